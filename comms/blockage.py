@@ -1,0 +1,91 @@
+"""Loss that a vehicle in the way adds: TR 37.885 clause 6.2.1, and the single knife edge of ITU-R P.526.
+
+TR 37.885 draws the loss from a normal distribution in dB cut off at zero. The clause calls it log-normal and gives
+no interval after which to draw again: here it is normal in dB, and one draw holds for a whole blockage episode (from
+the instant a link becomes blocked until it is clear again), since the same body stands in the same way.
+"""
+
+from math import erf
+
+import numpy as np
+from jaxtyping import Float, Int
+
+# Rows by blockage case 0 (no vehicle), 1 (both antennas above), 2 (both below), 3 (otherwise).
+_MEAN_DB = np.array([0.0, 0.0, 9.0, 5.0])
+_SIGMA_DB = np.array([0.0, 0.0, 4.5, 4.0])
+
+# P.526 gives no loss below this parameter.
+CLEAR_PARAMETER = -0.78
+
+
+def blockage_loss_db(
+    case: Int[np.ndarray, "*links"], distance_m: Float[np.ndarray, "*links"], episode: Float[np.ndarray, "*links"]
+) -> Float[np.ndarray, "*links"]:
+    """Return the loss that the vehicle in the way adds.
+
+    Args:
+        case: Blockage case of clause 6.2.1; 0 where no vehicle blocks.
+        distance_m: Between the antennas.
+        episode: One standard normal number per link and blockage episode.
+
+    References:
+        3GPP TR 37.885 V15.3.0, clause 6.2.1.
+    """
+    mean, sigma = _moments_db(case, distance_m)
+    return np.maximum(0.0, mean + sigma * episode)
+
+
+def mean_blockage_loss_db(
+    case: Int[np.ndarray, "*links"], distance_m: Float[np.ndarray, "*links"]
+) -> Float[np.ndarray, "*links"]:
+    """Return the expectation of `blockage_loss_db` over episodes.
+
+    For X normal with mean m and deviation s, E[max(0, X)] = m Phi(m / s) + s phi(m / s).
+    """
+    mean, sigma = _moments_db(case, distance_m)
+    ratio = np.divide(mean, sigma, out=np.zeros_like(mean), where=sigma > 0)
+    # Below 541 m the mean depends on the case alone, so few values are distinct.
+    distinct, place = np.unique(ratio, return_inverse=True)
+    below = np.array([0.5 * (1.0 + erf(r / np.sqrt(2.0))) for r in distinct])[place].reshape(ratio.shape)
+    density = np.exp(-0.5 * ratio**2) / np.sqrt(2.0 * np.pi)
+    return np.where(sigma > 0, mean * below + sigma * density, 0.0)
+
+
+def knife_edge_parameter(
+    clearance_m: Float[np.ndarray, "*links"],
+    first_m: Float[np.ndarray, "*links"],
+    second_m: Float[np.ndarray, "*links"],
+    wavelength_m: float,
+) -> Float[np.ndarray, "*links"]:
+    """Return the Fresnel-Kirchhoff parameter v of one edge.
+
+    Args:
+        clearance_m: Height of the edge above the line between the antennas; negative below it.
+        first_m: From the first antenna to the edge.
+        second_m: From the edge to the second antenna.
+        wavelength_m: Of the carrier.
+
+    References:
+        ITU-R P.526, clause 4.1, equation for v from h, d1, d2.
+    """
+    return clearance_m * np.sqrt(2.0 * (first_m + second_m) / (wavelength_m * first_m * second_m))
+
+
+def knife_edge_loss_db(parameter: Float[np.ndarray, "*links"]) -> Float[np.ndarray, "*links"]:
+    """Return the loss over one edge: J(v).
+
+    References:
+        ITU-R P.526, clause 4.1, the approximation of J(v) for v > -0.78.
+    """
+    shifted = np.asarray(parameter, float) - 0.1
+    # The expression is 0.003 dB above zero at the limit; P.526 cuts it off there.
+    loss = 6.9 + 20.0 * np.log10(np.sqrt(shifted**2 + 1.0) + shifted)
+    return np.where(np.asarray(parameter) > CLEAR_PARAMETER, np.maximum(loss, 0.0), 0.0)
+
+
+def _moments_db(
+    case: Int[np.ndarray, "*links"], distance_m: Float[np.ndarray, "*links"]
+) -> tuple[Float[np.ndarray, "*links"], Float[np.ndarray, "*links"]]:
+    case = np.asarray(case)
+    farther = np.maximum(0.0, 15.0 * np.log10(np.maximum(distance_m, 1.0)) - 41.0)
+    return _MEAN_DB[case] + np.where(case >= 2, farther, 0.0), _SIGMA_DB[case]

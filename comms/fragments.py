@@ -1,0 +1,31 @@
+"""Cutting a message into packets, and what it takes to have it whole again."""
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+
+def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int64[np.ndarray, " fragments"]:
+    """Return the size of each packet of a message, header included.
+
+    All but the last are full. An empty message is one packet of header alone.
+
+    Args:
+        payload_bytes: The message.
+        mtu_bytes: Most payload of one packet.
+        header_bytes: What each packet carries besides.
+    """
+    if payload_bytes < 0 or mtu_bytes < 1 or header_bytes < 0:
+        raise ValueError(
+            f"a message needs payload >= 0, mtu >= 1 and header >= 0 bytes; got {payload_bytes}, {mtu_bytes}, {header_bytes}"
+        )
+    count = max(1, -(-payload_bytes // mtu_bytes))
+    sizes = np.full(count, mtu_bytes, np.int64)
+    sizes[-1] = payload_bytes - (count - 1) * mtu_bytes
+    return sizes + header_bytes
+
+
+def message_delivery(
+    packet_delivery: Float[np.ndarray, "*links"], fragments: int
+) -> Float[np.ndarray, "*links"]:
+    """Return the probability that every fragment arrives, each lost on its own."""
+    return np.asarray(packet_delivery) ** fragments

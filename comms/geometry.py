@@ -1,0 +1,275 @@
+"""Which links are clear, which go past vehicles and which through buildings.
+
+A building blocks a link when the straight line between the antennas passes through its prism: above its base, below
+its roof, inside its footprint. Where no building blocks, a vehicle blocks according to the cases of TR 37.885 clause
+6.2.1, which compare heights alone: it stands in the way when the line crosses its outline seen from above, and then
+
+- case 1: its top is below both antennas: no effect, the link counts as clear;
+- case 2: its top is above both antennas;
+- case 3: anything between, equal heights included, also where the line itself passes over the vehicle.
+
+Where several stand in the way, case 2 counts before case 3, and within a case the one that reaches highest above the
+line. So one more vehicle never improves a link. How far the worst one reaches into the first Fresnel zone is returned
+apart (`links_and_obstruction`): it knows where along the line the vehicle stands, which TR 37.885 does not.
+
+An antenna inside a building's prism is blocked from everybody. An antenna exactly on a wall looks outward.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int64
+from numba import njit
+
+from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Links, Obstacles
+from v2xsim.spatial import grid_over
+
+SPEED_OF_LIGHT_MPS = 299_792_458.0
+
+# Cells of the index over vehicles: about two car lengths, coarser where vehicles are few.
+_CELL_M = 12.0
+_CELLS_PER_BOX = 8.0
+
+# Cells are walked with a margin far above rounding and far below anything that matters, in cells.
+_MARGIN = 1e-7
+
+
+def link_states(
+    tx_m: Float[np.ndarray, "links 3"],
+    rx_m: Float[np.ndarray, "links 3"],
+    tx_body: Int64[np.ndarray, " links"],
+    rx_body: Int64[np.ndarray, " links"],
+    boxes: Boxes,
+    obstacles: Obstacles,
+) -> Links:
+    """Return the state of each link.
+
+    Swapping tx and rx changes nothing.
+
+    Args:
+        tx_m: Sending antennas.
+        rx_m: Receiving antennas.
+        tx_body: Row of the box that carries the sending antenna, which does not block it; -1 for none.
+        rx_body: Row of the box that carries the receiving antenna, likewise.
+        boxes: All vehicles and other bodies.
+        obstacles: Buildings.
+    """
+    return links_and_obstruction(tx_m, rx_m, tx_body, rx_body, boxes, obstacles, 5.9)[0]
+
+
+def links_and_obstruction(
+    tx_m: Float[np.ndarray, "links 3"],
+    rx_m: Float[np.ndarray, "links 3"],
+    tx_body: Int64[np.ndarray, " links"],
+    rx_body: Int64[np.ndarray, " links"],
+    boxes: Boxes,
+    obstacles: Obstacles,
+    carrier_ghz: float,
+) -> tuple[Links, Float[np.ndarray, " links"]]:
+    """Return the state of each link, and how far the worst obstacle reaches into its first Fresnel zone.
+
+    Args:
+        tx_m: Sending antennas.
+        rx_m: Receiving antennas.
+        tx_body: Row of the box that carries the sending antenna; -1 for none.
+        rx_body: Row of the box that carries the receiving antenna; -1 for none.
+        boxes: All vehicles and other bodies.
+        obstacles: Buildings.
+        carrier_ghz: Sets the radius of the Fresnel zone.
+
+    Returns:
+        The links, and per link the largest h / r over the vehicles under or in the line: h from the line up to the
+        vehicle's top, r the radius of the first Fresnel zone, both at the middle of the crossing. Minus infinity where
+        nothing stands under the line, infinity where a building blocks. Roofs that a line passes over are left out.
+    """
+    cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
+    half = boxes.size_m[:, :2] / 2
+    reach = np.stack(
+        [np.abs(cos) * half[:, 0] + np.abs(sin) * half[:, 1], np.abs(sin) * half[:, 0] + np.abs(cos) * half[:, 1]], axis=1
+    )
+    lower, upper = boxes.center_m[:, :2] - reach, boxes.center_m[:, :2] + reach
+    grid = grid_over(lower, upper, _cell_m(lower, upper))
+    body = np.concatenate(
+        [boxes.center_m[:, :2], half, np.stack([cos, sin, boxes.center_m[:, 2] + boxes.size_m[:, 2]], axis=1)], axis=1
+    )
+    prisms = obstacles.prisms
+    distance_m, state, height_m, case, obstruction = _states(
+        _contiguous(tx_m), _contiguous(rx_m),
+        np.ascontiguousarray(tx_body, np.int64), np.ascontiguousarray(rx_body, np.int64),
+        _contiguous(body), _contiguous(grid.origin_m), float(grid.cell_m), grid.shape, grid.offset, grid.item,
+        _contiguous(prisms.vertices_m), prisms.offset, _contiguous(prisms.base_m), _contiguous(prisms.top_m),
+        _contiguous(obstacles.lower_m), _contiguous(obstacles.upper_m),
+        _contiguous(obstacles.grid.origin_m), float(obstacles.grid.cell_m), obstacles.grid.shape,
+        obstacles.grid.offset, obstacles.grid.item,
+        SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9),
+    )  # fmt: skip
+    return Links(distance_m, state, height_m, case), obstruction
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array, np.float64)
+
+
+def _cell_m(lower_m: Float[np.ndarray, "boxes 2"], upper_m: Float[np.ndarray, "boxes 2"]) -> float:
+    if len(lower_m) == 0:
+        return _CELL_M
+    spread = upper_m.max(axis=0) - lower_m.min(axis=0)
+    return float(max(_CELL_M, np.sqrt(spread.prod() / (_CELLS_PER_BOX * len(lower_m))), spread.max() / 4096))
+
+
+@njit(cache=True, nogil=True)
+def _rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def]
+    """Return the first and last cell of a grid column that a segment passes; ax <= bx, all in cells."""
+    if bx - ax < _MARGIN:
+        low, high = min(ay, by), max(ay, by)
+    else:
+        slope = (by - ay) / (bx - ax)
+        enter = ay + slope * (max(column - _MARGIN, ax) - ax)
+        leave = ay + slope * (min(column + 1 + _MARGIN, bx) - ax)
+        low, high = min(enter, leave), max(enter, leave)
+    # A steep line moves far along y within the margin in x, but never beyond its own ends.
+    low, high = max(low, min(ay, by)), min(high, max(ay, by))
+    return max(int(np.floor(low - _MARGIN)), 0), min(int(np.floor(high + _MARGIN)), rows - 1)
+
+
+@njit(cache=True, nogil=True)
+def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m):  # type: ignore[no-untyped-def]
+    """Return whether a segment passes through a prism."""
+    # The part of the segment between base and roof.
+    enter, leave = 0.0, 1.0
+    rise = bz - az
+    if rise == 0.0:
+        if az <= base_m or az >= top_m:
+            return False
+    else:
+        at_base, at_top = (base_m - az) / rise, (top_m - az) / rise
+        enter, leave = max(enter, min(at_base, at_top)), min(leave, max(at_base, at_top))
+        if enter >= leave:
+            return False
+    px, py = ax + enter * (bx - ax), ay + enter * (by - ay)
+    qx, qy = ax + leave * (bx - ax), ay + leave * (by - ay)
+    # It is inside the footprint somewhere if it crosses an edge, or else if its middle is inside.
+    mx, my = 0.5 * (px + qx), 0.5 * (py + qy)
+    inside = False
+    ux, uy = vertices_m[last - 1, 0], vertices_m[last - 1, 1]
+    for vertex in range(first, last):
+        vx, vy = vertices_m[vertex, 0], vertices_m[vertex, 1]
+        u_left = (qx - px) * (uy - py) - (qy - py) * (ux - px) > 0.0
+        v_left = (qx - px) * (vy - py) - (qy - py) * (vx - px) > 0.0
+        if u_left != v_left:
+            p_left = (vx - ux) * (py - uy) - (vy - uy) * (px - ux) > 0.0
+            q_left = (vx - ux) * (qy - uy) - (vy - uy) * (qx - ux) > 0.0
+            if p_left != q_left:
+                return True
+        if (uy > my) != (vy > my) and mx < ux + (my - uy) * (vx - ux) / (vy - uy):
+            inside = not inside
+        ux, uy = vx, vy
+    return inside
+
+
+@njit(cache=True, nogil=True)
+def _crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
+    """Return where along a segment (0 to 1) it enters and leaves a box's outline; enter >= leave if it does not."""
+    cos, sin = box[4], box[5]
+    px, py = ax - box[0], ay - box[1]
+    enter, leave = 0.0, 1.0
+    for axis in range(2):
+        if axis == 0:
+            start, along = cos * px + sin * py, cos * (bx - ax) + sin * (by - ay)
+        else:
+            start, along = -sin * px + cos * py, -sin * (bx - ax) + cos * (by - ay)
+        half = box[2 + axis]
+        if abs(along) < 1e-12:
+            if abs(start) >= half:
+                return 1.0, 0.0
+        else:
+            near, far = (-half - start) / along, (half - start) / along
+            enter, leave = max(enter, min(near, far)), min(leave, max(near, far))
+    return enter, leave
+
+
+@njit(cache=True, nogil=True)
+def _states(  # type: ignore[no-untyped-def]
+    tx_m, rx_m, tx_body, rx_body,
+    body, body_origin_m, body_cell_m, body_shape, body_offset, body_item,
+    vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
+    prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
+    wavelength_m,
+):  # fmt: skip
+    """Return distance, state, height of the blocking vehicle, case and obstruction of each link.
+
+    A row of body is: centre x and y, half length, half width, cosine and sine of the heading, top.
+    """
+    links = len(tx_m)
+    distance_m = np.empty(links)
+    state = np.full(links, LOS, np.int8)
+    height_m = np.full(links, np.nan)
+    case = np.zeros(links, np.int8)
+    obstruction = np.full(links, -np.inf)
+    for link in range(links):
+        # Ends in a fixed order, so that both directions meet the same rounding.
+        a, b = tx_m[link], rx_m[link]
+        if (a[0], a[1], a[2]) > (b[0], b[1], b[2]):
+            a, b = b, a
+        ax, ay, az, bx, by, bz = a[0], a[1], a[2], b[0], b[1], b[2]
+        distance_m[link] = np.sqrt((bx - ax) ** 2 + (by - ay) ** 2 + (bz - az) ** 2)
+        low_y, high_y, low_z = min(ay, by), max(ay, by), min(az, bz)
+
+        cax, cay = (ax - prism_origin_m[0]) / prism_cell_m, (ay - prism_origin_m[1]) / prism_cell_m
+        cbx, cby = (bx - prism_origin_m[0]) / prism_cell_m, (by - prism_origin_m[1]) / prism_cell_m
+        blocked = False
+        for column in range(
+            max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), prism_shape[0] - 1) + 1
+        ):
+            first, last = _rows_of_column(column, cax, cay, cbx, cby, prism_shape[1])
+            if first > last:
+                continue
+            cell = column * prism_shape[1]
+            for entry in range(prism_grid_offset[cell + first], prism_grid_offset[cell + last + 1]):
+                p = prism_item[entry]
+                if (
+                    prism_lower_m[p, 0] > bx or prism_upper_m[p, 0] < ax
+                    or prism_lower_m[p, 1] > high_y or prism_upper_m[p, 1] < low_y or top_m[p] <= low_z
+                ):  # fmt: skip
+                    continue
+                if _prism_blocks(
+                    ax, ay, az, bx, by, bz, vertices_m, prism_offset[p], prism_offset[p + 1], base_m[p], top_m[p]
+                ):
+                    blocked = True
+                    break
+            if blocked:
+                break
+        if blocked:
+            state[link] = NLOSB
+            obstruction[link] = np.inf
+            continue
+
+        cax, cay = (ax - body_origin_m[0]) / body_cell_m, (ay - body_origin_m[1]) / body_cell_m
+        cbx, cby = (bx - body_origin_m[0]) / body_cell_m, (by - body_origin_m[1]) / body_cell_m
+        highest = -np.inf
+        for column in range(
+            max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), body_shape[0] - 1) + 1
+        ):
+            first, last = _rows_of_column(column, cax, cay, cbx, cby, body_shape[1])
+            if first > last:
+                continue
+            cell = column * body_shape[1]
+            for entry in range(body_offset[cell + first], body_offset[cell + last + 1]):
+                k = body_item[entry]
+                if k == tx_body[link] or k == rx_body[link]:
+                    continue
+                enter, leave = _crossing(ax, ay, bx, by, body[k])
+                if enter >= leave:
+                    continue
+                top = body[k, 6]
+                middle = 0.5 * (enter + leave)
+                above = top - (az + middle * (bz - az))
+                radius_m = np.sqrt(wavelength_m * middle * (1.0 - middle) * distance_m[link])
+                obstruction[link] = max(obstruction[link], above / max(radius_m, 1e-9))
+                if top < low_z:
+                    continue
+                this_case = 2 if top > max(az, bz) else 3
+                if case[link] == 0 or this_case < case[link] or (this_case == case[link] and above > highest):
+                    state[link] = NLOSV
+                    case[link] = this_case
+                    height_m[link] = top
+                    highest = above
+    return distance_m, state, height_m, case, obstruction

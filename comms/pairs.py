@@ -1,0 +1,61 @@
+"""Square arrays over pairs of stations: filling them from pairs, and carrying them over when stations come and go."""
+
+import numpy as np
+from jaxtyping import Int64, Shaped
+
+
+def pair_rows(stations: int) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
+    """Return the two rows of every unordered pair: the first below the second."""
+    first, second = np.triu_indices(stations, 1)
+    return first.astype(np.int64), second.astype(np.int64)
+
+
+def mirrored(
+    values: Shaped[np.ndarray, " pairs"], stations: int, diagonal: float = 0.0
+) -> Shaped[np.ndarray, "stations stations"]:
+    """Return the symmetric array whose entries are the values of `pair_rows`.
+
+    Args:
+        values: One per unordered pair, in the order of `pair_rows`.
+        stations: Side of the array.
+        diagonal: What a station has with itself.
+    """
+    first, second = np.triu_indices(stations, 1)
+    square = np.full((stations, stations), diagonal, values.dtype)
+    square[first, second] = values
+    square[second, first] = values
+    return square
+
+
+def kept_rows(
+    old_agents: Int64[np.ndarray, " old"], new_agents: Int64[np.ndarray, " new"]
+) -> Int64[np.ndarray, " new"]:
+    """Return where each agent of the new list was in the old one; -1 for newcomers."""
+    if len(old_agents) == 0:
+        return np.full(len(new_agents), -1, np.int64)
+    order = np.argsort(old_agents, kind="stable")
+    place = np.minimum(np.searchsorted(old_agents, new_agents, sorter=order), len(old_agents) - 1)
+    row = order[place]
+    return np.where(old_agents[row] == new_agents, row, -1).astype(np.int64)
+
+
+def rekeyed(
+    old_agents: Int64[np.ndarray, " old"],
+    new_agents: Int64[np.ndarray, " new"],
+    matrix: Shaped[np.ndarray, "old old"],
+    fill: float | Shaped[np.ndarray, "new new"],
+) -> Shaped[np.ndarray, "new new"]:
+    """Return the array over the new stations: old pairs keep their entry, new pairs get the fill.
+
+    Args:
+        old_agents: Station of each row of the matrix, each once.
+        new_agents: Station of each row wanted, each once, in any order.
+        matrix: One entry per ordered pair.
+        fill: For pairs with a newcomer: one value, or an array over the new pairs (fresh draws).
+    """
+    row = kept_rows(old_agents, new_agents)
+    result = np.empty((len(row), len(row)), matrix.dtype)
+    result[...] = fill
+    known = np.flatnonzero(row >= 0)
+    result[np.ix_(known, known)] = matrix[np.ix_(row[known], row[known])]
+    return result

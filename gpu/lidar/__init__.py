@@ -1,0 +1,1 @@
+"""Simulated lidars: beam patterns, ray casting, sweeps of points."""

@@ -1,0 +1,312 @@
+"""Exact ranges of a rotating lidar over boxes, building prisms and flat ground, on the CPU.
+
+The kernel walks objects, not rays: each object within range is met only by the rays of its window
+(v2xsim.gpu.lidar.window), and the nearest hit of each ray is kept as in a depth buffer. Geometry is exact for any
+orientation of the sensor. Left out: beam divergence, intensity, the turning of the sensor during a sweep.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+from numba import njit
+
+from v2xsim.gpu.lidar.models import Beams
+from v2xsim.gpu.lidar.window import window
+from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What each ray of one lidar met.
+
+    Attributes:
+        range_m: Along the ray; infinite where nothing is in range.
+        object_id: Agent id, GROUND, BUILDING or NOTHING.
+    """
+
+    range_m: Float32[np.ndarray, "beams columns"]
+    object_id: Int64[np.ndarray, "beams columns"]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _box_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, near, far, name):  # type: ignore[no-untyped-def]
+    """Meet the rays of a window with a box: the slab test (Kay, Kajiya, SIGGRAPH 1986) in the box's own frame.
+
+    A ray's direction is cos_el * p + sin_el * q; near and far are the box's two corners seen from the sensor. A
+    sensor inside the box sees its walls from within.
+    """
+    nx, ny, nz = near
+    fx, fy, fz = far
+    for b in range(len(cos_el)):
+        ce = cos_el[b]
+        sx, sy, sz = sin_el[b] * qx, sin_el[b] * qy, sin_el[b] * qz
+        depth_row = depth[b]
+        id_row = object_id[b]
+        for i in range(len(px)):
+            ix = 1.0 / (ce * px[i] + sx)
+            iy = 1.0 / (ce * py[i] + sy)
+            iz = 1.0 / (ce * pz[i] + sz)
+            x0, x1 = nx * ix, fx * ix
+            y0, y1 = ny * iy, fy * iy
+            z0, z1 = nz * iz, fz * iz
+            xa = x0 if x0 < x1 else x1
+            xb = x1 if x0 < x1 else x0
+            ya = y0 if y0 < y1 else y1
+            yb = y1 if y0 < y1 else y0
+            za = z0 if z0 < z1 else z1
+            zb = z1 if z0 < z1 else z0
+            enter = xa if xa > ya else ya
+            enter = enter if enter > za else za
+            leave = xb if xb < yb else yb
+            leave = leave if leave < zb else zb
+            t = enter if enter > 0.0 else leave
+            old = depth_row[i]
+            hit = (enter <= leave) & (t > 0.0) & (t < old)
+            depth_row[i] = t if hit else old
+            id_row[i] = name if hit else id_row[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _wall_rays(depth, object_id, cos_el, sin_el, pn, pe, pz, qn, qe, qz, across, start, low, high):  # type: ignore[no-untyped-def]
+    """Meet the rays of a window with an upright rectangle.
+
+    cos_el * p + sin_el * q is a ray's direction along the wall's normal (n), along its foot in units of its length
+    (e) and upwards (z); across is the wall's distance along the normal, start where the foot begins along e, low
+    and high its heights, all from the sensor.
+    """
+    end = start + 1.0
+    for b in range(len(cos_el)):
+        ce = cos_el[b]
+        sn, se, sz = sin_el[b] * qn, sin_el[b] * qe, sin_el[b] * qz
+        depth_row = depth[b]
+        id_row = object_id[b]
+        for i in range(len(pn)):
+            t = across / (ce * pn[i] + sn)
+            along = t * (ce * pe[i] + se)
+            up = t * (ce * pz[i] + sz)
+            old = depth_row[i]
+            hit = (along >= start) & (along <= end) & (up >= low) & (up <= high) & (t > 0.0) & (t < old)
+            depth_row[i] = t if hit else old
+            id_row[i] = BUILDING if hit else id_row[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _covers(corner, x, y):  # type: ignore[no-untyped-def]
+    """Return whether a point lies inside a simple polygon, by the parity of the edges east of it."""
+    inside = False
+    count = len(corner)
+    j = count - 1
+    for i in range(count):
+        if (corner[i, 1] > y) != (corner[j, 1] > y):
+            slope = (corner[j, 0] - corner[i, 0]) / (corner[j, 1] - corner[i, 1])
+            if x < corner[i, 0] + slope * (y - corner[i, 1]):
+                inside = not inside
+        j = i
+    return inside
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _flat_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn, lower, upper, up, corner):  # type: ignore[no-untyped-def]
+    """Meet the rays of a window with a level polygon: a roof or the bottom of a raised part.
+
+    The corners and their bounds are seen from the sensor, along the world's axes; so is up, the polygon's height.
+    """
+    for b in range(len(cos_el)):
+        ce, se = cos_el[b], sin_el[b]
+        for i in range(len(cos_az)):
+            cx, cy = ce * cos_az[i], ce * sin_az[i]
+            t = up / (turn[2, 0] * cx + turn[2, 1] * cy + turn[2, 2] * se)
+            if t > 0.0 and t < depth[b, i]:
+                x = t * (turn[0, 0] * cx + turn[0, 1] * cy + turn[0, 2] * se)
+                y = t * (turn[1, 0] * cx + turn[1, 1] * cy + turn[1, 2] * se)
+                if x >= lower[0] and x <= upper[0] and y >= lower[1] and y <= upper[1] and _covers(corner, x, y):
+                    depth[b, i] = t
+                    object_id[b, i] = BUILDING
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _prisms_near(origin_x, origin_y, reach, grid_origin, cell, nx, ny, offset, item, lower, upper):  # type: ignore[no-untyped-def]
+    """Return the prisms whose bounding rectangle comes within reach, each once."""
+    x0 = max(0, int(math.floor((origin_x - reach - grid_origin[0]) / cell)))
+    y0 = max(0, int(math.floor((origin_y - reach - grid_origin[1]) / cell)))
+    x1 = min(nx - 1, int(math.floor((origin_x + reach - grid_origin[0]) / cell)))
+    y1 = min(ny - 1, int(math.floor((origin_y + reach - grid_origin[1]) / cell)))
+    seen = np.zeros(len(lower), np.bool_)
+    found = np.empty(len(lower), np.int64)
+    count = 0
+    for ix in range(x0, x1 + 1):
+        for iy in range(y0, y1 + 1):
+            for entry in range(offset[ix * ny + iy], offset[ix * ny + iy + 1]):
+                p = item[entry]
+                if seen[p]:
+                    continue
+                seen[p] = True
+                dx = max(lower[p, 0] - origin_x, 0.0, origin_x - upper[p, 0])
+                dy = max(lower[p, 1] - origin_y, 0.0, origin_y - upper[p, 1])
+                if dx * dx + dy * dy <= reach * reach:
+                    found[count] = p
+                    count += 1
+    return found[:count]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, down, height):  # type: ignore[no-untyped-def]
+    """Start the depth buffer: the plane z = 0, or the sensor's reach."""
+    reach = depth[0, 0]
+    for b in range(len(cos_el)):
+        cx, cy, sz = cos_el[b] * down[0], cos_el[b] * down[1], sin_el[b] * down[2]
+        depth_row = depth[b]
+        id_row = object_id[b]
+        for i in range(len(cos_az)):
+            t = -height / (cx * cos_az[i] + cy * sin_az[i] + sz)
+            hit = (t > 0.0) & (t < reach)
+            depth_row[i] = t if hit else reach
+            id_row[i] = GROUND if hit else NOTHING
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cast(  # type: ignore[no-untyped-def]
+    elevation, columns, range_m, pose, center, size, yaw, name, skip, vertex, first_vertex, base, top,
+    grid_origin, cell, nx, ny, offset, item, lower, upper,
+):  # fmt: skip
+    """Return ranges and object ids of one scan; the arguments are the plain arrays of `cast`."""
+    beams = len(elevation)
+    cos_el, sin_el = np.cos(elevation), np.sin(elevation)
+    azimuth = np.arange(columns) * (2.0 * math.pi / columns)
+    cos_az, sin_az = np.cos(azimuth), np.sin(azimuth)
+    turn = pose[:3, :3].copy()
+    ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
+    # A return at exactly the reach still counts.
+    depth = np.full((beams, columns), np.nextafter(range_m, math.inf))
+    object_id = np.empty((beams, columns), np.int64)
+    _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn[2], oz)
+    corner = np.empty((8, 3))
+    p = np.empty((3, columns))
+    axes = np.empty((3, 3))
+
+    for n in range(len(yaw)):
+        if name[n] == skip:
+            continue
+        half_l, half_w, high = 0.5 * size[n, 0], 0.5 * size[n, 1], size[n, 2]
+        dx, dy, dz = ox - center[n, 0], oy - center[n, 1], oz - center[n, 2]
+        reach = range_m + math.sqrt(half_l * half_l + half_w * half_w)
+        if dx * dx + dy * dy > reach * reach:
+            continue
+        c, s = math.cos(yaw[n]), math.sin(yaw[n])
+        for j in range(3):
+            axes[0, j] = c * turn[0, j] + s * turn[1, j]
+            axes[1, j] = c * turn[1, j] - s * turn[0, j]
+            axes[2, j] = turn[2, j]
+        bx, by = c * dx + s * dy, c * dy - s * dx
+        near = (-half_l - bx, -half_w - by, -dz)
+        far = (half_l - bx, half_w - by, high - dz)
+        for i in range(8):
+            x = far[0] if i & 1 else near[0]
+            y = far[1] if i & 2 else near[1]
+            z = far[2] if i & 4 else near[2]
+            for j in range(3):
+                corner[i, j] = axes[0, j] * x + axes[1, j] * y + axes[2, j] * z
+        # The side that faces the sensor most bounds its distance best.
+        side = 0 if abs(bx) - half_l > abs(by) - half_w else 1
+        scale = 1.0 / max(1e-12, math.hypot(axes[side, 0], axes[side, 1]))
+        first, width, low, end = window(
+            corner, 8, axes[side, 0] * scale, axes[side, 1] * scale, elevation, columns
+        )
+        first %= columns
+        while width > 0 and end > low:
+            part = min(width, columns - first)
+            for j in range(3):
+                for i in range(part):
+                    p[j, i] = axes[j, 0] * cos_az[first + i] + axes[j, 1] * sin_az[first + i]
+            _box_rays(
+                depth[low:end, first : first + part], object_id[low:end, first : first + part],
+                cos_el[low:end], sin_el[low:end], p[0, :part], p[1, :part], p[2, :part],
+                axes[0, 2], axes[1, 2], axes[2, 2], near, far, name[n],
+            )  # fmt: skip
+            width -= part
+            first = 0
+
+    for b in _prisms_near(ox, oy, range_m, grid_origin, cell, nx, ny, offset, item, lower, upper):
+        foot = vertex[first_vertex[b] : first_vertex[b + 1]]
+        count = len(foot)
+        bottom, roof = base[b] - oz, top[b] - oz
+        over = _covers(foot, ox, oy)
+        inside = over and bottom < 0.0 and roof > 0.0
+        for v in range(count):
+            w = v + 1 if v + 1 < count else 0
+            ax, ay = foot[v, 0] - ox, foot[v, 1] - oy
+            ex, ey = foot[w, 0] - foot[v, 0], foot[w, 1] - foot[v, 1]
+            length = math.hypot(ex, ey)
+            if length < 1e-9:
+                continue
+            ux, uy = ex / length, ey / length
+            across = uy * ax - ux * ay
+            # From outside the first hit is on a wall that faces the sensor, from inside on one seen from behind.
+            if (across < 0.0) == inside or abs(across) > range_m:
+                continue
+            start = (ux * ax + uy * ay) / length
+            beside = max(0.0, start * length, -(start + 1.0) * length)
+            if across * across + beside * beside > range_m * range_m:
+                continue
+            for j in range(3):
+                axes[0, j] = uy * turn[0, j] - ux * turn[1, j]
+                axes[1, j] = (ux * turn[0, j] + uy * turn[1, j]) / length
+                axes[2, j] = turn[2, j]
+            for i in range(4):
+                x = ax + ex if i & 1 else ax
+                y = ay + ey if i & 1 else ay
+                z = roof if i & 2 else bottom
+                for j in range(3):
+                    corner[i, j] = turn[0, j] * x + turn[1, j] * y + turn[2, j] * z
+            scale = 1.0 / max(1e-12, math.hypot(axes[0, 0], axes[0, 1]))
+            first, width, low, end = window(corner, 4, axes[0, 0] * scale, axes[0, 1] * scale, elevation, columns)
+            first %= columns
+            while width > 0 and end > low:
+                part = min(width, columns - first)
+                for j in range(3):
+                    for i in range(part):
+                        p[j, i] = axes[j, 0] * cos_az[first + i] + axes[j, 1] * sin_az[first + i]
+                _wall_rays(
+                    depth[low:end, first : first + part], object_id[low:end, first : first + part],
+                    cos_el[low:end], sin_el[low:end], p[0, :part], p[1, :part], p[2, :part],
+                    axes[0, 2], axes[1, 2], axes[2, 2], across, start, bottom, roof,
+                )  # fmt: skip
+                width -= part
+                first = 0
+
+    range_out = np.empty((beams, columns), np.float32)
+    for b in range(beams):
+        for i in range(columns):
+            range_out[b, i] = depth[b, i] if object_id[b, i] != NOTHING else np.inf
+    return range_out, object_id
+
+
+def cast(
+    beams: Beams,
+    world_from_sensor: Float[np.ndarray, "4 4"],
+    boxes: Boxes,
+    box_id: Int64[np.ndarray, " boxes"],
+    obstacles: Obstacles,
+    skip_id: int = -1,
+) -> Scan:
+    """Return what each ray of one lidar meets first.
+
+    Args:
+        beams: The lidar.
+        world_from_sensor: Its pose; any orientation.
+        boxes: Bodies of the road users.
+        box_id: Agent id of each box.
+        obstacles: Buildings. Where one has its base above ground its bottom is closed too.
+        skip_id: Agent whose body the rays pass through: the lidar's own vehicle.
+    """
+    prisms, grid = obstacles.prisms, obstacles.grid
+    range_m, object_id = _cast(
+        beams.elevation_rad, beams.columns, float(beams.range_m), np.ascontiguousarray(world_from_sensor, np.float64),
+        boxes.center_m, boxes.size_m, boxes.yaw_rad, box_id, skip_id,
+        prisms.vertices_m, prisms.offset, prisms.base_m, prisms.top_m,
+        grid.origin_m, float(grid.cell_m), grid.shape[0], grid.shape[1], grid.offset, grid.item,
+        obstacles.lower_m, obstacles.upper_m,
+    )  # fmt: skip
+    return Scan(range_m, object_id)

@@ -1,0 +1,86 @@
+"""Which rays of a lidar can reach an object at all: a conservative window of columns and beams.
+
+Everything here is in the sensor's own frame, so that a tilted sensor is no special case.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+# Slack against rounding: in columns, and in radians of elevation. Far below a ray's spacing, far above 1e-16.
+_COLUMN_SLACK = 1e-6
+_ELEVATION_SLACK = 1e-7
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def window(corner, count, facing_x, facing_y, elevation, columns):  # type: ignore[no-untyped-def]
+    """Return the rays that can meet the convex hull of some corners.
+
+    Over a convex body the azimuth is extreme at corners. The elevation is not, so it is bounded by the height of the
+    corners over the least distance from the sensor's axis, itself bounded from below by the corners' least extent
+    along a direction, whichever direction: the middle of the azimuths, or the one given, says more.
+
+    Args:
+        corner: Rows of x, y, z.
+        count: Number of rows that hold corners.
+        facing_x: Unit vector across the axis along which a flat body is near, as a wall's normal; either sign.
+        facing_y: Its second component.
+        elevation: Of the beams, rising.
+        columns: Of the sensor.
+
+    Returns:
+        First column (may be negative: count modulo columns), number of columns, first beam, end of beams.
+    """
+    mean_x = 0.0
+    mean_y = 0.0
+    lowest = corner[0, 2]
+    highest = corner[0, 2]
+    nearest = math.inf
+    farthest = 0.0
+    for i in range(count):
+        x, y, z = corner[i, 0], corner[i, 1], corner[i, 2]
+        mean_x += x
+        mean_y += y
+        lowest = min(lowest, z)
+        highest = max(highest, z)
+        square = x * x + y * y
+        nearest = min(nearest, square)
+        farthest = max(farthest, square)
+    around = nearest < 1e-18 or mean_x * mean_x + mean_y * mean_y < 1e-18
+    first = 0
+    width = columns
+    reach = 0.0
+    if not around:
+        right = 0.0
+        left = 0.0
+        for i in range(count):
+            x, y = corner[i, 0], corner[i, 1]
+            turn = math.atan2(mean_x * y - mean_y * x, mean_x * x + mean_y * y)
+            right = min(right, turn)
+            left = max(left, turn)
+        # Corners that leave no free half turn surround the axis.
+        if left - right < math.pi - 1e-6:
+            middle = math.atan2(mean_y, mean_x)
+            per_column = columns / (2.0 * math.pi)
+            first = int(math.ceil((middle + right) * per_column - _COLUMN_SLACK))
+            last = int(math.floor((middle + left) * per_column + _COLUMN_SLACK))
+            width = min(last - first + 1, columns)
+            ux = math.cos(middle + 0.5 * (left + right))
+            uy = math.sin(middle + 0.5 * (left + right))
+            along = math.inf
+            ahead = math.inf
+            behind = math.inf
+            for i in range(count):
+                x, y = corner[i, 0], corner[i, 1]
+                along = min(along, ux * x + uy * y)
+                facing = facing_x * x + facing_y * y
+                ahead = min(ahead, facing)
+                behind = min(behind, -facing)
+            reach = max(0.0, along, ahead, behind)
+    far = math.sqrt(farthest)
+    upper = math.atan2(highest, reach if highest > 0.0 else far) + _ELEVATION_SLACK
+    lower = math.atan2(lowest, far if lowest > 0.0 else reach) - _ELEVATION_SLACK
+    low = np.searchsorted(elevation, lower)
+    high = np.searchsorted(elevation, upper)
+    return first, width, low, high

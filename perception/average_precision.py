@@ -1,0 +1,161 @@
+"""Average precision that does not depend on the order of frames, detections or objects.
+
+Three places where an order could slip in, and what is done there:
+
+- across frames: all detections of a run are ranked by score together. (Ranking within frames only makes the same
+  detections score 0.833 or 0.667 by frame order; `ap_opencood_local` keeps that convention for comparison.)
+- equal scores: they enter the precision-recall curve as one group, so there is no order among them.
+- matching within a frame: greedy by score; equal scores, and objects with equal overlap, are taken in the order of
+  `content_order`, which looks at the boxes and not at the rows.
+
+Sources: greedy matching and all-point interpolation, Everingham et al., IJCV 111 (2015) 4.2 and PASCAL VOC 2010;
+overlap seen from above, thresholds 0.3, 0.5 and 0.7, arg-max match, OPV2V as read in research/peers.md 2.2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from numba import njit
+
+from v2xsim.perception.boxes import bev_iou, content_order
+from v2xsim.records import Boxes, Detections
+
+THRESHOLDS = (0.3, 0.5, 0.7)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one ego reported at one instant and what was there, in one frame of reference and one range."""
+
+    detections: Detections
+    objects: Boxes
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Detections of one or many frames after matching; the parts of a run are `joined`.
+
+    Attributes:
+        threshold: Overlaps from which a detection counts as a hit.
+        score: Of each detection, falling within each frame.
+        hit: Whether it found an object, by threshold.
+        objects: Number of objects that were there to be found.
+    """
+
+    threshold: Float[np.ndarray, " thresholds"]
+    score: Float[np.ndarray, " detections"]
+    hit: Bool[np.ndarray, "thresholds detections"]
+    objects: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision over recall at one threshold.
+
+    Attributes:
+        threshold: Overlap from which a detection counts as a hit.
+        ap: Area under the interpolated curve; NaN where there was no object to find.
+        score: Distinct scores, falling; point i takes every detection with at least score[i].
+        recall: At each point.
+        precision: At each point, as it is, without interpolation.
+    """
+
+    threshold: float
+    ap: float
+    score: Float[np.ndarray, " points"]
+    recall: Float[np.ndarray, " points"]
+    precision: Float[np.ndarray, " points"]
+
+
+@njit(cache=True, nogil=True)
+def _hits(
+    iou: Float[np.ndarray, "detections objects"], threshold: Float[np.ndarray, " thresholds"]
+) -> Bool[np.ndarray, "thresholds detections"]:
+    """Return which detections, taken from the first row down, overlap an object not yet taken enough."""
+    detections, objects = iou.shape
+    hit = np.zeros((threshold.shape[0], detections), np.bool_)
+    for t in range(threshold.shape[0]):
+        taken = np.zeros(objects, np.bool_)
+        for d in range(detections):
+            best = -1
+            for g in range(objects):
+                if not taken[g] and iou[d, g] >= threshold[t] and (best < 0 or iou[d, g] > iou[d, best]):
+                    best = g
+            if best >= 0:
+                taken[best] = True
+                hit[t, d] = True
+    return hit
+
+
+def matched(frame: Frame, thresholds: Sequence[float] = THRESHOLDS) -> Matched:
+    """Return the detections of one frame by falling score, each a hit or not at every threshold."""
+    order = content_order(frame.detections.boxes, frame.detections.score)
+    objects = frame.objects[content_order(frame.objects)]
+    threshold = np.asarray(thresholds, np.float64)
+    hit = _hits(bev_iou(frame.detections.boxes[order], objects), threshold)
+    return Matched(threshold, frame.detections.score[order], hit, len(objects))
+
+
+def joined(parts: Sequence[Matched], thresholds: Sequence[float] = THRESHOLDS) -> Matched:
+    """Return the matches of several frames as one, in the order given.
+
+    Args:
+        parts: All with the same thresholds.
+        thresholds: Of the result where there is no part.
+    """
+    if not parts:
+        threshold = np.asarray(thresholds, np.float64)
+        return Matched(threshold, np.zeros(0), np.zeros((len(threshold), 0), bool), 0)
+    return Matched(
+        parts[0].threshold,
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.hit for part in parts], axis=1),
+        sum(part.objects for part in parts),
+    )
+
+
+def _area(hits: Int64[np.ndarray, " points"], claims: Int64[np.ndarray, " points"], objects: int) -> float:
+    """Return the area under the all-point interpolated curve of running counts of hits and of detections."""
+    if objects == 0:
+        return float("nan")
+    if len(hits) == 0:
+        return 0.0
+    envelope = np.maximum.accumulate((hits / claims)[::-1])[::-1]
+    return float(np.sum(np.diff(hits, prepend=0) * envelope) / objects)
+
+
+def curves(matches: Matched) -> tuple[Curve, ...]:
+    """Return the order-invariant precision-recall curve and average precision at each threshold."""
+    order = np.argsort(-matches.score, kind="stable")
+    score = matches.score[order]
+    last = np.flatnonzero(np.append(score[1:] != score[:-1], len(score) > 0))
+    claims = last + 1
+    found = []
+    for threshold, hit in zip(matches.threshold, matches.hit, strict=True):
+        hits = np.cumsum(hit[order], dtype=np.int64)[last]
+        recall = hits / matches.objects if matches.objects else np.full(len(hits), np.nan)
+        found.append(Curve(float(threshold), _area(hits, claims, matches.objects), score[last], recall, hits / claims))
+    return tuple(found)
+
+
+def opencood_local(matches: Matched) -> Float[np.ndarray, " thresholds"]:
+    """Return the average precision by the convention of OpenCOOD: sorted within frames, not across them.
+
+    It depends on the order in which the frames were joined; for comparison with published tables only.
+    """
+    claims = np.arange(1, len(matches.score) + 1)
+    return np.array([_area(np.cumsum(hit, dtype=np.int64), claims, matches.objects) for hit in matches.hit])
+
+
+def ap(frames: Sequence[Frame], thresholds: Sequence[float] = THRESHOLDS) -> tuple[Curve, ...]:
+    """Return the order-invariant average precision over frames, with its curve, at each threshold."""
+    return curves(joined([matched(frame, thresholds) for frame in frames], thresholds))
+
+
+def ap_opencood_local(
+    frames: Sequence[Frame], thresholds: Sequence[float] = THRESHOLDS
+) -> Float[np.ndarray, " thresholds"]:
+    """Return the average precision over frames by OpenCOOD's frame-local ranking, which depends on their order."""
+    return opencood_local(joined([matched(frame, thresholds) for frame in frames], thresholds))

@@ -1,0 +1,162 @@
+"""Whether an ego knows of the road users around it, and how long it took where one was hidden and on a conflict course.
+
+Only positions decide whether a road user is known; identities serve the bookkeeping of episodes, a metric.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from scipy.optimize import linear_sum_assignment
+
+WITHIN_M = 2.0
+"""A track this close to a road user's centre counts as knowing it: the distance at which nuScenes computes its
+true-positive errors (Caesar et al., CVPR 2020, 3.2)."""
+
+HORIZON_S = 5.0
+"""How far ahead conflicts are looked for; ours, about the time to stop from 50 km/h at 3 m/s^2."""
+
+MISS_M = 3.0
+"""Centres passing closer are in conflict; ours: less than a usual lane (3.25 to 3.5 m), so that neighbours in
+parallel lanes are not."""
+
+GAP_US = 1_000_000
+"""An episode outlives a pause of its conflict this long, so that a course that wavers is counted once; ours."""
+
+
+def aware(
+    objects_m: Float[np.ndarray, "objects 2"], tracks_m: Float[np.ndarray, "tracks 2"], within_m: float = WITHIN_M
+) -> Bool[np.ndarray, " objects"]:
+    """Return which road users a track stands for: as many as possible, one track for one road user.
+
+    Args:
+        objects_m: True positions, all of them, so that a track of one beyond the range goes to that one.
+        tracks_m: Positions of confirmed tracks, in the same frame and at the same instant.
+        within_m: Largest distance between the two.
+    """
+    known = np.zeros(len(objects_m), bool)
+    if len(objects_m) == 0 or len(tracks_m) == 0:
+        return known
+    distance_m = np.hypot(*(objects_m[:, None, :] - tracks_m[None, :, :]).transpose(2, 0, 1))
+    near = distance_m <= within_m
+    # A pair too far apart costs more than all near pairs together: first as many pairs as possible, then the nearest.
+    far = within_m * (min(near.shape) + 1)
+    rows, columns = linear_sum_assignment(np.where(near, distance_m, far))
+    known[rows] = near[rows, columns]
+    return known
+
+
+def awareness_ratio(
+    known: Bool[np.ndarray, " objects"],
+    objects_m: Float[np.ndarray, "objects 2"],
+    ego_m: Float[np.ndarray, " 2"],
+    range_m: float,
+) -> float:
+    """Return the object awareness ratio: the share of road users within range that are known; NaN without any.
+
+    Args:
+        known: Of each road user, the ego itself left out.
+        objects_m: Where they are.
+        ego_m: Where the ego is.
+        range_m: Those farther away do not count.
+    """
+    counted = np.hypot(objects_m[:, 0] - ego_m[0], objects_m[:, 1] - ego_m[1]) <= range_m
+    return float(known[counted].mean()) if counted.any() else float("nan")
+
+
+def conflicts(
+    ego_m: Float[np.ndarray, " 2"],
+    ego_velocity_mps: Float[np.ndarray, " 2"],
+    objects_m: Float[np.ndarray, "objects 2"],
+    velocity_mps: Float[np.ndarray, "objects 2"],
+    horizon_s: float = HORIZON_S,
+    miss_m: float = MISS_M,
+) -> Bool[np.ndarray, " objects"]:
+    """Return which road users come closer than `miss_m` to the ego within the horizon, if nobody changes velocity.
+
+    The closest point of approach of offset r and relative velocity w is at t = -(r w) / (w w), held to [0, horizon].
+    """
+    offset = objects_m - ego_m
+    relative = velocity_mps - ego_velocity_mps
+    squared = np.sum(relative * relative, axis=1)
+    still = squared == 0.0
+    closest_s = np.where(still, 0.0, -np.sum(offset * relative, axis=1) / np.where(still, 1.0, squared))
+    miss = offset + np.clip(closest_s, 0.0, horizon_s)[:, None] * relative
+    close: np.ndarray = np.hypot(miss[:, 0], miss[:, 1]) < miss_m
+    return close
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Road users that were hidden from one ego on a conflict course, one row each.
+
+    Attributes:
+        agent: The road user, rising.
+        start_us: First instant at which it was in conflict and hidden.
+        aware_us: First instant from then on at which the ego knew of it, by whatever means; -1 while it never did.
+        conflict_us: Last instant at which it was in conflict.
+    """
+
+    agent: Int64[np.ndarray, " episodes"]
+    start_us: Int64[np.ndarray, " episodes"]
+    aware_us: Int64[np.ndarray, " episodes"]
+    conflict_us: Int64[np.ndarray, " episodes"]
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Episodes":
+        return Episodes(self.agent[rows], self.start_us[rows], self.aware_us[rows], self.conflict_us[rows])
+
+    @staticmethod
+    def none() -> "Episodes":
+        """Return the state before the first conflict."""
+        return Episodes(*(np.zeros(0, np.int64) for _ in range(4)))
+
+
+def step(
+    episodes: Episodes,
+    conflicted: Bool[np.ndarray, " objects"],
+    hidden: Bool[np.ndarray, " objects"],
+    known: Bool[np.ndarray, " objects"],
+    agent: Int64[np.ndarray, " objects"],
+    time_us: int,
+    gap_us: int = GAP_US,
+) -> tuple[Episodes, Episodes]:
+    """Return the episodes that go on after this instant, and those that ended.
+
+    An episode starts when a road user is in conflict and hidden. The ego may know of it at that very instant. It
+    ends when the conflict has paused for longer than `gap_us`; at the end of a run those that go on end too.
+
+    Args:
+        episodes: Those going on.
+        conflicted: On a conflict course with the ego, by true motion.
+        hidden: Too little of it in the ego's own scan.
+        known: Known to the ego (see `aware`).
+        agent: Who it is, each at most once; those not named are not in conflict.
+        time_us: This instant, later than the one before.
+        gap_us: Longest pause within an episode.
+    """
+    fresh = np.flatnonzero(conflicted & hidden & ~np.isin(agent, episodes.agent))
+    if len(fresh):
+        start = np.full(len(fresh), time_us, np.int64)
+        agents = np.concatenate([episodes.agent, agent[fresh]])
+        order = np.argsort(agents, kind="stable")
+        episodes = Episodes(
+            agents[order],
+            np.concatenate([episodes.start_us, start])[order],
+            np.concatenate([episodes.aware_us, np.full(len(fresh), -1, np.int64)])[order],
+            np.concatenate([episodes.conflict_us, start])[order],
+        )
+    if len(episodes) == 0:
+        return episodes, episodes
+    now_known = np.isin(episodes.agent, agent[known])
+    now_conflicted = np.isin(episodes.agent, agent[conflicted])
+    episodes = Episodes(
+        episodes.agent,
+        episodes.start_us,
+        np.where((episodes.aware_us < 0) & now_known, time_us, episodes.aware_us),
+        np.where(now_conflicted, time_us, episodes.conflict_us),
+    )
+    over = time_us - episodes.conflict_us > gap_us
+    return episodes[~over], episodes[over]

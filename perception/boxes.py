@@ -1,0 +1,126 @@
+"""Overlap of upright boxes seen from above, and the suppression of boxes that say the same thing twice."""
+
+import numpy as np
+from jaxtyping import Float, Int64
+from numba import njit
+
+from v2xsim.records import Boxes, Detections
+
+# A convex polygon clipped by four half-planes has at most 8 corners; rounding can at worst double them per clip.
+_CORNERS = 64
+
+
+def corners_m(boxes: Boxes) -> Float[np.ndarray, "boxes 4 2"]:
+    """Return the corners of each box seen from above, counter-clockwise from the front left one."""
+    half = 0.5 * boxes.size_m[:, None, :2] * np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
+    cos, sin = np.cos(boxes.yaw_rad)[:, None], np.sin(boxes.yaw_rad)[:, None]
+    turned = np.stack([half[..., 0] * cos - half[..., 1] * sin, half[..., 0] * sin + half[..., 1] * cos], axis=-1)
+    corners: np.ndarray = boxes.center_m[:, None, :2] + turned
+    return corners
+
+
+def _planar(boxes: Boxes) -> Float[np.ndarray, "boxes 5"]:
+    """Return x, y, length, width and yaw of each box as the contiguous rows that the kernel reads."""
+    return np.column_stack([boxes.center_m[:, :2], boxes.size_m[:, :2], boxes.yaw_rad]).astype(np.float64)
+
+
+@njit(cache=True, nogil=True)
+def _overlaps(
+    a: Float[np.ndarray, "a_boxes 5"], b: Float[np.ndarray, "b_boxes 5"]
+) -> Float[np.ndarray, "a_boxes b_boxes"]:
+    """Return intersection over union of every pair, clipping each box of `a` in the frame of the box of `b`."""
+    iou = np.zeros((a.shape[0], b.shape[0]))
+    polygon = np.empty((_CORNERS, 2))
+    clipped = np.empty((_CORNERS, 2))
+    limit = np.empty(2)
+    for i in range(a.shape[0]):
+        reach_a = 0.5 * np.hypot(a[i, 2], a[i, 3])
+        for j in range(b.shape[0]):
+            dx = a[i, 0] - b[j, 0]
+            dy = a[i, 1] - b[j, 1]
+            reach = reach_a + 0.5 * np.hypot(b[j, 2], b[j, 3])
+            # Boxes whose circumscribed circles do not meet share nothing: the case of nearly all pairs.
+            if dx * dx + dy * dy >= reach * reach:
+                continue
+            cos_b = np.cos(b[j, 4])
+            sin_b = np.sin(b[j, 4])
+            x = cos_b * dx + sin_b * dy
+            y = -sin_b * dx + cos_b * dy
+            cos = np.cos(a[i, 4] - b[j, 4])
+            sin = np.sin(a[i, 4] - b[j, 4])
+            for k in range(4):
+                forward = 0.5 * a[i, 2] * (1.0 if k == 0 or k == 3 else -1.0)
+                left = 0.5 * a[i, 3] * (1.0 if k < 2 else -1.0)
+                polygon[k, 0] = x + cos * forward - sin * left
+                polygon[k, 1] = y + sin * forward + cos * left
+            corners = 4
+            limit[0] = 0.5 * b[j, 2]
+            limit[1] = 0.5 * b[j, 3]
+            for plane in range(4):
+                axis = plane // 2
+                sign = 1.0 if plane % 2 == 0 else -1.0
+                kept = 0
+                for k in range(corners):
+                    after = (k + 1) % corners
+                    inside = limit[axis] - sign * polygon[k, axis]
+                    inside_after = limit[axis] - sign * polygon[after, axis]
+                    if inside >= 0.0:
+                        clipped[kept, 0] = polygon[k, 0]
+                        clipped[kept, 1] = polygon[k, 1]
+                        kept += 1
+                    if (inside > 0.0 and inside_after < 0.0) or (inside < 0.0 and inside_after > 0.0):
+                        share = inside / (inside - inside_after)
+                        clipped[kept, 0] = polygon[k, 0] + share * (polygon[after, 0] - polygon[k, 0])
+                        clipped[kept, 1] = polygon[k, 1] + share * (polygon[after, 1] - polygon[k, 1])
+                        kept += 1
+                polygon, clipped = clipped, polygon
+                corners = kept
+            twice_area = 0.0
+            for k in range(corners):
+                after = (k + 1) % corners
+                twice_area += polygon[k, 0] * polygon[after, 1] - polygon[after, 0] * polygon[k, 1]
+            shared = max(0.0, 0.5 * twice_area)
+            union = a[i, 2] * a[i, 3] + b[j, 2] * b[j, 3] - shared
+            if union > 0.0:
+                iou[i, j] = min(1.0, shared / union)
+    return iou
+
+
+def bev_iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "a_boxes b_boxes"]:
+    """Return the intersection over union, seen from above, of every box of `a` with every box of `b`.
+
+    Heights are ignored, as in the average precision of OPV2V (research/peers.md 2.2). The polygon of each pair is
+    exact: the rectangle of `a` cut by the four sides of that of `b` (Sutherland and Hodgman, CACM 17(1), 1974).
+    """
+    return _overlaps(_planar(a), _planar(b))
+
+
+def content_order(boxes: Boxes, score: Float[np.ndarray, " boxes"] | None = None) -> Int64[np.ndarray, " boxes"]:
+    """Return the rows by falling score, equal scores by what the boxes are, never by where they stand in the array.
+
+    Args:
+        boxes: Compared by x, y, z, yaw, length, width and height, in this order.
+        score: All equal where left out.
+    """
+    keys = (*boxes.size_m.T[::-1], boxes.yaw_rad, *boxes.center_m.T[::-1])
+    return np.lexsort(keys if score is None else (*keys, -score)).astype(np.int64)
+
+
+def suppressed(detections: Detections, iou: float = 0.15) -> Int64[np.ndarray, " kept"]:
+    """Return the rows that survive non-maximum suppression, best score first.
+
+    A box goes if it overlaps a better one that stays by more than `iou`. The result, as a set of boxes, does not
+    depend on the order of the rows: equal scores are ranked by `content_order`.
+
+    Args:
+        detections: In any one frame.
+        iou: Largest overlap that two survivors may have; 0.15 is what OpenCOOD uses for OPV2V (research/peers.md 2.2).
+    """
+    order = content_order(detections.boxes, detections.score)
+    ranked = detections.boxes[order]
+    close = bev_iou(ranked, ranked) > iou
+    alive = np.ones(len(order), bool)
+    for better in np.flatnonzero(np.triu(close, 1).any(axis=1)):
+        if alive[better]:
+            alive[better + 1 :] &= ~close[better, better + 1 :]
+    return order[alive]

@@ -1,0 +1,316 @@
+"""Tracks of road users from detections alone: a constant-velocity Kalman filter over all tracks at once.
+
+No true identity is read: detections join tracks by position, within a gate, each at most once. State of a track:
+x, y, vx, vy over ground in the world frame.
+
+    prediction   white-noise acceleration of density q: per axis Q = q [[dt^3/3, dt^2/2], [dt^2/2, dt]]
+    gate         d^2 = v' S^-1 v below the 0.99 quantile of chi-square with 2 degrees of freedom, -2 ln(1 - 0.99)
+    assignment   least sum of d^2 + ln det S, the negative log-likelihood, so that a wide new track does not take
+                 the detection of a sharp old one
+    birth        a detection that joined none; its unknown speed lies along its heading
+    confirmation M of the last N steps with a detection; deletion by time since the last one, so that frames that
+                 come late or not at all delete nothing by themselves
+
+Sources: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001) 6.2.2 and
+3.3; Kuhn-Munkres as in scipy. Left out: turning, correlation of errors of what other stations report (their
+velocities start a track and carry late boxes forward, and are not measurements), classes, smoothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from scipy.optimize import linear_sum_assignment
+
+from v2xsim.records import Boxes, Detections
+
+_SMOOTHING = 0.4  # weight of the newest detection in size, bottom height, heading and score; ours
+
+
+@dataclass(frozen=True)
+class TrackerParams:
+    """Numbers of the tracker. Without a source named they are ours.
+
+    Attributes:
+        position_sigma_m: Position error of a detection, per axis: the visibility model's worst (0.3) and some pose error.
+        acceleration_density_m2_s3: q; over one second a velocity wanders by sqrt(q) per axis, 2 m/s.
+        along_sigma_mps: Prior speed of a new track along its heading; three of them pass 45 m/s.
+        across_sigma_mps: Prior speed across its heading.
+        known_sigma_mps: Error of a velocity that came with a detection.
+        gate_probability: Share of a track's own detections that its gate lets in.
+        least_score: Detections below start no track; 0.2 is OpenCOOD's output threshold (research/peers.md 2.2).
+        confirm_hits: M.
+        confirm_steps: N, at most 60.
+        tentative_us: Unconfirmed tracks are dropped this long after their last detection.
+        coast_us: Confirmed tracks are dropped this long after their last detection.
+    """
+
+    position_sigma_m: float = 0.4
+    acceleration_density_m2_s3: float = 4.0
+    along_sigma_mps: float = 15.0
+    across_sigma_mps: float = 2.0
+    known_sigma_mps: float = 2.0
+    gate_probability: float = 0.99
+    least_score: float = 0.2
+    confirm_hits: int = 2
+    confirm_steps: int = 3
+    tentative_us: int = 350_000
+    coast_us: int = 1_000_000
+
+    @property
+    def gate(self) -> float:
+        """Squared Mahalanobis distance at the edge of the gate: closed form for 2 degrees of freedom."""
+        return float(-2.0 * np.log1p(-self.gate_probability))
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """All tracks of one station at one instant.
+
+    Attributes:
+        time_us: The instant of every mean.
+        next_id: Identity of the next track to be born.
+        track_id: The station's own numbers, rising with birth; they say nothing of agent ids.
+        mean: x, y in metres and vx, vy in metres per second, world frame.
+        covariance: Of the mean.
+        bottom_m: Height of the box's bottom face.
+        size_m: Smoothed length, width and height.
+        yaw_rad: Smoothed heading.
+        score: Smoothed score of the detections.
+        hits: Detections joined so far.
+        misses: Steps since the last one.
+        recent: Bit i is set if the step i steps ago brought a detection.
+        confirmed: Whether the track ever had M of N.
+        last_update_us: Capture time of the newest detection joined.
+    """
+
+    time_us: int
+    next_id: int
+    track_id: Int64[np.ndarray, " tracks"]
+    mean: Float[np.ndarray, "tracks 4"]
+    covariance: Float[np.ndarray, "tracks 4 4"]
+    bottom_m: Float[np.ndarray, " tracks"]
+    size_m: Float[np.ndarray, "tracks 3"]
+    yaw_rad: Float[np.ndarray, " tracks"]
+    score: Float[np.ndarray, " tracks"]
+    hits: Int64[np.ndarray, " tracks"]
+    misses: Int64[np.ndarray, " tracks"]
+    recent: Int64[np.ndarray, " tracks"]
+    confirmed: Bool[np.ndarray, " tracks"]
+    last_update_us: Int64[np.ndarray, " tracks"]
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Tracks":
+        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+
+    @property
+    def boxes(self) -> Boxes:
+        """The tracked bodies, world frame."""
+        return Boxes(np.column_stack([self.mean[:, :2], self.bottom_m]), self.size_m, self.yaw_rad)
+
+    @property
+    def velocity_mps(self) -> Float[np.ndarray, "tracks 2"]:
+        """Velocities over ground."""
+        return self.mean[:, 2:]
+
+    @staticmethod
+    def none(time_us: int = 0) -> "Tracks":
+        """Return the state before the first detection."""
+        count, flag = np.zeros(0, np.int64), np.zeros(0, bool)
+        number = np.zeros(0)
+        return Tracks(
+            time_us, 0, count, np.zeros((0, 4)), np.zeros((0, 4, 4)), number, np.zeros((0, 3)), number, number,
+            count, count, count, flag, count,
+        )  # fmt: skip
+
+
+_COLUMNS = tuple(name for name in Tracks.__dataclass_fields__ if name not in ("time_us", "next_id"))
+
+
+def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams()) -> Tracks:
+    """Return the tracks as they will be `dt_us` later, if nobody accelerates; predicting twice adds up."""
+    if dt_us < 0:
+        raise ValueError(f"dt_us must not be negative, got {dt_us}; late detections go to step() as they are")
+    dt = dt_us * 1e-6
+    forward = np.eye(4)
+    forward[0, 2] = forward[1, 3] = dt
+    noise = np.kron(np.array([[dt**3 / 3.0, dt**2 / 2.0], [dt**2 / 2.0, dt]]), np.eye(2))
+    return replace(
+        tracks,
+        time_us=tracks.time_us + dt_us,
+        mean=tracks.mean @ forward.T,
+        covariance=forward @ tracks.covariance @ forward.T + params.acceleration_density_m2_s3 * noise,
+    )
+
+
+def _speed_prior(
+    yaw_rad: Float[np.ndarray, " boxes"], known: Bool[np.ndarray, " boxes"], params: TrackerParams
+) -> Float[np.ndarray, "boxes 2 2"]:
+    """Return the covariance of the velocity of boxes seen for the first time: long along the heading."""
+    heading = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=-1)
+    along = heading[:, :, None] * heading[:, None, :]
+    across, lengthwise = params.across_sigma_mps**2, params.along_sigma_mps**2
+    unknown = across * np.eye(2) + (lengthwise - across) * along
+    return np.where(known[:, None, None], params.known_sigma_mps**2 * np.eye(2), unknown)
+
+
+def _inverse(matrix: Float[np.ndarray, "rows 2 2"]) -> Float[np.ndarray, "rows 2 2"]:
+    """Return the inverse of each symmetric 2 by 2 matrix."""
+    a, b, d = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 1]
+    adjugate = np.stack([d, -b, -b, a], axis=-1).reshape(-1, 2, 2)
+    inverse: np.ndarray = adjugate / (a * d - b * b)[:, None, None]
+    return inverse
+
+
+def _assigned(
+    tracks: Tracks,
+    position_m: Float[np.ndarray, "detections 2"],
+    noise_m2: Float[np.ndarray, "detections 2 2"],
+    params: TrackerParams,
+) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
+    """Return rows of tracks and of detections that belong together, each row at most once."""
+    if len(tracks) == 0 or len(position_m) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    innovation = position_m[None, :, :] - tracks.mean[:, None, :2]
+    spread = tracks.covariance[:, None, :2, :2] + noise_m2[None]
+    a, b, d = spread[..., 0, 0], spread[..., 0, 1], spread[..., 1, 1]
+    determinant = a * d - b * b
+    x, y = innovation[..., 0], innovation[..., 1]
+    squared = (d * x * x - 2.0 * b * x * y + a * y * y) / determinant
+    cost = squared + np.log(determinant)
+    open_gate = squared <= params.gate
+    # A pair outside the gate stands for a miss and a birth: all cost the same, and more than any inside.
+    beyond = float(cost[open_gate].max()) + params.gate if open_gate.any() else 0.0
+    rows, columns = linear_sum_assignment(np.where(open_gate, cost, beyond))
+    inside = open_gate[rows, columns]
+    return rows[inside], columns[inside]
+
+
+def _turned_towards(yaw_rad: Float[np.ndarray, " n"], newest_rad: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Return headings turned a share of the shorter way to the newest ones."""
+    turn = (newest_rad - yaw_rad + np.pi) % (2.0 * np.pi) - np.pi
+    turned: np.ndarray = (yaw_rad + _SMOOTHING * turn + np.pi) % (2.0 * np.pi) - np.pi
+    return turned
+
+
+def step(
+    tracks: Tracks,
+    detections: Detections,
+    time_us: int,
+    params: TrackerParams = TrackerParams(),
+    captured_us: Int64[np.ndarray, " detections"] | None = None,
+) -> Tracks:
+    """Return the tracks after the detections of one instant.
+
+    Args:
+        tracks: State before.
+        detections: In the world frame, one per road user at most (see boxes.suppressed).
+        time_us: Instant of the new state. An instant before that of `tracks` is late data: time stays.
+        params: Numbers of the tracker.
+        captured_us: When each detection was true; `time_us` where left out. Older ones are carried forward at their
+            velocity with a position error that grows with age; those older than `coast_us` are dropped.
+    """
+    captured = np.full(len(detections), time_us, np.int64) if captured_us is None else captured_us
+    tracks = _not_forgotten(predict(tracks, max(0, time_us - tracks.time_us), params), params)
+    fresh = tracks.time_us - captured <= params.coast_us
+    if not fresh.all():
+        detections, captured = detections[fresh], captured[fresh]
+    boxes = detections.boxes
+    age_s = np.maximum(0, tracks.time_us - captured)[:, None] * 1e-6
+    position_m = boxes.center_m[:, :2] + age_s * detections.velocity_mps
+    prior = _speed_prior(boxes.yaw_rad, np.any(detections.velocity_mps, axis=1), params)
+    noise = params.position_sigma_m**2 * np.eye(2) + age_s[..., None] ** 2 * prior
+
+    t, d = _assigned(tracks, position_m, noise, params)
+    mean, covariance = tracks.mean.copy(), tracks.covariance.copy()
+    spread = covariance[t, :2, :2] + noise[d]
+    gain = covariance[t][:, :, :2] @ _inverse(spread)
+    mean[t] += (gain @ (position_m[d] - mean[t, :2])[..., None])[..., 0]
+    updated = covariance[t] - gain @ spread @ gain.transpose(0, 2, 1)
+    covariance[t] = 0.5 * (updated + updated.transpose(0, 2, 1))
+
+    bottom, size, yaw, score = (a.copy() for a in (tracks.bottom_m, tracks.size_m, tracks.yaw_rad, tracks.score))
+    bottom[t] += _SMOOTHING * (boxes.center_m[d, 2] - bottom[t])
+    size[t] += _SMOOTHING * (boxes.size_m[d] - size[t])
+    yaw[t] = _turned_towards(yaw[t], boxes.yaw_rad[d])
+    score[t] += _SMOOTHING * (detections.score[d] - score[t])
+    joined = np.zeros(len(tracks), bool)
+    joined[t] = True
+    last_update = tracks.last_update_us.copy()
+    last_update[t] = np.maximum(last_update[t], captured[d])
+    old = replace(
+        tracks, mean=mean, covariance=covariance, bottom_m=bottom, size_m=size, yaw_rad=yaw, score=score,
+        hits=tracks.hits + joined, misses=np.where(joined, 0, tracks.misses + 1),
+        recent=tracks.recent << 1 | joined, last_update_us=last_update,
+    )  # fmt: skip
+
+    free = detections.score >= params.least_score
+    free[d] = False
+    new = _born(old.next_id, detections[free], position_m[free], noise[free], prior[free], captured[free])
+    return _confirmed(_with(old, new), params)
+
+
+def _born(
+    first_id: int,
+    detections: Detections,
+    position_m: Float[np.ndarray, "detections 2"],
+    noise_m2: Float[np.ndarray, "detections 2 2"],
+    speed_m2_s2: Float[np.ndarray, "detections 2 2"],
+    captured_us: Int64[np.ndarray, " detections"],
+) -> Tracks:
+    """Return one new track per detection."""
+    count = len(detections)
+    covariance = np.zeros((count, 4, 4))
+    covariance[:, :2, :2] = noise_m2
+    covariance[:, 2:, 2:] = speed_m2_s2
+    one = np.ones(count, np.int64)
+    boxes = detections.boxes
+    return Tracks(
+        0, first_id + count, first_id + np.arange(count), np.hstack([position_m, detections.velocity_mps]), covariance,
+        boxes.center_m[:, 2], boxes.size_m, boxes.yaw_rad, detections.score, one, 0 * one, one, np.zeros(count, bool),
+        captured_us,
+    )  # fmt: skip
+
+
+def _with(old: Tracks, new: Tracks) -> Tracks:
+    """Return the old tracks followed by the new ones."""
+    if len(new) == 0:
+        return old
+    columns: dict[str, Any] = {n: np.concatenate([getattr(old, n), getattr(new, n)]) for n in _COLUMNS}
+    return replace(old, next_id=new.next_id, **columns)
+
+
+def _not_forgotten(tracks: Tracks, params: TrackerParams) -> Tracks:
+    """Return the tracks whose last detection is not too old at the tracks' instant."""
+    patience = np.where(tracks.confirmed, params.coast_us, params.tentative_us)
+    alive = tracks.time_us - tracks.last_update_us <= patience
+    return tracks if alive.all() else tracks[alive]
+
+
+def _confirmed(tracks: Tracks, params: TrackerParams) -> Tracks:
+    """Return the tracks, those with M of the last N steps confirmed for good."""
+    window = tracks.recent & ((1 << params.confirm_steps) - 1)
+    lately = (window[:, None] >> np.arange(params.confirm_steps) & 1).sum(axis=1)
+    return replace(tracks, confirmed=tracks.confirmed | (lately >= params.confirm_hits), recent=window)
+
+
+def velocity_of(
+    tracks: Tracks, detections: Detections, params: TrackerParams = TrackerParams()
+) -> Float[np.ndarray, "detections 2"]:
+    """Return the velocity over ground of each detection, from the track it belongs to; zero where that is unknown.
+
+    Args:
+        tracks: After `step` with these detections.
+        detections: In the world frame, at the instant of the tracks.
+        params: Numbers of the tracker.
+    """
+    velocity = np.zeros((len(detections), 2))
+    noise = np.broadcast_to(params.position_sigma_m**2 * np.eye(2), (len(detections), 2, 2))
+    t, d = _assigned(tracks, detections.boxes.center_m[:, :2], noise, params)
+    # One detection fixes no velocity.
+    moving = (tracks.hits[t] > 1) | np.any(detections.velocity_mps[d], axis=1)
+    velocity[d[moving]] = tracks.mean[t[moving], 2:]
+    return velocity

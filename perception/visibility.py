@@ -1,0 +1,153 @@
+"""The visibility detection model: lidar points per object in, detections out.
+
+It stands in for a trained detector where only the dependence on visibility matters. With n points on an object,
+h = `half_points` and k = `steepness`:
+
+    P(detect)  = 1 / (1 + exp(-k ln(n / h)))        0 without points; the logistic curve over ln n
+    box error ~ Normal(0, (s sigma)^2)               per coordinate, s = sqrt(h / n) clipped to [0.2, 2]
+    score     = 1 / (1 + exp(-(0.5 + ln(n / h) + z)))    z standard normal: logit-normal, rising with the points
+    false positives ~ Poisson(`false_per_frame`), score = 1 / (1 + exp(-(-0.5 + z)))
+
+The error of a mean falls with the root of the points, hence s; its floor says that a box never gets better than its
+labels, its ceiling that a detector falls back on the usual box of the class. Scores of true and false positives
+overlap: at h points a true positive outranks a false one with probability 0.76 (normal distributions one apart with
+standard deviation 1 each), so average precision is not recall in disguise. The form of each equation is ours; no
+number is fitted to a published detector.
+
+All chance comes as uniform draws. The same draws with more points detect a superset of the objects, with higher
+scores and smaller errors, so that an ego alone and the same ego after fusion are compared draw by draw.
+Left out: confusion of classes, reversed headings, one box for two objects, errors that persist over frames.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+from scipy.special import expit, ndtri, pdtr
+
+from v2xsim.records import Boxes, Detections
+
+OBJECT_DRAWS = 10
+"""Uniform draws per object: detected, x, y, z, yaw, length, width, height, score; the last is spare."""
+
+CLUTTER_DRAWS = 8
+"""Uniform draws per possible false positive: place, yaw, length, width, height, score, count (first row), spare."""
+
+_ERROR_SCALE = (0.2, 2.0)
+_TRUE_LOGIT = 0.5
+_FALSE_LOGIT = -0.5
+# Length, width, height of a passenger car: vehicle type 1 of 3GPP TR 37.885 V15.3.0 clause 6.1.2. The spread is ours.
+_CAR_SIZE_M = np.array([5.0, 2.0, 1.6])
+_CAR_SPREAD = 0.1
+
+
+@dataclass(frozen=True)
+class DetectorParams:
+    """Numbers of the visibility detection model; the defaults are those of the scenario's `detector` section.
+
+    Attributes:
+        half_points: Points on an object at which half are detected.
+        steepness: Slope of the detection curve over the logarithm of the points.
+        center_sigma_m: Position error of a box with half_points points, per axis.
+        yaw_sigma_deg: Its heading error.
+        size_sigma_m: Its error of length, width and height.
+        false_per_frame: Mean number of false positives.
+    """
+
+    half_points: float = 12.0
+    steepness: float = 1.6
+    center_sigma_m: float = 0.15
+    yaw_sigma_deg: float = 3.0
+    size_sigma_m: float = 0.10
+    false_per_frame: float = 0.5
+
+
+@dataclass(frozen=True)
+class Clutter:
+    """Where false positives may stand, and the chance behind them.
+
+    Attributes:
+        place_m: Candidate centres, in the frame of the objects; without any there is no false positive.
+        draws: Uniform in (0, 1); as many rows as `most_false` says, CLUTTER_DRAWS columns.
+    """
+
+    place_m: Float[np.ndarray, "places 2"]
+    draws: Float[np.ndarray, "most draws"]
+
+    @staticmethod
+    def none() -> "Clutter":
+        """Return clutter that makes no false positive."""
+        return Clutter(np.zeros((0, 2)), np.zeros((0, CLUTTER_DRAWS)))
+
+
+def detection_probability(
+    points: Int64[np.ndarray, " objects"], params: DetectorParams
+) -> Float[np.ndarray, " objects"]:
+    """Return the probability that an object with so many lidar points on it is detected."""
+    with np.errstate(divide="ignore"):
+        probability: np.ndarray = expit(params.steepness * np.log(points / params.half_points))
+    return probability
+
+
+def most_false(params: DetectorParams) -> int:
+    """Return how many false positives a frame can have: all but one frame in 10^9 wants no more."""
+    mean = params.false_per_frame
+    ceiling = int(np.ceil(mean + 8.0 * np.sqrt(mean) + 12.0)) if mean > 0 else 0
+    return int(np.searchsorted(pdtr(np.arange(ceiling), mean), 1.0 - 1e-9)) if ceiling else 0
+
+
+def detect(
+    objects: Boxes,
+    truth: Int64[np.ndarray, " objects"],
+    points: Int64[np.ndarray, " objects"],
+    draws: Float[np.ndarray, "objects draws"],
+    clutter: Clutter,
+    params: DetectorParams,
+) -> Detections:
+    """Return what a detector reports of objects with so many points on them.
+
+    Args:
+        objects: Bodies as they appear in the holder's frame: where the points put them, pose errors included.
+        truth: Agent id behind each object; metrics only.
+        points: Lidar points on each.
+        draws: Uniform in (0, 1), OBJECT_DRAWS per object, keyed by object so that they do not depend on the rows.
+        clutter: Where false positives may stand.
+        params: Numbers of the model.
+
+    Returns:
+        Detections in the frame of `objects`, true ones first in the order of the rows; velocities are zero.
+    """
+    seen = np.flatnonzero(draws[:, 0] < detection_probability(points, params))
+    density = points[seen] / params.half_points
+    scale = np.clip(1.0 / np.sqrt(density), *_ERROR_SCALE)[:, None]
+    normal = ndtri(draws[seen, 1:9])
+    body = objects[seen]
+    size_m = body.size_m + params.size_sigma_m * scale * normal[:, 4:7]
+    boxes = Boxes(
+        body.center_m + params.center_sigma_m * scale * normal[:, :3],
+        # A box is never turned inside out, however large size_sigma_m is.
+        np.maximum(size_m, 0.5 * body.size_m),
+        body.yaw_rad + np.radians(params.yaw_sigma_deg) * scale[:, 0] * normal[:, 3],
+    )
+    score = expit(_TRUE_LOGIT + np.log(density) + normal[:, 7])
+    found = Detections(boxes, np.zeros((len(seen), 2)), score, truth[seen])
+    wrong = false_positives(clutter, params)
+    return Detections.joined([found, wrong]) if len(wrong) else found
+
+
+def false_positives(clutter: Clutter, params: DetectorParams) -> Detections:
+    """Return detections with nothing behind them: cars of usual size, anyhow turned, standing on the ground."""
+    places, most = len(clutter.place_m), len(clutter.draws)
+    if places == 0 or most == 0 or params.false_per_frame == 0:
+        return Detections.none()
+    # The count is the inverse of the Poisson distribution at one draw.
+    count = int(np.searchsorted(pdtr(np.arange(most), params.false_per_frame), clutter.draws[0, 6]))
+    draws = clutter.draws[:count]
+    place_m = clutter.place_m[np.minimum((draws[:, 0] * places).astype(np.int64), places - 1)]
+    normal = ndtri(draws[:, 2:6])
+    boxes = Boxes(
+        np.column_stack([place_m, np.zeros(count)]),
+        _CAR_SIZE_M * np.clip(1.0 + _CAR_SPREAD * normal[:, :3], 0.5, 1.5),
+        np.pi * (2.0 * draws[:, 1] - 1.0),
+    )
+    return Detections(boxes, np.zeros((count, 2)), expit(_FALSE_LOGIT + normal[:, 3]), np.full(count, -1, np.int64))

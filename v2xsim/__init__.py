@@ -1,0 +1,34 @@
+"""v2xsim: a cooperative-perception simulator for autonomous driving.
+
+Importing it loads nothing heavy; each public name is fetched when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from v2xsim.results import Results
+    from v2xsim.scenario import Scenario, ScenarioError, load
+    from v2xsim.simulate import run
+
+__version__ = "0.1.0"
+
+__all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "run"]
+
+_HOME = {
+    "Results": "v2xsim.results",
+    "Scenario": "v2xsim.scenario",
+    "ScenarioError": "v2xsim.scenario",
+    "load": "v2xsim.scenario",
+    "run": "v2xsim.simulate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'v2xsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,19 @@
+"""`v2xsim check`: say whether a scenario can be run, without running it."""
+
+import typer
+
+from v2xsim.cli.arguments import Overrides, ScenarioName, Seed
+
+NAME = "check"
+EXAMPLE = "Example: v2xsim check my_town/scenario.yaml --set run.duration_s=30"
+
+
+def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = None) -> None:
+    """Check a scenario: every key, every limit, every file it names."""
+    from v2xsim.cli.outline import outline
+    from v2xsim.scenario import load
+
+    loaded = load(scenario, overrides or [], seed)
+    typer.echo(f"OK: {scenario}")
+    for part, says in outline(loaded):
+        typer.echo(f"  {part:<12} {says}")

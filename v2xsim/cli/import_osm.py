@@ -1,0 +1,24 @@
+"""`v2xsim import-osm`: from an OpenStreetMap extract to a scenario."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "import-osm"
+EXAMPLE = "Example: v2xsim import-osm town.osm.xml.gz --out my_town && v2xsim run my_town/scenario.yaml"
+
+
+def command(
+    osm_file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An extract, .osm or .osm.xml, also gzipped.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; new or empty.", show_default=False)],
+) -> None:
+    """Turn an OpenStreetMap extract into roads, buildings, traffic and a scenario that runs."""
+    # Here, since --help must not wait for the libraries that this loads.
+    from v2xsim.import_osm import import_osm
+
+    scenario = import_osm(osm_file, out)
+    typer.echo(f"scenario: {scenario}")
+    typer.echo(f"next:     v2xsim run {scenario}")

@@ -1,0 +1,51 @@
+"""A scenario in a few lines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from v2xsim.scenario import Scenario
+from v2xsim.scenario.schema import Traffic
+
+
+def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield the name of each part of a scenario, and what it says in one line."""
+    run, radio, work = scenario.run, scenario.radio, scenario.cooperation
+    yield "name", scenario.name
+    yield "time", f"{run.duration_s:g} s from {run.begin_s:g} s in steps of {run.step_s:g} s, seed {run.seed}"
+    buildings = scenario.world.buildings
+    yield "buildings", str(buildings) if isinstance(buildings, Path) else str(len(buildings))
+    yield "traffic", _traffic(scenario.traffic)
+    yield "stations", _stations(scenario)
+    model = scenario.lidars.model
+    carried = "every connected vehicle" if scenario.lidars.count is None else f"{scenario.lidars.count} vehicles drawn"
+    named = model if isinstance(model, str) else f"{model.beams} beams"
+    yield "lidars", f"{len(scenario.lidars.mounts)} of {named} on {carried}"
+    yield "radio", f"{radio.access}, {radio.channel}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm"
+    yield (
+        "cooperation",
+        f"matching {work.matching}, relay {work.relay}, fusion {work.fusion}, {work.budget_bytes} B within {work.deadline_ms:g} ms",
+    )
+
+
+def _traffic(traffic: Traffic) -> str:
+    if traffic.script is not None:
+        return f"{len(traffic.script)} scripted road users"
+    if traffic.grid is not None:
+        return f"a street grid of {traffic.grid.blocks} x {traffic.grid.blocks}, {traffic.grid.vehicles_per_hour:g} vehicles/h"
+    if traffic.highway is not None:
+        return f"a highway of {traffic.highway.length_m:g} m, {traffic.highway.density_per_km:g} vehicles/km"
+    return f"SUMO, {traffic.sumocfg}" if traffic.sumocfg is not None else f"a trace, {traffic.fcd}"
+
+
+def _stations(scenario: Scenario) -> str:
+    stations = scenario.stations
+    drawn = []
+    if stations.count is not None:
+        drawn.append(f"{stations.count} vehicles drawn")
+    if stations.penetration is not None:
+        drawn.append(f"{100 * stations.penetration:g} % of vehicles drawn")
+    if stations.include:
+        drawn.append(f"{len(stations.include)} vehicles by name")
+    if stations.roadside:
+        drawn.append(f"{len(stations.roadside)} roadside")
+    return ", ".join(drawn) or "none"

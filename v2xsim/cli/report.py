@@ -1,0 +1,76 @@
+"""What a command says when it is done: a table for people, one JSON object for programs."""
+
+import ctypes
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from v2xsim.results import Results
+
+
+def as_object(results: "Results", folder: Path) -> dict[str, Any]:
+    """Return what a run found as data for JSON; a metric that nothing was measured for is null."""
+    return {
+        "scenario": results.scenario.name,
+        "run_dir": str(folder),
+        "metrics": {name: {"value": _number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
+        "timing": dict(results.timing),
+    }
+
+
+def print_summary(results: "Results", folder: Path) -> None:
+    """Print the metrics of a run as a table, and the folder that holds it."""
+    table = Table(title=f"{results.scenario.name}, seed {results.scenario.run.seed}", title_justify="left")
+    table.add_column("metric")
+    table.add_column("unit")
+    table.add_column("value", justify="right")
+    for name, metric in results.metrics.items():
+        table.add_row(name, metric.unit, _text(metric.value))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"run: {folder}", soft_wrap=True, markup=False)
+
+
+def print_paths(what: str, paths: Sequence[Path]) -> None:
+    """Print files that were written, one a line."""
+    typer.echo(f"{what}:")
+    for path in paths:
+        typer.echo(f"  {path}")
+
+
+@contextmanager
+def stdout_kept_free() -> Iterator[None]:
+    """Send to standard error what anybody prints meanwhile, so that standard output holds one JSON object only.
+
+    SUMO prints from C++, past `sys.stdout`, so the file descriptor itself is turned over.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    usual, sys.stdout = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = usual
+        # What C code printed may still lie in its own buffer, which would go out when the process ends.
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _text(value: float | None) -> str:
+    number = _number(value)
+    return "-" if number is None else f"{number:,.0f}" if abs(number) >= 1e4 or number == int(number) else f"{number:.4g}"

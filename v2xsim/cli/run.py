@@ -1,0 +1,72 @@
+"""`v2xsim run`: simulate a scenario, show its metrics, keep its tables."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from v2xsim.cli.arguments import OnDevice, Out, Overrides, ScenarioName, Seed
+
+if TYPE_CHECKING:
+    from v2xsim.results import Results
+
+NAME = "run"
+EXAMPLE = "Example: v2xsim run demo --set cooperation.relay=none --seed 7 --out runs/no-relay"
+
+
+def command(
+    scenario: ScenarioName,
+    overrides: Overrides = None,
+    seed: Seed = None,
+    out: Out = None,
+    device: OnDevice = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+    ] = False,
+    pictures: Annotated[bool, typer.Option("--view", help="Draw the pictures of `v2xsim view` afterwards.")] = False,
+) -> None:
+    """Simulate a scenario and write its tables into a folder.
+
+    A folder that holds an earlier run is replaced once the new run is complete; any other folder with something in it
+    is refused.
+    """
+    from v2xsim.cli.report import as_object, print_paths, print_summary, stdout_kept_free
+
+    chosen = [*(overrides or []), *([f"run.device={device}"] if device else [])]
+    if as_json:
+        with stdout_kept_free():
+            results, folder = simulate(scenario, chosen, seed, out)
+            if pictures:
+                draw(folder)
+        typer.echo(json.dumps(as_object(results, folder), allow_nan=False))
+        return
+    results, folder = simulate(scenario, chosen, seed, out)
+    print_summary(results, folder)
+    if pictures:
+        print_paths("pictures", draw(folder))
+
+
+def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Path | None) -> "tuple[Results, Path]":
+    """Load and run a scenario with a progress bar on standard error; return its results and where they lie."""
+    from v2xsim import scenario as scenarios
+    from v2xsim.cli.progress import progress_bar
+    from v2xsim.runfolder import default_folder, staged
+
+    loaded = scenarios.load(scenario, overrides, seed)
+    folder = out if out is not None else default_folder(loaded.name, loaded.run.seed)
+    with staged(folder) as staging, progress_bar() as progress:
+        # Here, so that a wrong scenario or folder is reported before seconds go into loading the engine.
+        from v2xsim.simulate import run
+
+        results = run(loaded, out=staging, progress=progress)
+    return results, folder
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw the pictures of a run's folder; return them."""
+    # Here, since drawing loads matplotlib, which a run without pictures does not need.
+    from v2xsim.viz import render
+
+    return render(folder)

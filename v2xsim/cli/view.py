@@ -1,0 +1,20 @@
+"""`v2xsim view`: pictures of a finished run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "view"
+EXAMPLE = "Example: v2xsim view runs/demo-1"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.", show_default=False)],
+) -> None:
+    """Draw a run: who saw what, alone and fused; delivery, coverage. Needs no screen."""
+    from v2xsim.cli.report import print_paths
+    from v2xsim.cli.run import draw
+    from v2xsim.runfolder import finished
+
+    print_paths("pictures", draw(finished(run)))

@@ -1,0 +1,46 @@
+"""What stations believe of their own position, heading and clock."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from v2xsim.scenario.schema import Errors
+from v2xsim.streams import Streams
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Self-localisation errors at one instant.
+
+    Attributes:
+        agent: Stations.
+        time_us: The instant.
+        error: Error of x and y in metres and of the heading in radians.
+        clock_offset_us: Clock minus true time, constant over a run.
+    """
+
+    agent: Int64[np.ndarray, " stations"]
+    time_us: int
+    error: Float[np.ndarray, "stations 3"]
+    clock_offset_us: Int64[np.ndarray, " stations"]
+
+
+def next_belief(
+    before: Belief | None, agent: Int64[np.ndarray, " stations"], time_us: int, errors: Errors, streams: Streams
+) -> Belief:
+    """Return the errors at the next instant: a first-order Gauss-Markov process per axis and station.
+
+    e' = r e + sqrt(1 - r^2) sigma n, r = exp(-dt / gnss_correlation_s); newcomers start in the stationary state.
+    Heading errors share the correlation time.
+    """
+    sigma = np.array([errors.gnss_sigma_m, errors.gnss_sigma_m, np.radians(errors.heading_sigma_deg)])
+    draw = streams.normals("localisation", agent, time_us, count=3) * sigma
+    if before is not None and len(before.agent) and len(agent):
+        place = np.minimum(np.searchsorted(before.agent, agent), len(before.agent) - 1)
+        known = before.agent[place] == agent
+        kept = np.exp(-(time_us - before.time_us) * 1e-6 / errors.gnss_correlation_s)
+        walked = kept * before.error[place] + np.sqrt(1.0 - kept**2) * draw
+        draw = np.where(known[:, None], walked, draw)
+    offset = streams.normals("clock", agent)[:, 0] * errors.clock_sigma_ms * 1e3 if len(agent) else np.zeros(0)
+    return Belief(agent, time_us, draw, np.round(offset).astype(np.int64))

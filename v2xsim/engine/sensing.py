@@ -1,0 +1,168 @@
+"""What each station sees at a tick: its point cloud, its perception matrix, its own detections."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from v2xsim.engine.belief import Belief
+from v2xsim.engine.fleet import Fleet
+from v2xsim.gpu.lidar.cast import Scan, cast
+from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
+from v2xsim.gpu.lidar.sweep import joined_cloud, returns
+from v2xsim.gpu.poses import inverse, pose_matrix
+from v2xsim.perception.matrix import observed_matrix
+from v2xsim.perception.visibility import (
+    CLUTTER_DRAWS,
+    OBJECT_DRAWS,
+    Clutter,
+    DetectorParams,
+    detect,
+    most_false,
+)
+from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud, Snapshot
+from v2xsim.scenario.schema import LidarModel, Scenario
+from v2xsim.streams import Streams
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one station captured at one tick.
+
+    Attributes:
+        agent: The station.
+        time_us: Capture, true time.
+        stamp_us: Capture on the station's own clock.
+        pose: True x, y, z, yaw.
+        believed: The same as the station believes it.
+        velocity_mps: Over ground.
+        snapshot: The world at the capture; the visibility model and metrics read it.
+        cloud: Lidar returns.
+        points: Returns on each road user of the snapshot.
+        matrix: The station's abstract perception matrix, placed by the believed pose.
+        draws: Uniform draws of the detector per road user; shared by all detections of this frame.
+        clutter: Uniform draws of false positives.
+        detections: Own detections in the world as the station believes it.
+    """
+
+    agent: int
+    time_us: int
+    stamp_us: int
+    pose: Float[np.ndarray, " 4"]
+    believed: Float[np.ndarray, " 4"]
+    velocity_mps: Float[np.ndarray, " 2"]
+    snapshot: Snapshot
+    cloud: PointCloud
+    points: Int64[np.ndarray, " agents"]
+    matrix: PerceptionMatrix
+    draws: Float[np.ndarray, "agents draws"]
+    clutter: Float[np.ndarray, "most draws"]
+    detections: Detections
+
+    @property
+    def believed_from_true(self) -> Float[np.ndarray, "4 4"]:
+        """Transform of the true world into the world as this station believes it."""
+        return pose_matrix(*self.believed) @ inverse(pose_matrix(*self.pose))
+
+
+def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
+    """Return upright boxes under a transform that only turns about z and shifts."""
+    turn = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
+    center = boxes.center_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
+    return Boxes(center, boxes.size_m, boxes.yaw_rad + turn)
+
+
+def observed_places(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
+    """Return the centres of the observed cells: where a false positive may stand."""
+    cells = np.argwhere(matrix.observed)
+    return (cells + matrix.lower + 0.5) * matrix.cell_m
+
+
+class Sensing:
+    """Casts all lidars of a tick, on as many threads as it is given; each station's result hangs on itself alone."""
+
+    def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, threads: int) -> None:
+        self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
+        self._beams = beams_of(scenario.lidars.model)
+        self.params = DetectorParams(**scenario.detector.model_dump())
+        self._most_false = most_false(self.params)
+        self._cast = _caster(scenario.run.device)
+        # One GPU serves one caller at a time.
+        self._pool = ThreadPoolExecutor(threads if scenario.run.device == "cpu" else 1)
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def capture(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> dict[int, Frame]:
+        """Return the frame of every station with a lidar."""
+        rows = [int(r) for r in np.flatnonzero(fleet.lidars)]
+        frames = list(self._pool.map(lambda row: self._frame(snapshot, fleet, belief, row), rows))
+        return {frame.agent: frame for frame in frames}
+
+    def _frame(self, snapshot: Snapshot, fleet: Fleet, belief: Belief, row: int) -> Frame:
+        lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
+        pose = fleet.pose[row]
+        believed = pose + np.array([belief.error[row, 0], belief.error[row, 1], 0.0, belief.error[row, 2]])
+        world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
+        parts, sensors = [], []
+        for number, mount in enumerate(lidars.mounts[: int(fleet.lidars[row])]):
+            vehicle_from_sensor = mount_transform(
+                mount.x_m, mount.y_m, float(fleet.mount_base_m[row]) + mount.z_m,
+                np.radians(mount.yaw_deg), np.radians(mount.pitch_deg), np.radians(mount.roll_deg),
+            )  # fmt: skip
+            scan = self._cast(
+                self._beams, world_from_vehicle @ vehicle_from_sensor, snapshot.boxes, snapshot.agent, self._obstacles, agent
+            )
+            rng = self._streams.generator("lidar", agent, time_us, number)
+            parts.append(
+                returns(scan, self._beams, vehicle_from_sensor, number, lidars.range_noise_m, lidars.dropout, rng)
+            )
+            sensors.append((self._beams, world_from_believed @ vehicle_from_sensor, scan))
+        cloud = joined_cloud(time_us, parts)
+        grid = self._scenario.cooperation.matrix
+        matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
+        points = points_per_agent(cloud.object_id, snapshot.agent)
+        draws = self._streams.uniforms("detector", agent, time_us, snapshot.agent, count=OBJECT_DRAWS)
+        clutter = self._streams.uniforms(
+            "clutter", agent, time_us, np.arange(self._most_false), count=CLUTTER_DRAWS
+        )
+        apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
+        detections = detect(
+            apparent, snapshot.agent, points, draws, Clutter(observed_places(matrix), clutter), self.params
+        )
+        return Frame(
+            agent, time_us, time_us + int(belief.clock_offset_us[row]), pose, believed, fleet.velocity_mps[row],
+            snapshot, cloud, points, matrix, draws, clutter, detections,
+        )  # fmt: skip
+
+
+def points_per_agent(
+    object_id: Int64[np.ndarray, " points"], agent: Int64[np.ndarray, " agents"]
+) -> Int64[np.ndarray, " agents"]:
+    """Return the returns on each road user; agents rise."""
+    hit = object_id[object_id >= 0]
+    if len(agent) == 0 or len(hit) == 0:
+        return np.zeros(len(agent), np.int64)
+    count = np.bincount(hit, minlength=int(agent[-1]) + 1)
+    return count[agent].astype(np.int64)
+
+
+def beams_of(model: str | LidarModel) -> Beams:
+    """Return the beams of a lidar by name or by description."""
+    if isinstance(model, str):
+        return CATALOGUE[model]
+    return evenly_spaced(model.beams, model.columns, model.lowest_deg, model.highest_deg, model.range_m)
+
+
+def _caster(device: str) -> Callable[..., Scan]:
+    if device == "cpu":
+        return cast
+    from v2xsim.gpu.lidar.torch_cast import cast_torch
+
+    def on_device(*arguments: object) -> Scan:
+        return cast_torch(*arguments, device=device)  # type: ignore[arg-type]
+
+    return on_device

@@ -1,0 +1,171 @@
+"""What an ego asks a helper for, and what the helper answers: points or boxes of the cells asked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, UInt8
+
+from v2xsim.comms.messages import (
+    CPM_BASE_BYTES,
+    CPM_OBJECT_BYTES,
+    POINT_BYTES,
+    POINTS_HEADER_BYTES,
+)
+from v2xsim.engine.sensing import Frame
+from v2xsim.gpu.fusion import quantised, thinned, transform
+from v2xsim.gpu.poses import pose_matrix
+from v2xsim.perception.matrix import cells_of, shifted
+from v2xsim.records import BUILDING, OCCUPIED, UNOBSERVED, Detections
+
+# Returns lower than this are taken for the road; the ego casts its own. Above the range noise of a lidar on flat ground.
+ROAD_M = 0.25
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an ego asks one helper for.
+
+    Attributes:
+        number: Unique in a run.
+        ego: Who asks.
+        helper: Who is asked.
+        frame_us: Capture of the ego frame that it is for.
+        lower: World cell index of cell (0, 0), in the world as the ego believes it.
+        cell_m: Side of a cell.
+        cells: Cells asked for.
+        near_m: Where the ego is: nearer cells come first.
+        allowance_bytes: Most payload of the answer.
+    """
+
+    number: int
+    ego: int
+    helper: int
+    frame_us: int
+    lower: Int64[np.ndarray, " 2"]
+    cell_m: float
+    cells: Bool[np.ndarray, "nx ny"]
+    near_m: Float[np.ndarray, " 2"]
+    allowance_bytes: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a helper sends back. Parts that share a fragment arrive or are lost together.
+
+    Attributes:
+        request: What it answers.
+        frame: The helper's frame that the data is from.
+        code: Matrix codes of the cells asked for, UNOBSERVED where the answer says nothing.
+        code_part: Fragment that a cell's content is complete with.
+        points_m: Lidar points in the world as the helper believes it (early fusion).
+        object_id: What each point hit; the visibility model reads it.
+        point_part: Fragment of each point.
+        detections: Boxes in the world as the helper believes it, velocities included (late fusion).
+        box_part: Fragment of each box.
+        size_bytes: Payload.
+    """
+
+    request: Request
+    frame: Frame
+    code: UInt8[np.ndarray, "nx ny"]
+    code_part: Int64[np.ndarray, "nx ny"]
+    points_m: Float[np.ndarray, "points 3"]
+    object_id: Int64[np.ndarray, " points"]
+    point_part: Int64[np.ndarray, " points"]
+    detections: Detections
+    box_part: Int64[np.ndarray, " boxes"]
+    size_bytes: int
+
+
+def predicted_bytes(occupied_cells: int, asked_cells: int, fusion: str, voxel_m: float, cell_m: float) -> float:
+    """Return about how large an answer will be, from the matrices alone.
+
+    A body shows one or two faces: in an occupied cell, points thinned to one per voxel cover a strip as long as the
+    cell and about 1.5 m high. In late fusion a body covers about four cells.
+    """
+    if fusion == "late":
+        return CPM_BASE_BYTES + codes_bytes(asked_cells) + CPM_OBJECT_BYTES * occupied_cells / 4.0
+    points = occupied_cells * max(1.0, cell_m / voxel_m) * max(1.0, 1.5 / voxel_m)
+    return POINTS_HEADER_BYTES + codes_bytes(asked_cells) + POINT_BYTES * points
+
+
+def codes_bytes(cells: int) -> int:
+    """Return the bytes that tell of each cell asked for whether it is unobserved, free or occupied: two bits a cell."""
+    return -(-cells * 2 // 8)
+
+
+def answer(request: Request, frame: Frame, detections: Detections, fusion: str, voxel_m: float, mtu_bytes: int) -> Answer:
+    """Return a helper's answer out of its latest frame, not larger than the allowance.
+
+    Nearest cells come first; a cell whose content no longer fits is left out whole.
+
+    Args:
+        request: What is asked for.
+        frame: The helper's frame.
+        detections: The helper's detections of that frame with velocities, in the world as it believes it.
+        fusion: "early" sends points, "late" boxes.
+        voxel_m: Points are thinned to one per cube of this side.
+        mtu_bytes: Payload of one fragment.
+    """
+    shape = request.cells.shape
+    code = np.where(request.cells, shifted(frame.matrix, request.lower, shape), UNOBSERVED).astype(np.uint8)
+    head = codes_bytes(int(request.cells.sum()))
+    part = np.zeros(shape, np.int64)
+    if fusion == "late":
+        base, each = CPM_BASE_BYTES + head, CPM_OBJECT_BYTES
+        rows, cell, rank = _in_cells(detections.boxes.center_m[:, :2], request)
+    else:
+        base, each = POINTS_HEADER_BYTES + head, float(POINT_BYTES)
+        points, object_id = _shareable(frame, voxel_m)
+        rows, cell, rank = _in_cells(points[:, :2], request)
+    order = np.lexsort((rows, cell, rank))
+    rows, cell = rows[order], cell[order]
+    room = max(0, int((request.allowance_bytes - base) / each))
+    if len(rows) > room:
+        # The first cell that does not fit whole goes with everything behind it.
+        cut = room
+        while cut > 0 and cell[cut - 1] == cell[cut]:
+            cut -= 1
+        dropped = np.unique(cell[cut:])
+        code.reshape(-1)[dropped] = UNOBSERVED
+        rows, cell = rows[:cut], cell[:cut]
+    # Cells that hold something of ours but of which nothing fitted or showed are told by the code alone.
+    fragment = ((base + each * np.arange(len(rows))) // mtu_bytes).astype(np.int64)
+    np.maximum.at(part.reshape(-1), cell, fragment)
+    size = int(np.ceil(base + each * len(rows)))
+    none = np.zeros(0, np.int64)
+    if fusion == "late":
+        return Answer(
+            request, frame, code, part, np.zeros((0, 3)), none, none, detections[rows], fragment, size
+        )
+    return Answer(
+        request, frame, code, part, points[rows], object_id[rows], fragment, Detections.none(), none, size
+    )
+
+
+def _shareable(frame: Frame, voxel_m: float) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
+    """Return the points worth sending: neither road nor a building of the map that everybody has, thinned, rounded."""
+    cloud = frame.cloud
+    body = np.flatnonzero((cloud.points_m[:, 2] > ROAD_M) & (cloud.object_id != BUILDING))
+    own = np.ascontiguousarray(cloud.points_m[body], np.float64)
+    kept = thinned(own, voxel_m)
+    rounded = quantised(own[kept], np.zeros(3))
+    return transform(rounded, pose_matrix(*frame.believed)), cloud.object_id[body][kept]
+
+
+def _in_cells(
+    place_m: Float[np.ndarray, "items 2"], request: Request
+) -> tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"], Float[np.ndarray, " rows"]]:
+    """Return the items in cells asked for, the flat index of their cell, and the cell's distance from the ego."""
+    shape = request.cells.shape
+    ix, iy, inside = cells_of(place_m, request.lower, request.cell_m, shape)
+    rows = np.flatnonzero(inside)
+    rows = rows[request.cells[ix[rows], iy[rows]]]
+    cx = (request.lower[0] + ix[rows] + 0.5) * request.cell_m - request.near_m[0]
+    cy = (request.lower[1] + iy[rows] + 0.5) * request.cell_m - request.near_m[1]
+    return rows, (ix[rows] * shape[1] + iy[rows]).astype(np.int64), np.hypot(cx, cy)
+
+
+def occupied_in(code: UInt8[np.ndarray, "helpers nx ny"], cells: Bool[np.ndarray, "nx ny"]) -> Int64[np.ndarray, " helpers"]:
+    """Return how many of the cells each helper reports occupied."""
+    return ((code == OCCUPIED) & cells).sum(axis=(1, 2)).astype(np.int64)

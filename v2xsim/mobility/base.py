@@ -1,0 +1,130 @@
+"""What every source of traffic offers: the road users at rising instants, named and numbered once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import Float, Int8, Int64
+
+from v2xsim.errors import UserError
+from v2xsim.records import Boxes, Snapshot
+from v2xsim.world.catalogue import antenna_height_m
+
+Progress = Callable[[int], None]
+"""Told the traffic time in microseconds as a warm-up advances."""
+
+Bounds = tuple[float, float, float, float]
+"""x_min, y_min, x_max, y_max in metres."""
+
+
+class MobilityError(UserError):
+    """Raised where traffic cannot be had; the message names the file and the reason."""
+
+
+class Names:
+    """The names of all who have an identity in a run, numbered from 0 in order of first appearance.
+
+    The engine makes one, registers roadside units first, and hands it to the source of traffic.
+    """
+
+    def __init__(self) -> None:
+        self._id: dict[str, int] = {}
+        self._name: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._name)
+
+    def register(self, name: str) -> int:
+        """Return the number of a name, a fresh one at its first appearance."""
+        agent = self._id.setdefault(name, len(self._name))
+        if agent == len(self._name):
+            self._name.append(name)
+        return agent
+
+    def name_of(self, agent: int) -> str:
+        """Return the name behind a number."""
+        return self._name[agent]
+
+    def agent_of(self, name: str) -> int | None:
+        """Return the number of a name, None where it has not appeared yet."""
+        return self._id.get(name)
+
+
+class Mobility(ABC):
+    """A source of traffic. Positions are converted to the world's frame (docs/frames.md) inside it and nowhere else."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+
+    @property
+    @abstractmethod
+    def bounds(self) -> Bounds:
+        """Where road users can be, as a rectangle."""
+
+    @abstractmethod
+    def snapshot(self, time_us: int) -> Snapshot:
+        """Return all road users at one instant, by rising agent id. Instants must rise from call to call."""
+
+    def warm_up(self, until_us: int, progress: Progress | None = None) -> None:
+        """Advance to an instant without reading states; the next snapshot is at that instant or later."""
+        if progress is not None:
+            progress(until_us)
+
+    def name_of(self, agent: int) -> str:
+        """Return the name of a road user."""
+        return self.names.name_of(agent)
+
+    def agent_of(self, name: str) -> int | None:
+        """Return the id of a road user, None where it has not appeared yet."""
+        return self.names.agent_of(name)
+
+    def close(self) -> None:  # noqa: B027  # a source without a process or a file has nothing to give back
+        """Give back files and processes; more than once does no harm."""
+
+    def __enter__(self) -> "Mobility":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def yaw_of_compass_rad(angle_deg: Float[np.ndarray, " agents"]) -> Float[np.ndarray, " agents"]:
+    """Return SUMO's compass degrees (clockwise from north) as yaw counter-clockwise from east, in (-pi, pi]."""
+    yaw = np.deg2rad(90.0 - np.asarray(angle_deg, float))
+    return np.pi - np.mod(np.pi - yaw, 2.0 * np.pi)
+
+
+def center_of_front_m(
+    front_m: Float[np.ndarray, "agents 2"], yaw_rad: Float[np.ndarray, " agents"], length_m: Float[np.ndarray, " agents"]
+) -> Float[np.ndarray, "agents 2"]:
+    """Return the centre of bodies whose front bumper is given, as SUMO gives it."""
+    ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=1)
+    return np.asarray(front_m - 0.5 * length_m[:, None] * ahead)
+
+
+def snapshot_of(
+    time_us: int,
+    agent: Int64[np.ndarray, " agents"],
+    kind: Int8[np.ndarray, " agents"],
+    center_m: Float[np.ndarray, "agents 2"],
+    size_m: Float[np.ndarray, "agents 3"],
+    yaw_rad: Float[np.ndarray, " agents"],
+    velocity_mps: Float[np.ndarray, "agents 2"],
+) -> Snapshot:
+    """Return the snapshot of road users that stand on the ground z = 0, by rising agent id."""
+    order = np.argsort(agent, kind="stable")
+    center = np.zeros((len(agent), 3))
+    center[:, :2] = center_m[order]
+    size = np.ascontiguousarray(size_m[order], float)
+    kind = np.ascontiguousarray(kind[order], np.int8)
+    return Snapshot(
+        time_us=time_us,
+        agent=np.ascontiguousarray(agent[order], np.int64),
+        kind=kind,
+        boxes=Boxes(center, size, np.ascontiguousarray(yaw_rad[order], float)),
+        velocity_mps=np.ascontiguousarray(velocity_mps[order], float),
+        antenna_height_m=antenna_height_m(kind, size[:, 2]),
+    )

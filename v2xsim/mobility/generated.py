@@ -1,0 +1,248 @@
+"""Roads made when a run starts: a street grid and a motorway, driven by SUMO."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from jaxtyping import Float
+from numpy.random import Generator
+
+from v2xsim.mobility.base import MobilityError, Names
+from v2xsim.mobility.sumo import SumoMobility
+from v2xsim.mobility.sumo_tools import run_tool
+from v2xsim.mobility.vehicle_types import DRIVERS, shares_of, type_xml
+from v2xsim.records import Prisms
+from v2xsim.scenario.schema import GridTown, Highway, Run
+from v2xsim.streams import Streams
+from v2xsim.world.catalogue import CATALOGUE, KINDS
+
+LANE_M = 4.0
+"""Width of a motorway lane (3GPP TR 36.885 clause A.1.2, Table A.1.2-1, freeway)."""
+
+MEDIAN_M = 4.0
+"""Between the two directions; an assumption."""
+
+_HEAVY = ("truck", "bus")
+
+
+@dataclass(frozen=True)
+class Departure:
+    """One vehicle or pedestrian that enters the road.
+
+    Attributes:
+        time_s: When.
+        kind: Class of the catalogue.
+        attributes: Where and how, as SUMO's attributes.
+        walk: Edges from and to, for a pedestrian.
+    """
+
+    time_s: float
+    kind: str
+    attributes: Mapping[str, str]
+    walk: tuple[str, str] | None = None
+
+
+def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departure], routes: Sequence[str]) -> None:
+    root = ElementTree.Element("routes")
+    for kind in kinds:
+        root.append(ElementTree.fromstring(type_xml(kind)))
+    for edge in routes:
+        ElementTree.SubElement(root, "route", id=edge, edges=edge)
+    for number, one in enumerate(sorted(departures, key=lambda d: d.time_s)):
+        depart = {"id": f"{one.kind}.{number}", "depart": f"{one.time_s:.2f}", "type": one.kind}
+        if one.walk is not None:
+            person = ElementTree.SubElement(root, "person", depart)
+            ElementTree.SubElement(person, "walk", {"from": one.walk[0], "to": one.walk[1]})
+        else:
+            ElementTree.SubElement(root, "vehicle" if "route" in one.attributes else "trip", {**depart, **one.attributes})
+    ElementTree.ElementTree(root).write(path)
+
+
+def _start(
+    folder: "tempfile.TemporaryDirectory[str]", run: Run, names: Names, options: Mapping[str, str]
+) -> SumoMobility:
+    """Start SUMO on net.net.xml and demand.rou.xml of a folder, which is removed when the simulation is closed."""
+    root = ElementTree.Element("configuration")
+    settings = {"net-file": "net.net.xml", "route-files": "demand.rou.xml", **options}
+    for option, value in settings.items():
+        ElementTree.SubElement(root, option, value=value)
+    config = Path(folder.name) / "generated.sumocfg"
+    ElementTree.ElementTree(root).write(config)
+    return SumoMobility(config, round(run.step_s * 1e6), run.seed, names, scratch=folder)
+
+
+def poisson_times_s(rate_per_s: float, until_s: float, draw: Generator) -> Float[np.ndarray, " arrivals"]:
+    """Return the instants of a Poisson process from 0 to an end."""
+    return np.sort(draw.uniform(0.0, until_s, draw.poisson(rate_per_s * until_s)))
+
+
+# ---- the street grid ----
+
+
+def grid_buildings(grid: GridTown) -> Prisms:
+    """Return one building for every block between four streets: the block less the setback on each side."""
+    side = grid.block_m - 2.0 * grid.setback_m
+    if grid.building_height_m <= 0 or side < 1.0:
+        return Prisms.none()
+    blocks = np.arange(grid.blocks - 1)
+    corner = np.stack(np.meshgrid(blocks, blocks, indexing="ij"), axis=-1).reshape(-1, 1, 2) * grid.block_m + grid.setback_m
+    square = side * np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    count = len(corner)
+    return Prisms(
+        (corner + square).reshape(-1, 2), 4 * np.arange(count + 1, dtype=np.int64), np.zeros(count),
+        np.full(count, grid.building_height_m),
+    )  # fmt: skip
+
+
+def _edges(net: Path) -> list[str]:
+    """Return the edges of a network, without the insides of its junctions."""
+    return sorted(e.get("id", "") for e in ElementTree.parse(net).getroot().iter("edge") if e.get("function") is None)
+
+
+def _grid_demand(grid: GridTown, edges: Sequence[str], until_s: float, draw: Generator) -> list[Departure]:
+    shares = shares_of(grid.mix)
+    times = poisson_times_s(grid.vehicles_per_hour / 3600.0, until_s, draw)
+    kinds = draw.choice(list(shares), len(times), p=list(shares.values()))
+    first = draw.integers(0, len(edges), len(times))
+    last = (first + draw.integers(1, len(edges), len(times))) % len(edges)
+    departures = []
+    for time_s, kind, a, b in zip(times, kinds, first, last, strict=True):
+        if kind == "pedestrian":
+            departures.append(Departure(float(time_s), str(kind), {}, (edges[a], edges[b])))
+        else:
+            way = {"from": edges[a], "to": edges[b], "departLane": "best", "departSpeed": "max"}
+            departures.append(Departure(float(time_s), str(kind), way))
+    return departures
+
+
+def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
+    """Return the traffic of a street grid: signals at every junction, trips between random streets.
+
+    The grid is empty at time 0 and fills at `vehicles_per_hour`; run.begin_s lets it fill. Pedestrians in the mix walk
+    on sidewalks, which the streets then have.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="v2xsim-grid-")
+    home = Path(folder.name)
+    try:
+        walk = ["--default.sidewalk-width", "2", "--crossings.guess"] if grid.mix.get("pedestrian") else []
+        run_tool(
+            "netgenerate",
+            ["--grid", "--grid.number", str(grid.blocks), "--grid.length", str(grid.block_m), "--default.lanenumber",
+             str(grid.lanes), "--default-junction-type", "traffic_light", "--no-turnarounds.tls", "true",
+             "--offset.disable-normalization", "true", "--seed", "1", *walk, "-o", "net.net.xml"],
+            home,
+        )  # fmt: skip
+        draw = Streams(run.seed).generator("traffic.grid")
+        demand = _grid_demand(grid, _edges(home / "net.net.xml"), run.begin_s + run.duration_s + 1.0, draw)
+        _write_demand(home / "demand.rou.xml", list(shares_of(grid.mix)), demand, ())
+        return _start(folder, run, names, {"ignore-route-errors": "true", "time-to-teleport": "120"})
+    except BaseException:
+        folder.cleanup()
+        raise
+
+
+# ---- the motorway ----
+
+
+def traffic_speed_mps(highway: Highway) -> float:
+    """Return the speed at which the motorway's traffic can flow at its density: the limit or, in dense traffic, less.
+
+    A driver keeps SUMO's default gap of 2.5 m plus one second (Krauss model, tau = 1 s), so a lane with a vehicle every
+    s metres cannot flow faster than (s - length - 2.5 m) / 1 s. Asked for more, vehicles would spread out at the exit
+    until the density were lower than stated. A tenth is left for drivers' imperfection.
+    """
+    spacing = 2000.0 * highway.lanes / highway.density_per_km
+    length = sum(share * CATALOGUE.size_m[KINDS.index(kind), 0] for kind, share in shares_of(highway.mix).items())
+    return float(np.clip(0.9 * (spacing - length - 2.5), 1.0, highway.speed_kmh / 3.6))
+
+
+def _cruise_mps(kind: str, limit_mps: float) -> float:
+    return min(DRIVERS[kind].max_speed_mps, limit_mps)
+
+
+def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Departure]:
+    """Return the vehicles that are on one direction at time 0, evenly over its lanes, downstream first.
+
+    Heavy vehicles fill the lanes from the right. Within a lane vehicles are spaced evenly, moved by up to a quarter of
+    the spacing.
+    """
+    shares = shares_of(highway.mix)
+    count = max(1, round(highway.density_per_km * highway.length_m / 2000.0))
+    kinds = draw.choice(list(shares), count, p=list(shares.values()))
+    kinds = kinds[np.argsort([kind not in _HEAVY for kind in kinds], kind="stable")]
+    departures: list[tuple[float, Departure]] = []
+    for lane, group in enumerate(np.array_split(kinds, highway.lanes)):
+        spacing = highway.length_m / max(len(group), 1)
+        order = draw.permutation(len(group))
+        shift = draw.uniform(-0.25, 0.25, len(group))
+        for place in range(len(group)):
+            position = (place + 0.5 + shift[place]) * spacing
+            way = {"route": edge, "departLane": str(lane), "departPos": f"{position:.2f}", "departSpeed": "max"}
+            departures.append((-position, Departure(0.0, str(group[order[place]]), way)))
+    # A vehicle fits in behind one that stands already; the other way round SUMO would fear for the follower.
+    return [departure for _, departure in sorted(departures, key=lambda item: item[0])]
+
+
+def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generator) -> list[Departure]:
+    """Return the vehicles that enter one direction later: as many of each class per second as leave at the far end."""
+    limit = traffic_speed_mps(highway)
+    departures = []
+    for kind, share in shares_of(highway.mix).items():
+        rate = highway.density_per_km / 2000.0 * share * _cruise_mps(kind, limit)
+        lane = "0" if kind in _HEAVY else "free"
+        way = {"route": edge, "departLane": lane, "departPos": "base", "departSpeed": "max"}
+        # One in each interval of the mean length: arrivals of a Poisson process would let the density wander.
+        count = int(rate * until_s)
+        times = (np.arange(count) + draw.uniform(0.0, 1.0, count)) / rate
+        departures += [Departure(float(t), kind, way) for t in times]
+    return departures
+
+
+def _write_motorway(home: Path, highway: Highway) -> None:
+    """Write the two directions as SUMO's plain nodes and edges: east along y < 0, west along y > 0, from x = 0."""
+    off = MEDIAN_M / 2.0
+    nodes = {"e0": (0, -off), "e1": (highway.length_m, -off), "w0": (highway.length_m, off), "w1": (0, off)}
+    root = ElementTree.Element("nodes")
+    for name, (x, y) in nodes.items():
+        ElementTree.SubElement(root, "node", id=name, x=str(x), y=str(y))
+    ElementTree.ElementTree(root).write(home / "road.nod.xml")
+    root = ElementTree.Element("edges")
+    for edge, start, end in (("east", "e0", "e1"), ("west", "w0", "w1")):
+        ElementTree.SubElement(
+            root, "edge", {"id": edge, "from": start, "to": end, "numLanes": str(highway.lanes), "spreadType": "right",
+                           "speed": f"{traffic_speed_mps(highway):.3f}", "width": str(LANE_M)},
+        )  # fmt: skip
+    ElementTree.ElementTree(root).write(home / "road.edg.xml")
+
+
+def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
+    """Return the traffic of a motorway, at the stated density from time 0 on.
+
+    At time 0 the vehicles stand on the road already, driving as fast as their distances allow; afterwards as many
+    enter as leave at the speed limit. Where the road cannot hold the density, some wait outside.
+    """
+    slow = [kind for kind in shares_of(highway.mix) if kind in ("bicycle", "pedestrian")]
+    if slow:
+        raise MobilityError(f"traffic.highway.mix has {slow[0]}; nobody walks or cycles on a motorway")
+    folder = tempfile.TemporaryDirectory(prefix="v2xsim-highway-")
+    home = Path(folder.name)
+    try:
+        _write_motorway(home, highway)
+        run_tool(
+            "netconvert",
+            ["-n", "road.nod.xml", "-e", "road.edg.xml", "--offset.disable-normalization", "true", "-o", "net.net.xml"],
+            home,
+        )
+        until_s = run.begin_s + run.duration_s + 1.0
+        departures = []
+        for edge in ("east", "west"):
+            draw = Streams(run.seed).generator(f"traffic.highway.{edge}")
+            departures += [*_standing_demand(highway, edge, draw), *_arriving_demand(highway, edge, until_s, draw)]
+        _write_demand(home / "demand.rou.xml", list(shares_of(highway.mix)), departures, ("east", "west"))
+        return _start(folder, run, names, {})
+    except BaseException:
+        folder.cleanup()
+        raise

@@ -1,0 +1,117 @@
+"""Road users that follow waypoints written in the scenario."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.mobility.base import Bounds, Mobility, Names, snapshot_of
+from v2xsim.records import Snapshot
+from v2xsim.scenario.schema import Agent
+from v2xsim.world.catalogue import CATALOGUE, KINDS
+
+TURN_REACH_M = 5.0
+"""A body turns over this far before and after a corner of its path; its centre stays on the path."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    """A path of straight stretches.
+
+    Attributes:
+        time_s: Of each waypoint.
+        point_m: Waypoints.
+        travelled_m: Length of the path up to each waypoint.
+        corner_m: Length of the path up to each corner, the ends of the moving stretches.
+        heading_rad: Of each moving stretch, unwrapped.
+        rest_rad: Heading while at rest, None where the direction of travel holds.
+    """
+
+    time_s: Float[np.ndarray, " n"]
+    point_m: Float[np.ndarray, "n 2"]
+    travelled_m: Float[np.ndarray, " n"]
+    corner_m: Float[np.ndarray, " m"]
+    heading_rad: Float[np.ndarray, " k"]
+    rest_rad: float | None
+
+
+def _track(agent: Agent) -> _Track:
+    rows = np.array(agent.waypoints, float).reshape(-1, 3)
+    step = np.diff(rows[:, 1:], axis=0)
+    length = np.hypot(step[:, 0], step[:, 1])
+    moving = length > 1e-9
+    travelled = np.concatenate([[0.0], np.cumsum(length)])
+    # A turn goes the short way round, and by exactly 180 degrees counter-clockwise.
+    heading = np.unwrap(np.arctan2(step[moving, 1], step[moving, 0]))
+    corners = np.concatenate([[0.0], np.cumsum(length[moving])])
+    rest = None if agent.heading_deg is None else float(np.deg2rad(agent.heading_deg))
+    return _Track(rows[:, 0], rows[:, 1:], travelled, corners, heading, rest)
+
+
+def _heading_rad(track: _Track, travelled_m: float) -> float:
+    """Return the heading at a place of the path: that of its stretch, turning linearly around each corner.
+
+    The turn covers TURN_REACH_M on both sides of a corner, less where a neighbouring stretch is shorter than twice that.
+    """
+    if len(track.heading_rad) == 0:
+        return 0.0
+    stretch = int(np.clip(np.searchsorted(track.corner_m, travelled_m, side="right") - 1, 0, len(track.heading_rad) - 1))
+    heading = track.heading_rad
+    for corner in (stretch, stretch + 1):
+        if 0 < corner < len(heading):
+            before = track.corner_m[corner] - track.corner_m[corner - 1]
+            after = track.corner_m[corner + 1] - track.corner_m[corner]
+            reach = min(TURN_REACH_M, 0.5 * before, 0.5 * after)
+            along = (travelled_m - track.corner_m[corner]) / (2.0 * reach) + 0.5
+            if 0.0 <= along <= 1.0:
+                return float(heading[corner - 1] + along * (heading[corner] - heading[corner - 1]))
+    return float(heading[stretch])
+
+
+class ScriptMobility(Mobility):
+    """Road users whose centres move linearly from waypoint to waypoint, at rest before the first and after the last."""
+
+    def __init__(self, agents: Sequence[Agent], names: Names) -> None:
+        """Number the road users in the order of the script."""
+        super().__init__(names)
+        self._tracks = [_track(agent) for agent in agents]
+        self._agent = np.array([names.register(agent.id) for agent in agents], np.int64)
+        self._kind = np.array([KINDS.index(agent.kind) for agent in agents], np.int8)
+        self._size = np.array(
+            [agent.size_m or CATALOGUE.size_m[kind] for agent, kind in zip(agents, self._kind, strict=True)], float
+        ).reshape(-1, 3)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Rectangle around all waypoints."""
+        if not self._tracks:
+            return (0.0, 0.0, 0.0, 0.0)
+        points = np.concatenate([track.point_m for track in self._tracks])
+        (x_min, y_min), (x_max, y_max) = points.min(axis=0), points.max(axis=0)
+        return (float(x_min), float(y_min), float(x_max), float(y_max))
+
+    def snapshot(self, time_us: int) -> Snapshot:
+        """Return all road users of the script: each is there from the first instant to the last."""
+        time_s = time_us * 1e-6
+        center = np.zeros((len(self._tracks), 2))
+        velocity = np.zeros_like(center)
+        yaw = np.zeros(len(self._tracks))
+        for row, track in enumerate(self._tracks):
+            center[row] = [np.interp(time_s, track.time_s, track.point_m[:, axis]) for axis in (0, 1)]
+            velocity[row] = _velocity_mps(track, time_s)
+            at_rest = not velocity[row].any()
+            if at_rest and track.rest_rad is not None:
+                yaw[row] = track.rest_rad
+            else:
+                yaw[row] = _heading_rad(track, float(np.interp(time_s, track.time_s, track.travelled_m)))
+        yaw = np.pi - np.mod(np.pi - yaw, 2.0 * np.pi)
+        return snapshot_of(time_us, self._agent, self._kind, center, self._size, yaw, velocity)
+
+
+def _velocity_mps(track: _Track, time_s: float) -> Float[np.ndarray, " 2"]:
+    """Return the velocity on the stretch that begins at or before an instant; zero outside the script."""
+    row = int(np.searchsorted(track.time_s, time_s, side="right")) - 1
+    if row < 0 or row >= len(track.time_s) - 1:
+        return np.zeros(2)
+    return np.asarray((track.point_m[row + 1] - track.point_m[row]) / (track.time_s[row + 1] - track.time_s[row]))

@@ -1,0 +1,32 @@
+"""The source of traffic that a scenario names."""
+
+from v2xsim.mobility.base import Mobility, Names
+from v2xsim.mobility.fcd import FcdMobility
+from v2xsim.mobility.generated import grid_buildings, open_grid, open_highway
+from v2xsim.mobility.script import ScriptMobility
+from v2xsim.mobility.sumo import SumoMobility
+from v2xsim.records import Prisms
+from v2xsim.scenario.schema import Run, Traffic
+
+
+def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
+    """Return the source of traffic of a scenario, started; close it, or use it in a `with` statement.
+
+    Raises:
+        MobilityError: Where it cannot start.
+    """
+    step_us = round(run.step_s * 1e6)
+    if traffic.sumocfg is not None:
+        return SumoMobility(traffic.sumocfg, step_us, run.seed, names)
+    if traffic.fcd is not None:
+        return FcdMobility(traffic.fcd, names)
+    if traffic.grid is not None:
+        return open_grid(traffic.grid, run, names)
+    if traffic.highway is not None:
+        return open_highway(traffic.highway, run, names)
+    return ScriptMobility(traffic.script or (), names)
+
+
+def extra_buildings(traffic: Traffic) -> Prisms:
+    """Return the buildings that a generated town brings along; none for every other source."""
+    return grid_buildings(traffic.grid) if traffic.grid is not None else Prisms.none()

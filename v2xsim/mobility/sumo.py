@@ -1,0 +1,226 @@
+"""Traffic driven by SUMO through libsumo, from any configuration."""
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from v2xsim.mobility.base import (
+    Bounds,
+    Mobility,
+    MobilityError,
+    Names,
+    Progress,
+    center_of_front_m,
+    snapshot_of,
+    yaw_of_compass_rad,
+)
+from v2xsim.mobility.sumo_config import safe_config
+from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo
+from v2xsim.records import Snapshot
+from v2xsim.world.catalogue import body_height_m, kind_of
+
+LANE_CHANGE_S = 3.0
+"""How long a lane change takes; SUMO's own default is a sideways jump within one step. Drivers take 1.0 to 13.3 s
+(Toledo and Zohar, Transportation Research Record 1999, 2007); short, because lanes in town are."""
+
+_WARM_UP_CHUNK_US = 5_000_000
+
+# SUMO's mark for a vehicle that is nowhere, because it is being teleported.
+_NOWHERE_M = -1e8
+
+_running: list[str] = []
+
+
+@dataclass(frozen=True)
+class _Body:
+    agent: int
+    kind: int
+    length_m: float
+    width_m: float
+    height_m: float
+
+
+class SumoMobility(Mobility):
+    """One SUMO simulation in this process.
+
+    The instant t of a snapshot is the one that SUMO's own outputs call t: a vehicle that departs at t stands on its
+    departure position. (libsumo's getTime is one step ahead of that: the next step to be computed.) Elevation is left
+    out: everybody is on the plane z = 0.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        step_us: int,
+        seed: int,
+        names: Names,
+        scratch: "tempfile.TemporaryDirectory[str] | None" = None,
+    ) -> None:
+        """Start SUMO.
+
+        Args:
+            config: A .sumocfg. Nothing is written next to it.
+            step_us: Step of the simulation: a whole number of milliseconds.
+            seed: Of SUMO's random numbers; taken modulo 2^31 - 1, SUMO's largest.
+            names: Register of the run.
+            scratch: A folder that belongs to this simulation, removed when it is closed: that of a generated road.
+
+        Raises:
+            MobilityError: Where SUMO refuses, with the reason it gave.
+        """
+        super().__init__(names)
+        if step_us % 1000:
+            raise MobilityError(f"SUMO counts whole milliseconds; run.step_s is {step_us / 1e6:g} s")
+        if _running:
+            raise MobilityError(f"SUMO runs one simulation per process, and {_running[0]} is still open; close it first")
+        self._source = config
+        self._scratch = scratch
+        self._step_us = step_us
+        self._bodies: dict[str, _Body] = {}
+        self._last: Snapshot | None = None
+        self._sumo: ModuleType = libsumo()
+        self._folder = tempfile.TemporaryDirectory(prefix="v2xsim-sumo-")
+        try:
+            safe = safe_config(config, Path(self._folder.name))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._log_path = Path(self._folder.name) / "console.txt"
+        self._log = self._log_path.open("wb")
+        _running.append(str(config))
+        command = ["sumo", "-c", str(safe.path), "--step-length", f"{step_us / 1e6:.3f}",
+                   "--seed", str(seed % (2**31 - 1)), "--no-step-log", "true", "--no-warnings", "true"]  # fmt: skip
+        if not safe.options & {"lanechange.duration", "lateral-resolution"}:
+            command += ["--lanechange.duration", str(LANE_CHANGE_S)]
+        try:
+            self._call(self._sumo.start, command)
+            self._begin_us = self._now_us()
+            (x_min, y_min), (x_max, y_max) = self._sumo.simulation.getNetBoundary()
+        except BaseException:
+            self.close()
+            raise
+        self._bounds = (x_min, y_min, x_max, y_max)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Rectangle around the network."""
+        return self._bounds
+
+    @property
+    def begin_us(self) -> int:
+        """First instant of the traffic."""
+        return self._begin_us
+
+    def _now_us(self) -> int:
+        return round(self._sumo.simulation.getTime() * 1000) * 1000
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        """Call libsumo with its prints kept off the console and its refusals explained."""
+        try:
+            with console_into(self._log):
+                function(*arguments)
+        except Exception as error:
+            # libsumo's exceptions have no common base that is importable before libsumo is.
+            printed = errors_in(self._log_path.read_text(errors="replace"))
+            told = str(error).strip()
+            reason = " / ".join(dict.fromkeys(text for text in (printed, told) if text))
+            raise MobilityError(f"{self._source}: SUMO stopped: {reason or type(error).__name__}") from error
+
+    def _check_instant(self, time_us: int) -> None:
+        if not _running or self._log.closed:
+            raise MobilityError(f"{self._source}: the simulation is closed")
+        if time_us < self._begin_us:
+            raise MobilityError(
+                f"{self._source}: traffic begins at {self._begin_us / 1e6:g} s, but {time_us / 1e6:g} s was asked for; "
+                f"set run.begin_s to at least {self._begin_us / 1e6:g}"
+            )
+        if (time_us - self._begin_us) % self._step_us:
+            raise MobilityError(
+                f"{self._source}: {time_us / 1e6:g} s is no whole number of steps of {self._step_us / 1e6:g} s after "
+                f"{self._begin_us / 1e6:g} s, where traffic begins; change run.begin_s or run.step_s"
+            )
+
+    def warm_up(self, until_us: int, progress: Progress | None = None) -> None:
+        """Advance to an instant without reading states."""
+        self._check_instant(until_us)
+        while (now := self._now_us()) < until_us:
+            following = min(now + _WARM_UP_CHUNK_US, until_us)
+            self._call(self._sumo.simulationStep, following / 1e6)
+            if progress is not None:
+                progress(following)
+
+    def snapshot(self, time_us: int) -> Snapshot:
+        """Return all vehicles and pedestrians on the road at one instant."""
+        self._check_instant(time_us)
+        if self._last is not None and time_us <= self._last.time_us:
+            if time_us == self._last.time_us:
+                return self._last
+            raise ValueError(f"instants must rise; {time_us} us came after {self._last.time_us} us")
+        if self._now_us() > time_us + self._step_us:
+            raise ValueError(f"instants must rise; {time_us} us came after {self._now_us() - self._step_us} us")
+        self._call(self._sumo.simulationStep, (time_us + self._step_us) / 1e6)
+        self._last = self._read(time_us)
+        return self._last
+
+    def _read(self, time_us: int) -> Snapshot:
+        vehicle, person = self._sumo.vehicle, self._sumo.person
+        bodies: list[_Body] = []
+        states: list[tuple[float, float, float, float]] = []
+        for name in vehicle.getIDList():
+            x, y = vehicle.getPosition(name)
+            if x > _NOWHERE_M and math.isfinite(x):
+                bodies.append(self._bodies.get(name) or self._meet(name, name, vehicle))
+                states.append((x, y, vehicle.getAngle(name), vehicle.getSpeed(name)))
+        for name in person.getIDList():
+            x, y = person.getPosition(name)
+            if x > _NOWHERE_M and math.isfinite(x) and not person.getVehicle(name):
+                key = f"person:{name}"  # SUMO numbers persons and vehicles apart: both may have a "1"
+                bodies.append(self._bodies.get(key) or self._meet(key, name, person))
+                states.append((x, y, person.getAngle(name), person.getSpeed(name)))
+        state = np.array(states, float).reshape(-1, 4)
+        size = np.array([(b.length_m, b.width_m, b.height_m) for b in bodies], float).reshape(-1, 3)
+        yaw = yaw_of_compass_rad(state[:, 2])
+        return snapshot_of(
+            time_us,
+            np.array([b.agent for b in bodies], np.int64),
+            np.array([b.kind for b in bodies], np.int8),
+            center_of_front_m(state[:, :2], yaw, size[:, 0]),
+            size,
+            yaw,
+            state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
+        )
+
+    def _meet(self, key: str, name: str, domain: Any) -> _Body:
+        """Return the body of a road user seen for the first time, in SUMO's own length and width."""
+        vehicle_class = domain.getVehicleClass(name)
+        kind = kind_of(vehicle_class, domain.getShapeClass(name))
+        body = _Body(
+            agent=self.names.register(key),
+            kind=kind,
+            length_m=domain.getLength(name),
+            width_m=domain.getWidth(name),
+            height_m=body_height_m(kind, vehicle_class, domain.getHeight(name)),
+        )
+        self._bodies[key] = body
+        return body
+
+    def close(self) -> None:
+        """End the simulation; another one may start in this process then."""
+        if self._log.closed:
+            return
+        try:
+            with console_into(self._log):
+                self._sumo.close()
+        except Exception:  # noqa: S110  # a simulation that never started or already failed has nothing to close
+            pass
+        finally:
+            _running.clear()
+            self._log.close()
+            self._folder.cleanup()
+            if self._scratch is not None:
+                self._scratch.cleanup()

@@ -1,0 +1,112 @@
+"""SUMO's programs and library: where they are, how they are called, and what is missing where they do not start."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+
+from v2xsim.mobility.base import MobilityError
+
+_DEBIAN_PACKAGE = {
+    "libatomic.so.1": "libatomic1", "libX11.so.6": "libx11-6", "libGL.so.1": "libgl1", "libXext.so.6": "libxext6",
+    "libXrender.so.1": "libxrender1", "libXft.so.2": "libxft2", "libXfixes.so.3": "libxfixes3",
+    "libXcursor.so.1": "libxcursor1", "libXinerama.so.1": "libxinerama1", "libGLU.so.1": "libglu1-mesa",
+    "libfontconfig.so.1": "libfontconfig1", "libgomp.so.1": "libgomp1", "libstdc++.so.6": "libstdc++6",
+}  # fmt: skip
+
+
+def missing_library(text: str) -> str | None:
+    """Return what to install where the text is a loader's complaint about a shared library; None where it is not."""
+    match = re.search(r"([\w.+-]+\.so[\w.]*): cannot open shared object file", text)
+    if match is None:
+        return None
+    package = _DEBIAN_PACKAGE.get(match[1])
+    return f"SUMO needs {match[1]}; " + (f"install it with: apt-get install {package}" if package else "install it")
+
+
+def libsumo() -> ModuleType:
+    """Return the library, imported when first needed."""
+    try:
+        return import_module("libsumo")
+    except ImportError as error:
+        reason = missing_library(str(error)) or f"libsumo cannot be imported ({error}); install eclipse-sumo and libsumo"
+        raise MobilityError(reason) from error
+
+
+def sumo_home() -> Path:
+    """Return the folder of the installed SUMO."""
+    try:
+        return Path(import_module("sumo").SUMO_HOME)
+    except ImportError as error:
+        raise MobilityError(f"SUMO's programs are not installed ({error}); install eclipse-sumo") from error
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which SUMO's programs and tools run."""
+    home = str(sumo_home())
+    proj = str(Path(home) / "data" / "proj")
+    return {**os.environ, "SUMO_HOME": home, "PROJ_LIB": proj, "PROJ_DATA": proj}
+
+
+def errors_in(output: str) -> str:
+    """Return what SUMO or one of its tools names as errors in its output, shortened to a line or two."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    named = [line.removeprefix("Error:").strip() for line in lines if line.startswith("Error:")]
+    useful = named or [line for line in lines if not line.startswith(("Warning:", "Quitting", "Loading", "Step"))][-2:]
+    return " / ".join(dict.fromkeys(useful[:3]))[:500]
+
+
+def run_tool(program: str, arguments: Sequence[str | Path], folder: Path, timeout_s: float = 900.0) -> str:
+    """Run one of SUMO's programs, or a Python tool of it, in a folder; return what it printed.
+
+    Args:
+        program: Name of a program ("netconvert") or of a tool below SUMO's `tools` folder ("randomTrips.py").
+        arguments: Its command line.
+        folder: Working folder.
+        timeout_s: After which it is given up.
+
+    Raises:
+        MobilityError: Where it fails, with the reason it gave.
+    """
+    home = sumo_home()
+    start = [sys.executable, home / "tools" / program] if program.endswith(".py") else [home / "bin" / program]
+    try:
+        done = subprocess.run(
+            [str(part) for part in (*start, *arguments)],
+            cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=timeout_s, check=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise MobilityError(f"{program} does not start ({error.strerror}); install eclipse-sumo") from error
+    except subprocess.TimeoutExpired as error:
+        raise MobilityError(f"{program} did not finish within {timeout_s:g} s") from error
+    output = done.stdout.decode(errors="replace")
+    if done.returncode != 0:
+        reason = missing_library(output) or errors_in(output) or f"exit status {done.returncode}"
+        raise MobilityError(f"{program} failed: {reason}")
+    return output
+
+
+@contextmanager
+def console_into(log: BinaryIO) -> Iterator[None]:
+    """Send what compiled code prints into a file: standard output belongs to the run's results alone."""
+    saved: list[tuple[int, int]] = []
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    try:
+        for descriptor in (1, 2):
+            with suppress(OSError):  # a process without a console has nothing to protect
+                saved.append((descriptor, os.dup(descriptor)))
+                os.dup2(log.fileno(), descriptor)
+        yield
+    finally:
+        for descriptor, copy in saved:
+            os.dup2(copy, descriptor)
+            os.close(copy)

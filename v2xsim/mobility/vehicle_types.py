@@ -1,0 +1,62 @@
+"""SUMO vehicle types for the classes of the catalogue, and mixes of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.sax.saxutils import quoteattr
+
+from v2xsim.mobility.base import MobilityError
+from v2xsim.world.catalogue import CATALOGUE, KINDS
+
+
+@dataclass(frozen=True)
+class DriverClass:
+    """What SUMO needs to drive a class, besides the body.
+
+    Attributes:
+        vehicle_class: Where it may drive.
+        shape: SUMO's guiShape: it tells a van from a car.
+        max_speed_mps: Of the vehicle. Speed limiters hold trucks at 90 km/h and buses at 100 km/h (Directive 92/6/EEC).
+        accel_mps2: Comfortable acceleration (SUMO, Vehicle Type Parameter Defaults).
+        decel_mps2: Comfortable deceleration (same source).
+    """
+
+    vehicle_class: str
+    shape: str
+    max_speed_mps: float
+    accel_mps2: float
+    decel_mps2: float
+
+
+DRIVERS: Mapping[str, DriverClass] = {
+    "passenger": DriverClass("passenger", "passenger/sedan", 55.0, 2.6, 4.5),
+    "van": DriverClass("passenger", "passenger/van", 45.0, 2.3, 4.5),
+    "truck": DriverClass("truck", "truck", 25.0, 1.3, 4.0),
+    "bus": DriverClass("bus", "bus", 27.8, 1.2, 4.0),
+    "motorcycle": DriverClass("motorcycle", "motorcycle", 55.0, 6.0, 10.0),
+    "bicycle": DriverClass("bicycle", "bicycle", 5.6, 1.2, 3.0),
+    "pedestrian": DriverClass("pedestrian", "pedestrian", 1.4, 1.5, 2.0),
+}
+
+
+def shares_of(mix: Mapping[str, float]) -> dict[str, float]:
+    """Return the classes that have a share, scaled to sum to 1, in the order of the catalogue.
+
+    Raises:
+        MobilityError: Where none has.
+    """
+    total = sum(mix.values())
+    if total <= 0:
+        raise MobilityError(f"the shares of a mix must not all be zero, got {dict(mix)}")
+    return {kind: mix[kind] / total for kind in KINDS if mix.get(kind, 0.0) > 0}
+
+
+def type_xml(kind: str, probability: float | None = None) -> str:
+    """Return the <vType> of a class, with the catalogue's body and the class as its id."""
+    driver = DRIVERS[kind]
+    length, width, height = CATALOGUE.size_m[KINDS.index(kind)]
+    share = "" if probability is None else f' probability="{probability:.6f}"'
+    return (
+        f"<vType id={quoteattr(kind)} vClass={quoteattr(driver.vehicle_class)} guiShape={quoteattr(driver.shape)}"
+        f' length="{length:g}" width="{width:g}" height="{height:g}" maxSpeed="{driver.max_speed_mps:g}"'
+        f' accel="{driver.accel_mps2:g}" decel="{driver.decel_mps2:g}"{share}/>'
+    )

@@ -1,0 +1,251 @@
+"""The frozen records of arrays that the parts hand to each other.
+
+Frame of every `_m` array unless its name says otherwise: the world, right-handed, x east, y north, z up,
+yaw counter-clockwise from x (docs/frames.md). Time is integer microseconds since the start of the simulation.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
+
+# Object ids of lidar returns that hit no road user. Road users have agent ids >= 0.
+GROUND = -1
+BUILDING = -2
+NOTHING = -3
+
+# Link states, in the order of TR 37.885 clause 6.2: clear, blocked by vehicles, blocked by buildings.
+LOS = 0
+NLOSV = 1
+NLOSB = 2
+LINK_STATE_NAMES = ("LOS", "NLOSv", "NLOSb")
+
+# Cells of a perception matrix.
+UNOBSERVED = 0
+FREE = 1
+OCCUPIED = 2
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Oriented boxes that stand upright.
+
+    Attributes:
+        center_m: Centre of each box's bottom face.
+        size_m: Length (along the heading), width, height.
+        yaw_rad: Heading, counter-clockwise from x.
+    """
+
+    center_m: Float[np.ndarray, "boxes 3"]
+    size_m: Float[np.ndarray, "boxes 3"]
+    yaw_rad: Float[np.ndarray, " boxes"]
+
+    def __len__(self) -> int:
+        return len(self.yaw_rad)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Boxes":
+        return Boxes(self.center_m[rows], self.size_m[rows], self.yaw_rad[rows])
+
+    @staticmethod
+    def none() -> "Boxes":
+        """Return an empty set of boxes."""
+        return Boxes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0))
+
+    @staticmethod
+    def joined(parts: "list[Boxes]") -> "Boxes":
+        """Return the boxes of several sets, one after the other."""
+        if not parts:
+            return Boxes.none()
+        return Boxes(
+            np.concatenate([p.center_m for p in parts]),
+            np.concatenate([p.size_m for p in parts]),
+            np.concatenate([p.yaw_rad for p in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class Prisms:
+    """Upright prisms: buildings.
+
+    Attributes:
+        vertices_m: Footprint corners of all prisms in one array, counter-clockwise, no closing vertex.
+        offset: Prism p owns vertices offset[p]:offset[p + 1].
+        base_m: Height of the bottom of each prism.
+        top_m: Height of its flat roof.
+    """
+
+    vertices_m: Float[np.ndarray, "vertices 2"]
+    offset: Int64[np.ndarray, " prisms_plus_1"]
+    base_m: Float[np.ndarray, " prisms"]
+    top_m: Float[np.ndarray, " prisms"]
+
+    def __len__(self) -> int:
+        return len(self.base_m)
+
+    @staticmethod
+    def none() -> "Prisms":
+        """Return an empty set of prisms."""
+        return Prisms(np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All road users at one instant.
+
+    Attributes:
+        time_us: The instant.
+        agent: Identity of each road user, stable over a run.
+        kind: Row of the vehicle catalogue (v2xsim.world.catalogue.KINDS).
+        boxes: Bodies.
+        velocity_mps: Over ground, x and y.
+        antenna_height_m: Above the bottom of the box.
+    """
+
+    time_us: int
+    agent: Int64[np.ndarray, " agents"]
+    kind: Int8[np.ndarray, " agents"]
+    boxes: Boxes
+    velocity_mps: Float[np.ndarray, "agents 2"]
+    antenna_height_m: Float[np.ndarray, " agents"]
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Lidar returns of one station at one instant, over all its lidars.
+
+    Attributes:
+        time_us: Capture time, true time.
+        points_m: In the station's own frame: origin at the centre of the box's bottom face, x forward, y left.
+        object_id: Agent id of what was hit, or GROUND / BUILDING. Ground truth: metrics and the visibility
+            detection model may read it, matching and tracking may not.
+        lidar: Which of the station's lidars.
+    """
+
+    time_us: int
+    points_m: Float[np.ndarray, "points 3"]
+    object_id: Int64[np.ndarray, " points"]
+    lidar: UInt8[np.ndarray, " points"]
+
+    def __len__(self) -> int:
+        return len(self.object_id)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Detected road users.
+
+    Attributes:
+        boxes: In the frame that the holder's name says.
+        velocity_mps: Estimated over ground; zero where nothing is known yet.
+        score: Between 0 and 1.
+        truth: Agent id behind each detection, -1 for a false positive. Metrics only.
+    """
+
+    boxes: Boxes
+    velocity_mps: Float[np.ndarray, "detections 2"]
+    score: Float[np.ndarray, " detections"]
+    truth: Int64[np.ndarray, " detections"]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Detections":
+        return Detections(self.boxes[rows], self.velocity_mps[rows], self.score[rows], self.truth[rows])
+
+    @staticmethod
+    def none() -> "Detections":
+        """Return an empty set of detections."""
+        return Detections(Boxes.none(), np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64))
+
+    @staticmethod
+    def joined(parts: "list[Detections]") -> "Detections":
+        """Return the detections of several sets, one after the other."""
+        if not parts:
+            return Detections.none()
+        return Detections(
+            Boxes.joined([p.boxes for p in parts]),
+            np.concatenate([p.velocity_mps for p in parts]),
+            np.concatenate([p.score for p in parts]),
+            np.concatenate([p.truth for p in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class PerceptionMatrix:
+    """A bird's-eye grid of what one station observed: its abstract perception matrix.
+
+    The grid is aligned with the map: cell (i, j) covers x in [(lower[0] + i) * cell_m, ... + cell_m) and y
+    likewise with j and lower[1], so that the matrices of two stations differ by a whole-cell shift.
+
+    Attributes:
+        lower: World cell index of cell (0, 0).
+        cell_m: Side of a cell.
+        code: UNOBSERVED, FREE or OCCUPIED per cell, indexed [i, j] = [x, y].
+    """
+
+    lower: Int64[np.ndarray, " 2"]
+    cell_m: float
+    code: UInt8[np.ndarray, "nx ny"]
+
+    @property
+    def observed(self) -> Bool[np.ndarray, "nx ny"]:
+        """Cells that the station saw, free or occupied."""
+        return self.code != UNOBSERVED
+
+
+@dataclass(frozen=True)
+class Links:
+    """Directed pairs of antennas at one instant, tx to rx.
+
+    Attributes:
+        distance_m: Between the antennas, in three dimensions.
+        state: LOS, NLOSV or NLOSB.
+        blocker_height_m: Top above ground of the vehicle that blocks most; NaN where no vehicle blocks.
+        case: Blockage case of TR 37.885 clause 6.2.1 (1, 2 or 3) for NLOSV, 0 otherwise.
+    """
+
+    distance_m: Float[np.ndarray, " links"]
+    state: Int8[np.ndarray, " links"]
+    blocker_height_m: Float[np.ndarray, " links"]
+    case: Int8[np.ndarray, " links"]
+
+    def __len__(self) -> int:
+        return len(self.distance_m)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A uniform grid over rectangles: which items touch which cell (compressed rows).
+
+    Attributes:
+        origin_m: Lower corner of the grid.
+        cell_m: Side of a cell.
+        shape: Number of cells in x and y.
+        offset: Cell c = ix * ny + iy holds items offset[c]:offset[c + 1].
+        item: Row numbers of the rectangles, rising within a cell.
+    """
+
+    origin_m: Float[np.ndarray, " 2"]
+    cell_m: float
+    shape: tuple[int, int]
+    offset: Int64[np.ndarray, " cells_plus_1"]
+    item: Int64[np.ndarray, " entries"]
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """Static buildings with their spatial index."""
+
+    prisms: Prisms
+    grid: Grid
+    lower_m: Float[np.ndarray, "prisms 2"] = field(repr=False)
+    upper_m: Float[np.ndarray, "prisms 2"] = field(repr=False)
+
+
+Poses = Float[np.ndarray, "poses 4"]
+"""Rows of x, y, z, yaw: the centre of a box's bottom face and its heading."""
+
+Rows = Int[np.ndarray, " rows"]

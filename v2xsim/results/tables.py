@@ -1,0 +1,260 @@
+"""The tables of a run: their columns, types and meaning, in one place.
+
+Every time is integer microseconds of simulation time. Agents are numbers; the `agents` table names them.
+Frame of positions: the world (docs/frames.md), unless the column says otherwise.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+_WORD = pa.dictionary(pa.int8(), pa.string())
+_TYPES: dict[str, pa.DataType] = {
+    "us": pa.int64(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "f4": pa.float32(),
+    "f8": pa.float64(),
+    "bool": pa.bool_(),
+    "word": _WORD,
+    "text": pa.string(),
+    "bytes": pa.binary(),
+}
+
+# Table: (column, type, meaning). The unit ends the column's name.
+COLUMNS: dict[str, list[tuple[str, str, str]]] = {
+    "agents": [
+        ("agent", "long", "number used in every other table"),
+        ("name", "text", "name in the traffic source or the scenario"),
+        ("kind", "word", "class of the vehicle catalogue, or roadside"),
+        ("length_m", "f4", "body"),
+        ("width_m", "f4", "body"),
+        ("height_m", "f4", "body; pole height for a roadside unit"),
+        ("antenna_m", "f4", "antenna height above ground"),
+        ("station", "bool", "was connected at some time"),
+        ("lidars", "int", "lidars carried"),
+        ("ego", "bool", "fused frames of its own"),
+        ("clock_offset_us", "us", "its clock minus true time"),
+    ],
+    "packets": [
+        ("start_us", "us", "first bit in the air"),
+        ("end_us", "us", "last bit received"),
+        ("message", "long", "message that the packet belongs to (transfers.message)"),
+        ("kind", "word", "awareness, request or data"),
+        ("hop", "int", "1 from the origin, 2 from the relay"),
+        ("fragment", "int", "which part of the message"),
+        ("fragments", "int", "parts in all"),
+        ("size_bytes", "int", "on the air, headers included"),
+        ("tx", "long", "sender of this hop"),
+        ("rx", "long", "receiver"),
+        ("addressed", "bool", "the receiver is the one meant; always true for a broadcast"),
+        ("distance_m", "f4", "between the antennas"),
+        ("link_state", "word", "LOS, NLOSv or NLOSb"),
+        ("power_dbm", "f4", "received"),
+        ("sinr_db", "f4", "mean over the packet"),
+        ("outcome", "word", "delivered, or the one cause of loss"),
+    ],
+    "links": [
+        ("time_us", "us", "tick"),
+        ("a", "long", "one station"),
+        ("b", "long", "the other; a < b in station order, links are reciprocal"),
+        ("distance_m", "f4", "between the antennas"),
+        ("state", "word", "LOS, NLOSv or NLOSb"),
+        ("case", "int", "blockage case of TR 37.885 clause 6.2.1, 0 unless NLOSv"),
+        ("blocker_height_m", "f4", "top of the blocking vehicle"),
+        ("loss_db", "f4", "path loss with blockage, without shadowing"),
+        ("shadowing_db", "f4", "added to the loss"),
+        ("power_dbm", "f4", "received over the link"),
+    ],
+    "transfers": [
+        ("message", "long", "number of the message"),
+        ("kind", "word", "request or data"),
+        ("origin", "long", "who made it"),
+        ("destination", "long", "whom it is for"),
+        ("relay", "long", "who passes it on, -1 for direct"),
+        ("frame_us", "us", "capture of the ego frame that asked"),
+        ("capture_us", "us", "capture of the data carried; -1 for a request"),
+        ("detect_us", "us", "the captured data became available to its station; -1 for a request"),
+        ("queue_us", "us", "handed to the radio"),
+        ("air_us", "us", "first bit of the first packet in the air; -1 if never"),
+        ("arrive_us", "us", "last part received; -1 if some part was lost"),
+        ("fuse_us", "us", "fused; -1 if not used"),
+        ("size_bytes", "int", "payload"),
+        ("fragments", "int", "parts"),
+        ("arrived", "int", "parts received"),
+        ("outcome", "word", "used, late, superseded, partial, lost or request outcome: answered, lost"),
+    ],
+    "relays": [
+        ("time_us", "us", "tick"),
+        ("requester", "long", "ego that cannot hear the helper well enough"),
+        ("helper", "long", "station with a matrix"),
+        ("relay", "long", "chosen, -1 if no station qualifies"),
+        ("height", "f4", "height term of the score, -1 to 1"),
+        ("mobility", "f4", "mobility term of the score, 0 to 1"),
+        ("score", "f4", "score under the rule"),
+    ],
+    "detections": [
+        ("frame_us", "us", "capture of the ego frame"),
+        ("ego", "long", "who detects"),
+        ("mode", "word", "ego or fused"),
+        ("x_m", "f4", "box centre"),
+        ("y_m", "f4", "box centre"),
+        ("z_m", "f4", "bottom of the box"),
+        ("length_m", "f4", "box"),
+        ("width_m", "f4", "box"),
+        ("height_m", "f4", "box"),
+        ("yaw_rad", "f4", "box"),
+        ("score", "f4", "confidence"),
+        ("truth", "long", "agent behind it, -1 for a false positive"),
+    ],
+    "fusion": [
+        ("frame_us", "us", "capture of the ego frame"),
+        ("ego", "long", "who fuses"),
+        ("detect_us", "us", "own detections ready"),
+        ("fuse_us", "us", "deadline"),
+        ("known", "int", "helpers with a matrix known to the ego"),
+        ("asked", "int", "helpers asked"),
+        ("asked_by_relay", "int", "of these, by way of a relay"),
+        ("used", "int", "helpers whose data was fused"),
+        ("used_by_relay", "int", "of these, by way of a relay"),
+        ("age_us", "us", "mean age of fused data at the frame's capture; -1 if none"),
+        ("requested_bytes", "int", "payload asked for"),
+        ("received_bytes", "int", "payload that arrived for this frame and was used"),
+        ("own_points", "int", "lidar returns of the ego"),
+        ("added_points", "int", "lidar returns received"),
+        ("objects", "int", "road users in range"),
+        ("seen_ego", "int", "of these, detected alone"),
+        ("seen_fused", "int", "of these, detected after fusion"),
+        ("coverage_before", "f4", "observed share of the ego's matrix"),
+        ("coverage_after", "f4", "the same after fusion"),
+        ("blind_covered", "f4", "share of the relevance-weighted blind zone that fusion filled"),
+    ],
+    "awareness": [
+        ("frame_us", "us", "capture of the ego frame"),
+        ("ego", "long", "who should know"),
+        ("agent", "long", "road user in range"),
+        ("distance_m", "f4", "from the ego"),
+        ("own_points", "int", "ego lidar returns on it"),
+        ("fused_points", "int", "the same after fusion"),
+        ("tracked_ego", "bool", "a confirmed track of the ego alone is at its place"),
+        ("tracked_fused", "bool", "a confirmed track after fusion is at its place"),
+        ("conflict", "bool", "on a collision course with the ego"),
+        ("occluded", "bool", "no ego lidar return on it"),
+    ],
+    "episodes": [
+        ("ego", "long", "who should know"),
+        ("agent", "long", "hidden road user on a collision course"),
+        ("start_us", "us", "first frame hidden and conflicting"),
+        ("aware_ego_us", "us", "first confirmed track alone, -1 if never"),
+        ("aware_fused_us", "us", "first confirmed track after fusion, -1 if never"),
+        ("end_us", "us", "last frame of the episode"),
+    ],
+    "channel": [
+        ("time_us", "us", "end of the measuring window"),
+        ("station", "long", "who measures"),
+        ("busy_share", "f4", "channel busy ratio over the window"),
+    ],
+    "frames": [
+        ("frame", "int", "number of the kept frame"),
+        ("frame_us", "us", "its capture"),
+        ("ego", "long", "whose frame"),
+        ("lower_x", "long", "world cell index of matrix cell (0, 0)"),
+        ("lower_y", "long", "world cell index of matrix cell (0, 0)"),
+        ("cells", "int", "cells per side"),
+        ("cell_m", "f4", "side of a cell"),
+        ("before", "bytes", "matrix codes of the ego, row by row over x"),
+        ("after", "bytes", "matrix codes after fusion"),
+    ],
+    "frame_boxes": [
+        ("frame", "int", "number of the kept frame"),
+        ("agent", "long", "road user or roadside unit"),
+        ("x_m", "f4", "centre"),
+        ("y_m", "f4", "centre"),
+        ("z_m", "f4", "bottom"),
+        ("length_m", "f4", "0 for a roadside unit"),
+        ("width_m", "f4", "0 for a roadside unit"),
+        ("height_m", "f4", "body, or pole"),
+        ("yaw_rad", "f4", "heading"),
+        ("station", "bool", "connected"),
+        ("lidar", "bool", "carries a lidar"),
+        ("in_range", "bool", "scored for this ego"),
+        ("seen_ego", "bool", "detected by the ego alone"),
+        ("seen_fused", "bool", "detected after fusion"),
+    ],
+    "frame_links": [
+        ("frame", "int", "number of the kept frame"),
+        ("a", "long", "ego or relay"),
+        ("b", "long", "helper or relay"),
+        ("state", "word", "LOS, NLOSv or NLOSb"),
+        ("role", "word", "direct, relay_hop, or blocked (the direct link that a relay replaces)"),
+        ("used", "bool", "data that came this way was fused"),
+    ],
+    "clouds": [
+        ("frame", "int", "number of the kept frame"),
+        ("x_m", "f4", "in the world as the ego believes it"),
+        ("y_m", "f4", "likewise"),
+        ("z_m", "f4", "likewise"),
+        ("source", "long", "station whose lidar saw it"),
+        ("object", "long", "agent hit, -1 ground, -2 building"),
+    ],
+    "buildings": [
+        ("building", "int", "number"),
+        ("x_m", "f4", "corner of the footprint, in order"),
+        ("y_m", "f4", "corner of the footprint, in order"),
+        ("base_m", "f4", "bottom"),
+        ("top_m", "f4", "roof"),
+    ],
+    "metrics": [
+        ("metric", "text", "name"),
+        ("bin", "text", "distance bin or other split, empty for the whole run"),
+        ("value", "f8", "NaN where nothing was there to measure"),
+        ("unit", "text", "unit of the value"),
+        ("count", "long", "samples behind it"),
+    ],
+}
+
+
+def schema_of(table: str) -> pa.Schema:
+    """Return the Arrow schema of a table, meanings included as field metadata."""
+    return pa.schema([pa.field(n, _TYPES[t], metadata={"meaning": m}) for n, t, m in COLUMNS[table]])
+
+
+@dataclass
+class Columns:
+    """A table that grows by blocks of rows."""
+
+    table: str
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, **columns: Any) -> None:
+        """Add a block: arrays of one length, or scalars that hold for the whole block."""
+        self.blocks.append(columns)
+
+    def finished(self) -> pa.Table:
+        """Return all rows as one Arrow table of the table's schema."""
+        schema = schema_of(self.table)
+        lengths = [max([len(v) for v in b.values() if isinstance(v, np.ndarray | list)] or [1]) for b in self.blocks]
+        arrays = [_column(self.blocks, lengths, item.name, item.type) for item in schema]
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _column(blocks: list[dict[str, Any]], lengths: list[int], name: str, kind: pa.DataType) -> pa.Array:
+    parts: list[Any] = []
+    for block, length in zip(blocks, lengths, strict=True):
+        value = block[name]
+        parts.append(value if isinstance(value, np.ndarray | list) else np.full(length, value, _dtype(kind)))
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        joined = np.concatenate(parts) if parts else np.zeros(0)
+        return pa.array(joined.astype(kind.to_pandas_dtype()), kind)
+    rows = [item for part in parts for item in part]
+    if pa.types.is_dictionary(kind):
+        return pa.array(rows, pa.string()).dictionary_encode().cast(kind)
+    return pa.array(rows, kind)
+
+
+def _dtype(kind: pa.DataType) -> Any:
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return kind.to_pandas_dtype()
+    return object

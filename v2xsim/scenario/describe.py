@@ -1,0 +1,111 @@
+"""What the schema says about a key: its section, its unit, its limits, the keys beside it."""
+
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import annotated_types
+from pydantic.fields import FieldInfo
+
+from v2xsim.scenario.errors import Keys
+from v2xsim.scenario.fields import Section
+from v2xsim.scenario.schema import Scenario
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in a scenario.
+
+    Attributes:
+        annotation: The type that belongs there.
+        info: The field's declaration; None inside a list or a map.
+    """
+
+    annotation: Any
+    info: FieldInfo | None = None
+
+    @property
+    def unit(self) -> str:
+        """Unit as shown in messages: empty for a pure number and for what has none."""
+        extra = self.info.json_schema_extra if self.info else None
+        unit = extra.get("unit") if isinstance(extra, dict) else None
+        return unit if isinstance(unit, str) and unit not in ("1", "none") else ""
+
+    @property
+    def section(self) -> type[Section] | None:
+        """The section that belongs there, if one does."""
+        return next((a for a in _members(self.annotation) if isinstance(a, type) and issubclass(a, Section)), None)
+
+    @property
+    def length(self) -> int | None:
+        """Number of values, where a list of fixed length belongs there."""
+        for member in _members(self.annotation):
+            if get_origin(member) is tuple:
+                return len(get_args(member))
+        return None
+
+    @property
+    def limits(self) -> str:
+        """Limits on a number, as words; empty where there are none."""
+        words = {annotated_types.Gt: "above", annotated_types.Ge: "at least", annotated_types.Lt: "below", annotated_types.Le: "at most"}
+        found = []
+        for item in self.info.metadata if self.info else ():
+            for kind, word in words.items():
+                if isinstance(item, kind):
+                    found.append(f"{word} {_limit(item):g}")
+        return " and ".join(found) + (f" {self.unit}" if found and self.unit else "")
+
+
+def slot(keys: Keys) -> Slot | None:
+    """Return the place that keys lead to, or None where the schema has no such place."""
+    found = [Slot(Scenario)]
+    for key in keys:
+        found = [below for above in found for below in _below(above, key)]
+    return found[0] if found else None
+
+
+def all_keys(section: type[Section] = Scenario, above: Keys = ()) -> Iterator[tuple[Keys, FieldInfo]]:
+    """Yield every field of a section and of the sections in it, lists and maps written as `*`."""
+    for name, info in section.model_fields.items():
+        keys = (*above, name)
+        yield keys, info
+        for inner, star in _sections(info.annotation):
+            yield from all_keys(inner, (*keys, *star))
+
+
+def _sections(annotation: Any) -> Iterator[tuple[type[Section], Keys]]:
+    for member in _members(annotation):
+        if isinstance(member, type) and issubclass(member, Section):
+            yield member, ()
+        elif get_origin(member) in (list, tuple, dict):
+            for part in get_args(member):
+                for section, star in _sections(part):
+                    yield section, ("*", *star)
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the types that a union offers; of anything else, itself."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [member for part in get_args(annotation) for member in _members(part)]
+    return [annotation]
+
+
+def _below(above: Slot, key: str) -> Iterator[Slot]:
+    for member in _members(above.annotation):
+        arguments = get_args(member)
+        if isinstance(member, type) and issubclass(member, Section):
+            if key in member.model_fields:
+                yield Slot(member.model_fields[key].annotation, member.model_fields[key])
+        elif get_origin(member) is list and key.isdigit():
+            yield Slot(arguments[0])
+        elif get_origin(member) is tuple and key.isdigit() and int(key) < len(arguments):
+            yield Slot(arguments[int(key)])
+        elif get_origin(member) is dict:
+            yield Slot(arguments[1])
+
+
+def _limit(item: Any) -> float:
+    return next(float(getattr(item, name)) for name in ("gt", "ge", "lt", "le") if hasattr(item, name))

@@ -1,0 +1,243 @@
+"""What pydantic found wrong, in words a user of the scenario understands."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from v2xsim.scenario.describe import slot
+from v2xsim.scenario.errors import Keys, Problem
+from v2xsim.scenario.schema import Scenario
+
+_MISMATCH = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a section (key: value)",
+    "model_type": "a section (key: value)",
+    "model_attributes_type": "a section (key: value)",
+}
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One of pydantic's errors, with its place in the data.
+
+    Attributes:
+        keys: Where in the data, the names of union members taken out.
+        branches: For every union passed: where it was, and which member was tried.
+        error: As pydantic tells it.
+    """
+
+    keys: Keys
+    branches: tuple[tuple[Keys, str], ...]
+    error: dict[str, Any]
+
+
+def problems(error: ValidationError, data: Any) -> list[Problem]:
+    """Return what is wrong with the data, in the order of the file, each place once."""
+    findings = [_placed(dict(item), data) for item in error.errors(include_url=False)]
+    found: dict[Keys, Problem] = {}
+    for group in _by_place(_likely_branches(findings)):
+        found.setdefault(group[0].keys, _problem(group, data))
+    order = {keys: number for number, keys in enumerate(_all_places(data, ()))}
+    return sorted(found.values(), key=lambda problem: order.get(problem.keys, order.get(problem.keys[:-1], 0)))
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest of some words, or nothing when none is near."""
+    close = get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def shown(value: Any) -> str:
+    """Return a value as it would be written, shortened."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a section with " + (", ".join(list(value)[:4]) or "no keys") if value else "an empty section"
+    if isinstance(value, list) and len(value) > 4:
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:57] + "...")
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _placed(error: dict[str, Any], data: Any) -> _Finding:
+    keys: list[str] = []
+    branches: list[tuple[Keys, str]] = []
+    here = data
+    location = [str(part) for part in error["loc"]]
+    for number, part in enumerate(location):
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+            keys.append(part)
+        elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
+            here = here[int(part)]
+            keys.append(part)
+        elif number == len(location) - 1 and error["type"] == "missing":
+            keys.append(part)
+        elif part != "[key]":
+            branches.append((tuple(keys), part))
+    return _Finding(tuple(keys), tuple(branches), error)
+
+
+def _likely_branches(findings: Sequence[_Finding]) -> list[_Finding]:
+    """Drop what a union member said that the data was clearly not meant for.
+
+    A member that only says "this is no list" was not meant when another one looked inside and found fault there.
+    """
+    meant: dict[Keys, set[str]] = {}
+    for finding in findings:
+        for place, member in finding.branches:
+            if finding.keys != place or finding.error["type"] not in (*_MISMATCH, "literal_error"):
+                meant.setdefault(place, set()).add(member)
+    return [f for f in findings if all(member in meant.get(place, {member}) for place, member in f.branches)]
+
+
+def _by_place(findings: Sequence[_Finding]) -> list[list[_Finding]]:
+    groups: dict[Keys, list[_Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.keys, []).append(finding)
+    return list(groups.values())
+
+
+def _all_places(data: Any, keys: Keys) -> Iterable[Keys]:
+    yield keys
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from _all_places(value, (*keys, str(key)))
+
+
+def _problem(group: Sequence[_Finding], data: Any) -> Problem:
+    finding = group[0]
+    keys, error = finding.keys, finding.error
+    kind = str(error["type"])
+    given = error.get("input")
+    if len(group) > 1 and all(f.error["type"] in (*_MISMATCH, "literal_error") for f in group):
+        return Problem(keys, f"must be {' or '.join(dict.fromkeys(_expected(f) for f in group))}, got {shown(given)}" + _guess(group))
+    if kind == "extra_forbidden":
+        return Problem(keys, _unknown_key(keys, given))
+    if kind == "missing":
+        return _missing(keys, data)
+    if kind in _MISMATCH:
+        return Problem(keys, f"must be {_expected(finding)}, got {shown(given)}" + _hint(kind, given, keys))
+    if kind == "literal_error":
+        what = "keys must be" if finding.error["loc"][-1] == "[key]" else "must be"
+        return Problem(keys, f"{what} {error['ctx']['expected']}, got {shown(given)}" + _guess(group))
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return Problem(keys, f"must be {_limits(keys, error)}, got {shown(given)}")
+    if kind in ("too_short", "too_long"):
+        return Problem(keys, _wrong_length(keys, error, given))
+    if kind == "string_pattern_mismatch":
+        return Problem(keys, f"must be of letters, digits, '_', '-' and '.' only, got {shown(given)}")
+    if kind in ("string_too_short", "string_too_long"):
+        bound = error["ctx"].get("min_length") or error["ctx"].get("max_length")
+        return Problem(keys, f"must have at {'least' if kind.endswith('short') else 'most'} {bound} characters, got {shown(given)}")
+    if kind == "value_error":
+        return Problem(keys, str(error["msg"]).removeprefix("Value error, "))
+    return Problem(keys, f"{str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}, got {shown(given)}")
+
+
+def _expected(finding: _Finding) -> str:
+    kind = str(finding.error["type"])
+    if kind == "literal_error":
+        return str(finding.error["ctx"]["expected"])
+    words = _MISMATCH[kind]
+    place = slot(finding.keys)
+    if place is None:
+        return words
+    if kind in ("model_type", "model_attributes_type") and place.section is not None:
+        return f"a section with keys such as {', '.join(list(place.section.model_fields)[:4])}"
+    if kind == "tuple_type" and place.length:
+        return f"a list of {place.length} numbers" + (f" ({place.unit})" if place.unit else "")
+    limits = place.limits if "number" in words else ""
+    return words + (f", {limits}" if limits else f" ({place.unit})" if place.unit and "number" in words else "")
+
+
+def _limits(keys: Keys, error: dict[str, Any]) -> str:
+    place = slot(keys)
+    if place is not None and place.limits:
+        return place.limits
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    return " and ".join(f"{words[name]} {limit:g}" for name, limit in error["ctx"].items() if name in words)
+
+
+def _wrong_length(keys: Keys, error: dict[str, Any], given: Any) -> str:
+    place = slot(keys)
+    if place is not None and place.length:
+        bound = f"exactly {place.length}"
+    elif error["type"] == "too_short":
+        bound = f"at least {error['ctx'].get('min_length')}"
+    else:
+        bound = f"at most {error['ctx'].get('max_length')}"
+    unit = f" ({place.unit})" if place is not None and place.unit else ""
+    return f"must have {bound} entries{unit}, got {len(given) if isinstance(given, list | dict) else shown(given)}"
+
+
+def _missing(keys: Keys, data: Any) -> Problem:
+    above = slot(keys[:-1])
+    if above is not None and above.length:
+        here = data
+        for key in keys[:-1]:
+            here = here[int(key)] if isinstance(here, list) else here[key]
+        return Problem(keys[:-1], f"must have exactly {above.length} entries, got {len(here)}")
+    place = slot(keys)
+    meaning = f": {place.info.description}" if place is not None and place.info is not None else ""
+    return Problem(keys, f"is required{meaning}")
+
+
+def _unknown_key(keys: Keys, given: Any) -> str:
+    above = slot(keys[:-1])
+    section = above.section if above is not None else None
+    allowed = list(section.model_fields) if section is not None else []
+    guess = nearest(keys[-1], allowed) or _elsewhere(keys, given)
+    return f"unknown key, got {shown(given)}; allowed: {', '.join(allowed)}{guess}"
+
+
+def _elsewhere(keys: Keys, given: Any) -> str:
+    """Return the place of the same key in another section."""
+    for name, info in Scenario.model_fields.items():
+        section = slot((name,))
+        if section is not None and section.section is not None and info.annotation is section.section:
+            if keys[-1] in section.section.model_fields:
+                return f"; did you mean '{name}.{keys[-1]}'?"
+    return ""
+
+
+def _guess(group: Sequence[_Finding]) -> str:
+    given = group[0].error.get("input")
+    if not isinstance(given, str):
+        return ""
+    words = []
+    for finding in group:
+        if finding.error["type"] == "literal_error":
+            words += [w.strip(" '") for w in str(finding.error["ctx"]["expected"]).replace(" or ", ",").split(",")]
+    return nearest(given, words)
+
+
+def _hint(kind: str, given: Any, keys: Keys) -> str:
+    if kind == "bool_type" and isinstance(given, str) and given.lower() in ("yes", "on", "no", "off", "y", "n"):
+        return f"; write {'true' if given.lower() in ('yes', 'on', 'y') else 'false'}"
+    if kind.startswith("int") and isinstance(given, float) and given == given // 1:
+        return f"; write {given:.0f}"
+    if isinstance(given, str) and kind in ("int_type", "float_type") and keys:
+        try:
+            float(given)
+        except ValueError:
+            return ""
+        return "; write it without quotes"
+    return "; remove the line to use the default" if given is None else ""

@@ -1,0 +1,163 @@
+"""From a file, or the name of a packaged scenario, to a checked `Scenario`; and back to data."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from v2xsim.scenario.checks import cross_problems
+from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError
+from v2xsim.scenario.explain import nearest, problems
+from v2xsim.scenario.overrides import with_overrides
+from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.yamltext import read_yaml, write_yaml
+
+# A script of 1,000 road users with 100 waypoints each fits; more belongs into a trace (traffic.fcd).
+LARGEST_FILE_BYTES = 2_000_000
+
+_S = TypeVar("_S", bound=BaseModel)
+
+PACKAGED = Path(__file__).resolve().parent.parent / "scenarios"
+"""Folder of the scenarios that come with v2xsim."""
+
+
+def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
+    """Read and check a scenario.
+
+    Args:
+        path: A YAML file, or the name of a packaged scenario such as `demo` where no such file exists.
+        overrides: Values to set, each `dotted.key=value` (the value in YAML). A path in them counts from the
+            working folder; one in the file counts from the file's folder.
+        seed: Takes the place of `run.seed`.
+
+    Raises:
+        ScenarioError: If the file cannot be read, is no scenario, or names files that are not there.
+    """
+    file = find(path)
+    document = with_overrides(read_yaml(_text(file, str(path)), str(path)), overrides)
+    if seed is not None:
+        document = with_overrides(document, [f"run.seed={seed}"])
+    return _checked(document, file.parent)
+
+
+def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> Scenario:
+    """Check a scenario that is already plain data, such as `resolved` returns.
+
+    Args:
+        data: Maps, lists and scalars.
+        source: What to call it in messages.
+        folder: Where relative paths count from.
+    """
+    return _checked(Document(source, data), Path(folder))
+
+
+def resolved(scenario: Scenario) -> dict[str, Any]:
+    """Return every key of a scenario, defaults included, as data that JSON can hold and `from_data` reads back."""
+    return scenario.model_dump(mode="json")
+
+
+def to_yaml(scenario: Scenario) -> str:
+    """Return every key of a scenario as a YAML file that `load` reads back."""
+    return write_yaml(resolved(scenario))
+
+
+def packaged() -> list[str]:
+    """Return the names of the scenarios that come with v2xsim."""
+    return sorted(file.stem for file in PACKAGED.glob("*.yaml"))
+
+
+def find(path: str | Path) -> Path:
+    """Return the file that a path, or the name of a packaged scenario, means."""
+    file = Path(path)
+    try:
+        there = os.path.lexists(file)
+    except ValueError:
+        raise ScenarioError(f"{str(path)!r}: must be a path, got one with a NUL character") from None
+    if there:
+        return file
+    if str(path) in packaged():
+        return PACKAGED / f"{path}.yaml"
+    names = packaged()
+    listed = f"; packaged scenarios are {', '.join(names)}" if names and file.name == str(path) else ""
+    raise ScenarioError(f"{path}: must be an existing file{listed}{nearest(str(path), names) if listed else ''}")
+
+
+def _text(file: Path, source: str) -> str:
+    """Return the text of a scenario file, refusing what cannot be one."""
+    if file.is_dir():
+        raise ScenarioError(f"{source}: must be a YAML file, got a directory")
+    if file.exists() and not file.is_file():
+        raise ScenarioError(f"{source}: must be a regular file")
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise ScenarioError(f"{source}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE_BYTES:
+        raise ScenarioError(f"{source}: must be at most {LARGEST_FILE_BYTES:,} bytes; put many road users into a trace (traffic.fcd)")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ScenarioError(f"{source}: must be text in UTF-8, got UTF-16; save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ScenarioError(f"{source}:{line}: must be text in UTF-8, got byte 0x{content[error.start]:02x}; save it as UTF-8") from None
+
+
+def _checked(document: Document, folder: Path) -> Scenario:
+    data = document.data
+    if data is None or data == {}:
+        raise ScenarioError(f"{document.source}: is empty; a scenario needs at least a `traffic` section")
+    if not isinstance(data, dict):
+        kind = "a list" if isinstance(data, list) else "a single value"
+        raise ScenarioError(f"{document.source}: must be a scenario of sections such as `traffic:`, got {kind}")
+    try:
+        # As JSON, since pydantic's strict mode takes a list for a tuple there, but still no text for a number.
+        scenario = Scenario.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        raise document.error(problems(error, data)) from None
+    scenario, missing = _with_paths(scenario, document, folder)
+    wrong = [*missing, *cross_problems(scenario)]
+    if wrong:
+        raise document.error(wrong)
+    return scenario
+
+
+def _with_paths(scenario: Scenario, document: Document, folder: Path) -> tuple[Scenario, list[Problem]]:
+    """Return the scenario with absolute paths, and what is wrong with them."""
+    wrong = []
+    for keys, path in list(_paths(scenario, ())):
+        base = Path() if document.where(keys).startswith("--set") else folder
+        absolute = Path(os.path.abspath(base / path))
+        if (trouble := _trouble(absolute)) is not None:
+            wrong.append(Problem(keys, f"must be a file that can be read, got {str(path)!r} ({absolute} {trouble})"))
+        scenario = _replaced(scenario, keys, absolute)
+    return scenario, wrong
+
+
+def _trouble(path: Path) -> str | None:
+    try:
+        if path.is_dir():
+            return "is a directory"
+        if not path.exists():
+            return "does not exist"
+        return None if path.is_file() and os.access(path, os.R_OK) else "cannot be read"
+    except (OSError, ValueError) as error:
+        return f"is no path: {error}"
+
+
+def _paths(section: BaseModel, above: Keys) -> Iterator[tuple[Keys, Path]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Path):
+            yield (*above, name), value
+        elif isinstance(value, BaseModel):
+            yield from _paths(value, (*above, name))
+
+
+def _replaced(section: _S, keys: Keys, value: Any) -> _S:
+    inner = value if len(keys) == 1 else _replaced(getattr(section, keys[0]), keys[1:], value)
+    return section.model_copy(update={keys[0]: inner})

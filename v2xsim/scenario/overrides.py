@@ -1,0 +1,50 @@
+"""Single values set from outside the file: `--set radio.tx_power_dbm=20`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from v2xsim.scenario.errors import Document, Keys, ScenarioError
+from v2xsim.scenario.yamltext import read_yaml
+
+
+def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
+    """Return the document with values set; whether the keys exist is for the schema to say.
+
+    Args:
+        document: What the file said.
+        overrides: Each `dotted.key=value`; the value is YAML, a list item is named by its number.
+
+    Raises:
+        ScenarioError: If one has no `=`, or leads through something that holds no keys.
+    """
+    data = document.data
+    place = dict(document.place)
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        option = f"--set {override if len(override) <= 60 else override[:57] + '...'}"
+        keys = tuple(name.strip().split("."))
+        if not equals or not all(keys):
+            raise ScenarioError(f"{option}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
+        value = read_yaml(text, option).data
+        data = _set(data, keys, value, option, ())
+        place = {known: where for known, where in place.items() if known[: len(keys)] != keys}
+        place[keys] = option
+    return Document(document.source, data, place)
+
+
+def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys) -> Any:
+    """Return a copy of the data with one value replaced."""
+    if not keys:
+        return value
+    key = keys[0]
+    if data is None:
+        data = {}
+    if isinstance(data, dict):
+        return {**data, key: _set(data.get(key), keys[1:], value, option, (*above, key))}
+    name = ".".join(above)
+    if isinstance(data, list):
+        if not key.isdecimal() or int(key) >= len(data):
+            raise ScenarioError(f"{option}: {name} is a list of {len(data)}; name an item by 0 to {len(data) - 1}, got {key!r}")
+        number = int(key)
+        return [*data[:number], _set(data[number], keys[1:], value, option, (*above, key)), *data[number + 1 :]]
+    raise ScenarioError(f"{option}: {name} holds a single value, so it has no key {key!r}")

@@ -1,0 +1,59 @@
+"""A uniform grid index over static rectangles, built once and read by compiled kernels."""
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from v2xsim.records import Grid, Obstacles, Prisms
+
+
+def grid_over(
+    lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, "items 2"], cell_m: float
+) -> Grid:
+    """Return the grid that lists, for each cell, the rectangles touching it.
+
+    Args:
+        lower_m: Lower corner of each rectangle.
+        upper_m: Upper corner, not below the lower one.
+        cell_m: Side of a cell; about the size of a typical item serves best.
+    """
+    count = len(lower_m)
+    if count == 0:
+        return Grid(np.zeros(2), cell_m, (1, 1), np.zeros(2, np.int64), np.zeros(0, np.int64))
+    origin = np.floor(lower_m.min(axis=0) / cell_m) * cell_m
+    first = np.floor((lower_m - origin) / cell_m).astype(np.int64)
+    last = np.floor((upper_m - origin) / cell_m).astype(np.int64)
+    nx, ny = (int(n) for n in last.max(axis=0) + 1)
+    span = last - first + 1
+    entries = span[:, 0] * span[:, 1]
+    item = np.repeat(np.arange(count), entries)
+    within = np.arange(entries.sum()) - np.repeat(np.cumsum(entries) - entries, entries)
+    cell = (first[item, 0] + within // span[item, 1]) * ny + first[item, 1] + within % span[item, 1]
+    order = np.argsort(cell, kind="stable")
+    offset = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=nx * ny))]).astype(np.int64)
+    return Grid(origin, cell_m, (nx, ny), offset, item[order].astype(np.int64))
+
+
+def items_within(
+    grid: Grid, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> Int64[np.ndarray, " items"]:
+    """Return the items whose cells touch a rectangle: rising row numbers, each once."""
+    shape = np.array(grid.shape)
+    first = np.clip(np.floor((np.asarray(lower_m) - grid.origin_m) / grid.cell_m), 0, shape).astype(int)
+    last = np.clip(np.floor((np.asarray(upper_m) - grid.origin_m) / grid.cell_m), -1, shape - 1).astype(int)
+    found = [
+        grid.item[grid.offset[ix * shape[1] + first[1]] : grid.offset[ix * shape[1] + last[1] + 1]]
+        for ix in range(first[0], last[0] + 1)
+        if last[1] >= first[1]
+    ]
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+
+def indexed(prisms: Prisms, cell_m: float = 32.0) -> Obstacles:
+    """Return the prisms with a grid index and their bounding rectangles."""
+    if len(prisms) == 0:
+        lower = upper = np.zeros((0, 2))
+    else:
+        start = prisms.offset[:-1]
+        lower = np.minimum.reduceat(prisms.vertices_m, start, axis=0)
+        upper = np.maximum.reduceat(prisms.vertices_m, start, axis=0)
+    return Obstacles(prisms, grid_over(lower, upper, cell_m), lower, upper)

@@ -1,0 +1,259 @@
+"""Buildings as upright prisms: read from polyconvert's polygons or given in the scenario, cleaned and indexed."""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.parsers import expat
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.errors import UserError
+from v2xsim.records import Obstacles, Prisms
+from v2xsim.scenario.schema import Building, World
+from v2xsim.spatial import indexed
+from v2xsim.world.heights import Provenance, base_height_m, roof_height_m
+
+SMALLEST_M2 = 1.0
+"""A footprint below this is a drawing error or street furniture, not a building."""
+
+
+class BuildingsError(UserError):
+    """Raised where a file of buildings cannot be read; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """A polygon of a SUMO additional file, as written there.
+
+    Attributes:
+        kind: Its type.
+        shape: Corners as text, "x,y x,y ...".
+        tags: Its parameters: OpenStreetMap's tags where polyconvert ran with --all-attributes.
+    """
+
+    kind: str
+    shape: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class HeightSources:
+    """How many buildings were loaded, how their heights are known, and how many polygons were left out.
+
+    Attributes:
+        height: With a height in the map or in the scenario.
+        levels: With a number of storeys only.
+        default: With neither: the default by type.
+        degenerate: Left out: fewer than three different corners, or below 1 m2.
+        outside: Left out: outside the region.
+        repeated: Left out: the same outline again. polyconvert writes a school's building as a school and as a building.
+    """
+
+    height: int = 0
+    levels: int = 0
+    default: int = 0
+    degenerate: int = 0
+    outside: int = 0
+    repeated: int = 0
+
+    @property
+    def loaded(self) -> int:
+        """Number of buildings that stand in the world."""
+        return self.height + self.levels + self.default
+
+
+def _text(path: Path) -> bytes:
+    """Return the content of a file, unpacked where it is gzip."""
+    if path.is_dir():
+        raise BuildingsError(f"{path}: is a folder; a polygon file (.poly.xml) is needed")
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BuildingsError(f"{path}: cannot be read ({error.strerror})") from error
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BuildingsError(f"{path}: damaged gzip file ({error})") from error
+    if not raw.strip():
+        raise BuildingsError(f"{path}: the file is empty")
+    return raw
+
+
+def read_polygons(path: Path) -> list[Polygon]:
+    """Return all polygons of an additional file of SUMO, buildings or not.
+
+    Raises:
+        BuildingsError: Where the file is missing, damaged or not an additional file.
+    """
+    polygons: list[Polygon] = []
+    root: list[str] = []
+    tags: dict[str, str] = {}
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal tags
+        if not root:
+            root.append(name)
+            if name not in ("additional", "add", "polygons", "shapes"):
+                raise BuildingsError(f"{path}: root element is <{name}>; a polygon file has <additional>")
+        elif name == "poly":
+            tags = {}
+            polygons.append(Polygon(attributes.get("type", ""), attributes.get("shape", ""), tags))
+        elif name == "param":
+            tags[attributes.get("key", "")] = attributes.get("value", "")
+
+    def refuse(*_: object) -> None:
+        raise BuildingsError(f"{path}: has a document type declaration, which no polygon file needs; remove it")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.StartDoctypeDeclHandler = refuse  # entities could grow without bound or name other files
+    try:
+        parser.Parse(_text(path), True)
+    except expat.ExpatError as error:
+        raise BuildingsError(f"{path}: not valid XML ({error})") from error
+    return polygons
+
+
+def building_type(polygon: Polygon) -> str | None:
+    """Return the type of building that a polygon shows, "" where unknown, None where it shows no building."""
+    tag = polygon.tags.get("building")
+    head, _, tail = polygon.kind.partition(".")
+    if tag == "no" or (tag is None and head != "building"):
+        return None
+    return tag if tag is not None else tail
+
+
+def corners_of(shape: str) -> Float[np.ndarray, "corners 2"]:
+    """Return the corners that a shape names: "x,y x,y" or "x,y,z x,y,z"; none where it is malformed."""
+    points = shape.split()
+    try:
+        width = len(points[0].split(",")) if points else 2
+        corners = np.array(shape.replace(",", " ").split(), float).reshape(len(points), width)[:, :2]
+    except ValueError:
+        return np.zeros((0, 2))
+    return corners if np.isfinite(corners).all() and width >= 2 else np.zeros((0, 2))
+
+
+def signed_area_m2(corners_m: Float[np.ndarray, "corners 2"]) -> float:
+    """Return the area inside a closed outline, positive where it runs counter-clockwise (shoelace formula)."""
+    local = corners_m - corners_m[:1]  # far from the origin the products would lose digits
+    x, y = local[:, 0], local[:, 1]
+    return float(0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+
+
+def clean_footprint(corners_m: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "kept 2"] | None:
+    """Return an outline counter-clockwise, without repeated corners; None where it encloses less than 1 m2."""
+    if len(corners_m) == 0:
+        return None
+    repeated = (np.abs(corners_m - np.roll(corners_m, 1, axis=0)) < 1e-3).all(axis=1)
+    corners = corners_m[~repeated]
+    if len(corners) < 3:
+        return None
+    area = signed_area_m2(corners)
+    if abs(area) < SMALLEST_M2:
+        return None
+    return corners if area > 0 else corners[::-1]
+
+
+def _prisms(
+    outlines: Sequence[Float[np.ndarray, "corners 2"]], base_m: Sequence[float], top_m: Sequence[float]
+) -> Prisms:
+    """Return prisms over clean outlines."""
+    if not outlines:
+        return Prisms.none()
+    offset: Int64[np.ndarray, " n"] = np.concatenate([[0], np.cumsum([len(o) for o in outlines])]).astype(np.int64)
+    vertices = np.ascontiguousarray(np.concatenate(outlines), float)
+    return Prisms(vertices, offset, np.array(base_m, float), np.array(top_m, float))
+
+
+def _touches(corners_m: Float[np.ndarray, "corners 2"], region: tuple[float, float, float, float] | None) -> bool:
+    """Return whether the bounding rectangle of an outline touches the region."""
+    if region is None:
+        return True
+    (x_min, y_min), (x_max, y_max) = corners_m.min(axis=0), corners_m.max(axis=0)
+    return bool(x_max >= region[0] and x_min <= region[2] and y_max >= region[1] and y_min <= region[3])
+
+
+def _outlined(
+    items: Iterator[tuple[Float[np.ndarray, "corners 2"], float, float, Provenance]],
+    region: tuple[float, float, float, float] | None,
+) -> tuple[Prisms, HeightSources]:
+    """Return the prisms of outlines with base, top and the provenance of the height, cleaned and filtered."""
+    outlines: list[Float[np.ndarray, "corners 2"]] = []
+    base: list[float] = []
+    top: list[float] = []
+    count: dict[str, int] = dict.fromkeys(("height", "levels", "default", "degenerate", "outside"), 0)
+    for corners, base_m, top_m, provenance in items:
+        outline = clean_footprint(corners)
+        if outline is None:
+            count["degenerate"] += 1
+        elif not _touches(outline, region):
+            count["outside"] += 1
+        else:
+            outlines.append(outline)
+            base.append(base_m)
+            top.append(top_m)
+            count[provenance] += 1
+    return _prisms(outlines, base, top), HeightSources(**count)
+
+
+def prisms_of_polygons(
+    polygons: Sequence[Polygon], region: tuple[float, float, float, float] | None = None
+) -> tuple[Prisms, HeightSources]:
+    """Return the buildings among polygons, and how their heights are known."""
+    kinds = [building_type(polygon) for polygon in polygons]
+    buildings = {polygon.shape: (polygon, kind) for polygon, kind in zip(polygons, kinds, strict=True) if kind is not None}
+
+    def items() -> Iterator[tuple[Float[np.ndarray, "corners 2"], float, float, Provenance]]:
+        for polygon, kind in buildings.values():
+            top, provenance = roof_height_m(polygon.tags, kind)
+            yield corners_of(polygon.shape), base_height_m(polygon.tags, kind, top), top, provenance
+
+    prisms, sources = _outlined(items(), region)
+    return prisms, replace(sources, repeated=sum(kind is not None for kind in kinds) - len(buildings))
+
+
+def prisms_from(
+    buildings: Sequence[Building], region: tuple[float, float, float, float] | None = None
+) -> tuple[Prisms, HeightSources]:
+    """Return the buildings that a scenario lists."""
+    return _outlined(((np.array(b.footprint_m, float), 0.0, b.height_m, "height") for b in buildings), region)
+
+
+def load_prisms(world: World) -> tuple[Prisms, HeightSources]:
+    """Return the buildings of a scenario's world, and how their heights are known."""
+    if isinstance(world.buildings, Path):
+        return prisms_of_polygons(read_polygons(world.buildings), world.region)
+    return prisms_from(world.buildings, world.region)
+
+
+def joined(first: Prisms, second: Prisms) -> Prisms:
+    """Return the prisms of both, one after the other."""
+    return Prisms(
+        np.concatenate([first.vertices_m, second.vertices_m]),
+        np.concatenate([first.offset, first.offset[-1] + second.offset[1:]]),
+        np.concatenate([first.base_m, second.base_m]),
+        np.concatenate([first.top_m, second.top_m]),
+    )
+
+
+def load_obstacles(world: World, extra: Prisms | None = None) -> tuple[Obstacles, HeightSources]:
+    """Return the indexed buildings of a world, and how their heights are known.
+
+    Args:
+        world: Section of the scenario.
+        extra: Further buildings, of a generated town.
+    """
+    prisms, sources = load_prisms(world)
+    return indexed(joined(prisms, extra) if extra is not None and len(extra) else prisms), sources
+
+
+def standing_in(prisms: Prisms, rows: Bool[np.ndarray, " prisms"]) -> Prisms:
+    """Return a choice of prisms."""
+    chosen = np.flatnonzero(rows)
+    outlines = [prisms.vertices_m[prisms.offset[p] : prisms.offset[p + 1]] for p in chosen]
+    return _prisms(outlines, prisms.base_m[chosen].tolist(), prisms.top_m[chosen].tolist())

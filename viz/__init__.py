@@ -1,0 +1,22 @@
+"""Pictures of a finished run: it reads the run's folder and nothing else, and draws without a screen.
+
+Importing it loads no drawing library; `render` does when it is called.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from v2xsim.viz.folder import ViewError
+    from v2xsim.viz.render import render
+
+__all__ = ["ViewError", "render"]
+
+_HOME = {"ViewError": "v2xsim.viz.folder", "render": "v2xsim.viz.render"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        from importlib import import_module
+
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'v2xsim.viz' has no attribute {name!r}")

@@ -1,0 +1,151 @@
+"""A run's folder as the pictures see it: the manifest, and the needed columns of the needed tables."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Int
+
+import v2xsim
+from v2xsim.errors import UserError
+from v2xsim.results.tables import schema_of
+
+# Layout of run folders that these pictures can read; a manifest without the key counts as 1.
+FORMAT = 1
+
+
+class ViewError(UserError):
+    """A folder that cannot be drawn, or a frame that it does not hold."""
+
+
+class NothingToShow(Exception):
+    """A picture that has no data in this run; the message says which data is missing."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A finished run.
+
+    Attributes:
+        path: Its folder.
+        manifest: Content of manifest.json.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The scenario's name, or the folder's where the manifest does not say."""
+        return str(self.setting("name", self.path.name))
+
+    def setting(self, key: str, default: Any) -> Any:
+        """Return a value of the resolved scenario by its dotted key."""
+        value: Any = self.manifest.get("scenario")
+        for part in key.split("."):
+            if not isinstance(value, dict) or part not in value:
+                return default
+            value = value[part]
+        return value
+
+    def table(self, name: str, columns: list[str], where: list[tuple[str, str, Any]] | None = None) -> pa.Table:
+        """Return some columns of a table, without rows where the run did not write it.
+
+        Args:
+            name: Table, as in v2xsim.results.tables.COLUMNS.
+            columns: The columns to read; nothing else is.
+            where: Conditions in the form of pyarrow's `filters`.
+
+        Raises:
+            NothingToShow: The table lacks a column.
+            ViewError: The file is no Parquet file.
+        """
+        path = self.path / f"{name}.parquet"
+        if not path.is_file():
+            return pa.schema([schema_of(name).field(column) for column in columns]).empty_table()
+        try:
+            present = set(pq.read_schema(path).names)
+            missing = sorted(set(columns) - present)
+            if missing:
+                raise NothingToShow(f"{path.name} has no column {', '.join(missing)}")
+            return pq.read_table(path, columns=columns, filters=where).unify_dictionaries().combine_chunks()
+        except (pa.ArrowException, OSError) as error:
+            raise ViewError(f"{path} cannot be read as a Parquet table ({error}); run the scenario again") from error
+
+    def arrays(
+        self, name: str, columns: list[str], where: list[tuple[str, str, Any]] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return some columns of a table as arrays; words become arrays of strings."""
+        table = self.table(name, columns, where)
+        return {column: _as_array(table.column(column)) for column in columns}
+
+
+def words_of(column: pa.ChunkedArray) -> tuple[list[str], Int[np.ndarray, " rows"]]:
+    """Return the distinct words of a column and each row's place among them."""
+    array = pa.chunked_array([_one_chunk(column).dictionary_encode()]) if len(column) else column
+    if not len(array):
+        return [], np.zeros(0, np.int64)
+    coded = array.chunk(0)
+    return coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    joined = column.combine_chunks()
+    return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _as_array(column: pa.ChunkedArray) -> np.ndarray:
+    if pa.types.is_dictionary(column.type):
+        words, codes = words_of(column)
+        return np.array(words, object)[codes] if words else np.zeros(0, object)
+    return column.to_numpy()
+
+
+def open_run(path: Path) -> RunFolder:
+    """Return the run in a folder.
+
+    Raises:
+        ViewError: The folder holds no finished run that this version can read.
+    """
+    if not path.is_dir():
+        raise ViewError(f"{path}: a run's folder is needed, and this is {'a file' if path.exists() else 'not there'}")
+    source = path / "manifest.json"
+    if not source.is_file():
+        raise ViewError(f"{path} holds no manifest.json, so it is no finished run; name a folder that `v2xsim run` wrote")
+    try:
+        manifest = json.loads(source.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ViewError(f"{source} is not valid JSON ({error}); run the scenario again") from error
+    if not isinstance(manifest, dict):
+        raise ViewError(f"{source} must hold an object, got {type(manifest).__name__}; run the scenario again")
+    _check_complete(source, manifest)
+    _check_version(source, manifest)
+    return RunFolder(path, manifest)
+
+
+def _check_complete(source: Path, manifest: dict[str, Any]) -> None:
+    if manifest.get("complete", True) is not True:
+        raise ViewError(f"{source} says that the run did not finish; run the scenario again")
+
+
+def _check_version(source: Path, manifest: dict[str, Any]) -> None:
+    layout = manifest.get("format", FORMAT)
+    if not isinstance(layout, int) or layout > FORMAT:
+        raise ViewError(f"{source} has folder format {layout!r}; this v2xsim reads up to {FORMAT}: install a newer one")
+    versions = manifest.get("versions")
+    made_by = versions.get("v2xsim") if isinstance(versions, dict) else None
+    if isinstance(made_by, str) and _release(made_by) > _release(v2xsim.__version__):
+        raise ViewError(
+            f"{source} was written by v2xsim {made_by}, newer than this one ({v2xsim.__version__}); install that version"
+        )
+
+
+def _release(version: str) -> tuple[int, int]:
+    """Return major and minor version: folders stay readable within a minor version."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,0 +1,215 @@
+"""One kept frame of a run, gathered from the tables: who stood where, who saw what, and by which links."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.records import Boxes, PerceptionMatrix, Prisms
+from v2xsim.viz.folder import NothingToShow, RunFolder, ViewError
+from v2xsim.viz.style import shortened
+
+
+@dataclass(frozen=True)
+class FrameLinks:
+    """Links by which an ego got data, and those that a relay replaced.
+
+    Attributes:
+        a: Ego or relay.
+        b: Helper or relay.
+        state: LOS, NLOSv or NLOSb.
+        role: direct, relay_hop or blocked.
+        used: Data that came this way was fused.
+    """
+
+    a: Int64[np.ndarray, " links"]
+    b: Int64[np.ndarray, " links"]
+    state: np.ndarray
+    role: np.ndarray
+    used: Bool[np.ndarray, " links"]
+
+
+@dataclass(frozen=True)
+class KeptFrame:
+    """A frame of one ego.
+
+    Attributes:
+        number: Of the kept frame.
+        time_us: Its capture.
+        ego: Whose frame.
+        names: Name of every agent.
+        agent: Road users and roadside units, one per box.
+        boxes: Bodies; length 0 for a roadside unit.
+        in_range: Scored for this ego.
+        seen_ego: Detected by the ego alone.
+        seen_fused: Detected after fusion.
+        links: Links by which data came.
+        points_m: Lidar returns in the world.
+        source: Station whose lidar saw each point.
+        hit: Agent behind each point, or GROUND or BUILDING.
+        before: Matrix of the ego.
+        after: Matrix after fusion.
+        buildings: All buildings of the run.
+    """
+
+    number: int
+    time_us: int
+    ego: int
+    names: dict[int, str]
+    agent: Int64[np.ndarray, " boxes"]
+    boxes: Boxes
+    in_range: Bool[np.ndarray, " boxes"]
+    seen_ego: Bool[np.ndarray, " boxes"]
+    seen_fused: Bool[np.ndarray, " boxes"]
+    links: FrameLinks
+    points_m: Float[np.ndarray, "points 3"]
+    source: Int64[np.ndarray, " points"]
+    hit: Int64[np.ndarray, " points"]
+    before: PerceptionMatrix
+    after: PerceptionMatrix
+    buildings: Prisms
+
+    @cached_property
+    def only_fused(self) -> Bool[np.ndarray, " boxes"]:
+        """Road users in range that the ego alone misses and fusion shows."""
+        return self.in_range & self.seen_fused & ~self.seen_ego
+
+    @cached_property
+    def ego_row(self) -> int:
+        """Row of the ego among the boxes."""
+        return int(np.flatnonzero(self.agent == self.ego)[0])
+
+    @cached_property
+    def stations(self) -> list[tuple[int, int]]:
+        """Stations whose points were fused and how many, the ego first, then by number of points."""
+        source, count = np.unique(self.source, return_counts=True)
+        pairs = sorted(zip(source.tolist(), count.tolist(), strict=True), key=lambda p: (p[0] != self.ego, -p[1], p[0]))
+        return [(int(s), int(n)) for s, n in pairs]
+
+    @cached_property
+    def roles(self) -> dict[int, str]:
+        """What each station at the end of a link does in this frame: ego, relay, helper, or both."""
+        ends = list(zip(self.links.a.tolist(), self.links.b.tolist(), self.links.role.tolist(), strict=True))
+        relays = {b if a == self.ego else a for a, b, role in ends if role == "relay_hop" and self.ego in (a, b)}
+        helpers = {end for a, b, role in ends if role != "relay_hop" for end in (a, b)}
+        helpers |= {end for a, b, role in ends if role == "relay_hop" and self.ego not in (a, b) for end in (a, b)} - relays
+        helpers.discard(self.ego)
+        roles = {agent: "helper" for agent in helpers} | {agent: "relay" for agent in relays - helpers}
+        return roles | {agent: "relay, helper" for agent in relays & helpers} | {self.ego: "ego"}
+
+    def label(self, agent: int) -> str:
+        """Return what to write beside an agent: its role, if it has one, and its name."""
+        name = shortened(self.names.get(agent, str(agent)))
+        role = self.roles.get(agent, "")
+        return name if not role or role == name else f"{role} {name}"
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many road users the ego alone and the fused frame show, and how many are in range."""
+        return (
+            int((self.in_range & self.seen_ego).sum()),
+            int((self.in_range & self.seen_fused).sum()),
+            int(self.in_range.sum()),
+        )
+
+
+def chosen_frame(folder: RunFolder, asked: int | None) -> int:
+    """Return the frame to draw: the one asked for, or the one where fusion shows most that the ego missed.
+
+    Among equals, one with a relayed link comes first, then the earliest.
+
+    Raises:
+        NothingToShow: The run kept no frame.
+        ViewError: The frame asked for was not kept.
+    """
+    kept = np.unique(folder.arrays("frames", ["frame"])["frame"])
+    if asked is not None and asked not in kept:
+        numbers = f"frames {_ranges(kept)}" if len(kept) else "no frame (record.clouds_every_s, record.cloud_egos)"
+        raise ViewError(f"frame must be one that the run kept, got {asked}; {folder.path} kept {numbers}")
+    if asked is not None:
+        return asked
+    if not len(kept):
+        raise NothingToShow("the run kept no frame; record.clouds_every_s and record.cloud_egos say how many it keeps")
+    rows = folder.arrays("frame_boxes", ["frame", "in_range", "seen_ego", "seen_fused"])
+    gained = rows["in_range"] & rows["seen_fused"] & ~rows["seen_ego"]
+    hops = folder.arrays("frame_links", ["frame"], [("role", "==", "relay_hop")])["frame"]
+    gain = [int((gained & (rows["frame"] == number)).sum()) for number in kept]
+    best = max(range(len(kept)), key=lambda row: (gain[row], kept[row] in hops, -kept[row]))
+    return int(kept[best])
+
+
+def _ranges(numbers: np.ndarray) -> str:
+    whole = len(numbers) == numbers[-1] - numbers[0] + 1 and len(numbers) > 2
+    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(str(n) for n in numbers[:20])
+
+
+def load_frame(folder: RunFolder, number: int) -> KeptFrame:
+    """Return a kept frame with everything that belongs to it.
+
+    Raises:
+        NothingToShow: The ego has no box in the frame.
+    """
+    this = [("frame", "==", number)]
+    head = folder.arrays(
+        "frames", ["frame_us", "ego", "lower_x", "lower_y", "cells", "cell_m", "before", "after"], this
+    )
+    rows = folder.arrays(
+        "frame_boxes",
+        ["agent", "x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad", "in_range", "seen_ego", "seen_fused"],
+        this,
+    )
+    if head["ego"][0] not in rows["agent"]:
+        raise NothingToShow(f"frame_boxes.parquet has no row for the ego of frame {number}")
+    ends = folder.arrays("frame_links", ["a", "b", "state", "role", "used"], this)
+    cloud = folder.arrays("clouds", ["x_m", "y_m", "z_m", "source", "object"], this)
+    agents = folder.arrays("agents", ["agent", "name"])
+    return KeptFrame(
+        number=number,
+        time_us=int(head["frame_us"][0]),
+        ego=int(head["ego"][0]),
+        names=dict(zip(agents["agent"].tolist(), agents["name"].tolist(), strict=True)),
+        agent=rows["agent"],
+        boxes=Boxes(
+            _stacked(rows, "x_m", "y_m", "z_m"),
+            _stacked(rows, "length_m", "width_m", "height_m"),
+            rows["yaw_rad"].astype(np.float64),
+        ),
+        # The ego is never scored for itself, whatever the engine writes into its own row.
+        in_range=rows["in_range"] & (rows["agent"] != head["ego"][0]),
+        seen_ego=rows["seen_ego"],
+        seen_fused=rows["seen_fused"],
+        links=FrameLinks(ends["a"], ends["b"], ends["state"], ends["role"], ends["used"]),
+        points_m=_stacked(cloud, "x_m", "y_m", "z_m"),
+        source=cloud["source"],
+        hit=cloud["object"],
+        before=_matrix(head, "before"),
+        after=_matrix(head, "after"),
+        buildings=_buildings(folder),
+    )
+
+
+def _stacked(rows: dict[str, np.ndarray], *columns: str) -> Float[np.ndarray, "rows columns"]:
+    return np.stack([rows[column] for column in columns], axis=1).astype(np.float64)
+
+
+def _matrix(head: dict[str, np.ndarray], column: str) -> PerceptionMatrix:
+    cells = int(head["cells"][0])
+    code = np.frombuffer(head[column][0] or b"", np.uint8)
+    if len(code) != cells * cells:
+        cells, code = 0, np.zeros(0, np.uint8)
+    lower = np.array([head["lower_x"][0], head["lower_y"][0]], np.int64)
+    return PerceptionMatrix(lower, float(head["cell_m"][0]), code.reshape(cells, cells))
+
+
+def _buildings(folder: RunFolder) -> Prisms:
+    rows = folder.arrays("buildings", ["building", "x_m", "y_m", "base_m", "top_m"])
+    if not len(rows["building"]):
+        return Prisms.none()
+    order = np.argsort(rows["building"], kind="stable")
+    _, first, count = np.unique(rows["building"][order], return_index=True, return_counts=True)
+    return Prisms(
+        _stacked(rows, "x_m", "y_m")[order],
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        rows["base_m"][order][first].astype(np.float64),
+        rows["top_m"][order][first].astype(np.float64),
+    )

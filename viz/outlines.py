@@ -1,0 +1,65 @@
+"""Outlines of what stands on the ground: boxes and buildings as corners, and points thinned for drawing."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from v2xsim.records import Boxes, Prisms
+
+# Pairs of the eight corners of `corners_m` that an edge joins: bottom, top, upright.
+EDGES = np.array([(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)])
+
+# Front left, rear left, rear right, front right: counter-clockwise seen from above, in half sizes.
+_FOOTPRINT = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])
+
+
+def footprints_m(boxes: Boxes) -> Float[np.ndarray, "boxes 4 2"]:
+    """Return the corners of each box's bottom face: front left, then counter-clockwise."""
+    along = np.stack([np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)], axis=1)
+    left = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    half_m = boxes.size_m[:, None, :2] * _FOOTPRINT / 2
+    return boxes.center_m[:, None, :2] + half_m[..., :1] * along[:, None] + half_m[..., 1:] * left[:, None]
+
+
+def corners_m(boxes: Boxes) -> Float[np.ndarray, "boxes 8 3"]:
+    """Return the corners of each box: the four of the bottom face, then the four above them."""
+    flat_m = np.tile(footprints_m(boxes), (1, 2, 1))
+    height_m = boxes.center_m[:, None, 2] + boxes.size_m[:, None, 2] * np.repeat([0.0, 1.0], 4)
+    return np.concatenate([flat_m, height_m[..., None]], axis=2)
+
+
+def headings_m(boxes: Boxes) -> Float[np.ndarray, "boxes 2 2"]:
+    """Return a tick for each box that points out of its front: from the front's middle to a metre ahead."""
+    along = np.stack([np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)], axis=1)
+    reach_m = boxes.size_m[:, :1] / 2 + np.array([0.0, 1.5])
+    return boxes.center_m[:, None, :2] + reach_m[..., None] * along[:, None]
+
+
+def buildings_within(
+    prisms: Prisms, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> list[tuple[Float[np.ndarray, "corners 2"], float, float]]:
+    """Return footprint, base and top of the buildings whose bounding rectangle touches another rectangle."""
+    if not len(prisms):
+        return []
+    start = prisms.offset[:-1]
+    touching = (np.minimum.reduceat(prisms.vertices_m, start) <= upper_m).all(1)
+    touching &= (np.maximum.reduceat(prisms.vertices_m, start) >= lower_m).all(1)
+    return [
+        (prisms.vertices_m[prisms.offset[p] : prisms.offset[p + 1]], float(prisms.base_m[p]), float(prisms.top_m[p]))
+        for p in np.flatnonzero(touching)
+    ]
+
+
+def thinned(points_m: Float[np.ndarray, "points axes"], side_m: float) -> Int[np.ndarray, " kept"]:
+    """Return the rows of one point per square or cube of a side, the first of each."""
+    if not len(points_m):
+        return np.zeros(0, np.int64)
+    cell = np.floor((points_m - points_m.min(0)) / side_m).astype(np.int64)
+    span = cell.max(0) + 1
+    return np.unique(np.ravel_multi_index(tuple(cell.T), tuple(span)), return_index=True)[1]
+
+
+def inside(
+    points_m: Float[np.ndarray, "points 2"], lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> Bool[np.ndarray, " points"]:
+    """Return which points lie in a rectangle."""
+    return ((points_m >= lower_m) & (points_m <= upper_m)).all(1)

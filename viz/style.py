@@ -1,0 +1,141 @@
+"""The look of every picture: palette, fonts, sizes, and how a figure is made and saved without a screen.
+
+Figures are 6 in wide at 300 dpi. A README shows them about 900 pixels wide, where 8 pt text is 17 pixels high.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+WIDTH_IN = 6.0
+DPI = 300
+TEXT_PT = 8.0
+
+# Palette of Okabe and Ito, "Color Universal Design" (2008): told apart with every kind of colour vision.
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+PURPLE = "#CC79A7"
+
+INK = "#222222"
+GREY = "#7A7A7A"
+BLIND = "#D8D5E3"
+BUILDING = "#A9A9A9"
+BUILDING_EDGE = "#5E5E5E"
+
+# Colour of the points of each station: the ego first. Vermilion and purple are kept for what fusion adds.
+STATIONS = (BLUE, ORANGE, GREEN, SKY, YELLOW)
+OTHER_STATIONS = "#8C6D46"
+
+LINK_STATE = {"LOS": GREEN, "NLOSv": ORANGE, "NLOSb": VERMILION}
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": TEXT_PT,
+    "axes.titlesize": 9.0,
+    "axes.labelsize": TEXT_PT,
+    "xtick.labelsize": TEXT_PT,
+    "ytick.labelsize": TEXT_PT,
+    "legend.fontsize": TEXT_PT,
+    "legend.title_fontsize": TEXT_PT,
+    "figure.titlesize": 10.0,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.grid": False,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.handletextpad": 0.5,
+    "legend.labelspacing": 0.3,
+    "legend.borderpad": 0.2,
+    "legend.borderaxespad": 0.2,
+    "lines.linewidth": 1.4,
+}
+
+
+@contextmanager
+def in_style() -> Iterator[None]:
+    """Draw in this style whatever the user's own settings are, and leave those as they were."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)
+        yield
+
+
+def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
+    """Return an empty figure that draws in memory."""
+    figure = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG and return where."""
+    # The lightest compression halves the writing time; the files grow by a tenth.
+    figure.savefig(path, format="png", metadata={"Software": "v2xsim"}, pil_kwargs={"compress_level": 3})
+    return path
+
+
+def panel(figure: Figure, left_in: float, bottom_in: float, width_in: float, height_in: float) -> Axes:
+    """Return axes at a place counted in inches from the figure's lower left corner."""
+    whole_in = figure.get_size_inches()
+    return figure.add_axes(
+        (left_in / whole_in[0], bottom_in / whole_in[1], width_in / whole_in[0], height_in / whole_in[1])
+    )
+
+
+def heading(figure: Figure, text: str, left_in: float = 0.1) -> None:
+    """Write the figure's title at its upper left."""
+    width_in, height_in = figure.get_size_inches()
+    figure.text(left_in / width_in, 1 - 0.07 / height_in, text, ha="left", va="top", size=10.0, weight="bold")
+
+
+def legend_row(figure: Figure, groups: list[tuple[str, list[tuple[Artist, str]]]], top_in: float) -> None:
+    """Put titled legends side by side below the panels, with the free width shared out between them.
+
+    Args:
+        figure: Where.
+        groups: Title, and pairs of handle and label; empty groups are left out.
+        top_in: Upper edge of the row above the figure's bottom.
+    """
+    width_in, height_in = figure.get_size_inches()
+    legends = []
+    for title, entries in groups:
+        if entries:
+            handles, labels = zip(*entries, strict=True)
+            legend = figure.legend(handles, labels, title=title, loc="upper left", alignment="left")
+            legend.get_title().set_fontweight("bold")
+            legends.append(legend)
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    widths_in = [legend.get_window_extent(renderer).width / figure.dpi for legend in legends]
+    space_in = (width_in - 0.2 - sum(widths_in)) / max(len(legends) - 1, 1)
+    left_in = 0.1
+    for legend, each_in in zip(legends, widths_in, strict=True):
+        legend.set_bbox_to_anchor((left_in / width_in, top_in / height_in), transform=figure.transFigure)
+        left_in += each_in + min(space_in, 0.6)
+
+
+def shortened(text: str, most: int = 14) -> str:
+    """Return a name cut to a number of characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
