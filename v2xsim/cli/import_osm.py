@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 NAME = "import-osm"
-EXAMPLE = "Example: v2xsim import-osm town.osm.xml.gz --out my_town && v2xsim run my_town/scenario.yaml"
+EXAMPLE = "Example: v2xsim import-osm town.osm.xml.gz --out my_town"
 
 
 def command(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from v2xsim.results import Results
 
 NAME = "run"
-EXAMPLE = "Example: v2xsim run demo --set cooperation.relay=none --seed 7 --out runs/no-relay"
+EXAMPLE = "Example: v2xsim run demo --set cooperation.relay=none --seed 7"
 
 
 def command(
@@ -29,8 +29,7 @@ def command(
 ) -> None:
     """Simulate a scenario and write its tables into a folder.
 
-    A folder that holds an earlier run is replaced once the new run is complete; any other folder with something in it
-    is refused.
+    A folder that holds an earlier run is replaced once the new run is complete; any other with files in it is refused.
     """
     from v2xsim.cli.report import as_object, print_paths, print_summary, stdout_kept_free
 

@@ -1,0 +1,96 @@
+"""Which station passes on for whom: relays for pairs of an ego and a helper that cannot reach each other directly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.comms.relay import RelayScores, relay_scores
+from v2xsim.engine.fleet import Fleet
+from v2xsim.engine.messages import NOBODY
+from v2xsim.records import Boxes, Obstacles
+from v2xsim.scenario.schema import Cooperation, Radio
+
+# A relay in office is left for another only if that one scores better by this much; ours, against flapping.
+HYSTERESIS = 0.1
+
+
+@dataclass(frozen=True)
+class RelayPlan:
+    """The relays of one tick.
+
+    Attributes:
+        relay_of: Relay by pair of ego and helper; NOBODY where no station qualifies.
+        forwards: Stations that pass on the awareness messages of an origin.
+        height: Height term of each choice, NaN without one.
+        mobility: Mobility term.
+        score: Score under the rule.
+    """
+
+    relay_of: dict[tuple[int, int], int]
+    forwards: dict[int, set[int]]
+    height: dict[tuple[int, int], float]
+    mobility: dict[tuple[int, int], float]
+    score: dict[tuple[int, int], float]
+
+    @staticmethod
+    def none() -> "RelayPlan":
+        """Return a plan without relays."""
+        return RelayPlan({}, {}, {}, {}, {})
+
+
+def plan_relays(
+    before: RelayPlan,
+    fleet: Fleet,
+    believed_antenna_m: Float[np.ndarray, "stations 3"],
+    delivery: Float[np.ndarray, "stations stations"],
+    announced: Boxes,
+    body: Int64[np.ndarray, " stations"],
+    obstacles: Obstacles,
+    rule: Cooperation,
+    radio: Radio,
+) -> RelayPlan:
+    """Return the relay of every ego and helper that cannot reach each other well enough.
+
+    It is worked out from what stations announce: where they are, how high their antennas are, how they move, whom they
+    hear and how well, the bodies that announced themselves, and the map. Every candidate of a pair knows the same, so
+    all of them come to the same choice; the engine computes it once for all.
+
+    Args:
+        before: The plan of the tick before, for the hysteresis.
+        fleet: Stations; only announced quantities of it are read.
+        believed_antenna_m: Where stations say their antennas are.
+        delivery: Predicted delivery of each link from measured SNR.
+        announced: Bodies of the vehicles that are stations.
+        body: Row of `announced` of each station, -1 for roadside units.
+        obstacles: Buildings of the map.
+        rule: The scenario's section.
+        radio: The scenario's section.
+    """
+    if rule.relay == "none" or len(fleet) < 3:
+        return RelayPlan.none()
+    reach_m = 2.0 * rule.matrix.extent_m
+    gap = believed_antenna_m[:, None, :2] - believed_antenna_m[None, :, :2]
+    near: Bool[np.ndarray, "stations stations"] = np.hypot(gap[..., 0], gap[..., 1]) < reach_m
+    wanted = near & fleet.ego[:, None] & (fleet.lidars > 0)[None, :] & (delivery < rule.min_delivery)
+    np.fill_diagonal(wanted, False)
+    egos, helpers = np.nonzero(wanted)
+    if len(egos) == 0:
+        return RelayPlan.none()
+    keys = [(int(fleet.agent[i]), int(fleet.agent[j])) for i, j in zip(egos, helpers, strict=True)]
+    previous = np.array([fleet.index(before.relay_of.get(key, NOBODY)) for key in keys], np.int64)
+    chosen: RelayScores = relay_scores(
+        rule.relay, rule.relay_weight, egos.astype(np.int64), helpers.astype(np.int64), previous, HYSTERESIS,
+        believed_antenna_m, fleet.velocity_mps, delivery, rule.min_delivery, announced, body, obstacles, radio.carrier_ghz,
+        radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi, "urban" if radio.channel == "tr37885_urban" else "highway",
+        radio.mcs, radio.bandwidth_mhz, radio.noise_figure_db,
+    )  # fmt: skip
+    plan = RelayPlan.none()
+    for k, key in enumerate(keys):
+        row = int(chosen.relay[k])
+        plan.relay_of[key] = int(fleet.agent[row]) if row >= 0 else NOBODY
+        plan.height[key], plan.mobility[key] = float(chosen.height[k]), float(chosen.mobility[k])
+        plan.score[key] = float(chosen.score[k])
+        if row >= 0:
+            plan.forwards.setdefault(key[1], set()).add(int(fleet.agent[row]))
+    return plan
