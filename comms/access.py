@@ -34,12 +34,13 @@ def choose_slots(
         own_end_us: When they end.
         uniform: One number in [0, 1) per packet.
     """
-    return _chosen(
+    start_us: Int64[np.ndarray, " packets"] = _chosen(
         int(now_us), int(window_us), int(slot_us), np.ascontiguousarray(airtime_us, np.int64),
         np.concatenate([own_start_us, np.zeros(len(airtime_us), np.int64)]),
         np.concatenate([own_end_us, np.zeros(len(airtime_us), np.int64)]),
         np.ascontiguousarray(uniform, np.float64),
     )  # fmt: skip
+    return start_us
 
 
 @njit(cache=True, nogil=True)

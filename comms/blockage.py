@@ -32,7 +32,8 @@ def blockage_loss_db(
         3GPP TR 37.885 V15.3.0, clause 6.2.1.
     """
     mean, sigma = _moments_db(case, distance_m)
-    return np.maximum(0.0, mean + sigma * episode)
+    loss: Float[np.ndarray, "*links"] = np.maximum(0.0, mean + sigma * episode)
+    return loss
 
 
 def mean_blockage_loss_db(
@@ -68,7 +69,9 @@ def knife_edge_parameter(
     References:
         ITU-R P.526, clause 4.1, equation for v from h, d1, d2.
     """
-    return clearance_m * np.sqrt(2.0 * (first_m + second_m) / (wavelength_m * first_m * second_m))
+    per_metre = np.sqrt(2.0 * (first_m + second_m) / (wavelength_m * first_m * second_m))
+    parameter: Float[np.ndarray, "*links"] = clearance_m * per_metre
+    return parameter
 
 
 def knife_edge_loss_db(parameter: Float[np.ndarray, "*links"]) -> Float[np.ndarray, "*links"]:

@@ -16,7 +16,8 @@ def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int
     """
     if payload_bytes < 0 or mtu_bytes < 1 or header_bytes < 0:
         raise ValueError(
-            f"a message needs payload >= 0, mtu >= 1 and header >= 0 bytes; got {payload_bytes}, {mtu_bytes}, {header_bytes}"
+            f"a message needs payload >= 0, mtu >= 1 and header >= 0 bytes; "
+            f"got {payload_bytes}, {mtu_bytes} and {header_bytes}"
         )
     count = max(1, -(-payload_bytes // mtu_bytes))
     sizes = np.full(count, mtu_bytes, np.int64)
@@ -24,8 +25,6 @@ def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int
     return sizes + header_bytes
 
 
-def message_delivery(
-    packet_delivery: Float[np.ndarray, "*links"], fragments: int
-) -> Float[np.ndarray, "*links"]:
+def message_delivery(packet_delivery: Float[np.ndarray, "*links"], fragments: int) -> Float[np.ndarray, "*links"]:
     """Return the probability that every fragment arrives, each lost on its own."""
     return np.asarray(packet_delivery) ** fragments

@@ -82,9 +82,9 @@ def links_and_obstruction(
     """
     cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
     half = boxes.size_m[:, :2] / 2
-    reach = np.stack(
-        [np.abs(cos) * half[:, 0] + np.abs(sin) * half[:, 1], np.abs(sin) * half[:, 0] + np.abs(cos) * half[:, 1]], axis=1
-    )
+    reach_x = np.abs(cos) * half[:, 0] + np.abs(sin) * half[:, 1]
+    reach_y = np.abs(sin) * half[:, 0] + np.abs(cos) * half[:, 1]
+    reach = np.stack([reach_x, reach_y], axis=1)
     lower, upper = boxes.center_m[:, :2] - reach, boxes.center_m[:, :2] + reach
     grid = grid_over(lower, upper, _cell_m(lower, upper))
     body = np.concatenate(

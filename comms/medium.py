@@ -21,7 +21,7 @@ station shifts nobody's luck.
 The received power of a packet is the one of the call during which it began, for its whole time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int8, Int64, UInt64
@@ -44,7 +44,7 @@ class Transmissions:
         start_us: When it begins.
         end_us: When it has ended; not before start_us + 1.
         mcs: Modulation and coding, 0 to 7.
-        key: Of its chance; also settles the order of equal starts.
+        key: Of its chance, distinct; also settles the order of equal starts.
     """
 
     packet: Int64[np.ndarray, " packets"]
@@ -125,6 +125,12 @@ class Receptions:
     def __len__(self) -> int:
         return len(self.packet)
 
+    @staticmethod
+    def none() -> "Receptions":
+        """Return no reception."""
+        row, level = np.zeros(0, np.int64), np.zeros(0)
+        return Receptions(row, row, row, row, np.zeros(0, np.int8), level, level, level)
+
 
 def silent(stations: int, time_us: int = 0) -> MediumState:
     """Return a medium on which nothing is sent."""
@@ -171,10 +177,8 @@ def advance(
         waiting = state.waiting
     begun = int(np.searchsorted(waiting.start_us, until_us, side="left"))
     if begun == 0 and len(state.started) == 0:
-        idle = MediumState(
-            until_us, state.started, state.power_mw, state.caught, waiting, state.locked_until_us, state.sending_until_us
-        )
-        return idle, _receptions(*_NOTHING), np.zeros(len(state.locked_until_us), np.int64)
+        idle = replace(state, time_us=until_us, waiting=waiting)
+        return idle, Receptions.none(), np.zeros(len(state.locked_until_us), np.int64)
     air = _joined(state.started, waiting[:begun]) if begun else state.started
     curve_db, curve_rate = error_curve()
     ended = np.flatnonzero((air.end_us > state.time_us) & (air.end_us <= until_us))
@@ -190,11 +194,16 @@ def advance(
     # What is still on the air, and what overlaps it.
     lasting = air.end_us > until_us
     kept = air.end_us > (air.start_us[lasting].min() if lasting.any() else until_us)
+    later = waiting[begun:] if begun else waiting
     after = MediumState(
-        until_us, air[kept], power_mw[kept], caught[kept], waiting[begun:] if begun else waiting, locked_until_us, sending_until_us
-    )
-    sent = rows[:, 0]
-    return after, _receptions(air.packet[sent], air.sender[sent], rows[:, 1], air.end_us[sent], outcomes, levels), busy_us
+        until_us, air[kept], power_mw[kept], caught[kept], later, locked_until_us, sending_until_us
+    )  # fmt: skip
+    sent, receiver_row = rows[:, 0], rows[:, 1]
+    receptions = Receptions(
+        air.packet[sent], air.sender[sent], receiver_row, air.end_us[sent], outcomes,
+        levels[:, 0], levels[:, 1], levels[:, 2],
+    )  # fmt: skip
+    return after, receptions, busy_us
 
 
 def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState:
@@ -227,18 +236,6 @@ def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState
         np.where(row >= 0, state.locked_until_us[row] if old else 0, 0).astype(np.int64),
         np.where(row >= 0, state.sending_until_us[row] if old else 0, 0).astype(np.int64),
     )  # fmt: skip
-
-
-_NOTHING = (
-    np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64),
-    np.zeros(0, np.int8), np.zeros((0, 3)),
-)  # fmt: skip
-
-
-def _receptions(
-    packet: np.ndarray, sender: np.ndarray, receiver: np.ndarray, end_us: np.ndarray, outcome: np.ndarray, levels: np.ndarray
-) -> Receptions:
-    return Receptions(packet, sender, receiver, end_us, outcome, levels[:, 0], levels[:, 1], levels[:, 2])
 
 
 def _joined(first: Transmissions, second: Transmissions) -> Transmissions:
@@ -332,6 +329,8 @@ def _advanced(  # type: ignore[no-untyped-def]
         for r in range(stations):
             interference_mw[r], deaf[r] = 0.0, False
         for k in range(count):
+            if start_us[k] >= end_us[i]:
+                break
             overlap_us = min(end_us[i], end_us[k]) - max(start_us[i], start_us[k])
             if k == i or overlap_us <= 0:
                 continue
@@ -375,7 +374,9 @@ def _advanced(  # type: ignore[no-untyped-def]
         for r in range(stations):
             heard_mw[r] = 0.0
         for i in range(count):
-            if start_us[i] <= edges_us[e] < end_us[i]:
+            if start_us[i] > edges_us[e]:
+                break
+            if edges_us[e] < end_us[i]:
                 for r in range(stations):
                     heard_mw[r] += power_mw[i, r]
                 if sender[i] >= 0:

@@ -7,7 +7,8 @@ the MAC adds its own (comms/phy.py).
 import numpy as np
 from jaxtyping import UInt8
 
-# GeoNetworking basic header 4, common header 8, single-hop broadcast header 28 (EN 302 636-4-1); BTP-B 4 (EN 302 636-5-1).
+# GeoNetworking basic header 4, common header 8, single-hop broadcast header 28 (EN 302 636-4-1);
+# BTP-B 4 (EN 302 636-5-1).
 NETWORK_HEADER_BYTES = 44
 
 # Signed message with the certificate's digest instead of the certificate (TS 103 097): envelope about 30, ECDSA P-256
@@ -33,7 +34,8 @@ MATRIX_LONGEST_RUN = 64
 # Requester, helper and frame ids of 4 each, deadline of 2, resolution of 1, matrix corner and side of 7: our own field.
 REQUEST_HEADER_BYTES = 22
 
-# Final receiver of 4, original sender of 4, time to live of 2: our own field, in front of a message that a relay forwards.
+# Final receiver of 4, original sender of 4, time to live of 2: our own field, in front of a message that a relay
+# forwards.
 RELAY_HEADER_BYTES = 10
 
 # Collective perception message in ETSI's ASN.1 (TS 103 324 V2.1.1), encoded in UPER: base, and an object with the

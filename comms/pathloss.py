@@ -24,9 +24,7 @@ URBAN = (38.77, 16.7, 18.2)
 BUILDING = (36.85, 30.0, 18.9)
 
 
-def highway_loss_db(
-    distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float
-) -> Float[np.ndarray, "*links"]:
+def highway_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float) -> Float[np.ndarray, "*links"]:
     """Return the loss on a highway, clear or blocked by vehicles, before blockage loss.
 
     Args:
@@ -108,4 +106,5 @@ def _log_distance_loss_db(
 ) -> Float[np.ndarray, "*links"]:
     at_one, per_decade, per_frequency_decade = constants
     decades = np.log10(np.maximum(np.asarray(distance_m, float), SHORTEST_M))
-    return at_one + per_frequency_decade * np.log10(carrier_ghz) + per_decade * decades
+    loss: Float[np.ndarray, "*links"] = at_one + per_frequency_decade * np.log10(carrier_ghz) + per_decade * decades
+    return loss

@@ -39,7 +39,8 @@ def step(
     if moved_m.ndim == 1:
         moved_m = moved_m[:, None] + moved_m[None, :]
     kept = np.exp(-moved_m / DECORRELATION_M[state])
-    return kept * unit + np.sqrt(1.0 - kept**2) * innovation
+    after: Float[np.ndarray, "stations stations"] = kept * unit + np.sqrt(1.0 - kept**2) * innovation
+    return after
 
 
 def shadow_db(
@@ -51,4 +52,5 @@ def shadow_db(
         unit: The process of `step`.
         state: LOS, NLOSV or NLOSB.
     """
-    return SIGMA_DB[state] * unit
+    shadow: Float[np.ndarray, "stations stations"] = SIGMA_DB[state] * unit
+    return shadow

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from v2xsim.viz.folder import ViewError
-    from v2xsim.viz.render import render
+    from v2xsim.viz.pictures import render
 
 __all__ = ["ViewError", "render"]
 
-_HOME = {"ViewError": "v2xsim.viz.folder", "render": "v2xsim.viz.render"}
+_HOME = {"ViewError": "v2xsim.viz.folder", "render": "v2xsim.viz.pictures"}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,8 @@ def write_pcd(path: Path, points_m: Float[np.ndarray, "points 3"], rgb: UInt8[np
     """
     header = (
         "# .PCD v0.7 - Point Cloud Data file format\nVERSION 0.7\nFIELDS x y z rgb\nSIZE 4 4 4 4\nTYPE F F F F\n"
-        f"COUNT 1 1 1 1\nWIDTH {len(points_m)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {len(points_m)}\nDATA binary\n"
+        f"COUNT 1 1 1 1\nWIDTH {len(points_m)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {len(points_m)}\n"
+        "DATA binary\n"
     )
     rows = np.zeros(len(points_m), np.dtype([("xyz", "<f4", 3), ("bgr0", "u1", 4)]))
     rows["xyz"] = points_m

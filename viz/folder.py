@@ -23,7 +23,7 @@ class ViewError(UserError):
     """A folder that cannot be drawn, or a frame that it does not hold."""
 
 
-class NothingToShow(Exception):
+class NothingToShowError(Exception):
     """A picture that has no data in this run; the message says which data is missing."""
 
 
@@ -62,7 +62,7 @@ class RunFolder:
             where: Conditions in the form of pyarrow's `filters`.
 
         Raises:
-            NothingToShow: The table lacks a column.
+            NothingToShowError: The table lacks a column.
             ViewError: The file is no Parquet file.
         """
         path = self.path / f"{name}.parquet"
@@ -72,7 +72,7 @@ class RunFolder:
             present = set(pq.read_schema(path).names)
             missing = sorted(set(columns) - present)
             if missing:
-                raise NothingToShow(f"{path.name} has no column {', '.join(missing)}")
+                raise NothingToShowError(f"{path.name} has no column {', '.join(missing)}")
             return pq.read_table(path, columns=columns, filters=where).unify_dictionaries().combine_chunks()
         except (pa.ArrowException, OSError) as error:
             raise ViewError(f"{path} cannot be read as a Parquet table ({error}); run the scenario again") from error
@@ -103,7 +103,7 @@ def _as_array(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_dictionary(column.type):
         words, codes = words_of(column)
         return np.array(words, object)[codes] if words else np.zeros(0, object)
-    return column.to_numpy()
+    return np.asarray(column.to_numpy())
 
 
 def open_run(path: Path) -> RunFolder:
@@ -116,7 +116,7 @@ def open_run(path: Path) -> RunFolder:
         raise ViewError(f"{path}: a run's folder is needed, and this is {'a file' if path.exists() else 'not there'}")
     source = path / "manifest.json"
     if not source.is_file():
-        raise ViewError(f"{path} holds no manifest.json, so it is no finished run; name a folder that `v2xsim run` wrote")
+        raise ViewError(f"{path} holds no manifest.json, so it is no run; name a folder that `v2xsim run` wrote")
     try:
         manifest = json.loads(source.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -141,7 +141,7 @@ def _check_version(source: Path, manifest: dict[str, Any]) -> None:
     made_by = versions.get("v2xsim") if isinstance(versions, dict) else None
     if isinstance(made_by, str) and _release(made_by) > _release(v2xsim.__version__):
         raise ViewError(
-            f"{source} was written by v2xsim {made_by}, newer than this one ({v2xsim.__version__}); install that version"
+            f"{source} was written by v2xsim {made_by}, newer than this ({v2xsim.__version__}); install that version"
         )
 
 

@@ -7,8 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.records import Boxes, PerceptionMatrix, Prisms
-from v2xsim.viz.folder import NothingToShow, RunFolder, ViewError
-from v2xsim.viz.style import shortened
+from v2xsim.viz.folder import NothingToShowError, RunFolder, ViewError
+
+# Free space around the road users and stations that a picture must show, and the least it shows.
+_MARGIN_M = 7.0
+_LEAST_HALF_M = 20.0
+
+_BODY = ("x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad")
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class KeptFrame:
     @cached_property
     def only_fused(self) -> Bool[np.ndarray, " boxes"]:
         """Road users in range that the ego alone misses and fusion shows."""
-        return self.in_range & self.seen_fused & ~self.seen_ego
+        return np.asarray(self.in_range & self.seen_fused & ~self.seen_ego)
 
     @cached_property
     def ego_row(self) -> int:
@@ -92,17 +97,33 @@ class KeptFrame:
         """What each station at the end of a link does in this frame: ego, relay, helper, or both."""
         ends = list(zip(self.links.a.tolist(), self.links.b.tolist(), self.links.role.tolist(), strict=True))
         relays = {b if a == self.ego else a for a, b, role in ends if role == "relay_hop" and self.ego in (a, b)}
-        helpers = {end for a, b, role in ends if role != "relay_hop" for end in (a, b)}
-        helpers |= {end for a, b, role in ends if role == "relay_hop" and self.ego not in (a, b) for end in (a, b)} - relays
-        helpers.discard(self.ego)
-        roles = {agent: "helper" for agent in helpers} | {agent: "relay" for agent in relays - helpers}
-        return roles | {agent: "relay, helper" for agent in relays & helpers} | {self.ego: "ego"}
+        direct = {end for a, b, role in ends if role != "relay_hop" for end in (a, b)}
+        second = {end for a, b, role in ends if role == "relay_hop" and self.ego not in (a, b) for end in (a, b)}
+        helpers = (direct | (second - relays)) - {self.ego}
+        roles = dict.fromkeys(helpers, "helper") | dict.fromkeys(relays, "relay")
+        return roles | dict.fromkeys(relays & helpers, "relay, helper") | {self.ego: "ego"}
 
     def label(self, agent: int) -> str:
         """Return what to write beside an agent: its role, if it has one, and its name."""
         name = shortened(self.names.get(agent, str(agent)))
         role = self.roles.get(agent, "")
-        return name if not role or role == name else f"{role} {name}"
+        return name if role in ("", name) else f"{name} ({role})"
+
+    @cached_property
+    def view_m(self) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"]]:
+        """Corners of a square around the ego that holds the scored road users and the linked stations."""
+        wanted = self.in_range | np.isin(self.agent, np.concatenate([self.links.a, self.links.b]))
+        wanted[self.ego_row] = True
+        places_m = self.boxes.center_m[wanted, :2]
+        middle_m = (places_m.min(0) + places_m.max(0)) / 2
+        half_m = max(float(np.ptp(places_m, axis=0).max()) / 2 + _MARGIN_M, _LEAST_HALF_M)
+        return middle_m - half_m, middle_m + half_m
+
+    def caption(self, run: str) -> str:
+        """Return which moment this is: run, ego and time."""
+        name = self.names.get(self.ego, str(self.ego))
+        who = "" if name == "ego" else f"ego {shortened(name)}, "
+        return f"{shortened(run, 24)}, {who}t = {self.time_us / 1e6:.1f} s"
 
     def counts(self) -> tuple[int, int, int]:
         """Return how many road users the ego alone and the fused frame show, and how many are in range."""
@@ -119,7 +140,7 @@ def chosen_frame(folder: RunFolder, asked: int | None) -> int:
     Among equals, one with a relayed link comes first, then the earliest.
 
     Raises:
-        NothingToShow: The run kept no frame.
+        NothingToShowError: The run kept no frame.
         ViewError: The frame asked for was not kept.
     """
     kept = np.unique(folder.arrays("frames", ["frame"])["frame"])
@@ -129,13 +150,21 @@ def chosen_frame(folder: RunFolder, asked: int | None) -> int:
     if asked is not None:
         return asked
     if not len(kept):
-        raise NothingToShow("the run kept no frame; record.clouds_every_s and record.cloud_egos say how many it keeps")
+        raise NothingToShowError(
+            "the run kept no frame; record.clouds_every_s and record.cloud_egos say how many it keeps"
+        )
     rows = folder.arrays("frame_boxes", ["frame", "in_range", "seen_ego", "seen_fused"])
     gained = rows["in_range"] & rows["seen_fused"] & ~rows["seen_ego"]
     hops = folder.arrays("frame_links", ["frame"], [("role", "==", "relay_hop")])["frame"]
     gain = [int((gained & (rows["frame"] == number)).sum()) for number in kept]
     best = max(range(len(kept)), key=lambda row: (gain[row], kept[row] in hops, -kept[row]))
     return int(kept[best])
+
+
+def shortened(text: str, most: int = 14) -> str:
+    """Return a name cut to a number of characters: out of its middle, since names of traffic end in what differs."""
+    head = most // 2
+    return text if len(text) <= most else text[:head] + "…" + text[head + 1 - most :]
 
 
 def _ranges(numbers: np.ndarray) -> str:
@@ -147,19 +176,15 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
     """Return a kept frame with everything that belongs to it.
 
     Raises:
-        NothingToShow: The ego has no box in the frame.
+        NothingToShowError: The ego has no box in the frame.
     """
     this = [("frame", "==", number)]
     head = folder.arrays(
         "frames", ["frame_us", "ego", "lower_x", "lower_y", "cells", "cell_m", "before", "after"], this
     )
-    rows = folder.arrays(
-        "frame_boxes",
-        ["agent", "x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad", "in_range", "seen_ego", "seen_fused"],
-        this,
-    )
+    rows = folder.arrays("frame_boxes", ["agent", *_BODY, "in_range", "seen_ego", "seen_fused"], this)
     if head["ego"][0] not in rows["agent"]:
-        raise NothingToShow(f"frame_boxes.parquet has no row for the ego of frame {number}")
+        raise NothingToShowError(f"frame_boxes.parquet has no row for the ego of frame {number}")
     ends = folder.arrays("frame_links", ["a", "b", "state", "role", "used"], this)
     cloud = folder.arrays("clouds", ["x_m", "y_m", "z_m", "source", "object"], this)
     agents = folder.arrays("agents", ["agent", "name"])
@@ -170,8 +195,8 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
         names=dict(zip(agents["agent"].tolist(), agents["name"].tolist(), strict=True)),
         agent=rows["agent"],
         boxes=Boxes(
-            _stacked(rows, "x_m", "y_m", "z_m"),
-            _stacked(rows, "length_m", "width_m", "height_m"),
+            _stacked(rows, *_BODY[:3]),
+            _stacked(rows, *_BODY[3:6]),
             rows["yaw_rad"].astype(np.float64),
         ),
         # The ego is never scored for itself, whatever the engine writes into its own row.

@@ -17,7 +17,7 @@ def footprints_m(boxes: Boxes) -> Float[np.ndarray, "boxes 4 2"]:
     along = np.stack([np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)], axis=1)
     left = np.stack([-along[:, 1], along[:, 0]], axis=1)
     half_m = boxes.size_m[:, None, :2] * _FOOTPRINT / 2
-    return boxes.center_m[:, None, :2] + half_m[..., :1] * along[:, None] + half_m[..., 1:] * left[:, None]
+    return np.asarray(boxes.center_m[:, None, :2] + half_m[..., :1] * along[:, None] + half_m[..., 1:] * left[:, None])
 
 
 def corners_m(boxes: Boxes) -> Float[np.ndarray, "boxes 8 3"]:
@@ -31,7 +31,7 @@ def headings_m(boxes: Boxes) -> Float[np.ndarray, "boxes 2 2"]:
     """Return a tick for each box that points out of its front: from the front's middle to a metre ahead."""
     along = np.stack([np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)], axis=1)
     reach_m = boxes.size_m[:, :1] / 2 + np.array([0.0, 1.5])
-    return boxes.center_m[:, None, :2] + reach_m[..., None] * along[:, None]
+    return np.asarray(boxes.center_m[:, None, :2] + reach_m[..., None] * along[:, None])
 
 
 def buildings_within(
@@ -62,4 +62,4 @@ def inside(
     points_m: Float[np.ndarray, "points 2"], lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Bool[np.ndarray, " points"]:
     """Return which points lie in a rectangle."""
-    return ((points_m >= lower_m) & (points_m <= upper_m)).all(1)
+    return np.asarray(((points_m >= lower_m) & (points_m <= upper_m)).all(1))

@@ -6,8 +6,9 @@ Figures are 6 in wide at 300 dpi. A README shows them about 900 pixels wide, whe
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import matplotlib
+import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -39,7 +40,7 @@ OTHER_STATIONS = "#8C6D46"
 
 LINK_STATE = {"LOS": GREEN, "NLOSv": ORANGE, "NLOSb": VERMILION}
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": TEXT_PT,
     "axes.titlesize": 9.0,
@@ -77,9 +78,9 @@ _RC = {
 @contextmanager
 def in_style() -> Iterator[None]:
     """Draw in this style whatever the user's own settings are, and leave those as they were."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_RC)
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
         yield
 
 
@@ -105,37 +106,43 @@ def panel(figure: Figure, left_in: float, bottom_in: float, width_in: float, hei
     )
 
 
-def heading(figure: Figure, text: str, left_in: float = 0.1) -> None:
-    """Write the figure's title at its upper left."""
+def heading(figure: Figure, title: str, subtitle: str) -> None:
+    """Write at the figure's upper left what it shows, and below of which run, ego and time."""
     width_in, height_in = figure.get_size_inches()
-    figure.text(left_in / width_in, 1 - 0.07 / height_in, text, ha="left", va="top", size=10.0, weight="bold")
+    figure.text(0.1 / width_in, 1 - 0.07 / height_in, title, ha="left", va="top", size=10.0, weight="bold")
+    figure.text(0.1 / width_in, 1 - 0.25 / height_in, subtitle, ha="left", va="top", color=GREY)
 
 
-def legend_row(figure: Figure, groups: list[tuple[str, list[tuple[Artist, str]]]], top_in: float) -> None:
+def legend_height_in(groups: list[tuple[str, list[tuple[Artist, str]]]]) -> float:
+    """Return the height that a row of titled legends needs."""
+    lines = max((len(entries) + bool(title) for title, entries in groups if entries), default=0)
+    # A line of text with the space between lines, from the font's size; a little more below the last.
+    return lines * TEXT_PT * 1.33 / 72 + 0.1
+
+
+def legend_row(
+    figure: Figure, groups: list[tuple[str, list[tuple[Artist, str]]]], top_in: float, columns: int = 1
+) -> None:
     """Put titled legends side by side below the panels, with the free width shared out between them.
 
     Args:
         figure: Where.
         groups: Title, and pairs of handle and label; empty groups are left out.
         top_in: Upper edge of the row above the figure's bottom.
+        columns: Of entries within each legend.
     """
     width_in, height_in = figure.get_size_inches()
     legends = []
     for title, entries in groups:
         if entries:
             handles, labels = zip(*entries, strict=True)
-            legend = figure.legend(handles, labels, title=title, loc="upper left", alignment="left")
+            legend = figure.legend(handles, labels, title=title or None, loc="upper left", ncols=columns)
+            legend.set_alignment("left")
             legend.get_title().set_fontweight("bold")
             legends.append(legend)
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    widths_in = [legend.get_window_extent(renderer).width / figure.dpi for legend in legends]
+    widths_in = [legend.get_window_extent().width / figure.dpi for legend in legends]
     space_in = (width_in - 0.2 - sum(widths_in)) / max(len(legends) - 1, 1)
     left_in = 0.1
     for legend, each_in in zip(legends, widths_in, strict=True):
         legend.set_bbox_to_anchor((left_in / width_in, top_in / height_in), transform=figure.transFigure)
         left_in += each_in + min(space_in, 0.6)
-
-
-def shortened(text: str, most: int = 14) -> str:
-    """Return a name cut to a number of characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"

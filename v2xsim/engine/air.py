@@ -96,7 +96,7 @@ class IdealAir:
         if tx < 0 or len(rows) == 0:
             return
         self._packets.add(
-            start_us=now, end_us=now, message=packet.message.number, kind=packet.message.kind, hop=packet.hop,
+            queued_us=packet.message.queued_us, start_us=now, end_us=now, message=packet.message.number, kind=packet.message.kind, hop=packet.hop,
             fragment=0, fragments=1, size_bytes=packet.size_bytes, tx=packet.sender, rx=fleet.agent[rows],
             addressed=True, distance_m=budget.distance_m[tx, rows], link_state=_STATES[budget.state[tx, rows]],
             power_dbm=budget.power_dbm[tx, rows], sinr_db=np.full(len(rows), np.inf), outcome="delivered",
@@ -236,7 +236,7 @@ class RadioAir:
             outcome = receptions.outcome[low:high]
             known = tx >= 0
             self._packets.add(
-                start_us=packet.start_us, end_us=packet.end_us, message=packet.message.number,
+                queued_us=packet.message.queued_us, start_us=packet.start_us, end_us=packet.end_us, message=packet.message.number,
                 kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment, fragments=packet.fragments,
                 size_bytes=packet.size_bytes, tx=packet.sender, rx=fleet.agent[rows],
                 addressed=(fleet.agent[rows] == packet.target) | (packet.target == EVERYBODY),

@@ -1,7 +1,7 @@
 """The cooperation processes: announce, match, ask, answer, collect."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -18,7 +18,8 @@ from v2xsim.engine.messages import AWARENESS, DATA, EVERYBODY, NOBODY, REQUEST, 
 from v2xsim.engine.relaying import RelayPlan
 from v2xsim.engine.sensing import Frame
 from v2xsim.engine.sharing import Answer, Request, answer
-from v2xsim.records import Detections
+from v2xsim.perception.matrix import shifted
+from v2xsim.records import Detections, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario
 
 
@@ -239,6 +240,23 @@ class Cooperation:
         )
         return transfer
 
+    def transfers_of(self, ego: int, frame_us: int) -> list[Transfer]:
+        """Return the requests of an ego's frame and the answers to them."""
+        found = []
+        for item in reversed(self.transfers):
+            if item.frame_us < frame_us - 1_000_000:
+                break
+            if item.frame_us == frame_us and ego in (item.message.origin, item.message.destination):
+                found.append(item)
+        return found[::-1]
+
+    def hand_over(self, message: Message, frame_us: int, capture_us: int, detect_us: int) -> None:
+        """Give an ego an answer at once, past the air."""
+        now = self._clock.now_us
+        transfer = Transfer(message, frame_us, capture_us, detect_us, 1, np.ones(1, bool), now, now)
+        self.transfers.append(transfer)
+        self.heads[message.destination].answers.setdefault(message.origin, []).append(transfer)
+
     def collected(self, ego: Frame, fuse_us: int) -> list[tuple[Transfer, Arrived]]:
         """Return what an ego fuses for its frame: of each helper the newest answer captured not after the frame.
 
@@ -256,7 +274,7 @@ class Cooperation:
             newest = max(arrived, key=lambda t: (t.capture_us, int(t.parts.sum()), t.message.number))
             reply: Answer = newest.message.body
             parts = np.ones(max(1, -(-reply.size_bytes // self._scenario.radio.mtu_bytes)), bool)
-            if not self.ideal:
+            if not self.ideal and self._scenario.cooperation.transport == "radio":
                 parts = newest.parts.copy()
             moved = _on_grid(reply, ego)
             if newest.fuse_us < 0:
@@ -271,11 +289,6 @@ def _on_grid(reply: Answer, ego: Frame) -> Answer:
     shift = ego.matrix.lower - reply.request.lower
     if not shift.any() and reply.code.shape == ego.matrix.code.shape:
         return reply
-    from dataclasses import replace
-
-    from v2xsim.perception.matrix import shifted
-    from v2xsim.records import PerceptionMatrix
-
     shape = ego.matrix.code.shape
     code = shifted(PerceptionMatrix(reply.request.lower, reply.request.cell_m, reply.code), ego.matrix.lower, shape)
     part = shifted(

@@ -39,6 +39,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("clock_offset_us", "us", "its clock minus true time"),
     ],
     "packets": [
+        ("queued_us", "us", "the message was handed to the radio"),
         ("start_us", "us", "first bit in the air"),
         ("end_us", "us", "last bit received"),
         ("message", "long", "message that the packet belongs to (transfers.message)"),

@@ -1,0 +1,227 @@
+"""A run folder made up for the pictures: an intersection where a truck and a corner building hide road users.
+
+The lidar returns come from rays against the boxes, so what hides behind what is real; the radio tables are drawn
+by chance with the shape that such tables have.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from v2xsim.results.tables import COLUMNS, Columns
+
+EGO, TRUCK, HELPER, CROSSING, RSU = 0, 1, 2, 3, 40
+CELL_M, CELLS = 2.0, 50
+FRAMES = 5
+RANGE_M = 60.0
+_LEAST_POINTS = 12
+
+# name, kind, x, y, heading in degrees, length, width, height, speed along the heading
+_USERS: list[tuple[str, str, float, float, float, float, float, float, float]] = [
+    ("ego", "passenger", -34.0, -1.8, 0, 4.5, 1.8, 1.5, 5.0),
+    ("truck", "truck", -19.0, -1.8, 0, 12.0, 2.5, 3.6, 4.0),
+    ("helper", "passenger", -1.8, -21.0, -90, 4.5, 1.8, 1.5, 2.0),
+    ("crossing", "passenger", 1.8, -34.0, 90, 4.5, 1.8, 1.5, 6.0),
+    ("cyclist", "bicycle", 4.8, -13.0, 90, 1.8, 0.6, 1.7, 3.0),
+    ("walker", "pedestrian", -7.0, -6.5, 90, 0.5, 0.5, 1.75, 1.0),
+    ("oncoming", "passenger", 22.0, 1.8, 180, 4.5, 1.8, 1.5, 6.0),
+    ("van", "van", -9.0, 1.8, 180, 5.5, 2.0, 2.2, 4.0),
+    ("behind", "passenger", -46.0, -1.8, 0, 4.5, 1.8, 1.5, 5.0),
+    ("north", "passenger", -1.8, 24.0, -90, 4.5, 1.8, 1.5, 5.0),
+    ("bus", "bus", 38.0, -1.8, 0, 12.0, 2.55, 3.2, 5.0),
+    ("parked", "passenger", 10.0, -5.4, 0, 4.5, 1.8, 1.5, 0.0),
+    ("stroller", "pedestrian", 6.8, 7.4, 0, 0.5, 0.5, 1.75, 1.0),
+    ("far", "passenger", 75.0, 1.8, 180, 4.5, 1.8, 1.5, 5.0),
+]
+# x_min, y_min, x_max, y_max, height
+_BUILDINGS = ((-42, -40, -8, -9, 12.0), (9, -42, 40, -10, 15.0), (-40, 10, -9, 36, 9.0), (10, 11, 34, 40, 18.0))
+
+
+def write_run(folder: Path, seed: int = 1, **manifest: Any) -> Path:
+    """Write the folder; keywords go into its manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    tables = {name: Columns(name) for name in COLUMNS}
+    _add_agents(tables)
+    _add_buildings(tables)
+    for frame in range(FRAMES):
+        _add_frame(tables, frame, rng)
+    _add_packets(tables["packets"], rng)
+    _add_transfers(tables["transfers"], rng)
+    _add_channel(tables["channel"], rng)
+    _add_fusion(tables["fusion"], rng)
+    for name, columns in tables.items():
+        pq.write_table(columns.finished(), folder / f"{name}.parquet")
+    scenario = {"name": "crossing", "cooperation": {"deadline_ms": 100.0}}
+    content = {"scenario": scenario, "seed": seed, "versions": {"v2xsim": "0.1.0"}} | manifest
+    (folder / "manifest.json").write_text(json.dumps(content))
+    (folder / "timing.json").write_text("{}")
+    return folder
+
+
+def _bodies(time_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return centre of the bottom face, size and heading of each road user."""
+    rows = np.array([user[2:] for user in _USERS], float)
+    yaw_rad = np.deg2rad(rows[:, 2])
+    along = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=1)
+    center_m = np.column_stack([rows[:, :2] + along * rows[:, 6:7] * time_s, np.zeros(len(rows))])
+    return center_m, rows[:, 3:6], yaw_rad
+
+
+def _scan(
+    origin_m: np.ndarray, own: int, time_s: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return points, what was hit, and the ends of all rays on the map."""
+    center_m, size_m, yaw_rad = _bodies(time_s)
+    elevation, azimuth = np.meshgrid(np.deg2rad(np.linspace(-22, 6, 26)), np.arange(0, 2 * np.pi, np.deg2rad(0.6)))
+    ray = np.stack(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1
+    ).reshape(-1, 3)
+    with np.errstate(divide="ignore"):
+        best_m = np.where(ray[:, 2] < 0, -origin_m[2] / ray[:, 2], np.inf)
+    hit = np.full(len(ray), -1)
+    solids = [(b, c, s, y) for b, (c, s, y) in enumerate(zip(center_m, size_m, yaw_rad, strict=True)) if b != own]
+    solids += [
+        (-2, np.array([(x0 + x1) / 2, (y0 + y1) / 2, 0.0]), np.array([x1 - x0, y1 - y0, h]), 0.0)
+        for x0, y0, x1, y1, h in _BUILDINGS
+    ]
+    for what, middle_m, extent_m, turn in solids:
+        turned = np.array([[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+        start = turned @ (origin_m - middle_m)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low = (np.array([-extent_m[0] / 2, -extent_m[1] / 2, 0.0]) - start) / (ray @ turned.T)
+            high = (np.array([extent_m[0] / 2, extent_m[1] / 2, extent_m[2]]) - start) / (ray @ turned.T)
+        near, far = np.minimum(low, high).max(1), np.maximum(low, high).min(1)
+        closer = (near < far) & (near > 0.5) & (near < best_m)
+        best_m[closer] = near[closer]
+        hit[closer] = what
+    kept = best_m < 80.0
+    ends_m = origin_m + ray * np.minimum(best_m, 70.0)[:, None]
+    points_m = origin_m + ray[kept] * (best_m[kept] + rng.normal(0, 0.02, kept.sum()))[:, None]
+    return points_m, hit[kept], np.concatenate([np.linspace(origin_m[:2], e, 60) for e in ends_m[::3, :2]])
+
+
+def _observed(rays_m: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    cell = np.floor(rays_m / CELL_M).astype(int) - lower
+    cell = cell[((cell >= 0) & (cell < CELLS)).all(1)]
+    code = np.zeros((CELLS, CELLS), np.uint8)
+    code[cell[:, 0], cell[:, 1]] = 1
+    return code
+
+
+def _add_frame(tables: dict[str, Columns], frame: int, rng: np.random.Generator) -> None:
+    time_s = frame * 1.0
+    center_m, size_m, yaw_rad = _bodies(time_s)
+    lower = np.floor(center_m[EGO, :2] / CELL_M).astype(int) - CELLS // 2
+    count = {}
+    code = np.zeros((CELLS, CELLS), np.uint8)
+    before = code
+    for station in (EGO, TRUCK, HELPER) if frame else (EGO, TRUCK):
+        origin_m = center_m[station] + [0, 0, size_m[station, 2] + 0.3]
+        points_m, hit, rays_m = _scan(origin_m, station, time_s, rng)
+        count[station] = np.bincount(hit[hit >= 0], minlength=len(_USERS))
+        code = np.maximum(code, _observed(rays_m, lower))
+        before = code if station == EGO else before
+        tables["clouds"].add(
+            frame=frame, x_m=points_m[:, 0], y_m=points_m[:, 1], z_m=points_m[:, 2], source=station, object=hit
+        )
+    tables["frames"].add(
+        frame=frame, frame_us=int(time_s * 1e6), ego=EGO, lower_x=int(lower[0]), lower_y=int(lower[1]),
+        cells=CELLS, cell_m=CELL_M, before=[before.tobytes()], after=[code.tobytes()],
+    )  # fmt: skip
+    alone, fused = count[EGO] >= _LEAST_POINTS, np.sum(list(count.values()), axis=0) >= _LEAST_POINTS
+    in_range = np.hypot(*(center_m - center_m[EGO])[:, :2].T) < RANGE_M
+    in_range[EGO] = False
+    tables["frame_boxes"].add(
+        frame=frame, agent=np.arange(len(_USERS)), x_m=center_m[:, 0], y_m=center_m[:, 1], z_m=center_m[:, 2],
+        length_m=size_m[:, 0], width_m=size_m[:, 1], height_m=size_m[:, 2], yaw_rad=yaw_rad,
+        station=np.arange(len(_USERS)) < 3, lidar=np.arange(len(_USERS)) < 3, in_range=in_range,
+        seen_ego=alone & in_range, seen_fused=fused & in_range,
+    )  # fmt: skip
+    tables["frame_boxes"].add(
+        frame=frame, agent=RSU, x_m=-8.5, y_m=9.4, z_m=0.0, length_m=0.0, width_m=0.0, height_m=6.0, yaw_rad=0.0,
+        station=True, lidar=False, in_range=False, seen_ego=False, seen_fused=False,
+    )  # fmt: skip
+    links = [(EGO, TRUCK, "LOS", "direct", True)]
+    if frame:
+        links += [(EGO, TRUCK, "LOS", "relay_hop", True), (TRUCK, HELPER, "NLOSv", "relay_hop", True)]
+        links += [(EGO, HELPER, "NLOSb", "blocked", False)]
+    for a, b, state, role, used in links:
+        tables["frame_links"].add(frame=frame, a=a, b=b, state=[state], role=[role], used=used)
+
+
+def _add_agents(tables: dict[str, Columns]) -> None:
+    for agent, (name, kind, _, _, _, length, width, height, _) in enumerate(_USERS):
+        tables["agents"].add(
+            agent=agent, name=[name], kind=[kind], length_m=length, width_m=width, height_m=height,
+            antenna_m=height + 0.1, station=agent < 3, lidars=int(agent < 3), ego=agent == EGO, clock_offset_us=0,
+        )  # fmt: skip
+    tables["agents"].add(
+        agent=RSU, name=["rsu"], kind=["roadside"], length_m=0.0, width_m=0.0, height_m=6.0, antenna_m=6.0,
+        station=True, lidars=0, ego=False, clock_offset_us=0,
+    )  # fmt: skip
+
+
+def _add_buildings(tables: dict[str, Columns]) -> None:
+    for number, (x0, y0, x1, y1, height) in enumerate(_BUILDINGS):
+        tables["buildings"].add(
+            building=number, x_m=np.array([x0, x1, x1, x0], float), y_m=np.array([y0, y0, y1, y1], float), base_m=0.0,
+            top_m=height,
+        )  # fmt: skip
+
+
+def _add_packets(table: Columns, rng: np.random.Generator, number: int = 20_000) -> None:
+    distance_m = 270 * np.sqrt(rng.random(number))
+    state = rng.choice(3, number, p=(0.5, 0.3, 0.2))
+    reach_m = np.array([330.0, 210.0, 90.0])[state]
+    delivered = rng.random(number) < 1 / (1 + np.exp((distance_m - reach_m) / 25))
+    cause = rng.choice(["propagation", "collision", "half_duplex", "receiver_busy"], number, p=(0.6, 0.25, 0.1, 0.05))
+    table.add(
+        start_us=np.arange(number) * 500, end_us=np.arange(number) * 500 + 400, message=np.arange(number),
+        kind=["awareness"] * number, hop=1, fragment=0, fragments=1, size_bytes=350, tx=0, rx=1, addressed=True,
+        distance_m=distance_m, link_state=list(np.array(["LOS", "NLOSv", "NLOSb"])[state]), power_dbm=-70.0,
+        sinr_db=12.0, outcome=[str(w) for w in np.where(delivered, "delivered", cause)],
+    )  # fmt: skip
+    # Data to one receiver says nothing about broadcasts and must not be counted with them.
+    table.add(
+        start_us=0, end_us=400, message=number, kind=["data"], hop=1, fragment=0, fragments=1, size_bytes=1400,
+        tx=2, rx=1, addressed=True, distance_m=900.0, link_state=["LOS"], power_dbm=-70.0, sinr_db=12.0,
+        outcome=["delivered"],
+    )  # fmt: skip
+
+
+def _add_transfers(table: Columns, rng: np.random.Generator, number: int = 160) -> None:
+    relayed = np.arange(number) % 3 == 0
+    frame_us = np.arange(number) * 50_000
+    queue_us = frame_us + 25_000 + rng.integers(0, 20_000, number)
+    latency_us = (rng.gamma(4, 5_000, number) * np.where(relayed, 2, 1)).astype(np.int64)
+    lost = rng.random(number) < np.where(relayed, 0.2, 0.08)
+    table.add(
+        message=np.arange(number), kind=["data"] * number, origin=HELPER, destination=EGO,
+        relay=np.where(relayed, TRUCK, -1), frame_us=frame_us, capture_us=frame_us - 20_000, detect_us=frame_us,
+        queue_us=queue_us, air_us=queue_us + 500, arrive_us=np.where(lost, -1, queue_us + latency_us),
+        fuse_us=np.where(lost, -1, frame_us + 100_000), size_bytes=3000, fragments=3, arrived=3,
+        outcome=["used"] * number,
+    )  # fmt: skip
+
+
+def _add_channel(table: Columns, rng: np.random.Generator) -> None:
+    for station in (EGO, TRUCK, HELPER):
+        table.add(
+            time_us=np.arange(1, 51) * 100_000, station=station, busy_share=0.12 + 0.03 * rng.random(50).astype("f4")
+        )
+
+
+def _add_fusion(table: Columns, rng: np.random.Generator, number: int = 50) -> None:
+    before = 0.42 + 0.05 * np.sin(np.arange(number) / 9)
+    table.add(
+        frame_us=np.arange(number) * 100_000, ego=EGO, detect_us=0, fuse_us=0, known=3, asked=2, asked_by_relay=1,
+        used=2, used_by_relay=1, age_us=20_000, requested_bytes=6000, received_bytes=5000, own_points=10_000,
+        added_points=4_000, objects=12, seen_ego=7 + rng.integers(0, 2, number),
+        seen_fused=10 + rng.integers(0, 3, number),
+        coverage_before=before, coverage_after=before + 0.2 + 0.05 * rng.random(number),
+        blind_covered=0.35 + 0.1 * rng.random(number),
+    )  # fmt: skip

@@ -1,0 +1,248 @@
+import json
+import shutil
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from crossing_run import EGO
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from v2xsim.results.tables import COLUMNS, Columns, schema_of
+from v2xsim.viz import ViewError, render
+from v2xsim.viz.bird_view import draw_fused_frame
+from v2xsim.viz.coverage import draw_coverage
+from v2xsim.viz.delays import draw_delays
+from v2xsim.viz.delivery import draw_delivery
+from v2xsim.viz.folder import RunFolder
+from v2xsim.viz.kept_frame import load_frame
+from v2xsim.viz.oblique_view import draw_fused_cloud, point_colors
+from v2xsim.viz.style import in_style
+
+ALL = ["fused_frame.png", "fused_cloud.png", "frame_2.ply", "frame_2.pcd", "prr_by_distance.png", "coverage.png"]
+ALL += ["latency.png"]
+
+
+@pytest.fixture(scope="session")
+def figures(folder: RunFolder) -> dict[str, Figure]:
+    """All pictures of the crossing, drawn but not written."""
+    frame = load_frame(folder, 2)
+    with in_style():
+        drawn = {
+            "frame": draw_fused_frame(frame, "crossing"),
+            "cloud": draw_fused_cloud(frame, "crossing"),
+            "delivery": draw_delivery(folder),
+            "coverage": draw_coverage(folder),
+            "delays": draw_delays(folder),
+        }
+        for figure in drawn.values():
+            figure.canvas.draw()
+    return drawn
+
+
+@pytest.fixture
+def copy(crossing: Path, tmp_path: Path) -> Path:
+    """A run that the test may change."""
+    return shutil.copytree(crossing, tmp_path / "run", ignore=shutil.ignore_patterns("pictures"))
+
+
+def texts_of(figure: Figure) -> list[Text]:
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    # Tick labels beyond the limits are kept by matplotlib but never drawn.
+    ticks = [label for axes in figure.axes for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    drawn = [label for axes in figure.axes for label in _drawn_ticks(axes)]
+    return [t for t in found if t.get_text().strip() and t.get_visible() and (t not in ticks or t in drawn)]
+
+
+def _drawn_ticks(axes: mpl.axes.Axes) -> list[Text]:
+    kept = []
+    for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        low, high = sorted(limits)
+        kept += [
+            tick.label1
+            for tick in axis.get_major_ticks()
+            if axes.axison and tick.label1.get_visible() and low - 1e-9 <= tick.get_loc() <= high + 1e-9
+        ]
+    return kept
+
+
+def empty(folder: Path, *tables: str) -> None:
+    for name in tables:
+        pq.write_table(schema_of(name).empty_table(), folder / f"{name}.parquet")
+
+
+def reasons(folder: Path, frame: int | None = None) -> dict[str, str]:
+    told: dict[str, str] = {}
+    render(folder, frame=frame, on_skip=told.__setitem__)
+    return told
+
+
+def test_a_run_gives_all_its_pictures_and_clouds(copy: Path) -> None:
+    assert [path.name for path in render(copy)] == ALL
+
+
+def test_pictures_are_eighteen_hundred_pixels_wide(copy: Path) -> None:
+    widths = [int.from_bytes(p.read_bytes()[16:20], "big") for p in render(copy) if p.suffix == ".png"]
+    assert widths == [1800] * 5
+
+
+def test_everything_is_written_below_the_folder_of_pictures(copy: Path) -> None:
+    before = {path.name for path in copy.iterdir()}
+    written = render(copy)
+    assert {path.name for path in copy.iterdir()} - before == {"pictures"}
+    assert all(path.is_relative_to(copy / "pictures") for path in written)
+
+
+def test_clouds_of_several_frames_lie_side_by_side(copy: Path) -> None:
+    render(copy, frame=1)
+    render(copy, frame=3)
+    assert sorted(p.name for p in (copy / "pictures/clouds").glob("*.ply")) == ["frame_1.ply", "frame_3.ply"]
+
+
+def test_a_frame_that_was_not_kept_is_an_error(copy: Path) -> None:
+    with pytest.raises(ViewError, match="got 77"):
+        render(copy, frame=77)
+
+
+def test_drawing_leaves_the_users_settings_alone(copy: Path) -> None:
+    with mpl.rc_context({"font.size": 31.0}):
+        render(copy)
+        assert mpl.rcParams["font.size"] == 31.0
+
+
+@pytest.mark.parametrize("name", ["frame", "cloud", "delivery", "coverage", "delays"])
+def test_no_text_is_smaller_than_eight_points(figures: dict[str, Figure], name: str) -> None:
+    assert min(text.get_fontsize() for text in texts_of(figures[name])) >= 8.0
+
+
+@pytest.mark.parametrize("name", ["frame", "cloud", "delivery", "coverage", "delays"])
+def test_no_text_overlaps_another(figures: dict[str, Figure], name: str) -> None:
+    spans = [(t.get_text(), t.get_window_extent()) for t in texts_of(figures[name])]
+    clashes = [
+        (one, two)
+        for row, (one, a) in enumerate(spans)
+        for two, b in spans[row + 1 :]
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
+    ]
+    assert clashes == []
+
+
+@pytest.mark.parametrize("name", ["frame", "cloud", "delivery", "coverage", "delays"])
+def test_no_text_leaves_the_picture(figures: dict[str, Figure], name: str) -> None:
+    figure = figures[name]
+    inside = figure.bbox
+    extents = {t.get_text(): t.get_window_extent() for t in texts_of(figure)}
+    out = [text for text, e in extents.items() if e.x0 < 0 or e.y0 < 0 or e.x1 > inside.x1 or e.y1 > inside.y1]
+    assert out == []
+
+
+@pytest.mark.parametrize("name", ["delivery", "coverage", "delays", "frame"])
+def test_every_axis_of_numbers_names_its_quantity(figures: dict[str, Figure], name: str) -> None:
+    labels = {axes.get_xlabel() for axes in figures[name].axes if any(t.get_visible() for t in axes.get_xticklabels())}
+    assert all("[" in label for label in labels if label)
+    assert any(labels)
+
+
+def test_both_maps_show_the_same_place_at_equal_scale(figures: dict[str, Figure]) -> None:
+    left, right = figures["frame"].axes
+    assert (left.get_xlim(), left.get_ylim()) == (right.get_xlim(), right.get_ylim())
+    assert left.get_aspect() == right.get_aspect() == 1.0
+
+
+def test_the_title_of_the_map_says_how_many_are_seen(folder: RunFolder, figures: dict[str, Figure]) -> None:
+    alone, fused, total = load_frame(folder, 2).counts()
+    assert f"Ego alone sees {alone} of {total} road users, fused {fused} of {total}" in [
+        text.get_text() for text in figures["frame"].texts
+    ]
+
+
+def test_the_key_counts_the_points_of_each_station(folder: RunFolder, figures: dict[str, Figure]) -> None:
+    stations = load_frame(folder, 2).stations
+    entries = [text.get_text() for legend in figures["frame"].legends for text in legend.get_texts()]
+    assert entries[: len(stations)] == [
+        f"{name} {count:,}" for name, (_, count) in zip(("ego", "helper", "truck"), stations, strict=True)
+    ]
+
+
+def test_the_key_names_the_blocked_link_and_its_state(figures: dict[str, Figure]) -> None:
+    entries = [text.get_text() for legend in figures["frame"].legends for text in legend.get_texts()]
+    assert {"relay hop, LOS", "relay hop, NLOSv", "blocked, NLOSb"} <= set(entries)
+
+
+def test_the_hidden_car_is_labelled_on_both_maps(figures: dict[str, Figure]) -> None:
+    assert [sum(t.get_text() == "crossing" for t in axes.texts) for axes in figures["frame"].axes] == [1, 1]
+
+
+def test_points_of_different_stations_differ_in_colour(folder: RunFolder) -> None:
+    frame = load_frame(folder, 2)
+    colours = {station: tuple(point_colors(frame)[frame.source == station][0]) for station, _ in frame.stations}
+    assert len(set(colours.values())) == len(frame.stations)
+
+
+def test_the_deadline_of_the_scenario_is_drawn(figures: dict[str, Figure]) -> None:
+    lines = {str(line.get_label()): line for line in figures["delays"].axes[1].get_lines()}
+    assert list(np.asarray(lines["deadline 100 ms"].get_xdata())) == [100.0, 100.0]
+
+
+def test_a_latency_curve_ends_at_the_share_that_arrived(folder: RunFolder, figures: dict[str, Figure]) -> None:
+    rows = folder.arrays("transfers", ["relay", "arrive_us"])
+    direct = rows["relay"] < 0
+    line = figures["delays"].axes[0].get_lines()[0]
+    np.testing.assert_allclose(np.asarray(line.get_ydata())[-1], (rows["arrive_us"][direct] >= 0).mean())
+
+
+@pytest.mark.parametrize("table", sorted(COLUMNS))
+def test_pictures_cope_with_a_table_that_is_not_there(copy: Path, table: str) -> None:
+    (copy / f"{table}.parquet").unlink()
+    written = {path.name for path in render(copy, on_skip=lambda *_: None)}
+    assert len(written) >= 3
+
+
+def test_a_run_of_empty_tables_skips_every_picture_with_its_reason(copy: Path) -> None:
+    empty(copy, *COLUMNS)
+    told = reasons(copy)
+    assert sorted(told) == sorted([*[name for name in ALL if name.endswith("png")], "clouds"])
+    assert all("the run" in reason for reason in told.values())
+
+
+def test_a_skipped_picture_of_an_earlier_drawing_is_removed(copy: Path) -> None:
+    render(copy)
+    empty(copy, "fusion")
+    render(copy)
+    assert not (copy / "pictures/coverage.png").exists()
+
+
+def test_a_frame_with_nothing_but_its_ego_is_drawn(copy: Path) -> None:
+    alone = Columns("frame_boxes")
+    alone.add(
+        frame=2, agent=EGO, x_m=0.0, y_m=0.0, z_m=0.0, length_m=4.5, width_m=1.8, height_m=1.5, yaw_rad=0.0,
+        station=True, lidar=True, in_range=False, seen_ego=False, seen_fused=False,
+    )  # fmt: skip
+    pq.write_table(alone.finished(), copy / "frame_boxes.parquet")
+    empty(copy, "clouds", "frame_links", "buildings")
+    assert reasons(copy, frame=2) == {}
+
+
+def test_a_run_without_a_relay_draws_direct_transfers_alone(copy: Path) -> None:
+    table = pq.read_table(copy / "transfers.parquet")
+    pq.write_table(table.filter(np.asarray(table.column("relay")) < 0), copy / "transfers.parquet")
+    assert reasons(copy) == {}
+
+
+def test_a_run_in_which_every_transfer_is_lost_is_drawn(copy: Path) -> None:
+    table = pq.read_table(copy / "transfers.parquet")
+    pq.write_table(table.filter(np.asarray(table.column("arrive_us")) < 0), copy / "transfers.parquet")
+    assert reasons(copy) == {}
+
+
+def test_a_folder_that_cannot_be_written_is_reported(copy: Path) -> None:
+    (copy / "pictures").write_text("in the way")
+    with pytest.raises(ViewError, match="cannot be written"):
+        render(copy)
+
+
+def test_a_scenario_without_a_deadline_draws_none(copy: Path) -> None:
+    (copy / "manifest.json").write_text(json.dumps({"scenario": {"name": "x"}, "seed": 1}))
+    assert reasons(copy) == {}

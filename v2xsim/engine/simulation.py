@@ -1,0 +1,263 @@
+"""One simulation: the tick, and what happens between ticks."""
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.pairs import pair_rows
+from v2xsim.engine.air import Air, IdealAir, RadioAir
+from v2xsim.engine.belief import Belief, next_belief
+from v2xsim.engine.clock import Clock, Order
+from v2xsim.engine.cooperation import Cooperation, Heads
+from v2xsim.engine.evaluation import Evaluation
+from v2xsim.engine.fleet import Fleet, Roster
+from v2xsim.engine.fusing import fused
+from v2xsim.engine.links import LinkBudget, next_budget
+from v2xsim.engine.matching import Known, asks, blind_weight
+from v2xsim.engine.messages import DATA, NOBODY, Message
+from v2xsim.engine.relaying import plan_relays
+from v2xsim.engine.sensing import Frame, Sensing, moved_boxes
+from v2xsim.gpu.poses import inverse, pose_matrix
+from v2xsim.mobility.base import Mobility
+from v2xsim.perception.tracking import Tracks, velocity_of
+from v2xsim.perception.tracking import step as track
+from v2xsim.records import LINK_STATE_NAMES, Boxes, Detections, Obstacles, Snapshot
+from v2xsim.results.tables import COLUMNS, Columns
+from v2xsim.scenario.schema import Scenario
+from v2xsim.streams import Streams
+from v2xsim.world.footprints import FootprintMap
+
+_STATES = np.array(LINK_STATE_NAMES, object)
+_FRAMES_KEPT = 16
+
+
+class Simulation:
+    """The processes of one run, coupled through a clock."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        mobility: Mobility,
+        obstacles: Obstacles,
+        roster: Roster,
+        threads: int,
+        on_tick: Callable[[int], None] | None = None,
+    ) -> None:
+        self.scenario, self.mobility, self.obstacles = scenario, mobility, obstacles
+        self.streams = Streams(scenario.run.seed)
+        self.roster, self._on_tick = roster, on_tick
+        self.begin_us = round(scenario.run.begin_s * 1e6)
+        self.step_us = round(scenario.run.step_s * 1e6)
+        self.ticks = max(1, round(scenario.run.duration_s * 1e6 / self.step_us))
+        rule = scenario.cooperation
+        self.detect_us = round(rule.detect_ms * 1e3)
+        self.fuse_us = max(self.detect_us, round(rule.deadline_ms * 1e3))
+        self.clock = Clock(self.begin_us)
+        self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
+        self.sensing = Sensing(scenario, obstacles, self.streams, threads)
+        self.footprints = FootprintMap(obstacles, rule.matrix.cell_m)
+        self.cooperation = Cooperation(scenario, self.clock, self.latest, self._shared_detections)
+        self.air: Air = (
+            IdealAir(self.clock, self.cooperation.on_heard, self.tables["packets"])
+            if scenario.radio.access == "ideal"
+            else RadioAir(
+                self.clock, scenario.radio, self.streams, self.cooperation.on_heard,
+                self.tables["packets"], self.tables["channel"],
+            )
+        )  # fmt: skip
+        self.cooperation.air = self.air
+        self.evaluation = Evaluation(scenario, self.tables, self.begin_us)
+        self.frames: dict[int, deque[Frame]] = {}
+        self.tracks: dict[int, Tracks] = {}
+        self.velocities: dict[tuple[int, int], Float[np.ndarray, "detections 2"]] = {}
+        self.fleet: Fleet | None = None
+        self.belief: Belief | None = None
+        self.budget: LinkBudget | None = None
+        self.snapshot: Snapshot | None = None
+        self.seen_stations: dict[int, tuple[int, bool]] = {}
+        self._announced_tick_us = self.begin_us
+
+    def run(self) -> None:
+        """Run from the first tick until the last frame is fused."""
+        clock = self.clock
+        try:
+            for number in range(self.ticks):
+                clock.at(self.begin_us + number * self.step_us, Order.TICK, self._tick)
+            clock.at(self.begin_us + self.detect_us, Order.ANNOUNCE, self._announce)
+            clock.run_until(self.begin_us + (self.ticks - 1) * self.step_us + self.fuse_us + 1)
+            self.air.settle()
+            self.evaluation.close(self.cooperation.transfers)
+        finally:
+            self.sensing.close()
+
+    def latest(self, agent: int, now_us: int) -> Frame | None:
+        """Return a station's newest frame that is detected by now."""
+        for frame in reversed(self.frames.get(agent, ())):
+            if frame.time_us + self.detect_us <= now_us:
+                return frame
+        return None
+
+    def _shared_detections(self, frame: Frame) -> Detections:
+        own = frame.detections
+        velocity = self.velocities.get((frame.agent, frame.time_us), own.velocity_mps)
+        return Detections(own.boxes, velocity, own.score, own.truth)
+
+    def _tick(self) -> None:
+        time_us = self.clock.now_us
+        snapshot = self.mobility.snapshot(time_us)
+        fleet = self.roster.update(snapshot)
+        self.belief = next_belief(self.belief, fleet.agent, time_us, self.scenario.errors, self.streams)
+        budget = next_budget(self.budget, fleet, snapshot, self.obstacles, self.scenario.radio, self.streams)
+        self.air.tick(fleet, budget)
+        self.cooperation.hearing = self.cooperation.hearing.over(fleet.agent)
+        self.fleet, self.snapshot, self.budget = fleet, snapshot, budget
+        for row in range(len(fleet)):
+            agent = int(fleet.agent[row])
+            lidars, ego = self.seen_stations.get(agent, (0, False))
+            self.seen_stations[agent] = (max(lidars, int(fleet.lidars[row])), ego or bool(fleet.ego[row]))
+            if fleet.ego[row]:
+                self.cooperation.heads.setdefault(agent, Heads())
+        self._record_links(time_us, budget)
+        self.evaluation.note_agents(snapshot)
+        self._sense(snapshot, fleet)
+        self.clock.at(time_us + self.detect_us, Order.MATCH, lambda: self._match(time_us))
+        self.clock.at(time_us + self.fuse_us, Order.FUSE, lambda: self._fuse(time_us))
+        if self._on_tick is not None:
+            self._on_tick(time_us + self.step_us - self.begin_us)
+
+    def _record_links(self, time_us: int, budget: LinkBudget) -> None:
+        first, second = pair_rows(len(budget.agent))
+        if len(first):
+            self.tables["links"].add(
+                time_us=time_us, a=budget.agent[first], b=budget.agent[second], distance_m=budget.links.distance_m,
+                state=_STATES[budget.links.state], case=budget.links.case,
+                blocker_height_m=budget.links.blocker_height_m, loss_db=budget.loss_db[first, second],
+                shadowing_db=budget.shadowing_db[first, second], power_dbm=budget.power_dbm[first, second],
+            )  # fmt: skip
+
+    def _sense(self, snapshot: Snapshot, fleet: Fleet) -> None:
+        assert self.belief is not None
+        late = self.scenario.cooperation.fusion == "late"
+        egos = {int(a) for a in fleet.agent[fleet.ego]}
+        for agent, frame in self.sensing.capture(snapshot, fleet, self.belief).items():
+            self.frames.setdefault(agent, deque(maxlen=_FRAMES_KEPT)).append(frame)
+            if late or agent in egos:
+                self.tracks[agent] = track(
+                    self.tracks.get(agent, Tracks.none(frame.time_us)), frame.detections, frame.time_us
+                )
+            if late:
+                self.velocities[agent, frame.time_us] = velocity_of(self.tracks[agent], frame.detections)
+        horizon = snapshot.time_us - _FRAMES_KEPT * self.step_us
+        self.velocities = {key: value for key, value in self.velocities.items() if key[1] >= horizon}
+
+    def _announce(self) -> None:
+        self.air.settle()
+        fleet, belief, snapshot = self.fleet, self.belief, self.snapshot
+        assert fleet is not None and belief is not None and snapshot is not None
+        sizes = np.where(fleet.row[:, None] >= 0, snapshot.boxes.size_m[fleet.row], 0.0) if len(snapshot) else np.zeros((len(fleet), 3))
+        if self.scenario.cooperation.transport == "radio":
+            self.cooperation.announce(fleet, belief, snapshot.time_us, sizes)
+        self.clock.at(self.clock.now_us + self.cooperation.period_us, Order.ANNOUNCE, self._announce)
+
+    def _believed_poses(self) -> Float[np.ndarray, "stations 4"]:
+        assert self.fleet is not None and self.belief is not None
+        error = self.belief.error
+        return self.fleet.pose + np.column_stack([error[:, :2], np.zeros(len(error)), error[:, 2]])
+
+    def _match(self, time_us: int) -> None:
+        fleet, snapshot, rule = self.fleet, self.snapshot, self.scenario.cooperation
+        if fleet is None or snapshot is None or rule.fusion == "none":
+            return
+        self.air.settle()
+        cooperation, now = self.cooperation, self.clock.now_us
+        synchronous = rule.transport == "synchronous"
+        delivery = np.ones((len(fleet), len(fleet)))
+        if not synchronous and not cooperation.ideal:
+            delivery = cooperation.hearing.delivery(now, cooperation.forget_us, self.scenario.radio)
+            self._plan_relays(delivery, time_us)
+        for row in np.flatnonzero(fleet.ego):
+            ego = self.latest(int(fleet.agent[row]), now)
+            if ego is None or ego.time_us != time_us:
+                continue
+            weight = blind_weight(ego, self.footprints.open_ground(ego.matrix.lower, ego.matrix.code.shape))
+            if synchronous:
+                self._exchange(ego, weight)
+            else:
+                cooperation.ask(ego, weight, cooperation.helpers_of(ego.agent, fleet, delivery))
+
+    def _plan_relays(self, delivery: Float[np.ndarray, "stations stations"], time_us: int) -> None:
+        fleet, snapshot = self.fleet, self.snapshot
+        assert fleet is not None and snapshot is not None
+        believed = self._believed_poses()
+        antenna = np.column_stack([believed[:, :2], fleet.antenna_m[:, 2]])
+        vehicles = np.flatnonzero(fleet.row >= 0)
+        announced = Boxes(believed[vehicles, :3], snapshot.boxes.size_m[fleet.row[vehicles]], believed[vehicles, 3])
+        body = np.full(len(fleet), -1, np.int64)
+        body[vehicles] = np.arange(len(vehicles))
+        plan = plan_relays(
+            self.cooperation.plan, fleet, antenna, delivery, announced, body, self.obstacles,
+            self.scenario.cooperation, self.scenario.radio,
+        )  # fmt: skip
+        self.cooperation.plan = plan
+        if plan.relay_of:
+            keys = list(plan.relay_of)
+            self.tables["relays"].add(
+                time_us=time_us, requester=np.array([k[0] for k in keys]), helper=np.array([k[1] for k in keys]),
+                relay=np.array([plan.relay_of[k] for k in keys]), height=np.array([plan.height[k] for k in keys]),
+                mobility=np.array([plan.mobility[k] for k in keys]), score=np.array([plan.score[k] for k in keys]),
+            )  # fmt: skip
+
+    def _exchange(self, ego: Frame, weight: Float[np.ndarray, "nx ny"]) -> None:
+        """Hand answers over without messages: what a channel without delay and loss comes to."""
+        fleet, now = self.fleet, self.clock.now_us
+        assert fleet is not None
+        known = []
+        for agent in fleet.agent[fleet.lidars > 0]:
+            frame = self.latest(int(agent), now)
+            if int(agent) != ego.agent and frame is not None:
+                known.append(Known(int(agent), frame.matrix, frame.believed[:2], 1.0, NOBODY))
+        for item in asks(ego, weight, known, self.scenario.cooperation):
+            request = self.cooperation.request_for(ego, item.known.agent, item.cells, item.allowance_bytes)
+            reply = self.cooperation.answer_of(request)
+            if reply is not None:
+                message = Message(request.number, DATA, request.helper, ego.agent, NOBODY, reply.size_bytes, now, reply)
+                self.cooperation.hand_over(message, ego.time_us, reply.frame.time_us, reply.frame.time_us + self.detect_us)
+
+    def _fuse(self, time_us: int) -> None:
+        self.air.settle()
+        rule, now = self.scenario.cooperation, self.clock.now_us
+        for agent in sorted(self.cooperation.heads):
+            ego = next((f for f in self.frames.get(agent, ()) if f.time_us == time_us), None)
+            if ego is None:
+                continue
+            cooperating = rule.fusion != "none"
+            collected = self.cooperation.collected(ego, now) if cooperating else []
+            result = fused(ego, [item for _, item in collected], rule.fusion, self.sensing.params)
+            ground = self.footprints.open_ground(ego.matrix.lower, ego.matrix.code.shape)
+            self.evaluation.frame(
+                ego, result, [t for t, _ in collected], self.cooperation, self.tracks[agent],
+                self._announced_stations(ego, now), now, self.detect_us, ground, blind_weight(ego, ground),
+                self._context(ego),
+            )  # fmt: skip
+
+    def _announced_stations(self, ego: Frame, now_us: int) -> Detections:
+        """Return the stations that an ego knows of by their own word, moved on to the instant of its frame."""
+        heads, parts = self.cooperation.heads[ego.agent], []
+        for agent in sorted(heads.known):
+            body = heads.known[agent]
+            if body.size_m[0] <= 0 or now_us - heads.known_us[agent] > self.cooperation.forget_us:
+                continue
+            age_s = (ego.stamp_us - body.stamp_us) * 1e-6
+            center = body.pose[:3].copy()
+            center[:2] += body.velocity_mps * age_s
+            boxes = Boxes(center[None], body.size_m[None], body.pose[3:4])
+            parts.append(Detections(boxes, body.velocity_mps[None], np.ones(1), np.array([agent])))
+        return Detections.joined(parts)
+
+    def _context(self, ego: Frame) -> tuple[Boxes, Fleet, LinkBudget]:
+        """Return true bodies as the ego would place them, and the stations and links of now, for pictures."""
+        assert self.fleet is not None and self.budget is not None
+        turn = pose_matrix(*ego.believed) @ inverse(pose_matrix(*ego.pose))
+        return moved_boxes(ego.snapshot.boxes, turn), self.fleet, self.budget

@@ -1,0 +1,139 @@
+"""Metrics of a run, computed from its tables. Each is defined in docs/models.md, "Metrics"."""
+
+import numpy as np
+import pyarrow as pa
+
+from v2xsim.results.results import Metric
+from v2xsim.results.tables import Columns
+
+BIN_M = 50.0
+Rows = list[tuple[str, str, Metric]]
+
+
+def _arrays(table: pa.Table, *names: str) -> list[np.ndarray]:
+    columns = []
+    for name in names:
+        column = table.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(pa.string())
+        columns.append(column.to_numpy())
+    return columns
+
+
+def _mean(name: str, values: np.ndarray, unit: str) -> Rows:
+    return [(name, "", Metric(float(np.mean(values)) if len(values) else float("nan"), unit, len(values)))]
+
+
+def all_metrics(
+    tables: dict[str, pa.Table], precision: dict[str, list[tuple[float, float]]], frames: int, duration_s: float
+) -> Rows:
+    """Return every metric as name, bin and value; an empty bin is the whole run."""
+    return [
+        *_perception(tables["fusion"], tables["awareness"], precision, frames),
+        *_episodes(tables["episodes"]),
+        *_cooperation(tables["fusion"], tables["transfers"]),
+        *_radio(tables["packets"], tables["channel"], duration_s),
+        *_links(tables["links"]),
+    ]
+
+
+def _perception(
+    fusion: pa.Table, awareness: pa.Table, precision: dict[str, list[tuple[float, float]]], frames: int
+) -> Rows:
+    rows: Rows = []
+    for mode, curve in precision.items():
+        rows += [(f"ap_{threshold:.1f}_{mode}", "", Metric(ap, "1", frames)) for threshold, ap in curve]
+    for name in ("coverage_before", "coverage_after", "blind_covered"):
+        rows += _mean(name, *_arrays(fusion, name), "1")
+    for mode in ("ego", "fused"):
+        rows += _mean(f"object_awareness_{mode}", *_arrays(awareness, f"tracked_{mode}"), "1")
+    return rows
+
+
+def _episodes(episodes: pa.Table) -> Rows:
+    start, ego, fused = _arrays(episodes, "start_us", "aware_ego_us", "aware_fused_us")
+    rows: Rows = [("hidden_conflicts", "", Metric(float(len(start)), "1", len(start)))]
+    for name, aware_us in (("ego", ego), ("fused", fused)):
+        known = aware_us >= 0
+        rows += _mean(f"time_to_awareness_{name}", (aware_us - start)[known] * 1e-6, "s")
+        rows += [(f"never_aware_{name}", "", Metric(float((~known).sum()), "1", len(known)))]
+    return rows
+
+
+def _cooperation(fusion: pa.Table, transfers: pa.Table) -> Rows:
+    used, by_relay, age, requested, received = _arrays(
+        fusion, "used", "used_by_relay", "age_us", "requested_bytes", "received_bytes"
+    )
+    rows = _mean("helpers_used", used, "1") + _mean("helpers_used_by_relay", by_relay, "1")
+    rows += _mean("age_of_fused_data", age[age >= 0] * 1e-3, "ms")
+    rows += _mean("requested_per_frame", requested, "B") + _mean("received_per_frame", received, "B")
+    kind, queued, arrived, relay, outcome = _arrays(transfers, "kind", "queue_us", "arrive_us", "relay", "outcome")
+    data = kind == "data"
+    rows += _mean("requests_answered", outcome[kind == "request"] == "answered", "1")
+    rows += _mean("data_arrived_whole", arrived[data] >= 0, "1")
+    for name, chosen in (("direct", data & (relay < 0)), ("relayed", data & (relay >= 0))):
+        delay_ms = (arrived - queued)[chosen & (arrived >= 0)] * 1e-3
+        rows += _mean(f"data_latency_{name}", delay_ms, "ms")
+    return rows
+
+
+def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
+    kind, hop, outcome, distance, state, tx, rx, queued, end, addressed = _arrays(
+        packets, "kind", "hop", "outcome", "distance_m", "link_state", "tx", "rx", "queued_us", "end_us", "addressed"
+    )
+    broadcast = (kind == "awareness") & (hop == 1)
+    delivered = outcome == "delivered"
+    rows = _mean("prr", delivered[broadcast], "1")
+    number = np.floor(distance / BIN_M)
+    for b in np.unique(number[broadcast & np.isfinite(number)]):
+        chosen = broadcast & (number == b)
+        label = f"{b * BIN_M:.0f}-{(b + 1) * BIN_M:.0f} m"
+        rows += [("prr", label, _mean("prr", delivered[chosen], "1")[0][2])]
+    for name in ("LOS", "NLOSv", "NLOSb"):
+        rows += [("prr", name, _mean("prr", delivered[broadcast & (state == name)], "1")[0][2])]
+    for cause in ("half_duplex", "sensing", "receiver_busy", "propagation", "collision"):
+        rows += _mean(f"lost_to_{cause}", outcome[addressed] == cause, "1")
+    rows += _mean("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")
+    rows += _gaps(tx[broadcast & delivered], rx[broadcast & delivered], queued[broadcast & delivered], end[broadcast & delivered])
+    busy = _arrays(channel, "busy_share")[0]
+    rows += _mean("channel_busy_ratio", busy, "1")
+    rows += [("channel_busy_ratio_p95", "", Metric(float(np.quantile(busy, 0.95)) if len(busy) else float("nan"), "1", len(busy)))]
+    message, fragment, size, start = _arrays(packets, "message", "fragment", "size_bytes", "start_us")
+    sent = np.unique(np.stack([message, fragment, hop, tx, start]), axis=1, return_index=True)[1] if len(message) else []
+    total = float(size[sent].sum()) if len(message) else 0.0
+    rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]
+    return rows
+
+
+def _gaps(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.ndarray) -> Rows:
+    """Return inter-packet gap and age of information over all pairs that heard each other at least twice.
+
+    Between two receptions the age grows from that of the first at unit rate; its time average over the gap g after a
+    packet of delay d is d + g / 2.
+    """
+    order = np.lexsort((end, rx, tx))
+    same = (np.diff(tx[order]) == 0) & (np.diff(rx[order]) == 0)
+    gap = np.diff(end[order])[same]
+    delay = (end - queued)[order][:-1][same]
+    age = float(np.sum(gap * (delay + gap / 2.0)) / np.sum(gap)) * 1e-3 if gap.sum() > 0 else float("nan")
+    rows = _mean("inter_packet_gap", gap * 1e-3, "ms")
+    return [*rows, ("age_of_information", "", Metric(age, "ms", len(gap)))]
+
+
+def _links(links: pa.Table) -> Rows:
+    state = _arrays(links, "state")[0]
+    rows: Rows = []
+    for name in ("LOS", "NLOSv", "NLOSb"):
+        rows += _mean(f"links_{name}", state == name, "1")
+    return rows
+
+
+def metrics_table(rows: Rows) -> pa.Table:
+    """Return the metrics as a table."""
+    columns = Columns("metrics")
+    if rows:
+        columns.add(
+            metric=[r[0] for r in rows], bin=[r[1] for r in rows], value=np.array([r[2].value for r in rows]),
+            unit=[r[2].unit for r in rows], count=np.array([r[2].count for r in rows]),
+        )  # fmt: skip
+    return columns.finished()

@@ -1,0 +1,92 @@
+"""What a run returns, and how it is written."""
+
+import json
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from v2xsim.errors import UserError
+from v2xsim.scenario.schema import Scenario
+
+FORMAT = 1
+_LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
+
+
+class ResultsError(UserError):
+    """A run's results cannot be written or read."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number about a run.
+
+    Attributes:
+        value: NaN where there was nothing to measure.
+        unit: Of the value; "1" for a share.
+        count: Samples behind it.
+    """
+
+    value: float
+    unit: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a run found.
+
+    Attributes:
+        scenario: What was run.
+        tables: Arrow tables by name; v2xsim.results.tables says what their columns mean.
+        metrics: Numbers about the whole run, by name.
+        timing: Wall-clock figures; they differ from run to run and are no part of the tables.
+        rung: Which form of each model the figures were made on.
+    """
+
+    scenario: Scenario
+    tables: dict[str, pa.Table]
+    metrics: dict[str, Metric]
+    timing: dict[str, float] = field(default_factory=dict)
+    rung: dict[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write tables, timing and, last, the manifest: a folder without a manifest holds no finished run."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, table in self.tables.items():
+                pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+            _write_json(folder / "timing.json", self.timing)
+            _write_json(folder / "manifest.json", self.manifest())
+        except OSError as error:
+            raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what identifies the run: nothing in it depends on the time or the place."""
+        return {
+            "format": FORMAT,
+            "complete": True,
+            "scenario": self.scenario.model_dump(mode="json"),
+            "seed": self.scenario.run.seed,
+            "models": self.rung,
+            "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+        }
+
+
+def _version(name: str) -> str:
+    if name == "v2xsim":
+        import v2xsim
+
+        return v2xsim.__version__
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

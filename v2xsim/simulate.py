@@ -1,0 +1,146 @@
+"""Run a scenario: build its world, drive the engine, return and write its results."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from v2xsim.engine.fleet import Roster
+from v2xsim.engine.simulation import Simulation
+from v2xsim.mobility.base import Names
+from v2xsim.mobility.source import extra_buildings, open_mobility
+from v2xsim.records import Obstacles, Prisms
+from v2xsim.results.metrics import all_metrics, metrics_table
+from v2xsim.results.results import Results
+from v2xsim.scenario.schema import Scenario
+from v2xsim.spatial import indexed
+from v2xsim.streams import Streams
+from v2xsim.world.buildings import load_obstacles
+from v2xsim.world.catalogue import KINDS
+
+Progress = Callable[[float, float, str], None]
+"""Takes simulated seconds done, simulated seconds in all, and what is being done."""
+
+
+def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress | None = None) -> Results:
+    """Simulate a scenario.
+
+    Args:
+        scenario: What to run (`v2xsim.load`).
+        out: Folder to write results into; nothing is written without it.
+        progress: Told how far the run is.
+
+    Returns:
+        Tables, metrics and timing. Tables and metrics depend on the scenario and its seed alone.
+    """
+    started = time.perf_counter()
+    begin_us = round(scenario.run.begin_s * 1e6)
+    names = Names()
+    for unit in scenario.stations.roadside:
+        names.register(unit.id)
+    obstacles = _obstacles(scenario)
+    with open_mobility(scenario.traffic, scenario.run, names) as mobility:
+        built = time.perf_counter()
+
+        def warmed(time_us: int) -> None:
+            if progress is not None and begin_us > 0:
+                progress(time_us * 1e-6, begin_us * 1e-6, "warm-up")
+
+        mobility.warm_up(begin_us, warmed)
+        warm = time.perf_counter()
+
+        def ticked(done_us: int) -> None:
+            if progress is not None:
+                progress(done_us * 1e-6, scenario.run.duration_s, "simulating")
+
+        roster = Roster(scenario, Streams(scenario.run.seed), names.register, names.name_of)
+        simulation = Simulation(scenario, mobility, obstacles, roster, _threads(), ticked)
+        simulation.run()
+        done = time.perf_counter()
+    results = _results(simulation, names)
+    finished = time.perf_counter()
+    results.timing.update(
+        build_s=built - started,
+        warm_up_s=warm - built,
+        measured_s=done - warm,
+        results_s=finished - done,
+        simulated_s=scenario.run.duration_s,
+        real_time_factor=scenario.run.duration_s / (done - warm),
+    )
+    if out is not None:
+        results.write(Path(out))
+    return results
+
+
+def _threads() -> int:
+    return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+def _obstacles(scenario: Scenario) -> Obstacles:
+    loaded = load_obstacles(scenario.world)
+    obstacles = loaded[0] if isinstance(loaded, tuple) else loaded
+    extra = extra_buildings(scenario.traffic)
+    return indexed(_joined(obstacles.prisms, extra)) if len(extra) else obstacles
+
+
+def _joined(first: Prisms, second: Prisms) -> Prisms:
+    return Prisms(
+        np.concatenate([first.vertices_m, second.vertices_m]),
+        np.concatenate([first.offset, second.offset[1:] + first.offset[-1]]),
+        np.concatenate([first.base_m, second.base_m]),
+        np.concatenate([first.top_m, second.top_m]),
+    )
+
+
+def _results(simulation: Simulation, names: Names) -> Results:
+    scenario = simulation.scenario
+    _fill_agents(simulation, names)
+    _fill_buildings(simulation)
+    tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in simulation.tables.items()}
+    frames = tables["fusion"].num_rows
+    rows = all_metrics(tables, simulation.evaluation.average_precision(), frames, scenario.run.duration_s)
+    tables["metrics"] = metrics_table(rows)
+    rung = {
+        "detection": "visibility detection model",
+        "channel": scenario.radio.channel,
+        "access": scenario.radio.access,
+        "payload": {"early": "lidar points", "late": "boxes", "none": "none"}[scenario.cooperation.fusion],
+        "traffic": next(n for n in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(scenario.traffic, n) is not None),
+    }
+    return Results(scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung)
+
+
+def _fill_agents(simulation: Simulation, names: Names) -> None:
+    bodies, seen = simulation.evaluation.bodies, simulation.seen_stations
+    roadside = {unit.id: unit for unit in simulation.scenario.stations.roadside}
+    belief = simulation.belief
+    offsets = dict(zip(belief.agent.tolist(), belief.clock_offset_us.tolist(), strict=True)) if belief else {}
+    for agent in range(len(names)):
+        name = names.name_of(agent)
+        unit = roadside.get(name)
+        if unit is None and agent not in bodies:
+            continue
+        kind, length, width, height, antenna = bodies.get(agent, (0, 0.0, 0.0, unit.height_m if unit else 0.0, unit.height_m if unit else 0.0))
+        lidars, ego = seen.get(agent, (0, False))
+        simulation.tables["agents"].add(
+            agent=agent, name=[name], kind=["roadside" if unit else KINDS[kind]], length_m=length, width_m=width,
+            height_m=height, antenna_m=antenna, station=agent in seen, lidars=lidars, ego=ego,
+            clock_offset_us=offsets.get(agent, 0),
+        )  # fmt: skip
+
+
+def _fill_buildings(simulation: Simulation) -> None:
+    prisms: Prisms = simulation.obstacles.prisms
+    if len(prisms) == 0:
+        return
+    count = np.diff(prisms.offset)
+    number = np.repeat(np.arange(len(prisms)), count)
+    simulation.tables["buildings"].add(
+        building=number, x_m=prisms.vertices_m[:, 0], y_m=prisms.vertices_m[:, 1],
+        base_m=prisms.base_m[number], top_m=prisms.top_m[number],
+    )  # fmt: skip
+
+

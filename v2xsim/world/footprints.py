@@ -1,0 +1,45 @@
+"""Which cells of the map lie inside buildings: nobody can see in, so nobody counts them as blind."""
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from v2xsim.records import Obstacles
+from v2xsim.spatial import items_within
+
+
+class FootprintMap:
+    """Answers for windows of cells, and remembers the buildings that it has drawn."""
+
+    def __init__(self, obstacles: Obstacles, cell_m: float) -> None:
+        self._obstacles, self._cell_m = obstacles, cell_m
+        self._drawn: dict[int, Int64[np.ndarray, "cells 2"]] = {}
+
+    def open_ground(self, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]) -> Bool[np.ndarray, "nx ny"]:
+        """Return which cells of a window have their centre outside every building."""
+        ground = np.ones(shape, bool)
+        if len(self._obstacles.prisms) == 0:
+            return ground
+        first = np.asarray(lower) * self._cell_m
+        for row in items_within(self._obstacles.grid, first, first + np.array(shape) * self._cell_m):
+            cells = self._cells(int(row)) - lower
+            inside = cells[((cells >= 0) & (cells < np.array(shape))).all(axis=1)]
+            ground[inside[:, 0], inside[:, 1]] = False
+        return ground
+
+    def _cells(self, row: int) -> Int64[np.ndarray, "cells 2"]:
+        """Return the cells whose centre lies in one building: the even-odd rule over its walls."""
+        if row not in self._drawn:
+            prisms = self._obstacles.prisms
+            foot = prisms.vertices_m[prisms.offset[row] : prisms.offset[row + 1]]
+            low = np.floor(foot.min(axis=0) / self._cell_m).astype(np.int64)
+            high = np.floor(foot.max(axis=0) / self._cell_m).astype(np.int64)
+            i, j = np.meshgrid(np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1), indexing="ij")
+            cells = np.stack([i.ravel(), j.ravel()], axis=1)
+            x, y = ((cells + 0.5) * self._cell_m).T
+            after = np.roll(foot, -1, axis=0)
+            (ax, ay), (bx, by) = foot.T[:, :, None], after.T[:, :, None]
+            spans = (ay > y) != (by > y)
+            rise = np.where(by == ay, 1.0, by - ay)
+            crossings = (spans & (x < ax + (y - ay) / rise * (bx - ax))).sum(axis=0)
+            self._drawn[row] = cells[crossings % 2 == 1]
+        return self._drawn[row]

@@ -1,0 +1,178 @@
+"""The picture of the radio: how many awareness broadcasts arrive over distance, and what became of the rest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from v2xsim.records import LINK_STATE_NAMES
+from v2xsim.viz import style
+from v2xsim.viz.folder import NothingToShowError, RunFolder, words_of
+from v2xsim.viz.kept_frame import shortened
+
+# Standard normal quantile of a two-sided 95 % band.
+_Z95 = 1.959964
+_WIDTHS_M = (5.0, 10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+_MOST_BINS = 14
+
+_MARKS = {"LOS": "o", "NLOSv": "s", "NLOSb": "^"}
+_CAUSE_COLORS = {
+    "propagation": style.VERMILION,
+    "collision": style.ORANGE,
+    "half_duplex": style.PURPLE,
+    "receiver_busy": style.YELLOW,
+    "sensing": style.SKY,
+}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Receptions sorted into distance bins.
+
+    Attributes:
+        edge_m: Bin edges.
+        states: Link states that occur.
+        delivered: Received, by state and bin.
+        sent: Sent to somebody, by state and bin.
+        outcomes: Outcomes that occur, delivered first.
+        by_outcome: Receptions by outcome and bin.
+    """
+
+    edge_m: Float[np.ndarray, " bins_plus_1"]
+    states: list[str]
+    delivered: Int[np.ndarray, "states bins"]
+    sent: Int[np.ndarray, "states bins"]
+    outcomes: list[str]
+    by_outcome: Int[np.ndarray, "outcomes bins"]
+
+
+def wilson_band(
+    hits: Int[np.ndarray, " *rows"], trials: Int[np.ndarray, " *rows"]
+) -> tuple[Float[np.ndarray, " *rows"], Float[np.ndarray, " *rows"]]:
+    """Return the 95 % score interval of a share; NaN without trials.
+
+    References:
+        Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+    """
+    n = np.where(trials > 0, trials, np.nan)
+    share = hits / n
+    middle = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
+    half = _Z95 / (1 + _Z95**2 / n) * np.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2))
+    return middle - half, middle + half
+
+
+def deliveries(folder: RunFolder) -> Delivery:
+    """Return the receptions of awareness broadcasts over distance.
+
+    Raises:
+        NothingToShowError: No awareness message was sent by radio.
+    """
+    where = [("kind", "==", "awareness"), ("hop", "==", 1)]
+    table = folder.table("packets", ["distance_m", "link_state", "outcome"], where)
+    if not table.num_rows:
+        raise NothingToShowError("the run has no awareness packets (packets.parquet)")
+    distance_m = table.column("distance_m").to_numpy()
+    states, state = words_of(table.column("link_state"))
+    outcomes, outcome = words_of(table.column("outcome"))
+    edge_m = _edges_m(float(np.nanmax(distance_m)))
+    bins = len(edge_m) - 1
+    place = np.clip(np.searchsorted(edge_m, distance_m, "right") - 1, 0, bins - 1)
+    cell = np.ravel_multi_index((state, outcome, place), (len(states), len(outcomes), bins))
+    count = np.bincount(cell, minlength=len(states) * len(outcomes) * bins).reshape(len(states), len(outcomes), bins)
+    # Filtered rows leave their words in the dictionary: only those that still occur count.
+    known = [name for name in (*LINK_STATE_NAMES, *states) if name in states]
+    kept = [name for name in dict.fromkeys(known) if count[states.index(name)].any()]
+    causes = [name for name in dict.fromkeys(("delivered", *_CAUSE_COLORS, *outcomes)) if name in outcomes]
+    rows = [states.index(name) for name in kept]
+    arrived = outcomes.index("delivered") if "delivered" in outcomes else None
+    return Delivery(
+        edge_m,
+        kept,
+        count[rows, arrived] if arrived is not None else np.zeros((len(kept), bins), np.int64),
+        count[rows].sum(1),
+        causes,
+        count[:, [outcomes.index(name) for name in causes]].sum(0),
+    )
+
+
+def _edges_m(farthest_m: float) -> Float[np.ndarray, " edges"]:
+    fitting = [width for width in _WIDTHS_M if farthest_m <= width * _MOST_BINS]
+    width_m = fitting[0] if fitting else farthest_m / _MOST_BINS
+    return np.arange(0, max(int(np.ceil(farthest_m / width_m)), 1) + 1) * width_m
+
+
+def draw_delivery(folder: RunFolder) -> Figure:
+    """Return the picture: reception ratio by link state above, outcomes stacked below."""
+    found = deliveries(folder)
+    figure = style.new_figure(4.45)
+    style.heading(figure, "Awareness broadcasts received over distance", shortened(folder.name, 40))
+    above = style.panel(figure, 0.55, 2.5, 3.95, 1.4)
+    below = style.panel(figure, 0.55, 0.48, 3.95, 1.4)
+    _draw_ratio(above, found)
+    _draw_outcomes(below, found)
+    return figure
+
+
+def _draw_ratio(axes: Axes, found: Delivery) -> None:
+    middle_m = (found.edge_m[:-1] + found.edge_m[1:]) / 2
+    lines = [("all", style.BLACK, "D", found.delivered.sum(0), found.sent.sum(0))]
+    lines += [
+        (name, style.LINK_STATE.get(name, style.GREY), _MARKS.get(name, "v"), hits, sent)
+        for name, hits, sent in zip(found.states, found.delivered, found.sent, strict=True)
+    ]
+    for name, color, marker, hits, sent in lines:
+        low, high = wilson_band(hits, sent)
+        some = sent > 0
+        label = f"{name} (n = {_short(int(sent.sum()), 5)})"
+        dash = (0, (3, 1.5)) if name == "all" else "solid"
+        axes.fill_between(middle_m[some], low[some], high[some], color=color, alpha=0.18, linewidth=0)
+        axes.plot(
+            middle_m[some], hits[some] / sent[some], color=color, marker=marker, markersize=3.5, label=label,
+            linestyle=dash,
+        )  # fmt: skip
+    axes.set(xlim=(0, found.edge_m[-1]), ylim=(-0.02, 1.04), ylabel="share received")
+    axes.yaxis.set_label_coords(-0.1, 0.5)
+    axes.tick_params(labelbottom=False)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(True, axis="y")
+    legend = axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.03), title="Link, 95 % band", alignment="left")
+    legend.get_title().set_fontweight("bold")
+
+
+def _draw_outcomes(axes: Axes, found: Delivery) -> None:
+    total = found.by_outcome.sum(0)
+    share = found.by_outcome / np.maximum(total, 1)
+    left_m, width_m = found.edge_m[:-1], np.diff(found.edge_m)
+    spare = [style.SKY, style.OTHER_STATIONS, style.GREY]
+    foot = np.zeros(len(total))
+    for name, part in zip(found.outcomes, share, strict=True):
+        color = "#E6E6E6" if name == "delivered" else _CAUSE_COLORS.get(name) or spare[len(name) % len(spare)]
+        axes.bar(
+            left_m, part, width_m, foot, align="edge", color=color, edgecolor="white", linewidth=0.6,
+            label=name.replace("_", " "),
+        )  # fmt: skip
+        foot += part
+    for left, width, count in zip(left_m, width_m, total, strict=True):
+        if count:
+            axes.text(left + width / 2, 1.02, _short(int(count)), ha="center", va="bottom", size=style.TEXT_PT)
+    axes.set(
+        xlim=(0, found.edge_m[-1]), ylim=(0, 1), xlabel="distance between the antennas [m]", ylabel="share of packets"
+    )
+    axes.yaxis.set_label_coords(-0.1, 0.5)
+    axes.set_title("What became of them; number of packets above each bar", size=style.TEXT_PT, pad=15, loc="left")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    legend = axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.03), title="Outcome", alignment="left")
+    legend.get_title().set_fontweight("bold")
+
+
+def _short(count: int, digits: int = 3) -> str:
+    """Return a count in full up to a number of digits, beyond that in thousands or millions: for the width of a bar."""
+    if count < 10**digits:
+        return f"{count:,}"
+    for unit, name in ((10**6, "M"), (10**3, "k")):
+        if count >= unit:
+            return f"{count / unit:.1f}{name}" if count < 10 * unit else f"{count / unit:.0f}{name}"
+    return str(count)

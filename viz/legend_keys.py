@@ -1,0 +1,118 @@
+"""What the marks of a kept frame mean: one key for the flat map and the view from above."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from v2xsim.viz.kept_frame import KeptFrame, shortened
+from v2xsim.viz.outlines import inside
+from v2xsim.viz.style import (
+    BLACK,
+    BLIND,
+    BUILDING,
+    BUILDING_EDGE,
+    GREY,
+    OTHER_STATIONS,
+    PURPLE,
+    STATIONS,
+    VERMILION,
+)
+
+Entry = tuple[Artist, str]
+
+# How a box is outlined by what became of it.
+OUTLINES: dict[str, dict[str, Any]] = {
+    "alone": {"edgecolor": BLACK, "linewidth": 1.0, "linestyle": "solid"},
+    "fused": {"edgecolor": VERMILION, "linewidth": 1.8, "linestyle": "solid"},
+    "unseen": {"edgecolor": BLACK, "linewidth": 0.9, "linestyle": (0, (2.2, 1.6))},
+    "beyond": {"edgecolor": GREY, "linewidth": 0.6, "linestyle": "solid"},
+}
+_OUTLINE_NAMES = {
+    "alone": "seen by the ego",
+    "fused": "only after fusion",
+    "unseen": "not seen",
+    "beyond": "not scored",
+}
+
+# A link's state is its dash, its role the colour: a map in grey still tells the states apart.
+STATE_DASH: dict[str, Any] = {"LOS": "solid", "NLOSv": (0, (5.0, 1.6)), "NLOSb": (0, (1.2, 1.2))}
+ROLE_COLOR = {"direct": BLACK, "relay_hop": PURPLE, "blocked": GREY}
+ROLE_WIDTH = {"direct": 1.0, "relay_hop": 3.0, "blocked": 1.3}
+_ROLE_NAMES = {"direct": "direct", "relay_hop": "relay hop", "blocked": "blocked"}
+
+
+def station_colors(frame: KeptFrame) -> dict[int, str]:
+    """Return a colour for each station with points: one each for the first, one for all the rest."""
+    colors = (*STATIONS, *[OTHER_STATIONS] * max(len(frame.stations) - len(STATIONS), 0))
+    first_is_ego = bool(frame.stations) and frame.stations[0][0] == frame.ego
+    # The ego's colour stays the ego's, even where its own lidar returned nothing.
+    order = [s for s, _ in frame.stations] if first_is_ego else [frame.ego, *[s for s, _ in frame.stations]]
+    return dict(zip(order, (*colors, OTHER_STATIONS), strict=False))
+
+
+def fates(frame: KeptFrame, fused: bool) -> np.ndarray:
+    """Return what became of each box, alone or after fusion: a key of OUTLINES, or an empty word for the ego."""
+    seen = frame.seen_fused if fused else frame.seen_ego
+    fate = np.where(seen, "alone", "unseen").astype(object)
+    if fused:
+        fate[frame.only_fused] = "fused"
+    fate[~frame.in_range] = "beyond"
+    fate[frame.ego_row] = ""
+    return fate
+
+
+def station_entries(frame: KeptFrame) -> list[Entry]:
+    """Return the key of the points: station by station, with how many it gave."""
+    colors = station_colors(frame)
+    named = frame.stations[: len(STATIONS)]
+    rest = frame.stations[len(STATIONS) :]
+    entries = [_dot(colors[s], f"{_short_label(frame, s)} {n:,}") for s, n in named]
+    if rest:
+        entries.append(_dot(OTHER_STATIONS, f"{len(rest)} others {sum(n for _, n in rest):,}"))
+    return entries
+
+
+def _short_label(frame: KeptFrame, station: int) -> str:
+    return "ego" if station == frame.ego else shortened(frame.names.get(station, str(station)), 12)
+
+
+def box_entries(frame: KeptFrame) -> list[Entry]:
+    """Return the key of the boxes that occur in the frame."""
+    shown = inside(frame.boxes.center_m[:, :2], *frame.view_m) & (frame.boxes.size_m[:, 0] > 0)
+    present = {*fates(frame, fused=False)[shown].tolist(), *fates(frame, fused=True)[shown].tolist()}
+    return [
+        (Patch(facecolor="none", **OUTLINES[fate]), name) for fate, name in _OUTLINE_NAMES.items() if fate in present
+    ]
+
+
+def link_entries(frame: KeptFrame) -> list[Entry]:
+    """Return the key of the kinds of link that occur in the frame."""
+    present = set(zip(frame.links.role.tolist(), frame.links.state.tolist(), strict=True))
+    order = sorted(present, key=lambda kind: (list(ROLE_COLOR).index(kind[0]), list(STATE_DASH).index(kind[1])))
+    return [
+        (
+            Line2D(
+                [], [], color=ROLE_COLOR[role], linewidth=ROLE_WIDTH[role], linestyle=STATE_DASH[state],
+                marker="x" if role == "blocked" else "", markersize=4.5,
+            ),
+            f"{_ROLE_NAMES[role]}, {state}",
+        )
+        for role, state in order
+    ]  # fmt: skip
+
+
+def ground_entries(frame: KeptFrame) -> list[Entry]:
+    """Return the key of the areas."""
+    entries: list[Entry] = []
+    if frame.before.code.size:
+        entries.append((Patch(facecolor=BLIND, edgecolor="none"), "blind zone"))
+    if len(frame.buildings):
+        entries.append((Patch(facecolor=BUILDING, edgecolor=BUILDING_EDGE, linewidth=0.6), "building"))
+    return entries
+
+
+def _dot(color: str, label: str) -> Entry:
+    return Line2D([], [], linestyle="", marker="o", markersize=5, markeredgewidth=0, color=color), label

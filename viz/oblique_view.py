@@ -1,0 +1,199 @@
+"""The picture of a fused cloud seen from above and aside: points by station, boxes as wires, buildings as glass."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from v2xsim.records import GROUND
+from v2xsim.viz import style
+from v2xsim.viz.kept_frame import KeptFrame
+from v2xsim.viz.labels import Label, draw_labels
+from v2xsim.viz.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
+from v2xsim.viz.outlines import EDGES, buildings_within, corners_m, inside, thinned
+from v2xsim.viz.perspective import Camera, blocked_by, camera_at, painted
+
+_ELEVATION_RAD = np.deg2rad(38.0)
+_SIDES = 24
+_GRID_M = 10.0
+_LABELS = 10
+
+Glass = list[tuple[Float[np.ndarray, "corners 2"], float, float]]
+
+
+def point_colors(frame: KeptFrame) -> UInt8[np.ndarray, "points 3"]:
+    """Return the colour of each point's station."""
+    colors = station_colors(frame)
+    rgb = np.zeros((len(frame.source), 3), np.uint8)
+    for station, color in colors.items():
+        rgb[frame.source == station] = np.round(np.array(to_rgb(color)) * 255)
+    return rgb
+
+
+def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
+    """Return the view of the fused cloud with its key below.
+
+    Args:
+        frame: What to draw.
+        run: Name of the run, for the title.
+    """
+    keys = [("Lidar points by station", station_entries(frame)), ("Road users", box_entries(frame))]
+    width_in, height_in, bottom_in = 5.8, 3.45, 0.05 + style.legend_height_in(keys)
+    figure = style.new_figure(bottom_in + height_in + 0.5)
+    style.heading(figure, f"Fused cloud of {len(frame.source):,} points", frame.caption(run))
+    axes = style.panel(figure, 0.1, bottom_in, width_in, height_in)
+    axes.set_axis_off()
+    lower_m, upper_m = frame.view_m
+    glass = buildings_within(frame.buildings, lower_m, upper_m)
+    camera = _best_camera(frame, glass, lower_m, upper_m)
+    _frame_limits(axes, camera, lower_m, upper_m, width_in / height_in)
+    _draw_grid(axes, camera, lower_m, upper_m)
+    _draw_glass(axes, camera, glass)
+    _draw_points(axes, camera, frame, lower_m, upper_m, (round(height_in * style.DPI), round(width_in * style.DPI)))
+    _draw_wires(axes, camera, frame, lower_m, upper_m)
+    _draw_labels(axes, camera, frame)
+    where = Patch(facecolor="none", edgecolor="none")
+    keys.append(("View", [(where, f"from the {_compass(camera)}"), (where, f"grid of {_GRID_M:g} m")]))
+    style.legend_row(figure, keys, bottom_in - 0.02)
+    return figure
+
+
+def _best_camera(
+    frame: KeptFrame, glass: Glass, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> Camera:
+    """Return the camera on the side from which buildings hide least of what matters.
+
+    What fusion adds counts most, then the ego and its stations, then the other road users. Among equals the side
+    behind the ego wins, so that the picture shows about what its driver faces.
+    """
+    weight = np.where(frame.only_fused, 4.0, np.where(frame.in_range, 0.5, 0.0))
+    weight[np.isin(frame.agent, list(frame.roles))] = 2.0
+    rows = np.flatnonzero(weight)
+    places_m = frame.boxes.center_m[rows] + [0.0, 0.0, 0.8]
+    middle_m = np.append((lower_m + upper_m) / 2, 0.0)
+    distance_m = 1.5 * float(upper_m[0] - lower_m[0])
+    behind_rad = frame.boxes.yaw_rad[frame.ego_row] + np.pi
+    # Half a step aside of the axis: a street seen straight along hides one vehicle behind the next.
+    sides_rad = behind_rad + (np.arange(_SIDES) + 0.5) * 2 * np.pi / _SIDES
+    cameras = [camera_at(middle_m, distance_m, side, _ELEVATION_RAD) for side in sides_rad]
+    scores = []
+    for camera, side in zip(cameras, sides_rad, strict=True):
+        hidden = np.zeros(len(rows), bool)
+        for footprint_m, _, top_m in glass:
+            hidden |= blocked_by(camera.eye_m, places_m, footprint_m, top_m)
+        scores.append(float((weight[rows] * ~hidden).sum() + np.cos(side - behind_rad)))
+    return cameras[int(np.argmax(scores))]
+
+
+def _compass(camera: Camera) -> str:
+    names = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
+    away = -camera.axes[2]
+    return names[int(np.round(np.arctan2(away[1], away[0]) / (np.pi / 4))) % 8]
+
+
+def _frame_limits(
+    axes: Axes, camera: Camera, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"], aspect: float
+) -> None:
+    """Fit the view to the shown square of ground, up to the height of a bus."""
+    x_m, y_m, z_m = np.meshgrid([lower_m[0], upper_m[0]], [lower_m[1], upper_m[1]], [0.0, 3.5])
+    seen, _ = camera.project(np.stack([x_m, y_m, z_m], axis=-1).reshape(-1, 3))
+    middle, half = (seen.min(0) + seen.max(0)) / 2, np.ptp(seen, axis=0) / 2
+    # Filled to the height: the corners of the square that stick out at the sides are ground without anything on it.
+    up = max(half[1], 0.62 * half[0] / aspect) * 1.02
+    axes.set(xlim=middle[0] + np.array([-1, 1]) * up * aspect, ylim=middle[1] + np.array([-1, 1]) * up)
+
+
+def _draw_grid(axes: Axes, camera: Camera, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]) -> None:
+    first, last = np.ceil(lower_m / _GRID_M) * _GRID_M, np.floor(upper_m / _GRID_M) * _GRID_M
+    along_x = [((x, lower_m[1], 0.0), (x, upper_m[1], 0.0)) for x in np.arange(first[0], last[0] + 1, _GRID_M)]
+    along_y = [((lower_m[0], y, 0.0), (upper_m[0], y, 0.0)) for y in np.arange(first[1], last[1] + 1, _GRID_M)]
+    lines, _ = camera.project(np.array(along_x + along_y))
+    axes.add_collection(LineCollection(list(lines), color="#E2E2E2", linewidth=0.6, zorder=1))
+
+
+def _draw_glass(axes: Axes, camera: Camera, glass: Glass) -> None:
+    """Draw the buildings below the points, the farther first: what stands behind one stays visible."""
+    faces, shades = [], []
+    far_first = sorted(glass, key=lambda item: -float(np.hypot(*(item[0].mean(0) - camera.eye_m[:2]))))
+    for footprint_m, base_m, top_m in far_first:
+        end_m = np.roll(footprint_m, -1, axis=0)
+        walls = [
+            np.array([(*a, base_m), (*b, base_m), (*b, top_m), (*a, top_m)])
+            for a, b in zip(footprint_m, end_m, strict=True)
+        ]
+        roof = np.column_stack([footprint_m, np.full(len(footprint_m), top_m)])
+        for face_m, shade in [*((wall, 0.35) for wall in walls), (roof, 0.55)]:
+            seen, _ = camera.project(face_m)
+            if not np.isnan(seen).any():
+                faces.append(seen)
+                shades.append((*to_rgb(style.BUILDING), shade))
+    axes.add_collection(PolyCollection(faces, facecolor=shades, edgecolor=style.BUILDING_EDGE, linewidth=0.6, zorder=2))
+
+
+def _draw_points(
+    axes: Axes,
+    camera: Camera,
+    frame: KeptFrame,
+    lower_m: Float[np.ndarray, " 2"],
+    upper_m: Float[np.ndarray, " 2"],
+    shape: tuple[int, int],
+) -> None:
+    ground = frame.hit == GROUND
+    shown = inside(frame.points_m[:, :2], lower_m, upper_m)
+    solid = np.flatnonzero(shown & ~ground)
+    flat = np.flatnonzero(shown & ground)
+    across_m = float(upper_m[0] - lower_m[0])
+    flat = flat[thinned(frame.points_m[flat], across_m / 200)]
+    rows = np.concatenate([solid, flat])
+    rgb = point_colors(frame)
+    # Two parts of white to one of colour, so that the ground stays behind what stands on it.
+    rgb[ground] = (rgb[ground].astype(np.uint16) + 2 * 255) // 3
+    seen, depth_m = camera.project(frame.points_m[rows])
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    place = (seen - [left, top]) / [right - left, bottom - top] * [shape[1], shape[0]]
+    visible = np.isfinite(depth_m) & (np.abs(place) < 1e6).all(1)
+    radius_px = np.where(ground[rows], 1, np.where(frame.hit[rows] >= 0, 3, 2))
+    image = painted(
+        np.round(place[visible]).astype(np.int64), depth_m[visible], rgb[rows][visible], radius_px[visible], shape
+    )
+    limits = axes.axis()
+    axes.imshow(image, extent=(left, right, bottom, top), aspect="auto", interpolation="nearest", zorder=3)
+    axes.axis(limits)
+
+
+def _draw_wires(
+    axes: Axes, camera: Camera, frame: KeptFrame, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> None:
+    edges, _ = camera.project(corners_m(frame.boxes)[:, EDGES])
+    fate = fates(frame, fused=True)
+    shown = inside(frame.boxes.center_m[:, :2], lower_m, upper_m)
+    for name, outline in OUTLINES.items():
+        lines = edges[(fate == name) & shown].reshape(-1, 2, 2)
+        axes.add_collection(
+            LineCollection(
+                list(lines), color=outline["edgecolor"], linewidth=outline["linewidth"] * 0.75,
+                linestyle=outline["linestyle"], zorder=5,
+            )
+        )  # fmt: skip
+    poles = edges[(frame.boxes.size_m[:, 0] == 0) & shown][:, -1]
+    axes.add_collection(LineCollection(list(poles), color=style.INK, linewidth=1.4, zorder=5))
+    axes.plot(*poles[:, 1].T, linestyle="", marker="^", markersize=5, color=style.INK, zorder=5)
+    axes.add_collection(LineCollection(list(edges[frame.ego_row]), color=style.BLUE, linewidth=1.4, zorder=6))
+
+
+def _draw_labels(axes: Axes, camera: Camera, frame: KeptFrame) -> None:
+    corners, _ = camera.project(corners_m(frame.boxes))
+    tops, depth_m = camera.project(frame.boxes.center_m + frame.boxes.size_m * [0.0, 0.0, 1.0])
+    row_of = {agent: row for row, agent in enumerate(frame.agent.tolist())}
+    gained = frame.agent[frame.only_fused].tolist()
+    wanted = [frame.ego, *gained, *[agent for agent in frame.roles if agent != frame.ego and agent not in gained]]
+    labels = [
+        Label(frame.label(agent), tuple(tops[row_of[agent]]), style.VERMILION if agent in gained else style.INK)
+        for agent in wanted
+        if agent in row_of and np.isfinite(depth_m[row_of[agent]])
+    ]
+    drawn = np.isfinite(corners).all((1, 2))
+    draw_labels(axes, labels[:_LABELS], np.concatenate([corners[drawn].min(1), corners[drawn].max(1)], axis=1))

@@ -1,0 +1,84 @@
+"""All pictures of a run, each written into the run's own folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from v2xsim.viz.bird_view import draw_fused_frame
+from v2xsim.viz.cloudfile import write_pcd, write_ply
+from v2xsim.viz.coverage import draw_coverage
+from v2xsim.viz.delays import draw_delays
+from v2xsim.viz.delivery import draw_delivery
+from v2xsim.viz.folder import NothingToShowError, RunFolder, ViewError, open_run
+from v2xsim.viz.kept_frame import KeptFrame, chosen_frame, load_frame
+from v2xsim.viz.oblique_view import draw_fused_cloud, point_colors
+from v2xsim.viz.style import in_style, save
+
+_OF_FRAME: dict[str, Callable[[KeptFrame, str], Figure]] = {
+    "fused_frame.png": draw_fused_frame,
+    "fused_cloud.png": draw_fused_cloud,
+}
+_OF_RUN: dict[str, Callable[[RunFolder], Figure]] = {
+    "prr_by_distance.png": draw_delivery,
+    "coverage.png": draw_coverage,
+    "latency.png": draw_delays,
+}
+
+
+def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, str], None] | None = None) -> list[Path]:
+    """Draw a run and return the files written, all below its folder `pictures`.
+
+    Args:
+        run_dir: Folder of a finished run.
+        frame: Kept frame to draw; the one where fusion shows most that the ego missed if left out.
+        on_skip: Told the name of each picture that the run has no data for, and which data is missing.
+
+    Raises:
+        ViewError: The folder is no finished run, it did not keep that frame, or it cannot be written.
+    """
+    folder = open_run(Path(run_dir))
+    pictures = folder.path / "pictures"
+    skipped = on_skip or (lambda _name, _reason: None)
+    try:
+        (pictures / "clouds").mkdir(parents=True, exist_ok=True)
+        with in_style():
+            return _drawn_frame(folder, frame, pictures, skipped) + _drawn_run(folder, pictures, skipped)
+    except OSError as error:
+        raise ViewError(f"{pictures} cannot be written ({error.strerror}); make the run's folder writable") from error
+
+
+def _drawn_frame(
+    folder: RunFolder, asked: int | None, pictures: Path, skipped: Callable[[str, str], None]
+) -> list[Path]:
+    try:
+        kept = load_frame(folder, chosen_frame(folder, asked))
+    except NothingToShowError as reason:
+        for name in (*_OF_FRAME, "clouds"):
+            _leave_out(pictures / name, str(reason), skipped)
+        return []
+    written = [save(draw(kept, folder.name), pictures / name) for name, draw in _OF_FRAME.items()]
+    rgb = point_colors(kept)
+    stem = pictures / "clouds" / f"frame_{kept.number}"
+    return [
+        *written,
+        write_ply(stem.with_suffix(".ply"), kept.points_m, rgb),
+        write_pcd(stem.with_suffix(".pcd"), kept.points_m, rgb),
+    ]
+
+
+def _drawn_run(folder: RunFolder, pictures: Path, skipped: Callable[[str, str], None]) -> list[Path]:
+    written = []
+    for name, draw in _OF_RUN.items():
+        try:
+            written.append(save(draw(folder), pictures / name))
+        except NothingToShowError as reason:
+            _leave_out(pictures / name, str(reason), skipped)
+    return written
+
+
+def _leave_out(path: Path, reason: str, skipped: Callable[[str, str], None]) -> None:
+    # A picture of an earlier drawing would pass for this one's.
+    if path.is_file():
+        path.unlink()
+    skipped(path.name, reason)
