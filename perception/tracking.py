@@ -310,7 +310,5 @@ def velocity_of(
     velocity = np.zeros((len(detections), 2))
     noise = np.broadcast_to(params.position_sigma_m**2 * np.eye(2), (len(detections), 2, 2))
     t, d = _assigned(tracks, detections.boxes.center_m[:, :2], noise, params)
-    # One detection fixes no velocity.
-    moving = (tracks.hits[t] > 1) | np.any(detections.velocity_mps[d], axis=1)
-    velocity[d[moving]] = tracks.mean[t[moving], 2:]
+    velocity[d] = tracks.mean[t, 2:]  # zero for a track of one detection that brought no velocity
     return velocity

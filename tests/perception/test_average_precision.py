@@ -73,8 +73,14 @@ def test_one_car_reported_twice_is_found_once():
 
 
 def test_a_detection_takes_the_object_that_it_overlaps_most():
-    # The better detection lies between both cars, nearer to the second, and leaves the first to the other one.
-    assert areas([frame([(1.5, 0.9), (0.0, 0.8)], [0, 2])])[0] == 1.0
+    # The better detection overlaps the first car by 1/3 and the second by 3/5, and leaves the first to the other one.
+    assert areas([frame([(2, 0.9), (0, 0.8)], [0, 3])])[0] == 1.0
+
+
+def test_which_of_two_equally_overlapped_objects_is_taken_does_not_depend_on_their_rows():
+    # The better detection overlaps both cars by 3/5; the other one reaches 1/2 with the first car only.
+    found = [(1, 0.9), (0.5, 0.8)]
+    assert areas([frame(found, [0, 2])]) == areas([frame(found, [2, 0])])
 
 
 def test_detections_of_equal_score_enter_the_curve_together():

@@ -52,6 +52,13 @@ def test_nothing_behind_matters_to_a_vehicle_that_outruns_all_others():
     assert (weight[26:, 25] > 0.0).all()
 
 
+def test_a_vehicle_that_outruns_all_others_is_met_within_a_cone_ahead_only():
+    # From bearings within asin(14 / 30) = 27.8 degrees of the heading.
+    weight = around(position=(1.0, 1.0), velocity=(30.0, 0.0))
+    assert weight[35, 29] > 0.0  # 20 m ahead, 8 m aside: 21.8 degrees
+    assert weight[35, 31] == 0.0  # 20 m ahead, 12 m aside: 31.0 degrees
+
+
 def test_equal_speeds_meet_ahead_only():
     weight = around(position=(1.0, 1.0), velocity=(14.0, 0.0))
     assert weight[24, 25] == 0.0

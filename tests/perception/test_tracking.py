@@ -119,10 +119,17 @@ def test_two_cars_that_pass_each_other_in_neighbouring_lanes_keep_their_tracks()
 
 
 def test_a_new_wide_track_does_not_take_the_detection_of_an_old_sharp_one():
+    # At 0.9 m the old track is more standard deviations away than the new one, and yet the likelier origin.
     old = driven(straight(0.0, 20))
-    both = step(old, at([(0, 0), (4.0, 0)]), old.time_us + FRAME_US)
-    after = step(both, at([(0.3, 0)]), both.time_us + FRAME_US)
+    both = step(old, at([(0, 0), (3.0, 0)]), old.time_us + FRAME_US)
+    after = step(both, at([(0.9, 0)]), both.time_us + FRAME_US)
     assert after.misses.tolist() == [0, 1]
+
+
+def test_of_two_pedestrians_side_by_side_each_gets_the_nearer_detection():
+    tracks = driven([[(0, 0.0), (0, 1.0)]] * 5)
+    after = step(tracks, at([(0, 1.1), (0, -0.1)]), tracks.time_us + FRAME_US)
+    np.testing.assert_allclose(after.mean[:, 1], [0.0, 1.0], atol=0.1)
 
 
 def test_a_detection_outside_the_gate_starts_another_track():

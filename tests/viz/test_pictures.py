@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from v2xsim.results.tables import COLUMNS, Columns, schema_of
-from v2xsim.viz import ViewError, render
+from v2xsim.viz import ViewError, render, style
 from v2xsim.viz.bird_view import draw_fused_frame
 from v2xsim.viz.coverage import draw_coverage
 from v2xsim.viz.delays import draw_delays
@@ -23,6 +23,9 @@ from v2xsim.viz.style import in_style
 
 ALL = ["fused_frame.png", "fused_cloud.png", "frame_2.ply", "frame_2.pcd", "prr_by_distance.png", "coverage.png"]
 ALL += ["latency.png"]
+
+READ = ["agents", "packets", "transfers", "fusion", "channel", "frames", "frame_boxes", "frame_links", "clouds"]
+READ += ["buildings"]
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +46,9 @@ def figures(folder: RunFolder) -> dict[str, Figure]:
 
 
 @pytest.fixture
-def copy(crossing: Path, tmp_path: Path) -> Path:
-    """A run that the test may change."""
+def copy(crossing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that the test may change, drawn with few pixels for speed."""
+    monkeypatch.setattr(style, "DPI", 60)
     return shutil.copytree(crossing, tmp_path / "run", ignore=shutil.ignore_patterns("pictures"))
 
 
@@ -83,7 +87,8 @@ def test_a_run_gives_all_its_pictures_and_clouds(copy: Path) -> None:
     assert [path.name for path in render(copy)] == ALL
 
 
-def test_pictures_are_eighteen_hundred_pixels_wide(copy: Path) -> None:
+def test_pictures_are_eighteen_hundred_pixels_wide(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
     widths = [int.from_bytes(p.read_bytes()[16:20], "big") for p in render(copy) if p.suffix == ".png"]
     assert widths == [1800] * 5
 
@@ -193,7 +198,13 @@ def test_a_latency_curve_ends_at_the_share_that_arrived(folder: RunFolder, figur
     np.testing.assert_allclose(np.asarray(line.get_ydata())[-1], (rows["arrive_us"][direct] >= 0).mean())
 
 
-@pytest.mark.parametrize("table", sorted(COLUMNS))
+def test_a_run_without_the_tables_that_no_picture_reads_gives_them_all(copy: Path) -> None:
+    for table in set(COLUMNS) - set(READ):
+        (copy / f"{table}.parquet").unlink()
+    assert [path.name for path in render(copy)] == ALL
+
+
+@pytest.mark.parametrize("table", READ)
 def test_pictures_cope_with_a_table_that_is_not_there(copy: Path, table: str) -> None:
     (copy / f"{table}.parquet").unlink()
     written = {path.name for path in render(copy, on_skip=lambda *_: None)}

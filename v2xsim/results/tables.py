@@ -241,21 +241,19 @@ class Columns:
         return pa.Table.from_arrays(arrays, schema=schema)
 
 
+_DTYPES = {pa.int64(): np.int64, pa.int32(): np.int32, pa.float32(): np.float32, pa.float64(): np.float64, pa.bool_(): np.bool_}
+
+
 def _column(blocks: list[dict[str, Any]], lengths: list[int], name: str, kind: pa.DataType) -> pa.Array:
+    dtype: Any = _DTYPES.get(kind, object)
     parts: list[Any] = []
     for block, length in zip(blocks, lengths, strict=True):
         value = block[name]
-        parts.append(value if isinstance(value, np.ndarray | list) else np.full(length, value, _dtype(kind)))
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        parts.append(value if isinstance(value, np.ndarray | list) else np.full(length, value, dtype))
+    if dtype is not object:
         joined = np.concatenate(parts) if parts else np.zeros(0)
-        return pa.array(joined.astype(kind.to_pandas_dtype()), kind)
+        return pa.array(joined.astype(dtype), kind)
     rows = [item for part in parts for item in part]
     if pa.types.is_dictionary(kind):
         return pa.array(rows, pa.string()).dictionary_encode().cast(kind)
     return pa.array(rows, kind)
-
-
-def _dtype(kind: pa.DataType) -> Any:
-    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return kind.to_pandas_dtype()
-    return object
