@@ -153,7 +153,8 @@ def relay_scores(
     ranked = np.where(usable, score, -np.inf)
     best = np.argmax(ranked, axis=1)
     stays = (previous >= 0) & usable[rows, np.maximum(previous, 0)]
-    stays &= ranked[rows, best] - ranked[rows, np.maximum(previous, 0)] <= margin
+    # In this order: where nobody qualifies, the difference of the two would be infinity less infinity.
+    stays &= ranked[rows, np.maximum(previous, 0)] >= ranked[rows, best] - margin
     best = np.where(stays, previous, best)
     found = usable[rows, best] if stations else np.zeros(pairs, bool)
     return RelayScores(

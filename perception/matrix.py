@@ -82,10 +82,7 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
                 end -= 0.02
             if end <= begin:
                 continue
-            if flat * (end - begin) < 1e-9:
-                steps = 1
-            else:
-                steps = int(flat * (end - begin) / cell_m * _SAMPLES_PER_CELL) + 1
+            steps = 1 if flat * (end - begin) < 1e-09 else int(flat * (end - begin) / cell_m * _SAMPLES_PER_CELL) + 1
             stride = (end - begin) / steps
             for s in range(steps + 1):
                 t = begin + s * stride

@@ -33,7 +33,7 @@ class TrackerParams:
     """Numbers of the tracker. Without a source named they are ours.
 
     Attributes:
-        position_sigma_m: Position error of a detection, per axis: the visibility model's worst (0.3) and some pose error.
+        position_sigma_m: Position error of a detection, per axis: the visibility model's 0.3 at worst, and pose error.
         acceleration_density_m2_s3: q; over one second a velocity wanders by sqrt(q) per axis, 2 m/s.
         along_sigma_mps: Prior speed of a new track along its heading; three of them pass 45 m/s.
         across_sigma_mps: Prior speed across its heading.

@@ -84,7 +84,9 @@ def _check_replaceable(place: Path, folder: Path) -> None:
         raise RunFolderError(f"{folder}: must be new, empty, or hold an earlier run; name another with --out")
     foreign = sorted(str(path.relative_to(place)) for path in entries if path.suffix not in _OWN_SUFFIXES)
     if foreign:
-        raise RunFolderError(f"{folder}: holds {foreign[0]!r}, which no run wrote; move it away, or name another with --out")
+        raise RunFolderError(
+            f"{folder}: holds {foreign[0]!r}, which no run wrote; move it away, or name another with --out"
+        )
 
 
 def _has_manifest(folder: Path) -> bool:

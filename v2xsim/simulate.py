@@ -108,7 +108,9 @@ def _results(simulation: Simulation, names: Names) -> Results:
         "channel": scenario.radio.channel,
         "access": scenario.radio.access,
         "payload": {"early": "lidar points", "late": "boxes", "none": "none"}[scenario.cooperation.fusion],
-        "traffic": next(n for n in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(scenario.traffic, n) is not None),
+        "traffic": next(
+            n for n in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(scenario.traffic, n) is not None
+        ),
     }
     return Results(scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung)
 
@@ -123,7 +125,9 @@ def _fill_agents(simulation: Simulation, names: Names) -> None:
         unit = roadside.get(name)
         if unit is None and agent not in bodies:
             continue
-        kind, length, width, height, antenna = bodies.get(agent, (0, 0.0, 0.0, unit.height_m if unit else 0.0, unit.height_m if unit else 0.0))
+        kind, length, width, height, antenna = bodies.get(
+            agent, (0, 0.0, 0.0, unit.height_m if unit else 0.0, unit.height_m if unit else 0.0)
+        )
         lidars, ego = seen.get(agent, (0, False))
         simulation.tables["agents"].add(
             agent=agent, name=[name], kind=["roadside" if unit else KINDS[kind]], length_m=length, width_m=width,
@@ -142,5 +146,3 @@ def _fill_buildings(simulation: Simulation) -> None:
         building=number, x_m=prisms.vertices_m[:, 0], y_m=prisms.vertices_m[:, 1],
         base_m=prisms.base_m[number], top_m=prisms.top_m[number],
     )  # fmt: skip
-
-

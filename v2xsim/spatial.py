@@ -6,9 +6,7 @@ from jaxtyping import Float, Int64
 from v2xsim.records import Grid, Obstacles, Prisms
 
 
-def grid_over(
-    lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, "items 2"], cell_m: float
-) -> Grid:
+def grid_over(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, "items 2"], cell_m: float) -> Grid:
     """Return the grid that lists, for each cell, the rectangles touching it.
 
     Args:

@@ -157,7 +157,7 @@ def _draw_outcomes(axes: Axes, found: Delivery) -> None:
         foot += part
     for left, width, count in zip(left_m, width_m, total, strict=True):
         if count:
-            axes.text(left + width / 2, 1.09, _short(int(count)), ha="center", va="bottom", size=style.TEXT_PT)
+            axes.text(left + width / 2, 1.02, _short(int(count)), ha="center", va="bottom", size=style.TEXT_PT)
     axes.set(
         xlim=(0, found.edge_m[-1]), ylim=(0, 1), xlabel="distance between the antennas [m]", ylabel="share of packets"
     )

@@ -129,10 +129,10 @@ def _flat_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn, lower, up
 @njit(cache=True, nogil=True, error_model="numpy")
 def _prisms_near(origin_x, origin_y, reach, grid_origin, cell, nx, ny, offset, item, lower, upper):  # type: ignore[no-untyped-def]
     """Return the prisms whose bounding rectangle comes within reach, each once."""
-    x0 = max(0, int(math.floor((origin_x - reach - grid_origin[0]) / cell)))
-    y0 = max(0, int(math.floor((origin_y - reach - grid_origin[1]) / cell)))
-    x1 = min(nx - 1, int(math.floor((origin_x + reach - grid_origin[0]) / cell)))
-    y1 = min(ny - 1, int(math.floor((origin_y + reach - grid_origin[1]) / cell)))
+    x0 = max(0, math.floor((origin_x - reach - grid_origin[0]) / cell))
+    y0 = max(0, math.floor((origin_y - reach - grid_origin[1]) / cell))
+    x1 = min(nx - 1, math.floor((origin_x + reach - grid_origin[0]) / cell))
+    y1 = min(ny - 1, math.floor((origin_y + reach - grid_origin[1]) / cell))
     seen = np.zeros(len(lower), np.bool_)
     found = np.empty(len(lower), np.int64)
     count = 0
@@ -211,9 +211,7 @@ def _cast(  # type: ignore[no-untyped-def]
         # The side that faces the sensor most bounds its distance best.
         side = 0 if abs(bx) - half_l > abs(by) - half_w else 1
         scale = 1.0 / max(1e-12, math.hypot(axes[side, 0], axes[side, 1]))
-        first, width, low, end = window(
-            corner, 8, axes[side, 0] * scale, axes[side, 1] * scale, elevation, columns
-        )
+        first, width, low, end = window(corner, 8, axes[side, 0] * scale, axes[side, 1] * scale, elevation, columns)
         first %= columns
         while width > 0 and end > low:
             part = min(width, columns - first)

@@ -120,7 +120,9 @@ def _prism_depth(
     depth = (ax * ey - ay * ex) / crossing
     along = (ax * dy - ay * dx) / crossing
     height = origin[2] + depth * dz
-    on_wall = (crossing != 0) & (depth > 0) & (along >= 0) & (along <= 1) & (height >= wall[:, 4]) & (height <= wall[:, 5])
+    on_wall = (
+        (crossing != 0) & (depth > 0) & (along >= 0) & (along <= 1) & (height >= wall[:, 4]) & (height <= wall[:, 5])
+    )
     best = torch.where(on_wall, depth, torch.full_like(depth, inf)).amin(dim=1)
     count = int(owner.max()) + 1
     for column in (4, 5):

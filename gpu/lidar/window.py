@@ -63,8 +63,8 @@ def window(corner, count, facing_x, facing_y, elevation, columns):  # type: igno
         if left - right < math.pi - 1e-6:
             middle = math.atan2(mean_y, mean_x)
             per_column = columns / (2.0 * math.pi)
-            first = int(math.ceil((middle + right) * per_column - _COLUMN_SLACK))
-            last = int(math.floor((middle + left) * per_column + _COLUMN_SLACK))
+            first = math.ceil((middle + right) * per_column - _COLUMN_SLACK)
+            last = math.floor((middle + left) * per_column + _COLUMN_SLACK)
             width = min(last - first + 1, columns)
             ux = math.cos(middle + 0.5 * (left + right))
             uy = math.sin(middle + 0.5 * (left + right))

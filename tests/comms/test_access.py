@@ -1,11 +1,12 @@
 """Random slots of one station."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.comms.access import choose_slots
 
+# No deadline per example: the first one compiles the kernel.
 NONE = np.zeros(0, np.int64)
 
 
@@ -24,12 +25,14 @@ def cases(draw):
     return now_us, draw(st.integers(1, 20_000)), draw(st.integers(50, 2000)), airtime_us, begin, end, uniform
 
 
+@settings(deadline=None)
 @given(cases())
 def test_packets_start_on_slot_boundaries_and_not_before_now(case):
     start_us = choose_slots(*case)
     assert np.all((start_us >= case[0]) & (start_us % case[2] == 0))
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_station_never_sends_two_packets_at_once(case):
     _, _, _, airtime_us, own_start_us, own_end_us, _ = case
@@ -40,6 +43,7 @@ def test_a_station_never_sends_two_packets_at_once(case):
     assert np.all(begin[order][1:] >= end[:-1])
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_packet_leaves_the_window_only_when_no_slot_of_it_is_free(case):
     now_us, window_us, slot_us, airtime_us, busy_start, busy_end, _ = case
@@ -51,6 +55,7 @@ def test_a_packet_leaves_the_window_only_when_no_slot_of_it_is_free(case):
         busy_start, busy_end = np.append(busy_start, start), np.append(busy_end, start + airtime)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_packet_behind_the_window_takes_the_first_room_there(case):
     now_us, window_us, slot_us, airtime_us, busy_start, busy_end, _ = case

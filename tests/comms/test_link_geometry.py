@@ -254,6 +254,7 @@ def test_the_blockage_case_is_set_by_the_highest_vehicle_on_the_line_that_shapel
 @pytest.mark.parametrize("seed", range(5))
 def test_a_link_has_the_same_state_in_both_directions(seed):
     antenna_m, boxes, prisms = random_scene(seed, houses=6)
+    antenna_m[:4, 0], antenna_m[2:6, 1] = 150.0, 120.0
     tx_m, rx_m, none, _ = all_links(antenna_m)
     there, there_obstruction = links_and_obstruction(tx_m, rx_m, none, none, boxes, indexed(prisms), 5.9)
     back, back_obstruction = links_and_obstruction(rx_m, tx_m, none, none, boxes, indexed(prisms), 5.9)

@@ -214,6 +214,23 @@ def test_a_newcomer_gets_nothing_of_a_packet_already_on_the_air():
     assert outcomes(receptions) == {(0, 1): "sensing", (0, 2): "delivered"}
 
 
+def test_a_packet_finds_its_target_after_the_stations_were_reordered():
+    ear = receiver(10, 9.0, -90.0, -94.0)
+    silence = np.full((3, 3), -150.0)
+    state, _, _ = resolved(packets((0, 0, 400), (0, 600, 900), target=2), silence, until_us=100, ear=ear)
+    turned = np.array([1, 2, 0])
+    _, receptions, _ = advance(reindexed(state, turned), Transmissions.none(), 1000, silence, KEYS[:3], ear, 10)
+    assert outcomes(receptions) == {(0, 1): "sensing", (1, 1): "sensing"}
+
+
+def test_a_packet_competes_with_one_handed_over_later_that_begins_at_the_same_instant():
+    power_dbm = powers(3, p02=-80, p12=-40)
+    both = packets((0, 100, 400), (1, 100, 400))
+    state, _, _ = resolved(both[:1], power_dbm, until_us=100)
+    _, receptions, _ = advance(state, both[1:], 1000, power_dbm, KEYS[:3], EAR, 10)
+    assert (outcomes(receptions)[0, 2], outcomes(receptions)[1, 2]) == ("receiver_busy", "delivered")
+
+
 def test_reordering_the_stations_between_calls_changes_no_outcome():
     power_dbm = powers(3, p02=-80, p12=-40)
     sent = packets((0, 0, 400), (1, 100, 700), (2, 650, 900), (0, 800, 1200))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.comms.phy import (
@@ -76,6 +76,7 @@ def test_a_faster_mcs_is_never_lost_less_often(sinr_db, mcs, bandwidth_mhz):
     assert per(sinr_db, mcs + 1, bandwidth_mhz) >= per(sinr_db, mcs, bandwidth_mhz)
 
 
+@settings(deadline=None)  # the first example compiles the kernel
 @given(st.floats(-10, 50))
 def test_the_kernels_error_rate_is_that_of_numpy(ebn0_db):
     assert error_rate_at(ebn0_db, *error_curve()) == pytest.approx(np.interp(ebn0_db, *error_curve()), abs=1e-14)

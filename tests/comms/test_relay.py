@@ -2,25 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.comms.geometry import links_and_obstruction
-from v2xsim.comms.phy import per, receiver
-from v2xsim.comms.relay import (
-    RULES,
-    Hops,
-    choose_relays,
-    clearance_margin,
-    link_expiration_s,
-    predicted_delivery,
-    predicted_snr_db,
-    relay_scores,
-)
-from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Links, Prisms
+from v2xsim.comms.relay import RULES, clearance_margin, link_expiration_s, relay_scores
+from v2xsim.records import Boxes, Prisms
 from v2xsim.spatial import indexed
 
 RANGE_M = 300.0
+OPEN = indexed(Prisms.none())
 
 
 def last_s(position_m, velocity_mps):
@@ -56,177 +46,157 @@ def test_at_the_end_of_a_link_the_distance_is_the_range(x, y, u, v):
     assert np.hypot(x + u * time_s, y + v * time_s) == pytest.approx(RANGE_M, rel=1e-6)
 
 
-# What a link promises.
+# Clearance over trucks.
 
 
-def link(state=LOS, distance_m=100.0, case=0):
-    return Links(np.array([distance_m]), np.array([state], np.int8), np.array([np.nan]), np.array([case], np.int8))
+TRUCK = Boxes(np.array([[50.0, 0, 0]]), np.array([[8.0, 2.5, 3.0]]), np.zeros(1))
 
 
-def snr_db(links):
-    return float(predicted_snr_db(links, 5.9, "urban", 10, 23.0, 0.0, 9.0)[0])
+def margin(far_antenna_m):
+    antenna_m = np.array([[0, 0, 1.5], [100, 0, far_antenna_m]])
+    return clearance_margin(antenna_m, np.full(2, -1), TRUCK, OPEN, 5.9)[0, 1]
 
 
-def test_the_predicted_snr_of_a_clear_street_at_100_m_is_32_db():
-    # 23 dBm less 86.2 dB of path loss, against -95 dBm of noise.
-    assert snr_db(link()) == pytest.approx(23 - 86.2 + 95, abs=0.1)
+def test_a_car_behind_a_truck_has_no_clearance():
+    assert margin(1.5) == -1.0
 
 
-def test_a_truck_in_the_way_costs_its_mean_loss():
-    assert snr_db(link()) - snr_db(link(NLOSV, case=2)) == pytest.approx(9.0382, abs=1e-3)
+def test_a_mast_of_8_m_looks_over_the_truck():
+    # Half-way the line is 4.75 m high, 1.75 m above the truck; the first Fresnel zone has a radius of 1.13 m there.
+    assert margin(8.0) == 1.0
 
 
-def test_a_house_in_the_way_costs_the_difference_of_the_path_losses():
-    assert snr_db(link()) - snr_db(link(NLOSB)) == pytest.approx(111.4 - 86.2, abs=0.1)
+def test_a_mast_of_5_m_has_a_quarter_metre_over_the_truck():
+    # 0.25 m above it, of 1.127 m.
+    assert margin(5.0) == pytest.approx(0.25 / 1.127, rel=2e-3)
 
 
-@given(st.floats(-20, 60), st.integers(0, 7))
-def test_a_noticed_packet_is_predicted_to_arrive_at_the_complement_of_its_error_rate(snr, mcs):
-    ear = receiver(10, 9.0, -90.0, -94.0)
-    expected = 1 - per(snr, mcs, 10) if snr >= 10 * np.log10(ear.sensitivity_mw / ear.noise_mw) else 0.0
-    assert predicted_delivery(np.array([snr]), mcs, 10, ear)[0] == expected
-
-
-def test_a_relay_on_a_tall_mast_has_air_over_the_truck_where_a_car_has_none():
-    truck = Boxes(np.array([[50.0, 0, 0]]), np.array([[8.0, 2.5, 3.0]]), np.zeros(1))
-    tx_m, rx_m = np.array([[0, 0, 1.5], [0, 0, 1.5]]), np.array([[100.0, 0, 1.5], [100.0, 0, 8.0]])
-    none = np.full(2, -1)
-    _, obstruction = links_and_obstruction(tx_m, rx_m, none, none, truck, indexed(Prisms.none()), 5.9)
-    low, high = clearance_margin(obstruction)
-    assert low == -1.0
-    assert high > 0.5
-
-
-def test_an_open_link_is_clear_and_a_house_closes_it():
-    assert clearance_margin(np.array([-np.inf, np.inf])).tolist() == [1.0, -1.0]
+def test_a_house_closes_a_link():
+    house = indexed(
+        Prisms(np.array([[40.0, -5], [60, -5], [60, 5], [40, 5]]), np.array([0, 4]), np.zeros(1), np.full(1, 9.0))
+    )
+    antenna_m = np.array([[0, 0, 1.5], [100, 0, 1.5]])
+    assert clearance_margin(antenna_m, np.full(2, -1), Boxes.none(), house, 5.9)[0, 1] == -1.0
 
 
 # Who is chosen. Stations 0 and 1 are the pair; 2, 3, 4 may relay.
 
 
-def hops(**changes):
-    square = {"delivery": 0.95, "margin": 0.0, "snr_db": 20.0}
-    values = {name: np.full((5, 5), value) for name, value in square.items()}
-    for name in square:
-        for (a, b), value in changes.pop(name, {}).items():
-            values[name][a, b] = values[name][b, a] = value
+def chosen(rule, weight=0.5, delivery=(), antenna=(), velocity=(), boxes=None, previous=-1, keep=0.0):
+    """Return the relay and its scores among stations at 50, 90 and 150 m of the 200 m between the pair."""
+    delivered = np.full((5, 5), 0.95)
+    for (a, b), value in dict(delivery).items():
+        delivered[a, b] = delivered[b, a] = value
     antenna_m = np.array([[0, 0, 1.5], [200, 0, 1.5], [50, 0, 1.5], [90, 0, 1.5], [150, 0, 1.5]])
     velocity_mps = np.zeros((5, 2))
-    for name, value in changes.items():
-        array, row = (antenna_m, int(name[-1])) if name.startswith("antenna") else (velocity_mps, int(name[-1]))
-        array[row] = value
-    return Hops(antenna_m, velocity_mps, **values)
+    for row, value in dict(antenna).items():
+        antenna_m[row] = value
+    for row, value in dict(velocity).items():
+        velocity_mps[row] = value
+    return relay_scores(
+        rule, weight, np.array([0]), np.array([1]), np.array([previous]), keep, antenna_m, velocity_mps, delivered, 0.7,
+        Boxes.none() if boxes is None else boxes, np.full(5, -1), OPEN, 5.9, 23.0, "urban", 2, 10, 9.0,
+    )  # fmt: skip
 
 
-ONE, TWO = np.array([0]), np.array([1])
+def relay(*args, **known):
+    return int(chosen(*args, **known).relay[0])
 
 
-def scored(rule, known, weight=0.5, candidate=None):
-    return relay_scores(rule, weight, ONE, TWO, known, 0.7, RANGE_M, 10.0, candidate)
-
-
-def chosen(rule, known, weight=0.5, previous=None, keep_margin=0.0, candidate=None):
-    scores = scored(rule, known, weight, candidate)
-    held = None if previous is None else np.array([previous])
-    return int(choose_relays(scores, ONE, TWO, known, held, keep_margin)[0])
+def without(*stations):
+    """Return deliveries that leave these stations no usable hop to the ego."""
+    return {(0, station): 0.1 for station in stations}
 
 
 def test_no_relay_is_chosen_when_relaying_is_off():
-    assert chosen("none", hops()) == -1
+    assert relay("none") == -1
 
 
 @pytest.mark.parametrize("rule", RULES[1:])
-@pytest.mark.parametrize("hop", [(0, 3), (1, 3)])
-def test_a_station_with_one_unusable_hop_is_never_chosen(rule, hop):
-    only = np.array([False, False, False, True, False])
-    assert chosen(rule, hops(), candidate=only) == 3
-    assert chosen(rule, hops(delivery={hop: 0.69}), candidate=only) == -1
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_station_with_one_unusable_hop_never_relays(rule, end):
+    assert relay(rule, delivery=without(2, 4)) == 3
+    assert relay(rule, delivery={**without(2, 4), (end, 3): 0.69}) == -1
 
 
 @pytest.mark.parametrize("rule", RULES[1:])
-def test_neither_end_of_the_pair_relays_for_it(rule):
-    ends = np.array([True, True, False, False, False])
-    assert chosen(rule, hops(), candidate=ends) == -1
+def test_without_a_relay_no_term_is_reported(rule):
+    scores = chosen(rule, delivery=without(2, 3, 4))
+    assert np.isnan([scores.height[0], scores.mobility[0], scores.score[0]]).all()
 
 
 def test_the_midpoint_rule_takes_the_station_nearest_the_middle():
-    assert chosen("midpoint", hops()) == 3
+    assert relay("midpoint") == 3
 
 
-def test_the_height_rule_takes_the_tallest_antenna():
-    assert chosen("height", hops(antenna4=(150, 0, 3.0))) == 4
+def test_the_snr_rule_takes_the_best_weaker_hop():
+    assert relay("best_snr", delivery={(0, 2): 0.99, (1, 2): 0.75, (0, 4): 0.97, (1, 4): 0.97}) == 4
 
 
-def test_the_snr_rule_takes_the_best_worse_hop():
-    assert chosen("best_snr", hops(snr_db={(0, 2): 40, (1, 2): 10, (0, 4): 22, (1, 4): 22})) == 4
+# Leaves at right angles, out of range well before the 5 s wanted.
+FAST = (0, 2000.0)
 
 
 def test_the_mobility_rule_takes_the_station_that_stays():
-    assert chosen("mobility", hops(velocity2=(30, 0), velocity3=(-30, 0), velocity4=(1, 0))) == 4
+    assert relay("mobility", velocity={2: FAST, 3: FAST, 4: (1, 0)}) == 4
+
+
+# A truck a little beside the line from station 0 to stations 3 and 4, which stand aside; station 2 has a free view.
+ASIDE = {3: (90, 30, 1.5), 4: (150, 50, 1.5)}
+BESIDE = Boxes(np.array([[30.0, 10, 0]]), np.array([[8.0, 2.5, 3.0]]), np.zeros(1))
+
+
+def test_the_height_rule_takes_the_station_with_a_free_view():
+    assert relay("height", antenna=ASIDE, boxes=BESIDE) == 2
+
+
+def test_the_height_rule_takes_the_mast_behind_the_truck_when_it_is_high_enough():
+    high = {**ASIDE, 2: (50, 16.6, 1.5), 4: (150, 50, 40.0)}
+    assert relay("height", antenna=high, boxes=BESIDE) == 4
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, 2), (1.0, 4)])
 def test_the_weight_moves_the_hybrid_rule_from_height_to_mobility(weight, expected):
-    # Station 2 sees over everything but drives off; station 4 stays but is hidden; station 3 is neither.
-    known = hops(
-        margin={(0, 2): 1, (1, 2): 1, (0, 4): -1, (1, 4): -1}, velocity2=(0, 60), velocity3=(0, 60), velocity4=(0, 0)
-    )
-    assert chosen("hybrid", known, weight) == expected
+    # Station 2 has a free view but drives off; station 4 stays behind the truck; station 3 has neither.
+    assert relay("hybrid", weight, antenna=ASIDE, boxes=BESIDE, velocity={2: FAST, 3: FAST}) == expected
 
 
-def test_the_hybrid_score_is_the_weighted_sum_of_its_terms():
-    scores = scored("hybrid", hops(margin={(0, 2): 0.4, (1, 2): 0.8}, velocity2=(0, 60)), weight=0.25)
-    # From 150 m away station 2 crosses the range of 300 m after sqrt(300^2 - 150^2) / 60 s, of 10 s wanted.
-    assert scores.height[0, 2] == 0.4
-    assert scores.mobility[0, 2] == pytest.approx(np.sqrt(300**2 - 150**2) / 60 / 10)
-    assert scores.score[0, 2] == pytest.approx(0.25 * scores.mobility[0, 2] + 0.75 * 0.4)
+@given(st.floats(0, 1))
+def test_the_hybrid_score_is_the_weighted_sum_of_its_terms(weight):
+    scores = chosen("hybrid", weight, delivery=without(2, 3), antenna=ASIDE, boxes=BESIDE, velocity={4: FAST})
+    assert scores.score[0] == pytest.approx(weight * scores.mobility[0] + (1 - weight) * scores.height[0])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(RULES), st.floats(0, 1))
-def test_the_terms_stay_within_their_limits_and_unusable_stations_score_nothing(seed, rule, weight):
+def test_a_relay_is_never_an_end_and_both_its_hops_are_usable(seed, rule, weight):
     rng = np.random.default_rng(seed)
-    known = Hops(
-        rng.uniform(0, 300, (6, 3)), rng.uniform(-30, 30, (6, 2)),
-        rng.random((6, 6)), rng.uniform(-1, 1, (6, 6)), rng.uniform(-10, 40, (6, 6)),
+    delivery = rng.random((6, 6))
+    delivery = np.maximum(delivery, delivery.T)
+    ego, helper, previous = np.array([0, 2, 4]), np.array([1, 3, 5]), rng.integers(-1, 6, 3)
+    scores = relay_scores(
+        rule, weight, ego, helper, previous, 0.1, rng.uniform(0, 300, (6, 3)), rng.uniform(-30, 30, (6, 2)), delivery,
+        0.5, TRUCK, np.full(6, -1), OPEN, 5.9, 23.0, "highway", 2, 10, 9.0,
     )  # fmt: skip
-    first, second = np.array([0, 2, 4]), np.array([1, 3, 5])
-    scores = relay_scores(rule, weight, first, second, known, 0.5, RANGE_M, 1.0)
-    assert np.all(np.abs(scores.height) <= 1)
-    assert np.all((scores.mobility >= 0) & (scores.mobility <= 1))
-    assert np.all(scores.usable | (scores.score == -np.inf))
-    relay = choose_relays(scores, first, second, known)
-    assert np.array_equal(relay >= 0, scores.usable.any(axis=1))
+    found = np.flatnonzero(scores.relay >= 0)
+    k, i, j = scores.relay[found], ego[found], helper[found]
+    assert np.all((k != i) & (k != j) & (delivery[i, k] >= 0.5) & (delivery[j, k] >= 0.5))
 
 
-def test_among_equals_the_likelier_delivery_wins_then_the_lower_row():
-    tied = {"antenna3": (90, 0, 1.5)}
-    assert chosen("height", hops(**tied)) == 2
-    assert chosen("height", hops(delivery={(0, 3): 0.99}, **tied)) == 3
+def test_among_equals_the_lower_row_relays():
+    assert relay("midpoint", antenna={4: (110, 0, 1.5)}) == 3
 
 
 def test_a_relay_is_kept_while_it_is_only_a_little_worse():
-    known = hops(snr_db={(0, 4): 22, (1, 4): 22})
-    assert chosen("best_snr", known, previous=2, keep_margin=3.0) == 2
-    assert chosen("best_snr", known, previous=2, keep_margin=1.0) == 4
+    better = {(0, 4): 0.98, (1, 4): 0.98}
+    assert relay("best_snr", delivery=better, previous=2, keep=0.05) == 2
+    assert relay("best_snr", delivery=better, previous=2, keep=0.01) == 4
 
 
 def test_a_relay_that_has_become_unusable_is_given_up():
-    assert chosen("height", hops(delivery={(0, 2): 0.1}), previous=2, keep_margin=100.0) == 3
-
-
-def test_many_pairs_are_served_as_each_alone():
-    known = hops(antenna4=(150, 0, 3.0))
-    first, second = np.array([0, 0, 1]), np.array([1, 2, 3])
-    together = choose_relays(
-        relay_scores("midpoint", 0.5, first, second, known, 0.7, RANGE_M, 1.0), first, second, known
-    )
-    alone = [
-        choose_relays(relay_scores("midpoint", 0.5, a, b, known, 0.7, RANGE_M, 1.0), a, b, known)[0]
-        for a, b in zip(first[:, None], second[:, None], strict=True)
-    ]
-    assert together.tolist() == alone
+    assert relay("midpoint", delivery=without(2), previous=2, keep=100.0) == 3
 
 
 def test_an_unknown_rule_is_refused_by_name():
     with pytest.raises(ValueError, match="tallest"):
-        scored("tallest", hops())
+        relay("tallest")

@@ -180,14 +180,14 @@ def _add_packets(table: Columns, rng: np.random.Generator, number: int = 20_000)
     delivered = rng.random(number) < 1 / (1 + np.exp((distance_m - reach_m) / 25))
     cause = rng.choice(["propagation", "collision", "half_duplex", "receiver_busy"], number, p=(0.6, 0.25, 0.1, 0.05))
     table.add(
-        start_us=np.arange(number) * 500, end_us=np.arange(number) * 500 + 400, message=np.arange(number),
+        queued_us=np.arange(number) * 500, start_us=np.arange(number) * 500, end_us=np.arange(number) * 500 + 400, message=np.arange(number),
         kind=["awareness"] * number, hop=1, fragment=0, fragments=1, size_bytes=350, tx=0, rx=1, addressed=True,
         distance_m=distance_m, link_state=list(np.array(["LOS", "NLOSv", "NLOSb"])[state]), power_dbm=-70.0,
         sinr_db=12.0, outcome=[str(w) for w in np.where(delivered, "delivered", cause)],
     )  # fmt: skip
     # Data to one receiver says nothing about broadcasts and must not be counted with them.
     table.add(
-        start_us=0, end_us=400, message=number, kind=["data"], hop=1, fragment=0, fragments=1, size_bytes=1400,
+        queued_us=0, start_us=0, end_us=400, message=number, kind=["data"], hop=1, fragment=0, fragments=1, size_bytes=1400,
         tx=2, rx=1, addressed=True, distance_m=900.0, link_state=["LOS"], power_dbm=-70.0, sinr_db=12.0,
         outcome=["delivered"],
     )  # fmt: skip

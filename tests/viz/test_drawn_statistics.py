@@ -18,7 +18,7 @@ def run_with_packets(folder: Path, rows: list[tuple[str, int, float, str, str]])
     table = Columns("packets")
     for kind, hop, distance_m, state, outcome in rows:
         table.add(
-            start_us=0, end_us=1, message=0, kind=[kind], hop=hop, fragment=0, fragments=1, size_bytes=300, tx=0, rx=1,
+            queued_us=0, start_us=0, end_us=1, message=0, kind=[kind], hop=hop, fragment=0, fragments=1, size_bytes=300, tx=0, rx=1,
             addressed=True, distance_m=distance_m, link_state=[state], power_dbm=-80.0, sinr_db=9.0, outcome=[outcome],
         )  # fmt: skip
     pq.write_table(table.finished(), folder / "packets.parquet")

@@ -16,7 +16,9 @@ class Device(StrEnum):
 
 ScenarioName = Annotated[
     str,
-    typer.Argument(metavar="SCENARIO", help="A YAML file, or a packaged scenario: demo, highway, urban_grid.", show_default=False),
+    typer.Argument(
+        metavar="SCENARIO", help="A YAML file, or a packaged scenario: demo, highway, urban_grid.", show_default=False
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,

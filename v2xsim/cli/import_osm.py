@@ -19,6 +19,6 @@ def command(
     # Here, since --help must not wait for the libraries that this loads.
     from v2xsim.import_osm import import_osm
 
-    scenario = import_osm(osm_file, out)
+    scenario = import_osm(osm_file, out, progress=lambda what: typer.echo(what, err=True))
     typer.echo(f"scenario: {scenario}")
     typer.echo(f"next:     v2xsim run {scenario}")

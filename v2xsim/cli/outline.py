@@ -20,7 +20,10 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     carried = "every connected vehicle" if scenario.lidars.count is None else f"{scenario.lidars.count} vehicles drawn"
     named = model if isinstance(model, str) else f"{model.beams} beams"
     yield "lidars", f"{len(scenario.lidars.mounts)} of {named} on {carried}"
-    yield "radio", f"{radio.access}, {radio.channel}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm"
+    yield (
+        "radio",
+        f"{radio.access}, {radio.channel}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm",
+    )
     yield (
         "cooperation",
         f"matching {work.matching}, relay {work.relay}, fusion {work.fusion}, {work.budget_bytes} B within {work.deadline_ms:g} ms",

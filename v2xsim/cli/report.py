@@ -73,4 +73,6 @@ def _number(value: float | None) -> float | None:
 
 def _text(value: float | None) -> str:
     number = _number(value)
-    return "-" if number is None else f"{number:,.0f}" if abs(number) >= 1e4 or number == int(number) else f"{number:.4g}"
+    return (
+        "-" if number is None else f"{number:,.0f}" if abs(number) >= 1e4 or number == int(number) else f"{number:.4g}"
+    )

@@ -4,6 +4,7 @@ SimPy sees a wake-up only where an application waits for a packet (requests, dat
 passes on). Everything else is resolved in one compiled call per tick, before anybody looks.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,22 +75,26 @@ class IdealAir:
         self._budget: LinkBudget | None = None
 
     def tick(self, fleet: Fleet, budget: LinkBudget) -> None:
+        """Take the links that hold from now on."""
         self._fleet, self._budget = fleet, budget
 
     def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
+        """Hand a message to the radio."""
         now = self._clock.now_us
         packet = Packet(message, hop, 0, 1, sender, target, message.size_bytes, now, now)
         self._clock.at(now, Order.ARRIVAL, lambda: self._deliver(packet))
 
     def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:
+        """Pass one packet on as it came."""
         raise AssertionError("an ideal channel has no relays")
 
     def settle(self) -> None:
-        pass
+        """Deliver all that has arrived by now."""
 
     def _deliver(self, packet: Packet) -> None:
         fleet, budget = self._fleet, self._budget
-        assert fleet is not None and budget is not None
+        assert fleet is not None
+        assert budget is not None
         now = self._clock.now_us
         tx = fleet.index(packet.sender)
         rows = np.array([r for r in range(len(fleet)) if r != tx and packet.target in (EVERYBODY, fleet.agent[r])], int)
@@ -136,6 +141,7 @@ class RadioAir:
         self._window_end_us = clock.now_us + CBR_WINDOW_US
 
     def tick(self, fleet: Fleet, budget: LinkBudget) -> None:
+        """Take the links that hold from now on."""
         self.settle()
         if self._fleet is None or not np.array_equal(self._fleet.agent, fleet.agent):
             rows = kept_rows(self._fleet.agent if self._fleet is not None else np.zeros(0, np.int64), fleet.agent)
@@ -146,11 +152,13 @@ class RadioAir:
         self._fleet, self._budget = fleet, budget
 
     def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
+        """Hand a message to the radio."""
         header = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY or hop > 1 else 0)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header)
         self._enqueue(message, sizes, np.arange(len(sizes)), len(sizes), sender, target, hop, window_us, urgent)
 
     def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:
+        """Pass one packet on as it came."""
         self._enqueue(
             packet.message, np.array([packet.size_bytes]), np.array([packet.fragment]), packet.fragments,
             sender, target, packet.hop + 1, window_us, True,
@@ -194,6 +202,7 @@ class RadioAir:
             self._advance(self._state.time_us)
 
     def settle(self) -> None:
+        """Deliver all that has arrived by now."""
         while self._clock.now_us >= self._window_end_us:
             if self._fleet is not None:
                 self._advance(self._window_end_us)
@@ -213,9 +222,8 @@ class RadioAir:
         if self._new:
             columns = list(zip(*self._new, strict=True))
             self._new = []
-            new = Transmissions(
-                *(np.array(column, np.int64) for column in columns[:6]), np.array(columns[6], np.uint64)
-            )
+            packet, row, target, start, end, mcs = [np.array(column, np.int64) for column in columns[:6]]
+            new = Transmissions(packet, row, target, start, end, mcs, np.array(columns[6], np.uint64))
         self._state, receptions, busy_us = advance(
             self._state, new, until_us, self._budget.power_dbm, self._keys, self._receiver, self._radio.bandwidth_mhz
         )
@@ -226,10 +234,11 @@ class RadioAir:
     def _take(self, receptions: Receptions) -> None:
         """Record outcomes and hand on what was delivered, packet by packet in the order of arrival."""
         fleet, budget = self._fleet, self._budget
-        assert fleet is not None and budget is not None
-        numbers, first = np.unique(receptions.packet, return_index=True)
+        assert fleet is not None
+        assert budget is not None
+        _numbers, first = np.unique(receptions.packet, return_index=True)
         edges = np.append(np.sort(first), len(receptions))
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in itertools.pairwise(edges):
             packet = self._flying.pop(int(receptions.packet[low]))
             rows = receptions.receiver[low:high]
             tx = int(receptions.sender[low])

@@ -36,7 +36,8 @@ class Clock:
         event._ok = True
         event._value = None
         event.callbacks.append(lambda _: action())
-        self.environment.schedule(event, priority=order, delay=time_us - self.now_us)
+        # SimPy orders by any integer; its own type names only its two.
+        self.environment.schedule(event, priority=order, delay=time_us - self.now_us)  # type: ignore[arg-type]
 
     def run_until(self, time_us: int) -> None:
         """Run all events up to a time, those at the very time excluded."""

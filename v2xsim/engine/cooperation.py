@@ -235,9 +235,7 @@ class Cooperation:
         self._by_message[message.number] = transfer
         self.transfers.append(transfer)
         target = message.relay if message.relay != NOBODY else message.destination
-        self._on_air.send(
-            message, sender=message.origin, target=target, hop=1, window_us=self._window_us, urgent=True
-        )
+        self._on_air.send(message, sender=message.origin, target=target, hop=1, window_us=self._window_us, urgent=True)
         return transfer
 
     def transfers_of(self, ego: int, frame_us: int) -> list[Transfer]:

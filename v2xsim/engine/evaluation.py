@@ -141,7 +141,8 @@ class Evaluation:
         mtu = self._scenario.radio.mtu_bytes
         fresh = [t for t in used if t.frame_us == ego.time_us]
         received = sum(
-            t.message.size_bytes if t.parts.all() else min(t.message.size_bytes, int(t.parts.sum()) * mtu) for t in fresh
+            t.message.size_bytes if t.parts.all() else min(t.message.size_bytes, int(t.parts.sum()) * mtu)
+            for t in fresh
         )
         code = ego.matrix.code
         self._tables["fusion"].add(
@@ -246,5 +247,3 @@ class Evaluation:
             mode: [(float(c.threshold), float(c.ap)) for c in curves(joined(parts))]
             for mode, parts in self.matches.items()
         }
-
-

@@ -52,7 +52,9 @@ class Roster:
     kept up: when a station leaves the region, the eligible vehicle with the best luck takes its place.
     """
 
-    def __init__(self, scenario: Scenario, streams: Streams, agent_of: Callable[[str], int], name_of: Callable[[int], str]) -> None:
+    def __init__(
+        self, scenario: Scenario, streams: Streams, agent_of: Callable[[str], int], name_of: Callable[[int], str]
+    ) -> None:
         self._stations = scenario.stations
         self._lidars = scenario.lidars
         self._egos = scenario.cooperation.egos
@@ -67,7 +69,9 @@ class Roster:
         """Return a vehicle's luck for a radio, for a lidar, and how many lidars it would carry."""
         if agent not in self._luck:
             name = self._name_of(agent)
-            radio, lidar, number = (self._streams.key(f"{what}/{name}") / 2.0**64 for what in ("radio", "lidar", "lidars"))
+            radio, lidar, number = (
+                self._streams.key(f"{what}/{name}") / 2.0**64 for what in ("radio", "lidar", "lidars")
+            )
             shares = self._lidars.per_vehicle or {len(self._lidars.mounts): 1.0}
             numbers = sorted(shares)
             edges = np.cumsum([shares[n] for n in numbers])
@@ -119,7 +123,9 @@ class Roster:
         eligible = CATALOGUE.is_motor[snapshot.kind]
         if rule.region is not None:
             x, y = snapshot.boxes.center_m[:, 0], snapshot.boxes.center_m[:, 1]
-            eligible = eligible & (x >= rule.region[0]) & (y >= rule.region[1]) & (x <= rule.region[2]) & (y <= rule.region[3])
+            eligible = (
+                eligible & (x >= rule.region[0]) & (y >= rule.region[1]) & (x <= rule.region[2]) & (y <= rule.region[3])
+            )
         named = {int(a) for a in snapshot.agent if self._name_of(int(a)) in rule.include} if rule.include else set()
         candidates = {int(a) for a in snapshot.agent[eligible]}
         if rule.count is not None:
@@ -127,7 +133,9 @@ class Roster:
             queue = sorted(candidates - kept, key=lambda a: (self._drawn(a)[0], a))
             chosen = kept | set(queue[: max(0, rule.count - len(kept))])
         else:
-            share = rule.penetration if rule.penetration is not None else (0.0 if rule.include or rule.roadside else 1.0)
+            share = (
+                rule.penetration if rule.penetration is not None else (0.0 if rule.include or rule.roadside else 1.0)
+            )
             chosen = {a for a in candidates if self._drawn(a)[0] < share} | named
         self._connected = chosen
         return chosen

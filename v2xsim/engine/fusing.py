@@ -114,9 +114,7 @@ def _late(ego: Frame, arrived: list[Arrived], code: UInt8[np.ndarray, "nx ny"]) 
         center[:, :2] += received.velocity_mps * age_s
         outside = ~_covers_own_body(ego, center)
         moved = Boxes(center, received.boxes.size_m, received.boxes.yaw_rad)
-        parts.append(
-            Detections(moved, received.velocity_mps, received.score, received.truth)[np.flatnonzero(outside)]
-        )
+        parts.append(Detections(moved, received.velocity_mps, received.score, received.truth)[np.flatnonzero(outside)])
     joined = Detections.joined(parts)
     nothing = np.zeros(0, np.int64)
     return Fused(code, ego.points, joined[suppressed(joined)], np.zeros((0, 3)), nothing, nothing)

@@ -1,6 +1,7 @@
 """The links between all stations, tick by tick: geometry, path loss, blockage episodes, shadowing, received power."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int8, Int64
@@ -75,16 +76,14 @@ def next_budget(
             moved = _moved_m(before, fleet)
             walked = step(rekeyed(before.agent, fleet.agent, before.unit_shadow, 0.0), moved, state, innovation)
             unit = np.where(known, walked, innovation)
-    environment = "urban" if radio.channel == "tr37885_urban" else "highway"
+    environment: Literal["urban", "highway"] = "urban" if radio.channel == "tr37885_urban" else "highway"
     loss = tr37885_loss_db(links.state, links.distance_m, radio.carrier_ghz, environment)
     loss = loss + blockage_loss_db(links.case, links.distance_m, draw[first, second])
     loss_db = mirrored(np.asarray(loss, float), count)
     shadowing_db = shadow_db(unit, state) if radio.shadowing else np.zeros((count, count))
     power = radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi - loss_db - shadowing_db
     np.fill_diagonal(power, -np.inf)
-    return LinkBudget(
-        fleet.agent, fleet.antenna_m, links, state, distance, loss_db, shadowing_db, power, unit, draw
-    )
+    return LinkBudget(fleet.agent, fleet.antenna_m, links, state, distance, loss_db, shadowing_db, power, unit, draw)
 
 
 def _moved_m(before: LinkBudget, fleet: Fleet) -> Float[np.ndarray, " stations"]:

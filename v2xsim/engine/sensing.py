@@ -114,7 +114,12 @@ class Sensing:
                 np.radians(mount.yaw_deg), np.radians(mount.pitch_deg), np.radians(mount.roll_deg),
             )  # fmt: skip
             scan = self._cast(
-                self._beams, world_from_vehicle @ vehicle_from_sensor, snapshot.boxes, snapshot.agent, self._obstacles, agent
+                self._beams,
+                world_from_vehicle @ vehicle_from_sensor,
+                snapshot.boxes,
+                snapshot.agent,
+                self._obstacles,
+                agent,
             )
             rng = self._streams.generator("lidar", agent, time_us, number)
             parts.append(
@@ -126,9 +131,7 @@ class Sensing:
         matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
         points = points_per_agent(cloud.object_id, snapshot.agent)
         draws = self._streams.uniforms("detector", agent, time_us, snapshot.agent, count=OBJECT_DRAWS)
-        clutter = self._streams.uniforms(
-            "clutter", agent, time_us, np.arange(self._most_false), count=CLUTTER_DRAWS
-        )
+        clutter = self._streams.uniforms("clutter", agent, time_us, np.arange(self._most_false), count=CLUTTER_DRAWS)
         apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
         detections = detect(
             apparent, snapshot.agent, points, draws, Clutter(observed_places(matrix), clutter), self.params

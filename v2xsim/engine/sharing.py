@@ -94,7 +94,9 @@ def codes_bytes(cells: int) -> int:
     return -(-cells * 2 // 8)
 
 
-def answer(request: Request, frame: Frame, detections: Detections, fusion: str, voxel_m: float, mtu_bytes: int) -> Answer:
+def answer(
+    request: Request, frame: Frame, detections: Detections, fusion: str, voxel_m: float, mtu_bytes: int
+) -> Answer:
     """Return a helper's answer out of its latest frame, not larger than the allowance.
 
     Nearest cells come first; a cell whose content no longer fits is left out whole.
@@ -135,12 +137,8 @@ def answer(request: Request, frame: Frame, detections: Detections, fusion: str, 
     size = int(np.ceil(base + each * len(rows)))
     none = np.zeros(0, np.int64)
     if fusion == "late":
-        return Answer(
-            request, frame, code, part, np.zeros((0, 3)), none, none, detections[rows], fragment, size
-        )
-    return Answer(
-        request, frame, code, part, points[rows], object_id[rows], fragment, Detections.none(), none, size
-    )
+        return Answer(request, frame, code, part, np.zeros((0, 3)), none, none, detections[rows], fragment, size)
+    return Answer(request, frame, code, part, points[rows], object_id[rows], fragment, Detections.none(), none, size)
 
 
 def _shareable(frame: Frame, voxel_m: float) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
@@ -166,6 +164,8 @@ def _in_cells(
     return rows, (ix[rows] * shape[1] + iy[rows]).astype(np.int64), np.hypot(cx, cy)
 
 
-def occupied_in(code: UInt8[np.ndarray, "helpers nx ny"], cells: Bool[np.ndarray, "nx ny"]) -> Int64[np.ndarray, " helpers"]:
+def occupied_in(
+    code: UInt8[np.ndarray, "helpers nx ny"], cells: Bool[np.ndarray, "nx ny"]
+) -> Int64[np.ndarray, " helpers"]:
     """Return how many of the cells each helper reports occupied."""
     return ((code == OCCUPIED) & cells).sum(axis=(1, 2)).astype(np.int64)

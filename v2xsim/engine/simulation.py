@@ -155,14 +155,21 @@ class Simulation:
     def _announce(self) -> None:
         self.air.settle()
         fleet, belief, snapshot = self.fleet, self.belief, self.snapshot
-        assert fleet is not None and belief is not None and snapshot is not None
-        sizes = np.where(fleet.row[:, None] >= 0, snapshot.boxes.size_m[fleet.row], 0.0) if len(snapshot) else np.zeros((len(fleet), 3))
+        assert fleet is not None
+        assert belief is not None
+        assert snapshot is not None
+        sizes = (
+            np.where(fleet.row[:, None] >= 0, snapshot.boxes.size_m[fleet.row], 0.0)
+            if len(snapshot)
+            else np.zeros((len(fleet), 3))
+        )
         if self.scenario.cooperation.transport == "radio":
             self.cooperation.announce(fleet, belief, snapshot.time_us, sizes)
         self.clock.at(self.clock.now_us + self.cooperation.period_us, Order.ANNOUNCE, self._announce)
 
     def _believed_poses(self) -> Float[np.ndarray, "stations 4"]:
-        assert self.fleet is not None and self.belief is not None
+        assert self.fleet is not None
+        assert self.belief is not None
         error = self.belief.error
         return self.fleet.pose + np.column_stack([error[:, :2], np.zeros(len(error)), error[:, 2]])
 
@@ -189,7 +196,8 @@ class Simulation:
 
     def _plan_relays(self, delivery: Float[np.ndarray, "stations stations"], time_us: int) -> None:
         fleet, snapshot = self.fleet, self.snapshot
-        assert fleet is not None and snapshot is not None
+        assert fleet is not None
+        assert snapshot is not None
         believed = self._believed_poses()
         antenna = np.column_stack([believed[:, :2], fleet.antenna_m[:, 2]])
         vehicles = np.flatnonzero(fleet.row >= 0)
@@ -223,7 +231,9 @@ class Simulation:
             reply = self.cooperation.answer_of(request)
             if reply is not None:
                 message = Message(request.number, DATA, request.helper, ego.agent, NOBODY, reply.size_bytes, now, reply)
-                self.cooperation.hand_over(message, ego.time_us, reply.frame.time_us, reply.frame.time_us + self.detect_us)
+                self.cooperation.hand_over(
+                    message, ego.time_us, reply.frame.time_us, reply.frame.time_us + self.detect_us
+                )
 
     def _fuse(self, time_us: int) -> None:
         self.air.settle()
@@ -258,6 +268,7 @@ class Simulation:
 
     def _context(self, ego: Frame) -> tuple[Boxes, Fleet, LinkBudget]:
         """Return true bodies as the ego would place them, and the stations and links of now, for pictures."""
-        assert self.fleet is not None and self.budget is not None
+        assert self.fleet is not None
+        assert self.budget is not None
         turn = pose_matrix(*ego.believed) @ inverse(pose_matrix(*ego.pose))
         return moved_boxes(ego.snapshot.boxes, turn), self.fleet, self.budget

@@ -98,7 +98,9 @@ def yaw_of_compass_rad(angle_deg: Float[np.ndarray, " agents"]) -> Float[np.ndar
 
 
 def center_of_front_m(
-    front_m: Float[np.ndarray, "agents 2"], yaw_rad: Float[np.ndarray, " agents"], length_m: Float[np.ndarray, " agents"]
+    front_m: Float[np.ndarray, "agents 2"],
+    yaw_rad: Float[np.ndarray, " agents"],
+    length_m: Float[np.ndarray, " agents"],
 ) -> Float[np.ndarray, "agents 2"]:
     """Return the centre of bodies whose front bumper is given, as SUMO gives it."""
     ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=1)

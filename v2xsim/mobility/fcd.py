@@ -11,7 +11,15 @@ from xml.parsers import expat
 import numpy as np
 from jaxtyping import Float, Int8, Int64
 
-from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names, center_of_front_m, snapshot_of, yaw_of_compass_rad
+from v2xsim.mobility.base import (
+    Bounds,
+    Mobility,
+    MobilityError,
+    Names,
+    center_of_front_m,
+    snapshot_of,
+    yaw_of_compass_rad,
+)
 from v2xsim.records import Snapshot
 from v2xsim.world.catalogue import BUS, CATALOGUE, PASSENGER, PEDESTRIAN, TRUCK, kind_of_type_name
 
@@ -97,7 +105,9 @@ class _Reader:
             try:
                 self._rows.append(self._row(name, attributes))
             except KeyError as error:
-                raise self.fail(f"<{name}> has no attribute {error.args[0]!r}; the trace needs id, x, y and angle") from error
+                raise self.fail(
+                    f"<{name}> has no attribute {error.args[0]!r}; the trace needs id, x, y and angle"
+                ) from error
             except ValueError as error:
                 raise self.fail(f"<{name} id={attributes.get('id')!r}> is malformed ({error})") from error
 
@@ -122,9 +132,14 @@ class _Reader:
             yaw = yaw_of_compass_rad(table[:, 4])
             self.ready.append(
                 Sample(
-                    self._time_us, table[:, 0].astype(np.int64), table[:, 1].astype(np.int8),
-                    center_of_front_m(table[:, 2:4], yaw, table[:, 6]), table[:, 6:9], yaw, table[:, 5],
-                )  # fmt: skip
+                    self._time_us,
+                    table[:, 0].astype(np.int64),
+                    table[:, 1].astype(np.int8),
+                    center_of_front_m(table[:, 2:4], yaw, table[:, 6]),
+                    table[:, 6:9],
+                    yaw,
+                    table[:, 5],
+                )
             )
             self._rows = []
         self._time_us = None

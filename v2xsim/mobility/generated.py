@@ -1,10 +1,10 @@
 """Roads made when a run starts: a street grid and a motorway, driven by SUMO."""
 
 import tempfile
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 from jaxtyping import Float
@@ -46,31 +46,31 @@ class Departure:
 
 
 def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departure], routes: Sequence[str]) -> None:
-    root = ElementTree.Element("routes")
+    root = ET.Element("routes")
     for kind in kinds:
-        root.append(ElementTree.fromstring(type_xml(kind)))
+        root.append(ET.fromstring(type_xml(kind)))
     for edge in routes:
-        ElementTree.SubElement(root, "route", id=edge, edges=edge)
+        ET.SubElement(root, "route", id=edge, edges=edge)
     for number, one in enumerate(sorted(departures, key=lambda d: d.time_s)):
         depart = {"id": f"{one.kind}.{number}", "depart": f"{one.time_s:.2f}", "type": one.kind}
         if one.walk is not None:
-            person = ElementTree.SubElement(root, "person", depart)
-            ElementTree.SubElement(person, "walk", {"from": one.walk[0], "to": one.walk[1]})
+            person = ET.SubElement(root, "person", depart)
+            ET.SubElement(person, "walk", {"from": one.walk[0], "to": one.walk[1]})
         else:
-            ElementTree.SubElement(root, "vehicle" if "route" in one.attributes else "trip", {**depart, **one.attributes})
-    ElementTree.ElementTree(root).write(path)
+            ET.SubElement(root, "vehicle" if "route" in one.attributes else "trip", {**depart, **one.attributes})
+    ET.ElementTree(root).write(path)
 
 
 def _start(
     folder: "tempfile.TemporaryDirectory[str]", run: Run, names: Names, options: Mapping[str, str]
 ) -> SumoMobility:
     """Start SUMO on net.net.xml and demand.rou.xml of a folder, which is removed when the simulation is closed."""
-    root = ElementTree.Element("configuration")
+    root = ET.Element("configuration")
     settings = {"net-file": "net.net.xml", "route-files": "demand.rou.xml", **options}
     for option, value in settings.items():
-        ElementTree.SubElement(root, option, value=value)
+        ET.SubElement(root, option, value=value)
     config = Path(folder.name) / "generated.sumocfg"
-    ElementTree.ElementTree(root).write(config)
+    ET.ElementTree(root).write(config)
     return SumoMobility(config, round(run.step_s * 1e6), run.seed, names, scratch=folder)
 
 
@@ -88,7 +88,9 @@ def grid_buildings(grid: GridTown) -> Prisms:
     if grid.building_height_m <= 0 or side < 1.0:
         return Prisms.none()
     blocks = np.arange(grid.blocks - 1)
-    corner = np.stack(np.meshgrid(blocks, blocks, indexing="ij"), axis=-1).reshape(-1, 1, 2) * grid.block_m + grid.setback_m
+    corner = (
+        np.stack(np.meshgrid(blocks, blocks, indexing="ij"), axis=-1).reshape(-1, 1, 2) * grid.block_m + grid.setback_m
+    )
     square = side * np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     count = len(corner)
     return Prisms(
@@ -99,7 +101,7 @@ def grid_buildings(grid: GridTown) -> Prisms:
 
 def _edges(net: Path) -> list[str]:
     """Return the edges of a network, without the insides of its junctions."""
-    return sorted(e.get("id", "") for e in ElementTree.parse(net).getroot().iter("edge") if e.get("function") is None)
+    return sorted(e.get("id", "") for e in ET.parse(net).getroot().iter("edge") if e.get("function") is None)
 
 
 def _grid_demand(grid: GridTown, edges: Sequence[str], until_s: float, draw: Generator) -> list[Departure]:
@@ -205,17 +207,17 @@ def _write_motorway(home: Path, highway: Highway) -> None:
     """Write the two directions as SUMO's plain nodes and edges: east along y < 0, west along y > 0, from x = 0."""
     off = MEDIAN_M / 2.0
     nodes = {"e0": (0, -off), "e1": (highway.length_m, -off), "w0": (highway.length_m, off), "w1": (0, off)}
-    root = ElementTree.Element("nodes")
+    root = ET.Element("nodes")
     for name, (x, y) in nodes.items():
-        ElementTree.SubElement(root, "node", id=name, x=str(x), y=str(y))
-    ElementTree.ElementTree(root).write(home / "road.nod.xml")
-    root = ElementTree.Element("edges")
+        ET.SubElement(root, "node", id=name, x=str(x), y=str(y))
+    ET.ElementTree(root).write(home / "road.nod.xml")
+    root = ET.Element("edges")
     for edge, start, end in (("east", "e0", "e1"), ("west", "w0", "w1")):
-        ElementTree.SubElement(
+        ET.SubElement(
             root, "edge", {"id": edge, "from": start, "to": end, "numLanes": str(highway.lanes), "spreadType": "right",
                            "speed": f"{traffic_speed_mps(highway):.3f}", "width": str(LANE_M)},
         )  # fmt: skip
-    ElementTree.ElementTree(root).write(home / "road.edg.xml")
+    ET.ElementTree(root).write(home / "road.edg.xml")
 
 
 def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:

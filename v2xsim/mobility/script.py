@@ -56,7 +56,9 @@ def _heading_rad(track: _Track, travelled_m: float) -> float:
     """
     if len(track.heading_rad) == 0:
         return 0.0
-    stretch = int(np.clip(np.searchsorted(track.corner_m, travelled_m, side="right") - 1, 0, len(track.heading_rad) - 1))
+    stretch = int(
+        np.clip(np.searchsorted(track.corner_m, travelled_m, side="right") - 1, 0, len(track.heading_rad) - 1)
+    )
     heading = track.heading_rad
     for corner in (stretch, stretch + 1):
         if 0 < corner < len(heading):

@@ -77,7 +77,9 @@ class SumoMobility(Mobility):
         if step_us % 1000:
             raise MobilityError(f"SUMO counts whole milliseconds; run.step_s is {step_us / 1e6:g} s")
         if _running:
-            raise MobilityError(f"SUMO runs one simulation per process, and {_running[0]} is still open; close it first")
+            raise MobilityError(
+                f"SUMO runs one simulation per process, and {_running[0]} is still open; close it first"
+            )
         self._source = config
         self._scratch = scratch
         self._step_us = step_us
@@ -216,7 +218,7 @@ class SumoMobility(Mobility):
         try:
             with console_into(self._log):
                 self._sumo.close()
-        except Exception:  # noqa: S110  # a simulation that never started or already failed has nothing to close
+        except Exception:  # noqa: BLE001  # a simulation that never started or already failed has nothing to close
             pass
         finally:
             _running.clear()

@@ -8,9 +8,9 @@ named absolutely, outputs are dropped, and additional files that name outputs ar
 import gzip
 import os
 import re
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
 
 from v2xsim.mobility.base import MobilityError
 
@@ -103,13 +103,15 @@ def read_options(config: Path) -> dict[str, str]:
     if config.is_dir():
         raise MobilityError(f"{config}: is a folder; a SUMO configuration (.sumocfg) is needed")
     try:
-        root = ElementTree.parse(config).getroot()
+        root = ET.parse(config).getroot()
     except OSError as error:
         raise MobilityError(f"{config}: cannot be read ({error.strerror})") from error
-    except ElementTree.ParseError as error:
+    except ET.ParseError as error:
         raise MobilityError(f"{config}: not a SUMO configuration: not valid XML ({error})") from error
     if root.tag not in ("configuration", "sumoConfiguration"):
-        raise MobilityError(f"{config}: not a SUMO configuration: its root element is <{root.tag}>, not <configuration>")
+        raise MobilityError(
+            f"{config}: not a SUMO configuration: its root element is <{root.tag}>, not <configuration>"
+        )
     return {
         element.tag: _expanded(element.get("value", element.get("v", "")))
         for element in root.iter()
@@ -126,7 +128,7 @@ def safe_config(config: Path, folder: Path) -> SafeConfig:
     config = config.absolute()
     options = read_options(config)
     redirected = _Redirected(folder.absolute())
-    root = ElementTree.Element("configuration")
+    root = ET.Element("configuration")
     for option, value in options.items():
         if option in _DROPPED or "output" in option or option.startswith(_DROPPED_BEGINNINGS):
             continue
@@ -135,7 +137,7 @@ def safe_config(config: Path, folder: Path) -> SafeConfig:
             if option in _ADDITIONAL:
                 files = [redirected.safe(path) for path in files]
             value = ",".join(map(str, files))
-        ElementTree.SubElement(root, option, value=value)
+        ET.SubElement(root, option, value=value)
     path = folder / "run.sumocfg"
-    ElementTree.ElementTree(root).write(path, encoding="unicode", xml_declaration=False)
+    ET.ElementTree(root).write(path, encoding="unicode", xml_declaration=False)
     return SafeConfig(path, frozenset(options))

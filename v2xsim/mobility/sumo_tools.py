@@ -35,7 +35,9 @@ def libsumo() -> ModuleType:
     try:
         return import_module("libsumo")
     except ImportError as error:
-        reason = missing_library(str(error)) or f"libsumo cannot be imported ({error}); install eclipse-sumo and libsumo"
+        reason = (
+            missing_library(str(error)) or f"libsumo cannot be imported ({error}); install eclipse-sumo and libsumo"
+        )
         raise MobilityError(reason) from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from v2xsim.mobility.base import MobilityError
@@ -38,7 +39,7 @@ DRIVERS: Mapping[str, DriverClass] = {
 }
 
 
-def shares_of(mix: Mapping[str, float]) -> dict[str, float]:
+def shares_of(mix: Mapping[Any, float]) -> dict[str, float]:
     """Return the classes that have a share, scaled to sum to 1, in the order of the catalogue.
 
     Raises:

@@ -44,9 +44,9 @@ def _perception(
     for mode, curve in precision.items():
         rows += [(f"ap_{threshold:.1f}_{mode}", "", Metric(ap, "1", frames)) for threshold, ap in curve]
     for name in ("coverage_before", "coverage_after", "blind_covered"):
-        rows += _mean(name, *_arrays(fusion, name), "1")
+        rows += _mean(name, _arrays(fusion, name)[0], "1")
     for mode in ("ego", "fused"):
-        rows += _mean(f"object_awareness_{mode}", *_arrays(awareness, f"tracked_{mode}"), "1")
+        rows += _mean(f"object_awareness_{mode}", _arrays(awareness, f"tracked_{mode}")[0], "1")
     return rows
 
 
@@ -94,12 +94,21 @@ def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
     for cause in ("half_duplex", "sensing", "receiver_busy", "propagation", "collision"):
         rows += _mean(f"lost_to_{cause}", outcome[addressed] == cause, "1")
     rows += _mean("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")
-    rows += _gaps(tx[broadcast & delivered], rx[broadcast & delivered], queued[broadcast & delivered], end[broadcast & delivered])
+    rows += _gaps(
+        tx[broadcast & delivered], rx[broadcast & delivered], queued[broadcast & delivered], end[broadcast & delivered]
+    )
     busy = _arrays(channel, "busy_share")[0]
     rows += _mean("channel_busy_ratio", busy, "1")
-    rows += [("channel_busy_ratio_p95", "", Metric(float(np.quantile(busy, 0.95)) if len(busy) else float("nan"), "1", len(busy)))]
+    rows += [
+        (
+            "channel_busy_ratio_p95",
+            "",
+            Metric(float(np.quantile(busy, 0.95)) if len(busy) else float("nan"), "1", len(busy)),
+        )
+    ]
     message, fragment, size, start = _arrays(packets, "message", "fragment", "size_bytes", "start_us")
-    sent = np.unique(np.stack([message, fragment, hop, tx, start]), axis=1, return_index=True)[1] if len(message) else []
+    packet = np.stack([message, fragment, hop, tx, start])
+    sent: np.ndarray = np.unique(packet, axis=1, return_index=True)[1] if len(message) else np.zeros(0, np.int64)
     total = float(size[sent].sum()) if len(message) else 0.0
     rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]
     return rows

@@ -241,7 +241,13 @@ class Columns:
         return pa.Table.from_arrays(arrays, schema=schema)
 
 
-_DTYPES = {pa.int64(): np.int64, pa.int32(): np.int32, pa.float32(): np.float32, pa.float64(): np.float64, pa.bool_(): np.bool_}
+_DTYPES = {
+    pa.int64(): np.int64,
+    pa.int32(): np.int32,
+    pa.float32(): np.float32,
+    pa.float64(): np.float64,
+    pa.bool_(): np.bool_,
+}
 
 
 def _column(blocks: list[dict[str, Any]], lengths: list[int], name: str, kind: pa.DataType) -> pa.Array:

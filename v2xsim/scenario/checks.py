@@ -18,13 +18,23 @@ MOST_STEPS = 10_000_000
 
 def cross_problems(scenario: Scenario) -> list[Problem]:
     """Return what contradicts itself in a scenario whose every key is fine alone."""
-    return [*_regions(scenario), *_names(scenario), *_coordinates(scenario), *_lidars(scenario), *_times(scenario), *_mixes(scenario)]
+    return [
+        *_regions(scenario),
+        *_names(scenario),
+        *_coordinates(scenario),
+        *_lidars(scenario),
+        *_times(scenario),
+        *_mixes(scenario),
+    ]
 
 
 def _regions(scenario: Scenario) -> Iterator[Problem]:
     for section, region in (("world", scenario.world.region), ("stations", scenario.stations.region)):
         if region is not None and (region[0] >= region[2] or region[1] >= region[3]):
-            yield Problem((section, "region"), f"must be x_min, y_min, x_max, y_max with x_min < x_max and y_min < y_max, got {list(region)}")
+            yield Problem(
+                (section, "region"),
+                f"must be x_min, y_min, x_max, y_max with x_min < x_max and y_min < y_max, got {list(region)}",
+            )
 
 
 def _names(scenario: Scenario) -> Iterator[Problem]:
@@ -38,7 +48,9 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
     vehicles = [agent.id for agent in script]
     for number, name in enumerate(roadside):
         if name in vehicles:
-            yield Problem(("stations", "roadside", str(number), "id"), f"must differ from the ids in traffic.script, got {name!r}")
+            yield Problem(
+                ("stations", "roadside", str(number), "id"), f"must differ from the ids in traffic.script, got {name!r}"
+            )
     egos = scenario.cooperation.egos
     named = (
         (("stations", "include"), scenario.stations.include, vehicles),
@@ -49,7 +61,10 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
         for number, name in enumerate(names):
             if name not in known:
                 listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-                yield Problem((*keys, str(number)), f"must be the id of a road user in the scenario, got {name!r}; there are {listed}{nearest(name, known)}")
+                yield Problem(
+                    (*keys, str(number)),
+                    f"must be the id of a road user in the scenario, got {name!r}; there are {listed}{nearest(name, known)}",
+                )
 
 
 def _coordinates(scenario: Scenario) -> Iterator[Problem]:
@@ -57,19 +72,25 @@ def _coordinates(scenario: Scenario) -> Iterator[Problem]:
         keys = ("traffic", "script", str(number))
         for row, (_, x_m, y_m) in enumerate(agent.waypoints):
             if max(abs(x_m), abs(y_m)) > FARTHEST_M:
-                yield Problem((*keys, "waypoints", str(row)), f"x and y must be within {FARTHEST_M:,.0f} m of the origin, got {x_m:g}, {y_m:g}")
+                yield Problem(
+                    (*keys, "waypoints", str(row)),
+                    f"x and y must be within {FARTHEST_M:,.0f} m of the origin, got {x_m:g}, {y_m:g}",
+                )
         if agent.size_m is not None and max(agent.size_m) > LARGEST_BODY_M:
             yield Problem((*keys, "size_m"), f"must be at most {LARGEST_BODY_M:g} m each, got {list(agent.size_m)}")
     for number, unit in enumerate(scenario.stations.roadside):
         if max(map(abs, unit.position_m)) > FARTHEST_M:
-            yield Problem(("stations", "roadside", str(number), "position_m"), f"must be within {FARTHEST_M:,.0f} m of the origin, got {list(unit.position_m)}")
+            yield Problem(
+                ("stations", "roadside", str(number), "position_m"),
+                f"must be within {FARTHEST_M:,.0f} m of the origin, got {list(unit.position_m)}",
+            )
     buildings = scenario.world.buildings
     for number, building in enumerate(buildings if isinstance(buildings, list) else ()):
-        keys = ("world", "buildings", str(number), "footprint_m")
+        outline = ("world", "buildings", str(number), "footprint_m")
         if max(abs(c) for corner in building.footprint_m for c in corner) > FARTHEST_M:
-            yield Problem(keys, f"must be within {FARTHEST_M:,.0f} m of the origin")
+            yield Problem(outline, f"must be within {FARTHEST_M:,.0f} m of the origin")
         elif _area_m2(building) < 1e-6:
-            yield Problem(keys, "must enclose an area; its corners lie on one line")
+            yield Problem(outline, "must enclose an area; its corners lie on one line")
 
 
 def _area_m2(building: Building) -> float:
@@ -85,7 +106,10 @@ def _lidars(scenario: Scenario) -> Iterator[Problem]:
     if isinstance(model, str):
         known = list(_catalogue())
         if known and model not in known:
-            yield Problem(("lidars", "model"), f"must be a lidar of the catalogue ({', '.join(known)}) or a section with beams and columns, got {model!r}{nearest(model, known)}")
+            yield Problem(
+                ("lidars", "model"),
+                f"must be a lidar of the catalogue ({', '.join(known)}) or a section with beams and columns, got {model!r}{nearest(model, known)}",
+            )
 
 
 def _catalogue() -> dict[str, Any]:
@@ -98,11 +122,20 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
     run, radio = scenario.run, scenario.radio
     steps = (run.begin_s + run.duration_s) / run.step_s
     if steps > MOST_STEPS:
-        yield Problem(("run", "begin_s"), f"warm-up and measured time must be at most {MOST_STEPS:,} steps of run.step_s, got {steps:,.0f}")
+        yield Problem(
+            ("run", "begin_s"),
+            f"warm-up and measured time must be at most {MOST_STEPS:,} steps of run.step_s, got {steps:,.0f}",
+        )
     if radio.selection_window_ms < radio.slot_ms:
-        yield Problem(("radio", "selection_window_ms"), f"must hold at least one slot (radio.slot_ms {radio.slot_ms:g} ms), got {radio.selection_window_ms:g}")
+        yield Problem(
+            ("radio", "selection_window_ms"),
+            f"must hold at least one slot (radio.slot_ms {radio.slot_ms:g} ms), got {radio.selection_window_ms:g}",
+        )
     if 1000 / scenario.cooperation.awareness_hz < radio.slot_ms:
-        yield Problem(("cooperation", "awareness_hz"), f"must leave a slot (radio.slot_ms {radio.slot_ms:g} ms) per message, got {scenario.cooperation.awareness_hz:g}")
+        yield Problem(
+            ("cooperation", "awareness_hz"),
+            f"must leave a slot (radio.slot_ms {radio.slot_ms:g} ms) per message, got {scenario.cooperation.awareness_hz:g}",
+        )
 
 
 def _mixes(scenario: Scenario) -> Iterator[Problem]:
@@ -112,4 +145,7 @@ def _mixes(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(("traffic", name, "mix"), "must have a share above 0, got only zeros")
     grid = scenario.traffic.grid
     if grid is not None and grid.building_height_m > 0 and 2 * grid.setback_m >= grid.block_m:
-        yield Problem(("traffic", "grid", "setback_m"), f"must be less than half of block_m ({grid.block_m:g} m), got {grid.setback_m:g}; or set building_height_m to 0")
+        yield Problem(
+            ("traffic", "grid", "setback_m"),
+            f"must be less than half of block_m ({grid.block_m:g} m), got {grid.setback_m:g}; or set building_height_m to 0",
+        )

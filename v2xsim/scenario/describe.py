@@ -48,7 +48,12 @@ class Slot:
     @property
     def limits(self) -> str:
         """Limits on a number, as words; empty where there are none."""
-        words = {annotated_types.Gt: "above", annotated_types.Ge: "at least", annotated_types.Lt: "below", annotated_types.Le: "at most"}
+        words = {
+            annotated_types.Gt: "above",
+            annotated_types.Ge: "at least",
+            annotated_types.Lt: "below",
+            annotated_types.Le: "at most",
+        }
         found = []
         for item in self.info.metadata if self.info else ():
             for kind, word in words.items():

@@ -128,7 +128,10 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
     kind = str(error["type"])
     given = error.get("input")
     if len(group) > 1 and all(f.error["type"] in (*_MISMATCH, "literal_error") for f in group):
-        return Problem(keys, f"must be {' or '.join(dict.fromkeys(_expected(f) for f in group))}, got {shown(given)}" + _guess(group))
+        return Problem(
+            keys,
+            f"must be {' or '.join(dict.fromkeys(_expected(f) for f in group))}, got {shown(given)}" + _guess(group),
+        )
     if kind == "extra_forbidden":
         return Problem(keys, _unknown_key(keys, given))
     if kind == "missing":
@@ -146,7 +149,9 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
         return Problem(keys, f"must be of letters, digits, '_', '-' and '.' only, got {shown(given)}")
     if kind in ("string_too_short", "string_too_long"):
         bound = error["ctx"].get("min_length") or error["ctx"].get("max_length")
-        return Problem(keys, f"must have at {'least' if kind.endswith('short') else 'most'} {bound} characters, got {shown(given)}")
+        return Problem(
+            keys, f"must have at {'least' if kind.endswith('short') else 'most'} {bound} characters, got {shown(given)}"
+        )
     if kind == "value_error":
         return Problem(keys, str(error["msg"]).removeprefix("Value error, "))
     return Problem(keys, f"{str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}, got {shown(given)}")
@@ -212,9 +217,9 @@ def _elsewhere(keys: Keys, given: Any) -> str:
     """Return the place of the same key in another section."""
     for name, info in Scenario.model_fields.items():
         section = slot((name,))
-        if section is not None and section.section is not None and info.annotation is section.section:
-            if keys[-1] in section.section.model_fields:
-                return f"; did you mean '{name}.{keys[-1]}'?"
+        inner = section.section if section is not None else None
+        if inner is not None and info.annotation is inner and keys[-1] in inner.model_fields:
+            return f"; did you mean '{name}.{keys[-1]}'?"
     return ""
 
 

@@ -97,14 +97,18 @@ def _text(file: Path, source: str) -> str:
     except OSError as error:
         raise ScenarioError(f"{source}: cannot be read: {error.strerror}") from None
     if len(content) > LARGEST_FILE_BYTES:
-        raise ScenarioError(f"{source}: must be at most {LARGEST_FILE_BYTES:,} bytes; put many road users into a trace (traffic.fcd)")
+        raise ScenarioError(
+            f"{source}: must be at most {LARGEST_FILE_BYTES:,} bytes; put many road users into a trace (traffic.fcd)"
+        )
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ScenarioError(f"{source}: must be text in UTF-8, got UTF-16; save it as UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ScenarioError(f"{source}:{line}: must be text in UTF-8, got byte 0x{content[error.start]:02x}; save it as UTF-8") from None
+        raise ScenarioError(
+            f"{source}:{line}: must be text in UTF-8, got byte 0x{content[error.start]:02x}; save it as UTF-8"
+        ) from None
 
 
 def _checked(document: Document, folder: Path) -> Scenario:

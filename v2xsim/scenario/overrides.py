@@ -44,7 +44,9 @@ def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys) -> Any:
     name = ".".join(above)
     if isinstance(data, list):
         if not key.isdecimal() or int(key) >= len(data):
-            raise ScenarioError(f"{option}: {name} is a list of {len(data)}; name an item by 0 to {len(data) - 1}, got {key!r}")
+            raise ScenarioError(
+                f"{option}: {name} is a list of {len(data)}; name an item by 0 to {len(data) - 1}, got {key!r}"
+            )
         number = int(key)
         return [*data[:number], _set(data[number], keys[1:], value, option, (*above, key)), *data[number + 1 :]]
     raise ScenarioError(f"{option}: {name} holds a single value, so it has no key {key!r}")

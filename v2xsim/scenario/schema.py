@@ -1,5 +1,6 @@
 """What a scenario may say: every key, its unit, its default and its limits."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,7 +57,10 @@ class Agent(Section):
     id: str = choice(..., "Name, unique in the scenario", min_length=1)
     kind: Kind = choice("passenger", "Class of the vehicle catalogue: sets body and antenna height")
     waypoints: list[tuple[float, float, float]] = quantity(
-        ..., "s, m, m", "Rows of time, x, y of the box centre; linear between rows, at rest before and after", min_length=1
+        ...,
+        "s, m, m",
+        "Rows of time, x, y of the box centre; linear between rows, at rest before and after",
+        min_length=1,
     )
     heading_deg: float | None = quantity(
         None, "deg", "Heading, counter-clockwise from east, while at rest; otherwise the direction of travel"
@@ -68,7 +72,7 @@ class Agent(Section):
     @model_validator(mode="after")
     def _rising_times(self) -> "Agent":
         times = [row[0] for row in self.waypoints]
-        if any(b <= a for a, b in zip(times, times[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(times)):
             raise ValueError(f"waypoint times of {self.id!r} must rise strictly")
         if self.size_m is not None and min(self.size_m) <= 0:
             raise ValueError(f"size_m of {self.id!r} must be positive")
@@ -81,11 +85,16 @@ class GridTown(Section):
     blocks: int = quantity(4, "1", "Streets in each direction", ge=2, le=30)
     block_m: float = quantity(120.0, "m", "Distance between neighbouring junctions", ge=40, le=1000)
     lanes: int = quantity(1, "1", "Lanes per direction", ge=1, le=4)
-    vehicles_per_hour: float = quantity(1800.0, "1/h", "Vehicles inserted per hour over the whole network", gt=0, le=1e5)
+    vehicles_per_hour: float = quantity(
+        1800.0, "1/h", "Vehicles inserted per hour over the whole network", gt=0, le=1e5
+    )
     building_height_m: float = quantity(12.0, "m", "Height of the buildings; 0 leaves them out", ge=0, le=300)
     setback_m: float = quantity(12.0, "m", "From the street's centre line to the building", ge=4, le=200)
     mix: dict[Kind, Share] = quantity(
-        {"passenger": 0.75, "van": 0.12, "truck": 0.08, "bus": 0.05}, "1", "Share of each class; scaled to sum to 1", min_length=1
+        {"passenger": 0.75, "van": 0.12, "truck": 0.08, "bus": 0.05},
+        "1",
+        "Share of each class; scaled to sum to 1",
+        min_length=1,
     )
 
 
@@ -97,7 +106,10 @@ class Highway(Section):
     density_per_km: float = quantity(60.0, "1/km", "Vehicles per kilometre over both directions", gt=0, le=400)
     speed_kmh: float = quantity(120.0, "km/h", "Speed limit", gt=0, le=250)
     mix: dict[Kind, Share] = quantity(
-        {"passenger": 0.70, "van": 0.10, "truck": 0.18, "bus": 0.02}, "1", "Share of each class; scaled to sum to 1", min_length=1
+        {"passenger": 0.70, "van": 0.10, "truck": 0.18, "bus": 0.02},
+        "1",
+        "Share of each class; scaled to sum to 1",
+        min_length=1,
     )
 
 
@@ -184,7 +196,9 @@ class Lidars(Section):
 
     count: int | None = quantity(None, "1", "Connected vehicles that carry lidars; all of them if left out", ge=0)
     include: list[str] = choice([], "Names of connected vehicles that carry lidars whatever the draw says")
-    model: str | LidarModel = choice("beam64", "Name in the lidar catalogue (beam16, beam32, beam64, beam128), or a model")
+    model: str | LidarModel = choice(
+        "beam64", "Name in the lidar catalogue (beam16, beam32, beam64, beam128), or a model"
+    )
     mounts: list[Mount] = choice([Mount()], "One lidar per mount", min_length=1, max_length=8)
     per_vehicle: dict[int, Share] = quantity(
         {}, "1", "Share of vehicles that carry the first n mounts, by n; all mounts if left out"
@@ -215,13 +229,17 @@ class Radio(Section):
     antenna_gain_dbi: float = quantity(0.0, "dBi", "Gain of every antenna", ge=-20, le=30)
     noise_figure_db: float = quantity(9.0, "dB", "Receiver noise figure", ge=0, le=30)
     sensitivity_dbm: float = quantity(-90.0, "dBm", "Weakest packet a receiver notices, over 10 MHz", ge=-120, le=-30)
-    busy_threshold_dbm: float = quantity(-94.0, "dBm", "Power above which the channel counts as busy, over 10 MHz", ge=-120, le=-30)
+    busy_threshold_dbm: float = quantity(
+        -94.0, "dBm", "Power above which the channel counts as busy, over 10 MHz", ge=-120, le=-30
+    )
     mcs: int = quantity(2, "1", "Modulation and coding of data, 0 (slowest) to 7 (fastest)", ge=0, le=7)
     awareness_mcs: int = quantity(0, "1", "Modulation and coding of awareness messages", ge=0, le=7)
     shadowing: bool = choice(True, "Correlated log-normal shadowing")
     mtu_bytes: int = quantity(1400, "B", "Largest payload of one packet; larger ones are fragmented", ge=100, le=65000)
     slot_ms: float = quantity(0.5, "ms", "Length of an access slot", ge=0.05, le=10)
-    selection_window_ms: float = quantity(20.0, "ms", "Window in which aperiodic packets draw their slot", gt=0, le=1000)
+    selection_window_ms: float = quantity(
+        20.0, "ms", "Window in which aperiodic packets draw their slot", gt=0, le=1000
+    )
 
 
 class Matrix(Section):
@@ -236,9 +254,13 @@ class Detector(Section):
 
     half_points: float = quantity(12.0, "1", "Lidar points on an object at which half are detected", gt=0, le=1e4)
     steepness: float = quantity(1.6, "1", "Slope of the detection curve over the logarithm of the points", gt=0, le=20)
-    center_sigma_m: float = quantity(0.15, "m", "Position error of a box with half_points points, per axis", ge=0, le=10)
+    center_sigma_m: float = quantity(
+        0.15, "m", "Position error of a box with half_points points, per axis", ge=0, le=10
+    )
     yaw_sigma_deg: float = quantity(3.0, "deg", "Heading error of a box with half_points points", ge=0, le=90)
-    size_sigma_m: float = quantity(0.10, "m", "Length, width and height error of a box with half_points points", ge=0, le=5)
+    size_sigma_m: float = quantity(
+        0.10, "m", "Length, width and height error of a box with half_points points", ge=0, le=5
+    )
     false_per_frame: float = quantity(0.5, "1", "Mean number of false positives per station and frame", ge=0, le=100)
 
 
@@ -254,7 +276,9 @@ class Cooperation(Section):
         "hybrid", "Rule that picks a relay where the direct link is not usable"
     )
     relay_weight: float = quantity(0.5, "1", "Weight of mobility against height in the hybrid rule", ge=0, le=1)
-    fusion: Literal["early", "late", "none"] = choice("early", "What helpers send: lidar points (early) or boxes (late)")
+    fusion: Literal["early", "late", "none"] = choice(
+        "early", "What helpers send: lidar points (early) or boxes (late)"
+    )
     transport: Literal["radio", "synchronous"] = choice(
         "radio", "synchronous hands data over directly, without messages: the upper bound to compare with"
     )
@@ -288,7 +312,9 @@ class Record(Section):
 class Scenario(Section):
     """One simulation, described completely."""
 
-    name: str = choice("scenario", "Short name; the run folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80)
+    name: str = choice(
+        "scenario", "Short name; the run folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80
+    )
     description: str = choice("", "What the scenario shows")
     run: Run = choice(Run(), "Time and chance")
     world: World = choice(World(), "Static surroundings")

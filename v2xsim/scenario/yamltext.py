@@ -7,7 +7,7 @@ numbers, truth values and null can come out, so a file cannot build objects.
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -22,7 +22,9 @@ _CORE = (
     ("int", re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), "-+0123456789"),
     (
         "float",
-        re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+        re.compile(
+            r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+        ),
         "-+.0123456789",
     ),
     ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
@@ -34,13 +36,16 @@ _MERGE = _TAG + "merge"
 class _Loader(yaml.SafeLoader):
     """Composes nodes, no deeper than a scenario can be."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise yaml.MarkedYAMLError(problem=f"nested more than {DEEPEST} deep", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"nested more than {DEEPEST} deep",
+                problem_mark=self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+            )
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -49,7 +54,7 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """Writes what `_Loader` reads back unchanged: text that looks like a number is quoted."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -117,7 +122,9 @@ class _Reading:
         if self.values > MOST_VALUES:
             raise self._fail(node, (), f"holds more than {MOST_VALUES} values once its aliases (*name) are replaced")
         if len(keys) > DEEPEST:
-            raise self._fail(node, (), f"nested more than {DEEPEST} deep; does an alias (*name) refer to what holds it?")
+            raise self._fail(
+                node, (), f"nested more than {DEEPEST} deep; does an alias (*name) refer to what holds it?"
+            )
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
             return self._map(node, keys)
         if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":

@@ -206,7 +206,9 @@ def prisms_of_polygons(
 ) -> tuple[Prisms, HeightSources]:
     """Return the buildings among polygons, and how their heights are known."""
     kinds = [building_type(polygon) for polygon in polygons]
-    buildings = {polygon.shape: (polygon, kind) for polygon, kind in zip(polygons, kinds, strict=True) if kind is not None}
+    buildings = {
+        polygon.shape: (polygon, kind) for polygon, kind in zip(polygons, kinds, strict=True) if kind is not None
+    }
 
     def items() -> Iterator[tuple[Float[np.ndarray, "corners 2"], float, float, Provenance]]:
         for polygon, kind in buildings.values():

@@ -35,12 +35,14 @@ pitched roof for houses. Only 39 of the 11,287 buildings of Bad Hersfeld say how
 OTHER_HEIGHT_M = 7.5
 """Default of a type that the table does not list, `yes` above all: two storeys and half a roof."""
 
-_NUMBER = re.compile(r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|ft|feet|foot|')?\s*$", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|ft|feet|foot|')?\s*$", re.IGNORECASE
+)
 _FEET_INCHES = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:'|ft)\s*(\d+(?:\.\d+)?)\s*(?:\"|''|in)\s*$", re.IGNORECASE)
 
 
 def length_m(text: str | None) -> float | None:
-    """Return a length as OpenStreetMap writes it: "12", "12.5 m", "40'", "6'3\\""; None where it is not one."""
+    r"""Return a length as OpenStreetMap writes it: "12", "12.5 m", "40'", "6'3\\""; None where it is not one."""
     if text is None:
         return None
     match = _FEET_INCHES.match(text)

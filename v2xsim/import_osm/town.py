@@ -1,0 +1,169 @@
+"""Building a town with SUMO's own programs: netconvert, polyconvert, randomTrips, and a test run for its region."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.import_osm.extract import OsmImportError, unpacked
+from v2xsim.mobility.base import MobilityError
+from v2xsim.mobility.sumo_tools import run_tool, sumo_home
+from v2xsim.mobility.vehicle_types import type_xml
+
+REGION_M = 1500.0
+STATIONS = 30
+LIDARS = 10
+BEGIN_S = 300
+DURATION_S = 30
+# Shares of European urban traffic, rounded; ours.
+MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
+
+Progress = Callable[[str], None]
+
+
+def import_osm(
+    osm_file: Path, out: Path, *, vehicles: int = 260, seed: int = 1, progress: Progress | None = None
+) -> Path:
+    """Turn an OpenStreetMap extract into a folder with a scenario; return the scenario's path.
+
+    Args:
+        osm_file: The extract, .osm or .osm.xml, also gzipped.
+        out: Folder to write; new or empty.
+        vehicles: Vehicles wanted on the road at once while the scenario measures.
+        seed: Of the demand.
+        progress: Told what is being done.
+
+    Raises:
+        OsmImportError: Where the extract or the folder does not do.
+    """
+
+    def say(what: str) -> None:
+        if progress is not None:
+            progress(what)
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OsmImportError(f"{out}: must be a new or empty folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    try:
+        say("reading the extract")
+        unpacked(osm_file, folder / "town.osm.xml")
+        try:
+            say("building roads")
+            _roads(folder)
+            say("building houses")
+            _buildings(folder)
+            period_s = 1.0
+            for _ in range(5):
+                say(f"making traffic, a vehicle every {period_s:.2f} s")
+                _demand(folder, period_s, seed)
+                place, least, inside = _busiest(folder, seed)
+                if least >= vehicles and inside >= STATIONS:
+                    break
+                shortage = max(vehicles / max(least, 1), STATIONS / max(inside, 1))
+                period_s /= min(4.0, 1.15 * shortage)
+        except MobilityError as error:
+            raise OsmImportError(f"{osm_file}: {error}") from error
+        _scenario(folder, place, min(STATIONS, inside), osm_file.name)
+        (folder / "town.osm.xml").unlink()
+        folder.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return out / "town.yaml"
+
+
+def _roads(folder: Path) -> None:
+    run_tool(
+        "netconvert",
+        ["--osm-files", "town.osm.xml", "--output-file", "town.net.xml", "--geometry.remove", "--ramps.guess",
+         "--junctions.join", "--tls.guess-signals", "--tls.discard-simple", "--tls.join", "--remove-edges.isolated",
+         "--keep-edges.by-vclass", "passenger", "--no-turnarounds.except-deadend", "--no-warnings"],
+        folder,
+    )  # fmt: skip
+
+
+def _buildings(folder: Path) -> None:
+    types = sumo_home() / "data" / "typemap" / "osmPolyconvert.typ.xml"
+    run_tool(
+        "polyconvert",
+        ["--net-file", "town.net.xml", "--osm-files", "town.osm.xml", "--type-file", types, "--all-attributes",
+         "--output-file", "town.poly.xml", "--no-warnings"],
+        folder,
+    )  # fmt: skip
+
+
+def _demand(folder: Path, period_s: float, seed: int) -> None:
+    """Write routes between random edges, weighted by length, that end after the measured time."""
+    kinds = "".join(type_xml(kind, share) for kind, share in MIX.items())
+    types = f'<additional><vTypeDistribution id="mix">{kinds}</vTypeDistribution></additional>'
+    (folder / "types.add.xml").write_text(types, encoding="utf-8")
+    run_tool(
+        "randomTrips.py",
+        ["--net-file", "town.net.xml", "--output-trip-file", "town.trips.xml", "--route-file", "town.rou.xml",
+         "--additional-file", "types.add.xml", "--trip-attributes", 'type="mix" departLane="best" departSpeed="max"',
+         "--begin", "0", "--end", str(BEGIN_S + DURATION_S), "--period", f"{period_s:.4f}", "--seed", str(seed),
+         "--min-distance", "800", "--length", "--fringe-factor", "2", "--validate"],
+        folder,
+    )  # fmt: skip
+    for left in ("town.trips.xml", "town.rou.alt.xml"):
+        (folder / left).unlink(missing_ok=True)
+    own_types = "<vType" in (folder / "town.rou.xml").read_text(encoding="utf-8")
+    additional = "" if own_types else '<additional-files value="types.add.xml"/>'
+    (folder / "town.sumocfg").write_text(
+        "<configuration><input>"
+        f'<net-file value="town.net.xml"/><route-files value="town.rou.xml"/>{additional}'
+        "</input></configuration>\n",
+        encoding="utf-8",
+    )
+
+
+def _busiest(folder: Path, seed: int) -> tuple[Float[np.ndarray, " 2"], int, int]:
+    """Return the centre of the busiest square, the fewest vehicles on the road, and the fewest in that square."""
+    run_tool(
+        "sumo",
+        ["-c", "town.sumocfg", "--fcd-output", "trial.xml", "--device.fcd.begin", str(BEGIN_S), "--device.fcd.period",
+         "5", "--end", str(BEGIN_S + DURATION_S + 1), "--step-length", "0.5", "--seed", str(seed), "--no-step-log",
+         "--no-warnings"],
+        folder,
+    )  # fmt: skip
+    steps = [
+        np.array([[float(v.get("x", 0)), float(v.get("y", 0))] for v in step.iter("vehicle")]).reshape(-1, 2)
+        for step in ET.parse(folder / "trial.xml").getroot().iter("timestep")
+    ]
+    (folder / "trial.xml").unlink()
+    steps = [step for step in steps if len(step)]
+    if not steps:
+        raise OsmImportError("no vehicle finds a way through the roads of the extract")
+    everywhere = np.concatenate(steps)
+    candidates = np.unique(np.round(everywhere / 100.0), axis=0) * 100.0
+    counts = np.array(
+        [[(np.abs(step - place) <= REGION_M / 2.0).all(axis=1).sum() for step in steps] for place in candidates]
+    )
+    best = int(np.argmax(counts.mean(axis=1)))
+    return candidates[best], min(len(step) for step in steps), int(counts[best].min())
+
+
+def _scenario(folder: Path, place: Float[np.ndarray, " 2"], stations: int, source: str) -> None:
+    low, high = place - REGION_M / 2.0, place + REGION_M / 2.0
+    region = f"[{low[0]:.0f}, {low[1]:.0f}, {high[0]:.0f}, {high[1]:.0f}]"
+    text = f"""# A town imported from {source} ((c) OpenStreetMap contributors, ODbL) by `v2xsim import-osm`.
+# Traffic is random; earlier than begin_s the roads fill up. Stations are drawn in the busiest {REGION_M:.0f} m square.
+name: town
+run: {{seed: 1, begin_s: {BEGIN_S}, duration_s: {DURATION_S}, step_s: 0.1}}
+world:
+  buildings: town.poly.xml
+traffic:
+  sumocfg: town.sumocfg
+stations: {{count: {stations}, region: {region}}}
+lidars: {{count: {min(LIDARS, stations)}, model: beam64}}
+radio: {{access: random_slot, channel: tr37885_urban}}
+cooperation: {{relay: hybrid, fusion: early}}
+"""
+    (folder / "town.yaml").write_text(text, encoding="utf-8")
