@@ -89,7 +89,7 @@ def _draw_map(
 
 def _mark_size(across_m: float) -> float:
     """Return a factor for lines and points, so that a car on a wide map is more than its own outline."""
-    return float(np.clip(70.0 / across_m, 0.5, 1.0))
+    return float(np.clip(85.0 / across_m, 0.5, 1.0))
 
 
 def _draw_blind(axes: Axes, matrix: PerceptionMatrix) -> None:
@@ -119,9 +119,11 @@ def _draw_points(axes: Axes, frame: KeptFrame, shown: Bool[np.ndarray, " points"
             rows = np.flatnonzero(shown & chosen & np.isin(frame.source, stations))
             places_m = frame.points_m[rows, :2]
             places_m = places_m[thinned(places_m, side_m)]
+            # What others sent is thinned to fit the radio, and what the picture is about.
+            given = 1.0 if frame.ego in stations else 1.6
             axes.plot(
-                places_m[:, 0], places_m[:, 1], linestyle="", marker="o", markersize=size_pt * size, markeredgewidth=0,
-                color=color, alpha=alpha, zorder=order,
+                places_m[:, 0], places_m[:, 1], linestyle="", marker="o", markersize=size_pt * size * given,
+                markeredgewidth=0, color=color, alpha=alpha, zorder=order + given / 10,
             )  # fmt: skip
 
 

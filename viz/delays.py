@@ -1,7 +1,7 @@
 """The picture of time on the air: how old shared data is when it arrives, and how busy the channel."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -30,42 +30,45 @@ def draw_delays(folder: RunFolder) -> Figure:
     right = style.panel(figure, 3.5, 2.62, 2.35, 1.5)
     relayed = rows["relay"] >= 0
     lost = rows["arrive_us"] < 0
-    _draw_shares(left, np.where(lost, np.inf, (rows["arrive_us"] - rows["queue_us"]) / 1e3), relayed)
+    deadline_ms = folder.setting("cooperation.deadline_ms", None)
+    deadline_ms = float(deadline_ms) if isinstance(deadline_ms, int | float) else 0.0
+    _draw_shares(left, np.where(lost, np.inf, (rows["arrive_us"] - rows["queue_us"]) / 1e3), relayed, 0.0)
     left.set(xlabel="from queue to arrival [ms]", ylabel="share of transfers", title="Latency")
-    _draw_shares(right, np.where(lost, np.inf, (rows["arrive_us"] - rows["frame_us"]) / 1e3), relayed)
+    _draw_shares(right, np.where(lost, np.inf, (rows["arrive_us"] - rows["frame_us"]) / 1e3), relayed, deadline_ms)
     right.set(xlabel="from the ego's capture to arrival [ms]", title="Arrival against the deadline")
-    deadline = _draw_deadline(right, folder.setting("cooperation.deadline_ms", None))
+    deadline = _draw_deadline(right, deadline_ms)
     entries: list[tuple[Artist, str]] = [(line, str(line.get_label())) for line in (*left.get_lines(), *deadline)]
     style.legend_row(figure, [("", entries)], 2.2, columns=3)
     _draw_load(style.panel(figure, 0.55, 0.48, 5.3, 1.2), channel)
     return figure
 
 
-def _draw_shares(axes: Axes, delay_ms: Float[np.ndarray, " transfers"], relayed: np.ndarray) -> None:
+def _draw_shares(
+    axes: Axes, delay_ms: Float[np.ndarray, " transfers"], relayed: Bool[np.ndarray, " transfers"], least_ms: float
+) -> None:
     """Draw which share has arrived after how long; lost transfers count, so a line ends at the share delivered."""
-    longest_ms = float(np.max(delay_ms[np.isfinite(delay_ms)], initial=1.0))
+    until_ms = 1.06 * float(np.max(delay_ms[np.isfinite(delay_ms)], initial=max(least_ms, 1.0)))
     for (name, color, dash), chosen in zip(_PATHS, (~relayed, relayed), strict=True):
         ranked = np.sort(delay_ms[chosen])
         arrived = ranked[np.isfinite(ranked)]
         if not len(ranked):
             continue
         steps = np.arange(1, len(arrived) + 1) / len(ranked)
-        x_ms = np.concatenate([[0.0], arrived, [longest_ms * 1.05]])
+        x_ms = np.concatenate([[0.0], arrived, [until_ms]])
         share = np.concatenate([[0.0], steps, [steps[-1] if len(steps) else 0.0]])
         label = f"{name} ({len(arrived):,} of {len(ranked):,} arrived)"
         axes.step(x_ms, share, where="post", color=color, linestyle=dash, label=label)
     if not len(delay_ms):
         axes.text(0.5, 0.5, "no data transfers", ha="center", va="center", transform=axes.transAxes, color=style.GREY)
-    axes.set(xlim=(0, longest_ms * 1.05), ylim=(0, 1.02))
+    axes.set(xlim=(0, until_ms), ylim=(0, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.grid(True, axis="y")
 
 
-def _draw_deadline(axes: Axes, deadline_ms: float | None) -> list[Line2D]:
-    if not isinstance(deadline_ms, int | float):
+def _draw_deadline(axes: Axes, deadline_ms: float) -> list[Line2D]:
+    if deadline_ms <= 0:
         return []
-    axes.set_xlim(0, max(axes.get_xlim()[1], deadline_ms * 1.08))
     label = f"deadline {deadline_ms:g} ms"
     return [axes.axvline(deadline_ms, color=style.VERMILION, linewidth=1.2, linestyle=(0, (1.2, 1.2)), label=label)]
 

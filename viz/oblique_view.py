@@ -155,7 +155,9 @@ def _draw_points(
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     place = (seen - [left, top]) / [right - left, bottom - top] * [shape[1], shape[0]]
     visible = np.isfinite(depth_m) & (np.abs(place) < 1e6).all(1)
-    radius_px = np.where(ground[rows], 1, np.where(frame.hit[rows] >= 0, 3, 2))
+    # What others sent is thinned to fit the radio: larger dots, or it drowns in the ego's own cloud.
+    radius_px = np.where(frame.hit[rows] >= 0, 3, 2) + 2 * (frame.source[rows] != frame.ego)
+    radius_px[ground[rows]] = 1
     image = painted(
         np.round(place[visible]).astype(np.int64), depth_m[visible], rgb[rows][visible], radius_px[visible], shape
     )

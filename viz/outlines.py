@@ -37,16 +37,41 @@ def headings_m(boxes: Boxes) -> Float[np.ndarray, "boxes 2 2"]:
 def buildings_within(
     prisms: Prisms, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> list[tuple[Float[np.ndarray, "corners 2"], float, float]]:
-    """Return footprint, base and top of the buildings whose bounding rectangle touches another rectangle."""
+    """Return footprint, base and top of the parts of buildings that lie in a rectangle."""
     if not len(prisms):
         return []
     start = prisms.offset[:-1]
     touching = (np.minimum.reduceat(prisms.vertices_m, start) <= upper_m).all(1)
     touching &= (np.maximum.reduceat(prisms.vertices_m, start) >= lower_m).all(1)
-    return [
-        (prisms.vertices_m[prisms.offset[p] : prisms.offset[p + 1]], float(prisms.base_m[p]), float(prisms.top_m[p]))
+    parts = [
+        (clipped(prisms.vertices_m[prisms.offset[p] : prisms.offset[p + 1]], lower_m, upper_m), p)
         for p in np.flatnonzero(touching)
     ]
+    return [(part_m, float(prisms.base_m[p]), float(prisms.top_m[p])) for part_m, p in parts if len(part_m) > 2]
+
+
+def clipped(
+    footprint_m: Float[np.ndarray, "corners 2"], lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, "kept 2"]:
+    """Return the part of a polygon in a rectangle; parts that fall apart stay joined along the rectangle's sides.
+
+    References:
+        Sutherland and Hodgman, Reentrant polygon clipping, CACM 17 (1974).
+    """
+    for axis, sign, limit_m in ((0, 1, upper_m[0]), (0, -1, lower_m[0]), (1, 1, upper_m[1]), (1, -1, lower_m[1])):
+        if not len(footprint_m):
+            break
+        beyond_m = sign * (footprint_m[:, axis] - limit_m)
+        kept = []
+        for here in range(len(footprint_m)):
+            last = here - 1
+            if (beyond_m[here] > 0) != (beyond_m[last] > 0):
+                share = beyond_m[last] / (beyond_m[last] - beyond_m[here])
+                kept.append(footprint_m[last] + share * (footprint_m[here] - footprint_m[last]))
+            if beyond_m[here] <= 0:
+                kept.append(footprint_m[here])
+        footprint_m = np.array(kept).reshape(-1, 2)
+    return footprint_m
 
 
 def thinned(points_m: Float[np.ndarray, "points axes"], side_m: float) -> Int[np.ndarray, " kept"]:

@@ -7,7 +7,7 @@ numbers, truth values and null can come out, so a file cannot build objects.
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -36,7 +36,7 @@ _MERGE = _TAG + "merge"
 class _Loader(yaml.SafeLoader):
     """Composes nodes, no deeper than a scenario can be."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as the base declares it
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -54,7 +54,7 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """Writes what `_Loader` reads back unchanged: text that looks like a number is quoted."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as the base declares it
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

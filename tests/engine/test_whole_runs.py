@@ -1,0 +1,108 @@
+"""What must hold of whole runs, on a short form of the shipped demo."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import v2xsim
+from v2xsim.scenario import packaged
+
+SHORT = ["run.duration_s=1.5", "lidars.model=beam16", "record.clouds_every_s=0.5"]
+
+
+def run(*overrides, out=None, seed=None):
+    return v2xsim.run(v2xsim.load(packaged("demo"), [*SHORT, *overrides], seed), out=out)
+
+
+def late_demo(*overrides):
+    # The last seconds of the demo, where helpers overlap most.
+    return run("run.begin_s=7.0", *overrides)
+
+
+@pytest.fixture(scope="module")
+def by_radio():
+    return late_demo()
+
+
+@pytest.mark.parametrize("fusion", ["early", "late"])
+def test_no_latency_and_no_loss_is_synchronous_fusion_exactly(fusion):
+    ideal = late_demo("radio.access=ideal", f"cooperation.fusion={fusion}")
+    direct = late_demo("cooperation.transport=synchronous", f"cooperation.fusion={fusion}")
+    assert ideal.tables["detections"].num_rows > 0
+    for name in ("detections", "awareness", "frames", "clouds"):
+        assert ideal.tables[name].equals(direct.tables[name]), name
+    assert ideal.metrics["helpers_used"].value > 0
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        run(out=tmp_path / name)
+    files = sorted(p.name for p in (tmp_path / "one").iterdir() if p.name != "timing.json")
+    assert "manifest.json" in files
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_another_seed_gives_other_packets(by_radio):
+    other = run("run.begin_s=7.0", seed=99)
+    assert not other.tables["packets"].equals(by_radio.tables["packets"])
+
+
+def test_one_more_picture_changes_no_draw(by_radio):
+    other = late_demo("record.clouds_every_s=0")
+    for name in ("packets", "links", "detections", "fusion"):
+        assert other.tables[name].equals(by_radio.tables[name]), name
+
+
+def test_every_packet_has_one_outcome_of_the_cause_list(by_radio):
+    outcome = set(by_radio.tables["packets"].column("outcome").to_pylist())
+    causes = {"delivered", "half_duplex", "sensing", "receiver_busy", "propagation", "collision"}
+    assert outcome <= causes
+    assert "delivered" in outcome
+
+
+def test_the_instants_of_a_transfer_come_in_order(by_radio):
+    table = by_radio.tables["transfers"]
+    capture, detect, queue, air, arrive, fuse = (
+        table.column(f"{name}_us").to_numpy() for name in ("capture", "detect", "queue", "air", "arrive", "fuse")
+    )
+    used = (capture >= 0) & (arrive >= 0) & (fuse >= 0)
+    assert used.any()
+    for before, after in ((capture, detect), (detect, queue), (queue, air), (air, arrive), (arrive, fuse)):
+        assert (before[used] <= after[used]).all()
+
+
+def test_the_relay_reaches_a_helper_that_the_direct_link_does_not():
+    begin = "run.begin_s=2.0"
+    with_relay, without = run(begin, "run.duration_s=3"), run(begin, "run.duration_s=3", "cooperation.relay=none")
+    assert with_relay.metrics["helpers_used_by_relay"].value > 0
+    assert without.metrics["helpers_used_by_relay"].value == 0
+    assert with_relay.metrics["blind_covered"].value > without.metrics["blind_covered"].value
+
+
+def test_fusion_covers_more_than_the_ego_alone(by_radio):
+    before, after = (by_radio.tables["fusion"].column(f"coverage_{name}").to_numpy() for name in ("before", "after"))
+    assert (after >= before).all()
+    assert (after > before).any()
+
+
+def test_the_corner_building_blocks_the_link_between_ego_and_helper(by_radio):
+    agents = dict(zip(*(by_radio.tables["agents"].column(c).to_pylist() for c in ("name", "agent")), strict=True))
+    links = by_radio.tables["links"]
+    a, b, state = (np.array(links.column(c).to_pylist()) for c in ("a", "b", "state"))
+    pair = {agents["ego"], agents["helper"]}
+    chosen = np.array([{x, y} == pair for x, y in zip(a, b, strict=True)])
+    assert (state[chosen] == "NLOSb").all()
+
+
+def test_more_power_is_received_with_more_power(by_radio):
+    louder = late_demo("radio.tx_power_dbm=20")
+    gain = (
+        louder.tables["links"].column("power_dbm").to_numpy() - by_radio.tables["links"].column("power_dbm").to_numpy()
+    )
+    np.testing.assert_allclose(gain, 6.0, atol=1e-3)
+
+
+def test_a_lost_run_leaves_tables_that_can_be_read(tmp_path):
+    run("lidars.count=0", "lidars.include=[]", "cooperation.egos=all", out=tmp_path / "blind")
+    assert pq.read_table(tmp_path / "blind" / "fusion.parquet").num_rows == 0
