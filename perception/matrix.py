@@ -52,6 +52,8 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
     cos_az = np.cos(np.arange(columns) * (2.0 * np.pi / columns))
     sin_az = np.sin(np.arange(columns) * (2.0 * np.pi / columns))
+    far = cell_m * np.sqrt(float(nx * nx + ny * ny))
+    per_metre = _SAMPLES_PER_CELL / cell_m
     for b in range(len(elevation)):
         ce, se = np.cos(elevation[b]), np.sin(elevation[b])
         for k in range(columns):
@@ -80,19 +82,23 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
                 continue
             if hit and object_id[b, k] != -1:
                 end -= 0.02
+            # Nothing beyond the window's far corner matters.
+            if flat > 1e-9:
+                end = min(end, far / flat)
             if end <= begin:
                 continue
-            steps = 1 if flat * (end - begin) < 1e-09 else int(flat * (end - begin) / cell_m * _SAMPLES_PER_CELL) + 1
+            steps = int(flat * (end - begin) * per_metre) + 1
             stride = (end - begin) / steps
-            for s in range(steps + 1):
-                t = begin + s * stride
-                i = int(np.floor((ox + dx * t - lower_x) / cell_m))
-                j = int(np.floor((oy + dy * t - lower_y) / cell_m))
-                if 0 <= i < nx and 0 <= j < ny:
+            # In cells from the window's lower corner, so that a step is an addition.
+            u, v = (ox + dx * begin - lower_x) / cell_m, (oy + dy * begin - lower_y) / cell_m
+            du, dv = dx * stride / cell_m, dy * stride / cell_m
+            for _ in range(steps + 1):
+                if 0.0 <= u < nx and 0.0 <= v < ny:
+                    i, j = int(u), int(v)
                     if code[i, j] == UNOBSERVED:
                         code[i, j] = FREE
-                elif s > 0 and t > begin and flat * t > 2.0 * cell_m * nx:
-                    break
+                u += du
+                v += dv
 
 
 def shifted(

@@ -110,11 +110,15 @@ class KeptFrame:
         return name if role in ("", name) else f"{name} ({role})"
 
     @cached_property
+    def featured(self) -> Bool[np.ndarray, " boxes"]:
+        """Boxes that a picture must show: the ego, the scored road users and the linked stations."""
+        linked = np.isin(self.agent, np.concatenate([self.links.a, self.links.b]))
+        return np.asarray(self.in_range | linked | (self.agent == self.ego))
+
+    @cached_property
     def view_m(self) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"]]:
-        """Corners of a square around the ego that holds the scored road users and the linked stations."""
-        wanted = self.in_range | np.isin(self.agent, np.concatenate([self.links.a, self.links.b]))
-        wanted[self.ego_row] = True
-        places_m = self.boxes.center_m[wanted, :2]
+        """Corners of a square with free space around all that a picture must show."""
+        places_m = self.boxes.center_m[self.featured, :2]
         middle_m = (places_m.min(0) + places_m.max(0)) / 2
         half_m = max(float(np.ptp(places_m, axis=0).max()) / 2 + _MARGIN_M, _LEAST_HALF_M)
         return middle_m - half_m, middle_m + half_m

@@ -8,12 +8,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from v2xsim.records import BUILDING as ON_BUILDING
 from v2xsim.records import GROUND
 from v2xsim.viz import style
 from v2xsim.viz.kept_frame import KeptFrame
 from v2xsim.viz.labels import Label, draw_labels
 from v2xsim.viz.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
-from v2xsim.viz.outlines import EDGES, buildings_within, corners_m, inside, thinned
+from v2xsim.viz.outlines import EDGES, FACES, buildings_within, corners_m, inside, thinned
 from v2xsim.viz.perspective import Camera, blocked_by, camera_at, painted
 
 _ELEVATION_RAD = np.deg2rad(38.0)
@@ -49,7 +50,7 @@ def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
     lower_m, upper_m = frame.view_m
     glass = buildings_within(frame.buildings, lower_m, upper_m)
     camera = _best_camera(frame, glass, lower_m, upper_m)
-    _frame_limits(axes, camera, lower_m, upper_m, width_in / height_in)
+    _frame_limits(axes, camera, frame, width_in / height_in)
     _draw_grid(axes, camera, lower_m, upper_m)
     _draw_glass(axes, camera, glass)
     _draw_points(axes, camera, frame, lower_m, upper_m, (round(height_in * style.DPI), round(width_in * style.DPI)))
@@ -94,15 +95,13 @@ def _compass(camera: Camera) -> str:
     return names[int(np.round(np.arctan2(away[1], away[0]) / (np.pi / 4))) % 8]
 
 
-def _frame_limits(
-    axes: Axes, camera: Camera, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"], aspect: float
-) -> None:
-    """Fit the view to the shown square of ground, up to the height of a bus."""
-    x_m, y_m, z_m = np.meshgrid([lower_m[0], upper_m[0]], [lower_m[1], upper_m[1]], [0.0, 3.5])
-    seen, _ = camera.project(np.stack([x_m, y_m, z_m], axis=-1).reshape(-1, 3))
-    middle, half = (seen.min(0) + seen.max(0)) / 2, np.ptp(seen, axis=0) / 2
-    # Filled to the height: the corners of the square that stick out at the sides are ground without anything on it.
-    up = max(half[1], 0.62 * half[0] / aspect) * 1.02
+def _frame_limits(axes: Axes, camera: Camera, frame: KeptFrame, aspect: float) -> None:
+    """Fit the view to the boxes that it must show, with free space for their labels."""
+    seen, _ = camera.project(corners_m(frame.boxes[frame.featured]).reshape(-1, 3))
+    low, high = np.nanmin(seen, axis=0), np.nanmax(seen, axis=0)
+    middle, half = (low + high) / 2, (high - low) / 2
+    # At least a tenth of a focal length: an ego without neighbours would fill the picture.
+    up = max(half[1] * 1.25, half[0] * 1.3 / aspect, 0.1)
     axes.set(xlim=middle[0] + np.array([-1, 1]) * up * aspect, ylim=middle[1] + np.array([-1, 1]) * up)
 
 
@@ -149,8 +148,10 @@ def _draw_points(
     flat = flat[thinned(frame.points_m[flat], across_m / 200)]
     rows = np.concatenate([solid, flat])
     rgb = point_colors(frame)
-    # Two parts of white to one of colour, so that the ground stays behind what stands on it.
+    # Mixed with white, the ground stays behind what stands on it, and the walls behind the road users.
+    walls = frame.hit == ON_BUILDING
     rgb[ground] = (rgb[ground].astype(np.uint16) + 2 * 255) // 3
+    rgb[walls] = (3 * rgb[walls].astype(np.uint16) + 2 * 255) // 5
     seen, depth_m = camera.project(frame.points_m[rows])
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     place = (seen - [left, top]) / [right - left, bottom - top] * [shape[1], shape[0]]
@@ -169,7 +170,12 @@ def _draw_points(
 def _draw_wires(
     axes: Axes, camera: Camera, frame: KeptFrame, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> None:
-    edges, _ = camera.project(corners_m(frame.boxes)[:, EDGES])
+    corners, _ = camera.project(corners_m(frame.boxes))
+    edges = corners[:, EDGES]
+    tints = dict.fromkeys(np.flatnonzero(frame.only_fused).tolist(), style.VERMILION) | {frame.ego_row: style.BLUE}
+    for row, color in tints.items():
+        if np.isfinite(corners[row]).all():
+            axes.add_collection(PolyCollection(list(corners[row][FACES]), facecolor=color, alpha=0.14, zorder=4))
     fate = fates(frame, fused=True)
     shown = inside(frame.boxes.center_m[:, :2], lower_m, upper_m)
     for name, outline in OUTLINES.items():

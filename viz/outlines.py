@@ -8,6 +8,9 @@ from v2xsim.records import Boxes, Prisms
 # Pairs of the eight corners of `corners_m` that an edge joins: bottom, top, upright.
 EDGES = np.array([(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)])
 
+# The same for its faces: top and the four sides; the bottom lies on the ground.
+FACES = np.array([(4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)])
+
 # Front left, rear left, rear right, front right: counter-clockwise seen from above, in half sizes.
 _FOOTPRINT = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])
 

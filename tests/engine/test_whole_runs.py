@@ -5,13 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import v2xsim
-from v2xsim.scenario import packaged
 
 SHORT = ["run.duration_s=1.5", "lidars.model=beam16", "record.clouds_every_s=0.5"]
 
 
 def run(*overrides, out=None, seed=None):
-    return v2xsim.run(v2xsim.load(packaged("demo"), [*SHORT, *overrides], seed), out=out)
+    return v2xsim.run(v2xsim.load("demo", [*SHORT, *overrides], seed), out=out)
 
 
 def late_demo(*overrides):

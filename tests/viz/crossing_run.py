@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from v2xsim.records import LINK_STATE_NAMES
 from v2xsim.results.tables import COLUMNS, Columns
 
 EGO, TRUCK, HELPER, CROSSING, RSU = 0, 1, 2, 3, 40
@@ -45,8 +46,8 @@ def write_run(folder: Path, seed: int = 1, **manifest: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     tables = {name: Columns(name) for name in COLUMNS}
-    _add_agents(tables)
-    _add_buildings(tables)
+    _add_agents(tables["agents"])
+    _add_buildings(tables["buildings"])
     for frame in range(FRAMES):
         _add_frame(tables, frame, rng)
     _add_packets(tables["packets"], rng)
@@ -60,6 +61,12 @@ def write_run(folder: Path, seed: int = 1, **manifest: Any) -> Path:
     (folder / "manifest.json").write_text(json.dumps(content))
     (folder / "timing.json").write_text("{}")
     return folder
+
+
+def add(table: Columns, **columns: Any) -> None:
+    """Add a block of rows; columns that are not named are zero, or empty words."""
+    blank = {"word": "", "text": "", "bytes": b"", "bool": False}
+    table.add(**({name: blank.get(kind, 0) for name, kind, _ in COLUMNS[table.table]} | columns))
 
 
 def _bodies(time_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,64 +120,46 @@ def _observed(rays_m: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 
 def _add_frame(tables: dict[str, Columns], frame: int, rng: np.random.Generator) -> None:
-    time_s = frame * 1.0
-    center_m, size_m, yaw_rad = _bodies(time_s)
+    center_m, size_m, yaw_rad = _bodies(float(frame))
     lower = np.floor(center_m[EGO, :2] / CELL_M).astype(int) - CELLS // 2
-    count = {}
-    code = np.zeros((CELLS, CELLS), np.uint8)
-    before = code
+    count, matrix = {}, {}
     for station in (EGO, TRUCK, HELPER) if frame else (EGO, TRUCK):
         origin_m = center_m[station] + [0, 0, size_m[station, 2] + 0.3]
-        points_m, hit, rays_m = _scan(origin_m, station, time_s, rng)
+        points_m, hit, rays_m = _scan(origin_m, station, float(frame), rng)
         count[station] = np.bincount(hit[hit >= 0], minlength=len(_USERS))
-        code = np.maximum(code, _observed(rays_m, lower))
-        before = code if station == EGO else before
-        tables["clouds"].add(
-            frame=frame, x_m=points_m[:, 0], y_m=points_m[:, 1], z_m=points_m[:, 2], source=station, object=hit
-        )
-    tables["frames"].add(
-        frame=frame, frame_us=int(time_s * 1e6), ego=EGO, lower_x=int(lower[0]), lower_y=int(lower[1]),
-        cells=CELLS, cell_m=CELL_M, before=[before.tobytes()], after=[code.tobytes()],
-    )  # fmt: skip
-    alone, fused = count[EGO] >= _LEAST_POINTS, np.sum(list(count.values()), axis=0) >= _LEAST_POINTS
+        matrix[station] = _observed(rays_m, lower)
+        x_m, y_m, z_m = points_m.T
+        add(tables["clouds"], frame=frame, x_m=x_m, y_m=y_m, z_m=z_m, source=station, object=hit)
+    fused = np.max(list(matrix.values()), axis=0)
+    place = {"lower_x": int(lower[0]), "lower_y": int(lower[1]), "cells": CELLS, "cell_m": CELL_M}
+    codes = {"before": [matrix[EGO].tobytes()], "after": [fused.tobytes()]}
+    add(tables["frames"], frame=frame, frame_us=frame * 1_000_000, ego=EGO, **place, **codes)
     in_range = np.hypot(*(center_m - center_m[EGO])[:, :2].T) < RANGE_M
     in_range[EGO] = False
-    tables["frame_boxes"].add(
-        frame=frame, agent=np.arange(len(_USERS)), x_m=center_m[:, 0], y_m=center_m[:, 1], z_m=center_m[:, 2],
-        length_m=size_m[:, 0], width_m=size_m[:, 1], height_m=size_m[:, 2], yaw_rad=yaw_rad,
-        station=np.arange(len(_USERS)) < 3, lidar=np.arange(len(_USERS)) < 3, in_range=in_range,
-        seen_ego=alone & in_range, seen_fused=fused & in_range,
-    )  # fmt: skip
-    tables["frame_boxes"].add(
-        frame=frame, agent=RSU, x_m=-8.5, y_m=9.4, z_m=0.0, length_m=0.0, width_m=0.0, height_m=6.0, yaw_rad=0.0,
-        station=True, lidar=False, in_range=False, seen_ego=False, seen_fused=False,
-    )  # fmt: skip
-    links = [(EGO, TRUCK, "LOS", "direct", True)]
+    seen_fused = in_range & (np.sum(list(count.values()), axis=0) >= _LEAST_POINTS)
+    scored = {"in_range": in_range, "seen_ego": in_range & (count[EGO] >= _LEAST_POINTS), "seen_fused": seen_fused}
+    size = dict(zip(("length_m", "width_m", "height_m"), size_m.T, strict=True))
+    where = dict(zip(("x_m", "y_m", "z_m"), center_m.T, strict=True))
+    add(tables["frame_boxes"], frame=frame, agent=np.arange(len(_USERS)), yaw_rad=yaw_rad, **where, **size, **scored)
+    add(tables["frame_boxes"], frame=frame, agent=RSU, x_m=-8.5, y_m=9.4, height_m=6.0, station=True)
+    links = [(EGO, TRUCK, "LOS", "direct")]
     if frame:
-        links += [(EGO, TRUCK, "LOS", "relay_hop", True), (TRUCK, HELPER, "NLOSv", "relay_hop", True)]
-        links += [(EGO, HELPER, "NLOSb", "blocked", False)]
-    for a, b, state, role, used in links:
-        tables["frame_links"].add(frame=frame, a=a, b=b, state=[state], role=[role], used=used)
+        links += [(EGO, TRUCK, "LOS", "relay_hop"), (TRUCK, HELPER, "NLOSv", "relay_hop")]
+        links += [(EGO, HELPER, "NLOSb", "blocked")]
+    for a, b, state, role in links:
+        add(tables["frame_links"], frame=frame, a=a, b=b, state=[state], role=[role])
 
 
-def _add_agents(tables: dict[str, Columns]) -> None:
-    for agent, (name, kind, _, _, _, length, width, height, _) in enumerate(_USERS):
-        tables["agents"].add(
-            agent=agent, name=[name], kind=[kind], length_m=length, width_m=width, height_m=height,
-            antenna_m=height + 0.1, station=agent < 3, lidars=int(agent < 3), ego=agent == EGO, clock_offset_us=0,
-        )  # fmt: skip
-    tables["agents"].add(
-        agent=RSU, name=["rsu"], kind=["roadside"], length_m=0.0, width_m=0.0, height_m=6.0, antenna_m=6.0,
-        station=True, lidars=0, ego=False, clock_offset_us=0,
-    )  # fmt: skip
+def _add_agents(table: Columns) -> None:
+    for agent, (name, kind, *_) in enumerate(_USERS):
+        add(table, agent=agent, name=[name], kind=[kind])
+    add(table, agent=RSU, name=["rsu"], kind=["roadside"])
 
 
-def _add_buildings(tables: dict[str, Columns]) -> None:
+def _add_buildings(table: Columns) -> None:
     for number, (x0, y0, x1, y1, height) in enumerate(_BUILDINGS):
-        tables["buildings"].add(
-            building=number, x_m=np.array([x0, x1, x1, x0], float), y_m=np.array([y0, y0, y1, y1], float), base_m=0.0,
-            top_m=height,
-        )  # fmt: skip
+        x_m, y_m = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], float).T
+        add(table, building=number, x_m=x_m, y_m=y_m, top_m=height)
 
 
 def _add_packets(table: Columns, rng: np.random.Generator, number: int = 20_000) -> None:
@@ -179,18 +168,11 @@ def _add_packets(table: Columns, rng: np.random.Generator, number: int = 20_000)
     reach_m = np.array([330.0, 210.0, 90.0])[state]
     delivered = rng.random(number) < 1 / (1 + np.exp((distance_m - reach_m) / 25))
     cause = rng.choice(["propagation", "collision", "half_duplex", "receiver_busy"], number, p=(0.6, 0.25, 0.1, 0.05))
-    table.add(
-        queued_us=np.arange(number) * 500, start_us=np.arange(number) * 500, end_us=np.arange(number) * 500 + 400, message=np.arange(number),
-        kind=["awareness"] * number, hop=1, fragment=0, fragments=1, size_bytes=350, tx=0, rx=1, addressed=True,
-        distance_m=distance_m, link_state=list(np.array(["LOS", "NLOSv", "NLOSb"])[state]), power_dbm=-70.0,
-        sinr_db=12.0, outcome=[str(w) for w in np.where(delivered, "delivered", cause)],
-    )  # fmt: skip
+    outcome = np.where(delivered, "delivered", cause).tolist()
+    states = np.array(LINK_STATE_NAMES)[state].tolist()
+    add(table, kind="awareness", hop=1, distance_m=distance_m, link_state=states, outcome=outcome)
     # Data to one receiver says nothing about broadcasts and must not be counted with them.
-    table.add(
-        queued_us=0, start_us=0, end_us=400, message=number, kind=["data"], hop=1, fragment=0, fragments=1, size_bytes=1400,
-        tx=2, rx=1, addressed=True, distance_m=900.0, link_state=["LOS"], power_dbm=-70.0, sinr_db=12.0,
-        outcome=["delivered"],
-    )  # fmt: skip
+    add(table, kind=["data"], hop=1, distance_m=900.0, link_state=["LOS"], outcome=["delivered"])
 
 
 def _add_transfers(table: Columns, rng: np.random.Generator, number: int = 160) -> None:
@@ -199,29 +181,19 @@ def _add_transfers(table: Columns, rng: np.random.Generator, number: int = 160) 
     queue_us = frame_us + 25_000 + rng.integers(0, 20_000, number)
     latency_us = (rng.gamma(4, 5_000, number) * np.where(relayed, 2, 1)).astype(np.int64)
     lost = rng.random(number) < np.where(relayed, 0.2, 0.08)
-    table.add(
-        message=np.arange(number), kind=["data"] * number, origin=HELPER, destination=EGO,
-        relay=np.where(relayed, TRUCK, -1), frame_us=frame_us, capture_us=frame_us - 20_000, detect_us=frame_us,
-        queue_us=queue_us, air_us=queue_us + 500, arrive_us=np.where(lost, -1, queue_us + latency_us),
-        fuse_us=np.where(lost, -1, frame_us + 100_000), size_bytes=3000, fragments=3, arrived=3,
-        outcome=["used"] * number,
-    )  # fmt: skip
+    arrive_us = np.where(lost, -1, queue_us + latency_us)
+    relay = np.where(relayed, TRUCK, -1)
+    add(table, kind="data", relay=relay, frame_us=frame_us, queue_us=queue_us, arrive_us=arrive_us)
 
 
 def _add_channel(table: Columns, rng: np.random.Generator) -> None:
     for station in (EGO, TRUCK, HELPER):
-        table.add(
-            time_us=np.arange(1, 51) * 100_000, station=station, busy_share=0.12 + 0.03 * rng.random(50).astype("f4")
-        )
+        add(table, time_us=np.arange(1, 51) * 100_000, station=station, busy_share=0.12 + 0.03 * rng.random(50))
 
 
 def _add_fusion(table: Columns, rng: np.random.Generator, number: int = 50) -> None:
     before = 0.42 + 0.05 * np.sin(np.arange(number) / 9)
-    table.add(
-        frame_us=np.arange(number) * 100_000, ego=EGO, detect_us=0, fuse_us=0, known=3, asked=2, asked_by_relay=1,
-        used=2, used_by_relay=1, age_us=20_000, requested_bytes=6000, received_bytes=5000, own_points=10_000,
-        added_points=4_000, objects=12, seen_ego=7 + rng.integers(0, 2, number),
-        seen_fused=10 + rng.integers(0, 3, number),
-        coverage_before=before, coverage_after=before + 0.2 + 0.05 * rng.random(number),
-        blind_covered=0.35 + 0.1 * rng.random(number),
-    )  # fmt: skip
+    shares = {"coverage_before": before, "coverage_after": before + 0.2 + 0.05 * rng.random(number)}
+    seen = {"seen_ego": 7 + rng.integers(0, 2, number), "seen_fused": 10 + rng.integers(0, 3, number)}
+    filled = 0.35 + 0.1 * rng.random(number)
+    add(table, frame_us=np.arange(number) * 100_000, ego=EGO, objects=12, blind_covered=filled, **seen, **shares)

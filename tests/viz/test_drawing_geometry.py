@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from v2xsim.records import Boxes, Prisms
 from v2xsim.viz.labels import place_rectangles
-from v2xsim.viz.outlines import buildings_within, corners_m, footprints_m, headings_m, thinned
+from v2xsim.viz.outlines import buildings_within, clipped, corners_m, footprints_m, headings_m, thinned
 from v2xsim.viz.perspective import blocked_by, camera_at, painted
 
 TRUCK = Boxes(np.array([(10.0, 5.0, 0.5)]), np.array([(8.0, 2.0, 3.0)]), np.array([np.pi / 2]))
@@ -34,6 +34,33 @@ def test_only_buildings_that_touch_the_map_are_drawn() -> None:
     square = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
     prisms = Prisms(np.concatenate([square, square + 50]), np.array([0, 4, 8]), np.zeros(2), np.array([5.0, 9.0]))
     assert [top for _, _, top in buildings_within(prisms, np.array([0.5, 0.5]), np.array([20.0, 20.0]))] == [5.0]
+
+
+def area_m2(polygon_m: np.ndarray) -> float:
+    x, y = polygon_m.T
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def test_a_building_across_the_edge_is_cut_at_the_edge() -> None:
+    triangle_m = np.array([(0.0, 0.0), (8.0, 0.0), (0.0, 8.0)])
+    # The corner beyond x = 4 is a triangle of half the sides, a quarter of the area.
+    assert area_m2(clipped(triangle_m, np.zeros(2), np.array([4.0, 20.0]))) == pytest.approx(32.0 * 3 / 4)
+
+
+def test_a_building_inside_the_map_keeps_its_corners() -> None:
+    triangle_m = np.array([(1.0, 1.0), (8.0, 1.0), (1.0, 8.0)])
+    assert clipped(triangle_m, np.zeros(2), np.full(2, 9.0)).tolist() == triangle_m.tolist()
+
+
+def test_nothing_is_left_of_a_building_outside_the_map() -> None:
+    triangle_m = np.array([(10.0, 0.0), (18.0, 0.0), (10.0, 8.0)])
+    assert len(clipped(triangle_m, np.zeros(2), np.full(2, 9.0))) == 0
+
+
+@given(arrays(float, (5, 2), elements=st.floats(-20, 20)))
+def test_no_corner_of_a_cut_building_lies_off_the_map(footprint_m: np.ndarray) -> None:
+    left_m = clipped(footprint_m, np.full(2, -7.0), np.full(2, 9.0))
+    assert ((left_m >= -7.0 - 1e-9) & (left_m <= 9.0 + 1e-9)).all()
 
 
 @given(arrays(float, st.tuples(st.integers(0, 40), st.just(2)), elements=st.floats(-30, 30)))

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from crossing_run import add
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +18,7 @@ def run_with_packets(folder: Path, rows: list[tuple[str, int, float, str, str]])
     """A run whose packets have the given kind, hop, distance, link state and outcome."""
     table = Columns("packets")
     for kind, hop, distance_m, state, outcome in rows:
-        table.add(
-            queued_us=0, start_us=0, end_us=1, message=0, kind=[kind], hop=hop, fragment=0, fragments=1, size_bytes=300, tx=0, rx=1,
-            addressed=True, distance_m=distance_m, link_state=[state], power_dbm=-80.0, sinr_db=9.0, outcome=[outcome],
-        )  # fmt: skip
+        add(table, kind=[kind], hop=hop, distance_m=distance_m, link_state=[state], outcome=[outcome])
     pq.write_table(table.finished(), folder / "packets.parquet")
     (folder / "manifest.json").write_text(json.dumps({"scenario": {}}))
     return open_run(folder)

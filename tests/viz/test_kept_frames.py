@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from crossing_run import CELLS, CROSSING, EGO, FRAMES, HELPER, TRUCK
+from crossing_run import CELLS, CROSSING, EGO, FRAMES, HELPER, TRUCK, add
 
 from v2xsim.results.tables import Columns
 from v2xsim.viz.folder import NothingToShowError, RunFolder, ViewError, open_run
@@ -27,15 +27,10 @@ def run_of(tmp_path: Path, seen_fused: list[bool], relayed: int | None) -> RunFo
     """A run of three frames with one road user each; one frame may have a relay hop."""
     boxes, frames, links = Columns("frame_boxes"), Columns("frames"), Columns("frame_links")
     for number, seen in enumerate(seen_fused):
-        frames.add(
-            frame=number, frame_us=0, ego=0, lower_x=0, lower_y=0, cells=0, cell_m=1.0, before=[b""], after=[b""]
-        )
-        boxes.add(
-            frame=number, agent=1, x_m=0.0, y_m=0.0, z_m=0.0, length_m=4.0, width_m=2.0, height_m=1.5, yaw_rad=0.0,
-            station=False, lidar=False, in_range=True, seen_ego=False, seen_fused=seen,
-        )  # fmt: skip
+        add(frames, frame=number, before=[b""], after=[b""])
+        add(boxes, frame=number, agent=1, length_m=4.0, width_m=2.0, height_m=1.5, in_range=True, seen_fused=seen)
     if relayed is not None:
-        links.add(frame=relayed, a=0, b=1, state=["LOS"], role=["relay_hop"], used=True)
+        add(links, frame=relayed, a=0, b=1, state=["LOS"], role=["relay_hop"])
     for columns in (boxes, frames, links):
         pq.write_table(columns.finished(), tmp_path / f"{columns.table}.parquet")
     (tmp_path / "manifest.json").write_text(json.dumps({"scenario": {}}))

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from crossing_run import EGO
+from crossing_run import EGO, add
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -227,10 +227,7 @@ def test_a_skipped_picture_of_an_earlier_drawing_is_removed(copy: Path) -> None:
 
 def test_a_frame_with_nothing_but_its_ego_is_drawn(copy: Path) -> None:
     alone = Columns("frame_boxes")
-    alone.add(
-        frame=2, agent=EGO, x_m=0.0, y_m=0.0, z_m=0.0, length_m=4.5, width_m=1.8, height_m=1.5, yaw_rad=0.0,
-        station=True, lidar=True, in_range=False, seen_ego=False, seen_fused=False,
-    )  # fmt: skip
+    add(alone, frame=2, agent=EGO, length_m=4.5, width_m=1.8, height_m=1.5)
     pq.write_table(alone.finished(), copy / "frame_boxes.parquet")
     empty(copy, "clouds", "frame_links", "buildings")
     assert reasons(copy, frame=2) == {}

@@ -107,6 +107,10 @@ class Cooperation:
                 float(fleet.antenna_m[row, 2]), heights_m[row], frame.matrix if frame else None,
                 fleet.agent[np.flatnonzero(heard[row])] if len(heard) == len(fleet) else np.zeros(0, np.int64),
             )  # fmt: skip
+            if self._scenario.cooperation.transport == "synchronous":
+                for ego in self.heads:
+                    self._learn(ego, body, agent, now)
+                continue
             size = awareness_bytes(encoded_matrix_bytes(frame.matrix.code) if frame else 0, len(body.heard))
             message = Message(self._number(), AWARENESS, agent, EVERYBODY, NOBODY, size, now, body)
             urgent = agent in self.plan.forwards

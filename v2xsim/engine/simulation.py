@@ -163,8 +163,7 @@ class Simulation:
             if len(snapshot)
             else np.zeros((len(fleet), 3))
         )
-        if self.scenario.cooperation.transport == "radio":
-            self.cooperation.announce(fleet, belief, snapshot.time_us, sizes)
+        self.cooperation.announce(fleet, belief, snapshot.time_us, sizes)
         self.clock.at(self.clock.now_us + self.cooperation.period_us, Order.ANNOUNCE, self._announce)
 
     def _believed_poses(self) -> Float[np.ndarray, "stations 4"]:
