@@ -141,7 +141,7 @@ class KeptFrame:
 def chosen_frame(folder: RunFolder, asked: int | None) -> int:
     """Return the frame to draw: the one asked for, or the one where fusion shows most that the ego missed.
 
-    Among equals, one with a relayed link comes first, then the earliest.
+    Among equals, one with a relayed link comes first, then one with any link, then the earliest.
 
     Raises:
         NothingToShowError: The run kept no frame.
@@ -159,10 +159,10 @@ def chosen_frame(folder: RunFolder, asked: int | None) -> int:
         )
     rows = folder.arrays("frame_boxes", ["frame", "in_range", "seen_ego", "seen_fused"])
     gained = rows["in_range"] & rows["seen_fused"] & ~rows["seen_ego"]
-    hops = folder.arrays("frame_links", ["frame"], [("role", "==", "relay_hop")])["frame"]
-    gain = [int((gained & (rows["frame"] == number)).sum()) for number in kept]
-    best = max(range(len(kept)), key=lambda row: (gain[row], kept[row] in hops, -kept[row]))
-    return int(kept[best])
+    linked = folder.arrays("frame_links", ["frame", "role"])
+    hops = linked["frame"][linked["role"] == "relay_hop"]
+    gain = {number: int((gained & (rows["frame"] == number)).sum()) for number in kept.tolist()}
+    return max(gain, key=lambda number: (gain[number], number in hops, number in linked["frame"], -number))
 
 
 def shortened(text: str, most: int = 14) -> str:

@@ -21,6 +21,8 @@ _ELEVATION_RAD = np.deg2rad(38.0)
 _SIDES = 24
 _GRID_M = 10.0
 _LABELS = 10
+# Height of the key that names the side of the view: title and two lines.
+_VIEW_KEY_IN = 0.55
 
 Glass = list[tuple[Float[np.ndarray, "corners 2"], float, float]]
 
@@ -42,7 +44,7 @@ def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
         run: Name of the run, for the title.
     """
     keys = [("Lidar points by station", station_entries(frame)), ("Road users", box_entries(frame))]
-    width_in, height_in, bottom_in = 5.8, 3.45, 0.05 + style.legend_height_in(keys)
+    width_in, height_in, bottom_in = 5.8, 3.45, 0.05 + max(style.legend_height_in(keys), _VIEW_KEY_IN)
     figure = style.new_figure(bottom_in + height_in + 0.5)
     style.heading(figure, f"Fused cloud of {len(frame.source):,} points", frame.caption(run))
     axes = style.panel(figure, 0.1, bottom_in, width_in, height_in)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from v2xsim.scenario.describe import slot
 from v2xsim.scenario.errors import Keys, Problem
@@ -217,8 +217,9 @@ def _elsewhere(keys: Keys, given: Any) -> str:
     """Return the place of the same key in another section."""
     for name, info in Scenario.model_fields.items():
         section = slot((name,))
-        inner: type[BaseModel] | None = section.section if section is not None else None
-        if inner is not None and info.annotation is inner and keys[-1] in inner.model_fields:
+        if section is None or section.section is None:
+            continue
+        if info.annotation is section.section and keys[-1] in section.section.model_fields:
             return f"; did you mean '{name}.{keys[-1]}'?"
     return ""
 
