@@ -161,7 +161,7 @@ def chosen_frame(folder: RunFolder, asked: int | None) -> int:
     gained = rows["in_range"] & rows["seen_fused"] & ~rows["seen_ego"]
     linked = folder.arrays("frame_links", ["frame", "role"])
     hops = linked["frame"][linked["role"] == "relay_hop"]
-    gain = {number: int((gained & (rows["frame"] == number)).sum()) for number in kept.tolist()}
+    gain: dict[int, int] = {n: int((gained & (rows["frame"] == n)).sum()) for n in kept.tolist()}
     return max(gain, key=lambda number: (gain[number], number in hops, number in linked["frame"], -number))
 
 

@@ -23,14 +23,14 @@ def gains(folder: RunFolder) -> list[int]:
     return [int(load_frame(folder, number).only_fused.sum()) for number in range(FRAMES)]
 
 
-def run_of(tmp_path: Path, seen_fused: list[bool], relayed: int | None) -> RunFolder:
-    """A run of three frames with one road user each; one frame may have a relay hop."""
+def run_of(tmp_path: Path, seen_fused: list[bool], linked: int | None, role: str = "relay_hop") -> RunFolder:
+    """A run of three frames with one road user each; one frame may have a link."""
     boxes, frames, links = Columns("frame_boxes"), Columns("frames"), Columns("frame_links")
     for number, seen in enumerate(seen_fused):
         add(frames, frame=number, before=[b""], after=[b""])
         add(boxes, frame=number, agent=1, length_m=4.0, width_m=2.0, height_m=1.5, in_range=True, seen_fused=seen)
-    if relayed is not None:
-        add(links, frame=relayed, a=0, b=1, state=["LOS"], role=["relay_hop"])
+    if linked is not None:
+        add(links, frame=linked, a=0, b=1, state=["LOS"], role=[role])
     for columns in (boxes, frames, links):
         pq.write_table(columns.finished(), tmp_path / f"{columns.table}.parquet")
     (tmp_path / "manifest.json").write_text(json.dumps({"scenario": {}}))
@@ -43,15 +43,19 @@ def test_the_frame_with_most_gained_by_fusion_is_drawn(folder: RunFolder) -> Non
 
 
 def test_among_equal_frames_one_with_a_relay_is_drawn(tmp_path: Path) -> None:
-    assert chosen_frame(run_of(tmp_path, [True, True, True], relayed=1), None) == 1
+    assert chosen_frame(run_of(tmp_path, [True, True, True], linked=1), None) == 1
 
 
 def test_among_frames_equal_in_all_the_earliest_is_drawn(tmp_path: Path) -> None:
-    assert chosen_frame(run_of(tmp_path, [False, True, True], relayed=None), None) == 1
+    assert chosen_frame(run_of(tmp_path, [False, True, True], linked=None), None) == 1
+
+
+def test_among_frames_without_a_relay_one_with_a_link_is_drawn(tmp_path: Path) -> None:
+    assert chosen_frame(run_of(tmp_path, [True, True, True], linked=2, role="direct"), None) == 2
 
 
 def test_a_gain_outweighs_a_relay(tmp_path: Path) -> None:
-    assert chosen_frame(run_of(tmp_path, [False, False, True], relayed=0), None) == 2
+    assert chosen_frame(run_of(tmp_path, [False, False, True], linked=0), None) == 2
 
 
 def test_the_frame_asked_for_is_drawn(folder: RunFolder) -> None:
@@ -65,12 +69,12 @@ def test_a_frame_that_was_not_kept_is_refused_with_those_that_were(folder: RunFo
 
 def test_asking_a_run_without_kept_frames_for_one_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ViewError, match=r"record\.clouds_every_s"):
-        chosen_frame(run_of(tmp_path, [], relayed=None), 0)
+        chosen_frame(run_of(tmp_path, [], linked=None), 0)
 
 
 def test_a_frame_without_its_ego_has_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(NothingToShowError, match="no row for the ego"):
-        load_frame(run_of(tmp_path, [True], relayed=None), 0)
+        load_frame(run_of(tmp_path, [True], linked=None), 0)
 
 
 def test_the_crossing_car_is_seen_only_after_fusion(frame: KeptFrame) -> None:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -17,7 +18,7 @@ from v2xsim.viz.coverage import draw_coverage
 from v2xsim.viz.delays import draw_delays
 from v2xsim.viz.delivery import draw_delivery
 from v2xsim.viz.folder import RunFolder
-from v2xsim.viz.kept_frame import load_frame
+from v2xsim.viz.kept_frame import FrameLinks, load_frame
 from v2xsim.viz.oblique_view import draw_fused_cloud, point_colors
 from v2xsim.viz.style import in_style
 
@@ -231,6 +232,19 @@ def test_a_frame_with_nothing_but_its_ego_is_drawn(copy: Path) -> None:
     pq.write_table(alone.finished(), copy / "frame_boxes.parquet")
     empty(copy, "clouds", "frame_links", "buildings")
     assert reasons(copy, frame=2) == {}
+
+
+def test_the_keys_of_a_frame_with_nothing_but_its_ego_fit_into_the_picture(folder: RunFolder) -> None:
+    full = load_frame(folder, 2)
+    ego, none = full.agent == EGO, np.zeros(0, np.int64)
+    fewer = {name: getattr(full, name)[ego] for name in ("agent", "boxes", "in_range", "seen_ego", "seen_fused")}
+    links = FrameLinks(none, none, none.astype(object), none.astype(object), none.astype(bool))
+    bare = replace(full, links=links, points_m=np.zeros((0, 3)), source=none, hit=none, **fewer)
+    with in_style():
+        figures = [draw_fused_frame(bare, "crossing"), draw_fused_cloud(bare, "crossing")]
+    for figure in figures:
+        figure.canvas.draw()
+    assert min(text.get_window_extent().y0 for figure in figures for text in texts_of(figure)) >= 0
 
 
 def test_a_run_without_a_relay_draws_direct_transfers_alone(copy: Path) -> None:

@@ -217,9 +217,9 @@ def _elsewhere(keys: Keys, given: Any) -> str:
     """Return the place of the same key in another section."""
     for name, info in Scenario.model_fields.items():
         section = slot((name,))
-        if section is None or section.section is None:
-            continue
-        if info.annotation is section.section and keys[-1] in section.section.model_fields:
+        inner = section.section if section is not None else None
+        # The comparison comes last: it would widen the type again.
+        if inner is not None and keys[-1] in inner.model_fields and info.annotation is inner:
             return f"; did you mean '{name}.{keys[-1]}'?"
     return ""
 
