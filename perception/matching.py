@@ -75,7 +75,9 @@ def relevance(
     # The first positive root of excess t^2 - 2 along t + squared = 0, in the form that survives excess = 0.
     divisor = along + np.sqrt(np.maximum(discriminant, 0.0))
     meets = (discriminant >= 0.0) & (divisor > 0.0)
-    meeting_s = np.where(meets, squared, 0.0) / np.where(meets, divisor, 1.0)
+    # A divisor next to nothing gives infinity: met never.
+    with np.errstate(over="ignore"):
+        meeting_s = np.where(meets, squared, 0.0) / np.where(meets, divisor, 1.0)
     # The vehicle's own cell, where offset and divisor may both vanish, is met at once.
     weight: np.ndarray = np.where(meets | (squared == 0.0), np.exp(-meeting_s / attention_s), 0.0)
     return weight

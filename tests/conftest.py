@@ -3,7 +3,13 @@
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 ROOT = Path(__file__).resolve().parent.parent
 
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+# The first example may compile a kernel, and a suite that passes must pass again: no deadline, the same examples.
+settings.register_profile("v2xsim", deadline=None, derandomize=True)
+settings.load_profile("v2xsim")

@@ -53,8 +53,7 @@ def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
         axes = style.panel(figure, 0.55 + column * (side_in + 0.13), bottom_in, side_in, side_in)
         axes.set_aspect("equal")
         axes.set(xlim=(lower_m[0], upper_m[0]), ylim=(lower_m[1], upper_m[1]), xlabel="x, east [m]")
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.set(xticks=_ticks_m(lower_m[0], upper_m[0]), yticks=_ticks_m(lower_m[1], upper_m[1]))
         axes.spines[["top", "right"]].set_visible(True)
         if column:
             axes.tick_params(labelleft=False)
@@ -64,6 +63,13 @@ def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
         _draw_map(axes, frame, with_help, lower_m, upper_m)
     style.legend_row(figure, keys, bottom_in - 0.42)
     return figure
+
+
+def _ticks_m(low_m: float, high_m: float) -> Float[np.ndarray, " ticks"]:
+    """Return about five round places, off the ends, where the labels of the two maps would run into each other."""
+    ticks_m = np.asarray(MaxNLocator(5, integer=True).tick_values(low_m, high_m))
+    end_m = 0.06 * (high_m - low_m)
+    return ticks_m[(ticks_m > low_m + end_m) & (ticks_m < high_m - end_m)]
 
 
 def _draw_map(

@@ -157,6 +157,13 @@ def test_both_maps_show_the_same_place_at_equal_scale(figures: dict[str, Figure]
     assert left.get_aspect() == right.get_aspect() == 1.0
 
 
+def test_no_tick_of_a_map_is_near_its_ends(figures: dict[str, Figure]) -> None:
+    for axes in figures["frame"].axes:
+        low, high = axes.get_xlim()
+        share = (axes.get_xticks() - low) / (high - low)
+        assert ((share > 0.05) & (share < 0.95)).all()
+
+
 def test_the_title_of_the_map_says_how_many_are_seen(folder: RunFolder, figures: dict[str, Figure]) -> None:
     alone, fused, total = load_frame(folder, 2).counts()
     assert f"Ego alone sees {alone} of {total} road users, fused {fused} of {total}" in [
