@@ -27,6 +27,9 @@ MEDIAN_M = 4.0
 
 _HEAVY = ("truck", "bus")
 
+# SUMO's default minGap.
+_MIN_GAP_M = 2.5
+
 
 @dataclass(frozen=True)
 class Departure:
@@ -158,7 +161,7 @@ def traffic_speed_mps(highway: Highway) -> float:
     """
     spacing = 2000.0 * highway.lanes / highway.density_per_km
     length = sum(share * CATALOGUE.size_m[KINDS.index(kind), 0] for kind, share in shares_of(highway.mix).items())
-    return float(np.clip(0.9 * (spacing - length - 2.5), 1.0, highway.speed_kmh / 3.6))
+    return float(np.clip(0.9 * (spacing - length - _MIN_GAP_M), 1.0, highway.speed_kmh / 3.6))
 
 
 def _cruise_mps(kind: str, limit_mps: float) -> float:
@@ -166,24 +169,25 @@ def _cruise_mps(kind: str, limit_mps: float) -> float:
 
 
 def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Departure]:
-    """Return the vehicles that are on one direction at time 0, evenly over its lanes, downstream first.
+    """Return the vehicles that are on one direction at time 0, downstream first.
 
-    Heavy vehicles fill the lanes from the right. Within a lane vehicles are spaced evenly, moved by up to a quarter of
-    the spacing.
+    Heavy vehicles fill the lanes from the right; every lane holds about the same length of vehicles. Within a lane the
+    gaps are equal, and each vehicle is moved by up to a quarter of a gap.
     """
     shares = shares_of(highway.mix)
     count = max(1, round(highway.density_per_km * highway.length_m / 2000.0))
     kinds = draw.choice(list(shares), count, p=list(shares.values()))
     kinds = kinds[np.argsort([kind not in _HEAVY for kind in kinds], kind="stable")]
+    taken = np.array([CATALOGUE.size_m[KINDS.index(kind), 0] + _MIN_GAP_M for kind in kinds])
+    lanes = np.minimum((np.cumsum(taken) - taken) / taken.sum() * highway.lanes, highway.lanes - 1).astype(int)
     departures: list[tuple[float, Departure]] = []
-    for lane, group in enumerate(np.array_split(kinds, highway.lanes)):
-        spacing = highway.length_m / max(len(group), 1)
-        order = draw.permutation(len(group))
-        shift = draw.uniform(-0.25, 0.25, len(group))
-        for place in range(len(group)):
-            position = (place + 0.5 + shift[place]) * spacing
+    for lane in range(highway.lanes):
+        row = draw.permutation(np.flatnonzero(lanes == lane))
+        gap = max(highway.length_m - taken[row].sum(), 0.0) / max(len(row), 1)
+        front = np.cumsum(taken[row] + gap) - 0.5 * gap + draw.uniform(-0.25, 0.25, len(row)) * gap
+        for vehicle, position in zip(row, np.minimum(front, highway.length_m), strict=True):
             way = {"route": edge, "departLane": str(lane), "departPos": f"{position:.2f}", "departSpeed": "max"}
-            departures.append((-position, Departure(0.0, str(group[order[place]]), way)))
+            departures.append((-float(position), Departure(0.0, str(kinds[vehicle]), way)))
     # A vehicle fits in behind one that stands already; the other way round SUMO would fear for the follower.
     return [departure for _, departure in sorted(departures, key=lambda item: item[0])]
 
@@ -194,7 +198,7 @@ def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generato
     departures = []
     for kind, share in shares_of(highway.mix).items():
         rate = highway.density_per_km / 2000.0 * share * _cruise_mps(kind, limit)
-        lane = "0" if kind in _HEAVY else "free"
+        lane = "0" if kind in _HEAVY and limit == highway.speed_kmh / 3.6 else "free"
         way = {"route": edge, "departLane": lane, "departPos": "base", "departSpeed": "max"}
         # One in each interval of the mean length: arrivals of a Poisson process would let the density wander.
         count = int(rate * until_s)
