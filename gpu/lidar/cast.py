@@ -274,6 +274,20 @@ def _cast(  # type: ignore[no-untyped-def]
                 width -= part
                 first = 0
 
+        # A roof shows to a sensor above it or inside, a raised bottom to one below it or inside. Few prisms do, so every
+        # ray is tried.
+        raised = base[b] > 0.0
+        if roof < 0.0 or inside or (raised and bottom > 0.0):
+            local = np.empty((count, 2))
+            for v in range(count):
+                local[v, 0], local[v, 1] = foot[v, 0] - ox, foot[v, 1] - oy
+            nearest = (local[:, 0].min(), local[:, 1].min())
+            farthest = (local[:, 0].max(), local[:, 1].max())
+            if roof < 0.0 or inside:
+                _flat_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn, nearest, farthest, roof, local)
+            if raised and (bottom > 0.0 or inside):
+                _flat_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn, nearest, farthest, bottom, local)
+
     range_out = np.empty((beams, columns), np.float32)
     for b in range(beams):
         for i in range(columns):

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from crossing_run import EGO, add
+from crossing_run import CROSSING, EGO, TRUCK, add
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -155,6 +155,21 @@ def test_both_maps_show_the_same_place_at_equal_scale(figures: dict[str, Figure]
     left, right = figures["frame"].axes
     assert (left.get_xlim(), left.get_ylim()) == (right.get_xlim(), right.get_ylim())
     assert left.get_aspect() == right.get_aspect() == 1.0
+
+
+@pytest.mark.parametrize(("agent", "blind"), [(CROSSING, True), (TRUCK, False)])
+def test_the_blind_zone_is_shaded_where_the_ego_sees_nothing(
+    folder: RunFolder, figures: dict[str, Figure], agent: int, blind: bool
+) -> None:
+    frame = load_frame(folder, 2)
+    # The ego sees the road up to the truck's rear, which is 6 m behind its centre.
+    x_m, y_m = frame.boxes.center_m[frame.agent == agent][0, :2] - (8.0 if agent == TRUCK else 0.0, 0.0)
+    image = figures["frame"].axes[0].images[0]
+    left_m, right_m, bottom_m, top_m = image.get_extent()
+    shade = np.asarray(image.get_array())
+    row = int((y_m - bottom_m) / (top_m - bottom_m) * shade.shape[0])
+    column = int((x_m - left_m) / (right_m - left_m) * shade.shape[1])
+    assert (shade[row, column, 3] > 0) == blind
 
 
 def test_no_tick_of_a_map_is_near_its_ends(figures: dict[str, Figure]) -> None:
