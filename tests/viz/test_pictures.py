@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from crossing_run import CROSSING, EGO, TRUCK, add
+from crossing_run import EGO, add
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -157,13 +157,15 @@ def test_both_maps_show_the_same_place_at_equal_scale(figures: dict[str, Figure]
     assert left.get_aspect() == right.get_aspect() == 1.0
 
 
-@pytest.mark.parametrize(("agent", "blind"), [(CROSSING, True), (TRUCK, False)])
+# The ego looks along a street from west to east, between buildings from 9 m south and 10 m north of the axis.
+@pytest.mark.parametrize(
+    ("east_m", "north_m", "blind"), [(-14, 0, False), (0, -14, True), (8, 0, False), (0, 17, True)]
+)
 def test_the_blind_zone_is_shaded_where_the_ego_sees_nothing(
-    folder: RunFolder, figures: dict[str, Figure], agent: int, blind: bool
+    folder: RunFolder, figures: dict[str, Figure], east_m: float, north_m: float, blind: bool
 ) -> None:
     frame = load_frame(folder, 2)
-    # The ego sees the road up to the truck's rear, which is 6 m behind its centre.
-    x_m, y_m = frame.boxes.center_m[frame.agent == agent][0, :2] - (8.0 if agent == TRUCK else 0.0, 0.0)
+    x_m, y_m = frame.boxes.center_m[frame.ego_row, :2] + (east_m, north_m)
     image = figures["frame"].axes[0].images[0]
     left_m, right_m, bottom_m, top_m = image.get_extent()
     shade = np.asarray(image.get_array())

@@ -248,7 +248,8 @@ class Cooperation:
         for item in reversed(self.transfers):
             if item.frame_us < frame_us - 1_000_000:
                 break
-            if item.frame_us == frame_us and ego in (item.message.origin, item.message.destination):
+            asker = item.message.origin if item.message.kind == REQUEST else item.message.destination
+            if item.frame_us == frame_us and asker == ego:
                 found.append(item)
         return found[::-1]
 

@@ -47,8 +47,11 @@ def import_osm(
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OsmImportError(f"{out}: must be a new or empty folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    except OSError as error:
+        raise OsmImportError(f"{out}: cannot be made ({error.strerror})") from error
     try:
         say("reading the extract")
         unpacked(osm_file, folder / "town.osm.xml")

@@ -132,7 +132,8 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
     folder = tempfile.TemporaryDirectory(prefix="v2xsim-grid-")
     home = Path(folder.name)
     try:
-        walk = ["--default.sidewalk-width", "2", "--crossings.guess"] if grid.mix.get("pedestrian") else []
+        sidewalks = ["--sidewalks.guess", "--default.sidewalk-width", "2", "--crossings.guess"]
+        walk = sidewalks if grid.mix.get("pedestrian") else []
         run_tool(
             "netgenerate",
             ["--grid", "--grid.number", str(grid.blocks), "--grid.length", str(grid.block_m), "--default.lanenumber",

@@ -1,0 +1,93 @@
+"""From an OpenStreetMap extract to a scenario that runs."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import v2xsim
+from v2xsim.import_osm import OsmImportError, import_osm
+from v2xsim.mobility import Names, open_mobility
+from v2xsim.world.buildings import load_obstacles
+from v2xsim.world.catalogue import CATALOGUE, KINDS
+
+HERSFELD = Path(__file__).resolve().parents[3] / "shared" / "scenes" / "bad_hersfeld" / "osm_bbox.osm.xml.gz"
+
+FOOTWAY_ONLY = """<osm version="0.6"><bounds minlat="50.86" minlon="9.70" maxlat="50.87" maxlon="9.71"/>
+<node id="1" lat="50.861" lon="9.701"/><node id="2" lat="50.865" lon="9.705"/>
+<way id="5"><nd ref="1"/><nd ref="2"/><tag k="highway" v="footway"/></way></osm>"""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"   \n ", "empty"),
+        (b"once upon a time", "XML"),
+        (b"<gpx/>", "<gpx>"),
+        (b"<osm version='0.6'/>", "no roads"),
+        (b"<osm><node id='1'", "XML"),
+        (bytes(range(256)) * 4, "XML"),
+        (b"\x1f\x8b\x08\x00junk", "unpacked"),
+        (gzip.compress(b"<osm>" + b"<node id='1'/>" * 1000 + b"</osm>")[:60], "unpacked"),
+        (gzip.compress(b""), "empty"),
+        (b'<!DOCTYPE osm [<!ENTITY a "aaaa">]><osm/>', "document type"),
+        (FOOTWAY_ONLY.encode(), "."),
+    ],
+)
+def test_an_extract_that_is_no_town_is_refused_with_the_reason_and_leaves_nothing(tmp_path, content, reason):
+    source = tmp_path / "town.osm.gz"
+    source.write_bytes(content)
+    with pytest.raises(OsmImportError, match=reason) as error:
+        import_osm(source, tmp_path / "out")
+    assert str(source) in str(error.value)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_missing_extract_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(OsmImportError, match="no such file"):
+        import_osm(tmp_path / "none.osm", tmp_path / "out")
+    with pytest.raises(OsmImportError, match="is a folder"):
+        import_osm(tmp_path, tmp_path / "out")
+
+
+def test_a_folder_with_somebodys_files_is_not_overwritten(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(OsmImportError, match="empty folder"):
+        import_osm(tmp_path / "any.osm", tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OsmImportError, match="cannot be made"):
+        import_osm(tmp_path / "any.osm", tmp_path / "file" / "out")
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    return import_osm(HERSFELD, tmp_path_factory.mktemp("import") / "town")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HERSFELD.is_file(), reason="the Bad Hersfeld extract is not beside this checkout")
+def test_a_real_town_has_its_traffic_its_stations_and_its_buildings(town):
+    scenario = v2xsim.load(str(town))
+    obstacles, sources = load_obstacles(scenario.world)
+    assert len(obstacles.prisms) > 11_000
+    assert sources.height + sources.levels >= 30
+    x_min, y_min, x_max, y_max = scenario.stations.region
+    assert (x_max - x_min, y_max - y_min) == (1500, 1500)
+    seen = set()
+    with open_mobility(scenario.traffic, scenario.run, Names()) as traffic:
+        begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)
+        traffic.warm_up(begin_us)
+        for time_us in range(begin_us, begin_us + 30_000_000, 10 * step_us):
+            snapshot = traffic.snapshot(time_us)
+            x, y = snapshot.boxes.center_m[:, 0], snapshot.boxes.center_m[:, 1]
+            inside = (x >= x_min) & (x <= x_max) & (y >= y_min) & (y <= y_max) & CATALOGUE.is_motor[snapshot.kind]
+            assert len(snapshot) >= 200
+            assert inside.sum() >= 30
+            seen |= {KINDS[kind] for kind in np.unique(snapshot.kind)}
+    assert seen >= {"passenger", "van", "truck", "bus"}

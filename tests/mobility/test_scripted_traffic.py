@@ -1,0 +1,95 @@
+"""Road users that follow waypoints."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v2xsim.mobility.base import Names
+from v2xsim.mobility.script import ScriptMobility
+from v2xsim.scenario.schema import Agent
+
+
+def at(time_s, *agents):
+    return ScriptMobility(agents, Names()).snapshot(round(time_s * 1e6))
+
+
+def car(*waypoints, **other):
+    return Agent(id="car", waypoints=list(waypoints), **other)
+
+
+def test_the_centre_moves_linearly_between_waypoints():
+    snapshot = at(2.5, car((0, 0, 0), (10, 40, 20)))
+    np.testing.assert_allclose(snapshot.boxes.center_m, [[10.0, 5.0, 0.0]])
+    np.testing.assert_allclose(snapshot.velocity_mps, [[4.0, 2.0]])
+
+
+def test_the_heading_is_the_direction_of_travel():
+    assert at(1, car((0, 0, 0), (2, 0, -10))).boxes.yaw_rad[0] == pytest.approx(-np.pi / 2)
+
+
+@pytest.mark.parametrize("time_s", [0.0, 4.9, 20.0])
+def test_a_road_user_rests_before_its_first_and_after_its_last_waypoint(time_s):
+    snapshot = at(time_s, car((5, 0, 0), (10, 10, 0)))
+    assert not snapshot.velocity_mps.any()
+    assert snapshot.boxes.center_m[0, 0] == (0.0 if time_s < 5 else 10.0)
+
+
+def test_a_stated_heading_holds_at_rest_only():
+    agent = car((0, 0, 0), (5, 10, 0), heading_deg=90)
+    assert at(9, agent).boxes.yaw_rad[0] == pytest.approx(np.pi / 2)
+    assert at(2, agent).boxes.yaw_rad[0] == pytest.approx(0)
+
+
+def test_a_road_user_that_waits_on_its_way_keeps_its_heading():
+    agent = car((0, 0, 0), (5, 0, 50), (8, 0, 50), (12, 0, 90))
+    snapshot = at(6, agent)
+    assert not snapshot.velocity_mps.any()
+    assert snapshot.boxes.yaw_rad[0] == pytest.approx(np.pi / 2)
+
+
+@pytest.mark.parametrize(("time_s", "yaw_deg"), [(4.4, 0), (4.75, 22.5), (5.0, 45), (5.25, 67.5), (5.6, 90)])
+def test_a_body_turns_over_five_metres_on_both_sides_of_a_corner(time_s, yaw_deg):
+    # 10 m/s: half a second on either side of the corner at t = 5 s.
+    yaw = at(time_s, car((0, 0, 0), (5, 50, 0), (10, 50, 50))).boxes.yaw_rad[0]
+    assert np.degrees(yaw) == pytest.approx(yaw_deg, abs=1e-6)
+
+
+def test_a_turn_goes_the_short_way_round():
+    headings = [at(t, car((0, 0, 0), (5, -50, 5), (10, -100, 0))).boxes.yaw_rad[0] for t in np.arange(4.4, 5.7, 0.05)]
+    assert (np.abs(headings) > np.pi / 2).all()
+
+
+def test_the_catalogue_gives_the_body_unless_the_script_does():
+    plain = at(0, car((0, 0, 0), kind="truck"))
+    sized = at(0, car((0, 0, 0), kind="truck", size_m=(16.5, 2.5, 4.0)))
+    assert plain.boxes.size_m[0].tolist() == [13.0, 2.6, 3.0]
+    assert sized.boxes.size_m[0].tolist() == [16.5, 2.5, 4.0]
+    assert sized.antenna_height_m[0] == 4.0
+
+
+def test_ids_follow_the_script_after_those_that_are_registered_already():
+    names = Names()
+    names.register("pole")
+    traffic = ScriptMobility([car((0, 0, 0)), Agent(id="b", waypoints=[(0, 1, 1)])], names)
+    assert traffic.snapshot(0).agent.tolist() == [1, 2]
+    assert traffic.name_of(2) == "b"
+    assert traffic.agent_of("nobody") is None
+
+
+def test_an_empty_script_has_nobody():
+    assert len(at(3.0)) == 0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 5), st.floats(-99, 99), st.floats(-99, 99)), min_size=2, max_size=6),
+    st.floats(-5, 40),
+)
+def test_nobody_turns_or_moves_faster_than_the_path_asks(steps, time_s):
+    times = np.cumsum([step[0] for step in steps])
+    agent = car(*[(float(t), x, y) for t, (_, x, y) in zip(times, steps, strict=True)])
+    before, after = at(time_s, agent), at(time_s + 1e-4, agent)
+    legs = np.diff([[x, y] for _, x, y in steps], axis=0)
+    fastest = (np.hypot(*legs.T) / np.diff(times)).max()
+    assert np.linalg.norm(after.boxes.center_m - before.boxes.center_m) <= fastest * 1.01e-4 + 1e-9
+    assert -np.pi < before.boxes.yaw_rad[0] <= np.pi

@@ -1,0 +1,187 @@
+"""How tall buildings are, from what the map says."""
+
+import gzip
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v2xsim.scenario.schema import Building, World
+from v2xsim.world.buildings import (
+    BuildingsError,
+    clean_footprint,
+    corners_of,
+    load_obstacles,
+    prisms_from,
+    prisms_of_polygons,
+    read_polygons,
+    signed_area_m2,
+)
+from v2xsim.world.heights import base_height_m, default_height_m, length_m, roof_height_m
+
+
+@pytest.mark.parametrize(
+    ("text", "metres"),
+    [
+        ("12", 12.0),
+        ("12 m", 12.0),
+        ("12.5m", 12.5),
+        ("12,5", 12.5),
+        (" 7 metres ", 7.0),
+        ("~9", 9.0),
+        ("40'", 12.192),
+        ("40 ft", 12.192),
+        ("6'6\"", 1.9812),
+    ],
+)
+def test_a_length_is_read_in_metres_and_feet(text, metres):
+    assert length_m(text) == pytest.approx(metres)
+
+
+@pytest.mark.parametrize("text", ["", "tall", "-3", "12 storeys", "3;4", "nan", "inf", "1e3", "12 m m", None])
+def test_what_is_no_length_is_not_guessed(text):
+    assert length_m(text) is None
+
+
+def test_a_height_counts_before_levels():
+    assert roof_height_m({"height": "10", "building:levels": "5"}, "house") == (10.0, "height")
+
+
+def test_a_level_is_three_metres():
+    assert roof_height_m({"building:levels": "4"}, "house") == (12.0, "levels")
+
+
+@pytest.mark.parametrize("height", ["0", "99999", "high", "-4"])
+def test_an_impossible_height_gives_way_to_the_levels(height):
+    assert roof_height_m({"height": height, "building:levels": "2"}, "house") == (6.0, "levels")
+
+
+@pytest.mark.parametrize("levels", ["0", "many", "-1", "5000", "12 m"])
+def test_impossible_levels_give_way_to_the_default(levels):
+    assert roof_height_m({"building:levels": levels}, "garage") == (default_height_m("garage"), "default")
+
+
+def test_a_church_is_taller_than_a_house_and_a_house_than_a_garage():
+    assert default_height_m("church") > default_height_m("house") > default_height_m("garage")
+
+
+def test_an_unknown_type_has_the_height_of_a_building_without_type():
+    assert default_height_m("beer garden pavilion") == default_height_m("yes")
+
+
+def test_rays_pass_under_a_roof_on_posts():
+    assert 2.0 < base_height_m({}, "roof", 3.5) < 3.5
+
+
+def test_a_building_stands_on_the_ground_where_its_underside_would_be_above_its_roof():
+    assert base_height_m({"min_height": "12"}, "yes", 9.0) == 0.0
+
+
+POLYGONS = """<additional>
+  <poly id="a" type="building" shape="0,0 0,10 10,10 10,0 0,0"><param key="building" value="house"/>
+    <param key="height" value="8"/></poly>
+  <poly id="b" type="building.garage" shape="20,0 23,0 23,6 20,6"/>
+  <poly id="c" type="landuse.forest" shape="0,0 100,0 100,100"/>
+  <poly id="d" type="amenity.school" shape="40,0 50,0 50,9"><param key="building" value="school"/>
+    <param key="building:levels" value="2"/></poly>
+  <poly id="d#1" type="building.school" shape="40,0 50,0 50,9"><param key="building" value="school"/>
+    <param key="building:levels" value="2"/></poly>
+  <poly id="e" type="building" shape="60,0 60.5,0 60.5,0.5"/>
+  <poly id="f" type="building" shape="70,0 71,x"/>
+  <poly id="g" type="building" shape="80,0 90,0 90,0,5"/>
+  <poly id="h" type="building" shape=""/>
+  <poly id="i" type="building.yes" shape="0,50 9,50 9,59"><param key="building" value="no"/></poly>
+</additional>"""
+
+
+@pytest.fixture
+def polygon_file(tmp_path):
+    path = tmp_path / "town.poly.xml"
+    path.write_text(POLYGONS)
+    return path
+
+
+def test_every_building_is_read_once_and_its_height_has_a_source(polygon_file):
+    prisms, sources = prisms_of_polygons(read_polygons(polygon_file))
+    assert (sources.height, sources.levels, sources.default) == (1, 1, 1)
+    assert (sources.degenerate, sources.repeated, sources.outside) == (4, 1, 0)
+    np.testing.assert_allclose(prisms.top_m, [8.0, default_height_m("garage"), 6.0])
+
+
+def test_footprints_run_counter_clockwise_without_a_closing_corner(polygon_file):
+    prisms, _ = prisms_of_polygons(read_polygons(polygon_file))
+    rings = [prisms.vertices_m[a:b] for a, b in zip(prisms.offset, prisms.offset[1:], strict=False)]
+    assert [len(ring) for ring in rings] == [4, 4, 3]
+    assert [signed_area_m2(ring) for ring in rings] == pytest.approx([100.0, 18.0, 45.0])
+
+
+def test_a_region_keeps_the_buildings_that_touch_it(polygon_file):
+    prisms, sources = prisms_of_polygons(read_polygons(polygon_file), (9.0, 5.0, 21.0, 30.0))
+    assert len(prisms) == 2
+    assert sources.outside == 1
+
+
+def test_a_packed_file_reads_like_a_plain_one(polygon_file):
+    packed = polygon_file.with_suffix(".xml.gz")
+    packed.write_bytes(gzip.compress(polygon_file.read_bytes()))
+    assert read_polygons(packed) == read_polygons(polygon_file)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"  \n", "empty"),
+        (b"not xml", "not valid XML"),
+        (b"<net/>", "root element is <net>"),
+        (b"<additional><poly", "not valid XML"),
+        (gzip.compress(b"<additional/>" * 50)[:20], "damaged gzip"),
+        (b"\x1f\x8bjunk", "damaged gzip"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><additional/>', "document type"),
+        (bytes(range(256)), "not valid XML"),
+    ],
+)
+def test_a_damaged_polygon_file_is_refused_with_file_and_reason(tmp_path, content, reason):
+    path = tmp_path / "broken.poly.xml"
+    path.write_bytes(content)
+    with pytest.raises(BuildingsError, match=reason) as error:
+        read_polygons(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_polygon_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(BuildingsError, match="cannot be read"):
+        read_polygons(tmp_path / "none.poly.xml")
+    with pytest.raises(BuildingsError, match="is a folder"):
+        read_polygons(tmp_path)
+
+
+def test_no_buildings_at_all_is_an_empty_world():
+    obstacles, sources = load_obstacles(World(buildings=[]))
+    assert len(obstacles.prisms) == 0
+    assert sources.loaded == 0
+
+
+def test_a_building_of_the_scenario_has_its_own_height():
+    prisms, sources = prisms_from([Building(footprint_m=[(0, 0), (0, 5), (5, 5), (5, 0)], height_m=7.0)])
+    assert prisms.top_m.tolist() == [7.0]
+    assert sources.height == 1
+
+
+def test_corners_with_height_lose_it():
+    np.testing.assert_array_equal(corners_of("1,2,3 4,5,6"), [[1, 2], [4, 5]])
+
+
+@given(
+    st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_size=3, max_size=8),
+    st.integers(-1_000_000, 1_000_000),
+)
+def test_a_clean_footprint_keeps_its_area_wherever_it_lies(corners, shift):
+    outline = np.array(corners, float) + shift
+    area = abs(signed_area_m2(outline))
+    cleaned = clean_footprint(outline)
+    if cleaned is None:
+        assert area < 1.0
+    else:
+        assert signed_area_m2(cleaned) == pytest.approx(area)
