@@ -37,12 +37,17 @@ def aware(
     known = np.zeros(len(objects_m), bool)
     if len(objects_m) == 0 or len(tracks_m) == 0:
         return known
-    distance_m = np.hypot(*(objects_m[:, None, :] - tracks_m[None, :, :]).transpose(2, 0, 1))
+    # Most road users are nowhere near any track.
+    low, high = tracks_m.min(axis=0) - within_m, tracks_m.max(axis=0) + within_m
+    about = np.flatnonzero(((objects_m >= low) & (objects_m <= high)).all(axis=1))
+    if len(about) == 0:
+        return known
+    distance_m = np.hypot(*(objects_m[about, None, :] - tracks_m[None, :, :]).transpose(2, 0, 1))
     near = distance_m <= within_m
     # A pair too far apart costs more than all near pairs together: first as many pairs as possible, then the nearest.
     far = within_m * (min(near.shape) + 1)
     rows, columns = linear_sum_assignment(np.where(near, distance_m, far))
-    known[rows] = near[rows, columns]
+    known[about[rows]] = near[rows, columns]
     return known
 
 

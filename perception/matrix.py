@@ -11,13 +11,14 @@ from numba import njit
 
 from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.models import Beams
-from v2xsim.records import FREE, NOTHING, OCCUPIED, UNOBSERVED, PerceptionMatrix
+from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, PerceptionMatrix
 
 # A ray higher than this may pass over a low car's bonnet and says nothing of the cell below; ours.
 LOW_M = 1.0
 # Kerbs are not occupied, and neither is what hangs over the road higher than a truck; ours.
 LEAST_M, MOST_M = 0.3, 4.0
-_SAMPLES_PER_CELL = 2.0
+_SURFACE_M = 0.02
+_SAMPLES_PER_CELL = 4.0
 
 
 def observed_matrix(
@@ -48,57 +49,90 @@ def observed_matrix(
 
 @njit(cache=True, nogil=True)
 def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ranges, object_id):  # type: ignore[no-untyped-def]
+    """Mark what one scan saw, azimuth by azimuth.
+
+    Over a level sensor all beams of an azimuth run over one line of ground. Where along it some ray is low is kept as a
+    sum of +1 where one becomes low and -1 behind its end, so the line is walked once for all beams.
+    """
     nx, ny = code.shape
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
-    cos_az = np.cos(np.arange(columns) * (2.0 * np.pi / columns))
-    sin_az = np.sin(np.arange(columns) * (2.0 * np.pi / columns))
-    far = cell_m * np.sqrt(float(nx * nx + ny * ny))
-    per_metre = _SAMPLES_PER_CELL / cell_m
-    for b in range(len(elevation)):
-        ce, se = np.cos(elevation[b]), np.sin(elevation[b])
-        for k in range(columns):
-            sx, sy = ce * cos_az[k], ce * sin_az[k]
-            dx = pose[0, 0] * sx + pose[0, 1] * sy + pose[0, 2] * se
-            dy = pose[1, 0] * sx + pose[1, 1] * sy + pose[1, 2] * se
-            dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * se
-            hit = object_id[b, k] != NOTHING
-            end = float(ranges[b, k]) if hit else range_m
-            flat = np.sqrt(dx * dx + dy * dy)
-            if object_id[b, k] >= 0 or (hit and object_id[b, k] == -2):
-                z = oz + dz * end
-                if LEAST_M <= z <= MOST_M:
+    step = cell_m / _SAMPLES_PER_CELL
+    level = abs(pose[2, 0]) < 1e-12 and abs(pose[2, 1]) < 1e-12
+    # Nothing beyond the window's far corner matters.
+    across = max(abs(ox - lower_x), abs(ox - lower_x - nx * cell_m))
+    along = max(abs(oy - lower_y), abs(oy - lower_y - ny * cell_m))
+    samples = int(np.sqrt(across * across + along * along) / step) + 2
+    change = np.zeros(samples + 2, np.int64)
+    start_u, start_v = (ox - lower_x) / cell_m, (oy - lower_y) / cell_m
+    cos_el, sin_el = np.cos(elevation), np.sin(elevation)
+    dx, dy, du, dv = 0.0, 0.0, 0.0, 0.0
+    for k in range(columns):
+        azimuth = k * (2.0 * np.pi / columns)
+        cos_az, sin_az = np.cos(azimuth), np.sin(azimuth)
+        first, last = samples, -1
+        if level:
+            du = (pose[0, 0] * cos_az + pose[0, 1] * sin_az) * step / cell_m
+            dv = (pose[1, 0] * cos_az + pose[1, 1] * sin_az) * step / cell_m
+        for b in range(len(elevation)):
+            met = object_id[b, k]
+            body = met >= 0 or met == BUILDING
+            dz, flat = pose[2, 2] * sin_el[b], cos_el[b]
+            if level and not body and dz >= 0.0 and oz >= LOW_M:
+                continue
+            if body or not level:
+                sx, sy, sz = cos_el[b] * cos_az, cos_el[b] * sin_az, sin_el[b]
+                dx = pose[0, 0] * sx + pose[0, 1] * sy + pose[0, 2] * sz
+                dy = pose[1, 0] * sx + pose[1, 1] * sy + pose[1, 2] * sz
+            if not level:
+                dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * sz
+                flat = np.sqrt(dx * dx + dy * dy)
+                # Straight down there is no direction, and none is needed.
+                scale = step / (cell_m * max(flat, 1e-9))
+                du, dv = dx * scale, dy * scale
+            end = range_m if met == NOTHING else float(ranges[b, k])
+            if body:
+                if LEAST_M <= oz + dz * end <= MOST_M:
                     # A little past the surface, so that a wall on a cell's edge belongs to the body behind it.
-                    x, y = ox + dx * (end + 0.02), oy + dy * (end + 0.02)
-                    i, j = int(np.floor((x - lower_x) / cell_m)), int(np.floor((y - lower_y) / cell_m))
-                    if 0 <= i < nx and 0 <= j < ny:
-                        code[i, j] = OCCUPIED
-            if dz < 0.0:
-                begin = max(0.0, (LOW_M - oz) / dz)
-            elif oz < LOW_M:
-                begin = 0.0
-                if dz > 0.0:
-                    end = min(end, (LOW_M - oz) / dz)
-            else:
+                    u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m
+                    v = (oy + dy * (end + _SURFACE_M) - lower_y) / cell_m
+                    if 0.0 <= u < nx and 0.0 <= v < ny:
+                        code[int(u), int(v)] = OCCUPIED
+                end -= _SURFACE_M
+            begin = 0.0
+            if oz >= LOW_M:
+                if dz >= 0.0:
+                    continue
+                begin = (LOW_M - oz) / dz
+            elif dz > 0.0:
+                end = min(end, (LOW_M - oz) / dz)
+            low = int(np.ceil(begin * flat / step))
+            high = min(samples, int(max(0.0, end) * flat / step))
+            if high < low:
                 continue
-            if hit and object_id[b, k] != -1:
-                end -= 0.02
-            # Nothing beyond the window's far corner matters.
-            if flat > 1e-9:
-                end = min(end, far / flat)
-            if end <= begin:
-                continue
-            steps = int(flat * (end - begin) * per_metre) + 1
-            stride = (end - begin) / steps
-            # In cells from the window's lower corner, so that a step is an addition.
-            u, v = (ox + dx * begin - lower_x) / cell_m, (oy + dy * begin - lower_y) / cell_m
-            du, dv = dx * stride / cell_m, dy * stride / cell_m
-            for _ in range(steps + 1):
-                if 0.0 <= u < nx and 0.0 <= v < ny:
-                    i, j = int(u), int(v)
-                    if code[i, j] == UNOBSERVED:
-                        code[i, j] = FREE
-                u += du
-                v += dv
+            change[low] += 1
+            change[high + 1] -= 1
+            first, last = min(first, low), max(last, high)
+            if not level:
+                _walk(code, change, first, last, start_u, start_v, du, dv)
+                first, last = samples, -1
+        if last >= first:
+            _walk(code, change, first, last, start_u, start_v, du, dv)
+
+
+@njit(cache=True, nogil=True)
+def _walk(code, change, first, last, u, v, du, dv):  # type: ignore[no-untyped-def]
+    """Mark unobserved cells free along a line where rays are low, and clear the sums."""
+    nx, ny = code.shape
+    rays = 0
+    for s in range(first, last + 1):
+        rays += change[s]
+        if rays > 0:
+            x, y = u + s * du, v + s * dv
+            if not (0.0 <= x < nx and 0.0 <= y < ny):
+                break
+            if code[int(x), int(y)] == UNOBSERVED:
+                code[int(x), int(y)] = FREE
+    change[first : last + 2] = 0
 
 
 def shifted(

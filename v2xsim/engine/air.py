@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from jaxtyping import Float, Int64
 
 from v2xsim.comms.access import choose_slots
 from v2xsim.comms.fragments import fragment_sizes
@@ -42,12 +43,19 @@ CBR_WINDOW_US = 100_000
 
 @dataclass(frozen=True)
 class Heard:
-    """A packet that a station received."""
+    """A packet and all stations that received it.
+
+    Attributes:
+        packet: The packet.
+        receivers: Their agent ids, rising.
+        time_us: When it ended.
+        snr_db: As each receiver measured it.
+    """
 
     packet: Packet
-    receiver: int
+    receivers: Int64[np.ndarray, " receivers"]
     time_us: int
-    snr_db: float
+    snr_db: Float[np.ndarray, " receivers"]
 
 
 class Air(Protocol):
@@ -106,8 +114,7 @@ class IdealAir:
             addressed=True, distance_m=budget.distance_m[tx, rows], link_state=_STATES[budget.state[tx, rows]],
             power_dbm=budget.power_dbm[tx, rows], sinr_db=np.full(len(rows), np.inf), outcome="delivered",
         )  # fmt: skip
-        for row in rows:
-            self._on_heard(Heard(packet, int(fleet.agent[row]), now, np.inf))
+        self._on_heard(Heard(packet, fleet.agent[rows], now, np.full(len(rows), np.inf)))
 
 
 class RadioAir:
@@ -254,7 +261,7 @@ class RadioAir:
                 power_dbm=receptions.power_dbm[low:high], sinr_db=receptions.sinr_db[low:high],
                 outcome=_OUTCOMES[outcome],
             )  # fmt: skip
-            for k in np.flatnonzero(outcome == DELIVERED):
-                self._on_heard(
-                    Heard(packet, int(fleet.agent[rows[k]]), packet.end_us, float(receptions.snr_db[low + k]))
-                )
+            delivered = np.flatnonzero(outcome == DELIVERED)
+            if len(delivered):
+                snr_db = receptions.snr_db[low + delivered]
+                self._on_heard(Heard(packet, fleet.agent[rows[delivered]], packet.end_us, snr_db))

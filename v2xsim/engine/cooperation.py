@@ -14,7 +14,7 @@ from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.fusing import Arrived
 from v2xsim.engine.hearing import SILENT_PERIODS, Hearing
 from v2xsim.engine.matching import Known, asks
-from v2xsim.engine.messages import AWARENESS, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message
+from v2xsim.engine.messages import AWARENESS, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
 from v2xsim.engine.relaying import RelayPlan
 from v2xsim.engine.sensing import Frame
 from v2xsim.engine.sharing import Answer, Request, answer
@@ -80,7 +80,6 @@ class Cooperation:
         self.air: Air | None = None
         self._by_message: dict[int, Transfer] = {}
         self._parts: dict[tuple[int, int], set[int]] = {}
-        self._forwarded: set[tuple[int, int, int]] = set()
         self._numbers = 0
 
     def _number(self) -> int:
@@ -95,7 +94,6 @@ class Cooperation:
     def announce(self, fleet: Fleet, belief: Belief, time_us: int, heights_m: Float[np.ndarray, "stations 3"]) -> None:
         """Send every station's awareness message: its state at the tick `time_us`, its latest matrix."""
         now = self._clock.now_us
-        self._forwarded = {item for item in self._forwarded if item[2] > now - 1_000_000}
         heard = self.hearing.heard(now, self.forget_us)
         for row in range(len(fleet)):
             agent = int(fleet.agent[row])
@@ -120,19 +118,23 @@ class Cooperation:
         """Take in a packet: measure it, pass it on, put messages together."""
         packet, message = heard.packet, heard.packet.message
         if not self.ideal:
-            self.hearing.note(heard.receiver, packet.sender, heard.snr_db, heard.time_us, self.forget_us)
+            self.hearing.note(heard.receivers, packet.sender, heard.snr_db, heard.time_us, self.forget_us)
+        receivers = set(heard.receivers.tolist())
         if message.kind == AWARENESS:
-            self._pass_on_awareness(heard)
-            if heard.receiver in self.heads and self._complete(heard):
-                self._learn(heard.receiver, message.body, packet.sender, heard.time_us)
+            if packet.hop == 1:
+                for relay in sorted(receivers.intersection(self.plan.forwards.get(message.origin, ()))):
+                    self._on_air.forward(packet, sender=relay, target=EVERYBODY, window_us=self._window_us)
+            for ego in sorted(receivers.intersection(self.heads)):
+                if self._complete(packet, ego):
+                    self._learn(ego, message.body, packet.sender, heard.time_us)
             return
-        if packet.target != heard.receiver:
+        if packet.target not in receivers:
             return
         transfer = self._by_message[message.number]
         if transfer.air_us < 0 or packet.start_us < transfer.air_us:
             transfer.air_us = packet.start_us
-        if message.destination != heard.receiver:
-            self._on_air.forward(packet, sender=heard.receiver, target=message.destination, window_us=self._window_us)
+        if message.destination != packet.target:
+            self._on_air.forward(packet, sender=packet.target, target=message.destination, window_us=self._window_us)
             return
         transfer.parts[packet.fragment] = True
         transfer.last_part_us = heard.time_us
@@ -142,25 +144,15 @@ class Cooperation:
                 transfer.outcome = "answered"
                 self._answer(message.body, message.relay)
 
-    def _complete(self, heard: Heard) -> bool:
-        packet = heard.packet
+    def _complete(self, packet: Packet, receiver: int) -> bool:
         if packet.fragments == 1:
             return True
-        parts = self._parts.setdefault((heard.receiver, packet.message.number), set())
+        parts = self._parts.setdefault((receiver, packet.message.number), set())
         parts.add(packet.fragment)
         if len(parts) < packet.fragments:
             return False
-        del self._parts[(heard.receiver, packet.message.number)]
+        del self._parts[receiver, packet.message.number]
         return True
-
-    def _pass_on_awareness(self, heard: Heard) -> None:
-        packet = heard.packet
-        if packet.hop > 1 or heard.receiver not in self.plan.forwards.get(packet.message.origin, ()):
-            return
-        key = (heard.receiver, packet.message.number * 64 + packet.fragment, heard.time_us)
-        if key not in self._forwarded:
-            self._forwarded.add(key)
-            self._on_air.forward(packet, sender=heard.receiver, target=EVERYBODY, window_us=self._window_us)
 
     def _learn(self, ego: int, body: Awareness, sender: int, time_us: int) -> None:
         heads = self.heads[ego]

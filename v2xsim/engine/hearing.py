@@ -37,14 +37,19 @@ class Hearing:
             agent, rekeyed(self.agent, agent, self.snr_db, 0.0), rekeyed(self.agent, agent, self.last_us, never)
         )
 
-    def note(self, receiver: int, sender: int, snr_db: float, time_us: int, forget_us: int) -> None:
-        """Take in one packet."""
-        rx, tx = kept_rows(self.agent, np.array([receiver, sender]))
-        if rx < 0 or tx < 0:
+    def note(
+        self, receivers: Int64[np.ndarray, " receivers"], sender: int, snr_db: Float[np.ndarray, " receivers"],
+        time_us: int, forget_us: int,
+    ) -> None:  # fmt: skip
+        """Take in one packet at all who received it."""
+        rows = kept_rows(self.agent, np.append(receivers, sender))
+        rx, tx = rows[:-1], rows[-1]
+        if tx < 0:
             return
+        snr_db, rx = snr_db[rx >= 0], rx[rx >= 0]
         fresh = time_us - self.last_us[rx, tx] > forget_us
         before = self.snr_db[rx, tx]
-        self.snr_db[rx, tx] = snr_db if fresh else (1.0 - _NEWEST) * before + _NEWEST * snr_db
+        self.snr_db[rx, tx] = np.where(fresh, snr_db, (1.0 - _NEWEST) * before + _NEWEST * snr_db)
         self.last_us[rx, tx] = time_us
 
     def heard(self, now_us: int, forget_us: int) -> Bool[np.ndarray, "stations stations"]:

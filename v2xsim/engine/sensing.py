@@ -1,7 +1,7 @@
 """What each station sees at a tick: its point cloud, its perception matrix, its own detections."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,11 +96,10 @@ class Sensing:
         """Stop the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def capture(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> dict[int, Frame]:
-        """Return the frame of every station with a lidar."""
+    def begin(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> list[Future[Frame]]:
+        """Start on the frames of every station with a lidar, in rising order of the stations."""
         rows = [int(r) for r in np.flatnonzero(fleet.lidars)]
-        frames = list(self._pool.map(lambda row: self._frame(snapshot, fleet, belief, row), rows))
-        return {frame.agent: frame for frame in frames}
+        return [self._pool.submit(self._frame, snapshot, fleet, belief, row) for row in rows]
 
     def _frame(self, snapshot: Snapshot, fleet: Fleet, belief: Belief, row: int) -> Frame:
         lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
@@ -121,9 +120,9 @@ class Sensing:
                 self._obstacles,
                 agent,
             )
-            rng = self._streams.generator("lidar", agent, time_us, number)
+            key = self._streams.key("lidar", agent, time_us, number)
             parts.append(
-                returns(scan, self._beams, vehicle_from_sensor, number, lidars.range_noise_m, lidars.dropout, rng)
+                returns(scan, self._beams, vehicle_from_sensor, number, lidars.range_noise_m, lidars.dropout, key)
             )
             sensors.append((self._beams, world_from_believed @ vehicle_from_sensor, scan))
         cloud = joined_cloud(time_us, parts)

@@ -118,7 +118,7 @@ def answer(
         rows, cell, rank = _in_cells(detections.boxes.center_m[:, :2], request)
     else:
         base, each = POINTS_HEADER_BYTES + head, float(POINT_BYTES)
-        points, object_id = _shareable(frame, voxel_m)
+        points, object_id = _shareable(frame, request, voxel_m)
         rows, cell, rank = _in_cells(points[:, :2], request)
     order = np.lexsort((rows, cell, rank))
     rows, cell = rows[order], cell[order]
@@ -141,14 +141,19 @@ def answer(
     return Answer(request, frame, code, part, points[rows], object_id[rows], fragment, Detections.none(), none, size)
 
 
-def _shareable(frame: Frame, voxel_m: float) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
+def _shareable(
+    frame: Frame, request: Request, voxel_m: float
+) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
     """Return the points worth sending: neither road nor a building of the map that everybody has, thinned, rounded."""
-    cloud = frame.cloud
+    cloud, world_from_vehicle = frame.cloud, pose_matrix(*frame.believed)
     body = np.flatnonzero((cloud.points_m[:, 2] > ROAD_M) & (cloud.object_id != BUILDING))
-    own = np.ascontiguousarray(cloud.points_m[body], np.float64)
-    kept = thinned(own, voxel_m)
-    rounded = quantised(own[kept], np.zeros(3))
-    return transform(rounded, pose_matrix(*frame.believed)), cloud.object_id[body][kept]
+    ix, iy, inside = cells_of(
+        transform(cloud.points_m[body], world_from_vehicle)[:, :2], request.lower, request.cell_m, request.cells.shape
+    )
+    body = body[inside & request.cells[ix, iy]]
+    kept = body[thinned(cloud.points_m[body], voxel_m)]
+    rounded = quantised(cloud.points_m[kept], np.zeros(3))
+    return transform(rounded, world_from_vehicle), cloud.object_id[kept]
 
 
 def _in_cells(

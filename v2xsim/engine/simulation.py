@@ -2,6 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -30,7 +33,23 @@ from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
 
 _STATES = np.array(LINK_STATE_NAMES, object)
-_FRAMES_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The world at a tick, and what the stations are about to see of it.
+
+    Attributes:
+        snapshot: Road users.
+        fleet: Stations.
+        belief: Where they think they are.
+        frames: Of every station with a lidar, perhaps still being worked on.
+    """
+
+    snapshot: Snapshot
+    fleet: Fleet
+    belief: Belief
+    frames: list[Future[Frame]]
 
 
 class Simulation:
@@ -54,6 +73,8 @@ class Simulation:
         rule = scenario.cooperation
         self.detect_us = round(rule.detect_ms * 1e3)
         self.fuse_us = max(self.detect_us, round(rule.deadline_ms * 1e3))
+        # A frame is needed until it is fused, and the newest detected one to answer requests.
+        self._frames_kept = self.fuse_us // self.step_us + 2
         self.clock = Clock(self.begin_us)
         self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
         self.sensing = Sensing(scenario, obstacles, self.streams, threads)
@@ -77,14 +98,14 @@ class Simulation:
         self.budget: LinkBudget | None = None
         self.snapshot: Snapshot | None = None
         self.seen_stations: dict[int, tuple[int, bool]] = {}
-        self._announced_tick_us = self.begin_us
+        self._next: Moment | None = None
 
     def run(self) -> None:
         """Run from the first tick until the last frame is fused."""
         clock = self.clock
         try:
             for number in range(self.ticks):
-                clock.at(self.begin_us + number * self.step_us, Order.TICK, self._tick)
+                clock.at(self.begin_us + number * self.step_us, Order.TICK, partial(self._tick, number))
             clock.at(self.begin_us + self.detect_us, Order.ANNOUNCE, self._announce)
             clock.run_until(self.begin_us + (self.ticks - 1) * self.step_us + self.fuse_us + 1)
             self.air.settle()
@@ -104,11 +125,20 @@ class Simulation:
         velocity = self.velocities.get((frame.agent, frame.time_us), own.velocity_mps)
         return Detections(own.boxes, velocity, own.score, own.truth)
 
-    def _tick(self) -> None:
-        time_us = self.clock.now_us
+    def _moment(self, before: Belief | None, time_us: int) -> Moment:
+        """Return the world at a tick. It hangs on nothing that is said over the radio, so it can be had ahead of time."""
         snapshot = self.mobility.snapshot(time_us)
         fleet = self.roster.update(snapshot)
-        self.belief = next_belief(self.belief, fleet.agent, time_us, self.scenario.errors, self.streams)
+        belief = next_belief(before, fleet.agent, time_us, self.scenario.errors, self.streams)
+        return Moment(snapshot, fleet, belief, self.sensing.begin(snapshot, fleet, belief))
+
+    def _tick(self, number: int) -> None:
+        time_us = self.clock.now_us
+        moment = self._next or self._moment(self.belief, time_us)
+        self.belief = moment.belief
+        # The lidars of the next tick are cast on other threads while this one works on messages and fusion.
+        self._next = self._moment(self.belief, time_us + self.step_us) if number + 1 < self.ticks else None
+        snapshot, fleet = moment.snapshot, moment.fleet
         budget = next_budget(self.budget, fleet, snapshot, self.obstacles, self.scenario.radio, self.streams)
         self.air.tick(fleet, budget)
         self.cooperation.hearing = self.cooperation.hearing.over(fleet.agent)
@@ -121,7 +151,7 @@ class Simulation:
                 self.cooperation.heads.setdefault(agent, Heads())
         self._record_links(time_us, budget)
         self.evaluation.note_agents(snapshot)
-        self._sense(snapshot, fleet)
+        self._sense(moment)
         self.clock.at(time_us + self.detect_us, Order.MATCH, lambda: self._match(time_us))
         self.clock.at(time_us + self.fuse_us, Order.FUSE, lambda: self._fuse(time_us))
         if self._on_tick is not None:
@@ -137,19 +167,20 @@ class Simulation:
                 shadowing_db=budget.shadowing_db[first, second], power_dbm=budget.power_dbm[first, second],
             )  # fmt: skip
 
-    def _sense(self, snapshot: Snapshot, fleet: Fleet) -> None:
-        assert self.belief is not None
+    def _sense(self, moment: Moment) -> None:
         late = self.scenario.cooperation.fusion == "late"
-        egos = {int(a) for a in fleet.agent[fleet.ego]}
-        for agent, frame in self.sensing.capture(snapshot, fleet, self.belief).items():
-            self.frames.setdefault(agent, deque(maxlen=_FRAMES_KEPT)).append(frame)
+        egos = {int(a) for a in moment.fleet.agent[moment.fleet.ego]}
+        for pending in moment.frames:
+            frame = pending.result()
+            agent = frame.agent
+            self.frames.setdefault(agent, deque(maxlen=self._frames_kept)).append(frame)
             if late or agent in egos:
                 self.tracks[agent] = track(
                     self.tracks.get(agent, Tracks.none(frame.time_us)), frame.detections, frame.time_us
                 )
             if late:
                 self.velocities[agent, frame.time_us] = velocity_of(self.tracks[agent], frame.detections)
-        horizon = snapshot.time_us - _FRAMES_KEPT * self.step_us
+        horizon = moment.snapshot.time_us - self._frames_kept * self.step_us
         self.velocities = {key: value for key, value in self.velocities.items() if key[1] >= horizon}
 
     def _announce(self) -> None:
