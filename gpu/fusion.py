@@ -1,7 +1,8 @@
 """Points to share and to merge: rigid transforms, thinning to one point per voxel, rounding to the wire's step."""
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
+from numba import njit
 
 # Sixteen bits of one centimetre reach 327 m to either side.
 STEP_M = 0.01
@@ -12,6 +13,49 @@ def transform(
 ) -> Float[np.ndarray, "points 3"]:
     """Return points in another frame."""
     return points_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
+
+
+def rows_in_cells(
+    points_m: Float[np.ndarray, "points 3"],
+    object_id: Int64[np.ndarray, " points"],
+    world_from_points: Float[np.ndarray, "4 4"],
+    lower: Int64[np.ndarray, " 2"],
+    cell_m: float,
+    cells: Bool[np.ndarray, "nx ny"],
+    above_m: float,
+    except_id: int,
+) -> Int64[np.ndarray, " kept"]:
+    """Return the points in some cells of the world's grid, as rising rows.
+
+    Args:
+        points_m: In their own frame.
+        object_id: What each point hit.
+        world_from_points: Pose of that frame.
+        lower: World cell index of cell (0, 0).
+        cell_m: Side of a cell.
+        cells: Cells wanted.
+        above_m: Points not above this height in their own frame are left out.
+        except_id: So are points on this object.
+    """
+    pose = np.ascontiguousarray(world_from_points, np.float64)
+    rows: np.ndarray = _rows_in_cells(points_m, object_id, pose, lower, cell_m, cells, above_m, except_id)
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _rows_in_cells(points, object_id, pose, lower, cell_m, cells, above_m, except_id):  # type: ignore[no-untyped-def]
+    rows = np.empty(len(points), np.int64)
+    count = 0
+    for n in range(len(points)):
+        if points[n, 2] <= above_m or object_id[n] == except_id:
+            continue
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        i = int(np.floor((pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]) / cell_m)) - lower[0]
+        j = int(np.floor((pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]) / cell_m)) - lower[1]
+        if 0 <= i < cells.shape[0] and 0 <= j < cells.shape[1] and cells[i, j]:
+            rows[count] = n
+            count += 1
+    return rows[:count].copy()
 
 
 def thinned(points_m: Float[np.ndarray, "points 3"], voxel_m: float) -> Int64[np.ndarray, " kept"]:

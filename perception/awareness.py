@@ -37,17 +37,22 @@ def aware(
     known = np.zeros(len(objects_m), bool)
     if len(objects_m) == 0 or len(tracks_m) == 0:
         return known
-    # Most road users are nowhere near any track.
+    # Most road users are nowhere near any track, and many tracks near no road user.
     low, high = tracks_m.min(axis=0) - within_m, tracks_m.max(axis=0) + within_m
     about = np.flatnonzero(((objects_m >= low) & (objects_m <= high)).all(axis=1))
-    if len(about) == 0:
+    dx = objects_m[about, 0, None] - tracks_m[None, :, 0]
+    dy = objects_m[about, 1, None] - tracks_m[None, :, 1]
+    squared_m2 = dx * dx + dy * dy
+    near = squared_m2 <= within_m * within_m
+    objects, tracks = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+    if len(objects) == 0:
         return known
-    distance_m = np.hypot(*(objects_m[about, None, :] - tracks_m[None, :, :]).transpose(2, 0, 1))
-    near = distance_m <= within_m
+    near = near[np.ix_(objects, tracks)]
+    distance_m = np.sqrt(squared_m2[np.ix_(objects, tracks)])
     # A pair too far apart costs more than all near pairs together: first as many pairs as possible, then the nearest.
     far = within_m * (min(near.shape) + 1)
     rows, columns = linear_sum_assignment(np.where(near, distance_m, far))
-    known[about[rows]] = near[rows, columns]
+    known[about[objects[rows]]] = near[rows, columns]
     return known
 
 

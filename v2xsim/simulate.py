@@ -13,6 +13,7 @@ from v2xsim.engine.simulation import Simulation
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
 from v2xsim.records import Obstacles, Prisms
+from v2xsim.rehearsal import rehearse
 from v2xsim.results.metrics import all_metrics, metrics_table
 from v2xsim.results.results import Results
 from v2xsim.scenario.schema import Scenario
@@ -42,6 +43,13 @@ def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress
     for unit in scenario.stations.roadside:
         names.register(unit.id)
     obstacles = _obstacles(scenario)
+    loaded = time.perf_counter()
+    if progress is not None:
+        progress(0.0, 1.0, "compiling")
+    rehearse(scenario)
+    if progress is not None:
+        progress(1.0, 1.0, "compiling")
+    rehearsed = time.perf_counter()
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:
         built = time.perf_counter()
 
@@ -63,7 +71,8 @@ def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress
     results = _results(simulation, names)
     finished = time.perf_counter()
     results.timing.update(
-        build_s=built - started,
+        build_s=(loaded - started) + (built - rehearsed),
+        compile_s=rehearsed - loaded,
         warm_up_s=warm - built,
         measured_s=done - warm,
         results_s=finished - done,
@@ -101,7 +110,9 @@ def _results(simulation: Simulation, names: Names) -> Results:
     _fill_buildings(simulation)
     tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in simulation.tables.items()}
     frames = tables["fusion"].num_rows
-    rows = all_metrics(tables, simulation.evaluation.average_precision(), frames, scenario.run.duration_s)
+    rows = all_metrics(
+        tables, simulation.evaluation.average_precision(), frames, scenario.run.duration_s, scenario.record.prr_range_m
+    )
     tables["metrics"] = metrics_table(rows)
     rung = {
         "detection": "visibility detection model",

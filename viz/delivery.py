@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -77,11 +77,21 @@ def deliveries(folder: RunFolder) -> Delivery:
     distance_m = table.column("distance_m").to_numpy()
     states, state = words_of(table.column("link_state"))
     outcomes, outcome = words_of(table.column("outcome"))
-    edge_m = _edges_m(float(np.nanmax(distance_m)))
+    weak = folder.arrays("unheard", ["bin_m", "link_state", "count"])
+    states = [*states, *sorted(set(weak["link_state"]) - set(states))]
+    outcomes = [*outcomes, *({"propagation"} - set(outcomes) if len(weak["count"]) else ())]
+    edge_m = _edges_m(_farthest_of_interest_m(distance_m, outcome == _place(outcomes, "delivered")))
     bins = len(edge_m) - 1
-    place = np.clip(np.searchsorted(edge_m, distance_m, "right") - 1, 0, bins - 1)
-    cell = np.ravel_multi_index((state, outcome, place), (len(states), len(outcomes), bins))
-    count = np.bincount(cell, minlength=len(states) * len(outcomes) * bins).reshape(len(states), len(outcomes), bins)
+    inside = distance_m <= edge_m[-1]
+    place = np.clip(np.searchsorted(edge_m, distance_m[inside], "right") - 1, 0, bins - 1)
+    shape = (len(states), len(outcomes), bins)
+    cell = np.ravel_multi_index((state[inside], outcome[inside], place), shape)
+    count = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
+    # Bins of the table are 5 m wide, so none lies in two of these.
+    near = weak["bin_m"] < edge_m[-1]
+    at = np.searchsorted(edge_m, weak["bin_m"][near], "right") - 1
+    of = np.array([states.index(name) for name in weak["link_state"][near]], np.int64)
+    np.add.at(count[:, _place(outcomes, "propagation")], (of, at), weak["count"][near])
     # Filtered rows leave their words in the dictionary: only those that still occur count.
     known = [name for name in (*LINK_STATE_NAMES, *states) if name in states]
     kept = [name for name in dict.fromkeys(known) if count[states.index(name)].any()]
@@ -96,6 +106,16 @@ def deliveries(folder: RunFolder) -> Delivery:
         causes,
         count[:, [outcomes.index(name) for name in causes]].sum(0),
     )
+
+
+def _place(words: list[str], word: str) -> int:
+    return words.index(word) if word in words else -1
+
+
+def _farthest_of_interest_m(distance_m: Float[np.ndarray, " n"], delivered: Bool[np.ndarray, " n"]) -> float:
+    """Return how far the picture goes: half as far again as any delivery, or all there is."""
+    farthest = float(np.nanmax(distance_m))
+    return min(farthest, 1.5 * float(np.nanmax(distance_m[delivered]))) if delivered.any() else farthest
 
 
 def _edges_m(farthest_m: float) -> Float[np.ndarray, " edges"]:

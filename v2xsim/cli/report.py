@@ -37,6 +37,12 @@ def print_summary(results: "Results", folder: Path) -> None:
         table.add_row(name, metric.unit, _text(metric.value))
     console = Console(highlight=False)
     console.print(table)
+    timing = results.timing
+    console.print(
+        f"{timing['simulated_s']:g} s simulated in {timing['measured_s']:.1f} s ({timing['real_time_factor']:.2f} x real "
+        f"time); before that {timing['compile_s']:.1f} s for compiling and {timing['warm_up_s']:.1f} s for warm-up",
+        soft_wrap=True,
+    )
     console.print(f"run: {folder}", soft_wrap=True, markup=False)
 
 

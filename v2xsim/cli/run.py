@@ -63,9 +63,9 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     return results, folder
 
 
-def draw(folder: Path) -> list[Path]:
-    """Draw the pictures of a run's folder; return them."""
+def draw(folder: Path, frame: int | None = None) -> list[Path]:
+    """Draw the pictures of a run's folder; return them. Those without data are named on standard error."""
     # Here, since drawing loads matplotlib, which a run without pictures does not need.
     from v2xsim.viz import render
 
-    return render(folder)
+    return render(folder, frame=frame, on_skip=lambda name, reason: typer.echo(f"no {name}: {reason}", err=True))

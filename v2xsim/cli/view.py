@@ -11,10 +11,14 @@ EXAMPLE = "Example: v2xsim view runs/demo-1"
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.", show_default=False)],
+    frame: Annotated[
+        int | None,
+        typer.Option(help="Kept frame to draw; the one where fusion shows most if left out.", show_default=False),
+    ] = None,
 ) -> None:
     """Draw a run: who saw what, alone and fused; delivery, coverage. Needs no screen."""
     from v2xsim.cli.report import print_paths
     from v2xsim.cli.run import draw
     from v2xsim.runfolder import finished
 
-    print_paths("pictures", draw(finished(run)))
+    print_paths("pictures", draw(finished(run), frame))

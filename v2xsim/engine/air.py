@@ -39,6 +39,8 @@ from v2xsim.streams import Streams
 _OUTCOMES = np.array(OUTCOME_NAMES, object)
 _STATES = np.array(LINK_STATE_NAMES, object)
 CBR_WINDOW_US = 100_000
+UNHEARD_BIN_M = 5.0
+_UNHEARD_BINS = 4000
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Air(Protocol):
     def settle(self) -> None:
         """Deliver all that has arrived by now."""
 
+    def close(self) -> None:
+        """Write what was counted over the run."""
+
 
 class IdealAir:
     """A channel that delivers everything to everybody in no time."""
@@ -98,6 +103,9 @@ class IdealAir:
 
     def settle(self) -> None:
         """Deliver all that has arrived by now."""
+
+    def close(self) -> None:
+        """Write what was counted over the run."""
 
     def _deliver(self, packet: Packet) -> None:
         fleet, budget = self._fleet, self._budget
@@ -128,9 +136,11 @@ class RadioAir:
         on_heard: Callable[[Heard], None],
         packets: Columns,
         channel: Columns,
+        unheard: Columns,
     ) -> None:
         self._clock, self._radio, self._streams = clock, radio, streams
-        self._on_heard, self._packets, self._channel = on_heard, packets, channel
+        self._on_heard, self._packets, self._channel, self._unheard = on_heard, packets, channel, unheard
+        self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
         self._receiver = receiver(
             radio.bandwidth_mhz, radio.noise_figure_db, radio.sensitivity_dbm, radio.busy_threshold_dbm
         )
@@ -237,6 +247,10 @@ class RadioAir:
         self._busy_us = self._busy_us + busy_us
         if len(receptions):
             self._take(receptions)
+        # A packet that nobody heard at all has no receptions.
+        for number in [n for n, flying in self._flying.items() if flying.end_us <= until_us]:
+            lost = self._flying.pop(number)
+            self._count_unheard(lost, self._fleet.index(lost.sender), np.zeros(0, np.int64))
 
     def _take(self, receptions: Receptions) -> None:
         """Record outcomes and hand on what was delivered, packet by packet in the order of arrival."""
@@ -251,6 +265,7 @@ class RadioAir:
             tx = int(receptions.sender[low])
             outcome = receptions.outcome[low:high]
             known = tx >= 0
+            self._count_unheard(packet, tx, rows)
             self._packets.add(
                 queued_us=packet.message.queued_us, start_us=packet.start_us, end_us=packet.end_us, message=packet.message.number,
                 kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment, fragments=packet.fragments,
@@ -265,3 +280,23 @@ class RadioAir:
             if len(delivered):
                 snr_db = receptions.snr_db[low + delivered]
                 self._on_heard(Heard(packet, fleet.agent[rows[delivered]], packet.end_us, snr_db))
+
+    def _count_unheard(self, packet: Packet, tx: int, reported: Int64[np.ndarray, " receivers"]) -> None:
+        """Count the stations that an awareness message was too weak for to be reported at."""
+        if tx < 0 or packet.message.kind != AWARENESS or packet.hop > 1:
+            return
+        assert self._budget is not None
+        silent_rows = np.ones(len(self._budget.agent), bool)
+        silent_rows[reported] = False
+        silent_rows[tx] = False
+        place = (self._budget.distance_m[tx, silent_rows] / UNHEARD_BIN_M).astype(np.int64)
+        np.add.at(self._too_weak, (self._budget.state[tx, silent_rows], np.minimum(place, _UNHEARD_BINS - 1)), 1)
+
+    def close(self) -> None:
+        """Write what was counted over the run."""
+        state, place = np.nonzero(self._too_weak)
+        if len(state):
+            self._unheard.add(
+                bin_m=(place * UNHEARD_BIN_M).astype(np.int64), link_state=_STATES[state],
+                count=self._too_weak[state, place],
+            )  # fmt: skip

@@ -1,5 +1,7 @@
 """Scoring and recording of frames. The only part of the engine that compares what stations believe with the truth."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -23,6 +25,27 @@ from v2xsim.scenario.schema import Scenario
 MODES = ("ego", "fused")
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """An ego frame of the present tick that may be kept for pictures.
+
+    Attributes:
+        ego: The ego's own frame.
+        result: After fusion.
+        used: Answers that were fused.
+        near: Road users in range.
+        seen: Road users detected, by mode.
+        context: Bodies as the ego would place them, stations and links.
+    """
+
+    ego: Frame
+    result: Fused
+    used: list[Transfer]
+    near: Bool[np.ndarray, " agents"]
+    seen: dict[str, Bool[np.ndarray, " agents"]]
+    context: tuple[Boxes, Fleet, LinkBudget]
+
+
 class Evaluation:
     """Collects tables and matched detections over a run."""
 
@@ -34,9 +57,9 @@ class Evaluation:
         self._episodes: dict[tuple[int, str], Episodes] = {}
         self._ended: dict[tuple[int, int, int], dict[str, int]] = {}
         self.bodies: dict[int, tuple[int, float, float, float, float]] = {}
-        self._kept_egos: list[int] = []
         self._frames_kept = 0
-        self._next_cloud_us: dict[int, int] = {}
+        self._next_cloud_us = begin_us
+        self._candidates: list[Candidate] = []
 
     def note_agents(self, snapshot: Snapshot) -> None:
         """Remember the bodies of road users that appear for the first time."""
@@ -86,7 +109,8 @@ class Evaluation:
                 tracked_fused=known["fused"][rows], conflict=conflict[rows], occluded=hidden[rows],
             )  # fmt: skip
         self._record_fusion(ego, result, used, cooperation, near, seen, fuse_us, detect_us, ground, weight)
-        self._keep(ego, result, used, cooperation, near, seen, context)
+        if self._scenario.record.clouds_every_s > 0 and ego.time_us >= self._next_cloud_us:
+            self._candidates.append(Candidate(ego, result, used, near, seen, context))
 
     def _in_range(
         self, found: Detections, snapshot: Snapshot, near: Bool[np.ndarray, " agents"], ego: Frame
@@ -158,21 +182,20 @@ class Evaluation:
             blind_covered=coverage((code == UNOBSERVED) & ground, result.code != UNOBSERVED, weight),
         )  # fmt: skip
 
-    def _keep(
-        self, ego: Frame, result: Fused, used: list[Transfer], cooperation: Cooperation,
-        near: Bool[np.ndarray, " agents"], seen: dict[str, Bool[np.ndarray, " agents"]],
-        context: tuple[Boxes, Fleet, LinkBudget],
-    ) -> None:  # fmt: skip
+    def keep_frames(self, cooperation: Cooperation) -> None:
+        """Keep the frames of this tick that are due, of the egos that fused most."""
+        if not self._candidates:
+            return
         record = self._scenario.record
-        if record.clouds_every_s <= 0:
-            return
-        if ego.agent not in self._kept_egos:
-            if len(self._kept_egos) >= record.cloud_egos:
-                return
-            self._kept_egos.append(ego.agent)
-        if ego.time_us < self._next_cloud_us.get(ego.agent, 0):
-            return
-        self._next_cloud_us[ego.agent] = ego.time_us + round(record.clouds_every_s * 1e6)
+        self._next_cloud_us += round(record.clouds_every_s * 1e6)
+        best = sorted(self._candidates, key=lambda c: (-len(c.used), -len(c.result.added_m), c.ego.agent))
+        self._candidates = []
+        for candidate in best[: record.cloud_egos]:
+            self._keep(candidate, cooperation)
+
+    def _keep(self, candidate: Candidate, cooperation: Cooperation) -> None:
+        ego, result, used = candidate.ego, candidate.result, candidate.used
+        near, seen, context = candidate.near, candidate.seen, candidate.context
         number, self._frames_kept = self._frames_kept, self._frames_kept + 1
         bodies, fleet, budget = context
         matrix = ego.matrix

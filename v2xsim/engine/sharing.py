@@ -12,7 +12,7 @@ from v2xsim.comms.messages import (
     POINTS_HEADER_BYTES,
 )
 from v2xsim.engine.sensing import Frame
-from v2xsim.gpu.fusion import quantised, thinned, transform
+from v2xsim.gpu.fusion import quantised, rows_in_cells, thinned, transform
 from v2xsim.gpu.poses import pose_matrix
 from v2xsim.perception.matrix import cells_of, shifted
 from v2xsim.records import BUILDING, OCCUPIED, UNOBSERVED, Detections
@@ -146,11 +146,10 @@ def _shareable(
 ) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
     """Return the points worth sending: neither road nor a building of the map that everybody has, thinned, rounded."""
     cloud, world_from_vehicle = frame.cloud, pose_matrix(*frame.believed)
-    body = np.flatnonzero((cloud.points_m[:, 2] > ROAD_M) & (cloud.object_id != BUILDING))
-    ix, iy, inside = cells_of(
-        transform(cloud.points_m[body], world_from_vehicle)[:, :2], request.lower, request.cell_m, request.cells.shape
-    )
-    body = body[inside & request.cells[ix, iy]]
+    body = rows_in_cells(
+        cloud.points_m, cloud.object_id, world_from_vehicle, request.lower, float(request.cell_m), request.cells,
+        ROAD_M, BUILDING,
+    )  # fmt: skip
     kept = body[thinned(cloud.points_m[body], voxel_m)]
     rounded = quantised(cloud.points_m[kept], np.zeros(3))
     return transform(rounded, world_from_vehicle), cloud.object_id[kept]

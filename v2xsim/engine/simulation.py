@@ -72,7 +72,7 @@ class Simulation:
         self.ticks = max(1, round(scenario.run.duration_s * 1e6 / self.step_us))
         rule = scenario.cooperation
         self.detect_us = round(rule.detect_ms * 1e3)
-        self.fuse_us = max(self.detect_us, round(rule.deadline_ms * 1e3))
+        self.fuse_us = round(rule.deadline_ms * 1e3)
         # A frame is needed until it is fused, and the newest detected one to answer requests.
         self._frames_kept = self.fuse_us // self.step_us + 2
         self.clock = Clock(self.begin_us)
@@ -85,7 +85,7 @@ class Simulation:
             if scenario.radio.access == "ideal"
             else RadioAir(
                 self.clock, scenario.radio, self.streams, self.cooperation.on_heard,
-                self.tables["packets"], self.tables["channel"],
+                self.tables["packets"], self.tables["channel"], self.tables["unheard"],
             )
         )  # fmt: skip
         self.cooperation.air = self.air
@@ -109,6 +109,7 @@ class Simulation:
             clock.at(self.begin_us + self.detect_us, Order.ANNOUNCE, self._announce)
             clock.run_until(self.begin_us + (self.ticks - 1) * self.step_us + self.fuse_us + 1)
             self.air.settle()
+            self.air.close()
             self.evaluation.close(self.cooperation.transfers)
         finally:
             self.sensing.close()
@@ -281,6 +282,7 @@ class Simulation:
                 self._announced_stations(ego, now), now, self.detect_us, ground, blind_weight(ego, ground),
                 self._context(ego),
             )  # fmt: skip
+        self.evaluation.keep_frames(self.cooperation)
 
     def _announced_stations(self, ego: Frame, now_us: int) -> Detections:
         """Return the stations that an ego knows of by their own word, moved on to the instant of its frame."""

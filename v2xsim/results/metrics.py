@@ -25,13 +25,18 @@ def _mean(name: str, values: np.ndarray, unit: str) -> Rows:
 
 
 def all_metrics(
-    tables: dict[str, pa.Table], precision: dict[str, list[tuple[float, float]]], frames: int, duration_s: float
+    tables: dict[str, pa.Table],
+    precision: dict[str, list[tuple[float, float]]],
+    frames: int,
+    duration_s: float,
+    prr_range_m: float,
 ) -> Rows:
     """Return every metric as name, bin and value; an empty bin is the whole run."""
     return [
         *_perception(tables["fusion"], tables["awareness"], precision, frames),
         *_episodes(tables["episodes"]),
         *_cooperation(tables["fusion"], tables["transfers"]),
+        *_delivery(tables["packets"], tables["unheard"], prr_range_m),
         *_radio(tables["packets"], tables["channel"], duration_s),
         *_links(tables["links"]),
     ]
@@ -77,20 +82,38 @@ def _cooperation(fusion: pa.Table, transfers: pa.Table) -> Rows:
     return rows
 
 
+def _delivery(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
+    """Return the packet reception ratio: within a range, by distance up to where nothing arrives, by link state.
+
+    All stations count, those that a packet was too weak for included (3GPP TR 36.885 A.1.5 counts likewise).
+    """
+    kind, hop, outcome, distance, state = _arrays(packets, "kind", "hop", "outcome", "distance_m", "link_state")
+    broadcast = (kind == "awareness") & (hop == 1) & np.isfinite(distance)
+    hits, distance, state = (outcome == "delivered")[broadcast], distance[broadcast], state[broadcast]
+    weak_m, weak_state, weak = _arrays(unheard, "bin_m", "link_state", "count")
+
+    def ratio(chosen: np.ndarray, lost: np.ndarray) -> Metric:
+        sent = int(chosen.sum()) + int(weak[lost].sum())
+        return Metric(float(hits[chosen].sum()) / sent if sent else float("nan"), "1", sent)
+
+    near, weak_near = distance < range_m, weak_m < range_m
+    rows: Rows = [("prr", "", ratio(near, weak_near))]
+    number, weak_number = np.floor(distance / BIN_M), np.floor(weak_m / BIN_M)
+    for b in np.unique(number):
+        label = f"{b * BIN_M:.0f}-{(b + 1) * BIN_M:.0f} m"
+        rows += [("prr", label, ratio(number == b, weak_number == b))]
+    for name in ("LOS", "NLOSv", "NLOSb"):
+        rows += [("prr", name, ratio(near & (state == name), weak_near & (weak_state == name)))]
+    return rows
+
+
 def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
-    kind, hop, outcome, distance, state, tx, rx, queued, end, addressed = _arrays(
-        packets, "kind", "hop", "outcome", "distance_m", "link_state", "tx", "rx", "queued_us", "end_us", "addressed"
+    kind, hop, outcome, tx, rx, queued, end, addressed = _arrays(
+        packets, "kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us", "addressed"
     )
     broadcast = (kind == "awareness") & (hop == 1)
     delivered = outcome == "delivered"
-    rows = _mean("prr", delivered[broadcast], "1")
-    number = np.floor(distance / BIN_M)
-    for b in np.unique(number[broadcast & np.isfinite(number)]):
-        chosen = broadcast & (number == b)
-        label = f"{b * BIN_M:.0f}-{(b + 1) * BIN_M:.0f} m"
-        rows += [("prr", label, _mean("prr", delivered[chosen], "1")[0][2])]
-    for name in ("LOS", "NLOSv", "NLOSb"):
-        rows += [("prr", name, _mean("prr", delivered[broadcast & (state == name)], "1")[0][2])]
+    rows: Rows = []
     for cause in ("half_duplex", "sensing", "receiver_busy", "propagation", "collision"):
         rows += _mean(f"lost_to_{cause}", outcome[addressed] == cause, "1")
     rows += _mean("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")

@@ -57,6 +57,11 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("sinr_db", "f4", "mean over the packet"),
         ("outcome", "word", "delivered, or the one cause of loss"),
     ],
+    "unheard": [
+        ("bin_m", "int", "lower edge of a distance bin, 5 m wide"),
+        ("link_state", "word", "LOS, NLOSv or NLOSb"),
+        ("count", "long", "receptions of awareness messages not in packets: too weak, below the noise minus 20 dB"),
+    ],
     "links": [
         ("time_us", "us", "tick"),
         ("a", "long", "one station"),

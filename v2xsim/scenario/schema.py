@@ -233,7 +233,9 @@ class Radio(Section):
         -94.0, "dBm", "Power above which the channel counts as busy, over 10 MHz", ge=-120, le=-30
     )
     mcs: int = quantity(2, "1", "Modulation and coding of data, 0 (slowest) to 7 (fastest)", ge=0, le=7)
-    awareness_mcs: int = quantity(0, "1", "Modulation and coding of awareness messages", ge=0, le=7)
+    awareness_mcs: int = quantity(
+        2, "1", "Modulation and coding of awareness messages; 2 is 6 Mb/s over 10 MHz, ITS-G5's default", ge=0, le=7
+    )
     shadowing: bool = choice(True, "Correlated log-normal shadowing")
     mtu_bytes: int = quantity(1400, "B", "Largest payload of one packet; larger ones are fragmented", ge=100, le=65000)
     slot_ms: float = quantity(0.5, "ms", "Length of an access slot", ge=0.05, le=10)
@@ -291,6 +293,15 @@ class Cooperation(Section):
     voxel_m: float = quantity(0.3, "m", "Shared points are thinned to one per cube of this side", gt=0, le=5)
     matrix: Matrix = choice(Matrix(), "The abstract perception matrix")
 
+    @model_validator(mode="after")
+    def _fused_after_detected(self) -> "Cooperation":
+        if self.deadline_ms < self.detect_ms:
+            raise ValueError(
+                f"deadline_ms ({self.deadline_ms}) must not be below detect_ms ({self.detect_ms}): "
+                "an ego's own detections are part of what it fuses"
+            )
+        return self
+
 
 class Errors(Section):
     """What stations believe wrongly about themselves."""
@@ -305,7 +316,10 @@ class Record(Section):
     """What a run keeps besides its tables."""
 
     clouds_every_s: float = quantity(1.0, "s", "Interval at which fused clouds are kept; 0 keeps none", ge=0, le=3600)
-    cloud_egos: int = quantity(1, "1", "Egos whose clouds are kept", ge=0, le=1000)
+    cloud_egos: int = quantity(1, "1", "Clouds kept each time: of the egos that fused most helpers then", ge=0, le=1000)
+    prr_range_m: float = quantity(
+        150.0, "m", "Packet reception ratio counts all stations nearer than this", gt=0, le=10_000
+    )
     evaluation_range_m: float = quantity(60.0, "m", "Road users farther from the ego are not scored", gt=0, le=500)
 
 
