@@ -1,0 +1,116 @@
+"""The abstract perception matrix against rays walked one by one, and against shadows that geometry gives."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from v2xsim.gpu.lidar.cast import cast
+from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
+from v2xsim.gpu.poses import pose_matrix
+from v2xsim.perception.matrix import LOW_M, observed_matrix
+from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, Boxes, Obstacles, Prisms
+from v2xsim.spatial import indexed
+
+BEAMS = evenly_spaced(24, 360, -25.0, 10.0, 80.0)
+CELL_M, EXTENT_M = 2.0, 40.0
+
+
+def nothing_built() -> Obstacles:
+    return indexed(Prisms.none())
+
+
+def wall(x_m, y0_m, y1_m, height_m=8.0):
+    corner = np.array([[x_m, y0_m], [x_m + 1.0, y0_m], [x_m + 1.0, y1_m], [x_m, y1_m]])
+    return indexed(Prisms(corner, np.array([0, 4]), np.zeros(1), np.full(1, height_m)))
+
+
+def bodies(*rows):
+    center = np.array([[x, y, 0.0] for x, y, *_ in rows]).reshape(-1, 3)
+    size = np.array([s for *_, s in rows], float).reshape(-1, 3)
+    return Boxes(center, size, np.array([r[2] for r in rows], float))
+
+
+def seen(boxes, obstacles, height_m=1.9, roll_rad=0.0, yaw_rad=0.0, mounts=1):
+    sensors = []
+    for number in range(mounts):
+        pose = pose_matrix(0.3, -0.2, 0.0, yaw_rad) @ mount_transform(0.5 * number, 0.0, height_m, 0.0, 0.0, roll_rad)
+        sensors.append((BEAMS, pose, cast(BEAMS, pose, boxes, np.arange(len(boxes.yaw_rad)), obstacles)))
+    return observed_matrix(CELL_M, EXTENT_M, np.array([0.3, -0.2]), sensors), sensors
+
+
+def walked(matrix, sensors, step_m=0.05):
+    """Every low stretch of every ray, sampled densely, by the definition."""
+    code = np.full(matrix.code.shape, UNOBSERVED, np.uint8)
+    for beams, pose, scan in sensors:
+        azimuth = np.arange(beams.columns) * 2.0 * np.pi / beams.columns
+        for b, elevation in enumerate(beams.elevation_rad):
+            flat = np.cos(elevation)
+            local = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), np.full(len(azimuth), np.sin(elevation))])
+            direction = pose[:3, :3] @ local
+            end = np.where(scan.object_id[b] == NOTHING, beams.range_m, scan.range_m[b]).astype(float)
+            body = (scan.object_id[b] >= 0) | (scan.object_id[b] == BUILDING)
+            for r in np.arange(0.0, beams.range_m, step_m):
+                place = pose[:3, 3, None] + direction * r
+                low = (place[2] <= LOW_M) & (r <= np.where(body, end - 0.02, end))
+                cell = np.floor(place[:2, low] / CELL_M).astype(int) - matrix.lower[:, None]
+                inside = ((cell >= 0) & (cell < np.array(code.shape)[:, None])).all(axis=0)
+                code[cell[0, inside], cell[1, inside]] = FREE
+    return code
+
+
+@pytest.mark.parametrize("roll_rad", [0.0, 0.06], ids=["level", "rolled"])
+def test_free_cells_are_those_that_low_rays_cross(roll_rad):
+    boxes = bodies((8.0, 5.0, 0.4, (4.5, 1.8, 1.5)), (-12.0, 3.0, 1.2, (10.0, 2.5, 3.5)))
+    matrix, sensors = seen(boxes, wall(15.0, -10.0, 20.0), roll_rad=roll_rad)
+    free, expected = matrix.code == FREE, walked(matrix, sensors) == FREE
+    expected &= matrix.code != OCCUPIED
+    assert free.sum() > 200
+    # Cells that a ray only clips at a corner may fall between samples; none may be invented.
+    assert not (free & ~expected).any()
+    assert (expected & ~free).sum() <= 0.02 * expected.sum()
+
+
+def test_a_wall_is_occupied_and_what_lies_behind_it_unobserved():
+    matrix, _ = seen(bodies(), wall(15.0, -40.0, 40.0))
+    column = matrix.code[:, 20]
+    x = (np.arange(len(column)) + matrix.lower[0]) * CELL_M
+    assert (column[(x >= 4.0) & (x + CELL_M <= 14.0)] == FREE).all()
+    assert (column[x == 14.0] == OCCUPIED).all()
+    assert (column[x >= 16.0] == UNOBSERVED).all()
+
+
+def test_a_truck_throws_a_longer_shadow_than_a_car():
+    def hidden(size):
+        matrix, _ = seen(bodies((10.0, 0.0, 0.0, size)), nothing_built(), height_m=2.5)
+        row = matrix.code[:, 20]
+        x = (np.arange(len(row)) + matrix.lower[0]) * CELL_M
+        return int((row[x >= 14.0] == UNOBSERVED).sum())
+
+    assert hidden((4.0, 2.0, 3.5)) > hidden((4.0, 2.0, 1.4))
+
+
+def test_a_kerb_and_a_bridge_occupy_nothing():
+    low = bodies((10.0, 0.0, 0.0, (2.0, 2.0, 0.2)))
+    matrix, _ = seen(low, nothing_built())
+    assert not (matrix.code == OCCUPIED).any()
+    corner = np.array([[8.0, -4.0], [12.0, -4.0], [12.0, 4.0], [8.0, 4.0]])
+    bridge = indexed(Prisms(corner, np.array([0, 4]), np.full(1, 4.5), np.full(1, 6.0)))
+    matrix, _ = seen(bodies(), bridge)
+    assert not (matrix.code == OCCUPIED).any()
+
+
+def test_a_second_lidar_only_adds():
+    boxes = bodies((8.0, 5.0, 0.4, (4.5, 1.8, 1.5)))
+    one, _ = seen(boxes, wall(15.0, -10.0, 20.0))
+    two, _ = seen(boxes, wall(15.0, -10.0, 20.0), mounts=2)
+    assert (two.observed | ~one.observed).all()
+
+
+@given(st.floats(-np.pi, np.pi), st.floats(-25, 25), st.floats(-25, 25), st.floats(0.5, 3.5))
+def test_a_rolled_sensor_at_no_roll_sees_what_a_level_one_does(yaw, x, y, height):
+    # The level sensor's lines are walked once for all beams, the rolled one's ray by ray: the same cells.
+    boxes = bodies((x, y, yaw, (4.5, 1.8, height)))
+    level, _ = seen(boxes, nothing_built(), yaw_rad=yaw)
+    rolled, _ = seen(boxes, nothing_built(), yaw_rad=yaw, roll_rad=1e-9)
+    assert (level.code != rolled.code).sum() <= 3
