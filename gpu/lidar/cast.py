@@ -16,6 +16,11 @@ from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.window import window
 from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
 
+# Walls are this much larger than drawn, so that no ray slips between two of them or between a wall and its roof.
+SEAM_M = 1e-6
+# Boxes on the ground go on below it: where a bottom and the ground are one plane, the ground is hit.
+FOUNDATION_M = 1.0
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -69,14 +74,13 @@ def _box_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, near, fa
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _wall_rays(depth, object_id, cos_el, sin_el, pn, pe, pz, qn, qe, qz, across, start, low, high):  # type: ignore[no-untyped-def]
+def _wall_rays(depth, object_id, cos_el, sin_el, pn, pe, pz, qn, qe, qz, across, start, end, low, high):  # type: ignore[no-untyped-def]
     """Meet the rays of a window with an upright rectangle.
 
     cos_el * p + sin_el * q is a ray's direction along the wall's normal (n), along its foot in units of its length
-    (e) and upwards (z); across is the wall's distance along the normal, start where the foot begins along e, low
-    and high its heights, all from the sensor.
+    (e) and upwards (z); across is the wall's distance along the normal, start and end are those of its foot along e,
+    low and high its heights, all from the sensor.
     """
-    end = start + 1.0
     for b in range(len(cos_el)):
         ce = cos_el[b]
         sn, se, sz = sin_el[b] * qn, sin_el[b] * qe, sin_el[b] * qz
@@ -108,22 +112,45 @@ def _covers(corner, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _flat_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn, lower, upper, up, corner):  # type: ignore[no-untyped-def]
+def _flat_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, up, corner, work, odd):  # type: ignore[no-untyped-def]
     """Meet the rays of a window with a level polygon: a roof or the bottom of a raised part.
 
-    The corners and their bounds are seen from the sensor, along the world's axes; so is up, the polygon's height.
+    A ray's direction is cos_el * p + sin_el * q along the world's axes; the corners and the height up are seen from the
+    sensor. Walks the edges outside and the rays inside, counting each ray's crossings; work and odd are scratch.
     """
+    count = len(px)
+    last = len(corner) - 1
+    t, x, y = work[0], work[1], work[2]
     for b in range(len(cos_el)):
-        ce, se = cos_el[b], sin_el[b]
-        for i in range(len(cos_az)):
-            cx, cy = ce * cos_az[i], ce * sin_az[i]
-            t = up / (turn[2, 0] * cx + turn[2, 1] * cy + turn[2, 2] * se)
-            if t > 0.0 and t < depth[b, i]:
-                x = t * (turn[0, 0] * cx + turn[0, 1] * cy + turn[0, 2] * se)
-                y = t * (turn[1, 0] * cx + turn[1, 1] * cy + turn[1, 2] * se)
-                if x >= lower[0] and x <= upper[0] and y >= lower[1] and y <= upper[1] and _covers(corner, x, y):
-                    depth[b, i] = t
-                    object_id[b, i] = BUILDING
+        ce = cos_el[b]
+        sx, sy, sz = sin_el[b] * qx, sin_el[b] * qy, sin_el[b] * qz
+        for i in range(count):
+            t[i] = up / (ce * pz[i] + sz)
+            x[i] = t[i] * (ce * px[i] + sx)
+            y[i] = t[i] * (ce * py[i] + sy)
+            odd[i] = 0
+        for v in range(last + 1):
+            w = v + 1 if v < last else 0
+            ax, ay, by = corner[v, 0], corner[v, 1], corner[w, 1]
+            slope = (corner[w, 0] - ax) / (by - ay)
+            if ay == by:
+                continue
+            for i in range(count):
+                odd[i] ^= ((ay > y[i]) != (by > y[i])) & (x[i] < ax + slope * (y[i] - ay))
+        depth_row = depth[b]
+        id_row = object_id[b]
+        for i in range(count):
+            hit = (odd[i] != 0) & (t[i] > 0.0) & (t[i] < depth_row[i])
+            depth_row[i] = t[i] if hit else depth_row[i]
+            id_row[i] = BUILDING if hit else id_row[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _project(p, axes, cos_az, sin_az, first, count):  # type: ignore[no-untyped-def]
+    """Write the part of some columns' directions that lies across the sensor's axis, along three axes."""
+    for j in range(3):
+        for i in range(count):
+            p[j, i] = axes[j, 0] * cos_az[first + i] + axes[j, 1] * sin_az[first + i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -182,9 +209,16 @@ def _cast(  # type: ignore[no-untyped-def]
     depth = np.full((beams, columns), np.nextafter(range_m, math.inf))
     object_id = np.empty((beams, columns), np.int64)
     _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn[2], oz)
-    corner = np.empty((8, 3))
     p = np.empty((3, columns))
     axes = np.empty((3, 3))
+    work = np.empty((3, columns))
+    odd = np.empty(columns, np.int64)
+    near_prisms = _prisms_near(ox, oy, range_m, grid_origin, cell, nx, ny, offset, item, lower, upper)
+    most = 8
+    for b in near_prisms:
+        most = max(most, first_vertex[b + 1] - first_vertex[b])
+    corner = np.empty((most, 3))
+    local = np.empty((most, 2))
 
     for n in range(len(yaw)):
         if name[n] == skip:
@@ -208,6 +242,8 @@ def _cast(  # type: ignore[no-untyped-def]
             z = far[2] if i & 4 else near[2]
             for j in range(3):
                 corner[i, j] = axes[0, j] * x + axes[1, j] * y + axes[2, j] * z
+        if center[n, 2] <= 0.0:
+            near = (near[0], near[1], near[2] - FOUNDATION_M)
         # The side that faces the sensor most bounds its distance best.
         side = 0 if abs(bx) - half_l > abs(by) - half_w else 1
         scale = 1.0 / max(1e-12, math.hypot(axes[side, 0], axes[side, 1]))
@@ -215,9 +251,7 @@ def _cast(  # type: ignore[no-untyped-def]
         first %= columns
         while width > 0 and end > low:
             part = min(width, columns - first)
-            for j in range(3):
-                for i in range(part):
-                    p[j, i] = axes[j, 0] * cos_az[first + i] + axes[j, 1] * sin_az[first + i]
+            _project(p, axes, cos_az, sin_az, first, part)
             _box_rays(
                 depth[low:end, first : first + part], object_id[low:end, first : first + part],
                 cos_el[low:end], sin_el[low:end], p[0, :part], p[1, :part], p[2, :part],
@@ -226,10 +260,12 @@ def _cast(  # type: ignore[no-untyped-def]
             width -= part
             first = 0
 
-    for b in _prisms_near(ox, oy, range_m, grid_origin, cell, nx, ny, offset, item, lower, upper):
+    for b in near_prisms:
         foot = vertex[first_vertex[b] : first_vertex[b + 1]]
         count = len(foot)
         bottom, roof = base[b] - oz, top[b] - oz
+        if abs(roof) < SEAM_M:
+            roof = -SEAM_M  # a sensor at the height of a roof stands on it
         over = _covers(foot, ox, oy)
         inside = over and bottom < 0.0 and roof > 0.0
         for v in range(count):
@@ -263,30 +299,38 @@ def _cast(  # type: ignore[no-untyped-def]
             first %= columns
             while width > 0 and end > low:
                 part = min(width, columns - first)
-                for j in range(3):
-                    for i in range(part):
-                        p[j, i] = axes[j, 0] * cos_az[first + i] + axes[j, 1] * sin_az[first + i]
+                _project(p, axes, cos_az, sin_az, first, part)
                 _wall_rays(
                     depth[low:end, first : first + part], object_id[low:end, first : first + part],
                     cos_el[low:end], sin_el[low:end], p[0, :part], p[1, :part], p[2, :part],
-                    axes[0, 2], axes[1, 2], axes[2, 2], across, start, bottom, roof,
+                    axes[0, 2], axes[1, 2], axes[2, 2], across, start - SEAM_M / length, start + 1.0 + SEAM_M / length,
+                    bottom - SEAM_M, roof + SEAM_M,
                 )  # fmt: skip
                 width -= part
                 first = 0
 
-        # A roof shows to a sensor above it or inside, a raised bottom to one below it or inside. Few prisms do, so every
-        # ray is tried.
-        raised = base[b] > 0.0
-        if roof < 0.0 or inside or (raised and bottom > 0.0):
-            local = np.empty((count, 2))
+        # A roof shows to a sensor above it or inside, a raised bottom to one below it or inside.
+        roof_shows = inside or roof < 0.0
+        bottom_shows = base[b] > 0.0 and (inside or bottom > 0.0)
+        for level, shows in ((roof, roof_shows), (bottom, bottom_shows)):
+            if not shows:
+                continue
             for v in range(count):
                 local[v, 0], local[v, 1] = foot[v, 0] - ox, foot[v, 1] - oy
-            nearest = (local[:, 0].min(), local[:, 1].min())
-            farthest = (local[:, 0].max(), local[:, 1].max())
-            if roof < 0.0 or inside:
-                _flat_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn, nearest, farthest, roof, local)
-            if raised and (bottom > 0.0 or inside):
-                _flat_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn, nearest, farthest, bottom, local)
+                for j in range(3):
+                    corner[v, j] = turn[0, j] * local[v, 0] + turn[1, j] * local[v, 1] + turn[2, j] * level
+            first, width, low, end = window(corner, count, 0.0, 0.0, elevation, columns)
+            first %= columns
+            while width > 0 and end > low:
+                part = min(width, columns - first)
+                _project(p, turn, cos_az, sin_az, first, part)
+                _flat_rays(
+                    depth[low:end, first : first + part], object_id[low:end, first : first + part],
+                    cos_el[low:end], sin_el[low:end], p[0, :part], p[1, :part], p[2, :part],
+                    turn[0, 2], turn[1, 2], turn[2, 2], level, local[:count], work, odd,
+                )  # fmt: skip
+                width -= part
+                first = 0
 
     range_out = np.empty((beams, columns), np.float32)
     for b in range(beams):

@@ -25,9 +25,9 @@ class Beams:
 
     def __post_init__(self) -> None:
         elevation = self.elevation_rad
-        if len(elevation) == 0 or self.columns < 1 or not self.range_m > 0:
-            raise ValueError("a lidar needs at least one beam, one column and a positive range")
-        if np.any(np.diff(elevation) < 0) or np.abs(elevation).max() > math.pi / 2:
+        if len(elevation) == 0 or self.columns < 1 or not 0 < self.range_m < math.inf:
+            raise ValueError("a lidar needs at least one beam, one column and a positive, finite range")
+        if np.any(np.diff(elevation) < 0) or not np.abs(elevation).max() <= math.pi / 2:
             raise ValueError("elevation_rad must rise from beam to beam and stay within -pi/2 to pi/2")
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from v2xsim.gpu.lidar.cast import Scan
+from v2xsim.gpu.lidar.cast import FOUNDATION_M, SEAM_M, Scan
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
 
@@ -50,7 +50,11 @@ def cast_torch(
         part = slice(first, first + chunk)
         if len(rows):
             reach, which = _box_depth(
-                ray[part], on(origin - boxes.center_m[rows]), on(boxes.size_m[rows]), on(boxes.yaw_rad[rows])
+                ray[part],
+                on(origin - boxes.center_m[rows]),
+                on(boxes.size_m[rows]),
+                on(boxes.yaw_rad[rows]),
+                on(np.where(boxes.center_m[rows, 2] > 0.0, 0.0, -FOUNDATION_M)),
             )
             ids = torch.as_tensor(box_id[rows], device=device)[which]
             name[part] = torch.where(reach < depth[part], ids, name[part])
@@ -82,7 +86,7 @@ def _walls_near(
 
 
 def _box_depth(
-    ray: torch.Tensor, offset: torch.Tensor, size: torch.Tensor, yaw: torch.Tensor
+    ray: torch.Tensor, offset: torch.Tensor, size: torch.Tensor, yaw: torch.Tensor, bottom: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the depth of the nearest box and its row: the slab test in each box's own frame."""
     cos, sin = torch.cos(yaw), torch.sin(yaw)
@@ -92,7 +96,7 @@ def _box_depth(
     axes = (
         (cos, sin, torch.zeros_like(cos), -0.5 * size[:, 0], 0.5 * size[:, 0]),
         (-sin, cos, torch.zeros_like(cos), -0.5 * size[:, 1], 0.5 * size[:, 1]),
-        (torch.zeros_like(cos), torch.zeros_like(cos), torch.ones_like(cos), torch.zeros_like(cos), size[:, 2]),
+        (torch.zeros_like(cos), torch.zeros_like(cos), torch.ones_like(cos), bottom, size[:, 2]),
     )
     for ax, ay, az, low, high in axes:
         slope = ray[:, :1] * ax + ray[:, 1:2] * ay + ray[:, 2:3] * az
@@ -120,14 +124,21 @@ def _prism_depth(
     depth = (ax * ey - ay * ex) / crossing
     along = (ax * dy - ay * dx) / crossing
     height = origin[2] + depth * dz
-    on_wall = (
-        (crossing != 0) & (depth > 0) & (along >= 0) & (along <= 1) & (height >= wall[:, 4]) & (height <= wall[:, 5])
-    )
+    seam = SEAM_M / torch.hypot(ex, ey).clamp(min=SEAM_M)
+    on_wall = (crossing != 0) & (depth > 0) & (along >= -seam) & (along <= 1 + seam)
+    on_wall &= (height >= wall[:, 4] - SEAM_M) & (height <= wall[:, 5] + SEAM_M)
     best = torch.where(on_wall, depth, torch.full_like(depth, inf)).amin(dim=1)
     count = int(owner.max()) + 1
     for column in (4, 5):
+        # A bottom on the ground is the ground.
+        closed = torch.ones(count, dtype=torch.bool, device=wall.device)
+        if column == 4:
+            closed = closed.index_copy(0, owner, wall[:, column] > 0)
         level = torch.zeros(count, dtype=wall.dtype, device=wall.device).index_copy(0, owner, wall[:, column])
-        reach = (level - origin[2]) / dz
+        up = level - origin[2]
+        if column == 5:
+            up = torch.where(up.abs() < SEAM_M, -SEAM_M, up)  # a sensor at the height of a roof stands on it
+        reach = up / dz
         # Crossing number of the point where the ray meets the prism's level, over its own walls.
         px, py = (reach * dx)[:, owner], (reach * dy)[:, owner]
         by = ay + ey
@@ -135,6 +146,6 @@ def _prism_depth(
         right = spans & (px < ax + (py - ay) / torch.where(ey == 0, torch.ones_like(ey), ey) * ex)
         crossings = torch.zeros((len(ray), count), dtype=torch.int64, device=ray.device)
         crossings.index_add_(1, owner, right.to(torch.int64))
-        hit = (crossings % 2 == 1) & (reach > 0) & torch.isfinite(reach)
+        hit = closed & (crossings % 2 == 1) & (reach > 0) & torch.isfinite(reach)
         best = torch.minimum(best, torch.where(hit, reach, torch.full_like(reach, inf)).amin(dim=1))
     return best

@@ -1,8 +1,9 @@
-"""Scenes of boxes and buildings, and Open3D's ray caster over the same solids as triangle meshes."""
+"""Scenes of boxes and buildings, and Open3D's ray caster over the same solids as closed triangle meshes."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from jaxtyping import Float, Int64
 
 from v2xsim.gpu.lidar.models import Beams
@@ -10,46 +11,59 @@ from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles, Prisms
 from v2xsim.spatial import indexed
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What rays may meet. Agent ids start at 100."""
+
+    boxes: Boxes
+    agent: Int64[np.ndarray, " boxes"]
+    obstacles: Obstacles
+
+
 def prisms_of(footprints: list[np.ndarray], base_m: list[float], top_m: list[float]) -> Prisms:
     """Return prisms over counter-clockwise footprints."""
+    if not footprints:
+        return Prisms.none()
     offset = np.concatenate([[0], np.cumsum([len(f) for f in footprints])]).astype(np.int64)
     return Prisms(np.concatenate(footprints).astype(float), offset, np.array(base_m, float), np.array(top_m, float))
 
 
-def scene(
-    rng: np.random.Generator, boxes: int = 60, buildings: int = 40, half_m: float = 90.0, free_m: float = 0.0
-) -> tuple[Boxes, Int64[np.ndarray, " boxes"], Obstacles]:
+def scene_of(
+    boxes: list[tuple[float, ...]] = [],  # noqa: B006
+    buildings: list[tuple[object, float, float]] = [],  # noqa: B006
+) -> Scene:
+    """Return a scene of rows (x, y, z, length, width, height, yaw) and of (footprint, base, top)."""
+    row = np.array(boxes, float).reshape(-1, 7)
+    bodies = Boxes(row[:, :3].copy(), row[:, 3:6].copy(), row[:, 6].copy())
+    footprints = [np.array(foot, float) for foot, _, _ in buildings]
+    prisms = prisms_of(footprints, [base for _, base, _ in buildings], [top for _, _, top in buildings])
+    return Scene(bodies, np.arange(100, 100 + len(row), dtype=np.int64), indexed(prisms))
+
+
+def random_scene(rng: np.random.Generator, boxes: int, buildings: int, half_m: float) -> Scene:
     """Return road users and star-shaped, mostly concave buildings at random around the origin.
 
     Args:
         rng: Source of chance.
-        boxes: How many road users; their ids start at 100.
+        boxes: How many road users; a fifth of them hover.
         buildings: How many buildings; a third of them hover.
         half_m: Half the side of the square that holds their centres.
-        free_m: Nothing has its centre nearer than this to the origin.
     """
-
-    def places(count: int) -> Float[np.ndarray, "count 2"]:
-        at = rng.uniform(-half_m, half_m, (count, 2))
-        near = np.hypot(at[:, 0], at[:, 1]) < free_m
-        at[near] += np.sign(at[near]) * free_m
-        return at
-
-    center = np.column_stack([places(boxes), np.where(rng.random(boxes) < 0.2, rng.uniform(0, 4, boxes), 0.0)])
+    center = np.column_stack(
+        [rng.uniform(-half_m, half_m, (boxes, 2)), np.where(rng.random(boxes) < 0.2, rng.uniform(0, 4, boxes), 0.0)]
+    )
     size = rng.uniform([0.4, 0.4, 0.8], [12.0, 2.6, 4.0], (boxes, 3))
-    road_users = Boxes(center, size, rng.uniform(-np.pi, np.pi, boxes))
-    ids = np.arange(100, 100 + boxes, dtype=np.int64)
-    if buildings == 0:
-        return road_users, ids, indexed(Prisms.none())
+    bodies = Boxes(center, size, rng.uniform(-4, 4, boxes))
     footprints = []
-    for at in places(buildings):
+    for at in rng.uniform(-half_m, half_m, (buildings, 2)):
         corners = int(rng.integers(3, 11))
         angle = 2 * np.pi * (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) / corners
         radius = rng.uniform(2.0, 12.0, corners)
         footprints.append(at + np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]))
     base = np.where(rng.random(buildings) < 0.33, rng.uniform(1.0, 4.0, buildings), 0.0)
     top = base + rng.uniform(1.0, 15.0, buildings)
-    return road_users, ids, indexed(prisms_of(footprints, list(base), list(top)))
+    prisms = prisms_of(footprints, list(base), list(top))
+    return Scene(bodies, np.arange(100, 100 + boxes, dtype=np.int64), indexed(prisms))
 
 
 def directions(beams: Beams) -> Float[np.ndarray, "beams columns 3"]:
@@ -102,26 +116,22 @@ def footprint_of(boxes: Boxes, row: int) -> Float[np.ndarray, "4 2"]:
     return boxes.center_m[row, :2] + corners @ np.array([[cos, sin], [-sin, cos]])
 
 
-def open3d_ranges(
-    open3d: Any,
-    beams: Beams,
-    world_from_sensor: Float[np.ndarray, "4 4"],
-    boxes: Boxes,
-    box_id: Int64[np.ndarray, " boxes"],
-    obstacles: Obstacles,
-    skip_id: int = -1,
+def open3d_scan(
+    beams: Beams, world_from_sensor: Float[np.ndarray, "4 4"], scene: Scene, skip_id: int = -1
 ) -> tuple[Float[np.ndarray, "beams columns"], Int64[np.ndarray, "beams columns"]]:
     """Return range and object id of each ray as Open3D's RaycastingScene finds them on closed triangle meshes.
 
-    The meshes are moved so that the sensor is the origin: Embree works in single precision.
+    The meshes are moved so that the sensor is the origin: Embree works in single precision. Where a body's bottom lies
+    on the ground the ray has met the ground.
     """
+    open3d = pytest.importorskip("open3d", reason="Open3D judges the ranges of rays; `make test` installs it")
     origin = world_from_sensor[:3, 3]
+    boxes, prisms = scene.boxes, scene.obstacles.prisms
     meshes = [
-        (prism_mesh(footprint_of(boxes, n), boxes.center_m[n, 2], boxes.center_m[n, 2] + boxes.size_m[n, 2]), box_id[n])
-        for n in range(len(boxes))
-        if box_id[n] != skip_id
+        (prism_mesh(footprint_of(boxes, n), boxes.center_m[n, 2], boxes.center_m[n, 2] + boxes.size_m[n, 2]), agent)
+        for n, agent in enumerate(scene.agent)
+        if agent != skip_id
     ]
-    prisms = obstacles.prisms
     for n in range(len(prisms)):
         footprint = prisms.vertices_m[prisms.offset[n] : prisms.offset[n + 1]]
         meshes.append((prism_mesh(footprint, prisms.base_m[n], prisms.top_m[n]), BUILDING))
@@ -140,7 +150,17 @@ def open3d_ranges(
     rays = np.concatenate([np.zeros_like(toward), toward], axis=-1).astype(np.float32)
     answer = caster.cast_rays(open3d.core.Tensor(rays))
     distance = answer["t_hit"].numpy().astype(float)
-    handles = answer["geometry_ids"].numpy()
     met = distance <= beams.range_m
-    object_id = np.where(met, names[np.where(met, handles, 0)], NOTHING)
-    return np.where(met, distance, np.inf), object_id
+    object_id = np.where(met, names[np.where(met, answer["geometry_ids"].numpy(), 0)], NOTHING)
+    height = origin[2] + np.where(met, distance, 0.0) * toward[..., 2]
+    on_ground = met & (np.abs(height) < 1e-4) & (toward[..., 2] < 0)
+    return np.where(met, distance, np.inf), np.where(on_ground, GROUND, object_id)
+
+
+def share_within_a_millimetre(
+    one: Float[np.ndarray, "beams columns"], other: Float[np.ndarray, "beams columns"]
+) -> float:
+    """Return the share of rays on which two casters agree: both met nothing, or both the same range to 1 mm."""
+    both_empty = np.isinf(one) & np.isinf(other)
+    with np.errstate(invalid="ignore"):
+        return float((both_empty | (np.abs(one - other) < 1e-3)).mean())

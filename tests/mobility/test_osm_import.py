@@ -65,6 +65,43 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
         import_osm(tmp_path / "any.osm", tmp_path / "file" / "out")
 
 
+def made_up_extract():
+    """Four by four streets, 330 m apart, with three houses: one has a height, one has storeys, one has neither."""
+    at = {(i, j): 1 + 4 * i + j for i in range(4) for j in range(4)}
+    nodes = [(n, 50.86 + 0.003 * j, 9.70 + 0.0047 * i) for (i, j), n in at.items()]
+    rows = [[at[i, j] for j in range(4)] for i in range(4)] + [[at[i, j] for i in range(4)] for j in range(4)]
+    ways = [(row, {"highway": "residential", "name": f"street {k}"}) for k, row in enumerate(rows)]
+    houses = [{"building": "yes", "height": "9.5"}, {"building": "yes", "building:levels": "4"}, {"building": "garage"}]
+    for k, tags in enumerate(houses):
+        first, lat, lon = 100 + 4 * k, 50.8612 + 0.003 * k, 9.7010
+        nodes += [(first + c, lat + 0.0002 * (c > 1), lon + 0.0003 * (c in (1, 2))) for c in range(4)]
+        ways.append(([*range(first, first + 4), first], tags))
+    lines = [f'<node id="{n}" lat="{lat:.6f}" lon="{lon:.6f}" version="1"/>' for n, lat, lon in nodes]
+    for number, (row, tags) in enumerate(ways, 500):
+        refs = "".join(f'<nd ref="{n}"/>' for n in row)
+        lines.append(
+            f'<way id="{number}" version="1">{refs}' + "".join(f'<tag k="{k}" v="{v}"/>' for k, v in tags.items())
+        )
+        lines.append("</way>")
+    bounds = '<bounds minlat="50.85" minlon="9.69" maxlat="50.88" maxlon="9.73"/>'
+    return f'<osm version="0.6">{bounds}{"".join(lines)}</osm>'
+
+
+def test_streets_and_houses_of_an_extract_become_a_scenario_that_drives(tmp_path):
+    source = tmp_path / "small.osm"
+    source.write_text(made_up_extract())
+    scenario = v2xsim.load(str(import_osm(source, tmp_path / "out", vehicles=10)))
+    obstacles, _ = load_obstacles(scenario.world)
+    assert sorted(obstacles.prisms.top_m) == [2.5, 9.5, 12.0]
+    footprints_m = obstacles.upper_m - obstacles.lower_m
+    np.testing.assert_allclose(footprints_m, [[21.1, 22.3]] * 3, atol=0.5)  # 0.0003 and 0.0002 degrees at 50.86 north
+    with open_mobility(scenario.traffic, scenario.run, Names()) as traffic:
+        begin_us = round(scenario.run.begin_s * 1e6)
+        traffic.warm_up(begin_us)
+        assert len(traffic.snapshot(begin_us)) >= 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "small.osm"]
+
+
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
     return import_osm(HERSFELD, tmp_path_factory.mktemp("import") / "town")

@@ -1,6 +1,7 @@
 """Traffic that SUMO drives."""
 
 import os
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from v2xsim.mobility.base import MobilityError, Names
 from v2xsim.mobility.fcd import FcdMobility
-from v2xsim.mobility.sumo import SumoMobility
+from v2xsim.mobility.sumo import LANE_CHANGE_S, SumoMobility
 from v2xsim.mobility.sumo_config import safe_config
 from v2xsim.mobility.sumo_tools import missing_library, run_tool
 from v2xsim.world.catalogue import KINDS
@@ -57,7 +58,7 @@ def scene(net, tmp_path):
     config.write_text(
         '<configuration><input><net-file value="../net/grid.net.xml"/><route-files value="../demand.rou.xml"/>'
         '<additional-files value="detectors.add.xml"/></input>'
-        f'<output><tripinfo-output value="trips.xml"/><summary value="{tmp_path}/out/summary.xml"/></output>'
+        f'<output><tripinfo-output value="{tmp_path}/out/trips.xml"/><fcd-output value="fcd.xml"/><summary value="{tmp_path}/out/summary.xml"/></output>'
         '<report><log value="log.txt"/></report></configuration>'
     )
     return config
@@ -71,15 +72,16 @@ def named(traffic, snapshot):
     return {traffic.name_of(int(agent)): row for row, agent in enumerate(snapshot.agent)}
 
 
-def test_a_vehicle_stands_on_its_departure_position_with_its_centre_half_a_length_behind(scene):
+def test_a_vehicle_stands_on_its_departure_position_with_its_centre_half_a_length_behind(scene, net):
     with drive(scene) as traffic:
         snapshot = traffic.snapshot(0)
         row = named(traffic, snapshot)["lorry"]
-    # The street runs north from the junction at the origin; its lane begins 4 m or more up the street.
+    lanes = {lane.get("id"): lane.get("shape") for lane in ET.parse(net).iter("lane")}
+    x_m, y_m = (float(part) for part in lanes["A0A1_1"].split()[0].split(","))
+    # The street runs north: the front bumper is 60 m up its lane, and half the length of the lorry behind it the centre.
+    np.testing.assert_allclose(snapshot.boxes.center_m[row], [x_m, y_m + 60 - 16.5 / 2, 0.0], atol=1e-3)
     assert snapshot.boxes.size_m[row].tolist() == [16.5, 2.4, 3.9]
     assert snapshot.boxes.yaw_rad[row] == pytest.approx(np.pi / 2)
-    stop_line_m = snapshot.boxes.center_m[row, 1] + 16.5 / 2 - 60
-    assert 0 < stop_line_m < 15
     assert snapshot.antenna_height_m[row] == 3.9
 
 
@@ -91,6 +93,24 @@ def test_the_velocity_is_the_way_made_from_step_to_step(scene):
     moved = (after.boxes.center_m[row, :2] - before.boxes.center_m[row, :2]) / 0.1
     np.testing.assert_allclose(after.velocity_mps[row], moved, atol=0.3)
     assert after.velocity_mps[row, 1] > 5
+
+
+def test_a_lane_change_takes_its_time_and_is_no_jump(tmp_path):
+    roads = ["--grid", "--grid.number", "2", "--grid.length", "300", "--default.lanenumber", "2", "-o", "net.net.xml"]
+    run_tool("netgenerate", roads, tmp_path)
+    # It starts on the right lane and has to stop on the left one.
+    (tmp_path / "demand.rou.xml").write_text(
+        '<routes><route id="north" edges="A0A1"/><vehicle id="changer" route="north" depart="0" departLane="0" departSpeed="10">'
+        '<stop lane="A0A1_1" endPos="200" duration="5"/></vehicle></routes>'
+    )
+    config = tmp_path / "run.sumocfg"
+    config.write_text(
+        '<configuration><input><net-file value="net.net.xml"/><route-files value="demand.rou.xml"/></input></configuration>'
+    )
+    with drive(config) as traffic:
+        x_m = [traffic.snapshot(time_us).boxes.center_m[0, 0] for time_us in range(0, 10_000_000, STEP_US)]
+    assert x_m[0] - x_m[-1] == pytest.approx(3.2, abs=0.2)  # lanes are 3.2 m wide
+    assert np.abs(np.diff(x_m)).max() < 2 * 3.2 * 0.1 / LANE_CHANGE_S
 
 
 def test_a_van_is_told_by_its_shape_and_a_pedestrian_by_being_a_person(scene):

@@ -62,6 +62,11 @@ def test_a_turn_over_north_goes_the_short_way(traffic):
     assert traffic.snapshot(2_500_000).boxes.yaw_rad[0] == pytest.approx(np.pi / 2)
 
 
+def test_a_turn_over_west_where_yaw_jumps_by_a_full_turn_goes_the_short_way(tmp_path):
+    text = TRACE.replace('angle="350.00"', 'angle="260.00"').replace('angle="10.00"', 'angle="280.00"')
+    assert replay(tmp_path / "t.xml", text).snapshot(2_500_000).boxes.yaw_rad[0] == pytest.approx(np.pi)
+
+
 def test_a_person_is_a_pedestrian_of_its_own_even_if_a_vehicle_has_its_id(traffic):
     snapshot = traffic.snapshot(2_000_000)
     assert who(traffic, snapshot) == ["a", "turner", "person:a"]

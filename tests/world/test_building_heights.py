@@ -173,13 +173,19 @@ def test_corners_with_height_lose_it():
     np.testing.assert_array_equal(corners_of("1,2,3 4,5,6"), [[1, 2], [4, 5]])
 
 
+def test_a_house_has_its_area_also_in_coordinates_of_a_national_grid():
+    corners = np.add([(0, 0), (10.1, 0), (10.1, 7.3), (0, 7.3)], (32_548_123.37, 5_636_987.73))
+    assert signed_area_m2(corners) == pytest.approx(10.1 * 7.3, rel=1e-6)
+
+
 @given(
     st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_size=3, max_size=8),
     st.integers(-1_000_000, 1_000_000),
 )
 def test_a_clean_footprint_keeps_its_area_wherever_it_lies(corners, shift):
     outline = np.array(corners, float) + shift
-    area = abs(signed_area_m2(outline))
+    after = [*corners[1:], corners[0]]
+    area = abs(sum(x * v - u * y for (x, y), (u, v) in zip(corners, after, strict=True))) / 2
     cleaned = clean_footprint(outline)
     if cleaned is None:
         assert area < 1.0

@@ -23,6 +23,11 @@ def test_forward_of_a_vehicle_that_faces_north_is_north():
     np.testing.assert_allclose(ahead[:3], [5.0, 7.0, 0.0], atol=1e-12)
 
 
+def test_left_of_a_vehicle_that_faces_north_is_west():
+    left = pose_matrix(5.0, 6.0, 0.0, np.pi / 2) @ np.array([0.0, 1.0, 0.0, 1.0])
+    np.testing.assert_allclose(left[:3], [4.0, 6.0, 0.0], atol=1e-12)
+
+
 def test_a_positive_pitch_points_a_lidar_down():
     axis = mount_transform(0, 0, 2, pitch_rad=0.1)[:3, 0]
     assert axis[2] < 0
