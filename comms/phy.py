@@ -62,7 +62,8 @@ def receiver(
         noise_figure_db: Of the receiver.
         sensitivity_dbm: Over 10 MHz; a wider channel has as much more power as it has more noise.
         busy_threshold_dbm: Over 10 MHz, likewise.
-        report_below_noise_db: Packets weaker than the noise by more than this are not reported.
+        report_below_noise_db: Packets weaker than the noise by more than this, and than the sensitivity, are not
+            reported.
     """
     wider_db = 10.0 * np.log10(bandwidth_mhz / 10.0)
     noise = noise_dbm(bandwidth_mhz, noise_figure_db)
@@ -70,7 +71,7 @@ def receiver(
         milliwatts(noise),
         milliwatts(sensitivity_dbm + wider_db),
         milliwatts(busy_threshold_dbm + wider_db),
-        milliwatts(noise - report_below_noise_db),
+        milliwatts(min(noise - report_below_noise_db, sensitivity_dbm + wider_db)),
     )
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from v2xsim.errors import UserError
@@ -52,6 +52,7 @@ def staged(folder: Path) -> Iterator[Path]:
     """
     place = Path(os.path.realpath(folder))
     _check_replaceable(place, folder)
+    made = [above for above in place.parents if not above.exists()]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         # Beside the place, on the same file system, so that the last step is a rename.
@@ -65,6 +66,10 @@ def staged(folder: Path) -> Iterator[Path]:
         _swap(staging, place)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        for above in made:
+            # Where the run failed, the folders made for it are empty; where it did not, they are not.
+            with suppress(OSError):
+                above.rmdir()
 
 
 def _check_replaceable(place: Path, folder: Path) -> None:

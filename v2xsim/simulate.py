@@ -12,12 +12,11 @@ from v2xsim.engine.fleet import Roster
 from v2xsim.engine.simulation import Simulation
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
-from v2xsim.records import Obstacles, Prisms
+from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
 from v2xsim.results.metrics import all_metrics, metrics_table
 from v2xsim.results.results import Results
 from v2xsim.scenario.schema import Scenario
-from v2xsim.spatial import indexed
 from v2xsim.streams import Streams
 from v2xsim.world.buildings import load_obstacles
 from v2xsim.world.catalogue import KINDS
@@ -42,16 +41,16 @@ def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress
     names = Names()
     for unit in scenario.stations.roadside:
         names.register(unit.id)
-    obstacles = _obstacles(scenario)
-    loaded = time.perf_counter()
-    if progress is not None:
-        progress(0.0, 1.0, "compiling")
-    rehearse(scenario)
-    if progress is not None:
-        progress(1.0, 1.0, "compiling")
-    rehearsed = time.perf_counter()
+    obstacles, _ = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:
         built = time.perf_counter()
+        # After the inputs are read, so that a wrong one is reported at once.
+        if progress is not None:
+            progress(0.0, 1.0, "compiling")
+        rehearse(scenario)
+        if progress is not None:
+            progress(1.0, 1.0, "compiling")
+        rehearsed = time.perf_counter()
 
         def warmed(time_us: int) -> None:
             if progress is not None and begin_us > 0:
@@ -71,9 +70,9 @@ def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress
     results = _results(simulation, names)
     finished = time.perf_counter()
     results.timing.update(
-        build_s=(loaded - started) + (built - rehearsed),
-        compile_s=rehearsed - loaded,
-        warm_up_s=warm - built,
+        build_s=built - started,
+        compile_s=rehearsed - built,
+        warm_up_s=warm - rehearsed,
         measured_s=done - warm,
         results_s=finished - done,
         simulated_s=scenario.run.duration_s,
@@ -86,22 +85,6 @@ def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress
 
 def _threads() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
-
-
-def _obstacles(scenario: Scenario) -> Obstacles:
-    loaded = load_obstacles(scenario.world)
-    obstacles = loaded[0] if isinstance(loaded, tuple) else loaded
-    extra = extra_buildings(scenario.traffic)
-    return indexed(_joined(obstacles.prisms, extra)) if len(extra) else obstacles
-
-
-def _joined(first: Prisms, second: Prisms) -> Prisms:
-    return Prisms(
-        np.concatenate([first.vertices_m, second.vertices_m]),
-        np.concatenate([first.offset, second.offset[1:] + first.offset[-1]]),
-        np.concatenate([first.base_m, second.base_m]),
-        np.concatenate([first.top_m, second.top_m]),
-    )
 
 
 def _results(simulation: Simulation, names: Names) -> Results:

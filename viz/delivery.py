@@ -79,7 +79,7 @@ def deliveries(folder: RunFolder) -> Delivery:
     outcomes, outcome = words_of(table.column("outcome"))
     weak = folder.arrays("unheard", ["bin_m", "link_state", "count"])
     states = [*states, *sorted(set(weak["link_state"]) - set(states))]
-    outcomes = [*outcomes, *({"propagation"} - set(outcomes) if len(weak["count"]) else ())]
+    outcomes = [*outcomes, *({"sensing"} - set(outcomes) if len(weak["count"]) else ())]
     edge_m = _edges_m(_farthest_of_interest_m(distance_m, outcome == _place(outcomes, "delivered")))
     bins = len(edge_m) - 1
     inside = distance_m <= edge_m[-1]
@@ -91,7 +91,7 @@ def deliveries(folder: RunFolder) -> Delivery:
     near = weak["bin_m"] < edge_m[-1]
     at = np.searchsorted(edge_m, weak["bin_m"][near], "right") - 1
     of = np.array([states.index(name) for name in weak["link_state"][near]], np.int64)
-    np.add.at(count[:, _place(outcomes, "propagation")], (of, at), weak["count"][near])
+    np.add.at(count[:, _place(outcomes, "sensing")], (of, at), weak["count"][near])
     # Filtered rows leave their words in the dictionary: only those that still occur count.
     known = [name for name in (*LINK_STATE_NAMES, *states) if name in states]
     kept = [name for name in dict.fromkeys(known) if count[states.index(name)].any()]

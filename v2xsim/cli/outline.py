@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from v2xsim.scenario import Scenario
-from v2xsim.scenario.schema import Traffic
+from v2xsim.scenario.schema import Lidars, Traffic
 
 
 def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
@@ -17,7 +17,7 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     yield "traffic", _traffic(scenario.traffic)
     yield "stations", _stations(scenario)
     model = scenario.lidars.model
-    carried = "every connected vehicle" if scenario.lidars.count is None else f"{scenario.lidars.count} vehicles drawn"
+    carried = _carriers(scenario.lidars)
     named = model if isinstance(model, str) else f"{model.beams} beams"
     yield "lidars", f"{len(scenario.lidars.mounts)} of {named} on {carried}"
     yield (
@@ -38,6 +38,15 @@ def _traffic(traffic: Traffic) -> str:
     if traffic.highway is not None:
         return f"a highway of {traffic.highway.length_m:g} m, {traffic.highway.density_per_km:g} vehicles/km"
     return f"SUMO, {traffic.sumocfg}" if traffic.sumocfg is not None else f"a trace, {traffic.fcd}"
+
+
+def _carriers(lidars: Lidars) -> str:
+    named = [f"{len(lidars.include)} vehicles by name"] if lidars.include else []
+    if lidars.count is not None:
+        return " and ".join(
+            [f"{lidars.count} vehicles drawn" if not named else f"up to {lidars.count} vehicles", *named]
+        )
+    return named[0] if named else "every connected vehicle"
 
 
 def _stations(scenario: Scenario) -> str:

@@ -92,10 +92,7 @@ class Evaluation:
         self._fused_tracks[ego.agent] = track(before, told, ego.time_us)
         known = {}
         for mode, tracks in (("ego", own_tracks), ("fused", self._fused_tracks[ego.agent])):
-            # The ego's own tracker may be a tick ahead; it is held against the instant of its own state.
-            shift = (ego.time_us - tracks.time_us) * 1e-6
-            place = tracks.mean[tracks.confirmed, :2] + shift * tracks.mean[tracks.confirmed, 2:]
-            known[mode] = aware(objects.center_m[:, :2], place) & others
+            known[mode] = aware(objects.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) & others
         conflict = others & conflicts(
             ego.pose[:2], ego.velocity_mps, snapshot.boxes.center_m[:, :2], snapshot.velocity_mps
         )

@@ -91,7 +91,7 @@ class Simulation:
         self.cooperation.air = self.air
         self.evaluation = Evaluation(scenario, self.tables, self.begin_us)
         self.frames: dict[int, deque[Frame]] = {}
-        self.tracks: dict[int, Tracks] = {}
+        self.tracks: dict[tuple[int, int], Tracks] = {}
         self.velocities: dict[tuple[int, int], Float[np.ndarray, "detections 2"]] = {}
         self.fleet: Fleet | None = None
         self.belief: Belief | None = None
@@ -176,13 +176,13 @@ class Simulation:
             agent = frame.agent
             self.frames.setdefault(agent, deque(maxlen=self._frames_kept)).append(frame)
             if late or agent in egos:
-                self.tracks[agent] = track(
-                    self.tracks.get(agent, Tracks.none(frame.time_us)), frame.detections, frame.time_us
-                )
+                before = self.tracks.get((agent, frame.time_us - self.step_us), Tracks.none(frame.time_us))
+                self.tracks[agent, frame.time_us] = track(before, frame.detections, frame.time_us)
             if late:
-                self.velocities[agent, frame.time_us] = velocity_of(self.tracks[agent], frame.detections)
+                self.velocities[agent, frame.time_us] = velocity_of(self.tracks[agent, frame.time_us], frame.detections)
         horizon = moment.snapshot.time_us - self._frames_kept * self.step_us
         self.velocities = {key: value for key, value in self.velocities.items() if key[1] >= horizon}
+        self.tracks = {key: value for key, value in self.tracks.items() if key[1] >= horizon}
 
     def _announce(self) -> None:
         self.air.settle()
@@ -278,7 +278,7 @@ class Simulation:
             result = fused(ego, [item for _, item in collected], rule.fusion, self.sensing.params)
             ground = self.footprints.open_ground(ego.matrix.lower, ego.matrix.code.shape)
             self.evaluation.frame(
-                ego, result, [t for t, _ in collected], self.cooperation, self.tracks[agent],
+                ego, result, [t for t, _ in collected], self.cooperation, self.tracks[agent, time_us],
                 self._announced_stations(ego, now), now, self.detect_us, ground, blind_weight(ego, ground),
                 self._context(ego),
             )  # fmt: skip

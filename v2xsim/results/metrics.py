@@ -83,13 +83,14 @@ def _cooperation(fusion: pa.Table, transfers: pa.Table) -> Rows:
 
 
 def _delivery(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
-    """Return the packet reception ratio: within a range, by distance up to where nothing arrives, by link state.
+    """Return the packet reception ratio within a range, by distance and by link state, and what the rest was lost to.
 
     All stations count, those that a packet was too weak for included (3GPP TR 36.885 A.1.5 counts likewise).
     """
     kind, hop, outcome, distance, state = _arrays(packets, "kind", "hop", "outcome", "distance_m", "link_state")
     broadcast = (kind == "awareness") & (hop == 1) & np.isfinite(distance)
-    hits, distance, state = (outcome == "delivered")[broadcast], distance[broadcast], state[broadcast]
+    why, distance, state = outcome[broadcast], distance[broadcast], state[broadcast]
+    hits = why == "delivered"
     weak_m, weak_state, weak = _arrays(unheard, "bin_m", "link_state", "count")
 
     def ratio(chosen: np.ndarray, lost: np.ndarray) -> Metric:
@@ -104,19 +105,20 @@ def _delivery(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
         rows += [("prr", label, ratio(number == b, weak_number == b))]
     for name in ("LOS", "NLOSv", "NLOSb"):
         rows += [("prr", name, ratio(near & (state == name), weak_near & (weak_state == name)))]
+    sent = int(near.sum()) + int(weak[weak_near].sum())
+    for cause in ("half_duplex", "sensing", "receiver_busy", "propagation", "collision"):
+        lost = int((near & (why == cause)).sum()) + (int(weak[weak_near].sum()) if cause == "sensing" else 0)
+        rows += [(f"lost_to_{cause}", "", Metric(lost / sent if sent else float("nan"), "1", sent))]
     return rows
 
 
 def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
-    kind, hop, outcome, tx, rx, queued, end, addressed = _arrays(
-        packets, "kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us", "addressed"
+    kind, hop, outcome, tx, rx, queued, end = _arrays(
+        packets, "kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us"
     )
     broadcast = (kind == "awareness") & (hop == 1)
     delivered = outcome == "delivered"
-    rows: Rows = []
-    for cause in ("half_duplex", "sensing", "receiver_busy", "propagation", "collision"):
-        rows += _mean(f"lost_to_{cause}", outcome[addressed] == cause, "1")
-    rows += _mean("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")
+    rows = _mean("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")
     rows += _gaps(
         tx[broadcast & delivered], rx[broadcast & delivered], queued[broadcast & delivered], end[broadcast & delivered]
     )

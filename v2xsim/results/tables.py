@@ -60,7 +60,11 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
     "unheard": [
         ("bin_m", "int", "lower edge of a distance bin, 5 m wide"),
         ("link_state", "word", "LOS, NLOSv or NLOSb"),
-        ("count", "long", "receptions of awareness messages not in packets: too weak, below the noise minus 20 dB"),
+        (
+            "count",
+            "long",
+            "receptions of awareness messages not in packets: below the sensitivity and 20 dB below the noise",
+        ),
     ],
     "links": [
         ("time_us", "us", "tick"),

@@ -1,0 +1,152 @@
+"""What a user of the command line relies on."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from v2xsim.cli.app import app
+
+SHORT = ["--set", "run.duration_s=0.5", "--set", "lidars.model=beam16", "--set", "record.clouds_every_s=0.2"]
+COMMANDS = ["run", "check", "schema", "import-osm", "view", "demo"]
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    result = call("run", "demo", *SHORT, "--out", str(folder))
+    assert result.exit_code == 0, result.output
+    return folder, result
+
+
+def test_help_names_every_command():
+    result = call("--help")
+    assert result.exit_code == 0
+    for name in COMMANDS:
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_shows_an_example_that_its_options_allow(name):
+    result = call(name, "--help")
+    text = " ".join(result.stdout.split())
+    assert "Example: v2xsim " + name in text
+    example = text.split("Example: ")[1].replace(" │", "")
+    words = shlex.split(example.split(">")[0])[1:]
+    command = typer.main.get_command(app).commands[name]
+    # Parses without running: unknown options would raise.
+    command.make_context(name, words[1:], resilient_parsing=False).close()
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from typer.testing import CliRunner; from v2xsim.cli.app import app;"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "heavy = {'torch', 'numba', 'pyarrow', 'matplotlib', 'open3d', 'libsumo', 'scipy', 'pydantic', 'numpy', 'simpy'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_run_ends_with_its_metrics_and_its_folder(finished_run):
+    folder, result = finished_run
+    for words in ("ap_0.5_fused", "coverage_after", "x real time", str(folder)):
+        assert words in result.stdout
+    names = {path.name for path in folder.iterdir()}
+    assert {"manifest.json", "timing.json", "packets.parquet", "links.parquet", "detections.parquet", "fusion.parquet",
+            "metrics.parquet"} <= names  # fmt: skip
+
+
+def test_json_is_one_object_and_nothing_else(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "v2xsim", "run", "highway", "--set", "run.duration_s=0.3", "--set", "run.begin_s=1",
+         "--json", "--out", str(tmp_path / "run")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["run_dir"] == str(tmp_path / "run")
+    assert set(found["metrics"]["prr"]) == {"value", "unit"}
+    assert found["timing"]["real_time_factor"] > 0
+
+
+def test_view_writes_pictures_and_clouds_into_the_run(finished_run):
+    folder, _ = finished_run
+    result = call("view", str(folder), "--frame", "0")
+    assert result.exit_code == 0, result.output
+    listed = [line.strip() for line in result.stdout.splitlines()[1:]]
+    assert {os.path.splitext(name)[1] for name in listed} >= {".png", ".ply", ".pcd"}
+    for name in listed:
+        assert os.path.getsize(name) > 500
+        assert os.path.abspath(name).startswith(str(folder))
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["view", "{tmp}/nowhere"], ["nowhere", "no such folder"]),
+    (["view", "{tmp}"], ["manifest.json"]),
+    (["view", "{run}", "--frame", "99"], ["99", "kept"]),
+    (["run", "demo", "--out", "{tmp}/file"], ["file", "--out"]),
+    (["run", "demo", "--out", "{tmp}/mine"], ["mine", "--out"]),
+    (["import-osm", "{tmp}/file", "--out", "{tmp}/town"], ["file"]),
+    (["import-osm", "{tmp}/no.osm", "--out", "{tmp}/town"], ["no.osm"]),
+    (["run", "demo", "--seed", "-3"], ["--seed"]),
+    (["run", "demo", "--device", "tpu"], ["--device", "cpu"]),
+    (["runn", "demo"], ["runn"]),
+])  # fmt: skip
+def test_what_cannot_be_done_is_said_in_one_message(arguments, words, tmp_path, finished_run):
+    (tmp_path / "file").write_text("work")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("work")
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    result = call(*[a.format(tmp=tmp_path, run=finished_run[0]) for a in arguments])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_a_run_replaces_an_earlier_one_only_when_it_is_complete(tmp_path):
+    folder = tmp_path / "run"
+    assert call("run", "demo", *SHORT, "--out", str(folder)).exit_code == 0
+    first = (folder / "manifest.json").read_bytes()
+    (tmp_path / "bad.sumocfg").write_text("<configuration/>")
+    (tmp_path / "bad.yaml").write_text("traffic: {sumocfg: bad.sumocfg}\n")
+    assert call("run", str(tmp_path / "bad.yaml"), "--out", str(folder)).exit_code == 2
+    assert (folder / "manifest.json").read_bytes() == first
+    assert call("run", "demo", *SHORT, "--seed", "5", "--out", str(folder)).exit_code == 0
+    assert json.loads((folder / "manifest.json").read_text())["seed"] == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_leaves_nothing_that_looks_complete(number, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "v2xsim", "run", "demo", "--set", "run.duration_s=500", "--out", str(tmp_path / "run")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    limit = time.monotonic() + 60
+    while not list(tmp_path.glob(".run.*.partial")) and time.monotonic() < limit:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.rglob("manifest.json"))
+    if number == signal.SIGINT:
+        assert "Traceback" not in said
+        assert list(tmp_path.iterdir()) == []
