@@ -137,6 +137,7 @@ class RadioAir:
         packets: Columns,
         channel: Columns,
         unheard: Columns,
+        end_us: int,
     ) -> None:
         self._clock, self._radio, self._streams = clock, radio, streams
         self._on_heard, self._packets, self._channel, self._unheard = on_heard, packets, channel, unheard
@@ -156,6 +157,7 @@ class RadioAir:
         self._own: dict[int, deque[tuple[int, int]]] = {}
         self._busy_us = np.zeros(0, np.int64)
         self._window_end_us = clock.now_us + CBR_WINDOW_US
+        self._end_us = end_us
 
     def tick(self, fleet: Fleet, budget: LinkBudget) -> None:
         """Take the links that hold from now on."""
@@ -223,9 +225,10 @@ class RadioAir:
         while self._clock.now_us >= self._window_end_us:
             if self._fleet is not None:
                 self._advance(self._window_end_us)
-                self._channel.add(
-                    time_us=self._window_end_us, station=self._fleet.agent, busy_share=self._busy_us / CBR_WINDOW_US
-                )
+                if self._window_end_us <= self._end_us:
+                    self._channel.add(
+                        time_us=self._window_end_us, station=self._fleet.agent, busy_share=self._busy_us / CBR_WINDOW_US
+                    )
                 self._busy_us = np.zeros(len(self._fleet), np.int64)
             self._window_end_us += CBR_WINDOW_US
         self._advance(self._clock.now_us)

@@ -166,6 +166,7 @@ class Evaluation:
             for t in fresh
         )
         code = ego.matrix.code
+        blind = (code == UNOBSERVED) & ground
         self._tables["fusion"].add(
             frame_us=ego.time_us, ego=ego.agent, detect_us=ego.time_us + detect_us, fuse_us=fuse_us,
             known=len(heads.known), asked=len(asked), asked_by_relay=sum(t.message.relay != NOBODY for t in asked),
@@ -176,7 +177,7 @@ class Evaluation:
             seen_ego=int(seen["ego"].sum()), seen_fused=int(seen["fused"].sum()),
             coverage_before=float(((code != UNOBSERVED) & ground).sum() / cells),
             coverage_after=float(((result.code != UNOBSERVED) & ground).sum() / cells),
-            blind_covered=coverage((code == UNOBSERVED) & ground, result.code != UNOBSERVED, weight),
+            blind_covered=coverage(blind, result.code != UNOBSERVED, weight) if weight[blind].any() else np.nan,
         )  # fmt: skip
 
     def keep_frames(self, cooperation: Cooperation) -> None:

@@ -86,6 +86,7 @@ class Simulation:
             else RadioAir(
                 self.clock, scenario.radio, self.streams, self.cooperation.on_heard,
                 self.tables["packets"], self.tables["channel"], self.tables["unheard"],
+                self.begin_us + self.ticks * self.step_us,
             )
         )  # fmt: skip
         self.cooperation.air = self.air
@@ -196,7 +197,10 @@ class Simulation:
             else np.zeros((len(fleet), 3))
         )
         self.cooperation.announce(fleet, belief, snapshot.time_us, sizes)
-        self.clock.at(self.clock.now_us + self.cooperation.period_us, Order.ANNOUNCE, self._announce)
+        # What is said after the last tick would be said by vehicles that no longer move.
+        following_us = self.clock.now_us + self.cooperation.period_us
+        if following_us < self.begin_us + self.ticks * self.step_us:
+            self.clock.at(following_us, Order.ANNOUNCE, self._announce)
 
     def _believed_poses(self) -> Float[np.ndarray, "stations 4"]:
         assert self.fleet is not None

@@ -49,7 +49,8 @@ def _perception(
     for mode, curve in precision.items():
         rows += [(f"ap_{threshold:.1f}_{mode}", "", Metric(ap, "1", frames)) for threshold, ap in curve]
     for name in ("coverage_before", "coverage_after", "blind_covered"):
-        rows += _mean(name, _arrays(fusion, name)[0], "1")
+        share = _arrays(fusion, name)[0]
+        rows += _mean(name, share[np.isfinite(share)], "1")
     for mode in ("ego", "fused"):
         rows += _mean(f"object_awareness_{mode}", _arrays(awareness, f"tracked_{mode}")[0], "1")
     return rows

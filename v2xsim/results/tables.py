@@ -139,7 +139,11 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("seen_fused", "int", "of these, detected after fusion"),
         ("coverage_before", "f4", "observed share of the ego's matrix"),
         ("coverage_after", "f4", "the same after fusion"),
-        ("blind_covered", "f4", "share of the relevance-weighted blind zone that fusion filled"),
+        (
+            "blind_covered",
+            "f4",
+            "share of the relevance-weighted blind zone that fusion filled; NaN without a blind zone",
+        ),
     ],
     "awareness": [
         ("frame_us", "us", "capture of the ego frame"),

@@ -126,6 +126,11 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
             ("run", "begin_s"),
             f"warm-up and measured time must be at most {MOST_STEPS:,} steps of run.step_s, got {steps:,.0f}",
         )
+    generated = scenario.traffic.grid is not None or scenario.traffic.highway is not None
+    if generated and abs(run.begin_s / run.step_s - round(run.begin_s / run.step_s)) > 1e-6:
+        yield Problem(
+            ("run", "begin_s"), f"must be a whole number of steps (run.step_s {run.step_s:g} s), got {run.begin_s:g}"
+        )
     if radio.selection_window_ms < radio.slot_ms:
         yield Problem(
             ("radio", "selection_window_ms"),
