@@ -18,7 +18,7 @@ LOW_M = 1.0
 # Kerbs are not occupied, and neither is what hangs over the road higher than a truck; ours.
 LEAST_M, MOST_M = 0.3, 4.0
 _SURFACE_M = 0.02
-_SAMPLES_PER_CELL = 4.0
+_SAMPLES_PER_CELL = 2.0
 
 
 def observed_matrix(
@@ -65,48 +65,51 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
     change = np.zeros(samples + 2, np.int64)
     start_u, start_v = (ox - lower_x) / cell_m, (oy - lower_y) / cell_m
     cos_el, sin_el = np.cos(elevation), np.sin(elevation)
-    dx, dy, du, dv = 0.0, 0.0, 0.0, 0.0
+    beams = len(elevation)
+    if level:
+        # What a beam that meets no body does is the same all around.
+        first_low, last_low = np.zeros(beams, np.int64), np.full(beams, -1, np.int64)
+        for b in range(beams):
+            dz = pose[2, 2] * sin_el[b]
+            begin, end = _low_part(oz, dz, -oz / dz if dz < 0.0 and -oz / dz < range_m else range_m)
+            first_low[b] = int(np.ceil(begin * cos_el[b] / step))
+            last_low[b] = min(samples, int(end * cos_el[b] / step)) if end >= begin else -1
     for k in range(columns):
         azimuth = k * (2.0 * np.pi / columns)
         cos_az, sin_az = np.cos(azimuth), np.sin(azimuth)
         first, last = samples, -1
+        du, dv = 0.0, 0.0
         if level:
             du = (pose[0, 0] * cos_az + pose[0, 1] * sin_az) * step / cell_m
             dv = (pose[1, 0] * cos_az + pose[1, 1] * sin_az) * step / cell_m
-        for b in range(len(elevation)):
+        for b in range(beams):
             met = object_id[b, k]
             body = met >= 0 or met == BUILDING
-            dz, flat = pose[2, 2] * sin_el[b], cos_el[b]
-            if level and not body and dz >= 0.0 and oz >= LOW_M:
-                continue
-            if body or not level:
+            if level and not body:
+                low, high = first_low[b], last_low[b]
+            else:
                 sx, sy, sz = cos_el[b] * cos_az, cos_el[b] * sin_az, sin_el[b]
                 dx = pose[0, 0] * sx + pose[0, 1] * sy + pose[0, 2] * sz
                 dy = pose[1, 0] * sx + pose[1, 1] * sy + pose[1, 2] * sz
-            if not level:
                 dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * sz
                 flat = np.sqrt(dx * dx + dy * dy)
-                # Straight down there is no direction, and none is needed.
-                scale = step / (cell_m * max(flat, 1e-9))
-                du, dv = dx * scale, dy * scale
-            end = range_m if met == NOTHING else float(ranges[b, k])
-            if body:
-                if LEAST_M <= oz + dz * end <= MOST_M:
-                    # A little past the surface, so that a wall on a cell's edge belongs to the body behind it.
-                    u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m
-                    v = (oy + dy * (end + _SURFACE_M) - lower_y) / cell_m
-                    if 0.0 <= u < nx and 0.0 <= v < ny:
-                        code[int(u), int(v)] = OCCUPIED
-                end -= _SURFACE_M
-            begin = 0.0
-            if oz >= LOW_M:
-                if dz >= 0.0:
+                if not level:
+                    # Straight down there is no direction, and none is needed.
+                    scale = step / (cell_m * max(flat, 1e-9))
+                    du, dv = dx * scale, dy * scale
+                end = range_m if met == NOTHING else float(ranges[b, k])
+                if body:
+                    if LEAST_M <= oz + dz * end <= MOST_M:
+                        # A little past the surface, so that a wall on a cell's edge belongs to the body behind it.
+                        u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m
+                        v = (oy + dy * (end + _SURFACE_M) - lower_y) / cell_m
+                        if 0.0 <= u < nx and 0.0 <= v < ny:
+                            code[int(u), int(v)] = OCCUPIED
+                    end -= _SURFACE_M
+                begin, end = _low_part(oz, dz, end)
+                if end < begin:
                     continue
-                begin = (LOW_M - oz) / dz
-            elif dz > 0.0:
-                end = min(end, (LOW_M - oz) / dz)
-            low = int(np.ceil(begin * flat / step))
-            high = min(samples, int(max(0.0, end) * flat / step))
+                low, high = int(np.ceil(begin * flat / step)), min(samples, int(end * flat / step))
             if high < low:
                 continue
             change[low] += 1
@@ -117,6 +120,14 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
                 first, last = samples, -1
         if last >= first:
             _walk(code, change, first, last, start_u, start_v, du, dv)
+
+
+@njit(cache=True, nogil=True)
+def _low_part(height_m, rise, end_m):  # type: ignore[no-untyped-def]
+    """Return from where to where along a ray it is low; the end lies before the begin where it never is."""
+    if height_m >= LOW_M:
+        return ((LOW_M - height_m) / rise, end_m) if rise < 0.0 else (0.0, -1.0)
+    return 0.0, min(end_m, (LOW_M - height_m) / rise) if rise > 0.0 else end_m
 
 
 @njit(cache=True, nogil=True)

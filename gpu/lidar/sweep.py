@@ -105,3 +105,26 @@ def joined_cloud(time_us: int, parts: list[Part]) -> PointCloud:
         np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64),
         np.concatenate([p[2] for p in parts]) if parts else np.zeros(0, np.uint8),
     )
+
+
+def hits_per_agent(
+    object_id: Int64[np.ndarray, " points"], agent: Int64[np.ndarray, " agents"]
+) -> Int64[np.ndarray, " agents"]:
+    """Return the returns on each road user; agents rise."""
+    hits: np.ndarray = _hits(object_id, agent)
+    return hits
+
+
+@njit(cache=True, nogil=True)
+def _hits(object_id, agent):  # type: ignore[no-untyped-def]
+    hits = np.zeros(len(agent), np.int64)
+    if len(agent) == 0:
+        return hits
+    row = np.full(agent[-1] + 1, -1, np.int64)
+    for r in range(len(agent)):
+        row[agent[r]] = r
+    for n in range(len(object_id)):
+        name = object_id[n]
+        if 0 <= name < len(row) and row[name] >= 0:
+            hits[row[name]] += 1
+    return hits

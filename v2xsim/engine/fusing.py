@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
-from v2xsim.engine.sensing import Frame, moved_boxes, observed_places, points_per_agent
+from v2xsim.engine.sensing import Frame, moved_boxes, observed_places
 from v2xsim.engine.sharing import Answer
 from v2xsim.gpu.fusion import transform
+from v2xsim.gpu.lidar.sweep import hits_per_agent
 from v2xsim.gpu.poses import pose_matrix
 from v2xsim.perception.boxes import suppressed
 from v2xsim.perception.visibility import Clutter, DetectorParams, detect
@@ -81,7 +82,7 @@ def _early(ego: Frame, arrived: list[Arrived], code: UInt8[np.ndarray, "nx ny"],
         clouds.append(item.answer.points_m[here][kept])
         objects.append(object_id[kept])
         sources.append(np.full(int(kept.sum()), item.answer.frame.agent, np.int64))
-        added = points_per_agent(object_id[kept], agent)
+        added = hits_per_agent(object_id[kept], agent)
         theirs = item.answer.frame
         place = np.minimum(np.searchsorted(theirs.snapshot.agent, agent), len(theirs.snapshot.agent) - 1)
         added[theirs.snapshot.agent[place] != agent] = 0

@@ -11,7 +11,7 @@ from v2xsim.engine.belief import Belief
 from v2xsim.engine.fleet import Fleet
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
-from v2xsim.gpu.lidar.sweep import joined_cloud, returns
+from v2xsim.gpu.lidar.sweep import hits_per_agent, joined_cloud, returns
 from v2xsim.gpu.poses import inverse, pose_matrix
 from v2xsim.perception.matrix import observed_matrix
 from v2xsim.perception.visibility import (
@@ -128,7 +128,7 @@ class Sensing:
         cloud = joined_cloud(time_us, parts)
         grid = self._scenario.cooperation.matrix
         matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
-        points = points_per_agent(cloud.object_id, snapshot.agent)
+        points = hits_per_agent(cloud.object_id, snapshot.agent)
         draws = self._streams.uniforms("detector", agent, time_us, snapshot.agent, count=OBJECT_DRAWS)
         clutter = self._streams.uniforms("clutter", agent, time_us, np.arange(self._most_false), count=CLUTTER_DRAWS)
         apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
@@ -139,17 +139,6 @@ class Sensing:
             agent, time_us, time_us + int(belief.clock_offset_us[row]), pose, believed, fleet.velocity_mps[row],
             snapshot, cloud, points, matrix, draws, clutter, detections,
         )  # fmt: skip
-
-
-def points_per_agent(
-    object_id: Int64[np.ndarray, " points"], agent: Int64[np.ndarray, " agents"]
-) -> Int64[np.ndarray, " agents"]:
-    """Return the returns on each road user; agents rise."""
-    hit = object_id[object_id >= 0]
-    if len(agent) == 0 or len(hit) == 0:
-        return np.zeros(len(agent), np.int64)
-    count = np.bincount(hit, minlength=int(agent[-1]) + 1)
-    return count[agent].astype(np.int64)
 
 
 def beams_of(model: str | LidarModel) -> Beams:

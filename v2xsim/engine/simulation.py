@@ -1,5 +1,6 @@
 """One simulation: the tick, and what happens between ticks."""
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from v2xsim.comms.pairs import pair_rows
 from v2xsim.engine.air import Air, IdealAir, RadioAir
@@ -33,6 +34,7 @@ from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
 
 _STATES = np.array(LINK_STATE_NAMES, object)
+_LOCK_PATIENCE_S = 0.0005
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Simulation:
         self.frames: dict[int, deque[Frame]] = {}
         self.tracks: dict[tuple[int, int], Tracks] = {}
         self.velocities: dict[tuple[int, int], Float[np.ndarray, "detections 2"]] = {}
+        self.grounds: dict[tuple[int, int], tuple[Bool[np.ndarray, "nx ny"], Float[np.ndarray, "nx ny"]]] = {}
         self.fleet: Fleet | None = None
         self.belief: Belief | None = None
         self.budget: LinkBudget | None = None
@@ -104,6 +107,9 @@ class Simulation:
     def run(self) -> None:
         """Run from the first tick until the last frame is fused."""
         clock = self.clock
+        # Kernels run without the interpreter's lock; asking for it back takes this long while other code holds it.
+        patience_s = sys.getswitchinterval()
+        sys.setswitchinterval(_LOCK_PATIENCE_S)
         try:
             for number in range(self.ticks):
                 clock.at(self.begin_us + number * self.step_us, Order.TICK, partial(self._tick, number))
@@ -113,6 +119,7 @@ class Simulation:
             self.air.close()
             self.evaluation.close(self.cooperation.transfers)
         finally:
+            sys.setswitchinterval(patience_s)
             self.sensing.close()
 
     def latest(self, agent: int, now_us: int) -> Frame | None:
@@ -184,6 +191,7 @@ class Simulation:
         horizon = moment.snapshot.time_us - self._frames_kept * self.step_us
         self.velocities = {key: value for key, value in self.velocities.items() if key[1] >= horizon}
         self.tracks = {key: value for key, value in self.tracks.items() if key[1] >= horizon}
+        self.grounds = {key: value for key, value in self.grounds.items() if key[1] >= horizon}
 
     def _announce(self) -> None:
         self.air.settle()
@@ -223,7 +231,7 @@ class Simulation:
             ego = self.latest(int(fleet.agent[row]), now)
             if ego is None or ego.time_us != time_us:
                 continue
-            weight = blind_weight(ego, self.footprints.open_ground(ego.matrix.lower, ego.matrix.code.shape))
+            weight = self._ground_of(ego)[1]
             if synchronous:
                 self._exchange(ego, weight)
             else:
@@ -280,13 +288,21 @@ class Simulation:
             cooperating = rule.fusion != "none"
             collected = self.cooperation.collected(ego, now) if cooperating else []
             result = fused(ego, [item for _, item in collected], rule.fusion, self.sensing.params)
-            ground = self.footprints.open_ground(ego.matrix.lower, ego.matrix.code.shape)
+            ground, weight = self._ground_of(ego)
             self.evaluation.frame(
                 ego, result, [t for t, _ in collected], self.cooperation, self.tracks[agent, time_us],
-                self._announced_stations(ego, now), now, self.detect_us, ground, blind_weight(ego, ground),
+                self._announced_stations(ego, now), now, self.detect_us, ground, weight,
                 self._context(ego),
             )  # fmt: skip
         self.evaluation.keep_frames(self.cooperation)
+
+    def _ground_of(self, ego: Frame) -> tuple[Bool[np.ndarray, "nx ny"], Float[np.ndarray, "nx ny"]]:
+        """Return where around an ego no building stands, and how much its blind cells matter; worked out once a frame."""
+        key = (ego.agent, ego.time_us)
+        if key not in self.grounds:
+            ground = self.footprints.open_ground(ego.matrix.lower, ego.matrix.code.shape)
+            self.grounds[key] = (ground, blind_weight(ego, ground))
+        return self.grounds[key]
 
     def _announced_stations(self, ego: Frame, now_us: int) -> Detections:
         """Return the stations that an ego knows of by their own word, moved on to the instant of its frame."""
