@@ -119,6 +119,16 @@ def test_what_cannot_be_done_is_said_in_one_message(arguments, words, tmp_path, 
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
 
 
+def test_a_gpu_that_is_not_there_is_said(tmp_path):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    result = call("run", "demo", "--device", "cuda", "--out", str(tmp_path / "run"))
+    assert result.exit_code == 2
+    assert "run.device" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_replaces_an_earlier_one_only_when_it_is_complete(tmp_path):
     folder = tmp_path / "run"
     assert call("run", "demo", *SHORT, "--out", str(folder)).exit_code == 0

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.engine.belief import Belief
 from v2xsim.engine.fleet import Fleet
+from v2xsim.errors import UserError
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent, joined_cloud, returns
@@ -151,7 +152,15 @@ def beams_of(model: str | LidarModel) -> Beams:
 def _caster(device: str) -> Callable[..., Scan]:
     if device == "cpu":
         return cast
+    import torch
+
     from v2xsim.gpu.lidar.torch_cast import cast_torch
+
+    if not torch.cuda.is_available():
+        raise UserError(
+            f"run.device: must be cpu here, got {device!r}: torch {torch.__version__} finds no GPU; "
+            "install a torch built for CUDA, or leave the key out"
+        )
 
     def on_device(*arguments: object) -> Scan:
         return cast_torch(*arguments, device=device)  # type: ignore[arg-type]
