@@ -24,13 +24,19 @@ The received power of a packet is the one of the call during which it began, for
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int8, Int64, UInt64
+from jaxtyping import Bool, Float, Int64, UInt64
 from numba import njit
 
+from v2xsim.comms.packets import (
+    COLLISION,
+    DELIVERED,
+    HALF_DUPLEX,
+    PROPAGATION,
+    RECEIVER_BUSY,
+    SENSING,
+    Receptions,
+)
 from v2xsim.comms.phy import Receiver, ebn0_over_sinr_db, error_curve, error_rate_at
-
-DELIVERED, HALF_DUPLEX, SENSING, RECEIVER_BUSY, PROPAGATION, COLLISION = range(6)
-OUTCOME_NAMES = ("delivered", "half_duplex", "sensing", "receiver_busy", "propagation", "collision")
 
 
 @dataclass(frozen=True)
@@ -93,43 +99,6 @@ class MediumState:
     waiting: Transmissions
     locked_until_us: Int64[np.ndarray, " stations"]
     sending_until_us: Int64[np.ndarray, " stations"]
-
-
-@dataclass(frozen=True)
-class Receptions:
-    """Outcomes of packets at receivers, by the packets' end, start and key, then by receiver.
-
-    A sender has no outcome of its own packet. Receivers below the report limit are left out (`phy.receiver`), except
-    the one a packet is addressed to.
-
-    Attributes:
-        packet: The caller's number.
-        sender: Row of the sending station; -1 for one that has left.
-        receiver: Row of the receiving station.
-        end_us: When the packet ended.
-        outcome: DELIVERED or the cause of loss; OUTCOME_NAMES names them.
-        power_dbm: Received power.
-        snr_db: Against noise.
-        sinr_db: Against noise and the mean interference over the packet.
-    """
-
-    packet: Int64[np.ndarray, " receptions"]
-    sender: Int64[np.ndarray, " receptions"]
-    receiver: Int64[np.ndarray, " receptions"]
-    end_us: Int64[np.ndarray, " receptions"]
-    outcome: Int8[np.ndarray, " receptions"]
-    power_dbm: Float[np.ndarray, " receptions"]
-    snr_db: Float[np.ndarray, " receptions"]
-    sinr_db: Float[np.ndarray, " receptions"]
-
-    def __len__(self) -> int:
-        return len(self.packet)
-
-    @staticmethod
-    def none() -> "Receptions":
-        """Return no reception."""
-        row, level = np.zeros(0, np.int64), np.zeros(0)
-        return Receptions(row, row, row, row, np.zeros(0, np.int8), level, level, level)
 
 
 def silent(stations: int, time_us: int = 0) -> MediumState:
@@ -200,7 +169,7 @@ def advance(
     )  # fmt: skip
     sent, receiver_row = rows[:, 0], rows[:, 1]
     receptions = Receptions(
-        air.packet[sent], air.sender[sent], receiver_row, air.end_us[sent], outcomes,
+        air.packet[sent], air.sender[sent], receiver_row, air.start_us[sent], air.end_us[sent], outcomes,
         levels[:, 0], levels[:, 1], levels[:, 2],
     )  # fmt: skip
     return after, receptions, busy_us

@@ -98,6 +98,12 @@ class Receptions:
     def __len__(self) -> int:
         return len(self.packet)
 
+    @staticmethod
+    def none() -> "Receptions":
+        """Return no reception."""
+        row, level = np.zeros(0, np.int64), np.zeros(0)
+        return Receptions(row, row, row, row, row, np.zeros(0, np.int8), level, level, level)
+
 
 def field_of(
     power_dbm: Float[np.ndarray, "stations stations"],

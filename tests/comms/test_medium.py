@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.comms.medium import (
+from v2xsim.comms.medium import Transmissions, advance, reindexed, silent
+from v2xsim.comms.packets import (
     COLLISION,
     DELIVERED,
     HALF_DUPLEX,
@@ -16,10 +17,6 @@ from v2xsim.comms.medium import (
     RECEIVER_BUSY,
     SENSING,
     Receptions,
-    Transmissions,
-    advance,
-    reindexed,
-    silent,
 )
 from v2xsim.comms.phy import per, receiver
 

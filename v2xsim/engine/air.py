@@ -1,37 +1,28 @@
 """How messages get from station to station: fragments, slots, the medium, reassembly; or an ideal channel.
 
-SimPy sees a wake-up only where an application waits for a packet (requests, data, and awareness messages that a relay
-passes on). Everything else is resolved in one compiled call per tick, before anybody looks.
+SimPy sees wake-ups only while an application waits for a packet (requests, data, and awareness messages that a relay
+passes on): every QUANTUM_US, since only the access layer knows when a packet ends. Everything else is resolved in one
+compiled call per tick, before anybody looks. So an application acts on a packet up to QUANTUM_US after its end.
 """
 
 import itertools
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
-from v2xsim.comms.access import choose_slots
 from v2xsim.comms.fragments import fragment_sizes
-from v2xsim.comms.medium import (
-    DELIVERED,
-    OUTCOME_NAMES,
-    Receptions,
-    Transmissions,
-    advance,
-    reindexed,
-    silent,
-)
 from v2xsim.comms.messages import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
+from v2xsim.comms.packets import DELIVERED, OUTCOME_NAMES, Packets, Receptions
 from v2xsim.comms.pairs import kept_rows
-from v2xsim.comms.phy import airtime_us, noise_dbm, receiver
+from v2xsim.engine.access import AccessLayer, access_layer
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.links import LinkBudget
 from v2xsim.engine.messages import AWARENESS, EVERYBODY, NOBODY, Message, Packet
-from v2xsim.records import LINK_STATE_NAMES
+from v2xsim.records import LINK_STATE_NAMES, NLOSB
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Radio
 from v2xsim.streams import Streams
@@ -39,6 +30,9 @@ from v2xsim.streams import Streams
 _OUTCOMES = np.array(OUTCOME_NAMES, object)
 _STATES = np.array(LINK_STATE_NAMES, object)
 CBR_WINDOW_US = 100_000
+QUANTUM_US = 500
+# What an access layer has said nothing of for this long, it has dropped or nobody was in range of.
+_GIVEN_UP_US = 1_000_000
 UNHEARD_BIN_M = 5.0
 _UNHEARD_BINS = 4000
 
@@ -50,12 +44,14 @@ class Heard:
     Attributes:
         packet: The packet.
         receivers: Their agent ids, rising.
+        start_us: When it began.
         time_us: When it ended.
         snr_db: As each receiver measured it.
     """
 
     packet: Packet
     receivers: Int64[np.ndarray, " receivers"]
+    start_us: int
     time_us: int
     snr_db: Float[np.ndarray, " receivers"]
 
@@ -94,7 +90,7 @@ class IdealAir:
     def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
         """Hand a message to the radio."""
         now = self._clock.now_us
-        packet = Packet(message, hop, 0, 1, sender, target, message.size_bytes, now, now)
+        packet = Packet(message, hop, 0, 1, sender, target, message.size_bytes, now)
         self._clock.at(now, Order.ARRIVAL, lambda: self._deliver(packet))
 
     def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:
@@ -113,20 +109,26 @@ class IdealAir:
         assert budget is not None
         now = self._clock.now_us
         tx = fleet.index(packet.sender)
-        rows = np.array([r for r in range(len(fleet)) if r != tx and packet.target in (EVERYBODY, fleet.agent[r])], int)
-        if tx < 0 or len(rows) == 0:
+        if tx < 0:
+            return
+        rows, pair = budget.of(tx)
+        if packet.target != EVERYBODY:
+            wanted = fleet.agent[rows] == packet.target
+            rows, pair = rows[wanted], pair[wanted]
+        if len(rows) == 0:
             return
         self._packets.add(
-            queued_us=packet.message.queued_us, start_us=now, end_us=now, message=packet.message.number, kind=packet.message.kind, hop=packet.hop,
-            fragment=0, fragments=1, size_bytes=packet.size_bytes, tx=packet.sender, rx=fleet.agent[rows],
-            addressed=True, distance_m=budget.distance_m[tx, rows], link_state=_STATES[budget.state[tx, rows]],
-            power_dbm=budget.power_dbm[tx, rows], sinr_db=np.full(len(rows), np.inf), outcome="delivered",
+            queued_us=packet.message.queued_us, start_us=now, end_us=now, message=packet.message.number,
+            kind=packet.message.kind, hop=packet.hop, fragment=0, fragments=1, size_bytes=packet.size_bytes,
+            tx=packet.sender, rx=fleet.agent[rows], addressed=True, distance_m=budget.links.distance_m[pair],
+            link_state=_STATES[budget.links.state[pair]], power_dbm=budget.power_dbm[pair],
+            sinr_db=np.full(len(rows), np.inf), outcome="delivered",
         )  # fmt: skip
-        self._on_heard(Heard(packet, fleet.agent[rows], now, np.full(len(rows), np.inf)))
+        self._on_heard(Heard(packet, fleet.agent[rows], now, now, np.full(len(rows), np.inf)))
 
 
 class RadioAir:
-    """The radio medium: random-slot access, interference, half duplex (comms.access, comms.medium)."""
+    """The radio: an access layer and the medium below it, and what the applications and tables need of them."""
 
     def __init__(
         self,
@@ -142,19 +144,15 @@ class RadioAir:
         self._clock, self._radio, self._streams = clock, radio, streams
         self._on_heard, self._packets, self._channel, self._unheard = on_heard, packets, channel, unheard
         self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
-        self._receiver = receiver(
-            radio.bandwidth_mhz, radio.noise_figure_db, radio.sensitivity_dbm, radio.busy_threshold_dbm
-        )
-        self.noise_dbm = noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db)
-        self._slot_us = round(radio.slot_ms * 1e3)
-        self._state = silent(0, clock.now_us)
+        self._layer: AccessLayer = access_layer(radio, clock.now_us)
+        self._time_us = clock.now_us
         self._fleet: Fleet | None = None
         self._budget: LinkBudget | None = None
-        self._keys = np.zeros(0, np.uint64)
         self._flying: dict[int, Packet] = {}
-        self._new: list[tuple[int, int, int, int, int, int, int]] = []
+        self._waited_for: set[int] = set()
+        self._polling = False
+        self._new: list[tuple[int, int, int, int, int, int, int, int]] = []
         self._count = 0
-        self._own: dict[int, deque[tuple[int, int]]] = {}
         self._busy_us = np.zeros(0, np.int64)
         self._window_end_us = clock.now_us + CBR_WINDOW_US
         self._end_us = end_us
@@ -164,61 +162,63 @@ class RadioAir:
         self.settle()
         if self._fleet is None or not np.array_equal(self._fleet.agent, fleet.agent):
             rows = kept_rows(self._fleet.agent if self._fleet is not None else np.zeros(0, np.int64), fleet.agent)
-            self._flush()
-            self._state = reindexed(self._state, rows)
+            self._hand_over()
+            keys = np.array([self._streams.key("reception", a) for a in fleet.agent], np.uint64)
+            self._layer.reindexed(rows, keys)
             self._busy_us = np.where(rows >= 0, self._busy_us[rows] if len(self._busy_us) else 0, 0)
-            self._keys = np.array([self._streams.key("reception", a) for a in fleet.agent], np.uint64)
         self._fleet, self._budget = fleet, budget
 
     def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
         """Hand a message to the radio."""
         header = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY or hop > 1 else 0)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header)
-        self._enqueue(message, sizes, np.arange(len(sizes)), len(sizes), sender, target, hop, window_us, urgent)
+        period = window_us if message.kind == AWARENESS and hop == 1 else 0
+        self._enqueue(message, sizes, range(len(sizes)), len(sizes), sender, target, hop, period, urgent)
 
     def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:
         """Pass one packet on as it came."""
         self._enqueue(
-            packet.message, np.array([packet.size_bytes]), np.array([packet.fragment]), packet.fragments,
-            sender, target, packet.hop + 1, window_us, True,
+            packet.message, np.array([packet.size_bytes]), (packet.fragment,), packet.fragments, sender, target,
+            packet.hop + 1, 0, True,
         )  # fmt: skip
 
     def _enqueue(
-        self, message: Message, sizes: np.ndarray, fragment: np.ndarray, fragments: int,
-        sender: int, target: int, hop: int, window_us: int, urgent: bool,
+        self, message: Message, sizes: Int64[np.ndarray, " packets"], fragment: Sequence[int], fragments: int,
+        sender: int, target: int, hop: int, period_us: int, urgent: bool,
     ) -> None:  # fmt: skip
         fleet = self._fleet
         row = fleet.index(sender) if fleet is not None else -1
         if fleet is None or row < 0:
             return
         now = self._clock.now_us
-        radio = self._radio
-        mcs = radio.awareness_mcs if message.kind == AWARENESS else radio.mcs
-        airtimes = np.asarray(airtime_us(sizes, mcs, radio.bandwidth_mhz), np.int64)
-        own = self._own.setdefault(sender, deque())
-        while own and own[0][1] <= now:
-            own.popleft()
-        busy = np.array(own, np.int64).reshape(-1, 2)
-        draws = self._streams.uniforms("slot", message.number, hop, fragment)[:, 0]
-        starts = choose_slots(now, window_us, self._slot_us, airtimes, busy[:, 0], busy[:, 1], draws)
+        mcs = self._radio.awareness_mcs if message.kind == AWARENESS else self._radio.mcs
         target_row = fleet.index(target) if target != EVERYBODY else -1
-        for k in range(len(sizes)):
-            start, end = int(starts[k]), int(starts[k] + airtimes[k])
+        for size, part in zip(sizes.tolist(), fragment, strict=True):
             number, self._count = self._count, self._count + 1
-            self._flying[number] = Packet(
-                message, hop, int(fragment[k]), fragments, sender, target, int(sizes[k]), start, end
-            )
-            key = self._streams.key("packet", message.number, hop, int(fragment[k]), sender)
-            self._new.append((number, row, target_row, start, end, mcs, key))
-            own.append((start, end))
+            self._flying[number] = Packet(message, hop, part, fragments, sender, target, size, now)
+            key = self._streams.key("packet", message.number, hop, part, sender)
+            self._new.append((number, row, target_row, now, size, mcs, period_us if part == 0 else 0, key))
             if urgent:
-                self._clock.at(end, Order.ARRIVAL, self.settle)
-        self._own[sender] = deque(sorted(own, key=lambda interval: interval[1]))
+                self._waited_for.add(number)
+        if urgent and not self._polling:
+            self._polling = True
+            self._clock.at(now + QUANTUM_US, Order.ARRIVAL, self._poll)
 
-    def _flush(self) -> None:
-        """Hand new packets to the medium before its stations change."""
-        if self._new and self._fleet is not None:
-            self._advance(self._state.time_us)
+    def _poll(self) -> None:
+        self._polling = False
+        self.settle()
+        if self._waited_for and not self._polling:
+            self._polling = True
+            self._clock.at(self._clock.now_us + QUANTUM_US, Order.ARRIVAL, self._poll)
+
+    def _hand_over(self) -> None:
+        """Give new packets to the access layer."""
+        if not self._new:
+            return
+        columns = list(zip(*self._new, strict=True))
+        self._new = []
+        number, row, target, ready, size, mcs, period = [np.array(column, np.int64) for column in columns[:7]]
+        self._layer.submit(Packets(number, row, target, ready, size, mcs, period, np.array(columns[7], np.uint64)))
 
     def settle(self) -> None:
         """Deliver all that has arrived by now."""
@@ -234,25 +234,19 @@ class RadioAir:
         self._advance(self._clock.now_us)
 
     def _advance(self, until_us: int) -> None:
-        if self._fleet is None or self._budget is None:
+        if self._fleet is None or self._budget is None or (until_us == self._time_us and not self._new):
             return
-        if until_us == self._state.time_us and not self._new:
+        self._hand_over()
+        if until_us == self._time_us:
             return
-        new = Transmissions.none()
-        if self._new:
-            columns = list(zip(*self._new, strict=True))
-            self._new = []
-            packet, row, target, start, end, mcs = [np.array(column, np.int64) for column in columns[:6]]
-            new = Transmissions(packet, row, target, start, end, mcs, np.array(columns[6], np.uint64))
-        self._state, receptions, busy_us = advance(
-            self._state, new, until_us, self._budget.power_dbm, self._keys, self._receiver, self._radio.bandwidth_mhz
-        )
+        receptions, busy_us = self._layer.advance(until_us, self._budget.field)
+        self._time_us = until_us
         self._busy_us = self._busy_us + busy_us
         if len(receptions):
             self._take(receptions)
-        # A packet that nobody heard at all has no receptions.
-        for number in [n for n, flying in self._flying.items() if flying.end_us <= until_us]:
+        for number in [n for n, packet in self._flying.items() if packet.queued_us < until_us - _GIVEN_UP_US]:
             lost = self._flying.pop(number)
+            self._waited_for.discard(number)
             self._count_unheard(lost, self._fleet.index(lost.sender), np.zeros(0, np.int64))
 
     def _take(self, receptions: Receptions) -> None:
@@ -260,40 +254,43 @@ class RadioAir:
         fleet, budget = self._fleet, self._budget
         assert fleet is not None
         assert budget is not None
-        _numbers, first = np.unique(receptions.packet, return_index=True)
-        edges = np.append(np.sort(first), len(receptions))
-        for low, high in itertools.pairwise(edges):
-            packet = self._flying.pop(int(receptions.packet[low]))
+        edges = np.append(np.flatnonzero(np.diff(receptions.packet, prepend=-1)), len(receptions))
+        for low, high in itertools.pairwise(edges.tolist()):
+            number = int(receptions.packet[low])
+            packet = self._flying.pop(number)
+            self._waited_for.discard(number)
             rows = receptions.receiver[low:high]
             tx = int(receptions.sender[low])
             outcome = receptions.outcome[low:high]
-            known = tx >= 0
+            start_us, end_us = int(receptions.start_us[low]), int(receptions.end_us[low])
+            # The layer names packets by the links of now; a station that came in range meanwhile has no pair.
+            pair = budget.pair(tx, rows) if tx >= 0 else np.full(len(rows), -1)
+            known = pair >= 0
             self._count_unheard(packet, tx, rows)
             self._packets.add(
-                queued_us=packet.message.queued_us, start_us=packet.start_us, end_us=packet.end_us, message=packet.message.number,
+                queued_us=packet.message.queued_us, start_us=start_us, end_us=end_us, message=packet.message.number,
                 kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment, fragments=packet.fragments,
                 size_bytes=packet.size_bytes, tx=packet.sender, rx=fleet.agent[rows],
                 addressed=(fleet.agent[rows] == packet.target) | (packet.target == EVERYBODY),
-                distance_m=budget.distance_m[tx, rows] if known else np.full(len(rows), np.nan),
-                link_state=_STATES[budget.state[tx, rows]] if known else np.full(len(rows), "NLOSb", object),
+                distance_m=_where(known, budget.links.distance_m, pair, np.nan),
+                link_state=_STATES[_where(known, budget.links.state, pair, NLOSB).astype(np.int64)],
                 power_dbm=receptions.power_dbm[low:high], sinr_db=receptions.sinr_db[low:high],
                 outcome=_OUTCOMES[outcome],
             )  # fmt: skip
             delivered = np.flatnonzero(outcome == DELIVERED)
             if len(delivered):
                 snr_db = receptions.snr_db[low + delivered]
-                self._on_heard(Heard(packet, fleet.agent[rows[delivered]], packet.end_us, snr_db))
+                self._on_heard(Heard(packet, fleet.agent[rows[delivered]], start_us, end_us, snr_db))
 
     def _count_unheard(self, packet: Packet, tx: int, reported: Int64[np.ndarray, " receivers"]) -> None:
-        """Count the stations that an awareness message was too weak for to be reported at."""
+        """Count the stations in range that an awareness message was too weak for to be reported at."""
         if tx < 0 or packet.message.kind != AWARENESS or packet.hop > 1:
             return
         assert self._budget is not None
-        silent_rows = np.ones(len(self._budget.agent), bool)
-        silent_rows[reported] = False
-        silent_rows[tx] = False
-        place = (self._budget.distance_m[tx, silent_rows] / UNHEARD_BIN_M).astype(np.int64)
-        np.add.at(self._too_weak, (self._budget.state[tx, silent_rows], np.minimum(place, _UNHEARD_BINS - 1)), 1)
+        others, pair = self._budget.of(tx)
+        pair = pair[~np.isin(others, reported)]
+        place = (self._budget.links.distance_m[pair] / UNHEARD_BIN_M).astype(np.int64)
+        np.add.at(self._too_weak, (self._budget.links.state[pair], np.minimum(place, _UNHEARD_BINS - 1)), 1)
 
     def close(self) -> None:
         """Write what was counted over the run."""
@@ -303,3 +300,9 @@ class RadioAir:
                 bin_m=(place * UNHEARD_BIN_M).astype(np.int64), link_state=_STATES[state],
                 count=self._too_weak[state, place],
             )  # fmt: skip
+
+
+def _where(
+    known: Bool[np.ndarray, " receivers"], values: np.ndarray, pair: Int64[np.ndarray, " receivers"], other: float
+) -> np.ndarray:
+    return np.where(known, values[pair], other) if len(values) else np.full(len(known), other)

@@ -131,8 +131,8 @@ class Cooperation:
         if packet.target not in receivers:
             return
         transfer = self._by_message[message.number]
-        if transfer.air_us < 0 or packet.start_us < transfer.air_us:
-            transfer.air_us = packet.start_us
+        if transfer.air_us < 0 or heard.start_us < transfer.air_us:
+            transfer.air_us = heard.start_us
         if message.destination != packet.target:
             self._on_air.forward(packet, sender=packet.target, target=message.destination, window_us=self._window_us)
             return

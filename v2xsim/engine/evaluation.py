@@ -232,11 +232,12 @@ class Evaluation:
                 hops = [(ego.agent, relay, "relay_hop"), (relay, helper, "relay_hop"), (ego.agent, helper, "blocked")]
             for a, b, role in hops:
                 i, j = fleet.index(a), fleet.index(b)
-                if i < 0 or j < 0 or (a, b, role) in shown:
+                pair = int(budget.pair(i, np.array([j]))[0]) if i >= 0 and j >= 0 else -1
+                if pair < 0 or (a, b, role) in shown:
                     continue
                 shown.add((a, b, role))
                 self._tables["frame_links"].add(
-                    frame=number, a=a, b=b, state=LINK_STATE_NAMES[int(budget.state[i, j])], role=role,
+                    frame=number, a=a, b=b, state=LINK_STATE_NAMES[int(budget.links.state[pair])], role=role,
                     used=helper in arrived and role != "blocked",
                 )  # fmt: skip
 

@@ -1,49 +1,80 @@
-"""The links between all stations, tick by tick: geometry, path loss, blockage episodes, shadowing, received power."""
+"""The links between stations near enough to matter, tick by tick: geometry, path loss, blockage, shadowing, power."""
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int8, Int64
+from jaxtyping import Float, Int64
 
 from v2xsim.comms.blockage import blockage_loss_db
 from v2xsim.comms.geometry import link_states
-from v2xsim.comms.pairs import mirrored, pair_rows, rekeyed
-from v2xsim.comms.pathloss import tr37885_loss_db
-from v2xsim.comms.shadowing import shadow_db, step
+from v2xsim.comms.packets import Field
+from v2xsim.comms.pairs import kept_rows, pairs_within
+from v2xsim.comms.pathloss import Environment, tr37885_loss_db
+from v2xsim.comms.shadowing import DECORRELATION_M, SIGMA_DB
 from v2xsim.engine.fleet import Fleet
-from v2xsim.records import LOS, NLOSV, Links, Obstacles, Snapshot
+from v2xsim.records import NLOSV, Links, Obstacles, Snapshot
 from v2xsim.scenario.schema import Radio
 from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
 class LinkBudget:
-    """All links at one tick, as square arrays over the stations of a fleet.
+    """All links at one tick: one entry per unordered pair of stations within `radio.range_m`, by row of the first.
 
     Attributes:
-        agent: Stations, the rows and columns.
+        agent: Stations.
         antenna_m: Where their antennas are.
-        links: Geometry of every unordered pair, in the order of `pairs.pair_rows`.
-        state: LOS, NLOSV or NLOSB.
-        distance_m: Between antennas.
+        first: Row of one station of each pair.
+        second: Row of the other; above the first.
+        links: Geometry of each pair.
         loss_db: Path loss with blockage.
         shadowing_db: Added to the loss.
-        power_dbm: Received; minus infinity from a station to itself.
+        power_dbm: Received over the link.
         unit_shadow: The unit-variance shadowing process.
         blockage_draw: Standard normal of the blockage episode going on.
     """
 
     agent: Int64[np.ndarray, " stations"]
     antenna_m: Float[np.ndarray, "stations 3"]
+    first: Int64[np.ndarray, " pairs"]
+    second: Int64[np.ndarray, " pairs"]
     links: Links
-    state: Int8[np.ndarray, "stations stations"]
-    distance_m: Float[np.ndarray, "stations stations"]
-    loss_db: Float[np.ndarray, "stations stations"]
-    shadowing_db: Float[np.ndarray, "stations stations"]
-    power_dbm: Float[np.ndarray, "stations stations"]
-    unit_shadow: Float[np.ndarray, "stations stations"]
-    blockage_draw: Float[np.ndarray, "stations stations"]
+    loss_db: Float[np.ndarray, " pairs"]
+    shadowing_db: Float[np.ndarray, " pairs"]
+    power_dbm: Float[np.ndarray, " pairs"]
+    unit_shadow: Float[np.ndarray, " pairs"]
+    blockage_draw: Float[np.ndarray, " pairs"]
+
+    @cached_property
+    def _rows(
+        self,
+    ) -> tuple[Int64[np.ndarray, " stations_plus_1"], Int64[np.ndarray, " links"], Int64[np.ndarray, " links"]]:
+        """Where the links of each station begin, the other end of each, and its pair."""
+        here = np.concatenate([self.first, self.second])
+        other = np.concatenate([self.second, self.first])
+        order = np.lexsort((other, here))
+        offset = np.searchsorted(here[order], np.arange(len(self.agent) + 1))
+        return offset.astype(np.int64), other[order], (order % max(1, len(self.first))).astype(np.int64)
+
+    @cached_property
+    def field(self) -> Field:
+        """The same links as an access layer takes them."""
+        offset, other, pair = self._rows
+        return Field(offset, other, self.power_dbm[pair], np.full(len(pair), np.inf))
+
+    def of(self, row: int) -> tuple[Int64[np.ndarray, " links"], Int64[np.ndarray, " links"]]:
+        """Return the stations linked with one, rising, and the pair of each link."""
+        offset, other, pair = self._rows
+        return other[offset[row] : offset[row + 1]], pair[offset[row] : offset[row + 1]]
+
+    def pair(self, row: int, others: Int64[np.ndarray, " others"]) -> Int64[np.ndarray, " others"]:
+        """Return the pairs of a station with others; -1 for those out of range."""
+        known, pair = self.of(row)
+        if len(known) == 0:
+            return np.full(len(others), -1, np.int64)
+        place = np.minimum(np.searchsorted(known, others), len(known) - 1)
+        return np.where(known[place] == others, pair[place], -1)
 
 
 def next_budget(
@@ -54,42 +85,46 @@ def next_budget(
     A blockage episode begins when a link becomes NLOSv; its loss is drawn once and held until the link is clear or
     behind a building (TR 37.885 gives no redraw interval).
     """
-    count, time_us = len(fleet), snapshot.time_us
-    first, second = pair_rows(count)
+    time_us = snapshot.time_us
+    first, second = pairs_within(fleet.antenna_m[:, :2], radio.range_m)
     links = link_states(
         fleet.antenna_m[first], fleet.antenna_m[second], fleet.row[first], fleet.row[second], snapshot.boxes, obstacles
     )
     a, b = fleet.agent[first], fleet.agent[second]
-    state = mirrored(links.state, count, LOS)
-    distance = mirrored(links.distance_m, count)
-    unit, draw = np.zeros((count, count)), np.zeros((count, count))
-    if len(a):
-        innovation = mirrored(streams.normals("shadowing", a, b, time_us)[:, 0], count)
-        fresh_draw = mirrored(streams.normals("blockage", a, b, time_us)[:, 0], count)
-        if before is None:
-            unit, draw = innovation, fresh_draw
-        else:
-            old_state = rekeyed(before.agent, fleet.agent, before.state, LOS)
-            held = (old_state == NLOSV) & (state == NLOSV)
-            draw = np.where(held, rekeyed(before.agent, fleet.agent, before.blockage_draw, 0.0), fresh_draw)
-            known = rekeyed(before.agent, fleet.agent, np.ones_like(before.unit_shadow, bool), False)
-            moved = _moved_m(before, fleet)
-            walked = step(rekeyed(before.agent, fleet.agent, before.unit_shadow, 0.0), moved, state, innovation)
-            unit = np.where(known, walked, innovation)
-    environment: Literal["urban", "highway"] = "urban" if radio.channel == "tr37885_urban" else "highway"
+    unit = streams.normals("shadowing", a, b, time_us)[:, 0]
+    draw = streams.normals("blockage", a, b, time_us)[:, 0]
+    if before is not None and len(before.first) and len(a):
+        old = _old_pair(before, fleet.agent, first, second)
+        known = old >= 0
+        held = known & (before.links.state[old] == NLOSV) & (links.state == NLOSV)
+        draw = np.where(held, before.blockage_draw[old], draw)
+        moved = _moved_m(before, fleet)
+        kept = np.exp(-(moved[first] + moved[second]) / DECORRELATION_M[links.state])
+        unit = np.where(known, kept * before.unit_shadow[old] + np.sqrt(1.0 - kept**2) * unit, unit)
+    environment: Environment = "urban" if radio.channel == "tr37885_urban" else "highway"
     loss = tr37885_loss_db(links.state, links.distance_m, radio.carrier_ghz, environment)
-    loss = loss + blockage_loss_db(links.case, links.distance_m, draw[first, second])
-    loss_db = mirrored(np.asarray(loss, float), count)
-    shadowing_db = shadow_db(unit, state) if radio.shadowing else np.zeros((count, count))
+    loss_db = loss + blockage_loss_db(links.case, links.distance_m, draw)
+    shadowing_db = SIGMA_DB[links.state] * unit if radio.shadowing else np.zeros(len(unit))
     power = radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi - loss_db - shadowing_db
-    np.fill_diagonal(power, -np.inf)
-    return LinkBudget(fleet.agent, fleet.antenna_m, links, state, distance, loss_db, shadowing_db, power, unit, draw)
+    return LinkBudget(fleet.agent, fleet.antenna_m, first, second, links, loss_db, shadowing_db, power, unit, draw)
+
+
+def _old_pair(
+    before: LinkBudget,
+    agent: Int64[np.ndarray, " stations"],
+    first: Int64[np.ndarray, " pairs"],
+    second: Int64[np.ndarray, " pairs"],
+) -> Int64[np.ndarray, " pairs"]:
+    """Return where each pair was in the budget before; -1 for new ones. Stations rise by agent at every tick."""
+    row = kept_rows(before.agent, agent)
+    count = max(1, len(before.agent))
+    old_key = before.first * count + before.second
+    key = np.where((row[first] >= 0) & (row[second] >= 0), row[first] * count + row[second], -1)
+    place = np.minimum(np.searchsorted(old_key, key), len(old_key) - 1)
+    return np.where(old_key[place] == key, place, -1)
 
 
 def _moved_m(before: LinkBudget, fleet: Fleet) -> Float[np.ndarray, " stations"]:
     """Return how far each station's antenna travelled since the tick before; 0 for newcomers."""
-    place = np.minimum(np.searchsorted(before.agent, fleet.agent), max(0, len(before.agent) - 1))
-    if len(before.agent) == 0:
-        return np.zeros(len(fleet))
-    known = before.agent[place] == fleet.agent
-    return np.where(known, np.linalg.norm(fleet.antenna_m - before.antenna_m[place], axis=1), 0.0)
+    row = kept_rows(before.agent, fleet.agent)
+    return np.where(row >= 0, np.linalg.norm(fleet.antenna_m - before.antenna_m[row], axis=1), 0.0)

@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Packet:
-    """One fragment of a message on one hop."""
+    """One fragment of a message on one hop, before the access layer has found a time for it."""
 
     message: Message
     hop: int
@@ -50,8 +50,7 @@ class Packet:
     sender: int
     target: int
     size_bytes: int
-    start_us: int
-    end_us: int
+    queued_us: int
 
 
 @dataclass(frozen=True)

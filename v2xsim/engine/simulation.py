@@ -10,7 +10,6 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.comms.pairs import pair_rows
 from v2xsim.engine.air import Air, IdealAir, RadioAir
 from v2xsim.engine.belief import Belief, next_belief
 from v2xsim.engine.clock import Clock, Order
@@ -167,13 +166,13 @@ class Simulation:
             self._on_tick(time_us + self.step_us - self.begin_us)
 
     def _record_links(self, time_us: int, budget: LinkBudget) -> None:
-        first, second = pair_rows(len(budget.agent))
+        first, second = budget.first, budget.second
         if len(first):
             self.tables["links"].add(
                 time_us=time_us, a=budget.agent[first], b=budget.agent[second], distance_m=budget.links.distance_m,
                 state=_STATES[budget.links.state], case=budget.links.case,
-                blocker_height_m=budget.links.blocker_height_m, loss_db=budget.loss_db[first, second],
-                shadowing_db=budget.shadowing_db[first, second], power_dbm=budget.power_dbm[first, second],
+                blocker_height_m=budget.links.blocker_height_m, loss_db=budget.loss_db,
+                shadowing_db=budget.shadowing_db, power_dbm=budget.power_dbm,
             )  # fmt: skip
 
     def _sense(self, moment: Moment) -> None:

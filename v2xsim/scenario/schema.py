@@ -225,6 +225,9 @@ class Radio(Section):
     channel: Literal["tr37885_urban", "tr37885_highway"] = choice("tr37885_urban", "Path-loss model")
     carrier_ghz: float = quantity(5.9, "GHz", "Centre of the channel", ge=0.5, le=100)
     bandwidth_mhz: Literal[10, 20, 40] = quantity(10, "MHz", "Channel bandwidth")
+    range_m: float = quantity(
+        1500.0, "m", "Stations farther apart neither hear nor disturb each other", gt=0, le=50_000
+    )
     tx_power_dbm: float = quantity(23.0, "dBm", "Power into the antenna", ge=-40, le=40)
     antenna_gain_dbi: float = quantity(0.0, "dBi", "Gain of every antenna", ge=-20, le=30)
     noise_figure_db: float = quantity(9.0, "dB", "Receiver noise figure", ge=0, le=30)
