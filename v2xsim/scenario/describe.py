@@ -2,6 +2,8 @@
 
 import types
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,6 +13,23 @@ from pydantic.fields import FieldInfo
 from v2xsim.scenario.errors import Keys
 from v2xsim.scenario.fields import Section
 from v2xsim.scenario.schema import Scenario
+
+_root: ContextVar[type[Section]] = ContextVar("root", default=Scenario)
+
+
+@contextmanager
+def described_by(root: type[Section]) -> Iterator[None]:
+    """Explain keys of another kind of file, whose top is this section."""
+    token = _root.set(root)
+    try:
+        yield
+    finally:
+        _root.reset(token)
+
+
+def root() -> type[Section]:
+    """Return the section at the top of the kind of file being explained."""
+    return _root.get()
 
 
 @dataclass(frozen=True)
@@ -64,7 +83,7 @@ class Slot:
 
 def slot(keys: Keys) -> Slot | None:
     """Return the place that keys lead to, or None where the schema has no such place."""
-    found = [Slot(Scenario)]
+    found = [Slot(root())]
     for key in keys:
         found = [below for above in found for below in _below(above, key)]
     return found[0] if found else None

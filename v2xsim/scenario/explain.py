@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from v2xsim.scenario.describe import slot
+from v2xsim.scenario.describe import root, slot
 from v2xsim.scenario.errors import Keys, Problem
-from v2xsim.scenario.schema import Scenario
 
 _MISMATCH = {
     "int_type": "a whole number",
@@ -215,7 +214,7 @@ def _unknown_key(keys: Keys, given: Any) -> str:
 
 def _elsewhere(keys: Keys, given: Any) -> str:
     """Return the place of the same key in another section."""
-    for name, info in Scenario.model_fields.items():
+    for name, info in root().model_fields.items():
         section = slot((name,))
         inner = section.section if section is not None else None
         # The comparison comes last: it would widen the type again.

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from v2xsim.scenario.checks import cross_problems
+from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError
 from v2xsim.scenario.explain import nearest, problems
+from v2xsim.scenario.fields import Section
 from v2xsim.scenario.overrides import with_overrides
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.yamltext import read_yaml, write_yaml
@@ -18,7 +20,7 @@ from v2xsim.scenario.yamltext import read_yaml, write_yaml
 # A script of 1,000 road users with 100 waypoints each fits; more belongs into a trace (traffic.fcd).
 LARGEST_FILE_BYTES = 2_000_000
 
-_S = TypeVar("_S", bound=BaseModel)
+_S = TypeVar("_S", bound=Section)
 
 PACKAGED = Path(__file__).resolve().parent.parent / "scenarios"
 """Folder of the scenarios that come with v2xsim."""
@@ -37,7 +39,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
         ScenarioError: If the file cannot be read, is no scenario, or names files that are not there.
     """
     file = find(path)
-    document = with_overrides(read_yaml(_text(file, str(path)), str(path)), overrides)
+    document = with_overrides(read_yaml(text_of(file, str(path)), str(path)), overrides)
     if seed is not None:
         document = with_overrides(document, [f"run.seed={seed}"])
     return _checked(document, file.parent)
@@ -85,7 +87,18 @@ def find(path: str | Path) -> Path:
     raise ScenarioError(f"{path}: must be an existing file{listed}{nearest(str(path), names) if listed else ''}")
 
 
-def _text(file: Path, source: str) -> str:
+def load_section(path: str | Path, section: type[_S]) -> _S:
+    """Read and check another kind of YAML file than a scenario, with the same messages.
+
+    Args:
+        path: The file.
+        section: What stands at its top.
+    """
+    document = read_yaml(text_of(Path(path), str(path)), str(path))
+    return _validated(document, section)
+
+
+def text_of(file: Path, source: str) -> str:
     """Return the text of a scenario file, refusing what cannot be one."""
     if file.is_dir():
         raise ScenarioError(f"{source}: must be a YAML file, got a directory")
@@ -111,19 +124,25 @@ def _text(file: Path, source: str) -> str:
         ) from None
 
 
-def _checked(document: Document, folder: Path) -> Scenario:
+def _validated(document: Document, section: type[_S]) -> _S:
     data = document.data
+    needed = [name for name, info in section.model_fields.items() if info.is_required()] or list(section.model_fields)
+    what = "scenario" if section is Scenario else "file"
     if data is None or data == {}:
-        raise ScenarioError(f"{document.source}: is empty; a scenario needs at least a `traffic` section")
+        raise ScenarioError(f"{document.source}: is empty; a {what} needs at least a `{needed[0]}` section")
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "a single value"
-        raise ScenarioError(f"{document.source}: must be a scenario of sections such as `traffic:`, got {kind}")
+        raise ScenarioError(f"{document.source}: must be a {what} of sections such as `{needed[0]}:`, got {kind}")
     try:
         # As JSON, since pydantic's strict mode takes a list for a tuple there, but still no text for a number.
-        scenario = Scenario.model_validate_json(json.dumps(data), strict=True)
+        return section.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        raise document.error(problems(error, data)) from None
-    scenario, missing = _with_paths(scenario, document, folder)
+        with described_by(section):
+            raise document.error(problems(error, data)) from None
+
+
+def _checked(document: Document, folder: Path) -> Scenario:
+    scenario, missing = _with_paths(_validated(document, Scenario), document, folder)
     wrong = [*missing, *cross_problems(scenario)]
     if wrong:
         raise document.error(wrong)

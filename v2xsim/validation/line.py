@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.packets import OUTCOME_NAMES, Field, Packets, Receptions, field_of
+from v2xsim.comms.packets import DELIVERED, OUTCOME_NAMES, Field, Packets, Receptions, field_of
 from v2xsim.streams import Streams
 
 
@@ -93,10 +93,12 @@ class Outcomes:
     Attributes:
         count: By outcome (v2xsim.comms.packets.OUTCOME_NAMES) and bin; links left out count as sensing.
         busy_share: Mean channel busy ratio of the counted stations.
+        gap_ms: Mean time between receptions of one station's messages at another, by bin; NaN without any.
     """
 
     count: Int64[np.ndarray, "outcomes bins"]
     busy_share: float
+    gap_ms: Float[np.ndarray, " bins"]
 
     @property
     def share(self) -> Float[np.ndarray, "outcomes bins"]:
@@ -132,7 +134,7 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
     for b in range(bins):
         reach[:, b] = ((bin_of == b) & ~np.eye(count, dtype=bool)).sum(axis=1)
     busy, number = 0.0, 0
-    sender_of: list[np.ndarray] = []
+    gaps = _Gaps(count, bins)
     for now_us in range(0, end_us, tick_us):
         shadow = np.zeros((count, count))
         shadow[upper] = line.sigma_db * unit
@@ -140,7 +142,6 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
         until = min(now_us + tick_us, end_us)
         packets = _ready(phase_us, period_us, now_us, until, number, line, streams)
         number += len(packets)
-        sender_of.append(packets.sender)
         layer.submit(packets)
         found, busy_us = layer.advance(until, field_of(power, line.least_dbm, fading))
         fresh = (found.start_us >= begin_us) & (found.sender >= 0) & counted[found.sender]
@@ -151,10 +152,42 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
         sent, first = np.unique(found.packet[fresh], return_index=True)
         told = np.bincount(place[inside], minlength=bins)
         outcome_count[2] += reach[found.sender[fresh][first]].sum(axis=0) - told if len(sent) else 0
+        arrived = fresh & (found.outcome == DELIVERED)
+        gaps.take(found.sender[arrived], found.receiver[arrived], found.end_us[arrived], bin_of)
         if now_us >= begin_us:
             busy += float(busy_us[counted].mean())
         unit = kept * unit + np.sqrt(1.0 - kept**2) * rng.standard_normal(len(unit))
-    return Outcomes(outcome_count, busy / max(1, end_us - begin_us))
+    return Outcomes(outcome_count, busy / max(1, end_us - begin_us), gaps.mean_ms)
+
+
+class _Gaps:
+    """Adds up the time between receptions of each ordered pair, by distance bin."""
+
+    def __init__(self, stations: int, bins: int) -> None:
+        self._stations = stations
+        self._last_us = np.full(stations * stations, -1, np.int64)
+        self._sum_us, self._count = np.zeros(bins), np.zeros(bins)
+
+    def take(
+        self, sender: Int64[np.ndarray, " receptions"], receiver: Int64[np.ndarray, " receptions"],
+        end_us: Int64[np.ndarray, " receptions"], bin_of: Int64[np.ndarray, "stations stations"],
+    ) -> None:  # fmt: skip
+        """Take in the receptions of some time, later than all before."""
+        pair = sender * self._stations + receiver
+        order = np.lexsort((end_us, pair))
+        pair, end_us = pair[order], end_us[order]
+        begins = np.append(True, pair[1:] != pair[:-1])[: len(pair)]
+        before = np.where(begins, self._last_us[pair], np.append(-1, end_us[:-1])[: len(pair)])
+        place = bin_of.reshape(-1)[pair]
+        counted = (before >= 0) & (place < len(self._sum_us))
+        np.add.at(self._sum_us, place[counted], (end_us - before)[counted])
+        np.add.at(self._count, place[counted], 1)
+        self._last_us[pair] = end_us
+
+    @property
+    def mean_ms(self) -> Float[np.ndarray, " bins"]:
+        """Mean gap by bin."""
+        return np.divide(self._sum_us * 1e-3, self._count, out=np.full(len(self._count), np.nan), where=self._count > 0)
 
 
 def _ready(
