@@ -1,0 +1,94 @@
+"""The validation as a Markdown report with its figures, and as text for the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from v2xsim.comms.packets import OUTCOME_NAMES
+from v2xsim.validation.compare import Comparison
+from v2xsim.validation.vectors import TOLERANCE_DB, Vector
+
+_COLOR = {
+    "delivered": "#000000", "half_duplex": "#CC79A7", "sensing": "#56B4E9", "receiver_busy": "#E6B800",
+    "propagation": "#D55E00", "collision": "#E69F00",
+}  # fmt: skip
+
+
+def write_report(
+    out: Path, vectors: Sequence[Vector], comparisons: Sequence[Comparison], absent: Sequence[str]
+) -> list[Path]:
+    """Write `report.md` and one figure per configuration; return the files."""
+    out.mkdir(parents=True, exist_ok=True)
+    figures = [_figure(out / f"{_slug(c.reference.name)}.png", c) for c in comparisons]
+    report = out / "report.md"
+    report.write_text(markdown(vectors, comparisons, absent, [f.name for f in figures]), encoding="utf-8")
+    return [report, *figures]
+
+
+def markdown(
+    vectors: Sequence[Vector], comparisons: Sequence[Comparison], absent: Sequence[str], figures: Sequence[str] = ()
+) -> str:
+    """Return the report's text."""
+    lines = ["# Validation of the radio", "", "## Test vectors", ""]
+    wrong = [v for v in vectors if not v.agrees]
+    lines += [f"{len(vectors) - len(wrong)} of {len(vectors)} within {TOLERANCE_DB} dB.", ""]
+    lines += ["| model | at | expected [dB] | found [dB] | source |", "|---|---|---|---|---|"]
+    lines += [f"| {v.model} | {v.at} | {v.expected_db:.4f} | {v.found_db:.4f} | {v.source} |" for v in vectors]
+    lines += ["", "## Published curves", ""]
+    if absent:
+        lines += [f"Absent, so not compared: {', '.join(absent)}.", ""]
+    if comparisons:
+        lines += [
+            "Mean absolute deviation over distance, in percentage points; the limit holds for delivery and for each cause.",
+            "",
+            "| configuration | delivered | limit | " + " | ".join(OUTCOME_NAMES[1:]) + " | CBR | CBR there | verdict |",
+            "|---" * (len(OUTCOME_NAMES) + 5) + "|",
+        ]
+        lines += [_row(c) for c in comparisons]
+    for index, comparison in enumerate(comparisons):
+        reference = comparison.reference
+        lines += ["", f"### {reference.name}", "", f"Source: {reference.source}. {reference.assumes}".rstrip()]
+        if index < len(figures):
+            lines += ["", f"![{reference.name}]({figures[index]})"]
+    return "\n".join(lines) + "\n"
+
+
+def _row(comparison: Comparison) -> str:
+    known = comparison.reference.share
+    cells = [f"{comparison.deviation_pp(n):.2f}" if n in known else "-" for n in OUTCOME_NAMES]
+    verdict = {True: "agrees", False: "**deviates**", None: "reported"}[comparison.agrees]
+    there = comparison.reference.busy_share
+    limit = comparison.reference.limit_pp
+    return (
+        f"| {comparison.reference.name} | {cells[0]} | {f'{limit:g}' if np.isfinite(limit) else '-'} | "
+        + " | ".join(cells[1:])
+        + f" | {comparison.busy_share:.3f} | {f'{there:.3f}' if np.isfinite(there) else '-'} | {verdict} |"
+    )
+
+
+def _figure(path: Path, comparison: Comparison) -> Path:
+    """Draw the outcomes of a configuration over distance: lines are ours, dots the published ones."""
+    # Here, since a validation that only prints needs no drawing library.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    reference = comparison.reference
+    figure = Figure(figsize=(6.4, 3.9), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name in reference.share:
+        found = comparison.share[OUTCOME_NAMES.index(name)]
+        axes.plot(reference.distance_m, found, color=_COLOR[name], label=f"{name.replace('_', ' ')}")
+        axes.plot(reference.distance_m, reference.share[name], "o", color=_COLOR[name], markersize=3.5, mfc="none")
+    axes.set(xlabel="distance [m]", ylabel="share of packets", ylim=(-0.02, 1.02), title=reference.name)
+    axes.set_xlim(0, reference.distance_m[-1])
+    axes.grid(True, linewidth=0.4, alpha=0.5)
+    axes.legend(title="line: v2xsim, circle: published", fontsize=8, title_fontsize=8, loc="upper left",
+                bbox_to_anchor=(1.01, 1.0))  # fmt: skip
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name).strip("_").lower()
