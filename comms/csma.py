@@ -12,7 +12,7 @@ Each receiver in range has one outcome per packet, the first of these that appli
 3. receiver busy: it was locked on another packet. Of packets that begin within a slot it keeps the strongest; to a later
    one it turns over only with capture, if that is stronger by `capture_db`; the first is then lost to collision;
 4. propagation: lost at the error rate of its SNR;
-5. collision: lost at the error rate of its SINR, the interference averaged over the packet's time;
+5. collision: lost at the error rate of its SINR, the interference averaged over the packet's time, or its worst;
 6. delivered.
 
 References:
@@ -49,6 +49,8 @@ class CsmaParams:
         cw: Contention window.
         header_bytes: What the MAC adds to each packet.
         capture_db: None for no capture.
+        worst_interference: Whether the worst moment of a packet decides, as in Veins and in the equations of Sepulcre et
+            al., or its mean interference, as in WiLabV2Xsim.
         curve_db: Error curve: energy per bit against noise, or SINR where `curve_is_sinr`.
         curve_rate: Packet error rates of it.
         curve_is_sinr: Whether the curve is over SINR whatever the rate.
@@ -65,6 +67,7 @@ class CsmaParams:
     cw: int = 15
     header_bytes: int = MAC_HEADER_BYTES
     capture_db: float | None = None
+    worst_interference: bool = True
     curve_db: tuple[float, ...] = ()
     curve_rate: tuple[float, ...] = ()
     curve_is_sinr: bool = False
@@ -119,7 +122,8 @@ class Csma:
             field.offset, field.other, field.power_dbm, field.nakagami_m, self._now_us, int(until_us),
             p.aifs_us, p.slot_us, p.cw, _QUEUE, milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm),
             milliwatts(p.cca_preamble_dbm), milliwatts(p.cca_energy_dbm), milliwatts(p.busy_threshold_dbm),
-            0.0 if p.capture_db is None else milliwatts(p.capture_db), self._curve_db, self._curve_rate,
+            0.0 if p.capture_db is None else milliwatts(p.capture_db),
+            p.worst_interference, self._curve_db, self._curve_rate,
         )  # fmt: skip
         self._now_us = int(until_us)
         self.dropped += dropped.tolist()

@@ -114,12 +114,16 @@ def _occupied(state, level, r, energy_mw):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _account(state, level, load_us, r, now_us, busy_mw):  # type: ignore[no-untyped-def]
-    """Bring the sums over time of a station up to now: interference of the packet locked on, busy time."""
+def _account(state, level, load_us, r, now_us, busy_mw, worst):  # type: ignore[no-untyped-def]
+    """Bring what a station gathers over time up to now: interference of the packet locked on, busy time."""
     span = now_us - state[r, CHANGED_US]
     if span > 0:
         if state[r, LOCKED_ON] != NONE:
-            level[r, DISTURBANCE] += span * max(0.0, level[r, ENERGY] - level[r, LOCKED_MW])
+            disturbance = max(0.0, level[r, ENERGY] - level[r, LOCKED_MW])
+            if worst:
+                level[r, DISTURBANCE] = max(level[r, DISTURBANCE], disturbance)
+            else:
+                level[r, DISTURBANCE] += span * disturbance
         # A threshold of infinity asks for packets heard one by one rather than for the sum of powers.
         if state[r, SENDING] == 1 or level[r, ENERGY] > busy_mw or (busy_mw == math.inf and state[r, HEARD] > 0):
             load_us[r] += span
@@ -161,7 +165,7 @@ def advanced(  # type: ignore[no-untyped-def]
     heap, size,
     new_number, new_sender, new_target, new_ready_us, new_airtime_us, new_ebn0_db, new_key,
     offset, other, link_dbm, link_m, now_us, until_us,
-    aifs_us, slot_us, window, capacity, noise_mw, sensitivity_mw, preamble_mw, energy_mw, busy_mw, capture, curve_db,
+    aifs_us, slot_us, window, capacity, noise_mw, sensitivity_mw, preamble_mw, energy_mw, busy_mw, capture, worst, curve_db,
     curve_rate,
 ):  # fmt: skip
     """Run all events before an instant, those exactly at it left for later except ends.
@@ -223,7 +227,7 @@ def advanced(  # type: ignore[no-untyped-def]
             airtime = queue[s, first, 2]
             send_key[s], level[s, EBN0_DB] = queue_key[s, first], queue_db[s, first]
             state[s, FIRST], state[s, QUEUED] = (first + 1) % capacity, state[s, QUEUED] - 1
-            _account(state, level, load_us, s, t, busy_mw)
+            _account(state, level, load_us, s, t, busy_mw, worst)
             if state[s, LOCKED_ON] != NONE:
                 # It begins to send before it could notice what it had begun to receive.
                 k = state[s, LOCKED_ON]
@@ -247,7 +251,7 @@ def advanced(  # type: ignore[no-untyped-def]
                 if link_m[link] < 1e6:
                     p *= faded(link_m[link], send_key[s], station_key[r])
                 receiver[s, n], power_mw[s, n] = r, p
-                _account(state, level, load_us, r, t, busy_mw)
+                _account(state, level, load_us, r, t, busy_mw, worst)
                 was_busy = _occupied(state, level, r, energy_mw)
                 level[r, ENERGY] += p
                 state[r, ONGOING] += 1
@@ -282,7 +286,7 @@ def advanced(  # type: ignore[no-untyped-def]
             continue
 
         # A transmission ends.
-        _account(state, level, load_us, s, t, busy_mw)
+        _account(state, level, load_us, s, t, busy_mw, worst)
         state[s, SENDING] = 0
         duration = float(t - state[s, SENT_AT_US])
         while found + state[s, LINKS] > len(rows):
@@ -297,7 +301,7 @@ def advanced(  # type: ignore[no-untyped-def]
             r, p = receiver[s, n], power_mw[s, n]
             if r < 0:
                 continue
-            _account(state, level, load_us, r, t, busy_mw)
+            _account(state, level, load_us, r, t, busy_mw, worst)
             was_busy = _occupied(state, level, r, energy_mw)
             state[r, ONGOING] -= 1
             level[r, ENERGY] = level[r, ENERGY] - p if state[r, ONGOING] > 0 else 0.0
@@ -307,7 +311,8 @@ def advanced(  # type: ignore[no-untyped-def]
             snr_db = 10.0 * math.log10(p / noise_mw)
             sinr_db = snr_db
             if state[r, LOCKED_ON] == s:
-                sinr_db = 10.0 * math.log10(p / (noise_mw + level[r, DISTURBANCE] / duration))
+                disturbance = level[r, DISTURBANCE] if worst else level[r, DISTURBANCE] / duration
+                sinr_db = 10.0 * math.log10(p / (noise_mw + disturbance))
                 luck = hashed(send_key[s], station_key[r], 0)
                 if luck < error_rate_at(snr_db + level[s, EBN0_DB], curve_db, curve_rate):
                     outcome = PROPAGATION
@@ -329,5 +334,5 @@ def advanced(  # type: ignore[no-untyped-def]
                 heap = _roomy(heap, size)
                 size = _plan(state, heap, size, s, t, aifs_us, slot_us)
     for r in range(stations):
-        _account(state, level, load_us, r, until_us, busy_mw)
+        _account(state, level, load_us, r, until_us, busy_mw, worst)
     return heap, size, rows[:found].copy(), levels[:found].copy(), load_us, dropped[:lost].copy()
