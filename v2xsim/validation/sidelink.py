@@ -87,21 +87,23 @@ def nr_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
     """Yield the mode 2 configurations of a file of curves, in its order."""
     for key, part in _groups(file, ("spacing_m", "T2_slots")):
         spacing, t2 = float(key[0]), int(float(key[1]))
-        threshold = 10.0 * np.log10(2.0 ** (200 * 8 / 1e-3 / (50 * 180e3) / 0.37) - 1.0)
+        # MCS 14 of TS 38.214 table 5.1.3.1-1: 4 bits a symbol at code rate 553/1024.
+        threshold = 10.0 * np.log10(2.0 ** (4 * 553 / 1024 / 0.6) - 1.0)
         reference = Reference(
             f"NR mode 2, every {spacing:g} m on two lanes, T2 {t2}", _column(part, "distance_m"),
             {"delivered": _column(part, "prr_mean")}, NR_LIMIT_PP, float("nan"), _NR_SOURCE,
-            f"No error curve of its MCS is at hand: packets arrive above {threshold:.1f} dB, the threshold of an effective "
-            "throughput of 0.37 of capacity (Wu et al., Sensors 22:9330). Shadowing as TR 37.885, drawn anew every 10 m.",
+            f"No error curve of its MCS is at hand: packets arrive above {threshold:.1f} dB, where 0.6 of Shannon's capacity "
+            "carries MCS 14 (TR 36.942 annex A.2). Static, shadowing of TR 37.885; blockage by vehicles left out. The power is spread over the "
+            "whole channel (5G-LENA's default, recalled), and resource blocks under its -91.7 dBm are dropped.",
         )  # fmt: skip
         params = SidelinkParams(
             subchannels=4, rb_per_subchannel=50, t1_slots=2, t2_slots=t2, rsrp_threshold_dbm=-91.7 - 10 * np.log10(12 * 50),
-            ranked=False, recheck_slots=2, noise_dbm=-174.0 + 10 * np.log10(40e6) + 9.0, sensitivity_dbm=-120.0,
+            ranked=False, recheck_slots=2, noise_dbm=-174.0 + 10 * np.log10(40e6) + 9.0, sensitivity_dbm=-91.7 + 10 * np.log10(50),
             curve_db=(float(threshold) - 0.01, float(threshold)), curve_rate=(1.0, 0.0),
         )  # fmt: skip
         line = Line(
-            density_per_m=2.0 / spacing, length_m=4000.0, ring=True, speed_mps=0.0, rate_hz=10.0, size_bytes=200, mcs=0,
-            tx_power_dbm=23.0, loss_db=lambda d: highway_loss_db(d, 5.89), sigma_db=3.0, decorrelation_m=10.0,
+            density_per_m=2.0 / spacing, length_m=200.0 * spacing, ring=False, speed_mps=0.0, rate_hz=10.0, size_bytes=200, mcs=0,
+            tx_power_dbm=23.0 - 10 * np.log10(4), loss_db=lambda d: highway_loss_db(d, 5.89), sigma_db=3.0, decorrelation_m=10.0,
             nakagami_m=None, least_dbm=-115.0, warm_up_s=3.0, measured_s=5.0, seed=seed,
         )  # fmt: skip
         yield Configuration(reference, line, params)
