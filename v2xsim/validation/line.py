@@ -46,6 +46,8 @@ class Line:
         measured_s: Counted.
         seed: Of all chance.
         tick_s: Shadowing moves on this often.
+        random_places: Whether the vehicles stand at random rather than equally spaced.
+        range_m: Stations farther apart have no link.
     """
 
     density_per_m: float
@@ -65,6 +67,8 @@ class Line:
     measured_s: float
     seed: int
     tick_s: float = 0.1
+    random_places: bool = False
+    range_m: float = np.inf
 
     @property
     def stations(self) -> int:
@@ -75,6 +79,9 @@ class Line:
     def distance_m(self) -> Float[np.ndarray, "stations stations"]:
         """Between every two vehicles along the road."""
         place = np.arange(self.stations) / self.density_per_m
+        if self.random_places:
+            places = Streams(self.seed).uniforms("line.place", np.arange(self.stations))[:, 0]
+            place = np.sort(places) * self.stations / self.density_per_m
         gap = np.abs(place[:, None] - place[None, :])
         whole = self.stations / self.density_per_m
         return np.minimum(gap, whole - gap) if self.ring else gap
@@ -117,6 +124,7 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
     streams, count, distance = Streams(line.seed), line.stations, line.distance_m
     upper = np.triu_indices(count, 1)
     mean_dbm = line.tx_power_dbm - line.loss_db(np.maximum(distance, 1.0))
+    mean_dbm[distance > line.range_m] = -np.inf
     fading = None if line.nakagami_m is None else line.nakagami_m(distance)
     rng = streams.generator("line.shadowing")
     kept = 0.0 if line.decorrelation_m <= 0 else float(np.exp(-2 * line.speed_mps * line.tick_s / line.decorrelation_m))

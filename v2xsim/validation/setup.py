@@ -92,6 +92,9 @@ class Ieee80211p(Section):
         -85.0, "dBm", "A preamble stronger than this makes the channel busy", ge=-130, le=-30
     )
     cca_energy_dbm: float = quantity(-65.0, "dBm", "Any power stronger than this does", ge=-130, le=-30)
+    interference: Literal["worst", "mean"] = choice(
+        "worst", "What of the interference during a packet decides: its worst moment or its mean"
+    )
     capture_db: float | None = quantity(
         None,
         "dB",

@@ -1,0 +1,47 @@
+"""The validation of the radio: test vectors, and every published configuration that is at hand."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from v2xsim.errors import UserError
+from v2xsim.validation import ieee80211p, sidelink
+from v2xsim.validation.compare import Comparison
+
+FILES = (sidelink.LTE_FILE, ieee80211p.FILE, sidelink.NR_FILE)
+
+
+def absent(reference: Path | None) -> list[str]:
+    """Return the files of published curves that a folder lacks; all of them without a folder."""
+    return [name for name in FILES if reference is None or not (reference / name).is_file()]
+
+
+def runs(reference: Path | None, seed: int = 1) -> Iterator[tuple[str, Callable[[], Comparison]]]:
+    """Yield the name of each published configuration at hand, and what simulates it.
+
+    Raises:
+        UserError: A file is not of the form that its source has.
+    """
+    if reference is None:
+        return
+    missing = absent(reference)
+    kinds: tuple[tuple[str, Callable[..., Iterator[object]], Callable[..., Comparison]], ...] = (
+        (sidelink.LTE_FILE, sidelink.lte_configurations, sidelink.run),
+        (ieee80211p.FILE, ieee80211p.configurations, ieee80211p.run),
+        (sidelink.NR_FILE, sidelink.nr_configurations, sidelink.run),
+    )
+    for name, listed, run in kinds:
+        if name in missing:
+            continue
+        try:
+            found = list(listed(reference / name, seed))
+        except (KeyError, ValueError, IndexError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{reference / name}: must be a table of published curves with the columns that its source has ({error!r})"
+            ) from None
+        for configuration in found:
+            title = configuration.reference.name  # type: ignore[attr-defined]
+            yield title, _bound(run, configuration)
+
+
+def _bound(run: Callable[..., Comparison], configuration: object) -> Callable[[], Comparison]:
+    return lambda: run(configuration)
