@@ -37,6 +37,7 @@ class SidelinkParams:
         bits_per_subchannel: That one subchannel carries in a slot.
         t1_slots: First slot of the selection window, from the one in which the packet is ready.
         t2_slots: Last slot of it.
+        single_t2_slots: The same for single packets.
         candidate_share: Share of the resources that must remain.
         rsrp_threshold_dbm: Per resource element; -128 excludes all that is decoded at first.
         ranked: Whether the remaining resources are ranked by mean power (mode 4).
@@ -61,6 +62,7 @@ class SidelinkParams:
     bits_per_subchannel: int = 1520
     t1_slots: int = 1
     t2_slots: int = 100
+    single_t2_slots: int = 100
     candidate_share: float = 0.2
     rsrp_threshold_dbm: float = -128.0
     ranked: bool = True
@@ -125,7 +127,7 @@ class Sidelink:
             new.number, new.sender, new.target, slot[:ready], self._width(new),
             np.where(new.period_us > 0, np.maximum(1, new.period_us // p.slot_us), 0), new.key,
             field.offset, field.other, field.power_dbm, field.nakagami_m, self._slot, int(until),
-            p.subchannels, p.t1_slots, p.t2_slots, p.candidate_share, milliwatts(p.rsrp_threshold_dbm), p.ranked,
+            p.subchannels, p.t1_slots, np.where(new.period_us > 0, p.t2_slots, p.single_t2_slots), p.candidate_share, milliwatts(p.rsrp_threshold_dbm), p.ranked,
             p.window_slots, p.keep_probability, p.uses[0], p.uses[1], p.repetitions, p.recheck_slots,
             milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm), milliwatts(p.busy_threshold_dbm),
             milliwatts(p.sci_sinr_db), self._leak, 12.0 * p.rb_per_subchannel,
@@ -173,6 +175,27 @@ class Sidelink:
         self._reserved = _carried(self._reserved, row, 0)
         self._got = np.full((len(row), len(row)) if self._params.repetitions else (1, 1), -1, np.int64)
         self._key = np.asarray(station_key, np.uint64)
+
+
+# Resource elements that carry data in a resource block and slot: 9 of 14 symbols in LTE (four of reference signals, one of
+# guard), 10 in NR (control, reference signals and guard taken off); recalled, not re-read.
+ELEMENTS = {"lte_mode4": 108, "nr_mode2": 120}
+
+
+def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int, code_rate: float) -> int:
+    """Return what one subchannel carries in a slot."""
+    return int(ELEMENTS[access] * resource_blocks * bits_per_symbol * code_rate)
+
+
+def error_curve(bits_per_symbol: int, code_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return an error curve over SINR for a modulation and code rate.
+
+    The curve of QPSK at 0.7 (3GPP R1-160284, as Gonzalez-Martin et al. tabulate it) moved by the difference of the SINR at
+    which 0.6 of Shannon's capacity carries either (TR 36.942, annex A.2); moving it is ours.
+    """
+    plain = SidelinkParams()
+    moved = 10.0 * np.log10((2.0 ** (bits_per_symbol * code_rate / 0.6) - 1.0) / (2.0 ** (2 * 0.7 / 0.6) - 1.0))
+    return tuple(float(v + moved) for v in plain.curve_db), plain.curve_rate
 
 
 def in_band_emission_db(subchannels: int, rb_per_subchannel: int) -> tuple[float, ...]:

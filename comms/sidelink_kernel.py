@@ -175,7 +175,7 @@ def advanced(  # type: ignore[no-untyped-def]
     station, sent_at, rssi, rsrp, reserved, cleared, got, entry, entry_key, station_key, heap, size,
     new_number, new_sender, new_target, new_slot, new_width, new_period, new_key,
     offset, other, link_dbm, link_m, now, until,
-    subchannels, t1, t2, share, threshold_mw, ranked, window, keep, least_uses, most_uses, repetitions, recheck,
+    subchannels, t1, new_t2, share, threshold_mw, ranked, window, keep, least_uses, most_uses, repetitions, recheck,
     noise_mw, sensitivity_mw, busy_mw, sci_sinr, leak, resource_elements, curve_db, curve_rate, slot_us,
 ):  # fmt: skip
     """Run the slots from now up to until, and return receptions and busy time.
@@ -233,7 +233,7 @@ def advanced(  # type: ignore[no-untyped-def]
             first_told = chosen == 1
             if chosen == 0:
                 chosen = _selected(
-                    s, slot, width, period, uses, new_key[n] ^ station_key[s], 20, slot + t1, slot + t2,
+                    s, slot, width, period, uses, new_key[n] ^ station_key[s], 20, slot + t1, slot + new_t2[n],
                     _own_slots(entry, size, s, heap), rssi, rsrp, reserved, sent_at, subchannels, share, threshold_mw,
                     ranked, window, repetitions + 1, result,
                 )  # fmt: skip
@@ -243,7 +243,7 @@ def advanced(  # type: ignore[no-untyped-def]
                     station[s, GRANT_LEFT] = uses - 1
             elif repetitions > 0:
                 chosen = 1 + _selected(
-                    s, slot, width, 0, 1, new_key[n] ^ station_key[s], 40, slot + t1, slot + t2,
+                    s, slot, width, 0, 1, new_key[n] ^ station_key[s], 40, slot + t1, slot + new_t2[n],
                     np.append(_own_slots(entry, size, s, heap), result[0, 0]), rssi, rsrp, reserved, sent_at,
                     subchannels, share, threshold_mw, ranked, window, repetitions, result[1:],
                 )  # fmt: skip

@@ -153,6 +153,7 @@ class RadioAir:
         self._polling = False
         self._new: list[tuple[int, int, int, int, int, int, int, int]] = []
         self._count = 0
+        self._longest_us = 0
         self._busy_us = np.zeros(0, np.int64)
         self._window_end_us = clock.now_us + CBR_WINDOW_US
         self._end_us = end_us
@@ -173,18 +174,24 @@ class RadioAir:
         header = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY or hop > 1 else 0)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header)
         period = window_us if message.kind == AWARENESS and hop == 1 else 0
-        self._enqueue(message, sizes, range(len(sizes)), len(sizes), sender, target, hop, period, urgent)
+        # Stations' clocks are not aligned: each hands its message over at a phase of its own. The random slot, which draws
+        # within the period itself, needs none.
+        wait_us = 0
+        self._longest_us = max(self._longest_us, period)
+        if period and self._radio.access != "random_slot":
+            wait_us = int(self._streams.uniforms("announcement.phase", sender)[0, 0] * period)
+        self._enqueue(message, sizes, range(len(sizes)), len(sizes), sender, target, hop, period, urgent, wait_us)
 
     def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:
         """Pass one packet on as it came."""
         self._enqueue(
             packet.message, np.array([packet.size_bytes]), (packet.fragment,), packet.fragments, sender, target,
-            packet.hop + 1, 0, True,
+            packet.hop + 1, 0, True, 0,
         )  # fmt: skip
 
     def _enqueue(
         self, message: Message, sizes: Int64[np.ndarray, " packets"], fragment: Sequence[int], fragments: int,
-        sender: int, target: int, hop: int, period_us: int, urgent: bool,
+        sender: int, target: int, hop: int, period_us: int, urgent: bool, wait_us: int,
     ) -> None:  # fmt: skip
         fleet = self._fleet
         row = fleet.index(sender) if fleet is not None else -1
@@ -197,7 +204,7 @@ class RadioAir:
             number, self._count = self._count, self._count + 1
             self._flying[number] = Packet(message, hop, part, fragments, sender, target, size, now)
             key = self._streams.key("packet", message.number, hop, part, sender)
-            self._new.append((number, row, target_row, now, size, mcs, period_us if part == 0 else 0, key))
+            self._new.append((number, row, target_row, now + wait_us, size, mcs, period_us if part == 0 else 0, key))
             if urgent:
                 self._waited_for.add(number)
         if urgent and not self._polling:
@@ -244,7 +251,9 @@ class RadioAir:
         self._busy_us = self._busy_us + busy_us
         if len(receptions):
             self._take(receptions)
-        for number in [n for n, packet in self._flying.items() if packet.queued_us < until_us - _GIVEN_UP_US]:
+        for number in [
+            n for n, packet in self._flying.items() if packet.queued_us < until_us - _GIVEN_UP_US - self._longest_us
+        ]:
             lost = self._flying.pop(number)
             self._waited_for.discard(number)
             self._count_unheard(lost, self._fleet.index(lost.sender), np.zeros(0, np.int64))

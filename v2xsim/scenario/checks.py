@@ -14,6 +14,8 @@ FARTHEST_M = 1e6
 LARGEST_BODY_M = 100.0
 # Grid cells, steps and blocks that one run can hold in memory.
 MOST_STEPS = 10_000_000
+# What a packet carries besides its payload (v2xsim.comms.messages), with a relay's header.
+_HEADERS_BYTES = 200
 
 
 def cross_problems(scenario: Scenario) -> list[Problem]:
@@ -136,11 +138,29 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
             ("radio", "selection_window_ms"),
             f"must hold at least one slot (radio.slot_ms {radio.slot_ms:g} ms), got {radio.selection_window_ms:g}",
         )
+    side = radio.sidelink
+    if radio.access in ("lte_mode4", "nr_mode2"):
+        carried = _slot_bytes(scenario)
+        if radio.mtu_bytes + _HEADERS_BYTES > carried:
+            yield Problem(
+                ("radio", "mtu_bytes"),
+                f"a packet must fit into a slot: at most {carried - _HEADERS_BYTES} B with {side.subchannels} subchannels of "
+                f"{side.rb_per_subchannel} resource blocks, {side.bits_per_symbol} bits a symbol and code rate "
+                f"{side.code_rate:g}, got {radio.mtu_bytes}",
+            )
     if 1000 / scenario.cooperation.awareness_hz < radio.slot_ms:
         yield Problem(
             ("cooperation", "awareness_hz"),
             f"must leave a slot (radio.slot_ms {radio.slot_ms:g} ms) per message, got {scenario.cooperation.awareness_hz:g}",
         )
+
+
+def _slot_bytes(scenario: Scenario) -> int:
+    """Return what all subchannels of a slot carry."""
+    side = scenario.radio.sidelink
+    elements = 108 if scenario.radio.access == "lte_mode4" else 120
+    width = side.packet_subchannels or side.subchannels
+    return width * int(elements * side.rb_per_subchannel * side.bits_per_symbol * side.code_rate) // 8
 
 
 def _mixes(scenario: Scenario) -> Iterator[Problem]:

@@ -216,10 +216,65 @@ class Lidars(Section):
         return self
 
 
+class Ieee80211p(Section):
+    """Carrier sensing (IEEE 802.11-2016, broadcast without acknowledgement)."""
+
+    aifs_us: int = quantity(
+        110, "us", "Idle time before sending: SIFS 32 us and 6 slots for messages like CAM", ge=1, le=2000
+    )
+    cw: int = quantity(15, "1", "Contention window: the back-off is drawn from 0 to this", ge=0, le=1023)
+    cca_preamble_dbm: float = quantity(
+        -85.0, "dBm", "A preamble stronger than this makes the channel busy", ge=-130, le=-30
+    )
+    cca_energy_dbm: float = quantity(-65.0, "dBm", "Any power stronger than this does", ge=-130, le=-30)
+    interference: Literal["worst", "mean"] = choice(
+        "worst", "What of the interference during a packet decides: its worst moment or its mean"
+    )
+    capture_db: float | None = quantity(
+        None,
+        "dB",
+        "A packet stronger by this takes over a receiver that is busy with another; never if left out",
+        ge=0,
+        le=60,
+    )
+
+
+class Sidelink(Section):
+    """Sensing-based semi-persistent scheduling (LTE-V2X mode 4, NR-V2X mode 2)."""
+
+    subchannels: int = quantity(4, "1", "In the channel", ge=1, le=50)
+    rb_per_subchannel: int = quantity(12, "1", "Resource blocks of each", ge=1, le=275)
+    bits_per_symbol: Literal[2, 4, 6] = quantity(2, "1", "Of the modulation: QPSK, 16-QAM, 64-QAM")
+    code_rate: float = quantity(0.7, "1", "Of the error correction", gt=0, lt=1)
+    packet_subchannels: int | None = quantity(
+        None, "1", "Subchannels that every packet takes; worked out from its size if left out", ge=1, le=50
+    )
+    t1_slots: int = quantity(1, "1", "First slot of the selection window", ge=0, le=100)
+    t2_slots: int = quantity(100, "1", "Last slot of it", ge=1, le=1000)
+    candidate_share: float = quantity(0.2, "1", "Share of resources that must stay candidates", gt=0, le=1)
+    rsrp_threshold_dbm: float = quantity(
+        -110.0, "dBm", "Reservations heard stronger than this are left free", ge=-150, le=0
+    )
+    keep_probability: float = quantity(0.0, "1", "Of keeping the resource when the counter runs out", ge=0, le=1)
+    repetitions: int = quantity(0, "1", "Blind retransmissions of each packet", ge=0, le=31)
+    in_band_emission: bool = choice(False, "Whether other subchannels of a slot disturb")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Sidelink":
+        if self.packet_subchannels is not None and self.packet_subchannels > self.subchannels:
+            raise ValueError(
+                f"packet_subchannels ({self.packet_subchannels}) must not be more than subchannels ({self.subchannels}): "
+                "a packet must fit into a slot"
+            )
+        if self.t2_slots <= self.t1_slots:
+            raise ValueError(f"t2_slots ({self.t2_slots}) must be more than t1_slots ({self.t1_slots})")
+        return self
+
+
 class Radio(Section):
     """Channel, physical layer and access."""
 
-    access: Literal["random_slot", "ideal"] = choice(
+    access: Literal["random_slot", "ieee80211p", "lte_mode4", "nr_mode2", "ideal"] = choice(
         "random_slot", "Access scheme; ideal delivers everything in no time to everybody in range"
     )
     channel: Literal["tr37885_urban", "tr37885_highway"] = choice("tr37885_urban", "Path-loss model")
@@ -245,6 +300,8 @@ class Radio(Section):
     selection_window_ms: float = quantity(
         20.0, "ms", "Window in which aperiodic packets draw their slot", gt=0, le=1000
     )
+    ieee80211p: Ieee80211p = choice(Ieee80211p(), "Carrier sensing, for access ieee80211p")
+    sidelink: Sidelink = choice(Sidelink(), "Semi-persistent scheduling, for access lte_mode4 and nr_mode2")
 
 
 class Matrix(Section):

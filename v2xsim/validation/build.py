@@ -9,7 +9,7 @@ from v2xsim.comms.csma import Csma, CsmaParams
 from v2xsim.comms.pathloss import highway_loss_db, urban_loss_db
 from v2xsim.comms.phy import Receiver, milliwatts, noise_dbm
 from v2xsim.comms.random_slot import RandomSlot, RandomSlotParams
-from v2xsim.comms.sidelink import Sidelink, SidelinkParams, in_band_emission_db
+from v2xsim.comms.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
 from v2xsim.comms.winner import winner_b1_loss_db
 from v2xsim.streams import Streams
 from v2xsim.validation.line import AccessLayer, Line, Outcomes, simulate
@@ -60,14 +60,17 @@ def layer_of(setup: SetUp, stations: int) -> AccessLayer:
     if setup.access in ("lte_mode4", "nr_mode2"):
         side, mode4 = setup.sidelink, setup.access == "lte_mode4"
         leak = in_band_emission_db(side.subchannels, side.rb_per_subchannel) if side.in_band_emission else ()
-        curve = {"curve_db": curve_db, "curve_rate": curve_rate} if curve_db else {}
+        if not curve_db:
+            curve_db, curve_rate = error_curve(side.bits_per_symbol, side.code_rate)
         return Sidelink(stations, SidelinkParams(
             slot_us=1000, subchannels=side.subchannels, rb_per_subchannel=side.rb_per_subchannel,
-            packet_subchannels=side.packet_subchannels, t1_slots=side.t1_slots, t2_slots=side.t2_slots,
+            packet_subchannels=side.packet_subchannels, bits_per_subchannel=bits_per_subchannel(
+                setup.access, side.rb_per_subchannel, side.bits_per_symbol, side.code_rate
+            ), t1_slots=side.t1_slots, t2_slots=side.t2_slots,
             candidate_share=side.candidate_share, rsrp_threshold_dbm=side.rsrp_threshold_dbm, ranked=mode4,
             keep_probability=side.keep_probability, repetitions=side.repetitions, recheck_slots=0 if mode4 else 2,
             noise_dbm=noise_of(setup), sensitivity_dbm=ear.sensitivity_dbm, busy_threshold_dbm=ear.busy_threshold_dbm,
-            leak_db=leak, **curve,  # type: ignore[arg-type]
+            leak_db=leak, curve_db=curve_db, curve_rate=curve_rate,
         ), 0, keys)  # fmt: skip
     heard = Receiver(
         milliwatts(noise_of(setup)), milliwatts(ear.sensitivity_dbm), milliwatts(ear.busy_threshold_dbm), 0.0

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from v2xsim.scenario.fields import Section, choice, quantity
+from v2xsim.scenario.schema import Ieee80211p, Sidelink
 
 PerRow = Annotated[tuple[float, Annotated[float, Field(ge=0, le=1)]], Field(description="SINR [dB], error rate")]
 
@@ -78,57 +79,6 @@ class Receiver(Section):
         rows = [row[0] for row in self.per_table]
         if rows != sorted(set(rows)):
             raise ValueError("the SINR of per_table must rise strictly")
-        return self
-
-
-class Ieee80211p(Section):
-    """Carrier sensing (IEEE 802.11-2016, broadcast without acknowledgement)."""
-
-    aifs_us: int = quantity(
-        110, "us", "Idle time before sending: SIFS 32 us and 6 slots for messages like CAM", ge=1, le=2000
-    )
-    cw: int = quantity(15, "1", "Contention window: the back-off is drawn from 0 to this", ge=0, le=1023)
-    cca_preamble_dbm: float = quantity(
-        -85.0, "dBm", "A preamble stronger than this makes the channel busy", ge=-130, le=-30
-    )
-    cca_energy_dbm: float = quantity(-65.0, "dBm", "Any power stronger than this does", ge=-130, le=-30)
-    interference: Literal["worst", "mean"] = choice(
-        "worst", "What of the interference during a packet decides: its worst moment or its mean"
-    )
-    capture_db: float | None = quantity(
-        None,
-        "dB",
-        "A packet stronger by this takes over a receiver that is busy with another; never if left out",
-        ge=0,
-        le=60,
-    )
-
-
-class Sidelink(Section):
-    """Sensing-based semi-persistent scheduling (LTE-V2X mode 4, NR-V2X mode 2)."""
-
-    subchannels: int = quantity(4, "1", "In the channel", ge=1, le=50)
-    rb_per_subchannel: int = quantity(12, "1", "Resource blocks of each", ge=1, le=275)
-    packet_subchannels: int = quantity(1, "1", "That a packet takes", ge=1, le=50)
-    t1_slots: int = quantity(1, "1", "First slot of the selection window", ge=0, le=100)
-    t2_slots: int = quantity(100, "1", "Last slot of it", ge=1, le=1000)
-    candidate_share: float = quantity(0.2, "1", "Share of resources that must stay candidates", gt=0, le=1)
-    rsrp_threshold_dbm: float = quantity(
-        -110.0, "dBm", "Reservations heard stronger than this are left free", ge=-150, le=0
-    )
-    keep_probability: float = quantity(0.0, "1", "Of keeping the resource when the counter runs out", ge=0, le=1)
-    repetitions: int = quantity(0, "1", "Blind retransmissions of each packet", ge=0, le=31)
-    in_band_emission: bool = choice(False, "Whether other subchannels of a slot disturb")
-
-    @model_validator(mode="after")
-    def _fits(self) -> "Sidelink":
-        if self.packet_subchannels > self.subchannels:
-            raise ValueError(
-                f"packet_subchannels ({self.packet_subchannels}) must not be more than subchannels ({self.subchannels}): "
-                "a packet must fit into a slot"
-            )
-        if self.t2_slots <= self.t1_slots:
-            raise ValueError(f"t2_slots ({self.t2_slots}) must be more than t1_slots ({self.t1_slots})")
         return self
 
 
