@@ -3,7 +3,7 @@
 A packet that finds the channel idle is sent once it has been idle for AIFS; one that finds it busy draws a back-off of
 0 to CW slots, which runs while the channel is idle and stands still while it is not. After each packet a station backs off
 again. A station hears that another began only after a slot (CCA and turn-around), so starts less than a slot apart collide.
-A busy station holds a few packets; when there is no room, the oldest gives way.
+A busy station holds packets; when there is no room, the oldest gives way.
 
 Each receiver in range has one outcome per packet, the first of these that applies:
 
@@ -29,7 +29,8 @@ from v2xsim.comms import csma_kernel as kernel
 from v2xsim.comms.packets import Field, Packets, Receptions
 from v2xsim.comms.phy import MAC_HEADER_BYTES, airtime_us, ebn0_over_sinr_db, error_curve, milliwatts, noise_dbm
 
-_QUEUE = 4
+# Packets that a station can hold: several fragmented answers; the oldest gives way.
+_QUEUE = 64
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,10 @@ class RadioAir:
         self._longest_us = max(self._longest_us, period)
         if period and self._radio.access != "random_slot":
             wait_us = int(self._streams.uniforms("announcement.phase", sender)[0, 0] * period)
+        elif message.kind != AWARENESS:
+            # All stations sense at the same ticks; their computers do not finish in the same microsecond.
+            spread_us = self._radio.processing_spread_ms * 1e3
+            wait_us = int(self._streams.uniforms("processing", message.number)[0, 0] * spread_us)
         self._enqueue(message, sizes, range(len(sizes)), len(sizes), sender, target, hop, period, urgent, wait_us)
 
     def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:

@@ -300,6 +300,9 @@ class Radio(Section):
     selection_window_ms: float = quantity(
         20.0, "ms", "Window in which aperiodic packets draw their slot", gt=0, le=1000
     )
+    processing_spread_ms: float = quantity(
+        2.0, "ms", "The time from an application's decision to the radio is spread evenly over this", ge=0, le=100
+    )
     ieee80211p: Ieee80211p = choice(Ieee80211p(), "Carrier sensing, for access ieee80211p")
     sidelink: Sidelink = choice(Sidelink(), "Semi-persistent scheduling, for access lte_mode4 and nr_mode2")
 
