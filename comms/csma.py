@@ -91,7 +91,7 @@ class Csma:
         self._level = np.zeros((0, kernel.FLOATS))
         self._queue, self._queue_key = np.zeros((0, _QUEUE, 3), np.int64), np.zeros((0, _QUEUE), np.uint64)
         self._queue_db, self._send_key = np.zeros((0, _QUEUE)), np.zeros(0, np.uint64)
-        self._receiver, self._power, self._verdict = _pool(0, 0)
+        self._receiver, self._power, self._power_dbm, self._verdict = _pool(0, 0)
         self._key = np.zeros(0, np.uint64)
         self.dropped: list[int] = []
         self.reindexed(np.full(stations, -1), station_key)
@@ -117,7 +117,7 @@ class Csma:
         over_db = np.zeros(8) if p.curve_is_sinr else ebn0_over_sinr_db(p.bandwidth_mhz)
         self._heap, self._size, rows, levels, load_us, dropped = kernel.advanced(
             self._state, self._level, self._queue, self._queue_key, self._queue_db, self._send_key, self._key,
-            self._receiver, self._power, self._verdict, self._heap, self._size,
+            self._receiver, self._power, self._power_dbm, self._verdict, self._heap, self._size,
             new.number, new.sender, new.target, new.ready_us,
             self._airtime_us(new), over_db[new.mcs], new.key,
             field.offset, field.other, field.power_dbm, field.nakagami_m, self._now_us, int(until_us),
@@ -168,10 +168,11 @@ class Csma:
                     state[r, kernel.HEARD] -= 1
         locked = state[:, kernel.LOCKED_ON]
         state[:, kernel.LOCKED_ON] = np.where(locked >= 0, place[locked], -1)
-        receiver, power_mw, verdict = _pool(count, self._receiver.shape[1])
+        receiver, power_mw, power_dbm, verdict = _pool(count, self._receiver.shape[1])
         receiver[known] = np.where(self._receiver[row[known]] >= 0, place[self._receiver[row[known]]], -1)
         power_mw[known], verdict[known] = self._power[row[known]], self._verdict[row[known]]
-        self._receiver, self._power, self._verdict = receiver, power_mw, verdict
+        power_dbm[known] = self._power_dbm[row[known]]
+        self._receiver, self._power, self._power_dbm, self._verdict = receiver, power_mw, power_dbm, verdict
         self._queue, self._queue_key = _carried(self._queue, row), _carried(self._queue_key, row)
         self._queue_db, self._send_key = _carried(self._queue_db, row), _carried(self._send_key, row)
         heap = self._heap[: self._size]
@@ -185,16 +186,16 @@ class Csma:
         self._state, self._level, self._key = state, level, np.asarray(station_key, np.uint64)
 
     def _widen(self, links: int) -> None:
-        receiver, power_mw, verdict = _pool(len(self._state), links + links // 4)
-        width = self._receiver.shape[1]
-        receiver[:, :width], power_mw[:, :width], verdict[:, :width] = self._receiver, self._power, self._verdict
-        self._receiver, self._power, self._verdict = receiver, power_mw, verdict
+        wider, width = _pool(len(self._state), links + links // 4), self._receiver.shape[1]
+        for new, old in zip(wider, (self._receiver, self._power, self._power_dbm, self._verdict), strict=True):
+            new[:, :width] = old
+        self._receiver, self._power, self._power_dbm, self._verdict = wider
 
 
-def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return room for what every station has on the air: receivers, power there, outcome so far."""
+def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return room for what every station has on the air: receivers, power there in mW and dBm, outcome so far."""
     shape = (stations, links)
-    return np.full(shape, -1, np.int64), np.zeros(shape), np.zeros(shape, np.int8)
+    return np.full(shape, -1, np.int64), np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int8)
 
 
 def _carried(values: np.ndarray, row: Int64[np.ndarray, " new"]) -> np.ndarray:

@@ -19,6 +19,8 @@ from v2xsim.comms.phy import error_rate_at
 ENERGY, DISTURBANCE, LOCKED_MW, EBN0_DB, FLOATS = range(5)
 END, START = 0, 1
 NONE = -1
+# From dBm to the natural logarithm of milliwatts.
+_NEPER = math.log(10.0) / 10.0
 
 
 @njit(cache=True, nogil=True)
@@ -161,7 +163,7 @@ def _plan(state, heap, size, r, now_us, aifs_us, slot_us):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def advanced(  # type: ignore[no-untyped-def]
-    state, level, queue, queue_key, queue_db, send_key, station_key, receiver, power_mw, verdict,
+    state, level, queue, queue_key, queue_db, send_key, station_key, receiver, power_mw, power_dbm, verdict,
     heap, size,
     new_number, new_sender, new_target, new_ready_us, new_airtime_us, new_ebn0_db, new_key,
     offset, other, link_dbm, link_m, now_us, until_us,
@@ -177,6 +179,7 @@ def advanced(  # type: ignore[no-untyped-def]
     rows = np.empty((4096, 6), np.int64)
     levels = np.empty((4096, 3))
     found = 0
+    noise_dbm = 10.0 * math.log10(noise_mw)
     dropped = np.empty(len(new_number) + 1, np.int64)
     lost = 0
     next_new = 0
@@ -247,10 +250,12 @@ def advanced(  # type: ignore[no-untyped-def]
             for n in range(state[s, LINKS]):
                 link = offset[s] + n
                 r = other[link]
-                p = 10.0 ** (0.1 * link_dbm[link])
+                p_dbm = link_dbm[link]
+                p = math.exp(_NEPER * p_dbm)
                 if link_m[link] < 1e6:
                     p *= faded(link_m[link], send_key[s], station_key[r])
-                receiver[s, n], power_mw[s, n] = r, p
+                    p_dbm = 10.0 * math.log10(p)
+                receiver[s, n], power_mw[s, n], power_dbm[s, n] = r, p, p_dbm
                 _account(state, level, load_us, r, t, busy_mw, worst)
                 was_busy = _occupied(state, level, r, energy_mw)
                 level[r, ENERGY] += p
@@ -308,11 +313,12 @@ def advanced(  # type: ignore[no-untyped-def]
             if p >= preamble_mw:
                 state[r, HEARD] -= 1
             outcome = verdict[s, n]
-            snr_db = 10.0 * math.log10(p / noise_mw)
+            snr_db = power_dbm[s, n] - noise_dbm
             sinr_db = snr_db
             if state[r, LOCKED_ON] == s:
                 disturbance = level[r, DISTURBANCE] if worst else level[r, DISTURBANCE] / duration
-                sinr_db = 10.0 * math.log10(p / (noise_mw + disturbance))
+                if disturbance > 0.0:
+                    sinr_db -= 10.0 * math.log10(1.0 + disturbance / noise_mw)
                 luck = hashed(send_key[s], station_key[r], 0)
                 if luck < error_rate_at(snr_db + level[s, EBN0_DB], curve_db, curve_rate):
                     outcome = PROPAGATION
@@ -321,7 +327,7 @@ def advanced(  # type: ignore[no-untyped-def]
                 state[r, LOCKED_ON] = NONE
             rows[found, 0], rows[found, 1], rows[found, 2] = state[s, NUMBER], s, r
             rows[found, 3], rows[found, 4], rows[found, 5] = state[s, SENT_AT_US], t, outcome
-            levels[found, 0], levels[found, 1], levels[found, 2] = 10.0 * math.log10(p), snr_db, sinr_db
+            levels[found, 0], levels[found, 1], levels[found, 2] = power_dbm[s, n], snr_db, sinr_db
             found += 1
             if was_busy and not _occupied(state, level, r, energy_mw):
                 state[r, IDLE_SINCE_US], state[r, BUSY_SINCE_US] = t, NONE

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numba import njit
 
-from v2xsim.comms.csma_kernel import _pop, _push, _roomy, faded, hashed
+from v2xsim.comms.csma_kernel import _NEPER, _pop, _push, _roomy, faded, hashed
 from v2xsim.comms.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, SENSING
 from v2xsim.comms.phy import error_rate_at
 
@@ -190,7 +190,7 @@ def advanced(  # type: ignore[no-untyped-def]
     found, next_new, free_row = 0, 0, 0
     result = np.empty((repetitions + 1, 2), np.int64)
     senders, which = np.empty(stations, np.int64), np.empty(stations, np.int64)
-    power = np.empty(0)
+    power, power_dbm = np.empty(0), np.empty(0)
     while True:
         slot = until
         if next_new < len(new_number):
@@ -312,7 +312,7 @@ def advanced(  # type: ignore[no-untyped-def]
         if count == 0:
             continue
         if links > len(power):
-            power = np.empty(2 * links)
+            power, power_dbm = np.empty(2 * links), np.empty(2 * links)
         memory = slot % MEMORY
         at = 0
         for k in range(count):
@@ -320,10 +320,12 @@ def advanced(  # type: ignore[no-untyped-def]
             sub, width = entry[row, SUB], entry[row, WIDTH]
             for link in range(offset[s], offset[s + 1]):
                 r = other[link]
-                p = 10.0 ** (0.1 * link_dbm[link])
+                p_dbm = link_dbm[link]
+                p = math.exp(_NEPER * p_dbm)
                 if link_m[link] < 1e6:
                     p *= faded(link_m[link], entry_key[row] ^ np.uint64(entry[row, LEFT]), station_key[r])
-                power[at] = p
+                    p_dbm = 10.0 * math.log10(p)
+                power[at], power_dbm[at] = p, p_dbm
                 at += 1
                 for c in range(sub, sub + width):
                     present[r, c] += p / width
@@ -346,9 +348,10 @@ def advanced(  # type: ignore[no-untyped-def]
             s, row = senders[k], which[k]
             sub, width = entry[row, SUB], entry[row, WIDTH]
             noise = noise_mw * width / subchannels
+            noise_dbm = 10.0 * math.log10(noise)
             last_one = entry[row, LEFT] == 0
             for link in range(offset[s], offset[s + 1]):
-                r, p = other[link], power[at]
+                r, p, sent_dbm = other[link], power[at], power_dbm[at]
                 at += 1
                 inside, outside = 0.0, 0.0
                 for c in range(subchannels):
@@ -357,9 +360,13 @@ def advanced(  # type: ignore[no-untyped-def]
                     elif leak[1] > 0.0:
                         gap = sub - c if c < sub else c - sub - width + 1
                         outside += leak[gap] * present[r, c] * width
-                snr = p / noise
-                sinr = p / (noise + max(0.0, inside - p) + outside)
-                snr_db, sinr_db = 10.0 * math.log10(snr), 10.0 * math.log10(sinr)
+                disturbance = max(0.0, inside - p) + outside
+                sinr = p / (noise + disturbance)
+                snr_db = sent_dbm - noise_dbm
+                sinr_db = snr_db
+                # Below a thousandth of the noise is rounding of the sum that held the packet itself.
+                if disturbance > 1e-3 * noise:
+                    sinr_db -= 10.0 * math.log10(1.0 + disturbance / noise)
                 if station[r, SENT_SLOT] == slot:
                     outcome = HALF_DUPLEX
                 elif p < sensitivity_mw:
@@ -386,7 +393,7 @@ def advanced(  # type: ignore[no-untyped-def]
                         outcome = DELIVERED
                 rows[found, 0], rows[found, 1], rows[found, 2] = entry[row, NUMBER], s, r
                 rows[found, 3], rows[found, 4], rows[found, 5] = slot * slot_us, (slot + 1) * slot_us, outcome
-                levels[found, 0], levels[found, 1], levels[found, 2] = 10.0 * math.log10(p), snr_db, sinr_db
+                levels[found, 0], levels[found, 1], levels[found, 2] = sent_dbm, snr_db, sinr_db
                 found += 1
             entry[row, USED] = 0
         # The transmissions left of a packet count down in the order in which they are sent.

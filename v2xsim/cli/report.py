@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from v2xsim.results import Results
 
 
+# Mean channel busy ratio above which adding traffic takes more away than it brings; 802.11p's published curves at 0.78
+# have lost half of their range.
+SATURATED = 0.75
+
+
 def as_object(results: "Results", folder: Path) -> dict[str, Any]:
     """Return what a run found as data for JSON; a metric that nothing was measured for is null."""
     return {
@@ -24,6 +29,7 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
         "run_dir": str(folder),
         "metrics": {name: {"value": _number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
         "timing": dict(results.timing),
+        "warnings": warnings_of(results),
     }
 
 
@@ -37,6 +43,8 @@ def print_summary(results: "Results", folder: Path) -> None:
         table.add_row(name, metric.unit, _text(metric.value))
     console = Console(highlight=False)
     console.print(table)
+    for warning in warnings_of(results):
+        console.print(f"[yellow]{warning}[/yellow]")
     timing = results.timing
     console.print(
         f"{timing['simulated_s']:g} s simulated in {timing['measured_s']:.1f} s ({timing['real_time_factor']:.2f} x real "
@@ -44,6 +52,14 @@ def print_summary(results: "Results", folder: Path) -> None:
         soft_wrap=True,
     )
     console.print(f"run: {folder}", soft_wrap=True, markup=False)
+
+
+def warnings_of(results: "Results") -> list[str]:
+    """Return what a reader of the metrics should know first."""
+    busy = results.metrics.get("channel_busy_ratio")
+    if busy is not None and math.isfinite(busy.value) and busy.value > SATURATED:
+        return [f"channel saturated: CBR {busy.value:.2f}; what is sent exceeds what the channel carries"]
+    return []
 
 
 def print_paths(what: str, paths: Sequence[Path]) -> None:

@@ -52,6 +52,14 @@ class Channel(Section):
     antenna_gain_dbi: float = quantity(0.0, "dBi", "Gain of every antenna", ge=-20, le=30)
     range_m: float = quantity(2000.0, "m", "Farther stations neither hear nor disturb", gt=0, le=50_000)
 
+    @model_validator(mode="after")
+    def _above_ground(self) -> "Channel":
+        if self.environment_height_m >= self.antenna_height_m:
+            raise ValueError(
+                f"environment_height_m ({self.environment_height_m}) must be below antenna_height_m ({self.antenna_height_m})"
+            )
+        return self
+
 
 class Receiver(Section):
     """The physical layer."""

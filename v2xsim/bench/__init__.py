@@ -1,0 +1,1 @@
+"""Benchmarks: what things cost, measured by the user's own machine."""

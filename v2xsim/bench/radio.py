@@ -1,0 +1,175 @@
+"""What the radio costs: CPU seconds per simulated second, by access scheme and number of vehicles.
+
+Vehicles drive on a straight motorway of 100 per kilometre and broadcast 350 bytes ten times a second. The validation
+channel is WINNER+ B1 with correlated shadowing between fixed places; the geometric one works out, every 100 ms, which bodies
+stand in the way of which links.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from v2xsim.comms.packets import Packets, field_of
+from v2xsim.comms.winner import winner_b1_loss_db
+from v2xsim.engine.access import access_layer
+from v2xsim.engine.fleet import Fleet
+from v2xsim.engine.links import LinkBudget, next_budget
+from v2xsim.records import Boxes, Obstacles, Prisms, Snapshot
+from v2xsim.results.tables import Columns
+from v2xsim.scenario.schema import Radio
+from v2xsim.spatial import indexed
+from v2xsim.streams import Streams
+
+ACCESSES = ("ieee80211p", "lte_mode4", "nr_mode2", "ideal")
+CHANNELS = ("validation", "geometric")
+_TICK_US = 100_000
+_PER_METRE = 0.1
+_SPEED_MPS = 30.0
+_LANES = 6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One row of the benchmark.
+
+    Attributes:
+        access: Access scheme.
+        channel: validation or geometric.
+        vehicles: How many.
+        cpu_s_per_sim_s: In all.
+        geometry: Share of it that went into links.
+        radio: Share that went into access and physical layer, one compiled loop.
+        engine: Share that went into messages and the packet table.
+        delivered: Share of receptions that arrived, to see that work was done.
+    """
+
+    access: str
+    channel: str
+    vehicles: int
+    cpu_s_per_sim_s: float
+    geometry: float
+    radio: float
+    engine: float
+    delivered: float
+
+
+def measure(access: str, channel: str, vehicles: int, simulated_s: float = 2.0) -> Cost:
+    """Return the cost of one set-up, kernels compiled and a second of warm-up not counted."""
+    road = _Road(vehicles)
+    radio = Radio(
+        access="random_slot" if access == "ideal" else access, channel="tr37885_highway", sensitivity_dbm=-90.0
+    )
+    layer = access_layer(radio, 0)
+    layer.reindexed(np.full(vehicles, -1), road.keys)
+    spent = np.zeros(3)
+    hits = total = 0
+    table = Columns("packets")
+    warm = 10
+    for tick in range(warm + round(simulated_s * 10)):
+        if tick == warm:
+            spent[:], hits, total = 0.0, 0, 0
+            table = Columns("packets")
+        begun = time.process_time()
+        field = road.geometric(tick, radio) if channel == "geometric" else road.fixed(tick)
+        linked = time.process_time()
+        packets = road.packets(tick)
+        given = time.process_time()
+        if access == "ideal":
+            count = int(np.diff(field.offset)[packets.sender].sum())
+            hits, total, found = hits + count, total + count, None
+        else:
+            layer.submit(packets)
+            found, _busy = layer.advance((tick + 1) * _TICK_US, field)
+        heard = time.process_time()
+        if found is not None:
+            table.add(
+                start_us=found.start_us, end_us=found.end_us, message=found.packet, tx=found.sender, rx=found.receiver,
+                power_dbm=found.power_dbm, sinr_db=found.sinr_db, outcome=found.outcome,
+            )  # fmt: skip
+            hits, total = hits + int((found.outcome == 0).sum()), total + len(found)
+            table.blocks.clear()
+        told = time.process_time()
+        spent += [linked - begun, heard - given, (given - linked) + (told - heard)]
+    whole = float(spent.sum())
+    shares = spent / max(whole, 1e-12)
+    return Cost(
+        access, channel, vehicles, whole / simulated_s, float(shares[0]), float(shares[1]), float(shares[2]),
+        hits / max(1, total),
+    )  # fmt: skip
+
+
+def all_costs(vehicles: tuple[int, ...], accesses: tuple[str, ...] = ACCESSES) -> Iterator[Cost]:
+    """Yield the rows of the benchmark."""
+    for access in accesses:
+        for channel in CHANNELS:
+            for count in vehicles:
+                yield measure(access, channel, count)
+
+
+class _Road:
+    """A motorway as long as its vehicles need."""
+
+    def __init__(self, vehicles: int) -> None:
+        self._count = vehicles
+        streams = Streams(1)
+        self.keys = (streams.uniforms("bench.key", np.arange(vehicles))[:, 0] * 2.0**63).astype(np.uint64)
+        draw = streams.uniforms("bench.place", np.arange(vehicles), count=3)
+        self._place = np.sort(draw[:, 0]) * vehicles / _PER_METRE
+        self._lane = (draw[:, 1] * _LANES).astype(np.int64)
+        self._truck = draw[:, 2] < 0.15
+        self._phase_us = (streams.uniforms("bench.phase", np.arange(vehicles))[:, 0] * _TICK_US).astype(np.int64)
+        self._streams, self._before = streams, None
+        self._rng = streams.generator("bench.shadow")
+        self._unit: np.ndarray | None = None
+        self._obstacles: Obstacles = indexed(Prisms.none())
+
+    def packets(self, tick: int) -> Packets:
+        """Return the messages of a tick."""
+        count = self._count
+        ready = tick * _TICK_US + self._phase_us
+        order = np.argsort(ready, kind="stable").astype(np.int64)
+        number = tick * count + np.arange(count)
+        key = (number.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        every = np.full(count, 350)
+        return Packets(
+            number, order, np.full(count, -1), ready[order], every, np.full(count, 2), np.full(count, _TICK_US), key
+        )
+
+    def fixed(self, tick: int):  # type: ignore[no-untyped-def]
+        """Return the validation channel at a tick."""
+        if self._unit is None:
+            gap = np.abs(self._place[:, None] - self._place[None, :])
+            self._mean = 23.0 - winner_b1_loss_db(np.hypot(gap, 4.0), 5.9, 1.5, 1.5, 0.0)
+            self._mean[gap > 1500.0] = -np.inf
+            self._near = np.nonzero(np.triu(np.isfinite(self._mean), 1))
+            self._unit = self._rng.standard_normal(len(self._near[0]))
+        kept = np.exp(-2.0 * _SPEED_MPS * 0.1 / 25.0)
+        self._unit = kept * self._unit + np.sqrt(1.0 - kept**2) * self._rng.standard_normal(len(self._unit))
+        power = self._mean.copy()
+        power[self._near] -= 3.0 * self._unit
+        power[self._near[1], self._near[0]] = power[self._near]
+        return field_of(power, -112.0)
+
+    def geometric(self, tick: int, radio: Radio):  # type: ignore[no-untyped-def]
+        """Return the geometric channel at a tick: bodies move, links are worked out anew."""
+        count, time_us = self._count, tick * _TICK_US
+        forward = np.where(self._lane < _LANES // 2, 1.0, -1.0)
+        length = self._place.max() + 10.0
+        x = (self._place + forward * (_SPEED_MPS + self._lane) * time_us * 1e-6) % length
+        center = np.column_stack([x, 4.0 * self._lane, np.zeros(count)])
+        size = np.where(self._truck[:, None], [13.0, 2.6, 3.0], [5.0, 2.0, 1.6])
+        yaw = np.where(forward > 0, 0.0, np.pi)
+        velocity = np.column_stack([forward * _SPEED_MPS, np.zeros(count)])
+        agent = np.arange(count)
+        antenna = np.column_stack([center[:, :2], size[:, 2]])
+        snapshot = Snapshot(
+            time_us, agent, np.zeros(count, np.int8), Boxes(center, size, yaw), velocity, size[:, 2].copy()
+        )
+        pose = np.column_stack([center, yaw])
+        none = np.zeros(count, np.int64)
+        fleet = Fleet(agent, agent, pose, velocity, antenna, size[:, 2].copy(), none, none.astype(bool))
+        budget: LinkBudget = next_budget(self._before, fleet, snapshot, self._obstacles, radio, self._streams)
+        self._before = budget  # type: ignore[assignment]
+        return budget.field
