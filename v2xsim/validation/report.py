@@ -10,7 +10,7 @@ from v2xsim.validation.compare import Comparison
 from v2xsim.validation.vectors import TOLERANCE_DB, Vector
 
 _COLOR = {
-    "delivered": "#000000", "half_duplex": "#CC79A7", "sensing": "#56B4E9", "receiver_busy": "#E6B800",
+    "delivered": "#000000", "half_duplex": "#CC79A7", "sensing": "#56B4E9", "receiver_busy": "#009E73",
     "propagation": "#D55E00", "collision": "#E69F00",
 }  # fmt: skip
 
