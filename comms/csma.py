@@ -27,6 +27,7 @@ from jaxtyping import Int64, UInt64
 
 from v2xsim.comms import csma_kernel as kernel
 from v2xsim.comms.packets import Field, Packets, Receptions
+from v2xsim.comms.pairs import carried
 from v2xsim.comms.phy import MAC_HEADER_BYTES, airtime_us, ebn0_over_sinr_db, error_curve, milliwatts, noise_dbm
 
 # Packets that a station can hold: several fragmented answers; the oldest gives way.
@@ -86,7 +87,7 @@ class Csma:
             curve_db, curve_rate = np.array(params.curve_db), np.array(params.curve_rate)
         self._curve_db, self._curve_rate = np.ascontiguousarray(curve_db), np.ascontiguousarray(curve_rate)
         self._heap, self._size = np.zeros((1024, 4), np.int64), 0
-        self._waiting = _nothing()
+        self._waiting = Packets.none()
         self._state = np.zeros((0, kernel.INTEGERS), np.int64)
         self._level = np.zeros((0, kernel.FLOATS))
         self._queue, self._queue_key = np.zeros((0, _QUEUE, 3), np.int64), np.zeros((0, _QUEUE), np.uint64)
@@ -98,19 +99,14 @@ class Csma:
 
     def submit(self, packets: Packets) -> None:
         """Hand packets over; they may become ready later."""
-        both = _nothing() if len(packets) == 0 else packets
-        if len(self._waiting):
-            names = Packets.__dataclass_fields__
-            both = Packets(**{n: np.concatenate([getattr(self._waiting, n), getattr(both, n)]) for n in names})
-        order = np.lexsort((both.key, both.ready_us))
-        self._waiting = _rows(both, order)
+        self._waiting = self._waiting.with_more(packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return what ended by an instant, and the busy time since the instant before."""
         p = self._params
         ready = int(np.searchsorted(self._waiting.ready_us, until_us))
-        new = _rows(self._waiting, np.arange(ready))
-        self._waiting = _rows(self._waiting, np.arange(ready, len(self._waiting)))
+        new = self._waiting[:ready]
+        self._waiting = self._waiting[ready:]
         widest = int(np.diff(field.offset).max(initial=0))
         if widest > self._receiver.shape[1]:
             self._widen(widest)
@@ -173,8 +169,8 @@ class Csma:
         power_mw[known], verdict[known] = self._power[row[known]], self._verdict[row[known]]
         power_dbm[known] = self._power_dbm[row[known]]
         self._receiver, self._power, self._power_dbm, self._verdict = receiver, power_mw, power_dbm, verdict
-        self._queue, self._queue_key = _carried(self._queue, row), _carried(self._queue_key, row)
-        self._queue_db, self._send_key = _carried(self._queue_db, row), _carried(self._send_key, row)
+        self._queue, self._queue_key = carried(self._queue, row, 0), carried(self._queue_key, row, 0)
+        self._queue_db, self._send_key = carried(self._queue_db, row, 0), carried(self._send_key, row, 0)
         heap = self._heap[: self._size]
         heap = np.column_stack([heap[:, :2], place[heap[:, 2]], heap[:, 3]])[place[heap[:, 2]] >= 0]
         heap = heap[np.lexsort((heap[:, 2], heap[:, 1], heap[:, 0]))]
@@ -182,7 +178,7 @@ class Csma:
         self._heap = np.zeros((max(1024, 2 * self._size), 4), np.int64)
         self._heap[: self._size] = heap
         moved = replace(self._waiting, sender=place[self._waiting.sender], target=place[self._waiting.target])
-        self._waiting = _rows(moved, np.flatnonzero(moved.sender >= 0))
+        self._waiting = moved[moved.sender >= 0]
         self._state, self._level, self._key = state, level, np.asarray(station_key, np.uint64)
 
     def _widen(self, links: int) -> None:
@@ -196,18 +192,3 @@ def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Return room for what every station has on the air: receivers, power there in mW and dBm, outcome so far."""
     shape = (stations, links)
     return np.full(shape, -1, np.int64), np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int8)
-
-
-def _carried(values: np.ndarray, row: Int64[np.ndarray, " new"]) -> np.ndarray:
-    moved = np.zeros((len(row), *values.shape[1:]), values.dtype)
-    moved[row >= 0] = values[row[row >= 0]]
-    return moved
-
-
-def _rows(packets: Packets, rows: Int64[np.ndarray, " rows"]) -> Packets:
-    return Packets(**{name: getattr(packets, name)[rows] for name in Packets.__dataclass_fields__})
-
-
-def _nothing() -> Packets:
-    none = np.zeros(0, np.int64)
-    return Packets(none, none, none, none, none, none, none, np.zeros(0, np.uint64))

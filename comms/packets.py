@@ -46,6 +46,21 @@ class Packets:
     def __len__(self) -> int:
         return len(self.number)
 
+    def __getitem__(self, rows: np.ndarray | slice) -> "Packets":
+        return Packets(**{name: getattr(self, name)[rows] for name in Packets.__dataclass_fields__})
+
+    @staticmethod
+    def none() -> "Packets":
+        """Return no packet."""
+        empty = np.zeros(0, np.int64)
+        return Packets(empty, empty, empty, empty, empty, empty, empty, np.zeros(0, np.uint64))
+
+    def with_more(self, packets: "Packets") -> "Packets":
+        """Return these and others, by the time at which they are ready, then by key."""
+        names = Packets.__dataclass_fields__
+        both = Packets(**{n: np.concatenate([getattr(self, n), getattr(packets, n)]) for n in names})
+        return both[np.lexsort((both.key, both.ready_us))]
+
 
 @dataclass(frozen=True)
 class Field:

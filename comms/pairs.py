@@ -40,6 +40,15 @@ def kept_rows(
     return np.where(old_agents[row] == new_agents, row, -1).astype(np.int64)
 
 
+def carried(
+    values: Shaped[np.ndarray, "old *rest"], row: Int64[np.ndarray, " new"], fill: float
+) -> Shaped[np.ndarray, "new *rest"]:
+    """Return what belongs to each station, in the order of a new list; newcomers (row -1) get the fill."""
+    moved = np.full((len(row), *values.shape[1:]), fill, values.dtype)
+    moved[row >= 0] = values[row[row >= 0]]
+    return moved
+
+
 def rekeyed(
     old_agents: Int64[np.ndarray, " old"],
     new_agents: Int64[np.ndarray, " new"],

@@ -18,10 +18,11 @@ References:
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt64
+from jaxtyping import Int64, UInt64
 
 from v2xsim.comms import sidelink_kernel as kernel
 from v2xsim.comms.packets import Field, Packets, Receptions
+from v2xsim.comms.pairs import carried
 from v2xsim.comms.phy import milliwatts, noise_dbm
 
 
@@ -91,7 +92,7 @@ class Sidelink:
         self._cleared = np.array([self._slot], np.int64)
         self._heap, self._size = np.zeros((1024, 4), np.int64), 0
         self._entry, self._entry_key = np.zeros((1024, kernel.ENTRY), np.int64), np.zeros(1024, np.uint64)
-        self._waiting = _nothing()
+        self._waiting = Packets.none()
         memory = (0, kernel.MEMORY, params.subchannels)
         self._station = np.zeros((0, kernel.STATION), np.int64)
         self._sent_at = np.zeros((0, kernel.MEMORY), np.int64)
@@ -105,11 +106,7 @@ class Sidelink:
 
     def submit(self, packets: Packets) -> None:
         """Hand packets over; they may become ready later."""
-        both = packets
-        if len(self._waiting):
-            names = Packets.__dataclass_fields__
-            both = Packets(**{n: np.concatenate([getattr(self._waiting, n), getattr(packets, n)]) for n in names})
-        self._waiting = _rows(both, np.lexsort((both.key, both.ready_us)))
+        self._waiting = self._waiting.with_more(packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return what ended by an instant, and the busy time of the slots that did."""
@@ -117,8 +114,8 @@ class Sidelink:
         until = until_us // p.slot_us
         slot = -(-self._waiting.ready_us // p.slot_us)
         ready = int(np.searchsorted(slot, until))
-        new = _rows(self._waiting, np.arange(ready))
-        self._waiting = _rows(self._waiting, np.arange(ready, len(self._waiting)))
+        new = self._waiting[:ready]
+        self._waiting = self._waiting[ready:]
         if until <= self._slot:
             return Receptions.none(), np.zeros(len(self._station), np.int64)
         self._heap, self._size, self._entry, self._entry_key, rows, levels, busy = kernel.advanced(
@@ -167,12 +164,12 @@ class Sidelink:
         self._heap = np.zeros((max(1024, 2 * self._size), 4), np.int64)
         self._heap[: self._size] = kept
         moved = replace(self._waiting, sender=place[self._waiting.sender], target=place[self._waiting.target])
-        self._waiting = _rows(moved, np.flatnonzero(moved.sender >= 0))
-        self._station = _carried(self._station, row, 0)
+        self._waiting = moved[moved.sender >= 0]
+        self._station = carried(self._station, row, 0)
         self._station[~known, kernel.SENT_SLOT] = kernel.NONE
-        self._sent_at = _carried(self._sent_at, row, kernel.NONE)
-        self._rssi, self._rsrp = _carried(self._rssi, row, 0), _carried(self._rsrp, row, 0)
-        self._reserved = _carried(self._reserved, row, 0)
+        self._sent_at = carried(self._sent_at, row, kernel.NONE)
+        self._rssi, self._rsrp = carried(self._rssi, row, 0), carried(self._rsrp, row, 0)
+        self._reserved = carried(self._reserved, row, 0)
         self._got = np.full((len(row), len(row)) if self._params.repetitions else (1, 1), -1, np.int64)
         self._key = np.asarray(station_key, np.uint64)
 
@@ -212,18 +209,3 @@ def in_band_emission_db(subchannels: int, rb_per_subchannel: int) -> tuple[float
     gaps = np.arange(subchannels - 1) * blocks + 0.5 * (blocks + 1)
     sloping = 20.0 * np.log10(0.175) - 3.0 - 5.0 * (gaps - 1.0) / blocks
     return tuple(float(v) for v in np.maximum(floor, sloping))
-
-
-def _carried(values: Float[np.ndarray, "stations *rest"], row: Int64[np.ndarray, " new"], fill: int) -> np.ndarray:
-    moved = np.full((len(row), *values.shape[1:]), fill, values.dtype)
-    moved[row >= 0] = values[row[row >= 0]]
-    return moved
-
-
-def _rows(packets: Packets, rows: Int64[np.ndarray, " rows"]) -> Packets:
-    return Packets(**{name: getattr(packets, name)[rows] for name in Packets.__dataclass_fields__})
-
-
-def _nothing() -> Packets:
-    none = np.zeros(0, np.int64)
-    return Packets(none, none, none, none, none, none, none, np.zeros(0, np.uint64))
