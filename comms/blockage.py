@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 # Rows by blockage case 0 (no vehicle), 1 (both antennas above), 2 (both below), 3 (otherwise).
-_MEAN_DB = np.array([0.0, 0.0, 9.0, 5.0])
-_SIGMA_DB = np.array([0.0, 0.0, 4.5, 4.0])
+CASE_MEAN_DB = np.array([0.0, 0.0, 9.0, 5.0])
+CASE_SIGMA_DB = np.array([0.0, 0.0, 4.5, 4.0])
 
 # P.526 gives no loss below this parameter.
 CLEAR_PARAMETER = -0.78
@@ -91,4 +91,4 @@ def _moments_db(
 ) -> tuple[Float[np.ndarray, "*links"], Float[np.ndarray, "*links"]]:
     case = np.asarray(case)
     farther = np.maximum(0.0, 15.0 * np.log10(np.maximum(distance_m, 1.0)) - 41.0)
-    return _MEAN_DB[case] + np.where(case >= 2, farther, 0.0), _SIGMA_DB[case]
+    return CASE_MEAN_DB[case] + np.where(case >= 2, farther, 0.0), CASE_SIGMA_DB[case]

@@ -7,8 +7,8 @@ A busy station holds packets; when there is no room, the oldest gives way.
 
 Each receiver in range has one outcome per packet, the first of these that applies:
 
-1. half duplex: it transmits during any part of the packet;
-2. sensing: the packet is weaker than the sensitivity;
+1. sensing: the packet is weaker than the sensitivity;
+2. half duplex: it transmits during any part of the packet;
 3. receiver busy: it was locked on another packet. Of packets that begin within a slot it keeps the strongest; to a later
    one it turns over only with capture, if that is stronger by `capture_db`; the first is then lost to collision;
 4. propagation: lost at the error rate of its SNR;
@@ -28,7 +28,15 @@ from jaxtyping import Int64, UInt64
 from v2xsim.comms import csma_kernel as kernel
 from v2xsim.comms.packets import Field, Packets, Receptions
 from v2xsim.comms.pairs import carried
-from v2xsim.comms.phy import MAC_HEADER_BYTES, airtime_us, ebn0_over_sinr_db, error_curve, milliwatts, noise_dbm
+from v2xsim.comms.phy import (
+    MAC_HEADER_BYTES,
+    airtime_us,
+    ebn0_over_sinr_db,
+    error_curve,
+    lost_below,
+    milliwatts,
+    noise_dbm,
+)
 
 # Packets that a station can hold: several fragmented answers; the oldest gives way.
 _QUEUE = 64
@@ -86,13 +94,14 @@ class Csma:
         if params.curve_db:
             curve_db, curve_rate = np.array(params.curve_db), np.array(params.curve_rate)
         self._curve_db, self._curve_rate = np.ascontiguousarray(curve_db), np.ascontiguousarray(curve_rate)
+        self._bound = lost_below(self._curve_db, self._curve_rate)
         self._heap, self._size = np.zeros((1024, 4), np.int64), 0
         self._waiting = Packets.none()
         self._state = np.zeros((0, kernel.INTEGERS), np.int64)
-        self._level = np.zeros((0, kernel.FLOATS))
+        self._level, self._rare = np.zeros((0, kernel.FLOATS)), np.zeros((0, kernel.RARE))
         self._queue, self._queue_key = np.zeros((0, _QUEUE, 3), np.int64), np.zeros((0, _QUEUE), np.uint64)
         self._queue_db, self._send_key = np.zeros((0, _QUEUE)), np.zeros(0, np.uint64)
-        self._receiver, self._power, self._power_dbm, self._verdict = _pool(0, 0)
+        self._receiver, self._power, self._verdict = _pool(0, 0)
         self._key = np.zeros(0, np.uint64)
         self.dropped: list[int] = []
         self.reindexed(np.full(stations, -1), station_key)
@@ -111,24 +120,19 @@ class Csma:
         if widest > self._receiver.shape[1]:
             self._widen(widest)
         over_db = np.zeros(8) if p.curve_is_sinr else ebn0_over_sinr_db(p.bandwidth_mhz)
-        self._heap, self._size, rows, levels, load_us, dropped = kernel.advanced(
-            self._state, self._level, self._queue, self._queue_key, self._queue_db, self._send_key, self._key,
-            self._receiver, self._power, self._power_dbm, self._verdict, self._heap, self._size,
-            new.number, new.sender, new.target, new.ready_us,
-            self._airtime_us(new), over_db[new.mcs], new.key,
-            field.offset, field.other, field.power_dbm, field.nakagami_m, self._now_us, int(until_us),
+        self._heap, self._size, sent, found, load_us, dropped = kernel.advanced(
+            self._state, self._level, self._rare, self._queue, self._queue_key, self._queue_db, self._send_key, self._key,
+            self._receiver, self._power, self._verdict, self._heap, self._size,
+            new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), over_db[new.mcs], new.key,
+            field.offset, field.other, field.power_mw, field.nakagami_m, self._now_us, int(until_us),
             p.aifs_us, p.slot_us, p.cw, _QUEUE, milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm),
             milliwatts(p.cca_preamble_dbm), milliwatts(p.cca_energy_dbm), milliwatts(p.busy_threshold_dbm),
             0.0 if p.capture_db is None else milliwatts(p.capture_db),
-            p.worst_interference, self._curve_db, self._curve_rate,
+            p.worst_interference, self._bound, self._curve_db, self._curve_rate,
         )  # fmt: skip
         self._now_us = int(until_us)
         self.dropped += dropped.tolist()
-        found = Receptions(
-            rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4], rows[:, 5].astype(np.int8),
-            levels[:, 0], levels[:, 1], levels[:, 2],
-        )  # fmt: skip
-        return found, load_us
+        return Receptions.of_powers(sent, np.full(len(sent[0]), p.noise_dbm), found), load_us
 
     def _airtime_us(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         size = packets.size_bytes + self._params.header_bytes - MAC_HEADER_BYTES
@@ -144,31 +148,36 @@ class Csma:
         place[row[row >= 0]] = np.flatnonzero(row >= 0)
         known, count = row >= 0, len(row)
         state = np.zeros((count, kernel.INTEGERS), np.int64)
-        state[:, kernel.START_US] = state[:, kernel.LOCKED_ON] = state[:, kernel.BUSY_SINCE_US] = kernel.NONE
-        state[:, kernel.CHANGED_US] = self._now_us
+        state[:, kernel.START_US] = state[:, kernel.BUSY_SINCE_US] = kernel.NONE
         # A newcomer has sensed an idle channel for long, as far as it knows.
         state[:, kernel.IDLE_SINCE_US] = self._now_us - 1_000_000
         state[known] = self._state[row[known]]
         level = np.zeros((count, kernel.FLOATS))
+        level[:, kernel.LOCKED_ON], level[:, kernel.LOCKED_MW] = kernel.NOTHING, np.inf
+        level[:, kernel.LOUD_SINCE_US] = -1.0
         level[known] = self._level[row[known]]
-        gone = [s for s in range(old) if place[s] < 0 and self._state[s, kernel.SENDING] == 1]
+        gone = [s for s in range(old) if place[s] < 0 and self._level[s, kernel.LOCKED_ON] == kernel.ITSELF]
         for s in gone:
             for n in range(self._state[s, kernel.LINKS]):
                 r = place[self._receiver[s, n]] if self._receiver[s, n] >= 0 else -1
                 if r < 0:
                     continue
-                state[r, kernel.ONGOING] -= 1
+                level[r, kernel.ONGOING] -= 1
                 power = self._power[s, n]
-                level[r, kernel.ENERGY] = max(0.0, level[r, kernel.ENERGY] - power) if state[r, kernel.ONGOING] else 0.0
+                level[r, kernel.ENERGY] = max(0.0, level[r, kernel.ENERGY] - power) if level[r, kernel.ONGOING] else 0.0
                 if power >= milliwatts(self._params.cca_preamble_dbm):
-                    state[r, kernel.HEARD] -= 1
-        locked = state[:, kernel.LOCKED_ON]
-        state[:, kernel.LOCKED_ON] = np.where(locked >= 0, place[locked], -1)
-        receiver, power_mw, power_dbm, verdict = _pool(count, self._receiver.shape[1])
+                    level[r, kernel.HOLDS] -= 1
+        locked = level[:, kernel.LOCKED_ON]
+        receiving = np.flatnonzero(locked >= 0)
+        locked[receiving] = place[locked[receiving].astype(np.int64)]
+        lost = receiving[locked[receiving] < 0]
+        level[lost, kernel.LOCKED_ON], level[lost, kernel.LOCKED_MW] = kernel.NOTHING, np.inf
+        level[lost, kernel.HOLDS] -= 1
+        self._rare = carried(self._rare, row, 0.0)
+        receiver, power_mw, verdict = _pool(count, self._receiver.shape[1])
         receiver[known] = np.where(self._receiver[row[known]] >= 0, place[self._receiver[row[known]]], -1)
         power_mw[known], verdict[known] = self._power[row[known]], self._verdict[row[known]]
-        power_dbm[known] = self._power_dbm[row[known]]
-        self._receiver, self._power, self._power_dbm, self._verdict = receiver, power_mw, power_dbm, verdict
+        self._receiver, self._power, self._verdict = receiver, power_mw, verdict
         self._queue, self._queue_key = carried(self._queue, row, 0), carried(self._queue_key, row, 0)
         self._queue_db, self._send_key = carried(self._queue_db, row, 0), carried(self._send_key, row, 0)
         heap = self._heap[: self._size]
@@ -183,12 +192,12 @@ class Csma:
 
     def _widen(self, links: int) -> None:
         wider, width = _pool(len(self._state), links + links // 4), self._receiver.shape[1]
-        for new, old in zip(wider, (self._receiver, self._power, self._power_dbm, self._verdict), strict=True):
+        for new, old in zip(wider, (self._receiver, self._power, self._verdict), strict=True):
             new[:, :width] = old
-        self._receiver, self._power, self._power_dbm, self._verdict = wider
+        self._receiver, self._power, self._verdict = wider
 
 
-def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return room for what every station has on the air: receivers, power there in mW and dBm, outcome so far."""
+def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return room for what every station has on the air: receivers, power there in milliwatts, outcome so far."""
     shape = (stations, links)
-    return np.full(shape, -1, np.int64), np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int8)
+    return np.full(shape, -1, np.int32), np.zeros(shape), np.zeros(shape, np.int8)

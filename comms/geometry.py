@@ -116,7 +116,7 @@ def _cell_m(lower_m: Float[np.ndarray, "boxes 2"], upper_m: Float[np.ndarray, "b
 
 
 @njit(cache=True, nogil=True)
-def _rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def]
+def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def]
     """Return the first and last cell of a grid column that a segment passes; ax <= bx, all in cells."""
     if bx - ax < _MARGIN:
         low, high = min(ay, by), max(ay, by)
@@ -166,6 +166,36 @@ def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m
 
 
 @njit(cache=True, nogil=True)
+def prisms_block(  # type: ignore[no-untyped-def]
+    ax, ay, az, bx, by, bz, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
+    prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
+):  # fmt: skip
+    """Return whether any prism blocks a segment; ax <= bx."""
+    low_y, high_y, low_z = min(ay, by), max(ay, by), min(az, bz)
+    cax, cay = (ax - prism_origin_m[0]) / prism_cell_m, (ay - prism_origin_m[1]) / prism_cell_m
+    cbx, cby = (bx - prism_origin_m[0]) / prism_cell_m, (by - prism_origin_m[1]) / prism_cell_m
+    for column in range(
+        max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), prism_shape[0] - 1) + 1
+    ):
+        first, last = rows_of_column(column, cax, cay, cbx, cby, prism_shape[1])
+        if first > last:
+            continue
+        cell = column * prism_shape[1]
+        for entry in range(prism_grid_offset[cell + first], prism_grid_offset[cell + last + 1]):
+            p = prism_item[entry]
+            if (
+                prism_lower_m[p, 0] > bx or prism_upper_m[p, 0] < ax
+                or prism_lower_m[p, 1] > high_y or prism_upper_m[p, 1] < low_y or top_m[p] <= low_z
+            ):  # fmt: skip
+                continue
+            if _prism_blocks(
+                ax, ay, az, bx, by, bz, vertices_m, prism_offset[p], prism_offset[p + 1], base_m[p], top_m[p]
+            ):
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
     """Return where along a segment (0 to 1) it enters and leaves a box's outline; enter >= leave if it does not."""
     cos, sin = box[4], box[5]
@@ -211,32 +241,12 @@ def _states(  # type: ignore[no-untyped-def]
             a, b = b, a
         ax, ay, az, bx, by, bz = a[0], a[1], a[2], b[0], b[1], b[2]
         distance_m[link] = np.sqrt((bx - ax) ** 2 + (by - ay) ** 2 + (bz - az) ** 2)
-        low_y, high_y, low_z = min(ay, by), max(ay, by), min(az, bz)
+        low_z = min(az, bz)
 
-        cax, cay = (ax - prism_origin_m[0]) / prism_cell_m, (ay - prism_origin_m[1]) / prism_cell_m
-        cbx, cby = (bx - prism_origin_m[0]) / prism_cell_m, (by - prism_origin_m[1]) / prism_cell_m
-        blocked = False
-        for column in range(
-            max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), prism_shape[0] - 1) + 1
-        ):
-            first, last = _rows_of_column(column, cax, cay, cbx, cby, prism_shape[1])
-            if first > last:
-                continue
-            cell = column * prism_shape[1]
-            for entry in range(prism_grid_offset[cell + first], prism_grid_offset[cell + last + 1]):
-                p = prism_item[entry]
-                if (
-                    prism_lower_m[p, 0] > bx or prism_upper_m[p, 0] < ax
-                    or prism_lower_m[p, 1] > high_y or prism_upper_m[p, 1] < low_y or top_m[p] <= low_z
-                ):  # fmt: skip
-                    continue
-                if _prism_blocks(
-                    ax, ay, az, bx, by, bz, vertices_m, prism_offset[p], prism_offset[p + 1], base_m[p], top_m[p]
-                ):
-                    blocked = True
-                    break
-            if blocked:
-                break
+        blocked = prisms_block(
+            ax, ay, az, bx, by, bz, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
+            prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
+        )  # fmt: skip
         if blocked:
             state[link] = NLOSB
             obstruction[link] = np.inf
@@ -248,7 +258,7 @@ def _states(  # type: ignore[no-untyped-def]
         for column in range(
             max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), body_shape[0] - 1) + 1
         ):
-            first, last = _rows_of_column(column, cax, cay, cbx, cby, body_shape[1])
+            first, last = rows_of_column(column, cax, cay, cbx, cby, body_shape[1])
             if first > last:
                 continue
             cell = column * body_shape[1]

@@ -167,10 +167,12 @@ def advance(
     after = MediumState(
         until_us, air[kept], power_mw[kept], caught[kept], later, locked_until_us, sending_until_us
     )  # fmt: skip
-    sent, receiver_row = rows[:, 0], rows[:, 1]
+    count = np.bincount(rows[:, 0], minlength=len(air))[ended]
     receptions = Receptions(
-        air.packet[sent], air.sender[sent], receiver_row, air.start_us[sent], air.end_us[sent], outcomes,
-        levels[:, 0], levels[:, 1], levels[:, 2],
+        air.packet[ended], air.sender[ended], air.start_us[ended], air.end_us[ended],
+        np.full(len(ended), 10.0 * np.log10(receiver.noise_mw)),
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), rows[:, 1].astype(np.int32), outcomes,
+        levels[:, 0].astype(np.float32), levels[:, 1].astype(np.float32),
     )  # fmt: skip
     return after, receptions, busy_us
 
@@ -290,7 +292,7 @@ def _advanced(  # type: ignore[no-untyped-def]
     number = len(ended)
     rows = np.empty((number * stations, 2), np.int64)
     outcomes = np.empty(number * stations, np.int8)
-    levels = np.empty((number * stations, 3))
+    levels = np.empty((number * stations, 2))
     interference_mw = np.empty(stations)
     deaf = np.empty(stations, np.bool_)
     found = 0
@@ -330,7 +332,7 @@ def _advanced(  # type: ignore[no-untyped-def]
             rows[found, 0], rows[found, 1] = i, r
             outcomes[found] = outcome
             levels[found, 0] = 10.0 * np.log10(power_mw[i, r])
-            levels[found, 1], levels[found, 2] = snr_db, sinr_db
+            levels[found, 1] = sinr_db
             found += 1
 
     # Busy time: between two neighbouring starts or ends nothing changes.

@@ -10,10 +10,12 @@ benchmark drive the same code:
 Where time is cut into calls of `advance` changes nothing, as long as the field stays the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int8, Int64, UInt64
+from jaxtyping import Float, Float32, Int8, Int32, Int64, UInt64
 
 DELIVERED, HALF_DUPLEX, SENSING, RECEIVER_BUSY, PROPAGATION, COLLISION = range(6)
 OUTCOME_NAMES = ("delivered", "half_duplex", "sensing", "receiver_busy", "propagation", "collision")
@@ -69,14 +71,14 @@ class Field:
     Attributes:
         offset: Where the links of each sender begin; one more than stations.
         other: Row of the receiver of each link, rising within a sender.
-        power_dbm: Mean received power: path loss, blockage, shadowing, gains.
-        nakagami_m: Shape of the fading per packet and link; infinity for none.
+        power_mw: Mean received power: path loss, blockage, shadowing, gains.
+        nakagami_m: Shape of the fading per packet and link, infinity for none; empty where no link fades.
     """
 
     offset: Int64[np.ndarray, " stations_plus_1"]
-    other: Int64[np.ndarray, " links"]
-    power_dbm: Float[np.ndarray, " links"]
-    nakagami_m: Float[np.ndarray, " links"]
+    other: Int32[np.ndarray, " links"]
+    power_mw: Float[np.ndarray, " links"]
+    nakagami_m: Float[np.ndarray, " links_or_none"]
 
     @property
     def stations(self) -> int:
@@ -86,38 +88,110 @@ class Field:
 
 @dataclass(frozen=True)
 class Receptions:
-    """Outcomes of packets at receivers, by the packets' end, start and key, then by receiver.
+    """Packets that ended, by their end, start and key, and their outcomes at receivers: compressed rows.
+
+    Listed are the receivers at which a packet was above the sensitivity, or which were transmitting where that counts first
+    (sidelink), and the station that it was addressed to. For all others in range it was too weak: SENSING.
 
     Attributes:
-        packet: The caller's number.
-        sender: Row of the sending station; -1 for one that has left.
-        receiver: Row of the receiving station.
-        start_us: When the packet began.
-        end_us: When it ended.
+        number: The caller's, by packet.
+        by: Row of the sending station, by packet; -1 for one that has left.
+        began_us: When the packet began.
+        ended_us: When it ended.
+        noise_dbm: Noise over what the packet occupied of the channel.
+        offset: Where the receivers of each packet begin; one more than packets.
+        receiver: Row of the receiving station, rising within a packet.
         outcome: DELIVERED or the cause of loss; OUTCOME_NAMES names them.
         power_dbm: Received power, fading included.
-        snr_db: Against noise.
-        sinr_db: Against noise and the mean interference over the packet.
+        sinr_db: Against noise and the interference that counted.
     """
 
-    packet: Int64[np.ndarray, " receptions"]
-    sender: Int64[np.ndarray, " receptions"]
-    receiver: Int64[np.ndarray, " receptions"]
-    start_us: Int64[np.ndarray, " receptions"]
-    end_us: Int64[np.ndarray, " receptions"]
+    number: Int64[np.ndarray, " packets"]
+    by: Int64[np.ndarray, " packets"]
+    began_us: Int64[np.ndarray, " packets"]
+    ended_us: Int64[np.ndarray, " packets"]
+    noise_dbm: Float[np.ndarray, " packets"]
+    offset: Int64[np.ndarray, " packets_plus_1"]
+    receiver: Int32[np.ndarray, " receptions"]
     outcome: Int8[np.ndarray, " receptions"]
-    power_dbm: Float[np.ndarray, " receptions"]
-    snr_db: Float[np.ndarray, " receptions"]
-    sinr_db: Float[np.ndarray, " receptions"]
+    power_dbm: Float32[np.ndarray, " receptions"]
+    sinr_db: Float32[np.ndarray, " receptions"]
 
     def __len__(self) -> int:
-        return len(self.packet)
+        return len(self.receiver)
+
+    @cached_property
+    def place(self) -> Int64[np.ndarray, " receptions"]:
+        """Which of the packets each reception is of."""
+        return np.repeat(np.arange(len(self.number)), np.diff(self.offset))
+
+    @cached_property
+    def packet(self) -> Int64[np.ndarray, " receptions"]:
+        """The caller's number of each reception's packet."""
+        return self.number[self.place]
+
+    @cached_property
+    def sender(self) -> Int64[np.ndarray, " receptions"]:
+        """Row of each reception's sender; -1 for one that has left."""
+        return self.by[self.place]
+
+    @cached_property
+    def start_us(self) -> Int64[np.ndarray, " receptions"]:
+        """When each reception's packet began."""
+        return self.began_us[self.place]
+
+    @cached_property
+    def end_us(self) -> Int64[np.ndarray, " receptions"]:
+        """When each reception's packet ended."""
+        return self.ended_us[self.place]
+
+    @cached_property
+    def snr_db(self) -> Float[np.ndarray, " receptions"]:
+        """Against noise alone."""
+        return self.power_dbm - self.noise_dbm[self.place]
+
+    @staticmethod
+    def of_powers(
+        packets: tuple[np.ndarray, ...], noise_dbm: Float[np.ndarray, " packets"], found: tuple[np.ndarray, ...]
+    ) -> "Receptions":
+        """Return receptions of what a compiled loop found.
+
+        Args:
+            packets: Number, sender, begin, end, and where receptions begin.
+            noise_dbm: Over what each packet occupied.
+            found: Receiver, outcome, received power in milliwatts, interference against the noise.
+        """
+        number, by, began_us, ended_us, offset = packets
+        receiver, outcome, power_mw, ratio = found
+        noise = np.repeat(noise_dbm.astype(np.float32), np.diff(offset))
+        power_dbm = np.float32(10.0) * np.log10(power_mw)
+        sinr_db = power_dbm - noise - np.float32(10.0) * np.log10(np.float32(1.0) + ratio)
+        return Receptions(number, by, began_us, ended_us, noise_dbm, offset, receiver, outcome, power_dbm, sinr_db)
+
+    @staticmethod
+    def joined(parts: Sequence["Receptions"]) -> "Receptions":
+        """Return the packets of several, one after the other."""
+        names = [name for name in Receptions.__dataclass_fields__ if name != "offset"]
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        counts = np.concatenate([np.diff(part.offset) for part in parts])
+        return Receptions(offset=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), **columns)
 
     @staticmethod
     def none() -> "Receptions":
-        """Return no reception."""
-        row, level = np.zeros(0, np.int64), np.zeros(0)
-        return Receptions(row, row, row, row, row, np.zeros(0, np.int8), level, level, level)
+        """Return no packet."""
+        row, level = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        return Receptions(
+            row,
+            row,
+            row,
+            row,
+            np.zeros(0),
+            np.zeros(1, np.int64),
+            row.astype(np.int32),
+            row.astype(np.int8),
+            level,
+            level,
+        )
 
 
 def field_of(
@@ -136,5 +210,5 @@ def field_of(
     np.fill_diagonal(kept, False)
     sender, receiver = np.nonzero(kept)
     offset = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
-    shape = np.full(len(sender), np.inf) if nakagami_m is None else nakagami_m[sender, receiver]
-    return Field(offset, receiver.astype(np.int64), np.ascontiguousarray(power_dbm[sender, receiver]), shape)
+    shape = np.zeros(0) if nakagami_m is None else nakagami_m[sender, receiver]
+    return Field(offset, receiver.astype(np.int32), 10.0 ** (0.1 * power_dbm[sender, receiver]), shape)

@@ -1,8 +1,7 @@
 """Square arrays over pairs of stations: filling them from pairs, and carrying them over when stations come and go."""
 
 import numpy as np
-from jaxtyping import Float, Int64, Shaped
-from numba import njit
+from jaxtyping import Int64, Shaped
 
 
 def pair_rows(stations: int) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
@@ -69,50 +68,3 @@ def rekeyed(
     known = np.flatnonzero(row >= 0)
     result[np.ix_(known, known)] = matrix[np.ix_(row[known], row[known])]
     return result
-
-
-def pairs_within(
-    position_m: Float[np.ndarray, "stations 2"], range_m: float
-) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return the rows of every unordered pair of stations within range, the first below the second, in rising order.
-
-    Stations are sorted into cells as long as the range, so far ones are never compared.
-    """
-    count = len(position_m)
-    if count < 2:
-        none = np.zeros(0, np.int64)
-        return none, none
-    position = np.ascontiguousarray(position_m, np.float64)
-    cell = np.floor((position - position.min(axis=0)) / max(range_m, 1e-9)).astype(np.int64)
-    across = int(cell[:, 1].max()) + 3
-    key = (cell[:, 0] + 1) * across + cell[:, 1] + 1
-    order = np.argsort(key, kind="stable").astype(np.int64)
-    first, second = _near(position, key, order, key[order], across, float(range_m))
-    sort = np.argsort(first * count + second, kind="stable")
-    return first[sort], second[sort]
-
-
-@njit(cache=True, nogil=True)
-def _near(position, key, order, sorted_key, across, range_m):  # type: ignore[no-untyped-def]
-    first, second = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    found = 0
-    square = range_m * range_m
-    for i in range(len(position)):
-        for dx in range(-1, 2):
-            begin = np.searchsorted(sorted_key, key[i] + dx * across - 1)
-            end = np.searchsorted(sorted_key, key[i] + dx * across + 1, side="right")
-            for n in range(begin, end):
-                j = order[n]
-                if j <= i:
-                    continue
-                x, y = position[j, 0] - position[i, 0], position[j, 1] - position[i, 1]
-                if x * x + y * y > square:
-                    continue
-                if found == len(first):
-                    longer_first, longer_second = np.empty(2 * found, np.int64), np.empty(2 * found, np.int64)
-                    for k in range(found):
-                        longer_first[k], longer_second[k] = first[k], second[k]
-                    first, second = longer_first, longer_second
-                first[found], second[found] = i, j
-                found += 1
-    return first[:found].copy(), second[:found].copy()

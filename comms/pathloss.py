@@ -80,22 +80,23 @@ def tr37885_loss_db(
         environment: Which formula holds where no building blocks. TR 37.885 has no buildings beside a highway;
             a link that a scenario's building blocks there gets the urban NLOS loss.
     """
-    open_loss = _open_loss(environment)
+    constants = open_loss(environment)
     return np.where(
         np.asarray(state) == NLOSB,
         building_loss_db(distance_m, carrier_ghz),
-        _log_distance_loss_db(open_loss, distance_m, carrier_ghz),
+        _log_distance_loss_db(constants, distance_m, carrier_ghz),
     )
 
 
 def reach_m(loss_db: float, carrier_ghz: float, environment: Environment) -> float:
     """Return the distance at which a clear link has lost so much: the inverse of the LOS formula."""
-    at_one, per_decade, per_frequency_decade = _open_loss(environment)
+    at_one, per_decade, per_frequency_decade = open_loss(environment)
     exponent = (loss_db - at_one - per_frequency_decade * np.log10(carrier_ghz)) / per_decade
     return float(max(SHORTEST_M, 10.0**exponent))
 
 
-def _open_loss(environment: Environment) -> tuple[float, float, float]:
+def open_loss(environment: Environment) -> tuple[float, float, float]:
+    """Return loss at 1 m and 1 GHz, slope per decade of distance and of frequency, where no building blocks."""
     if environment not in ENVIRONMENTS:
         raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}; got {environment!r}")
     return URBAN if environment == "urban" else HIGHWAY

@@ -171,11 +171,47 @@ def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
 @njit(cache=True, nogil=True)
 def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def]
     """Return the error rate between the rows of a curve: `np.interp` of one value, for kernels."""
-    last = len(curve_db) - 1
+    low, high = 0, len(curve_db) - 1
     if ebn0_db <= curve_db[0]:
         return curve_rate[0]
-    for row in range(last):
-        if ebn0_db < curve_db[row + 1]:
-            share = (ebn0_db - curve_db[row]) / (curve_db[row + 1] - curve_db[row])
-            return curve_rate[row] + share * (curve_rate[row + 1] - curve_rate[row])
-    return curve_rate[last]
+    if ebn0_db >= curve_db[high]:
+        return curve_rate[high]
+    while high - low > 1:
+        middle = (low + high) // 2
+        if ebn0_db < curve_db[middle]:
+            high = middle
+        else:
+            low = middle
+    share = (ebn0_db - curve_db[low]) / (curve_db[high] - curve_db[low])
+    return curve_rate[low] + share * (curve_rate[high] - curve_rate[low])
+
+
+LUCK_BINS = 256
+
+
+def lost_below(
+    curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np.ndarray, " rows"]
+) -> Float[np.ndarray, "bins 2"]:
+    """Return for equal bins of luck the ratio below which a packet is surely lost, and from which it surely is not.
+
+    So that few packets need a logarithm and a look at the curve itself.
+    """
+    if (np.diff(curve_rate) > 0).any():
+        return np.tile([0.0, np.inf], (LUCK_BINS, 1))
+    # Where the falling curve passes a rate: the last place at which it is above it.
+    edge = np.arange(LUCK_BINS + 1) / LUCK_BINS
+    passed = np.empty(len(edge))
+    for n, rate in enumerate(edge):
+        above = np.flatnonzero(curve_rate > rate)
+        if len(above) == 0:
+            passed[n] = -np.inf
+        elif above[-1] == len(curve_rate) - 1:
+            passed[n] = np.inf
+        else:
+            k = above[-1]
+            share = (curve_rate[k] - rate) / (curve_rate[k] - curve_rate[k + 1])
+            passed[n] = curve_db[k] + share * (curve_db[k + 1] - curve_db[k])
+    # A millionth of a decibel covers rounding.
+    return np.ascontiguousarray(
+        np.stack([10.0 ** (0.1 * (passed[1:] - 1e-6)), 10.0 ** (0.1 * (passed[:-1] + 1e-6))], axis=1)
+    )

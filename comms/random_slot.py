@@ -83,7 +83,7 @@ class RandomSlot:
         if self._new:
             # Nothing ends and nothing begins; what was handed over joins the state before its rows change.
             count = len(self._key)
-            nobody = Field(np.zeros(count + 1, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+            nobody = Field(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
             self.advance(self._state.time_us, nobody)
         self._state = reindexed(self._state, row)
         self._own = [self._own[r] if r >= 0 else [] for r in row]
@@ -101,5 +101,5 @@ def _all(parts: list[Transmissions]) -> Transmissions:
 
 def _square(field: Field) -> Float[np.ndarray, "stations stations"]:
     power = np.full((field.stations, field.stations), -np.inf)
-    power[np.repeat(np.arange(field.stations), np.diff(field.offset)), field.other] = field.power_dbm
+    power[np.repeat(np.arange(field.stations), np.diff(field.offset)), field.other] = 10.0 * np.log10(field.power_mw)
     return power

@@ -23,7 +23,8 @@ from jaxtyping import Int64, UInt64
 from v2xsim.comms import sidelink_kernel as kernel
 from v2xsim.comms.packets import Field, Packets, Receptions
 from v2xsim.comms.pairs import carried
-from v2xsim.comms.phy import milliwatts, noise_dbm
+from v2xsim.comms.phy import lost_below, milliwatts, noise_dbm
+from v2xsim.comms.sidelink_selection import MEMORY, NONE
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,20 @@ class Sidelink:
         self._heap, self._size = np.zeros((1024, 4), np.int64), 0
         self._entry, self._entry_key = np.zeros((1024, kernel.ENTRY), np.int64), np.zeros(1024, np.uint64)
         self._waiting = Packets.none()
-        memory = (0, kernel.MEMORY, params.subchannels)
         self._station = np.zeros((0, kernel.STATION), np.int64)
-        self._sent_at = np.zeros((0, kernel.MEMORY), np.int64)
-        self._rssi, self._rsrp = np.zeros(memory, np.float32), np.zeros(memory, np.float32)
-        self._reserved = np.zeros(memory, np.int16)
+        # Where each station's memories are: columns stay where they are while stations come and go.
+        self._column = np.zeros(0, np.int64)
+        self._mine = np.zeros((MEMORY, 0), np.uint8)
+        self._rssi = np.zeros((MEMORY, 0, params.subchannels), np.float32)
+        self._rsrp, self._reserved = self._rssi.copy(), self._rssi.astype(np.int16)
+        self._got = np.zeros((0, 0), np.int64)
+        self._longest = np.zeros(1, np.int64)
         self._key = np.zeros(0, np.uint64)
         leak = np.zeros(params.subchannels + 1)
         leak[1 : 1 + len(params.leak_db)] = [milliwatts(v) for v in params.leak_db[: params.subchannels]]
         self._leak = leak
+        self._curve_db, self._curve_rate = np.array(params.curve_db, float), np.array(params.curve_rate, float)
+        self._bound = lost_below(self._curve_db, self._curve_rate)
         self.reindexed(np.full(stations, -1), station_key)
 
     def submit(self, packets: Packets) -> None:
@@ -118,24 +124,24 @@ class Sidelink:
         self._waiting = self._waiting[ready:]
         if until <= self._slot:
             return Receptions.none(), np.zeros(len(self._station), np.int64)
-        self._heap, self._size, self._entry, self._entry_key, rows, levels, busy = kernel.advanced(
-            self._station, self._sent_at, self._rssi, self._rsrp, self._reserved, self._cleared, self._got,
+        self._heap, self._size, self._entry, self._entry_key, sent, found, busy = kernel.advanced(
+            self._station, self._column, self._mine, self._rssi, self._rsrp, self._reserved, self._cleared, self._longest,
+            self._got,
             self._entry, self._entry_key, self._key, self._heap, self._size,
             new.number, new.sender, new.target, slot[:ready], self._width(new),
             np.where(new.period_us > 0, np.maximum(1, new.period_us // p.slot_us), 0), new.key,
-            field.offset, field.other, field.power_dbm, field.nakagami_m, self._slot, int(until),
-            p.subchannels, p.t1_slots, np.where(new.period_us > 0, p.t2_slots, p.single_t2_slots), p.candidate_share, milliwatts(p.rsrp_threshold_dbm), p.ranked,
+            field.offset, field.other, field.power_mw, field.nakagami_m, self._slot, int(until),
+            p.subchannels, p.t1_slots, np.where(new.period_us > 0, p.t2_slots, p.single_t2_slots), p.candidate_share,
+            milliwatts(p.rsrp_threshold_dbm), p.ranked,
             p.window_slots, p.keep_probability, p.uses[0], p.uses[1], p.repetitions, p.recheck_slots,
             milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm), milliwatts(p.busy_threshold_dbm),
             milliwatts(p.sci_sinr_db), self._leak, 12.0 * p.rb_per_subchannel,
-            np.array(p.curve_db, float), np.array(p.curve_rate, float), p.slot_us,
+            self._bound, self._curve_db, self._curve_rate, p.slot_us,
         )  # fmt: skip
         self._slot = int(until)
-        found = Receptions(
-            rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4], rows[:, 5].astype(np.int8),
-            levels[:, 0], levels[:, 1], levels[:, 2],
-        )  # fmt: skip
-        return found, np.round(busy).astype(np.int64)
+        number, by, began_us, noise, offset = sent
+        packets = (number, by, began_us, began_us + p.slot_us, offset)
+        return Receptions.of_powers(packets, noise, found), np.round(busy).astype(np.int64)
 
     def _width(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         p = self._params
@@ -166,12 +172,31 @@ class Sidelink:
         moved = replace(self._waiting, sender=place[self._waiting.sender], target=place[self._waiting.target])
         self._waiting = moved[moved.sender >= 0]
         self._station = carried(self._station, row, 0)
-        self._station[~known, kernel.SENT_SLOT] = kernel.NONE
-        self._sent_at = carried(self._sent_at, row, kernel.NONE)
-        self._rssi, self._rsrp = carried(self._rssi, row, 0), carried(self._rsrp, row, 0)
-        self._reserved = carried(self._reserved, row, 0)
-        self._got = np.full((len(row), len(row)) if self._params.repetitions else (1, 1), -1, np.int64)
+        self._station[~known, kernel.SENT_SLOT] = NONE
+        self._column = self._columns(row)
         self._key = np.asarray(station_key, np.uint64)
+
+    def _columns(self, row: Int64[np.ndarray, " new"]) -> Int64[np.ndarray, " new"]:
+        """Return where each station's memories are, those of newcomers empty."""
+        column = carried(self._column, row, -1)
+        newcomers = np.flatnonzero(column < 0)
+        free = np.setdiff1d(np.arange(self._mine.shape[1]), column)
+        missing = len(newcomers) - len(free)
+        if missing > 0:
+            more = missing + self._mine.shape[1] // 4
+            free = np.append(free, np.arange(self._mine.shape[1], self._mine.shape[1] + more))
+            self._mine, self._rssi, self._rsrp, self._reserved = [
+                np.concatenate([a, np.zeros((MEMORY, more, *a.shape[2:]), a.dtype)], axis=1)
+                for a in (self._mine, self._rssi, self._rsrp, self._reserved)
+            ]
+            if self._params.repetitions:
+                self._got = np.pad(self._got, (0, more))
+        column[newcomers] = taken = free[: len(newcomers)]
+        for memory in (self._mine, self._rssi, self._reserved):
+            memory[:, taken] = 0
+        if self._params.repetitions:
+            self._got[taken], self._got[:, taken] = 0, 0
+        return column
 
 
 # Resource elements that carry data in a resource block and slot: 9 of 14 symbols in LTE (four of reference signals, one of

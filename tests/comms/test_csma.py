@@ -16,6 +16,7 @@ from v2xsim.comms.packets import (
     RECEIVER_BUSY,
     SENSING,
     Packets,
+    Receptions,
     field_of,
 )
 from v2xsim.comms.phy import airtime_us, per
@@ -51,12 +52,15 @@ def played(sent, square, until_us=1_000_000, params=PARAMS, cuts=()):
         found, load = layer.advance(instant, field_of(square, -120.0))
         parts.append(found)
         busy += load
-    columns = [np.concatenate([getattr(p, n) for p in parts]) for n in type(parts[0]).__dataclass_fields__]
-    return type(parts[0])(*columns), busy
+    return Receptions.joined(parts), busy
 
 
 def outcomes(found, packet, receiver):
     rows = (found.packet == packet) & (found.receiver == receiver)
+    if not rows.any():
+        # Too weak to be listed.
+        assert packet in found.number
+        return SENSING
     assert rows.sum() == 1
     return int(found.outcome[rows][0])
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v2xsim.comms.packets import Packets, field_of
+from v2xsim.comms.packets import Packets
 from v2xsim.comms.winner import winner_b1_loss_db
 from v2xsim.engine.access import access_layer
 from v2xsim.engine.fleet import Fleet
@@ -21,6 +21,7 @@ from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Radio
 from v2xsim.spatial import indexed
 from v2xsim.streams import Streams
+from v2xsim.validation.line import Line, LineLinks
 
 ACCESSES = ("ieee80211p", "lte_mode4", "nr_mode2", "ideal")
 CHANNELS = ("validation", "geometric")
@@ -28,6 +29,7 @@ _TICK_US = 100_000
 _PER_METRE = 0.1
 _SPEED_MPS = 30.0
 _LANES = 6
+_SIZE_BYTES = 350
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,13 @@ class _Road:
         self._phase_us = (streams.uniforms("bench.phase", np.arange(vehicles))[:, 0] * _TICK_US).astype(np.int64)
         self._streams, self._before = streams, None
         self._rng = streams.generator("bench.shadow")
-        self._unit: np.ndarray | None = None
+        self._links = LineLinks(Line(
+            density_per_m=_PER_METRE, length_m=vehicles / _PER_METRE, ring=False, speed_mps=_SPEED_MPS, rate_hz=10.0,
+            size_bytes=_SIZE_BYTES, mcs=2, tx_power_dbm=23.0,
+            loss_db=lambda distance_m: winner_b1_loss_db(distance_m, 5.9, 1.5, 1.5, 0.0), sigma_db=3.0, decorrelation_m=25.0,
+            nakagami_m=None, least_dbm=-112.0, warm_up_s=0.0, measured_s=1.0, seed=1, random_places=True, range_m=1500.0,
+        ))  # fmt: skip
+        self._unit = self._rng.standard_normal(self._links.pairs)
         self._obstacles: Obstacles = indexed(Prisms.none())
 
     def packets(self, tick: int) -> Packets:
@@ -132,25 +140,16 @@ class _Road:
         order = np.argsort(ready, kind="stable").astype(np.int64)
         number = tick * count + np.arange(count)
         key = (number.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        every = np.full(count, 350)
+        every = np.full(count, _SIZE_BYTES)
         return Packets(
             number, order, np.full(count, -1), ready[order], every, np.full(count, 2), np.full(count, _TICK_US), key
         )
 
     def fixed(self, tick: int):  # type: ignore[no-untyped-def]
         """Return the validation channel at a tick."""
-        if self._unit is None:
-            gap = np.abs(self._place[:, None] - self._place[None, :])
-            self._mean = 23.0 - winner_b1_loss_db(np.hypot(gap, 4.0), 5.9, 1.5, 1.5, 0.0)
-            self._mean[gap > 1500.0] = -np.inf
-            self._near = np.nonzero(np.triu(np.isfinite(self._mean), 1))
-            self._unit = self._rng.standard_normal(len(self._near[0]))
         kept = np.exp(-2.0 * _SPEED_MPS * 0.1 / 25.0)
         self._unit = kept * self._unit + np.sqrt(1.0 - kept**2) * self._rng.standard_normal(len(self._unit))
-        power = self._mean.copy()
-        power[self._near] -= 3.0 * self._unit
-        power[self._near[1], self._near[0]] = power[self._near]
-        return field_of(power, -112.0)
+        return self._links.field(self._unit)
 
     def geometric(self, tick: int, radio: Radio):  # type: ignore[no-untyped-def]
         """Return the geometric channel at a tick: bodies move, links are worked out anew."""

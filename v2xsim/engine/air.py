@@ -120,8 +120,8 @@ class IdealAir:
         self._packets.add(
             queued_us=packet.message.queued_us, start_us=now, end_us=now, message=packet.message.number,
             kind=packet.message.kind, hop=packet.hop, fragment=0, fragments=1, size_bytes=packet.size_bytes,
-            tx=packet.sender, rx=fleet.agent[rows], addressed=True, distance_m=budget.links.distance_m[pair],
-            link_state=_STATES[budget.links.state[pair]], power_dbm=budget.power_dbm[pair],
+            tx=packet.sender, rx=fleet.agent[rows], addressed=True, distance_m=budget.distance_m[pair],
+            link_state=_STATES[budget.state[pair]], power_dbm=budget.power_dbm[pair],
             sinr_db=np.full(len(rows), np.inf), outcome="delivered",
         )  # fmt: skip
         self._on_heard(Heard(packet, fleet.agent[rows], now, now, np.full(len(rows), np.inf)))
@@ -285,8 +285,8 @@ class RadioAir:
                 kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment, fragments=packet.fragments,
                 size_bytes=packet.size_bytes, tx=packet.sender, rx=fleet.agent[rows],
                 addressed=(fleet.agent[rows] == packet.target) | (packet.target == EVERYBODY),
-                distance_m=_where(known, budget.links.distance_m, pair, np.nan),
-                link_state=_STATES[_where(known, budget.links.state, pair, NLOSB).astype(np.int64)],
+                distance_m=_where(known, budget.distance_m, pair, np.nan),
+                link_state=_STATES[_where(known, budget.state, pair, NLOSB).astype(np.int64)],
                 power_dbm=receptions.power_dbm[low:high], sinr_db=receptions.sinr_db[low:high],
                 outcome=_OUTCOMES[outcome],
             )  # fmt: skip
@@ -302,8 +302,8 @@ class RadioAir:
         assert self._budget is not None
         others, pair = self._budget.of(tx)
         pair = pair[~np.isin(others, reported)]
-        place = (self._budget.links.distance_m[pair] / UNHEARD_BIN_M).astype(np.int64)
-        np.add.at(self._too_weak, (self._budget.links.state[pair], np.minimum(place, _UNHEARD_BINS - 1)), 1)
+        place = (self._budget.distance_m[pair] / UNHEARD_BIN_M).astype(np.int64)
+        np.add.at(self._too_weak, (self._budget.state[pair], np.minimum(place, _UNHEARD_BINS - 1)), 1)
 
     def close(self) -> None:
         """Write what was counted over the run."""

@@ -237,7 +237,7 @@ class Evaluation:
                     continue
                 shown.add((a, b, role))
                 self._tables["frame_links"].add(
-                    frame=number, a=a, b=b, state=LINK_STATE_NAMES[int(budget.links.state[pair])], role=role,
+                    frame=number, a=a, b=b, state=LINK_STATE_NAMES[int(budget.state[pair])], role=role,
                     used=helper in arrived and role != "blocked",
                 )  # fmt: skip
 

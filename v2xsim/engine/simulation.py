@@ -166,12 +166,12 @@ class Simulation:
             self._on_tick(time_us + self.step_us - self.begin_us)
 
     def _record_links(self, time_us: int, budget: LinkBudget) -> None:
-        first, second = budget.first, budget.second
+        first, second = budget.near.first, budget.near.second
         if len(first):
             self.tables["links"].add(
-                time_us=time_us, a=budget.agent[first], b=budget.agent[second], distance_m=budget.links.distance_m,
-                state=_STATES[budget.links.state], case=budget.links.case,
-                blocker_height_m=budget.links.blocker_height_m, loss_db=budget.loss_db,
+                time_us=time_us, a=budget.agent[first], b=budget.agent[second], distance_m=budget.distance_m,
+                state=_STATES[budget.state], case=budget.case,
+                blocker_height_m=budget.blocker_height_m, loss_db=budget.loss_db,
                 shadowing_db=budget.shadowing_db, power_dbm=budget.power_dbm,
             )  # fmt: skip
 

@@ -5,12 +5,13 @@ The statistics come from senders in the middle, so that the ends of an open road
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.packets import DELIVERED, OUTCOME_NAMES, Field, Packets, Receptions, field_of
+from v2xsim.comms.packets import DELIVERED, OUTCOME_NAMES, SENSING, Field, Packets, Receptions
 from v2xsim.streams import Streams
 
 
@@ -75,16 +76,30 @@ class Line:
         """Number of vehicles."""
         return max(2, round(self.density_per_m * self.length_m))
 
-    @property
-    def distance_m(self) -> Float[np.ndarray, "stations stations"]:
-        """Between every two vehicles along the road."""
-        place = np.arange(self.stations) / self.density_per_m
-        if self.random_places:
-            places = Streams(self.seed).uniforms("line.place", np.arange(self.stations))[:, 0]
-            place = np.sort(places) * self.stations / self.density_per_m
-        gap = np.abs(place[:, None] - place[None, :])
-        whole = self.stations / self.density_per_m
-        return np.minimum(gap, whole - gap) if self.ring else gap
+    @cached_property
+    def place_m(self) -> Float[np.ndarray, " stations"]:
+        """Of each vehicle along the road, rising."""
+        if not self.random_places:
+            return np.arange(self.stations) / self.density_per_m
+        places = Streams(self.seed).uniforms("line.place", np.arange(self.stations))[:, 0]
+        return np.sort(places) * self.stations / self.density_per_m
+
+    def gap_m(
+        self, first: Int64[np.ndarray, " pairs"], second: Int64[np.ndarray, " pairs"]
+    ) -> Float[np.ndarray, " pairs"]:
+        """Return the distance between vehicles along the road."""
+        gap = np.abs(self.place_m[first] - self.place_m[second])
+        return np.minimum(gap, self.stations / self.density_per_m - gap) if self.ring else gap
+
+    def reached(self, edge_m: Float[np.ndarray, " bins_plus_1"]) -> Int64[np.ndarray, "stations bins"]:
+        """Return how many vehicles are in each distance bin of each."""
+        bins, everybody = len(edge_m) - 1, np.arange(self.stations)
+        found: Int64[np.ndarray, "stations bins"] = np.zeros((self.stations, bins), np.int64)
+        for station in range(self.stations):
+            gap = self.gap_m(np.full(self.stations, station), everybody)
+            place = np.searchsorted(edge_m, gap[everybody != station], "right") - 1
+            found[station] = np.bincount(place, minlength=bins)[:bins]
+        return found
 
     @property
     def middle(self) -> Int64[np.ndarray, " senders"]:
@@ -121,14 +136,11 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
         layer: Access layer over `line.stations` stations at time 0.
         edge_m: Edges of the distance bins.
     """
-    streams, count, distance = Streams(line.seed), line.stations, line.distance_m
-    upper = np.triu_indices(count, 1)
-    mean_dbm = line.tx_power_dbm - line.loss_db(np.maximum(distance, 1.0))
-    mean_dbm[distance > line.range_m] = -np.inf
-    fading = None if line.nakagami_m is None else line.nakagami_m(distance)
+    streams, count = Streams(line.seed), line.stations
+    links = LineLinks(line)
     rng = streams.generator("line.shadowing")
     kept = 0.0 if line.decorrelation_m <= 0 else float(np.exp(-2 * line.speed_mps * line.tick_s / line.decorrelation_m))
-    unit = rng.standard_normal(len(upper[0]))
+    unit = rng.standard_normal(links.pairs)
     period_us = round(1e6 / line.rate_hz)
     phase_us = (streams.uniforms("line.phase", np.arange(count))[:, 0] * period_us).astype(np.int64)
     tick_us, end_us = round(line.tick_s * 1e6), round((line.warm_up_s + line.measured_s) * 1e6)
@@ -136,36 +148,68 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
     counted = np.zeros(count, bool)
     counted[line.middle] = True
     bins = len(edge_m) - 1
-    bin_of = np.searchsorted(edge_m, distance, "right") - 1
-    outcome_count = np.zeros((len(OUTCOME_NAMES), bins), np.int64)
-    reach = np.zeros((count, bins), np.int64)
-    for b in range(bins):
-        reach[:, b] = ((bin_of == b) & ~np.eye(count, dtype=bool)).sum(axis=1)
+    counts = np.zeros(len(OUTCOME_NAMES) * bins, np.int64)
+    reach = line.reached(edge_m)
     busy, number = 0.0, 0
     gaps = _Gaps(count, bins)
     for now_us in range(0, end_us, tick_us):
-        shadow = np.zeros((count, count))
-        shadow[upper] = line.sigma_db * unit
-        power = mean_dbm - shadow - shadow.T
         until = min(now_us + tick_us, end_us)
         packets = _ready(phase_us, period_us, now_us, until, number, line, streams)
         number += len(packets)
         layer.submit(packets)
-        found, busy_us = layer.advance(until, field_of(power, line.least_dbm, fading))
-        fresh = (found.start_us >= begin_us) & (found.sender >= 0) & counted[found.sender]
-        place = bin_of[found.sender[fresh], found.receiver[fresh]]
+        found, busy_us = layer.advance(until, links.field(unit))
+        sent = (found.began_us >= begin_us) & (found.by >= 0) & counted[found.by]
+        fresh = sent[found.place]
+        sender, receiver, outcome = found.sender[fresh], found.receiver[fresh], found.outcome[fresh]
+        place = np.searchsorted(edge_m, line.gap_m(sender, receiver), "right") - 1
         inside = place < bins
-        np.add.at(outcome_count, (found.outcome[fresh][inside], place[inside]), 1)
+        told = outcome[inside].astype(np.int64) * bins + place[inside]
+        counts += np.bincount(told, minlength=len(counts))
         # What was sent to everybody but is not listed was too weak to be noticed.
-        sent, first = np.unique(found.packet[fresh], return_index=True)
-        told = np.bincount(place[inside], minlength=bins)
-        outcome_count[2] += reach[found.sender[fresh][first]].sum(axis=0) - told if len(sent) else 0
-        arrived = fresh & (found.outcome == DELIVERED)
-        gaps.take(found.sender[arrived], found.receiver[arrived], found.end_us[arrived], bin_of)
+        counts[SENSING * bins : (SENSING + 1) * bins] += reach[found.by[sent]].sum(axis=0) - np.bincount(
+            place[inside], minlength=bins
+        )
+        arrived = outcome == DELIVERED
+        gaps.take(sender[arrived], receiver[arrived], found.end_us[fresh][arrived], place[arrived])
         if now_us >= begin_us:
             busy += float(busy_us[counted].mean())
         unit = kept * unit + np.sqrt(1.0 - kept**2) * rng.standard_normal(len(unit))
-    return Outcomes(outcome_count, busy / max(1, end_us - begin_us), gaps.mean_ms)
+    return Outcomes(counts.reshape(len(OUTCOME_NAMES), bins), busy / max(1, end_us - begin_us), gaps.mean_ms)
+
+
+class LineLinks:
+    """The links of a road; the shadowing alone changes."""
+
+    def __init__(self, line: Line) -> None:
+        count, most = line.stations, len(line.place_m) - 1
+        whole = count / line.density_per_m
+        reach = min(line.range_m, whole / 2 if line.ring else whole)
+        # By how many places ahead another vehicle can be; on a ring the places go round.
+        wide = np.concatenate([line.place_m, line.place_m + whole]) if line.ring else line.place_m
+        ahead = np.searchsorted(wide, line.place_m + reach, "right") - np.arange(count) - 1
+        ahead = np.minimum(ahead, most)
+        first = np.repeat(np.arange(count), ahead)
+        second = (first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(ahead) - ahead, ahead)) % count
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        key = np.unique(low * count + high)
+        low, high = key // count, key % count
+        gap = line.gap_m(low, high)
+        mean = line.tx_power_dbm - line.loss_db(np.maximum(gap, 1.0))
+        # Four deviations: one in 30,000 is stronger.
+        kept = mean + 4.0 * line.sigma_db >= line.least_dbm
+        low, high, self._mean_dbm = low[kept], high[kept], mean[kept]
+        self.pairs, self._sigma_db = len(low), line.sigma_db
+        here, other = np.concatenate([low, high]), np.concatenate([high, low])
+        order = np.lexsort((other, here))
+        self._pair = np.tile(np.arange(self.pairs), 2)[order]
+        self._offset = np.searchsorted(here[order], np.arange(count + 1)).astype(np.int64)
+        self._other = other[order].astype(np.int32)
+        self._fading = np.zeros(0) if line.nakagami_m is None else line.nakagami_m(gap[kept])[self._pair]
+
+    def field(self, unit: Float[np.ndarray, " pairs"]) -> Field:
+        """Return the links with their shadowing."""
+        power_mw = 10.0 ** (0.1 * (self._mean_dbm - self._sigma_db * unit))
+        return Field(self._offset, self._other, power_mw[self._pair], self._fading)
 
 
 class _Gaps:
@@ -178,15 +222,14 @@ class _Gaps:
 
     def take(
         self, sender: Int64[np.ndarray, " receptions"], receiver: Int64[np.ndarray, " receptions"],
-        end_us: Int64[np.ndarray, " receptions"], bin_of: Int64[np.ndarray, "stations stations"],
+        end_us: Int64[np.ndarray, " receptions"], place: Int64[np.ndarray, " receptions"],
     ) -> None:  # fmt: skip
         """Take in the receptions of some time, later than all before."""
         pair = sender * self._stations + receiver
         order = np.lexsort((end_us, pair))
-        pair, end_us = pair[order], end_us[order]
+        pair, end_us, place = pair[order], end_us[order], place[order]
         begins = np.append(True, pair[1:] != pair[:-1])[: len(pair)]
         before = np.where(begins, self._last_us[pair], np.append(-1, end_us[:-1])[: len(pair)])
-        place = bin_of.reshape(-1)[pair]
         counted = (before >= 0) & (place < len(self._sum_us))
         np.add.at(self._sum_us, place[counted], (end_us - before)[counted])
         np.add.at(self._count, place[counted], 1)

@@ -1,0 +1,138 @@
+"""Which stations are near enough to matter to each other: every unordered pair once, and compressed rows of both directions.
+
+Stations are sorted into cells as long as the range, so far ones are never compared.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int32, Int64
+from numba import njit
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Pairs of stations within range, in rising order of both rows, and the same by station.
+
+    Attributes:
+        first: Row of one station of each pair.
+        second: Row of the other; above the first.
+        pair_offset: Where the pairs begin whose first is each station; one more than stations.
+        offset: Where the links of each station begin; one more than stations.
+        other: The other end of each link, rising within a station.
+        pair: The pair of each link.
+    """
+
+    first: Int32[np.ndarray, " pairs"]
+    second: Int32[np.ndarray, " pairs"]
+    pair_offset: Int64[np.ndarray, " stations_plus_1"]
+    offset: Int64[np.ndarray, " stations_plus_1"]
+    other: Int32[np.ndarray, " links"]
+    pair: Int32[np.ndarray, " links"]
+
+    def of(self, row: int) -> tuple[Int32[np.ndarray, " links"], Int32[np.ndarray, " links"]]:
+        """Return the stations linked with one, rising, and the pair of each link."""
+        low, high = self.offset[row], self.offset[row + 1]
+        return self.other[low:high], self.pair[low:high]
+
+    def pairs(self, row: int, others: Int64[np.ndarray, " others"]) -> Int64[np.ndarray, " others"]:
+        """Return the pairs of a station with others; -1 for those out of range."""
+        known, pair = self.of(row)
+        if len(known) == 0:
+            return np.full(len(others), -1, np.int64)
+        place = np.minimum(np.searchsorted(known, others), len(known) - 1)
+        return np.where(known[place] == others, pair[place], -1).astype(np.int64)
+
+
+def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> Neighbours:
+    """Return who is within range of whom.
+
+    Args:
+        position_m: Of each station, seen from above.
+        range_m: The farthest that counts.
+    """
+    count = len(position_m)
+    if count == 0:
+        row, none = np.zeros(1, np.int64), np.zeros(0, np.int32)
+        return Neighbours(none, none, row, row, none, none)
+    position = np.ascontiguousarray(position_m, np.float64)
+    cell = np.floor((position - position.min(axis=0)) / max(range_m, 1e-9)).astype(np.int64)
+    across = int(cell[:, 1].max()) + 3
+    key = (cell[:, 0] + 1) * across + cell[:, 1] + 1
+    order = np.argsort(key, kind="stable").astype(np.int64)
+    sorted_key = key[order]
+    # Of each station and each of three columns of cells: where its candidates begin and end.
+    middle = key[:, None] + np.arange(-1, 2) * across
+    begin = np.searchsorted(sorted_key, middle - 1)
+    end = np.searchsorted(sorted_key, middle + 1, side="right")
+    first, second = _near(position, order, begin, end, float(range_m))
+    return Neighbours(*_rows(count, first, second))
+
+
+def pairs_within(
+    position_m: Float[np.ndarray, "stations 2"], range_m: float
+) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
+    """Return the rows of every unordered pair of stations within range, the first below the second, in rising order."""
+    near = neighbours(position_m, range_m)
+    return near.first.astype(np.int64), near.second.astype(np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
+    """Return all pairs: firsts rising, the seconds of each above it but in any order."""
+    room = 0
+    for i in range(len(position)):
+        for column in range(3):
+            room += end[i, column] - begin[i, column]
+    first, second = np.empty(room, np.int32), np.empty(room, np.int32)
+    found = 0
+    square = range_m * range_m
+    for i in range(len(position)):
+        here_x, here_y = position[i, 0], position[i, 1]
+        for column in range(3):
+            for n in range(begin[i, column], end[i, column]):
+                j = order[n]
+                x, y = position[j, 0] - here_x, position[j, 1] - here_y
+                first[found], second[found] = i, j
+                # Written in any case, kept if it counts: no branch to guess wrong.
+                found += (j > i) & (x * x + y * y <= square)
+    return first[:found], second[:found]
+
+
+@njit(cache=True, nogil=True)
+def _rows(count, first, second):  # type: ignore[no-untyped-def]
+    """Sort pairs and list them by station."""
+    pairs = len(first)
+    above, below = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
+    for n in range(pairs):
+        above[first[n] + 1] += 1
+        below[second[n] + 1] += 1
+    pair_offset, low_offset, offset = (
+        np.zeros(count + 1, np.int64),
+        np.zeros(count + 1, np.int64),
+        np.zeros(count + 1, np.int64),
+    )
+    for i in range(count):
+        pair_offset[i + 1] = pair_offset[i] + above[i + 1]
+        low_offset[i + 1] = low_offset[i] + below[i + 1]
+        offset[i + 1] = offset[i] + above[i + 1] + below[i + 1]
+    # Firsts rise, so that the firsts of each second do too; seconds taken in order then rise within each first.
+    lower, at = np.empty(pairs, np.int32), low_offset.copy()
+    for n in range(pairs):
+        j = second[n]
+        lower[at[j]] = first[n]
+        at[j] += 1
+    sorted_first, sorted_second = np.empty(pairs, np.int32), np.empty(pairs, np.int32)
+    other, pair = np.empty(2 * pairs, np.int32), np.empty(2 * pairs, np.int32)
+    done = np.zeros(count, np.int64)
+    for j in range(count):
+        for n in range(low_offset[j], low_offset[j + 1]):
+            i = lower[n]
+            p = pair_offset[i] + done[i]
+            sorted_first[p], sorted_second[p] = i, j
+            link = offset[i] + below[i + 1] + done[i]
+            other[link], pair[link] = j, p
+            done[i] += 1
+            link = offset[j] + n - low_offset[j]
+            other[link], pair[link] = i, p
+    return sorted_first, sorted_second, pair_offset, offset, other, pair
