@@ -5,13 +5,12 @@ passes on): every QUANTUM_US, since only the access layer knows when a packet en
 compiled call per tick, before anybody looks. So an application acts on a packet up to QUANTUM_US after its end.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int32, Int64
 
 from v2xsim.comms.fragments import fragment_sizes
 from v2xsim.comms.messages import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
@@ -22,6 +21,7 @@ from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.links import LinkBudget
 from v2xsim.engine.messages import AWARENESS, EVERYBODY, NOBODY, Message, Packet
+from v2xsim.engine.placing import placed
 from v2xsim.records import LINK_STATE_NAMES, NLOSB
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Radio
@@ -253,55 +253,77 @@ class RadioAir:
         receptions, busy_us = self._layer.advance(until_us, self._budget.field)
         self._time_us = until_us
         self._busy_us = self._busy_us + busy_us
-        if len(receptions):
+        if len(receptions.number):
             self._take(receptions)
         for number in [
             n for n, packet in self._flying.items() if packet.queued_us < until_us - _GIVEN_UP_US - self._longest_us
         ]:
             lost = self._flying.pop(number)
             self._waited_for.discard(number)
-            self._count_unheard(lost, self._fleet.index(lost.sender), np.zeros(0, np.int64))
+            self._count_unheard(lost, self._fleet.index(lost.sender))
 
-    def _take(self, receptions: Receptions) -> None:
+    def _take(self, found: Receptions) -> None:
         """Record outcomes and hand on what was delivered, packet by packet in the order of arrival."""
         fleet, budget = self._fleet, self._budget
         assert fleet is not None
         assert budget is not None
-        edges = np.append(np.flatnonzero(np.diff(receptions.packet, prepend=-1)), len(receptions))
-        for low, high in itertools.pairwise(edges.tolist()):
-            number = int(receptions.packet[low])
-            packet = self._flying.pop(number)
-            self._waited_for.discard(number)
-            rows = receptions.receiver[low:high]
-            tx = int(receptions.sender[low])
-            outcome = receptions.outcome[low:high]
-            start_us, end_us = int(receptions.start_us[low]), int(receptions.end_us[low])
-            # The layer names packets by the links of now; a station that came in range meanwhile has no pair.
-            pair = budget.pair(tx, rows) if tx >= 0 else np.full(len(rows), -1)
-            known = pair >= 0
-            self._count_unheard(packet, tx, rows)
-            self._packets.add(
-                queued_us=packet.message.queued_us, start_us=start_us, end_us=end_us, message=packet.message.number,
-                kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment, fragments=packet.fragments,
-                size_bytes=packet.size_bytes, tx=packet.sender, rx=fleet.agent[rows],
-                addressed=(fleet.agent[rows] == packet.target) | (packet.target == EVERYBODY),
-                distance_m=_where(known, budget.distance_m, pair, np.nan),
-                link_state=_STATES[_where(known, budget.state, pair, NLOSB).astype(np.int64)],
-                power_dbm=receptions.power_dbm[low:high], sinr_db=receptions.sinr_db[low:high],
-                outcome=_OUTCOMES[outcome],
-            )  # fmt: skip
-            delivered = np.flatnonzero(outcome == DELIVERED)
-            if len(delivered):
-                snr_db = receptions.snr_db[low + delivered]
-                self._on_heard(Heard(packet, fleet.agent[rows[delivered]], start_us, end_us, snr_db))
+        packets = [self._flying.pop(number) for number in found.number.tolist()]
+        self._waited_for.difference_update(found.number.tolist())
+        counted = np.array([p.message.kind == AWARENESS and p.hop <= 1 for p in packets], bool)
+        # The layer names packets by the links of now; a station that came in range meanwhile has no pair.
+        pair = placed(
+            found, budget.near, counted, budget.state, budget.distance_m, UNHEARD_BIN_M, self._too_weak
+        )  # fmt: skip
+        if len(found):
+            self._record(found, packets, pair)
+        delivered = found.outcome == DELIVERED
+        arrived = np.concatenate([[0], np.cumsum(delivered)])[found.offset]
+        agent, snr_db = fleet.agent[found.receiver[delivered]], found.snr_db[delivered]
+        times = zip(found.began_us.tolist(), found.ended_us.tolist(), strict=True)
+        for packet, low, high, (start_us, end_us) in zip(packets, arrived[:-1], arrived[1:], times, strict=True):
+            if high > low:
+                self._on_heard(Heard(packet, agent[low:high], start_us, end_us, snr_db[low:high]))
 
-    def _count_unheard(self, packet: Packet, tx: int, reported: Int64[np.ndarray, " receivers"]) -> None:
-        """Count the stations in range that an awareness message was too weak for to be reported at."""
+    def _record(self, found: Receptions, packets: list[Packet], pair: Int32[np.ndarray, " receptions"]) -> None:
+        """Add rows to the table of packets."""
+        fleet, budget, place = self._fleet, self._budget, found.place
+        assert fleet is not None
+        assert budget is not None
+        known, rx = pair >= 0, fleet.agent[found.receiver]
+        columns = np.array(
+            [
+                (
+                    p.message.queued_us,
+                    p.message.number,
+                    p.hop,
+                    p.fragment,
+                    p.fragments,
+                    p.size_bytes,
+                    p.sender,
+                    p.target,
+                )
+                for p in packets
+            ],
+            np.int64,
+        )
+        queued_us, message, hop, fragment, fragments, size_bytes, tx, target = columns.T
+        kind = np.array([p.message.kind for p in packets], object)
+        self._packets.add(
+            queued_us=queued_us[place], start_us=found.start_us, end_us=found.end_us, message=message[place],
+            kind=kind[place], hop=hop[place], fragment=fragment[place], fragments=fragments[place],
+            size_bytes=size_bytes[place], tx=tx[place], rx=rx,
+            addressed=(rx == target[place]) | (target[place] == EVERYBODY),
+            distance_m=_where(known, budget.distance_m, pair, np.nan),
+            link_state=_STATES[_where(known, budget.state, pair, NLOSB).astype(np.int64)],
+            power_dbm=found.power_dbm, sinr_db=found.sinr_db, outcome=_OUTCOMES[found.outcome],
+        )  # fmt: skip
+
+    def _count_unheard(self, packet: Packet, tx: int) -> None:
+        """Count the stations in range of an awareness message that nobody was reported to have noticed."""
         if tx < 0 or packet.message.kind != AWARENESS or packet.hop > 1:
             return
         assert self._budget is not None
-        others, pair = self._budget.of(tx)
-        pair = pair[~np.isin(others, reported)]
+        _others, pair = self._budget.of(tx)
         place = (self._budget.distance_m[pair] / UNHEARD_BIN_M).astype(np.int64)
         np.add.at(self._too_weak, (self._budget.state[pair], np.minimum(place, _UNHEARD_BINS - 1)), 1)
 
@@ -316,6 +338,6 @@ class RadioAir:
 
 
 def _where(
-    known: Bool[np.ndarray, " receivers"], values: np.ndarray, pair: Int64[np.ndarray, " receivers"], other: float
+    known: Bool[np.ndarray, " receivers"], values: np.ndarray, pair: Int32[np.ndarray, " receivers"], other: float
 ) -> np.ndarray:
     return np.where(known, values[pair], other) if len(values) else np.full(len(known), other)
