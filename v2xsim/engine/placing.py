@@ -1,0 +1,55 @@
+"""Which pair of stations each reception belongs to, and how many stations in range were too far to be listed."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int8, Int32, Int64
+from numba import njit
+
+from v2xsim.comms.neighbours import Neighbours
+from v2xsim.comms.packets import Receptions
+
+
+def placed(
+    found: Receptions,
+    near: Neighbours,
+    counted: Bool[np.ndarray, " packets"],
+    state: Int8[np.ndarray, " pairs"],
+    distance_m: Float[np.ndarray, " pairs"],
+    bin_m: float,
+    too_weak: Int64[np.ndarray, "states bins"],
+) -> Int32[np.ndarray, " receptions"]:
+    """Return the pair of each reception, -1 without one (a station that came in range meanwhile).
+
+    Args:
+        found: Packets that ended.
+        near: The pairs in range.
+        counted: Packets whose receivers that are not listed are counted into `too_weak`.
+        state: Of each pair.
+        distance_m: Of each pair.
+        bin_m: Width of the bins of distance.
+        too_weak: By state and bin; added to. The last bin takes what is farther.
+    """
+    pair: Int32[np.ndarray, " receptions"] = _placed(
+        found.by, found.offset, found.receiver, near.offset, near.other, near.pair, counted, state, distance_m,
+        float(bin_m), too_weak,
+    )  # fmt: skip
+    return pair
+
+
+@njit(cache=True, nogil=True)
+def _placed(by, offset, receiver, link_offset, other, pair_of, counted, state, distance_m, bin_m, too_weak):  # type: ignore[no-untyped-def]
+    pair = np.full(len(receiver), -1, np.int32)
+    last = too_weak.shape[1] - 1
+    for k in range(len(by)):
+        if by[k] < 0:
+            continue
+        n, end = offset[k], offset[k + 1]
+        for link in range(link_offset[by[k]], link_offset[by[k] + 1]):
+            # Both rise.
+            while n < end and receiver[n] < other[link]:
+                n += 1
+            p = pair_of[link]
+            if n < end and receiver[n] == other[link]:
+                pair[n] = p
+            elif counted[k]:
+                too_weak[state[p], min(last, int(distance_m[p] / bin_m))] += 1
+    return pair
