@@ -17,6 +17,7 @@ from v2xsim.comms.neighbours import Neighbours
 from v2xsim.records import NLOSV
 
 _NEPER = math.log(10.0) / 10.0
+_NOTHING = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Propagation:
         blockage_sigma_db: By blockage case.
         shadowing_sigma_db: By state.
         decorrelation_m: Of the shadowing, by state.
-        power_dbm: Of every transmitter, antenna gains included.
+        power_dbm: Of every transmitter.
     """
 
     loss_rows: Float[np.ndarray, "3 pieces 3"]
@@ -98,6 +99,9 @@ def powers(
     old_state: Int8[np.ndarray, " old"],
     old: Carried,
     model: Propagation,
+    clear_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
+    more_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
+    gain_db: Float[np.ndarray, " stations_or_none"] = _NOTHING,
 ) -> tuple[Carried, Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"], Float[np.ndarray, " links"]]:
     """Return what pairs carry on, the path loss with blockage, the shadowing added to it, and the power in mW by link.
 
@@ -113,12 +117,15 @@ def powers(
         old_state: State of pairs the tick before.
         old: What was carried.
         model: Path loss, blockage, shadowing.
+        clear_db: Path loss of each pair in place of the model's; empty for none.
+        more_db: What to add to the loss of each pair; empty for none.
+        gain_db: Of each station's antenna; empty for none.
     """
     decay = np.exp(-moved_m[:, None] / model.decorrelation_m[None, :])
     unit, draw, loss_db, shadow_db, power_mw = _powers(
         near.first, near.second, near.pair, distance_m, state, case, decay, station_key, np.uint64(tick_key), old_pair,
         old_state, old.unit_shadow, old.blockage_draw, np.ascontiguousarray(model.loss_rows), model.blockage_mean_db,
-        model.blockage_sigma_db, model.shadowing_sigma_db, float(model.power_dbm),
+        model.blockage_sigma_db, model.shadowing_sigma_db, float(model.power_dbm), clear_db, more_db, gain_db,
     )  # fmt: skip
     return Carried(unit, draw), loss_db, shadow_db, power_mw
 
@@ -126,11 +133,12 @@ def powers(
 @njit(cache=True, nogil=True)
 def _powers(  # type: ignore[no-untyped-def]
     first, second, pair_of, distance_m, state, case, decay, station_key, tick_key, old_pair, old_state, old_unit, old_draw,
-    loss_rows, blockage_mean_db, blockage_sigma_db, sigma_db, power_dbm,
+    loss_rows, blockage_mean_db, blockage_sigma_db, sigma_db, power_dbm, clear_db, more_db, gain_db,
 ):  # fmt: skip
     pairs, pieces = len(first), loss_rows.shape[1]
     unit, draw = np.empty(pairs), np.zeros(pairs)
     loss_db, shadow_db, pair_mw = np.empty(pairs), np.empty(pairs), np.empty(pairs)
+    given, added, gains = len(clear_db) > 0, len(more_db) > 0, len(gain_db) > 0
     shadows = sigma_db[0] > 0.0 or sigma_db[1] > 0.0 or sigma_db[2] > 0.0
     for p in range(pairs):
         i, j, s, c = np.uint64(first[p]), np.uint64(second[p]), np.uint64(state[p]), np.uint64(case[p])
@@ -148,6 +156,10 @@ def _powers(  # type: ignore[no-untyped-def]
         while piece + 1 < pieces and decades >= loss_rows[s, piece + 1, 0]:
             piece += 1
         loss = loss_rows[s, piece, 1] + loss_rows[s, piece, 2] * decades
+        if given:
+            loss = clear_db[p]
+        if added:
+            loss += more_db[p]
         if s == NLOSV:
             if old >= 0 and old_state[old] == NLOSV:
                 draw[p] = old_draw[old]
@@ -157,7 +169,8 @@ def _powers(  # type: ignore[no-untyped-def]
                 mean = blockage_mean_db[c] + max(0.0, 15.0 * decades - 41.0)
                 loss += max(0.0, mean + blockage_sigma_db[c] * draw[p])
         loss_db[p], shadow_db[p] = loss, sigma_db[s] * fresh
-        pair_mw[p] = math.exp(_NEPER * (power_dbm - loss - shadow_db[p]))
+        gain = gain_db[i] + gain_db[j] if gains else 0.0
+        pair_mw[p] = math.exp(_NEPER * (power_dbm + gain - loss - shadow_db[p]))
     power_mw = np.empty(len(pair_of))
     for link in range(len(pair_of)):
         power_mw[link] = pair_mw[np.uint64(pair_of[link])]

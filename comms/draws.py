@@ -22,9 +22,20 @@ def hashed(first, second, turn):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def faded(shape, first, second):  # type: ignore[no-untyped-def]
-    """Return the power of a Nakagami-m channel of mean 1: a gamma variate (Marsaglia, Tsang, ACM TOMS 2000)."""
+    """Return the power of a fading channel of mean 1.
+
+    Of a Nakagami-m channel a gamma variate (Marsaglia, Tsang, ACM TOMS 2000); a shape of -K or 0 stands for a Rician channel
+    whose steady part is K times as strong as the rest.
+    """
     if not shape < 1e6:
         return 1.0
+    if shape <= 0.0:
+        # A steady wave and a complex normal one.
+        scatter = math.sqrt(0.5 / (1.0 - shape))
+        radius = scatter * math.sqrt(-2.0 * math.log(hashed(first, second, 10)))
+        angle = 2.0 * math.pi * hashed(first, second, 11)
+        real = math.sqrt(-shape / (1.0 - shape)) + radius * math.cos(angle)
+        return real * real + (radius * math.sin(angle)) ** 2
     boosted = shape if shape >= 1.0 else shape + 1.0
     d = boosted - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * d)

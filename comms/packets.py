@@ -72,7 +72,8 @@ class Field:
         offset: Where the links of each sender begin; one more than stations.
         other: Row of the receiver of each link, rising within a sender.
         power_mw: Mean received power: path loss, blockage, shadowing, gains.
-        nakagami_m: Shape of the fading per packet and link, infinity for none; empty where no link fades.
+        nakagami_m: Shape of the fading per packet and link, infinity for none, -K for a Rician one; empty where no link
+            fades.
     """
 
     offset: Int64[np.ndarray, " stations_plus_1"]

@@ -14,8 +14,8 @@ SHORTEST_M = 3.0
 def winner_b1_loss_db(
     distance_m: Float[np.ndarray, "*links"],
     carrier_ghz: float,
-    tx_height_m: float,
-    rx_height_m: float,
+    tx_height_m: Float[np.ndarray, "*links"] | float,
+    rx_height_m: Float[np.ndarray, "*links"] | float,
     environment_height_m: float,
     free_space_floor: bool = True,
 ) -> Float[np.ndarray, "*links"]:
@@ -32,10 +32,13 @@ def winner_b1_loss_db(
     References:
         3GPP TR 36.885 V14.0.0, annex A.1.4; WINNER+ D5.3, B1 LOS.
     """
-    tx, rx = tx_height_m - environment_height_m, rx_height_m - environment_height_m
-    if min(tx, rx) <= 0.0:
+    tx = np.asarray(tx_height_m, float) - environment_height_m
+    rx = np.asarray(rx_height_m, float) - environment_height_m
+    lowest = min(np.min(tx, initial=np.inf), np.min(rx, initial=np.inf))
+    if lowest <= 0.0:
         raise ValueError(
-            f"environment_height_m must be below both antennas; got {environment_height_m} with {tx_height_m} and {rx_height_m}"
+            f"environment_height_m must be below both antennas; got {environment_height_m} with one at "
+            f"{lowest + environment_height_m:g}"
         )
     distance = np.maximum(np.asarray(distance_m, float), SHORTEST_M)
     breakpoint_m = 4.0 * tx * rx * carrier_ghz * 1e9 / SPEED_OF_LIGHT_MPS

@@ -7,15 +7,18 @@ import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64
 
 from v2xsim.comms.budget import Carried, powers, same_pairs
+from v2xsim.comms.knife_edges import diffraction_loss_db
 from v2xsim.comms.neighbours import Neighbours, neighbours
 from v2xsim.comms.packets import Field
 from v2xsim.comms.pairs import kept_rows
-from v2xsim.comms.propagation import tr37885
+from v2xsim.comms.propagation import pairwise_loss_db, propagation
 from v2xsim.comms.sight import pair_states
+from v2xsim.comms.states import drawn_states
 from v2xsim.engine.fleet import Fleet
 from v2xsim.records import Obstacles, Snapshot
-from v2xsim.scenario.schema import Radio
+from v2xsim.scenario.schema import Propagation, Radio
 from v2xsim.streams import Streams
+from v2xsim.world.catalogue import KINDS
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class LinkBudget:
         body_agent: All vehicles.
         body_top_m: Their tops above ground.
         carried: What the next tick takes over.
-        transmitted_dbm: Power of every transmitter, antenna gains included.
+        gain_dbi: Of each station's antenna.
+        tx_power_dbm: Into every antenna.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -52,12 +56,14 @@ class LinkBudget:
     body_agent: Int64[np.ndarray, " bodies"]
     body_top_m: Float[np.ndarray, " bodies"]
     carried: Carried
-    transmitted_dbm: float
+    gain_dbi: Float[np.ndarray, " stations"]
+    tx_power_dbm: float
 
     @cached_property
     def power_dbm(self) -> Float[np.ndarray, " pairs"]:
         """Received over each pair."""
-        return self.transmitted_dbm - self.loss_db - self.shadowing_db
+        gain_db = self.gain_dbi[self.near.first] + self.gain_dbi[self.near.second]
+        return self.tx_power_dbm + gain_db - self.loss_db - self.shadowing_db
 
     @property
     def blocker_height_m(self) -> Float[np.ndarray, " pairs"]:
@@ -90,20 +96,78 @@ def next_budget(
         still = np.append(kept_rows(snapshot.agent, before.body_agent), -1)
         suspect = np.where(old_pair >= 0, still[before.blocker[old_pair]], -1).astype(np.int32)
         moved_m = np.where(row >= 0, np.linalg.norm(fleet.antenna_m - before.antenna_m[row], axis=1), 0.0)
-    distance_m, state, case, blocker = pair_states(
-        fleet.antenna_m, fleet.row, near.first, near.second, snapshot.boxes, obstacles, suspect
-    )
-    transmitted_dbm = radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi
-    model = tr37885(
-        "urban" if radio.channel == "tr37885_urban" else "highway", radio.carrier_ghz, transmitted_dbm, radio.shadowing
-    )
+    distance_m, state, case, blocker = _states(near, fleet, snapshot, obstacles, radio, streams, suspect)
+    wave = radio.propagation
+    model = propagation(
+        radio.channel, radio.carrier_ghz, radio.tx_power_dbm, wave.vehicle_blockage, radio.shadowing, wave.exponent,
+        wave.shadowing_sigma_db, wave.decorrelation_m,
+    )  # fmt: skip
+    height = fleet.antenna_m[:, 2]
+    clear_db = pairwise_loss_db(
+        radio.channel, distance_m, state, height[near.first], height[near.second], radio.carrier_ghz,
+        wave.environment_height_m, wave.permittivity,
+    )  # fmt: skip
+    more_db = np.zeros(0)
+    if wave.vehicle_blockage == "knife_edges":
+        more_db = diffraction_loss_db(
+            fleet.antenna_m, fleet.row, near.first, near.second, state, snapshot.boxes, radio.carrier_ghz
+        )
+    gain_dbi = _gain_dbi(fleet, snapshot, radio)
     keys = (streams.uniforms("link", fleet.agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
     carried, loss_db, shadowing_db, power_mw = powers(
         near, distance_m, state, case, moved_m, keys, streams.key("link.tick", snapshot.time_us), old_pair, old_state, old,
-        model,
+        model, np.zeros(0) if clear_db is None else clear_db, more_db, gain_dbi,
     )  # fmt: skip
     top_m = snapshot.boxes.center_m[:, 2] + snapshot.boxes.size_m[:, 2]
     return LinkBudget(
         fleet.agent, fleet.antenna_m, near, distance_m, state, case, loss_db, shadowing_db,
-        Field(near.offset, near.other, power_mw, np.zeros(0)), blocker, snapshot.agent, top_m, carried, transmitted_dbm,
+        Field(near.offset, near.other, power_mw, _by_link(_fading(distance_m, state, wave), near)), blocker, snapshot.agent, top_m, carried, gain_dbi,
+        radio.tx_power_dbm,
     )  # fmt: skip
+
+
+def _states(
+    near: Neighbours, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams,
+    suspect: Int32[np.ndarray, " pairs"],
+) -> tuple[
+    Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
+]:  # fmt: skip
+    """Return distance, state, case and a blocker of each pair, from the world or from curves."""
+    model = radio.propagation.states
+    if model == "geometry":
+        return pair_states(fleet.antenna_m, fleet.row, near.first, near.second, snapshot.boxes, obstacles, suspect)
+    one, other = fleet.antenna_m[near.first], fleet.antenna_m[near.second]
+    distance_m = np.linalg.norm(one - other, axis=1)
+    luck = streams.uniforms("link.state", fleet.agent[near.first], fleet.agent[near.second], count=2)
+    state, case = drawn_states(
+        model, radio.channel != "tr37885_highway", distance_m, np.minimum(one[:, 2], other[:, 2]),
+        np.maximum(one[:, 2], other[:, 2]), luck,
+    )  # fmt: skip
+    return distance_m, state, case, np.full(len(state), -1, np.int32)
+
+
+def _gain_dbi(fleet: Fleet, snapshot: Snapshot, radio: Radio) -> Float[np.ndarray, " stations"]:
+    """Return the gain of each station's antenna."""
+    by_kind = {str(kind): gain_dbi for kind, gain_dbi in radio.propagation.gain_by_kind_dbi.items()}
+    gain = np.full(len(fleet), radio.antenna_gain_dbi)
+    if by_kind and len(snapshot.kind):
+        table = np.array([by_kind.get(name, radio.antenna_gain_dbi) for name in KINDS])
+        gain = np.where(fleet.row >= 0, table[snapshot.kind[fleet.row]], gain)
+    return gain
+
+
+def _fading(
+    distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"], wave: Propagation
+) -> Float[np.ndarray, " pairs"]:
+    """Return the shape of each pair's fading (`v2xsim.comms.packets.Field`)."""
+    if wave.fading == "rician":
+        return -(10.0 ** (0.1 * np.array(wave.rician_k_db)))[state]
+    if wave.fading == "nakagami" and wave.nakagami:
+        begin, shape = np.array(wave.nakagami).T
+        found: Float[np.ndarray, " pairs"] = shape[np.maximum(0, np.searchsorted(begin, distance_m, "right") - 1)]
+        return found
+    return np.zeros(0)
+
+
+def _by_link(values: Float[np.ndarray, " pairs_or_none"], near: Neighbours) -> Float[np.ndarray, " links_or_none"]:
+    return values[near.pair] if len(values) else values

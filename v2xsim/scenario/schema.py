@@ -271,13 +271,60 @@ class Sidelink(Section):
         return self
 
 
+class Propagation(Section):
+    """Path loss, blockage by vehicles, and fading."""
+
+    states: Literal["geometry", "tr37885", "boban_low", "boban_medium", "boban_high"] = choice(
+        "geometry", "Where line of sight ends: worked out from bodies and buildings, or drawn from curves over distance"
+    )
+    vehicle_blockage: Literal["tr37885", "knife_edges", "none"] = choice(
+        "tr37885", "Loss behind vehicles: drawn for each episode, or diffraction at the real boxes"
+    )
+    environment_height_m: float = quantity(0.0, "m", "Effective height of the ground in winner_b1", ge=0, le=1)
+    exponent: float = quantity(2.75, "1", "Of log_distance, from free space at 1 m", ge=1, le=6)
+    permittivity: float = quantity(1.003, "1", "Relative, of the ground in two_ray", ge=1, le=100)
+    shadowing_sigma_db: float | None = quantity(
+        None, "dB", "Standard deviation of the shadowing; the model's own by state if left out", ge=0, le=20
+    )
+    decorrelation_m: float | None = quantity(
+        None, "m", "Of the shadowing; the model's own by state if left out", gt=0, le=1000
+    )
+    fading: Literal["none", "nakagami", "rician"] = choice("none", "Fading from packet to packet")
+    nakagami: list[tuple[float, float]] = quantity(
+        [(0.0, 3.0), (50.0, 1.5), (150.0, 1.0)], "m, 1", "Rows of distance from which a Nakagami shape m holds"
+    )
+    rician_k_db: tuple[float, float, float] = quantity(
+        (3.48, 0.0, -20.0), "dB", "Rician K of clear links, behind vehicles, behind buildings"
+    )
+    gain_by_kind_dbi: dict[Kind, float] = quantity(
+        {}, "dBi", "Antenna gain of a kind of vehicle, in place of radio.antenna_gain_dbi"
+    )
+
+    @model_validator(mode="after")
+    def _rows_rise(self) -> "Propagation":
+        begins = [row[0] for row in self.nakagami]
+        if begins != sorted(set(begins)) or any(row[1] < 0.5 for row in self.nakagami):
+            raise ValueError("nakagami: distances must rise strictly and every m be at least 0.5")
+        if self.vehicle_blockage == "knife_edges" and self.states != "geometry":
+            raise ValueError(
+                f"vehicle_blockage knife_edges needs bodies to diffract at: states geometry, not {self.states}"
+            )
+        for kind, gain in self.gain_by_kind_dbi.items():
+            if not -20.0 <= gain <= 30.0:
+                raise ValueError(f"gain_by_kind_dbi: {kind} must be from -20 to 30 dBi, got {gain:g}")
+        return self
+
+
 class Radio(Section):
     """Channel, physical layer and access."""
 
     access: Literal["random_slot", "ieee80211p", "lte_mode4", "nr_mode2", "ideal"] = choice(
         "random_slot", "Access scheme; ideal delivers everything in no time to everybody in range"
     )
-    channel: Literal["tr37885_urban", "tr37885_highway"] = choice("tr37885_urban", "Path-loss model")
+    channel: Literal[
+        "tr37885_urban", "tr37885_highway", "winner_b1", "free_space", "two_ray", "log_distance", "abbas_urban"
+    ] = choice("tr37885_urban", "Path-loss model where no building blocks")
+    propagation: Propagation = choice(Propagation(), "What else the path loss, blockage and fading follow")
     carrier_ghz: float = quantity(5.9, "GHz", "Centre of the channel", ge=0.5, le=100)
     bandwidth_mhz: Literal[10, 20, 40] = quantity(10, "MHz", "Channel bandwidth")
     range_m: float = quantity(

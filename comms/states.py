@@ -1,0 +1,89 @@
+"""The state of a link drawn from published curves over distance, for scenarios that have no map to work it out from.
+
+Each pair of stations has one number for as long as the run lasts; the curves say over it which state holds at a distance. So a
+link does not flicker, and over many links the shares are the curves'.
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int8
+
+from v2xsim.records import LOS, NLOSB, NLOSV
+
+States = Literal["geometry", "tr37885", "boban_low", "boban_medium", "boban_high"]
+# Blockers of TR 37.885, mix B: cars of 1.6 m and, one in five, trucks and buses of 3 m.
+_CAR_TOP_M, _TRUCK_TOP_M, _TRUCK_SHARE = 1.6, 3.0, 0.2
+
+_BOBAN_HIGHWAY = {
+    "boban_low": ((1.5e-6, -0.0015, 1.0), (-2.9e-7, 5.9e-4, 0.0017)),
+    "boban_medium": ((2.7e-6, -0.0025, 1.0), (-3.7e-7, 6.1e-4, 0.015)),
+    "boban_high": ((3.2e-6, -0.003, 1.0), (-4.1e-7, 6.7e-4, 0.0)),
+}
+_BOBAN_URBAN = {
+    "boban_low": ((0.8548, 0.0064), (0.0396, 5.2718, 3.4827)),
+    "boban_medium": ((0.8372, 0.0114), (0.0312, 5.0063, 2.4544)),
+    "boban_high": ((0.8962, 0.017), (0.0242, 5.0115, 2.2092)),
+}
+
+
+def state_shares(
+    model: States, urban: bool, distance_m: Float[np.ndarray, " links"]
+) -> tuple[Float[np.ndarray, " links"], Float[np.ndarray, " links"]]:
+    """Return the probabilities of LOS and of NLOSv over distance; what is left is NLOS behind a building.
+
+    Args:
+        model: tr37885 (which has no buildings in its curves) or Boban's at low, medium or high density.
+        urban: Urban or highway.
+        distance_m: Between the antennas.
+
+    References:
+        3GPP TR 37.885 V15.3.0, Table 6.2-1; Boban, Gong, Xu, IEEE VTC-Fall 2016, as ns-3 codes them.
+    """
+    d = np.maximum(np.asarray(distance_m, float), 1.0)
+    if model == "tr37885":
+        if urban:
+            clear = np.minimum(1.0, 1.05 * np.exp(-0.0114 * d))
+        else:
+            clear = np.where(
+                d <= 475.0,
+                np.minimum(1.0, 2.1013e-6 * d**2 - 0.002 * d + 1.0193),
+                np.maximum(0.0, 0.54 - 0.001 * (d - 475.0)),
+            )
+        return clear, 1.0 - clear
+    if urban:
+        (height, fall), (k, mean, spread) = _BOBAN_URBAN[model]
+        clear = np.clip(height * np.exp(-fall * d), 0.0, 1.0)
+        behind = np.clip(np.exp(-((np.log(d) - mean) ** 2) / spread) / (k * d), 0.0, 1.0 - clear)
+        return clear, behind
+    # The parabolas turn up again where they were not meant to be used.
+    (a, b, c), (x, y, z) = _BOBAN_HIGHWAY[model]
+    near, building = np.minimum(d, -b / (2.0 * a)), np.minimum(d, -y / (2.0 * x))
+    clear = np.clip(a * near**2 + b * near + c, 0.0, 1.0)
+    hidden = np.clip(x * building**2 + y * building + z, 0.0, 1.0 - clear)
+    return clear, 1.0 - clear - hidden
+
+
+def drawn_states(
+    model: States,
+    urban: bool,
+    distance_m: Float[np.ndarray, " links"],
+    lowest_m: Float[np.ndarray, " links"],
+    highest_m: Float[np.ndarray, " links"],
+    luck: Float[np.ndarray, "links 2"],
+) -> tuple[Int8[np.ndarray, " links"], Int8[np.ndarray, " links"]]:
+    """Return state and blockage case of each link.
+
+    Args:
+        model: Which curves.
+        urban: Urban or highway.
+        distance_m: Between the antennas.
+        lowest_m: Height of the lower antenna.
+        highest_m: Height of the higher one.
+        luck: Two uniform numbers per link, the same at every tick: for the state and for the blocker's kind.
+    """
+    clear, behind = state_shares(model, urban, distance_m)
+    state = np.where(luck[:, 0] < clear, LOS, np.where(luck[:, 0] < clear + behind, NLOSV, NLOSB)).astype(np.int8)
+    top = np.where(luck[:, 1] < _TRUCK_SHARE, _TRUCK_TOP_M, _CAR_TOP_M)
+    case = np.where(top < lowest_m, 1, np.where(top > highest_m, 2, 3))
+    return state, np.where(state == NLOSV, case, 0).astype(np.int8)
