@@ -32,7 +32,9 @@ def boxes(*rows):
 
 
 def test_one_edge_loses_what_p526_says():
-    assert cascade_loss_db(np.array([50.0]), np.array([1.5]), 100.0, 5.9) == pytest.approx(single(1.5, 50, 50), abs=1e-9)
+    assert cascade_loss_db(np.array([50.0]), np.array([1.5]), 100.0, 5.9) == pytest.approx(
+        single(1.5, 50, 50), abs=1e-9
+    )
 
 
 def test_two_edges_lose_each_between_its_neighbours_and_the_correction():

@@ -40,7 +40,9 @@ def test_states_and_cases_are_those_of_the_thorough_way(seed, count, houses):
     )
     # What was suspected to block must not matter, right or wrong.
     for suspect in (None, rng.integers(-1, count, len(near.first))):
-        distance_m, state, case, blocker = pair_states(antenna, body, near.first, near.second, boxes, obstacles, suspect)
+        distance_m, state, case, blocker = pair_states(
+            antenna, body, near.first, near.second, boxes, obstacles, suspect
+        )
         assert np.array_equal(state, expected.state)
         assert np.array_equal(case, expected.case)
         np.testing.assert_allclose(distance_m, expected.distance_m, rtol=1e-12)

@@ -47,6 +47,7 @@ def command(
         _run_setup(config, as_json)
         return
     from v2xsim.errors import UserError
+    from v2xsim.validation.blockage import measured
     from v2xsim.validation.radio import absent, runs
     from v2xsim.validation.report import markdown, write_report
     from v2xsim.validation.vectors import vectors
@@ -65,6 +66,18 @@ def command(
                 {
                     "configurations": [comparison.row for comparison in compared],
                     "vectors": {"within": sum(v.agrees for v in checked), "of": len(checked)},
+                    "blockage": [
+                        {
+                            "source": m.source,
+                            "what": m.what,
+                            "measured_db": m.measured_db,
+                            "tr37885_db": round(m.tr37885_db, 2),
+                            "knife_edges_db": round(m.knife_edges_db, 2),
+                            "tr37885_error_db": round(m.tr37885_db - m.measured_db, 2),
+                            "knife_edges_error_db": round(m.knife_edges_db - m.measured_db, 2),
+                        }
+                        for m in measured()
+                    ],
                     "absent": missing,
                 },
                 allow_nan=False,
