@@ -27,7 +27,7 @@ from jaxtyping import Int64, UInt64
 
 from v2xsim.comms import csma_kernel as kernel
 from v2xsim.comms.packets import Field, Packets, Receptions
-from v2xsim.comms.pairs import carried
+from v2xsim.comms.pairs import carried, homes
 from v2xsim.comms.phy import (
     MAC_HEADER_BYTES,
     airtime_us,
@@ -37,9 +37,6 @@ from v2xsim.comms.phy import (
     milliwatts,
     noise_dbm,
 )
-
-# Packets that a station can hold: several fragmented answers; the oldest gives way.
-_QUEUE = 64
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,7 @@ class CsmaParams:
         curve_db: Error curve: energy per bit against noise, or SINR where `curve_is_sinr`.
         curve_rate: Packet error rates of it.
         curve_is_sinr: Whether the curve is over SINR whatever the rate.
+        queue_packets: That a station can hold; the oldest gives way.
     """
 
     bandwidth_mhz: int = 10
@@ -81,6 +79,7 @@ class CsmaParams:
     curve_db: tuple[float, ...] = ()
     curve_rate: tuple[float, ...] = ()
     curve_is_sinr: bool = False
+    queue_packets: int = 1000
 
 
 class Csma:
@@ -99,8 +98,11 @@ class Csma:
         self._waiting = Packets.none()
         self._state = np.zeros((0, kernel.INTEGERS), np.int64)
         self._level, self._rare = np.zeros((0, kernel.FLOATS)), np.zeros((0, kernel.RARE))
-        self._queue, self._queue_key = np.zeros((0, _QUEUE, 3), np.int64), np.zeros((0, _QUEUE), np.uint64)
-        self._queue_db, self._send_key = np.zeros((0, _QUEUE)), np.zeros(0, np.uint64)
+        # Queues stay where they are while stations come and go.
+        room = params.queue_packets
+        self._queue, self._queue_key = np.zeros((0, room, 3), np.int64), np.zeros((0, room), np.uint64)
+        self._queue_db, self._send_key = np.zeros((0, room)), np.zeros(0, np.uint64)
+        self._place = np.zeros(0, np.int64)
         self._receiver, self._power, self._verdict = _pool(0, 0)
         self._key = np.zeros(0, np.uint64)
         self.dropped: list[int] = []
@@ -121,11 +123,11 @@ class Csma:
             self._widen(widest)
         over_db = np.zeros(8) if p.curve_is_sinr else ebn0_over_sinr_db(p.bandwidth_mhz)
         self._heap, self._size, sent, found, load_us, dropped = kernel.advanced(
-            self._state, self._level, self._rare, self._queue, self._queue_key, self._queue_db, self._send_key, self._key,
+            self._state, self._level, self._rare, self._place, self._queue, self._queue_key, self._queue_db, self._send_key, self._key,
             self._receiver, self._power, self._verdict, self._heap, self._size,
             new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), over_db[new.mcs], new.key,
             field.offset, field.other, field.power_mw, field.nakagami_m, self._now_us, int(until_us),
-            p.aifs_us, p.slot_us, p.cw, _QUEUE, milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm),
+            p.aifs_us, p.slot_us, p.cw, p.queue_packets, milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm),
             milliwatts(p.cca_preamble_dbm), milliwatts(p.cca_energy_dbm), milliwatts(p.busy_threshold_dbm),
             0.0 if p.capture_db is None else milliwatts(p.capture_db),
             p.worst_interference, self._bound, self._curve_db, self._curve_rate,
@@ -178,8 +180,14 @@ class Csma:
         receiver[known] = np.where(self._receiver[row[known]] >= 0, place[self._receiver[row[known]]], -1)
         power_mw[known], verdict[known] = self._power[row[known]], self._verdict[row[known]]
         self._receiver, self._power, self._verdict = receiver, power_mw, verdict
-        self._queue, self._queue_key = carried(self._queue, row, 0), carried(self._queue_key, row, 0)
-        self._queue_db, self._send_key = carried(self._queue_db, row, 0), carried(self._send_key, row, 0)
+        self._send_key = carried(self._send_key, row, 0)
+        self._place, _ = homes(self._place, row, len(self._queue))
+        more = int(self._place.max(initial=-1)) + 1 - len(self._queue)
+        if more > 0:
+            self._queue, self._queue_key, self._queue_db = [
+                np.concatenate([a, np.zeros((more + len(a) // 4, *a.shape[1:]), a.dtype)])
+                for a in (self._queue, self._queue_key, self._queue_db)
+            ]
         heap = self._heap[: self._size]
         heap = np.column_stack([heap[:, :2], place[heap[:, 2]], heap[:, 3]])[place[heap[:, 2]] >= 0]
         heap = heap[np.lexsort((heap[:, 2], heap[:, 1], heap[:, 0]))]

@@ -73,7 +73,7 @@ def _plan(state, heap, size, r, now_us, aifs_us, slot_us):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def advanced(  # type: ignore[no-untyped-def]
-    state, level, rare, queue, queue_key, queue_db, send_key, station_key, receiver, power_mw, verdict, heap, size,
+    state, level, rare, queue_of, queue, queue_key, queue_db, send_key, station_key, receiver, power_mw, verdict, heap, size,
     new_number, new_sender, new_target, new_ready_us, new_airtime_us, new_ebn0_db, new_key,
     offset, other, link_mw, link_m, now_us, until_us,
     aifs_us, slot_us, window, capacity, noise_mw, sensitivity_mw, preamble_mw, energy_mw, busy_mw, capture, worst, bound,
@@ -91,7 +91,7 @@ def advanced(  # type: ignore[no-untyped-def]
     heard_mw, ratio = np.empty(4096, np.float32), np.empty(4096, np.float32)
     sent, found = 0, 0
     dropped = np.empty(len(new_number) + 1, np.int64)
-    lost, next_new = 0, 0
+    unsent, next_new = 0, 0
     # Weaker packets change the power on the air and nothing else, unless that crosses a threshold.
     weak_mw = min(sensitivity_mw, preamble_mw)
     fades = len(link_m) > 0
@@ -111,14 +111,15 @@ def advanced(  # type: ignore[no-untyped-def]
             if state[s, QUEUED] == capacity:
                 # The oldest waiting makes room: what it says is out of date.
                 first = state[s, FIRST]
-                dropped[lost] = queue[s, first, 0]
-                lost += 1
+                dropped[unsent] = queue[queue_of[s], first, 0]
+                unsent += 1
                 state[s, FIRST] = (first + 1) % capacity
                 state[s, QUEUED] -= 1
             place = (state[s, FIRST] + state[s, QUEUED]) % capacity
-            queue[s, place, 0], queue[s, place, 1] = new_number[n], new_target[n]
-            queue[s, place, 2] = new_airtime_us[n]
-            queue_key[s, place], queue_db[s, place] = new_key[n], new_ebn0_db[n]
+            q = queue_of[s]
+            queue[q, place, 0], queue[q, place, 1] = new_number[n], new_target[n]
+            queue[q, place, 2] = new_airtime_us[n]
+            queue_key[q, place], queue_db[q, place] = new_key[n], new_ebn0_db[n]
             state[s, QUEUED] += 1
             if state[s, QUEUED] == 1 or state[s, START_US] == NONE:
                 at_us = max(t, state[s, IDLE_SINCE_US] + aifs_us + state[s, BACKOFF] * slot_us)
@@ -126,7 +127,7 @@ def advanced(  # type: ignore[no-untyped-def]
                     # What began less than a slot ago is not heard yet by one that would send by then.
                     unheard = level[s, LOCKED_ON] != ITSELF and at_us < state[s, BUSY_SINCE_US] + slot_us
                     if not unheard and state[s, BACKOFF] <= 0:
-                        state[s, BACKOFF] = _drawn(queue_key[s, state[s, FIRST]], station_key[s], window)
+                        state[s, BACKOFF] = _drawn(queue_key[queue_of[s], state[s, FIRST]], station_key[s], window)
                 else:
                     unheard = True
                 if unheard:
@@ -140,8 +141,9 @@ def advanced(  # type: ignore[no-untyped-def]
             if version != state[s, VERSION] or state[s, START_US] != t or state[s, QUEUED] == 0:
                 continue
             first = state[s, FIRST]
-            state[s, NUMBER], state[s, TARGET] = queue[s, first, 0], queue[s, first, 1]
-            send_key[s], rare[s, EBN0_DB] = queue_key[s, first], queue_db[s, first]
+            q = queue_of[s]
+            state[s, NUMBER], state[s, TARGET] = queue[q, first, 0], queue[q, first, 1]
+            send_key[s], rare[s, EBN0_DB] = queue_key[q, first], queue_db[q, first]
             state[s, FIRST], state[s, QUEUED] = (first + 1) % capacity, state[s, QUEUED] - 1
             if level[s, LOCKED_ON] != NOTHING:
                 # It begins to send before it could notice what it had begun to receive.
@@ -155,7 +157,7 @@ def advanced(  # type: ignore[no-untyped-def]
             # The back-off after this packet.
             state[s, BACKOFF] = int(hashed(send_key[s], station_key[s], 2) * (window + 1))
             heap = roomy(heap, size)
-            size = push(heap, size, t + queue[s, first, 2], END, s, 0)
+            size = push(heap, size, t + queue[q, first, 2], END, s, 0)
             low = offset[s]
             state[s, LINKS] = offset[s + 1] - low
             for n in range(state[s, LINKS]):
@@ -216,7 +218,9 @@ def advanced(  # type: ignore[no-untyped-def]
                         if start_us != NONE:
                             # One that waited for AIFS alone draws a back-off.
                             if left == 0:
-                                state[r, BACKOFF] = _drawn(queue_key[r, state[r, FIRST]], station_key[r], window)
+                                state[r, BACKOFF] = _drawn(
+                                    queue_key[queue_of[r], state[r, FIRST]], station_key[r], window
+                                )
                             state[r, START_US] = NONE
                             state[r, VERSION] += 1
             continue
@@ -311,5 +315,5 @@ def advanced(  # type: ignore[no-untyped-def]
     begin[sent] = found
     return (
         heap, size, (number[:sent], by[:sent], began_us[:sent], ended_us[:sent], begin[: sent + 1]),
-        (heard_by[:found], outcomes[:found], heard_mw[:found], ratio[:found]), load_us, dropped[:lost],
+        (heard_by[:found], outcomes[:found], heard_mw[:found], ratio[:found]), load_us, dropped[:unsent],
     )  # fmt: skip

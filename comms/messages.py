@@ -47,6 +47,9 @@ CPM_OBJECT_BYTES = 27.9
 POINT_BYTES = 6
 POINTS_HEADER_BYTES = 24
 
+# A return as lidar drivers and data sets store it (KITTI): three coordinates and intensity, 4 bytes each.
+RAW_POINT_BYTES = 16
+
 
 def awareness_bytes(matrix_bytes: int, neighbours: int) -> int:
     """Return the size of a periodic awareness message: who and where I am, what I see, whom I hear.

@@ -48,6 +48,23 @@ def carried(
     return moved
 
 
+def homes(
+    home: Int64[np.ndarray, " old"], row: Int64[np.ndarray, " new"], room: int
+) -> tuple[Int64[np.ndarray, " new"], Int64[np.ndarray, " newcomers"]]:
+    """Return where the belongings of each station lie that stay in place while stations come and go, and those of newcomers.
+
+    Args:
+        home: Where they lay, station by station.
+        row: Where each station was in the old list; -1 for newcomers.
+        room: How many places there are; newcomers that find none free get places behind.
+    """
+    place = carried(home, row, -1)
+    newcomers = np.flatnonzero(place < 0)
+    free = np.setdiff1d(np.arange(room + len(newcomers)), place)[: len(newcomers)]
+    place[newcomers] = free
+    return place, free
+
+
 def rekeyed(
     old_agents: Int64[np.ndarray, " old"],
     new_agents: Int64[np.ndarray, " new"],

@@ -42,6 +42,7 @@ class RandomSlot:
     ) -> None:
         self._params, self._key = params, station_key
         self._state = silent(stations, time_us)
+        self.dropped: list[int] = []
         self._new: list[Transmissions] = []
         # Start and end of what each station has waiting or on the air.
         self._own: list[list[tuple[int, int]]] = [[] for _ in range(stations)]

@@ -22,7 +22,7 @@ from jaxtyping import Int64, UInt64
 
 from v2xsim.comms import sidelink_kernel as kernel
 from v2xsim.comms.packets import Field, Packets, Receptions
-from v2xsim.comms.pairs import carried
+from v2xsim.comms.pairs import carried, homes
 from v2xsim.comms.phy import lost_below, milliwatts, noise_dbm
 from v2xsim.comms.sidelink_selection import MEMORY, NONE
 
@@ -53,6 +53,7 @@ class SidelinkParams:
         busy_threshold_dbm: S-RSSI of a subchannel above which it counts as busy.
         sci_sinr_db: SINR from which control information is decoded.
         leak_db: Power into other subchannels against a subchannel's own, by how far away they are; empty for none.
+        queue_packets: That a station can have scheduled; what comes on top is dropped.
         curve_db: SINR of the error curve.
         curve_rate: Its packet error rates.
     """
@@ -78,6 +79,7 @@ class SidelinkParams:
     busy_threshold_dbm: float = -94.0
     sci_sinr_db: float = 0.0
     leak_db: tuple[float, ...] = ()
+    queue_packets: int = 1000
     curve_db: tuple[float, ...] = (0, 2, 4, 6, 8, 10, 12, 14, 16, 20, 21)
     curve_rate: tuple[float, ...] = (1.0, 0.9, 0.7, 0.4, 0.13, 0.045, 0.017, 0.007, 1e-3, 1e-3, 1e-4)
 
@@ -94,6 +96,7 @@ class Sidelink:
         self._heap, self._size = np.zeros((1024, 4), np.int64), 0
         self._entry, self._entry_key = np.zeros((1024, kernel.ENTRY), np.int64), np.zeros(1024, np.uint64)
         self._waiting = Packets.none()
+        self.dropped: list[int] = []
         self._station = np.zeros((0, kernel.STATION), np.int64)
         # Where each station's memories are: columns stay where they are while stations come and go.
         self._column = np.zeros(0, np.int64)
@@ -124,7 +127,7 @@ class Sidelink:
         self._waiting = self._waiting[ready:]
         if until <= self._slot:
             return Receptions.none(), np.zeros(len(self._station), np.int64)
-        self._heap, self._size, self._entry, self._entry_key, sent, found, busy = kernel.advanced(
+        self._heap, self._size, self._entry, self._entry_key, sent, found, busy, dropped = kernel.advanced(
             self._station, self._column, self._mine, self._rssi, self._rsrp, self._reserved, self._cleared, self._longest,
             self._got,
             self._entry, self._entry_key, self._key, self._heap, self._size,
@@ -136,9 +139,10 @@ class Sidelink:
             p.window_slots, p.keep_probability, p.uses[0], p.uses[1], p.repetitions, p.recheck_slots,
             milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm), milliwatts(p.busy_threshold_dbm),
             milliwatts(p.sci_sinr_db), self._leak, 12.0 * p.rb_per_subchannel,
-            self._bound, self._curve_db, self._curve_rate, p.slot_us,
+            self._bound, self._curve_db, self._curve_rate, p.slot_us, p.queue_packets,
         )  # fmt: skip
         self._slot = int(until)
+        self.dropped += dropped.tolist()
         number, by, began_us, noise, offset = sent
         packets = (number, by, began_us, began_us + p.slot_us, offset)
         return Receptions.of_powers(packets, noise, found), np.round(busy).astype(np.int64)
@@ -178,20 +182,16 @@ class Sidelink:
 
     def _columns(self, row: Int64[np.ndarray, " new"]) -> Int64[np.ndarray, " new"]:
         """Return where each station's memories are, those of newcomers empty."""
-        column = carried(self._column, row, -1)
-        newcomers = np.flatnonzero(column < 0)
-        free = np.setdiff1d(np.arange(self._mine.shape[1]), column)
-        missing = len(newcomers) - len(free)
+        column, taken = homes(self._column, row, self._mine.shape[1])
+        missing = int(column.max(initial=-1)) + 1 - self._mine.shape[1]
         if missing > 0:
             more = missing + self._mine.shape[1] // 4
-            free = np.append(free, np.arange(self._mine.shape[1], self._mine.shape[1] + more))
             self._mine, self._rssi, self._rsrp, self._reserved = [
                 np.concatenate([a, np.zeros((MEMORY, more, *a.shape[2:]), a.dtype)], axis=1)
                 for a in (self._mine, self._rssi, self._rsrp, self._reserved)
             ]
             if self._params.repetitions:
                 self._got = np.pad(self._got, (0, more))
-        column[newcomers] = taken = free[: len(newcomers)]
         for memory in (self._mine, self._rssi, self._reserved):
             memory[:, taken] = 0
         if self._params.repetitions:

@@ -18,8 +18,8 @@ from v2xsim.comms.sidelink_selection import MEMORY, selected
 # Columns of what is scheduled: packet, station addressed, slot, first subchannel, subchannels, period announced in slots,
 # transmissions left after this one, whether others have been told of it, row of its keys.
 NUMBER, TARGET, SLOT, SUB, WIDTH, PERIOD, LEFT, TOLD, USED, ENTRY = range(10)
-# Columns of a station: slot of its stream's last use, subchannel, width, period, uses left, slot of its last transmission.
-GRANT_SLOT, GRANT_SUB, GRANT_WIDTH, GRANT_PERIOD, GRANT_LEFT, SENT_SLOT, STATION = range(7)
+# Columns of a station: slot of its stream's last use, subchannel, width, period, uses left, slot of its last transmission, packets scheduled.
+GRANT_SLOT, GRANT_SUB, GRANT_WIDTH, GRANT_PERIOD, GRANT_LEFT, SENT_SLOT, PENDING, STATION = range(8)
 # Events of a slot, in order.
 RECHECK, SEND = 0, 1
 
@@ -59,6 +59,7 @@ def advanced(  # type: ignore[no-untyped-def]
     offset, other, link_mw, link_m, now, until,
     subchannels, t1, new_t2, share, threshold_mw, ranked, window, keep, least_uses, most_uses, repetitions, recheck,
     noise_mw, sensitivity_mw, busy_mw, sci_sinr, leak, resource_elements, bound, curve_db, curve_rate, slot_us,
+    capacity,
 ):  # fmt: skip
     """Run the slots from now up to until, and return packets, receptions and busy time.
 
@@ -82,6 +83,7 @@ def advanced(  # type: ignore[no-untyped-def]
     )
     near, near_mw = np.empty(4096, np.int32), np.empty(4096)
     fades = len(link_m) > 0
+    dropped, unsent = np.empty(len(new_number), np.int64), 0
     while True:
         slot = until
         if next_new < len(new_number):
@@ -103,6 +105,11 @@ def advanced(  # type: ignore[no-untyped-def]
             # A packet becomes ready: it takes its stream's resource, or new ones.
             n, s = next_new, new_sender[next_new]
             next_new += 1
+            if station[s, PENDING] >= capacity:
+                dropped[unsent] = new_number[n]
+                unsent += 1
+                continue
+            station[s, PENDING] += 1
             period, width = new_period[n], new_width[n]
             uses, chosen = 1, 0
             if period > 0:
@@ -245,6 +252,7 @@ def advanced(  # type: ignore[no-untyped-def]
             noise_dbm = 10.0 * math.log10(noise)
             last_one = entry[row, LEFT] == 0
             if last_one:
+                station[s, PENDING] -= 1
                 number[ended], by[ended], began_us[ended] = entry[row, NUMBER], s, slot * slot_us
                 noises_dbm[ended], begin[ended] = noise_dbm, found
                 ended += 1
@@ -323,7 +331,7 @@ def advanced(  # type: ignore[no-untyped-def]
     begin[ended] = found
     return (
         heap, size, entry, entry_key, (number[:ended], by[:ended], began_us[:ended], noises_dbm[:ended], begin[: ended + 1]),
-        (heard_by[:found], outcomes[:found], heard_mw[:found], ratio[:found]), busy,
+        (heard_by[:found], outcomes[:found], heard_mw[:found], ratio[:found]), busy, dropped[:unsent],
     )  # fmt: skip
 
 

@@ -16,6 +16,9 @@ from v2xsim.scenario.schema import Radio
 class AccessLayer(Protocol):
     """What the engine asks of an access layer (v2xsim.comms.packets)."""
 
+    dropped: list[int]
+    """Numbers of packets that gave way to others before they were sent; whoever reads them empties it."""
+
     def submit(self, packets: Packets) -> None:
         """Hand packets over."""
 
@@ -38,6 +41,7 @@ def access_layer(radio: Radio, time_us: int) -> AccessLayer:
             cca_preamble_dbm=own.cca_preamble_dbm + wider_db, cca_energy_dbm=own.cca_energy_dbm + wider_db,
             busy_threshold_dbm=radio.busy_threshold_dbm + wider_db, aifs_us=own.aifs_us, cw=own.cw,
             capture_db=own.capture_db, worst_interference=own.interference == "worst",
+            queue_packets=radio.queue_packets,
         )  # fmt: skip
         return Csma(0, params, time_us, nobody)
     if radio.access in ("lte_mode4", "nr_mode2"):
@@ -55,7 +59,7 @@ def access_layer(radio: Radio, time_us: int) -> AccessLayer:
             keep_probability=side.keep_probability, repetitions=side.repetitions, recheck_slots=0 if mode4 else 2,
             noise_dbm=noise, sensitivity_dbm=radio.sensitivity_dbm, busy_threshold_dbm=radio.busy_threshold_dbm,
             leak_db=in_band_emission_db(side.subchannels, side.rb_per_subchannel) if side.in_band_emission else (),
-            curve_db=curve_db, curve_rate=curve_rate,
+            curve_db=curve_db, curve_rate=curve_rate, queue_packets=radio.queue_packets,
         ), time_us, nobody)  # fmt: skip
     heard = receiver(radio.bandwidth_mhz, radio.noise_figure_db, radio.sensitivity_dbm, radio.busy_threshold_dbm)
     slot_us, window_us = round(radio.slot_ms * 1e3), round(radio.selection_window_ms * 1e3)

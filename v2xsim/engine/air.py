@@ -31,9 +31,10 @@ _OUTCOMES = np.array(OUTCOME_NAMES, object)
 _STATES = np.array(LINK_STATE_NAMES, object)
 CBR_WINDOW_US = 100_000
 QUANTUM_US = 500
-# What an access layer has said nothing of for this long, it has dropped or nobody was in range of.
+# What a station had waiting when it left is gone; what it had on the air has ended after this.
 _GIVEN_UP_US = 1_000_000
 UNHEARD_BIN_M = 5.0
+NOT_SENT = "not_sent"
 _UNHEARD_BINS = 4000
 
 
@@ -153,7 +154,7 @@ class RadioAir:
         self._polling = False
         self._new: list[tuple[int, int, int, int, int, int, int, int]] = []
         self._count = 0
-        self._longest_us = 0
+        self._left: list[tuple[int, list[int]]] = []
         self._busy_us = np.zeros(0, np.int64)
         self._window_end_us = clock.now_us + CBR_WINDOW_US
         self._end_us = end_us
@@ -164,10 +165,23 @@ class RadioAir:
         if self._fleet is None or not np.array_equal(self._fleet.agent, fleet.agent):
             rows = kept_rows(self._fleet.agent if self._fleet is not None else np.zeros(0, np.int64), fleet.agent)
             self._hand_over()
+            if self._fleet is not None:
+                gone = set(np.setdiff1d(self._fleet.agent, fleet.agent).tolist())
+                left = [n for n, packet in self._flying.items() if packet.sender in gone] if gone else []
+                self._left.append((self._clock.now_us, left))
             keys = np.array([self._streams.key("reception", a) for a in fleet.agent], np.uint64)
             self._layer.reindexed(rows, keys)
             self._busy_us = np.where(rows >= 0, self._busy_us[rows] if len(self._busy_us) else 0, 0)
         self._fleet, self._budget = fleet, budget
+        self._forget_departed()
+
+    def _forget_departed(self) -> None:
+        """Forget what stations that left a while ago had handed over."""
+        now_us = self._clock.now_us
+        while self._left and self._left[0][0] <= now_us - _GIVEN_UP_US:
+            for number in self._left.pop(0)[1]:
+                self._flying.pop(number, None)
+                self._waited_for.discard(number)
 
     def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
         """Hand a message to the radio."""
@@ -177,7 +191,6 @@ class RadioAir:
         # Stations' clocks are not aligned: each hands its message over at a phase of its own. The random slot, which draws
         # within the period itself, needs none.
         wait_us = 0
-        self._longest_us = max(self._longest_us, period)
         if period and self._radio.access != "random_slot":
             wait_us = int(self._streams.uniforms("announcement.phase", sender)[0, 0] * period)
         elif message.kind != AWARENESS:
@@ -253,14 +266,24 @@ class RadioAir:
         receptions, busy_us = self._layer.advance(until_us, self._budget.field)
         self._time_us = until_us
         self._busy_us = self._busy_us + busy_us
+        self._note_unsent()
         if len(receptions.number):
             self._take(receptions)
-        for number in [
-            n for n, packet in self._flying.items() if packet.queued_us < until_us - _GIVEN_UP_US - self._longest_us
-        ]:
-            lost = self._flying.pop(number)
+
+    def _note_unsent(self) -> None:
+        """Record packets that gave way in their sender's queue: lost to everybody, so one row each."""
+        for number in self._layer.dropped:
+            packet = self._flying.pop(number, None)
             self._waited_for.discard(number)
-            self._count_unheard(lost, self._fleet.index(lost.sender))
+            if packet is None:
+                continue
+            self._packets.add(
+                queued_us=packet.message.queued_us, start_us=self._time_us, end_us=self._time_us,
+                message=packet.message.number, kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment,
+                fragments=packet.fragments, size_bytes=packet.size_bytes, tx=packet.sender, rx=packet.target, addressed=True,
+                distance_m=np.nan, link_state=LINK_STATE_NAMES[NLOSB], power_dbm=np.nan, sinr_db=np.nan, outcome=NOT_SENT,
+            )  # fmt: skip
+        self._layer.dropped.clear()
 
     def _take(self, found: Receptions) -> None:
         """Record outcomes and hand on what was delivered, packet by packet in the order of arrival."""
@@ -317,15 +340,6 @@ class RadioAir:
             link_state=_STATES[_where(known, budget.state, pair, NLOSB).astype(np.int64)],
             power_dbm=found.power_dbm, sinr_db=found.sinr_db, outcome=_OUTCOMES[found.outcome],
         )  # fmt: skip
-
-    def _count_unheard(self, packet: Packet, tx: int) -> None:
-        """Count the stations in range of an awareness message that nobody was reported to have noticed."""
-        if tx < 0 or packet.message.kind != AWARENESS or packet.hop > 1:
-            return
-        assert self._budget is not None
-        _others, pair = self._budget.of(tx)
-        place = (self._budget.distance_m[pair] / UNHEARD_BIN_M).astype(np.int64)
-        np.add.at(self._too_weak, (self._budget.state[pair], np.minimum(place, _UNHEARD_BINS - 1)), 1)
 
     def close(self) -> None:
         """Write what was counted over the run."""

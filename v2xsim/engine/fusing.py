@@ -55,7 +55,7 @@ def fused(ego: Frame, arrived: list[Arrived], fusion: str, params: DetectorParam
     Args:
         ego: The ego's own frame.
         arrived: Answers to the ego, at most one per helper, in rising order of the helper.
-        fusion: "early" or "late".
+        fusion: "early", "raw" or "late".
         params: Numbers of the visibility detection model.
     """
     code = ego.matrix.code.copy()

@@ -77,6 +77,9 @@ def asks(ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known], rul
     share = rule.budget_bytes / min(rule.max_helpers, len(known))
     least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0
     cost = np.maximum(np.minimum(predicted, share), np.minimum(least, rule.budget_bytes))
+    if rule.fusion == "raw":
+        # Whole frames cost alike, and no budget holds them back.
+        cost = np.full(len(known), rule.budget_bytes / rule.max_helpers)
     choices: list[Choice]
     if rule.matching == "nearest":
         distance = np.array([np.hypot(*(item.position_m - ego.believed[:2])) for item in known])

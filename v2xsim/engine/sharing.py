@@ -10,6 +10,7 @@ from v2xsim.comms.messages import (
     CPM_OBJECT_BYTES,
     POINT_BYTES,
     POINTS_HEADER_BYTES,
+    RAW_POINT_BYTES,
 )
 from v2xsim.engine.sensing import Frame
 from v2xsim.gpu.fusion import quantised, rows_in_cells, thinned, transform
@@ -105,7 +106,7 @@ def answer(
         request: What is asked for.
         frame: The helper's frame.
         detections: The helper's detections of that frame with velocities, in the world as it believes it.
-        fusion: "early" sends points, "late" boxes.
+        fusion: "early" sends points, "late" boxes, "raw" the whole frame, whatever the allowance.
         voxel_m: Points are thinned to one per cube of this side.
         mtu_bytes: Payload of one fragment.
     """
@@ -118,8 +119,10 @@ def answer(
         rows, cell, rank = _in_cells(detections.boxes.center_m[:, :2], request)
     else:
         base, each = POINTS_HEADER_BYTES + head, float(POINT_BYTES)
-        points, object_id = _shareable(frame, request, voxel_m)
+        points, object_id, at = _shareable(frame, request, voxel_m if fusion == "early" else 0.0)
         rows, cell, rank = _in_cells(points[:, :2], request)
+        if fusion == "raw":
+            return _whole(request, frame, code, points, object_id, at, rows, cell, mtu_bytes)
     order = np.lexsort((rows, cell, rank))
     rows, cell = rows[order], cell[order]
     room = max(0, int((request.allowance_bytes - base) / each))
@@ -141,18 +144,35 @@ def answer(
     return Answer(request, frame, code, part, points[rows], object_id[rows], fragment, Detections.none(), none, size)
 
 
+def _whole(
+    request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], points_m: Float[np.ndarray, "points 3"],
+    object_id: Int64[np.ndarray, " points"], at: Int64[np.ndarray, " points"], rows: Int64[np.ndarray, " rows"],
+    cell: Int64[np.ndarray, " rows"], mtu_bytes: int,
+) -> Answer:  # fmt: skip
+    """Return the answer that sends all returns as they were captured; the ego takes of them what it asked for."""
+    base = POINTS_HEADER_BYTES
+    fragment = ((base + RAW_POINT_BYTES * at[rows]) // mtu_bytes).astype(np.int64)
+    part = np.zeros(code.shape, np.int64)
+    np.maximum.at(part.reshape(-1), cell, fragment)
+    size, none = base + RAW_POINT_BYTES * len(frame.cloud.points_m), np.zeros(0, np.int64)
+    return Answer(request, frame, code, part, points_m[rows], object_id[rows], fragment, Detections.none(), none, size)
+
+
 def _shareable(
     frame: Frame, request: Request, voxel_m: float
-) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
-    """Return the points worth sending: neither road nor a building of the map that everybody has, thinned, rounded."""
+) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"], Int64[np.ndarray, " points"]]:
+    """Return the points worth sending, what each hit, and which of the cloud they are.
+
+    Neither road nor a building of the map that everybody has; thinned if there is a voxel size, rounded.
+    """
     cloud, world_from_vehicle = frame.cloud, pose_matrix(*frame.believed)
     body = rows_in_cells(
         cloud.points_m, cloud.object_id, world_from_vehicle, request.lower, float(request.cell_m), request.cells,
         ROAD_M, BUILDING,
     )  # fmt: skip
-    kept = body[thinned(cloud.points_m[body], voxel_m)]
+    kept = body[thinned(cloud.points_m[body], voxel_m)] if voxel_m > 0.0 else body
     rounded = quantised(cloud.points_m[kept], np.zeros(3))
-    return transform(rounded, world_from_vehicle), cloud.object_id[kept]
+    return transform(rounded, world_from_vehicle), cloud.object_id[kept], kept
 
 
 def _in_cells(

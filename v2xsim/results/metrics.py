@@ -101,7 +101,7 @@ def _delivery(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
     near, weak_near = distance < range_m, weak_m < range_m
     rows: Rows = [("prr", "", ratio(near, weak_near))]
     number, weak_number = np.floor(distance / BIN_M), np.floor(weak_m / BIN_M)
-    for b in np.unique(number):
+    for b in np.union1d(number, weak_number):
         label = f"{b * BIN_M:.0f}-{(b + 1) * BIN_M:.0f} m"
         rows += [("prr", label, ratio(number == b, weak_number == b))]
     for name in ("LOS", "NLOSv", "NLOSb"):
@@ -133,8 +133,12 @@ def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
         )
     ]
     message, fragment, size, start = _arrays(packets, "message", "fragment", "size_bytes", "start_us")
+    unsent = outcome == "not_sent"
     packet = np.stack([message, fragment, hop, tx, start])
     sent: np.ndarray = np.unique(packet, axis=1, return_index=True)[1] if len(message) else np.zeros(0, np.int64)
+    gone = int(unsent[sent].sum())
+    rows += [("packets_not_sent", "", Metric(gone / len(sent) if len(sent) else float("nan"), "1", len(sent)))]
+    sent = sent[~unsent[sent]]
     total = float(size[sent].sum()) if len(message) else 0.0
     rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]
     return rows

@@ -343,6 +343,13 @@ class Radio(Section):
     )
     shadowing: bool = choice(True, "Correlated log-normal shadowing")
     mtu_bytes: int = quantity(1400, "B", "Largest payload of one packet; larger ones are fragmented", ge=100, le=65000)
+    queue_packets: int = quantity(
+        1000,
+        "1",
+        "Packets that a station can hold; in ieee80211p the oldest gives way, in a sidelink the newest",
+        ge=1,
+        le=100_000,
+    )
     slot_ms: float = quantity(0.5, "ms", "Length of an access slot", ge=0.05, le=10)
     selection_window_ms: float = quantity(
         20.0, "ms", "Window in which aperiodic packets draw their slot", gt=0, le=1000
@@ -388,8 +395,10 @@ class Cooperation(Section):
         "hybrid", "Rule that picks a relay where the direct link is not usable"
     )
     relay_weight: float = quantity(0.5, "1", "Weight of mobility against height in the hybrid rule", ge=0, le=1)
-    fusion: Literal["early", "late", "none"] = choice(
-        "early", "What helpers send: lidar points (early) or boxes (late)"
+    fusion: Literal["early", "late", "raw", "none"] = choice(
+        "early",
+        "What helpers send: the lidar points asked for (early), boxes (late), or whole lidar frames as captured, whatever the "
+        "budget (raw)",
     )
     transport: Literal["radio", "synchronous"] = choice(
         "radio", "synchronous hands data over directly, without messages: the upper bound to compare with"
