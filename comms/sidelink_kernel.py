@@ -25,8 +25,10 @@ RECHECK, SEND = 0, 1
 
 
 @njit(cache=True, nogil=True)
-def _own_slots(entry, size, s, heap):  # type: ignore[no-untyped-def]
+def _own_slots(entry, size, s, heap, pending):  # type: ignore[no-untyped-def]
     """Return the slots in which a station has something scheduled."""
+    if pending == 0:
+        return np.empty(0, np.int64)
     slots = np.empty(size, np.int64)
     count = 0
     for n in range(size):
@@ -133,7 +135,7 @@ def advanced(  # type: ignore[no-untyped-def]
             if chosen == 0:
                 chosen = selected(
                     column[s], slot, width, period, uses, new_key[n] ^ station_key[s], 20, slot + t1, slot + new_t2[n],
-                    _own_slots(entry, size, s, heap), rssi, rsrp, reserved, mine, longest[0], subchannels, share,
+                    _own_slots(entry, size, s, heap, station[s, PENDING] - 1), rssi, rsrp, reserved, mine, longest[0], subchannels, share,
                     threshold_mw, ranked, window, repetitions + 1, result,
                 )  # fmt: skip
                 if period > 0:
@@ -143,7 +145,7 @@ def advanced(  # type: ignore[no-untyped-def]
             elif repetitions > 0:
                 chosen = 1 + selected(
                     column[s], slot, width, 0, 1, new_key[n] ^ station_key[s], 40, slot + t1, slot + new_t2[n],
-                    np.append(_own_slots(entry, size, s, heap), result[0, 0]), rssi, rsrp, reserved, mine,
+                    np.append(_own_slots(entry, size, s, heap, 1), result[0, 0]), rssi, rsrp, reserved, mine,
                     longest[0], subchannels, share, threshold_mw, ranked, window, repetitions, result[1:],
                 )  # fmt: skip
             for k in range(chosen):
@@ -182,7 +184,7 @@ def advanced(  # type: ignore[no-untyped-def]
             if clash:
                 chosen = selected(
                     column[s], slot, width, entry[row, PERIOD], 1, entry_key[row] ^ station_key[s], 60, slot + t1,
-                    max(slot + t1 + 1, last), _own_slots(entry, size, s, heap), rssi, rsrp, reserved, mine,
+                    max(slot + t1 + 1, last), _own_slots(entry, size, s, heap, 1), rssi, rsrp, reserved, mine,
                     longest[0], subchannels, share, threshold_mw, ranked, window, 1, result,
                 )  # fmt: skip
                 for n in range(size):
