@@ -12,10 +12,12 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 
+from v2xsim.comms.dcc import Dcc
 from v2xsim.comms.fragments import fragment_sizes
 from v2xsim.comms.messages import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
 from v2xsim.comms.packets import DELIVERED, OUTCOME_NAMES, Packets, Receptions
 from v2xsim.comms.pairs import kept_rows
+from v2xsim.comms.phy import airtime_us
 from v2xsim.engine.access import AccessLayer, access_layer
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.fleet import Fleet
@@ -72,6 +74,9 @@ class Air(Protocol):
     def settle(self) -> None:
         """Deliver all that has arrived by now."""
 
+    def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
+        """Return the time that congestion control asks each station to leave between messages of a size."""
+
     def close(self) -> None:
         """Write what was counted over the run."""
 
@@ -100,6 +105,10 @@ class IdealAir:
 
     def settle(self) -> None:
         """Deliver all that has arrived by now."""
+
+    def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
+        """Return no time: the channel is never congested."""
+        return np.zeros(len(self._fleet) if self._fleet is not None else 0)
 
     def close(self) -> None:
         """Write what was counted over the run."""
@@ -146,6 +155,7 @@ class RadioAir:
         self._on_heard, self._packets, self._channel, self._unheard = on_heard, packets, channel, unheard
         self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
         self._layer: AccessLayer = access_layer(radio, clock.now_us)
+        self._dcc = Dcc(radio.dcc)
         self._time_us = clock.now_us
         self._fleet: Fleet | None = None
         self._budget: LinkBudget | None = None
@@ -171,6 +181,7 @@ class RadioAir:
                 self._left.append((self._clock.now_us, left))
             keys = np.array([self._streams.key("reception", a) for a in fleet.agent], np.uint64)
             self._layer.reindexed(rows, keys)
+            self._dcc.reindexed(rows)
             self._busy_us = np.where(rows >= 0, self._busy_us[rows] if len(self._busy_us) else 0, 0)
         self._fleet, self._budget = fleet, budget
         self._forget_departed()
@@ -253,9 +264,17 @@ class RadioAir:
                     self._channel.add(
                         time_us=self._window_end_us, station=self._fleet.agent, busy_share=self._busy_us / CBR_WINDOW_US
                     )
+                self._dcc.measured(self._busy_us / CBR_WINDOW_US)
                 self._busy_us = np.zeros(len(self._fleet), np.int64)
             self._window_end_us += CBR_WINDOW_US
         self._advance(self._clock.now_us)
+
+    def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
+        """Return the time that congestion control asks each station to leave between messages of a size."""
+        radio = self._radio
+        if radio.access in ("lte_mode4", "nr_mode2"):
+            return self._dcc.wait_us(1000.0)
+        return self._dcc.wait_us(float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz)))
 
     def _advance(self, until_us: int) -> None:
         if self._fleet is None or self._budget is None or (until_us == self._time_us and not self._new):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from v2xsim.comms.cam import CHECK_US, SLOWEST_US, CamRules
 from v2xsim.comms.messages import awareness_bytes, encoded_matrix_bytes, request_bytes
 from v2xsim.engine.air import Air, Heard
 from v2xsim.engine.belief import Belief
@@ -21,6 +22,9 @@ from v2xsim.engine.sharing import Answer, Request, answer
 from v2xsim.perception.matrix import shifted
 from v2xsim.records import Detections, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario
+
+# Congestion control goes by the time on the air of a typical announcement.
+_TYPICAL_BYTES = 350
 
 
 @dataclass
@@ -69,8 +73,11 @@ class Cooperation:
         self._scenario, self._clock = scenario, clock
         self._latest, self._detections_of = latest, detections_of
         self.ideal = scenario.radio.access == "ideal"
-        period_us = 1e6 / scenario.cooperation.awareness_hz
-        self.period_us = round(period_us)
+        by_movement = scenario.cooperation.awareness_rule == "cam"
+        period_us = SLOWEST_US if by_movement else 1e6 / scenario.cooperation.awareness_hz
+        self.period_us = CHECK_US if by_movement else round(period_us)
+        self._cam = CamRules() if by_movement else None
+        self._announced_us: dict[int, int] = {}
         self.forget_us = round(SILENT_PERIODS * period_us)
         self._window_us = round(scenario.radio.selection_window_ms * 1e3)
         self.hearing = Hearing.nobody()
@@ -95,7 +102,8 @@ class Cooperation:
         """Send every station's awareness message: its state at the tick `time_us`, its latest matrix."""
         now = self._clock.now_us
         heard = self.hearing.heard(now, self.forget_us)
-        for row in range(len(fleet)):
+        due = self._due(fleet, now)
+        for row in np.flatnonzero(due):
             agent = int(fleet.agent[row])
             frame = self._latest(agent, now) if fleet.lidars[row] else None
             error = belief.error[row]
@@ -113,6 +121,19 @@ class Cooperation:
             message = Message(self._number(), AWARENESS, agent, EVERYBODY, NOBODY, size, now, body)
             urgent = agent in self.plan.forwards
             self._on_air.send(message, sender=agent, target=EVERYBODY, hop=1, window_us=self.period_us, urgent=urgent)
+
+    def _due(self, fleet: Fleet, now_us: int) -> Bool[np.ndarray, " stations"]:
+        """Return which stations announce themselves now, by rule and congestion control."""
+        wait_us = self._on_air.wait_us(_TYPICAL_BYTES)
+        if self._cam is not None:
+            speed = np.hypot(fleet.velocity_mps[:, 0], fleet.velocity_mps[:, 1])
+            return self._cam.due(fleet.agent, fleet.pose[:, :2], fleet.pose[:, 3], speed, now_us, wait_us)
+        due = np.ones(len(fleet), bool)
+        if wait_us.any():
+            last = np.array([self._announced_us.get(agent, -SLOWEST_US) for agent in fleet.agent.tolist()])
+            due = now_us - last >= wait_us
+            self._announced_us.update(dict.fromkeys(fleet.agent[due].tolist(), now_us))
+        return due
 
     def on_heard(self, heard: Heard) -> None:
         """Take in a packet: measure it, pass it on, put messages together."""

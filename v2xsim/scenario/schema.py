@@ -343,6 +343,9 @@ class Radio(Section):
     )
     shadowing: bool = choice(True, "Correlated log-normal shadowing")
     mtu_bytes: int = quantity(1400, "B", "Largest payload of one packet; larger ones are fragmented", ge=100, le=65000)
+    dcc: Literal["none", "reactive", "adaptive"] = choice(
+        "none", "Congestion control (ETSI TS 102 687) over awareness messages, from the channel busy ratio"
+    )
     queue_packets: int = quantity(
         1000,
         "1",
@@ -386,7 +389,11 @@ class Detector(Section):
 class Cooperation(Section):
     """Who asks whom for what, by which path, until when."""
 
-    awareness_hz: float = quantity(10.0, "Hz", "Rate of awareness messages", gt=0, le=100)
+    awareness_hz: float = quantity(10.0, "Hz", "Rate of awareness messages, where they are periodic", gt=0, le=100)
+    awareness_rule: Literal["periodic", "cam"] = choice(
+        "periodic",
+        "When awareness messages are sent: at a fixed rate, or by movement as EN 302 637-2 says (1 to 10 Hz)",
+    )
     egos: Literal["all"] | list[str] = choice("all", "Vehicles that fuse: all with a lidar, or a list of names")
     matching: Literal["blind_cells", "nearest", "none"] = choice(
         "blind_cells", "How helpers are picked: most blind cells covered per byte, nearest first, or nobody"

@@ -1,0 +1,84 @@
+"""When a station sends a cooperative awareness message: ETSI EN 302 637-2.
+
+Every 100 ms it looks. It sends when congestion control allows and it has turned by more than 4 degrees, moved by more than 4
+metres or changed its speed by more than 0.5 m/s since the last message; then messages keep coming at that pace, without a cause,
+three times, and after that once a second. So a vehicle that stands still sends once a second.
+
+References:
+    ETSI EN 302 637-2 V1.4.1, clause 6.1.3, as ms-van3t codes it; the document was not re-read.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.comms.pairs import kept_rows
+
+CHECK_US = 100_000
+SLOWEST_US = 1_000_000
+TURN_RAD, MOVE_M, SPEED_MPS = np.deg2rad(4.0), 4.0, 0.5
+REPEATS = 3
+_NEVER_US = -(2**62)
+
+
+class CamRules:
+    """What each station sent last, and how fast it may repeat."""
+
+    def __init__(self) -> None:
+        self._agent = np.zeros(0, np.int64)
+        self._last_us, self._pace_us = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._repeats = np.zeros(0, np.int64)
+        self._place, self._speed, self._heading = np.zeros((0, 2)), np.zeros(0), np.zeros(0)
+
+    def due(
+        self,
+        agent: Int64[np.ndarray, " stations"],
+        place_m: Float[np.ndarray, "stations 2"],
+        heading_rad: Float[np.ndarray, " stations"],
+        speed_mps: Float[np.ndarray, " stations"],
+        now_us: int,
+        wait_us: Float[np.ndarray, " stations"],
+    ) -> Bool[np.ndarray, " stations"]:
+        """Return who sends now, and remember it as sent.
+
+        Args:
+            agent: Stations, in any order.
+            place_m: Of each.
+            heading_rad: Of each.
+            speed_mps: Of each.
+            now_us: Later than at the last call.
+            wait_us: That congestion control asks for between messages.
+        """
+        self._over(agent)
+        elapsed_us = now_us - self._last_us
+        turn = np.abs((heading_rad - self._heading + np.pi) % (2.0 * np.pi) - np.pi)
+        moved = np.linalg.norm(place_m - self._place, axis=1)
+        caused = (turn > TURN_RAD) | (moved > MOVE_M) | (np.abs(speed_mps - self._speed) > SPEED_MPS)
+        allowed = elapsed_us >= np.maximum(wait_us, CHECK_US)
+        first = allowed & caused
+        second = allowed & ~caused & (elapsed_us >= self._pace_us)
+        self._pace_us = np.where(first, np.clip(elapsed_us, CHECK_US, SLOWEST_US), self._pace_us)
+        self._repeats = np.where(first, 0, self._repeats + second)
+        self._pace_us = np.where(self._repeats >= REPEATS, SLOWEST_US, self._pace_us)
+        sends = first | second
+        self._last_us = np.where(sends, now_us, self._last_us)
+        self._place = np.where(sends[:, None], place_m, self._place)
+        self._heading, self._speed = (
+            np.where(sends, heading_rad, self._heading),
+            np.where(sends, speed_mps, self._speed),
+        )
+        return sends
+
+    def _over(self, agent: Int64[np.ndarray, " stations"]) -> None:
+        """Bring what is remembered into the order of other stations; newcomers have never sent."""
+        row = kept_rows(self._agent, agent)
+        known = row >= 0
+
+        def moved(values: np.ndarray, fill: float) -> np.ndarray:
+            fresh = np.full((len(row), *values.shape[1:]), fill, values.dtype)
+            fresh[known] = values[row[known]]
+            return fresh
+
+        self._last_us, self._pace_us = moved(self._last_us, _NEVER_US), moved(self._pace_us, SLOWEST_US)
+        self._repeats, self._place = moved(self._repeats, 0), moved(self._place, np.inf)
+        self._speed, self._heading = moved(self._speed, 0.0), moved(self._heading, 0.0)
+        self._agent = agent.copy()
