@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.engine.air import Air, IdealAir, RadioAir
+from v2xsim.engine.air import Air, IdealAir
 from v2xsim.engine.belief import Belief, next_belief
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.cooperation import Cooperation, Heads
@@ -20,6 +20,7 @@ from v2xsim.engine.fusing import fused
 from v2xsim.engine.links import LinkBudget, next_budget
 from v2xsim.engine.matching import Known, asks, blind_weight
 from v2xsim.engine.messages import DATA, NOBODY, Message
+from v2xsim.engine.radio_air import RadioAir
 from v2xsim.engine.relaying import plan_relays
 from v2xsim.engine.sensing import Frame, Sensing, moved_boxes
 from v2xsim.gpu.poses import inverse, pose_matrix

@@ -343,6 +343,16 @@ class Radio(Section):
     )
     shadowing: bool = choice(True, "Correlated log-normal shadowing")
     mtu_bytes: int = quantity(1400, "B", "Largest payload of one packet; larger ones are fragmented", ge=100, le=65000)
+    retries: int = quantity(
+        0,
+        "1",
+        "How often a packet to one station (requests, data) is sent again while its acknowledgement is missing",
+        ge=0,
+        le=15,
+    )
+    ack_timeout_ms: float = quantity(
+        1.0, "ms", "How long the sender waits for the acknowledgement before it sends again", ge=0.1, le=100
+    )
     dcc: Literal["none", "reactive", "adaptive"] = choice(
         "none", "Congestion control (ETSI TS 102 687) over awareness messages, from the channel busy ratio"
     )
