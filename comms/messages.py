@@ -42,6 +42,7 @@ RELAY_HEADER_BYTES = 10
 # typical fields. Computed with asn1tools.
 CPM_BASE_BYTES = 37
 CPM_OBJECT_BYTES = 27.9
+CPM_SENSOR_BYTES = 26.0 / 3.0
 
 # Coordinates in the sender's frame as three 16-bit numbers of 1 cm; capture time of 8 and pose of 16 in front.
 POINT_BYTES = 6
@@ -88,6 +89,11 @@ def request_bytes(cells: int) -> int:
 def boxes_bytes(objects: int) -> int:
     """Return the size of a message of detected objects, as a collective perception message."""
     return int(np.ceil(CPM_BASE_BYTES + CPM_OBJECT_BYTES * objects))
+
+
+def cpm_bytes(objects: int, sensors: int) -> int:
+    """Return the size of a collective perception message; `sensors` of them are described in it."""
+    return int(np.ceil(CPM_BASE_BYTES + CPM_OBJECT_BYTES * objects + CPM_SENSOR_BYTES * sensors))
 
 
 def points_bytes(points: int) -> int:

@@ -101,9 +101,13 @@ def _results(simulation: Simulation, names: Names) -> Results:
         "detection": "visibility detection model",
         "channel": scenario.radio.channel,
         "access": scenario.radio.access,
-        "payload": {"early": "lidar points", "late": "boxes", "raw": "whole lidar frames", "none": "none"}[
-            scenario.cooperation.fusion
-        ],
+        "payload": {
+            "early": "lidar points",
+            "late": "boxes",
+            "raw": "whole lidar frames",
+            "cpm": "collective perception messages",
+            "none": "none",
+        }[scenario.cooperation.fusion],
         "traffic": next(
             n for n in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(scenario.traffic, n) is not None
         ),

@@ -11,11 +11,12 @@ from v2xsim.comms.messages import awareness_bytes, encoded_matrix_bytes, request
 from v2xsim.engine.air import Air, Heard
 from v2xsim.engine.belief import Belief
 from v2xsim.engine.clock import Clock
+from v2xsim.engine.collective import Collective, Report
 from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.fusing import Arrived
 from v2xsim.engine.hearing import SILENT_PERIODS, Hearing
 from v2xsim.engine.matching import Known, asks
-from v2xsim.engine.messages import AWARENESS, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
+from v2xsim.engine.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
 from v2xsim.engine.relaying import RelayPlan
 from v2xsim.engine.sensing import Frame
 from v2xsim.engine.sharing import Answer, Request, answer
@@ -76,6 +77,7 @@ class Cooperation:
         by_movement = scenario.cooperation.awareness_rule == "cam"
         period_us = SLOWEST_US if by_movement else 1e6 / scenario.cooperation.awareness_hz
         self.period_us = CHECK_US if by_movement else round(period_us)
+        self.collective = Collective(scenario.cooperation)
         self._cam = CamRules() if by_movement else None
         self._announced_us: dict[int, int] = {}
         self.forget_us = round(SILENT_PERIODS * period_us)
@@ -135,6 +137,22 @@ class Cooperation:
             self._announced_us.update(dict.fromkeys(fleet.agent[due].tolist(), now_us))
         return due
 
+    def tell(self, report: Report) -> None:
+        """Broadcast a collective perception message."""
+        now = self._clock.now_us
+        if self._scenario.cooperation.transport == "synchronous":
+            for ego in self.heads:
+                self.collective.take(ego, report, now)
+            return
+        message = Message(self._number(), CPM, report.origin, EVERYBODY, NOBODY, report.size_bytes, now, report)
+        self._on_air.send(
+            message, sender=report.origin, target=EVERYBODY, hop=1, window_us=self._window_us, urgent=True
+        )
+
+    def wait_us(self) -> Float[np.ndarray, " stations"]:
+        """Return what congestion control asks each station to leave between messages."""
+        return self._on_air.wait_us(_TYPICAL_BYTES)
+
     def on_heard(self, heard: Heard) -> None:
         """Take in a packet: measure it, pass it on, put messages together."""
         packet, message = heard.packet, heard.packet.message
@@ -148,6 +166,11 @@ class Cooperation:
             for ego in sorted(receivers.intersection(self.heads)):
                 if self._complete(packet, ego):
                     self._learn(ego, message.body, packet.sender, heard.time_us)
+            return
+        if message.kind == CPM:
+            for ego in sorted(receivers.intersection(self.heads)):
+                if self._complete(packet, ego):
+                    self.collective.take(ego, message.body, heard.time_us)
             return
         if packet.target not in receivers:
             return
@@ -279,6 +302,11 @@ class Cooperation:
         Answers older than max_age_ms are dropped. Those that arrive later than this instant are late for this frame; they
         may still serve the next one.
         """
+        if self._scenario.cooperation.fusion == "cpm":
+            return [
+                (_as_transfer(ego, report, told_us, fuse_us), arrived)
+                for report, told_us, arrived in self.collective.collected(ego)
+            ]
         heads, oldest = self.heads[ego.agent], ego.time_us - round(self._scenario.cooperation.max_age_ms * 1e3)
         found = []
         for helper in sorted(heads.answers):
@@ -298,6 +326,23 @@ class Cooperation:
                 newest.outcome = "used" if newest.frame_us == ego.time_us else "late"
             found.append((newest, Arrived(moved, parts)))
         return found
+
+
+def _as_transfer(ego: Frame, report: Report, told_us: int, fuse_us: int) -> Transfer:
+    """Return a collective perception message as what an ego counts as received."""
+    message = Message(-1, DATA, report.origin, ego.agent, NOBODY, report.size_bytes, told_us, report)
+    return Transfer(
+        message,
+        ego.time_us,
+        report.frame.time_us,
+        report.frame.time_us,
+        1,
+        np.ones(1, bool),
+        told_us,
+        told_us,
+        fuse_us,
+        "used",
+    )
 
 
 def _on_grid(reply: Answer, ego: Frame) -> Answer:

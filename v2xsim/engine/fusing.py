@@ -55,7 +55,7 @@ def fused(ego: Frame, arrived: list[Arrived], fusion: str, params: DetectorParam
     Args:
         ego: The ego's own frame.
         arrived: Answers to the ego, at most one per helper, in rising order of the helper.
-        fusion: "early", "raw" or "late".
+        fusion: "early", "raw", "late" or "cpm".
         params: Numbers of the visibility detection model.
     """
     code = ego.matrix.code.copy()
@@ -63,7 +63,7 @@ def fused(ego: Frame, arrived: list[Arrived], fusion: str, params: DetectorParam
         if item.parts[0]:
             told = (code == UNOBSERVED) & (item.answer.code != UNOBSERVED) & item.parts[item.answer.code_part]
             code[told] = item.answer.code[told]
-    if fusion == "late":
+    if fusion in ("late", "cpm"):
         return _late(ego, arrived, code)
     return _early(ego, arrived, code, params)
 

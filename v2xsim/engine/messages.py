@@ -11,7 +11,7 @@ from v2xsim.records import PerceptionMatrix
 EVERYBODY = -1
 NOBODY = -1
 
-AWARENESS, REQUEST, DATA = "awareness", "request", "data"
+AWARENESS, REQUEST, DATA, CPM = "awareness", "request", "data", "cpm"
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Message:
 
     Attributes:
         number: Unique in a run.
-        kind: AWARENESS, REQUEST or DATA.
+        kind: AWARENESS, REQUEST, DATA or CPM.
         origin: Agent that made it.
         destination: Agent it is for, or EVERYBODY.
         relay: Agent that is asked to pass it on, or NOBODY.
         size_bytes: Payload.
         queued_us: When it was handed to the radio.
-        body: Awareness, Request or Answer.
+        body: Awareness, Request, Answer or Report.
     """
 
     number: int

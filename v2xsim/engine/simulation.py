@@ -177,7 +177,7 @@ class Simulation:
             )  # fmt: skip
 
     def _sense(self, moment: Moment) -> None:
-        late = self.scenario.cooperation.fusion == "late"
+        late = self.scenario.cooperation.fusion in ("late", "cpm")
         egos = {int(a) for a in moment.fleet.agent[moment.fleet.ego]}
         for pending in moment.frames:
             frame = pending.result()
@@ -223,6 +223,9 @@ class Simulation:
         self.air.settle()
         cooperation, now = self.cooperation, self.clock.now_us
         synchronous = rule.transport == "synchronous"
+        if rule.fusion == "cpm":
+            self._tell(time_us)
+            return
         delivery = np.ones((len(fleet), len(fleet)))
         if not synchronous and not cooperation.ideal:
             delivery = cooperation.hearing.delivery(now, cooperation.forget_us, self.scenario.radio)
@@ -236,6 +239,24 @@ class Simulation:
                 self._exchange(ego, weight)
             else:
                 cooperation.ask(ego, weight, cooperation.helpers_of(ego.agent, fleet, delivery))
+
+    def _tell(self, time_us: int) -> None:
+        """Let every station with a lidar broadcast what it perceives, as the rules of collective perception say."""
+        fleet, cooperation, now = self.fleet, self.cooperation, self.clock.now_us
+        assert fleet is not None
+        wait_us = cooperation.wait_us()
+        for row in np.flatnonzero(fleet.lidars > 0):
+            frame = self.latest(int(fleet.agent[row]), now)
+            if frame is None or frame.time_us != time_us:
+                continue
+            announced = np.zeros((0, 2))
+            if frame.agent in cooperation.heads:
+                announced = self._announced_stations(frame, now).boxes.center_m[:, :2]
+            report = cooperation.collective.report(
+                frame, self._shared_detections(frame), announced, now, float(wait_us[row]), int(fleet.lidars[row])
+            )
+            if report is not None:
+                cooperation.tell(report)
 
     def _plan_relays(self, delivery: Float[np.ndarray, "stations stations"], time_us: int) -> None:
         fleet, snapshot = self.fleet, self.snapshot

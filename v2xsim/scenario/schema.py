@@ -412,13 +412,16 @@ class Cooperation(Section):
         "hybrid", "Rule that picks a relay where the direct link is not usable"
     )
     relay_weight: float = quantity(0.5, "1", "Weight of mobility against height in the hybrid rule", ge=0, le=1)
-    fusion: Literal["early", "late", "raw", "none"] = choice(
+    fusion: Literal["early", "late", "cpm", "raw", "none"] = choice(
         "early",
-        "What helpers send: the lidar points asked for (early), boxes (late), or whole lidar frames as captured, whatever the "
-        "budget (raw)",
+        "What others send: the lidar points asked for (early), boxes (late), whole lidar frames as captured, whatever the budget "
+        "(raw), or, unasked, collective perception messages (cpm)",
     )
     transport: Literal["radio", "synchronous"] = choice(
         "radio", "synchronous hands data over directly, without messages: the upper bound to compare with"
+    )
+    redundancy: Literal["none", "self_announcing", "dynamics", "frequency", "distance"] = choice(
+        "none", "Objects that collective perception messages leave out because others tell of them"
     )
     max_helpers: int = quantity(3, "1", "Helpers asked per frame", ge=0, le=50)
     deadline_ms: float = quantity(100.0, "ms", "From an ego's capture to its fusion", ge=0, le=5000)

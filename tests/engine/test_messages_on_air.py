@@ -1,4 +1,4 @@
-"""Packets to one station: sent again until they arrive or the tries are used up."""
+"""What stations send each other beyond awareness: data sent again, whole frames, collective perception."""
 
 import json
 
@@ -39,3 +39,14 @@ def test_whole_lidar_frames_saturate_the_channel_and_the_run_says_so(tmp_path):
     assert found["data_arrived_whole"]["value"] < 0.02
     assert found["packets_not_sent"]["value"] > 0.5
     assert "channel saturated" in said
+
+
+def test_collective_perception_brings_objects_that_the_ego_alone_does_not_detect(tmp_path):
+    found, _ = metrics(tmp_path, DENSE, "--set", "cooperation.fusion=cpm", "--set", "run.duration_s=3")
+    assert found["ap_0.5_fused"]["value"] > found["ap_0.5_ego"]["value"] + 0.01
+    assert found["helpers_used"]["value"] > 2
+    spared, _ = metrics(
+        tmp_path, DENSE, "--set", "cooperation.fusion=cpm", "--set", "cooperation.redundancy=self_announcing"
+    )
+    # All road users are stations: nobody is left to tell of.
+    assert spared["helpers_used"]["value"] < found["helpers_used"]["value"] / 3
