@@ -46,12 +46,12 @@ def access_layer(radio: Radio, time_us: int) -> AccessLayer:
         return Csma(0, params, time_us, nobody)
     if radio.access in ("lte_mode4", "nr_mode2"):
         side, mode4 = radio.sidelink, radio.access == "lte_mode4"
-        curve_db, curve_rate = error_curve(side.bits_per_symbol, side.code_rate)
+        curve_db, curve_rate = error_curve(*side.coding)
         return Sidelink(0, SidelinkParams(
             subchannels=side.subchannels, rb_per_subchannel=side.rb_per_subchannel,
             packet_subchannels=side.packet_subchannels,
             bits_per_subchannel=bits_per_subchannel(
-                radio.access, side.rb_per_subchannel, side.bits_per_symbol, side.code_rate
+                radio.access, side.rb_per_subchannel, *side.coding
             ),
             t1_slots=side.t1_slots, t2_slots=side.t2_slots,
             single_t2_slots=max(side.t1_slots + 1, min(side.t2_slots, round(radio.selection_window_ms))),

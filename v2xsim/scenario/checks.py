@@ -139,14 +139,19 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
             f"must hold at least one slot (radio.slot_ms {radio.slot_ms:g} ms), got {radio.selection_window_ms:g}",
         )
     side = radio.sidelink
+    if side.nr_mcs is not None and radio.access != "nr_mode2":
+        yield Problem(
+            ("radio", "sidelink", "nr_mcs"),
+            f"is for access nr_mode2; {radio.access} takes bits_per_symbol and code_rate or mcs, got {side.nr_mcs}",
+        )
     if radio.access in ("lte_mode4", "nr_mode2"):
         carried = _slot_bytes(scenario)
         if radio.mtu_bytes + _HEADERS_BYTES > carried:
             yield Problem(
                 ("radio", "mtu_bytes"),
                 f"a packet must fit into a slot: at most {carried - _HEADERS_BYTES} B with {side.subchannels} subchannels of "
-                f"{side.rb_per_subchannel} resource blocks, {side.bits_per_symbol} bits a symbol and code rate "
-                f"{side.code_rate:g}, got {radio.mtu_bytes}",
+                f"{side.rb_per_subchannel} resource blocks, {side.coding[0]} bits a symbol and code rate "
+                f"{side.coding[1]:g}, got {radio.mtu_bytes}",
             )
     if 1000 / scenario.cooperation.awareness_hz < radio.slot_ms:
         yield Problem(
@@ -160,7 +165,7 @@ def _slot_bytes(scenario: Scenario) -> int:
     side = scenario.radio.sidelink
     elements = 108 if scenario.radio.access == "lte_mode4" else 120
     width = side.packet_subchannels or side.subchannels
-    return width * int(elements * side.rb_per_subchannel * side.bits_per_symbol * side.code_rate) // 8
+    return width * int(elements * side.rb_per_subchannel * side.coding[0] * side.coding[1]) // 8
 
 
 def _mixes(scenario: Scenario) -> Iterator[Problem]:

@@ -239,6 +239,18 @@ class Ieee80211p(Section):
     )
 
 
+# 3GPP TS 38.214, table 5.1.3.1-1: bits per symbol and code rate of each index; recalled, not re-read.
+NR_CODING = tuple(
+    (bits, rate / 1024.0)
+    for bits, rates in (
+        (2, (120, 157, 193, 251, 308, 379, 449, 526, 602, 679)),
+        (4, (340, 378, 434, 490, 553, 616, 658)),
+        (6, (438, 466, 517, 567, 616, 666, 719, 772, 822, 873, 910, 948)),
+    )
+    for rate in rates
+)
+
+
 class Sidelink(Section):
     """Sensing-based semi-persistent scheduling (LTE-V2X mode 4, NR-V2X mode 2)."""
 
@@ -246,6 +258,13 @@ class Sidelink(Section):
     rb_per_subchannel: int = quantity(12, "1", "Resource blocks of each", ge=1, le=275)
     bits_per_symbol: Literal[2, 4, 6] = quantity(2, "1", "Of the modulation: QPSK, 16-QAM, 64-QAM")
     code_rate: float = quantity(0.7, "1", "Of the error correction", gt=0, lt=1)
+    nr_mcs: int | None = quantity(
+        None,
+        "1",
+        "Modulation and code rate of NR by index (TS 38.214, table 5.1.3.1-1), in place of bits_per_symbol and code_rate",
+        ge=0,
+        le=28,
+    )
     packet_subchannels: int | None = quantity(
         None, "1", "Subchannels that every packet takes; worked out from its size if left out", ge=1, le=50
     )
@@ -258,6 +277,11 @@ class Sidelink(Section):
     keep_probability: float = quantity(0.0, "1", "Of keeping the resource when the counter runs out", ge=0, le=1)
     repetitions: int = quantity(0, "1", "Blind retransmissions of each packet", ge=0, le=31)
     in_band_emission: bool = choice(False, "Whether other subchannels of a slot disturb")
+
+    @property
+    def coding(self) -> tuple[int, float]:
+        """Bits per symbol and code rate."""
+        return (self.bits_per_symbol, self.code_rate) if self.nr_mcs is None else NR_CODING[self.nr_mcs]
 
     @model_validator(mode="after")
     def _fits(self) -> "Sidelink":

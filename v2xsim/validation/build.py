@@ -8,8 +8,10 @@ from jaxtyping import Float
 from v2xsim.comms.csma import Csma, CsmaParams
 from v2xsim.comms.pathloss import highway_loss_db, urban_loss_db
 from v2xsim.comms.phy import Receiver, milliwatts, noise_dbm
+from v2xsim.comms.propagation import propagation
 from v2xsim.comms.random_slot import RandomSlot, RandomSlotParams
 from v2xsim.comms.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
+from v2xsim.comms.tworay import two_ray_loss_db
 from v2xsim.comms.winner import winner_b1_loss_db
 from v2xsim.streams import Streams
 from v2xsim.validation.line import AccessLayer, Line, Outcomes, simulate
@@ -61,11 +63,11 @@ def layer_of(setup: SetUp, stations: int) -> AccessLayer:
         side, mode4 = setup.sidelink, setup.access == "lte_mode4"
         leak = in_band_emission_db(side.subchannels, side.rb_per_subchannel) if side.in_band_emission else ()
         if not curve_db:
-            curve_db, curve_rate = error_curve(side.bits_per_symbol, side.code_rate)
+            curve_db, curve_rate = error_curve(*side.coding)
         return Sidelink(stations, SidelinkParams(
             slot_us=1000, subchannels=side.subchannels, rb_per_subchannel=side.rb_per_subchannel,
             packet_subchannels=side.packet_subchannels, bits_per_subchannel=bits_per_subchannel(
-                setup.access, side.rb_per_subchannel, side.bits_per_symbol, side.code_rate
+                setup.access, side.rb_per_subchannel, *side.coding
             ), t1_slots=side.t1_slots, t2_slots=side.t2_slots,
             candidate_share=side.candidate_share, rsrp_threshold_dbm=side.rsrp_threshold_dbm, ranked=mode4,
             keep_probability=side.keep_probability, repetitions=side.repetitions, recheck_slots=0 if mode4 else 2,
@@ -97,6 +99,12 @@ def _loss_of(setup: SetUp) -> _Loss:
             return highway_loss_db(distance_m, carrier)
         if channel.path_loss == "tr37885_urban":
             return urban_loss_db(distance_m, carrier)
+        if channel.path_loss == "two_ray":
+            return two_ray_loss_db(distance_m, carrier, height, height, channel.permittivity)
+        if channel.path_loss == "abbas_urban":
+            near, far = propagation("abbas_urban", carrier, 0.0).loss_rows[0]
+            decades = np.log10(np.maximum(distance_m, 1.0))
+            return np.where(decades < far[0], near[1] + near[2] * decades, far[1] + far[2] * decades)
         exponent = 2.0 if channel.path_loss == "free_space" else channel.exponent
         found: np.ndarray = free_at_one + 10.0 * exponent * np.log10(np.maximum(distance_m, 1.0))
         return found

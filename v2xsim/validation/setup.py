@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from v2xsim.comms.sidelink import bits_per_subchannel
 from v2xsim.scenario.fields import Section, choice, quantity
 from v2xsim.scenario.schema import Ieee80211p, Sidelink
 
@@ -33,9 +34,10 @@ class Messages(Section):
 class Channel(Section):
     """Propagation."""
 
-    path_loss: Literal["winner_b1", "tr37885_highway", "tr37885_urban", "free_space", "log_distance"] = choice(
-        "winner_b1", "Path-loss model"
-    )
+    path_loss: Literal[
+        "winner_b1", "tr37885_highway", "tr37885_urban", "free_space", "two_ray", "log_distance", "abbas_urban"
+    ] = choice("winner_b1", "Path-loss model")
+    permittivity: float = quantity(1.003, "1", "Relative, of the ground in two_ray", ge=1, le=100)
     carrier_ghz: float = quantity(5.9, "GHz", "Centre of the channel", ge=0.5, le=100)
     antenna_height_m: float = quantity(1.5, "m", "Of every antenna", gt=0, le=50)
     environment_height_m: float = quantity(
@@ -106,3 +108,22 @@ class SetUp(Section):
     seed: int = quantity(1, "1", "Of all chance", ge=0, lt=2**63)
     bin_m: float = quantity(25.0, "m", "Width of a distance bin", gt=0, le=1000)
     reach_m: float = quantity(500.0, "m", "Farthest distance reported", gt=0, le=50_000)
+
+    @model_validator(mode="after")
+    def _possible(self) -> "SetUp":
+        if self.access in ("ieee80211p", "random_slot"):
+            if self.receiver.mcs > 7:
+                raise ValueError(f"receiver.mcs: 802.11p has 0 to 7, got {self.receiver.mcs}")
+            return self
+        side = self.sidelink
+        if self.access == "lte_mode4" and side.nr_mcs is not None:
+            raise ValueError("sidelink.nr_mcs is for nr_mode2; lte_mode4 takes bits_per_symbol and code_rate")
+        if side.packet_subchannels is None:
+            bits = bits_per_subchannel(self.access, side.rb_per_subchannel, *side.coding)
+            needed = -(-8 * self.messages.size_bytes // bits)
+            if needed > side.subchannels:
+                raise ValueError(
+                    f"messages.size_bytes: a packet must fit into a slot: {self.messages.size_bytes} B need {needed} subchannels "
+                    f"of {bits} bits, the channel has {side.subchannels}"
+                )
+        return self

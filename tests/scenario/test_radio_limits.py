@@ -1,0 +1,51 @@
+"""Radio settings that cannot be: one error that says where, what and what is allowed, and exit code 2."""
+
+import pytest
+from typer.testing import CliRunner
+
+from v2xsim.cli.app import app
+from v2xsim.scenario.schema import NR_CODING
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("radio.mcs=12", "radio.mcs: must be at least 0 and at most 7, got 12"),
+        ("radio.tx_power_dbm=-50", "at least -40"),
+        ("cooperation.awareness_hz=0", "cooperation.awareness_hz: must be above 0"),
+        ("radio.sidelink.nr_mcs=29", "at most 28"),
+        ("radio.sidelink.nr_mcs=5", "is for access nr_mode2"),
+        ("radio.propagation.states=boban_hihg", "did you mean 'boban_high'?"),
+        ("radio.propagation.gain_by_kind_dbi={truk: 3}", "truk"),
+        ("radio.propagation.gain_by_kind_dbi={truck: 99}", "-20 to 30"),
+        ("radio.propagation.nakagami=[[50, 1.5], [0, 3]]", "must rise"),
+    ],
+)
+def test_a_run_is_refused(setting, said, tmp_path):
+    found = CliRunner().invoke(app, ["run", "demo", "--set", setting, "--out", str(tmp_path / "run")])
+    assert found.exit_code == 2
+    assert said in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("access: ieee80211p\nreceiver: {mcs: 9}", "receiver.mcs: 802.11p has 0 to 7, got 9"),
+        ("access: lte_mode4\nmessages: {size_bytes: 3000}", "a packet must fit into a slot: 3000 B"),
+        ("access: lte_mode4\nsidelink: {nr_mcs: 3}", "nr_mcs is for nr_mode2"),
+        ("access: ieee80211p\nmessages: {rate_hz: 0}", "messages.rate_hz: must be above 0"),
+    ],
+)
+def test_a_set_up_is_refused(text, said, tmp_path):
+    (tmp_path / "setup.yaml").write_text(text + "\nroad: {density_per_km: 60}\n")
+    found = CliRunner().invoke(app, ["validate", "radio", "--config", str(tmp_path / "setup.yaml")])
+    assert found.exit_code == 2
+    assert said in found.stderr
+
+
+def test_nr_indices_carry_more_and_more():
+    carried = [bits * rate for bits, rate in NR_CODING]
+    assert len(carried) == 29
+    # The step from 16-QAM to 64-QAM alone is not up.
+    assert [n for n in range(28) if carried[n + 1] < carried[n]] == [16]
