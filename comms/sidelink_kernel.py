@@ -97,10 +97,9 @@ def advanced(  # type: ignore[no-untyped-def]
         # Forget what the memories hold of slots that this round of the ring has passed.
         while cleared[0] <= slot:
             row = cleared[0] % MEMORY
-            for r in range(rssi.shape[1]):
-                mine[row, r] = 0
-                for c in range(subchannels):
-                    rssi[row, r, c], reserved[row, r, c] = 0.0, 0
+            mine[row] = 0
+            rssi[row] = 0.0
+            reserved[row] = 0
             cleared[0] += 1
 
         while next_new < len(new_number) and new_slot[next_new] == slot:

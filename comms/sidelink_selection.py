@@ -124,18 +124,18 @@ def selected(  # type: ignore[no-untyped-def]
     )
     span, places = claim.shape
     total = span * places
+    # The threshold at which the share remains: steps of 3 dB up to the strongest claim among the weakest that make the share.
+    wanted = max(1, math.ceil(share * total))
+    least = np.partition(claim.reshape(total), wanted - 1)[wanted - 1]
     level = threshold_mw
+    while level < least and level <= 1e6:
+        level *= 10.0**0.3
     left = 0
     free = np.empty((span, places), np.bool_)
-    while True:
-        left = 0
-        for i in range(span):
-            for c in range(places):
-                free[i, c] = claim[i, c] <= level
-                left += free[i, c]
-        if left >= share * total or level > 1e6:
-            break
-        level *= 10.0**0.3
+    for i in range(span):
+        for c in range(places):
+            free[i, c] = claim[i, c] <= level
+            left += free[i, c]
     if left == 0:
         for i in range(span):
             for c in range(places):
