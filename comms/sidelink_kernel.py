@@ -225,7 +225,7 @@ def advanced(  # type: ignore[no-untyped-def]
             low, links = offset[s], offset[s + 1] - offset[s]
             near, near_mw = longer_rows(near, at, links), longer_rows(near_mw, at, links)
             for link in range(low, low + links):
-                r, p = np.uint64(other[link]), link_mw[link]  # type: ignore[assignment]
+                r, p = np.uint64(other[link]), link_mw[link]
                 if fades:
                     p *= faded(link_m[link], entry_key[row] ^ np.uint64(entry[row, LEFT]), station_key[r])
                 for c in range(sub, sub + width):
@@ -260,7 +260,7 @@ def advanced(  # type: ignore[no-untyped-def]
             period = entry[row, PERIOD]
             longest[0] = max(longest[0], period)
             for n in range(first_near[k], first_near[k + 1]):
-                r, p = np.uint64(near[n]), near_mw[n]  # type: ignore[assignment]
+                r, p = np.uint64(near[n]), near_mw[n]
                 inside, outside = 0.0, 0.0
                 for c in range(subchannels):
                     if sub <= c < sub + width:
@@ -322,12 +322,12 @@ def advanced(  # type: ignore[no-untyped-def]
                 for n in range(size):
                     if heap[n, 1] == SEND and heap[n, 2] == s and entry[heap[n, 3], NUMBER] == resent:
                         entry[heap[n, 3], LEFT] -= 1
-        for r in range(stations):
+        for station_row in range(stations):
             used = 0
             for c in range(subchannels):
-                used += present[r, c] > busy_mw
-                present[r, c] = 0.0
-            busy[r] += slot_us * used / subchannels
+                used += present[station_row, c] > busy_mw
+                present[station_row, c] = 0.0
+            busy[station_row] += slot_us * used / subchannels
     begin = longer_rows(begin, ended, 1)
     begin[ended] = found
     return (

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64
 
 from v2xsim.comms.budget import Carried, powers, same_pairs
+from v2xsim.comms.budget import Propagation as Budget
+from v2xsim.comms.corner import corner_loss_db, legs_m, manhattan_loss_db
 from v2xsim.comms.knife_edges import diffraction_loss_db
 from v2xsim.comms.neighbours import Neighbours, neighbours
 from v2xsim.comms.packets import Field
@@ -15,7 +17,7 @@ from v2xsim.comms.propagation import pairwise_loss_db, propagation
 from v2xsim.comms.sight import pair_states
 from v2xsim.comms.states import drawn_states
 from v2xsim.engine.fleet import Fleet
-from v2xsim.records import Obstacles, Snapshot
+from v2xsim.records import NLOSB, Obstacles, Snapshot
 from v2xsim.scenario.schema import Propagation, Radio
 from v2xsim.streams import Streams
 from v2xsim.world.catalogue import KINDS
@@ -107,6 +109,8 @@ def next_budget(
         radio.channel, distance_m, state, height[near.first], height[near.second], radio.carrier_ghz,
         wave.environment_height_m, wave.permittivity,
     )  # fmt: skip
+    if wave.building_loss != "tr37885":
+        clear_db = _round_corners(near, fleet, distance_m, state, model, radio, clear_db)
     more_db = np.zeros(0)
     if wave.vehicle_blockage == "knife_edges":
         more_db = diffraction_loss_db(
@@ -144,6 +148,29 @@ def _states(
         np.maximum(one[:, 2], other[:, 2]), luck,
     )  # fmt: skip
     return distance_m, state, case, np.full(len(state), -1, np.int32)
+
+
+def _round_corners(
+    near: Neighbours, fleet: Fleet, distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"],
+    model: Budget, radio: Radio, clear_db: Float[np.ndarray, " pairs"] | None,
+) -> Float[np.ndarray, " pairs"]:  # fmt: skip
+    """Return the path loss of each pair, round the corner where a building stands in the way and streets meet."""
+    wave, height = radio.propagation, fleet.antenna_m[:, 2]
+    loss = model.loss_db(distance_m, state) if clear_db is None else clear_db.copy()
+    hidden = np.flatnonzero(state == NLOSB)
+    one, other = near.first[hidden], near.second[hidden]
+    first, second = legs_m(
+        fleet.antenna_m[one, :2], fleet.pose[one, 3], fleet.antenna_m[other, :2], fleet.pose[other, 3]
+    )
+    corner = np.isfinite(first)
+    hidden, one, other, first, second = hidden[corner], one[corner], other[corner], first[corner], second[corner]
+    if wave.building_loss == "corner":
+        loss[hidden] = corner_loss_db(first, second, radio.carrier_ghz, wave.street_width_m)
+    else:
+        loss[hidden] = manhattan_loss_db(
+            first, second, radio.carrier_ghz, height[one], height[other], wave.environment_height_m
+        )
+    return loss
 
 
 def _gain_dbi(fleet: Fleet, snapshot: Snapshot, radio: Radio) -> Float[np.ndarray, " stations"]:

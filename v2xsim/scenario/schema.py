@@ -304,7 +304,15 @@ class Propagation(Section):
     vehicle_blockage: Literal["tr37885", "knife_edges", "none"] = choice(
         "tr37885", "Loss behind vehicles: drawn for each episode, or diffraction at the real boxes"
     )
-    environment_height_m: float = quantity(0.0, "m", "Effective height of the ground in winner_b1", ge=0, le=1)
+    building_loss: Literal["tr37885", "corner", "manhattan"] = choice(
+        "tr37885",
+        "Loss behind buildings: over the direct distance, or along both streets round the corner (VirtualSource11p, WINNER+ B1) "
+        "where the lines along which the stations head meet",
+    )
+    street_width_m: float = quantity(20.0, "m", "Width of streets, for building_loss corner", gt=0, le=200)
+    environment_height_m: float = quantity(
+        0.0, "m", "Effective height of the ground in winner_b1 and manhattan", ge=0, le=1
+    )
     exponent: float = quantity(2.75, "1", "Of log_distance, from free space at 1 m", ge=1, le=6)
     permittivity: float = quantity(1.003, "1", "Relative, of the ground in two_ray", ge=1, le=100)
     shadowing_sigma_db: float | None = quantity(
