@@ -12,6 +12,7 @@ EVERYBODY = -1
 NOBODY = -1
 
 AWARENESS, REQUEST, DATA, CPM = "awareness", "request", "data", "cpm"
+MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM)
 
 
 @dataclass(frozen=True)

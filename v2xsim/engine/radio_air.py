@@ -21,14 +21,13 @@ from v2xsim.engine.air import Heard
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.links import LinkBudget
-from v2xsim.engine.messages import AWARENESS, EVERYBODY, NOBODY, Message, Packet
+from v2xsim.engine.messages import AWARENESS, EVERYBODY, MESSAGE_KINDS, NOBODY, Message, Packet
 from v2xsim.engine.placing import placed
 from v2xsim.records import LINK_STATE_NAMES, NLOSB
-from v2xsim.results.tables import Columns
+from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Radio
 from v2xsim.streams import Streams
 
-_OUTCOMES = np.array(OUTCOME_NAMES, object)
 _STATES = np.array(LINK_STATE_NAMES, object)
 CBR_WINDOW_US = 100_000
 QUANTUM_US = 500
@@ -274,15 +273,15 @@ class RadioAir:
             np.int64,
         )
         queued_us, message, hop, fragment, fragments, size_bytes, tx, target = columns.T
-        kind = np.array([p.message.kind for p in packets], object)
+        kind = np.array([MESSAGE_KINDS.index(p.message.kind) for p in packets])
         self._packets.add(
             queued_us=queued_us[place], start_us=found.start_us, end_us=found.end_us, message=message[place],
-            kind=kind[place], hop=hop[place], fragment=fragment[place], fragments=fragments[place],
+            kind=Coded(kind[place], MESSAGE_KINDS), hop=hop[place], fragment=fragment[place], fragments=fragments[place],
             size_bytes=size_bytes[place], tx=tx[place], rx=rx,
             addressed=(rx == target[place]) | (target[place] == EVERYBODY),
             distance_m=_where(known, budget.distance_m, pair, np.nan),
-            link_state=_STATES[_where(known, budget.state, pair, NLOSB).astype(np.int64)],
-            power_dbm=found.power_dbm, sinr_db=found.sinr_db, outcome=_OUTCOMES[found.outcome],
+            link_state=Coded(_where(known, budget.state, pair, NLOSB).astype(np.int64), LINK_STATE_NAMES),
+            power_dbm=found.power_dbm, sinr_db=found.sinr_db, outcome=Coded(found.outcome, OUTCOME_NAMES),
         )  # fmt: skip
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from v2xsim.mobility.base import Mobility
 from v2xsim.perception.tracking import Tracks, velocity_of
 from v2xsim.perception.tracking import step as track
 from v2xsim.records import LINK_STATE_NAMES, Boxes, Detections, Obstacles, Snapshot
-from v2xsim.results.tables import COLUMNS, Columns
+from v2xsim.results.tables import COLUMNS, Coded, Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
@@ -171,7 +171,7 @@ class Simulation:
         if len(first):
             self.tables["links"].add(
                 time_us=time_us, a=budget.agent[first], b=budget.agent[second], distance_m=budget.distance_m,
-                state=_STATES[budget.state], case=budget.case,
+                state=Coded(budget.state, LINK_STATE_NAMES), case=budget.case,
                 blocker_height_m=budget.blocker_height_m, loss_db=budget.loss_db,
                 shadowing_db=budget.shadowing_db, power_dbm=budget.power_dbm,
             )  # fmt: skip

@@ -15,7 +15,15 @@ def _arrays(table: pa.Table, *names: str) -> list[np.ndarray]:
     for name in names:
         column = table.column(name)
         if pa.types.is_dictionary(column.type):
-            column = column.cast(pa.string())
+            # Each distinct text once, and a look-up: a column of a million rows holds a handful.
+            held = column.combine_chunks()
+            held = held.chunk(0) if isinstance(held, pa.ChunkedArray) and held.num_chunks else held
+            if isinstance(held, pa.ChunkedArray):
+                columns.append(np.zeros(0, object))
+                continue
+            texts = np.array(held.dictionary.to_pylist(), object)
+            columns.append(texts[held.indices.to_numpy()] if len(texts) else np.zeros(len(held), object))
+            continue
         columns.append(column.to_numpy())
     return columns
 
@@ -134,8 +142,9 @@ def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
     ]
     message, fragment, size, start = _arrays(packets, "message", "fragment", "size_bytes", "start_us")
     unsent = outcome == "not_sent"
+    # All rows of one packet on the air follow each other.
     packet = np.stack([message, fragment, hop, tx, start])
-    sent: np.ndarray = np.unique(packet, axis=1, return_index=True)[1] if len(message) else np.zeros(0, np.int64)
+    sent = np.flatnonzero(np.append(True, (np.diff(packet, axis=1) != 0).any(axis=0))[: len(message)])
     gone = int(unsent[sent].sum())
     rows += [("packets_not_sent", "", Metric(gone / len(sent) if len(sent) else float("nan"), "1", len(sent)))]
     sent = sent[~unsent[sent]]

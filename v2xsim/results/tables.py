@@ -4,6 +4,7 @@ Every time is integer microseconds of simulation time. Agents are numbers; the `
 Frame of positions: the world (docs/frames.md), unless the column says otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -263,16 +264,52 @@ _DTYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Coded:
+    """Texts of a column by number: a few distinct ones for many rows.
+
+    Attributes:
+        code: Number of each row's text.
+        texts: The texts.
+    """
+
+    code: np.ndarray
+    texts: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+
 def _column(blocks: list[dict[str, Any]], lengths: list[int], name: str, kind: pa.DataType) -> pa.Array:
     dtype: Any = _DTYPES.get(kind, object)
     parts: list[Any] = []
     for block, length in zip(blocks, lengths, strict=True):
         value = block[name]
-        parts.append(value if isinstance(value, np.ndarray | list) else np.full(length, value, dtype))
+        parts.append(value if isinstance(value, np.ndarray | list | Coded) else np.full(length, value, dtype))
     if dtype is not object:
         joined = np.concatenate(parts) if parts else np.zeros(0)
         return pa.array(joined.astype(dtype), kind)
+    if pa.types.is_dictionary(kind) and parts:
+        return _texts(parts, kind)
+    parts = [[part.texts[c] for c in part.code.tolist()] if isinstance(part, Coded) else part for part in parts]
     rows = [item for part in parts for item in part]
     if pa.types.is_dictionary(kind):
         return pa.array(rows, pa.string()).dictionary_encode().cast(kind)
     return pa.array(rows, kind)
+
+
+def _texts(parts: list[Any], kind: pa.DataType) -> pa.Array:
+    """Return a dictionary column of a few distinct texts out of many rows, numbered in the order in which they appear."""
+    number: dict[Any, int] = {}
+    codes = []
+    for part in parts:
+        if isinstance(part, Coded):
+            used = np.unique(part.code)
+            table = np.zeros(len(part.texts), np.int32)
+            table[used] = [number.setdefault(part.texts[c], len(number)) for c in used]
+            codes.append(table[part.code])
+        else:
+            codes.append(np.fromiter((number.setdefault(item, len(number)) for item in part), np.int32, len(part)))
+    return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(codes)), pa.array(list(number), pa.string())).cast(
+        kind
+    )
