@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Float32, Int8, Int32, Int64, UInt64
+from jaxtyping import Bool, Float, Float32, Int8, Int32, Int64, UInt64
 
 DELIVERED, HALF_DUPLEX, SENSING, RECEIVER_BUSY, PROPAGATION, COLLISION = range(6)
 OUTCOME_NAMES = ("delivered", "half_duplex", "sensing", "receiver_busy", "propagation", "collision")
@@ -120,6 +120,15 @@ class Receptions:
 
     def __len__(self) -> int:
         return len(self.receiver)
+
+    def of(self, kept: Bool[np.ndarray, " packets"]) -> "Receptions":
+        """Return some of the packets, in their order."""
+        rows, count = kept[self.place], np.diff(self.offset)[kept]
+        return Receptions(
+            self.number[kept], self.by[kept], self.began_us[kept], self.ended_us[kept], self.noise_dbm[kept],
+            np.concatenate([[0], np.cumsum(count)]).astype(np.int64), self.receiver[rows], self.outcome[rows],
+            self.power_dbm[rows], self.sinr_db[rows],
+        )  # fmt: skip
 
     @cached_property
     def place(self) -> Int64[np.ndarray, " receptions"]:

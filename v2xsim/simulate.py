@@ -94,7 +94,12 @@ def _results(simulation: Simulation, names: Names) -> Results:
     tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in simulation.tables.items()}
     frames = tables["fusion"].num_rows
     rows = all_metrics(
-        tables, simulation.evaluation.average_precision(), frames, scenario.run.duration_s, scenario.record.prr_range_m
+        tables,
+        simulation.evaluation.average_precision(),
+        frames,
+        scenario.run.duration_s,
+        scenario.record.prr_range_m,
+        scenario.record.packet_share,
     )
     tables["metrics"] = metrics_table(rows)
     rung = {

@@ -50,3 +50,14 @@ def test_collective_perception_brings_objects_that_the_ego_alone_does_not_detect
     )
     # All road users are stations: nobody is left to tell of.
     assert spared["helpers_used"]["value"] < found["helpers_used"]["value"] / 3
+
+
+def test_listing_a_share_of_the_stations_changes_what_is_kept_and_nothing_else(tmp_path):
+    whole, _ = metrics(tmp_path, DENSE)
+    some, _ = metrics(tmp_path, DENSE, "--set", "record.packet_share=0.4", "--set", "record.link_ticks=5")
+    for name in ("ap_0.5_fused", "data_arrived_whole", "channel_busy_ratio", "received_per_frame", "age_of_fused_data"):
+        assert some[name] == whole[name], name
+    # What is estimated from a share is near what it estimates.
+    for name, near in (("prr", 0.08), ("on_air", 0.25), ("links_LOS", 0.05)):
+        assert some[name] != whole[name], name
+        assert abs(some[name]["value"] / whole[name]["value"] - 1) < near, name

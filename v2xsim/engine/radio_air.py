@@ -51,7 +51,10 @@ class RadioAir:
         channel: Columns,
         unheard: Columns,
         end_us: int,
+        packet_share: float = 1.0,
     ) -> None:
+        self._packet_share = packet_share
+        self._listed: dict[int, bool] = {}
         self._clock, self._radio, self._streams = clock, radio, streams
         self._on_heard, self._packets, self._channel, self._unheard = on_heard, packets, channel, unheard
         self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
@@ -199,7 +202,7 @@ class RadioAir:
         for number in self._layer.dropped:
             packet = self._flying.pop(number, None)
             self._waited_for.discard(number)
-            if packet is None:
+            if packet is None or (packet.message.kind == AWARENESS and not self._is_listed(packet.sender)):
                 continue
             self._packets.add(
                 queued_us=packet.message.queued_us, start_us=self._time_us, end_us=self._time_us,
@@ -216,13 +219,10 @@ class RadioAir:
         assert budget is not None
         packets = [self._flying.pop(number) for number in found.number.tolist()]
         self._waited_for.difference_update(found.number.tolist())
-        counted = np.array([p.message.kind == AWARENESS and p.hop <= 1 for p in packets], bool)
-        # The layer names packets by the links of now; a station that came in range meanwhile has no pair.
-        pair = placed(
-            found, budget.near, counted, budget.state, budget.distance_m, UNHEARD_BIN_M, self._too_weak
-        )  # fmt: skip
-        if len(found):
-            self._record(found, packets, pair)
+        listed = np.array([p.message.kind != AWARENESS or self._is_listed(p.sender) for p in packets], bool)
+        self._record(
+            found if listed.all() else found.of(listed), [p for p, on in zip(packets, listed, strict=True) if on]
+        )
         delivered = found.outcome == DELIVERED
         arrived = np.concatenate([[0], np.cumsum(delivered)])[found.offset]
         agent, snr_db = fleet.agent[found.receiver[delivered]], found.snr_db[delivered]
@@ -250,11 +250,27 @@ class RadioAir:
                     packet.target, packet.hop, 0, True, max(0, wait_us), attempt + 1,
                 )  # fmt: skip
 
-    def _record(self, found: Receptions, packets: list[Packet], pair: Int32[np.ndarray, " receptions"]) -> None:
-        """Add rows to the table of packets."""
-        fleet, budget, place = self._fleet, self._budget, found.place
+    def _is_listed(self, agent: int) -> bool:
+        """Return whether the packet table lists a station's awareness messages: by its own luck."""
+        if self._packet_share >= 1.0:
+            return True
+        known = self._listed.get(agent)
+        if known is None:
+            known = bool(self._streams.uniforms("record.packets", agent)[0, 0] < self._packet_share)
+            self._listed[agent] = known
+        return known
+
+    def _record(self, found: Receptions, packets: list[Packet]) -> None:
+        """Add rows to the table of packets, and count stations too far to be listed."""
+        fleet, budget = self._fleet, self._budget
         assert fleet is not None
         assert budget is not None
+        counted = np.array([p.message.kind == AWARENESS and p.hop <= 1 for p in packets], bool)
+        # The layer names packets by the links of now; a station that came in range meanwhile has no pair.
+        pair = placed(found, budget.near, counted, budget.state, budget.distance_m, UNHEARD_BIN_M, self._too_weak)
+        if len(found) == 0:
+            return
+        place = found.place
         known, rx = pair >= 0, fleet.agent[found.receiver]
         columns = np.array(
             [

@@ -88,7 +88,7 @@ class Simulation:
             else RadioAir(
                 self.clock, scenario.radio, self.streams, self.cooperation.on_heard,
                 self.tables["packets"], self.tables["channel"], self.tables["unheard"],
-                self.begin_us + self.ticks * self.step_us,
+                self.begin_us + self.ticks * self.step_us, scenario.record.packet_share,
             )
         )  # fmt: skip
         self.cooperation.air = self.air
@@ -168,7 +168,8 @@ class Simulation:
 
     def _record_links(self, time_us: int, budget: LinkBudget) -> None:
         first, second = budget.near.first, budget.near.second
-        if len(first):
+        every, number = self.scenario.record.link_ticks, (time_us - self.begin_us) // self.step_us
+        if len(first) and every and number % every == 0:
             self.tables["links"].add(
                 time_us=time_us, a=budget.agent[first], b=budget.agent[second], distance_m=budget.distance_m,
                 state=Coded(budget.state, LINK_STATE_NAMES), case=budget.case,

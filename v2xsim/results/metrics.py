@@ -38,6 +38,7 @@ def all_metrics(
     frames: int,
     duration_s: float,
     prr_range_m: float,
+    packet_share: float = 1.0,
 ) -> Rows:
     """Return every metric as name, bin and value; an empty bin is the whole run."""
     return [
@@ -45,7 +46,7 @@ def all_metrics(
         *_episodes(tables["episodes"]),
         *_cooperation(tables["fusion"], tables["transfers"]),
         *_delivery(tables["packets"], tables["unheard"], prr_range_m),
-        *_radio(tables["packets"], tables["channel"], duration_s),
+        *_radio(tables["packets"], tables["channel"], duration_s, packet_share),
         *_links(tables["links"]),
     ]
 
@@ -121,7 +122,7 @@ def _delivery(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
     return rows
 
 
-def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
+def _radio(packets: pa.Table, channel: pa.Table, duration_s: float, packet_share: float) -> Rows:
     kind, hop, outcome, tx, rx, queued, end = _arrays(
         packets, "kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us"
     )
@@ -148,7 +149,9 @@ def _radio(packets: pa.Table, channel: pa.Table, duration_s: float) -> Rows:
     gone = int(unsent[sent].sum())
     rows += [("packets_not_sent", "", Metric(gone / len(sent) if len(sent) else float("nan"), "1", len(sent)))]
     sent = sent[~unsent[sent]]
-    total = float(size[sent].sum()) if len(message) else 0.0
+    # Where a share of the stations is listed, each of their awareness messages stands for more.
+    weight = np.where(kind[sent] == "awareness", 1.0 / packet_share, 1.0)
+    total = float((size[sent] * weight).sum()) if len(message) else 0.0
     rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]
     return rows
 

@@ -491,6 +491,14 @@ class Record(Section):
     prr_range_m: float = quantity(
         150.0, "m", "Packet reception ratio counts all stations nearer than this", gt=0, le=10_000
     )
+    packet_share: float = quantity(
+        1.0,
+        "1",
+        "Share of stations whose awareness messages the packet table lists; the metrics go by those",
+        gt=0,
+        le=1,
+    )
+    link_ticks: int = quantity(1, "1", "Every how many ticks the links are listed; 0 for never", ge=0, le=1_000_000)
     evaluation_range_m: float = quantity(60.0, "m", "Road users farther from the ego are not scored", gt=0, le=500)
 
 
