@@ -11,7 +11,7 @@ References:
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.comms.pairs import kept_rows
+from v2xsim.comms.pairs import carried, kept_rows
 
 CHECK_US = 100_000
 SLOWEST_US = 1_000_000
@@ -71,14 +71,7 @@ class CamRules:
     def _over(self, agent: Int64[np.ndarray, " stations"]) -> None:
         """Bring what is remembered into the order of other stations; newcomers have never sent."""
         row = kept_rows(self._agent, agent)
-        known = row >= 0
-
-        def moved(values: np.ndarray, fill: float) -> np.ndarray:
-            fresh = np.full((len(row), *values.shape[1:]), fill, values.dtype)
-            fresh[known] = values[row[known]]
-            return fresh
-
-        self._last_us, self._pace_us = moved(self._last_us, _NEVER_US), moved(self._pace_us, SLOWEST_US)
-        self._repeats, self._place = moved(self._repeats, 0), moved(self._place, np.inf)
-        self._speed, self._heading = moved(self._speed, 0.0), moved(self._heading, 0.0)
+        self._last_us, self._pace_us = carried(self._last_us, row, _NEVER_US), carried(self._pace_us, row, SLOWEST_US)
+        self._repeats, self._place = carried(self._repeats, row, 0), carried(self._place, row, np.inf)
+        self._speed, self._heading = carried(self._speed, row, 0.0), carried(self._heading, row, 0.0)
         self._agent = agent.copy()

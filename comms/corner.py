@@ -8,14 +8,14 @@ corner to go round.
 import numpy as np
 from jaxtyping import Float
 
+from v2xsim.comms.geometry import SPEED_OF_LIGHT_MPS
+from v2xsim.comms.pathloss import SHORTEST_M
 from v2xsim.comms.winner import winner_b1_loss_db
 
-SPEED_OF_LIGHT_MPS = 299_792_458.0
 # Streets that meet at less than this are bends rather than crossings.
 LEAST_ANGLE_RAD = np.deg2rad(30.0)
 FARTHEST_M = 500.0
 _BREAK_M = 180.0
-SHORTEST_M = 1.0
 
 
 def legs_m(

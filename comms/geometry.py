@@ -82,10 +82,7 @@ def links_and_obstruction(
     """
     cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
     half = boxes.size_m[:, :2] / 2
-    reach_x = np.abs(cos) * half[:, 0] + np.abs(sin) * half[:, 1]
-    reach_y = np.abs(sin) * half[:, 0] + np.abs(cos) * half[:, 1]
-    reach = np.stack([reach_x, reach_y], axis=1)
-    lower, upper = boxes.center_m[:, :2] - reach, boxes.center_m[:, :2] + reach
+    _along, _across, lower, upper = outlines(boxes)
     grid = grid_over(lower, upper, _cell_m(lower, upper))
     body = np.concatenate(
         [boxes.center_m[:, :2], half, np.stack([cos, sin, boxes.center_m[:, 2] + boxes.size_m[:, 2]], axis=1)], axis=1
@@ -102,6 +99,23 @@ def links_and_obstruction(
         SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9),
     )  # fmt: skip
     return Links(distance_m, state, height_m, case), obstruction
+
+
+def outlines(
+    boxes: Boxes,
+) -> tuple[
+    Float[np.ndarray, "boxes 2"],
+    Float[np.ndarray, "boxes 2"],
+    Float[np.ndarray, "boxes 2"],
+    Float[np.ndarray, "boxes 2"],
+]:
+    """Return half the length and half the width of each box as vectors, and the corners of the rectangle around it."""
+    half = boxes.size_m[:, :2] / 2
+    cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
+    along = np.stack([cos * half[:, 0], sin * half[:, 0]], axis=1)
+    across = np.stack([-sin * half[:, 1], cos * half[:, 1]], axis=1)
+    reach = np.abs(along) + np.abs(across)
+    return along, across, boxes.center_m[:, :2] - reach, boxes.center_m[:, :2] + reach
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

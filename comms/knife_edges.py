@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from numba import njit
 
 from v2xsim.comms.blockage import CLEAR_PARAMETER
-from v2xsim.comms.geometry import SPEED_OF_LIGHT_MPS, rows_of_column
+from v2xsim.comms.geometry import SPEED_OF_LIGHT_MPS, outlines, rows_of_column
 from v2xsim.records import NLOSB, Boxes
 from v2xsim.spatial import grid_over
 
@@ -51,13 +51,8 @@ def diffraction_loss_db(
         boxes: All vehicles and other bodies.
         carrier_ghz: Centre of the channel.
     """
-    half = boxes.size_m[:, :2] / 2
-    cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
-    along = np.stack([cos * half[:, 0], sin * half[:, 0]], axis=1)
-    across = np.stack([-sin * half[:, 1], cos * half[:, 1]], axis=1)
-    reach = np.abs(along) + np.abs(across)
-    lower, upper = boxes.center_m[:, :2] - reach, boxes.center_m[:, :2] + reach
-    spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(half) else 0.0
+    along, across, lower, upper = outlines(boxes)
+    spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(along) else 0.0
     grid = grid_over(lower, upper, max(_CELL_M, spread / 1024))
     box = np.column_stack([boxes.center_m[:, :2], along, across, boxes.center_m[:, 2] + boxes.size_m[:, 2]])
     loss_db: Float[np.ndarray, " pairs"] = _losses(

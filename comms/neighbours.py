@@ -69,14 +69,6 @@ def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> N
     return Neighbours(*_rows(count, first, second))
 
 
-def pairs_within(
-    position_m: Float[np.ndarray, "stations 2"], range_m: float
-) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return the rows of every unordered pair of stations within range, the first below the second, in rising order."""
-    near = neighbours(position_m, range_m)
-    return near.first.astype(np.int64), near.second.astype(np.int64)
-
-
 @njit(cache=True, nogil=True)
 def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
     """Return all pairs: firsts rising, the seconds of each above it but in any order."""

@@ -92,7 +92,8 @@ class Receptions:
     """Packets that ended, by their end, start and key, and their outcomes at receivers: compressed rows.
 
     Listed are the receivers at which a packet was above the sensitivity, or which were transmitting where that counts first
-    (sidelink), and the station that it was addressed to. For all others in range it was too weak: SENSING.
+    (sidelink), and the station that it was addressed to; `random_slot` lists weaker ones too. For all others in range it was too
+    weak: SENSING.
 
     Attributes:
         number: The caller's, by packet.

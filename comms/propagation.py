@@ -11,6 +11,7 @@ from jaxtyping import Float, Int8
 
 from v2xsim.comms.blockage import CASE_MEAN_DB, CASE_SIGMA_DB
 from v2xsim.comms.budget import Propagation
+from v2xsim.comms.geometry import SPEED_OF_LIGHT_MPS
 from v2xsim.comms.pathloss import BUILDING, HIGHWAY, SHORTEST_M, URBAN
 from v2xsim.comms.shadowing import DECORRELATION_M, SIGMA_DB
 from v2xsim.comms.tworay import two_ray_loss_db
@@ -21,7 +22,6 @@ Channel = Literal[
     "tr37885_urban", "tr37885_highway", "winner_b1", "free_space", "two_ray", "log_distance", "abbas_urban"
 ]
 Blockage = Literal["tr37885", "knife_edges", "none"]
-SPEED_OF_LIGHT_MPS = 299_792_458.0
 
 # Abbas et al. 2015, urban: loss at 10 m, slopes per decade up to 104 m and beyond, deviation; clear and behind vehicles.
 _ABBAS_URBAN = ((63.9, 18.1, 28.5, 4.15), (72.3, 19.3, 27.4, 6.67))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32
 from numba import njit
 
-from v2xsim.comms.geometry import prisms_block, rows_of_column
+from v2xsim.comms.geometry import outlines, prisms_block, rows_of_column
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Obstacles
 from v2xsim.spatial import grid_over
 
@@ -44,14 +44,9 @@ def pair_states(
     """
     if suspect is None:
         suspect = np.full(len(first), -1)
-    half = boxes.size_m[:, :2] / 2
-    cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
-    along = np.stack([cos * half[:, 0], sin * half[:, 0]], axis=1)
-    across = np.stack([-sin * half[:, 1], cos * half[:, 1]], axis=1)
+    along, across, lower, upper = outlines(boxes)
     top = boxes.center_m[:, 2] + boxes.size_m[:, 2]
     order = np.argsort(-top, kind="stable")
-    reach = np.abs(along) + np.abs(across)
-    lower, upper = boxes.center_m[:, :2] - reach, boxes.center_m[:, :2] + reach
     spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(top) else 0.0
     grid = grid_over(lower[order], upper[order], max(_CELL_M, spread / 1024))
     item = order[grid.item]
@@ -98,6 +93,7 @@ def _states(  # type: ignore[no-untyped-def]
         own, others = body[i], body[j]
         half_x, half_y = 0.5 * x, 0.5 * y
         worst = 0
+        # The test of one box stands here twice: a call that hands the arrays on costs more than the test.
         if suspect[pair] >= 0:
             n = np.uint64(suspect[pair])
             if box[n, 6] >= low:

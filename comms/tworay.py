@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-SPEED_OF_LIGHT_MPS = 299_792_458.0
-SHORTEST_M = 1.0
+from v2xsim.comms.geometry import SPEED_OF_LIGHT_MPS
+from v2xsim.comms.pathloss import SHORTEST_M
 
 
 def two_ray_loss_db(

@@ -28,7 +28,6 @@ from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Radio
 from v2xsim.streams import Streams
 
-_STATES = np.array(LINK_STATE_NAMES, object)
 CBR_WINDOW_US = 100_000
 QUANTUM_US = 500
 # What a station had waiting when it left is gone; what it had on the air has ended after this.
@@ -98,7 +97,11 @@ class RadioAir:
         while self._left and self._left[0][0] <= now_us - _GIVEN_UP_US:
             for number in self._left.pop(0)[1]:
                 self._flying.pop(number, None)
-                self._waited_for.discard(number)
+                self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        self._waited_for.discard(number)
+        self._attempt.pop(number, None)
 
     def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
         """Hand a message to the radio."""
@@ -201,7 +204,7 @@ class RadioAir:
         """Record packets that gave way in their sender's queue: lost to everybody, so one row each."""
         for number in self._layer.dropped:
             packet = self._flying.pop(number, None)
-            self._waited_for.discard(number)
+            self._forget(number)
             if packet is None or (packet.message.kind == AWARENESS and not self._is_listed(packet.sender)):
                 continue
             self._packets.add(
@@ -305,7 +308,7 @@ class RadioAir:
         state, place = np.nonzero(self._too_weak)
         if len(state):
             self._unheard.add(
-                bin_m=(place * UNHEARD_BIN_M).astype(np.int64), link_state=_STATES[state],
+                bin_m=(place * UNHEARD_BIN_M).astype(np.int64), link_state=Coded(state, LINK_STATE_NAMES),
                 count=self._too_weak[state, place],
             )  # fmt: skip
 

@@ -16,11 +16,7 @@ def _arrays(table: pa.Table, *names: str) -> list[np.ndarray]:
         column = table.column(name)
         if pa.types.is_dictionary(column.type):
             # Each distinct text once, and a look-up: a column of a million rows holds a handful.
-            held = column.combine_chunks()
-            held = held.chunk(0) if isinstance(held, pa.ChunkedArray) and held.num_chunks else held
-            if isinstance(held, pa.ChunkedArray):
-                columns.append(np.zeros(0, object))
-                continue
+            held = pa.chunked_array([column.unify_dictionaries().combine_chunks()]).chunk(0)
             texts = np.array(held.dictionary.to_pylist(), object)
             columns.append(texts[held.indices.to_numpy()] if len(texts) else np.zeros(len(held), object))
             continue

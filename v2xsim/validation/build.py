@@ -6,13 +6,11 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.comms.csma import Csma, CsmaParams
-from v2xsim.comms.pathloss import highway_loss_db, urban_loss_db
 from v2xsim.comms.phy import Receiver, milliwatts, noise_dbm
-from v2xsim.comms.propagation import propagation
+from v2xsim.comms.propagation import pairwise_loss_db, propagation
 from v2xsim.comms.random_slot import RandomSlot, RandomSlotParams
 from v2xsim.comms.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
-from v2xsim.comms.tworay import two_ray_loss_db
-from v2xsim.comms.winner import winner_b1_loss_db
+from v2xsim.records import LOS
 from v2xsim.streams import Streams
 from v2xsim.validation.line import AccessLayer, Line, Outcomes, simulate
 from v2xsim.validation.setup import SetUp
@@ -89,25 +87,16 @@ def run(setup: SetUp) -> tuple[Float[np.ndarray, " bins_plus_1"], Outcomes]:
 
 def _loss_of(setup: SetUp) -> _Loss:
     channel = setup.channel
-    height, ground, carrier = channel.antenna_height_m, channel.environment_height_m, channel.carrier_ghz
-    free_at_one = 20.0 * np.log10(carrier) + 32.45
+    height, carrier = channel.antenna_height_m, channel.carrier_ghz
+    model = propagation(channel.path_loss, carrier, 0.0, exponent=channel.exponent)
 
     def loss(distance_m: Float[np.ndarray, "*links"]) -> Float[np.ndarray, "*links"]:
-        if channel.path_loss == "winner_b1":
-            return winner_b1_loss_db(distance_m, carrier, height, height, ground)
-        if channel.path_loss == "tr37885_highway":
-            return highway_loss_db(distance_m, carrier)
-        if channel.path_loss == "tr37885_urban":
-            return urban_loss_db(distance_m, carrier)
-        if channel.path_loss == "two_ray":
-            return two_ray_loss_db(distance_m, carrier, height, height, channel.permittivity)
-        if channel.path_loss == "abbas_urban":
-            near, far = propagation("abbas_urban", carrier, 0.0).loss_rows[0]
-            decades = np.log10(np.maximum(distance_m, 1.0))
-            return np.where(decades < far[0], near[1] + near[2] * decades, far[1] + far[2] * decades)
-        exponent = 2.0 if channel.path_loss == "free_space" else channel.exponent
-        found: np.ndarray = free_at_one + 10.0 * exponent * np.log10(np.maximum(distance_m, 1.0))
-        return found
+        clear, heights = np.full(len(distance_m), LOS, np.int8), np.full(len(distance_m), height)
+        found = pairwise_loss_db(
+            channel.path_loss, distance_m, clear, heights, heights, carrier, channel.environment_height_m,
+            channel.permittivity,
+        )  # fmt: skip
+        return model.loss_db(distance_m, clear) if found is None else found
 
     return loss
 
