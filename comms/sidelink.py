@@ -52,6 +52,8 @@ class SidelinkParams:
         sensitivity_dbm: Weakest packet that a receiver notices.
         busy_threshold_dbm: S-RSSI of a subchannel above which it counts as busy.
         sci_sinr_db: SINR from which control information is decoded.
+        overlap: Share of another packet's power in a subchannel that falls on a packet's own resource blocks: below 1 where
+            packets do not fill their subchannels.
         leak_db: Power into other subchannels against a subchannel's own, by how far away they are; empty for none.
         queue_packets: That a station can have scheduled; what comes on top is dropped.
         curve_db: SINR of the error curve.
@@ -78,6 +80,7 @@ class SidelinkParams:
     sensitivity_dbm: float = -90.5
     busy_threshold_dbm: float = -94.0
     sci_sinr_db: float = 0.0
+    overlap: float = 1.0
     leak_db: tuple[float, ...] = ()
     queue_packets: int = 1000
     curve_db: tuple[float, ...] = (0, 2, 4, 6, 8, 10, 12, 14, 16, 20, 21)
@@ -138,7 +141,7 @@ class Sidelink:
             milliwatts(p.rsrp_threshold_dbm), p.ranked,
             p.window_slots, p.keep_probability, p.uses[0], p.uses[1], p.repetitions, p.recheck_slots,
             milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm), milliwatts(p.busy_threshold_dbm),
-            milliwatts(p.sci_sinr_db), self._leak, 12.0 * p.rb_per_subchannel,
+            milliwatts(p.sci_sinr_db), p.overlap, self._leak, 12.0 * p.rb_per_subchannel,
             self._bound, self._curve_db, self._curve_rate, p.slot_us, p.queue_packets,
         )  # fmt: skip
         self._slot = int(until)

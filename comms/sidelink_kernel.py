@@ -60,7 +60,7 @@ def advanced(  # type: ignore[no-untyped-def]
     new_number, new_sender, new_target, new_slot, new_width, new_period, new_key,
     offset, other, link_mw, link_m, now, until,
     subchannels, t1, new_t2, share, threshold_mw, ranked, window, keep, least_uses, most_uses, repetitions, recheck,
-    noise_mw, sensitivity_mw, busy_mw, sci_sinr, leak, resource_elements, bound, curve_db, curve_rate, slot_us,
+    noise_mw, sensitivity_mw, busy_mw, sci_sinr, overlap, leak, resource_elements, bound, curve_db, curve_rate, slot_us,
     capacity,
 ):  # fmt: skip
     """Run the slots from now up to until, and return packets, receptions and busy time.
@@ -268,7 +268,7 @@ def advanced(  # type: ignore[no-untyped-def]
                     elif leak[1] > 0.0:
                         gap = sub - c if c < sub else c - sub - width + 1
                         outside += leak[gap] * present[r, c] * width
-                disturbance = max(0.0, inside - p) + outside
+                disturbance = max(0.0, inside - p) * overlap + outside
                 # A millionth of the noise is what rounding leaves in the sum that held the packet itself.
                 if disturbance < 1e-6 * noise:
                     disturbance = 0.0

@@ -168,3 +168,21 @@ def test_emission_falls_with_the_gap_to_its_floor():
     leak = in_band_emission_db(4, 12)
     assert list(leak) == sorted(leak, reverse=True)
     assert -35.0 < leak[-1] < leak[0] < -10.0
+
+
+def test_of_an_interferer_only_the_share_on_the_packets_own_blocks_disturbs():
+    """Two senders that do not hear each other meet in one slot at a third, 6 dB apart: a quarter of the weaker is 12 dB below."""
+    square = everybody(3, -150.0)
+    square[0, 2] = square[2, 0] = -60.0
+    square[1, 2] = square[2, 1] = -66.0
+    sharp = {
+        "subchannels": 1,
+        "t1_slots": 1,
+        "t2_slots": 1,
+        "single_t2_slots": 1,
+        "curve_db": (8.9, 9.0),
+        "curve_rate": (1.0, 0.0),
+    }
+    for share, outcome in ((1.0, COLLISION), (0.25, DELIVERED)):
+        found, _ = played(packets((0, 5000), (1, 5000)), square, 100_000, SidelinkParams(overlap=share, **sharp))
+        assert found.outcome[(found.packet == 0) & (found.receiver == 2)].tolist() == [outcome]

@@ -58,7 +58,7 @@ def access_layer(radio: Radio, time_us: int) -> AccessLayer:
             candidate_share=side.candidate_share, rsrp_threshold_dbm=side.rsrp_threshold_dbm, ranked=mode4,
             keep_probability=side.keep_probability, repetitions=side.repetitions, recheck_slots=0 if mode4 else 2,
             noise_dbm=noise, sensitivity_dbm=radio.sensitivity_dbm, busy_threshold_dbm=radio.busy_threshold_dbm,
-            leak_db=in_band_emission_db(side.subchannels, side.rb_per_subchannel) if side.in_band_emission else (),
+            overlap=side.interference_share, leak_db=in_band_emission_db(side.subchannels, side.rb_per_subchannel) if side.in_band_emission else (),
             curve_db=curve_db, curve_rate=curve_rate, queue_packets=radio.queue_packets,
         ), time_us, nobody)  # fmt: skip
     heard = receiver(radio.bandwidth_mhz, radio.noise_figure_db, radio.sensitivity_dbm, radio.busy_threshold_dbm)

@@ -276,6 +276,9 @@ class Sidelink(Section):
     )
     keep_probability: float = quantity(0.0, "1", "Of keeping the resource when the counter runs out", ge=0, le=1)
     repetitions: int = quantity(0, "1", "Blind retransmissions of each packet", ge=0, le=31)
+    interference_share: float = quantity(
+        1.0, "1", "Of another packet's power in a subchannel that falls on a packet's own resource blocks", gt=0, le=1
+    )
     in_band_emission: bool = choice(False, "Whether other subchannels of a slot disturb")
 
     @property

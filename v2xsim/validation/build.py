@@ -70,7 +70,7 @@ def layer_of(setup: SetUp, stations: int) -> AccessLayer:
             candidate_share=side.candidate_share, rsrp_threshold_dbm=side.rsrp_threshold_dbm, ranked=mode4,
             keep_probability=side.keep_probability, repetitions=side.repetitions, recheck_slots=0 if mode4 else 2,
             noise_dbm=noise_of(setup), sensitivity_dbm=ear.sensitivity_dbm, busy_threshold_dbm=ear.busy_threshold_dbm,
-            leak_db=leak, curve_db=curve_db, curve_rate=curve_rate,
+            overlap=side.interference_share, leak_db=leak, curve_db=curve_db, curve_rate=curve_rate,
         ), 0, keys)  # fmt: skip
     heard = Receiver(
         milliwatts(noise_of(setup)), milliwatts(ear.sensitivity_dbm), milliwatts(ear.busy_threshold_dbm), 0.0

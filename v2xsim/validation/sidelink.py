@@ -28,7 +28,8 @@ _LTE_SOURCE = (
 _NR_SOURCE = "Brady, Cao, Roy, Modeling of NR C-V2X Mode 2 Throughput (ns-3 5G-LENA)"
 _LTE_ASSUMES = (
     "Assumed: a ring of 4 km at 70 km/h, shadowing decorrelated over 25 m, control information decoded from 0 dB, T1 1, T2 100, "
-    "every decoded reservation excluded at first (the source's equations), no in-band emission."
+    "every decoded reservation excluded at first (the source's equations), no in-band emission. An interferer's power is spread over "
+    "its whole subchannel and counts, as noise does in the source's code, in the packet's own resource blocks: 10 of 12.5, 12 of 25."
 )
 # 3GPP R1-160284, 280 km/h, as the source tabulates them: QPSK at code rate 0.7 and 0.5.
 _BLER = {
@@ -74,6 +75,7 @@ def lte_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
         params = SidelinkParams(
             subchannels=subchannels, rb_per_subchannel=blocks, noise_dbm=float(noise), sensitivity_dbm=-90.5,
             curve_db=curve_db, curve_rate=curve_rate,
+            overlap=blocks * subchannels / 50.0,
         )  # fmt: skip
         line = Line(
             density_per_m=density / 1000.0, length_m=4000.0, ring=True, speed_mps=70.0 / 3.6, rate_hz=rate, size_bytes=190,
