@@ -103,7 +103,7 @@ class Sidelink:
         self._station = np.zeros((0, kernel.STATION), np.int64)
         # Where each station's memories are: columns stay where they are while stations come and go.
         self._column = np.zeros(0, np.int64)
-        self._mine = np.zeros((MEMORY, 0), np.uint8)
+        self._mine = np.zeros((0, MEMORY), np.int64)
         self._rssi = np.zeros((MEMORY, 0, params.subchannels), np.float32)
         self._rsrp, self._reserved = self._rssi.copy(), self._rssi.astype(np.int16)
         self._got = np.zeros((0, 0), np.int64)
@@ -185,17 +185,19 @@ class Sidelink:
 
     def _columns(self, row: Int64[np.ndarray, " new"]) -> Int64[np.ndarray, " new"]:
         """Return where each station's memories are, those of newcomers empty."""
-        column, taken = homes(self._column, row, self._mine.shape[1])
-        missing = int(column.max(initial=-1)) + 1 - self._mine.shape[1]
+        column, taken = homes(self._column, row, len(self._mine))
+        missing = int(column.max(initial=-1)) + 1 - len(self._mine)
         if missing > 0:
-            more = missing + self._mine.shape[1] // 4
-            self._mine, self._rssi, self._rsrp, self._reserved = [
+            more = missing + len(self._mine) // 4
+            self._mine = np.concatenate([self._mine, np.full((more, MEMORY), NONE, np.int64)])
+            self._rssi, self._rsrp, self._reserved = [
                 np.concatenate([a, np.zeros((MEMORY, more, *a.shape[2:]), a.dtype)], axis=1)
-                for a in (self._mine, self._rssi, self._rsrp, self._reserved)
+                for a in (self._rssi, self._rsrp, self._reserved)
             ]
             if self._params.repetitions:
                 self._got = np.pad(self._got, (0, more))
-        for memory in (self._mine, self._rssi, self._reserved):
+        self._mine[taken] = NONE
+        for memory in (self._rssi, self._reserved):
             memory[:, taken] = 0
         if self._params.repetitions:
             self._got[taken], self._got[:, taken] = 0, 0

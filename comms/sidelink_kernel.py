@@ -97,7 +97,6 @@ def advanced(  # type: ignore[no-untyped-def]
         # Forget what the memories hold of slots that this round of the ring has passed.
         while cleared[0] <= slot:
             row = cleared[0] % MEMORY
-            mine[row] = 0
             rssi[row] = 0.0
             reserved[row] = 0
             cleared[0] += 1
@@ -210,7 +209,7 @@ def advanced(  # type: ignore[no-untyped-def]
                 size = push(heap, size, slot + 1, SEND, s, row)
                 continue
             station[s, SENT_SLOT] = slot
-            mine[slot % MEMORY, column[s]] = 1
+            mine[column[s], slot % MEMORY] = slot
             senders[count], which[count], sending[s] = s, row, True
             count += 1
         if count == 0:

@@ -1,7 +1,7 @@
 """Which resources a sidelink station chooses, from what it remembers of the slots before.
 
-Memories are rings of slots: the power, the reservations decoded and their power, and whether the station itself sent, by slot,
-then column of the station, then subchannel. What one slot writes lies together.
+Memories are rings of slots: the power, the reservations decoded and their power by slot, then column of the station, then
+subchannel, so that what one slot writes lies together; and by station the slots in which it sent.
 """
 
 import math
@@ -26,8 +26,8 @@ def _claims(  # type: ignore[no-untyped-def]
     deaf = np.zeros(step, np.bool_)
     oldest = max(0, now - window)
     row, phase = oldest % MEMORY, oldest % step
-    for _ in range(oldest, now + 1):
-        if mine[row, column] == 1:
+    for slot in range(oldest, now + 1):
+        if mine[column, row] == slot:
             deaf[phase] = True
         row = row + 1 if row + 1 < MEMORY else 0
         phase = phase + 1 if phase + 1 < step else 0
@@ -71,17 +71,25 @@ def _quietest(  # type: ignore[no-untyped-def]
     span, places = free.shape
     value, index = np.empty(left), np.empty(left, np.int64)
     mean, oldest = np.empty(subchannels), max(0, now - window)
+    # Unsigned rows need no test for counting from the end.
+    home, wide = np.uint64(column), np.uint64(subchannels)
     n = 0
     for i in range(span):
-        for c in range(subchannels):
+        anything = False
+        for c in range(places):
+            anything = anything or free[i, c]
+        if not anything:
+            continue
+        for c in range(wide):
             mean[c] = 0.0
         seen = 0
         z = first + i - step
         row = z % MEMORY
         while z >= oldest:
             if z < now:
-                for c in range(subchannels):
-                    mean[c] += rssi[row, column, c]
+                r = np.uint64(row)
+                for c in range(wide):
+                    mean[c] += rssi[r, home, c]
                 seen += 1
             z -= step
             row -= step
@@ -92,8 +100,10 @@ def _quietest(  # type: ignore[no-untyped-def]
                 power = 0.0
                 for w in range(width):
                     power += mean[c + w]
-                # Equal powers, as of resources that nobody uses, are put in random order.
-                value[n] = power / max(1, seen) + 1e-18 * hashed(key, np.uint64(i * subchannels + c + 1), turn)
+                # Resources that nobody uses are put in random order.
+                value[n] = power / max(1, seen)
+                if power == 0.0:
+                    value[n] = 1e-18 * hashed(key, np.uint64(i * subchannels + c + 1), turn)
                 index[n] = i * places + c
                 n += 1
     limit = np.partition(value, kept - 1)[kept - 1]
