@@ -25,13 +25,17 @@ Progress = Callable[[float, float, str], None]
 """Takes simulated seconds done, simulated seconds in all, and what is being done."""
 
 
-def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress | None = None) -> Results:
+def run(
+    scenario: Scenario, *, out: Path | str | None = None, progress: Progress | None = None, threads: int | None = None
+) -> Results:
     """Simulate a scenario.
 
     Args:
         scenario: What to run (`v2xsim.load`).
         out: Folder to write results into; nothing is written without it.
         progress: Told how far the run is.
+        threads: On which lidars are cast; as many as there are processors, at most 4, if left out. What is found does
+            not depend on it.
 
     Returns:
         Tables, metrics and timing. Tables and metrics depend on the scenario and its seed alone.
@@ -64,7 +68,7 @@ def run(scenario: Scenario, *, out: Path | str | None = None, progress: Progress
                 progress(done_us * 1e-6, scenario.run.duration_s, "simulating")
 
         roster = Roster(scenario, Streams(scenario.run.seed), names.register, names.name_of)
-        simulation = Simulation(scenario, mobility, obstacles, roster, _threads(), ticked)
+        simulation = Simulation(scenario, mobility, obstacles, roster, threads or _threads(), ticked)
         simulation.run()
         done = time.perf_counter()
     results = _results(simulation, names)

@@ -90,16 +90,20 @@ class Sensing:
         self.params = DetectorParams(**scenario.detector.model_dump())
         self._most_false = most_false(self.params)
         self._cast = _caster(scenario.run.device)
-        # One GPU serves one caller at a time.
-        self._pool = ThreadPoolExecutor(threads if scenario.run.device == "cpu" else 1)
+        # One GPU serves one caller at a time; with a single thread there is nobody to hand work to.
+        callers = threads if scenario.run.device == "cpu" else 1
+        self._pool = ThreadPoolExecutor(callers) if threads > 1 else None
 
     def close(self) -> None:
         """Stop the threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def begin(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> list[Future[Frame]]:
         """Start on the frames of every station with a lidar, in rising order of the stations."""
         rows = [int(r) for r in np.flatnonzero(fleet.lidars)]
+        if self._pool is None:
+            return [_done(self._frame(snapshot, fleet, belief, row)) for row in rows]
         return [self._pool.submit(self._frame, snapshot, fleet, belief, row) for row in rows]
 
     def _frame(self, snapshot: Snapshot, fleet: Fleet, belief: Belief, row: int) -> Frame:
@@ -140,6 +144,12 @@ class Sensing:
             agent, time_us, time_us + int(belief.clock_offset_us[row]), pose, believed, fleet.velocity_mps[row],
             snapshot, cloud, points, matrix, draws, clutter, detections,
         )  # fmt: skip
+
+
+def _done(frame: Frame) -> Future[Frame]:
+    future: Future[Frame] = Future()
+    future.set_result(frame)
+    return future
 
 
 def beams_of(model: str | LidarModel) -> Beams:

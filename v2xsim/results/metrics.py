@@ -7,6 +7,7 @@ from v2xsim.results.results import Metric
 from v2xsim.results.tables import Columns
 
 BIN_M = 50.0
+WITHIN_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 Rows = list[tuple[str, str, Metric]]
 
 
@@ -26,6 +27,15 @@ def _arrays(table: pa.Table, *names: str) -> list[np.ndarray]:
 
 def _mean(name: str, values: np.ndarray, unit: str) -> Rows:
     return [(name, "", Metric(float(np.mean(values)) if len(values) else float("nan"), unit, len(values)))]
+
+
+def _within(name: str, latency_ms: np.ndarray) -> Rows:
+    """Return the share of latencies up to each of a few bounds: their distribution."""
+    count = len(latency_ms)
+    share = (
+        np.searchsorted(np.sort(latency_ms), WITHIN_MS, "right") / max(count, 1) if count else [np.nan] * len(WITHIN_MS)
+    )
+    return [(name, f"{bound} ms", Metric(float(s), "1", count)) for bound, s in zip(WITHIN_MS, share, strict=True)]
 
 
 def all_metrics(
@@ -85,6 +95,7 @@ def _cooperation(fusion: pa.Table, transfers: pa.Table) -> Rows:
     for name, chosen in (("direct", data & (relay < 0)), ("relayed", data & (relay >= 0))):
         delay_ms = (arrived - queued)[chosen & (arrived >= 0)] * 1e-3
         rows += _mean(f"data_latency_{name}", delay_ms, "ms")
+    rows += _within("data_latency_within", (arrived - queued)[data & (arrived >= 0)] * 1e-3)
     return rows
 
 
@@ -125,6 +136,7 @@ def _radio(packets: pa.Table, channel: pa.Table, duration_s: float, packet_share
     broadcast = (kind == "awareness") & (hop == 1)
     delivered = outcome == "delivered"
     rows = _mean("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")
+    rows += _within("awareness_latency_within", (end - queued)[broadcast & delivered] * 1e-3)
     rows += _gaps(
         tx[broadcast & delivered], rx[broadcast & delivered], queued[broadcast & delivered], end[broadcast & delivered]
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from v2xsim.errors import UserError
@@ -42,11 +43,23 @@ class Document:
         source: Name of the file, as the user gave it.
         data: Plain maps, lists and scalars.
         place: File and line of every key, or the option of the command line that set it.
+        base: Folder from which relative paths count, for keys that were set from elsewhere than the file.
     """
 
     source: str
     data: Any
     place: dict[Keys, str] = field(default_factory=dict)
+    base: dict[Keys, Path] = field(default_factory=dict)
+
+    def folder(self, keys: Keys, own: Path) -> Path:
+        """Return where a relative path at these keys counts from.
+
+        Args:
+            keys: Of the path.
+            own: The file's folder.
+        """
+        found = [self.base[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in self.base]
+        return found[0] if found else own
 
     def where(self, keys: Keys) -> str:
         """Return the place of a key, or of the nearest one above it that was written down."""

@@ -38,11 +38,17 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
     Raises:
         ScenarioError: If the file cannot be read, is no scenario, or names files that are not there.
     """
-    file = find(path)
-    document = with_overrides(read_yaml(text_of(file, str(path)), str(path)), overrides)
+    document, folder = document_of(path)
+    document = with_overrides(document, overrides)
     if seed is not None:
         document = with_overrides(document, [f"run.seed={seed}"])
-    return _checked(document, file.parent)
+    return checked(document, folder)
+
+
+def document_of(path: str | Path) -> tuple[Document, Path]:
+    """Return what a scenario's file says, unchecked, and the folder that its paths count from."""
+    file = find(path)
+    return read_yaml(text_of(file, str(path)), str(path)), file.parent
 
 
 def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> Scenario:
@@ -53,7 +59,7 @@ def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> 
         source: What to call it in messages.
         folder: Where relative paths count from.
     """
-    return _checked(Document(source, data), Path(folder))
+    return checked(Document(source, data), Path(folder))
 
 
 def resolved(scenario: Scenario) -> dict[str, Any]:
@@ -141,7 +147,12 @@ def _validated(document: Document, section: type[_S]) -> _S:
             raise document.error(problems(error, data)) from None
 
 
-def _checked(document: Document, folder: Path) -> Scenario:
+def checked(document: Document, folder: Path) -> Scenario:
+    """Return a document as a scenario.
+
+    Raises:
+        ScenarioError: If it is none.
+    """
     scenario, missing = _with_paths(_validated(document, Scenario), document, folder)
     wrong = [*missing, *cross_problems(scenario)]
     if wrong:
@@ -153,8 +164,7 @@ def _with_paths(scenario: Scenario, document: Document, folder: Path) -> tuple[S
     """Return the scenario with absolute paths, and what is wrong with them."""
     wrong = []
     for keys, path in list(_paths(scenario, ())):
-        base = Path() if document.where(keys).startswith("--set") else folder
-        absolute = Path(os.path.abspath(base / path))
+        absolute = Path(os.path.abspath(document.folder(keys, folder) / path))
         if (trouble := _trouble(absolute)) is not None:
             wrong.append(Problem(keys, f"must be a file that can be read, got {str(path)!r} ({absolute} {trouble})"))
         scenario = _replaced(scenario, keys, absolute)

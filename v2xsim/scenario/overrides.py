@@ -1,6 +1,7 @@
 """Single values set from outside the file: `--set radio.tx_power_dbm=20`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from v2xsim.scenario.errors import Document, Keys, ScenarioError
@@ -18,7 +19,7 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
         ScenarioError: If one has no `=`, or leads through something that holds no keys.
     """
     data = document.data
-    place = dict(document.place)
+    place, base = dict(document.place), dict(document.base)
     for override in overrides:
         name, equals, text = override.partition("=")
         option = f"--set {override if len(override) <= 60 else override[:57] + '...'}"
@@ -28,8 +29,29 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
         value = read_yaml(text, option).data
         data = _set(data, keys, value, option, ())
         place = {known: where for known, where in place.items() if known[: len(keys)] != keys}
-        place[keys] = option
-    return Document(document.source, data, place)
+        place[keys], base[keys] = option, Path()
+    return Document(document.source, data, place, base)
+
+
+def with_values(document: Document, values: Mapping[str, Any], where: str, folder: Path) -> Document:
+    """Return the document with values set that are data already, as a sweep sets them.
+
+    Args:
+        document: What the file said.
+        values: By dotted key.
+        where: What to call their place in messages.
+        folder: Where relative paths among them count from.
+
+    Raises:
+        ScenarioError: If a key leads through something that holds no keys.
+    """
+    data, place, base = document.data, dict(document.place), dict(document.base)
+    for name, value in values.items():
+        keys = tuple(name.split("."))
+        data = _set(data, keys, value, f"{where}: {name}", ())
+        place = {known: at for known, at in place.items() if known[: len(keys)] != keys}
+        place[keys], base[keys] = where, folder
+    return Document(document.source, data, place, base)
 
 
 def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys) -> Any:

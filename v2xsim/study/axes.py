@@ -1,0 +1,64 @@
+"""From the blocks of a sweep file to its settings: grid, list, random draws, Sobol sequence."""
+
+import itertools
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.streams import Streams
+from v2xsim.study.sweepfile import Draws, Range, SweepFile
+
+Setting = dict[str, Any]
+"""The value of every varied key."""
+
+
+def settings_of(file: SweepFile) -> list[Setting]:
+    """Return every setting of a sweep, in order: the last block varies fastest, within a grid the last key."""
+    blocks: list[list[Setting]] = []
+    if file.grid:
+        names = list(file.grid)
+        blocks.append([dict(zip(names, row, strict=True)) for row in itertools.product(*file.grid.values())])
+    if file.rows:
+        blocks.append(list(file.rows))
+    if file.random is not None:
+        blocks.append(_placed(file.random, _random(file.random)))
+    if file.sobol is not None:
+        blocks.append(_placed(file.sobol, _sobol(file.sobol)))
+    return [{k: v for part in row for k, v in part.items()} for row in itertools.product(*blocks)]
+
+
+def _random(draws: Draws) -> Float[np.ndarray, "points keys"]:
+    return Streams(draws.seed).uniforms("sweep.random", np.arange(draws.points), count=len(draws.keys))
+
+
+def _sobol(draws: Draws) -> Float[np.ndarray, "points keys"]:
+    """Return points of a scrambled Sobol sequence (Owen, Scrambling Sobol' and Niederreiter-Xing points, 1998)."""
+    # Here, since scipy.stats takes a while to import.
+    from scipy.stats import qmc
+
+    sequence = qmc.Sobol(len(draws.keys), scramble=True, seed=np.random.default_rng(draws.seed))
+    with warnings.catch_warnings():
+        # Balance is best at powers of two; any other number is a choice.
+        warnings.simplefilter("ignore", UserWarning)
+        found: np.ndarray = sequence.random(draws.points)
+    return found
+
+
+def _placed(draws: Draws, unit: Float[np.ndarray, "points keys"]) -> list[Setting]:
+    columns = [[_value(rule, float(u)) for u in unit[:, k]] for k, rule in enumerate(draws.keys.values())]
+    return [dict(zip(draws.keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _value(rule: Range | list[Any], unit: float) -> Any:
+    """Return the value at a share of a range, or of a list."""
+    if isinstance(rule, list):
+        return rule[min(int(unit * len(rule)), len(rule) - 1)]
+    low, high = rule.lowest, rule.highest
+    if rule.integer:
+        # Each whole number owns an interval of length one.
+        high += 1.0
+    found = low + unit * (high - low) if rule.scale == "linear" else low * math.exp(unit * math.log(high / low))
+    return min(int(found), int(rule.highest)) if rule.integer else found

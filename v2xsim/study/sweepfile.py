@@ -1,0 +1,98 @@
+"""The YAML file of a sweep: which scenario, which keys take which values, which seeds."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from v2xsim.scenario.fields import Section, choice, quantity
+
+Values = Annotated[list[Any], Field(min_length=1, max_length=10_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Range(Section):
+    """Numbers that a key may take."""
+
+    lowest: float = choice(..., "First number of the range", alias="from")
+    highest: float = choice(..., "Last number of the range", alias="to")
+    scale: Literal["linear", "log"] = choice("linear", "Whether differences or ratios are spread evenly")
+    integer: bool = choice(False, "Whether only whole numbers are taken, both ends included")
+
+    @model_validator(mode="after")
+    def _rising(self) -> "Range":
+        if not self.highest > self.lowest:
+            raise ValueError(f"to ({self.highest:g}) must be above from ({self.lowest:g})")
+        if self.scale == "log" and self.lowest <= 0:
+            raise ValueError(f"from must be above 0 where scale is log, got {self.lowest:g}")
+        if self.integer and (self.lowest != int(self.lowest) or self.highest != int(self.highest)):
+            raise ValueError("from and to must be whole numbers where integer is true")
+        return self
+
+
+class Draws(Section):
+    """Settings drawn from ranges."""
+
+    points: int = quantity(..., "1", "How many settings", ge=1, le=100_000)
+    seed: int = quantity(1, "1", "Of the draw; the first settings stay the same when points grows", ge=0, lt=2**63)
+    keys: dict[str, Range | Values] = choice(
+        ..., "For each key of the scenario a range, or a list to choose from", min_length=1
+    )
+
+
+class SweepFile(Section):
+    """A sweep: a scenario, and what is varied in it. Blocks of keys are combined: every setting of one with every one of the others."""
+
+    name: str = choice("sweep", "Short name; the folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80)
+    question: str = choice("", "What the sweep is to answer; the report begins with it", max_length=2000)
+    scenario: str = choice(..., "A YAML file (paths count from this file's folder), or a packaged scenario such as demo")
+    fixed: dict[str, Any] = choice({}, "Values of the scenario that hold for all points, by dotted key", alias="set")
+    grid: dict[str, Values] = choice({}, "For each key a list of values; all combinations are run")
+    rows: Annotated[list[dict[str, Any]], Field(max_length=100_000)] = choice(
+        [], "Settings written out, each a map of the same keys", alias="list"
+    )
+    random: Draws | None = choice(None, "Settings drawn at random")
+    sobol: Draws | None = choice(None, "Settings spread evenly by a scrambled Sobol sequence")
+    seeds: Annotated[int, Field(ge=1, le=100_000)] | Annotated[
+        list[Seed], Field(min_length=1, max_length=100_000)
+    ] = choice(1, "How many seeds (1, 2, ...), or a list of them; every setting runs with each")
+    baseline: dict[str, Any] = choice({}, "Values of the setting to compare with; the first if left out")
+    keep: Literal["metrics", "tables"] = choice("metrics", "What stays of each point: its metrics, or its whole run folder")
+    threads: int = quantity(1, "1", "Threads of one point", ge=1, le=256)
+    timeout_s: float | None = quantity(None, "s", "A point that takes longer is stopped and counts as failed", gt=0)
+    memory_gb: float | None = quantity(
+        None, "GB", "A point that takes more is stopped and counts as failed; all memory shared out if left out", gt=0
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "SweepFile":
+        blocks = {
+            "set": set(self.fixed),
+            "grid": set(self.grid),
+            "list": set().union(*(row for row in self.rows)),
+            "random": set(self.random.keys) if self.random else set(),
+            "sobol": set(self.sobol.keys) if self.sobol else set(),
+        }
+        seen: dict[str, str] = {}
+        for block, keys in blocks.items():
+            for key in sorted(keys):
+                if key in seen:
+                    raise ValueError(f"{key} stands in {seen[key]} and in {block}; a key is varied in one place")
+                seen[key] = block
+                if key in ("run.seed", "name", "description"):
+                    raise ValueError(f"{block}: {key} cannot be varied" + ("; use seeds" if key == "run.seed" else ""))
+                if not all(key.split(".")):
+                    raise ValueError(f"{block}: must have dotted keys such as radio.tx_power_dbm, got {key!r}")
+        for key in seen:
+            inside = [other for other in seen if other.startswith(key + ".")]
+            if inside:
+                raise ValueError(f"{inside[0]} lies within {key}; set one of them")
+        for number, row in enumerate(self.rows):
+            if set(row) != blocks["list"]:
+                missing = sorted(blocks["list"] - set(row))[0]
+                raise ValueError(f"list.{number}: must give the same keys as the other rows, {missing} is missing")
+        if isinstance(self.seeds, list) and len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must differ")
+        for key in self.baseline:
+            if key not in seen or seen[key] == "set":
+                raise ValueError(f"baseline: {key} is not varied")
+        return self
