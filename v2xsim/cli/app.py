@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from v2xsim import __version__
-from v2xsim.cli import bench, check, demo, import_osm, run, schema, validate, view
+from v2xsim.cli import bench, check, demo, import_osm, run, schema, sweep, validate, view
 from v2xsim.errors import UserError
 
 USAGE_ERROR = 2
@@ -54,5 +54,5 @@ def _options(
     pass
 
 
-for _module in (run, check, schema, import_osm, view, demo, validate, bench):
+for _module in (run, check, schema, import_osm, view, demo, sweep, validate, bench):
     app.command(name=_module.NAME, epilog=_module.EXAMPLE)(_module.command)

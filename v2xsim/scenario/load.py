@@ -163,7 +163,7 @@ def checked(document: Document, folder: Path) -> Scenario:
 def _with_paths(scenario: Scenario, document: Document, folder: Path) -> tuple[Scenario, list[Problem]]:
     """Return the scenario with absolute paths, and what is wrong with them."""
     wrong = []
-    for keys, path in list(_paths(scenario, ())):
+    for keys, path in list(paths_of(scenario)):
         absolute = Path(os.path.abspath(document.folder(keys, folder) / path))
         if (trouble := _trouble(absolute)) is not None:
             wrong.append(Problem(keys, f"must be a file that can be read, got {str(path)!r} ({absolute} {trouble})"))
@@ -182,13 +182,14 @@ def _trouble(path: Path) -> str | None:
         return f"is no path: {error}"
 
 
-def _paths(section: BaseModel, above: Keys) -> Iterator[tuple[Keys, Path]]:
+def paths_of(section: BaseModel, above: Keys = ()) -> Iterator[tuple[Keys, Path]]:
+    """Yield the keys and the value of every path that a section holds."""
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, Path):
             yield (*above, name), value
         elif isinstance(value, BaseModel):
-            yield from _paths(value, (*above, name))
+            yield from paths_of(value, (*above, name))
 
 
 def _replaced(section: _S, keys: Keys, value: Any) -> _S:

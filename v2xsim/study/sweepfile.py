@@ -42,9 +42,13 @@ class Draws(Section):
 class SweepFile(Section):
     """A sweep: a scenario, and what is varied in it. Blocks of keys are combined: every setting of one with every one of the others."""
 
-    name: str = choice("sweep", "Short name; the folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80)
+    name: str = choice(
+        "sweep", "Short name; the folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80
+    )
     question: str = choice("", "What the sweep is to answer; the report begins with it", max_length=2000)
-    scenario: str = choice(..., "A YAML file (paths count from this file's folder), or a packaged scenario such as demo")
+    scenario: str = choice(
+        ..., "A YAML file (paths count from this file's folder), or a packaged scenario such as demo"
+    )
     fixed: dict[str, Any] = choice({}, "Values of the scenario that hold for all points, by dotted key", alias="set")
     grid: dict[str, Values] = choice({}, "For each key a list of values; all combinations are run")
     rows: Annotated[list[dict[str, Any]], Field(max_length=100_000)] = choice(
@@ -52,11 +56,13 @@ class SweepFile(Section):
     )
     random: Draws | None = choice(None, "Settings drawn at random")
     sobol: Draws | None = choice(None, "Settings spread evenly by a scrambled Sobol sequence")
-    seeds: Annotated[int, Field(ge=1, le=100_000)] | Annotated[
-        list[Seed], Field(min_length=1, max_length=100_000)
-    ] = choice(1, "How many seeds (1, 2, ...), or a list of them; every setting runs with each")
+    seeds: Annotated[int, Field(ge=1, le=100_000)] | Annotated[list[Seed], Field(min_length=1, max_length=100_000)] = (
+        choice(1, "How many seeds (1, 2, ...), or a list of them; every setting runs with each")
+    )
     baseline: dict[str, Any] = choice({}, "Values of the setting to compare with; the first if left out")
-    keep: Literal["metrics", "tables"] = choice("metrics", "What stays of each point: its metrics, or its whole run folder")
+    keep: Literal["metrics", "tables"] = choice(
+        "metrics", "What stays of each point: its metrics, or its whole run folder"
+    )
     threads: int = quantity(1, "1", "Threads of one point", ge=1, le=256)
     timeout_s: float | None = quantity(None, "s", "A point that takes longer is stopped and counts as failed", gt=0)
     memory_gb: float | None = quantity(

@@ -1,0 +1,264 @@
+"""`v2xsim sweep`: run a scenario with many settings and seeds."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from v2xsim.cli.arguments import Overrides
+
+if TYPE_CHECKING:
+    from v2xsim.study.plan import Plan
+    from v2xsim.study.sweep import Estimate, Report, Swept
+
+NAME = "sweep"
+EXAMPLE = "Example: v2xsim sweep demo --grid cooperation.relay=none,hybrid --seeds 5 --out sweeps/relay"
+SOME_FAILED = 1
+_SAY_EVERY_S = 20.0
+
+
+class Backend(StrEnum):
+    """Where points run."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
+def command(
+    sweep: Annotated[
+        str,
+        typer.Argument(
+            metavar="SWEEP", help="A sweep file (YAML), or a scenario to vary with --grid.", show_default=False
+        ),
+    ],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            metavar="KEY=A,B,…",
+            help="Vary a key of the scenario; can be given again, all combinations run.",
+            show_default=False,
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds 1 to this for every setting.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder to write; sweeps/NAME if left out.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Points at once; one a processor if left out.", show_default=False)
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="This machine, or a Dask cluster.")] = Backend.LOCAL,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of the Dask scheduler, such as tcp://login1:8786.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in a folder that holds a part of this sweep.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed points again.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, and what it would take judging by one trial point.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+    ] = False,
+) -> None:
+    """Run a scenario with many settings and seeds, each in a process of its own, and gather one table.
+
+    A point that fails is listed and stops nothing. A sweep that was stopped, however hard, goes on with --resume.
+    Exit code 1 where points failed.
+    """
+    plan = _plan(sweep, grid or [], overrides or [], seeds)
+    from v2xsim.study.sweep import default_folder, estimate
+    from v2xsim.study.sweep import sweep as run_sweep
+
+    if dry_run:
+        _print_plan(plan, None if as_json else out or default_folder(plan))
+        found = estimate(plan, workers)
+        if as_json:
+            typer.echo(json.dumps(_estimate_object(found)))
+        else:
+            _print_estimate(found)
+        return
+    with _progress() as progress:
+        swept = run_sweep(
+            plan, out=out, workers=workers, backend=backend.value, scheduler=scheduler, resume=resume or retry_failed,
+            retry_failed=retry_failed, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(_swept_object(swept)))
+    else:
+        _print_swept(swept, len(plan.points))
+    if swept.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int | None) -> "Plan":
+    """Return the plan of a sweep file, or of a scenario with the options of the command line."""
+    from v2xsim.errors import UserError
+    from v2xsim.scenario.errors import ScenarioError
+    from v2xsim.scenario.load import find, text_of
+    from v2xsim.scenario.yamltext import read_yaml
+    from v2xsim.study.plan import plan_of
+
+    def pair(option: str, text: str) -> tuple[str, Any]:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ScenarioError(f"{option} {text}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
+        # In brackets a comma parts values; what is a list itself needs its own brackets.
+        said = read_yaml(f"[{value}]" if option == "--grid" else value, f"{option} {text}").data
+        return key.strip(), said
+
+    file = find(sweep)
+    data = read_yaml(text_of(file, sweep), sweep).data
+    is_sweep = isinstance(data, dict) and "scenario" in data
+    if is_sweep:
+        if grid or overrides or seeds is not None:
+            raise UserError(f"{sweep}: is a sweep file; --grid, --set and --seeds are for varying a scenario")
+        return plan_of(sweep)
+    if not grid and seeds is None:
+        raise UserError(
+            f"{sweep}: is a scenario; say what to vary with --grid KEY=A,B or --seeds N, or name a sweep file"
+        )
+    chosen = dict(pair("--grid", text) for text in grid)
+    if len(chosen) < len(grid):
+        raise UserError("--grid: a key is given twice")
+    name = data["name"] if isinstance(data, dict) and isinstance(data.get("name"), str) else file.stem
+    return plan_of(
+        {
+            "name": name, "scenario": str(sweep), "grid": chosen, "set": dict(pair("--set", text) for text in overrides),
+            "seeds": seeds or 1,
+        }
+    )  # fmt: skip
+
+
+@contextmanager
+def _progress() -> Iterator["Report"]:
+    """Show a bar on standard error, or a line now and then where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
+    columns = (
+        TextColumn("points"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, refresh_per_second=2) as bar:
+        task = bar.add_task("points", total=None, failed="")
+        begun: list[int] = []
+
+        def report(finished: int, failed: int, total: int) -> None:
+            if not begun:
+                # Time left goes by what ran now, not by what was there before.
+                begun.append(finished + failed)
+                bar.reset(task, total=total, completed=finished + failed)
+            bar.update(task, completed=finished + failed, total=total, failed=f"{failed} failed" if failed else "")
+
+        yield report
+
+
+def _lines() -> "Report":
+    begun_s = said_s = time.monotonic()
+    first: list[int] = []
+
+    def report(finished: int, failed: int, total: int) -> None:
+        nonlocal said_s
+        now_s, over = time.monotonic(), finished + failed
+        first.append(over)
+        if now_s - said_s < _SAY_EVERY_S or over == first[0]:
+            return
+        said_s = now_s
+        left_s = (now_s - begun_s) / (over - first[0]) * (total - over)
+        print(f"{over} of {total} points, {failed} failed, about {_duration(left_s)} left", file=sys.stderr, flush=True)
+
+    return report
+
+
+def _print_plan(plan: "Plan", folder: Path | None) -> None:
+    typer.echo(
+        f"{plan.source}: {len(plan.settings)} settings x {len(plan.seeds)} seeds = {len(plan.points)} points",
+        err=folder is None,
+    )
+    if folder is None:
+        return
+    for row, setting in enumerate(plan.settings[:10]):
+        marks = " (baseline)" * (row == plan.baseline) + " (cannot run)" * (row in plan.broken)
+        typer.echo(f"  {row}: " + ", ".join(f"{key}={json.dumps(value)}" for key, value in setting.items()) + marks)
+    if len(plan.settings) > 10:
+        typer.echo(f"  ... and {len(plan.settings) - 10} more")
+    for row, reason in list(plan.broken.items())[:5]:
+        typer.echo(f"  setting {row} cannot run: {reason}")
+    typer.echo(f"seeds: {', '.join(map(str, plan.seeds[:10]))}{', ...' if len(plan.seeds) > 10 else ''}")
+    typer.echo(f"folder: {folder}")
+
+
+def _print_estimate(found: "Estimate") -> None:
+    typer.echo(
+        f"trial point: {found.outcome.wall_s:.1f} s, {found.outcome.peak_bytes / 1e9:.2f} GB of memory\n"
+        f"all {found.points}: about {_duration(found.wall_s)} with {found.workers} workers, {found.peak_bytes / 1e9:.1f} GB of "
+        f"memory, {_size(found.disk_bytes)} on disk"
+    )
+
+
+def _print_swept(swept: "Swept", total: int) -> None:
+    typer.echo(
+        f"{swept.finished} of {total} points finished ({swept.ran} now), {len(swept.failed)} failed, {_size(swept.disk_bytes)} on disk"
+    )
+    for failure in swept.failed[:10]:
+        said = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
+        typer.echo(
+            f"  failed: {said or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}\n    log: {swept.folder / failure['log']}"
+        )
+    if len(swept.failed) > 10:
+        typer.echo(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
+    typer.echo(f"results: {swept.folder / 'results.parquet'}")
+    typer.echo(f"next: v2xsim report {swept.folder}")
+
+
+def _swept_object(swept: "Swept") -> dict[str, Any]:
+    return {
+        "folder": str(swept.folder), "finished": swept.finished, "ran": swept.ran, "failed": swept.failed,
+        "disk_bytes": swept.disk_bytes,
+    }  # fmt: skip
+
+
+def _estimate_object(found: "Estimate") -> dict[str, Any]:
+    return {
+        "points": found.points, "workers": found.workers, "wall_s": found.wall_s, "peak_bytes": found.peak_bytes,
+        "disk_bytes": found.disk_bytes, "trial_wall_s": found.outcome.wall_s,
+    }  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _size(count: int) -> str:
+    return (
+        f"{count / 1e9:.1f} GB"
+        if count >= 1e9
+        else f"{count / 1e6:.1f} MB"
+        if count >= 1e6
+        else f"{count / 1e3:.0f} kB"
+    )

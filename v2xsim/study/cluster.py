@@ -1,0 +1,97 @@
+"""Points on a Dask cluster. Each Dask worker keeps a nursery; results come back as bytes, so no folder need be shared."""
+
+import tempfile
+import threading
+from collections.abc import Generator, Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from v2xsim.errors import UserError
+from v2xsim.study.local import Nursery
+from v2xsim.study.outcome import Outcome
+from v2xsim.study.point import Job, write_atomically
+
+_own = threading.local()
+
+
+def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Generator[Outcome, None, None]:
+    """Run jobs on a cluster and yield what becomes of each, as they end.
+
+    Args:
+        jobs: What to run. Result and log are written here, by whoever calls.
+        workers: Of a cluster on this machine, where no scheduler is named.
+        scheduler: Address of a running one, such as tcp://login1:8786.
+
+    Raises:
+        UserError: If Dask is not installed, or nobody answers at the address.
+    """
+    try:
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError:
+        raise UserError("--backend dask: Dask is not installed; pip install 'v2xsim[cluster]'") from None
+    try:
+        # As processes, since a thread cannot outlive a simulation that takes its process along.
+        cluster = None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        client = Client(scheduler or cluster, timeout="20s")
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there: {error}") from None
+    try:
+        known: dict[Any, Job] = {}
+        waiting = iter(jobs)
+        futures: Any = as_completed([], with_results=False)
+
+        def feed(count: int) -> None:
+            for _ in range(count):
+                job = next(waiting, None)
+                if job is None:
+                    return
+                # Impure, or Dask would hand back what another sweep got for the same point.
+                future = client.submit(on_worker, asdict(job), pure=False)
+                known[future] = job
+                futures.add(future)
+
+        # Enough ahead that no worker waits, few enough that ten thousand scenarios do not lie in the scheduler.
+        feed(max(8, 4 * sum(client.nthreads().values())))
+        for future in futures:
+            yield _arrived(known.pop(future), future)
+            feed(1)
+    finally:
+        client.close()
+        if cluster is not None:
+            cluster.close()
+
+
+def _arrived(job: Job, future: Any) -> Outcome:
+    error = future.exception()
+    if error is not None:
+        return Outcome(
+            job.key, "killed", f"lost on the cluster: {type(error).__name__}: {error}".splitlines()[0], 0.0, 0.0, 0
+        )
+    said, content, log = future.result()
+    outcome = Outcome(**said)
+    try:
+        if log:
+            Path(job.log).write_bytes(log)
+        if outcome.done:
+            write_atomically(Path(job.result), content)
+    except OSError as trouble:
+        return replace(outcome, kind="disk", reason=f"{job.result}: cannot be written: {trouble.strerror}")
+    return outcome
+
+
+def on_worker(described: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
+    """Run one job on a Dask worker; return its outcome, its result and what it printed."""
+    job = Job(**described)
+    if not hasattr(_own, "nursery"):
+        _own.nursery = Nursery(job.threads)
+    with tempfile.TemporaryDirectory(prefix="v2xsim-") as folder:
+        place = Path(folder)
+        here = replace(job, result=str(place / "result"), log=str(place / "log"), reason=str(place / "reason"))
+        _own.nursery.start(here)
+        ended: list[Outcome] = []
+        while not ended:
+            ended = _own.nursery.ended(1.0)
+        content = (place / "result").read_bytes() if ended[0].done else b""
+        log = (place / "log").read_bytes() if (place / "log").exists() else b""
+        return asdict(ended[0]), content, log

@@ -1,0 +1,119 @@
+"""One table out of the results of all points."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from v2xsim.study.plan import Plan
+from v2xsim.study.point import write_atomically
+from v2xsim.study.store import Store, StoreError, as_json
+
+RESULTS, FAILURES, TIMING = "results.parquet", "failures.json", "timing.parquet"
+
+
+def gather(store: Store) -> Path:
+    """Write results, failures and timing of a sweep from what its points left; return the results.
+
+    Raises:
+        StoreError: If a point's file is damaged (it is removed, so that resuming runs it again), or nothing can be written.
+    """
+    folder = store.folder
+    try:
+        write_atomically(folder / RESULTS, _parquet(_results(store)))
+        write_atomically(folder / FAILURES, as_json(store.failures()))
+        write_atomically(folder / TIMING, _parquet(_timing(store)))
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror}; make room and go on with --resume") from None
+    return folder / RESULTS
+
+
+def _results(store: Store) -> pa.Table:
+    plan, parts, points, rows = store.plan, [], [], []
+    for point in plan.points:
+        if point.key not in store.finished:
+            continue
+        path = store.folder / "points" / f"{point.key}.arrow"
+        try:
+            with path.open("rb") as stream:
+                part = pa.ipc.open_file(stream.read()).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            path.unlink(missing_ok=True)
+            raise StoreError(
+                f"{path}: was damaged ({error}); go on with --resume, which runs that point again"
+            ) from None
+        parts.append(pa.table([part.column(name).cast(kind) for name, kind in _PLAIN.items()], names=list(_PLAIN)))
+        points.append(point)
+        rows.append(part.num_rows)
+    found = pa.concat_tables(parts) if parts else pa.table({n: pa.array([], k) for n, k in _PLAIN.items()})
+    counts = pa.array(rows, pa.int64())
+    columns: dict[str, Any] = {
+        "point": _repeated(pa.array([p.index for p in points], pa.int32()), counts),
+        "setting": _repeated(pa.array([p.setting for p in points], pa.int32()), counts),
+        "seed": _repeated(pa.array([p.seed for p in points], pa.int64()), counts),
+    }
+    for key, values in zip(plan.keys, setting_columns(plan), strict=True):
+        columns[key] = _repeated(values.take(pa.array([p.setting for p in points], pa.int64())), counts)
+    for name in _PLAIN:
+        column = found.column(name).combine_chunks()
+        columns[name] = column.dictionary_encode() if name in ("metric", "bin", "unit") else column
+    return pa.table(columns)
+
+
+_PLAIN = {"metric": pa.string(), "bin": pa.string(), "value": pa.float64(), "unit": pa.string(), "count": pa.int64()}
+
+
+def _repeated(values: pa.Array, counts: pa.Array) -> pa.Array:
+    """Return each value as often as its point has rows."""
+    import numpy as np
+
+    return values.take(pa.array(np.repeat(np.arange(len(values)), counts.to_numpy())))
+
+
+def setting_columns(plan: Plan) -> list[pa.Array]:
+    """Return the values of each varied key over the settings: numbers, truth values or text, whatever all of them are."""
+    found = []
+    for key in plan.keys:
+        values = [setting[key] for setting in plan.settings]
+        kinds = {type(value) for value in values}
+        if kinds == {bool}:
+            found.append(pa.array(values, pa.bool_()))
+        elif kinds == {int} and all(abs(value) < 2**63 for value in values):
+            found.append(pa.array(values, pa.int64()))
+        elif kinds <= {int, float}:
+            found.append(pa.array([float(value) for value in values], pa.float64()))
+        else:
+            found.append(
+                pa.array([v if isinstance(v, str) else json.dumps(v, sort_keys=True) for v in values], pa.string())
+            )
+    return found
+
+
+def _timing(store: Store) -> pa.Table:
+    """Return time and memory of the points, the last word on each; a line that was cut by a kill is left out."""
+    last: dict[str, dict[str, Any]] = {}
+    file = store.folder / "timing.jsonl"
+    for line in file.read_text().splitlines() if file.exists() else []:
+        try:
+            said = json.loads(line)
+            last[said["key"]] = said
+        except (ValueError, KeyError, TypeError):
+            continue
+    rows = [(p.index, last[p.key]) for p in store.plan.points if p.key in last]
+    return pa.table(
+        {
+            "point": pa.array([index for index, _ in rows], pa.int32()),
+            "wall_s": pa.array([said["wall_s"] for _, said in rows], pa.float64()),
+            "cpu_s": pa.array([said["cpu_s"] for _, said in rows], pa.float64()),
+            "peak_bytes": pa.array([said["peak_bytes"] for _, said in rows], pa.int64()),
+        }
+    )
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

@@ -1,0 +1,149 @@
+"""Points on this machine: a few at a time, each in a process of its own."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from v2xsim.errors import UserError
+from v2xsim.study.outcome import Outcome, outcome_of
+from v2xsim.study.point import Job
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Nursery:
+    """Starts processes for jobs and tells how they end; see v2xsim.study.nursery."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._jobs: dict[str, Job] = {}
+        self._process = self._started()
+
+    def start(self, job: Job) -> None:
+        """Start a job."""
+        self._jobs[job.key] = job
+        self._tell({"job": json.loads(job.text())})
+
+    @property
+    def running(self) -> int:
+        """How many jobs are under way."""
+        return len(self._jobs)
+
+    def ended(self, wait_s: float) -> list[Outcome]:
+        """Return what has ended, waiting for the first of it for some time."""
+        found = []
+        for answer in self._answers(wait_s):
+            job = self._jobs.pop(answer["key"], None)
+            if job is not None:
+                found.append(outcome_of(job, answer))
+        if self._process.poll() is not None:
+            found += self._after_death()
+        return found
+
+    def close(self) -> None:
+        """End the nursery and all that it looks after."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+        except OSError:
+            self._process.kill()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._selector.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def __enter__(self) -> "Nursery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        count = str(self._threads)
+        env = os.environ | dict.fromkeys(
+            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), count
+        )
+        # The same v2xsim as here, also where it is not installed.
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "v2xsim.study.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
+            # Ctrl-C is for whoever started the sweep, who then ends this.
+            start_new_session=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(process.stdout, selectors.EVENT_READ)
+        self._part = b""
+        return process
+
+    def _tell(self, order: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # `ended` finds it dead and says so for every job.
+
+    def _answers(self, wait_s: float) -> Iterator[dict[str, Any]]:
+        assert self._process.stdout is not None
+        if not self._selector.select(wait_s):
+            return
+        while True:
+            more = self._process.stdout.read(1 << 20)
+            if not more:
+                break
+            self._part += more
+        *lines, self._part = self._part.split(b"\n")
+        for line in lines:
+            answer = json.loads(line)
+            if "key" in answer:
+                yield answer
+
+    def _after_death(self) -> list[Outcome]:
+        """Return all jobs of a nursery that died as lost, and start another."""
+        code = self._process.returncode
+        lost = [
+            Outcome(
+                job.key,
+                "killed",
+                f"the process that looks after points ended ({code}), and this one with it",
+                0.0,
+                0.0,
+                0,
+            )
+            for job in self._jobs.values()
+        ]
+        if not lost:
+            raise UserError(
+                f"points cannot be started: the process that gives birth to them left with exit code {code}"
+            )
+        self._jobs.clear()
+        self._selector.close()
+        self._process = self._started()
+        return lost
+
+
+def run_locally(jobs: Iterable[Job], workers: int, threads: int) -> Generator[Outcome, None, None]:
+    """Run jobs and yield what becomes of each, as they end."""
+    waiting = iter(jobs)
+    with Nursery(threads) as nursery:
+        more = True
+        while more or nursery.running:
+            while more and nursery.running < workers:
+                job = next(waiting, None)
+                if job is None:
+                    more = False
+                else:
+                    nursery.start(job)
+            if nursery.running:
+                yield from nursery.ended(1.0)

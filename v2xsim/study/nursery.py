@@ -1,0 +1,167 @@
+"""A process that has loaded the simulator and gives birth to a fresh process for every job: `python -m v2xsim.study.nursery`.
+
+SUMO holds one simulation per process, and what one point does to its process must not reach another. Loading the
+simulator takes a second; a process that has it already divides in a hundredth of that. The nursery itself never
+simulates. It reads one JSON object a line, {"job": {...}} or {"stop": key}, and writes one for every process that ends,
+{"key", "exit", "signal", "stopped", "wall_s", "cpu_s", "peak_bytes"}. When its input ends, it kills what still runs and leaves, so nothing
+outlives whoever asked, however that died.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from v2xsim.study.point import Job, work
+
+_PAUSE_S = 0.02
+_LOOK_S = 0.1
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, linux/prctl.h
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass
+class _Child:
+    job: Job
+    begun_s: float
+    looked_s: float = 0.0
+    stopped: str = ""
+    peak_bytes: int = field(default=0)
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    # What a library prints must not get between the answers.
+    os.dup2(2, 1)
+    _load()
+    print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
+    children: dict[int, _Child] = {}
+    waiting = b""
+    while True:
+        readable, _, _ = select.select([0], [], [], _PAUSE_S if children else None)
+        if readable:
+            more = os.read(0, 1 << 20)
+            if not more:
+                break
+            *lines, waiting = (waiting + more).split(b"\n")
+            for line in lines:
+                _obey(json.loads(line), children, answers.fileno())
+        _look_after(children)
+        for pid, child, status, usage in _ended(children):
+            del children[pid]
+            print(json.dumps(_obituary(child, status, usage)), file=answers, flush=True)
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _load() -> None:
+    importlib.import_module("v2xsim.simulate")
+
+
+def _obey(order: dict[str, Any], children: dict[int, _Child], answers: int) -> None:
+    if "stop" in order:
+        for pid, child in children.items():
+            if child.job.key == order["stop"]:
+                child.stopped = "asked"
+                os.kill(pid, signal.SIGKILL)
+        return
+    job = Job(**order["job"])
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _live(job, parent, answers)
+    children[pid] = _Child(job, time.monotonic())
+
+
+def _live(job: Job, parent: int, answers: int) -> NoReturn:
+    """Be the process of a job."""
+    code = 4
+    try:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                # Where memory runs out, a point goes before whoever looks after it.
+                Path("/proc/self/oom_score_adj").write_text("1000")
+        if os.getppid() != parent:
+            os._exit(5)
+        os.close(answers)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        with contextlib.suppress(OSError):
+            log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+        code = work(job)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _look_after(children: dict[int, _Child]) -> None:
+    """Stop what takes more time or memory than it may."""
+    now_s = time.monotonic()
+    for pid, child in children.items():
+        job = child.job
+        if child.stopped or now_s - child.looked_s < _LOOK_S:
+            continue
+        child.looked_s = now_s
+        resident = _resident_bytes(pid)
+        child.peak_bytes = max(child.peak_bytes, resident)
+        if job.timeout_s and now_s - child.begun_s > job.timeout_s:
+            child.stopped = "time"
+        elif job.memory_bytes and resident > job.memory_bytes:
+            child.stopped = "memory"
+        if child.stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _ended(children: dict[int, _Child]) -> list[tuple[int, _Child, int, Any]]:
+    found = []
+    while children:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if pid == 0:
+            break
+        if pid in children:
+            found.append((pid, children[pid], status, usage))
+    return found
+
+
+def _obituary(child: _Child, status: int, usage: Any) -> dict[str, Any]:
+    code = os.waitstatus_to_exitcode(status)
+    # Linux counts the resident set in KiB, macOS in bytes.
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {
+        "key": child.job.key,
+        "exit": max(code, 0),
+        "signal": max(-code, 0),
+        "stopped": child.stopped,
+        "wall_s": round(time.monotonic() - child.begun_s, 3),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+        "peak_bytes": max(peak, child.peak_bytes),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What became of a point, in words."""
+
+import json
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from v2xsim.study.point import Job
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a point.
+
+    Attributes:
+        key: Of the point.
+        kind: done, or what went wrong: scenario, memory, time, crash, killed, disk.
+        reason: One line for whoever reads the list of failures; empty where all went well.
+        wall_s: From start to end.
+        cpu_s: Of the process.
+        peak_bytes: Largest resident memory.
+    """
+
+    key: str
+    kind: str
+    reason: str
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+
+    @property
+    def done(self) -> bool:
+        """Whether the point has its result."""
+        return self.kind == "done"
+
+
+def outcome_of(job: Job, ended: dict[str, Any]) -> Outcome:
+    """Return what became of a job, from how its process ended and what it left.
+
+    Args:
+        job: What was asked.
+        ended: What the nursery says of the process.
+    """
+    kind, reason = _kind(job, ended)
+    return Outcome(job.key, kind, reason, ended["wall_s"], ended["cpu_s"], ended["peak_bytes"])
+
+
+def _kind(job: Job, ended: dict[str, Any]) -> tuple[str, str]:
+    peak_gb = ended["peak_bytes"] / 1e9
+    if ended["stopped"] == "memory":
+        return "memory", f"took {peak_gb:.1f} GB of memory, more than its {job.memory_bytes / 1e9:.1f} GB (memory_gb)"
+    if ended["stopped"] == "time":
+        return "time", f"took longer than {job.timeout_s:g} s (timeout_s)"
+    if ended["signal"]:
+        name = signal.Signals(ended["signal"]).name
+        hint = f"; it held {peak_gb:.1f} GB, so the system may have run out of memory" if name == "SIGKILL" else ""
+        return "killed", f"its process was ended by {name}{hint}"
+    if ended["exit"] == 0:
+        return ("done", "") if Path(job.result).exists() else ("disk", f"{job.result}: the result is gone")
+    try:
+        said = json.loads(Path(job.reason).read_text())
+        Path(job.reason).unlink()
+        return str(said["kind"]), str(said["reason"]).splitlines()[0]
+    except (OSError, ValueError, KeyError, IndexError):
+        if ended["exit"] == 3:
+            return "disk", f"{job.result}: cannot be written"
+        return "crash", f"its process left with exit code {ended['exit']} and no word"

@@ -1,0 +1,201 @@
+"""A sweep's plan: its settings checked against the scenario, its points, and the key that tells one point from any other."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from v2xsim import __version__
+from v2xsim.errors import UserError
+from v2xsim.scenario.describe import described_by
+from v2xsim.scenario.errors import Document, ScenarioError
+from v2xsim.scenario.explain import problems
+from v2xsim.scenario.load import checked, document_of, load_section, paths_of, resolved
+from v2xsim.scenario.overrides import with_values
+from v2xsim.scenario.schema import Scenario
+from v2xsim.study.axes import Setting, settings_of
+from v2xsim.study.sweepfile import SweepFile
+
+FORMAT = 1
+MOST_POINTS = 1_000_000
+# Files that a scenario names are read to tell one plan from another; of larger ones size and date must do.
+_READ_BYTES = 64_000_000
+
+
+class PlanError(UserError):
+    """A sweep cannot be planned as asked."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One simulation of a sweep.
+
+    Attributes:
+        index: Its place in the plan.
+        setting: Row of its setting.
+        seed: Its seed.
+        key: Tells it from every other simulation, whatever plan that is part of.
+    """
+
+    index: int
+    setting: int
+    seed: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a sweep runs.
+
+    Attributes:
+        file: The sweep file.
+        source: What the user called the sweep.
+        scenario: The scenario without what is varied.
+        keys: Dotted keys that are varied.
+        settings: Value of each of them, by setting.
+        scenarios: The scenario of each setting; None where it cannot be run.
+        broken: Why not, by setting.
+        seeds: Of every setting.
+        points: Settings in order, the seeds of each in order.
+        baseline: Row of the setting that others are compared with.
+    """
+
+    file: SweepFile
+    source: str
+    scenario: Scenario
+    keys: tuple[str, ...]
+    settings: tuple[Setting, ...]
+    scenarios: tuple[Scenario | None, ...]
+    broken: Mapping[int, str]
+    seeds: tuple[int, ...]
+    points: tuple[Point, ...]
+    baseline: int
+
+    def scenario_of(self, point: Point) -> Scenario | None:
+        """Return what a point runs; None where its setting is impossible."""
+        scenario = self.scenarios[point.setting]
+        return None if scenario is None else _seeded(scenario, point.seed)
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the plan as data for JSON."""
+        return {
+            "format": FORMAT,
+            "kind": "sweep",
+            "name": self.file.name,
+            "question": self.file.question,
+            "source": self.file.scenario,
+            "scenario": resolved(self.scenario),
+            "keys": list(self.keys),
+            "settings": list(self.settings),
+            "seeds": list(self.seeds),
+            "baseline": self.baseline,
+            "keep": self.file.keep,
+            "points": [{"setting": p.setting, "seed": p.seed, "key": p.key} for p in self.points],
+            "versions": {"v2xsim": __version__},
+        }
+
+
+def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
+    """Return the plan of a sweep.
+
+    Args:
+        sweep: A YAML file, or what it would say.
+
+    Raises:
+        ScenarioError: If the file or the scenario is wrong, or no setting at all can be run.
+        PlanError: If there is nothing to vary, or too much.
+    """
+    folder = Path()
+    if isinstance(sweep, SweepFile):
+        file, source = sweep, sweep.name
+    elif isinstance(sweep, Mapping):
+        file, source = _from_data(sweep), "sweep"
+    else:
+        file, source, folder = load_section(sweep, SweepFile), str(sweep), Path(sweep).parent
+        if "name" not in file.model_fields_set:
+            file = file.model_copy(update={"name": Path(sweep).stem[:80]})
+    settings = tuple(settings_of(file))
+    seeds = tuple(range(1, file.seeds + 1)) if isinstance(file.seeds, int) else tuple(file.seeds)
+    if len(settings) * len(seeds) > MOST_POINTS:
+        raise PlanError(f"{source}: must have at most {MOST_POINTS:,} points, got {len(settings) * len(seeds):,}")
+    document, own = _base(file.scenario, folder)
+    document = with_values(document, file.fixed, f"{source}: set", folder)
+    scenario = checked(document, own)
+    scenarios: list[Scenario | None] = []
+    broken: dict[int, str] = {}
+    for row, setting in enumerate(settings):
+        try:
+            scenarios.append(checked(with_values(document, setting, f"{source}: setting {row}", folder), own))
+        except ScenarioError as error:
+            scenarios.append(None)
+            broken[row] = str(error)
+    if broken and len(broken) == len(settings):
+        raise ScenarioError(broken[0])
+    digest = [None if s is None else _digest(s) for s in scenarios]
+    points = [
+        Point(row * len(seeds) + k, row, seed, _key(digest[row] or json.dumps(setting, sort_keys=True), seed))
+        for row, setting in enumerate(settings)
+        for k, seed in enumerate(seeds)
+    ]
+    doubled = len(points) - len({point.key for point in points})
+    if doubled:
+        raise PlanError(
+            f"{source}: {doubled} points would run the same scenario with the same seed as another; values must differ"
+        )
+    keys = tuple(settings[0])
+    return Plan(
+        file, source, scenario, keys, settings, tuple(scenarios), broken, seeds, tuple(points),
+        _baseline(file, settings, source),
+    )  # fmt: skip
+
+
+def _from_data(data: Mapping[str, Any]) -> SweepFile:
+    try:
+        return SweepFile.model_validate_json(json.dumps(dict(data)), strict=True)
+    except ValidationError as error:
+        with described_by(SweepFile):
+            raise Document("sweep", data).error(problems(error, data)) from None
+    except (TypeError, ValueError) as error:
+        raise PlanError(f"sweep: must be plain data (maps, lists, text, numbers): {error}") from None
+
+
+def _base(name: str, folder: Path) -> tuple[Document, Path]:
+    """Return the scenario that a sweep file names: beside it, else as on the command line."""
+    beside = folder / name
+    return document_of(beside if beside.exists() else name)
+
+
+def _baseline(file: SweepFile, settings: tuple[Setting, ...], source: str) -> int:
+    for row, setting in enumerate(settings):
+        if all(setting[key] == value for key, value in file.baseline.items()):
+            return row
+    raise PlanError(f"{source}: baseline: no setting has {json.dumps(file.baseline)}")
+
+
+def _seeded(scenario: Scenario, seed: int) -> Scenario:
+    return scenario.model_copy(update={"run": scenario.run.model_copy(update={"seed": seed})})
+
+
+def _digest(scenario: Scenario) -> str:
+    """Return a digest of all that decides what a scenario's runs find, the seed aside."""
+    said = resolved(_seeded(scenario, 0))
+    for words in ("name", "description"):
+        del said[words]
+    files = [_content(path) for _, path in sorted(paths_of(scenario), key=lambda item: item[0])]
+    text = json.dumps([said, files, __version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(path: Path) -> str:
+    about = path.stat()
+    if about.st_size > _READ_BYTES:
+        return f"{about.st_size} {about.st_mtime_ns}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _key(digest: str, seed: int) -> str:
+    return hashlib.sha256(f"{digest} {seed}".encode()).hexdigest()[:24]

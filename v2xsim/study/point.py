@@ -1,0 +1,112 @@
+"""One point of a sweep, in a process of its own: run a scenario, keep its metrics, or say why that was not possible."""
+
+import json
+import os
+import sys
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from v2xsim.errors import UserError
+from v2xsim.results.results import ResultsError
+from v2xsim.runfolder import RunFolderError, staged
+from v2xsim.scenario.load import from_data
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process is asked to do.
+
+    Attributes:
+        key: Of the point.
+        scenario: Resolved, with its seed.
+        result: File to write the metrics into, all at once.
+        tables: Folder to write the run into; empty for none.
+        log: File that takes what the process prints.
+        reason: File to write into why it failed.
+        threads: To use.
+        timeout_s: Stopped after this; 0 for never.
+        memory_bytes: Stopped when it takes more; 0 for no limit.
+    """
+
+    key: str
+    scenario: dict[str, Any]
+    result: str
+    tables: str
+    log: str
+    reason: str
+    threads: int
+    timeout_s: float
+    memory_bytes: int
+
+    def text(self) -> str:
+        """Return the job as one line of JSON."""
+        return json.dumps(asdict(self))
+
+
+def work(job: Job) -> int:
+    """Do a job; return the exit code: 0 done, 1 failed, 3 the folder cannot be written."""
+    try:
+        _run(job)
+    except (ResultsError, RunFolderError) as error:
+        return _failed(job, "disk", str(error))
+    except UserError as error:
+        return _failed(job, "scenario", str(error))
+    except MemoryError as error:
+        traceback.print_exc()
+        return _failed(job, "memory", f"ran out of memory: {error or 'an allocation failed'}")
+    except BaseException as error:  # noqa: BLE001  # whatever happens in a point must not pass unseen
+        traceback.print_exc()
+        return _failed(job, "crash", f"{type(error).__name__}: {error}")
+    return 0
+
+
+def _run(job: Job) -> None:
+    # Here, so that whoever only describes jobs does not load the engine.
+    from v2xsim.simulate import run
+
+    scenario = from_data(job.scenario)
+    if job.tables:
+        with staged(Path(job.tables)) as staging:
+            results = run(scenario, out=staging, threads=job.threads)
+    else:
+        results = run(scenario, threads=job.threads)
+    try:
+        write_atomically(Path(job.result), as_bytes(results.tables["metrics"]))
+    except OSError as error:
+        raise ResultsError(f"{job.result}: cannot be written: {error.strerror}") from error
+
+
+def as_bytes(table: pa.Table) -> bytes:
+    """Return a table as a file's content (Arrow IPC)."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, also after the power fails."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _failed(job: Job, kind: str, reason: str) -> int:
+    print(reason, file=sys.stderr, flush=True)
+    try:
+        write_atomically(Path(job.reason), json.dumps({"kind": kind, "reason": reason}).encode())
+    except OSError:
+        return 3
+    return 3 if kind == "disk" else 1

@@ -1,0 +1,230 @@
+"""A sweep's folder: what is finished, what failed, and one table of it all.
+
+    sweep.json        the plan
+    points/KEY.arrow  metrics of a finished point; a file appears whole or not at all
+    failed/KEY.json   why a point failed; logs/KEY.log is what it printed
+    runs/KEY/         its run folder, where the sweep keeps tables
+    results.parquet   all metrics of all finished points, settings as columns; the same bytes however they were run
+    failures.json     the failed points with their settings
+    timing.parquet    time and memory of each point: no part of the results
+
+A point counts as finished when its file is there, so a sweep that was killed goes on where it was.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from v2xsim.errors import UserError
+from v2xsim.scenario.load import resolved
+from v2xsim.study.outcome import Outcome
+from v2xsim.study.plan import FORMAT, Plan, Point
+from v2xsim.study.point import Job, write_atomically
+
+MANIFEST = "sweep.json"
+# Below this a file system counts as full before anything is begun.
+_LEAST_FREE_BYTES = 20_000_000
+
+
+class StoreError(UserError):
+    """A folder cannot take a sweep, or holds another one."""
+
+
+class Store:
+    """The folder of one sweep, held by one process at a time."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+        self.finished = {path.stem for path in (folder / "points").glob("*.arrow")}
+        self.failed: dict[str, dict[str, Any]] = {}
+        for path in (folder / "failed").glob("*.json"):
+            self.failed[path.stem] = json.loads(path.read_text())
+
+    def waiting(self) -> list[Point]:
+        """Return the points that have neither a result nor a failure."""
+        return [p for p in self.plan.points if p.key not in self.finished and p.key not in self.failed]
+
+    def job(self, point: Point, memory_bytes: int) -> Job:
+        """Return what a process must know to run a point."""
+        scenario = self.plan.scenario_of(point)
+        assert scenario is not None
+        file = self.plan.file
+        return Job(
+            point.key, resolved(scenario), str(self.folder / "points" / f"{point.key}.arrow"),
+            str(self.folder / "runs" / point.key) if file.keep == "tables" else "", str(self._log(point.key)),
+            str(self.folder / "logs" / f"{point.key}.reason"), file.threads, file.timeout_s or 0.0,
+            int(file.memory_gb * 1e9) if file.memory_gb else memory_bytes,
+        )  # fmt: skip
+
+    def note(self, outcome: Outcome) -> None:
+        """Keep what became of a point.
+
+        Raises:
+            StoreError: If it could not be kept; then no other can be either.
+        """
+        if outcome.kind == "disk":
+            raise StoreError(f"{outcome.reason}; what is finished stays: make room and go on with --resume")
+        with _said(self.folder):
+            if outcome.done:
+                self.finished.add(outcome.key)
+                if (log := self._log(outcome.key)).exists() and log.stat().st_size == 0:
+                    log.unlink()
+            else:
+                self._fail(outcome.key, outcome.kind, outcome.reason)
+            line = {
+                "key": outcome.key,
+                "wall_s": outcome.wall_s,
+                "cpu_s": outcome.cpu_s,
+                "peak_bytes": outcome.peak_bytes,
+            }
+            with (self.folder / "timing.jsonl").open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+
+    def refuse_broken(self) -> None:
+        """Note the points whose setting cannot be run as failed."""
+        with _said(self.folder):
+            for point in self.plan.points:
+                if point.setting in self.plan.broken and point.key not in self.failed:
+                    reason = self.plan.broken[point.setting]
+                    self._log(point.key).write_text(reason + "\n", encoding="utf-8")
+                    self._fail(point.key, "scenario", reason.splitlines()[0])
+
+    def forget_failures(self) -> None:
+        """Let failed points run again."""
+        with _said(self.folder):
+            for key in list(self.failed):
+                (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
+                del self.failed[key]
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Return the failed points in the plan's order, with their settings."""
+        return [
+            {
+                "point": point.index, "setting": point.setting, "seed": point.seed, "settings": self.plan.settings[point.setting],
+                **self.failed[point.key], "log": f"logs/{point.key}.log",
+            }
+            for point in self.plan.points
+            if point.key in self.failed
+        ]  # fmt: skip
+
+    def _log(self, key: str) -> Path:
+        return self.folder / "logs" / f"{key}.log"
+
+    def _fail(self, key: str, kind: str, reason: str) -> None:
+        said = {"kind": kind, "reason": reason}
+        write_atomically(self.folder / "failed" / f"{key}.json", json.dumps(said).encode())
+        self.failed[key] = said
+
+
+@contextmanager
+def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
+    """Lend the folder of a sweep, made for the plan or found with what was finished before.
+
+    Args:
+        folder: The place.
+        plan: What to run. It may hold more points than the plan that began the folder, not fewer.
+        resume: Whether to go on with what lies there.
+
+    Raises:
+        StoreError: If something else lies there, another process works on it, or it cannot be written.
+    """
+    with _said(folder):
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"{folder}: must be a folder, got a file; name another with --out")
+        begun = (folder / MANIFEST).exists()
+        if (
+            not begun
+            and folder.exists()
+            and any(path.name != ".lock" and path.suffix != ".draft" for path in folder.iterdir())
+        ):
+            raise StoreError(f"{folder}: must be new, empty, or hold a sweep; name another with --out")
+        if begun and not resume:
+            done = len(list((folder / "points").glob("*.arrow")))
+            raise StoreError(
+                f"{folder}: holds a sweep with {done} points finished; go on with --resume, or name another with --out"
+            )
+        if begun:
+            _check_same(folder, plan)
+        for part in ("points", "failed", "logs"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        _check_room(folder)
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"{folder}: another process works on this sweep; wait for it, or stop it") from None
+        with _said(folder):
+            write_atomically(folder / MANIFEST, as_json(plan.manifest()))
+            for draft in (folder / "points").glob(".*.draft"):
+                draft.unlink(missing_ok=True)
+            store = Store(folder, plan)
+        yield store
+
+
+def as_json(content: Any) -> bytes:
+    """Return data as the text of a file."""
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """Return the plan that a folder was made from.
+
+    Raises:
+        StoreError: If it cannot be read, or a newer version wrote it.
+    """
+    try:
+        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{folder / MANIFEST}: cannot be read: {error}") from None
+    if not isinstance(said, Mapping) or said.get("kind") != "sweep" or not isinstance(said.get("format"), int):
+        raise StoreError(f"{folder / MANIFEST}: is no plan of a sweep")
+    if said["format"] > FORMAT:
+        raise StoreError(
+            f"{folder}: made by a newer version: format {said['format']}, this one reads {FORMAT}; update v2xsim"
+        )
+    return dict(said)
+
+
+def _check_same(folder: Path, plan: Plan) -> None:
+    said = manifest_of(folder)
+    before = {str(point["key"]) for point in said.get("points", [])}
+    gone = before - {point.key for point in plan.points}
+    if not gone:
+        return
+    made_by = said.get("versions", {}).get("v2xsim")
+    current = plan.manifest()["versions"]["v2xsim"]
+    why = (
+        f"v2xsim {made_by} began it, this is {current}"
+        if made_by != current
+        else "the scenario, its files, or the values have changed since"
+    )
+    raise StoreError(
+        f"{folder}: {len(gone)} of its {len(before)} points are no part of this plan ({why}); name another folder with --out"
+    )
+
+
+def _check_room(folder: Path) -> None:
+    about = os.statvfs(folder)
+    free = about.f_bavail * about.f_frsize
+    if free < _LEAST_FREE_BYTES:
+        raise StoreError(
+            f"{folder}: the disk is full ({free / 1e6:.1f} MB free); make room, or name another with --out"
+        )
+
+
+@contextmanager
+def _said(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses into an error that a user can act on."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise StoreError(f"{folder}: holds a file that cannot be read: {error}") from None

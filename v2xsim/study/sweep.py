@@ -1,0 +1,175 @@
+"""Run a sweep: every point that has no result yet, then one table of all."""
+
+import os
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from v2xsim.errors import UserError
+from v2xsim.study.gather import gather
+from v2xsim.study.local import run_locally
+from v2xsim.study.outcome import Outcome
+from v2xsim.study.plan import Plan, plan_of
+from v2xsim.study.point import Job
+from v2xsim.study.store import Store, opened
+from v2xsim.study.sweepfile import SweepFile
+
+Backend = Literal["local", "dask"]
+Report = Callable[[int, int, int], None]
+"""Takes points finished, points failed and points in all."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep has come to.
+
+    Attributes:
+        folder: Where it lies.
+        finished: Points with a result.
+        failed: The failed ones: point, settings, seed, kind, reason, log.
+        ran: Points that ran this time.
+        disk_bytes: What the folder takes.
+    """
+
+    folder: Path
+    finished: int
+    failed: list[dict[str, Any]]
+    ran: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one trial point says about a whole sweep.
+
+    Attributes:
+        outcome: Of the trial.
+        points: That would run.
+        workers: At once.
+        wall_s: For all of them.
+        peak_bytes: Memory of all workers together.
+        disk_bytes: That the folder would take.
+    """
+
+    outcome: Outcome
+    points: int
+    workers: int
+    wall_s: float
+    peak_bytes: int
+    disk_bytes: int
+
+
+def default_folder(plan: Plan) -> Path:
+    """Return the folder of a sweep that was given none."""
+    return Path("sweeps") / plan.file.name
+
+
+def sweep(
+    what: str | Path | Mapping[str, Any] | SweepFile | Plan,
+    *,
+    out: Path | str | None = None,
+    workers: int | None = None,
+    backend: Backend = "local",
+    scheduler: str | None = None,
+    resume: bool = False,
+    retry_failed: bool = False,
+    progress: Report | None = None,
+) -> Swept:
+    """Run a sweep and gather its results; a point that fails is noted and stops nothing.
+
+    Args:
+        what: A sweep file, or what it would say, or its plan.
+        out: Folder; sweeps/NAME if left out.
+        workers: Points at once; as many as there are processors if left out. The results do not depend on it.
+        backend: This machine, or a Dask cluster.
+        scheduler: Address of the cluster's scheduler; without one a small cluster is started here.
+        resume: Go on in a folder that holds a part of this sweep.
+        retry_failed: Run those again that failed before.
+        progress: Told how far the sweep is.
+
+    Raises:
+        UserError: If the sweep or the folder is wrong, or the disk is full; what was finished stays.
+    """
+    plan = what if isinstance(what, Plan) else plan_of(what)
+    folder = Path(out) if out is not None else default_folder(plan)
+    workers = workers or default_workers(plan)
+    with opened(folder, plan, resume) as store:
+        if retry_failed:
+            store.forget_failures()
+        store.refuse_broken()
+        waiting = store.waiting()
+        memory = memory_for_each(workers)
+        jobs = (store.job(point, memory) for point in waiting)
+        _tell(progress, store)
+        if waiting:
+            with closing(_outcomes(jobs, workers, plan.file.threads, backend, scheduler)) as ended:
+                for outcome in ended:
+                    store.note(outcome)
+                    _tell(progress, store)
+        gather(store)
+        return Swept(folder, len(store.finished), store.failures(), len(waiting), _size_bytes(folder))
+
+
+def estimate(plan: Plan, workers: int | None = None) -> Estimate:
+    """Run one point of a plan in a temporary folder and work out what all of them would take.
+
+    Raises:
+        UserError: If the point fails.
+    """
+    workers = workers or default_workers(plan)
+    point = next(p for p in plan.points if p.setting not in plan.broken)
+    runnable = sum(p.setting not in plan.broken for p in plan.points)
+    with tempfile.TemporaryDirectory(prefix="v2xsim-") as place:
+        for part in ("points", "logs"):
+            (Path(place) / part).mkdir()
+        job = Store(Path(place), plan).job(point, memory_for_each(workers))
+        outcome = next(iter(run_locally([job], 1, plan.file.threads)))
+        if not outcome.done:
+            raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
+        each = _size_bytes(Path(place))
+    return Estimate(
+        outcome,
+        runnable,
+        workers,
+        outcome.wall_s * -(-runnable // workers),
+        outcome.peak_bytes * workers,
+        each * runnable,
+    )
+
+
+def default_workers(plan: Plan) -> int:
+    """Return how many points this machine's processors can run at once."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors // plan.file.threads)
+
+
+def memory_for_each(workers: int) -> int:
+    """Return nine tenths of this machine's memory, shared out."""
+    try:
+        return int(0.9 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers)
+    except (ValueError, OSError):
+        return 0
+
+
+def _outcomes(
+    jobs: Iterator[Job], workers: int, threads: int, backend: Backend, scheduler: str | None
+) -> Generator[Outcome, None, None]:
+    if backend == "dask":
+        from v2xsim.study.cluster import run_on_dask
+
+        return run_on_dask(jobs, workers, scheduler)
+    if scheduler is not None:
+        raise UserError("--scheduler is for --backend dask")
+    return run_locally(jobs, workers, threads)
+
+
+def _tell(progress: Report | None, store: Store) -> None:
+    if progress is not None:
+        progress(len(store.finished), len(store.failed), len(store.plan.points))
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
