@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from v2xsim.results import Results
     from v2xsim.scenario import Scenario, ScenarioError, load
     from v2xsim.simulate import run
+    from v2xsim.study.sweep import sweep
 
 __version__ = "0.1.0"
 
-__all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "run"]
+__all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "run", "sweep"]
 
 _HOME = {
     "Results": "v2xsim.results",
@@ -21,6 +22,7 @@ _HOME = {
     "ScenarioError": "v2xsim.scenario",
     "load": "v2xsim.scenario",
     "run": "v2xsim.simulate",
+    "sweep": "v2xsim.study.sweep",
 }
 
 

@@ -66,6 +66,8 @@ class Store:
         Raises:
             StoreError: If it could not be kept; then no other can be either.
         """
+        if not (self.folder / MANIFEST).exists():
+            raise StoreError(f"{self.folder}: was moved or removed while the sweep ran; nothing can be kept there")
         if outcome.kind == "disk":
             raise StoreError(f"{outcome.reason}; what is finished stays: make room and go on with --resume")
         with _said(self.folder):
