@@ -6,13 +6,13 @@ Importing it loads nothing heavy; each public name is fetched when first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from v2xsim.version import __version__
+
 if TYPE_CHECKING:
     from v2xsim.results import Results
     from v2xsim.scenario import Scenario, ScenarioError, load
     from v2xsim.simulate import run
     from v2xsim.study.sweep import sweep
-
-__version__ = "0.1.0"
 
 __all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "run", "sweep"]
 

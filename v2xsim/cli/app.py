@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from v2xsim import __version__
 from v2xsim.cli import bench, check, demo, import_osm, run, schema, sweep, validate, view
 from v2xsim.errors import UserError
+from v2xsim.version import __version__
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from v2xsim.errors import UserError
 from v2xsim.scenario.schema import Scenario
+from v2xsim.version import __version__
 
 FORMAT = 1
 _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
@@ -79,9 +80,7 @@ class Results:
 
 def _version(name: str) -> str:
     if name == "v2xsim":
-        import v2xsim
-
-        return v2xsim.__version__
+        return __version__
     try:
         return version(name)
     except PackageNotFoundError:

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from v2xsim import __version__
 from v2xsim.errors import UserError
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
@@ -19,6 +18,7 @@ from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.schema import Scenario
 from v2xsim.study.axes import Setting, settings_of
 from v2xsim.study.sweepfile import SweepFile
+from v2xsim.version import __version__
 
 FORMAT = 1
 MOST_POINTS = 1_000_000
