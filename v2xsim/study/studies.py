@@ -1,0 +1,181 @@
+"""Read what sweeps and runs left: one `Study`, whichever it was."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float, Int64
+
+from v2xsim.errors import UserError
+from v2xsim.results.results import FORMAT as RUN_FORMAT
+from v2xsim.study.axes import Setting
+from v2xsim.study.gather import FAILURES, RESULTS
+from v2xsim.study.store import MANIFEST, manifest_of
+
+
+class StudyError(UserError):
+    """A folder holds no study that can be read."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Metrics of many points.
+
+    Attributes:
+        folder: Where it lies.
+        name: Of the sweep, or of the scenario.
+        question: What it was to answer; empty where nobody said.
+        keys: Dotted keys that were varied.
+        settings: Their values, by setting.
+        seeds: Of every setting.
+        baseline: Row of the setting that others are compared with.
+        scenario: Resolved, without what was varied.
+        versions: That made it.
+        planned: Points of the plan.
+        failures: Points that failed: settings, seed, reason, log.
+        metrics: Name, bin and unit of each metric.
+        values: NaN where nothing was measured or no point finished.
+        counts: Samples behind each value.
+    """
+
+    folder: Path
+    name: str
+    question: str
+    keys: tuple[str, ...]
+    settings: tuple[Setting, ...]
+    seeds: tuple[int, ...]
+    baseline: int
+    scenario: Mapping[str, Any]
+    versions: Mapping[str, str]
+    planned: int
+    failures: tuple[Mapping[str, Any], ...]
+    metrics: tuple[tuple[str, str, str], ...]
+    values: Float[np.ndarray, "metrics settings seeds"]
+    counts: Int64[np.ndarray, "metrics settings seeds"]
+
+    @cached_property
+    def row(self) -> dict[tuple[str, str], int]:
+        """Row of each metric and bin."""
+        return {(name, part): n for n, (name, part, _) in enumerate(self.metrics)}
+
+    @property
+    def finished(self) -> int:
+        """How many points have a result."""
+        return int((self.counts >= 0).any(axis=0).sum()) if self.metrics else 0
+
+    def of(self, metric: str, part: str = "") -> Float[np.ndarray, "settings seeds"]:
+        """Return the values of a metric; NaN all over where there is none of that name."""
+        row = self.row.get((metric, part))
+        return np.full(self.values.shape[1:], np.nan) if row is None else self.values[row]
+
+    def bins(self, metric: str) -> list[str]:
+        """Return the bins of a metric, the whole run left out, in their order."""
+        return [part for name, part, _ in self.metrics if name == metric and part]
+
+    def label(self, setting: int) -> str:
+        """Return a setting in words."""
+        said = self.settings[setting]
+        return ", ".join(f"{key.rsplit('.', 1)[-1]}={_word(value)}" for key, value in said.items()) or self.name
+
+
+def read_study(folder: str | Path) -> Study:
+    """Return what a folder of a sweep or of a run holds.
+
+    Raises:
+        StudyError: If it holds neither, the sweep is not finished, or a newer version wrote it.
+    """
+    place = Path(folder)
+    try:
+        if not place.is_dir():
+            raise StudyError(f"{place}: must be the folder of a sweep or of a run; there is no such folder")
+        if (place / MANIFEST).exists():
+            return _sweep(place)
+        if (place / "manifest.json").exists():
+            return _run(place)
+    except OSError as error:
+        raise StudyError(f"{place}: cannot be read: {error.strerror or error}") from None
+    except (pa.ArrowInvalid, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise StudyError(f"{place}: holds a file that is damaged: {error}") from None
+    raise StudyError(f"{place}: must be the folder of a sweep or of a run; it has neither {MANIFEST} nor manifest.json")
+
+
+def _sweep(place: Path) -> Study:
+    said = manifest_of(place)
+    if not (place / RESULTS).exists():
+        raise StudyError(f"{place}: the sweep is not finished; go on with v2xsim sweep ... --out {place} --resume")
+    file = pq.ParquetFile(place / RESULTS)
+    table = file.read(["setting", "seed", "metric", "bin", "value", "unit", "count"])
+    failures = json.loads((place / FAILURES).read_text(encoding="utf-8")) if (place / FAILURES).exists() else []
+    seeds = [int(seed) for seed in said["seeds"]]
+    metrics, values, counts = _cube(table, len(said["settings"]), seeds)
+    return Study(
+        place, said["name"], said["question"], tuple(said["keys"]), tuple(said["settings"]), tuple(seeds), said["baseline"],
+        said["scenario"], said["versions"], len(said["points"]), tuple(failures), metrics, values, counts,
+    )  # fmt: skip
+
+
+def _run(place: Path) -> Study:
+    said = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+    if not isinstance(said, dict) or not {"scenario", "seed", "format"} <= set(said):
+        raise StudyError(f"{place / 'manifest.json'}: is no manifest of a run")
+    if said["format"] > RUN_FORMAT:
+        raise StudyError(
+            f"{place}: made by a newer version: format {said['format']}, this one reads {RUN_FORMAT}; update v2xsim"
+        )
+    table = pq.read_table(place / "metrics.parquet")
+    rows = table.num_rows
+    table = table.append_column("setting", pa.array(np.zeros(rows, np.int32)))
+    table = table.append_column("seed", pa.array(np.full(rows, said["seed"], np.int64)))
+    metrics, values, counts = _cube(table, 1, [said["seed"]])
+    return Study(
+        place, place.name, "", (), ({},), (said["seed"],), 0, said["scenario"], said["versions"], 1, (), metrics, values,
+        counts,
+    )  # fmt: skip
+
+
+def _cube(
+    table: pa.Table, settings: int, seeds: list[int]
+) -> tuple[tuple[tuple[str, str, str], ...], Float[np.ndarray, "m s k"], Int64[np.ndarray, "m s k"]]:
+    """Return a long table as metrics by setting by seed; a count of -1 says that there is no such point."""
+    codes, words = [], []
+    for name in ("metric", "bin", "unit"):
+        column = table.column(name).combine_chunks()
+        column = column.cast(pa.string()).dictionary_encode() if not pa.types.is_dictionary(column.type) else column
+        if isinstance(column, pa.ChunkedArray):
+            column = column.unify_dictionaries().combine_chunks()
+        codes.append(column.indices.to_numpy(zero_copy_only=False).astype(np.int64))
+        words.append([str(word) for word in column.dictionary.to_pylist()])
+    shape = (len(words[0]), len(words[1]), len(words[2]))
+    if table.num_rows == 0:
+        return (), np.zeros((0, settings, len(seeds))), np.zeros((0, settings, len(seeds)), np.int64)
+    joined = np.ravel_multi_index((codes[0], codes[1], codes[2]), shape)
+    distinct, first, which = np.unique(joined, return_index=True, return_inverse=True)
+    # In the order in which they were written.
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    a, b, c = np.unravel_index(distinct[order], shape)
+    metrics = tuple((words[0][i], words[1][j], words[2][k]) for i, j, k in zip(a, b, c, strict=True))
+    known = np.array(sorted(seeds), np.int64)
+    column_of = np.argsort(np.argsort(np.array(seeds), kind="stable"), kind="stable")
+    place = np.empty(len(seeds), np.int64)
+    place[column_of] = np.arange(len(seeds))
+    seed = place[np.searchsorted(known, table.column("seed").to_numpy())]
+    setting = table.column("setting").to_numpy()
+    values = np.full((len(metrics), settings, len(seeds)), np.nan)
+    counts = np.full(values.shape, -1, np.int64)
+    values[rank[which], setting, seed] = table.column("value").to_numpy()
+    counts[rank[which], setting, seed] = table.column("count").to_numpy()
+    return metrics, values, counts
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)
