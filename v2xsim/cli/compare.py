@@ -106,7 +106,6 @@ def _print(found: "list[Versus]", everything: bool) -> None:
 
 
 def _print_table(console: "Console", one: "Versus") -> None:
-    from rich import box
     from rich.table import Table
 
     from v2xsim.study.compare import IDENTICAL, NO_PAIR, NOISE
@@ -149,4 +148,4 @@ def _print_table(console: "Console", one: "Versus") -> None:
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.3g}"

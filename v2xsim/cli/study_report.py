@@ -1,0 +1,54 @@
+"""`v2xsim report`: the figures and tables of a sweep or a run as one page."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+NAME = "report"
+EXAMPLE = "Example: v2xsim report sweeps/relay"
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of a sweep or of a run.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="To write; DIR/report if left out.", show_default=False)
+    ] = None,
+) -> None:
+    """Write one HTML page with the tables and figures of a sweep or a run; figures also as SVG and PDF."""
+    from v2xsim.study.studies import read_study
+
+    study = read_study(folder)
+    from v2xsim.scenario.describe import slot
+    from v2xsim.viz.study_page import write_study_report
+
+    def unit_of(key: str) -> str:
+        found = slot(tuple(key.split(".")))
+        return found.unit if found else ""
+
+    # Only what was chosen: a reader knows the defaults from the schema, and varied keys have a table of their own.
+    made_of = {key: value for key, value in chosen(study.scenario) if key not in study.keys}
+    page = write_study_report(study, out if out is not None else folder / "report", made_of, unit_of)
+    typer.echo(f"report: {page}")
+    typer.echo(f"figures: {page.parent / 'figures'}")
+
+
+def chosen(scenario: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield keys and values of a resolved scenario that are not the schema's defaults."""
+    from v2xsim.scenario.schema import Scenario
+
+    for name, info in Scenario.model_fields.items():
+        if name not in scenario or name in ("name", "description"):
+            continue
+        default: Any = None if info.is_required() else info.get_default(call_default_factory=True)
+        plain = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
+        yield from _different(scenario[name], plain, name)
+
+
+def _different(value: Any, default: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and (isinstance(default, Mapping) or default is None):
+        for key, inner in value.items():
+            yield from _different(inner, default.get(key) if default else None, f"{name}.{key}")
+    elif value != default:
+        yield name, value

@@ -1,0 +1,87 @@
+"""What goes on which axis: how many settings of a study become lines and points that can still be told apart."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from v2xsim.study.studies import Study
+
+MOST_LINES = 6
+MOST_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the settings of a study are drawn.
+
+    Attributes:
+        kind: rows (one row a setting), lines (over a numeric key, one line for each combination of the others), scatter (a design
+            that hardly repeats a value: one point a setting, over each numeric key).
+        key: On the x axis of lines; empty otherwise.
+        lines: For each line its name and its settings, rising along the key.
+        left_out: What is not drawn, in words; empty for nothing.
+    """
+
+    kind: str
+    key: str
+    lines: tuple[tuple[str, Int64[np.ndarray, " points"]], ...]
+    left_out: str
+
+
+def numeric(study: Study, key: str) -> bool:
+    """Return whether a key holds numbers in every setting."""
+    return all(isinstance(s[key], int | float) and not isinstance(s[key], bool) for s in study.settings)
+
+
+def column(study: Study, key: str) -> Float[np.ndarray, " settings"]:
+    """Return a numeric key's value by setting."""
+    return np.array([float(setting[key]) for setting in study.settings])
+
+
+def layout(study: Study) -> Layout:
+    """Return how the settings of a study are drawn."""
+    count = len(study.settings)
+    numbers = {key: len(set(column(study, key).tolist())) for key in study.keys if numeric(study, key)}
+    if count > MOST_ROWS and numbers and max(numbers.values()) > max(MOST_ROWS, count / 4):
+        return Layout("scatter", "", (), "")
+    key = max(numbers, key=lambda name: numbers[name], default="")
+    if key and numbers[key] >= 3:
+        return _lines(study, key)
+    shown = _first(study, MOST_ROWS)
+    rest = count - len(shown)
+    return Layout(
+        "rows", "", tuple((study.label(s), np.array([s])) for s in shown), f"{rest} of {count} settings" if rest else ""
+    )
+
+
+def few(study: Study) -> list[int]:
+    """Return the settings that get a curve of their own: the baseline first, then evenly spread over the others."""
+    others = [s for s in range(len(study.settings)) if s != study.baseline]
+    if len(others) < MOST_LINES:
+        return [study.baseline, *others]
+    spread = np.linspace(0, len(others) - 1, MOST_LINES - 1).round().astype(int)
+    return [study.baseline, *(others[n] for n in spread)]
+
+
+def _lines(study: Study, key: str) -> Layout:
+    groups: dict[str, list[int]] = {}
+    for row, setting in enumerate(study.settings):
+        rest = {k: v for k, v in setting.items() if k != key}
+        groups.setdefault(", ".join(f"{k.rsplit('.', 1)[-1]}={_word(v)}" for k, v in rest.items()), []).append(row)
+    mine = next(name for name, rows in groups.items() if study.baseline in rows)
+    names = [mine, *(name for name in groups if name != mine)]
+    left_out = f"{len(names) - MOST_LINES} of {len(names)} lines" if len(names) > MOST_LINES else ""
+    values = column(study, key)
+    lines = [(name, np.array(sorted(groups[name], key=lambda s: values[s]))) for name in names[:MOST_LINES]]
+    return Layout("lines", key, tuple(lines), left_out)
+
+
+def _first(study: Study, most: int) -> list[int]:
+    rows = list(range(len(study.settings)))
+    return [study.baseline, *(r for r in rows if r != study.baseline)][:most]
+
+
+def _word(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,267 @@
+"""Figures of a study at column width: delivery over distance, latencies, and metrics over what was varied.
+
+Figures are 3.5 in wide, one column of a paper, with text of 7 pt. Lines differ by colour, marker and dash, so that they can be told
+apart in print and with every kind of colour vision. Bands and bars are 95 % intervals of the mean over seeds.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from v2xsim.study.statistics import paired
+from v2xsim.study.studies import Study
+from v2xsim.viz import style
+from v2xsim.viz.study_axes import Layout, column, few, layout, numeric
+
+COLUMN_IN = 3.5
+_TEXT_PT = 7.0
+_LOOKS = (
+    (style.BLACK, "o", "solid"),
+    (style.VERMILION, "s", (0, (4, 1.5))),
+    (style.BLUE, "^", (0, (1, 1.2))),
+    (style.GREEN, "D", (0, (5, 1, 1, 1))),
+    (style.ORANGE, "v", (0, (2.5, 1))),
+    (style.PURPLE, "X", (0, (6, 1, 1, 1, 1, 1))),
+)
+_MOST_SCATTERS = 4
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of a report.
+
+    Attributes:
+        name: Of its files.
+        title: What it shows.
+        says: What a reader must know to read it.
+        figure: The drawing.
+    """
+
+    name: str
+    title: str
+    says: str
+    figure: Figure
+
+
+def pictures(study: Study, unit_of: Callable[[str], str]) -> Iterator[Picture]:
+    """Yield the figures that a study has data for.
+
+    Args:
+        study: What was found.
+        unit_of: Unit of a scenario's key, empty for none.
+    """
+    found = (
+        _over_distance(study),
+        _latencies(study, "awareness_latency_within", "awareness-latency", "Latency of awareness messages"),
+        _latencies(study, "data_latency_within", "data-latency", "Latency of data that arrived whole"),
+    )
+    yield from (picture for picture in found if picture is not None)
+    for name, title, label, metrics in _METRICS:
+        present = [(metric, word) for metric, word in metrics if np.isfinite(study.of(metric)).any()]
+        if present:
+            yield _metric(study, name, title, label, present, unit_of)
+
+
+_METRICS = (
+    ("coverage", "Coverage of the surroundings", "share of cells seen [1]", (("coverage_before", "alone"), ("coverage_after", "with others"))),
+    ("average-precision", "Average precision at IoU 0.5", "average precision [1]", (("ap_0.5_ego", "alone"), ("ap_0.5_fused", "fused"))),
+    ("busy-ratio", "Channel busy ratio", "busy share of time [1]", (("channel_busy_ratio", "mean"), ("channel_busy_ratio_p95", "95th percentile"))),
+    ("reception", "Awareness messages received", "packet reception ratio [1]", (("prr", ""),)),
+    ("age", "Age of the data that was fused", "age [ms]", (("age_of_fused_data", ""),)),
+)  # fmt: skip
+
+
+def _over_distance(study: Study) -> Picture | None:
+    edges = [(m, part) for part in study.bins("prr") if (m := re.fullmatch(r"(\d+)-(\d+) m", part))]
+    edges.sort(key=lambda item: int(item[0][1]))
+    if not edges:
+        return None
+    middle = np.array([(int(m[1]) + int(m[2])) / 2 for m, _ in edges])
+    values = np.stack([study.of("prr", part) for _, part in edges])
+    shown = few(study)
+    figure, axes = _axes(2.3 + 0.13 * len(shown))
+    for n, setting in enumerate(shown):
+        _band(axes, middle, values[:, setting], n, study.label(setting))
+    axes.set(xlabel="distance [m]", ylabel="packet reception ratio [1]", ylim=(-0.02, 1.02), xlim=(0, None))
+    _finish(figure, axes)
+    return Picture("prr-by-distance", "Packet reception ratio over distance", _says(study, shown), figure)
+
+
+def _latencies(study: Study, metric: str, name: str, title: str) -> Picture | None:
+    parts = [(float(m[1]), part) for part in study.bins(metric) if (m := re.fullmatch(r"([\d.]+) ms", part))]
+    parts.sort()
+    values = np.stack([study.of(metric, part) for _, part in parts]) if parts else np.zeros((0, 1, 1))
+    if not np.isfinite(values).any():
+        return None
+    bound = np.array([b for b, _ in parts])
+    shown = [setting for setting in few(study) if np.isfinite(values[:, setting]).any()]
+    figure, axes = _axes(2.3 + 0.13 * len(shown))
+    for n, setting in enumerate(shown):
+        _band(axes, bound, values[:, setting], n, study.label(setting))
+    axes.set(xscale="log", xlabel="latency [ms]", ylabel="share that arrives within [1]", ylim=(-0.02, 1.02))
+    axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
+    _finish(figure, axes)
+    return Picture(name, title, "Of the messages that arrived. " + _says(study, shown), figure)
+
+
+def _metric(
+    study: Study, name: str, title: str, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
+) -> Picture:
+    plan = layout(study)
+    drawn = {"rows": _rows, "lines": _over_key, "scatter": _scatters}[plan.kind]
+    figure = drawn(study, plan, label, metrics, unit_of)
+    left_out = f" Left out: {plan.left_out}." if plan.left_out else ""
+    return Picture(name, title, (_bars(study) + left_out).strip(), figure)
+
+
+def _rows(
+    study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
+) -> Figure:
+    """Draw one row a setting, the baseline on top."""
+    rows = [int(members[0]) for _, members in plan.lines]
+    figure, axes = _axes(0.75 + 0.2 * len(rows) + 0.14 * (len(metrics) > 1))
+    place = -np.arange(len(rows), dtype=float)
+    for n, (metric, word) in enumerate(metrics):
+        found = paired(study.of(metric)[rows])
+        color, marker, _ = _LOOKS[n]
+        at = place + (0.12 if n == 0 else -0.12) * (len(metrics) > 1)
+        axes.errorbar(
+            found.mean, at, xerr=_reach(found.mean, found.low, found.high), fmt=marker, color=color, markersize=3.5,
+            linewidth=1.0, capsize=2.0, label=word,
+        )  # fmt: skip
+    axes.set_yticks(place, [_wrapped(name) for name, _ in plan.lines])
+    axes.set(xlabel=label, ylim=(place[-1] - 0.6, 0.6))
+    axes.grid(True, axis="x")
+    _finish(figure, axes, legend=len(metrics) > 1)
+    return figure
+
+
+def _over_key(
+    study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
+) -> Figure:
+    """Draw the last of some metrics over a numeric key, one line for each combination of the other keys."""
+    metric, word = metrics[-1]
+    values, x = study.of(metric), column(study, plan.key)
+    figure, axes = _axes(2.3 + 0.13 * len(plan.lines))
+    for n, (name, members) in enumerate(plan.lines):
+        _band(axes, x[members], values[members], n, name or word or metric)
+    _scaled(axes, x)
+    axes.set(
+        xlabel=_key_label(plan.key, unit_of),
+        ylabel=label if not word else f"{label[: label.index('[')]}({word}) {label[label.index('[') :]}",
+    )
+    _finish(figure, axes)
+    return figure
+
+
+def _scatters(
+    study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
+) -> Figure:
+    """Draw the last of some metrics over each numeric key: a point for each setting, and the mean of ten equal groups."""
+    keys = [key for key in study.keys if numeric(study, key) and len(set(column(study, key).tolist())) > 1][
+        :_MOST_SCATTERS
+    ]
+    with np.errstate(invalid="ignore"):
+        mean = paired(study.of(metrics[-1][0])).mean
+    figure = style.new_figure(1.75 * len(keys), COLUMN_IN)
+    panels = figure.subplots(len(keys), 1, squeeze=False)[:, 0]
+    for axes, key in zip(panels, keys, strict=True):
+        x = column(study, key)
+        there = np.isfinite(mean)
+        axes.plot(
+            x[there],
+            mean[there],
+            ".",
+            color=style.SKY,
+            markersize=3,
+            alpha=max(0.08, min(1.0, 300 / max(len(x), 1))),
+            rasterized=len(x) > 2000,
+        )
+        order = np.argsort(x[there], kind="stable")
+        groups = [g for g in np.array_split(order, 10) if len(g)]
+        axes.plot(
+            [x[there][g].mean() for g in groups],
+            [mean[there][g].mean() for g in groups],
+            color=style.BLACK,
+            marker="o",
+            markersize=3,
+        )
+        _scaled(axes, x)
+        axes.set(xlabel=_key_label(key, unit_of), ylabel=label)
+        _small(axes)
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def _band(axes: Axes, x: np.ndarray, values: np.ndarray, number: int, label: str) -> None:
+    found = paired(values)
+    color, marker, dash = _LOOKS[number % len(_LOOKS)]
+    axes.fill_between(x, found.low, found.high, color=color, alpha=0.15, linewidth=0)
+    axes.plot(x, found.mean, color=color, marker=marker, linestyle=dash, markersize=3, linewidth=1.1, label=label)
+
+
+def _reach(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the lengths of error bars; none where there is no interval."""
+    return np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0).clip(0.0)
+
+
+def _axes(height_in: float) -> tuple[Figure, Axes]:
+    figure = style.new_figure(height_in, COLUMN_IN)
+    return figure, figure.add_subplot()
+
+
+def _scaled(axes: Axes, x: np.ndarray) -> None:
+    if x.min() > 0 and x.max() / x.min() >= 30:
+        axes.set_xscale("log")
+
+
+def _finish(figure: Figure, axes: Axes, legend: bool = True) -> None:
+    _small(axes)
+    axes.grid(True, axis="y")
+    if legend and axes.get_legend_handles_labels()[1]:
+        # Below the axes: no curve is ever under it.
+        columns = 1 if max(map(len, axes.get_legend_handles_labels()[1])) > 22 else 2
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower left", ncols=columns, fontsize=_TEXT_PT, bbox_to_anchor=(0.0, 0.0))
+        rows = -(-len(labels) // columns)
+        figure.tight_layout(pad=0.4, rect=(0, (rows * 0.135 + 0.06) / figure.get_size_inches()[1], 1, 1))
+    else:
+        figure.tight_layout(pad=0.4)
+
+
+def _small(axes: Axes) -> None:
+    for text in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set_fontsize(_TEXT_PT)
+
+
+def _key_label(key: str, unit_of: Callable[[str], str]) -> str:
+    unit = unit_of(key)
+    return f"{key} [{unit}]" if unit else key
+
+
+def _wrapped(label: str) -> str:
+    parts = label.split(", ")
+    lines = [""]
+    for part in parts:
+        joined = f"{lines[-1]}, {part}" if lines[-1] else part
+        if len(joined) > 26 and lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = joined
+    return "\n".join(line if len(line) <= 30 else line[:27] + "..." for line in lines[:2])
+
+
+def _says(study: Study, shown: Sequence[int]) -> str:
+    rest = len(study.settings) - len(shown)
+    return _bars(study) + (
+        f" {rest} of {len(study.settings)} settings are left out; the baseline is drawn first." if rest > 0 else ""
+    )
+
+
+def _bars(study: Study) -> str:
+    seeds = len(study.seeds)
+    return f"Mean over {seeds} seeds with its 95 % interval." if seeds > 1 else "One seed: no interval."

@@ -1,0 +1,241 @@
+"""The report of a study: one HTML file that needs nothing else, and its figures as SVG and PDF."""
+
+import base64
+import html
+import io
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from v2xsim.study.compare import IDENTICAL, NO_PAIR, Versus, against_baseline, chosen_metrics
+from v2xsim.study.statistics import paired
+from v2xsim.study.studies import Study, StudyError
+from v2xsim.viz import style
+from v2xsim.viz.study_figures import Picture, pictures
+
+PAGE = "report.html"
+_MOST_COLUMNS = 6
+_MOST_ROWS = 20
+_MOST_COMPARED = 8
+_MOST_FAILURES = 50
+
+_CSS = """
+body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
+h3{font-size:1rem;margin-bottom:.3rem}p.question{font-size:1.15rem;margin-top:.4rem}
+table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
+th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #eee;white-space:nowrap}
+th:first-child,td:first-child,td.word,th.word{text-align:left}th{background:#f6f6f6;vertical-align:bottom}
+td.wrap{white-space:normal;text-align:left;min-width:18rem}
+.figures{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0;width:27rem}figure img{width:100%}
+figcaption{font-size:.8rem;color:#555}code{background:#f4f4f4;padding:0 .2rem}.dim{color:#666}
+@media print{body{max-width:none}figure{break-inside:avoid;width:45%}}
+"""
+
+
+def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], unit_of: Callable[[str], str]) -> Path:
+    """Write the report of a study and its figures; return the page.
+
+    Args:
+        study: What was found.
+        folder: Taken whole: what a report left there before is replaced when the new one is complete.
+        made_of: Keys of the scenario that differ from what it is without being told, with their values.
+        unit_of: Unit of a scenario's key, empty for none.
+
+    Raises:
+        StudyError: If the folder holds something else, or cannot be written.
+    """
+    try:
+        if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / PAGE).exists())):
+            raise StudyError(f"{folder}: holds something else than a report; name another with --out")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be written: {error.strerror}") from None
+    try:
+        with style.in_style(), mpl.rc_context({"svg.hashsalt": "v2xsim", "pdf.fonttype": 42}):
+            drawn = list(pictures(study, unit_of))
+            (draft / "figures").mkdir()
+            images = [_saved(picture, draft / "figures") for picture in drawn]
+        (draft / PAGE).write_text("".join(_page(study, made_of, drawn, images)), encoding="utf-8")
+        umask = os.umask(0)
+        os.umask(umask)
+        draft.chmod(0o777 & ~umask)
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.rename(folder)
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder / PAGE
+
+
+def _saved(picture: Picture, folder: Path) -> bytes:
+    """Write a figure in both formats and return the SVG."""
+    content = io.BytesIO()
+    picture.figure.savefig(content, format="svg", metadata={"Date": None, "Creator": "v2xsim"})
+    (folder / f"{picture.name}.svg").write_bytes(content.getvalue())
+    picture.figure.savefig(folder / f"{picture.name}.pdf", metadata={"CreationDate": None, "Creator": "v2xsim"})
+    return content.getvalue()
+
+
+def _page(study: Study, made_of: Mapping[str, Any], drawn: Sequence[Picture], images: Sequence[bytes]) -> Iterator[str]:
+    title = html.escape(study.name)
+    yield f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{_CSS}</style>'
+    yield f"<h1>{title}</h1>"
+    if study.question:
+        yield f'<p class="question">{html.escape(study.question)}</p>'
+    yield from _what(study, made_of)
+    yield from _failed(study)
+    yield '<h2>Figures</h2><div class="figures">'
+    for picture, image in zip(drawn, images, strict=True):
+        coded = base64.b64encode(image).decode()
+        yield f'<figure><h3>{html.escape(picture.title)}</h3><img alt="{html.escape(picture.title)}" src="data:image/svg+xml;base64,{coded}">'
+        yield f'<figcaption>{html.escape(picture.says)} <a href="figures/{picture.name}.pdf">PDF</a>, <a href="figures/{picture.name}.svg">SVG</a></figcaption></figure>'
+    yield "</div>" if drawn else "</div><p>Nothing was measured that could be drawn.</p>"
+    yield from _means(study)
+    yield from _compared(study)
+    yield from _how(study)
+
+
+def _what(study: Study, made_of: Mapping[str, Any]) -> Iterator[str]:
+    yield "<h2>What was run</h2>"
+    seeds = ", ".join(map(str, study.seeds[:12])) + (", ..." if len(study.seeds) > 12 else "")
+    yield f"<p>{len(study.settings):,} settings with {len(study.seeds)} seeds ({seeds}): {study.finished:,} of {study.planned:,} points finished, {len(study.failures):,} failed.</p>"
+    if study.keys:
+        yield '<table><tr><th>varied</th><th class="word">values</th></tr>'
+        for key in study.keys:
+            values = list(dict.fromkeys(json.dumps(setting[key]) for setting in study.settings))
+            said = ", ".join(values[:12]) + (f", ... {len(values) - 12:,} more" if len(values) > 12 else "")
+            yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(said)}</td></tr>'
+        yield "</table>"
+        yield f"<p>Compared with: {html.escape(study.label(study.baseline))}.</p>"
+    yield "<h3>The scenario, where it is not the default</h3><table>"
+    for key, value in made_of.items():
+        text = json.dumps(value)
+        yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(text if len(text) <= 300 else text[:297] + "...")}</td></tr>'
+    yield "</table>"
+
+
+def _failed(study: Study) -> Iterator[str]:
+    if not study.failures:
+        return
+    yield '<h2>Failed points</h2><table><tr><th>setting</th><th>seed</th><th class="word">reason</th><th class="word">log</th></tr>'
+    for failure in study.failures[:_MOST_FAILURES]:
+        said = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
+        yield (
+            f'<tr><td class="wrap">{html.escape(said)}</td><td>{failure["seed"]}</td><td class="wrap">{html.escape(failure["reason"])}</td>'
+            f'<td class="word">{html.escape(failure["log"])}</td></tr>'
+        )
+    yield "</table>"
+    if len(study.failures) > _MOST_FAILURES:
+        yield f"<p>... and {len(study.failures) - _MOST_FAILURES:,} more in failures.json.</p>"
+
+
+def _means(study: Study) -> Iterator[str]:
+    yield "<h2>Means</h2>"
+    interval = "; half the 95 % interval of the mean over seeds behind ±" if len(study.seeds) > 1 else ""
+    if len(study.settings) <= _MOST_COLUMNS:
+        yield f"<p>Headline metrics{interval}.</p>"
+        yield from _by_metric(study, chosen_metrics([study], [], False))
+        yield "<details><summary>All metrics</summary>"
+        yield from _by_metric(study, chosen_metrics([study], [], True))
+        yield "</details>"
+        return
+    metrics = [m for m in chosen_metrics([study], [], False) if np.isfinite(study.of(m[0])).any()]
+    order = [study.baseline, *(s for s in range(len(study.settings)) if s != study.baseline)][:_MOST_ROWS]
+    rest = len(study.settings) - len(order)
+    left_out = (
+        f" The first {_MOST_ROWS} settings, the baseline before all; {rest:,} more are in results.parquet."
+        if rest
+        else ""
+    )
+    yield f"<p>Headline metrics{interval}.{left_out}</p><table><tr><th>setting</th>"
+    yield "".join(f"<th>{html.escape(name)}{_unit(unit)}</th>" for name, unit in metrics) + "</tr>"
+    found = [paired(study.of(name)[order]) for name, _ in metrics]
+    for n, setting in enumerate(order):
+        cells = "".join(f"<td>{_with_interval(one.mean[n], one.low[n], one.high[n])}</td>" for one in found)
+        yield f"<tr><td>{html.escape(study.label(setting))}</td>{cells}</tr>"
+    yield "</table>"
+
+
+def _by_metric(study: Study, metrics: Sequence[tuple[str, str]]) -> Iterator[str]:
+    heads = "".join(f"<th>{html.escape(study.label(s))}</th>" for s in range(len(study.settings)))
+    yield f"<table><tr><th>metric</th>{heads}</tr>"
+    for name, unit in metrics:
+        found = paired(study.of(name))
+        cells = "".join(
+            f"<td>{_with_interval(*row)}</td>" for row in zip(found.mean, found.low, found.high, strict=True)
+        )
+        yield f"<tr><td>{html.escape(name)}{_unit(unit)}</td>{cells}</tr>"
+    yield "</table>"
+
+
+def _compared(study: Study) -> Iterator[str]:
+    if len(study.settings) < 2:
+        return
+    metrics = chosen_metrics([study], [], False)
+    yield f"<h2>Against {html.escape(study.label(study.baseline))}</h2>"
+    others = len(study.settings) - 1
+    if others > _MOST_COMPARED:
+        yield f"<p>The first {_MOST_COMPARED} of {others:,} settings; <code>v2xsim compare --json</code> gives all.</p>"
+    for _, one in zip(range(_MOST_COMPARED), against_baseline(study, metrics, study.baseline), strict=False):
+        yield from _versus(one)
+
+
+def _versus(one: Versus) -> Iterator[str]:
+    yield f"<h3>{html.escape(one.other)}</h3>"
+    rows = [row for row in range(len(one.metrics)) if one.verdict(row) not in (IDENTICAL, NO_PAIR)]
+    if rows:
+        yield '<table><tr><th>metric</th><th>pairs</th><th>baseline</th><th>this</th><th>difference</th><th>95 % interval</th><th>effect</th><th class="word">verdict</th></tr>'
+        for row in rows:
+            found, (name, unit) = one.found, one.metrics[row]
+            star = " *" if one.survives[row] and one.verdict(row) in ("higher", "lower") else ""
+            interval = f"{_number(found.low[row])} to {_number(found.high[row])}" if found.pairs[row] > 1 else "-"
+            yield (
+                f"<tr><td>{html.escape(name)}{_unit(unit)}</td><td>{found.pairs[row]}</td><td>{_number(one.base_mean[row])}</td>"
+                f"<td>{_number(one.other_mean[row])}</td><td>{_number(found.mean[row])}</td><td>{interval}</td>"
+                f'<td>{_number(found.effect[row])}</td><td class="word">{one.verdict(row)}{star}</td></tr>'
+            )
+        yield "</table>"
+    for word, meaning in ((IDENTICAL, "Identical in every pair"), (NO_PAIR, "Not measured on both sides")):
+        names = [name for row, (name, _) in enumerate(one.metrics) if one.verdict(row) == word]
+        if names:
+            yield f'<p class="dim">{meaning}: {html.escape(", ".join(names))}.</p>'
+
+
+def _how(study: Study) -> Iterator[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
+    yield (
+        "<h2>How this was worked out</h2><p>Points of one seed met the same chance (common random numbers), so differences are taken pair "
+        "by pair. Intervals are expanded percentile bootstraps over seeds (Hesterberg 2015), with fewer than 5 pairs Student's; effect is "
+        "Cohen's d<sub>z</sub> with Hedges' correction. Of many differences at 95 %, 1 in 20 where nothing differs still shows; "
+        "those marked * hold among all metrics of their table at once (Holm). Average precision rests on a visibility detection model "
+        f"and is not comparable to benchmark tables.</p><p class='dim'>Made by {html.escape(versions)}.</p></html>"
+    )
+
+
+def _with_interval(mean: float, low: float, high: float) -> str:
+    if not math.isfinite(mean):
+        return "-"
+    half = 0.5 * (high - low)
+    return f"{_number(mean)} ± {half:.2g}" if math.isfinite(half) and half > 0 else _number(mean)
+
+
+def _unit(unit: str) -> str:
+    return f' <span class="dim">{html.escape(unit)}</span>' if unit != "1" else ""
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.3g}"
