@@ -69,7 +69,7 @@ def pictures(study: Study, unit_of: Callable[[str], str]) -> Iterator[Picture]:
 _METRICS = (
     ("coverage", "Coverage of the surroundings", "share of cells seen [1]", (("coverage_before", "alone"), ("coverage_after", "with others"))),
     ("average-precision", "Average precision at IoU 0.5", "average precision [1]", (("ap_0.5_ego", "alone"), ("ap_0.5_fused", "fused"))),
-    ("busy-ratio", "Channel busy ratio", "busy share of time [1]", (("channel_busy_ratio", "mean"), ("channel_busy_ratio_p95", "95th percentile"))),
+    ("busy-ratio", "Channel busy ratio", "busy share of time [1]", (("channel_busy_ratio_p95", "95th percentile"), ("channel_busy_ratio", "mean"))),
     ("reception", "Awareness messages received", "packet reception ratio [1]", (("prr", ""),)),
     ("age", "Age of the data that was fused", "age [ms]", (("age_of_fused_data", ""),)),
 )  # fmt: skip
@@ -85,7 +85,7 @@ def _over_distance(study: Study) -> Picture | None:
     shown = few(study)
     figure, axes = _axes(2.3 + 0.13 * len(shown))
     for n, setting in enumerate(shown):
-        _band(axes, middle, values[:, setting], n, study.label(setting))
+        _band(axes, middle, values[:, setting], n, _named(study, setting))
     axes.set(xlabel="distance [m]", ylabel="packet reception ratio [1]", ylim=(-0.02, 1.02), xlim=(0, None))
     _finish(figure, axes)
     return Picture("prr-by-distance", "Packet reception ratio over distance", _says(study, shown), figure)
@@ -101,7 +101,7 @@ def _latencies(study: Study, metric: str, name: str, title: str) -> Picture | No
     shown = [setting for setting in few(study) if np.isfinite(values[:, setting]).any()]
     figure, axes = _axes(2.3 + 0.13 * len(shown))
     for n, setting in enumerate(shown):
-        _band(axes, bound, values[:, setting], n, study.label(setting))
+        _band(axes, bound, values[:, setting], n, _named(study, setting))
     axes.set(xscale="log", xlabel="latency [ms]", ylabel="share that arrives within [1]", ylim=(-0.02, 1.02))
     axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     _finish(figure, axes)
@@ -115,7 +115,8 @@ def _metric(
     drawn = {"rows": _rows, "lines": _over_key, "scatter": _scatters}[plan.kind]
     figure = drawn(study, plan, label, metrics, unit_of)
     left_out = f" Left out: {plan.left_out}." if plan.left_out else ""
-    return Picture(name, title, (_bars(study) + left_out).strip(), figure)
+    dots = " Dots are settings, the line joins means of ten groups of them." if plan.kind == "scatter" else ""
+    return Picture(name, title, _bars(study) + dots + left_out, figure)
 
 
 def _rows(
@@ -150,10 +151,7 @@ def _over_key(
     for n, (name, members) in enumerate(plan.lines):
         _band(axes, x[members], values[members], n, name or word or metric)
     _scaled(axes, x)
-    axes.set(
-        xlabel=_key_label(plan.key, unit_of),
-        ylabel=label if not word else f"{label[: label.index('[')]}({word}) {label[label.index('[') :]}",
-    )
+    axes.set(xlabel=_key_label(plan.key, unit_of), ylabel=_worded(label, word))
     _finish(figure, axes)
     return figure
 
@@ -191,7 +189,7 @@ def _scatters(
             markersize=3,
         )
         _scaled(axes, x)
-        axes.set(xlabel=_key_label(key, unit_of), ylabel=label)
+        axes.set(xlabel=_key_label(key, unit_of), ylabel=_worded(label, metrics[-1][1]).replace(" (", "\n("))
         _small(axes)
     figure.tight_layout(pad=0.4)
     return figure
@@ -204,6 +202,10 @@ def _band(axes: Axes, x: np.ndarray, values: np.ndarray, number: int, label: str
     axes.plot(x, found.mean, color=color, marker=marker, linestyle=dash, markersize=3, linewidth=1.1, label=label)
 
 
+def _named(study: Study, setting: int) -> str:
+    return study.label(setting) + (" (baseline)" if setting == study.baseline and len(study.settings) > 1 else "")
+
+
 def _reach(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return the lengths of error bars; none where there is no interval."""
     return np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0).clip(0.0)
@@ -214,8 +216,14 @@ def _axes(height_in: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def _worded(label: str, word: str) -> str:
+    """Return an axis label with a word before its unit."""
+    return label.replace(" [", f" ({word}) [") if word else label
+
+
 def _scaled(axes: Axes, x: np.ndarray) -> None:
-    if x.min() > 0 and x.max() / x.min() >= 30:
+    # Wide, and with most values low in the range, as ratios are spread.
+    if x.min() > 0 and x.max() / x.min() >= 30 and np.median(x) < 0.25 * x.max():
         axes.set_xscale("log")
 
 
@@ -240,7 +248,7 @@ def _small(axes: Axes) -> None:
 
 def _key_label(key: str, unit_of: Callable[[str], str]) -> str:
     unit = unit_of(key)
-    return f"{key} [{unit}]" if unit else key
+    return f"{key} [{unit or 1}]"
 
 
 def _wrapped(label: str) -> str:

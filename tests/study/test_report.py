@@ -1,0 +1,113 @@
+"""Reports: one page that needs nothing else, figures with units, and nothing lost when it cannot be written."""
+
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import v2xsim
+from v2xsim.cli.app import app
+from v2xsim.study.studies import read_study
+from v2xsim.viz import style
+from v2xsim.viz.study_axes import layout
+from v2xsim.viz.study_figures import COLUMN_IN, pictures
+
+TWO = [{"cooperation.relay": "none"}, {"cooperation.relay": "hybrid"}]
+POWER = [{"radio.tx_power_dbm": p, "cooperation.relay": r} for p in (5, 10, 15, 20) for r in ("none", "hybrid")]
+DESIGN = [{"radio.tx_power_dbm": float(p), "radio.range_m": float(2**p)} for p in np.linspace(5, 20, 300)]
+
+
+def values(name, setting, seed):
+    return 0.5 + 0.01 * setting + 0.1 * np.random.default_rng(len(name)).normal(size=1000)[seed]
+
+
+def report(*arguments):
+    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"), [(TWO, "rows"), (POWER, "lines"), (DESIGN, "scatter")], ids=["two", "power", "design"]
+)
+def test_the_page_stands_alone(tmp_path, settings, kind, made_sweep):
+    folder = made_sweep(tmp_path / "s", settings, 3, values, question="Is it <so> & why?")
+    assert report(folder).exit_code == 0
+    page = (folder / "report" / "report.html").read_text()
+    assert "Is it &lt;so&gt; &amp; why?" in page
+    assert layout(read_study(folder)).kind == kind
+    # Nothing is fetched: images are in the page, and links lead to the files beside it.
+    assert not re.search(r'(src|href)="(?!data:|figures/)', page)
+    assert "<script" not in page
+    for name in ("prr-by-distance", "awareness-latency", "coverage", "average-precision", "busy-ratio"):
+        assert (folder / "report" / "figures" / f"{name}.svg").read_bytes().startswith(b"<?xml")
+        assert (folder / "report" / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("settings", [TWO, POWER, DESIGN], ids=["two", "power", "design"])
+def test_every_axis_has_a_unit_and_every_text_can_be_read(tmp_path, settings, made_sweep):
+    study = read_study(made_sweep(tmp_path / "s", settings, 3, values))
+    with style.in_style():
+        for picture in pictures(study, lambda key: "dBm" if key.endswith("dbm") else "m"):
+            assert picture.figure.get_size_inches()[0] == COLUMN_IN
+            picture.figure.canvas.draw()
+            width, height = picture.figure.canvas.get_width_height()
+            for axes in picture.figure.axes:
+                assert re.search(r"\[.+\]$", axes.get_xlabel()), axes.get_xlabel()
+                assert axes.get_ylabel() == "" or re.search(r"\[.+\]$", axes.get_ylabel())
+                for text in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
+                    assert text.get_fontsize() >= 7.0
+                box = axes.get_tightbbox()
+                assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1, picture.name  # noqa: PT018
+            for legend in picture.figure.legends:
+                assert legend.get_window_extent().x1 <= width + 1, picture.name
+
+
+def test_a_single_run_has_a_report_too(tmp_path):
+    v2xsim.run(v2xsim.load("demo", ["run.duration_s=1"]), out=tmp_path / "r")
+    assert report(tmp_path / "r").exit_code == 0
+    page = (tmp_path / "r" / "report" / "report.html").read_text()
+    assert "One seed: no interval." in page
+    assert "run.duration_s" in page
+
+
+def test_failures_are_listed_with_their_reason_and_log(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, values)
+    (folder / "failures.json").write_text(
+        '[{"point": 1, "setting": 0, "seed": 2, "settings": {"cooperation.relay": "none"}, "reason": "ran out of <memory>", "log": "logs/x.log"}]'
+    )
+    report(folder)
+    page = (folder / "report" / "report.html").read_text()
+    assert "ran out of &lt;memory&gt;" in page
+    assert "logs/x.log" in page
+
+
+def test_a_second_report_is_the_same_and_takes_the_place_of_the_first(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 3, values)
+    report(folder)
+    first = {p.name: p.read_bytes() for p in (folder / "report").rglob("*") if p.is_file()}
+    report(folder)
+    assert {p.name: p.read_bytes() for p in (folder / "report").rglob("*") if p.is_file()} == first
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, values)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    found = report(folder, "--out", tmp_path / "mine")
+    assert found.exit_code == 2
+    assert "holds something else" in found.output
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+    assert not list(tmp_path.glob(".*partial"))
+
+
+def test_an_older_result_without_latencies_says_nothing_of_them(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, lambda n, s, k: np.where("within" in n, np.nan, 1.0 * k))
+    report(folder)
+    assert not (folder / "report" / "figures" / "awareness-latency.svg").exists()
+
+
+@pytest.mark.slow
+def test_ten_thousand_points_are_read_and_reported(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", [{"radio.tx_power_dbm": 0.01 * n} for n in range(100)], 100, values)
+    assert read_study(folder).finished == 10_000
+    assert report(folder).exit_code == 0
