@@ -106,6 +106,7 @@ def _print(found: "list[Versus]", everything: bool) -> None:
 
 
 def _print_table(console: "Console", one: "Versus") -> None:
+    from rich import box
     from rich.table import Table
 
     from v2xsim.study.compare import IDENTICAL, NO_PAIR, NOISE
@@ -113,7 +114,10 @@ def _print_table(console: "Console", one: "Versus") -> None:
     pairs = sorted({int(n) for n in one.found.pairs if n > 0})
     said = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0] if pairs else 0)
     table = Table(
-        title=f"{one.other} against {one.base}: {said} {'pair' if pairs == [1] else 'pairs'}", title_justify="left"
+        title=f"{one.other} against {one.base}: {said} {'pair' if pairs == [1] else 'pairs'}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("metric", no_wrap=True)
     for name in ("against", "mean", "difference", f"{100 * one.confidence:g} % interval", "effect"):
