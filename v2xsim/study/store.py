@@ -39,10 +39,12 @@ class Store:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
-        self.finished = {path.stem for path in (folder / "points").glob("*.arrow")}
+        known = {point.key for point in plan.points}
+        self.finished = {path.stem for path in (folder / "points").glob("*.arrow")} & known
         self.failed: dict[str, dict[str, Any]] = {}
         for path in (folder / "failed").glob("*.json"):
-            self.failed[path.stem] = json.loads(path.read_text())
+            if path.stem in known:
+                self.failed[path.stem] = json.loads(path.read_text())
 
     def waiting(self) -> list[Point]:
         """Return the points that have neither a result nor a failure."""
@@ -144,12 +146,13 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
             and any(path.name != ".lock" and path.suffix != ".draft" for path in folder.iterdir())
         ):
             raise StoreError(f"{folder}: must be new, empty, or hold a sweep; name another with --out")
-        if begun and not resume:
-            done = len(list((folder / "points").glob("*.arrow")))
+        # A plan of which nothing has run yet binds nobody, unless a newer version made it.
+        done = len(list((folder / "points").glob("*.arrow"))) if begun and manifest_of(folder) else 0
+        if done and not resume:
             raise StoreError(
                 f"{folder}: holds a sweep with {done} points finished; go on with --resume, or name another with --out"
             )
-        if begun:
+        if done:
             _check_same(folder, plan)
         for part in ("points", "failed", "logs"):
             (folder / part).mkdir(parents=True, exist_ok=True)
