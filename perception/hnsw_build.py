@@ -1,0 +1,200 @@
+"""Building the graph: Algorithms 1, 3 and 4 of Malkov and Yashunin (TPAMI 2020; arXiv 1603.09320), compiled.
+
+Links are shortened where a row has too many, and a row may so lose the last link that leads to it. Here that cannot
+happen (ours): some links on level 0 are edges of a spanning tree. A tree edge stands in the rows of both its ends, and no
+shortening drops it, so from every item every other is reached. A row's tree edges come first among its links.
+"""
+
+import numpy as np
+from numba import njit
+
+from v2xsim.perception.hnsw_search import ENTRY, TOP, descend, next_stamp, search_layer
+from v2xsim.perception.hnsw_simd import distance, distance_of, fetch, key_of, row_of
+
+HEURISTIC, SIMPLE = 0, 1
+"""Selection of neighbours: Algorithm 4 without its two options, as in the authors' program; Algorithm 3."""
+
+
+@njit(cache=True, nogil=True)
+def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-untyped-def]
+    """Choose at most `most` neighbours among sorted keys (Algorithms 3 and 4); return how many.
+
+    The heuristic takes a candidate only if it is nearer to the new item than to every neighbour already taken, so that
+    links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and always taken.
+    """
+    width = vectors.shape[1]
+    one = np.uint64(1)
+    owed = 0
+    for i in range(size):
+        owed += np.intp(keys[np.uintp(i)] & one)
+    room = most - owed
+    every = rule == SIMPLE or size < most
+    n = 0
+    for i in range(size):
+        key = keys[np.uintp(i)]
+        taken = (key & one) != 0
+        if not taken and room > 0:
+            taken = True
+            if not every:
+                row, bound = row_of(key), distance_of(key)
+                for j in range(n):
+                    if distance(metric, vectors, row, vectors, row_of(chosen[np.uintp(j)]), width) < bound:
+                        taken = False
+                        break
+            if taken:
+                room -= 1
+        if taken:
+            chosen[np.uintp(n)] = key
+            n += 1
+            if n == most:
+                break
+    return n
+
+
+@njit(cache=True, nogil=True)
+def connect(vectors, links, degree, at, row, metric, new, edges, in_tree, rule, keys, chosen):  # type: ignore[no-untyped-def]
+    """Link a row to the key `new`, shortening its links where they are full.
+
+    Args:
+        vectors: Of all rows.
+        links: Of the level.
+        degree: Of the level.
+        at: The row's place in `links`.
+        row: The row.
+        metric: Of the distances.
+        new: Key of the other end.
+        edges: The row's tree edges; 0 above level 0.
+        in_tree: Whether the link becomes one more.
+        rule: HEURISTIC or SIMPLE.
+        keys: Scratch.
+        chosen: Scratch.
+    """
+    width, most = vectors.shape[1], links.shape[1]
+    at = np.uintp(at)
+    held = degree[at]
+    if held < most:
+        degree[at] = held + 1
+        links[at, np.uintp(held)] = row_of(new)
+        if in_tree:
+            links[at, np.uintp(held)] = links[at, np.uintp(edges)]
+            links[at, np.uintp(edges)] = row_of(new)
+        return
+    one = np.uint64(1)
+    keys[0] = new | one if in_tree else new
+    for i in range(held):
+        fetch(vectors, links[at, np.uintp(i)], width)
+    for i in range(held):
+        other = links[at, np.uintp(i)]
+        key = key_of(distance(metric, vectors, other, vectors, row, width), other)
+        if i < edges:
+            key |= one
+        j = i + 1
+        while j > 0 and keys[np.uintp(j - 1)] > key:
+            keys[np.uintp(j)] = keys[np.uintp(j - 1)]
+            j -= 1
+        keys[np.uintp(j)] = key
+    write(links, degree, at, chosen, select(vectors, metric, keys, held + 1, most, rule, chosen))
+
+
+@njit(cache=True, nogil=True)
+def write(links, degree, at, chosen, n):  # type: ignore[no-untyped-def]
+    """Write chosen keys as a row's links, tree edges first; the rest of the row becomes -1."""
+    one = np.uint64(1)
+    k = 0
+    for wanted in (one, np.uint64(0)):
+        for i in range(n):
+            if chosen[np.uintp(i)] & one == wanted:
+                links[np.uintp(at), np.uintp(k)] = row_of(chosen[np.uintp(i)])
+                k += 1
+    for i in range(n, links.shape[1]):
+        links[np.uintp(at), np.uintp(i)] = -1
+    degree[np.uintp(at)] = n
+
+
+@njit(cache=True, nogil=True)
+def tree_edges(most):  # type: ignore[no-untyped-def]
+    """Return how many tree edges a row of `most` links may have; others are left for the neighbours."""
+    return max(2, most // 2)
+
+
+@njit(cache=True, nogil=True)
+def with_room(links, tree, row):  # type: ignore[no-untyped-def]
+    """Return a row that can take a tree edge, walking the tree from `row` without turning back: it ends at a leaf."""
+    before, cap = -1, tree_edges(links.shape[1])
+    while tree[row] >= cap:
+        after = links[row, 0] if links[row, 0] != before else links[row, 1]
+        before, row = row, np.intp(after)
+    return row
+
+
+@njit(cache=True, nogil=True)
+def insert(graph, rows, metric, m, ef, rule, scratch, keys, chosen, mine):  # type: ignore[no-untyped-def]
+    """Insert rows whose vectors and levels are set (Algorithm 1).
+
+    Args:
+        graph: Changed.
+        rows: One after the other.
+        metric: Of the distances.
+        m: Neighbours chosen for a new item.
+        ef: Size of the pool, ef_construction in the paper.
+        rule: HEURISTIC or SIMPLE.
+        scratch: Written to.
+        keys: Scratch, longer than the longest row.
+        chosen: Likewise.
+        mine: Likewise.
+    """
+    vectors, links, degree, tree, first = graph.vectors, graph.links, graph.degree, graph.tree, graph.first
+    upper_links, upper_degree, head = graph.upper_links, graph.upper_degree, graph.head
+    visited, stamps, pool, fresh, query = scratch
+    width, cap, flag = vectors.shape[1], tree_edges(links.shape[1]), np.uint64(1)
+    for r in range(len(rows)):
+        row, level = np.intp(rows[r]), np.intp(graph.level[rows[r]])
+        if head[ENTRY] < 0:
+            head[ENTRY], head[TOP] = row, level
+            continue
+        for i in range(width):
+            query[0, i] = vectors[row, i]
+        entry, top = head[ENTRY], head[TOP]
+        start = key_of(distance(metric, vectors, entry, query, 0, width), entry)
+        start, _ = descend(vectors, upper_links, upper_degree, first, metric, query, start, top, max(level + 1, 1))
+        for lc in range(min(level, top), -1, -1):
+            layer, layer_degree = (upper_links, upper_degree) if lc > 0 else (links, degree)
+            stamp = next_stamp(visited, stamps)
+            size, _ = search_layer(
+                vectors, layer, layer_degree, first, lc, metric, query, start, ef, visited, stamp, pool, fresh
+            )
+            for i in range(size):
+                pool[np.uintp(i)] &= ~flag
+            start = pool[0]
+            n = select(vectors, metric, pool, size, m, rule, mine)
+            parent = -1
+            if lc == 0:
+                for i in range(n):
+                    if tree[row_of(mine[i])] < cap:
+                        parent = i
+                        break
+                if parent < 0:
+                    # All are full: the nearest with room among those found, else one along the tree.
+                    parent = n if n < m else n - 1
+                    n = parent + 1
+                    other = np.intp(-1)
+                    for i in range(size):
+                        if tree[row_of(pool[i])] < cap:
+                            other = row_of(pool[i])
+                            break
+                    if other < 0:
+                        other = with_room(links, tree, row_of(pool[0]))
+                    mine[parent] = key_of(distance(metric, vectors, other, query, 0, width), other)
+                mine[parent] |= flag
+            write(layer, layer_degree, first[row] + lc - 1 if lc > 0 else row, mine, n)
+            for i in range(n):
+                other = row_of(mine[i])
+                new = key_of(distance_of(mine[i]), row)
+                at = first[other] + lc - 1 if lc > 0 else other
+                edges = tree[other] if lc == 0 else 0
+                connect(vectors, layer, layer_degree, at, other, metric, new, edges, i == parent, rule, keys, chosen)
+            if lc == 0:
+                tree[row] += 1
+                tree[row_of(mine[parent])] += 1
+        if level > top:
+            head[ENTRY], head[TOP] = row, level
