@@ -1,6 +1,7 @@
 """`v2xsim bench`: what parts of the simulator cost on this machine."""
 
 import json
+import os
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
@@ -15,6 +16,7 @@ class Subject(StrEnum):
     """What can be measured."""
 
     RADIO = "radio"
+    HNSW = "hnsw"
 
 
 def command(
@@ -28,18 +30,67 @@ def command(
             show_default=False,
         ),
     ] = None,
+    city: Annotated[
+        bool,
+        typer.Option("--city", help="hnsw: a city's descriptors renewed and asked each second, against comparing all."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
     ] = False,
 ) -> None:
-    """Measure CPU seconds per simulated second of each access scheme, and what they go into."""
+    """Measure what parts of the simulator cost on this machine.
+
+    radio: CPU seconds per simulated second of each access scheme, and what they go into. hnsw: recall against queries per second of the
+    index beside hnswlib, usearch and brute force, one thread.
+    """
+    if subject is Subject.HNSW:
+        _hnsw(city, tuple(vehicles or ()), as_json)
+    else:
+        _radio(tuple(vehicles or (100, 200, 500, 1000, 2000)), as_json)
+
+
+def _hnsw(city: bool, vehicles: tuple[int, ...], as_json: bool) -> None:
+    # One thread for all of them, before anything loads a library of matrix products.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from v2xsim.bench import hnsw
+
+    for name in hnsw.absent():
+        typer.echo(f"{name} is not installed and left out: pip install 'v2xsim[bench]'", err=True)
+    rows = []
+    found = (hnsw.city(vehicles) if vehicles else hnsw.city()) if city else hnsw.all_rows()
+    for row in found:
+        rows.append(asdict(row))
+        typer.echo(", ".join(f"{key} {_short(value)}" for key, value in rows[-1].items()), err=True)
+    if as_json:
+        typer.echo(json.dumps({"rows": rows}, allow_nan=False))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, value in rows[0].items():
+        table.add_column(name, justify="left" if isinstance(value, str) else "right", no_wrap=True)
+    for said in rows:
+        table.add_row(*(_short(value) for value in said.values()))
+    Console(highlight=False, width=120).print(table)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _radio(vehicles: tuple[int, ...], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from v2xsim.bench.radio import all_costs
 
     rows = []
-    for cost in all_costs(tuple(vehicles or (100, 200, 500, 1000, 2000))):
+    for cost in all_costs(vehicles):
         rows.append(cost)
         typer.echo(f"{cost.access}, {cost.channel}, {cost.vehicles} vehicles: {cost.cpu_s_per_sim_s:.3f}", err=True)
     if as_json:

@@ -1,0 +1,238 @@
+"""The index against hnswlib, usearch and brute force: same data, same process, one thread, measured in turns.
+
+Also the question that it is for: with so many vehicles' descriptors renewed and asked so often, does an index win against comparing
+all of them in one matrix product?
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from v2xsim.perception.hnsw import Index
+
+K, M, EF_CONSTRUCTION = 10, 16, 200
+EFS = (10, 50, 200)
+SETS = (
+    ("clustered", 20_000, 16), ("uniform", 20_000, 16), ("clustered", 20_000, 64), ("uniform", 20_000, 32),
+    ("clustered", 20_000, 128), ("clustered", 100_000, 64),
+)  # fmt: skip
+LIBRARIES = ("v2xsim", "hnswlib", "usearch")
+_QUERIES, _TURNS = 2000, 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One library on one set of data.
+
+    Attributes:
+        library: v2xsim, hnswlib, usearch or brute force.
+        data: clustered or uniform.
+        n: Items.
+        dim: Entries of a vector.
+        ef: Width of the search; 0 for brute force, which has none.
+        recall: Share of the true 10 nearest that are found.
+        qps: Queries per second, median of 5 turns.
+        build_s: Seconds to insert all.
+    """
+
+    library: str
+    data: str
+    n: int
+    dim: int
+    ef: int
+    recall: float
+    qps: float
+    build_s: float
+
+
+@dataclass(frozen=True)
+class CityRow:
+    """One simulated second of a city: every vehicle renews its descriptor and asks for its 10 nearest.
+
+    Attributes:
+        vehicles: How many.
+        dim: Entries of a descriptor.
+        index_update_s: Renewing all in an index.
+        index_query_s: Asking for all.
+        recall: Of the index.
+        rebuild_s: Building a fresh index of all instead of renewing.
+        brute_s: Comparing all with all.
+    """
+
+    vehicles: int
+    dim: int
+    index_update_s: float
+    index_query_s: float
+    recall: float
+    rebuild_s: float
+    brute_s: float
+
+
+def made_data(
+    kind: str, n: int, dim: int, seed: int
+) -> tuple[Float32[np.ndarray, "n dim"], Float32[np.ndarray, "q dim"]]:
+    """Return items and queries of one distribution: uniform in a cube, or in clusters of 200 with a spread of 0.15."""
+    rng = np.random.default_rng(seed)
+    count = n + _QUERIES
+    if kind == "uniform":
+        points = rng.random((count, dim), dtype=np.float32)
+    else:
+        centre = rng.normal(size=(max(10, n // 200), dim))
+        points = (centre[rng.integers(len(centre), size=count)] + 0.15 * rng.normal(size=(count, dim))).astype(
+            np.float32
+        )
+    return points[:n], points[n:]
+
+
+def brute_force(
+    items: Float32[np.ndarray, "n dim"], queries: Float32[np.ndarray, "q dim"], k: int = K
+) -> Int64[np.ndarray, "q k"]:
+    """Return the nearest items by one matrix product for a block of queries."""
+    found = np.empty((len(queries), k), np.int64)
+    square = np.einsum("ij,ij->i", items, items)
+    block = max(1, 20_000_000 // len(items))
+    for begin in range(0, len(queries), block):
+        part = queries[begin : begin + block]
+        found[begin : begin + len(part)] = np.argpartition(square - 2.0 * part @ items.T, k - 1, axis=1)[:, :k]
+    return found
+
+
+def absent() -> list[str]:
+    """Return the libraries to compare with that are not installed."""
+    return [name for name in LIBRARIES if name != "v2xsim" and _maker(name) is None]
+
+
+def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
+    """Measure every library on every set; yield as they come."""
+    warm = Index("l2", 8)
+    warm.init_index()
+    warm.add_items(np.random.default_rng(0).random((200, 8)))
+    warm.knn_query(np.zeros((3, 8)), 3)
+    for kind, n, dim in sets:
+        items, queries = made_data(kind, n, dim, seed=n + dim)
+        begun = time.perf_counter()
+        true = brute_force(items, queries)
+        plain_s = time.perf_counter() - begun
+        made = [(name, maker) for name in LIBRARIES if (maker := _maker(name)) is not None]
+        built: list[tuple[str, Callable[[int], Callable[[], np.ndarray]], float]] = []
+        for name, maker in made:
+            begun = time.perf_counter()
+            searcher = maker(items, queries)
+            built.append((name, searcher, time.perf_counter() - begun))
+        for ef in EFS:
+            taken: dict[str, list[float]] = {name: [] for name, _, _ in built}
+            answers = {}
+            # In turns, so that what disturbs the machine disturbs all.
+            for _ in range(_TURNS):
+                for name, searcher, _ in built:
+                    ask = searcher(ef)
+                    begun = time.perf_counter()
+                    answers[name] = ask()
+                    taken[name].append(time.perf_counter() - begun)
+            for name, _, build_s in built:
+                yield Row(
+                    name,
+                    kind,
+                    n,
+                    dim,
+                    ef,
+                    _recall(answers[name], true),
+                    len(queries) / float(np.median(taken[name])),
+                    build_s,
+                )
+        yield Row("brute force", kind, n, dim, 0, 1.0, len(queries) / plain_s, 0.0)
+
+
+def city(counts: tuple[int, ...] = (1000, 2000, 5000, 10_000, 20_000, 50_000), dim: int = 64) -> Iterator[CityRow]:
+    """Measure a simulated second of cities of several sizes; descriptors drift by a tenth of their spread."""
+    for count in counts:
+        before, _ = made_data("clustered", count, dim, seed=count)
+        after = before + np.float32(0.015) * np.random.default_rng(1).normal(size=before.shape).astype(np.float32)
+        index = Index("l2", dim)
+        index.init_index(count, M=M, ef_construction=60)
+        index.add_items(before)
+        index.set_ef(30)
+        begun = time.perf_counter()
+        index.add_items(after, np.arange(count))
+        renewed = time.perf_counter()
+        found = index.knn_query(after, K)[0]
+        asked = time.perf_counter()
+        fresh = Index("l2", dim)
+        fresh.init_index(count, M=M, ef_construction=60)
+        fresh.add_items(after)
+        rebuilt = time.perf_counter()
+        true = brute_force(after, after)
+        yield CityRow(
+            count,
+            dim,
+            renewed - begun,
+            asked - renewed,
+            _recall(found, true),
+            rebuilt - asked,
+            time.perf_counter() - rebuilt,
+        )
+
+
+def _recall(found: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:
+    return float((np.sort(found, 1)[:, :, None] == true[:, None, :]).any(axis=2).mean())
+
+
+def _maker(name: str) -> Callable[[Any, Any], Callable[[int], Callable[[], np.ndarray]]] | None:
+    """Return what builds an index of a library; None where it is not installed."""
+    try:
+        return {"v2xsim": _ours, "hnswlib": _hnswlib, "usearch": _usearch}[name]()
+    except ImportError:
+        return None
+
+
+def _ours() -> Callable[[Any, Any], Any]:
+    def build(items: np.ndarray, queries: np.ndarray) -> Callable[[int], Callable[[], np.ndarray]]:
+        index = Index("l2", items.shape[1])
+        index.init_index(len(items), M=M, ef_construction=EF_CONSTRUCTION)
+        index.add_items(items)
+
+        def searcher(ef: int) -> Callable[[], np.ndarray]:
+            index.set_ef(ef)
+            return lambda: index.knn_query(queries, K)[0]
+
+        return searcher
+
+    return build
+
+
+def _hnswlib() -> Callable[[Any, Any], Any]:
+    import hnswlib
+
+    def build(items: np.ndarray, queries: np.ndarray) -> Callable[[int], Callable[[], np.ndarray]]:
+        index = hnswlib.Index("l2", items.shape[1])
+        index.init_index(len(items), M=M, ef_construction=EF_CONSTRUCTION)
+        index.set_num_threads(1)
+        index.add_items(items)
+
+        def searcher(ef: int) -> Callable[[], np.ndarray]:
+            index.set_ef(ef)
+            return lambda: np.asarray(index.knn_query(queries, K)[0], np.int64)
+
+        return searcher
+
+    return build
+
+
+def _usearch() -> Callable[[Any, Any], Any]:
+    from usearch.index import Index as Usearch
+
+    def build(items: np.ndarray, queries: np.ndarray) -> Callable[[int], Callable[[], np.ndarray]]:
+        index: Any = Usearch(ndim=items.shape[1], metric="l2sq", dtype="f32", connectivity=M, expansion_add=EF_CONSTRUCTION)
+        index.add(np.arange(len(items)), items, threads=1)
+
+        def searcher(ef: int) -> Callable[[], np.ndarray]:
+            index.expansion_search = ef
+            return lambda: np.asarray(index.search(queries, K, threads=1).keys, np.int64)
+
+        return searcher
+
+    return build
