@@ -17,6 +17,7 @@ class Subject(StrEnum):
 
     RADIO = "radio"
     HNSW = "hnsw"
+    DESCRIPTORS = "descriptors"
 
 
 def command(
@@ -25,7 +26,7 @@ def command(
         list[int] | None,
         typer.Option(
             min=2,
-            max=20_000,
+            max=200_000,
             help="Number of vehicles; can be given again. 100 to 2000 if left out.",
             show_default=False,
         ),
@@ -41,10 +42,14 @@ def command(
     """Measure what parts of the simulator cost on this machine.
 
     radio: CPU seconds per simulated second of each access scheme, and what they go into. hnsw: recall against queries per second of the
-    index beside hnswlib, usearch and brute force, one thread.
+    index beside hnswlib, usearch and brute force, one thread. descriptors: how well each ranks helpers by the gain of exact matching.
     """
     if subject is Subject.HNSW:
         _hnsw(city, tuple(vehicles or ()), as_json)
+    elif subject is Subject.DESCRIPTORS:
+        from v2xsim.bench.descriptors import all_rankings
+
+        _print_rows([asdict(row) for row in all_rankings()], as_json)
     else:
         _radio(tuple(vehicles or (100, 200, 500, 1000, 2000)), as_json)
 
@@ -57,11 +62,15 @@ def _hnsw(city: bool, vehicles: tuple[int, ...], as_json: bool) -> None:
 
     for name in hnsw.absent():
         typer.echo(f"{name} is not installed and left out: pip install 'v2xsim[bench]'", err=True)
-    rows = []
+    rows: list[dict[str, object]] = []
     found = (hnsw.city(vehicles) if vehicles else hnsw.city()) if city else hnsw.all_rows()
     for row in found:
         rows.append(asdict(row))
         typer.echo(", ".join(f"{key} {_short(value)}" for key, value in rows[-1].items()), err=True)
+    _print_rows(rows, as_json)
+
+
+def _print_rows(rows: list[dict[str, object]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"rows": rows}, allow_nan=False))
         return

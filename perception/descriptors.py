@@ -1,0 +1,116 @@
+"""Descriptors of perception matrices: fixed-length vectors, so that an index finds whom to ask among thousands.
+
+Exact matching compares matrices cell by cell; it then runs on the few that a descriptor puts first. Three forms, each for a reason:
+
+    complement   who saw what I cannot, in the world: a query from blind weights and a stored form from observed cells whose inner
+                 product is, in expectation, the very gain of matching
+    rings        who stands in a like place, whichever way it faces: how much of each ring around a station is free and occupied, and how
+                 that varies around the ring; turning the station changes nothing
+    pooled       what a station saw around it, north up: its matrix in coarse cells
+
+A complement is no distance between like things: query and stored form differ, so it needs an index of inner products.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
+
+_MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+
+
+def complement_query(
+    matrix: PerceptionMatrix, weight: Float[np.ndarray, "nx ny"], dim: int, block: int = 4
+) -> Float32[np.ndarray, " dim"]:
+    """Return the query of a station that is blind: its blind weight in the world, sketched.
+
+    Args:
+        matrix: Of the station; gives the window.
+        weight: How much each cell that it does not see matters (W B of perception.matching).
+        dim: Entries of the descriptor.
+        block: Cells of a coarse cell's side.
+    """
+    return _sketch(matrix, weight, dim, block, mean=False)
+
+
+def complement_stored(matrix: PerceptionMatrix, dim: int, block: int = 4) -> Float32[np.ndarray, " dim"]:
+    """Return the stored form of a station that may help: where in the world it sees, sketched.
+
+    The inner product of query and stored form is in expectation the sum over coarse cells of blind weight times observed share, which is
+    the numerator of the gain, coarsened. Its standard deviation is the product of both lengths over sqrt(dim).
+
+    References:
+        Weinberger, Dasgupta, Langford, Smola and Attenberg, Feature hashing for large scale multitask learning, ICML 2009, lemma 2;
+        Charikar, Chen and Farach-Colton, Finding frequent items in data streams, ICALP 2002 (count sketch). Its use here is ours.
+    """
+    return _sketch(matrix, (matrix.code != UNOBSERVED).astype(np.float64), dim, block, mean=True)
+
+
+def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: int = 64) -> Float32[np.ndarray, " dim"]:
+    """Return a descriptor that does not change when the scene turns around the station.
+
+    Rings of equal width; of each, for free and for occupied cells, the magnitudes of the first four Fourier coefficients of their share over
+    16 sectors. A turn shifts the sectors and leaves magnitudes alone.
+
+    Args:
+        matrix: What was seen.
+        position_m: Of the station, the rings' middle.
+        dim: A multiple of 8: four coefficients of two kinds for dim / 8 rings.
+
+    References:
+        Kim and Kim, Scan Context, IROS 2018, for rings and sectors; magnitudes in place of their search over shifts are ours.
+    """
+    ring_count, sectors = dim // 8, 16
+    nx, ny = matrix.code.shape
+    x = (matrix.lower[0] + np.arange(nx) + 0.5)[:, None] * matrix.cell_m - position_m[0]
+    y = (matrix.lower[1] + np.arange(ny) + 0.5)[None, :] * matrix.cell_m - position_m[1]
+    reach_m = 0.5 * min(nx, ny) * matrix.cell_m
+    ring = np.floor(np.hypot(x, y) / reach_m * ring_count).astype(np.int64)
+    sector = np.floor((np.arctan2(y, x) / (2.0 * np.pi) % 1.0) * sectors).astype(np.int64) % sectors
+    inside = ring < ring_count
+    place = (ring * sectors + sector)[inside]
+    size = np.maximum(np.bincount(place, minlength=ring_count * sectors), 1)
+    found = []
+    for kind in (FREE, OCCUPIED):
+        hit = np.bincount(place, (matrix.code == kind)[inside], ring_count * sectors)
+        found.append(np.abs(np.fft.rfft((hit / size).reshape(ring_count, sectors), axis=1))[:, :4] / sectors)
+    return np.concatenate(found, axis=1).ravel().astype(np.float32)
+
+
+def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " entries"]:
+    """Return the observed and the occupied share of side x side coarse cells: cheap, and it knows north."""
+    rows = np.arange(matrix.code.shape[0]) * side // matrix.code.shape[0]
+    columns = np.arange(matrix.code.shape[1]) * side // matrix.code.shape[1]
+    place = (rows[:, None] * side + columns[None, :]).ravel()
+    size = np.maximum(np.bincount(place, minlength=side * side), 1)
+    parts = [
+        np.bincount(place, chosen.ravel(), side * side) / size
+        for chosen in (matrix.code != UNOBSERVED, matrix.code == OCCUPIED)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _sketch(
+    matrix: PerceptionMatrix, values: Float[np.ndarray, "nx ny"], dim: int, block: int, mean: bool
+) -> Float32[np.ndarray, " dim"]:
+    """Return values of a window as a count sketch of the world's coarse cells.
+
+    The same coarse cell has the same entry and sign in every descriptor, wherever the window lies.
+    """
+    nx, ny = values.shape
+    gx = (int(matrix.lower[0]) + np.arange(nx)) // block
+    gy = (int(matrix.lower[1]) + np.arange(ny)) // block
+    across = int(gy[-1] - gy[0]) + 1
+    place = ((gx - gx[0])[:, None] * across + (gy - gy[0])[None, :]).ravel()
+    total: np.ndarray = np.bincount(place, values.ravel(), (int(gx[-1] - gx[0]) + 1) * across)
+    if mean:
+        total = total / (block * block)
+    cell = np.arange(len(total))
+    with np.errstate(over="ignore"):
+        key = (gx[0] + cell // across).astype(np.int64).view(np.uint64) * _MIX_1
+        key ^= (gy[0] + cell % across).astype(np.int64).view(np.uint64) * _MIX_2
+        key = (key ^ (key >> np.uint64(30))) * _MIX_2
+        key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        key ^= key >> np.uint64(31)
+    sign = np.where(key >> np.uint64(63), 1.0, -1.0)
+    return np.bincount((key % np.uint64(dim)).astype(np.int64), sign * total, dim).astype(np.float32)

@@ -1,0 +1,129 @@
+"""How well each descriptor ranks helpers by the gain that exact matching finds, on matrices of a run with traffic and buildings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.engine.fleet import Roster
+from v2xsim.engine.sensing import Frame
+from v2xsim.engine.simulation import Simulation
+from v2xsim.mobility.base import Names
+from v2xsim.mobility.source import extra_buildings, open_mobility
+from v2xsim.perception.descriptors import complement_query, complement_stored, pooled, rings
+from v2xsim.perception.matching import gains
+from v2xsim.perception.matrix import shifted
+from v2xsim.records import UNOBSERVED
+from v2xsim.scenario import load
+from v2xsim.streams import Streams
+from v2xsim.world.buildings import load_obstacles
+
+_BEST = 5
+_ASKED_FOR = (5, 10, 20)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One descriptor.
+
+    Attributes:
+        descriptor: Its name.
+        entries: Its length.
+        rank_correlation: Spearman's, between its score and the true gain, mean over egos.
+        found_5: Share of the 5 truly best helpers among its first 5.
+        found_10: Among its first 10.
+        found_20: Among its first 20.
+        gain_10: Gain of the best helper among its first 10 over that of the best of all.
+    """
+
+    descriptor: str
+    entries: int
+    rank_correlation: float
+    found_5: float
+    found_10: float
+    found_20: float
+    gain_10: float
+
+
+@dataclass
+class _Recorder:
+    """Egos with their weights, and everybody's frames at the same time."""
+
+    asked: list[tuple[Frame, Float[np.ndarray, "nx ny"], list[Frame]]] = field(default_factory=list)
+
+
+class _Watched(Simulation):
+    """A simulation that notes who could be asked instead of asking."""
+
+    recorder: _Recorder
+
+    def _exchange(self, ego: Frame, weight: Float[np.ndarray, "nx ny"]) -> None:
+        assert self.fleet is not None
+        frames = [self.latest(int(agent), self.clock.now_us) for agent in self.fleet.agent[self.fleet.lidars > 0]]
+        others = [frame for frame in frames if frame is not None and frame.agent != ego.agent]
+        self.recorder.asked.append((ego, weight, others))
+
+
+def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:
+    """Return what connected vehicles of a grid of streets between buildings saw, at a few instants."""
+    scenario = load(
+        "urban_grid",
+        [
+            "run.duration_s=0.6", "traffic.grid.blocks=8", "traffic.grid.vehicles_per_hour=14000", f"stations.count={stations}",
+            f"lidars.count={stations}", "cooperation.transport=synchronous", "record.clouds_every_s=0",
+        ],
+    )  # fmt: skip
+    names = Names()
+    obstacles, _ = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
+    with open_mobility(scenario.traffic, scenario.run, names) as mobility:
+        mobility.warm_up(round(scenario.run.begin_s * 1e6), lambda _: None)
+        roster = Roster(scenario, Streams(scenario.run.seed), names.register, names.name_of)
+        simulation = _Watched(scenario, mobility, obstacles, roster, 2)
+        simulation.recorder = _Recorder()
+        simulation.run()
+    found = simulation.recorder
+    # Neighbouring instants say the same; every few egos will do.
+    found.asked = [item for item in found.asked if len(item[2]) > 30][::egos_apart]
+    return found
+
+
+def all_rankings() -> Iterator[Ranking]:
+    """Yield every descriptor, the complement at several lengths, on one recording."""
+    found = recorded()
+    yield from rankings(found, 128)
+    for dim in (256, 512, 1024):
+        yield next(rankings(found, dim))
+
+
+def rankings(found: _Recorder, dim: int = 128) -> Iterator[Ranking]:
+    """Yield how each descriptor ranks."""
+    from scipy.stats import spearmanr
+
+    entries = {"complement": dim, "rings": 64, "pooled": 128, "nearest first": 2}
+    scores: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in entries}
+    for ego, weight, others in found.asked:
+        shape = ego.matrix.code.shape
+        seen = np.stack([shifted(o.matrix, ego.matrix.lower, shape) != UNOBSERVED for o in others])
+        true = gains(weight, seen, np.zeros(shape, bool))
+        if np.count_nonzero(true) < _BEST:
+            continue
+        query = complement_query(ego.matrix, weight, dim)
+        ring, pool = rings(ego.matrix, ego.believed[:2]), pooled(ego.matrix)
+        said = {
+            "complement": [float(query @ complement_stored(o.matrix, dim)) for o in others],
+            "rings": [-float(np.linalg.norm(ring - rings(o.matrix, o.believed[:2]))) for o in others],
+            "pooled": [-float(np.linalg.norm(pool - pooled(o.matrix))) for o in others],
+            "nearest first": [-float(np.hypot(*(o.believed[:2] - ego.believed[:2]))) for o in others],
+        }
+        for name, score in said.items():
+            scores[name].append((true, np.array(score)))
+    for name, pairs in scores.items():
+        share = {n: float(np.mean([_found(true, score, n) for true, score in pairs])) for n in _ASKED_FOR}
+        best = float(np.mean([true[np.argsort(-score)[:10]].max() / true.max() for true, score in pairs]))
+        correlation = float(np.mean([spearmanr(true, score).statistic for true, score in pairs]))
+        yield Ranking(name, entries[name], correlation, share[5], share[10], share[20], best)
+
+
+def _found(true: np.ndarray, score: np.ndarray, first: int) -> float:
+    return len(set(np.argsort(-true)[:_BEST].tolist()) & set(np.argsort(-score)[:first].tolist())) / _BEST
