@@ -14,6 +14,7 @@ from v2xsim.engine.air import Air, IdealAir
 from v2xsim.engine.belief import Belief, next_belief
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.cooperation import Cooperation, Heads
+from v2xsim.engine.directory import Directory
 from v2xsim.engine.evaluation import Evaluation
 from v2xsim.engine.fleet import Fleet, Roster
 from v2xsim.engine.fusing import fused
@@ -92,6 +93,7 @@ class Simulation:
             )
         )  # fmt: skip
         self.cooperation.air = self.air
+        self.directory = Directory(rule.shortlist) if rule.shortlist else None
         self.evaluation = Evaluation(scenario, self.tables, self.begin_us)
         self.frames: dict[int, deque[Frame]] = {}
         self.tracks: dict[tuple[int, int], Tracks] = {}
@@ -286,11 +288,17 @@ class Simulation:
         """Hand answers over without messages: what a channel without delay and loss comes to."""
         fleet, now = self.fleet, self.clock.now_us
         assert fleet is not None
-        known = []
-        for agent in fleet.agent[fleet.lidars > 0]:
-            frame = self.latest(int(agent), now)
-            if int(agent) != ego.agent and frame is not None:
-                known.append(Known(int(agent), frame.matrix, frame.believed[:2], 1.0, NOBODY))
+        newest = [self.latest(int(agent), now) for agent in fleet.agent[fleet.lidars > 0]]
+        frames = [frame for frame in newest if frame is not None]
+        if self.directory is not None:
+            self.directory.learn(frames)
+            worth = self.directory.worth(ego, weight)
+            frames = [frame for frame in frames if frame.agent in worth]
+        known = [
+            Known(frame.agent, frame.matrix, frame.believed[:2], 1.0, NOBODY)
+            for frame in frames
+            if frame.agent != ego.agent
+        ]
         for item in asks(ego, weight, known, self.scenario.cooperation):
             request = self.cooperation.request_for(ego, item.known.agent, item.cells, item.allowance_bytes)
             reply = self.cooperation.answer_of(request)

@@ -443,6 +443,13 @@ class Cooperation(Section):
     matching: Literal["blind_cells", "nearest", "none"] = choice(
         "blind_cells", "How helpers are picked: most blind cells covered per byte, nearest first, or nobody"
     )
+    shortlist: int = quantity(
+        0,
+        "1",
+        "With synchronous transport, helpers that a directory of descriptors puts forward for exact matching; 0 compares all",
+        ge=0,
+        le=1000,
+    )
     relay: Literal["none", "hybrid", "height", "mobility", "midpoint", "best_snr"] = choice(
         "hybrid", "Rule that picks a relay where the direct link is not usable"
     )
@@ -469,6 +476,8 @@ class Cooperation(Section):
 
     @model_validator(mode="after")
     def _fused_after_detected(self) -> "Cooperation":
+        if self.shortlist and self.transport != "synchronous":
+            raise ValueError("shortlist needs transport synchronous: by radio nobody holds everybody's matrices")
         if self.deadline_ms < self.detect_ms:
             raise ValueError(
                 f"deadline_ms ({self.deadline_ms}) must not be below detect_ms ({self.detect_ms}): "
