@@ -1,0 +1,1 @@
+"""Sequence models on one interface: HGRN, Block Transformer, cross-layer sharing, SkipDecode, SharedLLM, and plain baselines."""

@@ -1,0 +1,275 @@
+"""Keys and values of one attention layer, as they pile up along time."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int32, Int64
+from torch import Tensor
+
+from v2xsim.errors import UserError
+
+_LEAST_ROOM = 16
+NO_ENTRY = -1
+"""Position of a slot that holds nothing for a row."""
+
+
+class _Buffer:
+    """Storage that several caches may share: each sees a stretch of slots, and only the one that ends last writes on."""
+
+    __slots__ = ("filled", "index", "keys", "values")
+
+    def __init__(self, keys: Tensor, values: Tensor, index: Tensor | None, filled: int) -> None:
+        self.keys, self.values, self.index, self.filled = keys, values, index, filled
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Keys and values by slot. A cache is never changed: `extend` returns the next one.
+
+    Slots are in the order of time. Where every row has an entry in every slot, the entry's position follows from the slot;
+    otherwise `index` holds it, so rows may join late and miss entries.
+
+    Attributes:
+        buffer: Storage.
+        start: First slot seen.
+        end: Slot after the last one.
+        first: Position of the entry at `start`, where there is no index.
+        window: Positions back, itself included, that a query looks; 0 for all. Older entries are dropped.
+    """
+
+    buffer: _Buffer
+    start: int
+    end: int
+    first: int
+    window: int
+
+    @staticmethod
+    def empty(
+        batch: int, heads: int, head_dim: int, device: torch.device, dtype: torch.dtype, window: int = 0, room: int = 0
+    ) -> "Cache":
+        """Return a cache without entries; `room` slots are set aside."""
+        shape = (batch, heads, room, head_dim)
+        with torch.inference_mode(False):
+            keys, values = (torch.empty(shape, device=device, dtype=dtype) for _ in range(2))
+        return Cache(_Buffer(keys, values, None, 0), 0, 0, 0, window)
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return int(self.buffer.keys.shape[0])
+
+    @property
+    def keys(self) -> Float[Tensor, "batch heads slots head_dim"]:
+        """Keys, rotated already."""
+        return self.buffer.keys[:, :, self.start : self.end]
+
+    @property
+    def values(self) -> Float[Tensor, "batch heads slots head_dim"]:
+        """Values."""
+        return self.buffer.values[:, :, self.start : self.end]
+
+    @property
+    def index(self) -> Int32[Tensor, "batch slots"] | None:
+        """Position of each entry in its row, NO_ENTRY for none; None where the slot says it."""
+        return None if self.buffer.index is None else self.buffer.index[:, self.start : self.end]
+
+    def positions(self) -> Int32[Tensor, "batch slots"]:
+        """Return the index, written out if need be."""
+        index = self.index
+        if index is not None:
+            return index
+        at = torch.arange(self.first, self.first + len(self), dtype=torch.int32, device=self.keys.device)
+        return at.expand(self.batch, -1)
+
+    def extend(
+        self,
+        keys: Float[Tensor, "batch heads time head_dim"],
+        values: Float[Tensor, "batch heads time head_dim"],
+        position: int | Int64[Tensor, "batch time"],
+    ) -> "Cache":
+        """Return the cache with entries added.
+
+        Args:
+            keys: Of the new entries.
+            values: Of the new entries.
+            position: Of the first new entry, which must follow the last one; or of each, NO_ENTRY where a row has none.
+        """
+        now = self._trimmed()
+        count = keys.shape[2]
+        if count == 0:
+            return now
+        if isinstance(position, int) and self.buffer.index is None:
+            if len(now) == 0:
+                now = replace(now, first=position)
+            index = None
+        else:
+            if isinstance(position, int):
+                position = torch.arange(position, position + count, device=keys.device).expand(len(keys), -1)
+            index = position.to(torch.int32)
+        buffer = now.buffer
+        grows = torch.is_grad_enabled() and (keys.requires_grad or values.requires_grad or buffer.keys.requires_grad)
+        if grows or (len(now) == 0 and buffer.keys.shape[2] < count):
+            return now._concatenated(keys, values if grows else values.contiguous(), index)
+        begin, end = now.end, now.end + count
+        if (buffer.index is None) != (index is None) or buffer.filled != begin or end > buffer.keys.shape[2]:
+            now = now._moved(max(len(now) + count, min(2 * len(now), len(now) + 4096) + _LEAST_ROOM), index is not None)
+            buffer, begin, end = now.buffer, now.end, now.end + count
+        buffer.keys[:, :, begin:end] = keys
+        buffer.values[:, :, begin:end] = values
+        if index is not None:
+            assert buffer.index is not None
+            buffer.index[:, begin:end] = index
+        buffer.filled = end
+        return replace(now, end=end)
+
+    def followed_by(
+        self,
+        keys: Float[Tensor, "batch heads time head_dim"],
+        values: Float[Tensor, "batch heads time head_dim"],
+        position: int | Int64[Tensor, "batch time"],
+    ) -> "Cache":
+        """Return the cache with entries added for the moment: as `extend`, but storage is left alone."""
+        indexed = self.buffer.index is not None or not isinstance(position, int)
+        if isinstance(position, int):
+            at = torch.arange(position, position + keys.shape[2], device=keys.device).expand(len(keys), -1)
+            now = self if len(self) else replace(self, first=position)
+        else:
+            at, now = position, self
+        return now._concatenated(keys, values, at.to(torch.int32) if indexed else None)
+
+    def _trimmed(self) -> "Cache":
+        """Leave behind what no later query looks at."""
+        if not self.window:
+            return self
+        start = max(self.start, self.end - (self.window - 1))
+        return replace(self, start=start, first=self.first + start - self.start)
+
+    def _concatenated(self, keys: Tensor, values: Tensor, index: Tensor | None) -> "Cache":
+        if len(self):
+            keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
+            if index is not None:
+                index = torch.cat([self.positions(), index], 1)
+        count = keys.shape[2]
+        return replace(self, buffer=_Buffer(keys, values, index, count), start=0, end=count)
+
+    def _moved(self, room: int, indexed: bool) -> "Cache":
+        """Copy the entries into a buffer of their own."""
+        old, count = self.buffer, len(self)
+        shape = (self.batch, old.keys.shape[1], room, old.keys.shape[3])
+        with torch.inference_mode(False):
+            keys, values = (torch.empty(shape, device=old.keys.device, dtype=old.keys.dtype) for _ in range(2))
+            index = torch.empty(shape[0], room, dtype=torch.int32, device=old.keys.device) if indexed else None
+        keys[:, :, :count], values[:, :, :count] = self.keys, self.values
+        if index is not None:
+            index[:, :count] = self.positions()
+        return replace(self, buffer=_Buffer(keys, values, index, count), start=0, end=count)
+
+    def _like(self, keys: Tensor, values: Tensor, index: Tensor | None) -> "Cache":
+        """Return a cache of given entries; slots at the front that no row uses are left out."""
+        start = 0
+        if index is not None and index.numel():
+            used = (index != NO_ENTRY).any(0)
+            start = int(used.to(torch.uint8).argmax()) if bool(used.any()) else index.shape[1]
+        count = keys.shape[2]
+        return replace(self, buffer=_Buffer(keys, values, index, count), start=start, end=count)
+
+    def select(self, rows: Int64[Tensor, " rows"]) -> "Cache":
+        """Return some rows."""
+        index = None if self.index is None else self.index[rows]
+        return self._like(self.keys[rows], self.values[rows], index)
+
+    def append(self, count: int) -> "Cache":
+        """Return the cache with rows added that have no entries."""
+        if not len(self):
+            fresh = self.keys.new_empty(self.batch + count, self.keys.shape[1], 0, self.keys.shape[3])
+            return replace(self, buffer=_Buffer(fresh, fresh.clone(), None, 0), start=0, end=0)
+        shape = (count, *self.keys.shape[1:])
+        index = torch.cat([self.positions(), self.positions().new_full((count, len(self)), NO_ENTRY)])
+        return self._like(
+            torch.cat([self.keys, self.keys.new_zeros(shape)]),
+            torch.cat([self.values, self.values.new_zeros(shape)]),
+            index,
+        )
+
+    def join(self, other: "Cache") -> "Cache":
+        """Return the rows of both, their last entries side by side."""
+        if len(self) == len(other) and self.index is None and other.index is None and self.first == other.first:
+            return self._like(torch.cat([self.keys, other.keys]), torch.cat([self.values, other.values]), None)
+        longest = max(len(self), len(other))
+        parts = [cache._padded(longest) for cache in (self, other)]
+        return self._like(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
+
+    def _padded(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return keys, values and index with empty slots put in front."""
+        more = count - len(self)
+        shape = (self.batch, self.keys.shape[1], more, self.keys.shape[3])
+        index = torch.cat([self.positions().new_full((self.batch, more), NO_ENTRY), self.positions()], 1)
+        return (
+            torch.cat([self.keys.new_zeros(shape), self.keys], 2),
+            torch.cat([self.values.new_zeros(shape), self.values], 2),
+            index,
+        )
+
+    def crop(self, count: int) -> "Cache":
+        """Return the cache as it was when rows had seen `count` positions.
+
+        Raises:
+            UserError: If a window has dropped entries that are needed again.
+        """
+        if self.index is not None:
+            return self._cropped_rows(count)
+        if self.window:
+            self._refuse_if_dropped(count, self.first if len(self) else 0)
+        return replace(self, end=self.start + min(len(self), max(0, count - self.first)))
+
+    def _cropped_rows(self, count: int) -> "Cache":
+        held = self.positions()
+        lost = held >= count
+        index = torch.where(lost, torch.full_like(held, NO_ENTRY), held)
+        used = (index != NO_ENTRY).any(0).nonzero()
+        end = int(used[-1]) + 1 if len(used) else 0
+        if self.window and len(self):
+            self._refuse_if_dropped(count, int(held[:, 0].max()))
+            if bool(lost[:, :end].any()):
+                raise UserError(
+                    "rows that joined at different times cannot be cropped where a window drops entries; "
+                    "keep an earlier state instead, it stays valid"
+                )
+        return self._like(self.keys[:, :, :end], self.values[:, :, :end], index[:, :end])
+
+    def _refuse_if_dropped(self, count: int, first: int) -> None:
+        if first > max(0, count - (self.window - 1)):
+            raise UserError(
+                f"a state cannot be cropped to {count} positions: its window of {self.window} has dropped what came "
+                f"before position {first}; keep an earlier state instead, it stays valid"
+            )
+
+    def detach(self) -> "Cache":
+        """Return the cache cut off from gradients."""
+        buffer = self.buffer
+        return replace(self, buffer=_Buffer(buffer.keys.detach(), buffer.values.detach(), buffer.index, buffer.filled))
+
+    def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Cache":
+        """Return the cache on another device or in another precision."""
+        index = None if self.index is None else self.index.to(device)
+        return self._like(self.keys.to(device, dtype), self.values.to(device, dtype), index)
+
+    def nbytes(self) -> int:
+        """Return the bytes of keys and values in use."""
+        return 2 * self.keys.numel() * self.keys.element_size()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what `from_tensors` needs, copied."""
+        numbers = torch.tensor([self.first, self.window])
+        found = {"keys": self.keys.clone(), "values": self.values.clone(), "numbers": numbers}
+        return found if self.index is None else {**found, "index": self.index.clone()}
+
+    @staticmethod
+    def from_tensors(tensors: dict[str, Tensor]) -> "Cache":
+        """Return the cache of `tensors`."""
+        first, window = (int(n) for n in tensors["numbers"])
+        count = tensors["keys"].shape[2]
+        return Cache(_Buffer(tensors["keys"], tensors["values"], tensors.get("index"), count), 0, count, first, window)

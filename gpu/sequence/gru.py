@@ -1,0 +1,81 @@
+"""A gated recurrent unit on the common interface: the plain recurrent baseline."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.module import SequenceModule
+from v2xsim.gpu.sequence.state import Memory, State
+
+
+class Gru(SequenceModule):
+    """Layers of gated recurrent units over vectors.
+
+    A step of uneven length raises the share that is kept to its power, as if the step had been taken in parts.
+
+    Args:
+        dim: Entries of a vector.
+        layers: How many.
+
+    References:
+        Cho et al. 2014 (arXiv 1406.1078), in the form of cuDNN (the reset gate after the product).
+    """
+
+    def __init__(self, dim: int, layers: int) -> None:
+        super().__init__()
+        if dim < 1 or layers < 1:
+            raise UserError(f"dim and layers must be at least 1, got {dim} and {layers}")
+        self.width = dim
+        self.layers = nn.ModuleList(nn.GRU(dim, dim, batch_first=True) for _ in range(layers))
+
+    @property
+    def signature(self) -> str:
+        """Kind and sizes."""
+        return f"Gru(dim {self.width}, layers {len(self.layers)})"
+
+    def init_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
+    ) -> State:
+        """Return the state of rows that have seen nothing; nothing grows, so room is not used."""
+        where = torch.device(device) if device is not None else self.device
+        memory = Memory(torch.zeros(batch, len(self.layers), self.width, device=where, dtype=dtype or self.dtype))
+        return State.fresh(self.signature, batch, where, {"hidden": memory})
+
+    def _advance(
+        self,
+        x: Float[Tensor, "batch time dim"],
+        state: State,
+        mask: Bool[Tensor, "batch time"] | None,
+        dt: Tensor | None,
+    ) -> tuple[Tensor, State]:
+        hidden, last = state.memory("hidden"), []
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.GRU)
+            before = hidden[:, number]
+            if mask is None and dt is None:
+                x, after = layer(x, before[None].contiguous())
+                last.append(after[0])
+            else:
+                x = _one_by_one(layer, x, before, mask, dt)
+                last.append(x[:, -1])
+        return x, state.advanced(x.shape[1], {"hidden": Memory(torch.stack(last, 1))}, dt)
+
+
+def _one_by_one(layer: nn.GRU, x: Tensor, hidden: Tensor, mask: Tensor | None, dt: Tensor | None) -> Tensor:
+    """Return the hidden states, held where nothing arrived."""
+    weights: tuple[Tensor, ...] = tuple(layer.all_weights[0])
+    from_x, from_h, bias_x, bias_h = weights
+    inputs, found = F.linear(x, from_x, bias_x), []
+    for t in range(x.shape[1]):
+        reset_x, keep_x, new_x = inputs[:, t].chunk(3, -1)
+        reset_h, keep_h, new_h = F.linear(hidden, from_h, bias_h).chunk(3, -1)
+        keep = torch.sigmoid(keep_x + keep_h)
+        if dt is not None:
+            keep = keep ** dt[:, t, None]
+        new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
+        after = (1.0 - keep) * new + keep * hidden
+        hidden = after if mask is None else torch.where(mask[:, t, None], after, hidden)
+        found.append(hidden)
+    return torch.stack(found, 1)

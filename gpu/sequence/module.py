@@ -1,0 +1,216 @@
+"""The one interface of all sequence models: `y, state = module(x, state, mask, dt)`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.state import State
+
+
+class SequenceModule(nn.Module, ABC):
+    """A causal module that reads a sequence piece by piece.
+
+    Splitting a sequence anywhere changes nothing: feeding pieces with the state carried on gives what the whole gives. A masked
+    position (a packet that did not arrive) *holds* the state: nothing decays, nothing is added, time goes on.
+
+    Attributes:
+        width: Entries of an input vector; 0 where inputs are tokens.
+        takes_dt: Whether steps of uneven length are understood.
+    """
+
+    width: int
+    takes_dt: bool = True
+
+    @property
+    @abstractmethod
+    def signature(self) -> str:
+        """What a state must have been made by to fit: kind and sizes."""
+
+    @abstractmethod
+    def init_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
+    ) -> State:
+        """Return the state of rows that have seen nothing.
+
+        Args:
+            batch: Rows.
+            device: The module's, if left out.
+            dtype: The module's, if left out.
+            room: Positions to set memory aside for, where memory grows; saves copies.
+        """
+
+    @abstractmethod
+    def _advance(
+        self,
+        x: Shaped[Tensor, "batch time *width"],
+        state: State,
+        mask: Bool[Tensor, "batch time"] | None,
+        dt: Float[Tensor, "batch time"] | None,
+    ) -> tuple[Tensor, State]:
+        """Do the work of `forward` on checked input of at least one position."""
+
+    def forward(
+        self,
+        x: Shaped[Tensor, "batch time *width"],
+        state: State | None = None,
+        mask: Bool[Tensor, "batch time"] | None = None,
+        dt: float | Float[Tensor, "batch time"] | None = None,
+    ) -> tuple[Tensor, State]:
+        """Read a piece of a sequence.
+
+        Args:
+            x: The piece; may be of length 1 or 0. What stands at masked positions is not looked at.
+            state: After what came before; fresh if left out.
+            mask: False where nothing arrived.
+            dt: Time since the position before, in steps; 1 if left out.
+
+        Returns:
+            What is made of each position, and the state after the piece.
+
+        Raises:
+            UserError: If shapes, types, devices, the state or a number do not fit.
+        """
+        batch, time = self._checked(x, state, mask)
+        if state is None:
+            state = self.init_state(batch, x.device)
+        steps = self._checked_dt(dt, batch, time, x)
+        if mask is not None:
+            x = torch.where(mask[..., None] if self.width else mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
+        if time == 0 or batch == 0:
+            return self._nothing(x), state
+        return self._advance(x, state, mask, steps)
+
+    def step(
+        self,
+        x: Shaped[Tensor, "batch *width"],
+        state: State | None = None,
+        mask: Bool[Tensor, " batch"] | None = None,
+        dt: float | Float[Tensor, " batch"] | None = None,
+    ) -> tuple[Tensor, State]:
+        """Read one position; as `forward` without the time axis."""
+        dims = 2 if self.width else 1
+        if not isinstance(x, Tensor) or x.ndim != dims:
+            raise UserError(f"{self._name}.step: x must have {dims} dimensions (one position a row), got {_shape(x)}")
+        tick = dt[:, None] if isinstance(dt, Tensor) else dt
+        y, state = self(x[:, None], state, None if mask is None else mask[:, None], tick)
+        return y[:, 0], state
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> State:
+        """Return the state that `State.state_dict` gave; refused if of another model."""
+        state = State.load(tensors)
+        self._refuse_other(state)
+        return state
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the parameters."""
+        return next(self.parameters()).dtype
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers that are trained, shared ones once."""
+        return sum(p.numel() for p in self.parameters())
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def _nothing(self, x: Tensor) -> Tensor:
+        """Return the output for a piece without positions."""
+        return x.new_zeros(*x.shape[:2], self.width) if self.width else x
+
+    # Checks ---------------------------------------------------------------------------------------------------------
+
+    def _checked(self, x: Any, state: State | None, mask: Tensor | None) -> tuple[int, int]:
+        if not isinstance(x, Tensor):
+            raise UserError(f"{self._name}: x must be a torch tensor, got {type(x).__name__}; use torch.as_tensor")
+        self._check_input(x, mask)
+        batch, time = int(x.shape[0]), int(x.shape[1])
+        if x.device != self.device:
+            raise UserError(
+                f"{self._name}: x is on {x.device}, the parameters on {self.device}; move x with x.to({str(self.device)!r})"
+            )
+        if mask is not None:
+            if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (batch, time):
+                raise UserError(
+                    f"{self._name}: mask must be booleans of shape ({batch}, {time}) as x has it, got {_shape(mask)}; "
+                    "True where something arrived"
+                )
+            if mask.device != x.device:
+                raise UserError(
+                    f"{self._name}: mask is on {mask.device}, x on {x.device}; move it with mask.to(x.device)"
+                )
+        if state is not None:
+            self._refuse_other(state)
+            if state.batch != batch:
+                raise UserError(
+                    f"{self._name}: the state holds {state.batch} rows, x has {batch}; state.select(rows) drops rows, "
+                    "state.append(n) adds fresh ones"
+                )
+            if state.device != x.device:
+                raise UserError(
+                    f"{self._name}: the state is on {state.device}, x on {x.device}; move it with state.to(x.device)"
+                )
+        return batch, time
+
+    def _check_input(self, x: Tensor, mask: Tensor | None) -> None:
+        if x.ndim != 3 or x.shape[2] != self.width:
+            raise UserError(f"{self._name}: x must have shape (batch, time, {self.width}), got {_shape(x)}")
+        allowed = {self.dtype} | (
+            {torch.float16, torch.bfloat16} if torch.is_autocast_enabled(x.device.type) else set()
+        )
+        if x.dtype not in allowed:
+            raise UserError(
+                f"{self._name}: x is of {x.dtype}, the parameters of {self.dtype}; convert with x.to({self.dtype})"
+            )
+        finite = torch.isfinite(x.detach()).all(-1)
+        if mask is not None and mask.shape == finite.shape:
+            finite = finite | ~mask
+        if not bool(finite.all()):
+            row, position = (~finite).nonzero()[0].tolist()
+            raise UserError(
+                f"{self._name}: x must be finite where the mask is True; row {row}, position {position} holds NaN or infinity; "
+                "mask what did not arrive"
+            )
+
+    def _checked_dt(self, dt: Any, batch: int, time: int, x: Tensor) -> Tensor | None:
+        if dt is None:
+            return None
+        if not self.takes_dt:
+            raise UserError(f"{self._name}: dt must be left out, this model reads positions of equal length")
+        steps = torch.as_tensor(dt, device=x.device)
+        steps = steps.to(x.dtype if x.dtype.is_floating_point else self.dtype)
+        if steps.ndim == 0:
+            steps = steps.expand(batch, time)
+        if steps.shape != (batch, time):
+            raise UserError(
+                f"{self._name}: dt must be a number or of shape ({batch}, {time}) as x has it, got {_shape(dt)}"
+            )
+        if not bool((torch.isfinite(steps) & (steps >= 0)).all()):
+            raise UserError(f"{self._name}: dt must be finite and at least 0 (steps since the position before)")
+        return steps
+
+    def _refuse_other(self, state: Any) -> None:
+        if not isinstance(state, State):
+            raise UserError(
+                f"{self._name}: the state must be a State, got {type(state).__name__}; init_state makes a fresh one"
+            )
+        if state.maker != self.signature:
+            raise UserError(
+                f"{self._name}: the state was made by {state.maker}, this model is {self.signature}; "
+                "use that model, or begin with init_state"
+            )
+
+
+def _shape(x: Any) -> str:
+    return f"{tuple(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else f"{x!r} ({type(x).__name__})"

@@ -1,0 +1,45 @@
+"""Rotary positions: queries and keys are turned by their true position in the stream."""
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from v2xsim.gpu.sequence.state import State
+
+BASE = 10_000.0
+"""Ratio of the slowest to the fastest turn (Su et al., RoFormer, arXiv 2104.09864)."""
+
+
+def positions_of(
+    state: State, count: int, dt: Float[Tensor, "batch time"] | None
+) -> Float64[Tensor, " time"] | Float64[Tensor, "batch time"]:
+    """Return the times of the next `count` positions, one line for all rows where they agree."""
+    if dt is None and state.steps is not None and not state.timed:
+        return torch.arange(state.steps, state.steps + count, device=state.device, dtype=torch.float64)
+    if dt is None:
+        return state.clock[:, None] + torch.arange(count, device=state.device, dtype=torch.float64)
+    return state.clock[:, None] + dt.to(torch.float64).cumsum(1) - 1.0
+
+
+def turns(
+    position: Float64[Tensor, "*batch time"] | Int64[Tensor, "*batch time"], head_dim: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of each position's turns, ready to multiply heads by.
+
+    Angles are worked out in 64 bits: after a million steps, 32 bits would be off by several degrees.
+    """
+    rate = BASE ** (-torch.arange(0, head_dim, 2, device=position.device, dtype=torch.float64) / head_dim)
+    angle = position.to(torch.float64)[..., None] * rate
+    cos, sin = angle.cos().to(dtype), angle.sin().to(dtype)
+    if position.ndim == 2:
+        cos, sin = cos[:, None], sin[:, None]
+    return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
+
+
+def turned(
+    x: Float[Tensor, "batch heads time head_dim"], turn: tuple[Tensor, Tensor]
+) -> Float[Tensor, "batch heads time head_dim"]:
+    """Return heads turned; the halves of a head are the two parts of its complex numbers."""
+    half = x.shape[-1] // 2
+    swapped = torch.cat([x[..., half:], x[..., :half]], -1)
+    return x * turn[0] + swapped * turn[1]

@@ -1,0 +1,89 @@
+"""SkipDecode: how many layers each position of a sequence gets, the same for the whole batch.
+
+Del Corro et al., SkipDecode (arXiv 2307.02628): the exit point falls with the position and never rises, so no keys and values must be
+worked out afterwards; the layers skipped are the lower middle ones, the top ones always run.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from v2xsim.errors import UserError
+
+ALWAYS = 2**62
+"""Number of positions of a layer that is never left out."""
+
+
+@dataclass(frozen=True)
+class ExitSchedule:
+    """Layers by position: `most` for a prompt, then linearly down to `least` at the horizon, and `least` after it.
+
+    Attributes:
+        layers: All layers of the model.
+        most: Layers of the first positions.
+        least: Layers of the last ones.
+        horizon: Position at which `least` is reached, counted from the end of the prompt; fixed beforehand.
+        warm_up: Bottom layers that always run.
+        keep: top: SkipDecode. bottom: early termination, the baseline that leaves out the layers on top.
+    """
+
+    layers: int
+    most: int
+    least: int
+    horizon: int
+    warm_up: int = 1
+    keep: Literal["top", "bottom"] = "top"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.warm_up <= self.least <= self.most <= self.layers:
+            raise UserError(
+                "an exit schedule needs 1 <= warm_up <= least <= most <= layers, "
+                f"got {self.warm_up}, {self.least}, {self.most}, {self.layers}"
+            )
+        if self.horizon < 1 or self.keep not in ("top", "bottom"):
+            raise UserError(f"horizon must be at least 1 and keep top or bottom, got {self.horizon} and {self.keep!r}")
+
+    @staticmethod
+    def of_speed(
+        layers: int, times: float, horizon: int, warm_up: int = 1, **said: Literal["top", "bottom"]
+    ) -> "ExitSchedule":
+        """Return a schedule whose mean is layers / times: from about 1.4 of the mean down to 0.6 of it."""
+        if not 1.0 <= times <= layers / max(warm_up, 1):
+            raise UserError(f"speed-up must be from 1 to layers / warm_up = {layers / max(warm_up, 1):g}, got {times}")
+        mean = layers / times
+        spread = min(int(0.42 * mean), layers - round(mean), round(mean) - warm_up)
+        return ExitSchedule(layers, round(mean) + spread, round(mean) - spread, horizon, warm_up, **said)
+
+    def exit_at(self, position: int, prompt: int = 0) -> int:
+        """Return how many layers a position gets."""
+        if position < prompt or self.most == self.least:
+            return self.most
+        share = min(1.0, (position - prompt) / max(1, self.horizon - 1))
+        return round(self.most - (self.most - self.least) * share)
+
+    def active(self, position: int, prompt: int = 0) -> tuple[int, ...]:
+        """Return the layers that a position runs through, counted from 0."""
+        count = self.exit_at(position, prompt)
+        if self.keep == "bottom":
+            return tuple(range(count))
+        return (*range(self.warm_up), *range(self.layers - (count - self.warm_up), self.layers))
+
+    def lasts(self, prompt: int = 0) -> tuple[int, ...]:
+        """Return for each layer the number of positions that run through it: the first so many, as exits never rise."""
+        return _lasts(self, prompt)
+
+    def mean_layers(self, count: int, prompt: int = 0) -> float:
+        """Return the mean number of layers of `count` positions after the prompt."""
+        return sum(self.exit_at(prompt + t, prompt) for t in range(count)) / max(1, count)
+
+
+@lru_cache(maxsize=256)
+def _lasts(schedule: ExitSchedule, prompt: int) -> tuple[int, ...]:
+    found = [0] * schedule.layers
+    for layer in schedule.active(prompt + schedule.horizon, prompt):
+        found[layer] = ALWAYS
+    for position in (0, *range(prompt, prompt + schedule.horizon)):
+        for layer in schedule.active(position, prompt):
+            # A prompt's positions all get what its first one gets.
+            found[layer] = max(found[layer], position + 1, prompt)
+    return tuple(found)

@@ -1,0 +1,305 @@
+"""What a sequence module remembers of each row of its batch: explicit, so that agents come and go while it streams."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float64, Int64, Shaped
+from torch import Tensor
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.cache import Cache
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A tensor of fixed size per row.
+
+    Attributes:
+        value: Rows first.
+        blank: What a fresh row holds.
+        reverts: Whether it may be kept as it is when positions are cropped.
+    """
+
+    value: Shaped[Tensor, "batch *shape"]
+    blank: float = 0.0
+    reverts: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return int(self.value.shape[0])
+
+    def select(self, rows: Int64[Tensor, " rows"]) -> "Memory":
+        """Return some rows."""
+        return replace(self, value=self.value[rows])
+
+    def append(self, count: int) -> "Memory":
+        """Return the memory with blank rows added."""
+        blank = self.value.new_full((count, *self.value.shape[1:]), self.blank)
+        return replace(self, value=torch.cat([self.value, blank]))
+
+    def join(self, other: "Memory") -> "Memory":
+        """Return the rows of both."""
+        return replace(self, value=torch.cat([self.value, other.value]))
+
+    def crop(self, count: int) -> "Memory":
+        """Return it as it is if it does not hang on positions."""
+        if not self.reverts:
+            raise UserError(
+                f"a recurrent state cannot be cropped to {count} positions, it does not know its past; "
+                "keep an earlier state instead, it stays valid"
+            )
+        return self
+
+    def detach(self) -> "Memory":
+        """Return the memory cut off from gradients."""
+        return replace(self, value=self.value.detach())
+
+    def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Memory":
+        """Return the memory elsewhere; whole numbers keep their type."""
+        return replace(self, value=self.value.to(device, dtype if self.value.is_floating_point() else None))
+
+    def nbytes(self) -> int:
+        """Return the bytes of the content; whole numbers are bookkeeping and not counted."""
+        return self.value.numel() * self.value.element_size() if self.value.is_floating_point() else 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what `from_tensors` needs, copied."""
+        return {"value": self.value.clone(), "numbers": torch.tensor([self.blank, float(self.reverts)])}
+
+    @staticmethod
+    def from_tensors(tensors: dict[str, Tensor]) -> "Memory":
+        """Return the memory of `tensors`."""
+        blank, reverts = tensors["numbers"].tolist()
+        return Memory(tensors["value"], blank, bool(reverts))
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a module after some input. Never changed: each step returns the next one, and all stay valid.
+
+    Attributes:
+        maker: Signature of the module that it belongs to.
+        seen: Positions of each row so far, held ones included.
+        clock: Time of each row so far, in steps; differs from `seen` only where `dt` was given.
+        steps: What every row has seen, where that is the same number; None where rows differ.
+        timed: Whether `dt` was ever given.
+        slots: By name: memories, caches, and states of parts.
+        notes: Whole numbers that hold for all rows, such as the length of a prompt.
+    """
+
+    maker: str
+    seen: Int64[Tensor, " batch"]
+    clock: Float64[Tensor, " batch"]
+    steps: int | None
+    timed: bool
+    slots: Mapping[str, "Memory | Cache | State"]
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def fresh(
+        maker: str, batch: int, device: torch.device, slots: Mapping[str, "Memory | Cache | State"], **notes: int
+    ) -> "State":
+        """Return the state of rows that have seen nothing."""
+        seen = torch.zeros(batch, dtype=torch.int64, device=device)
+        return State(maker, seen, torch.zeros(batch, dtype=torch.float64, device=device), 0, False, slots, notes)
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return int(self.seen.shape[0])
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.seen.device
+
+    def memory(self, name: str) -> Tensor:
+        """Return the tensor of a memory."""
+        slot = self.slots[name]
+        assert isinstance(slot, Memory)
+        return slot.value
+
+    def cache(self, name: str) -> Cache:
+        """Return a cache."""
+        slot = self.slots[name]
+        assert isinstance(slot, Cache)
+        return slot
+
+    def part(self, name: str) -> "State":
+        """Return the state of a part."""
+        slot = self.slots[name]
+        assert isinstance(slot, State)
+        return slot
+
+    def advanced(self, count: int, slots: Mapping[str, "Memory | Cache | State"], dt: Tensor | None = None) -> "State":
+        """Return the state after `count` more positions."""
+        clock = self.clock + (count if dt is None else dt.to(torch.float64).sum(1))
+        steps = None if self.steps is None else self.steps + count
+        return replace(
+            self, seen=self.seen + count, clock=clock, steps=steps, timed=self.timed or dt is not None,
+            slots={**self.slots, **slots},
+        )  # fmt: skip
+
+    # Rows -----------------------------------------------------------------------------------------------------------
+
+    def select(self, rows: Any) -> "State":
+        """Return some rows, in the order given (an agent may leave, or be there twice).
+
+        Args:
+            rows: Indices, or booleans of all rows.
+
+        Raises:
+            UserError: If a row is out of range.
+        """
+        rows = torch.as_tensor(rows, device=self.device)
+        if rows.dtype == torch.bool:
+            if rows.shape != (self.batch,):
+                raise UserError(
+                    f"select: a mask must have one entry for each of the {self.batch} rows, got {tuple(rows.shape)}"
+                )
+            rows = rows.nonzero()[:, 0]
+        elif rows.numel() == 0:
+            rows = rows.to(torch.int64).reshape(0)
+        if (
+            rows.ndim != 1
+            or rows.dtype.is_floating_point
+            or (rows.numel() and not (int(rows.min()) >= 0 and int(rows.max()) < self.batch))
+        ):
+            raise UserError(f"select: rows must be whole numbers from 0 to {self.batch - 1}, got {rows.tolist()}")
+        slots = {name: slot.select(rows) for name, slot in self.slots.items()}
+        return replace(self, seen=self.seen[rows], clock=self.clock[rows], slots=slots)._recounted()
+
+    def reorder(self, rows: Any) -> "State":
+        """Return all rows in another order, as a beam search wants it.
+
+        Raises:
+            UserError: If not as many rows are named as there are.
+        """
+        rows = torch.as_tensor(rows, device=self.device)
+        if rows.shape != (self.batch,):
+            raise UserError(
+                f"reorder: one row must be named for each of {self.batch}, got {tuple(rows.shape)}; use select"
+            )
+        return self.select(rows)
+
+    def append(self, more: "int | State") -> "State":
+        """Return the state with rows added at the end: so many fresh ones, or those of a state of the same module."""
+        if isinstance(more, State):
+            return self._joined(more)
+        if more < 0:
+            raise UserError(f"append: the number of rows must be at least 0, got {more}")
+        slots = {name: slot.append(more) for name, slot in self.slots.items()}
+        seen = torch.cat([self.seen, self.seen.new_zeros(more)])
+        clock = torch.cat([self.clock, self.clock.new_zeros(more)])
+        return replace(self, seen=seen, clock=clock, slots=slots)._recounted()
+
+    def _joined(self, other: "State") -> "State":
+        if self.maker != other.maker or dict(self.notes) != dict(other.notes):
+            raise UserError(
+                f"append: both states must be of one model; this one is of {self.maker} {dict(self.notes)}, "
+                f"the other of {other.maker} {dict(other.notes)}"
+            )
+        if self.device != other.device:
+            raise UserError(
+                f"append: the states are on {self.device} and {other.device}; move one with state.to(device)"
+            )
+        slots = {name: slot.join(other.slots[name]) for name, slot in self.slots.items()}  # type: ignore[arg-type]
+        return replace(
+            self, seen=torch.cat([self.seen, other.seen]), clock=torch.cat([self.clock, other.clock]),
+            timed=self.timed or other.timed, slots=slots,
+        )._recounted()  # fmt: skip
+
+    def join(self, other: "State") -> "State":
+        """Return the rows of both (append's other name, which slots have)."""
+        return self._joined(other)
+
+    def _recounted(self) -> "State":
+        """Find out whether all rows have seen equally many positions."""
+        even = self.batch == 0 or bool((self.seen == self.seen[0]).all())
+        return replace(self, steps=(int(self.seen[0]) if self.batch else 0) if even else None)
+
+    # Time -----------------------------------------------------------------------------------------------------------
+
+    def crop(self, count: int) -> "State":
+        """Return the state as it was when rows had seen `count` positions; rows that have seen fewer stay as they are.
+
+        Raises:
+            UserError: If the module cannot go back: a recurrent state, a window that has moved on, or uneven steps.
+        """
+        if count < 0:
+            raise UserError(f"crop: the number of positions must be at least 0, got {count}")
+        if self.steps is not None and count >= self.steps:
+            return self
+        if self.timed:
+            raise UserError(
+                "crop: steps of uneven length (dt) are not kept, so the time cannot be told; keep an earlier state"
+            )
+        slots = {name: slot.crop(count) for name, slot in self.slots.items()}
+        seen = self.seen.clamp(max=count)
+        return replace(self, seen=seen, clock=seen.to(torch.float64), slots=slots)._recounted()
+
+    # Whereabouts ----------------------------------------------------------------------------------------------------
+
+    def detach(self) -> "State":
+        """Return the state cut off from gradients."""
+        return replace(self, slots={name: slot.detach() for name, slot in self.slots.items()})
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
+        """Return the state on another device or in another precision."""
+        where = None if device is None else torch.device(device)
+        slots = {name: slot.to(where, dtype) for name, slot in self.slots.items()}
+        return replace(self, seen=self.seen.to(where), clock=self.clock.to(where), slots=slots)
+
+    def nbytes(self) -> int:
+        """Return the bytes of keys, values and recurrent states in use.
+
+        Bookkeeping is left out: 16 bytes a row, and 4 bytes for each row and slot where rows have missing entries.
+        """
+        return sum(slot.nbytes() for slot in self.slots.values())
+
+    # Keeping --------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all as tensors, copied, that `load` (or a file of safetensors) brings back exactly."""
+        head = f"{int(self.timed)}\n{self.maker}"
+        found = {
+            "seen": self.seen.clone(),
+            "clock": self.clock.clone(),
+            "head": torch.tensor(list(head.encode()), dtype=torch.uint8),
+        }
+        found.update({f"notes.{name}": torch.tensor(value) for name, value in self.notes.items()})
+        for name, slot in self.slots.items():
+            kind = type(slot).__name__.lower()
+            inner = slot.state_dict() if isinstance(slot, State) else slot.tensors()
+            found.update({f"{kind}.{name}.{key}": value for key, value in inner.items()})
+        return found
+
+    @staticmethod
+    def load(tensors: Mapping[str, Tensor]) -> "State":
+        """Return the state of a `state_dict`.
+
+        Raises:
+            UserError: If something is missing.
+        """
+        groups: dict[str, dict[str, dict[str, Tensor]]] = {"memory": {}, "cache": {}, "state": {}}
+        notes: dict[str, int] = {}
+        try:
+            timed, maker = bytes(tensors["head"].tolist()).decode().split("\n", 1)
+            for key, value in tensors.items():
+                kind, _, rest = key.partition(".")
+                if kind == "notes":
+                    notes[rest] = int(value)
+                elif kind in groups:
+                    name, _, inner = rest.partition(".")
+                    groups[kind].setdefault(name, {})[inner] = value
+            slots: dict[str, Memory | Cache | State] = {}
+            slots.update({name: Memory.from_tensors(inner) for name, inner in groups["memory"].items()})
+            slots.update({name: Cache.from_tensors(inner) for name, inner in groups["cache"].items()})
+            slots.update({name: State.load(inner) for name, inner in groups["state"].items()})
+            found = State(maker, tensors["seen"], tensors["clock"], None, timed == "1", slots, notes)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"no complete state: {error}; give what State.state_dict returned") from error
+        return found._recounted()

@@ -1,0 +1,208 @@
+"""Models of tokens: an embedding before, and a head behind, any sequence module; next-token loss and generation."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.module import SequenceModule
+from v2xsim.gpu.sequence.state import State
+
+
+class TokenSequence(SequenceModule):
+    """A sequence module that reads tokens and says of each position what the next one may be.
+
+    Attributes:
+        vocabulary: Number of tokens, counted from 0.
+    """
+
+    width = 0
+    vocabulary: int
+
+    def prefill(
+        self,
+        tokens: Int64[Tensor, "batch time"],
+        state: State | None = None,
+        mask: Bool[Tensor, "batch time"] | None = None,
+    ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
+        """Read a prompt; return the logits after its last position alone, and the state."""
+        if tokens.ndim == 2 and tokens.shape[1] == 0:
+            raise UserError(
+                f"{self._name}.prefill: a prompt must have at least one token, got shape {tuple(tokens.shape)}"
+            )
+        logits, state = self(tokens, state, mask)
+        return logits[:, -1], state
+
+    def loss(
+        self,
+        tokens: Int64[Tensor, "batch time"],
+        mask: Bool[Tensor, "batch time"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the mean cross-entropy of each token given those before it, in nats.
+
+        Args:
+            tokens: Sequences from their beginning.
+            mask: False where there is none; what is not there is not predicted.
+            generator: For models that draw something in training.
+        """
+        logits, _ = self(tokens, None, mask)
+        return next_token_loss(logits, tokens, mask)
+
+    def _check_input(self, x: Tensor, mask: Tensor | None) -> None:
+        if x.ndim != 2 or x.dtype != torch.int64:
+            raise UserError(
+                f"{self._name}: tokens must have shape (batch, time) and be of torch.int64, got {tuple(x.shape)} of {x.dtype}"
+            )
+        inside = (x >= 0) & (x < self.vocabulary)
+        if mask is not None and mask.shape == x.shape:
+            inside = inside | ~mask
+        if not bool(inside.all()):
+            row, position = (~inside).nonzero()[0].tolist()
+            raise UserError(
+                f"{self._name}: tokens must be from 0 to {self.vocabulary - 1}, got {int(x[row, position])} in row {row}, "
+                f"position {position}; mask what is not there"
+            )
+
+    def _nothing(self, x: Tensor) -> Tensor:
+        return torch.zeros(*x.shape[:2], self.vocabulary, dtype=self.dtype, device=x.device)
+
+
+class TokenModel(TokenSequence):
+    """An embedding, a body of vectors, and a head.
+
+    Args:
+        body: Any sequence module of vectors.
+        vocabulary: Number of tokens.
+        tied: Whether the head uses the embedding's weights.
+    """
+
+    def __init__(self, body: SequenceModule, vocabulary: int, tied: bool = False) -> None:
+        super().__init__()
+        if not body.width or vocabulary < 1:
+            raise UserError(
+                f"a token model needs a body of vectors and at least 1 token, got {type(body).__name__} and {vocabulary}"
+            )
+        self.body, self.vocabulary, self.takes_dt = body, vocabulary, body.takes_dt
+        self.embedding = nn.Embedding(vocabulary, body.width)
+        self.head = nn.Linear(body.width, vocabulary, bias=False)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=0.02)
+        if tied:
+            self.head.weight = self.embedding.weight
+
+    @property
+    def signature(self) -> str:
+        """Kind and sizes."""
+        return f"TokenModel(vocabulary {self.vocabulary}, {self.body.signature})"
+
+    def init_state(
+        self,
+        batch: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        room: int = 0,
+        **said: Any,
+    ) -> State:
+        """Return the state of rows that have seen nothing; further settings are the body's."""
+        return replace(self.body.init_state(batch, device, dtype, room, **said), maker=self.signature)
+
+    def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:
+        y, state = self.body._advance(self.embedding(x), state, mask, dt)
+        return self.head(y), state
+
+    def prefill(
+        self,
+        tokens: Int64[Tensor, "batch time"],
+        state: State | None = None,
+        mask: Bool[Tensor, "batch time"] | None = None,
+    ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
+        """Read a prompt; the head works on its last position alone."""
+        batch, time = self._checked(tokens, state, mask)
+        if time == 0:
+            return super().prefill(tokens, state, mask)
+        state = state if state is not None else self.init_state(batch, tokens.device)
+        x = tokens if mask is None else torch.where(mask, tokens, 0)
+        y, state = self.body._advance(self.embedding(x), state, mask, None)
+        return self.head(y[:, -1]), state
+
+
+def next_token_loss(
+    logits: Float[Tensor, "batch time vocabulary"],
+    tokens: Int64[Tensor, "batch time"],
+    mask: Bool[Tensor, "batch time"] | None = None,
+    first: int = 1,
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of tokens `first` and later, each by the logits of the position before it."""
+    if tokens.shape[1] <= first:
+        raise UserError(f"a loss needs more than {first} tokens a row, got {tokens.shape[1]}")
+    found = F.cross_entropy(
+        logits[:, first - 1 : -1].flatten(0, 1).float(), tokens[:, first:].flatten(), reduction="none"
+    )
+    if mask is None:
+        return found.mean()
+    wanted = mask[:, first:].flatten().to(found.dtype)
+    return (found * wanted).sum() / wanted.sum().clamp(min=1.0)
+
+
+@torch.no_grad()
+def generate(
+    model: TokenSequence,
+    prompt: Int64[Tensor, "batch time"],
+    count: int,
+    mask: Bool[Tensor, "batch time"] | None = None,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    generator: torch.Generator | None = None,
+    state: State | None = None,
+    on_token: Callable[[int], None] | None = None,
+) -> tuple[Int64[Tensor, "batch count"], State]:
+    """Return tokens that go on after a prompt, and the state after the last one but one.
+
+    Args:
+        model: Any token model.
+        prompt: At least one token a row.
+        count: Tokens wanted.
+        mask: False where the prompt has none (padding).
+        temperature: 0 takes the likeliest; 1 draws as the model says.
+        top_k: Only the likeliest so many may be drawn; 0 for all.
+        generator: For the draws; must be given with a temperature above 0, so that one seed gives one answer.
+        state: To go on from; set one up with `room` to save copies.
+        on_token: Called with the number of tokens made so far.
+    """
+    if count < 0 or temperature < 0.0 or top_k < 0:
+        raise UserError(
+            f"generate: count, temperature and top_k must be at least 0, got {count}, {temperature} and {top_k}"
+        )
+    if temperature > 0.0 and generator is None:
+        raise UserError(
+            "generate: a temperature above 0 needs a generator (torch.Generator), so that one seed gives one answer"
+        )
+    if state is None:
+        state = model.init_state(len(prompt), prompt.device, room=prompt.shape[1] + count)
+    logits, state = model.prefill(prompt, state, mask)
+    made = []
+    for number in range(count):
+        made.append(_drawn(logits, temperature, top_k, generator))
+        if on_token is not None:
+            on_token(number + 1)
+        if number + 1 < count:
+            logits, state = model.step(made[-1], state)
+    return torch.stack(made, 1) if made else prompt[:, :0], state
+
+
+def _drawn(
+    logits: Float[Tensor, "batch vocabulary"], temperature: float, top_k: int, generator: torch.Generator | None
+) -> Int64[Tensor, " batch"]:
+    if temperature == 0.0:
+        return logits.argmax(-1)
+    logits = logits.float() / temperature
+    if top_k:
+        least = logits.topk(min(top_k, logits.shape[-1]), dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]

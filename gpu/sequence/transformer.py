@@ -1,0 +1,318 @@
+"""A causal Transformer on the common interface, with cross-layer sharing of keys and values, windows, and exit schedules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.attention import attend
+from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
+from v2xsim.gpu.sequence.module import SequenceModule
+from v2xsim.gpu.sequence.rotary import positions_of, turned, turns
+from v2xsim.gpu.sequence.schedule import ALWAYS, ExitSchedule
+from v2xsim.gpu.sequence.sharing import Segment, checked_map, segments
+from v2xsim.gpu.sequence.state import State
+
+# A pass more changes keys by less than this many last places: what cyclic sharing is repeated for has settled.
+_SETTLED_PLACES = 4.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Where the positions of a piece stand.
+
+    Attributes:
+        position: Number of the first, or of each where rows differ.
+        entry: The same for their cache entries, NO_ENTRY where nothing arrived.
+        turn: Rotation of queries and keys.
+        active: Positions of each layer, always the first so many; None where all run through all.
+        rows_active: For each layer which positions run through it, where rows stand at different positions.
+    """
+
+    position: int | Int64[Tensor, "batch time"]
+    entry: int | Int64[Tensor, "batch time"]
+    turn: tuple[Tensor, Tensor]
+    active: tuple[int, ...] | None = None
+    rows_active: Bool[Tensor, "layers batch time"] | None = None
+
+    def first(self, count: int) -> "Piece":
+        """Return the first positions."""
+        position, entry = (at if isinstance(at, int) else at[:, :count] for at in (self.position, self.entry))
+        return Piece(position, entry, (self.turn[0][..., :count, :], self.turn[1][..., :count, :]))
+
+
+class Layer(nn.Module):
+    """Attention and a feed-forward part, each added to what it reads (pre-norm).
+
+    Args:
+        dim: Entries of a vector.
+        heads: Of attention.
+        hidden: Of the feed-forward part.
+        gives: Whether it has keys and values of its own.
+        dropout: Share of entries left out in training.
+    """
+
+    def __init__(self, dim: int, heads: int, hidden: int, gives: bool, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm = nn.RMSNorm(dim, eps=1e-6)
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key_value = nn.Linear(dim, 2 * dim, bias=False) if gives else None
+        self.out = nn.Linear(dim, dim, bias=False)
+        self.feed_norm = nn.RMSNorm(dim, eps=1e-6)
+        self.up = nn.Linear(dim, hidden, bias=False)
+        self.down = nn.Linear(hidden, dim, bias=False)
+
+    def split(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch heads time head_dim"]:
+        """Return vectors as heads."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+    def keys_values(
+        self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return keys, turned, and values."""
+        assert self.key_value is not None
+        keys, values = self.key_value(normed).chunk(2, dim=-1)
+        return turned(self.split(keys), turn), self.split(values)
+
+    def attended(
+        self,
+        x: Float[Tensor, "batch time dim"],
+        normed: Float[Tensor, "batch time dim"],
+        cache: Cache,
+        piece: Piece,
+        strict: bool,
+    ) -> Float[Tensor, "batch time dim"]:
+        """Return x with what attention finds added."""
+        query = turned(self.split(self.query(normed)), piece.turn)
+        found = attend(query, cache, piece.position, strict).transpose(1, 2).flatten(2)
+        return x + F.dropout(self.out(found), self.dropout, self.training)
+
+    def fed(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
+        """Return x with the feed-forward part added."""
+        return x + F.dropout(self.down(F.gelu(self.up(self.feed_norm(x)))), self.dropout, self.training)
+
+
+class Transformer(SequenceModule):
+    """A stack of layers over vectors.
+
+    Args:
+        dim: Entries of a vector.
+        layers: How many.
+        heads: Of attention; dim must be an even multiple.
+        hidden: Of the feed-forward part; 4 dim if left out.
+        kv_map: Layer whose keys and values each layer uses (sharing.sharing_map, or free-form); its own if left out.
+        windows: Positions back that a layer's keys and values are kept, itself included; one for all, or one a layer; 0 for all.
+        schedule: Which layers each position runs through.
+        passes: Of a layer that uses one above it, in training: passes without gradients, then with. Evaluation repeats until
+            nothing changes, which is exact. With one pass with gradients the givers learn nothing.
+        dropout: Share of entries left out in training.
+
+    Raises:
+        UserError: If sizes do not fit, or a cyclic map is combined with a schedule.
+
+    References:
+        Vaswani et al. 2017; pre-norm and rotary positions as in GPT-NeoX. Sharing: arXiv 2410.14442. Schedule: arXiv 2307.02628.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        layers: int,
+        heads: int,
+        hidden: int | None = None,
+        kv_map: Sequence[int] | str | None = None,
+        windows: int | Sequence[int] = 0,
+        schedule: ExitSchedule | None = None,
+        passes: tuple[int, int] = (7, 2),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if layers < 1 or heads < 1 or dim % heads or dim // heads % 2:
+            raise UserError(
+                f"dim must be an even multiple of heads, and layers at least 1; got dim {dim}, {heads} heads, {layers} layers"
+            )
+        self.width, self.dim, self.heads, self.hidden = dim, dim, heads, hidden or 4 * dim
+        self.kv_map = checked_map(range(layers) if kv_map is None else kv_map, layers)
+        self.windows = (windows,) * layers if isinstance(windows, int) else tuple(windows)
+        if len(self.windows) != layers or min(self.windows) < 0:
+            raise UserError(
+                f"windows must be one number of at least 0, or one for each of {layers} layers, got {windows}"
+            )
+        self.schedule, self.passes = schedule, passes
+        self.segments = segments(self.kv_map)
+        if schedule is not None and schedule.layers != layers:
+            raise UserError(f"the schedule is for {schedule.layers} layers, the model has {layers}")
+        if schedule is not None and any(s.cyclic for s in self.segments):
+            raise UserError(
+                f"a map with layers that use one above them ({self.kv_map}) cannot have an exit schedule; take a map with target bottom"
+            )
+        if min(passes) < 0 or passes[1] < 1:
+            raise UserError(f"passes must be at least 0 without and at least 1 with gradients, got {passes}")
+        self.givers = tuple(sorted(set(self.kv_map)))
+        self.layers = nn.ModuleList(Layer(dim, heads, self.hidden, i in self.givers, dropout) for i in range(layers))
+        self.norm = nn.RMSNorm(dim, eps=1e-6)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Draw weights as GPT-2 does: N(0, 0.02), what is added to the stream by 1 / sqrt(2 layers) less."""
+        for name, weight in self.named_parameters():
+            if weight.ndim == 2:
+                less = (2 * len(self.layers)) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
+                nn.init.normal_(weight, std=0.02 * less)
+
+    @property
+    def signature(self) -> str:
+        """Kind and sizes."""
+        shared = "_".join(map(str, self.kv_map))
+        limits = f", windows {'_'.join(map(str, self.windows))}" if any(self.windows) else ""
+        less = f", {self.schedule}" if self.schedule else ""
+        return f"{self._name}(dim {self.dim}, heads {self.heads}, keys of {shared}{limits}{less})"
+
+    def init_state(
+        self,
+        batch: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        room: int = 0,
+        prompt: int = 0,
+    ) -> State:
+        """Return the state of rows that have seen nothing; an exit schedule counts from the end of the prompt."""
+        where = torch.device(device) if device is not None else self.device
+        caches = {
+            f"layer{i}": Cache.empty(
+                batch, self.heads, self.dim // self.heads, where, dtype or self.dtype, self.windows[i], room
+            )
+            for i in self.givers
+        }
+        return State.fresh(self.signature, batch, where, caches, prompt=prompt)
+
+    def _advance(
+        self,
+        x: Float[Tensor, "batch time dim"],
+        state: State,
+        mask: Bool[Tensor, "batch time"] | None,
+        dt: Tensor | None,
+    ) -> tuple[Tensor, State]:
+        piece = self.piece_of(state, x.shape[1], mask, dt, x.dtype)
+        caches = {i: state.cache(f"layer{i}") for i in self.givers}
+        for segment in self.segments:
+            x, caches = self._through(x, segment, caches, piece, state)
+        count = x.shape[1]
+        return self.norm(x), state.advanced(count, {f"layer{i}": cache for i, cache in caches.items()}, dt)
+
+    def piece_of(self, state: State, count: int, mask: Tensor | None, dt: Tensor | None, dtype: torch.dtype) -> Piece:
+        """Return where the next positions stand."""
+        turn = turns(positions_of(state, count, dt), self.dim // self.heads, dtype)
+        if state.steps is not None:
+            position: int | Tensor = state.steps
+        else:
+            position = state.seen[:, None] + torch.arange(count, device=state.device)
+        entry = position
+        if mask is not None:
+            at = torch.arange(count, device=state.device) + (position if isinstance(position, int) else 0)
+            at = at.expand(state.batch, -1) if isinstance(position, int) else position
+            entry = torch.where(mask, at, NO_ENTRY)
+        if self.schedule is None:
+            return Piece(position, entry, turn)
+        lasts = self.schedule.lasts(state.notes.get("prompt", 0))
+        if isinstance(position, int):
+            return Piece(position, entry, turn, tuple(max(0, min(count, last - position)) for last in lasts))
+        limit = torch.tensor([min(last, ALWAYS) for last in lasts], device=state.device)
+        return Piece(position, entry, turn, None, position[None] < limit[:, None, None])
+
+    def _through(
+        self, x: Tensor, segment: Segment, caches: dict[int, Cache], piece: Piece, state: State
+    ) -> tuple[Tensor, dict[int, Cache]]:
+        """Run some layers; return what comes out and the caches with the piece's entries."""
+        if not segment.cyclic:
+            return self._layer_with_schedule(x, segment.first, caches, piece, state)
+        if x.shape[1] == 1:
+            # The last position only looks back, so what is above it is not needed.
+            return self._pass(x, segment, caches, caches, piece, state)[:2]
+        return self._settled(x, segment, caches, piece, state)
+
+    def _layer_with_schedule(
+        self, x: Tensor, number: int, caches: dict[int, Cache], piece: Piece, state: State
+    ) -> tuple[Tensor, dict[int, Cache]]:
+        """Run one layer for those positions that run through it."""
+        segment = Segment(number, number + 1, False)
+        if piece.rows_active is not None:
+            active = piece.rows_active[number]
+            assert isinstance(piece.position, Tensor)
+            entry = torch.where(active, piece.entry, NO_ENTRY)
+            y, caches, _ = self._pass(x, segment, caches, caches, Piece(piece.position, entry, piece.turn), state)
+            return torch.where(active[..., None], y, x), caches
+        count = x.shape[1] if piece.active is None else piece.active[number]
+        if count == x.shape[1]:
+            return self._pass(x, segment, caches, caches, piece, state)[:2]
+        if count == 0:
+            return x, caches
+        y, caches, _ = self._pass(x[:, :count], segment, caches, caches, piece.first(count), state)
+        return torch.cat([y, x[:, count:]], 1), caches
+
+    def _pass(
+        self, x: Tensor, segment: Segment, caches: dict[int, Cache], above: dict[int, Cache], piece: Piece, state: State
+    ) -> tuple[Tensor, dict[int, Cache], dict[int, tuple[Tensor, Tensor]]]:
+        """Run layers once.
+
+        Args:
+            x: What goes in.
+            segment: The layers.
+            caches: Without the piece's entries.
+            above: What layers find that use one above them.
+            piece: Where the positions stand.
+            state: Of before.
+
+        Returns:
+            What comes out, caches with the piece's entries, and those entries.
+        """
+        now, made = dict(caches), {}
+        for i in range(segment.first, segment.end):
+            layer, giver = self.layers[i], self.kv_map[i]
+            assert isinstance(layer, Layer)
+            normed = layer.norm(x)
+            if giver == i:
+                made[i] = layer.keys_values(normed, piece.turn)
+                now[i] = now[i].extend(*made[i], piece.entry)
+            strict = giver > i
+            x = layer.attended(x, normed, (above if strict else now)[giver], piece, strict)
+            x = layer.fed(self._between(x, i, state))
+        return x, now, made
+
+    def _between(self, x: Float[Tensor, "batch time dim"], layer: int, state: State) -> Float[Tensor, "batch time dim"]:
+        """Return what goes from attention into the feed-forward part; a place for a model to put something in."""
+        return x
+
+    def _settled(
+        self, x: Tensor, segment: Segment, caches: dict[int, Cache], piece: Piece, state: State
+    ) -> tuple[Tensor, dict[int, Cache]]:
+        """Run layers that use some above them again and again: after n passes the first n positions are exact."""
+        batch, count = x.shape[:2]
+        givers = [i for i in range(segment.first, segment.end) if self.kv_map[i] == i]
+        zero = x.new_zeros(batch, self.heads, count, self.dim // self.heads)
+        guess = dict.fromkeys(givers, (zero, zero))
+        silent, loud = self.passes if self.training else (0, count)
+        y, now = x, caches
+        for number in range(silent + loud):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and number >= silent):
+                above = {i: caches[i].followed_by(*guess[i], piece.entry) for i in givers}
+                y, now, made = self._pass(x, segment, caches, above, piece, state)
+            if not self.training and _close(guess, made):
+                break
+            guess = made
+        return y, now
+
+
+def _close(before: dict[int, tuple[Tensor, Tensor]], after: dict[int, tuple[Tensor, Tensor]]) -> bool:
+    """Return whether a pass changed nothing but last places."""
+    for name, (keys, _) in after.items():
+        for old, new in zip(before[name], after[name], strict=True):
+            limit = _SETTLED_PLACES * torch.finfo(keys.dtype).eps * float(new.abs().max())
+            if float((new - old).abs().max()) > limit:
+                return False
+    return True
