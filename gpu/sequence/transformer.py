@@ -308,6 +308,7 @@ class Transformer(SequenceModule):
         return y, now
 
 
+@torch.no_grad()
 def _close(before: dict[int, tuple[Tensor, Tensor]], after: dict[int, tuple[Tensor, Tensor]]) -> bool:
     """Return whether a pass changed nothing but last places."""
     for name, (keys, _) in after.items():
