@@ -6,7 +6,7 @@ worked out afterwards; the layers skipped are the lower middle ones, the top one
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from v2xsim.errors import UserError
 
@@ -25,6 +25,7 @@ class ExitSchedule:
         horizon: Position at which `least` is reached, counted from the end of the prompt; fixed beforehand.
         warm_up: Bottom layers that always run.
         keep: top: SkipDecode. bottom: early termination, the baseline that leaves out the layers on top.
+        prompt: Positions of a prompt, where a state does not say otherwise; training on whole sequences uses it.
     """
 
     layers: int
@@ -33,6 +34,7 @@ class ExitSchedule:
     horizon: int
     warm_up: int = 1
     keep: Literal["top", "bottom"] = "top"
+    prompt: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.warm_up <= self.least <= self.most <= self.layers:
@@ -40,13 +42,14 @@ class ExitSchedule:
                 "an exit schedule needs 1 <= warm_up <= least <= most <= layers, "
                 f"got {self.warm_up}, {self.least}, {self.most}, {self.layers}"
             )
-        if self.horizon < 1 or self.keep not in ("top", "bottom"):
-            raise UserError(f"horizon must be at least 1 and keep top or bottom, got {self.horizon} and {self.keep!r}")
+        if self.horizon < 1 or self.prompt < 0 or self.keep not in ("top", "bottom"):
+            raise UserError(
+                f"horizon must be at least 1, prompt at least 0 and keep top or bottom, "
+                f"got {self.horizon}, {self.prompt} and {self.keep!r}"
+            )
 
     @staticmethod
-    def of_speed(
-        layers: int, times: float, horizon: int, warm_up: int = 1, **said: Literal["top", "bottom"]
-    ) -> "ExitSchedule":
+    def of_speed(layers: int, times: float, horizon: int, warm_up: int = 1, **said: Any) -> "ExitSchedule":
         """Return a schedule whose mean is layers / times: from about 1.4 of the mean down to 0.6 of it."""
         if not 1.0 <= times <= layers / max(warm_up, 1):
             raise UserError(f"speed-up must be from 1 to layers / warm_up = {layers / max(warm_up, 1):g}, got {times}")

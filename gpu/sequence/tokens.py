@@ -1,6 +1,6 @@
 """Models of tokens: an embedding before, and a head behind, any sequence module; next-token loss and generation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +19,12 @@ class TokenSequence(SequenceModule):
 
     Attributes:
         vocabulary: Number of tokens, counted from 0.
+        recipe: What `models.build` made it of, kept beside its weights; None if it was built in another way.
     """
 
     width = 0
     vocabulary: int
+    recipe: Mapping[str, Any] | None = None
 
     def prefill(
         self,
@@ -185,6 +187,8 @@ def generate(
         )
     if state is None:
         state = model.init_state(len(prompt), prompt.device, room=prompt.shape[1] + count)
+        if "prompt" in state.notes:
+            state = replace(state, notes={**state.notes, "prompt": prompt.shape[1]})
     logits, state = model.prefill(prompt, state, mask)
     made = []
     for number in range(count):

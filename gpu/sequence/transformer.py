@@ -179,7 +179,7 @@ class Transformer(SequenceModule):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         room: int = 0,
-        prompt: int = 0,
+        prompt: int | None = None,
     ) -> State:
         """Return the state of rows that have seen nothing; an exit schedule counts from the end of the prompt."""
         where = torch.device(device) if device is not None else self.device
@@ -189,6 +189,8 @@ class Transformer(SequenceModule):
             )
             for i in self.givers
         }
+        if prompt is None:
+            prompt = self.schedule.prompt if self.schedule else 0
         return State.fresh(self.signature, batch, where, caches, prompt=prompt)
 
     def _advance(
@@ -219,7 +221,7 @@ class Transformer(SequenceModule):
             entry = torch.where(mask, at, NO_ENTRY)
         if self.schedule is None:
             return Piece(position, entry, turn)
-        lasts = self.schedule.lasts(state.notes.get("prompt", 0))
+        lasts = self.schedule.lasts(state.notes["prompt"])
         if isinstance(position, int):
             return Piece(position, entry, turn, tuple(max(0, min(count, last - position)) for last in lasts))
         limit = torch.tensor([min(last, ALWAYS) for last in lasts], device=state.device)

@@ -114,8 +114,7 @@ def test_rows_that_join_late_follow_the_schedule_of_their_own_positions():
 def test_generation_counts_from_the_end_of_the_prompt():
     model = made(ExitSchedule(8, 8, 3, 6))
     prompt = torch.randint(0, 40, (2, 9))
-    state = model.init_state(2, prompt=9)
-    _, state = generate(model, prompt, 4, state=state)
+    _, state = generate(model, prompt, 4)
     lengths = [len(state.cache(f"layer{i}")) for i in range(8)]
     assert max(lengths) == 12
     assert min(lengths) >= 9
