@@ -7,10 +7,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
 from v2xsim.study.local import Nursery
 from v2xsim.study.outcome import Outcome
-from v2xsim.study.point import Job, write_atomically
+from v2xsim.study.point import Job
 
 _own = threading.local()
 

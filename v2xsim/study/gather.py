@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from v2xsim.atomic import write_atomically
 from v2xsim.study.plan import Plan
-from v2xsim.study.point import write_atomically
 from v2xsim.study.store import Store, StoreError, as_json
 
 RESULTS, FAILURES, TIMING = "results.parquet", "failures.json", "timing.parquet"

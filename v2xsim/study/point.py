@@ -1,7 +1,6 @@
 """One point of a sweep, in a process of its own: run a scenario, keep its metrics, or say why that was not possible."""
 
 import json
-import os
 import sys
 import traceback
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
 from v2xsim.results.results import ResultsError
 from v2xsim.runfolder import RunFolderError, staged
@@ -87,20 +87,6 @@ def as_bytes(table: pa.Table) -> bytes:
         writer.write_table(table)
     content: bytes = sink.getvalue().to_pybytes()
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, also after the power fails."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _failed(job: Job, kind: str, reason: str) -> int:

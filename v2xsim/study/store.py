@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
 from v2xsim.scenario.load import resolved
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import FORMAT, Plan, Point
-from v2xsim.study.point import Job, write_atomically
+from v2xsim.study.point import Job
 
 MANIFEST = "sweep.json"
 # Below this a file system counts as full before anything is begun.
