@@ -213,6 +213,14 @@ class Cache:
             index,
         )
 
+    def since(self, position: int) -> "Cache":
+        """Return the cache without the entries before a position."""
+        index = self.index
+        if index is not None:
+            return self._like(self.keys, self.values, torch.where(index < position, NO_ENTRY, index))
+        gone = min(len(self), max(0, position - self.first))
+        return replace(self, start=self.start + gone, first=self.first + gone)
+
     def crop(self, count: int) -> "Cache":
         """Return the cache as it was when rows had seen `count` positions.
 

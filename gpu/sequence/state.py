@@ -14,17 +14,19 @@ from v2xsim.gpu.sequence.cache import Cache
 
 @dataclass(frozen=True)
 class Memory:
-    """A tensor of fixed size per row.
+    """A tensor per row, of fixed size unless it grows.
 
     Attributes:
         value: Rows first.
         blank: What a fresh row holds.
         reverts: Whether it may be kept as it is when positions are cropped.
+        grows: Whether its second axis grows along time, so that rows may differ: the shorter ones end with blanks.
     """
 
     value: Shaped[Tensor, "batch *shape"]
     blank: float = 0.0
     reverts: bool = False
+    grows: bool = False
 
     @property
     def batch(self) -> int:
@@ -42,7 +44,16 @@ class Memory:
 
     def join(self, other: "Memory") -> "Memory":
         """Return the rows of both."""
-        return replace(self, value=torch.cat([self.value, other.value]))
+        longest = max(self.value.shape[1], other.value.shape[1]) if self.grows else 0
+        return replace(self, value=torch.cat([self._filled(longest), other._filled(longest)]))
+
+    def _filled(self, length: int) -> Tensor:
+        """Return the rows, with blanks at their end where they grow."""
+        if not self.grows:
+            return self.value
+        more = length - self.value.shape[1]
+        blank = self.value.new_full((self.batch, more, *self.value.shape[2:]), self.blank)
+        return torch.cat([self.value, blank], 1)
 
     def crop(self, count: int) -> "Memory":
         """Return it as it is if it does not hang on positions."""
@@ -67,13 +78,16 @@ class Memory:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what `from_tensors` needs, copied."""
-        return {"value": self.value.clone(), "numbers": torch.tensor([self.blank, float(self.reverts)])}
+        return {
+            "value": self.value.clone(),
+            "numbers": torch.tensor([self.blank, float(self.reverts), float(self.grows)]),
+        }
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Memory":
         """Return the memory of `tensors`."""
-        blank, reverts = tensors["numbers"].tolist()
-        return Memory(tensors["value"], blank, bool(reverts))
+        blank, reverts, grows = tensors["numbers"].tolist()
+        return Memory(tensors["value"], blank, bool(reverts), bool(grows))
 
 
 @dataclass(frozen=True)
