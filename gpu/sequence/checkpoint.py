@@ -1,0 +1,174 @@
+"""Weights and trainings in files: safetensors and JSON, each there whole or not at all, none of which can run code.
+
+A folder holds `model.json` (what the model is made of), `weights.safetensors` (all that using it takes), and while it is trained
+`checkpoint.safetensors` (all that going on takes: weights, optimiser, step, losses) and `history.json` (the losses to read).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from v2xsim.atomic import write_atomically
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.models import build
+from v2xsim.gpu.sequence.tokens import TokenSequence
+
+MODEL, WEIGHTS, CHECKPOINT, HISTORY = "model.json", "weights.safetensors", "checkpoint.safetensors", "history.json"
+
+
+@dataclass
+class History:
+    """How a training went.
+
+    Attributes:
+        losses: Cross-entropy of each step's batch, nats per token.
+        evaluations: Steps done, and the validation cross-entropy then, nats per token.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    evaluations: list[tuple[int, float]] = field(default_factory=list)
+
+
+def save_model(model: TokenSequence, folder: Path, **notes: Any) -> None:
+    """Write a model's recipe and weights; further notes go into its JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / MODEL, {"recipe": model.recipe, **notes})
+    write_tensors(folder / WEIGHTS, tensors_of(model))
+
+
+def load_model(folder: Path, device: torch.device | str | None = None) -> TokenSequence:
+    """Return the model of a folder with its weights, ready to be used.
+
+    Raises:
+        UserError: If the folder holds no whole model.
+    """
+    recipe = read_json(folder / MODEL).get("recipe")
+    if not isinstance(recipe, Mapping):
+        raise UserError(
+            f"{folder / MODEL}: does not say what the model is made of; build it as it was and take load_weights(model, folder)"
+        )
+    options = recipe.get("options", {})
+    try:
+        vocabulary, dim, layers, heads = (int(recipe[key]) for key in ("vocabulary", "dim", "layers", "heads"))
+        model = build(recipe["name"], vocabulary, dim, layers, heads, 0, **options)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder / MODEL}: is no recipe of a model ({error}); train it anew") from error
+    load_weights(model, folder)
+    return model.to(device).eval()
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Give a model the weights of a folder, in their precision."""
+    found = read_tensors(folder / WEIGHTS)
+    precise = [tensor.dtype for tensor in found.values() if tensor.is_floating_point()]
+    if precise:
+        model.to(precise[0])
+    take_tensors(model, found, folder / WEIGHTS)
+
+
+def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer, history: History) -> None:
+    """Write all that a training needs to go on, then what is to be read or used."""
+    found = {f"weights.{name}": tensor for name, tensor in tensors_of(model).items()}
+    for name, parameter in model.named_parameters():
+        for key, tensor in optimiser.state.get(parameter, {}).items():
+            found[f"optimiser.{key}.{name}"] = tensor
+    found["losses"] = torch.tensor(history.losses, dtype=torch.float64)
+    found["evaluations"] = torch.tensor(history.evaluations, dtype=torch.float64).reshape(-1, 2)
+    write_tensors(folder / CHECKPOINT, found)
+    write_tensors(folder / WEIGHTS, tensors_of(model))
+    write_json(folder / HISTORY, {"losses": history.losses, "evaluations": history.evaluations})
+
+
+def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer) -> History:
+    """Give a model and its optimiser what `save_checkpoint` kept, and return the history until then."""
+    path = folder / CHECKPOINT
+    found = read_tensors(path)
+    begin = "weights."
+    take_tensors(model, {name[len(begin) :]: t for name, t in found.items() if name.startswith(begin)}, path)
+    for name, parameter in model.named_parameters():
+        kept = {key.split(".")[1]: t for key, t in found.items() if key.split(".", 2)[2:] == [name] and key[0] == "o"}
+        if kept:
+            # The count of steps is kept on the CPU, as the optimiser has it.
+            optimiser.state[parameter] = {key: t if t.ndim == 0 else t.to(parameter.device) for key, t in kept.items()}
+    try:
+        evaluations = [(int(step), float(nats)) for step, nats in found["evaluations"].tolist()]
+        return History(found["losses"].tolist(), evaluations)
+    except KeyError as error:
+        raise UserError(f"{path}: holds no {error}; train anew in another folder") from error
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return weights and other tensors that are kept, by name, those with two names once."""
+    found: dict[str, Tensor] = {}
+    seen = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[name] = tensor.detach()
+    return found
+
+
+def take_tensors(model: nn.Module, given: Mapping[str, Tensor], path: Path) -> None:
+    """Copy tensors into a model whose names and shapes are the same."""
+    wanted = tensors_of(model)
+    for name in [*wanted, *given]:
+        has = tuple(given[name].shape) if name in given else "none"
+        wants = tuple(wanted[name].shape) if name in wanted else "none"
+        if has != wants:
+            raise UserError(
+                f"{path}: {name} is {has} there and {wants} in the model; build the model as it was trained"
+            )
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            tensor.copy_(given[name])
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as a file of safetensors."""
+    from safetensors.torch import save
+
+    write_atomically(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file of safetensors.
+
+    Raises:
+        UserError: If it is not there or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except SafetensorError as error:
+        raise UserError(f"{path}: is no whole file of safetensors ({error}); train anew in another folder") from error
+
+
+def write_json(path: Path, said: Mapping[str, Any]) -> None:
+    """Write an object as JSON."""
+    write_atomically(path, (json.dumps(said, indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object of a JSON file.
+
+    Raises:
+        UserError: If it is not there or no object.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; v2xsim train writes such a folder") from error
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON ({error}); train anew in another folder") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: must hold an object, got {type(found).__name__}; train anew in another folder")
+    return found

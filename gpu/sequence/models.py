@@ -1,0 +1,145 @@
+"""Sequence models by name, so that a command or a file of weights can say which one it means."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.gru import Gru
+from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.sharing import Kind, Target, sharing_map
+from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
+from v2xsim.gpu.sequence.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that can be asked for by name.
+
+    Attributes:
+        about: What it is, in a line.
+        make: Takes vocabulary, dim, layers, heads, and options by name.
+    """
+
+    about: str
+    make: Callable[..., TokenSequence]
+
+
+def build(
+    name: str, vocabulary: int, dim: int, layers: int, heads: int, seed: int | None = None, **options: Any
+) -> TokenSequence:
+    """Return a model of tokens with fresh weights.
+
+    Args:
+        name: One of MODELS.
+        vocabulary: Number of tokens.
+        dim: Entries of a vector.
+        layers: How many, over all parts.
+        heads: Of attention, where there is any.
+        seed: Of the weights; torch's own generator draws them if left out.
+        options: Of that model: the parameters of its maker here.
+
+    Raises:
+        UserError: If there is no such model or option, or sizes do not fit.
+    """
+    if name not in MODELS:
+        raise UserError(f"there is no model {name!r}{_nearest(name, MODELS)}; there are {', '.join(MODELS)}")
+    make = MODELS[name].make
+    known = options_of(name)
+    for option in options:
+        if option not in known:
+            said = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise UserError(f"model {name} has no option {option!r}{_nearest(option, known)}; {said}")
+    # Initial weights come from torch's global generator; it is put back as it was.
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        model = make(vocabulary, dim, layers, heads, **options)
+    model.recipe = {
+        "name": name, "vocabulary": vocabulary, "dim": dim, "layers": layers, "heads": heads, "options": options,
+    }  # fmt: skip
+    return model
+
+
+def options_of(name: str) -> list[str]:
+    """Return the names of a model's options."""
+    return [p.name for p in inspect.signature(MODELS[name].make).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+
+def _nearest(word: str, words: Any) -> str:
+    close = get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _transformer(
+    vocabulary: int,
+    dim: int,
+    layers: int,
+    heads: int,
+    *,
+    hidden: int | None = None,
+    windows: int | Sequence[int] = 0,
+    dropout: float = 0.0,
+    tied: bool = False,
+) -> TokenSequence:
+    body = Transformer(dim, layers, heads, hidden, windows=windows, dropout=dropout)
+    return TokenModel(body, vocabulary, tied)
+
+
+def _gru(vocabulary: int, dim: int, layers: int, heads: int, *, tied: bool = False) -> TokenSequence:
+    return TokenModel(Gru(dim, layers), vocabulary, tied)
+
+
+def _kv_sharing(
+    vocabulary: int,
+    dim: int,
+    layers: int,
+    heads: int,
+    *,
+    kind: Kind = "lasagna",
+    target: Target = "bottom",
+    kv_layers: int | None = None,
+    kv_map: str | Sequence[int] | None = None,
+    hidden: int | None = None,
+    windows: int | Sequence[int] = 0,
+    passes: tuple[int, int] = (7, 2),
+    dropout: float = 0.0,
+    tied: bool = False,
+) -> TokenSequence:
+    shared = kv_map if kv_map is not None else _half(layers, kind, target, kv_layers)
+    body = Transformer(dim, layers, heads, hidden, shared, windows, passes=passes, dropout=dropout)
+    return TokenModel(body, vocabulary, tied)
+
+
+def _half(layers: int, kind: Kind, target: Target, kv_layers: int | None) -> tuple[int, ...]:
+    """Return a sharing map; half of the layers keep keys and values if nothing else is said."""
+    return sharing_map(kind, target, layers, max(1, layers // 2) if kv_layers is None else kv_layers)
+
+
+def _skipdecode(
+    vocabulary: int,
+    dim: int,
+    layers: int,
+    heads: int,
+    *,
+    times: float = 2.0,
+    horizon: int = 256,
+    warm_up: int = 1,
+    hidden: int | None = None,
+    dropout: float = 0.0,
+    tied: bool = False,
+) -> TokenSequence:
+    schedule = ExitSchedule.of_speed(layers, times, horizon, warm_up)
+    return TokenModel(Transformer(dim, layers, heads, hidden, schedule=schedule, dropout=dropout), vocabulary, tied)
+
+
+MODELS: dict[str, Entry] = {
+    "transformer": Entry("Transformer: pre-norm, rotary positions, keys and values of every layer kept", _transformer),
+    "gru": Entry("Gated recurrent units: a state of fixed size, the plain recurrent baseline", _gru),
+    "kv_sharing": Entry("Transformer whose layers share keys and values (nine maps, or free-form)", _kv_sharing),
+    "skipdecode": Entry("Transformer that gives later positions fewer layers", _skipdecode),
+}

@@ -1,0 +1,250 @@
+"""A trainer of token models: one loop that can be stopped at any time and goes on as if it had not been.
+
+What step n draws (its batch, and what the model draws itself) hangs on the seed and on n alone, so there are no generators to keep.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.checkpoint import (
+    CHECKPOINT,
+    MODEL,
+    WEIGHTS,
+    History,
+    load_checkpoint,
+    read_json,
+    save_checkpoint,
+    write_json,
+)
+from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
+from v2xsim.gpu.sequence.windows import Source, Windows
+
+_BETAS = (0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train.
+
+    Attributes:
+        steps: Updates of the weights.
+        batch: Sequences of an update.
+        rate: Largest learning rate; reached after `warm_up`, then falling to nothing along half a cosine.
+        warm_up: Steps over which the rate rises from nothing.
+        weight_decay: Share of a matrix, times the rate, taken off it in each step; vectors are left alone.
+        clip: Largest norm of all gradients together.
+        seed: Of batches and of what the model draws.
+        evaluate_every: Steps between looks at the validation set; the last step always has one.
+        save_every: Steps between checkpoints; a kill loses at most so many.
+        mixed: Whether a GPU works out matrix products in bfloat16; a CPU never does.
+    """
+
+    steps: int
+    batch: int = 32
+    rate: float = 1e-3
+    warm_up: int = 0
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    seed: int = 1
+    evaluate_every: int = 500
+    save_every: int = 200
+    mixed: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "evaluate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not (self.rate > 0 and self.clip > 0 and self.weight_decay >= 0 and self.seed >= 0):
+            raise UserError(
+                "rate and clip must be above 0, weight_decay and seed at least 0, "
+                f"got {self.rate}, {self.clip}, {self.weight_decay} and {self.seed}"
+            )
+        if not 0 <= self.warm_up <= self.steps:
+            raise UserError(f"warm_up must be from 0 to the {self.steps} steps, got {self.warm_up}")
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        if step < self.warm_up:
+            return self.rate * (step + 1) / self.warm_up
+        share = (step - self.warm_up) / max(1, self.steps - self.warm_up)
+        return self.rate * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is told after each step.
+
+    Attributes:
+        step: Steps done.
+        loss: Of the step's batch, nats per token.
+        tokens: Of the step's batch.
+        wall_s: What the step took.
+        validation: Cross-entropy of the validation set, nats per token, if it was looked at.
+    """
+
+    step: int
+    loss: float
+    tokens: int
+    wall_s: float
+    validation: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model predicts.
+
+    Attributes:
+        nats: Cross-entropy per token.
+        tokens: Predicted.
+    """
+
+    nats: float
+    tokens: int
+
+    @property
+    def bits(self) -> float:
+        """Cross-entropy per token in bits."""
+        return self.nats / math.log(2.0)
+
+
+def train(
+    model: TokenSequence,
+    source: Source,
+    settings: TrainSettings,
+    validation: Windows | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    on_step: Callable[[Progress], None] | None = None,
+) -> History:
+    """Train a model in place.
+
+    Args:
+        model: On its device, with fresh weights.
+        source: Of batches.
+        settings: How.
+        validation: Looked at now and then, and after the last step.
+        folder: For checkpoints; none are kept if left out.
+        resume: Whether to go on from the folder's checkpoint, if it holds one.
+        on_step: Called after each step.
+
+    Raises:
+        UserError: If the folder holds another training, or the loss is no longer a number; the last checkpoint stays.
+    """
+    optimiser, history = _optimiser(model, settings), History()
+    if folder is not None:
+        said = {"recipe": model.recipe, "settings": asdict(settings), "data": source.fingerprint}
+        if _goes_on(folder, said, resume):
+            history = load_checkpoint(folder, model, optimiser)
+    for step in range(len(history.losses), settings.steps):
+        begun = time.perf_counter()
+        model.train()
+        generator = torch.Generator().manual_seed(_seed_of(settings.seed, step))
+        tokens, mask = source.draw(settings.batch, generator)
+        tokens, mask = tokens.to(model.device), None if mask is None else mask.to(model.device)
+        loss = _update(model, optimiser, tokens, mask, generator, settings, step)
+        history.losses.append(loss)
+        last, nats = step + 1 == settings.steps, None
+        if validation is not None and (last or (step + 1) % settings.evaluate_every == 0):
+            nats = evaluate(model, validation).nats
+            history.evaluations.append((step + 1, nats))
+        if folder is not None and (last or (step + 1) % settings.save_every == 0):
+            save_checkpoint(folder, model, optimiser, history)
+        if on_step is not None:
+            on_step(Progress(step + 1, loss, tokens.numel(), time.perf_counter() - begun, nats))
+    model.eval()
+    return history
+
+
+@torch.no_grad()
+def evaluate(model: TokenSequence, windows: Windows, batch: int = 64) -> Evaluation:
+    """Return the cross-entropy of each token of some windows given those before it; a window's first is not counted."""
+    training, total, count = model.training, 0.0, 0
+    model.eval()
+    for tokens, mask in windows.pieces(batch):
+        tokens, mask = tokens.to(model.device), None if mask is None else mask.to(model.device)
+        weight = tokens[:, 1:].numel() if mask is None else int(mask[:, 1:].sum())
+        total += float(next_token_loss(model(tokens, None, mask)[0], tokens, mask)) * weight
+        count += weight
+    model.train(training)
+    return Evaluation(total / max(1, count), count)
+
+
+def _update(
+    model: TokenSequence,
+    optimiser: torch.optim.Optimizer,
+    tokens: Tensor,
+    mask: Tensor | None,
+    generator: torch.Generator,
+    settings: TrainSettings,
+    step: int,
+) -> float:
+    """Do one step and return its loss."""
+    kind, rate = model.device.type, settings.rate_at(step)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    # Dropout draws from torch's global generator, which is seeded for the step and put back.
+    with torch.random.fork_rng(devices=[model.device] if kind == "cuda" else []):
+        torch.manual_seed(_seed_of(settings.seed, step))
+        with torch.autocast(kind, torch.bfloat16, enabled=settings.mixed and kind == "cuda"):
+            loss = model.loss(tokens, mask, generator)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip))
+    found = float(loss.detach())
+    if not (math.isfinite(found) and math.isfinite(norm)):
+        raise UserError(
+            f"step {step + 1}: loss and gradients must be finite, got a loss of {found} and a norm of {norm} at a rate of "
+            f"{rate:.3g}; the last checkpoint stays, try a lower rate, a longer warm_up or a smaller clip"
+        )
+    optimiser.step()
+    return found
+
+
+def _optimiser(model: TokenSequence, settings: TrainSettings) -> torch.optim.Optimizer:
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.rate, betas=_BETAS)
+
+
+def _seed_of(seed: int, step: int) -> int:
+    """Return a seed of one step, so spread that no two are near each other."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
+
+
+def _goes_on(folder: Path, said: dict[str, Any], resume: bool) -> bool:
+    """Return whether a folder holds a checkpoint of this training; make it ready if it holds none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for draft in folder.glob(".*.draft"):
+        draft.unlink()
+    said = json.loads(json.dumps(said))
+    if not (folder / CHECKPOINT).exists() and not (folder / WEIGHTS).exists():
+        write_json(folder / MODEL, said)
+        return False
+    if not resume:
+        raise UserError(f"{folder} holds a training already; go on with resume, or take another folder")
+    held = read_json(folder / MODEL)
+    for part, now in said.items():
+        if held.get(part) != now:
+            raise UserError(
+                f"{folder} holds a training with {part} {_differing(held.get(part), now)}; resume it as it was, or take another folder"
+            )
+    return True
+
+
+def _differing(held: object, now: object) -> str:
+    """Return what differs, both sides."""
+    if isinstance(held, dict) and isinstance(now, dict):
+        keys = [key for key in {**held, **now} if held.get(key) != now.get(key)]
+        return ", ".join(f"{key} {held.get(key)!r} there and {now.get(key)!r} here" for key in keys)
+    return f"{held!r} there and {now!r} here"
