@@ -1,0 +1,83 @@
+"""What sharing keys and values across layers costs in prediction and saves in bytes, on motion tokens."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from v2xsim.gpu.sequence.models import build
+from v2xsim.gpu.sequence.tokens import TokenModel
+from v2xsim.gpu.sequence.trainer import Progress, TrainSettings, evaluate, train
+from v2xsim.gpu.sequence.transformer import Transformer
+from v2xsim.gpu.sequence.windows import Windows
+
+ALL_MAPS = tuple((kind, target) for kind in ("pizza", "sandwich", "lasagna") for target in ("bottom", "middle", "top"))
+BOTTOM_MAPS = tuple(pair for pair in ALL_MAPS if pair[1] == "bottom")
+
+
+@dataclass(frozen=True)
+class SharingRow:
+    """One map, trained as long as the others from the same seed.
+
+    Attributes:
+        sharing: none, or kind-target.
+        layers: All.
+        kv_layers: Those with keys and values of their own.
+        seed: Of weights and batches.
+        parameters: Numbers that are trained.
+        steps: Of training.
+        train_s: Seconds they took.
+        nats: Cross-entropy per token of the validation windows.
+        against_full: The same over that of the model that shares nothing, less 1.
+        kv_bytes: Of one row's keys and values at the windows' length, 32-bit.
+        reads_per_token: Times a layer's cache is read for a token; sharing saves bytes that are kept, not bytes that are read.
+    """
+
+    sharing: str
+    layers: int
+    kv_layers: int
+    seed: int
+    parameters: int
+    steps: int
+    train_s: float
+    nats: float
+    against_full: float
+    kv_bytes: int
+    reads_per_token: int
+
+
+def sharing_rows(
+    training: Windows,
+    validation: Windows,
+    vocabulary: int,
+    dim: int = 96,
+    layers: int = 8,
+    kv_layers: int = 4,
+    maps: Sequence[tuple[str, str]] = BOTTOM_MAPS,
+    seeds: int = 1,
+    settings: TrainSettings | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+) -> Iterator[SharingRow]:
+    """Train the model that shares nothing and one for each map; yield as they come."""
+    settings = settings or TrainSettings(steps=1500, batch=32, rate=2e-3, warm_up=100, evaluate_every=10_000)
+    for seed in range(1, seeds + 1):
+        full = float("nan")
+        for kind, target in (("none", ""), *maps):
+            said = {} if kind == "none" else {"kind": kind, "target": target, "kv_layers": kv_layers}
+            name = "transformer" if kind == "none" else "kv_sharing"
+            model = build(name, vocabulary, dim, layers, max(1, dim // 32), seed=seed, **said)
+            assert isinstance(model, TokenModel)
+            assert isinstance(model.body, Transformer)
+            begun = time.perf_counter()
+            train(model, training, TrainSettings(**{**vars(settings), "seed": seed}), on_step=on_step)
+            train_s = time.perf_counter() - begun
+            nats = evaluate(model, validation).nats
+            if kind == "none":
+                full = nats
+            with torch.no_grad():
+                _, state = model(validation.tokens[:1])
+            yield SharingRow(
+                kind if kind == "none" else f"{kind}-{target}", layers, len(model.body.givers), seed, model.parameter_count,
+                settings.steps, train_s, nats, nats / full - 1.0, state.nbytes(), layers,
+            )  # fmt: skip

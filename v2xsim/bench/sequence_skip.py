@@ -1,0 +1,164 @@
+"""What SkipDecode costs in prediction and saves in time, against all layers, untuned skipping and early termination."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+
+from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.tokens import TokenModel, next_token_loss
+from v2xsim.gpu.sequence.trainer import Progress, TrainSettings, train
+from v2xsim.gpu.sequence.transformer import Transformer
+from v2xsim.gpu.sequence.windows import Windows
+
+_TURNS = 5
+
+
+@dataclass(frozen=True)
+class SkipRow:
+    """One policy at one speed.
+
+    Attributes:
+        policy: all layers; skip (SkipDecode) or early (termination); untuned with the weights of all layers, tuned after training on
+            with the policy in the loop. "all layers tuned" has been trained on as long, without a policy.
+        nominal: Layers over the mean of layers run.
+        mean_layers: Of the positions after the prompt.
+        seed: Of weights and batches.
+        nats: Cross-entropy per token after the prompt.
+    """
+
+    policy: str
+    nominal: float
+    mean_layers: float
+    seed: int
+    nats: float
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """Cached decoding in wall-clock time; weights do not matter for it.
+
+    Attributes:
+        nominal: Layers over the mean of layers run.
+        layers: All.
+        dim: Entries of a vector.
+        batch: Rows.
+        generated: Positions after the prompt, over which the schedule runs.
+        tokens_per_s: Median of turns.
+        against_full: The same over that of all layers, measured in turns with it.
+        kv_share: Bytes of keys and values at the end, over those of all layers.
+    """
+
+    nominal: float
+    layers: int
+    dim: int
+    batch: int
+    generated: int
+    tokens_per_s: float
+    against_full: float
+    kv_share: float
+
+
+def skip_rows(
+    training: Windows,
+    validation: Windows,
+    vocabulary: int,
+    dim: int = 96,
+    layers: int = 12,
+    prompt: int = 8,
+    speeds: Sequence[float] = (2.0, 3.0, 4.0, 5.0),
+    seeds: int = 1,
+    base: TrainSettings | None = None,
+    tuning: TrainSettings | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+) -> Iterator[SkipRow]:
+    """Train a model with all layers, train it on with each policy, and judge; yield as they come."""
+    base = base or TrainSettings(steps=1200, batch=32, rate=2e-3, warm_up=100, evaluate_every=10_000)
+    tuning = tuning or TrainSettings(steps=300, batch=32, rate=5e-4, warm_up=20, evaluate_every=10_000)
+    horizon = training.tokens.shape[1] - prompt
+    for seed in range(1, seeds + 1):
+        torch.manual_seed(seed)
+        plain = TokenModel(Transformer(dim, layers, max(1, dim // 32)), vocabulary)
+        train(plain, training, replace(base, seed=seed), on_step=on_step)
+        yield SkipRow("all layers", 1.0, layers, seed, _judged(plain, validation, prompt))
+        more = with_schedule(plain, None)
+        train(more, training, replace(tuning, seed=seed + 1000), on_step=on_step)
+        yield SkipRow("all layers tuned", 1.0, layers, seed, _judged(more, validation, prompt))
+        for nominal in speeds:
+            keeps: tuple[tuple[str, Literal["top", "bottom"]], ...] = (("skip", "top"), ("early", "bottom"))
+            for name, keep in keeps:
+                schedule = ExitSchedule.of_speed(layers, nominal, horizon, keep=keep, prompt=prompt)
+                model, mean = with_schedule(plain, schedule), schedule.mean_layers(horizon, prompt)
+                yield SkipRow(f"{name} untuned", nominal, mean, seed, _judged(model, validation, prompt))
+                train(model, training, replace(tuning, seed=seed + 1000), on_step=on_step)
+                yield SkipRow(f"{name} tuned", nominal, mean, seed, _judged(model, validation, prompt))
+
+
+def with_schedule(model: TokenModel, schedule: ExitSchedule | None) -> TokenModel:
+    """Return a copy of a model that runs through layers as a schedule says."""
+    body = model.body
+    assert isinstance(body, Transformer)
+    copied = TokenModel(
+        Transformer(body.dim, len(body.layers), body.heads, body.hidden, body.kv_map, body.windows, schedule),
+        model.vocabulary,
+    )
+    copied.load_state_dict(copy.deepcopy(model.state_dict()))
+    return copied
+
+
+@torch.no_grad()
+def _judged(model: TokenModel, windows: Windows, prompt: int, batch: int = 64) -> float:
+    """Return the cross-entropy of the positions after the prompt."""
+    total, count = 0.0, 0
+    model.eval()
+    for tokens, mask in windows.pieces(batch):
+        weight = tokens[:, prompt:].numel() if mask is None else int(mask[:, prompt:].sum())
+        total += float(next_token_loss(model(tokens, None, mask)[0], tokens, mask, first=prompt)) * weight
+        count += weight
+    return total / max(1, count)
+
+
+@torch.no_grad()
+def speed_rows(
+    dim: int = 256,
+    layers: int = 12,
+    vocabulary: int = 384,
+    batch: int = 32,
+    prompt: int = 16,
+    generated: int = 128,
+    speeds: Sequence[float] = (2.0, 3.0, 4.0, 5.0),
+) -> Iterator[SpeedRow]:
+    """Time cached decoding of a whole generation, all policies in turns."""
+    torch.manual_seed(1)
+    plain = TokenModel(Transformer(dim, layers, max(1, dim // 32)), vocabulary).eval()
+    policies: dict[float, TokenModel] = {1.0: plain}
+    for nominal in speeds:
+        schedule = ExitSchedule.of_speed(layers, nominal, generated, prompt=prompt)
+        policies[nominal] = with_schedule(plain, schedule).eval()
+    start = torch.randint(vocabulary, (batch, prompt), generator=torch.Generator().manual_seed(1))
+    taken: dict[float, list[float]] = {nominal: [] for nominal in policies}
+    held: dict[float, int] = {}
+    for _ in range(_TURNS):
+        for nominal, model in policies.items():
+            logits, state = model.prefill(start, model.init_state(batch, room=prompt + generated))
+            begun = time.perf_counter()
+            for _ in range(generated):
+                logits, state = model.step(logits.argmax(-1), state)
+            taken[nominal].append(time.perf_counter() - begun)
+            held[nominal] = state.nbytes()
+    for nominal, seconds in taken.items():
+        ratio = float(np.median(np.array(taken[1.0]) / np.array(seconds)))
+        yield SpeedRow(
+            nominal,
+            layers,
+            dim,
+            batch,
+            generated,
+            batch * generated / float(np.median(seconds)),
+            ratio,
+            held[nominal] / held[1.0],
+        )
