@@ -1,0 +1,326 @@
+"""The Block Transformer: one decoder runs once per block of tokens, another within each block on a context of a few vectors.
+
+Ho et al., Block Transformer (arXiv 2406.02657): keys and values of the whole past are kept, and read, once per block and in half of
+the layers; those within a block are thrown away when it ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.block_stream import NO_TOKEN, Rows, in_order, merged, parted
+from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
+from v2xsim.gpu.sequence.transformer import Transformer
+
+
+class BlockTransformer(TokenSequence):
+    """A token model of two levels.
+
+    The embedder looks up a short vector for each token of a block and joins them. The block decoder makes of each block, and those
+    before it, a context for the next one. The token decoder reads that context as `prefix` vectors and then the tokens of its own block.
+
+    The paper predicts no token of the first block. Here a learnt context stands before it, so that a stream has an answer everywhere;
+    `first_block` trains it. Where a token did not arrive its part of the block's vector is zero and the token decoder has no key of it;
+    a block of which nothing arrived is no key of the block decoder.
+
+    Args:
+        vocabulary: Number of tokens.
+        dim: Entries of a vector; a multiple of `block`.
+        layers: Of the block decoder.
+        heads: Of both decoders.
+        token_layers: Of the token decoder; as many as `layers` if left out.
+        block: Tokens of a block.
+        prefix: Vectors that a context is handed on as.
+        hidden: Of the feed-forward parts; 4 dim if left out.
+        kv_map: Sharing of keys and values in the block decoder.
+        token_kv_map: The same in the token decoder.
+        windows: Blocks back that a layer of the block decoder looks, itself included; 0 for all.
+        schedule: Exits of the block decoder; its positions, horizon and prompt are counted in blocks.
+        token_schedule: Exits of the token decoder by place within the block: its prompt is the prefix.
+        first_block: Whether `loss` counts the first block.
+        tied: Whether the head uses the token decoder's embedding.
+        dropout: Share of entries left out in training.
+
+    Raises:
+        UserError: If sizes do not fit.
+    """
+
+    takes_dt = False
+
+    def __init__(
+        self,
+        vocabulary: int,
+        dim: int,
+        *,
+        layers: int,
+        heads: int,
+        token_layers: int | None = None,
+        block: int = 4,
+        prefix: int = 2,
+        hidden: int | None = None,
+        kv_map: Sequence[int] | str | None = None,
+        token_kv_map: Sequence[int] | str | None = None,
+        windows: int | Sequence[int] = 0,
+        schedule: ExitSchedule | None = None,
+        token_schedule: ExitSchedule | None = None,
+        first_block: bool = False,
+        tied: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if vocabulary < 1 or block < 1 or prefix < 1:
+            raise UserError(f"vocabulary, block and prefix must be at least 1, got {vocabulary}, {block} and {prefix}")
+        if dim % block:
+            raise UserError(
+                f"dim must be a multiple of block, so that each token has an equal part of a block's vector; got {dim} and {block}"
+            )
+        if token_schedule is not None and token_schedule.horizon >= block:
+            raise UserError(
+                f"a token schedule counts places within a block: its horizon must be below {block}, got {token_schedule.horizon}"
+            )
+        self.vocabulary, self.dim, self.block, self.prefix, self.first_block = (
+            vocabulary, dim, block, prefix, first_block,
+        )  # fmt: skip
+        self.block_decoder = Transformer(dim, layers, heads, hidden, kv_map, windows, schedule, dropout=dropout)
+        self.token_decoder = Transformer(
+            dim, layers if token_layers is None else token_layers, heads, hidden, token_kv_map, 0, token_schedule,
+            dropout=dropout,
+        )  # fmt: skip
+        self.lookup = nn.Embedding(vocabulary, dim // block)
+        self.embedding = nn.Embedding(vocabulary, dim)
+        self.expand = nn.Linear(dim, prefix * dim)
+        self.start = nn.Parameter(torch.empty(dim))
+        self.head = nn.Linear(dim, vocabulary, bias=False)
+        for weight in (self.lookup.weight, self.embedding.weight, self.head.weight, self.start):
+            nn.init.normal_(weight, std=0.02)
+        nn.init.normal_(self.expand.weight, std=dim**-0.5)
+        nn.init.zeros_(self.expand.bias)
+        if tied:
+            self.head.weight = self.embedding.weight
+
+    @property
+    def signature(self) -> str:
+        """Kind and sizes."""
+        return (
+            f"BlockTransformer(vocabulary {self.vocabulary}, block {self.block}, prefix {self.prefix}, "
+            f"blocks {self.block_decoder.signature}, tokens {self.token_decoder.signature})"
+        )
+
+    def init_state(
+        self,
+        batch: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        room: int = 0,
+        prompt: int | None = None,
+    ) -> State:
+        """Return the state of rows that have seen nothing.
+
+        Args:
+            batch: Rows.
+            device: The module's, if left out.
+            dtype: The module's, if left out.
+            room: Tokens to set memory aside for.
+            prompt: Tokens of the prompt; its whole blocks are the prompt of an exit schedule, which has one of its own if left out.
+        """
+        where = torch.device(device) if device is not None else self.device
+        if prompt is None:
+            prompt = self.block * (self.block_decoder.schedule.prompt if self.block_decoder.schedule else 0)
+        blocks = self.block_decoder.init_state(batch, where, dtype, -(-room // self.block))
+        partial = torch.full((batch, self.block - 1), NO_TOKEN, dtype=torch.int64, device=where)
+        inner = self._inner(batch, where, dtype or self.dtype)
+        slots: Mapping[str, Memory | Cache | State] = {
+            "partial": Memory(partial, NO_TOKEN),
+            "inner": inner,
+            "blocks": blocks,
+        }
+        return State.fresh(self.signature, batch, where, slots, prompt=prompt)
+
+    def prefill(
+        self,
+        tokens: Int64[Tensor, "batch time"],
+        state: State | None = None,
+        mask: Bool[Tensor, "batch time"] | None = None,
+    ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
+        """Read a prompt; the token decoder sees of it the tokens of the last, unfinished block alone."""
+        batch, time = self._checked(tokens, state, mask)
+        if time == 0 or batch == 0:
+            return super().prefill(tokens, state, mask)
+        state = state if state is not None else self.init_state(batch, tokens.device)
+        logits, state = self._read(tokens, state, mask, last=True)
+        return logits[:, -1], state
+
+    def loss(
+        self,
+        tokens: Int64[Tensor, "batch time"],
+        mask: Bool[Tensor, "batch time"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the mean cross-entropy of each token given those before it, in nats; without the first block unless `first_block`.
+
+        Args:
+            tokens: Sequences from their beginning.
+            mask: False where there is none; what is not there is not predicted.
+            generator: If given, each row moves right by 0 to block - 1 places, so that no token knows its place in a block by heart.
+        """
+        if generator is not None:
+            tokens, mask = moved_right(tokens, mask, self.block, generator)
+        logits, _ = self(tokens, None, mask)
+        return next_token_loss(logits, tokens, mask, first=1 if self.first_block else self.block)
+
+    def aligned(self, state: State, count: int) -> State:
+        """Return the state with fresh rows whose blocks end when those of the others do: faster later on than State.append.
+
+        The tokens of a fresh row's first block that were due before it joined count as not arrived.
+
+        Raises:
+            UserError: If the rows there are at different places of their blocks.
+        """
+        self._refuse_other(state)
+        places = sorted(set((state.seen % self.block).tolist()))
+        if len(places) > 1:
+            raise UserError(f"aligned: all rows must be at one place of their blocks, got {places}; use state.append")
+        fresh = self.init_state(count, state.device, _dtype_of(state.part("inner")))
+        due = torch.zeros(count, places[0] if places else 0, dtype=torch.int64, device=state.device)
+        with torch.no_grad():
+            return state.append(self(due, fresh, due.bool())[1])
+
+    def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:
+        return self._read(x, state, mask, last=False)
+
+    def _read(self, x: Tensor, state: State, mask: Tensor | None, last: bool) -> tuple[Tensor, State]:
+        """Return the logits of all positions, or of the last one, and the state."""
+        tokens = x if mask is None else torch.where(mask, x, NO_TOKEN)
+        before = parted(state, x.shape[1], self.block, self.prefix)
+        logits, after = [], []
+        for rows in before:
+            mine = tokens if rows.where is None else tokens[rows.where]
+            hidden, then = self._read_together(mine, rows, mask is not None, last, state.notes["prompt"])
+            logits.append(self.head(hidden))
+            after.append(then)
+        slots = merged(state, after)
+        return in_order(logits, after), state.advanced(x.shape[1], slots)
+
+    def _read_together(
+        self, tokens: Int64[Tensor, "rows time"], rows: Rows, gaps: bool, last: bool, prompt: int
+    ) -> tuple[Float[Tensor, "rows time dim"], Rows]:
+        """Read tokens of rows whose blocks end together.
+
+        Args:
+            tokens: NO_TOKEN where none arrived.
+            rows: Where they stand.
+            gaps: Whether there may be tokens that did not arrive.
+            last: Whether only the last position is asked for.
+            prompt: Tokens of the prompt.
+
+        Returns:
+            What the head reads of each position, and where the rows stand then.
+        """
+        block, inner = self.block, rows.inner
+        ids = torch.cat([rows.partial[:, : rows.filled], tokens], 1) if rows.filled else tokens
+        whole = ids.shape[1] // block
+        if whole == 0:
+            hidden, inner = self._within(tokens, inner, gaps)
+            return hidden, rows.moved(ids, None, inner)
+        assert rows.blocks is not None
+        gaps = bool((ids[:, : whole * block] < 0).any())
+        contexts, blocks = self._over(ids[:, : whole * block], rows.blocks, gaps, prompt)
+        found = []
+        if not last and rows.filled < block - 1:
+            found.append(self._within(ids[:, rows.filled : block - 1], inner, gaps)[0])
+        if not last and whole > 1:
+            middle = ids[:, block : whole * block].reshape(-1, block)
+            many = self._inner(len(middle), inner.device, _dtype_of(inner), room=0)
+            hidden, _ = self._within(middle[:, :-1], many, gaps, contexts[:, :-1].flatten(0, 1))
+            found.append(hidden.reshape(len(ids), -1, self.dim))
+        rest = ids[:, whole * block :]
+        hidden, inner = self._within(rest, self._inner(len(ids), inner.device, _dtype_of(inner)), gaps, contexts[:, -1])
+        return torch.cat([*found, hidden], 1), rows.moved(rest, blocks, inner)
+
+    def _over(
+        self, ids: Int64[Tensor, "rows tokens"], state: State, gaps: bool, prompt: int
+    ) -> tuple[Float[Tensor, "rows blocks dim"], State]:
+        """Run the block decoder over whole blocks; return the context that each of them leaves to the next."""
+        parts = _looked_up(self.lookup, ids, gaps).reshape(len(ids), -1, self.dim)
+        arrived = (ids >= 0).reshape(len(ids), -1, self.block).any(2) if gaps else None
+        told = replace(state, notes={**state.notes, "prompt": prompt // self.block})
+        contexts, after = self.block_decoder._advance(parts, told, arrived, None)
+        return contexts, replace(after, notes=state.notes)
+
+    def _within(
+        self, ids: Int64[Tensor, "rows tokens"], state: State, gaps: bool, context: Tensor | None = None
+    ) -> tuple[Float[Tensor, "rows positions dim"], State]:
+        """Run the token decoder over tokens of a block that has not ended.
+
+        Args:
+            ids: The tokens.
+            state: Of the block so far; fresh at its beginning.
+            gaps: Whether some did not arrive.
+            context: At the beginning of a block; the learnt one is used if it is left out there.
+
+        Returns:
+            What the head reads of each token, before them of the context if one is given; and the state.
+        """
+        x = _looked_up(self.embedding, ids, gaps)
+        arrived = ids >= 0 if gaps else None
+        if state.steps:
+            return self.token_decoder._advance(x, state, arrived, None)
+        begun = self.start.expand(len(ids), -1) if context is None else context
+        x = torch.cat([self.expand(begun).view(len(ids), self.prefix, self.dim), x], 1)
+        if arrived is not None:
+            arrived = torch.cat([arrived.new_ones(len(ids), self.prefix), arrived], 1)
+        y, state = self.token_decoder._advance(x, state, arrived, None)
+        return y[:, self.prefix - (context is not None) :], state
+
+    def _inner(self, batch: int, device: torch.device, dtype: torch.dtype, room: int | None = None) -> State:
+        """Return a fresh state of the token decoder, with room for a block unless said otherwise."""
+        room = self.prefix + self.block - 1 if room is None else room
+        return self.token_decoder.init_state(batch, device, dtype, room, prompt=self.prefix)
+
+
+def moved_right(
+    tokens: Int64[Tensor, "batch time"], mask: Bool[Tensor, "batch time"] | None, block: int, generator: torch.Generator
+) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
+    """Return rows with 0 to block - 1 empty places drawn before each, and as many after it as make all equally long."""
+    batch, time = tokens.shape
+    if time == 0:
+        return tokens, torch.ones_like(tokens, dtype=torch.bool)
+    places = torch.randint(block, (batch, 1), generator=generator, device=generator.device).to(tokens.device)
+    at = torch.arange(time + block - 1, device=tokens.device) - places
+    there, at = (at >= 0) & (at < time), at.clamp(0, time - 1)
+    if mask is not None:
+        there = there & mask.gather(1, at)
+    return tokens.gather(1, at), there
+
+
+def padded_to_blocks(
+    tokens: Int64[Tensor, "batch time"], block: int, mask: Bool[Tensor, "batch time"] | None = None
+) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
+    """Return a prompt with empty places before it, so that it ends where a block ends, and its mask.
+
+    The first token after it then begins a block: read so, a prompt leaves no unfinished block behind.
+    """
+    missing = -tokens.shape[1] % block
+    arrived = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
+    return F.pad(tokens, (missing, 0)), F.pad(arrived, (missing, 0))
+
+
+def _looked_up(
+    table: nn.Embedding, ids: Int64[Tensor, "rows tokens"], gaps: bool
+) -> Float[Tensor, "rows tokens width"]:
+    """Return the vectors of tokens, zero where none arrived."""
+    if not gaps:
+        return table(ids)
+    return table(ids.clamp(min=0)) * (ids >= 0)[..., None]
+
+
+def _dtype_of(inner: State) -> torch.dtype:
+    return inner.cache(next(iter(inner.slots))).keys.dtype
