@@ -270,10 +270,12 @@ class Cache:
         return 2 * self.keys.numel() * self.keys.element_size()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` needs, copied."""
+        """Return what `from_tensors` needs, copied and packed, as files of safetensors want it."""
         numbers = torch.tensor([self.first, self.window])
-        found = {"keys": self.keys.clone(), "values": self.values.clone(), "numbers": numbers}
-        return found if self.index is None else {**found, "index": self.index.clone()}
+        found = {"keys": self.keys, "values": self.values, "numbers": numbers}
+        if self.index is not None:
+            found["index"] = self.index
+        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in found.items()}
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Cache":

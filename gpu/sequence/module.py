@@ -134,12 +134,13 @@ class SequenceModule(nn.Module, ABC):
     def _checked(self, x: Any, state: State | None, mask: Tensor | None) -> tuple[int, int]:
         if not isinstance(x, Tensor):
             raise UserError(f"{self._name}: x must be a torch tensor, got {type(x).__name__}; use torch.as_tensor")
-        self._check_input(x, mask)
-        batch, time = int(x.shape[0]), int(x.shape[1])
         if x.device != self.device:
             raise UserError(
                 f"{self._name}: x is on {x.device}, the parameters on {self.device}; move x with x.to({str(self.device)!r})"
             )
+        usable = isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.device == x.device
+        self._check_input(x, mask if usable else None)
+        batch, time = int(x.shape[0]), int(x.shape[1])
         if mask is not None:
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (batch, time):
                 raise UserError(

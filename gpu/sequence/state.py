@@ -79,7 +79,7 @@ class Memory:
     def tensors(self) -> dict[str, Tensor]:
         """Return what `from_tensors` needs, copied."""
         return {
-            "value": self.value.clone(),
+            "value": self.value.clone(memory_format=torch.contiguous_format),
             "numbers": torch.tensor([self.blank, float(self.reverts), float(self.grows)]),
         }
 
