@@ -231,7 +231,7 @@ class BlockTransformer(TokenSequence):
             hidden, inner = self._within(tokens, inner, gaps)
             return hidden, rows.moved(ids, None, inner)
         assert rows.blocks is not None
-        gaps = bool((ids[:, : whole * block] < 0).any())
+        gaps = bool((ids < 0).any())
         contexts, blocks = self._over(ids[:, : whole * block], rows.blocks, gaps, prompt)
         found = []
         if not last and rows.filled < block - 1:
