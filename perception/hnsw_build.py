@@ -8,7 +8,8 @@ shortening drops it, so from every item every other is reached. A row's tree edg
 import numpy as np
 from numba import njit
 
-from v2xsim.perception.hnsw_search import ENTRY, TOP, descend, next_stamp, search_layer
+from v2xsim.perception.hnsw_arrays import ENTRY, TOP, opened
+from v2xsim.perception.hnsw_search import descend, next_stamp, search_layer
 from v2xsim.perception.hnsw_simd import distance, distance_of, fetch, key_of, row_of
 
 HEURISTIC, SIMPLE = 0, 1
@@ -128,24 +129,23 @@ def with_room(links, tree, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def insert(graph, rows, metric, m, ef, rule, scratch, keys, chosen, mine):  # type: ignore[no-untyped-def]
+def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
     """Insert rows whose vectors and levels are set (Algorithm 1).
 
     Args:
-        graph: Changed.
+        table: Of a desk; its graph is changed.
         rows: One after the other.
         metric: Of the distances.
         m: Neighbours chosen for a new item.
         ef: Size of the pool, ef_construction in the paper.
         rule: HEURISTIC or SIMPLE.
-        scratch: Written to.
-        keys: Scratch, longer than the longest row.
-        chosen: Likewise.
-        mine: Likewise.
     """
+    graph, scratch = opened(table)
     vectors, links, degree, tree, first = graph.vectors, graph.links, graph.degree, graph.tree, graph.first
     upper_links, upper_degree, head = graph.upper_links, graph.upper_degree, graph.head
-    visited, stamps, pool, fresh, query = scratch
+    visited, stamps, pool, _, fresh, query = scratch
+    longest = links.shape[1] + 2
+    keys, chosen, mine = np.zeros(longest, np.uint64), np.zeros(longest, np.uint64), np.zeros(longest, np.uint64)
     width, cap, flag = vectors.shape[1], tree_edges(links.shape[1]), np.uint64(1)
     for r in range(len(rows)):
         row, level = np.intp(rows[r]), np.intp(graph.level[rows[r]])
@@ -186,7 +186,7 @@ def insert(graph, rows, metric, m, ef, rule, scratch, keys, chosen, mine):  # ty
                         other = with_room(links, tree, row_of(pool[0]))
                     mine[parent] = key_of(distance(metric, vectors, other, query, 0, width), other)
                 mine[parent] |= flag
-            write(layer, layer_degree, first[row] + lc - 1 if lc > 0 else row, mine, n)
+            write(layer, layer_degree, np.uintp(first[row] + lc - 1 if lc > 0 else row), mine, n)
             for i in range(n):
                 other = row_of(mine[i])
                 new = key_of(distance_of(mine[i]), row)

@@ -1,18 +1,35 @@
 """The brute-force twin of the index: compares with everything, for truth and for small numbers."""
 
-from typing import Any
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_input import Filter, labels_from, metric_of, passing, vectors_from, whole
-from v2xsim.perception.hnsw_search import knn_exact
-from v2xsim.perception.hnsw_store import aligned, padded
+from v2xsim.perception.hnsw_arrays import aligned
+from v2xsim.perception.hnsw_file import expect, read, sound, write
+from v2xsim.perception.hnsw_input import (
+    MOST_ENTRIES,
+    Filter,
+    labels_from,
+    metric_of,
+    passing,
+    rows_from,
+    vectors_from,
+    whole,
+)  # fmt: skip
+from v2xsim.perception.hnsw_simd import L2, LANES
+from v2xsim.perception.hnsw_threads import answered, blank
+from v2xsim.perception.hnsw_tile import nearest, place
+
+_NO_FILTER = np.zeros((0, 0), bool)
 
 
 class BFIndex:
     """Exact nearest neighbours, with hnswlib's methods of the same name.
+
+    Rows are packed, so that a comparison with all of them reads nothing else.
 
     Args:
         space: l2 (squared), ip or cosine.
@@ -20,45 +37,118 @@ class BFIndex:
     """
 
     def __init__(self, space: str, dim: int) -> None:
-        self.space, self.dim = space, whole("dim", dim, 1)
-        self._metric = metric_of(space)
+        self._metric, self._space, self._dim = metric_of(space), space, whole("dim", dim, 1, MOST_ENTRIES)
+        self._threads = 1
         self.init_index()
 
     def init_index(self, max_elements: int = 0) -> None:
         """Empty the index; room grows."""
-        self._vectors = aligned((whole("max_elements", max_elements, 0), padded(self.dim)), np.float32)
-        self._label = np.full(max_elements, -1, np.int64)
-        self._rows: dict[int, int] = {}
+        room = whole("max_elements", max_elements, 0)
+        self._blocks = _blocks(room, self._dim)
+        self._label: Int64[np.ndarray, " room"] = np.full(room, -1, np.int64)
+        self._row: dict[int, int] = {}
+        self._following = 0
+
+    @property
+    def space(self) -> str:
+        """Name of the metric."""
+        return self._space
+
+    @property
+    def dim(self) -> int:
+        """Entries of a vector."""
+        return self._dim
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that answer a batch of queries."""
+        return self._threads
+
+    @num_threads.setter
+    def num_threads(self, num_threads: int) -> None:
+        self._threads = whole("num_threads", num_threads, 1, 1024)
+
+    def set_num_threads(self, num_threads: int) -> None:
+        """Set the threads that answer a batch of queries."""
+        self.num_threads = num_threads
 
     def get_current_count(self) -> int:
         """Return the number of items."""
-        return len(self._rows)
+        return len(self._row)
+
+    def get_max_elements(self) -> int:
+        """Return the number of items there is room for at the moment."""
+        return len(self._label)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._row
+
+    def __repr__(self) -> str:
+        return f"<v2xsim.BFIndex(space={self.space!r}, dim={self.dim}), {len(self)} items>"
 
     def get_ids_list(self) -> list[int]:
         """Return all labels in the order of their rows."""
-        return [int(name) for name in self._label[: len(self._rows)]]
+        names: list[int] = self._label[: len(self)].tolist()
+        return names
+
+    def get_items(self, ids: Any = None, return_type: Literal["numpy", "list"] = "numpy") -> Any:
+        """Return the vectors of labels, or of all in the order of get_ids_list; normalised if the space is the cosine."""
+        rows = np.arange(len(self)) if ids is None else np.array(self._rows(ids), np.int64)
+        vectors = self._blocks[rows // LANES, :, rows % LANES]
+        return listed(vectors, return_type)
 
     def add_items(self, data: Any, ids: Any = None) -> None:
         """Insert vectors; one whose label is known takes the place of the old one."""
-        vectors = vectors_from(data, self.dim, self.space)
-        labels = labels_from(ids, len(vectors), max(self._rows, default=-1) + 1)
-        rows = np.array([self._rows.setdefault(name, len(self._rows)) for name in labels.tolist()], np.int64)
-        if len(self._rows) > len(self._label):
-            size = max(len(self._rows), 2 * len(self._label))
-            grown, names = aligned((size, padded(self.dim)), np.float32), np.full(size, -1, np.int64)
-            grown[: len(self._label)], names[: len(self._label)] = self._vectors, self._label
-            self._vectors, self._label = grown, names
-        self._vectors[rows, : self.dim], self._label[rows] = vectors, labels
+        vectors = vectors_from(data, self.dim, self._metric)
+        self._put(vectors, labels_from(ids, len(vectors), self._following))
+
+    def _put(self, vectors: Float32[np.ndarray, "n dim"], labels: Int64[np.ndarray, " n"]) -> None:
+        names = labels.tolist()
+        fresh = [name for name in names if name not in self._row]
+        if len(self) + len(fresh) > len(self._label):
+            self._resize(max(len(self) + len(fresh), 2 * len(self._label)))
+        self._row.update(zip(fresh, range(len(self), len(self) + len(fresh)), strict=True))
+        rows = np.array([self._row[name] for name in names], np.int64)
+        place(self._blocks, rows, vectors)
+        self._label[rows] = labels
+        self._following = max(self._following, int(labels.max(initial=-1)) + 1)
+
+    def _resize(self, room: int) -> None:
+        blocks, label = _blocks(room, self.dim), np.full(room, -1, np.int64)
+        blocks[: len(self._blocks)], label[: len(self._label)] = self._blocks, self._label
+        self._blocks, self._label = blocks, label
+
+    def _rows(self, ids: Any) -> list[int]:
+        rows = []
+        for name in np.atleast_1d(np.asarray(ids)).tolist():
+            row = self._row.get(name) if type(name) is int else None
+            if row is None:
+                raise UserError(f"label {name!r} is not in the index, which holds {len(self)} items")
+            rows.append(row)
+        return rows
 
     def delete_vector(self, label: int) -> None:
         """Take an item out; the last one moves to its row."""
-        if label not in self._rows:
-            raise UserError(f"label {label!r} is not in the index, which holds {len(self._rows)} items")
-        row, last = self._rows.pop(label), len(self._rows)
-        if row != last:
-            self._vectors[row], self._label[row] = self._vectors[last], self._label[last]
-            self._rows[int(self._label[row])] = row
-        self._label[last] = -1
+        self.delete(label)
+
+    def delete(self, ids: Any) -> None:
+        """Take items out, one label or several; the last rows move to theirs."""
+        rows = self._rows(ids)
+        if len(set(rows)) < len(rows):
+            raise UserError("labels must differ; one comes more than once")
+        end, count = len(self), len(self) - len(rows)
+        gone = np.zeros(end, bool)
+        gone[rows] = True
+        for name in self._label[rows].tolist():
+            del self._row[name]
+        holes, last = np.flatnonzero(gone[:count]), count + np.flatnonzero(~gone[count:])
+        self._blocks[holes // LANES, :, holes % LANES] = self._blocks[last // LANES, :, last % LANES]
+        self._label[holes] = self._label[last]
+        self._row.update(zip(self._label[holes].tolist(), holes.tolist(), strict=True))
+        self._label[count:end] = -1
 
     def knn_query(
         self, data: Any, k: int = 1, num_threads: int = -1, filter: Filter | None = None
@@ -68,18 +158,71 @@ class BFIndex:
         Args:
             data: One query a row.
             k: Answers wanted.
-            num_threads: Not used.
+            num_threads: -1 or 0 for `num_threads` of the index.
             filter: Which labels may be returned, as for the index.
         """
-        vectors, k, held = vectors_from(data, self.dim, self.space), whole("k", k, 1), len(self._rows)
-        labels = np.full((len(vectors), k), -1, np.int64)
-        distances = np.full((len(vectors), k), np.inf, np.float32)
-        if held and len(vectors):
-            passes = passing(filter, self._label[:held], np.ones(held, bool), len(vectors))
-            keys, query = np.zeros(min(k, held), np.uint64), np.zeros((1, padded(self.dim)), np.float32)
-            counts = np.zeros(len(vectors), np.int64)
-            knn_exact(
-                self._vectors, self._label, self._metric, vectors, len(keys), passes, query, keys,
-                labels, distances, counts,
+        queries, k, held = rows_from(data, self.dim), whole("k", k, 1), len(self)
+        labels, distances = blank(len(queries), k)
+        passes = _NO_FILTER
+        if filter is not None:
+            passes = passing(filter, self._label[:held], np.ones(held, bool), len(queries))
+
+        def part(queries: np.ndarray, labels: np.ndarray, distances: np.ndarray, *own: np.ndarray) -> int:
+            lines = own[0] if own else passes
+            return nearest(
+                self._blocks, held, self._metric, queries, lines, self._label, min(k, held), labels, distances
             )  # fmt: skip
+
+        batch = (queries, labels, distances, passes) if len(passes) > 1 else (queries, labels, distances)
+        answered(part, batch, self._threads if num_threads in (-1, 0) else num_threads)
         return labels, distances
+
+    # Keeping --------------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        settings = {
+            "kind": "BFIndex", "space": self.space, "dim": self.dim, "num_threads": self.num_threads,
+            "following": self._following,
+        }  # fmt: skip
+        return {"settings": settings, "arrays": {"vectors": self.get_items(), "label": self._label[: len(self)]}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        settings, arrays = state["settings"], state["arrays"]
+        self.__init__(settings["space"], settings["dim"])  # type: ignore[misc]
+        self.num_threads = settings["num_threads"]
+        # Unit vectors already, if the space is the cosine: as they are, so that answers stay the same.
+        vectors = vectors_from(arrays["vectors"], self.dim, L2)
+        self._put(vectors, labels_from(arrays["label"], len(vectors), 0))
+        self._following = whole("following", settings["following"], self._following, 2**63)
+
+    def save_index(self, path_to_index: str | PathLike[str]) -> None:
+        """Write the index to a file, whole or not at all (hnsw_file)."""
+        write(path_to_index, **self.__getstate__())
+
+    def load_index(self, path_to_index: str | PathLike[str], max_elements: int = 0) -> None:
+        """Read an index from a file; its space and dim must be those of this object.
+
+        Args:
+            path_to_index: Of the file.
+            max_elements: Room, if more than there are items.
+        """
+        room = whole("max_elements", max_elements, 0)
+        settings, arrays = read(path_to_index)
+        loaded = BFIndex(self.space, self.dim)
+        with sound(path_to_index):
+            expect(settings, "BFIndex", self.space, self.dim)
+            loaded.__setstate__({"settings": settings, "arrays": arrays})
+        if room > len(loaded._label):
+            loaded._resize(room)
+        self.__dict__.update(loaded.__dict__)
+
+
+def _blocks(room: int, dim: int) -> Float32[np.ndarray, "blocks dim 16"]:
+    return aligned((-(-room // LANES), dim, LANES), np.float32)
+
+
+def listed(vectors: Float32[np.ndarray, "n dim"], return_type: str) -> Any:
+    """Return vectors as get_items was asked to."""
+    if return_type not in ("numpy", "list"):
+        raise UserError(f"return_type must be numpy or list, got {return_type!r}")
+    return vectors if return_type == "numpy" else vectors.tolist()

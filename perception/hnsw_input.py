@@ -4,16 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_simd import INNER_PRODUCT, L2
+from v2xsim.perception.hnsw_filter import among
+from v2xsim.perception.hnsw_search import LARGEST
+from v2xsim.perception.hnsw_simd import COSINE, INNER_PRODUCT, L2
 
-SPACES = {"l2": L2, "ip": INNER_PRODUCT, "cosine": INNER_PRODUCT}
+SPACES = {"l2": L2, "ip": INNER_PRODUCT, "cosine": COSINE}
 """hnswlib's names of metrics. l2 is squared; cosine normalises, then takes 1 - inner product."""
 
-LARGEST = 1e16
-"""Largest magnitude of an entry: sums of squares stay finite in 32 bits up to 800,000 dimensions."""
+MOST_ENTRIES = 800_000
+"""Longest vector whose squared distances stay finite (LARGEST)."""
 
 Filter = Callable[[int], bool] | np.ndarray
 """Which labels may be returned: a function of the label, or booleans indexed by label; two-dimensional: one line a query."""
@@ -21,35 +23,51 @@ Filter = Callable[[int], bool] | np.ndarray
 
 def metric_of(space: str) -> int:
     """Return the metric's number."""
-    if space not in SPACES:
+    if not isinstance(space, str) or space not in SPACES:
         raise UserError(f"space must be one of {', '.join(SPACES)}, got {space!r}")
     return SPACES[space]
 
 
 def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
     """Return a setting as an integer."""
+    if type(value) is int and least <= value <= most:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
         raise UserError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
     return int(value)
 
 
-def vectors_from(data: Any, dim: int, space: str) -> Float32[np.ndarray, "n dim"]:
-    """Return vectors as rows of 32-bit floats, normalised for the cosine."""
-    try:
-        vectors = np.ascontiguousarray(data, np.float32)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"vectors must be an array of numbers with {dim} columns ({error})") from error
+def rows_from(data: Any, dim: int) -> Float32[np.ndarray, "n dim"]:
+    """Return vectors as rows of 32-bit floats, their entries unchecked: queries are checked where they are copied."""
+    if type(data) is np.ndarray and data.dtype == np.float32:
+        vectors = np.ascontiguousarray(data)
+    else:
+        try:
+            # What is too large for 32 bits becomes infinite, and that is found later.
+            with np.errstate(over="ignore"):
+                vectors = np.ascontiguousarray(data, np.float32)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"vectors must be an array of numbers with {dim} columns ({error})") from error
     if vectors.ndim == 1:
         vectors = vectors[None] if vectors.size else vectors.reshape(0, dim)
     if vectors.ndim != 2 or vectors.shape[1] != dim:
         raise UserError(f"vectors must have {dim} columns, one vector a row; got shape {np.shape(data)}")
+    # Another type to the compiler, which would compile every kernel anew for arrays that are read-only.
+    return vectors if vectors.flags.writeable else vectors.copy()
+
+
+def not_finite(row: int) -> str:
+    """Return what is wrong with a row of vectors."""
+    return f"vectors must be finite and at most {LARGEST:g} in magnitude; row {row} is not (NaN or too large)"
+
+
+def vectors_from(data: Any, dim: int, metric: int) -> Float32[np.ndarray, "n dim"]:
+    """Return vectors as rows of 32-bit floats, normalised for the cosine."""
+    vectors = rows_from(data, dim)
     # NaN fails every comparison, so it is caught too.
     if vectors.size and not (vectors.min() >= -LARGEST and vectors.max() <= LARGEST):
-        row = int(np.flatnonzero(~(np.abs(vectors) <= LARGEST).all(axis=1))[0])
-        raise UserError(
-            f"vectors must be finite and at most {LARGEST:g} in magnitude; row {row} is not (NaN or too large)"
-        )
-    if space == "cosine":
+        raise UserError(not_finite(int(np.flatnonzero(~(np.abs(vectors) <= LARGEST).all(axis=1))[0])))
+    if metric == COSINE:
         length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
         vectors = (vectors / np.maximum(length, 1e-30)[:, None]).astype(np.float32)
     return vectors
@@ -59,11 +77,14 @@ def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]
     """Return labels of new vectors: the given ones, or those that follow."""
     if ids is None:
         return np.arange(following, following + count, dtype=np.int64)
-    labels = np.asarray(ids)
+    try:
+        labels = np.asarray(ids)
+    except ValueError as error:
+        raise UserError(f"ids must be whole numbers, one a vector ({error})") from error
     if labels.size and labels.dtype.kind not in "iu":
         raise UserError(f"ids must be whole numbers, got {labels.dtype}")
-    if labels.size and (int(labels.min()) < 0 or int(labels.max()) >= 2**63):
-        raise UserError(f"ids must be from 0 to 2^63 - 1, got {int(labels.min())} to {int(labels.max())}")
+    if labels.size and (int(labels.min()) < 0 or int(labels.max()) >= 2**63 - 1):
+        raise UserError(f"ids must be from 0 to 2^63 - 2, got {int(labels.min())} to {int(labels.max())}")
     labels = np.atleast_1d(labels).astype(np.int64)
     if labels.shape != (count,):
         raise UserError(f"ids must be one for each of the {count} vectors, got shape {np.shape(ids)}")
@@ -74,12 +95,21 @@ def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]
     return labels
 
 
+def deadlines_from(expires: Any, count: int) -> Float64[np.ndarray, "..."]:
+    """Return the times from which on new items may be taken out: one for all, or one for each."""
+    try:
+        until = np.asarray(expires, np.float64)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"expires must be a time or one for each of the {count} vectors ({error})") from error
+    if until.shape not in ((), (count,)) or np.isnan(until).any():
+        raise UserError(f"expires must be one time, or one for each of the {count} vectors, and not NaN")
+    return until
+
+
 def passing(
-    wanted: Filter | None, label: Int64[np.ndarray, " rows"], live: Bool[np.ndarray, " rows"], queries: int
+    wanted: Filter, label: Int64[np.ndarray, " rows"], live: Bool[np.ndarray, " rows"], queries: int
 ) -> Bool[np.ndarray, "lines rows"]:
     """Return which rows may be returned, one line for all queries or one for each."""
-    if wanted is None:
-        return live[None]
     if callable(wanted):
         line = np.zeros(len(label), bool)
         rows = np.flatnonzero(live)
@@ -91,5 +121,5 @@ def passing(
             f"filter must be a function of the label or booleans indexed by label, in one line or {queries}; "
             f"got {mask.dtype} of shape {np.shape(wanted)}"
         )
-    inside = live & (label >= 0) & (label < mask.shape[1])
-    return inside & mask[:, np.where(inside, label, 0)] if mask.shape[1] else np.zeros((1, len(label)), bool)
+    mask = np.ascontiguousarray(mask)
+    return among(live, label, mask if mask.flags.writeable else mask.copy())

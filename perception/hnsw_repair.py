@@ -8,14 +8,17 @@ what it lost. Then the spanning tree, in pieces by now, is joined again along li
 import numpy as np
 from numba import njit
 
+from v2xsim.perception.hnsw_arrays import DOOMED, ENTRY, FREE, TOP, opened
 from v2xsim.perception.hnsw_build import select, tree_edges, write
-from v2xsim.perception.hnsw_search import DOOMED, ENTRY, FREE, TOP, next_stamp
+from v2xsim.perception.hnsw_search import enter, next_stamp
 from v2xsim.perception.hnsw_simd import distance, key_of
 
 
 @njit(cache=True, nogil=True)
-def purge(graph, metric, rule, visited, stamp):  # type: ignore[no-untyped-def]
-    """Take doomed rows out of the graph and free them; every other item stays reachable from every other."""
+def purge(table, metric, rule):  # type: ignore[no-untyped-def]
+    """Take doomed rows out of a desk's graph and free them; every other item stays reachable from every other."""
+    graph, scratch = opened(table)
+    visited, stamp = scratch.visited, scratch.stamp
     state, level, first, head = graph.state, graph.level, graph.first, graph.head
     most, m = graph.links.shape[1], graph.upper_links.shape[1]
     keys = np.empty(most * (most + 1) + 1, np.uint64)
@@ -27,12 +30,12 @@ def purge(graph, metric, rule, visited, stamp):  # type: ignore[no-untyped-def]
         if level[row] > head[TOP]:
             head[ENTRY], head[TOP] = row, level[row]
         graph.tree[row] = _mend(
-            graph.vectors, graph.links, graph.degree, state, first, 0, row, graph.tree[row], metric, rule, most,
+            graph.vectors, graph.links, graph.degree, state, first, np.intp(0), row, np.intp(graph.tree[row]), metric, rule, most,
             visited, next_stamp(visited, stamp), keys, chosen,
         )  # fmt: skip
         for lc in range(1, level[row] + 1):
             _mend(
-                graph.vectors, graph.upper_links, graph.upper_degree, state, first, lc, row, 0, metric, rule, m,
+                graph.vectors, graph.upper_links, graph.upper_degree, state, first, np.intp(lc), row, np.intp(0), metric, rule, m,
                 visited, next_stamp(visited, stamp), keys, chosen,
             )  # fmt: skip
     for row in range(len(state)):
@@ -64,11 +67,11 @@ def _mend(  # type: ignore[no-untyped-def]
         other = links[at, i]
         if state[other] != DOOMED:
             visited[other] = stamp
-            keys[n] = key_of(distance(metric, vectors, other, vectors, row, width), other)
+            key = key_of(distance(metric, vectors, other, vectors, row, width), other)
             if i < edges:
-                keys[n] |= np.uint64(1)
+                key |= np.uint64(1)
                 left += 1
-            n += 1
+            n, _ = enter(keys, n, len(keys), key)
     for i in range(held):
         if state[links[at, i]] == DOOMED:
             beyond = first[links[at, i]] + lc - 1 if lc > 0 else links[at, i]
@@ -76,10 +79,9 @@ def _mend(  # type: ignore[no-untyped-def]
                 other = links[beyond, j]
                 if state[other] != DOOMED and visited[other] != stamp:
                     visited[other] = stamp
-                    keys[n] = key_of(distance(metric, vectors, other, vectors, row, width), other)
-                    n += 1
-    keys[:n].sort()
-    write(links, degree, at, chosen, select(vectors, metric, keys, n, most, rule, chosen))
+                    key = key_of(distance(metric, vectors, other, vectors, row, width), other)
+                    n, _ = enter(keys, n, len(keys), key)
+    write(links, degree, np.uintp(at), chosen, select(vectors, metric, keys, n, most, rule, chosen))
     return left
 
 
@@ -91,32 +93,44 @@ def join(graph, metric):  # type: ignore[no-untyped-def]
     piece = np.arange(len(state)).astype(np.int32)
     for row in range(len(state)):
         for i in range(tree[row]):
-            piece[_root(piece, row)] = _root(piece, links[row, i])
+            piece[_root(piece, row)] = _root(piece, np.intp(links[row, i]))
     for row in range(len(state)):
         i = tree[row]
         while i < degree[row] and tree[row] < cap:
             other = links[row, i]
-            if tree[other] < cap and _root(piece, row) != _root(piece, other):
-                _add_edge(links, degree, tree, row, other)
-                _add_edge(links, degree, tree, other, row)
-                piece[_root(piece, row)] = _root(piece, other)
+            if tree[other] < cap and _root(piece, row) != _root(piece, np.intp(other)):
+                _tie(links, degree, tree, piece, np.intp(row), np.intp(other))
             i = max(i + 1, tree[row])
     if graph.head[ENTRY] < 0:
         return
     # Every piece has a row with room: a leaf.
     for row in range(len(state)):
-        main = _root(piece, graph.head[ENTRY])
+        main = _root(piece, np.intp(graph.head[ENTRY]))
         if state[row] == FREE or tree[row] >= cap or _root(piece, row) == main:
             continue
-        best, nearest = np.float32(np.inf), -1
+        best, nearest = np.float32(np.inf), np.intp(-1)
         for other in range(len(state)):
-            if state[other] != FREE and tree[other] < cap and _root(piece, other) == main:
+            if state[other] != FREE and tree[other] < cap and _root(piece, np.intp(other)) == main:
                 d = distance(metric, vectors, other, vectors, row, width)
                 if d < best or nearest < 0:
                     best, nearest = d, other
-        _add_edge(links, degree, tree, row, nearest)
-        _add_edge(links, degree, tree, nearest, row)
-        piece[_root(piece, row)] = main
+        _tie(links, degree, tree, piece, np.intp(row), np.intp(nearest))
+
+
+@njit(cache=True, nogil=True)
+def pieces(links, tree, state):  # type: ignore[no-untyped-def]
+    """Return into how many pieces the tree edges join the rows in use; one, unless an array was made by hand."""
+    piece = np.arange(len(state)).astype(np.int32)
+    count = 0
+    for row in range(len(state)):
+        count += state[row] != FREE
+    for row in range(len(state)):
+        for i in range(tree[row]):
+            one, other = _root(piece, row), _root(piece, np.intp(links[row, i]))
+            if one != other:
+                piece[one] = other
+                count -= 1
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -124,8 +138,16 @@ def _root(piece, row):  # type: ignore[no-untyped-def]
     """Return the row that names a piece, halving the path to it (Tarjan and van Leeuwen 1984)."""
     while piece[row] != row:
         piece[row] = piece[piece[row]]
-        row = piece[row]
+        row = np.intp(piece[row])
     return row
+
+
+@njit(cache=True, nogil=True)
+def _tie(links, degree, tree, piece, row, other):  # type: ignore[no-untyped-def]
+    """Make a tree edge of two rows, which joins their pieces."""
+    _add_edge(links, degree, tree, row, other)
+    _add_edge(links, degree, tree, other, row)
+    piece[_root(piece, row)] = _root(piece, other)
 
 
 @njit(cache=True, nogil=True)

@@ -6,67 +6,14 @@ order; it costs one binary search and one block move per find. Where rows are pa
 or filtered out) the two differ, and `knn_filtered` keeps the candidates in a heap of their own.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Float32, Int32, Int64, UInt8, UInt64
 from numba import njit
 
-from v2xsim.perception.hnsw_simd import distance, distance_of, fetch, key_of, make_room, row_of
+from v2xsim.perception.hnsw_arrays import ENTRY, TOP, opened
+from v2xsim.perception.hnsw_simd import COSINE, distance, distance_of, fetch, key_of, make_room, row_of
 
-FREE, LIVE, MARKED, DOOMED = 0, 1, 2, 3
-"""States of a row: unused; holds an item; its item is marked as deleted; its item is gone but the graph still passes through."""
-
-ENTRY, TOP = 0, 1
-"""Places in Graph.head: the row where searches begin, -1 for none, and its level."""
-
-
-class Graph(NamedTuple):
-    """The index as flat arrays, rows of items first.
-
-    Attributes:
-        vectors: Padded with zeros to whole SIMD steps.
-        links: Neighbours on level 0; the first `tree` of a row are edges of the spanning tree (hnsw_build).
-        degree: Neighbours on level 0.
-        tree: Tree edges.
-        level: Highest level of an item.
-        first: Row of `upper_links` that holds level 1; level 2 is the next one.
-        upper_links: Neighbours on levels from 1 on.
-        upper_degree: How many.
-        state: FREE, LIVE, MARKED or DOOMED.
-        label: The user's name for an item, -1 for none.
-        head: Entry row and top level.
-    """
-
-    vectors: Float32[np.ndarray, "rows width"]
-    links: Int32[np.ndarray, "rows most"]
-    degree: Int32[np.ndarray, " rows"]
-    tree: Int32[np.ndarray, " rows"]
-    level: Int32[np.ndarray, " rows"]
-    first: Int32[np.ndarray, " rows"]
-    upper_links: Int32[np.ndarray, "upper M"]
-    upper_degree: Int32[np.ndarray, " upper"]
-    state: UInt8[np.ndarray, " rows"]
-    label: Int64[np.ndarray, " rows"]
-    head: Int64[np.ndarray, " 2"]
-
-
-class Scratch(NamedTuple):
-    """What a search writes to.
-
-    Attributes:
-        visited: Stamp of the last search that met a row.
-        stamp: The running stamp.
-        pool: Best keys found, sorted.
-        fresh: Neighbours not met before.
-        query: The query, padded.
-    """
-
-    visited: UInt8[np.ndarray, " rows"]
-    stamp: Int64[np.ndarray, " 1"]
-    pool: UInt64[np.ndarray, " ef"]
-    fresh: Int32[np.ndarray, " most"]
-    query: Float32[np.ndarray, "1 width"]
+LARGEST = 1e16
+"""Largest magnitude of an entry: sums of squares stay finite in 32 bits up to 800,000 dimensions."""
 
 
 @njit(cache=True, nogil=True)
@@ -77,6 +24,23 @@ def next_stamp(visited, stamp):  # type: ignore[no-untyped-def]
         stamp[0] = 0
     stamp[0] += 1
     return np.uint8(stamp[0])
+
+
+@njit(cache=True, nogil=True)
+def enter(pool, size, most, key):  # type: ignore[no-untyped-def]
+    """Put a key in its place in a sorted pool of at most `most`, the last making room; return the new size, and its place."""
+    low, high = np.uintp(0), np.uintp(size)
+    while low < high:
+        middle = (low + high) >> np.uintp(1)
+        if pool[middle] < key:
+            low = middle + np.uintp(1)
+        else:
+            high = middle
+    if size < most:
+        size += 1
+    make_room(pool, np.intp(low), size - 1)
+    pool[low] = key
+    return size, np.intp(low)
 
 
 @njit(cache=True, nogil=True)
@@ -138,161 +102,76 @@ def search_layer(  # type: ignore[no-untyped-def]
             if d >= worst:
                 continue
             key = key_of(d, other)
-            low, high = np.uintp(0), np.uintp(size)
-            while low < high:
-                middle = (low + high) >> np.uintp(1)
-                if pool[middle] < key:
-                    low = middle + np.uintp(1)
-                else:
-                    high = middle
-            if size < ef:
-                size += 1
-            make_room(pool, np.intp(low), size - 1)
-            pool[low] = key
+            size, low = enter(pool, size, ef, key)
             if size == ef:
                 worst = distance_of(pool[np.uintp(size - 1)])
-            if np.intp(low) <= cursor:
+            if low <= cursor:
                 if level == 0:
                     fetch(links, other, most)
-                cursor = min(cursor, np.intp(low))
+                cursor = low
     return size, count
 
 
 @njit(cache=True, nogil=True)
-def knn(graph, metric, queries, k, ef, scratch, labels, distances, counts):  # type: ignore[no-untyped-def]
-    """Answer queries (Algorithm 5) in an index where every row is live."""
-    vectors, links, degree, first = graph.vectors, graph.links, graph.degree, graph.first
-    upper_links, upper_degree, label = graph.upper_links, graph.upper_degree, graph.label
-    visited, stamps, pool, fresh, query = scratch
-    width, dim = vectors.shape[1], queries.shape[1]
-    entry, top = graph.head[ENTRY], graph.head[TOP]
-    for q in range(len(queries)):
-        for i in range(dim):
-            query[0, i] = queries[q, i]
-        start = key_of(distance(metric, vectors, entry, query, 0, width), entry)
-        start, steps = descend(vectors, upper_links, upper_degree, first, metric, query, start, top, 1)
-        stamp = next_stamp(visited, stamps)
-        size, count = search_layer(
-            vectors, links, degree, first, 0, metric, query, start, ef, visited, stamp, pool, fresh
-        )
-        counts[q] = 1 + steps + count
-        for i in range(min(k, size)):
-            labels[q, i] = label[row_of(pool[i])]
-            distances[q, i] = distance_of(pool[i])
+def take(queries, q, metric, query):  # type: ignore[no-untyped-def]
+    """Copy a query to where it is padded, as a unit vector for the cosine; return whether all entries are numbers in range."""
+    good, square = True, 0.0
+    for i in range(queries.shape[1]):
+        x = queries[q, i]
+        # NaN fails every comparison, so it is caught too.
+        good = good and abs(x) <= LARGEST
+        query[0, i] = x
+    if metric == COSINE:
+        for i in range(queries.shape[1]):
+            square += np.float64(query[0, i]) * np.float64(query[0, i])
+        length = max(np.sqrt(square), 1e-30)
+        for i in range(queries.shape[1]):
+            query[0, i] = np.float32(query[0, i] / length)
+    return good
 
 
 @njit(cache=True, nogil=True)
-def knn_filtered(graph, metric, queries, k, ef, passes, scratch, heap, labels, distances, counts):  # type: ignore[no-untyped-def]
-    """Answer queries (Algorithm 5), passing through rows that must not be returned.
+def give(pool, size, label, labels, distances, q):  # type: ignore[no-untyped-def]
+    """Write the first keys of a pool as a query's answers, padded with label -1 at distance infinity."""
+    size = min(size, labels.shape[1])
+    for i in range(size):
+        labels[q, i] = label[row_of(pool[np.uintp(i)])]
+        distances[q, i] = distance_of(pool[np.uintp(i)])
+    for i in range(size, labels.shape[1]):
+        labels[q, i] = -1
+        distances[q, i] = np.inf
+
+
+@njit(cache=True, nogil=True)
+def knn(table, metric, queries, ef, labels, distances, counts):  # type: ignore[no-untyped-def]
+    """Answer queries (Algorithm 5) in an index that is not empty and where every row is live.
 
     Args:
-        graph: The index.
+        table: Of a desk.
         metric: Of the distances.
         queries: One a row.
-        k: Answers wanted.
         ef: Size of the pool.
-        passes: Whether a row may be returned: one line for all queries or one for each.
-        scratch: Written to.
-        heap: Candidates, as many as there are rows.
         labels: Filled.
         distances: Filled.
         counts: Distances computed, filled.
+
+    Returns:
+        The first query that is not finite, or -1.
     """
-    vectors, links, degree, label = graph.vectors, graph.links, graph.degree, graph.label
-    visited, stamps, pool, fresh, query = scratch
-    width, dim, ef = vectors.shape[1], queries.shape[1], np.intp(ef)
-    entry, top = graph.head[ENTRY], graph.head[TOP]
+    graph, scratch = opened(table)
+    vectors, links, degree, first = graph.vectors, graph.links, graph.degree, graph.first
+    upper_links, upper_degree = graph.upper_links, graph.upper_degree
+    visited, stamps, pool, _, fresh, query = scratch
+    width, entry, top = vectors.shape[1], graph.head[ENTRY], graph.head[TOP]
     for q in range(len(queries)):
-        line = q if len(passes) > 1 else 0
-        for i in range(dim):
-            query[0, i] = queries[q, i]
+        if not take(queries, q, metric, query):
+            return q
         start = key_of(distance(metric, vectors, entry, query, 0, width), entry)
-        start, count = descend(
-            vectors, graph.upper_links, graph.upper_degree, graph.first, metric, query, start, top, 1
-        )
+        start, steps = descend(vectors, upper_links, upper_degree, first, metric, query, start, top, np.intp(1))
         stamp = next_stamp(visited, stamps)
-        heap[0], waiting, size = start, 1, 0
-        begin = row_of(start)
-        visited[begin] = stamp
-        if passes[line, begin]:
-            pool[0], size = start, 1
-        while waiting > 0:
-            nearest = heap[0]
-            if size == ef and nearest > pool[size - 1]:
-                break
-            # The last candidate sinks from the top of the heap.
-            waiting -= 1
-            last, hole = heap[waiting], 0
-            while 2 * hole + 1 < waiting:
-                child = 2 * hole + 1
-                if child + 1 < waiting and heap[child + 1] < heap[child]:
-                    child += 1
-                if last <= heap[child]:
-                    break
-                heap[hole] = heap[child]
-                hole = child
-            heap[hole] = last
-            row, n = row_of(nearest), 0
-            for i in range(degree[row]):
-                other = links[row, i]
-                if visited[other] != stamp:
-                    visited[other] = stamp
-                    fetch(vectors, other, width)
-                    fresh[n] = other
-                    n += 1
-            count += n
-            for j in range(n):
-                other = fresh[j]
-                key = key_of(distance(metric, vectors, other, query, 0, width), other)
-                if size == ef and key > pool[size - 1]:
-                    continue
-                hole, waiting = waiting, waiting + 1
-                while hole > 0 and key < heap[(hole - 1) >> 1]:
-                    heap[hole] = heap[(hole - 1) >> 1]
-                    hole = (hole - 1) >> 1
-                heap[hole] = key
-                if passes[line, other]:
-                    low = np.intp(np.searchsorted(pool[:size], key))
-                    if size < ef:
-                        size += 1
-                    make_room(pool, low, size - 1)
-                    pool[low] = key
-        counts[q] = 1 + count
-        for i in range(min(k, size)):
-            labels[q, i] = label[row_of(pool[i])]
-            distances[q, i] = distance_of(pool[i])
-
-
-@njit(cache=True, nogil=True)
-def knn_exact(vectors, label, metric, queries, k, passes, query, pool, labels, distances, counts):  # type: ignore[no-untyped-def]
-    """Answer queries by comparing with every row that may be returned; arguments as in `knn_filtered`."""
-    width, dim = vectors.shape[1], queries.shape[1]
-    rows = np.empty(passes.shape[1], np.int32)
-    passing = 0
-    for q in range(len(queries)):
-        line = q if len(passes) > 1 else 0
-        if q == 0 or len(passes) > 1:
-            passing = 0
-            for row in range(passes.shape[1]):
-                if passes[line, row]:
-                    rows[passing] = row
-                    passing += 1
-        for i in range(dim):
-            query[0, i] = queries[q, i]
-        size, worst = 0, np.uint64(0xFFFFFFFFFFFFFFFF)
-        for i in range(passing):
-            other = rows[np.uintp(i)]
-            key = key_of(distance(metric, vectors, other, query, 0, width), other)
-            if key >= worst:
-                continue
-            low = np.intp(np.searchsorted(pool[:size], key))
-            if size < k:
-                size += 1
-            make_room(pool, low, size - 1)
-            pool[low] = key
-            if size == k:
-                worst = pool[size - 1]
-        counts[q] = passing
-        for i in range(size):
-            labels[q, i] = label[row_of(pool[i])]
-            distances[q, i] = distance_of(pool[i])
+        size, count = search_layer(
+            vectors, links, degree, first, np.intp(0), metric, query, start, ef, visited, stamp, pool, fresh
+        )
+        counts[q] = 1 + steps + count
+        give(pool, size, graph.label, labels, distances, q)
+    return -1

@@ -15,8 +15,8 @@ from numba.extending import intrinsic
 LANES = 16
 """Floats per step; rows of vectors are padded with zeros to a multiple of it."""
 
-L2, INNER_PRODUCT = 0, 1
-"""Metrics: squared Euclidean distance; 1 - inner product (that of unit vectors is the cosine distance)."""
+L2, INNER_PRODUCT, COSINE = 0, 1, 2
+"""Metrics: squared Euclidean distance; 1 - inner product; the same of vectors made unit vectors when they are taken in."""
 
 _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -86,6 +86,17 @@ def _summed(context, builder, a, b, length, squares):  # type: ignore[no-untyped
         builder.module, ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR]), f"llvm.vector.reduce.fadd.v{LANES}f32"
     )
     return builder.call(reduce, [ir.Constant(_FLOAT, 0.0), total], fastmath=_FLAGS)
+
+
+@intrinsic
+def pointer(typingctx, address, kind):  # type: ignore[no-untyped-def]
+    """Return an address as a pointer to entries of a type."""
+    signature = types.CPointer(kind.dtype)(types.int64, kind)
+
+    def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
+
+    return signature, codegen
 
 
 @intrinsic

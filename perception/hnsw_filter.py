@@ -1,0 +1,151 @@
+"""Searching where not every row may be returned: some are marked, gone or filtered out. Compiled.
+
+Rows that may be returned are compared one by one if their number p is small: p^2 <= n M ef, as the graph search expands about
+ef n / p rows of about M new neighbours each.
+"""
+
+# mypy: ignore-errors
+
+import numpy as np
+from numba import njit
+
+from v2xsim.perception.hnsw_arrays import ENTRY, TOP, opened
+from v2xsim.perception.hnsw_search import descend, enter, give, next_stamp, take
+from v2xsim.perception.hnsw_simd import distance, fetch, key_of, row_of
+
+
+@njit(cache=True, nogil=True)
+def among(live, label, mask):
+    """Return which rows are live and have a label that the booleans by label allow, a line each."""
+    passes = np.zeros((len(mask), len(live)), np.bool_)
+    for line in range(len(mask)):
+        for row in range(len(live)):
+            if live[row] and label[row] < mask.shape[1]:
+                passes[line, row] = mask[line, label[row]]
+    return passes
+
+
+@njit(cache=True, nogil=True)
+def one_by_one(allowed, rows, m, ef, k):
+    """Return whether comparing with each allowed row costs less than searching the graph, or would return them all."""
+    return allowed <= k or allowed * allowed <= rows * m * ef
+
+
+@njit(cache=True, nogil=True)
+def knn_among(table, metric, queries, ef, m, passes, labels, distances, counts):
+    """Answer queries with rows that may be returned, each line of them by the cheaper way.
+
+    Args:
+        table: Of a desk.
+        metric: Of the distances.
+        queries: One a row.
+        ef: Size of the pool, at least the answers wanted or the rows there are.
+        m: Neighbours chosen for a new item.
+        passes: Whether a row may be returned: one line for all queries or one for each.
+        labels: Filled.
+        distances: Filled.
+        counts: Distances computed, filled.
+
+    Returns:
+        The first query that is not finite, or -1.
+    """
+    graph, scratch = opened(table)
+    rows = np.empty(passes.shape[1], np.int32)
+    allowed = 0
+    for q in range(len(queries)):
+        if not take(queries, q, metric, scratch.query):
+            return q
+        line = passes[q if len(passes) > 1 else 0]
+        if q == 0 or len(passes) > 1:
+            allowed = 0
+            for row in range(len(line)):
+                if line[row]:
+                    rows[allowed] = row
+                    allowed += 1
+        if one_by_one(allowed, len(line), m, ef, labels.shape[1]):
+            size, counts[q] = compare(graph, scratch, metric, rows[:allowed], min(ef, labels.shape[1]))
+        else:
+            size, counts[q] = walk(graph, scratch, metric, line, ef)
+        give(scratch.pool, size, graph.label, labels, distances, q)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def compare(graph, scratch, metric, rows, most):
+    """Fill the pool with the nearest of some rows, at most `most`; return how many, and distances computed."""
+    vectors, pool, query = graph.vectors, scratch.pool, scratch.query
+    width, size, worst = vectors.shape[1], 0, np.uint64(0xFFFFFFFFFFFFFFFF)
+    for i in range(len(rows)):
+        other = rows[np.uintp(i)]
+        key = key_of(distance(metric, vectors, other, query, 0, width), other)
+        if key >= worst:
+            continue
+        size, _ = enter(pool, size, most, key)
+        if size == most:
+            worst = pool[size - 1]
+    return size, len(rows)
+
+
+@njit(cache=True, nogil=True)
+def walk(graph, scratch, metric, passes, ef):
+    """Fill the pool by Algorithm 5, passing through rows that must not be returned; return as `compare`."""
+    vectors, links, degree = graph.vectors, graph.links, graph.degree
+    visited, stamps, pool, heap, fresh, query = scratch
+    width, entry, top = vectors.shape[1], graph.head[ENTRY], graph.head[TOP]
+    ef = np.intp(ef)
+    start = key_of(distance(metric, vectors, entry, query, 0, width), entry)
+    start, count = descend(
+        vectors, graph.upper_links, graph.upper_degree, graph.first, metric, query, start, top, np.intp(1)
+    )  # fmt: skip
+    stamp = next_stamp(visited, stamps)
+    heap[0], waiting, size = start, 1, 0
+    begin = row_of(start)
+    visited[begin] = stamp
+    if passes[begin]:
+        pool[0], size = start, 1
+    worst = np.uint64(0xFFFFFFFFFFFFFFFF)
+    while waiting > 0:
+        nearest = heap[0]
+        if nearest > worst:
+            break
+        waiting -= 1
+        sink(heap, waiting)
+        row, n = np.uintp(row_of(nearest)), 0
+        for i in range(degree[row]):
+            other = links[row, np.uintp(i)]
+            if visited[np.uintp(other)] != stamp:
+                visited[np.uintp(other)] = stamp
+                fetch(vectors, other, width)
+                fresh[np.uintp(n)] = other
+                n += 1
+        count += n
+        for j in range(n):
+            other = fresh[np.uintp(j)]
+            key = key_of(distance(metric, vectors, other, query, 0, width), other)
+            if key > worst:
+                continue
+            hole, waiting = waiting, waiting + 1
+            while hole > 0 and key < heap[np.uintp((hole - 1) >> 1)]:
+                heap[np.uintp(hole)] = heap[np.uintp((hole - 1) >> 1)]
+                hole = (hole - 1) >> 1
+            heap[np.uintp(hole)] = key
+            if passes[np.uintp(other)]:
+                size, _ = enter(pool, size, ef, key)
+                if size == ef:
+                    worst = pool[size - 1]
+    return size, 1 + count
+
+
+@njit(cache=True, nogil=True)
+def sink(heap, waiting):
+    """Put the last key of a heap in the place of the first, and let it sink to where it belongs."""
+    last, hole = heap[np.uintp(waiting)], 0
+    while 2 * hole + 1 < waiting:
+        child = 2 * hole + 1
+        if child + 1 < waiting and heap[np.uintp(child + 1)] < heap[np.uintp(child)]:
+            child += 1
+        if last <= heap[np.uintp(child)]:
+            break
+        heap[np.uintp(hole)] = heap[np.uintp(child)]
+        hole = child
+    heap[np.uintp(hole)] = last

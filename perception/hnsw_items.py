@@ -1,0 +1,205 @@
+"""Which item stands in which row of an index: labels, states, deadlines, and room that grows."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
+
+from v2xsim.errors import UserError
+from v2xsim.perception.hnsw_arrays import DOOMED, FREE, LIVE, MARKED, Desk, Graph, desk, empty_graph, resized
+
+# A deletion then costs a constant number of repairs on average, and the rows passed through for nothing stay few.
+_PURGE_SHARE, _PURGE_LEAST = 8, 64
+
+
+class Items:
+    """The rows of an index.
+
+    Args:
+        dim: Entries of a vector.
+        m: Links of a row on the upper levels; half as many as on level 0.
+        room: Rows to begin with.
+    """
+
+    def __init__(self, dim: int, m: int, room: int) -> None:
+        self.dim, self.room = dim, room
+        self.graph: Graph = empty_graph(dim, m, room, room // m)
+        self.expires: Float64[np.ndarray, " rows"] = np.full(room, np.inf)
+        self.used = self.upper_used = self.marked = self.doomed = 0
+        self._row: dict[int, int] = {}
+        self._free: list[int] = []
+        self._desks: list[Desk] = []
+        self._live: Bool[np.ndarray, "1 rows"] | None = None
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._row
+
+    @property
+    def all_live(self) -> bool:
+        """Whether the graph leads to no row that must not be returned."""
+        return not self.marked and not self.doomed
+
+    def live(self) -> Bool[np.ndarray, "1 rows"]:
+        """Return which rows may be returned; made once for each change."""
+        if self._live is None:
+            self._live = (self.graph.state[: self.used] == LIVE)[None]
+        return self._live
+
+    def labels(self) -> Int64[np.ndarray, " items"]:
+        """Return all labels in the order of their rows."""
+        label = self.graph.label[: self.used]
+        return label[label >= 0]
+
+    def row(self, label: Any) -> int:
+        """Return the row of a label."""
+        known = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
+        row = self._row.get(int(label)) if known else None
+        if row is None:
+            raise UserError(f"label {label!r} is not in the index, which holds {len(self)} items")
+        return row
+
+    def rows(self, ids: Any) -> list[int]:
+        """Return the rows of one label or several."""
+        return [self.row(name) for name in np.atleast_1d(np.asarray(ids)).tolist()]
+
+    def known(self, labels: list[int]) -> list[int]:
+        """Return the rows of those labels that there are."""
+        return [row for row in map(self._row.get, labels) if row is not None]
+
+    def desk(self, ef: int) -> Desk:
+        """Return the graph with scratch space that nobody else uses; to be handed back by `done`."""
+        try:
+            found = self._desks.pop()
+        except IndexError:
+            return desk(self.graph, ef)
+        return found if found.graph is self.graph and len(found.scratch.pool) >= ef else desk(self.graph, ef)
+
+    def done(self, used: Desk) -> None:
+        """Take scratch space back."""
+        self._desks.append(used)
+
+    def give_room(self, room: int) -> None:
+        """Make room for a number of items, or as little as holds those there are. Nothing may be doomed."""
+        self.room = room
+        self.resize(max(room, self.used), self.upper_used)
+
+    def resize(self, rows: int, upper: int) -> None:
+        """Give the arrays other lengths; what is cut off must be unused."""
+        self.graph, kept = resized(self.graph, rows, upper), self.expires[:rows]
+        self.expires = np.full(rows, np.inf)
+        self.expires[: len(kept)] = kept
+        self._desks = []
+
+    def add(
+        self,
+        labels: Int64[np.ndarray, " n"],
+        vectors: Float32[np.ndarray, "n dim"],
+        level: Int32[np.ndarray, " n"],
+        expires: Float64[np.ndarray, "..."],
+    ) -> Int32[np.ndarray, " n"]:
+        """Give new items rows, freed ones first, and return these; linking them is left to the caller."""
+        count, names = len(labels), labels.tolist()
+        fresh = max(0, count - len(self._free))
+        held = len(self) + count
+        if held > self.room:
+            self.room = max(held, self.room + self.room // 2)
+        end, upper_end = self.used + fresh, self.upper_used + int(level.sum())
+        rows, upper = len(self.graph.state), len(self.graph.upper_degree)
+        if end > rows or upper_end > upper:
+            self.resize(
+                max(self.room, end + end // _PURGE_SHARE) if end > rows else rows,
+                max(upper_end, upper + upper // 2) if upper_end > upper else upper,
+            )
+        at = np.array([self._free.pop() for _ in range(count - fresh)] + list(range(self.used, end)), np.int32)
+        graph, last = self.graph, self.upper_used + np.cumsum(level, dtype=np.int32)
+        graph.vectors[at, : self.dim] = vectors
+        graph.level[at], graph.first[at] = level, np.where(level > 0, last - level, -1)
+        graph.state[at], graph.label[at], self.expires[at] = LIVE, labels, expires
+        self._row.update(zip(names, at.tolist(), strict=True))
+        self.used, self.upper_used, self._live = end, upper_end, None
+        return at
+
+    def mark(self, label: Any, marked: bool) -> None:
+        """Hide an item or bring it back."""
+        row = self.row(label)
+        if (self.graph.state[row] == MARKED) == marked:
+            raise UserError(f"label {label} is {'marked as deleted already' if marked else 'not marked as deleted'}")
+        self.graph.state[row] = MARKED if marked else LIVE
+        self.marked += 1 if marked else -1
+        self._live = None
+
+    def marked_rows(self) -> list[int]:
+        """Return the rows of marked items, lowest first."""
+        found: list[int] = np.flatnonzero(self.graph.state[: self.used] == MARKED).tolist()
+        return found
+
+    def expired(self, now: float) -> list[int]:
+        """Return the labels whose time has come."""
+        if not isinstance(now, (int, float, np.integer, np.floating)) or now != now:
+            raise UserError(f"now must be a time, got {now!r}")
+        label, until = self.graph.label[: self.used], self.expires[: self.used]
+        found: list[int] = label[(label >= 0) & (until <= now)].tolist()
+        return found
+
+    def doom(self, rows: list[int]) -> None:
+        """Forget items; the graph passes through their rows until they are purged."""
+        if not rows:
+            return
+        graph, at = self.graph, np.array(rows, np.int64)
+        self.marked -= int((graph.state[at] == MARKED).sum())
+        for name in graph.label[at].tolist():
+            del self._row[name]
+        graph.state[at], graph.label[at], self.expires[at] = DOOMED, -1, np.inf
+        self.doomed += len(rows)
+        self._live = None
+
+    def is_due(self) -> bool:
+        """Return whether so many rows are doomed that purging pays."""
+        return bool(self.doomed) and (self.doomed >= max(_PURGE_LEAST, self.used // _PURGE_SHARE) or not self._row)
+
+    def reclaim(self) -> None:
+        """Use freed rows again, and close up the rows of upper levels, once the graph is purged."""
+        graph, self.doomed = self.graph, 0
+        self._free = np.flatnonzero(graph.state[: self.used] == FREE)[::-1].tolist()
+        tall = np.flatnonzero(graph.level > 0)
+        level = graph.level[tall]
+        end = np.cumsum(level)
+        old = np.repeat(graph.first[tall], level) + np.arange(level.sum()) - np.repeat(end - level, level)
+        graph.first[tall] = end - level
+        self.upper_used = len(old)
+        graph.upper_links[: len(old)], graph.upper_degree[: len(old)] = graph.upper_links[old], graph.upper_degree[old]
+        graph.upper_links[len(old) :], graph.upper_degree[len(old) :] = -1, 0
+        self._live = None
+
+    # Keeping --------------------------------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what is used of the arrays, by name."""
+        ends = {"head": 2, "upper_links": self.upper_used, "upper_degree": self.upper_used}
+        named = zip(Graph._fields, self.graph, strict=True)
+        kept = {name: array[: ends.get(name, self.used)] for name, array in named}
+        return {**kept, "expires": self.expires[: self.used]}
+
+    @classmethod
+    def of(cls, graph: Graph, expires: Float64[np.ndarray, " rows"], dim: int, room: int) -> "Items":
+        """Return the rows of a graph all of whose rows are used.
+
+        Raises:
+            ValueError: If labels and rows do not agree.
+        """
+        made = cls(dim, graph.upper_links.shape[1], 0)
+        held = np.flatnonzero((graph.state == LIVE) | (graph.state == MARKED))
+        made._row = dict(zip(graph.label[held].tolist(), held.tolist(), strict=True))
+        others = np.delete(graph.label, held)
+        if len(made) != len(held) or (graph.label[held] < 0).any() or (others != -1).any():
+            raise ValueError("labels and rows do not agree")
+        if expires.shape != graph.state.shape or np.isnan(expires).any():
+            raise ValueError("deadlines and rows do not agree")
+        made.graph, made.expires, made.room = graph, expires, max(room, len(made))
+        made.used, made.upper_used = len(graph.state), len(graph.upper_degree)
+        made._free = np.flatnonzero(graph.state == FREE)[::-1].tolist()
+        made.marked, made.doomed = int((graph.state == MARKED).sum()), int((graph.state == DOOMED).sum())
+        return made

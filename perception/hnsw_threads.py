@@ -1,0 +1,47 @@
+"""A batch of queries, split over threads; compiled searches run without the interpreter's lock."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from v2xsim.errors import UserError
+from v2xsim.perception.hnsw_input import not_finite, whole
+
+# 3 GB of labels and distances: more is a slip, and filling it would take the machine's memory before anything is said.
+_MOST_ANSWERS = 2**28
+
+
+def blank(queries: int, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
+    """Return room for labels and distances."""
+    if queries * k > _MOST_ANSWERS:
+        raise UserError(
+            f"queries x k must be at most {_MOST_ANSWERS:,}, got {queries:,} x {k:,}; ask for fewer at a time"
+        )
+    return np.empty((queries, k), np.int64), np.empty((queries, k), np.float32)
+
+
+def answered(part: Callable[..., int], batch: tuple[np.ndarray, ...], threads: int) -> None:
+    """Answer queries, in as many parts as there are threads.
+
+    Args:
+        part: Answers queries; returns the first that is not finite, or -1.
+        batch: What it is called with: arrays with a row for each query.
+        threads: At most.
+
+    Raises:
+        UserError: If a query is not finite.
+    """
+    count = len(batch[0])
+    if whole("num_threads", threads, 1, 1024) == 1 or count < 2 * threads:
+        bad = part(*batch)
+    else:
+        ends = np.linspace(0, count, threads + 1).astype(int).tolist()
+        parts = [[array[begin:end] for array in batch] for begin, end in pairwise(ends)]
+        with ThreadPoolExecutor(threads) as pool:
+            said = list(pool.map(lambda arrays: part(*arrays), parts))
+        bad = next((begin + one for begin, one in zip(ends, said, strict=False) if one >= 0), -1)
+    if bad >= 0:
+        raise UserError(not_finite(bad))
