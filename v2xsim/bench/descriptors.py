@@ -1,6 +1,6 @@
 """How well each descriptor ranks helpers by the gain that exact matching finds, on matrices of a run with traffic and buildings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,11 +58,12 @@ class _Watched(Simulation):
 
     recorder: _Recorder
 
-    def _exchange(self, ego: Frame, weight: Float[np.ndarray, "nx ny"]) -> None:
+    def _exchange(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> None:
         assert self.fleet is not None
         frames = [self.latest(int(agent), self.clock.now_us) for agent in self.fleet.agent[self.fleet.lidars > 0]]
-        others = [frame for frame in frames if frame is not None and frame.agent != ego.agent]
-        self.recorder.asked.append((ego, weight, others))
+        for ego, weight in egos:
+            others = [frame for frame in frames if frame is not None and frame.agent != ego.agent]
+            self.recorder.asked.append((ego, weight, others))
 
 
 def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:

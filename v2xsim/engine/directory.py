@@ -38,9 +38,14 @@ class Directory:
             self._list.put([frame.agent for frame in fresh], stored)
             self._time_us.update((frame.agent, frame.time_us) for frame in fresh)
 
-    def worth(self, ego: Frame, weight: Float[np.ndarray, "nx ny"]) -> set[int]:
-        """Return the stations whose descriptors promise an ego most."""
+    def worth(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> list[set[int]]:
+        """Return the stations whose descriptors promise most, for each ego and its blind weight; asked for all at once."""
+        if not egos:
+            return []
+        queries = np.stack([complement_query(ego.matrix, weight, ENTRIES) for ego, weight in egos])
         # One more than wanted, since the ego itself may be among them.
-        query = complement_query(ego.matrix, weight, ENTRIES)
-        found = self._list.ask(query[None], self._wanted + 1)[0][0]
-        return set([int(agent) for agent in found if agent >= 0 and agent != ego.agent][: self._wanted])
+        found = self._list.ask(queries, self._wanted + 1)[0]
+        return [
+            set([agent for agent in agents if agent not in (-1, ego.agent)][: self._wanted])
+            for (ego, _), agents in zip(egos, found.tolist(), strict=True)
+        ]

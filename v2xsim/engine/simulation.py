@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -233,15 +233,13 @@ class Simulation:
         if not synchronous and not cooperation.ideal:
             delivery = cooperation.hearing.delivery(now, cooperation.forget_us, self.scenario.radio)
             self._plan_relays(delivery, time_us)
-        for row in np.flatnonzero(fleet.ego):
-            ego = self.latest(int(fleet.agent[row]), now)
-            if ego is None or ego.time_us != time_us:
-                continue
-            weight = self._ground_of(ego)[1]
-            if synchronous:
-                self._exchange(ego, weight)
-            else:
-                cooperation.ask(ego, weight, cooperation.helpers_of(ego.agent, fleet, delivery))
+        newest = [self.latest(int(agent), now) for agent in fleet.agent[fleet.ego]]
+        egos = [(ego, self._ground_of(ego)[1]) for ego in newest if ego is not None and ego.time_us == time_us]
+        if synchronous:
+            self._exchange(egos)
+            return
+        for ego, weight in egos:
+            cooperation.ask(ego, weight, cooperation.helpers_of(ego.agent, fleet, delivery))
 
     def _tell(self, time_us: int) -> None:
         """Let every station with a lidar broadcast what it perceives, as the rules of collective perception say."""
@@ -284,21 +282,23 @@ class Simulation:
                 mobility=np.array([plan.mobility[k] for k in keys]), score=np.array([plan.score[k] for k in keys]),
             )  # fmt: skip
 
-    def _exchange(self, ego: Frame, weight: Float[np.ndarray, "nx ny"]) -> None:
+    def _exchange(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> None:
         """Hand answers over without messages: what a channel without delay and loss comes to."""
         fleet, now = self.fleet, self.clock.now_us
         assert fleet is not None
         newest = [self.latest(int(agent), now) for agent in fleet.agent[fleet.lidars > 0]]
         frames = [frame for frame in newest if frame is not None]
+        known = [Known(frame.agent, frame.matrix, frame.believed[:2], 1.0, NOBODY) for frame in frames]
+        listed: Sequence[set[int] | None] = [None] * len(egos)
         if self.directory is not None:
             self.directory.learn(frames)
-            worth = self.directory.worth(ego, weight)
-            frames = [frame for frame in frames if frame.agent in worth]
-        known = [
-            Known(frame.agent, frame.matrix, frame.believed[:2], 1.0, NOBODY)
-            for frame in frames
-            if frame.agent != ego.agent
-        ]
+            listed = self.directory.worth(egos)
+        for (ego, weight), short in zip(egos, listed, strict=True):
+            wanted = [item for item in known if item.agent != ego.agent and (short is None or item.agent in short)]
+            self._hand_answers(ego, weight, wanted)
+
+    def _hand_answers(self, ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known]) -> None:
+        now = self.clock.now_us
         for item in asks(ego, weight, known, self.scenario.cooperation):
             request = self.cooperation.request_for(ego, item.known.agent, item.cells, item.allowance_bytes)
             reply = self.cooperation.answer_of(request)
