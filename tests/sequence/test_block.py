@@ -7,12 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from v2xsim.bench.sequence_block import block_rows, judged, nearest
+from v2xsim.bench.sequence_decode import filled, row_of
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer, moved_right, padded_to_blocks
 from v2xsim.gpu.sequence.schedule import ExitSchedule
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenModel, generate
 from v2xsim.gpu.sequence.transformer import Transformer
+from v2xsim.gpu.sequence.windows import Windows
 
 VOCABULARY = 19
 CASES = {
@@ -248,6 +251,22 @@ def test_tokens_that_did_not_arrive_are_not_looked_at() -> None:
         assert torch.equal(model(tokens, None, mask)[0], model(other, None, mask)[0])
 
 
+@pytest.mark.parametrize("at", range(9))
+def test_a_gap_may_be_anywhere(at: int) -> None:
+    model, tokens, mask = made(), drawn(1, 9), torch.ones(1, 9, dtype=torch.bool)
+    mask[0, at] = False
+    with torch.no_grad():
+        assert farthest(model(tokens, None, mask)[0][0], by_the_equations(model, tokens[0], mask[0])) <= 1e-12
+
+
+def test_all_layers_run_over_a_prefix() -> None:
+    model = made(token_layers=3, token_schedule=ExitSchedule(3, 3, 1, 2))
+    with torch.no_grad():
+        inner = model(drawn(1, 3))[1].part("inner")
+    # Layer 2 runs for the prefix and the first token, the middle one for them too; the last two tokens get layer 0 alone.
+    assert [len(inner.cache(f"layer{i}")) for i in range(3)] == [5, 3, 3]
+
+
 def test_a_state_of_2048_tokens_is_a_7_9th_of_a_plain_transformers() -> None:
     sizes = {"heads": 1, "hidden": 8}
     plain = TokenModel(Transformer(8, 4, 1, 8), VOCABULARY).eval()
@@ -350,3 +369,39 @@ def test_what_does_not_belong_to_a_stream_is_refused() -> None:
     }.items():
         with pytest.raises(UserError, match=reason):
             call()
+
+
+def test_a_state_filled_for_timing_goes_on_as_the_row_it_is_copied_from() -> None:
+    model = made()
+    row = row_of(model, 21)
+    state, token = filled(model, row, 3, 8), drawn(1)
+    with torch.no_grad():
+        for _ in range(6):
+            one, row = model.step(token, row)
+            three, state = model.step(token.expand(3), state)
+            assert farthest(three, one.expand(3, -1)) <= 1e-12
+    assert state.nbytes() == 3 * row.nbytes()
+
+
+def test_both_models_are_timed_at_batches_that_memory_holds() -> None:
+    plain, block = block_rows(64, 4, 16, 32, vocabulary=VOCABULARY, memory_bytes=2.0e6, points=1, device="cpu")
+    assert (plain.module, block.module) == ("transformer", "block")
+    assert plain.kv_bytes_per_row == 4 * 48 * 64 * 2 * 4
+    assert block.kv_bytes_per_row == 2 * (11 + 5) * 64 * 2 * 4
+    for row in (plain, block):
+        assert row.batch >= 1
+        assert 4 * row.parameters + row.batch * row.kv_bytes_per_row <= 2.0e6
+        assert row.tokens_per_s > 0
+
+
+def test_the_nearest_cross_entropy_is_the_highest_not_above() -> None:
+    assert nearest([2.0, 1.5, 1.9, 2.01]) == 2
+    assert nearest([2.0, 2.4, 2.1]) == 2
+
+
+def test_a_judgement_leaves_the_first_block_out_and_knows_places() -> None:
+    model, tokens = made(), drawn(3, 18)
+    each = F.cross_entropy(model(tokens)[0].detach()[:, 3:-1].transpose(1, 2), tokens[:, 4:], reduction="none")
+    nats, places = judged(model, Windows(tokens), batch=2)
+    assert nats == pytest.approx(float(each.mean()), rel=1e-6)
+    assert places == pytest.approx([float(each[:, place::4].mean()) for place in range(4)], rel=1e-6)

@@ -1,0 +1,169 @@
+"""How many tokens a second a model generates with its state kept, at a batch or at the best one that memory allows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.tokens import TokenSequence
+
+_TIMED, _SPARE = 4, 64
+"""Rounds of steps that are timed, and positions that a state has room for beyond those it holds."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """What a generation is like.
+
+    Attributes:
+        prompt: Tokens before it.
+        generated: Tokens of it.
+        period: Steps after which costs repeat, such as a block's.
+        points: Lengths at which steps are timed, spread evenly over the generation; their mean stands for all.
+    """
+
+    prompt: int
+    generated: int
+    period: int = 4
+    points: int = 5
+
+    def at(self) -> list[int]:
+        """Return the lengths at which steps are timed: middles of equal parts."""
+        part = self.generated / self.points
+        return [self.prompt + int(part * (i + 0.5)) for i in range(self.points)]
+
+
+def filled(model: TokenSequence, row: State, batch: int, room: int) -> State:
+    """Return a state in which every row is a copy of a single one, in memory of its own that has room to go on."""
+    length = int(row.seen[0])
+    return _copied(row, model.init_state(batch, room=length + room), batch)
+
+
+def step_s(model: TokenSequence, batch: int, length: int, period: int, row: State | None = None) -> float:
+    """Return the mean seconds of a step at a length, from the median round of `period` steps.
+
+    Args:
+        model: Ready for evaluation.
+        batch: Rows.
+        length: Tokens that have been read.
+        period: Steps of a round; the rounds before those that are timed warm up.
+        row: State of one row of that length, if it is there already.
+    """
+    state = filled(model, row_of(model, length) if row is None else row, batch, _SPARE)
+    tokens = random_tokens(model, batch, 1)[:, 0]
+    taken = []
+    with torch.no_grad():
+        for _ in range(1 + _TIMED):
+            _wait(model.device)
+            begun = time.perf_counter()
+            for _ in range(period):
+                logits, state = model.step(tokens, state)
+                tokens = logits.argmax(-1)
+            _wait(model.device)
+            taken.append(time.perf_counter() - begun)
+    return float(np.median(taken[1:])) / period
+
+
+def row_of(model: TokenSequence, length: int) -> State:
+    """Return the state of one row that has read so many random tokens."""
+    with torch.no_grad():
+        return model.prefill(random_tokens(model, 1, length))[1]
+
+
+def whole_s(model: TokenSequence, batch: int, said: Length) -> float:
+    """Return the seconds of a whole generation, the prompt not counted."""
+    with torch.no_grad():
+        state = model.init_state(batch, room=said.prompt + said.generated)
+        logits, state = model.prefill(random_tokens(model, batch, said.prompt), state)
+        _wait(model.device)
+        begun = time.perf_counter()
+        for _ in range(said.generated):
+            logits, state = model.step(logits.argmax(-1), state)
+        _wait(model.device)
+    return time.perf_counter() - begun
+
+
+def bytes_per_row(model: TokenSequence, said: Length) -> int:
+    """Return the most bytes that a row's state takes: during the last round of a generation."""
+    end, most = said.prompt + said.generated, 0
+    state = row_of(model, end - said.period)
+    with torch.no_grad():
+        for token in random_tokens(model, said.period, 1):
+            _, state = model.step(token, state)
+            most = max(most, state.nbytes())
+    return most
+
+
+def batches_within(model: TokenSequence, row_bytes: int, memory_bytes: float) -> list[int]:
+    """Return the batches worth trying: powers of two up to what memory holds beside the weights, and that."""
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    most = max(1, int((memory_bytes - weights) // row_bytes))
+    return [*(2**power for power in range(16) if 2**power < most), most]
+
+
+def best_batch(model: TokenSequence, said: Length, batches: Sequence[int]) -> int:
+    """Return the batch with the most tokens a second half way through; batches are tried from the largest down.
+
+    The search ends where two in a row are slower than the best by a tenth.
+    """
+    row, best, rate, slower = row_of(model, said.prompt + said.generated // 2), 0, 0.0, 0
+    for batch in sorted(batches, reverse=True):
+        now = batch / step_s(model, batch, int(row.seen[0]), said.period, row)
+        slower = slower + 1 if now < 0.9 * rate else 0
+        if now > rate:
+            best, rate = batch, now
+        if slower == 2:
+            break
+    return best
+
+
+def rates(
+    models: dict[str, TokenSequence], batches: dict[str, int], said: Length, full: bool = False
+) -> dict[str, float]:
+    """Return the tokens a second of each model, timed in turns so that what disturbs the machine disturbs all.
+
+    Args:
+        models: By name.
+        batches: Of each.
+        said: What is generated.
+        full: Whether to generate all of it instead of timing steps at some lengths.
+    """
+    if full:
+        return {
+            name: batches[name] * said.generated / whole_s(model, batches[name], said) for name, model in models.items()
+        }
+    taken: dict[str, list[float]] = {name: [] for name in models}
+    for length in said.at():
+        for name, model in models.items():
+            taken[name].append(step_s(model, batches[name], length, said.period))
+    return {name: batches[name] / float(np.mean(taken[name])) for name in models}
+
+
+def random_tokens(model: TokenSequence, batch: int, time: int) -> Int64[Tensor, "batch time"]:
+    """Return tokens drawn evenly, the same every time."""
+    drawn = torch.randint(model.vocabulary, (batch, time), generator=torch.Generator().manual_seed(batch + time))
+    return drawn.to(model.device)
+
+
+def _copied(row: State, fresh: State, batch: int) -> State:
+    slots: dict[str, Memory | Cache | State] = {}
+    for name, slot in row.slots.items():
+        if isinstance(slot, State):
+            slots[name] = _copied(slot, fresh.part(name), batch)
+        elif isinstance(slot, Cache):
+            keys, values = (held.expand(batch, -1, -1, -1) for held in (slot.keys, slot.values))
+            slots[name] = fresh.cache(name).extend(keys, values, slot.first)
+        else:
+            slots[name] = slot.select(torch.zeros(batch, dtype=torch.int64, device=row.device))
+    return replace(row, seen=row.seen.repeat(batch), clock=row.clock.repeat(batch), slots=slots)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
