@@ -95,7 +95,7 @@ def block_rows(
     batches: Sequence[int] | None = None,
     full: bool = False,
     vocabulary: int = 512,
-    memory_bytes: float = 6e9,
+    memory_bytes: float | None = None,
     points: int = 5,
     device: torch.device | str | None = None,
 ) -> Iterator[BlockRow]:
@@ -112,12 +112,14 @@ def block_rows(
         batches: Those to choose the best from; up to what memory holds if left out.
         full: Whether to generate everything instead.
         vocabulary: Number of tokens.
-        memory_bytes: For the weights and states of one model.
+        memory_bytes: For the weights and states of one model; 6 GB on a CPU and 0.7 of what a GPU has, if left out.
         points: Lengths at which steps are timed.
         device: A GPU if there is one, if left out.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     said = Length(prompt, generated, BLOCK, points)
+    if memory_bytes is None:
+        memory_bytes = 0.7 * torch.cuda.get_device_properties(where).total_memory if where.type == "cuda" else 6e9
     models = {
         name: build(name, vocabulary, dim, layers, max(1, dim // _HEAD_DIM), seed=0).eval()
         for name in ("transformer", "block")
