@@ -1,0 +1,303 @@
+"""Motion as tokens: tracks of poses to tokens in closed loop and back, and what that loses.
+
+Poses are rows of x and y in metres and heading in radians, counter-clockwise from x, in any fixed frame. Tracks lie one after the
+other: track t owns rows offset[t]:offset[t + 1]. A track of n poses has n - 1 tokens.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+from numba import njit
+
+from v2xsim.gpu.sequence.motion_vocabulary import MotionError, MotionVocabulary, checked_rows, embedded
+
+
+def moves_between(
+    start: Float[np.ndarray, "poses 3"], end: Float[np.ndarray, "poses 3"]
+) -> Float[np.ndarray, "poses 3"]:
+    """Return the moves that lead from poses to others, headings turned the short way."""
+    cos, sin = np.cos(start[:, 2]), np.sin(start[:, 2])
+    x, y, turn = (end - start).T
+    return np.column_stack([cos * x + sin * y, cos * y - sin * x, turn - 2.0 * np.pi * np.rint(turn / (2.0 * np.pi))])
+
+
+def moved(pose: Float[np.ndarray, "poses 3"], move: Float[np.ndarray, "poses 3"]) -> Float[np.ndarray, "poses 3"]:
+    """Return where moves lead from poses."""
+    cos, sin = np.cos(pose[:, 2]), np.sin(pose[:, 2])
+    heading = pose[:, 2] + move[:, 2]
+    return np.column_stack(
+        [
+            pose[:, 0] + (cos * move[:, 0] - sin * move[:, 1]),
+            pose[:, 1] + (sin * move[:, 0] + cos * move[:, 1]),
+            heading - 2.0 * np.pi * np.rint(heading / (2.0 * np.pi)),
+        ]
+    )
+
+
+def moves_of(
+    pose: Float[np.ndarray, "rows 3"], offset: Int64[np.ndarray, " tracks_plus_1"]
+) -> Float[np.ndarray, "moves 3"]:
+    """Return the moves along tracks, from each true pose to the next."""
+    _check_tracks(pose, offset)
+    moves = moves_between(pose[:-1], pose[1:])
+    within = np.ones(len(moves), bool)
+    within[offset[1:-1] - 1] = False
+    return moves[within]
+
+
+def nearest(
+    vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]
+) -> tuple[Int64[np.ndarray, " moves"], Float[np.ndarray, " moves"]]:
+    """Return the token nearest to each move, and how far it is in metres.
+
+    To tokenise a stream, keep the pose that the tokens lead to: token = nearest(v, moves_between(led, now)), then
+    led = moved(led, v.move[token]).
+    """
+    checked_rows("moves", moves)
+    token, square = np.empty(len(moves), np.int64), np.empty(len(moves))
+    _nearest_all(moves, *_search(vocabulary), token, square)
+    return token, np.sqrt(square)
+
+
+def tokenise(
+    vocabulary: MotionVocabulary, pose: Float[np.ndarray, "rows 3"], offset: Int64[np.ndarray, " tracks_plus_1"]
+) -> Int64[np.ndarray, " tokens"]:
+    """Return the tokens of tracks sampled at the vocabulary's step, chosen in closed loop.
+
+    Each token is the one that leads nearest to the next true pose from where the tokens so far have led, so that what one token
+    misses the next ones make good.
+    """
+    _check_tracks(pose, offset)
+    token = np.empty(len(pose) - (len(offset) - 1), np.int64)
+    _tokenise(pose, offset, vocabulary.move, *_search(vocabulary), token)
+    return token
+
+
+def token_offsets(offset: Int64[np.ndarray, " tracks_plus_1"]) -> Int64[np.ndarray, " tracks_plus_1"]:
+    """Return where each track's tokens begin, from where its poses do."""
+    return offset - np.arange(len(offset))
+
+
+def detokenise(
+    vocabulary: MotionVocabulary,
+    token: Int64[np.ndarray, " tokens"],
+    offset: Int64[np.ndarray, " tracks_plus_1"],
+    initial: Float[np.ndarray, "tracks 3"],
+) -> Float[np.ndarray, "rows 3"]:
+    """Return the poses that tokens lead to, each track's initial pose first.
+
+    Args:
+        vocabulary: Of the tokens.
+        token: One track after the other.
+        offset: Of the tokens: track t owns token[offset[t]:offset[t + 1]].
+        initial: First pose of each track.
+    """
+    checked_rows("initial poses", initial)
+    check_tokens(vocabulary, token)
+    _check_offset(offset, len(token), least=0)
+    if len(initial) != len(offset) - 1:
+        raise MotionError(f"there must be one initial pose a track, got {len(initial)} for {len(offset) - 1} tracks")
+    pose = np.empty((len(token) + len(initial), 3))
+    _detokenise(token, offset, initial, vocabulary.move, pose)
+    return pose
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How well a vocabulary covers moves from true pose to true pose.
+
+    Attributes:
+        uncovered: Share whose nearest token is farther than the tolerance.
+        mean_m: Distance to the nearest token.
+        farthest_m: The largest.
+    """
+
+    uncovered: float
+    mean_m: float
+    farthest_m: float
+
+
+def coverage(vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]) -> Coverage:
+    """Return how well a vocabulary covers moves."""
+    _, distance_m = nearest(vocabulary, moves)
+    far = distance_m > vocabulary.tolerance_m * (1.0 + 1e-9)
+    return Coverage(float(far.mean()), float(distance_m.mean()), float(distance_m.max()))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Distance between true positions and those that closed-loop tokens lead to, over all positions after the first ones."""
+
+    mean_m: float
+    quantile_99_m: float
+    largest_m: float
+
+
+def drift(
+    vocabulary: MotionVocabulary,
+    pose: Float[np.ndarray, "rows 3"],
+    offset: Int64[np.ndarray, " tracks_plus_1"],
+    token: Int64[np.ndarray, " tokens"] | None = None,
+) -> Drift:
+    """Return how far tokens lead from tracks; the tracks are tokenised where no tokens are given."""
+    if token is None:
+        token = tokenise(vocabulary, pose, offset)
+    led = detokenise(vocabulary, token, token_offsets(offset), pose[offset[:-1]])
+    later = np.ones(len(pose), bool)
+    later[offset[:-1]] = False
+    error_m = np.hypot(*(led - pose)[later, :2].T)
+    return Drift(float(error_m.mean()), float(np.quantile(error_m, 0.99)), float(error_m.max()))
+
+
+@dataclass(frozen=True)
+class TokenStatistics:
+    """What tokens are like before any model.
+
+    Attributes:
+        tokens: How many.
+        used: Of the vocabulary.
+        stationary: Share that stands still.
+        entropy_nats: Of their own shares.
+        unigram_cross_entropy_nats: Per token, of saying each with its share in training, one count added to each.
+    """
+
+    tokens: int
+    used: int
+    stationary: float
+    entropy_nats: float
+    unigram_cross_entropy_nats: float
+
+
+def token_statistics(
+    vocabulary: MotionVocabulary, token: Int64[np.ndarray, " tokens"], trained: Int64[np.ndarray, " tokens"]
+) -> TokenStatistics:
+    """Return what tokens are like; `trained` are those of training."""
+    check_tokens(vocabulary, token)
+    check_tokens(vocabulary, trained)
+    if len(token) == 0:
+        raise MotionError("statistics are of tokens, got none")
+    count = np.bincount(token, minlength=len(vocabulary))
+    share = count / count.sum()
+    known = np.bincount(trained, minlength=len(vocabulary)) + 1.0
+    entropy = -float((share[count > 0] * np.log(share[count > 0])).sum())
+    cross = -float((share * np.log(known / known.sum())).sum())
+    return TokenStatistics(len(token), int((count > 0).sum()), float(share[vocabulary.stationary]), entropy, cross)
+
+
+def check_tokens(vocabulary: MotionVocabulary, token: np.ndarray) -> None:
+    """Refuse what are no tokens of a vocabulary.
+
+    Raises:
+        MotionError: Saying which is not.
+    """
+    if token.ndim != 1 or token.dtype != np.int64:
+        raise MotionError(f"tokens must be int64 in one row, got {token.dtype} of shape {token.shape}")
+    wrong = np.flatnonzero((token < 0) | (token >= len(vocabulary)))
+    if len(wrong):
+        raise MotionError(
+            f"tokens must be from 0 to {len(vocabulary) - 1} in this vocabulary, got {token[wrong[0]]} at {wrong[0]}"
+        )
+
+
+def _check_tracks(pose: np.ndarray, offset: np.ndarray) -> None:
+    checked_rows("poses", pose)
+    _check_offset(offset, len(pose), least=1)
+
+
+def _check_offset(offset: np.ndarray, rows: int, least: int) -> None:
+    if offset.ndim != 1 or offset.dtype != np.int64 or len(offset) == 0:
+        raise MotionError(f"offsets must be int64 in one row, got {offset.dtype} of shape {offset.shape}")
+    if offset[0] != 0 or offset[-1] != rows or (np.diff(offset) < least).any():
+        raise MotionError(
+            f"offsets must rise from 0 to the number of rows, {rows}, by at least {least} a track; "
+            f"got {offset[0]} to {offset[-1]}, by at least {np.diff(offset).min() if len(offset) > 1 else 0}"
+        )
+
+
+def _search(vocabulary: MotionVocabulary) -> tuple[np.ndarray, np.ndarray, float]:
+    return embedded(vocabulary.move, vocabulary.lever_m), vocabulary.mirror, vocabulary.lever_m
+
+
+@njit(cache=True, nogil=True)
+def _square(x, y, c, s, point, token):  # type: ignore[no-untyped-def]
+    p, q = x - point[token, 0], y - point[token, 1]
+    u, v = c - point[token, 2], s - point[token, 3]
+    # The two that a mirror turns around stand together, so that mirrored moves have equal bits.
+    return (p * p + u * u) + (q * q + v * v)
+
+
+@njit(cache=True, nogil=True)
+def _nearest(x, y, heading, point, mirror, lever_m):  # type: ignore[no-untyped-def]
+    """Return the nearest token and its squared distance, so that a mirrored move has the mirrored token."""
+    c, s = lever_m * np.cos(heading), lever_m * np.sin(heading)
+    right = np.searchsorted(point[:, 0], x)
+    left = right - 1
+    best, least, rank = -1, np.inf, 0
+    # Outwards along dx, which alone is a lower bound of the distance.
+    while left >= 0 or right < len(point):
+        gap_left = x - point[left, 0] if left >= 0 else np.inf
+        gap_right = point[right, 0] - x if right < len(point) else np.inf
+        if min(gap_left, gap_right) ** 2 > least:
+            break
+        if gap_left < gap_right:
+            token, left = left, left - 1
+        else:
+            token, right = right, right + 1
+        square = _square(x, y, c, s, point, token)
+        # Equally near ones rank by the lower number of a token and its mirror.
+        pair = token if mirror[token] < 0 else min(token, mirror[token])
+        if square < least or (square == least and pair < rank):
+            best, least, rank = token, square, pair
+    # Between a token and its mirror nothing but chance decides: the nearest straight one, then.
+    other = mirror[best]
+    if other >= 0 and other != best and _square(x, y, c, s, point, other) == least:
+        straight = np.inf
+        for token in range(len(point)):
+            square = _square(x, y, c, s, point, token)
+            if mirror[token] == token and square < straight:
+                best, straight = token, square
+        least = straight
+    return best, least
+
+
+@njit(cache=True, nogil=True)
+def _nearest_all(moves, point, mirror, lever_m, token, square):  # type: ignore[no-untyped-def]
+    for n in range(len(moves)):
+        token[n], square[n] = _nearest(moves[n, 0], moves[n, 1], moves[n, 2], point, mirror, lever_m)
+
+
+@njit(cache=True, nogil=True)
+def _tokenise(pose, offset, move, point, mirror, lever_m, token):  # type: ignore[no-untyped-def]
+    n = 0
+    for track in range(len(offset) - 1):
+        x, y, heading = pose[offset[track], 0], pose[offset[track], 1], pose[offset[track], 2]
+        for row in range(offset[track] + 1, offset[track + 1]):
+            cos, sin = np.cos(heading), np.sin(heading)
+            ahead, across = pose[row, 0] - x, pose[row, 1] - y
+            chosen, _ = _nearest(
+                cos * ahead + sin * across, cos * across - sin * ahead, pose[row, 2] - heading, point, mirror, lever_m
+            )
+            token[n] = chosen
+            n += 1
+            x += cos * move[chosen, 0] - sin * move[chosen, 1]
+            y += sin * move[chosen, 0] + cos * move[chosen, 1]
+            heading += move[chosen, 2]
+            heading -= 2.0 * np.pi * np.rint(heading / (2.0 * np.pi))
+
+
+@njit(cache=True, nogil=True)
+def _detokenise(token, offset, initial, move, pose):  # type: ignore[no-untyped-def]
+    row = 0
+    for track in range(len(offset) - 1):
+        x, y, heading = initial[track, 0], initial[track, 1], initial[track, 2]
+        pose[row, 0], pose[row, 1], pose[row, 2] = x, y, heading
+        row += 1
+        for n in range(offset[track], offset[track + 1]):
+            cos, sin = np.cos(heading), np.sin(heading)
+            x += cos * move[token[n], 0] - sin * move[token[n], 1]
+            y += sin * move[token[n], 0] + cos * move[token[n], 1]
+            heading += move[token[n], 2]
+            heading -= 2.0 * np.pi * np.rint(heading / (2.0 * np.pi))
+            pose[row, 0], pose[row, 1], pose[row, 2] = x, y, heading
+            row += 1

@@ -1,0 +1,154 @@
+"""Vocabularies of motion: rigid moves in a body's own frame over one step, how far apart they are, and their files.
+
+A move is (dx, dy, dheading): metres forward and to the left, radians counter-clockwise. Two moves are as far apart as the corners of
+a box are when one such box makes each, in root mean square over the corners. Of a box of length l and width w that is
+
+    sqrt(ddx^2 + ddy^2 + (2 r sin(ddheading / 2))^2),    r = sqrt(l^2 + w^2) / 2,
+
+the Euclidean distance of (dx, dy, r cos dheading, r sin dheading): the corners' cross terms cancel.
+"""
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from v2xsim.atomic import write_atomically
+from v2xsim.errors import UserError
+
+BOX_M = (7.5, 2.5)
+"""Between a car and a truck. With the 4.5 m of a small car a heading error weighs so little that some tracks end up facing
+backwards, from where no token leads home."""
+
+TOLERANCE_M = 0.3
+
+UNPAIRED = -1
+"""In place of a token's mirror where there is none."""
+
+_FORMAT = 1
+
+
+class MotionError(UserError):
+    """Motion, tokens or a vocabulary are not what they must be."""
+
+
+@dataclass(frozen=True)
+class MotionVocabulary:
+    """The moves that tokens stand for; a token is the number of a row.
+
+    Attributes:
+        move: Rows of dx and dy in metres and dheading in radians, by rising dx.
+        mirror: Token of the move to the other side, of itself for a straight one; -1 in a vocabulary without pairs.
+        step_s: How long a move takes.
+        tolerance_m: Within which a move counts as covered.
+        box_m: Length and width of the box whose corners measure distance.
+    """
+
+    move: Float[np.ndarray, "tokens 3"]
+    mirror: Int64[np.ndarray, " tokens"]
+    step_s: float
+    tolerance_m: float
+    box_m: tuple[float, float] = BOX_M
+
+    def __post_init__(self) -> None:
+        checked_rows("a vocabulary's moves", self.move)
+        count = len(self.move)
+        if count == 0 or (np.diff(self.move[:, 0]) < 0).any():
+            raise MotionError("a vocabulary must have at least one move, and its moves must rise in dx")
+        paired = self.mirror >= 0
+        if self.mirror.shape != (count,) or self.mirror.dtype != np.int64 or (self.mirror >= count).any():
+            raise MotionError(f"a vocabulary's mirror must be {count} int64 tokens below {count}, or -1")
+        if (self.move[self.mirror[paired]] != mirrored(self.move[paired])).any():
+            raise MotionError("a vocabulary's mirror must name the move (dx, -dy, -dheading) of each move")
+        for name, value in (("step_s", self.step_s), ("tolerance_m", self.tolerance_m), ("box_m", min(self.box_m))):
+            if not (np.isfinite(value) and value > 0):
+                raise MotionError(f"a vocabulary's {name} must be above 0, got {value}")
+
+    def __len__(self) -> int:
+        return len(self.move)
+
+    @property
+    def lever_m(self) -> float:
+        """Distance of the box's corners from its centre."""
+        return float(np.hypot(*self.box_m)) / 2.0
+
+    @property
+    def stationary(self) -> int:
+        """Token nearest to standing still."""
+        return int(np.argmin(np.abs(embedded(self.move, self.lever_m) - [0.0, 0.0, self.lever_m, 0.0]).sum(axis=1)))
+
+    def save(self, path: Path) -> None:
+        """Write the vocabulary into an .npz file, whole or not at all."""
+        content = io.BytesIO()
+        np.savez(
+            content, format=_FORMAT, move=self.move, mirror=self.mirror, step_s=self.step_s, tolerance_m=self.tolerance_m,
+            box_m=np.array(self.box_m),
+        )  # fmt: skip
+        write_atomically(path, content.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> "MotionVocabulary":
+        """Return the vocabulary of a file.
+
+        Raises:
+            MotionError: Where there is no such file or it holds no vocabulary.
+        """
+        held = arrays_of(path, ("format", "move", "mirror", "step_s", "tolerance_m", "box_m"), "motion vocabulary")
+        try:
+            if int(held["format"]) != _FORMAT:
+                raise ValueError(f"its format must be {_FORMAT}, got {held['format']}")
+            length_m, width_m = (float(side) for side in held["box_m"])
+            return MotionVocabulary(
+                held["move"], held["mirror"], float(held["step_s"]), float(held["tolerance_m"]), (length_m, width_m)
+            )
+        except (TypeError, ValueError) as error:
+            raise MotionError(f"{path}: holds no motion vocabulary: {error}") from error
+
+
+def arrays_of(path: Path, names: tuple[str, ...], what: str) -> dict[str, np.ndarray]:
+    """Return arrays of an .npz file.
+
+    Raises:
+        MotionError: Where it is missing, no such file, or lacks one of them.
+    """
+    try:
+        # Opened here, since numpy leaves a file that is no archive open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
+            if not isinstance(held, np.lib.npyio.NpzFile):
+                raise MotionError(f"{path}: must be a {what} (.npz), got a single array")
+            if missing := [name for name in names if name not in held]:
+                raise MotionError(f"{path}: must be a {what}; it has no {missing[0]!r}")
+            return {name: held[name] for name in names}
+    except MotionError:
+        raise
+    except OSError as error:
+        raise MotionError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise MotionError(f"{path}: must be a {what} (.npz), which this is not, or no longer: {error}") from error
+
+
+def checked_rows(what: str, rows: np.ndarray) -> None:
+    """Refuse what is not finite rows of three.
+
+    Raises:
+        MotionError: Saying the place of the first number that is not finite, or the shape.
+    """
+    if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype != np.float64:
+        raise MotionError(f"{what} must be float64 of shape (rows, 3), got {rows.dtype} of shape {rows.shape}")
+    if not np.isfinite(rows).all():
+        row, column = np.argwhere(~np.isfinite(rows))[0]
+        raise MotionError(f"{what} must be finite, got {rows[row, column]} in row {row}, column {column}")
+
+
+def mirrored(rows: Float[np.ndarray, "rows 3"]) -> Float[np.ndarray, "rows 3"]:
+    """Return moves, or poses, with left and right exchanged."""
+    return rows * np.array([1.0, -1.0, -1.0])
+
+
+def embedded(move: Float[np.ndarray, "moves 3"], lever_m: float) -> Float[np.ndarray, "moves 4"]:
+    """Return the points whose Euclidean distance is that of the moves."""
+    return np.column_stack([move[:, :2], lever_m * np.cos(move[:, 2]), lever_m * np.sin(move[:, 2])])
