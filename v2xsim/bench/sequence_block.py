@@ -144,6 +144,7 @@ def equal_loss_rows(
     blocks: Sequence[tuple[int, int]] = ((96, 4), (128, 6), (192, 8)),
     settings: TrainSettings | None = None,
     prompt: int = 16,
+    batches: Sequence[int] = (16, 64, 256, 1024),
     memory_bytes: float = 2e9,
     on_step: Callable[[Progress], None] | None = None,
 ) -> list[EqualLossRow]:
@@ -157,6 +158,7 @@ def equal_loss_rows(
         blocks: The same of each block model.
         settings: How all are trained.
         prompt: Tokens before a generation, which goes on to the windows' length.
+        batches: Those to choose the best from, as far as memory holds them.
         memory_bytes: For the weights and states of one model.
         on_step: Called after each step of training.
     """
@@ -178,7 +180,7 @@ def equal_loss_rows(
         )  # fmt: skip
         rows.append(row)
     held = {name: bytes_per_row(model, said) for name, model in models.items()}
-    found = _best_batches(models, said, held, memory_bytes)
+    found = _best_batches(models, said, held, memory_bytes, batches)
     speeds, best = rates(models, found, said), nearest([row.nats for row in rows])
     return [
         replace(
