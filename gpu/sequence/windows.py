@@ -62,6 +62,11 @@ class Windows:
         rows = torch.randint(len(self.tokens), (count,), generator=generator)
         return self.tokens[rows], None if self.mask is None else self.mask[rows]
 
+    def spread(self, count: int) -> "Windows":
+        """Return at most `count` windows, evenly spaced over all."""
+        rows = torch.linspace(0, len(self) - 1, min(count, len(self)), dtype=torch.float64).round().long()
+        return Windows(self.tokens[rows], None if self.mask is None else self.mask[rows])
+
     def pieces(self, count: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield all windows in order, `count` at a time."""
         for begin in range(0, len(self.tokens), count):

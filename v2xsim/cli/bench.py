@@ -4,9 +4,13 @@ import json
 import os
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+
+from v2xsim.cli.arguments import Device
+from v2xsim.cli.bench_sequence import Claim
 
 NAME = "bench"
 EXAMPLE = "Example: v2xsim bench radio --vehicles 200 --vehicles 1000"
@@ -18,6 +22,11 @@ class Subject(StrEnum):
     RADIO = "radio"
     HNSW = "hnsw"
     DESCRIPTORS = "descriptors"
+    SEQUENCE = "sequence"
+
+
+def _size(text: str) -> Any:
+    return typer.Option(min=1, help=f"sequence: {text}", show_default=False)
 
 
 def command(
@@ -35,6 +44,26 @@ def command(
         bool,
         typer.Option("--city", help="hnsw: a city's descriptors renewed and asked each second, against comparing all."),
     ] = False,
+    dim: Annotated[int | None, _size("Entries of a vector.")] = None,
+    layers: Annotated[int | None, _size("Layers of a model, over all its parts.")] = None,
+    batch: Annotated[int | None, _size("Rows.")] = None,
+    prompt: Annotated[int | None, _size("Tokens read at once.")] = None,
+    generated: Annotated[int | None, _size("Tokens generated one by one.")] = None,
+    vocabulary: Annotated[int | None, _size("Number of tokens.")] = None,
+    seeds: Annotated[int | None, _size("Seeds that a claim is measured with.")] = None,
+    device: Annotated[Device, typer.Option(help="sequence: where torch works.")] = Device.CPU,
+    claim: Annotated[
+        Claim | None,
+        typer.Option(
+            help="sequence: measure what is claimed of a model instead of all models' speed.", show_default=False
+        ),
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="sequence: folder of a corpus, for claims about prediction.", show_default=False
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
     ] = False,
@@ -43,6 +72,7 @@ def command(
 
     radio: CPU seconds per simulated second of each access scheme, and what they go into. hnsw: recall against queries per second of the
     index beside hnswlib, usearch and brute force, one thread. descriptors: how well each ranks helpers by the gain of exact matching.
+    sequence: tokens per second, bytes of state and parameters of each sequence model.
     """
     if subject is Subject.HNSW:
         _hnsw(city, tuple(vehicles or ()), as_json)
@@ -50,8 +80,35 @@ def command(
         from v2xsim.bench.descriptors import all_rankings
 
         _print_rows([asdict(row) for row in all_rankings()], as_json)
+    elif subject is Subject.SEQUENCE:
+        said = {
+            "dim": dim,
+            "layers": layers,
+            "batch": batch,
+            "prompt": prompt,
+            "generated": generated,
+            "vocabulary": vocabulary,
+            "seeds": seeds,
+        }
+        _sequence({name: value for name, value in said.items() if value is not None}, device, claim, corpus, as_json)
     else:
         _radio(tuple(vehicles or (100, 200, 500, 1000, 2000)), as_json)
+
+
+def _sequence(said: dict[str, int], device: Device, which: Claim | None, corpus: Path | None, as_json: bool) -> None:
+    from v2xsim.cli import bench_sequence
+
+    if which is None:
+        tables = iter([bench_sequence.throughput(said, device)])
+    else:
+        tables = bench_sequence.claim(which, said, device, corpus)
+    every: list[dict[str, object]] = []
+    for title, rows in tables:
+        every += rows
+        if not as_json:
+            bench_sequence.print_table(title, rows)
+    if as_json:
+        _print_rows(every, True)
 
 
 def _hnsw(city: bool, vehicles: tuple[int, ...], as_json: bool) -> None:

@@ -1,0 +1,187 @@
+"""`v2xsim train`: a sequence model learns the motion of a corpus."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from v2xsim.cli.arguments import Device
+
+if TYPE_CHECKING:
+    from v2xsim.gpu.sequence.trainer import Progress, TrainSettings
+
+NAME = "train"
+EXAMPLE = "Example: v2xsim train my_corpus --model hgrn --dim 128 --layers 4 --steps 2000 --out models/hgrn"
+_SAY_EVERY = 200
+
+
+def command(
+    corpus: Annotated[
+        Path, typer.Argument(metavar="CORPUS", help="Folder that `v2xsim corpus` made.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write the model into.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(help="transformer, gru, hgrn, block, kv_sharing, skipdecode or shared.")
+    ] = "transformer",
+    dim: Annotated[int, typer.Option(min=1, help="Entries of a vector.")] = 128,
+    layers: Annotated[int, typer.Option(min=1, help="Layers, over all parts of the model.")] = 4,
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="Of attention; one for each 32 entries if left out.", show_default=False)
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Option of the model, such as kv_layers=2; can be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Updates of the weights.")] = 2000,
+    batch: Annotated[int, typer.Option(min=1, help="Windows of an update.")] = 32,
+    window: Annotated[
+        int, typer.Option(min=2, help="Tokens of a window; of half a second each unless the corpus says otherwise.")
+    ] = 64,
+    rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3,
+    warm_up: Annotated[
+        int | None,
+        typer.Option(min=0, help="Steps until it is reached; a twentieth of all if left out.", show_default=False),
+    ] = None,
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="Of matrices.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, batches and dropout.")] = 1,
+    device: Annotated[Device, typer.Option(help="Where torch works; on cuda in mixed precision.")] = Device.CPU,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of the processor; all if left out. Other numbers give other last digits.", show_default=False
+        ),
+    ] = None,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between looks at the validation windows.")] = 500,
+    save_every: Annotated[
+        int, typer.Option(min=1, help="Steps between checkpoints; a kill loses at most so many.")
+    ] = 200,
+    judged: Annotated[
+        int, typer.Option(min=1, help="Windows of validation and of test that count, spread over all.")
+    ] = 512,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on in a folder that holds a part of this training.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+    ] = False,
+) -> None:
+    """Train a sequence model to predict the next motion token, and judge it on drives and towns that it has not seen.
+
+    Writes weights as safetensors. Stopped at any time, it goes on with --resume to the very weights that it would have had. The
+    unigram cross-entropy beside the model's is what saying each token with its share in training gets.
+    """
+    # Here, since --help must not wait for the libraries that this loads.
+    from v2xsim.gpu.sequence.trainer import TrainSettings
+
+    settings = TrainSettings(
+        steps, batch, rate, max(1, steps // 20) if warm_up is None else warm_up, weight_decay, seed=seed,
+        evaluate_every=evaluate_every, save_every=save_every,
+    )  # fmt: skip
+    sizes = {"dim": dim, "layers": layers, "heads": max(1, dim // 32) if heads is None else heads}
+    found = _train(corpus, out, model, sizes, _options(option or []), settings, window, judged, device, threads, resume)
+    if as_json:
+        typer.echo(json.dumps(found, allow_nan=False))
+        return
+    typer.echo(
+        f"{model}, {found['parameters']:,} parameters: {steps:,} steps of {batch} windows of {window} tokens, {device}"
+    )
+    for split in ("validation", "test"):
+        said = found[split]
+        typer.echo(
+            f"{split}: {said['nats']:.4f} nats, {said['bits']:.4f} bits a token (unigram: {said['unigram_nats']:.4f} nats); "
+            f"{said['tokens']:,} tokens"
+        )
+    typer.echo(f"model: {out}")
+
+
+def _train(
+    corpus: Path, out: Path, name: str, sizes: dict[str, int], options: dict[str, Any], settings: "TrainSettings", window: int, judged: int,
+    device: Device, threads: int | None, resume: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Train, and return what the model's folder and its judgement are."""
+    import torch
+
+    from v2xsim.cli.bench_sequence import check_device
+    from v2xsim.gpu.sequence.corpus import VOCABULARY, Corpus
+    from v2xsim.gpu.sequence.models import build
+    from v2xsim.gpu.sequence.trainer import evaluate, train
+    from v2xsim.gpu.sequence.windows import unigram_nats
+
+    check_device(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    held = Corpus.open(corpus)
+    windows = held.train.windows(window, whole=True)
+    judges = {
+        "validation": held.validation.windows(window, whole=True).spread(judged),
+        "test": held.test.windows(window, whole=True).spread(judged),
+    }
+    model = build(name, len(held.vocabulary), **sizes, seed=settings.seed, **options).to(device)
+    with _progress(settings.steps) as tell:
+        history = train(model, windows, settings, judges["validation"], out, resume, tell)
+    held.vocabulary.save(out / VOCABULARY)
+    found: dict[str, Any] = {
+        "folder": str(out), "model": name, "parameters": model.parameter_count, "device": str(device), "steps": settings.steps,
+        "loss_nats": history.losses[-1],
+    }  # fmt: skip
+    for split, some in judges.items():
+        score = evaluate(model, some)
+        found[split] = {
+            "nats": score.nats, "bits": score.bits, "tokens": score.tokens,
+            "unigram_nats": unigram_nats(windows, some, len(held.vocabulary)),
+        }  # fmt: skip
+    return found
+
+
+def _options(said: list[str]) -> dict[str, Any]:
+    """Return options of a model; values are JSON where they can be, and text otherwise."""
+    from v2xsim.errors import UserError
+
+    found = {}
+    for text in said:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UserError(f"--option {text}: must be KEY=VALUE, such as kv_layers=2")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
+    """Show a bar on standard error, or a line now and then where that is no terminal."""
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    speed, validation = 0.0, ""
+    columns = (
+        rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(bar_width=30), rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeRemainingColumn(),
+    )  # fmt: skip
+    with rich_progress.Progress(
+        *columns, console=console, disable=not console.is_terminal, refresh_per_second=5
+    ) as bar:
+        task = bar.add_task("loss", total=steps)
+
+        def tell(now: "Progress") -> None:
+            nonlocal speed, validation
+            latest = now.tokens / max(now.wall_s, 1e-9)
+            speed = 0.95 * speed + 0.05 * latest if speed else latest
+            if now.validation is not None:
+                validation = f", validation {now.validation:.3f}"
+            text = f"loss {now.loss:.3f}{validation} nats, {speed:,.0f} tokens/s"
+            bar.update(task, completed=now.step, description=text)
+            if not console.is_terminal and (now.step % _SAY_EVERY == 0 or now.step == steps):
+                typer.echo(f"step {now.step} of {steps}: {text}", err=True)
+
+        yield tell
