@@ -95,7 +95,7 @@ def detokenise(
     """
     checked_rows("initial poses", initial)
     check_tokens(vocabulary, token)
-    _check_offset(offset, len(token), least=0)
+    check_offset(offset, len(token), least=0)
     if len(initial) != len(offset) - 1:
         raise MotionError(f"there must be one initial pose a track, got {len(initial)} for {len(offset) - 1} tracks")
     pose = np.empty((len(token) + len(initial), 3))
@@ -202,10 +202,15 @@ def check_tokens(vocabulary: MotionVocabulary, token: np.ndarray) -> None:
 
 def _check_tracks(pose: np.ndarray, offset: np.ndarray) -> None:
     checked_rows("poses", pose)
-    _check_offset(offset, len(pose), least=1)
+    check_offset(offset, len(pose), least=1)
 
 
-def _check_offset(offset: np.ndarray, rows: int, least: int) -> None:
+def check_offset(offset: np.ndarray, rows: int, least: int) -> None:
+    """Refuse what are no offsets of some rows.
+
+    Raises:
+        MotionError: Saying what they are.
+    """
     if offset.ndim != 1 or offset.dtype != np.int64 or len(offset) == 0:
         raise MotionError(f"offsets must be int64 in one row, got {offset.dtype} of shape {offset.shape}")
     if offset[0] != 0 or offset[-1] != rows or (np.diff(offset) < least).any():

@@ -1,0 +1,192 @@
+"""A corpus of tokenised motion: a folder with three splits of sequences, the vocabulary and a manifest.
+
+    train.npz, validation.npz, test.npz    sequences; validation has other drives on training's roads, test other roads
+    vocabulary.npz                         what the tokens stand for
+    manifest.json                          how it was made, and what tokenising lost
+
+`v2xsim corpus` makes such folders; here they are read and cut into windows for a trainer.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+
+from v2xsim.atomic import write_atomically
+from v2xsim.gpu.sequence.motion import check_offset, check_tokens, detokenise
+from v2xsim.gpu.sequence.motion_vocabulary import MotionError, MotionVocabulary, arrays_of, checked_rows
+from v2xsim.gpu.sequence.windows import Windows
+
+SPLITS = ("train", "validation", "test")
+MANIFEST = "manifest.json"
+VOCABULARY = "vocabulary.npz"
+FORMAT = 1
+
+DRIVER_COLUMNS = (
+    "kind", "style", "model", "accel_mps2", "decel_mps2", "time_gap_s", "min_gap_m", "imperfection", "speed_factor",
+    "max_speed_mps", "length_m", "width_m",
+)  # fmt: skip
+"""What is known of each driver: the body's class, the style and car-following model where the corpus drew them, and SUMO's accel,
+decel, tau, minGap, sigma, speedFactor and maxSpeed."""
+
+_COLUMNS = ("token", "offset", "initial_pose", "begin_us", "agent", "network")
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences of one split.
+
+    Attributes:
+        token: One sequence after the other.
+        offset: Sequence s owns token[offset[s]:offset[s + 1]].
+        initial_pose: Where each begins: x and y in metres, heading in radians, in its network's frame.
+        begin_us: When, in its run.
+        agent: Number of the vehicle in its run; where its track was cut it has several sequences.
+        network: Name of the network that each was driven on; in one split, each network has one run.
+        driver: One value a sequence, by the names of DRIVER_COLUMNS.
+    """
+
+    token: Int64[np.ndarray, " tokens"]
+    offset: Int64[np.ndarray, " sequences_plus_1"]
+    initial_pose: Float[np.ndarray, "sequences 3"]
+    begin_us: Int64[np.ndarray, " sequences"]
+    agent: Int64[np.ndarray, " sequences"]
+    network: np.ndarray
+    driver: Mapping[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        check_offset(self.offset, len(self.token), least=1)
+        checked_rows("initial poses", self.initial_pose)
+        columns = {
+            "initial_pose": self.initial_pose,
+            "begin_us": self.begin_us,
+            "agent": self.agent,
+            "network": self.network,
+        }
+        for name, column in (columns | dict(self.driver)).items():
+            if len(column) != len(self):
+                raise MotionError(f"there must be one {name} for each of {len(self)} sequences, got {len(column)}")
+
+    def __len__(self) -> int:
+        return len(self.offset) - 1
+
+    def places(
+        self, length: int, *, whole: bool = False
+    ) -> tuple[Int64[np.ndarray, " windows"], Int64[np.ndarray, " windows"]]:
+        """Return the first token of each window that `windows` makes, and the sequence it is in."""
+        if length < 2:
+            raise MotionError(f"a window must have a length of at least 2 tokens, to predict one, got {length}")
+        # A rest of one token has nothing to predict.
+        count = np.diff(self.offset) // length if whole else (np.diff(self.offset) + length - 2) // length
+        sequence = np.repeat(np.arange(len(self)), count)
+        number = np.arange(len(sequence)) - np.repeat(np.cumsum(count) - count, count)
+        return self.offset[sequence] + number * length, sequence
+
+    def windows(self, length: int, *, whole: bool = False) -> Windows:
+        """Return the sequences cut into windows of one length, each beginning where the one before it ends.
+
+        Args:
+            length: Tokens of a window.
+            whole: Leave out what is left of a sequence after its last whole window; there is no mask then. Otherwise a rest of two
+                tokens or more is a window, filled up with token 0 where the mask is False.
+
+        Raises:
+            MotionError: Where no sequence is long enough.
+        """
+        first, sequence = self.places(length, whole=whole)
+        if len(first) == 0:
+            raise MotionError(
+                f"no sequence has {length if whole else 2} tokens; the longest has {int(np.diff(self.offset).max(initial=0))}"
+            )
+        place = first[:, None] + np.arange(length)
+        mask = place < self.offset[sequence + 1, None]
+        tokens = np.where(mask, self.token[np.minimum(place, len(self.token) - 1)], 0)
+        return Windows(torch.from_numpy(tokens), None if mask.all() else torch.from_numpy(mask))
+
+    def poses(self, vocabulary: MotionVocabulary) -> Float[np.ndarray, "rows 3"]:
+        """Return the poses that the tokens lead to: one more a sequence than it has tokens."""
+        return detokenise(vocabulary, self.token, self.offset, self.initial_pose)
+
+    def save(self, path: Path) -> None:
+        """Write the sequences into an .npz file, whole or not at all."""
+        content = io.BytesIO()
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS if name != "token"}
+        columns |= self.driver
+        # Two bytes a token: no vocabulary here comes near their end.
+        token = self.token.astype(np.uint16 if self.token.max(initial=0) < 1 << 16 else np.int64)
+        np.savez_compressed(content, token=token, **columns)
+        write_atomically(path, content.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> "Sequences":
+        """Return the sequences of a file.
+
+        Raises:
+            MotionError: Where there is no such file or it holds no sequences.
+        """
+        held = arrays_of(path, (*_COLUMNS, *DRIVER_COLUMNS), "split of a corpus")
+        driver = {name: held[name] for name in DRIVER_COLUMNS}
+        try:
+            return Sequences(
+                held["token"].astype(np.int64), held["offset"], held["initial_pose"], held["begin_us"], held["agent"],
+                held["network"], driver,
+            )  # fmt: skip
+        except (TypeError, ValueError) as error:
+            raise MotionError(f"{path}: holds no split of a corpus: {error}") from error
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus in memory.
+
+    Attributes:
+        vocabulary: What the tokens stand for.
+        train: Training sequences.
+        validation: The same networks with other drivers, routes and chances.
+        test: Networks of which training has nothing.
+        manifest: How it was made, and what tokenising lost.
+    """
+
+    vocabulary: MotionVocabulary
+    train: Sequences
+    validation: Sequences
+    test: Sequences
+    manifest: Mapping[str, Any]
+
+    @staticmethod
+    def open(folder: Path | str) -> "Corpus":
+        """Return the corpus of a folder.
+
+        Raises:
+            MotionError: Where it holds none, or one that is damaged.
+        """
+        folder = Path(folder)
+        manifest = _manifest(folder / MANIFEST)
+        vocabulary = MotionVocabulary.load(folder / VOCABULARY)
+        splits = {name: Sequences.load(folder / f"{name}.npz") for name in SPLITS}
+        for name, split in splits.items():
+            try:
+                check_tokens(vocabulary, split.token)
+            except MotionError as error:
+                raise MotionError(f"{folder / name}.npz: {error}") from error
+        return Corpus(vocabulary, **splits, manifest=manifest)
+
+
+def _manifest(path: Path) -> Mapping[str, Any]:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MotionError(
+            f"{path}: cannot be read ({error.strerror}); name a folder that `v2xsim corpus` made"
+        ) from error
+    except ValueError as error:
+        raise MotionError(f"{path}: must be the manifest of a corpus, which this is not: {error}") from error
+    if not isinstance(said, dict) or said.get("corpus") != FORMAT:
+        raise MotionError(f"{path}: must be the manifest of a corpus of format {FORMAT}")
+    return said

@@ -1,0 +1,115 @@
+"""Drivers who differ from each other: what they want is drawn, written for SUMO and, as it came out, kept with each track."""
+
+from dataclasses import dataclass
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from jaxtyping import Float
+from numpy.random import Generator
+
+from v2xsim.mobility.vehicle_types import DRIVERS, shares_of
+from v2xsim.world.catalogue import CATALOGUE, KINDS
+
+MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
+"""Shares of the bodies: European urban traffic, rounded, as in v2xsim.import_osm."""
+
+MODELS = ("Krauss", "IDM")
+"""Car-following models of SUMO; each driver follows one, with equal chance."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """The middle of what drivers of a style want.
+
+    Attributes:
+        accel_mps2: Of a car; that of heavier bodies is scaled down.
+        decel_mps2: Comfortable deceleration.
+        time_gap_s: To the vehicle in front.
+        min_gap_m: When standing.
+        speed_factor: Wanted speed over the limit.
+        imperfection: SUMO's sigma; only Krauss' model uses it.
+    """
+
+    accel_mps2: float
+    decel_mps2: float
+    time_gap_s: float
+    min_gap_m: float
+    speed_factor: float
+    imperfection: float
+
+
+# The middle one is SUMO's default driver; how far the others are from it is an assumption.
+STYLES = {
+    "calm": Style(1.7, 3.2, 1.7, 3.2, 0.88, 0.2),
+    "usual": Style(2.6, 4.5, 1.0, 2.5, 1.0, 0.5),
+    "hasty": Style(3.5, 5.5, 0.7, 1.6, 1.15, 0.4),
+}
+
+# Standard deviation of the logarithm of each wish among drivers of one style; an assumption.
+_SPREAD = 0.1
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One driver with a vehicle.
+
+    Attributes:
+        style: Of STYLES.
+        model: Of MODELS.
+        kind: Class of the catalogue: the body.
+        wishes: As in Style, its own.
+    """
+
+    style: str
+    model: str
+    kind: str
+    wishes: Style
+
+
+def draw_drivers(count: int, draw: Generator) -> list[Driver]:
+    """Return drivers of mixed styles, models and bodies."""
+    shares = shares_of(MIX)
+    styles = draw.choice(list(STYLES), count)
+    models = draw.choice(list(MODELS), count)
+    kinds = draw.choice(list(shares), count, p=list(shares.values()))
+    factors = np.exp(draw.normal(0.0, _SPREAD, (count, 6)))
+    return [
+        Driver(str(style), str(model), str(kind), _spread(STYLES[str(style)], str(kind), row))
+        for style, model, kind, row in zip(styles, models, kinds, factors, strict=True)
+    ]
+
+
+def _spread(style: Style, kind: str, factor: Float[np.ndarray, " 6"]) -> Style:
+    heavy = DRIVERS[kind].accel_mps2 / DRIVERS["passenger"].accel_mps2
+    return Style(
+        style.accel_mps2 * heavy * factor[0], style.decel_mps2 * factor[1], style.time_gap_s * factor[2],
+        style.min_gap_m * factor[3], style.speed_factor * factor[4] ** 0.5, min(style.imperfection * factor[5], 1.0),
+    )  # fmt: skip
+
+
+def driver_xml(name: str, driver: Driver) -> str:
+    """Return a <vType> of one driver. Its id says style and model, which SUMO does not tell later.
+
+    Every body is let in wherever cars are: a corpus wants trucks on all of its networks.
+    """
+    length, width, height = CATALOGUE.size_m[KINDS.index(driver.kind)]
+    wish, body = driver.wishes, DRIVERS[driver.kind]
+    return (
+        f'<vType id={quoteattr(name)} vClass="passenger" guiShape={quoteattr(body.shape)}'
+        f' length="{length:g}" width="{width:g}" height="{height:g}" maxSpeed="{body.max_speed_mps:g}"'
+        f' carFollowModel="{driver.model}" accel="{wish.accel_mps2:.4f}" decel="{wish.decel_mps2:.4f}"'
+        f' tau="{wish.time_gap_s:.4f}" minGap="{wish.min_gap_m:.4f}" sigma="{wish.imperfection:.4f}"'
+        f' speedFactor="{wish.speed_factor:.4f}" speedDev="0"/>'
+    )
+
+
+def type_name(driver: Driver, number: int) -> str:
+    """Return the id of a driver's type."""
+    return f"{driver.style}.{driver.model}.{number}"
+
+
+def style_and_model(type_id: str) -> tuple[str, str]:
+    """Return what the id of a type says of its driver; empty for types that a scene brought along."""
+    style, _, rest = type_id.partition(".")
+    model = rest.partition(".")[0]
+    return (style, model) if style in STYLES and model in MODELS else ("", "")

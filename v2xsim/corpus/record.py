@@ -1,0 +1,152 @@
+"""One SUMO run of a corpus, in a process of its own: `python -m v2xsim.corpus.record JOB.json` writes its tracks.
+
+SUMO holds one simulation per process. The job is a file, and so are the tracks or the reason why there are none.
+"""
+
+import json
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from v2xsim.corpus.demand import write_demand
+from v2xsim.corpus.drivers import style_and_model
+from v2xsim.corpus.roads import TOWNS, build, read
+from v2xsim.corpus.tracks import WISHES, Drivers, Tracks, cut, save
+from v2xsim.errors import UserError
+from v2xsim.mobility.base import Names
+from v2xsim.mobility.sumo import SumoMobility
+from v2xsim.mobility.sumo_tools import libsumo
+from v2xsim.streams import Streams
+from v2xsim.world.catalogue import PEDESTRIAN
+
+STEP_US = 100_000
+"""Of SUMO: at ten steps a second vehicles brake and turn smoothly, whatever the step of the tokens."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run.
+
+    Attributes:
+        network: Name of a town, or the path of a .net.xml or .sumocfg.
+        seed: Of the corpus.
+        name: Of the run in the corpus; with the seed it settles demand and SUMO's chance.
+        vehicles: Sent into a town or network; a .sumocfg brings its own.
+        duration_s: Of traffic.
+        step_us: Between the poses that are kept: a whole number of SUMO's steps.
+        shortest: Poses that a track must have to be kept.
+        result: File to write the tracks into.
+        reason: File to write into why there are none.
+    """
+
+    network: str
+    seed: int
+    name: str
+    vehicles: int
+    duration_s: float
+    step_us: int
+    shortest: int
+    result: str
+    reason: str
+
+    def text(self) -> str:
+        """Return the job as JSON."""
+        return json.dumps(asdict(self))
+
+
+def record(job: Job) -> Tracks:
+    """Simulate a run and return its tracks.
+
+    Raises:
+        MobilityError: Where the network or SUMO refuses.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="v2xsim-corpus-")
+    try:
+        config = _config(job, Path(folder.name))
+        key = Streams(job.seed).key(f"corpus.sumo.{job.name}")
+        with closing(SumoMobility(config, STEP_US, key % (2**31 - 1), Names(), scratch=folder)) as traffic:
+            return _watched(traffic, job)
+    finally:
+        folder.cleanup()
+
+
+def _config(job: Job, home: Path) -> Path:
+    """Return a configuration of SUMO: the scene's own, or one of a network and demand made for it."""
+    if job.network.endswith(".sumocfg"):
+        return Path(job.network)
+    town = TOWNS.get(job.network)
+    net = home / "town.net.xml" if town is not None else Path(job.network).absolute()
+    if town is not None:
+        build(town, net)
+    draw = Streams(job.seed).generator(f"corpus.demand.{job.name}")
+    write_demand(home / "demand.rou.xml", read(net), job.vehicles, job.duration_s, draw)
+    root = ET.Element("configuration")
+    # After two minutes in a jam SUMO moves a vehicle on; its track is cut there.
+    options = {"net-file": str(net), "route-files": "demand.rou.xml", "time-to-teleport": "120"}
+    for option, value in options.items():
+        ET.SubElement(root, option, value=value)
+    config = home / "run.sumocfg"
+    ET.ElementTree(root).write(config)
+    return config
+
+
+def _watched(traffic: SumoMobility, job: Job) -> Tracks:
+    """Return the tracks of all vehicles over the run."""
+    agents: list[Int64[np.ndarray, " agents"]] = []
+    poses: list[Float[np.ndarray, "agents 3"]] = []
+    speeds: list[Float[np.ndarray, " agents"]] = []
+    row_of: dict[int, int] = {}
+    met: list[tuple[int, str, str, list[float]]] = []
+    steps = round(job.duration_s * 1e6) // job.step_us
+    for step in range(steps + 1):
+        now = traffic.snapshot(traffic.begin_us + step * job.step_us)
+        driven = np.flatnonzero(now.kind != PEDESTRIAN)
+        for row in driven:
+            if int(now.agent[row]) not in row_of:
+                row_of[int(now.agent[row])] = len(met)
+                met.append((int(now.kind[row]), *_asked(traffic.name_of(int(now.agent[row])))))
+        agents.append(np.array([row_of[int(agent)] for agent in now.agent[driven]], np.int64))
+        poses.append(np.column_stack([now.boxes.center_m[driven, :2], now.boxes.yaw_rad[driven]]))
+        speeds.append(np.hypot(*now.velocity_mps[driven].T))
+    drivers = Drivers(
+        np.array([kind for kind, *_ in met], np.int8),
+        np.array([style for _, style, *_ in met], str),
+        np.array([model for _, _, model, _ in met], str),
+        np.array([wishes for *_, wishes in met], float).reshape(len(met), len(WISHES)),
+    )
+    step_of = np.repeat(np.arange(steps + 1), [len(agent) for agent in agents])
+    return cut(
+        np.concatenate(agents), step_of, np.concatenate(poses), np.concatenate(speeds),
+        Path(job.network).name, drivers, job.step_us, traffic.begin_us, job.shortest,
+    )  # fmt: skip
+
+
+def _asked(name: str) -> tuple[str, str, list[float]]:
+    """Return the style, model and wishes of a driver, the last as SUMO has them: in the order of tracks.WISHES."""
+    vehicle = libsumo().vehicle
+    style, model = style_and_model(vehicle.getTypeID(name))
+    return style, model, [
+        vehicle.getAccel(name), vehicle.getDecel(name), vehicle.getTau(name), vehicle.getMinGap(name),
+        vehicle.getImperfection(name), vehicle.getSpeedFactor(name), vehicle.getMaxSpeed(name), vehicle.getLength(name),
+        vehicle.getWidth(name),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Do the job of the command line; leave with 0 where there are tracks, 1 where the job has a reason why not."""
+    job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    try:
+        save(Path(job.result), record(job))
+    except UserError as error:
+        Path(job.reason).write_text(str(error), encoding="utf-8")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The roads that a corpus is driven on: generated towns of several shapes, speeds and rules, and networks from files."""
+
+import gzip
+import xml.etree.ElementTree as ET
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from v2xsim.mobility.base import MobilityError
+from v2xsim.mobility.sumo_tools import run_tool
+
+STRAIGHT, LEFT, RIGHT, BACK = "s", "l", "r", "t"
+
+
+@dataclass(frozen=True)
+class Town:
+    """A network that netgenerate makes; its seed is part of it, so that a town is the same in every corpus.
+
+    Attributes:
+        name: Unique among the towns.
+        options: Of netgenerate.
+    """
+
+    name: str
+    options: str
+
+
+def _grid(number: int, length_m: int, rest: str) -> str:
+    return f"--grid --grid.number {number} --grid.length {length_m} {rest}"
+
+
+def _spider(arms: int, circles: int, radius_m: int, rest: str) -> str:
+    return (
+        f"--spider --spider.arm-number {arms} --spider.circle-number {circles} --spider.space-radius {radius_m} {rest}"
+    )
+
+
+def _random(iterations: int, least_m: int, most_m: int, rest: str) -> str:
+    return f"--rand --rand.iterations {iterations} --rand.min-distance {least_m} --rand.max-distance {most_m} {rest}"
+
+
+# Seven shapes of town between 30 and 100 km/h, one to three lanes, all rules of way that netgenerate knows how to build
+# without more input. Sizes, so that a hundred vehicles are moderate traffic.
+KNOWN = (
+    Town("grid_signals_50", _grid(6, 130, "-L 2 -S 13.89 -j traffic_light --seed 11")),
+    Town("spider_priority_60", _spider(6, 4, 120, "-L 2 -S 16.67 -j priority --seed 12")),
+    Town("random_stop_50", _random(110, 90, 220, "-L 1 -S 13.89 -j priority_stop --seed 13")),
+    Town("random_fast_100", _random(70, 350, 800, "-L 3 -S 27.78 -j priority --default.junctions.radius 15 --seed 14")),
+    Town("grid_right_30", _grid(7, 95, "-L 1 -S 8.33 -j right_before_left --perturb-x 12 --perturb-y 12 --seed 15")),
+    Town("spider_signals_50", _spider(9, 3, 140, "-L 2 -S 13.89 -j traffic_light --seed 16")),
+    Town("grid_priority_80", _grid(5, 260, "-L 2 -S 22.22 -j priority --default.junctions.radius 10 --seed 17")),
+    Town("random_allway_40", _random(120, 80, 200, "-L 1 -S 11.11 -j allway_stop --seed 18")),
+)
+"""Towns of the training and validation sequences."""
+
+UNSEEN = (
+    Town("unseen_random_60", _random(120, 100, 300, "-L 2 -S 16.67 -j priority --seed 91")),
+    Town("unseen_grid_40", _grid(6, 110, "-L 2 -S 11.11 -j traffic_light --perturb-x 20 --perturb-y 20 --seed 92")),
+    Town("unseen_spider_90", _spider(7, 4, 200, "-L 2 -S 25 -j priority --default.junctions.radius 12 --seed 93")),
+)
+"""Towns of the test sequences: no training run sees them."""
+
+TOWNS = {town.name: town for town in (*KNOWN, *UNSEEN)}
+
+
+def build(town: Town, net: Path) -> None:
+    """Write a town's network.
+
+    Raises:
+        MobilityError: Where netgenerate refuses.
+    """
+    options = [*town.options.split(), "--no-turnarounds.except-deadend", "true", "--no-warnings", "true"]
+    run_tool("netgenerate", [*options, "--output-file", net.name], net.parent)
+
+
+@dataclass(frozen=True)
+class Roads:
+    """What a car may drive on.
+
+    Attributes:
+        duration_s: Of each edge at its speed limit.
+        onward: From each edge to the next ones, with the direction of the turn in SUMO's letters.
+    """
+
+    duration_s: dict[str, float]
+    onward: dict[str, tuple[tuple[str, str], ...]]
+
+
+def read(net: Path) -> Roads:
+    """Return the roads of a network file, .net.xml, also gzipped.
+
+    Raises:
+        MobilityError: Where it is missing, damaged, no SUMO network or without a road for cars.
+    """
+    root = _root(net)
+    duration_s: dict[str, float] = {}
+    open_lanes: set[tuple[str, str]] = set()
+    for edge, lane in _lanes(root):
+        if _admits_cars(lane):
+            open_lanes.add((edge, lane.get("index", "0")))
+            # Zero would be a way on which no time passes.
+            length_m, limit_mps = float(lane.get("length", "0.1")), float(lane.get("speed", "13.89"))
+            duration_s[edge] = max(length_m, 0.1) / max(limit_mps, 0.1)
+    onward: dict[str, dict[str, str]] = {edge: {} for edge in duration_s}
+    for way in root.iter("connection"):
+        start, end = way.get("from", ""), way.get("to", "")
+        if {(start, way.get("fromLane", "")), (end, way.get("toLane", ""))} <= open_lanes:
+            onward[start].setdefault(end, way.get("dir", STRAIGHT).lower())
+    if not any(onward.values()):
+        raise MobilityError(f"{net}: has no two roads for cars that lead into each other")
+    return Roads(duration_s, {edge: tuple(sorted(ends.items())) for edge, ends in _through(onward).items()})
+
+
+def _through(onward: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the ways onward without dead ends, at which SUMO's vehicles turn on the spot; all of them where nothing is left."""
+    left = onward
+    while True:
+        ends = {edge for edge, ways in left.items() if set(ways.values()) <= {BACK}}
+        if not ends:
+            return left or onward
+        left = {
+            edge: {to: turn for to, turn in ways.items() if to not in ends}
+            for edge, ways in left.items()
+            if edge not in ends
+        }
+
+
+def _root(net: Path) -> ET.Element:
+    try:
+        packed = net.read_bytes()
+        root = ET.fromstring(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
+    except (OSError, EOFError, zlib.error) as error:
+        raise MobilityError(f"{net}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    except ET.ParseError as error:
+        raise MobilityError(f"{net}: not a SUMO network: not valid XML ({error})") from error
+    if root.tag != "net":
+        raise MobilityError(f"{net}: not a SUMO network: its root element is <{root.tag}>, not <net>")
+    return root
+
+
+def _lanes(root: ET.Element) -> Iterator[tuple[str, ET.Element]]:
+    """Yield the lanes of all edges but the insides of junctions, with the edge's name."""
+    for edge in root.iter("edge"):
+        if edge.get("function", "normal") == "normal":
+            for lane in edge.iter("lane"):
+                yield edge.get("id", ""), lane
+
+
+def _admits_cars(lane: ET.Element) -> bool:
+    allow, disallow = lane.get("allow"), lane.get("disallow", "")
+    if allow is not None:
+        return bool({"passenger", "all"} & set(allow.split()))
+    return not {"passenger", "all"} & set(disallow.split())

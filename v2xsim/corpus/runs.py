@@ -1,0 +1,75 @@
+"""The SUMO runs of a corpus, a few at a time, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from v2xsim.corpus.record import Job
+from v2xsim.errors import UserError
+
+Report = Callable[[int, int, str], None]
+"""Takes how many runs are done, how many there are, and what is being done."""
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PAUSE_S = 0.05
+
+
+def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> None:
+    """Run jobs; when it returns, all have their results.
+
+    Args:
+        jobs: To run.
+        at_once: Processes.
+        folder: For what passes between the processes.
+        report: Told of each run that ends.
+
+    Raises:
+        UserError: Where one fails; the others are stopped.
+    """
+    waiting = list(enumerate(jobs))[::-1]
+    running: dict[int, tuple[subprocess.Popen[bytes], Job]] = {}
+    done = 0
+    report(done, len(jobs), "driving")
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                number, job = waiting.pop()
+                running[number] = _started(job, folder / f"{number}"), job
+            ended = [number for number, (process, _) in running.items() if process.poll() is not None]
+            for number in ended:
+                process, job = running.pop(number)
+                _check(process.returncode, job, folder / f"{number}.log")
+                done += 1
+                report(done, len(jobs), "driving")
+            if not ended:
+                time.sleep(_PAUSE_S)
+    finally:
+        for process, _ in running.values():
+            process.kill()
+            process.wait()
+
+
+def _started(job: Job, place: Path) -> "subprocess.Popen[bytes]":
+    order = place.with_suffix(".json")
+    order.write_text(job.text(), encoding="utf-8")
+    # The same v2xsim as here, also where it is not installed; each run has one thread.
+    env = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    with place.with_suffix(".log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "v2xsim.corpus.record", str(order)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+            # Ctrl-C is for whoever started the runs, who then ends them.
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def _check(code: int, job: Job, log: Path) -> None:
+    if code == 0:
+        return
+    if Path(job.reason).exists():
+        raise UserError(Path(job.reason).read_text(encoding="utf-8"))
+    last = log.read_text(errors="replace").strip().splitlines()[-1:]
+    raise UserError(f"{job.network}: its SUMO run ended with exit code {code}: {''.join(last) or 'it said nothing'}")

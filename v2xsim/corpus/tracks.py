@@ -1,0 +1,141 @@
+"""Tracks of vehicles at one step: cut where a vehicle was away or was put elsewhere, with the driver's own wishes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int8, Int64
+
+SLACK_M = 1.0
+FASTEST_RAD_PER_S = np.pi
+"""Where a body moves farther than its speed and its turn explain, by this slack, or turns faster than this, SUMO has put
+it somewhere else, as after a jam or where a road ends. Its track is cut there. A lane change is 0.5 m in half a second."""
+
+WISHES = (
+    "accel_mps2", "decel_mps2", "time_gap_s", "min_gap_m", "imperfection", "speed_factor", "max_speed_mps", "length_m", "width_m",
+)  # fmt: skip
+"""What is kept of a driver and the vehicle; in SUMO's words accel, decel, tau, minGap, sigma, speedFactor and so on."""
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """Who drives, one row a driver.
+
+    Attributes:
+        kind: Class of the catalogue: the body.
+        style: Of v2xsim.corpus.drivers; empty where a scene brought its own types.
+        model: Of car following; empty likewise.
+        wishes: Columns are WISHES.
+    """
+
+    kind: Int8[np.ndarray, " drivers"]
+    style: np.ndarray
+    model: np.ndarray
+    wishes: Float[np.ndarray, "drivers wishes"]
+
+    def __getitem__(self, rows: np.ndarray) -> "Drivers":
+        return Drivers(self.kind[rows], self.style[rows], self.model[rows], self.wishes[rows])
+
+
+_FIELDS = ("pose", "offset", "begin_us", "agent", "network")
+_DRIVER_FIELDS = tuple(field.name for field in fields(Drivers))
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Tracks, one after the other.
+
+    Attributes:
+        pose: Rows of x and y in metres and yaw in radians, of the centres of bodies.
+        offset: Track t owns rows offset[t]:offset[t + 1].
+        begin_us: Instant of each track's first pose.
+        agent: Number of the vehicle in its run; where its track was cut it has several.
+        network: Name of what each was driven on.
+        drivers: One a track.
+    """
+
+    pose: Float[np.ndarray, "rows 3"]
+    offset: Int64[np.ndarray, " tracks_plus_1"]
+    begin_us: Int64[np.ndarray, " tracks"]
+    agent: Int64[np.ndarray, " tracks"]
+    network: np.ndarray
+    drivers: Drivers
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+
+def cut(
+    agent: Int64[np.ndarray, " rows"],
+    step: Int64[np.ndarray, " rows"],
+    pose: Float[np.ndarray, "rows 3"],
+    speed_mps: Float[np.ndarray, " rows"],
+    network: str,
+    drivers: Drivers,
+    step_us: int,
+    begin_us: int,
+    shortest: int,
+) -> Tracks:
+    """Return the tracks that rows of poses make up.
+
+    Args:
+        agent: Whose pose; a row of `drivers`.
+        step: When.
+        pose: Where.
+        speed_mps: How fast, as SUMO says.
+        network: Name of what was driven on.
+        drivers: All of them.
+        step_us: Length of a step.
+        begin_us: Instant of step 0.
+        shortest: Poses that a track must have; what is shorter is left out.
+    """
+    order = np.lexsort((step, agent))
+    agent, step, pose, speed_mps = agent[order], step[order], pose[order], speed_mps[order]
+    step_s = step_us * 1e-6
+    way_m = np.hypot(*np.diff(pose[:, :2], axis=0).T)
+    turn_rad = np.pi - np.abs(np.pi - np.abs(np.diff(pose[:, 2])))
+    # The front bumper is what drives at the speed; the centre swings by half a length when the body turns.
+    half_m = 0.5 * drivers.wishes[agent[1:], WISHES.index("length_m")]
+    explained_m = np.maximum(speed_mps[1:], speed_mps[:-1]) * step_s + half_m * turn_rad
+    leap = (way_m > explained_m + SLACK_M) | (turn_rad > FASTEST_RAD_PER_S * step_s)
+    begins = np.ones(len(agent), bool)
+    begins[1:] = (np.diff(agent) != 0) | (np.diff(step) != 1) | leap
+    first = np.flatnonzero(begins)
+    count = np.diff(np.append(first, len(agent)))
+    kept = count >= shortest
+    rows = np.repeat(kept, count)
+    offset = np.concatenate([[0], np.cumsum(count[kept])]).astype(np.int64)
+    owner = agent[first[kept]]
+    return Tracks(
+        pose[rows], offset, begin_us + step[first[kept]] * step_us, owner, np.full(len(owner), network), drivers[owner]
+    )
+
+
+def save(path: Path, tracks: Tracks) -> None:
+    """Write tracks into an .npz file."""
+    columns = {name: getattr(tracks, name) for name in _FIELDS}
+    with path.open("wb") as stream:
+        np.savez(stream, **columns, **{name: getattr(tracks.drivers, name) for name in _DRIVER_FIELDS})
+
+
+def load(path: Path) -> Tracks:
+    """Return the tracks of a file that `save` wrote."""
+    with np.load(path, allow_pickle=False) as held:
+        drivers = Drivers(held["kind"], held["style"], held["model"], held["wishes"])
+        return Tracks(held["pose"], held["offset"], held["begin_us"], held["agent"], held["network"], drivers)
+
+
+def joined(parts: Sequence[Tracks]) -> Tracks:
+    """Return the tracks of several runs, one after the other; agents keep the numbers of their run."""
+    before = np.cumsum([0, *(len(part.pose) for part in parts)])
+    offset = [part.offset[1:] + rows for part, rows in zip(parts, before[:-1], strict=True)]
+    columns = {name: np.concatenate([getattr(part.drivers, name) for part in parts]) for name in _DRIVER_FIELDS}
+    return Tracks(
+        np.concatenate([part.pose for part in parts]),
+        np.concatenate([np.zeros(1, np.int64), *offset]),
+        np.concatenate([part.begin_us for part in parts]),
+        np.concatenate([part.agent for part in parts]),
+        np.concatenate([part.network for part in parts]),
+        Drivers(**columns),
+    )
