@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from v2xsim.cli.app import app
 
 SHORT = ["--set", "run.duration_s=0.5", "--set", "lidars.model=beam16", "--set", "record.clouds_every_s=0.2"]
-COMMANDS = ["run", "check", "schema", "import-osm", "view", "demo", "validate", "bench"]
+COMMANDS = ["run", "check", "schema", "import-osm", "view", "demo", "validate", "bench", "corpus", "train"]
 
 
 def call(*arguments):

@@ -5,7 +5,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from v2xsim.cli import bench, check, compare, corpus, demo, import_osm, run, schema, study_report, sweep, validate, view
+from v2xsim.cli import (
+    bench,
+    check,
+    compare,
+    corpus,
+    demo,
+    import_osm,
+    run,
+    schema,
+    study_report,
+    sweep,
+    train,
+    validate,
+    view,
+)
 from v2xsim.errors import UserError
 from v2xsim.version import __version__
 
@@ -54,5 +68,5 @@ def _options(
     pass
 
 
-for _module in (run, check, schema, import_osm, view, demo, sweep, compare, study_report, validate, bench, corpus):
+for _module in (run, check, schema, import_osm, view, demo, sweep, compare, study_report, validate, bench, corpus, train):
     app.command(name=_module.NAME, epilog=_module.EXAMPLE)(_module.command)
