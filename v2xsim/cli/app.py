@@ -68,5 +68,19 @@ def _options(
     pass
 
 
-for _module in (run, check, schema, import_osm, view, demo, sweep, compare, study_report, validate, bench, corpus, train):
+for _module in (
+    run,
+    check,
+    schema,
+    import_osm,
+    view,
+    demo,
+    sweep,
+    compare,
+    study_report,
+    validate,
+    bench,
+    corpus,
+    train,
+):
     app.command(name=_module.NAME, epilog=_module.EXAMPLE)(_module.command)
