@@ -1,0 +1,429 @@
+"""SharedLLM: a lower model compresses the past chunk by chunk, an upper model reads the running text and looks at what was kept.
+
+Han et al., SharedLLM (arXiv 2410.19318). As a stream, which the paper does not have: the stream is cut into chunks; the running text is the
+current chunk. Whenever a chunk is complete it becomes context, the selection in all chunks is renewed with the last completed token
+as the query, and self-attention begins anew (or reaches back over `window` tokens). Tokens of the past are kept, so `focus` can
+renew the selection at any time for another query. All of this happens at fixed places of the stream, so it does not matter how it is split.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Int64
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.shared_lower import MISSING, Lower
+from v2xsim.gpu.sequence.shared_tree import Alike, Choice, ContextTree
+from v2xsim.gpu.sequence.shared_upper import Injection, Upper
+from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
+from v2xsim.gpu.sequence.transformer import Layer, Transformer
+
+_USUAL_RATIO = 8
+_SHARPNESS = 10.0
+
+
+class SharedModel(TokenSequence):
+    """A model of tokens whose past is compressed, coarse to fine, by what is asked of it.
+
+    Args:
+        vocabulary: Number of tokens.
+        dim: Entries of a vector.
+        layers: Of the upper model.
+        heads: Of attention.
+        inject: Layers of the lower model, and layers of the upper one, from the bottom, that look at what is kept. The first sees
+            each token by itself, so at least 2 are needed for an entry to stand for its neighbours; 0 for none.
+        chunk: Tokens of a chunk.
+        depth: Times that a chunk is halved.
+        kept: Entries kept of each node of a chunk's tree, or of each level's; chunk / (8 (depth + 1)) if left out, which is an
+            eighth in all.
+        choice: Which half is expanded: see ContextTree.
+        alike: What of a half is compared with the query: see ContextTree.
+        seed: Of the coin of choice random.
+        window: Tokens before the current chunk that self-attention still reaches.
+        renew: Which chunks are selected anew when a chunk is complete: all, or the new one only, which costs less and leaves
+            the others to `focus`.
+        hidden: Of the feed-forward parts; 4 dim if left out.
+        dropout: Share of entries left out in training.
+        tied: Whether the head uses the embedding's weights.
+
+    Raises:
+        UserError: If sizes do not fit.
+    """
+
+    takes_dt = False
+
+    def __init__(
+        self,
+        vocabulary: int,
+        dim: int,
+        layers: int,
+        heads: int,
+        inject: int = 2,
+        chunk: int = 64,
+        depth: int = 3,
+        kept: int | Sequence[int] | None = None,
+        choice: Choice = "query",
+        alike: Alike = "last",
+        seed: int = 0,
+        window: int = 0,
+        renew: Literal["all", "new"] = "all",
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        tied: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 <= inject <= layers or window < 0 or vocabulary < 1 or renew not in ("all", "new"):
+            raise UserError(
+                f"inject must be from 0 to layers ({layers}), window at least 0, vocabulary at least 1 and renew all or new; "
+                f"got inject {inject}, window {window}, vocabulary {vocabulary}, renew {renew!r}"
+            )
+        kept = max(1, chunk // (_USUAL_RATIO * (depth + 1))) if kept is None else kept
+        self.tree = ContextTree(chunk, depth, kept, choice, alike, seed)
+        self.vocabulary, self.window, self.renew = vocabulary, window, renew
+        self.upper = Upper(dim, layers, heads, hidden, inject, chunk, dropout)
+        self.lower = Lower(self.tree, dim, heads, self.upper.hidden, inject, dropout) if inject else None
+        if self.lower is not None:
+            # Both start from the same weights, so what one says of a token can be compared with what the other says.
+            self.lower.copy_from(self.upper.layers)
+        self.embedding = nn.Embedding(vocabulary, dim)
+        self.head = nn.Linear(dim, vocabulary, bias=False)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=0.02)
+        if tied:
+            self.head.weight = self.embedding.weight
+
+    def start_from(self, plain: TokenModel) -> None:
+        """Take over a plain model of the same sizes: at first this one says exactly what that one says.
+
+        Raises:
+            UserError: If it is of another kind or size.
+        """
+        body = plain.body
+        sizes = (self.vocabulary, self.upper.dim, self.upper.heads, self.upper.hidden, len(self.upper.layers))
+        shares = isinstance(body, Transformer) and body.kv_map != tuple(range(len(body.layers)))
+        if not isinstance(body, Transformer) or shares or body.schedule or any(body.windows):
+            raise UserError(f"start_from: the model must be a plain Transformer of tokens, got {plain.signature}")
+        theirs = (plain.vocabulary, body.dim, body.heads, body.hidden, len(body.layers))
+        if sizes != theirs:
+            raise UserError(
+                f"start_from: vocabulary, dim, heads, hidden and layers are {sizes} here and {theirs} there; "
+                "they must be the same"
+            )
+        self.upper.load_state_dict(body.state_dict(), strict=False)
+        self.embedding.load_state_dict(plain.embedding.state_dict())
+        self.head.load_state_dict(plain.head.state_dict())
+        if self.lower is not None:
+            self.lower.copy_from(self.upper.layers)
+        for injection, layer in zip(self.upper.injections, self.upper.layers, strict=False):
+            assert isinstance(injection, Injection)
+            assert isinstance(layer, Layer)
+            injection.norm.load_state_dict(layer.norm.state_dict())
+            injection.query.load_state_dict(layer.query.state_dict())
+            nn.init.zeros_(injection.out.weight)
+
+    @property
+    def signature(self) -> str:
+        """Kind and sizes."""
+        window = f", window {self.window}" if self.window else ""
+        renew = f", renew {self.renew}" if self.renew != "all" else ""
+        return f"SharedModel(vocabulary {self.vocabulary}, inject {self.upper.inject}, {self.tree}{window}{renew}, {self.upper.signature})"
+
+    @property
+    def injected(self) -> bool:
+        """Whether anything is kept of the past."""
+        return self.lower is not None and self.tree.choice != "none"
+
+    def init_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
+    ) -> State:
+        """Return the state of rows that have seen nothing."""
+        upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
+        where, kind = upper.device, dtype or self.dtype
+        heads, dim = self.upper.heads, self.upper.dim
+        room = room // self.tree.chunk * self.tree.per_chunk
+        kept = {
+            f"kept{i}": Cache.empty(batch, heads, dim // heads, where, kind, 0, room) for i in range(self.upper.inject)
+        }
+        memories = {
+            "past": Memory(torch.empty(batch, 0, dtype=torch.int32, device=where), MISSING, grows=True),
+            "partial": Memory(self._empty_chunk(batch, where), MISSING),
+            "query": Memory(torch.zeros(batch, dim, dtype=kind, device=where)),
+        }
+        return State.fresh(self.signature, batch, where, {**upper.slots, **kept, **memories})
+
+    # A stream -------------------------------------------------------------------------------------------------------
+
+    def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:
+        """Read on, up to where the next row completes a chunk, and so on."""
+        begin, made = 0, []
+        while begin < x.shape[1]:
+            done = state.seen % self.tree.chunk if state.steps is None else None
+            phase = int(done.max()) if done is not None else int(state.steps or 0) % self.tree.chunk
+            end = min(x.shape[1], begin + self.tree.chunk - phase)
+            arrived = None if mask is None else mask[:, begin:end]
+            y, after = self.upper._advance(self.embedding(x[:, begin:end]), state, arrived, None)
+            made.append(y)
+            state = self._completed(self._noted(x[:, begin:end], arrived, state, after))
+            begin = end
+        return self.head(torch.cat(made, 1) if len(made) > 1 else made[0]), state
+
+    def _noted(self, tokens: Tensor, mask: Tensor | None, before: State, after: State) -> State:
+        """Write down the tokens of the current chunk."""
+        place = before.seen[:, None] % self.tree.chunk + torch.arange(tokens.shape[1], device=tokens.device)
+        noted = tokens if mask is None else torch.where(mask, tokens, MISSING)
+        partial = before.memory("partial").scatter(1, place, noted.to(torch.int32))
+        return replace(after, slots={**after.slots, "partial": Memory(partial, MISSING)})
+
+    def _completed(self, state: State) -> State:
+        """Make context of the chunks that are complete."""
+        if state.steps is not None:
+            return state if state.steps % self.tree.chunk else self._closed(state, slice(None))
+        return self._by_phase(state, state.seen % self.tree.chunk == 0, self._closed)
+
+    def _closed(self, state: State, rows: Tensor | slice) -> State:
+        """Make context of the chunk that rows, which have seen equally much, have just completed."""
+        assert state.steps is not None
+        query, partial = self._last_hidden(state), state.memory("partial")
+        done = state.steps // self.tree.chunk - 1
+        past = torch.cat([state.memory("past")[:, : done * self.tree.chunk], partial], 1)
+        slots = {name: slot for name, slot in state.slots.items() if isinstance(slot, Cache)}
+        if self.injected and self.renew == "all" and self.tree.choice == "query":
+            slots.update(self._kept(past, query))
+        elif self.lower is not None and self.injected:
+            keys, values, entry = self.lower.condensed(partial, self.embedding, query, done)
+            for i in range(self.upper.inject):
+                slots[f"kept{i}"] = state.cache(f"kept{i}").extend(keys[i], values[i], entry)
+        for number in range(len(self.upper.layers)):
+            slots[f"layer{number}"] = state.cache(f"layer{number}").since(state.steps - self.window)
+        memories = {
+            "past": Memory(past, MISSING, grows=True),
+            "partial": Memory(self._empty_chunk(state.batch, state.device), MISSING),
+            "query": Memory(query),
+        }
+        return replace(state, slots={**state.slots, **slots, **memories})
+
+    def focus(self, state: State, query: Float[Tensor, "batch dim"] | None = None) -> State:
+        """Return the state with the selection in all chunks made anew.
+
+        Args:
+            state: Any of this model.
+            query: What matters now, a vector such as the first layer makes; that of the last token if left out.
+
+        Raises:
+            UserError: If the state is of another model, or the query does not fit.
+        """
+        self._refuse_other(state)
+        if query is not None:
+            self._check_query(query, state.batch, state.device)
+        if not self.injected or state.batch == 0:
+            return state
+
+        def focused(part: State, rows: Tensor | slice) -> State:
+            assert part.steps is not None
+            wanted = self._last_hidden(part) if query is None else query[rows]
+            past = part.memory("past")[:, : part.steps // self.tree.chunk * self.tree.chunk]
+            return replace(part, slots={**part.slots, **self._kept(past, wanted)})
+
+        if state.steps is not None:
+            return focused(state, slice(None))
+        return self._by_phase(state, torch.ones_like(state.seen, dtype=torch.bool), focused)
+
+    def _by_phase(
+        self, state: State, wanted: Bool[Tensor, " batch"], change: Callable[[State, Tensor | slice], State]
+    ) -> State:
+        """Change some rows, those that have seen equally much together."""
+        parts, order = [], []
+        for seen in sorted(set(state.seen[wanted].tolist())):
+            rows = (wanted & (state.seen == seen)).nonzero()[:, 0]
+            parts.append(change(state.select(rows), rows))
+            order.append(rows)
+        if not parts:
+            return state
+        rest = (~wanted).nonzero()[:, 0]
+        joined = parts[0]
+        for part in [*parts[1:], state.select(rest)]:
+            joined = joined.append(part)
+        return joined.reorder(torch.cat([*order, rest]).argsort())
+
+    def _last_hidden(self, state: State) -> Float[Tensor, "batch dim"]:
+        """Return the query of each row: what the first layer makes of its last token that is there."""
+        chunk, partial = self.tree.chunk, state.memory("partial")
+        there = partial != MISSING
+        last = (torch.arange(chunk, device=state.device) * there).amax(1)
+        token = partial.gather(1, last[:, None])[:, 0].clamp(min=0)
+        begin = ((state.seen - 1) // chunk * chunk).clamp(min=0)
+        with torch.no_grad():
+            hidden = self.upper.hidden_by(self.embedding(token), state.cache("layer0"), begin + last)
+        return torch.where(there.any(1, keepdim=True), hidden, state.memory("query"))
+
+    # The paper's form -----------------------------------------------------------------------------------------------
+
+    def read(
+        self,
+        context: Int64[Tensor, "batch past"],
+        running: Int64[Tensor, "batch time"],
+        query_at: int | Int64[Tensor, " batch"] = -1,
+        mask: Bool[Tensor, "batch time"] | None = None,
+        context_mask: Bool[Tensor, "batch past"] | None = None,
+        query: Float[Tensor, "batch dim"] | None = None,
+    ) -> Float[Tensor, "batch time vocabulary"]:
+        """Read a running text, of any length, with whole chunks before it.
+
+        What comes before `query_at` in the running text is told, through the selection, what comes there. Where that matters, as for a
+        cross-entropy over the whole text, give 0.
+
+        Args:
+            context: Chunks of the past; may be none.
+            running: The running text.
+            query_at: Place of the token that decides the selection; -1 for the last one that is there.
+            mask: False where the running text has none.
+            context_mask: False where the context has none.
+            query: A vector that decides the selection instead.
+
+        Raises:
+            UserError: If shapes or types do not fit.
+        """
+        if query is None:
+            query = self.query_of(running, query_at, mask)
+        state = self.condense(context, query, context_mask)
+        batch, time = self._checked(running, state, mask)
+        if batch == 0 or time == 0:
+            return self._nothing(running)
+        x = running if mask is None else torch.where(mask, running, 0)
+        return self.head(self.upper._advance(self.embedding(x), state, mask, None)[0])
+
+    def query_of(
+        self,
+        running: Int64[Tensor, "batch time"],
+        at: int | Int64[Tensor, " batch"] = -1,
+        mask: Bool[Tensor, "batch time"] | None = None,
+    ) -> Float[Tensor, "batch dim"]:
+        """Return what the upper model's first layer makes of a token of a running text; -1 for the last one that is there."""
+        batch, time = self._checked(running, None, mask)
+        place = torch.as_tensor(at, device=running.device)
+        if place.ndim == 0:
+            place = place.expand(batch)
+        if time == 0 or place.shape != (batch,) or not bool(((place >= -time) & (place < time)).all()):
+            raise UserError(
+                f"SharedModel: the query's place must be within a running text of {time} tokens, one number or one for each of "
+                f"{batch} rows, got {at}"
+            )
+        if mask is not None:
+            last = (torch.arange(time, device=running.device) * mask).amax(1)
+            place = torch.where(place == -1, last, place)
+            running = torch.where(mask, running, 0)
+        return self.upper.first_hidden(self.embedding(running), mask, place % time)
+
+    def condense(
+        self,
+        context: Int64[Tensor, "batch past"],
+        query: Float[Tensor, "batch dim"],
+        mask: Bool[Tensor, "batch past"] | None = None,
+    ) -> State:
+        """Return the state after whole chunks, read by the lower model alone; self-attention does not reach back into them.
+
+        Args:
+            context: Chunks of the past; may be none.
+            query: What decides the selection.
+            mask: False where the context has none.
+
+        Raises:
+            UserError: If shapes or types do not fit.
+        """
+        batch, past = self._checked(context, None, mask)
+        if past % self.tree.chunk:
+            raise UserError(
+                f"SharedModel: a context must be whole chunks of {self.tree.chunk} tokens, got {past} tokens; read the rest as "
+                "running text, or put what is missing in front with a mask of False"
+            )
+        self._check_query(query, batch, context.device)
+        ids = (context if mask is None else torch.where(mask, context, MISSING)).to(torch.int32)
+        state = self.init_state(batch, context.device).advanced(past, {})
+        memories = {"past": Memory(ids, MISSING, grows=True), "query": Memory(query.detach())}
+        return replace(state, slots={**state.slots, **self._kept(ids, query), **memories})
+
+    def paths(
+        self,
+        context: Int64[Tensor, "batch past"],
+        query: Float[Tensor, "batch dim"],
+        mask: Bool[Tensor, "batch past"] | None = None,
+    ) -> Bool[Tensor, "batch chunks decisions"]:
+        """Return whether the later half is expanded at each level of each chunk's tree; ContextTree.places says what is kept."""
+        self._check_query(query, len(context), context.device)
+        if self.lower is None:
+            raise UserError("SharedModel.paths: nothing is chosen in a model without injection; give inject at least 1")
+        ids = (context if mask is None else torch.where(mask, context, MISSING)).to(torch.int32)
+        chunks = ids.reshape(-1, self.tree.chunk)
+        x = self.embedding(chunks.clamp(min=0))
+        right = self.lower.chosen(
+            chunks, x, chunks != MISSING, query.repeat_interleave(ids.shape[1] // self.tree.chunk, 0)
+        )
+        return right.view(len(context), -1, self.tree.decisions)
+
+    def alignment_loss(
+        self,
+        context: Int64[Tensor, "batch past"],
+        query: Float[Tensor, "batch dim"],
+        place: Int64[Tensor, " batch"],
+        mask: Bool[Tensor, "batch past"] | None = None,
+        sharpness: float = _SHARPNESS,
+    ) -> Float[Tensor, ""]:
+        """Return the mean cross-entropy, in nats, of expanding the halves in which a place of the context lies.
+
+        A choice lets no gradient through, so nothing in a loss of tokens teaches the model to choose. This does (the paper has
+        no such thing): by pairs of a query and the place where the answer stands, or of any token and its own place.
+
+        Args:
+            context: Chunks of the past.
+            query: Of each row.
+            place: In each row's context.
+            mask: False where the context has none.
+            sharpness: What cosines are multiplied by to be logits.
+        """
+        batch, past = self._checked(context, None, mask)
+        self._check_query(query, batch, context.device)
+        if self.lower is None or place.shape != (batch,) or not bool(((place >= 0) & (place < past)).all()):
+            raise UserError(
+                f"SharedModel.alignment_loss: place must be {batch} numbers from 0 to {past - 1} and inject at least 1, "
+                f"got {place.tolist()} and inject {self.upper.inject}"
+            )
+        chunk, row = self.tree.chunk, torch.arange(batch, device=context.device)[:, None]
+        at = (place // chunk * chunk)[:, None] + torch.arange(chunk, device=context.device)
+        x, there = self.embedding(context[row, at]), None if mask is None else mask[row, at]
+        place, found = place % chunk, []
+        for level in range(1, self.tree.decisions + 1):
+            half = chunk >> level
+            likeness = self.lower.likeness(x, there, query, place // (2 * half) * (2 * half), level)
+            found.append(F.cross_entropy(sharpness * likeness.clamp(min=-1.0), place // half % 2))
+        return torch.stack(found).mean() if found else query.new_zeros(())
+
+    def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
+        """Return what is kept of all chunks."""
+        if self.lower is None or not self.injected or past.shape[1] == 0:
+            return {}
+        keys, values, entry = self.lower.condensed(past, self.embedding, query, 0)
+        heads, dim = self.upper.heads, self.upper.dim
+        cache = Cache.empty(len(past), heads, dim // heads, past.device, self.dtype)
+        return {f"kept{i}": cache.followed_by(keys[i], values[i], entry) for i in range(self.upper.inject)}
+
+    # Checks ---------------------------------------------------------------------------------------------------------
+
+    def _check_query(self, query: Tensor, batch: int, device: torch.device) -> None:
+        fits = isinstance(query, Tensor) and query.shape == (batch, self.upper.dim) and query.dtype == self.dtype
+        if not fits or query.device != device or not bool(torch.isfinite(query).all()):
+            said = (
+                f"{tuple(query.shape)} of {query.dtype} on {query.device}" if isinstance(query, Tensor) else repr(query)
+            )
+            raise UserError(
+                f"SharedModel: a query must be finite, of shape ({batch}, {self.upper.dim}) and {self.dtype} on {device}, "
+                f"got {said}; query_of makes one of a text"
+            )
+
+    def _empty_chunk(self, batch: int, device: torch.device) -> Tensor:
+        return torch.full((batch, self.tree.chunk), MISSING, dtype=torch.int32, device=device)

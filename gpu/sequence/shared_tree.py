@@ -1,0 +1,181 @@
+"""SharedLLM's context tree: how a chunk of the past is cut into nodes, and how much of each node is kept.
+
+Han et al., SharedLLM (arXiv 2410.19318), section 3.2: a chunk is halved again and again; at each level one half is expanded further, the
+other is kept as a node. The last level keeps both. All nodes keep a fixed number of entries whatever their length, so the ratio
+halves with each level: coarse for what matters less, fine for what matters more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Int64
+from torch import Tensor
+
+from v2xsim.errors import UserError
+
+Choice = Literal["query", "right", "random", "uniform", "none"]
+CHOICES: tuple[Choice, ...] = ("query", "right", "random", "uniform", "none")
+Alike = Literal["last", "mean", "max"]
+ALIKES: tuple[Alike, ...] = ("last", "mean", "max")
+
+# Odd, so that multiplying loses no bit: the factors of MurmurHash3's 64-bit finaliser (Appleby, public domain).
+_FIRST_FACTOR = -0xAE502812AA7333
+_SECOND_FACTOR = -0x3B314601E57A13AD
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stretch of each chunk that is encoded by itself.
+
+    Attributes:
+        start: Where it begins in its chunk.
+        length: Tokens.
+        kept: Entries kept of it.
+    """
+
+    start: Int64[Tensor, " chunks"]
+    length: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class ContextTree:
+    """How every chunk is cut and what decides it.
+
+    Attributes:
+        chunk: Tokens of a chunk.
+        depth: Times that something is halved.
+        kept: Entries kept of each node: one number, or one for each level from the top; the last level has two nodes.
+        choice: Which half is expanded. query: the one more alike to the query. right: the later one (the paper's rule where there is
+            no query). random: by a coin. uniform: there is no tree, as many entries are kept evenly spaced. none: nothing is kept.
+        alike: What of a half is compared with the query: its last token (the paper's), the mean of its tokens, or the token most alike.
+        seed: Of the coin. The coin is thrown by the chunk's own tokens, so that it does not matter when or in which batch it is.
+    """
+
+    chunk: int
+    depth: int = 3
+    kept: int | Sequence[int] = 32
+    choice: Choice = "query"
+    alike: Alike = "last"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.choice not in CHOICES or self.alike not in ALIKES:
+            raise UserError(
+                f"choice must be one of {', '.join(CHOICES)} and alike one of {', '.join(ALIKES)}, "
+                f"got {self.choice!r} and {self.alike!r}"
+            )
+        if self.depth < 1 or self.chunk < 1 or self.chunk % (1 << self.depth):
+            raise UserError(
+                f"a chunk must be a multiple of 2^depth = {1 << max(0, self.depth)} tokens and depth at least 1, "
+                f"got chunk {self.chunk} and depth {self.depth}"
+            )
+        if len(self.by_level) != self.depth:
+            raise UserError(f"kept must be one number, or one for each of {self.depth} levels, got {self.kept}")
+        for level, count in enumerate(self.by_level, 1):
+            if not 1 <= count <= self.chunk >> level:
+                raise UserError(
+                    f"kept must be from 1 to the node's length, which is {self.chunk >> level} at level {level}, got {count}"
+                )
+
+    @property
+    def by_level(self) -> tuple[int, ...]:
+        """Entries kept of a node of each level."""
+        return (self.kept,) * self.depth if isinstance(self.kept, int) else tuple(self.kept)
+
+    @property
+    def per_chunk(self) -> int:
+        """Entries kept of a chunk."""
+        return 0 if self.choice == "none" else sum(self.by_level) + self.by_level[-1]
+
+    @property
+    def ratio(self) -> float:
+        """Tokens of a chunk for one entry that is kept."""
+        return self.chunk / self.per_chunk if self.per_chunk else float("inf")
+
+    @property
+    def decisions(self) -> int:
+        """Levels at which one half is preferred: all but the last."""
+        return 0 if self.choice in ("uniform", "none") else self.depth - 1
+
+    def __str__(self) -> str:
+        kept = "_".join(map(str, self.by_level))
+        coin = f", seed {self.seed}" if self.choice == "random" else ""
+        how = f"{self.choice} {self.alike}" if self.choice == "query" else self.choice
+        return f"chunk {self.chunk}, depth {self.depth}, kept {kept}, {how}{coin}"
+
+    def nodes(self, right: Bool[Tensor, "chunks decisions"]) -> list[Node]:
+        """Return what is encoded of each chunk.
+
+        Args:
+            right: Whether the later half was expanded at each level.
+        """
+        if self.choice == "none":
+            return []
+        start = torch.zeros(len(right), dtype=torch.int64, device=right.device)
+        if self.choice == "uniform":
+            return [Node(start, self.chunk, self.per_chunk)]
+        found = []
+        for level, kept in enumerate(self.by_level[:-1], 1):
+            half = self.chunk >> level
+            later = right[:, level - 1]
+            found.append(Node(start + half * ~later, half, kept))
+            start = start + half * later
+        half, kept = self.chunk >> self.depth, self.by_level[-1]
+        return [*found, Node(start, half, kept), Node(start + half, half, kept)]
+
+    def places(self, right: Bool[Tensor, "chunks decisions"]) -> Int64[Tensor, "chunks kept"]:
+        """Return where in its chunk each kept entry stands, in the order in which they are kept."""
+        found = [node.start[:, None] + spaced(node.length, node.kept, right.device) for node in self.nodes(right)]
+        return torch.cat(found, 1) if found else torch.zeros(len(right), 0, dtype=torch.int64, device=right.device)
+
+    def coins(self, tokens: Int[Tensor, "chunks chunk"]) -> Bool[Tensor, "chunks decisions"]:
+        """Return coins that the tokens and the seed throw, the same wherever a chunk turns up."""
+        place = torch.arange(1, self.chunk + 1, device=tokens.device, dtype=torch.int64)
+        mixed = _mixed((tokens.to(torch.int64) + 2) * _mixed(place + (self.seed << 20))).sum(1)
+        level = torch.arange(self.decisions, device=tokens.device)
+        return (_mixed(mixed[:, None] + level) >> 40) % 2 == 1
+
+    def likeness(
+        self,
+        hidden: Float[Tensor, "chunks two half dim"],
+        query: Float[Tensor, "chunks dim"],
+        present: Bool[Tensor, "chunks two half"] | None,
+    ) -> Float[Tensor, "chunks two"]:
+        """Return how alike each half is to the query: a cosine, or minus infinity where nothing of a half is there."""
+        if self.alike == "max":
+            cosines = F.cosine_similarity(hidden, query[:, None, None], dim=-1)
+            return (cosines if present is None else cosines.masked_fill(~present, -torch.inf)).amax(-1)
+        if self.alike == "mean" and present is None:
+            told = hidden.mean(2)
+        elif self.alike == "mean":
+            assert present is not None
+            told = (hidden * present[..., None]).sum(2)
+        else:
+            told = at_last(hidden.flatten(0, 1), None if present is None else present.flatten(0, 1))
+            told = told.view(len(query), 2, -1)
+        found = F.cosine_similarity(told, query[:, None], dim=-1)
+        return found if present is None else found.masked_fill(~present.any(-1), -torch.inf)
+
+
+def spaced(length: int, count: int, device: torch.device | None = None) -> Int64[Tensor, " count"]:
+    """Return `count` evenly spaced places: the last one of each stretch, which has seen the stretch."""
+    return torch.arange(1, count + 1, device=device) * length // count - 1
+
+
+def at_last(x: Float[Tensor, "rows time dim"], present: Bool[Tensor, "rows time"] | None) -> Float[Tensor, "rows dim"]:
+    """Return the vector at each row's last position that is there; at its first one where there is none."""
+    if present is None:
+        return x[:, -1]
+    place = torch.arange(x.shape[1], device=x.device)
+    last = (place * present).amax(1)
+    return x[torch.arange(len(x), device=x.device), last]
+
+
+def _mixed(x: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
+    x = (x ^ (x >> 33)) * _FIRST_FACTOR
+    x = (x ^ (x >> 33)) * _SECOND_FACTOR
+    return x ^ (x >> 33)
