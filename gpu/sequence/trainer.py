@@ -198,7 +198,7 @@ def _update(
         with torch.autocast(kind, torch.bfloat16, enabled=settings.mixed and kind == "cuda"):
             loss = model.loss(tokens, mask, generator)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip))
     found = float(loss.detach())
     if not (math.isfinite(found) and math.isfinite(norm)):

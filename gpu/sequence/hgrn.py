@@ -1,0 +1,125 @@
+"""HGRN: a recurrent network whose state is of fixed size and whose upper layers cannot forget quickly."""
+
+from collections.abc import Iterable
+from typing import get_args
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, Layer, Mixer, NormGate, lower_bounds, recurrence
+from v2xsim.gpu.sequence.module import SequenceModule
+from v2xsim.gpu.sequence.scan import Method
+from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
+
+
+class Hgrn(SequenceModule):
+    """Layers of hierarchically gated linear recurrences over vectors.
+
+    In layer k, with a bound g_k that rises from 0 at the first layer: keep_t = g_k + (1 - g_k) sigmoid(W x_t),
+    h_t = keep_t exp(i turn) h_(t-1) + (1 - keep_t) SiLU(V x_t), and what is read of h_t is gated by the input.
+
+    Where nothing arrived, the state does not change at all: it neither decays nor turns, and the time given for that position (`dt`)
+    does not count. A step of length dt raises `keep` to that power and turns by dt steps.
+
+    The state has 2 dim numbers a layer, however long the sequence.
+
+    Args:
+        dim: Entries of a vector.
+        layers: How many.
+        hidden: Of the gated linear unit; 2 dim if left out.
+        complex_state: Whether states have two parts and turn.
+        norm_gate: Order of norm and output gate: code (the authors' programme) or paper (their equation).
+        bounds: Of what is kept: exclusive (the paper), inclusive (flash-linear-attention), none (ablation).
+        forget: data, or constant: what is kept does not hang on the input (ablation).
+        dropout: Share of entries left out in training.
+        method: How the recurrence is worked out (scan.scan).
+
+    References:
+        Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        layers: int,
+        hidden: int | None = None,
+        complex_state: bool = True,
+        norm_gate: NormGate = "code",
+        bounds: Bounds = "exclusive",
+        forget: Forget = "data",
+        dropout: float = 0.0,
+        method: Method = "auto",
+    ) -> None:
+        super().__init__()
+        check_options(dim, layers, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method})
+        self.width, self.hidden, self.parts = dim, hidden or 2 * dim, 2 if complex_state else 1
+        self.bounds, self.forget, self.norm_gate, self.method = bounds, forget, norm_gate, method
+        self.bound_weight = nn.Parameter(torch.zeros(layers, dim), requires_grad=bounds != "none")
+        rate = first_rates(dim).to(torch.get_default_dtype())
+        self.turn_rad = nn.Parameter(rate.repeat(layers, 1)) if complex_state else None
+        self.layers = nn.ModuleList(
+            Layer(Mixer(dim, self.parts, forget, norm_gate), dim, self.hidden, dropout) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+
+    @property
+    def signature(self) -> str:
+        """Kind and sizes."""
+        return (
+            f"Hgrn(dim {self.width}, layers {len(self.layers)}, parts {self.parts}, bounds {self.bounds}, "
+            f"forget {self.forget}, norm and gate as {self.norm_gate})"
+        )
+
+    def init_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
+    ) -> State:
+        """Return the state of rows that have seen nothing; nothing grows, so room is not used.
+
+        Args:
+            batch: Rows.
+            device: The module's, if left out.
+            dtype: If left out, the module's, or 32 bits where that has fewer.
+            room: Not used.
+        """
+        where = torch.device(device) if device is not None else self.device
+        wide = torch.promote_types(self.dtype, torch.float32)
+        shape = (batch, len(self.layers), self.parts, self.width)
+        memory = Memory(torch.zeros(shape, device=where, dtype=dtype or wide))
+        return State.fresh(self.signature, batch, where, {"hidden": memory})
+
+    def lower_bounds(self) -> Float[Tensor, "layers dim"]:
+        """Return the least that each layer keeps in a step."""
+        return lower_bounds(self.bound_weight, self.bounds)
+
+    def _advance(
+        self,
+        x: Float[Tensor, "batch time dim"],
+        state: State,
+        mask: Bool[Tensor, "batch time"] | None,
+        dt: Float[Tensor, "batch time"] | None,
+    ) -> tuple[Tensor, State]:
+        hidden, after, bounds = state.memory("hidden"), [], self.lower_bounds()
+        turn = None
+        if self.turn_rad is not None:
+            turn = turns(self.turn_rad, elapsed(x.shape[1], mask, dt, x.device), bounds.dtype)
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
+            keep, entry, gate = layer.mixer.gates(layer.norm(x), bounds[number], mask, dt)
+            here = None if turn is None else (turn[0][number], turn[1][number])
+            states = recurrence(keep, entry, hidden[:, number].to(keep.dtype), here, self.method)
+            after.append(states[:, -1].to(hidden.dtype))
+            x = layer.added(x, layer.mixer.read(states, gate, x.dtype))
+        return self.norm(x), state.advanced(x.shape[1], {"hidden": Memory(torch.stack(after, 1))}, dt)
+
+
+def check_options(dim: int, layers: int, chosen: dict[object, str]) -> None:
+    """Refuse sizes below 1 and words that are no option."""
+    if dim < 1 or layers < 1:
+        raise UserError(f"dim and layers must be at least 1, got {dim} and {layers}")
+    for kind, word in chosen.items():
+        known: Iterable[str] = get_args(kind)
+        if word not in known:
+            raise UserError(f"an option must be one of {', '.join(known)}; got {word!r}")

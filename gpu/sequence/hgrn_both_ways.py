@@ -1,0 +1,146 @@
+"""HGRN for sequences that are there as a whole: states run from both ends, along one axis or along the two of an image."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.hgrn import check_options
+from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, Layer, Mixer, NormGate, lower_bounds, recurrence
+from v2xsim.gpu.sequence.scan import Method
+from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
+
+
+class HgrnEncoder(nn.Module):
+    """Layers of HGRN in which every position knows what lies before and behind it, or in its row and its column.
+
+    The states of all directions are summed; they share their gates. There is no state to carry on: nothing here is causal. For a
+    classifier, take the mean over positions.
+
+    Args:
+        dim: Entries of a vector.
+        layers: How many.
+        axes: 1 for sequences, 2 for images.
+        hidden: Of the gated linear unit; dim if left out.
+        shared_turns: Whether all directions turn alike.
+        complex_state: Whether states have two parts and turn.
+        norm_gate: As in Hgrn.
+        bounds: As in Hgrn.
+        forget: As in Hgrn.
+        dropout: Share of entries left out in training.
+        method: How the recurrence is worked out (scan.scan).
+
+    References:
+        Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823), and their programme for Long Range Arena.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        layers: int,
+        axes: int = 1,
+        hidden: int | None = None,
+        shared_turns: bool = True,
+        complex_state: bool = True,
+        norm_gate: NormGate = "code",
+        bounds: Bounds = "exclusive",
+        forget: Forget = "data",
+        dropout: float = 0.0,
+        method: Method = "auto",
+    ) -> None:
+        super().__init__()
+        check_options(dim, layers, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method})
+        if axes not in (1, 2):
+            raise UserError(f"axes must be 1 (sequences) or 2 (images), got {axes}")
+        self.dim, self.axes, self.bounds, self.method = dim, axes, bounds, method
+        self.bound_weight = nn.Parameter(torch.zeros(layers, dim), requires_grad=bounds != "none")
+        rate = first_rates(dim).to(torch.get_default_dtype())
+        self.turn_rad = nn.Parameter(rate.repeat(layers, 1 if shared_turns else 2 * axes, 1)) if complex_state else None
+        self.layers = nn.ModuleList(
+            Layer(Mixer(dim, 2 if complex_state else 1, forget, norm_gate), dim, hidden or dim, dropout)
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch *places dim"],
+        mask: Bool[Tensor, "batch *places"] | None = None,
+        state: None = None,
+    ) -> Float[Tensor, "batch *places dim"]:
+        """Read sequences (batch, time, dim) or images (batch, rows, columns, dim).
+
+        Args:
+            x: What stands at masked places is not looked at.
+            mask: False where there is nothing; states pass over such places unchanged.
+            state: Must be left out.
+
+        Raises:
+            UserError: If shapes, types, devices or a number do not fit, or a state is given.
+        """
+        self._check(x, mask, state)
+        if mask is not None:
+            x = torch.where(mask[..., None], x, torch.zeros((), dtype=x.dtype, device=x.device))
+        if x.numel() == 0:
+            return x
+        bounds = lower_bounds(self.bound_weight, self.bounds)
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
+            keep, entry, gate = layer.mixer.gates(layer.norm(x), bounds[number], mask, None)
+            states = torch.stack([self._run(keep, entry, mask, number, way) for way in range(2 * self.axes)]).sum(0)
+            x = layer.added(x, layer.mixer.read(states, gate, x.dtype))
+        found: Tensor = self.norm(x)
+        return found
+
+    def _run(
+        self,
+        keep: Float[Tensor, "batch *places dim"],
+        entry: Float[Tensor, "batch *places parts dim"],
+        mask: Bool[Tensor, "batch *places"] | None,
+        layer: int,
+        way: int,
+    ) -> Float[Tensor, "batch *places parts dim"]:
+        """Return the states of one direction: forward, backward, and the same across rows."""
+        across, backward = way >= 2, way % 2 == 1
+
+        def lines(x: Tensor) -> Tensor:
+            x = x.transpose(1, 2) if across else x
+            x = x.flatten(0, 1) if self.axes == 2 else x
+            return x.flip(1) if backward else x
+
+        turn = None
+        if self.turn_rad is not None:
+            rates = self.turn_rad[layer]
+            time = keep.shape[1] if across or self.axes == 1 else keep.shape[2]
+            passed = elapsed(time, None if mask is None else lines(mask), None, keep.device)
+            turn = turns(rates[way % len(rates)], passed, keep.dtype)
+        states = recurrence(lines(keep), lines(entry), None, turn, self.method)
+        states = states.flip(1) if backward else states
+        if self.axes == 2:
+            states = states.unflatten(0, (len(keep), -1))
+        return states.transpose(1, 2) if across else states
+
+    def _check(self, x: Tensor, mask: Tensor | None, state: object) -> None:
+        if state is not None:
+            raise UserError(
+                "HgrnEncoder: the state must be left out, it reads both ways and cannot go on from one; use Hgrn for streams"
+            )
+        weight = self.norm.weight
+        if not isinstance(x, Tensor) or x.ndim != 2 + self.axes or x.shape[-1] != self.dim:
+            wanted = "(batch, time, {})" if self.axes == 1 else "(batch, rows, columns, {})"
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise UserError(f"HgrnEncoder: x must be a tensor of shape {wanted.format(self.dim)}, got {got}")
+        lower = torch.is_autocast_enabled(x.device.type) and x.dtype in (torch.float16, torch.bfloat16)
+        if x.device != weight.device or not (x.dtype == weight.dtype or lower):
+            raise UserError(
+                f"HgrnEncoder: x is of {x.dtype} on {x.device}, the parameters of {weight.dtype} on {weight.device}; "
+                f"convert with x.to({str(weight.device)!r}, {weight.dtype})"
+            )
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != x.shape[:-1] or mask.device != x.device):
+            raise UserError(
+                f"HgrnEncoder: mask must be booleans of shape {tuple(x.shape[:-1])} on {x.device}, "
+                f"got {tuple(mask.shape)} of {mask.dtype} on {mask.device}; True where there is something"
+            )
+        finite = torch.isfinite(x.detach()).all(-1)
+        if not bool((finite if mask is None else finite | ~mask).all()):
+            raise UserError("HgrnEncoder: x must be finite where the mask is True; mask what is not there")

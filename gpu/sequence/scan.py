@@ -1,0 +1,197 @@
+"""The linear recurrence h_t = decay_t h_(t-1) + entry_t with decays in [0, 1], forward and back, by several ways that agree.
+
+No way divides by products of decays or takes the exponential of summed logarithms: both leave the range of floating point within
+some hundred positions. Products of decays appear only as factors, where falling to zero is right.
+"""
+
+import importlib.util
+from functools import cache
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence import scan_kernels
+
+Method = Literal["auto", "sequential", "chunked", "associative", "compiled", "triton"]
+CHUNK = 64
+"""Positions that are worked out side by side in the chunked way."""
+
+
+def scan(
+    decay: Float[Tensor, "batch time dim"],
+    entry: Float[Tensor, "batch time parts dim"],
+    initial: Float[Tensor, "batch parts dim"] | None = None,
+    method: Method = "auto",
+    chunk: int = CHUNK,
+) -> Float[Tensor, "batch time parts dim"]:
+    """Return h_t = decay_t h_(t-1) + entry_t at every position.
+
+    A complex channel has two parts that share its decay; a turn that does not depend on the position is taken out beforehand by
+    going along with it (see `hgrn_layer`). Backward needs the decays and the result alone: memory grows with time times channels.
+
+    Args:
+        decay: From 0 to 1, both included.
+        entry: What is added.
+        initial: The state before the first position; zero if left out.
+        method: sequential: one position after the other. chunked: all positions of a chunk by doubling, chunks one after the other.
+            associative: doubling over all positions. compiled: sequential in compiled code, on the CPU. triton: chunked in two kernels,
+            on a GPU. auto: the fastest of them where the tensors are (docs/benchmarks.md).
+        chunk: Length of a chunk, in the ways that have one.
+
+    Raises:
+        UserError: If shapes or types do not fit, or the way does not exist where the tensors are.
+    """
+    if initial is None:
+        initial = entry.new_zeros(*entry.shape[:1], *entry.shape[2:])
+    _check(decay, entry, initial, method, chunk)
+    if entry.numel() == 0:
+        return entry
+    found: Tensor = _Scan.apply(decay, entry, initial, _chosen(method, entry), chunk)  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
+    return found
+
+
+def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: int) -> None:
+    batch, time, parts, dim = entry.shape if entry.ndim == 4 else (-1,) * 4
+    if decay.shape != (batch, time, dim) or initial.shape != (batch, parts, dim):
+        raise UserError(
+            "scan: entry must have shape (batch, time, parts, dim), decay (batch, time, dim) and initial (batch, parts, dim); "
+            f"got {tuple(entry.shape)}, {tuple(decay.shape)} and {tuple(initial.shape)}"
+        )
+    if {decay.dtype, initial.dtype} != {entry.dtype} or entry.dtype not in (torch.float32, torch.float64):
+        raise UserError(
+            "scan: decay, entry and initial must all be float32, or all float64 (fewer bits lose the state); "
+            f"got {decay.dtype}, {entry.dtype} and {initial.dtype}"
+        )
+    if method not in get_args(Method) or chunk < 1:
+        raise UserError(
+            f"scan: method must be one of {', '.join(get_args(Method))}, chunk at least 1; got {method!r}, {chunk}"
+        )
+
+
+def _chosen(method: Method, entry: Tensor) -> Method:
+    """Return the way to go for these tensors."""
+    if method == "compiled" and entry.device.type != "cpu":
+        raise UserError(
+            f"scan: the compiled way works on the CPU, the tensors are on {entry.device}; use method='auto'"
+        )
+    if method == "triton" and not has_triton():
+        raise UserError(
+            "scan: the triton way needs the triton package (it comes with torch for CUDA); use method='auto'"
+        )
+    if method != "auto":
+        return method
+    if entry.device.type == "cpu":
+        return "compiled"
+    if entry.device.type == "cuda" and has_triton():
+        return "triton"
+    return "sequential" if entry.shape[1] <= CHUNK // 8 else "chunked"
+
+
+@cache
+def has_triton() -> bool:
+    """Return whether Triton is installed; it is not loaded before it is used."""
+    return importlib.util.find_spec("triton") is not None
+
+
+class _Scan(torch.autograd.Function):
+    """The recurrence with its gradient: the same recurrence, run backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, decay: Tensor, entry: Tensor, initial: Tensor, method: Method, chunk: int) -> Tensor:
+        decay, entry, initial = decay.contiguous(), entry.contiguous(), initial.contiguous()
+        found = _run(decay, entry, initial, method, chunk)
+        ctx.save_for_backward(decay, initial, found)
+        ctx.method, ctx.chunk = method, chunk
+        return found
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        decay, initial, found = ctx.saved_tensors
+        if ctx.method == "compiled":
+            return (*_compiled_backward(decay, found, initial, grad.contiguous()), None, None)
+        grad_entry = _run_backward(decay, grad.contiguous(), ctx.method, ctx.chunk)
+        before = torch.cat([initial[:, None], found[:, :-1]], 1)
+        return (grad_entry * before).sum(2), grad_entry, decay[:, :1] * grad_entry[:, 0], None, None
+
+
+def _run(decay: Tensor, entry: Tensor, initial: Tensor, method: Method, chunk: int) -> Tensor:
+    if method == "compiled":
+        found = torch.empty_like(entry)
+        scan_kernels.run_forward(*(x.detach().numpy() for x in (decay, entry, initial, found)))
+        return found
+    if method == "triton":
+        from v2xsim.gpu.sequence import scan_triton
+
+        return scan_triton.run(decay, entry, initial, chunk)
+    return {"sequential": _sequential, "chunked": _chunked, "associative": _associative}[method](
+        decay, entry, initial, chunk
+    )
+
+
+def _run_backward(decay: Tensor, grad: Tensor, method: Method, chunk: int) -> Tensor:
+    """Return s_t = grad_t + decay_(t+1) s_(t+1), which is the gradient of the entries."""
+    if method == "triton":
+        from v2xsim.gpu.sequence import scan_triton
+
+        return scan_triton.run(decay, grad, None, chunk)
+    shifted = torch.cat([decay[:, :1], decay[:, 1:].flip(1)], 1)
+    return _run(shifted, grad.flip(1), torch.zeros_like(grad[:, 0]), method, chunk).flip(1)
+
+
+def _compiled_backward(decay: Tensor, found: Tensor, initial: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    given = torch.zeros_like(decay), torch.empty_like(found), torch.empty_like(initial)
+    scan_kernels.run_backward(*(x.detach().numpy() for x in (decay, found, initial, grad, *given)))
+    return given
+
+
+# Ways of torch ----------------------------------------------------------------------------------------------------------
+
+
+def _sequential(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:
+    found, h = torch.empty_like(entry), initial
+    for t in range(entry.shape[1]):
+        h = torch.addcmul(entry[:, t], decay[:, t, None], h)
+        found[:, t] = h
+    return found
+
+
+def _associative(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:
+    """Double the stretch that each position has gathered until it reaches the beginning (Hillis and Steele 1986)."""
+    product, gathered = _doubled(decay[:, :, None], entry)
+    return torch.addcmul(gathered, product, initial[:, None])
+
+
+def _chunked(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:
+    batch, time, parts, dim = entry.shape
+    chunk = min(chunk, time)
+    count = -(-time // chunk)
+    fill = count * chunk - time
+    if fill:
+        decay = torch.cat([decay, decay.new_ones(batch, fill, dim)], 1)
+        entry = torch.cat([entry, entry.new_zeros(batch, fill, parts, dim)], 1)
+    # Positions of all chunks at once: (batch * count, chunk, ...).
+    product, gathered = _doubled(decay.view(-1, chunk, 1, dim), entry.view(-1, chunk, parts, dim))
+    product, gathered = product.view(batch, count, chunk, 1, dim), gathered.view(batch, count, chunk, parts, dim)
+    carried = _sequential(product[:, :, -1, 0], gathered[:, :, -1], initial, chunk)
+    before = torch.cat([initial[:, None], carried[:, :-1]], 1)
+    return torch.addcmul(gathered, product, before[:, :, None]).view(batch, -1, parts, dim)[:, :time]
+
+
+def _doubled(product: Tensor, gathered: Tensor) -> tuple[Tensor, Tensor]:
+    """Return for each position the product of the decays, and what has gathered, since the beginning.
+
+    Args:
+        product: Decays, (rows, time, 1, dim).
+        gathered: Entries, (rows, time, parts, dim).
+    """
+    reach, time = 1, gathered.shape[1]
+    while reach < time:
+        more = torch.addcmul(gathered[:, reach:], product[:, reach:], gathered[:, :-reach])
+        gathered = torch.cat([gathered[:, :reach], more], 1)
+        product = torch.cat([product[:, :reach], product[:, reach:] * product[:, :-reach]], 1)
+        reach *= 2
+    return product, gathered

@@ -1,0 +1,78 @@
+"""Complex numbers as two real parts, and turns of them that grow with the time since the start of a piece."""
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+Turn = tuple[Tensor, Tensor]
+"""Cosine and sine of each position and channel."""
+
+SLOWEST = 10_000.0
+"""Channel j of d turns by SLOWEST ** (-2 j / d) radians a step at first."""
+
+
+def first_rates(dim: int) -> Float64[Tensor, " dim"]:
+    """Return the turns of a step that learning starts from, in radians."""
+    return SLOWEST ** (-2.0 * torch.arange(dim, dtype=torch.float64) / dim)
+
+
+def elapsed(
+    time: int, mask: Bool[Tensor, "batch time"] | None, dt: Float[Tensor, "batch time"] | None, device: torch.device
+) -> Float64[Tensor, "#batch time"]:
+    """Return the time that states have turned for since the start of the piece; where they are held, it stands still."""
+    if mask is None and dt is None:
+        return torch.arange(1, time + 1, dtype=torch.float64, device=device)[None]
+    steps = torch.ones((), dtype=torch.float64, device=device) if dt is None else dt.double()
+    return (steps if mask is None else steps * mask).cumsum(1)
+
+
+def turns(
+    rate_rad: Float[Tensor, "*sets dim"], turned_for: Float64[Tensor, "#batch time"], dtype: torch.dtype
+) -> tuple[Float[Tensor, "*sets #batch time dim"], Float[Tensor, "*sets #batch time dim"]]:
+    """Return cosine and sine of the turns after some time.
+
+    Whole turns are taken off in 64 bits: after some thousand steps, 32 bits would not tell the angle.
+    """
+    whole = rate_rad.double()[..., None, None, :] * turned_for[..., None] / math.tau
+    angle = ((whole - whole.round()) * math.tau).to(dtype)
+    return angle.cos(), angle.sin()
+
+
+def turned(x: Float[Tensor, "batch time 2 dim"], turn: Turn, back: bool = False) -> Float[Tensor, "batch time 2 dim"]:
+    """Return complex numbers turned forward, or back."""
+    cos, sin = turn
+    found: Tensor = _Turned.apply(x, cos, -sin if back else sin)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Turned(torch.autograd.Function):
+    """The product of complex numbers, without a copy for each of its terms."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(x, cos, sin)
+        return _product(x, cos, sin)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        x, cos, sin = ctx.saved_tensors
+        (real, imaginary), (to_real, to_imaginary) = x.unbind(-2), grad.unbind(-2)
+        for_cos = for_sin = None
+        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+            for_cos = (to_real * real).addcmul_(to_imaginary, imaginary).sum_to_size(cos.shape)
+            for_sin = (to_imaginary * real).addcmul_(to_real, imaginary, value=-1).sum_to_size(sin.shape)
+        return _product(grad, cos, -sin), for_cos, for_sin
+
+
+def _product(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    found = torch.empty_like(x)
+    (real, imaginary), (to_real, to_imaginary) = x.unbind(-2), found.unbind(-2)
+    torch.mul(real, cos, out=to_real)
+    to_real.addcmul_(imaginary, sin, value=-1)
+    torch.mul(imaginary, cos, out=to_imaginary)
+    to_imaginary.addcmul_(real, sin)
+    return found
