@@ -4,13 +4,18 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.gru import Gru
+from v2xsim.gpu.sequence.hgrn import Hgrn
+from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, NormGate
 from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.shared_tree import Choice
 from v2xsim.gpu.sequence.sharing import Kind, Target, sharing_map
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -104,6 +109,8 @@ def _kv_sharing(
     target: Target = "bottom",
     kv_layers: int | None = None,
     kv_map: str | Sequence[int] | None = None,
+    times: float | None = None,
+    horizon: int = 256,
     hidden: int | None = None,
     windows: int | Sequence[int] = 0,
     passes: tuple[int, int] = (7, 2),
@@ -111,7 +118,8 @@ def _kv_sharing(
     tied: bool = False,
 ) -> TokenSequence:
     shared = kv_map if kv_map is not None else _half(layers, kind, target, kv_layers)
-    body = Transformer(dim, layers, heads, hidden, shared, windows, passes=passes, dropout=dropout)
+    schedule = None if times is None else ExitSchedule.of_speed(layers, times, horizon)
+    body = Transformer(dim, layers, heads, hidden, shared, windows, schedule, passes, dropout)
     return TokenModel(body, vocabulary, tied)
 
 
@@ -137,9 +145,82 @@ def _skipdecode(
     return TokenModel(Transformer(dim, layers, heads, hidden, schedule=schedule, dropout=dropout), vocabulary, tied)
 
 
+def _hgrn(
+    vocabulary: int,
+    dim: int,
+    layers: int,
+    heads: int,
+    *,
+    hidden: int | None = None,
+    complex_state: bool = True,
+    norm_gate: NormGate = "code",
+    bounds: Bounds = "exclusive",
+    forget: Forget = "data",
+    dropout: float = 0.0,
+    tied: bool = False,
+) -> TokenSequence:
+    return TokenModel(Hgrn(dim, layers, hidden, complex_state, norm_gate, bounds, forget, dropout), vocabulary, tied)
+
+
+def _block(
+    vocabulary: int,
+    dim: int,
+    layers: int,
+    heads: int,
+    *,
+    block: int = 4,
+    prefix: int = 2,
+    token_layers: int | None = None,
+    kind: Kind | None = None,
+    target: Target = "bottom",
+    kv_layers: int | None = None,
+    times: float | None = None,
+    horizon: int = 256,
+    first_block: bool = True,
+    hidden: int | None = None,
+    dropout: float = 0.0,
+    tied: bool = False,
+) -> TokenSequence:
+    """Divide the layers among the two decoders, half and half if nothing else is said; sharing and exits are the block decoder's."""
+    within = layers - layers // 2 if token_layers is None else token_layers
+    over = layers - within
+    shared = None if kind is None else _half(over, kind, target, kv_layers)
+    schedule = None if times is None else ExitSchedule.of_speed(over, times, max(1, horizon // block))
+    return BlockTransformer(
+        vocabulary, dim, layers=over, heads=heads, token_layers=within, block=block, prefix=prefix, hidden=hidden, kv_map=shared,
+        schedule=schedule, first_block=first_block, tied=tied, dropout=dropout,
+    )  # fmt: skip
+
+
+def _shared(
+    vocabulary: int,
+    dim: int,
+    layers: int,
+    heads: int,
+    *,
+    inject: int = 2,
+    chunk: int = 64,
+    depth: int = 3,
+    kept: int | Sequence[int] | None = None,
+    choice: Choice = "query",
+    window: int = 0,
+    renew: Literal["all", "new"] = "all",
+    hidden: int | None = None,
+    dropout: float = 0.0,
+    tied: bool = False,
+) -> TokenSequence:
+    return SharedModel(
+        vocabulary, dim, layers, heads, inject, chunk, depth, kept, choice, window=window, renew=renew, hidden=hidden,
+        dropout=dropout, tied=tied,
+    )  # fmt: skip
+
+
 MODELS: dict[str, Entry] = {
     "transformer": Entry("Transformer: pre-norm, rotary positions, keys and values of every layer kept", _transformer),
-    "gru": Entry("Gated recurrent units: a state of fixed size, the plain recurrent baseline", _gru),
+    "gru": Entry("gated recurrent units: the plain recurrent baseline, a state of fixed size", _gru),
+    "hgrn": Entry("hierarchically gated linear recurrence, a state of fixed size", _hgrn),
+    "block": Entry("Block Transformer: one decoder over blocks of 4 tokens, one within a block", _block),
     "kv_sharing": Entry("Transformer whose layers share keys and values (nine maps, or free-form)", _kv_sharing),
     "skipdecode": Entry("Transformer that gives later positions fewer layers", _skipdecode),
+    "shared": Entry("SharedLLM: the past in chunks, compressed coarse to fine by what is asked of it", _shared),
 }

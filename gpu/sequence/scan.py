@@ -49,7 +49,7 @@ def scan(
     _check(decay, entry, initial, method, chunk)
     if entry.numel() == 0:
         return entry
-    found: Tensor = _Scan.apply(decay, entry, initial, _chosen(method, entry), chunk)  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
+    found: Tensor = _Scan.apply(decay, entry, initial, _chosen(method, entry), chunk)  # type: ignore[no-untyped-call]
     return found
 
 
