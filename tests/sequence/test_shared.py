@@ -168,6 +168,23 @@ def test_focus_turns_each_row_to_its_own_query_also_where_rows_joined_late():
             close(model(tokens(2, 2, 9)[row : row + 1], model.focus(alone, query[row : row + 1]))[0][0], together[row])
 
 
+def test_each_row_of_a_reading_gets_what_it_would_get_alone():
+    model, context, running = made(alike="max"), tokens(3, 4 * CHUNK), tokens(3, 5, 1)
+    with torch.no_grad():
+        together = model.read(context, running)
+        close(together, torch.cat([model.read(context[i : i + 1], running[i : i + 1]) for i in range(3)]))
+
+
+def test_every_chunk_that_is_complete_turns_the_selection_to_its_last_token():
+    x, more = tokens(2, 6 * CHUNK), tokens(2, 3, 1)
+    for renew in ("all", "new"):
+        model = made(alike="max", renew=renew)
+        with torch.no_grad():
+            _, state = model(x)
+            apart = (model(more, state)[0] - model(more, model.focus(state))[0]).abs().max()
+        assert (apart < 1e-10) == (renew == "all")
+
+
 def test_focus_without_a_query_asks_for_the_last_token():
     model, x = made(), tokens(2, 3 * CHUNK + 4)
     with torch.no_grad():
