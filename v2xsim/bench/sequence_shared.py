@@ -1,0 +1,241 @@
+"""SharedLLM on logs with key events: how well one many chunks back is recalled, by what is kept finely."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Int64
+from torch import Tensor, nn
+
+from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.shared_tree import Alike, Choice
+
+_DIM, _LAYERS, _HEADS, _HIDDEN = 64, 2, 4, 128
+TOKENS_A_STEP = 4096
+_DEPTH, _KEPT = 4, 1
+TRAINED_CHUNKS = 4
+# N(0, 0.02) is made for vectors of 768 entries and more; at 64 the layers would hardly do anything at first.
+_GAIN = 2.0
+# Tokens must be told apart by the first layer from the start, since halves are compared by what it says.
+_EMBEDDING_STD = 0.5
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """A log in which events, each a key and then a value, are hidden in filler; at the end a key is asked for.
+
+    Attributes:
+        chunk: Tokens of a chunk.
+        events: In each chunk; no key comes twice in a log.
+        keys: Different keys.
+        values: Different values.
+        filler: Different tokens that mean nothing.
+    """
+
+    chunk: int = 32
+    events: int = 12
+    keys: int = 96
+    values: int = 16
+    filler: int = 16
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens."""
+        return self.filler + self.keys + self.values
+
+    def drawn(self, batch: int, chunks: int, generator: torch.Generator) -> "Asked":
+        """Return logs of so many chunks."""
+        log = torch.randint(self.filler, (batch, chunks, self.chunk), generator=generator)
+        shape = (batch, chunks, self.events)
+        key = torch.rand(batch, self.keys, generator=generator).argsort(1)[:, : chunks * self.events].reshape(shape)
+        value = torch.randint(self.values, shape, generator=generator)
+        at = 2 * torch.rand(batch, chunks, self.chunk // 2, generator=generator).argsort(2)[:, :, : self.events]
+        log.scatter_(2, at, self.filler + key)
+        log.scatter_(2, at + 1, self.filler + self.keys + value)
+        row, chunk = torch.arange(batch), torch.randint(chunks, (batch,), generator=generator)
+        event = torch.randint(self.events, (batch,), generator=generator)
+        asked = (row, chunk, event)
+        return Asked(log.flatten(1), self.filler + key[asked][:, None], value[asked], chunk * self.chunk + at[asked])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Logs with a question each.
+
+    Attributes:
+        log: Whole chunks.
+        question: The key asked for.
+        answer: Number of its value.
+        place: Of the event in the log.
+    """
+
+    log: Int64[Tensor, "batch past"]
+    question: Int64[Tensor, "batch one"]
+    answer: Int64[Tensor, " batch"]
+    place: Int64[Tensor, " batch"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to choose what is kept finely.
+
+    Attributes:
+        name: What it is called.
+        choice: See ContextTree.
+        alike: See ContextTree.
+        aligned: Whether the choice is trained, by letting tokens find their own place.
+        warm: Whether training starts from the weights that the first method ended with, instead of fresh ones.
+    """
+
+    name: str
+    choice: Choice
+    alike: Alike = "last"
+    aligned: bool = False
+    warm: bool = False
+
+
+METHODS = (
+    Method("query, most alike token, aligned", "query", "max", aligned=True),
+    Method("query, last token, aligned", "query", aligned=True),
+    Method("query, last token", "query"),
+    Method("random halves", "random"),
+    Method("uniform", "uniform"),
+    Method("random halves, warm", "random", warm=True),
+    Method("uniform, warm", "uniform", warm=True),
+)
+
+
+@dataclass(frozen=True)
+class RecallRow:
+    """How well events are recalled.
+
+    Attributes:
+        method: See Method.
+        seed: Of weights and training.
+        ratio: Tokens of a chunk for one entry kept.
+        chunks: Of the log.
+        trained: Most chunks of a log in training.
+        selected: Share of events that lie in what is kept most finely.
+        recall: Share of right answers.
+        chance: The same of a guess.
+        by_chunks_back: Recall by distance: the last chunk before the question first.
+    """
+
+    method: str
+    seed: int
+    ratio: float
+    chunks: int
+    trained: int
+    selected: float
+    recall: float
+    chance: float
+    by_chunks_back: tuple[float, ...]
+
+
+def recall_rows(
+    seeds: int = 3, steps: int = 500, methods: Sequence[Method] = METHODS, log: EventLog | None = None
+) -> Iterator[RecallRow]:
+    """Train a model for each method and seed, all at one ratio and for as many steps, and yield how well events are recalled.
+
+    The log asked about is as long as in training, and twice as long.
+    """
+    log = log or EventLog()
+    for seed in range(seeds):
+        learned: dict[str, Tensor] = {}
+        for method in methods:
+            model = small_model(log.vocabulary, log.chunk, _DEPTH, _KEPT, method.choice, method.alike, seed)
+            if method.warm:
+                model.load_state_dict(learned)
+            train_on_events(model, log, method.aligned, steps, TRAINED_CHUNKS, seed)
+            learned = learned or {name: weight.clone() for name, weight in model.state_dict().items()}
+            for chunks in (TRAINED_CHUNKS, 2 * TRAINED_CHUNKS):
+                yield _recalled(model, log, chunks, method.name, seed)
+
+
+@torch.no_grad()
+def _recalled(model: SharedModel, log: EventLog, chunks: int, method: str, seed: int, batches: int = 16) -> RecallRow:
+    generator = torch.Generator().manual_seed(77)
+    hits, fine, back = [], [], []
+    for _ in range(batches):
+        asked = log.drawn(128, chunks, generator)
+        logits = model.read(asked.log, asked.question)[:, -1, log.filler + log.keys :]
+        hits.append(logits.argmax(-1) == asked.answer)
+        fine.append(kept_finely(model, asked))
+        back.append(chunks - asked.place // log.chunk)
+    hit, distance = torch.cat(hits).float(), torch.cat(back)
+    by_distance = tuple(float(hit[distance == far].mean()) for far in range(1, chunks + 1))
+    selected = float(torch.cat(fine).float().mean())
+    return RecallRow(
+        method,
+        seed,
+        model.tree.ratio,
+        chunks,
+        TRAINED_CHUNKS,
+        selected,
+        float(hit.mean()),
+        1 / log.values,
+        by_distance,
+    )
+
+
+def small_model(
+    vocabulary: int, chunk: int, depth: int, kept: int, choice: Choice, alike: Alike, seed: int
+) -> SharedModel:
+    """Return a model of 2 layers of 64, both injected."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = SharedModel(
+            vocabulary, _DIM, _LAYERS, _HEADS, _LAYERS, chunk, depth, kept, choice, alike, seed, hidden=_HIDDEN
+        )
+        with torch.no_grad():
+            nn.init.normal_(model.embedding.weight, std=_EMBEDDING_STD)
+            for name, weight in model.named_parameters():
+                if weight.ndim == 2 and name.startswith(("upper", "lower")):
+                    weight.mul_(_GAIN)
+    return model
+
+
+def train_on_events(
+    model: SharedModel, log: EventLog, aligned: bool, steps: int, trained_chunks: int, seed: int
+) -> None:
+    """Train on logs of one chunk first, then of twice as many, up to `trained_chunks`; each step reads as many tokens."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    lengths = [2**i for i in range(trained_chunks.bit_length()) if 2**i <= trained_chunks]
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01)
+    model.train()
+    for step in range(steps):
+        chunks = lengths[min(len(lengths) - 1, step * (len(lengths) + 1) // steps)]
+        asked = log.drawn(TOKENS_A_STEP // (log.chunk * chunks), chunks, generator)
+        logits = model.read(asked.log, asked.question)[:, -1]
+        loss = F.cross_entropy(logits, log.filler + log.keys + asked.answer)
+        if aligned:
+            # No label is needed: any token of the log is a question whose answer is its own place.
+            place = torch.randint(asked.log.shape[1], (len(asked.log),), generator=generator)
+            query = model.query_of(asked.log.gather(1, place[:, None]))
+            loss = loss + model.alignment_loss(asked.log, query, place)
+        training_step(model, optimizer, loss, step, steps)
+    model.eval()
+
+
+def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, step: int, steps: int) -> None:
+    """Take one step with a rate that rises for 50 steps and then falls to a tenth."""
+    for group in optimizer.param_groups:
+        group["lr"] = 3e-3 * min(1.0, (step + 1) / 50) * (1.0 - 0.9 * step / steps)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def kept_finely(model: SharedModel, asked: Asked) -> Bool[Tensor, " batch"]:
+    """Return whether each event lies in one of the two leaves of its chunk's tree."""
+    tree = model.tree
+    if not tree.decisions:
+        return torch.zeros(len(asked.log), dtype=torch.bool)
+    right = model.paths(asked.log, model.query_of(asked.question))
+    right = right[torch.arange(len(asked.log)), asked.place // tree.chunk]
+    size = tree.chunk >> torch.arange(1, tree.depth)
+    start = (right * size).sum(1)
+    within = asked.place % tree.chunk - start
+    return (within >= 0) & (within < tree.chunk >> (tree.depth - 1))

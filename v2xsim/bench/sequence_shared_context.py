@@ -1,0 +1,100 @@
+"""SharedLLM on texts of drivers with habits: how much more context than in training still helps."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from v2xsim.bench.sequence_shared import TOKENS_A_STEP, TRAINED_CHUNKS, small_model, training_step
+from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.tokens import next_token_loss
+
+
+@dataclass(frozen=True)
+class ContextRow:
+    """How well tokens are foretold with a context of so many chunks.
+
+    Attributes:
+        seed: Of weights and training.
+        ratio: Tokens for one entry kept.
+        trained: Most chunks of a context in training.
+        chunks: Of the context; the running text, one more chunk, is the same for all.
+        nats: Cross-entropy per token of the running text.
+        best_nats: Of who knows how the texts are made and has counted all tokens.
+        uniform_nats: Of a guess.
+    """
+
+    seed: int
+    ratio: float
+    trained: int
+    chunks: int
+    nats: float
+    best_nats: float
+    uniform_nats: float
+
+
+@dataclass(frozen=True)
+class Habits:
+    """Texts of drivers, each with a habit: how often it does what, drawn from a Dirichlet distribution; every token is drawn by it.
+
+    Attributes:
+        vocabulary: Number of tokens.
+        concentration: Of the Dirichlet distribution; the smaller, the more one-sided habits are.
+        chunk: Tokens of a chunk.
+    """
+
+    vocabulary: int = 64
+    concentration: float = 0.3
+    chunk: int = 32
+
+    def drawn(self, batch: int, chunks: int, generator: torch.Generator) -> Int64[Tensor, "batch time"]:
+        """Return texts of so many chunks."""
+        habit = torch._standard_gamma(torch.full((batch, self.vocabulary), self.concentration), generator=generator)
+        return torch.multinomial(habit + 1e-9, chunks * self.chunk, replacement=True, generator=generator)
+
+    def best_nats(self, text: Int64[Tensor, "batch time"], first: int) -> float:
+        """Return the mean cross-entropy of tokens `first` and later, by Bayes' rule from all tokens before each."""
+        one = F.one_hot(text, self.vocabulary).double()
+        before = one.cumsum(1) - one
+        told = (before + self.concentration) / (before.sum(-1, keepdim=True) + self.concentration * self.vocabulary)
+        return -float((told.gather(2, text[:, :, None]).log()[:, first:]).mean())
+
+
+def context_rows(seeds: int = 3, steps: int = 500, habits: Habits | None = None) -> Iterator[ContextRow]:
+    """Train with up to 4 chunks of context and yield the cross-entropy with up to 16, all before the same running texts.
+
+    The half expanded is always the later one: the paper's rule where nothing is asked.
+    """
+    habits = habits or Habits()
+    for seed in range(seeds):
+        model = small_model(habits.vocabulary, habits.chunk, 3, 1, "right", "last", seed)
+        _train_on_habits(model, habits, steps, seed)
+        text = habits.drawn(512, 17, torch.Generator().manual_seed(77))
+        running = text[:, -habits.chunk :]
+        for chunks in (0, 1, 2, 4, 8, 16):
+            context = text[:, text.shape[1] - (chunks + 1) * habits.chunk : -habits.chunk]
+            with torch.no_grad():
+                nats = float(_running_loss(model, context, running))
+            best = habits.best_nats(torch.cat([context, running], 1), context.shape[1] + 1)
+            yield ContextRow(seed, model.tree.ratio, TRAINED_CHUNKS, chunks, nats, best, math.log(habits.vocabulary))
+
+
+def _train_on_habits(model: SharedModel, habits: Habits, steps: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(1000 + seed)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01)
+    model.train()
+    for step in range(steps):
+        chunks = int(torch.randint(TRAINED_CHUNKS + 1, (), generator=generator))
+        text = habits.drawn(TOKENS_A_STEP // (habits.chunk * (chunks + 1)), chunks + 1, generator)
+        loss = _running_loss(model, text[:, : -habits.chunk], text[:, -habits.chunk :])
+        training_step(model, optimizer, loss, step, steps)
+    model.eval()
+
+
+def _running_loss(model: SharedModel, context: Tensor, running: Tensor) -> Float[Tensor, ""]:
+    # Nothing is chosen by a query here, so the place of one tells nothing of what follows.
+    return next_token_loss(model.read(context, running, query_at=0), running)

@@ -1,0 +1,105 @@
+"""What a context costs SharedLLM in bytes, positions and seconds, beside a plain Transformer."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.state import State
+from v2xsim.gpu.sequence.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """What a context costs.
+
+    Attributes:
+        chunks: Of the context.
+        tokens: Of the context.
+        ratio: Tokens for one entry kept.
+        kept_bytes: Of keys and values kept of the context, all rows.
+        plain_bytes: Of the cache of a plain Transformer of as many layers as are injected.
+        lower_positions: Positions that each layer of the lower model reads for a row, the first layer first.
+        condense_s: Seconds to choose and to encode the whole context.
+        step_ms: Milliseconds of one token after it.
+        plain_step_ms: The same of a plain Transformer of the upper model's size that has read as many tokens.
+    """
+
+    chunks: int
+    tokens: int
+    ratio: float
+    kept_bytes: int
+    plain_bytes: int
+    lower_positions: tuple[int, ...]
+    condense_s: float
+    step_ms: float
+    plain_step_ms: float
+
+
+def cost_rows(batch: int = 8, counts: Sequence[int] = (1, 2, 4, 8, 16, 32), turns: int = 7) -> Iterator[CostRow]:
+    """Yield what contexts of more and more chunks cost in bytes, positions and seconds; medians over `turns`."""
+    vocabulary, dim, layers, heads, inject, chunk = 256, 128, 4, 4, 2, 256
+    model = SharedModel(vocabulary, dim, layers, heads, inject, chunk, depth=3, kept=8).eval()
+    plain = Transformer(dim, layers, heads).eval()
+    generator, read = torch.Generator().manual_seed(0), _Positions(model)
+    with torch.no_grad():
+        for chunks in counts:
+            context = torch.randint(vocabulary, (batch, chunks * chunk), generator=generator)
+            query = torch.randn(batch, dim, generator=generator)
+            read.reset()
+            state = model.condense(context, query)
+            positions = tuple(count // batch for count in read.counts)
+            token, vector = context[:, 0], torch.zeros(batch, dim)
+            behind = _filled(plain, batch, chunks * chunk, generator)
+            yield CostRow(
+                chunks, chunks * chunk, model.tree.ratio, state.nbytes() - model.init_state(batch).nbytes(),
+                behind.nbytes() * inject // layers, positions,
+                _median_s(lambda: model.condense(context, query), turns),  # noqa: B023
+                1e3 * _median_s(lambda: model.step(token, state), turns),  # noqa: B023
+                1e3 * _median_s(lambda: plain.step(vector, behind), turns),  # noqa: B023
+            )  # fmt: skip
+
+
+class _Positions:
+    """Counts the positions that each layer of a lower model reads."""
+
+    def __init__(self, model: SharedModel) -> None:
+        assert model.lower is not None
+        self.counts = [0] * len(model.lower.layers)
+        for number, layer in enumerate(model.lower.layers):
+            layer.key_value.register_forward_hook(self._counter(number))  # type: ignore[union-attr]
+
+    def reset(self) -> None:
+        self.counts[:] = [0] * len(self.counts)
+
+    def _counter(self, number: int) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
+        def count(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            self.counts[number] += inputs[0].shape[0] * inputs[0].shape[1]
+
+        return count
+
+
+def _filled(plain: Transformer, batch: int, count: int, generator: torch.Generator) -> State:
+    """Return a state as after `count` positions, its entries drawn: what they are does not matter for time."""
+    state = plain.init_state(batch)
+    shape = (batch, plain.heads, count, plain.dim // plain.heads)
+    slots = {
+        name: cache.extend(torch.randn(shape, generator=generator), torch.randn(shape, generator=generator), 0)
+        for name, cache in state.slots.items()
+        if isinstance(cache, Cache)
+    }
+    return state.advanced(count, slots)
+
+
+def _median_s(work: Callable[[], object], turns: int) -> float:
+    took = []
+    for _ in range(turns + 1):
+        begin = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - begin)
+    return median(took[1:])
