@@ -30,7 +30,11 @@ _MEASUREMENTS: Mapping[Claim, tuple[tuple[str, str], ...]] = {
     Claim.BLOCK: (("sequence_block", "block_rows"), ("sequence_block", "equal_loss_rows")),
     Claim.SHARING: (("sequence_sharing", "sharing_rows"),),
     Claim.SKIP: (("sequence_skip", "speed_rows"), ("sequence_skip", "skip_rows")),
-    Claim.SHARED: (("sequence_shared", "shared_rows"),),
+    Claim.SHARED: (
+        ("sequence_shared", "recall_rows"),
+        ("sequence_shared_cost", "cost_rows"),
+        ("sequence_shared_context", "context_rows"),
+    ),
 }
 # Tokens of a window, and windows of the validation set: 32 s at half a second a token.
 _WINDOW, _JUDGED = 64, 512
