@@ -15,7 +15,7 @@ from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, NormGate
 from v2xsim.gpu.sequence.schedule import ExitSchedule
 from v2xsim.gpu.sequence.shared import SharedModel
-from v2xsim.gpu.sequence.shared_tree import Choice
+from v2xsim.gpu.sequence.shared_tree import Alike, Choice
 from v2xsim.gpu.sequence.sharing import Kind, Target, sharing_map
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -203,6 +203,7 @@ def _shared(
     depth: int = 3,
     kept: int | Sequence[int] | None = None,
     choice: Choice = "query",
+    alike: Alike = "last",
     window: int = 0,
     renew: Literal["all", "new"] = "all",
     hidden: int | None = None,
@@ -210,8 +211,8 @@ def _shared(
     tied: bool = False,
 ) -> TokenSequence:
     return SharedModel(
-        vocabulary, dim, layers, heads, inject, chunk, depth, kept, choice, window=window, renew=renew, hidden=hidden,
-        dropout=dropout, tied=tied,
+        vocabulary, dim, layers, heads, inject, chunk, depth, kept, choice, alike, window=window, renew=renew,
+        hidden=hidden, dropout=dropout, tied=tied,
     )  # fmt: skip
 
 
