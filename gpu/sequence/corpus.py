@@ -33,7 +33,7 @@ DRIVER_COLUMNS = (
     "max_speed_mps", "length_m", "width_m",
 )  # fmt: skip
 """What is known of each driver: the body's class, the style and car-following model where the corpus drew them, and SUMO's accel,
-decel, tau, minGap, sigma, speedFactor and maxSpeed."""
+decel, tau, minGap, sigma (-1 in a model without it), speedFactor and maxSpeed."""
 
 _COLUMNS = ("token", "offset", "initial_pose", "begin_us", "agent", "network")
 
