@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
@@ -25,7 +24,6 @@ from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Layer, Transformer
 
 _USUAL_RATIO = 8
-_SHARPNESS = 10.0
 
 
 class SharedModel(TokenSequence):
@@ -289,6 +287,11 @@ class SharedModel(TokenSequence):
         Raises:
             UserError: If shapes or types do not fit.
         """
+        if context.shape[:1] != running.shape[:1]:
+            raise UserError(
+                f"SharedModel.read: context and running text must have as many rows, got {tuple(context.shape)} and "
+                f"{tuple(running.shape)}"
+            )
         if query is None:
             query = self.query_of(running, query_at, mask)
         state = self.condense(context, query, context_mask)
@@ -336,6 +339,15 @@ class SharedModel(TokenSequence):
         Raises:
             UserError: If shapes or types do not fit.
         """
+        ids = self.chunks_of(context, query, mask).flatten(1)
+        state = self.init_state(len(ids), context.device).advanced(ids.shape[1], {})
+        memories = {"past": Memory(ids, MISSING, grows=True), "query": Memory(query.detach())}
+        return replace(state, slots={**state.slots, **self._kept(ids, query), **memories})
+
+    def chunks_of(
+        self, context: Int64[Tensor, "batch past"], query: Float[Tensor, "batch dim"], mask: Tensor | None
+    ) -> Int[Tensor, "batch chunks chunk"]:
+        """Return the chunks of a context, MISSING where it has none; refused if they do not fit, or a query does not."""
         batch, past = self._checked(context, None, mask)
         if past % self.tree.chunk:
             raise UserError(
@@ -343,65 +355,8 @@ class SharedModel(TokenSequence):
                 "running text, or put what is missing in front with a mask of False"
             )
         self._check_query(query, batch, context.device)
-        ids = (context if mask is None else torch.where(mask, context, MISSING)).to(torch.int32)
-        state = self.init_state(batch, context.device).advanced(past, {})
-        memories = {"past": Memory(ids, MISSING, grows=True), "query": Memory(query.detach())}
-        return replace(state, slots={**state.slots, **self._kept(ids, query), **memories})
-
-    def paths(
-        self,
-        context: Int64[Tensor, "batch past"],
-        query: Float[Tensor, "batch dim"],
-        mask: Bool[Tensor, "batch past"] | None = None,
-    ) -> Bool[Tensor, "batch chunks decisions"]:
-        """Return whether the later half is expanded at each level of each chunk's tree; ContextTree.places says what is kept."""
-        self._check_query(query, len(context), context.device)
-        if self.lower is None:
-            raise UserError("SharedModel.paths: nothing is chosen in a model without injection; give inject at least 1")
-        ids = (context if mask is None else torch.where(mask, context, MISSING)).to(torch.int32)
-        chunks = ids.reshape(-1, self.tree.chunk)
-        x = self.embedding(chunks.clamp(min=0))
-        right = self.lower.chosen(
-            chunks, x, chunks != MISSING, query.repeat_interleave(ids.shape[1] // self.tree.chunk, 0)
-        )
-        return right.view(len(context), -1, self.tree.decisions)
-
-    def alignment_loss(
-        self,
-        context: Int64[Tensor, "batch past"],
-        query: Float[Tensor, "batch dim"],
-        place: Int64[Tensor, " batch"],
-        mask: Bool[Tensor, "batch past"] | None = None,
-        sharpness: float = _SHARPNESS,
-    ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy, in nats, of expanding the halves in which a place of the context lies.
-
-        A choice lets no gradient through, so nothing in a loss of tokens teaches the model to choose. This does (the paper has
-        no such thing): by pairs of a query and the place where the answer stands, or of any token and its own place.
-
-        Args:
-            context: Chunks of the past.
-            query: Of each row.
-            place: In each row's context.
-            mask: False where the context has none.
-            sharpness: What cosines are multiplied by to be logits.
-        """
-        batch, past = self._checked(context, None, mask)
-        self._check_query(query, batch, context.device)
-        if self.lower is None or place.shape != (batch,) or not bool(((place >= 0) & (place < past)).all()):
-            raise UserError(
-                f"SharedModel.alignment_loss: place must be {batch} numbers from 0 to {past - 1} and inject at least 1, "
-                f"got {place.tolist()} and inject {self.upper.inject}"
-            )
-        chunk, row = self.tree.chunk, torch.arange(batch, device=context.device)[:, None]
-        at = (place // chunk * chunk)[:, None] + torch.arange(chunk, device=context.device)
-        x, there = self.embedding(context[row, at]), None if mask is None else mask[row, at]
-        place, found = place % chunk, []
-        for level in range(1, self.tree.decisions + 1):
-            half = chunk >> level
-            likeness = self.lower.likeness(x, there, query, place // (2 * half) * (2 * half), level)
-            found.append(F.cross_entropy(sharpness * likeness.clamp(min=-1.0), place // half % 2))
-        return torch.stack(found).mean() if found else query.new_zeros(())
+        ids = context if mask is None else torch.where(mask, context, MISSING)
+        return ids.to(torch.int32).view(batch, past // self.tree.chunk, self.tree.chunk)
 
     def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
         """Return what is kept of all chunks."""

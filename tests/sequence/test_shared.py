@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.rotary import turned, turns
 from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.shared_choice import alignment_loss, paths
 from v2xsim.gpu.sequence.shared_tree import ContextTree
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -242,7 +243,7 @@ def test_the_quarter_with_the_key_event_is_kept_finely_in_each_row_and_chunk():
     context = torch.zeros(2, 32, dtype=torch.int64)
     for row, chunk, place in ((0, 0, 9), (0, 1, 2), (1, 0, 14), (1, 1, 5)):
         context[row, 16 * chunk + place] = 7
-    right = model.paths(context, model.query_of(torch.tensor([[7], [7]])))
+    right = paths(model, context, model.query_of(torch.tensor([[7], [7]])))
     # Event at 9: 0-7 is kept by its last token, 12-15 by its last one, then the leaves 8-9 and 10-11 by theirs.
     assert model.tree.places(right.flatten(0, 1)).tolist() == [
         [7, 15, 9, 11],
@@ -256,7 +257,7 @@ def test_two_rows_that_ask_differently_keep_different_quarters_of_the_same_chunk
     model = told_apart(alike="max")
     context = torch.zeros(2, 16, dtype=torch.int64)
     context[:, 1], context[:, 12] = 5, 7
-    right = model.paths(context, model.query_of(torch.tensor([[7], [5]])))
+    right = paths(model, context, model.query_of(torch.tensor([[7], [5]])))
     assert right[:, 0].tolist() == [[True, True], [False, False]]
 
 
@@ -264,7 +265,7 @@ def test_the_last_token_of_a_half_speaks_for_it():
     model = told_apart(alike="last")
     context = torch.zeros(1, 16, dtype=torch.int64)
     context[0, 7], context[0, 9] = 7, 7
-    right = model.paths(context, model.query_of(torch.tensor([[7]])))
+    right = paths(model, context, model.query_of(torch.tensor([[7]])))
     assert model.tree.places(right[0]).tolist() == [[15, 3, 5, 7]]
 
 
@@ -272,7 +273,7 @@ def test_the_mean_of_a_half_speaks_for_it():
     model = told_apart(alike="mean")
     context = torch.zeros(1, 16, dtype=torch.int64)
     context[0, 7], context[0, 12:14] = 7, 7
-    assert model.paths(context, model.query_of(torch.tensor([[7]])))[0].tolist() == [[True, True]]
+    assert paths(model, context, model.query_of(torch.tensor([[7]])))[0].tolist() == [[True, True]]
 
 
 def test_keys_are_turned_once_and_by_the_number_of_their_chunk():
@@ -340,11 +341,11 @@ def test_an_alignment_loss_teaches_the_model_to_choose():
     question = torch.full((64, 1), 10)
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(60):
-        loss = model.alignment_loss(context, model.query_of(question), place)
+        loss = alignment_loss(model, context, model.query_of(question), place)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    right = model.paths(context, model.query_of(question))[:, 0]
+    right = paths(model, context, model.query_of(question))[:, 0]
     wanted = torch.stack([place // 8 % 2 == 1, place // 4 % 2 == 1], 1)
     assert (right == wanted).all(1).double().mean() > 0.9
 
@@ -408,7 +409,9 @@ def test_sizes_that_do_not_fit_are_said(said, words):
     ("act", "words"),
     [
         (lambda m: m.read(tokens(2, CHUNK + 1), tokens(2, 2)), "whole chunks of 8 tokens, got 9"),
-        (lambda m: m.read(tokens(2, CHUNK), tokens(3, 2)), r"a query must be .* shape \(2, 16\)"),
+        (lambda m: m.read(tokens(2, CHUNK), tokens(3, 2)), "as many rows"),
+        (lambda m: m.condense(tokens(2, CHUNK), torch.zeros(3, DIM).double()), r"a query must be .* shape \(2, 16\)"),
+        (lambda m: paths(m, tokens(2, CHUNK + 2), torch.zeros(2, DIM).double()), "whole chunks of 8 tokens, got 10"),
         (lambda m: m.read(tokens(2, CHUNK), tokens(2, 2), query_at=2), "within a running text of 2 tokens"),
         (lambda m: m.read(tokens(2, CHUNK), tokens(2, 0)), "within a running text of 0 tokens"),
         (lambda m: m.read(tokens(2, CHUNK) + VOCABULARY, tokens(2, 2)), "tokens must be from 0 to 10"),
@@ -421,10 +424,10 @@ def test_sizes_that_do_not_fit_are_said(said, words):
         (lambda m: m.start_from(TokenModel(Transformer(DIM, 2, 2), VOCABULARY)), "they must be the same"),
         (lambda m: m.start_from(TokenModel(Transformer(DIM, 3, 2, windows=4), VOCABULARY)), "a plain Transformer"),
         (
-            lambda m: m.alignment_loss(tokens(2, 8), torch.zeros(2, DIM).double(), torch.tensor([0, 8])),
+            lambda m: alignment_loss(m, tokens(2, 8), torch.zeros(2, DIM).double(), torch.tensor([0, 8])),
             "2 numbers from 0 to 7",
         ),
-        (lambda m: made(inject=0).paths(tokens(2, 8), torch.zeros(2, DIM).double()), "inject at least 1"),
+        (lambda m: paths(made(inject=0), tokens(2, 8), torch.zeros(2, DIM).double()), "inject of at least 1"),
     ],
 )
 def test_what_does_not_fit_is_said_with_the_repair(act, words):

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
 from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.shared_choice import alignment_loss, paths
 from v2xsim.gpu.sequence.shared_tree import Alike, Choice
 
 _DIM, _LAYERS, _HEADS, _HIDDEN = 64, 2, 4, 128
@@ -213,7 +214,7 @@ def train_on_events(
             # No label is needed: any token of the log is a question whose answer is its own place.
             place = torch.randint(asked.log.shape[1], (len(asked.log),), generator=generator)
             query = model.query_of(asked.log.gather(1, place[:, None]))
-            loss = loss + model.alignment_loss(asked.log, query, place)
+            loss = loss + alignment_loss(model, asked.log, query, place)
         training_step(model, optimizer, loss, step, steps)
     model.eval()
 
@@ -233,7 +234,7 @@ def kept_finely(model: SharedModel, asked: Asked) -> Bool[Tensor, " batch"]:
     tree = model.tree
     if not tree.decisions:
         return torch.zeros(len(asked.log), dtype=torch.bool)
-    right = model.paths(asked.log, model.query_of(asked.question))
+    right = paths(model, asked.log, model.query_of(asked.question))
     right = right[torch.arange(len(asked.log)), asked.place // tree.chunk]
     size = tree.chunk >> torch.arange(1, tree.depth)
     start = (right * size).sum(1)

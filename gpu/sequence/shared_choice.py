@@ -1,0 +1,80 @@
+"""What SharedLLM chooses in the trees of a context, and how it can be taught to choose."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.shared_lower import MISSING
+
+SHARPNESS = 10.0
+"""What cosines are multiplied by to be logits: e^10 is the most that one half can be likelier than the other by a cosine of 1."""
+
+
+def paths(
+    model: SharedModel,
+    context: Int64[Tensor, "batch past"],
+    query: Float[Tensor, "batch dim"],
+    mask: Bool[Tensor, "batch past"] | None = None,
+) -> Bool[Tensor, "batch chunks decisions"]:
+    """Return whether the later half is expanded at each level of each chunk's tree; ContextTree.places says what is kept.
+
+    Args:
+        model: With injection.
+        context: Chunks of the past.
+        query: Of each row.
+        mask: False where the context has none.
+
+    Raises:
+        UserError: If something does not fit, or the model keeps nothing.
+    """
+    chunks = model.chunks_of(context, query, mask)
+    if model.lower is None:
+        raise UserError("paths: a model without injection chooses nothing; give it inject of at least 1")
+    flat = chunks.flatten(0, 1)
+    x = model.embedding(flat.clamp(min=0))
+    right = model.lower.chosen(flat, x, flat != MISSING, query.repeat_interleave(chunks.shape[1], 0))
+    return right.view(*chunks.shape[:2], model.tree.decisions)
+
+
+def alignment_loss(
+    model: SharedModel,
+    context: Int64[Tensor, "batch past"],
+    query: Float[Tensor, "batch dim"],
+    place: Int64[Tensor, " batch"],
+    mask: Bool[Tensor, "batch past"] | None = None,
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy, in nats, of expanding the halves in which a place of the context lies.
+
+    A choice lets no gradient through, so no loss of tokens teaches the model to choose. This does (the paper has no such thing): by
+    pairs of a query and the place where its answer stands or, without any label, of a token and its own place.
+
+    Args:
+        model: With injection.
+        context: Chunks of the past.
+        query: Of each row.
+        place: In each row's context.
+        mask: False where the context has none.
+
+    Raises:
+        UserError: If something does not fit, or the model keeps nothing.
+    """
+    chunks = model.chunks_of(context, query, mask)
+    inside = place.shape == (len(context),) and bool(((place >= 0) & (place < context.shape[1])).all())
+    if model.lower is None or not inside:
+        raise UserError(
+            f"alignment_loss: place must be {len(context)} numbers from 0 to {context.shape[1] - 1} and inject at least 1, "
+            f"got {place.tolist()} and inject {model.upper.inject}"
+        )
+    size = model.tree.chunk
+    ids = chunks[torch.arange(len(chunks), device=place.device), place // size]
+    x, present = model.embedding(ids.clamp(min=0)), None if mask is None else ids != MISSING
+    place, found = place % size, []
+    for level in range(1, model.tree.decisions + 1):
+        half = size >> level
+        likeness = model.lower.likeness(x, present, query, place // (2 * half) * (2 * half), level)
+        # A half of which nothing is there is no more alike than the least alike one.
+        found.append(F.cross_entropy(SHARPNESS * likeness.clamp(min=-1.0), place // half % 2))
+    return torch.stack(found).mean() if found else query.new_zeros(())
