@@ -33,9 +33,12 @@ def command(
     step: Annotated[float, typer.Option(help="Duration of a token, seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5,
     vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest number of tokens.")] = 384,
     tolerance: Annotated[
-        float,
-        typer.Option(help="Metres within which a move counts as covered: root mean square over a 7.5 m box's corners."),
-    ] = 0.3,
+        float | None,
+        typer.Option(
+            help="Metres within which a move counts as covered, root mean square over a 7.5 m box's corners; 0.6 m per second of the step.",
+            show_default=False,
+        ),
+    ] = None,
     shortest: Annotated[float, typer.Option(help="Leave out tracks shorter than this, seconds.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all chance; the towns stay the same.")] = 1,
     jobs: Annotated[
@@ -73,7 +76,7 @@ def command(
     base = SMALL if small else Settings()
     settings = replace(
         base, vehicles=vehicles or base.vehicles, minutes=minutes or base.minutes, step_s=step, vocabulary=vocabulary,
-        tolerance_m=tolerance, shortest_s=shortest, seed=seed, networks=tuple(network or ()),
+        tolerance_m=0.6 * step if tolerance is None else tolerance, shortest_s=shortest, seed=seed, networks=tuple(network or ()),
         test_networks=tuple(test_network or ()),
     )  # fmt: skip
     with _progress() as report:
