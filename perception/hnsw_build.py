@@ -21,7 +21,8 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
     """Choose at most `most` neighbours among sorted keys (Algorithms 3 and 4); return how many.
 
     The heuristic takes a candidate only if it is nearer to the new item than to every neighbour already taken, so that
-    links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and always taken.
+    links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and always kept; those that
+    the heuristic would not take keep nobody else out, or hubs of the tree would lose their links to other clusters.
     """
     width = vectors.shape[1]
     one = np.uint64(1)
@@ -30,26 +31,34 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
         owed += np.intp(keys[np.uintp(i)] & one)
     room = most - owed
     every = rule == SIMPLE or size < most
-    n = 0
+    n, spared = 0, 0
     for i in range(size):
         key = keys[np.uintp(i)]
-        taken = (key & one) != 0
-        if not taken and room > 0:
-            taken = True
-            if not every:
-                row, bound = row_of(key), distance_of(key)
-                for j in range(n):
-                    if distance(metric, vectors, row, vectors, row_of(chosen[np.uintp(j)]), width) < bound:
-                        taken = False
-                        break
-            if taken:
-                room -= 1
+        in_tree = (key & one) != 0
+        taken = in_tree or room > 0
+        if taken and not every:
+            row, bound = row_of(key), distance_of(key)
+            for j in range(n):
+                d, before = (
+                    distance(metric, vectors, row, vectors, row_of(chosen[np.uintp(j)]), width),
+                    chosen[np.uintp(j)],
+                )
+                # One of several that are all alike is enough, or copies of a point would only know one another.
+                if d < bound or (d == bound and d == distance_of(before)):
+                    taken = False
+                    break
         if taken:
             chosen[np.uintp(n)] = key
             n += 1
-            if n == most:
-                break
-    return n
+            room -= not in_tree
+        elif in_tree:
+            spared += 1
+            chosen[np.uintp(most - spared)] = key
+        if n + spared == most:
+            break
+    for i in range(spared):
+        chosen[np.uintp(n + i)] = chosen[np.uintp(most - spared + i)]
+    return n + spared
 
 
 @njit(cache=True, nogil=True)
@@ -169,21 +178,18 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
             n = select(vectors, metric, pool, size, m, rule, mine)
             parent = -1
             if lc == 0:
-                for i in range(n):
-                    if tree[row_of(mine[i])] < cap:
-                        parent = i
+                # The nearest found that has room, else one along the tree; chosen or not.
+                other = with_room(links, tree, row_of(pool[0]))
+                for i in range(size):
+                    if tree[row_of(pool[i])] < cap:
+                        other = row_of(pool[i])
                         break
+                for i in range(n):
+                    if row_of(mine[i]) == other:
+                        parent = i
                 if parent < 0:
-                    # All are full: the nearest with room among those found, else one along the tree.
                     parent = n if n < m else n - 1
                     n = parent + 1
-                    other = np.intp(-1)
-                    for i in range(size):
-                        if tree[row_of(pool[i])] < cap:
-                            other = row_of(pool[i])
-                            break
-                    if other < 0:
-                        other = with_room(links, tree, row_of(pool[0]))
                     mine[parent] = key_of(distance(metric, vectors, other, query, 0, width), other)
                 mine[parent] |= flag
             write(layer, layer_degree, np.uintp(first[row] + lc - 1 if lc > 0 else row), mine, n)

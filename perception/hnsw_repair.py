@@ -1,28 +1,28 @@
 """Taking rows out of the graph, and joining what falls apart. Compiled.
 
 The paper has no deletion, and its authors' program only marks items. Here, as in FreshDiskANN (Singh et al., arXiv
-2105.09613, Algorithm 4), a row that pointed to what is taken out chooses anew among its other links and the links of
-what it lost. Then the spanning tree, in pieces by now, is joined again along links between pieces.
+2105.09613, Algorithm 4), a row that pointed to what is taken out chooses among the links of what it lost; unlike there it
+keeps the links that it has, and is linked back. Then the spanning tree, in pieces by now, is joined again along links
+between pieces.
 """
 
 import numpy as np
 from numba import njit
 
 from v2xsim.perception.hnsw_arrays import DOOMED, ENTRY, FREE, TOP, opened
-from v2xsim.perception.hnsw_build import select, tree_edges, write
+from v2xsim.perception.hnsw_build import HEURISTIC, tree_edges
 from v2xsim.perception.hnsw_search import enter, next_stamp
-from v2xsim.perception.hnsw_simd import distance, key_of
+from v2xsim.perception.hnsw_simd import distance, distance_of, key_of, row_of
 
 
 @njit(cache=True, nogil=True)
 def purge(table, metric, rule):  # type: ignore[no-untyped-def]
     """Take doomed rows out of a desk's graph and free them; every other item stays reachable from every other."""
     graph, scratch = opened(table)
-    visited, stamp = scratch.visited, scratch.stamp
     state, level, first, head = graph.state, graph.level, graph.first, graph.head
-    most, m = graph.links.shape[1], graph.upper_links.shape[1]
-    keys = np.empty(most * (most + 1) + 1, np.uint64)
-    chosen = np.empty(most + 1, np.uint64)
+    room = np.empty(graph.links.shape[1] ** 2, np.uint64)
+    gained = np.zeros((2, len(state)), np.int32)
+    gained_above = np.zeros((2, len(graph.upper_degree)), np.int32)
     head[ENTRY], head[TOP] = -1, -1
     for row in range(len(state)):
         if state[row] == FREE or state[row] == DOOMED:
@@ -30,13 +30,13 @@ def purge(table, metric, rule):  # type: ignore[no-untyped-def]
         if level[row] > head[TOP]:
             head[ENTRY], head[TOP] = row, level[row]
         graph.tree[row] = _mend(
-            graph.vectors, graph.links, graph.degree, state, first, np.intp(0), row, np.intp(graph.tree[row]), metric, rule, most,
-            visited, next_stamp(visited, stamp), keys, chosen,
+            graph.vectors, graph.links, graph.degree, state, first, np.intp(0), row, graph.tree[row], metric, rule,
+            scratch, room, gained,
         )  # fmt: skip
         for lc in range(1, level[row] + 1):
             _mend(
-                graph.vectors, graph.upper_links, graph.upper_degree, state, first, np.intp(lc), row, np.intp(0), metric, rule, m,
-                visited, next_stamp(visited, stamp), keys, chosen,
+                graph.vectors, graph.upper_links, graph.upper_degree, state, first, np.intp(lc), row, np.int32(0), metric,
+                rule, scratch, room, gained_above,
             )  # fmt: skip
     for row in range(len(state)):
         if state[row] == DOOMED:
@@ -47,42 +47,85 @@ def purge(table, metric, rule):  # type: ignore[no-untyped-def]
             level[row], first[row] = 0, -1
             graph.links[row, :] = -1
             graph.vectors[row, :] = np.float32(0.0)
+        elif state[row] != FREE:
+            _return(graph.links, graph.degree, first, np.intp(0), row, gained)
+            for lc in range(1, level[row] + 1):
+                _return(graph.upper_links, graph.upper_degree, first, np.intp(lc), row, gained_above)
     join(graph, metric)
 
 
 @njit(cache=True, nogil=True)
 def _mend(  # type: ignore[no-untyped-def]
-    vectors, links, degree, state, first, lc, row, edges, metric, rule, most, visited, stamp, keys, chosen
+    vectors, links, degree, state, first, lc, row, edges, metric, rule, scratch, keys, gained
 ):
-    """Choose a row's links anew if it lost some; return how many tree edges are left."""
-    at = first[row] + lc - 1 if lc > 0 else row
-    held, lost = degree[at], 0
-    for i in range(held):
-        lost += state[links[at, i]] == DOOMED
-    if lost == 0:
-        return edges
-    n, left, width = 0, 0, vectors.shape[1]
+    """Put links in place of those that a row lost; return how many tree edges are left.
+
+    What is left of its links stays, so that rows do not grow poor in links. Links of what it lost are candidates, and of what
+    those lost in turn where they are few, so that a hole of any width is bridged. The heuristic takes candidates that are
+    nearer to the row than to any link it has (Algorithm 4).
+    """
+    at, most, width = first[row] + lc - 1 if lc > 0 else row, links.shape[1], vectors.shape[1]
+    visited, stamp, gone = scratch.visited, next_stamp(scratch.visited, scratch.stamp), scratch.heap
+    held, kept, left, n, lost = degree[at], 0, edges, 0, 0
     visited[row] = stamp
     for i in range(held):
         other = links[at, i]
-        if state[other] != DOOMED:
+        if state[other] == DOOMED:
             visited[other] = stamp
-            key = key_of(distance(metric, vectors, other, vectors, row, width), other)
-            if i < edges:
-                key |= np.uint64(1)
-                left += 1
-            n, _ = enter(keys, n, len(keys), key)
-    for i in range(held):
-        if state[links[at, i]] == DOOMED:
-            beyond = first[links[at, i]] + lc - 1 if lc > 0 else links[at, i]
-            for j in range(degree[beyond]):
-                other = links[beyond, j]
-                if state[other] != DOOMED and visited[other] != stamp:
-                    visited[other] = stamp
+            gone[np.uintp(lost)] = other
+            lost += 1
+            left -= i < edges
+        else:
+            visited[other] = stamp
+            links[at, kept] = other
+            kept += 1
+    if kept == held:
+        return left
+    for i in range(len(gone)):
+        if i == lost or (i >= held - kept and n >= most):
+            break
+        beyond = first[gone[i]] + lc - 1 if lc > 0 else np.intp(gone[i])
+        for j in range(degree[beyond]):
+            other = links[beyond, j]
+            if visited[other] != stamp:
+                visited[other] = stamp
+                if state[other] == DOOMED:
+                    gone[np.uintp(lost)] = other
+                    lost += 1
+                else:
                     key = key_of(distance(metric, vectors, other, vectors, row, width), other)
                     n, _ = enter(keys, n, len(keys), key)
-    write(links, degree, np.uintp(at), chosen, select(vectors, metric, keys, n, most, rule, chosen))
+    gained[0, at] = kept
+    for i in range(n):
+        if kept == most:
+            break
+        other, bound, taken = np.intp(row_of(keys[i])), distance_of(keys[i]), True
+        if rule == HEURISTIC:
+            for j in range(kept):
+                if distance(metric, vectors, other, vectors, links[at, j], width) < bound:
+                    taken = False
+                    break
+        if taken:
+            links[at, kept] = other
+            kept += 1
+    gained[1, at], degree[at] = kept, kept
+    links[at, kept:] = -1
     return left
+
+
+@njit(cache=True, nogil=True)
+def _return(links, degree, first, lc, row, gained):  # type: ignore[no-untyped-def]
+    """Let the rows that a row gained as links gain it too, where they have room."""
+    at = first[row] + lc - 1 if lc > 0 else row
+    for i in range(gained[0, at], gained[1, at]):
+        other = links[at, i]
+        there = first[other] + lc - 1 if lc > 0 else other
+        known = degree[there] == links.shape[1]
+        for j in range(degree[there]):
+            known = known or links[there, j] == row
+        if not known:
+            links[there, degree[there]] = row
+            degree[there] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -105,16 +148,14 @@ def join(graph, metric):  # type: ignore[no-untyped-def]
         return
     # Every piece has a row with room: a leaf.
     for row in range(len(state)):
-        main = _root(piece, np.intp(graph.head[ENTRY]))
-        if state[row] == FREE or tree[row] >= cap or _root(piece, row) == main:
-            continue
-        best, nearest = np.float32(np.inf), np.intp(-1)
-        for other in range(len(state)):
-            if state[other] != FREE and tree[other] < cap and _root(piece, np.intp(other)) == main:
-                d = distance(metric, vectors, other, vectors, row, width)
-                if d < best or nearest < 0:
-                    best, nearest = d, other
-        _tie(links, degree, tree, piece, np.intp(row), np.intp(nearest))
+        while state[row] != FREE and tree[row] < cap and _root(piece, row) != _root(piece, np.intp(graph.head[ENTRY])):
+            best, nearest, mine = np.float32(np.inf), np.intp(-1), _root(piece, row)
+            for other in range(len(state)):
+                if state[other] != FREE and tree[other] < cap and _root(piece, other) != mine:
+                    d = distance(metric, vectors, other, vectors, row, width)
+                    if d < best or nearest < 0:
+                        best, nearest = d, other
+            _tie(links, degree, tree, piece, row, nearest)
 
 
 @njit(cache=True, nogil=True)
