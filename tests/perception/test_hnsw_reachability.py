@@ -63,8 +63,12 @@ def astray(made):
     for row in np.flatnonzero(graph.state != FREE):
         for level in range(graph.level[row] + 1):
             at = graph.first[row] + level - 1
-            links = graph.links[row, : graph.degree[row]] if level == 0 else graph.upper_links[at, : graph.upper_degree[at]]
-            found += [(row, level, to) for to in links if graph.state[to] == FREE or graph.level[to] < level or to == row]
+            links = (
+                graph.links[row, : graph.degree[row]] if level == 0 else graph.upper_links[at, : graph.upper_degree[at]]
+            )
+            found += [
+                (row, level, to) for to in links if graph.state[to] == FREE or graph.level[to] < level or to == row
+            ]
     entry = graph.head[ENTRY]
     if entry >= 0 and not graph.level[entry] == graph.head[TOP] == graph.level.max():
         found.append((entry, "entry", graph.level.max()))
