@@ -12,6 +12,9 @@ from v2xsim.perception.hnsw_arrays import ENTRY, TOP, opened
 from v2xsim.perception.hnsw_search import descend, next_stamp, search_layer
 from v2xsim.perception.hnsw_simd import distance, distance_of, fetch, key_of, row_of
 
+TREE_EDGES = 3
+"""Tree edges of a row at most: so few that they cost hubs no neighbours, and with two the tree would be one long path."""
+
 HEURISTIC, SIMPLE = 0, 1
 """Selection of neighbours: Algorithm 4 without its two options, as in the authors' program; Algorithm 3."""
 
@@ -21,8 +24,7 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
     """Choose at most `most` neighbours among sorted keys (Algorithms 3 and 4); return how many.
 
     The heuristic takes a candidate only if it is nearer to the new item than to every neighbour already taken, so that
-    links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and always kept; those that
-    the heuristic would not take keep nobody else out, or hubs of the tree would lose their links to other clusters.
+    links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and always taken.
     """
     width = vectors.shape[1]
     one = np.uint64(1)
@@ -31,34 +33,43 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
         owed += np.intp(keys[np.uintp(i)] & one)
     room = most - owed
     every = rule == SIMPLE or size < most
-    n, spared = 0, 0
+    turn_ties(keys, size)
+    n = 0
     for i in range(size):
         key = keys[np.uintp(i)]
-        in_tree = (key & one) != 0
-        taken = in_tree or room > 0
-        if taken and not every:
-            row, bound = row_of(key), distance_of(key)
-            for j in range(n):
-                d, before = (
-                    distance(metric, vectors, row, vectors, row_of(chosen[np.uintp(j)]), width),
-                    chosen[np.uintp(j)],
-                )
-                # One of several that are all alike is enough, or copies of a point would only know one another.
-                if d < bound or (d == bound and d == distance_of(before)):
-                    taken = False
-                    break
+        taken = (key & one) != 0
+        if not taken and room > 0:
+            taken = True
+            if not every:
+                row, bound = row_of(key), distance_of(key)
+                for j in range(n):
+                    before = chosen[np.uintp(j)]
+                    d = distance(metric, vectors, row, vectors, row_of(before), width)
+                    # One of several that are all alike is enough, or copies of a point would only know one another.
+                    if d < bound or (d == bound and d == distance_of(before)):
+                        taken = False
+                        break
+            if taken:
+                room -= 1
         if taken:
             chosen[np.uintp(n)] = key
             n += 1
-            room -= not in_tree
-        elif in_tree:
-            spared += 1
-            chosen[np.uintp(most - spared)] = key
-        if n + spared == most:
-            break
-    for i in range(spared):
-        chosen[np.uintp(n + i)] = chosen[np.uintp(most - spared + i)]
-    return n + spared
+            if n == most:
+                break
+    return n
+
+
+@njit(cache=True, nogil=True)
+def turn_ties(keys, size):  # type: ignore[no-untyped-def]
+    """Let the newest row come first among equal distances: copies of a point then share the links that lead to it."""
+    begin = 0
+    for i in range(1, size + 1):
+        if i == size or (keys[np.uintp(i)] ^ keys[np.uintp(begin)]) >> np.uint64(32) != 0:
+            end = i - 1
+            while begin < end:
+                keys[np.uintp(begin)], keys[np.uintp(end)] = keys[np.uintp(end)], keys[np.uintp(begin)]
+                begin, end = begin + 1, end - 1
+            begin = i
 
 
 @njit(cache=True, nogil=True)
@@ -122,16 +133,10 @@ def write(links, degree, at, chosen, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def tree_edges(most):  # type: ignore[no-untyped-def]
-    """Return how many tree edges a row of `most` links may have; others are left for the neighbours."""
-    return max(2, most // 2)
-
-
-@njit(cache=True, nogil=True)
 def with_room(links, tree, row):  # type: ignore[no-untyped-def]
     """Return a row that can take a tree edge, walking the tree from `row` without turning back: it ends at a leaf."""
-    before, cap = -1, tree_edges(links.shape[1])
-    while tree[row] >= cap:
+    before = -1
+    while tree[row] >= TREE_EDGES:
         after = links[row, 0] if links[row, 0] != before else links[row, 1]
         before, row = row, np.intp(after)
     return row
@@ -155,7 +160,7 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
     visited, stamps, pool, _, fresh, query = scratch
     longest = links.shape[1] + 2
     keys, chosen, mine = np.zeros(longest, np.uint64), np.zeros(longest, np.uint64), np.zeros(longest, np.uint64)
-    width, cap, flag = vectors.shape[1], tree_edges(links.shape[1]), np.uint64(1)
+    width, flag = vectors.shape[1], np.uint64(1)
     for r in range(len(rows)):
         row, level = np.intp(rows[r]), np.intp(graph.level[rows[r]])
         if head[ENTRY] < 0:
@@ -181,15 +186,14 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
                 # The nearest found that has room, else one along the tree; chosen or not.
                 other = with_room(links, tree, row_of(pool[0]))
                 for i in range(size):
-                    if tree[row_of(pool[i])] < cap:
+                    if tree[row_of(pool[i])] < TREE_EDGES:
                         other = row_of(pool[i])
                         break
                 for i in range(n):
                     if row_of(mine[i]) == other:
                         parent = i
                 if parent < 0:
-                    parent = n if n < m else n - 1
-                    n = parent + 1
+                    parent, n = n, n + 1
                     mine[parent] = key_of(distance(metric, vectors, other, query, 0, width), other)
                 mine[parent] |= flag
             write(layer, layer_degree, np.uintp(first[row] + lc - 1 if lc > 0 else row), mine, n)

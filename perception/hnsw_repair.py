@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from v2xsim.perception.hnsw_arrays import DOOMED, ENTRY, FREE, TOP, opened
-from v2xsim.perception.hnsw_build import HEURISTIC, tree_edges
+from v2xsim.perception.hnsw_build import HEURISTIC, TREE_EDGES
 from v2xsim.perception.hnsw_search import enter, next_stamp
 from v2xsim.perception.hnsw_simd import distance, distance_of, key_of, row_of
 
@@ -132,26 +132,30 @@ def _return(links, degree, first, lc, row, gained):  # type: ignore[no-untyped-d
 def join(graph, metric):  # type: ignore[no-untyped-def]
     """Join the pieces of the spanning tree: first along links between pieces, then each rest to the nearest row."""
     links, degree, tree, state, vectors = graph.links, graph.degree, graph.tree, graph.state, graph.vectors
-    width, cap = vectors.shape[1], tree_edges(links.shape[1])
+    width = vectors.shape[1]
     piece = np.arange(len(state)).astype(np.int32)
     for row in range(len(state)):
         for i in range(tree[row]):
             piece[_root(piece, row)] = _root(piece, np.intp(links[row, i]))
     for row in range(len(state)):
         i = tree[row]
-        while i < degree[row] and tree[row] < cap:
+        while i < degree[row] and tree[row] < TREE_EDGES:
             other = links[row, i]
-            if tree[other] < cap and _root(piece, row) != _root(piece, np.intp(other)):
+            if tree[other] < TREE_EDGES and _root(piece, row) != _root(piece, np.intp(other)):
                 _tie(links, degree, tree, piece, np.intp(row), np.intp(other))
             i = max(i + 1, tree[row])
     if graph.head[ENTRY] < 0:
         return
     # Every piece has a row with room: a leaf.
     for row in range(len(state)):
-        while state[row] != FREE and tree[row] < cap and _root(piece, row) != _root(piece, np.intp(graph.head[ENTRY])):
+        while (
+            state[row] != FREE
+            and tree[row] < TREE_EDGES
+            and _root(piece, row) != _root(piece, np.intp(graph.head[ENTRY]))
+        ):
             best, nearest, mine = np.float32(np.inf), np.intp(-1), _root(piece, row)
             for other in range(len(state)):
-                if state[other] != FREE and tree[other] < cap and _root(piece, other) != mine:
+                if state[other] != FREE and tree[other] < TREE_EDGES and _root(piece, other) != mine:
                     d = distance(metric, vectors, other, vectors, row, width)
                     if d < best or nearest < 0:
                         best, nearest = d, other
