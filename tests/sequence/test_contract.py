@@ -136,16 +136,15 @@ def test_whatever_happens_around_an_agent_it_gets_what_it_gets_alone_and_at_once
 @every_model
 @torch.no_grad()
 def test_splitting_changes_nothing_in_single_precision(name, options):
-    model, ids = loud(name, options, dtype=torch.float32), tokens(3, 32)
+    model, ids, dice = loud(name, options, dtype=torch.float32), tokens(3, 32), random.Random(3)
     whole, _ = model(ids)
-    for seed in range(2):
-        dice, state, made, begin = random.Random(seed), None, [], 0
-        while begin < 32:
-            end = min(32, begin + dice.choice([0, 1, 1, 2, 3, 7]))
-            y, state = model(ids[:, begin:end], state)
-            made.append(y)
-            begin = end
-        close(torch.cat(made, 1), whole, 1e-5 * float(whole.abs().max()))
+    state, made, begin = None, [], 0
+    while begin < 32:
+        end = min(32, begin + dice.choice([0, 1, 1, 2, 3, 7]))
+        y, state = model(ids[:, begin:end], state)
+        made.append(y)
+        begin = end
+    close(torch.cat(made, 1), whole, 1e-5 * float(whole.abs().max()))
 
 
 @every_model
@@ -165,10 +164,10 @@ def test_an_answer_hangs_on_the_far_past_and_never_on_the_future(name, options):
 @torch.no_grad()
 def test_generating_with_a_state_gives_what_reading_all_again_gives(name, options):
     model = loud(name, options)
-    for length in (1, 2, 4, 7):
+    for length in (1, 4, 7):
         prompt, ids = tokens(2, length, seed=length), tokens(2, length, seed=length)
-        made, _ = generate(model, prompt, 8)
-        for _ in range(8):
+        made, _ = generate(model, prompt, 6)
+        for _ in range(6):
             state = model.init_state(2)
             if "prompt" in state.notes:
                 state = replace(state, notes={**state.notes, "prompt": length})
