@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -181,6 +182,12 @@ def test_a_claim_is_measured_with_the_settings_that_it_knows_and_the_windows_of_
     assert done.exit_code == 0, done.output
     # 24 sequences of 40 tokens make 96 windows of 10.
     assert json.loads(done.stdout) == {"rows": [{"layers": 3, "windows": [96, 96], "tokens": TOKENS}]}
+
+
+@pytest.mark.parametrize("claim", bench_sequence.Claim)
+def test_every_claim_has_its_measurements(claim):
+    for module, name in bench_sequence._MEASUREMENTS[claim]:
+        assert callable(getattr(import_module(f"v2xsim.bench.{module}"), name))
 
 
 @pytest.mark.parametrize(
