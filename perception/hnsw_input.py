@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
+from numba import njit
 
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw_filter import among
@@ -64,9 +65,9 @@ def not_finite(row: int) -> str:
 def vectors_from(data: Any, dim: int, metric: int) -> Float32[np.ndarray, "n dim"]:
     """Return vectors as rows of 32-bit floats, normalised for the cosine."""
     vectors = rows_from(data, dim)
-    # NaN fails every comparison, so it is caught too.
-    if vectors.size and not (vectors.min() >= -LARGEST and vectors.max() <= LARGEST):
-        raise UserError(not_finite(int(np.flatnonzero(~(np.abs(vectors) <= LARGEST).all(axis=1))[0])))
+    bad = _unfit(vectors)
+    if bad >= 0:
+        raise UserError(not_finite(bad))
     if metric == COSINE:
         length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
         vectors = (vectors / np.maximum(length, 1e-30)[:, None]).astype(np.float32)
@@ -83,11 +84,14 @@ def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]
         raise UserError(f"ids must be whole numbers, one a vector ({error})") from error
     if labels.size and labels.dtype.kind not in "iu":
         raise UserError(f"ids must be whole numbers, got {labels.dtype}")
-    if labels.size and (int(labels.min()) < 0 or int(labels.max()) >= 2**63 - 1):
-        raise UserError(f"ids must be from 0 to 2^63 - 2, got {int(labels.min())} to {int(labels.max())}")
+    least, most = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if least < 0 or most >= 2**63 - 1:
+        raise UserError(f"ids must be from 0 to 2^63 - 2, got {least} to {most}")
     labels = np.atleast_1d(labels).astype(np.int64)
     if labels.shape != (count,):
         raise UserError(f"ids must be one for each of the {count} vectors, got shape {np.shape(ids)}")
+    if count == 1:
+        return labels
     ordered = np.sort(labels)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):
@@ -123,3 +127,16 @@ def passing(
         )
     mask = np.ascontiguousarray(mask)
     return among(live, label, mask if mask.flags.writeable else mask.copy())
+
+
+@njit(cache=True)
+def _unfit(vectors):  # type: ignore[no-untyped-def]
+    """Return the first row that is not finite or too large, -1 for none."""
+    for row in range(vectors.shape[0]):
+        fit = True
+        for i in range(vectors.shape[1]):
+            # NaN fails every comparison.
+            fit &= abs(vectors[row, i]) <= LARGEST
+        if not fit:
+            return row
+    return -1

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from numba import njit
 
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw_arrays import DOOMED, FREE, LIVE, MARKED, Desk, Graph, desk, empty_graph, resized
@@ -114,10 +115,20 @@ class Items:
                 max(upper_end, upper + upper // 2) if upper_end > upper else upper,
             )
         at = np.array([self._free.pop() for _ in range(count - fresh)] + list(range(self.used, end)), np.int32)
-        graph, last = self.graph, self.upper_used + np.cumsum(level, dtype=np.int32)
-        graph.vectors[at, : self.dim] = vectors
-        graph.level[at], graph.first[at] = level, np.where(level > 0, last - level, -1)
-        graph.state[at], graph.label[at], self.expires[at] = LIVE, labels, expires
+        graph = self.graph
+        _place(
+            graph.vectors,
+            graph.level,
+            graph.first,
+            graph.state,
+            graph.label,
+            at,
+            vectors,
+            level,
+            labels,
+            self.upper_used,
+        )
+        self.expires[at] = expires
         self._row.update(zip(names, at.tolist(), strict=True))
         self.used, self.upper_used, self._live = end, upper_end, None
         return at
@@ -203,3 +214,14 @@ class Items:
         made._free = np.flatnonzero(graph.state == FREE)[::-1].tolist()
         made.marked, made.doomed = int((graph.state == MARKED).sum()), int((graph.state == DOOMED).sum())
         return made
+
+
+@njit(cache=True)
+def _place(vectors, levels, first, state, label, at, new, level, names, upper):  # type: ignore[no-untyped-def]
+    """Write new items into their rows; those above level 0 get rows of the upper levels from `upper` on."""
+    for i in range(len(at)):
+        row = at[i]
+        vectors[row, : new.shape[1]] = new[i]
+        levels[row], first[row] = level[i], upper if level[i] > 0 else -1
+        state[row], label[row] = LIVE, names[i]
+        upper += level[i]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Int32
+from numba import njit
 
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw_build import HEURISTIC, SIMPLE
@@ -43,18 +44,19 @@ def levels(settings: Settings, begin: int, count: int) -> Int32[np.ndarray, " co
         begin: Items that had levels drawn before.
         count: Of new items.
     """
-    draw = _uniforms(settings.random_seed, begin, count)
-    return np.minimum(-np.log(draw) / np.log(settings.M), _HIGHEST).astype(np.int32)
+    drawn: Int32[np.ndarray, " count"] = _drawn(np.uint64(settings.random_seed), begin, count, settings.M)
+    return drawn
 
 
-def _uniforms(seed: int, begin: int, count: int) -> Float64[np.ndarray, " count"]:
-    """Return numbers in (0, 1] by counter: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    step = np.uint64(0x9E3779B97F4A7C15)
-    with np.errstate(over="ignore"):
-        z = (np.arange(begin, begin + count, dtype=np.uint64) + np.uint64(1)) * step + np.uint64(seed) * np.uint64(
-            0xD1342543DE82EF95
-        )
+@njit(cache=True)
+def _drawn(seed, begin, count, m):  # type: ignore[no-untyped-def]
+    """Return levels by counter, from numbers in (0, 1]: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    found = np.empty(count, np.int32)
+    for i in range(count):
+        z = np.uint64(begin + i + 1) * np.uint64(0x9E3779B97F4A7C15) + seed * np.uint64(0xD1342543DE82EF95)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
-    return ((z >> np.uint64(11)).astype(np.float64) + 1.0) * 2.0**-53
+        draw = (np.float64(z >> np.uint64(11)) + 1.0) * 2.0**-53
+        found[i] = min(-np.log(draw) / np.log(m), _HIGHEST)
+    return found

@@ -95,8 +95,10 @@ def _transformer(
     return TokenModel(body, vocabulary, tied)
 
 
-def _gru(vocabulary: int, dim: int, layers: int, heads: int, *, tied: bool = False) -> TokenSequence:
-    return TokenModel(Gru(dim, layers), vocabulary, tied)
+def _gru(
+    vocabulary: int, dim: int, layers: int, heads: int, *, residual: bool = True, tied: bool = False
+) -> TokenSequence:
+    return TokenModel(Gru(dim, layers, residual), vocabulary, tied)
 
 
 def _kv_sharing(

@@ -47,8 +47,8 @@ class Habits:
         chunk: Tokens of a chunk.
     """
 
-    vocabulary: int = 64
-    concentration: float = 0.3
+    vocabulary: int = 32
+    concentration: float = 0.2
     chunk: int = 32
 
     def drawn(self, batch: int, chunks: int, generator: torch.Generator) -> Int64[Tensor, "batch time"]:
@@ -64,7 +64,7 @@ class Habits:
         return -float((told.gather(2, text[:, :, None]).log()[:, first:]).mean())
 
 
-def context_rows(seeds: int = 3, steps: int = 500, habits: Habits | None = None) -> Iterator[ContextRow]:
+def context_rows(seeds: int = 3, steps: int = 400, habits: Habits | None = None) -> Iterator[ContextRow]:
     """Train with up to 4 chunks of context and yield the cross-entropy with up to 16, all before the same running texts.
 
     The half expanded is always the later one: the paper's rule where nothing is asked.
