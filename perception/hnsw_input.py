@@ -43,6 +43,8 @@ def rows_from(data: Any, dim: int) -> Float32[np.ndarray, "n dim"]:
     if type(data) is np.ndarray and data.dtype == np.float32:
         vectors = np.ascontiguousarray(data)
     else:
+        if np.iscomplexobj(data):
+            raise UserError("vectors must be real numbers, got complex ones")
         try:
             # What is too large for 32 bits becomes infinite, and that is found later.
             with np.errstate(over="ignore"):

@@ -8,10 +8,11 @@ from jaxtyping import Float32, Int64
 from v2xsim.perception.hnsw import Index
 from v2xsim.perception.hnsw_exact import BFIndex
 
-# Seconds, from `v2xsim bench hnsw --city` with 64 and with 512 entries, on one core of an AMD EPYC: only their ratios decide. The
-# index has M 16, ef_construction 60 and ef 30.
-_PAIR_S, _PAIR_ENTRY_S = 1.5e-9, 6e-11
-_UPDATE_S, _QUERY_LEVEL_S = 1.1e-5, 5.3e-7
+# Seconds, fitted to 16 to 512 entries and 1,000 to 30,000 descriptors on one core of an AMD EPYC: only their ratios decide. They are no
+# measurements of the machine at hand, or answers would differ from one to the next. The index has M 16, ef_construction 60 and ef 30.
+_PAIR_S, _PAIR_ENTRY_S = 4e-10, 5.6e-11
+_UPDATE_LEVEL_S, _UPDATE_ENTRY_S = 1.03e-7, 4.4e-9
+_QUERY_LEVEL_S, _QUERY_ENTRY_S = 6.1e-8, 3.1e-9
 
 
 class ShortList:
@@ -64,14 +65,19 @@ class ShortList:
 
     def prefers_index(self, queries: int) -> bool:
         """Return whether to ask the index, given what it has not heard of and what was spent on comparing since."""
-        link_s, excess_s = (len(self._changed) + len(self._gone)) * _UPDATE_S, self._excess_s(queries)
+        behind = len(self._changed) + len(self._gone)
+        link_s, excess_s = behind * self._level_s(_UPDATE_LEVEL_S, _UPDATE_ENTRY_S), self._excess_s(queries)
         return excess_s > 0.0 and self._spent_s + excess_s > link_s
 
     def _excess_s(self, queries: int) -> float:
         """Return how much more comparing plainly costs than asking an index that is up to date."""
-        count, dim = len(self), self._plain.dim
-        plain_s = queries * count * (_PAIR_S + dim * _PAIR_ENTRY_S)
-        return plain_s - queries * _QUERY_LEVEL_S * float(np.log2(max(count, 2)))
+        plain_s = len(self) * (_PAIR_S + self._plain.dim * _PAIR_ENTRY_S)
+        return queries * (plain_s - self._level_s(_QUERY_LEVEL_S, _QUERY_ENTRY_S))
+
+    def _level_s(self, level_s: float, entry_s: float) -> float:
+        """Return what a walk through the index costs: more steps the more there are, farther ones in memory too."""
+        depth = float(np.log2(max(len(self), 2)))
+        return depth * (depth * level_s + self._plain.dim * entry_s)
 
     def ask(self, queries: Any, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
         """Return labels and distances of the k nearest, padded with -1 and infinity."""

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from v2xsim.perception.hnsw import Index
+from v2xsim.perception.hnsw_exact import BFIndex
+from v2xsim.perception.shortlist import ShortList
 
 K, M, EF_CONSTRUCTION = 10, 16, 200
 EFS = (10, 50, 200)
@@ -53,25 +55,31 @@ class Row:
 
 @dataclass(frozen=True)
 class CityRow:
-    """One simulated second of a city: every vehicle renews its descriptor and asks for its 10 nearest.
+    """One simulated second of a city: some vehicles renew their descriptors, and each asks for its 10 nearest.
 
     Attributes:
         vehicles: How many.
         dim: Entries of a descriptor.
-        index_update_s: Renewing all in an index.
-        index_query_s: Asking for all.
+        renewals: Of descriptors, for each vehicle and second; each asks once.
+        index_update_s: Renewing in an index.
+        index_query_s: Asking it for all.
         recall: Of the index.
-        rebuild_s: Building a fresh index of all instead of renewing.
-        brute_s: Comparing all with all, median of 5 turns up to 20,000 vehicles.
+        brute_s: Comparing all with all by numpy's matrix product, median of 5 turns up to 20,000 vehicles.
+        plain_s: The same by BFIndex, compiled for it.
+        short_list_s: What a run spends, which chooses by itself (ShortList): mean of the seconds after the first two.
+        picked: Share of those seconds in which it asked the index.
     """
 
     vehicles: int
     dim: int
+    renewals: float
     index_update_s: float
     index_query_s: float
     recall: float
-    rebuild_s: float
     brute_s: float
+    plain_s: float
+    short_list_s: float
+    picked: float
 
 
 def made_data(
@@ -149,32 +157,75 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
         yield Row("brute force", kind, n, dim, 0, 1.0, len(queries) / plain_s, 0.0)
 
 
-def city(counts: tuple[int, ...] = (1000, 2000, 5000, 10_000, 20_000, 50_000), dim: int = 64) -> Iterator[CityRow]:
-    """Measure a simulated second of cities of several sizes; descriptors drift by a tenth of their spread."""
+def city(
+    counts: tuple[int, ...] = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000),
+    renewals: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0),
+    dim: int = 64,
+) -> Iterator[CityRow]:
+    """Measure a simulated second of cities of several sizes; descriptors drift by a tenth of their spread in a renewal."""
     for count in counts:
-        before, _ = made_data("clustered", count, dim, seed=count)
-        after = before + np.float32(0.015) * np.random.default_rng(1).normal(size=before.shape).astype(np.float32)
-        index = Index("l2", dim)
-        index.init_index(count, M=M, ef_construction=60)
-        index.add_items(before)
-        index.set_ef(30)
-        begun = time.perf_counter()
-        index.add_items(after, np.arange(count))
-        renewed = time.perf_counter()
-        found = index.knn_query(after, K)[0]
-        asked = time.perf_counter()
-        fresh = Index("l2", dim)
-        fresh.init_index(count, M=M, ef_construction=60)
-        fresh.add_items(after)
-        rebuilt = time.perf_counter()
-        true, taken = np.empty(0), []
+        descriptors, _ = made_data("clustered", count, dim, seed=count)
+        plain = BFIndex("l2", dim)
+        plain.init_index(count)
+        plain.add_items(descriptors)
+        taken = []
         for _ in range(_CITY_TURNS if count <= _CITY_TURNED else 1):
-            at = time.perf_counter()
-            true = brute_force(after, after)
-            taken.append(time.perf_counter() - at)
-        yield CityRow(
-            count, dim, renewed - begun, asked - renewed, _recall(found, true), rebuilt - asked, float(np.median(taken))
-        )
+            begun = time.perf_counter()
+            brute_force(descriptors, descriptors)
+            compared = time.perf_counter()
+            plain.knn_query(descriptors, K)
+            taken.append((compared - begun, time.perf_counter() - compared))
+        for rate in renewals:
+            index = Index("l2", dim)
+            index.init_index(count, M=M, ef_construction=60)
+            index.add_items(descriptors)
+            index.set_ef(30)
+            drifting = _Drift(descriptors, rate)
+            begun = time.perf_counter()
+            for labels, changed in drifting.second():
+                index.add_items(changed, labels)
+            renewed = time.perf_counter()
+            found = index.knn_query(drifting.now, K)[0]
+            asked = time.perf_counter()
+            asking = np.random.default_rng(2).choice(count, min(count, _QUERIES), replace=False)
+            recall = _recall(found[asking], brute_force(drifting.now, drifting.now[asking]))
+            spent, picked = _short_list(descriptors, rate)
+            brute_s, plain_s = np.median(taken, axis=0).tolist()
+            yield CityRow(count, dim, rate, renewed - begun, asked - renewed, recall, brute_s, plain_s, spent, picked)
+
+
+class _Drift:
+    """Descriptors that drift, some of them at a time."""
+
+    def __init__(self, descriptors: np.ndarray, renewals: float) -> None:
+        self.now, self._renewals, self._rng = descriptors.copy(), renewals, np.random.default_rng(1)
+
+    def second(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield labels and descriptors of a second's renewals, none twice in a part."""
+        rest = self._renewals
+        while rest > 0:
+            some = self._rng.choice(len(self.now), max(1, round(min(rest, 1.0) * len(self.now))), replace=False)
+            self.now[some] += np.float32(0.015) * self._rng.standard_normal((len(some), self.now.shape[1]), np.float32)
+            yield some, self.now[some]
+            rest -= 1.0
+
+
+def _short_list(descriptors: np.ndarray, renewals: float) -> tuple[float, float]:
+    """Return the seconds that a ShortList spends on a simulated one, and the share of them in which it asks its index."""
+    kept, drifting = ShortList("l2", descriptors.shape[1]), _Drift(descriptors, renewals)
+    kept.put(np.arange(len(descriptors)), descriptors)
+    spent, picked = [], []
+    for _ in range(2 + (_CITY_TURNS if len(descriptors) <= _CITY_TURNED else 1)):
+        taken = 0.0
+        for labels, changed in drifting.second():
+            begun = time.perf_counter()
+            kept.put(labels, changed)
+            taken += time.perf_counter() - begun
+        picked.append(kept.prefers_index(len(descriptors)))
+        begun = time.perf_counter()
+        kept.ask(drifting.now, K)
+        spent.append(taken + time.perf_counter() - begun)
+    return float(np.mean(spent[2:])), float(np.mean(picked[2:]))
 
 
 def _recall(found: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:
