@@ -443,7 +443,9 @@ def test_an_unknown_model_or_option_is_told_the_nearest():
         UserError, match=r"no model 'transfomer'; did you mean 'transformer'\?; there are transformer, gru"
     ):
         build("transfomer", VOCABULARY, DIM, LAYERS, HEADS)
-    with pytest.raises(UserError, match=r"gru has no option 'tide'; did you mean 'tied'\?; its options are residual, tied"):
+    with pytest.raises(
+        UserError, match=r"gru has no option 'tide'; did you mean 'tied'\?; its options are residual, tied"
+    ):
         build("gru", VOCABULARY, DIM, LAYERS, HEADS, tide=True)
 
 
