@@ -17,6 +17,10 @@ def main() -> None:
         # Whoever read the output has gone, as `head` does. The interpreter must not try to flush into it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    finally:
+        # CPython remembers an interrupt that ended code made from text (a dataclass, a kernel), even if it was caught, and
+        # would die of the signal instead of leaving with our exit code. Running other such code lets it forget.
+        exec("")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class MemoryRow:
     seconds: float
 
 
-def memory_rows(seeds: int = 3, steps: int = 300, device: str = "cpu") -> Iterator[MemoryRow]:
+def memory_rows(seeds: int = 3, steps: int = 400, device: str = "cpu") -> Iterator[MemoryRow]:
     """Train each arm from each seed; yield what it then answers."""
     for seed in range(seeds):
         for arm in ARMS:

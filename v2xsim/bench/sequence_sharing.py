@@ -13,7 +13,7 @@ from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows
 
 ALL_MAPS = tuple((kind, target) for kind in ("pizza", "sandwich", "lasagna") for target in ("bottom", "middle", "top"))
-BOTTOM_MAPS = tuple(pair for pair in ALL_MAPS if pair[1] == "bottom")
+USUAL_MAPS = (*(pair for pair in ALL_MAPS if pair[1] == "bottom"), ("sandwich", "middle"), ("sandwich", "top"))
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ def sharing_rows(
     training: Windows,
     validation: Windows,
     vocabulary: int,
-    dim: int = 96,
+    dim: int = 64,
     layers: int = 8,
     kv_layers: int = 4,
-    maps: Sequence[tuple[str, str]] = BOTTOM_MAPS,
+    maps: Sequence[tuple[str, str]] = USUAL_MAPS,
     seeds: int = 1,
     settings: TrainSettings | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Iterator[SharingRow]:
     """Train the model that shares nothing and one for each map; yield as they come."""
-    settings = settings or TrainSettings(steps=1500, batch=32, rate=2e-3, warm_up=100, evaluate_every=10_000)
+    settings = settings or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     for seed in range(1, seeds + 1):
         full = float("nan")
         for kind, target in (("none", ""), *maps):

@@ -67,7 +67,7 @@ def skip_rows(
     training: Windows,
     validation: Windows,
     vocabulary: int,
-    dim: int = 96,
+    dim: int = 64,
     layers: int = 12,
     prompt: int = 8,
     speeds: Sequence[float] = (2.0, 3.0, 4.0, 5.0),
@@ -77,8 +77,8 @@ def skip_rows(
     on_step: Callable[[Progress], None] | None = None,
 ) -> Iterator[SkipRow]:
     """Train a model with all layers, train it on with each policy, and judge; yield as they come."""
-    base = base or TrainSettings(steps=1200, batch=32, rate=2e-3, warm_up=100, evaluate_every=10_000)
-    tuning = tuning or TrainSettings(steps=300, batch=32, rate=5e-4, warm_up=20, evaluate_every=10_000)
+    base = base or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
+    tuning = tuning or TrainSettings(steps=200, batch=32, rate=5e-4, warm_up=20, evaluate_every=10_000)
     horizon = training.tokens.shape[1] - prompt
     for seed in range(1, seeds + 1):
         torch.manual_seed(seed)
