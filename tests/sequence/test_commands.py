@@ -136,12 +136,12 @@ def test_bench_has_a_row_for_every_model_with_speeds_bytes_and_parameters(bench_
         assert row["prefill_tokens_per_s"] > 0
         assert row["decode_tokens_per_s"] > 0
         assert row["parameters"] > 0
-        assert row["state_bytes"] == 2 * row["state_bytes_per_row"] > 0
+        assert row["batch"] == 2
         assert (row["dim"], row["layers"], row["threads"]) == (16, 4, 1)
 
 
 def test_bytes_in_the_bench_are_those_of_the_states(bench_rows):
-    held = {row["module"]: row["state_bytes_per_row"] for row in bench_rows}
+    held = {row["module"]: row["state_bytes"] for row in bench_rows}
     # 12 positions of 4 layers with keys and values of 16 numbers of 4 bytes; two parts of 16 numbers a layer.
     assert held["transformer"] == 12 * 4 * 2 * 16 * 4
     assert held["gru"] == 4 * 16 * 4
@@ -152,7 +152,9 @@ def test_bytes_in_the_bench_are_those_of_the_states(bench_rows):
 def test_bench_prints_a_table_with_its_sizes():
     sizes = ["--dim", 16, "--layers", 4, "--batch", 1, "--prompt", 4, "--generated", 2, "--vocabulary", 7]
     text = call("bench", "sequence", *sizes).stdout
-    assert "throughput: dim 16, layers 4, batch 1, prompt 4, generated 2, dtype float32, threads 1" in text
+    assert (
+        "throughput: dim 16, layers 4, batch 1, prompt 4, prompt_rows 1, generated 2, dtype float32, threads 1" in text
+    )
     for words in (
         "prefill tokens",
         "decode tokens",

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
 
+from v2xsim.bench.sequence_decode import Length, batches_within, random_tokens, step_s
 from v2xsim.gpu.sequence.models import build
+from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 # Name of the row, of the model, and its options; layers and width are the same for all.
@@ -26,7 +28,10 @@ MODULES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("skipdecode", "skipdecode", {}),
     ("shared", "shared", {}),
 )
-_WARM_UP = 8
+_BLOCK = 4
+_MEMORY_BYTES, _MOST_ROWS = 2e9, 256
+# Rows of a prompt that is timed, unless a batch was asked for.
+_READ_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Sizes:
         dim: Entries of a vector.
         layers: Over all parts of a model.
         vocabulary: Number of tokens.
-        batch: Rows.
+        batch: Rows; for each module as many as generate most tokens a second within 2 GB, if left out.
         prompt: Tokens read at once.
         generated: Tokens generated one by one.
     """
@@ -45,9 +50,9 @@ class Sizes:
     dim: int = 256
     layers: int = 8
     vocabulary: int = 512
-    batch: int = 8
+    batch: int | None = None
     prompt: int = 128
-    generated: int = 64
+    generated: int = 2048
 
     @property
     def heads(self) -> int:
@@ -62,15 +67,15 @@ class Row:
     Attributes:
         module: Name.
         device: Where it ran: cpu or cuda.
-        prefill_tokens_per_s: Of the prompt, all rows together; median of the turns.
-        decode_tokens_per_s: Of generated tokens, all rows together; median of the turns.
-        state_bytes: Of all rows after the last token.
-        state_bytes_per_row: The same of one.
+        prefill_tokens_per_s: Of the prompt, `prompt_rows` together; median of the turns.
+        decode_tokens_per_s: Of generated tokens, `batch` rows together; steps are timed at some lengths, of which this is the mean.
+        state_bytes: Of one row at the end of the generation.
         parameters: Numbers that are trained.
         dim: Entries of a vector.
         layers: Over all parts.
-        batch: Rows.
+        batch: Rows that generate together.
         prompt: Tokens.
+        prompt_rows: Rows whose prompts are read together.
         generated: Tokens.
         dtype: Precision of weights and state.
         threads: Of the processor.
@@ -81,12 +86,12 @@ class Row:
     prefill_tokens_per_s: float
     decode_tokens_per_s: float
     state_bytes: int
-    state_bytes_per_row: int
     parameters: int
     dim: int
     layers: int
     batch: int
     prompt: int
+    prompt_rows: int
     generated: int
     dtype: str
     threads: int
@@ -119,46 +124,80 @@ def _measured(
     on_turn: Callable[[str], None] | None,
 ) -> Iterator[Row]:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    models = {}
+    said = Length(sizes.prompt, sizes.generated, _BLOCK, min(3, sizes.generated))
+    read_rows, lengths = sizes.batch or _READ_ROWS, said.at()
+    models: dict[str, TokenSequence] = {}
+    rows: dict[str, dict[int, State]] = {}
+    held: dict[str, int] = {}
+    batches: dict[str, int] = {}
     for name, kind, options in modules:
-        said = {"horizon": sizes.generated, **options} if kind == "skipdecode" or "times" in options else options
-        model = build(kind, sizes.vocabulary, sizes.dim, sizes.layers, sizes.heads, seed=1, **said)
+        more = {"horizon": sizes.generated, **options} if kind == "skipdecode" or "times" in options else options
+        model = build(kind, sizes.vocabulary, sizes.dim, sizes.layers, sizes.heads, seed=1, **more)
         models[name] = model.to(device, dtype).eval()
-        # Compiles what must be compiled, and lets libraries choose their kernels.
-        _timed(
-            models[name], replace(sizes, prompt=min(sizes.prompt, _WARM_UP), generated=min(sizes.generated, _WARM_UP))
-        )
-    found: dict[str, list[tuple[float, float, int]]] = {name: [] for name in models}
+        rows[name], held[name] = _row_at(model, said)
+        batches[name] = sizes.batch or _best(model, rows[name], held[name], lengths[len(lengths) // 2])
+        # Lets libraries choose their kernels.
+        _read_s(model, read_rows, sizes.prompt)
+        if on_turn is not None:
+            on_turn(f"{name}: {batches[name]} rows")
+    read: dict[str, list[float]] = {name: [] for name in models}
+    step: dict[str, list[float]] = {name: [] for name in models}
     for turn in range(turns):
         for name, model in models.items():
-            found[name].append(_timed(model, sizes))
+            read[name].append(_read_s(model, read_rows, sizes.prompt))
+            if turn < len(lengths):
+                length = lengths[turn]
+                step[name].append(step_s(model, batches[name], length, _BLOCK, rows[name][length]))
             if on_turn is not None:
                 on_turn(f"{name}, turn {turn + 1} of {turns}")
     for name, model in models.items():
-        prefill_s, decode_s = (median(one[i] for one in found[name]) for i in (0, 1))
-        held = found[name][0][2]
         yield Row(
-            name, device, sizes.batch * sizes.prompt / prefill_s, sizes.batch * sizes.generated / decode_s, held, held // sizes.batch,
-            model.parameter_count, sizes.dim, sizes.layers, sizes.batch, sizes.prompt, sizes.generated, str(dtype).removeprefix("torch."),
-            torch.get_num_threads(),
+            name, device, read_rows * sizes.prompt / median(read[name]), batches[name] / mean(step[name]), held[name],
+            model.parameter_count, sizes.dim, sizes.layers, batches[name], sizes.prompt, read_rows, sizes.generated,
+            str(dtype).removeprefix("torch."), torch.get_num_threads(),
         )  # fmt: skip
 
 
 @torch.no_grad()
-def _timed(model: TokenSequence, sizes: Sizes) -> tuple[float, float, int]:
-    """Return seconds of reading the prompt and of generating, and the bytes of the state after it."""
-    draws = torch.Generator().manual_seed(1)
-    prompt = torch.randint(model.vocabulary, (sizes.batch, sizes.prompt), generator=draws).to(model.device)
-    state = model.init_state(sizes.batch, room=sizes.prompt + sizes.generated)
-    if "prompt" in state.notes:
-        state = replace(state, notes={**state.notes, "prompt": sizes.prompt})
+def _row_at(model: TokenSequence, said: Length) -> tuple[dict[int, State], int]:
+    """Return the state of one row at some lengths, and the most bytes that it takes in the last round of the generation."""
+    end = said.prompt + said.generated
+    state, found = _prompted(model, 1, said.prompt), {}
+    tokens = random_tokens(model, 1, end)
+    if said.prompt:
+        state = model.prefill(tokens[:, : said.prompt], state)[1]
+    at = said.prompt
+    for length in (*said.at(), max(said.prompt, end - said.period)):
+        if length > at:
+            state, at = model.prefill(tokens[:, at:length], state)[1], length
+        found[length] = state
+    most = state.nbytes()
+    for token in tokens[0, at:]:
+        state = model.step(token[None], state)[1]
+        most = max(most, state.nbytes())
+    return found, most
+
+
+def _best(model: TokenSequence, rows: dict[int, State], row_bytes: int, length: int) -> int:
+    """Return the batch that generates most tokens a second half way: as many as memory holds, or a quarter of them."""
+    most = min(_MOST_ROWS, batches_within(model, row_bytes, _MEMORY_BYTES)[-1])
+    rates = {rows_: rows_ / step_s(model, rows_, length, _BLOCK, rows[length]) for rows_ in {most, max(1, most // 4)}}
+    return max(rates, key=lambda rows_: (rates[rows_], rows_))
+
+
+def _prompted(model: TokenSequence, batch: int, prompt: int) -> State:
+    """Return a fresh state that knows how long the prompt is, where that matters."""
+    state = model.init_state(batch, room=prompt)
+    return replace(state, notes={**state.notes, "prompt": prompt}) if "prompt" in state.notes else state
+
+
+@torch.no_grad()
+def _read_s(model: TokenSequence, rows: int, prompt: int) -> float:
+    """Return the seconds of reading a prompt."""
+    tokens, state = random_tokens(model, rows, prompt), _prompted(model, rows, prompt)
     begun = _now(model.device)
-    logits, state = model.prefill(prompt, state)
-    read = _now(model.device)
-    for _ in range(sizes.generated):
-        logits, state = model.step(logits.argmax(-1), state)
-    done = _now(model.device)
-    return read - begun, done - read, state.nbytes()
+    model.prefill(tokens, state)
+    return _now(model.device) - begun
 
 
 def _now(device: torch.device) -> float:
