@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.block_padding import moved_right
 from v2xsim.gpu.sequence.block_stream import NO_TOKEN, Rows, in_order, merged, parted
 from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.schedule import ExitSchedule
-from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 from v2xsim.gpu.sequence.transformer import Transformer
 
@@ -284,33 +285,6 @@ class BlockTransformer(TokenSequence):
         """Return a fresh state of the token decoder, with room for a block unless said otherwise."""
         room = self.prefix + self.block - 1 if room is None else room
         return self.token_decoder.init_state(batch, device, dtype, room, prompt=self.prefix)
-
-
-def moved_right(
-    tokens: Int64[Tensor, "batch time"], mask: Bool[Tensor, "batch time"] | None, block: int, generator: torch.Generator
-) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
-    """Return rows with 0 to block - 1 empty places drawn before each, and as many after it as make all equally long."""
-    batch, time = tokens.shape
-    if time == 0:
-        return tokens, torch.ones_like(tokens, dtype=torch.bool)
-    places = torch.randint(block, (batch, 1), generator=generator, device=generator.device).to(tokens.device)
-    at = torch.arange(time + block - 1, device=tokens.device) - places
-    there, at = (at >= 0) & (at < time), at.clamp(0, time - 1)
-    if mask is not None:
-        there = there & mask.gather(1, at)
-    return tokens.gather(1, at), there
-
-
-def padded_to_blocks(
-    tokens: Int64[Tensor, "batch time"], block: int, mask: Bool[Tensor, "batch time"] | None = None
-) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
-    """Return a prompt with empty places before it, so that it ends where a block ends, and its mask.
-
-    The first token after it then begins a block: read so, a prompt leaves no unfinished block behind.
-    """
-    missing = -tokens.shape[1] % block
-    arrived = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
-    return F.pad(tokens, (missing, 0)), F.pad(arrived, (missing, 0))
 
 
 def _looked_up(

@@ -8,7 +8,8 @@ from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from v2xsim.gpu.sequence.cache import Cache
-from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.state import State
 
 NO_TOKEN = -1
 """Stands where no token arrived, or none yet."""

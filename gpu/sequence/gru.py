@@ -6,8 +6,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.module import SequenceModule
-from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.state import State
 
 
 class Gru(SequenceModule):

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, Layer, Mixer, NormGate, lower_bounds, recurrence
+from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.scan import Method
-from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
 
 

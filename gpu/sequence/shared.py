@@ -6,7 +6,7 @@ as the query, and self-attention begins anew (or reaches back over `window` toke
 renew the selection at any time for another query. All of this happens at fixed places of the stream, so it does not matter how it is split.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.shared_lower import MISSING, Lower
 from v2xsim.gpu.sequence.shared_tree import Alike, Choice, ContextTree
 from v2xsim.gpu.sequence.shared_upper import Injection, Upper
-from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.state import State, by_phase
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Layer, Transformer
 
@@ -182,7 +183,7 @@ class SharedModel(TokenSequence):
         """Make context of the chunks that are complete."""
         if state.steps is not None:
             return state if state.steps % self.tree.chunk else self._closed(state, slice(None))
-        return self._by_phase(state, state.seen % self.tree.chunk == 0, self._closed)
+        return by_phase(state, state.seen % self.tree.chunk == 0, self._closed)
 
     def _closed(self, state: State, rows: Tensor | slice) -> State:
         """Make context of the chunk that rows, which have seen equally much, have just completed."""
@@ -230,24 +231,7 @@ class SharedModel(TokenSequence):
 
         if state.steps is not None:
             return focused(state, slice(None))
-        return self._by_phase(state, torch.ones_like(state.seen, dtype=torch.bool), focused)
-
-    def _by_phase(
-        self, state: State, wanted: Bool[Tensor, " batch"], change: Callable[[State, Tensor | slice], State]
-    ) -> State:
-        """Change some rows, those that have seen equally much together."""
-        parts, order = [], []
-        for seen in sorted(set(state.seen[wanted].tolist())):
-            rows = (wanted & (state.seen == seen)).nonzero()[:, 0]
-            parts.append(change(state.select(rows), rows))
-            order.append(rows)
-        if not parts:
-            return state
-        rest = (~wanted).nonzero()[:, 0]
-        joined = parts[0]
-        for part in [*parts[1:], state.select(rest)]:
-            joined = joined.append(part)
-        return joined.reorder(torch.cat([*order, rest]).argsort())
+        return by_phase(state, torch.ones_like(state.seen, dtype=torch.bool), focused)
 
     def _last_hidden(self, state: State) -> Float[Tensor, "batch dim"]:
         """Return the query of each row: what the first layer makes of its last token that is there."""

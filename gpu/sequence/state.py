@@ -1,93 +1,16 @@
 """What a sequence module remembers of each row of its batch: explicit, so that agents come and go while it streams."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
-
-
-@dataclass(frozen=True)
-class Memory:
-    """A tensor per row, of fixed size unless it grows.
-
-    Attributes:
-        value: Rows first.
-        blank: What a fresh row holds.
-        reverts: Whether it may be kept as it is when positions are cropped.
-        grows: Whether its second axis grows along time, so that rows may differ: the shorter ones end with blanks.
-    """
-
-    value: Shaped[Tensor, "batch *shape"]
-    blank: float = 0.0
-    reverts: bool = False
-    grows: bool = False
-
-    @property
-    def batch(self) -> int:
-        """Rows."""
-        return int(self.value.shape[0])
-
-    def select(self, rows: Int64[Tensor, " rows"]) -> "Memory":
-        """Return some rows."""
-        return replace(self, value=self.value[rows])
-
-    def append(self, count: int) -> "Memory":
-        """Return the memory with blank rows added."""
-        blank = self.value.new_full((count, *self.value.shape[1:]), self.blank)
-        return replace(self, value=torch.cat([self.value, blank]))
-
-    def join(self, other: "Memory") -> "Memory":
-        """Return the rows of both."""
-        longest = max(self.value.shape[1], other.value.shape[1]) if self.grows else 0
-        return replace(self, value=torch.cat([self._filled(longest), other._filled(longest)]))
-
-    def _filled(self, length: int) -> Tensor:
-        """Return the rows, with blanks at their end where they grow."""
-        if not self.grows:
-            return self.value
-        more = length - self.value.shape[1]
-        blank = self.value.new_full((self.batch, more, *self.value.shape[2:]), self.blank)
-        return torch.cat([self.value, blank], 1)
-
-    def crop(self, count: int) -> "Memory":
-        """Return it as it is if it does not hang on positions."""
-        if not self.reverts:
-            raise UserError(
-                f"a recurrent state cannot be cropped to {count} positions, it does not know its past; "
-                "keep an earlier state instead, it stays valid"
-            )
-        return self
-
-    def detach(self) -> "Memory":
-        """Return the memory cut off from gradients."""
-        return replace(self, value=self.value.detach())
-
-    def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Memory":
-        """Return the memory elsewhere; whole numbers keep their type."""
-        return replace(self, value=self.value.to(device, dtype if self.value.is_floating_point() else None))
-
-    def nbytes(self) -> int:
-        """Return the bytes of the content; whole numbers are bookkeeping and not counted."""
-        return self.value.numel() * self.value.element_size() if self.value.is_floating_point() else 0
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` needs, copied."""
-        return {
-            "value": self.value.clone(memory_format=torch.contiguous_format),
-            "numbers": torch.tensor([self.blank, float(self.reverts), float(self.grows)]),
-        }
-
-    @staticmethod
-    def from_tensors(tensors: dict[str, Tensor]) -> "Memory":
-        """Return the memory of `tensors`."""
-        blank, reverts, grows = tensors["numbers"].tolist()
-        return Memory(tensors["value"], blank, bool(reverts), bool(grows))
+from v2xsim.gpu.sequence.memory import Memory
 
 
 @dataclass(frozen=True)
@@ -317,3 +240,27 @@ class State:
         except (KeyError, ValueError) as error:
             raise UserError(f"no complete state: {error}; give what State.state_dict returned") from error
         return found._recounted()
+
+
+def by_phase(
+    state: State, wanted: Bool[Tensor, " batch"], change: Callable[[State, Int64[Tensor, " rows"]], State]
+) -> State:
+    """Return the state with some rows changed, those that have seen equally much together.
+
+    Args:
+        state: Of all rows.
+        wanted: Which to change.
+        change: Is given the state of rows that have seen equally much, and their numbers; returns it changed.
+    """
+    parts, order = [], []
+    for seen in sorted(set(state.seen[wanted].tolist())):
+        rows = (wanted & (state.seen == seen)).nonzero()[:, 0]
+        parts.append(change(state.select(rows), rows))
+        order.append(rows)
+    if not parts:
+        return state
+    rest = (~wanted).nonzero()[:, 0]
+    joined = parts[0]
+    for part in [*parts[1:], state.select(rest)]:
+        joined = joined.append(part)
+    return joined.reorder(torch.cat([*order, rest]).argsort())

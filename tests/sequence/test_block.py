@@ -10,7 +10,8 @@ from torch import Tensor
 from v2xsim.bench.sequence_block import block_rows, judged, nearest
 from v2xsim.bench.sequence_decode import filled, row_of
 from v2xsim.errors import UserError
-from v2xsim.gpu.sequence.block import BlockTransformer, moved_right, padded_to_blocks
+from v2xsim.gpu.sequence.block import BlockTransformer
+from v2xsim.gpu.sequence.block_padding import moved_right, padded_to_blocks
 from v2xsim.gpu.sequence.schedule import ExitSchedule
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenModel, generate

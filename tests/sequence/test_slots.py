@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from v2xsim.gpu.sequence.cache import Cache
-from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.state import State
 
 
 def cache_of(positions, entry):

@@ -10,7 +10,8 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from v2xsim.gpu.sequence.cache import Cache
-from v2xsim.gpu.sequence.state import Memory, State
+from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _TIMED, _SPARE = 4, 64

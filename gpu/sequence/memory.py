@@ -1,0 +1,87 @@
+"""One part of a state: a tensor with a row for each agent."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int64, Shaped
+from torch import Tensor
+
+from v2xsim.errors import UserError
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A tensor per row, of fixed size unless it grows.
+
+    Attributes:
+        value: Rows first.
+        blank: What a fresh row holds.
+        reverts: Whether it may be kept as it is when positions are cropped.
+        grows: Whether its second axis grows along time, so that rows may differ: the shorter ones end with blanks.
+    """
+
+    value: Shaped[Tensor, "batch *shape"]
+    blank: float = 0.0
+    reverts: bool = False
+    grows: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Rows."""
+        return int(self.value.shape[0])
+
+    def select(self, rows: Int64[Tensor, " rows"]) -> "Memory":
+        """Return some rows."""
+        return replace(self, value=self.value[rows])
+
+    def append(self, count: int) -> "Memory":
+        """Return the memory with blank rows added."""
+        blank = self.value.new_full((count, *self.value.shape[1:]), self.blank)
+        return replace(self, value=torch.cat([self.value, blank]))
+
+    def join(self, other: "Memory") -> "Memory":
+        """Return the rows of both."""
+        longest = max(self.value.shape[1], other.value.shape[1]) if self.grows else 0
+        return replace(self, value=torch.cat([self._filled(longest), other._filled(longest)]))
+
+    def _filled(self, length: int) -> Tensor:
+        """Return the rows, with blanks at their end where they grow."""
+        if not self.grows:
+            return self.value
+        more = length - self.value.shape[1]
+        blank = self.value.new_full((self.batch, more, *self.value.shape[2:]), self.blank)
+        return torch.cat([self.value, blank], 1)
+
+    def crop(self, count: int) -> "Memory":
+        """Return it as it is if it does not hang on positions."""
+        if not self.reverts:
+            raise UserError(
+                f"a recurrent state cannot be cropped to {count} positions, it does not know its past; "
+                "keep an earlier state instead, it stays valid"
+            )
+        return self
+
+    def detach(self) -> "Memory":
+        """Return the memory cut off from gradients."""
+        return replace(self, value=self.value.detach())
+
+    def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Memory":
+        """Return the memory elsewhere; whole numbers keep their type."""
+        return replace(self, value=self.value.to(device, dtype if self.value.is_floating_point() else None))
+
+    def nbytes(self) -> int:
+        """Return the bytes of the content; whole numbers are bookkeeping and not counted."""
+        return self.value.numel() * self.value.element_size() if self.value.is_floating_point() else 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what `from_tensors` needs, copied."""
+        return {
+            "value": self.value.clone(memory_format=torch.contiguous_format),
+            "numbers": torch.tensor([self.blank, float(self.reverts), float(self.grows)]),
+        }
+
+    @staticmethod
+    def from_tensors(tensors: dict[str, Tensor]) -> "Memory":
+        """Return the memory of `tensors`."""
+        blank, reverts, grows = tensors["numbers"].tolist()
+        return Memory(tensors["value"], blank, bool(reverts), bool(grows))
