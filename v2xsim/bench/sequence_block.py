@@ -162,7 +162,7 @@ def equal_loss_rows(
         memory_bytes: For the weights and states of one model.
         on_step: Called after each step of training.
     """
-    settings = settings or TrainSettings(steps=1500, batch=32, rate=2e-3, warm_up=100, evaluate_every=10_000)
+    settings = settings or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     sizes = [("transformer", *plain), *(("block", *size) for size in blocks)]
     models: dict[str, TokenSequence] = {}
     rows: list[EqualLossRow] = []

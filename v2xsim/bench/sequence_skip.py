@@ -78,7 +78,7 @@ def skip_rows(
 ) -> Iterator[SkipRow]:
     """Train a model with all layers, train it on with each policy, and judge; yield as they come."""
     base = base or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
-    tuning = tuning or TrainSettings(steps=200, batch=32, rate=5e-4, warm_up=20, evaluate_every=10_000)
+    tuning = tuning or TrainSettings(steps=500, batch=32, rate=1e-3, warm_up=20, evaluate_every=10_000)
     horizon = training.tokens.shape[1] - prompt
     for seed in range(1, seeds + 1):
         torch.manual_seed(seed)
