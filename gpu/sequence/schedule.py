@@ -54,8 +54,10 @@ class ExitSchedule:
         if not 1.0 <= times <= layers / max(warm_up, 1):
             raise UserError(f"speed-up must be from 1 to layers / warm_up = {layers / max(warm_up, 1):g}, got {times}")
         mean = layers / times
-        spread = min(int(0.42 * mean), layers - round(mean), round(mean) - warm_up)
-        return ExitSchedule(layers, round(mean) + spread, round(mean) - spread, horizon, warm_up, **said)
+        # Of the first and the last exit together, so that halves of a layer count too.
+        both = round(2 * mean)
+        spread = min(int(0.42 * mean), layers - both // 2 - both % 2, both // 2 - warm_up)
+        return ExitSchedule(layers, both // 2 + both % 2 + spread, both // 2 - spread, horizon, warm_up, **said)
 
     def exit_at(self, position: int, prompt: int = 0) -> int:
         """Return how many layers a position gets."""

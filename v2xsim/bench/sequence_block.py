@@ -140,8 +140,8 @@ def equal_loss_rows(
     training: Windows,
     validation: Windows,
     vocabulary: int,
-    plain: tuple[int, int] = (96, 4),
-    blocks: Sequence[tuple[int, int]] = ((96, 4), (128, 6), (192, 8)),
+    plain: tuple[int, int] = (64, 4),
+    blocks: Sequence[tuple[int, int]] = ((64, 4), (96, 4), (128, 6)),
     settings: TrainSettings | None = None,
     prompt: int = 16,
     batches: Sequence[int] = (16, 64, 256, 1024),
@@ -162,7 +162,7 @@ def equal_loss_rows(
         memory_bytes: For the weights and states of one model.
         on_step: Called after each step of training.
     """
-    settings = settings or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
+    settings = settings or TrainSettings(steps=600, batch=32, rate=2e-3, warm_up=60, evaluate_every=10_000)
     sizes = [("transformer", *plain), *(("block", *size) for size in blocks)]
     models: dict[str, TokenSequence] = {}
     rows: list[EqualLossRow] = []

@@ -135,7 +135,7 @@ class RecallRow:
 
 
 def recall_rows(
-    seeds: int = 3, steps: int = 500, methods: Sequence[Method] = METHODS, log: EventLog | None = None
+    seeds: int = 3, steps: int = 800, methods: Sequence[Method] = METHODS, log: EventLog | None = None
 ) -> Iterator[RecallRow]:
     """Train a model for each method and seed, all at one ratio and for as many steps, and yield how well events are recalled.
 
