@@ -43,12 +43,13 @@ def rows_from(data: Any, dim: int) -> Float32[np.ndarray, "n dim"]:
     if type(data) is np.ndarray and data.dtype == np.float32:
         vectors = np.ascontiguousarray(data)
     else:
-        if np.iscomplexobj(data):
-            raise UserError("vectors must be real numbers, got complex ones")
         try:
             # What is too large for 32 bits becomes infinite, and that is found later.
             with np.errstate(over="ignore"):
-                vectors = np.ascontiguousarray(data, np.float32)
+                given = np.asarray(data)
+                if given.dtype.kind == "c":
+                    raise TypeError("they are complex")
+                vectors = np.ascontiguousarray(given, np.float32)
         except (ValueError, TypeError) as error:
             raise UserError(f"vectors must be an array of numbers with {dim} columns ({error})") from error
     if vectors.ndim == 1:

@@ -19,8 +19,7 @@ class Gru(SequenceModule):
     Args:
         dim: Entries of a vector.
         layers: How many.
-        residual: Whether each layer adds to what it reads, normed before and at the end, as those of the other models do. Without it
-            four layers or more hardly learn.
+        residual: Whether each layer adds to what it reads, normed before and at the end, as those of the other models do.
 
     References:
         Cho et al. 2014 (arXiv 1406.1078), in the form of cuDNN (the reset gate after the product).

@@ -160,3 +160,23 @@ def test_a_stopped_run_leaves_nothing_that_looks_complete(number, tmp_path):
     if number == signal.SIGINT:
         assert "Traceback" not in said
         assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_within_code_made_from_text_leaves_with_130_too(tmp_path):
+    """As where it falls into the making of a dataclass or of a kernel: CPython would then die of the signal."""
+    code = """
+import v2xsim.cli.app
+from v2xsim.__main__ import main
+
+def stopped(**said):
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        raise SystemExit(130)
+
+v2xsim.cli.app.app = stopped
+main()
+"""
+    (tmp_path / "stopping.py").write_text(code)
+    # Only a module that is run as one, as a user runs ours, would die so.
+    assert subprocess.run([sys.executable, "-m", "stopping"], cwd=tmp_path, check=False).returncode == 130

@@ -249,6 +249,8 @@ def damaged(tmp_path, change):
     [
         (lambda i, _: i.add_items([[1.0, 2.0]]), "must have 4 columns"),
         (lambda i, _: i.add_items([[1.0, 2.0, np.nan, 4.0]]), "row 0"),
+        (lambda i, _: i.add_items(np.ones((1, 4), complex)), "they are complex"),
+        (lambda i, _: i.add_items([[1.0, 2.0], [1.0]]), "must be an array of numbers with 4 columns"),
         (lambda i, _: i.add_items(np.eye(4), [1, 2, 2, 3]), "2 comes more than once"),
         (lambda i, _: i.add_items(np.eye(4), [1, 2]), "one for each of the 4"),
         (lambda i, _: i.knn_query(np.ones((1, 3))), "must have 4 columns"),

@@ -186,6 +186,13 @@ def test_a_claim_is_measured_with_the_settings_that_it_knows_and_the_windows_of_
     assert json.loads(done.stdout) == {"rows": [{"layers": 3, "windows": [96, 96], "tokens": TOKENS}]}
 
 
+def test_without_a_batch_each_module_has_as_many_rows_as_memory_holds_or_a_quarter_of_them(monkeypatch):
+    monkeypatch.setattr("v2xsim.bench.sequence._MOST_ROWS", 8)
+    sizes = ["--dim", 16, "--layers", 4, "--prompt", 4, "--generated", 2, "--vocabulary", 7]
+    done = call("bench", "sequence", *sizes, "--json")
+    assert {row["batch"] for row in json.loads(done.stdout)["rows"]} <= {2, 8}
+
+
 @pytest.mark.parametrize("claim", bench_sequence.Claim)
 def test_every_claim_has_its_measurements(claim):
     for module, name in bench_sequence._MEASUREMENTS[claim]:

@@ -22,6 +22,7 @@ VOCABULARY, DIM, LAYERS, HEADS = 11, 24, 4, 2
 OPTIONS = {"skipdecode": {"times": 1.5, "horizon": 9}, "shared": {"chunk": 8, "depth": 2}}
 VARIANTS = [
     ("transformer", {"windows": 3}),
+    ("gru", {"residual": False}),
     ("kv_sharing", {"kind": "sandwich", "target": "top", "kv_layers": 3}),
     ("kv_sharing", {"kind": "pizza", "target": "middle", "kv_layers": 2, "windows": [0, 5, 0, 3]}),
     ("block", {"block": 3, "prefix": 1}),

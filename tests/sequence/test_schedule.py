@@ -148,3 +148,7 @@ def test_a_schedule_that_cannot_be_is_refused(said, words):
 def test_a_map_with_layers_above_and_a_schedule_are_refused_together():
     with pytest.raises(UserError, match="target bottom"):
         Transformer(32, 4, 4, kv_map="0_3_3_3", schedule=ExitSchedule(4, 3, 2, 5))
+
+
+def test_a_mean_of_half_a_layer_is_kept():
+    assert ExitSchedule.of_speed(12, 5.0, horizon=100).mean_layers(100) == pytest.approx(2.5, abs=0.05)
