@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 from v2xsim.bench import sequence_sharing
 from v2xsim.bench.sequence import MODULES
+from v2xsim.bench.sequence_decode import Length, rows_at
 from v2xsim.cli import bench_sequence
 from v2xsim.cli.app import app
 from v2xsim.gpu.sequence.checkpoint import WEIGHTS, load_model
 from v2xsim.gpu.sequence.corpus import DRIVER_COLUMNS, FORMAT, MANIFEST, SPLITS, VOCABULARY, Corpus, Sequences
-from v2xsim.gpu.sequence.models import MODELS
+from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.motion_vocabulary import MotionVocabulary
 from v2xsim.gpu.sequence.trainer import evaluate
 
@@ -175,15 +176,15 @@ def test_a_claim_is_measured_with_the_settings_that_it_knows_and_the_windows_of_
         windows: tuple[int, ...]
         tokens: int
 
-    def sharing_rows(training, validation, vocabulary, layers=8):
-        yield Row(layers, (len(training), len(validation)), vocabulary)
+    def sharing_rows(training, validation, unseen, vocabulary, layers=8):
+        yield Row(layers, (len(training), len(validation), len(unseen)), vocabulary)
 
     monkeypatch.setattr(sequence_sharing, "sharing_rows", sharing_rows)
     monkeypatch.setattr(bench_sequence, "_WINDOW", 10)
     done = call("bench", "sequence", "--claim", "sharing", "--corpus", corpus, "--layers", 3, "--json")
     assert done.exit_code == 0, done.output
     # 24 sequences of 40 tokens make 96 windows of 10.
-    assert json.loads(done.stdout) == {"rows": [{"layers": 3, "windows": [96, 96], "tokens": TOKENS}]}
+    assert json.loads(done.stdout) == {"rows": [{"layers": 3, "windows": [96, 96, 96], "tokens": TOKENS}]}
 
 
 def test_without_a_batch_each_module_has_as_many_rows_as_memory_holds_or_a_quarter_of_them(monkeypatch):
@@ -211,3 +212,13 @@ def test_settings_that_a_measurement_does_not_know_are_refused(asked, words):
     done = call("bench", "sequence", *asked)
     assert done.exit_code == 2
     assert words in done.stderr
+
+
+@pytest.mark.parametrize(("prompt", "generated"), [(0, 1), (4, 2), (3, 9), (8, 40)])
+def test_states_for_timing_are_as_long_as_they_are_said_to_be(prompt, generated):
+    model = build("block", TOKENS, 16, 2, 2, seed=1).eval()
+    said = Length(prompt, generated, period=4, points=3)
+    rows, _ = rows_at(model, said)
+    assert {prompt, *said.at()} <= rows.keys()
+    for length, row in rows.items():
+        assert row.seen.tolist() == [length]

@@ -1,14 +1,13 @@
 """How fast each sequence model reads a prompt and generates, and what it keeps of each row: same sizes, same process, in turns."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
 import torch
 
-from v2xsim.bench.sequence_decode import Length, batches_within, random_tokens, step_s
+from v2xsim.bench.sequence_decode import Length, batches_within, now, prompted, random_tokens, rows_at, step_s
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
@@ -134,7 +133,7 @@ def _measured(
         more = {"horizon": sizes.generated, **options} if kind == "skipdecode" or "times" in options else options
         model = build(kind, sizes.vocabulary, sizes.dim, sizes.layers, sizes.heads, seed=1, **more)
         models[name] = model.to(device, dtype).eval()
-        rows[name], held[name] = _row_at(model, said)
+        rows[name], held[name] = rows_at(model, said)
         batches[name] = sizes.batch or _best(model, rows[name], held[name], lengths[len(lengths) // 2])
         # Lets libraries choose their kernels.
         _read_s(model, read_rows, sizes.prompt)
@@ -158,26 +157,6 @@ def _measured(
         )  # fmt: skip
 
 
-@torch.no_grad()
-def _row_at(model: TokenSequence, said: Length) -> tuple[dict[int, State], int]:
-    """Return the state of one row at some lengths, and the most bytes that it takes in the last round of the generation."""
-    end = said.prompt + said.generated
-    state, found = _prompted(model, 1, said.prompt), {}
-    tokens = random_tokens(model, 1, end)
-    if said.prompt:
-        state = model.prefill(tokens[:, : said.prompt], state)[1]
-    at = said.prompt
-    for length in (*said.at(), max(said.prompt, end - said.period)):
-        if length > at:
-            state, at = model.prefill(tokens[:, at:length], state)[1], length
-        found[length] = state
-    most = state.nbytes()
-    for token in tokens[0, at:]:
-        state = model.step(token[None], state)[1]
-        most = max(most, state.nbytes())
-    return found, most
-
-
 def _best(model: TokenSequence, rows: dict[int, State], row_bytes: int, length: int) -> int:
     """Return the batch that generates most tokens a second half way: as many as memory holds, or a quarter of them."""
     most = min(_MOST_ROWS, batches_within(model, row_bytes, _MEMORY_BYTES)[-1])
@@ -185,23 +164,10 @@ def _best(model: TokenSequence, rows: dict[int, State], row_bytes: int, length: 
     return max(rates, key=lambda rows_: (rates[rows_], rows_))
 
 
-def _prompted(model: TokenSequence, batch: int, prompt: int) -> State:
-    """Return a fresh state that knows how long the prompt is, where that matters."""
-    state = model.init_state(batch, room=prompt)
-    return replace(state, notes={**state.notes, "prompt": prompt}) if "prompt" in state.notes else state
-
-
 @torch.no_grad()
 def _read_s(model: TokenSequence, rows: int, prompt: int) -> float:
     """Return the seconds of reading a prompt."""
-    tokens, state = random_tokens(model, rows, prompt), _prompted(model, rows, prompt)
-    begun = _now(model.device)
+    tokens, state = random_tokens(model, rows, prompt), prompted(model, rows, prompt)
+    begun = now(model.device)
     model.prefill(tokens, state)
-    return _now(model.device) - begun
-
-
-def _now(device: torch.device) -> float:
-    """Return the time once the device has done what was asked of it."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+    return now(model.device) - begun

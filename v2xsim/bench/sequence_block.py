@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from v2xsim.bench.sequence_decode import Length, batches_within, best_batch, bytes_per_row, rates
+from v2xsim.bench.sequence_decode import Length, batches_within, best_batch, rates, rows_at
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 from v2xsim.gpu.sequence.trainer import Progress, TrainSettings, train
@@ -61,6 +61,7 @@ class EqualLossRow:
         train_s: Seconds they took.
         nats: Cross-entropy per token of the validation windows, without their first block.
         nats_by_place: The same by place within a block; of the transformer for comparison.
+        unseen_nats: As `nats`, of windows of networks that training has nothing of.
         batch: The best one for generating within the memory.
         prompt: Tokens before a generation.
         generated: The rest of a window.
@@ -79,6 +80,7 @@ class EqualLossRow:
     train_s: float
     nats: float
     nats_by_place: tuple[float, ...]
+    unseen_nats: float
     batch: int
     prompt: int
     generated: int
@@ -126,7 +128,7 @@ def block_rows(
     }
     for model in models.values():
         model.to(where, torch.bfloat16 if where.type == "cuda" else torch.float32)
-    held = {name: bytes_per_row(model, said) for name, model in models.items()}
+    held = {name: rows_at(model, said)[1] for name, model in models.items()}
     found = _best_batches(models, said, held, memory_bytes, batches)
     speeds = rates(models, found, said, full)
     for name, model in models.items():
@@ -139,6 +141,7 @@ def block_rows(
 def equal_loss_rows(
     training: Windows,
     validation: Windows,
+    unseen: Windows,
     vocabulary: int,
     plain: tuple[int, int] = (64, 4),
     blocks: Sequence[tuple[int, int]] = ((64, 4), (96, 4), (128, 6)),
@@ -153,6 +156,7 @@ def equal_loss_rows(
     Args:
         training: Windows of tokens.
         validation: Windows of the same length.
+        unseen: The same, of networks that training has nothing of.
         vocabulary: Number of tokens.
         plain: Entries of a vector and layers of the transformer.
         blocks: The same of each block model.
@@ -175,11 +179,11 @@ def equal_loss_rows(
         models[str(number)] = model
         nats, by_place = judged(model, validation)
         row = EqualLossRow(
-            name, dim, layers, settings.seed, model.parameter_count, settings.steps, train_s, nats, by_place, 0, prompt,
-            said.generated, 0.0, 0.0, False,
+            name, dim, layers, settings.seed, model.parameter_count, settings.steps, train_s, nats, by_place,
+            judged(model, unseen)[0], 0, prompt, said.generated, 0.0, 0.0, False,
         )  # fmt: skip
         rows.append(row)
-    held = {name: bytes_per_row(model, said) for name, model in models.items()}
+    held = {name: rows_at(model, said)[1] for name, model in models.items()}
     found = _best_batches(models, said, held, memory_bytes, batches)
     speeds, best = rates(models, found, said), nearest([row.nats for row in rows])
     return [

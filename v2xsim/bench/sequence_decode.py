@@ -61,13 +61,11 @@ def step_s(model: TokenSequence, batch: int, length: int, period: int, row: Stat
     taken = []
     with torch.no_grad():
         for _ in range(1 + _TIMED):
-            _wait(model.device)
-            begun = time.perf_counter()
+            begun = now(model.device)
             for _ in range(period):
                 logits, state = model.step(tokens, state)
                 tokens = logits.argmax(-1)
-            _wait(model.device)
-            taken.append(time.perf_counter() - begun)
+            taken.append(now(model.device) - begun)
     return float(np.median(taken[1:])) / period
 
 
@@ -82,23 +80,40 @@ def whole_s(model: TokenSequence, batch: int, said: Length) -> float:
     with torch.no_grad():
         state = model.init_state(batch, room=said.prompt + said.generated)
         logits, state = model.prefill(random_tokens(model, batch, said.prompt), state)
-        _wait(model.device)
-        begun = time.perf_counter()
+        begun = now(model.device)
         for _ in range(said.generated):
             logits, state = model.step(logits.argmax(-1), state)
-        _wait(model.device)
-    return time.perf_counter() - begun
+    return now(model.device) - begun
 
 
-def bytes_per_row(model: TokenSequence, said: Length) -> int:
-    """Return the most bytes that a row's state takes: during the last round of a generation."""
-    end, most = said.prompt + said.generated, 0
-    state = row_of(model, end - said.period)
-    with torch.no_grad():
-        for token in random_tokens(model, said.period, 1):
-            _, state = model.step(token, state)
-            most = max(most, state.nbytes())
-    return most
+@torch.no_grad()
+def rows_at(model: TokenSequence, said: Length) -> tuple[dict[int, State], int]:
+    """Return the state of one row at the lengths of a generation, and the most bytes that it takes in the last round of it."""
+    end = said.prompt + said.generated
+    tokens, state = random_tokens(model, 1, end), prompted(model, 1, said.prompt)
+    at, found = 0, {}
+    for length in sorted({said.prompt, *said.at(), max(said.prompt, end - said.period)}):
+        if length > at:
+            state, at = model.prefill(tokens[:, at:length], state)[1], length
+        found[length] = state
+    most = state.nbytes()
+    for token in tokens[0, at:]:
+        state = model.step(token[None], state)[1]
+        most = max(most, state.nbytes())
+    return found, most
+
+
+def prompted(model: TokenSequence, batch: int, prompt: int) -> State:
+    """Return a fresh state that knows how long the prompt is, where that matters."""
+    state = model.init_state(batch, room=prompt)
+    return replace(state, notes={**state.notes, "prompt": prompt}) if "prompt" in state.notes else state
+
+
+def now(device: torch.device) -> float:
+    """Return the time once the device has done what was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def batches_within(model: TokenSequence, row_bytes: int, memory_bytes: float) -> list[int]:
@@ -163,8 +178,3 @@ def _copied(row: State, fresh: State, batch: int) -> State:
         else:
             slots[name] = slot.select(torch.zeros(batch, dtype=torch.int64, device=row.device))
     return replace(row, seen=row.seen.repeat(batch), clock=row.clock.repeat(batch), slots=slots)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

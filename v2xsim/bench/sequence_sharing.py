@@ -30,6 +30,8 @@ class SharingRow:
         train_s: Seconds they took.
         nats: Cross-entropy per token of the validation windows.
         against_full: The same over that of the model that shares nothing, less 1.
+        unseen_nats: As `nats`, of windows of networks that training has nothing of.
+        unseen_against_full: As `against_full`, of those.
         kv_bytes: Of one row's keys and values at the windows' length, 32-bit.
         reads_per_token: Times a layer's cache is read for a token; sharing saves bytes that are kept, not bytes that are read.
     """
@@ -43,6 +45,8 @@ class SharingRow:
     train_s: float
     nats: float
     against_full: float
+    unseen_nats: float
+    unseen_against_full: float
     kv_bytes: int
     reads_per_token: int
 
@@ -50,6 +54,7 @@ class SharingRow:
 def sharing_rows(
     training: Windows,
     validation: Windows,
+    unseen: Windows,
     vocabulary: int,
     dim: int = 64,
     layers: int = 8,
@@ -62,7 +67,7 @@ def sharing_rows(
     """Train the model that shares nothing and one for each map; yield as they come."""
     settings = settings or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     for seed in range(1, seeds + 1):
-        full = float("nan")
+        full = unseen_full = float("nan")
         for kind, target in (("none", ""), *maps):
             said = {} if kind == "none" else {"kind": kind, "target": target, "kv_layers": kv_layers}
             name = "transformer" if kind == "none" else "kv_sharing"
@@ -72,12 +77,12 @@ def sharing_rows(
             begun = time.perf_counter()
             train(model, training, TrainSettings(**{**vars(settings), "seed": seed}), on_step=on_step)
             train_s = time.perf_counter() - begun
-            nats = evaluate(model, validation).nats
+            nats, unseen_nats = evaluate(model, validation).nats, evaluate(model, unseen).nats
             if kind == "none":
-                full = nats
+                full, unseen_full = nats, unseen_nats
             with torch.no_grad():
                 _, state = model(validation.tokens[:1])
             yield SharingRow(
                 kind if kind == "none" else f"{kind}-{target}", layers, len(model.body.givers), seed, model.parameter_count,
-                settings.steps, train_s, nats, nats / full - 1.0, state.nbytes(), layers,
+                settings.steps, train_s, nats, nats / full - 1.0, unseen_nats, unseen_nats / unseen_full - 1.0, state.nbytes(), layers,
             )  # fmt: skip

@@ -28,7 +28,8 @@ class SkipRow:
         nominal: Layers over the mean of layers run.
         mean_layers: Of the positions after the prompt.
         seed: Of weights and batches.
-        nats: Cross-entropy per token after the prompt.
+        nats: Cross-entropy per token after the prompt, of the validation windows.
+        unseen_nats: The same, of windows of networks that training has nothing of.
     """
 
     policy: str
@@ -36,6 +37,7 @@ class SkipRow:
     mean_layers: float
     seed: int
     nats: float
+    unseen_nats: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class SpeedRow:
 def skip_rows(
     training: Windows,
     validation: Windows,
+    unseen: Windows,
     vocabulary: int,
     dim: int = 64,
     layers: int = 12,
@@ -80,22 +83,26 @@ def skip_rows(
     base = base or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     tuning = tuning or TrainSettings(steps=500, batch=32, rate=1e-3, warm_up=20, evaluate_every=10_000)
     horizon = training.tokens.shape[1] - prompt
+
+    def judged(model: TokenModel) -> tuple[float, float]:
+        return _judged(model, validation, prompt), _judged(model, unseen, prompt)
+
     for seed in range(1, seeds + 1):
         torch.manual_seed(seed)
         plain = TokenModel(Transformer(dim, layers, max(1, dim // 32)), vocabulary)
         train(plain, training, replace(base, seed=seed), on_step=on_step)
-        yield SkipRow("all layers", 1.0, layers, seed, _judged(plain, validation, prompt))
+        yield SkipRow("all layers", 1.0, layers, seed, *judged(plain))
         more = with_schedule(plain, None)
         train(more, training, replace(tuning, seed=seed + 1000), on_step=on_step)
-        yield SkipRow("all layers tuned", 1.0, layers, seed, _judged(more, validation, prompt))
+        yield SkipRow("all layers tuned", 1.0, layers, seed, *judged(more))
         for nominal in speeds:
             keeps: tuple[tuple[str, Literal["top", "bottom"]], ...] = (("skip", "top"), ("early", "bottom"))
             for name, keep in keeps:
                 schedule = ExitSchedule.of_speed(layers, nominal, horizon, keep=keep, prompt=prompt)
                 model, mean = with_schedule(plain, schedule), schedule.mean_layers(horizon, prompt)
-                yield SkipRow(f"{name} untuned", nominal, mean, seed, _judged(model, validation, prompt))
+                yield SkipRow(f"{name} untuned", nominal, mean, seed, *judged(model))
                 train(model, training, replace(tuning, seed=seed + 1000), on_step=on_step)
-                yield SkipRow(f"{name} tuned", nominal, mean, seed, _judged(model, validation, prompt))
+                yield SkipRow(f"{name} tuned", nominal, mean, seed, *judged(model))
 
 
 def with_schedule(model: TokenModel, schedule: ExitSchedule | None) -> TokenModel:

@@ -36,7 +36,7 @@ _MEASUREMENTS: Mapping[Claim, tuple[tuple[str, str], ...]] = {
         ("sequence_shared_context", "context_rows"),
     ),
 }
-# Tokens of a window, and windows of the validation set: 32 s at half a second a token.
+# Tokens of a window, and windows of the validation and test sets: 32 s at half a second a token.
 _WINDOW, _JUDGED = 64, 512
 _NOT_TO_BE_MERGED = ("module", "device")
 
@@ -127,6 +127,7 @@ def _of_corpus(folder: Path) -> dict[str, object]:
     return {
         "training": held.train.windows(_WINDOW, whole=True),
         "validation": held.validation.windows(_WINDOW, whole=True).spread(_JUDGED),
+        "unseen": held.test.windows(_WINDOW, whole=True).spread(_JUDGED),
         "vocabulary": len(held.vocabulary),
     }
 
