@@ -20,7 +20,7 @@ class SequenceModule(nn.Module, ABC):
 
     Attributes:
         width: Entries of an input vector; 0 where inputs are tokens.
-        takes_dt: Whether steps of uneven length are understood.
+        takes_dt: Whether steps of uneven length are understood; otherwise `dt` must be 1 wherever it is given.
     """
 
     width: int
@@ -187,8 +187,10 @@ class SequenceModule(nn.Module, ABC):
     def _checked_dt(self, dt: Any, batch: int, time: int, x: Tensor) -> Tensor | None:
         if dt is None:
             return None
-        if not self.takes_dt:
-            raise UserError(f"{self._name}: dt must be left out, this model reads positions of equal length")
+        if not isinstance(dt, Tensor | int | float) or (isinstance(dt, Tensor) and dt.is_complex()):
+            raise UserError(f"{self._name}: dt must be a number or a tensor of numbers, got {_shape(dt)}")
+        if isinstance(dt, Tensor) and dt.ndim and dt.device != x.device:
+            raise UserError(f"{self._name}: dt is on {dt.device}, x on {x.device}; move it with dt.to(x.device)")
         steps = torch.as_tensor(dt, device=x.device)
         steps = steps.to(x.dtype if x.dtype.is_floating_point else self.dtype)
         if steps.ndim == 0:
@@ -199,6 +201,10 @@ class SequenceModule(nn.Module, ABC):
             )
         if not bool((torch.isfinite(steps) & (steps >= 0)).all()):
             raise UserError(f"{self._name}: dt must be finite and at least 0 (steps since the position before)")
+        if not self.takes_dt:
+            if not bool((steps == 1.0).all()):
+                raise UserError(f"{self._name}: dt must be 1 or left out, this model reads positions of equal length")
+            return None
         return steps
 
     def _refuse_other(self, state: Any) -> None:

@@ -362,7 +362,7 @@ def test_what_does_not_belong_to_a_stream_is_refused() -> None:
         "from 0 to 18": lambda: model(tokens + 100),
         "made by": lambda: model(tokens, made(prefix=1).init_state(2)),
         "holds 2 rows": lambda: model(tokens[:1], state),
-        "dt must be left out": lambda: model(tokens, None, None, 0.5),
+        "dt must be 1 or left out": lambda: model(tokens, None, None, 0.5),
         "at least one token": lambda: model.prefill(tokens[:, :0]),
         "keep an earlier state": lambda: state.crop(3),
         "one place": lambda: model.aligned(state.append(1), 1),

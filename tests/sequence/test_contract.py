@@ -350,18 +350,21 @@ def test_a_model_comes_back_from_a_folder_with_the_same_answers(name, options, t
 def test_a_time_between_positions_is_told_or_refused(name, options):
     model, ids = loud(name, options), tokens(2, 20)
     dt = 0.5 + torch.rand(2, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    close(model(ids, None, None, 1.0)[0], model(ids)[0], 1e-9)
+    close(model(ids, None, None, torch.ones(2, 20))[0], model(ids)[0], 1e-9)
+    for wrong in (dt[:, :3], -dt, dt * math.nan, "1", dt + 1j):
+        with pytest.raises(UserError, match="dt must be"):
+            model(ids, None, None, wrong)
+    with pytest.raises(UserError, match=r"dt is on meta, x on cpu; move it with dt\.to"):
+        model(ids, None, None, dt.to("meta"))
     if not model.takes_dt:
-        with pytest.raises(UserError, match="dt must be left out"):
+        with pytest.raises(UserError, match="dt must be 1 or left out"):
             model(ids, None, None, dt)
         return
     whole, state = model(ids, None, None, dt)
     one, state = model(ids[:, :7], None, None, dt[:, :7])
     two, state = model(ids[:, 7:], state, None, dt[:, 7:])
     close(torch.cat([one, two], 1), whole)
-    close(model(ids, None, None, 1.0)[0], model(ids)[0], 1e-9)
-    for wrong in (dt[:, :3], -dt, dt * math.nan):
-        with pytest.raises(UserError, match="dt must be"):
-            model(ids, None, None, wrong)
 
 
 def wrong_calls(model, other, ids):
