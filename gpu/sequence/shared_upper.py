@@ -9,7 +9,8 @@ from v2xsim.gpu.sequence.attention import attend
 from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
 from v2xsim.gpu.sequence.rotary import turned, turns
 from v2xsim.gpu.sequence.state import State
-from v2xsim.gpu.sequence.transformer import Layer, Piece, Transformer
+from v2xsim.gpu.sequence.transformer import Transformer
+from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
 # Later than any entry, so that a query sees all that is kept.
 _AFTER_ALL = 2**40

@@ -1,100 +1,22 @@
 """A causal Transformer on the common interface, with cross-layer sharing of keys and values, windows, and exit schedules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from v2xsim.errors import UserError
-from v2xsim.gpu.sequence.attention import attend
 from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
 from v2xsim.gpu.sequence.module import SequenceModule
-from v2xsim.gpu.sequence.rotary import positions_of, turned, turns
+from v2xsim.gpu.sequence.rotary import positions_of, turns
 from v2xsim.gpu.sequence.schedule import ALWAYS, ExitSchedule
 from v2xsim.gpu.sequence.sharing import Segment, checked_map, segments
 from v2xsim.gpu.sequence.state import State
+from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
 # A pass more changes keys by less than this many last places: what cyclic sharing is repeated for has settled.
 _SETTLED_PLACES = 4.0
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Where the positions of a piece stand.
-
-    Attributes:
-        position: Number of the first, or of each where rows differ.
-        entry: The same for their cache entries, NO_ENTRY where nothing arrived.
-        turn: Rotation of queries and keys.
-        active: Positions of each layer, always the first so many; None where all run through all.
-        rows_active: For each layer which positions run through it, where rows stand at different positions.
-    """
-
-    position: int | Int64[Tensor, "batch time"]
-    entry: int | Int64[Tensor, "batch time"]
-    turn: tuple[Tensor, Tensor]
-    active: tuple[int, ...] | None = None
-    rows_active: Bool[Tensor, "layers batch time"] | None = None
-
-    def first(self, count: int) -> "Piece":
-        """Return the first positions."""
-        position, entry = (at if isinstance(at, int) else at[:, :count] for at in (self.position, self.entry))
-        return Piece(position, entry, (self.turn[0][..., :count, :], self.turn[1][..., :count, :]))
-
-
-class Layer(nn.Module):
-    """Attention and a feed-forward part, each added to what it reads (pre-norm).
-
-    Args:
-        dim: Entries of a vector.
-        heads: Of attention.
-        hidden: Of the feed-forward part.
-        gives: Whether it has keys and values of its own.
-        dropout: Share of entries left out in training.
-    """
-
-    def __init__(self, dim: int, heads: int, hidden: int, gives: bool, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.norm = nn.RMSNorm(dim, eps=1e-6)
-        self.query = nn.Linear(dim, dim, bias=False)
-        self.key_value = nn.Linear(dim, 2 * dim, bias=False) if gives else None
-        self.out = nn.Linear(dim, dim, bias=False)
-        self.feed_norm = nn.RMSNorm(dim, eps=1e-6)
-        self.up = nn.Linear(dim, hidden, bias=False)
-        self.down = nn.Linear(hidden, dim, bias=False)
-
-    def split(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch heads time head_dim"]:
-        """Return vectors as heads."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
-
-    def keys_values(
-        self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Return keys, turned, and values."""
-        assert self.key_value is not None
-        keys, values = self.key_value(normed).chunk(2, dim=-1)
-        return turned(self.split(keys), turn), self.split(values)
-
-    def attended(
-        self,
-        x: Float[Tensor, "batch time dim"],
-        normed: Float[Tensor, "batch time dim"],
-        cache: Cache,
-        piece: Piece,
-        strict: bool,
-    ) -> Float[Tensor, "batch time dim"]:
-        """Return x with what attention finds added."""
-        query = turned(self.split(self.query(normed)), piece.turn)
-        found = attend(query, cache, piece.position, strict).transpose(1, 2).flatten(2)
-        return x + F.dropout(self.out(found), self.dropout, self.training)
-
-    def fed(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
-        """Return x with the feed-forward part added."""
-        return x + F.dropout(self.down(F.gelu(self.up(self.feed_norm(x)))), self.dropout, self.training)
 
 
 class Transformer(SequenceModule):

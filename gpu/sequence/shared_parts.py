@@ -1,0 +1,152 @@
+"""What a SharedLLM is made of: its two models, its tree, its state, and what it keeps of whole chunks."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.shared_lower import MISSING, Lower
+from v2xsim.gpu.sequence.shared_tree import Alike, Choice, ContextTree
+from v2xsim.gpu.sequence.shared_upper import Injection, Upper
+from v2xsim.gpu.sequence.state import State
+from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
+from v2xsim.gpu.sequence.transformer import Transformer
+from v2xsim.gpu.sequence.transformer_layer import Layer
+
+_USUAL_RATIO = 8
+
+
+class SharedParts(TokenSequence):
+    """The parts of a SharedModel, and what is done with them but reading.
+
+    Arguments are those of SharedModel.
+    """
+
+    takes_dt = False
+
+    def __init__(
+        self,
+        vocabulary: int,
+        dim: int,
+        layers: int,
+        heads: int,
+        inject: int = 2,
+        chunk: int = 64,
+        depth: int = 3,
+        kept: int | Sequence[int] | None = None,
+        choice: Choice = "query",
+        alike: Alike = "last",
+        seed: int = 0,
+        window: int = 0,
+        renew: Literal["all", "new"] = "all",
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        tied: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 <= inject <= layers or window < 0 or vocabulary < 1 or renew not in ("all", "new"):
+            raise UserError(
+                f"inject must be from 0 to layers ({layers}), window at least 0, vocabulary at least 1 and renew all or new; "
+                f"got inject {inject}, window {window}, vocabulary {vocabulary}, renew {renew!r}"
+            )
+        kept = max(1, chunk // (_USUAL_RATIO * (depth + 1))) if kept is None else kept
+        self.tree = ContextTree(chunk, depth, kept, choice, alike, seed)
+        self.vocabulary, self.window, self.renew = vocabulary, window, renew
+        self.upper = Upper(dim, layers, heads, hidden, inject, chunk, dropout)
+        self.lower = Lower(self.tree, dim, heads, self.upper.hidden, inject, dropout) if inject else None
+        if self.lower is not None:
+            # Both start from the same weights, so what one says of a token can be compared with what the other says.
+            self.lower.copy_from(self.upper.layers)
+        self.embedding = nn.Embedding(vocabulary, dim)
+        self.head = nn.Linear(dim, vocabulary, bias=False)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=0.02)
+        if tied:
+            self.head.weight = self.embedding.weight
+
+    def start_from(self, plain: TokenModel) -> None:
+        """Take over a plain model of the same sizes: at first this one says exactly what that one says.
+
+        Raises:
+            UserError: If it is of another kind or size.
+        """
+        body = plain.body
+        sizes = (self.vocabulary, self.upper.dim, self.upper.heads, self.upper.hidden, len(self.upper.layers))
+        shares = isinstance(body, Transformer) and body.kv_map != tuple(range(len(body.layers)))
+        if not isinstance(body, Transformer) or shares or body.schedule or any(body.windows):
+            raise UserError(f"start_from: the model must be a plain Transformer of tokens, got {plain.signature}")
+        theirs = (plain.vocabulary, body.dim, body.heads, body.hidden, len(body.layers))
+        if sizes != theirs:
+            raise UserError(
+                f"start_from: vocabulary, dim, heads, hidden and layers are {sizes} here and {theirs} there; "
+                "they must be the same"
+            )
+        self.upper.load_state_dict(body.state_dict(), strict=False)
+        self.embedding.load_state_dict(plain.embedding.state_dict())
+        self.head.load_state_dict(plain.head.state_dict())
+        if self.lower is not None:
+            self.lower.copy_from(self.upper.layers)
+        for injection, layer in zip(self.upper.injections, self.upper.layers, strict=False):
+            assert isinstance(injection, Injection)
+            assert isinstance(layer, Layer)
+            injection.norm.load_state_dict(layer.norm.state_dict())
+            injection.query.load_state_dict(layer.query.state_dict())
+            nn.init.zeros_(injection.out.weight)
+
+    @property
+    def signature(self) -> str:
+        """Kind and sizes."""
+        window = f", window {self.window}" if self.window else ""
+        renew = f", renew {self.renew}" if self.renew != "all" else ""
+        return f"SharedModel(vocabulary {self.vocabulary}, inject {self.upper.inject}, {self.tree}{window}{renew}, {self.upper.signature})"
+
+    @property
+    def injected(self) -> bool:
+        """Whether anything is kept of the past."""
+        return self.lower is not None and self.tree.choice != "none"
+
+    def init_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
+    ) -> State:
+        """Return the state of rows that have seen nothing."""
+        upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
+        where, kind = upper.device, dtype or self.dtype
+        heads, dim = self.upper.heads, self.upper.dim
+        room = room // self.tree.chunk * self.tree.per_chunk
+        kept = {
+            f"kept{i}": Cache.empty(batch, heads, dim // heads, where, kind, 0, room) for i in range(self.upper.inject)
+        }
+        memories = {
+            "past": Memory(torch.empty(batch, 0, dtype=torch.int32, device=where), MISSING, grows=True),
+            "partial": Memory(self._empty_chunk(batch, where), MISSING),
+            "query": Memory(torch.zeros(batch, dim, dtype=kind, device=where)),
+        }
+        return State.fresh(self.signature, batch, where, {**upper.slots, **kept, **memories})
+
+    def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
+        """Return what is kept of all chunks."""
+        if self.lower is None or not self.injected or past.shape[1] == 0:
+            return {}
+        keys, values, entry = self.lower.condensed(past, self.embedding, query, 0)
+        heads, dim = self.upper.heads, self.upper.dim
+        cache = Cache.empty(len(past), heads, dim // heads, past.device, self.dtype)
+        return {f"kept{i}": cache.followed_by(keys[i], values[i], entry) for i in range(self.upper.inject)}
+
+    def _check_query(self, query: Tensor, batch: int, device: torch.device) -> None:
+        fits = isinstance(query, Tensor) and query.shape == (batch, self.upper.dim) and query.dtype == self.dtype
+        if not fits or query.device != device or not bool(torch.isfinite(query).all()):
+            said = (
+                f"{tuple(query.shape)} of {query.dtype} on {query.device}" if isinstance(query, Tensor) else repr(query)
+            )
+            raise UserError(
+                f"SharedModel: a query must be finite, of shape ({batch}, {self.upper.dim}) and {self.dtype} on {device}, "
+                f"got {said}; query_of makes one of a text"
+            )
+
+    def _empty_chunk(self, batch: int, device: torch.device) -> Tensor:
+        return torch.full((batch, self.tree.chunk), MISSING, dtype=torch.int32, device=device)
