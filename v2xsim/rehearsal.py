@@ -11,7 +11,9 @@ from v2xsim.engine.simulation import Simulation
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.records import Prisms
-from v2xsim.scenario.schema import Agent, Lidars, Run, Scenario, Stations, Traffic
+from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.schema_stations import Lidars, Stations
+from v2xsim.scenario.schema_world import Agent, Run, Traffic
 from v2xsim.spatial import indexed
 from v2xsim.streams import Streams
 

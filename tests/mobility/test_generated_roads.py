@@ -8,7 +8,7 @@ import pytest
 
 from v2xsim.mobility import MobilityError, Names, extra_buildings, open_mobility
 from v2xsim.mobility.generated import traffic_speed_mps
-from v2xsim.scenario.schema import GridTown, Highway, Run, Traffic
+from v2xsim.scenario.schema_world import GridTown, Highway, Run, Traffic
 from v2xsim.world.catalogue import KINDS
 
 

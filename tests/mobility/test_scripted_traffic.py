@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
-from v2xsim.scenario.schema import Agent
+from v2xsim.scenario.schema_world import Agent
 
 
 def at(time_s, *agents):

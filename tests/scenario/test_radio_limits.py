@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
-from v2xsim.scenario.schema import NR_CODING
+from v2xsim.scenario.schema_radio import NR_CODING
 
 
 @pytest.mark.parametrize(

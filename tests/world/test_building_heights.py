@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.scenario.schema import Building, World
+from v2xsim.scenario.schema_world import Building, World
 from v2xsim.world.buildings import (
     BuildingsError,
     clean_footprint,

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from v2xsim.scenario.schema import Kind
+from v2xsim.scenario.schema_world import Kind
 from v2xsim.world.catalogue import CATALOGUE, KINDS, antenna_height_m, body_height_m, kind_of, kind_of_type_name
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from v2xsim.scenario import Scenario
-from v2xsim.scenario.schema import Lidars, Traffic
+from v2xsim.scenario.schema_stations import Lidars
+from v2xsim.scenario.schema_world import Traffic
 
 
 def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:

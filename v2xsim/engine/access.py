@@ -10,7 +10,7 @@ from v2xsim.comms.packets import Field, Packets, Receptions
 from v2xsim.comms.phy import noise_dbm, receiver
 from v2xsim.comms.random_slot import RandomSlot, RandomSlotParams
 from v2xsim.comms.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
-from v2xsim.scenario.schema import Radio
+from v2xsim.scenario.schema_radio import Radio
 
 
 class AccessLayer(Protocol):

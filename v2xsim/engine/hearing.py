@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.pairs import kept_rows, rekeyed
 from v2xsim.comms.phy import per
-from v2xsim.scenario.schema import Radio
+from v2xsim.scenario.schema_radio import Radio
 
 # A link is forgotten after this many awareness periods without a packet.
 SILENT_PERIODS = 5

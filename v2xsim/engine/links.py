@@ -18,7 +18,7 @@ from v2xsim.comms.sight import pair_states
 from v2xsim.comms.states import drawn_states
 from v2xsim.engine.fleet import Fleet
 from v2xsim.records import NLOSB, Obstacles, Snapshot
-from v2xsim.scenario.schema import Propagation, Radio
+from v2xsim.scenario.schema_radio import Propagation, Radio
 from v2xsim.streams import Streams
 from v2xsim.world.catalogue import KINDS
 

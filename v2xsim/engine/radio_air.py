@@ -25,7 +25,7 @@ from v2xsim.engine.messages import AWARENESS, EVERYBODY, MESSAGE_KINDS, NOBODY, 
 from v2xsim.engine.placing import placed
 from v2xsim.records import LINK_STATE_NAMES, NLOSB
 from v2xsim.results.tables import Coded, Columns
-from v2xsim.scenario.schema import Radio
+from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 
 CBR_WINDOW_US = 100_000

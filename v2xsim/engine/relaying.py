@@ -9,7 +9,8 @@ from v2xsim.comms.relay import RelayScores, relay_scores
 from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.messages import NOBODY
 from v2xsim.records import Boxes, Obstacles
-from v2xsim.scenario.schema import Cooperation, Radio
+from v2xsim.scenario.schema import Cooperation
+from v2xsim.scenario.schema_radio import Radio
 
 # A relay in office is left for another only if that one scores better by this much; ours, against flapping.
 HYSTERESIS = 0.1

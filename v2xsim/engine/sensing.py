@@ -24,7 +24,8 @@ from v2xsim.perception.visibility import (
     most_false,
 )
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud, Snapshot
-from v2xsim.scenario.schema import LidarModel, Scenario
+from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.schema_stations import LidarModel
 from v2xsim.streams import Streams
 
 

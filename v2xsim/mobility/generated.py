@@ -15,7 +15,7 @@ from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.mobility.sumo_tools import run_tool
 from v2xsim.mobility.vehicle_types import DRIVERS, shares_of, type_xml
 from v2xsim.records import Prisms
-from v2xsim.scenario.schema import GridTown, Highway, Run
+from v2xsim.scenario.schema_world import GridTown, Highway, Run
 from v2xsim.streams import Streams
 from v2xsim.world.catalogue import CATALOGUE, KINDS
 

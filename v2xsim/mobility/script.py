@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from v2xsim.mobility.base import Bounds, Mobility, Names, snapshot_of
 from v2xsim.records import Snapshot
-from v2xsim.scenario.schema import Agent
+from v2xsim.scenario.schema_world import Agent
 from v2xsim.world.catalogue import CATALOGUE, KINDS
 
 TURN_REACH_M = 5.0

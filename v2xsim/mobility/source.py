@@ -6,7 +6,7 @@ from v2xsim.mobility.generated import grid_buildings, open_grid, open_highway
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.records import Prisms
-from v2xsim.scenario.schema import Run, Traffic
+from v2xsim.scenario.schema_world import Run, Traffic
 
 
 def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:

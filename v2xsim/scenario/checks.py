@@ -6,7 +6,8 @@ from typing import Any
 
 from v2xsim.scenario.errors import Problem
 from v2xsim.scenario.explain import nearest
-from v2xsim.scenario.schema import Building, Scenario
+from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.schema_world import Building
 
 # Coordinates are metres in a local frame; larger ones are degrees times something, or another planet.
 FARTHEST_M = 1e6

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from v2xsim.comms.sidelink import bits_per_subchannel
 from v2xsim.scenario.fields import Section, choice, quantity
-from v2xsim.scenario.schema import Ieee80211p, Sidelink
+from v2xsim.scenario.schema_radio import Ieee80211p, Sidelink
 
 PerRow = Annotated[tuple[float, Annotated[float, Field(ge=0, le=1)]], Field(description="SINR [dB], error rate")]
 

@@ -1,0 +1,86 @@
+"""What a scenario may say of who has a radio and who has lidars."""
+
+from pydantic import model_validator
+
+from v2xsim.scenario.fields import Section, choice, quantity
+from v2xsim.scenario.schema_world import Region, Share
+
+
+class Mount(Section):
+    """Where a lidar sits: relative to the centre of the roof, or to the antenna of a roadside unit."""
+
+    x_m: float = quantity(0.0, "m", "Forward of the centre of the roof", ge=-20, le=20)
+    y_m: float = quantity(0.0, "m", "To the left of it", ge=-5, le=5)
+    z_m: float = quantity(0.3, "m", "Above it", ge=-5, le=5)
+    yaw_deg: float = quantity(0.0, "deg", "Turned counter-clockwise seen from above", ge=-360, le=360)
+    pitch_deg: float = quantity(0.0, "deg", "Nose down is positive", ge=-90, le=90)
+    roll_deg: float = quantity(0.0, "deg", "Right side down is positive", ge=-180, le=180)
+
+
+class Roadside(Section):
+    """A roadside unit."""
+
+    id: str = choice(..., "Name, unique in the scenario", min_length=1)
+    position_m: tuple[float, float] = quantity(..., "m", "x, y of the pole")
+    height_m: float = quantity(6.0, "m", "Height of antenna and lidars above ground", gt=0, le=100)
+    heading_deg: float = quantity(0.0, "deg", "Direction that the mounts count from", ge=-360, le=360)
+    lidar: bool = choice(True, "Whether the unit carries the lidars of `lidars.mounts`")
+
+
+class Stations(Section):
+    """Who has a radio."""
+
+    count: int | None = quantity(None, "1", "Connected vehicles in the region, kept up as vehicles come and go", ge=0)
+    penetration: float | None = quantity(None, "1", "Share of motor vehicles that are connected", ge=0, le=1)
+    region: Region | None = quantity(
+        None, "m", "Vehicles outside are not drawn as stations: x_min, y_min, x_max, y_max"
+    )
+    include: list[str] = choice([], "Names of vehicles that are connected whatever the draw says")
+    roadside: list[Roadside] = choice([], "Roadside units")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Stations":
+        if self.count is not None and self.penetration is not None:
+            raise ValueError("stations takes count or penetration, not both")
+        return self
+
+
+class LidarModel(Section):
+    """A rotating lidar given in the scenario itself."""
+
+    beams: int = quantity(..., "1", "Laser beams, evenly spaced", ge=1, le=512)
+    columns: int = quantity(..., "1", "Azimuth steps per turn", ge=8, le=8192)
+    lowest_deg: float = quantity(-25.0, "deg", "Elevation of the lowest beam", ge=-90, le=90)
+    highest_deg: float = quantity(15.0, "deg", "Elevation of the highest beam", ge=-90, le=90)
+    range_m: float = quantity(120.0, "m", "Farthest return", gt=0, le=1000)
+
+    @model_validator(mode="after")
+    def _upright(self) -> "LidarModel":
+        if self.highest_deg < self.lowest_deg:
+            raise ValueError("highest_deg must not be below lowest_deg")
+        return self
+
+
+class Lidars(Section):
+    """Which stations carry lidars, and which lidars."""
+
+    count: int | None = quantity(None, "1", "Connected vehicles that carry lidars; all of them if left out", ge=0)
+    include: list[str] = choice([], "Names of connected vehicles that carry lidars whatever the draw says")
+    model: str | LidarModel = choice(
+        "beam64", "Name in the lidar catalogue (beam16, beam32, beam64, beam128), or a model"
+    )
+    mounts: list[Mount] = choice([Mount()], "One lidar per mount", min_length=1, max_length=8)
+    per_vehicle: dict[int, Share] = quantity(
+        {}, "1", "Share of vehicles that carry the first n mounts, by n; all mounts if left out"
+    )
+    range_noise_m: float = quantity(0.02, "m", "Standard deviation of a range", ge=0, le=5)
+    dropout: float = quantity(0.02, "1", "Share of returns lost", ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _mounts_exist(self) -> "Lidars":
+        for number in self.per_vehicle:
+            if not 1 <= number <= len(self.mounts):
+                raise ValueError(f"lidars.per_vehicle names {number} lidars; mounts has {len(self.mounts)}")
+        if self.per_vehicle and sum(self.per_vehicle.values()) <= 0:
+            raise ValueError("lidars.per_vehicle shares must not all be zero")
+        return self

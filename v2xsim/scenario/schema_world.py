@@ -1,0 +1,136 @@
+"""What a scenario may say of time, surroundings and traffic."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from v2xsim.scenario.fields import Section, choice, quantity
+
+Kind = Literal["passenger", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Region = Annotated[tuple[float, float, float, float], Field(description="x_min, y_min, x_max, y_max [m]")]
+
+
+class Run(Section):
+    """Time and chance."""
+
+    seed: int = quantity(1, "1", "Seed of every random stream of the run", ge=0, lt=2**63)
+    begin_s: float = quantity(0.0, "s", "Traffic time at which measuring begins; earlier time is warm-up", ge=0)
+    duration_s: float = quantity(10.0, "s", "Measured time", gt=0, le=86400)
+    step_s: float = quantity(0.1, "s", "Traffic and sensor step", ge=0.01, le=1.0)
+    device: Literal["cpu", "cuda"] = choice("cpu", "Where torch casts lidar rays; the CPU uses compiled kernels")
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> "Run":
+        for name in ("step_s", "duration_s", "begin_s"):
+            micros = getattr(self, name) * 1e6
+            if abs(micros - round(micros)) > 1e-3:
+                raise ValueError(f"run.{name} must be a whole number of microseconds")
+        if self.duration_s < self.step_s:
+            raise ValueError(f"run.duration_s ({self.duration_s}) must be at least run.step_s ({self.step_s})")
+        return self
+
+
+class Building(Section):
+    """A building given in the scenario itself."""
+
+    footprint_m: list[tuple[float, float]] = quantity(..., "m", "Corners of the footprint, in order", min_length=3)
+    height_m: float = quantity(..., "m", "Height of the flat roof above ground", gt=0, le=1000)
+
+
+class World(Section):
+    """Static surroundings."""
+
+    buildings: Path | list[Building] = choice(
+        [], "A polygon file of SUMO's polyconvert (.poly.xml), or a list of buildings"
+    )
+    region: Region | None = quantity(
+        None, "m", "Only buildings touching this rectangle are loaded: x_min, y_min, x_max, y_max"
+    )
+
+
+class Agent(Section):
+    """A scripted road user."""
+
+    id: str = choice(..., "Name, unique in the scenario", min_length=1)
+    kind: Kind = choice("passenger", "Class of the vehicle catalogue: sets body and antenna height")
+    waypoints: list[tuple[float, float, float]] = quantity(
+        ...,
+        "s, m, m",
+        "Rows of time, x, y of the box centre; linear between rows, at rest before and after",
+        min_length=1,
+    )
+    heading_deg: float | None = quantity(
+        None, "deg", "Heading, counter-clockwise from east, while at rest; otherwise the direction of travel"
+    )
+    size_m: tuple[float, float, float] | None = quantity(
+        None, "m", "Length, width, height; the catalogue's if left out"
+    )
+
+    @model_validator(mode="after")
+    def _rising_times(self) -> "Agent":
+        times = [row[0] for row in self.waypoints]
+        if any(b <= a for a, b in pairwise(times)):
+            raise ValueError(f"waypoint times of {self.id!r} must rise strictly")
+        if self.size_m is not None and min(self.size_m) <= 0:
+            raise ValueError(f"size_m of {self.id!r} must be positive")
+        return self
+
+
+class GridTown(Section):
+    """A grid of streets that SUMO's netgenerate builds when the run starts, with a building in every block."""
+
+    blocks: int = quantity(4, "1", "Streets in each direction", ge=2, le=30)
+    block_m: float = quantity(120.0, "m", "Distance between neighbouring junctions", ge=40, le=1000)
+    lanes: int = quantity(1, "1", "Lanes per direction", ge=1, le=4)
+    vehicles_per_hour: float = quantity(
+        1800.0, "1/h", "Vehicles inserted per hour over the whole network", gt=0, le=1e5
+    )
+    building_height_m: float = quantity(12.0, "m", "Height of the buildings; 0 leaves them out", ge=0, le=300)
+    setback_m: float = quantity(12.0, "m", "From the street's centre line to the building", ge=4, le=200)
+    mix: dict[Kind, Share] = quantity(
+        {"passenger": 0.75, "van": 0.12, "truck": 0.08, "bus": 0.05},
+        "1",
+        "Share of each class; scaled to sum to 1",
+        min_length=1,
+    )
+
+
+class Highway(Section):
+    """A straight motorway that SUMO drives, both directions."""
+
+    length_m: float = quantity(2000.0, "m", "Length", ge=200, le=100_000)
+    lanes: int = quantity(3, "1", "Lanes per direction", ge=1, le=6)
+    density_per_km: float = quantity(60.0, "1/km", "Vehicles per kilometre over both directions", gt=0, le=400)
+    speed_kmh: float = quantity(120.0, "km/h", "Speed limit", gt=0, le=250)
+    mix: dict[Kind, Share] = quantity(
+        {"passenger": 0.70, "van": 0.10, "truck": 0.18, "bus": 0.02},
+        "1",
+        "Share of each class; scaled to sum to 1",
+        min_length=1,
+    )
+
+
+class Traffic(Section):
+    """Where road users come from: exactly one source."""
+
+    sumocfg: Path | None = choice(None, "A SUMO configuration, driven through libsumo")
+    fcd: Path | None = choice(None, "A trace of SUMO's --fcd-output (.xml or .xml.gz), replayed")
+    script: list[Agent] | None = choice(None, "Road users that follow waypoints", min_length=1)
+    grid: GridTown | None = choice(None, "A street grid that SUMO builds and drives at run time")
+    highway: Highway | None = choice(None, "A motorway that SUMO builds and drives at run time")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Traffic":
+        names = ("sumocfg", "fcd", "script", "grid", "highway")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"traffic needs exactly one of {', '.join(names)}; got {', '.join(given) or 'none'}")
+        if self.script is not None:
+            ids = [agent.id for agent in self.script]
+            twice = sorted({i for i in ids if ids.count(i) > 1})
+            if twice:
+                raise ValueError(f"traffic.script ids must be unique; {twice[0]!r} is there twice")
+        return self
