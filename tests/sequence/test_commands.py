@@ -185,6 +185,7 @@ def test_a_claim_is_measured_with_the_settings_that_it_knows_and_the_windows_of_
     assert done.exit_code == 0, done.output
     # 24 sequences of 40 tokens make 96 windows of 10.
     assert json.loads(done.stdout) == {"rows": [{"layers": 3, "windows": [96, 96, 96], "tokens": TOKENS}]}
+    assert f"sharing_rows: layers 3, windows 96 96 96, tokens {TOKENS}" in done.stderr
 
 
 def test_without_a_batch_each_module_has_as_many_rows_as_memory_holds_or_a_quarter_of_them(monkeypatch):

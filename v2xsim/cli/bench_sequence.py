@@ -80,10 +80,17 @@ def claim(which: Claim, said: Mapping[str, int], device: str, corpus: Path | Non
         if _learns(rows):
             assert corpus is not None
             given.update(_of_corpus(corpus))
+        made: list[dict[str, object]] = []
         with _status() as tell:
             if "on_step" in taken:
                 given["on_step"] = lambda step, tell=tell: tell(f"step {step.step}, loss {step.loss:.3f} nats")
-            yield name, [asdict(row) for row in rows(**given)]
+            for row in rows(**given):
+                made.append(asdict(row))
+                # Some take an hour: what is known by then is not lost where somebody stops them.
+                typer.echo(
+                    f"{name}: {', '.join(f'{key} {_short(value)}' for key, value in made[-1].items())}", err=True
+                )
+        yield name, made
 
 
 def print_table(title: str, rows: list[dict[str, object]]) -> None:
