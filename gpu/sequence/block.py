@@ -143,7 +143,9 @@ class BlockTransformer(TokenSequence):
             "inner": inner,
             "blocks": blocks,
         }
-        return State.fresh(self.signature, batch, where, slots, prompt=prompt)
+        return State.fresh(
+            self.signature, batch, where, slots, **({"prompt": prompt} if self.block_decoder.schedule else {})
+        )
 
     def prefill(
         self,
@@ -204,7 +206,7 @@ class BlockTransformer(TokenSequence):
         logits, after = [], []
         for rows in before:
             mine = tokens if rows.where is None else tokens[rows.where]
-            hidden, then = self._read_together(mine, rows, mask is not None, last, state.notes["prompt"])
+            hidden, then = self._read_together(mine, rows, mask is not None, last, state.notes.get("prompt", 0))
             logits.append(self.head(hidden))
             after.append(then)
         slots = merged(state, after)

@@ -9,6 +9,8 @@ from torch import Tensor
 from v2xsim.errors import UserError
 
 _LEAST_ROOM = 16
+_TAKEN = -1
+"""Slots filled of storage that belongs to another buffer."""
 NO_ENTRY = -1
 """Position of a slot that holds nothing for a row."""
 
@@ -110,7 +112,8 @@ class Cache:
                 position = torch.arange(position, position + count, device=keys.device).expand(len(keys), -1)
             index = position.to(torch.int32)
         buffer = now.buffer
-        grows = torch.is_grad_enabled() and (keys.requires_grad or values.requires_grad or buffer.keys.requires_grad)
+        # A query that learns may have saved these keys for its gradient though they need none themselves: nothing is written over then.
+        grows = torch.is_grad_enabled()
         if grows or (len(now) == 0 and buffer.keys.shape[2] < count):
             return now._concatenated(keys, values if grows else values.contiguous(), index)
         begin, end = now.end, now.end + count
@@ -240,7 +243,13 @@ class Cache:
         used = (index != NO_ENTRY).any(0).nonzero()
         end = int(used[-1]) + 1 if len(used) else 0
         if self.window and len(self):
-            self._refuse_if_dropped(count, int(held[:, 0].max()))
+            # Each row's slots follow each other in time, so any entry tells where the first slot stands, be that one empty.
+            first = torch.where(held != NO_ENTRY, held - torch.arange(len(self), device=held.device), NO_ENTRY)
+            if bool((first.amax(1) == NO_ENTRY).any()) and not bool((first >= 0).any()):
+                raise UserError(
+                    "a window in which nothing has arrived cannot be cropped; keep an earlier state instead, it stays valid"
+                )
+            self._refuse_if_dropped(count, int(first.max()))
             if bool(lost[:, :end].any()):
                 raise UserError(
                     "rows that joined at different times cannot be cropped where a window drops entries; "
@@ -258,7 +267,10 @@ class Cache:
     def detach(self) -> "Cache":
         """Return the cache cut off from gradients."""
         buffer = self.buffer
-        return replace(self, buffer=_Buffer(buffer.keys.detach(), buffer.values.detach(), buffer.index, buffer.filled))
+        if not (buffer.keys.requires_grad or buffer.values.requires_grad):
+            return self
+        # Both would write on into the same storage: this one copies first.
+        return replace(self, buffer=_Buffer(buffer.keys.detach(), buffer.values.detach(), buffer.index, _TAKEN))
 
     def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Cache":
         """Return the cache on another device or in another precision."""

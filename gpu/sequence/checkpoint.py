@@ -4,6 +4,7 @@ A folder holds `model.json` (what the model is made of), `weights.safetensors` (
 `checkpoint.safetensors` (all that going on takes: weights, optimiser, step, losses) and `history.json` (the losses to read).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 MODEL, WEIGHTS, CHECKPOINT, HISTORY = "model.json", "weights.safetensors", "checkpoint.safetensors", "history.json"
+_CHECKSUM = "sha256"
 
 
 @dataclass
@@ -56,7 +58,7 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
     try:
         vocabulary, dim, layers, heads = (int(recipe[key]) for key in ("vocabulary", "dim", "layers", "heads"))
         model = build(recipe["name"], vocabulary, dim, layers, heads, 0, **options)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{folder / MODEL}: is no recipe of a model ({error}); train it anew") from error
     load_weights(model, folder)
     return model.to(device).eval()
@@ -79,7 +81,8 @@ def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
             found[f"optimiser.{key}.{name}"] = tensor
     found["losses"] = torch.tensor(history.losses, dtype=torch.float64)
     found["evaluations"] = torch.tensor(history.evaluations, dtype=torch.float64).reshape(-1, 2)
-    write_tensors(folder / CHECKPOINT, found)
+    found = {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
+    write_tensors(folder / CHECKPOINT, {**found, _CHECKSUM: _checksum(found)})
     write_tensors(folder / WEIGHTS, tensors_of(model))
     write_json(folder / HISTORY, {"losses": history.losses, "evaluations": history.evaluations})
 
@@ -88,6 +91,9 @@ def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
     """Give a model and its optimiser what `save_checkpoint` kept, and return the history until then."""
     path = folder / CHECKPOINT
     found = read_tensors(path)
+    kept_sum = found.pop(_CHECKSUM, None)
+    if kept_sum is None or not torch.equal(kept_sum, _checksum(found)):
+        raise UserError(f"{path}: is damaged (its checksum does not fit); train anew in another folder")
     begin = "weights."
     take_tensors(model, {name[len(begin) :]: t for name, t in found.items() if name.startswith(begin)}, path)
     for name, parameter in model.named_parameters():
@@ -100,6 +106,16 @@ def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
         return History(found["losses"].tolist(), evaluations)
     except KeyError as error:
         raise UserError(f"{path}: holds no {error}; train anew in another folder") from error
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
+    """Return a SHA-256 of names, types, shapes and bytes."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return torch.tensor(list(found.digest()), dtype=torch.uint8)
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:

@@ -61,6 +61,10 @@ class Sequences:
     driver: Mapping[str, np.ndarray]
 
     def __post_init__(self) -> None:
+        if self.token.ndim != 1 or self.token.dtype.kind not in "iu" or int(self.token.min(initial=0)) < 0:
+            raise MotionError(
+                f"tokens must be whole numbers of at least 0 in one row, got {self.token.dtype} of shape {self.token.shape}"
+            )
         check_offset(self.offset, len(self.token), least=1)
         checked_rows("initial poses", self.initial_pose)
         columns = {
@@ -134,7 +138,7 @@ class Sequences:
         driver = {name: held[name] for name in DRIVER_COLUMNS}
         try:
             return Sequences(
-                held["token"].astype(np.int64), held["offset"], held["initial_pose"], held["begin_us"], held["agent"],
+                held["token"].astype(np.int64) if held["token"].dtype.kind in "iu" else held["token"], held["offset"], held["initial_pose"], held["begin_us"], held["agent"],
                 held["network"], driver,
             )  # fmt: skip
         except (TypeError, ValueError) as error:

@@ -104,6 +104,7 @@ class SequenceModule(nn.Module, ABC):
         """Return the state that `State.state_dict` gave; refused if of another model."""
         state = State.load(tensors)
         self._refuse_other(state)
+        state.refuse_incomplete(self.init_state(0))
         return state
 
     @property
@@ -189,7 +190,7 @@ class SequenceModule(nn.Module, ABC):
             return None
         if not isinstance(dt, Tensor | int | float) or (isinstance(dt, Tensor) and dt.is_complex()):
             raise UserError(f"{self._name}: dt must be a number or a tensor of numbers, got {_shape(dt)}")
-        if isinstance(dt, Tensor) and dt.ndim and dt.device != x.device:
+        if isinstance(dt, Tensor) and dt.device != x.device and (dt.ndim or dt.device.type == "meta"):
             raise UserError(f"{self._name}: dt is on {dt.device}, x on {x.device}; move it with dt.to(x.device)")
         steps = torch.as_tensor(dt, device=x.device)
         steps = steps.to(x.dtype if x.dtype.is_floating_point else self.dtype)
@@ -201,10 +202,10 @@ class SequenceModule(nn.Module, ABC):
             )
         if not bool((torch.isfinite(steps) & (steps >= 0)).all()):
             raise UserError(f"{self._name}: dt must be finite and at least 0 (steps since the position before)")
-        if not self.takes_dt:
-            if not bool((steps == 1.0).all()):
-                raise UserError(f"{self._name}: dt must be 1 or left out, this model reads positions of equal length")
+        if bool((steps == 1.0).all()):
             return None
+        if not self.takes_dt:
+            raise UserError(f"{self._name}: dt must be 1 or left out, this model reads positions of equal length")
         return steps
 
     def _refuse_other(self, state: Any) -> None:

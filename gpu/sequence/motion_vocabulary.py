@@ -131,6 +131,10 @@ def arrays_of(path: Path, names: tuple[str, ...], what: str) -> dict[str, np.nda
         raise MotionError(f"{path}: must be a {what} (.npz), which this is not, or no longer: {error}") from error
 
 
+FARTHEST = 1e9
+"""Metres or radians that no pose and no move may exceed: far beyond it, squares of distances leave the range of numbers."""
+
+
 def checked_rows(what: str, rows: np.ndarray) -> None:
     """Refuse what is not finite rows of three.
 
@@ -142,6 +146,9 @@ def checked_rows(what: str, rows: np.ndarray) -> None:
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
         raise MotionError(f"{what} must be finite, got {rows[row, column]} in row {row}, column {column}")
+    if rows.size and float(np.abs(rows).max()) > FARTHEST:
+        row, column = np.argwhere(np.abs(rows) > FARTHEST)[0]
+        raise MotionError(f"{what} must be within {FARTHEST:g}, got {rows[row, column]} in row {row}, column {column}")
 
 
 def mirrored(rows: Float[np.ndarray, "rows 3"]) -> Float[np.ndarray, "rows 3"]:

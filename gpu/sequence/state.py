@@ -91,7 +91,7 @@ class State:
         Raises:
             UserError: If a row is out of range.
         """
-        rows = torch.as_tensor(rows, device=self.device)
+        rows = self._rows("select", rows)
         if rows.dtype == torch.bool:
             if rows.shape != (self.batch,):
                 raise UserError(
@@ -100,12 +100,15 @@ class State:
             rows = rows.nonzero()[:, 0]
         elif rows.numel() == 0:
             rows = rows.to(torch.int64).reshape(0)
+        whole = not (rows.dtype.is_floating_point or rows.dtype.is_complex)
         if (
             rows.ndim != 1
-            or rows.dtype.is_floating_point
+            or not whole
             or (rows.numel() and not (int(rows.min()) >= 0 and int(rows.max()) < self.batch))
         ):
             raise UserError(f"select: rows must be whole numbers from 0 to {self.batch - 1}, got {rows.tolist()}")
+        # As indices: numbers of 8 bits would be taken for a mask.
+        rows = rows.to(torch.int64)
         slots = {name: slot.select(rows) for name, slot in self.slots.items()}
         return replace(self, seen=self.seen[rows], clock=self.clock[rows], slots=slots)._recounted()
 
@@ -115,19 +118,30 @@ class State:
         Raises:
             UserError: If not as many rows are named as there are.
         """
-        rows = torch.as_tensor(rows, device=self.device)
-        if rows.shape != (self.batch,):
+        rows = self._rows("reorder", rows)
+        if rows.shape != (self.batch,) or rows.dtype == torch.bool:
             raise UserError(
-                f"reorder: one row must be named for each of {self.batch}, got {tuple(rows.shape)}; use select"
+                f"reorder: one row must be named by its number for each of {self.batch}, got {tuple(rows.shape)} of {rows.dtype}; "
+                "use select"
             )
         return self.select(rows)
+
+    def _rows(self, name: str, rows: Any) -> Tensor:
+        try:
+            return torch.as_tensor(rows, device=self.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{name}: rows must be whole numbers from 0 to {self.batch - 1}, got {rows!r} ({type(rows).__name__})"
+            ) from error
 
     def append(self, more: "int | State") -> "State":
         """Return the state with rows added at the end: so many fresh ones, or those of a state of the same module."""
         if isinstance(more, State):
             return self._joined(more)
-        if more < 0:
-            raise UserError(f"append: the number of rows must be at least 0, got {more}")
+        if not isinstance(more, int) or isinstance(more, bool) or more < 0:
+            raise UserError(
+                f"append: give a State, or how many fresh rows (a whole number of at least 0), got {more!r}"
+            )
         slots = {name: slot.append(more) for name, slot in self.slots.items()}
         seen = torch.cat([self.seen, self.seen.new_zeros(more)])
         clock = torch.cat([self.clock, self.clock.new_zeros(more)])
@@ -166,8 +180,8 @@ class State:
         Raises:
             UserError: If the module cannot go back: a recurrent state, a window that has moved on, or uneven steps.
         """
-        if count < 0:
-            raise UserError(f"crop: the number of positions must be at least 0, got {count}")
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**63:
+            raise UserError(f"crop: the number of positions must be a whole number of at least 0, got {count!r}")
         if self.steps is not None and count >= self.steps:
             return self
         if self.timed:
@@ -240,6 +254,30 @@ class State:
         except (KeyError, ValueError) as error:
             raise UserError(f"no complete state: {error}; give what State.state_dict returned") from error
         return found._recounted()
+
+    def refuse_incomplete(self, like: "State") -> None:
+        """Refuse a state that lacks what another of the same model has, or in which parts have other rows than the whole.
+
+        Raises:
+            UserError: If so.
+        """
+        if set(self.slots) != set(like.slots) or set(self.notes) != set(like.notes):
+            wanted, there = sorted([*like.slots, *like.notes]), sorted([*self.slots, *self.notes])
+            raise UserError(f"no complete state: it must hold {', '.join(wanted)}, got {', '.join(there) or 'nothing'}")
+        if self.seen.dtype != torch.int64 or self.clock.shape != self.seen.shape:
+            raise UserError(
+                f"no complete state: seen must be torch.int64 and clock as long, got {self.seen.dtype}, {tuple(self.clock.shape)}"
+            )
+        for name, slot in self.slots.items():
+            rows = int(slot.value.shape[0]) if isinstance(slot, Memory) else slot.batch
+            if type(slot) is not type(like.slots[name]) or rows != self.batch:
+                raise UserError(f"no complete state: {name} holds {rows} rows, the whole {self.batch}")
+            if isinstance(slot, Cache) and slot.keys.shape != slot.values.shape:
+                raise UserError(
+                    f"no complete state: {name} holds keys of {tuple(slot.keys.shape)} and values of {tuple(slot.values.shape)}"
+                )
+            if isinstance(slot, State):
+                slot.refuse_incomplete(like.part(name))
 
 
 def by_phase(

@@ -129,6 +129,8 @@ class TokenModel(TokenSequence):
         if time == 0:
             return super().prefill(tokens, state, mask)
         state = state if state is not None else self.init_state(batch, tokens.device)
+        if batch == 0:
+            return self._nothing(tokens)[:, -1], state
         x = tokens if mask is None else torch.where(mask, tokens, 0)
         y, state = self.body._advance(self.embedding(x), state, mask, None)
         return self.head(y[:, -1]), state
@@ -143,9 +145,9 @@ def next_token_loss(
     """Return the mean cross-entropy of tokens `first` and later, each by the logits of the position before it."""
     if tokens.shape[1] <= first:
         raise UserError(f"a loss needs more than {first} tokens a row, got {tokens.shape[1]}")
-    found = F.cross_entropy(
-        logits[:, first - 1 : -1].flatten(0, 1).float(), tokens[:, first:].flatten(), reduction="none"
-    )
+    # What stands at masked places is not looked at, and need not be a token.
+    targets = (tokens if mask is None else torch.where(mask, tokens, 0))[:, first:].flatten()
+    found = F.cross_entropy(logits[:, first - 1 : -1].flatten(0, 1).float(), targets, reduction="none")
     if mask is None:
         return found.mean()
     wanted = mask[:, first:].flatten().to(found.dtype)

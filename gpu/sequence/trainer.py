@@ -142,7 +142,10 @@ def train(
     """
     optimiser, history = _optimiser(model, settings), History()
     if folder is not None:
-        said = {"recipe": model.recipe, "settings": asdict(settings), "data": source.fingerprint}
+        said = {
+            "recipe": model.recipe, "model": model.signature, "settings": asdict(settings), "data": source.fingerprint,
+            "validation data": None if validation is None else validation.fingerprint,
+        }  # fmt: skip
         if _goes_on(folder, said, resume):
             history = load_checkpoint(folder, model, optimiser)
     for step in range(len(history.losses), settings.steps):

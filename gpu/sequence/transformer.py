@@ -113,7 +113,8 @@ class Transformer(SequenceModule):
         }
         if prompt is None:
             prompt = self.schedule.prompt if self.schedule else 0
-        return State.fresh(self.signature, batch, where, caches, prompt=prompt)
+        # Where nothing counts from the prompt's end, states of prompts of any length can be joined.
+        return State.fresh(self.signature, batch, where, caches, **({"prompt": prompt} if self.schedule else {}))
 
     def _advance(
         self,

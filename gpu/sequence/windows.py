@@ -55,7 +55,8 @@ class Windows:
     def fingerprint(self) -> str:
         """A checksum of all."""
         parts = [self.tokens] if self.mask is None else [self.tokens, self.mask]
-        return "-".join(f"{zlib.crc32(part.cpu().numpy().tobytes()):08x}" for part in parts)
+        sums = [f"{zlib.crc32(part.cpu().numpy().tobytes()):08x}" for part in parts]
+        return "-".join(["x".join(map(str, self.tokens.shape)), *sums])
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Return `count` windows."""

@@ -330,3 +330,19 @@ def test_a_gpu_learns_in_mixed_precision_and_goes_on_from_its_checkpoint(tmp_pat
     assert len(history.losses) == 60
     assert history.evaluations[-1][1] < history.losses[0]
     assert load_model(tmp_path, "cuda").device.type == "cuda"
+
+
+def test_a_checkpoint_with_one_wrong_bit_is_refused(tmp_path):
+    train(small("transformer"), counting(), SETTINGS, None, tmp_path)
+    path = tmp_path / CHECKPOINT
+    whole = path.read_bytes()
+    for place in range(len(whole) // 3, len(whole), len(whole) // 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(UserError, match="damaged"):
+            train(small("transformer"), counting(), SETTINGS, None, tmp_path, resume=True)
+
+
+def test_a_training_is_not_resumed_with_another_validation_set(tmp_path):
+    train(small("transformer"), counting(), SETTINGS, counting(), tmp_path)
+    with pytest.raises(UserError, match="validation data"):
+        train(small("transformer"), counting(), SETTINGS, None, tmp_path, resume=True)

@@ -1,0 +1,155 @@
+"""States that are told something wrong, damaged, or shared: each was once taken silently."""
+
+import math
+
+import pytest
+import torch
+
+from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.models import MODELS, build
+from v2xsim.gpu.sequence.tokens import generate, next_token_loss
+from v2xsim.gpu.sequence.transformer import Transformer
+from v2xsim.gpu.sequence.windows import Windows
+
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def made(name, **options):
+    return build(name, 11, 16, 4, 2, seed=1, **options).double().eval()
+
+
+def ids(batch, time, seed=0):
+    return torch.randint(11, (batch, time), generator=torch.Generator().manual_seed(seed))
+
+
+@every_model
+def test_a_detached_copy_and_the_state_it_came_from_go_on_without_writing_over_each_other(name):
+    model, text = made(name), ids(2, 12)
+    with torch.no_grad():
+        whole = model(text)[0]
+    _, root = model(text[:, :6], model.init_state(2, room=30))
+    copy = root.detach()
+    with torch.no_grad():
+        _, first = model(text[:, 6:9], root)
+        model(ids(2, 5, seed=3), copy)
+        assert float((model(text[:, 9:], first)[0] - whole[:, 9:]).abs().max()) < 1e-10
+
+
+@torch.no_grad()
+def test_a_window_that_has_dropped_what_is_needed_cannot_be_cropped_though_nothing_arrived_at_its_oldest_place():
+    body = Transformer(16, 2, 2, windows=4).double().eval()
+    x, mask = torch.randn(1, 12, 16, dtype=torch.float64), torch.ones(1, 12, dtype=torch.bool)
+    mask[0, 8] = False
+    _, state = body(x[:, :11], None, mask[:, :11])
+    _, state = body(x[:, 11:], state, mask[:, 11:])
+    for count in (8, 9, 10):
+        with pytest.raises(UserError, match="has dropped what came before"):
+            state.crop(count)
+
+
+@every_model
+@torch.no_grad()
+def test_small_whole_numbers_are_rows_and_not_a_mask(name):
+    model = made(name)
+    _, state = model(ids(3, 6))
+    for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32):
+        assert state.select(torch.tensor([0, 0, 2], dtype=dtype)).batch == 3
+        turned = state.reorder(torch.tensor([2, 1, 0], dtype=dtype))
+        assert float((model(ids(3, 2), turned)[0] - model(ids(3, 2), state.select([2, 1, 0]))[0]).abs().max()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda s: s.reorder([True, False, True]), "reorder: one row must be named by its number"),
+        (lambda s: s.select(None), "select: rows must be whole numbers from 0 to 2, got None"),
+        (lambda s: s.select("ab"), "select: rows must be whole numbers"),
+        (lambda s: s.select([0.5]), "select: rows must be whole numbers"),
+        (lambda s: s.select(torch.tensor([1j])), "select: rows must be whole numbers"),
+        (lambda s: s.append(1.5), "append: give a State, or how many fresh rows"),
+        (lambda s: s.append(None), "append: give a State"),
+        (lambda s: s.crop(1.5), "crop: the number of positions must be a whole number"),
+        (lambda s: s.crop(math.nan), "crop: the number of positions must be a whole number"),
+        (lambda s: s.crop(10**40), "crop: the number of positions must be a whole number"),
+    ],
+)
+@torch.no_grad()
+def test_what_names_no_rows_and_no_positions_is_refused(call, words):
+    _, state = made("transformer")(ids(3, 6))
+    with pytest.raises(UserError, match=words):
+        call(state)
+
+
+@every_model
+@torch.no_grad()
+def test_a_state_that_lacks_something_is_refused(name):
+    model = made(name)
+    _, state = model(ids(2, 6))
+    whole = state.state_dict()
+    for key in whole:
+        if key.endswith((".index", ".keys", ".numbers")) or key in ("seen", "clock", "head"):
+            wanted = key.endswith((".keys", ".numbers")) or key in ("seen", "clock", "head")
+            if wanted:
+                with pytest.raises(UserError, match="no complete state"):
+                    model.load_state({other: value for other, value in whole.items() if other != key})
+    slot = next(key.split(".")[1] for key in whole if key.startswith(("cache.", "memory.", "state.")))
+    for wrong in (
+        {key: value for key, value in whole.items() if key.split(".")[1:2] != [slot]},
+        {**whole, "seen": whole["seen"].double()},
+        {**whole, "clock": whole["clock"][:1]},
+        {**whole, "seen": whole["seen"][:1], "clock": whole["clock"][:1]},
+    ):
+        with pytest.raises(UserError, match="no complete state"):
+            model.load_state(wrong)
+
+
+@every_model
+def test_a_loss_does_not_look_at_what_stands_at_masked_places(name):
+    model, text = made(name), ids(2, 12)
+    mask = torch.ones_like(text, dtype=torch.bool)
+    mask[0, :3], mask[1, 7] = False, False
+    expected = next_token_loss(model(text, None, mask)[0], text, mask).item()
+    for filler in (-1, -100, 10**6):
+        filled = torch.where(mask, text, filler)
+        assert next_token_loss(model(filled, None, mask)[0], filled, mask).item() == expected
+
+
+def test_gradients_of_what_is_trained_do_not_need_the_rest_to_be_trained():
+    """Keys that are frozen are saved for the gradient of queries that are not."""
+    model, text = made("transformer"), ids(2, 6)
+
+    def gradient(frozen):
+        for key, weight in model.named_parameters():
+            weight.requires_grad_(not frozen or ".query." in key)
+        model.zero_grad()
+        state, total = model.init_state(2, room=10), 0.0
+        for t in range(6):
+            y, state = model.step(text[:, t], state)
+            total = total + y.square().sum()
+        total.backward()
+        return [weight.grad.clone() for key, weight in model.named_parameters() if ".query." in key]
+
+    for alone, among in zip(gradient(True), gradient(False), strict=True):
+        assert torch.allclose(alone, among, rtol=0.0, atol=1e-12)
+
+
+@every_model
+@torch.no_grad()
+def test_no_rows_are_read_and_generated_without_complaint(name):
+    model = made(name)
+    logits, _ = model.prefill(ids(2, 5)[:0])
+    assert logits.shape == (0, 11)
+    assert generate(model, ids(2, 5)[:0], 3)[0].shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["transformer", "block", "kv_sharing"])
+@torch.no_grad()
+def test_states_after_prompts_of_different_lengths_can_be_joined_where_nothing_counts_from_the_prompt(name):
+    model = made(name)
+    one, two = (generate(model, ids(1, length), 2)[1] for length in (4, 7))
+    assert one.append(two).seen.tolist() == [5, 8]
+
+
+def test_windows_of_another_length_are_other_data():
+    text = ids(12, 16)
+    assert Windows(text).fingerprint != Windows(text.view(24, 8)).fingerprint
