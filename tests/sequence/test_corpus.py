@@ -101,3 +101,6 @@ def test_sequences_that_do_not_fit_together_are_refused():
         Sequences(held.token, held.offset, held.initial_pose, held.begin_us, held.agent[:1], held.network, held.driver)
     with pytest.raises(MotionError, match="offsets must rise from 0 to the number of rows, 8"):
         Sequences(held.token, held.offset[:-1], held.initial_pose, held.begin_us, held.agent, held.network, held.driver)
+    for token in (held.token - 9, held.token + 0.5, held.token[:, None]):
+        with pytest.raises(MotionError, match="tokens must be whole numbers of at least 0 in one row"):
+            Sequences(token, held.offset, held.initial_pose, held.begin_us, held.agent, held.network, held.driver)

@@ -207,6 +207,9 @@ def test_what_is_no_motion_is_refused_with_its_place(vocabulary):
     broken[13, 1] = np.nan
     with pytest.raises(MotionError, match="must be finite, got nan in row 13, column 1"):
         tokenise(vocabulary, broken, offset)
+    broken[13, 1] = 1e150
+    with pytest.raises(MotionError, match=r"must be within 1e\+09, got 1e\+150 in row 13, column 1"):
+        tokenise(vocabulary, broken, offset)
     with pytest.raises(MotionError, match=r"float64 of shape \(rows, 3\), got float64 of shape \(22, 2\)"):
         tokenise(vocabulary, pose[:, :2], offset)
     with pytest.raises(MotionError, match="rise from 0 to the number of rows, 22"):
