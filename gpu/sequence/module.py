@@ -96,7 +96,11 @@ class SequenceModule(nn.Module, ABC):
         dims = 2 if self.width else 1
         if not isinstance(x, Tensor) or x.ndim != dims:
             raise UserError(f"{self._name}.step: x must have {dims} dimensions (one position a row), got {_shape(x)}")
-        tick = dt[:, None] if isinstance(dt, Tensor) else dt
+        if mask is not None and (not isinstance(mask, Tensor) or mask.ndim != 1):
+            raise UserError(
+                f"{self._name}.step: mask must be booleans, one for each of {len(x)} rows, got {_shape(mask)}"
+            )
+        tick = dt[:, None] if isinstance(dt, Tensor) and dt.ndim else dt
         y, state = self(x[:, None], state, None if mask is None else mask[:, None], tick)
         return y[:, 0], state
 

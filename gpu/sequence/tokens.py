@@ -179,9 +179,19 @@ def generate(
         state: To go on from; set one up with `room` to save copies.
         on_token: Called with the number of tokens made so far.
     """
-    if count < 0 or temperature < 0.0 or top_k < 0:
+    if not isinstance(prompt, Tensor) or prompt.ndim != 2:
+        shape = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
+        raise UserError(f"generate: the prompt must be a tensor of shape (batch, time), got {shape}")
+    if (
+        not isinstance(count, int)
+        or not isinstance(top_k, int)
+        or count < 0
+        or not 0.0 <= temperature < torch.inf
+        or top_k < 0
+    ):
         raise UserError(
-            f"generate: count, temperature and top_k must be at least 0, got {count}, {temperature} and {top_k}"
+            "generate: count and top_k must be whole numbers, and these and temperature finite and at least 0, "
+            f"got {count}, {top_k} and {temperature}"
         )
     if temperature > 0.0 and generator is None:
         raise UserError(

@@ -142,6 +142,32 @@ def test_no_rows_are_read_and_generated_without_complaint(name):
     assert generate(model, ids(2, 5)[:0], 3)[0].shape == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m, x: m.step(x[:, 0], None, [True, False]), "step: mask must be booleans, one for each of 2 rows"),
+        (lambda m, x: m.step(x[:, 0], None, torch.tensor(True)), "step: mask must be booleans"),
+        (
+            lambda m, x: generate(m, x[0], 3),
+            r"generate: the prompt must be a tensor of shape \(batch, time\), got \(5,\)",
+        ),
+        (lambda m, x: generate(m, x.tolist(), 3), "generate: the prompt must be a tensor .* got list"),
+        (lambda m, x: generate(m, x, 1.5), "generate: count and top_k must be whole numbers"),
+        (lambda m, x: generate(m, x, 3, temperature=math.nan), "generate: count and top_k .* temperature finite"),
+    ],
+)
+def test_steps_and_generations_that_cannot_be_are_refused(call, words):
+    with pytest.raises(UserError, match=words):
+        call(made("transformer"), ids(2, 5))
+
+
+@torch.no_grad()
+def test_a_step_takes_a_time_without_dimensions():
+    model, text = made("hgrn"), ids(2, 5)
+    one, two = (model.step(text[:, 0], None, None, dt)[0] for dt in (0.5, torch.tensor(0.5)))
+    assert torch.equal(one, two)
+
+
 @pytest.mark.parametrize("name", ["transformer", "block", "kv_sharing"])
 @torch.no_grad()
 def test_states_after_prompts_of_different_lengths_can_be_joined_where_nothing_counts_from_the_prompt(name):
