@@ -243,9 +243,9 @@ class Cache:
         used = (index != NO_ENTRY).any(0).nonzero()
         end = int(used[-1]) + 1 if len(used) else 0
         if self.window and len(self):
-            # Each row's slots follow each other in time, so any entry tells where the first slot stands, be that one empty.
-            first = torch.where(held != NO_ENTRY, held - torch.arange(len(self), device=held.device), NO_ENTRY)
-            if bool((first.amax(1) == NO_ENTRY).any()) and not bool((first >= 0).any()):
+            # A row's slots follow each other in time, so any entry tells where the first slot stands, be that one empty.
+            first = (held - torch.arange(len(self), device=held.device))[held != NO_ENTRY]
+            if len(first) == 0:
                 raise UserError(
                     "a window in which nothing has arrived cannot be cropped; keep an earlier state instead, it stays valid"
                 )

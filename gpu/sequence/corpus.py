@@ -138,7 +138,7 @@ class Sequences:
         driver = {name: held[name] for name in DRIVER_COLUMNS}
         try:
             return Sequences(
-                held["token"].astype(np.int64) if held["token"].dtype.kind in "iu" else held["token"], held["offset"], held["initial_pose"], held["begin_us"], held["agent"],
+                held["token"].astype(np.int64, casting="same_kind"), held["offset"], held["initial_pose"], held["begin_us"], held["agent"],
                 held["network"], driver,
             )  # fmt: skip
         except (TypeError, ValueError) as error:
