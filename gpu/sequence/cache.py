@@ -9,8 +9,6 @@ from torch import Tensor
 from v2xsim.errors import UserError
 
 _LEAST_ROOM = 16
-_TAKEN = -1
-"""Slots filled of storage that belongs to another buffer."""
 NO_ENTRY = -1
 """Position of a slot that holds nothing for a row."""
 
@@ -268,9 +266,10 @@ class Cache:
         """Return the cache cut off from gradients."""
         buffer = self.buffer
         if not (buffer.keys.requires_grad or buffer.values.requires_grad):
+            # In a buffer of its own it would write on into storage that this one writes on into.
             return self
-        # Both would write on into the same storage: this one copies first.
-        return replace(self, buffer=_Buffer(buffer.keys.detach(), buffer.values.detach(), buffer.index, _TAKEN))
+        # One with gradients is full (see `extend`): whoever goes on copies first.
+        return replace(self, buffer=_Buffer(buffer.keys.detach(), buffer.values.detach(), buffer.index, buffer.filled))
 
     def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Cache":
         """Return the cache on another device or in another precision."""

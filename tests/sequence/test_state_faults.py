@@ -23,11 +23,13 @@ def ids(batch, time, seed=0):
 
 
 @every_model
-def test_a_detached_copy_and_the_state_it_came_from_go_on_without_writing_over_each_other(name):
+@pytest.mark.parametrize("learning", [False, True])
+def test_a_detached_copy_and_the_state_it_came_from_go_on_without_writing_over_each_other(name, learning):
     model, text = made(name), ids(2, 12)
     with torch.no_grad():
         whole = model(text)[0]
-    _, root = model(text[:, :6], model.init_state(2, room=30))
+    with torch.set_grad_enabled(learning):
+        _, root = model(text[:, :6], model.init_state(2, room=30))
     copy = root.detach()
     with torch.no_grad():
         _, first = model(text[:, 6:9], root)
