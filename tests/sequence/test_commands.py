@@ -38,12 +38,12 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """A folder with tokens that count up."""
+    """A folder with tokens that count up, from another number in each split."""
     folder = tmp_path_factory.mktemp("corpus")
     move = np.column_stack([np.arange(float(TOKENS)), np.zeros(TOKENS), np.zeros(TOKENS)])
     MotionVocabulary(move, np.arange(TOKENS), 0.5, 0.3).save(folder / VOCABULARY)
-    for split in SPLITS:
-        token = (np.arange(SEQUENCES)[:, None] + np.arange(LENGTH)) % TOKENS
+    for first, split in enumerate(SPLITS):
+        token = (first + np.arange(SEQUENCES)[:, None] + np.arange(LENGTH)) % TOKENS
         whole, number = np.arange(SEQUENCES), np.zeros(SEQUENCES, np.int64)
         Sequences(
             token.reshape(-1), np.arange(SEQUENCES + 1) * LENGTH, np.zeros((SEQUENCES, 3)), number, whole, np.array(["town"] * SEQUENCES),
@@ -174,18 +174,22 @@ def test_a_claim_is_measured_with_the_settings_that_it_knows_and_the_windows_of_
     class Row:
         layers: int
         windows: tuple[int, ...]
+        begin: tuple[int, ...]
         tokens: int
 
     def sharing_rows(training, validation, unseen, vocabulary, layers=8):
-        yield Row(layers, (len(training), len(validation), len(unseen)), vocabulary)
+        splits = training, validation, unseen
+        yield Row(layers, tuple(map(len, splits)), tuple(int(split.tokens[0, 0]) for split in splits), vocabulary)
 
     monkeypatch.setattr(sequence_sharing, "sharing_rows", sharing_rows)
     monkeypatch.setattr(bench_sequence, "_WINDOW", 10)
     done = call("bench", "sequence", "--claim", "sharing", "--corpus", corpus, "--layers", 3, "--json")
     assert done.exit_code == 0, done.output
     # 24 sequences of 40 tokens make 96 windows of 10.
-    assert json.loads(done.stdout) == {"rows": [{"layers": 3, "windows": [96, 96, 96], "tokens": TOKENS}]}
-    assert f"sharing_rows: layers 3, windows 96 96 96, tokens {TOKENS}" in done.stderr
+    assert json.loads(done.stdout) == {
+        "rows": [{"layers": 3, "windows": [96, 96, 96], "begin": [0, 1, 2], "tokens": TOKENS}]
+    }
+    assert f"sharing_rows: layers 3, windows 96 96 96, begin 0 1 2, tokens {TOKENS}" in done.stderr
 
 
 def test_without_a_batch_each_module_has_as_many_rows_as_memory_holds_or_a_quarter_of_them(monkeypatch):
