@@ -24,7 +24,9 @@ from v2xsim.gpu.sequence.checkpoint import (
     tensors_of,
 )
 from v2xsim.gpu.sequence.models import build
+from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.trainer import TrainSettings, evaluate, train
+from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows, unigram_nats
 
 SETTINGS = TrainSettings(steps=12, batch=4, rate=3e-3, warm_up=3, seed=5, evaluate_every=4, save_every=4)
@@ -346,3 +348,10 @@ def test_a_training_is_not_resumed_with_another_validation_set(tmp_path):
     train(small("transformer"), counting(), SETTINGS, counting(), tmp_path)
     with pytest.raises(UserError, match="validation data"):
         train(small("transformer"), counting(), SETTINGS, None, tmp_path, resume=True)
+
+
+def test_a_training_is_not_resumed_with_another_model_where_no_recipe_tells_them_apart(tmp_path):
+    windowed, whole = (TokenModel(Transformer(16, 2, 2, windows=windows), 7) for windows in (2, 0))
+    train(windowed, counting(), SETTINGS, None, tmp_path)
+    with pytest.raises(UserError, match="training with model .*windows 2_2"):
+        train(whole, counting(), SETTINGS, None, tmp_path, resume=True)
