@@ -353,5 +353,5 @@ def test_a_training_is_not_resumed_with_another_validation_set(tmp_path):
 def test_a_training_is_not_resumed_with_another_model_where_no_recipe_tells_them_apart(tmp_path):
     windowed, whole = (TokenModel(Transformer(16, 2, 2, windows=windows), 7) for windows in (2, 0))
     train(windowed, counting(), SETTINGS, None, tmp_path)
-    with pytest.raises(UserError, match="training with model .*windows 2_2"):
+    with pytest.raises(UserError, match=r"training with model .*windows 2_2"):
         train(whole, counting(), SETTINGS, None, tmp_path, resume=True)
