@@ -147,13 +147,18 @@ def test_a_stopped_run_leaves_nothing_that_looks_complete(number, tmp_path):
         [sys.executable, "-m", "v2xsim", "run", "demo", "--set", "run.duration_s=500", "--out", str(tmp_path / "run")],
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever starts these tests in the background of a shell has them ignore interrupts, which a child would go on doing.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    limit = time.monotonic() + 60
-    while not list(tmp_path.glob(".run.*.partial")) and time.monotonic() < limit:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    try:
+        limit = time.monotonic() + 60
+        while not list(tmp_path.glob(".run.*.partial")) and time.monotonic() < limit:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert not (tmp_path / "run").exists()
     assert not list(tmp_path.rglob("manifest.json"))
