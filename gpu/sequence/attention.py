@@ -1,11 +1,17 @@
 """Causal attention over a cache, with rows that joined late, entries that are missing, and windows."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
+from v2xsim.gpu.sequence.triton_use import works_on
+
+_FEW, _FEW_SLOTS, _MOST_HEAD_DIM = 4, 64, 256
 
 
 def attend(
@@ -30,21 +36,55 @@ def attend(
         last = cache.first + slots - 1
         reach = position - 1 if strict else position
         narrow = window > 0 and position + count - window > cache.first
+        if not narrow and _few(query, keys, values):
+            return _attend_few()(query, keys, values, reach - cache.first + 1)
         if not narrow and reach >= last:
-            return F.scaled_dot_product_attention(query, keys, values)
+            return _torch_attention(query, keys, values)
         if not narrow and cache.first == position and count == slots:
             if not strict:
-                return F.scaled_dot_product_attention(query, keys, values, is_causal=True)
+                return _torch_attention(query, keys, values, causal=True)
             found = torch.zeros_like(query)
             if count == 1:
                 return found
-            rest = F.scaled_dot_product_attention(query[:, :, 1:], keys[:, :, :-1], values[:, :, :-1], is_causal=True)
+            rest = _torch_attention(query[:, :, 1:], keys[:, :, :-1], values[:, :, :-1], causal=True)
             return torch.cat([found[:, :, :1], rest], 2)
+    if cache.index is not None and _few(query, keys, values):
+        asked = torch.arange(position, position + count, device=query.device) if isinstance(position, int) else position
+        asked = asked.expand(len(query), -1)
+        return _attend_few()(query, keys, values, 0, cache.index, asked, window, strict)
     seen = visible(cache, position, count, strict)
     # A query that sees nothing would divide zero by zero: it sees all for the moment and its answer is dropped.
     some = seen.any(-1, keepdim=True)
-    found = F.scaled_dot_product_attention(query, keys, values, attn_mask=(seen | ~some)[:, None])
+    found = _torch_attention(query, keys, values, (seen | ~some)[:, None])
     return found * some[:, None]
+
+
+def _few(query: Tensor, keys: Tensor, values: Tensor) -> bool:
+    """Return whether the kernel for a few queries works here and is the fastest (docs/benchmarks.md, "On a GPU").
+
+    What torch takes there by default, cuDNN's, plans anew for every length that it has not met, which costs a step of generation more
+    than all its work; and it is slow on rows of a few entries.
+    """
+    count, dim = query.shape[2:]
+    if count > 1 and (count > _FEW or keys.shape[2] > _FEW_SLOTS):
+        return False
+    return works_on(query, keys, values) and query.dtype == keys.dtype and dim <= _MOST_HEAD_DIM
+
+
+def _torch_attention(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, causal: bool = False
+) -> Tensor:
+    if not query.is_cuda or torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal)
+    # A stream's pieces have ever new lengths, for each of which cuDNN would plan anew; in training lengths repeat.
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        return F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal)
+
+
+def _attend_few() -> Callable[..., Tensor]:
+    from v2xsim.gpu.sequence.attention_triton import attend_few
+
+    return attend_few
 
 
 def visible(

@@ -1,5 +1,7 @@
 """A gated recurrent unit on the common interface: the plain recurrent baseline."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -58,7 +60,8 @@ class Gru(SequenceModule):
             assert isinstance(layer, nn.GRU)
             before, read = hidden[:, number], x if self.norms is None else self.norms[number](x)
             if mask is None and dt is None:
-                made, after = layer(read, before[None].contiguous())
+                with _exact(read):
+                    made, after = layer(read, before[None].contiguous())
                 last.append(after[0])
             else:
                 made = _one_by_one(layer, read, before, mask, dt)
@@ -66,6 +69,17 @@ class Gru(SequenceModule):
             x = made if self.norms is None else x + made
         y = x if self.norms is None else self.norms[-1](x)
         return y, state.advanced(x.shape[1], {"hidden": Memory(torch.stack(last, 1))}, dt)
+
+
+def _exact(x: Tensor) -> AbstractContextManager[None]:
+    """Keep cuDNN from rounding products of 32 bits to 10 bits, which it does by default: the pieces of a stream would not agree."""
+    if not (x.is_cuda and x.dtype == torch.float32):
+        return nullcontext()
+    now = torch.backends.cudnn
+    found: AbstractContextManager[None] = now.flags(
+        now.enabled, now.benchmark, deterministic=now.deterministic, allow_tf32=False
+    )
+    return found
 
 
 def _one_by_one(layer: nn.GRU, x: Tensor, hidden: Tensor, mask: Tensor | None, dt: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from v2xsim.gpu.sequence.state import State
+from v2xsim.gpu.sequence.triton_use import works_on
 
 BASE = 10_000.0
 """Ratio of the slowest to the fastest turn (Su et al., RoFormer, arXiv 2104.09864)."""
@@ -43,3 +44,16 @@ def turned(
     half = x.shape[-1] // 2
     swapped = torch.cat([x[..., half:], x[..., :half]], -1)
     return x * turn[0] + swapped * turn[1]
+
+
+def turned_pair(
+    one: Float[Tensor, "batch heads time head_dim"],
+    other: Float[Tensor, "batch heads time head_dim"],
+    turn: tuple[Tensor, Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Return the heads of both turned alike."""
+    if works_on(one, other) and one.dtype == other.dtype == turn[0].dtype:
+        from v2xsim.gpu.sequence import attention_triton
+
+        return attention_triton.turned_pair(one, other, turn)
+    return turned(one, turn), turned(other, turn)

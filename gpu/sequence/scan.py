@@ -4,8 +4,6 @@ No way divides by products of decays or takes the exponential of summed logarith
 some hundred positions. Products of decays appear only as factors, where falling to zero is right.
 """
 
-import importlib.util
-from functools import cache
 from typing import Any, Literal, get_args
 
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence import scan_kernels
+from v2xsim.gpu.sequence.triton_use import has_triton
 
 Method = Literal["auto", "sequential", "chunked", "associative", "compiled", "triton"]
 CHUNK = 64
@@ -88,12 +87,6 @@ def _chosen(method: Method, entry: Tensor) -> Method:
     if entry.device.type == "cuda" and has_triton():
         return "triton"
     return "sequential" if entry.shape[1] <= CHUNK // 8 else "chunked"
-
-
-@cache
-def has_triton() -> bool:
-    """Return whether Triton is installed; it is not loaded before it is used."""
-    return importlib.util.find_spec("triton") is not None
 
 
 class _Scan(torch.autograd.Function):

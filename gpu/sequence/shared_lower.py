@@ -179,7 +179,7 @@ class Lower(nn.Module):
         entry: int | Tensor = 0 if present is None else torch.where(present, position, NO_ENTRY)
         cache = Cache.empty(len(x), self.heads, key.shape[-1], x.device, x.dtype)
         cache = cache.followed_by(turned(key, turn), value, entry)
-        x = layer.attended(x, layer.norm(x), cache, Piece(0, entry, turn), False)
+        x = layer.attended(x, layer.asked(layer.norm(x), turn), cache, Piece(0, entry, turn), False)
         return layer.fed(x), key, value
 
     def _keys_values(self, layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -87,4 +87,5 @@ class Upper(Transformer):
         assert isinstance(layer, Layer)
         at, now = position[:, None], x[:, None]
         piece = Piece(at, at, turns(at, self.dim // self.heads, x.dtype))
-        return layer.fed(layer.attended(now, layer.norm(now), cache, piece, False))[:, 0]
+        query = layer.asked(layer.norm(now), piece.turn)
+        return layer.fed(layer.attended(now, query, cache, piece, False))[:, 0]

@@ -200,12 +200,12 @@ class Transformer(SequenceModule):
         for i in range(segment.first, segment.end):
             layer, giver = self.layers[i], self.kv_map[i]
             assert isinstance(layer, Layer)
-            normed = layer.norm(x)
-            if giver == i:
-                made[i] = layer.keys_values(normed, piece.turn)
-                now[i] = now[i].extend(*made[i], piece.entry)
+            query, mine = layer.projected(layer.norm(x), piece.turn)
+            if mine is not None:
+                made[i] = mine
+                now[i] = now[i].extend(*mine, piece.entry)
             strict = giver > i
-            x = layer.attended(x, normed, (above if strict else now)[giver], piece, strict)
+            x = layer.attended(x, query, (above if strict else now)[giver], piece, strict)
             x = layer.fed(self._between(x, i, state))
         return x, now, made
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from v2xsim.gpu.sequence.attention import attend
 from v2xsim.gpu.sequence.cache import Cache
-from v2xsim.gpu.sequence.rotary import turned
+from v2xsim.gpu.sequence.rotary import turned, turned_pair
 
 
 @dataclass(frozen=True)
@@ -61,27 +61,46 @@ class Layer(nn.Module):
         """Return vectors as heads."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
+    def asked(
+        self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
+    ) -> Float[Tensor, "batch heads time head_dim"]:
+        """Return queries, turned."""
+        return turned(self.split(self.query(normed)), turn)
+
     def keys_values(
         self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Return keys, turned, and values."""
         assert self.key_value is not None
-        keys, values = self.key_value(normed).chunk(2, dim=-1)
-        return turned(self.split(keys), turn), self.split(values)
+        keys, values = (self.split(part) for part in self.key_value(normed).chunk(2, dim=-1))
+        return turned(keys, turn), values
+
+    def projected(
+        self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Return queries, turned, and if the layer has some of its own keys, turned, and values."""
+        if self.key_value is None:
+            return self.asked(normed, turn), None
+        query = self.split(self.query(normed))
+        keys, values = (self.split(part) for part in self.key_value(normed).chunk(2, dim=-1))
+        query, keys = turned_pair(query, keys, turn)
+        return query, (keys, values)
 
     def attended(
         self,
         x: Float[Tensor, "batch time dim"],
-        normed: Float[Tensor, "batch time dim"],
+        query: Float[Tensor, "batch heads time head_dim"],
         cache: Cache,
         piece: Piece,
         strict: bool,
     ) -> Float[Tensor, "batch time dim"]:
         """Return x with what attention finds added."""
-        query = turned(self.split(self.query(normed)), piece.turn)
         found = attend(query, cache, piece.position, strict).transpose(1, 2).flatten(2)
-        return x + F.dropout(self.out(found), self.dropout, self.training)
+        return x + self._dropped(self.out(found))
 
     def fed(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
         """Return x with the feed-forward part added."""
-        return x + F.dropout(self.down(F.gelu(self.up(self.feed_norm(x)))), self.dropout, self.training)
+        return x + self._dropped(self.down(F.gelu(self.up(self.feed_norm(x)))))
+
+    def _dropped(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x

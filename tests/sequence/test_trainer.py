@@ -326,7 +326,7 @@ def test_a_gpu_learns_in_mixed_precision_and_goes_on_from_its_checkpoint(tmp_pat
         return build(name, 7, 32, 2, 2, seed=3).to("cuda")
 
     with pytest.raises(StoppedError):
-        train(fresh(), counting(), settings, None, tmp_path, on_step=stop_after(40))
+        train(fresh(), counting(), settings, counting(), tmp_path, on_step=stop_after(40))
     model = fresh()
     history = train(model, counting(), settings, counting(), tmp_path, resume=True)
     assert len(history.losses) == 60

@@ -40,6 +40,7 @@ class Length:
         return [self.prompt + int(part * (i + 0.5)) for i in range(self.points)]
 
 
+@torch.no_grad()
 def filled(model: TokenSequence, row: State, batch: int, room: int) -> State:
     """Return a state in which every row is a copy of a single one, in memory of its own that has room to go on."""
     length = int(row.seen[0])

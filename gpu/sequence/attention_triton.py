@@ -1,0 +1,147 @@
+"""Attention of a few new positions over a cache, and rotary turns, in Triton kernels for a GPU that generates.
+
+Loaded only where it is used; the module needs the triton package. A step of generation reads every key and value once and works little
+on them, so what counts is that they stream through without pause and that rows of few entries do not leave the processors idle.
+"""
+
+import math
+
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float, Int32, Int64
+from torch import Tensor
+
+_MOST_HEADS = 16
+# Entries that are looked at side by side, and warps: of long rows, and over several heads of short ones.
+_LONG, _SHORT = (16, 4), (128, 4)
+_LOWEST = tl.constexpr(-1.0e30)
+_BITS_OF_NATS = math.log2(math.e)
+
+
+@triton.jit(do_not_specialize=["slots", "seen_first", "window"])
+def _attend(
+    query, keys, values, found, index, position, slots, seen_first, window, scale, time, heads, dim,
+    query_row, query_head, query_time, key_row, key_head, key_slot, value_row, value_head, value_slot, index_row,
+    HEADS: tl.constexpr, LANES: tl.constexpr, DIM: tl.constexpr, INDEXED: tl.constexpr, STRICT: tl.constexpr,
+):  # fmt: skip
+    """Each lane walks over every LANES-th entry with a softmax of its own; the lanes' shares are put together at the end."""
+    row, t = tl.program_id(0).to(tl.int64) // time, tl.program_id(0) % time
+    h, lane, j = tl.program_id(1) * HEADS + tl.arange(0, HEADS), tl.arange(0, LANES), tl.arange(0, DIM)
+    whole = (h < heads)[:, None] & (j < dim)[None, :]
+    asked = tl.load(query + row * query_row + t * query_time + h[:, None] * query_head + j[None, :], whole, 0.0)
+    asked = asked.to(tl.float32) * scale
+    key_at = keys + row * key_row + h[:, None, None] * key_head + j[None, None, :]
+    value_at = values + row * value_row + h[:, None, None] * value_head + j[None, None, :]
+    now = tl.load(position + row * time + t) if INDEXED else 0
+    end = slots if INDEXED else tl.minimum(slots, seen_first + t)
+    highest = tl.full([HEADS, LANES], _LOWEST, tl.float32)
+    share = tl.zeros([HEADS, LANES], tl.float32)
+    gathered = tl.zeros([HEADS, LANES, DIM], tl.float32)
+    for start in range(0, end, LANES):
+        slot = start + lane
+        seen = slot < end
+        if INDEXED:
+            at = tl.load(index + row * index_row + slot, seen, -1)
+            back = now - at
+            seen = seen & (at >= 0) & (back >= (1 if STRICT else 0)) & ((window == 0) | (back < window))
+        there = whole[:, None, :] & seen[None, :, None]
+        key = tl.load(key_at + slot[None, :, None] * key_slot, there, 0.0).to(tl.float32)
+        value = tl.load(value_at + slot[None, :, None] * value_slot, there, 0.0).to(tl.float32)
+        score = tl.where(seen[None, :], tl.sum(asked[:, None, :] * key, 2), _LOWEST)
+        higher = tl.maximum(highest, score)
+        fade, weight = tl.exp2(highest - higher), tl.where(seen[None, :], tl.exp2(score - higher), 0.0)
+        share = share * fade + weight
+        gathered = gathered * fade[:, :, None] + weight[:, :, None] * value
+        highest = higher
+    fade = tl.exp2(highest - tl.max(highest, 1)[:, None])
+    total = tl.sum(share * fade, 1)
+    answer = tl.sum(gathered * fade[:, :, None], 1) / tl.where(total > 0.0, total, 1.0)[:, None]
+    tl.store(found + ((row * time + t) * heads + h[:, None]) * dim + j[None, :], answer, whole)
+
+
+def attend_few(
+    query: Float[Tensor, "batch heads time head_dim"],
+    keys: Float[Tensor, "batch heads slots head_dim"],
+    values: Float[Tensor, "batch heads slots head_dim"],
+    seen_first: int,
+    index: Int32[Tensor, "batch slots"] | None = None,
+    position: Int64[Tensor, "batch time"] | None = None,
+    window: int = 0,
+    strict: bool = False,
+) -> Float[Tensor, "batch heads time head_dim"]:
+    """Return what each query finds among the entries of its row; zero where it sees none. Has no gradients.
+
+    Args:
+        query: Entries of a head must be adjacent in memory, here and in the next two.
+        keys: With the queries' own entries, if they have any.
+        values: Of the keys.
+        seen_first: Entries that the first query sees; each query sees one more than that before it. Not looked at with an index.
+        index: Position of each entry, negative for none.
+        position: Of each query; needed with an index.
+        window: Positions back, itself included, that a query looks; 0 for all. Only with an index.
+        strict: Whether a query's own position is left out. Only with an index.
+    """
+    batch, heads, slots, dim = keys.shape
+    time = query.shape[2]
+    lanes = min(_LONG[0], triton.next_power_of_2(slots))
+    short = slots <= _LONG[0]
+    many = min(_MOST_HEADS, _SHORT[0] // lanes, triton.next_power_of_2(heads)) if short else 1
+    found = torch.empty(batch, time, heads, dim, dtype=query.dtype, device=query.device)
+    with torch.cuda.device_of(query):
+        _attend[(batch * time, triton.cdiv(heads, many))](
+            query, keys, values, found, query if index is None else index,
+            query if position is None else position.contiguous(), slots, seen_first, window,
+            dim**-0.5 * _BITS_OF_NATS, time, heads, dim,
+            *query.stride()[:3], *keys.stride()[:3], *values.stride()[:3], 0 if index is None else index.stride(0),
+            HEADS=many, LANES=lanes, DIM=triton.next_power_of_2(dim), INDEXED=index is not None, STRICT=strict,
+            num_warps=(_SHORT if short else _LONG)[1],
+        )  # fmt: skip
+    return found.transpose(1, 2)
+
+
+@triton.jit
+def _turn(
+    one, other, cos, sin, found, found_other, heads, time, half,
+    one_row, one_time, one_head, other_row, other_time, other_head, turn_row, turn_time,
+    HEADS: tl.constexpr, HALF: tl.constexpr,
+):  # fmt: skip
+    place = tl.program_id(0).to(tl.int64)
+    row, at = place // time, place % time
+    h, j = tl.program_id(1) * HEADS + tl.arange(0, HEADS), tl.arange(0, HALF)
+    inside = (h < heads)[:, None] & (j < half)[None, :]
+    angle = row * turn_row + at * turn_time + j
+    c = tl.load(cos + angle, j < half, 0.0)[None, :].to(tl.float32)
+    s = tl.load(sin + angle + half, j < half, 0.0)[None, :].to(tl.float32)
+    to = (place * heads + h[:, None]) * 2 * half + j[None, :]
+    _turn_one(one + row * one_row + at * one_time + h[:, None] * one_head + j[None, :], found + to, c, s, half, inside)
+    source = other + row * other_row + at * other_time + h[:, None] * other_head + j[None, :]
+    _turn_one(source, found_other + to, c, s, half, inside)
+
+
+@triton.jit
+def _turn_one(source, to, c, s, half, inside):
+    first = tl.load(source, inside, 0.0).to(tl.float32)
+    second = tl.load(source + half, inside, 0.0).to(tl.float32)
+    tl.store(to, first * c - second * s, inside)
+    tl.store(to + half, second * c + first * s, inside)
+
+
+def turned_pair(
+    one: Float[Tensor, "batch heads time head_dim"],
+    other: Float[Tensor, "batch heads time head_dim"],
+    turn: tuple[Tensor, Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Return the heads of two tensors turned, as `rotary.turned` of each, in one pass; has no gradients."""
+    batch, heads, time, dim = one.shape
+    found, found_other = (torch.empty(batch, time, heads, dim, dtype=one.dtype, device=one.device) for _ in range(2))
+    cos, sin = (part[:, 0] if part.ndim == 4 else part[None] for part in turn)
+    many = min(_MOST_HEADS, triton.next_power_of_2(heads))
+    with torch.cuda.device_of(one):
+        _turn[(batch * time, triton.cdiv(heads, many))](
+            one, other, cos, sin, found, found_other, heads, time, dim // 2,
+            one.stride(0), one.stride(2), one.stride(1), other.stride(0), other.stride(2), other.stride(1),
+            cos.stride(0) if len(cos) > 1 else 0, cos.stride(1),
+            HEADS=many, HALF=triton.next_power_of_2(dim // 2),
+        )  # fmt: skip
+    return found.transpose(1, 2), found_other.transpose(1, 2)

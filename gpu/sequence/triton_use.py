@@ -1,0 +1,23 @@
+"""Whether Triton's kernels can be used; nothing of Triton is loaded here."""
+
+import importlib.util
+from functools import cache
+
+import torch
+from torch import Tensor
+
+
+@cache
+def has_triton() -> bool:
+    """Return whether Triton is installed; it is not loaded before it is used."""
+    return importlib.util.find_spec("triton") is not None
+
+
+def works_on(*tensors: Tensor) -> bool:
+    """Return whether kernels without gradients, of at most 32 bits, work on these tensors: on a GPU, with heads' entries adjacent."""
+    return (
+        tensors[0].is_cuda
+        and has_triton()
+        and all(x.dtype in (torch.bfloat16, torch.float16, torch.float32) and x.stride(-1) == 1 for x in tensors)
+        and not (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
+    )
