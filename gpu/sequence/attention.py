@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
+from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.triton_use import works_on
 
 _FEW, _FEW_SLOTS, _MOST_HEAD_DIM = 4, 64, 256
@@ -28,6 +29,8 @@ def attend(
         position: Of the first query, or of each.
         strict: Whether a query's own position is left out.
     """
+    if isinstance(cache, StandingCache):
+        return _attend_standing(query, cache)
     keys, values, window = cache.keys, cache.values, cache.window
     count, slots = query.shape[2], keys.shape[2]
     if slots == 0:
@@ -57,6 +60,17 @@ def attend(
     some = seen.any(-1, keepdim=True)
     found = _torch_attention(query, keys, values, (seen | ~some)[:, None])
     return found * some[:, None]
+
+
+def _attend_standing(query: Tensor, cache: StandingCache) -> Tensor:
+    """Return what one query a row finds among all entries so far."""
+    keys, values = cache.keys, cache.values
+    if _few(query, keys, values):
+        return _attend_few()(query, keys, values, cache.filled)
+    seen, some = torch.arange(keys.shape[2], device=keys.device) < cache.filled, cache.filled > 0
+    # What was never written may be no number, and no number times a weight of zero is none.
+    keys, values = (torch.where(seen[:, None], held, 0.0) for held in (keys, values))
+    return _torch_attention(query, keys, values, (seen | ~some)[None, None, None]) * some
 
 
 def _few(query: Tensor, keys: Tensor, values: Tensor) -> bool:

@@ -23,7 +23,7 @@ _BITS_OF_NATS = math.log2(math.e)
 def _attend(
     query, keys, values, found, index, position, slots, seen_first, window, scale, time, heads, dim,
     query_row, query_head, query_time, key_row, key_head, key_slot, value_row, value_head, value_slot, index_row,
-    HEADS: tl.constexpr, LANES: tl.constexpr, DIM: tl.constexpr, INDEXED: tl.constexpr, STRICT: tl.constexpr,
+    HEADS: tl.constexpr, LANES: tl.constexpr, DIM: tl.constexpr, INDEXED: tl.constexpr, COUNTED: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
     """Each lane walks over every LANES-th entry with a softmax of its own; the lanes' shares are put together at the end."""
     row, t = tl.program_id(0).to(tl.int64) // time, tl.program_id(0) % time
@@ -34,6 +34,8 @@ def _attend(
     key_at = keys + row * key_row + h[:, None, None] * key_head + j[None, None, :]
     value_at = values + row * value_row + h[:, None, None] * value_head + j[None, None, :]
     now = tl.load(position + row * time + t) if INDEXED else 0
+    if COUNTED:
+        seen_first = tl.load(position).to(tl.int32) + 1 - time
     end = slots if INDEXED else tl.minimum(slots, seen_first + t)
     highest = tl.full([HEADS, LANES], _LOWEST, tl.float32)
     share = tl.zeros([HEADS, LANES], tl.float32)
@@ -64,7 +66,7 @@ def attend_few(
     query: Float[Tensor, "batch heads time head_dim"],
     keys: Float[Tensor, "batch heads slots head_dim"],
     values: Float[Tensor, "batch heads slots head_dim"],
-    seen_first: int,
+    seen_first: int | Int64[Tensor, " 1"],
     index: Int32[Tensor, "batch slots"] | None = None,
     position: Int64[Tensor, "batch time"] | None = None,
     window: int = 0,
@@ -76,14 +78,16 @@ def attend_few(
         query: Entries of a head must be adjacent in memory, here and in the next two.
         keys: With the queries' own entries, if they have any.
         values: Of the keys.
-        seen_first: Entries that the first query sees; each query sees one more than that before it. Not looked at with an index.
+        seen_first: Entries that the first query sees; each query sees one more than that before it. A tensor, on the device, says how
+            many the last one sees, so that a recorded launch can be repeated. Not looked at with an index.
         index: Position of each entry, negative for none.
         position: Of each query; needed with an index.
         window: Positions back, itself included, that a query looks; 0 for all. Only with an index.
         strict: Whether a query's own position is left out. Only with an index.
     """
     batch, heads, slots, dim = keys.shape
-    time = query.shape[2]
+    time, counted = query.shape[2], isinstance(seen_first, Tensor)
+    place = seen_first if counted else query if position is None else position.contiguous()
     lanes = min(_LONG[0], triton.next_power_of_2(slots))
     short = slots <= _LONG[0]
     many = min(_MOST_HEADS, _SHORT[0] // lanes, triton.next_power_of_2(heads)) if short else 1
@@ -91,13 +95,42 @@ def attend_few(
     with torch.cuda.device_of(query):
         _attend[(batch * time, triton.cdiv(heads, many))](
             query, keys, values, found, query if index is None else index,
-            query if position is None else position.contiguous(), slots, seen_first, window,
+            place, slots, 0 if counted else seen_first, window,
             dim**-0.5 * _BITS_OF_NATS, time, heads, dim,
             *query.stride()[:3], *keys.stride()[:3], *values.stride()[:3], 0 if index is None else index.stride(0),
-            HEADS=many, LANES=lanes, DIM=triton.next_power_of_2(dim), INDEXED=index is not None, STRICT=strict,
+            HEADS=many, LANES=lanes, DIM=triton.next_power_of_2(dim), INDEXED=index is not None, COUNTED=counted, STRICT=strict,
             num_warps=(_SHORT if short else _LONG)[1],
         )  # fmt: skip
     return found.transpose(1, 2)
+
+
+@triton.jit
+def _put(
+    keys, values, to_keys, to_values, slot, heads, dim, key_row, key_head, value_row, value_head, to_row, to_head, to_slot,
+    HEADS: tl.constexpr, DIM: tl.constexpr,
+):  # fmt: skip
+    row, h, j = tl.program_id(0).to(tl.int64), tl.program_id(1) * HEADS + tl.arange(0, HEADS), tl.arange(0, DIM)
+    inside = (h < heads)[:, None] & (j < dim)[None, :]
+    to = row * to_row + h[:, None] * to_head + tl.load(slot) * to_slot + j[None, :]
+    tl.store(to_keys + to, tl.load(keys + row * key_row + h[:, None] * key_head + j[None, :], inside), inside)
+    tl.store(to_values + to, tl.load(values + row * value_row + h[:, None] * value_head + j[None, :], inside), inside)
+
+
+def put(
+    keys: Float[Tensor, "batch heads 1 head_dim"],
+    values: Float[Tensor, "batch heads 1 head_dim"],
+    to_keys: Float[Tensor, "batch heads slots head_dim"],
+    to_values: Float[Tensor, "batch heads slots head_dim"],
+    slot: Int64[Tensor, " 1"],
+) -> None:
+    """Write one entry of each row into a slot whose number is on the device; both stores must be contiguous."""
+    batch, heads, _, dim = keys.shape
+    many = min(_MOST_HEADS, triton.next_power_of_2(heads))
+    with torch.cuda.device_of(keys):
+        _put[(batch, triton.cdiv(heads, many))](
+            keys, values, to_keys, to_values, slot, heads, dim, *keys.stride()[:2], *values.stride()[:2], *to_keys.stride()[:3],
+            HEADS=many, DIM=triton.next_power_of_2(dim),
+        )  # fmt: skip
 
 
 @triton.jit

@@ -147,6 +147,20 @@ class BlockTransformer(TokenSequence):
             self.signature, batch, where, slots, **({"prompt": prompt} if self.block_decoder.schedule else {})
         )
 
+    @property
+    def period(self) -> int:  # type: ignore[override]
+        """A block."""
+        return self.block
+
+    def standing(self, state: State, room: int) -> State | None:
+        """Return the state with a block decoder's caches that stand still; None as there, or if the open block has gaps."""
+        inner, filled = state.part("inner"), (state.steps or 0) % self.block
+        gaps = any(inner.cache(name).index is not None for name in inner.slots) or not inner.steps
+        if gaps or self.token_decoder.schedule or bool((state.memory("partial")[:, :filled] < 0).any()):
+            return None
+        blocks = self.block_decoder.standing(state.part("blocks"), -(-room // self.block))
+        return None if blocks is None else replace(state, slots={**state.slots, "blocks": blocks})
+
     def prefill(
         self,
         tokens: Int64[Tensor, "batch time"],
@@ -234,7 +248,8 @@ class BlockTransformer(TokenSequence):
             hidden, inner = self._within(tokens, inner, gaps)
             return hidden, rows.moved(ids, None, inner)
         assert rows.blocks is not None
-        gaps = bool((ids < 0).any())
+        # What is being recorded has none (see `standing`), and cannot be asked.
+        gaps = not (ids.is_cuda and torch.cuda.is_current_stream_capturing()) and bool((ids < 0).any())
         contexts, blocks = self._over(ids[:, : whole * block], rows.blocks, gaps, prompt)
         found = []
         if not last and rows.filled < block - 1:

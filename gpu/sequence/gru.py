@@ -48,6 +48,10 @@ class Gru(SequenceModule):
         memory = Memory(torch.zeros(batch, len(self.layers), self.width, device=where, dtype=dtype or self.dtype))
         return State.fresh(self.signature, batch, where, {"hidden": memory})
 
+    def standing(self, state: State, room: int) -> State | None:
+        """Return the state as it is: nothing grows."""
+        return state
+
     def _advance(
         self,
         x: Float[Tensor, "batch time dim"],

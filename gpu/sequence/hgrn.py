@@ -95,6 +95,10 @@ class Hgrn(SequenceModule):
         """Return the least that each layer keeps in a step."""
         return lower_bounds(self.bound_weight, self.bounds)
 
+    def standing(self, state: State, room: int) -> State | None:
+        """Return the state as it is: nothing grows."""
+        return state
+
     def _advance(
         self,
         x: Float[Tensor, "batch time dim"],

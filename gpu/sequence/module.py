@@ -21,10 +21,12 @@ class SequenceModule(nn.Module, ABC):
     Attributes:
         width: Entries of an input vector; 0 where inputs are tokens.
         takes_dt: Whether steps of uneven length are understood; otherwise `dt` must be 1 wherever it is given.
+        period: Steps of one position after which what a step does is the same again.
     """
 
     width: int
     takes_dt: bool = True
+    period: int = 1
 
     @property
     @abstractmethod
@@ -43,6 +45,15 @@ class SequenceModule(nn.Module, ABC):
             dtype: The module's, if left out.
             room: Positions to set memory aside for, where memory grows; saves copies.
         """
+
+    def standing(self, state: State, room: int) -> State | None:
+        """Return the state such that steps can be recorded and repeated (see `replay`); None where they cannot.
+
+        Args:
+            state: Of rows that have all seen equally much.
+            room: Steps to set memory aside for.
+        """
+        return None
 
     @abstractmethod
     def _advance(

@@ -114,6 +114,15 @@ class TokenModel(TokenSequence):
         """Return the state of rows that have seen nothing; further settings are the body's."""
         return replace(self.body.init_state(batch, device, dtype, room, **said), maker=self.signature)
 
+    @property
+    def period(self) -> int:  # type: ignore[override]
+        """The body's."""
+        return self.body.period
+
+    def standing(self, state: State, room: int) -> State | None:
+        """Return what the body makes of it."""
+        return self.body.standing(state, room)
+
     def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:
         y, state = self.body._advance(self.embedding(x), state, mask, dt)
         return self.head(y), state
@@ -201,15 +210,17 @@ def generate(
         state = model.init_state(len(prompt), prompt.device, room=prompt.shape[1] + count)
         if "prompt" in state.notes:
             state = replace(state, notes={**state.notes, "prompt": prompt.shape[1]})
+    from v2xsim.gpu.sequence.replay import steps_of
+
     logits, state = model.prefill(prompt, state, mask)
-    made = []
+    steps, made = steps_of(model, state, count - 1), []
     for number in range(count):
         made.append(_drawn(logits, temperature, top_k, generator))
         if on_token is not None:
             on_token(number + 1)
         if number + 1 < count:
-            logits, state = model.step(made[-1], state)
-    return torch.stack(made, 1) if made else prompt[:, :0], state
+            logits = steps(made[-1])
+    return torch.stack(made, 1) if made else prompt[:, :0], steps.state()
 
 
 def _drawn(

@@ -1,6 +1,7 @@
 """A causal Transformer on the common interface, with cross-layer sharing of keys and values, windows, and exit schedules."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,6 +13,7 @@ from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.rotary import positions_of, turns
 from v2xsim.gpu.sequence.schedule import ALWAYS, ExitSchedule
 from v2xsim.gpu.sequence.sharing import Segment, checked_map, segments
+from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
@@ -115,6 +117,18 @@ class Transformer(SequenceModule):
             prompt = self.schedule.prompt if self.schedule else 0
         # Where nothing counts from the prompt's end, states of prompts of any length can be joined.
         return State.fresh(self.signature, batch, where, caches, **({"prompt": prompt} if self.schedule else {}))
+
+    def standing(self, state: State, room: int) -> State | None:
+        """Return the state with caches that stand still; None with windows, with an exit schedule, or if rows have gaps."""
+        caches = {name: state.cache(name) for name in state.slots}
+        if (
+            any(self.windows)
+            or self.schedule
+            or state.steps is None
+            or any(c.index is not None for c in caches.values())
+        ):
+            return None
+        return replace(state, steps=None, slots={name: StandingCache.of(cache, room) for name, cache in caches.items()})
 
     def _advance(
         self,

@@ -109,6 +109,9 @@ def test_the_attention_of_a_few_queries_agrees(batch, heads, slots, dim, count):
     for seen in {-3, 0, 1, slots - count + 1, slots}:
         expected = attend(query, empty.followed_by(keys, values, 7), 7 + seen - 1)
         assert float((attend_few(*there, seen).cpu() - expected).abs().max()) <= 2e-6
+    told = torch.full((1,), slots, device=WHERE)
+    expected = attend(query, empty.followed_by(keys, values, 7), 7 + slots - count)
+    assert float((attend_few(*there, told).cpu() - expected).abs().max()) <= 2e-6
     draws = torch.Generator().manual_seed(slots)
     at = torch.randint(-1, slots + 2, (batch, slots), generator=draws)
     at[0] = -1
@@ -119,6 +122,21 @@ def test_the_attention_of_a_few_queries_agrees(batch, heads, slots, dim, count):
             expected = attend(query, cache.followed_by(keys, values, at), asked, strict)
             found = attend_few(*there, 0, at.to(torch.int32).to(WHERE), asked.to(WHERE), window, strict)
             assert float((found.cpu() - expected).abs().max()) <= 2e-6
+
+
+@needs_kernels
+def test_an_entry_is_put_where_the_device_says():
+    from v2xsim.gpu.sequence.attention_triton import put
+
+    for batch, heads, dim in [(2, 3, 8), (3, 17, 24)]:
+        keys = drawn(batch, 1, heads * dim).view(batch, 1, heads, dim).transpose(1, 2)
+        values = drawn(batch, 1, 2 * heads * dim).chunk(2, -1)[1].view(batch, 1, heads, dim).transpose(1, 2)
+        stores = [torch.zeros(batch, heads, 6, dim) for _ in range(2)]
+        there = [store.to(WHERE) for store in stores]
+        put(keys.to(WHERE), values.to(WHERE), *there, torch.full((1,), 4, device=WHERE))
+        for store, entry, found in zip(stores, (keys, values), there, strict=True):
+            store[:, :, 4:5] = entry
+            assert torch.equal(found.cpu(), store)
 
 
 @needs_kernels

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.replay import steps_of
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
@@ -57,15 +58,14 @@ def step_s(model: TokenSequence, batch: int, length: int, period: int, row: Stat
         period: Steps of a round; the rounds before those that are timed warm up.
         row: State of one row of that length, if it is there already.
     """
-    state = filled(model, row_of(model, length) if row is None else row, batch, _SPARE)
+    steps = steps_of(model, filled(model, row_of(model, length) if row is None else row, batch, _SPARE), _SPARE)
     tokens = random_tokens(model, batch, 1)[:, 0]
     taken = []
     with torch.no_grad():
         for _ in range(1 + _TIMED):
             begun = now(model.device)
             for _ in range(period):
-                logits, state = model.step(tokens, state)
-                tokens = logits.argmax(-1)
+                tokens = steps(tokens).argmax(-1)
             taken.append(now(model.device) - begun)
     return float(np.median(taken[1:])) / period
 
@@ -81,9 +81,10 @@ def whole_s(model: TokenSequence, batch: int, said: Length) -> float:
     with torch.no_grad():
         state = model.init_state(batch, room=said.prompt + said.generated)
         logits, state = model.prefill(random_tokens(model, batch, said.prompt), state)
+        steps = steps_of(model, state, said.generated)
         begun = now(model.device)
         for _ in range(said.generated):
-            logits, state = model.step(logits.argmax(-1), state)
+            logits = steps(logits.argmax(-1))
     return now(model.device) - begun
 
 

@@ -1,0 +1,169 @@
+"""Generation by recorded steps: on a GPU a step is recorded once and repeated, which spares the processor from launching its kernels.
+
+A step of generation is some hundred small kernels. Launching them one by one takes the processor longer than the GPU needs to run them,
+unless a batch is huge. A CUDA graph launches all at once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from v2xsim.gpu.sequence.cache import Cache, _Buffer
+from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.standing import StandingCache
+from v2xsim.gpu.sequence.state import State
+from v2xsim.gpu.sequence.tokens import TokenSequence
+
+
+class Steps:
+    """Steps of a model one after the other, as `model.step` takes them; the base of the recorded ones.
+
+    Args:
+        model: Ready for evaluation.
+        state: To begin with; stays valid.
+    """
+
+    def __init__(self, model: TokenSequence, state: State) -> None:
+        self.model, self._now = model, state
+
+    @torch.no_grad()
+    def __call__(self, tokens: Int64[Tensor, " batch"]) -> Float[Tensor, "batch vocabulary"]:
+        """Read one token a row; the logits hold until the next call."""
+        logits, self._now = self.model.step(tokens, self._now)
+        return logits
+
+    def state(self) -> State:
+        """Return the state now; it stays valid."""
+        return self._now
+
+
+class RecordedSteps(Steps):
+    """Steps that are recorded as CUDA graphs, one for each of the period after which a model's steps are alike.
+
+    Args:
+        model: Ready for evaluation; its weights must stay where they are.
+        standing: What `model.standing` makes of the state to begin with, which stays valid.
+        room: Steps that memory was set aside for; more are recorded anew.
+        record: Whether to record; without, all is done alike step by step, on any device.
+    """
+
+    def __init__(self, model: TokenSequence, standing: State, room: int, record: bool = True) -> None:
+        super().__init__(model, standing)
+        self._record = record
+        self._begin(standing, room)
+
+    @torch.no_grad()
+    def _begin(self, standing: State, room: int) -> None:
+        period = self.model.period
+        self._room, self._done = room, 0
+        self._static = _copied(standing)
+        self._tokens = torch.zeros(standing.batch, dtype=torch.int64, device=standing.device)
+        self._after: list[State] = [self._static] * period
+        self._logits: list[Tensor] = [self._tokens] * period
+        self._graphs: list[Callable[[], None]] = [lambda place=place: self._run(place) for place in range(period)]  # type: ignore[misc]
+        if not self._record:
+            return
+        counts = [(cache.filled, cache.filled.clone()) for cache in _standing(self._static)]
+        side, main = torch.cuda.Stream(standing.device), torch.cuda.current_stream(standing.device)
+        side.wait_stream(main)
+        with torch.cuda.stream(side):
+            # Kernels are compiled and chosen; only what lies behind the end of the caches is written.
+            for place in range(period):
+                self._run(place, last=False)
+        main.wait_stream(side)
+        for filled, before in counts:
+            filled.copy_(before)
+        pool = torch.cuda.graph_pool_handle()
+        for place in range(period):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool):
+                self._run(place)
+            self._graphs[place] = graph.replay
+
+    def _run(self, place: int, last: bool = True) -> None:
+        """Take the step at a place of the period; the last one writes the state back to where the first one reads it."""
+        before = self._after[place - 1] if place else self._static
+        y, after = self.model._advance(self._tokens[:, None], before, None, None)
+        self._logits[place], self._after[place] = y[:, 0], after
+        if last and place == len(self._after) - 1:
+            for to, source in zip(_tensors(self._static), _tensors(after), strict=True):
+                to.copy_(source)
+
+    @torch.no_grad()
+    def __call__(self, tokens: Int64[Tensor, " batch"]) -> Float[Tensor, "batch vocabulary"]:
+        """Read one token a row; the logits hold until the next call."""
+        self.model._checked(tokens[:, None], self._static, None)
+        if self._done == self._room:
+            standing = self.model.standing(self.state(), 2 * self._room)
+            assert standing is not None
+            self._begin(standing, 2 * self._room)
+        place = self._done % len(self._after)
+        self._tokens.copy_(tokens)
+        self._graphs[place]()
+        self._done += 1
+        return self._logits[place]
+
+    def state(self) -> State:
+        """Return the state now; it stays valid."""
+        place = self._done % len(self._after)
+        now = self._after[place - 1] if place else self._static
+        return self._released(_copied(now))
+
+    def _released(self, state: State) -> State:
+        slots: dict[str, Memory | Cache | State] = {}
+        for name, slot in state.slots.items():
+            if isinstance(slot, StandingCache):
+                slots[name] = slot.left(int(slot.filled))
+            else:
+                slots[name] = self._released(slot) if isinstance(slot, State) else slot
+        return replace(state, steps=int(state.seen[0]), slots=slots)
+
+
+def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
+    """Return recorded steps where that is possible and saves time, and else plain ones."""
+    worth = model.device.type == "cuda" and room >= _WORTH * model.period and state.steps and state.batch
+    standing = model.standing(state, room) if worth else None
+    return Steps(model, state) if standing is None else RecordedSteps(model, standing, room)
+
+
+_WORTH = 4
+"""Recording takes about as long as this many periods."""
+
+
+def _standing(state: State) -> Iterator[StandingCache]:
+    for slot in state.slots.values():
+        if isinstance(slot, State):
+            yield from _standing(slot)
+        elif isinstance(slot, StandingCache):
+            yield slot
+
+
+def _tensors(state: State) -> Iterator[Tensor]:
+    """Yield all tensors of a state but those that stand."""
+    yield from (state.seen, state.clock)
+    for slot in state.slots.values():
+        if isinstance(slot, State):
+            yield from _tensors(slot)
+        elif isinstance(slot, Memory):
+            yield slot.value
+        elif not isinstance(slot, StandingCache):
+            yield from (slot.keys, slot.values)
+
+
+def _copied(state: State) -> State:
+    """Return a state with all tensors copied but those that stand."""
+    slots: dict[str, Memory | Cache | State] = {}
+    for name, slot in state.slots.items():
+        if isinstance(slot, State):
+            slots[name] = _copied(slot)
+        elif isinstance(slot, Memory):
+            slots[name] = replace(slot, value=slot.value.clone())
+        elif isinstance(slot, StandingCache):
+            slots[name] = slot
+        else:
+            buffer = _Buffer(slot.keys.clone(), slot.values.clone(), None, len(slot))
+            slots[name] = replace(slot, buffer=buffer, start=0, end=len(slot))
+    return replace(state, seen=state.seen.clone(), clock=state.clock.clone(), slots=slots)

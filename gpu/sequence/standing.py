@@ -1,0 +1,54 @@
+"""A cache that stands still in memory while it fills: what a step does to it can be recorded and repeated."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.triton_use import works_on
+
+
+@dataclass(frozen=True)
+class StandingCache(Cache):
+    """A cache that is written in place. How far it is filled stands in a tensor, so no step has a number of its own in it.
+
+    Attributes:
+        filled: Entries so far, on the device. All rows have all of them.
+    """
+
+    filled: Int64[Tensor, " 1"]
+
+    @staticmethod
+    def of(cache: Cache, room: int) -> "StandingCache":
+        """Return a cache with room for more entries. It takes over the other's storage if that has room; the other stays valid."""
+        buffer, count = cache.buffer, len(cache)
+        if cache.start or buffer.filled != count or buffer.keys.shape[2] < count + room or buffer.index is not None:
+            buffer = cache._moved(count + room, False).buffer
+        buffer.filled = buffer.keys.shape[2]
+        filled = torch.full((1,), count, dtype=torch.int64, device=buffer.keys.device)
+        return StandingCache(buffer, 0, buffer.filled, cache.first, 0, filled)
+
+    def extend(
+        self,
+        keys: Float[Tensor, "batch heads time head_dim"],
+        values: Float[Tensor, "batch heads time head_dim"],
+        position: int | Int64[Tensor, "batch time"],
+    ) -> "StandingCache":
+        """Write entries behind those there; their position follows from where they stand."""
+        count, buffer = keys.shape[2], self.buffer
+        if count == 1 and works_on(keys, values, buffer.keys):
+            from v2xsim.gpu.sequence.attention_triton import put
+
+            put(keys, values, buffer.keys, buffer.values, self.filled)
+        else:
+            slots = self.filled + torch.arange(count, device=keys.device)
+            buffer.keys.index_copy_(2, slots, keys.to(buffer.keys.dtype))
+            buffer.values.index_copy_(2, slots, values.to(buffer.values.dtype))
+        self.filled.add_(count)
+        return self
+
+    def left(self, count: int) -> Cache:
+        """Return an ordinary cache of the first entries. It sees the same storage, and copies before it writes on."""
+        return Cache(self.buffer, 0, count, self.first, self.window)

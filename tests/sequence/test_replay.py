@@ -1,0 +1,93 @@
+"""Recorded steps say what plain steps say, and leave the state that plain steps leave."""
+
+import pytest
+import torch
+
+from v2xsim.gpu.sequence.models import MODELS, build
+from v2xsim.gpu.sequence.replay import RecordedSteps, Steps, steps_of
+
+GPU = pytest.param(True, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"), id="recorded")
+CASES = [
+    pytest.param("transformer", {}, id="transformer"),
+    pytest.param("gru", {}, id="gru"),
+    pytest.param("hgrn", {}, id="hgrn"),
+    pytest.param("kv_sharing", {}, id="bottom"),
+    pytest.param("kv_sharing", {"kind": "sandwich", "target": "top", "kv_layers": 3}, id="cyclic"),
+    pytest.param("block", {}, id="block"),
+    pytest.param("block", {"block": 3, "prefix": 1, "kind": "lasagna", "kv_layers": 2}, id="block of 3"),
+]
+
+
+def model(name, options, device):
+    found = build(name, 11, 24, 4, 2, seed=1, **options).double()
+    draws = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in found.parameters():
+            noise = torch.randn(weight.shape, generator=draws, dtype=torch.float64)
+            weight.copy_(noise / weight.shape[-1] ** 0.5 if weight.ndim >= 2 else weight + 0.2 * noise)
+    return found.eval().to(device)
+
+
+def tokens(batch, time, seed, device):
+    return torch.randint(11, (batch, time), generator=torch.Generator().manual_seed(seed)).to(device)
+
+
+@pytest.mark.parametrize("record", [False, GPU], ids=lambda value: None if value else "alike")
+@pytest.mark.parametrize(("name", "options"), CASES)
+@torch.no_grad()
+def test_they_say_the_same_and_leave_the_same_state_wherever_they_stop(name, options, record):
+    device = "cuda" if record else "cpu"
+    one = model(name, options, device)
+    for prompt in range(1, 6):
+        ids = tokens(3, prompt + 30, prompt, device)
+        begun = one.prefill(ids[:, :prompt])[1]
+        before = {key: value.clone() for key, value in begun.state_dict().items()}
+        # Less room than steps: memory is set aside anew on the way.
+        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 7), 7, record)
+        for at in range(prompt, prompt + 20):
+            said, again = plain(ids[:, at]), recorded(ids[:, at])
+            assert float((said - again).abs().max()) <= 1e-10
+            if at % 3:
+                continue
+            ours, theirs = recorded.state(), plain.state()
+            assert ours.steps == theirs.steps == at + 1
+            found, expected = ours.state_dict(), theirs.state_dict()
+            assert found.keys() == expected.keys()
+            assert all(torch.allclose(found[key].double(), expected[key].double(), 0, 1e-10) for key in expected)
+            # What goes on from the state, other rows with it, does not disturb what is recorded, nor the other way round.
+            gone_on = one(ids[:, at + 1 : at + 6], ours.append(1).select([0, 1, 2]))[0]
+            assert float((gone_on - one(ids[:, at + 1 : at + 6], theirs)[0]).abs().max()) <= 1e-10
+        after = begun.state_dict()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("transformer", {"windows": 3}),
+        ("skipdecode", {"times": 1.5, "horizon": 9}),
+        ("shared", {"chunk": 8, "depth": 2}),
+        ("block", {"times": 1.2, "horizon": 12}),
+    ],
+)
+@torch.no_grad()
+def test_what_cannot_be_recorded_is_known(name, options):
+    one = model(name, options, "cpu")
+    assert one.standing(one.prefill(tokens(2, 5, 1, "cpu"))[1], 4) is None
+
+
+@torch.no_grad()
+def test_rows_that_differ_or_have_gaps_are_not_recorded():
+    ids, mask = tokens(2, 6, 1, "cpu"), torch.ones(2, 6, dtype=torch.bool)
+    mask[0, 5] = False
+    for name in ("transformer", "block"):
+        one = model(name, {}, "cpu")
+        assert one.standing(one(ids, None, mask)[1], 4) is None
+        assert one.standing(one(ids)[1].append(1), 4) is None
+    assert set(MODELS) >= {"transformer", "block"}
+
+
+@torch.no_grad()
+def test_on_a_cpu_steps_are_plain():
+    one = model("transformer", {}, "cpu")
+    assert type(steps_of(one, one.prefill(tokens(2, 5, 1, "cpu"))[1], 1000)) is Steps
