@@ -104,32 +104,40 @@ def attend_few(
     return found.transpose(1, 2)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["slot"])
 def _put(
-    keys, values, to_keys, to_values, slot, heads, dim, key_row, key_head, value_row, value_head, to_row, to_head, to_slot,
-    HEADS: tl.constexpr, DIM: tl.constexpr,
+    keys, values, to_keys, to_values, slot, time, heads, dim,
+    key_row, key_time, key_head, value_row, value_time, value_head, to_row, to_head, to_slot,
+    HEADS: tl.constexpr, DIM: tl.constexpr, COUNTED: tl.constexpr,
 ):  # fmt: skip
-    row, h, j = tl.program_id(0).to(tl.int64), tl.program_id(1) * HEADS + tl.arange(0, HEADS), tl.arange(0, DIM)
+    row, t = tl.program_id(0).to(tl.int64) // time, tl.program_id(0) % time
+    h, j = tl.program_id(1) * HEADS + tl.arange(0, HEADS), tl.arange(0, DIM)
     inside = (h < heads)[:, None] & (j < dim)[None, :]
-    to = row * to_row + h[:, None] * to_head + tl.load(slot) * to_slot + j[None, :]
-    tl.store(to_keys + to, tl.load(keys + row * key_row + h[:, None] * key_head + j[None, :], inside), inside)
-    tl.store(to_values + to, tl.load(values + row * value_row + h[:, None] * value_head + j[None, :], inside), inside)
+    if COUNTED:
+        slot = tl.load(slot)
+    to = row * to_row + h[:, None] * to_head + (slot + t) * to_slot + j[None, :]
+    key = tl.load(keys + row * key_row + t * key_time + h[:, None] * key_head + j[None, :], inside)
+    value = tl.load(values + row * value_row + t * value_time + h[:, None] * value_head + j[None, :], inside)
+    tl.store(to_keys + to, key, inside)
+    tl.store(to_values + to, value, inside)
 
 
 def put(
-    keys: Float[Tensor, "batch heads 1 head_dim"],
-    values: Float[Tensor, "batch heads 1 head_dim"],
+    keys: Float[Tensor, "batch heads time head_dim"],
+    values: Float[Tensor, "batch heads time head_dim"],
     to_keys: Float[Tensor, "batch heads slots head_dim"],
     to_values: Float[Tensor, "batch heads slots head_dim"],
-    slot: Int64[Tensor, " 1"],
+    slot: int | Int64[Tensor, " 1"],
 ) -> None:
-    """Write one entry of each row into a slot whose number is on the device; both stores must be contiguous."""
-    batch, heads, _, dim = keys.shape
+    """Write entries of each row from a slot on, whose number may be on the device; both stores must lie in memory alike."""
+    batch, heads, time, dim = keys.shape
     many = min(_MOST_HEADS, triton.next_power_of_2(heads))
     with torch.cuda.device_of(keys):
-        _put[(batch, triton.cdiv(heads, many))](
-            keys, values, to_keys, to_values, slot, heads, dim, *keys.stride()[:2], *values.stride()[:2], *to_keys.stride()[:3],
-            HEADS=many, DIM=triton.next_power_of_2(dim),
+        _put[(batch * time, triton.cdiv(heads, many))](
+            keys, values, to_keys, to_values, slot, time, heads, dim,
+            keys.stride(0), keys.stride(2), keys.stride(1), values.stride(0), values.stride(2), values.stride(1),
+            *to_keys.stride()[:3],
+            HEADS=many, DIM=triton.next_power_of_2(dim), COUNTED=isinstance(slot, Tensor),
         )  # fmt: skip
 
 

@@ -7,8 +7,11 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.triton_use import works_on
 
 _LEAST_ROOM = 16
+# Entries and numbers for which one kernel on a GPU is faster than two copies.
+_FEW, _MANY = 4, 1 << 20
 NO_ENTRY = -1
 """Position of a slot that holds nothing for a row."""
 
@@ -118,8 +121,13 @@ class Cache:
         if (buffer.index is None) != (index is None) or buffer.filled != begin or end > buffer.keys.shape[2]:
             now = now._moved(max(len(now) + count, min(2 * len(now), len(now) + 4096) + _LEAST_ROOM), index is not None)
             buffer, begin, end = now.buffer, now.end, now.end + count
-        buffer.keys[:, :, begin:end] = keys
-        buffer.values[:, :, begin:end] = values
+        if count <= _FEW and keys.numel() >= _MANY and works_on(keys, values, buffer.keys):
+            from v2xsim.gpu.sequence.attention_triton import put
+
+            put(keys, values, buffer.keys, buffer.values, begin)
+        else:
+            buffer.keys[:, :, begin:end] = keys
+            buffer.values[:, :, begin:end] = values
         if index is not None:
             assert buffer.index is not None
             buffer.index[:, begin:end] = index

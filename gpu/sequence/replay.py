@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache, _Buffer
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.standing import StandingCache
@@ -61,6 +62,7 @@ class RecordedSteps(Steps):
         self._room, self._done = room, 0
         self._static = _copied(standing)
         self._tokens = torch.zeros(standing.batch, dtype=torch.int64, device=standing.device)
+        self._wrong = torch.zeros((), dtype=torch.bool, device=standing.device)
         self._after: list[State] = [self._static] * period
         self._logits: list[Tensor] = [self._tokens] * period
         self._graphs: list[Callable[[], None]] = [lambda place=place: self._run(place) for place in range(period)]  # type: ignore[misc]
@@ -85,8 +87,10 @@ class RecordedSteps(Steps):
 
     def _run(self, place: int, last: bool = True) -> None:
         """Take the step at a place of the period; the last one writes the state back to where the first one reads it."""
-        before = self._after[place - 1] if place else self._static
-        y, after = self.model._advance(self._tokens[:, None], before, None, None)
+        before, most = self._after[place - 1] if place else self._static, self.model.vocabulary - 1
+        ids = self._tokens.clamp(0, most)
+        self._wrong.logical_or_((ids != self._tokens).any())
+        y, after = self.model._advance(ids[:, None], before, None, None)
         self._logits[place], self._after[place] = y[:, 0], after
         if last and place == len(self._after) - 1:
             for to, source in zip(_tensors(self._static), _tensors(after), strict=True):
@@ -94,8 +98,18 @@ class RecordedSteps(Steps):
 
     @torch.no_grad()
     def __call__(self, tokens: Int64[Tensor, " batch"]) -> Float[Tensor, "batch vocabulary"]:
-        """Read one token a row; the logits hold until the next call."""
-        self.model._checked(tokens[:, None], self._static, None)
+        """Read one token a row; the logits hold until the next call.
+
+        Whether they are tokens is asked by `state` alone: an answer in every step would have the GPU wait for the processor.
+
+        Raises:
+            UserError: If the tokens are of another batch, type or device.
+        """
+        if tokens.shape != self._tokens.shape or tokens.dtype != torch.int64 or tokens.device != self._tokens.device:
+            raise UserError(
+                f"a recorded step reads torch.int64 of shape {tuple(self._tokens.shape)} on {self._tokens.device}, "
+                f"got {tokens.dtype} of {tuple(tokens.shape)} on {tokens.device}"
+            )
         if self._done == self._room:
             standing = self.model.standing(self.state(), 2 * self._room)
             assert standing is not None
@@ -107,7 +121,13 @@ class RecordedSteps(Steps):
         return self._logits[place]
 
     def state(self) -> State:
-        """Return the state now; it stays valid."""
+        """Return the state now; it stays valid.
+
+        Raises:
+            UserError: If something was read that is no token.
+        """
+        if bool(self._wrong):
+            raise UserError(f"tokens must be from 0 to {self.model.vocabulary - 1}, and some that were read were not")
         place = self._done % len(self._after)
         now = self._after[place - 1] if place else self._static
         return self._released(_copied(now))

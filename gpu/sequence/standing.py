@@ -38,14 +38,14 @@ class StandingCache(Cache):
     ) -> "StandingCache":
         """Write entries behind those there; their position follows from where they stand."""
         count, buffer = keys.shape[2], self.buffer
-        if count == 1 and works_on(keys, values, buffer.keys):
+        if works_on(keys, values, buffer.keys):
             from v2xsim.gpu.sequence.attention_triton import put
 
             put(keys, values, buffer.keys, buffer.values, self.filled)
         else:
             slots = self.filled + torch.arange(count, device=keys.device)
-            buffer.keys.index_copy_(2, slots, keys.to(buffer.keys.dtype))
-            buffer.values.index_copy_(2, slots, values.to(buffer.values.dtype))
+            buffer.keys.index_copy_(2, slots, keys)
+            buffer.values.index_copy_(2, slots, values)
         self.filled.add_(count)
         return self
 

@@ -125,18 +125,19 @@ def test_the_attention_of_a_few_queries_agrees(batch, heads, slots, dim, count):
 
 
 @needs_kernels
-def test_an_entry_is_put_where_the_device_says():
+def test_entries_are_put_where_they_are_to_be():
     from v2xsim.gpu.sequence.attention_triton import put
 
-    for batch, heads, dim in [(2, 3, 8), (3, 17, 24)]:
-        keys = drawn(batch, 1, heads * dim).view(batch, 1, heads, dim).transpose(1, 2)
-        values = drawn(batch, 1, 2 * heads * dim).chunk(2, -1)[1].view(batch, 1, heads, dim).transpose(1, 2)
-        stores = [torch.zeros(batch, heads, 6, dim) for _ in range(2)]
-        there = [store.to(WHERE) for store in stores]
-        put(keys.to(WHERE), values.to(WHERE), *there, torch.full((1,), 4, device=WHERE))
-        for store, entry, found in zip(stores, (keys, values), there, strict=True):
-            store[:, :, 4:5] = entry
-            assert torch.equal(found.cpu(), store)
+    for batch, heads, count, dim in [(2, 3, 1, 8), (3, 17, 2, 24)]:
+        keys = drawn(batch, count, heads * dim).view(batch, count, heads, dim).transpose(1, 2)
+        values = drawn(batch, count, 2 * heads * dim).chunk(2, -1)[1].view(batch, count, heads, dim).transpose(1, 2)
+        for slot in (3, torch.full((1,), 3, device=WHERE)):
+            stores = [torch.zeros(batch, heads, 6, dim) for _ in range(2)]
+            there = [store.to(WHERE) for store in stores]
+            put(keys.to(WHERE), values.to(WHERE), *there, slot)
+            for store, entry, found in zip(stores, (keys, values), there, strict=True):
+                store[:, :, 3 : 3 + count] = entry
+                assert torch.equal(found.cpu(), store)
 
 
 @needs_kernels

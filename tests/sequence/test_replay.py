@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.replay import RecordedSteps, Steps, steps_of
 
@@ -91,3 +92,18 @@ def test_rows_that_differ_or_have_gaps_are_not_recorded():
 def test_on_a_cpu_steps_are_plain():
     one = model("transformer", {}, "cpu")
     assert type(steps_of(one, one.prefill(tokens(2, 5, 1, "cpu"))[1], 1000)) is Steps
+
+
+@torch.no_grad()
+def test_what_is_no_token_is_told_and_what_does_not_fit_refused():
+    one = model("gru", {}, "cpu")
+    begun = one.prefill(tokens(2, 5, 1, "cpu"))[1]
+    for wrong in (-1, 11):
+        steps = RecordedSteps(one, begun, 4, record=False)
+        steps(torch.tensor([3, wrong]))
+        steps(torch.tensor([3, 3]))
+        with pytest.raises(UserError, match="from 0 to 10"):
+            steps.state()
+    for ids in (torch.zeros(3, dtype=torch.int64), torch.zeros(2), torch.zeros(2, 1, dtype=torch.int64)):
+        with pytest.raises(UserError, match="a recorded step reads"):
+            steps(ids)
