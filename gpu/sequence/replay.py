@@ -18,6 +18,9 @@ from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
+_WORTH = 4
+"""Recording takes about as long as this many periods."""
+
 
 class Steps:
     """Steps of a model one after the other, as `model.step` takes them; the base of the recorded ones.
@@ -147,10 +150,6 @@ def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
     worth = model.device.type == "cuda" and room >= _WORTH * model.period and state.steps and state.batch
     standing = model.standing(state, room) if worth else None
     return Steps(model, state) if standing is None else RecordedSteps(model, standing, room)
-
-
-_WORTH = 4
-"""Recording takes about as long as this many periods."""
 
 
 def _standing(state: State) -> Iterator[StandingCache]:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from v2xsim.bench.sequence_block import block_rows, judged, nearest
-from v2xsim.bench.sequence_decode import filled, row_of
+from v2xsim.bench.sequence_decode import filled
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.block_padding import moved_right, padded_to_blocks
@@ -374,7 +374,8 @@ def test_what_does_not_belong_to_a_stream_is_refused() -> None:
 
 def test_a_state_filled_for_timing_goes_on_as_the_row_it_is_copied_from() -> None:
     model = made()
-    row = row_of(model, 21)
+    with torch.no_grad():
+        row = model.prefill(drawn(1, 21))[1]
     state, token = filled(model, row, 3, 8), drawn(1)
     with torch.no_grad():
         for _ in range(6):

@@ -134,7 +134,7 @@ def _measured(
         model = build(kind, sizes.vocabulary, sizes.dim, sizes.layers, sizes.heads, seed=1, **more)
         models[name] = model.to(device, dtype).eval()
         rows[name], held[name] = rows_at(model, said)
-        batches[name] = sizes.batch or _best(model, rows[name], held[name], lengths[len(lengths) // 2])
+        batches[name] = sizes.batch or _best(model, rows[name][lengths[len(lengths) // 2]], held[name])
         # Lets libraries choose their kernels.
         _read_s(model, read_rows, sizes.prompt)
         if on_turn is not None:
@@ -146,7 +146,7 @@ def _measured(
             read[name].append(_read_s(model, read_rows, sizes.prompt))
             if turn < len(lengths):
                 length = lengths[turn]
-                step[name].append(step_s(model, batches[name], length, _BLOCK, rows[name][length]))
+                step[name].append(step_s(model, batches[name], rows[name][length], _BLOCK))
             if on_turn is not None:
                 on_turn(f"{name}, turn {turn + 1} of {turns}")
     for name, model in models.items():
@@ -157,10 +157,10 @@ def _measured(
         )  # fmt: skip
 
 
-def _best(model: TokenSequence, rows: dict[int, State], row_bytes: int, length: int) -> int:
+def _best(model: TokenSequence, row: State, row_bytes: int) -> int:
     """Return the batch that generates most tokens a second half way: as many as memory holds, or a quarter of them."""
     most = min(_MOST_ROWS, batches_within(model, row_bytes, _MEMORY_BYTES)[-1])
-    rates = {rows_: rows_ / step_s(model, rows_, length, _BLOCK, rows[length]) for rows_ in {most, max(1, most // 4)}}
+    rates = {rows_: rows_ / step_s(model, rows_, row, _BLOCK) for rows_ in {most, max(1, most // 4)}}
     return max(rates, key=lambda rows_: (rates[rows_], rows_))
 
 

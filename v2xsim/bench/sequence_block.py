@@ -8,6 +8,7 @@ import torch
 
 from v2xsim.bench.sequence_decode import Length, batches_within, best_batch, rates, rows_at
 from v2xsim.gpu.sequence.models import build
+from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 from v2xsim.gpu.sequence.trainer import Progress, TrainSettings, train
 from v2xsim.gpu.sequence.windows import Windows
@@ -128,9 +129,9 @@ def block_rows(
     }
     for model in models.values():
         model.to(where, torch.bfloat16 if where.type == "cuda" else torch.float32)
-    held = {name: rows_at(model, said)[1] for name, model in models.items()}
-    found = _best_batches(models, said, held, memory_bytes, batches)
-    speeds = rates(models, found, said, full)
+    states, held = _held(models, said)
+    found = _best_batches(models, said, states, held, memory_bytes, batches)
+    speeds = rates(models, found, said, states, full)
     for name, model in models.items():
         yield BlockRow(
             name, where.type, dim, layers, model.parameter_count, found[name], prompt, generated, speeds[name], held[name],
@@ -183,9 +184,9 @@ def equal_loss_rows(
             judged(model, unseen)[0], 0, prompt, said.generated, 0.0, 0.0, False,
         )  # fmt: skip
         rows.append(row)
-    held = {name: rows_at(model, said)[1] for name, model in models.items()}
-    found = _best_batches(models, said, held, memory_bytes, batches)
-    speeds, best = rates(models, found, said), nearest([row.nats for row in rows])
+    states, held = _held(models, said)
+    found = _best_batches(models, said, states, held, memory_bytes, batches)
+    speeds, best = rates(models, found, said, states), nearest([row.nats for row in rows])
     return [
         replace(
             row,
@@ -221,16 +222,23 @@ def judged(model: TokenSequence, windows: Windows, batch: int = 64) -> tuple[flo
     return float(total.sum() / count.sum()), tuple((total / count.clamp(min=1)).tolist())
 
 
+def _held(models: dict[str, TokenSequence], said: Length) -> tuple[dict[str, dict[int, State]], dict[str, int]]:
+    """Return the states of one row of each model at the lengths that are timed, and the most bytes it takes."""
+    found = {name: rows_at(model, said) for name, model in models.items()}
+    return {name: row[0] for name, row in found.items()}, {name: row[1] for name, row in found.items()}
+
+
 def _best_batches(
     models: dict[str, TokenSequence],
     said: Length,
+    states: dict[str, dict[int, State]],
     row_bytes: dict[str, int],
     memory_bytes: float,
     batches: Sequence[int] | None = None,
 ) -> dict[str, int]:
-    found = {}
+    found, half_way = {}, said.at()[said.points // 2]
     for name, model in models.items():
         able = batches_within(model, row_bytes[name], memory_bytes)
         wanted = able if batches is None else [size for size in batches if size <= able[-1]] or able[-1:]
-        found[name] = wanted[0] if len(wanted) == 1 else best_batch(model, said, wanted)
+        found[name] = wanted[0] if len(wanted) == 1 else best_batch(model, states[name][half_way], said.period, wanted)
     return found

@@ -48,17 +48,16 @@ def filled(model: TokenSequence, row: State, batch: int, room: int) -> State:
     return _copied(row, model.init_state(batch, room=length + room), batch)
 
 
-def step_s(model: TokenSequence, batch: int, length: int, period: int, row: State | None = None) -> float:
-    """Return the mean seconds of a step at a length, from the median round of `period` steps.
+def step_s(model: TokenSequence, batch: int, row: State, period: int) -> float:
+    """Return the mean seconds of a step, from the median round of `period` steps.
 
     Args:
         model: Ready for evaluation.
-        batch: Rows.
-        length: Tokens that have been read.
+        batch: Rows, each a copy of the one given.
+        row: State of one row, at the length that is asked about.
         period: Steps of a round; the rounds before those that are timed warm up.
-        row: State of one row of that length, if it is there already.
     """
-    steps = steps_of(model, filled(model, row_of(model, length) if row is None else row, batch, _SPARE), _SPARE)
+    steps = steps_of(model, filled(model, row, batch, _SPARE), _SPARE)
     tokens = random_tokens(model, batch, 1)[:, 0]
     taken = []
     with torch.no_grad():
@@ -68,12 +67,6 @@ def step_s(model: TokenSequence, batch: int, length: int, period: int, row: Stat
                 tokens = steps(tokens).argmax(-1)
             taken.append(now(model.device) - begun)
     return float(np.median(taken[1:])) / period
-
-
-def row_of(model: TokenSequence, length: int) -> State:
-    """Return the state of one row that has read so many random tokens."""
-    with torch.no_grad():
-        return model.prefill(random_tokens(model, 1, length))[1]
 
 
 def whole_s(model: TokenSequence, batch: int, said: Length) -> float:
@@ -125,14 +118,14 @@ def batches_within(model: TokenSequence, row_bytes: int, memory_bytes: float) ->
     return [*(2**power for power in range(16) if 2**power < most), most]
 
 
-def best_batch(model: TokenSequence, said: Length, batches: Sequence[int]) -> int:
-    """Return the batch with the most tokens a second half way through; batches are tried from the largest down.
+def best_batch(model: TokenSequence, row: State, period: int, batches: Sequence[int]) -> int:
+    """Return the batch with the most tokens a second, from the state of one row half way through; the largest is tried first.
 
     The search ends where two in a row are slower than the best by a tenth.
     """
-    row, best, rate, slower = row_of(model, said.prompt + said.generated // 2), 0, 0.0, 0
+    best, rate, slower = 0, 0.0, 0
     for batch in sorted(batches, reverse=True):
-        now = batch / step_s(model, batch, int(row.seen[0]), said.period, row)
+        now = batch / step_s(model, batch, row, period)
         slower = slower + 1 if now < 0.9 * rate else 0
         if now > rate:
             best, rate = batch, now
@@ -142,7 +135,11 @@ def best_batch(model: TokenSequence, said: Length, batches: Sequence[int]) -> in
 
 
 def rates(
-    models: dict[str, TokenSequence], batches: dict[str, int], said: Length, full: bool = False
+    models: dict[str, TokenSequence],
+    batches: dict[str, int],
+    said: Length,
+    rows: dict[str, dict[int, State]],
+    full: bool = False,
 ) -> dict[str, float]:
     """Return the tokens a second of each model, timed in turns so that what disturbs the machine disturbs all.
 
@@ -150,6 +147,7 @@ def rates(
         models: By name.
         batches: Of each.
         said: What is generated.
+        rows: State of one row of each at the lengths that are timed (see `rows_at`).
         full: Whether to generate all of it instead of timing steps at some lengths.
     """
     if full:
@@ -159,7 +157,7 @@ def rates(
     taken: dict[str, list[float]] = {name: [] for name in models}
     for length in said.at():
         for name, model in models.items():
-            taken[name].append(step_s(model, batches[name], length, said.period))
+            taken[name].append(step_s(model, batches[name], rows[name][length], said.period))
     return {name: batches[name] / float(np.mean(taken[name])) for name in models}
 
 
