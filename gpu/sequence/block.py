@@ -157,7 +157,7 @@ class BlockTransformer(TokenSequence):
         batch, time = self._checked(tokens, state, mask)
         if time == 0 or batch == 0:
             return super().prefill(tokens, state, mask)
-        state = state if state is not None else self.init_state(batch, tokens.device)
+        state = self._begun(state, batch, tokens.device)
         logits, state = self._read(tokens, state, mask, last=True)
         return logits[:, -1], state
 

@@ -262,6 +262,16 @@ class Cache:
                 f"before position {first}; keep an earlier state instead, it stays valid"
             )
 
+    def precisions(self) -> set[torch.dtype]:
+        """Return the types of keys and values."""
+        return {self.buffer.keys.dtype, self.buffer.values.dtype}
+
+    def outside_inference(self) -> "Cache":
+        """Return the cache without tensors of inference mode."""
+        if not (self.buffer.keys.is_inference() or self.buffer.values.is_inference()):
+            return self
+        return self._like(self.keys.clone(), self.values.clone(), None if self.index is None else self.index.clone())
+
     def detach(self) -> "Cache":
         """Return the cache cut off from gradients."""
         buffer = self.buffer

@@ -65,7 +65,7 @@ class Gru(SequenceModule):
                 last.append(made[:, -1])
             x = made if self.norms is None else x + made
         y = x if self.norms is None else self.norms[-1](x)
-        return y, state.advanced(x.shape[1], {"hidden": Memory(torch.stack(last, 1))}, dt)
+        return y, state.advanced(x.shape[1], {"hidden": Memory(torch.stack(last, 1).to(hidden.dtype))}, dt)
 
 
 def _one_by_one(layer: nn.GRU, x: Tensor, hidden: Tensor, mask: Tensor | None, dt: Tensor | None) -> Tensor:

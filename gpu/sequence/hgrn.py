@@ -42,6 +42,9 @@ class Hgrn(SequenceModule):
         Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823).
     """
 
+    # The recurrence is worked out in 32 bits at least, whatever the state is kept in.
+    any_precision = True
+
     def __init__(
         self,
         dim: int,

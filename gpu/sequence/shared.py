@@ -112,6 +112,7 @@ class SharedModel(SharedParts):
         self._refuse_other(state)
         if query is not None:
             self._check_query(query, state.batch, state.device)
+        state = self._begun(state, state.batch, state.device)
         if not self.injected or state.batch == 0:
             return state
 

@@ -91,6 +91,7 @@ class TokenModel(TokenSequence):
                 f"a token model needs a body of vectors and at least 1 token, got {type(body).__name__} and {vocabulary}"
             )
         self.body, self.vocabulary, self.takes_dt = body, vocabulary, body.takes_dt
+        self.any_precision = body.any_precision
         self.embedding = nn.Embedding(vocabulary, body.width)
         self.head = nn.Linear(body.width, vocabulary, bias=False)
         nn.init.normal_(self.embedding.weight, std=0.02)
@@ -128,7 +129,7 @@ class TokenModel(TokenSequence):
         batch, time = self._checked(tokens, state, mask)
         if time == 0:
             return super().prefill(tokens, state, mask)
-        state = state if state is not None else self.init_state(batch, tokens.device)
+        state = self._begun(state, batch, tokens.device)
         if batch == 0:
             return self._nothing(tokens)[:, -1], state
         x = tokens if mask is None else torch.where(mask, tokens, 0)
