@@ -49,7 +49,9 @@ class HgrnEncoder(nn.Module):
         method: Method = "auto",
     ) -> None:
         super().__init__()
-        check_options(dim, layers, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method})
+        check_options(
+            dim, layers, hidden, dropout, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method}
+        )
         if axes not in (1, 2):
             raise UserError(f"axes must be 1 (sequences) or 2 (images), got {axes}")
         self.dim, self.axes, self.bounds, self.method = dim, axes, bounds, method
@@ -57,7 +59,12 @@ class HgrnEncoder(nn.Module):
         rate = first_rates(dim).to(torch.get_default_dtype())
         self.turn_rad = nn.Parameter(rate.repeat(layers, 1 if shared_turns else 2 * axes, 1)) if complex_state else None
         self.layers = nn.ModuleList(
-            Layer(Mixer(dim, 2 if complex_state else 1, forget, norm_gate), dim, hidden or dim, dropout)
+            Layer(
+                Mixer(dim, 2 if complex_state else 1, forget, norm_gate),
+                dim,
+                dim if hidden is None else hidden,
+                dropout,
+            )
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(dim)

@@ -13,6 +13,7 @@ from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.shared_lower import MISSING, Lower
 from v2xsim.gpu.sequence.shared_tree import Alike, Choice, ContextTree
 from v2xsim.gpu.sequence.shared_upper import Injection, Upper
+from v2xsim.gpu.sequence.sizes import check_start, check_whole
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -49,11 +50,11 @@ class SharedParts(TokenSequence):
         tied: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 <= inject <= layers or window < 0 or vocabulary < 1 or renew not in ("all", "new"):
-            raise UserError(
-                f"inject must be from 0 to layers ({layers}), window at least 0, vocabulary at least 1 and renew all or new; "
-                f"got inject {inject}, window {window}, vocabulary {vocabulary}, renew {renew!r}"
-            )
+        check_whole(1, vocabulary=vocabulary, layers=layers, chunk=chunk, depth=depth)
+        check_whole(0, layers, inject=inject)
+        check_whole(0, window=window)
+        if renew not in ("all", "new"):
+            raise UserError(f"renew must be all or new, got {renew!r}")
         kept = max(1, chunk // (_USUAL_RATIO * (depth + 1))) if kept is None else kept
         self.tree = ContextTree(chunk, depth, kept, choice, alike, seed)
         self.vocabulary, self.window, self.renew = vocabulary, window, renew
@@ -114,6 +115,7 @@ class SharedParts(TokenSequence):
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
         """Return the state of rows that have seen nothing."""
+        check_start(batch, dtype, room)
         upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
         where, kind = upper.device, dtype or self.dtype
         heads, dim = self.upper.heads, self.upper.dim

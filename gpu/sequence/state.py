@@ -12,6 +12,7 @@ from torch import Tensor
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.sizes import check_precision
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ class State:
             UserError: If the precision is no floating-point type.
         """
         if dtype is not None:
-            check_precision("to", dtype)
+            check_precision(dtype)
         where = None if device is None else torch.device(device)
         slots = {name: slot.to(where, dtype) for name, slot in self.slots.items()}
         return replace(self, seen=self.seen.to(where), clock=self.clock.to(where), slots=slots)
@@ -300,16 +301,6 @@ class State:
                 )
             if isinstance(slot, State):
                 slot.refuse_incomplete(like.part(name))
-
-
-def check_precision(name: str, dtype: Any) -> None:
-    """Refuse what no state can be of.
-
-    Raises:
-        UserError: If it is no floating-point type of torch.
-    """
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise UserError(f"{name}: dtype must be a floating-point type such as torch.float32, got {dtype!r}")
 
 
 def widest(precisions: set[torch.dtype]) -> torch.dtype:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.module import SequenceModule
+from v2xsim.gpu.sequence.sizes import check_whole
 from v2xsim.gpu.sequence.state import State
 
 
@@ -86,10 +87,11 @@ class TokenModel(TokenSequence):
 
     def __init__(self, body: SequenceModule, vocabulary: int, tied: bool = False) -> None:
         super().__init__()
-        if not body.width or vocabulary < 1:
+        if not isinstance(body, SequenceModule) or not body.width:
             raise UserError(
-                f"a token model needs a body of vectors and at least 1 token, got {type(body).__name__} and {vocabulary}"
+                f"a token model needs a body that is a sequence module of vectors, got {type(body).__name__}"
             )
+        check_whole(1, vocabulary=vocabulary)
         self.body, self.vocabulary, self.takes_dt = body, vocabulary, body.takes_dt
         self.any_precision = body.any_precision
         self.embedding = nn.Embedding(vocabulary, body.width)

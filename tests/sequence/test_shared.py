@@ -390,9 +390,9 @@ def test_positions_that_the_lower_model_reads_are_linear_in_chunks():
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"inject": 4}, "inject must be from 0 to layers"),
-        ({"window": -1}, "window at least 0"),
-        ({"renew": "some"}, "renew all or new"),
+        ({"inject": 4}, "inject must be a whole number from 0 to 3, got 4"),
+        ({"window": -1}, "window must be a whole number of at least 0"),
+        ({"renew": "some"}, "renew must be all or new"),
         ({"chunk": 12, "depth": 3}, r"multiple of 2\^depth = 8"),
         ({"kept": 5}, "from 1 to the node's length, which is 4 at level 1"),
         ({"kept": (1, 2, 1)}, "one for each of 2 levels"),

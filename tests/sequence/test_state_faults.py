@@ -200,7 +200,7 @@ def test_a_state_of_another_precision_is_refused_and_goes_on_once_converted(name
                     call(ids(2, 3), wrong)
     assert torch.equal(model(ids(2, 3), single.to(dtype=torch.float64))[0], model(ids(2, 3))[0])
     for dtype in (torch.int64, torch.bool, torch.complex64, "float32"):
-        with pytest.raises(UserError, match="to: dtype must be a floating-point type"):
+        with pytest.raises(UserError, match="dtype must be a floating-point type"):
             fresh.to(dtype=dtype)
 
 
