@@ -76,6 +76,8 @@ class SharedParts(TokenSequence):
         Raises:
             UserError: If it is of another kind or size.
         """
+        if not isinstance(plain, TokenModel):
+            raise UserError(f"start_from: the model must be a plain Transformer of tokens, got {type(plain).__name__}")
         body = plain.body
         sizes = (self.vocabulary, self.upper.dim, self.upper.heads, self.upper.hidden, len(self.upper.layers))
         shares = isinstance(body, Transformer) and body.kv_map != tuple(range(len(body.layers)))
@@ -132,7 +134,7 @@ class SharedParts(TokenSequence):
 
     def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
         """Return what is kept of all chunks."""
-        if self.lower is None or not self.injected or past.shape[1] == 0:
+        if self.lower is None or not self.injected or past.numel() == 0:
             return {}
         keys, values, entry = self.lower.condensed(past, self.embedding, query, 0)
         heads, dim = self.upper.heads, self.upper.dim

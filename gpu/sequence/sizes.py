@@ -17,7 +17,7 @@ def check_whole(least: int, most: int | None = None, /, **sizes: Any) -> None:
         UserError: Naming the first that is not.
     """
     for name, size in sizes.items():
-        if not _is_whole(size) or size < least or (most is not None and size > most):
+        if not is_whole(size) or size < least or (most is not None and size > most):
             limits = f"of at least {least}" if most is None else f"from {least} to {most}"
             raise UserError(f"{name} must be a whole number {limits}, got {size!r}")
 
@@ -47,8 +47,8 @@ def one_each(name: str, given: Any, count: int, what: str, least: int) -> tuple[
     Raises:
         UserError: If they are not.
     """
-    found = (given,) * count if _is_whole(given) else tuple(given) if isinstance(given, Iterable) else ()
-    if len(found) != count or not all(_is_whole(size) and size >= least for size in found):
+    found = (given,) * count if is_whole(given) else tuple(given) if isinstance(given, Iterable) else ()
+    if len(found) != count or not all(is_whole(size) and size >= least for size in found):
         raise UserError(
             f"{name} must be one whole number of at least {least}, or one for each of {count} {what}, got {given!r}"
         )
@@ -60,9 +60,17 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Real)
 
 
-def _is_whole(size: Any) -> bool:
+def is_whole(size: Any) -> bool:
+    """Return whether it is a whole number; truth values are none."""
     try:
         index(size)
     except TypeError:
         return False
     return not isinstance(size, bool)
+
+
+def holds_whole(numbers: Any) -> bool:
+    """Return whether it is a tensor of whole numbers."""
+    if not isinstance(numbers, torch.Tensor):
+        return False
+    return not (numbers.dtype == torch.bool or numbers.is_floating_point() or numbers.is_complex())

@@ -34,7 +34,7 @@ class TokenSequence(SequenceModule):
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
         """Read a prompt; return the logits after its last position alone, and the state."""
-        if tokens.ndim == 2 and tokens.shape[1] == 0:
+        if isinstance(tokens, Tensor) and tokens.ndim == 2 and tokens.shape[1] == 0:
             raise UserError(
                 f"{self._name}.prefill: a prompt must have at least one token, got shape {tuple(tokens.shape)}"
             )
@@ -146,6 +146,8 @@ def next_token_loss(
     first: int = 1,
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy of tokens `first` and later, each by the logits of the position before it."""
+    if tokens.shape[0] == 0:
+        raise UserError("a loss needs at least one row, got 0")
     if tokens.shape[1] <= first:
         raise UserError(f"a loss needs more than {first} tokens a row, got {tokens.shape[1]}")
     # What stands at masked places is not looked at, and need not be a token.

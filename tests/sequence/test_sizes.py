@@ -49,7 +49,7 @@ each_made = pytest.mark.parametrize(("make", "fits", "none", "one"), MADE, ids=[
 def test_a_size_that_cannot_be_is_refused_by_its_name_with_what_is_allowed_and_what_came(make, fits, none, one):
     make(**fits)
     for name, least in [*((name, 0) for name in none), *((name, 1) for name in one)]:
-        for wrong in (least - 1, -3, 2.0, 1.5, math.nan, "2", True, torch.ones(2)):
+        for wrong in (least - 1, -3, 2.0, 1.5, math.nan, "2", True, torch.ones(3, dtype=torch.int64)):
             with pytest.raises(UserError, match=rf"{name} must be .*whole number.*, got"):
                 make(**{**fits, name: wrong})
 
