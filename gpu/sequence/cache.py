@@ -292,7 +292,7 @@ class Cache:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what `from_tensors` needs, copied and packed, as files of safetensors want it."""
-        numbers = torch.tensor([self.first, self.window])
+        numbers = torch.tensor([self.first, self.window, int(self.index is not None)])
         found = {"keys": self.keys, "values": self.values, "numbers": numbers}
         if self.index is not None:
             found["index"] = self.index
@@ -301,6 +301,8 @@ class Cache:
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Cache":
         """Return the cache of `tensors`."""
-        first, window = (int(n) for n in tensors["numbers"])
+        # Those of before a loss of the index could be told have two numbers.
+        first, window, *indexed = tensors["numbers"].tolist()
+        index = tensors["index"] if any(indexed) else tensors.get("index")
         count = tensors["keys"].shape[2]
-        return Cache(_Buffer(tensors["keys"], tensors["values"], tensors.get("index"), count), 0, count, first, window)
+        return Cache(_Buffer(tensors["keys"], tensors["values"], index, count), 0, count, first, window)

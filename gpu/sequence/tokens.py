@@ -14,6 +14,9 @@ from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.sizes import check_whole
 from v2xsim.gpu.sequence.state import State
 
+_COLDEST = 1e-30
+"""Temperature below which nothing changes: already only the likeliest are drawn, and logits over it still fit into 32 bits."""
+
 
 class TokenSequence(SequenceModule):
     """A sequence module that reads tokens and says of each position what the next one may be.
@@ -222,7 +225,7 @@ def _drawn(
 ) -> Int64[Tensor, " batch"]:
     if temperature == 0.0:
         return logits.argmax(-1)
-    logits = logits.float() / temperature
+    logits = logits.float() / max(temperature, _COLDEST)
     if top_k:
         least = logits.topk(min(top_k, logits.shape[-1]), dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)

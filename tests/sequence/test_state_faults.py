@@ -91,10 +91,10 @@ def test_what_names_no_rows_and_no_positions_is_refused(call, words):
 @torch.no_grad()
 def test_a_state_that_lacks_something_is_refused(name):
     model = made(name)
-    _, state = model(ids(2, 6))
+    _, state = model(ids(2, 6), None, torch.arange(12).view(2, 6) % 5 > 0)
     whole = state.state_dict()
     for key in whole:
-        if key.endswith((".keys", ".numbers")) or key in ("seen", "clock", "head"):
+        if key.endswith((".keys", ".numbers", ".index")) or key in ("seen", "clock", "head"):
             with pytest.raises(UserError, match="no complete state"):
                 model.load_state({other: value for other, value in whole.items() if other != key})
     slot = next(key.split(".")[1] for key in whole if key.startswith(("cache.", "memory.", "state.")))
@@ -171,6 +171,16 @@ def test_a_step_takes_a_time_without_dimensions():
     model, text = made("hgrn"), ids(2, 5)
     one, two = (model.step(text[:, 0], None, None, dt)[0] for dt in (0.5, torch.tensor(0.5)))
     assert torch.equal(one, two)
+
+
+@every_model
+def test_however_cold_only_the_likeliest_tokens_are_drawn(name):
+    model, text = made(name), ids(4, 5)
+    expected = generate(model, text, 6)[0]
+    for temperature in (1e-12, 1e-45, 1e-300):
+        for top_k in (0, 3):
+            draws = torch.Generator().manual_seed(1)
+            assert torch.equal(generate(model, text, 6, None, temperature, top_k, draws)[0], expected)
 
 
 @pytest.mark.parametrize("name", ["transformer", "block", "kv_sharing"])
