@@ -17,6 +17,7 @@ from v2xsim.gpu.sequence.block_stream import NO_TOKEN, Rows, in_order, merged, p
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.sizes import check_start, check_whole
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -77,8 +78,8 @@ class BlockTransformer(TokenSequence):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if vocabulary < 1 or block < 1 or prefix < 1:
-            raise UserError(f"vocabulary, block and prefix must be at least 1, got {vocabulary}, {block} and {prefix}")
+        token_layers = layers if token_layers is None else token_layers
+        check_whole(1, vocabulary=vocabulary, dim=dim, block=block, prefix=prefix, token_layers=token_layers)
         if dim % block:
             raise UserError(
                 f"dim must be a multiple of block, so that each token has an equal part of a block's vector; got {dim} and {block}"
@@ -92,9 +93,8 @@ class BlockTransformer(TokenSequence):
         )  # fmt: skip
         self.block_decoder = Transformer(dim, layers, heads, hidden, kv_map, windows, schedule, dropout=dropout)
         self.token_decoder = Transformer(
-            dim, layers if token_layers is None else token_layers, heads, hidden, token_kv_map, 0, token_schedule,
-            dropout=dropout,
-        )  # fmt: skip
+            dim, token_layers, heads, hidden, token_kv_map, 0, token_schedule, dropout=dropout
+        )
         self.lookup = nn.Embedding(vocabulary, dim // block)
         self.embedding = nn.Embedding(vocabulary, dim)
         self.expand = nn.Linear(dim, prefix * dim)
@@ -132,6 +132,7 @@ class BlockTransformer(TokenSequence):
             room: Tokens to set memory aside for.
             prompt: Tokens of the prompt; its whole blocks are the prompt of an exit schedule, which has one of its own if left out.
         """
+        check_start(batch, dtype, room, prompt)
         where = torch.device(device) if device is not None else self.device
         if prompt is None:
             prompt = self.block * (self.block_decoder.schedule.prompt if self.block_decoder.schedule else 0)
@@ -171,7 +172,7 @@ class BlockTransformer(TokenSequence):
         batch, time = self._checked(tokens, state, mask)
         if time == 0 or batch == 0:
             return super().prefill(tokens, state, mask)
-        state = state if state is not None else self.init_state(batch, tokens.device)
+        state = self._begun(state, batch, tokens.device)
         logits, state = self._read(tokens, state, mask, last=True)
         return logits[:, -1], state
 

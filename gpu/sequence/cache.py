@@ -270,6 +270,16 @@ class Cache:
                 f"before position {first}; keep an earlier state instead, it stays valid"
             )
 
+    def precisions(self) -> set[torch.dtype]:
+        """Return the types of keys and values."""
+        return {self.buffer.keys.dtype, self.buffer.values.dtype}
+
+    def outside_inference(self) -> "Cache":
+        """Return the cache without tensors of inference mode."""
+        if not (self.buffer.keys.is_inference() or self.buffer.values.is_inference()):
+            return self
+        return self._like(self.keys.clone(), self.values.clone(), None if self.index is None else self.index.clone())
+
     def detach(self) -> "Cache":
         """Return the cache cut off from gradients."""
         buffer = self.buffer
@@ -290,7 +300,7 @@ class Cache:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what `from_tensors` needs, copied and packed, as files of safetensors want it."""
-        numbers = torch.tensor([self.first, self.window])
+        numbers = torch.tensor([self.first, self.window, int(self.index is not None)])
         found = {"keys": self.keys, "values": self.values, "numbers": numbers}
         if self.index is not None:
             found["index"] = self.index
@@ -299,6 +309,8 @@ class Cache:
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Cache":
         """Return the cache of `tensors`."""
-        first, window = (int(n) for n in tensors["numbers"])
+        # Those of before a loss of the index could be told have two numbers.
+        first, window, *indexed = tensors["numbers"].tolist()
+        index = tensors["index"] if any(indexed) else tensors.get("index")
         count = tensors["keys"].shape[2]
-        return Cache(_Buffer(tensors["keys"], tensors["values"], tensors.get("index"), count), 0, count, first, window)
+        return Cache(_Buffer(tensors["keys"], tensors["values"], index, count), 0, count, first, window)

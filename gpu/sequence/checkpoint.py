@@ -56,7 +56,7 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
         )
     options = recipe.get("options", {})
     try:
-        vocabulary, dim, layers, heads = (int(recipe[key]) for key in ("vocabulary", "dim", "layers", "heads"))
+        vocabulary, dim, layers, heads = (recipe[key] for key in ("vocabulary", "dim", "layers", "heads"))
         model = build(recipe["name"], vocabulary, dim, layers, heads, 0, **options)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{folder / MODEL}: is no recipe of a model ({error}); train it anew") from error

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int64
 from v2xsim.atomic import write_atomically
 from v2xsim.gpu.sequence.motion import check_offset, check_tokens, detokenise
 from v2xsim.gpu.sequence.motion_vocabulary import MotionError, MotionVocabulary, arrays_of, checked_rows
+from v2xsim.gpu.sequence.sizes import is_whole
 from v2xsim.gpu.sequence.windows import Windows
 
 SPLITS = ("train", "validation", "test")
@@ -84,8 +85,8 @@ class Sequences:
         self, length: int, *, whole: bool = False
     ) -> tuple[Int64[np.ndarray, " windows"], Int64[np.ndarray, " windows"]]:
         """Return the first token of each window that `windows` makes, and the sequence it is in."""
-        if length < 2:
-            raise MotionError(f"a window must have a length of at least 2 tokens, to predict one, got {length}")
+        if not is_whole(length) or length < 2:
+            raise MotionError(f"a window must have a whole length of at least 2 tokens, to predict one, got {length!r}")
         # A rest of one token has nothing to predict.
         count = np.diff(self.offset) // length if whole else (np.diff(self.offset) + length - 2) // length
         sequence = np.repeat(np.arange(len(self)), count)

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.module import SequenceModule
+from v2xsim.gpu.sequence.sizes import check_start, check_whole
 from v2xsim.gpu.sequence.state import State
 
 
@@ -29,10 +29,9 @@ class Gru(SequenceModule):
 
     def __init__(self, dim: int, layers: int, residual: bool = False) -> None:
         super().__init__()
-        if dim < 1 or layers < 1:
-            raise UserError(f"dim and layers must be at least 1, got {dim} and {layers}")
+        check_whole(1, dim=dim, layers=layers)
         self.width = dim
-        self.layers = nn.ModuleList(nn.GRU(dim, dim, batch_first=True) for _ in range(layers))
+        self.layers = nn.ModuleList(nn.GRU(int(dim), int(dim), batch_first=True) for _ in range(layers))
         self.norms = nn.ModuleList(nn.RMSNorm(dim, eps=1e-6) for _ in range(layers + 1)) if residual else None
 
     @property
@@ -44,6 +43,7 @@ class Gru(SequenceModule):
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
         """Return the state of rows that have seen nothing; nothing grows, so room is not used."""
+        check_start(batch, dtype, room)
         where = torch.device(device) if device is not None else self.device
         memory = Memory(torch.zeros(batch, len(self.layers), self.width, device=where, dtype=dtype or self.dtype))
         return State.fresh(self.signature, batch, where, {"hidden": memory})
@@ -72,7 +72,7 @@ class Gru(SequenceModule):
                 last.append(made[:, -1])
             x = made if self.norms is None else x + made
         y = x if self.norms is None else self.norms[-1](x)
-        return y, state.advanced(x.shape[1], {"hidden": Memory(torch.stack(last, 1))}, dt)
+        return y, state.advanced(x.shape[1], {"hidden": Memory(torch.stack(last, 1).to(hidden.dtype))}, dt)
 
 
 def _exact(x: Tensor) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, Layer, Mixer, NormGat
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.scan import Method
+from v2xsim.gpu.sequence.sizes import check_dropout, check_start, check_whole
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
 
@@ -42,6 +43,9 @@ class Hgrn(SequenceModule):
         Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823).
     """
 
+    # The recurrence is worked out in 32 bits at least, whatever the state is kept in.
+    any_precision = True
+
     def __init__(
         self,
         dim: int,
@@ -55,8 +59,10 @@ class Hgrn(SequenceModule):
         method: Method = "auto",
     ) -> None:
         super().__init__()
-        check_options(dim, layers, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method})
-        self.width, self.hidden, self.parts = dim, hidden or 2 * dim, 2 if complex_state else 1
+        check_options(
+            dim, layers, hidden, dropout, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method}
+        )
+        self.width, self.hidden, self.parts = dim, 2 * dim if hidden is None else hidden, 2 if complex_state else 1
         self.bounds, self.forget, self.norm_gate, self.method = bounds, forget, norm_gate, method
         self.bound_weight = nn.Parameter(torch.zeros(layers, dim), requires_grad=bounds != "none")
         rate = first_rates(dim).to(torch.get_default_dtype())
@@ -85,6 +91,7 @@ class Hgrn(SequenceModule):
             dtype: If left out, the module's, or 32 bits where that has fewer.
             room: Not used.
         """
+        check_start(batch, dtype, room)
         where = torch.device(device) if device is not None else self.device
         wide = torch.promote_types(self.dtype, torch.float32)
         shape = (batch, len(self.layers), self.parts, self.width)
@@ -120,10 +127,10 @@ class Hgrn(SequenceModule):
         return self.norm(x), state.advanced(x.shape[1], {"hidden": Memory(torch.stack(after, 1))}, dt)
 
 
-def check_options(dim: int, layers: int, chosen: dict[object, str]) -> None:
-    """Refuse sizes below 1 and words that are no option."""
-    if dim < 1 or layers < 1:
-        raise UserError(f"dim and layers must be at least 1, got {dim} and {layers}")
+def check_options(dim: int, layers: int, hidden: int | None, dropout: float, chosen: dict[object, str]) -> None:
+    """Refuse sizes below 1, no dropout, and words that are no option."""
+    check_whole(1, dim=dim, layers=layers, hidden=dim if hidden is None else hidden)
+    check_dropout(dropout)
     for kind, word in chosen.items():
         known: Iterable[str] = get_args(kind)
         if word not in known:

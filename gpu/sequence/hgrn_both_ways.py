@@ -1,5 +1,7 @@
 """HGRN for sequences that are there as a whole: states run from both ends, along one axis or along the two of an image."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -49,7 +51,9 @@ class HgrnEncoder(nn.Module):
         method: Method = "auto",
     ) -> None:
         super().__init__()
-        check_options(dim, layers, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method})
+        check_options(
+            dim, layers, hidden, dropout, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method}
+        )
         if axes not in (1, 2):
             raise UserError(f"axes must be 1 (sequences) or 2 (images), got {axes}")
         self.dim, self.axes, self.bounds, self.method = dim, axes, bounds, method
@@ -57,7 +61,12 @@ class HgrnEncoder(nn.Module):
         rate = first_rates(dim).to(torch.get_default_dtype())
         self.turn_rad = nn.Parameter(rate.repeat(layers, 1 if shared_turns else 2 * axes, 1)) if complex_state else None
         self.layers = nn.ModuleList(
-            Layer(Mixer(dim, 2 if complex_state else 1, forget, norm_gate), dim, hidden or dim, dropout)
+            Layer(
+                Mixer(dim, 2 if complex_state else 1, forget, norm_gate),
+                dim,
+                dim if hidden is None else hidden,
+                dropout,
+            )
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(dim)
@@ -120,7 +129,7 @@ class HgrnEncoder(nn.Module):
             states = states.unflatten(0, (len(keep), -1))
         return states.transpose(1, 2) if across else states
 
-    def _check(self, x: Tensor, mask: Tensor | None, state: object) -> None:
+    def _check(self, x: Any, mask: Any, state: object) -> None:
         if state is not None:
             raise UserError(
                 "HgrnEncoder: the state must be left out, it reads both ways and cannot go on from one; use Hgrn for streams"
@@ -135,6 +144,10 @@ class HgrnEncoder(nn.Module):
             raise UserError(
                 f"HgrnEncoder: x is of {x.dtype} on {x.device}, the parameters of {weight.dtype} on {weight.device}; "
                 f"convert with x.to({str(weight.device)!r}, {weight.dtype})"
+            )
+        if mask is not None and not isinstance(mask, Tensor):
+            raise UserError(
+                f"HgrnEncoder: mask must be a tensor of booleans, got {type(mask).__name__}; use torch.as_tensor"
             )
         if mask is not None and (mask.dtype != torch.bool or mask.shape != x.shape[:-1] or mask.device != x.device):
             raise UserError(

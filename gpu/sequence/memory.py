@@ -61,6 +61,14 @@ class Memory:
             )
         return self
 
+    def precisions(self) -> set[torch.dtype]:
+        """Return its type, if that is a floating-point one."""
+        return {self.value.dtype} if self.value.is_floating_point() else set()
+
+    def outside_inference(self) -> "Memory":
+        """Return the memory without tensors of inference mode."""
+        return replace(self, value=self.value.clone()) if self.value.is_inference() else self
+
     def detach(self) -> "Memory":
         """Return the memory cut off from gradients."""
         return replace(self, value=self.value.detach())

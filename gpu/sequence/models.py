@@ -17,6 +17,7 @@ from v2xsim.gpu.sequence.schedule import ExitSchedule
 from v2xsim.gpu.sequence.shared import SharedModel
 from v2xsim.gpu.sequence.shared_tree import Alike, Choice
 from v2xsim.gpu.sequence.sharing import Kind, Target, sharing_map
+from v2xsim.gpu.sequence.sizes import check_whole
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
 
@@ -51,7 +52,7 @@ def build(
     Raises:
         UserError: If there is no such model or option, or sizes do not fit.
     """
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise UserError(f"there is no model {name!r}{_nearest(name, MODELS)}; there are {', '.join(MODELS)}")
     make = MODELS[name].make
     known = options_of(name)
@@ -59,6 +60,8 @@ def build(
         if option not in known:
             said = f"its options are {', '.join(known)}" if known else "it has no options"
             raise UserError(f"model {name} has no option {option!r}{_nearest(option, known)}; {said}")
+    check_whole(1, vocabulary=vocabulary, dim=dim, layers=layers, heads=heads)
+    check_whole(0, 2**64 - 1, seed=0 if seed is None else seed)
     # Initial weights come from torch's global generator; it is put back as it was.
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
@@ -184,6 +187,7 @@ def _block(
     tied: bool = False,
 ) -> TokenSequence:
     """Divide the layers among the two decoders, half and half if nothing else is said; sharing and exits are the block decoder's."""
+    check_whole(1, block=block, horizon=horizon)
     within = layers - layers // 2 if token_layers is None else token_layers
     over = layers - within
     shared = None if kind is None else _half(over, kind, target, kv_layers)

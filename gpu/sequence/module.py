@@ -9,7 +9,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from v2xsim.errors import UserError
-from v2xsim.gpu.sequence.state import State
+from v2xsim.gpu.sequence.state import State, widest
+
+_AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
+"""What autocast makes of any of these, in some places and not in others."""
 
 
 class SequenceModule(nn.Module, ABC):
@@ -22,11 +25,13 @@ class SequenceModule(nn.Module, ABC):
         width: Entries of an input vector; 0 where inputs are tokens.
         takes_dt: Whether steps of uneven length are understood; otherwise `dt` must be 1 wherever it is given.
         period: Steps of one position after which what a step does is the same again.
+        any_precision: Whether a state may have another precision than the parameters; otherwise only what autocast left may differ.
     """
 
     width: int
     takes_dt: bool = True
     period: int = 1
+    any_precision: bool = False
 
     @property
     @abstractmethod
@@ -87,8 +92,7 @@ class SequenceModule(nn.Module, ABC):
             UserError: If shapes, types, devices, the state or a number do not fit.
         """
         batch, time = self._checked(x, state, mask)
-        if state is None:
-            state = self.init_state(batch, x.device)
+        state = self._begun(state, batch, x.device)
         steps = self._checked_dt(dt, batch, time, x)
         if mask is not None:
             x = torch.where(mask[..., None] if self.width else mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
@@ -144,6 +148,24 @@ class SequenceModule(nn.Module, ABC):
     def _nothing(self, x: Tensor) -> Tensor:
         """Return the output for a piece without positions."""
         return x.new_zeros(*x.shape[:2], self.width) if self.width else x
+
+    def _begun(self, state: State | None, batch: int, device: torch.device) -> State:
+        """Return the state to go on from: fresh if there is none, and rid of what inference mode or autocast left in it.
+
+        Raises:
+            UserError: If it is in another precision.
+        """
+        if state is None:
+            return self.init_state(batch, device)
+        there, mine = state.precisions(), self.dtype
+        if there != {mine} and not self.any_precision:
+            autocast = mine != torch.float64 and torch.is_autocast_enabled(device.type)
+            if there - {mine, *_AUTOCAST} or not (autocast or mine in there):
+                raise UserError(
+                    f"{self._name}: the state is of {widest(there)}, the parameters of {mine}; convert it with state.to(dtype={mine})"
+                )
+            state = state if autocast else state.to(dtype=mine)
+        return state.outside_inference() if torch.is_grad_enabled() else state
 
     # Checks ---------------------------------------------------------------------------------------------------------
 

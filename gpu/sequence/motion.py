@@ -121,6 +121,8 @@ class Coverage:
 def coverage(vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]) -> Coverage:
     """Return how well a vocabulary covers moves."""
     _, distance_m = nearest(vocabulary, moves)
+    if len(distance_m) == 0:
+        raise MotionError("coverage is of moves, got none")
     far = distance_m > vocabulary.tolerance_m * (1.0 + 1e-9)
     return Coverage(float(far.mean()), float(distance_m.mean()), float(distance_m.max()))
 
@@ -141,6 +143,9 @@ def drift(
     token: Int64[np.ndarray, " tokens"] | None = None,
 ) -> Drift:
     """Return how far tokens lead from tracks; the tracks are tokenised where no tokens are given."""
+    _check_tracks(pose, offset)
+    if len(pose) == len(offset) - 1:
+        raise MotionError(f"drift is of poses after the first ones, got none in {len(pose)} tracks")
     if token is None:
         token = tokenise(vocabulary, pose, offset)
     led = detokenise(vocabulary, token, token_offsets(offset), pose[offset[:-1]])
@@ -191,8 +196,7 @@ def check_tokens(vocabulary: MotionVocabulary, token: np.ndarray) -> None:
     Raises:
         MotionError: Saying which is not.
     """
-    if token.ndim != 1 or token.dtype != np.int64:
-        raise MotionError(f"tokens must be int64 in one row, got {token.dtype} of shape {token.shape}")
+    _check_row("tokens", token)
     wrong = np.flatnonzero((token < 0) | (token >= len(vocabulary)))
     if len(wrong):
         raise MotionError(
@@ -211,13 +215,20 @@ def check_offset(offset: np.ndarray, rows: int, least: int) -> None:
     Raises:
         MotionError: Saying what they are.
     """
-    if offset.ndim != 1 or offset.dtype != np.int64 or len(offset) == 0:
-        raise MotionError(f"offsets must be int64 in one row, got {offset.dtype} of shape {offset.shape}")
+    _check_row("offsets", offset)
+    if len(offset) == 0:
+        raise MotionError("offsets must be one more than tracks, got none")
     if offset[0] != 0 or offset[-1] != rows or (np.diff(offset) < least).any():
         raise MotionError(
             f"offsets must rise from 0 to the number of rows, {rows}, by at least {least} a track; "
             f"got {offset[0]} to {offset[-1]}, by at least {np.diff(offset).min() if len(offset) > 1 else 0}"
         )
+
+
+def _check_row(what: str, row: np.ndarray) -> None:
+    if not isinstance(row, np.ndarray) or row.ndim != 1 or row.dtype != np.int64:
+        got = f"{row.dtype} of shape {row.shape}" if isinstance(row, np.ndarray) else type(row).__name__
+        raise MotionError(f"{what} must be a numpy array of int64 in one row, got {got}")
 
 
 def _search(vocabulary: MotionVocabulary) -> tuple[np.ndarray, np.ndarray, float]:

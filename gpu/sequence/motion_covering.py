@@ -12,6 +12,7 @@ from v2xsim.gpu.sequence.motion_vocabulary import (
     UNPAIRED,
     MotionError,
     MotionVocabulary,
+    check_scale,
     checked_rows,
     embedded,
     mirrored,
@@ -53,7 +54,7 @@ def covering(
         box_m: Length and width of the box whose corners measure distance.
     """
     moves = moves_of(pose, offset)
-    _check_choice(moves, size, tolerance_m)
+    _check_choice(moves, size, step_s, tolerance_m, box_m)
     begun = _paired([np.zeros(3)], step_s, tolerance_m, box_m)
     made = _extended(begun, moves, int(_FARTHEST_SHARE * size), alike=False)
     made = _extended(made, moves, int(_TRUE_SHARE * size), alike=True)
@@ -77,7 +78,7 @@ def random_k_disks(
     References:
         Philion, Peng, Fidler: Trajeglish, arXiv 2312.04535 (k-disks).
     """
-    _check_choice(moves, size, tolerance_m)
+    _check_choice(moves, size, step_s, tolerance_m, box_m)
     point, alone = embedded(moves, float(np.hypot(*box_m)) / 2.0), np.ones(len(moves))
     square = np.full(len(moves), np.inf)
     chosen: list[Float[np.ndarray, " 3"]] = []
@@ -90,14 +91,13 @@ def random_k_disks(
     return MotionVocabulary(move, np.full(len(move), UNPAIRED), step_s, tolerance_m, box_m)
 
 
-def _check_choice(moves: np.ndarray, size: int, tolerance_m: float) -> None:
+def _check_choice(moves: np.ndarray, size: int, step_s: float, tolerance_m: float, box_m: tuple[float, float]) -> None:
     checked_rows("moves", moves)
     if len(moves) == 0:
         raise MotionError("a vocabulary is chosen from moves, got none")
-    if size < 1:
-        raise MotionError(f"a vocabulary must have a size of at least 1, got {size}")
-    if not (np.isfinite(tolerance_m) and tolerance_m > 0):
-        raise MotionError(f"the tolerance must be above 0 m, got {tolerance_m}")
+    if not isinstance(size, int | np.integer) or size < 1:
+        raise MotionError(f"a vocabulary must have a whole size of at least 1, got {size!r}")
+    check_scale(step_s, tolerance_m, box_m)
 
 
 def _extended(

@@ -11,8 +11,10 @@ the Euclidean distance of (dx, dy, r cos dheading, r sin dheading): the corners'
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -59,14 +61,17 @@ class MotionVocabulary:
         count = len(self.move)
         if count == 0 or (np.diff(self.move[:, 0]) < 0).any():
             raise MotionError("a vocabulary must have at least one move, and its moves must rise in dx")
-        paired = self.mirror >= 0
-        if self.mirror.shape != (count,) or self.mirror.dtype != np.int64 or (self.mirror >= count).any():
-            raise MotionError(f"a vocabulary's mirror must be {count} int64 tokens below {count}, or -1")
+        held = isinstance(self.mirror, np.ndarray) and self.mirror.shape == (count,) and self.mirror.dtype == np.int64
+        if not held or (self.mirror >= count).any() or (self.mirror < UNPAIRED).any():
+            raise MotionError(
+                f"a vocabulary's mirror must be {count} int64 tokens below {count}, or {UNPAIRED}, got {self.mirror!r}"
+            )
+        paired = self.mirror != UNPAIRED
+        if (self.mirror[self.mirror[paired]] != np.flatnonzero(paired)).any():
+            raise MotionError(f"a vocabulary's mirror must lead back from each token's mirror to it, got {self.mirror}")
         if (self.move[self.mirror[paired]] != mirrored(self.move[paired])).any():
             raise MotionError("a vocabulary's mirror must name the move (dx, -dy, -dheading) of each move")
-        for name, value in (("step_s", self.step_s), ("tolerance_m", self.tolerance_m), ("box_m", min(self.box_m))):
-            if not (np.isfinite(value) and value > 0):
-                raise MotionError(f"a vocabulary's {name} must be above 0, got {value}")
+        check_scale(self.step_s, self.tolerance_m, self.box_m)
 
     def __len__(self) -> int:
         return len(self.move)
@@ -135,12 +140,28 @@ FARTHEST = 1e9
 """Metres or radians that no pose and no move may exceed: far beyond it, squares of distances leave the range of numbers."""
 
 
+def check_scale(step_s: Any, tolerance_m: Any, box_m: Any) -> None:
+    """Refuse a duration, a tolerance and the sides of a box that are not finite and above 0.
+
+    Raises:
+        MotionError: Naming the first.
+    """
+    if not isinstance(box_m, Sequence) or len(box_m) != 2:
+        raise MotionError(f"a vocabulary's box_m must be a length and a width, got {box_m!r}")
+    named = (("step_s", step_s), ("tolerance_m", tolerance_m), ("box_m", box_m[0]), ("box_m", box_m[1]))
+    for name, value in named:
+        if not isinstance(value, float | int | np.number) or not (np.isfinite(value) and value > 0):
+            raise MotionError(f"a vocabulary's {name} must be above 0 and finite, got {value!r}")
+
+
 def checked_rows(what: str, rows: np.ndarray) -> None:
     """Refuse what is not finite rows of three.
 
     Raises:
         MotionError: Saying the place of the first number that is not finite, or the shape.
     """
+    if not isinstance(rows, np.ndarray):
+        raise MotionError(f"{what} must be a numpy array of float64, got {type(rows).__name__}")
     if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype != np.float64:
         raise MotionError(f"{what} must be float64 of shape (rows, 3), got {rows.dtype} of shape {rows.shape}")
     if not np.isfinite(rows).all():

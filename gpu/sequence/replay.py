@@ -59,6 +59,7 @@ class RecordedSteps(Steps):
         self._record = record
         self._begin(standing, room)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def _begin(self, standing: State, room: int) -> None:
         period = self.model.period

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence import scan_kernels
+from v2xsim.gpu.sequence.sizes import is_whole
 from v2xsim.gpu.sequence.triton_use import has_triton
 
 Method = Literal["auto", "sequential", "chunked", "associative", "compiled", "triton"]
@@ -53,6 +54,12 @@ def scan(
 
 
 def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: int) -> None:
+    given = (decay, entry, initial)
+    if not all(isinstance(x, Tensor) for x in given) or len({x.device for x in given}) > 1:
+        said = ", ".join(str(x.device) if isinstance(x, Tensor) else type(x).__name__ for x in given)
+        raise UserError(
+            f"scan: decay, entry and initial must be tensors on one device, got {said}; move them with x.to(device)"
+        )
     batch, time, parts, dim = entry.shape if entry.ndim == 4 else (-1,) * 4
     if decay.shape != (batch, time, dim) or initial.shape != (batch, parts, dim):
         raise UserError(
@@ -64,9 +71,10 @@ def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: in
             "scan: decay, entry and initial must all be float32, or all float64 (fewer bits lose the state); "
             f"got {decay.dtype}, {entry.dtype} and {initial.dtype}"
         )
-    if method not in get_args(Method) or chunk < 1:
+    if method not in get_args(Method) or not is_whole(chunk) or chunk < 1:
         raise UserError(
-            f"scan: method must be one of {', '.join(get_args(Method))}, chunk at least 1; got {method!r}, {chunk}"
+            f"scan: method must be one of {', '.join(get_args(Method))}, chunk a whole number of at least 1; "
+            f"got {method!r}, {chunk!r}"
         )
 
 

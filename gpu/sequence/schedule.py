@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.sizes import check_whole, is_number
 
 ALWAYS = 2**62
 """Number of positions of a layer that is never left out."""
@@ -37,22 +38,22 @@ class ExitSchedule:
     prompt: int = 0
 
     def __post_init__(self) -> None:
+        check_whole(1, layers=self.layers, most=self.most, least=self.least, horizon=self.horizon, warm_up=self.warm_up)
+        check_whole(0, prompt=self.prompt)
         if not 1 <= self.warm_up <= self.least <= self.most <= self.layers:
             raise UserError(
                 "an exit schedule needs 1 <= warm_up <= least <= most <= layers, "
                 f"got {self.warm_up}, {self.least}, {self.most}, {self.layers}"
             )
-        if self.horizon < 1 or self.prompt < 0 or self.keep not in ("top", "bottom"):
-            raise UserError(
-                f"horizon must be at least 1, prompt at least 0 and keep top or bottom, "
-                f"got {self.horizon}, {self.prompt} and {self.keep!r}"
-            )
+        if self.keep not in ("top", "bottom"):
+            raise UserError(f"keep must be top or bottom, got {self.keep!r}")
 
     @staticmethod
     def of_speed(layers: int, times: float, horizon: int, warm_up: int = 1, **said: Any) -> "ExitSchedule":
         """Return a schedule whose mean is layers / times: from about 1.4 of the mean down to 0.6 of it."""
-        if not 1.0 <= times <= layers / max(warm_up, 1):
-            raise UserError(f"speed-up must be from 1 to layers / warm_up = {layers / max(warm_up, 1):g}, got {times}")
+        check_whole(1, layers=layers, warm_up=warm_up)
+        if not is_number(times) or not 1.0 <= times <= layers / warm_up:
+            raise UserError(f"speed-up must be from 1 to layers / warm_up = {layers / warm_up:g}, got {times!r}")
         mean = layers / times
         # Of the first and the last exit together, so that halves of a layer count too.
         both = round(2 * mean)

@@ -17,6 +17,7 @@ from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.shared_lower import MISSING
 from v2xsim.gpu.sequence.shared_parts import SharedParts
+from v2xsim.gpu.sequence.sizes import holds_whole, is_whole
 from v2xsim.gpu.sequence.state import State, by_phase
 
 
@@ -112,6 +113,7 @@ class SharedModel(SharedParts):
         self._refuse_other(state)
         if query is not None:
             self._check_query(query, state.batch, state.device)
+        state = self._begun(state, state.batch, state.device)
         if not self.injected or state.batch == 0:
             return state
 
@@ -163,10 +165,11 @@ class SharedModel(SharedParts):
         Raises:
             UserError: If shapes or types do not fit.
         """
-        if context.shape[:1] != running.shape[:1]:
+        texts = (context, running)
+        if not all(isinstance(text, Tensor) for text in texts) or context.shape[:1] != running.shape[:1]:
+            got = [tuple(text.shape) if isinstance(text, Tensor) else type(text).__name__ for text in texts]
             raise UserError(
-                f"SharedModel.read: context and running text must have as many rows, got {tuple(context.shape)} and "
-                f"{tuple(running.shape)}"
+                f"SharedModel.read: context and running text must be tensors of as many rows, got {got[0]} and {got[1]}"
             )
         if query is None:
             query = self.query_of(running, query_at, mask)
@@ -185,6 +188,8 @@ class SharedModel(SharedParts):
     ) -> Float[Tensor, "batch dim"]:
         """Return what the upper model's first layer makes of a token of a running text; -1 for the last one that is there."""
         batch, time = self._checked(running, None, mask)
+        if not (holds_whole(at) if isinstance(at, Tensor) else is_whole(at)):
+            raise UserError(f"SharedModel: the query's place must be a whole number or a tensor of such, got {at!r}")
         place = torch.as_tensor(at, device=running.device)
         if place.ndim == 0:
             place = place.expand(batch)
@@ -193,6 +198,8 @@ class SharedModel(SharedParts):
                 f"SharedModel: the query's place must be within a running text of {time} tokens, one number or one for each of "
                 f"{batch} rows, got {at}"
             )
+        if batch == 0:
+            return torch.zeros(0, self.upper.dim, dtype=self.dtype, device=running.device)
         if mask is not None:
             last = (torch.arange(time, device=running.device) * mask).amax(1)
             place = torch.where(place == -1, last, place)

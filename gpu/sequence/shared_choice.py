@@ -8,6 +8,7 @@ from torch import Tensor
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.shared import SharedModel
 from v2xsim.gpu.sequence.shared_lower import MISSING
+from v2xsim.gpu.sequence.sizes import holds_whole
 
 SHARPNESS = 10.0
 """What cosines are multiplied by to be logits: e^10 is the most that one half can be likelier than the other by a cosine of 1."""
@@ -34,6 +35,8 @@ def paths(
     if model.lower is None:
         raise UserError("paths: a model without injection chooses nothing; give it inject of at least 1")
     flat = chunks.flatten(0, 1)
+    if len(flat) == 0:
+        return torch.ones(*chunks.shape[:2], model.tree.decisions, dtype=torch.bool, device=flat.device)
     x = model.embedding(flat.clamp(min=0))
     right = model.lower.chosen(flat, x, flat != MISSING, query.repeat_interleave(chunks.shape[1], 0))
     return right.view(*chunks.shape[:2], model.tree.decisions)
@@ -62,12 +65,15 @@ def alignment_loss(
         UserError: If something does not fit, or the model keeps nothing.
     """
     chunks = model.chunks_of(context, query, mask)
-    inside = place.shape == (len(context),) and bool(((place >= 0) & (place < context.shape[1])).all())
-    if model.lower is None or not inside:
+    fits = holds_whole(place) and place.shape == (len(context),)
+    if model.lower is None or not fits or not bool(((place >= 0) & (place < context.shape[1])).all()):
         raise UserError(
-            f"alignment_loss: place must be {len(context)} numbers from 0 to {context.shape[1] - 1} and inject at least 1, "
-            f"got {place.tolist()} and inject {model.upper.inject}"
+            f"alignment_loss: place must be a tensor of {len(context)} numbers from 0 to {context.shape[1] - 1} and inject at "
+            f"least 1, got {place.tolist() if isinstance(place, Tensor) else place!r} and inject {model.upper.inject}"
         )
+    if len(context) == 0:
+        raise UserError("alignment_loss: a loss needs at least one row, got 0")
+    place = place.to(torch.int64)
     size = model.tree.chunk
     ids = chunks[torch.arange(len(chunks), device=place.device), place // size]
     x, present = model.embedding(ids.clamp(min=0)), None if mask is None else ids != MISSING

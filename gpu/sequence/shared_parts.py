@@ -13,6 +13,7 @@ from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.shared_lower import MISSING, Lower
 from v2xsim.gpu.sequence.shared_tree import Alike, Choice, ContextTree
 from v2xsim.gpu.sequence.shared_upper import Injection, Upper
+from v2xsim.gpu.sequence.sizes import check_start, check_whole
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -49,11 +50,11 @@ class SharedParts(TokenSequence):
         tied: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 <= inject <= layers or window < 0 or vocabulary < 1 or renew not in ("all", "new"):
-            raise UserError(
-                f"inject must be from 0 to layers ({layers}), window at least 0, vocabulary at least 1 and renew all or new; "
-                f"got inject {inject}, window {window}, vocabulary {vocabulary}, renew {renew!r}"
-            )
+        check_whole(1, vocabulary=vocabulary, layers=layers, chunk=chunk, depth=depth)
+        check_whole(0, layers, inject=inject)
+        check_whole(0, window=window)
+        if renew not in ("all", "new"):
+            raise UserError(f"renew must be all or new, got {renew!r}")
         kept = max(1, chunk // (_USUAL_RATIO * (depth + 1))) if kept is None else kept
         self.tree = ContextTree(chunk, depth, kept, choice, alike, seed)
         self.vocabulary, self.window, self.renew = vocabulary, window, renew
@@ -75,6 +76,8 @@ class SharedParts(TokenSequence):
         Raises:
             UserError: If it is of another kind or size.
         """
+        if not isinstance(plain, TokenModel):
+            raise UserError(f"start_from: the model must be a plain Transformer of tokens, got {type(plain).__name__}")
         body = plain.body
         sizes = (self.vocabulary, self.upper.dim, self.upper.heads, self.upper.hidden, len(self.upper.layers))
         shares = isinstance(body, Transformer) and body.kv_map != tuple(range(len(body.layers)))
@@ -114,6 +117,7 @@ class SharedParts(TokenSequence):
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
         """Return the state of rows that have seen nothing."""
+        check_start(batch, dtype, room)
         upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
         where, kind = upper.device, dtype or self.dtype
         heads, dim = self.upper.heads, self.upper.dim
@@ -130,7 +134,7 @@ class SharedParts(TokenSequence):
 
     def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
         """Return what is kept of all chunks."""
-        if self.lower is None or not self.injected or past.shape[1] == 0:
+        if self.lower is None or not self.injected or past.numel() == 0:
             return {}
         keys, values, entry = self.lower.condensed(past, self.embedding, query, 0)
         heads, dim = self.upper.heads, self.upper.dim

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.sizes import check_whole, one_each
 
 Choice = Literal["query", "right", "random", "uniform", "none"]
 CHOICES: tuple[Choice, ...] = ("query", "right", "random", "uniform", "none")
@@ -68,13 +69,13 @@ class ContextTree:
                 f"choice must be one of {', '.join(CHOICES)} and alike one of {', '.join(ALIKES)}, "
                 f"got {self.choice!r} and {self.alike!r}"
             )
-        if self.depth < 1 or self.chunk < 1 or self.chunk % (1 << self.depth):
+        check_whole(1, chunk=self.chunk, depth=self.depth)
+        # Shifted by 20 bits and multiplied, it must stay within 64.
+        check_whole(0, 2**32, seed=self.seed)
+        if self.chunk % (1 << self.depth):
             raise UserError(
-                f"a chunk must be a multiple of 2^depth = {1 << max(0, self.depth)} tokens and depth at least 1, "
-                f"got chunk {self.chunk} and depth {self.depth}"
+                f"a chunk must be a multiple of 2^depth = {1 << self.depth} tokens, got chunk {self.chunk} and depth {self.depth}"
             )
-        if len(self.by_level) != self.depth:
-            raise UserError(f"kept must be one number, or one for each of {self.depth} levels, got {self.kept}")
         for level, count in enumerate(self.by_level, 1):
             if not 1 <= count <= self.chunk >> level:
                 raise UserError(
@@ -84,7 +85,7 @@ class ContextTree:
     @property
     def by_level(self) -> tuple[int, ...]:
         """Entries kept of a node of each level."""
-        return (self.kept,) * self.depth if isinstance(self.kept, int) else tuple(self.kept)
+        return one_each("kept", self.kept, self.depth, "levels", 1)
 
     @property
     def per_chunk(self) -> int:

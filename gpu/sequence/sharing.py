@@ -6,9 +6,11 @@ name nine: where the layers that share lie (pizza, sandwich, lasagna) times whic
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Literal, get_args
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.sizes import check_whole
 
 Kind = Literal["pizza", "sandwich", "lasagna"]
 Target = Literal["bottom", "middle", "top"]
@@ -28,8 +30,8 @@ def sharing_map(kind: Kind, target: Target, layers: int, kv_layers: int) -> tupl
         raise UserError(
             f"sharing must be one of {', '.join(get_args(Kind))} with a target of {', '.join(get_args(Target))}, got {kind}-{target}"
         )
-    if not 1 <= kv_layers <= layers:
-        raise UserError(f"kv_layers must be from 1 to the {layers} layers, got {kv_layers}")
+    check_whole(1, layers=layers)
+    check_whole(1, layers, kv_layers=kv_layers)
     if kind == "lasagna":
         ends = [round((i + 1) * layers / kv_layers) for i in range(kv_layers)]
         groups = list(zip([0, *ends[:-1]], ends, strict=True))
@@ -52,7 +54,7 @@ def checked_map(given: Sequence[int] | str, layers: int) -> tuple[int, ...]:
         UserError: If a layer leads outside, or to a layer without keys and values of its own.
     """
     try:
-        found = tuple(int(i) for i in (given.split("_") if isinstance(given, str) else given))
+        found = tuple(int(i) for i in given.split("_")) if isinstance(given, str) else tuple(index(i) for i in given)
     except (ValueError, TypeError) as error:
         raise UserError(f"a sharing map must be whole numbers, one a layer, such as 0_0_2_2; got {given!r}") from error
     if len(found) != layers or any(not 0 <= i < layers for i in found):

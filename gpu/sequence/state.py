@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.sizes import check_precision
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class State:
     def device(self) -> torch.device:
         """Where it is."""
         return self.seen.device
+
+    def precisions(self) -> set[torch.dtype]:
+        """Return the floating-point types that occur: one, or further ones of fewer bits where autocast left them."""
+        found: set[torch.dtype] = set()
+        for slot in self.slots.values():
+            found |= slot.precisions()
+        return found
 
     def memory(self, name: str) -> Tensor:
         """Return the tensor of a memory."""
@@ -137,7 +146,12 @@ class State:
     def append(self, more: "int | State") -> "State":
         """Return the state with rows added at the end: so many fresh ones, or those of a state of the same module."""
         if isinstance(more, State):
-            return self._joined(more)
+            joined, mine, theirs = self.join(more), widest(self.precisions()), widest(more.precisions())
+            if mine != theirs and not torch.is_autocast_enabled(self.device.type):
+                raise UserError(
+                    f"append: the states are of {mine} and {theirs}; convert one with state.to(dtype={mine})"
+                )
+            return joined
         if not isinstance(more, int) or isinstance(more, bool) or more < 0:
             raise UserError(
                 f"append: give a State, or how many fresh rows (a whole number of at least 0), got {more!r}"
@@ -147,7 +161,8 @@ class State:
         clock = torch.cat([self.clock, self.clock.new_zeros(more)])
         return replace(self, seen=seen, clock=clock, slots=slots)._recounted()
 
-    def _joined(self, other: "State") -> "State":
+    def join(self, other: "State") -> "State":
+        """Return the rows of both, as `append` does, but in any precision: parts of a batch that autocast treated differently."""
         if self.maker != other.maker or dict(self.notes) != dict(other.notes):
             raise UserError(
                 f"append: both states must be of one model; this one is of {self.maker} {dict(self.notes)}, "
@@ -162,10 +177,6 @@ class State:
             self, seen=torch.cat([self.seen, other.seen]), clock=torch.cat([self.clock, other.clock]),
             timed=self.timed or other.timed, slots=slots,
         )._recounted()  # fmt: skip
-
-    def join(self, other: "State") -> "State":
-        """Return the rows of both (append's other name, which slots have)."""
-        return self._joined(other)
 
     def _recounted(self) -> "State":
         """Find out whether all rows have seen equally many positions."""
@@ -194,12 +205,24 @@ class State:
 
     # Whereabouts ----------------------------------------------------------------------------------------------------
 
+    def outside_inference(self) -> "State":
+        """Return the state without tensors of inference mode, which no gradient may be worked out from."""
+        slots = {name: slot.outside_inference() for name, slot in self.slots.items()}
+        same = all(slot is self.slots[name] for name, slot in slots.items())
+        return self if same else replace(self, slots=slots)
+
     def detach(self) -> "State":
         """Return the state cut off from gradients."""
         return replace(self, slots={name: slot.detach() for name, slot in self.slots.items()})
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
-        """Return the state on another device or in another precision."""
+        """Return the state on another device or in another precision.
+
+        Raises:
+            UserError: If the precision is no floating-point type.
+        """
+        if dtype is not None:
+            check_precision(dtype)
         where = None if device is None else torch.device(device)
         slots = {name: slot.to(where, dtype) for name, slot in self.slots.items()}
         return replace(self, seen=self.seen.to(where), clock=self.clock.to(where), slots=slots)
@@ -280,6 +303,11 @@ class State:
                 slot.refuse_incomplete(like.part(name))
 
 
+def widest(precisions: set[torch.dtype]) -> torch.dtype:
+    """Return the type that holds numbers of all these."""
+    return reduce(torch.promote_types, precisions)
+
+
 def by_phase(
     state: State, wanted: Bool[Tensor, " batch"], change: Callable[[State, Int64[Tensor, " rows"]], State]
 ) -> State:
@@ -300,5 +328,5 @@ def by_phase(
     rest = (~wanted).nonzero()[:, 0]
     joined = parts[0]
     for part in [*parts[1:], state.select(rest)]:
-        joined = joined.append(part)
+        joined = joined.join(part)
     return joined.reorder(torch.cat([*order, rest]).argsort())

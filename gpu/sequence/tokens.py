@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.module import SequenceModule
+from v2xsim.gpu.sequence.sizes import check_whole
 from v2xsim.gpu.sequence.state import State
+
+_COLDEST = 1e-30
+"""Temperature below which nothing changes: already only the likeliest are drawn, and logits over it still fit into 32 bits."""
 
 
 class TokenSequence(SequenceModule):
@@ -33,7 +37,7 @@ class TokenSequence(SequenceModule):
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
         """Read a prompt; return the logits after its last position alone, and the state."""
-        if tokens.ndim == 2 and tokens.shape[1] == 0:
+        if isinstance(tokens, Tensor) and tokens.ndim == 2 and tokens.shape[1] == 0:
             raise UserError(
                 f"{self._name}.prefill: a prompt must have at least one token, got shape {tuple(tokens.shape)}"
             )
@@ -86,11 +90,13 @@ class TokenModel(TokenSequence):
 
     def __init__(self, body: SequenceModule, vocabulary: int, tied: bool = False) -> None:
         super().__init__()
-        if not body.width or vocabulary < 1:
+        if not isinstance(body, SequenceModule) or not body.width:
             raise UserError(
-                f"a token model needs a body of vectors and at least 1 token, got {type(body).__name__} and {vocabulary}"
+                f"a token model needs a body that is a sequence module of vectors, got {type(body).__name__}"
             )
+        check_whole(1, vocabulary=vocabulary)
         self.body, self.vocabulary, self.takes_dt = body, vocabulary, body.takes_dt
+        self.any_precision = body.any_precision
         self.embedding = nn.Embedding(vocabulary, body.width)
         self.head = nn.Linear(body.width, vocabulary, bias=False)
         nn.init.normal_(self.embedding.weight, std=0.02)
@@ -137,7 +143,7 @@ class TokenModel(TokenSequence):
         batch, time = self._checked(tokens, state, mask)
         if time == 0:
             return super().prefill(tokens, state, mask)
-        state = state if state is not None else self.init_state(batch, tokens.device)
+        state = self._begun(state, batch, tokens.device)
         if batch == 0:
             return self._nothing(tokens)[:, -1], state
         x = tokens if mask is None else torch.where(mask, tokens, 0)
@@ -152,6 +158,8 @@ def next_token_loss(
     first: int = 1,
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy of tokens `first` and later, each by the logits of the position before it."""
+    if tokens.shape[0] == 0:
+        raise UserError("a loss needs at least one row, got 0")
     if tokens.shape[1] <= first:
         raise UserError(f"a loss needs more than {first} tokens a row, got {tokens.shape[1]}")
     # What stands at masked places is not looked at, and need not be a token.
@@ -228,7 +236,7 @@ def _drawn(
 ) -> Int64[Tensor, " batch"]:
     if temperature == 0.0:
         return logits.argmax(-1)
-    logits = logits.float() / temperature
+    logits = logits.float() / max(temperature, _COLDEST)
     if top_k:
         least = logits.topk(min(top_k, logits.shape[-1]), dim=-1).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)

@@ -13,6 +13,7 @@ from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.rotary import positions_of, turns
 from v2xsim.gpu.sequence.schedule import ALWAYS, ExitSchedule
 from v2xsim.gpu.sequence.sharing import Segment, checked_map, segments
+from v2xsim.gpu.sequence.sizes import check_dropout, check_start, check_whole, one_each
 from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
@@ -56,17 +57,18 @@ class Transformer(SequenceModule):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if layers < 1 or heads < 1 or dim % heads or dim // heads % 2:
-            raise UserError(
-                f"dim must be an even multiple of heads, and layers at least 1; got dim {dim}, {heads} heads, {layers} layers"
-            )
-        self.width, self.dim, self.heads, self.hidden = dim, dim, heads, hidden or 4 * dim
+        check_whole(1, dim=dim, layers=layers, heads=heads)
+        if dim % heads or dim // heads % 2:
+            raise UserError(f"dim must be an even multiple of heads, got dim {dim} and {heads} heads")
+        self.width, self.dim, self.heads, self.hidden = dim, dim, heads, 4 * dim if hidden is None else hidden
+        check_whole(1, hidden=self.hidden)
+        check_dropout(dropout)
         self.kv_map = checked_map(range(layers) if kv_map is None else kv_map, layers)
-        self.windows = (windows,) * layers if isinstance(windows, int) else tuple(windows)
-        if len(self.windows) != layers or min(self.windows) < 0:
-            raise UserError(
-                f"windows must be one number of at least 0, or one for each of {layers} layers, got {windows}"
-            )
+        self.windows = one_each("windows", windows, layers, "layers", 0)
+        if not isinstance(passes, Sequence) or len(passes) != 2:
+            raise UserError(f"passes must be two numbers, without gradients and with, got {passes!r}")
+        check_whole(0, **{"passes without gradients": passes[0]})
+        check_whole(1, **{"passes with gradients": passes[1]})
         self.schedule, self.passes = schedule, passes
         self.segments = segments(self.kv_map)
         if schedule is not None and schedule.layers != layers:
@@ -75,8 +77,6 @@ class Transformer(SequenceModule):
             raise UserError(
                 f"a map with layers that use one above them ({self.kv_map}) cannot have an exit schedule; take a map with target bottom"
             )
-        if min(passes) < 0 or passes[1] < 1:
-            raise UserError(f"passes must be at least 0 without and at least 1 with gradients, got {passes}")
         self.givers = tuple(sorted(set(self.kv_map)))
         self.layers = nn.ModuleList(Layer(dim, heads, self.hidden, i in self.givers, dropout) for i in range(layers))
         self.norm = nn.RMSNorm(dim, eps=1e-6)
@@ -106,6 +106,7 @@ class Transformer(SequenceModule):
         prompt: int | None = None,
     ) -> State:
         """Return the state of rows that have seen nothing; an exit schedule counts from the end of the prompt."""
+        check_start(batch, dtype, room, prompt)
         where = torch.device(device) if device is not None else self.device
         caches = {
             f"layer{i}": Cache.empty(

@@ -396,6 +396,8 @@ def wrong_calls(model, other, ids):
         (lambda: model.step(ids[0, 0]), ["1 dimensions", "()"]),
         (lambda: model.prefill(ids[:, :0]), ["at least one token", "(2, 0)"]),
         (lambda: model.loss(ids[:, :1]), ["more than 1 tokens", "got 1"]),
+        (lambda: model.loss(ids[:0]), ["a loss needs at least one row", "got 0"]),
+        (lambda: model.loss(ids[:0], mask[:0], torch.Generator()), ["a loss needs at least one row", "got 0"]),
     ]  # fmt: skip
 
 

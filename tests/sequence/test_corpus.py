@@ -53,6 +53,8 @@ def test_whole_windows_need_no_mask():
 def test_windows_that_cannot_be_are_refused():
     with pytest.raises(MotionError, match="at least 2 tokens, to predict one, got 1"):
         sequences([5]).windows(1)
+    with pytest.raises(MotionError, match=r"whole length of at least 2 tokens, to predict one, got 2\.5"):
+        sequences([5]).windows(2.5)
     with pytest.raises(MotionError, match="no sequence has 6 tokens; the longest has 5"):
         sequences([5, 3]).windows(6, whole=True)
 

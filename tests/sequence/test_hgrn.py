@@ -345,7 +345,7 @@ def test_the_memory_task_asks_for_the_sign_last_shown_and_not_before_the_fourth_
 @pytest.mark.parametrize(
     ("act", "says"),
     [
-        (lambda: Hgrn(0, 2), "dim and layers must be at least 1, got 0 and 2"),
+        (lambda: Hgrn(0, 2), "dim must be a whole number of at least 1, got 0"),
         (lambda: Hgrn(4, 2, bounds="upper"), "one of exclusive, inclusive, none; got 'upper'"),
         (lambda: Hgrn(4, 2, forget="never"), "one of data, constant; got 'never'"),
         (lambda: Hgrn(4, 2, norm_gate="fla"), "one of code, paper; got 'fla'"),
@@ -359,6 +359,10 @@ def test_the_memory_task_asks_for_the_sign_last_shown_and_not_before_the_fourth_
         (lambda: HgrnEncoder(4, 2, axes=2)(torch.zeros(1, 3, 4)), r"shape \(batch, rows, columns, 4\)"),
         (lambda: HgrnEncoder(4, 2)(torch.zeros(1, 3, 4).double()), "convert with x.to"),
         (lambda: HgrnEncoder(4, 2)(torch.zeros(1, 3, 4), torch.ones(1, 3)), "mask must be booleans"),
+        (
+            lambda: HgrnEncoder(4, 2)(torch.zeros(1, 2, 4), [[True, True]]),
+            "a tensor of booleans, got list; use torch.as",
+        ),
         (lambda: HgrnEncoder(4, 2)(torch.full((1, 3, 4), math.nan)), "mask what is not there"),
     ],
 )

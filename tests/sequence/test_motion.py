@@ -218,9 +218,44 @@ def test_what_is_no_motion_is_refused_with_its_place(vocabulary):
         detokenise(vocabulary, np.array([0, 999]), np.array([0, 2]), pose[:1])
     with pytest.raises(MotionError, match="one initial pose a track, got 2 for 1"):
         detokenise(vocabulary, np.array([0, 1]), np.array([0, 2]), pose[:2])
-    with pytest.raises(MotionError, match="size of at least 1, got 0"):
+    with pytest.raises(MotionError, match="whole size of at least 1, got 0"):
         covering(pose, offset, 0, step_s=STEP_S)
-    with pytest.raises(MotionError, match="tolerance must be above 0 m"):
+    with pytest.raises(MotionError, match="tolerance_m must be above 0"):
         covering(pose, offset, 10, step_s=STEP_S, tolerance_m=0.0)
     with pytest.raises(MotionError, match="step_s must be above 0"):
         covering(pose, offset, 10, step_s=-1.0)
+
+
+POSE, NO_POSES = np.zeros((1, 3)), np.zeros((0, 3))
+MOVES = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda v: MotionVocabulary(POSE, np.array([-5]), STEP_S, 0.3), r"mirror must be 1 int64 tokens below 1, or -1, got"),
+        (lambda v: MotionVocabulary(POSE, [0], STEP_S, 0.3), r"mirror must be 1 int64 tokens below 1, or -1, got \[0\]"),
+        (lambda v: MotionVocabulary(MOVES, np.array([1, 1, 2]), STEP_S, 0.3), "must lead back from each token's mirror to it"),
+        (lambda v: MotionVocabulary(MOVES, np.array([1, -1, 2]), STEP_S, 0.3), "must lead back from each token's mirror to it"),
+        (lambda v: MotionVocabulary(POSE, np.array([0]), None, 0.3), "step_s must be above 0 and finite, got None"),
+        (lambda v: MotionVocabulary(POSE, np.array([0]), "a", 0.3), "step_s must be above 0 and finite, got 'a'"),
+        (lambda v: MotionVocabulary(POSE, np.array([0]), STEP_S, np.nan), "tolerance_m must be above 0 and finite, got nan"),
+        (lambda v: MotionVocabulary(POSE, np.array([0]), STEP_S, 0.3, (1.0,)), "box_m must be a length and a width"),
+        (lambda v: MotionVocabulary(POSE, np.array([0]), STEP_S, 0.3, (1.0, 0.0)), "box_m must be above 0 and finite, got 0"),
+        (lambda v: MotionVocabulary([[0.0, 0.0, 0.0]], np.array([0]), STEP_S, 0.3), "must be a numpy array .* got list"),
+        (lambda v: drift(v, POSE, np.array([0, 1])), "drift is of poses after the first ones, got none in 1 tracks"),
+        (lambda v: drift(v, NO_POSES, np.array([0])), "drift is of poses after the first ones, got none in 0 tracks"),
+        (lambda v: coverage(v, NO_POSES), "coverage is of moves, got none"),
+        (lambda v: tokenise(v, [[0.0, 0.0, 0.0]], np.array([0, 1])), "poses must be a numpy array of float64, got list"),
+        (lambda v: tokenise(v, POSE, [0, 1]), "offsets must be a numpy array of int64 in one row, got list"),
+        (lambda v: detokenise(v, [0], np.array([0, 1]), POSE), "tokens must be a numpy array of int64 in one row, got list"),
+        (lambda v: covering(*driven(2, 9, 8), 1.5, step_s=STEP_S), "a whole size of at least 1, got 1.5"),
+        (
+            lambda v: random_k_disks(v.move, 4, np.random.default_rng(0), step_s=STEP_S, box_m=(1.0, 2.0, 3.0)),
+            "box_m must be a length and a width",
+        ),
+    ],
+)  # fmt: skip
+def test_vocabularies_and_measures_that_cannot_be_are_refused(vocabulary, call, words):
+    with pytest.raises(MotionError, match=words):
+        call(vocabulary)

@@ -161,7 +161,10 @@ def test_doubling_over_the_whole_time_is_more_than_twice_the_work():
         (lambda decay, entry, initial: (decay, entry.float(), initial), "all be float32, or all float64"),
         (lambda decay, entry, initial: (decay.half(), entry.half(), initial.half()), "fewer bits lose the state"),
         (lambda decay, entry, initial: (decay, entry, initial, "fast"), "method must be one of auto, sequential"),
-        (lambda decay, entry, initial: (decay, entry, initial, "chunked", 0), "chunk at least 1"),
+        (lambda decay, entry, initial: (decay, entry, initial, "chunked", 0), "chunk a whole number of at least 1"),
+        (lambda decay, entry, initial: (decay, entry, initial, "chunked", 2.5), "chunk a whole number of at least 1; .* 2.5"),
+        (lambda decay, entry, initial: (decay.tolist(), entry, initial), "must be tensors on one device, got list, cpu, cpu"),
+        (lambda decay, entry, initial: (decay.to("meta"), entry, initial), "on one device, got meta, cpu, cpu; move them"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(change: Callable[..., Any], says: str):

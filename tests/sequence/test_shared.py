@@ -384,15 +384,26 @@ def test_positions_that_the_lower_model_reads_are_linear_in_chunks():
         assert counted == [3 * chunks * 80, 3 * chunks * 32]
 
 
+@torch.no_grad()
+def test_no_rows_and_no_chunks_are_read_and_kept_without_complaint():
+    model, query = made(), torch.zeros(0, DIM).double()
+    assert model.read(tokens(0, 2 * CHUNK), tokens(0, 3)).shape == (0, 3, VOCABULARY)
+    assert model.query_of(tokens(0, 3)).shape == (0, DIM)
+    assert paths(model, tokens(0, 2 * CHUNK), query).shape == (0, 2, 1)
+    assert paths(model, tokens(2, 0), torch.zeros(2, DIM).double()).shape == (2, 0, 1)
+    state, text = model.condense(tokens(0, 2 * CHUNK), query).append(2), tokens(2, 2 * CHUNK + 3)
+    close(model(text, state)[0], model(text)[0])
+
+
 # What cannot be -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"inject": 4}, "inject must be from 0 to layers"),
-        ({"window": -1}, "window at least 0"),
-        ({"renew": "some"}, "renew all or new"),
+        ({"inject": 4}, "inject must be a whole number from 0 to 3, got 4"),
+        ({"window": -1}, "window must be a whole number of at least 0"),
+        ({"renew": "some"}, "renew must be all or new"),
         ({"chunk": 12, "depth": 3}, r"multiple of 2\^depth = 8"),
         ({"kept": 5}, "from 1 to the node's length, which is 4 at level 1"),
         ({"kept": (1, 2, 1)}, "one for each of 2 levels"),
@@ -425,8 +436,42 @@ def test_sizes_that_do_not_fit_are_said(said, words):
         (lambda m: m.start_from(TokenModel(Transformer(DIM, 3, 2, windows=4), VOCABULARY)), "a plain Transformer"),
         (
             lambda m: alignment_loss(m, tokens(2, 8), torch.zeros(2, DIM).double(), torch.tensor([0, 8])),
-            "2 numbers from 0 to 7",
+            "a tensor of 2 numbers from 0 to 7",
         ),
+        (
+            lambda m: m.read(tokens(2, CHUNK).tolist(), tokens(2, 2)),
+            r"must be tensors of as many rows, got list and \(2, 2\)",
+        ),
+        (
+            lambda m: m.read(tokens(2, CHUNK), tokens(2, 2).tolist()),
+            r"must be tensors of as many rows, got \(2, 8\) and list",
+        ),
+        (
+            lambda m: m.read(tokens(2, CHUNK), tokens(2, 2), query_at=0.5),
+            "place must be a whole number or a tensor of such, got 0.5",
+        ),
+        (
+            lambda m: m.read(tokens(2, CHUNK), tokens(2, 2), query_at=True),
+            "place must be a whole number or a tensor of such, got True",
+        ),
+        (
+            lambda m: m.query_of(tokens(2, 2), torch.tensor([0.0, 1.0])),
+            "place must be a whole number or a tensor of such, got tensor",
+        ),
+        (
+            lambda m: alignment_loss(m, tokens(2, 8), torch.zeros(2, DIM).double(), [0, 1]),
+            r"a tensor of 2 numbers .* got \[0, 1\]",
+        ),
+        (
+            lambda m: alignment_loss(m, tokens(2, 8), torch.zeros(2, DIM).double(), torch.tensor([0.5, 1.0])),
+            r"a tensor of 2 numbers .* got \[0.5, 1.0\]",
+        ),
+        (
+            lambda m: alignment_loss(m, tokens(0, 8), torch.zeros(0, DIM).double(), torch.zeros(0, dtype=torch.int64)),
+            "a loss needs at least one row, got 0",
+        ),
+        (lambda m: m.prefill(tokens(2, 3).tolist()), "x must be a torch tensor, got list"),
+        (lambda m: m.start_from(None), "start_from: the model must be a plain Transformer of tokens, got NoneType"),
         (lambda m: paths(made(inject=0), tokens(2, 8), torch.zeros(2, DIM).double()), "inject of at least 1"),
     ],
 )

@@ -12,6 +12,11 @@ from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows
 
 every_model = pytest.mark.parametrize("name", MODELS)
+# So that a few tokens complete a chunk, and so that keys of a layer above are looked at before any are added.
+every_way = pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, {}) for name in MODELS), ("shared", {"chunk": 4, "depth": 1}), ("kv_sharing", {"kv_map": "3_3_3_3"})],
+)
 
 
 def made(name, **options):
@@ -86,10 +91,10 @@ def test_what_names_no_rows_and_no_positions_is_refused(call, words):
 @torch.no_grad()
 def test_a_state_that_lacks_something_is_refused(name):
     model = made(name)
-    _, state = model(ids(2, 6))
+    _, state = model(ids(2, 6), None, torch.arange(12).view(2, 6) % 5 > 0)
     whole = state.state_dict()
     for key in whole:
-        if key.endswith((".keys", ".numbers")) or key in ("seen", "clock", "head"):
+        if key.endswith((".keys", ".numbers", ".index")) or key in ("seen", "clock", "head"):
             with pytest.raises(UserError, match="no complete state"):
                 model.load_state({other: value for other, value in whole.items() if other != key})
     slot = next(key.split(".")[1] for key in whole if key.startswith(("cache.", "memory.", "state.")))
@@ -168,6 +173,16 @@ def test_a_step_takes_a_time_without_dimensions():
     assert torch.equal(one, two)
 
 
+@every_model
+def test_however_cold_only_the_likeliest_tokens_are_drawn(name):
+    model, text = made(name), ids(4, 5)
+    expected = generate(model, text, 6)[0]
+    for temperature in (1e-12, 1e-45, 1e-300):
+        for top_k in (0, 3):
+            draws = torch.Generator().manual_seed(1)
+            assert torch.equal(generate(model, text, 6, None, temperature, top_k, draws)[0], expected)
+
+
 @pytest.mark.parametrize("name", ["transformer", "block", "kv_sharing"])
 @torch.no_grad()
 def test_states_after_prompts_of_different_lengths_can_be_joined_where_nothing_counts_from_the_prompt(name):
@@ -179,3 +194,52 @@ def test_states_after_prompts_of_different_lengths_can_be_joined_where_nothing_c
 def test_windows_of_another_length_are_other_data():
     text = ids(12, 16)
     assert Windows(text).fingerprint != Windows(text.view(24, 8)).fingerprint
+
+
+@every_model
+@torch.no_grad()
+def test_a_state_of_another_precision_is_refused_and_goes_on_once_converted(name):
+    model = made(name)
+    single, fresh = made(name).float().init_state(2), model.init_state(2)
+    with pytest.raises(UserError, match=r"append: the states are of torch.float64 and torch.float32; convert one"):
+        fresh.append(single)
+    if name != "hgrn":  # Which works in 64 bits from a state of any precision.
+        for call in (model, model.prefill):
+            for wrong in (single, fresh.to(dtype=torch.bfloat16), fresh.to(dtype=torch.float16)):
+                with pytest.raises(UserError, match=r"the state is of .*, the parameters of torch.float64; convert it"):
+                    call(ids(2, 3), wrong)
+    assert torch.equal(model(ids(2, 3), single.to(dtype=torch.float64))[0], model(ids(2, 3))[0])
+    for dtype in (torch.int64, torch.bool, torch.complex64, "float32"):
+        with pytest.raises(UserError, match="dtype must be a floating-point type"):
+            fresh.to(dtype=dtype)
+
+
+@every_way
+@pytest.mark.parametrize("learning", [False, True])
+def test_a_state_that_autocast_made_goes_on_without_it_and_the_other_way_round(name, options, learning):
+    model, text = made(name, **options).float(), ids(2, 9)
+    for before, after in ((True, False), (False, True), (True, True)):
+        with torch.set_grad_enabled(learning):
+            with torch.autocast("cpu", torch.bfloat16, enabled=before):
+                _, state = model(text[:, :5])
+            states = [state, state.append(model.init_state(1)).select([0, 1])]
+            states += [model.focus(state)] if name == "shared" else []
+            with torch.autocast("cpu", torch.bfloat16, enabled=after):
+                found = [model.step(text[:, 5], begun)[0] for begun in states]
+        expected = model(text[:, :6])[0][:, -1]
+        assert max(float((logits - expected).detach().abs().max()) for logits in found) < 0.05
+
+
+@every_way
+def test_a_state_that_was_made_in_inference_mode_may_be_trained_on(name, options):
+    model, text = made(name, **options), ids(1, 7)
+    gradients = []
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            _, state = model(text[:, :6], None, torch.ones(1, 6, dtype=torch.bool))
+        for start in (state, state.detach()):
+            model.zero_grad()
+            model.step(text[:, 6], start)[0].square().sum().backward()
+            gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
+    for found in gradients[1:]:
+        assert all(torch.allclose(a, b, rtol=0.0, atol=1e-12) for a, b in zip(found, gradients[0], strict=True))

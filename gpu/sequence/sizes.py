@@ -1,0 +1,76 @@
+"""Sizes that models are built with and states begin with: what they must be, checked where they enter and refused in one way."""
+
+from collections.abc import Iterable
+from numbers import Real
+from operator import index
+from typing import Any
+
+import torch
+
+from v2xsim.errors import UserError
+
+
+def check_whole(least: int, most: int | None = None, /, **sizes: Any) -> None:
+    """Refuse what is no whole number from `least` to `most`; truth values are none.
+
+    Raises:
+        UserError: Naming the first that is not.
+    """
+    for name, size in sizes.items():
+        if not is_whole(size) or size < least or (most is not None and size > most):
+            limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+            raise UserError(f"{name} must be a whole number {limits}, got {size!r}")
+
+
+def check_dropout(dropout: Any) -> None:
+    """Refuse what is no share that may be left out."""
+    if not is_number(dropout) or not 0.0 <= dropout < 1.0:
+        raise UserError(f"dropout must be a number from 0 to below 1, got {dropout!r}")
+
+
+def check_precision(dtype: Any) -> None:
+    """Refuse what no state can be of."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise UserError(f"dtype must be a floating-point type such as torch.float32, got {dtype!r}")
+
+
+def check_start(batch: Any, dtype: Any, room: Any, prompt: Any = None) -> None:
+    """Refuse what no state can begin with; `dtype` and `prompt` may be left out."""
+    check_whole(0, batch=batch, room=room, prompt=0 if prompt is None else prompt)
+    if dtype is not None:
+        check_precision(dtype)
+
+
+def one_each(name: str, given: Any, count: int, what: str, least: int) -> tuple[int, ...]:
+    """Return as many whole numbers, from one for all or from one each.
+
+    Raises:
+        UserError: If they are not.
+    """
+    found = (given,) * count if is_whole(given) else tuple(given) if isinstance(given, Iterable) else ()
+    if len(found) != count or not all(is_whole(size) and size >= least for size in found):
+        raise UserError(
+            f"{name} must be one whole number of at least {least}, or one for each of {count} {what}, got {given!r}"
+        )
+    return tuple(index(size) for size in found)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether it is a real number."""
+    return isinstance(value, Real)
+
+
+def is_whole(size: Any) -> bool:
+    """Return whether it is a whole number; truth values are none."""
+    try:
+        index(size)
+    except TypeError:
+        return False
+    return not isinstance(size, bool)
+
+
+def holds_whole(numbers: Any) -> bool:
+    """Return whether it is a tensor of whole numbers."""
+    if not isinstance(numbers, torch.Tensor):
+        return False
+    return not (numbers.dtype == torch.bool or numbers.is_floating_point() or numbers.is_complex())
