@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
-from numba import njit
 
+from v2xsim.gpu.sequence import motion_kernels
 from v2xsim.gpu.sequence.motion_vocabulary import MotionError, MotionVocabulary, checked_rows, embedded
 
 
@@ -56,7 +56,7 @@ def nearest(
     """
     checked_rows("moves", moves)
     token, square = np.empty(len(moves), np.int64), np.empty(len(moves))
-    _nearest_all(moves, *_search(vocabulary), token, square)
+    motion_kernels.nearest_all(moves, *_search(vocabulary), token, square)
     return token, np.sqrt(square)
 
 
@@ -70,7 +70,7 @@ def tokenise(
     """
     _check_tracks(pose, offset)
     token = np.empty(len(pose) - (len(offset) - 1), np.int64)
-    _tokenise(pose, offset, vocabulary.move, *_search(vocabulary), token)
+    motion_kernels.tokenise_tracks(pose, offset, vocabulary.move, *_search(vocabulary), token)
     return token
 
 
@@ -99,7 +99,7 @@ def detokenise(
     if len(initial) != len(offset) - 1:
         raise MotionError(f"there must be one initial pose a track, got {len(initial)} for {len(offset) - 1} tracks")
     pose = np.empty((len(token) + len(initial), 3))
-    _detokenise(token, offset, initial, vocabulary.move, pose)
+    motion_kernels.detokenise_tracks(token, offset, initial, vocabulary.move, pose)
     return pose
 
 
@@ -233,87 +233,3 @@ def _check_row(what: str, row: np.ndarray) -> None:
 
 def _search(vocabulary: MotionVocabulary) -> tuple[np.ndarray, np.ndarray, float]:
     return embedded(vocabulary.move, vocabulary.lever_m), vocabulary.mirror, vocabulary.lever_m
-
-
-@njit(cache=True, nogil=True)
-def _square(x, y, c, s, point, token):  # type: ignore[no-untyped-def]
-    p, q = x - point[token, 0], y - point[token, 1]
-    u, v = c - point[token, 2], s - point[token, 3]
-    # The two that a mirror turns around stand together, so that mirrored moves have equal bits.
-    return (p * p + u * u) + (q * q + v * v)
-
-
-@njit(cache=True, nogil=True)
-def _nearest(x, y, heading, point, mirror, lever_m):  # type: ignore[no-untyped-def]
-    """Return the nearest token and its squared distance, so that a mirrored move has the mirrored token."""
-    c, s = lever_m * np.cos(heading), lever_m * np.sin(heading)
-    right = np.searchsorted(point[:, 0], x)
-    left = right - 1
-    best, least, rank = -1, np.inf, 0
-    # Outwards along dx, which alone is a lower bound of the distance.
-    while left >= 0 or right < len(point):
-        gap_left = x - point[left, 0] if left >= 0 else np.inf
-        gap_right = point[right, 0] - x if right < len(point) else np.inf
-        if min(gap_left, gap_right) ** 2 > least:
-            break
-        if gap_left < gap_right:
-            token, left = left, left - 1
-        else:
-            token, right = right, right + 1
-        square = _square(x, y, c, s, point, token)
-        # Equally near ones rank by the lower number of a token and its mirror.
-        pair = token if mirror[token] < 0 else min(token, mirror[token])
-        if square < least or (square == least and pair < rank):
-            best, least, rank = token, square, pair
-    # Between a token and its mirror nothing but chance decides: the nearest straight one, then.
-    other = mirror[best]
-    if other >= 0 and other != best and _square(x, y, c, s, point, other) == least:
-        straight = np.inf
-        for token in range(len(point)):
-            square = _square(x, y, c, s, point, token)
-            if mirror[token] == token and square < straight:
-                best, straight = token, square
-        least = straight
-    return best, least
-
-
-@njit(cache=True, nogil=True)
-def _nearest_all(moves, point, mirror, lever_m, token, square):  # type: ignore[no-untyped-def]
-    for n in range(len(moves)):
-        token[n], square[n] = _nearest(moves[n, 0], moves[n, 1], moves[n, 2], point, mirror, lever_m)
-
-
-@njit(cache=True, nogil=True)
-def _tokenise(pose, offset, move, point, mirror, lever_m, token):  # type: ignore[no-untyped-def]
-    n = 0
-    for track in range(len(offset) - 1):
-        x, y, heading = pose[offset[track], 0], pose[offset[track], 1], pose[offset[track], 2]
-        for row in range(offset[track] + 1, offset[track + 1]):
-            cos, sin = np.cos(heading), np.sin(heading)
-            ahead, across = pose[row, 0] - x, pose[row, 1] - y
-            chosen, _ = _nearest(
-                cos * ahead + sin * across, cos * across - sin * ahead, pose[row, 2] - heading, point, mirror, lever_m
-            )
-            token[n] = chosen
-            n += 1
-            x += cos * move[chosen, 0] - sin * move[chosen, 1]
-            y += sin * move[chosen, 0] + cos * move[chosen, 1]
-            heading += move[chosen, 2]
-            heading -= 2.0 * np.pi * np.rint(heading / (2.0 * np.pi))
-
-
-@njit(cache=True, nogil=True)
-def _detokenise(token, offset, initial, move, pose):  # type: ignore[no-untyped-def]
-    row = 0
-    for track in range(len(offset) - 1):
-        x, y, heading = initial[track, 0], initial[track, 1], initial[track, 2]
-        pose[row, 0], pose[row, 1], pose[row, 2] = x, y, heading
-        row += 1
-        for n in range(offset[track], offset[track + 1]):
-            cos, sin = np.cos(heading), np.sin(heading)
-            x += cos * move[token[n], 0] - sin * move[token[n], 1]
-            y += sin * move[token[n], 0] + cos * move[token[n], 1]
-            heading += move[token[n], 2]
-            heading -= 2.0 * np.pi * np.rint(heading / (2.0 * np.pi))
-            pose[row, 0], pose[row, 1], pose[row, 2] = x, y, heading
-            row += 1

@@ -175,7 +175,7 @@ def _nearer(point, token, square, weight, tolerance_square):  # type: ignore[no-
     best, most = -1, 0.0
     sideways = token[1] != 0.0 or token[3] != 0.0
     for n in range(len(point)):
-        # A token and its mirror are equally near to a straight move, which therefore goes to a straight one: motion._nearest.
+        # A token and its mirror are equally near to a straight move, which therefore goes to a straight one: motion_kernels._nearest.
         if not (sideways and point[n, 1] == 0.0 and point[n, 3] == 0.0):
             a, b = point[n, 0] - token[0], point[n, 1] - token[1]
             c, d = point[n, 2] - token[2], point[n, 3] - token[3]

@@ -16,9 +16,9 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.shared_lower import MISSING
-from v2xsim.gpu.sequence.shared_parts import SharedParts
+from v2xsim.gpu.sequence.shared_parts import SharedParts, by_phase
 from v2xsim.gpu.sequence.sizes import holds_whole, is_whole
-from v2xsim.gpu.sequence.state import State, by_phase
+from v2xsim.gpu.sequence.state import State
 
 
 class SharedModel(SharedParts):

@@ -1,10 +1,10 @@
 """What a SharedLLM is made of: its two models, its tree, its state, and what it keeps of whole chunks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int, Int64
 from torch import Tensor, nn
 
 from v2xsim.errors import UserError
@@ -154,3 +154,27 @@ class SharedParts(TokenSequence):
 
     def _empty_chunk(self, batch: int, device: torch.device) -> Tensor:
         return torch.full((batch, self.tree.chunk), MISSING, dtype=torch.int32, device=device)
+
+
+def by_phase(
+    state: State, wanted: Bool[Tensor, " batch"], change: Callable[[State, Int64[Tensor, " rows"]], State]
+) -> State:
+    """Return the state with some rows changed, those that have seen equally much together.
+
+    Args:
+        state: Of all rows.
+        wanted: Which to change.
+        change: Is given the state of rows that have seen equally much, and their numbers; returns it changed.
+    """
+    parts, order = [], []
+    for seen in sorted(set(state.seen[wanted].tolist())):
+        rows = (wanted & (state.seen == seen)).nonzero()[:, 0]
+        parts.append(change(state.select(rows), rows))
+        order.append(rows)
+    if not parts:
+        return state
+    rest = (~wanted).nonzero()[:, 0]
+    joined = parts[0]
+    for part in [*parts[1:], state.select(rest)]:
+        joined = joined.join(part)
+    return joined.reorder(torch.cat([*order, rest]).argsort())

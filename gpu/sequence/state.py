@@ -1,12 +1,12 @@
 """What a sequence module remembers of each row of its batch: explicit, so that agents come and go while it streams."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from v2xsim.errors import UserError
@@ -306,27 +306,3 @@ class State:
 def widest(precisions: set[torch.dtype]) -> torch.dtype:
     """Return the type that holds numbers of all these."""
     return reduce(torch.promote_types, precisions)
-
-
-def by_phase(
-    state: State, wanted: Bool[Tensor, " batch"], change: Callable[[State, Int64[Tensor, " rows"]], State]
-) -> State:
-    """Return the state with some rows changed, those that have seen equally much together.
-
-    Args:
-        state: Of all rows.
-        wanted: Which to change.
-        change: Is given the state of rows that have seen equally much, and their numbers; returns it changed.
-    """
-    parts, order = [], []
-    for seen in sorted(set(state.seen[wanted].tolist())):
-        rows = (wanted & (state.seen == seen)).nonzero()[:, 0]
-        parts.append(change(state.select(rows), rows))
-        order.append(rows)
-    if not parts:
-        return state
-    rest = (~wanted).nonzero()[:, 0]
-    joined = parts[0]
-    for part in [*parts[1:], state.select(rest)]:
-        joined = joined.join(part)
-    return joined.reorder(torch.cat([*order, rest]).argsort())
