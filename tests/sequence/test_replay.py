@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.replay import RecordedSteps, Steps, steps_of
 
@@ -75,6 +76,14 @@ def test_they_say_the_same_and_leave_the_same_state_wherever_they_stop(name, opt
 def test_what_cannot_be_recorded_is_known(name, options):
     one = model(name, options, "cpu")
     assert one.standing(one.prefill(tokens(2, 5, 1, "cpu"))[1], 4) is None
+
+
+@torch.no_grad()
+def test_layers_that_ask_whether_they_have_settled_are_not_recorded():
+    for prefix in (1, 2):
+        one = BlockTransformer(11, 24, layers=2, heads=2, prefix=prefix, token_kv_map=(1, 1)).eval()
+        standing = one.standing(one.prefill(tokens(2, 5, 1, "cpu"))[1], 4)
+        assert (standing is None) == (prefix > 1)
 
 
 @torch.no_grad()
