@@ -44,8 +44,9 @@ class StandingCache(Cache):
             put(keys, values, buffer.keys, buffer.values, self.filled)
         else:
             slots = self.filled + torch.arange(count, device=keys.device)
-            buffer.keys.index_copy_(2, slots, keys)
-            buffer.values.index_copy_(2, slots, values)
+            # Under autocast entries have fewer bits than the caches.
+            buffer.keys.index_copy_(2, slots, keys.to(buffer.keys.dtype))
+            buffer.values.index_copy_(2, slots, values.to(buffer.values.dtype))
         self.filled.add_(count)
         return self
 

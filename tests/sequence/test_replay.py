@@ -78,6 +78,20 @@ def test_what_cannot_be_recorded_is_known(name, options):
     assert one.standing(one.prefill(tokens(2, 5, 1, "cpu"))[1], 4) is None
 
 
+@pytest.mark.parametrize("name", ["transformer", "block", "gru", "hgrn"])
+@torch.no_grad()
+def test_under_autocast_they_say_the_same(name):
+    one, ids = model(name, {}, "cpu").float(), tokens(2, 16, 1, "cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        begun = one.prefill(ids[:, :5])[1]
+        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 4), 4, record=False)
+        for at in range(5, 16):
+            said, again = plain(ids[:, at]), recorded(ids[:, at])
+            assert float((said - again).abs().max()) <= 0.05 * float(said.abs().max())
+    found, expected = recorded.state().state_dict(), plain.state().state_dict()
+    assert all(found[key].dtype == expected[key].dtype for key in expected)
+
+
 @torch.no_grad()
 def test_layers_that_ask_whether_they_have_settled_are_not_recorded():
     for prefix in (1, 2):
