@@ -14,6 +14,7 @@ from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.rotary import turned, turns
 from v2xsim.gpu.sequence.tokens import generate
+from v2xsim.gpu.sequence.transformer import Transformer
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 _NO_TRITON = importlib.util.find_spec("triton") is None
@@ -164,3 +165,12 @@ def test_what_learns_does_not_go_through_kernels_without_gradients():
     loss = model.step(ids[:, 2], state)[0].square().sum()
     grads = torch.autograd.grad(loss, list(model.parameters()))
     assert all(float(grad.abs().max()) > 0 for grad in grads)
+
+
+@needs_gpu
+@torch.no_grad()
+def test_vectors_of_16_bits_are_read_under_autocast():
+    model, x = Transformer(24, 2, 2).eval().cuda(), drawn(2, 3, 24).cuda()
+    with torch.autocast("cuda", torch.bfloat16):
+        found = model(x.bfloat16())[0]
+    assert float((found.float() - model(x)[0]).abs().max()) <= 0.05
