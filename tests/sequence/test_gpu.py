@@ -142,6 +142,22 @@ def test_entries_are_put_where_they_are_to_be():
 
 
 @needs_kernels
+@pytest.mark.parametrize("stride", [(2**30, 64), (64, 2**30)], ids=["heads", "slots"])
+def test_a_row_may_have_more_numbers_than_32_bits_count(stride):
+    from v2xsim.gpu.sequence.attention_triton import attend_few, put
+
+    # Only the pages that are touched take memory on a CPU.
+    far = torch.empty(2 * 2**30 + 256, dtype=torch.float16, device=WHERE)
+    store = far.as_strided((1, 3, 3, 64), (0, *stride, 1))
+    entries = drawn(1, 3, 3, 64).half().to(WHERE)
+    for slot in range(3):
+        entry = entries[:, :, slot : slot + 1]
+        put(entry, entry, store, store, slot if slot % 2 else torch.full((1,), slot, device=WHERE))
+    assert torch.equal(store, entries)
+    assert torch.equal(attend_few(entries, store, store, 1), attend_few(entries, entries, entries, 1))
+
+
+@needs_kernels
 @pytest.mark.parametrize("rows_differ", [False, True])
 def test_turning_in_a_kernel_agrees(rows_differ):
     from v2xsim.gpu.sequence.attention_triton import turned_pair
