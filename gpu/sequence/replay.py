@@ -56,6 +56,8 @@ class RecordedSteps(Steps):
         self._record = record
         self._begin(standing, room)
 
+    # What is made here is written later, maybe outside of an inference mode that holds now.
+    @torch.inference_mode(False)
     @torch.no_grad()
     def _begin(self, standing: State, room: int) -> None:
         period = self.model.period

@@ -92,6 +92,27 @@ def test_under_autocast_they_say_the_same(name):
     assert all(found[key].dtype == expected[key].dtype for key in expected)
 
 
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_they_may_begin_in_inference_mode_and_go_on_outside(name, options):
+    one, ids = model(name, options, "cpu"), tokens(2, 16, 1, "cpu")
+    with torch.inference_mode():
+        begun = one.prefill(ids[:, :5])[1]
+        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 7), 7, record=False)
+        plain(ids[:, 5])
+        recorded(ids[:, 5])
+    for at in range(6, 16):
+        assert float((plain(ids[:, at]) - recorded(ids[:, at])).abs().max()) <= 1e-10
+
+
+def test_what_they_leave_has_no_gradients():
+    for name in ("transformer", "block", "gru"):
+        one, ids = model(name, {}, "cpu"), tokens(2, 9, 1, "cpu")
+        begun = one.prefill(ids[:, :6])[1]
+        recorded = RecordedSteps(one, one.standing(begun, 7), 7, record=False)
+        recorded(ids[:, 6])
+        assert not any(found.requires_grad for found in recorded.state().state_dict().values())
+
+
 @torch.no_grad()
 def test_layers_that_ask_whether_they_have_settled_are_not_recorded():
     for prefix in (1, 2):
