@@ -52,8 +52,8 @@ class RecordedSteps(Steps):
     """
 
     def __init__(self, model: TokenSequence, standing: State, room: int, record: bool = True) -> None:
-        super().__init__(model, standing)
-        self._record = record
+        # The base would keep the caches to begin with, after they have moved to where there is more room.
+        self.model, self._record = model, record
         self._begin(standing, room)
 
     # What is made here is written later, maybe outside of an inference mode that holds now.

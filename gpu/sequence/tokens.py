@@ -214,6 +214,8 @@ def generate(
 
     logits, state = model.prefill(prompt, state, mask)
     steps, made = steps_of(model, state, count - 1), []
+    # What steps move on from needs no memory any more.
+    del state
     for number in range(count):
         made.append(_drawn(logits, temperature, top_k, generator))
         if on_token is not None:

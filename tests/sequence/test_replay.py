@@ -1,5 +1,8 @@
 """Recorded steps say what plain steps say, and leave the state that plain steps leave."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.replay import RecordedSteps, Steps, steps_of
+from v2xsim.gpu.sequence.tokens import generate
 
 GPU = pytest.param(True, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"), id="recorded")
 CASES = [
@@ -111,6 +115,35 @@ def test_what_they_leave_has_no_gradients():
         recorded = RecordedSteps(one, one.standing(begun, 7), 7, record=False)
         recorded(ids[:, 6])
         assert not any(found.requires_grad for found in recorded.state().state_dict().values())
+
+
+@torch.no_grad()
+def test_caches_that_were_too_small_are_let_go():
+    one, ids = model("transformer", {}, "cpu"), tokens(2, 12, 1, "cpu")
+    standing = one.standing(one.prefill(ids[:, :5])[1], 3)
+    held = weakref.ref(standing.cache("layer0").buffer.keys)
+    recorded = RecordedSteps(one, standing, 3, record=False)
+    del standing
+    for at in range(5, 9):
+        recorded(ids[:, at])
+    gc.collect()
+    assert held() is None
+
+
+@torch.no_grad()
+def test_a_generation_lets_go_of_the_prompt_s_caches(monkeypatch):
+    one, held, alive = model("transformer", {}, "cpu"), [], []
+
+    def prefill(*given):
+        logits, state = type(one).prefill(one, *given)
+        held.append(weakref.ref(state.cache("layer0").buffer.keys))
+        return logits, state
+
+    monkeypatch.setattr(one, "prefill", prefill)
+    generate(
+        one, tokens(2, 5, 1, "cpu"), 4, state=one.init_state(2), on_token=lambda _: alive.append(held[0]() is not None)
+    )
+    assert alive == [True, False, False, False]
 
 
 @torch.no_grad()
