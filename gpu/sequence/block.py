@@ -158,7 +158,8 @@ class BlockTransformer(TokenSequence):
         Neither can it be recorded that a context of several vectors runs through layers of which one uses another above it: they ask the
         device whether they have settled.
         """
-        if self.prefix > 1 and any(segment.cyclic for segment in self.token_decoder.segments):
+        self._refuse_other(state)
+        if not state.batch or (self.prefix > 1 and any(segment.cyclic for segment in self.token_decoder.segments)):
             return None
         inner, filled = state.part("inner"), (state.steps or 0) % self.block
         gaps = any(inner.cache(name).index is not None for name in inner.slots) or not inner.steps

@@ -49,11 +49,21 @@ class RecordedSteps(Steps):
         standing: What `model.standing` makes of the state to begin with, which stays valid.
         room: Steps that memory was set aside for; more are recorded anew.
         record: Whether to record; without, all is done alike step by step, on any device.
+
+    Raises:
+        UserError: If the state is of another model, or there is no room, or less than said.
     """
 
     def __init__(self, model: TokenSequence, standing: State, room: int, record: bool = True) -> None:
         # The base would keep the caches to begin with, after they have moved to where there is more room.
         self.model, self._record = model, record
+        model._refuse_other(standing)
+        free = [(cache.end - int(cache.filled)) * model.period for cache in _standing(standing)]
+        if room < 1 or any(room > most for most in free):
+            raise UserError(
+                "recorded steps need room for at least 1, and no more than was set aside; "
+                f"got room for {room}, set aside for {min(free, default=room)}"
+            )
         self._begin(standing, room)
 
     # What is made here is written later, maybe outside of an inference mode that holds now.
@@ -105,8 +115,10 @@ class RecordedSteps(Steps):
         Whether they are tokens is asked by `state` alone: an answer in every step would have the GPU wait for the processor.
 
         Raises:
-            UserError: If the tokens are of another batch, type or device.
+            UserError: If the tokens are of another batch, type or device; or, where room is made, as by `state`.
         """
+        if not isinstance(tokens, Tensor):
+            raise UserError(f"a recorded step reads a torch tensor, got {type(tokens).__name__}")
         if tokens.shape != self._tokens.shape or tokens.dtype != torch.int64 or tokens.device != self._tokens.device:
             raise UserError(
                 f"a recorded step reads torch.int64 of shape {tuple(self._tokens.shape)} on {self._tokens.device}, "

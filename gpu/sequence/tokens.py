@@ -120,7 +120,10 @@ class TokenModel(TokenSequence):
         return self.body.period
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return what the body makes of it."""
+        """Return what the body makes of it; None without rows, or where they have seen unequally much."""
+        self._refuse_other(state)
+        if state.steps is None or not state.batch:
+            return None
         return self.body.standing(state, room)
 
     def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:

@@ -158,9 +158,11 @@ def test_layers_that_ask_whether_they_have_settled_are_not_recorded():
 def test_rows_that_differ_or_have_gaps_are_not_recorded():
     ids, mask = tokens(2, 6, 1, "cpu"), torch.ones(2, 6, dtype=torch.bool)
     mask[0, 5] = False
-    for name in ("transformer", "block"):
+    for name in ("transformer", "block", "gru", "hgrn"):
         one = model(name, {}, "cpu")
-        assert one.standing(one(ids, None, mask)[1], 4) is None
+        if name in ("transformer", "block"):
+            assert one.standing(one(ids, None, mask)[1], 4) is None
+        assert one.standing(one(ids)[1].select([]), 4) is None
         assert one.standing(one(ids)[1].append(1), 4) is None
     assert set(MODELS) >= {"transformer", "block"}
 
@@ -184,3 +186,21 @@ def test_what_is_no_token_is_told_and_what_does_not_fit_refused():
     for ids in (torch.zeros(3, dtype=torch.int64), torch.zeros(2), torch.zeros(2, 1, dtype=torch.int64)):
         with pytest.raises(UserError, match="a recorded step reads"):
             steps(ids)
+    with pytest.raises(UserError, match="a torch tensor, got list"):
+        steps([3, 3])
+
+
+@torch.no_grad()
+def test_what_cannot_begin_is_refused():
+    one, block, other = model("transformer", {}, "cpu"), model("block", {}, "cpu"), model("gru", {}, "cpu")
+    strange, begun = other.prefill(tokens(2, 5, 1, "cpu"))[1], one.prefill(tokens(2, 5, 1, "cpu"))[1]
+    for refuse in (
+        lambda: one.standing(strange, 4),
+        lambda: block.standing(strange, 4),
+        lambda: RecordedSteps(one, strange, 4, record=False),
+    ):
+        with pytest.raises(UserError, match="the state was made by"):
+            refuse()
+    for room in (0, -1, 5):
+        with pytest.raises(UserError, match="room for at least 1, and no more than was set aside"):
+            RecordedSteps(one, one.standing(begun, 4), room, record=False)
