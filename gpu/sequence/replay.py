@@ -6,6 +6,7 @@ unless a batch is huge. A CUDA graph launches all at once.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import torch
 from jaxtyping import Float, Int64
@@ -58,7 +59,7 @@ class RecordedSteps(Steps):
         # The base would keep the caches to begin with, after they have moved to where there is more room.
         self.model, self._record = model, record
         model._refuse_other(standing)
-        free = [(cache.end - int(cache.filled)) * model.period for cache in _standing(standing)]
+        free = [(held.end - int(held.filled)) * model.period for held in _standing(standing)]
         if room < 1 or any(room > most for most in free):
             raise UserError(
                 "recorded steps need room for at least 1, and no more than was set aside; "
@@ -78,10 +79,17 @@ class RecordedSteps(Steps):
         self._after: list[State] = [self._static] * period
         self._logits: list[Tensor] = [self._tokens] * period
         self._graphs: list[Callable[[], None]] = [lambda place=place: self._run(place) for place in range(period)]  # type: ignore[misc]
-        if not self._record:
-            return
-        counts = [(cache.filled, cache.filled.clone()) for cache in _standing(self._static)]
-        side, main = torch.cuda.Stream(standing.device), torch.cuda.current_stream(standing.device)
+        if self._record:
+            # A graph keeps addresses: casts of weights that autocast remembers would be gone when it ends.
+            on, bits = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+            with torch.autocast("cuda", bits, on, cache_enabled=False):
+                self._recorded()
+
+    def _recorded(self) -> None:
+        """Record the steps of a period, on the device of the state, be it the current one or not."""
+        device, period = self._tokens.device, len(self._graphs)
+        counts = [(held.filled, held.filled.clone()) for held in _standing(self._static)]
+        (side, recording), main = _streams(device), torch.cuda.current_stream(device)
         side.wait_stream(main)
         with torch.cuda.stream(side):
             # Kernels are compiled and chosen; only what lies behind the end of the caches is written.
@@ -90,12 +98,13 @@ class RecordedSteps(Steps):
         main.wait_stream(side)
         for filled, before in counts:
             filled.copy_(before)
-        pool = torch.cuda.graph_pool_handle()
-        for place in range(period):
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
-                self._run(place)
-            self._graphs[place] = graph.replay
+        with torch.cuda.device(device):
+            pool = torch.cuda.graph_pool_handle()
+            for place in range(period):
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, pool=pool, stream=recording):
+                    self._run(place)
+                self._graphs[place] = graph.replay
 
     def _run(self, place: int, last: bool = True) -> None:
         """Take the step at a place of the period; the last one writes the state back to where the first one reads it."""
@@ -165,6 +174,12 @@ def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
 
 _WORTH = 4
 """Recording takes about as long as this many periods."""
+
+
+@cache
+def _streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
+    """Return where to warm up and where to record, ever the same: cuBLAS keeps memory for each stream that it was used on."""
+    return torch.cuda.Stream(device), torch.cuda.Stream(device)
 
 
 def _standing(state: State) -> Iterator[StandingCache]:

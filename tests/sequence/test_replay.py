@@ -117,6 +117,33 @@ def test_what_they_leave_has_no_gradients():
         assert not any(found.requires_grad for found in recorded.state().state_dict().values())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", ["transformer", "block", "hgrn"])
+@torch.no_grad()
+def test_what_was_recorded_under_autocast_outlives_it(name):
+    one, ids = model(name, {}, "cuda").float(), tokens(2, 30, 1, "cuda")
+    with torch.autocast("cuda", torch.bfloat16):
+        begun = one.prefill(ids[:, :5])[1]
+        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 30), 30)
+    # What autocast held of the weights is free now, and written over.
+    rest = [torch.full((4096,), torch.nan, device="cuda") for _ in range(256)]
+    for at in range(5, 30):
+        with torch.autocast("cuda", torch.bfloat16):
+            said, again = plain(ids[:, at]), recorded(ids[:, at])
+        assert float((said - again).abs().max()) <= 0.05 * float(said.abs().max())
+    assert len(rest) == 256
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="no two GPUs")
+@torch.no_grad()
+def test_they_are_recorded_on_a_device_that_is_not_the_current_one():
+    one, ids = model("transformer", {}, "cuda:1"), tokens(2, 16, 1, "cuda:1")
+    begun = one.prefill(ids[:, :5])[1]
+    plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 16), 16)
+    for at in range(5, 16):
+        assert float((plain(ids[:, at]) - recorded(ids[:, at])).abs().max()) <= 1e-10
+
+
 @torch.no_grad()
 def test_caches_that_were_too_small_are_let_go():
     one, ids = model("transformer", {}, "cpu"), tokens(2, 12, 1, "cpu")
