@@ -27,7 +27,9 @@ def _attend(
 ):  # fmt: skip
     """Each lane walks over every LANES-th entry with a softmax of its own; the lanes' shares are put together at the end."""
     row, t = tl.program_id(0).to(tl.int64) // time, tl.program_id(0) % time
-    h, lane, j = tl.program_id(1) * HEADS + tl.arange(0, HEADS), tl.arange(0, LANES), tl.arange(0, DIM)
+    # In 64 bits: one row of a long context may have more numbers than 32 bits count.
+    h = tl.program_id(1).to(tl.int64) * HEADS + tl.arange(0, HEADS)
+    lane, j = tl.arange(0, LANES), tl.arange(0, DIM)
     whole = (h < heads)[:, None] & (j < dim)[None, :]
     asked = tl.load(query + row * query_row + t * query_time + h[:, None] * query_head + j[None, :], whole, 0.0)
     asked = asked.to(tl.float32) * scale
@@ -48,8 +50,9 @@ def _attend(
             back = now - at
             seen = seen & (at >= 0) & (back >= (1 if STRICT else 0)) & ((window == 0) | (back < window))
         there = whole[:, None, :] & seen[None, :, None]
-        key = tl.load(key_at + slot[None, :, None] * key_slot, there, 0.0).to(tl.float32)
-        value = tl.load(value_at + slot[None, :, None] * value_slot, there, 0.0).to(tl.float32)
+        far = slot.to(tl.int64)[None, :, None]
+        key = tl.load(key_at + far * key_slot, there, 0.0).to(tl.float32)
+        value = tl.load(value_at + far * value_slot, there, 0.0).to(tl.float32)
         score = tl.where(seen[None, :], tl.sum(asked[:, None, :] * key, 2), _LOWEST)
         higher = tl.maximum(highest, score)
         fade, weight = tl.exp2(highest - higher), tl.where(seen[None, :], tl.exp2(score - higher), 0.0)
@@ -111,11 +114,11 @@ def _put(
     HEADS: tl.constexpr, DIM: tl.constexpr, COUNTED: tl.constexpr,
 ):  # fmt: skip
     row, t = tl.program_id(0).to(tl.int64) // time, tl.program_id(0) % time
-    h, j = tl.program_id(1) * HEADS + tl.arange(0, HEADS), tl.arange(0, DIM)
+    h, j = tl.program_id(1).to(tl.int64) * HEADS + tl.arange(0, HEADS), tl.arange(0, DIM)
     inside = (h < heads)[:, None] & (j < dim)[None, :]
     if COUNTED:
         slot = tl.load(slot)
-    to = row * to_row + h[:, None] * to_head + (slot + t) * to_slot + j[None, :]
+    to = row * to_row + h[:, None] * to_head + (t.to(tl.int64) + slot) * to_slot + j[None, :]
     key = tl.load(keys + row * key_row + t * key_time + h[:, None] * key_head + j[None, :], inside)
     value = tl.load(values + row * value_row + t * value_time + h[:, None] * value_head + j[None, :], inside)
     tl.store(to_keys + to, key, inside)

@@ -154,7 +154,14 @@ class BlockTransformer(TokenSequence):
         return self.block
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state with a block decoder's caches that stand still; None as there, or if the open block has gaps."""
+        """Return the state with a block decoder's caches that stand still; None as there, or if the open block has gaps.
+
+        Neither can it be recorded that a context of several vectors runs through layers of which one uses another above it: they ask the
+        device whether they have settled.
+        """
+        self._refuse_other(state)
+        if not state.batch or (self.prefix > 1 and any(segment.cyclic for segment in self.token_decoder.segments)):
+            return None
         inner, filled = state.part("inner"), (state.steps or 0) % self.block
         gaps = any(inner.cache(name).index is not None for name in inner.slots) or not inner.steps
         if gaps or self.token_decoder.schedule or bool((state.memory("partial")[:, :filled] < 0).any()):

@@ -6,6 +6,7 @@ unless a batch is huge. A CUDA graph launches all at once.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import torch
 from jaxtyping import Float, Int64
@@ -52,13 +53,24 @@ class RecordedSteps(Steps):
         standing: What `model.standing` makes of the state to begin with, which stays valid.
         room: Steps that memory was set aside for; more are recorded anew.
         record: Whether to record; without, all is done alike step by step, on any device.
+
+    Raises:
+        UserError: If the state is of another model, or there is no room, or less than said.
     """
 
     def __init__(self, model: TokenSequence, standing: State, room: int, record: bool = True) -> None:
-        super().__init__(model, standing)
-        self._record = record
+        # The base would keep the caches to begin with, after they have moved to where there is more room.
+        self.model, self._record = model, record
+        model._refuse_other(standing)
+        free = [(held.end - int(held.filled)) * model.period for held in _standing(standing)]
+        if room < 1 or any(room > most for most in free):
+            raise UserError(
+                "recorded steps need room for at least 1, and no more than was set aside; "
+                f"got room for {room}, set aside for {min(free, default=room)}"
+            )
         self._begin(standing, room)
 
+    # What is made here is written later, maybe outside of an inference mode that holds now.
     @torch.inference_mode(False)
     @torch.no_grad()
     def _begin(self, standing: State, room: int) -> None:
@@ -70,10 +82,17 @@ class RecordedSteps(Steps):
         self._after: list[State] = [self._static] * period
         self._logits: list[Tensor] = [self._tokens] * period
         self._graphs: list[Callable[[], None]] = [lambda place=place: self._run(place) for place in range(period)]  # type: ignore[misc]
-        if not self._record:
-            return
-        counts = [(cache.filled, cache.filled.clone()) for cache in _standing(self._static)]
-        side, main = torch.cuda.Stream(standing.device), torch.cuda.current_stream(standing.device)
+        if self._record:
+            # A graph keeps addresses: casts of weights that autocast remembers would be gone when it ends.
+            on, bits = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+            with torch.autocast("cuda", bits, on, cache_enabled=False):
+                self._recorded()
+
+    def _recorded(self) -> None:
+        """Record the steps of a period, on the device of the state, be it the current one or not."""
+        device, period = self._tokens.device, len(self._graphs)
+        counts = [(held.filled, held.filled.clone()) for held in _standing(self._static)]
+        (side, recording), main = _streams(device), torch.cuda.current_stream(device)
         side.wait_stream(main)
         with torch.cuda.stream(side):
             # Kernels are compiled and chosen; only what lies behind the end of the caches is written.
@@ -82,12 +101,13 @@ class RecordedSteps(Steps):
         main.wait_stream(side)
         for filled, before in counts:
             filled.copy_(before)
-        pool = torch.cuda.graph_pool_handle()
-        for place in range(period):
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
-                self._run(place)
-            self._graphs[place] = graph.replay
+        with torch.cuda.device(device):
+            pool = torch.cuda.graph_pool_handle()
+            for place in range(period):
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, pool=pool, stream=recording):
+                    self._run(place)
+                self._graphs[place] = graph.replay
 
     def _run(self, place: int, last: bool = True) -> None:
         """Take the step at a place of the period; the last one writes the state back to where the first one reads it."""
@@ -107,8 +127,10 @@ class RecordedSteps(Steps):
         Whether they are tokens is asked by `state` alone: an answer in every step would have the GPU wait for the processor.
 
         Raises:
-            UserError: If the tokens are of another batch, type or device.
+            UserError: If the tokens are of another batch, type or device; or, where room is made, as by `state`.
         """
+        if not isinstance(tokens, Tensor):
+            raise UserError(f"a recorded step reads a torch tensor, got {type(tokens).__name__}")
         if tokens.shape != self._tokens.shape or tokens.dtype != torch.int64 or tokens.device != self._tokens.device:
             raise UserError(
                 f"a recorded step reads torch.int64 of shape {tuple(self._tokens.shape)} on {self._tokens.device}, "
@@ -151,6 +173,12 @@ def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
     worth = model.device.type == "cuda" and room >= _WORTH * model.period and state.steps and state.batch
     standing = model.standing(state, room) if worth else None
     return Steps(model, state) if standing is None else RecordedSteps(model, standing, room)
+
+
+@cache
+def _streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
+    """Return where to warm up and where to record, ever the same: cuBLAS keeps memory for each stream that it was used on."""
+    return torch.cuda.Stream(device), torch.cuda.Stream(device)
 
 
 def _standing(state: State) -> Iterator[StandingCache]:

@@ -21,13 +21,15 @@ class StandingCache(Cache):
     filled: Int64[Tensor, " 1"]
 
     @staticmethod
+    @torch.no_grad()
     def of(cache: Cache, room: int) -> "StandingCache":
         """Return a cache with room for more entries. It takes over the other's storage if that has room; the other stays valid."""
         buffer, count = cache.buffer, len(cache)
         if cache.start or buffer.filled != count or buffer.keys.shape[2] < count + room or buffer.index is not None:
             buffer = cache._moved(count + room, False).buffer
         buffer.filled = buffer.keys.shape[2]
-        filled = torch.full((1,), count, dtype=torch.int64, device=buffer.keys.device)
+        with torch.inference_mode(False):
+            filled = torch.full((1,), count, dtype=torch.int64, device=buffer.keys.device)
         return StandingCache(buffer, 0, buffer.filled, cache.first, 0, filled)
 
     def extend(
@@ -44,8 +46,9 @@ class StandingCache(Cache):
             put(keys, values, buffer.keys, buffer.values, self.filled)
         else:
             slots = self.filled + torch.arange(count, device=keys.device)
-            buffer.keys.index_copy_(2, slots, keys)
-            buffer.values.index_copy_(2, slots, values)
+            # Under autocast entries have fewer bits than the caches.
+            buffer.keys.index_copy_(2, slots, keys.to(buffer.keys.dtype))
+            buffer.values.index_copy_(2, slots, values.to(buffer.values.dtype))
         self.filled.add_(count)
         return self
 

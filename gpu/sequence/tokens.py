@@ -1,6 +1,6 @@
-"""Models of tokens: an embedding before, and a head behind, any sequence module; next-token loss and generation."""
+"""Models of tokens: an embedding before, and a head behind, any sequence module; and their next-token loss."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,6 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.sizes import check_whole
 from v2xsim.gpu.sequence.state import State
-
-_COLDEST = 1e-30
-"""Temperature below which nothing changes: already only the likeliest are drawn, and logits over it still fit into 32 bits."""
 
 
 class TokenSequence(SequenceModule):
@@ -126,7 +123,10 @@ class TokenModel(TokenSequence):
         return self.body.period
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return what the body makes of it."""
+        """Return what the body makes of it; None without rows, or where they have seen unequally much."""
+        self._refuse_other(state)
+        if state.steps is None or not state.batch:
+            return None
         return self.body.standing(state, room)
 
     def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:
@@ -169,75 +169,3 @@ def next_token_loss(
         return found.mean()
     wanted = mask[:, first:].flatten().to(found.dtype)
     return (found * wanted).sum() / wanted.sum().clamp(min=1.0)
-
-
-@torch.no_grad()
-def generate(
-    model: TokenSequence,
-    prompt: Int64[Tensor, "batch time"],
-    count: int,
-    mask: Bool[Tensor, "batch time"] | None = None,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    generator: torch.Generator | None = None,
-    state: State | None = None,
-    on_token: Callable[[int], None] | None = None,
-) -> tuple[Int64[Tensor, "batch count"], State]:
-    """Return tokens that go on after a prompt, and the state after the last one but one.
-
-    Args:
-        model: Any token model.
-        prompt: At least one token a row.
-        count: Tokens wanted.
-        mask: False where the prompt has none (padding).
-        temperature: 0 takes the likeliest; 1 draws as the model says.
-        top_k: Only the likeliest so many may be drawn; 0 for all.
-        generator: For the draws; must be given with a temperature above 0, so that one seed gives one answer.
-        state: To go on from; set one up with `room` to save copies.
-        on_token: Called with the number of tokens made so far.
-    """
-    if not isinstance(prompt, Tensor) or prompt.ndim != 2:
-        shape = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
-        raise UserError(f"generate: the prompt must be a tensor of shape (batch, time), got {shape}")
-    if (
-        not isinstance(count, int)
-        or not isinstance(top_k, int)
-        or count < 0
-        or not 0.0 <= temperature < torch.inf
-        or top_k < 0
-    ):
-        raise UserError(
-            "generate: count and top_k must be whole numbers, and these and temperature finite and at least 0, "
-            f"got {count}, {top_k} and {temperature}"
-        )
-    if temperature > 0.0 and generator is None:
-        raise UserError(
-            "generate: a temperature above 0 needs a generator (torch.Generator), so that one seed gives one answer"
-        )
-    if state is None:
-        state = model.init_state(len(prompt), prompt.device, room=prompt.shape[1] + count)
-        if "prompt" in state.notes:
-            state = replace(state, notes={**state.notes, "prompt": prompt.shape[1]})
-    from v2xsim.gpu.sequence.replay import steps_of
-
-    logits, state = model.prefill(prompt, state, mask)
-    steps, made = steps_of(model, state, count - 1), []
-    for number in range(count):
-        made.append(_drawn(logits, temperature, top_k, generator))
-        if on_token is not None:
-            on_token(number + 1)
-        if number + 1 < count:
-            logits = steps(made[-1])
-    return torch.stack(made, 1) if made else prompt[:, :0], steps.state()
-
-
-def _drawn(
-    logits: Float[Tensor, "batch vocabulary"], temperature: float, top_k: int, generator: torch.Generator | None
-) -> Int64[Tensor, " batch"]:
-    if temperature == 0.0:
-        return logits.argmax(-1)
-    logits = logits.float() / max(temperature, _COLDEST)
-    if top_k:
-        least = logits.topk(min(top_k, logits.shape[-1]), dim=-1).values[:, -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]

@@ -106,7 +106,7 @@ class Layer(nn.Module):
             x.is_cuda
             and not torch.is_grad_enabled()
             and not self.training
-            and x.dtype == inner.dtype
+            and x.dtype == inner.dtype == self.down.weight.dtype
             and x.is_contiguous()
         ):
             # One pass over memory less: the product is added where attention's sum stands, which nobody else reads.

@@ -13,9 +13,10 @@ import torch
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.checkpoint import load_model, save_model
+from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.models import MODELS, build, options_of
 from v2xsim.gpu.sequence.state import State
-from v2xsim.gpu.sequence.tokens import TokenModel, generate, next_token_loss
+from v2xsim.gpu.sequence.tokens import TokenModel, next_token_loss
 
 VOCABULARY, DIM, LAYERS, HEADS = 11, 24, 4, 2
 # So small that short sequences reach past a horizon and several chunks.

@@ -11,9 +11,10 @@ import torch
 
 from v2xsim.gpu.sequence.attention import attend
 from v2xsim.gpu.sequence.cache import Cache
+from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.rotary import turned, turns
-from v2xsim.gpu.sequence.tokens import generate
+from v2xsim.gpu.sequence.transformer import Transformer
 
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 _NO_TRITON = importlib.util.find_spec("triton") is None
@@ -141,6 +142,22 @@ def test_entries_are_put_where_they_are_to_be():
 
 
 @needs_kernels
+@pytest.mark.parametrize("stride", [(2**30, 64), (64, 2**30)], ids=["heads", "slots"])
+def test_a_row_may_have_more_numbers_than_32_bits_count(stride):
+    from v2xsim.gpu.sequence.attention_triton import attend_few, put
+
+    # Only the pages that are touched take memory on a CPU.
+    far = torch.empty(2 * 2**30 + 256, dtype=torch.float16, device=WHERE)
+    store = far.as_strided((1, 3, 3, 64), (0, *stride, 1))
+    entries = drawn(1, 3, 3, 64).half().to(WHERE)
+    for slot in range(3):
+        entry = entries[:, :, slot : slot + 1]
+        put(entry, entry, store, store, slot if slot % 2 else torch.full((1,), slot, device=WHERE))
+    assert torch.equal(store, entries)
+    assert torch.equal(attend_few(entries, store, store, 1), attend_few(entries, entries, entries, 1))
+
+
+@needs_kernels
 @pytest.mark.parametrize("rows_differ", [False, True])
 def test_turning_in_a_kernel_agrees(rows_differ):
     from v2xsim.gpu.sequence.attention_triton import turned_pair
@@ -164,3 +181,12 @@ def test_what_learns_does_not_go_through_kernels_without_gradients():
     loss = model.step(ids[:, 2], state)[0].square().sum()
     grads = torch.autograd.grad(loss, list(model.parameters()))
     assert all(float(grad.abs().max()) > 0 for grad in grads)
+
+
+@needs_gpu
+@torch.no_grad()
+def test_vectors_of_16_bits_are_read_under_autocast():
+    model, x = Transformer(24, 2, 2).eval().cuda(), drawn(2, 3, 24).cuda()
+    with torch.autocast("cuda", torch.bfloat16):
+        found = model(x.bfloat16())[0]
+    assert float((found.float() - model(x)[0]).abs().max()) <= 0.05

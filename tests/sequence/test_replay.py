@@ -1,9 +1,14 @@
 """Recorded steps say what plain steps say, and leave the state that plain steps leave."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.block import BlockTransformer
+from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.replay import RecordedSteps, Steps, steps_of
 
@@ -77,13 +82,114 @@ def test_what_cannot_be_recorded_is_known(name, options):
     assert one.standing(one.prefill(tokens(2, 5, 1, "cpu"))[1], 4) is None
 
 
+@pytest.mark.parametrize("name", ["transformer", "block", "gru", "hgrn"])
+@torch.no_grad()
+def test_under_autocast_they_say_the_same(name):
+    one, ids = model(name, {}, "cpu").float(), tokens(2, 16, 1, "cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        begun = one.prefill(ids[:, :5])[1]
+        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 4), 4, record=False)
+        for at in range(5, 16):
+            said, again = plain(ids[:, at]), recorded(ids[:, at])
+            assert float((said - again).abs().max()) <= 0.05 * float(said.abs().max())
+    found, expected = recorded.state().state_dict(), plain.state().state_dict()
+    assert all(found[key].dtype == expected[key].dtype for key in expected)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_they_may_begin_in_inference_mode_and_go_on_outside(name, options):
+    one, ids = model(name, options, "cpu"), tokens(2, 16, 1, "cpu")
+    with torch.inference_mode():
+        begun = one.prefill(ids[:, :5])[1]
+        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 7), 7, record=False)
+        plain(ids[:, 5])
+        recorded(ids[:, 5])
+    for at in range(6, 16):
+        assert float((plain(ids[:, at]) - recorded(ids[:, at])).abs().max()) <= 1e-10
+
+
+def test_what_they_leave_has_no_gradients():
+    for name in ("transformer", "block", "gru"):
+        one, ids = model(name, {}, "cpu"), tokens(2, 9, 1, "cpu")
+        begun = one.prefill(ids[:, :6])[1]
+        recorded = RecordedSteps(one, one.standing(begun, 7), 7, record=False)
+        recorded(ids[:, 6])
+        assert not any(found.requires_grad for found in recorded.state().state_dict().values())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", ["transformer", "block", "hgrn"])
+@torch.no_grad()
+def test_what_was_recorded_under_autocast_outlives_it(name):
+    one, ids = model(name, {}, "cuda").float(), tokens(2, 30, 1, "cuda")
+    with torch.autocast("cuda", torch.bfloat16):
+        begun = one.prefill(ids[:, :5])[1]
+        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 30), 30)
+    # What autocast held of the weights is free now, and written over.
+    rest = [torch.full((4096,), torch.nan, device="cuda") for _ in range(256)]
+    for at in range(5, 30):
+        with torch.autocast("cuda", torch.bfloat16):
+            said, again = plain(ids[:, at]), recorded(ids[:, at])
+        assert float((said - again).abs().max()) <= 0.05 * float(said.abs().max())
+    assert len(rest) == 256
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="no two GPUs")
+@torch.no_grad()
+def test_they_are_recorded_on_a_device_that_is_not_the_current_one():
+    one, ids = model("transformer", {}, "cuda:1"), tokens(2, 16, 1, "cuda:1")
+    begun = one.prefill(ids[:, :5])[1]
+    plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 16), 16)
+    for at in range(5, 16):
+        assert float((plain(ids[:, at]) - recorded(ids[:, at])).abs().max()) <= 1e-10
+
+
+@torch.no_grad()
+def test_caches_that_were_too_small_are_let_go():
+    one, ids = model("transformer", {}, "cpu"), tokens(2, 12, 1, "cpu")
+    standing = one.standing(one.prefill(ids[:, :5])[1], 3)
+    held = weakref.ref(standing.cache("layer0").buffer.keys)
+    recorded = RecordedSteps(one, standing, 3, record=False)
+    del standing
+    for at in range(5, 9):
+        recorded(ids[:, at])
+    gc.collect()
+    assert held() is None
+
+
+@torch.no_grad()
+def test_a_generation_lets_go_of_the_prompt_s_caches(monkeypatch):
+    one, held, alive = model("transformer", {}, "cpu"), [], []
+
+    def prefill(*given):
+        logits, state = type(one).prefill(one, *given)
+        held.append(weakref.ref(state.cache("layer0").buffer.keys))
+        return logits, state
+
+    monkeypatch.setattr(one, "prefill", prefill)
+    generate(
+        one, tokens(2, 5, 1, "cpu"), 4, state=one.init_state(2), on_token=lambda _: alive.append(held[0]() is not None)
+    )
+    assert alive == [True, False, False, False]
+
+
+@torch.no_grad()
+def test_layers_that_ask_whether_they_have_settled_are_not_recorded():
+    for prefix in (1, 2):
+        one = BlockTransformer(11, 24, layers=2, heads=2, prefix=prefix, token_kv_map=(1, 1)).eval()
+        standing = one.standing(one.prefill(tokens(2, 5, 1, "cpu"))[1], 4)
+        assert (standing is None) == (prefix > 1)
+
+
 @torch.no_grad()
 def test_rows_that_differ_or_have_gaps_are_not_recorded():
     ids, mask = tokens(2, 6, 1, "cpu"), torch.ones(2, 6, dtype=torch.bool)
     mask[0, 5] = False
-    for name in ("transformer", "block"):
+    for name in ("transformer", "block", "gru", "hgrn"):
         one = model(name, {}, "cpu")
-        assert one.standing(one(ids, None, mask)[1], 4) is None
+        if name in ("transformer", "block"):
+            assert one.standing(one(ids, None, mask)[1], 4) is None
+        assert one.standing(one(ids)[1].select([]), 4) is None
         assert one.standing(one(ids)[1].append(1), 4) is None
     assert set(MODELS) >= {"transformer", "block"}
 
@@ -107,3 +213,21 @@ def test_what_is_no_token_is_told_and_what_does_not_fit_refused():
     for ids in (torch.zeros(3, dtype=torch.int64), torch.zeros(2), torch.zeros(2, 1, dtype=torch.int64)):
         with pytest.raises(UserError, match="a recorded step reads"):
             steps(ids)
+    with pytest.raises(UserError, match="a torch tensor, got list"):
+        steps([3, 3])
+
+
+@torch.no_grad()
+def test_what_cannot_begin_is_refused():
+    one, block, other = model("transformer", {}, "cpu"), model("block", {}, "cpu"), model("gru", {}, "cpu")
+    strange, begun = other.prefill(tokens(2, 5, 1, "cpu"))[1], one.prefill(tokens(2, 5, 1, "cpu"))[1]
+    for refuse in (
+        lambda: one.standing(strange, 4),
+        lambda: block.standing(strange, 4),
+        lambda: RecordedSteps(one, strange, 4, record=False),
+    ):
+        with pytest.raises(UserError, match="the state was made by"):
+            refuse()
+    for room in (0, -1, 5):
+        with pytest.raises(UserError, match="room for at least 1, and no more than was set aside"):
+            RecordedSteps(one, one.standing(begun, 4), room, record=False)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.schedule import ExitSchedule
-from v2xsim.gpu.sequence.tokens import TokenModel, generate
+from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.models import MODELS, build
-from v2xsim.gpu.sequence.tokens import generate, next_token_loss
+from v2xsim.gpu.sequence.tokens import next_token_loss
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows
 
