@@ -19,8 +19,8 @@ from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
-_WORTH = 4
-"""Recording takes about as long as this many periods."""
+_WORTH = 16
+"""Periods from which recording is worth its time: on an H200 it took as long as 6 to 50 periods of models of 12 layers."""
 
 
 class Steps:

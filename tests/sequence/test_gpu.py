@@ -78,9 +78,10 @@ def test_a_stream_on_a_gpu_says_what_the_whole_says_on_a_cpu(name, options, dtyp
 def test_generating_on_a_gpu_equals_reading_all_again(name, options):
     model = loud(name, options, torch.float32).cuda()
     prompt = torch.randint(11, (5, 7), generator=torch.Generator().manual_seed(1)).cuda()
-    made, _ = generate(model, prompt, 17)
+    # Long enough to be recorded.
+    made, _ = generate(model, prompt, 70)
     if "times" in options:
-        state = model.init_state(5, room=24, prompt=7)
+        state = model.init_state(5, room=77, prompt=7)
         logits = model(torch.cat([prompt, made], 1), state)[0]
     else:
         logits = model(torch.cat([prompt, made], 1))[0]
