@@ -17,7 +17,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
-INSTALL := $(VENV_PYTHON) -m pip install --quiet --constraint constraints.txt
+# Most of what is installed is never imported: it is compiled when it is.
+INSTALL := $(VENV_PYTHON) -m pip install --quiet --no-compile --constraint constraints.txt
 
 help: ## Say what there is to make.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1@\2/' | column -t -s@ 2>/dev/null || grep -E '^[a-z]+:.*## ' Makefile
