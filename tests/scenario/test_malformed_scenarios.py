@@ -41,7 +41,7 @@ FILES = {
     "binary junk": (bytes(range(128, 256)) * 8, [":1:", "UTF-8"]),
     "NUL bytes": (b"run:\x00\x00{}\n", [":1:"]),
     "UTF-16": (GOOD.encode("utf-16"), ["UTF-16", "save it as UTF-8"]),
-    "a gzip file": (gzip.compress(GOOD.encode()), [":1:", "UTF-8"]),
+    "a gzip file": (gzip.compress(GOOD.encode(), mtime=0), [":1:", "UTF-8"]),
     "a Parquet file": (b"PAR1\x15\x00\x15\xff" + b"\x00" * 40 + b"PAR1", ["UTF-8"]),
     "JSON cut off": (b'{"run": {"seed": 1', [":1:", "YAML"]),
     "too large": (b"# " + b"x" * 2_100_000, ["2,000,000 bytes"]),
