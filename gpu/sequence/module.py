@@ -54,7 +54,7 @@ class SequenceModule(nn.Module, ABC):
     def standing(self, state: State, room: int) -> State | None:
         """Return the state such that steps can be recorded and repeated (see `replay`); None where they cannot.
 
-        What is returned is changed by whatever goes on from it: it is for one RecordedSteps alone. The state given stays valid.
+        What is returned is changed by whatever goes on from it, so RecordedSteps alone asks for it. The state given stays valid.
 
         Args:
             state: Of rows that have all seen equally much.

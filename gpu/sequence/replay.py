@@ -5,6 +5,7 @@ unless a batch is huge. A CUDA graph launches all at once.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
@@ -15,12 +16,17 @@ from torch import Tensor
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache, _Buffer
 from v2xsim.gpu.sequence.memory import Memory
+from v2xsim.gpu.sequence.sizes import check_whole
 from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _WORTH = 16
 """Periods from which recording is worth its time: on an H200 it took as long as 6 to 50 periods of models of 12 layers."""
+
+
+class NotRecordableError(UserError):
+    """Steps from a state cannot be recorded; plain ones can be taken."""
 
 
 class Steps:
@@ -50,31 +56,32 @@ class RecordedSteps(Steps):
 
     Args:
         model: Ready for evaluation; its weights must stay where they are.
-        standing: What `model.standing` makes of the state to begin with, which stays valid.
-        room: Steps that memory was set aside for; more are recorded anew.
+        state: To begin with, of rows that have all seen equally much; stays valid.
+        room: Steps to set memory aside for; more are recorded anew.
         record: Whether to record; without, all is done alike step by step, on any device.
 
     Raises:
-        UserError: If the state is of another model, or there is no room, or less than said.
+        NotRecordableError: If the model's steps differ from each other, or rows are at different positions, or there are none.
+        UserError: If the state is of another model, or room below 1.
     """
 
-    def __init__(self, model: TokenSequence, standing: State, room: int, record: bool = True) -> None:
+    def __init__(self, model: TokenSequence, state: State, room: int, record: bool = True) -> None:
         # The base would keep the caches to begin with, after they have moved to where there is more room.
         self.model, self._record = model, record
-        model._refuse_other(standing)
-        free = [(held.end - int(held.filled)) * model.period for held in _standing(standing)]
-        if room < 1 or any(room > most for most in free):
-            raise UserError(
-                "recorded steps need room for at least 1, and no more than was set aside; "
-                f"got room for {room}, set aside for {min(free, default=room)}"
-            )
-        self._begin(standing, room)
+        model._refuse_other(state)
+        check_whole(1, room=room)
+        self._begin(state, room)
 
     # What is made here is written later, maybe outside of an inference mode that holds now.
     @torch.inference_mode(False)
     @torch.no_grad()
-    def _begin(self, standing: State, room: int) -> None:
-        period = self.model.period
+    def _begin(self, state: State, room: int) -> None:
+        standing, period = self.model.standing(state, room), self.model.period
+        if standing is None:
+            raise NotRecordableError(
+                f"steps of {self.model.signature} from this state cannot be recorded: no windows, exit schedules or chunks, and rows "
+                "that have all seen equally much without gaps, can; take model.step"
+            )
         self._room, self._done = room, 0
         self._static = _copied(standing)
         self._tokens = torch.zeros(standing.batch, dtype=torch.int64, device=standing.device)
@@ -137,9 +144,7 @@ class RecordedSteps(Steps):
                 f"got {tokens.dtype} of {tuple(tokens.shape)} on {tokens.device}"
             )
         if self._done == self._room:
-            standing = self.model.standing(self.state(), 2 * self._room)
-            assert standing is not None
-            self._begin(standing, 2 * self._room)
+            self._begin(self.state(), 2 * self._room)
         place = self._done % len(self._after)
         self._tokens.copy_(tokens)
         self._graphs[place]()
@@ -170,9 +175,10 @@ class RecordedSteps(Steps):
 
 def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
     """Return recorded steps where that is possible and saves time, and else plain ones."""
-    worth = model.device.type == "cuda" and room >= _WORTH * model.period and state.steps and state.batch
-    standing = model.standing(state, room) if worth else None
-    return Steps(model, state) if standing is None else RecordedSteps(model, standing, room)
+    if model.device.type == "cuda" and room >= _WORTH * model.period and state.steps:
+        with suppress(NotRecordableError):
+            return RecordedSteps(model, state, room)
+    return Steps(model, state)
 
 
 @cache

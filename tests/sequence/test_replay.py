@@ -10,7 +10,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.models import MODELS, build
-from v2xsim.gpu.sequence.replay import RecordedSteps, Steps, steps_of
+from v2xsim.gpu.sequence.replay import NotRecordableError, RecordedSteps, Steps, steps_of
 
 GPU = pytest.param(True, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"), id="recorded")
 CASES = [
@@ -49,7 +49,7 @@ def test_they_say_the_same_and_leave_the_same_state_wherever_they_stop(name, opt
         begun = one.prefill(ids[:, :prompt])[1]
         before = {key: value.clone() for key, value in begun.state_dict().items()}
         # Less room than steps: memory is set aside anew on the way.
-        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 7), 7, record)
+        plain, recorded = Steps(one, begun), RecordedSteps(one, begun, 7, record)
         for at in range(prompt, prompt + 20):
             said, again = plain(ids[:, at]), recorded(ids[:, at])
             assert float((said - again).abs().max()) <= 1e-10
@@ -88,7 +88,7 @@ def test_under_autocast_they_say_the_same(name):
     one, ids = model(name, {}, "cpu").float(), tokens(2, 16, 1, "cpu")
     with torch.autocast("cpu", torch.bfloat16):
         begun = one.prefill(ids[:, :5])[1]
-        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 4), 4, record=False)
+        plain, recorded = Steps(one, begun), RecordedSteps(one, begun, 4, record=False)
         for at in range(5, 16):
             said, again = plain(ids[:, at]), recorded(ids[:, at])
             assert float((said - again).abs().max()) <= 0.05 * float(said.abs().max())
@@ -101,7 +101,7 @@ def test_they_may_begin_in_inference_mode_and_go_on_outside(name, options):
     one, ids = model(name, options, "cpu"), tokens(2, 16, 1, "cpu")
     with torch.inference_mode():
         begun = one.prefill(ids[:, :5])[1]
-        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 7), 7, record=False)
+        plain, recorded = Steps(one, begun), RecordedSteps(one, begun, 7, record=False)
         plain(ids[:, 5])
         recorded(ids[:, 5])
     for at in range(6, 16):
@@ -112,7 +112,7 @@ def test_what_they_leave_has_no_gradients():
     for name in ("transformer", "block", "gru"):
         one, ids = model(name, {}, "cpu"), tokens(2, 9, 1, "cpu")
         begun = one.prefill(ids[:, :6])[1]
-        recorded = RecordedSteps(one, one.standing(begun, 7), 7, record=False)
+        recorded = RecordedSteps(one, begun, 7, record=False)
         recorded(ids[:, 6])
         assert not any(found.requires_grad for found in recorded.state().state_dict().values())
 
@@ -124,7 +124,7 @@ def test_what_was_recorded_under_autocast_outlives_it(name):
     one, ids = model(name, {}, "cuda").float(), tokens(2, 30, 1, "cuda")
     with torch.autocast("cuda", torch.bfloat16):
         begun = one.prefill(ids[:, :5])[1]
-        plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 30), 30)
+        plain, recorded = Steps(one, begun), RecordedSteps(one, begun, 30)
     # What autocast held of the weights is free now, and written over.
     rest = [torch.full((4096,), torch.nan, device="cuda") for _ in range(256)]
     for at in range(5, 30):
@@ -139,7 +139,7 @@ def test_what_was_recorded_under_autocast_outlives_it(name):
 def test_they_are_recorded_on_a_device_that_is_not_the_current_one():
     one, ids = model("transformer", {}, "cuda:1"), tokens(2, 16, 1, "cuda:1")
     begun = one.prefill(ids[:, :5])[1]
-    plain, recorded = Steps(one, begun), RecordedSteps(one, one.standing(begun, 16), 16)
+    plain, recorded = Steps(one, begun), RecordedSteps(one, begun, 16)
     for at in range(5, 16):
         assert float((plain(ids[:, at]) - recorded(ids[:, at])).abs().max()) <= 1e-10
 
@@ -147,10 +147,8 @@ def test_they_are_recorded_on_a_device_that_is_not_the_current_one():
 @torch.no_grad()
 def test_caches_that_were_too_small_are_let_go():
     one, ids = model("transformer", {}, "cpu"), tokens(2, 12, 1, "cpu")
-    standing = one.standing(one.prefill(ids[:, :5])[1], 3)
-    held = weakref.ref(standing.cache("layer0").buffer.keys)
-    recorded = RecordedSteps(one, standing, 3, record=False)
-    del standing
+    recorded = RecordedSteps(one, one.prefill(ids[:, :5])[1], 3, record=False)
+    held = weakref.ref(recorded._static.cache("layer0").buffer.keys)
     for at in range(5, 9):
         recorded(ids[:, at])
     gc.collect()
@@ -228,6 +226,20 @@ def test_what_cannot_begin_is_refused():
     ):
         with pytest.raises(UserError, match="the state was made by"):
             refuse()
-    for room in (0, -1, 5):
-        with pytest.raises(UserError, match="room for at least 1, and no more than was set aside"):
-            RecordedSteps(one, one.standing(begun, 4), room, record=False)
+    for room in (0, -1, 1.5):
+        with pytest.raises(UserError, match="room must be a whole number of at least 1"):
+            RecordedSteps(one, begun, room, record=False)
+    with pytest.raises(NotRecordableError, match="cannot be recorded"):
+        RecordedSteps(one, begun.append(1), 4, record=False)
+
+
+@torch.no_grad()
+def test_two_recorders_of_one_state_do_not_disturb_each_other():
+    one, ids = model("transformer", {}, "cpu"), tokens(2, 12, 1, "cpu")
+    begun = one.prefill(ids[:, :5], one.init_state(2, room=40))[1]
+    first, second = (RecordedSteps(one, begun, 9, record=False) for _ in range(2))
+    plain = Steps(one, begun)
+    for at in range(5, 12):
+        expected = plain(ids[:, at])
+        second(ids[:, 0])
+        assert float((first(ids[:, at]) - expected).abs().max()) <= 1e-10
