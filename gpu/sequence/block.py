@@ -154,7 +154,7 @@ class BlockTransformer(TokenSequence):
         return self.block
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state with a block decoder's caches that stand still; None as there, or if the open block has gaps.
+        """Return the state with a block decoder's caches that stand still; None as there, if nothing was read, or the open block has gaps.
 
         Neither can it be recorded that a context of several vectors runs through layers of which one uses another above it: they ask the
         device whether they have settled.
@@ -162,9 +162,8 @@ class BlockTransformer(TokenSequence):
         self._refuse_other(state)
         if not state.batch or (self.prefix > 1 and any(segment.cyclic for segment in self.token_decoder.segments)):
             return None
-        inner, filled = state.part("inner"), (state.steps or 0) % self.block
-        gaps = any(inner.cache(name).index is not None for name in inner.slots) or not inner.steps
-        if gaps or self.token_decoder.schedule or bool((state.memory("partial")[:, :filled] < 0).any()):
+        inner = state.part("inner")
+        if not inner.steps or any(inner.cache(name).index is not None for name in inner.slots):
             return None
         blocks = self.block_decoder.standing(state.part("blocks"), -(-room // self.block))
         return None if blocks is None else replace(state, slots={**state.slots, "blocks": blocks})

@@ -378,6 +378,8 @@ def test_a_state_filled_for_timing_goes_on_as_the_row_it_is_copied_from() -> Non
     with torch.no_grad():
         row = model.prefill(drawn(1, 21))[1]
     state, token = filled(model, row, 3, 8), drawn(1)
+    # Memory is set aside at once: growing later would take twice as much for a moment.
+    assert state.part("blocks").cache("layer0").buffer.keys.shape[2] == 8
     with torch.no_grad():
         for _ in range(6):
             one, row = model.step(token, row)

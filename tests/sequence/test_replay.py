@@ -9,8 +9,9 @@ import torch
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.generation import generate
-from v2xsim.gpu.sequence.models import MODELS, build
+from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.replay import NotRecordableError, RecordedSteps, Steps, steps_of
+from v2xsim.gpu.sequence.schedule import ExitSchedule
 
 GPU = pytest.param(True, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"), id="recorded")
 CASES = [
@@ -189,7 +190,24 @@ def test_rows_that_differ_or_have_gaps_are_not_recorded():
             assert one.standing(one(ids, None, mask)[1], 4) is None
         assert one.standing(one(ids)[1].select([]), 4) is None
         assert one.standing(one(ids)[1].append(1), 4) is None
-    assert set(MODELS) >= {"transformer", "block"}
+    one = model("block", {}, "cpu")
+    begun = one.prefill(ids[:, :4])[1]
+    assert one.standing(begun, 4) is not None
+    assert one.standing(one(ids[:, 4:], begun, mask[:, 4:])[1], 4) is None
+    # The first block has a context of its own, which no later one has.
+    assert one.standing(one.init_state(2), 4) is None
+
+
+@torch.no_grad()
+def test_a_token_decoder_with_exits_is_recorded_too():
+    schedule = ExitSchedule.of_speed(4, 1.5, 3, prompt=2)
+    one = BlockTransformer(11, 24, layers=2, token_layers=4, heads=2, token_schedule=schedule).double().eval()
+    ids = tokens(3, 30, 1, "cpu")
+    for prompt in range(4, 8):
+        begun = one.prefill(ids[:, :prompt])[1]
+        plain, recorded = Steps(one, begun), RecordedSteps(one, begun, 5, record=False)
+        for at in range(prompt, 25):
+            assert float((plain(ids[:, at]) - recorded(ids[:, at])).abs().max()) <= 1e-10
 
 
 @torch.no_grad()
