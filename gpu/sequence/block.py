@@ -88,6 +88,7 @@ class BlockTransformer(TokenSequence):
             raise UserError(
                 f"a token schedule counts places within a block: its horizon must be below {block}, got {token_schedule.horizon}"
             )
+        self.period = block
         self.vocabulary, self.dim, self.block, self.prefix, self.first_block = (
             vocabulary, dim, block, prefix, first_block,
         )  # fmt: skip
@@ -147,11 +148,6 @@ class BlockTransformer(TokenSequence):
         return State.fresh(
             self.signature, batch, where, slots, **({"prompt": prompt} if self.block_decoder.schedule else {})
         )
-
-    @property
-    def period(self) -> int:  # type: ignore[override]
-        """A block."""
-        return self.block
 
     def standing(self, state: State, room: int) -> State | None:
         """Return the state with a block decoder's caches that stand still; None as there, if nothing was read, or the open block has gaps.

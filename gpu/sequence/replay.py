@@ -7,7 +7,7 @@ unless a batch is huge. A CUDA graph launches all at once.
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import torch
 from jaxtyping import Float, Int64
@@ -88,7 +88,7 @@ class RecordedSteps(Steps):
         self._wrong = torch.zeros((), dtype=torch.bool, device=standing.device)
         self._after: list[State] = [self._static] * period
         self._logits: list[Tensor] = [self._tokens] * period
-        self._graphs: list[Callable[[], None]] = [lambda place=place: self._run(place) for place in range(period)]  # type: ignore[misc]
+        self._graphs: list[Callable[[], None]] = [partial(self._run, place) for place in range(period)]
         if self._record:
             # A graph keeps addresses: casts of weights that autocast remembers would be gone when it ends.
             on, bits = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")

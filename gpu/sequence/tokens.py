@@ -93,7 +93,7 @@ class TokenModel(TokenSequence):
             )
         check_whole(1, vocabulary=vocabulary)
         self.body, self.vocabulary, self.takes_dt = body, vocabulary, body.takes_dt
-        self.any_precision = body.any_precision
+        self.any_precision, self.period = body.any_precision, body.period
         self.embedding = nn.Embedding(vocabulary, body.width)
         self.head = nn.Linear(body.width, vocabulary, bias=False)
         nn.init.normal_(self.embedding.weight, std=0.02)
@@ -116,11 +116,6 @@ class TokenModel(TokenSequence):
     ) -> State:
         """Return the state of rows that have seen nothing; further settings are the body's."""
         return replace(self.body.init_state(batch, device, dtype, room, **said), maker=self.signature)
-
-    @property
-    def period(self) -> int:  # type: ignore[override]
-        """The body's."""
-        return self.body.period
 
     def standing(self, state: State, room: int) -> State | None:
         """Return what the body makes of it; None without rows, or where they have seen unequally much."""
