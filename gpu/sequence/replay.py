@@ -79,8 +79,8 @@ class RecordedSteps(Steps):
         standing, period = self.model.standing(state, room), self.model.period
         if standing is None:
             raise NotRecordableError(
-                f"steps of {self.model.signature} from this state cannot be recorded: no windows, exit schedules or chunks, and rows "
-                "that have all seen equally much without gaps, can; take model.step"
+                f"steps of {self.model.signature} from this state cannot be recorded: that needs a model without windows, exit schedules "
+                "and chunks, and rows that have all seen equally many positions without gaps; take model.step instead"
             )
         self._room, self._done = room, 0
         self._static = _copied(standing)
