@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from v2xsim.perception.hnsw import Index
-from v2xsim.perception.hnsw_exact import BFIndex
+from v2xsim.perception.hnsw.exact import BFIndex
+from v2xsim.perception.hnsw.index import Index
 
 # Seconds, fitted to 16 to 512 entries and 1,000 to 30,000 descriptors on one core of an AMD EPYC: only their ratios decide. They are no
 # measurements of the machine at hand, or answers would differ from one to the next. The index has M 16, ef_construction 60 and ef 30.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from v2xsim.bench.hnsw import city
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_exact import BFIndex
+from v2xsim.perception.hnsw.exact import BFIndex
 from v2xsim.perception.shortlist import ShortList
 
 

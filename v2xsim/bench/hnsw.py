@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from v2xsim.perception.hnsw import Index
-from v2xsim.perception.hnsw_exact import BFIndex
+from v2xsim.perception.hnsw.exact import BFIndex
+from v2xsim.perception.hnsw.index import Index
 from v2xsim.perception.shortlist import ShortList
 
 K, M, EF_CONSTRUCTION = 10, 16, 200

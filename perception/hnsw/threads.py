@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_input import not_finite, whole
+from v2xsim.perception.hnsw.input import not_finite, whole
 
 # 3 GB of labels and distances: more is a slip, and filling it would take the machine's memory before anything is said.
 _MOST_ANSWERS = 2**28

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from v2xsim.perception.hnsw import Index
-from v2xsim.perception.hnsw_arrays import DOOMED, ENTRY, FREE, TOP
+from v2xsim.perception.hnsw.arrays import DOOMED, ENTRY, FREE, TOP
+from v2xsim.perception.hnsw.index import Index
 
 COUNT, DIM = 1200, 8
 

@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_arrays import aligned
-from v2xsim.perception.hnsw_file import expect, read, sound, write
-from v2xsim.perception.hnsw_input import (
+from v2xsim.perception.hnsw.arrays import aligned
+from v2xsim.perception.hnsw.file import expect, read, sound, write
+from v2xsim.perception.hnsw.input import (
     MOST_ENTRIES,
     Filter,
     labels_from,
@@ -19,9 +19,9 @@ from v2xsim.perception.hnsw_input import (
     vectors_from,
     whole,
 )  # fmt: skip
-from v2xsim.perception.hnsw_simd import L2, LANES
-from v2xsim.perception.hnsw_threads import answered, blank
-from v2xsim.perception.hnsw_tile import nearest, place
+from v2xsim.perception.hnsw.simd import L2, LANES
+from v2xsim.perception.hnsw.threads import answered, blank
+from v2xsim.perception.hnsw.tile import nearest, place
 
 _NO_FILTER = np.zeros((0, 0), bool)
 
@@ -196,7 +196,7 @@ class BFIndex:
         self._following = whole("following", settings["following"], self._following, 2**63)
 
     def save_index(self, path_to_index: str | PathLike[str]) -> None:
-        """Write the index to a file, whole or not at all (hnsw_file)."""
+        """Write the index to a file, whole or not at all (hnsw.file)."""
         write(path_to_index, **self.__getstate__())
 
     def load_index(self, path_to_index: str | PathLike[str], max_elements: int = 0) -> None:

@@ -7,8 +7,8 @@ from jaxtyping import Int32
 from numba import njit
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_build import HEURISTIC, SIMPLE
-from v2xsim.perception.hnsw_input import whole
+from v2xsim.perception.hnsw.build import HEURISTIC, SIMPLE
+from v2xsim.perception.hnsw.input import whole
 
 _HIGHEST = 31
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw import Index
-from v2xsim.perception.hnsw_exact import BFIndex
+from v2xsim.perception.hnsw.exact import BFIndex
+from v2xsim.perception.hnsw.index import Index
 
 # hnswlib 0.8.0's methods with their parameters, as its documentation and its signatures name them.
 INDEX_METHODS = {

@@ -2,8 +2,8 @@
 
 Hierarchical navigable small worlds: Malkov and Yashunin, TPAMI 42(4), 2020 (arXiv 1603.09320). What differs from
 hnswlib, on purpose: capacity grows by itself; answers that do not exist are label -1 at distance infinity and never an
-exception; every live item stays reachable (`hnsw_build`); `delete` and `expire` free space (`hnsw_repair`); few
-passing rows are searched exactly (`hnsw_filter`); one seed gives one index, bit for bit, so building takes one thread;
+exception; every live item stays reachable (`hnsw.build`); `delete` and `expire` free space (`hnsw.repair`); few
+passing rows are searched exactly (`hnsw.filter`); one seed gives one index, bit for bit, so building takes one thread;
 labels come back as int64.
 """
 
@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_arrays import MARKED, Graph
-from v2xsim.perception.hnsw_build import insert
-from v2xsim.perception.hnsw_exact import listed
-from v2xsim.perception.hnsw_file import expect, graph_from, read, size_bytes, sound, write
-from v2xsim.perception.hnsw_filter import knn_among
-from v2xsim.perception.hnsw_input import (
+from v2xsim.perception.hnsw.arrays import MARKED, Graph
+from v2xsim.perception.hnsw.build import insert
+from v2xsim.perception.hnsw.exact import listed
+from v2xsim.perception.hnsw.file import expect, graph_from, read, size_bytes, sound, write
+from v2xsim.perception.hnsw.filter import knn_among
+from v2xsim.perception.hnsw.input import (
     MOST_ENTRIES,
     Filter,
     deadlines_from,
@@ -32,11 +32,11 @@ from v2xsim.perception.hnsw_input import (
     vectors_from,
     whole,
 )  # fmt: skip
-from v2xsim.perception.hnsw_items import Items
-from v2xsim.perception.hnsw_repair import purge
-from v2xsim.perception.hnsw_search import knn
-from v2xsim.perception.hnsw_settings import Settings, levels
-from v2xsim.perception.hnsw_threads import answered, blank
+from v2xsim.perception.hnsw.items import Items
+from v2xsim.perception.hnsw.repair import purge
+from v2xsim.perception.hnsw.search import knn
+from v2xsim.perception.hnsw.settings import Settings, levels
+from v2xsim.perception.hnsw.threads import answered, blank
 
 
 class Index:
@@ -323,7 +323,7 @@ class Index:
             self._following = whole("following", settings["following"], 0, 2**63)
 
     def save_index(self, path_to_index: str | PathLike[str]) -> None:
-        """Write the index to a file, whole or not at all (hnsw_file)."""
+        """Write the index to a file, whole or not at all (hnsw.file)."""
         self._settings  # noqa: B018 (raises if there are none)
         write(path_to_index, **self.__getstate__())
 

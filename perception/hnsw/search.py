@@ -9,8 +9,8 @@ or filtered out) the two differ, and `knn_filtered` keeps the candidates in a he
 import numpy as np
 from numba import njit
 
-from v2xsim.perception.hnsw_arrays import ENTRY, TOP, opened
-from v2xsim.perception.hnsw_simd import COSINE, distance, distance_of, fetch, key_of, make_room, row_of
+from v2xsim.perception.hnsw.arrays import ENTRY, TOP, opened
+from v2xsim.perception.hnsw.simd import COSINE, distance, distance_of, fetch, key_of, make_room, row_of
 
 LARGEST = 1e16
 """Largest magnitude of an entry: sums of squares stay finite in 32 bits up to 800,000 dimensions."""

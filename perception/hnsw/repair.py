@@ -9,10 +9,10 @@ between pieces.
 import numpy as np
 from numba import njit
 
-from v2xsim.perception.hnsw_arrays import DOOMED, ENTRY, FREE, TOP, opened
-from v2xsim.perception.hnsw_build import HEURISTIC, TREE_EDGES
-from v2xsim.perception.hnsw_search import enter, next_stamp
-from v2xsim.perception.hnsw_simd import distance, distance_of, key_of, row_of
+from v2xsim.perception.hnsw.arrays import DOOMED, ENTRY, FREE, TOP, opened
+from v2xsim.perception.hnsw.build import HEURISTIC, TREE_EDGES
+from v2xsim.perception.hnsw.search import enter, next_stamp
+from v2xsim.perception.hnsw.simd import distance, distance_of, key_of, row_of
 
 
 @njit(cache=True, nogil=True)

@@ -20,8 +20,8 @@ from jaxtyping import Int32, Int64
 
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_arrays import DOOMED, ENTRY, FREE, TOP, Graph, empty_graph
-from v2xsim.perception.hnsw_repair import pieces
+from v2xsim.perception.hnsw.arrays import DOOMED, ENTRY, FREE, TOP, Graph, empty_graph
+from v2xsim.perception.hnsw.repair import pieces
 
 MAGIC = b"V2XHNSW\x00"
 VERSION = 2

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from numba import njit
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_arrays import DOOMED, FREE, LIVE, MARKED, Desk, Graph, desk, empty_graph, resized
+from v2xsim.perception.hnsw.arrays import DOOMED, FREE, LIVE, MARKED, Desk, Graph, desk, empty_graph, resized
 
 # A deletion then costs a constant number of repairs on average, and the rows passed through for nothing stay few.
 _PURGE_SHARE, _PURGE_LEAST = 8, 64

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw import Index
-from v2xsim.perception.hnsw_exact import BFIndex
-from v2xsim.perception.hnsw_file import to_bytes
+from v2xsim.perception.hnsw.exact import BFIndex
+from v2xsim.perception.hnsw.file import to_bytes
+from v2xsim.perception.hnsw.index import Index
 
 
 def index(space="l2", dim=4, **said):

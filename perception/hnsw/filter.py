@@ -9,9 +9,9 @@ ef n / p rows of about M new neighbours each.
 import numpy as np
 from numba import njit
 
-from v2xsim.perception.hnsw_arrays import ENTRY, TOP, opened
-from v2xsim.perception.hnsw_search import descend, enter, give, next_stamp, take
-from v2xsim.perception.hnsw_simd import distance, fetch, key_of, row_of
+from v2xsim.perception.hnsw.arrays import ENTRY, TOP, opened
+from v2xsim.perception.hnsw.search import descend, enter, give, next_stamp, take
+from v2xsim.perception.hnsw.simd import distance, fetch, key_of, row_of
 
 
 @njit(cache=True, nogil=True)

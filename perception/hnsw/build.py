@@ -8,9 +8,9 @@ shortening drops it, so from every item every other is reached. A row's tree edg
 import numpy as np
 from numba import njit
 
-from v2xsim.perception.hnsw_arrays import ENTRY, TOP, opened
-from v2xsim.perception.hnsw_search import descend, next_stamp, search_layer
-from v2xsim.perception.hnsw_simd import distance, distance_of, fetch, key_of, row_of
+from v2xsim.perception.hnsw.arrays import ENTRY, TOP, opened
+from v2xsim.perception.hnsw.search import descend, next_stamp, search_layer
+from v2xsim.perception.hnsw.simd import distance, distance_of, fetch, key_of, row_of
 
 TREE_EDGES = 3
 """Tree edges of a row at most: so few that they cost hubs no neighbours, and with two the tree would be one long path."""

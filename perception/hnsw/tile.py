@@ -12,8 +12,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from v2xsim.perception.hnsw_search import enter, give, take
-from v2xsim.perception.hnsw_simd import L2, LANES, distance_of, key_of
+from v2xsim.perception.hnsw.search import enter, give, take
+from v2xsim.perception.hnsw.simd import L2, LANES, distance_of, key_of
 
 _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)

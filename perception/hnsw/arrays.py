@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, Int64, UInt8, UInt64
 from numba import carray, njit
 
-from v2xsim.perception.hnsw_simd import LANES, pointer
+from v2xsim.perception.hnsw.simd import LANES, pointer
 
 FREE, LIVE, MARKED, DOOMED = 0, 1, 2, 3
 """States of a row: unused; holds an item; its item is marked as deleted; its item is gone but the graph still passes through."""
@@ -27,7 +27,7 @@ class Graph(NamedTuple):
 
     Attributes:
         vectors: Padded with zeros to whole SIMD steps.
-        links: Neighbours on level 0; the first `tree` of a row are edges of the spanning tree (hnsw_build).
+        links: Neighbours on level 0; the first `tree` of a row are edges of the spanning tree (hnsw.build).
         degree: Neighbours on level 0.
         tree: Tree edges.
         level: Highest level of an item.

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from numba import njit
 
 from v2xsim.errors import UserError
-from v2xsim.perception.hnsw_filter import among
-from v2xsim.perception.hnsw_search import LARGEST
-from v2xsim.perception.hnsw_simd import COSINE, INNER_PRODUCT, L2
+from v2xsim.perception.hnsw.filter import among
+from v2xsim.perception.hnsw.search import LARGEST
+from v2xsim.perception.hnsw.simd import COSINE, INNER_PRODUCT, L2
 
 SPACES = {"l2": L2, "ip": INNER_PRODUCT, "cosine": COSINE}
 """hnswlib's names of metrics. l2 is squared; cosine normalises, then takes 1 - inner product."""

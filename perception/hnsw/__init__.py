@@ -1,0 +1,24 @@
+"""An index of vectors that finds near neighbours in about logarithmic time: HNSW, with the methods that hnswlib's users know.
+
+`Index` is the index, `BFIndex` compares all vectors and answers exactly. Importing the package compiles nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from v2xsim.perception.hnsw.exact import BFIndex
+    from v2xsim.perception.hnsw.index import Index
+
+__all__ = ["BFIndex", "Index"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Index":
+        from v2xsim.perception.hnsw.index import Index
+
+        return Index
+    if name == "BFIndex":
+        from v2xsim.perception.hnsw.exact import BFIndex
+
+        return BFIndex
+    raise AttributeError(f"module 'v2xsim.perception.hnsw' has no attribute {name!r}")
