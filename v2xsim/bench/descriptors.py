@@ -11,9 +11,9 @@ from v2xsim.engine.sensing import Frame
 from v2xsim.engine.simulation import Simulation
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
-from v2xsim.perception.descriptors import complement_query, complement_stored, pooled, rings
-from v2xsim.perception.matching import gains
-from v2xsim.perception.matrix import shifted
+from v2xsim.perception.matching.choice import gains
+from v2xsim.perception.matching.descriptors import complement_query, complement_stored, pooled, rings
+from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import UNOBSERVED
 from v2xsim.scenario import load
 from v2xsim.streams import Streams

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 
 from v2xsim.perception.hnsw.exact import BFIndex
 from v2xsim.perception.hnsw.index import Index
-from v2xsim.perception.shortlist import ShortList
+from v2xsim.perception.matching.shortlist import ShortList
 
 K, M, EF_CONSTRUCTION = 10, 16, 200
 EFS = (10, 50, 200)

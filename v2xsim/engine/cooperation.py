@@ -20,7 +20,7 @@ from v2xsim.engine.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQU
 from v2xsim.engine.relaying import RelayPlan
 from v2xsim.engine.sensing import Frame
 from v2xsim.engine.sharing import Answer, Request, answer
-from v2xsim.perception.matrix import shifted
+from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import Detections, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario
 

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.engine.sensing import Frame
-from v2xsim.perception.descriptors import complement_query, complement_stored
-from v2xsim.perception.shortlist import ShortList
+from v2xsim.perception.matching.descriptors import complement_query, complement_stored
+from v2xsim.perception.matching.shortlist import ShortList
 
 # Found the best helper of all among its first ten in every case measured (docs/benchmarks.md).
 ENTRIES = 512

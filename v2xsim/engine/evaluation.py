@@ -11,13 +11,13 @@ from v2xsim.engine.fusing import Fused, own_points_world
 from v2xsim.engine.links import LinkBudget
 from v2xsim.engine.messages import AWARENESS, NOBODY, REQUEST
 from v2xsim.engine.sensing import Frame
-from v2xsim.perception.average_precision import Frame as ScoredFrame
-from v2xsim.perception.average_precision import Matched, curves, joined, matched
-from v2xsim.perception.awareness import Episodes, aware, conflicts
-from v2xsim.perception.awareness import step as follow
-from v2xsim.perception.matching import coverage
-from v2xsim.perception.tracking import Tracks
-from v2xsim.perception.tracking import step as track
+from v2xsim.perception.matching.choice import coverage
+from v2xsim.perception.metrics.average_precision import Frame as ScoredFrame
+from v2xsim.perception.metrics.average_precision import Matched, curves, joined, matched
+from v2xsim.perception.metrics.awareness import Episodes, aware, conflicts
+from v2xsim.perception.metrics.awareness import step as follow
+from v2xsim.perception.tracking.tracker import Tracks
+from v2xsim.perception.tracking.tracker import step as track
 from v2xsim.records import LINK_STATE_NAMES, UNOBSERVED, Boxes, Detections, Snapshot
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario

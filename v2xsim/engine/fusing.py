@@ -11,7 +11,7 @@ from v2xsim.gpu.fusion import transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent
 from v2xsim.gpu.poses import pose_matrix
 from v2xsim.perception.boxes import suppressed
-from v2xsim.perception.visibility import Clutter, DetectorParams, detect
+from v2xsim.perception.detection.visibility import Clutter, DetectorParams, detect
 from v2xsim.records import UNOBSERVED, Boxes, Detections, PerceptionMatrix
 
 

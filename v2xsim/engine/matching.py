@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, UInt8
 
 from v2xsim.engine.sensing import Frame
 from v2xsim.engine.sharing import codes_bytes, occupied_in, predicted_bytes
-from v2xsim.perception.matching import Choice, choose_helpers, choose_nearest, relevance
-from v2xsim.perception.matrix import shifted
+from v2xsim.perception.matching.choice import Choice, choose_helpers, choose_nearest, relevance
+from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import UNOBSERVED, PerceptionMatrix
 from v2xsim.scenario.schema import Cooperation
 

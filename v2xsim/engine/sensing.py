@@ -14,8 +14,7 @@ from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent, joined_cloud, returns
 from v2xsim.gpu.poses import inverse, pose_matrix
-from v2xsim.perception.matrix import observed_matrix
-from v2xsim.perception.visibility import (
+from v2xsim.perception.detection.visibility import (
     CLUTTER_DRAWS,
     OBJECT_DRAWS,
     Clutter,
@@ -23,6 +22,7 @@ from v2xsim.perception.visibility import (
     detect,
     most_false,
 )
+from v2xsim.perception.matching.matrix import observed_matrix
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud, Snapshot
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import LidarModel

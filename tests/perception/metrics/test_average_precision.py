@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.perception.average_precision import Frame, ap, ap_opencood_local, curves, joined, matched
+from v2xsim.perception.metrics.average_precision import Frame, ap, ap_opencood_local, curves, joined, matched
 from v2xsim.records import Boxes, Detections
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from v2xsim.perception.tracking import TrackerParams, Tracks, predict, step, velocity_of
+from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, predict, step, velocity_of
 from v2xsim.records import Boxes, Detections
 
 FRAME_US = 100_000

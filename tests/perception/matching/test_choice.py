@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from v2xsim.perception.matching import choose_helpers, choose_nearest, coverage, gains, relevance
+from v2xsim.perception.matching.choice import choose_helpers, choose_nearest, coverage, gains, relevance
 
 SHAPE = (4, 5)
 weights = arrays(np.float64, SHAPE, elements=st.integers(0, 4).map(float))

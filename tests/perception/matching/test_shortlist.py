@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from v2xsim.bench.hnsw import city
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.exact import BFIndex
-from v2xsim.perception.shortlist import ShortList
+from v2xsim.perception.matching.shortlist import ShortList
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from v2xsim.perception.awareness import Episodes, aware, awareness_ratio, conflicts, step
+from v2xsim.perception.metrics.awareness import Episodes, aware, awareness_ratio, conflicts, step
 
 places = st.integers(0, 5).flatmap(lambda n: arrays(np.float64, (n, 2), elements=st.integers(0, 8).map(float)))
 motion = st.tuples(*(st.integers(-20, 20).map(float) for _ in range(4)))

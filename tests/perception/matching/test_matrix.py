@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
 from v2xsim.gpu.poses import pose_matrix
-from v2xsim.perception.matrix import LOW_M, observed_matrix
+from v2xsim.perception.matching.matrix import LOW_M, observed_matrix
 from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, Boxes, Obstacles, Prisms
 from v2xsim.spatial import indexed
 

@@ -1,0 +1,1 @@
+"""What perception is worth: average precision over boxes, awareness of hidden road users."""

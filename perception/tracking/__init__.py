@@ -1,0 +1,1 @@
+"""Tracks from detections, without true identities."""
