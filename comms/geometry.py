@@ -20,7 +20,7 @@ from jaxtyping import Float, Int64
 from numba import njit
 
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Links, Obstacles
-from v2xsim.spatial import grid_over
+from v2xsim.spatial.grid import grid_over
 
 SPEED_OF_LIGHT_MPS = 299_792_458.0
 

@@ -23,7 +23,7 @@ from numba import njit
 from v2xsim.comms.blockage import CLEAR_PARAMETER
 from v2xsim.comms.geometry import SPEED_OF_LIGHT_MPS, outlines, rows_of_column
 from v2xsim.records import NLOSB, Boxes
-from v2xsim.spatial import grid_over
+from v2xsim.spatial.grid import grid_over
 
 _CELL_M = 64.0
 # More vehicles in one line than this are beyond what the model tells apart: the nearest to the first end are kept.

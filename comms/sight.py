@@ -11,7 +11,7 @@ from numba import njit
 
 from v2xsim.comms.geometry import outlines, prisms_block, rows_of_column
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Obstacles
-from v2xsim.spatial import grid_over
+from v2xsim.spatial.grid import grid_over
 
 _CELL_M = 256.0
 _MARGIN = 1e-7

@@ -14,7 +14,7 @@ from v2xsim.records import Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import Lidars, Stations
 from v2xsim.scenario.schema_world import Agent, Run, Traffic
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
 
 _STEP_S = 0.1

@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numba import njit
 
-from v2xsim.perception.boxes import bev_iou, content_order
 from v2xsim.records import Boxes, Detections
+from v2xsim.spatial.boxes import bev_iou, content_order
 
 THRESHOLDS = (0.3, 0.5, 0.7)
 

@@ -8,7 +8,7 @@ from shapely import LineString, Polygon, affinity, box
 
 from v2xsim.comms.geometry import SPEED_OF_LIGHT_MPS, link_states, links_and_obstruction
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Prisms
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
 
 OPEN = indexed(Prisms.none())
 

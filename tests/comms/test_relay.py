@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from v2xsim.comms.relay import RULES, clearance_margin, link_expiration_s, relay_scores
 from v2xsim.records import Boxes, Prisms
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
 
 RANGE_M = 300.0
 OPEN = indexed(Prisms.none())

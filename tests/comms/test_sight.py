@@ -10,7 +10,7 @@ from v2xsim.comms.neighbours import neighbours
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.comms.sight import pair_states
 from v2xsim.records import NLOSB, NLOSV, Boxes, Prisms
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
 
 
 def town(rng, houses):

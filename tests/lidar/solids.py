@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles, Prisms
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from solids import Scene, open3d_scan, prisms_of, random_scene, scene_of, share_
 from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import Beams, evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.torch_cast import cast_torch
-from v2xsim.gpu.poses import pose_matrix
 from v2xsim.records import BUILDING, GROUND, NOTHING
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
+from v2xsim.spatial.poses import pose_matrix
 
 BEAMS = evenly_spaced(32, 360, -40.0, 20.0, 80.0)
 EVERYWHERE = evenly_spaced(48, 240, -90.0, 90.0, 80.0)

@@ -7,8 +7,8 @@ from solids import scene_of
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.sweep import joined_cloud, returns
-from v2xsim.gpu.poses import pose_matrix
 from v2xsim.records import GROUND, NOTHING
+from v2xsim.spatial.poses import pose_matrix
 
 BEAMS = evenly_spaced(32, 720, -30.0, -2.0, 60.0)
 MOUNT = mount_transform(1.2, -0.3, 1.9, 0.4, 0.05, -0.03)

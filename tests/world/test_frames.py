@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from v2xsim.gpu.lidar.models import mount_transform
-from v2xsim.gpu.poses import pose_matrix
 from v2xsim.mobility.base import center_of_front_m, yaw_of_compass_rad
+from v2xsim.spatial.poses import pose_matrix
 
 
 @pytest.mark.parametrize(("compass_deg", "yaw_deg"), [(90, 0), (0, 90), (180, -90), (270, 180)])

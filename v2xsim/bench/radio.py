@@ -19,7 +19,7 @@ from v2xsim.engine.links import LinkBudget, next_budget
 from v2xsim.records import Boxes, Obstacles, Prisms, Snapshot
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema_radio import Radio
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
 from v2xsim.validation.line import Line, LineLinks
 

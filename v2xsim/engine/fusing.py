@@ -9,10 +9,10 @@ from v2xsim.engine.sensing import Frame, moved_boxes, observed_places
 from v2xsim.engine.sharing import Answer
 from v2xsim.gpu.fusion import transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent
-from v2xsim.gpu.poses import pose_matrix
-from v2xsim.perception.boxes import suppressed
 from v2xsim.perception.detection.visibility import Clutter, DetectorParams, detect
 from v2xsim.records import UNOBSERVED, Boxes, Detections, PerceptionMatrix
+from v2xsim.spatial.boxes import suppressed
+from v2xsim.spatial.poses import pose_matrix
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent, joined_cloud, returns
-from v2xsim.gpu.poses import inverse, pose_matrix
 from v2xsim.perception.detection.visibility import (
     CLUTTER_DRAWS,
     OBJECT_DRAWS,
@@ -26,6 +25,7 @@ from v2xsim.perception.matching.matrix import observed_matrix
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud, Snapshot
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import LidarModel
+from v2xsim.spatial.poses import inverse, pose_matrix
 from v2xsim.streams import Streams
 
 

@@ -14,9 +14,9 @@ from v2xsim.comms.messages import (
 )
 from v2xsim.engine.sensing import Frame
 from v2xsim.gpu.fusion import quantised, rows_in_cells, thinned, transform
-from v2xsim.gpu.poses import pose_matrix
 from v2xsim.perception.matching.matrix import cells_of, shifted
 from v2xsim.records import BUILDING, OCCUPIED, UNOBSERVED, Detections
+from v2xsim.spatial.poses import pose_matrix
 
 # Returns lower than this are taken for the road; the ego casts its own. Above the range noise of a lidar on flat ground.
 ROAD_M = 0.25

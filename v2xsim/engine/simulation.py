@@ -24,13 +24,13 @@ from v2xsim.engine.messages import DATA, NOBODY, Message
 from v2xsim.engine.radio_air import RadioAir
 from v2xsim.engine.relaying import plan_relays
 from v2xsim.engine.sensing import Frame, Sensing, moved_boxes
-from v2xsim.gpu.poses import inverse, pose_matrix
 from v2xsim.mobility.base import Mobility
 from v2xsim.perception.tracking.tracker import Tracks, velocity_of
 from v2xsim.perception.tracking.tracker import step as track
 from v2xsim.records import LINK_STATE_NAMES, Boxes, Detections, Obstacles, Snapshot
 from v2xsim.results.tables import COLUMNS, Coded, Columns
 from v2xsim.scenario.schema import Scenario
+from v2xsim.spatial.poses import inverse, pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.errors import UserError
 from v2xsim.records import Obstacles, Prisms
 from v2xsim.scenario.schema_world import Building, World
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
 from v2xsim.world.heights import Provenance, base_height_m, roof_height_m
 
 SMALLEST_M2 = 1.0

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from v2xsim.records import Obstacles
-from v2xsim.spatial import items_within
+from v2xsim.spatial.grid import items_within
 
 
 class FootprintMap:

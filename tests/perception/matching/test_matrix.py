@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
-from v2xsim.gpu.poses import pose_matrix
 from v2xsim.perception.matching.matrix import LOW_M, observed_matrix
 from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, Boxes, Obstacles, Prisms
-from v2xsim.spatial import indexed
+from v2xsim.spatial.grid import indexed
+from v2xsim.spatial.poses import pose_matrix
 
 BEAMS = evenly_spaced(24, 360, -25.0, 10.0, 80.0)
 CELL_M, EXTENT_M = 2.0, 40.0

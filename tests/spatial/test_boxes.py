@@ -6,8 +6,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.perception.boxes import bev_iou, corners_m, suppressed
 from v2xsim.records import Boxes, Detections
+from v2xsim.spatial.boxes import bev_iou, corners_m, suppressed
 
 coordinate = st.floats(-6, 6)
 side = st.floats(0.3, 15)
