@@ -1,18 +1,6 @@
-"""The radio: geometry, propagation, physical layer, access, messages and relays, as functions on arrays.
+"""The radio, as functions on arrays: links (`channel`), physical layer (`phy`), access, messages and relays.
 
 Nothing here knows a clock, a scenario or a run. numpy and numba only.
 """
 
-__all__ = [
-    "access",
-    "blockage",
-    "fragments",
-    "geometry",
-    "medium",
-    "messages",
-    "pairs",
-    "pathloss",
-    "phy",
-    "relay",
-    "shadowing",
-]
+__all__ = ["access", "channel", "draws", "messages", "pairs", "phy", "relay"]

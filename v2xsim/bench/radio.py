@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v2xsim.comms.packets import Packets
-from v2xsim.comms.winner import winner_b1_loss_db
+from v2xsim.comms.access.packets import Packets
+from v2xsim.comms.channel.winner import winner_b1_loss_db
 from v2xsim.engine.access import access_layer
 from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.links import LinkBudget, next_budget

@@ -98,7 +98,7 @@ def _usual_place() -> Path | None:
 def _run_setup(config: Path, as_json: bool) -> None:
     import numpy as np
 
-    from v2xsim.comms.packets import OUTCOME_NAMES
+    from v2xsim.comms.access.packets import OUTCOME_NAMES
     from v2xsim.scenario.load import load_section
     from v2xsim.validation.build import run
     from v2xsim.validation.setup import SetUp

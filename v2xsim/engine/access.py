@@ -5,16 +5,16 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from v2xsim.comms.csma import Csma, CsmaParams
-from v2xsim.comms.packets import Field, Packets, Receptions
-from v2xsim.comms.phy import noise_dbm, receiver
-from v2xsim.comms.random_slot import RandomSlot, RandomSlotParams
-from v2xsim.comms.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
+from v2xsim.comms.access.csma import Csma, CsmaParams
+from v2xsim.comms.access.packets import Field, Packets, Receptions
+from v2xsim.comms.access.random_slot import RandomSlot, RandomSlotParams
+from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
+from v2xsim.comms.phy.ofdm import noise_dbm, receiver
 from v2xsim.scenario.schema_radio import Radio
 
 
 class AccessLayer(Protocol):
-    """What the engine asks of an access layer (v2xsim.comms.packets)."""
+    """What the engine asks of an access layer (v2xsim.comms.access.packets)."""
 
     dropped: list[int]
     """Numbers of packets that gave way to others before they were sent; whoever reads them empties it."""

@@ -1,12 +1,12 @@
-"""Collective perception: stations broadcast what they perceive, unasked (`v2xsim.comms.cpm` says what and when)."""
+"""Collective perception: stations broadcast what they perceive, unasked (`v2xsim.comms.messages.cpm` says what and when)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.cpm import CHECK_US, MOVE_M, SLOWEST_US, CpmRules, Heard, redundant
-from v2xsim.comms.messages import cpm_bytes
+from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, CpmRules, Heard, redundant
+from v2xsim.comms.messages.sizes import cpm_bytes
 from v2xsim.engine.fusing import Arrived
 from v2xsim.engine.sensing import Frame
 from v2xsim.engine.sharing import Answer, Request

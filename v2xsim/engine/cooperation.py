@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.comms.cam import CHECK_US, SLOWEST_US, CamRules
-from v2xsim.comms.messages import awareness_bytes, encoded_matrix_bytes, request_bytes
+from v2xsim.comms.messages.cam import CHECK_US, SLOWEST_US, CamRules
+from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes, request_bytes
 from v2xsim.engine.air import Air, Heard
 from v2xsim.engine.belief import Belief
 from v2xsim.engine.clock import Clock

@@ -6,16 +6,16 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64
 
-from v2xsim.comms.budget import Carried, powers, same_pairs
-from v2xsim.comms.budget import Propagation as Budget
-from v2xsim.comms.corner import corner_loss_db, legs_m, manhattan_loss_db
-from v2xsim.comms.knife_edges import diffraction_loss_db
-from v2xsim.comms.neighbours import Neighbours, neighbours
-from v2xsim.comms.packets import Field
+from v2xsim.comms.access.packets import Field
+from v2xsim.comms.channel.budget import Carried, powers, same_pairs
+from v2xsim.comms.channel.budget import Propagation as Budget
+from v2xsim.comms.channel.corner import corner_loss_db, legs_m, manhattan_loss_db
+from v2xsim.comms.channel.knife_edges import diffraction_loss_db
+from v2xsim.comms.channel.neighbours import Neighbours, neighbours
+from v2xsim.comms.channel.propagation import pairwise_loss_db, propagation
+from v2xsim.comms.channel.sight import pair_states
+from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
-from v2xsim.comms.propagation import pairwise_loss_db, propagation
-from v2xsim.comms.sight import pair_states
-from v2xsim.comms.states import drawn_states
 from v2xsim.engine.fleet import Fleet
 from v2xsim.records import NLOSB, Obstacles, Snapshot
 from v2xsim.scenario.schema_radio import Propagation, Radio
@@ -33,7 +33,7 @@ class LinkBudget:
         near: The pairs, and the same by station.
         distance_m: Between the antennas of each pair.
         state: LOS, NLOSV or NLOSB.
-        case: Blockage case of TR 37.885 (`v2xsim.comms.geometry`).
+        case: Blockage case of TR 37.885 (`v2xsim.comms.channel.geometry`).
         loss_db: Path loss with blockage.
         shadowing_db: Added to the loss.
         field: The same links as an access layer takes them.
@@ -86,7 +86,7 @@ class LinkBudget:
 def next_budget(
     before: LinkBudget | None, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams
 ) -> LinkBudget:
-    """Return the links at the tick of a snapshot (`v2xsim.comms.budget`)."""
+    """Return the links at the tick of a snapshot (`v2xsim.comms.channel.budget`)."""
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
     pairs, stations = len(near.first), len(fleet)
     old_pair, old = np.full(pairs, -1, np.int32), Carried(np.zeros(0), np.zeros(0))
@@ -186,7 +186,7 @@ def _gain_dbi(fleet: Fleet, snapshot: Snapshot, radio: Radio) -> Float[np.ndarra
 def _fading(
     distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"], wave: Propagation
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the shape of each pair's fading (`v2xsim.comms.packets.Field`)."""
+    """Return the shape of each pair's fading (`v2xsim.comms.access.packets.Field`)."""
     if wave.fading == "rician":
         return -(10.0 ** (0.1 * np.array(wave.rician_k_db)))[state]
     if wave.fading == "nakagami" and wave.nakagami:

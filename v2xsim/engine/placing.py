@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8, Int32, Int64
 from numba import njit
 
-from v2xsim.comms.neighbours import Neighbours
-from v2xsim.comms.packets import Receptions
+from v2xsim.comms.access.packets import Receptions
+from v2xsim.comms.channel.neighbours import Neighbours
 
 
 def placed(

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 
-from v2xsim.comms.dcc import Dcc
-from v2xsim.comms.fragments import fragment_sizes
-from v2xsim.comms.messages import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
-from v2xsim.comms.packets import DELIVERED, OUTCOME_NAMES, Packets, Receptions
+from v2xsim.comms.access.dcc import Dcc
+from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, Packets, Receptions
+from v2xsim.comms.messages.fragments import fragment_sizes
+from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
 from v2xsim.comms.pairs import kept_rows
-from v2xsim.comms.phy import airtime_us
+from v2xsim.comms.phy.ofdm import airtime_us
 from v2xsim.engine.access import AccessLayer, access_layer
 from v2xsim.engine.air import Heard
 from v2xsim.engine.clock import Clock, Order

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.comms.relay import RelayScores, relay_scores
+from v2xsim.comms.relay.choice import RelayScores, relay_scores
 from v2xsim.engine.fleet import Fleet
 from v2xsim.engine.messages import NOBODY
 from v2xsim.records import Boxes, Obstacles

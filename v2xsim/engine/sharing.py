@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
-from v2xsim.comms.messages import (
+from v2xsim.comms.messages.sizes import (
     CPM_BASE_BYTES,
     CPM_OBJECT_BYTES,
     POINT_BYTES,

@@ -15,7 +15,7 @@ FARTHEST_M = 1e6
 LARGEST_BODY_M = 100.0
 # Grid cells, steps and blocks that one run can hold in memory.
 MOST_STEPS = 10_000_000
-# What a packet carries besides its payload (v2xsim.comms.messages), with a relay's header.
+# What a packet carries besides its payload (v2xsim.comms.messages.sizes), with a relay's header.
 _HEADERS_BYTES = 200
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.csma import Csma, CsmaParams
-from v2xsim.comms.phy import Receiver, milliwatts, noise_dbm
-from v2xsim.comms.propagation import pairwise_loss_db, propagation
-from v2xsim.comms.random_slot import RandomSlot, RandomSlotParams
-from v2xsim.comms.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
+from v2xsim.comms.access.csma import Csma, CsmaParams
+from v2xsim.comms.access.random_slot import RandomSlot, RandomSlotParams
+from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
+from v2xsim.comms.channel.propagation import pairwise_loss_db, propagation
+from v2xsim.comms.phy.ofdm import Receiver, milliwatts, noise_dbm
 from v2xsim.records import LOS
 from v2xsim.streams import Streams
 from v2xsim.validation.line import AccessLayer, Line, Outcomes, simulate

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.packets import OUTCOME_NAMES
+from v2xsim.comms.access.packets import OUTCOME_NAMES
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.packets import DELIVERED, OUTCOME_NAMES, SENSING, Field, Packets, Receptions
+from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, SENSING, Field, Packets, Receptions
 from v2xsim.streams import Streams
 
 
 class AccessLayer(Protocol):
-    """What a set-up drives (v2xsim.comms.packets)."""
+    """What a set-up drives (v2xsim.comms.access.packets)."""
 
     def submit(self, packets: Packets) -> None:
         """Hand packets over."""
@@ -113,7 +113,7 @@ class Outcomes:
     """What became of all broadcasts of counted senders, by distance bin.
 
     Attributes:
-        count: By outcome (v2xsim.comms.packets.OUTCOME_NAMES) and bin; links left out count as sensing.
+        count: By outcome (v2xsim.comms.access.packets.OUTCOME_NAMES) and bin; links left out count as sensing.
         busy_share: Mean channel busy ratio of the counted stations.
         gap_ms: Mean time between receptions of one station's messages at another, by bin; NaN without any.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from v2xsim.comms.packets import OUTCOME_NAMES
+from v2xsim.comms.access.packets import OUTCOME_NAMES
 from v2xsim.validation.blockage import measured
 from v2xsim.validation.compare import Comparison
 from v2xsim.validation.vectors import TOLERANCE_DB, Vector

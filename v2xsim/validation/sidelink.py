@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.pathloss import highway_loss_db
-from v2xsim.comms.sidelink import Sidelink, SidelinkParams
-from v2xsim.comms.winner import winner_b1_loss_db
+from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
+from v2xsim.comms.channel.tr37885 import highway_loss_db
+from v2xsim.comms.channel.winner import winner_b1_loss_db
 from v2xsim.streams import Streams
 from v2xsim.validation.compare import Comparison, Reference
 from v2xsim.validation.line import Line, simulate

@@ -1,0 +1,358 @@
+"""The air that all stations share: who hears which packet, and if not, why not.
+
+One compiled call advances the medium to an instant. It resolves every transmission that has ended by then, at every
+receiver, against everything else that was on the air meanwhile. Where time is cut into calls changes nothing.
+
+Each pair of packet and receiver has one outcome, the first of these that applies:
+
+1. half duplex: the receiver transmits during any part of the packet;
+2. sensing: the packet is weaker than the sensitivity;
+3. receiver busy: when the packet began, the receiver was locked on another. A receiver that does not transmit and is
+   not locked locks on the strongest packet that begins, if it notices it, until that packet ends or the receiver itself
+   transmits. It does not change over to a stronger packet that begins later;
+4. propagation: lost at the packet error rate of its SNR, without interference;
+5. collision: lost at the packet error rate of its SINR, with the mean interference over the packet's time;
+6. delivered.
+
+The order is that of Sepulcre et al., IEEE TVT 2022 (802.11p), with half duplex first as in Gonzalez-Martin et al., IEEE
+TVT 2019 (C-V2X). Steps 4 and 5 compare one uniform number per packet and receiver, a hash of the two keys, so another
+station shifts nobody's luck.
+
+The received power of a packet is the one of the call during which it began, for its whole time.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, UInt64
+from numba import njit
+
+from v2xsim.comms.access.packets import (
+    COLLISION,
+    DELIVERED,
+    HALF_DUPLEX,
+    PROPAGATION,
+    RECEIVER_BUSY,
+    SENSING,
+    Receptions,
+)
+from v2xsim.comms.phy.ofdm import Receiver, ebn0_over_sinr_db, error_curve, error_rate_at
+
+
+@dataclass(frozen=True)
+class Transmissions:
+    """Packets on the air or waiting for their start.
+
+    Attributes:
+        packet: The caller's number for it, handed back with its receptions.
+        sender: Row of the sending station; -1 for one that has left.
+        target: Row of the station it is addressed to, which gets an outcome however weak; -1 for everybody.
+        start_us: When it begins.
+        end_us: When it has ended; not before start_us + 1.
+        mcs: Modulation and coding, 0 to 7.
+        key: Of its chance, distinct; also settles the order of equal starts.
+    """
+
+    packet: Int64[np.ndarray, " packets"]
+    sender: Int64[np.ndarray, " packets"]
+    target: Int64[np.ndarray, " packets"]
+    start_us: Int64[np.ndarray, " packets"]
+    end_us: Int64[np.ndarray, " packets"]
+    mcs: Int64[np.ndarray, " packets"]
+    key: UInt64[np.ndarray, " packets"]
+
+    def __len__(self) -> int:
+        return len(self.packet)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Transmissions":
+        return Transmissions(
+            self.packet[rows], self.sender[rows], self.target[rows], self.start_us[rows], self.end_us[rows],
+            self.mcs[rows], self.key[rows],
+        )  # fmt: skip
+
+    @staticmethod
+    def none() -> "Transmissions":
+        """Return no transmission."""
+        empty = np.zeros(0, np.int64)
+        return Transmissions(empty, empty, empty, empty, empty, empty, np.zeros(0, np.uint64))
+
+
+@dataclass(frozen=True)
+class MediumState:
+    """What the medium remembers between calls.
+
+    Attributes:
+        time_us: Up to when it has been advanced.
+        started: Transmissions that began before time_us and have not ended, or interfere with one that has not; by
+            start, then key.
+        power_mw: What each station receives of each of them.
+        caught: Whether the station locked on it when it began.
+        waiting: Transmissions that begin at time_us or later; by start, then key.
+        locked_until_us: Until when each station is locked on a packet.
+        sending_until_us: Until when each station transmits, of what has begun.
+    """
+
+    time_us: int
+    started: Transmissions
+    power_mw: Float[np.ndarray, "started stations"]
+    caught: Bool[np.ndarray, "started stations"]
+    waiting: Transmissions
+    locked_until_us: Int64[np.ndarray, " stations"]
+    sending_until_us: Int64[np.ndarray, " stations"]
+
+
+def silent(stations: int, time_us: int = 0) -> MediumState:
+    """Return a medium on which nothing is sent."""
+    none = Transmissions.none()
+    never = np.zeros(stations, np.int64)
+    return MediumState(
+        time_us, none, np.zeros((0, stations)), np.zeros((0, stations), np.bool_), none, never, never.copy()
+    )
+
+
+def advance(
+    state: MediumState,
+    new: Transmissions,
+    until_us: int,
+    power_dbm: Float[np.ndarray, "stations stations"],
+    station_key: UInt64[np.ndarray, " stations"],
+    receiver: Receiver,
+    bandwidth_mhz: int,
+) -> tuple[MediumState, Receptions, Int64[np.ndarray, " stations"]]:
+    """Return the medium at a later instant, the outcomes of all packets that have ended by then, and busy times.
+
+    Args:
+        state: The medium so far.
+        new: Transmissions that begin at state.time_us or later, in any order.
+        until_us: The instant; packets that end exactly then are resolved.
+        power_dbm: Received power by sender and receiver, antenna gains and all losses included; minus infinity where
+            nothing arrives. Holds for packets that begin before until_us.
+        station_key: Of each station's chance.
+        receiver: Noise, sensitivity and thresholds.
+        bandwidth_mhz: Of the channel.
+
+    Returns:
+        The medium, the receptions, and per station the time since state.time_us during which it transmitted or
+        received more than the busy threshold in sum.
+    """
+    if len(new):
+        if new.start_us.min() < state.time_us or (new.end_us <= new.start_us).any():
+            raise ValueError(
+                f"transmissions must begin at {state.time_us} us or later and last at least 1 us; "
+                f"got starts from {new.start_us.min()} us, shortest {(new.end_us - new.start_us).min()} us"
+            )
+        waiting = _merged(state.waiting, new)
+    else:
+        waiting = state.waiting
+    begun = int(np.searchsorted(waiting.start_us, until_us, side="left"))
+    if begun == 0 and len(state.started) == 0:
+        idle = replace(state, time_us=until_us, waiting=waiting)
+        return idle, Receptions.none(), np.zeros(len(state.locked_until_us), np.int64)
+    air = _joined(state.started, waiting[:begun]) if begun else state.started
+    curve_db, curve_rate = error_curve()
+    ended = np.flatnonzero((air.end_us > state.time_us) & (air.end_us <= until_us))
+    ended = ended[np.argsort(air.end_us[ended], kind="stable")]
+    edges_us = np.concatenate([air.start_us, air.end_us, np.array([state.time_us, until_us])])
+    edges_us = np.sort(np.clip(edges_us, state.time_us, until_us))
+    power_mw, caught, locked_until_us, sending_until_us, rows, outcomes, levels, busy_us = _advanced(
+        air.sender, air.target, air.start_us, air.end_us, ebn0_over_sinr_db(bandwidth_mhz)[air.mcs], air.key,
+        ended, edges_us, state.power_mw, state.caught, state.locked_until_us, state.sending_until_us,
+        np.ascontiguousarray(power_dbm, np.float64), station_key,
+        receiver.noise_mw, receiver.sensitivity_mw, receiver.busy_mw, receiver.report_mw, curve_db, curve_rate,
+    )  # fmt: skip
+    # What is still on the air, and what overlaps it.
+    lasting = air.end_us > until_us
+    kept = air.end_us > (air.start_us[lasting].min() if lasting.any() else until_us)
+    later = waiting[begun:] if begun else waiting
+    after = MediumState(
+        until_us, air[kept], power_mw[kept], caught[kept], later, locked_until_us, sending_until_us
+    )  # fmt: skip
+    count = np.bincount(rows[:, 0], minlength=len(air))[ended]
+    receptions = Receptions(
+        air.packet[ended], air.sender[ended], air.start_us[ended], air.end_us[ended],
+        np.full(len(ended), 10.0 * np.log10(receiver.noise_mw)),
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), rows[:, 1].astype(np.int32), outcomes,
+        levels[:, 0].astype(np.float32), levels[:, 1].astype(np.float32),
+    )  # fmt: skip
+    return after, receptions, busy_us
+
+
+def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState:
+    """Return the medium over another set of stations.
+
+    What a station that left had on the air stays there to its end, with sender -1; what it had waiting is dropped. A
+    newcomer receives nothing of what had begun before it came.
+
+    Args:
+        state: The medium over the old stations.
+        row: Old row of each new station, -1 for newcomers (`pairs.kept_rows`).
+    """
+    old = len(state.locked_until_us)
+    place = np.full(old + 1, -1, np.int64)
+    known = np.flatnonzero(row >= 0)
+    place[row[known]] = known
+
+    def moved(air: Transmissions) -> Transmissions:
+        return Transmissions(
+            air.packet, place[air.sender], place[air.target], air.start_us, air.end_us, air.mcs, air.key
+        )
+
+    waiting = moved(state.waiting)
+    power_mw = np.zeros((len(state.started), len(row)))
+    power_mw[:, known] = state.power_mw[:, row[known]]
+    caught = np.zeros(power_mw.shape, np.bool_)
+    caught[:, known] = state.caught[:, row[known]]
+    return MediumState(
+        state.time_us, moved(state.started), power_mw, caught, waiting[waiting.sender >= 0],
+        np.where(row >= 0, state.locked_until_us[row] if old else 0, 0).astype(np.int64),
+        np.where(row >= 0, state.sending_until_us[row] if old else 0, 0).astype(np.int64),
+    )  # fmt: skip
+
+
+def _joined(first: Transmissions, second: Transmissions) -> Transmissions:
+    if len(first) == 0:
+        return second
+    return Transmissions(
+        np.concatenate([first.packet, second.packet]), np.concatenate([first.sender, second.sender]),
+        np.concatenate([first.target, second.target]), np.concatenate([first.start_us, second.start_us]),
+        np.concatenate([first.end_us, second.end_us]), np.concatenate([first.mcs, second.mcs]),
+        np.concatenate([first.key, second.key]),
+    )  # fmt: skip
+
+
+def _merged(waiting: Transmissions, new: Transmissions) -> Transmissions:
+    both = _joined(waiting, new)
+    return both[np.lexsort((both.key, both.start_us))]
+
+
+@njit(cache=True, nogil=True)
+def _uniform(packet_key, station_key):  # type: ignore[no-untyped-def]
+    """Return a number in (0, 1): splitmix64's output function over both keys, the later folded into the earlier.
+
+    References:
+        Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    bits = packet_key
+    for turn in range(2):
+        bits = bits + golden
+        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        bits = bits ^ (bits >> np.uint64(31))
+        if turn == 0:
+            bits = bits ^ station_key
+    return (float(bits >> np.uint64(11)) + 0.5) * 2.0**-53
+
+
+@njit(cache=True, nogil=True)
+def _advanced(  # type: ignore[no-untyped-def]
+    sender, target, start_us, end_us, ebn0_over_sinr_db, key,
+    ended, edges_us, old_power_mw, old_caught, old_locked_us, old_sending_us,
+    power_dbm, station_key, noise_mw, sensitivity_mw, busy_mw, report_mw, curve_db, curve_rate,
+):  # fmt: skip
+    """Advance transmissions that have begun, sorted by start; those in old_power_mw had begun before the call.
+
+    ended holds the rows of those to resolve, in the order of their outcomes; edges_us all starts and ends within the
+    call's time, and its own, in order.
+    """
+    count, old, stations = len(sender), len(old_power_mw), len(old_locked_us)
+    power_mw = np.empty((count, stations))
+    caught = np.zeros((count, stations), np.bool_)
+    # Plain loops: numba compiles an assignment to a slice ten times as long.
+    for i in range(old):
+        for r in range(stations):
+            power_mw[i, r], caught[i, r] = old_power_mw[i, r], old_caught[i, r]
+    locked_us, sending_us = np.empty(stations, np.int64), np.empty(stations, np.int64)
+    for r in range(stations):
+        locked_us[r], sending_us[r] = old_locked_us[r], old_sending_us[r]
+
+    # Who locks on what begins: all packets of one instant together.
+    first = old
+    while first < count:
+        last = first
+        while last < count and start_us[last] == start_us[first]:
+            s = sender[last]
+            locked_us[s] = min(locked_us[s], start_us[last])
+            sending_us[s] = max(sending_us[s], end_us[last])
+            for r in range(stations):
+                power_mw[last, r] = 10.0 ** (0.1 * power_dbm[s, r])
+            last += 1
+        for r in range(stations):
+            if sending_us[r] <= start_us[first] and locked_us[r] <= start_us[first]:
+                strongest = first
+                for i in range(first + 1, last):
+                    if power_mw[i, r] > power_mw[strongest, r]:
+                        strongest = i
+                if power_mw[strongest, r] >= sensitivity_mw:
+                    caught[strongest, r] = True
+                    locked_us[r] = end_us[strongest]
+        first = last
+
+    # Outcomes of what has ended.
+    number = len(ended)
+    rows = np.empty((number * stations, 2), np.int64)
+    outcomes = np.empty(number * stations, np.int8)
+    levels = np.empty((number * stations, 2))
+    interference_mw = np.empty(stations)
+    deaf = np.empty(stations, np.bool_)
+    found = 0
+    for i in ended:
+        for r in range(stations):
+            interference_mw[r], deaf[r] = 0.0, False
+        for k in range(count):
+            if start_us[k] >= end_us[i]:
+                break
+            overlap_us = min(end_us[i], end_us[k]) - max(start_us[i], start_us[k])
+            if k == i or overlap_us <= 0:
+                continue
+            share = overlap_us / (end_us[i] - start_us[i])
+            for r in range(stations):
+                interference_mw[r] += share * power_mw[k, r]
+            if sender[k] >= 0:
+                deaf[sender[k]] = True
+        for r in range(stations):
+            if r == sender[i] or (power_mw[i, r] < report_mw and r != target[i]):
+                continue
+            snr_db = 10.0 * np.log10(power_mw[i, r] / noise_mw)
+            sinr_db = 10.0 * np.log10(power_mw[i, r] / (noise_mw + interference_mw[r]))
+            if deaf[r]:
+                outcome = HALF_DUPLEX
+            elif power_mw[i, r] < sensitivity_mw:
+                outcome = SENSING
+            elif not caught[i, r]:
+                outcome = RECEIVER_BUSY
+            else:
+                luck = _uniform(key[i], station_key[r])
+                if luck < error_rate_at(snr_db + ebn0_over_sinr_db[i], curve_db, curve_rate):
+                    outcome = PROPAGATION
+                elif luck < error_rate_at(sinr_db + ebn0_over_sinr_db[i], curve_db, curve_rate):
+                    outcome = COLLISION
+                else:
+                    outcome = DELIVERED
+            rows[found, 0], rows[found, 1] = i, r
+            outcomes[found] = outcome
+            levels[found, 0] = 10.0 * np.log10(power_mw[i, r])
+            levels[found, 1] = sinr_db
+            found += 1
+
+    # Busy time: between two neighbouring starts or ends nothing changes.
+    busy_us = np.zeros(stations, np.int64)
+    heard_mw = np.empty(stations)
+    for e in range(len(edges_us) - 1):
+        span_us = edges_us[e + 1] - edges_us[e]
+        if span_us == 0:
+            continue
+        for r in range(stations):
+            heard_mw[r] = 0.0
+        for i in range(count):
+            if start_us[i] > edges_us[e]:
+                break
+            if edges_us[e] < end_us[i]:
+                for r in range(stations):
+                    heard_mw[r] += power_mw[i, r]
+                if sender[i] >= 0:
+                    heard_mw[sender[i]] = np.inf
+        for r in range(stations):
+            if heard_mw[r] > busy_mw:
+                busy_us[r] += span_us
+    return power_mw, caught, locked_us, sending_us, rows[:found], outcomes[:found], levels[:found], busy_us

@@ -1,0 +1,106 @@
+"""The simplest access scheme: every packet draws a slot of its window at random and listens to nobody.
+
+It stands for no standard; it is what the sensing-based schemes are measured against. The medium below it is
+`comms.medium`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64, UInt64
+
+from v2xsim.comms.access.medium import Transmissions, advance, reindexed, silent
+from v2xsim.comms.access.packets import Field, Packets, Receptions
+from v2xsim.comms.access.slots import choose_slots
+from v2xsim.comms.phy.ofdm import Receiver, airtime_us
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class RandomSlotParams:
+    """Numbers of the scheme.
+
+    Attributes:
+        receiver: Noise, sensitivity, busy threshold, report limit.
+        bandwidth_mhz: Of the channel.
+        slot_us: Length of a slot.
+        window_us: In which single packets draw their slot; those of a stream draw within their period.
+    """
+
+    receiver: Receiver
+    bandwidth_mhz: int
+    slot_us: int
+    window_us: int
+
+
+class RandomSlot:
+    """An access layer (v2xsim.comms.access.packets)."""
+
+    def __init__(
+        self, stations: int, params: RandomSlotParams, time_us: int, station_key: UInt64[np.ndarray, " stations"]
+    ) -> None:
+        self._params, self._key = params, station_key
+        self._state = silent(stations, time_us)
+        self.dropped: list[int] = []
+        self._new: list[Transmissions] = []
+        # Start and end of what each station has waiting or on the air.
+        self._own: list[list[tuple[int, int]]] = [[] for _ in range(stations)]
+
+    def submit(self, packets: Packets) -> None:
+        """Draw a slot for each packet; those of one station and instant draw in their order, without overlap."""
+        params, count = self._params, len(packets)
+        airtime = np.asarray(airtime_us(packets.size_bytes, packets.mcs, params.bandwidth_mhz), np.int64)
+        with np.errstate(over="ignore"):
+            draw = ((packets.key * _GOLDEN) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        start = np.empty(count, np.int64)
+        for k in range(count):
+            ready, own = int(packets.ready_us[k]), self._own[packets.sender[k]]
+            own[:] = [interval for interval in own if interval[1] > ready]
+            busy = np.array(own, np.int64).reshape(-1, 2)
+            window = int(packets.period_us[k]) or params.window_us
+            start[k] = choose_slots(
+                ready, window, params.slot_us, airtime[k : k + 1], busy[:, 0], busy[:, 1], draw[k : k + 1]
+            )[0]
+            own.append((int(start[k]), int(start[k] + airtime[k])))
+        self._new.append(
+            Transmissions(
+                packets.number, packets.sender, packets.target, start, start + airtime, packets.mcs, packets.key
+            )
+        )
+
+    def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
+        """Return what ended by an instant, and the busy time since the instant before."""
+        new = _all(self._new)
+        self._new = []
+        params = self._params
+        self._state, found, busy_us = advance(
+            self._state, new, until_us, _square(field), self._key, params.receiver, params.bandwidth_mhz
+        )
+        return found, busy_us
+
+    def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
+        """Carry the state over to another set of stations; what one that left had waiting is dropped."""
+        if self._new:
+            # Nothing ends and nothing begins; what was handed over joins the state before its rows change.
+            count = len(self._key)
+            nobody = Field(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
+            self.advance(self._state.time_us, nobody)
+        self._state = reindexed(self._state, row)
+        self._own = [self._own[r] if r >= 0 else [] for r in row]
+        self._key = station_key
+
+
+def _all(parts: list[Transmissions]) -> Transmissions:
+    if not parts:
+        return Transmissions.none()
+    if len(parts) == 1:
+        return parts[0]
+    columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in Transmissions.__dataclass_fields__}
+    return Transmissions(**columns)
+
+
+def _square(field: Field) -> Float[np.ndarray, "stations stations"]:
+    power = np.full((field.stations, field.stations), -np.inf)
+    power[np.repeat(np.arange(field.stations), np.diff(field.offset)), field.other] = 10.0 * np.log10(field.power_mw)
+    return power

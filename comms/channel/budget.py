@@ -1,0 +1,188 @@
+"""Power over every pair of stations at a tick: path loss, blockage and correlated shadowing in one compiled pass.
+
+What a pair carries from tick to tick is its shadowing, the draw of the blockage episode going on, and which vehicle was in
+the way. An episode begins when a link becomes NLOSv; its loss is drawn once and held until the link is clear or behind a
+building (TR 37.885 gives no redraw interval).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int8, Int32, Int64, UInt64
+from numba import njit
+
+from v2xsim.comms.channel.neighbours import Neighbours
+from v2xsim.comms.draws import hashed, normal
+from v2xsim.records import NLOSV
+
+_NEPER = math.log(10.0) / 10.0
+_NOTHING = np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """What the power over a link follows from its distance and state.
+
+    Attributes:
+        loss_rows: By state (LOS, NLOSV, NLOSB) and piece: decades of distance from which the piece holds, its loss at one
+            metre, its slope per decade. The first piece of each state begins at the shortest distance that counts.
+        blockage_mean_db: By blockage case; from the distance term's threshold on, more (`blockage`).
+        blockage_sigma_db: By blockage case.
+        shadowing_sigma_db: By state.
+        decorrelation_m: Of the shadowing, by state.
+        power_dbm: Of every transmitter.
+    """
+
+    loss_rows: Float[np.ndarray, "3 pieces 3"]
+    blockage_mean_db: Float[np.ndarray, " 4"]
+    blockage_sigma_db: Float[np.ndarray, " 4"]
+    shadowing_sigma_db: Float[np.ndarray, " 3"]
+    decorrelation_m: Float[np.ndarray, " 3"]
+    power_dbm: float
+
+    def loss_db(
+        self, distance_m: Float[np.ndarray, " links"], state: Int8[np.ndarray, " links"]
+    ) -> Float[np.ndarray, " links"]:
+        """Return the path loss by distance and state, without blockage and shadowing."""
+        rows = self.loss_rows[state]
+        decades = np.maximum(np.log10(np.maximum(distance_m, 1e-12)), rows[:, 0, 0])
+        piece = (decades[:, None] >= rows[:, :, 0]).sum(axis=1) - 1
+        held = rows[np.arange(len(rows)), np.maximum(piece, 0)]
+        loss: Float[np.ndarray, " links"] = held[:, 1] + held[:, 2] * decades
+        return loss
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What pairs carry from one tick to the next.
+
+    Attributes:
+        unit_shadow: The unit-variance shadowing process.
+        blockage_draw: Standard normal of the blockage episode going on.
+    """
+
+    unit_shadow: Float[np.ndarray, " pairs"]
+    blockage_draw: Float[np.ndarray, " pairs"]
+
+
+def same_pairs(before: Neighbours, now: Neighbours, row: Int64[np.ndarray, " stations"]) -> Int32[np.ndarray, " pairs"]:
+    """Return where each pair was a tick before; -1 for new ones.
+
+    Args:
+        before: The pairs a tick before.
+        now: The pairs.
+        row: Where each station was a tick before, -1 for newcomers; known ones rise.
+    """
+    found: Int32[np.ndarray, " pairs"] = _matched(
+        before.second, before.pair_offset, now.second, now.pair_offset, np.ascontiguousarray(row, np.int64)
+    )
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _matched(old_second, old_offset, second, offset, row):  # type: ignore[no-untyped-def]
+    found = np.full(len(second), -1, np.int32)
+    for i in range(len(row)):
+        if row[i] < 0:
+            continue
+        at, end = old_offset[row[i]], old_offset[row[i] + 1]
+        for n in range(offset[i], offset[i + 1]):
+            j = row[second[n]]
+            if j < 0:
+                continue
+            while at < end and old_second[at] < j:
+                at += 1
+            if at < end and old_second[at] == j:
+                found[n] = at
+    return found
+
+
+def powers(
+    near: Neighbours,
+    distance_m: Float[np.ndarray, " pairs"],
+    state: Int8[np.ndarray, " pairs"],
+    case: Int8[np.ndarray, " pairs"],
+    moved_m: Float[np.ndarray, " stations"],
+    station_key: UInt64[np.ndarray, " stations"],
+    tick_key: int,
+    old_pair: Int32[np.ndarray, " pairs"],
+    old_state: Int8[np.ndarray, " old"],
+    old: Carried,
+    model: Propagation,
+    clear_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
+    more_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
+    gain_db: Float[np.ndarray, " stations_or_none"] = _NOTHING,
+) -> tuple[Carried, Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"], Float[np.ndarray, " links"]]:
+    """Return what pairs carry on, the path loss with blockage, the shadowing added to it, and the power in mW by link.
+
+    Args:
+        near: The pairs.
+        distance_m: Of each pair.
+        state: Of each pair.
+        case: Blockage case of each pair.
+        moved_m: How far each station travelled since the tick before; 0 for newcomers.
+        station_key: Of each station's chance.
+        tick_key: Of the tick's chance.
+        old_pair: Where each pair was in what was carried; -1 for new ones.
+        old_state: State of pairs the tick before.
+        old: What was carried.
+        model: Path loss, blockage, shadowing.
+        clear_db: Path loss of each pair in place of the model's; empty for none.
+        more_db: What to add to the loss of each pair; empty for none.
+        gain_db: Of each station's antenna; empty for none.
+    """
+    decay = np.exp(-moved_m[:, None] / model.decorrelation_m[None, :])
+    unit, draw, loss_db, shadow_db, power_mw = _powers(
+        near.first, near.second, near.pair, distance_m, state, case, decay, station_key, np.uint64(tick_key), old_pair,
+        old_state, old.unit_shadow, old.blockage_draw, np.ascontiguousarray(model.loss_rows), model.blockage_mean_db,
+        model.blockage_sigma_db, model.shadowing_sigma_db, float(model.power_dbm), clear_db, more_db, gain_db,
+    )  # fmt: skip
+    return Carried(unit, draw), loss_db, shadow_db, power_mw
+
+
+@njit(cache=True, nogil=True)
+def _powers(  # type: ignore[no-untyped-def]
+    first, second, pair_of, distance_m, state, case, decay, station_key, tick_key, old_pair, old_state, old_unit, old_draw,
+    loss_rows, blockage_mean_db, blockage_sigma_db, sigma_db, power_dbm, clear_db, more_db, gain_db,
+):  # fmt: skip
+    pairs, pieces = len(first), loss_rows.shape[1]
+    unit, draw = np.empty(pairs), np.zeros(pairs)
+    loss_db, shadow_db, pair_mw = np.empty(pairs), np.empty(pairs), np.empty(pairs)
+    given, added, gains = len(clear_db) > 0, len(more_db) > 0, len(gain_db) > 0
+    shadows = sigma_db[0] > 0.0 or sigma_db[1] > 0.0 or sigma_db[2] > 0.0
+    for p in range(pairs):
+        i, j, s, c = np.uint64(first[p]), np.uint64(second[p]), np.uint64(state[p]), np.uint64(case[p])
+        old = old_pair[p]
+        fresh = 0.0
+        if shadows:
+            fresh = normal(hashed(tick_key ^ station_key[i], station_key[j], 0))
+            if old >= 0:
+                kept = decay[i, s] * decay[j, s]
+                fresh = kept * old_unit[old] + math.sqrt(1.0 - kept * kept) * fresh
+        unit[p] = fresh
+        decades = 0.4342944819032518 * math.log(distance_m[p]) if distance_m[p] > 0.0 else -12.0
+        decades = max(decades, loss_rows[s, 0, 0])
+        piece = 0
+        while piece + 1 < pieces and decades >= loss_rows[s, piece + 1, 0]:
+            piece += 1
+        loss = loss_rows[s, piece, 1] + loss_rows[s, piece, 2] * decades
+        if given:
+            loss = clear_db[p]
+        if added:
+            loss += more_db[p]
+        if s == NLOSV:
+            if old >= 0 and old_state[old] == NLOSV:
+                draw[p] = old_draw[old]
+            else:
+                draw[p] = normal(hashed(tick_key ^ station_key[i], station_key[j], 1))
+            if blockage_mean_db[c] > 0.0:
+                mean = blockage_mean_db[c] + max(0.0, 15.0 * decades - 41.0)
+                loss += max(0.0, mean + blockage_sigma_db[c] * draw[p])
+        loss_db[p], shadow_db[p] = loss, sigma_db[s] * fresh
+        gain = gain_db[i] + gain_db[j] if gains else 0.0
+        pair_mw[p] = math.exp(_NEPER * (power_dbm + gain - loss - shadow_db[p]))
+    power_mw = np.empty(len(pair_of))
+    for link in range(len(pair_of)):
+        power_mw[link] = pair_mw[np.uint64(pair_of[link])]
+    return unit, draw, loss_db, shadow_db, power_mw

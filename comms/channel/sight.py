@@ -1,0 +1,145 @@
+"""State of every pair of stations near enough to matter, as fast as it can be told.
+
+The same states and cases as `geometry.link_states`, and nothing else: a link is decided by the first vehicle in the way
+that reaches above both antennas, without looking for the highest one. Vehicles are kept in wide cells, highest first. What
+blocked a link a moment ago probably still does, so it is looked at first; that changes the time it takes and nothing else.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int, Int8, Int32
+from numba import njit
+
+from v2xsim.comms.channel.geometry import outlines, prisms_block, rows_of_column
+from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Obstacles
+from v2xsim.spatial.grid import grid_over
+
+_CELL_M = 256.0
+_MARGIN = 1e-7
+
+
+def pair_states(
+    antenna_m: Float[np.ndarray, "stations 3"],
+    body: Int[np.ndarray, " stations"],
+    first: Int[np.ndarray, " pairs"],
+    second: Int[np.ndarray, " pairs"],
+    boxes: Boxes,
+    obstacles: Obstacles,
+    suspect: Int[np.ndarray, " pairs"] | None = None,
+) -> tuple[
+    Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
+]:
+    """Return distance, state and blockage case of each pair (`geometry.link_states` says what they mean), and a blocker.
+
+    Args:
+        antenna_m: Of each station.
+        body: Row of the box that carries it, which does not block its own links; -1 for none.
+        first: Row of one station of each pair.
+        second: Row of the other.
+        boxes: All vehicles and other bodies.
+        obstacles: Buildings.
+        suspect: Row of a box that may block each pair; -1 for none.
+
+    Returns:
+        Distance, state, case, and per pair the row of a box that makes it so; -1 where no vehicle does.
+    """
+    if suspect is None:
+        suspect = np.full(len(first), -1)
+    along, across, lower, upper = outlines(boxes)
+    top = boxes.center_m[:, 2] + boxes.size_m[:, 2]
+    order = np.argsort(-top, kind="stable")
+    spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(top) else 0.0
+    grid = grid_over(lower[order], upper[order], max(_CELL_M, spread / 1024))
+    item = order[grid.item]
+    # One row of eight numbers per box, side by side as they are read, and again per box and cell.
+    box = np.column_stack([boxes.center_m[:, :2], along, across, top, np.arange(len(top), dtype=float)])
+    entry = box[item]
+    prisms = obstacles.prisms
+    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = _states(
+        np.ascontiguousarray(antenna_m, np.float64), np.ascontiguousarray(body, np.float64),
+        np.ascontiguousarray(first, np.int32), np.ascontiguousarray(second, np.int32),
+        np.ascontiguousarray(suspect, np.int32), box, np.ascontiguousarray(entry), grid.origin_m[0], grid.origin_m[1], float(grid.cell_m), grid.shape[0], grid.shape[1],
+        grid.offset,
+        len(prisms) > 0, np.ascontiguousarray(prisms.vertices_m), prisms.offset, prisms.base_m, prisms.top_m,
+        obstacles.lower_m, obstacles.upper_m, obstacles.grid.origin_m, float(obstacles.grid.cell_m), obstacles.grid.shape,
+        obstacles.grid.offset, obstacles.grid.item,
+    )  # fmt: skip
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _states(  # type: ignore[no-untyped-def]
+    antenna_m, body, firsts, seconds, suspect, box, entry, origin_x, origin_y, cell_m, columns, rows, cell_offset,
+    built, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m, prism_origin_m, prism_cell_m,
+    prism_shape, prism_grid_offset, prism_item,
+):  # fmt: skip
+    pairs = len(firsts)
+    distance_m, state, case = np.empty(pairs), np.empty(pairs, np.int8), np.empty(pairs, np.int8)
+    blocker = np.full(pairs, -1, np.int32)
+    for pair in range(pairs):
+        i, j = np.uint64(firsts[pair]), np.uint64(seconds[pair])
+        ax, ay, az = antenna_m[i, 0], antenna_m[i, 1], antenna_m[i, 2]
+        bx, by, bz = antenna_m[j, 0], antenna_m[j, 1], antenna_m[j, 2]
+        if ax > bx or (ax == bx and (ay > by or (ay == by and az > bz))):
+            ax, ay, az, bx, by, bz = bx, by, bz, ax, ay, az
+        x, y = bx - ax, by - ay
+        distance_m[pair] = np.sqrt(x * x + y * y + (bz - az) ** 2)
+        if built and prisms_block(
+            ax, ay, az, bx, by, bz, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
+            prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
+        ):  # fmt: skip
+            state[pair], case[pair] = NLOSB, 0
+            continue
+        low, high = min(az, bz), max(az, bz)
+        own, others = body[i], body[j]
+        half_x, half_y = 0.5 * x, 0.5 * y
+        worst = 0
+        # The test of one box stands here twice: a call that hands the arrays on costs more than the test.
+        if suspect[pair] >= 0:
+            n = np.uint64(suspect[pair])
+            if box[n, 6] >= low:
+                px, py = box[n, 0] - ax, box[n, 1] - ay
+                sx, sy, tx, ty = box[n, 2], box[n, 3], box[n, 4], box[n, 5]
+                # First whether the endless line crosses the outline, which seldom happens; then the part in between.
+                if abs(x * py - y * px) < abs(x * sy - y * sx) + abs(x * ty - y * tx):
+                    mx, my = px - half_x, py - half_y
+                    if (
+                        abs(mx * sx + my * sy) < sx * sx + sy * sy + abs(half_x * sx + half_y * sy)
+                        and abs(mx * tx + my * ty) < tx * tx + ty * ty + abs(half_x * tx + half_y * ty)
+                        and box[n, 7] != own and box[n, 7] != others
+                    ):  # fmt: skip
+                        worst, blocker[pair] = (2 if box[n, 6] > high else 3), suspect[pair]
+                if worst == 2:
+                    state[pair], case[pair] = NLOSV, 2
+                    continue
+        cax, cay = (ax - origin_x) / cell_m, (ay - origin_y) / cell_m
+        cbx, cby = (bx - origin_x) / cell_m, (by - origin_y) / cell_m
+        for column in range(max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), columns - 1) + 1):
+            if rows == 1:
+                begin, end = 0, 0
+            else:
+                begin, end = rows_of_column(column, cax, cay, cbx, cby, rows)
+            for row in range(begin, end + 1):
+                cell = column * rows + row
+                for n in range(np.uint64(cell_offset[cell]), np.uint64(cell_offset[cell + 1])):  # type: ignore[assignment]
+                    top = entry[n, 6]
+                    # Highest first: what follows reaches neither antenna, or decides nothing that is not decided.
+                    if top < low or (worst == 3 and top <= high):
+                        break
+                    px, py = entry[n, 0] - ax, entry[n, 1] - ay
+                    sx, sy, tx, ty = entry[n, 2], entry[n, 3], entry[n, 4], entry[n, 5]
+                    # First whether the endless line crosses the outline, which seldom happens; then the part in between.
+                    if abs(x * py - y * px) < abs(x * sy - y * sx) + abs(x * ty - y * tx):
+                        mx, my = px - half_x, py - half_y
+                        if (
+                            abs(mx * sx + my * sy) < sx * sx + sy * sy + abs(half_x * sx + half_y * sy)
+                            and abs(mx * tx + my * ty) < tx * tx + ty * ty + abs(half_x * tx + half_y * ty)
+                            and entry[n, 7] != own and entry[n, 7] != others
+                        ):  # fmt: skip
+                            worst, blocker[pair] = (2 if top > high else 3), np.int32(entry[n, 7])
+                            break
+                if worst == 2:
+                    break
+            if worst == 2:
+                break
+        state[pair], case[pair] = (LOS if worst == 0 else NLOSV), worst
+    return distance_m, state, case, blocker

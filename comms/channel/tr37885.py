@@ -1,0 +1,111 @@
+"""Path loss between two antennas near the ground: 3GPP TR 37.885.
+
+The constants are those of TR 37.885 V15.3.0, Table 6.2.1-1, with the distance in metres and the carrier in GHz.
+A vehicle in the way adds to the LOS loss (comms/channel/vehicle_loss.py); a building replaces it.
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from v2xsim.records import NLOSB
+
+Environment = Literal["urban", "highway"]
+ENVIRONMENTS: tuple[Environment, ...] = ("urban", "highway")
+
+# The formulas grow without bound towards the antenna, where no far field exists. TR 37.885 gives no lower limit;
+# 1 m is where its highway formula is free space at unit distance.
+SHORTEST_M = 1.0
+
+# Loss at 1 m and 1 GHz, slope per decade of distance, slope per decade of frequency.
+HIGHWAY = (32.4, 20.0, 20.0)
+URBAN = (38.77, 16.7, 18.2)
+BUILDING = (36.85, 30.0, 18.9)
+
+
+def highway_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float) -> Float[np.ndarray, "*links"]:
+    """Return the loss on a highway, clear or blocked by vehicles, before blockage loss.
+
+    Args:
+        distance_m: From antenna to antenna in three dimensions; counted as at least SHORTEST_M.
+        carrier_ghz: Centre of the channel.
+
+    References:
+        3GPP TR 37.885 V15.3.0, Table 6.2.1-1, highway LOS and NLOSv.
+    """
+    return _log_distance_loss_db(HIGHWAY, distance_m, carrier_ghz)
+
+
+def urban_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float) -> Float[np.ndarray, "*links"]:
+    """Return the loss along an urban street, clear or blocked by vehicles, before blockage loss.
+
+    Args:
+        distance_m: From antenna to antenna in three dimensions; counted as at least SHORTEST_M.
+        carrier_ghz: Centre of the channel.
+
+    References:
+        3GPP TR 37.885 V15.3.0, Table 6.2.1-1, urban LOS and NLOSv.
+    """
+    return _log_distance_loss_db(URBAN, distance_m, carrier_ghz)
+
+
+def building_loss_db(
+    distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float
+) -> Float[np.ndarray, "*links"]:
+    """Return the loss where a building blocks the way.
+
+    Args:
+        distance_m: From antenna to antenna in three dimensions; counted as at least SHORTEST_M.
+        carrier_ghz: Centre of the channel.
+
+    References:
+        3GPP TR 37.885 V15.3.0, Table 6.2.1-1, NLOS.
+    """
+    return _log_distance_loss_db(BUILDING, distance_m, carrier_ghz)
+
+
+def tr37885_loss_db(
+    state: Int[np.ndarray, "*links"],
+    distance_m: Float[np.ndarray, "*links"],
+    carrier_ghz: float,
+    environment: Environment,
+) -> Float[np.ndarray, "*links"]:
+    """Return the path loss of links by their state, without vehicle blockage and shadowing.
+
+    Args:
+        state: LOS, NLOSV or NLOSB.
+        distance_m: From antenna to antenna in three dimensions.
+        carrier_ghz: Centre of the channel.
+        environment: Which formula holds where no building blocks. TR 37.885 has no buildings beside a highway;
+            a link that a scenario's building blocks there gets the urban NLOS loss.
+    """
+    constants = open_loss(environment)
+    return np.where(
+        np.asarray(state) == NLOSB,
+        building_loss_db(distance_m, carrier_ghz),
+        _log_distance_loss_db(constants, distance_m, carrier_ghz),
+    )
+
+
+def reach_m(loss_db: float, carrier_ghz: float, environment: Environment) -> float:
+    """Return the distance at which a clear link has lost so much: the inverse of the LOS formula."""
+    at_one, per_decade, per_frequency_decade = open_loss(environment)
+    exponent = (loss_db - at_one - per_frequency_decade * np.log10(carrier_ghz)) / per_decade
+    return float(max(SHORTEST_M, 10.0**exponent))
+
+
+def open_loss(environment: Environment) -> tuple[float, float, float]:
+    """Return loss at 1 m and 1 GHz, slope per decade of distance and of frequency, where no building blocks."""
+    if environment not in ENVIRONMENTS:
+        raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}; got {environment!r}")
+    return URBAN if environment == "urban" else HIGHWAY
+
+
+def _log_distance_loss_db(
+    constants: tuple[float, float, float], distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float
+) -> Float[np.ndarray, "*links"]:
+    at_one, per_decade, per_frequency_decade = constants
+    decades = np.log10(np.maximum(np.asarray(distance_m, float), SHORTEST_M))
+    loss: Float[np.ndarray, "*links"] = at_one + per_frequency_decade * np.log10(carrier_ghz) + per_decade * decades
+    return loss

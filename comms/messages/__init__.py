@@ -1,0 +1,1 @@
+"""What stations send: sizes in bytes, fragments, when awareness messages (CAM) and perceived objects (CPM) are due."""

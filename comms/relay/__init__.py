@@ -1,0 +1,1 @@
+"""Which station passes messages on between two that cannot reach each other."""

@@ -1,0 +1,76 @@
+"""Sizes of messages and their fragments."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from v2xsim.comms.messages import sizes as messages
+from v2xsim.comms.messages.fragments import fragment_sizes, message_delivery
+
+
+@given(st.integers(0, 100_000), st.integers(1, 5000), st.integers(0, 200))
+def test_fragments_carry_the_message_and_one_header_each(payload, mtu, header):
+    sizes = fragment_sizes(payload, mtu, header)
+    assert sizes.sum() == payload + header * len(sizes)
+
+
+@given(st.integers(0, 100_000), st.integers(1, 5000), st.integers(0, 200))
+def test_no_fragment_exceeds_the_mtu_and_its_header(payload, mtu, header):
+    assert fragment_sizes(payload, mtu, header).max() <= mtu + header
+
+
+@given(st.integers(1, 100_000), st.integers(1, 5000))
+def test_a_message_is_cut_no_oftener_than_needed(payload, mtu):
+    assert len(fragment_sizes(payload, mtu, 40)) == int(np.ceil(payload / mtu))
+
+
+def test_an_empty_message_is_one_packet_of_header():
+    assert fragment_sizes(0, 1400, 40).tolist() == [40]
+
+
+def test_a_negative_payload_is_refused():
+    with pytest.raises(ValueError, match="payload"):
+        fragment_sizes(-1, 1400, 40)
+
+
+def test_three_fragments_at_nine_tenths_arrive_together_at_their_product():
+    assert message_delivery(np.array([0.9]), 3)[0] == pytest.approx(0.729)
+
+
+def test_a_matrix_of_50_by_50_cells_has_625_bytes_of_cells():
+    assert messages.matrix_bytes(2500) - messages.MATRIX_HEADER_BYTES == 625
+
+
+@pytest.mark.parametrize(("objects", "expected"), [(0, 37), (10, 316), (40, 1153)])
+def test_an_object_message_is_as_long_as_etsis_asn1_makes_it(objects, expected):
+    assert messages.boxes_bytes(objects) == expected
+
+
+def test_an_unobserved_matrix_needs_one_byte_per_64_cells():
+    assert messages.encoded_matrix_bytes(np.zeros((64, 10), np.uint8)) == messages.MATRIX_HEADER_BYTES + 10
+
+
+@given(arrays(np.uint8, (8, 9), elements=st.integers(0, 2)))
+def test_encoding_a_matrix_in_runs_never_lengthens_it(code):
+    assert messages.encoded_matrix_bytes(code) <= messages.matrix_bytes(code.size)
+
+
+@given(arrays(np.uint8, (30, 30), elements=st.sampled_from([0, 0, 0, 1])))
+def test_the_runs_of_a_matrix_are_counted_one_by_one(code):
+    runs, length, last = 0, 0, -1
+    for cell in code.ravel():
+        if cell != last or length == 64:
+            runs, length, last = runs + 1, 0, cell
+        length += 1
+    whole = messages.matrix_bytes(code.size)
+    assert messages.encoded_matrix_bytes(code) == min(whole, messages.MATRIX_HEADER_BYTES + runs)
+
+
+def test_a_relayed_message_is_longer_by_its_wrapping():
+    assert messages.relayed_bytes(1000) == 1000 + messages.RELAY_HEADER_BYTES
+
+
+def test_every_neighbour_heard_lengthens_an_awareness_message_alike():
+    assert messages.awareness_bytes(100, 7) - messages.awareness_bytes(100, 3) == 4 * messages.NEIGHBOUR_BYTES
