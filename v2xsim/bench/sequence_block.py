@@ -10,8 +10,8 @@ from v2xsim.bench.sequence_decode import Length, batches_within, best_batch, rat
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
-from v2xsim.gpu.sequence.trainer import Progress, TrainSettings, train
 from v2xsim.gpu.sequence.windows import Windows
+from v2xsim.gpu.training.trainer import Progress, TrainSettings, train
 
 BLOCK = 4
 _HEAD_DIM = 64

@@ -8,9 +8,9 @@ import torch
 
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.tokens import TokenModel
-from v2xsim.gpu.sequence.trainer import Progress, TrainSettings, evaluate, train
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows
+from v2xsim.gpu.training.trainer import Progress, TrainSettings, evaluate, train
 
 ALL_MAPS = tuple((kind, target) for kind in ("pizza", "sandwich", "lasagna") for target in ("bottom", "middle", "top"))
 USUAL_MAPS = (*(pair for pair in ALL_MAPS if pair[1] == "bottom"), ("sandwich", "middle"), ("sandwich", "top"))

@@ -11,9 +11,9 @@ import torch
 
 from v2xsim.gpu.sequence.schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel, next_token_loss
-from v2xsim.gpu.sequence.trainer import Progress, TrainSettings, train
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows
+from v2xsim.gpu.training.trainer import Progress, TrainSettings, train
 
 _TURNS = 5
 

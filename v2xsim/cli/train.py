@@ -11,7 +11,7 @@ import typer
 from v2xsim.cli.arguments import Device
 
 if TYPE_CHECKING:
-    from v2xsim.gpu.sequence.trainer import Progress, TrainSettings
+    from v2xsim.gpu.training.trainer import Progress, TrainSettings
 
 NAME = "train"
 EXAMPLE = "Example: v2xsim train my_corpus --model hgrn --dim 128 --layers 4 --steps 2000 --out models/hgrn"
@@ -78,7 +78,7 @@ def command(
     unigram cross-entropy beside the model's is what saying each token with its share in training gets.
     """
     # Here, since --help must not wait for the libraries that this loads.
-    from v2xsim.gpu.sequence.trainer import TrainSettings
+    from v2xsim.gpu.training.trainer import TrainSettings
 
     settings = TrainSettings(
         steps, batch, rate, max(1, steps // 20) if warm_up is None else warm_up, weight_decay, seed=seed,
@@ -111,8 +111,8 @@ def _train(
     from v2xsim.cli.bench_sequence import check_device
     from v2xsim.gpu.sequence.corpus import VOCABULARY, Corpus
     from v2xsim.gpu.sequence.models import build
-    from v2xsim.gpu.sequence.trainer import evaluate, train
     from v2xsim.gpu.sequence.windows import unigram_nats
+    from v2xsim.gpu.training.trainer import evaluate, train
 
     check_device(device)
     if threads is not None:

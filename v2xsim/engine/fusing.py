@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.engine.sensing import Frame, moved_boxes, observed_places
 from v2xsim.engine.sharing import Answer
-from v2xsim.gpu.fusion import transform
+from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent
 from v2xsim.perception.detection.visibility import Clutter, DetectorParams, detect
 from v2xsim.records import UNOBSERVED, Boxes, Detections, PerceptionMatrix

@@ -13,7 +13,7 @@ from v2xsim.comms.messages.sizes import (
     RAW_POINT_BYTES,
 )
 from v2xsim.engine.sensing import Frame
-from v2xsim.gpu.fusion import quantised, rows_in_cells, thinned, transform
+from v2xsim.gpu.lidar.points import quantised, rows_in_cells, thinned, transform
 from v2xsim.perception.matching.matrix import cells_of, shifted
 from v2xsim.records import BUILDING, OCCUPIED, UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix

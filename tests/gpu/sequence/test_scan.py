@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_refused(change: Callable[..., Any], says: str):
         scan(*change(*drawn(0.5, 5)))
 
 
-# On a GPU, or in Triton's interpreter: `TRITON_INTERPRET=1 pytest tests/sequence/test_scan.py` with the package installed.
+# On a GPU, or in Triton's interpreter: `TRITON_INTERPRET=1 pytest tests/gpu/sequence/test_scan.py` with the package installed.
 _NO_TRITON = importlib.util.find_spec("triton") is None
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 

@@ -18,7 +18,7 @@ from v2xsim.gpu.sequence.checkpoint import WEIGHTS, load_model
 from v2xsim.gpu.sequence.corpus import DRIVER_COLUMNS, FORMAT, MANIFEST, SPLITS, VOCABULARY, Corpus, Sequences
 from v2xsim.gpu.sequence.models import MODELS, build
 from v2xsim.gpu.sequence.motion_vocabulary import MotionVocabulary
-from v2xsim.gpu.sequence.trainer import evaluate
+from v2xsim.gpu.training.trainer import evaluate
 
 TOKENS, SEQUENCES, LENGTH = 5, 24, 40
 SMALL = ["--dim", "16", "--layers", "2", "--heads", "2", "--window", "16", "--batch", "4", "--threads", "1"]

@@ -25,9 +25,9 @@ from v2xsim.gpu.sequence.checkpoint import (
 )
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.tokens import TokenModel
-from v2xsim.gpu.sequence.trainer import TrainSettings, evaluate, train
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows, unigram_nats
+from v2xsim.gpu.training.trainer import TrainSettings, evaluate, train
 
 SETTINGS = TrainSettings(steps=12, batch=4, rate=3e-3, warm_up=3, seed=5, evaluate_every=4, save_every=4)
 
@@ -132,7 +132,7 @@ def test_a_process_killed_outright_goes_on_to_the_same_weights(tmp_path):
     # It waits at step 25, so that it cannot be done before it is killed.
     code = (
         "import sys, time, torch; from pathlib import Path; torch.set_num_threads(1);"
-        "from v2xsim.gpu.sequence.models import build; from v2xsim.gpu.sequence.trainer import TrainSettings, train;"
+        "from v2xsim.gpu.sequence.models import build; from v2xsim.gpu.training.trainer import TrainSettings, train;"
         "from v2xsim.gpu.sequence.windows import Windows;"
         "windows = Windows((torch.arange(64)[:, None] + torch.arange(12)) % 7);"
         "train(build('transformer', 7, 16, 2, 2, seed=3), windows, TrainSettings(steps=30, batch=4, save_every=3),"

@@ -1,6 +1,6 @@
 """The models on a GPU say what they say on a CPU, however a stream is cut; skipped where there is none.
 
-The kernels are tested in Triton's interpreter too: `TRITON_INTERPRET=1 pytest tests/sequence/test_gpu.py`, with the package installed.
+The kernels are tested in Triton's interpreter too: `TRITON_INTERPRET=1 pytest tests/gpu/sequence/test_gpu.py`, with the package installed.
 """
 
 import importlib.util
