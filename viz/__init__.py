@@ -6,12 +6,12 @@ Importing it loads no drawing library; `render` does when it is called.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from v2xsim.viz.folder import ViewError
-    from v2xsim.viz.pictures import render
+    from v2xsim.viz.run.folder import ViewError
+    from v2xsim.viz.run.pictures import render
 
 __all__ = ["ViewError", "render"]
 
-_HOME = {"ViewError": "v2xsim.viz.folder", "render": "v2xsim.viz.pictures"}
+_HOME = {"ViewError": "v2xsim.viz.run.folder", "render": "v2xsim.viz.run.pictures"}
 
 
 def __getattr__(name: str) -> Any:

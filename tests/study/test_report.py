@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 import v2xsim
 from v2xsim.cli.app import app
 from v2xsim.study.studies import read_study
-from v2xsim.viz import style
-from v2xsim.viz.study_axes import layout
-from v2xsim.viz.study_figures import COLUMN_IN, pictures
+from v2xsim.viz.drawing import style
+from v2xsim.viz.study.axes import layout
+from v2xsim.viz.study.figures import COLUMN_IN, pictures
 
 TWO = [{"cooperation.relay": "none"}, {"cooperation.relay": "hybrid"}]
 POWER = [{"radio.tx_power_dbm": p, "cooperation.relay": r} for p in (5, 10, 15, 20) for r in ("none", "hybrid")]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from v2xsim.viz.folder import RunFolder, open_run
+from v2xsim.viz.run.folder import RunFolder, open_run
 
 HERE = Path(__file__).resolve().parent
 

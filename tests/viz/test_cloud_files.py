@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from v2xsim.viz.cloudfile import write_pcd, write_ply
+from v2xsim.viz.export.cloud_file import write_pcd, write_ply
 
 POINTS_M = np.array([(1.5, -2.25, 0.0), (1e3, 2e3, -0.5), (-7.0, 0.125, 12.0)])
 RGB = np.array([(255, 0, 0), (1, 2, 3), (230, 159, 0)], np.uint8)

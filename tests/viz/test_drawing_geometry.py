@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from v2xsim.records import Boxes, Prisms
-from v2xsim.viz.labels import place_rectangles
-from v2xsim.viz.outlines import buildings_within, clipped, corners_m, footprints_m, headings_m, thinned
-from v2xsim.viz.perspective import blocked_by, camera_at, painted
+from v2xsim.viz.drawing.labels import place_rectangles
+from v2xsim.viz.drawing.outlines import buildings_within, clipped, corners_m, footprints_m, headings_m, thinned
+from v2xsim.viz.drawing.perspective import blocked_by, camera_at, painted
 
 TRUCK = Boxes(np.array([(10.0, 5.0, 0.5)]), np.array([(8.0, 2.0, 3.0)]), np.array([np.pi / 2]))
 RED, BLUE = (255, 0, 0), (0, 0, 255)

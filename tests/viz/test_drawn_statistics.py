@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2xsim.results.tables import Columns
-from v2xsim.viz.delivery import deliveries, wilson_band
-from v2xsim.viz.folder import NothingToShowError, RunFolder, open_run
-from v2xsim.viz.over_time import course_of
+from v2xsim.viz.run.delivery import deliveries, wilson_band
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder, open_run
+from v2xsim.viz.run.over_time import course_of
 
 
 def run_with_packets(folder: Path, rows: list[tuple[str, int, float, str, str]]) -> RunFolder:

@@ -10,8 +10,8 @@ import pytest
 from crossing_run import CELLS, CROSSING, EGO, FRAMES, HELPER, TRUCK, add
 
 from v2xsim.results.tables import Columns
-from v2xsim.viz.folder import NothingToShowError, RunFolder, ViewError, open_run
-from v2xsim.viz.kept_frame import FrameLinks, KeptFrame, chosen_frame, load_frame, shortened
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError, open_run
+from v2xsim.viz.run.kept_frame import FrameLinks, KeptFrame, chosen_frame, load_frame, shortened
 
 
 @pytest.fixture(scope="session")

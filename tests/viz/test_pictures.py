@@ -12,15 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from v2xsim.results.tables import COLUMNS, Columns, schema_of
-from v2xsim.viz import ViewError, render, style
-from v2xsim.viz.bird_view import draw_fused_frame
-from v2xsim.viz.coverage import draw_coverage
-from v2xsim.viz.delays import draw_delays
-from v2xsim.viz.delivery import draw_delivery
-from v2xsim.viz.folder import RunFolder
-from v2xsim.viz.kept_frame import FrameLinks, load_frame
-from v2xsim.viz.oblique_view import draw_fused_cloud, point_colors
-from v2xsim.viz.style import in_style
+from v2xsim.viz import ViewError, render
+from v2xsim.viz.drawing import style
+from v2xsim.viz.drawing.style import in_style
+from v2xsim.viz.run.bird_view import draw_fused_frame
+from v2xsim.viz.run.coverage import draw_coverage
+from v2xsim.viz.run.delays import draw_delays
+from v2xsim.viz.run.delivery import draw_delivery
+from v2xsim.viz.run.folder import RunFolder
+from v2xsim.viz.run.kept_frame import FrameLinks, load_frame
+from v2xsim.viz.run.oblique_view import draw_fused_cloud, point_colors
 
 ALL = ["fused_frame.png", "fused_cloud.png", "frame_2.ply", "frame_2.pcd", "prr_by_distance.png", "coverage.png"]
 ALL += ["latency.png"]

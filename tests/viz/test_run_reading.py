@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from v2xsim.errors import UserError
-from v2xsim.viz.folder import NothingToShowError, RunFolder, ViewError, open_run, words_of
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError, open_run, words_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -21,7 +21,7 @@ def command(
 
     study = read_study(folder)
     from v2xsim.scenario.describe import slot
-    from v2xsim.viz.study_page import write_study_report
+    from v2xsim.viz.study.page import write_study_report
 
     def unit_of(key: str) -> str:
         found = slot(tuple(key.split(".")))

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from v2xsim.viz.bird_view import draw_fused_frame
-from v2xsim.viz.cloudfile import write_pcd, write_ply
-from v2xsim.viz.coverage import draw_coverage
-from v2xsim.viz.delays import draw_delays
-from v2xsim.viz.delivery import draw_delivery
-from v2xsim.viz.folder import NothingToShowError, RunFolder, ViewError, open_run
-from v2xsim.viz.kept_frame import KeptFrame, chosen_frame, load_frame
-from v2xsim.viz.oblique_view import draw_fused_cloud, point_colors
-from v2xsim.viz.style import in_style, save
+from v2xsim.viz.drawing.style import in_style, save
+from v2xsim.viz.export.cloud_file import write_pcd, write_ply
+from v2xsim.viz.run.bird_view import draw_fused_frame
+from v2xsim.viz.run.coverage import draw_coverage
+from v2xsim.viz.run.delays import draw_delays
+from v2xsim.viz.run.delivery import draw_delivery
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError, open_run
+from v2xsim.viz.run.kept_frame import KeptFrame, chosen_frame, load_frame
+from v2xsim.viz.run.oblique_view import draw_fused_cloud, point_colors
 
 _OF_FRAME: dict[str, Callable[[KeptFrame, str], Figure]] = {
     "fused_frame.png": draw_fused_frame,

@@ -7,9 +7,8 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from v2xsim.viz.kept_frame import KeptFrame, shortened
-from v2xsim.viz.outlines import inside
-from v2xsim.viz.style import (
+from v2xsim.viz.drawing.outlines import inside
+from v2xsim.viz.drawing.style import (
     BLACK,
     BLIND,
     BUILDING,
@@ -20,6 +19,7 @@ from v2xsim.viz.style import (
     STATIONS,
     VERMILION,
 )
+from v2xsim.viz.run.kept_frame import KeptFrame, shortened
 
 Entry = tuple[Artist, str]
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from v2xsim.records import LINK_STATE_NAMES
-from v2xsim.viz import style
-from v2xsim.viz.folder import NothingToShowError, RunFolder, words_of
-from v2xsim.viz.kept_frame import shortened
+from v2xsim.viz.drawing import style
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder, words_of
+from v2xsim.viz.run.kept_frame import shortened
 
 # Standard normal quantile of a two-sided 95 % band.
 _Z95 = 1.959964

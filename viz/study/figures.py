@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from v2xsim.study.statistics import paired
 from v2xsim.study.studies import Study
-from v2xsim.viz import style
-from v2xsim.viz.study_axes import Layout, column, few, layout, numeric
+from v2xsim.viz.drawing import style
+from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
 
 COLUMN_IN = 3.5
 _TEXT_PT = 7.0

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.records import Boxes, PerceptionMatrix, Prisms
-from v2xsim.viz.folder import NothingToShowError, RunFolder, ViewError
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError
 
 # Free space around the road users and stations that a picture must show, and the least it shows.
 _MARGIN_M = 7.0

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
-from v2xsim.viz.style import GREY, TEXT_PT
+from v2xsim.viz.drawing.style import GREY, TEXT_PT
 
 # Places tried around an anchor: every 22.5 degrees on rings of these radii, in points.
 _ANGLES_RAD = np.deg2rad(np.arange(0.0, 360.0, 22.5))

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from v2xsim.viz import style
-from v2xsim.viz.folder import NothingToShowError, RunFolder
-from v2xsim.viz.kept_frame import shortened
-from v2xsim.viz.over_time import course_of, draw_course
+from v2xsim.viz.drawing import style
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder
+from v2xsim.viz.run.kept_frame import shortened
+from v2xsim.viz.run.over_time import course_of, draw_course
 
 _PATHS = (("direct", style.BLUE, "solid"), ("relayed", style.PURPLE, (0, (4, 1.5))))
 

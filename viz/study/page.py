@@ -18,8 +18,8 @@ import numpy as np
 from v2xsim.study.compare import IDENTICAL, NO_PAIR, Versus, against_baseline, chosen_metrics
 from v2xsim.study.statistics import paired
 from v2xsim.study.studies import Study, StudyError
-from v2xsim.viz import style
-from v2xsim.viz.study_figures import Picture, pictures
+from v2xsim.viz.drawing import style
+from v2xsim.viz.study.figures import Picture, pictures
 
 PAGE = "report.html"
 _MOST_COLUMNS = 6

@@ -1,0 +1,1 @@
+"""What all pictures share: style, labels, keys of legends, outlines, perspective."""
