@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from v2xsim.corpus.runs import Report
+    from v2xsim.datasets.motion.runs import Report
 
 NAME = "corpus"
 EXAMPLE = "Example: v2xsim corpus my_corpus --small"
@@ -71,7 +71,7 @@ def command(
     # Here, since --help must not wait for the libraries that this loads.
     from dataclasses import replace
 
-    from v2xsim.corpus.make import SMALL, Settings, make
+    from v2xsim.datasets.motion.make import SMALL, Settings, make
 
     base = SMALL if small else Settings()
     settings = replace(

@@ -24,7 +24,7 @@ class Drivers:
 
     Attributes:
         kind: Class of the catalogue: the body.
-        style: Of v2xsim.corpus.drivers; empty where a scene brought its own types.
+        style: Of v2xsim.datasets.motion.drivers; empty where a scene brought its own types.
         model: Of car following; empty likewise.
         wishes: Columns are WISHES.
     """

@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from v2xsim.corpus.demand import wander
-from v2xsim.corpus.drivers import MODELS, STYLES, draw_drivers, style_and_model, type_name
-from v2xsim.corpus.roads import KNOWN, UNSEEN, Roads, build, read
-from v2xsim.corpus.tracks import WISHES, Drivers, cut, joined, load, save
+from v2xsim.datasets.motion.demand import wander
+from v2xsim.datasets.motion.drivers import MODELS, STYLES, draw_drivers, style_and_model, type_name
+from v2xsim.datasets.motion.roads import KNOWN, UNSEEN, Roads, build, read
+from v2xsim.datasets.motion.tracks import WISHES, Drivers, cut, joined, load, save
 from v2xsim.gpu.sequence.corpus import DRIVER_COLUMNS
 from v2xsim.mobility.base import MobilityError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 
-from v2xsim.corpus.drivers import draw_drivers, driver_xml, type_name
-from v2xsim.corpus.roads import BACK, STRAIGHT, Roads
+from v2xsim.datasets.motion.drivers import draw_drivers, driver_xml, type_name
+from v2xsim.datasets.motion.roads import BACK, STRAIGHT, Roads
 
 _FILL_S = 60.0
 """All vehicles enter within this time, so that the traffic is as dense as asked for during nearly all of a run."""

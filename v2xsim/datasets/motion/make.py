@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from v2xsim.corpus.record import STEP_US, Job
-from v2xsim.corpus.roads import KNOWN, UNSEEN, read
-from v2xsim.corpus.runs import Report, run_all
-from v2xsim.corpus.tracks import WISHES, Tracks, joined, load
+from v2xsim.datasets.motion.record import STEP_US, Job
+from v2xsim.datasets.motion.roads import KNOWN, UNSEEN, read
+from v2xsim.datasets.motion.runs import Report, run_all
+from v2xsim.datasets.motion.tracks import WISHES, Tracks, joined, load
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.corpus import FORMAT, MANIFEST, SPLITS, VOCABULARY, Sequences
 from v2xsim.gpu.sequence.motion import coverage, drift, moves_of, token_offsets, token_statistics, tokenise

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
-from v2xsim.corpus.drivers import MODELS, STYLES
-from v2xsim.corpus.make import SMALL, Settings, make, plan
-from v2xsim.corpus.roads import KNOWN, UNSEEN, build
+from v2xsim.datasets.motion.drivers import MODELS, STYLES
+from v2xsim.datasets.motion.make import SMALL, Settings, make, plan
+from v2xsim.datasets.motion.roads import KNOWN, UNSEEN, build
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.corpus import Corpus
 from v2xsim.gpu.sequence.motion import moves_between

@@ -1,4 +1,4 @@
-"""One SUMO run of a corpus, in a process of its own: `python -m v2xsim.corpus.record JOB.json` writes its tracks.
+"""One SUMO run of a corpus, in a process of its own: `python -m v2xsim.datasets.motion.record JOB.json` writes its tracks.
 
 SUMO holds one simulation per process. The job is a file, and so are the tracks or the reason why there are none.
 """
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.corpus.demand import write_demand
-from v2xsim.corpus.drivers import style_and_model
-from v2xsim.corpus.roads import TOWNS, build, read
-from v2xsim.corpus.tracks import WISHES, Drivers, Tracks, cut, save
+from v2xsim.datasets.motion.demand import write_demand
+from v2xsim.datasets.motion.drivers import style_and_model
+from v2xsim.datasets.motion.roads import TOWNS, build, read
+from v2xsim.datasets.motion.tracks import WISHES, Drivers, Tracks, cut, save
 from v2xsim.errors import UserError
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.sumo import SumoMobility

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from v2xsim.corpus.record import Job
+from v2xsim.datasets.motion.record import Job
 from v2xsim.errors import UserError
 
 Report = Callable[[int, int, str], None]
@@ -60,7 +60,7 @@ def _started(job: Job, place: Path) -> "subprocess.Popen[bytes]":
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     with place.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "v2xsim.corpus.record", str(order)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+            [sys.executable, "-m", "v2xsim.datasets.motion.record", str(order)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
             # Ctrl-C is for whoever started the runs, who then ends them.
             start_new_session=True,
         )  # fmt: skip
