@@ -9,9 +9,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from v2xsim.bench import sequence_sharing
+from v2xsim.bench.decode import Length, rows_at
 from v2xsim.bench.sequence import MODULES
-from v2xsim.bench.sequence_decode import Length, rows_at
+from v2xsim.claims import sharing as sequence_sharing
 from v2xsim.cli import bench_sequence
 from v2xsim.cli.app import app
 from v2xsim.gpu.sequence.checkpoint import WEIGHTS, load_model
@@ -202,7 +202,7 @@ def test_without_a_batch_each_module_has_as_many_rows_as_memory_holds_or_a_quart
 @pytest.mark.parametrize("claim", bench_sequence.Claim)
 def test_every_claim_has_its_measurements(claim):
     for module, name in bench_sequence._MEASUREMENTS[claim]:
-        assert callable(getattr(import_module(f"v2xsim.bench.{module}"), name))
+        assert callable(getattr(import_module(f"v2xsim.claims.{module}"), name))
 
 
 @pytest.mark.parametrize(

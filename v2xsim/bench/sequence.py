@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from v2xsim.bench.sequence_decode import Length, batches_within, now, prompted, random_tokens, rows_at, step_s
+from v2xsim.bench.decode import Length, batches_within, now, prompted, random_tokens, rows_at, step_s
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence

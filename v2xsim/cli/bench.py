@@ -77,7 +77,7 @@ def command(
     if subject is Subject.HNSW:
         _hnsw(city, tuple(vehicles or ()), as_json)
     elif subject is Subject.DESCRIPTORS:
-        from v2xsim.bench.descriptors import all_rankings
+        from v2xsim.claims.descriptors import all_rankings
 
         _print_rows([asdict(row) for row in all_rankings()], as_json)
     elif subject is Subject.SEQUENCE:

@@ -24,16 +24,16 @@ class Claim(StrEnum):
     SHARED = "shared"
 
 
-# Functions in v2xsim.bench that yield rows. Those with a parameter `training` need a corpus.
+# Functions in v2xsim.claims that yield rows. Those with a parameter `training` need a corpus.
 _MEASUREMENTS: Mapping[Claim, tuple[tuple[str, str], ...]] = {
-    Claim.MEMORY: (("sequence_memory", "memory_rows"),),
-    Claim.BLOCK: (("sequence_block", "block_rows"), ("sequence_block", "equal_loss_rows")),
-    Claim.SHARING: (("sequence_sharing", "sharing_rows"),),
-    Claim.SKIP: (("sequence_skip", "speed_rows"), ("sequence_skip", "skip_rows")),
+    Claim.MEMORY: (("memory", "memory_rows"),),
+    Claim.BLOCK: (("block", "block_rows"), ("block", "equal_loss_rows")),
+    Claim.SHARING: (("sharing", "sharing_rows"),),
+    Claim.SKIP: (("skip", "speed_rows"), ("skip", "skip_rows")),
     Claim.SHARED: (
-        ("sequence_shared", "recall_rows"),
-        ("sequence_shared_cost", "cost_rows"),
-        ("sequence_shared_context", "context_rows"),
+        ("shared", "recall_rows"),
+        ("shared_cost", "cost_rows"),
+        ("shared_context", "context_rows"),
     ),
 }
 # Tokens of a window, and windows of the validation and test sets: 32 s at half a second a token.
@@ -60,7 +60,7 @@ def claim(which: Claim, said: Mapping[str, int], device: str, corpus: Path | Non
     """Yield a table for each measurement of a claim, with settings handed on to those that know them."""
     check_device(device)
     measurements = [
-        (name, getattr(import_module(f"v2xsim.bench.{module}"), name)) for module, name in _MEASUREMENTS[which]
+        (name, getattr(import_module(f"v2xsim.claims.{module}"), name)) for module, name in _MEASUREMENTS[which]
     ]
     known = {name for _, rows in measurements for name in inspect.signature(rows).parameters}
     for name in said:

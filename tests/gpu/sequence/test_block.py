@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from v2xsim.bench.sequence_block import block_rows, judged, nearest
-from v2xsim.bench.sequence_decode import filled
+from v2xsim.bench.decode import filled
+from v2xsim.claims.block import block_rows, judged, nearest
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.block_padding import moved_right, padded_to_blocks

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from v2xsim.bench.sequence_memory import shown
+from v2xsim.claims.memory import shown
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_both_ways import HgrnEncoder

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from v2xsim.bench.sequence_decode import Length, batches_within, best_batch, rates, rows_at
+from v2xsim.bench.decode import Length, batches_within, best_batch, rates, rows_at
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
