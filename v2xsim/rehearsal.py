@@ -6,8 +6,8 @@ from streams of its own and leaves nothing behind.
 
 import numpy as np
 
-from v2xsim.engine.fleet import Roster
 from v2xsim.engine.simulation import Simulation
+from v2xsim.engine.stations.fleet import Roster
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.records import Prisms

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from v2xsim.engine.fleet import Roster
 from v2xsim.engine.simulation import Simulation
+from v2xsim.engine.stations.fleet import Roster
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
 from v2xsim.records import Prisms

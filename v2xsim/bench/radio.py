@@ -13,9 +13,9 @@ import numpy as np
 
 from v2xsim.comms.access.packets import Packets
 from v2xsim.comms.channel.winner import winner_b1_loss_db
-from v2xsim.engine.access import access_layer
-from v2xsim.engine.fleet import Fleet
-from v2xsim.engine.links import LinkBudget, next_budget
+from v2xsim.engine.channel.access import access_layer
+from v2xsim.engine.channel.links import LinkBudget, next_budget
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import Boxes, Obstacles, Prisms, Snapshot
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema_radio import Radio

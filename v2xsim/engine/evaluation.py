@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.engine.cooperation import Cooperation, Transfer
-from v2xsim.engine.fleet import Fleet
-from v2xsim.engine.fusing import Fused, own_points_world
-from v2xsim.engine.links import LinkBudget
-from v2xsim.engine.messages import AWARENESS, NOBODY, REQUEST
-from v2xsim.engine.sensing import Frame
+from v2xsim.engine.channel.links import LinkBudget
+from v2xsim.engine.channel.messages import AWARENESS, NOBODY, REQUEST
+from v2xsim.engine.cooperation.exchange import Cooperation, Transfer
+from v2xsim.engine.cooperation.fusing import Fused, own_points_world
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.sensing import Frame
 from v2xsim.perception.matching.choice import coverage
 from v2xsim.perception.metrics.average_precision import Frame as ScoredFrame
 from v2xsim.perception.metrics.average_precision import Matched, curves, joined, matched

@@ -10,20 +10,20 @@ from functools import partial
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.engine.air import Air, IdealAir
-from v2xsim.engine.belief import Belief, next_belief
+from v2xsim.engine.channel.air import Air, IdealAir
+from v2xsim.engine.channel.links import LinkBudget, next_budget
+from v2xsim.engine.channel.messages import DATA, NOBODY, Message
+from v2xsim.engine.channel.radio_air import RadioAir
 from v2xsim.engine.clock import Clock, Order
-from v2xsim.engine.cooperation import Cooperation, Heads
-from v2xsim.engine.directory import Directory
+from v2xsim.engine.cooperation.directory import Directory
+from v2xsim.engine.cooperation.exchange import Cooperation, Heads
+from v2xsim.engine.cooperation.fusing import fused
+from v2xsim.engine.cooperation.matching import Known, asks, blind_weight
+from v2xsim.engine.cooperation.relaying import plan_relays
 from v2xsim.engine.evaluation import Evaluation
-from v2xsim.engine.fleet import Fleet, Roster
-from v2xsim.engine.fusing import fused
-from v2xsim.engine.links import LinkBudget, next_budget
-from v2xsim.engine.matching import Known, asks, blind_weight
-from v2xsim.engine.messages import DATA, NOBODY, Message
-from v2xsim.engine.radio_air import RadioAir
-from v2xsim.engine.relaying import plan_relays
-from v2xsim.engine.sensing import Frame, Sensing, moved_boxes
+from v2xsim.engine.stations.belief import Belief, next_belief
+from v2xsim.engine.stations.fleet import Fleet, Roster
+from v2xsim.engine.stations.sensing import Frame, Sensing, moved_boxes
 from v2xsim.mobility.base import Mobility
 from v2xsim.perception.tracking.tracker import Tracks, velocity_of
 from v2xsim.perception.tracking.tracker import step as track

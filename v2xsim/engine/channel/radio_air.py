@@ -16,13 +16,13 @@ from v2xsim.comms.messages.fragments import fragment_sizes
 from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.comms.phy.ofdm import airtime_us
-from v2xsim.engine.access import AccessLayer, access_layer
-from v2xsim.engine.air import Heard
+from v2xsim.engine.channel.access import AccessLayer, access_layer
+from v2xsim.engine.channel.air import Heard
+from v2xsim.engine.channel.links import LinkBudget
+from v2xsim.engine.channel.messages import AWARENESS, EVERYBODY, MESSAGE_KINDS, NOBODY, Message, Packet
+from v2xsim.engine.channel.placing import placed
 from v2xsim.engine.clock import Clock, Order
-from v2xsim.engine.fleet import Fleet
-from v2xsim.engine.links import LinkBudget
-from v2xsim.engine.messages import AWARENESS, EVERYBODY, MESSAGE_KINDS, NOBODY, Message, Packet
-from v2xsim.engine.placing import placed
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import LINK_STATE_NAMES, NLOSB
 from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema_radio import Radio

@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float, Int64
 
+from v2xsim.engine.channel.links import LinkBudget
+from v2xsim.engine.channel.messages import EVERYBODY, Message, Packet
 from v2xsim.engine.clock import Clock, Order
-from v2xsim.engine.fleet import Fleet
-from v2xsim.engine.links import LinkBudget
-from v2xsim.engine.messages import EVERYBODY, Message, Packet
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import LINK_STATE_NAMES
 from v2xsim.results.tables import Columns
 

@@ -16,7 +16,7 @@ from v2xsim.comms.channel.propagation import pairwise_loss_db, propagation
 from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
-from v2xsim.engine.fleet import Fleet
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import NLOSB, Obstacles, Snapshot
 from v2xsim.scenario.schema_radio import Propagation, Radio
 from v2xsim.streams import Streams

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.engine.sensing import Frame
+from v2xsim.engine.stations.sensing import Frame
 from v2xsim.perception.matching.descriptors import complement_query, complement_stored
 from v2xsim.perception.matching.shortlist import ShortList
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.engine.belief import Belief
-from v2xsim.engine.fleet import Fleet
+from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.errors import UserError
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform

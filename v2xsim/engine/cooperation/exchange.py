@@ -8,18 +8,18 @@ from jaxtyping import Bool, Float
 
 from v2xsim.comms.messages.cam import CHECK_US, SLOWEST_US, CamRules
 from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes, request_bytes
-from v2xsim.engine.air import Air, Heard
-from v2xsim.engine.belief import Belief
+from v2xsim.engine.channel.air import Air, Heard
+from v2xsim.engine.channel.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
 from v2xsim.engine.clock import Clock
-from v2xsim.engine.collective import Collective, Report
-from v2xsim.engine.fleet import Fleet
-from v2xsim.engine.fusing import Arrived
-from v2xsim.engine.hearing import SILENT_PERIODS, Hearing
-from v2xsim.engine.matching import Known, asks
-from v2xsim.engine.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
-from v2xsim.engine.relaying import RelayPlan
-from v2xsim.engine.sensing import Frame
-from v2xsim.engine.sharing import Answer, Request, answer
+from v2xsim.engine.cooperation.collective import Collective, Report
+from v2xsim.engine.cooperation.fusing import Arrived
+from v2xsim.engine.cooperation.matching import Known, asks
+from v2xsim.engine.cooperation.relaying import RelayPlan
+from v2xsim.engine.cooperation.sharing import Answer, Request, answer
+from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.hearing import SILENT_PERIODS, Hearing
+from v2xsim.engine.stations.sensing import Frame
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import Detections, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario

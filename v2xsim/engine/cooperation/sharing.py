@@ -12,7 +12,7 @@ from v2xsim.comms.messages.sizes import (
     POINTS_HEADER_BYTES,
     RAW_POINT_BYTES,
 )
-from v2xsim.engine.sensing import Frame
+from v2xsim.engine.stations.sensing import Frame
 from v2xsim.gpu.lidar.points import quantised, rows_in_cells, thinned, transform
 from v2xsim.perception.matching.matrix import cells_of, shifted
 from v2xsim.records import BUILDING, OCCUPIED, UNOBSERVED, Detections

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from v2xsim.engine.sensing import Frame
-from v2xsim.engine.sharing import codes_bytes, occupied_in, predicted_bytes
+from v2xsim.engine.cooperation.sharing import codes_bytes, occupied_in, predicted_bytes
+from v2xsim.engine.stations.sensing import Frame
 from v2xsim.perception.matching.choice import Choice, choose_helpers, choose_nearest, relevance
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import UNOBSERVED, PerceptionMatrix

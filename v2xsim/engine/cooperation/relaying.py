@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.relay.choice import RelayScores, relay_scores
-from v2xsim.engine.fleet import Fleet
-from v2xsim.engine.messages import NOBODY
+from v2xsim.engine.channel.messages import NOBODY
+from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import Boxes, Obstacles
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.scenario.schema_radio import Radio

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
-from v2xsim.engine.sensing import Frame, moved_boxes, observed_places
-from v2xsim.engine.sharing import Answer
+from v2xsim.engine.cooperation.sharing import Answer
+from v2xsim.engine.stations.sensing import Frame, moved_boxes, observed_places
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent
 from v2xsim.perception.detection.visibility import Clutter, DetectorParams, detect

@@ -1,0 +1,1 @@
+"""Announce, match, ask, answer, relay, fuse."""

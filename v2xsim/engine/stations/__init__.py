@@ -1,0 +1,1 @@
+"""Who is there, what each station believes of itself, hears and senses."""
