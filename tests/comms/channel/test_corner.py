@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.comms.channel.corner import corner_loss_db, legs_m, manhattan_loss_db
+from v2xsim.comms.channel.building_loss.corner import corner_loss_db, legs_m, manhattan_loss_db
 from v2xsim.comms.channel.propagation import propagation
 from v2xsim.comms.channel.winner import winner_b1_loss_db
 from v2xsim.records import LOS, NLOSB, NLOSV

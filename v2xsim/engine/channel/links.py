@@ -9,7 +9,7 @@ from jaxtyping import Float, Int8, Int32, Int64
 from v2xsim.comms.access.packets import Field
 from v2xsim.comms.channel.budget import Carried, powers, same_pairs
 from v2xsim.comms.channel.budget import Propagation as Budget
-from v2xsim.comms.channel.corner import corner_loss_db, legs_m, manhattan_loss_db
+from v2xsim.comms.channel.building_loss.corner import corner_loss_db, legs_m, manhattan_loss_db
 from v2xsim.comms.channel.knife_edges import diffraction_loss_db
 from v2xsim.comms.channel.neighbours import Neighbours, neighbours
 from v2xsim.comms.channel.propagation import pairwise_loss_db, propagation
