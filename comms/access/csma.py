@@ -28,15 +28,9 @@ from jaxtyping import Int64, UInt64
 from v2xsim.comms.access import csma_kernel as kernel
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.pairs import carried, homes
-from v2xsim.comms.phy.ofdm import (
-    MAC_HEADER_BYTES,
-    airtime_us,
-    ebn0_over_sinr_db,
-    error_curve,
-    lost_below,
-    milliwatts,
-    noise_dbm,
-)
+from v2xsim.comms.phy.airtime import MAC_HEADER_BYTES, airtime_us
+from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve, lost_below
+from v2xsim.comms.phy.noise import milliwatts, noise_dbm
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numba import njit
 from v2xsim.comms.access.events import longer_rows, pop, push, roomy
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, RECEIVER_BUSY, SENSING
 from v2xsim.comms.draws import faded, hashed
-from v2xsim.comms.phy.ofdm import LUCK_BINS, error_rate_at
+from v2xsim.comms.phy.error_rate import LUCK_BINS, error_rate_at
 
 # Columns of the integer state of a station.
 (QUEUED, FIRST, BACKOFF, START_US, VERSION, SENT_AT_US, LOCKED_PLACE, IDLE_SINCE_US, BUSY_SINCE_US, NUMBER, TARGET, LINKS,

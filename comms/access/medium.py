@@ -36,7 +36,8 @@ from v2xsim.comms.access.packets import (
     SENSING,
     Receptions,
 )
-from v2xsim.comms.phy.ofdm import Receiver, ebn0_over_sinr_db, error_curve, error_rate_at
+from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve, error_rate_at
+from v2xsim.comms.phy.noise import Receiver
 
 
 @dataclass(frozen=True)

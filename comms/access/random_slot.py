@@ -12,7 +12,8 @@ from jaxtyping import Float, Int64, UInt64
 from v2xsim.comms.access.medium import Transmissions, advance, reindexed, silent
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.access.slots import choose_slots
-from v2xsim.comms.phy.ofdm import Receiver, airtime_us
+from v2xsim.comms.phy.airtime import airtime_us
+from v2xsim.comms.phy.noise import Receiver
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

@@ -24,7 +24,9 @@ from v2xsim.comms.access import sidelink_kernel as kernel
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.access.sidelink_selection import MEMORY, NONE
 from v2xsim.comms.pairs import carried, homes
-from v2xsim.comms.phy.ofdm import lost_below, milliwatts, noise_dbm
+from v2xsim.comms.phy.error_rate import lost_below
+from v2xsim.comms.phy.noise import milliwatts, noise_dbm
+from v2xsim.comms.phy.sidelink import QPSK_ERROR_RATE, QPSK_SINR_DB
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ class SidelinkParams:
     overlap: float = 1.0
     leak_db: tuple[float, ...] = ()
     queue_packets: int = 1000
-    curve_db: tuple[float, ...] = (0, 2, 4, 6, 8, 10, 12, 14, 16, 20, 21)
-    curve_rate: tuple[float, ...] = (1.0, 0.9, 0.7, 0.4, 0.13, 0.045, 0.017, 0.007, 1e-3, 1e-3, 1e-4)
+    curve_db: tuple[float, ...] = QPSK_SINR_DB
+    curve_rate: tuple[float, ...] = QPSK_ERROR_RATE
 
 
 class Sidelink:
@@ -202,40 +204,3 @@ class Sidelink:
         if self._params.repetitions:
             self._got[taken], self._got[:, taken] = 0, 0
         return column
-
-
-# Resource elements that carry data in a resource block and slot: 9 of 14 symbols in LTE (four of reference signals, one of
-# guard), 10 in NR (control, reference signals and guard taken off); recalled, not re-read.
-ELEMENTS = {"lte_mode4": 108, "nr_mode2": 120}
-
-
-def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int, code_rate: float) -> int:
-    """Return what one subchannel carries in a slot."""
-    return int(ELEMENTS[access] * resource_blocks * bits_per_symbol * code_rate)
-
-
-def error_curve(bits_per_symbol: int, code_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return an error curve over SINR for a modulation and code rate.
-
-    The curve of QPSK at 0.7 (3GPP R1-160284, as Gonzalez-Martin et al. tabulate it) moved by the difference of the SINR at
-    which 0.6 of Shannon's capacity carries either (TR 36.942, annex A.2); moving it is ours.
-    """
-    plain = SidelinkParams()
-    moved = 10.0 * np.log10((2.0 ** (bits_per_symbol * code_rate / 0.6) - 1.0) / (2.0 ** (2 * 0.7 / 0.6) - 1.0))
-    return tuple(float(v + moved) for v in plain.curve_db), plain.curve_rate
-
-
-def in_band_emission_db(subchannels: int, rb_per_subchannel: int) -> tuple[float, ...]:
-    """Return the power that leaks into subchannels 1, 2, ... away, in dB against a subchannel's own.
-
-    The general mask for transmissions of L resource blocks in a channel of N, per block:
-    max(-25 - 10 log10(N / L), 20 log10(EVM) - 3 - 5 (gap - 1) / L), with EVM 17.5 % for QPSK.
-
-    References:
-        3GPP TS 36.101, table 6.5.2A.3.1-1 and 6.5.2.3.1-1 (in-band emissions); recalled, not re-read.
-    """
-    blocks, whole = rb_per_subchannel, subchannels * rb_per_subchannel
-    floor = -25.0 - 10.0 * np.log10(whole / blocks)
-    gaps = np.arange(subchannels - 1) * blocks + 0.5 * (blocks + 1)
-    sloping = 20.0 * np.log10(0.175) - 3.0 - 5.0 * (gaps - 1.0) / blocks
-    return tuple(float(v) for v in np.maximum(floor, sloping))

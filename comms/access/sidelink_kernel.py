@@ -13,7 +13,7 @@ from v2xsim.comms.access.events import longer_rows, pop, push, roomy
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, SENSING
 from v2xsim.comms.access.sidelink_selection import MEMORY, selected
 from v2xsim.comms.draws import faded, hashed
-from v2xsim.comms.phy.ofdm import LUCK_BINS, error_rate_at
+from v2xsim.comms.phy.error_rate import LUCK_BINS, error_rate_at
 
 # Columns of what is scheduled: packet, station addressed, slot, first subchannel, subchannels, period announced in slots,
 # transmissions left after this one, whether others have been told of it, row of its keys.

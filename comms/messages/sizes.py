@@ -1,7 +1,7 @@
 """What stations say to each other, in bytes.
 
 Sizes are those of the message itself. Every packet that carries it adds PACKET_HEADER_BYTES (comms/messages/fragments.py), and
-the MAC adds its own (comms/phy/ofdm.py).
+the MAC adds its own (comms/phy/airtime.py).
 """
 
 import numpy as np

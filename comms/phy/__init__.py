@@ -1,1 +1,1 @@
-"""The physical layer: time on the air, noise, error rate over signal to noise and interference."""
+"""The physical layer: noise, time on the air, error rate over the SINR, sidelink."""

@@ -20,7 +20,8 @@ from jaxtyping import Float, Int64
 from v2xsim.comms.channel.geometry import links_and_obstruction
 from v2xsim.comms.channel.tr37885 import reach_m
 from v2xsim.comms.pairs import mirrored, pair_rows
-from v2xsim.comms.phy.ofdm import noise_dbm, snr_needed_db
+from v2xsim.comms.phy.error_rate import snr_needed_db
+from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.records import Boxes, Obstacles
 
 RULES = ("none", "hybrid", "height", "mobility", "midpoint", "best_snr")

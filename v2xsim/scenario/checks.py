@@ -162,11 +162,13 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _slot_bytes(scenario: Scenario) -> int:
-    """Return what all subchannels of a slot carry."""
+    """Return how many bytes the subchannels of one packet carry in a slot."""
+    # Imported here, so that `import v2xsim.scenario` loads no numpy.
+    from v2xsim.comms.phy.sidelink import bits_per_subchannel
+
     side = scenario.radio.sidelink
-    elements = 108 if scenario.radio.access == "lte_mode4" else 120
     width = side.packet_subchannels or side.subchannels
-    return width * int(elements * side.rb_per_subchannel * side.coding[0] * side.coding[1]) // 8
+    return width * bits_per_subchannel(scenario.radio.access, side.rb_per_subchannel, *side.coding) // 8
 
 
 def _mixes(scenario: Scenario) -> Iterator[Problem]:

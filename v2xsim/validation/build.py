@@ -7,9 +7,10 @@ from jaxtyping import Float
 
 from v2xsim.comms.access.csma import Csma, CsmaParams
 from v2xsim.comms.access.random_slot import RandomSlot, RandomSlotParams
-from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
+from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
 from v2xsim.comms.channel.propagation import pairwise_loss_db, propagation
-from v2xsim.comms.phy.ofdm import Receiver, milliwatts, noise_dbm
+from v2xsim.comms.phy.noise import Receiver, milliwatts, noise_dbm
+from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, sidelink_error_curve
 from v2xsim.records import LOS
 from v2xsim.streams import Streams
 from v2xsim.validation.line import AccessLayer, Line, Outcomes, simulate
@@ -61,7 +62,7 @@ def layer_of(setup: SetUp, stations: int) -> AccessLayer:
         side, mode4 = setup.sidelink, setup.access == "lte_mode4"
         leak = in_band_emission_db(side.subchannels, side.rb_per_subchannel) if side.in_band_emission else ()
         if not curve_db:
-            curve_db, curve_rate = error_curve(*side.coding)
+            curve_db, curve_rate = sidelink_error_curve(*side.coding)
         return Sidelink(stations, SidelinkParams(
             slot_us=1000, subchannels=side.subchannels, rb_per_subchannel=side.rb_per_subchannel,
             packet_subchannels=side.packet_subchannels, bits_per_subchannel=bits_per_subchannel(

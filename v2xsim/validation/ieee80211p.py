@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from v2xsim.comms.access.csma import Csma, CsmaParams
 from v2xsim.comms.channel.winner import winner_b1_loss_db
-from v2xsim.comms.phy.ofdm import rate_mbps
+from v2xsim.comms.phy.airtime import rate_mbps
 from v2xsim.streams import Streams
 from v2xsim.validation.compare import Comparison, Reference
 from v2xsim.validation.line import Line, simulate

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from v2xsim.comms.access.sidelink import bits_per_subchannel
+from v2xsim.comms.phy.sidelink import bits_per_subchannel
 from v2xsim.scenario.fields import Section, choice, quantity
 from v2xsim.scenario.schema_radio import Ieee80211p, Sidelink
 

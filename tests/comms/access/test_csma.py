@@ -19,7 +19,8 @@ from v2xsim.comms.access.packets import (
     Receptions,
     field_of,
 )
-from v2xsim.comms.phy.ofdm import airtime_us, per
+from v2xsim.comms.phy.airtime import airtime_us
+from v2xsim.comms.phy.error_rate import per
 
 KEYS = (np.arange(1, 400, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(77)
 PARAMS = CsmaParams()

@@ -18,7 +18,8 @@ from v2xsim.comms.access.packets import (
     SENSING,
     Receptions,
 )
-from v2xsim.comms.phy.ofdm import per, receiver
+from v2xsim.comms.phy.error_rate import per
+from v2xsim.comms.phy.noise import receiver
 
 EAR = receiver(10, 9.0, -90.0, -94.0, report_below_noise_db=np.inf)
 KEYS = np.arange(1, 100, dtype=np.uint64) * np.uint64(1_000_003)

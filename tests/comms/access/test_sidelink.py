@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, Packets, Receptions, field_of
-from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
+from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
 
 KEYS = (np.arange(1, 400, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(5)
 PARAMS = SidelinkParams()
@@ -155,19 +155,6 @@ def test_a_packet_larger_than_a_slot_is_refused():
     layer.submit(packets((0, 0), size=2000))
     with pytest.raises(ValueError, match="fit into a slot"):
         layer.advance(100_000, field_of(everybody(2), -120.0))
-
-
-def test_capacity_and_error_curves_follow_modulation_and_code_rate():
-    assert bits_per_subchannel("lte_mode4", 10, 2, 0.7) == 1512
-    base, faster = error_curve(2, 0.7)[0], error_curve(4, 0.5)[0]
-    assert base[0] == pytest.approx(0.0)
-    assert faster[0] > base[0]
-
-
-def test_emission_falls_with_the_gap_to_its_floor():
-    leak = in_band_emission_db(4, 12)
-    assert list(leak) == sorted(leak, reverse=True)
-    assert -35.0 < leak[-1] < leak[0] < -10.0
 
 
 def test_of_an_interferer_only_the_share_on_the_packets_own_blocks_disturbs():

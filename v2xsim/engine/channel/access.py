@@ -8,8 +8,9 @@ from jaxtyping import Int64, UInt64
 from v2xsim.comms.access.csma import Csma, CsmaParams
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.access.random_slot import RandomSlot, RandomSlotParams
-from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams, bits_per_subchannel, error_curve, in_band_emission_db
-from v2xsim.comms.phy.ofdm import noise_dbm, receiver
+from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
+from v2xsim.comms.phy.noise import noise_dbm, receiver
+from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, sidelink_error_curve
 from v2xsim.scenario.schema_radio import Radio
 
 
@@ -46,7 +47,7 @@ def access_layer(radio: Radio, time_us: int) -> AccessLayer:
         return Csma(0, params, time_us, nobody)
     if radio.access in ("lte_mode4", "nr_mode2"):
         side, mode4 = radio.sidelink, radio.access == "lte_mode4"
-        curve_db, curve_rate = error_curve(*side.coding)
+        curve_db, curve_rate = sidelink_error_curve(*side.coding)
         return Sidelink(0, SidelinkParams(
             subchannels=side.subchannels, rb_per_subchannel=side.rb_per_subchannel,
             packet_subchannels=side.packet_subchannels,

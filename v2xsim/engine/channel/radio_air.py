@@ -15,7 +15,7 @@ from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, Packets, Recep
 from v2xsim.comms.messages.fragments import fragment_sizes
 from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
 from v2xsim.comms.pairs import kept_rows
-from v2xsim.comms.phy.ofdm import airtime_us
+from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.engine.channel.access import AccessLayer, access_layer
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.channel.links import LinkBudget

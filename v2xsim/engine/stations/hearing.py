@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.pairs import kept_rows, rekeyed
-from v2xsim.comms.phy.ofdm import per
+from v2xsim.comms.phy.error_rate import per
 from v2xsim.scenario.schema_radio import Radio
 
 # A link is forgotten after this many awareness periods without a packet.

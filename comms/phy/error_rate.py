@@ -1,113 +1,13 @@
-"""Physical layer of IEEE 802.11p: rates, airtime, noise, and packet error rate over SINR.
+"""Packet error rate over the signal to noise and interference ratio: the curve of IEEE 802.11p, and look-ups in any curve."""
 
-A channel of 20 or 40 MHz runs the same OFDM with its clock scaled: rates grow and times shrink by the bandwidth.
-"""
-
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import numpy as np
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Float, Int
 from numba import njit
 
-MCS_COUNT = 8
-
-# Data bits per OFDM symbol (IEEE 802.11-2016, table 17-4): BPSK, QPSK, 16-QAM and 64-QAM at two code rates each.
-BITS_PER_SYMBOL = np.array([24, 36, 48, 72, 96, 144, 192, 216], np.int64)
-
-# At 10 MHz (IEEE 802.11-2016, tables 17-5 and 17-21): training fields 32 us, then the SIGNAL symbol.
-SYMBOL_US = 8
-PREAMBLE_US = 40
-
-# 16 service bits and 6 tail bits (IEEE 802.11-2016, clause 17.3.2).
-SERVICE_AND_TAIL_BITS = 22
-
-# QoS data header of 26 and frame check sequence of 4 (IEEE 802.11-2016, clause 9.2.3), then LLC/SNAP of 8 (clause 5 of
-# EN 302 663 keeps it). Every payload handed to `airtime_us` carries them.
-MAC_HEADER_BYTES = 38
-
-# k T in milliwatts per hertz at 290 K.
-_THERMAL_DBM_PER_HZ = 10.0 * np.log10(1.380649e-23 * 290.0 * 1e3)
-
-
-@dataclass(frozen=True)
-class Receiver:
-    """What a receiver hears, in milliwatts over the whole channel.
-
-    Attributes:
-        noise_mw: Thermal noise and the receiver's own.
-        sensitivity_mw: Weakest packet that it notices.
-        busy_mw: Total power above which the channel counts as busy.
-        report_mw: Weakest packet whose loss is worth reporting, unless the packet is addressed to this station.
-    """
-
-    noise_mw: float
-    sensitivity_mw: float
-    busy_mw: float
-    report_mw: float
-
-
-def receiver(
-    bandwidth_mhz: int,
-    noise_figure_db: float,
-    sensitivity_dbm: float,
-    busy_threshold_dbm: float,
-    report_below_noise_db: float = 20.0,
-) -> Receiver:
-    """Return the receiver of a channel.
-
-    Args:
-        bandwidth_mhz: 10, 20 or 40.
-        noise_figure_db: Of the receiver.
-        sensitivity_dbm: Over 10 MHz; a wider channel has as much more power as it has more noise.
-        busy_threshold_dbm: Over 10 MHz, likewise.
-        report_below_noise_db: Packets weaker than the noise by more than this, and than the sensitivity, are not
-            reported.
-    """
-    wider_db = 10.0 * np.log10(bandwidth_mhz / 10.0)
-    noise = noise_dbm(bandwidth_mhz, noise_figure_db)
-    return Receiver(
-        milliwatts(noise),
-        milliwatts(sensitivity_dbm + wider_db),
-        milliwatts(busy_threshold_dbm + wider_db),
-        milliwatts(min(noise - report_below_noise_db, sensitivity_dbm + wider_db)),
-    )
-
-
-def milliwatts(power_dbm: float) -> float:
-    """Return the power in milliwatts."""
-    return float(10.0 ** (power_dbm / 10.0))
-
-
-def noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
-    """Return the noise power over the channel: k T B at 290 K, times the receiver's noise figure."""
-    return float(_THERMAL_DBM_PER_HZ + 10.0 * np.log10(bandwidth_mhz * 1e6) + noise_figure_db)
-
-
-def rate_mbps(mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int) -> Float[np.ndarray, "*packets"]:
-    """Return the data rate: 3 to 27 Mb/s over 10 MHz."""
-    rate: Float[np.ndarray, "*packets"] = BITS_PER_SYMBOL[mcs] / SYMBOL_US * (bandwidth_mhz / 10.0)
-    return rate
-
-
-def airtime_us(
-    payload_bytes: Int[np.ndarray, "*packets"] | int, mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
-) -> Int64[np.ndarray, "*packets"]:
-    """Return the time a packet is on the air: preamble, then whole symbols.
-
-    Args:
-        payload_bytes: What the layers above hand down; MAC_HEADER_BYTES come on top.
-        mcs: Modulation and coding, 0 to 7.
-        bandwidth_mhz: 10, 20 or 40; preamble and symbols are 10 / bandwidth as long as over 10 MHz.
-
-    References:
-        IEEE 802.11-2016, clause 17.4.3 (TXTIME).
-    """
-    bits = 8 * (np.asarray(payload_bytes, np.int64) + MAC_HEADER_BYTES) + SERVICE_AND_TAIL_BITS
-    symbols = -(-bits // BITS_PER_SYMBOL[mcs])
-    airtime: Int64[np.ndarray, "*packets"] = (PREAMBLE_US + SYMBOL_US * symbols) * 10 // bandwidth_mhz
-    return airtime
+from v2xsim.comms.phy.airtime import MCS_COUNT, rate_mbps
 
 
 @cache

@@ -1,0 +1,48 @@
+"""Rates and time on the air of IEEE 802.11p.
+
+A channel of 20 or 40 MHz runs the same OFDM with its clock scaled: rates grow and times shrink by the bandwidth.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int, Int64
+
+MCS_COUNT = 8
+
+# Data bits per OFDM symbol (IEEE 802.11-2016, table 17-4): BPSK, QPSK, 16-QAM and 64-QAM at two code rates each.
+BITS_PER_SYMBOL = np.array([24, 36, 48, 72, 96, 144, 192, 216], np.int64)
+
+# At 10 MHz (IEEE 802.11-2016, tables 17-5 and 17-21): training fields 32 us, then the SIGNAL symbol.
+SYMBOL_US = 8
+PREAMBLE_US = 40
+
+# 16 service bits and 6 tail bits (IEEE 802.11-2016, clause 17.3.2).
+SERVICE_AND_TAIL_BITS = 22
+
+# QoS data header of 26 and frame check sequence of 4 (IEEE 802.11-2016, clause 9.2.3), then LLC/SNAP of 8 (clause 5 of
+# EN 302 663 keeps it). Every payload handed to `airtime_us` carries them.
+MAC_HEADER_BYTES = 38
+
+
+def rate_mbps(mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int) -> Float[np.ndarray, "*packets"]:
+    """Return the data rate: 3 to 27 Mb/s over 10 MHz."""
+    rate: Float[np.ndarray, "*packets"] = BITS_PER_SYMBOL[mcs] / SYMBOL_US * (bandwidth_mhz / 10.0)
+    return rate
+
+
+def airtime_us(
+    payload_bytes: Int[np.ndarray, "*packets"] | int, mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
+) -> Int64[np.ndarray, "*packets"]:
+    """Return the time a packet is on the air: preamble, then whole symbols.
+
+    Args:
+        payload_bytes: What the layers above hand down; MAC_HEADER_BYTES come on top.
+        mcs: Modulation and coding, 0 to 7.
+        bandwidth_mhz: 10, 20 or 40; preamble and symbols are 10 / bandwidth as long as over 10 MHz.
+
+    References:
+        IEEE 802.11-2016, clause 17.4.3 (TXTIME).
+    """
+    bits = 8 * (np.asarray(payload_bytes, np.int64) + MAC_HEADER_BYTES) + SERVICE_AND_TAIL_BITS
+    symbols = -(-bits // BITS_PER_SYMBOL[mcs])
+    airtime: Int64[np.ndarray, "*packets"] = (PREAMBLE_US + SYMBOL_US * symbols) * 10 // bandwidth_mhz
+    return airtime
