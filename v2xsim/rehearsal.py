@@ -6,6 +6,7 @@ from streams of its own and leaves nothing behind.
 
 import numpy as np
 
+from v2xsim.comms.messages.awareness.periodic import Periodic
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.fleet import Roster
 from v2xsim.mobility.base import Names
@@ -20,7 +21,7 @@ from v2xsim.streams import Streams
 _STEP_S = 0.1
 _TICKS = 4
 # However rarely the run itself announces or fuses, the rehearsal does.
-_LIVELY = {"egos": "all", "awareness_hz": 20.0, "detect_ms": 20.0, "deadline_ms": 100.0}
+_LIVELY = {"egos": "all", "detect_ms": 20.0, "deadline_ms": 100.0}
 
 
 def rehearse(scenario: Scenario) -> None:
@@ -28,14 +29,15 @@ def rehearse(scenario: Scenario) -> None:
     # Two cars that a building parts and a third that sees both, so that a relay is looked for.
     places = {"a": (0.0, 0.0), "b": (30.0, 30.0), "c": (30.0, 0.0)}
     script = [Agent(id=name, waypoints=[(0.0, x, y), (10.0, x + 20.0, y)]) for name, (x, y) in places.items()]
-    model = scenario.lidars.model
+    model, rule = scenario.lidars.model, scenario.cooperation.awareness_rule
+    announcing = Periodic(rate_hz=20.0) if isinstance(rule, Periodic) else rule
     small = scenario.model_copy(
         update={
             "run": Run(duration_s=_TICKS * _STEP_S, step_s=_STEP_S, device=scenario.run.device),
             "traffic": Traffic(script=script),
             "stations": Stations(penetration=1.0),
             "lidars": Lidars(model=model if isinstance(model, str) else "beam16"),
-            "cooperation": scenario.cooperation.model_copy(update=_LIVELY),
+            "cooperation": scenario.cooperation.model_copy(update={**_LIVELY, "awareness_rule": announcing}),
         }
     )
     corner = np.array([[5.0, 5.0], [25.0, 5.0], [25.0, 25.0], [5.0, 25.0]])

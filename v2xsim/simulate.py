@@ -107,16 +107,10 @@ def _results(simulation: Simulation, names: Names) -> Results:
     )
     tables["metrics"] = metrics_table(rows)
     rung = {
-        "detection": "visibility detection model",
-        "channel": scenario.radio.channel,
-        "access": scenario.radio.access,
-        "payload": {
-            "early": "lidar points",
-            "late": "boxes",
-            "raw": "whole lidar frames",
-            "cpm": "collective perception messages",
-            "none": "none",
-        }[scenario.cooperation.fusion],
+        "detection": scenario.detector.name if scenario.detector.file else "visibility detection model",
+        "channel": scenario.radio.channel.name,
+        "access": scenario.radio.access.name,
+        "payload": scenario.cooperation.fusion.shares.value,
         "traffic": next(
             n for n in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(scenario.traffic, n) is not None
         ),

@@ -41,17 +41,6 @@ class Propagation:
     decorrelation_m: Float[np.ndarray, " 3"]
     power_dbm: float
 
-    def loss_db(
-        self, distance_m: Float[np.ndarray, " links"], state: Int8[np.ndarray, " links"]
-    ) -> Float[np.ndarray, " links"]:
-        """Return the path loss by distance and state, without blockage and shadowing."""
-        rows = self.loss_rows[state]
-        decades = np.maximum(np.log10(np.maximum(distance_m, 1e-12)), rows[:, 0, 0])
-        piece = (decades[:, None] >= rows[:, :, 0]).sum(axis=1) - 1
-        held = rows[np.arange(len(rows)), np.maximum(piece, 0)]
-        loss: Float[np.ndarray, " links"] = held[:, 1] + held[:, 2] * decades
-        return loss
-
 
 @dataclass(frozen=True)
 class Carried:

@@ -19,10 +19,9 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numba import njit
 
+from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Links, Obstacles
 from v2xsim.spatial.grid import grid_over
-
-SPEED_OF_LIGHT_MPS = 299_792_458.0
 
 # Cells of the index over vehicles: about two car lengths, coarser where vehicles are few.
 _CELL_M = 12.0

@@ -95,6 +95,12 @@ def reach_m(loss_db: float, carrier_ghz: float, environment: Environment) -> flo
     return float(max(SHORTEST_M, 10.0**exponent))
 
 
+def line_of(constants: tuple[float, float, float], carrier_ghz: float) -> tuple[float, float]:
+    """Return the loss at 1 m and the slope per decade of distance at a carrier."""
+    at_one, per_decade, per_frequency_decade = constants
+    return float(at_one + per_frequency_decade * np.log10(carrier_ghz)), per_decade
+
+
 def open_loss(environment: Environment) -> tuple[float, float, float]:
     """Return loss at 1 m and 1 GHz, slope per decade of distance and of frequency, where no building blocks."""
     if environment not in ENVIRONMENTS:

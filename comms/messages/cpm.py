@@ -5,93 +5,23 @@ may be a false alarm and is not told of (the standard asks for a known quality; 
 or since it was last in one has moved by more than 4 m, changed its speed by more than 0.5 m/s or turned by more than 4 degrees,
 or if a second has passed. How its sensors see goes in once a second. Without either there is no message.
 
-Objects that others tell of already may be left out (redundancy mitigation):
-
-- self_announcing: stations that announce themselves;
-- dynamics: objects of which a copy was received within the last second that differs by less than 4 m and 0.5 m/s;
-- frequency: objects of which more than five copies were received within the last second;
-- distance: objects that a sender less than 10 m away told of within the last second.
+Objects that others tell of already may be left out (`v2xsim.comms.messages.redundancy`).
 
 References:
     ETSI TS 103 324 V2.1.1, clause 6.1 (generation and inclusion); ETSI TR 103 562 (mitigation), with Artery's limits. The rule for
     persons and animals (all of them, twice a second) is left out, as Artery leaves it out. Neither document was re-read.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-Mitigation = Literal["none", "self_announcing", "dynamics", "frequency", "distance"]
+from v2xsim.comms.messages.redundancy.rule import SAME_M, distances_m
 
 CHECK_US, SLOWEST_US = 100_000, 1_000_000
 MOVE_M, SPEED_MPS, TURN_RAD = 4.0, 0.5, np.deg2rad(4.0)
 SENSORS_EVERY_US = 1_000_000
 LOOKS = 3
-COPIES, NEAR_M = 5, 10.0
-# Two reports are of one object if they put it less than this apart: less than two cars in a queue.
-SAME_M = 3.0
 _FORGOTTEN_US = 2_000_000
-
-
-@dataclass(frozen=True)
-class Heard:
-    """Objects that others told of, each as often as it was told.
-
-    Attributes:
-        place_m: Where each is by now, moved on by its velocity.
-        speed_mps: Of each.
-        told_us: When it was received.
-        sender_m: Where its sender was.
-    """
-
-    place_m: Float[np.ndarray, "copies 2"]
-    speed_mps: Float[np.ndarray, " copies"]
-    told_us: Int64[np.ndarray, " copies"]
-    sender_m: Float[np.ndarray, "copies 2"]
-
-    @staticmethod
-    def nothing() -> "Heard":
-        """Return no object."""
-        return Heard(np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, 2)))
-
-
-def redundant(
-    rule: Mitigation,
-    place_m: Float[np.ndarray, "objects 2"],
-    speed_mps: Float[np.ndarray, " objects"],
-    own_m: Float[np.ndarray, " 2"],
-    heard: Heard,
-    announced_m: Float[np.ndarray, "stations 2"],
-    now_us: int,
-) -> Bool[np.ndarray, " objects"]:
-    """Return which objects need not be told of, because others do.
-
-    Args:
-        rule: Which rule.
-        place_m: Of each object.
-        speed_mps: Of each object.
-        own_m: Where the station is.
-        heard: What others told.
-        announced_m: Where stations are that announce themselves.
-        now_us: The instant.
-    """
-    nobody = np.zeros(len(place_m), bool)
-    if rule == "none" or len(place_m) == 0:
-        return nobody
-    if rule == "self_announcing":
-        return _apart(place_m, announced_m).min(axis=1, initial=np.inf) < SAME_M
-    recent = now_us - heard.told_us <= SLOWEST_US
-    apart = np.where(recent[None, :], _apart(place_m, heard.place_m), np.inf)
-    if rule == "dynamics":
-        alike = np.abs(speed_mps[:, None] - heard.speed_mps[None, :]) < SPEED_MPS
-        return ((apart < min(SAME_M, MOVE_M)) & alike).any(axis=1)
-    if rule == "frequency":
-        return (apart < SAME_M).sum(axis=1) > COPIES
-    near = np.linalg.norm(heard.sender_m - own_m, axis=1) < NEAR_M
-    found: Bool[np.ndarray, " objects"] = ((apart < SAME_M) & near[None, :]).any(axis=1)
-    return found
 
 
 class CpmRules:
@@ -167,7 +97,7 @@ class CpmRules:
         ):
             setattr(self, name, getattr(self, name)[kept])
         expected = self._place + self._velocity * ((now_us - self._seen_us) * 1e-6)[:, None]
-        apart = _apart(place_m, expected)
+        apart = distances_m(place_m, expected)
         row = np.full(len(place_m), -1, np.int64)
         taken = np.zeros(len(expected), bool)
         close = np.argwhere(apart < SAME_M)
@@ -192,11 +122,3 @@ class CpmRules:
         self._looks[row] += 1
         self._place[row], self._velocity[row], self._seen_us[row] = place_m, velocity_mps, now_us
         return row
-
-
-def _apart(
-    first_m: Float[np.ndarray, "rows 2"], second_m: Float[np.ndarray, "columns 2"]
-) -> Float[np.ndarray, "rows columns"]:
-    """Return all distances."""
-    gap = first_m[:, None, :] - second_m[None, :, :]
-    return np.hypot(gap[..., 0], gap[..., 1])

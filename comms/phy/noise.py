@@ -44,11 +44,26 @@ def receiver(
     """
     wider_db = 10.0 * np.log10(bandwidth_mhz / 10.0)
     noise = noise_dbm(bandwidth_mhz, noise_figure_db)
+    return receiver_of(noise, sensitivity_dbm + wider_db, busy_threshold_dbm + wider_db, report_below_noise_db)
+
+
+def receiver_of(
+    noise_dbm: float, sensitivity_dbm: float, busy_threshold_dbm: float, report_below_noise_db: float = 20.0
+) -> Receiver:
+    """Return the receiver of levels over the whole channel.
+
+    Args:
+        noise_dbm: Thermal noise and the receiver's own.
+        sensitivity_dbm: Weakest packet that it notices.
+        busy_threshold_dbm: Total power above which the channel counts as busy.
+        report_below_noise_db: Packets weaker than the noise by more than this, and than the sensitivity, are not
+            reported.
+    """
     return Receiver(
-        milliwatts(noise),
-        milliwatts(sensitivity_dbm + wider_db),
-        milliwatts(busy_threshold_dbm + wider_db),
-        milliwatts(min(noise - report_below_noise_db, sensitivity_dbm + wider_db)),
+        milliwatts(noise_dbm),
+        milliwatts(sensitivity_dbm),
+        milliwatts(busy_threshold_dbm),
+        milliwatts(min(noise_dbm - report_below_noise_db, sensitivity_dbm)),
     )
 
 

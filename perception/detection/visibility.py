@@ -20,11 +20,14 @@ Left out: confusion of classes, reversed headings, one box for two objects, erro
 """
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, Int64
-from scipy.special import expit, ndtri, pdtr
 
+from v2xsim.parts import Above, AtLeast, AtMost, part
+from v2xsim.perception.detection.detector import Detector, DetectorView
 from v2xsim.records import Boxes, Detections
 
 OBJECT_DRAWS = 10
@@ -41,9 +44,10 @@ _CAR_SIZE_M = np.array([5.0, 2.0, 1.6])
 _CAR_SPREAD = 0.1
 
 
+@part("visibility")
 @dataclass(frozen=True)
-class DetectorParams:
-    """Numbers of the visibility detection model; the defaults are those of the scenario's `detector` section.
+class Visibility(Detector):
+    """The visibility detection model: points per object in, detections out.
 
     Attributes:
         half_points: Points on an object at which half are detected.
@@ -54,12 +58,25 @@ class DetectorParams:
         false_per_frame: Mean number of false positives.
     """
 
-    half_points: float = 12.0
-    steepness: float = 1.6
-    center_sigma_m: float = 0.15
-    yaw_sigma_deg: float = 3.0
-    size_sigma_m: float = 0.10
-    false_per_frame: float = 0.5
+    half_points: Annotated[float, Above(0), AtMost(1e4), "Lidar points on an object at which half are detected"] = 12.0
+    steepness: Annotated[
+        float, Above(0), AtMost(20), "Slope of the detection curve over the logarithm of the points"
+    ] = 1.6
+    center_sigma_m: Annotated[
+        float, AtLeast(0), AtMost(10), "Position error of a box with half_points points, per axis"
+    ] = 0.15
+    yaw_sigma_deg: Annotated[float, AtLeast(0), AtMost(90), "Heading error of a box with half_points points"] = 3.0
+    size_sigma_m: Annotated[
+        float, AtLeast(0), AtMost(5), "Length, width and height error of a box with half_points points"
+    ] = 0.10
+    false_per_frame: Annotated[
+        float, AtLeast(0), AtMost(100), "Mean number of false positives per station and frame"
+    ] = 0.5
+
+    def detect(self, view: DetectorView) -> Detections:
+        """Return what is seen of the objects, then false positives."""
+        clutter = Clutter(view.observed_m, view.frame_draws(most_false(self), CLUTTER_DRAWS))
+        return detect(view.objects, view.agent, view.points, view.object_draws(OBJECT_DRAWS), clutter, self)
 
 
 @dataclass(frozen=True)
@@ -80,17 +97,21 @@ class Clutter:
         return Clutter(np.zeros((0, 2)), np.zeros((0, CLUTTER_DRAWS)))
 
 
-def detection_probability(
-    points: Int64[np.ndarray, " objects"], params: DetectorParams
-) -> Float[np.ndarray, " objects"]:
+def detection_probability(points: Int64[np.ndarray, " objects"], params: Visibility) -> Float[np.ndarray, " objects"]:
     """Return the probability that an object with so many lidar points on it is detected."""
+    # Here and below, since a scenario is checked without loading scipy.
+    from scipy.special import expit
+
     with np.errstate(divide="ignore"):
         probability: np.ndarray = expit(params.steepness * np.log(points / params.half_points))
     return probability
 
 
-def most_false(params: DetectorParams) -> int:
+@cache
+def most_false(params: Visibility) -> int:
     """Return how many false positives a frame can have: all but one frame in 10^9 wants no more."""
+    from scipy.special import pdtr
+
     mean = params.false_per_frame
     ceiling = int(np.ceil(mean + 8.0 * np.sqrt(mean) + 12.0)) if mean > 0 else 0
     return int(np.searchsorted(pdtr(np.arange(ceiling), mean), 1.0 - 1e-9)) if ceiling else 0
@@ -102,7 +123,7 @@ def detect(
     points: Int64[np.ndarray, " objects"],
     draws: Float[np.ndarray, "objects draws"],
     clutter: Clutter,
-    params: DetectorParams,
+    params: Visibility,
 ) -> Detections:
     """Return what a detector reports of objects with so many points on them.
 
@@ -117,6 +138,8 @@ def detect(
     Returns:
         Detections in the frame of `objects`, true ones first in the order of the rows; velocities are zero.
     """
+    from scipy.special import expit, ndtri
+
     seen = np.flatnonzero(draws[:, 0] < detection_probability(points, params))
     density = points[seen] / params.half_points
     scale = np.clip(1.0 / np.sqrt(density), *_ERROR_SCALE)[:, None]
@@ -135,8 +158,10 @@ def detect(
     return Detections.joined([found, wrong]) if len(wrong) else found
 
 
-def false_positives(clutter: Clutter, params: DetectorParams) -> Detections:
+def false_positives(clutter: Clutter, params: Visibility) -> Detections:
     """Return detections with nothing behind them: cars of usual size, anyhow turned, standing on the ground."""
+    from scipy.special import expit, ndtri, pdtr
+
     places, most = len(clutter.place_m), len(clutter.draws)
     if places == 0 or most == 0 or params.false_per_frame == 0:
         return Detections.none()

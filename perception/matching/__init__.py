@@ -1,1 +1,5 @@
-"""Which neighbour to ask for which blind cells: perception matrices, relevance, helper choice, descriptors, short list."""
+"""Which neighbour to ask for which blind cells: perception matrices, relevance, matching rules, descriptors, short list."""
+
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView
+
+__all__ = ["MatchingRule", "MatchingView"]

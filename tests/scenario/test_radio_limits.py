@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
-from v2xsim.scenario.schema_radio import NR_CODING
+from v2xsim.comms.access.schemes.nr_mode2 import NR_CODING
 
 
 @pytest.mark.parametrize(
@@ -12,13 +12,19 @@ from v2xsim.scenario.schema_radio import NR_CODING
     [
         ("radio.mcs=12", "radio.mcs: must be at least 0 and at most 7, got 12"),
         ("radio.tx_power_dbm=-50", "at least -40"),
-        ("cooperation.awareness_hz=0", "cooperation.awareness_hz: must be above 0"),
-        ("radio.sidelink.nr_mcs=29", "at most 28"),
-        ("radio.sidelink.nr_mcs=5", "is for access nr_mode2"),
+        (
+            "cooperation.awareness_rule.rate_hz=0",
+            "cooperation.awareness_rule.rate_hz: must be above 0 and at most 100 Hz, got 0",
+        ),
+        (
+            "radio.access={scheme: nr_mode2, nr_mcs: 29}",
+            "radio.access.nr_mcs: must be at least 0 and at most 28, got 29",
+        ),
+        ("radio.access={scheme: lte_mode4, nr_mcs: 5}", "it is a parameter of nr_mode2"),
         ("radio.propagation.states=boban_hihg", "did you mean 'boban_high'?"),
         ("radio.propagation.gain_by_kind_dbi={truk: 3}", "truk"),
         ("radio.propagation.gain_by_kind_dbi={truck: 99}", "-20 to 30"),
-        ("radio.propagation.nakagami=[[50, 1.5], [0, 3]]", "must rise"),
+        ("radio.propagation.fading={model: nakagami, shapes: [[50, 1.5], [0, 3]]}", "distances rise"),
     ],
 )
 def test_a_run_is_refused(setting, said, tmp_path):
@@ -33,7 +39,7 @@ def test_a_run_is_refused(setting, said, tmp_path):
     [
         ("access: ieee80211p\nreceiver: {mcs: 9}", "receiver.mcs: 802.11p has 0 to 7, got 9"),
         ("access: lte_mode4\nmessages: {size_bytes: 3000}", "a packet must fit into a slot: 3000 B"),
-        ("access: lte_mode4\nsidelink: {nr_mcs: 3}", "nr_mcs is for nr_mode2"),
+        ("access: {scheme: lte_mode4, nr_mcs: 3}", "it is a parameter of nr_mode2"),
         ("access: ieee80211p\nmessages: {rate_hz: 0}", "messages.rate_hz: must be above 0"),
     ],
 )

@@ -75,7 +75,7 @@ def test_the_json_schema_carries_descriptions_and_units():
     "run.seed", "run.begin_s", "run.duration_s", "run.step_s", "world.buildings", "world.region", "traffic.sumocfg", "traffic.fcd",
     "traffic.script", "stations.count", "stations.penetration", "stations.region", "stations.roadside", "lidars.count",
     "lidars.model", "lidars.mounts", "radio.access", "radio.channel", "radio.bandwidth_mhz", "radio.tx_power_dbm",
-    "cooperation.awareness_hz", "cooperation.matching", "cooperation.relay", "cooperation.fusion", "cooperation.deadline_ms",
+    "cooperation.awareness_rule", "cooperation.matching", "cooperation.relay", "cooperation.fusion", "cooperation.deadline_ms",
     "cooperation.budget_bytes", "errors.gnss_sigma_m", "errors.heading_sigma_deg", "errors.clock_sigma_ms",
 ])  # fmt: skip
 def test_promised_keys_exist(key):

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
-from v2xsim.comms.channel.winner import winner_b1_loss_db
+from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.validation import ieee80211p, sidelink
 from v2xsim.validation.compare import Comparison, Reference
 from v2xsim.validation.vectors import vectors

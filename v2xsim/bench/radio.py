@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from v2xsim.comms.access.packets import Packets
-from v2xsim.comms.channel.winner import winner_b1_loss_db
+from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.engine.channel.access import access_layer
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.stations.fleet import Fleet

@@ -11,8 +11,8 @@ from v2xsim.engine.stations.fleet import Roster
 from v2xsim.engine.stations.sensing import Frame
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
-from v2xsim.perception.matching.choice import gains
 from v2xsim.perception.matching.descriptors import complement_query, complement_stored, pooled, rings
+from v2xsim.perception.matching.gain import gains
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import UNOBSERVED
 from v2xsim.scenario import load

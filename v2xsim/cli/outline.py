@@ -23,11 +23,11 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     yield "lidars", f"{len(scenario.lidars.mounts)} of {named} on {carried}"
     yield (
         "radio",
-        f"{radio.access}, {radio.channel}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm",
+        f"{radio.access.name}, {radio.channel.name}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm",
     )
     yield (
         "cooperation",
-        f"matching {work.matching}, relay {work.relay}, fusion {work.fusion}, {work.budget_bytes} B within {work.deadline_ms:g} ms",
+        f"matching {work.matching.name}, relay {work.relay.name}, fusion {work.fusion.name}, {work.budget_bytes} B within {work.deadline_ms:g} ms",
     )
 
 

@@ -99,11 +99,10 @@ def _run_setup(config: Path, as_json: bool) -> None:
     import numpy as np
 
     from v2xsim.comms.access.packets import OUTCOME_NAMES
-    from v2xsim.scenario.load import load_section
     from v2xsim.validation.build import run
-    from v2xsim.validation.setup import SetUp
+    from v2xsim.validation.setup import load_setup
 
-    setup = load_section(config, SetUp)
+    setup = load_setup(config)
     edge_m, found = run(setup)
     rows: list[dict[str, Any]] = []
     for bin_, sent in enumerate(found.count.sum(axis=0).tolist()):
@@ -123,7 +122,7 @@ def _run_setup(config: Path, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{setup.name}: {setup.access}, CBR {found.busy_share:.3f}", title_justify="left")
+    table = Table(title=f"{setup.name}: {setup.access.name}, CBR {found.busy_share:.3f}", title_justify="left")
     for name in ("distance [m]", "sent", *(n.replace("_", " ") for n in OUTCOME_NAMES), "gap [ms]"):
         table.add_column(name, justify="right")
     for row in rows:

@@ -11,7 +11,7 @@ from v2xsim.engine.cooperation.exchange import Cooperation, Transfer
 from v2xsim.engine.cooperation.fusing import Fused, own_points_world
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.sensing import Frame
-from v2xsim.perception.matching.choice import coverage
+from v2xsim.perception.matching.gain import coverage
 from v2xsim.perception.metrics.average_precision import Frame as ScoredFrame
 from v2xsim.perception.metrics.average_precision import Matched, curves, joined, matched
 from v2xsim.perception.metrics.awareness import Episodes, aware, conflicts

@@ -24,6 +24,7 @@ from v2xsim.engine.evaluation import Evaluation
 from v2xsim.engine.stations.belief import Belief, next_belief
 from v2xsim.engine.stations.fleet import Fleet, Roster
 from v2xsim.engine.stations.sensing import Frame, Sensing, moved_boxes
+from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Mobility
 from v2xsim.perception.tracking.tracker import Tracks, velocity_of
 from v2xsim.perception.tracking.tracker import step as track
@@ -82,10 +83,10 @@ class Simulation:
         self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
         self.sensing = Sensing(scenario, obstacles, self.streams, threads)
         self.footprints = FootprintMap(obstacles, rule.matrix.cell_m)
-        self.cooperation = Cooperation(scenario, self.clock, self.latest, self._shared_detections)
+        self.cooperation = Cooperation(scenario, self.clock, self.streams, self.latest, self._shared_detections)
         self.air: Air = (
             IdealAir(self.clock, self.cooperation.on_heard, self.tables["packets"])
-            if scenario.radio.access == "ideal"
+            if scenario.radio.access.ideal
             else RadioAir(
                 self.clock, scenario.radio, self.streams, self.cooperation.on_heard,
                 self.tables["packets"], self.tables["channel"], self.tables["unheard"],
@@ -180,7 +181,7 @@ class Simulation:
             )  # fmt: skip
 
     def _sense(self, moment: Moment) -> None:
-        late = self.scenario.cooperation.fusion in ("late", "cpm")
+        late = self.scenario.cooperation.fusion.shares.is_boxes
         egos = {int(a) for a in moment.fleet.agent[moment.fleet.ego]}
         for pending in moment.frames:
             frame = pending.result()
@@ -221,12 +222,12 @@ class Simulation:
 
     def _match(self, time_us: int) -> None:
         fleet, snapshot, rule = self.fleet, self.snapshot, self.scenario.cooperation
-        if fleet is None or snapshot is None or rule.fusion == "none":
+        if fleet is None or snapshot is None or rule.fusion.shares is Share.NOTHING:
             return
         self.air.settle()
         cooperation, now = self.cooperation, self.clock.now_us
         synchronous = rule.transport == "synchronous"
-        if rule.fusion == "cpm":
+        if rule.fusion.shares is Share.REPORTS:
             self._tell(time_us)
             return
         delivery = np.ones((len(fleet), len(fleet)))
@@ -271,7 +272,7 @@ class Simulation:
         body[vehicles] = np.arange(len(vehicles))
         plan = plan_relays(
             self.cooperation.plan, fleet, antenna, delivery, announced, body, self.obstacles,
-            self.scenario.cooperation, self.scenario.radio,
+            self.scenario.cooperation, self.scenario.radio, self.streams,
         )  # fmt: skip
         self.cooperation.plan = plan
         if plan.relay_of:
@@ -299,7 +300,7 @@ class Simulation:
 
     def _hand_answers(self, ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known]) -> None:
         now = self.clock.now_us
-        for item in asks(ego, weight, known, self.scenario.cooperation):
+        for item in asks(ego, weight, known, self.scenario.cooperation, self.streams):
             request = self.cooperation.request_for(ego, item.known.agent, item.cells, item.allowance_bytes)
             reply = self.cooperation.answer_of(request)
             if reply is not None:
@@ -315,9 +316,9 @@ class Simulation:
             ego = next((f for f in self.frames.get(agent, ()) if f.time_us == time_us), None)
             if ego is None:
                 continue
-            cooperating = rule.fusion != "none"
+            cooperating = rule.fusion.shares is not Share.NOTHING
             collected = self.cooperation.collected(ego, now) if cooperating else []
-            result = fused(ego, [item for _, item in collected], rule.fusion, self.sensing.params)
+            result = fused(ego, [item for _, item in collected], rule.fusion, self.sensing.detector_of)
             ground, weight = self._ground_of(ego)
             self.evaluation.frame(
                 ego, result, [t for t, _ in collected], self.cooperation, self.tracks[agent, time_us],

@@ -17,6 +17,7 @@ LARGEST_BODY_M = 100.0
 MOST_STEPS = 10_000_000
 # What a packet carries besides its payload (v2xsim.comms.messages.sizes), with a relay's header.
 _HEADERS_BYTES = 200
+_HIGHEST_GROUND_M = 1.0
 
 
 def cross_problems(scenario: Scenario) -> list[Problem]:
@@ -139,36 +140,25 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
             ("radio", "selection_window_ms"),
             f"must hold at least one slot (radio.slot_ms {radio.slot_ms:g} ms), got {radio.selection_window_ms:g}",
         )
-    side = radio.sidelink
-    if side.nr_mcs is not None and radio.access != "nr_mode2":
+    most_bytes = radio.access.most_bytes()
+    if most_bytes is not None and radio.mtu_bytes + _HEADERS_BYTES > most_bytes:
         yield Problem(
-            ("radio", "sidelink", "nr_mcs"),
-            f"is for access nr_mode2; {radio.access} takes bits_per_symbol and code_rate or mcs, got {side.nr_mcs}",
+            ("radio", "mtu_bytes"),
+            f"a packet must fit into a slot: at most {most_bytes - _HEADERS_BYTES} B with this access scheme ({radio.access.describe()}), "
+            f"got {radio.mtu_bytes}",
         )
-    if radio.access in ("lte_mode4", "nr_mode2"):
-        carried = _slot_bytes(scenario)
-        if radio.mtu_bytes + _HEADERS_BYTES > carried:
-            yield Problem(
-                ("radio", "mtu_bytes"),
-                f"a packet must fit into a slot: at most {carried - _HEADERS_BYTES} B with {side.subchannels} subchannels of "
-                f"{side.rb_per_subchannel} resource blocks, {side.coding[0]} bits a symbol and code rate "
-                f"{side.coding[1]:g}, got {radio.mtu_bytes}",
-            )
-    if 1000 / scenario.cooperation.awareness_hz < radio.slot_ms:
+    rule = scenario.cooperation.awareness_rule
+    if rule.check_us < radio.slot_ms * 1e3:
         yield Problem(
-            ("cooperation", "awareness_hz"),
-            f"must leave a slot (radio.slot_ms {radio.slot_ms:g} ms) per message, got {scenario.cooperation.awareness_hz:g}",
+            ("cooperation", "awareness_rule"),
+            f"must leave a slot (radio.slot_ms {radio.slot_ms:g} ms) per message, got one every {rule.check_us * 1e-3:g} ms",
         )
-
-
-def _slot_bytes(scenario: Scenario) -> int:
-    """Return how many bytes the subchannels of one packet carry in a slot."""
-    # Imported here, so that `import v2xsim.scenario` loads no numpy.
-    from v2xsim.comms.phy.sidelink import bits_per_subchannel
-
-    side = scenario.radio.sidelink
-    width = side.packet_subchannels or side.subchannels
-    return width * bits_per_subchannel(scenario.radio.access, side.rb_per_subchannel, *side.coding) // 8
+    ground_m = getattr(radio.channel, "environment_height_m", 0.0)
+    if ground_m > _HIGHEST_GROUND_M:
+        yield Problem(
+            ("radio", "channel", "environment_height_m"),
+            f"must be at most {_HIGHEST_GROUND_M:g} m, below every antenna of the vehicle catalogue, got {ground_m:g}",
+        )
 
 
 def _mixes(scenario: Scenario) -> Iterator[Problem]:

@@ -10,26 +10,32 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from v2xsim.scenario.choices import PartChoice, choice_in
 from v2xsim.scenario.errors import Keys
 from v2xsim.scenario.fields import Section
 from v2xsim.scenario.schema import Scenario
 
-_root: ContextVar[type[Section]] = ContextVar("root", default=Scenario)
+_explained: ContextVar[tuple[type[Section], Any]] = ContextVar("explained", default=(Scenario, None))
 
 
 @contextmanager
-def described_by(root: type[Section]) -> Iterator[None]:
-    """Explain keys of another kind of file, whose top is this section."""
-    token = _root.set(root)
+def described_by(root: type[Section], data: Any = None) -> Iterator[None]:
+    """Explain keys of a kind of file whose top is this section.
+
+    Args:
+        root: The section.
+        data: What the file says: it decides which part's parameters are meant where a part is chosen.
+    """
+    token = _explained.set((root, data))
     try:
         yield
     finally:
-        _root.reset(token)
+        _explained.reset(token)
 
 
 def root() -> type[Section]:
     """Return the section at the top of the kind of file being explained."""
-    return _root.get()
+    return _explained.get()[0]
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,26 @@ class Slot:
     Attributes:
         annotation: The type that belongs there.
         info: The field's declaration; None inside a list or a map.
+        data: What the file being explained says there; None where nothing is known.
     """
 
     annotation: Any
     info: FieldInfo | None = None
+    data: Any = None
+
+    @property
+    def choice(self) -> PartChoice | None:
+        """The marker of a place at which a part is chosen."""
+        return choice_in(self.info)
+
+    @property
+    def parts(self) -> list[type[Section]]:
+        """The models of the parts that may be meant there: of the one that the data names, or of all."""
+        if self.choice is None:
+            return []
+        models = self.choice.models()
+        named = self.data.get(self.choice.word) if isinstance(self.data, dict) else self.data
+        return [models[named]] if isinstance(named, str) and named in models else list(models.values())
 
     @property
     def unit(self) -> str:
@@ -53,14 +75,16 @@ class Slot:
 
     @property
     def section(self) -> type[Section] | None:
-        """The section that belongs there, if one does."""
+        """The section that belongs there, if one does; where a part is chosen, the model of the one that is meant."""
+        if self.choice is not None:
+            return self.parts[0] if len(self.parts) == 1 else None
         return next((a for a in _members(self.annotation) if isinstance(a, type) and issubclass(a, Section)), None)
 
     @property
     def length(self) -> int | None:
         """Number of values, where a list of fixed length belongs there."""
         for member in _members(self.annotation):
-            if get_origin(member) is tuple:
+            if get_origin(member) is tuple and Ellipsis not in get_args(member):
                 return len(get_args(member))
         return None
 
@@ -83,7 +107,8 @@ class Slot:
 
 def slot(keys: Keys) -> Slot | None:
     """Return the place that keys lead to, or None where the schema has no such place."""
-    found = [Slot(root())]
+    section, data = _explained.get()
+    found = [Slot(section, None, data)]
     for key in keys:
         found = [below for above in found for below in _below(above, key)]
     return found[0] if found else None
@@ -94,6 +119,9 @@ def all_keys(section: type[Section] = Scenario, above: Keys = ()) -> Iterator[tu
     for name, info in section.model_fields.items():
         keys = (*above, name)
         yield keys, info
+        choice = choice_in(info)
+        for model in choice.models().values() if choice is not None else ():
+            yield from all_keys(model, keys)
         for inner, star in _sections(info.annotation):
             yield from all_keys(inner, (*keys, *star))
 
@@ -118,17 +146,31 @@ def _members(annotation: Any) -> list[Any]:
 
 
 def _below(above: Slot, key: str) -> Iterator[Slot]:
+    data = _inside(above.data, key)
+    if above.choice is not None:
+        for model in above.parts:
+            if key in model.model_fields:
+                yield Slot(model.model_fields[key].annotation, model.model_fields[key], data)
+        return
     for member in _members(above.annotation):
         arguments = get_args(member)
         if isinstance(member, type) and issubclass(member, Section):
             if key in member.model_fields:
-                yield Slot(member.model_fields[key].annotation, member.model_fields[key])
-        elif get_origin(member) is list and key.isdigit():
-            yield Slot(arguments[0])
+                yield Slot(member.model_fields[key].annotation, member.model_fields[key], data)
+        elif (get_origin(member) is list and key.isdigit()) or (
+            get_origin(member) is tuple and key.isdigit() and len(arguments) == 2 and arguments[1] is Ellipsis
+        ):
+            yield Slot(arguments[0], None, data)
         elif get_origin(member) is tuple and key.isdigit() and int(key) < len(arguments):
-            yield Slot(arguments[int(key)])
+            yield Slot(arguments[int(key)], None, data)
         elif get_origin(member) is dict:
-            yield Slot(arguments[1])
+            yield Slot(arguments[1], None, data)
+
+
+def _inside(data: Any, key: str) -> Any:
+    if isinstance(data, dict):
+        return data.get(key)
+    return data[int(key)] if isinstance(data, list) and key.isdigit() and int(key) < len(data) else None
 
 
 def _limit(item: Any) -> float:

@@ -8,8 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from v2xsim.parts import hidden_part
+from v2xsim.scenario.choices import PartChoice
 from v2xsim.scenario.describe import root, slot
 from v2xsim.scenario.errors import Keys, Problem
+from v2xsim.scenario.fields import Section
 
 _MISMATCH = {
     "int_type": "a whole number",
@@ -28,6 +31,9 @@ _MISMATCH = {
     "model_type": "a section (key: value)",
     "model_attributes_type": "a section (key: value)",
 }
+
+# What pydantic says where it cannot tell which part of a kind is meant.
+_NO_PART = ("union_tag_invalid", "union_tag_not_found", "model_type", "model_attributes_type", "dict_type")
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,9 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
     keys, error = finding.keys, finding.error
     kind = str(error["type"])
     given = error.get("input")
+    place = slot(keys)
+    if kind in _NO_PART and place is not None and place.choice is not None:
+        return Problem(keys, _no_part(place.choice, error, given))
     if len(group) > 1 and all(f.error["type"] in (*_MISMATCH, "literal_error") for f in group):
         return Problem(
             keys,
@@ -154,6 +163,19 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
     if kind == "value_error":
         return Problem(keys, str(error["msg"]).removeprefix("Value error, "))
     return Problem(keys, f"{str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}, got {shown(given)}")
+
+
+def _no_part(choice: PartChoice, error: dict[str, Any], given: Any) -> str:
+    """Return what to say where a part is to be chosen and none is."""
+    names, word = list(choice.models()), choice.word
+    listed = " or ".join(filter(None, [", ".join(repr(name) for name in names[:-1]), repr(names[-1])]))
+    if error["type"] != "union_tag_invalid":
+        return f"must be {listed}, or a section such as {{{word}: {names[0]}}}, got {shown(given)}"
+    named = error["ctx"]["tag"]
+    file = hidden_part(choice.base, named)
+    if file is not None:
+        return f"must be {listed}, got {named!r}; {file} registers it: list that file under plugins"
+    return f"must be {listed}, got {shown(named)}{nearest(named, names)}"
 
 
 def _expected(finding: _Finding) -> str:
@@ -208,8 +230,20 @@ def _unknown_key(keys: Keys, given: Any) -> str:
     above = slot(keys[:-1])
     section = above.section if above is not None else None
     allowed = list(section.model_fields) if section is not None else []
+    if above is not None and above.choice is not None and section is not None:
+        return _unknown_parameter(above.choice, section, keys[-1], given)
     guess = nearest(keys[-1], allowed) or _elsewhere(keys, given)
     return f"unknown key, got {shown(given)}; allowed: {', '.join(allowed)}{guess}"
+
+
+def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, given: Any) -> str:
+    """Return what to say of a key that is no parameter of the part chosen."""
+    name = str(section.model_fields[choice.word].default)
+    own = [parameter for parameter in section.model_fields if parameter != choice.word]
+    owners = [other for other, model in choice.models().items() if key in model.model_fields]
+    guess = nearest(key, own) or (f"; it is a parameter of {' and '.join(owners)}" if owners else "")
+    allowed = f"its parameters are {', '.join(own)}" if own else "it has no parameters"
+    return f"unknown parameter of {choice.base.kind.name} {name!r}, got {shown(given)}; {allowed}{guess}"
 
 
 def _elsewhere(keys: Keys, given: Any) -> str:

@@ -3,17 +3,21 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from v2xsim.scenario.checks import cross_problems
+from v2xsim.scenario.choices import with_names, word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError
 from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import Section
+from v2xsim.scenario.former import SCENARIO, Moved, with_present_keys
 from v2xsim.scenario.overrides import with_overrides
+from v2xsim.scenario.plugins import use_plugins
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.yamltext import read_yaml, write_yaml
 
@@ -39,7 +43,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
         ScenarioError: If the file cannot be read, is no scenario, or names files that are not there.
     """
     document, folder = document_of(path)
-    document = with_overrides(document, overrides)
+    document = with_overrides(document, overrides, word_in(Scenario))
     if seed is not None:
         document = with_overrides(document, [f"run.seed={seed}"])
     return checked(document, folder)
@@ -93,15 +97,16 @@ def find(path: str | Path) -> Path:
     raise ScenarioError(f"{path}: must be an existing file{listed}{nearest(str(path), names) if listed else ''}")
 
 
-def load_section(path: str | Path, section: type[_S]) -> _S:
+def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] = ()) -> _S:
     """Read and check another kind of YAML file than a scenario, with the same messages.
 
     Args:
         path: The file.
         section: What stands at its top.
+        moved: Keys of earlier versions that such files may still use.
     """
     document = read_yaml(text_of(Path(path), str(path)), str(path))
-    return _validated(document, section)
+    return _validated(document, section, Path(path).parent, moved)
 
 
 def text_of(file: Path, source: str) -> str:
@@ -130,7 +135,7 @@ def text_of(file: Path, source: str) -> str:
         ) from None
 
 
-def _validated(document: Document, section: type[_S]) -> _S:
+def _validated(document: Document, section: type[_S], folder: Path = Path(), moved: tuple[Moved, ...] = ()) -> _S:
     data = document.data
     needed = [name for name, info in section.model_fields.items() if info.is_required()] or list(section.model_fields)
     what = "scenario" if section is Scenario else "file"
@@ -139,12 +144,21 @@ def _validated(document: Document, section: type[_S]) -> _S:
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "a single value"
         raise ScenarioError(f"{document.source}: must be a {what} of sections such as `{needed[0]}:`, got {kind}")
+    plugins = use_plugins(document, folder, section)
+    data, came_from, wrong = with_present_keys(with_names(data, section), section, moved)
+    at = {new: document.place[old] for new, old in came_from.items() if old in document.place}
+    document = replace(document, place={**document.place, **at})
     try:
         # As JSON, since pydantic's strict mode takes a list for a tuple there, but still no text for a number.
-        return section.model_validate_json(json.dumps(data), strict=True)
+        checked = section.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        with described_by(section):
-            raise document.error(problems(error, data)) from None
+        with described_by(section, data):
+            raise document.error([*wrong, *problems(error, data)]) from None
+    if wrong:
+        raise document.error(wrong)
+    if isinstance(checked, Scenario):
+        checked._loaded_plugins = plugins
+    return checked
 
 
 def checked(document: Document, folder: Path) -> Scenario:
@@ -153,7 +167,7 @@ def checked(document: Document, folder: Path) -> Scenario:
     Raises:
         ScenarioError: If it is none.
     """
-    scenario, missing = _with_paths(_validated(document, Scenario), document, folder)
+    scenario, missing = _with_paths(_validated(document, Scenario, folder, SCENARIO), document, folder)
     wrong = [*missing, *cross_problems(scenario)]
     if wrong:
         raise document.error(wrong)
@@ -188,10 +202,17 @@ def paths_of(section: BaseModel, above: Keys = ()) -> Iterator[tuple[Keys, Path]
         value = getattr(section, name)
         if isinstance(value, Path):
             yield (*above, name), value
+        elif isinstance(value, list):
+            yield from (((*above, name, str(n)), item) for n, item in enumerate(value) if isinstance(item, Path))
         elif isinstance(value, BaseModel):
             yield from paths_of(value, (*above, name))
 
 
 def _replaced(section: _S, keys: Keys, value: Any) -> _S:
-    inner = value if len(keys) == 1 else _replaced(getattr(section, keys[0]), keys[1:], value)
+    held = getattr(section, keys[0])
+    if isinstance(held, list):
+        number = int(keys[1])
+        inner: Any = [*held[:number], value, *held[number + 1 :]]
+    else:
+        inner = value if len(keys) == 1 else _replaced(held, keys[1:], value)
     return section.model_copy(update={keys[0]: inner})

@@ -1,19 +1,28 @@
 """Single values set from outside the file: `--set radio.tx_power_dbm=20`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from v2xsim.scenario.errors import Document, Keys, ScenarioError
 from v2xsim.scenario.yamltext import read_yaml
 
+Word = Callable[[Keys], str | None]
+"""Returns the key that names a part, where keys lead to a choice of one."""
 
-def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
+
+def no_parts(keys: Keys) -> str | None:
+    """Return None: a file in which no part is chosen."""
+    return None
+
+
+def with_overrides(document: Document, overrides: Sequence[str], word: Word = no_parts) -> Document:
     """Return the document with values set; whether the keys exist is for the schema to say.
 
     Args:
         document: What the file said.
         overrides: Each `dotted.key=value`; the value is YAML, a list item is named by its number.
+        word: Where parts are chosen: there a name may be followed by a parameter.
 
     Raises:
         ScenarioError: If one has no `=`, or leads through something that holds no keys.
@@ -27,13 +36,15 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
         if not equals or not all(keys):
             raise ScenarioError(f"{option}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
         value = read_yaml(text, option).data
-        data = _set(data, keys, value, option, ())
+        data = _set(data, keys, value, option, (), word)
         place = {known: where for known, where in place.items() if known[: len(keys)] != keys}
         place[keys], base[keys] = option, Path()
     return Document(document.source, data, place, base)
 
 
-def with_values(document: Document, values: Mapping[str, Any], where: str, folder: Path) -> Document:
+def with_values(
+    document: Document, values: Mapping[str, Any], where: str, folder: Path, word: Word = no_parts
+) -> Document:
     """Return the document with values set that are data already, as a sweep sets them.
 
     Args:
@@ -41,6 +52,7 @@ def with_values(document: Document, values: Mapping[str, Any], where: str, folde
         values: By dotted key.
         where: What to call their place in messages.
         folder: Where relative paths among them count from.
+        word: Where parts are chosen: there a name may be followed by a parameter.
 
     Raises:
         ScenarioError: If a key leads through something that holds no keys.
@@ -48,21 +60,24 @@ def with_values(document: Document, values: Mapping[str, Any], where: str, folde
     data, place, base = document.data, dict(document.place), dict(document.base)
     for name, value in values.items():
         keys = tuple(name.split("."))
-        data = _set(data, keys, value, f"{where}: {name}", ())
+        data = _set(data, keys, value, f"{where}: {name}", (), word)
         place = {known: at for known, at in place.items() if known[: len(keys)] != keys}
         place[keys], base[keys] = where, folder
     return Document(document.source, data, place, base)
 
 
-def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys) -> Any:
+def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys, word: Word) -> Any:
     """Return a copy of the data with one value replaced."""
     if not keys:
         return value
     key = keys[0]
     if data is None:
         data = {}
+    if isinstance(data, str) and (name := word(above)) is not None:
+        # `relay: hybrid` and then a parameter of it.
+        data = {name: data}
     if isinstance(data, dict):
-        return {**data, key: _set(data.get(key), keys[1:], value, option, (*above, key))}
+        return {**data, key: _set(data.get(key), keys[1:], value, option, (*above, key), word)}
     name = ".".join(above)
     if isinstance(data, list):
         if not key.isdecimal() or int(key) >= len(data):
@@ -70,5 +85,5 @@ def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys) -> Any:
                 f"{option}: {name} is a list of {len(data)}; name an item by 0 to {len(data) - 1}, got {key!r}"
             )
         number = int(key)
-        return [*data[:number], _set(data[number], keys[1:], value, option, (*above, key)), *data[number + 1 :]]
+        return [*data[:number], _set(data[number], keys[1:], value, option, (*above, key), word), *data[number + 1 :]]
     raise ScenarioError(f"{option}: {name} holds a single value, so it has no key {key!r}")

@@ -3,10 +3,19 @@
 Here are cooperation, errors and what is kept, and the whole; the other sections are in `schema_world`, `schema_stations` and `schema_radio`.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import PrivateAttr, model_validator
 
+from v2xsim.comms.messages.awareness.rule import AwarenessRule
+from v2xsim.comms.messages.redundancy.rule import RedundancyRule
+from v2xsim.comms.relay.rule import RelayRule
+from v2xsim.gpu.bev.fusion.scheme import FusionScheme
+from v2xsim.perception.detection.detector import Detector
+from v2xsim.perception.matching.rule import MatchingRule
+from v2xsim.plugins import Plugin
+from v2xsim.scenario.choices import PartChoice, chosen
 from v2xsim.scenario.fields import Section, choice, quantity
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.scenario.schema_stations import Lidars, Stations
@@ -20,32 +29,19 @@ class Matrix(Section):
     extent_m: float = quantity(50.0, "m", "From the station to the edge of its matrix", ge=5, le=300)
 
 
-class Detector(Section):
-    """The visibility detection model: points per object in, detections out (docs/models.md)."""
-
-    half_points: float = quantity(12.0, "1", "Lidar points on an object at which half are detected", gt=0, le=1e4)
-    steepness: float = quantity(1.6, "1", "Slope of the detection curve over the logarithm of the points", gt=0, le=20)
-    center_sigma_m: float = quantity(
-        0.15, "m", "Position error of a box with half_points points, per axis", ge=0, le=10
-    )
-    yaw_sigma_deg: float = quantity(3.0, "deg", "Heading error of a box with half_points points", ge=0, le=90)
-    size_sigma_m: float = quantity(
-        0.10, "m", "Length, width and height error of a box with half_points points", ge=0, le=5
-    )
-    false_per_frame: float = quantity(0.5, "1", "Mean number of false positives per station and frame", ge=0, le=100)
-
-
 class Cooperation(Section):
     """Who asks whom for what, by which path, until when."""
 
-    awareness_hz: float = quantity(10.0, "Hz", "Rate of awareness messages, where they are periodic", gt=0, le=100)
-    awareness_rule: Literal["periodic", "cam"] = choice(
+    awareness_rule: Annotated[AwarenessRule, PartChoice(AwarenessRule, "periodic")] = chosen(
+        AwarenessRule,
         "periodic",
         "When awareness messages are sent: at a fixed rate, or by movement as EN 302 637-2 says (1 to 10 Hz)",
     )
     egos: Literal["all"] | list[str] = choice("all", "Vehicles that fuse: all with a lidar, or a list of names")
-    matching: Literal["blind_cells", "nearest", "none"] = choice(
-        "blind_cells", "How helpers are picked: most blind cells covered per byte, nearest first, or nobody"
+    matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
+        MatchingRule,
+        "blind_cells",
+        "How helpers are picked: most blind cells covered per byte, nearest first, or nobody",
     )
     shortlist: int = quantity(
         0,
@@ -54,11 +50,11 @@ class Cooperation(Section):
         ge=0,
         le=1000,
     )
-    relay: Literal["none", "hybrid", "height", "mobility", "midpoint", "best_snr"] = choice(
-        "hybrid", "Rule that picks a relay where the direct link is not usable"
+    relay: Annotated[RelayRule, PartChoice(RelayRule, "hybrid")] = chosen(
+        RelayRule, "hybrid", "Rule that picks a relay where the direct link is not usable"
     )
-    relay_weight: float = quantity(0.5, "1", "Weight of mobility against height in the hybrid rule", ge=0, le=1)
-    fusion: Literal["early", "late", "cpm", "raw", "none"] = choice(
+    fusion: Annotated[FusionScheme, PartChoice(FusionScheme, "early")] = chosen(
+        FusionScheme,
         "early",
         "What others send: the lidar points asked for (early), boxes (late), whole lidar frames as captured, whatever the budget "
         "(raw), or, unasked, collective perception messages (cpm)",
@@ -66,8 +62,8 @@ class Cooperation(Section):
     transport: Literal["radio", "synchronous"] = choice(
         "radio", "synchronous hands data over directly, without messages: the upper bound to compare with"
     )
-    redundancy: Literal["none", "self_announcing", "dynamics", "frequency", "distance"] = choice(
-        "none", "Objects that collective perception messages leave out because others tell of them"
+    redundancy: Annotated[RedundancyRule, PartChoice(RedundancyRule, "none")] = chosen(
+        RedundancyRule, "none", "Objects that collective perception messages leave out because others tell of them"
     )
     max_helpers: int = quantity(3, "1", "Helpers asked per frame", ge=0, le=50)
     deadline_ms: float = quantity(100.0, "ms", "From an ego's capture to its fusion", ge=0, le=5000)
@@ -75,7 +71,6 @@ class Cooperation(Section):
     budget_bytes: int = quantity(6000, "B", "Data an ego asks for per frame, over all helpers", ge=0, le=100_000_000)
     detect_ms: float = quantity(20.0, "ms", "From capture to a station's own matrix and detections", ge=0, le=1000)
     min_delivery: float = quantity(0.7, "1", "Predicted delivery below which a link counts as not usable", ge=0, le=1)
-    voxel_m: float = quantity(0.3, "m", "Shared points are thinned to one per cube of this side", gt=0, le=5)
     matrix: Matrix = choice(Matrix(), "The abstract perception matrix")
 
     @model_validator(mode="after")
@@ -125,6 +120,10 @@ class Scenario(Section):
         "scenario", "Short name; the run folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80
     )
     description: str = choice("", "What the scenario shows")
+    plugins: list[Path] = choice(
+        [],
+        "Python files with parts of your own; paths count from this file's folder. They are run: list only files you trust",
+    )
     run: Run = choice(Run(), "Time and chance")
     world: World = choice(World(), "Static surroundings")
     traffic: Traffic = choice(..., "Where road users come from")
@@ -132,6 +131,15 @@ class Scenario(Section):
     lidars: Lidars = choice(Lidars(), "Which stations carry lidars")
     radio: Radio = choice(Radio(), "Channel, physical layer and access")
     cooperation: Cooperation = choice(Cooperation(), "Who shares what with whom")
-    detector: Detector = choice(Detector(), "The visibility detection model")
+    detector: Annotated[Detector, PartChoice(Detector, "visibility")] = chosen(
+        Detector, "visibility", "How stations detect road users in their lidar points"
+    )
     errors: Errors = choice(Errors(), "Errors of position, heading and clock")
     record: Record = choice(Record(), "What a run keeps")
+
+    _loaded_plugins: tuple[Plugin, ...] = PrivateAttr(())
+
+    @property
+    def loaded_plugins(self) -> tuple[Plugin, ...]:
+        """The files of `plugins` as they were loaded, with the digest of what was run."""
+        return self._loaded_plugins

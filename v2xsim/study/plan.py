@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from v2xsim.errors import UserError
+from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
 from v2xsim.scenario.explain import problems
@@ -123,13 +124,14 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     if len(settings) * len(seeds) > MOST_POINTS:
         raise PlanError(f"{source}: must have at most {MOST_POINTS:,} points, got {len(settings) * len(seeds):,}")
     document, own = _base(file.scenario, folder)
-    document = with_values(document, file.fixed, f"{source}: set", folder)
+    word = word_in(Scenario)
+    document = with_values(document, file.fixed, f"{source}: set", folder, word)
     scenario = checked(document, own)
     scenarios: list[Scenario | None] = []
     broken: dict[int, str] = {}
     for row, setting in enumerate(settings):
         try:
-            scenarios.append(checked(with_values(document, setting, f"{source}: setting {row}", folder), own))
+            scenarios.append(checked(with_values(document, setting, f"{source}: setting {row}", folder, word), own))
         except ScenarioError as error:
             scenarios.append(None)
             broken[row] = str(error)

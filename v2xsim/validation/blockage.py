@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from v2xsim.comms.channel.knife_edges import diffraction_loss_db
+from v2xsim.comms.channel.diffraction import diffraction_loss_db
 from v2xsim.comms.channel.vehicle_loss import mean_blockage_loss_db
 from v2xsim.records import NLOSV, Boxes
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.access.csma import Csma, CsmaParams
-from v2xsim.comms.channel.winner import winner_b1_loss_db
+from v2xsim.comms.access.scheme import RadioSettings, layer_of
+from v2xsim.comms.access.schemes.ieee80211p import Ieee80211p
+from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.comms.phy.airtime import rate_mbps
 from v2xsim.streams import Streams
 from v2xsim.validation.compare import Comparison, Reference
@@ -29,7 +30,7 @@ _ASSUMES = (
 _HALF_DUPLEX, _BUSY = 1, 3
 # The source counts time with a sensed packet as busy (its equation of the unadjusted ratio), and the ratio of its busy
 # shares at 190 and 500 bytes is that of frames of so many bytes in all, though its own formula adds 30.
-_PARAMS = CsmaParams(noise_dbm=-95.0, busy_threshold_dbm=float("inf"), header_bytes=0)
+_SETTINGS = RadioSettings(noise_dbm=-95.0, sensitivity_dbm=-85.0, busy_threshold_dbm=float("inf"), header_bytes=0)
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Configuration:
     Attributes:
         reference: Its curve.
         line: The road and its messages.
-        params: The access layer.
+        settings: The radio below the access layer.
     """
 
     reference: Reference
     line: Line
-    params: CsmaParams
+    settings: RadioSettings
 
 
 def configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
@@ -69,7 +70,7 @@ def configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
             LIMIT_PP, float(column("CBR_mean")[0]), _SOURCE, _ASSUMES,
         )  # fmt: skip
         mcs = int(np.argmin(np.abs(rate_mbps(np.arange(8), 10) - rate)))
-        yield Configuration(reference, line_of(density, message_hz, int(size), mcs, power, seed), _PARAMS)
+        yield Configuration(reference, line_of(density, message_hz, int(size), mcs, power, seed), _SETTINGS)
 
 
 def line_of(density_per_m: float, rate_hz: float, size_bytes: int, mcs: int, tx_power_dbm: float, seed: int) -> Line:
@@ -88,7 +89,7 @@ def run(configuration: Configuration) -> Comparison:
     """Simulate a configuration and return it beside its curve."""
     line = configuration.line
     keys = (Streams(line.seed).uniforms("line.station", np.arange(line.stations))[:, 0] * 2.0**63).astype(np.uint64)
-    outcomes = simulate(line, Csma(line.stations, configuration.params, 0, keys), configuration.reference.edge_m)
+    outcomes = simulate(line, layer_of(Ieee80211p(), configuration.settings, 0, keys), configuration.reference.edge_m)
     share = np.where(outcomes.count.sum(axis=0) > 0, outcomes.share, np.nan)
     share[_BUSY] += share[_HALF_DUPLEX]
     share[_HALF_DUPLEX] = 0.0

@@ -6,23 +6,13 @@ The statistics come from senders in the middle, so that the ends of an open road
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, SENSING, Field, Packets, Receptions
+from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, SENSING, Field, Packets
+from v2xsim.comms.access.scheme import AccessLayer
 from v2xsim.streams import Streams
-
-
-class AccessLayer(Protocol):
-    """What a set-up drives (v2xsim.comms.access.packets)."""
-
-    def submit(self, packets: Packets) -> None:
-        """Hand packets over."""
-
-    def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return what ended by an instant, and the busy time since the instant before."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,18 @@
 `v2xsim validate radio --config FILE` runs one, so that anybody can compare with curves of their own.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from v2xsim.comms.phy.sidelink import bits_per_subchannel
+from v2xsim.comms.access.scheme import AccessScheme
+from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
+from v2xsim.comms.channel.path_loss.model import PathLoss
+from v2xsim.scenario.choices import PartChoice, chosen, chosen_required
 from v2xsim.scenario.fields import Section, choice, quantity
-from v2xsim.scenario.schema_radio import Ieee80211p, Sidelink
+from v2xsim.scenario.former import CSMA, SIDELINK, moved
+from v2xsim.scenario.load import load_section
 
 PerRow = Annotated[tuple[float, Annotated[float, Field(ge=0, le=1)]], Field(description="SINR [dB], error rate")]
 
@@ -34,16 +39,9 @@ class Messages(Section):
 class Channel(Section):
     """Propagation."""
 
-    path_loss: Literal[
-        "winner_b1", "tr37885_highway", "tr37885_urban", "free_space", "two_ray", "log_distance", "abbas_urban"
-    ] = choice("winner_b1", "Path-loss model")
-    permittivity: float = quantity(1.003, "1", "Relative, of the ground in two_ray", ge=1, le=100)
+    path_loss: Annotated[PathLoss, PartChoice(PathLoss, "winner_b1")] = chosen(PathLoss, "winner_b1", "Path-loss model")
     carrier_ghz: float = quantity(5.9, "GHz", "Centre of the channel", ge=0.5, le=100)
     antenna_height_m: float = quantity(1.5, "m", "Of every antenna", gt=0, le=50)
-    environment_height_m: float = quantity(
-        0.0, "m", "Effective height of the ground in winner_b1: 0, 0.5 or 1.0 in three reference simulators", ge=0, le=2
-    )
-    exponent: float = quantity(2.75, "1", "Of log_distance, from free space at 1 m", ge=1, le=6)
     shadowing_sigma_db: float = quantity(
         3.0, "dB", "Standard deviation of the shadowing; 0 switches it off", ge=0, le=20
     )
@@ -56,9 +54,10 @@ class Channel(Section):
 
     @model_validator(mode="after")
     def _above_ground(self) -> "Channel":
-        if self.environment_height_m >= self.antenna_height_m:
+        ground_m = getattr(self.path_loss, "environment_height_m", 0.0)
+        if ground_m >= self.antenna_height_m:
             raise ValueError(
-                f"environment_height_m ({self.environment_height_m}) must be below antenna_height_m ({self.antenna_height_m})"
+                f"environment_height_m ({ground_m}) of the path loss must be below antenna_height_m ({self.antenna_height_m})"
             )
         return self
 
@@ -96,13 +95,15 @@ class SetUp(Section):
     """One radio set-up."""
 
     name: str = choice("set-up", "What to call it", max_length=80)
-    access: Literal["ieee80211p", "lte_mode4", "nr_mode2", "random_slot"] = choice(..., "Access scheme")
+    plugins: list[Path] = choice(
+        [],
+        "Python files with parts of your own; paths count from this file's folder. They are run: list only files you trust",
+    )
+    access: Annotated[AccessScheme, PartChoice(AccessScheme, "random_slot")] = chosen_required("Access scheme")
     road: Road = choice(..., "Where the vehicles are")
     messages: Messages = choice(Messages(), "What every vehicle broadcasts")
     channel: Channel = choice(Channel(), "Propagation")
     receiver: Receiver = choice(Receiver(), "The physical layer")
-    ieee80211p: Ieee80211p = choice(Ieee80211p(), "Carrier sensing")
-    sidelink: Sidelink = choice(Sidelink(), "Semi-persistent scheduling")
     warm_up_s: float = quantity(2.0, "s", "Not counted", ge=0, le=1000)
     measured_s: float = quantity(10.0, "s", "Counted", gt=0, le=10_000)
     seed: int = quantity(1, "1", "Of all chance", ge=0, lt=2**63)
@@ -111,15 +112,15 @@ class SetUp(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> "SetUp":
-        if self.access in ("ieee80211p", "random_slot"):
+        if self.access.ideal:
+            raise ValueError("access: ideal has no access layer to validate; name another scheme")
+        if not isinstance(self.access, SidelinkScheme):
             if self.receiver.mcs > 7:
                 raise ValueError(f"receiver.mcs: 802.11p has 0 to 7, got {self.receiver.mcs}")
             return self
-        side = self.sidelink
-        if self.access == "lte_mode4" and side.nr_mcs is not None:
-            raise ValueError("sidelink.nr_mcs is for nr_mode2; lte_mode4 takes bits_per_symbol and code_rate")
+        side = self.access
         if side.packet_subchannels is None:
-            bits = bits_per_subchannel(self.access, side.rb_per_subchannel, *side.coding)
+            bits = side.subchannel_bits
             needed = -(-8 * self.messages.size_bytes // bits)
             if needed > side.subchannels:
                 raise ValueError(
@@ -127,3 +128,18 @@ class SetUp(Section):
                     f"of {bits} bits, the channel has {side.subchannels}"
                 )
         return self
+
+
+FORMER = (
+    moved("ieee80211p", "access:", owners=CSMA),
+    moved("sidelink", "access:", owners=SIDELINK),
+    moved("channel.permittivity", "channel.path_loss:permittivity"),
+    moved("channel.environment_height_m", "channel.path_loss:environment_height_m"),
+    moved("channel.exponent", "channel.path_loss:exponent"),
+)
+"""Keys of earlier versions."""
+
+
+def load_setup(path: str | Path) -> SetUp:
+    """Read and check a set-up; a scenario error names file, line, key and what must hold."""
+    return load_section(path, SetUp, FORMER)

@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
+from v2xsim.comms.access.scheme import RadioSettings, layer_of
+from v2xsim.comms.access.schemes.lte_mode4 import LteMode4
+from v2xsim.comms.access.schemes.nr_mode2 import NrMode2
+from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
+from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.comms.channel.tr37885 import highway_loss_db
-from v2xsim.comms.channel.winner import winner_b1_loss_db
 from v2xsim.streams import Streams
 from v2xsim.validation.compare import Comparison, Reference
 from v2xsim.validation.line import Line, simulate
@@ -46,12 +49,14 @@ class Configuration:
     Attributes:
         reference: Its curve.
         line: The road and its messages.
-        params: The access layer.
+        scheme: The access scheme.
+        settings: The radio below it.
     """
 
     reference: Reference
     line: Line
-    params: SidelinkParams
+    scheme: SidelinkScheme
+    settings: RadioSettings
 
 
 def lte_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
@@ -72,17 +77,19 @@ def lte_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
         curve_db, curve_rate = _BLER[subchannels]
         # The noise over one packet's resource blocks, of 50 in 10 MHz.
         noise = -95.0 + 10.0 * np.log10(blocks / 50.0) + 10.0 * np.log10(subchannels)
-        params = SidelinkParams(
-            subchannels=subchannels, rb_per_subchannel=blocks, noise_dbm=float(noise), sensitivity_dbm=-90.5,
-            curve_db=curve_db, curve_rate=curve_rate,
-            overlap=blocks * subchannels / 50.0,
+        scheme = LteMode4(
+            subchannels=subchannels, rb_per_subchannel=blocks, packet_subchannels=1, rsrp_threshold_dbm=-128.0,
+            interference_share=blocks * subchannels / 50.0,
         )  # fmt: skip
+        settings = RadioSettings(
+            noise_dbm=float(noise), sensitivity_dbm=-90.5, curve=tuple(zip(curve_db, curve_rate, strict=True))
+        )
         line = Line(
             density_per_m=density / 1000.0, length_m=4000.0, ring=True, speed_mps=70.0 / 3.6, rate_hz=rate, size_bytes=190,
             mcs=0, tx_power_dbm=power, loss_db=lambda d: winner_b1_loss_db(d, 5.91, 1.5, 1.5, 0.0), sigma_db=3.0,
             decorrelation_m=25.0, nakagami_m=None, least_dbm=-112.0, warm_up_s=3.0, measured_s=5.0, seed=seed,
         )  # fmt: skip
-        yield Configuration(reference, line, params)
+        yield Configuration(reference, line, scheme, settings)
 
 
 def nr_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
@@ -98,24 +105,28 @@ def nr_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
             "carries MCS 14 (TR 36.942 annex A.2). Static, shadowing of TR 37.885; blockage by vehicles left out. The power is spread over the "
             "whole channel (5G-LENA's default, recalled), and resource blocks under its -91.7 dBm are dropped.",
         )  # fmt: skip
-        params = SidelinkParams(
-            subchannels=4, rb_per_subchannel=50, t1_slots=2, t2_slots=t2, rsrp_threshold_dbm=-91.7 - 10 * np.log10(12 * 50),
-            ranked=False, recheck_slots=2, noise_dbm=-174.0 + 10 * np.log10(40e6) + 9.0, sensitivity_dbm=-91.7 + 10 * np.log10(50),
-            curve_db=(float(threshold) - 0.01, float(threshold)), curve_rate=(1.0, 0.0),
+        scheme = NrMode2(
+            subchannels=4, rb_per_subchannel=50, packet_subchannels=1, t1_slots=2, t2_slots=t2,
+            rsrp_threshold_dbm=float(-91.7 - 10 * np.log10(12 * 50)),
+        )  # fmt: skip
+        settings = RadioSettings(
+            noise_dbm=float(-174.0 + 10 * np.log10(40e6) + 9.0), sensitivity_dbm=float(-91.7 + 10 * np.log10(50)),
+            curve=((float(threshold) - 0.01, 1.0), (float(threshold), 0.0)),
         )  # fmt: skip
         line = Line(
             density_per_m=2.0 / spacing, length_m=200.0 * spacing, ring=False, speed_mps=0.0, rate_hz=10.0, size_bytes=200, mcs=0,
             tx_power_dbm=23.0 - 10 * np.log10(4), loss_db=lambda d: highway_loss_db(d, 5.89), sigma_db=3.0, decorrelation_m=10.0,
             nakagami_m=None, least_dbm=-115.0, warm_up_s=3.0, measured_s=5.0, seed=seed,
         )  # fmt: skip
-        yield Configuration(reference, line, params)
+        yield Configuration(reference, line, scheme, settings)
 
 
 def run(configuration: Configuration) -> Comparison:
     """Simulate a configuration and return it beside its curve."""
     line = configuration.line
     keys = (Streams(line.seed).uniforms("line.station", np.arange(line.stations))[:, 0] * 2.0**63).astype(np.uint64)
-    outcomes = simulate(line, Sidelink(line.stations, configuration.params, 0, keys), configuration.reference.edge_m)
+    layer = layer_of(configuration.scheme, configuration.settings, 0, keys)
+    outcomes = simulate(line, layer, configuration.reference.edge_m)
     sent = outcomes.count.sum(axis=0).astype(float)
     share = np.where(sent > 0, outcomes.share, np.nan)
     return Comparison(configuration.reference, share, outcomes.busy_share, outcomes.gap_ms, sent)

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.comms.channel.building_loss.corner import corner_loss_db, legs_m, manhattan_loss_db
-from v2xsim.comms.channel.propagation import propagation
-from v2xsim.comms.channel.winner import winner_b1_loss_db
+from v2xsim.comms.channel.building_loss.corner import corner_loss_db
+from v2xsim.comms.channel.building_loss.manhattan import manhattan_loss_db
+from v2xsim.comms.channel.building_loss.model import legs_m
+from v2xsim.comms.channel.path_loss.abbas_urban import AbbasUrban
+from v2xsim.comms.channel.path_loss.model import piecewise_loss_db
+from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
+from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.records import LOS, NLOSB, NLOSV
 
 
@@ -51,11 +55,11 @@ def test_both_directions_lose_the_same_and_farther_costs_more(first, second, mor
     assert corner_loss_db(a + more, b, 5.9)[0] >= corner_loss_db(a, b, 5.9)[0] - 1e-9
 
 
-@given(st.floats(0.5, 3000), st.sampled_from([LOS, NLOSV, NLOSB]), st.sampled_from(["tr37885_urban", "abbas_urban"]))
+@given(st.floats(0.5, 3000), st.sampled_from([LOS, NLOSV, NLOSB]), st.sampled_from([Tr37885Urban(), AbbasUrban()]))
 def test_rows_of_a_model_are_continuous_and_the_same_for_one_and_many(distance_m, state, channel):
-    model = propagation(channel, 5.9, 23.0)
-    one = model.loss_db(np.array([distance_m]), np.array([state], np.int8))[0]
-    many = model.loss_db(np.array([5.0, distance_m, 2000.0]), np.array([LOS, state, NLOSB], np.int8))[1]
+    pieces = channel.pieces_db(5.9)
+    one = piecewise_loss_db(pieces, np.array([distance_m]), np.array([state], np.int8))[0]
+    many = piecewise_loss_db(pieces, np.array([5.0, distance_m, 2000.0]), np.array([LOS, state, NLOSB], np.int8))[1]
     assert one == many
-    nearly = model.loss_db(np.array([distance_m * 1.0001]), np.array([state], np.int8))[0]
+    nearly = piecewise_loss_db(pieces, np.array([distance_m * 1.0001]), np.array([state], np.int8))[0]
     assert 0.0 <= nearly - one < 0.01

@@ -5,14 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from v2xsim.comms.channel.blockage.tr37885 import Tr37885Blockage
 from v2xsim.comms.channel.budget import Carried, powers
 from v2xsim.comms.channel.neighbours import neighbours
-from v2xsim.comms.channel.propagation import free_space_loss_db, pairwise_loss_db, propagation
+from v2xsim.comms.channel.path_loss.free_space import FreeSpace, free_space_loss_db
+from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
+from v2xsim.comms.channel.path_loss.two_ray import two_ray_loss_db
+from v2xsim.comms.channel.path_loss.winner_b1 import WinnerB1, winner_b1_loss_db
+from v2xsim.comms.channel.propagation import propagation
 from v2xsim.comms.channel.states import drawn_states, state_shares
 from v2xsim.comms.channel.tr37885 import tr37885_loss_db
-from v2xsim.comms.channel.two_ray import two_ray_loss_db
-from v2xsim.comms.channel.winner import winner_b1_loss_db
 from v2xsim.comms.draws import faded, normal
+from v2xsim.parts import parts_of
 from v2xsim.records import LOS, NLOSB, NLOSV
 
 
@@ -22,7 +26,7 @@ def budget(distance_m, state, case=None, channel="tr37885_urban", **more):
     place = np.zeros((2 * count, 2))
     place[0::2, 0] = place[1::2, 0] = 1e6 * np.arange(count)
     near = neighbours(place, 1.0)
-    model = propagation(channel, 5.9, 23.0, **more)
+    model = propagation(parts_of(PathLoss)[channel](), 5.9, 23.0, Tr37885Blockage(), **more)
     _, loss_db, shadow_db, power_mw = powers(
         near, np.asarray(distance_m, float), np.asarray(state, np.int8),
         np.zeros(count, np.int8) if case is None else np.asarray(case, np.int8), np.zeros(2 * count),
@@ -92,10 +96,12 @@ def test_two_rays_far_away_lose_40_decibels_a_decade_and_interfere_near_by():
 
 def test_heights_count_pair_by_pair_where_the_model_has_them():
     distance_m, state = np.array([300.0, 300.0]), np.array([LOS, LOS], np.int8)
-    found = pairwise_loss_db("winner_b1", distance_m, state, np.array([1.5, 3.0]), np.array([1.5, 1.5]), 5.9, 0.5, 1.0)
+    view = PathLossView(distance_m, state, np.array([1.5, 3.0]), np.array([1.5, 1.5]), 5.9)
+    found = WinnerB1(environment_height_m=0.5).loss_db(view)
     assert found[0] == pytest.approx(108.7, abs=0.05)
     assert found[1] == pytest.approx(winner_b1_loss_db(np.array([300.0]), 5.9, 3.0, 1.5, 0.5)[0])
-    assert pairwise_loss_db("free_space", distance_m, state, state + 1.5, state + 1.5, 5.9, 0.0, 1.0) is None
+    assert WinnerB1().pieces_db(5.9) is None
+    assert FreeSpace().loss_db(view)[0] == FreeSpace().loss_db(view)[1]
 
 
 @pytest.mark.parametrize("model", ["tr37885", "boban_low", "boban_medium", "boban_high"])

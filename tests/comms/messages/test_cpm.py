@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from v2xsim.comms.messages.cpm import COPIES, CpmRules, Heard, redundant
+from v2xsim.comms.messages.cpm import CpmRules
+from v2xsim.comms.messages.redundancy.frequency import COPIES
+from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
+from v2xsim.parts import parts_of
 
 
 def told(velocity=(0.0, 0.0), heading_of=lambda t: 0.0, start=(0.0, 0.0), until_s=6.0, wait_us=0.0, omit=False):
@@ -78,7 +81,7 @@ def test_two_cars_in_a_queue_keep_their_numbers():
 
 
 def copies(count, apart_m=0.0, speed=10.0, told_us=900_000, sender=(50.0, 0.0)):
-    return Heard(
+    return Copies(
         np.tile([apart_m, 0.0], (count, 1)), np.full(count, speed), np.full(count, told_us), np.tile(sender, (count, 1))
     )
 
@@ -100,15 +103,15 @@ def copies(count, apart_m=0.0, speed=10.0, told_us=900_000, sender=(50.0, 0.0)):
 )
 def test_what_others_tell_of_may_be_left_out(rule, heard, expected):
     nobody = np.zeros((0, 2))
-    found = redundant(rule, np.zeros((1, 2)), np.array([10.0]), np.zeros(2), heard, nobody, 1_000_000)
+    view = RedundancyView(np.zeros((1, 2)), np.array([10.0]), np.zeros(2), heard, nobody, 1_000_000)
+    found = omitted_by(parts_of(RedundancyRule)[rule](), view)
     assert found.tolist() == [expected]
 
 
 def test_who_announces_itself_needs_not_be_told_of():
     place = np.array([[0.0, 0.0], [20.0, 0.0]])
-    found = redundant(
-        "self_announcing", place, np.zeros(2), np.zeros(2), Heard.nothing(), np.array([[21.0, 0.5]]), 1_000_000
-    )
+    view = RedundancyView(place, np.zeros(2), np.zeros(2), Copies.nothing(), np.array([[21.0, 0.5]]), 1_000_000)
+    found = omitted_by(parts_of(RedundancyRule)["self_announcing"](), view)
     assert found.tolist() == [False, True]
 
 

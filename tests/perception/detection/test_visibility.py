@@ -10,15 +10,14 @@ from v2xsim.perception.detection.visibility import (
     CLUTTER_DRAWS,
     OBJECT_DRAWS,
     Clutter,
-    DetectorParams,
+    Visibility,
     detect,
     detection_probability,
     most_false,
 )
 from v2xsim.records import Boxes
-from v2xsim.scenario.schema import Detector
 
-PARAMS = DetectorParams()
+PARAMS = Visibility()
 MANY = 4000
 
 
@@ -27,17 +26,17 @@ def cars(count: int) -> Boxes:
     return Boxes(center_m, np.tile([4.5, 1.8, 1.5], (count, 1)), np.zeros(count))
 
 
-def seen(points: np.ndarray, draws: np.ndarray, params: DetectorParams = PARAMS):
+def seen(points: np.ndarray, draws: np.ndarray, params: Visibility = PARAMS):
     count = len(points)
     return detect(cars(count), np.arange(count), points, draws, Clutter.none(), params)
 
 
-def clutter(seed: int, params: DetectorParams = PARAMS, places: int = 400) -> Clutter:
+def clutter(seed: int, params: Visibility = PARAMS, places: int = 400) -> Clutter:
     rng = np.random.default_rng(seed)
     return Clutter(rng.uniform(-50, 50, (places, 2)), rng.uniform(size=(most_false(params), CLUTTER_DRAWS)))
 
 
-def frames_of_clutter(params: DetectorParams, count: int) -> list:
+def frames_of_clutter(params: Visibility, count: int) -> list:
     none = np.zeros(0, np.int64)
     return [
         detect(Boxes.none(), none, none, np.zeros((0, OBJECT_DRAWS)), clutter(seed, params), params)
@@ -53,10 +52,6 @@ objects_with_points = st.integers(1, 8).flatmap(
         arrays(np.int64, n, elements=st.integers(0, 400)),
     )
 )
-
-
-def test_the_defaults_are_those_of_the_scenario():
-    assert vars(PARAMS) == Detector().model_dump()
 
 
 def test_half_of_the_objects_with_half_points_are_detected():
@@ -106,7 +101,7 @@ def test_what_is_detected_of_an_object_does_not_depend_on_the_others(case, rando
 @settings(max_examples=60, deadline=None)
 def test_a_box_never_has_a_side_below_half_of_the_true_one(case, sigma):
     draws, points, _ = case
-    found = seen(points, draws, DetectorParams(size_sigma_m=sigma))
+    found = seen(points, draws, Visibility(size_sigma_m=sigma))
     assert (found.boxes.size_m >= 0.5 * np.array([4.5, 1.8, 1.5])).all()
 
 
@@ -133,9 +128,9 @@ def test_the_number_of_false_positives_is_poisson():
 
 
 def test_false_positives_have_nothing_behind_them_and_stand_on_the_given_places():
-    one = clutter(3, DetectorParams(false_per_frame=20.0))
+    one = clutter(3, Visibility(false_per_frame=20.0))
     none = np.zeros(0, np.int64)
-    params = DetectorParams(false_per_frame=20.0)
+    params = Visibility(false_per_frame=20.0)
     found = detect(Boxes.none(), none, none, np.zeros((0, OBJECT_DRAWS)), one, params)
     places = {tuple(place) for place in one.place_m}
     assert len(found) > 5
@@ -144,9 +139,9 @@ def test_false_positives_have_nothing_behind_them_and_stand_on_the_given_places(
 
 
 def test_without_places_there_is_no_false_positive():
-    assert len(frames_of_clutter(DetectorParams(false_per_frame=0.0), 1)[0]) == 0
-    none, some = np.zeros(0, np.int64), clutter(1, DetectorParams(false_per_frame=50.0), places=0)
-    found = detect(Boxes.none(), none, none, np.zeros((0, OBJECT_DRAWS)), some, DetectorParams(false_per_frame=50.0))
+    assert len(frames_of_clutter(Visibility(false_per_frame=0.0), 1)[0]) == 0
+    none, some = np.zeros(0, np.int64), clutter(1, Visibility(false_per_frame=50.0), places=0)
+    found = detect(Boxes.none(), none, none, np.zeros((0, OBJECT_DRAWS)), some, Visibility(false_per_frame=50.0))
     assert len(found) == 0
 
 
@@ -154,13 +149,13 @@ def test_without_places_there_is_no_false_positive():
 def test_a_frame_wants_more_false_positives_than_it_can_have_once_in_a_thousand_million(mean):
     from scipy.stats import poisson
 
-    assert poisson.sf(most_false(DetectorParams(false_per_frame=mean)), mean) <= 1e-9
+    assert poisson.sf(most_false(Visibility(false_per_frame=mean)), mean) <= 1e-9
 
 
 def test_scores_of_true_and_false_positives_overlap_as_stated():
     draws = np.random.default_rng(4).uniform(size=(MANY, OBJECT_DRAWS))
     true = seen(np.full(MANY, 12), draws).score
-    false = np.concatenate([f.score for f in frames_of_clutter(DetectorParams(false_per_frame=20.0), 100)])
+    false = np.concatenate([f.score for f in frames_of_clutter(Visibility(false_per_frame=20.0), 100)])
     outranks = (true[:, None] > false[None, :]).mean()
     # Phi(1 / sqrt 2) = 0.760; the standard error is below sqrt(1 / (4 * 2000)) for some 2000 of each; five of those.
     assert outranks == pytest.approx(0.760, abs=5 * np.sqrt(1 / 8000))

@@ -8,9 +8,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from v2xsim.perception.matching.choice import choose_helpers, choose_nearest, coverage, gains, relevance
+from v2xsim.perception.matching.choice import chosen_helpers, shared_out, within_limits
+from v2xsim.perception.matching.gain import coverage, gains
+from v2xsim.perception.matching.relevance import relevance
+from v2xsim.perception.matching.rule import MatchingView
+from v2xsim.perception.matching.rules.blind_cells import BlindCells
+from v2xsim.perception.matching.rules.nearest import Nearest
 
 SHAPE = (4, 5)
+
+
+def view_of(weight, observed, distance, delivery, cost, budget, most):
+    helpers = len(observed)
+    return MatchingView(
+        weight, observed, observed, np.arange(helpers), distance, delivery, np.zeros(helpers, bool), cost, budget, most,
+        lambda: np.zeros(helpers),
+    )  # fmt: skip
+
+
+def choose_helpers(weight, observed, delivery, cost, budget, most):
+    """Return whom the rule `blind_cells` asks."""
+    return chosen_helpers(
+        BlindCells(), view_of(weight, observed, np.zeros(len(observed)), delivery, cost, budget, most)
+    )
+
+
+def choose_nearest(weight, observed, distance, cost, budget, most):
+    """Return whom the rule `nearest` picks, those with nothing to offer included."""
+    order = Nearest().choose(view_of(weight, observed, distance, np.ones(len(observed)), cost, budget, most))
+    return shared_out(within_limits(order, cost, budget, most), weight, observed)
+
+
 weights = arrays(np.float64, SHAPE, elements=st.integers(0, 4).map(float))
 matrices = st.integers(0, 6).flatmap(lambda n: arrays(np.bool_, (n, *SHAPE)))
 

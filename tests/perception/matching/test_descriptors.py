@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.perception.matching.choice import gains
 from v2xsim.perception.matching.descriptors import complement_query, complement_stored, pooled, rings
+from v2xsim.perception.matching.gain import gains
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
 

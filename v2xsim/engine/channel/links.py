@@ -7,18 +7,19 @@ import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64
 
 from v2xsim.comms.access.packets import Field
-from v2xsim.comms.channel.budget import Carried, powers, same_pairs
-from v2xsim.comms.channel.budget import Propagation as Budget
-from v2xsim.comms.channel.building_loss.corner import corner_loss_db, legs_m, manhattan_loss_db
-from v2xsim.comms.channel.knife_edges import diffraction_loss_db
+from v2xsim.comms.channel.blockage.model import BlockageView, blockage_of
+from v2xsim.comms.channel.budget import Carried, Propagation, powers, same_pairs
+from v2xsim.comms.channel.building_loss.model import BuildingLossView, building_loss_of
+from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.channel.neighbours import Neighbours, neighbours
-from v2xsim.comms.channel.propagation import pairwise_loss_db, propagation
+from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of, piecewise_loss_db
+from v2xsim.comms.channel.propagation import propagation
 from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import NLOSB, Obstacles, Snapshot
-from v2xsim.scenario.schema_radio import Propagation, Radio
+from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 from v2xsim.world.catalogue import KINDS
 
@@ -101,31 +102,35 @@ def next_budget(
     distance_m, state, case, blocker = _states(near, fleet, snapshot, obstacles, radio, streams, suspect)
     wave = radio.propagation
     model = propagation(
-        radio.channel, radio.carrier_ghz, radio.tx_power_dbm, wave.vehicle_blockage, radio.shadowing, wave.exponent,
-        wave.shadowing_sigma_db, wave.decorrelation_m,
+        radio.channel, radio.carrier_ghz, radio.tx_power_dbm, wave.vehicle_blockage, radio.shadowing, wave.shadowing_sigma_db,
+        wave.decorrelation_m,
     )  # fmt: skip
-    height = fleet.antenna_m[:, 2]
-    clear_db = pairwise_loss_db(
-        radio.channel, distance_m, state, height[near.first], height[near.second], radio.carrier_ghz,
-        wave.environment_height_m, wave.permittivity,
-    )  # fmt: skip
-    if wave.building_loss != "tr37885":
-        clear_db = _round_corners(near, fleet, distance_m, state, model, radio, clear_db)
+    clear_db = _path_loss_db(near, fleet, distance_m, state, model, radio)
     more_db = np.zeros(0)
-    if wave.vehicle_blockage == "knife_edges":
-        more_db = diffraction_loss_db(
-            fleet.antenna_m, fleet.row, near.first, near.second, state, snapshot.boxes, radio.carrier_ghz
+    if wave.vehicle_blockage.moments_db() is None:
+        view = BlockageView(
+            fleet.antenna_m,
+            fleet.row,
+            near.first,
+            near.second,
+            distance_m,
+            state,
+            case,
+            snapshot.boxes,
+            radio.carrier_ghz,
         )
+        more_db = blockage_of(wave.vehicle_blockage, view)
+    shape = shape_of(wave.fading, FadingView(distance_m, state)) if wave.fading.fades else np.zeros(0)
     gain_dbi = _gain_dbi(fleet, snapshot, radio)
     keys = (streams.uniforms("link", fleet.agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
     carried, loss_db, shadowing_db, power_mw = powers(
         near, distance_m, state, case, moved_m, keys, streams.key("link.tick", snapshot.time_us), old_pair, old_state, old,
-        model, np.zeros(0) if clear_db is None else clear_db, more_db, gain_dbi,
+        model, clear_db, more_db, gain_dbi,
     )  # fmt: skip
     top_m = snapshot.boxes.center_m[:, 2] + snapshot.boxes.size_m[:, 2]
     return LinkBudget(
         fleet.agent, fleet.antenna_m, near, distance_m, state, case, loss_db, shadowing_db,
-        Field(near.offset, near.other, power_mw, _by_link(_fading(distance_m, state, wave), near)), blocker, snapshot.agent, top_m, carried, gain_dbi,
+        Field(near.offset, near.other, power_mw, _by_link(shape, near)), blocker, snapshot.agent, top_m, carried, gain_dbi,
         radio.tx_power_dbm,
     )  # fmt: skip
 
@@ -144,33 +149,35 @@ def _states(
     distance_m = np.linalg.norm(one - other, axis=1)
     luck = streams.uniforms("link.state", fleet.agent[near.first], fleet.agent[near.second], count=2)
     state, case = drawn_states(
-        model, radio.channel != "tr37885_highway", distance_m, np.minimum(one[:, 2], other[:, 2]),
+        model, radio.channel.urban, distance_m, np.minimum(one[:, 2], other[:, 2]),
         np.maximum(one[:, 2], other[:, 2]), luck,
     )  # fmt: skip
     return distance_m, state, case, np.full(len(state), -1, np.int32)
 
 
-def _round_corners(
+def _path_loss_db(
     near: Neighbours, fleet: Fleet, distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"],
-    model: Budget, radio: Radio, clear_db: Float[np.ndarray, " pairs"] | None,
-) -> Float[np.ndarray, " pairs"]:  # fmt: skip
-    """Return the path loss of each pair, round the corner where a building stands in the way and streets meet."""
-    wave, height = radio.propagation, fleet.antenna_m[:, 2]
-    loss = model.loss_db(distance_m, state) if clear_db is None else clear_db.copy()
-    hidden = np.flatnonzero(state == NLOSB)
-    one, other = near.first[hidden], near.second[hidden]
-    first, second = legs_m(
-        fleet.antenna_m[one, :2], fleet.pose[one, 3], fleet.antenna_m[other, :2], fleet.pose[other, 3]
-    )
-    corner = np.isfinite(first)
-    hidden, one, other, first, second = hidden[corner], one[corner], other[corner], first[corner], second[corner]
-    if wave.building_loss == "corner":
-        loss[hidden] = corner_loss_db(first, second, radio.carrier_ghz, wave.street_width_m)
+    model: Propagation, radio: Radio,
+) -> Float[np.ndarray, " pairs_or_none"]:  # fmt: skip
+    """Return the path loss of pairs where it is worked out pair by pair; nothing where the budget's pieces say all."""
+    pieces, behind = radio.channel.pieces_db(radio.carrier_ghz), radio.propagation.building_loss
+    if pieces is not None and not behind.follows_streets:
+        return np.zeros(0)
+    if pieces is not None:
+        loss_db = piecewise_loss_db(model.loss_rows, distance_m, state)
     else:
-        loss[hidden] = manhattan_loss_db(
-            first, second, radio.carrier_ghz, height[one], height[other], wave.environment_height_m
-        )
-    return loss
+        height = fleet.antenna_m[:, 2]
+        view = PathLossView(distance_m, state, height[near.first], height[near.second], radio.carrier_ghz)
+        loss_db = loss_of(radio.channel, view)
+    if behind.follows_streets:
+        hidden = np.flatnonzero(state == NLOSB)
+        one, other = near.first[hidden], near.second[hidden]
+        loss_db = loss_db.copy()
+        loss_db[hidden] = building_loss_of(behind, BuildingLossView(
+            fleet.antenna_m[one], fleet.antenna_m[other], fleet.pose[one, 3], fleet.pose[other, 3], loss_db[hidden],
+            radio.carrier_ghz,
+        ))  # fmt: skip
+    return loss_db
 
 
 def _gain_dbi(fleet: Fleet, snapshot: Snapshot, radio: Radio) -> Float[np.ndarray, " stations"]:
@@ -181,19 +188,6 @@ def _gain_dbi(fleet: Fleet, snapshot: Snapshot, radio: Radio) -> Float[np.ndarra
         table = np.array([by_kind.get(name, radio.antenna_gain_dbi) for name in KINDS])
         gain = np.where(fleet.row >= 0, table[snapshot.kind[fleet.row]], gain)
     return gain
-
-
-def _fading(
-    distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"], wave: Propagation
-) -> Float[np.ndarray, " pairs"]:
-    """Return the shape of each pair's fading (`v2xsim.comms.access.packets.Field`)."""
-    if wave.fading == "rician":
-        return -(10.0 ** (0.1 * np.array(wave.rician_k_db)))[state]
-    if wave.fading == "nakagami" and wave.nakagami:
-        begin, shape = np.array(wave.nakagami).T
-        found: Float[np.ndarray, " pairs"] = shape[np.maximum(0, np.searchsorted(begin, distance_m, "right") - 1)]
-        return found
-    return np.zeros(0)
 
 
 def _by_link(values: Float[np.ndarray, " pairs_or_none"], near: Neighbours) -> Float[np.ndarray, " links_or_none"]:

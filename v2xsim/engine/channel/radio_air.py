@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float, Int32, Int64
 
 from v2xsim.comms.access.dcc import Dcc
 from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, Packets, Receptions
+from v2xsim.comms.access.scheme import AccessLayer
 from v2xsim.comms.messages.fragments import fragment_sizes
 from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.comms.phy.airtime import airtime_us
-from v2xsim.engine.channel.access import AccessLayer, access_layer
+from v2xsim.engine.channel.access import access_layer
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import AWARENESS, EVERYBODY, MESSAGE_KINDS, NOBODY, Message, Packet
@@ -111,7 +112,7 @@ class RadioAir:
         # Stations' clocks are not aligned: each hands its message over at a phase of its own. The random slot, which draws
         # within the period itself, needs none.
         wait_us = 0
-        if period and self._radio.access != "random_slot":
+        if period and not self._radio.access.spreads_periods:
             wait_us = int(self._streams.uniforms("announcement.phase", sender)[0, 0] * period)
         elif message.kind != AWARENESS:
             # All stations sense at the same ticks; their computers do not finish in the same microsecond.
@@ -183,9 +184,10 @@ class RadioAir:
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
         """Return the time that congestion control asks each station to leave between messages of a size."""
         radio = self._radio
-        if radio.access in ("lte_mode4", "nr_mode2"):
-            return self._dcc.wait_us(1000.0)
-        return self._dcc.wait_us(float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz)))
+        slot_us = radio.access.slot_limit_us
+        if slot_us is None:
+            slot_us = float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz))
+        return self._dcc.wait_us(slot_us)
 
     def _advance(self, until_us: int) -> None:
         if self._fleet is None or self._budget is None or (until_us == self._time_us and not self._new):

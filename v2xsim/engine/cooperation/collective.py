@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, CpmRules, Heard, redundant
+from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, CpmRules
+from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
 from v2xsim.engine.cooperation.fusing import Arrived
 from v2xsim.engine.cooperation.sharing import Answer, Request
@@ -75,15 +76,8 @@ class Collective:
         """
         place = detections.boxes.center_m[:, :2]
         speed = np.linalg.norm(detections.velocity_mps, axis=1)
-        omitted = redundant(
-            self._rule.redundancy,
-            place,
-            speed,
-            frame.believed[:2],
-            self._heard(frame.agent, now_us),
-            announced_m,
-            now_us,
-        )
+        view = RedundancyView(place, speed, frame.believed[:2], self._heard(frame.agent, now_us), announced_m, now_us)
+        omitted = omitted_by(self._rule.redundancy, view)
         rules = self._rules.setdefault(frame.agent, CpmRules())
         told = rules.included(place, detections.velocity_mps, detections.boxes.yaw_rad, omitted, now_us, wait_us)
         if told is None:
@@ -98,7 +92,7 @@ class Collective:
         mine = self._known.setdefault(ego, {}).setdefault(report.origin, {})
         for row, number in enumerate(report.number.tolist()):
             mine[number] = _Known(report, row, time_us)
-        if self._rule.redundancy not in ("none", "self_announcing"):
+        if self._rule.redundancy.reads_copies:
             self._copies.setdefault(ego, []).append((report, time_us))
 
     def collected(self, ego: Frame) -> list[tuple[Report, int, Arrived]]:
@@ -131,11 +125,11 @@ class Collective:
             found.append((newest.report, newest.told_us, _arrived(ego, newest.report, Detections.joined(parts))))
         return found
 
-    def _heard(self, agent: int, now_us: int) -> Heard:
+    def _heard(self, agent: int, now_us: int) -> Copies:
         """Return all copies of objects that a station received within a second."""
         copies = [(r, t) for r, t in self._copies.get(agent, ()) if now_us - t <= SLOWEST_US]
         if not copies:
-            return Heard.nothing()
+            return Copies.nothing()
         self._copies[agent] = copies
         place, speed, told, sender = [], [], [], []
         for report, time_us in copies:
@@ -145,7 +139,7 @@ class Collective:
             speed.append(np.linalg.norm(report.detections.velocity_mps, axis=1))
             told.append(np.full(count, time_us, np.int64))
             sender.append(np.tile(report.frame.believed[:2], (count, 1)))
-        return Heard(np.concatenate(place), np.concatenate(speed), np.concatenate(told), np.concatenate(sender))
+        return Copies(np.concatenate(place), np.concatenate(speed), np.concatenate(told), np.concatenate(sender))
 
 
 def _holds_us(word: _Known) -> float:

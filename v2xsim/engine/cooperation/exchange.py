@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.comms.messages.cam import CHECK_US, SLOWEST_US, CamRules
+from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessView
 from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes, request_bytes
 from v2xsim.engine.channel.air import Air, Heard
 from v2xsim.engine.channel.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
@@ -20,9 +20,11 @@ from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.hearing import SILENT_PERIODS, Hearing
 from v2xsim.engine.stations.sensing import Frame
+from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.matrix import shifted
 from v2xsim.records import Detections, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario
+from v2xsim.streams import Streams
 
 # Congestion control goes by the time on the air of a typical announcement.
 _TYPICAL_BYTES = 350
@@ -68,19 +70,18 @@ class Cooperation:
     """Messages between stations, over an air that delivers them when it will."""
 
     def __init__(
-        self, scenario: Scenario, clock: Clock, latest: Callable[[int, int], Frame | None],
+        self, scenario: Scenario, clock: Clock, streams: Streams, latest: Callable[[int, int], Frame | None],
         detections_of: Callable[[Frame], Detections],
     ) -> None:  # fmt: skip
         self._scenario, self._clock = scenario, clock
         self._latest, self._detections_of = latest, detections_of
-        self.ideal = scenario.radio.access == "ideal"
-        by_movement = scenario.cooperation.awareness_rule == "cam"
-        period_us = SLOWEST_US if by_movement else 1e6 / scenario.cooperation.awareness_hz
-        self.period_us = CHECK_US if by_movement else round(period_us)
+        self.ideal = scenario.radio.access.ideal
+        rule = scenario.cooperation.awareness_rule
+        self.period_us = rule.check_us
         self.collective = Collective(scenario.cooperation)
-        self._cam = CamRules() if by_movement else None
-        self._announced_us: dict[int, int] = {}
-        self.forget_us = round(SILENT_PERIODS * period_us)
+        self._announcer = Announcer(rule)
+        self._streams = streams
+        self.forget_us = round(SILENT_PERIODS * rule.longest_us)
         self._window_us = round(scenario.radio.selection_window_ms * 1e3)
         self.hearing = Hearing.nobody()
         self.heads: dict[int, Heads] = {}
@@ -126,16 +127,11 @@ class Cooperation:
 
     def _due(self, fleet: Fleet, now_us: int) -> Bool[np.ndarray, " stations"]:
         """Return which stations announce themselves now, by rule and congestion control."""
-        wait_us = self._on_air.wait_us(_TYPICAL_BYTES)
-        if self._cam is not None:
-            speed = np.hypot(fleet.velocity_mps[:, 0], fleet.velocity_mps[:, 1])
-            return self._cam.due(fleet.agent, fleet.pose[:, :2], fleet.pose[:, 3], speed, now_us, wait_us)
-        due = np.ones(len(fleet), bool)
-        if wait_us.any():
-            last = np.array([self._announced_us.get(agent, -SLOWEST_US) for agent in fleet.agent.tolist()])
-            due = now_us - last >= wait_us
-            self._announced_us.update(dict.fromkeys(fleet.agent[due].tolist(), now_us))
-        return due
+        speed = np.hypot(fleet.velocity_mps[:, 0], fleet.velocity_mps[:, 1])
+        view = AwarenessView(
+            fleet.agent, fleet.pose[:, :2], fleet.pose[:, 3], speed, now_us, self._on_air.wait_us(_TYPICAL_BYTES)
+        )
+        return self._announcer.due(view)
 
     def tell(self, report: Report) -> None:
         """Broadcast a collective perception message."""
@@ -234,7 +230,7 @@ class Cooperation:
         """Send the requests for an ego's frame."""
         now, size = self._clock.now_us, request_bytes(ego.matrix.code.size)
         sent = []
-        for item in asks(ego, weight, known, self._scenario.cooperation):
+        for item in asks(ego, weight, known, self._scenario.cooperation, self._streams):
             request = self.request_for(ego, item.known.agent, item.cells, item.allowance_bytes)
             relay = item.known.relay
             message = Message(request.number, REQUEST, ego.agent, item.known.agent, relay, size, now, request)
@@ -254,7 +250,8 @@ class Cooperation:
         if frame is None:
             return None
         rule, radio = self._scenario.cooperation, self._scenario.radio
-        return answer(request, frame, self._detections_of(frame), rule.fusion, rule.voxel_m, radio.mtu_bytes)
+        scheme, detections = rule.fusion, self._detections_of(frame)
+        return answer(request, frame, detections, scheme.shares, scheme.thinned_to_m, radio.mtu_bytes)
 
     def _answer(self, request: Request, relay: int) -> None:
         reply = self.answer_of(request)
@@ -302,7 +299,7 @@ class Cooperation:
         Answers older than max_age_ms are dropped. Those that arrive later than this instant are late for this frame; they
         may still serve the next one.
         """
-        if self._scenario.cooperation.fusion == "cpm":
+        if self._scenario.cooperation.fusion.shares is Share.REPORTS:
             return [
                 (_as_transfer(ego, report, told_us, fuse_us), arrived)
                 for report, told_us, arrived in self.collective.collected(ego)

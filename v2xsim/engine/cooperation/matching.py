@@ -5,12 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from v2xsim.engine.channel.messages import NOBODY
 from v2xsim.engine.cooperation.sharing import codes_bytes, occupied_in, predicted_bytes
 from v2xsim.engine.stations.sensing import Frame
-from v2xsim.perception.matching.choice import Choice, choose_helpers, choose_nearest, relevance
+from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.matrix import shifted
-from v2xsim.records import UNOBSERVED, PerceptionMatrix
+from v2xsim.perception.matching.relevance import relevance
+from v2xsim.perception.matching.rule import MatchingView
+from v2xsim.records import OCCUPIED, UNOBSERVED, PerceptionMatrix
 from v2xsim.scenario.schema import Cooperation
+from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,9 @@ def blind_weight(ego: Frame, open_ground: Bool[np.ndarray, "nx ny"]) -> Float[np
     return np.where((matrix.code == UNOBSERVED) & open_ground, weight, 0.0)
 
 
-def asks(ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known], rule: Cooperation) -> list[Ask]:
+def asks(
+    ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known], rule: Cooperation, streams: Streams
+) -> list[Ask]:
     """Return whom to ask, best first.
 
     Each answer's size is predicted from the matrices; a single helper's share is held to budget / helpers before the
@@ -59,37 +66,46 @@ def asks(ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known], rul
         weight: `blind_weight` of it.
         known: Possible helpers, in rising order of their agents.
         rule: The scenario's section.
+        streams: For matching rules that draw.
     """
-    if not known or rule.max_helpers == 0 or rule.budget_bytes == 0 or rule.matching == "none":
+    if not known or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
         return []
     shape = ego.matrix.code.shape
     code: UInt8[np.ndarray, "helpers nx ny"] = np.stack(
         [shifted(item.matrix, ego.matrix.lower, shape) for item in known]
     )
-    blind = weight > 0.0
     observed = code != UNOBSERVED
-    occupied = occupied_in(code, blind)
-    asked = (observed & blind).sum(axis=(1, 2))
-    cell_m, voxel_m = rule.matrix.cell_m, rule.voxel_m
-    predicted = np.array(
-        [predicted_bytes(int(o), int(a), rule.fusion, voxel_m, cell_m) for o, a in zip(occupied, asked, strict=True)]
-    )
-    share = rule.budget_bytes / min(rule.max_helpers, len(known))
-    least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0
-    cost = np.maximum(np.minimum(predicted, share), np.minimum(least, rule.budget_bytes))
-    if rule.fusion == "raw":
-        # Whole frames cost alike, and no budget holds them back.
-        cost = np.full(len(known), rule.budget_bytes / rule.max_helpers)
-    choices: list[Choice]
-    if rule.matching == "nearest":
-        distance = np.array([np.hypot(*(item.position_m - ego.believed[:2])) for item in known])
-        choices = choose_nearest(weight, observed, distance, cost, rule.budget_bytes, rule.max_helpers)
-    else:
-        delivery = np.array([item.delivery for item in known])
-        choices = choose_helpers(weight, observed, delivery, cost, rule.budget_bytes, rule.max_helpers)
-    choices = [choice for choice in choices if choice.cells.any()]
+    cost = _cost_bytes(code, observed, weight > 0.0, rule)
+    agent = np.array([item.agent for item in known], np.int64)
+    view = MatchingView(
+        weight, observed, code == OCCUPIED, agent,
+        np.array([np.hypot(*(item.position_m - ego.believed[:2])) for item in known]),
+        np.array([item.delivery for item in known]), np.array([item.relay != NOBODY for item in known]), cost,
+        rule.budget_bytes, rule.max_helpers, lambda: streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0],
+    )  # fmt: skip
+    choices = chosen_helpers(rule.matching, view)
     total = sum(cost[choice.helper] for choice in choices)
     return [
         Ask(known[choice.helper], choice.cells, int(rule.budget_bytes * cost[choice.helper] / total))
         for choice in choices
     ]
+
+
+def _cost_bytes(
+    code: UInt8[np.ndarray, "helpers nx ny"], observed: Bool[np.ndarray, "helpers nx ny"], blind: Bool[np.ndarray, "nx ny"],
+    rule: Cooperation,
+) -> Float[np.ndarray, " helpers"]:  # fmt: skip
+    """Return the predicted size of each helper's answer, held to its share of the budget."""
+    helpers, scheme = len(code), rule.fusion
+    if scheme.shares is Share.FRAMES:
+        # Whole frames cost alike, and no budget holds them back.
+        return np.full(helpers, rule.budget_bytes / rule.max_helpers)
+    asked = (observed & blind).sum(axis=(1, 2))
+    predicted = np.array([
+        predicted_bytes(int(o), int(a), scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
+        for o, a in zip(occupied_in(code, blind), asked, strict=True)
+    ])  # fmt: skip
+    share = rule.budget_bytes / min(rule.max_helpers, helpers)
+    least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0
+    cost: np.ndarray = np.maximum(np.minimum(predicted, share), np.minimum(least, rule.budget_bytes))
+    return cost

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from v2xsim.comms.relay.choice import RelayScores, relay_scores
+from v2xsim.comms.phy.error_rate import snr_needed_db
+from v2xsim.comms.phy.noise import noise_dbm
+from v2xsim.comms.relay.choice import chosen_relays, usable_stations
+from v2xsim.comms.relay.rule import RelayView
 from v2xsim.engine.channel.messages import NOBODY
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import Boxes, Obstacles
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.scenario.schema_radio import Radio
-
-# A relay in office is left for another only if that one scores better by this much; ours, against flapping.
-HYSTERESIS = 0.1
+from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def plan_relays(
     obstacles: Obstacles,
     rule: Cooperation,
     radio: Radio,
+    streams: Streams,
 ) -> RelayPlan:
     """Return the relay of every ego and helper that cannot reach each other well enough.
 
@@ -67,25 +69,34 @@ def plan_relays(
         obstacles: Buildings of the map.
         rule: The scenario's section.
         radio: The scenario's section.
+        streams: For rules that draw.
     """
-    if rule.relay == "none" or len(fleet) < 3:
+    if not rule.relay.relays or len(fleet) < 3:
         return RelayPlan.none()
     reach_m = 2.0 * rule.matrix.extent_m
     gap = believed_antenna_m[:, None, :2] - believed_antenna_m[None, :, :2]
     near: Bool[np.ndarray, "stations stations"] = np.hypot(gap[..., 0], gap[..., 1]) < reach_m
     wanted = near & fleet.ego[:, None] & (fleet.lidars > 0)[None, :] & (delivery < rule.min_delivery)
     np.fill_diagonal(wanted, False)
-    egos, helpers = np.nonzero(wanted)
+    egos, helpers = (rows.astype(np.int64) for rows in np.nonzero(wanted))
     if len(egos) == 0:
         return RelayPlan.none()
     keys = [(int(fleet.agent[i]), int(fleet.agent[j])) for i, j in zip(egos, helpers, strict=True)]
     previous = np.array([fleet.index(before.relay_of.get(key, NOBODY)) for key in keys], np.int64)
-    chosen: RelayScores = relay_scores(
-        rule.relay, rule.relay_weight, egos.astype(np.int64), helpers.astype(np.int64), previous, HYSTERESIS,
-        believed_antenna_m, fleet.velocity_mps, delivery, rule.min_delivery, announced, body, obstacles, radio.carrier_ghz,
-        radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi, "urban" if radio.channel == "tr37885_urban" else "highway",
-        radio.mcs, radio.bandwidth_mhz, radio.noise_figure_db,
+
+    def draw() -> Float[np.ndarray, "pairs stations"]:
+        asker, asked, candidate = np.broadcast_arrays(
+            fleet.agent[egos][:, None], fleet.agent[helpers][:, None], fleet.agent[None, :]
+        )
+        numbers = streams.uniforms("relay", asker.ravel(), asked.ravel(), candidate.ravel())
+        return numbers.reshape(asker.shape)
+
+    view = RelayView(
+        egos, helpers, usable_stations(egos, helpers, delivery, rule.min_delivery), fleet.agent, believed_antenna_m,
+        fleet.velocity_mps, delivery, rule.min_delivery, body, announced, obstacles, radio.carrier_ghz,
+        _usable_range_m(rule, radio), draw,
     )  # fmt: skip
+    chosen = chosen_relays(rule.relay, view, previous)
     plan = RelayPlan.none()
     for k, key in enumerate(keys):
         row = int(chosen.relay[k])
@@ -95,3 +106,12 @@ def plan_relays(
         if row >= 0:
             plan.forwards.setdefault(key[1], set()).add(int(fleet.agent[row]))
     return plan
+
+
+def _usable_range_m(rule: Cooperation, radio: Radio) -> float:
+    """Return the distance up to which a clear link delivers well enough."""
+    weakest_dbm = noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db) + snr_needed_db(
+        min(rule.min_delivery, 0.99), radio.mcs, radio.bandwidth_mhz
+    )
+    eirp_dbm = radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi
+    return radio.channel.reach_m(eirp_dbm - weakest_dbm, radio.carrier_ghz)

@@ -13,6 +13,7 @@ from v2xsim.comms.messages.sizes import (
     RAW_POINT_BYTES,
 )
 from v2xsim.engine.stations.sensing import Frame
+from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.gpu.lidar.points import quantised, rows_in_cells, thinned, transform
 from v2xsim.perception.matching.matrix import cells_of, shifted
 from v2xsim.records import BUILDING, OCCUPIED, UNOBSERVED, Detections
@@ -78,13 +79,13 @@ class Answer:
     size_bytes: int
 
 
-def predicted_bytes(occupied_cells: int, asked_cells: int, fusion: str, voxel_m: float, cell_m: float) -> float:
+def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_m: float, cell_m: float) -> float:
     """Return about how large an answer will be, from the matrices alone.
 
     A body shows one or two faces: in an occupied cell, points thinned to one per voxel cover a strip as long as the
     cell and about 1.5 m high. In late fusion a body covers about four cells.
     """
-    if fusion == "late":
+    if shares.is_boxes:
         return CPM_BASE_BYTES + codes_bytes(asked_cells) + CPM_OBJECT_BYTES * occupied_cells / 4.0
     points = occupied_cells * max(1.0, cell_m / voxel_m) * max(1.0, 1.5 / voxel_m)
     return POINTS_HEADER_BYTES + codes_bytes(asked_cells) + POINT_BYTES * points
@@ -96,7 +97,7 @@ def codes_bytes(cells: int) -> int:
 
 
 def answer(
-    request: Request, frame: Frame, detections: Detections, fusion: str, voxel_m: float, mtu_bytes: int
+    request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int
 ) -> Answer:
     """Return a helper's answer out of its latest frame, not larger than the allowance.
 
@@ -106,7 +107,7 @@ def answer(
         request: What is asked for.
         frame: The helper's frame.
         detections: The helper's detections of that frame with velocities, in the world as it believes it.
-        fusion: "early" sends points, "late" boxes, "raw" the whole frame, whatever the allowance.
+        shares: What the fusion scheme has helpers send; whole frames go out whatever the allowance.
         voxel_m: Points are thinned to one per cube of this side.
         mtu_bytes: Payload of one fragment.
     """
@@ -114,14 +115,14 @@ def answer(
     code = np.where(request.cells, shifted(frame.matrix, request.lower, shape), UNOBSERVED).astype(np.uint8)
     head = codes_bytes(int(request.cells.sum()))
     part = np.zeros(shape, np.int64)
-    if fusion == "late":
+    if shares.is_boxes:
         base, each = CPM_BASE_BYTES + head, CPM_OBJECT_BYTES
         rows, cell, rank = _in_cells(detections.boxes.center_m[:, :2], request)
     else:
         base, each = POINTS_HEADER_BYTES + head, float(POINT_BYTES)
-        points, object_id, at = _shareable(frame, request, voxel_m if fusion == "early" else 0.0)
+        points, object_id, at = _shareable(frame, request, 0.0 if shares is Share.FRAMES else voxel_m)
         rows, cell, rank = _in_cells(points[:, :2], request)
-        if fusion == "raw":
+        if shares is Share.FRAMES:
             return _whole(request, frame, code, points, object_id, at, rows, cell, mtu_bytes)
     order = np.lexsort((rows, cell, rank))
     rows, cell = rows[order], cell[order]
@@ -139,7 +140,7 @@ def answer(
     np.maximum.at(part.reshape(-1), cell, fragment)
     size = int(np.ceil(base + each * len(rows)))
     none = np.zeros(0, np.int64)
-    if fusion == "late":
+    if shares.is_boxes:
         return Answer(request, frame, code, part, np.zeros((0, 3)), none, none, detections[rows], fragment, size)
     return Answer(request, frame, code, part, points[rows], object_id[rows], fragment, Detections.none(), none, size)
 

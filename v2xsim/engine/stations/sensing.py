@@ -5,22 +5,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 
 from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.errors import UserError
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
+from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.sweep import hits_per_agent, joined_cloud, returns
-from v2xsim.perception.detection.visibility import (
-    CLUTTER_DRAWS,
-    OBJECT_DRAWS,
-    Clutter,
-    DetectorParams,
-    detect,
-    most_false,
-)
+from v2xsim.perception.detection.detector import DetectorView, detections_of
 from v2xsim.perception.matching.matrix import observed_matrix
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud, Snapshot
 from v2xsim.scenario.schema import Scenario
@@ -44,8 +38,7 @@ class Frame:
         cloud: Lidar returns.
         points: Returns on each road user of the snapshot.
         matrix: The station's abstract perception matrix, placed by the believed pose.
-        draws: Uniform draws of the detector per road user; shared by all detections of this frame.
-        clutter: Uniform draws of false positives.
+        chance: Uniform draws of the detector; shared by all detections of this frame.
         detections: Own detections in the world as the station believes it.
     """
 
@@ -59,14 +52,37 @@ class Frame:
     cloud: PointCloud
     points: Int64[np.ndarray, " agents"]
     matrix: PerceptionMatrix
-    draws: Float[np.ndarray, "agents draws"]
-    clutter: Float[np.ndarray, "most draws"]
+    chance: "Chance"
     detections: Detections
 
     @property
     def believed_from_true(self) -> Float[np.ndarray, "4 4"]:
         """Transform of the true world into the world as this station believes it."""
         return pose_matrix(*self.believed) @ inverse(pose_matrix(*self.pose))
+
+
+class Chance:
+    """The uniform numbers that a detector draws for one frame: keyed by station, time and road user, so that they depend on no row."""
+
+    def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:
+        self._streams, self._station, self._time_us, self._agent = streams, station, time_us, agent
+        self._held: dict[tuple[str, int, int], Float[np.ndarray, "rows draws"]] = {}
+
+    def of_objects(self, count: int) -> Float[np.ndarray, "agents draws"]:
+        """Return so many numbers for each road user."""
+        key = ("detector", 0, count)
+        if key not in self._held:
+            self._held[key] = self._streams.uniforms("detector", self._station, self._time_us, self._agent, count=count)
+        return self._held[key]
+
+    def of_frame(self, rows: int, count: int) -> Float[np.ndarray, "rows draws"]:
+        """Return so many rows of so many numbers."""
+        key = ("clutter", rows, count)
+        if key not in self._held:
+            self._held[key] = self._streams.uniforms(
+                "clutter", self._station, self._time_us, np.arange(rows), count=count
+            )
+        return self._held[key]
 
 
 def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
@@ -83,13 +99,11 @@ def observed_places(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
 
 
 class Sensing:
-    """Casts all lidars of a tick, on as many threads as it is given; each station's result hangs on itself alone."""
+    """Casts all lidars of a tick, on as many threads as it is given; each station's result depends on itself alone."""
 
     def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, threads: int) -> None:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
         self._beams = beams_of(scenario.lidars.model)
-        self.params = DetectorParams(**scenario.detector.model_dump())
-        self._most_false = most_false(self.params)
         self._cast = _caster(scenario.run.device)
         # One GPU serves one caller at a time; with a single thread there is nobody to hand work to.
         callers = threads if scenario.run.device == "cpu" else 1
@@ -135,16 +149,41 @@ class Sensing:
         grid = self._scenario.cooperation.matrix
         matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
         points = hits_per_agent(cloud.object_id, snapshot.agent)
-        draws = self._streams.uniforms("detector", agent, time_us, snapshot.agent, count=OBJECT_DRAWS)
-        clutter = self._streams.uniforms("clutter", agent, time_us, np.arange(self._most_false), count=CLUTTER_DRAWS)
         apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
-        detections = detect(
-            apparent, snapshot.agent, points, draws, Clutter(observed_places(matrix), clutter), self.params
-        )
+        chance = Chance(self._streams, agent, time_us, snapshot.agent)
+        view = DetectorView(
+            apparent, snapshot.agent, points, lambda: transform(cloud.points_m, world_from_believed),
+            lambda: observed_places(matrix), chance.of_objects, chance.of_frame,
+        )  # fmt: skip
+        detections = detections_of(self._scenario.detector, view)
         return Frame(
             agent, time_us, time_us + int(belief.clock_offset_us[row]), pose, believed, fleet.velocity_mps[row],
-            snapshot, cloud, points, matrix, draws, clutter, detections,
+            snapshot, cloud, points, matrix, chance, detections,
         )  # fmt: skip
+
+    def detector_of(
+        self, ego: Frame, code: UInt8[np.ndarray, "nx ny"], received: Callable[[], Float[np.ndarray, "points 3"]]
+    ) -> Callable[[Boxes, Int64[np.ndarray, " agents"]], Detections]:
+        """Return the detector as an ego runs it once more, after fusion.
+
+        Args:
+            ego: The ego's frame.
+            code: Its matrix after fusion: where false positives may stand.
+            received: Returns the points that arrived.
+        """
+        matrix = PerceptionMatrix(ego.matrix.lower, ego.matrix.cell_m, code)
+
+        def cloud() -> Float[np.ndarray, "points 3"]:
+            return np.concatenate([transform(ego.cloud.points_m, pose_matrix(*ego.believed)), received()])
+
+        def detect(objects: Boxes, points: Int64[np.ndarray, " agents"]) -> Detections:
+            view = DetectorView(
+                objects, ego.snapshot.agent, points, cloud, lambda: observed_places(matrix), ego.chance.of_objects,
+                ego.chance.of_frame,
+            )  # fmt: skip
+            return detections_of(self._scenario.detector, view)
+
+        return detect
 
 
 def _done(frame: Frame) -> Future[Frame]:

@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
-from v2xsim.comms.channel.geometry import SPEED_OF_LIGHT_MPS, outlines, rows_of_column
+from v2xsim.comms.channel.geometry import outlines, rows_of_column
 from v2xsim.comms.channel.vehicle_loss import CLEAR_PARAMETER
+from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
 from v2xsim.records import NLOSB, Boxes
 from v2xsim.spatial.grid import grid_over
 

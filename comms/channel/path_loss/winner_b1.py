@@ -4,8 +4,15 @@ The effective height of the ground, over which antenna heights count, is a param
 1.0, 0.5 and 0 m, which is 16 dB at 300 m.
 """
 
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
 import numpy as np
 from jaxtyping import Float
+
+from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
+from v2xsim.parts import AtLeast, AtMost, part
+from v2xsim.records import NLOSB
 
 SPEED_OF_LIGHT_MPS = 3e8
 SHORTEST_M = 3.0
@@ -49,3 +56,26 @@ def winner_b1_loss_db(
     if not free_space_floor:
         return loss
     return np.maximum(loss, 20.0 * decades + 46.4 + 20.0 * np.log10(carrier_ghz / 5.0))
+
+
+@part("winner_b1")
+@dataclass(frozen=True)
+class WinnerB1(PathLoss):
+    """WINNER+ B1 where no building blocks; behind buildings the loss of TR 37.885, never less than the clear one.
+
+    Attributes:
+        environment_height_m: Effective height of the ground.
+    """
+
+    shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (3.0, 3.0, 4.0)
+    decorrelation_m: ClassVar[tuple[float, float, float]] = (10.0, 10.0, 10.0)
+    environment_height_m: Annotated[
+        float, AtLeast(0), AtMost(2), "Effective height of the ground: 0, 0.5 or 1.0 in three reference simulators"
+    ] = 0.0
+
+    def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:
+        """Return the loss of each link by distance and antenna heights."""
+        clear = winner_b1_loss_db(
+            view.distance_m, view.carrier_ghz, view.first_height_m, view.second_height_m, self.environment_height_m
+        )
+        return np.where(view.state == NLOSB, np.maximum(clear, view.behind_buildings_db), clear)

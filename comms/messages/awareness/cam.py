@@ -8,10 +8,14 @@ References:
     ETSI EN 302 637-2 V1.4.1, clause 6.1.3, as ms-van3t codes it; the document was not re-read.
 """
 
-import numpy as np
-from jaxtyping import Bool, Float, Int64
+from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
 from v2xsim.comms.pairs import carried, kept_rows
+from v2xsim.parts import part
 
 CHECK_US = 100_000
 SLOWEST_US = 1_000_000
@@ -20,7 +24,27 @@ REPEATS = 3
 _NEVER_US = -(2**62)
 
 
-class CamRules:
+@part("cam")
+@dataclass(frozen=True)
+class Cam(AwarenessRule):
+    """Messages by movement, 1 to 10 a second (EN 302 637-2)."""
+
+    @property
+    def check_us(self) -> int:
+        """How often a station looks."""
+        return CHECK_US
+
+    @property
+    def longest_us(self) -> float:
+        """The slowest pace."""
+        return float(SLOWEST_US)
+
+    def generator(self) -> Generator:
+        """Return the memory of a run."""
+        return CamGenerator()
+
+
+class CamGenerator:
     """What each station sent last, and how fast it may repeat."""
 
     def __init__(self) -> None:
@@ -29,31 +53,15 @@ class CamRules:
         self._repeats = np.zeros(0, np.int64)
         self._place, self._speed, self._heading = np.zeros((0, 2)), np.zeros(0), np.zeros(0)
 
-    def due(
-        self,
-        agent: Int64[np.ndarray, " stations"],
-        place_m: Float[np.ndarray, "stations 2"],
-        heading_rad: Float[np.ndarray, " stations"],
-        speed_mps: Float[np.ndarray, " stations"],
-        now_us: int,
-        wait_us: Float[np.ndarray, " stations"],
-    ) -> Bool[np.ndarray, " stations"]:
-        """Return who sends now, and remember it as sent.
-
-        Args:
-            agent: Stations, in any order.
-            place_m: Of each.
-            heading_rad: Of each.
-            speed_mps: Of each.
-            now_us: Later than at the last call.
-            wait_us: That congestion control asks for between messages.
-        """
-        self._over(agent)
+    def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
+        """Return who sends now, and remember it as sent."""
+        place_m, heading_rad, speed_mps, now_us = view.place_m, view.heading_rad, view.speed_mps, view.now_us
+        self._over(view.agent)
         elapsed_us = now_us - self._last_us
         turn = np.abs((heading_rad - self._heading + np.pi) % (2.0 * np.pi) - np.pi)
         moved = np.linalg.norm(place_m - self._place, axis=1)
         caused = (turn > TURN_RAD) | (moved > MOVE_M) | (np.abs(speed_mps - self._speed) > SPEED_MPS)
-        allowed = elapsed_us >= np.maximum(wait_us, CHECK_US)
+        allowed = elapsed_us >= np.maximum(view.wait_us, CHECK_US)
         first = allowed & caused
         second = allowed & ~caused & (elapsed_us >= self._pace_us)
         self._pace_us = np.where(first, np.clip(elapsed_us, CHECK_US, SLOWEST_US), self._pace_us)

@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 
 from v2xsim.comms.access.dcc import LEAST_SHARE, MOST_SHARE, Dcc
-from v2xsim.comms.messages.cam import CamRules
+from v2xsim.comms.messages.awareness.cam import Cam
+from v2xsim.comms.messages.awareness.rule import AwarenessView
 
 AGENT = np.array([7])
 
 
 def times(place_of, heading_of=lambda t: 0.0, speed_of=lambda t: 0.0, wait_us=0.0, until_s=10.0):
     """Return when a station sends that looks every 100 ms."""
-    rules, sent = CamRules(), []
+    rules, sent = Cam().generator(), []
     for k in range(round(until_s * 10)):
         t = 0.1 * k
-        due = rules.due(
+        due = rules.due(AwarenessView(
             AGENT, np.array([[place_of(t), 0.0]]), np.array([heading_of(t)]), np.array([speed_of(t)]), 100_000 * k,
             np.array([wait_us]),
-        )  # fmt: skip
+        ))  # fmt: skip
         if due[0]:
             sent.append(round(t, 1))
     return sent

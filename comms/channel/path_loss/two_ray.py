@@ -1,10 +1,16 @@
 """The two-ray model: the direct wave and the one that the ground reflects, with their phases."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.comms.channel.geometry import SPEED_OF_LIGHT_MPS
+from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
 from v2xsim.comms.channel.tr37885 import SHORTEST_M
+from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
+from v2xsim.parts import AtLeast, AtMost, part
+from v2xsim.records import NLOSB
 
 
 def two_ray_loss_db(
@@ -39,3 +45,24 @@ def two_ray_loss_db(
     field = 1.0 / direct + bounce / reflected * np.exp(-1j * phase)
     loss: Float[np.ndarray, "*links"] = -20.0 * np.log10(wavelength / (4.0 * np.pi) * np.maximum(np.abs(field), 1e-12))
     return loss
+
+
+@part("two_ray")
+@dataclass(frozen=True)
+class TwoRay(PathLoss):
+    """Two rays where no building blocks; behind buildings the loss of TR 37.885, never less than the clear one.
+
+    Attributes:
+        permittivity: Of the ground.
+    """
+
+    permittivity: Annotated[
+        float, AtLeast(1), AtMost(100), "Relative permittivity of the ground; 1 reflects nothing and gives free space"
+    ] = 1.003
+
+    def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:
+        """Return the loss of each link by distance and antenna heights."""
+        clear = two_ray_loss_db(
+            view.distance_m, view.carrier_ghz, view.first_height_m, view.second_height_m, self.permittivity
+        )
+        return np.where(view.state == NLOSB, np.maximum(clear, view.behind_buildings_db), clear)

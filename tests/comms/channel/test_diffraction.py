@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.comms.channel.knife_edges import cascade_loss_db, diffraction_loss_db
+from v2xsim.comms.channel.diffraction import cascade_loss_db, diffraction_loss_db
 from v2xsim.comms.channel.vehicle_loss import knife_edge_loss_db, knife_edge_parameter
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes
 from v2xsim.validation.blockage import measured

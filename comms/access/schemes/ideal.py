@@ -1,0 +1,19 @@
+"""Everything is delivered in no time to everybody in range: the upper bound to compare with."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings
+from v2xsim.parts import part
+
+
+@part("ideal")
+@dataclass(frozen=True)
+class Ideal(AccessScheme):
+    """No access layer at all."""
+
+    ideal: ClassVar[bool] = True
+
+    def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
+        """Refuse: nothing is sent over the air."""
+        raise AssertionError("an ideal channel has no access layer")

@@ -1,0 +1,59 @@
+"""IEEE 802.11p: broadcast with carrier sensing (EDCA, no acknowledgement)."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+
+from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings
+from v2xsim.parts import AtLeast, AtMost, part
+
+
+@part("ieee80211p")
+@dataclass(frozen=True)
+class Ieee80211p(AccessScheme):
+    """Carrier sensing (`v2xsim.comms.access.csma`), IEEE 802.11-2016. Thresholds are over 10 MHz.
+
+    Attributes:
+        aifs_us: Idle time before sending; shorter gives more priority.
+        cw: Contention window: the back-off is drawn from 0 to this.
+        cca_preamble_dbm: A preamble stronger than this makes the channel busy.
+        cca_energy_dbm: Any power stronger than this makes the channel busy.
+        interference: Whether the worst moment of a packet decides, or its mean interference.
+        capture_db: By how much a packet must be stronger to take over a busy receiver; None for never.
+    """
+
+    aifs_us: Annotated[
+        int, AtLeast(1), AtMost(2000), "Idle time before sending: SIFS 32 us and 6 slots for messages like CAM"
+    ] = 110
+    cw: Annotated[int, AtLeast(0), AtMost(1023), "Contention window: the back-off is drawn from 0 to this"] = 15
+    cca_preamble_dbm: Annotated[
+        float, AtLeast(-130), AtMost(-30), "A preamble stronger than this makes the channel busy, over 10 MHz"
+    ] = -85.0
+    cca_energy_dbm: Annotated[
+        float, AtLeast(-130), AtMost(-30), "Any power stronger than this makes the channel busy, over 10 MHz"
+    ] = -65.0
+    interference: Annotated[
+        Literal["worst", "mean"], "What of the interference during a packet decides: its worst moment or its mean"
+    ] = "worst"
+    capture_db: Annotated[
+        float | None, AtLeast(0), AtMost(60),
+        "A packet stronger by this takes over a receiver that is busy with another; never if left out",
+    ] = None  # fmt: skip
+
+    def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
+        """Return the layer."""
+        from v2xsim.comms.access.csma import Csma, CsmaParams
+        from v2xsim.comms.phy.airtime import MAC_HEADER_BYTES
+
+        wider_db = settings.wider_db
+        params = CsmaParams(
+            bandwidth_mhz=settings.bandwidth_mhz, noise_dbm=settings.noise_dbm, sensitivity_dbm=settings.sensitivity_dbm + wider_db,
+            cca_preamble_dbm=self.cca_preamble_dbm + wider_db, cca_energy_dbm=self.cca_energy_dbm + wider_db,
+            busy_threshold_dbm=settings.busy_threshold_dbm + wider_db, aifs_us=self.aifs_us, cw=self.cw,
+            header_bytes=MAC_HEADER_BYTES if settings.header_bytes is None else settings.header_bytes,
+            capture_db=self.capture_db, worst_interference=self.interference == "worst",
+            curve_db=tuple(row[0] for row in settings.curve), curve_rate=tuple(row[1] for row in settings.curve),
+            curve_is_sinr=bool(settings.curve), queue_packets=settings.queue_packets,
+        )  # fmt: skip
+        return Csma(0, params, time_us, np.zeros(0, np.uint64))

@@ -1,0 +1,12 @@
+"""LTE-V2X mode 4: a station senses, ranks the resources that are left by their power, and keeps one for some packets."""
+
+from dataclasses import dataclass
+
+from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
+from v2xsim.parts import part
+
+
+@part("lte_mode4")
+@dataclass(frozen=True)
+class LteMode4(SidelinkScheme):
+    """3GPP TS 36.213 V14, 14.1.1.6."""

@@ -1,0 +1,41 @@
+"""NR-V2X mode 2: a station senses, does not rank, and looks again before the first use of a resource."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
+from v2xsim.parts import AtLeast, AtMost, part
+
+# 3GPP TS 38.214, table 5.1.3.1-1: bits per symbol and code rate of each index; recalled, not re-read.
+NR_CODING = tuple(
+    (bits, rate / 1024.0)
+    for bits, rates in (
+        (2, (120, 157, 193, 251, 308, 379, 449, 526, 602, 679)),
+        (4, (340, 378, 434, 490, 553, 616, 658)),
+        (6, (438, 466, 517, 567, 616, 666, 719, 772, 822, 873, 910, 948)),
+    )
+    for rate in rates
+)
+
+
+@part("nr_mode2")
+@dataclass(frozen=True)
+class NrMode2(SidelinkScheme):
+    """3GPP TS 38.214 V16, 8.1.4.
+
+    Attributes:
+        nr_mcs: Index of modulation and code rate.
+    """
+
+    nr_mcs: Annotated[
+        int | None, AtLeast(0), AtMost(28),
+        "Modulation and code rate by index (TS 38.214, table 5.1.3.1-1), in place of bits_per_symbol and code_rate",
+    ] = None  # fmt: skip
+
+    ranked: ClassVar[bool] = False
+    recheck_slots: ClassVar[int] = 2
+
+    @property
+    def coding(self) -> tuple[int, float]:
+        """Bits per symbol and code rate."""
+        return super().coding if self.nr_mcs is None else NR_CODING[self.nr_mcs]

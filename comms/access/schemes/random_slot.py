@@ -1,0 +1,31 @@
+"""Every packet draws a slot of its window at random; nobody listens. The baseline of the sensing schemes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings
+from v2xsim.parts import part
+
+
+@part("random_slot")
+@dataclass(frozen=True)
+class RandomSlotAccess(AccessScheme):
+    """Random slots (`v2xsim.comms.access.random_slot`)."""
+
+    spreads_periods: ClassVar[bool] = True
+
+    def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
+        """Return the layer."""
+        # Here, since a scenario is checked without loading compiled kernels.
+        from v2xsim.comms.access.random_slot import RandomSlot, RandomSlotParams
+        from v2xsim.comms.phy.noise import receiver_of
+
+        heard = receiver_of(
+            settings.noise_dbm,
+            settings.sensitivity_dbm + settings.wider_db,
+            settings.busy_threshold_dbm + settings.wider_db,
+        )
+        params = RandomSlotParams(heard, settings.bandwidth_mhz, settings.slot_us, settings.window_us)
+        return RandomSlot(0, params, time_us, np.zeros(0, np.uint64))

@@ -1,0 +1,112 @@
+"""What the sidelink schemes LTE-V2X mode 4 and NR-V2X mode 2 have in common: semi-persistent scheduling after sensing."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+
+from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings
+from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, sidelink_error_curve
+from v2xsim.parts import Above, AtLeast, AtMost, Below
+
+
+@dataclass(frozen=True)
+class SidelinkScheme(AccessScheme):
+    """Sensing-based semi-persistent scheduling (`v2xsim.comms.access.sidelink`).
+
+    Attributes:
+        subchannels: In the channel.
+        rb_per_subchannel: Resource blocks of each subchannel.
+        bits_per_symbol: Of the modulation.
+        code_rate: Data bits per coded bit.
+        packet_subchannels: Subchannels that every packet takes; None works it out from its size.
+        t1_slots: First slot of the selection window, from the one in which a packet is ready.
+        t2_slots: Last slot of the selection window.
+        candidate_share: Share of the resources that must stay candidates.
+        rsrp_threshold_dbm: Reservations heard stronger than this are left free.
+        keep_probability: Probability of keeping the resource when its counter runs out.
+        repetitions: Blind retransmissions of each packet.
+        interference_share: Share of another packet's power in a subchannel that falls on a packet's own resource blocks.
+        in_band_emission: Whether transmissions in other subchannels of a slot disturb.
+        ranked: Whether the candidates are ranked by the power measured on them.
+        recheck_slots: How long before its first use a resource is looked at again; 0 for never.
+    """
+
+    subchannels: Annotated[int, AtLeast(1), AtMost(50), "Subchannels in the channel"] = 4
+    rb_per_subchannel: Annotated[int, AtLeast(1), AtMost(275), "Resource blocks of each subchannel"] = 12
+    bits_per_symbol: Annotated[Literal[2, 4, 6], "Bits per symbol of the modulation: QPSK, 16-QAM, 64-QAM"] = 2
+    code_rate: Annotated[float, Above(0), Below(1), "Data bits per coded bit of the error correction"] = 0.7
+    packet_subchannels: Annotated[
+        int | None, AtLeast(1), AtMost(50), "Subchannels that every packet takes; worked out from its size if left out"
+    ] = None
+    t1_slots: Annotated[int, AtLeast(0), AtMost(100), "First slot of the selection window"] = 1
+    t2_slots: Annotated[int, AtLeast(1), AtMost(1000), "Last slot of the selection window"] = 100
+    candidate_share: Annotated[float, Above(0), AtMost(1), "Share of resources that must stay candidates"] = 0.2
+    rsrp_threshold_dbm: Annotated[
+        float, AtLeast(-150), AtMost(0), "Reservations heard stronger than this are left free"
+    ] = -110.0
+    keep_probability: Annotated[
+        float, AtLeast(0), AtMost(1), "Probability of keeping the resource when the counter runs out"
+    ] = 0.0
+    repetitions: Annotated[int, AtLeast(0), AtMost(31), "Blind retransmissions of each packet"] = 0
+    interference_share: Annotated[
+        float,
+        Above(0),
+        AtMost(1),
+        "Share of another packet's power in a subchannel that falls on a packet's own resource blocks",
+    ] = 1.0
+    in_band_emission: Annotated[bool, "Whether transmissions in other subchannels of a slot disturb"] = False
+
+    slot_limit_us: ClassVar[float | None] = 1000.0
+    ranked: ClassVar[bool] = True
+    recheck_slots: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.packet_subchannels is not None and self.packet_subchannels > self.subchannels:
+            raise ValueError(
+                f"packet_subchannels ({self.packet_subchannels}) must not be more than subchannels ({self.subchannels}): "
+                "a packet must fit into a slot"
+            )
+        if self.t2_slots <= self.t1_slots:
+            raise ValueError(f"t2_slots ({self.t2_slots}) must be more than t1_slots ({self.t1_slots})")
+
+    @property
+    def coding(self) -> tuple[int, float]:
+        """Bits per symbol and code rate."""
+        return self.bits_per_symbol, self.code_rate
+
+    @property
+    def subchannel_bits(self) -> int:
+        """Bits that one subchannel carries in a slot."""
+        return bits_per_subchannel(self.name, self.rb_per_subchannel, *self.coding)
+
+    def most_bytes(self) -> int:
+        """Return what all subchannels of a slot carry."""
+        return (self.packet_subchannels or self.subchannels) * self.subchannel_bits // 8
+
+    def describe(self) -> str:
+        """Return what decides the size of the largest packet."""
+        return (
+            f"{self.name}: {self.subchannels} subchannels of {self.rb_per_subchannel} resource blocks, {self.coding[0]} bits a symbol, "
+            f"code rate {self.coding[1]:g}"
+        )
+
+    def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
+        """Return the layer."""
+        from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
+
+        curve_db, curve_rate = sidelink_error_curve(*self.coding)
+        if settings.curve:
+            curve_db, curve_rate = (tuple(row[k] for row in settings.curve) for k in (0, 1))
+        leak_db = in_band_emission_db(self.subchannels, self.rb_per_subchannel) if self.in_band_emission else ()
+        params = SidelinkParams(
+            subchannels=self.subchannels, rb_per_subchannel=self.rb_per_subchannel, packet_subchannels=self.packet_subchannels,
+            bits_per_subchannel=self.subchannel_bits, t1_slots=self.t1_slots, t2_slots=self.t2_slots,
+            single_t2_slots=max(self.t1_slots + 1, min(self.t2_slots, round(settings.window_us * 1e-3))),
+            candidate_share=self.candidate_share, rsrp_threshold_dbm=self.rsrp_threshold_dbm, ranked=self.ranked,
+            keep_probability=self.keep_probability, repetitions=self.repetitions, recheck_slots=self.recheck_slots,
+            noise_dbm=settings.noise_dbm, sensitivity_dbm=settings.sensitivity_dbm, busy_threshold_dbm=settings.busy_threshold_dbm,
+            overlap=self.interference_share, leak_db=leak_db, curve_db=curve_db, curve_rate=curve_rate,
+            queue_packets=settings.queue_packets,
+        )  # fmt: skip
+        return Sidelink(0, params, time_us, np.zeros(0, np.uint64))

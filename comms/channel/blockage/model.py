@@ -1,0 +1,72 @@
+"""What a blockage model is: the loss that vehicles in the way add to the path loss of a link."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int, Int8
+
+from v2xsim.part_answers import array_from
+from v2xsim.parts import Kind, Part
+from v2xsim.plugins import ask
+from v2xsim.records import Boxes
+
+
+@dataclass(frozen=True)
+class BlockageView:
+    """The links, and the vehicles that may stand in their way.
+
+    Attributes:
+        antenna_m: Position of each station's antenna.
+        body: Row of `boxes` of each station, which does not block its own links; -1 for a roadside unit.
+        first: Row of one station of each link.
+        second: Row of the other.
+        distance_m: Between the antennas of each link, in three dimensions.
+        state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
+        case: Blockage case of TR 37.885 clause 6.2.1 where the state is NLOSV: 1 (the vehicle is below both antennas),
+            2 (above both), 3 (between); 0 elsewhere.
+        boxes: Bodies of all vehicles and other road users.
+        carrier_ghz: Centre of the channel.
+    """
+
+    antenna_m: Float[np.ndarray, "stations 3"]
+    body: Int[np.ndarray, " stations"]
+    first: Int[np.ndarray, " links"]
+    second: Int[np.ndarray, " links"]
+    distance_m: Float[np.ndarray, " links"]
+    state: Int8[np.ndarray, " links"]
+    case: Int8[np.ndarray, " links"]
+    boxes: Boxes
+    carrier_ghz: float
+
+
+class VehicleBlockage(Part):
+    """Base of blockage models. A model defines `loss_db`, or `moments_db` where its loss is drawn once for each episode.
+
+    Attributes:
+        needs_bodies: Whether the model needs states worked out from real bodies (`radio.propagation.states: geometry`).
+    """
+
+    kind = Kind("vehicle blockage", "model", ("loss_db", "moments_db"), "v2xsim.comms.channel.blockage")
+    needs_bodies: ClassVar[bool] = False
+
+    def loss_db(self, view: BlockageView) -> Float[np.ndarray, " links"]:
+        """Return what vehicles in the way add to the loss of each link in dB; 0 where none does."""
+        raise NotImplementedError
+
+    def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]] | None:
+        """Return mean and standard deviation by blockage case (0 to 3) of a loss that is drawn for each blockage episode.
+
+        The draw is normal in dB, cut off at 0; 15 log10(d) - 41 is added to the mean beyond 541 m, as TR 37.885 says. None for a
+        model whose loss is worked out link by link.
+        """
+        return None
+
+
+def blockage_of(model: VehicleBlockage, view: BlockageView) -> Float[np.ndarray, " links"]:
+    """Return what vehicles add to the loss of links under a model, checked where the model is a user's.
+
+    Raises:
+        PartError: If a user's model raises an exception or returns something else.
+    """
+    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)})

@@ -1,0 +1,19 @@
+"""Vehicles in the way cost nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.channel.blockage.model import VehicleBlockage
+from v2xsim.parts import part
+
+
+@part("none")
+@dataclass(frozen=True)
+class NoBlockage(VehicleBlockage):
+    """A link behind a vehicle loses what a clear one does."""
+
+    def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
+        """Return zeros."""
+        return np.zeros(4), np.zeros(4)

@@ -1,0 +1,20 @@
+"""The loss of TR 37.885 behind vehicles: drawn once for each blockage episode, by how the vehicle's height compares."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.channel.blockage.model import VehicleBlockage
+from v2xsim.comms.channel.vehicle_loss import CASE_MEAN_DB, CASE_SIGMA_DB
+from v2xsim.parts import part
+
+
+@part("tr37885")
+@dataclass(frozen=True)
+class Tr37885Blockage(VehicleBlockage):
+    """Normal in dB: 9 dB and 4.5 dB where the vehicle is above both antennas, 5 dB and 4 dB where it is between."""
+
+    def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
+        """Return the moments of clause 6.2.1."""
+        return CASE_MEAN_DB, CASE_SIGMA_DB

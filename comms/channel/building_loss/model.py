@@ -1,0 +1,97 @@
+"""What a model of the loss behind buildings is, and where the streets of two stations meet.
+
+The wave goes along one street, turns at the crossing and goes along the other. The crossing is taken to be where the lines along
+which both stations head meet: a station drives along its street. Where these are nearly parallel or meet far away, there is no
+corner to go round.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.part_answers import array_from
+from v2xsim.parts import Kind, Part
+from v2xsim.plugins import ask
+
+# Streets that meet at less than this are bends rather than crossings.
+LEAST_ANGLE_RAD = np.deg2rad(30.0)
+FARTHEST_M = 500.0
+
+
+@dataclass(frozen=True)
+class BuildingLossView:
+    """Links that a building stands in the way of.
+
+    Attributes:
+        first_m: Position of one antenna of each link.
+        second_m: Position of the other.
+        first_heading_rad: Heading of the station that carries the one antenna.
+        second_heading_rad: Heading of the other station.
+        direct_db: Path loss of each link over the direct distance, by the path-loss model.
+        carrier_ghz: Centre of the channel.
+    """
+
+    first_m: Float[np.ndarray, "links 3"]
+    second_m: Float[np.ndarray, "links 3"]
+    first_heading_rad: Float[np.ndarray, " links"]
+    second_heading_rad: Float[np.ndarray, " links"]
+    direct_db: Float[np.ndarray, " links"]
+    carrier_ghz: float
+
+    @cached_property
+    def legs_m(self) -> tuple[Float[np.ndarray, " links"], Float[np.ndarray, " links"]]:
+        """Distance of both stations of each link from where their streets meet; infinity where they do not."""
+        return legs_m(self.first_m[:, :2], self.first_heading_rad, self.second_m[:, :2], self.second_heading_rad)
+
+
+class BuildingLoss(Part):
+    """Base of models of the loss behind buildings.
+
+    Attributes:
+        follows_streets: Whether the model replaces the loss over the direct distance at all.
+    """
+
+    kind = Kind("building loss", "model", ("loss_db",), "v2xsim.comms.channel.building_loss")
+    follows_streets: ClassVar[bool] = True
+
+    def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
+        """Return the path loss of each link in dB, without shadowing."""
+        raise NotImplementedError
+
+
+def building_loss_of(model: BuildingLoss, view: BuildingLossView) -> Float[np.ndarray, " links"]:
+    """Return the loss of links behind buildings under a model, checked where the model is a user's.
+
+    Raises:
+        PartError: If a user's model raises an exception or returns something else.
+    """
+    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.direct_db)})
+
+
+def legs_m(
+    first_m: Float[np.ndarray, "pairs 2"],
+    first_heading_rad: Float[np.ndarray, " pairs"],
+    second_m: Float[np.ndarray, "pairs 2"],
+    second_heading_rad: Float[np.ndarray, " pairs"],
+) -> tuple[Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"]]:
+    """Return how far both stations are from where their streets meet; infinity where they do not.
+
+    Args:
+        first_m: Of one station, seen from above.
+        first_heading_rad: Of it, or of its street.
+        second_m: Of the other.
+        second_heading_rad: Of the other.
+    """
+    ux, uy = np.cos(first_heading_rad), np.sin(first_heading_rad)
+    vx, vy = np.cos(second_heading_rad), np.sin(second_heading_rad)
+    across = ux * vy - uy * vx
+    meets = np.abs(across) >= np.sin(LEAST_ANGLE_RAD)
+    safe = np.where(meets, across, 1.0)
+    gap = second_m - first_m
+    first = np.abs((gap[:, 0] * vy - gap[:, 1] * vx) / safe)
+    second = np.abs((gap[:, 0] * uy - gap[:, 1] * ux) / safe)
+    meets &= (first < FARTHEST_M) & (second < FARTHEST_M)
+    return np.where(meets, first, np.inf), np.where(meets, second, np.inf)

@@ -1,0 +1,22 @@
+"""Behind buildings the loss over the direct distance, as TR 37.885 has it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView
+from v2xsim.parts import part
+
+
+@part("tr37885")
+@dataclass(frozen=True)
+class DirectDistance(BuildingLoss):
+    """The path-loss model's own loss behind buildings."""
+
+    follows_streets: ClassVar[bool] = False
+
+    def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
+        """Return the loss over the direct distance."""
+        return view.direct_db

@@ -1,0 +1,52 @@
+"""What a fading model is: how strongly the power of a link changes from packet to packet."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int8
+
+from v2xsim.part_answers import array_from
+from v2xsim.parts import Kind, Part
+from v2xsim.plugins import ask
+
+
+@dataclass(frozen=True)
+class FadingView:
+    """The links.
+
+    Attributes:
+        distance_m: Between the antennas of each link.
+        state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
+    """
+
+    distance_m: Float[np.ndarray, " links"]
+    state: Int8[np.ndarray, " links"]
+
+
+class Fading(Part):
+    """Base of fading models.
+
+    Attributes:
+        fades: Whether the power changes from packet to packet at all.
+    """
+
+    kind = Kind("fading", "model", ("shape",), "v2xsim.comms.channel.fading")
+    fades: ClassVar[bool] = True
+
+    def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
+        """Return how each link fades: a Nakagami shape m above 0 (infinity for none), or -K for a Rician channel.
+
+        K is the power of the steady wave over that of the scattered ones, as a ratio; 0 is a Rayleigh channel.
+        """
+        raise NotImplementedError
+
+
+def shape_of(model: Fading, view: FadingView) -> Float[np.ndarray, " links"]:
+    """Return how links fade under a model, checked where the model is a user's.
+
+    Raises:
+        PartError: If a user's model raises an exception or returns something else.
+    """
+    links = {"links": len(view.distance_m)}
+    return array_from(model, "shape", ask(model, "shape", view), links, finite=False)

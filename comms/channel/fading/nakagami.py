@@ -1,0 +1,37 @@
+"""Nakagami fading whose shape falls with the distance."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.channel.fading.model import Fading, FadingView
+from v2xsim.parts import Unit, part
+
+
+@part("nakagami")
+@dataclass(frozen=True)
+class Nakagami(Fading):
+    """Shape m by distance; the default rows are those of Torrent-Moreno et al.
+
+    Attributes:
+        shapes: Rows of distance and the shape m that holds from there on: 1 is Rayleigh fading, larger values fade less.
+    """
+
+    shapes: Annotated[
+        tuple[tuple[float, float], ...],
+        Unit("m, 1"),
+        "Rows of distance from which a Nakagami shape m holds; m at least 0.5",
+    ] = ((0.0, 3.0), (50.0, 1.5), (150.0, 1.0))
+
+    def __post_init__(self) -> None:
+        begins = [row[0] for row in self.shapes]
+        if not begins or begins != sorted(set(begins)) or any(row[1] < 0.5 for row in self.shapes):
+            raise ValueError("shapes must have rows whose distances rise strictly and whose m is at least 0.5 each")
+
+    def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
+        """Return the shape of the last row that begins before each link's distance."""
+        begin, shape = np.array(self.shapes).T
+        found: np.ndarray = shape[np.maximum(0, np.searchsorted(begin, view.distance_m, "right") - 1)]
+        return found

@@ -1,0 +1,30 @@
+"""Rician fading by the state of the link."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.channel.fading.model import Fading, FadingView
+from v2xsim.parts import part
+
+
+@part("rician")
+@dataclass(frozen=True)
+class Rician(Fading):
+    """A steady wave K times as strong as the scattered ones.
+
+    Attributes:
+        k_db: K of clear links, behind vehicles, behind buildings: higher values fade less.
+    """
+
+    k_db: Annotated[
+        tuple[float, float, float],
+        "Rician K of clear links, behind vehicles, behind buildings; higher values fade less",
+    ] = (3.48, 0.0, -20.0)
+
+    def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
+        """Return -K by state."""
+        found: np.ndarray = -(10.0 ** (0.1 * np.array(self.k_db)))[view.state]
+        return found

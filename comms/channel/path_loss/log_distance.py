@@ -1,0 +1,28 @@
+"""Loss that grows by a given exponent from free space at one metre."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from v2xsim.comms.channel.path_loss.free_space import free_space_loss_db
+from v2xsim.comms.channel.path_loss.model import PathLoss, Pieces, one_line
+from v2xsim.parts import AtLeast, AtMost, part
+
+
+@part("log_distance")
+@dataclass(frozen=True)
+class LogDistance(PathLoss):
+    """Free space at 1 m, then 10 n dB a decade.
+
+    Attributes:
+        exponent: The exponent n: 2 is free space, larger values lose more.
+    """
+
+    exponent: Annotated[
+        float, AtLeast(1), AtMost(6), "Exponent of the distance, from free space at 1 m; 2 is free space"
+    ] = 2.75
+
+    def pieces_db(self, carrier_ghz: float) -> Pieces:
+        """Return the line of 10 n dB a decade."""
+        return one_line(float(free_space_loss_db(np.ones(1), carrier_ghz)[0]), 10.0 * self.exponent, carrier_ghz)

@@ -1,0 +1,108 @@
+"""What a path-loss model is: the loss between two antennas by distance, state of the link and antenna heights."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int8
+
+from v2xsim.comms.channel.shadowing import DECORRELATION_M, SIGMA_DB
+from v2xsim.comms.channel.tr37885 import BUILDING, SHORTEST_M, line_of, reach_m
+from v2xsim.part_answers import array_from
+from v2xsim.parts import Kind, Part
+from v2xsim.plugins import ask
+
+Pieces = Float[np.ndarray, "3 pieces 3"]
+"""By state (LOS, NLOSV, NLOSB) and piece: decades of distance from which the piece holds, its loss at one metre in dB, its slope in
+dB per decade. The first piece of each state begins at the shortest distance that counts."""
+
+
+@dataclass(frozen=True)
+class PathLossView:
+    """The links whose path loss is wanted.
+
+    Attributes:
+        distance_m: Between the antennas, in three dimensions.
+        state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
+        first_height_m: Height of one antenna above ground.
+        second_height_m: Height of the other.
+        carrier_ghz: Centre of the channel.
+    """
+
+    distance_m: Float[np.ndarray, " links"]
+    state: Int8[np.ndarray, " links"]
+    first_height_m: Float[np.ndarray, " links"]
+    second_height_m: Float[np.ndarray, " links"]
+    carrier_ghz: float
+
+    @property
+    def behind_buildings_db(self) -> Float[np.ndarray, " links"]:
+        """Loss that each link would have behind a building: TR 37.885, for models that give none themselves."""
+        at_one, slope = line_of(BUILDING, self.carrier_ghz)
+        loss: np.ndarray = at_one + slope * np.log10(np.maximum(self.distance_m, SHORTEST_M))
+        return loss
+
+
+class PathLoss(Part):
+    """Base of path-loss models. A model defines `loss_db`, or `pieces_db` where its loss is straight over log distance.
+
+    Loss behind vehicles comes on top (`v2xsim.comms.channel.blockage`) unless the model has it in itself.
+
+    Attributes:
+        shadowing_sigma_db: Standard deviation of the shadowing, by state.
+        decorrelation_m: Distance over which the shadowing decorrelates, by state.
+        includes_vehicles: Whether the loss of state NLOSV holds what a vehicle in the way adds.
+        urban: Whether states that are drawn from curves (`radio.propagation.states`) take the urban ones.
+    """
+
+    kind = Kind("path loss", "model", ("loss_db", "pieces_db"), "v2xsim.comms.channel.path_loss")
+    shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (SIGMA_DB[0], SIGMA_DB[1], SIGMA_DB[2])
+    decorrelation_m: ClassVar[tuple[float, float, float]] = (DECORRELATION_M[0], DECORRELATION_M[1], DECORRELATION_M[2])
+    includes_vehicles: ClassVar[bool] = False
+    urban: ClassVar[bool] = True
+
+    def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:
+        """Return the path loss of each link in dB, without shadowing; behind buildings included."""
+        pieces = self.pieces_db(view.carrier_ghz)
+        if pieces is None:
+            raise NotImplementedError
+        return piecewise_loss_db(pieces, view.distance_m, view.state)
+
+    def pieces_db(self, carrier_ghz: float) -> Pieces | None:
+        """Return the loss as straight pieces over the logarithm of the distance; None for a model that is worked out link by link."""
+        return None
+
+    def reach_m(self, loss_db: float, carrier_ghz: float) -> float:
+        """Return the distance at which a clear link has lost so much; relays take it for the range of a usable link.
+
+        The highway formula of TR 37.885 unless a model says otherwise.
+        """
+        return reach_m(loss_db, carrier_ghz, "highway")
+
+
+def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
+    """Return the path loss of links under a model, checked where the model is a user's.
+
+    Raises:
+        PartError: If a user's model raises an exception or returns something else.
+    """
+    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)})
+
+
+def piecewise_loss_db(
+    pieces: Pieces, distance_m: Float[np.ndarray, " links"], state: Int8[np.ndarray, " links"]
+) -> Float[np.ndarray, " links"]:
+    """Return the loss of links from straight pieces over the logarithm of the distance."""
+    rows = pieces[state]
+    decades = np.maximum(np.log10(np.maximum(distance_m, 1e-12)), rows[:, 0, 0])
+    piece = (decades[:, None] >= rows[:, :, 0]).sum(axis=1) - 1
+    held = rows[np.arange(len(rows)), np.maximum(piece, 0)]
+    loss: Float[np.ndarray, " links"] = held[:, 1] + held[:, 2] * decades
+    return loss
+
+
+def one_line(at_one_db: float, per_decade_db: float, carrier_ghz: float) -> Pieces:
+    """Return pieces of one straight line, clear and behind vehicles; behind buildings the line of TR 37.885."""
+    first, building = np.log10(SHORTEST_M), line_of(BUILDING, carrier_ghz)
+    line = [[first, at_one_db, per_decade_db]]
+    return np.array([line, line, [[first, *building]]])

@@ -1,0 +1,20 @@
+"""3GPP TR 37.885 on a highway: 32.4 + 20 log d + 20 log f."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from v2xsim.comms.channel.path_loss.model import PathLoss, Pieces, one_line
+from v2xsim.comms.channel.tr37885 import HIGHWAY, line_of
+from v2xsim.parts import part
+
+
+@part("tr37885_highway")
+@dataclass(frozen=True)
+class Tr37885Highway(PathLoss):
+    """TR 37.885 V15.3.0, Table 6.2.1-1, highway."""
+
+    urban: ClassVar[bool] = False
+
+    def pieces_db(self, carrier_ghz: float) -> Pieces:
+        """Return the line of the highway formula."""
+        return one_line(*line_of(HIGHWAY, carrier_ghz), carrier_ghz)

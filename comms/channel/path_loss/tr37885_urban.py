@@ -1,0 +1,21 @@
+"""3GPP TR 37.885 in a city: 38.77 + 16.7 log d + 18.2 log f; behind buildings 36.85 + 30 log d + 18.9 log f."""
+
+from dataclasses import dataclass
+
+from v2xsim.comms.channel.path_loss.model import PathLoss, Pieces, one_line
+from v2xsim.comms.channel.tr37885 import URBAN, line_of, reach_m
+from v2xsim.parts import part
+
+
+@part("tr37885_urban")
+@dataclass(frozen=True)
+class Tr37885Urban(PathLoss):
+    """TR 37.885 V15.3.0, Table 6.2.1-1, urban."""
+
+    def pieces_db(self, carrier_ghz: float) -> Pieces:
+        """Return the line of the urban formula."""
+        return one_line(*line_of(URBAN, carrier_ghz), carrier_ghz)
+
+    def reach_m(self, loss_db: float, carrier_ghz: float) -> float:
+        """Return the distance at which a clear link has lost so much, by the urban formula."""
+        return reach_m(loss_db, carrier_ghz, "urban")

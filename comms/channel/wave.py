@@ -1,0 +1,3 @@
+"""The wave itself."""
+
+SPEED_OF_LIGHT_MPS = 299_792_458.0

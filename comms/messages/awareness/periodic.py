@@ -1,0 +1,54 @@
+"""Awareness messages at a fixed rate, held back where congestion control asks for it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
+from v2xsim.parts import Above, AtMost, part
+
+# A station that has never sent counts as having sent this long ago: longer than congestion control ever asks to wait.
+_NEVER_US = 1_000_000
+
+
+@part("periodic")
+@dataclass(frozen=True)
+class Periodic(AwarenessRule):
+    """Every station sends at the same rate.
+
+    Attributes:
+        rate_hz: Messages per second.
+    """
+
+    rate_hz: Annotated[float, Above(0), AtMost(100), "Rate of awareness messages"] = 10.0
+
+    @property
+    def check_us(self) -> int:
+        """The period."""
+        return round(self.longest_us)
+
+    @property
+    def longest_us(self) -> float:
+        """The period."""
+        return 1e6 / self.rate_hz
+
+    def generator(self) -> Generator:
+        """Return the memory of a run."""
+        return _Sent()
+
+
+class _Sent:
+    """When each station sent last, as far as congestion control has asked for it."""
+
+    def __init__(self) -> None:
+        self._last_us: dict[int, int] = {}
+
+    def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
+        due = np.ones(len(view.agent), bool)
+        if view.wait_us.any():
+            last = np.array([self._last_us.get(agent, -_NEVER_US) for agent in view.agent.tolist()])
+            due = view.now_us - last >= view.wait_us
+            self._last_us.update(dict.fromkeys(view.agent[due].tolist(), view.now_us))
+        return due

@@ -1,0 +1,23 @@
+"""Objects that a sender less than 10 m away told of within the last second are left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.comms.messages.redundancy.rule import SAME_M, RedundancyRule, RedundancyView
+from v2xsim.parts import part
+
+NEAR_M = 10.0
+
+
+@part("distance")
+@dataclass(frozen=True)
+class Distance(RedundancyRule):
+    """Leave out objects that a sender close by told of."""
+
+    def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
+        """Return which objects are left out of the message."""
+        near = np.linalg.norm(view.copies.sender_m - view.own_m, axis=1) < NEAR_M
+        found: np.ndarray = ((view.apart_m() < SAME_M) & near[None, :]).any(axis=1)
+        return found

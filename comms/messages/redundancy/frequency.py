@@ -1,0 +1,21 @@
+"""Objects of which more than five copies were received within the last second are left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.comms.messages.redundancy.rule import SAME_M, RedundancyRule, RedundancyView
+from v2xsim.parts import part
+
+COPIES = 5
+
+
+@part("frequency")
+@dataclass(frozen=True)
+class Frequency(RedundancyRule):
+    """Leave out objects that many tell of."""
+
+    def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
+        """Return which objects are left out of the message."""
+        return (view.apart_m() < SAME_M).sum(axis=1) > COPIES

@@ -1,0 +1,22 @@
+"""Nothing is left out."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.comms.messages.redundancy.rule import RedundancyRule, RedundancyView
+from v2xsim.parts import part
+
+
+@part("none")
+@dataclass(frozen=True)
+class NoRedundancyRule(RedundancyRule):
+    """Tell of everything that is due."""
+
+    reads_copies: ClassVar[bool] = False
+
+    def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
+        """Return which objects are left out of the message."""
+        return np.zeros(len(view.place_m), bool)

@@ -1,0 +1,122 @@
+"""What a relay rule is: it scores the stations that could pass messages on between two that cannot reach each other.
+
+One file in `rules` for each built-in rule. Our reading of the abstract of *NLOS Dies Twice* (arXiv 2307.06615), whose body was not
+available to us, is `hybrid`: the terms that it weighs are here, as properties of the view, since other rules may use them too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.comms.relay.lifetime import WANTED_S, link_expiration_s
+from v2xsim.parts import Kind, Part
+from v2xsim.records import Boxes, Obstacles
+
+
+@dataclass(frozen=True)
+class RelayView:
+    """What relay rules read: what stations announce, what they measure of each other's packets, and the map.
+
+    Attributes:
+        requester: Row of the station that asks, for each pair that cannot reach each other well enough.
+        helper: Row of the station that is asked, for each pair.
+        usable: Which stations qualify as the relay of each pair: both hops reach `min_delivery`, and it is neither of the two.
+        agent: Identity of each station, rising.
+        antenna_m: Position of each station's antenna as announced, in the world; the third column is the height above ground.
+        velocity_mps: Announced velocity of each station over ground.
+        delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
+        min_delivery: Least delivery of a usable link.
+        body: Row of `boxes` of each station; -1 for a roadside unit.
+        boxes: Bodies of the vehicles that are stations.
+        obstacles: Buildings of the map.
+        carrier_ghz: Centre of the channel.
+        range_m: Distance up to which a clear link is usable.
+        draw: Returns one uniform number in (0, 1) for each pair and station; the same for the same three stations all through a run.
+    """
+
+    requester: Int64[np.ndarray, " pairs"]
+    helper: Int64[np.ndarray, " pairs"]
+    usable: Bool[np.ndarray, "pairs stations"]
+    agent: Int64[np.ndarray, " stations"]
+    antenna_m: Float[np.ndarray, "stations 3"]
+    velocity_mps: Float[np.ndarray, "stations 2"]
+    delivery: Float[np.ndarray, "stations stations"]
+    min_delivery: float
+    body: Int64[np.ndarray, " stations"]
+    boxes: Boxes
+    obstacles: Obstacles
+    carrier_ghz: float
+    range_m: float
+    draw: Callable[[], Float[np.ndarray, "pairs stations"]]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pairs and stations: the shape of a score."""
+        return len(self.requester), len(self.agent)
+
+    @cached_property
+    def distance_m(self) -> Float[np.ndarray, "stations stations"]:
+        """Horizontal distance between all stations."""
+        offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
+        distance: np.ndarray = np.hypot(offset[..., 0], offset[..., 1])
+        return distance
+
+    @cached_property
+    def clearance(self) -> Float[np.ndarray, "stations stations"]:
+        """Clearance of each link in radii of the first Fresnel zone over the worst vehicle, -1 to 1; -1 behind a building."""
+        # Here, since a scenario is checked without loading compiled kernels.
+        from v2xsim.comms.relay.clearance import clearance_margin
+
+        return clearance_margin(self.antenna_m, self.body, self.boxes, self.obstacles, self.carrier_ghz)
+
+    @cached_property
+    def lifetime_s(self) -> Float[np.ndarray, "stations stations"]:
+        """How long each link stays within `range_m` if nobody changes velocity; infinite without relative motion."""
+        offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
+        return link_expiration_s(offset, self.velocity_mps[None] - self.velocity_mps[:, None], self.range_m)
+
+    @cached_property
+    def height(self) -> Float[np.ndarray, "pairs stations"]:
+        """Height term of each candidate: the clearance of its worse hop, -1 to 1."""
+        return np.minimum(self.clearance[self.requester], self.clearance[self.helper])
+
+    @cached_property
+    def mobility(self) -> Float[np.ndarray, "pairs stations"]:
+        """Mobility term of each candidate: the lifetime of its shorter hop over 5 s, 0 to 1."""
+        shorter_s = np.minimum(self.lifetime_s[self.requester], self.lifetime_s[self.helper])
+        term: np.ndarray = np.clip(shorter_s / WANTED_S, 0.0, 1.0)
+        return term
+
+    @cached_property
+    def weaker_delivery(self) -> Float[np.ndarray, "pairs stations"]:
+        """Predicted delivery over the worse hop by way of each candidate, 0 to 1."""
+        return np.minimum(self.delivery[self.requester], self.delivery[self.helper])
+
+    @cached_property
+    def uniform(self) -> Float[np.ndarray, "pairs stations"]:
+        """One number in (0, 1) for each pair and station, from the run's seed."""
+        return self.draw()
+
+
+class RelayRule(Part):
+    """Base of relay rules.
+
+    Attributes:
+        relays: Whether the rule ever picks a relay; False switches relaying off.
+        hysteresis: By how much another station must score better than the relay in office to take over; ours, against flapping.
+    """
+
+    kind = Kind("relay rule", "rule", ("score",), "v2xsim.comms.relay.rules")
+    relays: ClassVar[bool] = True
+    hysteresis: ClassVar[float] = 0.1
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return how well each station would serve each pair; the usable station with the highest score relays.
+
+        Of equal scores the lowest row counts. What stations that are not usable score does not matter, but must be a number.
+        """
+        raise NotImplementedError

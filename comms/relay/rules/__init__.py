@@ -1,0 +1,1 @@
+"""The built-in relay rules, one a file."""

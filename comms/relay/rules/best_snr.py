@@ -1,0 +1,19 @@
+"""Relay over the best weaker hop."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.parts import part
+
+
+@part("best_snr")
+@dataclass(frozen=True)
+class BestSnr(RelayRule):
+    """Prefer the candidate whose worse hop delivers best, as its measured SNR predicts."""
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return the predicted delivery over the worse hop."""
+        return view.weaker_delivery

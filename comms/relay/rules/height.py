@@ -1,0 +1,19 @@
+"""Relay over whoever looks highest over the vehicles between: the height term of the hybrid alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.parts import part
+
+
+@part("height")
+@dataclass(frozen=True)
+class Height(RelayRule):
+    """Prefer the candidate whose worse hop has most clearance."""
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return the clearance of the worse hop."""
+        return view.height

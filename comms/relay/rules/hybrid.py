@@ -1,0 +1,36 @@
+"""The mobility-height hybrid: our reading of the abstract of *NLOS Dies Twice* (arXiv 2307.06615).
+
+The paper's body was not available to us: the terms and their weights are ours. For a pair (i, j), candidate k, and both hops:
+
+    height    H_k = min over hops of -h / r, held to [-1, 1]: h the height of the worst vehicle above the line between
+              the antennas (negative below it), r the radius of the first Fresnel zone there; -1 behind a building
+    mobility  M_k = min over hops of the link expiration time, over the time wanted, held to [0, 1]
+    hybrid    w M_k + (1 - w) H_k
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.parts import AtLeast, AtMost, part
+
+
+@part("hybrid")
+@dataclass(frozen=True)
+class Hybrid(RelayRule):
+    """Prefer links that last and that pass clear above the vehicles between.
+
+    Attributes:
+        weight: Weight w of mobility against height.
+    """
+
+    weight: Annotated[
+        float, AtLeast(0), AtMost(1), "Weight of mobility against height: 0 is height alone, 1 mobility alone"
+    ] = 0.5
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return w M + (1 - w) H."""
+        return self.weight * view.mobility + (1.0 - self.weight) * view.height

@@ -1,0 +1,19 @@
+"""Relay over whoever stays in range longest: the mobility term of the hybrid alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.parts import part
+
+
+@part("mobility")
+@dataclass(frozen=True)
+class Mobility(RelayRule):
+    """Prefer the candidate whose shorter hop lasts longest."""
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return the lifetime of the shorter hop, over 5 s."""
+        return view.mobility

@@ -1,0 +1,22 @@
+"""No relays: the baseline in which stations reach each other directly or not at all."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.parts import part
+
+
+@part("none")
+@dataclass(frozen=True)
+class NoRelay(RelayRule):
+    """Nobody relays."""
+
+    relays: ClassVar[bool] = False
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return the same score for everybody; nobody asks for it."""
+        return np.zeros(view.shape)

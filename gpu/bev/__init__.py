@@ -1,0 +1,1 @@
+"""Perception in the bird's-eye view."""

@@ -1,0 +1,5 @@
+"""Fusion schemes, one a file: what helpers send, and what an ego makes of it; `scheme` says what a scheme is."""
+
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Received, Share
+
+__all__ = ["FusedObjects", "FusionScheme", "FusionView", "Received", "Share"]

@@ -1,0 +1,20 @@
+"""Collective perception: stations broadcast the boxes that they perceive, unasked."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from v2xsim.gpu.bev.fusion.boxes import with_boxes
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
+from v2xsim.parts import part
+
+
+@part("cpm")
+@dataclass(frozen=True)
+class CollectivePerception(FusionScheme):
+    """Collective perception messages (`v2xsim.comms.messages.cpm`)."""
+
+    shares: ClassVar[Share] = Share.REPORTS
+
+    def fuse(self, view: FusionView) -> FusedObjects:
+        """Return what the ego knows with what arrived."""
+        return with_boxes(view)

@@ -1,0 +1,32 @@
+"""Early fusion: helpers send the lidar points that the ego asks for."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from v2xsim.gpu.bev.fusion.points import with_points
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
+from v2xsim.parts import Above, AtMost, part
+
+
+@part("early")
+@dataclass(frozen=True)
+class EarlyFusion(FusionScheme):
+    """Points of the cells asked for.
+
+    Attributes:
+        voxel_m: Shared points are thinned to one per cube of this side; larger cubes send less.
+    """
+
+    shares: ClassVar[Share] = Share.POINTS
+    voxel_m: Annotated[
+        float, Above(0), AtMost(5), "Shared points are thinned to one per cube of this side; larger cubes send less"
+    ] = 0.3
+
+    @property
+    def thinned_to_m(self) -> float:
+        """Side of the cubes."""
+        return self.voxel_m
+
+    def fuse(self, view: FusionView) -> FusedObjects:
+        """Return what the ego knows with what arrived."""
+        return with_points(view)

@@ -1,0 +1,20 @@
+"""No fusion: an ego knows what it sees itself."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from v2xsim.gpu.bev.fusion.points import with_points
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
+from v2xsim.parts import part
+
+
+@part("none")
+@dataclass(frozen=True)
+class NoFusion(FusionScheme):
+    """Nobody sends anything."""
+
+    shares: ClassVar[Share] = Share.NOTHING
+
+    def fuse(self, view: FusionView) -> FusedObjects:
+        """Return what the ego knows with what arrived."""
+        return with_points(view)

@@ -1,0 +1,20 @@
+"""Raw fusion: helpers send their whole lidar frames, whatever the budget."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from v2xsim.gpu.bev.fusion.points import with_points
+from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
+from v2xsim.parts import part
+
+
+@part("raw")
+@dataclass(frozen=True)
+class RawFusion(FusionScheme):
+    """Whole frames as captured."""
+
+    shares: ClassVar[Share] = Share.FRAMES
+
+    def fuse(self, view: FusionView) -> FusedObjects:
+        """Return what the ego knows with what arrived."""
+        return with_points(view)

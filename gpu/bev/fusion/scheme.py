@@ -1,0 +1,143 @@
+"""What a fusion scheme is: what helpers send to an ego, and how the ego fuses what arrived by its deadline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, UInt8
+
+from v2xsim.parts import Kind, Part
+from v2xsim.records import Boxes, Detections
+
+
+class Share(Enum):
+    """What helpers send."""
+
+    NOTHING = "none"
+    POINTS = "lidar points"
+    """The points in the cells that the ego asks for, thinned."""
+    FRAMES = "whole lidar frames"
+    """All points as captured, whatever the byte budget."""
+    BOXES = "boxes"
+    """Detected boxes with velocities in the cells that the ego asks for."""
+    REPORTS = "collective perception messages"
+    """Unasked broadcasts of detected boxes."""
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether an ego asks helpers for it."""
+        return self in (Share.POINTS, Share.FRAMES, Share.BOXES)
+
+    @property
+    def is_boxes(self) -> bool:
+        """Whether boxes with velocities are sent."""
+        return self in (Share.BOXES, Share.REPORTS)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What arrived from one helper: parts that were lost are not in it.
+
+    Attributes:
+        station: Identity of the helper.
+        age_s: Time from the capture of the data to that of the ego's frame, by both stations' clocks.
+        points_m: Lidar points in the world as the helper believes it; none where boxes are sent.
+        object_id: Identity of the road user that each point hit, -1 ground, -2 building; for the visibility model and metrics.
+        detections: Boxes in the world as the helper believes it, velocities included; none where points are sent.
+        locate: Returns where the helper, by its belief, had each road user of the view at its capture, and which of them it knew.
+    """
+
+    station: int
+    age_s: float
+    points_m: Float[np.ndarray, "points 3"]
+    object_id: Int64[np.ndarray, " points"]
+    detections: Detections
+    locate: Callable[[], tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]]
+
+    @cached_property
+    def located(self) -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
+        """Where the helper had each road user, and which of them were there at its capture."""
+        return self.locate()
+
+
+@dataclass(frozen=True)
+class FusionView:
+    """What a fusion scheme reads: one frame of an ego, and what arrived for it. Positions are in the world as the ego believes it.
+
+    Attributes:
+        ego: Identity of the ego.
+        pose: The ego's own x, y, z, yaw, as it believes.
+        size_m: Length, width and height of the ego's own body; zeros for a roadside unit.
+        objects: Bodies of all road users where the ego's own points put them.
+        agent: Identity behind each body, rising; for the visibility model and metrics.
+        own_points: The ego's own lidar points on each body.
+        own_detections: What the ego detects alone.
+        code: The ego's perception matrix with what helpers said of its cells: 0 unobserved, 1 free, 2 occupied.
+        lower: World cell index of cell (0, 0) of the matrix.
+        cell_m: Side of a cell.
+        received: What arrived, one entry for each helper, in rising order of the helpers.
+        detect: Runs the scenario's detector on bodies and points on each of them, with the frame's own chance.
+    """
+
+    ego: int
+    pose: Float[np.ndarray, " 4"]
+    size_m: Float[np.ndarray, " 3"]
+    objects: Boxes
+    agent: Int64[np.ndarray, " objects"]
+    own_points: Int64[np.ndarray, " objects"]
+    own_detections: Detections
+    code: UInt8[np.ndarray, "nx ny"]
+    lower: Int64[np.ndarray, " 2"]
+    cell_m: float
+    received: tuple[Received, ...]
+    detect: Callable[[Boxes, Int64[np.ndarray, " objects"]], Detections]
+
+
+def _no_points() -> Float[np.ndarray, "points 3"]:
+    return np.zeros((0, 3))
+
+
+def _no_rows() -> Int64[np.ndarray, " points"]:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class FusedObjects:
+    """What an ego knows after fusion, in the world as it believes it.
+
+    Attributes:
+        detections: What is detected now.
+        points: Lidar points on each body, received ones included; for metrics.
+        added_m: Received points, for pictures.
+        added_object: What each of them hit.
+        added_source: Identity of the station whose lidar saw each of them.
+    """
+
+    detections: Detections
+    points: Int64[np.ndarray, " objects"]
+    added_m: Float[np.ndarray, "points 3"] = field(default_factory=_no_points)
+    added_object: Int64[np.ndarray, " points"] = field(default_factory=_no_rows)
+    added_source: Int64[np.ndarray, " points"] = field(default_factory=_no_rows)
+
+
+class FusionScheme(Part):
+    """Base of fusion schemes.
+
+    Attributes:
+        shares: What helpers send.
+    """
+
+    kind = Kind("fusion scheme", "scheme", ("fuse",), "v2xsim.gpu.bev.fusion")
+    shares: ClassVar[Share] = Share.BOXES
+
+    @property
+    def thinned_to_m(self) -> float:
+        """Side of the cubes that shared points are thinned to one point in."""
+        return 0.3
+
+    def fuse(self, view: FusionView) -> FusedObjects:
+        """Return what the ego knows with what arrived."""
+        raise NotImplementedError

@@ -1,0 +1,28 @@
+"""How much of a blind zone helpers cover: W the relevance of each cell, B the blind cells, V_j the cells that helper j observed.
+
+gain(j | S) = sum(W B (1 - C_S) V_j) / sum(W B),    C_S: cells that the helpers chosen before cover
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+def gains(
+    blind_weight: Float[np.ndarray, "nx ny"],
+    observed: Bool[np.ndarray, "helpers nx ny"],
+    covered: Bool[np.ndarray, "nx ny"],
+) -> Float[np.ndarray, " helpers"]:
+    """Return gain(j | S) of each helper j, given the cells that the chosen helpers S cover."""
+    total = float(blind_weight.sum())
+    if total <= 0.0:
+        return np.zeros(len(observed))
+    gained: np.ndarray = np.sum(np.where(covered, 0.0, blind_weight) * observed, axis=(1, 2)) / total
+    return gained
+
+
+def coverage(
+    blind: Bool[np.ndarray, "nx ny"], filled: Bool[np.ndarray, "nx ny"], weight: Float[np.ndarray, "nx ny"]
+) -> float:
+    """Return the weighted share of blind cells that were filled; 1 where there was nothing to fill."""
+    total = float(weight[blind].sum())
+    return float(weight[blind & filled].sum()) / total if total > 0.0 else 1.0

@@ -1,0 +1,1 @@
+"""The built-in matching rules, one a file."""

@@ -1,0 +1,19 @@
+"""Ask whoever is nearest: the baseline that does not compare matrices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from v2xsim.parts import part
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView
+
+
+@part("nearest")
+@dataclass(frozen=True)
+class Nearest(MatchingRule):
+    """Nearest first; equal distances are decided for the lower row."""
+
+    def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
+        """Return all helpers by their distance."""
+        return np.argsort(view.distance_m, kind="stable").astype(np.int64)

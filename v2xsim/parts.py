@@ -1,0 +1,244 @@
+"""The registry of parts: what a scenario chooses by name, built in or from a user's own file. Standard library only.
+
+A part is a frozen dataclass with its parameters, whose unit ends the name, and the method of its kind. It derives from the
+base class of the kind and registers under a name:
+
+    @part("tallest")
+    @dataclass(frozen=True)
+    class Tallest(RelayRule):
+        least_m: Annotated[float, AtLeast(0), "Antennas below this height are not considered"] = 0.0
+
+        def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]: ...
+
+The scenario's schema, its checks and the documentation read parameters, limits and meanings from the class. Built-in parts lie
+in the kind's home package, one a file, and are found there: a new file is all that a new part takes. They are loaded when
+somebody asks for the kind's names, so a module that defines a part imports neither torch nor numba at its top.
+"""
+
+import dataclasses
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from v2xsim.errors import UserError
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
+
+
+class PartError(UserError):
+    """A part is not what its kind asks for; the message says what must hold, what came, and what to do."""
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """The parameter must not be below the limit."""
+
+    limit: float
+
+
+@dataclass(frozen=True)
+class Above:
+    """The parameter must be above the limit."""
+
+    limit: float
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """The parameter must not be above the limit."""
+
+    limit: float
+
+
+@dataclass(frozen=True)
+class Below:
+    """The parameter must be below the limit."""
+
+    limit: float
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The parameter's unit, where the end of its name does not give it."""
+
+    name: str
+
+
+Limit = AtLeast | Above | AtMost | Below
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What parts of one kind have in common.
+
+    Attributes:
+        name: As messages call a part, such as "relay rule".
+        word: Key of a scenario that names the part beside its parameters, such as `rule` in `{rule: hybrid, weight: 0.3}`.
+        methods: A part defines at least one of these.
+        home: Package whose modules hold the built-in parts.
+    """
+
+    name: str
+    word: str
+    methods: tuple[str, ...]
+    home: str
+
+
+class Part:
+    """Base of the base classes of all kinds.
+
+    Attributes:
+        kind: What the part is; set by the base class of the kind.
+        name: What a scenario calls the part; set on registration.
+        file: The user's file that the part comes from; None for a built-in part.
+    """
+
+    kind: ClassVar[Kind]
+    name: ClassVar[str] = ""
+    file: ClassVar[Path | None] = None
+
+
+_P = TypeVar("_P", bound=Part)
+
+# By kind and name. Parts of a user's file are there as long as the file's latest content is loaded.
+_registered: dict[str, dict[str, type[Part]]] = {}
+_loaded_homes: set[str] = set()
+# Files whose parts can be chosen now: those that the scenario being read lists.
+_visible: frozenset[Path] = frozenset()
+
+
+def part(name: str) -> Callable[[type[_P]], type[_P]]:
+    """Register a class as the part of a name.
+
+    Args:
+        name: Small letters, digits and `_`; unique within the kind.
+
+    Raises:
+        PartError: If the class is no frozen dataclass that derives from the base class of a kind, lacks the kind's method, or
+            the name is taken.
+    """
+
+    def register(cls: type[_P]) -> type[_P]:
+        _check(cls, name)
+        file = None if cls.__module__.startswith("v2xsim.") else _file_of(cls)
+        if file is not None:
+            # The names of built-in parts are taken, whether or not anybody has asked for them yet.
+            _load_home(cls.kind)
+        taken = _registered.setdefault(cls.kind.name, {}).get(name)
+        if taken is not None and not (taken.__module__ == cls.__module__ and taken.__qualname__ == cls.__qualname__):
+            owner = "a built-in part" if taken.file is None else f"registered by {taken.file}"
+            raise PartError(f"the {cls.kind.name} {name!r} must have a name of its own; {name!r} is {owner}")
+        cls.name, cls.file = name, file
+        _registered[cls.kind.name][name] = cls
+        return cls
+
+    return register
+
+
+def parts_of(base: type[_P]) -> Mapping[str, type[_P]]:
+    """Return the parts of a kind that a scenario can choose now, by name: built-in ones first, each group by name.
+
+    Args:
+        base: Base class of the kind, such as `RelayRule`.
+    """
+    _load_home(base.kind)
+    found: dict[str, Any] = _registered.get(base.kind.name, {})
+    visible = {name: cls for name, cls in found.items() if cls.file is None or cls.file in _visible}
+    return dict(sorted(visible.items(), key=lambda item: (item[1].file is not None, item[0])))
+
+
+def hidden_part(base: type[Part], name: str) -> Path | None:
+    """Return the user's file that registers a part which cannot be chosen now, because the scenario does not list the file."""
+    cls = _registered.get(base.kind.name, {}).get(name)
+    return None if cls is None or cls.file is None or cls.file in _visible else cls.file
+
+
+def visible_files() -> frozenset[Path]:
+    """Return the users' files whose parts can be chosen now."""
+    return _visible
+
+
+def show_files(files: frozenset[Path]) -> None:
+    """Let scenarios choose the parts of these files, and of no others."""
+    global _visible
+    _visible = files
+
+
+def forget_file(file: Path) -> None:
+    """Remove the parts of a user's file from the registry."""
+    for names in _registered.values():
+        for name in [name for name, cls in names.items() if cls.file == file]:
+            del names[name]
+
+
+def parts_from(file: Path) -> list[type[Part]]:
+    """Return the parts that a user's file has registered."""
+    return [cls for names in _registered.values() for cls in names.values() if cls.file == file]
+
+
+def _load_home(kind: Kind) -> None:
+    """Import all modules of a kind's home package, each of which registers its part."""
+    if kind.home in _loaded_homes:
+        return
+    _loaded_homes.add(kind.home)
+    package = import_module(kind.home)
+    for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        import_module(f"{kind.home}.{module}")
+
+
+def _file_of(cls: type[Part]) -> Path:
+    module = sys.modules.get(cls.__module__)
+    return Path(getattr(module, "__file__", None) or f"<{cls.__module__}>")
+
+
+def _check(cls: type[Part], name: str) -> None:
+    kind: Kind | None = getattr(cls, "kind", None)
+    if not (isinstance(cls, type) and issubclass(cls, Part) and isinstance(kind, Kind)):
+        raise PartError(
+            f"@part({name!r}) must stand above a class that derives from the base class of a kind of part, such as RelayRule; "
+            f"{getattr(cls, '__name__', cls)!r} does not"
+        )
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise PartError(
+            f"the name of a {kind.name} must be of small letters, digits and '_' and begin with a letter, got {name!r}"
+        )
+    if "__dataclass_params__" not in vars(cls):
+        raise PartError(
+            f"the {kind.name} {name!r} must be a dataclass: write @dataclass(frozen=True) between @part and class {cls.__name__}"
+        )
+    if not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise PartError(f"the {kind.name} {name!r} must be frozen: write @dataclass(frozen=True)")
+    _check_method(cls, kind, name)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if field.name in (kind.word, "name", "kind", "file"):
+            raise PartError(
+                f"the {kind.name} {name!r} must call its parameter {field.name!r} otherwise: that name is taken"
+            )
+        if field.name.startswith("_"):
+            raise PartError(f"the {kind.name} {name!r}: a parameter's name must not begin with '_', got {field.name!r}")
+
+
+def _check_method(cls: type[Part], kind: Kind, name: str) -> None:
+    base = next(above for above in reversed(cls.__mro__) if "kind" in vars(above) and above is not Part)
+    wanted = " or ".join(f"{method}(self, view)" for method in kind.methods)
+    own = [m for m in kind.methods if getattr(cls, m, None) is not getattr(base, m, None)]
+    if not own:
+        raise PartError(f"the {kind.name} {name!r} must define {wanted}; class {cls.__name__} does not")
+    for method in own:
+        function = inspect.getattr_static(cls, method)
+        expected = inspect.signature(getattr(base, method))
+        if not inspect.isfunction(function):
+            raise PartError(f"the {kind.name} {name!r} must define {method} as a method, got {type(function).__name__}")
+        try:
+            inspect.signature(function).bind(*expected.parameters)
+        except TypeError as error:
+            given = ", ".join(inspect.signature(function).parameters)
+            raise PartError(
+                f"the {kind.name} {name!r}: {method} must take ({', '.join(expected.parameters)}), got ({given}): {error}"
+            ) from None

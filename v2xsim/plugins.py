@@ -1,0 +1,174 @@
+"""Parts from a user's own file: the file is read once, run as a module, and whatever goes wrong in it is reported with its line.
+
+What a plug-in can do is what any Python program can do: only files that the user trusts belong into `plugins`.
+"""
+
+import dataclasses
+import hashlib
+import linecache
+import sys
+import traceback
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from v2xsim.parts import Part, PartError, forget_file, parts_from
+
+LARGEST_FILE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A user's file as it was loaded.
+
+    Attributes:
+        path: Absolute.
+        sha256: Of the content that was run, in hexadecimal.
+    """
+
+    path: Path
+    sha256: str
+
+
+_loaded: dict[Path, Plugin] = {}
+
+
+def load_plugin(path: Path) -> Plugin:
+    """Run a user's file so that it registers its parts; a file that was run with the same content is not run again.
+
+    Args:
+        path: Absolute path of a Python file.
+
+    Raises:
+        PartError: If the file cannot be read or run, or registers no part; the message begins with the file and the line.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise PartError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE_BYTES:
+        raise PartError(f"{path}: must be a Python file of at most {LARGEST_FILE_BYTES:,} bytes")
+    plugin = Plugin(path, hashlib.sha256(content).hexdigest())
+    if _loaded.get(path) == plugin:
+        return plugin
+    _forget(path)
+    try:
+        _run(path, content, plugin)
+        if not parts_from(path):
+            raise PartError(f"{path}: must register a part with @part(...); it registers none")
+    except BaseException:
+        _forget(path)
+        raise
+    _loaded[path] = plugin
+    return plugin
+
+
+def ask(part: Part, method: str, *arguments: Any) -> Any:
+    """Call a part's method; an exception in a user's part is reported with the user's file and line.
+
+    A user's part gets its records with arrays that cannot be written to, so that it cannot change what the simulation holds.
+    Built-in parts are called as they are: an exception there is a fault of v2xsim and keeps its traceback.
+
+    Raises:
+        PartError: If a user's part raises an exception.
+    """
+    function = getattr(part, method)
+    if part.file is None:
+        return function(*arguments)
+    try:
+        return function(*(read_only(argument) for argument in arguments))
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        raise PartError(f"{place_of(part, method, error)}: {_called(part)}: {method} raised {_said(error)}") from error
+
+
+def place_of(part: Part, method: str, error: BaseException | None = None) -> str:
+    """Return file and line of a part's method, or of the line in the user's file at which an exception passed."""
+    file = str(part.file)
+    if error is not None:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        if lines:
+            return f"{file}:{lines[-1]}"
+    code = getattr(getattr(type(part), method, None), "__code__", None)
+    return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
+
+
+def wrong_answer(part: Part, method: str, says: str) -> PartError:
+    """Return the error that a part's method returned something else than its kind asks for."""
+    place = f"{place_of(part, method)}: " if part.file is not None else ""
+    return PartError(f"{place}{_called(part)}: {method} {says}")
+
+
+def read_only(value: Any) -> Any:
+    """Return a record whose arrays cannot be written to; they share memory with the record's own."""
+    flags = getattr(value, "flags", None)
+    if flags is not None and hasattr(value, "view") and getattr(flags, "writeable", False):
+        shared = value.view()
+        shared.flags.writeable = False
+        return shared
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changed = {f.name: read_only(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return dataclasses.replace(value, **changed)
+    if isinstance(value, tuple | list) and any(dataclasses.is_dataclass(item) for item in value):
+        return type(value)(read_only(item) for item in value)
+    return value
+
+
+def _called(part: Part) -> str:
+    return f"{part.kind.name} {part.name!r}"
+
+
+def _said(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return type(error).__name__ + (f": {text[0]}" if text else "")
+
+
+def _module_name(path: Path) -> str:
+    return f"v2xsim_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+
+
+def _forget(path: Path) -> None:
+    _loaded.pop(path, None)
+    sys.modules.pop(_module_name(path), None)
+    linecache.checkcache(str(path))
+    forget_file(path)
+
+
+def _run(path: Path, content: bytes, plugin: Plugin) -> None:
+    module = types.ModuleType(_module_name(path))
+    module.__file__ = str(path)
+    # Dataclasses and numba look their module up by name.
+    sys.modules[module.__name__] = module
+    try:
+        code = compile(content, str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = f":{error.lineno}" if error.lineno else ""
+        raise PartError(f"{path}{line}: must be Python: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise PartError(f"{path}: must be Python: {error}") from None
+    try:
+        exec(code, module.__dict__)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except PartError as error:
+        raise PartError(f"{_place_in(path, error)}: {error}") from None
+    except ModuleNotFoundError as error:
+        raise PartError(
+            f"{_place_in(path, error)}: imports {error.name!r}, which is not installed; install it, or import it where it is used"
+        ) from error
+    except BaseException as error:
+        raise PartError(f"{_place_in(path, error)}: cannot be loaded: {_said(error)}") from error
+
+
+def _place_in(path: Path, error: BaseException) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{path}:{lines[-1]}" if lines else str(path)
+
+
+def loaded_plugins(paths: Sequence[Path]) -> tuple[Plugin, ...]:
+    """Return the files as they were loaded last."""
+    return tuple(_loaded[path] for path in paths)
