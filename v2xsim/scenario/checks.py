@@ -1,8 +1,6 @@
 """What must hold between the keys of a scenario, beyond the limits of each."""
 
 from collections.abc import Iterator
-from importlib import import_module
-from typing import Any
 
 from v2xsim.scenario.errors import Problem
 from v2xsim.scenario.explain import nearest
@@ -108,18 +106,15 @@ def _area_m2(building: Building) -> float:
 def _lidars(scenario: Scenario) -> Iterator[Problem]:
     model = scenario.lidars.model
     if isinstance(model, str):
-        known = list(_catalogue())
-        if known and model not in known:
+        # Imported here, so that `import v2xsim.scenario` loads no numpy.
+        from v2xsim.gpu.lidar.models import CATALOGUE
+
+        known = list(CATALOGUE)
+        if model not in known:
             yield Problem(
                 ("lidars", "model"),
                 f"must be a lidar of the catalogue ({', '.join(known)}) or a section with beams and columns, got {model!r}{nearest(model, known)}",
             )
-
-
-def _catalogue() -> dict[str, Any]:
-    # Fetched when needed: `v2xsim schema` and a scenario with a model of its own need no lidar code.
-    catalogue: dict[str, Any] = import_module("v2xsim.gpu.lidar.models").CATALOGUE
-    return catalogue
 
 
 def _times(scenario: Scenario) -> Iterator[Problem]:

@@ -12,7 +12,9 @@ from v2xsim.records import BUILDING as ON_BUILDING
 from v2xsim.records import GROUND, UNOBSERVED, PerceptionMatrix
 from v2xsim.viz.drawing import style
 from v2xsim.viz.drawing.labels import Label, draw_labels
-from v2xsim.viz.drawing.legend_keys import (
+from v2xsim.viz.drawing.outlines import buildings_within, footprints_m, headings_m, inside, thinned
+from v2xsim.viz.run.kept_frame import KeptFrame
+from v2xsim.viz.run.legend_keys import (
     OUTLINES,
     ROLE_COLOR,
     ROLE_WIDTH,
@@ -24,8 +26,6 @@ from v2xsim.viz.drawing.legend_keys import (
     station_colors,
     station_entries,
 )
-from v2xsim.viz.drawing.outlines import buildings_within, footprints_m, headings_m, inside, thinned
-from v2xsim.viz.run.kept_frame import KeptFrame
 
 # Labels of hidden road users, nearest first; more would cover what they name.
 _MOST_HIDDEN = 8

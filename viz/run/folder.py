@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
-import v2xsim
 from v2xsim.errors import UserError
 from v2xsim.results.tables import schema_of
+from v2xsim.version import __version__
 
 # Layout of run folders that these pictures can read; a manifest without the key counts as 1.
 FORMAT = 1
@@ -139,9 +139,9 @@ def _check_version(source: Path, manifest: dict[str, Any]) -> None:
         raise ViewError(f"{source} has folder format {layout!r}; this v2xsim reads up to {FORMAT}: install a newer one")
     versions = manifest.get("versions")
     made_by = versions.get("v2xsim") if isinstance(versions, dict) else None
-    if isinstance(made_by, str) and _release(made_by) > _release(v2xsim.__version__):
+    if isinstance(made_by, str) and _release(made_by) > _release(__version__):
         raise ViewError(
-            f"{source} was written by v2xsim {made_by}, newer than this ({v2xsim.__version__}); install that version"
+            f"{source} was written by v2xsim {made_by}, newer than this ({__version__}); install that version"
         )
 
 

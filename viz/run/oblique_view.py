@@ -12,10 +12,10 @@ from v2xsim.records import BUILDING as ON_BUILDING
 from v2xsim.records import GROUND
 from v2xsim.viz.drawing import style
 from v2xsim.viz.drawing.labels import Label, draw_labels
-from v2xsim.viz.drawing.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
 from v2xsim.viz.drawing.outlines import EDGES, FACES, buildings_within, corners_m, inside, thinned
 from v2xsim.viz.drawing.perspective import Camera, blocked_by, camera_at, painted
 from v2xsim.viz.run.kept_frame import KeptFrame
+from v2xsim.viz.run.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
 
 _ELEVATION_RAD = np.deg2rad(38.0)
 _SIDES = 24
