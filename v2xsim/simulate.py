@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.fleet import Roster
+from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
 from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
-from v2xsim.results.metrics import all_metrics, metrics_table
-from v2xsim.results.results import Results
+from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.buildings import load_obstacles
