@@ -99,7 +99,7 @@ def _results(simulation: Simulation, names: Names) -> Results:
     frames = tables["fusion"].num_rows
     rows = all_metrics(
         tables,
-        simulation.evaluation.average_precision(),
+        simulation.recording.average_precision(),
         frames,
         scenario.run.duration_s,
         scenario.record.prr_range_m,
@@ -125,7 +125,7 @@ def _results(simulation: Simulation, names: Names) -> Results:
 
 
 def _fill_agents(simulation: Simulation, names: Names) -> None:
-    bodies, seen = simulation.evaluation.bodies, simulation.seen_stations
+    bodies, seen = simulation.recording.bodies, simulation.seen_stations
     roadside = {unit.id: unit for unit in simulation.scenario.stations.roadside}
     belief = simulation.belief
     offsets = dict(zip(belief.agent.tolist(), belief.clock_offset_us.tolist(), strict=True)) if belief else {}
