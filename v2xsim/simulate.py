@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.fleet import Roster
+from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
 from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
-from v2xsim.results.metrics import all_metrics, metrics_table
-from v2xsim.results.results import Results
+from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.buildings import load_obstacles
@@ -99,7 +99,7 @@ def _results(simulation: Simulation, names: Names) -> Results:
     frames = tables["fusion"].num_rows
     rows = all_metrics(
         tables,
-        simulation.evaluation.average_precision(),
+        simulation.recording.average_precision(),
         frames,
         scenario.run.duration_s,
         scenario.record.prr_range_m,
@@ -119,7 +119,7 @@ def _results(simulation: Simulation, names: Names) -> Results:
 
 
 def _fill_agents(simulation: Simulation, names: Names) -> None:
-    bodies, seen = simulation.evaluation.bodies, simulation.seen_stations
+    bodies, seen = simulation.recording.bodies, simulation.seen_stations
     roadside = {unit.id: unit for unit in simulation.scenario.stations.roadside}
     belief = simulation.belief
     offsets = dict(zip(belief.agent.tolist(), belief.clock_offset_us.tolist(), strict=True)) if belief else {}

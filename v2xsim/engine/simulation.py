@@ -20,7 +20,7 @@ from v2xsim.engine.cooperation.exchange import Cooperation, Heads
 from v2xsim.engine.cooperation.fusing import fused
 from v2xsim.engine.cooperation.matching import Known, asks, blind_weight
 from v2xsim.engine.cooperation.relaying import plan_relays
-from v2xsim.engine.evaluation import Evaluation
+from v2xsim.engine.recording import Recording
 from v2xsim.engine.stations.belief import Belief, next_belief
 from v2xsim.engine.stations.fleet import Fleet, Roster
 from v2xsim.engine.stations.sensing import Frame, Sensing, moved_boxes
@@ -95,7 +95,7 @@ class Simulation:
         )  # fmt: skip
         self.cooperation.air = self.air
         self.directory = Directory(rule.shortlist) if rule.shortlist else None
-        self.evaluation = Evaluation(scenario, self.tables, self.begin_us)
+        self.recording = Recording(scenario, self.tables, self.begin_us)
         self.frames: dict[int, deque[Frame]] = {}
         self.tracks: dict[tuple[int, int], Tracks] = {}
         self.velocities: dict[tuple[int, int], Float[np.ndarray, "detections 2"]] = {}
@@ -120,7 +120,7 @@ class Simulation:
             clock.run_until(self.begin_us + (self.ticks - 1) * self.step_us + self.fuse_us + 1)
             self.air.settle()
             self.air.close()
-            self.evaluation.close(self.cooperation.transfers)
+            self.recording.close(self.cooperation.transfers)
         finally:
             sys.setswitchinterval(patience_s)
             self.sensing.close()
@@ -162,7 +162,7 @@ class Simulation:
             if fleet.ego[row]:
                 self.cooperation.heads.setdefault(agent, Heads())
         self._record_links(time_us, budget)
-        self.evaluation.note_agents(snapshot)
+        self.recording.note_agents(snapshot)
         self._sense(moment)
         self.clock.at(time_us + self.detect_us, Order.MATCH, lambda: self._match(time_us))
         self.clock.at(time_us + self.fuse_us, Order.FUSE, lambda: self._fuse(time_us))
@@ -320,12 +320,12 @@ class Simulation:
             collected = self.cooperation.collected(ego, now) if cooperating else []
             result = fused(ego, [item for _, item in collected], rule.fusion, self.sensing.detector_of)
             ground, weight = self._ground_of(ego)
-            self.evaluation.frame(
+            self.recording.frame(
                 ego, result, [t for t, _ in collected], self.cooperation, self.tracks[agent, time_us],
                 self._announced_stations(ego, now), now, self.detect_us, ground, weight,
                 self._context(ego),
             )  # fmt: skip
-        self.evaluation.keep_frames(self.cooperation)
+        self.recording.keep_frames(self.cooperation)
 
     def _ground_of(self, ego: Frame) -> tuple[Bool[np.ndarray, "nx ny"], Float[np.ndarray, "nx ny"]]:
         """Return where around an ego no building stands, and how much its blind cells matter; worked out once a frame."""

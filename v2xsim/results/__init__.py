@@ -1,5 +1,6 @@
-"""Results of a run: tables, metrics, the folder they are written into."""
+"""Results of a run: its tables, and the folder they are written into."""
 
-from v2xsim.results.results import Metric, Results, ResultsError
+from v2xsim.evaluation.metrics import Metric
+from v2xsim.results.results import Results, ResultsError
 
 __all__ = ["Metric", "Results", "ResultsError"]

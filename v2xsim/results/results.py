@@ -7,10 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.errors import UserError
+from v2xsim.evaluation.metrics import Metric, Rows
+from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.version import __version__
 
@@ -20,21 +23,6 @@ _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo"
 
 class ResultsError(UserError):
     """A run's results cannot be written or read."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number about a run.
-
-    Attributes:
-        value: NaN where there was nothing to measure.
-        unit: Of the value; "1" for a share.
-        count: Samples behind it.
-    """
-
-    value: float
-    unit: str
-    count: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +64,17 @@ class Results:
             "models": self.rung,
             "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
         }
+
+
+def metrics_table(rows: Rows) -> pa.Table:
+    """Return the metrics as a table."""
+    columns = Columns("metrics")
+    if rows:
+        columns.add(
+            metric=[r[0] for r in rows], bin=[r[1] for r in rows], value=np.array([r[2].value for r in rows]),
+            unit=[r[2].unit for r in rows], count=np.array([r[2].count for r in rows]),
+        )  # fmt: skip
+    return columns.finished()
 
 
 def _version(name: str) -> str:

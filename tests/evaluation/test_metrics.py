@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import v2xsim
-from v2xsim.results.metrics import all_metrics
+from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.results.tables import COLUMNS, Columns
 
 CAUSES = ("half_duplex", "sensing", "receiver_busy", "propagation", "collision")

@@ -1,14 +1,31 @@
 """Metrics of a run, computed from its tables. Each is defined in docs/models.md, "Metrics"."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
-from v2xsim.results.results import Metric
-from v2xsim.results.tables import Columns
-
 BIN_M = 50.0
 WITHIN_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number about a run.
+
+    Attributes:
+        value: NaN where there was nothing to measure.
+        unit: Of the value; "1" for a share.
+        count: Samples behind it.
+    """
+
+    value: float
+    unit: str
+    count: int
+
+
 Rows = list[tuple[str, str, Metric]]
+"""Name, bin and value of each metric; an empty bin is the whole run."""
 
 
 def _arrays(table: pa.Table, *names: str) -> list[np.ndarray]:
@@ -185,14 +202,3 @@ def _links(links: pa.Table) -> Rows:
     for name in ("LOS", "NLOSv", "NLOSb"):
         rows += _mean(f"links_{name}", state == name, "1")
     return rows
-
-
-def metrics_table(rows: Rows) -> pa.Table:
-    """Return the metrics as a table."""
-    columns = Columns("metrics")
-    if rows:
-        columns.add(
-            metric=[r[0] for r in rows], bin=[r[1] for r in rows], value=np.array([r[2].value for r in rows]),
-            unit=[r[2].unit for r in rows], count=np.array([r[2].count for r in rows]),
-        )  # fmt: skip
-    return columns.finished()

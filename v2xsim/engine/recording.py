@@ -1,4 +1,4 @@
-"""Scoring and recording of frames. The only part of the engine that compares what stations believe with the truth."""
+"""Recording of a run: scores each ego frame through v2xsim.evaluation, fills the tables and keeps frames for pictures."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,17 @@ from v2xsim.engine.cooperation.exchange import Cooperation, Transfer
 from v2xsim.engine.cooperation.fusing import Fused, own_points_world
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.sensing import Frame
-from v2xsim.perception.matching.gain import coverage
-from v2xsim.perception.metrics.average_precision import Frame as ScoredFrame
-from v2xsim.perception.metrics.average_precision import Matched, curves, joined, matched
-from v2xsim.perception.metrics.awareness import Episodes, aware, conflicts
-from v2xsim.perception.metrics.awareness import step as follow
+from v2xsim.evaluation.awareness import FusedTracks
+from v2xsim.evaluation.coverage import covered
+from v2xsim.evaluation.detections import average_precision
+from v2xsim.evaluation.episodes import HiddenConflicts
+from v2xsim.evaluation.frame import FrameScore, score
+from v2xsim.evaluation.scene import MODES, Scene
+from v2xsim.perception.metrics.average_precision import Matched
 from v2xsim.perception.tracking.tracker import Tracks
-from v2xsim.perception.tracking.tracker import step as track
-from v2xsim.records import LINK_STATE_NAMES, UNOBSERVED, Boxes, Detections, Snapshot
+from v2xsim.records import LINK_STATE_NAMES, Boxes, Detections, Snapshot
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario
-
-MODES = ("ego", "fused")
 
 
 @dataclass(frozen=True)
@@ -33,29 +32,34 @@ class Candidate:
         ego: The ego's own frame.
         result: After fusion.
         used: Answers that were fused.
-        near: Road users in range.
-        seen: Road users detected, by mode.
+        score: What the frame is worth.
         context: Bodies as the ego would place them, stations and links.
     """
 
     ego: Frame
     result: Fused
     used: list[Transfer]
-    near: Bool[np.ndarray, " agents"]
-    seen: dict[str, Bool[np.ndarray, " agents"]]
+    score: FrameScore
     context: tuple[Boxes, Fleet, LinkBudget]
 
 
-class Evaluation:
-    """Collects tables and matched detections over a run."""
+def scene_of(ego: Frame, apparent: Boxes) -> Scene:
+    """Return the truth around an ego frame, given the bodies as the ego would place them."""
+    snapshot = ego.snapshot
+    return Scene(
+        ego.agent, ego.time_us, ego.pose[:2], ego.believed[:2], ego.velocity_mps,
+        snapshot.agent, snapshot.boxes, apparent, snapshot.velocity_mps, ego.points,
+    )  # fmt: skip
+
+
+class Recording:
+    """Collects tables and the scores of frames over a run."""
 
     def __init__(self, scenario: Scenario, tables: dict[str, Columns], begin_us: int) -> None:
-        self._scenario, self._tables, self._begin_us = scenario, tables, begin_us
-        self._range_m = scenario.record.evaluation_range_m
-        self.matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
-        self._fused_tracks: dict[int, Tracks] = {}
-        self._episodes: dict[tuple[int, str], Episodes] = {}
-        self._ended: dict[tuple[int, int, int], dict[str, int]] = {}
+        self._scenario, self._tables = scenario, tables
+        self._matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
+        self._fused_tracks = FusedTracks()
+        self._hidden_conflicts = HiddenConflicts()
         self.bodies: dict[int, tuple[int, float, float, float, float]] = {}
         self._frames_kept = 0
         self._next_cloud_us = begin_us
@@ -77,69 +81,19 @@ class Evaluation:
         weight: Float[np.ndarray, "nx ny"], context: tuple[Boxes, Fleet, LinkBudget],
     ) -> None:  # fmt: skip
         """Score one ego frame alone and after fusion, and record it."""
-        snapshot, objects = ego.snapshot, context[0]
-        away = np.hypot(*(snapshot.boxes.center_m[:, :2] - ego.pose[:2]).T)
-        others = snapshot.agent != ego.agent
-        near = others & (away <= self._range_m)
-        seen = {}
-        for mode, found in (("ego", ego.detections), ("fused", result.detections)):
-            scored = self._in_range(found, snapshot, near, ego)
-            self.matches[mode].append(matched(ScoredFrame(detections=scored, objects=objects[np.flatnonzero(near)])))
-            seen[mode] = near & np.isin(snapshot.agent, found.truth)
-            self._record_detections(ego, mode, scored)
-        before = self._fused_tracks.get(ego.agent, Tracks.none(ego.time_us))
-        told = Detections.joined([result.detections, self._unseen(announced, result.detections)])
-        self._fused_tracks[ego.agent] = track(before, told, ego.time_us)
-        known = {}
-        for mode, tracks in (("ego", own_tracks), ("fused", self._fused_tracks[ego.agent])):
-            known[mode] = aware(objects.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) & others
-        conflict = others & conflicts(
-            ego.pose[:2], ego.velocity_mps, snapshot.boxes.center_m[:, :2], snapshot.velocity_mps
-        )
-        hidden = ego.points == 0
-        self._follow(ego, near & conflict, hidden, known)
-        rows = np.flatnonzero(near)
-        if len(rows):
-            self._tables["awareness"].add(
-                frame_us=ego.time_us, ego=ego.agent, agent=snapshot.agent[rows], distance_m=away[rows],
-                own_points=ego.points[rows], fused_points=result.points[rows], tracked_ego=known["ego"][rows],
-                tracked_fused=known["fused"][rows], conflict=conflict[rows], occluded=hidden[rows],
-            )  # fmt: skip
-        self._record_fusion(ego, result, used, cooperation, near, seen, fuse_us, detect_us, ground, weight)
+        range_m = self._scenario.record.evaluation_range_m
+        scene = scene_of(ego, context[0])
+        fused_tracks = self._fused_tracks.step(ego.agent, result.detections, announced, ego.time_us)
+        perceived = {"ego": (ego.detections, own_tracks), "fused": (result.detections, fused_tracks)}
+        scored = score(scene, perceived, range_m)
+        for mode, part in scored.modes.items():
+            self._matches[mode].append(part.matched)
+            self._record_detections(ego, mode, part.detections)
+        self._hidden_conflicts.follow(scene, {mode: part.known for mode, part in scored.modes.items()}, range_m)
+        self._record_awareness(scene, scored, result)
+        self._record_fusion(ego, result, used, cooperation, scored, fuse_us, detect_us, ground, weight)
         if self._scenario.record.clouds_every_s > 0 and ego.time_us >= self._next_cloud_us:
-            self._candidates.append(Candidate(ego, result, used, near, seen, context))
-
-    def _in_range(
-        self, found: Detections, snapshot: Snapshot, near: Bool[np.ndarray, " agents"], ego: Frame
-    ) -> Detections:
-        """Return the detections that count: of road users in range, and false ones in range."""
-        away = np.hypot(*(found.boxes.center_m[:, :2] - ego.believed[:2]).T)
-        counted = np.where(found.truth >= 0, np.isin(found.truth, snapshot.agent[near]), away <= self._range_m)
-        return found[np.flatnonzero(counted)]
-
-    @staticmethod
-    def _unseen(announced: Detections, detections: Detections) -> Detections:
-        """Return the stations that announced themselves and that no detection stands for, by position alone."""
-        if len(announced) == 0 or len(detections) == 0:
-            return announced
-        gap = announced.boxes.center_m[:, None, :2] - detections.boxes.center_m[None, :, :2]
-        return announced[np.flatnonzero(np.hypot(gap[..., 0], gap[..., 1]).min(axis=1) > 2.0)]
-
-    def _follow(
-        self, ego: Frame, conflict: Bool[np.ndarray, " agents"], hidden: Bool[np.ndarray, " agents"],
-        known: dict[str, Bool[np.ndarray, " agents"]],
-    ) -> None:  # fmt: skip
-        for mode in MODES:
-            state = self._episodes.get((ego.agent, mode), Episodes.none())
-            state, over = follow(state, conflict, hidden, known[mode], ego.snapshot.agent, ego.time_us)
-            self._episodes[ego.agent, mode] = state
-            self._end(ego.agent, mode, over)
-
-    def _end(self, ego: int, mode: str, over: Episodes) -> None:
-        for k in range(len(over)):
-            key = (ego, int(over.agent[k]), int(over.start_us[k]))
-            entry = self._ended.setdefault(key, {"ego": -1, "fused": -1, "end": -1})
-            entry[mode], entry["end"] = int(over.aware_us[k]), int(over.conflict_us[k])
+            self._candidates.append(Candidate(ego, result, used, scored, context))
 
     def _record_detections(self, ego: Frame, mode: str, found: Detections) -> None:
         if len(found):
@@ -150,14 +104,22 @@ class Evaluation:
                 height_m=boxes.size_m[:, 2], yaw_rad=boxes.yaw_rad, score=found.score, truth=found.truth,
             )  # fmt: skip
 
+    def _record_awareness(self, scene: Scene, scored: FrameScore, result: Fused) -> None:
+        rows = np.flatnonzero(scored.near)
+        if len(rows):
+            alone, fused = scored.modes["ego"], scored.modes["fused"]
+            self._tables["awareness"].add(
+                frame_us=scene.time_us, ego=scene.ego, agent=scene.agent[rows], distance_m=scored.distance_m[rows],
+                own_points=scene.own_points[rows], fused_points=result.points[rows], tracked_ego=alone.known[rows],
+                tracked_fused=fused.known[rows], conflict=scored.conflict[rows], occluded=scored.hidden[rows],
+            )  # fmt: skip
+
     def _record_fusion(
-        self, ego: Frame, result: Fused, used: list[Transfer], cooperation: Cooperation,
-        near: Bool[np.ndarray, " agents"], seen: dict[str, Bool[np.ndarray, " agents"]], fuse_us: int, detect_us: int,
-        ground: Bool[np.ndarray, "nx ny"], weight: Float[np.ndarray, "nx ny"],
+        self, ego: Frame, result: Fused, used: list[Transfer], cooperation: Cooperation, scored: FrameScore,
+        fuse_us: int, detect_us: int, ground: Bool[np.ndarray, "nx ny"], weight: Float[np.ndarray, "nx ny"],
     ) -> None:  # fmt: skip
         heads = cooperation.heads[ego.agent]
         asked = heads.asked.pop(ego.time_us, [])
-        cells = max(1, int(ground.sum()))
         ages = [ego.time_us - t.capture_us for t in used]
         mtu = self._scenario.radio.mtu_bytes
         fresh = [t for t in used if t.frame_us == ego.time_us]
@@ -165,19 +127,16 @@ class Evaluation:
             t.message.size_bytes if t.parts.all() else min(t.message.size_bytes, int(t.parts.sum()) * mtu)
             for t in fresh
         )
-        code = ego.matrix.code
-        blind = (code == UNOBSERVED) & ground
+        share = covered(ego.matrix.code, result.code, ground, weight)
         self._tables["fusion"].add(
             frame_us=ego.time_us, ego=ego.agent, detect_us=ego.time_us + detect_us, fuse_us=fuse_us,
             known=len(heads.known), asked=len(asked), asked_by_relay=sum(t.message.relay != NOBODY for t in asked),
             used=len(used), used_by_relay=sum(t.message.relay != NOBODY for t in used),
             age_us=round(sum(ages) / len(ages)) if ages else -1,
             requested_bytes=sum(t.message.body.allowance_bytes for t in asked), received_bytes=received,
-            own_points=len(ego.cloud), added_points=len(result.added_m), objects=int(near.sum()),
-            seen_ego=int(seen["ego"].sum()), seen_fused=int(seen["fused"].sum()),
-            coverage_before=float(((code != UNOBSERVED) & ground).sum() / cells),
-            coverage_after=float(((result.code != UNOBSERVED) & ground).sum() / cells),
-            blind_covered=coverage(blind, result.code != UNOBSERVED, weight) if weight[blind].any() else np.nan,
+            own_points=len(ego.cloud), added_points=len(result.added_m), objects=int(scored.near.sum()),
+            seen_ego=int(scored.modes["ego"].seen.sum()), seen_fused=int(scored.modes["fused"].seen.sum()),
+            coverage_before=share.before, coverage_after=share.after, blind_covered=share.blind_covered,
         )  # fmt: skip
 
     def keep_frames(self, cooperation: Cooperation) -> None:
@@ -193,9 +152,8 @@ class Evaluation:
 
     def _keep(self, candidate: Candidate, cooperation: Cooperation) -> None:
         ego, result, used = candidate.ego, candidate.result, candidate.used
-        near, seen, context = candidate.near, candidate.seen, candidate.context
+        scored, (bodies, fleet, budget) = candidate.score, candidate.context
         number, self._frames_kept = self._frames_kept, self._frames_kept + 1
-        bodies, fleet, budget = context
         matrix = ego.matrix
         self._tables["frames"].add(
             frame=number, frame_us=ego.time_us, ego=ego.agent, lower_x=int(matrix.lower[0]), lower_y=int(matrix.lower[1]),
@@ -206,8 +164,8 @@ class Evaluation:
             frame=number, agent=snapshot.agent, x_m=bodies.center_m[:, 0], y_m=bodies.center_m[:, 1],
             z_m=bodies.center_m[:, 2], length_m=bodies.size_m[:, 0], width_m=bodies.size_m[:, 1],
             height_m=bodies.size_m[:, 2], yaw_rad=bodies.yaw_rad, station=np.isin(snapshot.agent, fleet.agent),
-            lidar=np.isin(snapshot.agent, fleet.agent[fleet.lidars > 0]), in_range=near, seen_ego=seen["ego"],
-            seen_fused=seen["fused"],
+            lidar=np.isin(snapshot.agent, fleet.agent[fleet.lidars > 0]), in_range=scored.near,
+            seen_ego=scored.modes["ego"].seen, seen_fused=scored.modes["fused"].seen,
         )  # fmt: skip
         for row in np.flatnonzero(fleet.row < 0):
             self._tables["frame_boxes"].add(
@@ -243,12 +201,10 @@ class Evaluation:
 
     def close(self, transfers: list[Transfer]) -> None:
         """Write what lasts over many frames: transfers and episodes."""
-        for (ego, mode), state in sorted(self._episodes.items()):
-            self._end(ego, mode, state)
-        for (ego, agent, start), entry in sorted(self._ended.items()):
+        for episode in self._hidden_conflicts.episodes():
             self._tables["episodes"].add(
-                ego=ego, agent=agent, start_us=start, aware_ego_us=entry["ego"], aware_fused_us=entry["fused"],
-                end_us=entry["end"],
+                ego=episode.ego, agent=episode.agent, start_us=episode.start_us, aware_ego_us=episode.aware_us["ego"],
+                aware_fused_us=episode.aware_us["fused"], end_us=episode.end_us,
             )  # fmt: skip
         for item in transfers:
             message = item.message
@@ -265,7 +221,4 @@ class Evaluation:
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return threshold and average precision for each mode."""
-        return {
-            mode: [(float(c.threshold), float(c.ap)) for c in curves(joined(parts))]
-            for mode, parts in self.matches.items()
-        }
+        return average_precision(self._matches)

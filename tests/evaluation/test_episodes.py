@@ -1,0 +1,79 @@
+"""Hidden conflicts over the frames of a run."""
+
+import numpy as np
+from small_scenes import EGO, RANGE_M, scene
+
+from v2xsim.evaluation.episodes import Episode, HiddenConflicts
+
+CHILD = 7
+SECOND_US = 1_000_000
+
+
+def flags(*values):
+    return np.array(values, bool)
+
+
+def crossing(time_us, *, distance_m=20.0, own_points=0, ego=EGO):
+    """Return an ego with a road user straight ahead."""
+    return scene(
+        [EGO, CHILD], [(0, 0), (distance_m, 0)], own_points=[0, own_points], time_us=time_us, ego=ego,
+        velocity_mps=[(10, 0), (0, 0)],
+    )  # fmt: skip
+
+
+def followed(*frames):
+    """Return the episodes of frames, each a scene and whether the ego knows alone and after fusion."""
+    conflicts = HiddenConflicts()
+    for around, alone, fused in frames:
+        conflicts.follow(around, {"ego": flags(False, alone), "fused": flags(False, fused)}, RANGE_M)
+    return conflicts.episodes()
+
+
+def test_each_mode_has_the_first_frame_in_which_it_knew():
+    found = followed(
+        (crossing(0), False, False), (crossing(100_000), False, True), (crossing(200_000, own_points=9), True, True)
+    )
+    assert found == [Episode(EGO, CHILD, 0, {"ego": 200_000, "fused": 100_000}, 200_000)]
+
+
+def test_who_is_never_known_of_is_said_so():
+    assert followed((crossing(0), False, False)) == [Episode(EGO, CHILD, 0, {"ego": -1, "fused": -1}, 0)]
+
+
+def test_a_road_user_that_the_ego_sees_starts_no_episode():
+    assert followed((crossing(0, own_points=1), False, False)) == []
+
+
+def test_conflicts_out_of_range_start_no_episode():
+    conflicts = HiddenConflicts()
+    for time_us, distance_m in ((0, 31.0), (100_000, 30.0)):
+        around = crossing(time_us, distance_m=distance_m)
+        conflicts.follow(around, {"ego": flags(False, False), "fused": flags(False, False)}, 30.5)
+    assert [episode.start_us for episode in conflicts.episodes()] == [100_000]
+
+
+def test_an_ego_that_no_lidar_of_its_own_hits_is_not_in_conflict_with_itself():
+    assert [episode.agent for episode in followed((crossing(0), False, False))] == [CHILD]
+
+
+def test_a_conflict_that_pauses_longer_than_a_second_is_two_episodes():
+    behind = crossing(SECOND_US + 100_000, distance_m=-20.0)
+    found = followed((crossing(0), False, False), (behind, False, False), (crossing(2 * SECOND_US), True, True))
+    assert [(e.start_us, e.end_us, e.aware_us["ego"]) for e in found] == [(0, 0, -1), (2_000_000, 2_000_000, 2_000_000)]
+
+
+def test_episodes_are_in_order_of_ego_road_user_and_start():
+    conflicts = HiddenConflicts()
+    nobody = {"ego": flags(False, False), "fused": flags(False, False)}
+    for ego in (99, 5):
+        conflicts.follow(crossing(0, ego=ego), nobody, RANGE_M)
+    assert [(e.ego, e.agent) for e in conflicts.episodes()] == [(5, EGO), (5, CHILD), (99, EGO), (99, CHILD)]
+
+
+def test_asking_for_the_episodes_changes_nothing():
+    conflicts = HiddenConflicts()
+    conflicts.follow(crossing(0), {"ego": flags(False, False), "fused": flags(False, True)}, RANGE_M)
+    before = conflicts.episodes()
+    conflicts.follow(crossing(100_000), {"ego": flags(False, True), "fused": flags(False, True)}, RANGE_M)
+    assert before == [Episode(EGO, CHILD, 0, {"ego": -1, "fused": 0}, 0)]
+    assert conflicts.episodes() == [Episode(EGO, CHILD, 0, {"ego": 100_000, "fused": 0}, 100_000)]

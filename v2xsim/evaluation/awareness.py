@@ -1,0 +1,44 @@
+"""Which road users an ego knows of: tracks against the truth, and the tracks that an ego has after fusion."""
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.evaluation.scene import Scene
+from v2xsim.perception.metrics.awareness import WITHIN_M, aware
+from v2xsim.perception.tracking.tracker import Tracks, step
+from v2xsim.records import Detections
+
+
+def known(tracks: Tracks, scene: Scene) -> Bool[np.ndarray, " agents"]:
+    """Return which other road users, at any distance, a confirmed track stands for."""
+    # The ego's own body takes part in the assignment, so that a track of it goes to nobody else.
+    return aware(scene.apparent.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) & scene.others
+
+
+def without_detection(announced: Detections, detections: Detections) -> Detections:
+    """Return the stations that announced themselves and that no detection stands for, by position alone."""
+    if len(announced) == 0 or len(detections) == 0:
+        return announced
+    gap_m = announced.boxes.center_m[:, None, :2] - detections.boxes.center_m[None, :, :2]
+    return announced[np.flatnonzero(np.hypot(gap_m[..., 0], gap_m[..., 1]).min(axis=1) > WITHIN_M)]
+
+
+class FusedTracks:
+    """Tracks of each ego after fusion. They serve evaluation only: no station acts on them."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[int, Tracks] = {}
+
+    def step(self, ego: int, detections: Detections, announced: Detections, time_us: int) -> Tracks:
+        """Return an ego's tracks after one more frame.
+
+        Args:
+            ego: Whose frame.
+            detections: After fusion, in the world as the ego believes it.
+            announced: Stations that the ego knows of by their own announcements, at the instant of the frame.
+            time_us: Capture of the frame, later than that of the ego's frame before.
+        """
+        before = self._tracks.get(ego, Tracks.none(time_us))
+        everything = Detections.joined([detections, without_detection(announced, detections)])
+        self._tracks[ego] = step(before, everything, time_us)
+        return self._tracks[ego]

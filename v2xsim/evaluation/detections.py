@@ -1,0 +1,57 @@
+"""Detections of an ego against the truth: which ones count, which hit a body, who is seen, and average precision.
+
+The matching itself and the area under the curve are `v2xsim.perception.metrics.average_precision`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.evaluation.scene import Scene
+from v2xsim.perception.metrics.average_precision import THRESHOLDS, Frame, Matched, curves, joined, matched
+from v2xsim.records import Detections
+
+
+def counted(detections: Detections, scene: Scene, range_m: float) -> Detections:
+    """Return the detections that count: of road users in range, and false ones in range of where the ego believes it is.
+
+    A true detection goes with its road user, wherever its box lies: a box that an error pushes out of range would
+    otherwise neither hit its road user nor count as a wrong claim.
+    """
+    offset_m = detections.boxes.center_m[:, :2] - scene.believed_ego_m
+    of_near = np.isin(detections.truth, scene.agent[scene.near(range_m)])
+    counts = np.where(detections.truth >= 0, of_near, np.hypot(offset_m[:, 0], offset_m[:, 1]) <= range_m)
+    return detections[np.flatnonzero(counts)]
+
+
+def matched_bodies(
+    detections: Detections, scene: Scene, range_m: float, thresholds: Sequence[float] = THRESHOLDS
+) -> Matched:
+    """Return which of the detections that count hit the body of a road user in range.
+
+    Args:
+        detections: Those that count (see `counted`), in the world as the ego believes it.
+        scene: The truth.
+        range_m: Road users farther away are not there to be found.
+        thresholds: Overlaps from which a detection counts as a hit.
+    """
+    bodies = scene.apparent[np.flatnonzero(scene.near(range_m))]
+    return matched(Frame(detections=detections, objects=bodies), thresholds)
+
+
+def seen(detections: Detections, scene: Scene, range_m: float) -> Bool[np.ndarray, " agents"]:
+    """Return which road users in range a detection comes from, however well its box fits."""
+    return scene.near(range_m) & np.isin(scene.agent, detections.truth)
+
+
+def average_precision(matches: Mapping[str, Sequence[Matched]]) -> dict[str, list[tuple[float, float]]]:
+    """Return threshold and average precision over all frames of each mode.
+
+    Args:
+        matches: Of every frame, by mode.
+    """
+    return {
+        mode: [(float(curve.threshold), float(curve.ap)) for curve in curves(joined(frames))]
+        for mode, frames in matches.items()
+    }

@@ -1,0 +1,76 @@
+"""Hidden conflicts of a run: road users that an ego could not see on a collision course, and when it knew of each.
+
+When an episode starts and ends is `v2xsim.perception.metrics.awareness.step`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.evaluation.scene import MODES, Scene
+from v2xsim.perception.metrics.awareness import Episodes, step
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One hidden conflict.
+
+    Attributes:
+        ego: Who should know.
+        agent: The hidden road user.
+        start_us: First frame in which it was hidden and in conflict.
+        aware_us: First frame from then on in which the ego knew of it, by mode; -1 if it never did.
+        end_us: Last frame in which it was in conflict.
+    """
+
+    ego: int
+    agent: int
+    start_us: int
+    aware_us: dict[str, int]
+    end_us: int
+
+
+class HiddenConflicts:
+    """Follows the hidden conflicts of every ego over a run, in each mode."""
+
+    def __init__(self, modes: Sequence[str] = MODES) -> None:
+        self._modes = tuple(modes)
+        self._going: dict[tuple[int, str], Episodes] = {}
+        self._over: list[tuple[int, str, Episodes]] = []
+
+    def follow(self, scene: Scene, known: Mapping[str, Bool[np.ndarray, " agents"]], range_m: float) -> None:
+        """Take in one frame of an ego, later than the ego's frame before.
+
+        Args:
+            scene: The truth.
+            known: Road users that the ego knows of, by mode.
+            range_m: Conflicts farther away do not count.
+        """
+        conflict = scene.near(range_m) & scene.conflict
+        for mode in self._modes:
+            before = self._going.get((scene.ego, mode), Episodes.none())
+            going, over = step(before, conflict, scene.hidden, known[mode], scene.agent, scene.time_us)
+            self._going[scene.ego, mode] = going
+            if len(over):
+                self._over.append((scene.ego, mode, over))
+
+    def episodes(self) -> list[Episode]:
+        """Return all episodes so far, by ego, road user and start; those that still go on end at their last conflict."""
+        parts = self._over + [(ego, mode, going) for (ego, mode), going in self._going.items()]
+        # The truth alone decides where an episode starts and ends, so that the modes have the same ones.
+        aware_us: dict[tuple[int, int, int, int], dict[str, int]] = {}
+        for ego, mode, part in parts:
+            for agent, start_us, end_us, first_us in zip(
+                part.agent.tolist(),
+                part.start_us.tolist(),
+                part.conflict_us.tolist(),
+                part.aware_us.tolist(),
+                strict=True,
+            ):
+                aware_us.setdefault((ego, agent, start_us, end_us), dict.fromkeys(self._modes, -1))[mode] = first_us
+        return [
+            Episode(ego, agent, start_us, by_mode, end_us)
+            for (ego, agent, start_us, end_us), by_mode in sorted(aware_us.items())
+        ]
