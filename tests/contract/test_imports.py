@@ -31,6 +31,8 @@ def names_in(source: str) -> Iterator[tuple[int, str]]:
     """Yield the line and the name of each module of v2xsim that a string of the source names, docstrings aside."""
     tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    # Where the parts of a kind lie, which import its base class: held to a rule of its own below.
+    prose |= {id(argument) for call in kinds_in(tree) for argument in call.args}
     strings = [
         node
         for node in ast.walk(tree)
@@ -50,6 +52,12 @@ def names_in(source: str) -> Iterator[tuple[int, str]]:
             argument = node.args[0]
             if isinstance(argument, ast.Constant) and argument.value == "v2xsim":
                 yield node.lineno, "v2xsim"
+
+
+def kinds_in(tree: ast.AST) -> list[ast.Call]:
+    """Return the declarations of kinds of parts (`v2xsim.parts.Kind`)."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Kind"]
 
 
 def run_as(module: str) -> str:
@@ -169,3 +177,14 @@ def test_an_upward_import_by_name_breaks_a_contract(plain, module, source, contr
 
 def test_a_downward_import_by_name_breaks_none(plain):
     assert broken(with_hidden(plain, {"v2xsim.simulate": 'import_module("v2xsim.records")'})) == []
+
+
+def test_the_parts_of_a_kind_lie_beside_or_below_its_base_class(plain):
+    homes = []
+    for module in plain.modules:
+        if module.partition(".")[0] == "v2xsim":
+            homes += [(module, call.args[3].value) for call in kinds_in(ast.parse(source_of(module)))]
+    assert len(homes) >= 10
+    for module, home in homes:
+        assert home in plain.modules
+        assert f"{home}.".startswith(f"{module.rpartition('.')[0]}.")
