@@ -116,11 +116,12 @@ def _hnsw(city: bool, vehicles: tuple[int, ...], as_json: bool) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from v2xsim.bench import hnsw
+    from v2xsim.claims.city import city_rows
 
     for name in hnsw.absent():
         typer.echo(f"{name} is not installed and left out: pip install 'v2xsim[bench]'", err=True)
     rows: list[dict[str, object]] = []
-    found = (hnsw.city(vehicles) if vehicles else hnsw.city()) if city else hnsw.all_rows()
+    found = (city_rows(vehicles) if vehicles else city_rows()) if city else hnsw.all_rows()
     for row in found:
         rows.append(asdict(row))
         typer.echo(", ".join(f"{key} {_short(value)}" for key, value in rows[-1].items()), err=True)
