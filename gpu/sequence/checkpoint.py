@@ -182,7 +182,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; v2xsim train writes such a folder") from error
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; v2xsim train sequence writes such a folder"
+        ) from error
     except ValueError as error:
         raise UserError(f"{path}: is no JSON ({error}); train anew in another folder") from error
     if not isinstance(found, dict):

@@ -2,20 +2,17 @@
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
 
 SHORT = ["--set", "run.duration_s=0.5", "--set", "lidars.model=beam16", "--set", "record.clouds_every_s=0.2"]
-COMMANDS = ["run", "check", "schema", "import-osm", "view", "demo", "validate", "bench", "corpus", "train"]
 
 
 def call(*arguments):
@@ -28,36 +25,6 @@ def finished_run(tmp_path_factory):
     result = call("run", "demo", *SHORT, "--out", str(folder))
     assert result.exit_code == 0, result.output
     return folder, result
-
-
-def test_help_names_every_command():
-    result = call("--help")
-    assert result.exit_code == 0
-    for name in COMMANDS:
-        assert name in result.stdout
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_every_command_shows_an_example_that_its_options_allow(name):
-    result = call(name, "--help")
-    text = " ".join(result.stdout.split())
-    assert "Example: v2xsim " + name in text
-    example = text.split("Example: ")[1].replace(" │", "")
-    words = shlex.split(example.split(">")[0])[1:]
-    command = typer.main.get_command(app).commands[name]
-    # Parses without running: unknown options would raise.
-    command.make_context(name, words[1:], resilient_parsing=False).close()
-
-
-def test_help_loads_nothing_heavy():
-    code = (
-        "import sys; from typer.testing import CliRunner; from v2xsim.cli.app import app;"
-        "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
-        "heavy = {'torch', 'numba', 'pyarrow', 'matplotlib', 'open3d', 'libsumo', 'scipy', 'pydantic', 'numpy', 'simpy'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_a_run_ends_with_its_metrics_and_its_folder(finished_run):

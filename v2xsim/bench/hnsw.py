@@ -1,8 +1,4 @@
-"""The index against hnswlib, usearch and brute force: same data, same process, one thread, measured in turns.
-
-Also the question that it is for: with so many vehicles' descriptors renewed and asked so often, does an index win against comparing
-all of them in one matrix product?
-"""
+"""The index against hnswlib, usearch and brute force: same data, same process, one thread, measured in turns."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from v2xsim.perception.hnsw.exact import BFIndex
 from v2xsim.perception.hnsw.index import Index
-from v2xsim.perception.matching.shortlist import ShortList
 
 K, M, EF_CONSTRUCTION = 10, 16, 200
 EFS = (10, 50, 200)
@@ -23,9 +17,8 @@ SETS = (
     ("clustered", 20_000, 128), ("clustered", 100_000, 64),
 )  # fmt: skip
 LIBRARIES = ("v2xsim", "hnswlib", "usearch")
-_QUERIES, _TURNS = 2000, 5
-# Brute force is repeated where that takes no long time.
-_CITY_TURNS, _CITY_TURNED = 5, 20_000
+QUERIES = 2000
+_TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -53,41 +46,12 @@ class Row:
     build_s: float
 
 
-@dataclass(frozen=True)
-class CityRow:
-    """One simulated second of a city: some vehicles renew their descriptors, and each asks for its 10 nearest.
-
-    Attributes:
-        vehicles: How many.
-        dim: Entries of a descriptor.
-        renewals: Of descriptors, for each vehicle and second; each asks once.
-        index_update_s: Renewing in an index.
-        index_query_s: Asking it for all.
-        recall: Of the index.
-        brute_s: Comparing all with all by numpy's matrix product, median of 5 turns up to 20,000 vehicles.
-        plain_s: The same by BFIndex, compiled for it.
-        short_list_s: What a run spends, which chooses by itself (ShortList): mean of the seconds after the first two.
-        picked: Share of those seconds in which it asked the index.
-    """
-
-    vehicles: int
-    dim: int
-    renewals: float
-    index_update_s: float
-    index_query_s: float
-    recall: float
-    brute_s: float
-    plain_s: float
-    short_list_s: float
-    picked: float
-
-
 def made_data(
     kind: str, n: int, dim: int, seed: int
 ) -> tuple[Float32[np.ndarray, "n dim"], Float32[np.ndarray, "q dim"]]:
     """Return items and queries of one distribution: uniform in a cube, or in clusters of 200 with a spread of 0.15."""
     rng = np.random.default_rng(seed)
-    count = n + _QUERIES
+    count = n + QUERIES
     if kind == "uniform":
         points = rng.random((count, dim), dtype=np.float32)
     else:
@@ -150,85 +114,15 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
                     n,
                     dim,
                     ef,
-                    _recall(answers[name], true),
+                    recall(answers[name], true),
                     len(queries) / float(np.median(taken[name])),
                     build_s,
                 )
         yield Row("brute force", kind, n, dim, 0, 1.0, len(queries) / plain_s, 0.0)
 
 
-def city(
-    counts: tuple[int, ...] = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000),
-    renewals: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0),
-    dim: int = 64,
-) -> Iterator[CityRow]:
-    """Measure a simulated second of cities of several sizes; descriptors drift by a tenth of their spread in a renewal."""
-    for count in counts:
-        descriptors, _ = made_data("clustered", count, dim, seed=count)
-        plain = BFIndex("l2", dim)
-        plain.init_index(count)
-        plain.add_items(descriptors)
-        taken = []
-        for _ in range(_CITY_TURNS if count <= _CITY_TURNED else 1):
-            begun = time.perf_counter()
-            brute_force(descriptors, descriptors)
-            compared = time.perf_counter()
-            plain.knn_query(descriptors, K)
-            taken.append((compared - begun, time.perf_counter() - compared))
-        for rate in renewals:
-            index = Index("l2", dim)
-            index.init_index(count, M=M, ef_construction=60)
-            index.add_items(descriptors)
-            index.set_ef(30)
-            drifting = _Drift(descriptors, rate)
-            begun = time.perf_counter()
-            for labels, changed in drifting.second():
-                index.add_items(changed, labels)
-            renewed = time.perf_counter()
-            found = index.knn_query(drifting.now, K)[0]
-            asked = time.perf_counter()
-            asking = np.random.default_rng(2).choice(count, min(count, _QUERIES), replace=False)
-            recall = _recall(found[asking], brute_force(drifting.now, drifting.now[asking]))
-            spent, picked = _short_list(descriptors, rate)
-            brute_s, plain_s = np.median(taken, axis=0).tolist()
-            yield CityRow(count, dim, rate, renewed - begun, asked - renewed, recall, brute_s, plain_s, spent, picked)
-
-
-class _Drift:
-    """Descriptors that drift, some of them at a time."""
-
-    def __init__(self, descriptors: np.ndarray, renewals: float) -> None:
-        self.now, self._renewals, self._rng = descriptors.copy(), renewals, np.random.default_rng(1)
-
-    def second(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield labels and descriptors of a second's renewals, none twice in a part."""
-        rest = self._renewals
-        while rest > 0:
-            some = self._rng.choice(len(self.now), max(1, round(min(rest, 1.0) * len(self.now))), replace=False)
-            self.now[some] += np.float32(0.015) * self._rng.standard_normal((len(some), self.now.shape[1]), np.float32)
-            yield some, self.now[some]
-            rest -= 1.0
-
-
-def _short_list(descriptors: np.ndarray, renewals: float) -> tuple[float, float]:
-    """Return the seconds that a ShortList spends on a simulated one, and the share of them in which it asks its index."""
-    kept, drifting = ShortList("l2", descriptors.shape[1]), _Drift(descriptors, renewals)
-    kept.put(np.arange(len(descriptors)), descriptors)
-    spent, picked = [], []
-    for _ in range(2 + (_CITY_TURNS if len(descriptors) <= _CITY_TURNED else 1)):
-        taken = 0.0
-        for labels, changed in drifting.second():
-            begun = time.perf_counter()
-            kept.put(labels, changed)
-            taken += time.perf_counter() - begun
-        picked.append(kept.prefers_index(len(descriptors)))
-        begun = time.perf_counter()
-        kept.ask(drifting.now, K)
-        spent.append(taken + time.perf_counter() - begun)
-    return float(np.mean(spent[2:])), float(np.mean(picked[2:]))
-
-
-def _recall(found: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:
+def recall(found: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:
+    """Return the share of the true nearest items that were found."""
     return float((np.sort(found, 1)[:, :, None] == true[:, None, :]).any(axis=2).mean())
 
 

@@ -1,5 +1,7 @@
 """The commands of `v2xsim`, and what an error of the user's looks like."""
 
+from inspect import cleandoc
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +10,7 @@ from typer.core import TyperGroup
 from v2xsim.cli import (
     bench,
     check,
+    claim,
     compare,
     corpus,
     demo,
@@ -43,7 +46,7 @@ class _Group(TyperGroup):
 
 app = typer.Typer(
     cls=_Group,
-    help="Simulate what connected vehicles see, say to each other by radio, and fuse.",
+    help="Simulate what connected vehicles see, send to each other by radio, and fuse.",
     epilog="Example: v2xsim demo",
     no_args_is_help=True,
     add_completion=False,
@@ -62,25 +65,27 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
 
 
-for _module in (
-    run,
-    check,
-    schema,
-    import_osm,
-    view,
-    demo,
-    sweep,
-    compare,
-    study_report,
-    validate,
-    bench,
-    corpus,
-    train,
-):
-    app.command(name=_module.NAME, epilog=_module.EXAMPLE)(_module.command)
+def _help_of(module: ModuleType) -> str:
+    """Return the docstring of a command with one line for each paragraph, so that a terminal of any width can wrap it."""
+    paragraphs = cleandoc(module.command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _family(package: ModuleType) -> typer.Typer:
+    """Return a command whose sub-commands are the modules of a package; without one it prints its help."""
+    family = typer.Typer(help=package.HELP, epilog=package.EXAMPLE, no_args_is_help=True, rich_markup_mode="rich")
+    for module in package.COMMANDS:
+        family.command(name=module.NAME, help=_help_of(module), epilog=module.EXAMPLE)(module.command)
+    return family
+
+
+for _module in (run, check, schema, import_osm, view, demo, sweep, compare, study_report, corpus):
+    app.command(name=_module.NAME, help=_help_of(_module), epilog=_module.EXAMPLE)(_module.command)
+for _package in (train, validate, claim, bench):
+    app.add_typer(_family(_package), name=_package.NAME)

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from v2xsim.errors import UserError
+
 
 class Device(StrEnum):
-    """Where torch works."""
+    """Where torch runs."""
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -25,15 +27,34 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set a key of the scenario, such as radio.tx_power_dbm=20; can be given again. Paths count from the working folder.",
+        help="Set a key of the scenario, such as radio.tx_power_dbm=20; repeatable. Paths are relative to the working folder.",
         show_default=False,
     ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Takes the place of run.seed.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Overrides run.seed.", show_default=False)]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Folder to write; runs/NAME-SEED if left out.", show_default=False),
+    typer.Option(metavar="DIR", help="Folder to write. Default: runs/NAME-SEED.", show_default=False),
 ]
 OnDevice = Annotated[
-    Device | None, typer.Option(help="Where torch does its work; takes the place of run.device.", show_default=False)
+    Device | None, typer.Option(help="Device that torch runs on; overrides run.device.", show_default=False)
 ]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+]
+
+OnTorchDevice = Annotated[Device, typer.Option("--device", help="Device that torch runs on.")]
+Dim = Annotated[int, typer.Option(min=1, help="Width of the models: entries of the vector of one token.")]
+Layers = Annotated[int, typer.Option(min=1, help="Layers of each model, over all its parts.")]
+Batch = Annotated[int, typer.Option(min=1, help="Sequences that a model processes together.")]
+Prompt = Annotated[int, typer.Option(min=1, help="Tokens before those that are generated.")]
+Generated = Annotated[int, typer.Option(min=1, help="Tokens to generate.")]
+Vocabulary = Annotated[int, typer.Option(min=1, help="Number of different tokens.")]
+
+
+def check_device(device: Device) -> None:
+    """Refuse a GPU that is not there."""
+    import torch
+
+    if device is Device.CUDA and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no GPU here; take --device cpu")

@@ -1,4 +1,4 @@
-"""`v2xsim check`: say whether a scenario can be run, without running it."""
+"""`v2xsim check`: check whether a scenario can be run, without running it."""
 
 import typer
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from v2xsim.cli.arguments import AsJson
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,33 +24,31 @@ def command(
         list[Path],
         typer.Argument(
             metavar="DIR…",
-            help="A sweep, or two or more runs and sweeps; the first is compared with.",
+            help="One sweep, or two or more runs and sweeps; the first is the baseline.",
             show_default=False,
         ),
     ],
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="Compare this; can be given again.", show_default=False),
+        typer.Option("--metric", metavar="NAME", help="Metric to compare; repeatable.", show_default=False),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Compare every metric, and print every setting.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Compare all metrics and print all settings.")] = False,
     baseline: Annotated[
         list[str] | None,
         typer.Option(
             "--baseline",
             metavar="KEY=VALUE",
-            help="Setting of a sweep to compare with; can be given again.",
+            help="Setting of the sweep to use as the baseline; repeatable.",
             show_default=False,
         ),
     ] = None,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
-    ] = False,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")] = 0.95,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the settings of a sweep with its baseline, or runs and sweeps with each other.
 
-    Points of one seed met the same chance, so differences are taken pair by pair. Intervals are bootstrapped; effect is the mean
-    difference in standard deviations of the differences.
+    Points with the same seed share their random draws, so differences are computed in pairs. Intervals are bootstrapped; effect is the
+    mean difference divided by the standard deviation of the differences.
     """
     from v2xsim.study.compare import against_baseline, baseline_row, between, chosen_metrics
     from v2xsim.study.studies import StudyError, read_study

@@ -21,51 +21,62 @@ def command(
     small: Annotated[
         bool,
         typer.Option(
-            "--small", help="2 towns, 20 vehicles, 2 minutes: a corpus in seconds. Other options still count."
+            "--small", help="A small corpus in seconds: 2 towns, 20 vehicles, 2 minutes. Other options still apply."
         ),
     ] = False,
     vehicles: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="Vehicles on the road in each run; 100.", show_default=False)
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Traffic of each run, minutes; 10.", show_default=False)
-    ] = None,
-    step: Annotated[float, typer.Option(help="Duration of a token, seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5,
-    vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest number of tokens.")] = 384,
-    tolerance: Annotated[
-        float | None,
+        int | None,
         typer.Option(
-            help="Metres within which a move counts as covered, root mean square over a 7.5 m box's corners; 0.6 m per second of the step.",
+            min=1,
+            max=100_000,
+            help="Vehicles on the road in each run. Default: 100, or 20 with --small.",
             show_default=False,
         ),
     ] = None,
-    shortest: Annotated[float, typer.Option(help="Leave out tracks shorter than this, seconds.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all chance; the towns stay the same.")] = 1,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="Duration of each run in minutes. Default: 10, or 2 with --small.", show_default=False
+        ),
+    ] = None,
+    step: Annotated[float, typer.Option(help="Duration of a token in seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5,
+    vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest number of different tokens.")] = 384,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest error in metres at which a token covers a move, root mean square over the corners of a 7.5 m box. Default: 0.6 m per second of --step.",
+            show_default=False,
+        ),
+    ] = None,
+    shortest: Annotated[float, typer.Option(help="Leave out tracks shorter than this many seconds.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws; the towns do not depend on it.")] = 1,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="SUMO runs at once; one a processor if left out.", show_default=False)
+        int | None, typer.Option(min=1, help="SUMO runs in parallel. Default: one per processor.", show_default=False)
     ] = None,
     network: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A .net.xml or .sumocfg to train and validate on as well; can be given again.",
+            help="A .net.xml or .sumocfg to train and validate on as well; repeatable.",
             show_default=False,
         ),
     ] = None,
     test_network: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="Likewise, to test on; training never sees it. Can be given again.", show_default=False
+            metavar="FILE",
+            help="A .net.xml or .sumocfg to test on as well; training never sees it. Repeatable.",
+            show_default=False,
         ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the manifest as JSON on standard output and nothing else there.")
     ] = False,
 ) -> None:
-    """Drive SUMO on many networks and write the traffic as tokens: training, validation and test sequences.
+    """Run SUMO on many networks and write the traffic as tokens: training, validation and test sequences.
 
-    Eight generated towns make training (one run each) and validation (other drives on every second town); three others make the test.
-    The defaults give about 1.7 million tokens of half a second. The same settings give the same bytes. Read it in Python with
+    Eight generated towns give the training set (one run each) and the validation set (other runs on every second town); three other towns
+    give the test set. The defaults give about 1.7 million tokens of half a second. The same settings give the same bytes. Read it in Python with
     v2xsim.gpu.sequence.corpus.Corpus.open(OUT).
     """
     # Here, since --help must not wait for the libraries that this loads.

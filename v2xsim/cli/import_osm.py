@@ -11,7 +11,10 @@ EXAMPLE = "Example: v2xsim import-osm town.osm.xml.gz --out my_town"
 
 def command(
     osm_file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="An extract, .osm or .osm.xml, also gzipped.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="OpenStreetMap extract: .osm or .osm.xml, optionally gzipped.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; new or empty.", show_default=False)],
 ) -> None:

@@ -1,4 +1,4 @@
-"""The progress bar of a run: simulated time, speed, time left."""
+"""Progress on standard error: the bar of a run (simulated time, speed, time left), and a line about what is being done."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -35,3 +35,14 @@ def progress_bar() -> Iterator[Report]:
             bar.update(task, completed=done_s, total=total_s, speed=speed)
 
         yield report
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """Yield what shows a line with a spinner on standard error; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("building") as spinner:
+        yield spinner.update

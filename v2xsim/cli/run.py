@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from v2xsim.cli.arguments import OnDevice, Out, Overrides, ScenarioName, Seed
+from v2xsim.cli.arguments import AsJson, OnDevice, Out, Overrides, ScenarioName, Seed
 
 if TYPE_CHECKING:
     from v2xsim.results import Results
@@ -22,14 +22,12 @@ def command(
     seed: Seed = None,
     out: Out = None,
     device: OnDevice = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
-    ] = False,
+    as_json: AsJson = False,
     pictures: Annotated[bool, typer.Option("--view", help="Draw the pictures of `v2xsim view` afterwards.")] = False,
 ) -> None:
     """Simulate a scenario and write its tables into a folder.
 
-    A folder that holds an earlier run is replaced once the new run is complete; any other with files in it is refused.
+    A folder that holds an earlier run is replaced once the new run is complete; any other folder with files in it is refused.
     """
     from v2xsim.cli.report import as_object, print_paths, print_summary, stdout_kept_free
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from v2xsim.cli.arguments import Overrides
+from v2xsim.cli.arguments import AsJson, Overrides
 
 if TYPE_CHECKING:
     from v2xsim.study.plan import Plan
@@ -42,40 +42,41 @@ def command(
         typer.Option(
             "--grid",
             metavar="KEY=A,B,…",
-            help="Vary a key of the scenario; can be given again, all combinations run.",
+            help="Vary a key of the scenario; repeatable, all combinations run.",
             show_default=False,
         ),
     ] = None,
     overrides: Overrides = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Seeds 1 to this for every setting.", show_default=False)
+        int | None, typer.Option(min=1, help="Run every setting with this many seeds, from 1 on.", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder to write; sweeps/NAME if left out.", show_default=False)
+        Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: sweeps/NAME.", show_default=False)
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Points at once; one a processor if left out.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Points to run in parallel. Default: one per processor.", show_default=False),
     ] = None,
-    backend: Annotated[Backend, typer.Option(help="This machine, or a Dask cluster.")] = Backend.LOCAL,
+    backend: Annotated[
+        Backend, typer.Option(help="Where points run: on this machine or on a Dask cluster.")
+    ] = Backend.LOCAL,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Of the Dask scheduler, such as tcp://login1:8786.", show_default=False),
+        typer.Option(
+            metavar="ADDRESS", help="Address of the Dask scheduler, such as tcp://login1:8786.", show_default=False
+        ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on in a folder that holds a part of this sweep.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a sweep that was stopped, in its folder.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed points again.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan, and what it would take judging by one trial point.")
+        bool, typer.Option("--dry-run", help="Print the plan, and estimate time, memory and disk from one trial point.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Run a scenario with many settings and seeds, each in a process of its own, and gather one table.
+    """Run a scenario with many settings and seeds, each in a process of its own, and collect one table.
 
-    A point that fails is listed and stops nothing. A sweep that was stopped, however hard, goes on with --resume.
-    Exit code 1 where points failed.
+    A point that fails is listed and does not stop the others. A sweep that was stopped or killed continues with --resume. The exit code
+    is 1 if points failed.
     """
     plan = _plan(sweep, grid or [], overrides or [], seeds)
     from v2xsim.study.sweep import default_folder, estimate

@@ -13,10 +13,10 @@ def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.", show_default=False)],
     frame: Annotated[
         int | None,
-        typer.Option(help="Kept frame to draw; the one where fusion shows most if left out.", show_default=False),
+        typer.Option(help="Kept frame to draw. Default: the one where fusion adds most.", show_default=False),
     ] = None,
 ) -> None:
-    """Draw a run: who saw what, alone and fused; delivery, coverage. Needs no screen."""
+    """Draw a finished run: who saw what alone and after fusion, delivery, coverage. Needs no display."""
     from v2xsim.cli.report import print_paths
     from v2xsim.cli.run import draw
     from v2xsim.runfolder import finished

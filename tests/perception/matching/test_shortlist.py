@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.bench.hnsw import city
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.exact import BFIndex
 from v2xsim.perception.matching.shortlist import ShortList
@@ -49,9 +48,3 @@ def test_a_wrong_descriptor_leaves_the_list_as_it_was():
     with pytest.raises(UserError, match="3 columns"):
         made.put([2], [[0.0, 1.0]])
     assert len(made) == 1
-
-
-def test_a_city_is_measured_by_rate_of_renewal_and_few_vehicles_are_compared():
-    rows = list(city((300,), (0.1, 2.0), dim=8))
-    assert [(row.vehicles, row.renewals, row.picked) for row in rows] == [(300, 0.1, 0.0), (300, 2.0, 0.0)]
-    assert min(row.recall for row in rows) > 0.95

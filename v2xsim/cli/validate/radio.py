@@ -1,32 +1,28 @@
-"""`v2xsim validate`: hold the models against closed forms, test vectors and other groups' curves."""
+"""`v2xsim validate radio`: compare the radio with test vectors, measurements and other groups' curves."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from v2xsim.cli.arguments import AsJson
+from v2xsim.errors import UserError
+
 if TYPE_CHECKING:
     from v2xsim.validation.compare import Comparison
+    from v2xsim.validation.vectors import Vector
 
-NAME = "validate"
+NAME = "radio"
 EXAMPLE = "Example: v2xsim validate radio --reference curves --out validation"
 
 
-class Subject(StrEnum):
-    """What can be validated."""
-
-    RADIO = "radio"
-
-
 def command(
-    subject: Annotated[Subject, typer.Argument(help="What to validate.", show_default=False)],
     reference: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of published curves; ../shared/reference/radio where that is there.",
+            help="Folder of published curves. Default: ../shared/reference/radio if it exists.",
             show_default=False,
         ),
     ] = None,
@@ -35,19 +31,25 @@ def command(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Run this set-up (YAML) instead, and print its curves.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Run this set-up (YAML) instead and print its curves; not with --reference, --out or --seed.",
+            show_default=False,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all chance.")] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
-    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of all random draws. Default: 1.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Run the reference set-ups of the radio and say how far their curves are from the published ones."""
+    """Run the radio in the set-ups of published studies and report how far its curves are from the published ones.
+
+    Also checks test vectors of the path-loss models, and losses measured behind vehicles.
+    """
     if config is not None:
+        _refuse_beside_config({"--reference": reference, "--out": out, "--seed": seed})
         _run_setup(config, as_json)
         return
-    from v2xsim.errors import UserError
-    from v2xsim.validation.blockage import measured
     from v2xsim.validation.radio import absent, runs
     from v2xsim.validation.report import markdown, write_report
     from v2xsim.validation.vectors import vectors
@@ -57,37 +59,51 @@ def command(
     folder = reference if reference is not None else _usual_place()
     checked, missing = vectors(), absent(folder)
     compared: list[Comparison] = []
-    for name, simulated in runs(folder, seed):
+    for name, simulated in runs(folder, 1 if seed is None else seed):
         typer.echo(f"simulating {name}", err=True)
         compared.append(simulated())
     if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "configurations": [comparison.row for comparison in compared],
-                    "vectors": {"within": sum(v.agrees for v in checked), "of": len(checked)},
-                    "blockage": [
-                        {
-                            "source": m.source,
-                            "what": m.what,
-                            "measured_db": m.measured_db,
-                            "tr37885_db": round(m.tr37885_db, 2),
-                            "knife_edges_db": round(m.knife_edges_db, 2),
-                            "tr37885_error_db": round(m.tr37885_db - m.measured_db, 2),
-                            "knife_edges_error_db": round(m.knife_edges_db - m.measured_db, 2),
-                        }
-                        for m in measured()
-                    ],
-                    "absent": missing,
-                },
-                allow_nan=False,
-            )
-        )
+        typer.echo(json.dumps(_as_object(checked, compared, missing), allow_nan=False))
     if out is not None:
         for path in write_report(out, checked, compared, missing):
             typer.echo(str(path), err=as_json)
     elif not as_json:
         typer.echo(markdown(checked, compared, missing))
+
+
+def _refuse_beside_config(given: dict[str, object]) -> None:
+    """Refuse options that say nothing about a set-up of the user's own."""
+    why = {
+        "--reference": "a set-up of your own is not compared with published curves",
+        "--out": "a set-up of your own has no report; its curves go to standard output",
+        "--seed": "a set-up has its own; set the key seed in its file",
+    }
+    for option, value in given.items():
+        if value is not None:
+            raise UserError(f"{option} must not be given with --config: {why[option]}")
+
+
+def _as_object(checked: "list[Vector]", compared: "list[Comparison]", missing: list[str]) -> dict[str, Any]:
+    """Return a validation as data for JSON."""
+    from v2xsim.validation.blockage import measured
+
+    return {
+        "configurations": [comparison.row for comparison in compared],
+        "vectors": {"within": sum(vector.agrees for vector in checked), "of": len(checked)},
+        "blockage": [
+            {
+                "source": loss.source,
+                "what": loss.what,
+                "measured_db": loss.measured_db,
+                "tr37885_db": round(loss.tr37885_db, 2),
+                "knife_edges_db": round(loss.knife_edges_db, 2),
+                "tr37885_error_db": round(loss.tr37885_db - loss.measured_db, 2),
+                "knife_edges_error_db": round(loss.knife_edges_db - loss.measured_db, 2),
+            }
+            for loss in measured()
+        ],
+        "absent": missing,
+    }
 
 
 def _usual_place() -> Path | None:

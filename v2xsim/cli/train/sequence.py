@@ -1,4 +1,4 @@
-"""`v2xsim train`: a sequence model learns the motion of a corpus."""
+"""`v2xsim train sequence`: train a sequence model on a corpus of motion tokens."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,74 +8,77 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from v2xsim.cli.arguments import Device
+from v2xsim.cli.arguments import AsJson, Device, check_device
 
 if TYPE_CHECKING:
     from v2xsim.gpu.training.trainer import Progress, TrainSettings
 
-NAME = "train"
-EXAMPLE = "Example: v2xsim train my_corpus --model hgrn --dim 128 --layers 4 --steps 2000 --out models/hgrn"
-_SAY_EVERY = 200
+NAME = "sequence"
+EXAMPLE = "Example: v2xsim train sequence my_corpus --model hgrn --dim 128 --layers 4 --steps 2000 --out models/hgrn"
+_REPORT_EVERY = 200
 
 
 def command(
     corpus: Annotated[
-        Path, typer.Argument(metavar="CORPUS", help="Folder that `v2xsim corpus` made.", show_default=False)
+        Path, typer.Argument(metavar="CORPUS", help="Folder written by `v2xsim corpus`.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write the model into.", show_default=False)],
     model: Annotated[
         str, typer.Option(help="transformer, gru, hgrn, block, kv_sharing, skipdecode or shared.")
     ] = "transformer",
-    dim: Annotated[int, typer.Option(min=1, help="Entries of a vector.")] = 128,
-    layers: Annotated[int, typer.Option(min=1, help="Layers, over all parts of the model.")] = 4,
+    dim: Annotated[int, typer.Option(min=1, help="Width of the model: entries of the vector of one token.")] = 128,
+    layers: Annotated[int, typer.Option(min=1, help="Layers of the model, over all its parts.")] = 4,
     heads: Annotated[
-        int | None, typer.Option(min=1, help="Of attention; one for each 32 entries if left out.", show_default=False)
+        int | None, typer.Option(min=1, help="Attention heads. Default: one for each 32 of --dim.", show_default=False)
     ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUE",
-            help="Option of the model, such as kv_layers=2; can be given again.",
-            show_default=False,
+            metavar="KEY=VALUE", help="Option of the model, such as kv_layers=2; repeatable.", show_default=False
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Updates of the weights.")] = 2000,
-    batch: Annotated[int, typer.Option(min=1, help="Windows of an update.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Number of weight updates.")] = 2000,
+    batch: Annotated[int, typer.Option(min=1, help="Windows per update.")] = 32,
     window: Annotated[
-        int, typer.Option(min=2, help="Tokens of a window; of half a second each unless the corpus says otherwise.")
+        int,
+        typer.Option(min=2, help="Tokens per window. One token is half a second unless the corpus was made otherwise."),
     ] = 64,
     rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3,
     warm_up: Annotated[
         int | None,
-        typer.Option(min=0, help="Steps until it is reached; a twentieth of all if left out.", show_default=False),
+        typer.Option(
+            min=0, help="Steps until the learning rate is largest. Default: a twentieth of --steps.", show_default=False
+        ),
     ] = None,
-    weight_decay: Annotated[float, typer.Option(min=0.0, help="Of matrices.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, batches and dropout.")] = 1,
-    device: Annotated[Device, typer.Option(help="Where torch works; on cuda in mixed precision.")] = Device.CPU,
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="Weight decay of matrices.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, batches and dropout.")] = 1,
+    device: Annotated[
+        Device, typer.Option(help="Device that torch runs on; cuda trains in mixed precision.")
+    ] = Device.CPU,
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of the processor; all if left out. Other numbers give other last digits.", show_default=False
+            min=1,
+            help="CPU threads; the last digits of the weights depend on the number. Default: all.",
+            show_default=False,
         ),
     ] = None,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between looks at the validation windows.")] = 500,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations on the validation set.")] = 500,
     save_every: Annotated[
-        int, typer.Option(min=1, help="Steps between checkpoints; a kill loses at most so many.")
+        int, typer.Option(min=1, help="Steps between checkpoints; a kill loses at most this many.")
     ] = 200,
     judged: Annotated[
-        int, typer.Option(min=1, help="Windows of validation and of test that count, spread over all.")
+        int, typer.Option(min=1, help="Windows to evaluate on, spread evenly over the validation and the test set.")
     ] = 512,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on in a folder that holds a part of this training.")
+        bool, typer.Option("--resume", help="Continue a training that was stopped, in its folder.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a sequence model to predict the next motion token, and judge it on drives and towns that it has not seen.
+    """Train a sequence model to predict the next motion token, and evaluate it on vehicles and towns it has not seen.
 
-    Writes weights as safetensors. Stopped at any time, it goes on with --resume to the very weights that it would have had. The
-    unigram cross-entropy beside the model's is what saying each token with its share in training gets.
+    Writes weights as safetensors. A training that was stopped continues with --resume and ends with the same weights. For comparison, the
+    output also has the unigram cross-entropy: that of predicting each token with its frequency in training.
     """
     # Here, since --help must not wait for the libraries that this loads.
     from v2xsim.gpu.training.trainer import TrainSettings
@@ -105,10 +108,9 @@ def _train(
     corpus: Path, out: Path, name: str, sizes: dict[str, int], options: dict[str, Any], settings: "TrainSettings", window: int, judged: int,
     device: Device, threads: int | None, resume: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train, and return what the model's folder and its judgement are."""
+    """Train; return the model's folder, its size and its evaluation."""
     import torch
 
-    from v2xsim.cli.bench_sequence import check_device
     from v2xsim.gpu.sequence.corpus import VOCABULARY, Corpus
     from v2xsim.gpu.sequence.models import build
     from v2xsim.gpu.sequence.windows import unigram_nats
@@ -181,7 +183,7 @@ def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
                 validation = f", validation {now.validation:.3f}"
             text = f"loss {now.loss:.3f}{validation} nats, {speed:,.0f} tokens/s"
             bar.update(task, completed=now.step, description=text)
-            if not console.is_terminal and (now.step % _SAY_EVERY == 0 or now.step == steps):
+            if not console.is_terminal and (now.step % _REPORT_EVERY == 0 or now.step == steps):
                 typer.echo(f"step {now.step} of {steps}: {text}", err=True)
 
         yield tell

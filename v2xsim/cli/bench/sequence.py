@@ -1,0 +1,43 @@
+"""`v2xsim bench sequence`: speed, bytes and parameters of the sequence models."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from v2xsim.cli.arguments import AsJson, Device, Dim, Generated, Layers, OnTorchDevice, Prompt, Vocabulary, check_device
+from v2xsim.cli.tables import print_rows
+
+NAME = "sequence"
+EXAMPLE = "Example: v2xsim bench sequence --dim 128 --layers 4"
+
+
+def command(
+    dim: Dim = 256,
+    layers: Layers = 8,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Sequences that a model processes together. Default: for each model, the number within 2 GB that is fastest.",
+            show_default=False,
+        ),
+    ] = None,
+    prompt: Prompt = 128,
+    generated: Generated = 2048,
+    vocabulary: Vocabulary = 512,
+    device: OnTorchDevice = Device.CPU,
+    as_json: AsJson = False,
+) -> None:
+    """Measure tokens per second, bytes of state and parameters of each sequence model.
+
+    All models have the same size and untrained weights, run in one process and take turns. A CPU works in 32 bits on one thread, a GPU in bfloat16.
+    """
+    check_device(device)
+    from v2xsim.bench.sequence import Sizes, throughput_rows
+    from v2xsim.cli.progress import status
+
+    sizes = Sizes(dim, layers, vocabulary, batch, prompt, generated)
+    with status() as show:
+        rows = [asdict(row) for row in throughput_rows(sizes, device, on_turn=show)]
+    print_rows("throughput", rows, as_json)

@@ -1,0 +1,35 @@
+"""`v2xsim claim city`: from what number of vehicles on an index is faster than comparing all."""
+
+from typing import Annotated
+
+import typer
+
+from v2xsim.cli.arguments import AsJson
+from v2xsim.cli.claim.measurements import print_measured
+from v2xsim.cli.threads import use_one_thread
+
+NAME = "city"
+EXAMPLE = "Example: v2xsim claim city --vehicles 1000 --vehicles 10000"
+_USUAL = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+
+
+def command(
+    vehicles: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=2,
+            max=200_000,
+            help="Number of vehicles; repeatable. Default: seven numbers from 1000 to 100000.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the HNSW index with brute force in a city whose vehicles update and look up descriptors every second.
+
+    Runs on one thread, with descriptors updated 0.1 to 5 times a second. One row takes minutes for 100000 vehicles.
+    """
+    use_one_thread()
+    from v2xsim.claims.city import city_rows
+
+    print_measured({"city": lambda show: city_rows(tuple(vehicles or _USUAL))}, as_json)

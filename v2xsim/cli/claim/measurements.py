@@ -1,0 +1,51 @@
+"""What all claims have in common: one table for each measurement, and a corpus for those that train."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from v2xsim.cli.tables import Row, print_json, print_table, reported
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from v2xsim.gpu.training.trainer import Progress
+
+Show = Callable[[str], None]
+"""Takes a line about what is being measured."""
+
+Measurement = Callable[[Show], "Iterable[DataclassInstance]"]
+"""Measures, and returns or yields rows."""
+
+CorpusFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Corpus to train on, as written by `v2xsim corpus`.", show_default=False),
+]
+Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds; every model is trained once with each.")]
+
+
+def print_measured(measurements: Mapping[str, Measurement], as_json: bool) -> None:
+    """Run measurements by title; print a table after each, or the rows of all as one JSON object at the end."""
+    from v2xsim.cli.progress import status
+
+    every: list[Row] = []
+    for title, measure in measurements.items():
+        with status() as show:
+            rows = reported(title, measure(show))
+        every += rows
+        if not as_json:
+            print_table(title, rows)
+    if as_json:
+        print_json(every)
+
+
+def shows_steps(show: Show) -> "Callable[[Progress], None]":
+    """Return what shows each step of a training."""
+    return lambda progress: show(f"step {progress.step}, loss {progress.loss:.3f} nats")
+
+
+def leave_out(title: str) -> None:
+    """Print that a measurement is left out because there is no corpus."""
+    typer.echo(f"{title} trains on a corpus and is left out; name its folder with --corpus", err=True)

@@ -1,0 +1,24 @@
+"""`v2xsim claim memory`: what HGRN's lower bounds and forget gate contribute."""
+
+from typing import Annotated
+
+import typer
+
+from v2xsim.cli.arguments import AsJson, Device, OnTorchDevice, check_device
+from v2xsim.cli.claim.measurements import Seeds, print_measured
+
+NAME = "memory"
+EXAMPLE = "Example: v2xsim claim memory --seeds 1"
+
+
+def command(
+    seeds: Seeds = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of each model.")] = 400,
+    device: OnTorchDevice = Device.CPU,
+    as_json: AsJson = False,
+) -> None:
+    """Train HGRN to remember the last of several signs, with and without its lower bounds and its forget gate."""
+    check_device(device)
+    from v2xsim.claims.memory import memory_rows
+
+    print_measured({"memory": lambda show: memory_rows(seeds, steps, device)}, as_json)

@@ -1,0 +1,26 @@
+"""`v2xsim claim shared`: what SharedLLM recalls of a long past, and what that costs."""
+
+from v2xsim.cli.arguments import AsJson, Batch
+from v2xsim.cli.claim.measurements import Seeds, print_measured
+
+NAME = "shared"
+EXAMPLE = "Example: v2xsim claim shared --seeds 1"
+
+
+def command(seeds: Seeds = 3, batch: Batch = 8, as_json: AsJson = False) -> None:
+    """Measure SharedLLM on a past in chunks: recall of events, cost by length of the context, gain from longer contexts.
+
+    --seeds applies to recall and gain, --batch to the cost.
+    """
+    from v2xsim.claims.shared import recall_rows
+    from v2xsim.claims.shared_context import context_rows
+    from v2xsim.claims.shared_cost import cost_rows
+
+    print_measured(
+        {
+            "recall": lambda show: recall_rows(seeds),
+            "cost": lambda show: cost_rows(batch),
+            "context": lambda show: context_rows(seeds),
+        },
+        as_json,
+    )

@@ -1,0 +1,43 @@
+"""`v2xsim claim sharing`: what sharing keys and values between layers costs and saves."""
+
+from typing import Annotated
+
+import typer
+
+from v2xsim.cli.arguments import AsJson, Dim, Layers
+from v2xsim.cli.claim.measurements import CorpusFolder, Seeds, print_measured, shows_steps
+from v2xsim.errors import UserError
+
+NAME = "sharing"
+EXAMPLE = "Example: v2xsim claim sharing --corpus my_corpus"
+
+
+def command(
+    corpus: CorpusFolder = None,
+    dim: Dim = 64,
+    layers: Layers = 8,
+    kv_layers: Annotated[
+        int, typer.Option(min=1, help="Layers with keys and values of their own; the others share them.")
+    ] = 4,
+    seeds: Seeds = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the cross-entropy and the bytes of Transformers whose layers share keys and values in several ways.
+
+    Every model is trained on a corpus, so --corpus must be given.
+    """
+    if corpus is None:
+        raise UserError("claim sharing trains on a corpus; name its folder with --corpus (v2xsim corpus makes one)")
+    from v2xsim.claims.corpus import windows_of
+    from v2xsim.claims.sharing import sharing_rows
+
+    cut = windows_of(corpus)
+    print_measured(
+        {
+            "sharing": lambda show: sharing_rows(
+                cut.training, cut.validation, cut.unseen, cut.vocabulary, dim, layers, kv_layers, seeds=seeds,
+                on_step=shows_steps(show),
+            )
+        },
+        as_json,
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+"""Rows of measurements, for people and for programs: a table, or one JSON object."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Row = Mapping[str, object]
+
+# Columns that name a row stay in the table even if all rows agree on them.
+_ALWAYS_COLUMNS = ("module", "device")
+
+
+def reported(title: str, rows: "Iterable[DataclassInstance]") -> list[Row]:
+    """Return rows as mappings; each is printed on standard error as soon as it is known.
+
+    Some take an hour to come: an interrupt then loses none of those before.
+    """
+    known: list[Row] = []
+    for row in rows:
+        known.append(asdict(row))
+        typer.echo(f"{title}: {', '.join(f'{name} {short(value)}' for name, value in known[-1].items())}", err=True)
+    return known
+
+
+def print_rows(title: str, rows: Sequence[Row], as_json: bool) -> None:
+    """Print rows as a table or as one JSON object."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(title, rows)
+
+
+def print_json(rows: Sequence[Row]) -> None:
+    """Print rows as one JSON object on one line."""
+    typer.echo(json.dumps({"rows": rows}, allow_nan=False))
+
+
+def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | None = None, merge: bool = True) -> None:
+    """Print a table.
+
+    Args:
+        title: Printed above it.
+        rows: All with the same columns; at least one.
+        formats: Format specifications of columns, such as ".0%"; `short` formats the others.
+        merge: Whether columns in which all rows agree are printed once, after the title, instead.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    first, formats = rows[0], formats or {}
+    same = [
+        name for name, value in first.items()
+        if merge and name not in _ALWAYS_COLUMNS and len(rows) > 1 and all(row[name] == value for row in rows)
+    ]  # fmt: skip
+    typer.echo(": ".join(filter(None, [title, ", ".join(f"{name} {short(first[name])}" for name in same)])))
+    columns = [name for name in first if name not in same]
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in columns:
+        words = isinstance(first[name], str)
+        table.add_column(name.replace("_", " "), justify="left" if words else "right", no_wrap=words)
+    for row in rows:
+        table.add_row(*(format(row[name], formats[name]) if name in formats else short(row[name]) for name in columns))
+    Console(highlight=False, width=120).print(table)
+
+
+def short(value: object) -> str:
+    """Return a value in few characters: numbers with thousands separators, three decimals below 100."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    if isinstance(value, list | tuple):
+        return " ".join(short(part) for part in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
