@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
+from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
@@ -29,6 +29,12 @@ _UNITS = {
     "_dbm": "dBm", "_dbi": "dBi", "_deg": "deg", "_rad": "rad", "_hz": "Hz", "_db": "dB", "_ms": "ms", "_us": "us",
     "_s": "s", "_m": "m",
 }  # fmt: skip
+
+
+class _Parameters(Section):
+    """Base of the models of parts: checked as part of the section that chooses, hardly ever alone."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,7 @@ def model_of(cls: type[Part]) -> type[Section]:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         fields[field.name] = _field_of(field, hints[field.name])
     try:
-        model: type[Section] = create_model(cls.__name__, __base__=Section, __doc__=cls.__doc__, **fields)
+        model: type[Section] = create_model(cls.__name__, __base__=_Parameters, __doc__=cls.__doc__, **fields)
     except (PydanticUserError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise PartError(f"{place}{called}: a parameter has a type that a scenario cannot hold: {first}") from None
