@@ -4,15 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from v2xsim.parts import Part
 from v2xsim.plugins import wrong_answer
+from v2xsim.records import Boxes, Detections
 
 _CALLED = {"float64": "float64 numbers", "int64": "int64 numbers", "bool": "truth values (bool)"}
 
 
 def array_from(
-    part: Part, method: str, value: Any, axes: Mapping[str, int], dtype: str = "float64", finite: bool = True
+    part: Part,
+    method: str,
+    value: Any,
+    axes: Mapping[str, int],
+    dtype: str = "float64",
+    finite: bool = True,
+    name: str = "",
 ) -> np.ndarray:
     """Return what a part's method returned if it is the array that its kind asks for.
 
@@ -25,6 +33,7 @@ def array_from(
         axes: Name and length of every axis.
         dtype: numpy's name of the type.
         finite: Whether infinity and NaN are refused; where they are not, NaN still is.
+        name: What to call the array, where the method returns several.
 
     Raises:
         PartError: If it is something else; the message names the user's file and line.
@@ -32,21 +41,62 @@ def array_from(
     if part.file is None:
         found: np.ndarray = value
         return found
-    wanted = " x ".join(f"{length} {name}" for name, length in axes.items())
+    wanted = " x ".join(f"{length} {axis}" for axis, length in axes.items())
+    must = f"must return {f'as {name} ' if name else ''}"
     if not isinstance(value, np.ndarray):
-        raise wrong_answer(part, method, f"must return an array of {wanted}, got {type(value).__name__}")
+        raise wrong_answer(part, method, f"{must}an array of {wanted}, got {type(value).__name__}")
     if value.shape != tuple(axes.values()):
-        raise wrong_answer(part, method, f"must return an array of {wanted}, got shape {value.shape}")
+        raise wrong_answer(part, method, f"{must}an array of {wanted}, got shape {value.shape}")
     if value.dtype != np.dtype(dtype):
         raise wrong_answer(
-            part, method, f"must return {_CALLED[dtype]}, got {value.dtype}; convert them with .astype({dtype!r})"
+            part, method, f"{must}{_CALLED[dtype]}, got {value.dtype}; convert them with .astype({dtype!r})"
         )
     if dtype == "float64":
         bad = ~np.isfinite(value) if finite else np.isnan(value)
         if bad.any():
-            where = tuple(int(k) for k in np.argwhere(bad)[0])
-            kind = "finite numbers" if finite else "numbers"
-            raise wrong_answer(
-                part, method, f"must return {kind}, got {value[where]} at {list(where)} and {int(bad.sum()) - 1} more"
-            )
+            at = [int(k) for k in np.argwhere(bad)[0]]
+            numbers = "finite numbers" if finite else "numbers"
+            others = f" and {int(bad.sum()) - 1} more" if bad.sum() > 1 else ""
+            raise wrong_answer(part, method, f"{must}{numbers}, got {value[tuple(at)]} at {at}{others}")
     return value
+
+
+def detections_from(
+    part: Part, method: str, found: Any, agent: Int64[np.ndarray, " objects"], above: str = ""
+) -> Detections:
+    """Return detections from a part if their arrays fit each other and name only road users that are there.
+
+    Args:
+        part: The part.
+        method: Its method.
+        found: What it returned.
+        agent: Identities of the road users that are there.
+        above: What to put before the names of the arrays in messages.
+
+    Raises:
+        PartError: If they are a user's part's and do not fit.
+    """
+    if part.file is None:
+        detections: Detections = found
+        return detections
+    if not isinstance(found, Detections) or not isinstance(found.boxes, Boxes):
+        raise wrong_answer(part, method, f"must return v2xsim.records.Detections, got {type(found).__name__}")
+    rows = len(found.score) if isinstance(found.score, np.ndarray) and found.score.ndim else 0
+    for name, array, columns in (
+        ("score", found.score, 0), ("velocity_mps", found.velocity_mps, 2), ("boxes.center_m", found.boxes.center_m, 3),
+        ("boxes.size_m", found.boxes.size_m, 3), ("boxes.yaw_rad", found.boxes.yaw_rad, 0),
+    ):  # fmt: skip
+        axes = {"detections": rows} | ({"columns": columns} if columns else {})
+        array_from(part, method, array, axes, name=f"{above}{name}")
+    array_from(part, method, found.truth, {"detections": rows}, "int64", name=f"{above}truth")
+    if rows and not (0.0 <= found.score.min() <= found.score.max() <= 1.0):
+        raise wrong_answer(
+            part, method, f"must return scores from 0 to 1, got {found.score.min():g} to {found.score.max():g}"
+        )
+    if rows and (found.boxes.size_m <= 0.0).any():
+        raise wrong_answer(part, method, f"must return boxes of a size above 0, got {found.boxes.size_m.min():g} m")
+    if not np.isin(found.truth, np.append(agent, -1)).all():
+        raise wrong_answer(
+            part, method, "must return as truth identities of the view's road users, or -1 for a false positive"
+        )
+    return found

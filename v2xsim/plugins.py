@@ -9,7 +9,7 @@ import linecache
 import sys
 import traceback
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,18 @@ def ask(part: Part, method: str, *arguments: Any) -> Any:
     Raises:
         PartError: If a user's part raises an exception.
     """
-    function = getattr(part, method)
+    return call(part, method, getattr(part, method), *arguments)
+
+
+def call(part: Part, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of a part, or of something that a part's method has returned, as `ask` does.
+
+    Args:
+        part: The part.
+        method: What to call the function in messages.
+        function: The function.
+        arguments: Handed on.
+    """
     if part.file is None:
         return function(*arguments)
     try:

@@ -18,6 +18,7 @@ from v2xsim.rehearsal import rehearse
 from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
+from v2xsim.trial import try_own_parts
 from v2xsim.world.buildings import load_obstacles
 from v2xsim.world.catalogue import KINDS
 
@@ -41,6 +42,7 @@ def run(
         Tables, metrics and timing. Tables and metrics depend on the scenario and its seed alone.
     """
     started = time.perf_counter()
+    try_own_parts(scenario)
     begin_us = round(scenario.run.begin_s * 1e6)
     names = Names()
     for unit in scenario.stations.roadside:

@@ -10,15 +10,17 @@ import numpy as np
 from jaxtyping import Int64, UInt64
 
 from v2xsim.comms.access.packets import Field, Packets, Receptions
+from v2xsim.part_answers import array_from
 from v2xsim.parts import Kind, Part
-from v2xsim.plugins import ask, wrong_answer
+from v2xsim.plugins import ask, call, wrong_answer
 
 
 class AccessLayer(Protocol):
     """What a simulation asks of an access layer (`v2xsim.comms.access.packets`)."""
 
-    dropped: list[int]
-    """Numbers of packets that gave way to others before they were sent; whoever reads them empties it."""
+    @property
+    def dropped(self) -> list[int]:
+        """Numbers of packets that gave way to others before they were sent; whoever reads them empties it."""
 
     def submit(self, packets: Packets) -> None:
         """Hand packets over; they may become ready later."""
@@ -110,13 +112,44 @@ def layer_of(
     """
     layer: AccessLayer = ask(scheme, "layer", settings, time_us)
     if scheme.file is not None:
-        lacking = [m for m in ("submit", "advance", "reindexed") if not callable(getattr(layer, m, None))]
-        if lacking or not isinstance(getattr(layer, "dropped", None), list):
-            raise wrong_answer(
-                scheme,
-                "layer",
-                f"must return an object with submit, advance, reindexed and a list `dropped`, got {type(layer).__name__}",
-            )
+        _check_layer(scheme, layer)
+        layer = _Watched(scheme, layer)
     if station_key is not None:
         layer.reindexed(np.full(len(station_key), -1), station_key)
     return layer
+
+
+class _Watched:
+    """A user's access layer: exceptions in it are reported with the user's file and line."""
+
+    def __init__(self, scheme: AccessScheme, layer: AccessLayer) -> None:
+        self._scheme, self._layer = scheme, layer
+
+    @property
+    def dropped(self) -> list[int]:
+        return self._layer.dropped
+
+    def submit(self, packets: Packets) -> None:
+        call(self._scheme, "layer.submit", self._layer.submit, packets)
+
+    def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
+        found = call(self._scheme, "layer.advance", self._layer.advance, until_us, field)
+        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Receptions)):
+            raise wrong_answer(
+                self._scheme, "layer", f"advance must return receptions and busy times, got {type(found).__name__}"
+            )
+        array_from(self._scheme, "layer", found[1], {"stations": field.stations}, "int64", name="advance: busy times")
+        return found
+
+    def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
+        call(self._scheme, "layer.reindexed", self._layer.reindexed, row, station_key)
+
+
+def _check_layer(scheme: AccessScheme, layer: object) -> None:
+    lacking = [name for name in ("submit", "advance", "reindexed") if not callable(getattr(layer, name, None))]
+    if lacking or not isinstance(getattr(layer, "dropped", None), list):
+        raise wrong_answer(
+            scheme,
+            "layer",
+            f"must return an object with submit, advance, reindexed and a list `dropped`, got {type(layer).__name__}",
+        )

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.part_answers import array_from
+from v2xsim.part_answers import detections_from
 from v2xsim.parts import Kind, Part
-from v2xsim.plugins import ask, wrong_answer
+from v2xsim.plugins import ask
 from v2xsim.records import Boxes, Detections
 
 
@@ -64,33 +64,4 @@ def detections_of(detector: Detector, view: DetectorView) -> Detections:
     Raises:
         PartError: If a user's detector raises an exception or returns something else.
     """
-    return checked_detections(detector, "detect", ask(detector, "detect", view), view.agent)
-
-
-def checked_detections(part: Part, method: str, found: object, agent: Int64[np.ndarray, " objects"]) -> Detections:
-    """Return detections from a part if their arrays fit each other and name only road users that are there.
-
-    Raises:
-        PartError: If they are a user's part's and do not.
-    """
-    if part.file is not None:
-        if not isinstance(found, Detections) or not isinstance(found.boxes, Boxes):
-            raise wrong_answer(part, method, f"must return v2xsim.records.Detections, got {type(found).__name__}")
-        rows = len(found.score) if isinstance(found.score, np.ndarray) else 0
-        for name, array, columns in (
-            ("score", found.score, 0), ("velocity_mps", found.velocity_mps, 2), ("boxes.center_m", found.boxes.center_m, 3),
-            ("boxes.size_m", found.boxes.size_m, 3), ("boxes.yaw_rad", found.boxes.yaw_rad, 0),
-        ):  # fmt: skip
-            axes = {"detections": rows} | ({"columns": columns} if columns else {})
-            array_from(part, f"{method}: {name}", array, axes)
-        array_from(part, f"{method}: truth", found.truth, {"detections": rows}, "int64")
-        if rows and not (0.0 <= found.score.min() <= found.score.max() <= 1.0):
-            raise wrong_answer(
-                part, method, f"must return scores from 0 to 1, got {found.score.min():g} to {found.score.max():g}"
-            )
-        if not np.isin(found.truth, np.append(agent, -1)).all():
-            raise wrong_answer(
-                part, method, "must return as truth identities of the view's road users, or -1 for a false positive"
-            )
-    assert isinstance(found, Detections)
-    return found
+    return detections_from(detector, "detect", ask(detector, "detect", view), view.agent)

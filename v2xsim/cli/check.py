@@ -3,6 +3,7 @@
 import typer
 
 from v2xsim.cli.arguments import Overrides, ScenarioName, Seed
+from v2xsim.cli.notes import print_notes
 
 NAME = "check"
 EXAMPLE = "Example: v2xsim check my_town/scenario.yaml --set run.duration_s=30"
@@ -14,6 +15,12 @@ def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = No
     from v2xsim.scenario import load
 
     loaded = load(scenario, overrides or [], seed)
+    print_notes(loaded.notes)
+    if loaded.loaded_plugins:
+        # Only here, since trying parts loads compiled kernels.
+        from v2xsim.trial import try_own_parts
+
+        try_own_parts(loaded)
     typer.echo(f"OK: {scenario}")
     for part, says in outline(loaded):
         typer.echo(f"  {part:<12} {says}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from v2xsim.cli.arguments import AsJson, OnDevice, Out, Overrides, ScenarioName, Seed
+from v2xsim.cli.notes import print_notes
 
 if TYPE_CHECKING:
     from v2xsim.results import Results
@@ -52,6 +53,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     from v2xsim.runfolder import default_folder, staged
 
     loaded = scenarios.load(scenario, overrides, seed)
+    print_notes(loaded.notes)
     folder = out if out is not None else default_folder(loaded.name, loaded.run.seed)
     with staged(folder) as staging, progress_bar() as progress:
         # Here, so that a wrong scenario or folder is reported before seconds go into loading the engine.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from v2xsim.cli.arguments import AsJson, Overrides
+from v2xsim.cli.notes import print_notes
 
 if TYPE_CHECKING:
     from v2xsim.study.plan import Plan
@@ -79,6 +80,9 @@ def command(
     is 1 if points failed.
     """
     plan = _plan(sweep, grid or [], overrides or [], seeds)
+    print_notes(
+        note for scenario in (plan.scenario, *plan.scenarios) if scenario is not None for note in scenario.notes
+    )
     from v2xsim.study.sweep import default_folder, estimate
     from v2xsim.study.sweep import sweep as run_sweep
 

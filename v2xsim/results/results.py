@@ -61,6 +61,7 @@ class Results:
             "complete": True,
             "scenario": self.scenario.model_dump(mode="json"),
             "seed": self.scenario.run.seed,
+            "plugins": [{"path": str(p.path), "sha256": p.sha256} for p in self.scenario.loaded_plugins],
             "models": self.rung,
             "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
         }

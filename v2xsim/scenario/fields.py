@@ -2,13 +2,32 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from v2xsim.plugins import Plugin
 
 
 class Section(BaseModel):
     """A part of a scenario: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class File(Section):
+    """What stands at the top of a file that chooses parts."""
+
+    _loaded_plugins: tuple[Plugin, ...] = PrivateAttr(())
+    _notes: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def loaded_plugins(self) -> tuple[Plugin, ...]:
+        """The files of `plugins` as they were loaded, with the digest of what was run."""
+        return self._loaded_plugins
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the file says without effect, one sentence each."""
+        return self._notes
 
 
 def quantity(default: Any, unit: str, description: str, **limits: Any) -> Any:

@@ -4,8 +4,8 @@ Files written for an earlier version keep working. What `resolved` returns, and 
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -60,84 +60,114 @@ SCENARIO = (
 )  # fmt: skip
 
 
-def with_present_keys(
-    data: Any, section: type[Section], former: tuple[Moved, ...]
-) -> tuple[Any, dict[Keys, Keys], list[Problem]]:
-    """Return what a file says with former keys at their present places, which key came from where, and what is wrong with some.
+@dataclass
+class Present:
+    """What a file says with former keys at their present places.
+
+    Attributes:
+        data: What it says.
+        came_from: Former key of each present one.
+        unused: Former keys of parts that are not chosen, and what to say of them.
+        wrong: What is wrong with former keys.
+    """
+
+    data: Any
+    came_from: dict[Keys, Keys] = field(default_factory=dict)
+    unused: list[tuple[Keys, str]] = field(default_factory=list)
+    wrong: list[Problem] = field(default_factory=list)
+
+
+def with_present_keys(data: Any, section: type[Section], former: tuple[Moved, ...]) -> Present:
+    """Return what a file says with former keys at their present places.
 
     Args:
         data: What the file says, every choice written as a section that names its part.
         section: What stands at the top of the file.
         former: The former keys of that kind of file.
     """
-    choices, came_from, wrong = dict(choices_in(section)), {}, []
+    choices, present = dict(choices_in(section)), Present(data)
     for item in former:
-        value = _at(data, item.old)
+        value = _at(present.data, item.old)
         if value is _ABSENT:
             continue
-        place = _section if item.owners else _parameter
-        data, origin, problems = place(data, item, value, choices)
-        data = _without(data, item.old)
-        came_from.update(origin)
-        wrong += problems
-    return data, came_from, wrong
+        present.data = _without(present.data, item.old)
+        (_move_section if item.owners else _move_parameter)(present, item, value, choices)
+    return present
 
 
-Placed = tuple[Any, dict[Keys, Keys], list[Problem]]
-
-
-def _parameter(data: Any, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> Placed:
-    """Return the data with a value as the parameter of the parts that take it."""
-    origin: dict[Keys, Keys] = {}
+def _move_parameter(present: Present, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> None:
+    """Give a value to the chosen parts that take it as a parameter."""
+    taken = False
     for keys, parameter in item.new:
-        held, model = _chosen(data, keys, choices[keys])
+        held, model = _chosen(present.data, keys, choices[keys])
         if model is None:
             # Whatever is wrong with the choice is for the schema to say.
-            return data, {}, []
+            return
         if parameter not in model.model_fields:
             continue
         if parameter in held:
-            return data, {}, [_twice(item.old, keys)]
-        data = _with(data, keys, {**held, parameter: value})
-        origin[(*keys, parameter)] = item.old
-    if origin:
-        return data, origin, []
-    keys, parameter = item.new[0]
-    name = _chosen(data, keys, choices[keys])[0][choices[keys].word]
-    return data, {}, [Problem(item.old, _homeless(choices[keys], name, keys, parameter))]
+            present.wrong.append(_twice(item.old, keys))
+            return
+        present.data = _with(present.data, keys, {**held, parameter: value})
+        present.came_from[(*keys, parameter)] = item.old
+        taken = True
+    if not taken:
+        keys, parameter = item.new[0]
+        owners = [name for name, model in choices[keys].models().items() if parameter in model.model_fields]
+        _leave(present, item.old, choices[keys], owners[0], {parameter: value})
+        name = _chosen(present.data, keys, choices[keys])[0][choices[keys].word]
+        present.unused.append((item.old, _no_effect(choices[keys], owners, name, keys)))
 
 
-def _section(data: Any, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> Placed:
-    """Return the data with the keys of a section as parameters of the part that it is for, if that part is chosen."""
+def _move_section(present: Present, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> None:
+    """Give the keys of a section to the part that it is for, if that part is chosen."""
     keys = item.new[0][0]
     choice = choices[keys]
-    held, model = _chosen(data, keys, choice)
+    held, model = _chosen(present.data, keys, choice)
     if model is None:
-        return data, {}, []
+        return
     name, kind = held[choice.word], choice.base.kind.name
     if not isinstance(value, dict):
-        return data, {}, [Problem(item.old, f"must be a section with parameters of {kind} {' or '.join(item.owners)}")]
+        present.wrong.append(
+            Problem(item.old, f"must be a section with parameters of {kind} {' or '.join(item.owners)}")
+        )
+        return
     if name not in item.owners:
-        # As before, the section waits for its scheme; but what no scheme could take is wrong all the same.
-        widest = item.owners[-1]
-        try:
-            made(
-                parts_of(choice.base)[widest],
-                choice.models()[widest].model_validate_json(json.dumps(value), strict=True),
-            )
-        except ValidationError as error:
-            found = error.errors(include_url=False)
-            return data, {}, [Problem((*item.old, *map(str, f["loc"][:1])), _said(f)) for f in found]
-        except ValueError as error:
-            return data, {}, [Problem(item.old, str(error))]
-        return data, {}, []
-    wrong = [_twice((*item.old, key), keys) for key in value if key in held]
-    wrong += [
-        Problem((*item.old, key), _homeless(choice, name, keys, key)) for key in value if key not in model.model_fields
-    ]
-    known = {key: inner for key, inner in value.items() if key in model.model_fields}
-    origin = {(*keys, key): (*item.old, key) for key in known}
-    return _with(data, keys, {**held, **known}), origin, wrong
+        _leave(present, item.old, choice, item.owners[-1], value, nested=True)
+        present.unused.append((item.old, _no_effect(choice, item.owners, name, keys)))
+        return
+    for key, inner in value.items():
+        if key in held:
+            present.wrong.append(_twice((*item.old, key), keys))
+        elif key not in model.model_fields:
+            present.wrong.append(Problem((*item.old, key), _homeless(choice, name, keys, key)))
+        else:
+            held = {**held, key: inner}
+            present.came_from[(*keys, key)] = (*item.old, key)
+    present.data = _with(present.data, keys, held)
+
+
+def _leave(
+    present: Present, old: Keys, choice: PartChoice, owner: str, parameters: dict[str, Any], nested: bool = False
+) -> None:
+    """Note what is wrong with parameters of a part that is not chosen: what it could not take is wrong all the same."""
+    try:
+        made(
+            parts_of(choice.base)[owner],
+            choice.models()[owner].model_validate_json(json.dumps(parameters), strict=True),
+        )
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            inner = tuple(map(str, found["loc"][:1])) if nested else ()
+            present.wrong.append(Problem((*old, *inner), _said(found)))
+    except ValueError as error:
+        present.wrong.append(Problem(old, str(error)))
+
+
+def _no_effect(choice: PartChoice, owners: Sequence[str], name: str, keys: Keys) -> str:
+    return (
+        f"has no effect: it belongs to {choice.base.kind.name} {' and '.join(owners)}, and {'.'.join(keys)} is {name}"
+    )
 
 
 def _chosen(data: Any, keys: Keys, choice: PartChoice) -> tuple[dict[str, Any], type[Section] | None]:

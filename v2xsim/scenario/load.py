@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from v2xsim.scenario.checks import cross_problems
 from v2xsim.scenario.choices import with_names, word_in
 from v2xsim.scenario.describe import described_by
-from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError
+from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
-from v2xsim.scenario.fields import Section
+from v2xsim.scenario.fields import File, Section
 from v2xsim.scenario.former import SCENARIO, Moved, with_present_keys
 from v2xsim.scenario.overrides import with_overrides
 from v2xsim.scenario.plugins import use_plugins
@@ -145,8 +145,9 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
         kind = "a list" if isinstance(data, list) else "a single value"
         raise ScenarioError(f"{document.source}: must be a {what} of sections such as `{needed[0]}:`, got {kind}")
     plugins = use_plugins(document, folder, section)
-    data, came_from, wrong = with_present_keys(with_names(data, section), section, moved)
-    at = {new: document.place[old] for new, old in came_from.items() if old in document.place}
+    present = with_present_keys(with_names(data, section), section, moved)
+    data, wrong = present.data, present.wrong
+    at = {new: document.place[old] for new, old in present.came_from.items() if old in document.place}
     document = replace(document, place={**document.place, **at})
     try:
         # As JSON, since pydantic's strict mode takes a list for a tuple there, but still no text for a number.
@@ -156,8 +157,9 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
             raise document.error([*wrong, *problems(error, data)]) from None
     if wrong:
         raise document.error(wrong)
-    if isinstance(checked, Scenario):
+    if isinstance(checked, File):
         checked._loaded_plugins = plugins
+        checked._notes = tuple(f"{document.where(keys)}: {dotted(keys)} {says}" for keys, says in present.unused)
     return checked
 
 

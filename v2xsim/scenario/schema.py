@@ -6,7 +6,7 @@ Here are cooperation, errors and what is kept, and the whole; the other sections
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import PrivateAttr, model_validator
+from pydantic import model_validator
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
@@ -14,9 +14,8 @@ from v2xsim.comms.relay.rule import RelayRule
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme
 from v2xsim.perception.detection.detector import Detector
 from v2xsim.perception.matching.rule import MatchingRule
-from v2xsim.plugins import Plugin
 from v2xsim.scenario.choices import PartChoice, chosen
-from v2xsim.scenario.fields import Section, choice, quantity
+from v2xsim.scenario.fields import File, Section, choice, quantity
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.scenario.schema_stations import Lidars, Stations
 from v2xsim.scenario.schema_world import Run, Traffic, World
@@ -113,7 +112,7 @@ class Record(Section):
     evaluation_range_m: float = quantity(60.0, "m", "Road users farther from the ego are not scored", gt=0, le=500)
 
 
-class Scenario(Section):
+class Scenario(File):
     """One simulation, described completely."""
 
     name: str = choice(
@@ -136,10 +135,3 @@ class Scenario(Section):
     )
     errors: Errors = choice(Errors(), "Errors of position, heading and clock")
     record: Record = choice(Record(), "What a run keeps")
-
-    _loaded_plugins: tuple[Plugin, ...] = PrivateAttr(())
-
-    @property
-    def loaded_plugins(self) -> tuple[Plugin, ...]:
-        """The files of `plugins` as they were loaded, with the digest of what was run."""
-        return self._loaded_plugins

@@ -76,6 +76,12 @@ class Plan:
     points: tuple[Point, ...]
     baseline: int
 
+    @property
+    def plugins(self) -> dict[str, str]:
+        """Digest of each user's file whose parts a scenario of the plan may choose, by path."""
+        scenarios = (self.scenario, *(s for s in self.scenarios if s is not None))
+        return {str(plugin.path): plugin.sha256 for scenario in scenarios for plugin in scenario.loaded_plugins}
+
     def scenario_of(self, point: Point) -> Scenario | None:
         """Return what a point runs; None where its setting is impossible."""
         scenario = self.scenarios[point.setting]
@@ -95,6 +101,7 @@ class Plan:
             "seeds": list(self.seeds),
             "baseline": self.baseline,
             "keep": self.file.keep,
+            "plugins": self.plugins,
             "points": [{"setting": p.setting, "seed": p.seed, "key": p.key} for p in self.points],
             "versions": {"v2xsim": __version__},
         }

@@ -30,6 +30,7 @@ class Job:
         threads: To use.
         timeout_s: Stopped after this; 0 for never.
         memory_bytes: Stopped when it takes more; 0 for no limit.
+        plugins: Digest of each user's file that the scenario lists, by path.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Job:
     threads: int
     timeout_s: float
     memory_bytes: int
+    plugins: dict[str, str]
 
     def text(self) -> str:
         """Return the job as one line of JSON."""
@@ -69,6 +71,11 @@ def _run(job: Job) -> None:
     from v2xsim.simulate import run
 
     scenario = from_data(job.scenario)
+    for plugin in scenario.loaded_plugins:
+        if job.plugins.get(str(plugin.path)) != plugin.sha256:
+            raise UserError(
+                f"{plugin.path}: must not change while a sweep runs; it is not what the sweep was planned with"
+            )
     if job.tables:
         with staged(Path(job.tables)) as staging:
             results = run(scenario, out=staging, threads=job.threads)

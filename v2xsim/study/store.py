@@ -60,7 +60,7 @@ class Store:
             point.key, resolved(scenario), str(self.folder / "points" / f"{point.key}.arrow"),
             str(self.folder / "runs" / point.key) if file.keep == "tables" else "", str(self._log(point.key)),
             str(self.folder / "logs" / f"{point.key}.reason"), file.threads, file.timeout_s or 0.0,
-            int(file.memory_gb * 1e9) if file.memory_gb else memory_bytes,
+            int(file.memory_gb * 1e9) if file.memory_gb else memory_bytes, self.plan.plugins,
         )  # fmt: skip
 
     def note(self, outcome: Outcome) -> None:
@@ -202,6 +202,14 @@ def _check_same(folder: Path, plan: Plan) -> None:
     gone = before - {point.key for point in plan.points}
     if not gone:
         return
+    plugins = said.get("plugins", {})
+    changed = [path for path, digest in plan.plugins.items() if plugins.get(path, digest) != digest]
+    if changed:
+        raise StoreError(
+            f"{changed[0]}: has changed since the sweep in {folder} began (sha256 {plugins[changed[0]][:12]}, now "
+            f"{plan.plugins[changed[0]][:12]}), so {len(gone)} of its points are of another study; put the file back, or name another "
+            "folder with --out"
+        )
     made_by = said.get("versions", {}).get("v2xsim")
     current = plan.manifest()["versions"]["v2xsim"]
     why = (

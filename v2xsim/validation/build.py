@@ -10,6 +10,7 @@ from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.records import LOS
 from v2xsim.streams import Streams
+from v2xsim.trial import try_own_parts
 from v2xsim.validation.line import Line, Outcomes, simulate
 from v2xsim.validation.setup import SetUp
 
@@ -54,6 +55,7 @@ def access_layer(setup: SetUp, stations: int) -> AccessLayer:
 
 def run(setup: SetUp) -> tuple[Float[np.ndarray, " bins_plus_1"], Outcomes]:
     """Simulate a set-up; return the edges of its distance bins and the outcomes."""
+    try_own_parts(setup)
     line = road_of(setup)
     edge_m = np.arange(0.0, setup.reach_m + setup.bin_m, setup.bin_m)
     return edge_m, simulate(line, access_layer(setup, line.stations), edge_m)

@@ -12,7 +12,7 @@ from v2xsim.comms.access.scheme import AccessScheme
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.comms.channel.path_loss.model import PathLoss
 from v2xsim.scenario.choices import PartChoice, chosen, chosen_required
-from v2xsim.scenario.fields import Section, choice, quantity
+from v2xsim.scenario.fields import File, Section, choice, quantity
 from v2xsim.scenario.former import CSMA, SIDELINK, moved
 from v2xsim.scenario.load import load_section
 
@@ -91,7 +91,7 @@ class Receiver(Section):
         return self
 
 
-class SetUp(Section):
+class SetUp(File):
     """One radio set-up."""
 
     name: str = choice("set-up", "What to call it", max_length=80)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 
 from v2xsim.part_answers import array_from
 from v2xsim.parts import Kind, Part
-from v2xsim.plugins import ask, place_of, wrong_answer
+from v2xsim.plugins import ask, call, wrong_answer
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,5 @@ class Announcer:
         Raises:
             PartError: If a user's generator raises an exception or returns something else.
         """
-        if self._rule.file is None:
-            return self._generator.due(view)
-        try:
-            found = self._generator.due(view)
-        except Exception as error:
-            place = place_of(self._rule, "generator", error)
-            raise wrong_answer(self._rule, "due", f"raised {type(error).__name__}: {error} ({place})") from error
-        return array_from(self._rule, "generator", found, {"stations": len(view.agent)}, "bool")
+        found = call(self._rule, "generator.due", self._generator.due, view)
+        return array_from(self._rule, "generator", found, {"stations": len(view.agent)}, "bool", name="due")

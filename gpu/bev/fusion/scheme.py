@@ -9,7 +9,9 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
+from v2xsim.part_answers import array_from, detections_from
 from v2xsim.parts import Kind, Part
+from v2xsim.plugins import ask, wrong_answer
 from v2xsim.records import Boxes, Detections
 
 
@@ -141,3 +143,25 @@ class FusionScheme(Part):
     def fuse(self, view: FusionView) -> FusedObjects:
         """Return what the ego knows with what arrived."""
         raise NotImplementedError
+
+
+def fused_of(scheme: FusionScheme, view: FusionView) -> FusedObjects:
+    """Return what an ego knows after fusion under a scheme, checked where the scheme is a user's.
+
+    Raises:
+        PartError: If a user's scheme raises an exception or returns something else.
+    """
+    found: FusedObjects = ask(scheme, "fuse", view)
+    if scheme.file is None:
+        return found
+    if not isinstance(found, FusedObjects):
+        raise wrong_answer(
+            scheme, "fuse", f"must return v2xsim.gpu.bev.fusion.FusedObjects, got {type(found).__name__}"
+        )
+    detections_from(scheme, "fuse", found.detections, view.agent, "detections.")
+    array_from(scheme, "fuse", found.points, {"objects": len(view.agent)}, "int64", name="points")
+    added = len(found.added_object) if isinstance(found.added_object, np.ndarray) else 0
+    array_from(scheme, "fuse", found.added_m, {"points": added, "columns": 3}, name="added_m")
+    array_from(scheme, "fuse", found.added_object, {"points": added}, "int64", name="added_object")
+    array_from(scheme, "fuse", found.added_source, {"points": added}, "int64", name="added_source")
+    return found

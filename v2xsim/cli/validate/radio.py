@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from v2xsim.cli.arguments import AsJson
+from v2xsim.cli.notes import print_notes
 from v2xsim.errors import UserError
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def _run_setup(config: Path, as_json: bool) -> None:
     from v2xsim.validation.setup import load_setup
 
     setup = load_setup(config)
+    print_notes(setup.notes)
     edge_m, found = run(setup)
     rows: list[dict[str, Any]] = []
     for bin_, sent in enumerate(found.count.sum(axis=0).tolist()):

@@ -8,11 +8,8 @@ from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.engine.cooperation.sharing import Answer
 from v2xsim.engine.stations.sensing import Frame, moved_boxes
-from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Received
+from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
 from v2xsim.gpu.lidar.points import transform
-from v2xsim.part_answers import array_from
-from v2xsim.perception.detection.detector import checked_detections
-from v2xsim.plugins import ask, wrong_answer
 from v2xsim.records import UNOBSERVED, Boxes, Detections
 from v2xsim.spatial.poses import pose_matrix
 
@@ -80,9 +77,7 @@ def fused(ego: Frame, arrived: list[Arrived], scheme: FusionScheme, detector_of:
         ego.agent, ego.believed, _own_size_m(ego), apparent, ego.snapshot.agent, ego.points, ego.detections, code,
         ego.matrix.lower, ego.matrix.cell_m, received, detector_of(ego, code, points),
     )  # fmt: skip
-    found: FusedObjects = ask(scheme, "fuse", view)
-    if scheme.file is not None:
-        _check(scheme, found, view)
+    found = fused_of(scheme, view)
     return Fused(code, found.points, found.detections, found.added_m, found.added_object, found.added_source)
 
 
@@ -112,19 +107,6 @@ def _own_size_m(ego: Frame) -> Float[np.ndarray, " 3"]:
         return np.zeros(3)
     size_m: Float[np.ndarray, " 3"] = ego.snapshot.boxes.size_m[row]
     return size_m
-
-
-def _check(scheme: FusionScheme, found: object, view: FusionView) -> None:
-    if not isinstance(found, FusedObjects):
-        raise wrong_answer(
-            scheme, "fuse", f"must return v2xsim.gpu.bev.fusion.FusedObjects, got {type(found).__name__}"
-        )
-    checked_detections(scheme, "fuse: detections", found.detections, view.agent)
-    array_from(scheme, "fuse: points", found.points, {"objects": len(view.agent)}, "int64")
-    added = len(found.added_object) if isinstance(found.added_object, np.ndarray) else 0
-    array_from(scheme, "fuse: added_m", found.added_m, {"points": added, "columns": 3})
-    array_from(scheme, "fuse: added_object", found.added_object, {"points": added}, "int64")
-    array_from(scheme, "fuse: added_source", found.added_source, {"points": added}, "int64")
 
 
 def own_points_world(ego: Frame) -> Float[np.ndarray, "points 3"]:

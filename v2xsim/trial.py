@@ -1,0 +1,234 @@
+"""Every part from a user's own file is tried on small made-up inputs before a run.
+
+So a fault shows at once and not in the tick that first needs the part. There are two inputs for each kind: an ordinary one, and one with nothing in it, as a run has when a station is alone. The
+contract tests try all built-in parts on the same.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from v2xsim.comms.access.packets import Packets, field_of
+from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, layer_of
+from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage, blockage_of
+from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
+from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
+from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of
+from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
+from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
+from v2xsim.comms.relay.choice import scores_of, usable_stations
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
+from v2xsim.parts import Part
+from v2xsim.perception.detection.detector import Detector, DetectorView, detections_of
+from v2xsim.perception.matching.choice import order_of
+from v2xsim.perception.matching.rule import MatchingRule, MatchingView
+from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Detections, Prisms
+from v2xsim.scenario.choices import choices_in
+from v2xsim.scenario.fields import Section
+from v2xsim.spatial.grid import indexed
+
+Trial = Callable[[Any, int], object]
+"""Tries a part on an input of so many things; 0 for an input with nothing in it."""
+
+
+def parts_in(section: Section) -> Iterator[Part]:
+    """Yield the parts that a scenario, or another file's section, has chosen."""
+    for keys, _ in choices_in(type(section)):
+        value: object = section
+        for key in keys:
+            value = getattr(value, key)
+        if isinstance(value, Part):
+            yield value
+
+
+def try_own_parts(section: Section) -> None:
+    """Try the parts that come from users' files.
+
+    Raises:
+        PartError: If one raises an exception or returns something else than its kind asks for.
+    """
+    for part in parts_in(section):
+        if part.file is not None:
+            try_part(part)
+
+
+def try_part(part: Part) -> None:
+    """Try one part.
+
+    Raises:
+        PartError: If it is a user's, and raises an exception or returns something else than its kind asks for.
+    """
+    trial, sizes = next(TRIALS[base] for base in type(part).__mro__ if base in TRIALS)
+    for size in sizes:
+        trial(part, size)
+
+
+def boxes(count: int) -> Boxes:
+    """Return cars in a row, each a little turned."""
+    row = np.arange(count, dtype=float)
+    center_m = np.column_stack([9.0 * row, 3.0 * (row % 2), np.zeros(count)])
+    return Boxes(center_m, np.tile([4.5, 1.8, 1.5], (count, 1)), 0.1 * row)
+
+
+def detections(count: int) -> Detections:
+    """Return what a detector may say of them."""
+    velocity_mps = np.column_stack([np.full(count, 8.0), np.zeros(count)])
+    return Detections(boxes(count), velocity_mps, np.linspace(0.2, 0.9, count), np.arange(count))
+
+
+def _numbers(*shape: int) -> np.ndarray:
+    """Return numbers in (0, 1), the same at every call."""
+    return np.random.default_rng(1).uniform(0.05, 0.95, shape)
+
+
+def _states(count: int) -> np.ndarray:
+    return np.array([LOS, NLOSV, NLOSB], np.int8)[np.arange(count) % 3]
+
+
+def relay_view(size: int) -> RelayView:
+    """Return pairs of stations along a street with a corner building; every station but the ends may relay."""
+    stations = size + 2 if size else 0
+    row = np.arange(stations, dtype=float)
+    antenna_m = np.column_stack([40.0 * row, 15.0 * (row % 3), 1.5 + 0.5 * row])
+    velocity_mps = np.column_stack([10.0 - 3.0 * row, np.zeros(stations)])
+    pairs = min(size, 3)
+    requester, helper = np.zeros(pairs, np.int64), np.arange(pairs) + 2
+    delivery = np.full((stations, stations), 0.9)
+    corner = Prisms(
+        np.array([[5.0, 5.0], [25.0, 5.0], [25.0, 25.0], [5.0, 25.0]]), np.array([0, 4]), np.zeros(1), np.full(1, 9.0)
+    )
+    usable = usable_stations(requester, helper, delivery, 0.7)
+    return RelayView(
+        requester, helper, usable, np.arange(stations), antenna_m, velocity_mps, delivery, 0.7, np.full(stations, -1),
+        Boxes.none(), indexed(corner), 5.9, 300.0, lambda: _numbers(pairs, stations),
+    )  # fmt: skip
+
+
+def matching_view(size: int) -> MatchingView:
+    """Return helpers that see parts of a blind zone."""
+    observed = _numbers(size, 6, 6) > 0.5
+    return MatchingView(
+        np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), observed, observed & (_numbers(size, 6, 6) > 0.8), np.arange(size),
+        20.0 + 10.0 * np.arange(size), np.linspace(0.6, 1.0, size), np.arange(size) % 2 == 1, 300.0 + 50.0 * np.arange(size),
+        1000.0, 3, lambda: _numbers(size),
+    )  # fmt: skip
+
+
+def path_loss_view(size: int) -> PathLossView:
+    """Return links of all states from 1 m to 400 m."""
+    count = 3 * size
+    return PathLossView(np.geomspace(1.0, 400.0, count), _states(count), np.full(count, 1.5), np.full(count, 3.0), 5.9)
+
+
+def blockage_view(size: int) -> BlockageView:
+    """Return links between stations with cars between."""
+    stations = size + 1 if size else 0
+    row = np.arange(stations, dtype=float)
+    antenna_m = np.column_stack([9.0 * row, np.zeros(stations), np.full(stations, 1.6)])
+    first, second = np.arange(size), np.arange(size) + 1
+    case = np.where(_states(size) == NLOSV, 2, 0).astype(np.int8)
+    return BlockageView(
+        antenna_m, np.full(stations, -1), first, second, np.full(size, 9.0), _states(size), case, boxes(size), 5.9
+    )
+
+
+def building_loss_view(size: int) -> BuildingLossView:
+    """Return links round a corner, and one without a corner."""
+    row = np.arange(size, dtype=float)
+    first_m = np.column_stack([-30.0 - row, np.zeros(size), np.full(size, 1.5)])
+    second_m = np.column_stack([np.zeros(size), 40.0 + row, np.full(size, 1.5)])
+    return BuildingLossView(
+        first_m, second_m, np.zeros(size), np.where(row == 0, 0.0, 0.5 * np.pi), np.full(size, 110.0), 5.9
+    )
+
+
+def fading_view(size: int) -> FadingView:
+    """Return links of all states."""
+    return FadingView(np.geomspace(1.0, 400.0, 3 * size), _states(3 * size))
+
+
+def awareness_view(size: int, now_us: int) -> AwarenessView:
+    """Return stations that drive at different speeds."""
+    speed = 5.0 * np.arange(size)
+    place_m = np.column_stack([speed * now_us * 1e-6, np.zeros(size)])
+    return AwarenessView(np.arange(size), place_m, np.zeros(size), speed, now_us, np.zeros(size))
+
+
+def redundancy_view(size: int) -> RedundancyView:
+    """Return objects of which some were told of by others."""
+    place_m = np.column_stack([12.0 * np.arange(size), np.zeros(size)])
+    copies = Copies(place_m + 0.5, np.full(size, 9.0), np.full(size, 900_000), np.zeros((size, 2)))
+    return RedundancyView(place_m, np.full(size, 9.0), np.zeros(2), copies, place_m[: size // 2], 1_000_000)
+
+
+def detector_view(size: int) -> DetectorView:
+    """Return cars with few and many points on them."""
+    points = (4.0 ** np.arange(size)).astype(np.int64)
+    return DetectorView(
+        boxes(size), np.arange(size), points, lambda: np.repeat(boxes(size).center_m, 3, axis=0), lambda: boxes(size).center_m[:, :2],
+        lambda count: _numbers(size, count), lambda rows, count: _numbers(rows, count),
+    )  # fmt: skip
+
+
+def fusion_view(size: int) -> FusionView:
+    """Return an ego's frame with points and boxes of two helpers, as no single scheme gets both."""
+    agent, objects = np.arange(size), boxes(size)
+
+    def received(station: int) -> Received:
+        points_m = np.repeat(objects.center_m, 4, axis=0)
+        return Received(
+            station,
+            0.1,
+            points_m,
+            np.repeat(agent, 4),
+            detections(size),
+            lambda: (objects.center_m, np.ones(size, bool)),
+        )
+
+    return FusionView(
+        900, np.array([-20.0, 0.0, 0.0, 0.0]), np.array([4.5, 1.8, 1.5]), objects, agent, np.full(size, 6), detections(size),
+        np.zeros((4, 4), np.uint8), np.zeros(2, np.int64), 2.0, (received(901), received(902)) if size else (),
+        lambda bodies, points: detections(size),
+    )  # fmt: skip
+
+
+def _try_access(scheme: AccessScheme, size: int) -> None:
+    """Send a few packets over an access layer."""
+    if scheme.ideal:
+        return
+    keys = np.arange(size, dtype=np.uint64) + np.uint64(7)
+    layer = layer_of(scheme, RadioSettings(), 0, keys)
+    number, full = np.arange(size), np.full
+    packets = Packets(
+        number, number, full(size, -1), full(size, 1000), full(size, 200), full(size, 2), full(size, 100_000), keys
+    )
+    layer.submit(packets)
+    field = field_of(full((size, size), -60.0), -110.0)
+    for until_us in (50_000, 100_000):
+        layer.advance(until_us, field)
+
+
+def _try_awareness(rule: AwarenessRule, size: int) -> None:
+    """Let stations look twice whether a message is due."""
+    announcer = Announcer(rule)
+    for now_us in (100_000, 200_000):
+        announcer.due(awareness_view(size, now_us))
+
+
+TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
+    AccessScheme: (_try_access, (0, 5)),
+    AwarenessRule: (_try_awareness, (0, 5)),
+    BuildingLoss: (lambda part, size: building_loss_of(part, building_loss_view(size)), (0, 5)),
+    Detector: (lambda part, size: detections_of(part, detector_view(size)), (0, 5)),
+    Fading: (lambda part, size: shape_of(part, fading_view(size)), (0, 5)),
+    FusionScheme: (lambda part, size: fused_of(part, fusion_view(size)), (0, 5)),
+    # Nobody is asked for a relay, a helper or an omission where there is none to choose.
+    MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
+    PathLoss: (lambda part, size: loss_of(part, path_loss_view(size)), (0, 5)),
+    RedundancyRule: (lambda part, size: omitted_by(part, redundancy_view(size)), (5,)),
+    RelayRule: (lambda part, size: scores_of(part, relay_view(size)), (5,)),
+    VehicleBlockage: (lambda part, size: blockage_of(part, blockage_view(size)), (0, 5)),
+}
+"""By base class of a kind: what tries a part, and on how many things."""
