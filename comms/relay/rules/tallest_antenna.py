@@ -1,0 +1,19 @@
+"""Relay over the tallest antenna: the baseline that looks at heights alone, whatever stands in the way."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.parts import part
+
+
+@part("tallest_antenna")
+@dataclass(frozen=True)
+class TallestAntenna(RelayRule):
+    """Prefer the candidate whose antenna is highest above ground; one in office stays unless another is 0.1 m higher."""
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return the height of each station's antenna in metres."""
+        return np.broadcast_to(view.antenna_m[:, 2], view.shape)
