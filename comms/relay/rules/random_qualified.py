@@ -1,0 +1,25 @@
+"""Relay over any station that qualifies: the baseline that knows nothing but whether both hops are usable."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.comms.relay.rule import RelayRule, RelayView
+from v2xsim.parts import part
+
+
+@part("random_qualified")
+@dataclass(frozen=True)
+class RandomQualified(RelayRule):
+    """Every qualified candidate is equally likely.
+
+    Each pair ranks the stations by one draw for the whole run, so its relay changes only when a station qualifies or no longer does.
+    """
+
+    hysteresis: ClassVar[float] = 0.0
+
+    def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
+        """Return one number in (0, 1) for each pair and station."""
+        return view.uniform
