@@ -36,13 +36,16 @@ def command(
 
 def chosen(scenario: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield keys and values of a resolved scenario that are not the schema's defaults."""
+    from v2xsim.parts import Part
+    from v2xsim.scenario.choices import as_data
     from v2xsim.scenario.schema import Scenario
 
     for name, info in Scenario.model_fields.items():
         if name not in scenario or name in ("name", "description"):
             continue
         default: Any = None if info.is_required() else info.get_default(call_default_factory=True)
-        plain = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
+        plain = as_data(default) if isinstance(default, Part) else default
+        plain = plain.model_dump(mode="json") if hasattr(plain, "model_dump") else plain
         yield from _different(scenario[name], plain, name)
 
 

@@ -1,7 +1,7 @@
 """The files that a scenario lists under `plugins`: loaded before anything else in it is checked."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from v2xsim.parts import PartError, parts_from, show_files
@@ -43,9 +43,7 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
                 [Problem(keys, f"must be a Python file with a part in it, got {said!r} ({path} {reason})")]
             )
         try:
-            plugin = load_plugin(path)
-            for cls in parts_from(path):
-                model_of(cls)
+            plugin = _with_models(path)
         except PartError as error:
             raise document.error([Problem(keys, str(error))]) from error
         if plugin in loaded:
@@ -54,6 +52,29 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
     show_files(frozenset(plugin.path for plugin in loaded))
     _rebuilt(section, loaded)
     return tuple(loaded)
+
+
+def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
+    """Load files, and let whatever is read or described next choose their parts.
+
+    Args:
+        paths: Python files.
+        section: What stands at the top of the kind of file that is read or described.
+
+    Raises:
+        PartError: If a file cannot be loaded, or a part in it is wrong.
+    """
+    loaded = [_with_models(Path(os.path.abspath(path))) for path in paths]
+    show_files(frozenset(plugin.path for plugin in loaded))
+    _rebuilt(section, loaded)
+
+
+def _with_models(path: Path) -> Plugin:
+    """Load a file and check the parameters of its parts."""
+    plugin = load_plugin(path)
+    for cls in parts_from(path):
+        model_of(cls)
+    return plugin
 
 
 def _rebuilt(section: type[Section], loaded: list[Plugin]) -> None:
