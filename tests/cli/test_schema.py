@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
 
-PART = '''
+PART = """
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from v2xsim.parts import part
 class Schooled(RelayRule):
     def score(self, view):
         return np.zeros(view.shape)
-'''
+"""
 
 
 def relays(*options):
