@@ -30,7 +30,7 @@ def command(
 
     A folder that holds an earlier run is replaced once the new run is complete; any other folder with files in it is refused.
     """
-    from v2xsim.cli.report import as_object, print_paths, print_summary, stdout_kept_free
+    from v2xsim.cli.run_summary import as_object, print_paths, print_summary, stdout_kept_free
 
     chosen = [*(overrides or []), *([f"run.device={device}"] if device else [])]
     if as_json:

@@ -17,8 +17,8 @@ def command(
     ] = None,
 ) -> None:
     """Draw a finished run: who saw what alone and after fusion, delivery, coverage. Needs no display."""
-    from v2xsim.cli.report import print_paths
     from v2xsim.cli.run import draw
+    from v2xsim.cli.run_summary import print_paths
     from v2xsim.runfolder import finished
 
     print_paths("pictures", draw(finished(run), frame))
