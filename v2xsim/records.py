@@ -95,7 +95,7 @@ class Snapshot:
     Attributes:
         time_us: The instant.
         agent: Identity of each road user, stable over a run.
-        kind: Row of the vehicle catalogue (v2xsim.world.catalogue.KINDS).
+        kind: Row of the vehicle catalogue (v2xsim.world.road_users.KINDS).
         boxes: Bodies.
         velocity_mps: Over ground, x and y.
         antenna_height_m: Above the bottom of the box.

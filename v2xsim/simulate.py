@@ -13,14 +13,14 @@ from v2xsim.engine.stations.fleet import Roster
 from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
+from v2xsim.part_trials import try_own_parts
 from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
 from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
-from v2xsim.trial import try_own_parts
 from v2xsim.world.buildings import load_obstacles
-from v2xsim.world.catalogue import KINDS
+from v2xsim.world.road_users import KINDS
 
 Progress = Callable[[float, float, str], None]
 """Takes simulated seconds done, simulated seconds in all, and what is being done."""

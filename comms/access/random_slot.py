@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64, UInt64
 
-from v2xsim.comms.access.medium import Transmissions, advance, reindexed, silent
 from v2xsim.comms.access.packets import Field, Packets, Receptions
-from v2xsim.comms.access.slots import choose_slots
+from v2xsim.comms.access.random_slot_choice import choose_slots
+from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reindexed, silent
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.comms.phy.noise import Receiver
 

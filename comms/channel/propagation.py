@@ -3,8 +3,8 @@
 import numpy as np
 
 from v2xsim.comms.channel.blockage.model import VehicleBlockage
-from v2xsim.comms.channel.budget import Propagation
 from v2xsim.comms.channel.path_loss.model import PathLoss, one_line
+from v2xsim.comms.channel.received_power import Propagation
 
 
 def propagation(

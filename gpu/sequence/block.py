@@ -16,8 +16,8 @@ from v2xsim.gpu.sequence.block_padding import moved_right
 from v2xsim.gpu.sequence.block_stream import NO_TOKEN, Rows, in_order, merged, parted
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
-from v2xsim.gpu.sequence.schedule import ExitSchedule
 from v2xsim.gpu.sequence.sizes import check_start, check_whole
+from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 from v2xsim.gpu.sequence.transformer import Transformer

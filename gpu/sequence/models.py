@@ -13,11 +13,11 @@ from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.gru import Gru
 from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, NormGate
-from v2xsim.gpu.sequence.schedule import ExitSchedule
-from v2xsim.gpu.sequence.shared import SharedModel
-from v2xsim.gpu.sequence.shared_tree import Alike, Choice
-from v2xsim.gpu.sequence.sharing import Kind, Target, sharing_map
+from v2xsim.gpu.sequence.kv_sharing import Kind, Target, sharing_map
+from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice
 from v2xsim.gpu.sequence.sizes import check_whole
+from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
+from v2xsim.gpu.sequence.kv_sharing import Segment, checked_map, segments
 from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.rotary import positions_of, turns
-from v2xsim.gpu.sequence.schedule import ALWAYS, ExitSchedule
-from v2xsim.gpu.sequence.sharing import Segment, checked_map, segments
 from v2xsim.gpu.sequence.sizes import check_dropout, check_start, check_whole, one_each
+from v2xsim.gpu.sequence.skip_schedule import ALWAYS, ExitSchedule
 from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TREE = typer.main.get_command(app)
 FAMILIES = {
     "bench": ["radio", "hnsw", "sequence"],
-    "claim": ["memory", "block", "sharing", "skip", "shared", "descriptors", "city"],
+    "claim": ["memory", "block", "kv-sharing", "skip", "sharedllm", "descriptors", "city"],
     "train": ["sequence"],
     "validate": ["radio"],
 }
@@ -27,9 +27,9 @@ OPTIONS = {
     "bench sequence": {*SIZES, "--batch", "--device"},
     "claim memory": {"--seeds", "--steps", "--device"},
     "claim block": {*SIZES, "--corpus", "--device"},
-    "claim sharing": {"--corpus", "--dim", "--layers", "--kv-layers", "--seeds"},
+    "claim kv-sharing": {"--corpus", "--dim", "--layers", "--kv-layers", "--seeds"},
     "claim skip": {*SIZES, "--corpus", "--batch", "--seeds"},
-    "claim shared": {"--seeds", "--batch"},
+    "claim sharedllm": {"--seeds", "--batch"},
     "claim descriptors": set(),
     "claim city": {"--vehicles"},
     "train sequence": {
@@ -117,7 +117,7 @@ def test_a_subject_that_a_family_does_not_have_is_refused(family):
     assert "No such command 'nothing'" in result.stderr
 
 
-@pytest.mark.parametrize("asked", [["--help"], ["bench"], ["claim", "sharing", "-h"], ["train", "sequence", "-h"]])
+@pytest.mark.parametrize("asked", [["--help"], ["bench"], ["claim", "kv-sharing", "-h"], ["train", "sequence", "-h"]])
 def test_help_loads_nothing_heavy(asked):
     code = (
         "import sys; from typer.testing import CliRunner; from v2xsim.cli.app import app;"

@@ -119,7 +119,7 @@ def test_imports_by_name_obey_the_contracts_of_plain_imports(plain):
 
 @pytest.mark.parametrize(
     ("module", "imported"),
-    [("v2xsim", "v2xsim.simulate"), ("v2xsim.viz", "v2xsim.viz.run.pictures"), ("v2xsim.study.local", "v2xsim.study.nursery")],
+    [("v2xsim", "v2xsim.simulate"), ("v2xsim.viz", "v2xsim.viz.run.pictures"), ("v2xsim.study.local_runner", "v2xsim.study.fork_server")],
 )  # fmt: skip
 def test_the_hidden_imports_of_the_tree_are_found(plain, module, imported):
     assert imported in [name for _, name in hidden_imports(source_of(module), plain.modules)]
@@ -136,9 +136,9 @@ def test_the_hidden_imports_of_the_tree_are_found(plain, module, imported):
         ('_PARTS = ("v2xsim.simulate.run", "v2xsim.simulate:run")', "v2xsim.simulate"),
         ('import_module(f"v2xsim.claims.{name}")', "v2xsim.claims"),
         ('import_module("v2xsim.claims." + name)', "v2xsim.claims"),
-        ('Popen([sys.executable, "-m", "v2xsim.study.nursery"])', "v2xsim.study.nursery"),
+        ('Popen([sys.executable, "-m", "v2xsim.study.fork_server"])', "v2xsim.study.fork_server"),
         ('Popen([sys.executable, "-m", "v2xsim", "run", "demo"])', "v2xsim.__main__"),
-        ('os.system("python -m v2xsim.study.nursery <jobs")', "v2xsim.study.nursery"),
+        ('os.system("python -m v2xsim.study.fork_server <jobs")', "v2xsim.study.fork_server"),
         ('os.system("python -m v2xsim run demo")', "v2xsim.__main__"),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_module_is_found_however_a_string_names_it(plain, source, imported):
 @pytest.mark.parametrize(
     "source",
     [
-        '"""Run it as python -m v2xsim.study.nursery."""',
+        '"""Run it as python -m v2xsim.study.fork_server."""',
         'raise ValueError("see v2xsim.simulate for what a run needs")',
         'EXAMPLE = "v2xsim schema > v2xsim.schema.json"',
         'FILE, NAME = "v2xsim.schema.json", "v2xsim"',

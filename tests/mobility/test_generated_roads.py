@@ -9,7 +9,7 @@ import pytest
 from v2xsim.mobility import MobilityError, Names, extra_buildings, open_mobility
 from v2xsim.mobility.generated import traffic_speed_mps
 from v2xsim.scenario.schema_world import GridTown, Highway, Run, Traffic
-from v2xsim.world.catalogue import KINDS
+from v2xsim.world.road_users import KINDS
 
 
 def at(traffic, *times_s, begin_s=0.0, seed=1, step_s=0.5):

@@ -10,7 +10,7 @@ import v2xsim
 from v2xsim.import_osm import OsmImportError, import_osm
 from v2xsim.mobility import Names, open_mobility
 from v2xsim.world.buildings import load_obstacles
-from v2xsim.world.catalogue import CATALOGUE, KINDS
+from v2xsim.world.road_users import CATALOGUE, KINDS
 
 HERSFELD = Path(__file__).resolve().parents[3] / "shared" / "scenes" / "bad_hersfeld" / "osm_bbox.osm.xml.gz"
 

@@ -12,7 +12,7 @@ from v2xsim.mobility.fcd import FcdMobility
 from v2xsim.mobility.sumo import LANE_CHANGE_S, SumoMobility
 from v2xsim.mobility.sumo_config import safe_config
 from v2xsim.mobility.sumo_tools import missing_library, run_tool
-from v2xsim.world.catalogue import KINDS
+from v2xsim.world.road_users import KINDS
 
 BOLOGNA = Path(__file__).resolve().parents[3] / "shared" / "scenes" / "bologna_acosta"
 STEP_US = 100_000

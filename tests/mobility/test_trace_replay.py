@@ -7,7 +7,7 @@ import pytest
 
 from v2xsim.mobility.base import MobilityError, Names
 from v2xsim.mobility.fcd import FcdMobility
-from v2xsim.world.catalogue import KINDS
+from v2xsim.world.road_users import KINDS
 
 TRACE = """<fcd-export>
   <timestep time="1.00">

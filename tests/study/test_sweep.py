@@ -154,7 +154,7 @@ def _grandchildren():
 
 def _is_nursery(pid):
     try:
-        return b"v2xsim.study.nursery" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"v2xsim.study.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel, next_token_loss
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows

@@ -18,7 +18,7 @@ def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = No
     print_notes(loaded.notes)
     if loaded.loaded_plugins:
         # Only here, since trying parts loads compiled kernels.
-        from v2xsim.trial import try_own_parts
+        from v2xsim.part_trials import try_own_parts
 
         try_own_parts(loaded)
     typer.echo(f"OK: {scenario}")

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_tools import run_tool, sumo_home
-from v2xsim.mobility.vehicle_types import type_xml
+from v2xsim.mobility.sumo_vehicle_types import type_xml
 
 REGION_M = 1500.0
 STATIONS = 30

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int8, Int64
 
 from v2xsim.errors import UserError
 from v2xsim.records import Boxes, Snapshot
-from v2xsim.world.catalogue import antenna_height_m
+from v2xsim.world.road_users import antenna_height_m
 
 Progress = Callable[[int], None]
 """Told the traffic time in microseconds as a warm-up advances."""

@@ -21,7 +21,7 @@ from v2xsim.mobility.base import (
     yaw_of_compass_rad,
 )
 from v2xsim.records import Snapshot
-from v2xsim.world.catalogue import BUS, CATALOGUE, PASSENGER, PEDESTRIAN, TRUCK, kind_of_type_name
+from v2xsim.world.road_users import BUS, CATALOGUE, PASSENGER, PEDESTRIAN, TRUCK, kind_of_type_name
 
 _CHUNK_BYTES = 1 << 18
 

@@ -13,11 +13,11 @@ from numpy.random import Generator
 from v2xsim.mobility.base import MobilityError, Names
 from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.mobility.sumo_tools import run_tool
-from v2xsim.mobility.vehicle_types import DRIVERS, shares_of, type_xml
+from v2xsim.mobility.sumo_vehicle_types import DRIVERS, shares_of, type_xml
 from v2xsim.records import Prisms
 from v2xsim.scenario.schema_world import GridTown, Highway, Run
 from v2xsim.streams import Streams
-from v2xsim.world.catalogue import CATALOGUE, KINDS
+from v2xsim.world.road_users import CATALOGUE, KINDS
 
 LANE_M = 4.0
 """Width of a motorway lane (3GPP TR 36.885 clause A.1.2, Table A.1.2-1, freeway)."""

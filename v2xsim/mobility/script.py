@@ -9,7 +9,7 @@ from jaxtyping import Float
 from v2xsim.mobility.base import Bounds, Mobility, Names, snapshot_of
 from v2xsim.records import Snapshot
 from v2xsim.scenario.schema_world import Agent
-from v2xsim.world.catalogue import CATALOGUE, KINDS
+from v2xsim.world.road_users import CATALOGUE, KINDS
 
 TURN_REACH_M = 5.0
 """A body turns over this far before and after a corner of its path; its centre stays on the path."""

@@ -22,7 +22,7 @@ from v2xsim.mobility.base import (
 from v2xsim.mobility.sumo_config import safe_config
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo
 from v2xsim.records import Snapshot
-from v2xsim.world.catalogue import body_height_m, kind_of
+from v2xsim.world.road_users import body_height_m, kind_of
 
 LANE_CHANGE_S = 3.0
 """How long a lane change takes; SUMO's own default is a sideways jump within one step. Drivers take 1.0 to 13.3 s

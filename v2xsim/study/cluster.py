@@ -9,7 +9,7 @@ from typing import Any
 
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
-from v2xsim.study.local import Nursery
+from v2xsim.study.local_runner import Nursery
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.point import Job
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from v2xsim.errors import UserError
 from v2xsim.study.gather import gather
-from v2xsim.study.local import run_locally
+from v2xsim.study.local_runner import run_locally
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import Plan, plan_of
 from v2xsim.study.point import Job

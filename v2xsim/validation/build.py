@@ -8,9 +8,9 @@ from jaxtyping import Float
 from v2xsim.comms.access.scheme import AccessLayer, RadioSettings, layer_of
 from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of
 from v2xsim.comms.phy.noise import noise_dbm
+from v2xsim.part_trials import try_own_parts
 from v2xsim.records import LOS
 from v2xsim.streams import Streams
-from v2xsim.trial import try_own_parts
 from v2xsim.validation.line import Line, Outcomes, simulate
 from v2xsim.validation.setup import SetUp
 

@@ -13,7 +13,7 @@ def with_points(view: FusionView) -> FusedObjects:
     weighted by points, so that late or badly located data pulls the box away.
     """
     # Here, since a scenario is checked without loading compiled kernels.
-    from v2xsim.gpu.lidar.sweep import hits_per_agent
+    from v2xsim.gpu.lidar.returns import hits_per_agent
 
     apparent, count = view.objects, view.own_points.copy()
     weighted = apparent.center_m * count[:, None]

@@ -22,13 +22,13 @@ TOKENS = 5
 MEASUREMENTS = {
     "memory": ["memory.memory_rows"],
     "block": ["block.block_rows", "block.equal_loss_rows"],
-    "sharing": ["sharing.sharing_rows"],
+    "kv-sharing": ["kv_sharing.sharing_rows"],
     "skip": ["skip.speed_rows", "skip.skip_rows"],
-    "shared": ["shared.recall_rows", "shared_cost.cost_rows", "shared_context.context_rows"],
+    "sharedllm": ["sharedllm.recall_rows", "sharedllm_cost.cost_rows", "sharedllm_context.context_rows"],
     "descriptors": ["descriptors.all_rankings"],
     "city": ["city.city_rows"],
 }
-TRAINED = {"block.equal_loss_rows", "sharing.sharing_rows", "skip.skip_rows"}
+TRAINED = {"block.equal_loss_rows", "kv_sharing.sharing_rows", "skip.skip_rows"}
 NAMES = [module.NAME for module in claim.COMMANDS]
 
 
@@ -38,7 +38,7 @@ def call(*arguments):
 
 def documented():
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    return {name for page in pages for name in re.findall(r"v2xsim claim ([a-z]+)", page.read_text())}
+    return {name for page in pages for name in re.findall(r"v2xsim claim ([a-z-]+)", page.read_text())}
 
 
 def real(measurement):
@@ -83,15 +83,15 @@ def test_without_a_corpus_what_trains_is_left_out_aloud(name, measured):
 
 
 def test_a_claim_that_only_trains_wants_a_corpus(measured):
-    done = call("claim", "sharing")
+    done = call("claim", "kv-sharing")
     assert done.exit_code == 2
-    assert "claim sharing trains on a corpus; name its folder with --corpus" in done.stderr
+    assert "claim kv-sharing trains on a corpus; name its folder with --corpus" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert called(measured) == []
 
 
 @pytest.mark.parametrize(("name", "option"), [
-    ("sharing", "--generated"), ("memory", "--dim"), ("shared", "--device"), ("city", "--corpus"), ("descriptors", "--seeds"),
+    ("kv-sharing", "--generated"), ("memory", "--dim"), ("sharedllm", "--device"), ("city", "--corpus"), ("descriptors", "--seeds"),
 ])  # fmt: skip
 def test_an_option_that_the_measurement_does_not_know_is_refused(name, option, measured):
     done = call("claim", name, option, 3)
@@ -121,9 +121,9 @@ def test_a_claim_is_measured_on_the_windows_of_a_corpus_and_told_row_by_row(corp
         splits = training, validation, unseen
         yield Row(layers, tuple(map(len, splits)), tuple(int(split.tokens[0, 0]) for split in splits), vocabulary)
 
-    monkeypatch.setattr("v2xsim.claims.sharing.sharing_rows", sharing_rows)
+    monkeypatch.setattr("v2xsim.claims.kv_sharing.sharing_rows", sharing_rows)
     monkeypatch.setattr("v2xsim.claims.corpus.WINDOW", 10)
-    done = call("claim", "sharing", "--corpus", corpus, "--layers", 3, "--json")
+    done = call("claim", "kv-sharing", "--corpus", corpus, "--layers", 3, "--json")
     assert done.exit_code == 0, done.output
     # 24 sequences of 40 tokens make 96 windows of 10.
     assert json.loads(done.stdout) == {

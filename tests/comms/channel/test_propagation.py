@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.comms.channel.blockage.tr37885 import Tr37885Blockage
-from v2xsim.comms.channel.budget import Carried, powers
 from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.path_loss.free_space import FreeSpace, free_space_loss_db
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
 from v2xsim.comms.channel.path_loss.two_ray import two_ray_loss_db
 from v2xsim.comms.channel.path_loss.winner_b1 import WinnerB1, winner_b1_loss_db
 from v2xsim.comms.channel.propagation import propagation
+from v2xsim.comms.channel.received_power import Carried, powers
 from v2xsim.comms.channel.states import drawn_states, state_shares
 from v2xsim.comms.channel.tr37885 import tr37885_loss_db
 from v2xsim.comms.draws import faded, normal

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.comms.channel.budget import same_pairs
 from v2xsim.comms.channel.geometry import link_states
 from v2xsim.comms.channel.neighbours import neighbours
+from v2xsim.comms.channel.received_power import same_pairs
 from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.records import NLOSB, NLOSV, Boxes, Prisms

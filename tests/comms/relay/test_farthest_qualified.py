@@ -4,7 +4,7 @@ import numpy as np
 
 from v2xsim.comms.relay.choice import chosen_relays
 from v2xsim.comms.relay.rules.farthest_qualified import FarthestQualified
-from v2xsim.trial import relay_view
+from v2xsim.part_trials import relay_view
 
 # Stations stand every 40 m along a street; station 0 asks stations 2, 3 and 4.
 NOBODY = np.full(3, -1)

@@ -7,7 +7,7 @@ import numpy as np
 import v2xsim
 from v2xsim.comms.relay.choice import chosen_relays
 from v2xsim.comms.relay.rules.random_qualified import RandomQualified
-from v2xsim.trial import relay_view
+from v2xsim.part_trials import relay_view
 
 
 def test_every_qualified_station_relays_equally_often_and_no_other_ever():

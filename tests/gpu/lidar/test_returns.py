@@ -6,7 +6,7 @@ from solids import scene_of
 
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
-from v2xsim.gpu.lidar.sweep import joined_cloud, returns
+from v2xsim.gpu.lidar.returns import joined_cloud, returns
 from v2xsim.records import GROUND, NOTHING
 from v2xsim.spatial.poses import pose_matrix
 

@@ -13,7 +13,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.block_padding import moved_right, padded_to_blocks
 from v2xsim.gpu.sequence.generation import generate
-from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer

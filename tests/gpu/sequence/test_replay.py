@@ -11,7 +11,7 @@ from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.replay import NotRecordableError, RecordedSteps, Steps, steps_of
-from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 
 GPU = pytest.param(True, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"), id="recorded")
 CASES = [

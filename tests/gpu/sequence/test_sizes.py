@@ -12,10 +12,10 @@ from v2xsim.gpu.sequence.checkpoint import load_model, read_json, save_model, wr
 from v2xsim.gpu.sequence.gru import Gru
 from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_both_ways import HgrnEncoder
+from v2xsim.gpu.sequence.kv_sharing import sharing_map
 from v2xsim.gpu.sequence.models import MODELS, build, options_of
-from v2xsim.gpu.sequence.schedule import ExitSchedule
-from v2xsim.gpu.sequence.shared import SharedModel
-from v2xsim.gpu.sequence.sharing import sharing_map
+from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
 

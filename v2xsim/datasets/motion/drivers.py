@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.random import Generator
 
-from v2xsim.mobility.vehicle_types import DRIVERS, shares_of
-from v2xsim.world.catalogue import CATALOGUE, KINDS
+from v2xsim.mobility.sumo_vehicle_types import DRIVERS, shares_of
+from v2xsim.world.road_users import CATALOGUE, KINDS
 
 MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
 """Shares of the bodies: European urban traffic, rounded, as in v2xsim.import_osm."""

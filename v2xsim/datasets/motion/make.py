@@ -25,7 +25,7 @@ from v2xsim.mobility.sumo_config import read_options
 from v2xsim.runfolder import staged
 from v2xsim.streams import Streams
 from v2xsim.version import __version__
-from v2xsim.world.catalogue import KINDS
+from v2xsim.world.road_users import KINDS
 
 STEPS_S = (0.1, 0.5)
 

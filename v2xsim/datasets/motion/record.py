@@ -23,7 +23,7 @@ from v2xsim.mobility.base import Names
 from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.mobility.sumo_tools import libsumo
 from v2xsim.streams import Streams
-from v2xsim.world.catalogue import PEDESTRIAN
+from v2xsim.world.road_users import PEDESTRIAN
 
 STEP_US = 100_000
 """Of SUMO: at ten steps a second vehicles brake and turn smoothly, whatever the step of the tokens."""

@@ -8,12 +8,12 @@ from jaxtyping import Float, Int8, Int32, Int64
 
 from v2xsim.comms.access.packets import Field
 from v2xsim.comms.channel.blockage.model import BlockageView, blockage_of
-from v2xsim.comms.channel.budget import Carried, Propagation, powers, same_pairs
 from v2xsim.comms.channel.building_loss.model import BuildingLossView, building_loss_of
 from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.channel.neighbours import Neighbours, neighbours
 from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of, piecewise_loss_db
 from v2xsim.comms.channel.propagation import propagation
+from v2xsim.comms.channel.received_power import Carried, Propagation, powers, same_pairs
 from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
@@ -21,7 +21,7 @@ from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import NLOSB, Obstacles, Snapshot
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
-from v2xsim.world.catalogue import KINDS
+from v2xsim.world.road_users import KINDS
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class LinkBudget:
 def next_budget(
     before: LinkBudget | None, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams
 ) -> LinkBudget:
-    """Return the links at the tick of a snapshot (`v2xsim.comms.channel.budget`)."""
+    """Return the links at the tick of a snapshot (`v2xsim.comms.channel.received_power`)."""
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
     pairs, stations = len(near.first), len(fleet)
     old_pair, old = np.full(pairs, -1, np.int32), Carried(np.zeros(0), np.zeros(0))

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int64
 from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, CpmRules
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
+from v2xsim.engine.cooperation.answers import Answer, Request
 from v2xsim.engine.cooperation.fusing import Arrived
-from v2xsim.engine.cooperation.sharing import Answer, Request
 from v2xsim.engine.stations.sensing import Frame
 from v2xsim.records import UNOBSERVED, Boxes, Detections
 from v2xsim.scenario.schema import Cooperation as Rule

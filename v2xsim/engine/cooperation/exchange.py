@@ -11,11 +11,11 @@ from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes, r
 from v2xsim.engine.channel.air import Air, Heard
 from v2xsim.engine.channel.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
 from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.answers import Answer, Request, answer
 from v2xsim.engine.cooperation.collective import Collective, Report
 from v2xsim.engine.cooperation.fusing import Arrived
 from v2xsim.engine.cooperation.matching import Known, asks
 from v2xsim.engine.cooperation.relaying import RelayPlan
-from v2xsim.engine.cooperation.sharing import Answer, Request, answer
 from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.hearing import SILENT_PERIODS, Hearing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
-from v2xsim.engine.cooperation.sharing import Answer
+from v2xsim.engine.cooperation.answers import Answer
 from v2xsim.engine.stations.sensing import Frame, moved_boxes
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
 from v2xsim.gpu.lidar.points import transform

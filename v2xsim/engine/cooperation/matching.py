@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from v2xsim.engine.channel.messages import NOBODY
-from v2xsim.engine.cooperation.sharing import codes_bytes, occupied_in, predicted_bytes
+from v2xsim.engine.cooperation.answers import codes_bytes, occupied_in, predicted_bytes
 from v2xsim.engine.stations.sensing import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.choice import chosen_helpers

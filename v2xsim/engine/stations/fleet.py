@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.records import Snapshot
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
-from v2xsim.world.catalogue import CATALOGUE
+from v2xsim.world.road_users import CATALOGUE
 
 
 @dataclass(frozen=True)

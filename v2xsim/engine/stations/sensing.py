@@ -13,7 +13,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.points import transform
-from v2xsim.gpu.lidar.sweep import hits_per_agent, joined_cloud, returns
+from v2xsim.gpu.lidar.returns import hits_per_agent, joined_cloud, returns
 from v2xsim.perception.detection.detector import DetectorView, detections_of
 from v2xsim.perception.matching.matrix import observed_matrix
 from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud, Snapshot

@@ -15,8 +15,8 @@ from torch import Tensor
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
-from v2xsim.gpu.sequence.shared_lower import MISSING
-from v2xsim.gpu.sequence.shared_parts import SharedParts, by_phase
+from v2xsim.gpu.sequence.sharedllm_lower import MISSING
+from v2xsim.gpu.sequence.sharedllm_parts import SharedParts, by_phase
 from v2xsim.gpu.sequence.sizes import holds_whole, is_whole
 from v2xsim.gpu.sequence.state import State
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from v2xsim.claims.shared import TOKENS_A_STEP, TRAINED_CHUNKS, small_model, training_step
-from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.claims.sharedllm import TOKENS_A_STEP, TRAINED_CHUNKS, small_model, training_step
+from v2xsim.gpu.sequence.sharedllm import SharedModel
 from v2xsim.gpu.sequence.tokens import next_token_loss
 
 

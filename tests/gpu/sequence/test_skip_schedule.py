@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.generation import generate
-from v2xsim.gpu.sequence.schedule import ExitSchedule
+from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
 

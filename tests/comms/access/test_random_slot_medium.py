@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.comms.access.medium import Transmissions, advance, reindexed, silent
 from v2xsim.comms.access.packets import (
     COLLISION,
     DELIVERED,
@@ -18,6 +17,7 @@ from v2xsim.comms.access.packets import (
     SENSING,
     Receptions,
 )
+from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reindexed, silent
 from v2xsim.comms.phy.error_rate import per
 from v2xsim.comms.phy.noise import receiver
 

@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Nursery:
-    """Starts processes for jobs and tells how they end; see v2xsim.study.nursery."""
+    """Starts processes for jobs and tells how they end; see v2xsim.study.fork_server."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -75,7 +75,7 @@ class Nursery:
         # The same v2xsim as here, also where it is not installed.
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(
-            [sys.executable, "-m", "v2xsim.study.nursery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
+            [sys.executable, "-m", "v2xsim.study.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
             # Ctrl-C is for whoever started the sweep, who then ends this.
             start_new_session=True,
         )  # fmt: skip

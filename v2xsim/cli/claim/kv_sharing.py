@@ -1,4 +1,4 @@
-"""`v2xsim claim sharing`: what sharing keys and values between layers costs and saves."""
+"""`v2xsim claim kv-sharing`: what sharing keys and values between layers costs and saves."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from v2xsim.cli.arguments import AsJson, Dim, Layers
 from v2xsim.cli.claim.measurements import CorpusFolder, Seeds, print_measured, shows_steps
 from v2xsim.errors import UserError
 
-NAME = "sharing"
-EXAMPLE = "Example: v2xsim claim sharing --corpus my_corpus"
+NAME = "kv-sharing"
+EXAMPLE = "Example: v2xsim claim kv-sharing --corpus my_corpus"
 
 
 def command(
@@ -27,9 +27,9 @@ def command(
     Every model is trained on a corpus, so --corpus must be given.
     """
     if corpus is None:
-        raise UserError("claim sharing trains on a corpus; name its folder with --corpus (v2xsim corpus makes one)")
+        raise UserError("claim kv-sharing trains on a corpus; name its folder with --corpus (v2xsim corpus makes one)")
     from v2xsim.claims.corpus import windows_of
-    from v2xsim.claims.sharing import sharing_rows
+    from v2xsim.claims.kv_sharing import sharing_rows
 
     cut = windows_of(corpus)
     print_measured(

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int64
 from torch import Tensor, nn
 
-from v2xsim.gpu.sequence.shared import SharedModel
-from v2xsim.gpu.sequence.shared_choice import alignment_loss, paths
-from v2xsim.gpu.sequence.shared_tree import Alike, Choice
+from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.sharedllm_choice import alignment_loss, paths
+from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice
 
 _DIM, _LAYERS, _HEADS, _HIDDEN = 64, 2, 4, 128
 TOKENS_A_STEP = 4096

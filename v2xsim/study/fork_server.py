@@ -1,4 +1,4 @@
-"""A process that has loaded the simulator and gives birth to a fresh process for every job: `python -m v2xsim.study.nursery`.
+"""A process that has loaded the simulator and gives birth to a fresh process for every job: `python -m v2xsim.study.fork_server`.
 
 SUMO holds one simulation per process, and what one point does to its process must not reach another. Loading the
 simulator takes a second; a process that has it already divides in a hundredth of that. The nursery itself never

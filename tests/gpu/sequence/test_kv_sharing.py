@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from v2xsim.errors import UserError
-from v2xsim.gpu.sequence.sharing import checked_map, segments, sharing_map
+from v2xsim.gpu.sequence.kv_sharing import checked_map, segments, sharing_map
 from v2xsim.gpu.sequence.transformer import Transformer
 
 KINDS, TARGETS = ("pizza", "sandwich", "lasagna"), ("bottom", "middle", "top")

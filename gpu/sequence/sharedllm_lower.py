@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
 from v2xsim.gpu.sequence.rotary import turned, turns
-from v2xsim.gpu.sequence.shared_tree import ContextTree, Node, spaced
+from v2xsim.gpu.sequence.sharedllm_tree import ContextTree, Node, spaced
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
 MISSING = -1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from v2xsim.perception.detection.visibility import (
+from v2xsim.perception.detection.visibility_model import (
     CLUTTER_DRAWS,
     OBJECT_DRAWS,
     Clutter,

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
-from v2xsim.gpu.sequence.shared_lower import MISSING, Lower
-from v2xsim.gpu.sequence.shared_tree import Alike, Choice, ContextTree
-from v2xsim.gpu.sequence.shared_upper import Injection, Upper
+from v2xsim.gpu.sequence.sharedllm_lower import MISSING, Lower
+from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice, ContextTree
+from v2xsim.gpu.sequence.sharedllm_upper import Injection, Upper
 from v2xsim.gpu.sequence.sizes import check_start, check_whole
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence

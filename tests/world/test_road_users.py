@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from v2xsim.scenario.schema_world import Kind
-from v2xsim.world.catalogue import CATALOGUE, KINDS, antenna_height_m, body_height_m, kind_of, kind_of_type_name
+from v2xsim.world.road_users import CATALOGUE, KINDS, antenna_height_m, body_height_m, kind_of, kind_of_type_name
 
 
 def test_the_scenario_offers_the_classes_of_the_catalogue_in_its_order():

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.comms.access.slots import choose_slots
+from v2xsim.comms.access.random_slot_choice import choose_slots
 
 # No deadline per example: the first one compiles the kernel.
 NONE = np.zeros(0, np.int64)

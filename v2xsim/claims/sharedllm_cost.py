@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from v2xsim.gpu.sequence.cache import Cache
-from v2xsim.gpu.sequence.shared import SharedModel
+from v2xsim.gpu.sequence.sharedllm import SharedModel
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer import Transformer
 

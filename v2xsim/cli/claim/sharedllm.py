@@ -1,10 +1,10 @@
-"""`v2xsim claim shared`: what SharedLLM recalls of a long past, and what that costs."""
+"""`v2xsim claim sharedllm`: what SharedLLM recalls of a long past, and what that costs."""
 
 from v2xsim.cli.arguments import AsJson, Batch
 from v2xsim.cli.claim.measurements import Seeds, print_measured
 
-NAME = "shared"
-EXAMPLE = "Example: v2xsim claim shared --seeds 1"
+NAME = "sharedllm"
+EXAMPLE = "Example: v2xsim claim sharedllm --seeds 1"
 
 
 def command(seeds: Seeds = 3, batch: Batch = 8, as_json: AsJson = False) -> None:
@@ -12,9 +12,9 @@ def command(seeds: Seeds = 3, batch: Batch = 8, as_json: AsJson = False) -> None
 
     --seeds applies to recall and gain, --batch to the cost.
     """
-    from v2xsim.claims.shared import recall_rows
-    from v2xsim.claims.shared_context import context_rows
-    from v2xsim.claims.shared_cost import cost_rows
+    from v2xsim.claims.sharedllm import recall_rows
+    from v2xsim.claims.sharedllm_context import context_rows
+    from v2xsim.claims.sharedllm_cost import cost_rows
 
     print_measured(
         {

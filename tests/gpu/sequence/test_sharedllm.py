@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.rotary import turned, turns
-from v2xsim.gpu.sequence.shared import SharedModel
-from v2xsim.gpu.sequence.shared_choice import alignment_loss, paths
-from v2xsim.gpu.sequence.shared_tree import ContextTree
+from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.sharedllm_choice import alignment_loss, paths
+from v2xsim.gpu.sequence.sharedllm_tree import ContextTree
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
 

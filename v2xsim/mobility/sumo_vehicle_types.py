@@ -6,7 +6,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from v2xsim.mobility.base import MobilityError
-from v2xsim.world.catalogue import CATALOGUE, KINDS
+from v2xsim.world.road_users import CATALOGUE, KINDS
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from v2xsim.errors import UserError
-from v2xsim.gpu.sequence.shared import SharedModel
-from v2xsim.gpu.sequence.shared_lower import MISSING
+from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.sharedllm_lower import MISSING
 from v2xsim.gpu.sequence.sizes import holds_whole
 
 SHARPNESS = 10.0
