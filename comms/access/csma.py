@@ -3,7 +3,8 @@
 A packet that finds the channel idle is sent once it has been idle for AIFS; one that finds it busy draws a back-off of
 0 to CW slots, which runs while the channel is idle and stands still while it is not. After each packet a station backs off
 again. A station hears that another began only after a slot (CCA and turn-around), so starts less than a slot apart collide.
-A busy station holds packets; when there is no room, the oldest gives way.
+A busy station holds packets; when there is no room, the oldest gives way. The loop over all events, in which back-offs are drawn and
+packets are sent and received, is `csma_kernel`; what a scenario may set is `schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first of these that applies:
 

@@ -6,6 +6,9 @@ reserved and that it hears stronger than a threshold, which rises by 3 dB until 
 then keeps the share with the least mean power; mode 2 does not rank, and looks again before the first use. One of what is
 left is drawn. A stream keeps its resource for a drawn number of packets and announces the next use of it.
 
+Resources are chosen in `sidelink_selection`, the loop over all slots is `sidelink_kernel`, and what a scenario may set is
+`sidelink_scheme`.
+
 Each receiver in range has one outcome per packet, the first of these that applies: half duplex (it transmits in the slot),
 sensing (below the sensitivity), propagation (lost at the error rate of its SNR), collision (of its SINR), delivered. A
 packet that is repeated arrives if any of its transmissions does; else the cause is that of the last.

@@ -1,7 +1,12 @@
-"""Cutting a message into packets, and what it takes to have it whole again."""
+"""Cutting a message into packets.
+
+What becomes of a lost one is for the engine: a packet to one station is sent again while its acknowledgement is missing
+(`engine.channel.radio_air`, `radio.retries`); a broadcast message that misses a part is never whole, and of an answer the parts that
+arrived are used (`engine.cooperation.reassembly`).
+"""
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 
 
 def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int64[np.ndarray, " fragments"]:
@@ -23,8 +28,3 @@ def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int
     sizes = np.full(count, mtu_bytes, np.int64)
     sizes[-1] = payload_bytes - (count - 1) * mtu_bytes
     return sizes + header_bytes
-
-
-def message_delivery(packet_delivery: Float[np.ndarray, "*links"], fragments: int) -> Float[np.ndarray, "*links"]:
-    """Return the probability that every fragment arrives, each lost on its own."""
-    return np.asarray(packet_delivery) ** fragments

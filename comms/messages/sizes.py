@@ -1,6 +1,6 @@
 """What stations say to each other, in bytes.
 
-Sizes are those of the message itself. Every packet that carries it adds PACKET_HEADER_BYTES (comms/messages/fragments.py), and
+Sizes are those of the message itself. Every packet that carries it adds PACKET_HEADER_BYTES, and
 the MAC adds its own (comms/phy/airtime.py).
 """
 

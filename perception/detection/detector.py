@@ -1,4 +1,7 @@
-"""What a detector is: it reports the bodies that lidar points lie on."""
+"""What a detector is: it reports the bodies that lidar points lie on.
+
+The built-in one, with the probability that a body is detected, is `visibility_model`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

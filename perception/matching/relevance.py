@@ -1,7 +1,9 @@
-"""How much each cell of a matrix matters to a vehicle that drives: where a hidden road user could meet it soon."""
+"""How much each cell of a matrix, and each blind one, matters to a vehicle: where a hidden road user could meet it soon."""
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.records import UNOBSERVED, PerceptionMatrix
 
 OTHER_SPEED_MPS = 14.0
 """Fastest that a hidden road user is taken to move: 50 km/h, the usual urban limit."""
@@ -51,3 +53,21 @@ def relevance(
     # The vehicle's own cell, where offset and divisor may both vanish, is met at once.
     weight: np.ndarray = np.where(meets | (squared == 0.0), np.exp(-meeting_s / attention_s), 0.0)
     return weight
+
+
+def blind_weight(
+    matrix: PerceptionMatrix,
+    open_ground: Bool[np.ndarray, "nx ny"],
+    position_m: Float[np.ndarray, " 2"],
+    velocity_mps: Float[np.ndarray, " 2"],
+) -> Float[np.ndarray, "nx ny"]:
+    """Return how much each cell that a vehicle does not see matters to it; 0 for cells that it sees.
+
+    Args:
+        matrix: What the vehicle sees.
+        open_ground: Cells in which no building stands. Cells inside buildings never count as blind: the vehicle has the map.
+        position_m: Of the vehicle, as it believes.
+        velocity_mps: Of the vehicle, over ground.
+    """
+    weight = relevance(matrix.lower, matrix.code.shape, matrix.cell_m, position_m, velocity_mps)
+    return np.where((matrix.code == UNOBSERVED) & open_ground, weight, 0.0)

@@ -147,12 +147,12 @@ def _grandchildren():
     def children(pid):
         return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
-    # Points are started by whatever thread of this process started the nursery.
-    nurseries = [int(p) for task in Path("/proc/self/task").iterdir() for p in (task / "children").read_text().split()]
-    return [child for nursery in nurseries if _is_nursery(nursery) for child in children(nursery)]
+    # Points are started by whatever thread of this process started the server.
+    servers = [int(p) for task in Path("/proc/self/task").iterdir() for p in (task / "children").read_text().split()]
+    return [child for server in servers if _is_fork_server(server) for child in children(server)]
 
 
-def _is_nursery(pid):
+def _is_fork_server(pid):
     try:
         return b"v2xsim.study.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

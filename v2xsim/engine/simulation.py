@@ -18,7 +18,7 @@ from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.cooperation.directory import Directory
 from v2xsim.engine.cooperation.exchange import Cooperation, Heads
 from v2xsim.engine.cooperation.fusing import fused
-from v2xsim.engine.cooperation.matching import Known, asks, blind_weight
+from v2xsim.engine.cooperation.matching import Known, asks
 from v2xsim.engine.cooperation.relaying import plan_relays
 from v2xsim.engine.recording import Recording
 from v2xsim.engine.stations.belief import Belief, next_belief
@@ -26,6 +26,7 @@ from v2xsim.engine.stations.fleet import Fleet, Roster
 from v2xsim.engine.stations.sensing import Frame, Sensing, moved_boxes
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Mobility
+from v2xsim.perception.matching.relevance import blind_weight
 from v2xsim.perception.tracking.tracker import Tracks, velocity_of
 from v2xsim.perception.tracking.tracker import step as track
 from v2xsim.records import LINK_STATE_NAMES, Boxes, Detections, Obstacles, Snapshot
@@ -332,7 +333,7 @@ class Simulation:
         key = (ego.agent, ego.time_us)
         if key not in self.grounds:
             ground = self.footprints.open_ground(ego.matrix.lower, ego.matrix.code.shape)
-            self.grounds[key] = (ground, blind_weight(ego, ground))
+            self.grounds[key] = (ground, blind_weight(ego.matrix, ground, ego.believed[:2], ego.velocity_mps))
         return self.grounds[key]
 
     def _announced_stations(self, ego: Frame, now_us: int) -> Detections:

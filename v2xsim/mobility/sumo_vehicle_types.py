@@ -1,4 +1,4 @@
-"""SUMO vehicle types for the classes of the catalogue, and mixes of them."""
+"""SUMO's vType elements for the classes of road users (`v2xsim.world.road_users`, which has their sizes), and mixes of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Points on a Dask cluster. Each Dask worker keeps a nursery; results come back as bytes, so no folder need be shared."""
+"""Points on a Dask cluster. Each Dask worker keeps a fork server; results come back as bytes, so no folder need be shared."""
 
 import tempfile
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
-from v2xsim.study.local_runner import Nursery
+from v2xsim.study.local_runner import ForkServer
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.point import Job
 
@@ -84,15 +84,15 @@ def _arrived(job: Job, future: Any) -> Outcome:
 def on_worker(described: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
     """Run one job on a Dask worker; return its outcome, its result and what it printed."""
     job = Job(**described)
-    if not hasattr(_own, "nursery"):
-        _own.nursery = Nursery(job.threads)
+    if not hasattr(_own, "fork_server"):
+        _own.fork_server = ForkServer(job.threads)
     with tempfile.TemporaryDirectory(prefix="v2xsim-") as folder:
         place = Path(folder)
         here = replace(job, result=str(place / "result"), log=str(place / "log"), reason=str(place / "reason"))
-        _own.nursery.start(here)
+        _own.fork_server.start(here)
         ended: list[Outcome] = []
         while not ended:
-            ended = _own.nursery.ended(1.0)
+            ended = _own.fork_server.ended(1.0)
         content = (place / "result").read_bytes() if ended[0].done else b""
         log = (place / "log").read_bytes() if (place / "log").exists() else b""
         return asdict(ended[0]), content, log

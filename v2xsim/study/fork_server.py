@@ -1,7 +1,7 @@
-"""A process that has loaded the simulator and gives birth to a fresh process for every job: `python -m v2xsim.study.fork_server`.
+"""A process that has loaded the simulator and forks a process of its own for every job: `python -m v2xsim.study.fork_server`.
 
 SUMO holds one simulation per process, and what one point does to its process must not reach another. Loading the
-simulator takes a second; a process that has it already divides in a hundredth of that. The nursery itself never
+simulator takes a second; a process that has it already divides in a hundredth of that. The fork server itself never
 simulates. It reads one JSON object a line, {"job": {...}} or {"stop": key}, and writes one for every process that ends,
 {"key", "exit", "signal", "stopped", "wall_s", "cpu_s", "peak_bytes"}. When its input ends, it kills what still runs and leaves, so nothing
 outlives whoever asked, however that died.

@@ -1,4 +1,4 @@
-"""Points on this machine: a few at a time, each in a process of its own."""
+"""Points on this machine, a few at a time: orders to the fork server, and what it reports of the processes that it started."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from v2xsim.study.point import Job
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-class Nursery:
+class ForkServer:
     """Starts processes for jobs and tells how they end; see v2xsim.study.fork_server."""
 
     def __init__(self, threads: int) -> None:
@@ -46,7 +46,7 @@ class Nursery:
         return found
 
     def close(self) -> None:
-        """End the nursery and all that it looks after."""
+        """End the fork server and all that it looks after."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
@@ -61,7 +61,7 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def __enter__(self) -> "Nursery":
+    def __enter__(self) -> "ForkServer":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,7 +110,7 @@ class Nursery:
                 yield answer
 
     def _after_death(self) -> list[Outcome]:
-        """Return all jobs of a nursery that died as lost, and start another."""
+        """Return all jobs of a fork server that died as lost, and start another."""
         code = self._process.returncode
         lost = [
             Outcome(
@@ -136,14 +136,14 @@ class Nursery:
 def run_locally(jobs: Iterable[Job], workers: int, threads: int) -> Generator[Outcome, None, None]:
     """Run jobs and yield what becomes of each, as they end."""
     waiting = iter(jobs)
-    with Nursery(threads) as nursery:
+    with ForkServer(threads) as server:
         more = True
-        while more or nursery.running:
-            while more and nursery.running < workers:
+        while more or server.running:
+            while more and server.running < workers:
                 job = next(waiting, None)
                 if job is None:
                     more = False
                 else:
-                    nursery.start(job)
-            if nursery.running:
-                yield from nursery.ended(1.0)
+                    server.start(job)
+            if server.running:
+                yield from server.ended(1.0)

@@ -40,7 +40,7 @@ def outcome_of(job: Job, ended: dict[str, Any]) -> Outcome:
 
     Args:
         job: What was asked.
-        ended: What the nursery says of the process.
+        ended: What the fork server says of the process.
     """
     kind, reason = _kind(job, ended)
     return Outcome(job.key, kind, reason, ended["wall_s"], ended["cpu_s"], ended["peak_bytes"])

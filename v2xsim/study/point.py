@@ -1,4 +1,4 @@
-"""One point of a sweep, in a process of its own: run a scenario, keep its metrics, or say why that was not possible."""
+"""What the process of one point of a sweep does: run a scenario, keep its metrics, or say why that was not possible."""
 
 import json
 import sys

@@ -1,4 +1,7 @@
-"""LTE-V2X mode 4: a station senses, ranks the resources that are left by their power, and keeps one for some packets."""
+"""LTE-V2X mode 4: a station senses, ranks the resources that are left by their power, and keeps one for some packets.
+
+The choice of a resource itself is `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
+"""
 
 from dataclasses import dataclass
 

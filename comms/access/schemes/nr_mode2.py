@@ -1,4 +1,7 @@
-"""NR-V2X mode 2: a station senses, does not rank, and looks again before the first use of a resource."""
+"""NR-V2X mode 2: a station senses, does not rank, and looks again before the first use of a resource.
+
+The choice of a resource itself is `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar

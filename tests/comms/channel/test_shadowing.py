@@ -4,58 +4,75 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from v2xsim.comms.channel.shadowing import shadow_db, step
-from v2xsim.comms.pairs import kept_rows, mirrored, pair_rows, rekeyed
+from v2xsim.comms.channel.neighbours import neighbours
+from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
+from v2xsim.comms.channel.propagation import propagation
+from v2xsim.comms.channel.received_power import Carried, powers
+from v2xsim.comms.pairs import kept_rows, rekeyed
 from v2xsim.records import LOS, NLOSB, NLOSV
 
-NORMAL = st.floats(-5, 5)
+PAIRS = 20_000
+SIGMA_DB = {LOS: 3.0, NLOSV: 3.0, NLOSB: 4.0}
 
 
-@given(
-    arrays(float, 6, elements=NORMAL), arrays(float, 6, elements=NORMAL), arrays(float, 4, elements=st.floats(0, 50))
-)
-def test_a_link_fades_alike_in_both_directions(unit, innovation, moved_m):
-    after = step(mirrored(unit, 4), moved_m, np.zeros((4, 4), np.int8), mirrored(innovation, 4))
-    assert np.array_equal(after, after.T)
+def moved(unit, state, first_m, second_m, tick=7):
+    """Return the process and the shadowing of lone pairs after their ends have moved so far."""
+    place = np.zeros((2 * PAIRS, 2))
+    place[0::2, 0] = place[1::2, 0] = 1e6 * np.arange(PAIRS)
+    near = neighbours(place, 1.0)
+    states, none = np.full(PAIRS, state, np.int8), np.zeros(PAIRS)
+    old_pair = np.full(PAIRS, -1, np.int32) if unit is None else np.arange(PAIRS, dtype=np.int32)
+    carried, _, shadowing_db, _ = powers(
+        near, np.full(PAIRS, 100.0), states, np.zeros(PAIRS, np.int8), np.tile([first_m, second_m], PAIRS),
+        np.arange(2 * PAIRS, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), tick, old_pair, states,
+        Carried(none if unit is None else unit, none), propagation(Tr37885Urban(), 5.9, 23.0),
+    )  # fmt: skip
+    return carried.unit_shadow, shadowing_db
+
+
+def kept(before, after):
+    """Return the share of the process that is still there: the correlation."""
+    return float(np.corrcoef(before, after)[0, 1])
 
 
 def test_a_parked_pair_keeps_its_shadowing():
-    unit, fresh = np.array([[0.0, 1.5], [1.5, 0.0]]), np.ones((2, 2))
-    assert np.array_equal(step(unit, np.zeros(2), np.zeros((2, 2), np.int8), fresh), unit)
+    unit, _ = moved(None, LOS, 0.0, 0.0)
+    assert np.array_equal(moved(unit, LOS, 0.0, 0.0, tick=8)[0], unit)
+
+
+# The standard error of a correlation r over so many pairs is (1 - r^2) / sqrt(PAIRS), below 0.0071; five of those.
 
 
 @pytest.mark.parametrize(("state", "decorrelation_m"), [(LOS, 10.0), (NLOSV, 13.0), (NLOSB, 13.0)])
 def test_shadowing_keeps_a_share_of_1_over_e_after_the_decorrelation_distance(state, decorrelation_m):
-    after = step(np.ones((1, 1)), np.full((1, 1), decorrelation_m), np.full((1, 1), state, np.int8), np.zeros((1, 1)))
-    assert after[0, 0] == pytest.approx(np.exp(-1))
+    unit, _ = moved(None, state, 0.0, 0.0)
+    assert kept(unit, moved(unit, state, decorrelation_m, 0.0, tick=8)[0]) == pytest.approx(np.exp(-1), abs=0.035)
 
 
 def test_the_way_of_both_ends_of_a_pair_counts():
-    moved_m, state, none = np.array([4.0, 6.0]), np.full((2, 2), LOS, np.int8), np.zeros((2, 2))
-    assert step(np.ones((2, 2)), moved_m, state, none)[0, 1] == pytest.approx(np.exp(-1))
-
-
-def test_shadowing_keeps_unit_variance_over_many_steps():
-    # 400 x 400 / 2 pairs: the sample variance of as many normals is within 0.02 of 1 but once in 10^8 seeds.
-    generator = np.random.default_rng(7)
-    draws = [mirrored(generator.standard_normal(400 * 399 // 2), 400) for _ in range(6)]
-    unit, state = draws[0], np.full((400, 400), LOS, np.int8)
-    for innovation in draws[1:]:
-        unit = step(unit, np.full(400, 3.0), state, innovation)
-    assert np.var(unit[pair_rows(400)]) == pytest.approx(1.0, abs=0.03)
+    unit, _ = moved(None, LOS, 0.0, 0.0)
+    assert kept(unit, moved(unit, LOS, 4.0, 6.0, tick=8)[0]) == pytest.approx(np.exp(-1), abs=0.035)
 
 
 def test_two_short_ways_decorrelate_as_much_as_the_long_one():
-    state, none, unit = np.full((2, 2), NLOSV, np.int8), np.zeros((2, 2)), np.ones((2, 2))
-    twice = step(step(unit, np.full(2, 2.0), state, none), np.full(2, 3.0), state, none)
-    np.testing.assert_allclose(twice, step(unit, np.full(2, 5.0), state, none))
+    unit, _ = moved(None, LOS, 0.0, 0.0)
+    half, _ = moved(unit, LOS, 5.0, 0.0, tick=8)
+    assert kept(unit, moved(half, LOS, 0.0, 5.0, tick=9)[0]) == pytest.approx(np.exp(-1), abs=0.035)
 
 
-def test_a_building_widens_the_spread_from_3_to_4_db():
-    state = np.array([[LOS, NLOSV], [NLOSB, LOS]])
-    assert shadow_db(np.ones((2, 2)), state).tolist() == [[3.0, 3.0], [4.0, 3.0]]
+def test_shadowing_keeps_unit_variance_over_many_steps():
+    unit, _ = moved(None, LOS, 0.0, 0.0)
+    for tick in range(8, 13):
+        unit, _ = moved(unit, LOS, 3.0, 3.0, tick)
+    # The standard error of the variance of so many normals is 0.01.
+    assert np.var(unit) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("state", [LOS, NLOSV, NLOSB])
+def test_a_building_widens_the_spread_from_3_to_4_db(state):
+    unit, shadowing_db = moved(None, state, 0.0, 0.0)
+    np.testing.assert_allclose(shadowing_db, SIGMA_DB[state] * unit)
 
 
 AGENTS = st.lists(st.integers(0, 30), unique=True, max_size=8).map(lambda ids: np.array(ids, np.int64))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from v2xsim.comms.messages import sizes as messages
-from v2xsim.comms.messages.fragments import fragment_sizes, message_delivery
+from v2xsim.comms.messages.fragments import fragment_sizes
 
 
 @given(st.integers(0, 100_000), st.integers(1, 5000), st.integers(0, 200))
@@ -33,10 +33,6 @@ def test_an_empty_message_is_one_packet_of_header():
 def test_a_negative_payload_is_refused():
     with pytest.raises(ValueError, match="payload"):
         fragment_sizes(-1, 1400, 40)
-
-
-def test_three_fragments_at_nine_tenths_arrive_together_at_their_product():
-    assert message_delivery(np.array([0.9]), 3)[0] == pytest.approx(0.729)
 
 
 def test_a_matrix_of_50_by_50_cells_has_625_bytes_of_cells():

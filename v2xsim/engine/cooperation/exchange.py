@@ -9,12 +9,13 @@ from jaxtyping import Bool, Float
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessView
 from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes, request_bytes
 from v2xsim.engine.channel.air import Air, Heard
-from v2xsim.engine.channel.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message, Packet
+from v2xsim.engine.channel.messages import AWARENESS, CPM, DATA, EVERYBODY, NOBODY, REQUEST, Awareness, Message
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.answers import Answer, Request, answer
 from v2xsim.engine.cooperation.collective import Collective, Report
 from v2xsim.engine.cooperation.fusing import Arrived
 from v2xsim.engine.cooperation.matching import Known, asks
+from v2xsim.engine.cooperation.reassembly import Reassembly
 from v2xsim.engine.cooperation.relaying import RelayPlan
 from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.fleet import Fleet
@@ -89,7 +90,7 @@ class Cooperation:
         self.plan = RelayPlan.none()
         self.air: Air | None = None
         self._by_message: dict[int, Transfer] = {}
-        self._parts: dict[tuple[int, int], set[int]] = {}
+        self._broadcasts = Reassembly()
         self._numbers = 0
 
     def _number(self) -> int:
@@ -160,12 +161,12 @@ class Cooperation:
                 for relay in sorted(receivers.intersection(self.plan.forwards.get(message.origin, ()))):
                     self._on_air.forward(packet, sender=relay, target=EVERYBODY, window_us=self._window_us)
             for ego in sorted(receivers.intersection(self.heads)):
-                if self._complete(packet, ego):
+                if self._broadcasts.completes(packet, ego):
                     self._learn(ego, message.body, packet.sender, heard.time_us)
             return
         if message.kind == CPM:
             for ego in sorted(receivers.intersection(self.heads)):
-                if self._complete(packet, ego):
+                if self._broadcasts.completes(packet, ego):
                     self.collective.take(ego, message.body, heard.time_us)
             return
         if packet.target not in receivers:
@@ -183,16 +184,6 @@ class Cooperation:
             if message.kind == REQUEST:
                 transfer.outcome = "answered"
                 self._answer(message.body, message.relay)
-
-    def _complete(self, packet: Packet, receiver: int) -> bool:
-        if packet.fragments == 1:
-            return True
-        parts = self._parts.setdefault((receiver, packet.message.number), set())
-        parts.add(packet.fragment)
-        if len(parts) < packet.fragments:
-            return False
-        del self._parts[receiver, packet.message.number]
-        return True
 
     def _learn(self, ego: int, body: Awareness, sender: int, time_us: int) -> None:
         heads = self.heads[ego]

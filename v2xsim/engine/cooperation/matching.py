@@ -11,7 +11,6 @@ from v2xsim.engine.stations.sensing import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.matrix import shifted
-from v2xsim.perception.matching.relevance import relevance
 from v2xsim.perception.matching.rule import MatchingView
 from v2xsim.records import OCCUPIED, UNOBSERVED, PerceptionMatrix
 from v2xsim.scenario.schema import Cooperation
@@ -46,13 +45,6 @@ class Ask:
     allowance_bytes: int
 
 
-def blind_weight(ego: Frame, open_ground: Bool[np.ndarray, "nx ny"]) -> Float[np.ndarray, "nx ny"]:
-    """Return how much each cell that the ego does not see matters to it; nothing inside buildings, which it has on a map."""
-    matrix = ego.matrix
-    weight = relevance(matrix.lower, matrix.code.shape, matrix.cell_m, ego.believed[:2], ego.velocity_mps)
-    return np.where((matrix.code == UNOBSERVED) & open_ground, weight, 0.0)
-
-
 def asks(
     ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known], rule: Cooperation, streams: Streams
 ) -> list[Ask]:
@@ -63,7 +55,7 @@ def asks(
 
     Args:
         ego: The ego's frame.
-        weight: `blind_weight` of it.
+        weight: How much its blind cells matter (`v2xsim.perception.matching.relevance`).
         known: Possible helpers, in rising order of their agents.
         rule: The scenario's section.
         streams: For matching rules that draw.
