@@ -190,7 +190,7 @@ def fusion_view(size: int) -> FusionView:
     return FusionView(
         900, np.array([-20.0, 0.0, 0.0, 0.0]), np.array([4.5, 1.8, 1.5]), objects, agent, np.full(size, 6), detections(size),
         np.zeros((4, 4), np.uint8), np.zeros(2, np.int64), 2.0, (received(901), received(902)) if size else (),
-        lambda bodies, points: detections(size),
+        lambda bodies, points: detections(size), lambda: np.repeat(objects.center_m, 3, axis=0),
     )  # fmt: skip
 
 

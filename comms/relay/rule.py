@@ -58,6 +58,12 @@ class RelayView:
         """Pairs and stations: the shape of a score."""
         return len(self.requester), len(self.agent)
 
+    @property
+    def roadside(self) -> Bool[np.ndarray, " stations"]:
+        """Which stations are roadside units."""
+        units: np.ndarray = self.body < 0
+        return units
+
     @cached_property
     def distance_m(self) -> Float[np.ndarray, "stations stations"]:
         """Horizontal distance between all stations."""

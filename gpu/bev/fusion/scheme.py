@@ -82,6 +82,7 @@ class FusionView:
         cell_m: Side of a cell.
         received: What arrived, one entry for each helper, in rising order of the helpers.
         detect: Runs the scenario's detector on bodies and points on each of them, with the frame's own chance.
+        own_cloud: Returns the ego's own lidar points.
     """
 
     ego: int
@@ -96,6 +97,12 @@ class FusionView:
     cell_m: float
     received: tuple[Received, ...]
     detect: Callable[[Boxes, Int64[np.ndarray, " objects"]], Detections]
+    own_cloud: Callable[[], Float[np.ndarray, "points 3"]]
+
+    @cached_property
+    def own_cloud_m(self) -> Float[np.ndarray, "points 3"]:
+        """The ego's own lidar points, ground and buildings included."""
+        return self.own_cloud()
 
 
 def _no_points() -> Float[np.ndarray, "points 3"]:

@@ -75,7 +75,7 @@ def fused(ego: Frame, arrived: list[Arrived], scheme: FusionScheme, detector_of:
     apparent = moved_boxes(ego.snapshot.boxes, ego.believed_from_true)
     view = FusionView(
         ego.agent, ego.believed, _own_size_m(ego), apparent, ego.snapshot.agent, ego.points, ego.detections, code,
-        ego.matrix.lower, ego.matrix.cell_m, received, detector_of(ego, code, points),
+        ego.matrix.lower, ego.matrix.cell_m, received, detector_of(ego, code, points), lambda: own_points_world(ego),
     )  # fmt: skip
     found = fused_of(scheme, view)
     return Fused(code, found.points, found.detections, found.added_m, found.added_object, found.added_source)
