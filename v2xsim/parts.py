@@ -131,6 +131,10 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
             # The names of built-in parts are taken, whether or not anybody has asked for them yet.
             _load_home(cls.kind)
         taken = _registered.setdefault(cls.kind.name, {}).get(name)
+        if taken is not None and taken.file is not None and taken.file not in (file, *_visible):
+            # Of another scenario, such as a copy of this one's folder: it is loaded again when that scenario is.
+            forget_file(taken.file)
+            taken = None
         if taken is not None and not (taken.__module__ == cls.__module__ and taken.__qualname__ == cls.__qualname__):
             owner = "a built-in part" if taken.file is None else f"registered by {taken.file}"
             raise PartError(f"the {cls.kind.name} {name!r} must have a name of its own; {name!r} is {owner}")

@@ -38,6 +38,8 @@ _loaded: dict[Path, Plugin] = {}
 def load_plugin(path: Path) -> Plugin:
     """Run a user's file so that it registers its parts; a file that was run with the same content is not run again.
 
+    Whoever loads several files for one scenario lets it choose their parts first (`show_files`), so that two of one name are refused.
+
     Args:
         path: Absolute path of a Python file.
 
@@ -52,7 +54,7 @@ def load_plugin(path: Path) -> Plugin:
     if len(content) > LARGEST_FILE_BYTES:
         raise PartError(f"{path}: must be a Python file of at most {LARGEST_FILE_BYTES:,} bytes")
     plugin = Plugin(path, hashlib.sha256(content).hexdigest())
-    if _loaded.get(path) == plugin:
+    if _loaded.get(path) == plugin and parts_from(path):
         return plugin
     _forget(path)
     try:
@@ -168,9 +170,14 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     except PartError as error:
         raise PartError(f"{_place_in(path, error)}: {error}") from None
     except ModuleNotFoundError as error:
-        raise PartError(
-            f"{_place_in(path, error)}: imports {error.name!r}, which is not installed; install it, or import it where it is used"
-        ) from error
+        # A sibling could change without a change of the file's digest, so it is not put on the path.
+        beside = (path.parent / f"{(error.name or '').partition('.')[0]}.py").is_file()
+        why = (
+            "from its own folder; put that code into this file: its digest stands for all that is run"
+            if beside
+            else "which is not installed; install it, or import it where it is used"
+        )
+        raise PartError(f"{_place_in(path, error)}: imports {error.name!r}{' ' if beside else ', '}{why}") from error
     except BaseException as error:
         raise PartError(f"{_place_in(path, error)}: cannot be loaded: {_said(error)}") from error
 

@@ -15,6 +15,7 @@ from v2xsim.cli import (
     corpus,
     demo,
     import_osm,
+    parts,
     report,
     run,
     schema,
@@ -85,7 +86,7 @@ def _family(package: ModuleType) -> typer.Typer:
     return family
 
 
-for _module in (run, check, schema, import_osm, view, demo, sweep, compare, report, corpus):
+for _module in (run, check, parts, schema, import_osm, view, demo, sweep, compare, report, corpus):
     app.command(name=_module.NAME, help=_help_of(_module), epilog=_module.EXAMPLE)(_module.command)
 for _package in (train, validate, claim, bench):
     app.add_typer(_family(_package), name=_package.NAME)

@@ -12,6 +12,11 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Yield the name of each part of a scenario, and what it says in one line."""
     run, radio, work = scenario.run, scenario.radio, scenario.cooperation
     yield "name", scenario.name
+    if scenario.loaded_plugins:
+        yield (
+            "plugins",
+            ", ".join(f"{plugin.path.name} (sha256 {plugin.sha256[:12]})" for plugin in scenario.loaded_plugins),
+        )
     yield "time", f"{run.duration_s:g} s from {run.begin_s:g} s in steps of {run.step_s:g} s, seed {run.seed}"
     buildings = scenario.world.buildings
     yield "buildings", str(buildings) if isinstance(buildings, Path) else str(len(buildings))

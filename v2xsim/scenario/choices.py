@@ -180,10 +180,14 @@ def model_of(cls: type[Part]) -> type[Section]:
         fields[field.name] = _field_of(field, hints[field.name])
     try:
         model: type[Section] = create_model(cls.__name__, __base__=_Parameters, __doc__=cls.__doc__, **fields)
+        # Here too, since a model builds its schema when it checks for the first time.
+        _check_defaults(cls, model, place, called)
     except (PydanticUserError, TypeError) as error:
-        first = str(error).splitlines()[0]
-        raise PartError(f"{place}{called}: a parameter has a type that a scenario cannot hold: {first}") from None
-    _check_defaults(cls, model, place, called)
+        first = str(error).splitlines()[0].partition(". Set ")[0]
+        raise PartError(
+            f"{place}{called}: a parameter has a type that a scenario cannot hold ({first}); use numbers, text, true or false, or "
+            "tuples of these"
+        ) from None
     _models[cls] = model
     return model
 

@@ -33,10 +33,14 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
     if KEY not in section.model_fields or not isinstance(listed, list) or not all(isinstance(p, str) for p in listed):
         # Whatever is wrong with the list itself is for the schema to say.
         listed = []
+    paths = [
+        Path(os.path.abspath(document.folder((KEY, str(number)), folder) / said)) for number, said in enumerate(listed)
+    ]
+    # First, so that two of them cannot register the same name.
+    show_files(frozenset(paths))
     loaded: list[Plugin] = []
-    for number, said in enumerate(listed):
+    for number, (said, path) in enumerate(zip(listed, paths, strict=True)):
         keys = (KEY, str(number))
-        path = Path(os.path.abspath(document.folder(keys, folder) / said))
         if not path.is_file():
             reason = "is a directory" if path.is_dir() else "does not exist"
             raise document.error(
@@ -49,7 +53,6 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
         if plugin in loaded:
             raise document.error([Problem(keys, f"must be listed once, got {said!r} twice")])
         loaded.append(plugin)
-    show_files(frozenset(plugin.path for plugin in loaded))
     _rebuilt(section, loaded)
     return tuple(loaded)
 

@@ -10,7 +10,7 @@ from v2xsim.parts import part
 @part("ideal")
 @dataclass(frozen=True)
 class Ideal(AccessScheme):
-    """No access layer at all."""
+    """Everything is delivered in no time to every station in range."""
 
     ideal: ClassVar[bool] = True
 

@@ -12,7 +12,7 @@ from v2xsim.parts import AtLeast, AtMost, part
 @part("ieee80211p")
 @dataclass(frozen=True)
 class Ieee80211p(AccessScheme):
-    """Carrier sensing (`v2xsim.comms.access.csma`), IEEE 802.11-2016. Thresholds are over 10 MHz.
+    """Stations sense the carrier and back off (IEEE 802.11-2016). Thresholds are over 10 MHz.
 
     Attributes:
         aifs_us: Idle time before sending; shorter gives more priority.

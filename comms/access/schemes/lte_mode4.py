@@ -12,4 +12,4 @@ from v2xsim.parts import part
 @part("lte_mode4")
 @dataclass(frozen=True)
 class LteMode4(SidelinkScheme):
-    """3GPP TS 36.213 V14, 14.1.1.6."""
+    """Stations sense for 1 s, rank resources and reserve one (3GPP TS 36.213 V14, 14.1.1.6)."""

@@ -24,7 +24,7 @@ NR_CODING = tuple(
 @part("nr_mode2")
 @dataclass(frozen=True)
 class NrMode2(SidelinkScheme):
-    """3GPP TS 38.214 V16, 8.1.4.
+    """Stations sense, do not rank, and look again before first use (3GPP TS 38.214 V16, 8.1.4).
 
     Attributes:
         nr_mcs: Index of modulation and code rate.

@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("random_slot")
 @dataclass(frozen=True)
 class RandomSlotAccess(AccessScheme):
-    """Random slots (`v2xsim.comms.access.random_slot`)."""
+    """Every packet takes a random slot of its window; nobody listens."""
 
     spreads_periods: ClassVar[bool] = True
 

@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("knife_edges")
 @dataclass(frozen=True)
 class KnifeEdges(VehicleBlockage):
-    """ITU-R P.526 over the real boxes, as GEMV2 uses it (`v2xsim.comms.channel.diffraction`)."""
+    """Diffraction at the edges of the vehicles' real bodies (ITU-R P.526 as GEMV2 uses it)."""
 
     needs_bodies: ClassVar[bool] = True
 

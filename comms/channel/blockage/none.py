@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoBlockage(VehicleBlockage):
-    """A link behind a vehicle loses what a clear one does."""
+    """Vehicles in the way add no loss."""
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
         """Return zeros."""

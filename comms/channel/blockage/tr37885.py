@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("tr37885")
 @dataclass(frozen=True)
 class Tr37885Blockage(VehicleBlockage):
-    """Normal in dB: 9 dB and 4.5 dB where the vehicle is above both antennas, 5 dB and 4 dB where it is between."""
+    """Loss is drawn once per episode, normal in dB: mean 9 and deviation 4.5 above both antennas, 5 and 4 in between."""
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
         """Return the moments of clause 6.2.1."""

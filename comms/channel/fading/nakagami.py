@@ -13,7 +13,7 @@ from v2xsim.parts import Unit, part
 @part("nakagami")
 @dataclass(frozen=True)
 class Nakagami(Fading):
-    """Shape m by distance; the default rows are those of Torrent-Moreno et al.
+    """Nakagami fading with a shape m by distance; the default rows are those of Torrent-Moreno et al.
 
     Attributes:
         shapes: Rows of distance and the shape m that holds from there on: 1 is Rayleigh fading, larger values fade less.

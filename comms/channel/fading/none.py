@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoFading(Fading):
-    """No link fades."""
+    """Power does not change from packet to packet."""
 
     fades: ClassVar[bool] = False
 

@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("rician")
 @dataclass(frozen=True)
 class Rician(Fading):
-    """A steady wave K times as strong as the scattered ones.
+    """Rician fading: a steady wave K times as strong as the scattered ones.
 
     Attributes:
         k_db: K of clear links, behind vehicles, behind buildings: higher values fade less.

@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("tr37885_highway")
 @dataclass(frozen=True)
 class Tr37885Highway(PathLoss):
-    """TR 37.885 V15.3.0, Table 6.2.1-1, highway."""
+    """Free space, as on a highway (3GPP TR 37.885 V15.3.0, Table 6.2.1-1)."""
 
     urban: ClassVar[bool] = False
 

@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("cpm")
 @dataclass(frozen=True)
 class CollectivePerception(FusionScheme):
-    """Collective perception messages (`v2xsim.comms.messages.cpm`)."""
+    """Stations broadcast the boxes that they perceive, unasked, as collective perception messages."""
 
     shares: ClassVar[Share] = Share.REPORTS
 

@@ -11,7 +11,7 @@ from v2xsim.parts import Above, AtMost, part
 @part("early")
 @dataclass(frozen=True)
 class EarlyFusion(FusionScheme):
-    """Points of the cells asked for.
+    """Helpers send the lidar points in the cells that the ego asks for; the detector runs on all points together.
 
     Attributes:
         voxel_m: Shared points are thinned to one per cube of this side; larger cubes send less.

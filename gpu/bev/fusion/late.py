@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("late")
 @dataclass(frozen=True)
 class LateFusion(FusionScheme):
-    """Boxes with velocities."""
+    """Helpers send boxes with velocities from the cells that the ego asks for; overlapping boxes are suppressed by score."""
 
     shares: ClassVar[Share] = Share.BOXES
 

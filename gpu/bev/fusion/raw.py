@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("raw")
 @dataclass(frozen=True)
 class RawFusion(FusionScheme):
-    """Whole frames as captured."""
+    """Helpers send whole lidar frames as captured, whatever the byte budget."""
 
     shares: ClassVar[Share] = Share.FRAMES
 

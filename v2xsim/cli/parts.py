@@ -1,0 +1,89 @@
+"""`v2xsim parts`: what a scenario can choose by name, built in or from a user's own files."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from v2xsim.cli.arguments import AsJson
+
+if TYPE_CHECKING:
+    from v2xsim.scenario.part_list import ListedKind, ListedParameter, ListedPart
+
+NAME = "parts"
+EXAMPLE = "Example: v2xsim parts relay --plugin my_relay.py"
+_WIDTH = 120
+
+
+def command(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="One kind of part only, such as relay, cooperation.relay or 'relay rule'.",
+            show_default=False,
+        ),
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            metavar="FILE",
+            help="List the parts of this Python file too; repeatable. The file is run: name only files you trust.",
+            show_default=False,
+        ),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a page in Markdown, as docs/reference/parts.md.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the parts that a scenario can choose by name: key in YAML, base class, and every parameter.
+
+    Relay rules, matching rules, fusion schemes, access schemes, path loss and its companions, detectors and message rules are parts.
+    """
+    from v2xsim.scenario.part_list import as_markdown, listed_kinds
+
+    kinds = listed_kinds(kind, [Path(os.path.abspath(file)) for file in plugin or []])
+    if as_json:
+        typer.echo(json.dumps({"kinds": [asdict(listed) for listed in kinds]}))
+    elif markdown:
+        typer.echo(as_markdown(kinds), nl=False)
+    else:
+        typer.echo("\n\n".join("\n".join(_lines(listed)) for listed in kinds))
+
+
+def _lines(kind: "ListedKind") -> Iterator[str]:
+    yield f"{kind.key}: {kind.kind}, written as NAME or {{{kind.word}: NAME, PARAMETER: VALUE}}; default {kind.default}"
+    module, _, name = kind.base.rpartition(".")
+    yield f"  from {module} import {name}"
+    yield f"  method {' or '.join(kind.methods)}"
+    for part in kind.parts:
+        yield from _part_lines(part)
+
+
+def _part_lines(part: "ListedPart") -> Iterator[str]:
+    said = " ".join(filter(None, [part.meaning, f"({part.file})" if part.file else ""]))
+    yield fill(f"    {part.name:<20} {said}".rstrip(), _WIDTH, subsequent_indent=" " * 25)
+    for parameter in part.parameters:
+        yield fill(f"      {_assignment(parameter):<28} {_about(parameter)}", _WIDTH, subsequent_indent=" " * 35)
+
+
+def _assignment(parameter: "ListedParameter") -> str:
+    from v2xsim.scenario.part_list import as_text
+
+    if parameter.required:
+        return f"{parameter.name} (required)"
+    return f"{parameter.name} = {as_text(parameter.default)}"
+
+
+def _about(parameter: "ListedParameter") -> str:
+    """Return meaning, then type, unit and limits of a parameter in brackets."""
+    # The words of the limits end with the unit.
+    unit = parameter.unit if parameter.unit and not parameter.limits_text else ""
+    return f"{parameter.meaning} ({', '.join(filter(None, [parameter.type, parameter.limits_text, unit]))})"

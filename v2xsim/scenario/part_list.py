@@ -1,0 +1,257 @@
+"""Every part that a scenario can choose, with its parameters: what `v2xsim parts` prints and docs/reference/parts.md holds."""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from v2xsim.errors import UserError
+from v2xsim.parts import Part, parts_of, show_files, visible_files
+from v2xsim.plugins import load_plugin
+from v2xsim.scenario.choices import PartChoice, choices_in, model_of
+from v2xsim.scenario.describe import Slot
+from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.schema import Scenario
+
+_LIMITS = {
+    annotated_types.Ge: ("ge", "at_least"), annotated_types.Gt: ("gt", "above"),
+    annotated_types.Le: ("le", "at_most"), annotated_types.Lt: ("lt", "below"),
+}  # fmt: skip
+_TYPES = {float: "number", int: "whole number", bool: "true or false", str: "text", type(None): "null"}
+
+
+@dataclass(frozen=True)
+class ListedParameter:
+    """A parameter of a part.
+
+    Attributes:
+        name: As a scenario writes it.
+        type: What its value is, in words.
+        required: Whether it has no default.
+        default: Its value where a scenario gives none, as JSON holds it.
+        unit: Empty for a pure number and for what has none.
+        limits: By kind of limit (`at_least`, `above`, `at_most`, `below`).
+        limits_text: The same in words; empty where there are none.
+        meaning: One sentence.
+    """
+
+    name: str
+    type: str
+    required: bool
+    default: Any
+    unit: str
+    limits: Mapping[str, float]
+    limits_text: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class ListedPart:
+    """A part.
+
+    Attributes:
+        name: As a scenario writes it.
+        meaning: First paragraph of its docstring.
+        class_path: Module and name of its class.
+        file: The user's file that it comes from; None for a built-in part.
+        parameters: In the order of the class.
+    """
+
+    name: str
+    meaning: str
+    class_path: str
+    file: str | None
+    parameters: tuple[ListedParameter, ...]
+
+
+@dataclass(frozen=True)
+class ListedKind:
+    """A kind of part.
+
+    Attributes:
+        kind: Its name in messages, such as "relay rule".
+        key: Where a scenario chooses a part of it.
+        word: Key that names the part beside its parameters.
+        default: Name of the part that is used where a scenario chooses none.
+        base: Module and name of the base class.
+        methods: What a part defines, with arguments; one of them is enough.
+        home: Package of the built-in parts.
+        parts: Built-in ones first.
+    """
+
+    kind: str
+    key: str
+    word: str
+    default: str
+    base: str
+    methods: tuple[str, ...]
+    home: str
+    parts: tuple[ListedPart, ...]
+
+
+def listed_kinds(wanted: str | None = None, files: Sequence[Path] = ()) -> list[ListedKind]:
+    """Return every kind of part with its built-in parts, and those of users' files.
+
+    Args:
+        wanted: One kind only, by its name (`relay rule`), its key (`cooperation.relay`) or the end of its key (`relay`).
+        files: Absolute paths of Python files, which are run.
+
+    Raises:
+        UserError: If there is no such kind, or a file cannot be loaded.
+    """
+    with _shown(files):
+        kinds = [_listed(".".join(keys), choice) for keys, choice in choices_in(Scenario)]
+    if wanted is None:
+        return kinds
+    found = [kind for kind in kinds if _plain(wanted) in map(_plain, _names(kind))]
+    if not found:
+        keys = [kind.key for kind in kinds]
+        guess = nearest(wanted, [name for kind in kinds for name in _names(kind)])
+        raise UserError(f"kind of part: must be one of {', '.join(keys)}, got {wanted!r}{guess}")
+    return found
+
+
+@contextmanager
+def _shown(files: Sequence[Path]) -> Iterator[None]:
+    """Show the parts of these files, and of no others that a scenario has loaded, for a while."""
+    before = visible_files()
+    show_files(frozenset(files))
+    try:
+        for file in files:
+            load_plugin(file)
+        yield
+    finally:
+        show_files(before)
+
+
+def _names(kind: ListedKind) -> tuple[str, ...]:
+    return kind.kind, kind.key, kind.key.rpartition(".")[2]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", " ").replace("-", " ")
+
+
+def _listed(key: str, choice: PartChoice) -> ListedKind:
+    base, kind = choice.base, choice.base.kind
+    methods = tuple(_signature(base, method) for method in kind.methods)
+    parts = tuple(_part(cls) for cls in parts_of(base).values())
+    return ListedKind(kind.name, key, kind.word, choice.default, _path(base), methods, kind.home, parts)
+
+
+def _signature(base: type[Part], method: str) -> str:
+    arguments = list(inspect.signature(getattr(base, method)).parameters)[1:]
+    return f"{method}({', '.join(arguments)})"
+
+
+def _path(cls: type[Part]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _part(cls: type[Part]) -> ListedPart:
+    fields = {name: info for name, info in model_of(cls).model_fields.items() if name != cls.kind.word}
+    # A dataclass without a docstring gets its own signature for one.
+    written = inspect.cleandoc(cls.__doc__ or "")
+    first = "" if written.startswith(f"{cls.__name__}(") else " ".join(written.split("\n\n")[0].split())
+    file = str(cls.file) if cls.file is not None else None
+    path = cls.__qualname__ if file else _path(cls)
+    return ListedPart(cls.name, first, path, file, tuple(_parameter(name, info) for name, info in fields.items()))
+
+
+def _parameter(name: str, info: FieldInfo) -> ListedParameter:
+    slot = Slot(info.annotation, info)
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    limits = {
+        word: float(getattr(item, attribute))
+        for item in info.metadata
+        for kind, (attribute, word) in _LIMITS.items()
+        if isinstance(item, kind)
+    }
+    default = None if info.is_required() else to_jsonable_python(info.get_default(call_default_factory=True))
+    return ListedParameter(
+        name, _type(info.annotation), info.is_required(), default, slot.unit, limits, slot.limits,
+        (info.description or "").removesuffix(f" [{extra.get('unit')}]"),
+    )  # fmt: skip
+
+
+def _type(annotation: Any) -> str:
+    """Return in words what belongs into a parameter."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(str(value) for value in inner)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(member) for member in inner)
+    if origin is tuple and Ellipsis not in inner:
+        return f"list of {len(inner)}"
+    if origin in (tuple, list):
+        return "list"
+    return _TYPES.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def as_text(value: Any) -> str:
+    """Return a default as YAML writes it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(as_text(item) for item in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def as_markdown(kinds: Sequence[ListedKind]) -> str:
+    """Return the reference of all kinds and parts as a page."""
+    lines = [
+        "# Parts",
+        "",
+        "What a scenario chooses by name, with every parameter. This page is generated:",
+        "`v2xsim parts --markdown > docs/reference/parts.md` writes it again. How to write a part of your own: [own_parts.md](../own_parts.md).",
+        "",
+        *overview(kinds),
+    ]
+    for kind in kinds:
+        lines += ["", *_section(kind)]
+    return "\n".join(lines) + "\n"
+
+
+def overview(kinds: Sequence[ListedKind]) -> Iterator[str]:
+    """Yield the lines of the table of kinds."""
+    yield "| key in YAML | kind, and the word that names the part | base class | method | built-in parts |"
+    yield "|---|---|---|---|---|"
+    for kind in kinds:
+        methods = " or ".join(f"`{method}`" for method in kind.methods)
+        names = ", ".join(f"`{part.name}`" for part in kind.parts)
+        yield f"| `{kind.key}` | {kind.kind}, `{kind.word}` | `{kind.base}` | {methods} | {names} |"
+
+
+def _section(kind: ListedKind) -> Iterator[str]:
+    yield f"## {kind.kind[:1].upper()}{kind.kind[1:]}: `{kind.key}`"
+    yield ""
+    yield f"Default: `{kind.default}`."
+    yield ""
+    yield "| part | what it does |"
+    yield "|---|---|"
+    for part in kind.parts:
+        yield f"| `{part.name}` | {_cell(part.meaning)} |"
+    rows = [(part, parameter) for part in kind.parts for parameter in part.parameters]
+    if not rows:
+        return
+    yield ""
+    yield "| part | parameter | type | default | unit | limits | meaning |"
+    yield "|---|---|---|---|---|---|---|"
+    for part, parameter in rows:
+        default = "required" if parameter.required else as_text(parameter.default)
+        limits = parameter.limits_text or "-"
+        yield (
+            f"| `{part.name}` | `{parameter.name}` | {_cell(parameter.type)} | {_cell(default)} | {parameter.unit or '-'} | "
+            f"{limits} | {_cell(parameter.meaning)} |"
+        )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
