@@ -204,6 +204,11 @@ def parameters_of(cls: "type[Part] | Part") -> tuple["dataclasses.Field[Any]", .
     return tuple(field for field in dataclasses.fields(cls) if field.init)  # type: ignore[arg-type]
 
 
+def base_of(cls: type[Part]) -> type[Part]:
+    """Return the base class of a part's kind."""
+    return next(above for above in reversed(cls.__mro__) if "kind" in vars(above) and above is not Part)
+
+
 def _load_home(kind: Kind) -> None:
     """Import all modules of a kind's home package, each of which registers its part."""
     if kind.home in _loaded_homes:
@@ -260,12 +265,13 @@ def _check(cls: type[Part], name: str) -> None:
 
 
 def _check_method(cls: type[Part], kind: Kind, name: str) -> None:
-    base = next(above for above in reversed(cls.__mro__) if "kind" in vars(above) and above is not Part)
+    base = base_of(cls)
     wanted = " or ".join(f"{method}(self, view)" for method in kind.methods)
     own = [m for m in kind.methods if getattr(cls, m, None) is not getattr(base, m, None)]
     if not own:
         raise PartError(f"the {kind.name} {name!r} must define {wanted}; class {cls.__name__} does not")
-    for method in own:
+    more = [m for m, item in vars(base).items() if inspect.isfunction(item) and getattr(cls, m) is not item]
+    for method in dict.fromkeys([*own, *more]):
         function = inspect.getattr_static(cls, method)
         expected = inspect.signature(getattr(base, method))
         if not inspect.isfunction(function):

@@ -6,6 +6,7 @@ What a plug-in can do is what any Python program can do: only files that the use
 import contextlib
 import dataclasses
 import hashlib
+import inspect
 import linecache
 import sys
 import traceback
@@ -116,7 +117,9 @@ def place_of(part: Part, method: str, error: BaseException | None = None) -> str
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         if lines:
             return f"{file}:{lines[-1]}"
-    code = getattr(getattr(type(part), method, None), "__code__", None)
+    # Where something that the method returned is at fault (`layer.advance`), the method is the place.
+    item = inspect.getattr_static(type(part), method.partition(".")[0], None)
+    code = getattr(item.fget if isinstance(item, property) else item, "__code__", None)
     return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
 
 
@@ -136,6 +139,9 @@ def read_only(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {f.name: read_only(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
         return dataclasses.replace(value, **changed)
+    if inspect.isroutine(value):
+        # What a view's functions hand out may be shared, too.
+        return lambda *arguments: read_only(value(*arguments))
     if isinstance(value, tuple | list) and any(dataclasses.is_dataclass(item) for item in value):
         return type(value)(read_only(item) for item in value)
     return value

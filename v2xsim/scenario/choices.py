@@ -18,6 +18,7 @@ from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, SchemaError, core_schema
 
+from v2xsim.part_attributes import check_attributes
 from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, PartError, Unit, parameters_of, parts_of
 from v2xsim.plugins import place_of, said_of
 from v2xsim.scenario.errors import Keys
@@ -301,7 +302,10 @@ def unit_of(name: str) -> str | None:
 def made(cls: type[Part], model: Section) -> Part:
     """Return the part with the parameters that its model holds."""
     try:
-        return cls(**{field.name: getattr(model, field.name) for field in parameters_of(cls)})
+        part = cls(**{field.name: getattr(model, field.name) for field in parameters_of(cls)})
+        if cls.file is not None:
+            check_attributes(part)
+        return part
     except ValueError:
         # What the part says of its parameters: pydantic puts the key before it.
         raise
