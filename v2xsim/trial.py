@@ -20,7 +20,7 @@ from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, Redund
 from v2xsim.comms.relay.choice import scores_of, usable_stations
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
-from v2xsim.parts import Part, PartError
+from v2xsim.parts import Part, PartError, base_of
 from v2xsim.perception.detection.detector import Detector, DetectorView, detections_of
 from v2xsim.perception.matching.choice import order_of
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView
@@ -30,7 +30,7 @@ from v2xsim.scenario.fields import Section
 from v2xsim.spatial.grid import indexed
 
 Trial = Callable[[Any, int], object]
-"""Tries a part on an input of so many things; 0 for an input with nothing in it."""
+"""Tries a part on an input of so many things, 0 for an input with nothing in it; returns what the part answered."""
 
 
 def parts_in(section: Section) -> Iterator[Part]:
@@ -67,7 +67,7 @@ def try_part(part: Part) -> None:
     Raises:
         PartError: If it is a user's, and raises an exception or returns something else than its kind asks for.
     """
-    trial, sizes = next(TRIALS[base] for base in type(part).__mro__ if base in TRIALS)
+    trial, sizes = TRIALS[base_of(type(part))]
     for size in sizes:
         trial(part, size)
 
@@ -201,10 +201,10 @@ def fusion_view(size: int) -> FusionView:
     )  # fmt: skip
 
 
-def _try_access(scheme: AccessScheme, size: int) -> None:
+def _try_access(scheme: AccessScheme, size: int) -> object:
     """Send a few packets over an access layer."""
     if scheme.ideal:
-        return
+        return None
     keys = np.arange(size, dtype=np.uint64) + np.uint64(7)
     layer = layer_of(scheme, RadioSettings(), 0, keys)
     number, full = np.arange(size), np.full
@@ -213,28 +213,24 @@ def _try_access(scheme: AccessScheme, size: int) -> None:
     )
     layer.submit(packets)
     field = field_of(full((size, size), -60.0), -110.0)
-    for until_us in (50_000, 100_000):
-        layer.advance(until_us, field)
+    return [layer.advance(until_us, field) for until_us in (50_000, 100_000)]
 
 
-def _try_awareness(rule: AwarenessRule, size: int) -> None:
+def _try_awareness(rule: AwarenessRule, size: int) -> object:
     """Let stations look twice whether a message is due."""
     announcer = Announcer(rule)
-    for now_us in (100_000, 200_000):
-        announcer.due(awareness_view(size, now_us))
+    return [announcer.due(awareness_view(size, now_us)) for now_us in (100_000, 200_000)]
 
 
-def _try_path_loss(model: PathLoss, size: int) -> None:
+def _try_path_loss(model: PathLoss, size: int) -> object:
     """Ask for losses, for the straight pieces if they are some, and for the range."""
-    pieces_of(model, 5.9)
-    range_of(model, 110.0, 5.9)
-    loss_of(model, path_loss_view(size))
+    return pieces_of(model, 5.9), range_of(model, 110.0, 5.9), loss_of(model, path_loss_view(size))
 
 
-def _try_blockage(model: VehicleBlockage, size: int) -> None:
+def _try_blockage(model: VehicleBlockage, size: int) -> object:
     """Ask for losses, or for the moments of losses that are drawn."""
-    if moments_of(model) is None:
-        blockage_of(model, blockage_view(size))
+    moments = moments_of(model)
+    return blockage_of(model, blockage_view(size)) if moments is None else moments
 
 
 TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {

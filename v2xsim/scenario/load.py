@@ -106,8 +106,11 @@ def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] =
         section: What stands at its top.
         moved: Keys of earlier versions that such files may still use.
     """
-    document = read_yaml(text_of(Path(path), str(path)), str(path))
-    return _validated(document, section, Path(path).parent, moved)
+    document, folder = read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent
+    found, missing = with_paths(_validated(document, section, folder, moved), document, folder)
+    if missing:
+        raise document.error(missing)
+    return found
 
 
 def text_of(file: Path, source: str) -> str:
