@@ -247,6 +247,7 @@ FAULTY_FILES = {
     "parameter of a taken name": (GOOD.replace("weight", "score"), ": .*must call its parameter 'score' otherwise"),
     "parameter with a name of the schema's": (GOOD.replace("weight", "copy"), ": .*must call its parameter 'copy' otherwise"),
     "parameter of an array": (GOOD.replace("Annotated[float,", "Annotated[np.ndarray,"), ": .*'weight' must be of a type that a scenario can hold .*, got ndarray"),
+    "limit on text": (GOOD.replace("Annotated[float,", "Annotated[str,").replace("= 0.5", "= 'x'"), ": .*limits are for numbers, got str for 'weight'"),
     "cannot be made": (GOOD + "    def __post_init__(self):\n        raise SystemExit(0)\n", ": .*cannot be made from its defaults: SystemExit: 0"),
     "default cannot be made": (
         GOOD.replace("] = 0.5", "] = field(default_factory=lambda: 1 / 0)").replace("import dataclass\n", "import dataclass, field\n"),

@@ -130,6 +130,13 @@ def test_a_parameter_of_any_type_that_a_scenario_can_hold_is_read_back(kind, wro
         assert v2xsim.load(tmp_path / "again.yaml") == scenario
 
 
+def test_limits_hold_for_each_number_in_a_list(wrote):
+    file = wrote(RELAY.replace("    weight", "    x: tuple[Annotated[float, AtLeast(0)], ...] = ()\n    weight"))
+    assert relay_of(v2xsim.load(file, ["cooperation.relay.x=[0, 1]"])).x == (0.0, 1.0)
+    with pytest.raises(ScenarioError, match=r"cooperation\.relay\.x\.1: must be at least 0, got -1"):
+        v2xsim.load(file, ["cooperation.relay.x=[0, -1]"])
+
+
 def test_a_field_that_the_part_is_not_made_from_is_no_parameter(wrote):
     text = RELAY.replace("    def score", "    twice: float = field(default=3.0, init=False)\n\n    def score")
     assert resolved(v2xsim.load(wrote(text)))["cooperation"]["relay"] == {"rule": "mine", "weight": 0.5}
@@ -280,6 +287,17 @@ def test_a_sweep_varies_whole_choices_and_writes_them_as_text(tmp_path):
     }
     ran = CliRunner().invoke(app, ["compare", str(out)])
     assert 'cooperation.relay: {"rule": "hybrid", "weight": 0.3} -> "none"' in ran.stdout
+
+
+def test_a_sweep_varies_a_parameter_of_the_part_that_it_sets():
+    said = {
+        "scenario": "demo",
+        "set": {"cooperation.relay": "hybrid"},
+        "grid": {"cooperation.relay.weight": [0.25, 0.75]},
+    }
+    assert [relay_of(scenario).weight for scenario in plan_of(said).scenarios] == [0.25, 0.75]
+    with pytest.raises(ScenarioError, match=r"cooperation.relay.weight lies within cooperation.relay; set one of them"):
+        plan_of({"scenario": "demo", "grid": {"cooperation.relay.weight": [0.25], "cooperation.relay": ["hybrid"]}})
 
 
 # Former keys.

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import annotated_types
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import Field, FieldInfo
@@ -25,6 +26,12 @@ from v2xsim.scenario.errors import Keys
 from v2xsim.scenario.fields import Section
 
 _BOUND = {AtLeast: "ge", Above: "gt", AtMost: "le", Below: "lt"}
+_BOUND_INSIDE = {
+    AtLeast: annotated_types.Ge,
+    Above: annotated_types.Gt,
+    AtMost: annotated_types.Le,
+    Below: annotated_types.Lt,
+}
 # By the end of a parameter's name, longest first.
 _UNITS = {
     "_per_km": "1/km", "_per_hour": "1/h", "_bytes": "B", "_mps": "m/s", "_kmh": "km/h", "_ghz": "GHz", "_mhz": "MHz",
@@ -186,8 +193,8 @@ def model_of(cls: type[Part]) -> type[Section]:
                 f"{place}{called}: the parameter {field.name!r} must be of a type that a scenario can hold (float, int, bool, str, "
                 f"Path, Literal, or a tuple, list, dict or union of these), got {_type_name(hints[field.name])}"
             )
-        fields[field.name] = _field_of(field, hints[field.name])
     try:
+        fields.update({field.name: _field_of(field, hints[field.name]) for field in parameters_of(cls)})
         model: type[Section] = create_model(cls.__name__, __base__=_Parameters, __doc__=cls.__doc__, **fields)
         if cls.file is not None:
             model.model_rebuild(force=True)
@@ -280,6 +287,9 @@ def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, An
                 meaning = item
             elif isinstance(item, Unit):
                 unit = item.name
+    if limits and not _is_number(kept):
+        raise TypeError(f"limits are for numbers, got {_type_name(kept)} for {field.name!r}")
+    kept = _with_inner_limits(kept)
     if unit is None:
         unit = "1" if kept in (int, float) else "none"
     meaning = meaning or field.name.replace("_", " ")
@@ -292,6 +302,27 @@ def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, An
     if field.default_factory is not dataclasses.MISSING:
         return kept, Field(default_factory=field.default_factory, **about)
     return kept, Field(**about)
+
+
+def _is_number(annotation: Any) -> bool:
+    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return all(member in (int, float, type(None)) for member in members)
+
+
+def _with_inner_limits(annotation: Any) -> Any:
+    """Return a type in which the limits on what it holds, such as on each number of a list, are as pydantic wants them."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        limits = [_BOUND_INSIDE[type(item)](item.limit) for item in inner[1:] if isinstance(item, Limit)]
+        if limits and not _is_number(inner[0]):
+            raise TypeError(f"limits are for numbers, got {_type_name(inner[0])}")
+        kept = _with_inner_limits(inner[0])
+        return Annotated[kept, *limits] if limits else kept
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(_with_inner_limits, inner))]  # noqa: UP007  # of as many as there are
+    if origin in (tuple, list, dict) and inner:
+        return origin[tuple(item if item is Ellipsis else _with_inner_limits(item) for item in inner)]
+    return annotation
 
 
 def unit_of(name: str) -> str | None:
