@@ -9,7 +9,7 @@ import math
 import types
 from enum import Enum
 from numbers import Integral, Real
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, base_of
 from v2xsim.plugins import ask, call, wrong_answer
@@ -23,7 +23,10 @@ def check_attributes(part: Part) -> None:
             asked for.
     """
     base = base_of(type(part))
-    for name, hint in get_type_hints(base, include_extras=True).items():
+    # What a built-in part declares counts for a user's part that derives from it, too; the base class of the kind has the last word.
+    built_in = [above for above in type(part).__mro__ if above.__module__.startswith("v2xsim.")]
+    hints = {name: hint for above in built_in for name, hint in get_type_hints(above, include_extras=True).items()}
+    for name, hint in hints.items():
         if get_origin(hint) is ClassVar and name not in ("kind", "name", "file"):
             _check(part, name, getattr(part, name), get_args(hint)[0], "must be")
     for name, item in vars(base).items():
@@ -46,6 +49,8 @@ def _fits(value: Any, hint: Any) -> bool:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _fits(value, inner[0]) and all(_within(value, limit) for limit in inner[1:] if isinstance(limit, Limit))
+    if origin is Literal:
+        return value in inner
     if origin in (Union, types.UnionType):
         return any(_fits(value, member) for member in inner)
     if origin is tuple:
@@ -75,6 +80,8 @@ def _words(hint: Any) -> str:
         words = {AtLeast: "at least", Above: "above", AtMost: "at most", Below: "below"}
         limits = [f"{words[type(limit)]} {limit.limit:g}" for limit in inner[1:] if isinstance(limit, Limit)]
         return " ".join([_words(inner[0]), *limits])
+    if origin is Literal:
+        return " or ".join(repr(value) for value in inner)
     if origin in (Union, types.UnionType):
         return " or ".join(_words(member) for member in inner)
     if origin is tuple:

@@ -13,12 +13,15 @@ from typer.testing import CliRunner
 
 import v2xsim
 from v2xsim.cli.app import app
-from v2xsim.parts import PartError, part
+from v2xsim.parts import PartError, base_of, part, parts_of
 from v2xsim.plugins import ask
 from v2xsim.scenario import resolved, to_yaml
+from v2xsim.scenario.choices import choices_in
 from v2xsim.scenario.errors import ScenarioError
 from v2xsim.scenario.load import from_data
+from v2xsim.scenario.schema import Scenario
 from v2xsim.study.plan import plan_of
+from v2xsim.study.point import as_bytes
 
 RELAY = """\
 from dataclasses import dataclass, field
@@ -239,6 +242,45 @@ def test_a_part_can_write_into_nothing_that_it_is_given(wrote):
     with pytest.raises(PartError, match="spoil raised ValueError: assignment destination is read-only"):
         ask(own, "spoil", record)
     assert not record.center_m.any()
+
+
+# By key, two parts of each kind that read much of their view.
+COPIED = {
+    "radio.access": ("ieee80211p", "nr_mode2"), "radio.channel": ("tr37885_urban", "winner_b1"),
+    "radio.propagation.vehicle_blockage": ("tr37885", "knife_edges"), "radio.propagation.building_loss": ("tr37885", "corner"),
+    "radio.propagation.fading": ("nakagami", "rician"), "cooperation.awareness_rule": ("periodic", "cam"),
+    "cooperation.matching": ("blind_cells", "nearest"), "cooperation.relay": ("hybrid", "random_qualified"),
+    "cooperation.fusion": ("early", "cpm"), "cooperation.redundancy": ("none", "self_announcing"),
+    "detector": ("visibility", "visibility"),
+}  # fmt: skip
+
+
+def a_copy(cls):
+    method = next(m for m in cls.kind.methods if getattr(cls, m) is not getattr(base_of(cls), m))
+    own = f"My{cls.__qualname__}"
+    return (
+        f"import {cls.__module__}\n@part('my_{cls.name}')\n@dataclass(frozen=True)\nclass {own}({cls.__module__}.{cls.__qualname__}):\n"
+        f"    def {method}(self, *given):\n        return super().{method}(*given)\n\n"
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_users_copy_of_a_built_in_part_finds_the_same_to_the_byte(number, wrote, tmp_path):
+    kinds = {".".join(keys): choice.base for keys, choice in choices_in(Scenario)}
+    chosen = {key: names[number] for key, names in COPIED.items()}
+    assert set(chosen) == set(kinds)
+    copies = "".join(a_copy(parts_of(kinds[key])[name]) for key, name in chosen.items())
+    file = wrote(RELAY[: RELAY.index("@part")] + copies, relay="none")
+    found = []
+    for prefix in ("", "my_"):
+        options = [
+            "run.duration_s=0.5",
+            "radio.mtu_bytes=300",
+            *(f"{key}={prefix}{name}" for key, name in chosen.items()),
+        ]
+        tables = v2xsim.run(v2xsim.load(file, options)).tables
+        found.append({name: as_bytes(table) for name, table in tables.items()})
+    assert found[0] == found[1]
 
 
 # Values set from outside.

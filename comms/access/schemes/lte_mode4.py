@@ -1,6 +1,7 @@
 """LTE-V2X mode 4: a station senses, ranks the resources that are left by their power, and keeps one for some packets."""
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.parts import part
@@ -10,3 +11,5 @@ from v2xsim.parts import part
 @dataclass(frozen=True)
 class LteMode4(SidelinkScheme):
     """3GPP TS 36.213 V14, 14.1.1.6."""
+
+    generation: ClassVar[Literal["lte_mode4", "nr_mode2"]] = "lte_mode4"
