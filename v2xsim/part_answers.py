@@ -10,7 +10,7 @@ from v2xsim.parts import Part
 from v2xsim.plugins import wrong_answer
 from v2xsim.records import Boxes, Detections
 
-_CALLED = {"float64": "float64 numbers", "int64": "int64 numbers", "bool": "truth values (bool)"}
+_CALLED = {"bool": "truth values (bool)"}
 
 
 def array_from(
@@ -49,9 +49,11 @@ def array_from(
         raise wrong_answer(part, method, f"{must}an array of {wanted}, got shape {value.shape}")
     if value.dtype != np.dtype(dtype):
         raise wrong_answer(
-            part, method, f"{must}{_CALLED[dtype]}, got {value.dtype}; convert them with .astype({dtype!r})"
+            part,
+            method,
+            f"{must}{_CALLED.get(dtype, f'{dtype} numbers')}, got {value.dtype}; convert them with .astype({dtype!r})",
         )
-    if dtype == "float64":
+    if dtype.startswith("float"):
         bad = ~np.isfinite(value) if finite else np.isnan(value)
         if bad.any():
             at = [int(k) for k in np.argwhere(bad)[0]]
@@ -81,7 +83,8 @@ def detections_from(
         return detections
     if not isinstance(found, Detections) or not isinstance(found.boxes, Boxes):
         raise wrong_answer(part, method, f"must return v2xsim.records.Detections, got {type(found).__name__}")
-    rows = len(found.score) if isinstance(found.score, np.ndarray) and found.score.ndim else 0
+    score: Any = found.score
+    rows = len(score) if isinstance(score, list | tuple) or np.ndim(score) else 0
     for name, array, columns in (
         ("score", found.score, 0), ("velocity_mps", found.velocity_mps, 2), ("boxes.center_m", found.boxes.center_m, 3),
         ("boxes.size_m", found.boxes.size_m, 3), ("boxes.yaw_rad", found.boxes.yaw_rad, 0),

@@ -11,16 +11,16 @@ import numpy as np
 
 from v2xsim.comms.access.packets import Packets, field_of
 from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, layer_of
-from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage, blockage_of
+from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
 from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
-from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of
+from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView, loss_of, pieces_of, range_of
 from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.relay.choice import scores_of, usable_stations
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
-from v2xsim.parts import Part
+from v2xsim.parts import Part, PartError, base_of
 from v2xsim.perception.detection.detector import Detector, DetectorView, detections_of
 from v2xsim.perception.matching.choice import order_of
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView
@@ -30,17 +30,24 @@ from v2xsim.scenario.fields import Section
 from v2xsim.spatial.grid import indexed
 
 Trial = Callable[[Any, int], object]
-"""Tries a part on an input of so many things; 0 for an input with nothing in it."""
+"""Tries a part on an input of so many things, 0 for an input with nothing in it; returns what the part answered."""
 
 
 def parts_in(section: Section) -> Iterator[Part]:
-    """Yield the parts that a scenario, or another file's section, has chosen."""
-    for keys, _ in choices_in(type(section)):
+    """Yield the parts that a scenario, or another file's section, has chosen.
+
+    Raises:
+        PartError: If something else stands where a part belongs.
+    """
+    for keys, choice in choices_in(type(section)):
         value: object = section
         for key in keys:
             value = getattr(value, key)
-        if isinstance(value, Part):
-            yield value
+        if not isinstance(value, choice.base):
+            # Python code may have put it there past all checks (`model_copy`).
+            name = choice.base.kind.name
+            raise PartError(f"{'.'.join(keys)} must be a {name} (an instance of {choice.base.__name__}), got {value!r}")
+        yield value
 
 
 def try_own_parts(section: Section) -> None:
@@ -60,7 +67,7 @@ def try_part(part: Part) -> None:
     Raises:
         PartError: If it is a user's, and raises an exception or returns something else than its kind asks for.
     """
-    trial, sizes = next(TRIALS[base] for base in type(part).__mro__ if base in TRIALS)
+    trial, sizes = TRIALS[base_of(type(part))]
     for size in sizes:
         trial(part, size)
 
@@ -194,10 +201,10 @@ def fusion_view(size: int) -> FusionView:
     )  # fmt: skip
 
 
-def _try_access(scheme: AccessScheme, size: int) -> None:
+def _try_access(scheme: AccessScheme, size: int) -> object:
     """Send a few packets over an access layer."""
     if scheme.ideal:
-        return
+        return None
     keys = np.arange(size, dtype=np.uint64) + np.uint64(7)
     layer = layer_of(scheme, RadioSettings(), 0, keys)
     number, full = np.arange(size), np.full
@@ -206,29 +213,38 @@ def _try_access(scheme: AccessScheme, size: int) -> None:
     )
     layer.submit(packets)
     field = field_of(full((size, size), -60.0), -110.0)
-    for until_us in (50_000, 100_000):
-        layer.advance(until_us, field)
+    return [layer.advance(until_us, field) for until_us in (50_000, 100_000)]
 
 
-def _try_awareness(rule: AwarenessRule, size: int) -> None:
+def _try_awareness(rule: AwarenessRule, size: int) -> object:
     """Let stations look twice whether a message is due."""
     announcer = Announcer(rule)
-    for now_us in (100_000, 200_000):
-        announcer.due(awareness_view(size, now_us))
+    return [announcer.due(awareness_view(size, now_us)) for now_us in (100_000, 200_000)]
+
+
+def _try_path_loss(model: PathLoss, size: int) -> object:
+    """Ask for losses, for the straight pieces if they are some, and for the range."""
+    return pieces_of(model, 5.9), range_of(model, 110.0, 5.9), loss_of(model, path_loss_view(size))
+
+
+def _try_blockage(model: VehicleBlockage, size: int) -> object:
+    """Ask for losses, or for the moments of losses that are drawn."""
+    moments = moments_of(model)
+    return blockage_of(model, blockage_view(size)) if moments is None else moments
 
 
 TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
-    AccessScheme: (_try_access, (0, 5)),
-    AwarenessRule: (_try_awareness, (0, 5)),
-    BuildingLoss: (lambda part, size: building_loss_of(part, building_loss_view(size)), (0, 5)),
-    Detector: (lambda part, size: detections_of(part, detector_view(size)), (0, 5)),
-    Fading: (lambda part, size: shape_of(part, fading_view(size)), (0, 5)),
-    FusionScheme: (lambda part, size: fused_of(part, fusion_view(size)), (0, 5)),
+    AccessScheme: (_try_access, (5, 0)),
+    AwarenessRule: (_try_awareness, (5, 0)),
+    BuildingLoss: (lambda part, size: building_loss_of(part, building_loss_view(size)), (5, 0)),
+    Detector: (lambda part, size: detections_of(part, detector_view(size)), (5, 0)),
+    Fading: (lambda part, size: shape_of(part, fading_view(size)), (5, 0)),
+    FusionScheme: (lambda part, size: fused_of(part, fusion_view(size)), (5, 0)),
     # Nobody is asked for a relay, a helper or an omission where there is none to choose.
     MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
-    PathLoss: (lambda part, size: loss_of(part, path_loss_view(size)), (0, 5)),
+    PathLoss: (_try_path_loss, (5, 0)),
     RedundancyRule: (lambda part, size: omitted_by(part, redundancy_view(size)), (5,)),
     RelayRule: (lambda part, size: scores_of(part, relay_view(size)), (5,)),
-    VehicleBlockage: (lambda part, size: blockage_of(part, blockage_view(size)), (0, 5)),
+    VehicleBlockage: (_try_blockage, (5, 0)),
 }
 """By base class of a kind: what tries a part, and on how many things."""

@@ -28,7 +28,11 @@ from typing import Any, ClassVar, TypeVar
 
 from v2xsim.errors import UserError
 
-_NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+# In YAML these are no text, so a scenario could not choose a part of such a name.
+_NO_TEXT = ("true", "false", "null")
+PLUGIN_MODULE = "v2xsim_plugin_"
+"""How the names of modules begin that are made from users' files."""
 
 
 class PartError(UserError):
@@ -106,8 +110,9 @@ class Part:
 
 _P = TypeVar("_P", bound=Part)
 
-# By kind and name. Parts of a user's file are there as long as the file's latest content is loaded.
-_registered: dict[str, dict[str, type[Part]]] = {}
+# By kind, then by the user's file (None for built-in parts) and name: files that no scenario lists together may use one name.
+# Parts of a user's file are there as long as the file's latest content is loaded.
+_registered: dict[str, dict[tuple[Path | None, str], type[Part]]] = {}
 _loaded_homes: set[str] = set()
 # Files whose parts can be chosen now: those that the scenario being read lists.
 _visible: frozenset[Path] = frozenset()
@@ -117,12 +122,15 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
     """Register a class as the part of a name.
 
     Args:
-        name: Small letters, digits and `_`; unique within the kind.
+        name: Small letters, digits and `_`; unique within the kind, among built-in parts and the files that a scenario lists.
 
     Raises:
         PartError: If the class is no frozen dataclass that derives from the base class of a kind, lacks the kind's method, or
             the name is taken.
     """
+    given: object = name
+    if isinstance(given, type):
+        raise PartError(f'@part must give a name, such as @part("{given.__name__.lower()}")')
 
     def register(cls: type[_P]) -> type[_P]:
         _check(cls, name)
@@ -130,19 +138,21 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
         if file is not None:
             # The names of built-in parts are taken, whether or not anybody has asked for them yet.
             _load_home(cls.kind)
-        taken = _registered.setdefault(cls.kind.name, {}).get(name)
-        if taken is not None and taken.file is not None and taken.file not in (file, *_visible):
-            # Of another scenario, such as a copy of this one's folder: it is loaded again when that scenario is.
-            forget_file(taken.file)
-            taken = None
-        if taken is not None and not (taken.__module__ == cls.__module__ and taken.__qualname__ == cls.__qualname__):
-            owner = "a built-in part" if taken.file is None else f"registered by {taken.file}"
-            raise PartError(f"the {cls.kind.name} {name!r} must have a name of its own; {name!r} is {owner}")
+        registered = _registered.setdefault(cls.kind.name, {})
+        taken = registered.get((None, name)) or registered.get((file, name))
+        if taken is not None and not _runs_again(cls, taken):
+            raise name_taken(cls.kind, name, taken.file)
         cls.name, cls.file = name, file
-        _registered[cls.kind.name][name] = cls
+        registered[file, name] = cls
         return cls
 
     return register
+
+
+def name_taken(kind: Kind, name: str, file: Path | None) -> PartError:
+    """Return the error that a name belongs to another part already: to one of a user's file, or to a built-in one (None)."""
+    owner = "a built-in part" if file is None else f"registered by {file}"
+    return PartError(f"the {kind.name} {name!r} must have a name of its own; {name!r} is {owner}")
 
 
 def parts_of(base: type[_P]) -> Mapping[str, type[_P]]:
@@ -152,15 +162,18 @@ def parts_of(base: type[_P]) -> Mapping[str, type[_P]]:
         base: Base class of the kind, such as `RelayRule`.
     """
     _load_home(base.kind)
-    found: dict[str, Any] = _registered.get(base.kind.name, {})
-    visible = {name: cls for name, cls in found.items() if cls.file is None or cls.file in _visible}
-    return dict(sorted(visible.items(), key=lambda item: (item[1].file is not None, item[0])))
+    registered: dict[tuple[Path | None, str], Any] = _registered.get(base.kind.name, {})
+    choosable = [
+        (file is not None, name, cls) for (file, name), cls in registered.items() if file is None or file in _visible
+    ]
+    return {name: cls for _, name, cls in sorted(choosable, key=lambda item: item[:2])}
 
 
 def hidden_part(base: type[Part], name: str) -> Path | None:
-    """Return the user's file that registers a part which cannot be chosen now, because the scenario does not list the file."""
-    cls = _registered.get(base.kind.name, {}).get(name)
-    return None if cls is None or cls.file is None or cls.file in _visible else cls.file
+    """Return a user's file that registers a part which cannot be chosen now, because the scenario does not list the file."""
+    registered = _registered.get(base.kind.name, {})
+    # The latest first: of a file under two names, the other is long forgotten.
+    return next((file for file, other in reversed(registered) if other == name and file not in (None, *_visible)), None)
 
 
 def visible_files() -> frozenset[Path]:
@@ -176,14 +189,24 @@ def show_files(files: frozenset[Path]) -> None:
 
 def forget_file(file: Path) -> None:
     """Remove the parts of a user's file from the registry."""
-    for names in _registered.values():
-        for name in [name for name, cls in names.items() if cls.file == file]:
-            del names[name]
+    for registered in _registered.values():
+        for key in [key for key in registered if key[0] == file]:
+            del registered[key]
 
 
 def parts_from(file: Path) -> list[type[Part]]:
     """Return the parts that a user's file has registered."""
-    return [cls for names in _registered.values() for cls in names.values() if cls.file == file]
+    return [cls for registered in _registered.values() for cls in registered.values() if cls.file == file]
+
+
+def parameters_of(cls: "type[Part] | Part") -> tuple["dataclasses.Field[Any]", ...]:
+    """Return the fields of a part that a scenario may set: those that the part is made from."""
+    return tuple(field for field in dataclasses.fields(cls) if field.init)  # type: ignore[arg-type]
+
+
+def base_of(cls: type[Part]) -> type[Part]:
+    """Return the base class of a part's kind."""
+    return next(above for above in reversed(cls.__mro__) if "kind" in vars(above) and above is not Part)
 
 
 def _load_home(kind: Kind) -> None:
@@ -201,16 +224,28 @@ def _file_of(cls: type[Part]) -> Path:
     return Path(getattr(module, "__file__", None) or f"<{cls.__module__}>")
 
 
+def _runs_again(cls: type[Part], taken: type[Part]) -> bool:
+    """Return whether a class takes the place of an earlier one: a notebook's cell, or a module, that was run again."""
+    same = (taken.__module__, taken.__qualname__) == (cls.__module__, cls.__qualname__)
+    # A plug-in's parts are forgotten before the file runs again, so there it is a second class of the same name.
+    return same and not cls.__module__.startswith(PLUGIN_MODULE)
+
+
 def _check(cls: type[Part], name: str) -> None:
-    kind: Kind | None = getattr(cls, "kind", None)
-    if not (isinstance(cls, type) and issubclass(cls, Part) and isinstance(kind, Kind)):
+    above = cls.__mro__[1:] if isinstance(cls, type) and issubclass(cls, Part) else ()
+    kind = next((vars(base)["kind"] for base in above if "kind" in vars(base)), None)
+    if not isinstance(kind, Kind):
         raise PartError(
             f"@part({name!r}) must stand above a class that derives from the base class of a kind of part, such as RelayRule; "
             f"{getattr(cls, '__name__', cls)!r} does not"
         )
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise PartError(
             f"the name of a {kind.name} must be of small letters, digits and '_' and begin with a letter, got {name!r}"
+        )
+    if name in _NO_TEXT:
+        raise PartError(
+            f"the name of a {kind.name} must not be a word that YAML takes for something else, got {name!r}"
         )
     if "__dataclass_params__" not in vars(cls):
         raise PartError(
@@ -218,23 +253,25 @@ def _check(cls: type[Part], name: str) -> None:
         )
     if not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise PartError(f"the {kind.name} {name!r} must be frozen: write @dataclass(frozen=True)")
-    _check_method(cls, kind, name)
+    taken = (kind.word, "name", "kind", "file", *kind.methods)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        if field.name in (kind.word, "name", "kind", "file"):
+        if field.name in taken:
             raise PartError(
                 f"the {kind.name} {name!r} must call its parameter {field.name!r} otherwise: that name is taken"
             )
         if field.name.startswith("_"):
             raise PartError(f"the {kind.name} {name!r}: a parameter's name must not begin with '_', got {field.name!r}")
+    _check_method(cls, kind, name)
 
 
 def _check_method(cls: type[Part], kind: Kind, name: str) -> None:
-    base = next(above for above in reversed(cls.__mro__) if "kind" in vars(above) and above is not Part)
+    base = base_of(cls)
     wanted = " or ".join(f"{method}(self, view)" for method in kind.methods)
     own = [m for m in kind.methods if getattr(cls, m, None) is not getattr(base, m, None)]
     if not own:
         raise PartError(f"the {kind.name} {name!r} must define {wanted}; class {cls.__name__} does not")
-    for method in own:
+    more = [m for m, item in vars(base).items() if inspect.isfunction(item) and getattr(cls, m) is not item]
+    for method in dict.fromkeys([*own, *more]):
         function = inspect.getattr_static(cls, method)
         expected = inspect.signature(getattr(base, method))
         if not inspect.isfunction(function):

@@ -3,8 +3,10 @@
 What a plug-in can do is what any Python program can do: only files that the user trusts belong into `plugins`.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+import inspect
 import linecache
 import sys
 import traceback
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from v2xsim.parts import Part, PartError, forget_file, parts_from
+from v2xsim.parts import PLUGIN_MODULE, Part, PartError, forget_file, parts_from
 
 LARGEST_FILE_BYTES = 1_000_000
 
@@ -33,6 +35,8 @@ class Plugin:
 
 
 _loaded: dict[Path, Plugin] = {}
+# Files that are being run, so that one that loads a scenario which lists it does not go round for ever.
+_running: set[Path] = set()
 
 
 def load_plugin(path: Path) -> Plugin:
@@ -53,10 +57,15 @@ def load_plugin(path: Path) -> Plugin:
         raise PartError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > LARGEST_FILE_BYTES:
         raise PartError(f"{path}: must be a Python file of at most {LARGEST_FILE_BYTES:,} bytes")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise PartError(f"{path}: must be text in UTF-8, got UTF-16; save it as UTF-8")
     plugin = Plugin(path, hashlib.sha256(content).hexdigest())
-    if _loaded.get(path) == plugin and parts_from(path):
+    if _loaded.get(path) == plugin:
         return plugin
+    if path in _running:
+        raise PartError(f"{path}: must not load a scenario that lists it; put what runs scenarios into another file")
     _forget(path)
+    _running.add(path)
     try:
         _run(path, content, plugin)
         if not parts_from(path):
@@ -64,6 +73,8 @@ def load_plugin(path: Path) -> Plugin:
     except BaseException:
         _forget(path)
         raise
+    finally:
+        _running.discard(path)
     _loaded[path] = plugin
     return plugin
 
@@ -93,10 +104,12 @@ def call(part: Part, method: str, function: Callable[..., Any], *arguments: Any)
         return function(*arguments)
     try:
         return function(*(read_only(argument) for argument in arguments))
-    except (KeyboardInterrupt, MemoryError):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise PartError(f"{place_of(part, method, error)}: {_called(part)}: {method} raised {_said(error)}") from error
+        raise PartError(
+            f"{place_of(part, method, error)}: {_called(part)}: {method} raised {said_of(error)}"
+        ) from error
 
 
 def place_of(part: Part, method: str, error: BaseException | None = None) -> str:
@@ -106,7 +119,9 @@ def place_of(part: Part, method: str, error: BaseException | None = None) -> str
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         if lines:
             return f"{file}:{lines[-1]}"
-    code = getattr(getattr(type(part), method, None), "__code__", None)
+    # Where something that the method returned is at fault (`layer.advance`), the method is the place.
+    item = inspect.getattr_static(type(part), method.partition(".")[0], None)
+    code = getattr(item.fget if isinstance(item, property) else item, "__code__", None)
     return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
 
 
@@ -126,6 +141,9 @@ def read_only(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {f.name: read_only(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
         return dataclasses.replace(value, **changed)
+    if inspect.isroutine(value):
+        # What a view's functions hand out may be shared, too.
+        return lambda *arguments: read_only(value(*arguments))
     if isinstance(value, tuple | list) and any(dataclasses.is_dataclass(item) for item in value):
         return type(value)(read_only(item) for item in value)
     return value
@@ -135,13 +153,17 @@ def _called(part: Part) -> str:
     return f"{part.kind.name} {part.name!r}"
 
 
-def _said(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
+def said_of(error: BaseException) -> str:
+    """Return the kind of an exception, and the first line of what it says."""
+    try:
+        text = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  # a user's exception may fail at that, too
+        text = []
     return type(error).__name__ + (f": {text[0]}" if text else "")
 
 
 def _module_name(path: Path) -> str:
-    return f"v2xsim_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    return f"{PLUGIN_MODULE}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
 
 
 def _forget(path: Path) -> None:
@@ -164,8 +186,10 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     except (ValueError, RecursionError) as error:
         raise PartError(f"{path}: must be Python: {error}") from None
     try:
-        exec(code, module.__dict__)
-    except (KeyboardInterrupt, MemoryError):
+        # What a file prints when it is loaded must not get between what a command prints for programs.
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(code, module.__dict__)
+    except KeyboardInterrupt:
         raise
     except PartError as error:
         raise PartError(f"{_place_in(path, error)}: {error}") from None
@@ -173,13 +197,13 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
         # A sibling could change without a change of the file's digest, so it is not put on the path.
         beside = (path.parent / f"{(error.name or '').partition('.')[0]}.py").is_file()
         why = (
-            "from its own folder; put that code into this file: its digest stands for all that is run"
+            "from its own folder; a plug-in is one file, and does not see those beside it: put that code into this file"
             if beside
             else "which is not installed; install it, or import it where it is used"
         )
         raise PartError(f"{_place_in(path, error)}: imports {error.name!r}{' ' if beside else ', '}{why}") from error
     except BaseException as error:
-        raise PartError(f"{_place_in(path, error)}: cannot be loaded: {_said(error)}") from error
+        raise PartError(f"{_place_in(path, error)}: cannot be loaded: {said_of(error)}") from error
 
 
 def _place_in(path: Path, error: BaseException) -> str:

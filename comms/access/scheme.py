@@ -4,15 +4,18 @@ One file in `schemes` for each built-in scheme. A run and the validation against
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from v2xsim.comms.access.packets import Field, Packets, Receptions
+from v2xsim.comms.access.packets import OUTCOME_NAMES, Field, Packets, Receptions
 from v2xsim.part_answers import array_from
-from v2xsim.parts import Kind, Part
+from v2xsim.parts import Above, AtLeast, Kind, Part, PartError
 from v2xsim.plugins import ask, call, wrong_answer
+
+_ADVANCE = "layer.advance"
+_BY_RECEPTION = ("receiver", "outcome", "power_dbm", "sinr_db")
 
 
 class AccessLayer(Protocol):
@@ -78,13 +81,13 @@ class AccessScheme(Part):
     kind = Kind("access scheme", "scheme", ("layer",), "v2xsim.comms.access.schemes")
     ideal: ClassVar[bool] = False
     spreads_periods: ClassVar[bool] = False
-    slot_limit_us: ClassVar[float | None] = None
+    slot_limit_us: ClassVar[Annotated[float, Above(0)] | None] = None
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Return an access layer over no stations yet, at an instant."""
         raise NotImplementedError
 
-    def most_bytes(self) -> int | None:
+    def most_bytes(self) -> Annotated[int, AtLeast(1)] | None:
         """Return the size of the largest packet that the scheme can send; None where there is no limit."""
         return None
 
@@ -120,26 +123,56 @@ def layer_of(
 
 
 class _Watched:
-    """A user's access layer: exceptions in it are reported with the user's file and line."""
+    """A user's access layer: exceptions and wrong answers in it are reported with the user's file."""
 
     def __init__(self, scheme: AccessScheme, layer: AccessLayer) -> None:
         self._scheme, self._layer = scheme, layer
+        # Numbers of packets that were handed over and have not ended.
+        self._waiting: set[int] = set()
 
     @property
     def dropped(self) -> list[int]:
-        return self._layer.dropped
+        dropped: list[int] = call(self._scheme, "layer.dropped", getattr, self._layer, "dropped")
+        self._waiting.difference_update(dropped)
+        return dropped
 
     def submit(self, packets: Packets) -> None:
+        self._waiting.update(packets.number.tolist())
         call(self._scheme, "layer.submit", self._layer.submit, packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         found = call(self._scheme, "layer.advance", self._layer.advance, until_us, field)
         if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Receptions)):
-            raise wrong_answer(
-                self._scheme, "layer", f"advance must return receptions and busy times, got {type(found).__name__}"
-            )
-        array_from(self._scheme, "layer", found[1], {"stations": field.stations}, "int64", name="advance: busy times")
+            raise self._wrong(f"must return receptions and busy times, got {type(found).__name__}")
+        array_from(self._scheme, _ADVANCE, found[1], {"stations": field.stations}, "int64", name="busy times")
+        self._check(found[0], field.stations)
         return found
+
+    def _check(self, found: Receptions, stations: int) -> None:
+        packets = len(found.number) if isinstance(found.number, np.ndarray) and found.number.ndim else 0
+        rows = len(found.receiver) if isinstance(found.receiver, np.ndarray) and found.receiver.ndim else 0
+        for name, dtype, length in (
+            ("number", "int64", packets), ("by", "int64", packets), ("began_us", "int64", packets), ("ended_us", "int64", packets),
+            ("noise_dbm", "float64", packets), ("offset", "int64", packets + 1), ("receiver", "int32", rows), ("outcome", "int8", rows),
+            ("power_dbm", "float32", rows), ("sinr_db", "float32", rows),
+        ):  # fmt: skip
+            axes = {"receptions" if name in _BY_RECEPTION else "packets": length}
+            array_from(self._scheme, _ADVANCE, getattr(found, name), axes, dtype, finite=False, name=name)
+        ended = found.number.tolist()
+        if len(set(ended)) < len(ended) or not self._waiting.issuperset(ended):
+            raise self._wrong("must return as number packets that were handed over, each once")
+        self._waiting.difference_update(ended)
+        if found.offset[0] != 0 or found.offset[-1] != rows or (np.diff(found.offset) < 0).any():
+            raise self._wrong(f"must return as offset numbers that rise from 0 to the {rows} receptions")
+        for name, array, least, most in (
+            ("receiver", found.receiver, 0, stations - 1), ("by", found.by, -1, stations - 1),
+            ("outcome", found.outcome, 0, len(OUTCOME_NAMES) - 1),
+        ):  # fmt: skip
+            if len(array) and not least <= array.min() <= array.max() <= most:
+                raise self._wrong(f"must return as {name} {least} to {most}, got {array.min()} to {array.max()}")
+
+    def _wrong(self, says: str) -> PartError:
+        return wrong_answer(self._scheme, _ADVANCE, says)
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
         call(self._scheme, "layer.reindexed", self._layer.reindexed, row, station_key)
@@ -147,7 +180,8 @@ class _Watched:
 
 def _check_layer(scheme: AccessScheme, layer: object) -> None:
     lacking = [name for name in ("submit", "advance", "reindexed") if not callable(getattr(layer, name, None))]
-    if lacking or not isinstance(getattr(layer, "dropped", None), list):
+    dropped = call(scheme, "layer.dropped", getattr, layer, "dropped", None)
+    if lacking or not isinstance(dropped, list):
         raise wrong_answer(
             scheme,
             "layer",

@@ -28,6 +28,7 @@ class SidelinkScheme(AccessScheme):
         repetitions: Blind retransmissions of each packet.
         interference_share: Share of another packet's power in a subchannel that falls on a packet's own resource blocks.
         in_band_emission: Whether transmissions in other subchannels of a slot disturb.
+        generation: Whose slots carry the packets: those of LTE or of NR differ in how much fits.
         ranked: Whether the candidates are ranked by the power measured on them.
         recheck_slots: How long before its first use a resource is looked at again; 0 for never.
     """
@@ -58,6 +59,7 @@ class SidelinkScheme(AccessScheme):
     in_band_emission: Annotated[bool, "Whether transmissions in other subchannels of a slot disturb"] = False
 
     slot_limit_us: ClassVar[float | None] = 1000.0
+    generation: ClassVar[Literal["lte_mode4", "nr_mode2"]] = "nr_mode2"
     ranked: ClassVar[bool] = True
     recheck_slots: ClassVar[int] = 0
 
@@ -78,7 +80,7 @@ class SidelinkScheme(AccessScheme):
     @property
     def subchannel_bits(self) -> int:
         """Bits that one subchannel carries in a slot."""
-        return bits_per_subchannel(self.name, self.rb_per_subchannel, *self.coding)
+        return bits_per_subchannel(self.generation, self.rb_per_subchannel, *self.coding)
 
     def most_bytes(self) -> int:
         """Return what all subchannels of a slot carry."""

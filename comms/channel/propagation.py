@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from v2xsim.comms.channel.blockage.model import VehicleBlockage
-from v2xsim.comms.channel.path_loss.model import PathLoss, one_line
+from v2xsim.comms.channel.blockage.model import VehicleBlockage, moments_of
+from v2xsim.comms.channel.path_loss.model import PathLoss, one_line, pieces_of
 from v2xsim.comms.channel.received_power import Propagation
 
 
@@ -27,8 +27,8 @@ def propagation(
         sigma_db: Standard deviation of the shadowing in all states, in place of the path-loss model's own.
         decorrelation_m: Decorrelation distance of the shadowing in all states, likewise.
     """
-    pieces = path_loss.pieces_db(carrier_ghz)
-    moments = None if blockage is None or path_loss.includes_vehicles else blockage.moments_db()
+    pieces = pieces_of(path_loss, carrier_ghz)
+    moments = None if blockage is None or path_loss.includes_vehicles else moments_of(blockage)
     mean_db, deviation_db = (np.zeros(4), np.zeros(4)) if moments is None else moments
     sigma = np.array(path_loss.shadowing_sigma_db, float) if sigma_db is None else np.full(3, sigma_db)
     if not shadowing:

@@ -7,13 +7,13 @@ available to us, is `hybrid`: the terms that it weighs are here, as properties o
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.relay.lifetime import WANTED_S, link_expiration_s
-from v2xsim.parts import Kind, Part
+from v2xsim.parts import AtLeast, Kind, Part
 from v2xsim.records import Boxes, Obstacles
 
 
@@ -118,7 +118,7 @@ class RelayRule(Part):
 
     kind = Kind("relay rule", "rule", ("score",), "v2xsim.comms.relay.rules")
     relays: ClassVar[bool] = True
-    hysteresis: ClassVar[float] = 0.1
+    hysteresis: ClassVar[Annotated[float, AtLeast(0)]] = 0.1
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return how well each station would serve each pair; the usable station with the highest score relays.

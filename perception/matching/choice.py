@@ -47,8 +47,10 @@ def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chos
     if rule.file is None:
         return rows
     helpers = len(view.agent)
-    length = len(rows) if isinstance(rows, np.ndarray) and rows.ndim == 1 else 0
-    array_from(rule, "choose", rows, {"helpers": length}, "int64")
+    if not isinstance(rows, np.ndarray) or rows.ndim != 1:
+        got = f"shape {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
+        raise wrong_answer(rule, "choose", f"must return one array with rows of helpers, got {got}")
+    array_from(rule, "choose", rows, {"helpers": len(rows)}, "int64")
     if len(np.unique(rows)) != len(rows) or (rows < 0).any() or (rows >= helpers).any():
         raise wrong_answer(
             rule,

@@ -32,7 +32,7 @@ def study(folder, body="weight: float = 1.0", before=""):
 
 
 def test_a_parameter_of_a_type_that_no_scenario_can_hold_is_refused(tmp_path):
-    with pytest.raises(ScenarioError, match=r"copied_rule\.py:\d+: .* a type that a scenario cannot hold .*ndarray"):
+    with pytest.raises(ScenarioError, match=r"copied_rule\.py:\d+: .* of a type that a scenario can hold .*ndarray"):
         load(study(tmp_path / "a", "rows: np.ndarray = None"))
 
 
@@ -40,7 +40,7 @@ def test_an_import_of_another_file_of_the_folder_is_explained(tmp_path):
     file = study(tmp_path / "a", before="import beside_it\n")
     (tmp_path / "a" / "beside_it.py").write_text("")
     with pytest.raises(
-        ScenarioError, match=r"copied_rule\.py:1: imports 'beside_it' from its own folder; put that code into this"
+        ScenarioError, match=r"copied_rule\.py:1: imports 'beside_it' from its own folder; a plug-in is one file"
     ):
         load(file)
 

@@ -14,7 +14,7 @@ from v2xsim.comms.access.schemes.nr_mode2 import NR_CODING
         ("radio.tx_power_dbm=-50", "at least -40"),
         (
             "cooperation.awareness_rule.rate_hz=0",
-            "cooperation.awareness_rule.rate_hz: must be above 0 and at most 100 Hz, got 0",
+            "cooperation.awareness_rule.rate_hz: must be at least 0.001 and at most 100 Hz, got 0",
         ),
         (
             "radio.access={scheme: nr_mode2, nr_mcs: 29}",

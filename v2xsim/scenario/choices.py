@@ -5,24 +5,33 @@ like every other key. What a scenario holds afterwards is the part itself.
 """
 
 import dataclasses
+import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import annotated_types
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, SchemaError, core_schema
 
-from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, PartError, Unit, parts_of
-from v2xsim.plugins import place_of
+from v2xsim.part_attributes import check_attributes
+from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, PartError, Unit, parameters_of, parts_of
+from v2xsim.plugins import place_of, said_of
 from v2xsim.scenario.errors import Keys
 from v2xsim.scenario.fields import Section
 
 _BOUND = {AtLeast: "ge", Above: "gt", AtMost: "le", Below: "lt"}
+_BOUND_INSIDE = {
+    AtLeast: annotated_types.Ge,
+    Above: annotated_types.Gt,
+    AtMost: annotated_types.Le,
+    Below: annotated_types.Lt,
+}
 # By the end of a parameter's name, longest first.
 _UNITS = {
     "_per_km": "1/km", "_per_hour": "1/h", "_bytes": "B", "_mps": "m/s", "_kmh": "km/h", "_ghz": "GHz", "_mhz": "MHz",
@@ -119,7 +128,7 @@ def choices_in(section: type[Section], above: Keys = ()) -> Iterator[tuple[Keys,
 
 def as_data(part: Part) -> Any:
     """Return a part as a scenario says it: its name, with its parameters where it has some."""
-    parameters = {field.name: _plain(getattr(part, field.name)) for field in dataclasses.fields(part)}  # type: ignore[arg-type]
+    parameters = {field.name: _plain(getattr(part, field.name)) for field in parameters_of(part)}
     return {part.kind.word: part.name, **parameters} if parameters else part.name
 
 
@@ -176,35 +185,65 @@ def model_of(cls: type[Part]) -> type[Section]:
         hints = get_type_hints(cls, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:
         raise PartError(f"{place}{called}: the type of a parameter cannot be read: {error}") from None
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        fields[field.name] = _field_of(field, hints[field.name])
+    for field in parameters_of(cls):
+        if hasattr(Section, field.name):
+            raise PartError(f"{place}{called} must call its parameter {field.name!r} otherwise: that name is taken")
+        if not _can_hold(hints[field.name]):
+            raise PartError(
+                f"{place}{called}: the parameter {field.name!r} must be of a type that a scenario can hold (float, int, bool, str, "
+                f"Path, Literal, or a tuple, list, dict or union of these), got {_type_name(hints[field.name])}"
+            )
     try:
+        fields.update({field.name: _field_of(field, hints[field.name]) for field in parameters_of(cls)})
         model: type[Section] = create_model(cls.__name__, __base__=_Parameters, __doc__=cls.__doc__, **fields)
-        # Here too, since a model builds its schema when it checks for the first time.
-        _check_defaults(cls, model, place, called)
-    except (PydanticUserError, TypeError) as error:
-        first = str(error).splitlines()[0].partition(". Set ")[0]
+        if cls.file is not None:
+            model.model_rebuild(force=True)
+    except (PydanticUserError, SchemaError, TypeError) as error:
+        first = str(error).splitlines()[-1].strip()
         raise PartError(
-            f"{place}{called}: a parameter has a type that a scenario cannot hold ({first}); use numbers, text, true or false, or "
-            "tuples of these"
+            f"{place}{called}: a parameter has a type or a limit that a scenario cannot hold: {first}"
         ) from None
+    _check_defaults(cls, model, place, called)
     _models[cls] = model
     return model
 
 
-def place_of_class(cls: type[Part]) -> str:
-    """Return file and line of a user's part."""
+def place_of_class(cls: type[Part], error: BaseException | None = None) -> str:
+    """Return file and line of a user's part, or of the line in the file at which an exception passed."""
     method = next((m for m in cls.kind.methods if m in vars(cls)), cls.kind.methods[0])
-    return place_of(cls.__new__(cls), method)
+    return place_of(cls.__new__(cls), method, error)
+
+
+def _can_hold(annotation: Any) -> bool:
+    """Return whether a scenario can hold all values of a type, and give them back when it is read again."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _can_hold(get_args(annotation)[0])
+    if origin is Literal:
+        return all(isinstance(value, str | int) for value in get_args(annotation))
+    if origin in (Union, types.UnionType, tuple, list):
+        return all(inner is Ellipsis or _can_hold(inner) for inner in get_args(annotation))
+    if origin is dict:
+        key, value = get_args(annotation)
+        return key is str and _can_hold(value)
+    return annotation in (float, int, bool, str, Path, type(None))
+
+
+def _type_name(annotation: Any) -> str:
+    kept = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return kept.__name__ if isinstance(kept, type) and not get_args(kept) else str(kept)
 
 
 def _check_defaults(cls: type[Part], model: type[Section], place: str, called: str) -> None:
     said = {}
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for field in parameters_of(cls):
         if field.default is not dataclasses.MISSING:
             said[field.name] = field.default
         elif field.default_factory is not dataclasses.MISSING:
-            said[field.name] = field.default_factory()
+            try:
+                said[field.name] = field.default_factory()
+            except BaseException as error:
+                raise _unmade(cls, f"the default of {field.name} cannot be made", error) from error
     needed = [name for name, info in model.model_fields.items() if info.is_required()]
     try:
         # Parameters without a default are not there: that they are missed is no fault of the class.
@@ -224,10 +263,16 @@ def _check_defaults(cls: type[Part], model: type[Section], place: str, called: s
     if not needed:
         try:
             cls()
-        except Exception as error:  # noqa: BLE001  # whatever a user's class raises is reported with its place
-            raise PartError(
-                f"{place}{called}: cannot be made from its defaults: {type(error).__name__}: {error}"
-            ) from None
+        except BaseException as error:
+            raise _unmade(cls, "cannot be made from its defaults", error) from error
+
+
+def _unmade(cls: type[Part], says: str, error: BaseException) -> PartError:
+    """Return what to say of an exception in a part's own code; what is not the part's is raised again."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    place = f"{place_of_class(cls, error)}: " if cls.file is not None else ""
+    return PartError(f"{place}{cls.kind.name} {cls.name!r}: {says}: {said_of(error)}")
 
 
 def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, Any]:
@@ -242,6 +287,9 @@ def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, An
                 meaning = item
             elif isinstance(item, Unit):
                 unit = item.name
+    if limits and not _is_number(kept):
+        raise TypeError(f"limits are for numbers, got {_type_name(kept)} for {field.name!r}")
+    kept = _with_inner_limits(kept)
     if unit is None:
         unit = "1" if kept in (int, float) else "none"
     meaning = meaning or field.name.replace("_", " ")
@@ -256,6 +304,27 @@ def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, An
     return kept, Field(**about)
 
 
+def _is_number(annotation: Any) -> bool:
+    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return all(member in (int, float, type(None)) for member in members)
+
+
+def _with_inner_limits(annotation: Any) -> Any:
+    """Return a type in which the limits on what it holds, such as on each number of a list, are as pydantic wants them."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        limits = [_BOUND_INSIDE[type(item)](item.limit) for item in inner[1:] if isinstance(item, Limit)]
+        if limits and not _is_number(inner[0]):
+            raise TypeError(f"limits are for numbers, got {_type_name(inner[0])}")
+        kept = _with_inner_limits(inner[0])
+        return Annotated[kept, *limits] if limits else kept
+    if origin in (Union, types.UnionType):
+        return Union[tuple(map(_with_inner_limits, inner))]  # noqa: UP007  # of as many as there are
+    if origin in (tuple, list, dict) and inner:
+        return origin[tuple(item if item is Ellipsis else _with_inner_limits(item) for item in inner)]
+    return annotation
+
+
 def unit_of(name: str) -> str | None:
     """Return the unit that the end of a name gives; None where it gives none."""
     return next((unit for end, unit in _UNITS.items() if name.endswith(end)), None)
@@ -264,15 +333,16 @@ def unit_of(name: str) -> str | None:
 def made(cls: type[Part], model: Section) -> Part:
     """Return the part with the parameters that its model holds."""
     try:
-        return cls(**{field.name: getattr(model, field.name) for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
-    except (ValueError, AssertionError):
+        part = cls(**{field.name: getattr(model, field.name) for field in parameters_of(cls)})
+        if cls.file is not None:
+            check_attributes(part)
+        return part
+    except ValueError:
+        # What the part says of its parameters: pydantic puts the key before it.
         raise
-    except Exception as error:
-        # pydantic takes a ValueError for something that the user can mend, and anything else for a fault of its own.
-        place = f"{place_of_class(cls)}: " if cls.file is not None else ""
-        raise ValueError(
-            f"{place}{cls.kind.name} {cls.name!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error
+    except BaseException as error:
+        # pydantic takes anything but a ValueError for a fault of its own.
+        raise _unmade(cls, "cannot be made", error) from error
 
 
 def _plain(value: Any) -> Any:
@@ -280,7 +350,10 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, bool) or value is None:
+        return value
+    # numpy's numbers, as a default may be, are of classes derived from these; files hold the plain ones.
+    return next((kind(value) for kind in (float, int, str) if isinstance(value, kind)), str(value))
 
 
 def _replaced_at(data: Any, keys: Keys, choice: PartChoice) -> Any:

@@ -171,7 +171,10 @@ def _no_part(choice: PartChoice, error: dict[str, Any], given: Any) -> str:
     listed = " or ".join(filter(None, [", ".join(repr(name) for name in names[:-1]), repr(names[-1])]))
     if error["type"] != "union_tag_invalid":
         return f"must be {listed}, or a section such as {{{word}: {names[0]}}}, got {shown(given)}"
-    named = error["ctx"]["tag"]
+    # As pydantic tells it, every name is text.
+    named = given[word] if isinstance(given, dict) else error["ctx"]["tag"]
+    if not isinstance(named, str):
+        return f"{word} must be {listed}, got {shown(named)}"
     file = hidden_part(choice.base, named)
     if file is not None:
         return f"must be {listed}, got {named!r}; {file} registers it: list that file under plugins"

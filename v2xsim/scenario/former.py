@@ -187,6 +187,8 @@ def _twice(old: Keys, keys: Keys) -> Problem:
 
 def _said(found: Any) -> str:
     """Return what pydantic says of a value, in the form of other messages."""
+    if found["type"] == "extra_forbidden":
+        return f"is no parameter of the parts that this section is for, got {found.get('input')!r}"
     message = str(found["msg"]).removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}, got {found.get('input')!r}"
 

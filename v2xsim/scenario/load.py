@@ -2,21 +2,22 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from v2xsim.scenario.checks import cross_problems
 from v2xsim.scenario.choices import with_names, word_in
 from v2xsim.scenario.describe import described_by
-from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError, dotted
+from v2xsim.scenario.errors import Document, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import File, Section
 from v2xsim.scenario.former import SCENARIO, Moved, with_present_keys
 from v2xsim.scenario.overrides import with_overrides
+from v2xsim.scenario.paths import with_paths
 from v2xsim.scenario.plugins import use_plugins
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.yamltext import read_yaml, write_yaml
@@ -105,8 +106,11 @@ def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] =
         section: What stands at its top.
         moved: Keys of earlier versions that such files may still use.
     """
-    document = read_yaml(text_of(Path(path), str(path)), str(path))
-    return _validated(document, section, Path(path).parent, moved)
+    document, folder = read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent
+    found, missing = with_paths(_validated(document, section, folder, moved), document, folder)
+    if missing:
+        raise document.error(missing)
+    return found
 
 
 def text_of(file: Path, source: str) -> str:
@@ -169,52 +173,8 @@ def checked(document: Document, folder: Path) -> Scenario:
     Raises:
         ScenarioError: If it is none.
     """
-    scenario, missing = _with_paths(_validated(document, Scenario, folder, SCENARIO), document, folder)
+    scenario, missing = with_paths(_validated(document, Scenario, folder, SCENARIO), document, folder)
     wrong = [*missing, *cross_problems(scenario)]
     if wrong:
         raise document.error(wrong)
     return scenario
-
-
-def _with_paths(scenario: Scenario, document: Document, folder: Path) -> tuple[Scenario, list[Problem]]:
-    """Return the scenario with absolute paths, and what is wrong with them."""
-    wrong = []
-    for keys, path in list(paths_of(scenario)):
-        absolute = Path(os.path.abspath(document.folder(keys, folder) / path))
-        if (trouble := _trouble(absolute)) is not None:
-            wrong.append(Problem(keys, f"must be a file that can be read, got {str(path)!r} ({absolute} {trouble})"))
-        scenario = _replaced(scenario, keys, absolute)
-    return scenario, wrong
-
-
-def _trouble(path: Path) -> str | None:
-    try:
-        if path.is_dir():
-            return "is a directory"
-        if not path.exists():
-            return "does not exist"
-        return None if path.is_file() and os.access(path, os.R_OK) else "cannot be read"
-    except (OSError, ValueError) as error:
-        return f"is no path: {error}"
-
-
-def paths_of(section: BaseModel, above: Keys = ()) -> Iterator[tuple[Keys, Path]]:
-    """Yield the keys and the value of every path that a section holds."""
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, Path):
-            yield (*above, name), value
-        elif isinstance(value, list):
-            yield from (((*above, name, str(n)), item) for n, item in enumerate(value) if isinstance(item, Path))
-        elif isinstance(value, BaseModel):
-            yield from paths_of(value, (*above, name))
-
-
-def _replaced(section: _S, keys: Keys, value: Any) -> _S:
-    held = getattr(section, keys[0])
-    if isinstance(held, list):
-        number = int(keys[1])
-        inner: Any = [*held[:number], value, *held[number + 1 :]]
-    else:
-        inner = value if len(keys) == 1 else _replaced(held, keys[1:], value)
-    return section.model_copy(update={keys[0]: inner})

@@ -7,6 +7,7 @@ from typing import Any
 from v2xsim.scenario.errors import Document, Keys, ScenarioError
 from v2xsim.scenario.yamltext import read_yaml
 
+OPTION = "--set "
 Word = Callable[[Keys], str | None]
 """Returns the key that names a part, where keys lead to a choice of one."""
 
@@ -31,15 +32,23 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
     place, base = dict(document.place), dict(document.base)
     for override in overrides:
         name, equals, text = override.partition("=")
-        option = f"--set {override if len(override) <= 60 else override[:57] + '...'}"
+        option = f"{OPTION}{override if len(override) <= 60 else override[:57] + '...'}"
         keys = tuple(name.strip().split("."))
         if not equals or not all(keys):
             raise ScenarioError(f"{option}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
         value = read_yaml(text, option).data
+        _refuse_to_undo(option, keys, place)
         data = _set(data, keys, value, option, (), word)
         place = {known: where for known, where in place.items() if known[: len(keys)] != keys}
         place[keys], base[keys] = option, Path()
     return Document(document.source, data, place, base)
+
+
+def _refuse_to_undo(option: str, keys: Keys, place: Mapping[Keys, str]) -> None:
+    """Refuse an option that replaces a section in which an option before it has set a key: that would go unseen."""
+    for known, where in place.items():
+        if len(known) > len(keys) and known[: len(keys)] == keys and where.startswith(OPTION):
+            raise ScenarioError(f"{option}: must come before {where}, which sets a key in it")
 
 
 def with_values(

@@ -4,11 +4,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from v2xsim.parts import PartError, parts_from, show_files
+from v2xsim.parts import PartError, name_taken, parts_from, show_files
 from v2xsim.plugins import Plugin, load_plugin
-from v2xsim.scenario.choices import model_of, rebuild
+from v2xsim.scenario.choices import model_of, place_of_class, rebuild
 from v2xsim.scenario.errors import Document, Problem
+from v2xsim.scenario.explain import shown
 from v2xsim.scenario.fields import Section
+from v2xsim.scenario.paths import trouble_with
 
 KEY = "plugins"
 # Sections at the top of a kind of file, and the files whose parts their schema holds.
@@ -29,30 +31,26 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
     Raises:
         ScenarioError: If a file is not there, cannot be loaded, or a part in it is wrong.
     """
-    listed = document.data.get(KEY, []) if isinstance(document.data, Mapping) else []
-    if KEY not in section.model_fields or not isinstance(listed, list) or not all(isinstance(p, str) for p in listed):
-        # Whatever is wrong with the list itself is for the schema to say.
-        listed = []
-    paths = [
-        Path(os.path.abspath(document.folder((KEY, str(number)), folder) / said)) for number, said in enumerate(listed)
-    ]
-    # First, so that two of them cannot register the same name.
-    show_files(frozenset(paths))
     loaded: list[Plugin] = []
-    for number, (said, path) in enumerate(zip(listed, paths, strict=True)):
+    for number, said in enumerate(_listed(document, section)):
         keys = (KEY, str(number))
-        if not path.is_file():
-            reason = "is a directory" if path.is_dir() else "does not exist"
+        path = Path(os.path.abspath(document.folder(keys, folder) / said))
+        if (trouble := trouble_with(path)) is not None:
             raise document.error(
-                [Problem(keys, f"must be a Python file with a part in it, got {said!r} ({path} {reason})")]
+                [Problem(keys, f"must be a Python file with a part in it, got {shown(said)} ({path} {trouble})")]
             )
         try:
             plugin = _with_models(path)
         except PartError as error:
             raise document.error([Problem(keys, str(error))]) from error
-        if plugin in loaded:
-            raise document.error([Problem(keys, f"must be listed once, got {said!r} twice")])
+        if any(other.path == path for other in loaded):
+            raise document.error([Problem(keys, f"must be listed once, got {shown(said)} twice")])
+        try:
+            _check_names(path, [other.path for other in loaded])
+        except PartError as error:
+            raise document.error([Problem(keys, str(error))]) from None
         loaded.append(plugin)
+    show_files(frozenset(plugin.path for plugin in loaded))
     _rebuilt(section, loaded)
     return tuple(loaded)
 
@@ -67,7 +65,11 @@ def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
     Raises:
         PartError: If a file cannot be loaded, or a part in it is wrong.
     """
-    loaded = [_with_models(Path(os.path.abspath(path))) for path in paths]
+    loaded: list[Plugin] = []
+    for path in paths:
+        plugin = _with_models(Path(os.path.abspath(path)))
+        _check_names(plugin.path, [other.path for other in loaded])
+        loaded.append(plugin)
     show_files(frozenset(plugin.path for plugin in loaded))
     _rebuilt(section, loaded)
 
@@ -78,6 +80,38 @@ def _with_models(path: Path) -> Plugin:
     for cls in parts_from(path):
         model_of(cls)
     return plugin
+
+
+def _listed(document: Document, section: type[Section]) -> list[str]:
+    """Return the files that a document lists.
+
+    Raises:
+        ScenarioError: If they are no list of paths; of names that no file registers then, the schema would say too much.
+    """
+    if KEY not in section.model_fields or not isinstance(document.data, Mapping) or KEY not in document.data:
+        return []
+    listed = document.data[KEY]
+    if not isinstance(listed, list):
+        raise document.error(
+            [Problem((KEY,), f"must be a list of Python files such as [my_part.py], got {shown(listed)}")]
+        )
+    wrong = [
+        Problem((KEY, str(number)), f"must be the path of a Python file, got {shown(item)}")
+        for number, item in enumerate(listed)
+        if not isinstance(item, str)
+    ]
+    if wrong:
+        raise document.error(wrong)
+    return listed
+
+
+def _check_names(path: Path, others: list[Path]) -> None:
+    """Refuse a file that registers a name which another file of the same list registers, too."""
+    taken = {(cls.kind.name, cls.name): other for other in others for cls in parts_from(other)}
+    for cls in parts_from(path):
+        if (cls.kind.name, cls.name) in taken:
+            error = name_taken(cls.kind, cls.name, taken[cls.kind.name, cls.name])
+            raise PartError(f"{place_of_class(cls)}: {error}")
 
 
 def _rebuilt(section: type[Section], loaded: list[Plugin]) -> None:

@@ -14,8 +14,9 @@ from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
 from v2xsim.scenario.explain import problems
-from v2xsim.scenario.load import checked, document_of, load_section, paths_of, resolved
+from v2xsim.scenario.load import checked, document_of, load_section, resolved
 from v2xsim.scenario.overrides import with_values
+from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.study.axes import Setting, settings_of
 from v2xsim.study.sweepfile import SweepFile

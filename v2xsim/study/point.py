@@ -56,7 +56,8 @@ def work(job: Job) -> int:
     except (ResultsError, RunFolderError) as error:
         return _failed(job, "disk", str(error))
     except UserError as error:
-        return _failed(job, "scenario", str(error))
+        # A user's part that ran out of memory says so in its own words.
+        return _failed(job, "memory" if isinstance(error.__cause__, MemoryError) else "scenario", str(error))
     except MemoryError as error:
         traceback.print_exc()
         return _failed(job, "memory", f"ran out of memory: {error or 'an allocation failed'}")

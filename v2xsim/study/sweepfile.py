@@ -88,8 +88,11 @@ class SweepFile(Section):
                     raise ValueError(f"{block}: {key} cannot be varied" + ("; use seeds" if key == "run.seed" else ""))
                 if not all(key.split(".")):
                     raise ValueError(f"{block}: must have dotted keys such as radio.tx_power_dbm, got {key!r}")
-        for key in seen:
-            inside = [other for other in seen if other.startswith(key + ".")]
+        for key, block in seen.items():
+            # What holds for all points is set first, so a key in it may vary: the weight of the relay rule that is set.
+            inside = [
+                other for other in seen if other.startswith(key + ".") and (block != "set" or seen[other] == "set")
+            ]
             if inside:
                 raise ValueError(f"{inside[0]} lies within {key}; set one of them")
         for number, row in enumerate(self.rows):

@@ -4,6 +4,7 @@ The choice of a resource itself is `v2xsim.comms.access.sidelink_selection`, for
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.parts import part
@@ -13,3 +14,5 @@ from v2xsim.parts import part
 @dataclass(frozen=True)
 class LteMode4(SidelinkScheme):
     """Stations sense for 1 s, rank resources and reserve one (3GPP TS 36.213 V14, 14.1.1.6)."""
+
+    generation: ClassVar[Literal["lte_mode4", "nr_mode2"]] = "lte_mode4"

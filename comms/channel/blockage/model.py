@@ -8,7 +8,7 @@ from jaxtyping import Float, Int, Int8
 
 from v2xsim.part_answers import array_from
 from v2xsim.parts import Kind, Part
-from v2xsim.plugins import ask
+from v2xsim.plugins import ask, wrong_answer
 from v2xsim.records import Boxes
 
 
@@ -61,6 +61,25 @@ class VehicleBlockage(Part):
         model whose loss is worked out link by link.
         """
         return None
+
+
+def moments_of(model: VehicleBlockage) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]] | None:
+    """Return mean and standard deviation of a drawn loss, checked where the model is a user's; None where it is worked out.
+
+    Raises:
+        PartError: If a user's model raises an exception or returns something else.
+    """
+    moments: tuple[np.ndarray, np.ndarray] | None = ask(model, "moments_db")
+    if moments is None or model.file is None:
+        return moments
+    if not (isinstance(moments, tuple) and len(moments) == 2):
+        raise wrong_answer(
+            model, "moments_db", f"must return means and standard deviations, got {type(moments).__name__}"
+        )
+    array_from(model, "moments_db", moments[0], {"cases": 4}, name="means")
+    if (array_from(model, "moments_db", moments[1], {"cases": 4}, name="standard deviations") < 0.0).any():
+        raise wrong_answer(model, "moments_db", "must return standard deviations of at least 0")
+    return moments
 
 
 def blockage_of(model: VehicleBlockage, view: BlockageView) -> Float[np.ndarray, " links"]:

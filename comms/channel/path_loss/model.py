@@ -1,7 +1,8 @@
 """What a path-loss model is: the loss between two antennas by distance, state of the link and antenna heights."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from numbers import Real
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int8
@@ -9,8 +10,11 @@ from jaxtyping import Float, Int8
 from v2xsim.comms.channel.shadowing import DECORRELATION_M, SIGMA_DB
 from v2xsim.comms.channel.tr37885 import BUILDING, SHORTEST_M, line_of, reach_m
 from v2xsim.part_answers import array_from
-from v2xsim.parts import Kind, Part
-from v2xsim.plugins import ask
+from v2xsim.parts import Above, AtLeast, Kind, Part
+from v2xsim.plugins import ask, wrong_answer
+
+_Deviation = Annotated[float, AtLeast(0)]
+_Distance = Annotated[float, Above(0)]
 
 Pieces = Float[np.ndarray, "3 pieces 3"]
 """By state (LOS, NLOSV, NLOSB) and piece: decades of distance from which the piece holds, its loss at one metre in dB, its slope in
@@ -56,8 +60,12 @@ class PathLoss(Part):
     """
 
     kind = Kind("path loss", "model", ("loss_db", "pieces_db"), "v2xsim.comms.channel.path_loss")
-    shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (SIGMA_DB[0], SIGMA_DB[1], SIGMA_DB[2])
-    decorrelation_m: ClassVar[tuple[float, float, float]] = (DECORRELATION_M[0], DECORRELATION_M[1], DECORRELATION_M[2])
+    shadowing_sigma_db: ClassVar[tuple[_Deviation, _Deviation, _Deviation]] = (SIGMA_DB[0], SIGMA_DB[1], SIGMA_DB[2])
+    decorrelation_m: ClassVar[tuple[_Distance, _Distance, _Distance]] = (
+        DECORRELATION_M[0],
+        DECORRELATION_M[1],
+        DECORRELATION_M[2],
+    )
     includes_vehicles: ClassVar[bool] = False
     urban: ClassVar[bool] = True
 
@@ -65,7 +73,7 @@ class PathLoss(Part):
         """Return the path loss of each link in dB, without shadowing; behind buildings included."""
         pieces = self.pieces_db(view.carrier_ghz)
         if pieces is None:
-            raise NotImplementedError
+            raise NotImplementedError("where pieces_db returns None, loss_db must be defined")
         return piecewise_loss_db(pieces, view.distance_m, view.state)
 
     def pieces_db(self, carrier_ghz: float) -> Pieces | None:
@@ -87,6 +95,32 @@ def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
         PartError: If a user's model raises an exception or returns something else.
     """
     return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)})
+
+
+def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:
+    """Return the straight pieces of a model, checked where the model is a user's; None for a model that is worked out link by link.
+
+    Raises:
+        PartError: If a user's model raises an exception or returns something else.
+    """
+    pieces: Pieces | None = ask(model, "pieces_db", carrier_ghz)
+    if pieces is None or model.file is None:
+        return pieces
+    count = pieces.shape[1] if isinstance(pieces, np.ndarray) and pieces.ndim == 3 else 1
+    return array_from(model, "pieces_db", pieces, {"states": 3, "pieces": max(count, 1), "numbers": 3})
+
+
+def range_of(model: PathLoss, loss_db: float, carrier_ghz: float) -> float:
+    """Return the distance at which a clear link has lost so much under a model, checked where the model is a user's.
+
+    Raises:
+        PartError: If a user's model raises an exception or returns something else.
+    """
+    found: Any = ask(model, "reach_m", loss_db, carrier_ghz)
+    if model.file is not None and not (isinstance(found, Real) and float(found) >= 0.0):
+        raise wrong_answer(model, "reach_m", f"must return a distance of at least 0 m, got {found!r}")
+    distance_m: float = found
+    return distance_m
 
 
 def piecewise_loss_db(

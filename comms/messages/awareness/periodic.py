@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
-from v2xsim.parts import Above, AtMost, part
+from v2xsim.parts import AtLeast, AtMost, part
 
 # A station that has never sent counts as having sent this long ago: longer than congestion control ever asks to wait.
 _NEVER_US = 1_000_000
@@ -22,7 +22,7 @@ class Periodic(AwarenessRule):
         rate_hz: Messages per second.
     """
 
-    rate_hz: Annotated[float, Above(0), AtMost(100), "Rate of awareness messages"] = 10.0
+    rate_hz: Annotated[float, AtLeast(0.001), AtMost(100), "Rate of awareness messages"] = 10.0
 
     @property
     def check_us(self) -> int:

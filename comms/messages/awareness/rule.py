@@ -1,13 +1,13 @@
 """What a rule for awareness messages is: it says which stations announce themselves now."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.part_answers import array_from
-from v2xsim.parts import Kind, Part
+from v2xsim.parts import Above, AtLeast, Kind, Part
 from v2xsim.plugins import ask, call, wrong_answer
 
 
@@ -45,12 +45,12 @@ class AwarenessRule(Part):
     kind = Kind("message rule", "rule", ("generator",), "v2xsim.comms.messages.awareness")
 
     @property
-    def check_us(self) -> int:
+    def check_us(self) -> Annotated[int, AtLeast(1)]:
         """How often stations look whether a message is due."""
         return 100_000
 
     @property
-    def longest_us(self) -> float:
+    def longest_us(self) -> Annotated[float, Above(0)]:
         """Longest time between two messages of a station; after five times as long without one it counts as gone."""
         return 1_000_000.0
 
@@ -76,4 +76,4 @@ class Announcer:
             PartError: If a user's generator raises an exception or returns something else.
         """
         found = call(self._rule, "generator.due", self._generator.due, view)
-        return array_from(self._rule, "generator", found, {"stations": len(view.agent)}, "bool", name="due")
+        return array_from(self._rule, "generator.due", found, {"stations": len(view.agent)}, "bool")

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.part_answers import array_from, detections_from
-from v2xsim.parts import Kind, Part
+from v2xsim.parts import Above, Kind, Part
 from v2xsim.plugins import ask, wrong_answer
 from v2xsim.records import Boxes, Detections
 
@@ -143,7 +143,7 @@ class FusionScheme(Part):
     shares: ClassVar[Share] = Share.BOXES
 
     @property
-    def thinned_to_m(self) -> float:
+    def thinned_to_m(self) -> Annotated[float, Above(0)]:
         """Side of the cubes that shared points are thinned to one point in."""
         return 0.3
 

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64
 
 from v2xsim.comms.access.packets import Field
-from v2xsim.comms.channel.blockage.model import BlockageView, blockage_of
+from v2xsim.comms.channel.blockage.model import BlockageView, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLossView, building_loss_of
 from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.channel.neighbours import Neighbours, neighbours
-from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of, piecewise_loss_db
+from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of, pieces_of, piecewise_loss_db
 from v2xsim.comms.channel.propagation import propagation
 from v2xsim.comms.channel.received_power import Carried, Propagation, powers, same_pairs
 from v2xsim.comms.channel.sight import pair_states
@@ -107,7 +107,7 @@ def next_budget(
     )  # fmt: skip
     clear_db = _path_loss_db(near, fleet, distance_m, state, model, radio)
     more_db = np.zeros(0)
-    if wave.vehicle_blockage.moments_db() is None:
+    if moments_of(wave.vehicle_blockage) is None:
         view = BlockageView(
             fleet.antenna_m,
             fleet.row,
@@ -160,7 +160,7 @@ def _path_loss_db(
     model: Propagation, radio: Radio,
 ) -> Float[np.ndarray, " pairs_or_none"]:  # fmt: skip
     """Return the path loss of pairs where it is worked out pair by pair; nothing where the budget's pieces say all."""
-    pieces, behind = radio.channel.pieces_db(radio.carrier_ghz), radio.propagation.building_loss
+    pieces, behind = pieces_of(radio.channel, radio.carrier_ghz), radio.propagation.building_loss
     if pieces is not None and not behind.follows_streets:
         return np.zeros(0)
     if pieces is not None:

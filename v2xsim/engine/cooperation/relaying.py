@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from v2xsim.comms.channel.path_loss.model import range_of
 from v2xsim.comms.phy.error_rate import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import chosen_relays, usable_stations
@@ -114,4 +115,4 @@ def _usable_range_m(rule: Cooperation, radio: Radio) -> float:
         min(rule.min_delivery, 0.99), radio.mcs, radio.bandwidth_mhz
     )
     eirp_dbm = radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi
-    return radio.channel.reach_m(eirp_dbm - weakest_dbm, radio.carrier_ghz)
+    return range_of(radio.channel, eirp_dbm - weakest_dbm, radio.carrier_ghz)

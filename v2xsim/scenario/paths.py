@@ -1,0 +1,69 @@
+"""The paths that a scenario holds: made absolute, and checked to be files that can be read."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from v2xsim.parts import Part, parameters_of
+from v2xsim.scenario.errors import Document, Keys, Problem
+from v2xsim.scenario.fields import Section
+
+_S = TypeVar("_S", bound=Section)
+
+
+def with_paths(section: _S, document: Document, folder: Path) -> tuple[_S, list[Problem]]:
+    """Return a section with absolute paths, and what is wrong with them.
+
+    Args:
+        section: What was read, with the paths that the file says.
+        document: Knows where each path was written.
+        folder: Where relative paths count from.
+    """
+    wrong = []
+    for keys, path in list(paths_of(section)):
+        absolute = Path(os.path.abspath(document.folder(keys, folder) / path))
+        if (trouble := trouble_with(absolute)) is not None:
+            wrong.append(Problem(keys, f"must be a file that can be read, got {str(path)!r} ({absolute} {trouble})"))
+        section = _replaced(section, keys, absolute)
+    return section, wrong
+
+
+def trouble_with(path: Path) -> str | None:
+    """Return why a path is no file that can be read; None where it is one."""
+    try:
+        if path.is_dir():
+            return "is a directory"
+        if not path.exists():
+            return "does not exist"
+        return None if path.is_file() and os.access(path, os.R_OK) else "cannot be read"
+    except (OSError, ValueError) as error:
+        return f"is no path: {error.strerror if isinstance(error, OSError) else error}"
+
+
+def paths_of(section: BaseModel | Part, above: Keys = ()) -> Iterator[tuple[Keys, Path]]:
+    """Yield the keys and the value of every path that a section, or a part chosen in it, holds."""
+    names = [f.name for f in parameters_of(section)] if isinstance(section, Part) else list(type(section).model_fields)
+    for name in names:
+        value = getattr(section, name)
+        if isinstance(value, Path):
+            yield (*above, name), value
+        elif isinstance(value, list | tuple):
+            yield from (((*above, name, str(n)), item) for n, item in enumerate(value) if isinstance(item, Path))
+        elif isinstance(value, BaseModel | Part):
+            yield from paths_of(value, (*above, name))
+
+
+def _replaced(section: Any, keys: Keys, value: Any) -> Any:
+    held = getattr(section, keys[0])
+    if isinstance(held, list | tuple):
+        number = int(keys[1])
+        inner: Any = type(held)((*held[:number], value, *held[number + 1 :]))
+    else:
+        inner = value if len(keys) == 1 else _replaced(held, keys[1:], value)
+    if isinstance(section, Part):
+        return dataclasses.replace(section, **{keys[0]: inner})  # type: ignore[type-var]
+    return section.model_copy(update={keys[0]: inner})
