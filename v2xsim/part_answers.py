@@ -43,7 +43,8 @@ def array_from(
         return found
     wanted = " x ".join(f"{length} {axis}" for axis, length in axes.items())
     must = f"must return {f'as {name} ' if name else ''}"
-    if not isinstance(value, np.ndarray):
+    # Of numpy's own class: a masked array would hide what is wrong in it.
+    if type(value) is not np.ndarray:
         raise wrong_answer(part, method, f"{must}an array of {wanted}, got {type(value).__name__}")
     if value.shape != tuple(axes.values()):
         raise wrong_answer(part, method, f"{must}an array of {wanted}, got shape {value.shape}")

@@ -233,10 +233,15 @@ def _runs_again(cls: type[Part], taken: type[Part]) -> bool:
 
 def _check(cls: type[Part], name: str) -> None:
     above = cls.__mro__[1:] if isinstance(cls, type) and issubclass(cls, Part) else ()
-    kind = next((vars(base)["kind"] for base in above if "kind" in vars(base)), None)
-    if not isinstance(kind, Kind):
+    kinds = [
+        vars(base)["kind"]
+        for base in above
+        if isinstance(vars(base).get("kind"), Kind) and base.__module__.startswith("v2xsim.")
+    ]
+    kind = kinds[0] if len(kinds) == 1 else None
+    if kind is None:
         raise PartError(
-            f"@part({name!r}) must stand above a class that derives from the base class of a kind of part, such as RelayRule; "
+            f"@part({name!r}) must stand above a class that derives from the base class of one kind of part, such as RelayRule; "
             f"{getattr(cls, '__name__', cls)!r} does not"
         )
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -253,6 +258,8 @@ def _check(cls: type[Part], name: str) -> None:
         )
     if not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise PartError(f"the {kind.name} {name!r} must be frozen: write @dataclass(frozen=True)")
+    if cls.kind is not kind:
+        raise PartError(f"the {kind.name} {name!r} must not have a `kind` of its own")
     taken = (kind.word, "name", "kind", "file", *kind.methods)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name in taken:

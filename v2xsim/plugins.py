@@ -112,15 +112,16 @@ def call(part: Part, method: str, function: Callable[..., Any], *arguments: Any)
         ) from error
 
 
-def place_of(part: Part, method: str, error: BaseException | None = None) -> str:
+def place_of(part: Part | type[Part], method: str, error: BaseException | None = None) -> str:
     """Return file and line of a part's method, or of the line in the user's file at which an exception passed."""
-    file = str(part.file)
+    cls = part if isinstance(part, type) else type(part)
+    file = str(cls.file)
     if error is not None:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         if lines:
             return f"{file}:{lines[-1]}"
     # Where something that the method returned is at fault (`layer.advance`), the method is the place.
-    item = inspect.getattr_static(type(part), method.partition(".")[0], None)
+    item = inspect.getattr_static(cls, method.partition(".")[0], None)
     code = getattr(item.fget if isinstance(item, property) else item, "__code__", None)
     return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
 

@@ -211,7 +211,7 @@ def model_of(cls: type[Part]) -> type[Section]:
 def place_of_class(cls: type[Part], error: BaseException | None = None) -> str:
     """Return file and line of a user's part, or of the line in the file at which an exception passed."""
     method = next((m for m in cls.kind.methods if m in vars(cls)), cls.kind.methods[0])
-    return place_of(cls.__new__(cls), method, error)
+    return place_of(cls, method, error)
 
 
 def _can_hold(annotation: Any) -> bool:
