@@ -16,9 +16,10 @@ import v2xsim
 from v2xsim.part_trials import TRIALS, try_part
 from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, base_of, parameters_of, parts_of
 from v2xsim.scenario import resolved, to_yaml
-from v2xsim.scenario.choices import choices_in, model_of
+from v2xsim.scenario.choices import choices_in
 from v2xsim.scenario.errors import ScenarioError
 from v2xsim.scenario.load import from_data
+from v2xsim.scenario.part_models import model_of
 from v2xsim.scenario.schema import Scenario
 
 CHOICES = dict(choices_in(Scenario))

@@ -15,7 +15,7 @@ from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import File, Section
-from v2xsim.scenario.former import SCENARIO, Moved, with_present_keys
+from v2xsim.scenario.former_keys import SCENARIO, Moved, with_present_keys
 from v2xsim.scenario.overrides import with_overrides
 from v2xsim.scenario.paths import with_paths
 from v2xsim.scenario.plugins import use_plugins

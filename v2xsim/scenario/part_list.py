@@ -15,9 +15,10 @@ from pydantic_core import to_jsonable_python
 from v2xsim.errors import UserError
 from v2xsim.parts import Part, parts_of, show_files, visible_files
 from v2xsim.plugins import load_plugin
-from v2xsim.scenario.choices import PartChoice, choices_in, model_of
+from v2xsim.scenario.choices import PartChoice, choices_in
 from v2xsim.scenario.describe import Slot
 from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.part_models import model_of
 from v2xsim.scenario.schema import Scenario
 
 _LIMITS = {

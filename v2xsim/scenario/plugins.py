@@ -6,10 +6,11 @@ from pathlib import Path
 
 from v2xsim.parts import PartError, name_taken, parts_from, show_files
 from v2xsim.plugins import Plugin, load_plugin
-from v2xsim.scenario.choices import model_of, place_of_class, rebuild
+from v2xsim.scenario.choices import rebuild
 from v2xsim.scenario.errors import Document, Problem
 from v2xsim.scenario.explain import shown
 from v2xsim.scenario.fields import Section
+from v2xsim.scenario.part_models import model_of, place_of_class
 from v2xsim.scenario.paths import trouble_with
 
 KEY = "plugins"

@@ -13,7 +13,7 @@ from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.comms.channel.path_loss.model import PathLoss
 from v2xsim.scenario.choices import PartChoice, chosen, chosen_required
 from v2xsim.scenario.fields import File, Section, choice, quantity
-from v2xsim.scenario.former import CSMA, SIDELINK, moved
+from v2xsim.scenario.former_keys import CSMA, SIDELINK, moved
 from v2xsim.scenario.load import load_section
 
 PerRow = Annotated[tuple[float, Annotated[float, Field(ge=0, le=1)]], Field(description="SINR [dB], error rate")]

@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from v2xsim.parts import parts_of
-from v2xsim.scenario.choices import PartChoice, choices_in, made
+from v2xsim.scenario.choices import PartChoice, choices_in
 from v2xsim.scenario.errors import Keys, Problem
 from v2xsim.scenario.fields import Section
+from v2xsim.scenario.part_models import made
 
 
 @dataclass(frozen=True)
