@@ -315,9 +315,9 @@ def test_a_wrong_list_of_files_is_told_once(plugins, place):
 
 
 WRONG_CHOICES = {
-    "{rule: mine, wieght: 0.3}": r"relay\.wieght: unknown parameter of relay rule 'mine', got 0.3; its parameters are weight; did you mean 'weight'",
+    "{rule: mine, wieght: 0.3}": r"relay\.wieght: unknown parameter of relay rule 'mine' \(/.*\.py\), got 0.3; its parameters are weight; did you mean 'weight'",
     "{rule: midpoint, weight: 0.3}": r"relay\.weight: unknown parameter of relay rule 'midpoint', got 0.3; .*it is a parameter of hybrid and mine",
-    "{rule: mine, weight: 2}": r"relay\.weight: must be at least 0 and at most 1, got 2",
+    "{rule: mine, weight: 2}": r"relay\.weight: must be at least 0 and at most 1, got 2 \(relay rule 'mine' of /.*\.py\)",
     "{rule: mine, weight: x}": r"relay\.weight: must be a number, at least 0 and at most 1, got 'x'",
     "{rule: 3}": "relay: rule must be .*, got 3",
     "{rule: }": "relay: rule must be .*, got nothing",

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from v2xsim.parts import hidden_part
+from v2xsim.parts import hidden_part, parts_of
 from v2xsim.scenario.choices import PartChoice
 from v2xsim.scenario.describe import root, slot
 from v2xsim.scenario.errors import Keys, Problem
@@ -56,7 +56,7 @@ def problems(error: ValidationError, data: Any) -> list[Problem]:
     findings = [_placed(dict(item), data) for item in error.errors(include_url=False)]
     found: dict[Keys, Problem] = {}
     for group in _by_place(_likely_branches(findings)):
-        found.setdefault(group[0].keys, _problem(group, data))
+        found.setdefault(group[0].keys, _with_file(_problem(group, data)))
     order = {keys: number for number, keys in enumerate(_all_places(data, ()))}
     return sorted(found.values(), key=lambda problem: order.get(problem.keys, order.get(problem.keys[:-1], 0)))
 
@@ -246,7 +246,25 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
     owners = [other for other, model in choice.models().items() if key in model.model_fields]
     guess = nearest(key, own) or (f"; it is a parameter of {' and '.join(owners)}" if owners else "")
     allowed = f"its parameters are {', '.join(own)}" if own else "it has no parameters"
-    return f"unknown parameter of {choice.base.kind.name} {name!r}, got {shown(given)}; {allowed}{guess}"
+    return f"unknown parameter of {choice.base.kind.name} {name!r}{_from(choice, name)}, got {shown(given)}; {allowed}{guess}"
+
+
+def _with_file(problem: Problem) -> Problem:
+    """Return a problem with the parameter of a user's part as one that names the user's file, too."""
+    for length in range(1, len(problem.keys)):
+        place = slot(problem.keys[:length])
+        if place is not None and place.choice is not None and isinstance(place.data, dict):
+            name = str(place.data.get(place.choice.word))
+            cls = parts_of(place.choice.base).get(name)
+            if cls is not None and cls.file is not None and str(cls.file) not in problem.says:
+                return Problem(problem.keys, f"{problem.says} ({cls.kind.name} {name!r} of {cls.file})")
+    return problem
+
+
+def _from(choice: PartChoice, name: str) -> str:
+    """Return where a part comes from, if that is a user's file."""
+    cls = parts_of(choice.base).get(name)
+    return f" ({cls.file})" if cls is not None and cls.file is not None else ""
 
 
 def _elsewhere(keys: Keys, given: Any) -> str:
