@@ -8,7 +8,7 @@ import numpy as np
 
 from v2xsim.comms.messages.awareness.periodic import Periodic
 from v2xsim.engine.simulation import Simulation
-from v2xsim.engine.stations.fleet import Roster
+from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.records import Prisms

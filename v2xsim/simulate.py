@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from v2xsim.engine.simulation import Simulation
-from v2xsim.engine.stations.fleet import Roster
+from v2xsim.engine.stations.roster import Roster
 from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility

@@ -1,7 +1,7 @@
 """Cutting a message into packets.
 
 What becomes of a lost one is for the engine: a packet to one station is sent again while its acknowledgement is missing
-(`engine.channel.radio_air`, `radio.retries`); a broadcast message that misses a part is never whole, and of an answer the parts that
+(`engine.channel.radio`, `radio.retries`); a broadcast message that misses a part is never whole, and of an answer the parts that
 arrived are used (`engine.cooperation.reassembly`).
 """
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from small_scenes import EGO, RANGE_M, confirmed_tracks, detections, scene
 
-from v2xsim.evaluation.awareness import FusedTracks, known, without_detection
 from v2xsim.evaluation.detections import average_precision, counted, matched_bodies, seen
 from v2xsim.evaluation.frame import score
+from v2xsim.evaluation.known_users import FusedTracks, known, without_detection
 from v2xsim.evaluation.scene import MODES
 from v2xsim.perception.tracking.tracker import Tracks, step
 from v2xsim.records import Detections

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.engine.simulation import Simulation
-from v2xsim.engine.stations.fleet import Roster
+from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Frame
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility

@@ -11,11 +11,11 @@ from v2xsim.engine.cooperation.exchange import Cooperation, Transfer
 from v2xsim.engine.cooperation.fusing import Fused, own_points_world
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.sensing import Frame
-from v2xsim.evaluation.awareness import FusedTracks
 from v2xsim.evaluation.coverage import covered
 from v2xsim.evaluation.detections import average_precision
 from v2xsim.evaluation.episodes import HiddenConflicts
 from v2xsim.evaluation.frame import FrameScore, score
+from v2xsim.evaluation.known_users import FusedTracks
 from v2xsim.evaluation.scene import MODES, Scene
 from v2xsim.perception.metrics.average_precision import Matched
 from v2xsim.perception.tracking.tracker import Tracks

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from v2xsim.engine.channel.air import Air, IdealAir
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.channel.messages import DATA, NOBODY, Message
-from v2xsim.engine.channel.radio_air import RadioAir
+from v2xsim.engine.channel.radio import RadioAir
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.cooperation.directory import Directory
 from v2xsim.engine.cooperation.exchange import Cooperation, Heads
@@ -22,7 +22,8 @@ from v2xsim.engine.cooperation.matching import Known, asks
 from v2xsim.engine.cooperation.relaying import plan_relays
 from v2xsim.engine.recording import Recording
 from v2xsim.engine.stations.belief import Belief, next_belief
-from v2xsim.engine.stations.fleet import Fleet, Roster
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Frame, Sensing, moved_boxes
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Mobility
@@ -218,8 +219,7 @@ class Simulation:
     def _believed_poses(self) -> Float[np.ndarray, "stations 4"]:
         assert self.fleet is not None
         assert self.belief is not None
-        error = self.belief.error
-        return self.fleet.pose + np.column_stack([error[:, :2], np.zeros(len(error)), error[:, 2]])
+        return self.belief.applied_to(self.fleet.pose)
 
     def _match(self, time_us: int) -> None:
         fleet, snapshot, rule = self.fleet, self.snapshot, self.scenario.cooperation

@@ -1,4 +1,7 @@
-"""The score of one ego frame: what the ego detected and knew, alone and after fusion, against the truth."""
+"""The score of one ego frame: what the ego detected and knew, alone and after fusion, against the truth.
+
+`v2xsim.engine.recording` writes it into the tables of a run.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from v2xsim.evaluation.awareness import known
 from v2xsim.evaluation.detections import counted, matched_bodies, seen
+from v2xsim.evaluation.known_users import known
 from v2xsim.evaluation.scene import Scene
 from v2xsim.perception.metrics.average_precision import THRESHOLDS, Matched
 from v2xsim.perception.tracking.tracker import Tracks

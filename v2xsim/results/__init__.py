@@ -1,6 +1,6 @@
 """Results of a run: its tables, and the folder they are written into."""
 
-from v2xsim.evaluation.metrics import Metric
+from v2xsim.evaluation.metric import Metric
 from v2xsim.results.results import Results, ResultsError
 
 __all__ = ["Metric", "Results", "ResultsError"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.errors import UserError
-from v2xsim.evaluation.metrics import Metric, Rows
+from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.version import __version__

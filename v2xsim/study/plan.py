@@ -1,4 +1,4 @@
-"""A sweep's plan: its settings checked against the scenario, its points, and the key that tells one point from any other."""
+"""A sweep's plan: its settings (`axes`) checked against the scenario, its points, and the key that tells one point from any other."""
 
 import hashlib
 import json

@@ -1,5 +1,7 @@
 """What a redundancy rule is: it says which perceived objects need no place in a collective perception message.
 
+The rules are the files beside this one.
+
 References:
     ETSI TR 103 562 (redundancy mitigation), with Artery's limits; not re-read.
 """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from v2xsim.gpu.bev.fusion.boxes import with_boxes
+from v2xsim.gpu.bev.fusion.fused_boxes import with_boxes
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
 from v2xsim.parts import part
 

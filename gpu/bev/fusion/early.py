@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from v2xsim.gpu.bev.fusion.points import with_points
+from v2xsim.gpu.bev.fusion.fused_points import with_points
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
 from v2xsim.parts import Above, AtMost, part
 

@@ -1,1 +1,1 @@
-"""The links of a tick, the air that carries messages, the access layer below it."""
+"""Links of a tick (`links`), and how messages get from station to station over the radio (`radio`, or `air` without one)."""

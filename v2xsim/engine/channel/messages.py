@@ -1,4 +1,4 @@
-"""Messages between stations and the packets that carry them, as the engine sees them."""
+"""Messages between stations and the packets that carry them: what they hold. `radio` sends them."""
 
 from dataclasses import dataclass, field
 from typing import Any

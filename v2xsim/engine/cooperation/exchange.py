@@ -106,14 +106,13 @@ class Cooperation:
         """Send every station's awareness message: its state at the tick `time_us`, its latest matrix."""
         now = self._clock.now_us
         heard = self.hearing.heard(now, self.forget_us)
-        due = self._due(fleet, now)
+        due, believed = self._due(fleet, now), belief.applied_to(fleet.pose)
         for row in np.flatnonzero(due):
             agent = int(fleet.agent[row])
             frame = self._latest(agent, now) if fleet.lidars[row] else None
-            error = belief.error[row]
             body = Awareness(
                 agent, time_us, time_us + int(belief.clock_offset_us[row]),
-                fleet.pose[row] + np.array([error[0], error[1], 0.0, error[2]]), fleet.velocity_mps[row],
+                believed[row], fleet.velocity_mps[row],
                 float(fleet.antenna_m[row, 2]), heights_m[row], frame.matrix if frame else None,
                 fleet.agent[np.flatnonzero(heard[row])] if len(heard) == len(fleet) else np.zeros(0, np.int64),
             )  # fmt: skip

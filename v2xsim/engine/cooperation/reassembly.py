@@ -2,7 +2,7 @@
 
 A broadcast message counts only when all its fragments have arrived; one that misses a fragment is dropped without a word to anybody.
 Of a request or an answer each fragment is noted in its transfer: a request acts when it is whole, and of an answer the ego fuses what
-has arrived by its deadline.
+has arrived by its deadline. A packet to one station is sent again up to `radio.retries` times (`engine.channel.radio`).
 """
 
 from v2xsim.engine.channel.messages import Packet

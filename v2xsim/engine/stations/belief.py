@@ -25,6 +25,11 @@ class Belief:
     error: Float[np.ndarray, "stations 3"]
     clock_offset_us: Int64[np.ndarray, " stations"]
 
+    def applied_to(self, pose: Float[np.ndarray, "stations 4"]) -> Float[np.ndarray, "stations 4"]:
+        """Return true poses (x, y, z, yaw) as the stations believe them."""
+        believed: np.ndarray = pose + np.column_stack([self.error[:, :2], np.zeros(len(self.error)), self.error[:, 2]])
+        return believed
+
 
 def next_belief(
     before: Belief | None, agent: Int64[np.ndarray, " stations"], time_us: int, errors: Errors, streams: Streams

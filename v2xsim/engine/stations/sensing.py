@@ -116,15 +116,16 @@ class Sensing:
 
     def begin(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> list[Future[Frame]]:
         """Start on the frames of every station with a lidar, in rising order of the stations."""
-        rows = [int(r) for r in np.flatnonzero(fleet.lidars)]
+        rows, believed = [int(r) for r in np.flatnonzero(fleet.lidars)], belief.applied_to(fleet.pose)
         if self._pool is None:
-            return [_done(self._frame(snapshot, fleet, belief, row)) for row in rows]
-        return [self._pool.submit(self._frame, snapshot, fleet, belief, row) for row in rows]
+            return [_done(self._frame(snapshot, fleet, belief, believed[row], row)) for row in rows]
+        return [self._pool.submit(self._frame, snapshot, fleet, belief, believed[row], row) for row in rows]
 
-    def _frame(self, snapshot: Snapshot, fleet: Fleet, belief: Belief, row: int) -> Frame:
+    def _frame(
+        self, snapshot: Snapshot, fleet: Fleet, belief: Belief, believed: Float[np.ndarray, " 4"], row: int
+    ) -> Frame:
         lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
         pose = fleet.pose[row]
-        believed = pose + np.array([belief.error[row, 0], belief.error[row, 1], 0.0, belief.error[row, 2]])
         world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
         parts, sensors = [], []
         for number, mount in enumerate(lidars.mounts[: int(fleet.lidars[row])]):

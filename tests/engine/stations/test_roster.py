@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from v2xsim.engine.stations.fleet import Roster
+from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names, snapshot_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams

@@ -1,0 +1,116 @@
+"""Which vehicles have a radio, which carry lidars, who fuses: drawn by seed, kept up as vehicles come and go."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.records import Snapshot
+from v2xsim.scenario.schema import Scenario
+from v2xsim.streams import Streams
+from v2xsim.world.road_users import CATALOGUE
+
+
+class Roster:
+    """Draws stations and lidars, and remembers who has them.
+
+    A vehicle's luck hangs on its name and the seed alone, so that one vehicle more changes nobody else's. Counts are
+    kept up: when a station leaves the region, the eligible vehicle with the best luck takes its place.
+    """
+
+    def __init__(
+        self, scenario: Scenario, streams: Streams, agent_of: Callable[[str], int], name_of: Callable[[int], str]
+    ) -> None:
+        self._stations = scenario.stations
+        self._lidars = scenario.lidars
+        self._egos = scenario.cooperation.egos
+        self._streams = streams
+        self._name_of = name_of
+        self._roadside = [(agent_of(unit.id), unit) for unit in scenario.stations.roadside]
+        self._luck: dict[int, tuple[float, float, int]] = {}
+        self._connected: set[int] = set()
+        self._with_lidar: set[int] = set()
+
+    def _drawn(self, agent: int) -> tuple[float, float, int]:
+        """Return a vehicle's luck for a radio, for a lidar, and how many lidars it would carry."""
+        if agent not in self._luck:
+            name = self._name_of(agent)
+            radio, lidar, number = (
+                self._streams.key(f"{what}/{name}") / 2.0**64 for what in ("radio", "lidar", "lidars")
+            )
+            shares = self._lidars.per_vehicle or {len(self._lidars.mounts): 1.0}
+            numbers = sorted(shares)
+            edges = np.cumsum([shares[n] for n in numbers])
+            self._luck[agent] = (radio, lidar, numbers[int(np.searchsorted(edges, number * edges[-1], side="right"))])
+        return self._luck[agent]
+
+    def update(self, snapshot: Snapshot) -> Fleet:
+        """Return the stations of an instant."""
+        connected = self._choose_connected(snapshot)
+        self._with_lidar = self._choose_lidars(connected)
+        row_of = {int(a): r for r, a in enumerate(snapshot.agent)}
+        roadside = dict(self._roadside)
+        agents = sorted([*connected, *roadside])
+        rows, poses, velocities, antennas, bases, lidars, egos = [], [], [], [], [], [], []
+        for agent in agents:
+            unit = roadside.get(agent)
+            if unit is not None:
+                rows.append(-1)
+                poses.append((*unit.position_m, 0.0, np.radians(unit.heading_deg)))
+                velocities.append((0.0, 0.0))
+                antennas.append((*unit.position_m, unit.height_m))
+                bases.append(unit.height_m)
+                lidars.append(len(self._lidars.mounts) if unit.lidar else 0)
+                egos.append(isinstance(self._egos, list) and unit.id in self._egos and unit.lidar)
+                continue
+            row = row_of[agent]
+            center = snapshot.boxes.center_m[row]
+            rows.append(row)
+            poses.append((*center, snapshot.boxes.yaw_rad[row]))
+            velocities.append(tuple(snapshot.velocity_mps[row]))
+            antennas.append((center[0], center[1], center[2] + snapshot.antenna_height_m[row]))
+            bases.append(snapshot.boxes.size_m[row, 2])
+            number = self._drawn(agent)[2] if agent in self._with_lidar else 0
+            lidars.append(number)
+            egos.append(number > 0 and (self._egos == "all" or self._name_of(agent) in self._egos))
+        return Fleet(
+            np.array(agents, np.int64),
+            np.array(rows, np.int64),
+            np.array(poses, float).reshape(-1, 4),
+            np.array(velocities, float).reshape(-1, 2),
+            np.array(antennas, float).reshape(-1, 3),
+            np.array(bases, float),
+            np.array(lidars, np.int64),
+            np.array(egos, bool),
+        )
+
+    def _choose_connected(self, snapshot: Snapshot) -> set[int]:
+        rule = self._stations
+        eligible = CATALOGUE.is_motor[snapshot.kind]
+        if rule.region is not None:
+            x, y = snapshot.boxes.center_m[:, 0], snapshot.boxes.center_m[:, 1]
+            eligible = (
+                eligible & (x >= rule.region[0]) & (y >= rule.region[1]) & (x <= rule.region[2]) & (y <= rule.region[3])
+            )
+        named = {int(a) for a in snapshot.agent if self._name_of(int(a)) in rule.include} if rule.include else set()
+        candidates = {int(a) for a in snapshot.agent[eligible]}
+        if rule.count is not None:
+            kept = (self._connected & candidates) | named
+            queue = sorted(candidates - kept, key=lambda a: (self._drawn(a)[0], a))
+            chosen = kept | set(queue[: max(0, rule.count - len(kept))])
+        else:
+            share = (
+                rule.penetration if rule.penetration is not None else (0.0 if rule.include or rule.roadside else 1.0)
+            )
+            chosen = {a for a in candidates if self._drawn(a)[0] < share} | named
+        self._connected = chosen
+        return chosen
+
+    def _choose_lidars(self, connected: set[int]) -> set[int]:
+        rule = self._lidars
+        named = {a for a in connected if self._name_of(a) in rule.include} if rule.include else set()
+        if rule.count is None:
+            return named if rule.include else set(connected)
+        kept = (self._with_lidar & connected) | named
+        queue = sorted(connected - kept, key=lambda a: (self._drawn(a)[1], a))
+        return kept | set(queue[: max(0, rule.count - len(kept))])
