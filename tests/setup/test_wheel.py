@@ -24,7 +24,7 @@ def test_it_holds_every_package_and_data_file_once_and_no_test(wheel):
         names = archive.namelist()
     assert len(names) == len(set(names))
     for expected in (
-        "v2xsim/cli/app.py", "v2xsim/comms/access/medium.py", "v2xsim/comms/phy/data/frame_error_rate.csv", "v2xsim/gpu/lidar/cast.py",
+        "v2xsim/cli/app.py", "v2xsim/comms/access/sidelink_selection.py", "v2xsim/comms/phy/data/frame_error_rate.csv", "v2xsim/gpu/lidar/cast.py",
         "v2xsim/perception/matching/choice.py", "v2xsim/viz/run/pictures.py", "v2xsim/scenarios/demo.yaml", "v2xsim/scenarios/highway.yaml",
         "v2xsim/scenarios/urban_grid.yaml",
     ):  # fmt: skip
