@@ -1,7 +1,8 @@
 """What a part returned, checked: an array of the right shape and type, with finite numbers."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Int64
@@ -9,6 +10,20 @@ from jaxtyping import Int64
 from v2xsim.parts import Part
 from v2xsim.plugins import wrong_answer
 from v2xsim.records import Boxes, Detections
+
+_T = TypeVar("_T")
+
+
+class LockedProperty(cached_property[_T]):
+    """A property of a view that is worked out once, and an array of it that cannot be written to afterwards."""
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        """Return the value, kept from the first time on."""
+        value = super().__get__(instance, owner)
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        return value
+
 
 _CALLED = {"bool": "truth values (bool)"}
 
@@ -21,6 +36,7 @@ def array_from(
     dtype: str = "float64",
     finite: bool = True,
     name: str = "",
+    least: float = -np.inf,
 ) -> np.ndarray:
     """Return what a part's method returned if it is the array that its kind asks for.
 
@@ -34,6 +50,7 @@ def array_from(
         dtype: numpy's name of the type.
         finite: Whether infinity and NaN are refused; where they are not, NaN still is.
         name: What to call the array, where the method returns several.
+        least: Smallest number that is allowed.
 
     Raises:
         PartError: If it is something else; the message names the user's file and line.
@@ -61,6 +78,8 @@ def array_from(
             numbers = "finite numbers" if finite else "numbers"
             others = f" and {int(bad.sum()) - 1} more" if bad.sum() > 1 else ""
             raise wrong_answer(part, method, f"{must}{numbers}, got {value[tuple(at)]} at {at}{others}")
+        if value.min(initial=np.inf) < least:
+            raise wrong_answer(part, method, f"{must}numbers of at least {least:g}, got {value.min():g}")
     return value
 
 

@@ -7,11 +7,12 @@ that take nothing and return a plain value (`most_bytes`). A part may also have 
 import inspect
 import math
 import types
+from difflib import get_close_matches
 from enum import Enum
 from numbers import Integral, Real
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
-from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, base_of
+from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, base_of, parameters_of
 from v2xsim.plugins import ask, call, wrong_answer
 
 
@@ -29,6 +30,7 @@ def check_attributes(part: Part) -> None:
     for name, hint in hints.items():
         if get_origin(hint) is ClassVar and name not in ("kind", "name", "file"):
             _check(part, name, getattr(part, name), get_args(hint)[0], "must be")
+    _check_spelling(type(part), [name for name in (*hints, *vars(base)) if not name.startswith("_")])
     for name, item in vars(base).items():
         if isinstance(item, property):
             hint = get_type_hints(item.fget, include_extras=True)["return"]
@@ -38,6 +40,24 @@ def check_attributes(part: Part) -> None:
         ):
             hint = get_type_hints(item, include_extras=True)["return"]
             _check(part, name, ask(part, name), hint, "must return")
+
+
+def _check_spelling(cls: type[Part], known: list[str]) -> None:
+    """Refuse a class attribute that looks like a misspelt one of the kind: it would change nothing, without a word."""
+    parameters = {field.name for field in parameters_of(cls)}
+    for name, value in vars(cls).items():
+        if (
+            name.startswith("_")
+            or name in parameters
+            or name in known
+            or callable(value)
+            or isinstance(value, property)
+        ):
+            continue
+        close = get_close_matches(name, known, n=1, cutoff=0.8)
+        if close:
+            part = cls.__new__(cls)
+            raise wrong_answer(part, name, f"is no setting of a {cls.kind.name}; did you mean {close[0]!r}?")
 
 
 def _check(part: Part, name: str, value: Any, hint: Any, must: str) -> None:

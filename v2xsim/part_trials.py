@@ -4,7 +4,7 @@ So a fault shows at once and not in the tick that first needs the part. There ar
 contract tests try all built-in parts on the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,34 +20,17 @@ from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, Redund
 from v2xsim.comms.relay.choice import scores_of, usable_stations
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
-from v2xsim.parts import Part, PartError, base_of
+from v2xsim.parts import Part, base_of
 from v2xsim.perception.detection.detector import Detector, DetectorView, detections_of
 from v2xsim.perception.matching.choice import order_of
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Detections, Prisms
-from v2xsim.scenario.choices import choices_in
+from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.fields import Section
 from v2xsim.spatial.grid import indexed
 
 Trial = Callable[[Any, int], object]
 """Tries a part on an input of so many things, 0 for an input with nothing in it; returns what the part answered."""
-
-
-def parts_in(section: Section) -> Iterator[Part]:
-    """Yield the parts that a scenario, or another file's section, has chosen.
-
-    Raises:
-        PartError: If something else stands where a part belongs.
-    """
-    for keys, choice in choices_in(type(section)):
-        value: object = section
-        for key in keys:
-            value = getattr(value, key)
-        if not isinstance(value, choice.base):
-            # Python code may have put it there past all checks (`model_copy`).
-            name = choice.base.kind.name
-            raise PartError(f"{'.'.join(keys)} must be a {name} (an instance of {choice.base.__name__}), got {value!r}")
-        yield value
 
 
 def try_own_parts(section: Section) -> None:
@@ -79,10 +62,21 @@ def boxes(count: int) -> Boxes:
     return Boxes(center_m, np.tile([4.5, 1.8, 1.5], (count, 1)), 0.1 * row)
 
 
+def identities(count: int) -> np.ndarray:
+    """Return identities of road users or stations: rising, and none of them a row number."""
+    return 20 + 3 * np.arange(count)
+
+
+def cloud(count: int) -> np.ndarray:
+    """Return points on the cars' sides at several heights, and some on the ground."""
+    side_m = boxes(count).center_m + np.array([0.0, 0.9, 0.0])
+    return np.concatenate([side_m + np.array([0.2 * k, 0.0, 0.3 * k]) for k in range(5)])
+
+
 def detections(count: int) -> Detections:
     """Return what a detector may say of them."""
     velocity_mps = np.column_stack([np.full(count, 8.0), np.zeros(count)])
-    return Detections(boxes(count), velocity_mps, np.linspace(0.2, 0.9, count), np.arange(count))
+    return Detections(boxes(count), velocity_mps, np.linspace(0.2, 0.9, count), identities(count))
 
 
 def _numbers(*shape: int) -> np.ndarray:
@@ -108,7 +102,7 @@ def relay_view(size: int) -> RelayView:
     )
     usable = usable_stations(requester, helper, delivery, 0.7)
     return RelayView(
-        requester, helper, usable, np.arange(stations), antenna_m, velocity_mps, delivery, 0.7, np.full(stations, -1),
+        requester, helper, usable, identities(stations), antenna_m, velocity_mps, delivery, 0.7, np.full(stations, -1),
         Boxes.none(), indexed(corner), 5.9, 300.0, lambda: _numbers(pairs, stations),
     )  # fmt: skip
 
@@ -117,7 +111,7 @@ def matching_view(size: int) -> MatchingView:
     """Return helpers that see parts of a blind zone."""
     observed = _numbers(size, 6, 6) > 0.5
     return MatchingView(
-        np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), observed, observed & (_numbers(size, 6, 6) > 0.8), np.arange(size),
+        np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), observed, observed & (_numbers(size, 6, 6) > 0.8), identities(size),
         20.0 + 10.0 * np.arange(size), np.linspace(0.6, 1.0, size), np.arange(size) % 2 == 1, 300.0 + 50.0 * np.arange(size),
         1000.0, 3, lambda: _numbers(size),
     )  # fmt: skip
@@ -160,7 +154,7 @@ def awareness_view(size: int, now_us: int) -> AwarenessView:
     """Return stations that drive at different speeds."""
     speed = 5.0 * np.arange(size)
     place_m = np.column_stack([speed * now_us * 1e-6, np.zeros(size)])
-    return AwarenessView(np.arange(size), place_m, np.zeros(size), speed, now_us, np.zeros(size))
+    return AwarenessView(identities(size), place_m, np.zeros(size), speed, now_us, np.zeros(size))
 
 
 def redundancy_view(size: int) -> RedundancyView:
@@ -174,20 +168,20 @@ def detector_view(size: int) -> DetectorView:
     """Return cars with few and many points on them."""
     points = (4.0 ** np.arange(size)).astype(np.int64)
     return DetectorView(
-        boxes(size), np.arange(size), points, lambda: np.repeat(boxes(size).center_m, 3, axis=0), lambda: boxes(size).center_m[:, :2],
+        boxes(size), identities(size), points, lambda: cloud(size), lambda: boxes(size).center_m[:, :2],
         lambda count: _numbers(size, count), lambda rows, count: _numbers(rows, count),
     )  # fmt: skip
 
 
 def fusion_view(size: int) -> FusionView:
     """Return an ego's frame with points and boxes of two helpers, as no single scheme gets both."""
-    agent, objects = np.arange(size), boxes(size)
+    agent, objects = identities(size), boxes(size)
 
-    def received(station: int) -> Received:
+    def received(station: int, age_s: float) -> Received:
         points_m = np.repeat(objects.center_m, 4, axis=0)
         return Received(
             station,
-            0.1,
+            age_s,
             points_m,
             np.repeat(agent, 4),
             detections(size),
@@ -196,8 +190,8 @@ def fusion_view(size: int) -> FusionView:
 
     return FusionView(
         900, np.array([-20.0, 0.0, 0.0, 0.0]), np.array([4.5, 1.8, 1.5]), objects, agent, np.full(size, 6), detections(size),
-        np.zeros((4, 4), np.uint8), np.zeros(2, np.int64), 2.0, (received(901), received(902)) if size else (),
-        lambda bodies, points: detections(size), lambda: np.repeat(objects.center_m, 3, axis=0),
+        np.zeros((4, 4), np.uint8), np.zeros(2, np.int64), 2.0, (received(901, 0.0), received(902, 0.2)) if size else (),
+        lambda bodies, points, added_m=None: detections(size), lambda: cloud(size),
     )  # fmt: skip
 
 

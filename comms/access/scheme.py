@@ -75,12 +75,14 @@ class AccessScheme(Part):
         ideal: Whether everything is delivered in no time to everybody in range, past any access layer.
         spreads_periods: Whether the scheme itself spreads periodic messages over their period; where it does not, each station
             hands them over at a phase of its own.
+        draws_fading: Whether the scheme draws the fading of each packet from the links that it is given.
         slot_limit_us: Time on the air that every packet counts with in congestion control; None for its real one.
     """
 
     kind = Kind("access scheme", "scheme", ("layer",), "v2xsim.comms.access.schemes")
     ideal: ClassVar[bool] = False
     spreads_periods: ClassVar[bool] = False
+    draws_fading: ClassVar[bool] = True
     slot_limit_us: ClassVar[Annotated[float, Above(0)] | None] = None
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:

@@ -6,13 +6,13 @@ available to us, is `hybrid`: the terms that it weighs are here, as properties o
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.relay.lifetime import WANTED_S, link_expiration_s
+from v2xsim.part_answers import LockedProperty
 from v2xsim.parts import AtLeast, Kind, Part
 from v2xsim.records import Boxes, Obstacles
 
@@ -64,14 +64,14 @@ class RelayView:
         units: np.ndarray = self.body < 0
         return units
 
-    @cached_property
+    @LockedProperty
     def distance_m(self) -> Float[np.ndarray, "stations stations"]:
         """Horizontal distance between all stations."""
         offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
         distance: np.ndarray = np.hypot(offset[..., 0], offset[..., 1])
         return distance
 
-    @cached_property
+    @LockedProperty
     def clearance(self) -> Float[np.ndarray, "stations stations"]:
         """Clearance of each link in radii of the first Fresnel zone over the worst vehicle, -1 to 1; -1 behind a building."""
         # Here, since a scenario is checked without loading compiled kernels.
@@ -79,30 +79,30 @@ class RelayView:
 
         return clearance_margin(self.antenna_m, self.body, self.boxes, self.obstacles, self.carrier_ghz)
 
-    @cached_property
+    @LockedProperty
     def lifetime_s(self) -> Float[np.ndarray, "stations stations"]:
         """How long each link stays within `range_m` if nobody changes velocity; infinite without relative motion."""
         offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
         return link_expiration_s(offset, self.velocity_mps[None] - self.velocity_mps[:, None], self.range_m)
 
-    @cached_property
+    @LockedProperty
     def height(self) -> Float[np.ndarray, "pairs stations"]:
         """Height term of each candidate: the clearance of its worse hop, -1 to 1."""
         return np.minimum(self.clearance[self.requester], self.clearance[self.helper])
 
-    @cached_property
+    @LockedProperty
     def mobility(self) -> Float[np.ndarray, "pairs stations"]:
         """Mobility term of each candidate: the lifetime of its shorter hop over 5 s, 0 to 1."""
         shorter_s = np.minimum(self.lifetime_s[self.requester], self.lifetime_s[self.helper])
         term: np.ndarray = np.clip(shorter_s / WANTED_S, 0.0, 1.0)
         return term
 
-    @cached_property
+    @LockedProperty
     def weaker_delivery(self) -> Float[np.ndarray, "pairs stations"]:
         """Predicted delivery over the worse hop by way of each candidate, 0 to 1."""
         return np.minimum(self.delivery[self.requester], self.delivery[self.helper])
 
-    @cached_property
+    @LockedProperty
     def uniform(self) -> Float[np.ndarray, "pairs stations"]:
         """One number in (0, 1) for each pair and station, from the run's seed."""
         return self.draw()

@@ -30,6 +30,16 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
         "radio",
         f"{radio.access.name}, {radio.channel.name}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm",
     )
+    wave = radio.propagation
+    yield (
+        "propagation",
+        f"vehicle blockage {wave.vehicle_blockage.name}, building loss {wave.building_loss.name}, fading {wave.fading.name}",
+    )
+    yield "detector", scenario.detector.name
+    yield (
+        "messages",
+        f"awareness {work.awareness_rule.name}, redundancy {work.redundancy.name}",
+    )
     yield (
         "cooperation",
         f"matching {work.matching.name}, relay {work.relay.name}, fusion {work.fusion.name}, {work.budget_bytes} B within {work.deadline_ms:g} ms",

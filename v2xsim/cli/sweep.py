@@ -80,8 +80,9 @@ def command(
     is 1 if points failed.
     """
     plan = _plan(sweep, grid or [], overrides or [], seeds)
+    print_notes(plan.notes())
     print_notes(
-        note for scenario in (plan.scenario, *plan.scenarios) if scenario is not None for note in scenario.notes
+        f"setting {row} cannot be run, and its points will fail: {reason}" for row, reason in plan.broken.items()
     )
     from v2xsim.study.sweep import default_folder, estimate
     from v2xsim.study.sweep import sweep as run_sweep

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.parts import parts_from
+from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.errors import Problem
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
@@ -15,6 +18,7 @@ LARGEST_BODY_M = 100.0
 MOST_STEPS = 10_000_000
 # What a packet carries besides its payload (v2xsim.comms.messages.sizes), with a relay's header.
 _HEADERS_BYTES = 200
+UNUSED_FILE = "has no effect: no key of the scenario names a part of"
 _HIGHEST_GROUND_M = 1.0
 
 
@@ -28,6 +32,29 @@ def cross_problems(scenario: Scenario) -> list[Problem]:
         *_times(scenario),
         *_mixes(scenario),
     ]
+
+
+def without_effect(scenario: Scenario) -> Iterator[Problem]:
+    """Yield what a scenario says without effect, because something else that it says leaves it unread."""
+    radio, work = scenario.radio, scenario.cooperation
+    if radio.propagation.fading.fades and not radio.access.draws_fading:
+        yield Problem(
+            ("radio", "propagation", "fading"),
+            f"has no effect: access scheme {radio.access.name} draws no fading; ieee80211p, lte_mode4 and nr_mode2 do",
+        )
+    if work.redundancy.name != "none" and work.fusion.shares is not Share.REPORTS:
+        yield Problem(
+            ("cooperation", "redundancy"),
+            f"has no effect: it is for collective perception messages, and fusion scheme {work.fusion.name} sends none",
+        )
+    used = {part.file for part in parts_in(scenario)}
+    for number, plugin in enumerate(scenario.loaded_plugins):
+        if plugin.path not in used:
+            names = ", ".join(repr(cls.name) for cls in parts_from(plugin.path))
+            yield Problem(
+                ("plugins", str(number)),
+                f"{UNUSED_FILE} {plugin.path} ({names})",
+            )
 
 
 def _regions(scenario: Scenario) -> Iterator[Problem]:

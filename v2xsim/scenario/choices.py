@@ -14,7 +14,7 @@ from pydantic.fields import Field, FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from v2xsim.parts import Part, parameters_of, parts_of
+from v2xsim.parts import Part, PartError, parameters_of, parts_of
 from v2xsim.scenario.errors import Keys
 from v2xsim.scenario.fields import Section
 from v2xsim.scenario.part_models import made, model_of
@@ -98,6 +98,23 @@ def choices_in(section: type[Section], above: Keys = ()) -> Iterator[tuple[Keys,
             yield (*above, name), choice
         elif isinstance(info.annotation, type) and issubclass(info.annotation, Section):
             yield from choices_in(info.annotation, (*above, name))
+
+
+def parts_in(section: Section) -> Iterator[Part]:
+    """Yield the parts that a scenario, or another file's section, has chosen.
+
+    Raises:
+        PartError: If something else stands where a part belongs.
+    """
+    for keys, choice in choices_in(type(section)):
+        value: object = section
+        for key in keys:
+            value = getattr(value, key)
+        if not isinstance(value, choice.base):
+            # Python code may have put it there past all checks (`model_copy`).
+            name = choice.base.kind.name
+            raise PartError(f"{'.'.join(keys)} must be a {name} (an instance of {choice.base.__name__}), got {value!r}")
+        yield value
 
 
 def as_data(part: Part) -> Any:

@@ -232,7 +232,7 @@ def _missing(keys: Keys, data: Any) -> Problem:
 def _unknown_key(keys: Keys, given: Any) -> str:
     above = slot(keys[:-1])
     section = above.section if above is not None else None
-    allowed = list(section.model_fields) if section is not None else []
+    allowed = [info.alias or name for name, info in section.model_fields.items()] if section is not None else []
     if above is not None and above.choice is not None and section is not None:
         return _unknown_parameter(above.choice, section, keys[-1], given)
     guess = nearest(keys[-1], allowed) or _elsewhere(keys, given)
@@ -244,7 +244,13 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
     name = str(section.model_fields[choice.word].default)
     own = [parameter for parameter in section.model_fields if parameter != choice.word]
     owners = [other for other, model in choice.models().items() if key in model.model_fields]
-    guess = nearest(key, own) or (f"; it is a parameter of {' and '.join(owners)}" if owners else "")
+    if key in ("rule", "scheme", "model") and key not in own:
+        return f"unknown key, got {shown(given)}; a {choice.base.kind.name} is named by '{choice.word}', as in {{{choice.word}: {given}}}"
+    guess = (
+        nearest(key, own)
+        or nearest(key, [choice.word])
+        or (f"; it is a parameter of {' and '.join(owners)}" if owners else "")
+    )
     allowed = f"its parameters are {', '.join(own)}" if own else "it has no parameters"
     return f"unknown parameter of {choice.base.kind.name} {name!r}{_from(choice, name)}, got {shown(given)}; {allowed}{guess}"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from v2xsim.scenario.checks import cross_problems
+from v2xsim.scenario.checks import cross_problems, without_effect
 from v2xsim.scenario.choices import with_names, word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError, dotted
@@ -177,4 +177,6 @@ def checked(document: Document, folder: Path) -> Scenario:
     wrong = [*missing, *cross_problems(scenario)]
     if wrong:
         raise document.error(wrong)
+    notes = [f"{document.where(note.keys)}: {dotted(note.keys)} {note.says}" for note in without_effect(scenario)]
+    scenario._notes = (*scenario.notes, *notes)
     return scenario

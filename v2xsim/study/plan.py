@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from v2xsim.errors import UserError
+from v2xsim.scenario.checks import UNUSED_FILE
 from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
@@ -82,6 +83,12 @@ class Plan:
         """Digest of each user's file whose parts a scenario of the plan may choose, by path."""
         scenarios = (self.scenario, *(s for s in self.scenarios if s is not None))
         return {str(plugin.path): plugin.sha256 for scenario in scenarios for plugin in scenario.loaded_plugins}
+
+    def notes(self) -> list[str]:
+        """Return what the settings say without effect; a user's file counts as unused only where no setting names a part of it."""
+        notes = [scenario.notes for scenario in self.scenarios if scenario is not None]
+        every = [note for said in notes for note in said]
+        return [n for n in dict.fromkeys(every) if UNUSED_FILE not in n or every.count(n) == len(notes)]
 
     def scenario_of(self, point: Point) -> Scenario | None:
         """Return what a point runs; None where its setting is impossible."""

@@ -13,6 +13,7 @@ class Ideal(AccessScheme):
     """Everything is delivered in no time to every station in range."""
 
     ideal: ClassVar[bool] = True
+    draws_fading: ClassVar[bool] = False
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Refuse: nothing is sent over the air."""

@@ -15,6 +15,7 @@ class RandomSlotAccess(AccessScheme):
     """Every packet takes a random slot of its window; nobody listens."""
 
     spreads_periods: ClassVar[bool] = True
+    draws_fading: ClassVar[bool] = False
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Return the layer."""

@@ -88,4 +88,4 @@ def blockage_of(model: VehicleBlockage, view: BlockageView) -> Float[np.ndarray,
     Raises:
         PartError: If a user's model raises an exception or returns something else.
     """
-    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)})
+    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)}, least=0.0)

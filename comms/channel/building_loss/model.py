@@ -68,7 +68,7 @@ def building_loss_of(model: BuildingLoss, view: BuildingLossView) -> Float[np.nd
     Raises:
         PartError: If a user's model raises an exception or returns something else.
     """
-    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.direct_db)})
+    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.direct_db)}, least=0.0)
 
 
 def legs_m(

@@ -94,7 +94,7 @@ def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
     Raises:
         PartError: If a user's model raises an exception or returns something else.
     """
-    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)})
+    return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)}, least=0.0)
 
 
 def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:

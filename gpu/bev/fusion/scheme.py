@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -65,6 +65,24 @@ class Received:
         return self.locate()
 
 
+class Detect(Protocol):
+    """The scenario's detector as an ego runs it once more."""
+
+    def __call__(
+        self,
+        objects: Boxes,
+        points: Int64[np.ndarray, " objects"],
+        added_m: Float[np.ndarray, "points 3"] | None = None,
+    ) -> Detections:
+        """Return what is detected.
+
+        Args:
+            objects: Bodies where the points put them.
+            points: Lidar points on each.
+            added_m: Received points that count, in the world as the ego believes it; all that arrived if left out.
+        """
+
+
 @dataclass(frozen=True)
 class FusionView:
     """What a fusion scheme reads: one frame of an ego, and what arrived for it. Positions are in the world as the ego believes it.
@@ -81,7 +99,8 @@ class FusionView:
         lower: World cell index of cell (0, 0) of the matrix.
         cell_m: Side of a cell.
         received: What arrived, one entry for each helper, in rising order of the helpers.
-        detect: Runs the scenario's detector on bodies and points on each of them, with the frame's own chance.
+        detect: Runs the scenario's detector on bodies and points on each of them, with the frame's own chance. A detector that reads
+            the cloud gets the ego's points and `added_m`, all points that arrived if left out.
         own_cloud: Returns the ego's own lidar points.
     """
 
@@ -96,7 +115,7 @@ class FusionView:
     lower: Int64[np.ndarray, " 2"]
     cell_m: float
     received: tuple[Received, ...]
-    detect: Callable[[Boxes, Int64[np.ndarray, " objects"]], Detections]
+    detect: Detect
     own_cloud: Callable[[], Float[np.ndarray, "points 3"]]
 
     @cached_property

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.engine.cooperation.answers import Answer
 from v2xsim.engine.stations.sensing import Frame, moved_boxes
-from v2xsim.gpu.bev.fusion.scheme import FusionScheme, FusionView, Received, fused_of
+from v2xsim.gpu.bev.fusion.scheme import Detect, FusionScheme, FusionView, Received, fused_of
 from v2xsim.gpu.lidar.points import transform
-from v2xsim.records import UNOBSERVED, Boxes, Detections
+from v2xsim.records import UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
 
 
@@ -42,9 +42,6 @@ class Fused:
     added_object: Int64[np.ndarray, " points"]
     added_source: Int64[np.ndarray, " points"]
 
-
-Detect = Callable[[Boxes, Int64[np.ndarray, " objects"]], Detections]
-"""Runs the detector on bodies and lidar points on each of them."""
 
 DetectorOf = Callable[[Frame, UInt8[np.ndarray, "nx ny"], Callable[[], Float[np.ndarray, "points 3"]]], Detect]
 """Takes an ego's frame, its matrix after fusion and what returns the points that arrived."""

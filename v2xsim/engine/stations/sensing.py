@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64, UInt8
 from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.errors import UserError
+from v2xsim.gpu.bev.fusion.scheme import Detect
 from v2xsim.gpu.lidar.cast import Scan, cast
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.points import transform
@@ -164,7 +165,7 @@ class Sensing:
 
     def detector_of(
         self, ego: Frame, code: UInt8[np.ndarray, "nx ny"], received: Callable[[], Float[np.ndarray, "points 3"]]
-    ) -> Callable[[Boxes, Int64[np.ndarray, " agents"]], Detections]:
+    ) -> Detect:
         """Return the detector as an ego runs it once more, after fusion.
 
         Args:
@@ -174,10 +175,13 @@ class Sensing:
         """
         matrix = PerceptionMatrix(ego.matrix.lower, ego.matrix.cell_m, code)
 
-        def cloud() -> Float[np.ndarray, "points 3"]:
-            return np.concatenate([transform(ego.cloud.points_m, pose_matrix(*ego.believed)), received()])
+        def detect(
+            objects: Boxes, points: Int64[np.ndarray, " agents"], added_m: Float[np.ndarray, "points 3"] | None = None
+        ) -> Detections:
+            def cloud() -> Float[np.ndarray, "points 3"]:
+                own = transform(ego.cloud.points_m, pose_matrix(*ego.believed))
+                return np.concatenate([own, received() if added_m is None else added_m])
 
-        def detect(objects: Boxes, points: Int64[np.ndarray, " agents"]) -> Detections:
             view = DetectorView(
                 objects, ego.snapshot.agent, points, cloud, lambda: observed_places(matrix), ego.chance.of_objects,
                 ego.chance.of_frame,
