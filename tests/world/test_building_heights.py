@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2xsim.scenario.schema_world import Building, World
+from v2xsim.world.building_heights import base_height_m, default_height_m, length_m, roof_height_m
 from v2xsim.world.buildings import (
     BuildingsError,
     clean_footprint,
@@ -18,7 +19,6 @@ from v2xsim.world.buildings import (
     read_polygons,
     signed_area_m2,
 )
-from v2xsim.world.heights import base_height_m, default_height_m, length_m, roof_height_m
 
 
 @pytest.mark.parametrize(

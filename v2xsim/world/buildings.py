@@ -14,7 +14,7 @@ from v2xsim.errors import UserError
 from v2xsim.records import Obstacles, Prisms
 from v2xsim.scenario.schema_world import Building, World
 from v2xsim.spatial.grid import indexed
-from v2xsim.world.heights import Provenance, base_height_m, roof_height_m
+from v2xsim.world.building_heights import Provenance, base_height_m, roof_height_m
 
 SMALLEST_M2 = 1.0
 """A footprint below this is a drawing error or street furniture, not a building."""
