@@ -1,6 +1,6 @@
 """Decentralised congestion control: how long a station waits between messages, from how busy it finds the channel.
 
-The channel busy ratio is measured over 100 ms. The reactive table switches between states by it; a worse state is entered when
+The channel busy ratio comes from `busy_ratio.py`. The reactive table switches between states by it; a worse state is entered when
 the ratio has asked for it for a second, a better one when it has for five. The adaptive algorithm (LIMERIC) lets all stations
 near a target share the channel: every 200 ms each moves its share of time on the air towards what would reach the target.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 
+from v2xsim.comms.access.busy_ratio import BusyRatio
 from v2xsim.comms.access.dcc import Dcc
 from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, Packets, Receptions
 from v2xsim.comms.access.scheme import AccessLayer
@@ -29,7 +30,6 @@ from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 
-CBR_WINDOW_US = 100_000
 QUANTUM_US = 500
 # What a station had waiting when it left is gone; what it had on the air has ended after this.
 _GIVEN_UP_US = 1_000_000
@@ -71,8 +71,7 @@ class RadioAir:
         self._new: list[tuple[int, int, int, int, int, int, int, int]] = []
         self._count = 0
         self._left: list[tuple[int, list[int]]] = []
-        self._busy_us = np.zeros(0, np.int64)
-        self._window_end_us = clock.now_us + CBR_WINDOW_US
+        self._busy = BusyRatio(clock.now_us)
         self._end_us = end_us
 
     def tick(self, fleet: Fleet, budget: LinkBudget) -> None:
@@ -88,7 +87,7 @@ class RadioAir:
             keys = np.array([self._streams.key("reception", a) for a in fleet.agent], np.uint64)
             self._layer.reindexed(rows, keys)
             self._dcc.reindexed(rows)
-            self._busy_us = np.where(rows >= 0, self._busy_us[rows] if len(self._busy_us) else 0, 0)
+            self._busy.reindexed(rows)
         self._fleet, self._budget = fleet, budget
         self._forget_departed()
 
@@ -169,16 +168,15 @@ class RadioAir:
 
     def settle(self) -> None:
         """Deliver all that has arrived by now."""
-        while self._clock.now_us >= self._window_end_us:
+        while self._clock.now_us >= self._busy.window_end_us:
+            end_us = self._busy.window_end_us
             if self._fleet is not None:
-                self._advance(self._window_end_us)
-                if self._window_end_us <= self._end_us:
-                    self._channel.add(
-                        time_us=self._window_end_us, station=self._fleet.agent, busy_share=self._busy_us / CBR_WINDOW_US
-                    )
-                self._dcc.measured(self._busy_us / CBR_WINDOW_US)
-                self._busy_us = np.zeros(len(self._fleet), np.int64)
-            self._window_end_us += CBR_WINDOW_US
+                self._advance(end_us)
+            ratio = self._busy.window_closed()
+            if self._fleet is not None:
+                if end_us <= self._end_us:
+                    self._channel.add(time_us=end_us, station=self._fleet.agent, busy_share=ratio)
+                self._dcc.measured(ratio)
         self._advance(self._clock.now_us)
 
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
@@ -197,7 +195,7 @@ class RadioAir:
             return
         receptions, busy_us = self._layer.advance(until_us, self._budget.field)
         self._time_us = until_us
-        self._busy_us = self._busy_us + busy_us
+        self._busy.add(busy_us)
         self._note_unsent()
         if len(receptions.number):
             self._take(receptions)
