@@ -6,6 +6,7 @@ Each is defined in docs/models.md, "Metrics".
 import numpy as np
 import pyarrow as pa
 
+from v2xsim.evaluation.age_of_information import gaps_and_age
 from v2xsim.evaluation.metric import Metric, Rows, arrays_of, mean_of, shares_within
 
 BIN_M = 50.0
@@ -50,7 +51,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     delivered = outcome == "delivered"
     rows = mean_of("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")
     rows += shares_within("awareness_latency_within", (end - queued)[broadcast & delivered] * 1e-3)
-    rows += _gaps(
+    rows += gaps_and_age(
         tx[broadcast & delivered], rx[broadcast & delivered], queued[broadcast & delivered], end[broadcast & delivered]
     )
     busy = arrays_of(channel, "busy_share")[0]
@@ -75,21 +76,6 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     total = float((size[sent] * weight).sum()) if len(message) else 0.0
     rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]
     return rows
-
-
-def _gaps(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.ndarray) -> Rows:
-    """Return inter-packet gap and age of information over all pairs that heard each other at least twice.
-
-    Between two receptions the age grows from that of the first at unit rate; its time average over the gap g after a
-    packet of delay d is d + g / 2.
-    """
-    order = np.lexsort((end, rx, tx))
-    same = (np.diff(tx[order]) == 0) & (np.diff(rx[order]) == 0)
-    gap = np.diff(end[order])[same]
-    delay = (end - queued)[order][:-1][same]
-    age = float(np.sum(gap * (delay + gap / 2.0)) / np.sum(gap)) * 1e-3 if gap.sum() > 0 else float("nan")
-    rows = mean_of("inter_packet_gap", gap * 1e-3, "ms")
-    return [*rows, ("age_of_information", "", Metric(age, "ms", len(gap)))]
 
 
 def link_rows(links: pa.Table) -> Rows:

@@ -1,0 +1,20 @@
+"""Age of information and inter-packet gap: how old what a station last heard from another one is."""
+
+import numpy as np
+
+from v2xsim.evaluation.metric import Metric, Rows, mean_of
+
+
+def gaps_and_age(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.ndarray) -> Rows:
+    """Return inter-packet gap and age of information over all pairs that heard each other at least twice.
+
+    Between two receptions the age grows from that of the first at unit rate; its time average over the gap g after a
+    packet of delay d is d + g / 2.
+    """
+    order = np.lexsort((end, rx, tx))
+    same = (np.diff(tx[order]) == 0) & (np.diff(rx[order]) == 0)
+    gap = np.diff(end[order])[same]
+    delay = (end - queued)[order][:-1][same]
+    age = float(np.sum(gap * (delay + gap / 2.0)) / np.sum(gap)) * 1e-3 if gap.sum() > 0 else float("nan")
+    rows = mean_of("inter_packet_gap", gap * 1e-3, "ms")
+    return [*rows, ("age_of_information", "", Metric(age, "ms", len(gap)))]
