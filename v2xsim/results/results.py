@@ -1,9 +1,7 @@
 """What a run returns, and how it is written."""
 
 import json
-import platform
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,9 @@ import pyarrow.parquet as pq
 
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric, Rows
+from v2xsim.results.manifest import manifest_of
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario
-from v2xsim.version import __version__
-
-FORMAT = 1
-_LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
 
 
 class ResultsError(UserError):
@@ -50,21 +45,9 @@ class Results:
             for name, table in self.tables.items():
                 pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
             _write_json(folder / "timing.json", self.timing)
-            _write_json(folder / "manifest.json", self.manifest())
+            _write_json(folder / "manifest.json", manifest_of(self.scenario, self.rung))
         except OSError as error:
             raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
-
-    def manifest(self) -> dict[str, Any]:
-        """Return what identifies the run: nothing in it depends on the time or the place."""
-        return {
-            "format": FORMAT,
-            "complete": True,
-            "scenario": self.scenario.model_dump(mode="json"),
-            "seed": self.scenario.run.seed,
-            "plugins": [{"path": str(p.path), "sha256": p.sha256} for p in self.scenario.loaded_plugins],
-            "models": self.rung,
-            "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
-        }
 
 
 def metrics_table(rows: Rows) -> pa.Table:
@@ -76,15 +59,6 @@ def metrics_table(rows: Rows) -> pa.Table:
             unit=[r[2].unit for r in rows], count=np.array([r[2].count for r in rows]),
         )  # fmt: skip
     return columns.finished()
-
-
-def _version(name: str) -> str:
-    if name == "v2xsim":
-        return __version__
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

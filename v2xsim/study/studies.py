@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Int64
 
 from v2xsim.errors import UserError
-from v2xsim.results.results import FORMAT as RUN_FORMAT
+from v2xsim.results.manifest import FORMAT as RUN_FORMAT
 from v2xsim.study.axes import Setting
 from v2xsim.study.gather import FAILURES, RESULTS
 from v2xsim.study.store import MANIFEST, manifest_of

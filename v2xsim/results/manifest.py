@@ -1,0 +1,34 @@
+"""What a run says of itself in `manifest.json`: scenario, seed, plug-ins with their hashes, versions."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from v2xsim.scenario.schema import Scenario
+from v2xsim.version import __version__
+
+FORMAT = 1
+_LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
+
+
+def manifest_of(scenario: Scenario, rung: Mapping[str, str]) -> dict[str, Any]:
+    """Return what identifies a run: nothing in it depends on the time or the place."""
+    return {
+        "format": FORMAT,
+        "complete": True,
+        "scenario": scenario.model_dump(mode="json"),
+        "seed": scenario.run.seed,
+        "plugins": [{"path": str(p.path), "sha256": p.sha256} for p in scenario.loaded_plugins],
+        "models": dict(rung),
+        "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+    }
+
+
+def _version(name: str) -> str:
+    if name == "v2xsim":
+        return __version__
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
