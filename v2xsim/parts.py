@@ -213,10 +213,11 @@ def _load_home(kind: Kind) -> None:
     """Import all modules of a kind's home package, each of which registers its part."""
     if kind.home in _loaded_homes:
         return
-    _loaded_homes.add(kind.home)
     package = import_module(kind.home)
     for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
         import_module(f"{kind.home}.{module}")
+    # Last: after a module that fails, the rest must not pass for all that there is.
+    _loaded_homes.add(kind.home)
 
 
 def _file_of(cls: type[Part]) -> Path:

@@ -42,8 +42,6 @@ _running: set[Path] = set()
 def load_plugin(path: Path) -> Plugin:
     """Run a user's file so that it registers its parts; a file that was run with the same content is not run again.
 
-    Whoever loads several files for one scenario lets it choose their parts first (`show_files`), so that two of one name are refused.
-
     Args:
         path: Absolute path of a Python file.
 
@@ -116,10 +114,8 @@ def place_of(part: Part | type[Part], method: str, error: BaseException | None =
     """Return file and line of a part's method, or of the line in the user's file at which an exception passed."""
     cls = part if isinstance(part, type) else type(part)
     file = str(cls.file)
-    if error is not None:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        if lines:
-            return f"{file}:{lines[-1]}"
+    if error is not None and (place := _place_in(file, error)) != file:
+        return place
     # Where something that the method returned is at fault (`layer.advance`), the method is the place.
     item = inspect.getattr_static(cls, method.partition(".")[0], None)
     code = getattr(item.fget if isinstance(item, property) else item, "__code__", None)
@@ -207,9 +203,10 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
         raise PartError(f"{_place_in(path, error)}: cannot be loaded: {said_of(error)}") from error
 
 
-def _place_in(path: Path, error: BaseException) -> str:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{path}:{lines[-1]}" if lines else str(path)
+def _place_in(file: Path | str, error: BaseException) -> str:
+    """Return a file and the last of its lines at which an exception passed; the file alone where it passed none."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f"{file}:{lines[-1]}" if lines else str(file)
 
 
 def loaded_plugins(paths: Sequence[Path]) -> tuple[Plugin, ...]:

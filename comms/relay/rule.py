@@ -21,13 +21,16 @@ from v2xsim.records import Boxes, Obstacles
 class RelayView:
     """What relay rules read: what stations announce, what they measure of each other's packets, and the map.
 
+    All stations are in it at once, with exact velocities and present links, as if announcements took no time and none were
+    lost: more than one station could know.
+
     Attributes:
         requester: Row of the station that asks, for each pair that cannot reach each other well enough.
         helper: Row of the station that is asked, for each pair.
         usable: Which stations qualify as the relay of each pair: both hops reach `min_delivery`, and it is neither of the two.
         agent: Identity of each station, rising.
         antenna_m: Position of each station's antenna as announced, in the world; the third column is the height above ground.
-        velocity_mps: Announced velocity of each station over ground.
+        velocity_mps: Velocity of each station over ground, exact.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
         min_delivery: Least delivery of a usable link.
         body: Row of `boxes` of each station; -1 for a roadside unit.

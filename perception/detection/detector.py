@@ -23,7 +23,7 @@ class DetectorView:
     Positions are in the world as the station believes it: its own error of position and heading is in all of them.
 
     Attributes:
-        objects: Bodies of all road users where the points on them put them.
+        objects: Bodies of all road users where the points on them put them; also of those without a point, which no lidar would know of.
         agent: Identity behind each body; a detector hands it on as `truth`, for metrics, and decides nothing by it.
         points: Lidar points on each body.
         cloud: Returns all lidar points of the frame.

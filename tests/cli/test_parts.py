@@ -99,6 +99,15 @@ def test_a_users_file_with_a_fault_is_refused(own_file):
     assert "must define score(self, view)" in result.stderr
 
 
+def test_two_files_with_one_name_are_refused(own_file, tmp_path):
+    other = tmp_path / "other_file.py"
+    other.write_text(OWN)
+    result = call("--plugin", str(own_file), "--plugin", str(other))
+    assert result.exit_code == 2
+    assert f"{other}:" in result.stderr
+    assert f"registered by {own_file}" in result.stderr
+
+
 def test_listing_parts_loads_nothing_heavy():
     code = (
         "import sys; from typer.testing import CliRunner; from v2xsim.cli.app import app;"

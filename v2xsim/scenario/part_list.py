@@ -14,11 +14,11 @@ from pydantic_core import to_jsonable_python
 
 from v2xsim.errors import UserError
 from v2xsim.parts import Part, parts_of, show_files, visible_files
-from v2xsim.plugins import load_plugin
 from v2xsim.scenario.choices import PartChoice, choices_in
 from v2xsim.scenario.describe import Slot
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.part_models import model_of
+from v2xsim.scenario.plugins import loaded_together
 from v2xsim.scenario.schema import Scenario
 
 _LIMITS = {
@@ -123,10 +123,8 @@ def listed_kinds(wanted: str | None = None, files: Sequence[Path] = ()) -> list[
 def _shown(files: Sequence[Path]) -> Iterator[None]:
     """Show the parts of these files, and of no others that a scenario has loaded, for a while."""
     before = visible_files()
-    show_files(frozenset(files))
+    show_files(frozenset(plugin.path for plugin in loaded_together(files)))
     try:
-        for file in files:
-            load_plugin(file)
         yield
     finally:
         show_files(before)

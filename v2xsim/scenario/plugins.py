@@ -66,13 +66,23 @@ def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
     Raises:
         PartError: If a file cannot be loaded, or a part in it is wrong.
     """
-    loaded: list[Plugin] = []
-    for path in paths:
-        plugin = _with_models(Path(os.path.abspath(path)))
-        _check_names(plugin.path, [other.path for other in loaded])
-        loaded.append(plugin)
+    loaded = loaded_together(paths)
     show_files(frozenset(plugin.path for plugin in loaded))
     _rebuilt(section, loaded)
+
+
+def loaded_together(paths: Sequence[Path]) -> list[Plugin]:
+    """Load files whose parts are to be chosen side by side.
+
+    Raises:
+        PartError: If a file cannot be loaded, a part in it is wrong, or two register one name.
+    """
+    loaded: list[Plugin] = []
+    for path in dict.fromkeys(Path(os.path.abspath(path)) for path in paths):
+        plugin = _with_models(path)
+        _check_names(path, [other.path for other in loaded])
+        loaded.append(plugin)
+    return loaded
 
 
 def _with_models(path: Path) -> Plugin:

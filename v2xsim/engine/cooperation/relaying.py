@@ -57,8 +57,8 @@ def plan_relays(
     """Return the relay of every ego and helper that cannot reach each other well enough.
 
     It is worked out from what stations announce: where they are, how high their antennas are, how they move, whom they
-    hear and how well, the bodies that announced themselves, and the map. Every candidate of a pair knows the same, so
-    all of them come to the same choice; the engine computes it once for all.
+    hear and how well, the bodies that announced themselves, and the map. It is computed once for all stations, as if all of
+    this, exact velocities included, reached everybody at once: no station knows as much.
 
     Args:
         before: The plan of the tick before, for the hysteresis.
