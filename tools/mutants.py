@@ -1,0 +1,328 @@
+"""Put small faults into a copy of the tree, one at a time, and report which of them the tests catch; see docs/tests.md.
+
+python tools/mutants.py --seed 1 --count 200
+"""
+
+import argparse
+import ast
+import collections
+import concurrent.futures
+import json
+import os
+import queue
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mutations import Mutant, mutants_of
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Room:
+    """A part of the code.
+
+    Attributes:
+        code: Its folder.
+        tests: Tests that mirror it.
+        wider: Further tests that use it, in the order in which they run.
+    """
+
+    code: str
+    tests: str
+    wider: tuple[str, ...]
+
+
+_RUNS = ("tests/recorded", "tests/engine/test_whole_runs.py")
+_RADIO = ("tests/comms", *_RUNS, "tests/cli/validate", "tests/contract/test_faulty_parts.py")
+_PERCEPTION = ("tests/perception", *_RUNS, "tests/contract/test_faulty_parts.py")
+ROOMS = {
+    "engine": Room(
+        "v2xsim/engine", "tests/engine", ("tests/recorded", "tests/evaluation", "tests/viz", "tests/cli", "tests/contract")
+    ),
+    "evaluation": Room("v2xsim/evaluation", "tests/evaluation", (*_RUNS, "tests/viz")),
+    "results": Room("v2xsim/results", "tests/results", ("tests/evaluation", *_RUNS, "tests/study", "tests/viz", "tests/cli")),
+    "study": Room("v2xsim/study", "tests/study", ("tests/viz", "tests/cli")),
+    "access": Room("comms/access", "tests/comms/access", _RADIO),
+    "packets": Room("comms/messages", "tests/comms/messages", _RADIO),
+    "tracking": Room("perception/tracking", "tests/perception/tracking", _PERCEPTION),
+    "matching": Room("perception/matching", "tests/perception/matching", _PERCEPTION),
+}  # fmt: skip
+
+
+def files_of(room: Room, root: Path) -> list[Path]:
+    """Return the Python files of a room, from the root."""
+    return sorted(path.relative_to(root) for path in (root / room.code).rglob("*.py"))
+
+
+def drawn(rooms: list[str], seed: int, count: int, root: Path = ROOT) -> list[tuple[str, Mutant]]:
+    """Return faults drawn by chance, each with its room.
+
+    Every line that can hold a fault is equally likely, then each fault of that line: otherwise the tables of constants
+    would take most of the draw.
+
+    Args:
+        rooms: Names of the rooms to draw from.
+        seed: Of the draw.
+        count: How many; all there are if fewer.
+        root: Tree to read.
+    """
+    lines: dict[tuple[str, str, int], list[Mutant]] = collections.defaultdict(list)
+    for name in rooms:
+        for path in files_of(ROOMS[name], root):
+            for mutant in mutants_of(path.as_posix(), (root / path).read_bytes()):
+                lines[name, mutant.path, mutant.line].append(mutant)
+    chance = random.Random(seed)
+    places = sorted(lines)
+    found = []
+    while places and len(found) < count:
+        n = chance.randrange(len(places))
+        here = lines[places[n]]
+        found.append((places[n][0], here.pop(chance.randrange(len(here)))))
+        if not here:
+            places.pop(n)
+    return found
+
+
+def tests_for(room: Room, mutant: Mutant | None, root: Path) -> list[str]:
+    """Return the tests to run, the likeliest to notice first."""
+    near = []
+    if mutant is not None:
+        inside = Path(mutant.path).relative_to(room.code)
+        near = [f"{room.tests}/{inside.parent.as_posix()}/test_{inside.stem}.py".replace("/./", "/")]
+    return [test for test in (*near, room.tests, *room.wider) if (root / test).exists()]
+
+
+def imported_by(root: Path) -> dict[str, set[str]]:
+    """Return for each module the modules that import it, at whatever remove."""
+    direct: dict[str, set[str]] = collections.defaultdict(set)
+    modules = {}
+    for folder in ("v2xsim", "comms", "perception", "gpu", "viz"):
+        for path in (root / folder).rglob("*.py"):
+            name = module_of(path.relative_to(root).as_posix())
+            modules[name] = ast.parse(path.read_bytes())
+    for name, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for wanted in (node.module, *(f"{node.module}.{item.name}" for item in node.names)):
+                    direct[wanted].add(name)
+            elif isinstance(node, ast.Import):
+                for item in node.names:
+                    direct[item.name].add(name)
+    reached = {}
+    for name in modules:
+        seen, waiting = {name}, [name]
+        while waiting:
+            more = direct[waiting.pop()] - seen
+            seen |= more
+            waiting += more
+        reached[name] = seen
+    return reached
+
+
+def module_of(path: str) -> str:
+    """Return the import name of a file."""
+    name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return name if name.startswith("v2xsim") else f"v2xsim.{name}"
+
+
+def drop_compiled(root: Path, module: str, importers: dict[str, set[str]]) -> None:
+    """Remove compiled kernels that may hold code of a module: numba checks a kernel's own file alone."""
+    for name in importers.get(module, {module}):
+        parts = name.split(".")
+        folder = root.joinpath(*(parts[1:-1] if parts[1:2] and (root / parts[1]).is_dir() else parts[:-1]))
+        for cached in (folder / "__pycache__").glob(f"{parts[-1]}.*.nb[ic]"):
+            cached.unlink()
+
+
+class Copies:
+    """A warm copy of the working tree outside of it, and copies of that with one fault each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.base = folder, folder / "tree"
+        if (folder / "shared").exists():
+            raise SystemExit(f"{folder / 'shared'}: must not exist, the tests would read it; name another --folder")
+        self.refresh()
+        self.importers = imported_by(self.base)
+
+    def refresh(self) -> None:
+        """Bring the copy up to date with the working tree, links and times included."""
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout.split("\0")  # fmt: skip
+        wanted = {name for name in listed if name and os.path.lexists(ROOT / name)}
+        if self.base.exists():
+            before = imported_by(self.base)
+            old = {p.relative_to(self.base).as_posix() for p in self.base.rglob("*") if not p.is_dir()}
+            for name in old - wanted:
+                if "__pycache__" not in name:
+                    (self.base / name).unlink()
+        for name in sorted(wanted):
+            source, target = ROOT / name, self.base / name
+            if os.path.lexists(target):
+                if target.is_symlink() or source.read_bytes() == target.read_bytes():
+                    continue
+                target.unlink()
+                drop_compiled(self.base, module_of(name), before)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+
+    def with_fault(self, mutant: Mutant) -> Path:
+        """Return a new copy, of links to the files of the warm one but for the file with the fault."""
+        tree = self.folder / mutant.key
+        shutil.rmtree(tree, ignore_errors=True)
+        shutil.copytree(self.base, tree, symlinks=True, copy_function=os.link)
+        target = tree / mutant.path
+        source = target.read_bytes()
+        target.unlink()
+        target.write_bytes(mutant.applied(source))
+        drop_compiled(tree, module_of(mutant.path), self.importers)
+        return tree
+
+
+def run_tests(tree: Path, tests: list[str], limit_s: float, *more: str) -> tuple[str, str]:
+    """Run tests in a copy until the first one fails.
+
+    Returns:
+        Name of the test that failed, "" if none did, and the end of what pytest printed.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "V2XSIM_SHARED"}
+    environment["PYTHONPATH"] = str(tree)
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *more, *tests]
+    with tempfile.TemporaryFile() as output:
+        # A session of its own, so that what a test started ends with it.
+        process = subprocess.Popen(
+            command, cwd=tree, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            code: int | None = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    if code == 0:
+        return "", text[-2000:]
+    if code is None:
+        return f"no end after {limit_s:.0f} s", text[-2000:]
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
+    return failed[1] if failed else f"exit code {code}", text[-4000:]
+
+
+def warmed(copies: Copies, rooms: list[str]) -> dict[str, float]:
+    """Return for how long a fault's tests may run, by room; the tests of the copy without a fault must pass."""
+    limits = {}
+    for name in rooms:
+        tests = tests_for(ROOMS[name], None, copies.base)
+        begun_s = time.monotonic()
+        failed, text = run_tests(copies.base, tests, 3600.0)
+        if failed:
+            raise SystemExit(f"{text}\n{failed}: must pass without a fault")
+        limits[name] = 120.0 + 4.0 * (time.monotonic() - begun_s)
+        print(f"{name}: tests pass without a fault, {time.monotonic() - begun_s:.0f} s", flush=True)
+    return limits
+
+
+def summary(rows: list[dict[str, str]]) -> str:
+    """Return the share of faults that were caught, by room."""
+    lines = []
+    for name in [*ROOMS, ""]:
+        here = [row for row in rows if not name or row["room"] == name]
+        caught = sum(bool(row["caught_by"]) for row in here)
+        if here:
+            lines.append(f"{name or 'all':12} {caught:4} of {len(here):4} caught, {caught / len(here):6.1%}")
+    return "\n".join(lines)
+
+
+def line_of(row: dict[str, str]) -> str:
+    """Return one fault and what became of it."""
+    what = f"{row['id']} {row['at']} {row['kind']}: {row['before'][:90]} -> {row['after'][:90]}"
+    return f"{what} | {row['caught_by'] or 'SURVIVED'}" if "caught_by" in row else what
+
+
+def main() -> None:
+    """Draw faults, run the tests against each, and print what was caught."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of the draw")
+    parser.add_argument("--count", type=int, default=200, help="faults to draw")
+    parser.add_argument("--rooms", nargs="+", choices=[*ROOMS], default=[*ROOMS], help="parts of the code to draw from")
+    parser.add_argument("--files", default="", help="draw only from files whose path contains this text")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="run these faults alone, drawn or not")
+    parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
+    parser.add_argument("--again", action="store_true", help="run those again that survived before")
+    parser.add_argument("--jobs", type=int, default=1, help="faults tried at a time")
+    parser.add_argument(
+        "--near", action="store_true", help="run the tests that mirror the room alone, not the wider ones"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "v2xsim-mutants", help="for the copies of the tree"
+    )
+    parser.add_argument("--results", type=Path, help="JSON lines to write and to resume from; FOLDER/results.jsonl")
+    said = parser.parse_args()
+    everything = bool(said.only or said.files)
+    faults = drawn(said.rooms, said.seed, 10**9 if everything else said.count)
+    if said.only:
+        faults = [(room, mutant) for room, mutant in faults if mutant.key in said.only]
+    elif said.files:
+        faults = [(room, mutant) for room, mutant in faults if said.files in mutant.path][: said.count]
+    rows = {
+        mutant.key: {
+            "id": mutant.key, "room": room, "at": f"{mutant.path}:{mutant.line}", "kind": mutant.kind,
+            "before": mutant.before, "after": mutant.after,
+        }
+        for room, mutant in faults
+    }  # fmt: skip
+    if said.list:
+        print("\n".join(line_of(row) for row in rows.values()))
+        return
+    said.folder.mkdir(parents=True, exist_ok=True)
+    results = said.results or said.folder / "results.jsonl"
+    for line in results.read_text().splitlines() if results.exists() else []:
+        row = json.loads(line)
+        if row["id"] in rows and (row["caught_by"] or not (said.again or said.only)):
+            rows[row["id"]]["caught_by"] = row["caught_by"]
+        elif row["id"] in rows:
+            rows[row["id"]].pop("caught_by", None)
+    waiting = [(room, mutant) for room, mutant in faults if "caught_by" not in rows[mutant.key]]
+    if waiting:
+        copies = Copies(said.folder.resolve())
+        if said.near:
+            ROOMS.update({name: Room(room.code, room.tests, ()) for name, room in ROOMS.items()})
+        limits = warmed(copies, [name for name in ROOMS if name in {room for room, _ in waiting}])
+
+        def tried(item: tuple[str, Mutant]) -> None:
+            room, mutant = item
+            tree = copies.with_fault(mutant)
+            caught_by, _ = run_tests(tree, tests_for(ROOMS[room], mutant, tree), limits[room])
+            shutil.rmtree(tree, ignore_errors=True)
+            done.put((mutant.key, caught_by))
+
+        done: queue.Queue[tuple[str, str]] = queue.Queue()
+        with concurrent.futures.ThreadPoolExecutor(said.jobs) as pool:
+            ended = [pool.submit(tried, item) for item in waiting]
+            for future in concurrent.futures.as_completed(ended):
+                future.result()
+                key, rows[key]["caught_by"] = done.get()
+                print(line_of(rows[key]), flush=True)
+                with results.open("a") as stream:
+                    stream.write(json.dumps(rows[key]) + "\n")
+    print(summary([*rows.values()]))
+    print(f"\n{results}; those that survived:")
+    print("\n".join(line_of(row) for row in rows.values() if not row["caught_by"]))
+
+
+if __name__ == "__main__":
+    main()
