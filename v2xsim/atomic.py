@@ -1,11 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Files that appear complete or not at all."""
 
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, also after the power fails."""
+    """Write a file so that it appears complete or not at all, even if the power fails."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         with draft.open("wb") as stream:

@@ -1,4 +1,4 @@
-"""What a part returned, checked: an array of the right shape and type, with finite numbers."""
+"""Check what a part returned: an array of the right shape and type, with finite numbers."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,10 +15,10 @@ _T = TypeVar("_T")
 
 
 class LockedProperty(cached_property[_T]):
-    """A property of a view that is worked out once, and an array of it that cannot be written to afterwards."""
+    """A property of a view that is computed once; its arrays cannot be written to."""
 
     def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
-        """Return the value, kept from the first time on."""
+        """Return the value; the first call computes and keeps it."""
         value = super().__get__(instance, owner)
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
@@ -38,22 +38,22 @@ def array_from(
     name: str = "",
     least: float = -np.inf,
 ) -> np.ndarray:
-    """Return what a part's method returned if it is the array that its kind asks for.
+    """Return the result of a part's method if it is the array that the kind of part demands.
 
-    Built-in parts are held to the same by the contract tests and are not checked again in every tick.
+    Results of built-in parts are checked by the contract tests, not in every tick.
 
     Args:
-        part: The part.
-        method: Its method.
-        value: What it returned.
+        part: The part whose method was called.
+        method: Name of the method.
+        value: The method's result.
         axes: Name and length of every axis.
-        dtype: numpy's name of the type.
-        finite: Whether infinity and NaN are refused; where they are not, NaN still is.
-        name: What to call the array, where the method returns several.
-        least: Smallest number that is allowed.
+        dtype: numpy's name of the element type.
+        finite: Whether infinity is refused as well as NaN, which is always refused.
+        name: Name of the array in messages, if the method returns several.
+        least: Smallest number that is allowed; None for no limit.
 
     Raises:
-        PartError: If it is something else; the message names the user's file and line.
+        PartError: If the result is anything else; the message names the user's file and line.
     """
     if part.file is None:
         found: np.ndarray = value
@@ -86,17 +86,17 @@ def array_from(
 def detections_from(
     part: Part, method: str, found: Any, agent: Int64[np.ndarray, " objects"], above: str = ""
 ) -> Detections:
-    """Return detections from a part if their arrays fit each other and name only road users that are there.
+    """Return the detections of a part if their arrays have equal lengths and name only existing road users.
 
     Args:
-        part: The part.
-        method: Its method.
-        found: What it returned.
-        agent: Identities of the road users that are there.
-        above: What to put before the names of the arrays in messages.
+        part: The part whose method was called.
+        method: Name of the method.
+        found: The method's result.
+        agent: Identities of the road users that exist.
+        above: Prefix for the names of the arrays in messages.
 
     Raises:
-        PartError: If they are a user's part's and do not fit.
+        PartError: If the part is a user's and its detections are wrong.
     """
     if part.file is None:
         detections: Detections = found

@@ -1,4 +1,4 @@
-"""What a user's part says of itself beside its main method, checked when the part is made: attributes, properties, simple answers.
+"""Check the settings of a user's part beside its main method when the part is made: attributes, properties, plain methods.
 
 The base class of a kind declares them with type and limits: class attributes (`hysteresis`), properties (`check_us`), and methods
 that take nothing and return a plain value (`most_bytes`). A part may also have a parameter in the place of a class attribute.
@@ -17,14 +17,15 @@ from v2xsim.plugins import ask, call, wrong_answer
 
 
 def check_attributes(part: Part) -> None:
-    """Check what a user's part says of itself.
+    """Check the settings of a user's part.
 
     Raises:
-        PartError: If something is of another type than the base class of the kind declares, is out of its limits, or cannot be
-            asked for.
+        PartError: If a setting has another type than the base class of the kind declares, is out of its limits, or
+            raises an exception when read.
     """
     base = base_of(type(part))
-    # What a built-in part declares counts for a user's part that derives from it, too; the base class of the kind has the last word.
+    # Declarations of a built-in part count for a user's part derived from it, too. The base class of the kind comes
+    # last, so that its declaration wins.
     built_in = [above for above in type(part).__mro__ if above.__module__.startswith("v2xsim.")]
     hints = {name: hint for above in built_in for name, hint in get_type_hints(above, include_extras=True).items()}
     for name, hint in hints.items():
@@ -43,7 +44,7 @@ def check_attributes(part: Part) -> None:
 
 
 def _check_spelling(cls: type[Part], known: list[str]) -> None:
-    """Refuse a class attribute that looks like a misspelt one of the kind: it would change nothing, without a word."""
+    """Refuse a class attribute that looks like a misspelt setting of the kind, because it would silently have no effect."""
     parameters = {field.name for field in parameters_of(cls)}
     for name, value in vars(cls).items():
         if (
@@ -80,7 +81,7 @@ def _fits(value: Any, hint: Any) -> bool:
             and all(_fits(item, kind) for item, kind in zip(value, inner, strict=True))
         )
     if isinstance(value, bool):
-        # A truth value is a number in Python, but not meant as one.
+        # bool is a subclass of int in Python, but a truth value is not meant as a number.
         return hint is bool
     if hint in (int, float):
         return isinstance(value, Integral if hint is int else Real) and math.isfinite(value)
@@ -94,7 +95,7 @@ def _within(value: Any, limit: Limit) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """Return what a type admits, in words."""
+    """Return in words the values that a type admits."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         words = {AtLeast: "at least", Above: "above", AtMost: "at most", Below: "below"}

@@ -1,7 +1,7 @@
-"""Every part from a user's own file is tried on small made-up inputs before a run.
+"""Try every part from a user's own file on small made-up inputs before a run.
 
-So a fault shows at once and not in the tick that first needs the part. There are two inputs for each kind: an ordinary one, and one with nothing in it, as a run has when a station is alone. The
-contract tests try all built-in parts on the same.
+So a fault shows at once and not in the tick that first needs the part. There are two inputs for each kind: an ordinary
+one, and an empty one, as for a station that is alone. The contract tests try all built-in parts on the same inputs.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,14 +30,14 @@ from v2xsim.scenario.fields import Section
 from v2xsim.spatial.grid import indexed
 
 Trial = Callable[[Any, int], object]
-"""Tries a part on an input of so many things, 0 for an input with nothing in it; returns what the part answered."""
+"""Tries a part on an input with n objects, 0 for an empty input; returns the part's answer."""
 
 
 def try_own_parts(section: Section) -> None:
     """Try the parts that come from users' files.
 
     Raises:
-        PartError: If one raises an exception or returns something else than its kind asks for.
+        PartError: If a part raises an exception or returns something else than its kind demands.
     """
     for part in parts_in(section):
         if part.file is not None:
@@ -48,7 +48,7 @@ def try_part(part: Part) -> None:
     """Try one part.
 
     Raises:
-        PartError: If it is a user's, and raises an exception or returns something else than its kind asks for.
+        PartError: If the part is a user's, and raises an exception or returns something else than its kind demands.
     """
     trial, sizes = TRIALS[base_of(type(part))]
     for size in sizes:
@@ -56,14 +56,17 @@ def try_part(part: Part) -> None:
 
 
 def boxes(count: int) -> Boxes:
-    """Return cars in a row, each a little turned."""
+    """Return cars in a row, each turned a little more than the one before."""
     row = np.arange(count, dtype=float)
     center_m = np.column_stack([9.0 * row, 3.0 * (row % 2), np.zeros(count)])
     return Boxes(center_m, np.tile([4.5, 1.8, 1.5], (count, 1)), 0.1 * row)
 
 
 def identities(count: int) -> np.ndarray:
-    """Return identities of road users or stations: rising, and none of them a row number."""
+    """Return rising identities of road users or stations;
+
+    none is equal to a row number, so that mixing them up shows.
+    """
     return 20 + 3 * np.arange(count)
 
 
@@ -74,13 +77,13 @@ def cloud(count: int) -> np.ndarray:
 
 
 def detections(count: int) -> Detections:
-    """Return what a detector may say of them."""
+    """Return detections of the cars, as a detector could report them."""
     velocity_mps = np.column_stack([np.full(count, 8.0), np.zeros(count)])
     return Detections(boxes(count), velocity_mps, np.linspace(0.2, 0.9, count), identities(count))
 
 
 def _numbers(*shape: int) -> np.ndarray:
-    """Return numbers in (0, 1), the same at every call."""
+    """Return the same numbers in (0, 1) at every call."""
     return np.random.default_rng(1).uniform(0.05, 0.95, shape)
 
 
@@ -89,7 +92,7 @@ def _states(count: int) -> np.ndarray:
 
 
 def relay_view(size: int) -> RelayView:
-    """Return pairs of stations along a street with a corner building; every station but the ends may relay."""
+    """Return pairs of stations along a street with a corner building; every other station may relay."""
     stations = size + 2 if size else 0
     row = np.arange(stations, dtype=float)
     antenna_m = np.column_stack([40.0 * row, 15.0 * (row % 3), 1.5 + 0.5 * row])
@@ -108,7 +111,7 @@ def relay_view(size: int) -> RelayView:
 
 
 def matching_view(size: int) -> MatchingView:
-    """Return helpers that see parts of a blind zone."""
+    """Return helpers that each see a part of a blind zone."""
     observed = _numbers(size, 6, 6) > 0.5
     return MatchingView(
         np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), observed, observed & (_numbers(size, 6, 6) > 0.8), identities(size),
@@ -124,7 +127,7 @@ def path_loss_view(size: int) -> PathLossView:
 
 
 def blockage_view(size: int) -> BlockageView:
-    """Return links between stations with cars between."""
+    """Return links between stations with cars in between."""
     stations = size + 1 if size else 0
     row = np.arange(stations, dtype=float)
     antenna_m = np.column_stack([9.0 * row, np.zeros(stations), np.full(stations, 1.6)])
@@ -136,7 +139,7 @@ def blockage_view(size: int) -> BlockageView:
 
 
 def building_loss_view(size: int) -> BuildingLossView:
-    """Return links round a corner, and one without a corner."""
+    """Return links round a corner, and one link without a corner."""
     row = np.arange(size, dtype=float)
     first_m = np.column_stack([-30.0 - row, np.zeros(size), np.full(size, 1.5)])
     second_m = np.column_stack([np.zeros(size), 40.0 + row, np.full(size, 1.5)])
@@ -158,7 +161,7 @@ def awareness_view(size: int, now_us: int) -> AwarenessView:
 
 
 def redundancy_view(size: int) -> RedundancyView:
-    """Return objects of which some were told of by others."""
+    """Return objects, some of which other stations have reported."""
     place_m = np.column_stack([12.0 * np.arange(size), np.zeros(size)])
     copies = Copies(place_m + 0.5, np.full(size, 9.0), np.full(size, 900_000), np.zeros((size, 2)))
     return RedundancyView(place_m, np.full(size, 9.0), np.zeros(2), copies, place_m[: size // 2], 1_000_000)
@@ -174,7 +177,7 @@ def detector_view(size: int) -> DetectorView:
 
 
 def fusion_view(size: int) -> FusionView:
-    """Return an ego's frame with points and boxes of two helpers, as no single scheme gets both."""
+    """Return an ego's frame with both points and boxes of two helpers; a real scheme gets only one of the two."""
     agent, objects = identities(size), boxes(size)
 
     def received(station: int, age_s: float) -> Received:
@@ -211,18 +214,18 @@ def _try_access(scheme: AccessScheme, size: int) -> object:
 
 
 def _try_awareness(rule: AwarenessRule, size: int) -> object:
-    """Let stations look twice whether a message is due."""
+    """Ask the rule twice which stations send, so that its memory is used."""
     announcer = Announcer(rule)
     return [announcer.due(awareness_view(size, now_us)) for now_us in (100_000, 200_000)]
 
 
 def _try_path_loss(model: PathLoss, size: int) -> object:
-    """Ask for losses, for the straight pieces if they are some, and for the range."""
+    """Call for losses, for the straight pieces if the model has them, and for the range."""
     return pieces_of(model, 5.9), range_of(model, 110.0, 5.9), loss_of(model, path_loss_view(size))
 
 
 def _try_blockage(model: VehicleBlockage, size: int) -> object:
-    """Ask for losses, or for the moments of losses that are drawn."""
+    """Call for losses, or for the moments of losses that are drawn."""
     moments = moments_of(model)
     return blockage_of(model, blockage_view(size)) if moments is None else moments
 
@@ -234,11 +237,11 @@ TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
     Detector: (lambda part, size: detections_of(part, detector_view(size)), (5, 0)),
     Fading: (lambda part, size: shape_of(part, fading_view(size)), (5, 0)),
     FusionScheme: (lambda part, size: fused_of(part, fusion_view(size)), (5, 0)),
-    # Nobody is asked for a relay, a helper or an omission where there is none to choose.
+    # These rules are called only if there is something to choose from, so an empty input would not be real.
     MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
     PathLoss: (_try_path_loss, (5, 0)),
     RedundancyRule: (lambda part, size: omitted_by(part, redundancy_view(size)), (5,)),
     RelayRule: (lambda part, size: scores_of(part, relay_view(size)), (5,)),
     VehicleBlockage: (_try_blockage, (5, 0)),
 }
-"""By base class of a kind: what tries a part, and on how many things."""
+"""By base class of a kind: the function that tries a part, and the number of objects in its inputs."""

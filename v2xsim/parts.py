@@ -1,7 +1,8 @@
-"""The registry of parts: what a scenario chooses by name, built in or from a user's own file. Standard library only.
+"""The registry of parts: what a scenario can choose by name, built in or from a user's own file. Standard library
+only.
 
-A part is a frozen dataclass with its parameters, whose unit ends the name, and the method of its kind. It derives from the
-base class of the kind and registers under a name:
+A part is a frozen dataclass. Its fields are its parameters, each with its unit at the end of its name; its method is
+the one that its kind demands. It derives from the base class of the kind and registers under a name:
 
     @part("tallest")
     @dataclass(frozen=True)
@@ -10,9 +11,10 @@ base class of the kind and registers under a name:
 
         def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]: ...
 
-The scenario's schema, its checks and the documentation read parameters, limits and meanings from the class. Built-in parts lie
-in the kind's home package, one a file, and are found there: a new file is all that a new part takes. They are loaded when
-somebody asks for the kind's names, so a module that defines a part imports neither torch nor numba at its top.
+The scenario's schema, its checks and the documentation read parameters, limits and meanings from the class. Each
+built-in part is one file in the home package of its kind; a new file there is found without any list to edit. The
+files are loaded when the names of the kind are first needed, so a module that defines a part must not import torch or
+numba at its top.
 """
 
 import dataclasses
@@ -29,14 +31,14 @@ from typing import Any, ClassVar, TypeVar
 from v2xsim.errors import UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-# In YAML these are no text, so a scenario could not choose a part of such a name.
+# YAML reads these words as null or truth values, so a scenario could not choose a part by such a name.
 _NO_TEXT = ("true", "false", "null")
 PLUGIN_MODULE = "v2xsim_plugin_"
-"""How the names of modules begin that are made from users' files."""
+"""Prefix of the names of modules made from users' files."""
 
 
 class PartError(UserError):
-    """A part is not what its kind asks for; the message says what must hold, what came, and what to do."""
+    """A part is not what its kind demands. The message has what must hold, what came, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Below:
 
 @dataclass(frozen=True)
 class Unit:
-    """The parameter's unit, where the end of its name does not give it."""
+    """Unit of a parameter whose name does not end with it."""
 
     name: str
 
@@ -79,12 +81,13 @@ Limit = AtLeast | Above | AtMost | Below
 
 @dataclass(frozen=True)
 class Kind:
-    """What parts of one kind have in common.
+    """Properties shared by all parts of one kind.
 
     Attributes:
-        name: As messages call a part, such as "relay rule".
-        word: Key of a scenario that names the part beside its parameters, such as `rule` in `{rule: hybrid, weight: 0.3}`.
-        methods: A part defines at least one of these.
+        name: Name of the kind in messages, such as "relay rule".
+        word: Key in YAML that holds the part's name beside its parameters, such as `rule` in `{rule: hybrid, weight:
+            0.3}`.
+        methods: Methods that a part can define; it must define at least one.
         home: Package whose modules hold the built-in parts.
     """
 
@@ -98,9 +101,9 @@ class Part:
     """Base of the base classes of all kinds.
 
     Attributes:
-        kind: What the part is; set by the base class of the kind.
-        name: What a scenario calls the part; set on registration.
-        file: The user's file that the part comes from; None for a built-in part.
+        kind: Kind of the part; set by the base class of the kind.
+        name: Name of the part in scenarios; set on registration.
+        file: The user's file that registers the part; None for a built-in part.
     """
 
     kind: ClassVar[Kind]
@@ -110,8 +113,8 @@ class Part:
 
 _P = TypeVar("_P", bound=Part)
 
-# By kind, then by the user's file (None for built-in parts) and name: files that no scenario lists together may use one name.
-# Parts of a user's file are there as long as the file's latest content is loaded.
+# Parts by kind, then by file (None for built-in parts) and name: two files that no scenario lists together may use
+# the same name. Parts of a user's file stay as long as the file's latest content is loaded.
 _registered: dict[str, dict[tuple[Path | None, str], type[Part]]] = {}
 _loaded_homes: set[str] = set()
 # Files whose parts can be chosen now: those that the scenario being read lists.
@@ -119,14 +122,14 @@ _visible: frozenset[Path] = frozenset()
 
 
 def part(name: str) -> Callable[[type[_P]], type[_P]]:
-    """Register a class as the part of a name.
+    """Register a class as a part under a name.
 
     Args:
         name: Small letters, digits and `_`; unique within the kind, among built-in parts and the files that a scenario lists.
 
     Raises:
-        PartError: If the class is no frozen dataclass that derives from the base class of a kind, lacks the kind's method, or
-            the name is taken.
+        PartError: If the class is not a frozen dataclass derived from the base class of a kind, lacks the kind's
+            method, or the name is taken.
     """
     given: object = name
     if isinstance(given, type):
@@ -136,7 +139,7 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
         _check(cls, name)
         file = None if cls.__module__.startswith("v2xsim.") else _file_of(cls)
         if file is not None:
-            # The names of built-in parts are taken, whether or not anybody has asked for them yet.
+            # Load the built-in parts first: their names are taken even if no scenario has used them yet.
             _load_home(cls.kind)
         registered = _registered.setdefault(cls.kind.name, {})
         taken = registered.get((None, name)) or registered.get((file, name))
@@ -150,7 +153,7 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
 
 
 def name_taken(kind: Kind, name: str, file: Path | None) -> PartError:
-    """Return the error that a name belongs to another part already: to one of a user's file, or to a built-in one (None)."""
+    """Return the error that a name is taken by a part of a user's file, or by a built-in part (None)."""
     owner = "a built-in part" if file is None else f"registered by {file}"
     return PartError(f"the {kind.name} {name!r} must have a name of its own; {name!r} is {owner}")
 
@@ -172,7 +175,7 @@ def parts_of(base: type[_P]) -> Mapping[str, type[_P]]:
 def hidden_part(base: type[Part], name: str) -> Path | None:
     """Return a user's file that registers a part which cannot be chosen now, because the scenario does not list the file."""
     registered = _registered.get(base.kind.name, {})
-    # The latest first: of a file under two names, the other is long forgotten.
+    # The latest file first: an earlier file of the same name may be long out of use.
     return next((file for file, other in reversed(registered) if other == name and file not in (None, *_visible)), None)
 
 
@@ -182,7 +185,7 @@ def visible_files() -> frozenset[Path]:
 
 
 def show_files(files: frozenset[Path]) -> None:
-    """Let scenarios choose the parts of these files, and of no others."""
+    """Let scenarios choose the parts of these files and of no others."""
     global _visible
     _visible = files
 
@@ -200,7 +203,7 @@ def parts_from(file: Path) -> list[type[Part]]:
 
 
 def parameters_of(cls: "type[Part] | Part") -> tuple["dataclasses.Field[Any]", ...]:
-    """Return the fields of a part that a scenario may set: those that the part is made from."""
+    """Return the fields of a part that a scenario may set: those that its constructor takes."""
     return tuple(field for field in dataclasses.fields(cls) if field.init)  # type: ignore[arg-type]
 
 
@@ -216,7 +219,7 @@ def _load_home(kind: Kind) -> None:
     package = import_module(kind.home)
     for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
         import_module(f"{kind.home}.{module}")
-    # Last: after a module that fails, the rest must not pass for all that there is.
+    # Set last: if a module fails to load, the next call must try again instead of working with an incomplete list.
     _loaded_homes.add(kind.home)
 
 
@@ -226,9 +229,9 @@ def _file_of(cls: type[Part]) -> Path:
 
 
 def _runs_again(cls: type[Part], taken: type[Part]) -> bool:
-    """Return whether a class takes the place of an earlier one: a notebook's cell, or a module, that was run again."""
+    """Return whether a class replaces an earlier one because its notebook cell or module was run again."""
     same = (taken.__module__, taken.__qualname__) == (cls.__module__, cls.__qualname__)
-    # A plug-in's parts are forgotten before the file runs again, so there it is a second class of the same name.
+    # The parts of a plug-in are removed before its file runs again, so a second class of one name in it is an error.
     return same and not cls.__module__.startswith(PLUGIN_MODULE)
 
 

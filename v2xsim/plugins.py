@@ -1,6 +1,6 @@
-"""Parts from a user's own file: the file is read once, run as a module, and whatever goes wrong in it is reported with its line.
+"""Parts from a user's own file: the file is read, run as a module, and errors in it are reported with their line.
 
-What a plug-in can do is what any Python program can do: only files that the user trusts belong into `plugins`.
+A plug-in can do whatever a Python program can do: list only files that you trust under `plugins`.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ LARGEST_FILE_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Plugin:
-    """A user's file as it was loaded.
+    """A user's file, as it was loaded.
 
     Attributes:
-        path: Absolute.
-        sha256: Of the content that was run, in hexadecimal.
+        path: Absolute path.
+        sha256: Digest of the content that was run, in hexadecimal.
     """
 
     path: Path
@@ -35,12 +35,13 @@ class Plugin:
 
 
 _loaded: dict[Path, Plugin] = {}
-# Files that are being run, so that one that loads a scenario which lists it does not go round for ever.
+# Files that are being run now. A file that loads a scenario which lists the file itself would otherwise load without
+# end.
 _running: set[Path] = set()
 
 
 def load_plugin(path: Path) -> Plugin:
-    """Run a user's file so that it registers its parts; a file that was run with the same content is not run again.
+    """Run a user's file so that it registers its parts. A file with unchanged content is not run again.
 
     Args:
         path: Absolute path of a Python file.
@@ -78,10 +79,10 @@ def load_plugin(path: Path) -> Plugin:
 
 
 def ask(part: Part, method: str, *arguments: Any) -> Any:
-    """Call a part's method; an exception in a user's part is reported with the user's file and line.
+    """Call a part's method. An exception in a user's part is reported with the user's file and line.
 
-    A user's part gets its records with arrays that cannot be written to, so that it cannot change what the simulation holds.
-    Built-in parts are called as they are: an exception there is a fault of v2xsim and keeps its traceback.
+    A user's part gets records whose arrays cannot be written to, so that it cannot change the state of the simulation.
+    Built-in parts get the records themselves; an exception in one is a fault of v2xsim and keeps its traceback.
 
     Raises:
         PartError: If a user's part raises an exception.
@@ -90,13 +91,13 @@ def ask(part: Part, method: str, *arguments: Any) -> Any:
 
 
 def call(part: Part, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of a part, or of something that a part's method has returned, as `ask` does.
+    """Call a function of a part, or of an object that a part's method returned, in the same way as `ask`.
 
     Args:
-        part: The part.
-        method: What to call the function in messages.
-        function: The function.
-        arguments: Handed on.
+        part: The part that the function belongs to.
+        method: Name of the function in messages.
+        function: Function to call.
+        arguments: Its arguments.
     """
     if part.file is None:
         return function(*arguments)
@@ -116,14 +117,14 @@ def place_of(part: Part | type[Part], method: str, error: BaseException | None =
     file = str(cls.file)
     if error is not None and (place := _place_in(file, error)) != file:
         return place
-    # Where something that the method returned is at fault (`layer.advance`), the method is the place.
+    # If an object that the method returned is at fault (`layer.advance`), the method's own line is reported.
     item = inspect.getattr_static(cls, method.partition(".")[0], None)
     code = getattr(item.fget if isinstance(item, property) else item, "__code__", None)
     return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
 
 
 def wrong_answer(part: Part, method: str, says: str) -> PartError:
-    """Return the error that a part's method returned something else than its kind asks for."""
+    """Return the error that a part's method returned something else than its kind demands."""
     place = f"{place_of(part, method)}: " if part.file is not None else ""
     return PartError(f"{place}{_called(part)}: {method} {says}")
 
@@ -139,7 +140,7 @@ def read_only(value: Any) -> Any:
         changed = {f.name: read_only(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
         return dataclasses.replace(value, **changed)
     if inspect.isroutine(value):
-        # What a view's functions hand out may be shared, too.
+        # Arrays returned by a view's functions may be shared, too.
         return lambda *arguments: read_only(value(*arguments))
     if isinstance(value, tuple | list) and any(dataclasses.is_dataclass(item) for item in value):
         return type(value)(read_only(item) for item in value)
@@ -151,7 +152,7 @@ def _called(part: Part) -> str:
 
 
 def said_of(error: BaseException) -> str:
-    """Return the kind of an exception, and the first line of what it says."""
+    """Return the type of an exception, and the first line of its message."""
     try:
         text = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001  # a user's exception may fail at that, too
@@ -173,7 +174,7 @@ def _forget(path: Path) -> None:
 def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     module = types.ModuleType(_module_name(path))
     module.__file__ = str(path)
-    # Dataclasses and numba look their module up by name.
+    # Register it now: dataclasses and numba look their module up by name while the file runs.
     sys.modules[module.__name__] = module
     try:
         code = compile(content, str(path), "exec", dont_inherit=True)
@@ -183,7 +184,7 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     except (ValueError, RecursionError) as error:
         raise PartError(f"{path}: must be Python: {error}") from None
     try:
-        # What a file prints when it is loaded must not get between what a command prints for programs.
+        # Output of the file while it loads must not mix with a command's output for programs.
         with contextlib.redirect_stdout(sys.stderr):
             exec(code, module.__dict__)
     except KeyboardInterrupt:
@@ -191,7 +192,7 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     except PartError as error:
         raise PartError(f"{_place_in(path, error)}: {error}") from None
     except ModuleNotFoundError as error:
-        # A sibling could change without a change of the file's digest, so it is not put on the path.
+        # Its folder is not on the import path: another file there could change without changing the digest.
         beside = (path.parent / f"{(error.name or '').partition('.')[0]}.py").is_file()
         why = (
             "from its own folder; a plug-in is one file, and does not see those beside it: put that code into this file"
@@ -204,11 +205,11 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
 
 
 def _place_in(file: Path | str, error: BaseException) -> str:
-    """Return a file and the last of its lines at which an exception passed; the file alone where it passed none."""
+    """Return a file and the last of its lines that an exception passed, or the file alone if it passed none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return f"{file}:{lines[-1]}" if lines else str(file)
 
 
 def loaded_plugins(paths: Sequence[Path]) -> tuple[Plugin, ...]:
-    """Return the files as they were loaded last."""
+    """Return the files as they were last loaded."""
     return tuple(_loaded[path] for path in paths)

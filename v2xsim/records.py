@@ -1,7 +1,8 @@
-"""The frozen records of arrays that the parts hand to each other.
+"""The frozen records of arrays that packages exchange.
 
-Frame of every `_m` array unless its name says otherwise: the world, right-handed, x east, y north, z up,
-yaw counter-clockwise from x (docs/frames.md). Time is integer microseconds since the start of the simulation.
+Every `_m` array is in the world frame unless its name has another frame: right-handed, x east, y north, z up, yaw
+counter-clockwise from x (docs/frames.md). Time is integer microseconds of traffic time: the clock of the traffic
+source, which a run enters at `run.begin_s`.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
 
-# Object ids of lidar returns that hit no road user. Road users have agent ids >= 0.
+# Object ids of lidar returns that hit no road user. Ids of road users are >= 0.
 GROUND = -1
 BUILDING = -2
 NOTHING = -3
@@ -28,7 +29,7 @@ OCCUPIED = 2
 
 @dataclass(frozen=True)
 class Boxes:
-    """Oriented boxes that stand upright.
+    """Upright oriented boxes.
 
     Attributes:
         center_m: Centre of each box's bottom face.
@@ -71,7 +72,7 @@ class Prisms:
         vertices_m: Footprint corners of all prisms in one array, counter-clockwise, no closing vertex.
         offset: Prism p owns vertices offset[p]:offset[p + 1].
         base_m: Height of the bottom of each prism.
-        top_m: Height of its flat roof.
+        top_m: Height of the flat roof of each prism.
     """
 
     vertices_m: Float[np.ndarray, "vertices 2"]
@@ -93,12 +94,12 @@ class Snapshot:
     """All road users at one instant.
 
     Attributes:
-        time_us: The instant.
-        agent: Identity of each road user, stable over a run.
-        kind: Row of the vehicle catalogue (v2xsim.world.road_users.KINDS).
-        boxes: Bodies.
-        velocity_mps: Over ground, x and y.
-        antenna_height_m: Above the bottom of the box.
+        time_us: The instant, traffic time.
+        agent: Identity of each road user; it stays the same over a run.
+        kind: Row of each road user in the vehicle catalogue (v2xsim.world.road_users.KINDS).
+        boxes: Body of each road user.
+        velocity_mps: Velocity over ground, x and y.
+        antenna_height_m: Height of the antenna above the bottom of the box.
     """
 
     time_us: int
@@ -117,11 +118,11 @@ class PointCloud:
     """Lidar returns of one station at one instant, over all its lidars.
 
     Attributes:
-        time_us: Capture time, true time.
+        time_us: True time of the capture, without the station's clock error.
         points_m: In the station's own frame: origin at the centre of the box's bottom face, x forward, y left.
-        object_id: Agent id of what was hit, or GROUND / BUILDING. Ground truth: metrics and the visibility
-            detection model may read it, matching and tracking may not.
-        lidar: Which of the station's lidars.
+        object_id: Agent id of the road user that was hit, or GROUND or BUILDING. This is ground truth: metrics and the
+            visibility detection model may read it, matching and tracking must not.
+        lidar: Number of the station's lidar that measured each point.
     """
 
     time_us: int
@@ -138,10 +139,10 @@ class Detections:
     """Detected road users.
 
     Attributes:
-        boxes: In the frame that the holder's name says.
-        velocity_mps: Estimated over ground; zero where nothing is known yet.
-        score: Between 0 and 1.
-        truth: Agent id behind each detection, -1 for a false positive. Metrics only.
+        boxes: Detected boxes, in the frame that the holder's documentation gives.
+        velocity_mps: Estimated velocity over ground; zero if not estimated yet.
+        score: Confidence from 0 to 1.
+        truth: Agent id of the road user behind each detection, -1 for a false positive. For metrics only.
     """
 
     boxes: Boxes
@@ -192,7 +193,7 @@ class PerceptionMatrix:
 
     @property
     def observed(self) -> Bool[np.ndarray, "nx ny"]:
-        """Cells that the station saw, free or occupied."""
+        """Whether the station saw each cell, free or occupied."""
         return self.code != UNOBSERVED
 
 
@@ -203,8 +204,8 @@ class Links:
     Attributes:
         distance_m: Between the antennas, in three dimensions.
         state: LOS, NLOSV or NLOSB.
-        blocker_height_m: Top above ground of the vehicle that blocks most; NaN where no vehicle blocks.
-        case: Blockage case of TR 37.885 clause 6.2.1 (1, 2 or 3) for NLOSV, 0 otherwise.
+        blocker_height_m: Height above ground of the top of the vehicle that blocks most; NaN if no vehicle blocks.
+        case: Blockage case of TR 37.885 clause 6.2.1 (1, 2 or 3) for NLOSV; 0 otherwise.
     """
 
     distance_m: Float[np.ndarray, " links"]
@@ -218,14 +219,14 @@ class Links:
 
 @dataclass(frozen=True)
 class Grid:
-    """A uniform grid over rectangles: which items touch which cell (compressed rows).
+    """A uniform grid over rectangles, with the list of rectangles that touch each cell (compressed rows).
 
     Attributes:
         origin_m: Lower corner of the grid.
         cell_m: Side of a cell.
         shape: Number of cells in x and y.
         offset: Cell c = ix * ny + iy holds items offset[c]:offset[c + 1].
-        item: Row numbers of the rectangles, rising within a cell.
+        item: Row number of each listed rectangle, rising within a cell.
     """
 
     origin_m: Float[np.ndarray, " 2"]

@@ -1,7 +1,7 @@
-"""A run of two ticks over three cars, so that kernels are compiled and loaded before anything is measured.
+"""A short run with three cars before the real one, so that kernels are compiled and loaded before time is measured.
 
-A rehearsal takes the run's own sections on radio, cooperation and lidars, so it goes through the same code. It draws
-from streams of its own and leaves nothing behind.
+The rehearsal uses the run's own sections for radio, cooperation and lidars, so it runs the same code. It draws from
+random streams of its own and writes nothing.
 """
 
 import numpy as np
@@ -20,13 +20,13 @@ from v2xsim.streams import Streams
 
 _STEP_S = 0.1
 _TICKS = 4
-# However rarely the run itself announces or fuses, the rehearsal does.
+# All egos fuse in the rehearsal, even if the run itself rarely announces or fuses.
 _LIVELY = {"egos": "all", "detect_ms": 20.0, "deadline_ms": 100.0}
 
 
 def rehearse(scenario: Scenario) -> None:
-    """Go once through all that a run of this scenario will call."""
-    # Two cars that a building parts and a third that sees both, so that a relay is looked for.
+    """Run the code that a run of this scenario will call, once."""
+    # Two cars with a building in between, and a third that sees both, so that the relay rule is called.
     places = {"a": (0.0, 0.0), "b": (30.0, 30.0), "c": (30.0, 0.0)}
     script = [Agent(id=name, waypoints=[(0.0, x, y), (10.0, x + 20.0, y)]) for name, (x, y) in places.items()]
     model, rule = scenario.lidars.model, scenario.cooperation.awareness_rule

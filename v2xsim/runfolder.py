@@ -1,4 +1,4 @@
-"""A run's folder: where it lies, what it may replace, and how it appears whole or not at all."""
+"""A run's folder: its path, what it may replace, and how it appears complete or not at all."""
 
 import json
 import os
@@ -12,16 +12,16 @@ from v2xsim.errors import UserError
 
 MANIFEST = "manifest.json"
 
-# What runs and their pictures are made of. A folder that holds anything else also holds somebody's work.
+# Names of the files that runs and their pictures consist of. A folder with any other file holds work of the user.
 _OWN_SUFFIXES = {".json", ".parquet", ".png", ".ply", ".pcd"}
 
 
 class RunFolderError(UserError):
-    """A folder cannot take a run, or holds none."""
+    """A folder cannot take a run, or holds no run."""
 
 
 def default_folder(name: str, seed: int) -> Path:
-    """Return the folder of a run that was given none."""
+    """Return the default folder of a run."""
     return Path("runs") / f"{name}-{seed}"
 
 
@@ -40,22 +40,22 @@ def finished(folder: Path) -> Path:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """Lend an empty folder to write a run into; it takes its place when all is written.
+    """Yield an empty folder to write a run into; at the end it is moved to its final path.
 
-    What lies at that place stays until then, and stays for good if the run fails or is stopped.
+    An earlier run at that path stays until then, and is kept if the new run fails or is stopped.
 
     Args:
-        folder: The place. It may hold nothing, or a run and its pictures; the folders above are made.
+        folder: The final path. It may be empty or hold a run and its pictures; missing parent folders are made.
 
     Raises:
-        RunFolderError: If the place holds something else, or cannot be written.
+        RunFolderError: If the folder holds anything else, or cannot be written.
     """
     place = Path(os.path.realpath(folder))
     _check_replaceable(place, folder)
     made = [above for above in place.parents if not above.exists()]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the place, on the same file system, so that the last step is a rename.
+        # Beside the final path, on the same file system, so that the last step is a single rename.
         staging = Path(tempfile.mkdtemp(prefix=f".{place.name[:100]}.", suffix=".partial", dir=place.parent))
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror}") from None
@@ -67,7 +67,8 @@ def staged(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         for above in made:
-            # Where the run failed, the folders made for it are empty; where it did not, they are not.
+            # If the run failed, the parent folders made for it are empty and are removed; otherwise they are not
+            # empty and stay.
             with suppress(OSError):
                 above.rmdir()
 
@@ -103,7 +104,7 @@ def _has_manifest(folder: Path) -> bool:
 
 
 def _open_to_others(staging: Path) -> None:
-    """Give a folder from mkdtemp, which only its owner may read, the rights that mkdir would have given it."""
+    """Give a folder from mkdtemp, which only its owner may read, the permissions of one from mkdir."""
     umask = os.umask(0)
     os.umask(umask)
     staging.chmod(0o777 & ~umask)

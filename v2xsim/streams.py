@@ -1,7 +1,7 @@
-"""Named random streams: one seed, one stream per purpose, keyed by who and when.
+"""Named random streams from one seed: one stream for each purpose, with integer keys for stations and instants.
 
-A draw depends on the seed, the purpose's name and its keys, never on how many draws others made before it. So
-adding a vehicle, a relay or a recorder leaves every other draw as it was.
+A draw depends on the seed, the name of the purpose and the keys, and never on the number of draws before it. So
+another vehicle, relay or recorder leaves every other draw unchanged.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Streams:
         """Return uniform numbers in (0, 1), one row per element of the array keys.
 
         Args:
-            name: Purpose.
+            name: Name of the purpose.
             keys: Integers, or integer arrays of one common length; row r depends on element r alone.
             count: Numbers per row.
         """

@@ -1,1 +1,1 @@
-"""The command line: one module a command, each loading what it needs when it runs."""
+"""The command line: one module for each command. A module imports heavy libraries only when its command runs."""

@@ -1,4 +1,4 @@
-"""The commands of `v2xsim`, and what an error of the user's looks like."""
+"""The commands of `v2xsim`, and how errors reach the user."""
 
 from inspect import cleandoc
 from types import ModuleType
@@ -28,11 +28,11 @@ from v2xsim.errors import UserError
 from v2xsim.version import __version__
 
 USAGE_ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
+INTERRUPTED = 130  # Exit code of an interrupted command: 128 + SIGINT, as shells count.
 
 
 class _Group(TyperGroup):
-    """Turns what a user can act on into one message and an exit code; the rest stays a traceback."""
+    """Reports an error that a user can act on as one message with an exit code; any other error keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -41,7 +41,7 @@ class _Group(TyperGroup):
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(USAGE_ERROR) from None
         except KeyboardInterrupt:
-            typer.secho("stopped; nothing was left half written", fg=typer.colors.YELLOW, err=True)
+            typer.secho("stopped; no half-written files are left", fg=typer.colors.YELLOW, err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -79,7 +79,7 @@ def _help_of(module: ModuleType) -> str:
 
 
 def _family(package: ModuleType) -> typer.Typer:
-    """Return a command whose sub-commands are the modules of a package; without one it prints its help."""
+    """Return a command whose sub-commands are the modules of a package. Without a sub-command it prints its help."""
     family = typer.Typer(help=package.HELP, epilog=package.EXAMPLE, no_args_is_help=True, rich_markup_mode="rich")
     for module in package.COMMANDS:
         family.command(name=module.NAME, help=_help_of(module), epilog=module.EXAMPLE)(module.command)

@@ -10,7 +10,7 @@ from v2xsim.errors import UserError
 
 
 class Device(StrEnum):
-    """Where torch runs."""
+    """Device that torch runs on."""
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -47,7 +47,7 @@ OnTorchDevice = Annotated[Device, typer.Option("--device", help="Device that tor
 Dim = Annotated[int, typer.Option(min=1, help="Width of the models: entries of the vector of one token.")]
 Layers = Annotated[int, typer.Option(min=1, help="Layers of each model, over all its parts.")]
 Batch = Annotated[int, typer.Option(min=1, help="Sequences that a model processes together.")]
-Prompt = Annotated[int, typer.Option(min=1, help="Tokens before those that are generated.")]
+Prompt = Annotated[int, typer.Option(min=1, help="Tokens that are given before generation starts.")]
 Generated = Annotated[int, typer.Option(min=1, help="Tokens to generate.")]
 Vocabulary = Annotated[int, typer.Option(min=1, help="Number of different tokens.")]
 

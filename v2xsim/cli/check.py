@@ -17,7 +17,7 @@ def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = No
     loaded = load(scenario, overrides or [], seed)
     print_notes(loaded.notes)
     if loaded.loaded_plugins:
-        # Only here, since trying parts loads compiled kernels.
+        # Imported here: trying parts loads compiled kernels, which --help must not wait for.
         from v2xsim.part_trials import try_own_parts
 
         try_own_parts(loaded)

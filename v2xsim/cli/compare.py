@@ -1,4 +1,4 @@
-"""`v2xsim compare`: what differs between settings, runs or sweeps, and what may be noise."""
+"""`v2xsim compare`: differences between settings, runs or sweeps, and which of them may be noise."""
 
 import json
 import math
@@ -47,8 +47,8 @@ def command(
 ) -> None:
     """Compare the settings of a sweep with its baseline, or runs and sweeps with each other.
 
-    Points with the same seed share their random draws, so differences are computed in pairs. Intervals are bootstrapped; effect is the
-    mean difference divided by the standard deviation of the differences.
+    Points with the same seed share their random draws, so differences are computed in pairs. Intervals come from a
+    bootstrap; effect is the mean difference divided by the standard deviation of the differences.
     """
     from v2xsim.study.compare import against_baseline, baseline_row, between, chosen_metrics
     from v2xsim.study.studies import StudyError, read_study
@@ -61,7 +61,7 @@ def command(
             raise StudyError(f"{folders[0]}: holds a single setting; name another folder to compare it with")
         found = list(against_baseline(study, metrics, baseline_row(study, _values(baseline or [])), confidence))
     elif baseline:
-        raise StudyError("--baseline is for one sweep; of several folders the first is compared with")
+        raise StudyError("--baseline is for one sweep; with several folders the first is the baseline")
     else:
         found = [between(studies[0], other, metrics, confidence) for other in studies[1:]]
     if as_json:
@@ -138,7 +138,7 @@ def _print_table(console: "Console", one: "Versus") -> None:
         console.print(table)
     else:
         console.print(table.title)
-    for word, meaning in ((IDENTICAL, "identical in every pair"), (NO_PAIR, "not measured on both sides")):
+    for word, meaning in ((IDENTICAL, "identical in every pair"), (NO_PAIR, "measured on one side only, or on none")):
         names = [name for row, (name, _) in enumerate(one.metrics) if one.verdict(row) == word]
         if names:
             console.print(f"{meaning}: {', '.join(names)}", soft_wrap=True, markup=False)

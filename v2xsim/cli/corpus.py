@@ -79,7 +79,7 @@ def command(
     give the test set. The defaults give about 1.7 million tokens of half a second. The same settings give the same bytes. Read it in Python with
     v2xsim.gpu.sequence.corpus.Corpus.open(OUT).
     """
-    # Here, since --help must not wait for the libraries that this loads.
+    # Imported here: --help must not wait for the libraries that this loads.
     from dataclasses import replace
 
     from v2xsim.datasets.motion.make import SMALL, Settings, make
@@ -101,7 +101,7 @@ def command(
 
 @contextmanager
 def _progress() -> Iterator["Report"]:
-    """Show a bar on standard error, or a line for each thing that is done where that is no terminal."""
+    """Show a bar on standard error; if that is not a terminal, a line for each finished step."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

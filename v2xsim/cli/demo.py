@@ -1,4 +1,4 @@
-"""`v2xsim demo`: the packaged demo, run and drawn."""
+"""`v2xsim demo`: run the packaged demo and draw its pictures."""
 
 from v2xsim.cli.arguments import OnDevice, Out, Overrides, Seed
 from v2xsim.cli.run import draw, simulate

@@ -1,4 +1,4 @@
-"""`v2xsim import-osm`: from an OpenStreetMap extract to a scenario."""
+"""`v2xsim import-osm`: turn an OpenStreetMap extract into a scenario."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; new or empty.", show_default=False)],
 ) -> None:
     """Turn an OpenStreetMap extract into roads, buildings, traffic and a scenario that runs."""
-    # Here, since --help must not wait for the libraries that this loads.
+    # Imported here: --help must not wait for the libraries that this loads.
     from v2xsim.import_osm import import_osm
 
     scenario = import_osm(osm_file, out, progress=lambda what: typer.echo(what, err=True))

@@ -1,4 +1,4 @@
-"""What a file says without effect, told on standard error."""
+"""Keys of a file that have no effect, reported on standard error."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""A scenario in a few lines."""
+"""A summary of a scenario in a few lines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from v2xsim.scenario.schema_world import Traffic
 
 
 def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """Yield the name of each part of a scenario, and what it says in one line."""
+    """Yield the name of each section of a scenario, with its content in one line."""
     run, radio, work = scenario.run, scenario.radio, scenario.cooperation
     yield "name", scenario.name
     if scenario.loaded_plugins:

@@ -1,4 +1,4 @@
-"""`v2xsim parts`: what a scenario can choose by name, built in or from a user's own files."""
+"""`v2xsim parts`: the parts that a scenario can choose by name, built in or from a user's own files."""
 
 import json
 import os
@@ -45,7 +45,8 @@ def command(
 ) -> None:
     """List the parts that a scenario can choose by name: key in YAML, base class, and every parameter.
 
-    Relay rules, matching rules, fusion schemes, access schemes, path loss and its companions, detectors and message rules are parts.
+    Relay rules, matching rules, fusion schemes, access schemes, models of path loss, blockage and fading, detectors
+    and message rules are parts.
     """
     from v2xsim.scenario.part_list import as_markdown, listed_kinds
 
@@ -83,7 +84,7 @@ def _assignment(parameter: "ListedParameter") -> str:
 
 
 def _about(parameter: "ListedParameter") -> str:
-    """Return meaning, then type, unit and limits of a parameter in brackets."""
-    # The words of the limits end with the unit.
+    """Return the meaning of a parameter, then its type, unit and limits in brackets."""
+    # The text of the limits ends with the unit, so the unit is not printed twice.
     unit = parameter.unit if parameter.unit and not parameter.limits_text else ""
     return f"{parameter.meaning} ({', '.join(filter(None, [parameter.type, parameter.limits_text, unit]))})"

@@ -1,4 +1,4 @@
-"""Progress on standard error: the bar of a run (simulated time, speed, time left), and a line about what is being done."""
+"""Progress on standard error: a bar for a run (simulated time, speed, time left), or a line with the present step."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 Report = Callable[[float, float, str], None]
-"""Takes simulated seconds done, simulated seconds in all, and what is being done."""
+"""Called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
 
 
 @contextmanager
 def progress_bar() -> Iterator[Report]:
-    """Show a bar on standard error, one line for each thing that a run does; nothing where that is no terminal."""
+    """Show a bar on standard error, one line for each phase of a run; nothing if that is not a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<12}"),
@@ -39,7 +39,10 @@ def progress_bar() -> Iterator[Report]:
 
 @contextmanager
 def status() -> Iterator[Callable[[str], None]]:
-    """Yield what shows a line with a spinner on standard error; nothing where that is no terminal."""
+    """Yield a function that shows a line with a spinner on standard error;
+
+    it shows nothing if that is not a terminal.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda text: None

@@ -1,4 +1,4 @@
-"""`v2xsim report`: the figures and tables of a sweep or a run as one page."""
+"""`v2xsim report`: the figures and tables of a sweep or a run on one page."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,7 +27,8 @@ def command(
         found = slot(tuple(key.split(".")))
         return found.unit if found else ""
 
-    # Only what was chosen: a reader knows the defaults from the schema, and varied keys have a table of their own.
+    # Only keys that differ from the schema's defaults: readers can look up the others, and varied keys have a table
+    # of their own.
     made_of = {key: value for key, value in chosen(study.scenario) if key not in study.keys}
     page = write_study_report(study, out if out is not None else folder / "report", made_of, unit_of)
     typer.echo(f"report: {page}")
@@ -35,7 +36,7 @@ def command(
 
 
 def chosen(scenario: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield keys and values of a resolved scenario that are not the schema's defaults."""
+    """Yield keys and values of a resolved scenario that differ from the schema's defaults."""
     from v2xsim.parts import Part
     from v2xsim.scenario.choices import as_data
     from v2xsim.scenario.schema import Scenario

@@ -1,4 +1,4 @@
-"""`v2xsim run`: simulate a scenario, show its metrics, keep its tables."""
+"""`v2xsim run`: simulate a scenario, show its metrics, write its tables."""
 
 import json
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def command(
 
 
 def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Path | None) -> "tuple[Results, Path]":
-    """Load and run a scenario with a progress bar on standard error; return its results and where they lie."""
+    """Load and run a scenario with a progress bar on standard error; return its results and their folder."""
     from v2xsim import scenario as scenarios
     from v2xsim.cli.progress import progress_bar
     from v2xsim.runfolder import default_folder, staged
@@ -56,7 +56,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     print_notes(loaded.notes)
     folder = out if out is not None else default_folder(loaded.name, loaded.run.seed)
     with staged(folder) as staging, progress_bar() as progress:
-        # Here, so that a wrong scenario or folder is reported before seconds go into loading the engine.
+        # Imported here: a wrong scenario or folder is then reported before the engine takes seconds to load.
         from v2xsim.simulate import run
 
         results = run(loaded, out=staging, progress=progress)
@@ -64,8 +64,8 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
 
 
 def draw(folder: Path, frame: int | None = None) -> list[Path]:
-    """Draw the pictures of a run's folder; return them. Those without data are named on standard error."""
-    # Here, since drawing loads matplotlib, which a run without pictures does not need.
+    """Draw the pictures of a run's folder and return their paths. Pictures without data are named on standard error."""
+    # Imported here: drawing loads matplotlib, which a run without pictures does not need.
     from v2xsim.viz import render
 
     return render(folder, frame=frame, on_skip=lambda name, reason: typer.echo(f"no {name}: {reason}", err=True))

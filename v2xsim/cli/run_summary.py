@@ -1,4 +1,4 @@
-"""What a command says when it is done: a table for people, one JSON object for programs."""
+"""What a command prints at its end: a table for people, or one JSON object for programs."""
 
 import ctypes
 import math
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from v2xsim.results import Results
 
 
-# Mean channel busy ratio above which adding traffic takes more away than it brings; 802.11p's published curves at 0.78
-# have lost half of their range.
+# Mean channel busy ratio above which more traffic means less delivered. At 0.78, 802.11p's published curves have lost
+# half of their range.
 SATURATED = 0.75
 
 
 def as_object(results: "Results", folder: Path) -> dict[str, Any]:
-    """Return what a run found as data for JSON; a metric that nothing was measured for is null."""
+    """Return the results of a run as data for JSON; a metric without samples is null."""
     return {
         "scenario": results.scenario.name,
         "run_dir": str(folder),
@@ -34,7 +34,7 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
 
 
 def print_summary(results: "Results", folder: Path) -> None:
-    """Print the metrics of a run as a table, and the folder that holds it."""
+    """Print the metrics of a run as a table, and the folder of the run."""
     table = Table(title=f"{results.scenario.name}, seed {results.scenario.run.seed}", title_justify="left")
     table.add_column("metric")
     table.add_column("unit")
@@ -55,15 +55,15 @@ def print_summary(results: "Results", folder: Path) -> None:
 
 
 def warnings_of(results: "Results") -> list[str]:
-    """Return what a reader of the metrics should know first."""
+    """Return warnings that a reader of the metrics should see first."""
     busy = results.metrics.get("channel_busy_ratio")
     if busy is not None and math.isfinite(busy.value) and busy.value > SATURATED:
-        return [f"channel saturated: CBR {busy.value:.2f}; what is sent exceeds what the channel carries"]
+        return [f"channel saturated: CBR {busy.value:.2f}; stations send more than the channel carries"]
     return []
 
 
 def print_paths(what: str, paths: Sequence[Path]) -> None:
-    """Print files that were written, one a line."""
+    """Print the paths of written files, one a line."""
     typer.echo(f"{what}:")
     for path in paths:
         typer.echo(f"  {path}")
@@ -71,9 +71,9 @@ def print_paths(what: str, paths: Sequence[Path]) -> None:
 
 @contextmanager
 def stdout_kept_free() -> Iterator[None]:
-    """Send to standard error what anybody prints meanwhile, so that standard output holds one JSON object only.
+    """Redirect standard output to standard error for a while, so that standard output gets one JSON object only.
 
-    SUMO prints from C++, past `sys.stdout`, so the file descriptor itself is turned over.
+    SUMO prints from C++, past `sys.stdout`, so the file descriptor itself is redirected.
     """
     sys.stdout.flush()
     kept = os.dup(1)
@@ -83,7 +83,8 @@ def stdout_kept_free() -> Iterator[None]:
         yield
     finally:
         sys.stdout = usual
-        # What C code printed may still lie in its own buffer, which would go out when the process ends.
+        # C code may still hold output in its own buffer, which would reach the restored standard output at exit:
+        # flush it now.
         ctypes.CDLL(None).fflush(None)
         os.dup2(kept, 1)
         os.close(kept)

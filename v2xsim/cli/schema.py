@@ -1,4 +1,4 @@
-"""`v2xsim schema`: what an editor needs to know about scenarios."""
+"""`v2xsim schema`: the JSON Schema of scenarios, for editors."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def command(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A Python file with parts of your own, which the schema shall know too; can be given again.",
+            help="A Python file with parts of your own to include in the schema; repeatable.",
         ),
     ] = None,
 ) -> None:

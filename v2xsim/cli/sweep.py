@@ -120,7 +120,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ScenarioError(f"{option} {text}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
-        # In brackets a comma parts values; what is a list itself needs its own brackets.
+        # A comma separates values inside the brackets; a value that is a list needs brackets of its own.
         said = read_yaml(f"[{value}]" if option == "--grid" else value, f"{option} {text}").data
         return key.strip(), said
 
@@ -133,7 +133,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
         return plan_of(sweep)
     if not grid and seeds is None:
         raise UserError(
-            f"{sweep}: is a scenario; say what to vary with --grid KEY=A,B or --seeds N, or name a sweep file"
+            f"{sweep}: is a scenario; give what to vary with --grid KEY=A,B or --seeds N, or name a sweep file"
         )
     chosen = dict(pair("--grid", text) for text in grid)
     if len(chosen) < len(grid):
@@ -149,7 +149,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
 
 @contextmanager
 def _progress() -> Iterator["Report"]:
-    """Show a bar on standard error, or a line now and then where that is no terminal."""
+    """Show a bar on standard error; if that is not a terminal, a line from time to time."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -174,7 +174,7 @@ def _progress() -> Iterator["Report"]:
 
         def report(finished: int, failed: int, total: int) -> None:
             if not begun:
-                # Time left goes by what ran now, not by what was there before.
+                # The time left is estimated from the points of this run; those finished before it took no time now.
                 begun.append(finished + failed)
                 bar.reset(task, total=total, completed=finished + failed)
             bar.update(task, completed=finished + failed, total=total, failed=f"{failed} failed" if failed else "")

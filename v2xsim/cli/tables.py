@@ -1,4 +1,4 @@
-"""Rows of measurements, for people and for programs: a table, or one JSON object."""
+"""Rows of measurements, printed as a table for people or as one JSON object for programs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, object]
 
-# Columns that name a row stay in the table even if all rows agree on them.
+# Columns that identify a row stay in the table even if all rows have the same value.
 _ALWAYS_COLUMNS = ("module", "device")
 
 
 def reported(title: str, rows: "Iterable[DataclassInstance]") -> list[Row]:
-    """Return rows as mappings; each is printed on standard error as soon as it is known.
+    """Return rows as mappings; each row is printed on standard error as soon as it is measured.
 
-    Some take an hour to come: an interrupt then loses none of those before.
+    A row can take an hour: if the command is interrupted, the earlier rows are not lost.
     """
     known: list[Row] = []
     for row in rows:
@@ -45,10 +45,10 @@ def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | No
     """Print a table.
 
     Args:
-        title: Printed above it.
-        rows: All with the same columns; at least one.
+        title: Text above the table.
+        rows: At least one; all with the same columns.
         formats: Format specifications of columns, such as ".0%"; `short` formats the others.
-        merge: Whether columns in which all rows agree are printed once, after the title, instead.
+        merge: Whether a column with the same value in all rows is printed once, after the title, instead.
     """
     from rich import box
     from rich.console import Console

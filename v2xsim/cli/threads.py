@@ -1,12 +1,12 @@
-"""How many threads matrix products take."""
+"""The number of threads of matrix products."""
 
 import os
 
 
 def use_one_thread() -> None:
-    """Make matrix products take one thread, unless the environment says otherwise.
+    """Make matrix products run on one thread, unless the environment sets another number.
 
-    Libraries read this when they are loaded, so it must be called before anything imports numpy.
+    Libraries read the setting when they are loaded, so call this before anything imports numpy.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")

@@ -1,1 +1,1 @@
-"""What a run is worth: scores of ego frames against the truth, hidden conflicts, and all metrics of a run."""
+"""The evaluation of a run: scores of ego frames against the truth, hidden conflicts, and all metrics."""

@@ -1,4 +1,4 @@
-"""Age of information and inter-packet gap: how old what a station last heard from another one is."""
+"""Age of information and inter-packet gap: how old a station's latest message from another one is."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from v2xsim.evaluation.metric import Metric, Rows, mean_of
 
 
 def gaps_and_age(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.ndarray) -> Rows:
-    """Return inter-packet gap and age of information over all pairs that heard each other at least twice.
+    """Return inter-packet gap and age of information over all pairs in which the receiver got at least two messages.
 
-    Between two receptions the age grows from that of the first at unit rate; its time average over the gap g after a
-    packet of delay d is d + g / 2.
+    The age starts at the delay d of a received packet and grows at unit rate over the gap g until the next one; its
+    time average is d + g / 2.
     """
     order = np.lexsort((end, rx, tx))
     same = (np.diff(tx[order]) == 0) & (np.diff(rx[order]) == 0)

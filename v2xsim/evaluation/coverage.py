@@ -1,4 +1,4 @@
-"""How much of an ego's perception matrix is observed, before fusion and after."""
+"""Share of an ego's perception matrix that is observed, before fusion and after."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ class Coverage:
     """Shares of the cells of one frame, 0 to 1.
 
     Attributes:
-        before: Open cells that the ego observed itself.
-        after: Open cells observed after fusion.
+        before: Cells outside buildings that the ego observed itself.
+        after: Cells outside buildings observed after fusion.
         blind_covered: Share of the blind zone, weighted by relevance, that fusion filled; NaN without a blind zone.
     """
 
@@ -28,13 +28,13 @@ def covered(
     before: UInt8[np.ndarray, "nx ny"], after: UInt8[np.ndarray, "nx ny"], ground: Bool[np.ndarray, "nx ny"],
     weight: Float[np.ndarray, "nx ny"],
 ) -> Coverage:  # fmt: skip
-    """Return what fusion added to a matrix.
+    """Return the coverage of a matrix before and after fusion.
 
     Args:
         before: Codes of the ego's own matrix.
         after: Codes of the same cells after fusion.
-        ground: Open cells: those outside buildings. The others never count, the ego has them on its map.
-        weight: Relevance of each blind cell.
+        ground: Cells outside buildings. Cells inside never count: the ego has the map.
+        weight: Relevance of each blind cell, at least 0; a larger weight counts more.
     """
     cells = max(1, int(ground.sum()))
     blind = (before == UNOBSERVED) & ground

@@ -1,6 +1,6 @@
-"""Detections of an ego against the truth: which ones count, which hit a body, who is seen, and average precision.
+"""Detections of an ego against the truth: which ones count, which hit a body, which road users are seen, and average precision.
 
-The matching itself and the area under the curve are `v2xsim.perception.metrics.average_precision`.
+The matching and the area under the curve are in `v2xsim.perception.metrics.average_precision`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from v2xsim.records import Detections
 
 
 def counted(detections: Detections, scene: Scene, range_m: float) -> Detections:
-    """Return the detections that count: of road users in range, and false ones in range of where the ego believes it is.
+    """Return the detections that count: those of road users in range, and false ones in range of the ego's believed position.
 
-    A true detection goes with its road user, wherever its box lies: a box that an error pushes out of range would
-    otherwise neither hit its road user nor count as a wrong claim.
+    A true detection counts by its road user's distance, wherever its box is. Otherwise a box that an error moves out
+    of range would be neither a hit nor a false positive.
     """
     offset_m = detections.boxes.center_m[:, :2] - scene.believed_ego_m
     of_near = np.isin(detections.truth, scene.agent[scene.near(range_m)])
@@ -33,15 +33,15 @@ def matched_bodies(
     Args:
         detections: Those that count (see `counted`), in the world as the ego believes it.
         scene: The truth.
-        range_m: Road users farther away are not there to be found.
-        thresholds: Overlaps from which a detection counts as a hit.
+        range_m: Road users farther from the ego than this are not expected to be detected.
+        thresholds: Least overlaps at which a detection counts as a hit, each from 0 to 1.
     """
     bodies = scene.apparent[np.flatnonzero(scene.near(range_m))]
     return matched(Frame(detections=detections, objects=bodies), thresholds)
 
 
 def seen(detections: Detections, scene: Scene, range_m: float) -> Bool[np.ndarray, " agents"]:
-    """Return which road users in range a detection comes from, however well its box fits."""
+    """Return the road users in range from which at least one detection comes, whatever the overlap of its box."""
     return scene.near(range_m) & np.isin(scene.agent, detections.truth)
 
 
@@ -49,7 +49,7 @@ def average_precision(matches: Mapping[str, Sequence[Matched]]) -> dict[str, lis
     """Return threshold and average precision over all frames of each mode.
 
     Args:
-        matches: Of every frame, by mode.
+        matches: Matched detections of every frame, by mode.
     """
     return {
         mode: [(float(curve.threshold), float(curve.ap)) for curve in curves(joined(frames))]

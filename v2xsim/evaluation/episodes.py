@@ -1,6 +1,6 @@
-"""Hidden conflicts of a run: road users that an ego could not see on a collision course, and when it knew of each.
+"""Hidden conflicts of a run: road users on a collision course that an ego could not see, and when it knew of each.
 
-When an episode starts and ends is `v2xsim.perception.metrics.awareness.step`.
+The rules for start and end of an episode are in `v2xsim.perception.metrics.awareness.step`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from v2xsim.perception.metrics.awareness import Episodes, step
 
 @dataclass(frozen=True)
 class Episode:
-    """One hidden conflict.
+    """One hidden conflict between an ego and a road user.
 
     Attributes:
-        ego: Who should know.
+        ego: The ego that should know of the road user.
         agent: The hidden road user.
         start_us: First frame in which it was hidden and in conflict.
-        aware_us: First frame from then on in which the ego knew of it, by mode; -1 if it never did.
+        aware_us: By mode, first frame since the start in which the ego knew of it; -1 if it never did.
         end_us: Last frame in which it was in conflict.
     """
 
@@ -41,12 +41,12 @@ class HiddenConflicts:
         self._over: list[tuple[int, str, Episodes]] = []
 
     def follow(self, scene: Scene, known: Mapping[str, Bool[np.ndarray, " agents"]], range_m: float) -> None:
-        """Take in one frame of an ego, later than the ego's frame before.
+        """Process one frame of an ego; frames of one ego must come in order of time.
 
         Args:
             scene: The truth.
             known: Road users that the ego knows of, by mode.
-            range_m: Conflicts farther away do not count.
+            range_m: Conflicts with road users farther away do not count.
         """
         conflict = scene.near(range_m) & scene.conflict
         for mode in self._modes:
@@ -57,9 +57,12 @@ class HiddenConflicts:
                 self._over.append((scene.ego, mode, over))
 
     def episodes(self) -> list[Episode]:
-        """Return all episodes so far, by ego, road user and start; those that still go on end at their last conflict."""
+        """Return all episodes so far, by ego, road user and start;
+
+        an episode that has not ended gets its latest conflict as end.
+        """
         parts = self._over + [(ego, mode, going) for (ego, mode), going in self._going.items()]
-        # The truth alone decides where an episode starts and ends, so that the modes have the same ones.
+        # Only the truth decides where an episode starts and ends, so all modes have the same episodes.
         aware_us: dict[tuple[int, int, int, int], dict[str, int]] = {}
         for ego, mode, part in parts:
             for agent, start_us, end_us, first_us in zip(

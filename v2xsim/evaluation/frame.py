@@ -22,10 +22,10 @@ class ModeScore:
     """What an ego perceived in one mode.
 
     Attributes:
-        detections: Those that count: of road users in range, and false ones in range.
+        detections: The detections that count: those of road users in range, and false ones in range.
         matched: Which of them hit a body, for average precision.
         seen: Road users in range that were detected.
-        known: Road users, at any distance, that a confirmed track stands for.
+        known: Road users, at any distance, for which there is a confirmed track.
     """
 
     detections: Detections
@@ -36,14 +36,14 @@ class ModeScore:
 
 @dataclass(frozen=True)
 class FrameScore:
-    """What one ego frame is worth.
+    """The score of one ego frame.
 
     Attributes:
         near: Other road users in range.
-        distance_m: Of each road user from the ego.
+        distance_m: Distance of each road user from the ego.
         conflict: Other road users on a collision course with the ego.
-        hidden: Road users that none of the ego's own lidars hit.
-        modes: What the ego perceived, by mode.
+        hidden: Road users that no lidar of the ego hit.
+        modes: Score of the ego's perception, by mode.
     """
 
     near: Bool[np.ndarray, " agents"]
@@ -63,7 +63,7 @@ def score(
         scene: The truth.
         perceived: Detections and tracks of the ego by mode, in the world as the ego believes it.
         range_m: Road users farther away are not scored.
-        thresholds: Overlaps from which a detection counts as a hit.
+        thresholds: Least overlaps at which a detection counts as a hit, each from 0 to 1.
     """
     modes = {}
     for mode, (detections, tracks) in perceived.items():

@@ -1,4 +1,4 @@
-"""Which road users an ego knows of: tracks against the truth, and the tracks that an ego has after fusion."""
+"""Which road users an ego knows of: its tracks compared with the truth, and its tracks after fusion."""
 
 import numpy as np
 from jaxtyping import Bool
@@ -10,13 +10,14 @@ from v2xsim.records import Detections
 
 
 def known(tracks: Tracks, scene: Scene) -> Bool[np.ndarray, " agents"]:
-    """Return which other road users, at any distance, a confirmed track stands for."""
-    # The ego's own body takes part in the assignment, so that a track of it goes to nobody else.
+    """Return the other road users, at any distance, for which there is a confirmed track."""
+    # The ego's own body takes part in the assignment, so that a track of the ego itself is not assigned to another
+    # road user.
     return aware(scene.apparent.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) & scene.others
 
 
 def without_detection(announced: Detections, detections: Detections) -> Detections:
-    """Return the stations that announced themselves and that no detection stands for, by position alone."""
+    """Return the stations that announced themselves at a position where there is no detection."""
     if len(announced) == 0 or len(detections) == 0:
         return announced
     gap_m = announced.boxes.center_m[:, None, :2] - detections.boxes.center_m[None, :, :2]
@@ -24,7 +25,7 @@ def without_detection(announced: Detections, detections: Detections) -> Detectio
 
 
 class FusedTracks:
-    """Tracks of each ego after fusion. They serve evaluation only: no station acts on them."""
+    """Tracks of each ego after fusion. They are for evaluation only: no station acts on them."""
 
     def __init__(self) -> None:
         self._tracks: dict[int, Tracks] = {}
@@ -33,10 +34,10 @@ class FusedTracks:
         """Return an ego's tracks after one more frame.
 
         Args:
-            ego: Whose frame.
-            detections: After fusion, in the world as the ego believes it.
+            ego: Agent id of the ego.
+            detections: Detections after fusion, in the world as the ego believes it.
             announced: Stations that the ego knows of by their own announcements, at the instant of the frame.
-            time_us: Capture of the frame, later than that of the ego's frame before.
+            time_us: Capture of the frame; must be later than the ego's frame before.
         """
         before = self._tracks.get(ego, Tracks.none(time_us))
         everything = Detections.joined([detections, without_detection(announced, detections)])

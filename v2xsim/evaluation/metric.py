@@ -1,4 +1,4 @@
-"""One number about a run, and how it is taken from columns of its tables."""
+"""A metric: one number about a run, computed from columns of its tables."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ class Metric:
     """One number about a run.
 
     Attributes:
-        value: NaN where there was nothing to measure.
-        unit: Of the value; "1" for a share.
-        count: Samples behind it.
+        value: The number; NaN if there was nothing to measure.
+        unit: Unit of the value; "1" for a share.
+        count: Number of samples in it.
     """
 
     value: float
@@ -24,16 +24,16 @@ class Metric:
 
 
 Rows = list[tuple[str, str, Metric]]
-"""Name, bin and value of each metric; an empty bin is the whole run."""
+"""Name, bin and value of each metric; the bin is empty for the whole run."""
 
 
 def arrays_of(table: pa.Table, *names: str) -> list[np.ndarray]:
-    """Return columns of a table as arrays, words as text."""
+    """Return columns of a table as arrays; texts become text arrays."""
     columns = []
     for name in names:
         column = table.column(name)
         if pa.types.is_dictionary(column.type):
-            # Each distinct text once, and a look-up: a column of a million rows holds a handful.
+            # Each distinct text is converted once and then looked up: a column of a million rows has only a few.
             held = pa.chunked_array([column.unify_dictionaries().combine_chunks()]).chunk(0)
             texts = np.array(held.dictionary.to_pylist(), object)
             columns.append(texts[held.indices.to_numpy()] if len(texts) else np.zeros(len(held), object))
@@ -48,7 +48,7 @@ def mean_of(name: str, values: np.ndarray, unit: str) -> Rows:
 
 
 def shares_within(name: str, latency_ms: np.ndarray) -> Rows:
-    """Return the share of latencies up to each of a few bounds: their distribution."""
+    """Return the share of latencies up to each of a few bounds, which is their distribution."""
     count = len(latency_ms)
     share = (
         np.searchsorted(np.sort(latency_ms), WITHIN_MS, "right") / max(count, 1) if count else [np.nan] * len(WITHIN_MS)

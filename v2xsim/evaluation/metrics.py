@@ -1,4 +1,4 @@
-"""All metrics of a run, computed from its tables: perception and cooperation here, the radio's in `radio_metrics`.
+"""All metrics of a run, from its tables: perception and cooperation here, the radio's in `radio_metrics`.
 
 Each is defined in docs/models.md, "Metrics".
 """

@@ -13,9 +13,10 @@ BIN_M = 50.0
 
 
 def delivery_rows(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
-    """Return the packet reception ratio within a range, by distance and by link state, and what the rest was lost to.
+    """Return the packet reception ratio within a range, by distance and by link state, and the share of each cause of loss.
 
-    All stations count, those that a packet was too weak for included (3GPP TR 36.885 A.1.5 counts likewise).
+    All stations in range count, also those that a packet was too weak for, as in 3GPP TR 36.885 A.1.5. The weak
+    receptions are counted in bins of 5 m: if the range is not a multiple of 5 m, the last bin counts whole.
     """
     kind, hop, outcome, distance, state = arrays_of(packets, "kind", "hop", "outcome", "distance_m", "link_state")
     broadcast = (kind == "awareness") & (hop == 1) & np.isfinite(distance)
@@ -43,7 +44,7 @@ def delivery_rows(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
 
 
 def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_share: float) -> Rows:
-    """Return latency, gaps, age of information, channel load, packets that were not sent and bytes on the air."""
+    """Return latency, gaps, age of information, channel load, packets that were not sent, and bytes on the air."""
     kind, hop, outcome, tx, rx, queued, end = arrays_of(
         packets, "kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us"
     )
@@ -65,13 +66,13 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     ]
     message, fragment, size, start = arrays_of(packets, "message", "fragment", "size_bytes", "start_us")
     unsent = outcome == "not_sent"
-    # All rows of one packet on the air follow each other.
+    # All rows of one transmission follow each other, so a change marks the next one.
     packet = np.stack([message, fragment, hop, tx, start])
     sent = np.flatnonzero(np.append(True, (np.diff(packet, axis=1) != 0).any(axis=0))[: len(message)])
     gone = int(unsent[sent].sum())
     rows += [("packets_not_sent", "", Metric(gone / len(sent) if len(sent) else float("nan"), "1", len(sent)))]
     sent = sent[~unsent[sent]]
-    # Where a share of the stations is listed, each of their awareness messages stands for more.
+    # If only a share of the stations is listed, each listed message stands for 1 / share messages.
     weight = np.where(kind[sent] == "awareness", 1.0 / packet_share, 1.0)
     total = float((size[sent] * weight).sum()) if len(message) else 0.0
     rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]

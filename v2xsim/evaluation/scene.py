@@ -1,4 +1,4 @@
-"""The truth around one ego at the instant of a frame: what its detections and tracks are compared with."""
+"""The truth around one ego at the instant of a frame, for comparison with its detections and tracks."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,25 @@ from v2xsim.perception.metrics.awareness import conflicts
 from v2xsim.records import Boxes
 
 MODES = ("ego", "fused")
-"""Ways in which an ego perceives: alone, and after fusion with what arrived."""
+"""The modes of perception: the ego alone, and after fusion with received data."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An ego and all road users when the ego captured a frame.
+    """An ego and all road users at the instant of the ego's capture.
 
     Attributes:
-        ego: Agent id of the ego. A vehicle is also one of the road users, a roadside unit is not.
-        time_us: Capture, true time.
-        ego_m: Where the ego was.
-        believed_ego_m: Where the ego believed it was.
-        ego_velocity_mps: Over ground.
+        ego: Agent id of the ego. A vehicle is also one of the road users; a roadside unit is not.
+        time_us: True time of the capture.
+        ego_m: True position of the ego.
+        believed_ego_m: Position that the ego believed to have.
+        ego_velocity_mps: True velocity of the ego over ground.
         agent: Identity of each road user.
-        boxes: Their bodies.
-        apparent: Their bodies as the ego would place them: the truth moved by the ego's error of pose. Detections and
+        boxes: True body of each road user.
+        apparent: Bodies as the ego would place them: the truth moved by the error of the ego's pose. Detections and
             tracks are compared with these.
-        velocity_mps: Over ground.
-        own_points: Returns of the ego's own lidars on each road user.
+        velocity_mps: True velocity of each road user over ground.
+        own_points: Number of returns of the ego's own lidars on each road user.
     """
 
     ego: int
@@ -43,26 +43,26 @@ class Scene:
 
     @property
     def others(self) -> Bool[np.ndarray, " agents"]:
-        """Which road users are not the ego itself."""
+        """Whether each road user is not the ego itself."""
         return self.agent != self.ego
 
     @property
     def distance_m(self) -> Float[np.ndarray, " agents"]:
-        """Distance of each road user from the ego, by the truth."""
+        """True distance of each road user from the ego."""
         offset_m = self.boxes.center_m[:, :2] - self.ego_m
         return np.hypot(offset_m[:, 0], offset_m[:, 1])
 
     @property
     def hidden(self) -> Bool[np.ndarray, " agents"]:
-        """Which road users no lidar of the ego's own hit."""
+        """Whether none of the ego's own lidars hit each road user."""
         return self.own_points == 0
 
     @property
     def conflict(self) -> Bool[np.ndarray, " agents"]:
-        """Which other road users are on a collision course with the ego, if nobody changes velocity."""
+        """Whether each other road user is on a collision course with the ego, if neither changes its velocity."""
         courses = conflicts(self.ego_m, self.ego_velocity_mps, self.boxes.center_m[:, :2], self.velocity_mps)
         return self.others & courses
 
     def near(self, range_m: float) -> Bool[np.ndarray, " agents"]:
-        """Return which other road users are in range: those that the ego is scored on."""
+        """Return whether each other road user is in range, so that the ego is scored on it."""
         return self.others & (self.distance_m <= range_m)

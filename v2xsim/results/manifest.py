@@ -1,4 +1,4 @@
-"""What a run says of itself in `manifest.json`: scenario, seed, plug-ins with their hashes, versions."""
+"""The content of `manifest.json`: scenario, seed, plug-ins with their digests, versions."""
 
 import platform
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo"
 
 
 def manifest_of(scenario: Scenario, rung: Mapping[str, str]) -> dict[str, Any]:
-    """Return what identifies a run: nothing in it depends on the time or the place."""
+    """Return what identifies a run. Nothing in it depends on the time of day or on the machine's folders."""
     return {
         "format": FORMAT,
         "complete": True,

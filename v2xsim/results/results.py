@@ -1,4 +1,4 @@
-"""What a run returns, and how it is written."""
+"""The results of a run, and how they are written to a folder."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ class ResultsError(UserError):
 
 @dataclass(frozen=True)
 class Results:
-    """All that a run found.
+    """The results of a run.
 
     Attributes:
-        scenario: What was run.
-        tables: Arrow tables by name; v2xsim.results.tables says what their columns mean.
-        metrics: Numbers about the whole run, by name.
-        timing: Wall-clock figures; they differ from run to run and are no part of the tables.
-        rung: Which form of each model the figures were made on.
+        scenario: The scenario that was run.
+        tables: Arrow tables by name; v2xsim.results.tables has the meaning of their columns.
+        metrics: Metrics of the whole run, by name.
+        timing: Wall-clock times; they differ from run to run and are not part of the tables.
+        rung: The variant of each model that produced the results.
     """
 
     scenario: Scenario
@@ -39,7 +39,7 @@ class Results:
     rung: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write tables, timing and, last, the manifest: a folder without a manifest holds no finished run."""
+        """Write tables and timing, then the manifest. A folder without a manifest is not a finished run."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, table in self.tables.items():

@@ -1,7 +1,7 @@
 """The tables of a run: their columns, types and meaning, in one place.
 
-Every time is integer microseconds of simulation time. Agents are numbers; the `agents` table names them.
-Frame of positions: the world (docs/frames.md), unless the column says otherwise.
+Every time is integer microseconds of traffic time. Agents are numbers; the `agents` table has their names. Positions
+are in the world frame (docs/frames.md) unless the column's meaning has another one.
 """
 
 from collections.abc import Sequence
@@ -238,7 +238,7 @@ def schema_of(table: str) -> pa.Schema:
 
 @dataclass
 class Columns:
-    """A table that grows by blocks of rows."""
+    """A table that is filled in blocks of rows."""
 
     table: str
     blocks: list[dict[str, Any]] = field(default_factory=list)
@@ -266,7 +266,7 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class Coded:
-    """Texts of a column by number: a few distinct ones for many rows.
+    """A text column stored as numbers: many rows with a few distinct texts.
 
     Attributes:
         code: Number of each row's text.

@@ -1,4 +1,4 @@
-"""What is simulated: one YAML file, read once, checked, and frozen."""
+"""The scenario: one YAML file, read once, checked, and frozen."""
 
 from v2xsim.scenario.errors import ScenarioError
 from v2xsim.scenario.load import find, from_data, load, packaged, resolved, to_yaml

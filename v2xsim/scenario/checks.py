@@ -1,4 +1,4 @@
-"""What must hold between the keys of a scenario, beyond the limits of each."""
+"""Checks between the keys of a scenario; the limits of each single key are in the schema."""
 
 from collections.abc import Iterator
 
@@ -10,20 +10,20 @@ from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import Building
 
-# Coordinates are metres in a local frame; larger ones are degrees times something, or another planet.
+# Coordinates are metres in a local frame. Larger values are probably degrees, or metres in another frame.
 FARTHEST_M = 1e6
 # No road vehicle is longer (the longest road trains are about 54 m).
 LARGEST_BODY_M = 100.0
-# Grid cells, steps and blocks that one run can hold in memory.
+# Most grid cells, steps and blocks that one run can hold in memory.
 MOST_STEPS = 10_000_000
-# What a packet carries besides its payload (v2xsim.comms.messages.sizes), with a relay's header.
+# Bytes of a packet besides its payload (v2xsim.comms.messages.sizes), the relay's header included.
 _HEADERS_BYTES = 200
 UNUSED_FILE = "has no effect: no key of the scenario names a part of"
 _HIGHEST_GROUND_M = 1.0
 
 
 def cross_problems(scenario: Scenario) -> list[Problem]:
-    """Return what contradicts itself in a scenario whose every key is fine alone."""
+    """Return the contradictions between keys of a scenario in which each single key is valid."""
     return [
         *_regions(scenario),
         *_names(scenario),
@@ -35,7 +35,7 @@ def cross_problems(scenario: Scenario) -> list[Problem]:
 
 
 def without_effect(scenario: Scenario) -> Iterator[Problem]:
-    """Yield what a scenario says without effect, because something else that it says leaves it unread."""
+    """Yield the keys that have no effect, because another key of the scenario makes the run ignore them."""
     radio, work = scenario.radio, scenario.cooperation
     if radio.propagation.fading.fades and not radio.access.draws_fading:
         yield Problem(

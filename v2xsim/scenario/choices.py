@@ -1,7 +1,7 @@
 """Keys at which a scenario chooses a part: `relay: hybrid`, or `relay: {rule: hybrid, weight: 0.3}`.
 
-A part's parameters are checked like every other key, by the model made from its fields (`part_models`). What a scenario holds
-afterwards is the part itself.
+A part's parameters are checked like every other key, by the model made from the part's fields (`part_models`). The
+loaded scenario then holds the part itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ class PartChoice:
 
     Attributes:
         base: Base class of the kind.
-        default: Name of the part that is meant where a section gives parameters but no name.
+        default: Name of the part used where a section gives parameters but no name.
     """
 
     base: type[Part]
@@ -34,15 +34,15 @@ class PartChoice:
 
     @property
     def word(self) -> str:
-        """Key that names the part."""
+        """Key in YAML that holds the part's name, such as `rule`."""
         return self.base.kind.word
 
     def models(self) -> Mapping[str, type[Section]]:
-        """Return the model of every part that can be chosen now."""
+        """Return the model of every part that can be chosen now, by name."""
         return {name: model_of(cls) for name, cls in parts_of(self.base).items()}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return what checks a choice: the model that its name selects, then the part made from it."""
+        """Return the check of a choice: first the model that the name selects, then the part made from it."""
         choices: dict[Any, Any] = {
             name: core_schema.no_info_after_validator_function(
                 partial(made, parts_of(self.base)[name]), handler.generate_schema(model)
@@ -62,7 +62,7 @@ class PartChoice:
         )
 
     def _named(self, value: Any) -> Any:
-        """Return a name as the section that it stands for, so that Python code may write one too."""
+        """Return a bare name as a section with that name, so that Python code may use either form."""
         return {self.word: value} if isinstance(value, str) else value
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -71,7 +71,7 @@ class PartChoice:
 
 
 def chosen(base: type[Part], default: str, description: str) -> Any:
-    """Return a field that chooses a part; the marker beside it (`PartChoice`) names the same kind and default."""
+    """Return a field that chooses a part. The marker beside it (`PartChoice`) names the same kind and default."""
     return Field(
         default_factory=lambda: parts_of(base)[default](),
         description=description,
@@ -81,12 +81,12 @@ def chosen(base: type[Part], default: str, description: str) -> Any:
 
 
 def chosen_required(description: str) -> Any:
-    """Return a field that chooses a part and must be there."""
+    """Return a field that chooses a part and has no default."""
     return Field(..., description=description, json_schema_extra={"unit": "none"})
 
 
 def choice_in(info: FieldInfo | None) -> PartChoice | None:
-    """Return the marker of a field that chooses a part; None for any other."""
+    """Return the marker of a field that chooses a part; None for any other field."""
     return next((item for item in info.metadata if isinstance(item, PartChoice)), None) if info is not None else None
 
 
@@ -101,34 +101,34 @@ def choices_in(section: type[Section], above: Keys = ()) -> Iterator[tuple[Keys,
 
 
 def parts_in(section: Section) -> Iterator[Part]:
-    """Yield the parts that a scenario, or another file's section, has chosen.
+    """Yield the parts that a scenario, or a section of another file, has chosen.
 
     Raises:
-        PartError: If something else stands where a part belongs.
+        PartError: If the value of such a field is not a part.
     """
     for keys, choice in choices_in(type(section)):
         value: object = section
         for key in keys:
             value = getattr(value, key)
         if not isinstance(value, choice.base):
-            # Python code may have put it there past all checks (`model_copy`).
+            # Python code can set it with `model_copy`, which skips all checks.
             name = choice.base.kind.name
             raise PartError(f"{'.'.join(keys)} must be a {name} (an instance of {choice.base.__name__}), got {value!r}")
         yield value
 
 
 def as_data(part: Part) -> Any:
-    """Return a part as a scenario says it: its name, with its parameters where it has some."""
+    """Return a part as a scenario writes it: its name alone, or with its parameters if it has any."""
     parameters = {field.name: _plain(getattr(part, field.name)) for field in parameters_of(part)}
     return {part.kind.word: part.name, **parameters} if parameters else part.name
 
 
 def with_names(data: Any, section: type[Section]) -> Any:
-    """Return what a file says with every choice of a part written as a section that names the part.
+    """Return the data of a file with every choice of a part written as a section that names the part.
 
     Args:
-        data: What the file says; anything that is no choice stays as it is.
-        section: What stands at the top of the file.
+        data: Content of the file; values that choose no part are copied unchanged.
+        section: Schema of the top of the file.
     """
     for keys, choice in choices_in(section):
         data = _replaced_at(data, keys, choice)
@@ -136,13 +136,16 @@ def with_names(data: Any, section: type[Section]) -> Any:
 
 
 def word_in(section: type[Section]) -> Callable[[Keys], str | None]:
-    """Return what finds the key that names a part, where keys lead to a choice of one in a kind of file."""
+    """Return a function that gives, for the keys of a choice, the key that names the part."""
     words = {keys: choice.word for keys, choice in choices_in(section)}
     return words.get
 
 
 def rebuild(section: type[Section]) -> bool:
-    """Build the schema of a section again, for the parts that can be chosen now; return whether it chooses any."""
+    """Build the schema of a section again, for the parts that can be chosen now.
+
+    Return whether the section chooses any part.
+    """
     concerned = False
     for info in section.model_fields.values():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
@@ -160,7 +163,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, bool) or value is None:
         return value
-    # numpy's numbers, as a default may be, are of classes derived from these; files hold the plain ones.
+    # A default may be a numpy number. numpy's float is derived from float; files hold the plain type.
     return next((kind(value) for kind in (float, int, str) if isinstance(value, kind)), str(value))
 
 

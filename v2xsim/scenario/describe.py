@@ -1,4 +1,4 @@
-"""What the schema says about a key: its section, its unit, its limits, the keys beside it."""
+"""What the schema knows about a key: its section, its unit, its limits, and the other keys of that section."""
 
 import types
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ _explained: ContextVar[tuple[type[Section], Any]] = ContextVar("explained", defa
 
 @contextmanager
 def described_by(root: type[Section], data: Any = None) -> Iterator[None]:
-    """Explain keys of a kind of file whose top is this section.
+    """Explain keys of a kind of file whose top has this schema.
 
     Args:
-        root: The section.
-        data: What the file says: it decides which part's parameters are meant where a part is chosen.
+        root: Schema of the top of the file.
+        data: Content of the file. It decides which part's parameters a key belongs to.
     """
     token = _explained.set((root, data))
     try:
@@ -34,18 +34,18 @@ def described_by(root: type[Section], data: Any = None) -> Iterator[None]:
 
 
 def root() -> type[Section]:
-    """Return the section at the top of the kind of file being explained."""
+    """Return the schema of the top of the file that is being explained."""
     return _explained.get()[0]
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in a scenario.
+    """A position in a scenario, with its type and its value.
 
     Attributes:
-        annotation: The type that belongs there.
-        info: The field's declaration; None inside a list or a map.
-        data: What the file being explained says there; None where nothing is known.
+        annotation: The type that the schema demands.
+        info: The declaration of the field; None inside a list or a map.
+        data: The value in the file that is being explained; None if it is unknown.
     """
 
     annotation: Any
@@ -54,12 +54,12 @@ class Slot:
 
     @property
     def choice(self) -> PartChoice | None:
-        """The marker of a place at which a part is chosen."""
+        """The marker of the field, if a part is chosen here; else None."""
         return choice_in(self.info)
 
     @property
     def parts(self) -> list[type[Section]]:
-        """The models of the parts that may be meant there: of the one that the data names, or of all."""
+        """The models of the parts that can be meant: only the one that the data names, or all of them."""
         if self.choice is None:
             return []
         models = self.choice.models()
@@ -68,21 +68,21 @@ class Slot:
 
     @property
     def unit(self) -> str:
-        """Unit as shown in messages: empty for a pure number and for what has none."""
+        """Unit as shown in messages; empty if the value has no unit."""
         extra = self.info.json_schema_extra if self.info else None
         unit = extra.get("unit") if isinstance(extra, dict) else None
         return unit if isinstance(unit, str) and unit not in ("1", "none") else ""
 
     @property
     def section(self) -> type[Section] | None:
-        """The section that belongs there, if one does; where a part is chosen, the model of the one that is meant."""
+        """The section that belongs here, or None; where a part is chosen, the model of the chosen part."""
         if self.choice is not None:
             return self.parts[0] if len(self.parts) == 1 else None
         return next((a for a in _members(self.annotation) if isinstance(a, type) and issubclass(a, Section)), None)
 
     @property
     def length(self) -> int | None:
-        """Number of values, where a list of fixed length belongs there."""
+        """Number of values, if a list of fixed length belongs here."""
         for member in _members(self.annotation):
             if get_origin(member) is tuple and Ellipsis not in get_args(member):
                 return len(get_args(member))
@@ -90,7 +90,7 @@ class Slot:
 
     @property
     def limits(self) -> str:
-        """Limits on a number, as words; empty where there are none."""
+        """Limits on a number, in words; empty if there are none."""
         words = {
             annotated_types.Gt: "above",
             annotated_types.Ge: "at least",
@@ -106,7 +106,7 @@ class Slot:
 
 
 def slot(keys: Keys) -> Slot | None:
-    """Return the place that keys lead to, or None where the schema has no such place."""
+    """Return the slot that keys lead to, or None if the schema has no such key."""
     section, data = _explained.get()
     found = [Slot(section, None, data)]
     for key in keys:
@@ -115,7 +115,7 @@ def slot(keys: Keys) -> Slot | None:
 
 
 def all_keys(section: type[Section] = Scenario, above: Keys = ()) -> Iterator[tuple[Keys, FieldInfo]]:
-    """Yield every field of a section and of the sections in it, lists and maps written as `*`."""
+    """Yield every field of a section and of the sections in it. Entries of lists and maps are written as `*`."""
     for name, info in section.model_fields.items():
         keys = (*above, name)
         yield keys, info
@@ -137,7 +137,7 @@ def _sections(annotation: Any) -> Iterator[tuple[type[Section], Keys]]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """Return the types that a union offers; of anything else, itself."""
+    """Return the types that a union offers; for any other type, that type alone."""
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):

@@ -1,4 +1,4 @@
-"""What is wrong with a scenario, and where it says so."""
+"""The errors of a scenario, and the file and line of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,21 +14,24 @@ SHOWN = 5
 
 
 def dotted(keys: Keys) -> str:
-    """Return keys as a user writes them; what would break the line or the screen is escaped and shortened."""
+    """Return keys as a user writes them.
+
+    Characters that would break the line or the screen are escaped, and long keys are shortened.
+    """
     return ".".join(key if key.isprintable() and len(key) <= 60 else repr(key[:60]) for key in keys)
 
 
 class ScenarioError(UserError):
-    """A scenario cannot be run; the message names the file, the line, the key, the value and what is allowed."""
+    """A scenario cannot be run. The message names the file, the line, the key, the value and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One error in a scenario.
 
     Attributes:
-        keys: Where it is wrong; empty for the whole file.
-        says: What must hold, and what came.
+        keys: Keys of the wrong value; empty for the whole file.
+        says: What must hold, and what the file has instead.
     """
 
     keys: Keys
@@ -37,13 +40,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Document:
-    """What was read, before anything is known about its meaning.
+    """The content of a file, with the line of each key, before any check.
 
     Attributes:
         source: Name of the file, as the user gave it.
-        data: Plain maps, lists and scalars.
-        place: File and line of every key, or the option of the command line that set it.
-        base: Folder from which relative paths count, for keys that were set from elsewhere than the file.
+        data: Maps, lists and scalars.
+        place: File and line of every key, or the command-line option that set it.
+        base: Folder for relative paths under these keys, if they were set outside the file.
     """
 
     source: str
@@ -52,17 +55,17 @@ class Document:
     base: dict[Keys, Path] = field(default_factory=dict)
 
     def folder(self, keys: Keys, own: Path) -> Path:
-        """Return where a relative path at these keys counts from.
+        """Return the folder from which a relative path under these keys counts.
 
         Args:
-            keys: Of the path.
-            own: The file's folder.
+            keys: Keys of the path.
+            own: Folder of the file.
         """
         found = [self.base[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in self.base]
         return found[0] if found else own
 
     def where(self, keys: Keys) -> str:
-        """Return the place of a key, or of the nearest one above it that was written down."""
+        """Return file and line of a key, or of the nearest key above it that the file has."""
         for length in range(len(keys), 0, -1):
             if keys[:length] in self.place:
                 return self.place[keys[:length]]

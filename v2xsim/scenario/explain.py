@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in words a user of the scenario understands."""
+"""The errors that pydantic reports, in words that a user of the scenario understands."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -32,18 +32,18 @@ _MISMATCH = {
     "model_attributes_type": "a section (key: value)",
 }
 
-# What pydantic says where it cannot tell which part of a kind is meant.
+# pydantic's error type when it cannot decide which part of a kind is meant.
 _NO_PART = ("union_tag_invalid", "union_tag_not_found", "model_type", "model_attributes_type", "dict_type")
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """One of pydantic's errors, with its place in the data.
+    """One of pydantic's errors, with its position in the data.
 
     Attributes:
-        keys: Where in the data, the names of union members taken out.
-        branches: For every union passed: where it was, and which member was tried.
-        error: As pydantic tells it.
+        keys: Keys in the data, without the names of union members.
+        branches: For every union on the way: its position, and the member that was tried.
+        error: The error as pydantic reports it.
     """
 
     keys: Keys
@@ -52,7 +52,7 @@ class _Finding:
 
 
 def problems(error: ValidationError, data: Any) -> list[Problem]:
-    """Return what is wrong with the data, in the order of the file, each place once."""
+    """Return the errors in the data, in the order of the file, at most one for each key."""
     findings = [_placed(dict(item), data) for item in error.errors(include_url=False)]
     found: dict[Keys, Problem] = {}
     for group in _by_place(_likely_branches(findings)):
@@ -68,7 +68,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as it would be written, shortened."""
+    """Return a value as YAML writes it, shortened."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -101,9 +101,10 @@ def _placed(error: dict[str, Any], data: Any) -> _Finding:
 
 
 def _likely_branches(findings: Sequence[_Finding]) -> list[_Finding]:
-    """Drop what a union member said that the data was clearly not meant for.
+    """Drop the errors of union members that were clearly not meant.
 
-    A member that only says "this is no list" was not meant when another one looked inside and found fault there.
+    A member whose only error is "this is not a list" was not meant if another member matched the type and reports
+    errors inside the value.
     """
     meant: dict[Keys, set[str]] = {}
     for finding in findings:
@@ -166,12 +167,12 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
 
 
 def _no_part(choice: PartChoice, error: dict[str, Any], given: Any) -> str:
-    """Return what to say where a part is to be chosen and none is."""
+    """Return the message for a value that should choose a part and does not."""
     names, word = list(choice.models()), choice.word
     listed = " or ".join(filter(None, [", ".join(repr(name) for name in names[:-1]), repr(names[-1])]))
     if error["type"] != "union_tag_invalid":
         return f"must be {listed}, or a section such as {{{word}: {names[0]}}}, got {shown(given)}"
-    # As pydantic tells it, every name is text.
+    # In pydantic's error the names are always text; the file may hold another type.
     named = given[word] if isinstance(given, dict) else error["ctx"]["tag"]
     if not isinstance(named, str):
         return f"{word} must be {listed}, got {shown(named)}"
@@ -240,7 +241,7 @@ def _unknown_key(keys: Keys, given: Any) -> str:
 
 
 def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, given: Any) -> str:
-    """Return what to say of a key that is no parameter of the part chosen."""
+    """Return the message for a key that is not a parameter of the chosen part."""
     name = str(section.model_fields[choice.word].default)
     own = [parameter for parameter in section.model_fields if parameter != choice.word]
     owners = [other for other, model in choice.models().items() if key in model.model_fields]
@@ -256,7 +257,7 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
 
 
 def _with_file(problem: Problem) -> Problem:
-    """Return a problem with the parameter of a user's part as one that names the user's file, too."""
+    """Return a problem with a parameter of a user's part with the user's file added to its message."""
     for length in range(1, len(problem.keys)):
         place = slot(problem.keys[:length])
         if place is not None and place.choice is not None and isinstance(place.data, dict):
@@ -268,17 +269,17 @@ def _with_file(problem: Problem) -> Problem:
 
 
 def _from(choice: PartChoice, name: str) -> str:
-    """Return where a part comes from, if that is a user's file."""
+    """Return the file of a part, as words for a message; empty for a built-in part."""
     cls = parts_of(choice.base).get(name)
     return f" ({cls.file})" if cls is not None and cls.file is not None else ""
 
 
 def _elsewhere(keys: Keys, given: Any) -> str:
-    """Return the place of the same key in another section."""
+    """Return a hint at the same key in another section; empty if no section has it."""
     for name, info in root().model_fields.items():
         section = slot((name,))
         inner = section.section if section is not None else None
-        # The comparison comes last: it would widen the type again.
+        # Keep the comparison last: mypy would widen the narrowed type again.
         if inner is not None and keys[-1] in inner.model_fields and info.annotation is inner:
             return f"; did you mean '{name}.{keys[-1]}'?"
     return ""

@@ -1,4 +1,4 @@
-"""How a scenario field is declared: a default, a unit, a sentence, limits."""
+"""How a field of a scenario is declared: default, unit, meaning, limits."""
 
 from typing import Any
 
@@ -8,36 +8,36 @@ from v2xsim.plugins import Plugin
 
 
 class Section(BaseModel):
-    """A part of a scenario: frozen, and closed to unknown keys."""
+    """A section of a scenario: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class File(Section):
-    """What stands at the top of a file that chooses parts."""
+    """The top of a kind of file that chooses parts."""
 
     _loaded_plugins: tuple[Plugin, ...] = PrivateAttr(())
     _notes: tuple[str, ...] = PrivateAttr(())
 
     def __eq__(self, other: object) -> bool:
-        """Return whether another file says the same; where it says it, and so the notes, does not count."""
+        """Return whether another file has the same content; positions in the file, and so the notes, do not count."""
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     __hash__ = None  # type: ignore[assignment]
 
     @property
     def loaded_plugins(self) -> tuple[Plugin, ...]:
-        """The files of `plugins` as they were loaded, with the digest of what was run."""
+        """The files of `plugins` as they were loaded, each with the digest of the code that was run."""
         return self._loaded_plugins
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the file says without effect, one sentence each."""
+        """The keys that have no effect, one sentence each."""
         return self._notes
 
 
 def quantity(default: Any, unit: str, description: str, **limits: Any) -> Any:
-    """Return a field whose unit and meaning reach the JSON Schema. `...` as default makes it required."""
+    """Return a field whose unit and meaning reach the JSON Schema. A default of `...` makes it required."""
     return Field(default, description=f"{description} [{unit}]", json_schema_extra={"unit": unit}, **limits)
 
 

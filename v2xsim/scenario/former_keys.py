@@ -1,6 +1,6 @@
-"""Keys of earlier versions that are parameters of a part now: read as what they mean, or refused with the new place.
+"""Keys of earlier versions that are now parameters of a part: read as before, or refused with the new key.
 
-Files written for an earlier version keep working. What `resolved` returns, and what a run's manifest holds, is the new form.
+Files written for an earlier version keep working. `resolved` and a run's manifest hold the new keys.
 """
 
 import json
@@ -22,9 +22,11 @@ class Moved:
     """A former key.
 
     Attributes:
-        old: Where it stood.
-        new: Keys at which a part is chosen, and the name of the parameter there; empty for a section whose keys keep their names.
-        owners: Parts that a section is for: where another part is chosen, the section says nothing, as it never did.
+        old: The former key.
+        new: The present keys: those of a choice of a part, and the name of the parameter there; the name is empty for
+            a section whose keys keep their names.
+        owners: Parts that a former section belongs to. If another part is chosen, the section has no effect, as in
+            earlier versions.
     """
 
     old: Keys
@@ -33,7 +35,7 @@ class Moved:
 
 
 def moved(old: str, *new: str, owners: tuple[str, ...] = ()) -> Moved:
-    """Return a former key and its present places, each written `key.of.the.choice:parameter`; no parameter for a whole section."""
+    """Return a former key with its present keys, each written `key.of.the.choice:parameter`, or without `:parameter` for a whole section."""
     places = []
     for place in new:
         part, _, parameter = place.partition(":")
@@ -63,13 +65,13 @@ SCENARIO = (
 
 @dataclass
 class Present:
-    """What a file says with former keys at their present places.
+    """The content of a file with former keys replaced by present ones.
 
     Attributes:
-        data: What it says.
+        data: The content.
         came_from: Former key of each present one.
-        unused: Former keys of parts that are not chosen, and what to say of them.
-        wrong: What is wrong with former keys.
+        unused: Former keys of parts that are not chosen, each with a message.
+        wrong: Errors in former keys.
     """
 
     data: Any
@@ -79,11 +81,11 @@ class Present:
 
 
 def with_present_keys(data: Any, section: type[Section], former: tuple[Moved, ...]) -> Present:
-    """Return what a file says with former keys at their present places.
+    """Return the content of a file with former keys replaced by present ones.
 
     Args:
-        data: What the file says, every choice written as a section that names its part.
-        section: What stands at the top of the file.
+        data: Content of the file, every choice written as a section that names its part.
+        section: Schema of the top of the file.
         former: The former keys of that kind of file.
     """
     choices, present = dict(choices_in(section)), Present(data)
@@ -97,12 +99,12 @@ def with_present_keys(data: Any, section: type[Section], former: tuple[Moved, ..
 
 
 def _move_parameter(present: Present, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> None:
-    """Give a value to the chosen parts that take it as a parameter."""
+    """Move a value to the chosen parts that have it as a parameter."""
     taken = False
     for keys, parameter in item.new:
         held, model = _chosen(present.data, keys, choices[keys])
         if model is None:
-            # Whatever is wrong with the choice is for the schema to say.
+            # Errors of the choice itself are left to the schema, which reports them with what is allowed.
             return
         if parameter not in model.model_fields:
             continue
@@ -121,7 +123,7 @@ def _move_parameter(present: Present, item: Moved, value: Any, choices: Mapping[
 
 
 def _move_section(present: Present, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> None:
-    """Give the keys of a section to the part that it is for, if that part is chosen."""
+    """Move the keys of a section to the part it belongs to, if that part is chosen."""
     keys = item.new[0][0]
     choice = choices[keys]
     held, model = _chosen(present.data, keys, choice)
@@ -151,7 +153,10 @@ def _move_section(present: Present, item: Moved, value: Any, choices: Mapping[Ke
 def _leave(
     present: Present, old: Keys, choice: PartChoice, owner: str, parameters: dict[str, Any], nested: bool = False
 ) -> None:
-    """Note what is wrong with parameters of a part that is not chosen: what it could not take is wrong all the same."""
+    """Note that parameters of a part that is not chosen have no effect.
+
+    Values that the part would refuse are errors all the same.
+    """
     try:
         made(
             parts_of(choice.base)[owner],
@@ -172,7 +177,7 @@ def _no_effect(choice: PartChoice, owners: Sequence[str], name: str, keys: Keys)
 
 
 def _chosen(data: Any, keys: Keys, choice: PartChoice) -> tuple[dict[str, Any], type[Section] | None]:
-    """Return what a file says of a choice, and the model of the part chosen; None where it chooses none that there is."""
+    """Return the section at a choice, and the model of the chosen part; None if no existing part is chosen."""
     held = _at(data, keys)
     if held is _ABSENT:
         held = {choice.word: choice.default}
@@ -187,7 +192,7 @@ def _twice(old: Keys, keys: Keys) -> Problem:
 
 
 def _said(found: Any) -> str:
-    """Return what pydantic says of a value, in the form of other messages."""
+    """Return pydantic's message about a value, in the form of our other messages."""
     if found["type"] == "extra_forbidden":
         return f"is no parameter of the parts that this section is for, got {found.get('input')!r}"
     message = str(found["msg"]).removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""From a file, or the name of a packaged scenario, to a checked `Scenario`; and back to data."""
+"""Load a scenario from a file or by the name of a packaged one, and write it back as data."""
 
 import json
 import os
@@ -22,13 +22,13 @@ from v2xsim.scenario.plugins import use_plugins
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.yamltext import read_yaml, write_yaml
 
-# A script of 1,000 road users with 100 waypoints each fits; more belongs into a trace (traffic.fcd).
+# A script of 1,000 road users with 100 waypoints each fits; larger traffic belongs into a trace (traffic.fcd).
 LARGEST_FILE_BYTES = 2_000_000
 
 _S = TypeVar("_S", bound=Section)
 
 PACKAGED = Path(__file__).resolve().parent.parent / "scenarios"
-"""Folder of the scenarios that come with v2xsim."""
+"""Folder of the scenarios that are installed with v2xsim."""
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
@@ -36,12 +36,12 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
 
     Args:
         path: A YAML file, or the name of a packaged scenario such as `demo` where no such file exists.
-        overrides: Values to set, each `dotted.key=value` (the value in YAML). A path in them counts from the
+        overrides: Values to set, each `dotted.key=value` with the value in YAML. A relative path here counts from the
             working folder; one in the file counts from the file's folder.
-        seed: Takes the place of `run.seed`.
+        seed: Replaces `run.seed`.
 
     Raises:
-        ScenarioError: If the file cannot be read, is no scenario, or names files that are not there.
+        ScenarioError: If the file cannot be read, is not a valid scenario, or names files that do not exist.
     """
     document, folder = document_of(path)
     document = with_overrides(document, overrides, word_in(Scenario))
@@ -51,7 +51,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
 
 
 def document_of(path: str | Path) -> tuple[Document, Path]:
-    """Return what a scenario's file says, unchecked, and the folder that its paths count from."""
+    """Return the unchecked content of a scenario's file, and the folder from which its paths count."""
     file = find(path)
     return read_yaml(text_of(file, str(path)), str(path)), file.parent
 
@@ -61,14 +61,14 @@ def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> 
 
     Args:
         data: Maps, lists and scalars.
-        source: What to call it in messages.
-        folder: Where relative paths count from.
+        source: Name for the data in messages.
+        folder: Folder from which relative paths count.
     """
     return checked(Document(source, data), Path(folder))
 
 
 def resolved(scenario: Scenario) -> dict[str, Any]:
-    """Return every key of a scenario, defaults included, as data that JSON can hold and `from_data` reads back."""
+    """Return every key of a scenario, defaults included, as JSON-compatible data that `from_data` reads back."""
     return scenario.model_dump(mode="json")
 
 
@@ -83,7 +83,7 @@ def packaged() -> list[str]:
 
 
 def find(path: str | Path) -> Path:
-    """Return the file that a path, or the name of a packaged scenario, means."""
+    """Return the file for a path or for the name of a packaged scenario."""
     file = Path(path)
     try:
         there = os.path.lexists(file)
@@ -99,11 +99,11 @@ def find(path: str | Path) -> Path:
 
 
 def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] = ()) -> _S:
-    """Read and check another kind of YAML file than a scenario, with the same messages.
+    """Read and check a YAML file of another kind than a scenario, with messages of the same form.
 
     Args:
         path: The file.
-        section: What stands at its top.
+        section: Schema of the top of the file.
         moved: Keys of earlier versions that such files may still use.
     """
     document, folder = read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent
@@ -114,7 +114,7 @@ def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] =
 
 
 def text_of(file: Path, source: str) -> str:
-    """Return the text of a scenario file, refusing what cannot be one."""
+    """Return the text of a scenario file; raise an error if it cannot be one."""
     if file.is_dir():
         raise ScenarioError(f"{source}: must be a YAML file, got a directory")
     if file.exists() and not file.is_file():
@@ -154,7 +154,7 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
     at = {new: document.place[old] for new, old in present.came_from.items() if old in document.place}
     document = replace(document, place={**document.place, **at})
     try:
-        # As JSON, since pydantic's strict mode takes a list for a tuple there, but still no text for a number.
+        # Checked as JSON: pydantic's strict mode then accepts a list as a tuple, but still no text as a number.
         checked = section.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         with described_by(section, data):
@@ -168,10 +168,10 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
 
 
 def checked(document: Document, folder: Path) -> Scenario:
-    """Return a document as a scenario.
+    """Return a document as a checked scenario.
 
     Raises:
-        ScenarioError: If it is none.
+        ScenarioError: If the document is not a valid scenario.
     """
     scenario, missing = with_paths(_validated(document, Scenario, folder, SCENARIO), document, folder)
     wrong = [*missing, *cross_problems(scenario)]

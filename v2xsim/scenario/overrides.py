@@ -1,4 +1,4 @@
-"""Single values set from outside the file: `--set radio.tx_power_dbm=20`."""
+"""Single values set from outside the file, such as `--set radio.tx_power_dbm=20`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,24 +9,24 @@ from v2xsim.scenario.yamltext import read_yaml
 
 OPTION = "--set "
 Word = Callable[[Keys], str | None]
-"""Returns the key that names a part, where keys lead to a choice of one."""
+"""A function that returns, for the keys of a choice, the key that names the part, and None for other keys."""
 
 
 def no_parts(keys: Keys) -> str | None:
-    """Return None: a file in which no part is chosen."""
+    """Return None, for files in which no part is chosen."""
     return None
 
 
 def with_overrides(document: Document, overrides: Sequence[str], word: Word = no_parts) -> Document:
-    """Return the document with values set; whether the keys exist is for the schema to say.
+    """Return the document with some values replaced. Unknown keys are left for the schema check.
 
     Args:
-        document: What the file said.
-        overrides: Each `dotted.key=value`; the value is YAML, a list item is named by its number.
-        word: Where parts are chosen: there a name may be followed by a parameter.
+        document: Content of the file.
+        overrides: Each `dotted.key=value`, the value in YAML. A number as key selects an item of a list.
+        word: Gives the keys at which a part is chosen; there, a name may be followed by a parameter.
 
     Raises:
-        ScenarioError: If one has no `=`, or leads through something that holds no keys.
+        ScenarioError: If an override has no `=`, or leads through a value that has no keys.
     """
     data = document.data
     place, base = dict(document.place), dict(document.base)
@@ -45,7 +45,10 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
 
 
 def _refuse_to_undo(option: str, keys: Keys, place: Mapping[Keys, str]) -> None:
-    """Refuse an option that replaces a section in which an option before it has set a key: that would go unseen."""
+    """Refuse an option that replaces a section in which an earlier option has set a key.
+
+    The earlier one would be lost without notice.
+    """
     for known, where in place.items():
         if len(known) > len(keys) and known[: len(keys)] == keys and where.startswith(OPTION):
             raise ScenarioError(f"{option}: must come before {where}, which sets a key in it")
@@ -54,17 +57,17 @@ def _refuse_to_undo(option: str, keys: Keys, place: Mapping[Keys, str]) -> None:
 def with_values(
     document: Document, values: Mapping[str, Any], where: str, folder: Path, word: Word = no_parts
 ) -> Document:
-    """Return the document with values set that are data already, as a sweep sets them.
+    """Return the document with values set that are parsed already, as a sweep sets them.
 
     Args:
-        document: What the file said.
-        values: By dotted key.
-        where: What to call their place in messages.
-        folder: Where relative paths among them count from.
-        word: Where parts are chosen: there a name may be followed by a parameter.
+        document: Content of the file.
+        values: New value by dotted key.
+        where: Name of their source in messages.
+        folder: Folder from which relative paths among the values count.
+        word: Gives the keys at which a part is chosen; there, a name may be followed by a parameter.
 
     Raises:
-        ScenarioError: If a key leads through something that holds no keys.
+        ScenarioError: If a key leads through a value that has no keys.
     """
     data, place, base = document.data, dict(document.place), dict(document.base)
     for name, value in values.items():
@@ -83,7 +86,7 @@ def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys, word: Word
     if data is None:
         data = {}
     if isinstance(data, str) and (name := word(above)) is not None:
-        # `relay: hybrid` and then a parameter of it.
+        # The file has `relay: hybrid`, and the option sets a parameter of it: turn the name into a section.
         data = {name: data}
     if isinstance(data, dict):
         return {**data, key: _set(data.get(key), keys[1:], value, option, (*above, key), word)}

@@ -1,4 +1,4 @@
-"""Every part that a scenario can choose, with its parameters: what `v2xsim parts` prints and docs/reference/parts.md holds."""
+"""Every part that a scenario can choose, with its parameters, for `v2xsim parts` and docs/reference/parts.md."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,14 +33,14 @@ class ListedParameter:
     """A parameter of a part.
 
     Attributes:
-        name: As a scenario writes it.
-        type: What its value is, in words.
-        required: Whether it has no default.
-        default: Its value where a scenario gives none, as JSON holds it.
-        unit: Empty for a pure number and for what has none.
-        limits: By kind of limit (`at_least`, `above`, `at_most`, `below`).
-        limits_text: The same in words; empty where there are none.
-        meaning: One sentence.
+        name: Name of the key in YAML.
+        type: Type of the value, in words.
+        required: Whether the parameter has no default.
+        default: Value if a scenario gives none, as JSON holds it.
+        unit: Empty for a value without a unit.
+        limits: Value of each limit (`at_least`, `above`, `at_most`, `below`).
+        limits_text: The limits in words; empty if there are none.
+        meaning: One sentence for users.
     """
 
     name: str
@@ -55,14 +55,14 @@ class ListedParameter:
 
 @dataclass(frozen=True)
 class ListedPart:
-    """A part.
+    """A part and its parameters.
 
     Attributes:
-        name: As a scenario writes it.
+        name: Name in YAML.
         meaning: First paragraph of its docstring.
         class_path: Module and name of its class.
-        file: The user's file that it comes from; None for a built-in part.
-        parameters: In the order of the class.
+        file: The user's file that registers it; None for a built-in part.
+        parameters: In the order of the class's fields.
     """
 
     name: str
@@ -74,17 +74,17 @@ class ListedPart:
 
 @dataclass(frozen=True)
 class ListedKind:
-    """A kind of part.
+    """A kind of part, with all parts of that kind.
 
     Attributes:
         kind: Its name in messages, such as "relay rule".
-        key: Where a scenario chooses a part of it.
-        word: Key that names the part beside its parameters.
-        default: Name of the part that is used where a scenario chooses none.
+        key: Key in YAML at which a part of this kind is chosen.
+        word: Key that holds the part's name beside its parameters, such as `rule`.
+        default: Name of the part used if a scenario chooses none.
         base: Module and name of the base class.
-        methods: What a part defines, with arguments; one of them is enough.
-        home: Package of the built-in parts.
-        parts: Built-in ones first.
+        methods: Methods that a part can define, with their arguments; it must define at least one of them.
+        home: Package that holds the built-in parts.
+        parts: Built-in parts first, then those of users.
     """
 
     kind: str
@@ -98,11 +98,12 @@ class ListedKind:
 
 
 def listed_kinds(wanted: str | None = None, files: Sequence[Path] = ()) -> list[ListedKind]:
-    """Return every kind of part with its built-in parts, and those of users' files.
+    """Return every kind of part with its built-in parts and those of users' files.
 
     Args:
-        wanted: One kind only, by its name (`relay rule`), its key (`cooperation.relay`) or the end of its key (`relay`).
-        files: Absolute paths of Python files, which are run.
+        wanted: Select one kind: by its name (`relay rule`), its key (`cooperation.relay`) or the end of its key
+            (`relay`).
+        files: Absolute paths of Python files; their code is run.
 
     Raises:
         UserError: If there is no such kind, or a file cannot be loaded.
@@ -121,7 +122,7 @@ def listed_kinds(wanted: str | None = None, files: Sequence[Path] = ()) -> list[
 
 @contextmanager
 def _shown(files: Sequence[Path]) -> Iterator[None]:
-    """Show the parts of these files, and of no others that a scenario has loaded, for a while."""
+    """Make the parts of these files visible for the duration of the block, and hide those of other scenarios."""
     before = visible_files()
     show_files(frozenset(plugin.path for plugin in loaded_together(files)))
     try:
@@ -156,7 +157,7 @@ def _path(cls: type[Part]) -> str:
 
 def _part(cls: type[Part]) -> ListedPart:
     fields = {name: info for name, info in model_of(cls).model_fields.items() if name != cls.kind.word}
-    # A dataclass without a docstring gets its own signature for one.
+    # A dataclass without a docstring has its signature as docstring; that is not a meaning.
     written = inspect.cleandoc(cls.__doc__ or "")
     first = "" if written.startswith(f"{cls.__name__}(") else " ".join(written.split("\n\n")[0].split())
     file = str(cls.file) if cls.file is not None else None
@@ -181,7 +182,7 @@ def _parameter(name: str, info: FieldInfo) -> ListedParameter:
 
 
 def _type(annotation: Any) -> str:
-    """Return in words what belongs into a parameter."""
+    """Return in words the type of value that a parameter takes."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(str(value) for value in inner)

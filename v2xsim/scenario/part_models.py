@@ -1,6 +1,6 @@
-"""For each registered part a model of its parameters: types, limits, units and meanings, closed to unknown keys.
+"""One pydantic model for each registered part: types, limits, units and meanings, closed to unknown keys.
 
-The parts themselves know nothing of pydantic, so that they import on a machine without it.
+The parts do not import pydantic, so that they load on a machine without it.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ _BOUND_INSIDE = {
     AtMost: annotated_types.Le,
     Below: annotated_types.Lt,
 }
-# By the end of a parameter's name, longest first.
+# Unit by the ending of a parameter's name; the longest ending that fits is used.
 _UNITS = {
     "_per_km": "1/km", "_per_hour": "1/h", "_bytes": "B", "_mps": "m/s", "_kmh": "km/h", "_ghz": "GHz", "_mhz": "MHz",
     "_dbm": "dBm", "_dbi": "dBi", "_deg": "deg", "_rad": "rad", "_hz": "Hz", "_db": "dB", "_ms": "ms", "_us": "us",
@@ -35,7 +35,7 @@ _UNITS = {
 
 
 class _Parameters(Section):
-    """Base of the models of parts: checked as part of the section that chooses, hardly ever alone."""
+    """Base of the models of parts."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -47,7 +47,7 @@ def model_of(cls: type[Part]) -> type[Section]:
     """Return the model that checks a part's parameters.
 
     Raises:
-        PartError: If a parameter's type cannot be checked, or a default breaks the parameter's own limits.
+        PartError: If the type of a parameter cannot be checked, or a default breaks the parameter's own limits.
     """
     if cls in _models and cls.name == _models[cls].model_fields[cls.kind.word].default:
         return _models[cls]
@@ -87,13 +87,13 @@ def model_of(cls: type[Part]) -> type[Section]:
 
 
 def place_of_class(cls: type[Part], error: BaseException | None = None) -> str:
-    """Return file and line of a user's part, or of the line in the file at which an exception passed."""
+    """Return file and line of a user's part, or the line of that file at which an exception passed."""
     method = next((m for m in cls.kind.methods if m in vars(cls)), cls.kind.methods[0])
     return place_of(cls, method, error)
 
 
 def _can_hold(annotation: Any) -> bool:
-    """Return whether a scenario can hold all values of a type, and give them back when it is read again."""
+    """Return whether a YAML file can hold all values of a type, and give them back unchanged."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _can_hold(get_args(annotation)[0])
@@ -124,7 +124,7 @@ def _check_defaults(cls: type[Part], model: type[Section], place: str, called: s
                 raise _unmade(cls, f"the default of {field.name} cannot be made", error) from error
     needed = [name for name, info in model.model_fields.items() if info.is_required()]
     try:
-        # Parameters without a default are not there: that they are missed is no fault of the class.
+        # Parameters without a default are missing here; that is no error of the class.
         model.model_validate(said, strict=True)
     except ValidationError as error:
         for found in error.errors(include_url=False):
@@ -146,7 +146,7 @@ def _check_defaults(cls: type[Part], model: type[Section], place: str, called: s
 
 
 def _unmade(cls: type[Part], says: str, error: BaseException) -> PartError:
-    """Return what to say of an exception in a part's own code; what is not the part's is raised again."""
+    """Return the error for an exception in a part's own code. An exception from elsewhere is raised again."""
     if isinstance(error, KeyboardInterrupt):
         raise error
     place = f"{place_of_class(cls, error)}: " if cls.file is not None else ""
@@ -154,7 +154,7 @@ def _unmade(cls: type[Part], says: str, error: BaseException) -> PartError:
 
 
 def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, Any]:
-    """Return a parameter as pydantic declares it: its type, and default, meaning, unit and limits."""
+    """Return a parameter as pydantic declares it: its type, and a field with default, meaning, unit and limits."""
     kept, limits, meaning, unit = annotation, {}, "", unit_of(field.name)
     if get_origin(annotation) is Annotated:
         kept, *said = get_args(annotation)
@@ -188,7 +188,7 @@ def _is_number(annotation: Any) -> bool:
 
 
 def _with_inner_limits(annotation: Any) -> Any:
-    """Return a type in which the limits on what it holds, such as on each number of a list, are as pydantic wants them."""
+    """Return a type with the limits on inner values, such as those on each number of a list, in pydantic's form."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         limits = [_BOUND_INSIDE[type(item)](item.limit) for item in inner[1:] if isinstance(item, Limit)]
@@ -204,20 +204,20 @@ def _with_inner_limits(annotation: Any) -> Any:
 
 
 def unit_of(name: str) -> str | None:
-    """Return the unit that the end of a name gives; None where it gives none."""
+    """Return the unit given by the ending of a name, or None."""
     return next((unit for end, unit in _UNITS.items() if name.endswith(end)), None)
 
 
 def made(cls: type[Part], model: Section) -> Part:
-    """Return the part with the parameters that its model holds."""
+    """Return the part with the parameters in its model."""
     try:
         part = cls(**{field.name: getattr(model, field.name) for field in parameters_of(cls)})
         if cls.file is not None:
             check_attributes(part)
         return part
     except ValueError:
-        # What the part says of its parameters: pydantic puts the key before it.
+        # The part's own message about its parameters; pydantic puts the key before it.
         raise
     except BaseException as error:
-        # pydantic takes anything but a ValueError for a fault of its own.
+        # Any other exception type would reach the user as a fault of pydantic.
         raise _unmade(cls, "cannot be made", error) from error

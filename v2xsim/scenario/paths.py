@@ -1,4 +1,4 @@
-"""The paths that a scenario holds: made absolute, and checked to be files that can be read."""
+"""The paths in a scenario: made absolute, and checked to be readable files."""
 
 import dataclasses
 import os
@@ -16,12 +16,12 @@ _S = TypeVar("_S", bound=Section)
 
 
 def with_paths(section: _S, document: Document, folder: Path) -> tuple[_S, list[Problem]]:
-    """Return a section with absolute paths, and what is wrong with them.
+    """Return a section with absolute paths, and the errors of its paths.
 
     Args:
-        section: What was read, with the paths that the file says.
-        document: Knows where each path was written.
-        folder: Where relative paths count from.
+        section: Section with the paths as written.
+        document: Source of the section; has the file and line of each path.
+        folder: Folder from which relative paths count.
     """
     wrong = []
     for keys, path in list(paths_of(section)):
@@ -33,7 +33,7 @@ def with_paths(section: _S, document: Document, folder: Path) -> tuple[_S, list[
 
 
 def trouble_with(path: Path) -> str | None:
-    """Return why a path is no file that can be read; None where it is one."""
+    """Return why a path is not a readable file, or None if it is one."""
     try:
         if path.is_dir():
             return "is a directory"
@@ -45,7 +45,7 @@ def trouble_with(path: Path) -> str | None:
 
 
 def paths_of(section: BaseModel | Part, above: Keys = ()) -> Iterator[tuple[Keys, Path]]:
-    """Yield the keys and the value of every path that a section, or a part chosen in it, holds."""
+    """Yield the keys and the value of every path in a section or in a part that it chooses."""
     names = [f.name for f in parameters_of(section)] if isinstance(section, Part) else list(type(section).model_fields)
     for name in names:
         value = getattr(section, name)

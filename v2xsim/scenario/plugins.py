@@ -1,4 +1,4 @@
-"""The files that a scenario lists under `plugins`: loaded before anything else in it is checked."""
+"""The Python files listed under `plugins`, loaded before the rest of the scenario is checked."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from v2xsim.scenario.part_models import model_of, place_of_class
 from v2xsim.scenario.paths import trouble_with
 
 KEY = "plugins"
-# Sections at the top of a kind of file, and the files whose parts their schema holds.
+# For each kind of file: the plug-in files for which its schema is built.
 _built_for: dict[type[Section], frozenset[Path]] = {}
 
 
 def use_plugins(document: Document, folder: Path, section: type[Section]) -> tuple[Plugin, ...]:
-    """Load the files that a document lists, and let it choose their parts and no other user's.
+    """Load the files that a document lists, and let it choose their parts and those of no other user's file.
 
     Args:
-        document: What the file says, unchecked.
-        folder: Where relative paths count from.
-        section: What stands at the top of the file.
+        document: Unchecked content of the file.
+        folder: Folder from which relative paths count.
+        section: Schema of the top of the file.
 
     Returns:
         The files as loaded, in the order of the list.
@@ -57,11 +57,11 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
 
 
 def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
-    """Load files, and let whatever is read or described next choose their parts.
+    """Load files, and let the next file that is read or described choose their parts.
 
     Args:
         paths: Python files.
-        section: What stands at the top of the kind of file that is read or described.
+        section: Schema of the kind of file that is read or described.
 
     Raises:
         PartError: If a file cannot be loaded, or a part in it is wrong.
@@ -72,7 +72,7 @@ def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
 
 
 def loaded_together(paths: Sequence[Path]) -> list[Plugin]:
-    """Load files whose parts are to be chosen side by side.
+    """Load files whose parts can be chosen together.
 
     Raises:
         PartError: If a file cannot be loaded, a part in it is wrong, or two register one name.
@@ -94,10 +94,10 @@ def _with_models(path: Path) -> Plugin:
 
 
 def _listed(document: Document, section: type[Section]) -> list[str]:
-    """Return the files that a document lists.
+    """Return the plug-in files that a document lists.
 
     Raises:
-        ScenarioError: If they are no list of paths; of names that no file registers then, the schema would say too much.
+        ScenarioError: If the value is not a list of paths.
     """
     if KEY not in section.model_fields or not isinstance(document.data, Mapping) or KEY not in document.data:
         return []
@@ -117,7 +117,7 @@ def _listed(document: Document, section: type[Section]) -> list[str]:
 
 
 def _check_names(path: Path, others: list[Path]) -> None:
-    """Refuse a file that registers a name which another file of the same list registers, too."""
+    """Refuse a file that registers a name that another file of the same list registers."""
     taken = {(cls.kind.name, cls.name): other for other in others for cls in parts_from(other)}
     for cls in parts_from(path):
         if (cls.kind.name, cls.name) in taken:
@@ -126,8 +126,8 @@ def _check_names(path: Path, others: list[Path]) -> None:
 
 
 def _rebuilt(section: type[Section], loaded: list[Plugin]) -> None:
-    """Build the section's schema for the parts that can be chosen now, where it is not built for them yet."""
-    # The content counts too: a file that has changed registers other classes.
+    """Build the schema of a section for the parts that can be chosen now, unless it is built for them already."""
+    # The digests count too: a file that has changed registers other classes under the same path.
     now = frozenset(plugin.path / plugin.sha256 for plugin in loaded)
     if _built_for.get(section, frozenset()) != now:
         rebuild(section)

@@ -1,6 +1,7 @@
-"""What a scenario may say: every key, its unit, its default and its limits.
+"""The keys of a scenario, with units, defaults and limits.
 
-Here are cooperation, errors and what is kept, and the whole; the other sections are in `schema_world`, `schema_stations` and `schema_radio`.
+This file has cooperation, errors, recording and the scenario itself. The other sections are in `schema_world`,
+`schema_stations` and `schema_radio`.
 """
 
 from pathlib import Path
@@ -29,7 +30,7 @@ class Matrix(Section):
 
 
 class Cooperation(Section):
-    """Who asks whom for what, by which path, until when."""
+    """Which stations request data from which, over which path, and until when."""
 
     awareness_rule: Annotated[AwarenessRule, PartChoice(AwarenessRule, "periodic")] = chosen(
         AwarenessRule,
@@ -45,7 +46,7 @@ class Cooperation(Section):
     shortlist: int = quantity(
         0,
         "1",
-        "With synchronous transport, helpers that a directory of descriptors puts forward for exact matching; 0 compares all",
+        "With synchronous transport: number of helpers that a directory of descriptors selects for exact matching; 0 compares all",
         ge=0,
         le=1000,
     )
@@ -62,20 +63,32 @@ class Cooperation(Section):
         "radio", "synchronous hands data over directly, without messages: the upper bound to compare with"
     )
     redundancy: Annotated[RedundancyRule, PartChoice(RedundancyRule, "none")] = chosen(
-        RedundancyRule, "none", "Objects that collective perception messages leave out because others tell of them"
+        RedundancyRule,
+        "none",
+        "Objects that collective perception messages leave out because others report them already",
     )
-    max_helpers: int = quantity(3, "1", "Helpers asked per frame", ge=0, le=50)
-    deadline_ms: float = quantity(100.0, "ms", "From an ego's capture to its fusion", ge=0, le=5000)
-    max_age_ms: float = quantity(300.0, "ms", "Data captured longer before the ego's frame is dropped", ge=0, le=10_000)
-    budget_bytes: int = quantity(6000, "B", "Data an ego asks for per frame, over all helpers", ge=0, le=100_000_000)
-    detect_ms: float = quantity(20.0, "ms", "From capture to a station's own matrix and detections", ge=0, le=1000)
+    max_helpers: int = quantity(3, "1", "Most helpers that an ego requests data from, per frame", ge=0, le=50)
+    deadline_ms: float = quantity(
+        100.0, "ms", "Time from an ego's capture to its fusion; data that arrives later is not used", ge=0, le=5000
+    )
+    max_age_ms: float = quantity(
+        300.0, "ms", "Data captured longer than this before the ego's frame is dropped", ge=0, le=10_000
+    )
+    budget_bytes: int = quantity(
+        6000, "B", "Most data that an ego requests per frame, over all helpers", ge=0, le=100_000_000
+    )
+    detect_ms: float = quantity(
+        20.0, "ms", "Time from a capture until the station has its matrix and detections", ge=0, le=1000
+    )
     min_delivery: float = quantity(0.7, "1", "Predicted delivery below which a link counts as not usable", ge=0, le=1)
     matrix: Matrix = choice(Matrix(), "The abstract perception matrix")
 
     @model_validator(mode="after")
     def _fused_after_detected(self) -> "Cooperation":
         if self.shortlist and self.transport != "synchronous":
-            raise ValueError("shortlist needs transport synchronous: by radio nobody holds everybody's matrices")
+            raise ValueError(
+                "shortlist needs transport synchronous: by radio no station holds the matrices of all others"
+            )
         if self.deadline_ms < self.detect_ms:
             raise ValueError(
                 f"deadline_ms ({self.deadline_ms}) must not be below detect_ms ({self.detect_ms}): "
@@ -85,7 +98,7 @@ class Cooperation(Section):
 
 
 class Errors(Section):
-    """What stations believe wrongly about themselves."""
+    """Errors in what stations believe about their own position, heading and clock."""
 
     gnss_sigma_m: float = quantity(0.0, "m", "Standard deviation of a position, per axis", ge=0, le=100)
     gnss_correlation_s: float = quantity(10.0, "s", "Time over which the position error decorrelates", gt=0, le=1e5)
@@ -94,7 +107,7 @@ class Errors(Section):
 
 
 class Record(Section):
-    """What a run keeps besides its tables."""
+    """What a run records besides its tables."""
 
     clouds_every_s: float = quantity(1.0, "s", "Interval at which fused clouds are kept; 0 keeps none", ge=0, le=3600)
     cloud_egos: int = quantity(1, "1", "Clouds kept each time: of the egos that fused most helpers then", ge=0, le=1000)
@@ -104,11 +117,13 @@ class Record(Section):
     packet_share: float = quantity(
         1.0,
         "1",
-        "Share of stations whose awareness messages the packet table lists; the metrics go by those",
+        "Share of stations whose awareness messages are in the packet table; the radio metrics count only these",
         gt=0,
         le=1,
     )
-    link_ticks: int = quantity(1, "1", "Every how many ticks the links are listed; 0 for never", ge=0, le=1_000_000)
+    link_ticks: int = quantity(
+        1, "1", "Number of ticks between two listings of the links; 0 lists none", ge=0, le=1_000_000
+    )
     evaluation_range_m: float = quantity(60.0, "m", "Road users farther from the ego are not scored", gt=0, le=500)
 
 
@@ -116,20 +131,20 @@ class Scenario(File):
     """One simulation, described completely."""
 
     name: str = choice(
-        "scenario", "Short name; the run folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80
+        "scenario", "Short name; also the name of the run folder", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80
     )
     description: str = choice("", "What the scenario shows")
     plugins: list[Path] = choice(
         [],
-        "Python files with parts of your own; paths count from this file's folder. They are run: list only files you trust",
+        "Python files with parts of your own; paths count from this file's folder. Their code is run: list only files you trust",
     )
-    run: Run = choice(Run(), "Time and chance")
+    run: Run = choice(Run(), "Time and seed")
     world: World = choice(World(), "Static surroundings")
     traffic: Traffic = choice(..., "Where road users come from")
-    stations: Stations = choice(Stations(penetration=1.0), "Who has a radio")
+    stations: Stations = choice(Stations(penetration=1.0), "Stations: vehicles and roadside units with a radio")
     lidars: Lidars = choice(Lidars(), "Which stations carry lidars")
     radio: Radio = choice(Radio(), "Channel, physical layer and access")
-    cooperation: Cooperation = choice(Cooperation(), "Who shares what with whom")
+    cooperation: Cooperation = choice(Cooperation(), "Cooperation: requests, relays, fusion")
     detector: Annotated[Detector, PartChoice(Detector, "visibility")] = chosen(
         Detector, "visibility", "How stations detect road users in their lidar points"
     )

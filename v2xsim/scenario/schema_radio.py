@@ -1,4 +1,4 @@
-"""What a scenario may say of the radio: channel, physical layer and access."""
+"""The radio keys of a scenario: channel, physical layer and access."""
 
 from typing import Annotated, Literal
 
@@ -27,17 +27,25 @@ class Propagation(Section):
         BuildingLoss,
         "tr37885",
         "Loss behind buildings: over the direct distance, or along both streets round the corner (VirtualSource11p, WINNER+ B1) "
-        "where the lines along which the stations head meet",
+        "where the lines along the headings of both stations meet",
     )
     shadowing_sigma_db: float | None = quantity(
-        None, "dB", "Standard deviation of the shadowing; the model's own by state if left out", ge=0, le=20
+        None,
+        "dB",
+        "Standard deviation of the shadowing; if left out, the path-loss model's own value for each link state",
+        ge=0,
+        le=20,
     )
     decorrelation_m: float | None = quantity(
-        None, "m", "Of the shadowing; the model's own by state if left out", gt=0, le=1000
+        None,
+        "m",
+        "Distance over which the shadowing decorrelates; if left out, the path-loss model's own value for each link state",
+        gt=0,
+        le=1000,
     )
     fading: Annotated[Fading, PartChoice(Fading, "none")] = chosen(Fading, "none", "Fading from packet to packet")
     gain_by_kind_dbi: dict[Kind, float] = quantity(
-        {}, "dBi", "Antenna gain of a kind of vehicle, in place of radio.antenna_gain_dbi"
+        {}, "dBi", "Antenna gain by kind of vehicle; replaces radio.antenna_gain_dbi for these kinds"
     )
 
     @model_validator(mode="after")
@@ -56,16 +64,22 @@ class Radio(Section):
     """Channel, physical layer and access."""
 
     access: Annotated[AccessScheme, PartChoice(AccessScheme, "random_slot")] = chosen(
-        AccessScheme, "random_slot", "Access scheme; ideal delivers everything in no time to everybody in range"
+        AccessScheme, "random_slot", "Access scheme; ideal delivers everything at once to every station in range"
     )
     channel: Annotated[PathLoss, PartChoice(PathLoss, "tr37885_urban")] = chosen(
         PathLoss, "tr37885_urban", "Path-loss model where no building blocks"
     )
-    propagation: Propagation = choice(Propagation(), "What else the path loss, blockage and fading follow")
-    carrier_ghz: float = quantity(5.9, "GHz", "Centre of the channel", ge=0.5, le=100)
+    propagation: Propagation = choice(
+        Propagation(), "Link states, blockage by vehicles and buildings, shadowing and fading"
+    )
+    carrier_ghz: float = quantity(5.9, "GHz", "Centre frequency of the channel", ge=0.5, le=100)
     bandwidth_mhz: Literal[10, 20, 40] = quantity(10, "MHz", "Channel bandwidth")
     range_m: float = quantity(
-        1500.0, "m", "Stations farther apart neither hear nor disturb each other", gt=0, le=50_000
+        1500.0,
+        "m",
+        "Stations farther apart than this neither receive from nor interfere with each other",
+        gt=0,
+        le=50_000,
     )
     tx_power_dbm: float = quantity(23.0, "dBm", "Power into the antenna", ge=-40, le=40)
     antenna_gain_dbi: float = quantity(0.0, "dBi", "Gain of every antenna", ge=-20, le=30)
@@ -83,7 +97,7 @@ class Radio(Section):
     retries: int = quantity(
         0,
         "1",
-        "How often a packet to one station (requests, data) is sent again while its acknowledgement is missing",
+        "How many times a packet to one station (request, data) is sent again while its acknowledgement is missing",
         ge=0,
         le=15,
     )
@@ -96,7 +110,7 @@ class Radio(Section):
     queue_packets: int = quantity(
         1000,
         "1",
-        "Packets that a station can hold; in ieee80211p the oldest gives way, in a sidelink the newest",
+        "Most packets that a station can queue; when full, ieee80211p drops the oldest and a sidelink scheme the newest",
         ge=1,
         le=100_000,
     )
@@ -105,5 +119,9 @@ class Radio(Section):
         20.0, "ms", "Window in which aperiodic packets draw their slot", gt=0, le=1000
     )
     processing_spread_ms: float = quantity(
-        2.0, "ms", "The time from an application's decision to the radio is spread evenly over this", ge=0, le=100
+        2.0,
+        "ms",
+        "Largest delay between an application's decision and the radio; the delay is uniform from 0 to this",
+        ge=0,
+        le=100,
     )

@@ -1,4 +1,4 @@
-"""What a scenario may say of who has a radio and who has lidars."""
+"""The station and lidar keys of a scenario."""
 
 from pydantic import model_validator
 
@@ -7,10 +7,10 @@ from v2xsim.scenario.schema_world import Region, Share
 
 
 class Mount(Section):
-    """Where a lidar sits: relative to the centre of the roof, or to the antenna of a roadside unit."""
+    """Position and orientation of a lidar: relative to the centre of the roof, or to the antenna of a roadside unit."""
 
     x_m: float = quantity(0.0, "m", "Forward of the centre of the roof", ge=-20, le=20)
-    y_m: float = quantity(0.0, "m", "To the left of it", ge=-5, le=5)
+    y_m: float = quantity(0.0, "m", "To the left of the centre of the roof", ge=-5, le=5)
     z_m: float = quantity(0.3, "m", "Above it", ge=-5, le=5)
     yaw_deg: float = quantity(0.0, "deg", "Turned counter-clockwise seen from above", ge=-360, le=360)
     pitch_deg: float = quantity(0.0, "deg", "Nose down is positive", ge=-90, le=90)
@@ -23,19 +23,21 @@ class Roadside(Section):
     id: str = choice(..., "Name, unique in the scenario", min_length=1)
     position_m: tuple[float, float] = quantity(..., "m", "x, y of the pole")
     height_m: float = quantity(6.0, "m", "Height of antenna and lidars above ground", gt=0, le=100)
-    heading_deg: float = quantity(0.0, "deg", "Direction that the mounts count from", ge=-360, le=360)
+    heading_deg: float = quantity(0.0, "deg", "Direction from which the yaw of the mounts counts", ge=-360, le=360)
     lidar: bool = choice(True, "Whether the unit carries the lidars of `lidars.mounts`")
 
 
 class Stations(Section):
-    """Who has a radio."""
+    """Which road users have a radio."""
 
-    count: int | None = quantity(None, "1", "Connected vehicles in the region, kept up as vehicles come and go", ge=0)
+    count: int | None = quantity(
+        None, "1", "Number of connected vehicles in the region; a new one is drawn when one leaves", ge=0
+    )
     penetration: float | None = quantity(None, "1", "Share of motor vehicles that are connected", ge=0, le=1)
     region: Region | None = quantity(
-        None, "m", "Vehicles outside are not drawn as stations: x_min, y_min, x_max, y_max"
+        None, "m", "Vehicles outside this rectangle are not drawn as stations: x_min, y_min, x_max, y_max"
     )
-    include: list[str] = choice([], "Names of vehicles that are connected whatever the draw says")
+    include: list[str] = choice([], "Names of vehicles that are connected in any case, whatever the draw gives")
     roadside: list[Roadside] = choice([], "Roadside units")
 
     @model_validator(mode="after")
@@ -62,14 +64,16 @@ class LidarModel(Section):
 
 
 class Lidars(Section):
-    """Which stations carry lidars, and which lidars."""
+    """Which stations carry lidars, and their type and mounts."""
 
     count: int | None = quantity(None, "1", "Connected vehicles that carry lidars; all of them if left out", ge=0)
-    include: list[str] = choice([], "Names of connected vehicles that carry lidars whatever the draw says")
-    model: str | LidarModel = choice(
-        "beam64", "Name in the lidar catalogue (beam16, beam32, beam64, beam128), or a model"
+    include: list[str] = choice(
+        [], "Names of connected vehicles that carry lidars in any case, whatever the draw gives"
     )
-    mounts: list[Mount] = choice([Mount()], "One lidar per mount", min_length=1, max_length=8)
+    model: str | LidarModel = choice(
+        "beam64", "Name in the lidar catalogue (beam16, beam32, beam64, beam128), or a section with beams and columns"
+    )
+    mounts: list[Mount] = choice([Mount()], "Mounts, one lidar each", min_length=1, max_length=8)
     per_vehicle: dict[int, Share] = quantity(
         {}, "1", "Share of vehicles that carry the first n mounts, by n; all mounts if left out"
     )

@@ -1,4 +1,4 @@
-"""What a scenario may say of time, surroundings and traffic."""
+"""The time, world and traffic keys of a scenario."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -14,13 +14,15 @@ Region = Annotated[tuple[float, float, float, float], Field(description="x_min, 
 
 
 class Run(Section):
-    """Time and chance."""
+    """Time and seed."""
 
     seed: int = quantity(1, "1", "Seed of every random stream of the run", ge=0, lt=2**63)
     begin_s: float = quantity(0.0, "s", "Traffic time at which measuring begins; earlier time is warm-up", ge=0)
     duration_s: float = quantity(10.0, "s", "Measured time", gt=0, le=86400)
     step_s: float = quantity(0.1, "s", "Traffic and sensor step", ge=0.01, le=1.0)
-    device: Literal["cpu", "cuda"] = choice("cpu", "Where torch casts lidar rays; the CPU uses compiled kernels")
+    device: Literal["cpu", "cuda"] = choice(
+        "cpu", "Device that casts lidar rays: cuda uses torch, the CPU compiled kernels"
+    )
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "Run":
@@ -59,7 +61,7 @@ class Agent(Section):
     waypoints: list[tuple[float, float, float]] = quantity(
         ...,
         "s, m, m",
-        "Rows of time, x, y of the box centre; linear between rows, at rest before and after",
+        "Rows of time, x, y of the box centre; straight between rows, at rest before the first and after the last",
         min_length=1,
     )
     heading_deg: float | None = quantity(

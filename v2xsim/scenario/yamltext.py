@@ -1,4 +1,4 @@
-"""YAML text to plain data and back, with the line of every key.
+"""Convert YAML text to plain data and back, with the line of every key.
 
 Scalars follow the core schema of YAML 1.2 (chapter 10.3.2): `1e3` is a number, and `on`, `no` and `12:30` are text.
 PyYAML follows YAML 1.1, where they are text, truth values and a number of minutes. Nothing but maps, lists, text,
@@ -34,7 +34,7 @@ _MERGE = _TAG + "merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, no deeper than a scenario can be."""
+    """Composes YAML nodes, and refuses files nested deeper than a scenario can be."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as the base declares it
     depth = 0
@@ -52,7 +52,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads back unchanged: text that looks like a number is quoted."""
+    """Writes YAML that `_Loader` reads back unchanged: text that looks like a number is quoted."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as the base declares it
 
@@ -60,7 +60,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-# The order matters: what is a whole number matches the pattern of a float too.
+# The order matters: a whole number also matches the pattern of a float.
 for _name, _pattern, _first in _CORE:
     _Loader.add_implicit_resolver(_TAG + _name, _pattern, list(_first))
     _Dumper.add_implicit_resolver(_TAG + _name, _pattern, list(_first))
@@ -73,10 +73,10 @@ def read_yaml(text: str, source: str) -> Document:
 
     Args:
         text: The document.
-        source: What to call it in messages.
+        source: Name of the document in messages.
 
     Raises:
-        ScenarioError: If it is no YAML, holds a tag, a key twice, or more values than any scenario has.
+        ScenarioError: If the text is not YAML, or holds a tag, a key twice, or more values than any scenario has.
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -100,7 +100,7 @@ def write_yaml(data: Any) -> str:
 
 
 class _Reading:
-    """One walk over a document's nodes, counting so that a few nested aliases cannot fill the memory."""
+    """One walk over the nodes of a document. It counts values, so that a few nested aliases cannot fill the memory."""
 
     def __init__(self, source: str) -> None:
         self.source = source

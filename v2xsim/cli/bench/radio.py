@@ -1,4 +1,4 @@
-"""`v2xsim bench radio`: what the radio costs."""
+"""`v2xsim bench radio`: computing time of the radio."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated

@@ -17,7 +17,10 @@ def command(
     dim: Dim = 64,
     layers: Layers = 8,
     kv_layers: Annotated[
-        int, typer.Option(min=1, help="Layers with keys and values of their own; the others share them.")
+        int,
+        typer.Option(
+            min=1, help="Layers with keys and values of their own; the other layers use those of these layers."
+        ),
     ] = 4,
     seeds: Seeds = 1,
     as_json: AsJson = False,

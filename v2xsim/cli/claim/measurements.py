@@ -1,4 +1,4 @@
-"""What all claims have in common: one table for each measurement, and a corpus for those that train."""
+"""Shared by all claims: one table for each measurement, and the options for a corpus and for seeds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from v2xsim.gpu.training.trainer import Progress
 
 Show = Callable[[str], None]
-"""Takes a line about what is being measured."""
+"""Called with one line about what is being measured."""
 
 Measurement = Callable[[Show], "Iterable[DataclassInstance]"]
-"""Measures, and returns or yields rows."""
+"""Takes a measurement, and returns or yields its rows."""
 
 CorpusFolder = Annotated[
     Path | None,
@@ -27,7 +27,7 @@ Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds; every model is
 
 
 def print_measured(measurements: Mapping[str, Measurement], as_json: bool) -> None:
-    """Run measurements by title; print a table after each, or the rows of all as one JSON object at the end."""
+    """Run measurements by title. Print a table after each, or the rows of all as one JSON object at the end."""
     from v2xsim.cli.progress import status
 
     every: list[Row] = []
@@ -42,10 +42,10 @@ def print_measured(measurements: Mapping[str, Measurement], as_json: bool) -> No
 
 
 def shows_steps(show: Show) -> "Callable[[Progress], None]":
-    """Return what shows each step of a training."""
+    """Return a function that shows each step of a training."""
     return lambda progress: show(f"step {progress.step}, loss {progress.loss:.3f} nats")
 
 
 def leave_out(title: str) -> None:
-    """Print that a measurement is left out because there is no corpus."""
+    """Print that a measurement is left out because no corpus is given."""
     typer.echo(f"{title} trains on a corpus and is left out; name its folder with --corpus", err=True)

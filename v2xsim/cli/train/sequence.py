@@ -47,7 +47,9 @@ def command(
     warm_up: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Steps until the learning rate is largest. Default: a twentieth of --steps.", show_default=False
+            min=0,
+            help="Steps over which the learning rate rises to its largest value. Default: a twentieth of --steps.",
+            show_default=False,
         ),
     ] = None,
     weight_decay: Annotated[float, typer.Option(min=0.0, help="Weight decay of matrices.")] = 0.1,
@@ -59,7 +61,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="CPU threads; the last digits of the weights depend on the number. Default: all.",
+            help="CPU threads; the last digits of the weights depend on this number. Default: all.",
             show_default=False,
         ),
     ] = None,
@@ -80,7 +82,7 @@ def command(
     Writes weights as safetensors. A training that was stopped continues with --resume and ends with the same weights. For comparison, the
     output also has the unigram cross-entropy: that of predicting each token with its frequency in training.
     """
-    # Here, since --help must not wait for the libraries that this loads.
+    # Imported here: --help must not wait for the libraries that this loads.
     from v2xsim.gpu.training.trainer import TrainSettings
 
     settings = TrainSettings(
@@ -108,7 +110,7 @@ def _train(
     corpus: Path, out: Path, name: str, sizes: dict[str, int], options: dict[str, Any], settings: "TrainSettings", window: int, judged: int,
     device: Device, threads: int | None, resume: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train; return the model's folder, its size and its evaluation."""
+    """Train a model; return its folder, its size and its evaluation."""
     import torch
 
     from v2xsim.gpu.sequence.corpus import VOCABULARY, Corpus
@@ -143,7 +145,7 @@ def _train(
 
 
 def _options(said: list[str]) -> dict[str, Any]:
-    """Return options of a model; values are JSON where they can be, and text otherwise."""
+    """Return the options of a model; values are read as JSON if possible, else as text."""
     from v2xsim.errors import UserError
 
     found = {}
@@ -160,7 +162,7 @@ def _options(said: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
-    """Show a bar on standard error, or a line now and then where that is no terminal."""
+    """Show a bar on standard error; if that is not a terminal, a line from time to time."""
     from rich import progress as rich_progress
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""`v2xsim validate radio`: compare the radio with test vectors, measurements and other groups' curves."""
+"""`v2xsim validate radio`: compare the radio with test vectors, measurements and published curves."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def command(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a report with figures there.", show_default=False)
+        Path | None, typer.Option(metavar="DIR", help="Folder to write a report with figures into.", show_default=False)
     ] = None,
     config: Annotated[
         Path | None,
@@ -73,11 +73,11 @@ def command(
 
 
 def _refuse_beside_config(given: dict[str, object]) -> None:
-    """Refuse options that say nothing about a set-up of the user's own."""
+    """Refuse options that have no effect on a set-up of the user's own."""
     why = {
         "--reference": "a set-up of your own is not compared with published curves",
         "--out": "a set-up of your own has no report; its curves go to standard output",
-        "--seed": "a set-up has its own; set the key seed in its file",
+        "--seed": "a set-up has its own seed; set the key seed in its file",
     }
     for option, value in given.items():
         if value is not None:
