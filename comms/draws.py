@@ -1,4 +1,7 @@
-"""Random numbers inside compiled loops: from keys, not from a state, so that order and cutting into calls change nothing."""
+"""Random numbers for compiled loops.
+
+They come from keys, not from a state, so the order of the draws and the division into calls change nothing.
+"""
 
 import math
 
@@ -22,15 +25,15 @@ def hashed(first, second, turn):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def faded(shape, first, second):  # type: ignore[no-untyped-def]
-    """Return the power of a fading channel of mean 1.
+    """Return the power of one packet over a fading channel of mean 1.
 
-    Of a Nakagami-m channel a gamma variate (Marsaglia, Tsang, ACM TOMS 2000); a shape of -K or 0 stands for a Rician channel
-    whose steady part is K times as strong as the rest.
+    A shape above 0 is a Nakagami-m channel and gives a gamma variate (Marsaglia, Tsang, ACM TOMS 2000). A shape of -K
+    or 0 is a Rician channel whose steady wave has K times the power of the scattered ones.
     """
     if not shape < 1e6:
         return 1.0
     if shape <= 0.0:
-        # A steady wave and a complex normal one.
+        # Rician: the steady wave plus a complex normal one.
         scatter = math.sqrt(0.5 / (1.0 - shape))
         radius = scatter * math.sqrt(-2.0 * math.log(hashed(first, second, 10)))
         angle = 2.0 * math.pi * hashed(first, second, 11)
@@ -55,7 +58,7 @@ def faded(shape, first, second):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def normal(uniform):  # type: ignore[no-untyped-def]
-    """Return the standard normal number below which a share of all lie; the share in (0, 1).
+    """Return the quantile of the standard normal distribution for a share in (0, 1).
 
     Relative error below 1.2e-9 (P. J. Acklam's rational approximation of the inverse normal distribution).
     """

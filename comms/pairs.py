@@ -1,11 +1,11 @@
-"""Square arrays over pairs of stations: filling them from pairs, and carrying them over when stations come and go."""
+"""Square arrays over pairs of stations: fill them from unordered pairs, and reorder them when stations come and go."""
 
 import numpy as np
 from jaxtyping import Int64, Shaped
 
 
 def pair_rows(stations: int) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return the two rows of every unordered pair: the first below the second."""
+    """Return the two rows of every unordered pair, the smaller first."""
     first, second = np.triu_indices(stations, 1)
     return first.astype(np.int64), second.astype(np.int64)
 
@@ -16,9 +16,9 @@ def mirrored(
     """Return the symmetric array whose entries are the values of `pair_rows`.
 
     Args:
-        values: One per unordered pair, in the order of `pair_rows`.
-        stations: Side of the array.
-        diagonal: What a station has with itself.
+        values: One value for each unordered pair, in the order of `pair_rows`.
+        stations: Number of rows of the array.
+        diagonal: Value for a station with itself.
     """
     first, second = np.triu_indices(stations, 1)
     square = np.full((stations, stations), diagonal, values.dtype)
@@ -30,7 +30,7 @@ def mirrored(
 def kept_rows(
     old_agents: Int64[np.ndarray, " old"], new_agents: Int64[np.ndarray, " new"]
 ) -> Int64[np.ndarray, " new"]:
-    """Return where each agent of the new list was in the old one; -1 for newcomers."""
+    """Return the row of each agent of the new list in the old one; -1 for newcomers."""
     if len(old_agents) == 0:
         return np.full(len(new_agents), -1, np.int64)
     order = np.argsort(old_agents, kind="stable")
@@ -42,7 +42,7 @@ def kept_rows(
 def carried(
     values: Shaped[np.ndarray, "old *rest"], row: Int64[np.ndarray, " new"], fill: float
 ) -> Shaped[np.ndarray, "new *rest"]:
-    """Return what belongs to each station, in the order of a new list; newcomers (row -1) get the fill."""
+    """Return the values of each station, in the order of a new list; newcomers (row -1) get the fill value."""
     moved = np.full((len(row), *values.shape[1:]), fill, values.dtype)
     moved[row >= 0] = values[row[row >= 0]]
     return moved
@@ -51,12 +51,12 @@ def carried(
 def homes(
     home: Int64[np.ndarray, " old"], row: Int64[np.ndarray, " new"], room: int
 ) -> tuple[Int64[np.ndarray, " new"], Int64[np.ndarray, " newcomers"]]:
-    """Return where the belongings of each station lie that stay in place while stations come and go, and those of newcomers.
+    """Return the slot of each station in a store whose entries do not move while stations come and go, and the slots of the newcomers.
 
     Args:
-        home: Where they lay, station by station.
-        row: Where each station was in the old list; -1 for newcomers.
-        room: How many places there are; newcomers that find none free get places behind.
+        home: Slot of each station of the old list.
+        row: Row of each station in the old list; -1 for newcomers.
+        room: Number of slots; newcomers that find none free get slots behind them.
     """
     place = carried(home, row, -1)
     newcomers = np.flatnonzero(place < 0)
@@ -71,13 +71,13 @@ def rekeyed(
     matrix: Shaped[np.ndarray, "old old"],
     fill: float | Shaped[np.ndarray, "new new"],
 ) -> Shaped[np.ndarray, "new new"]:
-    """Return the array over the new stations: old pairs keep their entry, new pairs get the fill.
+    """Return an array over the new stations: old pairs keep their entry, new pairs get the fill value.
 
     Args:
-        old_agents: Station of each row of the matrix, each once.
-        new_agents: Station of each row wanted, each once, in any order.
+        old_agents: Identity of the station of each row of the matrix, each once.
+        new_agents: Identities for the rows of the result, each once, in any order.
         matrix: One entry per ordered pair.
-        fill: For pairs with a newcomer: one value, or an array over the new pairs (fresh draws).
+        fill: Value for pairs with a newcomer: one value, or an array over the new pairs (fresh draws).
     """
     row = kept_rows(old_agents, new_agents)
     result = np.empty((len(row), len(row)), matrix.dtype)

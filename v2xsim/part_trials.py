@@ -63,9 +63,9 @@ def boxes(count: int) -> Boxes:
 
 
 def identities(count: int) -> np.ndarray:
-    """Return rising identities of road users or stations;
+    """Return rising identities of road users or stations.
 
-    none is equal to a row number, so that mixing them up shows.
+    None is equal to a row number, so that mixing them up shows.
     """
     return 20 + 3 * np.arange(count)
 

@@ -1,5 +1,6 @@
-"""The registry of parts: what a scenario can choose by name, built in or from a user's own file. Standard library
-only.
+"""The registry of parts: what a scenario can choose by name, built in or from a user's own file.
+
+This module imports the standard library only.
 
 A part is a frozen dataclass. Its fields are its parameters, each with its unit at the end of its name; its method is
 the one that its kind demands. It derives from the base class of the kind and registers under a name:

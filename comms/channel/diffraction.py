@@ -1,17 +1,18 @@
-"""Loss by diffraction at the vehicles that stand in the way of a link: cascaded knife edges, over them and round both sides.
+"""Diffraction loss at the vehicles in the way of a link: cascaded knife edges, over them and round both sides.
 
-Each vehicle whose outline the line between the antennas crosses is one edge in the middle of the crossing: as high as its
-roof over the path over the roofs, as far out as its farthest corner round either side. Seen along a path, the edges that a
-taut string would touch are the main ones; each is an edge between its neighbours on the string. Between two of them the
-worst of the others counts in addition. What the main ones lose together is more than the sum, by the correction of P.526
-for edges in a row. The wave takes the path that costs least.
+Each vehicle whose outline the line between the antennas crosses is one knife edge, in the middle of the crossing. For
+the path over the roofs, its height is that of the roof; for the paths round the sides, its extent is that of the
+farthest corner. Along each path, the main edges are those that a taut string between the antennas would touch; each
+one diffracts between its neighbours on the string. Between two main edges, the worst of the other edges counts in
+addition. The total is more than the sum of the main edges, by P.526's correction for edges in a row. The wave takes
+the path with the smallest loss.
 
-Where no edge reaches the line, the one that reaches farthest into the Fresnel zone counts alone.
+If no edge reaches the line, only the edge that reaches farthest into the Fresnel zone counts.
 
 References:
-    ITU-R P.526, clauses 4.1 (single edge) and 4.5 (obstacles in a row: hull, sub-paths, correction), as GEMV2 uses it for
-    vehicles (Boban, Barros, Tonguz, IEEE TVT 2014); the clause on obstacles in a row is recalled, not re-read. That sides
-    count by the farthest corner and that the least of the three holds are ours and GEMV2's.
+    ITU-R P.526, clauses 4.1 (single edge) and 4.5 (obstacles in a row: hull, sub-paths, correction), as GEMV2 uses it
+    for vehicles (Boban, Barros, Tonguz, IEEE TVT 2014). The clause on obstacles in a row is from memory. To use the
+    farthest corner for the sides, and the path with the smallest loss, is GEMV2's and our choice.
 """
 
 import math
@@ -27,7 +28,7 @@ from v2xsim.records import NLOSB, Boxes
 from v2xsim.spatial.grid import grid_over
 
 _CELL_M = 64.0
-# More vehicles in one line than this are beyond what the model tells apart: the nearest to the first end are kept.
+# Most vehicles on one line that the model handles; of more, those nearest to the first end are kept.
 _MOST = 128
 _MARGIN = 1e-7
 
@@ -41,14 +42,14 @@ def diffraction_loss_db(
     boxes: Boxes,
     carrier_ghz: float,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return what vehicles in the way add to the loss of each pair; 0 for pairs that a building blocks.
+    """Return the loss that vehicles add to each pair; 0 for pairs that a building blocks.
 
     Args:
-        antenna_m: Of each station.
-        body: Row of the box that carries it, which does not block its own links; -1 for none.
+        antenna_m: Position of each station's antenna.
+        body: Row of each station in `boxes`, which does not block its own links; -1 for none.
         first: Row of one station of each pair.
-        second: Row of the other.
-        state: LOS, NLOSV or NLOSB.
+        second: Row of the other station.
+        state: State of each link: LOS, NLOSV or NLOSB.
         boxes: All vehicles and other bodies.
         carrier_ghz: Centre of the channel.
     """
@@ -71,9 +72,9 @@ def cascade_loss_db(
     """Return the loss over edges in a row.
 
     Args:
-        place_m: Of each edge along the line, rising, between the ends.
-        clearance_m: How far each reaches beyond the line; negative where it does not reach it.
-        length_m: Of the line.
+        place_m: Position of each edge along the line, rising, between the ends.
+        clearance_m: How far each edge reaches beyond the line; negative if it does not reach it.
+        length_m: Length of the line between the antennas.
         carrier_ghz: Centre of the channel.
     """
     return float(
@@ -96,8 +97,11 @@ def _edge_db(clearance_m, before_m, behind_m, wavelength_m):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def _cascade(place_m, height_m, count, length_m, wavelength_m, hull):  # type: ignore[no-untyped-def]
-    """Return the loss over edges in a row; hull is room for their rows, -1 and count standing for the ends."""
-    # The string over the edges that reach above the line: the upper hull from end to end.
+    """Return the loss over edges in a row.
+
+    `hull` is working space for their rows; -1 and `count` in it mean the two ends.
+    """
+    # The taut string over the edges above the line: the upper hull from end to end.
     hull[0] = -1
     size = 1
     for k in range(count + 1):
@@ -187,7 +191,7 @@ def _losses(  # type: ignore[no-untyped-def]
                 extent = (abs(x * sy - y * sx) + abs(x * ty - y * tx)) / length
                 if abs(aside) >= extent:
                     continue
-                # Where along the line it enters and leaves the outline.
+                # Position along the line at which it enters and leaves the outline.
                 enter, leave = 0.0, 1.0
                 for axis in range(2):
                     ux, uy = (sx, sy) if axis == 0 else (tx, ty)

@@ -1,18 +1,18 @@
-"""Which links are clear, which go past vehicles and which through buildings.
+"""Which links are clear, which pass vehicles, and which pass through buildings.
 
-A building blocks a link when the straight line between the antennas passes through its prism: above its base, below
-its roof, inside its footprint. Where no building blocks, a vehicle blocks according to the cases of TR 37.885 clause
-6.2.1, which compare heights alone: it stands in the way when the line crosses its outline seen from above, and then
+A building blocks a link if the straight line between the antennas passes through its prism: above its base, below its
+roof, inside its footprint. If no building blocks, vehicles are compared by the cases of TR 37.885 clause 6.2.1, which
+use heights alone. A vehicle is in the way if the line crosses its outline seen from above. Then:
 
 - case 1: its top is below both antennas: no effect, the link counts as clear;
 - case 2: its top is above both antennas;
-- case 3: anything between, equal heights included, also where the line itself passes over the vehicle.
+- case 3: anything in between, equal heights included, even if the line itself passes over the vehicle.
 
-Where several stand in the way, case 2 counts before case 3, and within a case the one that reaches highest above the
-line. So one more vehicle never improves a link. How far the worst one reaches into the first Fresnel zone is returned
-apart (`links_and_obstruction`): it knows where along the line the vehicle stands, which TR 37.885 does not.
+Of several vehicles, one of case 2 counts before one of case 3, and within a case the one that reaches highest above
+the line. So an additional vehicle never improves a link. `links_and_obstruction` also returns how far the worst
+vehicle reaches into the first Fresnel zone; this depends on its position along the line, which TR 37.885 ignores.
 
-An antenna inside a building's prism is blocked from everybody. An antenna exactly on a wall looks outward.
+An antenna inside a building's prism is blocked from all others. An antenna exactly on a wall counts as outside.
 """
 
 import numpy as np
@@ -23,11 +23,11 @@ from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Links, Obstacles
 from v2xsim.spatial.grid import grid_over
 
-# Cells of the index over vehicles: about two car lengths, coarser where vehicles are few.
+# Cell side of the index over vehicles: about two car lengths, larger if there are few vehicles.
 _CELL_M = 12.0
 _CELLS_PER_BOX = 8.0
 
-# Cells are walked with a margin far above rounding and far below anything that matters, in cells.
+# Margin in cells for walking the grid: far above rounding errors, far below any size that matters.
 _MARGIN = 1e-7
 
 
@@ -41,13 +41,13 @@ def link_states(
 ) -> Links:
     """Return the state of each link.
 
-    Swapping tx and rx changes nothing.
+    The result does not change if tx and rx are exchanged.
 
     Args:
-        tx_m: Sending antennas.
-        rx_m: Receiving antennas.
-        tx_body: Row of the box that carries the sending antenna, which does not block it; -1 for none.
-        rx_body: Row of the box that carries the receiving antenna, likewise.
+        tx_m: Positions of the sending antennas.
+        rx_m: Positions of the receiving antennas.
+        tx_body: Row in `boxes` of the body with the sending antenna, which does not block the link; -1 for none.
+        rx_body: Row in `boxes` of the body with the receiving antenna, which does not block the link; -1 for none.
         boxes: All vehicles and other bodies.
         obstacles: Buildings.
     """
@@ -66,18 +66,19 @@ def links_and_obstruction(
     """Return the state of each link, and how far the worst obstacle reaches into its first Fresnel zone.
 
     Args:
-        tx_m: Sending antennas.
-        rx_m: Receiving antennas.
-        tx_body: Row of the box that carries the sending antenna; -1 for none.
-        rx_body: Row of the box that carries the receiving antenna; -1 for none.
+        tx_m: Positions of the sending antennas.
+        rx_m: Positions of the receiving antennas.
+        tx_body: Row in `boxes` of the body with the sending antenna; -1 for none.
+        rx_body: Row in `boxes` of the body with the receiving antenna; -1 for none.
         boxes: All vehicles and other bodies.
         obstacles: Buildings.
-        carrier_ghz: Sets the radius of the Fresnel zone.
+        carrier_ghz: Centre of the channel; sets the radius of the Fresnel zone.
 
     Returns:
-        The links, and per link the largest h / r over the vehicles under or in the line: h from the line up to the
-        vehicle's top, r the radius of the first Fresnel zone, both at the middle of the crossing. Minus infinity where
-        nothing stands under the line, infinity where a building blocks. Roofs that a line passes over are left out.
+        The links, and for each link the largest h / r over the vehicles below or in the line: h is the height of the
+        vehicle's top above the line (negative below it), r the radius of the first Fresnel zone, both at the middle of
+        the crossing. Minus infinity if there is no vehicle below the line; infinity if a building blocks. Roofs of
+        buildings below the line are ignored.
     """
     cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
     half = boxes.size_m[:, :2] / 2
@@ -108,7 +109,7 @@ def outlines(
     Float[np.ndarray, "boxes 2"],
     Float[np.ndarray, "boxes 2"],
 ]:
-    """Return half the length and half the width of each box as vectors, and the corners of the rectangle around it."""
+    """Return half the length and half the width of each box as vectors, and the corners of its bounding rectangle."""
     half = boxes.size_m[:, :2] / 2
     cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
     along = np.stack([cos * half[:, 0], sin * half[:, 0]], axis=1)
@@ -138,7 +139,7 @@ def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def
         enter = ay + slope * (max(column - _MARGIN, ax) - ax)
         leave = ay + slope * (min(column + 1 + _MARGIN, bx) - ax)
         low, high = min(enter, leave), max(enter, leave)
-    # A steep line moves far along y within the margin in x, but never beyond its own ends.
+    # Along a steep line, the margin in x would move y far, so y is limited to the ends of the segment.
     low, high = max(low, min(ay, by)), min(high, max(ay, by))
     return max(int(np.floor(low - _MARGIN)), 0), min(int(np.floor(high + _MARGIN)), rows - 1)
 
@@ -146,7 +147,7 @@ def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def
 @njit(cache=True, nogil=True)
 def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m):  # type: ignore[no-untyped-def]
     """Return whether a segment passes through a prism."""
-    # The part of the segment between base and roof.
+    # Clip the segment to the heights between base and roof.
     enter, leave = 0.0, 1.0
     rise = bz - az
     if rise == 0.0:
@@ -159,7 +160,7 @@ def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m
             return False
     px, py = ax + enter * (bx - ax), ay + enter * (by - ay)
     qx, qy = ax + leave * (bx - ax), ay + leave * (by - ay)
-    # It is inside the footprint somewhere if it crosses an edge, or else if its middle is inside.
+    # Then the segment passes through the footprint if it crosses an edge, or if its middle is inside.
     mx, my = 0.5 * (px + qx), 0.5 * (py + qy)
     inside = False
     ux, uy = vertices_m[last - 1, 0], vertices_m[last - 1, 1]
@@ -210,7 +211,10 @@ def prisms_block(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
-    """Return where along a segment (0 to 1) it enters and leaves a box's outline; enter >= leave if it does not."""
+    """Return where along a segment (0 to 1) it enters and leaves a box's outline.
+
+    Enter >= leave if it does not cross it.
+    """
     cos, sin = box[4], box[5]
     px, py = ax - box[0], ay - box[1]
     enter, leave = 0.0, 1.0
@@ -248,7 +252,7 @@ def _states(  # type: ignore[no-untyped-def]
     case = np.zeros(links, np.int8)
     obstruction = np.full(links, -np.inf)
     for link in range(links):
-        # Ends in a fixed order, so that both directions meet the same rounding.
+        # The ends are sorted, so that both directions of a link get the same rounding errors.
         a, b = tx_m[link], rx_m[link]
         if (a[0], a[1], a[2]) > (b[0], b[1], b[2]):
             a, b = b, a

@@ -1,6 +1,6 @@
-"""Which stations are near enough to matter to each other: every unordered pair once, and compressed rows of both directions.
+"""Which stations are within range of each other: every unordered pair once, and the links of each station as compressed rows.
 
-Stations are sorted into cells as long as the range, so far ones are never compared.
+Stations are sorted into cells with the range as side, so distant ones are never compared.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from numba import njit
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Pairs of stations within range, in rising order of both rows, and the same by station.
+    """Pairs of stations within range, in rising order of both rows, and the same links listed by station.
 
     Attributes:
         first: Row of one station of each pair.
-        second: Row of the other; above the first.
-        pair_offset: Where the pairs begin whose first is each station; one more than stations.
-        offset: Where the links of each station begin; one more than stations.
-        other: The other end of each link, rising within a station.
-        pair: The pair of each link.
+        second: Row of the other station; always above the first.
+        pair_offset: Start of the pairs whose first station is each row; one entry more than stations.
+        offset: Start of the links of each station; one entry more than stations.
+        other: Row of the other end of each link, rising within a station.
+        pair: Pair of each link.
     """
 
     first: Int32[np.ndarray, " pairs"]
@@ -31,12 +31,12 @@ class Neighbours:
     pair: Int32[np.ndarray, " links"]
 
     def of(self, row: int) -> tuple[Int32[np.ndarray, " links"], Int32[np.ndarray, " links"]]:
-        """Return the stations linked with one, rising, and the pair of each link."""
+        """Return the stations linked with one station, rising, and the pair of each link."""
         low, high = self.offset[row], self.offset[row + 1]
         return self.other[low:high], self.pair[low:high]
 
     def pairs(self, row: int, others: Int64[np.ndarray, " others"]) -> Int64[np.ndarray, " others"]:
-        """Return the pairs of a station with others; -1 for those out of range."""
+        """Return the pairs of one station with others; -1 for those out of range."""
         known, pair = self.of(row)
         if len(known) == 0:
             return np.full(len(others), -1, np.int64)
@@ -45,11 +45,11 @@ class Neighbours:
 
 
 def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> Neighbours:
-    """Return who is within range of whom.
+    """Return which stations are within range of each other.
 
     Args:
-        position_m: Of each station, seen from above.
-        range_m: The farthest that counts.
+        position_m: Position of each station, seen from above.
+        range_m: Largest distance of a pair.
     """
     count = len(position_m)
     if count == 0:
@@ -61,7 +61,7 @@ def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> N
     key = (cell[:, 0] + 1) * across + cell[:, 1] + 1
     order = np.argsort(key, kind="stable").astype(np.int64)
     sorted_key = key[order]
-    # Of each station and each of three columns of cells: where its candidates begin and end.
+    # For each station and each of three columns of cells: start and end of its candidates.
     middle = key[:, None] + np.arange(-1, 2) * across
     begin = np.searchsorted(sorted_key, middle - 1)
     end = np.searchsorted(sorted_key, middle + 1, side="right")
@@ -71,7 +71,7 @@ def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> N
 
 @njit(cache=True, nogil=True)
 def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
-    """Return all pairs: firsts rising, the seconds of each above it but in any order."""
+    """Return all pairs: the firsts rise; the seconds of each first come in any order, always above it."""
     room = 0
     for i in range(len(position)):
         for column in range(3):
@@ -86,7 +86,8 @@ def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
                 j = order[n]
                 x, y = position[j, 0] - here_x, position[j, 1] - here_y
                 first[found], second[found] = i, j
-                # Written in any case, kept if it counts: no branch to guess wrong.
+                # The pair is written in any case and kept only if it is in range: without a branch, the processor
+                # cannot mispredict one.
                 found += (j > i) & (x * x + y * y <= square)
     return first[:found], second[:found]
 
@@ -108,7 +109,8 @@ def _rows(count, first, second):  # type: ignore[no-untyped-def]
         pair_offset[i + 1] = pair_offset[i] + above[i + 1]
         low_offset[i + 1] = low_offset[i] + below[i + 1]
         offset[i + 1] = offset[i] + above[i + 1] + below[i + 1]
-    # Firsts rise, so that the firsts of each second do too; seconds taken in order then rise within each first.
+    # The firsts rise, so the firsts of each second rise too. Taking the seconds in order then gives rising rows
+    # within each first.
     lower, at = np.empty(pairs, np.int32), low_offset.copy()
     for n in range(pairs):
         j = second[n]

@@ -1,4 +1,4 @@
-"""What the link budget takes from the models of path loss and blockage that a scenario chooses."""
+"""The numbers that the compiled link budget needs, from the models of path loss and blockage that a scenario chooses."""
 
 import numpy as np
 
@@ -19,13 +19,14 @@ def propagation(
     """Return the numbers that the compiled link budget needs.
 
     Args:
-        path_loss: The path-loss model. Where it is worked out link by link, the caller hands its losses to the budget.
+        path_loss: The path-loss model. If it computes each link, the caller passes those losses to the budget.
         carrier_ghz: Centre of the channel.
-        power_dbm: Transmitted.
-        blockage: The model of what vehicles add; None adds nothing. A path-loss model that includes vehicles takes no draws.
-        shadowing: Whether there is any.
-        sigma_db: Standard deviation of the shadowing in all states, in place of the path-loss model's own.
-        decorrelation_m: Decorrelation distance of the shadowing in all states, likewise.
+        power_dbm: Transmit power.
+        blockage: The blockage model; None adds no loss. A path-loss model that includes vehicles draws no blockage
+            loss.
+        shadowing: Whether there is any shadowing.
+        sigma_db: Standard deviation of the shadowing in all states; None uses the path-loss model's own.
+        decorrelation_m: Decorrelation distance of the shadowing in all states; None uses the path-loss model's own.
     """
     pieces = pieces_of(path_loss, carrier_ghz)
     moments = None if blockage is None or path_loss.includes_vehicles else moments_of(blockage)

@@ -1,8 +1,8 @@
-"""Power over every pair of stations at a tick: path loss, blockage and correlated shadowing in one compiled pass.
+"""Power between every pair of stations at a tick: path loss, blockage and correlated shadowing in one compiled pass.
 
-What a pair carries from tick to tick is its shadowing, the draw of the blockage episode going on, and which vehicle was in
-the way. An episode begins when a link becomes NLOSv; its loss is drawn once and held until the link is clear or behind a
-building (TR 37.885 gives no redraw interval).
+The state of a pair between ticks is its shadowing, the draw of the present blockage episode, and the vehicle that was
+in the way. An episode begins when a link becomes NLOSv. Its loss is drawn once and holds until the link is clear or
+behind a building (TR 37.885 gives no interval for a new draw).
 """
 
 import math
@@ -22,16 +22,17 @@ _NOTHING = np.zeros(0)
 
 @dataclass(frozen=True)
 class Propagation:
-    """What the power over a link follows from its distance and state.
+    """Parameters of the link budget.
 
     Attributes:
-        loss_rows: By state (LOS, NLOSV, NLOSB) and piece: decades of distance from which the piece holds, its loss at one
-            metre, its slope per decade. The first piece of each state begins at the shortest distance that counts.
-        blockage_mean_db: By blockage case; from the distance term's threshold on, more (`blockage`).
-        blockage_sigma_db: By blockage case.
-        shadowing_sigma_db: By state.
-        decorrelation_m: Of the shadowing, by state.
-        power_dbm: Of every transmitter.
+        loss_rows: By state (LOS, NLOSV, NLOSB) and piece: log10 of the distance from which the piece holds, its loss
+            at one metre, its slope per decade. The first piece of each state begins at the shortest distance that
+            counts.
+        blockage_mean_db: Mean blockage loss by blockage case; beyond a threshold distance more is added (`blockage`).
+        blockage_sigma_db: Standard deviation of the blockage loss by blockage case.
+        shadowing_sigma_db: Standard deviation of the shadowing by state.
+        decorrelation_m: Decorrelation distance of the shadowing by state.
+        power_dbm: Power of every transmitter.
     """
 
     loss_rows: Float[np.ndarray, "3 pieces 3"]
@@ -44,11 +45,11 @@ class Propagation:
 
 @dataclass(frozen=True)
 class Carried:
-    """What pairs carry from one tick to the next.
+    """State of the pairs from one tick to the next.
 
     Attributes:
-        unit_shadow: The unit-variance shadowing process.
-        blockage_draw: Standard normal of the blockage episode going on.
+        unit_shadow: Shadowing of each pair as a process of unit variance.
+        blockage_draw: Standard normal draw of each pair's present blockage episode.
     """
 
     unit_shadow: Float[np.ndarray, " pairs"]
@@ -56,12 +57,12 @@ class Carried:
 
 
 def same_pairs(before: Neighbours, now: Neighbours, row: Int64[np.ndarray, " stations"]) -> Int32[np.ndarray, " pairs"]:
-    """Return where each pair was a tick before; -1 for new ones.
+    """Return the row of each pair at the tick before; -1 for new pairs.
 
     Args:
-        before: The pairs a tick before.
-        now: The pairs.
-        row: Where each station was a tick before, -1 for newcomers; known ones rise.
+        before: Pairs at the tick before.
+        now: Pairs at this tick.
+        row: Row of each station at the tick before, -1 for newcomers; the known ones must rise.
     """
     found: Int32[np.ndarray, " pairs"] = _matched(
         before.second, before.pair_offset, now.second, now.pair_offset, np.ascontiguousarray(row, np.int64)
@@ -103,23 +104,23 @@ def powers(
     more_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
     gain_db: Float[np.ndarray, " stations_or_none"] = _NOTHING,
 ) -> tuple[Carried, Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"], Float[np.ndarray, " links"]]:
-    """Return what pairs carry on, the path loss with blockage, the shadowing added to it, and the power in mW by link.
+    """Return the new state of the pairs, the path loss with blockage, the shadowing added to it, and the power in mW by link.
 
     Args:
-        near: The pairs.
+        near: Pairs at this tick.
         distance_m: Of each pair.
         state: Of each pair.
         case: Blockage case of each pair.
-        moved_m: How far each station travelled since the tick before; 0 for newcomers.
-        station_key: Of each station's chance.
-        tick_key: Of the tick's chance.
-        old_pair: Where each pair was in what was carried; -1 for new ones.
-        old_state: State of pairs the tick before.
-        old: What was carried.
-        model: Path loss, blockage, shadowing.
-        clear_db: Path loss of each pair in place of the model's; empty for none.
-        more_db: What to add to the loss of each pair; empty for none.
-        gain_db: Of each station's antenna; empty for none.
+        moved_m: Distance that each station travelled since the tick before; 0 for newcomers.
+        station_key: Random key of each station.
+        tick_key: Random key of the tick.
+        old_pair: Row of each pair in the old state; -1 for new pairs.
+        old_state: Link state of the pairs at the tick before.
+        old: State of the pairs at the tick before.
+        model: Parameters of path loss, blockage and shadowing.
+        clear_db: Path loss of each pair instead of the model's; empty to use the model's.
+        more_db: Additional loss of each pair; empty for none.
+        gain_db: Antenna gain of each station; empty for 0 dB.
     """
     decay = np.exp(-moved_m[:, None] / model.decorrelation_m[None, :])
     unit, draw, loss_db, shadow_db, power_mw = _powers(

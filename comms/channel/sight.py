@@ -1,8 +1,9 @@
-"""State of every pair of stations near enough to matter, as fast as it can be told.
+"""State of every pair of stations within range, computed fast.
 
-The same states and cases as `geometry.link_states`, and nothing else: a link is decided by the first vehicle in the way
-that reaches above both antennas, without looking for the highest one. Vehicles are kept in wide cells, highest first. What
-blocked a link a moment ago probably still does, so it is looked at first; that changes the time it takes and nothing else.
+The states and cases are those of `geometry.link_states`, without the height of the blocker: the first vehicle that
+reaches above both antennas decides, so the highest one need not be found. Vehicles are kept in wide cells, highest
+first. The vehicle that blocked a link at the tick before probably still does, so it is tested first; this changes the
+computing time and nothing else.
 """
 
 import numpy as np
@@ -28,19 +29,19 @@ def pair_states(
 ) -> tuple[
     Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
 ]:
-    """Return distance, state and blockage case of each pair (`geometry.link_states` says what they mean), and a blocker.
+    """Return distance, state and blockage case of each pair (defined in `geometry.link_states`), and a blocker.
 
     Args:
-        antenna_m: Of each station.
-        body: Row of the box that carries it, which does not block its own links; -1 for none.
+        antenna_m: Position of each station's antenna.
+        body: Row of each station in `boxes`, which does not block its own links; -1 for none.
         first: Row of one station of each pair.
-        second: Row of the other.
+        second: Row of the other station.
         boxes: All vehicles and other bodies.
         obstacles: Buildings.
-        suspect: Row of a box that may block each pair; -1 for none.
+        suspect: Row of a box to test first for each pair, such as the blocker at the tick before; -1 for none.
 
     Returns:
-        Distance, state, case, and per pair the row of a box that makes it so; -1 where no vehicle does.
+        Distance, state, case, and for each pair the row of a box that causes the state; -1 if no vehicle does.
     """
     if suspect is None:
         suspect = np.full(len(first), -1)
@@ -50,7 +51,8 @@ def pair_states(
     spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(top) else 0.0
     grid = grid_over(lower[order], upper[order], max(_CELL_M, spread / 1024))
     item = order[grid.item]
-    # One row of eight numbers per box, side by side as they are read, and again per box and cell.
+    # Eight numbers per box in one row, since they are read together; copied for each box and cell, so that a cell is
+    # read in one sweep.
     box = np.column_stack([boxes.center_m[:, :2], along, across, top, np.arange(len(top), dtype=float)])
     entry = box[item]
     prisms = obstacles.prisms
@@ -93,13 +95,14 @@ def _states(  # type: ignore[no-untyped-def]
         own, others = body[i], body[j]
         half_x, half_y = 0.5 * x, 0.5 * y
         worst = 0
-        # The test of one box stands here twice: a call that hands the arrays on costs more than the test.
+        # The test of one box is written out twice: a call that passes the arrays would cost more than the test.
         if suspect[pair] >= 0:
             n = np.uint64(suspect[pair])
             if box[n, 6] >= low:
                 px, py = box[n, 0] - ax, box[n, 1] - ay
                 sx, sy, tx, ty = box[n, 2], box[n, 3], box[n, 4], box[n, 5]
-                # First whether the endless line crosses the outline, which seldom happens; then the part in between.
+                # First whether the infinite line crosses the outline, which is rare; only then the part between the
+                # antennas.
                 if abs(x * py - y * px) < abs(x * sy - y * sx) + abs(x * ty - y * tx):
                     mx, my = px - half_x, py - half_y
                     if (
@@ -122,12 +125,13 @@ def _states(  # type: ignore[no-untyped-def]
                 cell = column * rows + row
                 for n in range(np.uint64(cell_offset[cell]), np.uint64(cell_offset[cell + 1])):  # type: ignore[assignment]
                     top = entry[n, 6]
-                    # Highest first: what follows reaches neither antenna, or decides nothing that is not decided.
+                    # Boxes are sorted by height: the rest reach neither antenna, or cannot change the result.
                     if top < low or (worst == 3 and top <= high):
                         break
                     px, py = entry[n, 0] - ax, entry[n, 1] - ay
                     sx, sy, tx, ty = entry[n, 2], entry[n, 3], entry[n, 4], entry[n, 5]
-                    # First whether the endless line crosses the outline, which seldom happens; then the part in between.
+                    # First whether the infinite line crosses the outline, which is rare; only then the part between
+                    # the antennas.
                     if abs(x * py - y * px) < abs(x * sy - y * sx) + abs(x * ty - y * tx):
                         mx, my = px - half_x, py - half_y
                         if (

@@ -1,7 +1,7 @@
-"""The state of a link drawn from published curves over distance, for scenarios that have no map to work it out from.
+"""Link states drawn from published curves over distance, for scenarios without a map.
 
-Each pair of stations has one number for as long as the run lasts; the curves say over it which state holds at a distance. So a
-link does not flicker, and over many links the shares are the curves'.
+Each pair of stations has one random number for the whole run; the curves give the state for this number at each
+distance. So a link does not flicker, and over many links the shares of the states are those of the curves.
 """
 
 from typing import Literal
@@ -30,12 +30,12 @@ _BOBAN_URBAN = {
 def state_shares(
     model: States, urban: bool, distance_m: Float[np.ndarray, " links"]
 ) -> tuple[Float[np.ndarray, " links"], Float[np.ndarray, " links"]]:
-    """Return the probabilities of LOS and of NLOSv over distance; what is left is NLOS behind a building.
+    """Return the probabilities of LOS and of NLOSv at each distance; the rest is NLOS behind a building.
 
     Args:
-        model: tr37885 (which has no buildings in its curves) or Boban's at low, medium or high density.
-        urban: Urban or highway.
-        distance_m: Between the antennas.
+        model: Curves to use: tr37885 (whose curves have no buildings) or Boban's at low, medium or high density.
+        urban: Whether to use the urban curves instead of those for highways.
+        distance_m: Distance between the antennas.
 
     References:
         3GPP TR 37.885 V15.3.0, Table 6.2-1; Boban, Gong, Xu, IEEE VTC-Fall 2016, as ns-3 codes them.
@@ -56,7 +56,7 @@ def state_shares(
         clear = np.clip(height * np.exp(-fall * d), 0.0, 1.0)
         behind = np.clip(np.exp(-((np.log(d) - mean) ** 2) / spread) / (k * d), 0.0, 1.0 - clear)
         return clear, behind
-    # The parabolas turn up again where they were not meant to be used.
+    # The parabolas rise again beyond the distances they were fitted to; from their turning point on the value is held.
     (a, b, c), (x, y, z) = _BOBAN_HIGHWAY[model]
     near, building = np.minimum(d, -b / (2.0 * a)), np.minimum(d, -y / (2.0 * x))
     clear = np.clip(a * near**2 + b * near + c, 0.0, 1.0)
@@ -75,12 +75,13 @@ def drawn_states(
     """Return state and blockage case of each link.
 
     Args:
-        model: Which curves.
-        urban: Urban or highway.
-        distance_m: Between the antennas.
+        model: Curves to use, as in `state_shares`.
+        urban: Whether to use the urban curves instead of those for highways.
+        distance_m: Distance between the antennas.
         lowest_m: Height of the lower antenna.
-        highest_m: Height of the higher one.
-        luck: Two uniform numbers per link, the same at every tick: for the state and for the blocker's kind.
+        highest_m: Height of the higher antenna.
+        luck: Two uniform numbers in (0, 1) for each link, the same at every tick: one selects the state, one the
+            height of the blocker.
     """
     clear, behind = state_shares(model, urban, distance_m)
     state = np.where(luck[:, 0] < clear, LOS, np.where(luck[:, 0] < clear + behind, NLOSV, NLOSB)).astype(np.int8)

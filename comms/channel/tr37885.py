@@ -14,8 +14,8 @@ from v2xsim.records import NLOSB
 Environment = Literal["urban", "highway"]
 ENVIRONMENTS: tuple[Environment, ...] = ("urban", "highway")
 
-# The formulas grow without bound towards the antenna, where no far field exists. TR 37.885 gives no lower limit;
-# 1 m is where its highway formula is free space at unit distance.
+# The formulas grow without bound near the antenna, where there is no far field. TR 37.885 gives no lower limit; 1 m
+# is where its highway formula equals free space at unit distance.
 SHORTEST_M = 1.0
 
 # Loss at 1 m and 1 GHz, slope per decade of distance, slope per decade of frequency.
@@ -28,7 +28,7 @@ def highway_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz
     """Return the loss on a highway, clear or blocked by vehicles, before blockage loss.
 
     Args:
-        distance_m: From antenna to antenna in three dimensions; counted as at least SHORTEST_M.
+        distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
         carrier_ghz: Centre of the channel.
 
     References:
@@ -41,7 +41,7 @@ def urban_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: 
     """Return the loss along an urban street, clear or blocked by vehicles, before blockage loss.
 
     Args:
-        distance_m: From antenna to antenna in three dimensions; counted as at least SHORTEST_M.
+        distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
         carrier_ghz: Centre of the channel.
 
     References:
@@ -53,10 +53,10 @@ def urban_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: 
 def building_loss_db(
     distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float
 ) -> Float[np.ndarray, "*links"]:
-    """Return the loss where a building blocks the way.
+    """Return the loss of a link that a building blocks.
 
     Args:
-        distance_m: From antenna to antenna in three dimensions; counted as at least SHORTEST_M.
+        distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
         carrier_ghz: Centre of the channel.
 
     References:
@@ -75,10 +75,10 @@ def tr37885_loss_db(
 
     Args:
         state: LOS, NLOSV or NLOSB.
-        distance_m: From antenna to antenna in three dimensions.
+        distance_m: Distance between the antennas, in three dimensions.
         carrier_ghz: Centre of the channel.
-        environment: Which formula holds where no building blocks. TR 37.885 has no buildings beside a highway;
-            a link that a scenario's building blocks there gets the urban NLOS loss.
+        environment: Formula for links that no building blocks, urban or highway. TR 37.885 has no buildings beside a
+            highway; a link that a building of the scenario blocks there gets the urban NLOS loss.
     """
     constants = open_loss(environment)
     return np.where(
@@ -89,20 +89,20 @@ def tr37885_loss_db(
 
 
 def reach_m(loss_db: float, carrier_ghz: float, environment: Environment) -> float:
-    """Return the distance at which a clear link has lost so much: the inverse of the LOS formula."""
+    """Return the distance at which a clear link has a given loss: the inverse of the LOS formula."""
     at_one, per_decade, per_frequency_decade = open_loss(environment)
     exponent = (loss_db - at_one - per_frequency_decade * np.log10(carrier_ghz)) / per_decade
     return float(max(SHORTEST_M, 10.0**exponent))
 
 
 def line_of(constants: tuple[float, float, float], carrier_ghz: float) -> tuple[float, float]:
-    """Return the loss at 1 m and the slope per decade of distance at a carrier."""
+    """Return the loss at 1 m and the slope per decade of distance at one carrier frequency."""
     at_one, per_decade, per_frequency_decade = constants
     return float(at_one + per_frequency_decade * np.log10(carrier_ghz)), per_decade
 
 
 def open_loss(environment: Environment) -> tuple[float, float, float]:
-    """Return loss at 1 m and 1 GHz, slope per decade of distance and of frequency, where no building blocks."""
+    """Return the loss at 1 m and 1 GHz, the slope per decade of distance and the slope per decade of frequency, for links without a building in the way."""
     if environment not in ENVIRONMENTS:
         raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}; got {environment!r}")
     return URBAN if environment == "urban" else HIGHWAY

@@ -1,8 +1,8 @@
-"""Loss that a vehicle in the way adds: TR 37.885 clause 6.2.1, and the single knife edge of ITU-R P.526.
+"""Loss added by a vehicle in the way: TR 37.885 clause 6.2.1, and the single knife edge of ITU-R P.526.
 
-TR 37.885 draws the loss from a normal distribution in dB cut off at zero. The clause calls it log-normal and gives
-no interval after which to draw again: here it is normal in dB, and one draw holds for a whole blockage episode (from
-the instant a link becomes blocked until it is clear again), since the same body stands in the same way.
+TR 37.885 draws the loss from a normal distribution in dB cut off at zero. The clause calls it log-normal and gives no
+interval for a new draw. Here it is normal in dB, and one draw holds for a whole blockage episode (from the instant at
+which a link becomes blocked until it is clear again), since the same vehicle blocks during that time.
 """
 
 from math import erf
@@ -21,11 +21,11 @@ CLEAR_PARAMETER = -0.78
 def blockage_loss_db(
     case: Int[np.ndarray, "*links"], distance_m: Float[np.ndarray, "*links"], episode: Float[np.ndarray, "*links"]
 ) -> Float[np.ndarray, "*links"]:
-    """Return the loss that the vehicle in the way adds.
+    """Return the loss that a vehicle in the way adds to each link.
 
     Args:
-        case: Blockage case of clause 6.2.1; 0 where no vehicle blocks.
-        distance_m: Between the antennas.
+        case: Blockage case of clause 6.2.1; 0 if no vehicle blocks.
+        distance_m: Distance between the antennas.
         episode: One standard normal number per link and blockage episode.
 
     References:
@@ -39,13 +39,13 @@ def blockage_loss_db(
 def mean_blockage_loss_db(
     case: Int[np.ndarray, "*links"], distance_m: Float[np.ndarray, "*links"]
 ) -> Float[np.ndarray, "*links"]:
-    """Return the expectation of `blockage_loss_db` over episodes.
+    """Return the mean of `blockage_loss_db` over episodes.
 
     For X normal with mean m and deviation s, E[max(0, X)] = m Phi(m / s) + s phi(m / s).
     """
     mean, sigma = _moments_db(case, distance_m)
     ratio = np.divide(mean, sigma, out=np.zeros_like(mean), where=sigma > 0)
-    # Below 541 m the mean depends on the case alone, so few values are distinct.
+    # Below 541 m the mean depends on the case alone, so there are few distinct values to compute.
     distinct, place = np.unique(ratio, return_inverse=True)
     below = np.array([0.5 * (1.0 + erf(r / np.sqrt(2.0))) for r in distinct])[place].reshape(ratio.shape)
     density = np.exp(-0.5 * ratio**2) / np.sqrt(2.0 * np.pi)
@@ -62,9 +62,9 @@ def knife_edge_parameter(
 
     Args:
         clearance_m: Height of the edge above the line between the antennas; negative below it.
-        first_m: From the first antenna to the edge.
-        second_m: From the edge to the second antenna.
-        wavelength_m: Of the carrier.
+        first_m: Distance from the first antenna to the edge.
+        second_m: Distance from the edge to the second antenna.
+        wavelength_m: Wavelength of the carrier.
 
     References:
         ITU-R P.526, clause 4.1, equation for v from h, d1, d2.
@@ -75,13 +75,13 @@ def knife_edge_parameter(
 
 
 def knife_edge_loss_db(parameter: Float[np.ndarray, "*links"]) -> Float[np.ndarray, "*links"]:
-    """Return the loss over one edge: J(v).
+    """Return the loss J(v) over one edge.
 
     References:
         ITU-R P.526, clause 4.1, the approximation of J(v) for v > -0.78.
     """
     shifted = np.asarray(parameter, float) - 0.1
-    # The expression is 0.003 dB above zero at the limit; P.526 cuts it off there.
+    # At the limit the expression is 0.003 dB above zero; P.526 sets it to 0 from there on.
     loss = 6.9 + 20.0 * np.log10(np.sqrt(shifted**2 + 1.0) + shifted)
     return np.where(np.asarray(parameter) > CLEAR_PARAMETER, np.maximum(loss, 0.0), 0.0)
 

@@ -1,1 +1,1 @@
-"""What stations send: sizes in bytes, fragments, when awareness messages (CAM) and perceived objects (CPM) are due."""
+"""Messages between stations: sizes in bytes, fragments, and when CAM and CPM are sent."""

@@ -1,15 +1,17 @@
-"""What a station puts into its collective perception messages: ETSI TS 103 324.
+"""Content of the collective perception messages of a station: ETSI TS 103 324.
 
-Every 100 ms, or as congestion control allows, a station looks at what it perceives. What it has not recognised in three looks
-may be a false alarm and is not told of (the standard asks for a known quality; three is ours). An object goes into the message if it is new,
-or since it was last in one has moved by more than 4 m, changed its speed by more than 0.5 m/s or turned by more than 4 degrees,
-or if a second has passed. How its sensors see goes in once a second. Without either there is no message.
+Every 100 ms, or as often as congestion control allows, a station checks the objects that it perceives. An object that
+it has recognised in fewer than three checks may be a false alarm and is not included (the standard demands a known
+quality; three is our choice). Any other object is included if it is new, if since it was last included it has moved by
+more than 4 m, changed its speed by more than 0.5 m/s or turned by more than 4 degrees, or if a second has passed. Once
+a second the message also describes the station's sensors. If there is nothing to include, no message is sent.
 
-Objects that others tell of already may be left out (`v2xsim.comms.messages.redundancy`).
+Objects that other stations already report may be left out (`v2xsim.comms.messages.redundancy`).
 
 References:
-    ETSI TS 103 324 V2.1.1, clause 6.1 (generation and inclusion); ETSI TR 103 562 (mitigation), with Artery's limits. The rule for
-    persons and animals (all of them, twice a second) is left out, as Artery leaves it out. Neither document was re-read.
+    ETSI TS 103 324 V2.1.1, clause 6.1 (generation and inclusion); ETSI TR 103 562 (mitigation), with Artery's limits.
+    The rule for persons and animals (all of them, twice a second) is left out, as in Artery. We checked neither
+    document.
 """
 
 import numpy as np
@@ -25,7 +27,7 @@ _FORGOTTEN_US = 2_000_000
 
 
 class CpmRules:
-    """What one station perceives and has told of, by the number that it gave each object."""
+    """The objects that one station perceives, by the number it gave each, and their state when it last reported them."""
 
     def __init__(self) -> None:
         self._number = np.zeros(0, np.int64)
@@ -45,15 +47,17 @@ class CpmRules:
         now_us: int,
         wait_us: float,
     ) -> tuple[Int64[np.ndarray, " told"], Int64[np.ndarray, " told"], bool] | None:
-        """Return the rows of the objects to tell of now, their numbers, and whether sensors are described; None for no message.
+        """Return the rows of the objects to report now, their numbers, and whether to describe the sensors.
+
+        None for no message.
 
         Args:
-            place_m: Of each object perceived now.
-            velocity_mps: Of each.
-            heading_rad: Of each.
-            omitted: Objects that are not told of (`redundant`).
-            now_us: Later than at the last call.
-            wait_us: That congestion control asks for between messages.
+            place_m: Position of each object perceived now.
+            velocity_mps: Velocity of each object.
+            heading_rad: Heading of each object.
+            omitted: Whether a redundancy rule leaves out each object.
+            now_us: The instant; later than in the call before.
+            wait_us: Least time between two messages of the station, set by congestion control.
         """
         row = self._recognised(place_m, velocity_mps, now_us)
         if now_us - self._sent_us < max(CHECK_US, wait_us):
@@ -82,7 +86,10 @@ class CpmRules:
     def _recognised(
         self, place_m: Float[np.ndarray, "objects 2"], velocity_mps: Float[np.ndarray, "objects 2"], now_us: int
     ) -> Int64[np.ndarray, " objects"]:
-        """Return the row of each object in what is remembered; the nearest pairs first, each once, the rest are new."""
+        """Return the row of each object among the known ones.
+
+        Nearest pairs are matched first, within 3 m; objects without a match are added.
+        """
         kept = now_us - self._seen_us <= _FORGOTTEN_US
         for name in (
             "_number",

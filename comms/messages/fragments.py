@@ -1,8 +1,8 @@
 """Cutting a message into packets.
 
-What becomes of a lost one is for the engine: a packet to one station is sent again while its acknowledgement is missing
-(`engine.channel.radio`, `radio.retries`); a broadcast message that misses a part is never whole, and of an answer the parts that
-arrived are used (`engine.cooperation.reassembly`).
+What happens to a lost packet depends on its message. A packet to one station is sent again while its acknowledgement
+is missing (`engine.channel.radio`, `radio.retries`). A broadcast message with a lost packet is lost. Of an answer, the
+packets that arrived are used (`engine.cooperation.reassembly`).
 """
 
 import numpy as np
@@ -12,12 +12,12 @@ from jaxtyping import Int64
 def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int64[np.ndarray, " fragments"]:
     """Return the size of each packet of a message, header included.
 
-    All but the last are full. An empty message is one packet of header alone.
+    All packets but the last are full. An empty message is one packet with a header only.
 
     Args:
-        payload_bytes: The message.
-        mtu_bytes: Most payload of one packet.
-        header_bytes: What each packet carries besides.
+        payload_bytes: Size of the message, at least 0.
+        mtu_bytes: Largest payload of one packet, at least 1.
+        header_bytes: Size of the header of each packet, at least 0.
     """
     if payload_bytes < 0 or mtu_bytes < 1 or header_bytes < 0:
         raise ValueError(

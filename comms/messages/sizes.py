@@ -1,4 +1,4 @@
-"""What stations say to each other, in bytes.
+"""Sizes of messages in bytes.
 
 Sizes are those of the message itself. Every packet that carries it adds PACKET_HEADER_BYTES, and
 the MAC adds its own (comms/phy/airtime.py).
@@ -22,7 +22,8 @@ PACKET_HEADER_BYTES = NETWORK_HEADER_BYTES + SECURITY_BYTES
 AWARENESS_BASE_BYTES = 200 - PACKET_HEADER_BYTES
 ANTENNA_HEIGHT_BYTES = 1
 
-# Per neighbour heard lately: station id of 4, share of its messages heard of 1. Our own field, for relay choice.
+# For each neighbour in the list: station id of 4 and 1 for the link's quality. Our own field, for relay choice; the
+# simulated list holds the ids alone, without a signal-to-noise ratio.
 NEIGHBOUR_BYTES = 5
 
 # Lower corner as two whole-cell offsets of 2 from the sender's cell, cell side of 1, side lengths of 1: our own field.
@@ -53,11 +54,12 @@ RAW_POINT_BYTES = 16
 
 
 def awareness_bytes(matrix_bytes: int, neighbours: int) -> int:
-    """Return the size of a periodic awareness message: who and where I am, what I see, whom I hear.
+    """Return the size of a periodic awareness message: identity and pose, perception matrix, and list of neighbours.
 
     Args:
-        matrix_bytes: Of the perception matrix in it (`matrix_bytes` or `encoded_matrix_bytes`), 0 without one.
-        neighbours: Stations in its list of heard neighbours.
+        matrix_bytes: Size of the perception matrix in it (from `matrix_bytes` or `encoded_matrix_bytes`); 0 without
+            one.
+        neighbours: Number of stations in its list of neighbours.
     """
     return AWARENESS_BASE_BYTES + ANTENNA_HEIGHT_BYTES + matrix_bytes + NEIGHBOUR_BYTES * neighbours
 
@@ -68,9 +70,9 @@ def matrix_bytes(cells: int) -> int:
 
 
 def encoded_matrix_bytes(code: UInt8[np.ndarray, "nx ny"]) -> int:
-    """Return the size of a perception matrix sent in runs of equal cells, or cell by cell where that is shorter.
+    """Return the size of a perception matrix sent as runs of equal cells, or cell by cell if that is shorter.
 
-    A lone station sees little of its square: most of a matrix is one long run of unobserved cells.
+    A lone station sees only a small part of its square, so most of a matrix is one long run of unobserved cells.
     """
     flat = code.ravel()
     if flat.size == 0:
@@ -82,7 +84,7 @@ def encoded_matrix_bytes(code: UInt8[np.ndarray, "nx ny"]) -> int:
 
 
 def request_bytes(cells: int) -> int:
-    """Return the size of a fusion request: a header and one bit per cell of the region asked for."""
+    """Return the size of a fusion request: a header and one bit per cell of the requested region."""
     return REQUEST_HEADER_BYTES + -(-cells // 8)
 
 
@@ -92,7 +94,7 @@ def boxes_bytes(objects: int) -> int:
 
 
 def cpm_bytes(objects: int, sensors: int) -> int:
-    """Return the size of a collective perception message; `sensors` of them are described in it."""
+    """Return the size of a collective perception message with a number of objects and of sensor descriptions."""
     return int(np.ceil(CPM_BASE_BYTES + CPM_OBJECT_BYTES * objects + CPM_SENSOR_BYTES * sensors))
 
 

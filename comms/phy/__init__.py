@@ -1,1 +1,1 @@
-"""The physical layer: noise, time on the air, error rate over the SINR, sidelink."""
+"""The physical layer: noise, airtime, error rate over the SINR, sidelink."""

@@ -1,4 +1,4 @@
-"""Rates and time on the air of IEEE 802.11p.
+"""Data rates and airtime of IEEE 802.11p.
 
 A channel of 20 or 40 MHz runs the same OFDM with its clock scaled: rates grow and times shrink by the bandwidth.
 """
@@ -32,11 +32,11 @@ def rate_mbps(mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int) -> Flo
 def airtime_us(
     payload_bytes: Int[np.ndarray, "*packets"] | int, mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
 ) -> Int64[np.ndarray, "*packets"]:
-    """Return the time a packet is on the air: preamble, then whole symbols.
+    """Return the airtime of a packet: preamble, then whole symbols.
 
     Args:
-        payload_bytes: What the layers above hand down; MAC_HEADER_BYTES come on top.
-        mcs: Modulation and coding, 0 to 7.
+        payload_bytes: Bytes from the layers above; MAC_HEADER_BYTES are added.
+        mcs: Index of modulation and coding, 0 (slowest) to 7 (fastest).
         bandwidth_mhz: 10, 20 or 40; preamble and symbols are 10 / bandwidth as long as over 10 MHz.
 
     References:

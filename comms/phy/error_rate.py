@@ -12,16 +12,16 @@ from v2xsim.comms.phy.airtime import MCS_COUNT, rate_mbps
 
 @cache
 def ebn0_over_sinr_db(bandwidth_mhz: int) -> Float[np.ndarray, " mcs"]:
-    """Return for each MCS what to add to the SINR to get the energy per bit against noise: bandwidth over rate.
+    """Return the difference in dB between Eb/N0 and SINR for each MCS: bandwidth over data rate.
 
-    The same for every bandwidth, since the rates scale with it.
+    It is the same for every bandwidth, since the rates scale with the bandwidth.
     """
     return 10.0 * np.log10(bandwidth_mhz / rate_mbps(np.arange(MCS_COUNT), bandwidth_mhz))
 
 
 @cache
 def error_curve() -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"]]:
-    """Return the tabulated energy per bit against noise in dB, and the frame error rate there.
+    """Return the tabulated Eb/N0 in dB, and the frame error rate at each.
 
     References:
         comms/phy/data/frame_error_rate.csv names its source.
@@ -38,13 +38,13 @@ def per(
 ) -> Float[np.ndarray, "*packets"]:
     """Return the packet error rate.
 
-    One curve over the energy per bit serves every MCS and packet length, as in its source. That favours the fast
-    ones: the SINR thresholds of a commercial receiver (as WiLabV2Xsim lists them) ask 4 to 8 dB more for MCS 5 to 7
-    than the curve's middle.
+    One curve over Eb/N0 serves every MCS and packet length, as in its source. It is too good for the fast ones: for
+    MCS 5 to 7, the SINR thresholds of a commercial receiver (as WiLabV2Xsim lists them) are 4 to 8 dB above the middle
+    of the curve.
 
     Args:
-        sinr_db: Signal against noise and interference over the channel.
-        mcs: Modulation and coding, 0 to 7.
+        sinr_db: Signal to noise and interference ratio over the channel.
+        mcs: Index of modulation and coding, 0 to 7.
         bandwidth_mhz: 10, 20 or 40.
     """
     ebn0_db, error_rate = error_curve()
@@ -54,11 +54,11 @@ def per(
 
 
 def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
-    """Return the SNR at which a lone packet is delivered with a probability: the inverse of `per`.
+    """Return the SNR at which a packet without interference is delivered with a given probability: the inverse of `per`.
 
     Args:
-        delivery: Wanted probability; infinity comes back where the curve never gets there.
-        mcs: Modulation and coding, 0 to 7.
+        delivery: Wanted probability, 0 to 1; the result is infinity if the curve never reaches it.
+        mcs: Index of modulation and coding, 0 to 7.
         bandwidth_mhz: 10, 20 or 40.
     """
     ebn0_db, error_rate = error_curve()
@@ -70,7 +70,7 @@ def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
 
 @njit(cache=True, nogil=True)
 def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def]
-    """Return the error rate between the rows of a curve: `np.interp` of one value, for kernels."""
+    """Return the error rate between the rows of a curve: `np.interp` of a single value, for kernels."""
     low, high = 0, len(curve_db) - 1
     if ebn0_db <= curve_db[0]:
         return curve_rate[0]
@@ -92,13 +92,13 @@ LUCK_BINS = 256
 def lost_below(
     curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np.ndarray, " rows"]
 ) -> Float[np.ndarray, "bins 2"]:
-    """Return for equal bins of luck the ratio below which a packet is surely lost, and from which it surely is not.
+    """Return, for equal bins of a packet's uniform draw, the SINR below which it is lost for sure and the SINR from which it is received for sure.
 
-    So that few packets need a logarithm and a look at the curve itself.
+    Only packets between the two need a logarithm and a look-up in the curve.
     """
     if (np.diff(curve_rate) > 0).any():
         return np.tile([0.0, np.inf], (LUCK_BINS, 1))
-    # Where the falling curve passes a rate: the last place at which it is above it.
+    # Find where the falling curve passes a rate: the last row at which it is above the rate.
     edge = np.arange(LUCK_BINS + 1) / LUCK_BINS
     passed = np.empty(len(edge))
     for n, rate in enumerate(edge):

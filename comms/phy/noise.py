@@ -1,4 +1,4 @@
-"""Noise over a channel, and the power levels from which a receiver notices, reports and counts as busy."""
+"""Noise over a channel, and the power levels at which a receiver detects a packet, reports a loss, or senses a busy channel."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ _THERMAL_DBM_PER_HZ = 10.0 * np.log10(1.380649e-23 * 290.0 * 1e3)
 
 @dataclass(frozen=True)
 class Receiver:
-    """What a receiver hears, in milliwatts over the whole channel.
+    """Power levels of a receiver, in milliwatts over the whole channel.
 
     Attributes:
-        noise_mw: Thermal noise and the receiver's own.
-        sensitivity_mw: Weakest packet that it notices.
+        noise_mw: Thermal noise plus that of the receiver.
+        sensitivity_mw: Weakest packet that the receiver detects.
         busy_mw: Total power above which the channel counts as busy.
         report_mw: Weakest packet whose loss is worth reporting, unless the packet is addressed to this station.
     """
@@ -36,11 +36,12 @@ def receiver(
 
     Args:
         bandwidth_mhz: 10, 20 or 40.
-        noise_figure_db: Of the receiver.
-        sensitivity_dbm: Over 10 MHz; a wider channel has as much more power as it has more noise.
-        busy_threshold_dbm: Over 10 MHz, likewise.
-        report_below_noise_db: Packets weaker than the noise by more than this, and than the sensitivity, are not
-            reported.
+        noise_figure_db: Noise figure of the receiver.
+        sensitivity_dbm: Weakest packet that it detects, for 10 MHz. A wider channel has more noise, and the level
+            rises by the same factor.
+        busy_threshold_dbm: Total power above which the channel is busy, for 10 MHz; it rises in the same way.
+        report_below_noise_db: A packet below the sensitivity is reported only if it is at most this far below the
+            noise.
     """
     wider_db = 10.0 * np.log10(bandwidth_mhz / 10.0)
     noise = noise_dbm(bandwidth_mhz, noise_figure_db)
@@ -50,14 +51,14 @@ def receiver(
 def receiver_of(
     noise_dbm: float, sensitivity_dbm: float, busy_threshold_dbm: float, report_below_noise_db: float = 20.0
 ) -> Receiver:
-    """Return the receiver of levels over the whole channel.
+    """Return the receiver with given levels over the whole channel.
 
     Args:
-        noise_dbm: Thermal noise and the receiver's own.
-        sensitivity_dbm: Weakest packet that it notices.
-        busy_threshold_dbm: Total power above which the channel counts as busy.
-        report_below_noise_db: Packets weaker than the noise by more than this, and than the sensitivity, are not
-            reported.
+        noise_dbm: Thermal noise plus that of the receiver.
+        sensitivity_dbm: Weakest packet that it detects.
+        busy_threshold_dbm: Total power above which the channel is busy.
+        report_below_noise_db: A packet below the sensitivity is reported only if it is at most this far below the
+            noise.
     """
     return Receiver(
         milliwatts(noise_dbm),
@@ -68,7 +69,7 @@ def receiver_of(
 
 
 def milliwatts(power_dbm: float) -> float:
-    """Return the power in milliwatts."""
+    """Return a power in milliwatts."""
     return float(10.0 ** (power_dbm / 10.0))
 
 

@@ -1,9 +1,9 @@
-"""Physical layer of LTE-V2X and NR-V2X sidelink: what a subchannel carries, error curves, power leaking between subchannels."""
+"""Physical layer of LTE-V2X and NR-V2X sidelink: bits per subchannel, error curves, power that leaks between subchannels."""
 
 import numpy as np
 
-# Resource elements that carry data in a resource block and slot: 9 of 14 symbols in LTE (four of reference signals, one of
-# guard), 10 in NR (control, reference signals and guard taken off); recalled, not re-read.
+# Resource elements that carry data in a resource block and slot: 9 of 14 symbols in LTE (four of reference signals,
+# one of guard), 10 in NR (without control, reference signals and guard). From memory, not checked in the documents.
 ELEMENTS = {"lte_mode4": 108, "nr_mode2": 120}
 
 # SINR in dB and packet error rate of QPSK at code rate 0.7 (3GPP R1-160284, as Gonzalez-Martin et al. tabulate it).
@@ -12,13 +12,13 @@ QPSK_ERROR_RATE = (1.0, 0.9, 0.7, 0.4, 0.13, 0.045, 0.017, 0.007, 1e-3, 1e-3, 1e
 
 
 def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int, code_rate: float) -> int:
-    """Return how many bits one subchannel carries in a slot.
+    """Return the number of data bits that one subchannel carries in a slot.
 
     Args:
-        access: A key of `ELEMENTS`.
-        resource_blocks: Of the subchannel.
-        bits_per_symbol: Of the modulation: 2, 4 or 6.
-        code_rate: Data bits per coded bit, 0 to 1.
+        access: Radio technology, a key of `ELEMENTS`.
+        resource_blocks: Number of resource blocks in the subchannel.
+        bits_per_symbol: Bits per symbol of the modulation: 2, 4 or 6.
+        code_rate: Data bits per coded bit, 0 to 1; a higher rate carries more data.
     """
     return int(ELEMENTS[access] * resource_blocks * bits_per_symbol * code_rate)
 
@@ -26,21 +26,24 @@ def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int,
 def sidelink_error_curve(bits_per_symbol: int, code_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return SINR in dB and packet error rates for a modulation and code rate.
 
-    The curve of QPSK at 0.7, shifted by the difference of the SINR at which 0.6 of Shannon's capacity carries each
-    (TR 36.942, annex A.2). The shift is our approximation.
+    It is the curve of QPSK at code rate 0.7, shifted in SINR. The shift is the difference between the SINRs at which
+    0.6 of Shannon's capacity carries each combination (TR 36.942, annex A.2); this is our approximation.
     """
     shift_db = 10.0 * np.log10((2.0 ** (bits_per_symbol * code_rate / 0.6) - 1.0) / (2.0 ** (2 * 0.7 / 0.6) - 1.0))
     return tuple(float(v + shift_db) for v in QPSK_SINR_DB), QPSK_ERROR_RATE
 
 
 def in_band_emission_db(subchannels: int, rb_per_subchannel: int) -> tuple[float, ...]:
-    """Return the power that leaks into subchannels 1, 2, ... away, in dB against a subchannel's own.
+    """Return the power that leaks into the other subchannels.
+
+    Entry k - 1 is for subchannels at distance k, in dB relative to the transmission's own subchannel.
 
     The general mask for transmissions of L resource blocks in a channel of N, per block:
     max(-25 - 10 log10(N / L), 20 log10(EVM) - 3 - 5 (gap - 1) / L), with EVM 17.5 % for QPSK.
 
     References:
-        3GPP TS 36.101, table 6.5.2A.3.1-1 and 6.5.2.3.1-1 (in-band emissions); recalled, not re-read.
+        3GPP TS 36.101, table 6.5.2A.3.1-1 and 6.5.2.3.1-1 (in-band emissions). From memory, not checked in the
+        document.
     """
     blocks, whole = rb_per_subchannel, subchannels * rb_per_subchannel
     floor = -25.0 - 10.0 * np.log10(whole / blocks)

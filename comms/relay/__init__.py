@@ -1,4 +1,4 @@
-"""Which station passes messages on between two that cannot reach each other."""
+"""Relays: which station forwards messages between two stations that cannot reach each other."""
 
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 

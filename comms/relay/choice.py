@@ -1,4 +1,4 @@
-"""Which station relays for each pair: the best one under a relay rule, unless the one in office is about as good."""
+"""Which station relays for each pair: the best one under a relay rule, unless the present relay is nearly as good."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from v2xsim.plugins import ask
 
 @dataclass(frozen=True)
 class RelayChoice:
-    """The relay of each pair, -1 for none, and what spoke for it (NaN for none).
+    """The relay of each pair, -1 for none, and its scores (NaN for none).
 
     Attributes:
-        relay: Row of the station.
+        relay: Row of the station that relays.
         height: Height term of the choice, -1 to 1.
         mobility: Mobility term of the choice, 0 to 1.
-        score: Under the rule.
+        score: Score under the relay rule.
     """
 
     relay: Int64[np.ndarray, " pairs"]
@@ -41,10 +41,10 @@ def usable_stations(
 
 
 def scores_of(rule: RelayRule, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-    """Return the scores of a rule, checked where the rule is a user's.
+    """Return the scores under a rule; the result of a user's rule is checked.
 
     Raises:
-        PartError: If a user's rule raises an exception or returns something else.
+        PartError: If a user's rule raises an exception or returns anything but one score per pair and station.
     """
     pairs, stations = view.shape
     return array_from(rule, "score", ask(rule, "score", view), {"pairs": pairs, "stations": stations})
@@ -56,7 +56,8 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
     Args:
         rule: The relay rule.
         view: The pairs, and what is known of the stations.
-        previous: Row of the relay in office, -1 for none.
+        previous: Row of each pair's present relay, -1 for none. It stays unless another station scores better by more
+            than the rule's `hysteresis`.
 
     Raises:
         PartError: If a user's rule raises an exception or returns something else than scores.
@@ -70,7 +71,7 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
     ranked = np.where(view.usable, score, -np.inf)
     best = np.argmax(ranked, axis=1)
     stays = (previous >= 0) & view.usable[rows, np.maximum(previous, 0)]
-    # In this order: where nobody qualifies, the difference of the two would be infinity less infinity.
+    # The order of these tests matters: where no station qualifies, the difference would be infinity minus infinity.
     stays &= ranked[rows, np.maximum(previous, 0)] >= ranked[rows, best] - rule.hysteresis
     best = np.where(stays, previous, best)
     found = view.usable[rows, best]

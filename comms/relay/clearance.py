@@ -1,4 +1,4 @@
-"""How far the vehicles on the way of a link stay below, or reach into, its first Fresnel zone."""
+"""How far the vehicles between two stations stay below the link's first Fresnel zone, or reach into it."""
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -15,14 +15,14 @@ def clearance_margin(
     obstacles: Obstacles,
     carrier_ghz: float,
 ) -> Float[np.ndarray, "stations stations"]:
-    """Return the clearance of each link in radii of the first Fresnel zone, held to [-1, 1]; -1 behind a building.
+    """Return the clearance of each link in radii of the first Fresnel zone, clipped to [-1, 1]; -1 behind a building.
 
     Args:
-        antenna_m: Of every station.
-        body: Row of `boxes` of each station, -1 for none: its own body does not stand in its way.
-        boxes: Known bodies.
+        antenna_m: Position of every station's antenna.
+        body: Row of each station in `boxes`, -1 for none. A station's own body never obstructs its links.
+        boxes: Bodies of the known vehicles.
         obstacles: Buildings.
-        carrier_ghz: Sets the radius of the Fresnel zone.
+        carrier_ghz: Centre of the channel; sets the radius of the Fresnel zone.
     """
     first, second = pair_rows(len(antenna_m))
     _, obstruction = links_and_obstruction(

@@ -1,4 +1,4 @@
-"""How long a link lasts, from how its two stations move."""
+"""How long a link lasts, from the motion of its two stations."""
 
 import numpy as np
 from jaxtyping import Float
@@ -10,11 +10,13 @@ WANTED_S = 5.0
 def link_expiration_s(
     offset_m: Float[np.ndarray, "*links 2"], velocity_mps: Float[np.ndarray, "*links 2"], range_m: float
 ) -> Float[np.ndarray, "*links"]:
-    """Return how long two stations stay within range if neither changes velocity; infinite without relative motion.
+    """Return how long two stations stay within range if their velocities do not change.
+
+    Infinite without relative motion.
 
     Args:
-        offset_m: From one to the other.
-        velocity_mps: Of the other relative to the one.
+        offset_m: Position of the second station relative to the first.
+        velocity_mps: Velocity of the second station relative to the first.
         range_m: Range of a usable link; 0 s is returned outside it.
 
     References:

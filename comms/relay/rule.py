@@ -1,7 +1,8 @@
-"""What a relay rule is: it scores the stations that could pass messages on between two that cannot reach each other.
+"""The interface of relay rules: a rule scores the stations that could forward messages between two that cannot reach each other.
 
-One file in `rules` for each built-in rule. Our reading of the abstract of *NLOS Dies Twice* (arXiv 2307.06615), whose body was not
-available to us, is `hybrid`: the terms that it weighs are here, as properties of the view, since other rules may use them too.
+Each built-in rule is one file in `rules`. `hybrid` is our reading of the abstract of *NLOS Dies Twice* (arXiv
+2307.06615), whose full text was not available to us. The terms that it weighs are properties of the view, so that
+other rules can use them too.
 """
 
 from collections.abc import Callable
@@ -19,26 +20,28 @@ from v2xsim.records import Boxes, Obstacles
 
 @dataclass(frozen=True)
 class RelayView:
-    """What relay rules read: what stations announce, what they measure of each other's packets, and the map.
+    """Input of relay rules: what stations announce, what they measured of each other's packets, and the map.
 
-    All stations are in it at once, with exact velocities and present links, as if announcements took no time and none were
-    lost: more than one station could know.
+    The view has all stations at once, with exact velocities and present link qualities, as if announcements took no
+    time and none were lost. That is more than one station could know.
 
     Attributes:
-        requester: Row of the station that asks, for each pair that cannot reach each other well enough.
-        helper: Row of the station that is asked, for each pair.
-        usable: Which stations qualify as the relay of each pair: both hops reach `min_delivery`, and it is neither of the two.
-        agent: Identity of each station, rising.
+        requester: Row of the station that requests data, for each pair that cannot reach each other well enough.
+        helper: Row of the station that should send the data, for each pair.
+        usable: Whether each station qualifies as the relay of each pair: both hops reach `min_delivery`, and the
+            station is not one of the two.
+        agent: Identity of each station, in rising order.
         antenna_m: Position of each station's antenna as announced, in the world; the third column is the height above ground.
         velocity_mps: Velocity of each station over ground, exact.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
-        min_delivery: Least delivery of a usable link.
+        min_delivery: Least delivery of a usable link, 0 to 1.
         body: Row of `boxes` of each station; -1 for a roadside unit.
         boxes: Bodies of the vehicles that are stations.
         obstacles: Buildings of the map.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
         range_m: Distance up to which a clear link is usable.
-        draw: Returns one uniform number in (0, 1) for each pair and station; the same for the same three stations all through a run.
+        draw: Returns one uniform number in (0, 1) for each pair and station, the same for the same three stations
+            during the whole run.
     """
 
     requester: Int64[np.ndarray, " pairs"]
@@ -58,12 +61,12 @@ class RelayView:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Pairs and stations: the shape of a score."""
+        """Number of pairs and number of stations: the shape of a score."""
         return len(self.requester), len(self.agent)
 
     @property
     def roadside(self) -> Bool[np.ndarray, " stations"]:
-        """Which stations are roadside units."""
+        """Whether each station is a roadside unit."""
         units: np.ndarray = self.body < 0
         return units
 
@@ -77,14 +80,14 @@ class RelayView:
     @LockedProperty
     def clearance(self) -> Float[np.ndarray, "stations stations"]:
         """Clearance of each link in radii of the first Fresnel zone over the worst vehicle, -1 to 1; -1 behind a building."""
-        # Here, since a scenario is checked without loading compiled kernels.
+        # Imported here: a scenario is checked without loading compiled kernels.
         from v2xsim.comms.relay.clearance import clearance_margin
 
         return clearance_margin(self.antenna_m, self.body, self.boxes, self.obstacles, self.carrier_ghz)
 
     @LockedProperty
     def lifetime_s(self) -> Float[np.ndarray, "stations stations"]:
-        """How long each link stays within `range_m` if nobody changes velocity; infinite without relative motion."""
+        """How long each link stays within `range_m` if no velocity changes; infinite without relative motion."""
         offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
         return link_expiration_s(offset, self.velocity_mps[None] - self.velocity_mps[:, None], self.range_m)
 
@@ -102,12 +105,12 @@ class RelayView:
 
     @LockedProperty
     def weaker_delivery(self) -> Float[np.ndarray, "pairs stations"]:
-        """Predicted delivery over the worse hop by way of each candidate, 0 to 1."""
+        """Predicted delivery over the worse hop through each candidate, 0 to 1."""
         return np.minimum(self.delivery[self.requester], self.delivery[self.helper])
 
     @LockedProperty
     def uniform(self) -> Float[np.ndarray, "pairs stations"]:
-        """One number in (0, 1) for each pair and station, from the run's seed."""
+        """One uniform number in (0, 1) for each pair and station, from the run's seed."""
         return self.draw()
 
 
@@ -115,8 +118,9 @@ class RelayRule(Part):
     """Base of relay rules.
 
     Attributes:
-        relays: Whether the rule ever picks a relay; False switches relaying off.
-        hysteresis: By how much another station must score better than the relay in office to take over; ours, against flapping.
+        relays: Whether the rule ever picks a relay. False switches relaying off.
+        hysteresis: Score by which another station must beat the present relay to replace it; our addition, against
+            frequent changes.
     """
 
     kind = Kind("relay rule", "rule", ("score",), "v2xsim.comms.relay.rules")
@@ -124,8 +128,8 @@ class RelayRule(Part):
     hysteresis: ClassVar[Annotated[float, AtLeast(0)]] = 0.1
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return how well each station would serve each pair; the usable station with the highest score relays.
+        """Return a score for each pair and station; of the usable stations, the one with the highest score relays.
 
-        Of equal scores the lowest row counts. What stations that are not usable score does not matter, but must be a number.
+        Of equal scores the lowest row wins. Scores of stations that are not usable are ignored, but must be numbers.
         """
         raise NotImplementedError

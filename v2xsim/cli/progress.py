@@ -39,9 +39,9 @@ def progress_bar() -> Iterator[Report]:
 
 @contextmanager
 def status() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a line with a spinner on standard error;
+    """Yield a function that shows a line with a spinner on standard error.
 
-    it shows nothing if that is not a terminal.
+    It shows nothing if that is not a terminal.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -57,9 +57,9 @@ class HiddenConflicts:
                 self._over.append((scene.ego, mode, over))
 
     def episodes(self) -> list[Episode]:
-        """Return all episodes so far, by ego, road user and start;
+        """Return all episodes so far, by ego, road user and start.
 
-        an episode that has not ended gets its latest conflict as end.
+        An episode that has not ended gets its latest conflict as end.
         """
         parts = self._over + [(ego, mode, going) for (ego, mode), going in self._going.items()]
         # Only the truth decides where an episode starts and ends, so all modes have the same episodes.

@@ -1,4 +1,4 @@
-"""Models of what vehicles in the way add to the loss, one a file; `model` says what a model is."""
+"""Models of the loss that vehicles in the way add, one a file; the interface is in `model`."""
 
 from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage
 

@@ -1,4 +1,4 @@
-"""Diffraction at the vehicles that really stand in the way: cascaded knife edges over them and round both sides."""
+"""Diffraction at the vehicles in the way of a link: cascaded knife edges over them and round both sides."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,8 +18,8 @@ class KnifeEdges(VehicleBlockage):
     needs_bodies: ClassVar[bool] = True
 
     def loss_db(self, view: BlockageView) -> Float[np.ndarray, " links"]:
-        """Return the least loss of the three ways past the vehicles of each link."""
-        # Here, since a scenario is checked without loading compiled kernels.
+        """Return the smallest loss of the three paths past the vehicles of each link."""
+        # Imported here: a scenario is checked without loading compiled kernels.
         from v2xsim.comms.channel.diffraction import diffraction_loss_db
 
         return diffraction_loss_db(

@@ -1,4 +1,4 @@
-"""What a blockage model is: the loss that vehicles in the way add to the path loss of a link."""
+"""The interface of blockage models: the loss that vehicles in the way add to the path loss of a link."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,13 +14,13 @@ from v2xsim.records import Boxes
 
 @dataclass(frozen=True)
 class BlockageView:
-    """The links, and the vehicles that may stand in their way.
+    """The links, and the vehicles that may block them.
 
     Attributes:
         antenna_m: Position of each station's antenna.
-        body: Row of `boxes` of each station, which does not block its own links; -1 for a roadside unit.
+        body: Row of each station in `boxes`; a body does not block the station's own links. -1 for a roadside unit.
         first: Row of one station of each link.
-        second: Row of the other.
+        second: Row of the other station.
         distance_m: Between the antennas of each link, in three dimensions.
         state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
         case: Blockage case of TR 37.885 clause 6.2.1 where the state is NLOSV: 1 (the vehicle is below both antennas),
@@ -41,33 +41,35 @@ class BlockageView:
 
 
 class VehicleBlockage(Part):
-    """Base of blockage models. A model defines `loss_db`, or `moments_db` where its loss is drawn once for each episode.
+    """Base of blockage models. A model defines `loss_db`, or `moments_db` if its loss is drawn once for each episode.
 
     Attributes:
-        needs_bodies: Whether the model needs states worked out from real bodies (`radio.propagation.states: geometry`).
+        needs_bodies: Whether the model needs link states from real bodies (`radio.propagation.states: geometry`).
     """
 
     kind = Kind("vehicle blockage", "model", ("loss_db", "moments_db"), "v2xsim.comms.channel.blockage")
     needs_bodies: ClassVar[bool] = False
 
     def loss_db(self, view: BlockageView) -> Float[np.ndarray, " links"]:
-        """Return what vehicles in the way add to the loss of each link in dB; 0 where none does."""
+        """Return the loss in dB that vehicles add to each link; 0 if none is in the way."""
         raise NotImplementedError
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]] | None:
         """Return mean and standard deviation by blockage case (0 to 3) of a loss that is drawn for each blockage episode.
 
-        The draw is normal in dB, cut off at 0; 15 log10(d) - 41 is added to the mean beyond 541 m, as TR 37.885 says. None for a
-        model whose loss is worked out link by link.
+        The draw is normal in dB and cut off at 0. Beyond 541 m, 15 log10(d) - 41 is added to the mean, as in TR
+        37.885. None for a model that computes the loss of each link.
         """
         return None
 
 
 def moments_of(model: VehicleBlockage) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]] | None:
-    """Return mean and standard deviation of a drawn loss, checked where the model is a user's; None where it is worked out.
+    """Return mean and standard deviation of a drawn loss, or None if the loss is computed.
+
+    The result of a user's model is checked.
 
     Raises:
-        PartError: If a user's model raises an exception or returns something else.
+        PartError: If a user's model raises an exception or returns anything else.
     """
     moments: tuple[np.ndarray, np.ndarray] | None = ask(model, "moments_db")
     if moments is None or model.file is None:
@@ -83,9 +85,9 @@ def moments_of(model: VehicleBlockage) -> tuple[Float[np.ndarray, " 4"], Float[n
 
 
 def blockage_of(model: VehicleBlockage, view: BlockageView) -> Float[np.ndarray, " links"]:
-    """Return what vehicles add to the loss of links under a model, checked where the model is a user's.
+    """Return the loss that vehicles add to each link under a model; the result of a user's model is checked.
 
     Raises:
-        PartError: If a user's model raises an exception or returns something else.
+        PartError: If a user's model raises an exception or returns anything but one loss per link.
     """
     return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)}, least=0.0)

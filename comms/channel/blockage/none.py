@@ -1,4 +1,4 @@
-"""Vehicles in the way cost nothing."""
+"""No blockage: vehicles in the way add no loss."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""The loss of TR 37.885 behind vehicles: drawn once for each blockage episode, by how the vehicle's height compares."""
+"""The loss of TR 37.885 behind vehicles, drawn once for each blockage episode.
+
+It depends on the vehicle's height relative to the antennas.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +16,7 @@ from v2xsim.parts import part
 @part("tr37885")
 @dataclass(frozen=True)
 class Tr37885Blockage(VehicleBlockage):
-    """Loss is drawn once per episode, normal in dB: mean 9 and deviation 4.5 above both antennas, 5 and 4 in between."""
+    """Loss drawn once per episode, normal in dB: mean 9 and deviation 4.5 above both antennas, 5 and 4 in between."""
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
         """Return the moments of clause 6.2.1."""

@@ -1,4 +1,4 @@
-"""Models of the loss behind buildings, one a file; `model` says what a model is."""
+"""Models of the loss behind buildings, one a file; the interface is in `model`."""
 
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView
 

@@ -1,4 +1,4 @@
-"""Round the corner by VirtualSource11p: fitted to measurements at 5.9 GHz, by the legs along both streets and their width."""
+"""VirtualSource11p: loss round a corner, fitted to measurements at 5.9 GHz, from the distances along both streets and their width."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,17 +21,17 @@ def corner_loss_db(
     street_width_m: float = 20.0,
     suburban: bool = False,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the loss of VirtualSource11p, the lesser of both directions so that it is the same in both.
+    """Return the loss of VirtualSource11p; the smaller of both directions, so that the link is symmetric.
 
     Args:
-        first_m: From one station to the crossing.
-        second_m: From the other.
+        first_m: Distance from one station to the crossing.
+        second_m: Distance from the other station to the crossing.
         carrier_ghz: Centre of the channel.
-        street_width_m: Of both streets; stations drive in the middle.
-        suburban: Fewer walls to reflect: 2.94 dB more.
+        street_width_m: Width of both streets; stations are assumed to drive in the middle. Wider streets lose less.
+        suburban: Whether few walls reflect, which adds 2.94 dB.
 
     References:
-        Mangel, Klemp, Hartenstein, ICUMT 2011: fitted to measurements at 5.9 GHz; the break at 180 m recalled.
+        Mangel, Klemp, Hartenstein, ICUMT 2011: fitted to measurements at 5.9 GHz. The break at 180 m is from memory.
     """
     wavelength = SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9)
     wall_m = 0.5 * street_width_m
@@ -52,7 +52,7 @@ class Corner(BuildingLoss):
     """VirtualSource11p where the streets of both stations meet, the loss over the direct distance elsewhere.
 
     Attributes:
-        street_width_m: Of both streets.
+        street_width_m: Width of both streets; wider streets lose less.
     """
 
     street_width_m: Annotated[float, Above(0), AtMost(200), "Width of the streets; wider streets lose less"] = 20.0

@@ -1,4 +1,4 @@
-"""Round the corner by WINNER+ B1: along both legs of a street grid."""
+"""WINNER+ B1 round a corner of a street grid, from the distances along both streets."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,15 +20,15 @@ def manhattan_loss_db(
     second_height_m: Float[np.ndarray, " pairs"] | float,
     environment_height_m: float,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the loss of WINNER+ B1 round a corner, the lesser of both ways to count its legs.
+    """Return the loss of WINNER+ B1 round a corner; the smaller of both directions, so that the link is symmetric.
 
     Args:
-        first_m: From one station to the crossing.
-        second_m: From the other.
+        first_m: Distance from one station to the crossing.
+        second_m: Distance from the other station to the crossing.
         carrier_ghz: Centre of the channel.
-        first_height_m: Of one antenna.
-        second_height_m: Of the other.
-        environment_height_m: Effective height of the ground; below both antennas.
+        first_height_m: Antenna height of one station above ground.
+        second_height_m: Antenna height of the other station above ground.
+        environment_height_m: Effective height of the ground; must be below both antennas.
 
     References:
         3GPP TR 36.885, annex A.1.4 (WINNER+ B1 NLOS), as WiLabV2Xsim codes it.

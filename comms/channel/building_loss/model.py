@@ -1,8 +1,8 @@
-"""What a model of the loss behind buildings is, and where the streets of two stations meet.
+"""The interface of models of the loss behind buildings, and the point where the streets of two stations meet.
 
-The wave goes along one street, turns at the crossing and goes along the other. The crossing is taken to be where the lines along
-which both stations head meet: a station drives along its street. Where these are nearly parallel or meet far away, there is no
-corner to go round.
+The wave goes along one street, turns at the crossing and goes along the other. A station drives along its street, so
+the crossing is taken as the point where the lines along both headings meet. If these lines are nearly parallel or meet
+far away, there is no corner.
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from v2xsim.part_answers import array_from
 from v2xsim.parts import Kind, Part
 from v2xsim.plugins import ask
 
-# Streets that meet at less than this are bends rather than crossings.
+# Smallest angle of a crossing. Streets that meet at less are one street with a bend.
 LEAST_ANGLE_RAD = np.deg2rad(30.0)
 FARTHEST_M = 500.0
 
 
 @dataclass(frozen=True)
 class BuildingLossView:
-    """Links that a building stands in the way of.
+    """The links that a building blocks.
 
     Attributes:
         first_m: Position of one antenna of each link.
-        second_m: Position of the other.
-        first_heading_rad: Heading of the station that carries the one antenna.
-        second_heading_rad: Heading of the other station.
+        second_m: Position of the other antenna.
+        first_heading_rad: Heading of the station with the first antenna.
+        second_heading_rad: Heading of the station with the second antenna.
         direct_db: Path loss of each link over the direct distance, by the path-loss model.
         carrier_ghz: Centre of the channel.
     """
@@ -43,7 +43,10 @@ class BuildingLossView:
 
     @cached_property
     def legs_m(self) -> tuple[Float[np.ndarray, " links"], Float[np.ndarray, " links"]]:
-        """Distance of both stations of each link from where their streets meet; infinity where they do not."""
+        """Distance of both stations of each link from the crossing of their streets.
+
+        Infinity if the streets do not meet.
+        """
         return legs_m(self.first_m[:, :2], self.first_heading_rad, self.second_m[:, :2], self.second_heading_rad)
 
 
@@ -51,7 +54,7 @@ class BuildingLoss(Part):
     """Base of models of the loss behind buildings.
 
     Attributes:
-        follows_streets: Whether the model replaces the loss over the direct distance at all.
+        follows_streets: Whether the model replaces the loss over the direct distance. False keeps that loss.
     """
 
     kind = Kind("building loss", "model", ("loss_db",), "v2xsim.comms.channel.building_loss")
@@ -63,10 +66,10 @@ class BuildingLoss(Part):
 
 
 def building_loss_of(model: BuildingLoss, view: BuildingLossView) -> Float[np.ndarray, " links"]:
-    """Return the loss of links behind buildings under a model, checked where the model is a user's.
+    """Return the loss of links behind buildings under a model; the result of a user's model is checked.
 
     Raises:
-        PartError: If a user's model raises an exception or returns something else.
+        PartError: If a user's model raises an exception or returns anything but one loss per link.
     """
     return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.direct_db)}, least=0.0)
 
@@ -77,13 +80,13 @@ def legs_m(
     second_m: Float[np.ndarray, "pairs 2"],
     second_heading_rad: Float[np.ndarray, " pairs"],
 ) -> tuple[Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"]]:
-    """Return how far both stations are from where their streets meet; infinity where they do not.
+    """Return the distance of both stations from the crossing of their streets; infinity if the streets do not meet.
 
     Args:
-        first_m: Of one station, seen from above.
-        first_heading_rad: Of it, or of its street.
-        second_m: Of the other.
-        second_heading_rad: Of the other.
+        first_m: Position of one station, seen from above.
+        first_heading_rad: Heading of that station, or of its street.
+        second_m: Position of the other station.
+        second_heading_rad: Heading of the other station, or of its street.
     """
     ux, uy = np.cos(first_heading_rad), np.sin(first_heading_rad)
     vx, vy = np.cos(second_heading_rad), np.sin(second_heading_rad)

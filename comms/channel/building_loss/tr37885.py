@@ -1,4 +1,4 @@
-"""Behind buildings the loss over the direct distance, as TR 37.885 has it."""
+"""Behind buildings, the loss over the direct distance, as in TR 37.885."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""What a fading model is: how strongly the power of a link changes from packet to packet."""
+"""The interface of fading models: how strongly the power of a link changes from packet to packet."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,14 +28,14 @@ class Fading(Part):
     """Base of fading models.
 
     Attributes:
-        fades: Whether the power changes from packet to packet at all.
+        fades: Whether the power changes from packet to packet. False switches fading off.
     """
 
     kind = Kind("fading", "model", ("shape",), "v2xsim.comms.channel.fading")
     fades: ClassVar[bool] = True
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
-        """Return how each link fades: a Nakagami shape m above 0 (infinity for none), or -K for a Rician channel.
+        """Return the fading of each link: a Nakagami shape m above 0 (infinity for no fading), or -K for a Rician channel.
 
         K is the power of the steady wave over that of the scattered ones, as a ratio; 0 is a Rayleigh channel.
         """
@@ -43,10 +43,10 @@ class Fading(Part):
 
 
 def shape_of(model: Fading, view: FadingView) -> Float[np.ndarray, " links"]:
-    """Return how links fade under a model, checked where the model is a user's.
+    """Return the fading of links under a model; the result of a user's model is checked.
 
     Raises:
-        PartError: If a user's model raises an exception or returns something else.
+        PartError: If a user's model raises an exception or returns anything but one shape per link.
     """
     links = {"links": len(view.distance_m)}
     return array_from(model, "shape", ask(model, "shape", view), links, finite=False)

@@ -1,4 +1,4 @@
-"""Nakagami fading whose shape falls with the distance."""
+"""Nakagami fading whose shape m depends on the distance."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +16,8 @@ class Nakagami(Fading):
     """Nakagami fading with a shape m by distance; the default rows are those of Torrent-Moreno et al.
 
     Attributes:
-        shapes: Rows of distance and the shape m that holds from there on: 1 is Rayleigh fading, larger values fade less.
+        shapes: Rows of distance and shape m; each m holds from its distance on. 1 is Rayleigh fading, larger values
+            fade less.
     """
 
     shapes: Annotated[

@@ -18,5 +18,5 @@ class NoFading(Fading):
     fades: ClassVar[bool] = False
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
-        """Return infinity."""
+        """Return infinity for each link."""
         return np.full(len(view.distance_m), np.inf)

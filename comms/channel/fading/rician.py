@@ -1,4 +1,4 @@
-"""Rician fading by the state of the link."""
+"""Rician fading; K depends on the state of the link."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,6 +25,6 @@ class Rician(Fading):
     ] = (3.48, 0.0, -20.0)
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
-        """Return -K by state."""
+        """Return -K of each link by its state."""
         found: np.ndarray = -(10.0 ** (0.1 * np.array(self.k_db)))[view.state]
         return found

@@ -15,7 +15,7 @@ from v2xsim.comms.channel.tr37885 import BUILDING, SHORTEST_M, line_of
 from v2xsim.parts import part
 from v2xsim.records import NLOSB
 
-# Loss at 10 m, slopes per decade up to 104 m and beyond; clear and behind vehicles.
+# Loss at 10 m, and slopes per decade up to 104 m and beyond it; clear links and links behind vehicles.
 _LINES = ((63.9, 18.1, 28.5), (72.3, 19.3, 27.4))
 _BREAK_M = 104.0
 
@@ -23,7 +23,7 @@ _BREAK_M = 104.0
 @part("abbas_urban")
 @dataclass(frozen=True)
 class AbbasUrban(PathLoss):
-    """Two slopes that bend at 104 m; the loss behind vehicles is measured too, so none comes on top."""
+    """Two slopes with a break at 104 m, measured for clear links and behind vehicles; so no blockage model is added."""
 
     shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (4.15, 6.67, SIGMA_DB[NLOSB])
     decorrelation_m: ClassVar[tuple[float, float, float]] = (4.25, 4.5, DECORRELATION_M[NLOSB])

@@ -1,4 +1,4 @@
-"""Loss that grows by a given exponent from free space at one metre."""
+"""Loss with a given exponent of the distance, starting from free space at one metre."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What a path-loss model is: the loss between two antennas by distance, state of the link and antenna heights."""
+"""The interface of path-loss models: the loss between two antennas from distance, link state and antenna heights."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -17,19 +17,18 @@ _Deviation = Annotated[float, AtLeast(0)]
 _Distance = Annotated[float, Above(0)]
 
 Pieces = Float[np.ndarray, "3 pieces 3"]
-"""By state (LOS, NLOSV, NLOSB) and piece: decades of distance from which the piece holds, its loss at one metre in dB, its slope in
-dB per decade. The first piece of each state begins at the shortest distance that counts."""
+"""By state (LOS, NLOSV, NLOSB) and piece: log10 of the distance in metres from which the piece holds, its loss at one metre in dB, and its slope in dB per decade. The first piece of each state begins at the shortest distance that counts."""
 
 
 @dataclass(frozen=True)
 class PathLossView:
-    """The links whose path loss is wanted.
+    """The links whose path loss is computed.
 
     Attributes:
         distance_m: Between the antennas, in three dimensions.
         state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
         first_height_m: Height of one antenna above ground.
-        second_height_m: Height of the other.
+        second_height_m: Height of the other antenna.
         carrier_ghz: Centre of the channel.
     """
 
@@ -41,22 +40,28 @@ class PathLossView:
 
     @property
     def behind_buildings_db(self) -> Float[np.ndarray, " links"]:
-        """Loss that each link would have behind a building: TR 37.885, for models that give none themselves."""
+        """Loss that each link would have behind a building under TR 37.885.
+
+        For models without a loss of their own there.
+        """
         at_one, slope = line_of(BUILDING, self.carrier_ghz)
         loss: np.ndarray = at_one + slope * np.log10(np.maximum(self.distance_m, SHORTEST_M))
         return loss
 
 
 class PathLoss(Part):
-    """Base of path-loss models. A model defines `loss_db`, or `pieces_db` where its loss is straight over log distance.
+    """Base of path-loss models.
 
-    Loss behind vehicles comes on top (`v2xsim.comms.channel.blockage`) unless the model has it in itself.
+    A model defines `loss_db`, or `pieces_db` if its loss is piecewise linear in log distance.
+
+    The loss behind vehicles is added (`v2xsim.comms.channel.blockage`) unless the model includes it.
 
     Attributes:
-        shadowing_sigma_db: Standard deviation of the shadowing, by state.
-        decorrelation_m: Distance over which the shadowing decorrelates, by state.
-        includes_vehicles: Whether the loss of state NLOSV holds what a vehicle in the way adds.
-        urban: Whether states that are drawn from curves (`radio.propagation.states`) take the urban ones.
+        shadowing_sigma_db: Standard deviation of the shadowing by link state; larger values spread the power more.
+        decorrelation_m: Distance over which the shadowing decorrelates, by link state.
+        includes_vehicles: Whether the loss of state NLOSV includes the vehicle in the way.
+        urban: Whether link states drawn from curves (`radio.propagation.states`) use the urban curves; else the
+            highway ones.
     """
 
     kind = Kind("path loss", "model", ("loss_db", "pieces_db"), "v2xsim.comms.channel.path_loss")
@@ -70,38 +75,45 @@ class PathLoss(Part):
     urban: ClassVar[bool] = True
 
     def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:
-        """Return the path loss of each link in dB, without shadowing; behind buildings included."""
+        """Return the path loss of each link in dB without shadowing; links behind buildings included."""
         pieces = self.pieces_db(view.carrier_ghz)
         if pieces is None:
             raise NotImplementedError("where pieces_db returns None, loss_db must be defined")
         return piecewise_loss_db(pieces, view.distance_m, view.state)
 
     def pieces_db(self, carrier_ghz: float) -> Pieces | None:
-        """Return the loss as straight pieces over the logarithm of the distance; None for a model that is worked out link by link."""
+        """Return the loss as straight pieces over the logarithm of the distance.
+
+        None for a model that computes each link.
+        """
         return None
 
     def reach_m(self, loss_db: float, carrier_ghz: float) -> float:
-        """Return the distance at which a clear link has lost so much; relays take it for the range of a usable link.
+        """Return the distance at which a clear link has a given loss.
 
-        The highway formula of TR 37.885 unless a model says otherwise.
+        Relay rules use it as the range of a usable link.
+
+        The default is the inverse of TR 37.885's highway formula.
         """
         return reach_m(loss_db, carrier_ghz, "highway")
 
 
 def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
-    """Return the path loss of links under a model, checked where the model is a user's.
+    """Return the path loss of links under a model; the result of a user's model is checked.
 
     Raises:
-        PartError: If a user's model raises an exception or returns something else.
+        PartError: If a user's model raises an exception or returns anything but one loss per link.
     """
     return array_from(model, "loss_db", ask(model, "loss_db", view), {"links": len(view.distance_m)}, least=0.0)
 
 
 def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:
-    """Return the straight pieces of a model, checked where the model is a user's; None for a model that is worked out link by link.
+    """Return the straight pieces of a model, or None for a model that computes each link.
+
+    The result of a user's model is checked.
 
     Raises:
-        PartError: If a user's model raises an exception or returns something else.
+        PartError: If a user's model raises an exception or returns anything else.
     """
     pieces: Pieces | None = ask(model, "pieces_db", carrier_ghz)
     if pieces is None or model.file is None:
@@ -111,10 +123,12 @@ def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:
 
 
 def range_of(model: PathLoss, loss_db: float, carrier_ghz: float) -> float:
-    """Return the distance at which a clear link has lost so much under a model, checked where the model is a user's.
+    """Return the distance at which a clear link has a given loss under a model.
+
+    The result of a user's model is checked.
 
     Raises:
-        PartError: If a user's model raises an exception or returns something else.
+        PartError: If a user's model raises an exception or returns anything else.
     """
     found: Any = ask(model, "reach_m", loss_db, carrier_ghz)
     if model.file is not None and not (isinstance(found, Real) and float(found) >= 0.0):
@@ -126,7 +140,7 @@ def range_of(model: PathLoss, loss_db: float, carrier_ghz: float) -> float:
 def piecewise_loss_db(
     pieces: Pieces, distance_m: Float[np.ndarray, " links"], state: Int8[np.ndarray, " links"]
 ) -> Float[np.ndarray, " links"]:
-    """Return the loss of links from straight pieces over the logarithm of the distance."""
+    """Return the loss of links from pieces that are straight over the logarithm of the distance."""
     rows = pieces[state]
     decades = np.maximum(np.log10(np.maximum(distance_m, 1e-12)), rows[:, 0, 0])
     piece = (decades[:, None] >= rows[:, :, 0]).sum(axis=1) - 1
@@ -136,7 +150,7 @@ def piecewise_loss_db(
 
 
 def one_line(at_one_db: float, per_decade_db: float, carrier_ghz: float) -> Pieces:
-    """Return pieces of one straight line, clear and behind vehicles; behind buildings the line of TR 37.885."""
+    """Return pieces with one straight line for clear links and links behind vehicles, and TR 37.885's line behind buildings."""
     first, building = np.log10(SHORTEST_M), line_of(BUILDING, carrier_ghz)
     line = [[first, at_one_db, per_decade_db]]
     return np.array([line, line, [[first, *building]]])

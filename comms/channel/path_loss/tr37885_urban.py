@@ -17,5 +17,5 @@ class Tr37885Urban(PathLoss):
         return one_line(*line_of(URBAN, carrier_ghz), carrier_ghz)
 
     def reach_m(self, loss_db: float, carrier_ghz: float) -> float:
-        """Return the distance at which a clear link has lost so much, by the urban formula."""
+        """Return the distance at which a clear link has a given loss, by the urban formula."""
         return reach_m(loss_db, carrier_ghz, "urban")

@@ -1,4 +1,4 @@
-"""The two-ray model: the direct wave and the one that the ground reflects, with their phases."""
+"""The two-ray model: the direct wave and the wave that the ground reflects, added with their phases."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -23,12 +23,12 @@ def two_ray_loss_db(
     """Return the loss of a clear link over flat ground.
 
     Args:
-        distance_m: Between the antennas, in three dimensions; counted as at least 1 m.
+        distance_m: Distance between the antennas, in three dimensions; shorter than 1 m counts as 1 m.
         carrier_ghz: Centre of the channel.
-        tx_height_m: Of one antenna above ground.
-        rx_height_m: Of the other.
-        permittivity: Relative and effective, of the ground; vertical polarisation. 1.003 is what GEMV2 fitted to
-            measurements between cars; 1 reflects nothing and gives free space.
+        tx_height_m: Height of one antenna above ground.
+        rx_height_m: Height of the other antenna.
+        permittivity: Effective relative permittivity of the ground, at least 1, for vertical polarisation. 1.003 is
+            what GEMV2 fitted to measurements between cars; 1 reflects nothing and gives free space.
 
     References:
         Boban, Barros, Tonguz, IEEE TVT 2014 (two rays with a reflection coefficient from permittivity).
@@ -50,10 +50,10 @@ def two_ray_loss_db(
 @part("two_ray")
 @dataclass(frozen=True)
 class TwoRay(PathLoss):
-    """Two rays where no building blocks; behind buildings the loss of TR 37.885, never less than the clear one.
+    """Two rays where no building blocks; behind buildings the loss of TR 37.885, but at least that of the clear link.
 
     Attributes:
-        permittivity: Of the ground.
+        permittivity: Relative permittivity of the ground, at least 1; 1 reflects nothing and gives free space.
     """
 
     permittivity: Annotated[

@@ -1,7 +1,7 @@
-"""WINNER+ B1 as 3GPP TR 36.885 uses it: the path loss behind most published curves of vehicular radio.
+"""WINNER+ B1 as 3GPP TR 36.885 uses it: most published curves of vehicular radio are based on it.
 
-The effective height of the ground, over which antenna heights count, is a parameter: three reference simulators take
-1.0, 0.5 and 0 m, which is 16 dB at 300 m.
+Antenna heights count above an effective height of the ground, which is a parameter. Three reference simulators use
+1.0, 0.5 and 0 m; the loss at 300 m differs by up to 16 dB.
 """
 
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ def winner_b1_loss_db(
     environment_height_m: float,
     free_space_floor: bool = True,
 ) -> Float[np.ndarray, "*links"]:
-    """Return the line-of-sight loss: two slopes with a break point where the first Fresnel zone touches the ground.
+    """Return the line-of-sight loss: two slopes, with the break point where the first Fresnel zone touches the ground.
 
     Args:
-        distance_m: Between the antennas; counted as at least 3 m.
+        distance_m: Distance between the antennas; shorter than 3 m counts as 3 m.
         carrier_ghz: Centre of the channel.
-        tx_height_m: Of one antenna.
-        rx_height_m: Of the other.
-        environment_height_m: Effective height of the ground; below both antennas.
-        free_space_floor: Whether the loss is never less than that of free space.
+        tx_height_m: Height of one antenna above ground.
+        rx_height_m: Height of the other antenna.
+        environment_height_m: Effective height of the ground; must be below both antennas.
+        free_space_floor: Whether the loss is never below that of free space.
 
     References:
         3GPP TR 36.885 V14.0.0, annex A.1.4; WINNER+ D5.3, B1 LOS.
@@ -61,10 +61,10 @@ def winner_b1_loss_db(
 @part("winner_b1")
 @dataclass(frozen=True)
 class WinnerB1(PathLoss):
-    """WINNER+ B1 where no building blocks; behind buildings the loss of TR 37.885, never less than the clear one.
+    """WINNER+ B1 where no building blocks; behind buildings TR 37.885's loss, never less than the clear one.
 
     Attributes:
-        environment_height_m: Effective height of the ground.
+        environment_height_m: Effective height of the ground, 0 to 2 m; must be below both antennas.
     """
 
     shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (3.0, 3.0, 4.0)

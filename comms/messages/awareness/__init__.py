@@ -1,4 +1,4 @@
-"""Rules of when stations send awareness messages, one a file; `rule` says what a rule is."""
+"""Rules that decide when stations send awareness messages, one a file; the interface is in `rule`."""
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
 

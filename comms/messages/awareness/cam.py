@@ -1,11 +1,12 @@
 """When a station sends a cooperative awareness message: ETSI EN 302 637-2.
 
-Every 100 ms it looks. It sends when congestion control allows and it has turned by more than 4 degrees, moved by more than 4
-metres or changed its speed by more than 0.5 m/s since the last message; then messages keep coming at that pace, without a cause,
-three times, and after that once a second. So a vehicle that stands still sends once a second.
+A station checks every 100 ms. It sends if congestion control allows it and, since its last message, it has turned by
+more than 4 degrees, moved by more than 4 metres or changed its speed by more than 0.5 m/s. The time between these last
+two messages becomes its interval: it sends three more messages at that interval even without such a change, and then
+once a second. So a vehicle that stands still sends once a second.
 
 References:
-    ETSI EN 302 637-2 V1.4.1, clause 6.1.3, as ms-van3t codes it; the document was not re-read.
+    ETSI EN 302 637-2 V1.4.1, clause 6.1.3, as ms-van3t codes it; we did not check it against the document.
 """
 
 from dataclasses import dataclass
@@ -27,25 +28,25 @@ _NEVER_US = -(2**62)
 @part("cam")
 @dataclass(frozen=True)
 class Cam(AwarenessRule):
-    """Messages by movement, 1 to 10 a second (EN 302 637-2)."""
+    """Messages when a station has moved enough, 1 to 10 a second (EN 302 637-2)."""
 
     @property
     def check_us(self) -> int:
-        """How often a station looks."""
+        """Time between two checks of a station."""
         return CHECK_US
 
     @property
     def longest_us(self) -> float:
-        """The slowest pace."""
+        """Longest interval between two messages."""
         return float(SLOWEST_US)
 
     def generator(self) -> Generator:
-        """Return the memory of a run."""
+        """Return the state of a run: what each station sent last."""
         return CamGenerator()
 
 
 class CamGenerator:
-    """What each station sent last, and how fast it may repeat."""
+    """The last message of each station, and the interval at which it may repeat."""
 
     def __init__(self) -> None:
         self._agent = np.zeros(0, np.int64)
@@ -54,7 +55,7 @@ class CamGenerator:
         self._place, self._speed, self._heading = np.zeros((0, 2)), np.zeros(0), np.zeros(0)
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
-        """Return who sends now, and remember it as sent."""
+        """Return which stations send now, and store their messages as sent."""
         place_m, heading_rad, speed_mps, now_us = view.place_m, view.heading_rad, view.speed_mps, view.now_us
         self._over(view.agent)
         elapsed_us = now_us - self._last_us
@@ -77,7 +78,7 @@ class CamGenerator:
         return sends
 
     def _over(self, agent: Int64[np.ndarray, " stations"]) -> None:
-        """Bring what is remembered into the order of other stations; newcomers have never sent."""
+        """Reorder the state for another list of stations; newcomers have never sent."""
         row = kept_rows(self._agent, agent)
         self._last_us, self._pace_us = carried(self._last_us, row, _NEVER_US), carried(self._pace_us, row, SLOWEST_US)
         self._repeats, self._place = carried(self._repeats, row, 0), carried(self._place, row, np.inf)

@@ -1,4 +1,4 @@
-"""Awareness messages at a fixed rate, held back where congestion control asks for it."""
+"""Awareness messages at a fixed rate, delayed where congestion control demands it."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,7 +9,8 @@ from jaxtyping import Bool
 from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
 from v2xsim.parts import AtLeast, AtMost, part
 
-# A station that has never sent counts as having sent this long ago: longer than congestion control ever asks to wait.
+# A station that has never sent counts as having sent this long ago: longer than congestion control ever makes a
+# station wait.
 _NEVER_US = 1_000_000
 
 
@@ -26,21 +27,21 @@ class Periodic(AwarenessRule):
 
     @property
     def check_us(self) -> int:
-        """The period."""
+        """Time between two checks of a station: the period."""
         return round(self.longest_us)
 
     @property
     def longest_us(self) -> float:
-        """The period."""
+        """Longest interval between two messages: the period."""
         return 1e6 / self.rate_hz
 
     def generator(self) -> Generator:
-        """Return the memory of a run."""
+        """Return the state of a run: when each station sent last."""
         return _Sent()
 
 
 class _Sent:
-    """When each station sent last, as far as congestion control has asked for it."""
+    """When each station sent last; stored only while congestion control limits the rate."""
 
     def __init__(self) -> None:
         self._last_us: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""What a rule for awareness messages is: it says which stations announce themselves now."""
+"""The interface of rules for awareness messages: a rule decides which stations send one now."""
 
 from dataclasses import dataclass
 from typing import Annotated, Protocol
@@ -13,15 +13,15 @@ from v2xsim.plugins import ask, call, wrong_answer
 
 @dataclass(frozen=True)
 class AwarenessView:
-    """What a rule for awareness messages reads: how each station moves, as it believes, and what congestion control asks for.
+    """Input of a rule for awareness messages: the motion of each station, as it believes, and the limits of congestion control.
 
     Attributes:
         agent: Identity of each station.
-        place_m: Position of each station.
+        place_m: Position of each station, as it believes.
         heading_rad: Heading of each station, counter-clockwise from east.
         speed_mps: Speed of each station over ground.
-        now_us: The instant; later than at the last call.
-        wait_us: Least time between messages that congestion control asks each station for.
+        now_us: The instant; later than in the call before.
+        wait_us: Least time between two messages of each station, set by congestion control; 0 for no limit.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -33,10 +33,10 @@ class AwarenessView:
 
 
 class Generator(Protocol):
-    """Remembers what each station has sent, and says who sends now."""
+    """Keeps what each station has sent, and decides which ones send now."""
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
-        """Return which stations send now, and remember it as sent."""
+        """Return which stations send now, and store their messages as sent."""
 
 
 class AwarenessRule(Part):
@@ -46,21 +46,24 @@ class AwarenessRule(Part):
 
     @property
     def check_us(self) -> Annotated[int, AtLeast(1)]:
-        """How often stations look whether a message is due."""
+        """Time between two checks whether a message is due."""
         return 100_000
 
     @property
     def longest_us(self) -> Annotated[float, Above(0)]:
-        """Longest time between two messages of a station; after five times as long without one it counts as gone."""
+        """Longest interval between two messages of a station.
+
+        A station that is silent for five such intervals counts as gone.
+        """
         return 1_000_000.0
 
     def generator(self) -> Generator:
-        """Return what remembers and decides, for a run that begins."""
+        """Return a new generator with the state of one run."""
         raise NotImplementedError
 
 
 class Announcer:
-    """The generator of a run, checked where the rule is a user's."""
+    """The generator of a run; the results of a user's rule are checked."""
 
     def __init__(self, rule: AwarenessRule) -> None:
         self._rule = rule
@@ -73,7 +76,7 @@ class Announcer:
         """Return which stations send now.
 
         Raises:
-            PartError: If a user's generator raises an exception or returns something else.
+            PartError: If a user's generator raises an exception or returns anything but one truth value per station.
         """
         found = call(self._rule, "generator.due", self._generator.due, view)
         return array_from(self._rule, "generator.due", found, {"stations": len(view.agent)}, "bool")

@@ -1,4 +1,7 @@
-"""Rules of which perceived objects a station leaves out because others tell of them, one a file; `rule` says what a rule is."""
+"""Rules that leave perceived objects out of a message because others report them, one a file.
+
+The interface is in `rule`.
+"""
 
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView
 

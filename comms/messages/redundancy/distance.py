@@ -1,4 +1,4 @@
-"""Objects that a sender less than 10 m away told of within the last second are left out."""
+"""Leave out objects that a sender less than 10 m away reported within the last second."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ NEAR_M = 10.0
 @part("distance")
 @dataclass(frozen=True)
 class Distance(RedundancyRule):
-    """Leave out objects that a sender close by told of."""
+    """Leave out objects that a sender less than 10 m away has reported."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return which objects are left out of the message."""

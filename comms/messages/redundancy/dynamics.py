@@ -14,7 +14,7 @@ SPEED_MPS = 0.5
 @part("dynamics")
 @dataclass(frozen=True)
 class Dynamics(RedundancyRule):
-    """Leave out objects that move as a copy of the last second does."""
+    """Leave out objects of which a report of the last second has about the same position and speed."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return which objects are left out of the message."""

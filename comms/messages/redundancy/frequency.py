@@ -1,4 +1,4 @@
-"""Objects of which more than five copies were received within the last second are left out."""
+"""Leave out objects of which more than five reports were received within the last second."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ COPIES = 5
 @part("frequency")
 @dataclass(frozen=True)
 class Frequency(RedundancyRule):
-    """Leave out objects that many tell of."""
+    """Leave out objects that more than five reports contain."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return which objects are left out of the message."""

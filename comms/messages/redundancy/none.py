@@ -1,4 +1,4 @@
-"""Nothing is left out."""
+"""No redundancy rule: nothing is left out."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoRedundancyRule(RedundancyRule):
-    """Tell of everything that is due."""
+    """Report every object that is due."""
 
     reads_copies: ClassVar[bool] = False
 

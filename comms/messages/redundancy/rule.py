@@ -1,4 +1,4 @@
-"""What a redundancy rule is: it says which perceived objects need no place in a collective perception message.
+"""The interface of redundancy rules: a rule leaves perceived objects out of a collective perception message.
 
 The rules are the files beside this one.
 
@@ -16,19 +16,19 @@ from v2xsim.part_answers import array_from
 from v2xsim.parts import Kind, Part
 from v2xsim.plugins import ask
 
-# Two reports are of one object if they put it less than this apart: less than two cars in a queue.
+# Two reports are about one object if their positions are closer than this. Two cars in a queue are farther apart.
 SAME_M = 3.0
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Objects that others told of, each as often as it was told.
+    """Reports of objects received from others; an object that was reported n times has n rows.
 
     Attributes:
-        place_m: Where each is by now, moved on by its velocity.
-        speed_mps: Of each.
-        told_us: When it was received.
-        sender_m: Where its sender was.
+        place_m: Present position of each object, extrapolated with its reported velocity.
+        speed_mps: Reported speed.
+        told_us: Instant at which the report was received.
+        sender_m: Position of the sender of the report.
     """
 
     place_m: Float[np.ndarray, "copies 2"]
@@ -38,20 +38,20 @@ class Copies:
 
     @staticmethod
     def nothing() -> "Copies":
-        """Return no object."""
+        """Return an empty set of reports."""
         return Copies(np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), np.zeros((0, 2)))
 
 
 @dataclass(frozen=True)
 class RedundancyView:
-    """What a redundancy rule reads, all of it known to one station.
+    """Input of a redundancy rule; all of it is known to one station.
 
     Attributes:
-        place_m: Where each object is that the station perceives.
+        place_m: Position of each object that the station perceives.
         speed_mps: Of each object.
-        own_m: Where the station is, as it believes.
-        copies: Objects that others told it of within the last second.
-        announced_m: Where stations are that announced themselves to it.
+        own_m: Position of the station, as it believes.
+        copies: Reports that the station received from others within the last second.
+        announced_m: Positions of the stations from which it received awareness messages.
         now_us: The instant.
     """
 
@@ -63,7 +63,7 @@ class RedundancyView:
     now_us: int
 
     def apart_m(self, within_us: int = 1_000_000) -> Float[np.ndarray, "objects copies"]:
-        """Return the distance of each object from each copy; infinity for copies that are older."""
+        """Return the distance of each object from each report; infinity for older reports."""
         recent = self.now_us - self.copies.told_us <= within_us
         return np.where(recent[None, :], distances_m(self.place_m, self.copies.place_m), np.inf)
 
@@ -72,7 +72,7 @@ class RedundancyRule(Part):
     """Base of redundancy rules.
 
     Attributes:
-        reads_copies: Whether the rule reads what others told; where no rule does, nobody keeps it.
+        reads_copies: Whether the rule reads reports of others; if not, none are kept.
     """
 
     kind = Kind("redundancy rule", "rule", ("omitted",), "v2xsim.comms.messages.redundancy")
@@ -84,10 +84,10 @@ class RedundancyRule(Part):
 
 
 def omitted_by(rule: RedundancyRule, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
-    """Return which objects are left out under a rule, checked where the rule is a user's.
+    """Return which objects a rule leaves out; the result of a user's rule is checked.
 
     Raises:
-        PartError: If a user's rule raises an exception or returns something else.
+        PartError: If a user's rule raises an exception or returns anything but one truth value per object.
     """
     objects = len(view.place_m)
     if objects == 0:
@@ -98,6 +98,6 @@ def omitted_by(rule: RedundancyRule, view: RedundancyView) -> Bool[np.ndarray, "
 def distances_m(
     first_m: Float[np.ndarray, "rows 2"], second_m: Float[np.ndarray, "columns 2"]
 ) -> Float[np.ndarray, "rows columns"]:
-    """Return all distances."""
+    """Return the distance of each first point from each second point."""
     gap = first_m[:, None, :] - second_m[None, :, :]
     return np.hypot(gap[..., 0], gap[..., 1])

@@ -1,4 +1,4 @@
-"""Stations that announce themselves are left out."""
+"""Leave out stations that announce themselves."""
 
 from dataclasses import dataclass
 from typing import ClassVar

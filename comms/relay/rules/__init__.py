@@ -1,1 +1,4 @@
-"""The built-in relay rules, one a file: a file here is all that a rule takes. What it may read is `v2xsim.comms.relay.rule.RelayView`."""
+"""The built-in relay rules, one a file.
+
+A new file here is found without further edits; its input is `v2xsim.comms.relay.rule.RelayView`.
+"""

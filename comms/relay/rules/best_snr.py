@@ -1,4 +1,4 @@
-"""Relay over the best weaker hop."""
+"""Relay rule by measured quality: the station whose worse hop is best."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("best_snr")
 @dataclass(frozen=True)
 class BestSnr(RelayRule):
-    """Prefer the candidate whose worse hop delivers best, as its measured SNR predicts."""
+    """Prefer the candidate whose worse hop delivers best, as predicted from its measured SNR."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the predicted delivery over the worse hop."""

@@ -1,4 +1,4 @@
-"""Relay over the qualified station that is farthest away: the baseline of greedy forwarding, as much way as one hop can make."""
+"""Relay rule by distance: the farthest qualified station, as in greedy forwarding, where each hop should bridge as much distance as possible."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from v2xsim.parts import part
 @part("farthest_qualified")
 @dataclass(frozen=True)
 class FarthestQualified(RelayRule):
-    """Prefer the candidate farthest from the station that asks; both its hops are usable all the same."""
+    """Prefer the candidate farthest from the station that requests data, among those with two usable hops."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the horizontal distance of each station from the one that asks, in metres."""
+        """Return the horizontal distance of each station from the one that requests data, in metres."""
         return view.distance_m[view.requester]

@@ -1,4 +1,7 @@
-"""Relay over whoever looks highest over the vehicles between: the height term of the hybrid alone."""
+"""Relay rule by height: the station whose links pass highest above the vehicles in between.
+
+The height term of the hybrid alone.
+"""
 
 from dataclasses import dataclass
 

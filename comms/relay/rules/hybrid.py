@@ -1,6 +1,7 @@
 """The mobility-height hybrid: our reading of the abstract of *NLOS Dies Twice* (arXiv 2307.06615).
 
-The paper's body was not available to us: the terms and their weights are ours. For a pair (i, j), candidate k, and both hops:
+The paper's full text was not available to us, so the exact terms and weights are ours. For a pair (i, j), a candidate
+k, and both of its hops:
 
     height    H_k = min over hops of -h / r, held to [-1, 1]: h the height of the worst vehicle above the line between
               the antennas (negative below it), r the radius of the first Fresnel zone there; -1 behind a building
@@ -21,10 +22,10 @@ from v2xsim.parts import AtLeast, AtMost, part
 @part("hybrid")
 @dataclass(frozen=True)
 class Hybrid(RelayRule):
-    """Prefer links that last and that pass clear above the vehicles between.
+    """Prefer links that last long and pass clear above the vehicles in between.
 
     Attributes:
-        weight: Weight w of mobility against height.
+        weight: Weight w of mobility against height, 0 to 1: 0 uses height alone, 1 mobility alone.
     """
 
     weight: Annotated[

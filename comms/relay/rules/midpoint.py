@@ -1,4 +1,4 @@
-"""Relay over whoever is nearest to the point half-way: a baseline that looks at places alone."""
+"""Relay rule by position: the station nearest to the middle of the pair. A baseline that uses positions alone."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Midpoint(RelayRule):
     """Prefer the candidate nearest to the middle of the pair."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return minus the distance from the middle, in lengths of the pair's line."""
+        """Return minus the distance from the middle, in units of the distance between the two stations."""
         place_m = view.antenna_m[:, :2]
         one, other = place_m[view.requester], place_m[view.helper]
         middle = 0.5 * (one + other)

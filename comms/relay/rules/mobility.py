@@ -1,4 +1,4 @@
-"""Relay over whoever stays in range longest: the mobility term of the hybrid alone."""
+"""Relay rule by mobility: the station that stays in range longest; the mobility term of the hybrid alone."""
 
 from dataclasses import dataclass
 

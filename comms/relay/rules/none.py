@@ -1,4 +1,4 @@
-"""No relays: the baseline in which stations reach each other directly or not at all."""
+"""No relay: the baseline in which stations reach each other directly or not at all."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,10 +13,10 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoRelay(RelayRule):
-    """Nobody relays."""
+    """No station relays."""
 
     relays: ClassVar[bool] = False
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the same score for everybody; nobody asks for it."""
+        """Return the same score for all; it is never used."""
         return np.zeros(view.shape)

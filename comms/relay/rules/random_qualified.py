@@ -1,4 +1,4 @@
-"""Relay over any station that qualifies: the baseline that knows nothing but whether both hops are usable."""
+"""Relay rule by chance: any station that qualifies. The baseline that uses nothing but whether both hops are usable."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,7 +15,8 @@ from v2xsim.parts import part
 class RandomQualified(RelayRule):
     """Every qualified candidate is equally likely.
 
-    Each pair ranks the stations by one draw for the whole run, so its relay changes only when a station qualifies or no longer does.
+    Each pair ranks the stations by one draw for the whole run, so its relay changes only when a station becomes or
+    stops being usable.
     """
 
     hysteresis: ClassVar[float] = 0.0

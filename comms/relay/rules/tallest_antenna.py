@@ -1,4 +1,7 @@
-"""Relay over the tallest antenna: the baseline that looks at heights alone, whatever stands in the way."""
+"""Relay rule by antenna height: the tallest antenna.
+
+The baseline that uses heights alone, whatever obstructs the links.
+"""
 
 from dataclasses import dataclass
 
@@ -12,7 +15,10 @@ from v2xsim.parts import part
 @part("tallest_antenna")
 @dataclass(frozen=True)
 class TallestAntenna(RelayRule):
-    """Prefer the candidate whose antenna is highest above ground; one in office stays unless another is 0.1 m higher."""
+    """Prefer the candidate whose antenna is highest above ground.
+
+    The present relay stays unless another is 0.1 m higher.
+    """
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the height of each station's antenna in metres."""
