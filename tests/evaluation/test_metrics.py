@@ -1,85 +1,183 @@
-"""Metrics against tables small enough to count by hand, and sums that must come out."""
+"""Metrics of perception and cooperation against tables small enough to count by hand, and sums that must come out."""
 
 import numpy as np
 import pytest
+from small_tables import broadcasts, counts, empty_tables, table, values
 
 import v2xsim
+from v2xsim.evaluation.metric import Metric
 from v2xsim.evaluation.metrics import all_metrics
-from v2xsim.results.tables import COLUMNS, Columns
 
 CAUSES = ("half_duplex", "sensing", "receiver_busy", "propagation", "collision")
 
 
-def tables(**rows):
-    made = {name: Columns(name) for name in COLUMNS}
-    for name, block in rows.items():
-        made[name].add(**block)
-    return {name: columns.finished() for name, columns in made.items()}
+def rows_of(precision=None, frames=0, **tables):
+    return all_metrics({**empty_tables(), **tables}, precision or {}, frames, 1.0, 150.0)
 
 
-def packets(outcome, distance_m, **other):
-    count = len(outcome)
-    block = {
-        "queued_us": np.zeros(count, np.int64), "start_us": np.zeros(count, np.int64), "end_us": np.full(count, 1000),
-        "message": 1, "kind": "awareness", "hop": 1, "fragment": 0, "fragments": 1, "size_bytes": 300, "tx": 7,
-        "rx": np.arange(count), "addressed": True, "distance_m": np.array(distance_m, float), "link_state": "LOS",
-        "power_dbm": -70.0, "sinr_db": 20.0, "outcome": np.array(outcome, object),
+def measured(precision=None, frames=0, **tables):
+    return values(rows_of(precision, frames, **tables))
+
+
+def test_precision_is_named_by_threshold_and_mode_and_counts_frames():
+    rows = rows_of({"ego": [(0.5, 0.4), (0.7, 0.2)], "fused": [(0.5, 0.6)]}, frames=9)
+    assert rows[:3] == [
+        ("ap_0.5_ego", "", Metric(0.4, "1", 9)),
+        ("ap_0.7_ego", "", Metric(0.2, "1", 9)),
+        ("ap_0.5_fused", "", Metric(0.6, "1", 9)),
+    ]
+
+
+@pytest.mark.parametrize("name", ["coverage_before", "coverage_after", "blind_covered"])
+def test_coverage_is_the_mean_over_frames_that_have_one(name):
+    rows = rows_of(fusion=table("fusion", **{name: [0.25, float("nan"), 0.75]}))
+    assert (values(rows)[name, ""], counts(rows)[name, ""]) == (0.5, 2)
+
+
+def test_awareness_is_the_share_of_road_users_with_a_track_alone_and_after_fusion():
+    awareness = table("awareness", tracked_ego=[True, False, False, False], tracked_fused=[True, True, True, False])
+    found = measured(awareness=awareness)
+    assert [found[f"object_awareness_{mode}", ""] for mode in ("ego", "fused")] == [0.25, 0.75]
+
+
+def conflicts(start_s, alone_s, fused_s):
+    """Return episodes; a negative instant of awareness is never."""
+    columns = {"start_us": start_s, "aware_ego_us": alone_s, "aware_fused_us": fused_s}
+    return table(
+        "episodes", **{name: [round(s * 1e6) if s >= 0 else -1 for s in column] for name, column in columns.items()}
+    )
+
+
+def test_hidden_conflicts_are_counted():
+    rows = rows_of(episodes=conflicts([1.0, 2.0, 3.0], [-1, -1, 3.0], [-1, 2.0, 3.0]))
+    assert (values(rows)["hidden_conflicts", ""], counts(rows)["hidden_conflicts", ""]) == (3.0, 3)
+
+
+def test_time_to_awareness_is_from_the_start_of_those_that_became_known():
+    """Alone one of three, after 2 s; after fusion two, at once and after 1 s."""
+    found = measured(episodes=conflicts([1.0, 2.0, 3.0], [-1, -1, 5.0], [-1, 2.0, 4.0]))
+    assert [found[f"time_to_awareness_{mode}", ""] for mode in ("ego", "fused")] == [2.0, 0.5]
+
+
+def test_conflicts_that_never_became_known_are_counted():
+    rows = rows_of(episodes=conflicts([1.0, 2.0, 3.0], [-1, -1, 5.0], [-1, 2.0, 4.0]))
+    assert [values(rows)[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [2.0, 1.0]
+    assert [counts(rows)[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [3, 3]
+
+
+def test_a_conflict_known_at_instant_zero_is_known():
+    found = measured(episodes=conflicts([0.0], [0.0], [-1]))
+    assert [found[f"never_aware_{mode}", ""] for mode in ("ego", "fused")] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("helpers_used", "used"),
+        ("helpers_used_by_relay", "used_by_relay"),
+        ("requested_per_frame", "requested_bytes"),
+        ("received_per_frame", "received_bytes"),
+    ],
+)
+def test_helpers_and_bytes_are_means_over_all_frames(name, column):
+    rows = rows_of(fusion=table("fusion", **{column: [0, 3, 6]}))
+    assert (values(rows)[name, ""], counts(rows)[name, ""]) == (3.0, 3)
+
+
+def test_the_age_of_fused_data_is_over_frames_that_fused_some():
+    """20 and 60 ms; a frame that fused nothing says -1. Data of the frame's own instant is 0 ms old."""
+    rows = rows_of(fusion=table("fusion", age_us=[20_000, -1, 60_000, 0]))
+    assert (values(rows)["age_of_fused_data", ""], counts(rows)["age_of_fused_data", ""]) == (pytest.approx(80 / 3), 3)
+
+
+def transfers(*rows):
+    """Return transfers of kind, relay, queue and arrival in microseconds, and outcome."""
+    kind, relay, queue_us, arrive_us, outcome = (list(column) for column in zip(*rows, strict=True))
+    return table("transfers", kind=kind, relay=relay, queue_us=queue_us, arrive_us=arrive_us, outcome=outcome)
+
+
+SOME = transfers(
+    ("request", -1, 0, 9_000, "answered"),
+    ("request", 4, 0, -1, "lost"),
+    ("request", -1, 0, 1_000, "lost"),
+    ("request", -1, 0, 1_000, "answered"),
+    ("data", -1, 1_000, 11_000, "used"),
+    ("data", -1, 1_000, 21_000, "late"),
+    ("data", -1, 1_000, -1, "partial"),
+    ("data", 0, 1_000, 51_000, "used"),
+    ("data", 5, 1_000, -1, "lost"),
+)
+
+
+def test_requests_answered_are_a_share_of_requests():
+    rows = rows_of(transfers=SOME)
+    assert (values(rows)["requests_answered", ""], counts(rows)["requests_answered", ""]) == (0.5, 4)
+
+
+def test_data_that_arrived_whole_is_a_share_of_data():
+    rows = rows_of(transfers=SOME)
+    assert (values(rows)["data_arrived_whole", ""], counts(rows)["data_arrived_whole", ""]) == (0.6, 5)
+
+
+def test_direct_and_relayed_data_have_latencies_of_their_own():
+    """Direct 10 and 20 ms; by a relay, which may have number 0, 50 ms; what did not arrive has none."""
+    rows = rows_of(transfers=SOME)
+    assert [values(rows)[f"data_latency_{way}", ""] for way in ("direct", "relayed")] == [15.0, 50.0]
+    assert [counts(rows)[f"data_latency_{way}", ""] for way in ("direct", "relayed")] == [2, 1]
+
+
+def test_the_distribution_of_latency_is_of_all_data_that_arrived():
+    rows = rows_of(transfers=SOME)
+    found = [values(rows)["data_latency_within", f"{bound} ms"] for bound in (5, 10, 20, 50)]
+    assert found == pytest.approx([0.0, 1 / 3, 2 / 3, 1.0])
+    assert counts(rows)["data_latency_within", "5 ms"] == 3
+
+
+def test_data_that_arrives_at_instant_zero_has_arrived():
+    rows = rows_of(transfers=transfers(("data", -1, 0, 0, "used")))
+    assert values(rows)["data_latency_direct", ""] == 0.0
+    assert values(rows)["data_latency_within", "1 ms"] == 1.0
+
+
+def test_every_metric_is_there_without_any_row_and_in_a_fixed_order():
+    bounds = [f"{bound} ms" for bound in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]
+    assert [(name, part) for name, part, _ in rows_of()] == [
+        ("coverage_before", ""), ("coverage_after", ""), ("blind_covered", ""), ("object_awareness_ego", ""),
+        ("object_awareness_fused", ""), ("hidden_conflicts", ""), ("time_to_awareness_ego", ""), ("never_aware_ego", ""),
+        ("time_to_awareness_fused", ""), ("never_aware_fused", ""), ("helpers_used", ""), ("helpers_used_by_relay", ""),
+        ("age_of_fused_data", ""), ("requested_per_frame", ""), ("received_per_frame", ""), ("requests_answered", ""),
+        ("data_arrived_whole", ""), ("data_latency_direct", ""), ("data_latency_relayed", ""),
+        *(("data_latency_within", bound) for bound in bounds), ("prr", ""), ("prr", "LOS"), ("prr", "NLOSv"),
+        ("prr", "NLOSb"), *((f"lost_to_{cause}", "") for cause in CAUSES), ("awareness_latency", ""),
+        *(("awareness_latency_within", bound) for bound in bounds), ("inter_packet_gap", ""), ("age_of_information", ""),
+        ("channel_busy_ratio", ""), ("channel_busy_ratio_p95", ""), ("packets_not_sent", ""), ("on_air", ""),
+        ("links_LOS", ""), ("links_NLOSv", ""), ("links_NLOSb", ""),
+    ]  # fmt: skip
+
+
+def test_every_metric_has_its_unit():
+    units = {name: metric.unit for name, _, metric in rows_of({"ego": [(0.5, 0.4)]})}
+    assert {name for name, unit in units.items() if unit == "ms"} == {
+        "age_of_fused_data", "data_latency_direct", "data_latency_relayed", "awareness_latency", "inter_packet_gap",
+        "age_of_information",
     }  # fmt: skip
-    return {**block, **other}
-
-
-def measured(made, prr_range_m=150.0, duration_s=1.0):
-    rows = all_metrics(made, {}, 0, duration_s, prr_range_m)
-    return {(name, part): metric for name, part, metric in rows}
-
-
-def test_reception_ratio_counts_all_in_range_and_none_beyond():
-    found = measured(tables(packets=packets(["delivered", "collision", "delivered", "delivered"], [10, 20, 140, 160])))
-    assert found["prr", ""].value == pytest.approx(2 / 3)
-    assert found["prr", ""].count == 3
-    assert found["lost_to_collision", ""].value == pytest.approx(1 / 3)
-    assert found["prr", "0-50 m"].value == 0.5
-    assert found["prr", "150-200 m"].value == 1.0
-
-
-def test_stations_that_a_packet_was_too_weak_for_count_as_lost():
-    weak = {
-        "bin_m": np.array([100, 300]),
-        "link_state": np.array(["NLOSb", "NLOSb"], object),
-        "count": np.array([3, 50]),
-    }
-    found = measured(tables(packets=packets(["delivered"], [110.0]), unheard=weak))
-    assert found["prr", ""].value == 0.25
-    assert found["lost_to_sensing", ""].value == 0.75
-    assert found["prr", "100-150 m"].value == 0.25
-    assert found["prr", "NLOSb"].value == 0.0
-
-
-def test_a_relayed_copy_is_not_a_broadcast_of_its_own():
-    found = measured(tables(packets=packets(["delivered", "collision"], [10, 10], hop=np.array([1, 2]))))
-    assert found["prr", ""].value == 1.0
-
-
-def test_gap_and_age_of_a_regular_sender():
-    # Every 100 ms, 20 ms under way: the age climbs from 20 to 120 ms and is 70 ms on average.
-    queued = np.arange(11) * 100_000
-    rows = packets(["delivered"] * 11, [10.0] * 11, queued_us=queued, start_us=queued, end_us=queued + 20_000,
-                   rx=np.full(11, 3), message=np.arange(11))  # fmt: skip
-    found = measured(tables(packets=rows))
-    assert found["inter_packet_gap", ""].value == pytest.approx(100.0)
-    assert found["age_of_information", ""].value == pytest.approx(70.0)
-    assert found["awareness_latency", ""].value == pytest.approx(20.0)
-
-
-def test_bytes_on_the_air_count_each_packet_once():
-    found = measured(tables(packets=packets(["delivered", "collision", "delivered"], [1, 2, 3])), duration_s=2.0)
-    assert found["on_air", ""].value == 150.0
+    assert {name for name, unit in units.items() if unit == "s"} == {"time_to_awareness_ego", "time_to_awareness_fused"}
+    assert {name for name, unit in units.items() if unit == "B"} == {"requested_per_frame", "received_per_frame"}
+    assert {name for name, unit in units.items() if unit not in ("ms", "s", "B", "1")} == {"on_air"}
 
 
 def test_nothing_measured_is_not_a_number_and_no_error():
-    found = measured(tables())
-    assert np.isnan(found["prr", ""].value)
-    assert found["hidden_conflicts", ""].value == 0
+    some = {"hidden_conflicts", "never_aware_ego", "never_aware_fused", "on_air"}
+    assert {name for (name, _), value in measured().items() if not np.isnan(value)} == some
+
+
+def test_the_metrics_of_the_radio_go_by_the_range_and_the_share_asked_for():
+    tables = {
+        **empty_tables(),
+        "packets": broadcasts(["delivered", "collision"], distance_m=[10.0, 60.0], size_bytes=100),
+    }
+    found = values(all_metrics(tables, {}, 0, 4.0, 50.0, 0.5))
+    assert (found["prr", ""], found["on_air", ""]) == (1.0, 50.0)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +185,7 @@ def weak_demo():
     return v2xsim.run(v2xsim.load("demo", ["run.duration_s=2", "lidars.model=beam16", "radio.tx_power_dbm=-20"]))
 
 
-def test_reception_and_losses_sum_to_one(weak_demo):
+def test_reception_and_losses_of_a_run_sum_to_one(weak_demo):
     metrics = weak_demo.metrics
     assert metrics["prr"].value + sum(metrics[f"lost_to_{c}"].value for c in CAUSES) == pytest.approx(1.0)
 
