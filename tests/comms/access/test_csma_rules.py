@@ -14,9 +14,10 @@ AIRTIME_US = int(airtime_us(SIZE_BYTES, 2, 10))
 SLOT_US, AIFS_US = 13, 110
 SAFE = ((-30.0, 0.0), (40.0, 0.0))
 HIDDEN_DBM = -200.0
+STANDARD = Ieee80211p()
 
 
-def sent_at(rows, within_dbm, scheme=Ieee80211p(), groups=1, **settings):
+def sent_at(rows, within_dbm, scheme=STANDARD, groups=1, **settings):
     """Return when each packet began: a row for each group, a column for each packet (sender and time)."""
     found, _ = heard(rows, within_dbm, scheme, groups, **settings)
     begun = np.full(groups * len(rows), -1)
@@ -24,7 +25,7 @@ def sent_at(rows, within_dbm, scheme=Ieee80211p(), groups=1, **settings):
     return begun.reshape(groups, len(rows))
 
 
-def heard(rows, within_dbm, scheme=Ieee80211p(), groups=1, **settings):
+def heard(rows, within_dbm, scheme=STANDARD, groups=1, **settings):
     rows = [(sender, ready_us, 0) for sender, ready_us in rows]
     sent = packets(rows, groups=groups, stations=len(within_dbm), size_bytes=SIZE_BYTES)
     return played(
