@@ -1,7 +1,7 @@
-"""What a station makes of its points and of other stations' data: functions of arrays, with no clock and no files.
+"""What a station computes from its lidar points and from other stations' data, as functions of arrays.
 
-Detections from points (`detection`), the bird's-eye grid of what was observed and whom to ask for the rest (`matching`), tracks
-without true identities (`tracking`), figures that judge them (`metrics`), and an index of near neighbours (`hnsw`).
+Detections from points (`detection`), the bird's-eye grid of observed cells and the choice of helpers for the rest
+(`matching`), tracks (`tracking`), metrics (`metrics`), and an index of nearest neighbours (`hnsw`).
 """
 
 __all__ = ["detection", "hnsw", "matching", "metrics", "tracking"]

@@ -1,1 +1,1 @@
-"""Who sends when, and what becomes of each packet at each receiver: access schemes over one medium, congestion control."""
+"""When each station sends, and the outcome of each packet at each receiver: access schemes over one medium, and congestion control."""

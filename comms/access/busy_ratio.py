@@ -1,6 +1,7 @@
 """The channel busy ratio: the share of the last 100 ms in which each station found the channel busy.
 
-The access schemes count the busy time (`AccessLayer.advance`); here it becomes a ratio. `dcc.py` slows a station down by it.
+The access schemes measure the busy time (`AccessLayer.advance`); here it becomes a ratio, from which `dcc.py` sets the
+message rate.
 
 References:
     ETSI TS 102 687: congestion control measures the ratio over 100 ms.
@@ -13,7 +14,7 @@ CBR_WINDOW_US = 100_000
 
 
 class BusyRatio:
-    """Adds up the busy time of each station and closes a window every 100 ms."""
+    """Sums the busy time of each station, and closes a window every 100 ms."""
 
     def __init__(self, now_us: int) -> None:
         """Open the first window."""
@@ -21,15 +22,15 @@ class BusyRatio:
         self.window_end_us = now_us + CBR_WINDOW_US
 
     def reindexed(self, rows: Int64[np.ndarray, " stations"]) -> None:
-        """Follow the stations to new rows; -1 is a station that is new."""
+        """Move the stations to new rows; -1 is a new station."""
         self._busy_us = np.where(rows >= 0, self._busy_us[rows] if len(self._busy_us) else 0, 0)
 
     def add(self, busy_us: Int64[np.ndarray, " stations"]) -> None:
-        """Add what the stations found busy since the last call."""
+        """Add the busy time of each station since the last call."""
         self._busy_us = self._busy_us + busy_us
 
     def window_closed(self) -> Float[np.ndarray, " stations"]:
-        """Return the ratio (0 to 1) of the window that ends now, and open the next one."""
+        """Return the ratio (0 to 1) over the window that ends now, and open the next window."""
         ratio = self._busy_us / CBR_WINDOW_US
         self._busy_us = np.zeros_like(self._busy_us)
         self.window_end_us += CBR_WINDOW_US

@@ -1,12 +1,14 @@
-"""Decentralised congestion control: how long a station waits between messages, from how busy it finds the channel.
+"""Decentralised congestion control: the least time between a station's messages, from its channel busy ratio.
 
-The channel busy ratio comes from `busy_ratio.py`. The reactive table switches between states by it; a worse state is entered when
-the ratio has asked for it for a second, a better one when it has for five. The adaptive algorithm (LIMERIC) lets all stations
-near a target share the channel: every 200 ms each moves its share of time on the air towards what would reach the target.
+The ratio comes from `busy_ratio.py`. The reactive control has a table of states with a message interval each. It moves
+to a slower state when the ratio has called for one for a second, and to a faster state when it has for five seconds.
+The adaptive control (LIMERIC) makes all stations near a target share the channel: every 200 ms, each station adjusts
+its share of airtime so that the ratio moves towards the target.
 
 References:
-    ETSI TS 102 687 V1.2.1, clause 5.4 (adaptive; as Vanetza codes it) and table A.1 (reactive, messages of up to 1 ms;
-    recalled, not re-read, as are the times of entering a state: TS 102 687 V1.1.1).
+    ETSI TS 102 687 V1.2.1, clause 5.4 (adaptive; as Vanetza codes it, except that a newcomer starts at the largest
+    share, which is ours) and table A.1 (reactive, messages of up to 1 ms). The table and the times for a change of
+    state (TS 102 687 V1.1.1) are from memory, not checked in the documents.
 """
 
 from typing import Literal
@@ -18,7 +20,7 @@ from v2xsim.comms.pairs import carried
 
 Control = Literal["none", "reactive", "adaptive"]
 
-# Reactive: busy ratio from which a state holds, and the wait between messages.
+# Reactive: busy ratio from which each state holds, and its interval between messages.
 REACTIVE_FROM = np.array([0.0, 0.30, 0.40, 0.50, 0.65])
 REACTIVE_WAIT_US = np.array([100_000, 200_000, 400_000, 500_000, 1_000_000])
 WORSE_AFTER, BETTER_AFTER = 10, 50
@@ -30,10 +32,10 @@ LEAST_WAIT_US, MOST_WAIT_US = 25_000, 1_000_000
 
 
 class Dcc:
-    """The control of all stations.
+    """The congestion control of all stations.
 
     Args:
-        control: Which algorithm.
+        control: Algorithm: none, reactive or adaptive.
     """
 
     def __init__(self, control: Control) -> None:
@@ -45,14 +47,14 @@ class Dcc:
         self._smooth, self._last = np.zeros(0), np.zeros(0)
 
     def reindexed(self, row: Int64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another set of stations; newcomers begin relaxed."""
+        """Carry the state over to another list of stations; newcomers start with the shortest interval."""
         self._state = carried(self._state, row, 0)
         self._worse, self._better = carried(self._worse, row, 0), carried(self._better, row, 0)
         self._share = carried(self._share, row, MOST_SHARE)
         self._smooth, self._last = carried(self._smooth, row, 0.0), carried(self._last, row, 0.0)
 
     def measured(self, busy_share: Float[np.ndarray, " stations"]) -> None:
-        """Take in the busy ratio of each station over the last 100 ms."""
+        """Process the busy ratio of each station over the last 100 ms."""
         self._windows += 1
         if self._control == "reactive":
             wanted = np.searchsorted(REACTIVE_FROM, busy_share, "right") - 1
@@ -72,7 +74,8 @@ class Dcc:
         """Return the least time between messages of each station.
 
         Args:
-            airtime_us: Of the messages.
+            airtime_us: Airtime of one message of each station. Only the adaptive control uses it: longer messages wait
+                longer.
         """
         if self._control == "none":
             return np.zeros(len(self._state))

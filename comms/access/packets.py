@@ -1,13 +1,13 @@
-"""What goes into an access layer and what comes out, over flat arrays: packets, links, receptions.
+"""Input and output of an access layer as flat arrays: packets, links, receptions.
 
 Every access layer (csma, sidelink) is an object with the same three calls, so that the engine, the validation and the
-benchmark drive the same code:
+benchmark run the same code:
 
-    submit(packets)                    hands packets over; each at or after the instant reached so far
-    advance(until_us, field)           -> Receptions and busy time of all that ended by then
-    reindexed(row, station_key)        carries the state over to another set of stations
+    submit(packets)                    takes packets that become ready at the present instant or later
+    advance(until_us, field)           -> receptions of all packets that ended by then, and busy time
+    reindexed(row, station_key)        carries the state over to another list of stations
 
-Where time is cut into calls of `advance` changes nothing, as long as the field stays the same.
+The result does not depend on how time is divided into calls of `advance`, as long as the field is the same.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,18 @@ OUTCOME_NAMES = ("delivered", "half_duplex", "sensing", "receiver_busy", "propag
 
 @dataclass(frozen=True)
 class Packets:
-    """Packets handed to an access layer, which finds the time for them.
+    """Packets for an access layer, which chooses when to send them.
 
     Attributes:
-        number: The caller's, handed back with receptions.
-        sender: Row of the station.
-        target: Row of the station addressed, which gets an outcome however weak; -1 for everybody.
+        number: The caller's number for each packet, returned with its receptions.
+        sender: Row of the sending station.
+        target: Row of the addressed station, which gets an outcome however weak the packet is; -1 for a broadcast.
         ready_us: When the packet is ready to be sent.
-        size_bytes: On the air, without what the physical layer adds.
-        mcs: Modulation and coding.
-        period_us: Of a periodic stream, one per station, that resources may be reserved for; 0 for a single packet.
-        key: Of its chance; distinct.
+        size_bytes: Size without the physical layer's additions.
+        mcs: Index of modulation and coding.
+        period_us: Period of the stream that the packet belongs to, for which resources may be reserved (at most one
+            stream per station); 0 for a single packet.
+        key: Random key of each packet; all different.
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -53,12 +54,12 @@ class Packets:
 
     @staticmethod
     def none() -> "Packets":
-        """Return no packet."""
+        """Return an empty set of packets."""
         empty = np.zeros(0, np.int64)
         return Packets(empty, empty, empty, empty, empty, empty, empty, np.zeros(0, np.uint64))
 
     def with_more(self, packets: "Packets") -> "Packets":
-        """Return these and others, by the time at which they are ready, then by key."""
+        """Return these and other packets, sorted by the time at which they are ready, then by key."""
         names = Packets.__dataclass_fields__
         both = Packets(**{n: np.concatenate([getattr(self, n), getattr(packets, n)]) for n in names})
         return both[np.lexsort((both.key, both.ready_us))]
@@ -66,14 +67,16 @@ class Packets:
 
 @dataclass(frozen=True)
 class Field:
-    """The links that matter, by sender: compressed rows. Who is not listed neither hears nor disturbs.
+    """The links by sender, as compressed rows.
+
+    A station that is not listed for a sender neither receives it nor suffers its interference.
 
     Attributes:
-        offset: Where the links of each sender begin; one more than stations.
+        offset: Start of the links of each sender; one entry more than stations.
         other: Row of the receiver of each link, rising within a sender.
-        power_mw: Mean received power: path loss, blockage, shadowing, gains.
-        nakagami_m: Shape of the fading per packet and link, infinity for none, -K for a Rician one; empty where no link
-            fades.
+        power_mw: Mean received power, with path loss, blockage, shadowing and antenna gains.
+        nakagami_m: Fading of each packet on a link: a Nakagami shape, infinity for none, -K for a Rician channel;
+            empty if no link fades.
     """
 
     offset: Int64[np.ndarray, " stations_plus_1"]
@@ -89,23 +92,23 @@ class Field:
 
 @dataclass(frozen=True)
 class Receptions:
-    """Packets that ended, by their end, start and key, and their outcomes at receivers: compressed rows.
+    """Packets that ended, sorted by end, start and key, with their outcomes at receivers as compressed rows.
 
-    Listed are the receivers at which a packet was above the sensitivity, or which were transmitting where that counts first
-    (sidelink), and the station that it was addressed to; `random_slot` lists weaker ones too. For all others in range it was too
-    weak: SENSING.
+    The listed receivers are those at which the packet was above the sensitivity, those that were transmitting if the
+    scheme checks that first (sidelink), and the addressed station. `random_slot` lists weaker receptions too. At all
+    other stations in range the outcome is SENSING: the packet was too weak.
 
     Attributes:
-        number: The caller's, by packet.
-        by: Row of the sending station, by packet; -1 for one that has left.
-        began_us: When the packet began.
-        ended_us: When it ended.
-        noise_dbm: Noise over what the packet occupied of the channel.
-        offset: Where the receivers of each packet begin; one more than packets.
+        number: The caller's number of each packet.
+        by: Row of the sender of each packet; -1 if it has left.
+        began_us: Start of each packet.
+        ended_us: End of each packet.
+        noise_dbm: Noise over the part of the channel that the packet occupied.
+        offset: Start of the receivers of each packet; one entry more than packets.
         receiver: Row of the receiving station, rising within a packet.
-        outcome: DELIVERED or the cause of loss; OUTCOME_NAMES names them.
+        outcome: DELIVERED, or the cause of loss; OUTCOME_NAMES has their names.
         power_dbm: Received power, fading included.
-        sinr_db: Against noise and the interference that counted.
+        sinr_db: Signal to noise and interference ratio that decided the outcome.
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -123,7 +126,7 @@ class Receptions:
         return len(self.receiver)
 
     def of(self, kept: Bool[np.ndarray, " packets"]) -> "Receptions":
-        """Return some of the packets, in their order."""
+        """Return the receptions of some of the packets, in their order."""
         rows, count = kept[self.place], np.diff(self.offset)[kept]
         return Receptions(
             self.number[kept], self.by[kept], self.began_us[kept], self.ended_us[kept], self.noise_dbm[kept],
@@ -133,44 +136,44 @@ class Receptions:
 
     @cached_property
     def place(self) -> Int64[np.ndarray, " receptions"]:
-        """Which of the packets each reception is of."""
+        """Row of the packet of each reception."""
         return np.repeat(np.arange(len(self.number)), np.diff(self.offset))
 
     @cached_property
     def packet(self) -> Int64[np.ndarray, " receptions"]:
-        """The caller's number of each reception's packet."""
+        """The caller's number of the packet of each reception."""
         return self.number[self.place]
 
     @cached_property
     def sender(self) -> Int64[np.ndarray, " receptions"]:
-        """Row of each reception's sender; -1 for one that has left."""
+        """Row of the sender of each reception; -1 if it has left."""
         return self.by[self.place]
 
     @cached_property
     def start_us(self) -> Int64[np.ndarray, " receptions"]:
-        """When each reception's packet began."""
+        """Start of the packet of each reception."""
         return self.began_us[self.place]
 
     @cached_property
     def end_us(self) -> Int64[np.ndarray, " receptions"]:
-        """When each reception's packet ended."""
+        """End of the packet of each reception."""
         return self.ended_us[self.place]
 
     @cached_property
     def snr_db(self) -> Float[np.ndarray, " receptions"]:
-        """Against noise alone."""
+        """Signal to noise ratio of each reception, without interference."""
         return self.power_dbm - self.noise_dbm[self.place]
 
     @staticmethod
     def of_powers(
         packets: tuple[np.ndarray, ...], noise_dbm: Float[np.ndarray, " packets"], found: tuple[np.ndarray, ...]
     ) -> "Receptions":
-        """Return receptions of what a compiled loop found.
+        """Return the receptions that a compiled loop computed.
 
         Args:
-            packets: Number, sender, begin, end, and where receptions begin.
-            noise_dbm: Over what each packet occupied.
-            found: Receiver, outcome, received power in milliwatts, interference against the noise.
+            packets: Number, sender, start and end of each packet, and the start of its receptions.
+            noise_dbm: Noise over the part of the channel that each packet occupied.
+            found: Receiver, outcome, received power in milliwatts, and interference as a multiple of the noise.
         """
         number, by, began_us, ended_us, offset = packets
         receiver, outcome, power_mw, ratio = found
@@ -181,7 +184,7 @@ class Receptions:
 
     @staticmethod
     def joined(parts: Sequence["Receptions"]) -> "Receptions":
-        """Return the packets of several, one after the other."""
+        """Return the receptions of several sets, one after the other."""
         names = [name for name in Receptions.__dataclass_fields__ if name != "offset"]
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         counts = np.concatenate([np.diff(part.offset) for part in parts])
@@ -189,7 +192,7 @@ class Receptions:
 
     @staticmethod
     def none() -> "Receptions":
-        """Return no packet."""
+        """Return an empty set of receptions."""
         row, level = np.zeros(0, np.int64), np.zeros(0, np.float32)
         return Receptions(
             row,
@@ -210,12 +213,12 @@ def field_of(
     least_dbm: float,
     nakagami_m: Float[np.ndarray, "stations stations"] | None = None,
 ) -> Field:
-    """Return the field of a square array of received powers, without links weaker than a limit.
+    """Return the field of a square array of received powers, without the links weaker than a limit.
 
     Args:
-        power_dbm: By sender and receiver; the diagonal is left out whatever it holds.
-        least_dbm: Weaker links neither hear nor disturb.
-        nakagami_m: By sender and receiver; no fading if left out.
+        power_dbm: Power by sender and receiver; the diagonal is ignored.
+        least_dbm: Weaker links neither carry packets nor interfere.
+        nakagami_m: Fading by sender and receiver; None for no fading.
     """
     kept = power_dbm >= least_dbm
     np.fill_diagonal(kept, False)

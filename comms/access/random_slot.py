@@ -1,7 +1,6 @@
-"""The simplest access scheme: every packet draws a slot of its window at random and listens to nobody.
+"""The simplest access scheme: every packet draws a random slot of its window, without listening first.
 
-It stands for no standard; it is what the sensing-based schemes are measured against. The medium below it is
-`comms.medium`.
+It stands for no standard; it is the baseline for the schemes that sense. The medium below it is `random_slot_medium`.
 """
 
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class RandomSlotParams:
-    """Numbers of the scheme.
+    """Parameters of the scheme.
 
     Attributes:
-        receiver: Noise, sensitivity, busy threshold, report limit.
-        bandwidth_mhz: Of the channel.
+        receiver: Noise, sensitivity, busy threshold and report limit.
+        bandwidth_mhz: Bandwidth of the channel.
         slot_us: Length of a slot.
-        window_us: In which single packets draw their slot; those of a stream draw within their period.
+        window_us: Window in which single packets draw their slot; packets of a stream draw within their period.
     """
 
     receiver: Receiver
@@ -45,11 +44,11 @@ class RandomSlot:
         self._state = silent(stations, time_us)
         self.dropped: list[int] = []
         self._new: list[Transmissions] = []
-        # Start and end of what each station has waiting or on the air.
+        # Start and end of the packets of each station that wait or are on the air.
         self._own: list[list[tuple[int, int]]] = [[] for _ in range(stations)]
 
     def submit(self, packets: Packets) -> None:
-        """Draw a slot for each packet; those of one station and instant draw in their order, without overlap."""
+        """Draw a slot for each packet. Packets of one station and instant draw in their order and do not overlap."""
         params, count = self._params, len(packets)
         airtime = np.asarray(airtime_us(packets.size_bytes, packets.mcs, params.bandwidth_mhz), np.int64)
         with np.errstate(over="ignore"):
@@ -71,7 +70,7 @@ class RandomSlot:
         )
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return what ended by an instant, and the busy time since the instant before."""
+        """Return the packets that ended by an instant, and the busy time since the call before."""
         new = _all(self._new)
         self._new = []
         params = self._params
@@ -81,9 +80,9 @@ class RandomSlot:
         return found, busy_us
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another set of stations; what one that left had waiting is dropped."""
+        """Carry the state over to another list of stations; waiting packets of a station that left are dropped."""
         if self._new:
-            # Nothing ends and nothing begins; what was handed over joins the state before its rows change.
+            # Advance by no time: the submitted packets join the state before its rows change.
             count = len(self._key)
             nobody = Field(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
             self.advance(self._state.time_us, nobody)

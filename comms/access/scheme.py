@@ -1,6 +1,9 @@
-"""What an access scheme is: it decides which station sends when, and builds the layer that runs over one medium.
+"""The interface of access schemes.
 
-One file in `schemes` for each built-in scheme. A run and the validation against published curves get their layers here.
+A scheme decides when stations send, and builds the layer that runs over the medium.
+
+Each built-in scheme is one file in `schemes`. A run, and the validation against published curves, build their layers
+here.
 """
 
 from dataclasses import dataclass
@@ -19,37 +22,37 @@ _BY_RECEPTION = ("receiver", "outcome", "power_dbm", "sinr_db")
 
 
 class AccessLayer(Protocol):
-    """What a simulation asks of an access layer (`v2xsim.comms.access.packets`)."""
+    """The calls that a simulation makes to an access layer (`v2xsim.comms.access.packets`)."""
 
     @property
     def dropped(self) -> list[int]:
-        """Numbers of packets that gave way to others before they were sent; whoever reads them empties it."""
+        """Numbers of packets that a full queue dropped before they were sent; the caller empties the list."""
 
     def submit(self, packets: Packets) -> None:
-        """Hand packets over; they may become ready later."""
+        """Take packets; they may become ready later."""
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return what ended by an instant, and each station's busy time since the instant before."""
+        """Return the packets that ended by an instant, and each station's busy time since the call before."""
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another set of stations; `row` is where each was before, -1 for newcomers."""
+        """Carry the state over to another list of stations; `row` is the old row of each station, -1 for newcomers."""
 
 
 @dataclass(frozen=True)
 class RadioSettings:
-    """What an access scheme takes of the radio that it runs on.
+    """The radio settings that an access scheme uses.
 
     Attributes:
-        bandwidth_mhz: Of the channel: 10, 20 or 40.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
         noise_dbm: Over the whole channel.
-        sensitivity_dbm: Weakest packet that a receiver notices, over 10 MHz.
-        busy_threshold_dbm: Power above which the channel counts as busy, over 10 MHz; infinity in 802.11p counts the time during
-            which a single packet is sensed.
-        queue_packets: Packets that a station can hold.
-        slot_us: Length of a slot, for schemes whose standard gives none.
-        window_us: Window in which packets without a period find their slot.
-        header_bytes: What the MAC adds to each packet; None for what the standard says.
-        curve: Rows of SINR in dB and packet error rate, in place of the scheme's own error curve; empty for that.
+        sensitivity_dbm: Weakest packet that a receiver detects, for 10 MHz.
+        busy_threshold_dbm: Power above which the channel counts as busy, for 10 MHz. Infinity in 802.11p counts the
+            time during which a single packet is sensed.
+        queue_packets: Most packets that a station can hold.
+        slot_us: Length of a slot, for schemes whose standard defines none.
+        window_us: Window in which packets without a period choose their slot.
+        header_bytes: Bytes that the MAC adds to each packet; None for the standard's value.
+        curve: Rows of SINR in dB and packet error rate that replace the scheme's own error curve; empty to keep it.
     """
 
     bandwidth_mhz: int = 10
@@ -64,7 +67,7 @@ class RadioSettings:
 
     @property
     def wider_db(self) -> float:
-        """How much more power a packet needs than over 10 MHz: a wider channel has as much more noise."""
+        """Additional power in dB that a packet needs compared with 10 MHz: a wider channel has more noise by that factor."""
         return float(10.0 * np.log10(self.bandwidth_mhz / 10.0))
 
 
@@ -72,11 +75,11 @@ class AccessScheme(Part):
     """Base of access schemes.
 
     Attributes:
-        ideal: Whether everything is delivered in no time to everybody in range, past any access layer.
-        spreads_periods: Whether the scheme itself spreads periodic messages over their period; where it does not, each station
-            hands them over at a phase of its own.
-        draws_fading: Whether the scheme draws the fading of each packet from the links that it is given.
-        slot_limit_us: Time on the air that every packet counts with in congestion control; None for its real one.
+        ideal: Whether everything is delivered at once to all stations in range, without an access layer.
+        spreads_periods: Whether the scheme itself spreads periodic messages over their period. If not, each station
+            hands its messages over at a phase of its own.
+        draws_fading: Whether the scheme draws the fading of each packet itself, from the links' parameters.
+        slot_limit_us: Airtime that congestion control assumes for every packet; None for the real airtime.
     """
 
     kind = Kind("access scheme", "scheme", ("layer",), "v2xsim.comms.access.schemes")
@@ -86,15 +89,15 @@ class AccessScheme(Part):
     slot_limit_us: ClassVar[Annotated[float, Above(0)] | None] = None
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
-        """Return an access layer over no stations yet, at an instant."""
+        """Return an access layer that starts at an instant, without stations."""
         raise NotImplementedError
 
     def most_bytes(self) -> Annotated[int, AtLeast(1)] | None:
-        """Return the size of the largest packet that the scheme can send; None where there is no limit."""
+        """Return the size of the largest packet that the scheme can send, or None if there is no limit."""
         return None
 
     def describe(self) -> str:
-        """Return what decides the size of the largest packet, for messages."""
+        """Return the settings that limit the packet size, in words for messages."""
         return self.name
 
 
@@ -104,16 +107,16 @@ def layer_of(
     time_us: int,
     station_key: UInt64[np.ndarray, " stations"] | None = None,
 ) -> AccessLayer:
-    """Return the access layer of a scheme: the only place where one is built.
+    """Return the access layer of a scheme. This is the only place where one is built.
 
     Args:
         scheme: The access scheme.
-        settings: The radio below it.
-        time_us: The instant at which it begins.
-        station_key: Key of each station's chance, for stations that are there from the beginning; none if left out.
+        settings: Settings of the radio.
+        time_us: Instant at which the layer starts.
+        station_key: Random key of each station that exists from the start; None for no stations.
 
     Raises:
-        PartError: If a user's scheme raises an exception or returns no access layer.
+        PartError: If a user's scheme raises an exception or does not return an access layer.
     """
     layer: AccessLayer = ask(scheme, "layer", settings, time_us)
     if scheme.file is not None:
@@ -125,11 +128,11 @@ def layer_of(
 
 
 class _Watched:
-    """A user's access layer: exceptions and wrong answers in it are reported with the user's file."""
+    """A user's access layer: exceptions and wrong results in it are reported with the user's file."""
 
     def __init__(self, scheme: AccessScheme, layer: AccessLayer) -> None:
         self._scheme, self._layer = scheme, layer
-        # Numbers of packets that were handed over and have not ended.
+        # Numbers of packets that were submitted and have not ended.
         self._waiting: set[int] = set()
 
     @property

@@ -1,4 +1,4 @@
-"""What the sidelink schemes LTE-V2X mode 4 and NR-V2X mode 2 have in common: semi-persistent scheduling after sensing."""
+"""The common part of the sidelink schemes LTE-V2X mode 4 and NR-V2X mode 2: semi-persistent scheduling after sensing."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -15,22 +15,23 @@ class SidelinkScheme(AccessScheme):
     """Sensing-based semi-persistent scheduling (`v2xsim.comms.access.sidelink`).
 
     Attributes:
-        subchannels: In the channel.
+        subchannels: Number of subchannels in the channel.
         rb_per_subchannel: Resource blocks of each subchannel.
-        bits_per_symbol: Of the modulation.
-        code_rate: Data bits per coded bit.
-        packet_subchannels: Subchannels that every packet takes; None works it out from its size.
-        t1_slots: First slot of the selection window, from the one in which a packet is ready.
+        bits_per_symbol: Bits per symbol of the modulation: 2, 4 or 6.
+        code_rate: Data bits per coded bit, 0 to 1.
+        packet_subchannels: Subchannels that every packet takes; None computes them from its size.
+        t1_slots: First slot of the selection window, counted from the slot in which a packet is ready.
         t2_slots: Last slot of the selection window.
-        candidate_share: Share of the resources that must stay candidates.
-        rsrp_threshold_dbm: Reservations heard stronger than this are left free.
-        keep_probability: Probability of keeping the resource when its counter runs out.
+        candidate_share: Least share of the resources that must stay candidates, 0 to 1; the threshold is raised until
+            it is reached.
+        rsrp_threshold_dbm: Resources with a reservation received above this power are excluded.
+        keep_probability: Probability of keeping the resource when its counter reaches 0.
         repetitions: Blind retransmissions of each packet.
         interference_share: Share of another packet's power in a subchannel that falls on a packet's own resource blocks.
-        in_band_emission: Whether transmissions in other subchannels of a slot disturb.
-        generation: Whose slots carry the packets: those of LTE or of NR differ in how much fits.
+        in_band_emission: Whether transmissions in other subchannels of a slot interfere.
+        generation: Radio generation, LTE or NR: their slots carry different amounts of data.
         ranked: Whether the candidates are ranked by the power measured on them.
-        recheck_slots: How long before its first use a resource is looked at again; 0 for never.
+        recheck_slots: How many slots before its first use a resource is checked again; 0 for never.
     """
 
     subchannels: Annotated[int, AtLeast(1), AtMost(50), "Subchannels in the channel"] = 4
@@ -79,22 +80,22 @@ class SidelinkScheme(AccessScheme):
 
     @property
     def subchannel_bits(self) -> int:
-        """Bits that one subchannel carries in a slot."""
+        """Number of bits that one subchannel carries in a slot."""
         return bits_per_subchannel(self.generation, self.rb_per_subchannel, *self.coding)
 
     def most_bytes(self) -> int:
-        """Return what all subchannels of a slot carry."""
+        """Return the number of bytes that all subchannels of a slot carry."""
         return (self.packet_subchannels or self.subchannels) * self.subchannel_bits // 8
 
     def describe(self) -> str:
-        """Return what decides the size of the largest packet."""
+        """Return the settings that limit the packet size, in words for messages."""
         return (
             f"{self.name}: {self.subchannels} subchannels of {self.rb_per_subchannel} resource blocks, {self.coding[0]} bits a symbol, "
             f"code rate {self.coding[1]:g}"
         )
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
-        """Return the layer."""
+        """Return the access layer of the scheme."""
         from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
 
         curve_db, curve_rate = sidelink_error_curve(*self.coding)

@@ -1,4 +1,4 @@
-"""Detectors, one a file: what a station reports of the bodies that its lidar points lie on; `detector` says what a detector is."""
+"""Detectors, one a file: they report road users from lidar points. The interface is in `detector`."""
 
 from v2xsim.perception.detection.detector import Detector, DetectorView
 

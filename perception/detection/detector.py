@@ -1,6 +1,6 @@
-"""What a detector is: it reports the bodies that lidar points lie on.
+"""The interface of detectors: a detector reports road users from lidar points.
 
-The built-in one, with the probability that a body is detected, is `visibility_model`.
+The built-in detector, with its probability of detection, is `visibility_model`.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,17 @@ from v2xsim.records import Boxes, Detections
 class DetectorView:
     """One frame of one station, alone or after received points were added.
 
-    Positions are in the world as the station believes it: its own error of position and heading is in all of them.
+    Positions are in the world as the station believes it: all of them have its error of position and heading.
 
     Attributes:
-        objects: Bodies of all road users where the points on them put them; also of those without a point, which no lidar would know of.
-        agent: Identity behind each body; a detector hands it on as `truth`, for metrics, and decides nothing by it.
-        points: Lidar points on each body.
+        objects: Bodies of all road users, at the positions where the points on them appear; also of those without a
+            point, which no real lidar would show.
+        agent: Identity of each body. A detector copies it to `truth`, for metrics, and must not use it otherwise.
+        points: Number of lidar points on each body.
         cloud: Returns all lidar points of the frame.
-        places: Returns the centres of the cells that the station observed: where a false positive may stand.
-        object_draws: Returns so many uniform numbers in (0, 1) for each body; for one frame always the same.
-        frame_draws: Returns so many rows and columns of uniform numbers in (0, 1); for one frame always the same.
+        places: Returns the centres of the cells that the station observed; false positives may appear there.
+        object_draws: Returns n uniform numbers in (0, 1) for each body; always the same ones for the same frame.
+        frame_draws: Returns rows x n uniform numbers in (0, 1); always the same ones for the same frame.
     """
 
     objects: Boxes
@@ -57,14 +58,14 @@ class Detector(Part):
     kind = Kind("detector", "model", ("detect",), "v2xsim.perception.detection")
 
     def detect(self, view: DetectorView) -> Detections:
-        """Return what is detected, in the frame of the view's positions; velocities are zero, scores from 0 to 1."""
+        """Return the detections in the frame of the view's positions, with velocities of zero and scores from 0 to 1."""
         raise NotImplementedError
 
 
 def detections_of(detector: Detector, view: DetectorView) -> Detections:
-    """Return what a detector reports, checked where it is a user's.
+    """Return the detections of a detector; the result of a user's detector is checked.
 
     Raises:
-        PartError: If a user's detector raises an exception or returns something else.
+        PartError: If a user's detector raises an exception or returns anything but valid detections.
     """
     return detections_from(detector, "detect", ask(detector, "detect", view), view.agent)

@@ -1,22 +1,22 @@
 """The visibility detection model: lidar points per object in, detections out.
 
-It stands in for a trained detector where only the dependence on visibility matters. With n points on an object,
-h = `half_points` and k = `steepness`:
+It replaces a trained detector where only the dependence on visibility matters. With n points on an object, h =
+`half_points` and k = `steepness`:
 
     P(detect)  = 1 / (1 + exp(-k ln(n / h)))        0 without points; the logistic curve over ln n
     box error ~ Normal(0, (s sigma)^2)               per coordinate, s = sqrt(h / n) clipped to [0.2, 2]
     score     = 1 / (1 + exp(-(0.5 + ln(n / h) + z)))    z standard normal: logit-normal, rising with the points
     false positives ~ Poisson(`false_per_frame`), score = 1 / (1 + exp(-(-0.5 + z)))
 
-The error of a mean falls with the root of the points, hence s; its floor says that a box never gets better than its
-labels, its ceiling that a detector falls back on the usual box of the class. Scores of true and false positives
-overlap: at h points a true positive outranks a false one with probability 0.76 (normal distributions one apart with
-standard deviation 1 each), so average precision is not recall in disguise. The form of each equation is ours; no
-number is fitted to a published detector.
+The error of a mean falls with the square root of the number of points, hence s. Its lower limit means that a box is
+never better than the labels of a data set; its upper limit, that a detector falls back on the usual box of the class.
+Scores of true and false positives overlap: at h points a true positive has a higher score than a false one with
+probability 0.76 (two normal distributions whose means differ by one standard deviation). So average precision is not
+recall alone. The form of each equation is ours; no number is fitted to a published detector.
 
-All chance comes as uniform draws. The same draws with more points detect a superset of the objects, with higher
-scores and smaller errors, so that an ego alone and the same ego after fusion are compared draw by draw.
-Left out: confusion of classes, reversed headings, one box for two objects, errors that persist over frames.
+All randomness comes from uniform draws. With more points, the same draws detect a superset of the objects, with higher
+scores and smaller errors. So an ego alone and the same ego after fusion are compared draw by draw. Left out: confusion
+of classes, reversed headings, one box for two objects, errors that persist over frames.
 """
 
 from dataclasses import dataclass
@@ -31,15 +31,19 @@ from v2xsim.perception.detection.detector import Detector, DetectorView
 from v2xsim.records import Boxes, Detections
 
 OBJECT_DRAWS = 10
-"""Uniform draws per object: detected, x, y, z, yaw, length, width, height, score; the last is spare."""
+"""Columns of uniform draws per object: detected, x, y, z, yaw, length, width, height, score.
+
+The last one is not used.
+"""
 
 CLUTTER_DRAWS = 8
-"""Uniform draws per possible false positive: place, yaw, length, width, height, score, count (first row), spare."""
+"""Columns of uniform draws per possible false positive: position, yaw, length, width, height, score, count (first row only); the last one is not used."""
 
 _ERROR_SCALE = (0.2, 2.0)
 _TRUE_LOGIT = 0.5
 _FALSE_LOGIT = -0.5
-# Length, width, height of a passenger car: vehicle type 1 of 3GPP TR 37.885 V15.3.0 clause 6.1.2. The spread is ours.
+# Length, width and height of a passenger car: vehicle type 1 of 3GPP TR 37.885 V15.3.0 clause 6.1.2. The spread is
+# ours.
 _CAR_SIZE_M = np.array([5.0, 2.0, 1.6])
 _CAR_SPREAD = 0.1
 
@@ -47,15 +51,16 @@ _CAR_SPREAD = 0.1
 @part("visibility")
 @dataclass(frozen=True)
 class Visibility(Detector):
-    """The visibility detection model: points per object in, detections out.
+    """The visibility detection model: input is the number of points per object, output are detections.
 
     Attributes:
-        half_points: Points on an object at which half are detected.
-        steepness: Slope of the detection curve over the logarithm of the points.
+        half_points: Number of points on an object at which half are detected; larger values detect less.
+        steepness: Slope of the detection curve over the logarithm of the points; larger values make the change
+            sharper.
         center_sigma_m: Position error of a box with half_points points, per axis.
-        yaw_sigma_deg: Its heading error.
-        size_sigma_m: Its error of length, width and height.
-        false_per_frame: Mean number of false positives.
+        yaw_sigma_deg: Heading error of such a box.
+        size_sigma_m: Error of length, width and height of such a box.
+        false_per_frame: Mean number of false positives in a frame.
     """
 
     half_points: Annotated[float, Above(0), AtMost(1e4), "Lidar points on an object at which half are detected"] = 12.0
@@ -74,18 +79,18 @@ class Visibility(Detector):
     ] = 0.5
 
     def detect(self, view: DetectorView) -> Detections:
-        """Return what is seen of the objects, then false positives."""
+        """Return the detected objects, followed by the false positives."""
         clutter = Clutter(view.observed_m, view.frame_draws(most_false(self), CLUTTER_DRAWS))
         return detect(view.objects, view.agent, view.points, view.object_draws(OBJECT_DRAWS), clutter, self)
 
 
 @dataclass(frozen=True)
 class Clutter:
-    """Where false positives may stand, and the chance behind them.
+    """Possible positions of false positives, and their random draws.
 
     Attributes:
-        place_m: Candidate centres, in the frame of the objects; without any there is no false positive.
-        draws: Uniform in (0, 1); as many rows as `most_false` says, CLUTTER_DRAWS columns.
+        place_m: Possible centres, in the frame of the objects; if empty, there are no false positives.
+        draws: Uniform numbers in (0, 1): `most_false` rows and CLUTTER_DRAWS columns.
     """
 
     place_m: Float[np.ndarray, "places 2"]
@@ -93,13 +98,13 @@ class Clutter:
 
     @staticmethod
     def none() -> "Clutter":
-        """Return clutter that makes no false positive."""
+        """Return clutter without any false positive."""
         return Clutter(np.zeros((0, 2)), np.zeros((0, CLUTTER_DRAWS)))
 
 
 def detection_probability(points: Int64[np.ndarray, " objects"], params: Visibility) -> Float[np.ndarray, " objects"]:
-    """Return the probability that an object with so many lidar points on it is detected."""
-    # Here and below, since a scenario is checked without loading scipy.
+    """Return the probability that an object is detected, given the number of lidar points on it."""
+    # Imported here and below: a scenario is checked without loading scipy.
     from scipy.special import expit
 
     with np.errstate(divide="ignore"):
@@ -109,7 +114,7 @@ def detection_probability(points: Int64[np.ndarray, " objects"], params: Visibil
 
 @cache
 def most_false(params: Visibility) -> int:
-    """Return how many false positives a frame can have: all but one frame in 10^9 wants no more."""
+    """Return the number of false positives that a frame has room for: only one frame in 10^9 would have more."""
     from scipy.special import pdtr
 
     mean = params.false_per_frame
@@ -125,18 +130,19 @@ def detect(
     clutter: Clutter,
     params: Visibility,
 ) -> Detections:
-    """Return what a detector reports of objects with so many points on them.
+    """Return the detections of objects with given numbers of points.
 
     Args:
-        objects: Bodies as they appear in the holder's frame: where the points put them, pose errors included.
+        objects: Bodies at the positions where the points on them appear, pose errors included.
         truth: Agent id behind each object; metrics only.
-        points: Lidar points on each.
-        draws: Uniform in (0, 1), OBJECT_DRAWS per object, keyed by object so that they do not depend on the rows.
-        clutter: Where false positives may stand.
-        params: Numbers of the model.
+        points: Number of lidar points on each object.
+        draws: Uniform numbers in (0, 1), OBJECT_DRAWS for each object; keyed by the object, so that they do not depend
+            on its row.
+        clutter: Possible positions of false positives.
+        params: Parameters of the model.
 
     Returns:
-        Detections in the frame of `objects`, true ones first in the order of the rows; velocities are zero.
+        Detections in the frame of `objects`: true ones first, in the order of their rows. Velocities are zero.
     """
     from scipy.special import expit, ndtri
 
@@ -148,7 +154,7 @@ def detect(
     size_m = body.size_m + params.size_sigma_m * scale * normal[:, 4:7]
     boxes = Boxes(
         body.center_m + params.center_sigma_m * scale * normal[:, :3],
-        # A box is never turned inside out, however large size_sigma_m is.
+        # However large size_sigma_m is, a box keeps a positive size.
         np.maximum(size_m, 0.5 * body.size_m),
         body.yaw_rad + np.radians(params.yaw_sigma_deg) * scale[:, 0] * normal[:, 3],
     )
@@ -159,13 +165,13 @@ def detect(
 
 
 def false_positives(clutter: Clutter, params: Visibility) -> Detections:
-    """Return detections with nothing behind them: cars of usual size, anyhow turned, standing on the ground."""
+    """Return false positives: boxes of the usual car size with random headings, standing on the ground."""
     from scipy.special import expit, ndtri, pdtr
 
     places, most = len(clutter.place_m), len(clutter.draws)
     if places == 0 or most == 0 or params.false_per_frame == 0:
         return Detections.none()
-    # The count is the inverse of the Poisson distribution at one draw.
+    # The count is the quantile of the Poisson distribution at one uniform draw.
     count = int(np.searchsorted(pdtr(np.arange(most), params.false_per_frame), clutter.draws[0, 6]))
     draws = clutter.draws[:count]
     place_m = clutter.place_m[np.minimum((draws[:, 0] * places).astype(np.int64), places - 1)]

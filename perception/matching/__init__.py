@@ -1,4 +1,4 @@
-"""Which neighbour to ask for which blind cells: perception matrices, relevance, matching rules, descriptors, short list."""
+"""Which helper to ask for which blind cells: perception matrices, relevance, matching rules, descriptors, short list."""
 
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 

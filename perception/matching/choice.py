@@ -1,4 +1,4 @@
-"""Whom to ask for which cells, from the order of helpers that a matching rule gives."""
+"""The helpers to ask and the cells to ask each for, from the order that a matching rule gives."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from v2xsim.plugins import ask, wrong_answer
 
 @dataclass(frozen=True)
 class Choice:
-    """One helper to ask.
+    """One helper that the requester asks.
 
     Attributes:
         helper: Row of the helper.
-        cells: Cells to ask it for; no cell is asked of two helpers.
-        gain: Share of the requester's blind weight in these cells.
+        cells: Cells that are requested from it; no cell is requested from two helpers.
+        gain: Share of the requester's blind weight in these cells, 0 to 1.
     """
 
     helper: int
@@ -29,7 +29,7 @@ def chosen_helpers(rule: MatchingRule, view: MatchingView) -> list[Choice]:
     """Return the helpers to ask under a rule, best first, and the cells to ask each for.
 
     Raises:
-        PartError: If a user's rule raises an exception or returns something else than rows of helpers.
+        PartError: If a user's rule raises an exception or returns anything but rows of helpers.
     """
     if not rule.asks or len(view.agent) == 0:
         return []
@@ -38,10 +38,10 @@ def chosen_helpers(rule: MatchingRule, view: MatchingView) -> list[Choice]:
 
 
 def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-    """Return the rows that a rule chooses, checked where the rule is a user's.
+    """Return the rows that a rule chooses; the result of a user's rule is checked.
 
     Raises:
-        PartError: If a user's rule raises an exception or returns something else than rows of helpers.
+        PartError: If a user's rule raises an exception or returns anything but rows of helpers.
     """
     rows: np.ndarray = ask(rule, "choose", view)
     if rule.file is None:
@@ -63,7 +63,7 @@ def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chos
 def within_limits(
     rows: Int64[np.ndarray, " chosen"], cost_bytes: Float[np.ndarray, " helpers"], budget_bytes: float, max_helpers: int
 ) -> list[int]:
-    """Return the helpers, in their order, that still fit into the byte budget, and at most so many."""
+    """Return the helpers, in their order, whose answers still fit into the byte budget; at most `max_helpers`."""
     allowed: list[int] = []
     left = float(budget_bytes)
     for row in rows.tolist():
@@ -76,7 +76,7 @@ def within_limits(
 def shared_out(
     chosen: list[int], blind_weight: Float[np.ndarray, "nx ny"], observed: Bool[np.ndarray, "helpers nx ny"]
 ) -> list[Choice]:
-    """Return the chosen helpers with the blind cells that each adds to those before it."""
+    """Return the chosen helpers with the blind cells that each adds to those of the helpers before it."""
     open_cells, total = blind_weight > 0.0, float(blind_weight.sum())
     choices = []
     for helper in chosen:

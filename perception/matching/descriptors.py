@@ -1,14 +1,15 @@
-"""Descriptors of perception matrices: fixed-length vectors, so that an index finds whom to ask among thousands.
+"""Descriptors of perception matrices: vectors of fixed length, so that an index finds good helpers among thousands.
 
-Exact matching compares matrices cell by cell; it then runs on the few that a descriptor puts first. Three forms, each for a reason:
+Exact matching compares matrices cell by cell; with descriptors it runs only on the few helpers that the index puts
+first. There are three forms, each for a different question:
 
-    complement   who saw what I cannot, in the world: a query from blind weights and a stored form from observed cells whose inner
-                 product is, in expectation, the very gain of matching
-    rings        who stands in a like place, whichever way it faces: how much of each ring around a station is free and occupied, and how
-                 that varies around the ring; turning the station changes nothing
-    pooled       what a station saw around it, north up: its matrix in coarse cells
+    complement   Which station saw what I cannot see? A query made from blind weights, and a stored form made from observed
+                 cells; the expectation of their inner product is the gain of matching.
+    rings        Which station is at a similar place, whatever its heading? The free and occupied share of each ring around
+                 a station, and its variation around the ring; turning the station changes nothing.
+    pooled       What did a station see around it, north up? Its matrix in coarse cells.
 
-A complement is no distance between like things: query and stored form differ, so it needs an index of inner products.
+The complement does not measure similarity: query and stored form differ, so it needs an index of inner products.
 """
 
 import numpy as np
@@ -22,22 +23,23 @@ _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 def complement_query(
     matrix: PerceptionMatrix, weight: Float[np.ndarray, "nx ny"], dim: int, block: int = 4
 ) -> Float32[np.ndarray, " dim"]:
-    """Return the query of a station that is blind: its blind weight in the world, sketched.
+    """Return the query of a station: its blind weight in the world, as a sketch.
 
     Args:
-        matrix: Of the station; gives the window.
-        weight: How much each cell that it does not see matters (W B of perception.matching).
-        dim: Entries of the descriptor.
-        block: Cells of a coarse cell's side.
+        matrix: Matrix of the station; gives the window.
+        weight: Weight of each cell that the station does not see (W B of perception.matching).
+        dim: Number of entries of the descriptor; more entries give a more exact gain.
+        block: Side of a coarse cell, in cells.
     """
     return _sketch(matrix, weight, dim, block, mean=False)
 
 
 def complement_stored(matrix: PerceptionMatrix, dim: int, block: int = 4) -> Float32[np.ndarray, " dim"]:
-    """Return the stored form of a station that may help: where in the world it sees, sketched.
+    """Return the stored form of a possible helper: the part of the world that it sees, as a sketch.
 
-    The inner product of query and stored form is in expectation the sum over coarse cells of blind weight times observed share, which is
-    the numerator of the gain, coarsened. Its standard deviation is the product of both lengths over sqrt(dim).
+    The expectation of the inner product of query and stored form is the sum over coarse cells of blind weight times
+    observed share. This is the numerator of the gain, at coarse resolution. Its standard deviation is the product of
+    both lengths divided by sqrt(dim).
 
     References:
         Weinberger, Dasgupta, Langford, Smola and Attenberg, Feature hashing for large scale multitask learning, ICML 2009, lemma 2;
@@ -47,18 +49,20 @@ def complement_stored(matrix: PerceptionMatrix, dim: int, block: int = 4) -> Flo
 
 
 def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: int = 64) -> Float32[np.ndarray, " dim"]:
-    """Return a descriptor that does not change when the scene turns around the station.
+    """Return a descriptor that does not change when the scene is rotated around the station.
 
-    Rings of equal width; of each, for free and for occupied cells, the magnitudes of the first four Fourier coefficients of their share over
-    16 sectors. A turn shifts the sectors and leaves magnitudes alone.
+    It uses rings of equal width. For each ring, and for free and occupied cells, it has the magnitudes of the first
+    four Fourier coefficients of their share over 16 sectors. A rotation shifts the sectors and leaves the magnitudes
+    unchanged.
 
     Args:
-        matrix: What was seen.
-        position_m: Of the station, the rings' middle.
-        dim: A multiple of 8: four coefficients of two kinds for dim / 8 rings.
+        matrix: Matrix of the station.
+        position_m: Position of the station, the centre of the rings.
+        dim: Number of entries, a multiple of 8: four coefficients of two kinds for each of dim / 8 rings.
 
     References:
-        Kim and Kim, Scan Context, IROS 2018, for rings and sectors; magnitudes in place of their search over shifts are ours.
+        Kim and Kim, Scan Context, IROS 2018, for rings and sectors. To use magnitudes instead of their search over
+        shifts is ours.
     """
     ring_count, sectors = dim // 8, 16
     nx, ny = matrix.code.shape
@@ -78,7 +82,7 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
 
 
 def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " entries"]:
-    """Return the observed and the occupied share of side x side coarse cells: cheap, and it knows north."""
+    """Return the observed and the occupied share of side x side coarse cells: cheap, but it depends on the orientation."""
     rows = np.arange(matrix.code.shape[0]) * side // matrix.code.shape[0]
     columns = np.arange(matrix.code.shape[1]) * side // matrix.code.shape[1]
     place = (rows[:, None] * side + columns[None, :]).ravel()
@@ -93,9 +97,9 @@ def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " ent
 def _sketch(
     matrix: PerceptionMatrix, values: Float[np.ndarray, "nx ny"], dim: int, block: int, mean: bool
 ) -> Float32[np.ndarray, " dim"]:
-    """Return values of a window as a count sketch of the world's coarse cells.
+    """Return values of a window as a count sketch over the world's coarse cells.
 
-    The same coarse cell has the same entry and sign in every descriptor, wherever the window lies.
+    The same coarse cell has the same entry and sign in every descriptor, whatever the position of the window.
     """
     nx, ny = values.shape
     gx = (int(matrix.lower[0]) + np.arange(nx)) // block

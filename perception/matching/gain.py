@@ -1,6 +1,8 @@
-"""How much of a blind zone helpers cover: W the relevance of each cell, B the blind cells, V_j the cells that helper j observed.
+"""Share of a blind zone that helpers cover.
 
-gain(j | S) = sum(W B (1 - C_S) V_j) / sum(W B),    C_S: cells that the helpers chosen before cover
+W is the relevance of each cell, B the blind cells, V_j the cells that helper j observed:
+
+gain(j | S) = sum(W B (1 - C_S) V_j) / sum(W B),    C_S: cells that the helpers S chosen before cover
 """
 
 import numpy as np
@@ -23,6 +25,6 @@ def gains(
 def coverage(
     blind: Bool[np.ndarray, "nx ny"], filled: Bool[np.ndarray, "nx ny"], weight: Float[np.ndarray, "nx ny"]
 ) -> float:
-    """Return the weighted share of blind cells that were filled; 1 where there was nothing to fill."""
+    """Return the weighted share of blind cells that were filled; 1 if there were none to fill."""
     total = float(weight[blind].sum())
     return float(weight[blind & filled].sum()) / total if total > 0.0 else 1.0

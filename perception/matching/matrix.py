@@ -1,8 +1,9 @@
 """The abstract perception matrix: which cells around a station it saw free, saw occupied, or did not see.
 
-Our reading of the abstract of arXiv 2307.06615; its body was not available to us. A cell is free if a ray crosses it
-lower than LOW_M above the ground before its return, or returns from the ground there; occupied if a return from
-something else than the ground falls in it between LEAST_M and MOST_M; unobserved otherwise. Occupied wins.
+This is our reading of the abstract of arXiv 2307.06615; its full text was not available to us. A cell is free if a ray
+crosses it lower than LOW_M above the ground before its return, or returns from the ground there. It is occupied if a
+return from anything but the ground lies in it between LEAST_M and MOST_M. It is unobserved otherwise. If both apply,
+occupied wins.
 """
 
 import numpy as np
@@ -13,9 +14,9 @@ from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, PerceptionMatrix
 
-# A ray higher than this may pass over a low car's bonnet and says nothing of the cell below; ours.
+# A ray higher than this may pass over a low car's bonnet, so it does not show that the cell below is free; ours.
 LOW_M = 1.0
-# Kerbs are not occupied, and neither is what hangs over the road higher than a truck; ours.
+# Kerbs do not count as occupied, and neither do things above the road that are higher than a truck; ours.
 LEAST_M, MOST_M = 0.3, 4.0
 _SURFACE_M = 0.02
 _SAMPLES_PER_CELL = 2.0
@@ -31,9 +32,9 @@ def observed_matrix(
 
     Args:
         cell_m: Side of a cell.
-        extent_m: From the station to the edge, rounded up to whole cells.
-        position_m: Of the station, as it believes it.
-        sensors: Beams, world_from_sensor as the station believes it, and scan of each lidar.
+        extent_m: Distance from the station to the edge, rounded up to whole cells.
+        position_m: Position of the station, as it believes it.
+        sensors: For each lidar: its beams, its pose world_from_sensor as the station believes it, and its scan.
     """
     half = int(np.ceil(extent_m / cell_m))
     lower = np.floor(np.asarray(position_m) / cell_m).astype(np.int64) - half
@@ -51,14 +52,15 @@ def observed_matrix(
 def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ranges, object_id):  # type: ignore[no-untyped-def]
     """Mark what one scan saw, azimuth by azimuth.
 
-    Over a level sensor all beams of an azimuth run over one line of ground. Where along it some ray is low is kept as a
-    sum of +1 where one becomes low and -1 behind its end, so the line is walked once for all beams.
+    For a level sensor, all beams of one azimuth run along one line on the ground. A sum along this line has +1 where a
+    ray becomes low and -1 behind its end; cells with a positive sum are free. So the line is walked once for all
+    beams.
     """
     nx, ny = code.shape
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
     step = cell_m / _SAMPLES_PER_CELL
     level = abs(pose[2, 0]) < 1e-12 and abs(pose[2, 1]) < 1e-12
-    # Nothing beyond the window's far corner matters.
+    # Cells beyond the far corner of the window do not exist.
     across = max(abs(ox - lower_x), abs(ox - lower_x - nx * cell_m))
     along = max(abs(oy - lower_y), abs(oy - lower_y - ny * cell_m))
     samples = int(np.sqrt(across * across + along * along) / step) + 2
@@ -67,7 +69,7 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
     cos_el, sin_el = np.cos(elevation), np.sin(elevation)
     beams = len(elevation)
     if level:
-        # What a beam that meets no body does is the same all around.
+        # The ground range of a beam without a hit is the same for all azimuths.
         first_low, last_low = np.zeros(beams, np.int64), np.full(beams, -1, np.int64)
         for b in range(beams):
             dz = pose[2, 2] * sin_el[b]
@@ -94,13 +96,14 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
                 dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * sz
                 flat = np.sqrt(dx * dx + dy * dy)
                 if not level:
-                    # Straight down there is no direction, and none is needed.
+                    # A ray straight down has no direction in the plane, and needs none.
                     scale = step / (cell_m * max(flat, 1e-9))
                     du, dv = dx * scale, dy * scale
                 end = range_m if met == NOTHING else float(ranges[b, k])
                 if body:
                     if LEAST_M <= oz + dz * end <= MOST_M:
-                        # A little past the surface, so that a wall on a cell's edge belongs to the body behind it.
+                        # A point a little behind the surface, so that a wall on a cell's edge is assigned to the cell
+                        # of its body.
                         u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m
                         v = (oy + dy * (end + _SURFACE_M) - lower_y) / cell_m
                         if 0.0 <= u < nx and 0.0 <= v < ny:
@@ -124,7 +127,7 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
 
 @njit(cache=True, nogil=True)
 def _low_part(height_m, rise, end_m):  # type: ignore[no-untyped-def]
-    """Return from where to where along a ray it is low; the end lies before the begin where it never is."""
+    """Return start and end of the part of a ray that is low; the end is before the start if no part is."""
     if height_m >= LOW_M:
         return ((LOW_M - height_m) / rise, end_m) if rise < 0.0 else (0.0, -1.0)
     return 0.0, min(end_m, (LOW_M - height_m) / rise) if rise > 0.0 else end_m
@@ -132,7 +135,7 @@ def _low_part(height_m, rise, end_m):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _walk(code, change, first, last, u, v, du, dv):  # type: ignore[no-untyped-def]
-    """Mark unobserved cells free along a line where rays are low, and clear the sums."""
+    """Mark unobserved cells as free along a line where rays are low, and reset the sums."""
     nx, ny = code.shape
     rays = 0
     for s in range(first, last + 1):
@@ -149,7 +152,7 @@ def _walk(code, change, first, last, u, v, du, dv):  # type: ignore[no-untyped-d
 def shifted(
     matrix: PerceptionMatrix, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]
 ) -> Shaped[np.ndarray, "nx ny"]:
-    """Return a matrix's codes on another window of the same cells; UNOBSERVED (0) outside its own."""
+    """Return a matrix's codes on another window of the same grid; UNOBSERVED (0) outside its own window."""
     code = np.zeros(shape, matrix.code.dtype)
     shift = np.asarray(lower) - matrix.lower
     first = np.maximum(shift, 0)
@@ -164,7 +167,7 @@ def shifted(
 def cells_of(
     points_m: Float[np.ndarray, "points 2"], lower: Int64[np.ndarray, " 2"], cell_m: float, shape: tuple[int, int]
 ) -> tuple[Int64[np.ndarray, " points"], Int64[np.ndarray, " points"], Bool[np.ndarray, " points"]]:
-    """Return the cell of each point on a window, and whether it lies in the window; cells outside are clipped."""
+    """Return the cell of each point in a window, and whether the point is in the window; cells outside are clipped."""
     cell = np.floor(np.asarray(points_m) / cell_m).astype(np.int64) - np.asarray(lower)
     inside = (cell >= 0).all(axis=1) & (cell < np.array(shape)).all(axis=1)
     clipped = np.clip(cell, 0, np.array(shape) - 1)

@@ -1,4 +1,4 @@
-"""How much each cell of a matrix, and each blind one, matters to a vehicle: where a hidden road user could meet it soon."""
+"""How much each cell of a matrix matters to a vehicle: more where a hidden road user could meet it soon."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -6,10 +6,10 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.records import UNOBSERVED, PerceptionMatrix
 
 OTHER_SPEED_MPS = 14.0
-"""Fastest that a hidden road user is taken to move: 50 km/h, the usual urban limit."""
+"""Highest speed that a hidden road user is assumed to have: 50 km/h, the usual urban limit."""
 
 ATTENTION_S = 4.0
-"""Time over which relevance falls by 1/e; ours, near the 5 s horizon of awareness.conflicts."""
+"""Time over which the relevance falls by 1/e; ours, near the 5 s horizon of awareness.conflicts."""
 
 
 def relevance(
@@ -21,22 +21,22 @@ def relevance(
     other_speed_mps: float = OTHER_SPEED_MPS,
     attention_s: float = ATTENTION_S,
 ) -> Float[np.ndarray, "nx ny"]:
-    """Return how much each cell matters to a vehicle that keeps its velocity, between 0 and 1.
+    """Return how much each cell matters to a vehicle that keeps its velocity, from 0 to 1.
 
-    A road user hidden in a cell at offset r could meet the vehicle (velocity v) at the earliest when
-    |r - v t| = u t, u being its top speed; the weight is exp(-t / attention_s), and 0 where it can never meet.
-    So the weight is round about a vehicle at rest, reaches far ahead and to the sides of one that drives, and is 0
-    behind one that outruns the others. The meeting points lie on the Apollonius circle of simple pursuit
-    (Isaacs, Differential Games, 1965); using it as a weight is ours.
+    A road user hidden in a cell at offset r, with top speed u, can meet the vehicle with velocity v at the earliest
+    when |r - v t| = u t. The weight is exp(-t / attention_s), and 0 if they can never meet. So the weight is circular
+    around a vehicle at rest; for a moving vehicle it reaches far ahead and to the sides; it is 0 behind a vehicle that
+    is faster than the others. The meeting points lie on the Apollonius circle of simple pursuit (Isaacs, Differential
+    Games, 1965); to use it as a weight is ours.
 
     Args:
         lower: World cell index of cell (0, 0), as in PerceptionMatrix.
-        shape: Cells in x and y.
+        shape: Number of cells in x and y.
         cell_m: Side of a cell.
-        position_m: Of the vehicle, world frame.
-        velocity_mps: Of the vehicle, over ground.
-        other_speed_mps: u, above 0.
-        attention_s: Time over which the weight falls by 1/e.
+        position_m: Position of the vehicle in the world.
+        velocity_mps: Velocity of the vehicle over ground.
+        other_speed_mps: Top speed u of hidden road users, above 0; a higher one makes more cells matter.
+        attention_s: Time over which the weight falls by 1/e; a longer one makes distant cells matter more.
     """
     x = ((lower[0] + np.arange(shape[0]) + 0.5) * cell_m - position_m[0])[:, None]
     y = ((lower[1] + np.arange(shape[1]) + 0.5) * cell_m - position_m[1])[None, :]
@@ -44,13 +44,13 @@ def relevance(
     along = x * velocity_mps[0] + y * velocity_mps[1]
     excess = velocity_mps[0] ** 2 + velocity_mps[1] ** 2 - other_speed_mps**2
     discriminant = along * along - excess * squared
-    # The first positive root of excess t^2 - 2 along t + squared = 0, in the form that survives excess = 0.
+    # The first positive root of excess t^2 - 2 along t + squared = 0, in a form that stays exact for excess = 0.
     divisor = along + np.sqrt(np.maximum(discriminant, 0.0))
     meets = (discriminant >= 0.0) & (divisor > 0.0)
-    # A divisor next to nothing gives infinity: met never.
+    # Division by nearly zero gives infinity: they never meet.
     with np.errstate(over="ignore"):
         meeting_s = np.where(meets, squared, 0.0) / np.where(meets, divisor, 1.0)
-    # The vehicle's own cell, where offset and divisor may both vanish, is met at once.
+    # In the vehicle's own cell, offset and divisor may both be zero; there the meeting is now.
     weight: np.ndarray = np.where(meets | (squared == 0.0), np.exp(-meeting_s / attention_s), 0.0)
     return weight
 
@@ -61,13 +61,14 @@ def blind_weight(
     position_m: Float[np.ndarray, " 2"],
     velocity_mps: Float[np.ndarray, " 2"],
 ) -> Float[np.ndarray, "nx ny"]:
-    """Return how much each cell that a vehicle does not see matters to it; 0 for cells that it sees.
+    """Return the weight of each cell that a vehicle does not see; 0 for cells that it sees.
 
     Args:
-        matrix: What the vehicle sees.
-        open_ground: Cells in which no building stands. Cells inside buildings never count as blind: the vehicle has the map.
-        position_m: Of the vehicle, as it believes.
-        velocity_mps: Of the vehicle, over ground.
+        matrix: Matrix of the vehicle.
+        open_ground: Whether each cell is outside buildings. Cells inside never count as blind: the vehicle has the
+            map.
+        position_m: Position of the vehicle, as it believes.
+        velocity_mps: Velocity of the vehicle over ground.
     """
     weight = relevance(matrix.lower, matrix.code.shape, matrix.cell_m, position_m, velocity_mps)
     return np.where((matrix.code == UNOBSERVED) & open_ground, weight, 0.0)

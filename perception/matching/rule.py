@@ -1,4 +1,4 @@
-"""What a matching rule is: it chooses whom to ask, from the abstract perception matrices that stations announce.
+"""The interface of matching rules: a rule chooses which helpers to ask, from the perception matrices that stations announce.
 
 Our reading of the abstract of *NLOS Dies Twice* (Li and Sun, arXiv 2307.06615), which names "an abstract perception matrix matching
 method for quick sensor fusion matching procedures"; its body was not available to us. One file in `rules` for each built-in rule.
@@ -17,21 +17,21 @@ from v2xsim.parts import Kind, Part
 
 @dataclass(frozen=True)
 class MatchingView:
-    """What a matching rule reads: a requester's blind zone, and the possible helpers as it knows them.
+    """Input of a matching rule: the requester's blind zone, and the possible helpers as the requester knows them.
 
     Attributes:
-        blind_weight: How much each cell that the requester does not see matters to it, 0 to 1; 0 for cells that it sees and inside
-            buildings.
-        observed: Which cells each helper observed, on the requester's grid.
-        occupied: Which of these it reports occupied.
-        agent: Identity of each helper, rising.
-        distance_m: Of each helper from the requester, as announced.
-        delivery: Predicted probability that an answer's packet arrives by the path that would be used, 0 to 1.
-        relayed: Whether that path goes by way of a relay.
+        blind_weight: Weight of each cell that the requester does not see, 0 to 1; 0 for cells that it sees and cells
+            inside buildings.
+        observed: Whether each helper observed each cell of the requester's grid.
+        occupied: Whether each helper reports each cell as occupied.
+        agent: Identity of each helper, in rising order.
+        distance_m: Distance of each helper from the requester, as announced.
+        delivery: Predicted probability that a packet of the answer arrives by the path that would be used, 0 to 1.
+        relayed: Whether that path uses a relay.
         cost_bytes: Predicted size of each helper's answer, above 0.
-        budget_bytes: Bytes that the requester may ask for, over all helpers.
+        budget_bytes: Most bytes that the requester may request, over all helpers.
         max_helpers: Most helpers that may be asked.
-        draw: Returns one uniform number in (0, 1) for each helper; new ones for every frame.
+        draw: Returns one uniform number in (0, 1) for each helper; different ones for every frame.
     """
 
     blind_weight: Float[np.ndarray, "nx ny"]
@@ -48,7 +48,7 @@ class MatchingView:
 
     @cached_property
     def uniform(self) -> Float[np.ndarray, " helpers"]:
-        """One number in (0, 1) for each helper, from the run's seed."""
+        """One uniform number in (0, 1) for each helper, from the run's seed."""
         return self.draw()
 
 
@@ -56,7 +56,7 @@ class MatchingRule(Part):
     """Base of matching rules.
 
     Attributes:
-        asks: Whether the rule ever asks anybody.
+        asks: Whether the rule ever asks a helper. False switches requests off.
     """
 
     kind = Kind("matching rule", "rule", ("choose",), "v2xsim.perception.matching.rules")
@@ -65,7 +65,8 @@ class MatchingRule(Part):
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return rows of helpers, best first, each at most once.
 
-        Asked are, in this order, those whose predicted answer still fits into the byte budget, until `max_helpers` are; cells that
-        several observed are asked of the first, and who has no blind cell to offer is not asked.
+        Helpers are asked in this order if their predicted answer still fits into the byte budget, until `max_helpers`
+        are asked. A cell that several of them observed is requested from the first. A helper without a blind cell to
+        offer is not asked.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Nearest descriptors among many that keep changing: an index or plain comparison, whichever costs less."""
+"""Nearest descriptors among many that keep changing: by an index or by plain comparison, whichever costs less."""
 
 from typing import Any
 
@@ -8,24 +8,25 @@ from jaxtyping import Float32, Int64
 from v2xsim.perception.hnsw.exact import BFIndex
 from v2xsim.perception.hnsw.index import Index
 
-# Seconds, fitted to 16 to 512 entries and 1,000 to 30,000 descriptors on one core of an AMD EPYC: only their ratios decide. They are no
-# measurements of the machine at hand, or answers would differ from one to the next. The index has M 16, ef_construction 60 and ef 30.
+# Costs in seconds, fitted to 16 to 512 entries and 1,000 to 30,000 descriptors on one core of an AMD EPYC; only their
+# ratios matter. They are not measured on the user's machine, because then the answers would depend on it. The index
+# has M 16, ef_construction 60 and ef 30.
 _PAIR_S, _PAIR_ENTRY_S = 4e-10, 5.6e-11
 _UPDATE_LEVEL_S, _UPDATE_ENTRY_S = 1.03e-7, 4.4e-9
 _QUERY_LEVEL_S, _QUERY_ENTRY_S = 6.1e-8, 3.1e-9
 
 
 class ShortList:
-    """Descriptors by label, asked for the nearest.
+    """Descriptors by label, with queries for the nearest ones.
 
-    They are kept packed, to be compared with plainly, and every change is noted for the index and written into it only when that
-    pays. Who changes much and asks little never pays for links. Who asks again and again pays for them at the latest when comparing
-    plainly has cost as much more as they cost, so that all in all at most twice the least is spent (ski rental: Karlin, Manasse,
-    Rudolph and Sleator, Algorithmica 3, 1988).
+    Descriptors are kept in a packed array for plain comparison. Every change is noted for the index, but written into
+    it only when that pays. A user with many changes and few queries never pays for links. A user with many queries
+    pays for them at the latest when plain comparison has cost as much more as the links cost, so the total is at most
+    twice the minimum (ski rental: Karlin, Manasse, Rudolph and Sleator, Algorithmica 3, 1988).
 
     Args:
         space: l2 (squared), ip or cosine.
-        dim: Entries of a descriptor.
+        dim: Number of entries of a descriptor.
     """
 
     def __init__(self, space: str, dim: int) -> None:
@@ -33,7 +34,8 @@ class ShortList:
         self._index = Index(space, dim)
         self._index.init_index(M=16, ef_construction=60)
         self._index.set_ef(30)
-        # What the index has not heard of: labels to write anew, labels to take out, and what was spent plainly since.
+        # Changes that are not in the index yet: labels to write, labels to remove, and the cost of plain comparison
+        # since.
         self._changed: set[int] = set()
         self._gone: set[int] = set()
         self._spent_s = 0.0
@@ -42,7 +44,7 @@ class ShortList:
         return len(self._plain)
 
     def put(self, labels: Any, descriptors: Any) -> None:
-        """Set descriptors, of new labels or of known ones."""
+        """Set the descriptors of new or known labels."""
         self._plain.add_items(descriptors, labels)
         names = np.atleast_1d(labels).tolist()
         self._forget(names)
@@ -50,7 +52,7 @@ class ShortList:
         self._gone.difference_update(names)
 
     def drop(self, labels: Any) -> None:
-        """Forget labels; unknown ones are passed over."""
+        """Remove labels; unknown ones are ignored."""
         names = [name for name in np.unique(labels).tolist() if name in self._plain]
         self._plain.delete(names)
         self._forget(names)
@@ -58,29 +60,29 @@ class ShortList:
         self._gone.update(names)
 
     def _forget(self, names: list[int]) -> None:
-        """Write off what was spent on waiting for labels to settle that now change once more."""
+        """Reduce the noted cost by the part that was spent on labels which now change once more."""
         again = self._changed.intersection(names)
         if again:
             self._spent_s *= 1.0 - len(again) / len(self._changed)
 
     def prefers_index(self, queries: int) -> bool:
-        """Return whether to ask the index, given what it has not heard of and what was spent on comparing since."""
+        """Return whether the index should answer, given the changes it lacks and the cost of plain comparison since the last update."""
         behind = len(self._changed) + len(self._gone)
         link_s, excess_s = behind * self._level_s(_UPDATE_LEVEL_S, _UPDATE_ENTRY_S), self._excess_s(queries)
         return excess_s > 0.0 and self._spent_s + excess_s > link_s
 
     def _excess_s(self, queries: int) -> float:
-        """Return how much more comparing plainly costs than asking an index that is up to date."""
+        """Return how much more a plain comparison costs than a query to an index that is up to date."""
         plain_s = len(self) * (_PAIR_S + self._plain.dim * _PAIR_ENTRY_S)
         return queries * (plain_s - self._level_s(_QUERY_LEVEL_S, _QUERY_ENTRY_S))
 
     def _level_s(self, level_s: float, entry_s: float) -> float:
-        """Return what a walk through the index costs: more steps the more there are, farther ones in memory too."""
+        """Return the cost of a walk through the index: with more descriptors it has more steps, and each is slower because of memory."""
         depth = float(np.log2(max(len(self), 2)))
         return depth * (depth * level_s + self._plain.dim * entry_s)
 
     def ask(self, queries: Any, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
-        """Return labels and distances of the k nearest, padded with -1 and infinity."""
+        """Return labels and distances of the k nearest descriptors, padded with -1 and infinity."""
         asked = len(np.atleast_2d(queries))
         if self.prefers_index(asked):
             self._bring_up_to_date()

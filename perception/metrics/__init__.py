@@ -1,1 +1,1 @@
-"""What perception is worth: average precision over boxes, awareness of hidden road users."""
+"""Metrics of perception: average precision of boxes, awareness of hidden road users."""

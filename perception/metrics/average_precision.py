@@ -1,15 +1,16 @@
 """Average precision that does not depend on the order of frames, detections or objects.
 
-Three places where an order could slip in, and what is done there:
+There are three places where an order could have an influence:
 
-- across frames: all detections of a run are ranked by score together. (Ranking within frames only makes the same
-  detections score 0.833 or 0.667 by frame order; `ap_opencood_local` keeps that convention for comparison.)
-- equal scores: they enter the precision-recall curve as one group, so there is no order among them.
-- matching within a frame: greedy by score; equal scores, and objects with equal overlap, are taken in the order of
-  `content_order`, which looks at the boxes and not at the rows.
+- Across frames: all detections of a run are ranked by score together. (If they are ranked within frames only, the same
+  detections score 0.833 or 0.667 depending on the order of frames; `ap_opencood_local` keeps that convention for
+  comparison.)
+- Equal scores: they enter the precision-recall curve as one group, so there is no order among them.
+- Matching within a frame: greedy by score. Equal scores, and objects with equal overlap, are taken in the order of
+  `content_order`, which depends on the boxes and not on their rows.
 
 Sources: greedy matching and all-point interpolation, Everingham et al., IJCV 111 (2015) 4.2 and PASCAL VOC 2010;
-overlap seen from above, thresholds 0.3, 0.5 and 0.7, arg-max match, OPV2V as read in research/peers.md 2.2.
+overlap seen from above, thresholds 0.3, 0.5 and 0.7 and arg-max match as in OPV2V's evaluation code.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ THRESHOLDS = (0.3, 0.5, 0.7)
 
 @dataclass(frozen=True)
 class Frame:
-    """What one ego reported at one instant and what was there, in one frame of reference and one range."""
+    """Detections of one ego at one instant and the true objects, in one frame of reference and within one range."""
 
     detections: Detections
     objects: Boxes
@@ -38,10 +39,10 @@ class Matched:
     """Detections of one or many frames after matching; the parts of a run are `joined`.
 
     Attributes:
-        threshold: Overlaps from which a detection counts as a hit.
-        score: Of each detection, falling within each frame.
-        hit: Whether it found an object, by threshold.
-        objects: Number of objects that were there to be found.
+        threshold: Least overlaps at which a detection counts as a hit, each from 0 to 1.
+        score: Score of each detection, falling within each frame.
+        hit: Whether each detection hit an object, by threshold.
+        objects: Number of objects that could be detected.
     """
 
     threshold: Float[np.ndarray, " thresholds"]
@@ -55,11 +56,11 @@ class Curve:
     """Precision over recall at one threshold.
 
     Attributes:
-        threshold: Overlap from which a detection counts as a hit.
-        ap: Area under the interpolated curve; NaN where there was no object to find.
-        score: Distinct scores, falling; point i takes every detection with at least score[i].
-        recall: At each point.
-        precision: At each point, as it is, without interpolation.
+        threshold: Least overlap at which a detection counts as a hit, 0 to 1.
+        ap: Area under the interpolated curve, 0 to 1; NaN if there was no object to detect.
+        score: Distinct scores, falling; point i includes every detection with at least score[i].
+        recall: Recall at each point.
+        precision: Precision at each point, without interpolation.
     """
 
     threshold: float
@@ -73,7 +74,10 @@ class Curve:
 def _hits(
     iou: Float[np.ndarray, "detections objects"], threshold: Float[np.ndarray, " thresholds"]
 ) -> Bool[np.ndarray, "thresholds detections"]:
-    """Return which detections, taken from the first row down, overlap an object not yet taken enough."""
+    """Return which detections are hits.
+
+    They are taken from the first row down, and each may hit one object that is not taken yet.
+    """
     detections, objects = iou.shape
     hit = np.zeros((threshold.shape[0], detections), np.bool_)
     for t in range(threshold.shape[0]):
@@ -90,7 +94,7 @@ def _hits(
 
 
 def matched(frame: Frame, thresholds: Sequence[float] = THRESHOLDS) -> Matched:
-    """Return the detections of one frame by falling score, each a hit or not at every threshold."""
+    """Return the detections of one frame by falling score, each marked as hit or not at every threshold."""
     order = content_order(frame.detections.boxes, frame.detections.score)
     objects = frame.objects[content_order(frame.objects)]
     threshold = np.asarray(thresholds, np.float64)
@@ -102,8 +106,8 @@ def joined(parts: Sequence[Matched], thresholds: Sequence[float] = THRESHOLDS) -
     """Return the matches of several frames as one, in the order given.
 
     Args:
-        parts: All with the same thresholds.
-        thresholds: Of the result where there is no part.
+        parts: Matches of the frames, all with the same thresholds.
+        thresholds: Thresholds of the result if there is no part.
     """
     if not parts:
         threshold = np.asarray(thresholds, np.float64)
@@ -117,7 +121,7 @@ def joined(parts: Sequence[Matched], thresholds: Sequence[float] = THRESHOLDS) -
 
 
 def _area(hits: Int64[np.ndarray, " points"], claims: Int64[np.ndarray, " points"], objects: int) -> float:
-    """Return the area under the all-point interpolated curve of running counts of hits and of detections."""
+    """Return the area under the all-point interpolated curve, from running counts of hits and of detections."""
     if objects == 0:
         return float("nan")
     if len(hits) == 0:
@@ -143,7 +147,7 @@ def curves(matches: Matched) -> tuple[Curve, ...]:
 def opencood_local(matches: Matched) -> Float[np.ndarray, " thresholds"]:
     """Return the average precision by the convention of OpenCOOD: sorted within frames, not across them.
 
-    It depends on the order in which the frames were joined; for comparison with published tables only.
+    The result depends on the order in which the frames were joined; use it only for comparison with published tables.
     """
     claims = np.arange(1, len(matches.score) + 1)
     return np.array([_area(np.cumsum(hit, dtype=np.int64), claims, matches.objects) for hit in matches.hit])
@@ -157,5 +161,8 @@ def ap(frames: Sequence[Frame], thresholds: Sequence[float] = THRESHOLDS) -> tup
 def ap_opencood_local(
     frames: Sequence[Frame], thresholds: Sequence[float] = THRESHOLDS
 ) -> Float[np.ndarray, " thresholds"]:
-    """Return the average precision over frames by OpenCOOD's frame-local ranking, which depends on their order."""
+    """Return the average precision over frames by OpenCOOD's ranking within frames.
+
+    It depends on the order of the frames.
+    """
     return opencood_local(joined([matched(frame, thresholds) for frame in frames], thresholds))

@@ -1,6 +1,7 @@
-"""Whether an ego knows of the road users around it, and how long it took where one was hidden and on a conflict course.
+"""Whether an ego knows of the road users around it, and after how long it knew of those that were hidden on a collision course.
 
-Only positions decide whether a road user is known; identities serve the bookkeeping of episodes, a metric.
+Only positions decide whether a road user is known. Identities are used to follow an episode over time, which is for
+metrics only.
 """
 
 from dataclasses import dataclass
@@ -10,34 +11,37 @@ from jaxtyping import Bool, Float, Int64
 from scipy.optimize import linear_sum_assignment
 
 WITHIN_M = 2.0
-"""A track this close to a road user's centre counts as knowing it: the distance at which nuScenes computes its
-true-positive errors (Caesar et al., CVPR 2020, 3.2)."""
+"""A track this close to a road user's centre counts as knowing it.
+
+NuScenes uses the same distance for its true-positive errors (Caesar et al., CVPR 2020, 3.2)."""
 
 HORIZON_S = 5.0
-"""How far ahead conflicts are looked for; ours, about the time to stop from 50 km/h at 3 m/s^2."""
+"""Horizon of conflicts; ours, about the time to stop from 50 km/h at 3 m/s^2."""
 
 MISS_M = 3.0
-"""Centres passing closer are in conflict; ours: less than a usual lane (3.25 to 3.5 m), so that neighbours in
-parallel lanes are not."""
+"""Centres that pass closer than this are in conflict.
+
+Ours: less than a usual lane (3.25 to 3.5 m), so that neighbours in parallel lanes are not."""
 
 GAP_US = 1_000_000
-"""An episode outlives a pause of its conflict this long, so that a course that wavers is counted once; ours."""
+"""A pause of the conflict up to this long does not end an episode, so that a course that varies a little is counted once; ours."""
 
 
 def aware(
     objects_m: Float[np.ndarray, "objects 2"], tracks_m: Float[np.ndarray, "tracks 2"], within_m: float = WITHIN_M
 ) -> Bool[np.ndarray, " objects"]:
-    """Return which road users a track stands for: as many as possible, one track for one road user.
+    """Return which road users have a track: as many as possible, with one track for one road user.
 
     Args:
-        objects_m: True positions, all of them, so that a track of one beyond the range goes to that one.
+        objects_m: True positions of all road users, also beyond the range, so that their tracks are not assigned to
+            others.
         tracks_m: Positions of confirmed tracks, in the same frame and at the same instant.
-        within_m: Largest distance between the two.
+        within_m: Largest distance between a track and its road user.
     """
     known = np.zeros(len(objects_m), bool)
     if len(objects_m) == 0 or len(tracks_m) == 0:
         return known
-    # Most road users are nowhere near any track, and many tracks near no road user.
+    # Keep only rows with a partner in reach: most road users are near no track, and many tracks near no road user.
     low, high = tracks_m.min(axis=0) - within_m, tracks_m.max(axis=0) + within_m
     about = np.flatnonzero(((objects_m >= low) & (objects_m <= high)).all(axis=1))
     dx = objects_m[about, 0, None] - tracks_m[None, :, 0]
@@ -49,7 +53,8 @@ def aware(
         return known
     near = near[np.ix_(objects, tracks)]
     distance_m = np.sqrt(squared_m2[np.ix_(objects, tracks)])
-    # A pair too far apart costs more than all near pairs together: first as many pairs as possible, then the nearest.
+    # A pair out of reach costs more than all near pairs together, so that the number of near pairs comes first and
+    # their distance second.
     far = within_m * (min(near.shape) + 1)
     rows, columns = linear_sum_assignment(np.where(near, distance_m, far))
     known[about[objects[rows]]] = near[rows, columns]
@@ -65,10 +70,10 @@ def awareness_ratio(
     """Return the object awareness ratio: the share of road users within range that are known; NaN without any.
 
     Args:
-        known: Of each road user, the ego itself left out.
-        objects_m: Where they are.
-        ego_m: Where the ego is.
-        range_m: Those farther away do not count.
+        known: Whether each road user is known; without the ego itself.
+        objects_m: Position of each road user.
+        ego_m: Position of the ego.
+        range_m: Road users farther away do not count.
     """
     counted = np.hypot(objects_m[:, 0] - ego_m[0], objects_m[:, 1] - ego_m[1]) <= range_m
     return float(known[counted].mean()) if counted.any() else float("nan")
@@ -82,9 +87,9 @@ def conflicts(
     horizon_s: float = HORIZON_S,
     miss_m: float = MISS_M,
 ) -> Bool[np.ndarray, " objects"]:
-    """Return which road users come closer than `miss_m` to the ego within the horizon, if nobody changes velocity.
+    """Return which road users come closer than `miss_m` to the ego within the horizon, if no velocity changes.
 
-    The closest point of approach of offset r and relative velocity w is at t = -(r w) / (w w), held to [0, horizon].
+    For offset r and relative velocity w, the closest approach is at t = -(r w) / (w w), clipped to [0, horizon].
     """
     offset = objects_m - ego_m
     relative = velocity_mps - ego_velocity_mps
@@ -98,12 +103,12 @@ def conflicts(
 
 @dataclass(frozen=True)
 class Episodes:
-    """Road users that were hidden from one ego on a conflict course, one row each.
+    """Episodes of one ego: road users that were hidden on a collision course, one row each.
 
     Attributes:
-        agent: The road user, rising.
+        agent: Identity of the road user, in rising order.
         start_us: First instant at which it was in conflict and hidden.
-        aware_us: First instant from then on at which the ego knew of it, by whatever means; -1 while it never did.
+        aware_us: First instant from the start on at which the ego knew of it, by any means; -1 if it has not.
         conflict_us: Last instant at which it was in conflict.
     """
 
@@ -120,7 +125,7 @@ class Episodes:
 
     @staticmethod
     def none() -> "Episodes":
-        """Return the state before the first conflict."""
+        """Return a state without episodes."""
         return Episodes(*(np.zeros(0, np.int64) for _ in range(4)))
 
 
@@ -133,18 +138,18 @@ def step(
     time_us: int,
     gap_us: int = GAP_US,
 ) -> tuple[Episodes, Episodes]:
-    """Return the episodes that go on after this instant, and those that ended.
+    """Return the episodes that continue after this instant, and those that ended.
 
-    An episode starts when a road user is in conflict and hidden. The ego may know of it at that very instant. It
-    ends when the conflict has paused for longer than `gap_us`; at the end of a run those that go on end too.
+    An episode starts when a road user is in conflict and hidden. The ego may know of it at the same instant. It ends
+    when the conflict has paused for longer than `gap_us`; the end of a run ends all.
 
     Args:
-        episodes: Those going on.
-        conflicted: On a conflict course with the ego, by true motion.
-        hidden: Too little of it in the ego's own scan.
-        known: Known to the ego (see `aware`).
-        agent: Who it is, each at most once; those not named are not in conflict.
-        time_us: This instant, later than the one before.
+        episodes: Episodes that continue from the instant before.
+        conflicted: Whether each road user is on a collision course with the ego, by true motion.
+        hidden: Whether the ego's own scan has too few points on it.
+        known: Whether the ego knows of it (see `aware`).
+        agent: Identity of each road user, each at most once; those not listed are not in conflict.
+        time_us: This instant; later than the one before.
         gap_us: Longest pause within an episode.
     """
     fresh = np.flatnonzero(conflicted & hidden & ~np.isin(agent, episodes.agent))

@@ -1,1 +1,1 @@
-"""Tracks from detections, without true identities."""
+"""Tracks from detections, without use of true identities."""

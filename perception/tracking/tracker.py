@@ -1,6 +1,6 @@
 """Tracks of road users from detections alone: a constant-velocity Kalman filter over all tracks at once.
 
-No true identity is read: detections join tracks by position, within a gate, each at most once. State of a track:
+No true identity is read. Detections join tracks by position, within a gate, each at most once. The state of a track is
 x, y, vx, vy over ground in the world frame.
 
     prediction   white-noise acceleration of density q: per axis Q = q [[dt^3/3, dt^2/2], [dt^2/2, dt]]
@@ -11,9 +11,10 @@ x, y, vx, vy over ground in the world frame.
     confirmation M of the last N steps with a detection; deletion by time since the last one, so that frames that
                  come late or not at all delete nothing by themselves
 
-Sources: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001) 6.2.2 and
-3.3; Kuhn-Munkres as in scipy. Left out: turning, correlation of errors of what other stations report (their
-velocities start a track and carry late boxes forward, and are not measurements), classes, smoothing.
+Sources: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001) 6.2.2 and 3.3;
+Kuhn-Munkres as in scipy. Left out: turning, correlation between errors that several stations report, classes,
+smoothing. Velocities that other stations report start a track and extrapolate late boxes, but are not measurements of
+the filter.
 """
 
 from dataclasses import dataclass, replace
@@ -25,25 +26,27 @@ from scipy.optimize import linear_sum_assignment
 
 from v2xsim.records import Boxes, Detections
 
-_SMOOTHING = 0.4  # weight of the newest detection in size, bottom height, heading and score; ours
+_SMOOTHING = 0.4  # Weight of the newest detection in size, bottom height, heading and score; ours.
 
 
 @dataclass(frozen=True)
 class TrackerParams:
-    """Numbers of the tracker. Without a source named they are ours.
+    """Parameters of the tracker. Those without a source are ours.
 
     Attributes:
-        position_sigma_m: Position error of a detection, per axis: the visibility model's 0.3 at worst, and pose error.
-        acceleration_density_m2_s3: q; over one second a velocity wanders by sqrt(q) per axis, 2 m/s.
-        along_sigma_mps: Prior speed of a new track along its heading; three of them pass 45 m/s.
-        across_sigma_mps: Prior speed across its heading.
-        known_sigma_mps: Error of a velocity that came with a detection.
-        gate_probability: Share of a track's own detections that its gate lets in.
-        least_score: Detections below start no track; 0.2 is OpenCOOD's output threshold (research/peers.md 2.2).
-        confirm_hits: M.
-        confirm_steps: N, at most 60.
-        tentative_us: Unconfirmed tracks are dropped this long after their last detection.
-        coast_us: Confirmed tracks are dropped this long after their last detection.
+        position_sigma_m: Position error of a detection, per axis: at worst the visibility model's 0.3 m plus the error
+            of the pose.
+        acceleration_density_m2_s3: Density q of the acceleration; within one second a velocity changes by sqrt(q) per
+            axis, 2 m/s. Larger values follow turns faster and smooth less.
+        along_sigma_mps: Standard deviation of a new track's speed along its heading; three of them exceed 45 m/s.
+        across_sigma_mps: Standard deviation of a new track's speed across its heading.
+        known_sigma_mps: Standard deviation of a velocity that came with a detection.
+        gate_probability: Probability that a track's own detection lies inside its gate, 0 to 1.
+        least_score: Detections with a lower score start no track; 0.2 is OpenCOOD's output threshold.
+        confirm_hits: M: number of hits that confirm a track.
+        confirm_steps: N: number of last steps in which hits count, at most 60.
+        tentative_us: Time after the last detection at which an unconfirmed track is dropped.
+        coast_us: Time after the last detection at which a confirmed track is dropped.
     """
 
     position_sigma_m: float = 0.4
@@ -60,7 +63,7 @@ class TrackerParams:
 
     @property
     def gate(self) -> float:
-        """Squared Mahalanobis distance at the edge of the gate: closed form for 2 degrees of freedom."""
+        """Squared Mahalanobis distance at the edge of the gate, in closed form for 2 degrees of freedom."""
         return float(-2.0 * np.log1p(-self.gate_probability))
 
 
@@ -71,18 +74,18 @@ class Tracks:
     Attributes:
         time_us: The instant of every mean.
         next_id: Identity of the next track to be born.
-        track_id: The station's own numbers, rising with birth; they say nothing of agent ids.
+        track_id: The station's own numbers of tracks, rising with birth; not related to agent ids.
         mean: x, y in metres and vx, vy in metres per second, world frame.
-        covariance: Of the mean.
+        covariance: Covariance of the mean.
         bottom_m: Height of the box's bottom face.
         size_m: Smoothed length, width and height.
         yaw_rad: Smoothed heading.
         score: Smoothed score of the detections.
-        hits: Detections joined so far.
-        misses: Steps since the last one.
-        recent: Bit i is set if the step i steps ago brought a detection.
-        confirmed: Whether the track ever had M of N.
-        last_update_us: Capture time of the newest detection joined.
+        hits: Number of detections that joined so far.
+        misses: Steps since the last detection.
+        recent: Bit i is set if the step i steps ago had a detection.
+        confirmed: Whether the track ever had M detections in N steps.
+        last_update_us: Capture time of the newest detection that joined.
     """
 
     time_us: int
@@ -118,7 +121,7 @@ class Tracks:
 
     @staticmethod
     def none(time_us: int = 0) -> "Tracks":
-        """Return the state before the first detection."""
+        """Return a state without tracks."""
         count, flag = np.zeros(0, np.int64), np.zeros(0, bool)
         number = np.zeros(0)
         return Tracks(
@@ -131,7 +134,7 @@ _COLUMNS = tuple(name for name in Tracks.__dataclass_fields__ if name not in ("t
 
 
 def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams()) -> Tracks:
-    """Return the tracks as they will be `dt_us` later, if nobody accelerates; predicting twice adds up."""
+    """Return the tracks extrapolated by `dt_us`, without acceleration; predicting twice adds up."""
     if dt_us < 0:
         raise ValueError(f"dt_us must not be negative, got {dt_us}; late detections go to step() as they are")
     dt = dt_us * 1e-6
@@ -149,7 +152,7 @@ def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams())
 def _speed_prior(
     yaw_rad: Float[np.ndarray, " boxes"], known: Bool[np.ndarray, " boxes"], params: TrackerParams
 ) -> Float[np.ndarray, "boxes 2 2"]:
-    """Return the covariance of the velocity of boxes seen for the first time: long along the heading."""
+    """Return the covariance of the velocity of boxes seen for the first time: large along the heading."""
     heading = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=-1)
     along = heading[:, :, None] * heading[:, None, :]
     across, lengthwise = params.across_sigma_mps**2, params.along_sigma_mps**2
@@ -171,7 +174,7 @@ def _assigned(
     noise_m2: Float[np.ndarray, "detections 2 2"],
     params: TrackerParams,
 ) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return rows of tracks and of detections that belong together, each row at most once."""
+    """Return rows of tracks and of detections that belong together; each row occurs at most once."""
     if len(tracks) == 0 or len(position_m) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     innovation = position_m[None, :, :] - tracks.mean[:, None, :2]
@@ -182,7 +185,8 @@ def _assigned(
     squared = (d * x * x - 2.0 * b * x * y + a * y * y) / determinant
     cost = squared + np.log(determinant)
     open_gate = squared <= params.gate
-    # A pair outside the gate stands for a miss and a birth: all cost the same, and more than any inside.
+    # A pair outside the gate means a missed track and a new one. All such pairs cost the same, and more than any pair
+    # inside.
     beyond = float(cost[open_gate].max()) + params.gate if open_gate.any() else 0.0
     rows, columns = linear_sum_assignment(np.where(open_gate, cost, beyond))
     inside = open_gate[rows, columns]
@@ -190,7 +194,7 @@ def _assigned(
 
 
 def _turned_towards(yaw_rad: Float[np.ndarray, " n"], newest_rad: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Return headings turned a share of the shorter way to the newest ones."""
+    """Return headings turned by a share of the shorter way to the newest ones."""
     turn = (newest_rad - yaw_rad + np.pi) % (2.0 * np.pi) - np.pi
     turned: np.ndarray = (yaw_rad + _SMOOTHING * turn + np.pi) % (2.0 * np.pi) - np.pi
     return turned
@@ -206,12 +210,13 @@ def step(
     """Return the tracks after the detections of one instant.
 
     Args:
-        tracks: State before.
-        detections: In the world frame, one per road user at most (see boxes.suppressed).
-        time_us: Instant of the new state. An instant before that of `tracks` is late data: time stays.
-        params: Numbers of the tracker.
-        captured_us: When each detection was true; `time_us` where left out. Older ones are carried forward at their
-            velocity with a position error that grows with age; those older than `coast_us` are dropped.
+        tracks: State before the detections.
+        detections: Detections in the world frame, at most one per road user (see boxes.suppressed).
+        time_us: Instant of the new state. If it is before that of `tracks`, the data is late and the state keeps its
+            instant.
+        params: Parameters of the tracker.
+        captured_us: Capture time of each detection; None for `time_us`. Older ones are extrapolated with their
+            velocity, with a position error that grows with age; those older than `coast_us` are dropped.
     """
     captured = np.full(len(detections), time_us, np.int64) if captured_us is None else captured_us
     tracks = _not_forgotten(predict(tracks, max(0, time_us - tracks.time_us), params), params)
@@ -284,14 +289,14 @@ def _with(old: Tracks, new: Tracks) -> Tracks:
 
 
 def _not_forgotten(tracks: Tracks, params: TrackerParams) -> Tracks:
-    """Return the tracks whose last detection is not too old at the tracks' instant."""
+    """Return the tracks whose last detection is recent enough at the tracks' instant."""
     patience = np.where(tracks.confirmed, params.coast_us, params.tentative_us)
     alive = tracks.time_us - tracks.last_update_us <= patience
     return tracks if alive.all() else tracks[alive]
 
 
 def _confirmed(tracks: Tracks, params: TrackerParams) -> Tracks:
-    """Return the tracks, those with M of the last N steps confirmed for good."""
+    """Return the tracks; those with M hits in the last N steps become confirmed and stay so."""
     window = tracks.recent & ((1 << params.confirm_steps) - 1)
     lately = (window[:, None] >> np.arange(params.confirm_steps) & 1).sum(axis=1)
     return replace(tracks, confirmed=tracks.confirmed | (lately >= params.confirm_hits), recent=window)
@@ -300,15 +305,15 @@ def _confirmed(tracks: Tracks, params: TrackerParams) -> Tracks:
 def velocity_of(
     tracks: Tracks, detections: Detections, params: TrackerParams = TrackerParams()
 ) -> Float[np.ndarray, "detections 2"]:
-    """Return the velocity over ground of each detection, from the track it belongs to; zero where that is unknown.
+    """Return the velocity over ground of each detection, from the track it belongs to; zero if it is unknown.
 
     Args:
-        tracks: After `step` with these detections.
-        detections: In the world frame, at the instant of the tracks.
-        params: Numbers of the tracker.
+        tracks: Tracks after `step` with these detections.
+        detections: Detections in the world frame, at the instant of the tracks.
+        params: Parameters of the tracker.
     """
     velocity = np.zeros((len(detections), 2))
     noise = np.broadcast_to(params.position_sigma_m**2 * np.eye(2), (len(detections), 2, 2))
     t, d = _assigned(tracks, detections.boxes.center_m[:, :2], noise, params)
-    velocity[d] = tracks.mean[t, 2:]  # zero for a track of one detection that brought no velocity
+    velocity[d] = tracks.mean[t, 2:]  # Zero for a track of one detection that came without a velocity.
     return velocity

@@ -1,4 +1,4 @@
-"""Everything is delivered in no time to everybody in range: the upper bound to compare with."""
+"""Everything is delivered at once to all stations in range: the upper bound for comparisons."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,11 +10,11 @@ from v2xsim.parts import part
 @part("ideal")
 @dataclass(frozen=True)
 class Ideal(AccessScheme):
-    """Everything is delivered in no time to every station in range."""
+    """Everything is delivered at once to every station in range."""
 
     ideal: ClassVar[bool] = True
     draws_fading: ClassVar[bool] = False
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
-        """Refuse: nothing is sent over the air."""
+        """Raise an error: this scheme has no access layer, since nothing is sent over the air."""
         raise AssertionError("an ideal channel has no access layer")

@@ -15,12 +15,12 @@ class Ieee80211p(AccessScheme):
     """Stations sense the carrier and back off (IEEE 802.11-2016). Thresholds are over 10 MHz.
 
     Attributes:
-        aifs_us: Idle time before sending; shorter gives more priority.
-        cw: Contention window: the back-off is drawn from 0 to this.
+        aifs_us: Idle time before sending; a shorter time gives more priority.
+        cw: Contention window in slots: the back-off is drawn from 0 to this.
         cca_preamble_dbm: A preamble stronger than this makes the channel busy.
         cca_energy_dbm: Any power stronger than this makes the channel busy.
-        interference: Whether the worst moment of a packet decides, or its mean interference.
-        capture_db: By how much a packet must be stronger to take over a busy receiver; None for never.
+        interference: Interference that decides over a packet: its worst moment or its mean.
+        capture_db: Power by which a packet must be stronger to take over a busy receiver; None for never.
     """
 
     aifs_us: Annotated[
@@ -42,7 +42,7 @@ class Ieee80211p(AccessScheme):
     ] = None  # fmt: skip
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
-        """Return the layer."""
+        """Return the access layer of the scheme."""
         from v2xsim.comms.access.csma import Csma, CsmaParams
         from v2xsim.comms.phy.airtime import MAC_HEADER_BYTES
 

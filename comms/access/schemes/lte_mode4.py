@@ -1,6 +1,6 @@
-"""LTE-V2X mode 4: a station senses, ranks the resources that are left by their power, and keeps one for some packets.
+"""LTE-V2X mode 4: a station senses, ranks the remaining resources by their power, and keeps one for several packets.
 
-The choice of a resource itself is `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
+Resources are chosen in `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""NR-V2X mode 2: a station senses, does not rank, and looks again before the first use of a resource.
+"""NR-V2X mode 2: a station senses, does not rank, and checks a resource again before its first use.
 
-The choice of a resource itself is `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
+Resources are chosen in `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.parts import AtLeast, AtMost, part
 
-# 3GPP TS 38.214, table 5.1.3.1-1: bits per symbol and code rate of each index; recalled, not re-read.
+# 3GPP TS 38.214, table 5.1.3.1-1: bits per symbol and code rate of each index; from memory, not checked in the
+# document.
 NR_CODING = tuple(
     (bits, rate / 1024.0)
     for bits, rates in (
@@ -24,10 +25,10 @@ NR_CODING = tuple(
 @part("nr_mode2")
 @dataclass(frozen=True)
 class NrMode2(SidelinkScheme):
-    """Stations sense, do not rank, and look again before first use (3GPP TS 38.214 V16, 8.1.4).
+    """Stations sense, do not rank, and check a resource again before first use (3GPP TS 38.214 V16, 8.1.4).
 
     Attributes:
-        nr_mcs: Index of modulation and code rate.
+        nr_mcs: Index of modulation and code rate, 0 to 28; replaces bits_per_symbol and code_rate.
     """
 
     nr_mcs: Annotated[

@@ -1,4 +1,4 @@
-"""Every packet draws a slot of its window at random; nobody listens. The baseline of the sensing schemes."""
+"""Every packet draws a random slot of its window; no station listens. The baseline for the schemes that sense."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,14 +12,14 @@ from v2xsim.parts import part
 @part("random_slot")
 @dataclass(frozen=True)
 class RandomSlotAccess(AccessScheme):
-    """Every packet takes a random slot of its window; nobody listens."""
+    """Every packet takes a random slot of its window; no station listens."""
 
     spreads_periods: ClassVar[bool] = True
     draws_fading: ClassVar[bool] = False
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
-        """Return the layer."""
-        # Here, since a scenario is checked without loading compiled kernels.
+        """Return the access layer of the scheme."""
+        # Imported here: a scenario is checked without loading compiled kernels.
         from v2xsim.comms.access.random_slot import RandomSlot, RandomSlotParams
         from v2xsim.comms.phy.noise import receiver_of
 

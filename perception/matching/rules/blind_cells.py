@@ -1,9 +1,12 @@
-"""Ask for most blind cells per byte: greedy choice by the relevance-weighted blind cells that each helper adds.
+"""Matching rule by gain: the most blind cells per byte.
 
-Helpers are chosen one by one by the largest gain * p_delivery / bytes that the byte budget still allows. The covered
-weight is monotone and submodular in the helpers, so with equal costs and deliveries the choice covers at least 1 - 1/e of the
-best possible (Nemhauser, Wolsey and Fisher, Math. Programming 14, 1978). With unequal costs the rate alone can be
-arbitrarily bad, so a second pass ignores bytes and the better of the two counts (Leskovec et al., KDD 2007, 3.1).
+A greedy choice by the relevance-weighted blind cells that each helper adds.
+
+Helpers are chosen one by one: the next is the one with the largest gain * p_delivery / bytes that the byte budget
+still allows. The covered weight is monotone and submodular in the helpers, so with equal costs and deliveries the
+choice covers at least 1 - 1/e of the best possible (Nemhauser, Wolsey and Fisher, Math. Programming 14, 1978). With
+unequal costs the gain per byte alone can be arbitrarily bad; therefore a second pass ignores bytes, and the better
+result counts (Leskovec et al., KDD 2007, 3.1).
 """
 
 from dataclasses import dataclass
@@ -44,14 +47,14 @@ def greedy(
     budget_bytes: float,
     max_helpers: int,
 ) -> list[int]:
-    """Return helpers in the order chosen, by the largest new weight times worth that fits the budget."""
+    """Return helpers in the order of choice: the next one has the largest new weight times worth that fits the budget."""
     chosen: list[int] = []
     left = float(budget_bytes)
     free = np.ones(len(observed), bool)
     while len(chosen) < max_helpers and len(observed):
-        # Plain sums rather than a matrix product: the same bits whatever the number of threads.
+        # Plain sums instead of a matrix product: they give the same bits whatever the number of threads.
         value = np.where(free & (cost_bytes <= left), np.sum(observed * weight, axis=1) * worth, 0.0)
-        best = int(np.argmax(value))  # the first of equals: the lowest row
+        best = int(np.argmax(value))  # Of equal values, the first: the lowest row.
         if value[best] <= 0.0:
             break
         chosen.append(best)
@@ -63,5 +66,5 @@ def greedy(
 
 
 def _expected(choices: list[Choice], delivery: Float[np.ndarray, " helpers"]) -> float:
-    """Return the share of the blind weight that is expected to arrive."""
+    """Return the expected share of the blind weight that arrives."""
     return sum(choice.gain * float(delivery[choice.helper]) for choice in choices)

@@ -1,4 +1,4 @@
-"""Ask whoever is nearest: the baseline that does not compare matrices."""
+"""Matching rule by distance: the nearest helpers. The baseline that does not compare matrices."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 @part("nearest")
 @dataclass(frozen=True)
 class Nearest(MatchingRule):
-    """Nearest first; equal distances are decided for the lower row."""
+    """Nearest first; of equal distances the lower row comes first."""
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return all helpers by their distance."""

@@ -1,4 +1,4 @@
-"""Ask nobody."""
+"""No matching: no helper is asked."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,10 +13,10 @@ from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 @part("none")
 @dataclass(frozen=True)
 class NoMatching(MatchingRule):
-    """Nobody is asked for anything."""
+    """No helper is asked."""
 
     asks: ClassVar[bool] = False
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-        """Return nobody."""
+        """Return no rows."""
         return np.zeros(0, np.int64)
