@@ -13,7 +13,7 @@ from v2xsim.comms.channel.path_loss.two_ray import two_ray_loss_db
 from v2xsim.comms.channel.path_loss.winner_b1 import WinnerB1, winner_b1_loss_db
 from v2xsim.comms.channel.propagation import propagation
 from v2xsim.comms.channel.received_power import Carried, powers
-from v2xsim.comms.channel.states import drawn_states, state_shares
+from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.channel.tr37885 import tr37885_loss_db
 from v2xsim.comms.draws import faded, normal
 from v2xsim.parts import parts_of
@@ -102,16 +102,6 @@ def test_heights_count_pair_by_pair_where_the_model_has_them():
     assert found[1] == pytest.approx(winner_b1_loss_db(np.array([300.0]), 5.9, 3.0, 1.5, 0.5)[0])
     assert WinnerB1().pieces_db(5.9) is None
     assert FreeSpace().loss_db(view)[0] == FreeSpace().loss_db(view)[1]
-
-
-@pytest.mark.parametrize("model", ["tr37885", "boban_low", "boban_medium", "boban_high"])
-@pytest.mark.parametrize("urban", [True, False])
-def test_shares_of_states_are_shares_and_line_of_sight_only_gets_rarer(model, urban):
-    clear, behind = state_shares(model, urban, np.linspace(1.0, 2000.0, 500))
-    assert (clear >= 0).all()
-    assert (behind >= -1e-12).all()
-    assert (clear + behind <= 1 + 1e-12).all()
-    assert (np.diff(clear) <= 1e-12).all()
 
 
 def test_states_are_drawn_with_the_shares_of_the_curve():
