@@ -60,7 +60,7 @@ def work(job: Job) -> int:
         return _failed(job, "memory" if isinstance(error.__cause__, MemoryError) else "scenario", str(error))
     except MemoryError as error:
         traceback.print_exc()
-        return _failed(job, "memory", f"ran out of memory: {error or 'an allocation failed'}")
+        return _failed(job, "memory", f"ran out of memory: {str(error) or 'an allocation failed'}")
     except BaseException as error:  # noqa: BLE001  # whatever happens in a point must not pass unseen
         traceback.print_exc()
         return _failed(job, "crash", f"{type(error).__name__}: {error}")
