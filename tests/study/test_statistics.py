@@ -82,3 +82,115 @@ def test_pure_noise_rarely_survives_holm():
     """400 studies of 20 metrics without any effect: a false alarm in at most 5 % of them, give or take three standard errors."""
     p = paired(np.random.default_rng(2).normal(size=(400, 20, 8))).p
     assert np.mean([survives_holm(row, 0.05).any() for row in p]) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_holm_goes_by_the_number_of_tests_that_are_left():
+    """0.03 holds as the last of two at 0.05, although not as one of two: 0.02 < 0.05 / 2, then 0.03 < 0.05 / 1."""
+    assert survives_holm(np.array([0.03, 0.02]), 0.05).tolist() == [True, True]
+
+
+def test_a_p_value_at_holms_own_level_holds():
+    assert survives_holm(np.array([0.05]), 0.05).tolist() == [True]
+
+
+def test_holm_at_a_stricter_level_keeps_less():
+    assert survives_holm(np.array([0.02, 0.004]), 0.01).tolist() == [False, True]
+
+
+def test_nothing_holds_where_the_smallest_does_not():
+    assert survives_holm(np.array([0.5, 0.03]), 0.05).tolist() == [False, False]
+
+
+def test_what_was_not_tested_does_not_hold():
+    assert survives_holm(np.array([np.nan, np.nan]), 0.05).tolist() == [False, False]
+
+
+def test_students_interval_of_few_pairs_is_worked_by_hand():
+    """Differences 1, 2, 3: mean 2, standard error 1 / sqrt(3), t of 0.975 with two degrees 4.3027."""
+    found = paired(np.array([[1.0, 2.0, 3.0]]))
+    half = 4.302653 / np.sqrt(3)
+    assert (found.low[0], found.high[0]) == pytest.approx((2 - half, 2 + half), rel=1e-6)
+
+
+def test_four_pairs_still_have_students_interval():
+    data = np.array([[0.0, 1.0, 5.0, 6.0]])
+    low, high = stats.t.interval(0.95, 3, 3.0, stats.sem(data[0]))
+    found = paired(data)
+    assert (found.low[0], found.high[0]) == pytest.approx((low, high))
+
+
+def test_five_pairs_are_resampled():
+    """The bootstrap stays within the data, which Student's interval does not: 0, 0, 0, 0, 10."""
+    assert paired(np.array([[0.0, 0.0, 0.0, 0.0, 10.0]])).low[0] == 0.0
+
+
+def test_the_expanded_interval_reads_off_farther_out_than_the_plain_one():
+    """Hesterberg's tails for 8 pairs: the normal tail of sqrt(8/7) times t, instead of 0.025."""
+    data = np.random.default_rng(11).normal(size=(1, 8))
+    tail = stats.norm.cdf(np.sqrt(8 / 7) * stats.t.ppf(0.025, 7))
+    drawn = data[0][np.random.default_rng(3).integers(0, 8, (200_000, 8))].mean(axis=1)
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    found = paired(data)
+    assert (found.low[0], found.high[0]) == pytest.approx((low, high), abs=0.06)
+
+
+@pytest.mark.parametrize("pairs", [3, 20])
+def test_more_confidence_is_a_wider_interval(pairs):
+    data = np.random.default_rng(4).normal(size=(1, pairs))
+    wide, narrow = paired(data, 0.99), paired(data, 0.8)
+    assert wide.low[0] < narrow.low[0] < narrow.high[0] < wide.high[0]
+
+
+def test_two_pairs_have_an_interval_an_effect_and_a_p_value():
+    found = paired(np.array([[1.0, 3.0]]))
+    assert np.isfinite([found.low[0], found.high[0], found.effect[0], found.p[0]]).all()
+
+
+def test_one_pair_has_a_mean_and_nothing_else():
+    found = paired(np.array([[np.nan, 4.0]]))
+    assert found.mean[0] == 4.0
+    assert np.isnan([found.low[0], found.high[0], found.effect[0], found.p[0]]).all()
+
+
+def test_a_difference_that_never_varies_is_certain_and_none_at_all_is_none():
+    found = paired(np.array([[0.1, 0.1, 0.1], [0.0, 0.0, 0.0]]))
+    assert found.p.tolist() == [0.0, 1.0]
+
+
+def test_the_interval_of_a_difference_that_never_varies_is_that_difference():
+    for pairs in (3, 12):
+        found = paired(np.full((1, pairs), 0.1))
+        assert (found.low[0], found.high[0]) == pytest.approx((0.1, 0.1))
+
+
+def test_pairs_that_are_missing_leave_the_others_as_if_alone():
+    row = np.array([1.0, np.nan, 2.0, 4.0, np.nan, 7.0, 9.0, 12.0])
+    some, alone = paired(row[None]), paired(row[np.isfinite(row)][None])
+    assert (some.pairs[0], some.mean[0], some.p[0]) == (6, pytest.approx(alone.mean[0]), pytest.approx(alone.p[0]))
+    assert (some.low[0], some.high[0]) == pytest.approx((alone.low[0], alone.high[0]))
+
+
+def test_infinite_differences_are_not_measured():
+    assert paired(np.array([[np.inf, 1.0, 3.0]])).pairs[0] == 2
+
+
+def test_the_effect_has_the_sign_of_the_difference():
+    assert paired(np.array([[-1.0, -2.0, -3.0]])).effect[0] == pytest.approx(-8 / 7)
+
+
+def test_results_have_the_shape_of_what_was_compared():
+    found = paired(np.random.default_rng(1).normal(size=(3, 4, 6)))
+    assert {getattr(found, part).shape for part in ("pairs", "mean", "low", "high", "effect", "p")} == {(3, 4)}
+
+
+def test_thousands_of_things_at_once_each_get_their_own_interval():
+    """More than the two thousand that are resampled at a time, each shifted by its number."""
+    base = np.random.default_rng(9).normal(size=6)
+    found = paired(base + np.arange(4500)[:, None])
+    np.testing.assert_allclose(found.low - np.arange(4500), found.low[0], atol=1e-6)
+    np.testing.assert_allclose(found.high - np.arange(4500), found.high[0], atol=1e-6)
+
+
+def test_the_same_differences_always_give_the_same_interval():
+    data = np.random.default_rng(7).normal(size=(1, 9))
+    assert paired(data).low[0] == paired(data).low[0]
