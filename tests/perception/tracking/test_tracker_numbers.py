@@ -308,3 +308,29 @@ def test_no_track_gives_no_velocity():
 
 def test_no_detection_has_no_velocity():
     assert velocity_of(born(), seen()).shape == (0, 2)
+
+
+def test_every_deviation_is_a_parameter_and_counts_squared():
+    params = TrackerParams(position_sigma_m=0.5, along_sigma_mps=10.0, across_sigma_mps=3.0, known_sigma_mps=5.0)
+    unknown = step(Tracks.none(), seen((0.0, 0.0)), 0, params).covariance[0]
+    known = step(Tracks.none(), seen((0.0, 0.0), velocity=(1.0, 0.0)), 0, params).covariance[0]
+    np.testing.assert_allclose(np.diag(unknown), [0.25, 0.25, 100.0, 9.0])
+    np.testing.assert_allclose(np.diag(known), [0.25, 0.25, 25.0, 25.0])
+
+
+def test_the_update_of_a_track_that_drives_north_east_is_the_kalman_filters():
+    before = born(yaw=np.pi / 4)
+    predicted, place = predict(before, FRAME_US), np.array([0.9, 0.4])
+    h, p = np.eye(2, 4), predicted.covariance[0]
+    gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + 0.16 * np.eye(2))
+    after = step(before, seen(place, yaw=np.pi / 4), FRAME_US)
+    np.testing.assert_allclose(after.mean[0], gain @ place)
+    np.testing.assert_allclose(after.covariance[0], (np.eye(4) - gain @ h) @ p, atol=1e-12)
+
+
+def test_the_likelier_of_two_tracks_takes_a_detection_that_north_easterly_spreads_favour():
+    # Two metres on along the diagonal is likely for a track that heads there, and unlikely for one that heads across it.
+    tracks = step(Tracks.none(), seen((0.0, 0.0), yaw=np.pi / 4), 0)
+    tracks = step(tracks, seen((2.8, 0.0), yaw=-np.pi / 4), 0)
+    after = step(tracks, seen((1.4, 1.3), yaw=np.pi / 4), FRAME_US)
+    assert after.hits.tolist() == [2, 1]
