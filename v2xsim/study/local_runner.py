@@ -1,5 +1,6 @@
 """Points on this machine, a few at a time: orders to the fork server, and what it reports of the processes that it started."""
 
+import contextlib
 import json
 import os
 import selectors
@@ -129,6 +130,12 @@ class ForkServer:
             )
         self._jobs.clear()
         self._selector.close()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What was not sent yet is lost with the process.
+            with contextlib.suppress(OSError):
+                pipe.close()
         self._process = self._started()
         return lost
 
