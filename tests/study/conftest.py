@@ -1,6 +1,8 @@
 """Studies that nobody simulated: folders as a sweep leaves them, with numbers that a test chooses."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +11,10 @@ import pytest
 
 import v2xsim
 from v2xsim.scenario import resolved
+
+# For the small sweeps beside this file.
+if str(Path(__file__).resolve().parent) not in sys.path:
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 BINS = [f"{low}-{low + 50} m" for low in range(0, 500, 50)]
 WITHIN = [f"{bound} ms" for bound in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]

@@ -1,6 +1,8 @@
 """Plans of sweeps: which settings, in which order, and what is said of those that make no sense."""
 
+import hashlib
 import math
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
 from v2xsim.study.plan import plan_of
+from v2xsim.study.sweepfile import SweepFile
 
 BASE = {"scenario": "demo"}
 
@@ -108,3 +111,178 @@ def test_a_plan_that_makes_no_sense_is_one_clear_error(said, words):
         plan_of({**BASE, **said})
     assert any(word in str(found.value) for word in words), str(found.value)
     assert len(str(found.value).splitlines()) <= 2
+
+
+def test_a_plan_without_blocks_is_one_setting():
+    plan = plan_of({**BASE, "seeds": 3})
+    assert (plan.settings, plan.keys, len(plan.points)) == (({},), (), 3)
+
+
+def test_points_are_numbered_settings_first_then_seeds():
+    plan = plan_of({**BASE, "grid": {"radio.mcs": [0, 1]}, "seeds": 2})
+    assert [(p.index, p.setting, p.seed) for p in plan.points] == [(0, 0, 1), (1, 0, 2), (2, 1, 1), (3, 1, 2)]
+
+
+def test_the_baseline_is_the_first_setting_unless_another_is_named():
+    grid = {"radio.mcs": [0, 1], "cooperation.relay": ["none", "hybrid"]}
+    rows = [
+        plan_of({**BASE, "grid": grid, "baseline": baseline}).baseline
+        for baseline in ({}, {"radio.mcs": 1}, {"cooperation.relay": "hybrid"}, {"radio.mcs": 1, "cooperation.relay": "hybrid"})
+    ]  # fmt: skip
+    assert rows == [0, 2, 1, 3]
+
+
+def test_a_setting_that_cannot_be_run_breaks_its_points_alone():
+    plan = plan_of({**BASE, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 2})
+    assert list(plan.broken) == [1]
+    assert [plan.scenario_of(point) is None for point in plan.points] == [False, False, True, True]
+
+
+def test_a_plan_of_which_no_setting_can_be_run_is_refused():
+    with pytest.raises(UserError, match="at most 40 dBm, got 500"):
+        plan_of({**BASE, "grid": {"radio.tx_power_dbm": [500, 600]}})
+
+
+def test_a_point_runs_its_setting_with_its_seed():
+    plan = plan_of({**BASE, "grid": {"radio.tx_power_dbm": [10, 20]}, "seeds": [4, 7]})
+    scenario = plan.scenario_of(plan.points[3])
+    assert (scenario.radio.tx_power_dbm, scenario.run.seed) == (20, 7)
+
+
+def test_what_holds_for_all_points_is_set_before_what_varies():
+    plan = plan_of({**BASE, "set": {"radio.mcs": 3}, "grid": {"radio.tx_power_dbm": [10, 20]}})
+    assert {plan.scenario_of(point).radio.mcs for point in plan.points} == {3}
+    assert plan.scenario.radio.mcs == 3
+
+
+def test_a_name_and_a_description_do_not_make_another_point(tmp_path):
+    keys = set()
+    for name in ("one", "two"):
+        text = f"name: {name}\ndescription: of {name}\ntraffic: {{highway: {{length_m: 500}}}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+        keys |= {point.key for point in plan_of({"scenario": str(tmp_path / f"{name}.yaml")}).points}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize("said", [{"seeds": [2]}, {"set": {"radio.mcs": 3}}, {"set": {"run.duration_s": 3}}])
+def test_what_a_point_runs_makes_its_key(said):
+    assert plan_of({**BASE, **said}).points[0].key != plan_of(BASE).points[0].key
+
+
+def test_the_seed_of_the_scenario_itself_does_not_count(tmp_path):
+    keys = set()
+    for seed in (1, 2):
+        (tmp_path / "own.yaml").write_text(f"run: {{seed: {seed}}}\ntraffic: {{highway: {{length_m: 500}}}}\n")
+        keys |= {point.key for point in plan_of({"scenario": str(tmp_path / "own.yaml")}).points}
+    assert len(keys) == 1
+
+
+TRACE = (
+    '<fcd-export><timestep time="0.00"><vehicle id="{}" x="0" y="0" angle="90" speed="5"/></timestep></fcd-export>\n'
+)
+
+
+def trace_plan(folder, name):
+    (folder / "trace.xml").write_text(TRACE.format(name))
+    (folder / "own.yaml").write_text("traffic: {fcd: trace.xml}\n")
+    return plan_of({"scenario": str(folder / "own.yaml")})
+
+
+def test_the_content_of_files_that_a_scenario_names_makes_its_key(tmp_path):
+    assert trace_plan(tmp_path, "a").points[0].key != trace_plan(tmp_path, "b").points[0].key
+
+
+def test_the_date_of_a_small_file_does_not_make_its_key(tmp_path):
+    before = trace_plan(tmp_path, "a").points[0].key
+    os.utime(tmp_path / "trace.xml", (1, 1))
+    assert plan_of({"scenario": str(tmp_path / "own.yaml")}).points[0].key == before
+
+
+def test_of_a_large_file_size_and_date_make_the_key(tmp_path, monkeypatch):
+    monkeypatch.setattr("v2xsim.study.plan._READ_BYTES", 10)
+    before = trace_plan(tmp_path, "a").points[0].key
+    os.utime(tmp_path / "trace.xml", (1, 1))
+    assert plan_of({"scenario": str(tmp_path / "own.yaml")}).points[0].key != before
+
+
+def test_a_sweep_file_without_a_name_is_called_like_its_file(tmp_path):
+    (tmp_path / "relays.yaml").write_text("scenario: demo\n")
+    (tmp_path / "named.yaml").write_text("scenario: demo\nname: other\n")
+    assert [plan_of(tmp_path / f"{name}.yaml").file.name for name in ("relays", "named")] == ["relays", "other"]
+
+
+def test_a_scenario_beside_the_sweep_file_comes_before_a_packaged_one(tmp_path):
+    (tmp_path / "demo").write_text("traffic: {highway: {length_m: 500}}\n")
+    (tmp_path / "sweep.yaml").write_text("scenario: demo\n")
+    assert plan_of(tmp_path / "sweep.yaml").scenario.traffic.highway.length_m == 500
+
+
+def test_a_plan_may_come_as_a_sweep_file_that_is_read_already():
+    file = SweepFile.model_validate({**BASE, "name": "mine", "seeds": 2})
+    plan = plan_of(file)
+    assert (plan.file, plan.source, len(plan.points)) == (file, "mine", 2)
+
+
+def test_the_plan_as_data_holds_what_a_reader_needs():
+    plan = plan_of(
+        {**BASE, "name": "mine", "question": "Why?", "grid": {"radio.mcs": [0, 1]}, "baseline": {"radio.mcs": 1}}
+    )
+    said = plan.manifest()
+    assert (said["format"], said["kind"], said["name"], said["question"]) == (1, "sweep", "mine", "Why?")
+    assert (said["source"], said["keys"], said["settings"]) == (
+        "demo",
+        ["radio.mcs"],
+        [{"radio.mcs": 0}, {"radio.mcs": 1}],
+    )
+    assert (said["seeds"], said["baseline"], said["keep"], said["plugins"]) == ([1], 1, "metrics", {})
+    assert said["points"] == [{"setting": p.setting, "seed": p.seed, "key": p.key} for p in plan.points]
+
+
+def test_a_million_points_are_a_plan_and_one_more_is_not(monkeypatch):
+    monkeypatch.setattr("v2xsim.study.plan.MOST_POINTS", 4)
+    assert len(plan_of({**BASE, "grid": {"radio.mcs": [0, 1]}, "seeds": 2}).points) == 4
+    with pytest.raises(UserError, match="must have at most 4 points, got 6"):
+        plan_of({**BASE, "grid": {"radio.mcs": [0, 1]}, "seeds": 3})
+
+
+def test_data_that_is_not_plain_is_refused():
+    with pytest.raises(UserError, match="must be plain data"):
+        plan_of({**BASE, "grid": {"radio.mcs": [object()]}})
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+
+from v2xsim.comms.relay.rule import RelayRule
+from v2xsim.parts import part
+
+
+@part("plans_own")
+@dataclass(frozen=True)
+class PlansOwn(RelayRule):
+    """Takes the first station."""
+
+    def score(self, view):
+        """Return one number for each pair of stations and each station."""
+        return view.weaker_delivery
+'''
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "own.py").write_text(PLUGIN)
+    return {**BASE, "set": {"plugins": [str(tmp_path / "own.py")]}}
+
+
+def test_a_users_file_that_one_setting_uses_is_not_called_unused(own):
+    assert plan_of({**own, "grid": {"cooperation.relay": ["none", "plans_own"]}}).notes() == []
+
+
+def test_a_users_file_that_no_setting_uses_is_called_so_once(own):
+    (note,) = plan_of({**own, "grid": {"cooperation.relay": ["none", "hybrid"]}}).notes()
+    assert "own.py" in note
+
+
+def test_a_users_file_is_named_with_its_digest(own, tmp_path):
+    plan = plan_of({**own, "grid": {"cooperation.relay": ["none", "plans_own"]}})
+    assert plan.plugins == {str(tmp_path / "own.py"): hashlib.sha256(PLUGIN.encode()).hexdigest()}

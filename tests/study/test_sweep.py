@@ -16,9 +16,13 @@ import pytest
 
 import v2xsim
 from v2xsim.errors import UserError
+from v2xsim.evaluation.metric import Metric
+from v2xsim.results.results import metrics_table
+from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import plan_of
-from v2xsim.study.store import StoreError
-from v2xsim.study.sweep import estimate, sweep
+from v2xsim.study.point import as_bytes
+from v2xsim.study.store import StoreError, opened
+from v2xsim.study.sweep import default_workers, estimate, memory_for_each, sweep
 
 SMALL = {
     "name": "small",
@@ -27,6 +31,22 @@ SMALL = {
     "grid": {"cooperation.relay": ["none", "hybrid"], "stations.penetration": [0.5, 1.0]},
     "seeds": 2,
 }
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """Let every point end at once, with two metrics; return the jobs that came."""
+    came = []
+
+    def run_locally(jobs, workers, threads):
+        for job in jobs:
+            came.append((job, workers, threads))
+            rows = [("prr", "", Metric(0.5, "1", 8)), ("on_air", "", Metric(9.0, "B/s", 1))]
+            Path(job.result).write_bytes(as_bytes(metrics_table(rows)))
+            yield Outcome(job.key, "done", "", 3.0, 2.0, 1000)
+
+    monkeypatch.setattr("v2xsim.study.sweep.run_locally", run_locally)
+    return came
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +117,7 @@ def test_a_cluster_finds_the_same_bytes(undisturbed, tmp_path):
     assert content(tmp_path / "dask") == content(undisturbed)
 
 
-def test_an_impossible_setting_is_listed_and_the_others_run(tmp_path):
+def test_an_impossible_setting_is_listed_and_the_others_run(instant, tmp_path):
     swept = sweep({**SMALL, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 1}, out=tmp_path / "s")
     assert swept.finished == 1
     (failure,) = swept.failed
@@ -159,7 +179,7 @@ def _is_fork_server(pid):
         return False
 
 
-def test_more_seeds_can_be_added_and_only_they_run(tmp_path):
+def test_more_seeds_can_be_added_and_only_they_run(instant, tmp_path):
     less = {**SMALL, "grid": {}, "seeds": 1}
     sweep(less, out=tmp_path / "s")
     swept = sweep({**less, "seeds": 2}, out=tmp_path / "s", resume=True)
@@ -189,7 +209,7 @@ def test_a_plan_of_a_newer_version_is_left_alone(tmp_path):
     assert json.loads((tmp_path / "sweep.json").read_text())["format"] == 99
 
 
-def test_a_damaged_point_is_named_and_runs_again(tmp_path):
+def test_a_damaged_point_is_named_and_runs_again(instant, tmp_path):
     one = {**SMALL, "grid": {}, "seeds": 1}
     sweep(one, out=tmp_path / "s")
     whole = content(tmp_path / "s")
@@ -256,3 +276,98 @@ def test_without_a_scheduler_at_the_address_there_is_one_clear_error(tmp_path):
     pytest.importorskip("distributed")
     with pytest.raises(UserError, match="for --backend dask"):
         sweep(SMALL, out=tmp_path / "s", scheduler="tcp://127.0.0.1:1")
+
+
+def test_points_that_wait_run_with_the_workers_and_threads_asked_for(instant, tmp_path):
+    swept = sweep({**SMALL, "threads": 3}, out=tmp_path / "s", workers=2)
+    assert (swept.folder, swept.finished, swept.failed, swept.ran) == (tmp_path / "s", 8, [], 8)
+    assert {(workers, threads) for _, workers, threads in instant} == {(2, 3)}
+
+
+def test_memory_is_shared_out_among_the_workers(instant, tmp_path):
+    sweep(SMALL, out=tmp_path / "s", workers=2)
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert {job.memory_bytes for job, _, _ in instant} == {int(0.45 * total)}
+
+
+def test_a_finished_sweep_that_is_resumed_runs_nothing(instant, tmp_path):
+    sweep(SMALL, out=tmp_path / "s")
+    assert sweep(SMALL, out=tmp_path / "s", resume=True).ran == 0
+
+
+def test_progress_begins_at_what_is_there_and_rises_point_by_point(instant, tmp_path):
+    seen = []
+    sweep({**SMALL, "seeds": 1}, out=tmp_path / "s", progress=lambda *counts: seen.append(counts))
+    assert seen == [(n, 0, 4) for n in range(5)]
+    seen.clear()
+    sweep({**SMALL, "seeds": 1}, out=tmp_path / "s", resume=True, progress=lambda *counts: seen.append(counts))
+    assert seen == [(4, 0, 4)]
+
+
+def test_progress_counts_points_that_failed(instant, tmp_path):
+    seen = []
+    file = {**SMALL, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 1}
+    sweep(file, out=tmp_path / "s", progress=lambda *counts: seen.append(counts))
+    assert seen == [(0, 1, 2), (1, 1, 2)]
+
+
+def test_failed_points_run_again_only_when_asked(instant, tmp_path):
+    plan = plan_of(SMALL)
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        store.note(Outcome(plan.points[0].key, "crash", "it broke", 1.0, 1.0, 1))
+    assert (sweep(plan, out=tmp_path / "s", resume=True).ran, len(instant)) == (7, 7)
+    swept = sweep(plan, out=tmp_path / "s", resume=True, retry_failed=True)
+    assert (swept.ran, swept.failed) == (1, [])
+
+
+def test_a_sweep_without_a_folder_goes_by_its_name(instant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sweep(SMALL).folder == Path("sweeps/small")
+    assert (tmp_path / "sweeps" / "small" / "results.parquet").exists()
+
+
+def test_the_size_of_a_sweep_is_that_of_its_files(instant, tmp_path):
+    swept = sweep(SMALL, out=tmp_path / "s")
+    # The folder's lock is empty, and folders themselves do not count.
+    assert swept.disk_bytes == sum(p.stat().st_size for p in (tmp_path / "s").rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(("points", "rounds"), [(1, 1), (2, 1), (3, 2), (8, 4)])
+def test_an_estimate_counts_rounds_of_all_workers(instant, points, rounds):
+    found = estimate(plan_of({**SMALL, "grid": {}, "seeds": points}), workers=2)
+    assert (found.points, found.workers, found.wall_s, found.peak_bytes) == (points, 2, 3.0 * rounds, 2000)
+
+
+def test_an_estimate_multiplies_what_one_point_leaves_on_the_disk(instant):
+    one, two = (estimate(plan_of({**SMALL, "grid": {}, "seeds": seeds}), workers=1) for seeds in (1, 2))
+    assert one.disk_bytes > 0
+    assert two.disk_bytes == 2 * one.disk_bytes
+
+
+def test_an_estimate_leaves_out_settings_that_cannot_be_run(instant):
+    plan = plan_of({**SMALL, "grid": {"radio.tx_power_dbm": [500, 20]}, "seeds": 3})
+    found = estimate(plan, workers=1)
+    assert found.points == 3
+    ((job, _, _),) = instant
+    assert job.scenario["radio"]["tx_power_dbm"] == 20
+
+
+def test_an_estimate_whose_point_fails_says_which_and_why(monkeypatch):
+    outcome = Outcome("k", "crash", "it broke", 1.0, 1.0, 1)
+    monkeypatch.setattr("v2xsim.study.sweep.run_locally", lambda *_: iter([outcome]))
+    with pytest.raises(UserError, match=r"trial point \(setting 0, seed 1\): it broke"):
+        estimate(plan_of(SMALL))
+
+
+@pytest.mark.parametrize(("threads", "workers"), [(1, 6), (2, 3), (4, 1), (12, 1)])
+def test_as_many_points_at_once_as_the_processors_have_threads_for(monkeypatch, threads, workers):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    assert default_workers(plan_of({**SMALL, "threads": threads})) == workers
+
+
+def test_where_the_system_does_not_say_its_memory_there_is_no_limit(monkeypatch):
+    def unknown(_):
+        raise ValueError
+
+    monkeypatch.setattr(os, "sysconf", unknown)
+    assert memory_for_each(2) == 0

@@ -1,0 +1,291 @@
+"""A sweep's folder: what waits, what is finished, what failed, and what is refused."""
+
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+from small_sweeps import done, finish, planned
+
+from v2xsim.study.plan import plan_of
+from v2xsim.study.store import StoreError, as_json, manifest_of, opened
+
+BROKEN = {"name": "broken", "scenario": "demo", "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 2}
+
+
+@pytest.fixture
+def plan():
+    return planned()
+
+
+@pytest.fixture
+def store(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False) as lent:
+        yield lent
+
+
+def reopened(tmp_path, plan, resume=True):
+    with opened(tmp_path / "s", plan, resume) as store:
+        return store
+
+
+def test_every_point_waits_at_first_in_the_plans_order(store, plan):
+    assert store.waiting() == list(plan.points)
+
+
+def test_what_is_finished_and_what_failed_does_not_wait(store, plan):
+    finish(store, plan.points[1], 0.5)
+    store.note(done(plan.points[2], kind="crash", reason="it broke"))
+    assert store.waiting() == [plan.points[0], plan.points[3]]
+
+
+def test_a_folder_opened_again_knows_what_is_finished_and_what_failed(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        finish(store, plan.points[1], 0.5)
+        store.note(done(plan.points[2], kind="crash", reason="it broke"))
+    again = reopened(tmp_path, plan)
+    assert again.finished == {plan.points[1].key}
+    assert again.failed == {plan.points[2].key: {"kind": "crash", "reason": "it broke"}}
+
+
+def test_files_of_points_of_another_plan_do_not_count(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False):
+        (tmp_path / "s" / "points" / "other.arrow").write_bytes(b"")
+        (tmp_path / "s" / "failed" / "other.json").write_text("{}")
+    with opened(tmp_path / "s", planned(), resume=True) as store:
+        assert (store.finished, store.failed) == (set(), {})
+
+
+def test_a_job_says_where_result_log_and_reason_go(store, plan):
+    point, folder = plan.points[3], store.folder
+    job = store.job(point, 123)
+    assert (job.key, job.tables, job.threads, job.timeout_s, job.memory_bytes) == (point.key, "", 1, 0.0, 123)
+    assert job.result == str(folder / "points" / f"{point.key}.arrow")
+    assert job.log == str(folder / "logs" / f"{point.key}.log")
+    assert job.reason == str(folder / "logs" / f"{point.key}.reason")
+
+
+def test_a_job_has_the_scenario_of_its_setting_and_its_seed(store, plan):
+    job = store.job(plan.points[3], 0)
+    assert (job.scenario["cooperation"]["relay"]["rule"], job.scenario["run"]["seed"]) == ("hybrid", 2)
+
+
+def test_a_job_of_a_sweep_that_keeps_tables_names_a_run_folder(tmp_path):
+    plan = planned(keep="tables", threads=3, timeout_s=2.5, memory_gb=0.25)
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        job = store.job(plan.points[0], 123)
+    assert job.tables == str(tmp_path / "s" / "runs" / plan.points[0].key)
+    assert (job.threads, job.timeout_s, job.memory_bytes) == (3, 2.5, 250_000_000)
+
+
+def test_time_and_memory_of_each_point_are_noted(store, plan):
+    finish(store, plan.points[0], 0.5)
+    store.note(done(plan.points[1], kind="crash", reason="it broke", wall_s=9.0))
+    lines = [json.loads(line) for line in (store.folder / "timing.jsonl").read_text().splitlines()]
+    assert lines == [
+        {"key": plan.points[0].key, "wall_s": 2.0, "cpu_s": 1.5, "peak_bytes": 7},
+        {"key": plan.points[1].key, "wall_s": 9.0, "cpu_s": 1.5, "peak_bytes": 7},
+    ]
+
+
+@pytest.mark.parametrize(("text", "stays"), [("", False), ("a warning", True)])
+def test_an_empty_log_of_a_finished_point_goes(store, plan, text, stays):
+    log = store.folder / "logs" / f"{plan.points[0].key}.log"
+    log.write_text(text)
+    finish(store, plan.points[0], 0.5)
+    assert log.exists() == stays
+
+
+def test_the_log_of_a_failed_point_stays(store, plan):
+    log = store.folder / "logs" / f"{plan.points[0].key}.log"
+    log.write_text("")
+    store.note(done(plan.points[0], kind="crash", reason="it broke"))
+    assert log.exists()
+
+
+def test_a_full_disk_ends_the_sweep_and_fails_no_point(store, plan):
+    with pytest.raises(StoreError, match="no room; what is finished stays: make room and go on with --resume"):
+        store.note(done(plan.points[0], kind="disk", reason="no room"))
+    assert store.failed == {}
+
+
+def test_nothing_is_kept_where_the_folder_went_away(store, plan):
+    (store.folder / "sweep.json").unlink()
+    with pytest.raises(StoreError, match="was moved or removed while the sweep ran"):
+        store.note(done(plan.points[0]))
+
+
+def test_a_setting_that_cannot_be_run_fails_with_its_reason(tmp_path):
+    plan = plan_of(BROKEN)
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        store.refuse_broken()
+        assert list(store.failed) == [plan.points[2].key, plan.points[3].key]
+        assert store.waiting() == [plan.points[0], plan.points[1]]
+        kept = store.failed[plan.points[2].key]
+        assert kept["kind"] == "scenario"
+        assert "at most 40 dBm, got 500" in kept["reason"]
+        log = (store.folder / "logs" / f"{plan.points[2].key}.log").read_text()
+    assert log == plan.broken[1] + "\n"
+
+
+def test_a_failure_that_is_known_is_not_noted_again(tmp_path):
+    plan = plan_of(BROKEN)
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        store.note(done(plan.points[2], kind="crash", reason="it broke"))
+        store.refuse_broken()
+        assert store.failed[plan.points[2].key]["reason"] == "it broke"
+
+
+def test_failures_that_are_forgotten_wait_again(store, plan, tmp_path):
+    store.note(done(plan.points[2], kind="crash", reason="it broke"))
+    store.forget_failures()
+    assert store.waiting() == list(plan.points)
+    assert list((store.folder / "failed").iterdir()) == []
+
+
+def test_failures_come_in_the_plans_order_with_their_settings(store, plan):
+    for number in (3, 0):
+        store.note(done(plan.points[number], kind="crash", reason=f"it broke {number}"))
+    assert store.failures() == [
+        {
+            "point": number, "setting": setting, "seed": seed, "settings": {"cooperation.relay": relay}, "kind": "crash",
+            "reason": f"it broke {number}", "log": f"logs/{plan.points[number].key}.log",
+        }
+        for number, setting, seed, relay in ((0, 0, 1, "none"), (3, 1, 2, "hybrid"))
+    ]  # fmt: skip
+
+
+def test_the_folder_holds_the_plan(store, plan):
+    assert manifest_of(store.folder) == json.loads(json.dumps(plan.manifest()))
+
+
+def test_data_as_a_file_is_sorted_and_ends_its_last_line():
+    assert as_json({"b": 1, "a": [2]}) == b'{\n "a": [\n  2\n ],\n "b": 1\n}\n'
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path, plan):
+    (tmp_path / "s").write_text("mine")
+    with pytest.raises(StoreError, match="must be a folder, got a file"):
+        reopened(tmp_path, plan)
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path, plan):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "thesis.tex").write_text("years of work")
+    with pytest.raises(StoreError, match="must be new, empty, or hold a sweep"):
+        reopened(tmp_path, plan)
+
+
+@pytest.mark.parametrize("left", [".lock", ".sweep.json.7.draft"])
+def test_what_a_killed_beginning_left_is_no_obstacle(tmp_path, plan, left):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / left).write_text("")
+    assert reopened(tmp_path, plan, resume=False).waiting()
+
+
+def test_drafts_of_points_are_cleared_away(tmp_path, plan):
+    (tmp_path / "s" / "points").mkdir(parents=True)
+    (tmp_path / "s" / "sweep.json").write_bytes(as_json(plan.manifest()))
+    (tmp_path / "s" / "points" / ".k.arrow.7.draft").write_text("")
+    reopened(tmp_path, plan)
+    assert list((tmp_path / "s" / "points").iterdir()) == []
+
+
+def begun(tmp_path, plan, finished=1):
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        for point in plan.points[:finished]:
+            finish(store, point, 0.5)
+
+
+def test_a_folder_with_finished_points_is_taken_up_only_when_asked(tmp_path, plan):
+    begun(tmp_path, plan)
+    with pytest.raises(StoreError, match="holds a sweep with 1 points finished; go on with --resume"):
+        reopened(tmp_path, plan, resume=False)
+
+
+def test_a_folder_without_a_finished_point_binds_nobody(tmp_path, plan):
+    begun(tmp_path, plan, finished=0)
+    other = planned(grid={"radio.mcs": [0, 1]})
+    assert reopened(tmp_path, other, resume=False).waiting() == list(other.points)
+
+
+def test_a_plan_with_more_points_goes_on(tmp_path, plan):
+    begun(tmp_path, plan)
+    assert len(reopened(tmp_path, planned(seeds=3)).waiting()) == 5
+
+
+def test_a_plan_with_fewer_points_is_another_study(tmp_path, plan):
+    begun(tmp_path, plan)
+    with pytest.raises(StoreError, match=r"2 of its 4 points are no part of this plan .*have changed since"):
+        reopened(tmp_path, planned(seeds=1))
+
+
+def test_a_folder_that_another_version_began_says_so(tmp_path, plan):
+    begun(tmp_path, plan)
+    said = manifest_of(tmp_path / "s")
+    said["versions"] = {"v2xsim": "0.0.1"}
+    said["points"] = [{"setting": 0, "seed": 1, "key": "gone"}]
+    (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
+    with pytest.raises(StoreError, match=r"1 of its 1 points .*v2xsim 0\.0\.1 began it, this is"):
+        reopened(tmp_path, plan)
+
+
+def test_a_users_file_that_changed_since_is_named_with_both_digests(tmp_path, plan, monkeypatch):
+    begun(tmp_path, plan)
+    said = manifest_of(tmp_path / "s")
+    said["plugins"] = {"/own.py": "a" * 64, "/same.py": "c" * 64}
+    said["points"].append({"setting": 0, "seed": 9, "key": "gone"})
+    (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
+    digests = {"/same.py": "c" * 64, "/new.py": "d" * 64, "/own.py": "b" * 64}
+    monkeypatch.setattr(type(plan), "plugins", digests)
+    with pytest.raises(StoreError, match=r"/own\.py: has changed .*sha256 a{12}, now b{12}\), so 1 of its points"):
+        reopened(tmp_path, plan)
+
+
+def test_a_full_disk_is_noticed_before_anything_begins(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=4882, f_frsize=4096))
+    with pytest.raises(StoreError, match=r"the disk is full \(20\.0 MB free\)"):
+        reopened(tmp_path, plan)
+
+
+def test_twenty_megabytes_are_room_enough_to_begin(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=20_000, f_frsize=1000))
+    assert reopened(tmp_path, plan).waiting()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "is no plan of a sweep"),
+        ('{"format": 1, "kind": "run"}', "is no plan of a sweep"),
+        ('{"format": "1", "kind": "sweep"}', "is no plan of a sweep"),
+        ('{"kind": "sweep"}', "is no plan of a sweep"),
+        ('{"format": 2, "kind": "sweep"}', "newer version: format 2, this one reads 1"),
+    ],
+)
+def test_a_plan_that_cannot_be_read_is_refused(tmp_path, text, words):
+    (tmp_path / "sweep.json").write_text(text)
+    with pytest.raises(StoreError, match=words):
+        manifest_of(tmp_path)
+
+
+def test_a_plan_of_this_format_is_read(tmp_path):
+    (tmp_path / "sweep.json").write_text('{"format": 1, "kind": "sweep"}')
+    assert manifest_of(tmp_path) == {"format": 1, "kind": "sweep"}
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path, plan):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StoreError, match="cannot be written: Not a directory"),
+        opened(tmp_path / "file" / "s", plan, False),
+    ):
+        pass
+
+
+def test_a_failure_file_that_cannot_be_read_is_an_error_in_words(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False):
+        (tmp_path / "s" / "failed" / f"{plan.points[0].key}.json").write_text("{")
+    with pytest.raises(StoreError, match="holds a file that cannot be read"):
+        reopened(tmp_path, plan)
