@@ -1,10 +1,11 @@
 """IEEE 802.11p: broadcast with carrier sensing (EDCA, no acknowledgement), over all stations at once.
 
-A packet that finds the channel idle is sent once it has been idle for AIFS; one that finds it busy draws a back-off of
-0 to CW slots, which runs while the channel is idle and stands still while it is not. After each packet a station backs off
-again. A station hears that another began only after a slot (CCA and turn-around), so starts less than a slot apart collide.
-A busy station holds packets; when there is no room, the oldest gives way. The loop over all events, in which back-offs are drawn and
-packets are sent and received, is `csma_kernel`; what a scenario may set is `schemes.ieee80211p`.
+A packet that finds the channel idle is sent after the channel has been idle for AIFS. One that finds it busy draws a
+back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy. After each
+packet a station backs off again. A station notices that another has started only after one slot (CCA and turn-around),
+so starts less than a slot apart collide. A busy station queues packets; a full queue drops the oldest. The loop over
+all events is in `csma_kernel`: back-offs, sending and reception. The parameters for scenarios are in
+`schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first of these that applies:
 
@@ -17,8 +18,8 @@ Each receiver in range has one outcome per packet, the first of these that appli
 6. delivered.
 
 References:
-    IEEE 802.11-2016, 10.22.2 (EDCA) and 17 (OFDM PHY at 10 MHz); the order of causes is that of Sepulcre et al., IEEE
-    TVT 2022, with half duplex split from receiver busy.
+    IEEE 802.11-2016, 10.22.2 (EDCA) and 17 (OFDM PHY at 10 MHz). The order of causes is that of Sepulcre et al., IEEE
+    TVT 2022, with half duplex separated from receiver busy.
 """
 
 from dataclasses import dataclass, replace
@@ -36,27 +37,27 @@ from v2xsim.comms.phy.noise import milliwatts, noise_dbm
 
 @dataclass(frozen=True)
 class CsmaParams:
-    """Numbers of the access layer; defaults are those of ITS-G5 on 10 MHz.
+    """Parameters of the access layer; the defaults are those of ITS-G5 on 10 MHz.
 
     Attributes:
-        bandwidth_mhz: 10, 20 or 40.
-        noise_dbm: Over the channel.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
+        noise_dbm: Noise over the channel.
         sensitivity_dbm: Weakest packet that a receiver locks on.
-        cca_preamble_dbm: A packet stronger than this makes the channel busy.
-        cca_energy_dbm: A total power above this does.
+        cca_preamble_dbm: A packet received above this makes the channel busy.
+        cca_energy_dbm: A total power above this makes the channel busy.
         busy_threshold_dbm: Total power that counts towards the channel busy ratio (ETSI TS 102 687 takes -85 dBm);
             infinity counts the time during which some single packet is stronger than `cca_preamble_dbm`.
         aifs_us: SIFS 32 us and AIFSN slots: 6 for messages like CAM (IEEE 802.11-2016, table 9-138, AC_BE) gives 110 us.
         slot_us: 13 us on 10 MHz (IEEE 802.11-2016, table 17-21).
-        cw: Contention window.
-        header_bytes: What the MAC adds to each packet.
-        capture_db: None for no capture.
-        worst_interference: Whether the worst moment of a packet decides, as in Veins and in the equations of Sepulcre et
-            al., or its mean interference, as in WiLabV2Xsim.
-        curve_db: Error curve: energy per bit against noise, or SINR where `curve_is_sinr`.
-        curve_rate: Packet error rates of it.
-        curve_is_sinr: Whether the curve is over SINR whatever the rate.
-        queue_packets: That a station can hold; the oldest gives way.
+        cw: Contention window: the back-off is drawn from 0 to this, in slots.
+        header_bytes: Bytes that the MAC adds to each packet.
+        capture_db: Power by which a packet must be stronger to take over a busy receiver; None for no capture.
+        worst_interference: Which interference decides over a packet: True for its worst moment, as in Veins and in the
+            equations of Sepulcre et al.; False for its mean, as in WiLabV2Xsim.
+        curve_db: Rows of the error curve: Eb/N0 in dB, or SINR if `curve_is_sinr`.
+        curve_rate: Packet error rate of each row.
+        curve_is_sinr: Whether the curve is over SINR, the same for all data rates.
+        queue_packets: Most packets that a station can hold; a full queue drops the oldest.
     """
 
     bandwidth_mhz: int = 10
@@ -93,7 +94,7 @@ class Csma:
         self._waiting = Packets.none()
         self._state = np.zeros((0, kernel.INTEGERS), np.int64)
         self._level, self._rare = np.zeros((0, kernel.FLOATS)), np.zeros((0, kernel.RARE))
-        # Queues stay where they are while stations come and go.
+        # Each station's queue keeps its slot in the arrays while stations come and go.
         room = params.queue_packets
         self._queue, self._queue_key = np.zeros((0, room, 3), np.int64), np.zeros((0, room), np.uint64)
         self._queue_db, self._send_key = np.zeros((0, room)), np.zeros(0, np.uint64)
@@ -104,11 +105,11 @@ class Csma:
         self.reindexed(np.full(stations, -1), station_key)
 
     def submit(self, packets: Packets) -> None:
-        """Hand packets over; they may become ready later."""
+        """Take packets; they may become ready later."""
         self._waiting = self._waiting.with_more(packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return what ended by an instant, and the busy time since the instant before."""
+        """Return the packets that ended by an instant, and the busy time since the call before."""
         p = self._params
         ready = int(np.searchsorted(self._waiting.ready_us, until_us))
         new = self._waiting[:ready]
@@ -136,9 +137,9 @@ class Csma:
         return np.asarray(airtime_us(size, packets.mcs, self._params.bandwidth_mhz), np.int64)
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another set of stations.
+        """Carry the state over to another list of stations.
 
-        What a station that left had on the air breaks off, as its power goes; what it had waiting is dropped.
+        The transmission of a station that left breaks off, because its power is gone; its waiting packets are dropped.
         """
         old = len(self._state)
         place = np.full(old + 1, -1, np.int64)
@@ -146,7 +147,7 @@ class Csma:
         known, count = row >= 0, len(row)
         state = np.zeros((count, kernel.INTEGERS), np.int64)
         state[:, kernel.START_US] = state[:, kernel.BUSY_SINCE_US] = kernel.NONE
-        # A newcomer has sensed an idle channel for long, as far as it knows.
+        # A newcomer starts as if it had sensed an idle channel for a long time.
         state[:, kernel.IDLE_SINCE_US] = self._now_us - 1_000_000
         state[known] = self._state[row[known]]
         level = np.zeros((count, kernel.FLOATS))
@@ -201,6 +202,6 @@ class Csma:
 
 
 def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return room for what every station has on the air: receivers, power there in milliwatts, outcome so far."""
+    """Return arrays for the transmissions of every station: receivers, received power in milliwatts, outcome so far."""
     shape = (stations, links)
     return np.full(shape, -1, np.int32), np.zeros(shape), np.zeros(shape, np.int8)

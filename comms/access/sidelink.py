@@ -1,21 +1,23 @@
 """Sensing-based sidelink: LTE-V2X mode 4 and NR-V2X mode 2, over all stations at once.
 
-A station remembers for a second the power in every subchannel of every slot and the reservations that it decoded. For a
-new packet it takes the slots from T1 to T2, leaves out those in which it was deaf because it sent, and those that others
-reserved and that it hears stronger than a threshold, which rises by 3 dB until a share of the resources remains. Mode 4
-then keeps the share with the least mean power; mode 2 does not rank, and looks again before the first use. One of what is
-left is drawn. A stream keeps its resource for a drawn number of packets and announces the next use of it.
+For one second, a station remembers the power in every subchannel of every slot and the reservations that it decoded.
+For a new packet it considers the slots from T1 to T2. It excludes the slots in which it could not listen because it
+sent, and the resources that others have reserved with a received power above a threshold. The threshold rises in steps
+of 3 dB until a given share of the resources remains. Mode 4 then keeps the resources with the least mean power; mode 2
+does not rank, and checks again before the first use. One of the remaining resources is drawn. A stream keeps its
+resource for a drawn number of packets, and each packet announces the next use.
 
-Resources are chosen in `sidelink_selection`, the loop over all slots is `sidelink_kernel`, and what a scenario may set is
-`sidelink_scheme`.
+Resources are chosen in `sidelink_selection`, the loop over all slots is `sidelink_kernel`, and the parameters for
+scenarios are in `sidelink_scheme`.
 
-Each receiver in range has one outcome per packet, the first of these that applies: half duplex (it transmits in the slot),
-sensing (below the sensitivity), propagation (lost at the error rate of its SNR), collision (of its SINR), delivered. A
-packet that is repeated arrives if any of its transmissions does; else the cause is that of the last.
+Each receiver in range has one outcome per packet, the first of these that applies: half duplex (it transmits in the
+slot), sensing (below the sensitivity), propagation (lost at the error rate of its SNR), collision (lost at the error
+rate of its SINR), delivered. A packet with repetitions is delivered if any of its transmissions is; otherwise its
+outcome is that of the last.
 
 References:
-    3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2); TS 36.214 and TS 38.215 (S-RSSI, CBR). As
-    research groups' simulators describe them; the documents themselves were not re-read.
+    3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2); TS 36.214 and TS 38.215 (S-RSSI, CBR). All as
+    research groups' simulators describe them; we did not check the documents.
 """
 
 from dataclasses import dataclass, replace
@@ -34,35 +36,39 @@ from v2xsim.comms.phy.sidelink import QPSK_ERROR_RATE, QPSK_SINR_DB
 
 @dataclass(frozen=True)
 class SidelinkParams:
-    """Numbers of the access layer; defaults are those of LTE-V2X mode 4 on 10 MHz.
+    """Parameters of the access layer; the defaults are those of LTE-V2X mode 4 on 10 MHz.
 
     Attributes:
         slot_us: Length of a slot: 1 ms in LTE.
-        subchannels: In the channel.
-        rb_per_subchannel: Resource blocks of each.
-        packet_subchannels: That a packet takes; None works it out from `bits_per_subchannel`.
-        bits_per_subchannel: That one subchannel carries in a slot.
-        t1_slots: First slot of the selection window, from the one in which the packet is ready.
-        t2_slots: Last slot of it.
-        single_t2_slots: The same for single packets.
-        candidate_share: Share of the resources that must remain.
-        rsrp_threshold_dbm: Per resource element; -128 excludes all that is decoded at first.
+        subchannels: Number of subchannels in the channel.
+        rb_per_subchannel: Resource blocks of each subchannel.
+        packet_subchannels: Subchannels that every packet takes; None computes them from its size and
+            `bits_per_subchannel`.
+        bits_per_subchannel: Number of bits that one subchannel carries in a slot.
+        t1_slots: First slot of the selection window, counted from the slot in which the packet is ready.
+        t2_slots: Last slot of the selection window.
+        single_t2_slots: Last slot of the selection window for packets without a period.
+        candidate_share: Least share of the resources that must remain, 0 to 1; the threshold is raised until it is
+            reached.
+        rsrp_threshold_dbm: First value of the threshold, per resource element; -128 first excludes every decoded
+            reservation.
         ranked: Whether the remaining resources are ranked by mean power (mode 4).
-        window_slots: Sensing window.
-        keep_probability: Of keeping the resource when its uses run out.
-        uses: Least and most packets of a resource at periods of 100 slots and more.
-        repetitions: Blind retransmissions.
-        recheck_slots: How long before its first use a resource is looked at again; 0 for never (mode 4).
-        noise_dbm: Over the channel.
-        sensitivity_dbm: Weakest packet that a receiver notices.
-        busy_threshold_dbm: S-RSSI of a subchannel above which it counts as busy.
-        sci_sinr_db: SINR from which control information is decoded.
-        overlap: Share of another packet's power in a subchannel that falls on a packet's own resource blocks: below 1 where
-            packets do not fill their subchannels.
-        leak_db: Power into other subchannels against a subchannel's own, by how far away they are; empty for none.
-        queue_packets: That a station can have scheduled; what comes on top is dropped.
-        curve_db: SINR of the error curve.
-        curve_rate: Its packet error rates.
+        window_slots: Length of the sensing window.
+        keep_probability: Probability of keeping the resource when its uses run out.
+        uses: Least and most packets for which a resource is kept, at periods of 100 slots and more.
+        repetitions: Number of blind retransmissions of each packet.
+        recheck_slots: How many slots before its first use a resource is checked again; 0 for never (mode 4).
+        noise_dbm: Noise over the channel.
+        sensitivity_dbm: Weakest packet that a receiver detects.
+        busy_threshold_dbm: S-RSSI above which a subchannel counts as busy.
+        sci_sinr_db: Least SINR at which control information is decoded.
+        overlap: Share of another packet's power in a subchannel that falls on a packet's own resource blocks, 0 to 1;
+            below 1 if packets do not fill their subchannels.
+        leak_db: Power that leaks into the subchannels 1, 2, ... away, in dB relative to the packet's own; empty for no
+            leakage.
+        queue_packets: Most packets that a station can have scheduled; further ones are dropped.
+        curve_db: SINR of each row of the error curve.
+        curve_rate: Packet error rate of each row.
     """
 
     slot_us: int = 1000
@@ -106,7 +112,7 @@ class Sidelink:
         self._waiting = Packets.none()
         self.dropped: list[int] = []
         self._station = np.zeros((0, kernel.STATION), np.int64)
-        # Where each station's memories are: columns stay where they are while stations come and go.
+        # Column of each station's memory: it stays the same while stations come and go.
         self._column = np.zeros(0, np.int64)
         self._mine = np.zeros((0, MEMORY), np.int64)
         self._rssi = np.zeros((MEMORY, 0, params.subchannels), np.float32)
@@ -122,11 +128,11 @@ class Sidelink:
         self.reindexed(np.full(stations, -1), station_key)
 
     def submit(self, packets: Packets) -> None:
-        """Hand packets over; they may become ready later."""
+        """Take packets; they may become ready later."""
         self._waiting = self._waiting.with_more(packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return what ended by an instant, and the busy time of the slots that did."""
+        """Return the packets that ended by an instant, and the busy time of the slots that ended."""
         p = self._params
         until = until_us // p.slot_us
         slot = -(-self._waiting.ready_us // p.slot_us)
@@ -168,7 +174,7 @@ class Sidelink:
         return width.astype(np.int64)
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another set of stations; what one that left had scheduled is dropped."""
+        """Carry the state over to another list of stations; scheduled packets of a station that left are dropped."""
         old, known = len(self._station), row >= 0
         place = np.full(old + 1, -1, np.int64)
         place[row[known]] = np.flatnonzero(known)
@@ -189,7 +195,7 @@ class Sidelink:
         self._key = np.asarray(station_key, np.uint64)
 
     def _columns(self, row: Int64[np.ndarray, " new"]) -> Int64[np.ndarray, " new"]:
-        """Return where each station's memories are, those of newcomers empty."""
+        """Return the column of each station's memory; those of newcomers are empty."""
         column, taken = homes(self._column, row, len(self._mine))
         missing = int(column.max(initial=-1)) + 1 - len(self._mine)
         if missing > 0:

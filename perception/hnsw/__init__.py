@@ -1,6 +1,6 @@
-"""An index of vectors that finds near neighbours in about logarithmic time: HNSW, with the methods that hnswlib's users know.
+"""An index of vectors that finds near neighbours in about logarithmic time: HNSW, with the methods of hnswlib.
 
-`Index` is the index, `BFIndex` compares all vectors and answers exactly. Importing the package compiles nothing.
+`Index` is the index; `BFIndex` compares all vectors and answers exactly. Importing the package compiles nothing.
 """
 
 from typing import TYPE_CHECKING, Any

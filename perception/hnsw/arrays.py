@@ -1,6 +1,7 @@
-"""The index's arrays: laid out for the cache, grown, and handed to compiled code by their addresses.
+"""The arrays of the index: laid out for the cache, resized, and passed to compiled code by their addresses.
 
-A call that hands over eighteen arrays spends 4 µs on taking them apart, half of what a search takes. One array of addresses costs 0.4 µs.
+A call with eighteen arrays spends 4 µs on unpacking them, half of the time of a search. One array of addresses costs
+0.4 µs.
 """
 
 # mypy: ignore-errors
@@ -14,10 +15,13 @@ from numba import carray, njit
 from v2xsim.perception.hnsw.simd import LANES, pointer
 
 FREE, LIVE, MARKED, DOOMED = 0, 1, 2, 3
-"""States of a row: unused; holds an item; its item is marked as deleted; its item is gone but the graph still passes through."""
+"""States of a row: unused.
+
+Holds an item; holds an item that is marked as deleted; its item is gone, but searches still pass through it.
+"""
 
 ENTRY, TOP = 0, 1
-"""Places in Graph.head: the row where searches begin, -1 for none, and its level."""
+"""Entries of Graph.head: the row where searches begin (-1 for none), and its level."""
 
 _LINE_BYTES = 64
 
@@ -27,15 +31,15 @@ class Graph(NamedTuple):
 
     Attributes:
         vectors: Padded with zeros to whole SIMD steps.
-        links: Neighbours on level 0; the first `tree` of a row are edges of the spanning tree (hnsw.build).
-        degree: Neighbours on level 0.
-        tree: Tree edges.
-        level: Highest level of an item.
-        first: Row of `upper_links` that holds level 1; level 2 is the next one.
+        links: Neighbours on level 0; the first `tree` links of a row are edges of the spanning tree (hnsw.build).
+        degree: Number of neighbours on level 0.
+        tree: Number of tree edges of each row.
+        level: Highest level of each item.
+        first: Row of `upper_links` with level 1 of each item; level 2 is the next row.
         upper_links: Neighbours on levels from 1 on.
-        upper_degree: How many.
-        state: FREE, LIVE, MARKED or DOOMED.
-        label: The user's name for an item, -1 for none.
+        upper_degree: Number of neighbours in each row of `upper_links`.
+        state: FREE, LIVE, MARKED or DOOMED, for each row.
+        label: The user's label of each item, -1 for none.
         head: Entry row and top level.
     """
 
@@ -53,14 +57,14 @@ class Graph(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a search writes to.
+    """Working space of a search.
 
     Attributes:
-        visited: Stamp of the last search that met a row.
-        stamp: The running stamp.
-        pool: Best keys found, sorted.
-        heap: Keys to go on from, where they are not the best found.
-        fresh: Neighbours not met before.
+        visited: For each row, stamp of the last search that met it.
+        stamp: Stamp of the present search.
+        pool: Keys of the best rows found, sorted.
+        heap: Keys of rows to expand, where they can differ from the best rows found.
+        fresh: Neighbours that this search meets for the first time.
         query: The query, padded.
     """
 
@@ -73,12 +77,12 @@ class Scratch(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """A graph with scratch space for one search at a time; holding it keeps the addresses valid.
+    """A graph with working space for one search at a time. While the object lives, the addresses are valid.
 
     Attributes:
         graph: The arrays searched.
-        scratch: Written to.
-        table: Sizes and addresses, for `opened`.
+        scratch: Working space.
+        table: Sizes and addresses of the arrays, for `opened`.
     """
 
     graph: Graph
@@ -87,12 +91,12 @@ class Desk(NamedTuple):
 
 
 def padded(dim: int) -> int:
-    """Return the floats a vector takes, whole SIMD steps."""
+    """Return the number of floats of a padded vector: whole SIMD steps."""
     return -(-dim // LANES) * LANES
 
 
 def aligned(shape: tuple[int, ...], dtype: Any, fill: int = 0) -> np.ndarray:
-    """Return an array that begins on a cache line."""
+    """Return an array that starts on a cache line."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     memory = np.zeros(size + _LINE_BYTES, np.uint8)
     begin = -memory.ctypes.data % _LINE_BYTES
@@ -120,7 +124,7 @@ def empty_graph(dim: int, m: int, rows: int, upper: int) -> Graph:
 
 
 def resized(graph: Graph, rows: int, upper: int) -> Graph:
-    """Return the graph with other numbers of rows; what is cut off must be unused."""
+    """Return the graph with other numbers of rows; rows that are cut off must be unused."""
     grown = empty_graph(graph.vectors.shape[1], graph.upper_links.shape[1], rows, upper)
     for name, old, new in zip(Graph._fields, graph, grown, strict=True):
         count = len(new) if name == "head" else min(len(old), len(new))
@@ -129,7 +133,7 @@ def resized(graph: Graph, rows: int, upper: int) -> Graph:
 
 
 def desk(graph: Graph, ef: int) -> Desk:
-    """Return a graph with scratch space for a pool of `ef`."""
+    """Return a graph with working space for a pool of `ef`."""
     rows, width = graph.vectors.shape
     scratch = Scratch(
         np.zeros(rows, np.uint8), np.zeros(1, np.int64), np.zeros(ef, np.uint64), np.empty(rows, np.uint64),
@@ -142,7 +146,7 @@ def desk(graph: Graph, ef: int) -> Desk:
 
 @njit(cache=True, nogil=True)
 def opened(table):
-    """Return the graph and the scratch space of a desk's table."""
+    """Return the graph and the working space behind a desk's table."""
     rows, width, most, upper, m, ef = table[0], table[1], table[2], table[3], table[4], table[5]
     graph = Graph(
         carray(pointer(table[6], np.float32), (rows, width)),

@@ -1,8 +1,9 @@
-"""Building the graph: Algorithms 1, 3 and 4 of Malkov and Yashunin (TPAMI 2020; arXiv 1603.09320), compiled.
+"""Build the graph: Algorithms 1, 3 and 4 of Malkov and Yashunin (TPAMI 2020; arXiv 1603.09320), compiled.
 
-Links are shortened where a row has too many, and a row may so lose the last link that leads to it. Here that cannot
-happen (ours): some links on level 0 are edges of a spanning tree. A tree edge stands in the rows of both its ends, and no
-shortening drops it, so from every item every other is reached. A row's tree edges come first among its links.
+When a row has too many links, some are removed, and another row may so lose the last link that leads to it. Here this
+cannot happen; the method is ours. Some links on level 0 are edges of a spanning tree. A tree edge is in the rows of
+both its ends and is never removed, so every item can be reached from every other. A row's tree edges come first among
+its links.
 """
 
 import numpy as np
@@ -13,15 +14,18 @@ from v2xsim.perception.hnsw.search import descend, next_stamp, search_layer
 from v2xsim.perception.hnsw.simd import distance, distance_of, fetch, key_of, row_of
 
 TREE_EDGES = 3
-"""Tree edges of a row at most: so few that they cost hubs no neighbours, and with two the tree would be one long path."""
+"""Most tree edges of a row.
+
+So few cost well-connected rows hardly any neighbours; with two, the tree would be one long path.
+"""
 
 HEURISTIC, SIMPLE = 0, 1
-"""Selection of neighbours: Algorithm 4 without its two options, as in the authors' program; Algorithm 3."""
+"""Rules for the selection of neighbours: Algorithm 4 without its two options, as in the authors' program, or Algorithm 3."""
 
 
 @njit(cache=True, nogil=True)
 def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-untyped-def]
-    """Choose at most `most` neighbours among sorted keys (Algorithms 3 and 4); return how many.
+    """Choose at most `most` neighbours from sorted keys (Algorithms 3 and 4); return their number.
 
     The heuristic takes a candidate only if it is nearer to the new item than to every neighbour already taken, so that
     links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and always taken.
@@ -45,7 +49,8 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
                 for j in range(n):
                     before = chosen[np.uintp(j)]
                     d = distance(metric, vectors, row, vectors, row_of(before), width)
-                    # One of several that are all alike is enough, or copies of a point would only know one another.
+                    # Take only one of several equal points, or copies of a point would be linked only with each
+                    # other.
                     if d < bound or (d == bound and d == distance_of(before)):
                         taken = False
                         break
@@ -61,7 +66,7 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def turn_ties(keys, size):  # type: ignore[no-untyped-def]
-    """Let the newest row come first among equal distances: copies of a point then share the links that lead to it."""
+    """Put the newest row first among equal distances: copies of a point then share the links that lead to it."""
     begin = 0
     for i in range(1, size + 1):
         if i == size or (keys[np.uintp(i)] ^ keys[np.uintp(begin)]) >> np.uint64(32) != 0:
@@ -74,21 +79,21 @@ def turn_ties(keys, size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def connect(vectors, links, degree, at, row, metric, new, edges, in_tree, rule, keys, chosen):  # type: ignore[no-untyped-def]
-    """Link a row to the key `new`, shortening its links where they are full.
+    """Link a row to the key `new`; if the row is full, choose among its links again.
 
     Args:
-        vectors: Of all rows.
-        links: Of the level.
-        degree: Of the level.
-        at: The row's place in `links`.
-        row: The row.
-        metric: Of the distances.
+        vectors: Vectors of all rows.
+        links: Links of the level.
+        degree: Number of links of each row of the level.
+        at: Index of the row in `links`.
+        row: The row that gets the link.
+        metric: Metric of the distances.
         new: Key of the other end.
-        edges: The row's tree edges; 0 above level 0.
-        in_tree: Whether the link becomes one more.
+        edges: Number of the row's tree edges; 0 above level 0.
+        in_tree: Whether the new link is a tree edge.
         rule: HEURISTIC or SIMPLE.
-        keys: Scratch.
-        chosen: Scratch.
+        keys: Working space.
+        chosen: Working space.
     """
     width, most = vectors.shape[1], links.shape[1]
     at = np.uintp(at)
@@ -119,7 +124,7 @@ def connect(vectors, links, degree, at, row, metric, new, edges, in_tree, rule, 
 
 @njit(cache=True, nogil=True)
 def write(links, degree, at, chosen, n):  # type: ignore[no-untyped-def]
-    """Write chosen keys as a row's links, tree edges first; the rest of the row becomes -1."""
+    """Write the chosen keys as a row's links, tree edges first; the rest of the row becomes -1."""
     one = np.uint64(1)
     k = 0
     for wanted in (one, np.uint64(0)):
@@ -134,7 +139,10 @@ def write(links, degree, at, chosen, n):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def with_room(links, tree, row):  # type: ignore[no-untyped-def]
-    """Return a row that can take a tree edge, walking the tree from `row` without turning back: it ends at a leaf."""
+    """Return a row that can take a tree edge.
+
+    It walks the tree from `row` without turning back, so it ends at a leaf at the latest.
+    """
     before = -1
     while tree[row] >= TREE_EDGES:
         after = links[row, 0] if links[row, 0] != before else links[row, 1]
@@ -147,11 +155,11 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
     """Insert rows whose vectors and levels are set (Algorithm 1).
 
     Args:
-        table: Of a desk; its graph is changed.
-        rows: One after the other.
-        metric: Of the distances.
-        m: Neighbours chosen for a new item.
-        ef: Size of the pool, ef_construction in the paper.
+        table: Table of a desk; its graph is changed.
+        rows: Rows to insert, in this order.
+        metric: Metric of the distances.
+        m: Number of neighbours chosen for a new item.
+        ef: Size of the pool, ef_construction in the paper. A larger pool gives better links and takes longer.
         rule: HEURISTIC or SIMPLE.
     """
     graph, scratch = opened(table)
@@ -183,7 +191,8 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
             n = select(vectors, metric, pool, size, m, rule, mine)
             parent = -1
             if lc == 0:
-                # The nearest found that has room, else one along the tree; chosen or not.
+                # Add a tree edge to the nearest row found that has room, else to one along the tree; whether or not
+                # it was chosen as a neighbour.
                 other = with_room(links, tree, row_of(pool[0]))
                 for i in range(size):
                     if tree[row_of(pool[i])] < TREE_EDGES:

@@ -1,4 +1,4 @@
-"""The brute-force twin of the index: compares with everything, for truth and for small numbers."""
+"""The brute-force version of the index: it compares with all vectors, for exact answers and for small numbers."""
 
 from os import PathLike
 from typing import Any, Literal
@@ -32,8 +32,8 @@ class BFIndex:
     Rows are packed, so that a comparison with all of them reads nothing else.
 
     Args:
-        space: l2 (squared), ip or cosine.
-        dim: Entries of a vector.
+        space: Metric: l2 (squared), ip or cosine.
+        dim: Number of entries of a vector.
     """
 
     def __init__(self, space: str, dim: int) -> None:
@@ -42,7 +42,7 @@ class BFIndex:
         self.init_index()
 
     def init_index(self, max_elements: int = 0) -> None:
-        """Empty the index; room grows."""
+        """Empty the index. Its capacity grows by itself."""
         room = whole("max_elements", max_elements, 0)
         self._blocks = _blocks(room, self._dim)
         self._label: Int64[np.ndarray, " room"] = np.full(room, -1, np.int64)
@@ -56,12 +56,12 @@ class BFIndex:
 
     @property
     def dim(self) -> int:
-        """Entries of a vector."""
+        """Number of entries of a vector."""
         return self._dim
 
     @property
     def num_threads(self) -> int:
-        """Threads that answer a batch of queries."""
+        """Number of threads that answer a batch of queries."""
         return self._threads
 
     @num_threads.setter
@@ -69,7 +69,7 @@ class BFIndex:
         self._threads = whole("num_threads", num_threads, 1, 1024)
 
     def set_num_threads(self, num_threads: int) -> None:
-        """Set the threads that answer a batch of queries."""
+        """Set the number of threads that answer a batch of queries."""
         self.num_threads = num_threads
 
     def get_current_count(self) -> int:
@@ -77,7 +77,7 @@ class BFIndex:
         return len(self._row)
 
     def get_max_elements(self) -> int:
-        """Return the number of items there is room for at the moment."""
+        """Return the present capacity, in items."""
         return len(self._label)
 
     def __len__(self) -> int:
@@ -95,13 +95,13 @@ class BFIndex:
         return names
 
     def get_items(self, ids: Any = None, return_type: Literal["numpy", "list"] = "numpy") -> Any:
-        """Return the vectors of labels, or of all in the order of get_ids_list; normalised if the space is the cosine."""
+        """Return the vectors of some labels, or of all in the order of get_ids_list; normalised in the cosine space."""
         rows = np.arange(len(self)) if ids is None else np.array(self._rows(ids), np.int64)
         vectors = self._blocks[rows // LANES, :, rows % LANES]
         return listed(vectors, return_type)
 
     def add_items(self, data: Any, ids: Any = None) -> None:
-        """Insert vectors; one whose label is known takes the place of the old one."""
+        """Insert vectors; a vector with a known label replaces the old one."""
         vectors = vectors_from(data, self.dim, self._metric)
         self._put(vectors, labels_from(ids, len(vectors), self._following))
 
@@ -131,11 +131,11 @@ class BFIndex:
         return rows
 
     def delete_vector(self, label: int) -> None:
-        """Take an item out; the last one moves to its row."""
+        """Remove an item; the last item moves to its row."""
         self.delete(label)
 
     def delete(self, ids: Any) -> None:
-        """Take items out, one label or several; the last rows move to theirs."""
+        """Remove one label or several; the last items move to their rows."""
         rows = self._rows(ids)
         if len(set(rows)) < len(rows):
             raise UserError("labels must differ; one comes more than once")
@@ -156,9 +156,9 @@ class BFIndex:
         """Return labels and distances of the k nearest items, nearest first, padded with -1 and infinity.
 
         Args:
-            data: One query a row.
-            k: Answers wanted.
-            num_threads: -1 or 0 for `num_threads` of the index.
+            data: Queries, one a row.
+            k: Number of answers for each query.
+            num_threads: Number of threads; -1 or 0 for the index's `num_threads`.
             filter: Which labels may be returned, as for the index.
         """
         queries, k, held = rows_from(data, self.dim), whole("k", k, 1), len(self)
@@ -190,21 +190,22 @@ class BFIndex:
         settings, arrays = state["settings"], state["arrays"]
         self.__init__(settings["space"], settings["dim"])  # type: ignore[misc]
         self.num_threads = settings["num_threads"]
-        # Unit vectors already, if the space is the cosine: as they are, so that answers stay the same.
+        # In the cosine space these are unit vectors already. They are not normalised again, so that answers stay the
+        # same.
         vectors = vectors_from(arrays["vectors"], self.dim, L2)
         self._put(vectors, labels_from(arrays["label"], len(vectors), 0))
         self._following = whole("following", settings["following"], self._following, 2**63)
 
     def save_index(self, path_to_index: str | PathLike[str]) -> None:
-        """Write the index to a file, whole or not at all (hnsw.file)."""
+        """Write the index to a file, which appears complete or not at all (hnsw.file)."""
         write(path_to_index, **self.__getstate__())
 
     def load_index(self, path_to_index: str | PathLike[str], max_elements: int = 0) -> None:
         """Read an index from a file; its space and dim must be those of this object.
 
         Args:
-            path_to_index: Of the file.
-            max_elements: Room, if more than there are items.
+            path_to_index: Path of the file.
+            max_elements: Capacity, if larger than the number of items.
         """
         room = whole("max_elements", max_elements, 0)
         settings, arrays = read(path_to_index)
@@ -222,7 +223,7 @@ def _blocks(room: int, dim: int) -> Float32[np.ndarray, "blocks dim 16"]:
 
 
 def listed(vectors: Float32[np.ndarray, "n dim"], return_type: str) -> Any:
-    """Return vectors as get_items was asked to."""
+    """Return vectors in the type that get_items was called with."""
     if return_type not in ("numpy", "list"):
         raise UserError(f"return_type must be numpy or list, got {return_type!r}")
     return vectors if return_type == "numpy" else vectors.tolist()

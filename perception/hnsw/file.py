@@ -1,8 +1,9 @@
-"""An index in a file: written whole or not at all, and read back with every field checked.
+"""Files of indexes: written completely or not at all, and checked field by field when read.
 
-File: MAGIC, version and header length as 32-bit integers, a JSON header (settings, and type and shape of each array), the
-arrays in little-endian order, and the SHA-256 of all before it. Nothing in it is ever executed; that links and states are
-in range is checked too, so that a file made by hand cannot lead a kernel outside its arrays, nor round in circles.
+The file has: MAGIC, version and header length as 32-bit integers; a JSON header (settings, and type and shape of each
+array); the arrays in little-endian order; the SHA-256 of all before it. Nothing in it is ever executed. Links and
+states are checked to be in range, so that a file made by hand cannot make a kernel read outside its arrays or loop
+without end.
 """
 
 import hashlib
@@ -35,12 +36,12 @@ Arrays = dict[str, np.ndarray]
 
 
 def write(path: str | PathLike[str], settings: dict[str, Any], arrays: Arrays) -> None:
-    """Write an index to a file, which is there whole or as it was.
+    """Write an index to a file. If this fails, the old file stays.
 
     Raises:
         UserError: If it cannot be written.
     """
-    # A link stays a link: what it leads to is replaced.
+    # If the path is a symbolic link, replace the file it points to, and keep the link.
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise UserError(f"{path}: must be a file, or nothing yet, to save an index there")
@@ -51,10 +52,10 @@ def write(path: str | PathLike[str], settings: dict[str, Any], arrays: Arrays) -
 
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, Any], Arrays]:
-    """Return settings and arrays of a file.
+    """Return settings and arrays from a file.
 
     Raises:
-        UserError: If it is no such file, of another version, cut short or changed.
+        UserError: If it is not such a file, has another version, or was cut short or changed.
     """
     try:
         data = Path(path).read_bytes()
@@ -75,14 +76,14 @@ def _head(settings: dict[str, Any], arrays: Arrays) -> bytes:
 
 
 def to_bytes(settings: dict[str, Any], arrays: Arrays) -> bytes:
-    """Return the file's content; arrays come in the order of their names."""
+    """Return the content of a file, with arrays in the order of their names."""
     parts = [np.ascontiguousarray(arrays[name]).astype(_TYPES[name], copy=False).tobytes() for name in sorted(arrays)]
     body = b"".join([_head(settings, arrays), *parts])
     return body + hashlib.sha256(body).digest()
 
 
 def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
-    """Return settings and arrays of a file's content; raises as `read`."""
+    """Return settings and arrays from the content of a file; raises the same errors as `read`."""
     if len(data) < 48 or data[:8] != MAGIC:
         raise UserError(f"{name}: must be an index saved by v2xsim's save_index; it begins with {data[:8]!r}")
     version, length = struct.unpack_from("<II", data, 8)
@@ -97,7 +98,7 @@ def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
         for key, (kind, shape) in sorted(header["arrays"].items()):
             if kind != _TYPES.get(key) or any(type(side) is not int or side < 0 for side in shape):
                 raise ValueError(f"array {key} has type {kind} and shape {shape}")
-            # Python's integers: a product of shapes cannot overflow.
+            # Python's integers: the product of the shape cannot overflow.
             count = 1
             for side in shape:
                 count *= side
@@ -110,7 +111,7 @@ def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
 
 @contextmanager
 def sound(name: str | PathLike[str]) -> Iterator[None]:
-    """Say of whatever goes wrong with a file's content that it is no valid index."""
+    """Turn any error about a file's content into the error that it is no valid index."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, MemoryError) as error:
@@ -119,21 +120,21 @@ def sound(name: str | PathLike[str]) -> Iterator[None]:
 
 
 def expect(settings: dict[str, Any], kind: str, space: str, dim: int) -> None:
-    """Raise ValueError if a file holds another kind of index than is to be loaded."""
+    """Raise ValueError if a file holds another kind of index than the one to load."""
     found = tuple(settings.get(key) for key in ("kind", "space", "dim"))
     if found != (kind, space, dim):
         raise ValueError(f"it holds kind, space and dim {found}, and {(kind, space, dim)} is to be loaded")
 
 
 def graph_from(arrays: Arrays, dim: int, m: int) -> Graph:
-    """Return a graph of arrays read from a file.
+    """Return a graph from arrays read from a file.
 
     Raises:
-        ValueError: If they do not make a graph.
+        ValueError: If they are not a valid graph.
     """
     rows, upper = len(arrays["state"]), len(arrays["upper_degree"])
     for field, target in zip(Graph._fields, empty_graph(dim, m, 0, 0), strict=True):
-        # Before anything is made, so that a few bytes cannot ask for all memory.
+        # Check the sizes before anything is allocated, so that a few bytes cannot claim all memory.
         length = 2 if field == "head" else upper if field.startswith("upper") else rows
         if arrays[field].shape != (length, *target.shape[1:]):
             raise ValueError(f"{field} has shape {arrays[field].shape}")
@@ -156,7 +157,7 @@ def _links(links: Int32[np.ndarray, "n most"], degree: Int32[np.ndarray, " n"]) 
 
 
 def _check_ranges(graph: Graph) -> None:
-    """Raise ValueError if an entry leads outside the arrays."""
+    """Raise ValueError if an entry points outside the arrays."""
     rows, used, entry = len(graph.state), graph.state != FREE, int(graph.head[ENTRY])
     _refuse("states", (graph.state > DOOMED).any())
     _refuse("vectors", not np.isfinite(graph.vectors).all())
@@ -170,7 +171,7 @@ def _check_ranges(graph: Graph) -> None:
 
 
 def _check_levels(graph: Graph) -> None:
-    """Raise ValueError if rows share an upper row, or an upper link leads to a row that has not that level."""
+    """Raise ValueError if rows share an upper row, or an upper link leads to a row that does not have that level."""
     level, first, entry = graph.level, graph.first.astype(np.int64), int(graph.head[ENTRY])
     _refuse("levels", ((level < 0) | (level > len(graph.upper_degree))).any())
     tall = np.flatnonzero(level > 0)
@@ -185,7 +186,10 @@ def _check_levels(graph: Graph) -> None:
 
 
 def _check_tree(graph: Graph) -> None:
-    """Raise ValueError if the tree edges are no tree over all rows in use; doomed rows are in use until they are purged."""
+    """Raise ValueError if the tree edges are not a tree over all rows in use.
+
+    Doomed rows are in use until they are purged.
+    """
     _refuse("tree edges", ((graph.tree < 0) | (graph.tree > graph.degree)).any())
     start = np.repeat(np.arange(len(graph.tree)), graph.tree)
     end = _links(graph.links, graph.tree).astype(np.int64)

@@ -1,10 +1,10 @@
-"""An index of vectors that finds near neighbours in about logarithmic time, with the methods that hnswlib's users know.
+"""An index of vectors that finds near neighbours in about logarithmic time, with the methods of hnswlib.
 
-Hierarchical navigable small worlds: Malkov and Yashunin, TPAMI 42(4), 2020 (arXiv 1603.09320). What differs from
-hnswlib, on purpose: capacity grows by itself; answers that do not exist are label -1 at distance infinity and never an
-exception; every live item stays reachable (`hnsw.build`); `delete` and `expire` free space (`hnsw.repair`); few
-passing rows are searched exactly (`hnsw.filter`); one seed gives one index, bit for bit, so building takes one thread;
-labels come back as int64.
+Hierarchical navigable small worlds: Malkov and Yashunin, TPAMI 42(4), 2020 (arXiv 1603.09320). Intended differences
+from hnswlib: the capacity grows by itself; missing answers have label -1 and distance infinity, and are never an
+exception; every live item stays reachable (`hnsw.build`); `delete` and `expire` free space (`hnsw.repair`); if few
+rows pass a filter, they are searched exactly (`hnsw.filter`); one seed gives one index, bit for bit, so building uses
+one thread; labels are returned as int64.
 """
 
 from collections.abc import Sequence
@@ -43,8 +43,8 @@ class Index:
     """An HNSW index.
 
     Args:
-        space: l2 (squared), ip or cosine.
-        dim: Entries of a vector.
+        space: Metric: l2 (squared), ip or cosine.
+        dim: Number of entries of a vector.
     """
 
     def __init__(self, space: str, dim: int) -> None:
@@ -67,12 +67,14 @@ class Index:
         """Set up an empty index.
 
         Args:
-            max_elements: Room to begin with; it grows.
-            M: Neighbours chosen for a new item; twice as many are kept on level 0.
-            ef_construction: Size of the pool when an item is inserted; at least M is taken.
-            random_seed: Of the levels.
-            allow_replace_deleted: Whether new items may take the place of marked ones.
-            selection: Algorithm 4 or 3 of the paper.
+            max_elements: Initial capacity; it grows by itself.
+            M: Number of neighbours chosen for a new item; level 0 keeps twice as many. More give better answers and a
+                larger index.
+            ef_construction: Size of the pool when an item is inserted, at least M. A larger pool gives better links
+                and takes longer.
+            random_seed: Seed of the items' levels.
+            allow_replace_deleted: Whether new items may use the rows of marked ones.
+            selection: Rule for the choice of neighbours: Algorithm 4 (heuristic) or 3 (simple) of the paper.
         """
         settings = Settings(M, ef_construction, random_seed, bool(allow_replace_deleted), selection)
         self._set = replace(settings, ef_construction=max(ef_construction, M))
@@ -92,12 +94,12 @@ class Index:
 
     @property
     def dim(self) -> int:
-        """Entries of a vector."""
+        """Number of entries of a vector."""
         return self._dim
 
     @property
     def M(self) -> int:  # noqa: N802 (hnswlib's name and the paper's)
-        """Neighbours chosen for a new item."""
+        """Number of neighbours chosen for a new item."""
         return self._settings.M
 
     @property
@@ -107,17 +109,20 @@ class Index:
 
     @property
     def max_elements(self) -> int:
-        """Items there is room for at the moment."""
+        """Present capacity, in items."""
         return self._items.room
 
     @property
     def element_count(self) -> int:
-        """Items, marked ones included."""
+        """Number of items, marked ones included."""
         return len(self._items)
 
     @property
     def ef(self) -> int:
-        """Size of the pool of a query; at least k is taken."""
+        """Size of the pool of a query.
+
+        Never less than k. A larger pool finds more of the true neighbours and takes longer.
+        """
         return self._ef
 
     @ef.setter
@@ -126,7 +131,7 @@ class Index:
 
     @property
     def num_threads(self) -> int:
-        """Threads that answer a batch of queries."""
+        """Number of threads that answer a batch of queries."""
         return self._threads
 
     @num_threads.setter
@@ -135,7 +140,7 @@ class Index:
 
     @property
     def graph(self) -> Graph:
-        """The arrays, to look at."""
+        """The arrays, for inspection."""
         views = Graph(*(array.view() for array in self._items.graph))
         for view in views:
             view.flags.writeable = False
@@ -146,7 +151,7 @@ class Index:
         return self.element_count
 
     def get_max_elements(self) -> int:
-        """Return the number of items there is room for at the moment."""
+        """Return the present capacity, in items."""
         return self.max_elements
 
     def __len__(self) -> int:
@@ -163,7 +168,7 @@ class Index:
         self.ef = ef
 
     def set_num_threads(self, num_threads: int) -> None:
-        """Set the threads that answer a batch of queries."""
+        """Set the number of threads that answer a batch of queries."""
         self.num_threads = num_threads
 
     def get_ids_list(self) -> list[int]:
@@ -172,7 +177,7 @@ class Index:
         return names
 
     def get_items(self, ids: Any = None, return_type: Literal["numpy", "list"] = "numpy") -> Any:
-        """Return the vectors of labels, or of all in the order of get_ids_list; normalised if the space is the cosine."""
+        """Return the vectors of some labels, or of all in the order of get_ids_list; normalised in the cosine space."""
         rows = self._items.rows(self._items.labels() if ids is None else ids)
         graph = self._items.graph
         hidden = [int(graph.label[row]) for row in rows if graph.state[row] == MARKED]
@@ -181,11 +186,11 @@ class Index:
         return listed(graph.vectors[np.array(rows, np.int64), : self.dim], return_type)
 
     def resize_index(self, new_size: int) -> None:
-        """Make room for a number of items."""
+        """Set the capacity to a number of items."""
         self._purge()
         self._items.give_room(whole("new_size", new_size, self.element_count if self._settings else 0))
 
-    # Changing -------------------------------------------------------------------------------------------------------
+    # Changes --------------------------------------------------------------------------------------------------------
 
     def add_items(
         self,
@@ -195,14 +200,15 @@ class Index:
         replace_deleted: bool = False,
         expires: float | Sequence[float] | Float64[np.ndarray, " n"] = np.inf,
     ) -> None:
-        """Insert vectors; one whose label is known takes the place of the old one and is linked anew.
+        """Insert vectors; a vector with a known label replaces the old one and is linked again.
 
         Args:
-            data: One a row.
-            ids: Labels, from 0 on; those after the highest so far if left out.
-            num_threads: Not used: one seed shall give one index.
-            replace_deleted: Whether items marked as deleted make room, the lowest rows first. Needs allow_replace_deleted.
-            expires: Time from which on `expire` takes the item out, of each or of all.
+            data: Vectors, one a row.
+            ids: Labels, at least 0; if left out, the numbers after the highest label so far.
+            num_threads: Ignored: building uses one thread, so that one seed gives one index.
+            replace_deleted: Whether new items use the rows of items marked as deleted, the lowest first. Needs
+                allow_replace_deleted.
+            expires: Time from which on `expire` removes the item: one for all, or one for each.
         """
         chosen, items = self._settings, self._items
         vectors = vectors_from(data, self.dim, self._metric)
@@ -226,15 +232,15 @@ class Index:
         items.done(desk)
 
     def mark_deleted(self, label: int) -> None:
-        """Hide an item: it is passed through and not returned, and can be brought back."""
+        """Hide an item: searches pass through it but do not return it. It can be shown again."""
         self._items.mark(label, True)
 
     def unmark_deleted(self, label: int) -> None:
-        """Bring a marked item back."""
+        """Show a marked item again."""
         self._items.mark(label, False)
 
     def delete(self, ids: Any) -> None:
-        """Take items out for good, one label or several; their space is used again."""
+        """Remove one label or several for good; their space is used again."""
         rows = self._items.rows(ids)
         if len(set(rows)) < len(rows):
             raise UserError("labels must differ; one comes more than once")
@@ -242,7 +248,7 @@ class Index:
         self._purge_if_due()
 
     def expire(self, now: float) -> list[int]:
-        """Take out the items whose time has come; return their labels in the order of their rows."""
+        """Remove the items whose time has come; return their labels in the order of their rows."""
         labels = self._items.expired(now)
         self._items.doom(self._items.known(labels))
         self._purge_if_due()
@@ -259,7 +265,7 @@ class Index:
             self._items.done(desk)
             self._items.reclaim()
 
-    # Asking ---------------------------------------------------------------------------------------------------------
+    # Queries --------------------------------------------------------------------------------------------------------
 
     def knn_query(
         self, data: Any, k: int = 1, num_threads: int = -1, filter: Filter | None = None
@@ -267,10 +273,10 @@ class Index:
         """Return labels and distances of the k nearest items found, nearest first.
 
         Args:
-            data: One query a row.
-            k: Answers wanted; where there are fewer, label -1 at distance infinity.
-            num_threads: -1 or 0 for `num_threads` of the index.
-            filter: Which labels may be returned. Booleans are cheap; a function is called once for every live item.
+            data: Queries, one a row.
+            k: Number of answers for each query; missing ones have label -1 and distance infinity.
+            num_threads: Number of threads; -1 or 0 for the index's `num_threads`.
+            filter: Labels that may be returned. Booleans are fast; a function is called once for every live item.
         """
         items, m, queries, k = self._items, self._settings.M, rows_from(data, self._dim), whole("k", k, 1)
         count, ef = len(queries), min(max(self._ef, k), items.used)
@@ -300,7 +306,7 @@ class Index:
         answered(part, batch, self._threads if num_threads in (-1, 0) else num_threads)
         return labels, distances
 
-    # Keeping --------------------------------------------------------------------------------------------------------
+    # Files ----------------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         own = {
@@ -323,7 +329,7 @@ class Index:
             self._following = whole("following", settings["following"], 0, 2**63)
 
     def save_index(self, path_to_index: str | PathLike[str]) -> None:
-        """Write the index to a file, whole or not at all (hnsw.file)."""
+        """Write the index to a file, which appears complete or not at all (hnsw.file)."""
         self._settings  # noqa: B018 (raises if there are none)
         write(path_to_index, **self.__getstate__())
 
@@ -340,9 +346,9 @@ class Index:
         """Read an index from a file; its space and dim must be those of this object.
 
         Args:
-            path_to_index: Of the file.
-            max_elements: Room, if more than the file says.
-            allow_replace_deleted: Instead of what the file says.
+            path_to_index: Path of the file.
+            max_elements: Capacity, if larger than the one in the file.
+            allow_replace_deleted: Replaces the setting in the file.
         """
         room = whole("max_elements", max_elements, 0)
         settings, arrays = read(path_to_index)

@@ -1,4 +1,4 @@
-"""What an index is given, checked once: vectors, labels and filters."""
+"""Checks of an index's input: vectors, labels and filters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,17 +13,20 @@ from v2xsim.perception.hnsw.search import LARGEST
 from v2xsim.perception.hnsw.simd import COSINE, INNER_PRODUCT, L2
 
 SPACES = {"l2": L2, "ip": INNER_PRODUCT, "cosine": COSINE}
-"""hnswlib's names of metrics. l2 is squared; cosine normalises, then takes 1 - inner product."""
+"""hnswlib's names of metrics. l2 is squared; cosine normalises the vectors and uses 1 - inner product."""
 
 MOST_ENTRIES = 800_000
 """Longest vector whose squared distances stay finite (LARGEST)."""
 
 Filter = Callable[[int], bool] | np.ndarray
-"""Which labels may be returned: a function of the label, or booleans indexed by label; two-dimensional: one line a query."""
+"""Labels that may be returned: a function of the label, or booleans indexed by label.
+
+With two dimensions, one line a query.
+"""
 
 
 def metric_of(space: str) -> int:
-    """Return the metric's number."""
+    """Return the number of a metric."""
     if not isinstance(space, str) or space not in SPACES:
         raise UserError(f"space must be one of {', '.join(SPACES)}, got {space!r}")
     return SPACES[space]
@@ -39,12 +42,15 @@ def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
 
 
 def rows_from(data: Any, dim: int) -> Float32[np.ndarray, "n dim"]:
-    """Return vectors as rows of 32-bit floats, their entries unchecked: queries are checked where they are copied."""
+    """Return vectors as rows of 32-bit floats.
+
+    Their entries are not checked: queries are checked where they are copied.
+    """
     if type(data) is np.ndarray and data.dtype == np.float32:
         vectors = np.ascontiguousarray(data)
     else:
         try:
-            # What is too large for 32 bits becomes infinite, and that is found later.
+            # Values that are too large for 32 bits become infinite here and are refused later.
             with np.errstate(over="ignore"):
                 given = np.asarray(data)
                 if given.dtype.kind == "c":
@@ -56,17 +62,17 @@ def rows_from(data: Any, dim: int) -> Float32[np.ndarray, "n dim"]:
         vectors = vectors[None] if vectors.size else vectors.reshape(0, dim)
     if vectors.ndim != 2 or vectors.shape[1] != dim:
         raise UserError(f"vectors must have {dim} columns, one vector a row; got shape {np.shape(data)}")
-    # Another type to the compiler, which would compile every kernel anew for arrays that are read-only.
+    # A read-only array has another type for the compiler, which would compile every kernel a second time for it.
     return vectors if vectors.flags.writeable else vectors.copy()
 
 
 def not_finite(row: int) -> str:
-    """Return what is wrong with a row of vectors."""
+    """Return the error message for a row of vectors that is not finite or too large."""
     return f"vectors must be finite and at most {LARGEST:g} in magnitude; row {row} is not (NaN or too large)"
 
 
 def vectors_from(data: Any, dim: int, metric: int) -> Float32[np.ndarray, "n dim"]:
-    """Return vectors as rows of 32-bit floats, normalised for the cosine."""
+    """Return vectors as rows of 32-bit floats, normalised in the cosine space."""
     vectors = rows_from(data, dim)
     bad = _unfit(vectors)
     if bad >= 0:
@@ -78,7 +84,7 @@ def vectors_from(data: Any, dim: int, metric: int) -> Float32[np.ndarray, "n dim
 
 
 def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]:
-    """Return labels of new vectors: the given ones, or those that follow."""
+    """Return the labels of new vectors: the given ones, or the next free numbers."""
     if ids is None:
         return np.arange(following, following + count, dtype=np.int64)
     try:
@@ -103,7 +109,7 @@ def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]
 
 
 def deadlines_from(expires: Any, count: int) -> Float64[np.ndarray, "..."]:
-    """Return the times from which on new items may be taken out: one for all, or one for each."""
+    """Return the times from which on new items may be removed: one for all, or one for each."""
     try:
         until = np.asarray(expires, np.float64)
     except (ValueError, TypeError) as error:
@@ -116,7 +122,7 @@ def deadlines_from(expires: Any, count: int) -> Float64[np.ndarray, "..."]:
 def passing(
     wanted: Filter, label: Int64[np.ndarray, " rows"], live: Bool[np.ndarray, " rows"], queries: int
 ) -> Bool[np.ndarray, "lines rows"]:
-    """Return which rows may be returned, one line for all queries or one for each."""
+    """Return which rows may be returned: one line for all queries, or one for each query."""
     if callable(wanted):
         line = np.zeros(len(label), bool)
         rows = np.flatnonzero(live)
@@ -138,7 +144,7 @@ def _unfit(vectors):  # type: ignore[no-untyped-def]
     for row in range(vectors.shape[0]):
         fit = True
         for i in range(vectors.shape[1]):
-            # NaN fails every comparison.
+            # NaN fails every comparison, so this finds it too.
             fit &= abs(vectors[row, i]) <= LARGEST
         if not fit:
             return row

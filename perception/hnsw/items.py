@@ -1,4 +1,4 @@
-"""Which item stands in which row of an index: labels, states, deadlines, and room that grows."""
+"""The rows of an index: labels, states, deadlines, and a capacity that grows."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from numba import njit
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.arrays import DOOMED, FREE, LIVE, MARKED, Desk, Graph, desk, empty_graph, resized
 
-# A deletion then costs a constant number of repairs on average, and the rows passed through for nothing stay few.
+# With this share, a deletion costs a constant number of repairs on average, and searches pass through few useless
+# rows.
 _PURGE_SHARE, _PURGE_LEAST = 8, 64
 
 
@@ -17,9 +18,9 @@ class Items:
     """The rows of an index.
 
     Args:
-        dim: Entries of a vector.
-        m: Links of a row on the upper levels; half as many as on level 0.
-        room: Rows to begin with.
+        dim: Number of entries of a vector.
+        m: Number of links of a row on the upper levels, half of that on level 0.
+        room: Initial number of rows.
     """
 
     def __init__(self, dim: int, m: int, room: int) -> None:
@@ -40,11 +41,11 @@ class Items:
 
     @property
     def all_live(self) -> bool:
-        """Whether the graph leads to no row that must not be returned."""
+        """Whether every row that the graph leads to may be returned."""
         return not self.marked and not self.doomed
 
     def live(self) -> Bool[np.ndarray, "1 rows"]:
-        """Return which rows may be returned; made once for each change."""
+        """Return which rows may be returned; recomputed after each change."""
         if self._live is None:
             self._live = (self.graph.state[: self.used] == LIVE)[None]
         return self._live
@@ -67,11 +68,11 @@ class Items:
         return [self.row(name) for name in np.atleast_1d(np.asarray(ids)).tolist()]
 
     def known(self, labels: list[int]) -> list[int]:
-        """Return the rows of those labels that there are."""
+        """Return the rows of those labels that exist."""
         return [row for row in map(self._row.get, labels) if row is not None]
 
     def desk(self, ef: int) -> Desk:
-        """Return the graph with scratch space that nobody else uses; to be handed back by `done`."""
+        """Return the graph with working space for this caller alone; the caller gives it back to `done`."""
         try:
             found = self._desks.pop()
         except IndexError:
@@ -79,16 +80,16 @@ class Items:
         return found if found.graph is self.graph and len(found.scratch.pool) >= ef else desk(self.graph, ef)
 
     def done(self, used: Desk) -> None:
-        """Take scratch space back."""
+        """Take working space back."""
         self._desks.append(used)
 
     def give_room(self, room: int) -> None:
-        """Make room for a number of items, or as little as holds those there are. Nothing may be doomed."""
+        """Set the capacity to a number of items, or to the number in use if that is larger. No row may be doomed."""
         self.room = room
         self.resize(max(room, self.used), self.upper_used)
 
     def resize(self, rows: int, upper: int) -> None:
-        """Give the arrays other lengths; what is cut off must be unused."""
+        """Change the lengths of the arrays; rows that are cut off must be unused."""
         self.graph, kept = resized(self.graph, rows, upper), self.expires[:rows]
         self.expires = np.full(rows, np.inf)
         self.expires[: len(kept)] = kept
@@ -101,7 +102,7 @@ class Items:
         level: Int32[np.ndarray, " n"],
         expires: Float64[np.ndarray, "..."],
     ) -> Int32[np.ndarray, " n"]:
-        """Give new items rows, freed ones first, and return these; linking them is left to the caller."""
+        """Give new items rows, freed ones first, and return the rows. The caller must link them."""
         count, names = len(labels), labels.tolist()
         fresh = max(0, count - len(self._free))
         held = len(self) + count
@@ -134,7 +135,7 @@ class Items:
         return at
 
     def mark(self, label: Any, marked: bool) -> None:
-        """Hide an item or bring it back."""
+        """Hide an item or show it again."""
         row = self.row(label)
         if (self.graph.state[row] == MARKED) == marked:
             raise UserError(f"label {label} is {'marked as deleted already' if marked else 'not marked as deleted'}")
@@ -156,7 +157,7 @@ class Items:
         return found
 
     def doom(self, rows: list[int]) -> None:
-        """Forget items; the graph passes through their rows until they are purged."""
+        """Remove items; searches pass through their rows until they are purged."""
         if not rows:
             return
         graph, at = self.graph, np.array(rows, np.int64)
@@ -168,11 +169,11 @@ class Items:
         self._live = None
 
     def is_due(self) -> bool:
-        """Return whether so many rows are doomed that purging pays."""
+        """Return whether enough rows are doomed for a purge to pay."""
         return bool(self.doomed) and (self.doomed >= max(_PURGE_LEAST, self.used // _PURGE_SHARE) or not self._row)
 
     def reclaim(self) -> None:
-        """Use freed rows again, and close up the rows of upper levels, once the graph is purged."""
+        """Make freed rows available and close the gaps in the upper levels, after the graph was purged."""
         graph, self.doomed = self.graph, 0
         self._free = np.flatnonzero(graph.state[: self.used] == FREE)[::-1].tolist()
         tall = np.flatnonzero(graph.level > 0)
@@ -185,10 +186,10 @@ class Items:
         graph.upper_links[len(old) :], graph.upper_degree[len(old) :] = -1, 0
         self._live = None
 
-    # Keeping --------------------------------------------------------------------------------------------------------
+    # Files ----------------------------------------------------------------------------------------------------------
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what is used of the arrays, by name."""
+        """Return the used parts of the arrays, by name."""
         ends = {"head": 2, "upper_links": self.upper_used, "upper_degree": self.upper_used}
         named = zip(Graph._fields, self.graph, strict=True)
         kept = {name: array[: ends.get(name, self.used)] for name, array in named}
@@ -196,7 +197,7 @@ class Items:
 
     @classmethod
     def of(cls, graph: Graph, expires: Float64[np.ndarray, " rows"], dim: int, room: int) -> "Items":
-        """Return the rows of a graph all of whose rows are used.
+        """Return items over a graph whose rows are all used.
 
         Raises:
             ValueError: If labels and rows do not agree.
@@ -218,7 +219,7 @@ class Items:
 
 @njit(cache=True)
 def _place(vectors, levels, first, state, label, at, new, level, names, upper):  # type: ignore[no-untyped-def]
-    """Write new items into their rows; those above level 0 get rows of the upper levels from `upper` on."""
+    """Write new items into their rows; those above level 0 get rows of the upper levels, starting at `upper`."""
     for i in range(len(at)):
         row = at[i]
         vectors[row, : new.shape[1]] = new[i]

@@ -1,9 +1,9 @@
-"""Taking rows out of the graph, and joining what falls apart. Compiled.
+"""Remove rows from the graph, and reconnect the pieces. Compiled.
 
 The paper has no deletion, and its authors' program only marks items. Here, as in FreshDiskANN (Singh et al., arXiv
-2105.09613, Algorithm 4), a row that pointed to what is taken out chooses among the links of what it lost; unlike there it
-keeps the links that it has, and is linked back. Then the spanning tree, in pieces by now, is joined again along links
-between pieces.
+2105.09613, Algorithm 4), a row that pointed to a removed row chooses new links among the links of the removed row.
+Unlike there, it keeps its other links, and the new neighbours link back. The spanning tree, which may now be in
+pieces, is joined again along links between the pieces.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from v2xsim.perception.hnsw.simd import distance, distance_of, key_of, row_of
 
 @njit(cache=True, nogil=True)
 def purge(table, metric, rule):  # type: ignore[no-untyped-def]
-    """Take doomed rows out of a desk's graph and free them; every other item stays reachable from every other."""
+    """Remove doomed rows from a desk's graph and free them; every remaining item stays reachable from every other."""
     graph, scratch = opened(table)
     state, level, first, head = graph.state, graph.level, graph.first, graph.head
     room = np.empty(graph.links.shape[1] ** 2, np.uint64)
@@ -58,11 +58,11 @@ def purge(table, metric, rule):  # type: ignore[no-untyped-def]
 def _mend(  # type: ignore[no-untyped-def]
     vectors, links, degree, state, first, lc, row, edges, metric, rule, scratch, keys, gained
 ):
-    """Put links in place of those that a row lost; return how many tree edges are left.
+    """Replace the links that a row lost; return the number of tree edges that are left.
 
-    What is left of its links stays, so that rows do not grow poor in links. Links of what it lost are candidates, and of what
-    those lost in turn where they are few, so that a hole of any width is bridged. The heuristic takes candidates that are
-    nearer to the row than to any link it has (Algorithm 4).
+    The remaining links stay, so that rows do not lose links over time. Candidates are the links of the removed rows
+    and, if these are few, of the rows removed behind them, so that a gap of any width is bridged. The heuristic takes
+    candidates that are nearer to the row than to any of its links (Algorithm 4).
     """
     at, most, width = first[row] + lc - 1 if lc > 0 else row, links.shape[1], vectors.shape[1]
     visited, stamp, gone = scratch.visited, next_stamp(scratch.visited, scratch.stamp), scratch.heap
@@ -115,7 +115,7 @@ def _mend(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _return(links, degree, first, lc, row, gained):  # type: ignore[no-untyped-def]
-    """Let the rows that a row gained as links gain it too, where they have room."""
+    """Add the reverse of a row's new links where the other row has room."""
     at = first[row] + lc - 1 if lc > 0 else row
     for i in range(gained[0, at], gained[1, at]):
         other = links[at, i]
@@ -130,7 +130,7 @@ def _return(links, degree, first, lc, row, gained):  # type: ignore[no-untyped-d
 
 @njit(cache=True, nogil=True)
 def join(graph, metric):  # type: ignore[no-untyped-def]
-    """Join the pieces of the spanning tree: first along links between pieces, then each rest to the nearest row."""
+    """Join the pieces of the spanning tree: first along links between pieces, then each remaining piece to its nearest row."""
     links, degree, tree, state, vectors = graph.links, graph.degree, graph.tree, graph.state, graph.vectors
     width = vectors.shape[1]
     piece = np.arange(len(state)).astype(np.int32)
@@ -146,7 +146,7 @@ def join(graph, metric):  # type: ignore[no-untyped-def]
             i = max(i + 1, tree[row])
     if graph.head[ENTRY] < 0:
         return
-    # Every piece has a row with room: a leaf.
+    # Every piece has a row with room for a tree edge: a leaf.
     for row in range(len(state)):
         while (
             state[row] != FREE
@@ -164,7 +164,10 @@ def join(graph, metric):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def pieces(links, tree, state):  # type: ignore[no-untyped-def]
-    """Return into how many pieces the tree edges join the rows in use; one, unless an array was made by hand."""
+    """Return the number of pieces into which the tree edges join the rows in use.
+
+    Always one, unless an array was made by hand.
+    """
     piece = np.arange(len(state)).astype(np.int32)
     count = 0
     for row in range(len(state)):
@@ -180,7 +183,7 @@ def pieces(links, tree, state):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _root(piece, row):  # type: ignore[no-untyped-def]
-    """Return the row that names a piece, halving the path to it (Tarjan and van Leeuwen 1984)."""
+    """Return the root row of a piece, and halve the path to it (Tarjan and van Leeuwen 1984)."""
     while piece[row] != row:
         piece[row] = piece[piece[row]]
         row = np.intp(piece[row])
@@ -189,7 +192,7 @@ def _root(piece, row):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _tie(links, degree, tree, piece, row, other):  # type: ignore[no-untyped-def]
-    """Make a tree edge of two rows, which joins their pieces."""
+    """Make a tree edge between two rows, which joins their pieces."""
     _add_edge(links, degree, tree, row, other)
     _add_edge(links, degree, tree, other, row)
     piece[_root(piece, row)] = _root(piece, other)
@@ -197,7 +200,7 @@ def _tie(links, degree, tree, piece, row, other):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def _add_edge(links, degree, tree, row, other):  # type: ignore[no-untyped-def]
-    """Make `other` the next tree edge in a row, in place of the last link if there is no room."""
+    """Make `other` the next tree edge of a row; if the row is full, it replaces the last link."""
     place = -1
     for i in range(tree[row], degree[row]):
         if links[row, i] == other:

@@ -1,9 +1,9 @@
-"""Searching the graph: Algorithms 2 and 5 of Malkov and Yashunin (TPAMI 42(4), 2020; arXiv 1603.09320), compiled.
+"""Search the graph: Algorithms 2 and 5 of Malkov and Yashunin (TPAMI 42(4), 2020; arXiv 1603.09320), compiled.
 
-Algorithm 2 keeps a heap of candidates and a heap of the best `ef` found. A candidate worse than all of a full second heap
-is never expanded, so one sorted pool of the best `ef` keys, each marked once it is expanded, visits the same rows in the same
-order; it costs one binary search and one block move per find. Where rows are passed through but not returned (deleted
-or filtered out) the two differ, and `knn_filtered` keeps the candidates in a heap of their own.
+Algorithm 2 keeps a heap of candidates and a heap of the best `ef` rows. It never expands a candidate that is worse
+than all rows of a full second heap. So one sorted pool of the best `ef` keys, each marked when it is expanded, visits
+the same rows in the same order; a new row costs one binary search and one block move. If some rows are passed through
+but not returned (deleted or filtered out), the two differ, and `hnsw.filter` keeps the candidates in a separate heap.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ LARGEST = 1e16
 
 @njit(cache=True, nogil=True)
 def next_stamp(visited, stamp):  # type: ignore[no-untyped-def]
-    """Return a stamp that no row carries; the array is cleared once in 255 searches."""
+    """Return a stamp that no row has; the array is cleared once in 255 searches."""
     if stamp[0] >= 255:
         visited[:] = 0
         stamp[0] = 0
@@ -28,7 +28,10 @@ def next_stamp(visited, stamp):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def enter(pool, size, most, key):  # type: ignore[no-untyped-def]
-    """Put a key in its place in a sorted pool of at most `most`, the last making room; return the new size, and its place."""
+    """Insert a key into a sorted pool of at most `most`, where the last key may drop out.
+
+    Return the new size, and the key's position.
+    """
     low, high = np.uintp(0), np.uintp(size)
     while low < high:
         middle = (low + high) >> np.uintp(1)
@@ -45,7 +48,7 @@ def enter(pool, size, most, key):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def descend(vectors, upper_links, upper_degree, first, metric, query, key, top, level):  # type: ignore[no-untyped-def]
-    """Return the key of the nearest row found by greedy steps on levels `top` down to `level`, and distances computed."""
+    """Return the key of the nearest row found by greedy steps on levels `top` down to `level`, and the number of distances computed."""
     width, most = vectors.shape[1], upper_links.shape[1]
     row, best, count = row_of(key), distance_of(key), 0
     for lc in range(top, level - 1, -1):
@@ -71,7 +74,10 @@ def descend(vectors, upper_links, upper_degree, first, metric, query, key, top, 
 def search_layer(  # type: ignore[no-untyped-def]
     vectors, links, degree, first, level, metric, query, start, ef, visited, stamp, pool, fresh
 ):
-    """Fill the pool with the `ef` nearest keys found on a level (Algorithm 2); return how many, and distances computed."""
+    """Fill the pool with the `ef` nearest keys found on a level (Algorithm 2).
+
+    Return their number, and the number of distances computed.
+    """
     width, most = vectors.shape[1], links.shape[1]
     pool[0] = start
     visited[np.uintp(row_of(start))] = stamp
@@ -114,11 +120,14 @@ def search_layer(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def take(queries, q, metric, query):  # type: ignore[no-untyped-def]
-    """Copy a query to where it is padded, as a unit vector for the cosine; return whether all entries are numbers in range."""
+    """Copy a query into padded space, as a unit vector for the cosine.
+
+    Return whether all entries are finite and in range.
+    """
     good, square = True, 0.0
     for i in range(queries.shape[1]):
         x = queries[q, i]
-        # NaN fails every comparison, so it is caught too.
+        # NaN fails every comparison, so this finds it too.
         good = good and abs(x) <= LARGEST
         query[0, i] = x
     if metric == COSINE:
@@ -132,7 +141,7 @@ def take(queries, q, metric, query):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def give(pool, size, label, labels, distances, q):  # type: ignore[no-untyped-def]
-    """Write the first keys of a pool as a query's answers, padded with label -1 at distance infinity."""
+    """Write the first keys of a pool as a query's answers, padded with label -1 and distance infinity."""
     size = min(size, labels.shape[1])
     for i in range(size):
         labels[q, i] = label[row_of(pool[np.uintp(i)])]
@@ -144,19 +153,19 @@ def give(pool, size, label, labels, distances, q):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True)
 def knn(table, metric, queries, ef, labels, distances, counts):  # type: ignore[no-untyped-def]
-    """Answer queries (Algorithm 5) in an index that is not empty and where every row is live.
+    """Answer queries (Algorithm 5) in an index that is not empty and in which every row is live.
 
     Args:
-        table: Of a desk.
-        metric: Of the distances.
-        queries: One a row.
-        ef: Size of the pool.
-        labels: Filled.
-        distances: Filled.
-        counts: Distances computed, filled.
+        table: Table of a desk.
+        metric: Metric of the distances.
+        queries: Queries, one a row.
+        ef: Size of the pool, at least the number of answers.
+        labels: Output: labels of the answers.
+        distances: Output: distances of the answers.
+        counts: Output: number of distances computed for each query.
 
     Returns:
-        The first query that is not finite, or -1.
+        The row of the first query that is not finite, or -1.
     """
     graph, scratch = opened(table)
     vectors, links, degree, first = graph.vectors, graph.links, graph.degree, graph.first

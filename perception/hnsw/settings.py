@@ -1,4 +1,4 @@
-"""What an index is set up with, and the levels that its seed draws."""
+"""Settings of an index, and the levels drawn from its seed."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _HIGHEST = 31
 
 @dataclass(frozen=True)
 class Settings:
-    """What an index is set up with; see `Index.init_index`."""
+    """Settings of an index; see `Index.init_index`."""
 
     M: int
     ef_construction: int
@@ -40,9 +40,9 @@ def levels(settings: Settings, begin: int, count: int) -> Int32[np.ndarray, " co
     """Return levels of new items: floor(-ln(U) / ln(M)), as in the paper's 4.1.
 
     Args:
-        settings: Of the index.
-        begin: Items that had levels drawn before.
-        count: Of new items.
+        settings: Settings of the index.
+        begin: Number of items that have drawn their levels before.
+        count: Number of new items.
     """
     drawn: Int32[np.ndarray, " count"] = _drawn(np.uint64(settings.random_seed), begin, count, settings.M)
     return drawn
@@ -50,7 +50,7 @@ def levels(settings: Settings, begin: int, count: int) -> Int32[np.ndarray, " co
 
 @njit(cache=True)
 def _drawn(seed, begin, count, m):  # type: ignore[no-untyped-def]
-    """Return levels by counter, from numbers in (0, 1]: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    """Return levels by item number, from numbers in (0, 1]: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     found = np.empty(count, np.int32)
     for i in range(count):
         z = np.uint64(begin + i + 1) * np.uint64(0x9E3779B97F4A7C15) + seed * np.uint64(0xD1342543DE82EF95)

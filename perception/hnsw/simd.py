@@ -1,10 +1,10 @@
 """Vector instructions for the nearest-neighbour kernels, written as LLVM code: sixteen floats at a time.
 
-LLVM turns vectors of sixteen floats into whatever the machine has (one AVX-512, two AVX or four SSE registers). An
-intrinsic is spliced into its caller, so no reference is counted and no array is copied on the way.
+LLVM turns vectors of sixteen floats into the machine's own (one AVX-512, two AVX or four SSE registers). An intrinsic
+is inlined into its caller, so it counts no references and copies no arrays.
 
-Keys: a distance and a row in one 64-bit number whose order is that of (distance, row), so that sorting keys sorts by
-distance and equal distances are decided for the lower row. The lowest bit is free to mark a row as visited.
+Keys: a distance and a row in one 64-bit number whose order is that of (distance, row). Sorting keys sorts by distance,
+and of equal distances the lower row comes first. The lowest bit is free to mark a row as visited.
 """
 
 from llvmlite import ir
@@ -13,10 +13,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
-"""Floats per step; rows of vectors are padded with zeros to a multiple of it."""
+"""Floats per step; vectors are padded with zeros to a multiple of it."""
 
 L2, INNER_PRODUCT, COSINE = 0, 1, 2
-"""Metrics: squared Euclidean distance; 1 - inner product; the same of vectors made unit vectors when they are taken in."""
+"""Metrics: squared Euclidean distance.
+
+1 - inner product; the same with vectors that are normalised when they are inserted.
+"""
 
 _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -101,7 +104,7 @@ def pointer(typingctx, address, kind):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def fetch(typingctx, array, row, width):  # type: ignore[no-untyped-def]
-    """Ask for a row of `width` four-byte entries to be brought into the cache, up to its first four lines."""
+    """Prefetch a row of `width` four-byte entries into the cache, up to its first four lines."""
     signature = types.void(array, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
@@ -125,12 +128,12 @@ def fetch(typingctx, array, row, width):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def key_of(typingctx, value, row):  # type: ignore[no-untyped-def]
-    """Return the key of a distance and a row: the distance's bits made to sort, then the row, then a free bit."""
+    """Return the key of a distance and a row: first the bits of the distance in sortable form, then the row, then a free bit."""
     signature = types.uint64(types.float32, types.intp)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
         bits = builder.bitcast(args[0], _INT)
-        # Negative numbers: all bits turned over; others: the sign bit set.
+        # Sortable form: all bits of a negative number are inverted; other numbers get the sign bit.
         sign = builder.ashr(bits, ir.Constant(_INT, 31))
         turned = builder.xor(bits, builder.or_(sign, ir.Constant(_INT, -(2**31))))
         high = builder.shl(builder.zext(turned, _WORD), ir.Constant(_WORD, 32))
@@ -167,7 +170,7 @@ def distance_of(typingctx, key):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def make_room(typingctx, keys, at, end):  # type: ignore[no-untyped-def]
-    """Move keys[at:end] one place up."""
+    """Move keys[at:end] up by one."""
     signature = types.void(keys, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""A batch of queries, split over threads; compiled searches run without the interpreter's lock."""
+"""Divide a batch of queries among threads; compiled searches run without the interpreter's lock."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +10,13 @@ from jaxtyping import Float32, Int64
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.input import not_finite, whole
 
-# 3 GB of labels and distances: more is a slip, and filling it would take the machine's memory before anything is said.
+# 3 GB of labels and distances: more is probably a mistake, and filling them would use up the machine's memory before
+# any message appears.
 _MOST_ANSWERS = 2**28
 
 
 def blank(queries: int, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
-    """Return room for labels and distances."""
+    """Return empty arrays for labels and distances."""
     if queries * k > _MOST_ANSWERS:
         raise UserError(
             f"queries x k must be at most {_MOST_ANSWERS:,}, got {queries:,} x {k:,}; ask for fewer at a time"
@@ -24,12 +25,12 @@ def blank(queries: int, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32
 
 
 def answered(part: Callable[..., int], batch: tuple[np.ndarray, ...], threads: int) -> None:
-    """Answer queries, in as many parts as there are threads.
+    """Answer queries, divided into one part for each thread.
 
     Args:
-        part: Answers queries; returns the first that is not finite, or -1.
-        batch: What it is called with: arrays with a row for each query.
-        threads: At most.
+        part: Function that answers queries and returns the row of the first that is not finite, or -1.
+        batch: Its arguments: arrays with a row for each query.
+        threads: Largest number of threads.
 
     Raises:
         UserError: If a query is not finite.

@@ -1,7 +1,10 @@
-"""Comparing with everything: sixteen rows against four queries at a time, so that what is loaded is used often. Compiled.
+"""Compare queries with all vectors: sixteen rows with four queries at a time, so that loaded values are used often.
 
-Rows lie in blocks of sixteen, entry by entry: one instruction then takes an entry of sixteen rows, and no sum runs across a
-register. Each distance is summed in the same order whatever the batch, so one query alone has the same answer.
+Compiled.
+
+Rows are stored in blocks of sixteen, entry by entry: one instruction then handles one entry of sixteen rows, and no
+sum runs across a register. Each distance is summed in the same order for any batch, so a single query gets the same
+answer.
 """
 
 # mypy: ignore-errors
@@ -17,10 +20,10 @@ from v2xsim.perception.hnsw.simd import L2, LANES, distance_of, key_of
 
 _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
-# Fused but not reordered.
+# Multiplications and additions may be fused but not reordered.
 _FLAGS = ("contract", "nsz")
 _TOGETHER = 4
-# Rows compared with all queries before the next ones: half of a usual second-level cache.
+# Rows that are compared with all queries before the next rows: they fill half of a usual second-level cache.
 _CHUNK_BYTES = 2**17
 
 
@@ -29,7 +32,7 @@ def _tile(count):
 
     @intrinsic
     def tile(typingctx, metric, blocks, block, queries, first, bounds, out, dim):
-        """Write distances, sixteen a query, and return which of them lie below the query's bound, as bits."""
+        """Write distances, sixteen a query, and return as bits which of them are below the query's bound."""
         signature = types.uint64(metric, blocks, types.intp, queries, types.intp, bounds, out, types.intp)
 
         def codegen(context, builder, sig, args):
@@ -97,7 +100,7 @@ _four, _single = _tile(_TOGETHER), _tile(1)
 
 @intrinsic
 def lowest(typingctx, bits):
-    """Return the number of the lowest bit set; there must be one."""
+    """Return the index of the lowest bit set; at least one must be set."""
     signature = types.intp(types.uint64)
 
     def codegen(context, builder, sig, args):
@@ -120,18 +123,18 @@ def nearest(blocks, held, metric, queries, passes, label, k, labels, distances):
     """Answer queries by comparing them with every row.
 
     Args:
-        blocks: Vectors.
-        held: Rows in use, the first ones.
-        metric: Of the distances.
-        queries: One a row.
-        passes: Whether a row may be returned: no line, one for all queries or one for each.
-        label: Of the rows.
-        k: Answers wanted, at most the rows in use.
-        labels: Filled.
-        distances: Filled.
+        blocks: Vectors of the rows.
+        held: Number of rows in use, which are the first ones.
+        metric: Metric of the distances.
+        queries: Queries, one a row.
+        passes: Whether each row may be returned: no line for all, one line for all queries, or one for each query.
+        label: Label of each row.
+        k: Number of answers, at most the number of rows in use.
+        labels: Output: labels of the answers.
+        distances: Output: distances of the answers.
 
     Returns:
-        The first query that is not finite, or -1.
+        The row of the first query that is not finite, or -1.
     """
     count, dim = queries.shape
     asked = np.empty((count, dim), np.float32)
@@ -162,12 +165,12 @@ def nearest(blocks, held, metric, queries, passes, label, k, labels, distances):
 
 @njit(cache=True, nogil=True)
 def note(found, block, first, out, held, passes, pool, size, bounds, k):
-    """Put the distances that are told by bits into the pools of their queries."""
+    """Insert the distances whose bits are set into the pools of their queries."""
     while found:
         place = lowest(found)
         found &= found - np.uint64(1)
         row, q, d = block * LANES + place % LANES, first + place // LANES, out[place]
-        # The bound may have come down since.
+        # The bound may have become lower since the bits were computed.
         if row >= held or d >= bounds[q] or (len(passes) and not passes[q if len(passes) > 1 else 0, row]):
             continue
         key = key_of(d, row)

@@ -1,4 +1,4 @@
-"""Traffic: SUMO, recorded traces, scripts and generated roads behind one interface."""
+"""Traffic from SUMO, recorded traces, scripts and generated roads, with one interface."""
 
 from v2xsim.mobility.base import Mobility, MobilityError, Names
 from v2xsim.mobility.source import extra_buildings, open_mobility

@@ -1,4 +1,4 @@
-"""What every source of traffic offers: the road users at rising instants, named and numbered once."""
+"""The interface of all sources of traffic: the road users at rising instants, with names and numbers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from v2xsim.records import Boxes, Snapshot
 from v2xsim.world.road_users import antenna_height_m
 
 Progress = Callable[[int], None]
-"""Told the traffic time in microseconds as a warm-up advances."""
+"""Called with the traffic time in microseconds while a warm-up advances."""
 
 Bounds = tuple[float, float, float, float]
 """x_min, y_min, x_max, y_max in metres."""
 
 
 class MobilityError(UserError):
-    """Raised where traffic cannot be had; the message names the file and the reason."""
+    """Traffic cannot be produced; the message has the file and the reason."""
 
 
 class Names:
-    """The names of all who have an identity in a run, numbered from 0 in order of first appearance.
+    """The names of all road users and roadside units of a run, numbered from 0 in order of first appearance.
 
-    The engine makes one, registers roadside units first, and hands it to the source of traffic.
+    The engine creates it, registers roadside units first, and passes it to the source of traffic.
     """
 
     def __init__(self) -> None:
@@ -36,23 +36,23 @@ class Names:
         return len(self._name)
 
     def register(self, name: str) -> int:
-        """Return the number of a name, a fresh one at its first appearance."""
+        """Return the number of a name; a new name gets the next number."""
         agent = self._id.setdefault(name, len(self._name))
         if agent == len(self._name):
             self._name.append(name)
         return agent
 
     def name_of(self, agent: int) -> str:
-        """Return the name behind a number."""
+        """Return the name of a number."""
         return self._name[agent]
 
     def agent_of(self, name: str) -> int | None:
-        """Return the number of a name, None where it has not appeared yet."""
+        """Return the number of a name, or None if it has not appeared yet."""
         return self._id.get(name)
 
 
 class Mobility(ABC):
-    """A source of traffic. Positions are converted to the world's frame (docs/frames.md) inside it and nowhere else."""
+    """A source of traffic. It converts positions to the world frame (docs/frames.md), so no other code has to."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -60,11 +60,11 @@ class Mobility(ABC):
     @property
     @abstractmethod
     def bounds(self) -> Bounds:
-        """Where road users can be, as a rectangle."""
+        """Rectangle around all positions that road users can have."""
 
     @abstractmethod
     def snapshot(self, time_us: int) -> Snapshot:
-        """Return all road users at one instant, by rising agent id. Instants must rise from call to call."""
+        """Return all road users at one instant, by rising agent id. Each instant must be later than the one before."""
 
     def warm_up(self, until_us: int, progress: Progress | None = None) -> None:
         """Advance to an instant without reading states; the next snapshot is at that instant or later."""
@@ -76,11 +76,11 @@ class Mobility(ABC):
         return self.names.name_of(agent)
 
     def agent_of(self, name: str) -> int | None:
-        """Return the id of a road user, None where it has not appeared yet."""
+        """Return the id of a road user, or None if it has not appeared yet."""
         return self.names.agent_of(name)
 
     def close(self) -> None:  # noqa: B027  # a source without a process or a file has nothing to give back
-        """Give back files and processes; more than once does no harm."""
+        """Release files and processes; further calls do nothing."""
 
     def __enter__(self) -> "Mobility":
         return self
@@ -92,7 +92,7 @@ class Mobility(ABC):
 
 
 def yaw_of_compass_rad(angle_deg: Float[np.ndarray, " agents"]) -> Float[np.ndarray, " agents"]:
-    """Return SUMO's compass degrees (clockwise from north) as yaw counter-clockwise from east, in (-pi, pi]."""
+    """Return SUMO's compass degrees (clockwise from north) as yaw, counter-clockwise from east, in (-pi, pi]."""
     yaw = np.deg2rad(90.0 - np.asarray(angle_deg, float))
     return np.pi - np.mod(np.pi - yaw, 2.0 * np.pi)
 
@@ -102,7 +102,7 @@ def center_of_front_m(
     yaw_rad: Float[np.ndarray, " agents"],
     length_m: Float[np.ndarray, " agents"],
 ) -> Float[np.ndarray, "agents 2"]:
-    """Return the centre of bodies whose front bumper is given, as SUMO gives it."""
+    """Return the centres of bodies from their front bumpers, which SUMO gives."""
     ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=1)
     return np.asarray(front_m - 0.5 * length_m[:, None] * ahead)
 

@@ -1,4 +1,4 @@
-"""Replay of a trace that SUMO wrote with --fcd-output, read as it is needed."""
+"""Replay of a trace that SUMO wrote with --fcd-output; it is read step by step during the run."""
 
 import gzip
 import zlib
@@ -27,10 +27,10 @@ _CHUNK_BYTES = 1 << 18
 
 
 def _trace_size_m() -> Float[np.ndarray, "kinds 3"]:
-    """Return bodies by class for a trace, which names types but not their sizes.
+    """Return bodies by class for a trace, which has types but no sizes.
 
-    Length and width are SUMO's defaults: SUMO kept its distances by them, and a 13 m truck of the catalogue put in the
-    place of SUMO's 7.1 m one would stick in the car behind. Heights are the catalogue's.
+    Length and width are SUMO's defaults, because SUMO kept its distances by them: with the catalogue's 13 m truck
+    instead of SUMO's 7.1 m one, trucks would overlap with the cars behind. Heights are the catalogue's.
     """
     size = CATALOGUE.size_m.copy()
     size[PASSENGER, :2] = 5.0, 1.8
@@ -44,7 +44,7 @@ TRACE_SIZE_M = _trace_size_m()
 
 @dataclass(frozen=True)
 class Sample:
-    """The road users at one instant of a trace, in the world's frame."""
+    """The road users at one instant of a trace, in the world frame."""
 
     time_us: int
     agent: Int64[np.ndarray, " agents"]
@@ -126,7 +126,8 @@ class _Reader:
     def _end(self, name: str) -> None:
         if name != "timestep" or self._time_us is None:
             return
-        # SUMO writes an empty step where nobody is sampled (device.fcd.period), so these bear no information.
+        # SUMO writes an empty step if no vehicle is sampled then (device.fcd.period); such steps carry no
+        # information.
         if self._rows:
             table = np.array(self._rows, float)
             yaw = yaw_of_compass_rad(table[:, 4])
@@ -146,10 +147,10 @@ class _Reader:
 
 
 def read_trace(path: Path, names: Names) -> Generator[Sample, None, None]:
-    """Yield the instants of a trace at which anybody is there, one after the other.
+    """Yield the instants of a trace that have road users, in order.
 
     Raises:
-        MobilityError: Where the trace is missing, damaged or not one of --fcd-output.
+        MobilityError: If the trace is missing, damaged or not written by --fcd-output.
     """
     if path.is_dir():
         raise MobilityError(f"{path}: is a folder; a trace of SUMO's --fcd-output (.xml or .xml.gz) is needed")
@@ -187,7 +188,7 @@ def _matched(before: Sample, after: Sample) -> tuple[Int64[np.ndarray, " pairs"]
 
 
 def between(before: Sample, after: Sample, time_us: int) -> Sample:
-    """Return the road users that are in both samples, at an instant between them."""
+    """Return the road users that are in both samples, interpolated to an instant between them."""
     b, a = _matched(before, after)
     span_us = after.time_us - before.time_us
     share = (time_us - before.time_us) / span_us
@@ -203,7 +204,7 @@ def between(before: Sample, after: Sample, time_us: int) -> Sample:
 
 
 def with_speeds(sample: Sample, after: Sample | None) -> Sample:
-    """Return a sample in which speeds that the trace does not name come from the way to the next sample."""
+    """Return a sample whose missing speeds are computed from the distance to the next sample."""
     if np.isfinite(sample.speed_mps).all():
         return sample
     speed = sample.speed_mps.copy()
@@ -217,19 +218,20 @@ def with_speeds(sample: Sample, after: Sample | None) -> Sample:
 class FcdMobility(Mobility):
     """A trace, replayed.
 
-    Between two samples of the trace, a road user that is in both moves linearly and turns the short way. One that is in
-    only one of them exists at that sample alone: it enters at its first sample and is gone after its last.
+    Between two samples of the trace, a road user in both moves linearly and turns the shorter way. One that is only in
+    one of them exists at that sample only: it appears at its first sample and is gone after its last.
     """
 
     def __init__(self, path: Path, names: Names) -> None:
         """Open a trace.
 
         Raises:
-            MobilityError: Where it is missing, damaged, empty or not one of --fcd-output.
+            MobilityError: If it is missing, damaged, empty or not written by --fcd-output.
         """
         super().__init__(names)
         self._path = path
-        # The reader runs ahead of what is shown; a road user is registered in the run when it is shown.
+        # The reader is ahead of the present instant; a road user is registered in the run only when a snapshot has
+        # it.
         self._read_names = Names()
         self._samples = read_trace(path, self._read_names)
         self._before: Sample | None = None
@@ -252,7 +254,7 @@ class FcdMobility(Mobility):
         return self._bounds
 
     def snapshot(self, time_us: int) -> Snapshot:
-        """Return the road users of the trace at an instant; nobody before its first sample and after its last."""
+        """Return the road users of the trace at an instant; none before its first sample and after its last."""
         if self._last_us is not None and time_us < self._last_us:
             raise ValueError(f"instants must rise; {time_us} us came after {self._last_us} us")
         while self._after is not None and self._after.time_us <= time_us:

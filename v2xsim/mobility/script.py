@@ -12,7 +12,7 @@ from v2xsim.scenario.schema_world import Agent
 from v2xsim.world.road_users import CATALOGUE, KINDS
 
 TURN_REACH_M = 5.0
-"""A body turns over this far before and after a corner of its path; its centre stays on the path."""
+"""Distance before and after a corner of the path over which a body turns; its centre stays on the path."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class _Track:
     """A path of straight stretches.
 
     Attributes:
-        time_s: Of each waypoint.
-        point_m: Waypoints.
+        time_s: Time of each waypoint.
+        point_m: Position of each waypoint.
         travelled_m: Length of the path up to each waypoint.
-        corner_m: Length of the path up to each corner, the ends of the moving stretches.
-        heading_rad: Of each moving stretch, unwrapped.
-        rest_rad: Heading while at rest, None where the direction of travel holds.
+        corner_m: Length of the path up to each corner: the ends of the stretches on which the body moves.
+        heading_rad: Heading of each moving stretch, unwrapped.
+        rest_rad: Heading while at rest; None keeps the direction of travel.
     """
 
     time_s: Float[np.ndarray, " n"]
@@ -42,7 +42,7 @@ def _track(agent: Agent) -> _Track:
     length = np.hypot(step[:, 0], step[:, 1])
     moving = length > 1e-9
     travelled = np.concatenate([[0.0], np.cumsum(length)])
-    # A turn goes the short way round, and by exactly 180 degrees counter-clockwise.
+    # A turn goes the shorter way, and by exactly 180 degrees counter-clockwise.
     heading = np.unwrap(np.arctan2(step[moving, 1], step[moving, 0]))
     corners = np.concatenate([[0.0], np.cumsum(length[moving])])
     rest = None if agent.heading_deg is None else float(np.deg2rad(agent.heading_deg))
@@ -50,9 +50,9 @@ def _track(agent: Agent) -> _Track:
 
 
 def _heading_rad(track: _Track, travelled_m: float) -> float:
-    """Return the heading at a place of the path: that of its stretch, turning linearly around each corner.
+    """Return the heading at a position on the path: that of its stretch, with a linear turn around each corner.
 
-    The turn covers TURN_REACH_M on both sides of a corner, less where a neighbouring stretch is shorter than twice that.
+    The turn covers TURN_REACH_M on both sides of a corner, or half of a neighbouring stretch if that is shorter.
     """
     if len(track.heading_rad) == 0:
         return 0.0
@@ -72,7 +72,7 @@ def _heading_rad(track: _Track, travelled_m: float) -> float:
 
 
 class ScriptMobility(Mobility):
-    """Road users whose centres move linearly from waypoint to waypoint, at rest before the first and after the last."""
+    """Road users whose centres move linearly between waypoints, at rest before the first and after the last."""
 
     def __init__(self, agents: Sequence[Agent], names: Names) -> None:
         """Number the road users in the order of the script."""
@@ -94,7 +94,7 @@ class ScriptMobility(Mobility):
         return (float(x_min), float(y_min), float(x_max), float(y_max))
 
     def snapshot(self, time_us: int) -> Snapshot:
-        """Return all road users of the script: each is there from the first instant to the last."""
+        """Return all road users of the script; each exists from the first instant to the last."""
         time_s = time_us * 1e-6
         center = np.zeros((len(self._tracks), 2))
         velocity = np.zeros_like(center)
@@ -112,7 +112,7 @@ class ScriptMobility(Mobility):
 
 
 def _velocity_mps(track: _Track, time_s: float) -> Float[np.ndarray, " 2"]:
-    """Return the velocity on the stretch that begins at or before an instant; zero outside the script."""
+    """Return the velocity on the stretch that contains an instant; zero before and after the script."""
     row = int(np.searchsorted(track.time_s, time_s, side="right")) - 1
     if row < 0 or row >= len(track.time_s) - 1:
         return np.zeros(2)

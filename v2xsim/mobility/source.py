@@ -1,4 +1,4 @@
-"""The source of traffic that a scenario names."""
+"""Select the source of traffic of a scenario."""
 
 from v2xsim.mobility.base import Mobility, Names
 from v2xsim.mobility.fcd import FcdMobility
@@ -10,10 +10,10 @@ from v2xsim.scenario.schema_world import Run, Traffic
 
 
 def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
-    """Return the source of traffic of a scenario, started; close it, or use it in a `with` statement.
+    """Return the started source of traffic of a scenario; close it, or use it in a `with` statement.
 
     Raises:
-        MobilityError: Where it cannot start.
+        MobilityError: If it cannot start.
     """
     step_us = round(run.step_s * 1e6)
     if traffic.sumocfg is not None:
@@ -28,5 +28,5 @@ def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
 
 
 def extra_buildings(traffic: Traffic) -> Prisms:
-    """Return the buildings that a generated town brings along; none for every other source."""
+    """Return the buildings of a generated town; none for any other source."""
     return grid_buildings(traffic.grid) if traffic.grid is not None else Prisms.none()

@@ -25,12 +25,14 @@ from v2xsim.records import Snapshot
 from v2xsim.world.road_users import body_height_m, kind_of
 
 LANE_CHANGE_S = 3.0
-"""How long a lane change takes; SUMO's own default is a sideways jump within one step. Drivers take 1.0 to 13.3 s
-(Toledo and Zohar, Transportation Research Record 1999, 2007); short, because lanes in town are."""
+"""Duration of a lane change.
+
+SUMO's own default is a sideways jump within one step. Drivers take 1.0 to 13.3 s (Toledo and Zohar, Transportation
+Research Record 1999, 2007). This value is short because lanes in towns are."""
 
 _WARM_UP_CHUNK_US = 5_000_000
 
-# SUMO's mark for a vehicle that is nowhere, because it is being teleported.
+# SUMO's mark for a vehicle without a position, because it is being teleported.
 _NOWHERE_M = -1e8
 
 _running: list[str] = []
@@ -48,9 +50,9 @@ class _Body:
 class SumoMobility(Mobility):
     """One SUMO simulation in this process.
 
-    The instant t of a snapshot is the one that SUMO's own outputs call t: a vehicle that departs at t stands on its
-    departure position. (libsumo's getTime is one step ahead of that: the next step to be computed.) Elevation is left
-    out: everybody is on the plane z = 0.
+    The instant t of a snapshot is the one that SUMO's own outputs call t: a vehicle that departs at t is at its
+    departure position. (libsumo's getTime is one step ahead: it is the next step to compute.) Elevation is ignored:
+    everything is on the plane z = 0.
     """
 
     def __init__(
@@ -64,14 +66,14 @@ class SumoMobility(Mobility):
         """Start SUMO.
 
         Args:
-            config: A .sumocfg. Nothing is written next to it.
-            step_us: Step of the simulation: a whole number of milliseconds.
-            seed: Of SUMO's random numbers; taken modulo 2^31 - 1, SUMO's largest.
-            names: Register of the run.
-            scratch: A folder that belongs to this simulation, removed when it is closed: that of a generated road.
+            config: A .sumocfg file. No file is written beside it.
+            step_us: Step of the simulation, a whole number of milliseconds.
+            seed: Seed of SUMO's random numbers; taken modulo 2^31 - 1, SUMO's largest.
+            names: Names of the run, in which road users are registered.
+            scratch: A folder to remove when the simulation is closed: that of a generated road.
 
         Raises:
-            MobilityError: Where SUMO refuses, with the reason it gave.
+            MobilityError: If SUMO refuses; the message has SUMO's reason.
         """
         super().__init__(names)
         if step_us % 1000:
@@ -122,12 +124,12 @@ class SumoMobility(Mobility):
         return round(self._sumo.simulation.getTime() * 1000) * 1000
 
     def _call(self, function: Any, *arguments: Any) -> None:
-        """Call libsumo with its prints kept off the console and its refusals explained."""
+        """Call libsumo, keep its output off the console, and turn its errors into ours."""
         try:
             with console_into(self._log):
                 function(*arguments)
         except Exception as error:
-            # libsumo's exceptions have no common base that is importable before libsumo is.
+            # libsumo's exceptions have no common base class that could be imported before libsumo.
             printed = errors_in(self._log_path.read_text(errors="replace"))
             told = str(error).strip()
             reason = " / ".join(dict.fromkeys(text for text in (printed, told) if text))
@@ -181,7 +183,7 @@ class SumoMobility(Mobility):
         for name in person.getIDList():
             x, y = person.getPosition(name)
             if x > _NOWHERE_M and math.isfinite(x) and not person.getVehicle(name):
-                key = f"person:{name}"  # SUMO numbers persons and vehicles apart: both may have a "1"
+                key = f"person:{name}"  # SUMO numbers persons and vehicles separately: both may have a "1".
                 bodies.append(self._bodies.get(key) or self._meet(key, name, person))
                 states.append((x, y, person.getAngle(name), person.getSpeed(name)))
         state = np.array(states, float).reshape(-1, 4)
@@ -198,7 +200,7 @@ class SumoMobility(Mobility):
         )
 
     def _meet(self, key: str, name: str, domain: Any) -> _Body:
-        """Return the body of a road user seen for the first time, in SUMO's own length and width."""
+        """Return the body of a road user that appears for the first time, with SUMO's own length and width."""
         vehicle_class = domain.getVehicleClass(name)
         kind = kind_of(vehicle_class, domain.getShapeClass(name))
         body = _Body(
@@ -212,7 +214,7 @@ class SumoMobility(Mobility):
         return body
 
     def close(self) -> None:
-        """End the simulation; another one may start in this process then."""
+        """End the simulation; then another one may start in this process."""
         if self._log.closed:
             return
         try:

@@ -1,8 +1,8 @@
-"""A SUMO configuration made safe to run: it reads the scene in place and writes nothing into it.
+"""Make a SUMO configuration safe to run: it reads the scene where it lies and writes nothing there.
 
-A scene's configuration names output files, and its additional files name more (detectors, edge data). SUMO resolves
-those next to the file that names them. So a run uses a copy of the configuration in a temporary folder: inputs are
-named absolutely, outputs are dropped, and additional files that name outputs are copied with these redirected.
+A scene's configuration names output files, and its additional files name more (detectors, edge data). SUMO writes them
+beside the file that names them. So a run uses a copy of the configuration in a temporary folder: inputs get absolute
+paths, outputs are removed, and additional files that name outputs are copied with the outputs redirected.
 """
 
 import gzip
@@ -18,7 +18,7 @@ _INPUTS = {"n", "net", "r", "routes", "a", "additional", "w", "weights", "load-s
            "astar.all-distances", "astar.landmark-distances"}  # fmt: skip
 _ADDITIONAL = {"a", "additional", "additional-files"}
 
-# Options that write files, open ports or concern the graphical interface only.
+# Options that write files, open ports or are only for the graphical interface.
 _DROPPED = {"log", "l", "message-log", "error-log", "tripinfo", "summary", "netstate", "ndump", "netstate-dump", "dump",
             "vehroutes", "vehroute", "fcd", "C", "device.toc.file", "remote-port", "num-clients", "gui-settings-file", "g",
             "start", "S", "quit-on-end", "Q", "delay", "d", "game", "window-size", "window-pos", "breakpoints",
@@ -37,7 +37,7 @@ class SafeConfig:
     """A configuration to run.
 
     Attributes:
-        path: The copy.
+        path: Path of the copy.
         options: Names of the options that the scene sets itself.
     """
 
@@ -54,10 +54,10 @@ class _Redirected:
     outputs: dict[tuple[str, str], Path] = field(default_factory=dict)
 
     def safe(self, path: Path) -> Path:
-        """Return the additional file itself where it names no outputs, else a copy that writes into the folder."""
+        """Return the additional file itself if it names no outputs, else a copy that writes into the folder."""
         if path in self.copies:
             return self.copies[path]
-        self.copies[path] = path  # ends a circle of includes
+        self.copies[path] = path  # Register the copy before its content is read: this ends a circle of includes.
         packed = path.read_bytes()
         is_gzip = packed[:2] == b"\x1f\x8b"
         text = (gzip.decompress(packed) if is_gzip else packed).decode("utf-8", "replace")
@@ -88,10 +88,10 @@ def _expanded(value: str) -> str:
 
 
 def _files(value: str, home: Path, option: str, config: Path) -> list[Path]:
-    """Return the files that a value lists, absolutely."""
+    """Return the absolute paths of the files in a value."""
     parts = [value] if (home / value).exists() else [part.strip() for part in re.split(r"[,;]", value) if part.strip()]
     if len(parts) == 1 and not (home / parts[0]).exists() and " " in parts[0]:
-        parts = parts[0].split()  # the list separator of old configurations
+        parts = parts[0].split()  # Old configurations separate the files of a list with spaces.
     for part in parts:
         if not (home / part).exists():
             raise MobilityError(f"{config}: {option} names {part!r}, which does not exist in {home}")
@@ -123,7 +123,7 @@ def safe_config(config: Path, folder: Path) -> SafeConfig:
     """Write a copy of a configuration into a folder, and return it.
 
     Raises:
-        MobilityError: Where it cannot be read or an input that it names is missing.
+        MobilityError: If it cannot be read, or an input that it names is missing.
     """
     config = config.absolute()
     options = read_options(config)

@@ -1,4 +1,4 @@
-"""SUMO's programs and library: where they are, how they are called, and what is missing where they do not start."""
+"""SUMO's programs and library: where they are, how they are called, and what is missing if they do not start."""
 
 import os
 import re
@@ -22,7 +22,7 @@ _DEBIAN_PACKAGE = {
 
 
 def missing_library(text: str) -> str | None:
-    """Return what to install where the text is a loader's complaint about a shared library; None where it is not."""
+    """Return what to install if the text is a loader's error about a shared library; None for any other text."""
     match = re.search(r"([\w.+-]+\.so[\w.]*): cannot open shared object file", text)
     if match is None:
         return None
@@ -31,7 +31,7 @@ def missing_library(text: str) -> str | None:
 
 
 def libsumo() -> ModuleType:
-    """Return the library, imported when first needed."""
+    """Return the library; it is imported by the first call."""
     try:
         return import_module("libsumo")
     except ImportError as error:
@@ -57,7 +57,7 @@ def environment() -> dict[str, str]:
 
 
 def errors_in(output: str) -> str:
-    """Return what SUMO or one of its tools names as errors in its output, shortened to a line or two."""
+    """Return the errors in the output of SUMO or of one of its tools, shortened to a line or two."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     named = [line.removeprefix("Error:").strip() for line in lines if line.startswith("Error:")]
     useful = named or [line for line in lines if not line.startswith(("Warning:", "Quitting", "Loading", "Step"))][-2:]
@@ -65,16 +65,16 @@ def errors_in(output: str) -> str:
 
 
 def run_tool(program: str, arguments: Sequence[str | Path], folder: Path, timeout_s: float = 900.0) -> str:
-    """Run one of SUMO's programs, or a Python tool of it, in a folder; return what it printed.
+    """Run one of SUMO's programs or Python tools in a folder; return its output.
 
     Args:
         program: Name of a program ("netconvert") or of a tool below SUMO's `tools` folder ("randomTrips.py").
-        arguments: Its command line.
+        arguments: Its command-line arguments.
         folder: Working folder.
-        timeout_s: After which it is given up.
+        timeout_s: Time after which it is stopped and counts as failed.
 
     Raises:
-        MobilityError: Where it fails, with the reason it gave.
+        MobilityError: If it fails; the message has its reason.
     """
     home = sumo_home()
     start = [sys.executable, home / "tools" / program] if program.endswith(".py") else [home / "bin" / program]
@@ -97,14 +97,14 @@ def run_tool(program: str, arguments: Sequence[str | Path], folder: Path, timeou
 
 @contextmanager
 def console_into(log: BinaryIO) -> Iterator[None]:
-    """Send what compiled code prints into a file: standard output belongs to the run's results alone."""
+    """Redirect the output of compiled code into a file: standard output is for the results of the run only."""
     saved: list[tuple[int, int]] = []
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()
     try:
         for descriptor in (1, 2):
-            with suppress(OSError):  # a process without a console has nothing to protect
+            with suppress(OSError):  # A process without a console has no output to redirect.
                 saved.append((descriptor, os.dup(descriptor)))
                 os.dup2(log.fileno(), descriptor)
         yield

@@ -1,4 +1,4 @@
-"""SUMO's vType elements for the classes of road users (`v2xsim.world.road_users`, which has their sizes), and mixes of them."""
+"""SUMO's vType elements for the classes of road users (`v2xsim.world.road_users` has their sizes), and mixes of classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from v2xsim.world.road_users import CATALOGUE, KINDS
 
 @dataclass(frozen=True)
 class DriverClass:
-    """What SUMO needs to drive a class, besides the body.
+    """What SUMO needs to drive a class, besides its body.
 
     Attributes:
-        vehicle_class: Where it may drive.
-        shape: SUMO's guiShape: it tells a van from a car.
-        max_speed_mps: Of the vehicle. Speed limiters hold trucks at 90 km/h and buses at 100 km/h (Directive 92/6/EEC).
+        vehicle_class: SUMO's vClass: it decides which lanes the class may use.
+        shape: SUMO's guiShape: it distinguishes a van from a car.
+        max_speed_mps: Highest speed of the vehicle. Speed limiters hold trucks at 90 km/h and buses at 100 km/h
+            (Directive 92/6/EEC).
         accel_mps2: Comfortable acceleration (SUMO, Vehicle Type Parameter Defaults).
         decel_mps2: Comfortable deceleration (same source).
     """
@@ -40,10 +41,10 @@ DRIVERS: Mapping[str, DriverClass] = {
 
 
 def shares_of(mix: Mapping[Any, float]) -> dict[str, float]:
-    """Return the classes that have a share, scaled to sum to 1, in the order of the catalogue.
+    """Return the classes with a share above 0, scaled to sum to 1, in the order of the catalogue.
 
     Raises:
-        MobilityError: Where none has.
+        MobilityError: If no class has a share.
     """
     total = sum(mix.values())
     if total <= 0:

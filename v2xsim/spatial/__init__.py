@@ -1,1 +1,1 @@
-"""Geometry that every library shares: a grid index over rectangles, upright boxes and their overlap, rigid transforms."""
+"""Geometry that all packages use: a grid index over rectangles, upright boxes and their overlap, rigid transforms."""

@@ -1,4 +1,4 @@
-"""Overlap of upright boxes seen from above, and the suppression of boxes that say the same thing twice."""
+"""Overlap of upright boxes seen from above, and non-maximum suppression."""
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -6,7 +6,8 @@ from numba import njit
 
 from v2xsim.records import Boxes, Detections
 
-# A convex polygon clipped by four half-planes has at most 8 corners; rounding can at worst double them per clip.
+# A convex polygon clipped by four half-planes has at most 8 corners; with rounding, each clip can at worst double
+# them.
 _CORNERS = 64
 
 
@@ -20,7 +21,7 @@ def corners_m(boxes: Boxes) -> Float[np.ndarray, "boxes 4 2"]:
 
 
 def _planar(boxes: Boxes) -> Float[np.ndarray, "boxes 5"]:
-    """Return x, y, length, width and yaw of each box as the contiguous rows that the kernel reads."""
+    """Return x, y, length, width and yaw of each box as contiguous rows, as the kernel reads them."""
     return np.column_stack([boxes.center_m[:, :2], boxes.size_m[:, :2], boxes.yaw_rad]).astype(np.float64)
 
 
@@ -28,7 +29,7 @@ def _planar(boxes: Boxes) -> Float[np.ndarray, "boxes 5"]:
 def _overlaps(
     a: Float[np.ndarray, "a_boxes 5"], b: Float[np.ndarray, "b_boxes 5"]
 ) -> Float[np.ndarray, "a_boxes b_boxes"]:
-    """Return intersection over union of every pair, clipping each box of `a` in the frame of the box of `b`."""
+    """Return intersection over union of every pair; each box of `a` is clipped in the frame of the box of `b`."""
     iou = np.zeros((a.shape[0], b.shape[0]))
     polygon = np.empty((_CORNERS, 2))
     clipped = np.empty((_CORNERS, 2))
@@ -39,7 +40,7 @@ def _overlaps(
             dx = a[i, 0] - b[j, 0]
             dy = a[i, 1] - b[j, 1]
             reach = reach_a + 0.5 * np.hypot(b[j, 2], b[j, 3])
-            # Boxes whose circumscribed circles do not meet share nothing: the case of nearly all pairs.
+            # If the circumscribed circles do not meet, there is no overlap; this holds for nearly all pairs.
             if dx * dx + dy * dy >= reach * reach:
                 continue
             cos_b = np.cos(b[j, 4])
@@ -89,18 +90,18 @@ def _overlaps(
 def bev_iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "a_boxes b_boxes"]:
     """Return the intersection over union, seen from above, of every box of `a` with every box of `b`.
 
-    Heights are ignored, as in the average precision of OPV2V (research/peers.md 2.2). The polygon of each pair is
-    exact: the rectangle of `a` cut by the four sides of that of `b` (Sutherland and Hodgman, CACM 17(1), 1974).
+    Heights are ignored, as in the average precision of OPV2V. The polygon of each pair is exact: the rectangle of `a`
+    cut by the four sides of that of `b` (Sutherland and Hodgman, CACM 17(1), 1974).
     """
     return _overlaps(_planar(a), _planar(b))
 
 
 def content_order(boxes: Boxes, score: Float[np.ndarray, " boxes"] | None = None) -> Int64[np.ndarray, " boxes"]:
-    """Return the rows by falling score, equal scores by what the boxes are, never by where they stand in the array.
+    """Return the rows by falling score; equal scores are ordered by the boxes themselves, never by their rows.
 
     Args:
         boxes: Compared by x, y, z, yaw, length, width and height, in this order.
-        score: All equal where left out.
+        score: Score of each box; None if all are equal.
     """
     keys = (*boxes.size_m.T[::-1], boxes.yaw_rad, *boxes.center_m.T[::-1])
     return np.lexsort(keys if score is None else (*keys, -score)).astype(np.int64)
@@ -109,12 +110,12 @@ def content_order(boxes: Boxes, score: Float[np.ndarray, " boxes"] | None = None
 def suppressed(detections: Detections, iou: float = 0.15) -> Int64[np.ndarray, " kept"]:
     """Return the rows that survive non-maximum suppression, best score first.
 
-    A box goes if it overlaps a better one that stays by more than `iou`. The result, as a set of boxes, does not
+    A box is dropped if it overlaps a better box that is kept by more than `iou`. The resulting set of boxes does not
     depend on the order of the rows: equal scores are ranked by `content_order`.
 
     Args:
-        detections: In any one frame.
-        iou: Largest overlap that two survivors may have; 0.15 is what OpenCOOD uses for OPV2V (research/peers.md 2.2).
+        detections: Detections in any one frame.
+        iou: Largest overlap of two kept boxes, 0 to 1; a larger value keeps more. OpenCOOD uses 0.15 for OPV2V.
     """
     order = content_order(detections.boxes, detections.score)
     ranked = detections.boxes[order]

@@ -7,12 +7,12 @@ from v2xsim.records import Grid, Obstacles, Prisms
 
 
 def grid_over(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, "items 2"], cell_m: float) -> Grid:
-    """Return the grid that lists, for each cell, the rectangles touching it.
+    """Return the grid that lists, for each cell, the rectangles that touch it.
 
     Args:
         lower_m: Lower corner of each rectangle.
         upper_m: Upper corner, not below the lower one.
-        cell_m: Side of a cell; about the size of a typical item serves best.
+        cell_m: Side of a cell; the size of a typical rectangle is best.
     """
     count = len(lower_m)
     if count == 0:

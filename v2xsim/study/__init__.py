@@ -1,1 +1,1 @@
-"""Studies: many runs of one scenario with some of its keys varied, and what can be said of them."""
+"""Studies: many runs of one scenario with some keys varied, and their comparison."""

@@ -12,11 +12,11 @@ from v2xsim.streams import Streams
 from v2xsim.study.sweepfile import Draws, Range, SweepFile
 
 Setting = dict[str, Any]
-"""The value of every varied key."""
+"""A setting: the value of every varied key."""
 
 
 def settings_of(file: SweepFile) -> list[Setting]:
-    """Return every setting of a sweep, in order: the last block varies fastest, within a grid the last key."""
+    """Return every setting of a sweep, in order: the last block varies fastest; within a grid, the last key."""
     blocks: list[list[Setting]] = []
     if file.grid:
         names = list(file.grid)
@@ -36,12 +36,13 @@ def _random(draws: Draws) -> Float[np.ndarray, "points keys"]:
 
 def _sobol(draws: Draws) -> Float[np.ndarray, "points keys"]:
     """Return points of a scrambled Sobol sequence (Owen, Scrambling Sobol' and Niederreiter-Xing points, 1998)."""
-    # Here, since scipy.stats takes a while to import.
+    # Imported here: scipy.stats takes a while to import.
     from scipy.stats import qmc
 
     sequence = qmc.Sobol(len(draws.keys), scramble=True, seed=np.random.default_rng(draws.seed))
     with warnings.catch_warnings():
-        # Balance is best at powers of two; any other number is a choice.
+        # A Sobol sequence is balanced at powers of two; another number is the user's choice, so scipy's warning is
+        # silenced.
         warnings.simplefilter("ignore", UserWarning)
         found: np.ndarray = sequence.random(draws.points)
     return found
@@ -53,12 +54,12 @@ def _placed(draws: Draws, unit: Float[np.ndarray, "points keys"]) -> list[Settin
 
 
 def _value(rule: Range | list[Any], unit: float) -> Any:
-    """Return the value at a share of a range, or of a list."""
+    """Return the value at a share (0 to 1) of a range or of a list."""
     if isinstance(rule, list):
         return rule[min(int(unit * len(rule)), len(rule) - 1)]
     low, high = rule.lowest, rule.highest
     if rule.integer:
-        # Each whole number owns an interval of length one.
+        # Each whole number gets an interval of length one.
         high += 1.0
     found = low + unit * (high - low) if rule.scale == "linear" else low * math.exp(unit * math.log(high / low))
     return min(int(found), int(rule.highest)) if rule.integer else found

@@ -1,4 +1,7 @@
-"""Points on a Dask cluster. Each Dask worker keeps a fork server; results come back as bytes, so no folder need be shared."""
+"""Points of a sweep on a Dask cluster.
+
+Each Dask worker has a fork server; results travel back as bytes, so no shared folder is needed.
+"""
 
 import tempfile
 import threading
@@ -17,22 +20,22 @@ _own = threading.local()
 
 
 def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Generator[Outcome, None, None]:
-    """Run jobs on a cluster and yield what becomes of each, as they end.
+    """Run jobs on a cluster and yield the outcome of each as it ends.
 
     Args:
-        jobs: What to run. Result and log are written here, by whoever calls.
-        workers: Of a cluster on this machine, where no scheduler is named.
-        scheduler: Address of a running one, such as tcp://login1:8786.
+        jobs: Jobs to run. Results and logs are written by this process, not by the workers.
+        workers: Number of workers of a cluster on this machine, used if no scheduler is given.
+        scheduler: Address of a running scheduler, such as tcp://login1:8786.
 
     Raises:
-        UserError: If Dask is not installed, or nobody answers at the address.
+        UserError: If Dask is not installed, or the scheduler does not answer.
     """
     try:
         from distributed import Client, LocalCluster, as_completed
     except ImportError:
         raise UserError("--backend dask: Dask is not installed; pip install 'v2xsim[cluster]'") from None
     try:
-        # As processes, since a thread cannot outlive a simulation that takes its process along.
+        # Workers are processes: a crash of the simulation ends its process, which a thread would not survive.
         cluster = None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
         client = Client(scheduler or cluster, timeout="20s")
     except (OSError, TimeoutError, ValueError) as error:
@@ -47,12 +50,12 @@ def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Gen
                 job = next(waiting, None)
                 if job is None:
                     return
-                # Impure, or Dask would hand back what another sweep got for the same point.
+                # Impure: otherwise Dask would return the result that another sweep got for the same point.
                 future = client.submit(on_worker, asdict(job), pure=False)
                 known[future] = job
                 futures.add(future)
 
-        # Enough ahead that no worker waits, few enough that ten thousand scenarios do not lie in the scheduler.
+        # Enough jobs ahead that no worker waits, few enough that the scheduler does not hold ten thousand scenarios.
         feed(max(8, 4 * sum(client.nthreads().values())))
         for future in futures:
             yield _arrived(known.pop(future), future)
@@ -82,7 +85,7 @@ def _arrived(job: Job, future: Any) -> Outcome:
 
 
 def on_worker(described: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
-    """Run one job on a Dask worker; return its outcome, its result and what it printed."""
+    """Run one job on a Dask worker; return its outcome, its result and its printed output."""
     job = Job(**described)
     if not hasattr(_own, "fork_server"):
         _own.fork_server = ForkServer(job.threads)

@@ -1,4 +1,4 @@
-"""Compare settings of a sweep with its baseline, or runs and sweeps with each other, pair by pair."""
+"""Compare the settings of a sweep with its baseline, or runs and sweeps with each other, pair by pair."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,18 +22,19 @@ IDENTICAL, NOISE, ONE_PAIR, NO_PAIR = "identical", "not distinguishable from noi
 
 @dataclass(frozen=True)
 class Versus:
-    """One side against another.
+    """A comparison of two sides.
 
     Attributes:
-        base: The side compared with, in words.
-        other: The other side.
-        differs: Keys of the scenario in which they differ, with both values; what is compared is all of these together.
-        metrics: Name and unit.
-        base_mean: Over the pairs that both sides measured.
-        other_mean: The same.
-        found: Differences, other minus base.
-        survives: Whether it holds among all metrics asked at once (Holm).
-        confidence: Of the intervals.
+        base: Name of the baseline.
+        other: Name of the other side.
+        differs: Keys of the scenario in which the sides differ, with both values; the comparison shows the effect of
+            all of them together.
+        metrics: Name and unit of each metric.
+        base_mean: Mean of the baseline over the pairs that both sides measured.
+        other_mean: Mean of the other side over these pairs.
+        found: Differences, other side minus baseline.
+        survives: Whether each difference is significant among all metrics together (Holm).
+        confidence: Confidence level of the intervals, 0 to 1.
     """
 
     base: str
@@ -47,7 +48,7 @@ class Versus:
     confidence: float
 
     def verdict(self, row: int) -> str:
-        """Return what can be said of a metric."""
+        """Return the verdict on a metric in words."""
         pairs, low, high = self.found.pairs[row], self.found.low[row], self.found.high[row]
         if pairs == 0:
             return NO_PAIR
@@ -60,7 +61,7 @@ class Versus:
         return "higher" if low > 0 else "lower"
 
     def as_rows(self) -> list[dict[str, Any]]:
-        """Return all of it as data for JSON."""
+        """Return the comparison as data for JSON."""
 
         def number(value: float) -> float | None:
             return float(value) if np.isfinite(value) else None
@@ -78,12 +79,12 @@ class Versus:
 
 
 def chosen_metrics(studies: Sequence[Study], names: Sequence[str], everything: bool) -> list[tuple[str, str]]:
-    """Return the whole-run metrics to compare: those named, all, or the headline ones that are there.
+    """Return the whole-run metrics to compare: the given names, all of them, or the headline metrics that the studies have.
 
     Raises:
-        StudyError: If there is no metric of a name.
+        StudyError: If there is no metric with one of the names.
     """
-    # Here, since this is the one word of the scenario's that a comparison needs.
+    # Imported here: this list is all that a comparison needs from that module.
     from v2xsim.scenario.explain import nearest
 
     known = {name: unit for study in studies for name, part, unit in study.metrics if not part}
@@ -98,10 +99,10 @@ def chosen_metrics(studies: Sequence[Study], names: Sequence[str], everything: b
 def against_baseline(
     study: Study, metrics: Sequence[tuple[str, str]], baseline: int, confidence: float = 0.95
 ) -> Iterator[Versus]:
-    """Yield every setting of a sweep against one of them, paired by seed."""
+    """Yield the comparison of every setting of a sweep with one of them, paired by seed."""
     rows = [study.row[name, ""] for name, _ in metrics]
     values = study.values[rows]
-    # All settings at once, since resampling is shared among them.
+    # All settings at once, since they share their bootstrap resamples.
     found = paired(values - values[:, baseline : baseline + 1], confidence)
     for setting in range(len(study.settings)):
         if setting == baseline:
@@ -120,10 +121,12 @@ def against_baseline(
 
 
 def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confidence: float = 0.95) -> Versus:
-    """Return one study against another: points of equal seed and equal values of the keys that both vary are pairs.
+    """Return the comparison of two studies.
+
+    Points with the same seed, and the same values of the keys that both vary, are pairs.
 
     Raises:
-        StudyError: If no points are.
+        StudyError: If there are no pairs.
     """
     common = [key for key in base.keys if key in other.keys]
     places = [
@@ -158,10 +161,10 @@ def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confi
 
 
 def baseline_row(study: Study, wanted: Mapping[str, Any]) -> int:
-    """Return the first setting with these values; the sweep's own baseline where none are given.
+    """Return the row of the first setting with these values; the sweep's own baseline if no values are given.
 
     Raises:
-        StudyError: If there is none.
+        StudyError: If there is no such setting.
     """
     if not wanted:
         return study.baseline
@@ -188,7 +191,7 @@ def _both(
 
 
 def _differences(base: Any, other: Any, above: str = "") -> Iterator[str]:
-    """Yield the keys in which two resolved scenarios differ, seed and words aside."""
+    """Yield the keys in which two resolved scenarios differ, except the seed, names and descriptions."""
     if isinstance(base, Mapping) and isinstance(other, Mapping):
         for key in dict.fromkeys([*base, *other]):
             name = f"{above}.{key}" if above else str(key)

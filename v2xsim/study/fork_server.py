@@ -1,10 +1,10 @@
-"""A process that has loaded the simulator and forks a process of its own for every job: `python -m v2xsim.study.fork_server`.
+"""A process that has loaded the simulator and forks a new process for every job: `python -m v2xsim.study.fork_server`.
 
-SUMO holds one simulation per process, and what one point does to its process must not reach another. Loading the
-simulator takes a second; a process that has it already divides in a hundredth of that. The fork server itself never
-simulates. It reads one JSON object a line, {"job": {...}} or {"stop": key}, and writes one for every process that ends,
-{"key", "exit", "signal", "stopped", "wall_s", "cpu_s", "peak_bytes"}. When its input ends, it kills what still runs and leaves, so nothing
-outlives whoever asked, however that died.
+Each point needs a process of its own, because SUMO holds one simulation per process and no point may affect another.
+Loading the simulator takes a second; forking a process that has loaded it takes a hundredth of that. The fork server
+itself never simulates. It reads one JSON object a line, {"job": {...}} or {"stop": key}. For every process that ends
+it writes one, {"key", "exit", "signal", "stopped", "wall_s", "cpu_s", "peak_bytes"}. When its input ends, it kills the
+running processes and exits, so nothing outlives the process that started it, even if that crashed.
 """
 
 import contextlib
@@ -38,9 +38,9 @@ class _Child:
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Serve jobs until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    # What a library prints must not get between the answers.
+    # Output of libraries must not mix with the answers on standard output.
     os.dup2(2, 1)
     _load()
     print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
@@ -84,13 +84,13 @@ def _obey(order: dict[str, Any], children: dict[int, _Child], answers: int) -> N
 
 
 def _live(job: Job, parent: int, answers: int) -> NoReturn:
-    """Be the process of a job."""
+    """Run a job in the forked process."""
     code = 4
     try:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
             with contextlib.suppress(OSError):
-                # Where memory runs out, a point goes before whoever looks after it.
+                # If memory runs out, the kernel should kill a point, not the server.
                 Path("/proc/self/oom_score_adj").write_text("1000")
         if os.getppid() != parent:
             os._exit(5)
@@ -109,7 +109,7 @@ def _live(job: Job, parent: int, answers: int) -> NoReturn:
 
 
 def _look_after(children: dict[int, _Child]) -> None:
-    """Stop what takes more time or memory than it may."""
+    """Stop processes that exceed their time or memory."""
     now_s = time.monotonic()
     for pid, child in children.items():
         job = child.job
@@ -150,7 +150,7 @@ def _ended(children: dict[int, _Child]) -> list[tuple[int, _Child, int, Any]]:
 
 def _obituary(child: _Child, status: int, usage: Any) -> dict[str, Any]:
     code = os.waitstatus_to_exitcode(status)
-    # Linux counts the resident set in KiB, macOS in bytes.
+    # Linux reports the resident set in KiB, macOS in bytes.
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
         "key": child.job.key,

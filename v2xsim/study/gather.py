@@ -1,4 +1,4 @@
-"""One table out of the results of all points."""
+"""Gather the results of all points into one table."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,11 @@ RESULTS, FAILURES, TIMING = "results.parquet", "failures.json", "timing.parquet"
 
 
 def gather(store: Store) -> Path:
-    """Write results, failures and timing of a sweep from what its points left; return the results.
+    """Write results, failures and timing of a sweep from the files of its points; return the path of the results.
 
     Raises:
-        StoreError: If a point's file is damaged (it is removed, so that resuming runs it again), or nothing can be written.
+        StoreError: If a point's file is damaged (it is removed, so that --resume runs the point again), or nothing can
+            be written.
     """
     folder = store.folder
     try:
@@ -66,14 +67,14 @@ _PLAIN = {"metric": pa.string(), "bin": pa.string(), "value": pa.float64(), "uni
 
 
 def _repeated(values: pa.Array, counts: pa.Array) -> pa.Array:
-    """Return each value as often as its point has rows."""
+    """Return each value repeated for the rows of its point."""
     import numpy as np
 
     return values.take(pa.array(np.repeat(np.arange(len(values)), counts.to_numpy())))
 
 
 def setting_columns(plan: Plan) -> list[pa.Array]:
-    """Return the values of each varied key over the settings: numbers, truth values or text, whatever all of them are."""
+    """Return the values of each varied key by setting: numbers or truth values if all of them are, else text."""
     found = []
     for key in plan.keys:
         values = [setting[key] for setting in plan.settings]
@@ -92,7 +93,7 @@ def setting_columns(plan: Plan) -> list[pa.Array]:
 
 
 def _timing(store: Store) -> pa.Table:
-    """Return time and memory of the points, the last word on each; a line that was cut by a kill is left out."""
+    """Return time and memory of the points, the latest entry of each; a line that was cut by a kill is ignored."""
     last: dict[str, dict[str, Any]] = {}
     file = store.folder / "timing.jsonl"
     for line in file.read_text().splitlines() if file.exists() else []:

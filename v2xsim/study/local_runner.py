@@ -1,4 +1,4 @@
-"""Points on this machine, a few at a time: orders to the fork server, and what it reports of the processes that it started."""
+"""Points on this machine, several at a time: jobs are sent to the fork server, which reports how their processes end."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class ForkServer:
-    """Starts processes for jobs and tells how they end; see v2xsim.study.fork_server."""
+    """Starts processes for jobs and reports how they end; see v2xsim.study.fork_server."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -32,11 +32,11 @@ class ForkServer:
 
     @property
     def running(self) -> int:
-        """How many jobs are under way."""
+        """Number of jobs that are running."""
         return len(self._jobs)
 
     def ended(self, wait_s: float) -> list[Outcome]:
-        """Return what has ended, waiting for the first of it for some time."""
+        """Return the jobs that have ended; wait up to a time if none has."""
         found = []
         for answer in self._answers(wait_s):
             job = self._jobs.pop(answer["key"], None)
@@ -47,7 +47,7 @@ class ForkServer:
         return found
 
     def close(self) -> None:
-        """End the fork server and all that it looks after."""
+        """End the fork server and its processes."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
@@ -73,11 +73,11 @@ class ForkServer:
         env = os.environ | dict.fromkeys(
             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), count
         )
-        # The same v2xsim as here, also where it is not installed.
+        # The fork server imports the same v2xsim as this process, even if that is not installed.
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(
             [sys.executable, "-m", "v2xsim.study.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
-            # Ctrl-C is for whoever started the sweep, who then ends this.
+            # Ctrl-C must reach only the process that runs the sweep, which then ends this one.
             start_new_session=True,
         )  # fmt: skip
         assert process.stdout is not None
@@ -93,7 +93,7 @@ class ForkServer:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # `ended` finds it dead and says so for every job.
+            pass  # The pipe is broken: `ended` finds the server dead and reports all its jobs.
 
     def _answers(self, wait_s: float) -> Iterator[dict[str, Any]]:
         assert self._process.stdout is not None
@@ -111,7 +111,7 @@ class ForkServer:
                 yield answer
 
     def _after_death(self) -> list[Outcome]:
-        """Return all jobs of a fork server that died as lost, and start another."""
+        """Return all jobs of a fork server that died as lost, and start a new server."""
         code = self._process.returncode
         lost = [
             Outcome(
@@ -141,7 +141,7 @@ class ForkServer:
 
 
 def run_locally(jobs: Iterable[Job], workers: int, threads: int) -> Generator[Outcome, None, None]:
-    """Run jobs and yield what becomes of each, as they end."""
+    """Run jobs and yield the outcome of each as it ends."""
     waiting = iter(jobs)
     with ForkServer(threads) as server:
         more = True

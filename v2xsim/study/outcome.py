@@ -1,4 +1,4 @@
-"""What became of a point, in words."""
+"""The outcome of a point."""
 
 import json
 import signal
@@ -11,14 +11,14 @@ from v2xsim.study.point import Job
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a point.
+    """The outcome of a point.
 
     Attributes:
-        key: Of the point.
-        kind: done, or what went wrong: scenario, memory, time, crash, killed, disk.
-        reason: One line for whoever reads the list of failures; empty where all went well.
-        wall_s: From start to end.
-        cpu_s: Of the process.
+        key: Key of the point.
+        kind: `done`, or the kind of failure: scenario, memory, time, crash, killed, disk.
+        reason: One line for the list of failures; empty if the point is done.
+        wall_s: Time from start to end.
+        cpu_s: Processor time of the process.
         peak_bytes: Largest resident memory.
     """
 
@@ -31,16 +31,16 @@ class Outcome:
 
     @property
     def done(self) -> bool:
-        """Whether the point has its result."""
+        """Whether the point has a result."""
         return self.kind == "done"
 
 
 def outcome_of(job: Job, ended: dict[str, Any]) -> Outcome:
-    """Return what became of a job, from how its process ended and what it left.
+    """Return the outcome of a job, from how its process ended and which files it left.
 
     Args:
-        job: What was asked.
-        ended: What the fork server says of the process.
+        job: The job.
+        ended: The fork server's report about the process.
     """
     kind, reason = _kind(job, ended)
     return Outcome(job.key, kind, reason, ended["wall_s"], ended["cpu_s"], ended["peak_bytes"])

@@ -1,4 +1,4 @@
-"""A sweep's plan: its settings (`axes`) checked against the scenario, its points, and the key that tells one point from any other."""
+"""The plan of a sweep: its settings (`axes`) checked against the scenario, its points, and a key that identifies each point."""
 
 import hashlib
 import json
@@ -25,23 +25,23 @@ from v2xsim.version import __version__
 
 FORMAT = 1
 MOST_POINTS = 1_000_000
-# Files that a scenario names are read to tell one plan from another; of larger ones size and date must do.
+# Files that a scenario names are read to identify a plan; of files larger than this, size and date are used.
 _READ_BYTES = 64_000_000
 
 
 class PlanError(UserError):
-    """A sweep cannot be planned as asked."""
+    """A sweep cannot be planned as requested."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One simulation of a sweep.
+    """One run of a sweep.
 
     Attributes:
-        index: Its place in the plan.
-        setting: Row of its setting.
-        seed: Its seed.
-        key: Tells it from every other simulation, whatever plan that is part of.
+        index: Position in the plan.
+        setting: Row of the point's setting.
+        seed: Seed of the run.
+        key: Identifies the run among all runs of any plan.
     """
 
     index: int
@@ -52,19 +52,19 @@ class Point:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a sweep runs.
+    """All points that a sweep runs.
 
     Attributes:
-        file: The sweep file.
-        source: What the user called the sweep.
-        scenario: The scenario without what is varied.
-        keys: Dotted keys that are varied.
-        settings: Value of each of them, by setting.
-        scenarios: The scenario of each setting; None where it cannot be run.
-        broken: Why not, by setting.
-        seeds: Of every setting.
-        points: Settings in order, the seeds of each in order.
-        baseline: Row of the setting that others are compared with.
+        file: The content of the sweep file.
+        source: Name of the sweep, as the user gave it.
+        scenario: The scenario without the varied keys.
+        keys: The varied keys, dotted.
+        settings: Values of these keys, by setting.
+        scenarios: Scenario of each setting; None if it cannot be run.
+        broken: Reason why a setting cannot be run, by setting.
+        seeds: Seeds of every setting.
+        points: All points, by setting and then by seed.
+        baseline: Row of the setting with which the others are compared.
     """
 
     file: SweepFile
@@ -85,13 +85,16 @@ class Plan:
         return {str(plugin.path): plugin.sha256 for scenario in scenarios for plugin in scenario.loaded_plugins}
 
     def notes(self) -> list[str]:
-        """Return what the settings say without effect; a user's file counts as unused only where no setting names a part of it."""
+        """Return the keys without effect in the settings.
+
+        A user's file counts as unused only if no setting chooses a part of it.
+        """
         notes = [scenario.notes for scenario in self.scenarios if scenario is not None]
         every = [note for said in notes for note in said]
         return [n for n in dict.fromkeys(every) if UNUSED_FILE not in n or every.count(n) == len(notes)]
 
     def scenario_of(self, point: Point) -> Scenario | None:
-        """Return what a point runs; None where its setting is impossible."""
+        """Return the scenario that a point runs; None if its setting cannot be run."""
         scenario = self.scenarios[point.setting]
         return None if scenario is None else _seeded(scenario, point.seed)
 
@@ -119,11 +122,11 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     """Return the plan of a sweep.
 
     Args:
-        sweep: A YAML file, or what it would say.
+        sweep: A YAML file, or its content as a map.
 
     Raises:
-        ScenarioError: If the file or the scenario is wrong, or no setting at all can be run.
-        PlanError: If there is nothing to vary, or too much.
+        ScenarioError: If the file or the scenario is wrong, or none of the settings can be run.
+        PlanError: If no key is varied, or there are too many points.
     """
     folder = Path()
     if isinstance(sweep, SweepFile):
@@ -181,7 +184,7 @@ def _from_data(data: Mapping[str, Any]) -> SweepFile:
 
 
 def _base(name: str, folder: Path) -> tuple[Document, Path]:
-    """Return the scenario that a sweep file names: beside it, else as on the command line."""
+    """Return the scenario that a sweep file names: a path relative to the sweep file, else a name or path as on the command line."""
     beside = folder / name
     return document_of(beside if beside.exists() else name)
 
@@ -198,7 +201,7 @@ def _seeded(scenario: Scenario, seed: int) -> Scenario:
 
 
 def _digest(scenario: Scenario) -> str:
-    """Return a digest of all that decides what a scenario's runs find, the seed aside."""
+    """Return a digest of everything that decides the results of a scenario, except the seed."""
     said = resolved(_seeded(scenario, 0))
     for words in ("name", "description"):
         del said[words]

@@ -1,4 +1,4 @@
-"""What the process of one point of a sweep does: run a scenario, keep its metrics, or say why that was not possible."""
+"""The work of one process of a sweep: run a scenario, keep its metrics, or report why that failed."""
 
 import json
 import sys
@@ -18,18 +18,18 @@ from v2xsim.scenario.load import from_data
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is asked to do.
+    """Description of one process's work.
 
     Attributes:
-        key: Of the point.
-        scenario: Resolved, with its seed.
-        result: File to write the metrics into, all at once.
-        tables: Folder to write the run into; empty for none.
-        log: File that takes what the process prints.
-        reason: File to write into why it failed.
-        threads: To use.
-        timeout_s: Stopped after this; 0 for never.
-        memory_bytes: Stopped when it takes more; 0 for no limit.
+        key: Key of the point.
+        scenario: Resolved scenario, with its seed.
+        result: File for the metrics, written in one step.
+        tables: Folder for the whole run; empty if its tables are not kept.
+        log: File for the printed output.
+        reason: File for the reason of a failure.
+        threads: Number of threads.
+        timeout_s: The process is stopped after this time; 0 for no limit.
+        memory_bytes: The process is stopped when it uses more; 0 for no limit.
         plugins: Digest of each user's file that the scenario lists, by path.
     """
 
@@ -50,13 +50,13 @@ class Job:
 
 
 def work(job: Job) -> int:
-    """Do a job; return the exit code: 0 done, 1 failed, 3 the folder cannot be written."""
+    """Do a job; return the exit code: 0 done, 1 failed, 3 if the folder cannot be written."""
     try:
         _run(job)
     except (ResultsError, RunFolderError) as error:
         return _failed(job, "disk", str(error))
     except UserError as error:
-        # A user's part that ran out of memory says so in its own words.
+        # A user's part that ran out of memory raises another error that contains MemoryError.
         return _failed(job, "memory" if isinstance(error.__cause__, MemoryError) else "scenario", str(error))
     except MemoryError as error:
         traceback.print_exc()
@@ -68,7 +68,7 @@ def work(job: Job) -> int:
 
 
 def _run(job: Job) -> None:
-    # Here, so that whoever only describes jobs does not load the engine.
+    # Imported here: a process that only describes jobs does not load the engine.
     from v2xsim.simulate import run
 
     scenario = from_data(job.scenario)
@@ -89,7 +89,7 @@ def _run(job: Job) -> None:
 
 
 def as_bytes(table: pa.Table) -> bytes:
-    """Return a table as a file's content (Arrow IPC)."""
+    """Return a table as the content of a file (Arrow IPC)."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)

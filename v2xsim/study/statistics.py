@@ -1,10 +1,11 @@
-"""Intervals and effect sizes of paired differences, over all metrics and settings at once.
+"""Intervals and effect sizes of paired differences, for all metrics and settings at once.
 
-The interval is the expanded percentile bootstrap of Hesterberg, "What Teachers Should Know About the Bootstrap", The American
-Statistician 69 (2015), section 5.3: pairs are drawn again with replacement, and the quantiles that are read off lie farther out than
-the nominal ones, by Student's t and sqrt(n / (n - 1)), since with few pairs the plain percentile interval is too short. Where 95 % is
-asked it covers 92 % with 5 pairs of normal differences and 95 % with 10 and more (of exponential ones 86, 90 and, with 30, 93 %). Fewer than 5
-pairs have too few distinct resamples (75 % with 3): they get Student's interval, which rests on differences being normal.
+The interval is the expanded percentile bootstrap of Hesterberg, "What Teachers Should Know About the Bootstrap", The
+American Statistician 69 (2015), section 5.3. Pairs are resampled with replacement. The plain percentile interval is
+too short with few pairs, so quantiles farther out than the nominal ones are taken, by Student's t and sqrt(n / (n -
+1)). At a nominal 95 %, the interval covers 92 % with 5 pairs of normal differences and 95 % with 10 and more (for
+exponential differences 86 %, 90 % and, with 30 pairs, 93 %). Fewer than 5 pairs have too few distinct resamples (75 %
+with 3): they get Student's interval, which assumes normal differences.
 """
 
 from dataclasses import dataclass
@@ -19,16 +20,16 @@ _SEED = 20150101
 
 @dataclass(frozen=True)
 class Paired:
-    """Paired differences of many things, of each one number.
+    """Statistics of paired differences, one entry for each metric and setting.
 
     Attributes:
-        pairs: How many pairs both sides measured.
+        pairs: Number of pairs that both sides measured.
         mean: Mean difference; NaN without pairs.
-        low: Lower end of its interval; NaN with fewer than two pairs.
-        high: Upper end.
-        effect: Mean difference over its standard deviation (Cohen's d_z, with Hedges' correction for few pairs); NaN with
-            fewer than two pairs or where the difference never varies.
-        p: Of a two-sided paired t test.
+        low: Lower end of the interval; NaN with fewer than two pairs.
+        high: Upper end of the interval.
+        effect: Mean difference divided by its standard deviation (Cohen's d_z, with Hedges' correction for few pairs);
+            NaN with fewer than two pairs or if the difference never varies.
+        p: p-value of a two-sided paired t test.
     """
 
     pairs: Int64[np.ndarray, " *things"]
@@ -40,13 +41,13 @@ class Paired:
 
 
 def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0.95) -> Paired:
-    """Return what paired differences say; NaN marks a pair that was not measured.
+    """Return the statistics of paired differences; NaN marks a pair that was not measured.
 
     Args:
-        difference: Of each pair.
-        confidence: Of the interval.
+        difference: Difference of each pair.
+        confidence: Confidence level of the interval, 0 to 1.
     """
-    # Here, since scipy.stats takes a while to import.
+    # Imported here: scipy.stats takes a while to import.
     from scipy.stats import norm
     from scipy.stats import t as student
 
@@ -59,7 +60,7 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
         mean = filled.sum(axis=1) / n
         centred = np.where(there, flat - mean[:, None], 0.0)
         spread = np.sqrt((centred**2).sum(axis=1) / (n - 1))
-        # A difference that is the same in every pair has none, whatever rounding leaves.
+        # A difference that is the same in every pair has no deviation; rounding may leave a tiny one.
         spread[spread <= 1e-12 * np.abs(mean)] = 0.0
         effect = np.where(spread > 0, mean / spread * (1.0 - 3.0 / (4.0 * (n - 1) - 1.0)), np.nan)
         p = 2.0 * student.sf(np.abs(mean) / (spread / np.sqrt(n)), n - 1)
@@ -71,7 +72,7 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
     half = student.ppf(0.5 + confidence / 2.0, np.maximum(n - 1, 1)) * spread / np.sqrt(np.maximum(n, 1))
     small = (n >= 2) & (n < LEAST_PAIRS)
     low[small], high[small] = (mean - half)[small], (mean + half)[small]
-    # Things that were measured in the same pairs are resampled together: one matrix of weights serves all of them.
+    # Metrics that were measured in the same pairs share one matrix of resampling weights.
     patterns, which = np.unique(np.packbits(there, axis=1), axis=0, return_inverse=True)
     for number in range(len(patterns)):
         rows = np.flatnonzero((which.ravel() == number) & (spread > 0))
@@ -81,7 +82,7 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
         tail = norm.cdf(np.sqrt(count / (count - 1)) * student.ppf((1.0 - confidence) / 2.0, count - 1))
         weights = np.random.default_rng(_SEED).multinomial(count, np.full(count, 1.0 / count), RESAMPLES) / count
         data = flat[rows][:, there[rows[0]]]
-        # In parts, so that ten thousand settings do not need a matrix of all their resamples.
+        # In blocks, so that ten thousand settings do not need all their resamples in memory at once.
         for begin in range(0, len(rows), 2000):
             part = slice(begin, begin + 2000)
             means = weights @ data[part].T
@@ -90,11 +91,15 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
 
 
 def survives_holm(p: Float[np.ndarray, " tests"], level: float) -> np.ndarray:
-    """Return which of many tests still say something when all are asked at once (Holm, Scand. J. Statistics 6, 1979).
+    """Return which of many tests are significant when all are considered together (Holm).
+
 
     Args:
-        p: Of each test; NaN for none.
-        level: Chance of one false alarm among all of them.
+        p: p-value of each test; NaN for a test without one.
+        level: Probability of at least one false positive among all tests.
+
+    References:
+        Holm, Scandinavian Journal of Statistics 6, 1979.
     """
     known = np.flatnonzero(np.isfinite(p))
     order = known[np.argsort(p[known], kind="stable")]

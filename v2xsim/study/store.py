@@ -1,4 +1,4 @@
-"""A sweep's folder: what is finished, what failed, and one table of it all.
+"""The folder of a sweep: finished points, failed points, and one table of all results.
 
     sweep.json        the plan
     points/KEY.arrow  metrics of a finished point; a file appears whole or not at all
@@ -8,7 +8,7 @@
     failures.json     the failed points with their settings
     timing.parquet    time and memory of each point: no part of the results
 
-A point counts as finished when its file is there, so a sweep that was killed goes on where it was.
+A point is finished when its file exists, so a sweep that was killed continues where it stopped.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from v2xsim.study.plan import FORMAT, Plan, Point
 from v2xsim.study.point import Job
 
 MANIFEST = "sweep.json"
-# Below this a file system counts as full before anything is begun.
+# With less free space than this, a file system counts as full and no point is started.
 _LEAST_FREE_BYTES = 20_000_000
 
 
@@ -36,7 +36,7 @@ class StoreError(UserError):
 
 
 class Store:
-    """The folder of one sweep, held by one process at a time."""
+    """The folder of one sweep; only one process may hold it."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
@@ -52,7 +52,7 @@ class Store:
         return [p for p in self.plan.points if p.key not in self.finished and p.key not in self.failed]
 
     def job(self, point: Point, memory_bytes: int) -> Job:
-        """Return what a process must know to run a point."""
+        """Return the job of a point for its process."""
         scenario = self.plan.scenario_of(point)
         assert scenario is not None
         file = self.plan.file
@@ -64,10 +64,10 @@ class Store:
         )  # fmt: skip
 
     def note(self, outcome: Outcome) -> None:
-        """Keep what became of a point.
+        """Store the outcome of a point.
 
         Raises:
-            StoreError: If it could not be kept; then no other can be either.
+            StoreError: If it could not be stored; then no other outcome can be stored either.
         """
         if not (self.folder / MANIFEST).exists():
             raise StoreError(f"{self.folder}: was moved or removed while the sweep ran; nothing can be kept there")
@@ -90,7 +90,7 @@ class Store:
                 stream.write(json.dumps(line) + "\n")
 
     def refuse_broken(self) -> None:
-        """Note the points whose setting cannot be run as failed."""
+        """Store the points whose setting cannot be run as failed."""
         with _said(self.folder):
             for point in self.plan.points:
                 if point.setting in self.plan.broken and point.key not in self.failed:
@@ -99,7 +99,7 @@ class Store:
                     self._fail(point.key, "scenario", reason.splitlines()[0])
 
     def forget_failures(self) -> None:
-        """Let failed points run again."""
+        """Delete the failures, so that their points run again."""
         with _said(self.folder):
             for key in list(self.failed):
                 (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
@@ -127,15 +127,15 @@ class Store:
 
 @contextmanager
 def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
-    """Lend the folder of a sweep, made for the plan or found with what was finished before.
+    """Open the folder of a sweep: a new one for the plan, or an existing one with its finished points.
 
     Args:
-        folder: The place.
-        plan: What to run. It may hold more points than the plan that began the folder, not fewer.
-        resume: Whether to go on with what lies there.
+        folder: Path of the folder.
+        plan: Plan to run. It may have more points than the plan that created the folder, but must have all of those.
+        resume: Whether to continue a sweep in an existing folder.
 
     Raises:
-        StoreError: If something else lies there, another process works on it, or it cannot be written.
+        StoreError: If the folder holds something else, another process works on it, or it cannot be written.
     """
     with _said(folder):
         if folder.exists() and not folder.is_dir():
@@ -147,7 +147,7 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
             and any(path.name != ".lock" and path.suffix != ".draft" for path in folder.iterdir())
         ):
             raise StoreError(f"{folder}: must be new, empty, or hold a sweep; name another with --out")
-        # A plan of which nothing has run yet binds nobody, unless a newer version made it.
+        # A plan without any finished or failed point can be replaced, unless a newer version wrote it.
         done = len(list((folder / "points").glob("*.arrow"))) if begun and manifest_of(folder) else 0
         if done and not resume:
             raise StoreError(
@@ -178,7 +178,7 @@ def as_json(content: Any) -> bytes:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """Return the plan that a folder was made from.
+    """Return the plan that created a folder.
 
     Raises:
         StoreError: If it cannot be read, or a newer version wrote it.
@@ -233,7 +233,7 @@ def _check_room(folder: Path) -> None:
 
 @contextmanager
 def _said(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses into an error that a user can act on."""
+    """Turn errors of the file system into errors that a user can act on."""
     try:
         yield
     except OSError as error:

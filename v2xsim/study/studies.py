@@ -1,4 +1,4 @@
-"""Read what sweeps and runs left: one `Study`, whichever it was."""
+"""Read the folder of a sweep or of a run as a `Study`."""
 
 import json
 from collections.abc import Mapping
@@ -25,23 +25,23 @@ class StudyError(UserError):
 
 @dataclass(frozen=True)
 class Study:
-    """Metrics of many points.
+    """The metrics of many points.
 
     Attributes:
-        folder: Where it lies.
-        name: Of the sweep, or of the scenario.
-        question: What it was to answer; empty where nobody said.
-        keys: Dotted keys that were varied.
-        settings: Their values, by setting.
-        seeds: Of every setting.
-        baseline: Row of the setting that others are compared with.
-        scenario: Resolved, without what was varied.
-        versions: That made it.
-        planned: Points of the plan.
-        failures: Points that failed: settings, seed, reason, log.
+        folder: Path of the folder.
+        name: Name of the sweep, or of the scenario.
+        question: Question that the sweep should answer; empty if its file has none.
+        keys: The varied keys, dotted.
+        settings: Values of these keys, by setting.
+        seeds: Seeds of every setting.
+        baseline: Row of the setting with which the others are compared.
+        scenario: Resolved scenario without the varied keys.
+        versions: Versions of v2xsim and its libraries that produced the results.
+        planned: Number of points in the plan.
+        failures: Failed points: setting, seed, reason, log.
         metrics: Name, bin and unit of each metric.
-        values: NaN where nothing was measured or no point finished.
-        counts: Samples behind each value.
+        values: Value of each metric, setting and seed; NaN if nothing was measured or the point has not finished.
+        counts: Number of samples behind each value.
     """
 
     folder: Path
@@ -66,16 +66,16 @@ class Study:
 
     @property
     def finished(self) -> int:
-        """How many points have a result."""
+        """Number of points with a result."""
         return int((self.counts >= 0).any(axis=0).sum()) if self.metrics else 0
 
     def of(self, metric: str, part: str = "") -> Float[np.ndarray, "settings seeds"]:
-        """Return the values of a metric; NaN all over where there is none of that name."""
+        """Return the values of a metric; all NaN if there is no metric of that name."""
         row = self.row.get((metric, part))
         return np.full(self.values.shape[1:], np.nan) if row is None else self.values[row]
 
     def bins(self, metric: str) -> list[str]:
-        """Return the bins of a metric, the whole run left out, in their order."""
+        """Return the bins of a metric in their order, without that of the whole run."""
         return [part for name, part, _ in self.metrics if name == metric and part]
 
     def label(self, setting: int) -> str:
@@ -85,7 +85,7 @@ class Study:
 
 
 def read_study(folder: str | Path) -> Study:
-    """Return what a folder of a sweep or of a run holds.
+    """Return the study in a folder of a sweep or of a run.
 
     Raises:
         StudyError: If it holds neither, the sweep is not finished, or a newer version wrote it.
@@ -142,7 +142,7 @@ def _run(place: Path) -> Study:
 def _cube(
     table: pa.Table, settings: int, seeds: list[int]
 ) -> tuple[tuple[tuple[str, str, str], ...], Float[np.ndarray, "m s k"], Int64[np.ndarray, "m s k"]]:
-    """Return a long table as metrics by setting by seed; a count of -1 says that there is no such point."""
+    """Return a long table as an array by metric, setting and seed; a count of -1 means that there is no such point."""
     codes, words = [], []
     for name in ("metric", "bin", "unit"):
         column = table.column(name).combine_chunks()
@@ -156,7 +156,7 @@ def _cube(
         return (), np.zeros((0, settings, len(seeds))), np.zeros((0, settings, len(seeds)), np.int64)
     joined = np.ravel_multi_index((codes[0], codes[1], codes[2]), shape)
     distinct, first, which = np.unique(joined, return_index=True, return_inverse=True)
-    # In the order in which they were written.
+    # Metrics in the order in which they were written.
     order = np.argsort(first, kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))

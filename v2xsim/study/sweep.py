@@ -1,4 +1,4 @@
-"""Run a sweep: every point that has no result yet, then one table of all."""
+"""Run a sweep: every point without a result, then the table of all results."""
 
 import os
 import tempfile
@@ -19,19 +19,19 @@ from v2xsim.study.sweepfile import SweepFile
 
 Backend = Literal["local", "dask"]
 Report = Callable[[int, int, int], None]
-"""Takes points finished, points failed and points in all."""
+"""Called with the number of finished points, failed points and all points."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep has come to.
+    """The state of a sweep after it ran.
 
     Attributes:
-        folder: Where it lies.
-        finished: Points with a result.
-        failed: The failed ones: point, settings, seed, kind, reason, log.
-        ran: Points that ran this time.
-        disk_bytes: What the folder takes.
+        folder: Path of its folder.
+        finished: Number of points with a result.
+        failed: Failed points: point, setting, seed, kind, reason, log.
+        ran: Number of points that ran this time.
+        disk_bytes: Size of the folder.
     """
 
     folder: Path
@@ -43,15 +43,15 @@ class Swept:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one trial point says about a whole sweep.
+    """Estimate of the cost of a sweep from one trial point.
 
     Attributes:
-        outcome: Of the trial.
-        points: That would run.
-        workers: At once.
-        wall_s: For all of them.
+        outcome: Outcome of the trial point.
+        points: Number of points that would run.
+        workers: Number of points that run at once.
+        wall_s: Estimated time for all points.
         peak_bytes: Memory of all workers together.
-        disk_bytes: That the folder would take.
+        disk_bytes: Estimated size of the folder.
     """
 
     outcome: Outcome
@@ -63,7 +63,7 @@ class Estimate:
 
 
 def default_folder(plan: Plan) -> Path:
-    """Return the folder of a sweep that was given none."""
+    """Return the default folder of a sweep."""
     return Path("sweeps") / plan.file.name
 
 
@@ -78,20 +78,20 @@ def sweep(
     retry_failed: bool = False,
     progress: Report | None = None,
 ) -> Swept:
-    """Run a sweep and gather its results; a point that fails is noted and stops nothing.
+    """Run a sweep and gather its results; a point that fails is recorded and does not stop the others.
 
     Args:
-        what: A sweep file, or what it would say, or its plan.
-        out: Folder; sweeps/NAME if left out.
-        workers: Points at once; as many as there are processors if left out. The results do not depend on it.
-        backend: This machine, or a Dask cluster.
-        scheduler: Address of the cluster's scheduler; without one a small cluster is started here.
-        resume: Go on in a folder that holds a part of this sweep.
-        retry_failed: Run those again that failed before.
-        progress: Told how far the sweep is.
+        what: A sweep file, or its content as a map, or a plan.
+        out: Folder to write; sweeps/NAME by default.
+        workers: Number of points to run at once; by default one per processor. The results do not depend on it.
+        backend: Where points run: on this machine or on a Dask cluster.
+        scheduler: Address of the cluster's scheduler; None starts a small cluster on this machine.
+        resume: Whether to continue in a folder that holds a part of this sweep.
+        retry_failed: Whether to run failed points again.
+        progress: Called with the numbers of points as the sweep advances.
 
     Raises:
-        UserError: If the sweep or the folder is wrong, or the disk is full; what was finished stays.
+        UserError: If the sweep or the folder is wrong, or the disk is full; finished points are kept.
     """
     plan = what if isinstance(what, Plan) else plan_of(what)
     folder = Path(out) if out is not None else default_folder(plan)
@@ -114,7 +114,7 @@ def sweep(
 
 
 def estimate(plan: Plan, workers: int | None = None) -> Estimate:
-    """Run one point of a plan in a temporary folder and work out what all of them would take.
+    """Run one point of a plan in a temporary folder, and estimate the cost of all points from it.
 
     Raises:
         UserError: If the point fails.
@@ -141,13 +141,13 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
 
 
 def default_workers(plan: Plan) -> int:
-    """Return how many points this machine's processors can run at once."""
+    """Return the number of points that this machine's processors can run at once."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, processors // plan.file.threads)
 
 
 def memory_for_each(workers: int) -> int:
-    """Return nine tenths of this machine's memory, shared out."""
+    """Return the memory for each worker: nine tenths of this machine's memory, divided by their number."""
     try:
         return int(0.9 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers)
     except (ValueError, OSError):

@@ -1,4 +1,4 @@
-"""The YAML file of a sweep: which scenario, which keys take which values, which seeds."""
+"""The YAML file of a sweep: scenario, varied keys with their values, and seeds."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Range(Section):
-    """Numbers that a key may take."""
+    """A range of numbers for a key."""
 
     lowest: float = choice(..., "First number of the range", alias="from")
     highest: float = choice(..., "Last number of the range", alias="to")
@@ -30,7 +30,7 @@ class Range(Section):
 
 
 class Draws(Section):
-    """Settings drawn from ranges."""
+    """Settings drawn at random from ranges or lists."""
 
     points: int = quantity(..., "1", "How many settings", ge=1, le=100_000)
     seed: int = quantity(1, "1", "Of the draw; the first settings stay the same when points grows", ge=0, lt=2**63)
@@ -40,7 +40,10 @@ class Draws(Section):
 
 
 class SweepFile(Section):
-    """A sweep: a scenario, and what is varied in it. Blocks of keys are combined: every setting of one with every one of the others."""
+    """A sweep: a scenario and the keys to vary.
+
+    Blocks are combined: every setting of one with every setting of the others.
+    """
 
     name: str = choice(
         "sweep", "Short name; the folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80
@@ -89,7 +92,8 @@ class SweepFile(Section):
                 if not all(key.split(".")):
                     raise ValueError(f"{block}: must have dotted keys such as radio.tx_power_dbm, got {key!r}")
         for key, block in seen.items():
-            # What holds for all points is set first, so a key in it may vary: the weight of the relay rule that is set.
+            # The values for all points are set first, so that keys of the part they choose can vary, such as the
+            # weight of a relay rule.
             inside = [
                 other for other in seen if other.startswith(key + ".") and (block != "set" or seen[other] == "set")
             ]

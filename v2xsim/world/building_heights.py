@@ -1,4 +1,4 @@
-"""How tall a building is: what OpenStreetMap says, in metres, or a default by type of building."""
+"""Height of a building: from OpenStreetMap's tags, in metres, or a default by type of building."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ LEVEL_M = 3.0
 FOOT_M = 0.3048
 
 TALLEST_M = 830.0
-"""Taller than any building that stands (Burj Khalifa, 828 m): a larger number is a typing error."""
+"""Taller than any existing building (Burj Khalifa, 828 m): a larger number is a typing error."""
 
 DEFAULT_HEIGHT_M: Mapping[str, float] = {
     "garage": 2.5, "garages": 2.5, "carport": 2.5, "shed": 2.5, "hut": 2.5, "kiosk": 3.0, "greenhouse": 3.0,
@@ -26,14 +26,15 @@ DEFAULT_HEIGHT_M: Mapping[str, float] = {
     "cathedral": 30.0, "mosque": 15.0, "synagogue": 12.0, "temple": 12.0, "tower": 20.0, "silo": 15.0,
     "storage_tank": 10.0, "water_tower": 25.0, "castle": 15.0,
 }  # fmt: skip
-"""Height of the flat roof where the map gives none, by value of the key `building`.
+"""Height of the flat roof if the map has none, by value of the key `building`.
 
-Assumptions of this project, for towns in central Europe: a storey count usual for the type times 3 m, plus half a
-pitched roof for houses. Only 39 of the 11,287 buildings of Bad Hersfeld say how tall they are.
+Assumptions of this project for towns in central Europe: the usual number of storeys of the type times 3 m, plus half a
+pitched roof for houses. They matter: only 39 of the 11,287 buildings of Bad Hersfeld have any information
+on their height.
 """
 
 OTHER_HEIGHT_M = 7.5
-"""Default of a type that the table does not list, `yes` above all: two storeys and half a roof."""
+"""Default for a type that the table does not list, most often `yes`: two storeys and half a roof."""
 
 _NUMBER = re.compile(
     r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|ft|feet|foot|')?\s*$", re.IGNORECASE
@@ -42,7 +43,10 @@ _FEET_INCHES = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:'|ft)\s*(\d+(?:\.\d+)?)\s*(
 
 
 def length_m(text: str | None) -> float | None:
-    r"""Return a length as OpenStreetMap writes it: "12", "12.5 m", "40'", "6'3\\""; None where it is not one."""
+    r"""Return a length as OpenStreetMap writes it: "12", "12.5 m", "40'", "6'3\\"".
+
+    None if the text is not a length.
+    """
     if text is None:
         return None
     match = _FEET_INCHES.match(text)
@@ -57,22 +61,22 @@ def length_m(text: str | None) -> float | None:
 
 
 def _count(text: str | None) -> float | None:
-    """Return a number of storeys; None where the text is not one."""
+    """Return a number of storeys; None if the text is not one."""
     value = length_m(text) if text and not text.strip().lower().endswith(("m", "'", "ft", "feet")) else None
     return value if value is not None and value <= TALLEST_M / LEVEL_M else None
 
 
 def default_height_m(building: str) -> float:
-    """Return the default height of a type of building, the value of OpenStreetMap's key `building`."""
+    """Return the default height of a type of building, given as the value of OpenStreetMap's key `building`."""
     return DEFAULT_HEIGHT_M.get(building.strip().lower(), OTHER_HEIGHT_M)
 
 
 def roof_height_m(tags: Mapping[str, str], building: str) -> tuple[float, Provenance]:
-    """Return the height of the roof above ground and where it is from.
+    """Return the height of the roof above ground, and its source.
 
     Args:
         tags: OpenStreetMap's tags of the building.
-        building: Its type, for the default.
+        building: Type of the building, for the default.
     """
     height = length_m(tags.get("height")) or length_m(tags.get("building:height"))
     if height and height <= TALLEST_M:
@@ -84,11 +88,11 @@ def roof_height_m(tags: Mapping[str, str], building: str) -> tuple[float, Proven
 
 
 def base_height_m(tags: Mapping[str, str], building: str, top_m: float) -> float:
-    """Return the height of the underside: zero unless the building hangs in the air, as a roof on posts does."""
+    """Return the height of the underside: zero, unless the building has open space below, such as a roof on posts."""
     base = length_m(tags.get("min_height")) or length_m(tags.get("building:min_height"))
     if base is None:
         levels = _count(tags.get("building:min_level"))
         base = levels * LEVEL_M if levels else None
     if base is None and building.strip().lower() in ("roof", "carport"):
-        base = top_m - 0.3  # a slab on posts: rays and radio pass underneath
+        base = top_m - 0.3  # A slab on posts: rays and radio waves pass below it.
     return base if base is not None and 0 <= base < top_m else 0.0

@@ -1,4 +1,4 @@
-"""Buildings as upright prisms: read from polyconvert's polygons or given in the scenario, cleaned and indexed."""
+"""Buildings as upright prisms: read from polyconvert's polygons or from the scenario, cleaned and indexed."""
 
 import gzip
 import zlib
@@ -21,17 +21,17 @@ SMALLEST_M2 = 1.0
 
 
 class BuildingsError(UserError):
-    """Raised where a file of buildings cannot be read; the message names the file and the reason."""
+    """A file of buildings cannot be read; the message has the file and the reason."""
 
 
 @dataclass(frozen=True)
 class Polygon:
-    """A polygon of a SUMO additional file, as written there.
+    """A polygon of a SUMO additional file, as written in the file.
 
     Attributes:
-        kind: Its type.
+        kind: Type of the polygon, such as building.residential.
         shape: Corners as text, "x,y x,y ...".
-        tags: Its parameters: OpenStreetMap's tags where polyconvert ran with --all-attributes.
+        tags: Parameters of the polygon: OpenStreetMap's tags if polyconvert ran with --all-attributes.
     """
 
     kind: str
@@ -41,15 +41,16 @@ class Polygon:
 
 @dataclass(frozen=True)
 class HeightSources:
-    """How many buildings were loaded, how their heights are known, and how many polygons were left out.
+    """Numbers of loaded buildings by the source of their height, and numbers of polygons that were left out.
 
     Attributes:
-        height: With a height in the map or in the scenario.
-        levels: With a number of storeys only.
-        default: With neither: the default by type.
-        degenerate: Left out: fewer than three different corners, or below 1 m2.
+        height: Buildings with a height in the map or in the scenario.
+        levels: Buildings with a number of storeys only.
+        default: Buildings with neither, which get the default of their type.
+        degenerate: Left out: fewer than three different corners, or an area below 1 m2.
         outside: Left out: outside the region.
-        repeated: Left out: the same outline again. polyconvert writes a school's building as a school and as a building.
+        repeated: Left out: the same outline a second time. polyconvert writes a school's building both as a school and
+            as a building.
     """
 
     height: int = 0
@@ -61,12 +62,12 @@ class HeightSources:
 
     @property
     def loaded(self) -> int:
-        """Number of buildings that stand in the world."""
+        """Number of buildings in the world."""
         return self.height + self.levels + self.default
 
 
 def _text(path: Path) -> bytes:
-    """Return the content of a file, unpacked where it is gzip."""
+    """Return the content of a file; a gzip file is decompressed."""
     if path.is_dir():
         raise BuildingsError(f"{path}: is a folder; a polygon file (.poly.xml) is needed")
     try:
@@ -87,7 +88,7 @@ def read_polygons(path: Path) -> list[Polygon]:
     """Return all polygons of an additional file of SUMO, buildings or not.
 
     Raises:
-        BuildingsError: Where the file is missing, damaged or not an additional file.
+        BuildingsError: If the file is missing, damaged or not an additional file.
     """
     polygons: list[Polygon] = []
     root: list[str] = []
@@ -110,7 +111,9 @@ def read_polygons(path: Path) -> list[Polygon]:
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
-    parser.StartDoctypeDeclHandler = refuse  # entities could grow without bound or name other files
+    parser.StartDoctypeDeclHandler = (
+        refuse  # XML entities are refused: they could grow without bound or name other files.
+    )
     try:
         parser.Parse(_text(path), True)
     except expat.ExpatError as error:
@@ -119,7 +122,7 @@ def read_polygons(path: Path) -> list[Polygon]:
 
 
 def building_type(polygon: Polygon) -> str | None:
-    """Return the type of building that a polygon shows, "" where unknown, None where it shows no building."""
+    """Return the type of building that a polygon shows, "" if it is unknown, None if the polygon is not a building."""
     tag = polygon.tags.get("building")
     head, _, tail = polygon.kind.partition(".")
     if tag == "no" or (tag is None and head != "building"):
@@ -128,7 +131,7 @@ def building_type(polygon: Polygon) -> str | None:
 
 
 def corners_of(shape: str) -> Float[np.ndarray, "corners 2"]:
-    """Return the corners that a shape names: "x,y x,y" or "x,y,z x,y,z"; none where it is malformed."""
+    """Return the corners in a shape: "x,y x,y" or "x,y,z x,y,z"; none if it is malformed."""
     points = shape.split()
     try:
         width = len(points[0].split(",")) if points else 2
@@ -139,14 +142,16 @@ def corners_of(shape: str) -> Float[np.ndarray, "corners 2"]:
 
 
 def signed_area_m2(corners_m: Float[np.ndarray, "corners 2"]) -> float:
-    """Return the area inside a closed outline, positive where it runs counter-clockwise (shoelace formula)."""
-    local = corners_m - corners_m[:1]  # far from the origin the products would lose digits
+    """Return the area of a closed outline, positive if it runs counter-clockwise (shoelace formula)."""
+    local = (
+        corners_m - corners_m[:1]
+    )  # Relative to the first corner: far from the origin the products would lose digits.
     x, y = local[:, 0], local[:, 1]
     return float(0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1)))
 
 
 def clean_footprint(corners_m: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "kept 2"] | None:
-    """Return an outline counter-clockwise, without repeated corners; None where it encloses less than 1 m2."""
+    """Return an outline counter-clockwise and without repeated corners; None if its area is below 1 m2."""
     if len(corners_m) == 0:
         return None
     repeated = (np.abs(corners_m - np.roll(corners_m, 1, axis=0)) < 1e-3).all(axis=1)
@@ -162,7 +167,7 @@ def clean_footprint(corners_m: Float[np.ndarray, "corners 2"]) -> Float[np.ndarr
 def _prisms(
     outlines: Sequence[Float[np.ndarray, "corners 2"]], base_m: Sequence[float], top_m: Sequence[float]
 ) -> Prisms:
-    """Return prisms over clean outlines."""
+    """Return prisms over cleaned outlines."""
     if not outlines:
         return Prisms.none()
     offset: Int64[np.ndarray, " n"] = np.concatenate([[0], np.cumsum([len(o) for o in outlines])]).astype(np.int64)
@@ -182,7 +187,7 @@ def _outlined(
     items: Iterator[tuple[Float[np.ndarray, "corners 2"], float, float, Provenance]],
     region: tuple[float, float, float, float] | None,
 ) -> tuple[Prisms, HeightSources]:
-    """Return the prisms of outlines with base, top and the provenance of the height, cleaned and filtered."""
+    """Return the prisms of outlines with base, top and source of the height; cleaned, and only those in the region."""
     outlines: list[Float[np.ndarray, "corners 2"]] = []
     base: list[float] = []
     top: list[float] = []
@@ -204,7 +209,7 @@ def _outlined(
 def prisms_of_polygons(
     polygons: Sequence[Polygon], region: tuple[float, float, float, float] | None = None
 ) -> tuple[Prisms, HeightSources]:
-    """Return the buildings among polygons, and how their heights are known."""
+    """Return the buildings among polygons, and the sources of their heights."""
     kinds = [building_type(polygon) for polygon in polygons]
     buildings = {
         polygon.shape: (polygon, kind) for polygon, kind in zip(polygons, kinds, strict=True) if kind is not None
@@ -227,14 +232,14 @@ def prisms_from(
 
 
 def load_prisms(world: World) -> tuple[Prisms, HeightSources]:
-    """Return the buildings of a scenario's world, and how their heights are known."""
+    """Return the buildings of a scenario's world, and the sources of their heights."""
     if isinstance(world.buildings, Path):
         return prisms_of_polygons(read_polygons(world.buildings), world.region)
     return prisms_from(world.buildings, world.region)
 
 
 def joined(first: Prisms, second: Prisms) -> Prisms:
-    """Return the prisms of both, one after the other."""
+    """Return the prisms of both sets, one after the other."""
     return Prisms(
         np.concatenate([first.vertices_m, second.vertices_m]),
         np.concatenate([first.offset, first.offset[-1] + second.offset[1:]]),
@@ -244,18 +249,18 @@ def joined(first: Prisms, second: Prisms) -> Prisms:
 
 
 def load_obstacles(world: World, extra: Prisms | None = None) -> tuple[Obstacles, HeightSources]:
-    """Return the indexed buildings of a world, and how their heights are known.
+    """Return the indexed buildings of a world, and the sources of their heights.
 
     Args:
         world: Section of the scenario.
-        extra: Further buildings, of a generated town.
+        extra: Additional buildings, those of a generated town.
     """
     prisms, sources = load_prisms(world)
     return indexed(joined(prisms, extra) if extra is not None and len(extra) else prisms), sources
 
 
 def standing_in(prisms: Prisms, rows: Bool[np.ndarray, " prisms"]) -> Prisms:
-    """Return a choice of prisms."""
+    """Return the prisms of some rows."""
     chosen = np.flatnonzero(rows)
     outlines = [prisms.vertices_m[prisms.offset[p] : prisms.offset[p + 1]] for p in chosen]
     return _prisms(outlines, prisms.base_m[chosen].tolist(), prisms.top_m[chosen].tolist())

@@ -1,4 +1,4 @@
-"""Which cells of the map lie inside buildings: nobody can see in, so nobody counts them as blind."""
+"""Which cells of the map lie inside buildings. Such cells never count as blind."""
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -8,14 +8,14 @@ from v2xsim.spatial.grid import items_within
 
 
 class FootprintMap:
-    """Answers for windows of cells, and remembers the buildings that it has drawn."""
+    """Computes the cells for windows of the map, and keeps the cells of buildings that it has computed."""
 
     def __init__(self, obstacles: Obstacles, cell_m: float) -> None:
         self._obstacles, self._cell_m = obstacles, cell_m
         self._drawn: dict[int, Int64[np.ndarray, "cells 2"]] = {}
 
     def open_ground(self, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]) -> Bool[np.ndarray, "nx ny"]:
-        """Return which cells of a window have their centre outside every building."""
+        """Return which cells of a window have their centre outside all buildings."""
         ground = np.ones(shape, bool)
         if len(self._obstacles.prisms) == 0:
             return ground
@@ -27,7 +27,7 @@ class FootprintMap:
         return ground
 
     def _cells(self, row: int) -> Int64[np.ndarray, "cells 2"]:
-        """Return the cells whose centre lies in one building: the even-odd rule over its walls."""
+        """Return the cells whose centre is in one building, by the even-odd rule over its walls."""
         if row not in self._drawn:
             prisms = self._obstacles.prisms
             foot = prisms.vertices_m[prisms.offset[row] : prisms.offset[row + 1]]

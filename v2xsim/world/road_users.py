@@ -1,7 +1,7 @@
-"""Bodies and antennas of road users by class, and which class a SUMO vehicle type belongs to.
+"""Body and antenna of each class of road user, and the class of each SUMO vehicle type.
 
 Sources: passenger cars are type 2, trucks and buses type 3 of 3GPP TR 37.885 V15.3.0 clause 6.1.2 (5 x 2 x 1.6 m with
-the antenna at 1.6 m; 13 x 2.6 x 3 m with the antenna at 3 m), and a pedestrian's antenna at 1.5 m is from there too.
+the antenna at 1.6 m; 13 x 2.6 x 3 m with the antenna at 3 m); a pedestrian's antenna at 1.5 m is from the same clause.
 Bodies of two-wheelers and pedestrians are the defaults of SUMO 1.28 (Vehicle Type Parameter Defaults). The van is an
 assumption: between the delivery vans of 4.9 x 1.9 x 2.0 m and 5.9 x 2.0 x 2.7 m that are sold most in Europe.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int8
 
 KINDS = ("passenger", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian")
-"""Class names; the position in this tuple is the code in `Snapshot.kind`."""
+"""Names of the classes; the position in this tuple is the code in `Snapshot.kind`."""
 
 PASSENGER, VAN, TRUCK, BUS, MOTORCYCLE, BICYCLE, PEDESTRIAN = range(len(KINDS))
 
@@ -23,8 +23,8 @@ class Catalogue:
 
     Attributes:
         size_m: Length, width and height of the body.
-        antenna_height_m: Above the ground; on the roof of everything that has one.
-        is_motor: Whether the class is a motor vehicle: only those are drawn as stations.
+        antenna_height_m: Height of the antenna above ground; on the roof if the body has one.
+        is_motor: Whether the class is a motor vehicle; only motor vehicles are drawn as stations.
     """
 
     size_m: Float[np.ndarray, "kinds 3"]
@@ -49,7 +49,7 @@ CATALOGUE = Catalogue(
     is_motor=np.array([True, True, True, True, True, False, False]),
 )
 
-# Body height that SUMO 1.28 reports for a vehicle type that sets none, by vehicle class, read from libsumo.
+# Body height that SUMO 1.28 reports for a vehicle type without a height, by vehicle class; read from libsumo.
 _SUMO_DEFAULT_HEIGHT_M = {
     "emergency": 2.86, "pedestrian": 1.719, "wheelchair": 1.2, "bus": 3.4, "coach": 4.0, "delivery": 2.86,
     "truck": 2.4, "trailer": 4.0, "motorcycle": 1.5, "moped": 1.7, "scooter": 1.7, "bicycle": 1.7, "tram": 3.2,
@@ -65,7 +65,7 @@ _KIND_OF_CLASS = {
     "scooter": BICYCLE, "pedestrian": PEDESTRIAN, "wheelchair": PEDESTRIAN,
 }  # fmt: skip
 
-# The shape decides before the class does; the longest matching beginning wins.
+# The shape is tried before the class; the longest matching prefix wins.
 _KIND_OF_SHAPE = {
     "passenger": PASSENGER, "passenger/van": VAN, "taxi": PASSENGER, "evehicle": PASSENGER, "police": PASSENGER,
     "delivery": VAN, "emergency": VAN, "truck": TRUCK, "firebrigade": TRUCK, "bus": BUS, "rail": BUS, "ship": TRUCK,
@@ -73,7 +73,8 @@ _KIND_OF_SHAPE = {
     "pedestrian": PEDESTRIAN,
 }  # fmt: skip
 
-# What the id of a type says where nothing else is known (a trace names types, not their shapes), in order of trust.
+# Classes from parts of a type's id, for traces, which have the type's name but not its shape; the most reliable
+# first.
 _KIND_OF_WORD = (
     ("bicycle", BICYCLE), ("biketype", BICYCLE), ("cyclist", BICYCLE), ("motorcycle", MOTORCYCLE),
     ("motorbike", MOTORCYCLE), ("moped", MOTORCYCLE), ("bike", BICYCLE), ("pedestrian", PEDESTRIAN),
@@ -88,12 +89,13 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
 
     Args:
         vehicle_class: SUMO's vClass.
-        shape: SUMO's guiShape. It decides where it is known, since the class alone does not tell a van from a car.
+        shape: SUMO's guiShape. If it is known it decides, since the class alone does not distinguish a van from a car.
     """
     name = shape
     while name:
         if name in _KIND_OF_SHAPE:
-            # SUMO gives every class that has no shape of its own the shape of a passenger car.
+            # SUMO gives a class without a shape of its own the shape of a passenger car, so that shape means nothing
+            # here.
             by_class = _KIND_OF_CLASS.get(vehicle_class, PASSENGER)
             return by_class if _KIND_OF_SHAPE[name] == PASSENGER and by_class != PASSENGER else _KIND_OF_SHAPE[name]
         name = name.rpartition("/")[0]
@@ -101,7 +103,7 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
 
 
 def kind_of_type_name(name: str) -> int:
-    """Return the class that the id of a vehicle type suggests; passenger where it suggests nothing."""
+    """Return the class that the id of a vehicle type suggests; passenger if it suggests none."""
     text = name.lower()
     return next((kind for word, kind in _KIND_OF_WORD if word in text), PASSENGER)
 
@@ -112,8 +114,8 @@ def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float) -> float:
     Args:
         kind: Row of the catalogue.
         vehicle_class: SUMO's vClass.
-        sumo_height_m: What SUMO reports. It counts only where the vehicle type sets a height: SUMO fills in a default
-            by class, and a van of class passenger would be 1.5 m tall.
+        sumo_height_m: Height that SUMO reports. It counts only if the vehicle type sets a height: otherwise SUMO
+            reports a default by class, by which a van of class passenger would be 1.5 m tall.
     """
     default_m = _SUMO_DEFAULT_HEIGHT_M.get(vehicle_class, _SUMO_PASSENGER_HEIGHT_M)
     given = sumo_height_m > 0 and abs(sumo_height_m - default_m) > 1e-6
@@ -123,7 +125,7 @@ def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float) -> float:
 def antenna_height_m(
     kind: Int8[np.ndarray, " agents"], height_m: Float[np.ndarray, " agents"]
 ) -> Float[np.ndarray, " agents"]:
-    """Return the antenna height: on the roof of a motor vehicle, carried at 1.5 m or lower by everybody else."""
+    """Return the antenna height: on the roof of a motor vehicle; carried at 1.5 m or lower by all others."""
     return np.where(CATALOGUE.is_motor[kind], height_m, np.minimum(CATALOGUE.antenna_height_m[kind], height_m))
 
 
