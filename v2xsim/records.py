@@ -90,30 +90,6 @@ class Prisms:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """All road users at one instant.
-
-    Attributes:
-        time_us: The instant, traffic time.
-        agent: Identity of each road user; it stays the same over a run.
-        kind: Row of each road user in the vehicle catalogue (v2xsim.world.road_users.KINDS).
-        boxes: Body of each road user.
-        velocity_mps: Velocity over ground, x and y.
-        antenna_height_m: Height of the antenna above the bottom of the box.
-    """
-
-    time_us: int
-    agent: Int64[np.ndarray, " agents"]
-    kind: Int8[np.ndarray, " agents"]
-    boxes: Boxes
-    velocity_mps: Float[np.ndarray, "agents 2"]
-    antenna_height_m: Float[np.ndarray, " agents"]
-
-    def __len__(self) -> int:
-        return len(self.agent)
-
-
-@dataclass(frozen=True)
 class PointCloud:
     """Lidar returns of one station at one instant, over all its lidars.
 

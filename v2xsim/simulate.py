@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from v2xsim.engine.simulation import Simulation
@@ -20,7 +19,6 @@ from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.buildings import load_obstacles
-from v2xsim.world.road_users import KINDS
 
 Progress = Callable[[float, float, str], None]
 """Takes simulated seconds done, simulated seconds in all, and what is being done."""
@@ -73,7 +71,7 @@ def run(
         simulation = Simulation(scenario, mobility, obstacles, roster, threads or _threads(), ticked)
         simulation.run()
         done = time.perf_counter()
-    results = _results(simulation, names)
+    results = _results(simulation, names, obstacles.prisms)
     finished = time.perf_counter()
     results.timing.update(
         build_s=built - started,
@@ -93,15 +91,15 @@ def _threads() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
-def _results(simulation: Simulation, names: Names) -> Results:
+def _results(simulation: Simulation, names: Names, prisms: Prisms) -> Results:
     scenario = simulation.scenario
-    _fill_agents(simulation, names)
-    _fill_buildings(simulation)
-    tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in simulation.tables.items()}
+    recording = simulation.recording
+    recording.write_participants(names, prisms)
+    tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in recording.tables.items()}
     frames = tables["fusion"].num_rows
     rows = all_metrics(
         tables,
-        simulation.recording.average_precision(),
+        recording.average_precision(),
         frames,
         scenario.run.duration_s,
         scenario.record.prr_range_m,
@@ -118,36 +116,3 @@ def _results(simulation: Simulation, names: Names) -> Results:
         ),
     }
     return Results(scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung)
-
-
-def _fill_agents(simulation: Simulation, names: Names) -> None:
-    bodies, seen = simulation.recording.bodies, simulation.seen_stations
-    roadside = {unit.id: unit for unit in simulation.scenario.stations.roadside}
-    belief = simulation.belief
-    offsets = dict(zip(belief.agent.tolist(), belief.clock_offset_us.tolist(), strict=True)) if belief else {}
-    for agent in range(len(names)):
-        name = names.name_of(agent)
-        unit = roadside.get(name)
-        if unit is None and agent not in bodies:
-            continue
-        kind, length, width, height, antenna = bodies.get(
-            agent, (0, 0.0, 0.0, unit.height_m if unit else 0.0, unit.height_m if unit else 0.0)
-        )
-        lidars, ego = seen.get(agent, (0, False))
-        simulation.tables["agents"].add(
-            agent=agent, name=[name], kind=["roadside" if unit else KINDS[kind]], length_m=length, width_m=width,
-            height_m=height, antenna_m=antenna, station=agent in seen, lidars=lidars, ego=ego,
-            clock_offset_us=offsets.get(agent, 0),
-        )  # fmt: skip
-
-
-def _fill_buildings(simulation: Simulation) -> None:
-    prisms: Prisms = simulation.obstacles.prisms
-    if len(prisms) == 0:
-        return
-    count = np.diff(prisms.offset)
-    number = np.repeat(np.arange(len(prisms)), count)
-    simulation.tables["buildings"].add(
-        building=number, x_m=prisms.vertices_m[:, 0], y_m=prisms.vertices_m[:, 1],
-        base_m=prisms.base_m[number], top_m=prisms.top_m[number],
-    )  # fmt: skip

@@ -1,8 +1,8 @@
 """Cutting a message into packets.
 
 What happens to a lost packet depends on its message. A packet to one station is sent again while its acknowledgement
-is missing (`engine.channel.radio`, `radio.retries`). A broadcast message with a lost packet is lost. Of an answer, the
-packets that arrived are used (`engine.cooperation.reassembly`).
+is missing (`v2xsim.engine.channel.radio`, `radio.retries`). A broadcast message with a lost packet is lost. Of an answer, the
+packets that arrived are used (`v2xsim.engine.cooperation.collecting`).
 """
 
 import numpy as np

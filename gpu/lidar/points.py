@@ -17,37 +17,35 @@ def transform(
 
 def rows_in_cells(
     points_m: Float[np.ndarray, "points 3"],
-    object_id: Int64[np.ndarray, " points"],
+    left_out: Bool[np.ndarray, " points"],
     world_from_points: Float[np.ndarray, "4 4"],
     lower: Int64[np.ndarray, " 2"],
     cell_m: float,
     cells: Bool[np.ndarray, "nx ny"],
     above_m: float,
-    except_id: int,
 ) -> Int64[np.ndarray, " kept"]:
     """Return the points in some cells of the world's grid, as rising rows.
 
     Args:
         points_m: In their own frame.
-        object_id: What each point hit.
+        left_out: Points that never count.
         world_from_points: Pose of that frame.
         lower: World cell index of cell (0, 0).
         cell_m: Side of a cell.
         cells: Cells wanted.
-        above_m: Points not above this height in their own frame are left out.
-        except_id: So are points on this object.
+        above_m: Points not above this height in their own frame are left out too.
     """
     pose = np.ascontiguousarray(world_from_points, np.float64)
-    rows: np.ndarray = _rows_in_cells(points_m, object_id, pose, lower, cell_m, cells, above_m, except_id)
+    rows: np.ndarray = _rows_in_cells(points_m, left_out, pose, lower, cell_m, cells, above_m)
     return rows
 
 
 @njit(cache=True, nogil=True)
-def _rows_in_cells(points, object_id, pose, lower, cell_m, cells, above_m, except_id):  # type: ignore[no-untyped-def]
+def _rows_in_cells(points, left_out, pose, lower, cell_m, cells, above_m):  # type: ignore[no-untyped-def]
     rows = np.empty(len(points), np.int64)
     count = 0
     for n in range(len(points)):
-        if points[n, 2] <= above_m or object_id[n] == except_id:
+        if points[n, 2] <= above_m or left_out[n]:
             continue
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         i = int(np.floor((pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]) / cell_m)) - lower[0]

@@ -16,12 +16,13 @@ from v2xsim.comms.channel.path_loss.winner_b1 import winner_b1_loss_db
 from v2xsim.engine.channel.access import access_layer
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.stations.fleet import Fleet
-from v2xsim.records import Boxes, Obstacles, Prisms, Snapshot
+from v2xsim.records import Boxes, Obstacles, Prisms
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
 from v2xsim.validation.line import Line, LineLinks
+from v2xsim.world.snapshot import Snapshot
 
 ACCESSES = ("ieee80211p", "lte_mode4", "nr_mode2", "ideal")
 CHANNELS = ("validation", "geometric")
@@ -122,7 +123,7 @@ class _Road:
         self._lane = (draw[:, 1] * _LANES).astype(np.int64)
         self._truck = draw[:, 2] < 0.15
         self._phase_us = (streams.uniforms("bench.phase", np.arange(vehicles))[:, 0] * _TICK_US).astype(np.int64)
-        self._streams, self._before = streams, None
+        self._streams, self._before = streams, LinkBudget.none()
         self._rng = streams.generator("bench.shadow")
         self._links = LineLinks(Line(
             density_per_m=_PER_METRE, length_m=vehicles / _PER_METRE, ring=False, speed_mps=_SPEED_MPS, rate_hz=10.0,
@@ -169,6 +170,5 @@ class _Road:
         pose = np.column_stack([center, yaw])
         none = np.zeros(count, np.int64)
         fleet = Fleet(agent, agent, pose, velocity, antenna, size[:, 2].copy(), none, none.astype(bool))
-        budget: LinkBudget = next_budget(self._before, fleet, snapshot, self._obstacles, radio, self._streams)
-        self._before = budget  # type: ignore[assignment]
-        return budget.field
+        self._before = next_budget(self._before, fleet, snapshot, self._obstacles, radio, self._streams)
+        return self._before.field

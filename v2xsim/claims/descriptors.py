@@ -1,14 +1,14 @@
 """How well each descriptor ranks helpers by the gain that exact matching finds, on matrices of a run with traffic and buildings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
 from v2xsim.engine.simulation import Simulation
+from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.roster import Roster
-from v2xsim.engine.stations.sensing import Frame
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
 from v2xsim.perception.matching.descriptors import complement_query, complement_stored, pooled, rings
@@ -58,12 +58,14 @@ class _Watched(Simulation):
 
     recorder: _Recorder
 
-    def _exchange(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> None:
-        assert self.fleet is not None
-        frames = [self.latest(int(agent), self.clock.now_us) for agent in self.fleet.agent[self.fleet.lidars > 0]]
-        for ego, weight in egos:
-            others = [frame for frame in frames if frame is not None and frame.agent != ego.agent]
-            self.recorder.asked.append((ego, weight, others))
+    def _match(self, frame_us: int) -> None:
+        own, now_us = self._instant.own, self.clock.now_us
+        newest = [self.stations.detected_frame(agent, now_us) for agent in own.agent[own.lidars > 0].tolist()]
+        frames = [frame for frame in newest if frame is not None]
+        for ego in frames:
+            if ego.time_us == frame_us and own.ego[own.index(ego.agent)]:
+                others = [frame for frame in frames if frame.agent != ego.agent]
+                self.recorder.asked.append((ego, self._blind_zones.of(ego).weight, others))
 
 
 def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:
@@ -110,12 +112,12 @@ def rankings(found: _Recorder, dim: int = 128) -> Iterator[Ranking]:
         if np.count_nonzero(true) < _BEST:
             continue
         query = complement_query(ego.matrix, weight, dim)
-        ring, pool = rings(ego.matrix, ego.believed[:2]), pooled(ego.matrix)
+        ring, pool = rings(ego.matrix, ego.pose[:2]), pooled(ego.matrix)
         said = {
             "complement": [float(query @ complement_stored(o.matrix, dim)) for o in others],
-            "rings": [-float(np.linalg.norm(ring - rings(o.matrix, o.believed[:2]))) for o in others],
+            "rings": [-float(np.linalg.norm(ring - rings(o.matrix, o.pose[:2]))) for o in others],
             "pooled": [-float(np.linalg.norm(pool - pooled(o.matrix))) for o in others],
-            "nearest first": [-float(np.hypot(*(o.believed[:2] - ego.believed[:2]))) for o in others],
+            "nearest first": [-float(np.hypot(*(o.pose[:2] - ego.pose[:2]))) for o in others],
         }
         for name, score in said.items():
             scores[name].append((true, np.array(score)))

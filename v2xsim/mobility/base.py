@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int8, Int64
 
 from v2xsim.errors import UserError
-from v2xsim.records import Boxes, Snapshot
+from v2xsim.records import Boxes
 from v2xsim.world.road_users import antenna_height_m
+from v2xsim.world.snapshot import Snapshot
 
 Progress = Callable[[int], None]
 """Called with the traffic time in microseconds while a warm-up advances."""

@@ -20,8 +20,8 @@ from v2xsim.mobility.base import (
     snapshot_of,
     yaw_of_compass_rad,
 )
-from v2xsim.records import Snapshot
 from v2xsim.world.road_users import BUS, CATALOGUE, PASSENGER, PEDESTRIAN, TRUCK, kind_of_type_name
+from v2xsim.world.snapshot import Snapshot
 
 _CHUNK_BYTES = 1 << 18
 

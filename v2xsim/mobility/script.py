@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.mobility.base import Bounds, Mobility, Names, snapshot_of
-from v2xsim.records import Snapshot
 from v2xsim.scenario.schema_world import Agent
 from v2xsim.world.road_users import CATALOGUE, KINDS
+from v2xsim.world.snapshot import Snapshot
 
 TURN_REACH_M = 5.0
 """Distance before and after a corner of the path over which a body turns; its centre stays on the path."""

@@ -21,8 +21,8 @@ from v2xsim.mobility.base import (
 )
 from v2xsim.mobility.sumo_config import safe_config
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo
-from v2xsim.records import Snapshot
 from v2xsim.world.road_users import body_height_m, kind_of
+from v2xsim.world.snapshot import Snapshot
 
 LANE_CHANGE_S = 3.0
 """Duration of a lane change.

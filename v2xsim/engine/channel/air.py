@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.engine.channel.links import LinkBudget
-from v2xsim.engine.channel.messages import EVERYBODY, Message, Packet
+from v2xsim.engine.channel.messages import Message, Packet
 from v2xsim.engine.clock import Clock, Order
+from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.records import LINK_STATE_NAMES
 from v2xsim.results.tables import Columns
@@ -36,17 +37,28 @@ class Heard:
     snr_db: Float[np.ndarray, " receivers"]
 
 
+Deliver = Callable[[Heard], None]
+"""Takes each packet that somebody received, in the order of arrival."""
+
+
 class Air(Protocol):
     """What the engine asks of a channel."""
 
-    def tick(self, fleet: Fleet, budget: LinkBudget) -> None:
-        """Take the links that hold from now on."""
+    def tick(self, fleet: Fleet, links: LinkBudget) -> None:
+        """Deliver what arrived over the links so far, then take the links that hold from now on."""
 
-    def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
-        """Hand a message to the radio; `target` is the next hop or EVERYBODY."""
+    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
+        """Send a message from its origin, to its relay if it has one.
 
-    def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:
-        """Pass one packet on as it came."""
+        Args:
+            message: What to send.
+            period_us: Time from one message of this kind to the next at this sender, for access schemes that reserve
+                resources ahead; 0 for a message that has no successor.
+            awaited: Whether a station acts on its arrival at once. Nobody looks for other messages before the next process.
+        """
+
+    def forward(self, packet: Packet, *, sender: int, target: int) -> None:
+        """Send a packet once more as it came, from a relay to a station or to EVERYBODY."""
 
     def settle(self) -> None:
         """Deliver all that has arrived by now."""
@@ -61,54 +73,50 @@ class Air(Protocol):
 class IdealAir:
     """A channel that delivers everything to everybody in no time."""
 
-    def __init__(self, clock: Clock, on_heard: Callable[[Heard], None], packets: Columns) -> None:
-        self._clock, self._on_heard, self._packets = clock, on_heard, packets
-        self._fleet: Fleet | None = None
-        self._budget: LinkBudget | None = None
+    def __init__(self, clock: Clock, deliver: Deliver, packets: Columns) -> None:
+        self._clock, self._deliver_to_stations, self._packets = clock, deliver, packets
+        self._fleet, self._links = Fleet.none(), LinkBudget.none()
 
-    def tick(self, fleet: Fleet, budget: LinkBudget) -> None:
+    def tick(self, fleet: Fleet, links: LinkBudget) -> None:
         """Take the links that hold from now on."""
-        self._fleet, self._budget = fleet, budget
+        self._fleet, self._links = fleet, links
 
-    def send(self, message: Message, *, sender: int, target: int, hop: int, window_us: int, urgent: bool) -> None:
-        """Hand a message to the radio."""
-        now = self._clock.now_us
-        packet = Packet(message, hop, 0, 1, sender, target, message.size_bytes, now)
-        self._clock.at(now, Order.ARRIVAL, lambda: self._deliver(packet))
+    def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
+        """Send a message: it arrives at this instant, before any process goes on."""
+        now_us = self._clock.now_us
+        packet = Packet(message, 1, 0, 1, message.origin, message.first_target, message.size_bytes, now_us)
+        self._clock.call(now_us, Order.ARRIVAL, lambda: self._deliver(packet))
 
-    def forward(self, packet: Packet, *, sender: int, target: int, window_us: int) -> None:
-        """Pass one packet on as it came."""
+    def forward(self, packet: Packet, *, sender: int, target: int) -> None:
+        """Refuse: every station hears every other, so nobody is asked to relay."""
         raise AssertionError("an ideal channel has no relays")
 
     def settle(self) -> None:
-        """Deliver all that has arrived by now."""
+        """Do nothing: all that was sent has arrived."""
 
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
         """Return no time: the channel is never congested."""
-        return np.zeros(len(self._fleet) if self._fleet is not None else 0)
+        return np.zeros(len(self._fleet))
 
     def close(self) -> None:
-        """Write what was counted over the run."""
+        """Do nothing: nothing was counted."""
 
     def _deliver(self, packet: Packet) -> None:
-        fleet, budget = self._fleet, self._budget
-        assert fleet is not None
-        assert budget is not None
-        now = self._clock.now_us
-        tx = fleet.index(packet.sender)
-        if tx < 0:
+        fleet, links, now_us = self._fleet, self._links, self._clock.now_us
+        sender_row = fleet.index(packet.sender)
+        if sender_row < 0:
             return
-        rows, pair = budget.of(tx)
+        rows, pair = links.of(sender_row)
         if packet.target != EVERYBODY:
-            wanted = fleet.agent[rows] == packet.target
-            rows, pair = rows[wanted], pair[wanted]
+            is_target = fleet.agent[rows] == packet.target
+            rows, pair = rows[is_target], pair[is_target]
         if len(rows) == 0:
             return
         self._packets.add(
-            queued_us=packet.message.queued_us, start_us=now, end_us=now, message=packet.message.number,
+            queued_us=packet.message.queued_us, start_us=now_us, end_us=now_us, message=packet.message.number,
             kind=packet.message.kind, hop=packet.hop, fragment=0, fragments=1, size_bytes=packet.size_bytes,
-            tx=packet.sender, rx=fleet.agent[rows], addressed=True, distance_m=budget.distance_m[pair],
-            link_state=_STATES[budget.state[pair]], power_dbm=budget.power_dbm[pair],
+            tx=packet.sender, rx=fleet.agent[rows], addressed=True, distance_m=links.distance_m[pair],
+            link_state=_STATES[links.state[pair]], power_dbm=links.power_dbm[pair],
             sinr_db=np.full(len(rows), np.inf), outcome="delivered",
         )  # fmt: skip
-        self._on_heard(Heard(packet, fleet.agent[rows], now, now, np.full(len(rows), np.inf)))
+        self._deliver_to_stations(Heard(packet, fleet.agent[rows], now_us, now_us, np.full(len(rows), np.inf)))

@@ -18,10 +18,11 @@ from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.engine.stations.fleet import Fleet
-from v2xsim.records import NLOSB, Obstacles, Snapshot
+from v2xsim.records import NLOSB, Obstacles
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 from v2xsim.world.road_users import KINDS
+from v2xsim.world.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,16 @@ class LinkBudget:
     gain_dbi: Float[np.ndarray, " stations"]
     tx_power_dbm: float
 
+    @staticmethod
+    def none() -> "LinkBudget":
+        """Return no links, between no stations."""
+        none, ids, rows = np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int32)
+        near = neighbours(np.zeros((0, 2)), 1.0)
+        return LinkBudget(
+            ids, np.zeros((0, 3)), near, none, rows.astype(np.int8), rows.astype(np.int8), none, none,
+            Field(near.offset, near.other, none, none), rows, ids, none, Carried(none, none), none, 0.0,
+        )  # fmt: skip
+
     @cached_property
     def power_dbm(self) -> Float[np.ndarray, " pairs"]:
         """Received over each pair."""
@@ -85,14 +96,14 @@ class LinkBudget:
 
 
 def next_budget(
-    before: LinkBudget | None, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams
+    before: LinkBudget, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams
 ) -> LinkBudget:
     """Return the links at the tick of a snapshot (`v2xsim.comms.channel.received_power`)."""
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
     pairs, stations = len(near.first), len(fleet)
     old_pair, old = np.full(pairs, -1, np.int32), Carried(np.zeros(0), np.zeros(0))
     old_state, suspect, moved_m = np.zeros(0, np.int8), old_pair, np.zeros(stations)
-    if before is not None and len(before.near.first):
+    if len(before.near.first):
         row = kept_rows(before.agent, fleet.agent)
         old_pair = same_pairs(before.near, near, row)
         old, old_state = before.carried, before.state

@@ -1,15 +1,9 @@
-"""Messages between stations and the packets that carry them: what they hold. `radio` sends them."""
+"""Messages between stations, one class for each kind, and the packets that carry them. `radio` sends them."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import ClassVar
 
-import numpy as np
-from jaxtyping import Float, Int64
-
-from v2xsim.records import PerceptionMatrix
-
-EVERYBODY = -1
-NOBODY = -1
+from v2xsim.engine.stations.contents import NOBODY, Answer, Awareness, Report, Request
 
 AWARENESS, REQUEST, DATA, CPM = "awareness", "request", "data", "cpm"
 MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM)
@@ -17,32 +11,78 @@ MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM)
 
 @dataclass(frozen=True)
 class Message:
-    """Something a station tells others.
+    """Something that a station sends to others; each kind is a class of its own.
 
     Attributes:
-        number: Unique in a run.
         kind: AWARENESS, REQUEST, DATA or CPM.
-        origin: Agent that made it.
-        destination: Agent it is for, or EVERYBODY.
-        relay: Agent that is asked to pass it on, or NOBODY.
+        number: Unique in a run.
+        origin: Station that made it.
+        destination: Station that it is for, or EVERYBODY.
+        relay: Station that is asked to pass it on, or NOBODY.
         size_bytes: Payload.
         queued_us: When it was handed to the radio.
-        body: Awareness, Request, Answer or Report.
     """
 
+    kind: ClassVar[str]
     number: int
-    kind: str
     origin: int
     destination: int
     relay: int
     size_bytes: int
     queued_us: int
-    body: Any = field(repr=False)
+
+    @property
+    def first_target(self) -> int:
+        """Station that the first hop is addressed to, or EVERYBODY."""
+        return self.destination if self.relay == NOBODY else self.relay
+
+
+@dataclass(frozen=True)
+class AwarenessMessage(Message):
+    """A station announces itself."""
+
+    kind = AWARENESS
+    body: Awareness = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RequestMessage(Message):
+    """An ego asks a helper."""
+
+    kind = REQUEST
+    body: Request = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AnswerMessage(Message):
+    """A helper answers a request; result tables call the kind `data`."""
+
+    kind = DATA
+    body: Answer = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ReportMessage(Message):
+    """A station broadcasts what it perceives: a collective perception message."""
+
+    kind = CPM
+    body: Report = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Packet:
-    """One fragment of a message on one hop, before the access layer has found a time for it."""
+    """One fragment of a message on one hop, before the access layer has found a time for it.
+
+    Attributes:
+        message: What it carries a part of.
+        hop: 1 from the message's origin, 2 from a relay.
+        fragment: Number of the fragment, from 0.
+        fragments: Number of fragments of the message.
+        sender: Station that sends this packet.
+        target: Station that it is addressed to, or EVERYBODY.
+        size_bytes: Payload and headers.
+        queued_us: When it was handed to the access layer.
+    """
 
     message: Message
     hop: int
@@ -52,30 +92,3 @@ class Packet:
     target: int
     size_bytes: int
     queued_us: int
-
-
-@dataclass(frozen=True)
-class Awareness:
-    """What a station announces of itself: pose and heights as it believes them, and what it observed.
-
-    Attributes:
-        origin: The station.
-        capture_us: True time of the state announced.
-        stamp_us: The same on the station's own clock.
-        pose: Believed x, y, z, yaw.
-        velocity_mps: Believed velocity over ground.
-        antenna_m: Height of the antenna above ground.
-        size_m: Body: length, width, height; zeros for a roadside unit.
-        matrix: Its abstract perception matrix, None without a lidar.
-        heard: Stations it hears, with the mean SNR of their packets.
-    """
-
-    origin: int
-    capture_us: int
-    stamp_us: int
-    pose: Float[np.ndarray, " 4"]
-    velocity_mps: Float[np.ndarray, " 2"]
-    antenna_m: float
-    size_m: Float[np.ndarray, " 3"]
-    matrix: PerceptionMatrix | None
-    heard: Int64[np.ndarray, " stations"]

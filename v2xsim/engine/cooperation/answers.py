@@ -1,7 +1,5 @@
 """What an ego asks a helper for, and what the helper answers: points or boxes of the cells asked for."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
@@ -12,71 +10,16 @@ from v2xsim.comms.messages.sizes import (
     POINTS_HEADER_BYTES,
     RAW_POINT_BYTES,
 )
-from v2xsim.engine.stations.sensing import Frame
+from v2xsim.engine.stations.contents import Answer, Request
+from v2xsim.engine.stations.frame import Frame
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.gpu.lidar.points import quantised, rows_in_cells, thinned, transform
 from v2xsim.perception.matching.matrix import cells_of, shifted
-from v2xsim.records import BUILDING, OCCUPIED, UNOBSERVED, Detections
+from v2xsim.records import OCCUPIED, UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
 
 # Returns lower than this are taken for the road; the ego casts its own. Above the range noise of a lidar on flat ground.
 ROAD_M = 0.25
-
-
-@dataclass(frozen=True)
-class Request:
-    """What an ego asks one helper for.
-
-    Attributes:
-        number: Unique in a run.
-        ego: Who asks.
-        helper: Who is asked.
-        frame_us: Capture of the ego frame that it is for.
-        lower: World cell index of cell (0, 0), in the world as the ego believes it.
-        cell_m: Side of a cell.
-        cells: Cells asked for.
-        near_m: Where the ego is: nearer cells come first.
-        allowance_bytes: Most payload of the answer.
-    """
-
-    number: int
-    ego: int
-    helper: int
-    frame_us: int
-    lower: Int64[np.ndarray, " 2"]
-    cell_m: float
-    cells: Bool[np.ndarray, "nx ny"]
-    near_m: Float[np.ndarray, " 2"]
-    allowance_bytes: int
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a helper sends back. Parts that share a fragment arrive or are lost together.
-
-    Attributes:
-        request: What it answers.
-        frame: The helper's frame that the data is from.
-        code: Matrix codes of the cells asked for, UNOBSERVED where the answer says nothing.
-        code_part: Fragment that a cell's content is complete with.
-        points_m: Lidar points in the world as the helper believes it (early fusion).
-        object_id: What each point hit; the visibility model reads it.
-        point_part: Fragment of each point.
-        detections: Boxes in the world as the helper believes it, velocities included (late fusion).
-        box_part: Fragment of each box.
-        size_bytes: Payload.
-    """
-
-    request: Request
-    frame: Frame
-    code: UInt8[np.ndarray, "nx ny"]
-    code_part: Int64[np.ndarray, "nx ny"]
-    points_m: Float[np.ndarray, "points 3"]
-    object_id: Int64[np.ndarray, " points"]
-    point_part: Int64[np.ndarray, " points"]
-    detections: Detections
-    box_part: Int64[np.ndarray, " boxes"]
-    size_bytes: int
 
 
 def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_m: float, cell_m: float) -> float:
@@ -92,7 +35,7 @@ def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_
 
 
 def codes_bytes(cells: int) -> int:
-    """Return the bytes that tell of each cell asked for whether it is unobserved, free or occupied: two bits a cell."""
+    """Return the bytes of the codes of n cells, unobserved, free or occupied: two bits a cell."""
     return -(-cells * 2 // 8)
 
 
@@ -113,17 +56,17 @@ def answer(
     """
     shape = request.cells.shape
     code = np.where(request.cells, shifted(frame.matrix, request.lower, shape), UNOBSERVED).astype(np.uint8)
-    head = codes_bytes(int(request.cells.sum()))
+    head_bytes = codes_bytes(int(request.cells.sum()))
     part = np.zeros(shape, np.int64)
     if shares.is_boxes:
-        base, each = CPM_BASE_BYTES + head, CPM_OBJECT_BYTES
+        base, each = CPM_BASE_BYTES + head_bytes, CPM_OBJECT_BYTES
         rows, cell, rank = _in_cells(detections.boxes.center_m[:, :2], request)
     else:
-        base, each = POINTS_HEADER_BYTES + head, float(POINT_BYTES)
-        points, object_id, at = _shareable(frame, request, 0.0 if shares is Share.FRAMES else voxel_m)
+        base, each = POINTS_HEADER_BYTES + head_bytes, float(POINT_BYTES)
+        points, point_row = _shareable(frame, request, 0.0 if shares is Share.FRAMES else voxel_m)
         rows, cell, rank = _in_cells(points[:, :2], request)
         if shares is Share.FRAMES:
-            return _whole(request, frame, code, points, object_id, at, rows, cell, mtu_bytes)
+            return _whole(request, frame, code, points, point_row, rows, cell, mtu_bytes)
     order = np.lexsort((rows, cell, rank))
     rows, cell = rows[order], cell[order]
     room = max(0, int((request.allowance_bytes - base) / each))
@@ -142,38 +85,38 @@ def answer(
     none = np.zeros(0, np.int64)
     if shares.is_boxes:
         return Answer(request, frame, code, part, np.zeros((0, 3)), none, none, detections[rows], fragment, size)
-    return Answer(request, frame, code, part, points[rows], object_id[rows], fragment, Detections.none(), none, size)
+    return Answer(request, frame, code, part, points[rows], point_row[rows], fragment, Detections.none(), none, size)
 
 
 def _whole(
     request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], points_m: Float[np.ndarray, "points 3"],
-    object_id: Int64[np.ndarray, " points"], at: Int64[np.ndarray, " points"], rows: Int64[np.ndarray, " rows"],
-    cell: Int64[np.ndarray, " rows"], mtu_bytes: int,
+    point_row: Int64[np.ndarray, " points"], rows: Int64[np.ndarray, " rows"], cell: Int64[np.ndarray, " rows"],
+    mtu_bytes: int,
 ) -> Answer:  # fmt: skip
     """Return the answer that sends all returns as they were captured; the ego takes of them what it asked for."""
     base = POINTS_HEADER_BYTES
-    fragment = ((base + RAW_POINT_BYTES * at[rows]) // mtu_bytes).astype(np.int64)
+    fragment = ((base + RAW_POINT_BYTES * point_row[rows]) // mtu_bytes).astype(np.int64)
     part = np.zeros(code.shape, np.int64)
     np.maximum.at(part.reshape(-1), cell, fragment)
-    size, none = base + RAW_POINT_BYTES * len(frame.cloud.points_m), np.zeros(0, np.int64)
-    return Answer(request, frame, code, part, points_m[rows], object_id[rows], fragment, Detections.none(), none, size)
+    size, none = base + RAW_POINT_BYTES * len(frame.points_m), np.zeros(0, np.int64)
+    return Answer(request, frame, code, part, points_m[rows], point_row[rows], fragment, Detections.none(), none, size)
 
 
 def _shareable(
     frame: Frame, request: Request, voxel_m: float
-) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"], Int64[np.ndarray, " points"]]:
-    """Return the points worth sending, what each hit, and which of the cloud they are.
+) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
+    """Return the points worth sending, rounded as they are coded, and the row of each in the frame's cloud.
 
-    Neither road nor a building of the map that everybody has; thinned if there is a voxel size, rounded.
+    Points on the road or on a building of the map are not sent: everybody has the map. Points are thinned to one per voxel if
+    there is a voxel size.
     """
-    cloud, world_from_vehicle = frame.cloud, pose_matrix(*frame.believed)
+    world_from_station = pose_matrix(*frame.pose)
     body = rows_in_cells(
-        cloud.points_m, cloud.object_id, world_from_vehicle, request.lower, float(request.cell_m), request.cells,
-        ROAD_M, BUILDING,
+        frame.points_m, frame.on_building, world_from_station, request.lower, float(request.cell_m), request.cells, ROAD_M
     )  # fmt: skip
-    kept = body[thinned(cloud.points_m[body], voxel_m)] if voxel_m > 0.0 else body
-    rounded = quantised(cloud.points_m[kept], np.zeros(3))
-    return transform(rounded, world_from_vehicle), cloud.object_id[kept], kept
+    kept = body[thinned(frame.points_m[body], voxel_m)] if voxel_m > 0.0 else body
+    rounded = quantised(frame.points_m[kept], np.zeros(3))
+    return transform(rounded, world_from_station), kept
 
 
 def _in_cells(

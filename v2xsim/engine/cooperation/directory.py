@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.engine.stations.sensing import Frame
+from v2xsim.engine.stations.frame import Frame
 from v2xsim.perception.matching.descriptors import complement_query, complement_stored
 from v2xsim.perception.matching.shortlist import ShortList
 
@@ -25,7 +25,7 @@ class Directory:
         self._list = ShortList("ip", ENTRIES)
         self._time_us: dict[int, int] = {}
 
-    def learn(self, frames: Sequence[Frame]) -> None:
+    def update(self, frames: Sequence[Frame]) -> None:
         """Renew the descriptors of frames that are new, and forget stations that are no longer there."""
         there = {frame.agent for frame in frames}
         gone = [agent for agent in self._time_us if agent not in there]
@@ -38,7 +38,7 @@ class Directory:
             self._list.put([frame.agent for frame in fresh], stored)
             self._time_us.update((frame.agent, frame.time_us) for frame in fresh)
 
-    def worth(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> list[set[int]]:
+    def short_lists(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> list[set[int]]:
         """Return the stations whose descriptors promise most, for each ego and its blind weight; asked for all at once."""
         if not egos:
             return []

@@ -6,20 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
-from v2xsim.engine.cooperation.answers import Answer
-from v2xsim.engine.stations.sensing import Frame, moved_boxes
+from v2xsim.engine.cooperation.collecting import Arrived
+from v2xsim.engine.stations.capture import Capture, Captures, moved_boxes
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.own_state import row_of
 from v2xsim.gpu.bev.fusion.scheme import Detect, FusionScheme, FusionView, Received, fused_of
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.records import UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """An answer and which of its fragments are there."""
-
-    answer: Answer
-    parts: Bool[np.ndarray, " fragments"]
 
 
 @dataclass(frozen=True)
@@ -43,69 +37,76 @@ class Fused:
     added_source: Int64[np.ndarray, " points"]
 
 
-DetectorOf = Callable[[Frame, UInt8[np.ndarray, "nx ny"], Callable[[], Float[np.ndarray, "points 3"]]], Detect]
-"""Takes an ego's frame, its matrix after fusion and what returns the points that arrived."""
+DetectorOf = Callable[[Frame, Capture, UInt8[np.ndarray, "nx ny"], Callable[[], Float[np.ndarray, "points 3"]]], Detect]
+"""Takes an ego's frame, the truth behind it, its matrix after fusion, and what returns the points that arrived."""
 
 
-def fused(ego: Frame, arrived: list[Arrived], scheme: FusionScheme, detector_of: DetectorOf) -> Fused:
+def fused(
+    ego: Frame, arrived: list[Arrived], scheme: FusionScheme, captures: Captures, detector_of: DetectorOf
+) -> Fused:
     """Return the ego's frame with what arrived.
 
     Args:
         ego: The ego's own frame.
         arrived: Answers to the ego, at most one per helper, in rising order of the helper.
         scheme: The fusion scheme.
+        captures: The truth behind frames: the visibility model needs to know what each point hit.
         detector_of: Returns the detector as the ego runs it once more, with the frame's own chance.
 
     Raises:
         PartError: If a user's scheme raises an exception or returns something else than it must.
     """
-    code = ego.matrix.code.copy()
+    capture, code = captures[ego], ego.matrix.code.copy()
     for item in arrived:
+        # Without the first fragment nothing says which cells the codes are of.
         if item.parts[0]:
-            told = (code == UNOBSERVED) & (item.answer.code != UNOBSERVED) & item.parts[item.answer.code_part]
-            code[told] = item.answer.code[told]
-    received = tuple(_received(ego, item) for item in arrived)
+            unknown = code == UNOBSERVED
+            is_answered = (item.answer.code != UNOBSERVED) & item.parts[item.answer.code_part]
+            code[unknown & is_answered] = item.answer.code[unknown & is_answered]
+    received = tuple(_received(ego, item, capture, captures[item.answer.frame]) for item in arrived)
 
     def points() -> Float[np.ndarray, "points 3"]:
         return np.concatenate([np.zeros((0, 3)), *(item.points_m for item in received)])
 
-    apparent = moved_boxes(ego.snapshot.boxes, ego.believed_from_true)
     view = FusionView(
-        ego.agent, ego.believed, _own_size_m(ego), apparent, ego.snapshot.agent, ego.points, ego.detections, code,
-        ego.matrix.lower, ego.matrix.cell_m, received, detector_of(ego, code, points), lambda: own_points_world(ego),
+        ego.agent, ego.pose, _own_size_m(ego, capture), capture.apparent, capture.snapshot.agent, capture.points,
+        ego.detections, code, ego.matrix.lower, ego.matrix.cell_m, received, detector_of(ego, capture, code, points),
+        lambda: own_points_world(ego),
     )  # fmt: skip
-    found = fused_of(scheme, view)
-    return Fused(code, found.points, found.detections, found.added_m, found.added_object, found.added_source)
+    known = fused_of(scheme, view)
+    return Fused(code, known.points, known.detections, known.added_m, known.added_object, known.added_source)
 
 
-def _received(ego: Frame, item: Arrived) -> Received:
-    """Return what arrived of an answer."""
-    reply, parts = item.answer, item.parts
-    points, boxes = parts[reply.point_part], parts[reply.box_part]
-    theirs = reply.frame
+def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Received:
+    """Return what arrived of an answer.
+
+    Args:
+        ego: The ego's frame.
+        item: The answer.
+        own: The truth behind the ego's frame.
+        theirs: The truth behind the helper's frame.
+    """
+    answer, frame, parts = item.answer, item.answer.frame, item.parts
+    points, boxes = parts[answer.point_part], parts[answer.box_part]
 
     def locate() -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
-        wanted, there = ego.snapshot.agent, theirs.snapshot.agent
-        place = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
-        located = moved_boxes(theirs.snapshot.boxes[place], theirs.believed_from_true)
-        return located.center_m, there[place] == wanted
+        wanted, there = own.snapshot.agent, theirs.snapshot.agent
+        row = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
+        located = moved_boxes(theirs.snapshot.boxes[row], theirs.believed_from_true)
+        return located.center_m, there[row] == wanted
 
     return Received(
-        theirs.agent, (ego.stamp_us - theirs.stamp_us) * 1e-6, reply.points_m[points], reply.object_id[points],
-        reply.detections[np.flatnonzero(boxes)], locate,
+        frame.agent, (ego.stamp_us - frame.stamp_us) * 1e-6, answer.points_m[points],
+        theirs.object_id[answer.point_row[points]], answer.detections[np.flatnonzero(boxes)], locate,
     )  # fmt: skip
 
 
-def _own_size_m(ego: Frame) -> Float[np.ndarray, " 3"]:
+def _own_size_m(ego: Frame, capture: Capture) -> Float[np.ndarray, " 3"]:
     """Return the size of the ego's own body; zeros for a roadside unit."""
-    agent = ego.snapshot.agent
-    row = int(np.searchsorted(agent, ego.agent))
-    if row >= len(agent) or agent[row] != ego.agent:
-        return np.zeros(3)
-    size_m: Float[np.ndarray, " 3"] = ego.snapshot.boxes.size_m[row]
-    return size_m
+    row = row_of(capture.snapshot.agent, ego.agent)
+    return capture.snapshot.boxes.size_m[row] if row >= 0 else np.zeros(3)
 
 
 def own_points_world(ego: Frame) -> Float[np.ndarray, "points 3"]:
     """Return the ego's own cloud in the world as it believes it."""
-    return transform(np.ascontiguousarray(ego.cloud.points_m, np.float64), pose_matrix(*ego.believed))
+    return transform(np.ascontiguousarray(ego.points_m, np.float64), pose_matrix(*ego.pose))

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from v2xsim.engine.channel.messages import NOBODY
 from v2xsim.engine.cooperation.answers import codes_bytes, occupied_in, predicted_bytes
-from v2xsim.engine.stations.sensing import Frame
+from v2xsim.engine.cooperation.paths import Paths
+from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.perception.matching.choice import chosen_helpers
 from v2xsim.perception.matching.matrix import shifted
@@ -18,15 +20,15 @@ from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
-class Known:
+class Candidate:
     """A possible helper as an ego knows it.
 
     Attributes:
         agent: The helper.
-        matrix: Its matrix, as last announced.
+        matrix: Its perception matrix, as last announced.
         position_m: Where it said it was.
-        delivery: Predicted probability that a packet arrives by the path that would be used.
-        relay: Agent that passes on, -1 for the direct link.
+        delivery: Predicted probability that a packet arrives by the path that would be used, 0 to 1.
+        relay: Station that would pass messages on, NOBODY for the direct link.
     """
 
     agent: int
@@ -38,24 +40,51 @@ class Known:
 
 @dataclass(frozen=True)
 class Ask:
-    """One helper to ask, the cells, and the bytes it may use."""
+    """What an ego will ask of one helper.
 
-    known: Known
+    Attributes:
+        candidate: The helper.
+        cells: Cells to ask for.
+        allowance_bytes: Most payload of the answer.
+    """
+
+    candidate: Candidate
     cells: Bool[np.ndarray, "nx ny"]
     allowance_bytes: int
 
 
-def asks(
-    ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Known], rule: Cooperation, streams: Streams
-) -> list[Ask]:
-    """Return whom to ask, best first.
+def candidates(knowledge: Knowledge, paths: Paths, now_us: int, forget_us: int) -> list[Candidate]:
+    """Return the stations with a matrix that an ego knows of and can reach, directly or through a relay.
 
-    Each answer's size is predicted from the matrices; a single helper's share is held to budget / helpers before the
-    choice, and the whole budget is then shared out in proportion.
+    Args:
+        knowledge: What the ego knows.
+        paths: How well packets get through.
+        now_us: The instant.
+        forget_us: An announcement is forgotten this long after its arrival.
+    """
+    reachable = []
+    for agent in sorted(knowledge.announced):
+        announced = knowledge.announced[agent]
+        awareness = announced.awareness
+        if awareness.matrix is None or now_us - announced.arrived_us > forget_us:
+            continue
+        path = paths.between(knowledge.agent, agent)
+        if path is not None:
+            reachable.append(Candidate(agent, awareness.matrix, awareness.pose[:2], path.delivery, path.relay))
+    return reachable
+
+
+def asks(
+    ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Candidate], rule: Cooperation, streams: Streams
+) -> list[Ask]:
+    """Return whom to ask for what, best first.
+
+    Each answer's size is predicted from the matrices. A single helper's share is limited to budget / helpers before the choice;
+    the whole budget is then divided among the chosen in proportion to their predicted sizes.
 
     Args:
         ego: The ego's frame.
-        weight: How much its blind cells matter (`v2xsim.perception.matching.relevance`).
+        weight: How much each blind cell matters, 0 to 1 (`v2xsim.perception.matching.relevance`).
         known: Possible helpers, in rising order of their agents.
         rule: The scenario's section.
         streams: For matching rules that draw.
@@ -71,7 +100,7 @@ def asks(
     agent = np.array([item.agent for item in known], np.int64)
     view = MatchingView(
         weight, observed, code == OCCUPIED, agent,
-        np.array([np.hypot(*(item.position_m - ego.believed[:2])) for item in known]),
+        np.array([np.hypot(*(item.position_m - ego.pose[:2])) for item in known]),
         np.array([item.delivery for item in known]), np.array([item.relay != NOBODY for item in known]), cost,
         rule.budget_bytes, rule.max_helpers, lambda: streams.uniforms("matching", ego.agent, ego.time_us, agent)[:, 0],
     )  # fmt: skip

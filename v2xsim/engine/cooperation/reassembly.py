@@ -1,15 +1,14 @@
-"""Messages put together from their fragments, and what is left of one when a fragment is lost.
+"""Broadcast messages put together from their fragments.
 
-A broadcast message counts only when all its fragments have arrived; one that misses a fragment is dropped without a word to anybody.
-Of a request or an answer each fragment is noted in its transfer: a request acts when it is whole, and of an answer the ego fuses what
-has arrived by its deadline. A packet to one station is sent again up to `radio.retries` times (`engine.channel.radio`).
+A broadcast message counts only when all its fragments have arrived; one that misses a fragment is dropped, and nobody is informed.
+Requests and answers are not put together here: of an answer the ego fuses whatever has arrived by its deadline.
 """
 
 from v2xsim.engine.channel.messages import Packet
 
 
 class Reassembly:
-    """Fragments of broadcast messages that have arrived at each station."""
+    """Fragments of broadcast messages that have arrived at each station while the message is not whole."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int], set[int]] = {}

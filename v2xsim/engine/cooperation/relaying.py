@@ -1,54 +1,100 @@
-"""Which station passes on for whom: relays for pairs of an ego and a helper that cannot reach each other directly."""
+"""Which station relays for whom: relays for pairs of an ego and a helper that cannot reach each other directly."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 
 from v2xsim.comms.channel.path_loss.model import range_of
 from v2xsim.comms.phy.error_rate import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import chosen_relays, usable_stations
 from v2xsim.comms.relay.rule import RelayView
-from v2xsim.engine.channel.messages import NOBODY
-from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.records import Boxes, Obstacles
+from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Cooperation
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
-class RelayPlan:
-    """The relays of one tick.
+class RelayChoice:
+    """The relay of one ego and one helper that cannot reach each other well enough.
 
     Attributes:
-        relay_of: Relay by pair of ego and helper; NOBODY where no station qualifies.
-        forwards: Stations that pass on the awareness messages of an origin.
-        height: Height term of each choice, NaN without one.
-        mobility: Mobility term.
+        relay: Station that passes messages on, NOBODY where none qualifies.
+        height: Height term of the score, -1 to 1; NaN without one.
+        mobility: Mobility term of the score, 0 to 1; NaN without one.
         score: Score under the rule.
     """
 
-    relay_of: dict[tuple[int, int], int]
-    forwards: dict[int, set[int]]
-    height: dict[tuple[int, int], float]
-    mobility: dict[tuple[int, int], float]
-    score: dict[tuple[int, int], float]
+    relay: int
+    height: float
+    mobility: float
+    score: float
+
+
+@dataclass(frozen=True)
+class RelayPlan:
+    """The relays of one tick, by pair of ego and helper."""
+
+    choices: dict[tuple[int, int], RelayChoice]
 
     @staticmethod
     def none() -> "RelayPlan":
         """Return a plan without relays."""
-        return RelayPlan({}, {}, {}, {}, {})
+        return RelayPlan({})
+
+    @cached_property
+    def forwarders(self) -> dict[int, set[int]]:
+        """Stations that pass on the announcements of each helper, so that its egos learn of it."""
+        forwarders: dict[int, set[int]] = {}
+        for (_, helper), choice in self.choices.items():
+            if choice.relay != NOBODY:
+                forwarders.setdefault(helper, set()).add(choice.relay)
+        return forwarders
+
+    def relay_of(self, ego: int, helper: int) -> int:
+        """Return the relay of an ego and a helper, NOBODY without one."""
+        choice = self.choices.get((ego, helper))
+        return NOBODY if choice is None else choice.relay
+
+
+class Relaying:
+    """Keeps the relays in use and plans them at every tick.
+
+    Args:
+        obstacles: Buildings of the map.
+        rule: The scenario's section.
+        radio: The scenario's section.
+        streams: For rules that draw.
+        table: Where the choices are recorded.
+    """
+
+    def __init__(self, obstacles: Obstacles, rule: Cooperation, radio: Radio, streams: Streams, table: Columns) -> None:
+        self._obstacles, self._rule, self._radio, self._streams, self._table = obstacles, rule, radio, streams, table
+        self.plan = RelayPlan.none()
+
+    def replan(self, own: OwnStates, delivery: Float[np.ndarray, "stations stations"], frame_us: int) -> None:
+        """Choose the relays that hold from now on, for frames captured at `frame_us`."""
+        self.plan = plan_relays(self.plan, own, delivery, self._obstacles, self._rule, self._radio, self._streams)
+        pairs, choices = list(self.plan.choices), list(self.plan.choices.values())
+        if pairs:
+            self._table.add(
+                time_us=frame_us, requester=np.array([ego for ego, _ in pairs]),
+                helper=np.array([helper for _, helper in pairs]), relay=np.array([c.relay for c in choices]),
+                height=np.array([c.height for c in choices]), mobility=np.array([c.mobility for c in choices]),
+                score=np.array([c.score for c in choices]),
+            )  # fmt: skip
 
 
 def plan_relays(
     before: RelayPlan,
-    fleet: Fleet,
-    believed_antenna_m: Float[np.ndarray, "stations 3"],
+    own: OwnStates,
     delivery: Float[np.ndarray, "stations stations"],
-    announced: Boxes,
-    body: Int64[np.ndarray, " stations"],
     obstacles: Obstacles,
     rule: Cooperation,
     radio: Radio,
@@ -56,61 +102,63 @@ def plan_relays(
 ) -> RelayPlan:
     """Return the relay of every ego and helper that cannot reach each other well enough.
 
-    It is worked out from what stations announce: where they are, how high their antennas are, how they move, whom they
-    hear and how well, the bodies that announced themselves, and the map. It is computed once for all stations, as if all of
-    this, exact velocities included, reached everybody at once: no station knows as much.
+    The inputs are things that stations announce or measure: where they are, how high their antennas are, how they move, how
+    large they are, whom they hear and how well; and the map. But the plan is made once for all stations, as if all of this,
+    exact velocities included, reached everybody at once: no station knows as much.
 
     Args:
-        before: The plan of the tick before, for the hysteresis.
-        fleet: Stations; only announced quantities of it are read.
-        believed_antenna_m: Where stations say their antennas are.
-        delivery: Predicted delivery of each link from measured SNR.
-        announced: Bodies of the vehicles that are stations.
-        body: Row of `announced` of each station, -1 for roadside units.
+        before: The plan of the tick before; a relay in use is kept unless another is clearly better.
+        own: What each station knows of itself.
+        delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
         obstacles: Buildings of the map.
         rule: The scenario's section.
         radio: The scenario's section.
         streams: For rules that draw.
     """
-    if not rule.relay.relays or len(fleet) < 3:
+    if not rule.relay.relays or len(own) < 3:
         return RelayPlan.none()
+    antenna_m = np.column_stack([own.pose[:, :2], own.antenna_height_m])
+    # Matrices that lie farther apart than this do not overlap: such a helper has nothing to give.
     reach_m = 2.0 * rule.matrix.extent_m
-    gap = believed_antenna_m[:, None, :2] - believed_antenna_m[None, :, :2]
-    near: Bool[np.ndarray, "stations stations"] = np.hypot(gap[..., 0], gap[..., 1]) < reach_m
-    wanted = near & fleet.ego[:, None] & (fleet.lidars > 0)[None, :] & (delivery < rule.min_delivery)
-    np.fill_diagonal(wanted, False)
-    egos, helpers = (rows.astype(np.int64) for rows in np.nonzero(wanted))
+    gap_m = antenna_m[:, None, :2] - antenna_m[None, :, :2]
+    near: Bool[np.ndarray, "stations stations"] = np.hypot(gap_m[..., 0], gap_m[..., 1]) < reach_m
+    needs_relay = near & own.ego[:, None] & (own.lidars > 0)[None, :] & (delivery < rule.min_delivery)
+    np.fill_diagonal(needs_relay, False)
+    egos, helpers = (rows.astype(np.int64) for rows in np.nonzero(needs_relay))
     if len(egos) == 0:
         return RelayPlan.none()
-    keys = [(int(fleet.agent[i]), int(fleet.agent[j])) for i, j in zip(egos, helpers, strict=True)]
-    previous = np.array([fleet.index(before.relay_of.get(key, NOBODY)) for key in keys], np.int64)
+    pairs = [(int(own.agent[i]), int(own.agent[j])) for i, j in zip(egos, helpers, strict=True)]
+    relay_before = np.array([own.index(before.relay_of(*pair)) for pair in pairs], np.int64)
 
     def draw() -> Float[np.ndarray, "pairs stations"]:
-        asker, asked, candidate = np.broadcast_arrays(
-            fleet.agent[egos][:, None], fleet.agent[helpers][:, None], fleet.agent[None, :]
+        ego, helper, candidate = np.broadcast_arrays(
+            own.agent[egos][:, None], own.agent[helpers][:, None], own.agent[None, :]
         )
-        numbers = streams.uniforms("relay", asker.ravel(), asked.ravel(), candidate.ravel())
-        return numbers.reshape(asker.shape)
+        numbers = streams.uniforms("relay", ego.ravel(), helper.ravel(), candidate.ravel())
+        return numbers.reshape(ego.shape)
 
+    vehicles = np.flatnonzero(own.is_vehicle)
+    body = np.full(len(own), -1, np.int64)
+    body[vehicles] = np.arange(len(vehicles))
     view = RelayView(
-        egos, helpers, usable_stations(egos, helpers, delivery, rule.min_delivery), fleet.agent, believed_antenna_m,
-        fleet.velocity_mps, delivery, rule.min_delivery, body, announced, obstacles, radio.carrier_ghz,
+        egos, helpers, usable_stations(egos, helpers, delivery, rule.min_delivery), own.agent, antenna_m,
+        own.velocity_mps, delivery, rule.min_delivery, body,
+        Boxes(own.pose[vehicles, :3], own.size_m[vehicles], own.pose[vehicles, 3]), obstacles, radio.carrier_ghz,
         _usable_range_m(rule, radio), draw,
     )  # fmt: skip
-    chosen = chosen_relays(rule.relay, view, previous)
-    plan = RelayPlan.none()
-    for k, key in enumerate(keys):
-        row = int(chosen.relay[k])
-        plan.relay_of[key] = int(fleet.agent[row]) if row >= 0 else NOBODY
-        plan.height[key], plan.mobility[key] = float(chosen.height[k]), float(chosen.mobility[k])
-        plan.score[key] = float(chosen.score[k])
-        if row >= 0:
-            plan.forwards.setdefault(key[1], set()).add(int(fleet.agent[row]))
-    return plan
+    chosen = chosen_relays(rule.relay, view, relay_before)
+    return RelayPlan({
+        pair: RelayChoice(
+            int(own.agent[row]) if row >= 0 else NOBODY, float(chosen.height[k]), float(chosen.mobility[k]),
+            float(chosen.score[k]),
+        )
+        for k, (pair, row) in enumerate(zip(pairs, chosen.relay.tolist(), strict=True))
+    })  # fmt: skip
 
 
 def _usable_range_m(rule: Cooperation, radio: Radio) -> float:
     """Return the distance up to which a clear link delivers well enough."""
+    # At a delivery of exactly 1 the range of the error curve would be zero.
     weakest_dbm = noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db) + snr_needed_db(
         min(rule.min_delivery, 0.99), radio.mcs, radio.bandwidth_mhz
     )

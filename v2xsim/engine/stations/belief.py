@@ -1,4 +1,4 @@
-"""What stations believe of their own position, heading and clock."""
+"""The true errors of what stations believe of their own position, heading and clock."""
 
 from dataclasses import dataclass
 
@@ -30,9 +30,15 @@ class Belief:
         believed: np.ndarray = pose + np.column_stack([self.error[:, :2], np.zeros(len(self.error)), self.error[:, 2]])
         return believed
 
+    @staticmethod
+    def none(time_us: int) -> "Belief":
+        """Return the belief of no stations."""
+        none = np.zeros(0, np.int64)
+        return Belief(none, time_us, np.zeros((0, 3)), none)
+
 
 def next_belief(
-    before: Belief | None, agent: Int64[np.ndarray, " stations"], time_us: int, errors: Errors, streams: Streams
+    before: Belief, agent: Int64[np.ndarray, " stations"], time_us: int, errors: Errors, streams: Streams
 ) -> Belief:
     """Return the errors at the next instant: a first-order Gauss-Markov process per axis and station.
 
@@ -41,11 +47,11 @@ def next_belief(
     """
     sigma = np.array([errors.gnss_sigma_m, errors.gnss_sigma_m, np.radians(errors.heading_sigma_deg)])
     draw = streams.normals("localisation", agent, time_us, count=3) * sigma
-    if before is not None and len(before.agent) and len(agent):
-        place = np.minimum(np.searchsorted(before.agent, agent), len(before.agent) - 1)
-        known = before.agent[place] == agent
+    if len(before.agent) and len(agent):
+        row = np.minimum(np.searchsorted(before.agent, agent), len(before.agent) - 1)
+        known = before.agent[row] == agent
         kept = np.exp(-(time_us - before.time_us) * 1e-6 / errors.gnss_correlation_s)
-        walked = kept * before.error[place] + np.sqrt(1.0 - kept**2) * draw
+        walked = kept * before.error[row] + np.sqrt(1.0 - kept**2) * draw
         draw = np.where(known[:, None], walked, draw)
     offset = streams.normals("clock", agent)[:, 0] * errors.clock_sigma_ms * 1e3 if len(agent) else np.zeros(0)
     return Belief(agent, time_us, draw, np.round(offset).astype(np.int64))

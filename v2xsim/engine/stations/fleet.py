@@ -1,9 +1,11 @@
-"""All stations at one instant; which vehicles they are is chosen in `roster`."""
+"""The true state of all stations at one instant; which vehicles are stations is chosen in `roster`."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
+
+from v2xsim.engine.stations.own_state import row_of
 
 
 @dataclass(frozen=True)
@@ -35,5 +37,12 @@ class Fleet:
 
     def index(self, agent: int) -> int:
         """Return the row of a station, -1 if it is not there."""
-        place = int(np.searchsorted(self.agent, agent))
-        return place if place < len(self.agent) and self.agent[place] == agent else -1
+        return row_of(self.agent, agent)
+
+    @staticmethod
+    def none() -> "Fleet":
+        """Return no stations."""
+        none = np.zeros(0, np.int64)
+        return Fleet(
+            none, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0), none, np.zeros(0, bool)
+        )

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from v2xsim.engine.stations.fleet import Fleet
-from v2xsim.records import Snapshot
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.road_users import CATALOGUE
+from v2xsim.world.snapshot import Snapshot
 
 
 class Roster:

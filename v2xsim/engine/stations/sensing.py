@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
 from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.capture import Capture, Chance, moved_boxes
 from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.frame import Frame
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect
 from v2xsim.gpu.lidar.cast import Scan, cast
@@ -17,80 +18,15 @@ from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.returns import hits_per_agent, joined_cloud, returns
 from v2xsim.perception.detection.detector import DetectorView, detections_of
 from v2xsim.perception.matching.matrix import observed_matrix
-from v2xsim.records import Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud, Snapshot
+from v2xsim.records import BUILDING, Boxes, Detections, Obstacles, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import LidarModel
 from v2xsim.spatial.poses import inverse, pose_matrix
 from v2xsim.streams import Streams
+from v2xsim.world.snapshot import Snapshot
 
-
-@dataclass(frozen=True)
-class Frame:
-    """What one station captured at one tick.
-
-    Attributes:
-        agent: The station.
-        time_us: Capture, true time.
-        stamp_us: Capture on the station's own clock.
-        pose: True x, y, z, yaw.
-        believed: The same as the station believes it.
-        velocity_mps: Over ground.
-        snapshot: The world at the capture; the visibility model and metrics read it.
-        cloud: Lidar returns.
-        points: Returns on each road user of the snapshot.
-        matrix: The station's abstract perception matrix, placed by the believed pose.
-        chance: Uniform draws of the detector; shared by all detections of this frame.
-        detections: Own detections in the world as the station believes it.
-    """
-
-    agent: int
-    time_us: int
-    stamp_us: int
-    pose: Float[np.ndarray, " 4"]
-    believed: Float[np.ndarray, " 4"]
-    velocity_mps: Float[np.ndarray, " 2"]
-    snapshot: Snapshot
-    cloud: PointCloud
-    points: Int64[np.ndarray, " agents"]
-    matrix: PerceptionMatrix
-    chance: "Chance"
-    detections: Detections
-
-    @property
-    def believed_from_true(self) -> Float[np.ndarray, "4 4"]:
-        """Transform of the true world into the world as this station believes it."""
-        return pose_matrix(*self.believed) @ inverse(pose_matrix(*self.pose))
-
-
-class Chance:
-    """The uniform numbers that a detector draws for one frame: keyed by station, time and road user, so that they depend on no row."""
-
-    def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:
-        self._streams, self._station, self._time_us, self._agent = streams, station, time_us, agent
-        self._held: dict[tuple[str, int, int], Float[np.ndarray, "rows draws"]] = {}
-
-    def of_objects(self, count: int) -> Float[np.ndarray, "agents draws"]:
-        """Return so many numbers for each road user."""
-        key = ("detector", 0, count)
-        if key not in self._held:
-            self._held[key] = self._streams.uniforms("detector", self._station, self._time_us, self._agent, count=count)
-        return self._held[key]
-
-    def of_frame(self, rows: int, count: int) -> Float[np.ndarray, "rows draws"]:
-        """Return so many rows of so many numbers."""
-        key = ("clutter", rows, count)
-        if key not in self._held:
-            self._held[key] = self._streams.uniforms(
-                "clutter", self._station, self._time_us, np.arange(rows), count=count
-            )
-        return self._held[key]
-
-
-def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
-    """Return upright boxes under a transform that only turns about z and shifts."""
-    turn = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
-    center = boxes.center_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
-    return Boxes(center, boxes.size_m, boxes.yaw_rad + turn)
+Sensed = tuple[Frame, Capture]
+"""What a station captured, as it knows it and as it truly was."""
 
 
 def observed_places(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
@@ -115,16 +51,16 @@ class Sensing:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> list[Future[Frame]]:
+    def begin(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> list[Future[Sensed]]:
         """Start on the frames of every station with a lidar, in rising order of the stations."""
         rows, believed = [int(r) for r in np.flatnonzero(fleet.lidars)], belief.applied_to(fleet.pose)
         if self._pool is None:
-            return [_done(self._frame(snapshot, fleet, belief, believed[row], row)) for row in rows]
-        return [self._pool.submit(self._frame, snapshot, fleet, belief, believed[row], row) for row in rows]
+            return [_done(self._sense(snapshot, fleet, belief, believed[row], row)) for row in rows]
+        return [self._pool.submit(self._sense, snapshot, fleet, belief, believed[row], row) for row in rows]
 
-    def _frame(
+    def _sense(
         self, snapshot: Snapshot, fleet: Fleet, belief: Belief, believed: Float[np.ndarray, " 4"], row: int
-    ) -> Frame:
+    ) -> Sensed:
         lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
         pose = fleet.pose[row]
         world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
@@ -158,19 +94,22 @@ class Sensing:
             lambda: observed_places(matrix), chance.of_objects, chance.of_frame,
         )  # fmt: skip
         detections = detections_of(self._scenario.detector, view)
-        return Frame(
-            agent, time_us, time_us + int(belief.clock_offset_us[row]), pose, believed, fleet.velocity_mps[row],
-            snapshot, cloud, points, matrix, chance, detections,
+        frame = Frame(
+            agent, time_us, time_us + int(belief.clock_offset_us[row]), believed, fleet.velocity_mps[row],
+            cloud.points_m, cloud.object_id == BUILDING, matrix, detections,
         )  # fmt: skip
+        return frame, Capture(pose, believed, snapshot, cloud.object_id, points, chance)
 
     def detector_of(
-        self, ego: Frame, code: UInt8[np.ndarray, "nx ny"], received: Callable[[], Float[np.ndarray, "points 3"]]
-    ) -> Detect:
+        self, ego: Frame, capture: Capture, code: UInt8[np.ndarray, "nx ny"],
+        received: Callable[[], Float[np.ndarray, "points 3"]],
+    ) -> Detect:  # fmt: skip
         """Return the detector as an ego runs it once more, after fusion.
 
         Args:
             ego: The ego's frame.
-            code: Its matrix after fusion: where false positives may stand.
+            capture: The truth behind it.
+            code: The ego's matrix after fusion: false positives may stand in its observed cells.
             received: Returns the points that arrived.
         """
         matrix = PerceptionMatrix(ego.matrix.lower, ego.matrix.cell_m, code)
@@ -179,21 +118,21 @@ class Sensing:
             objects: Boxes, points: Int64[np.ndarray, " agents"], added_m: Float[np.ndarray, "points 3"] | None = None
         ) -> Detections:
             def cloud() -> Float[np.ndarray, "points 3"]:
-                own = transform(ego.cloud.points_m, pose_matrix(*ego.believed))
+                own = transform(ego.points_m, pose_matrix(*ego.pose))
                 return np.concatenate([own, received() if added_m is None else added_m])
 
             view = DetectorView(
-                objects, ego.snapshot.agent, points, cloud, lambda: observed_places(matrix), ego.chance.of_objects,
-                ego.chance.of_frame,
+                objects, capture.snapshot.agent, points, cloud, lambda: observed_places(matrix),
+                capture.chance.of_objects, capture.chance.of_frame,
             )  # fmt: skip
             return detections_of(self._scenario.detector, view)
 
         return detect
 
 
-def _done(frame: Frame) -> Future[Frame]:
-    future: Future[Frame] = Future()
-    future.set_result(frame)
+def _done(sensed: Sensed) -> Future[Sensed]:
+    future: Future[Sensed] = Future()
+    future.set_result(sensed)
     return future
 
 

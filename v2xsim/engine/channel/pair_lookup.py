@@ -8,8 +8,8 @@ from v2xsim.comms.access.packets import Receptions
 from v2xsim.comms.channel.neighbours import Neighbours
 
 
-def placed(
-    found: Receptions,
+def pairs_of(
+    receptions: Receptions,
     near: Neighbours,
     counted: Bool[np.ndarray, " packets"],
     state: Int8[np.ndarray, " pairs"],
@@ -20,7 +20,7 @@ def placed(
     """Return the pair of each reception, -1 without one (a station that came in range meanwhile).
 
     Args:
-        found: Packets that ended.
+        receptions: Packets that ended.
         near: The pairs in range.
         counted: Packets whose receivers that are not listed are counted into `too_weak`.
         state: Of each pair.
@@ -28,15 +28,15 @@ def placed(
         bin_m: Width of the bins of distance.
         too_weak: By state and bin; added to. The last bin takes what is farther.
     """
-    pair: Int32[np.ndarray, " receptions"] = _placed(
-        found.by, found.offset, found.receiver, near.offset, near.other, near.pair, counted, state, distance_m,
+    pair: Int32[np.ndarray, " receptions"] = _pairs_of(
+        receptions.by, receptions.offset, receptions.receiver, near.offset, near.other, near.pair, counted, state, distance_m,
         float(bin_m), too_weak,
     )  # fmt: skip
     return pair
 
 
 @njit(cache=True, nogil=True)
-def _placed(by, offset, receiver, link_offset, other, pair_of, counted, state, distance_m, bin_m, too_weak):  # type: ignore[no-untyped-def]
+def _pairs_of(by, offset, receiver, link_offset, other, pair_of, counted, state, distance_m, bin_m, too_weak):  # type: ignore[no-untyped-def]
     pair = np.full(len(receiver), -1, np.int32)
     last = too_weak.shape[1] - 1
     for k in range(len(by)):

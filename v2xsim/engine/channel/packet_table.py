@@ -1,0 +1,118 @@
+"""The table of packets: one row for each packet at each receiver, and counts of receivers too far to be listed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int32
+
+from v2xsim.comms.access.packets import OUTCOME_NAMES, Receptions
+from v2xsim.engine.channel.links import LinkBudget
+from v2xsim.engine.channel.messages import AWARENESS, MESSAGE_KINDS, Packet
+from v2xsim.engine.channel.pair_lookup import pairs_of
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.records import LINK_STATE_NAMES, NLOSB
+from v2xsim.results.tables import Coded, Columns
+from v2xsim.streams import Streams
+
+UNHEARD_BIN_M = 5.0
+NOT_SENT = "not_sent"
+# The last bin takes what is farther: 20 km, beyond any range of a scenario.
+_UNHEARD_BINS = 4000
+
+
+class PacketTable:
+    """Writes what became of packets.
+
+    Args:
+        packets: Table of packets.
+        unheard: Table of receivers too far to be listed.
+        share: Share of the stations whose awareness messages are listed, above 0 to 1. Other messages always are.
+        streams: For drawing these stations.
+    """
+
+    def __init__(self, packets: Columns, unheard: Columns, share: float, streams: Streams) -> None:
+        self._packets, self._unheard, self._share, self._streams = packets, unheard, share, streams
+        self._listed: dict[int, bool] = {}
+        self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
+
+    def add(self, receptions: Receptions, packets: Sequence[Packet], fleet: Fleet, links: LinkBudget) -> None:
+        """Write the outcome of packets that ended, at every station that they could have reached.
+
+        Args:
+            receptions: The outcomes.
+            packets: The packets, in the order of the receptions.
+            fleet: Stations; receivers are rows of it.
+            links: Links that held.
+        """
+        is_listed = np.array([self._lists(packet) for packet in packets], bool)
+        if not is_listed.all():
+            receptions = receptions.of(is_listed)
+            packets = [packet for packet, listed in zip(packets, is_listed, strict=True) if listed]
+        counted = np.array([p.message.kind == AWARENESS and p.hop <= 1 for p in packets], bool)
+        # The layer names receivers by the links of now; a station that came in range meanwhile has no pair.
+        pair = pairs_of(receptions, links.near, counted, links.state, links.distance_m, UNHEARD_BIN_M, self._too_weak)
+        if len(receptions) == 0:
+            return
+        row = receptions.place
+        has_pair, receiver = pair >= 0, fleet.agent[receptions.receiver]
+        queued_us, message, hop, fragment, fragments, size_bytes, sender, target = _columns(packets)
+        kind = np.array([MESSAGE_KINDS.index(p.message.kind) for p in packets])
+        self._packets.add(
+            queued_us=queued_us[row], start_us=receptions.start_us, end_us=receptions.end_us, message=message[row],
+            kind=Coded(kind[row], MESSAGE_KINDS), hop=hop[row], fragment=fragment[row], fragments=fragments[row],
+            size_bytes=size_bytes[row], tx=sender[row], rx=receiver,
+            addressed=(receiver == target[row]) | (target[row] == EVERYBODY),
+            distance_m=_or(has_pair, links.distance_m, pair, np.nan),
+            link_state=Coded(_or(has_pair, links.state, pair, NLOSB).astype(np.int64), LINK_STATE_NAMES),
+            power_dbm=receptions.power_dbm, sinr_db=receptions.sinr_db, outcome=Coded(receptions.outcome, OUTCOME_NAMES),
+        )  # fmt: skip
+
+    def add_unsent(self, packet: Packet, time_us: int) -> None:
+        """Write a packet that gave way to others in its sender's queue: one row, since it is lost to everybody."""
+        if not self._lists(packet):
+            return
+        self._packets.add(
+            queued_us=packet.message.queued_us, start_us=time_us, end_us=time_us, message=packet.message.number,
+            kind=packet.message.kind, hop=packet.hop, fragment=packet.fragment, fragments=packet.fragments,
+            size_bytes=packet.size_bytes, tx=packet.sender, rx=NOBODY if packet.target == EVERYBODY else packet.target,
+            addressed=True, distance_m=np.nan, link_state=LINK_STATE_NAMES[NLOSB], power_dbm=np.nan, sinr_db=np.nan,
+            outcome=NOT_SENT,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Write the counts of receivers too far to be listed."""
+        state, distance_bin = np.nonzero(self._too_weak)
+        if len(state):
+            self._unheard.add(
+                bin_m=(distance_bin * UNHEARD_BIN_M).astype(np.int64), link_state=Coded(state, LINK_STATE_NAMES),
+                count=self._too_weak[state, distance_bin],
+            )  # fmt: skip
+
+    def _lists(self, packet: Packet) -> bool:
+        """Return whether a packet gets rows: an awareness message only if its station was drawn."""
+        if packet.message.kind != AWARENESS or self._share >= 1.0:
+            return True
+        if packet.sender not in self._listed:
+            draw = self._streams.uniforms("record.packets", packet.sender)[0, 0]
+            self._listed[packet.sender] = bool(draw < self._share)
+        return self._listed[packet.sender]
+
+
+def _columns(packets: Sequence[Packet]) -> np.ndarray:
+    return np.array(
+        [
+            (
+                p.message.queued_us, p.message.number, p.hop, p.fragment, p.fragments, p.size_bytes, p.sender, p.target,
+            )
+            for p in packets
+        ],
+        np.int64,
+    ).T  # fmt: skip
+
+
+def _or(
+    has_pair: Bool[np.ndarray, " receivers"], values: np.ndarray, pair: Int32[np.ndarray, " receivers"], other: float
+) -> np.ndarray:
+    """Return each receiver's value by its pair, another one where it has none."""
+    return np.where(has_pair, values[pair], other) if len(values) else np.full(len(has_pair), other)

@@ -1,0 +1,52 @@
+"""Announcements: which stations announce themselves now, and what each says."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
+from v2xsim.comms.messages.sizes import awareness_bytes, encoded_matrix_bytes
+from v2xsim.engine.stations.contents import Awareness
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.own_state import OwnStates
+
+
+class Announcing:
+    """Decides for each station by its own movement when it announces itself."""
+
+    def __init__(self, rule: AwarenessRule) -> None:
+        self._announcer = Announcer(rule)
+
+    def due(
+        self, own: OwnStates, wait_us: Float[np.ndarray, " stations"], now_us: int
+    ) -> Bool[np.ndarray, " stations"]:
+        """Return which stations announce themselves now, and remember it as done.
+
+        Args:
+            own: What each station knows of itself.
+            wait_us: Least time between messages that congestion control asks each for.
+            now_us: The instant.
+        """
+        speed_mps = np.hypot(own.velocity_mps[:, 0], own.velocity_mps[:, 1])
+        view = AwarenessView(own.agent, own.odometry[:, :2], own.odometry[:, 2], speed_mps, now_us, wait_us)
+        return self._announcer.due(view)
+
+
+def announcement(own: OwnStates, row: int, frame: Frame | None, heard: Int64[np.ndarray, " heard"]) -> Awareness:
+    """Return what a station announces.
+
+    Args:
+        own: What each station knows of itself; only one row is read.
+        row: The station.
+        frame: Its newest frame, None without a lidar.
+        heard: Stations that it has heard lately.
+    """
+    return Awareness(
+        int(own.agent[row]), own.time_us, int(own.stamp_us[row]), own.pose[row], own.velocity_mps[row],
+        float(own.antenna_height_m[row]), own.size_m[row], frame.matrix if frame else None, heard,
+    )  # fmt: skip
+
+
+def announcement_bytes(awareness: Awareness) -> int:
+    """Return the size of an announcement."""
+    matrix_bytes = encoded_matrix_bytes(awareness.matrix.code) if awareness.matrix is not None else 0
+    return awareness_bytes(matrix_bytes, len(awareness.heard))

@@ -1,0 +1,25 @@
+"""A helper answers a request from its own newest frame."""
+
+from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.answers import answer
+from v2xsim.engine.stations.contents import Answer, Request
+from v2xsim.engine.stations.own_tracks import OwnTracks
+from v2xsim.engine.stations.stations import Stations
+from v2xsim.scenario.schema import Scenario
+
+
+class Answering:
+    """Makes helpers' answers."""
+
+    def __init__(self, scenario: Scenario, clock: Clock, stations: Stations, tracks: OwnTracks) -> None:
+        self._scheme, self._mtu_bytes = scenario.cooperation.fusion, scenario.radio.mtu_bytes
+        self._clock, self._stations, self._tracks = clock, stations, tracks
+
+    def answer_to(self, request: Request) -> Answer | None:
+        """Return a helper's answer from its newest detected frame, None without one."""
+        frame = self._stations.detected_frame(request.helper, self._clock.now_us)
+        if frame is None:
+            return None
+        scheme = self._scheme
+        detections = self._tracks.with_velocities(frame) if scheme.shares.is_boxes else frame.detections
+        return answer(request, frame, detections, scheme.shares, scheme.thinned_to_m, self._mtu_bytes)

@@ -1,0 +1,84 @@
+"""An exchange without messages: what a channel without delay and loss amounts to, for comparison."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+import numpy as np
+
+from v2xsim.engine.channel.air import Heard
+from v2xsim.engine.channel.messages import AnswerMessage
+from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.blind_zone import BlindZone
+from v2xsim.engine.cooperation.directory import Directory
+from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
+from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.transfers import Transfer, Transfers
+from v2xsim.engine.stations.contents import NOBODY, Awareness, Report
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.stations import Stations
+from v2xsim.scenario.schema import Scenario
+
+
+class AtOnce:
+    """Hands contents over at the instant at which they are made (`v2xsim.engine.cooperation.exchange.Exchange`)."""
+
+    def __init__(
+        self, scenario: Scenario, clock: Clock, stations: Stations, transfers: Transfers, answer_to: AnswerTo
+    ) -> None:
+        rule = scenario.cooperation
+        self._clock, self._stations, self._transfers, self._answer_to = clock, stations, transfers, answer_to
+        self._mtu_bytes, self._counts_copies = scenario.radio.mtu_bytes, rule.redundancy.reads_copies
+        self._detect_us = round(rule.detect_ms * 1e3)
+        self._directory = Directory(rule.shortlist) if rule.shortlist else None
+        self._numbers: Iterator[int] = count(1)
+
+    def announce(self, awareness: Awareness) -> None:
+        """Let every ego know a station's announcement."""
+        for knowledge in self._stations.egos():
+            knowledge.learn(awareness, awareness.origin, self._clock.now_us)
+
+    def report(self, report: Report) -> None:
+        """Let every ego know a station's report."""
+        for knowledge in self._stations.egos():
+            knowledge.take_report(report, self._clock.now_us, self._counts_copies)
+
+    def candidates(
+        self, own: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
+    ) -> list[list[Candidate]]:
+        """Return all other stations with a frame, or those on the directory's short list."""
+        now_us = self._clock.now_us
+        newest = [self._stations.detected_frame(agent, now_us) for agent in own.agent[own.lidars > 0].tolist()]
+        frames = [frame for frame in newest if frame is not None]
+        others = [Candidate(frame.agent, frame.matrix, frame.pose[:2], 1.0, NOBODY) for frame in frames]
+        listed: Sequence[set[int] | None] = [None] * len(egos)
+        if self._directory is not None:
+            self._directory.update(frames)
+            listed = self._directory.short_lists([(ego, zone.weight) for ego, zone in egos])
+        return [
+            [other for other in others if other.agent != ego.agent and (short is None or other.agent in short)]
+            for (ego, _), short in zip(egos, listed, strict=True)
+        ]
+
+    def ask(self, ego: Frame, asks: list[Ask]) -> None:
+        """Hand the helpers' answers to an ego."""
+        now_us = self._clock.now_us
+        for ask in asks:
+            request = request_of(next(self._numbers), ego, ask)
+            answer = self._answer_to(request)
+            if answer is None:
+                continue
+            message = AnswerMessage(
+                request.number, request.helper, ego.agent, NOBODY, answer.size_bytes, now_us, answer
+            )
+            capture_us = answer.frame.time_us
+            transfer = Transfer(message, ego.time_us, capture_us, capture_us + self._detect_us, np.zeros(1, bool))
+            transfer.on_air(now_us)
+            transfer.receive(0, now_us)
+            self._transfers.add(transfer)
+            parts = np.ones(fragments_of(answer.size_bytes, self._mtu_bytes), bool)
+            self._stations.knowledge_of(ego.agent).receive_part(message.number, answer, parts)
+
+    def receive(self, heard: Heard) -> None:
+        """Refuse: no message is ever sent."""
+        raise AssertionError("an exchange without messages hears nothing")

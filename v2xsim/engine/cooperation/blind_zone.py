@@ -1,0 +1,40 @@
+"""What an ego does not see, and how much each cell of it matters."""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.perception.matching.relevance import blind_weight
+from v2xsim.world.footprints import FootprintMap
+
+
+@dataclass(frozen=True)
+class BlindZone:
+    """The cells around an ego that it does not see.
+
+    Attributes:
+        open_ground: Cells without a building of the map. Only these can be blind: the ego knows its map.
+        weight: How much each blind cell matters, 0 to 1; 0 for cells that the ego sees and for buildings.
+    """
+
+    open_ground: Bool[np.ndarray, "nx ny"]
+    weight: Float[np.ndarray, "nx ny"]
+
+
+class BlindZones:
+    """The blind zone of each ego frame: an ego asks by it and its coverage is scored by it, so it is computed once."""
+
+    def __init__(self, footprints: FootprintMap) -> None:
+        self._footprints = footprints
+        self._of: WeakKeyDictionary[Frame, BlindZone] = WeakKeyDictionary()
+
+    def of(self, frame: Frame) -> BlindZone:
+        """Return the blind zone of a frame."""
+        if frame not in self._of:
+            ground = self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape)
+            weight = blind_weight(frame.matrix, ground, frame.pose[:2], frame.velocity_mps)
+            self._of[frame] = BlindZone(ground, weight)
+        return self._of[frame]

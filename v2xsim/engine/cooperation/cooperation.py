@@ -1,0 +1,127 @@
+"""What stations do together, step by step: announce, match and ask, report, collect and fuse."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from v2xsim.engine.channel.air import Air
+from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.announcing import Announcing, announcement
+from v2xsim.engine.cooperation.blind_zone import BlindZones
+from v2xsim.engine.cooperation.collecting import Arrived, newest_answers, on_grid_of
+from v2xsim.engine.cooperation.collective import Reporting, as_answer, reported_to
+from v2xsim.engine.cooperation.exchange import Exchange
+from v2xsim.engine.cooperation.matching import asks
+from v2xsim.engine.cooperation.transfers import Transfers
+from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.own_tracks import OwnTracks
+from v2xsim.engine.stations.stations import Stations
+from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.records import Detections
+from v2xsim.scenario.schema import Scenario
+from v2xsim.streams import Streams
+
+# Congestion control works with the time on the air of a typical announcement.
+_TYPICAL_BYTES = 350
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one helper contributes to an ego's frame.
+
+    Attributes:
+        helper: The station.
+        relay: Station that passed it on, NOBODY if it came directly.
+        capture_us: Capture of the data.
+        is_for_this_frame: Whether the ego asked for it for this very frame.
+        received_bytes: Payload that arrived.
+        arrived: What arrived.
+    """
+
+    helper: int
+    relay: int
+    capture_us: int
+    is_for_this_frame: bool
+    received_bytes: int
+    arrived: Arrived
+
+
+class Cooperation:
+    """The steps of cooperation; the simulation's processes call each at its time."""
+
+    def __init__(
+        self, scenario: Scenario, clock: Clock, streams: Streams, air: Air, exchange: Exchange, stations: Stations,
+        tracks: OwnTracks, blind_zones: BlindZones, transfers: Transfers,
+    ) -> None:  # fmt: skip
+        rule = scenario.cooperation
+        self._rule, self._mtu_bytes, self._max_age_us = rule, scenario.radio.mtu_bytes, round(rule.max_age_ms * 1e3)
+        self._clock, self._streams, self._air, self._exchange = clock, streams, air, exchange
+        self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
+        self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
+
+    def announce(self, own: OwnStates) -> None:
+        """Let every station announce itself whose rule says so: its state at the last tick, its latest matrix."""
+        now_us = self._clock.now_us
+        heard = self._stations.heard(now_us)
+        for row in np.flatnonzero(self._announcing.due(own, self._air.wait_us(_TYPICAL_BYTES), now_us)):
+            frame = self._stations.detected_frame(int(own.agent[row]), now_us) if own.lidars[row] else None
+            self._exchange.announce(announcement(own, int(row), frame, own.agent[np.flatnonzero(heard[row])]))
+
+    def match(self, own: OwnStates, frame_us: int) -> None:
+        """Let every ego whose newest frame was captured at `frame_us` ask for what it is blind to."""
+        now_us = self._clock.now_us
+        newest = [self._stations.detected_frame(agent, now_us) for agent in own.agent[own.ego].tolist()]
+        egos = [(ego, self._blind_zones.of(ego)) for ego in newest if ego is not None and ego.time_us == frame_us]
+        known = self._exchange.candidates(own, frame_us, egos)
+        for (ego, zone), candidates in zip(egos, known, strict=True):
+            self._exchange.ask(ego, asks(ego, zone.weight, candidates, self._rule, self._streams))
+
+    def report(self, own: OwnStates, frame_us: int) -> None:
+        """Let every station with a lidar broadcast what it perceives, as the rules of collective perception say."""
+        now_us, wait_us = self._clock.now_us, self._air.wait_us(_TYPICAL_BYTES)
+        for row in np.flatnonzero(own.lidars > 0):
+            agent = int(own.agent[row])
+            frame = self._stations.detected_frame(agent, now_us)
+            if frame is None or frame.time_us != frame_us:
+                continue
+            knowledge = self._stations.knowledge_of(agent)
+            announced_m = self.announced_vehicles(frame).boxes.center_m[:, :2]
+            report = self._reporting.report(
+                knowledge, frame, self._tracks.with_velocities(frame), announced_m, now_us, float(wait_us[row]),
+                int(own.lidars[row]),
+            )  # fmt: skip
+            if report is not None:
+                self._exchange.report(report)
+
+    def announced_vehicles(self, frame: Frame) -> Detections:
+        """Return the vehicles that a station knows from their announcements, moved on to the instant of its frame."""
+        knowledge = self._stations.knowledge_of(frame.agent)
+        return knowledge.announced_vehicles(frame, self._clock.now_us, self._stations.forget_us)
+
+    def collected(self, ego: Frame) -> list[Contribution]:
+        """Return what an ego fuses for its frame now, helper by helper in rising order."""
+        knowledge, shares = self._stations.knowledge_of(ego.agent), self._rule.fusion.shares
+        if shares is Share.NOTHING:
+            return []
+        if shares is Share.REPORTS:
+            return [
+                Contribution(
+                    newest.report.origin, NOBODY, newest.report.frame.time_us, True, newest.report.size_bytes,
+                    Arrived(as_answer(newest.report, detections, ego), np.ones(1, bool)),
+                )
+                for newest, detections in reported_to(knowledge, ego)
+            ]  # fmt: skip
+        contributions = []
+        for received in newest_answers(knowledge, ego, self._max_age_us):
+            transfer, size_bytes = self._transfers.of_message(received.number), received.answer.size_bytes
+            transfer.fused(self._clock.now_us, ego.time_us)
+            parts = received.parts
+            contributions.append(Contribution(
+                transfer.helper, transfer.message.relay, received.answer.frame.time_us,
+                received.answer.request.frame_us == ego.time_us,
+                size_bytes if parts.all() else min(size_bytes, int(parts.sum()) * self._mtu_bytes),
+                on_grid_of(ego, received),
+            ))  # fmt: skip
+        return contributions

@@ -1,0 +1,165 @@
+"""An exchange of messages over a channel that may delay and lose them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+import numpy as np
+from jaxtyping import Bool
+
+from v2xsim.comms.messages.sizes import request_bytes
+from v2xsim.engine.channel.air import Air, Heard
+from v2xsim.engine.channel.messages import (
+    AnswerMessage,
+    AwarenessMessage,
+    Message,
+    Packet,
+    ReportMessage,
+    RequestMessage,
+)
+from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.announcing import announcement_bytes
+from v2xsim.engine.cooperation.blind_zone import BlindZone
+from v2xsim.engine.cooperation.exchange import AnswerTo, fragments_of, request_of
+from v2xsim.engine.cooperation.matching import Ask, Candidate, candidates
+from v2xsim.engine.cooperation.paths import Paths
+from v2xsim.engine.cooperation.reassembly import Reassembly
+from v2xsim.engine.cooperation.relaying import Relaying
+from v2xsim.engine.cooperation.transfers import Transfer, Transfers
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Awareness, Report
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.stations import Stations
+from v2xsim.scenario.schema import Scenario
+
+
+class OverTheAir:
+    """Sends contents as messages (`v2xsim.engine.cooperation.exchange.Exchange`)."""
+
+    def __init__(
+        self, scenario: Scenario, clock: Clock, air: Air, stations: Stations, transfers: Transfers, relaying: Relaying,
+        answer_to: AnswerTo,
+    ) -> None:  # fmt: skip
+        rule = scenario.cooperation
+        self._radio, self._min_delivery = scenario.radio, rule.min_delivery
+        self._clock, self._air, self._stations, self._transfers = clock, air, stations, transfers
+        self._relaying, self._answer_to = relaying, answer_to
+        # An ideal channel needs no measurements and no relays, and carries a message of any size in one packet.
+        self._is_ideal = scenario.radio.access.ideal
+        self._period_us, self._counts_copies = rule.awareness_rule.check_us, rule.redundancy.reads_copies
+        self._detect_us = round(rule.detect_ms * 1e3)
+        self._numbers: Iterator[int] = count(1)
+        self._broadcasts = Reassembly()
+
+    def announce(self, awareness: Awareness) -> None:
+        """Broadcast a station's announcement."""
+        origin = awareness.origin
+        message = AwarenessMessage(
+            next(self._numbers), origin, EVERYBODY, NOBODY, announcement_bytes(awareness), self._clock.now_us, awareness
+        )
+        # A relay passes it on at once; everybody else looks into the inbox when the next process goes on.
+        is_awaited = origin in self._relaying.plan.forwarders
+        self._air.send(message, period_us=self._period_us, awaited=is_awaited)
+
+    def report(self, report: Report) -> None:
+        """Broadcast a station's collective perception message."""
+        number, now_us = next(self._numbers), self._clock.now_us
+        self._air.send(ReportMessage(number, report.origin, EVERYBODY, NOBODY, report.size_bytes, now_us, report))
+
+    def candidates(
+        self, own: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
+    ) -> list[list[Candidate]]:
+        """Plan relays, then return the stations that each ego knows of by announcement and can reach."""
+        now_us = self._clock.now_us
+        delivery = np.ones((len(own), len(own)))
+        if not self._is_ideal:
+            delivery = self._stations.delivery(now_us, self._radio)
+            self._relaying.replan(own, delivery, frame_us)
+        paths = Paths(own, delivery, self._relaying.plan, self._min_delivery)
+        return [
+            candidates(self._stations.knowledge_of(ego.agent), paths, now_us, self._stations.forget_us)
+            for ego, _ in egos
+        ]
+
+    def ask(self, ego: Frame, asks: list[Ask]) -> None:
+        """Send an ego's requests."""
+        size_bytes = request_bytes(ego.matrix.code.size)
+        for ask in asks:
+            request = request_of(next(self._numbers), ego, ask)
+            message = RequestMessage(
+                request.number, ego.agent, request.helper, ask.candidate.relay, size_bytes, self._clock.now_us, request
+            )
+            self._send(Transfer(message, ego.time_us, -1, -1, self._no_parts(size_bytes)))
+
+    def receive(self, heard: Heard) -> None:
+        """Take in a packet at all stations that received it: measure it, relay it, keep what it brings."""
+        packet, message = heard.packet, heard.packet.message
+        if not self._is_ideal:
+            self._stations.measure(heard.receivers, packet.sender, heard.snr_db, heard.time_us)
+        if isinstance(message, AwarenessMessage):
+            if packet.hop == 1:
+                self._relay_announcement(heard, message)
+            for ego in self._completed_at(heard):
+                self._stations.knowledge_of(ego).learn(message.body, packet.sender, heard.time_us)
+        elif isinstance(message, ReportMessage):
+            for ego in self._completed_at(heard):
+                self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)
+        elif packet.target in heard.receivers:
+            self._receive_addressed(heard, packet, message)
+
+    def _relay_announcement(self, heard: Heard, message: AwarenessMessage) -> None:
+        """Have the relays of a helper that heard its announcement pass the packet on."""
+        forwarders = self._relaying.plan.forwarders.get(message.origin, set())
+        for relay in sorted(forwarders.intersection(heard.receivers.tolist())):
+            self._air.forward(heard.packet, sender=relay, target=EVERYBODY)
+
+    def _completed_at(self, heard: Heard) -> list[int]:
+        """Return the egos at which a broadcast message is whole by this packet."""
+        egos = sorted(self._stations.ego_agents.intersection(heard.receivers.tolist()))
+        return [ego for ego in egos if self._broadcasts.completes(heard.packet, ego)]
+
+    def _receive_addressed(self, heard: Heard, packet: Packet, message: Message) -> None:
+        """Take in a packet of a request or an answer at the station that it is addressed to."""
+        transfer = self._transfers.of_message(message.number)
+        transfer.on_air(heard.start_us)
+        if message.destination != packet.target:
+            self._air.forward(packet, sender=packet.target, target=message.destination)
+            return
+        is_whole = transfer.receive(packet.fragment, heard.time_us)
+        if isinstance(message, AnswerMessage):
+            self._keep_answer(packet, message)
+        elif isinstance(message, RequestMessage) and is_whole:
+            transfer.answered()
+            self._answer(message)
+
+    def _keep_answer(self, packet: Packet, message: AnswerMessage) -> None:
+        """Let the ego keep the fragment of an answer that arrived."""
+        if message.destination not in self._stations.ego_agents:
+            return
+        parts = np.zeros(fragments_of(message.size_bytes, self._radio.mtu_bytes), bool)
+        if packet.fragments == 1:
+            parts[:] = True
+        else:
+            parts[packet.fragment] = True
+        self._stations.knowledge_of(message.destination).receive_part(message.number, message.body, parts)
+
+    def _answer(self, request: RequestMessage) -> None:
+        """Send a helper's answer the way by which the request came."""
+        answer = self._answer_to(request.body)
+        if answer is None:
+            return
+        message = AnswerMessage(
+            next(self._numbers), request.destination, request.origin, request.relay, answer.size_bytes, self._clock.now_us,
+            answer,
+        )  # fmt: skip
+        capture_us = answer.frame.time_us
+        self._send(Transfer(
+            message, request.body.frame_us, capture_us, capture_us + self._detect_us, self._no_parts(answer.size_bytes),
+        ))  # fmt: skip
+
+    def _send(self, transfer: Transfer) -> None:
+        self._transfers.add(transfer)
+        self._air.send(transfer.message)
+
+    def _no_parts(self, size_bytes: int) -> Bool[np.ndarray, " fragments"]:
+        """Return that no fragment of a message has arrived."""
+        return np.zeros(1 if self._is_ideal else fragments_of(size_bytes, self._radio.mtu_bytes), bool)

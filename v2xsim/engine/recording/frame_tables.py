@@ -1,0 +1,97 @@
+"""Scores of ego frames, as rows of the tables `detections`, `awareness`, `fusion` and `episodes`."""
+
+import numpy as np
+
+from v2xsim.engine.channel.messages import RequestMessage
+from v2xsim.engine.recording.fused_frame import FusedFrame
+from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.evaluation.coverage import covered
+from v2xsim.evaluation.detections import average_precision
+from v2xsim.evaluation.episodes import HiddenConflicts
+from v2xsim.evaluation.frame import FrameScore, score
+from v2xsim.evaluation.known_users import FusedTracks
+from v2xsim.evaluation.scene import MODES
+from v2xsim.perception.metrics.average_precision import Matched
+from v2xsim.records import Detections
+from v2xsim.results.tables import Columns
+
+
+class FrameTables:
+    """Scores each ego frame alone and after fusion, and writes the scores.
+
+    Args:
+        tables: Tables of the run.
+        range_m: Road users nearer to the ego than this are scored.
+        detect_us: Time from a capture to the end of its detection.
+    """
+
+    def __init__(self, tables: dict[str, Columns], range_m: float, detect_us: int) -> None:
+        self._tables, self._range_m, self._detect_us = tables, range_m, detect_us
+        self._matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
+        self._fused_tracks = FusedTracks()
+        self._hidden_conflicts = HiddenConflicts()
+
+    def add(self, frame: FusedFrame) -> FrameScore:
+        """Score one frame, write the score and return it."""
+        ego, result = frame.ego, frame.result
+        fused_tracks = self._fused_tracks.step(ego.agent, result.detections, frame.announced, ego.time_us)
+        perceived = {"ego": (ego.detections, frame.own_tracks), "fused": (result.detections, fused_tracks)}
+        scored = score(frame.scene, perceived, self._range_m)
+        for mode, part in scored.modes.items():
+            self._matches[mode].append(part.matched)
+            self._add_detections(frame, mode, part.detections)
+        known = {mode: part.known for mode, part in scored.modes.items()}
+        self._hidden_conflicts.follow(frame.scene, known, self._range_m)
+        self._add_awareness(frame, scored)
+        self._add_fusion(frame, scored)
+        return scored
+
+    def close(self) -> None:
+        """Write the episodes in which a road user was hidden and on a collision course."""
+        for episode in self._hidden_conflicts.episodes():
+            self._tables["episodes"].add(
+                ego=episode.ego, agent=episode.agent, start_us=episode.start_us, aware_ego_us=episode.aware_us["ego"],
+                aware_fused_us=episode.aware_us["fused"], end_us=episode.end_us,
+            )  # fmt: skip
+
+    def average_precision(self) -> dict[str, list[tuple[float, float]]]:
+        """Return threshold and average precision for each mode."""
+        return average_precision(self._matches)
+
+    def _add_detections(self, frame: FusedFrame, mode: str, detections: Detections) -> None:
+        if len(detections):
+            boxes = detections.boxes
+            self._tables["detections"].add(
+                frame_us=frame.ego.time_us, ego=frame.ego.agent, mode=mode, x_m=boxes.center_m[:, 0],
+                y_m=boxes.center_m[:, 1], z_m=boxes.center_m[:, 2], length_m=boxes.size_m[:, 0],
+                width_m=boxes.size_m[:, 1], height_m=boxes.size_m[:, 2], yaw_rad=boxes.yaw_rad,
+                score=detections.score, truth=detections.truth,
+            )  # fmt: skip
+
+    def _add_awareness(self, frame: FusedFrame, scored: FrameScore) -> None:
+        rows = np.flatnonzero(scored.near)
+        if len(rows):
+            scene, alone, fused = frame.scene, scored.modes["ego"], scored.modes["fused"]
+            self._tables["awareness"].add(
+                frame_us=scene.time_us, ego=scene.ego, agent=scene.agent[rows], distance_m=scored.distance_m[rows],
+                own_points=scene.own_points[rows], fused_points=frame.result.points[rows],
+                tracked_ego=alone.known[rows], tracked_fused=fused.known[rows], conflict=scored.conflict[rows],
+                occluded=scored.hidden[rows],
+            )  # fmt: skip
+
+    def _add_fusion(self, frame: FusedFrame, scored: FrameScore) -> None:
+        ego, result, zone, used = frame.ego, frame.result, frame.blind_zone, frame.contributions
+        requests = [t.message for t in frame.transfers if isinstance(t.message, RequestMessage)]
+        ages_us = [ego.time_us - item.capture_us for item in used]
+        share = covered(ego.matrix.code, result.code, zone.open_ground, zone.weight)
+        self._tables["fusion"].add(
+            frame_us=ego.time_us, ego=ego.agent, detect_us=ego.time_us + self._detect_us, fuse_us=frame.fuse_us,
+            known=frame.known, asked=len(requests), asked_by_relay=sum(m.relay != NOBODY for m in requests),
+            used=len(used), used_by_relay=sum(item.relay != NOBODY for item in used),
+            age_us=round(sum(ages_us) / len(ages_us)) if ages_us else -1,
+            requested_bytes=sum(m.body.allowance_bytes for m in requests),
+            received_bytes=sum(item.received_bytes for item in used if item.is_for_this_frame),
+            own_points=len(ego.points_m), added_points=len(result.added_m), objects=int(scored.near.sum()),
+            seen_ego=int(scored.modes["ego"].seen.sum()), seen_fused=int(scored.modes["fused"].seen.sum()),
+            coverage_before=share.before, coverage_after=share.after, blind_covered=share.blind_covered,
+        )  # fmt: skip

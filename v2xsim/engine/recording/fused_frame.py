@@ -1,0 +1,60 @@
+"""One ego frame after fusion, with all that its record needs."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from v2xsim.engine.cooperation.blind_zone import BlindZone
+from v2xsim.engine.cooperation.cooperation import Contribution
+from v2xsim.engine.cooperation.fusing import Fused
+from v2xsim.engine.cooperation.transfers import Transfer
+from v2xsim.engine.instant import Instant
+from v2xsim.engine.stations.capture import Capture
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.evaluation.scene import Scene
+from v2xsim.perception.tracking.tracker import Tracks
+from v2xsim.records import Boxes, Detections
+
+
+@dataclass(frozen=True)
+class FusedFrame:
+    """An ego's frame alone and after fusion, and the truth about it.
+
+    Attributes:
+        ego: The ego's own frame.
+        capture: The truth behind it.
+        instant: The world at the last tick before fusion, for pictures.
+        fuse_us: When it was fused.
+        result: The frame after fusion.
+        contributions: What was fused.
+        transfers: Requests for this frame and the answers to them.
+        known: Number of stations that the ego knows by announcement.
+        announced: Vehicles that it knows by announcement.
+        own_tracks: Its tracks from its own detections alone.
+        blind_zone: What it did not see itself.
+    """
+
+    ego: Frame
+    capture: Capture
+    instant: Instant
+    fuse_us: int
+    result: Fused
+    contributions: list[Contribution]
+    transfers: list[Transfer]
+    known: int
+    announced: Detections
+    own_tracks: Tracks
+    blind_zone: BlindZone
+
+    @cached_property
+    def apparent(self) -> Boxes:
+        """True bodies where the ego would place them."""
+        return self.capture.apparent
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The truth around the ego, as the evaluation takes it."""
+        ego, capture, snapshot = self.ego, self.capture, self.capture.snapshot
+        return Scene(
+            ego.agent, ego.time_us, capture.pose[:2], ego.pose[:2], ego.velocity_mps,
+            snapshot.agent, snapshot.boxes, self.apparent, snapshot.velocity_mps, capture.points,
+        )  # fmt: skip

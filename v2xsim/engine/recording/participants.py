@@ -1,0 +1,65 @@
+"""Who took part in a run: road users, stations, roadside units and buildings, as rows of the tables `agents` and `buildings`."""
+
+import numpy as np
+
+from v2xsim.engine.instant import Instant
+from v2xsim.engine.stations.belief import Belief
+from v2xsim.mobility.base import Names
+from v2xsim.records import Prisms
+from v2xsim.results.tables import Columns
+from v2xsim.scenario.schema_stations import Roadside
+from v2xsim.world.road_users import KINDS
+
+
+class Participants:
+    """Remembers every road user and station that appears."""
+
+    def __init__(self) -> None:
+        # By agent: kind, length, width, height, antenna height.
+        self._bodies: dict[int, tuple[int, float, float, float, float]] = {}
+        # By agent: most lidars carried, whether it ever was an ego.
+        self._stations: dict[int, tuple[int, bool]] = {}
+        self._belief = Belief.none(0)
+
+    def note(self, instant: Instant) -> None:
+        """Remember who is there at a tick."""
+        snapshot, fleet, self._belief = instant.snapshot, instant.fleet, instant.belief
+        for row, agent in enumerate(snapshot.agent.tolist()):
+            if agent not in self._bodies:
+                size_m = snapshot.boxes.size_m[row]
+                self._bodies[agent] = (
+                    int(snapshot.kind[row]), float(size_m[0]), float(size_m[1]), float(size_m[2]),
+                    float(snapshot.antenna_height_m[row]),
+                )  # fmt: skip
+        for agent, lidars, is_ego in zip(fleet.agent.tolist(), fleet.lidars.tolist(), fleet.ego.tolist(), strict=True):
+            most, was_ego = self._stations.get(agent, (0, False))
+            self._stations[agent] = (max(most, lidars), was_ego or is_ego)
+
+    def write(self, table: Columns, names: Names, roadside_units: list[Roadside]) -> None:
+        """Write one row for everybody that appeared and for every roadside unit."""
+        unit_of = {unit.id: unit for unit in roadside_units}
+        clock_offset_us = dict(zip(self._belief.agent.tolist(), self._belief.clock_offset_us.tolist(), strict=True))
+        for agent in range(len(names)):
+            name = names.name_of(agent)
+            unit = unit_of.get(name)
+            if unit is None and agent not in self._bodies:
+                continue
+            mast_m = unit.height_m if unit else 0.0
+            kind, length_m, width_m, height_m, antenna_m = self._bodies.get(agent, (0, 0.0, 0.0, mast_m, mast_m))
+            lidars, ego = self._stations.get(agent, (0, False))
+            table.add(
+                agent=agent, name=[name], kind=["roadside" if unit else KINDS[kind]], length_m=length_m, width_m=width_m,
+                height_m=height_m, antenna_m=antenna_m, station=agent in self._stations, lidars=lidars, ego=ego,
+                clock_offset_us=clock_offset_us.get(agent, 0),
+            )  # fmt: skip
+
+
+def write_buildings(table: Columns, prisms: Prisms) -> None:
+    """Write one row for each corner of each building."""
+    if len(prisms) == 0:
+        return
+    number = np.repeat(np.arange(len(prisms)), np.diff(prisms.offset))
+    table.add(
+        building=number, x_m=prisms.vertices_m[:, 0], y_m=prisms.vertices_m[:, 1],
+        base_m=prisms.base_m[number], top_m=prisms.top_m[number],
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+"""The record of a run: its tables, filled as the run goes on."""
+
+from v2xsim.engine.cooperation.transfers import Transfer
+from v2xsim.engine.instant import Instant
+from v2xsim.engine.recording.frame_tables import FrameTables
+from v2xsim.engine.recording.fused_frame import FusedFrame
+from v2xsim.engine.recording.kept_frames import KeptFrames
+from v2xsim.engine.recording.participants import Participants, write_buildings
+from v2xsim.mobility.base import Names
+from v2xsim.records import LINK_STATE_NAMES, Prisms
+from v2xsim.results.tables import COLUMNS, Coded, Columns
+from v2xsim.scenario.schema import Scenario
+
+
+class Recording:
+    """Collects the tables of a run.
+
+    Args:
+        scenario: What is run.
+        begin_us: The first tick.
+    """
+
+    def __init__(self, scenario: Scenario, begin_us: int) -> None:
+        self._scenario, self._begin_us = scenario, begin_us
+        self._step_us = round(scenario.run.step_s * 1e6)
+        record, detect_us = scenario.record, round(scenario.cooperation.detect_ms * 1e3)
+        self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
+        self._frame_tables = FrameTables(self.tables, record.evaluation_range_m, detect_us)
+        self._kept_frames = KeptFrames(self.tables, record, begin_us)
+        self._participants = Participants()
+
+    def tick(self, instant: Instant) -> None:
+        """Record who is there and the links between them."""
+        self._participants.note(instant)
+        every, number = self._scenario.record.link_ticks, (instant.time_us - self._begin_us) // self._step_us
+        first, second, links = instant.links.near.first, instant.links.near.second, instant.links
+        if len(first) and every and number % every == 0:
+            self.tables["links"].add(
+                time_us=instant.time_us, a=links.agent[first], b=links.agent[second], distance_m=links.distance_m,
+                state=Coded(links.state, LINK_STATE_NAMES), case=links.case, blocker_height_m=links.blocker_height_m,
+                loss_db=links.loss_db, shadowing_db=links.shadowing_db, power_dbm=links.power_dbm,
+            )  # fmt: skip
+
+    def fused(self, frames: list[FusedFrame]) -> None:
+        """Score and record the egos' frames of one tick."""
+        for frame in frames:
+            self._kept_frames.offer(frame, self._frame_tables.add(frame))
+        self._kept_frames.keep_best()
+
+    def close(self, transfers: list[Transfer]) -> None:
+        """Write what is known only at the end."""
+        self._frame_tables.close()
+        for item in transfers:
+            message = item.message
+            self.tables["transfers"].add(
+                message=message.number, kind=message.kind, origin=message.origin, destination=message.destination,
+                relay=message.relay, frame_us=item.frame_us, capture_us=item.capture_us, detect_us=item.detect_us,
+                queue_us=message.queued_us, air_us=item.air_us, arrive_us=item.arrive_us, fuse_us=item.fuse_us,
+                size_bytes=message.size_bytes, fragments=len(item.parts), arrived=int(item.parts.sum()),
+                outcome=item.final_outcome,
+            )  # fmt: skip
+
+    def write_participants(self, names: Names, prisms: Prisms) -> None:
+        """Write who took part, by name, and the buildings."""
+        self._participants.write(self.tables["agents"], names, self._scenario.stations.roadside)
+        write_buildings(self.tables["buildings"], prisms)
+
+    def average_precision(self) -> dict[str, list[tuple[float, float]]]:
+        """Return threshold and average precision for each mode."""
+        return self._frame_tables.average_precision()

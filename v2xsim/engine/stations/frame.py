@@ -1,0 +1,37 @@
+"""What one station captured at one tick, as the station itself knows it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from v2xsim.records import Detections, PerceptionMatrix
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One capture of a station's lidars, without the truth behind it (`v2xsim.engine.stations.capture`).
+
+    Attributes:
+        agent: The station.
+        time_us: The capture in simulated time. It names the frame. Decisions compare the ages of frames with it, as if all clocks
+            agreed; only `stamp_us` carries the station's clock error.
+        stamp_us: The capture on the station's own clock.
+        pose: x, y, z, yaw of the station as it believes them.
+        velocity_mps: Velocity over ground, x and y, without error.
+        points_m: Lidar returns in the station's own frame: origin at the centre of the body's bottom face, x forward, y left.
+        on_building: Whether each return lies on a building of the map. The simulation answers this from the truth, so the station
+            never takes a building for a road user.
+        matrix: The station's perception matrix, placed by the believed pose.
+        detections: What the station detects alone, in the world as it believes it.
+    """
+
+    agent: int
+    time_us: int
+    stamp_us: int
+    pose: Float[np.ndarray, " 4"]
+    velocity_mps: Float[np.ndarray, " 2"]
+    points_m: Float[np.ndarray, "points 3"]
+    on_building: Bool[np.ndarray, " points"]
+    matrix: PerceptionMatrix
+    detections: Detections

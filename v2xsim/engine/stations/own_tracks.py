@@ -1,0 +1,44 @@
+"""Tracks that stations keep from their own detections alone, frame by frame."""
+
+from weakref import WeakKeyDictionary
+
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.perception.tracking.tracker import Tracks, step, velocity_of
+from v2xsim.records import Detections
+
+
+class OwnTracks:
+    """The tracks of each station as they stood at each of its frames, for as long as somebody holds the frame.
+
+    Args:
+        step_us: Time between two frames of a station. A station that missed a frame begins new tracks.
+    """
+
+    def __init__(self, step_us: int) -> None:
+        self._step_us = step_us
+        self._latest: dict[int, tuple[int, Tracks]] = {}
+        self._at: WeakKeyDictionary[Frame, Tracks] = WeakKeyDictionary()
+        # Several egos may ask for the detections of one frame.
+        self._moving: WeakKeyDictionary[Frame, Detections] = WeakKeyDictionary()
+
+    def follow(self, frame: Frame) -> None:
+        """Move a station's tracks on to its newest frame."""
+        time_us, before = self._latest.get(frame.agent, (-1, Tracks.none(frame.time_us)))
+        if time_us != frame.time_us - self._step_us:
+            before = Tracks.none(frame.time_us)
+        tracks = step(before, frame.detections, frame.time_us)
+        self._latest[frame.agent] = frame.time_us, tracks
+        self._at[frame] = tracks
+
+    def of(self, frame: Frame) -> Tracks:
+        """Return the tracks as they stood at a frame that was followed."""
+        return self._at[frame]
+
+    def with_velocities(self, frame: Frame) -> Detections:
+        """Return the detections of a frame with the velocities of their tracks; unchanged if the frame was not followed."""
+        own = frame.detections
+        if frame not in self._at:
+            return own
+        if frame not in self._moving:
+            self._moving[frame] = Detections(own.boxes, velocity_of(self._at[frame], own), own.score, own.truth)
+        return self._moving[frame]
