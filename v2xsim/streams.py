@@ -30,16 +30,18 @@ class Streams:
 
     seed: int
 
-    def key(self, name: str, *keys: int) -> int:
+    def key(self, name: str, *keys: int | np.int64) -> int:
         """Return a 64-bit key of the purpose and its integer keys."""
         text = f"{self.seed}|{name}|" + "|".join(str(int(k)) for k in keys)
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
-    def generator(self, name: str, *keys: int) -> Generator:
+    def generator(self, name: str, *keys: int | np.int64) -> Generator:
         """Return a fresh generator for the purpose and its keys."""
         return Generator(Philox(key=self.key(name, *keys)))
 
-    def uniforms(self, name: str, *keys: int | np.ndarray, count: int = 1) -> Float[np.ndarray, "rows count"]:
+    def uniforms(
+        self, name: str, *keys: int | np.int64 | np.ndarray, count: int = 1
+    ) -> Float[np.ndarray, "rows count"]:
         """Return uniform numbers in (0, 1), one row per element of the array keys.
 
         Args:
@@ -58,7 +60,7 @@ class Streams:
             bits = _mixed(state[:, None] + columns[None, :])
         return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
-    def normals(self, name: str, *keys: int | np.ndarray, count: int = 1) -> Float[np.ndarray, "rows count"]:
+    def normals(self, name: str, *keys: int | np.int64 | np.ndarray, count: int = 1) -> Float[np.ndarray, "rows count"]:
         """Return standard normal numbers, keyed as in `uniforms` (Box-Muller)."""
         pairs = self.uniforms(name, *keys, count=2 * count)
         return np.sqrt(-2.0 * np.log(pairs[:, :count])) * np.cos(2.0 * np.pi * pairs[:, count:])

@@ -100,9 +100,9 @@ def powers(
     old_state: Int8[np.ndarray, " old"],
     old: Carried,
     model: Propagation,
-    clear_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
-    more_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
-    gain_db: Float[np.ndarray, " stations_or_none"] = _NOTHING,
+    clear_db: Float[np.ndarray, " pairs"] | Float[np.ndarray, " 0"] = _NOTHING,
+    more_db: Float[np.ndarray, " pairs"] | Float[np.ndarray, " 0"] = _NOTHING,
+    gain_db: Float[np.ndarray, " stations"] | Float[np.ndarray, " 0"] = _NOTHING,
 ) -> tuple[Carried, Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"], Float[np.ndarray, " links"]]:
     """Return the new state of the pairs, the path loss with blockage, the shadowing added to it, and the power in mW by link.
 

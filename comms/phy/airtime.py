@@ -23,7 +23,7 @@ SERVICE_AND_TAIL_BITS = 22
 MAC_HEADER_BYTES = 38
 
 
-def rate_mbps(mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int) -> Float[np.ndarray, "*packets"]:
+def rate_mbps(mcs: Int[np.ndarray, "*packets"], bandwidth_mhz: int) -> Float[np.ndarray, "*packets"]:
     """Return the data rate: 3 to 27 Mb/s over 10 MHz."""
     rate: Float[np.ndarray, "*packets"] = BITS_PER_SYMBOL[mcs] / SYMBOL_US * (bandwidth_mhz / 10.0)
     return rate
@@ -31,7 +31,7 @@ def rate_mbps(mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int) -> Flo
 
 def airtime_us(
     payload_bytes: Int[np.ndarray, "*packets"] | int, mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
-) -> Int64[np.ndarray, "*packets"]:
+) -> Int64[np.ndarray, "*packets"] | np.int64:
     """Return the airtime of a packet: preamble, then whole symbols.
 
     Args:
@@ -44,5 +44,5 @@ def airtime_us(
     """
     bits = 8 * (np.asarray(payload_bytes, np.int64) + MAC_HEADER_BYTES) + SERVICE_AND_TAIL_BITS
     symbols = -(-bits // BITS_PER_SYMBOL[mcs])
-    airtime: Int64[np.ndarray, "*packets"] = (PREAMBLE_US + SYMBOL_US * symbols) * 10 // bandwidth_mhz
+    airtime: Int64[np.ndarray, "*packets"] | np.int64 = (PREAMBLE_US + SYMBOL_US * symbols) * 10 // bandwidth_mhz
     return airtime

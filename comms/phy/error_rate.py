@@ -34,8 +34,8 @@ def error_curve() -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"
 
 
 def per(
-    sinr_db: Float[np.ndarray, "*packets"], mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
-) -> Float[np.ndarray, "*packets"]:
+    sinr_db: Float[np.ndarray, "*packets"] | float, mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
+) -> Float[np.ndarray, "*packets"] | float:
     """Return the packet error rate.
 
     One curve over Eb/N0 serves every MCS and packet length, as in its source. It is too good for the fast ones: for
@@ -49,7 +49,7 @@ def per(
     """
     ebn0_db, error_rate = error_curve()
     wanted_db = np.asarray(sinr_db) + ebn0_over_sinr_db(bandwidth_mhz)[mcs]
-    rate: Float[np.ndarray, "*packets"] = np.interp(wanted_db, ebn0_db, error_rate)
+    rate: Float[np.ndarray, "*packets"] | float = np.interp(wanted_db, ebn0_db, error_rate)
     return rate
 
 

@@ -17,7 +17,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _16, _27, _30, _31 = np.uint64(16), np.uint64(27), np.uint64(30), np.uint64(31)
 _LOW_16 = np.uint64(0xFFFF)
 
-Part = tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"], UInt8[np.ndarray, " points"]]
+Part = tuple[Float[np.ndarray, "_points 3"], Int64[np.ndarray, " _points"], UInt8[np.ndarray, " _points"]]
 
 
 def returns(

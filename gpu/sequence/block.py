@@ -231,7 +231,7 @@ class BlockTransformer(TokenSequence):
 
     def _read_together(
         self, tokens: Int64[Tensor, "rows time"], rows: Rows, gaps: bool, last: bool, prompt: int
-    ) -> tuple[Float[Tensor, "rows time dim"], Rows]:
+    ) -> tuple[Float[Tensor, "rows positions dim"], Rows]:
         """Read tokens of rows whose blocks end together.
 
         Args:
@@ -242,7 +242,7 @@ class BlockTransformer(TokenSequence):
             prompt: Tokens of the prompt.
 
         Returns:
-            What the head reads of each position, and where the rows stand then.
+            What the head reads of each position asked for, and where the rows stand then.
         """
         block, inner = self.block, rows.inner
         ids = torch.cat([rows.partial[:, : rows.filled], tokens], 1) if rows.filled else tokens

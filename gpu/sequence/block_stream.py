@@ -75,7 +75,7 @@ def merged(state: State, parts: list[Rows]) -> dict[str, Memory | Cache | State]
     return {"blocks": blocks, "inner": inner, "partial": Memory(partial, NO_TOKEN)}
 
 
-def in_order(values: list[Shaped[Tensor, "rows *shape"]], parts: list[Rows]) -> Shaped[Tensor, "batch *shape"]:
+def in_order(values: list[Shaped[Tensor, "_rows *shape"]], parts: list[Rows]) -> Shaped[Tensor, "batch *shape"]:
     """Return what was worked out for each part as all rows have it."""
     order = _order(parts)
     return values[0] if order is None else torch.cat(values)[order]

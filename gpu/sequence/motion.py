@@ -175,7 +175,7 @@ class TokenStatistics:
 
 
 def token_statistics(
-    vocabulary: MotionVocabulary, token: Int64[np.ndarray, " tokens"], trained: Int64[np.ndarray, " tokens"]
+    vocabulary: MotionVocabulary, token: Int64[np.ndarray, " tokens"], trained: Int64[np.ndarray, " trained_tokens"]
 ) -> TokenStatistics:
     """Return what tokens are like; `trained` are those of training."""
     check_tokens(vocabulary, token)

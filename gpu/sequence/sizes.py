@@ -10,15 +10,15 @@ import torch
 from v2xsim.errors import UserError
 
 
-def check_whole(least: int, most: int | None = None, /, **sizes: Any) -> None:
-    """Refuse what is no whole number from `least` to `most`; truth values are none.
+def check_whole(at_least: int, at_most: int | None = None, /, **sizes: Any) -> None:
+    """Refuse what is no whole number from `at_least` to `at_most`; truth values are none.
 
     Raises:
         UserError: Naming the first that is not.
     """
     for name, size in sizes.items():
-        if not is_whole(size) or size < least or (most is not None and size > most):
-            limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        if not is_whole(size) or size < at_least or (at_most is not None and size > at_most):
+            limits = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
             raise UserError(f"{name} must be a whole number {limits}, got {size!r}")
 
 

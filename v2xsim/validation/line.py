@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 
 from v2xsim.comms.access.packets import DELIVERED, OUTCOME_NAMES, SENSING, Field, Packets
 from v2xsim.comms.access.scheme import AccessLayer
@@ -74,9 +74,7 @@ class Line:
         places = Streams(self.seed).uniforms("line.place", np.arange(self.stations))[:, 0]
         return np.sort(places) * self.stations / self.density_per_m
 
-    def gap_m(
-        self, first: Int64[np.ndarray, " pairs"], second: Int64[np.ndarray, " pairs"]
-    ) -> Float[np.ndarray, " pairs"]:
+    def gap_m(self, first: Int[np.ndarray, " pairs"], second: Int[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
         """Return the distance between vehicles along the road."""
         gap = np.abs(self.place_m[first] - self.place_m[second])
         return np.minimum(gap, self.stations / self.density_per_m - gap) if self.ring else gap
@@ -211,7 +209,7 @@ class _Gaps:
         self._sum_us, self._count = np.zeros(bins), np.zeros(bins)
 
     def take(
-        self, sender: Int64[np.ndarray, " receptions"], receiver: Int64[np.ndarray, " receptions"],
+        self, sender: Int64[np.ndarray, " receptions"], receiver: Int[np.ndarray, " receptions"],
         end_us: Int64[np.ndarray, " receptions"], place: Int64[np.ndarray, " receptions"],
     ) -> None:  # fmt: skip
         """Take in the receptions of some time, later than all before."""

@@ -165,7 +165,7 @@ def clean_footprint(corners_m: Float[np.ndarray, "corners 2"]) -> Float[np.ndarr
 
 
 def _prisms(
-    outlines: Sequence[Float[np.ndarray, "corners 2"]], base_m: Sequence[float], top_m: Sequence[float]
+    outlines: Sequence[Float[np.ndarray, "_corners 2"]], base_m: Sequence[float], top_m: Sequence[float]
 ) -> Prisms:
     """Return prisms over cleaned outlines."""
     if not outlines:
@@ -184,11 +184,11 @@ def _touches(corners_m: Float[np.ndarray, "corners 2"], region: tuple[float, flo
 
 
 def _outlined(
-    items: Iterator[tuple[Float[np.ndarray, "corners 2"], float, float, Provenance]],
+    items: Iterator[tuple[Float[np.ndarray, "_corners 2"], float, float, Provenance]],
     region: tuple[float, float, float, float] | None,
 ) -> tuple[Prisms, HeightSources]:
     """Return the prisms of outlines with base, top and source of the height; cleaned, and only those in the region."""
-    outlines: list[Float[np.ndarray, "corners 2"]] = []
+    outlines: list[Float[np.ndarray, "_corners 2"]] = []
     base: list[float] = []
     top: list[float] = []
     count: dict[str, int] = dict.fromkeys(("height", "levels", "default", "degenerate", "outside"), 0)
@@ -215,7 +215,7 @@ def prisms_of_polygons(
         polygon.shape: (polygon, kind) for polygon, kind in zip(polygons, kinds, strict=True) if kind is not None
     }
 
-    def items() -> Iterator[tuple[Float[np.ndarray, "corners 2"], float, float, Provenance]]:
+    def items() -> Iterator[tuple[Float[np.ndarray, "_corners 2"], float, float, Provenance]]:
         for polygon, kind in buildings.values():
             top, provenance = roof_height_m(polygon.tags, kind)
             yield corners_of(polygon.shape), base_height_m(polygon.tags, kind, top), top, provenance

@@ -39,7 +39,7 @@ def headings_m(boxes: Boxes) -> Float[np.ndarray, "boxes 2 2"]:
 
 def buildings_within(
     prisms: Prisms, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
-) -> list[tuple[Float[np.ndarray, "corners 2"], float, float]]:
+) -> list[tuple[Float[np.ndarray, "_corners 2"], float, float]]:
     """Return footprint, base and top of the parts of buildings that lie in a rectangle."""
     if not len(prisms):
         return []

@@ -24,7 +24,7 @@ _LABELS = 10
 # Height of the key that names the side of the view: title and two lines.
 _VIEW_KEY_IN = 0.55
 
-Glass = list[tuple[Float[np.ndarray, "corners 2"], float, float]]
+Glass = list[tuple[Float[np.ndarray, "_corners 2"], float, float]]
 
 
 def point_colors(frame: KeptFrame) -> UInt8[np.ndarray, "points 3"]:

@@ -26,7 +26,7 @@ class Layout:
 
     kind: str
     key: str
-    lines: tuple[tuple[str, Int64[np.ndarray, " points"]], ...]
+    lines: tuple[tuple[str, Int64[np.ndarray, " _points"]], ...]
     left_out: str
 
 

@@ -331,9 +331,9 @@ def counted(sent, power_dbm, ear):
                 cause = SENSING
             elif (i, r) not in caught:
                 cause = RECEIVER_BUSY
-            elif u < per(snr_db, sent.mcs[i], 10):
+            elif u < per(snr_db, int(sent.mcs[i]), 10):
                 cause = PROPAGATION
-            elif u < per(sinr_db, sent.mcs[i], 10):
+            elif u < per(sinr_db, int(sent.mcs[i]), 10):
                 cause = COLLISION
             else:
                 cause = DELIVERED

@@ -14,7 +14,7 @@ WAVELENGTH_M = 299_792_458.0 / 5.9e9
 
 
 def single(height_m, before_m, behind_m):
-    v = knife_edge_parameter(np.array([height_m]), np.array([before_m]), np.array([behind_m]), WAVELENGTH_M)
+    v = knife_edge_parameter(*np.array([[height_m], [before_m], [behind_m]], float), WAVELENGTH_M)
     return float(knife_edge_loss_db(v)[0])
 
 

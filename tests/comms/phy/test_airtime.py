@@ -15,7 +15,7 @@ def test_rates_over_10_mhz_are_those_of_the_standard():
 
 
 def test_a_20_mhz_channel_carries_twice_the_rate():
-    assert rate_mbps(2, 20) == 12.0
+    assert rate_mbps(np.array([2]), 20) == 12.0
 
 
 def test_a_packet_of_190_bytes_at_6_mbps_takes_304_us():

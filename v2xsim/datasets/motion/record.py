@@ -98,9 +98,9 @@ def _config(job: Job, home: Path) -> Path:
 
 def _watched(traffic: SumoMobility, job: Job) -> Tracks:
     """Return the tracks of all vehicles over the run."""
-    agents: list[Int64[np.ndarray, " agents"]] = []
-    poses: list[Float[np.ndarray, "agents 3"]] = []
-    speeds: list[Float[np.ndarray, " agents"]] = []
+    agents: list[Int64[np.ndarray, " _agents"]] = []
+    poses: list[Float[np.ndarray, "_agents 3"]] = []
+    speeds: list[Float[np.ndarray, " _agents"]] = []
     row_of: dict[int, int] = {}
     met: list[tuple[int, str, str, list[float]]] = []
     steps = round(job.duration_s * 1e6) // job.step_us
