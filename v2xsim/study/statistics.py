@@ -93,7 +93,6 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
 def survives_holm(p: Float[np.ndarray, " tests"], level: float) -> np.ndarray:
     """Return which of many tests are significant when all are considered together (Holm).
 
-
     Args:
         p: p-value of each test; NaN for a test without one.
         level: Probability of at least one false positive among all tests.
