@@ -7,6 +7,7 @@ import argparse
 import ast
 import collections
 import concurrent.futures
+import importlib
 import json
 import os
 import queue
@@ -20,6 +21,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from mutations import Mutant, mutants_of
 
@@ -195,23 +197,11 @@ def run_tests(tree: Path, tests: list[str], limit_s: float, *more: str) -> tuple
     Returns:
         Name of the test that failed, "" if none did, and the end of what pytest printed.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "V2XSIM_SHARED"}
-    environment["PYTHONPATH"] = str(tree)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *more, *tests]
     with tempfile.TemporaryFile() as output:
-        # A session of its own, so that what a test started ends with it.
-        process = subprocess.Popen(
-            command, cwd=tree, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            code: int | None = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        child = os.fork()
+        if child == 0:
+            _become_pytest(tree, [*more, *tests], output.fileno())
+        code = _exit_code(child, limit_s)
         output.seek(0)
         text = output.read().decode(errors="replace")
     if code == 0:
@@ -222,13 +212,61 @@ def run_tests(tree: Path, tests: list[str], limit_s: float, *more: str) -> tuple
     return failed[1] if failed else f"exit code {code}", text[-4000:]
 
 
-def warmed(copies: Copies, rooms: list[str]) -> dict[str, float]:
+def load_libraries() -> None:
+    """Import what most tests need, so that the processes forked later need not; nothing of v2xsim itself."""
+    for name in (
+        "matplotlib",
+        "numba",
+        "pyarrow.parquet",
+        "pydantic",
+        "scipy.stats",
+        "simpy",
+        "torch",
+        "typer",
+        "yaml",
+    ):
+        importlib.import_module(name)
+
+
+def _become_pytest(tree: Path, arguments: list[str], output: int) -> NoReturn:
+    code = 99
+    try:
+        # A session of its own, so that what a test starts can be ended with it.
+        os.setsid()
+        for stream, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
+            os.dup2(stream, target)
+        os.chdir(tree)
+        os.environ.pop("V2XSIM_SHARED", None)
+        os.environ["PYTHONPATH"] = str(tree)
+        sys.path[:] = [str(tree), *(path for path in sys.path if path not in ("", str(ROOT), str(ROOT / "tools")))]
+        import pytest
+
+        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *arguments]))
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
+
+
+def _exit_code(child: int, limit_s: float) -> int | None:
+    """Return how a process ended; None if it had to be killed."""
+    end_s = time.monotonic() + limit_s
+    while time.monotonic() < end_s:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def warmed(copies: Copies, rooms: list[str], more: list[str]) -> dict[str, float]:
     """Return for how long a fault's tests may run, by room; the tests of the copy without a fault must pass."""
     limits = {}
     for name in rooms:
         tests = tests_for(ROOMS[name], None, copies.base)
         begun_s = time.monotonic()
-        failed, text = run_tests(copies.base, tests, 3600.0)
+        failed, text = run_tests(copies.base, tests, 3600.0, *more)
         if failed:
             raise SystemExit(f"{text}\n{failed}: must pass without a fault")
         limits[name] = 120.0 + 4.0 * (time.monotonic() - begun_s)
@@ -268,6 +306,9 @@ def main() -> None:
         "--near", action="store_true", help="run the tests that mirror the room alone, not the wider ones"
     )
     parser.add_argument(
+        "--deselect", default="", metavar="TEXT", help="leave out these tests, in the words of pytest -k"
+    )
+    parser.add_argument(
         "--folder", type=Path, default=Path(tempfile.gettempdir()) / "v2xsim-mutants", help="for the copies of the tree"
     )
     parser.add_argument("--results", type=Path, help="JSON lines to write and to resume from; FOLDER/results.jsonl")
@@ -298,15 +339,17 @@ def main() -> None:
             rows[row["id"]].pop("caught_by", None)
     waiting = [(room, mutant) for room, mutant in faults if "caught_by" not in rows[mutant.key]]
     if waiting:
+        load_libraries()
         copies = Copies(said.folder.resolve())
         if said.near:
             ROOMS.update({name: Room(room.code, room.tests, ()) for name, room in ROOMS.items()})
-        limits = warmed(copies, [name for name in ROOMS if name in {room for room, _ in waiting}])
+        chosen = ["-k", f"not ({said.deselect})"] if said.deselect else []
+        limits = warmed(copies, [name for name in ROOMS if name in {room for room, _ in waiting}], chosen)
 
         def tried(item: tuple[str, Mutant]) -> None:
             room, mutant = item
             tree = copies.with_fault(mutant)
-            caught_by, _ = run_tests(tree, tests_for(ROOMS[room], mutant, tree), limits[room])
+            caught_by, _ = run_tests(tree, tests_for(ROOMS[room], mutant, tree), limits[room], *chosen)
             shutil.rmtree(tree, ignore_errors=True)
             done.put((mutant.key, caught_by))
 

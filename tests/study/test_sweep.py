@@ -1,20 +1,11 @@
-"""Sweeps: the same table however they are run, killed, resumed or spread; failures kept; nothing half written."""
+"""Sweeps whose points end at once: what runs, what is reported, and what an estimate works out."""
 
 import json
 import os
-import random
-import resource
-import signal
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
-import v2xsim
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.results import metrics_table
@@ -33,6 +24,10 @@ SMALL = {
 }
 
 
+def content(folder):
+    return {name: (folder / name).read_bytes() for name in ("results.parquet", "failures.json", "sweep.json")}
+
+
 @pytest.fixture
 def instant(monkeypatch):
     """Let every point end at once, with two metrics; return the jobs that came."""
@@ -49,74 +44,6 @@ def instant(monkeypatch):
     return came
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A small sweep by one worker."""
-    folder = tmp_path_factory.mktemp("sweep") / "undisturbed"
-    swept = sweep(SMALL, out=folder, workers=1)
-    assert (swept.finished, swept.failed, swept.ran) == (8, [], 8)
-    return folder
-
-
-def content(folder):
-    return {name: (folder / name).read_bytes() for name in ("results.parquet", "failures.json", "sweep.json")}
-
-
-def test_two_workers_find_the_same_bytes_as_one(undisturbed, tmp_path):
-    sweep(SMALL, out=tmp_path / "two", workers=2)
-    assert content(tmp_path / "two") == content(undisturbed)
-
-
-def test_a_point_finds_what_a_run_of_the_same_scenario_finds(undisturbed):
-    table = pq.read_table(undisturbed / "results.parquet").to_pydict()
-    rows = [i for i, p in enumerate(table["point"]) if p == 5]
-    relay, share, seed = (table[k][rows[0]] for k in ("cooperation.relay", "stations.penetration", "seed"))
-    scenario = v2xsim.load(
-        "demo", ["run.duration_s=0.5", f"cooperation.relay={relay}", f"stations.penetration={share}"], seed
-    )
-    found = v2xsim.run(scenario).tables["metrics"].to_pydict()
-    assert [table["metric"][i] for i in rows] == found["metric"]
-    assert [repr(table["value"][i]) for i in rows] == [repr(v) for v in found["value"]]
-
-
-def test_settings_are_columns_of_their_own_type(undisturbed):
-    schema = pq.read_schema(undisturbed / "results.parquet")
-    assert [str(schema.field(k).type) for k in ("cooperation.relay", "stations.penetration", "seed")] == [
-        "string", "double", "int64",
-    ]  # fmt: skip
-
-
-@pytest.mark.slow
-def test_a_sweep_killed_again_and_again_and_resumed_equals_an_undisturbed_one(undisturbed, tmp_path):
-    file, out = tmp_path / "small.yaml", tmp_path / "killed"
-    file.write_text(json.dumps(SMALL))
-    command = [sys.executable, "-m", "v2xsim", "sweep", str(file), "--out", str(out), "--workers", "2", "--resume"]
-    chance = random.Random(4)
-    for _ in range(3):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.3, 3.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    done = {p.name: p.stat().st_mtime_ns for p in (out / "points").glob("*.arrow")}
-    assert subprocess.run(command, capture_output=True).returncode == 0
-    assert content(out) == content(undisturbed)
-    assert all((out / "points" / name).stat().st_mtime_ns == when for name, when in done.items())
-
-
-@pytest.mark.slow
-def test_a_cluster_finds_the_same_bytes(undisturbed, tmp_path):
-    pytest.importorskip("distributed")
-    # In a process of its own: Dask leaves sockets to the garbage collector, which warns of them.
-    file = tmp_path / "small.yaml"
-    file.write_text(json.dumps(SMALL))
-    said = subprocess.run(
-        [sys.executable, "-m", "v2xsim", "sweep", str(file), "--out", str(tmp_path / "dask"), "--backend", "dask", "--workers", "2"],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert said.returncode == 0, said.stderr
-    assert content(tmp_path / "dask") == content(undisturbed)
-
-
 def test_an_impossible_setting_is_listed_and_the_others_run(instant, tmp_path):
     swept = sweep({**SMALL, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 1}, out=tmp_path / "s")
     assert swept.finished == 1
@@ -126,73 +53,11 @@ def test_an_impossible_setting_is_listed_and_the_others_run(instant, tmp_path):
     assert "500" in (tmp_path / "s" / failure["log"]).read_text()
 
 
-@pytest.mark.parametrize(
-    ("limit", "words"), [({"memory_gb": 0.05}, "memory"), ({"timeout_s": 0.05}, "timeout_s")], ids=["memory", "time"]
-)
-def test_a_point_that_takes_too_much_is_stopped_and_listed(tmp_path, limit, words):
-    swept = sweep(
-        {**SMALL, "set": {"run.duration_s": 20}, "grid": {}, "seeds": 2, **limit}, out=tmp_path / "s", workers=2
-    )
-    assert swept.finished == 0
-    assert [failure["seed"] for failure in swept.failed] == [1, 2]
-    assert all(words in failure["reason"] for failure in swept.failed)
-
-
-def test_a_killed_process_costs_its_point_alone_and_can_be_retried(tmp_path):
-    plan = plan_of({**SMALL, "set": {"run.duration_s": 2}, "grid": {}, "seeds": 3})
-    stop = threading.Event()
-
-    def assassin():
-        while not stop.is_set():
-            for child in _grandchildren():
-                os.kill(child, signal.SIGSEGV)
-                return
-            time.sleep(0.005)
-
-    thread = threading.Thread(target=assassin)
-    thread.start()
-    try:
-        swept = sweep(plan, out=tmp_path / "s", workers=1)
-    finally:
-        stop.set()
-        thread.join()
-    assert swept.finished == 2
-    assert [failure["kind"] for failure in swept.failed] == ["killed"]
-    assert "SIGSEGV" in swept.failed[0]["reason"]
-    again = sweep(plan, out=tmp_path / "s", resume=True, retry_failed=True)
-    assert (again.finished, again.failed, again.ran) == (3, [], 1)
-
-
-def _grandchildren():
-    def children(pid):
-        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    # Points are started by whatever thread of this process started the server.
-    servers = [int(p) for task in Path("/proc/self/task").iterdir() for p in (task / "children").read_text().split()]
-    return [child for server in servers if _is_fork_server(server) for child in children(server)]
-
-
-def _is_fork_server(pid):
-    try:
-        return b"v2xsim.study.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-
-
 def test_more_seeds_can_be_added_and_only_they_run(instant, tmp_path):
     less = {**SMALL, "grid": {}, "seeds": 1}
     sweep(less, out=tmp_path / "s")
     swept = sweep({**less, "seeds": 2}, out=tmp_path / "s", resume=True)
     assert (swept.finished, swept.ran) == (2, 1)
-
-
-def test_a_folder_of_another_sweep_is_refused(undisturbed):
-    before = content(undisturbed)
-    with pytest.raises(StoreError, match="--resume"):
-        sweep(SMALL, out=undisturbed)
-    with pytest.raises(StoreError, match="no part of this plan"):
-        sweep({**SMALL, "seeds": 1}, out=undisturbed, resume=True)
-    assert content(undisturbed) == before
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):
@@ -219,57 +84,6 @@ def test_a_damaged_point_is_named_and_runs_again(instant, tmp_path):
         sweep(one, out=tmp_path / "s", resume=True)
     sweep(one, out=tmp_path / "s", resume=True)
     assert content(tmp_path / "s") == whole
-
-
-@pytest.mark.usefixtures("undisturbed")  # so that no kernel is compiled, whose cache would not fit either
-def test_a_disk_that_takes_no_more_stops_the_sweep_and_loses_nothing(tmp_path):
-    """A limit on the size of files stands in for a full disk: the plan fits, a point's tables do not."""
-    file = tmp_path / "sweep.yaml"
-    file.write_text(json.dumps({**SMALL, "grid": {}, "seeds": 1, "keep": "tables"}))
-    command = [sys.executable, "-m", "v2xsim", "sweep", str(file), "--out", str(tmp_path / "s")]
-    plan = len(json.dumps(plan_of(json.loads(file.read_text())).manifest(), indent=1))
-
-    def limited():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (plan + 200, plan + 200))
-
-    said = subprocess.run(command, preexec_fn=limited, capture_output=True, text=True)
-    assert said.returncode == 2
-    assert "File too large" in said.stderr
-    assert "--resume" in said.stderr
-    assert not list((tmp_path / "s" / "points").iterdir())
-    assert subprocess.run([*command, "--resume"], capture_output=True).returncode == 0
-
-
-def test_two_processes_do_not_work_on_one_folder(tmp_path):
-    plan = plan_of({**SMALL, "grid": {}, "seeds": 1})
-    (tmp_path / "s").mkdir()
-    holder = subprocess.Popen(
-        [sys.executable, "-c", f"import fcntl, time; f = open({str(tmp_path / 's' / '.lock')!r}, 'w'); fcntl.flock(f, 2); print(1, flush=True); time.sleep(60)"],
-        stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        holder.stdout.readline()
-        with pytest.raises(StoreError, match="another process"):
-            sweep(plan, out=tmp_path / "s")
-    finally:
-        holder.kill()
-        holder.wait()
-        holder.stdout.close()
-
-
-def test_tables_stay_where_they_are_asked_for(tmp_path):
-    plan = plan_of({**SMALL, "grid": {}, "seeds": 1, "keep": "tables"})
-    sweep(plan, out=tmp_path / "s")
-    assert (tmp_path / "s" / "runs" / plan.points[0].key / "packets.parquet").exists()
-
-
-def test_an_estimate_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    found = estimate(plan_of(SMALL), workers=2)
-    assert found.points == 8
-    assert found.wall_s == pytest.approx(4 * found.outcome.wall_s)
-    assert found.disk_bytes > 8 * 1000
-    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_scheduler_at_the_address_there_is_one_clear_error(tmp_path):
