@@ -1,0 +1,71 @@
+"""The knowledge of all stations."""
+
+import numpy as np
+
+from tests.engine.made import fleet, frame, snapshot
+from v2xsim.engine.channel.links import LinkBudget
+from v2xsim.engine.instant import Instant
+from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.stations import Stations
+from v2xsim.scenario.schema_radio import Radio
+
+
+def own(agents, egos=()):
+    """What stations know of themselves; some of them are egos."""
+    world = snapshot(0, *[(10.0 * a, 0.0) for a in agents], agents=agents)
+    stations = fleet(world)
+    stations.ego[:] = np.isin(stations.agent, egos)
+    count = len(agents)
+    belief = Belief(stations.agent, 0, np.zeros((count, 3)), np.zeros(count, np.int64))
+    return Instant(world, stations, belief, LinkBudget.none()).own
+
+
+def stations(frames_kept=3, detect_us=50, forget_us=1000):
+    return Stations(frames_kept, detect_us, forget_us)
+
+
+def test_only_so_many_frames_are_kept():
+    all_of = stations(frames_kept=2)
+    for time_us in (0, 100, 200):
+        all_of.keep_frame(frame(4, time_us))
+    assert [f.time_us for f in all_of.knowledge_of(4).frames] == [100, 200]
+
+
+def test_a_detected_frame_is_one_whose_detection_is_finished():
+    all_of = stations(detect_us=50)
+    all_of.keep_frame(frame(4, 100))
+    assert all_of.detected_frame(4, 149) is None
+    assert all_of.detected_frame(4, 150).time_us == 100
+    assert all_of.detected_frame(5, 150) is None
+
+
+def test_an_ego_remains_one_after_it_has_left():
+    all_of = stations()
+    all_of.enter(own([2, 5], egos=[5]))
+    all_of.enter(own([2, 3], egos=[3]))
+    assert all_of.ego_agents == {3, 5}
+    assert [knowledge.agent for knowledge in all_of.egos()] == [3, 5]
+
+
+def test_what_was_heard_is_forgotten_in_time():
+    all_of = stations(forget_us=1000)
+    all_of.enter(own([2, 5]))
+    all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
+    assert all_of.heard(1100).tolist() == [[False, True], [False, False]]
+    assert not all_of.heard(1101).any()
+
+
+def test_delivery_is_forgotten_with_what_was_heard():
+    all_of = stations(forget_us=1000)
+    all_of.enter(own([2, 5]))
+    all_of.measure(np.array([2]), 5, np.array([30.0]), 100)
+    assert all_of.delivery(1100, Radio())[0, 1] > 0.99
+    assert all_of.delivery(1101, Radio())[0, 1] == 0.0
+
+
+def test_who_stays_remembers_whom_it_heard_when_others_come():
+    all_of = stations()
+    all_of.enter(own([2, 5]))
+    all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
+    all_of.enter(own([1, 2, 5]))
+    assert all_of.heard(100).tolist() == [[False] * 3, [False, False, True], [False] * 3]

@@ -1,0 +1,105 @@
+"""Simulated time and the order of events."""
+
+import pytest
+
+from v2xsim.engine.clock import Clock, Order
+
+
+def noted(clock, log, label, *waits):
+    """A process that notes its label and the time after each wait."""
+    for time_us, order in waits:
+        yield clock.at(time_us, order)
+        log.append((label, clock.now_us))
+
+
+def test_arrivals_come_before_a_tick_and_fusion_comes_last_at_one_instant():
+    clock, log = Clock(0), []
+    for order in (Order.FUSE, Order.MATCH, Order.ANNOUNCE, Order.TICK, Order.ARRIVAL):
+        clock.call(10, order, lambda order=order: log.append(order))
+    clock.run_until(11)
+    assert log == [Order.ARRIVAL, Order.TICK, Order.ANNOUNCE, Order.MATCH, Order.FUSE]
+
+
+def test_events_of_one_time_and_order_happen_as_they_were_asked_for():
+    clock, log = Clock(0), []
+    for number in range(5):
+        clock.call(7, Order.ARRIVAL, lambda number=number: log.append(number))
+    clock.run_until(8)
+    assert log == [0, 1, 2, 3, 4]
+
+
+def test_processes_take_turns_by_time():
+    clock, log = Clock(100), []
+    clock.start(noted(clock, log, "a", (100, Order.TICK), (300, Order.TICK)))
+    clock.start(noted(clock, log, "b", (200, Order.TICK)))
+    clock.run_until(1000)
+    assert log == [("a", 100), ("b", 200), ("a", 300)]
+
+
+def test_after_counts_from_now():
+    clock, log = Clock(50), []
+
+    def process():
+        yield clock.after(5, Order.TICK)
+        yield clock.after(5, Order.TICK)
+        log.append(clock.now_us)
+
+    clock.start(process())
+    clock.run_until(100)
+    assert log == [60]
+
+
+def test_a_run_stops_before_the_events_of_its_end():
+    clock, log = Clock(0), []
+    clock.call(9, Order.TICK, lambda: log.append(9))
+    clock.call(10, Order.ARRIVAL, lambda: log.append(10))
+    clock.run_until(10)
+    assert log == [9]
+
+
+class TwoReasons(Exception):
+    """An exception that cannot be made again from its arguments, as users' own may be."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def test_an_exception_in_a_process_leaves_the_run_unchanged():
+    clock, failure = Clock(0), TwoReasons("one", "two")
+
+    def process():
+        yield clock.at(5, Order.TICK)
+        raise failure
+
+    clock.start(process())
+    with pytest.raises(TwoReasons) as caught:
+        clock.run_until(10)
+    assert caught.value is failure
+
+
+def test_nothing_happens_after_a_process_has_failed():
+    clock, log = Clock(0), []
+
+    def process():
+        yield clock.at(5, Order.TICK)
+        clock.call(5, Order.ARRIVAL, lambda: log.append("later"))
+        raise TwoReasons(1, 2)
+
+    clock.start(process())
+    with pytest.raises(TwoReasons):
+        clock.run_until(10)
+    assert log == []
+
+
+def test_an_event_wakes_the_process_that_waits_for_it_at_once():
+    clock, log = Clock(0), []
+    event = clock.event()
+
+    def waiting():
+        yield event
+        log.append(clock.now_us)
+
+    clock.start(waiting())
+    clock.call(40, Order.FUSE, event.succeed)
+    clock.run_until(100)
+    assert log == [40]
