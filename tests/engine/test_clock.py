@@ -57,7 +57,7 @@ def test_a_run_stops_before_the_events_of_its_end():
     assert log == [9]
 
 
-class TwoReasons(Exception):
+class TwoReasonsError(Exception):
     """An exception that cannot be made again from its arguments, as users' own may be."""
 
     def __init__(self, one, two):
@@ -65,14 +65,14 @@ class TwoReasons(Exception):
 
 
 def test_an_exception_in_a_process_leaves_the_run_unchanged():
-    clock, failure = Clock(0), TwoReasons("one", "two")
+    clock, failure = Clock(0), TwoReasonsError("one", "two")
 
     def process():
         yield clock.at(5, Order.TICK)
         raise failure
 
     clock.start(process())
-    with pytest.raises(TwoReasons) as caught:
+    with pytest.raises(TwoReasonsError) as caught:
         clock.run_until(10)
     assert caught.value is failure
 
@@ -83,10 +83,10 @@ def test_nothing_happens_after_a_process_has_failed():
     def process():
         yield clock.at(5, Order.TICK)
         clock.call(5, Order.ARRIVAL, lambda: log.append("later"))
-        raise TwoReasons(1, 2)
+        raise TwoReasonsError(1, 2)
 
     clock.start(process())
-    with pytest.raises(TwoReasons):
+    with pytest.raises(TwoReasonsError):
         clock.run_until(10)
     assert log == []
 
