@@ -149,6 +149,18 @@ def test_packets_are_listed_by_their_end_and_then_by_their_begin(scheme):
     assert all((np.diff(found.receiver[found.place == n]) > 0).all() for n in range(len(found.number)))
 
 
+def test_random_slots_list_packets_of_one_instant_by_key():
+    stations = 30
+    sent = packets([(s, 0, 0) for s in range(stations)], stations=stations)
+    sent.key[:] = np.random.default_rng(0).permutation(sent.key)
+    layer = layer_of(RandomSlotAccess(), RadioSettings(slot_us=500, window_us=1_000), 0, keys(stations))
+    layer.submit(sent)
+    found, _ = layer.advance(100_000, repeated(1, np.full((stations, stations), -200.0)))
+    assert set(found.began_us.tolist()) == {0, 500}
+    order = np.lexsort((sent.key[found.number], found.ended_us))
+    assert (order == np.arange(stations)).all()
+
+
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.name)
 def test_who_is_not_linked_with_a_sender_hears_nothing(scheme):
     layer = layer_of(scheme, RadioSettings(), 0, keys(3))

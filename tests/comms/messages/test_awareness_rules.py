@@ -5,12 +5,12 @@ import pytest
 
 from v2xsim.comms.messages.awareness.cam import Cam
 from v2xsim.comms.messages.awareness.periodic import Periodic
-from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessView
+from v2xsim.comms.messages.awareness.rule import Announcer, AwarenessRule, AwarenessView
 
 CHECK_US = 100_000
 
 
-def view(now_us, place=(0.0, 0.0), heading=0.0, speed=0.0, wait_us=0.0, agent=7):
+def view(now_us, place=(0.0, 0.0), heading=0.0, speed=0.0, wait_us=0.0, agent=0):
     """Return what a rule reads of one station."""
     return AwarenessView(
         np.array([agent]), np.array([place], float), np.array([heading]), np.array([speed]), now_us, np.array([wait_us])
@@ -128,3 +128,12 @@ def test_a_wait_of_exactly_the_period_holds_nothing_back():
 
 def test_a_station_that_has_never_sent_waits_for_nobody():
     assert sent_at(Periodic(10.0), [{"wait_us": 1_000_000.0}] * 3) == [0]
+
+
+def test_a_fixed_rate_is_10_hz_unless_another_is_given():
+    assert Periodic().rate_hz == 10.0
+
+
+def test_a_rule_of_ones_own_looks_every_100_ms_and_counts_as_silent_after_five_seconds():
+    # Five times its longest pace.
+    assert (AwarenessRule().check_us, AwarenessRule().longest_us) == (100_000, 1_000_000.0)

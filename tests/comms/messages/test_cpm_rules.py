@@ -8,8 +8,9 @@ from v2xsim.comms.messages.redundancy.distance import Distance
 from v2xsim.comms.messages.redundancy.dynamics import Dynamics
 from v2xsim.comms.messages.redundancy.frequency import Frequency
 from v2xsim.comms.messages.redundancy.none import NoRedundancyRule
-from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyView, distances_m, omitted_by
+from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, distances_m, omitted_by
 from v2xsim.comms.messages.redundancy.self_announcing import SelfAnnouncing
+from v2xsim.parts import parts_of
 
 TICK_US = 100_000
 
@@ -126,6 +127,17 @@ def test_a_message_that_is_due_for_an_object_alone_describes_no_sensors():
     assert told[2] is False
 
 
+def test_objects_are_numbered_from_0_as_they_are_first_seen():
+    rules, numbers = CpmRules(), []
+    for tick in range(6):
+        # A second object appears in the fourth look.
+        places = np.array([[0.0, 0.0], [50.0, 0.0]])[: 1 + (tick >= 3)]
+        count = len(places)
+        told = rules.included(places, np.zeros((count, 2)), np.zeros(count), np.zeros(count, bool), TICK_US * tick, 0.0)
+        numbers += [] if told is None else told[1].tolist()
+    assert numbers == [0, 1]
+
+
 # What others tell of: one object at the origin at 10 m/s, seen by a station there.
 
 
@@ -184,6 +196,11 @@ def test_self_announcing_leaves_out_stations_less_than_3_m_from_an_object(away_m
 
 def test_without_a_rule_nothing_is_left_out():
     assert not left_out(NoRedundancyRule(), copies(20, sender_m=1.0), [(0.0, 0.0)])
+
+
+def test_only_rules_that_compare_with_what_others_told_need_it_kept():
+    keeping = {name for name, rule in parts_of(RedundancyRule).items() if rule.reads_copies}
+    assert keeping == {"distance", "dynamics", "frequency"}
 
 
 def test_distances_are_between_every_row_and_every_column():

@@ -89,6 +89,16 @@ def test_a_coarse_cell_has_the_same_entry_whatever_window_it_is_seen_through():
     np.testing.assert_array_equal(wide, complement_stored(one_block(np.full((4, 4), FREE)), 64))
 
 
+def test_a_coarse_cell_south_west_of_the_origin_has_the_same_entry_through_every_window():
+    for corner in (0, 4):
+        for side in (0, 4):
+            seen = np.zeros((8, 8), np.uint8)
+            seen[corner : corner + 4, side : side + 4] = FREE
+            wide = complement_stored(PerceptionMatrix(np.array([-12, -16]), 1.0, seen), 64)
+            narrow = complement_stored(one_block(np.full((4, 4), FREE), (corner - 12, side - 16)), 64)
+            np.testing.assert_array_equal(wide, narrow)
+
+
 def test_a_window_that_cuts_coarse_cells_gives_each_its_part():
     # Two cells of one coarse cell and two of the next, along x.
     across = complement_stored(PerceptionMatrix(np.array([10, -12]), 1.0, np.full((4, 4), FREE, np.uint8)), 4096)

@@ -334,3 +334,11 @@ def test_the_likelier_of_two_tracks_takes_a_detection_that_north_easterly_spread
     tracks = step(tracks, seen((2.8, 0.0), yaw=-np.pi / 4), 0)
     after = step(tracks, seen((1.4, 1.3), yaw=np.pi / 4), FRAME_US)
     assert after.hits.tolist() == [2, 1]
+
+
+def test_a_track_takes_an_unlikely_detection_in_its_gate_rather_than_none():
+    # Beside a sharp old track; the young one's detection lies 2.9 standard deviations ahead, and a third belongs to nobody.
+    tracks = step(after_frames([1] * 10), seen((0.0, 0.0), (100.0, 0.0)), 1_000_000)
+    ahead_m = np.sqrt(8.5 * (0.32 + 2.25 + 0.004 / 3))
+    after = step(tracks, seen((0.0, 0.0), (100.0 + ahead_m, 0.0), (300.0, 0.0)), 1_000_000 + FRAME_US)
+    assert after.hits.tolist() == [12, 2, 1]
