@@ -44,8 +44,14 @@ class Room:
 
 
 _RUNS = ("tests/recorded", "tests/engine/test_whole_runs.py")
-_RADIO = ("tests/comms", *_RUNS, "tests/cli/validate", "tests/contract/test_faulty_parts.py")
-_PERCEPTION = ("tests/perception", *_RUNS, "tests/contract/test_faulty_parts.py")
+_RADIO = (
+    "tests/contract/test_every_kind.py",
+    "tests/comms",
+    *_RUNS,
+    "tests/cli/validate",
+    "tests/contract/test_faulty_parts.py",
+)
+_PERCEPTION = ("tests/contract/test_every_kind.py", "tests/perception", *_RUNS, "tests/contract/test_faulty_parts.py")
 ROOMS = {
     "engine": Room(
         "v2xsim/engine", "tests/engine", ("tests/recorded", "tests/evaluation", "tests/viz", "tests/cli", "tests/contract")

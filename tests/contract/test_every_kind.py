@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from v2xsim import part_trials as trials
-from v2xsim.comms.access.packets import HALF_DUPLEX, SENSING, Packets, field_of
+from v2xsim.comms.access.packets import DELIVERED, HALF_DUPLEX, SENSING, Packets, field_of
 from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, layer_of
 from v2xsim.comms.channel.blockage.model import VehicleBlockage, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
@@ -78,6 +78,24 @@ def on_air(scheme, packets, square, station_key, until_us=3_000_000):
     return (*layer.advance(until_us, field_of(square, -110.0)), list(layer.dropped))
 
 
+def heard(found, station_of):
+    """Return packet, receiving station, outcome, begin and SINR of each reception."""
+    return zip(
+        found.packet.tolist(), station_of[found.receiver].tolist(), found.outcome.tolist(), found.start_us.tolist(),
+        np.round(found.sinr_db.astype(float), 3).tolist(), strict=True,
+    )  # fmt: skip
+
+
+def test_schemes_differ_in_who_spreads_periods_draws_fading_and_counts_slots():
+    schemes = parts_of(AccessScheme).items()
+    assert {name for name, scheme in schemes if scheme.ideal} == {"ideal"}
+    assert {name for name, scheme in schemes if scheme.spreads_periods} == {"random_slot"}
+    assert {name for name, scheme in schemes if not scheme.draws_fading} == {"ideal", "random_slot"}
+    assert {name: scheme.slot_limit_us for name, scheme in schemes if scheme.slot_limit_us is not None} == {
+        "lte_mode4": 1000.0, "nr_mode2": 1000.0
+    }  # fmt: skip
+
+
 @ON_AIR
 @pytest.mark.parametrize("seed", range(6))
 class TestEveryAccessScheme:
@@ -127,17 +145,42 @@ class TestEveryAccessScheme:
         one, busy_us, _ = on_air(part, packets, square, keys(STATIONS))
         moved = replace(packets, sender=place[packets.sender])
         other, moved_busy_us, _ = on_air(part, moved, square[np.ix_(order, order)], keys(STATIONS)[order])
-
-        def heard(found, row_of):
-            return sorted(
-                zip(
-                    found.packet.tolist(), row_of[found.receiver].tolist(), found.outcome.tolist(),
-                    found.start_us.tolist(), strict=True,
-                )
-            )  # fmt: skip
-
-        assert heard(one, np.arange(STATIONS)) == heard(other, order)
+        assert sorted(heard(one, np.arange(STATIONS))) == sorted(heard(other, order))
         np.testing.assert_allclose(busy_us[order], moved_busy_us, atol=1)
+
+    def test_carries_what_is_going_on_over_to_other_rows(self, part, seed):
+        rng = np.random.default_rng(seed)
+        packets, square = traffic(rng), powers(rng)
+        straight, moved = (layer_of(part, RadioSettings(), 0, keys(STATIONS)) for _ in range(2))
+        straight.submit(packets)
+        moved.submit(packets)
+        station_of = np.arange(STATIONS)
+        for until_us in range(1_700, 600_000, 7_300):
+            found, busy_us = straight.advance(until_us, field_of(square, -110.0))
+            other, moved_us = moved.advance(until_us, field_of(square[np.ix_(station_of, station_of)], -110.0))
+            assert sorted(heard(found, np.arange(STATIONS))) == sorted(heard(other, station_of))
+            np.testing.assert_array_equal(busy_us[station_of], moved_us)
+            row_of = np.argsort(station_of)
+            station_of = rng.permutation(STATIONS)
+            moved.reindexed(row_of[station_of], keys(STATIONS)[station_of])
+        assert straight.dropped == moved.dropped
+
+    def test_lets_a_station_that_has_left_begin_nothing_and_a_newcomer_hear_nothing_that_had_begun(self, part, seed):
+        rng = np.random.default_rng(seed)
+        packets, square, left_us, gone = traffic(rng), powers(rng), 150_000, 3
+        layer = layer_of(part, RadioSettings(), 0, keys(STATIONS))
+        layer.submit(packets)
+        layer.advance(left_us, field_of(square, -110.0))
+        # The newcomer takes over the last row, those behind the one that left move up.
+        stay = np.array([station for station in range(STATIONS) if station != gone])
+        layer.reindexed(np.append(stay, -1), np.append(keys(STATIONS)[stay], np.uint64(99)))
+        after = np.full((STATIONS, STATIONS), -50.0)
+        after[:-1, :-1] = square[np.ix_(stay, stay)]
+        found, _ = layer.advance(3_000_000, field_of(after, -110.0))
+        assert (found.began_us[packets.sender[found.number] == gone] < left_us).all()
+        newcomer = found.receiver == STATIONS - 1
+        assert newcomer.any()
+        assert ((found.outcome[newcomer] == DELIVERED) <= (found.start_us[newcomer] >= left_us)).all()
 
 
 # Path loss, blockage, buildings, fading.
