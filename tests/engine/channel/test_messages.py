@@ -1,0 +1,37 @@
+"""Messages, one class for each kind."""
+
+import pytest
+
+from tests.engine.made import answer, awareness, report, request
+from v2xsim.engine.channel.messages import (
+    MESSAGE_KINDS,
+    AnswerMessage,
+    AwarenessMessage,
+    ReportMessage,
+    RequestMessage,
+)
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
+
+
+def test_nobody_and_everybody_are_two_values():
+    assert NOBODY != EVERYBODY
+
+
+@pytest.mark.parametrize(("relay", "target"), [(NOBODY, 7), (5, 5)])
+def test_the_first_hop_goes_to_the_relay_if_there_is_one(relay, target):
+    assert RequestMessage(1, 2, 7, relay, 100, 0, request(2, 7)).first_target == target
+
+
+def test_a_broadcast_has_everybody_as_its_target():
+    assert AwarenessMessage(1, 2, EVERYBODY, NOBODY, 100, 0, awareness()).first_target == EVERYBODY
+
+
+def test_every_kind_has_a_class():
+    bodies = {
+        AwarenessMessage: awareness(),
+        RequestMessage: request(),
+        AnswerMessage: answer(),
+        ReportMessage: report(),
+    }
+    kinds = [make(1, 2, 7, NOBODY, 100, 0, body).kind for make, body in bodies.items()]
+    assert tuple(kinds) == MESSAGE_KINDS

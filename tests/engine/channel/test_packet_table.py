@@ -1,0 +1,149 @@
+"""The table of packets."""
+
+import numpy as np
+import pytest
+
+from tests.engine.made import awareness, fleet, request, snapshot
+from v2xsim.comms.access.packets import COLLISION, DELIVERED, Receptions
+from v2xsim.engine.channel.links import LinkBudget, next_budget
+from v2xsim.engine.channel.messages import AwarenessMessage, Packet, RequestMessage
+from v2xsim.engine.channel.packet_table import UNHEARD_BIN_M, PacketTable
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
+from v2xsim.records import Prisms
+from v2xsim.results.tables import Columns
+from v2xsim.scenario.schema_radio import Radio
+from v2xsim.spatial.grid import indexed
+from v2xsim.streams import Streams
+
+WORLD = snapshot(0, (0, 0), (30, 0), (62, 0), (5000, 0), agents=[2, 5, 7, 8])
+STATIONS = fleet(WORLD)
+LINKS = next_budget(LinkBudget.none(), STATIONS, WORLD, indexed(Prisms.none()), Radio(), Streams(1))
+
+
+def announced(sender=2, hop=1, target=EVERYBODY):
+    message = AwarenessMessage(4, sender, EVERYBODY, NOBODY, 300, 10, awareness(sender))
+    return Packet(message, hop, 0, 1, sender, target, 340, 20)
+
+
+def asked(sender=2, helper=5):
+    return Packet(
+        RequestMessage(6, sender, helper, NOBODY, 90, 10, request(sender, helper)), 1, 0, 1, sender, helper, 130, 20
+    )
+
+
+def receptions(*by_packet):
+    """Receptions of packets: (sender row, {receiver row: outcome})."""
+    receivers = [sorted(outcomes) for _, outcomes in by_packet]
+    flat = [r for rows in receivers for r in rows]
+    outcome = [outcomes[r] for _, outcomes in by_packet for r in sorted(outcomes)]
+    count = len(by_packet)
+    return Receptions(
+        np.arange(count), np.array([sender for sender, _ in by_packet], np.int64), np.full(count, 1000), np.full(count, 1400),
+        np.full(count, -95.0), np.cumsum([0, *map(len, receivers)]).astype(np.int64), np.array(flat, np.int32),
+        np.array(outcome, np.int8), np.full(len(flat), -70.0, np.float32), np.full(len(flat), 20.0, np.float32),
+    )  # fmt: skip
+
+
+class Table:
+    def __init__(self, share=1.0, seed=1):
+        self.packets, self.unheard = Columns("packets"), Columns("unheard")
+        self.table = PacketTable(self.packets, self.unheard, share, Streams(seed))
+
+    def rows(self):
+        return self.packets.finished().to_pydict()
+
+    def too_far(self):
+        self.table.close()
+        return self.unheard.finished().to_pydict()
+
+
+def test_each_receiver_of_a_packet_is_a_row():
+    this = Table()
+    this.table.add(receptions((0, {1: DELIVERED, 2: COLLISION})), [announced()], STATIONS, LINKS)
+    rows = this.rows()
+    assert rows["rx"] == [5, 7]
+    assert rows["outcome"] == ["delivered", "collision"]
+    assert rows["distance_m"] == [30.0, 62.0]
+    assert rows["queued_us"] == [10, 10]
+    assert (rows["start_us"], rows["end_us"]) == ([1000] * 2, [1400] * 2)
+
+
+def test_a_broadcast_is_addressed_to_all_and_a_request_to_one():
+    this = Table()
+    both = {1: DELIVERED, 2: DELIVERED}
+    this.table.add(receptions((0, both), (0, both)), [announced(), asked(helper=7)], STATIONS, LINKS)
+    assert this.rows()["addressed"] == [True, True, False, True]
+
+
+def test_receivers_too_far_to_be_listed_are_counted_by_distance_and_state():
+    this = Table()
+    this.table.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
+    counts = this.too_far()
+    # Station 7 is 62 m away, over the roof of station 5; station 8 is out of range and has no link.
+    assert counts["bin_m"] == [60]
+    assert counts["link_state"] == ["LOS"]
+    assert counts["count"] == [1]
+
+
+@pytest.mark.parametrize("packet", [asked(), announced(hop=2)])
+def test_only_first_hops_of_announcements_are_counted_where_nobody_listed_them(packet):
+    this = Table()
+    this.table.add(receptions((0, {1: DELIVERED})), [packet], STATIONS, LINKS)
+    assert this.too_far()["count"] == []
+
+
+def test_an_announcement_that_reached_nobody_still_counts_the_receivers_it_missed():
+    this = Table()
+    this.table.add(receptions((0, {})), [announced()], STATIONS, LINKS)
+    assert sum(this.too_far()["count"]) == 2
+    assert this.rows()["rx"] == []
+
+
+def test_a_receiver_that_came_in_range_meanwhile_has_no_distance():
+    this = Table()
+    this.table.add(receptions((0, {3: DELIVERED})), [announced()], STATIONS, LINKS)
+    rows = this.rows()
+    assert np.isnan(rows["distance_m"][0])
+    assert rows["link_state"] == ["NLOSb"]
+
+
+def test_bins_are_five_metres_wide():
+    assert UNHEARD_BIN_M == 5.0
+
+
+def test_a_share_of_the_stations_is_listed_with_all_its_announcements():
+    listed = [agent for agent in range(400) if Table(0.25).table._lists(announced(agent))]
+    # 400 draws: three deviations are 26.
+    assert 74 < len(listed) < 126
+    again = Table(0.25).table
+    assert all(again._lists(announced(agent)) for agent in listed)
+
+
+def test_requests_are_always_listed():
+    nobody = Table(1e-9).table
+    assert not nobody._lists(announced())
+    assert nobody._lists(asked())
+
+
+def test_what_is_not_listed_is_not_counted_either():
+    this = Table(1e-9)
+    this.table.add(receptions((0, {1: DELIVERED}), (0, {1: DELIVERED})), [announced(), asked()], STATIONS, LINKS)
+    assert this.rows()["kind"] == ["request"]
+    assert this.too_far()["count"] == []
+
+
+def test_an_unsent_packet_is_one_row_with_its_target():
+    this = Table()
+    this.table.add_unsent(asked(helper=7), 900)
+    this.table.add_unsent(announced(), 950)
+    rows = this.rows()
+    assert rows["rx"] == [7, -1]
+    assert rows["outcome"] == ["not_sent"] * 2
+    assert rows["end_us"] == [900, 950]
+
+
+def test_an_unsent_announcement_of_a_station_that_is_not_listed_has_no_row():
+    this = Table(1e-9)
+    this.table.add_unsent(announced(), 900)
+    this.table.add_unsent(asked(), 900)
+    assert this.rows()["kind"] == ["request"]

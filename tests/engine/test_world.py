@@ -1,0 +1,56 @@
+"""The true world goes on by itself."""
+
+import numpy as np
+
+from v2xsim.engine.channel.links import LinkBudget
+from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.roster import Roster
+from v2xsim.engine.stations.sensing import Sensing
+from v2xsim.engine.world import World
+from v2xsim.mobility.base import Names
+from v2xsim.mobility.script import ScriptMobility
+from v2xsim.records import Prisms
+from v2xsim.scenario.schema import Scenario
+from v2xsim.spatial.grid import indexed
+from v2xsim.streams import Streams
+
+
+def world():
+    scenario = Scenario.model_validate({
+        "traffic": {"script": [
+            {"id": "a", "waypoints": [[0, 0, 0], [10, 100, 0]]}, {"id": "b", "waypoints": [[0, 0, 20], [10, 100, 20]]},
+        ]},
+        "stations": {"penetration": 1.0}, "lidars": {"model": "beam16", "include": ["b"]},
+        "errors": {"gnss_sigma_m": 1.0},
+    })  # fmt: skip
+    names, streams, obstacles = Names(), Streams(1), indexed(Prisms.none())
+    roster = Roster(scenario, streams, names.register, names.name_of)
+    mobility = ScriptMobility(scenario.traffic.script, names)
+    return World(scenario, mobility, obstacles, roster, Sensing(scenario, obstacles, streams, 1), streams)
+
+
+def test_a_tick_has_its_road_users_its_stations_and_their_captures():
+    moment = world().begin(2_000_000, Belief.none(0))
+    np.testing.assert_allclose(moment.snapshot.boxes.center_m[:, 0], [20.0, 20.0])
+    assert len(moment.fleet) == 2
+    assert [future.result()[0].agent for future in moment.sensed] == [moment.fleet.agent[1]]
+
+
+def test_errors_go_on_from_the_tick_before():
+    this = world()
+    first = this.begin(0, Belief.none(0))
+    second = this.begin(100_000, first.belief)
+    fresh = world().begin(100_000, Belief.none(0))
+    assert not np.array_equal(second.belief.error, fresh.belief.error)
+    assert (
+        np.abs(second.belief.error - first.belief.error).max() < np.abs(fresh.belief.error - first.belief.error).max()
+    )
+
+
+def test_an_instant_has_the_links_of_its_own_positions():
+    this = world()
+    moment = this.begin(2_000_000, Belief.none(0))
+    instant = this.instant(moment, LinkBudget.none())
+    np.testing.assert_allclose(instant.links.distance_m, [20.0])
+    assert instant.time_us == 2_000_000
+    assert instant.belief is moment.belief
