@@ -100,13 +100,23 @@ def drawn(rooms: list[str], seed: int, count: int, root: Path = ROOT) -> list[tu
     return found
 
 
-def tests_for(room: Room, mutant: Mutant | None, root: Path) -> list[str]:
-    """Return the tests to run, the likeliest to notice first."""
-    near = []
+def tests_for(room: Room, mutant: Mutant | None, root: Path, near_alone: bool) -> list[str]:
+    """Return the tests to run, the likeliest to notice first.
+
+    Args:
+        room: Where the fault is.
+        mutant: The fault; None for all tests of the room.
+        root: Of the tree.
+        near_alone: Only the file that mirrors the changed one, where there is such a file.
+    """
+    near: list[str] = []
     if mutant is not None:
         inside = Path(mutant.path).relative_to(room.code)
         near = [f"{room.tests}/{inside.parent.as_posix()}/test_{inside.stem}.py".replace("/./", "/")]
-    return [test for test in (*near, room.tests, *room.wider) if (root / test).exists()]
+        if near_alone and (root / near[0]).exists():
+            return near
+    wider = () if near_alone else room.wider
+    return [test for test in (*near, room.tests, *wider) if (root / test).exists()]
 
 
 def imported_by(root: Path) -> dict[str, set[str]]:
@@ -266,11 +276,11 @@ def _exit_code(child: int, limit_s: float) -> int | None:
     return None
 
 
-def warmed(copies: Copies, rooms: list[str], more: list[str]) -> dict[str, float]:
+def warmed(copies: Copies, rooms: list[str], more: list[str], near_alone: bool) -> dict[str, float]:
     """Return for how long a fault's tests may run, by room; the tests of the copy without a fault must pass."""
     limits = {}
     for name in rooms:
-        tests = tests_for(ROOMS[name], None, copies.base)
+        tests = tests_for(ROOMS[name], None, copies.base, near_alone)
         begun_s = time.monotonic()
         failed, text = run_tests(copies.base, tests, 3600.0, *more)
         if failed:
@@ -309,7 +319,9 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="run those again that survived before")
     parser.add_argument("--jobs", type=int, default=1, help="faults tried at a time")
     parser.add_argument(
-        "--near", action="store_true", help="run the tests that mirror the room alone, not the wider ones"
+        "--near",
+        action="store_true",
+        help="run the test file that mirrors the changed one alone, or the room's tests where there is none",
     )
     parser.add_argument(
         "--deselect", default="", metavar="TEXT", help="leave out these tests, in the words of pytest -k"
@@ -347,15 +359,13 @@ def main() -> None:
     if waiting:
         load_libraries()
         copies = Copies(said.folder.resolve())
-        if said.near:
-            ROOMS.update({name: Room(room.code, room.tests, ()) for name, room in ROOMS.items()})
         chosen = ["-k", f"not ({said.deselect})"] if said.deselect else []
-        limits = warmed(copies, [name for name in ROOMS if name in {room for room, _ in waiting}], chosen)
+        limits = warmed(copies, [name for name in ROOMS if name in {room for room, _ in waiting}], chosen, said.near)
 
         def tried(item: tuple[str, Mutant]) -> None:
             room, mutant = item
             tree = copies.with_fault(mutant)
-            caught_by, _ = run_tests(tree, tests_for(ROOMS[room], mutant, tree), limits[room], *chosen)
+            caught_by, _ = run_tests(tree, tests_for(ROOMS[room], mutant, tree, said.near), limits[room], *chosen)
             shutil.rmtree(tree, ignore_errors=True)
             done.put((mutant.key, caught_by))
 
