@@ -36,10 +36,11 @@ def _perception(
     for mode, curve in precision.items():
         rows += [(f"ap_{threshold:.1f}_{mode}", "", Metric(ap, "1", frames)) for threshold, ap in curve]
     for name in ("coverage_before", "coverage_after", "blind_covered"):
-        share = arrays_of(fusion, name)[0]
+        (share,) = arrays_of(fusion, name)
         rows += mean_of(name, share[np.isfinite(share)], "1")
     for mode in ("ego", "fused"):
-        rows += mean_of(f"object_awareness_{mode}", arrays_of(awareness, f"tracked_{mode}")[0], "1")
+        (tracked,) = arrays_of(awareness, f"tracked_{mode}")
+        rows += mean_of(f"object_awareness_{mode}", tracked, "1")
     return rows
 
 

@@ -55,7 +55,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     rows += gaps_and_age(
         tx[broadcast & delivered], rx[broadcast & delivered], queued[broadcast & delivered], end[broadcast & delivered]
     )
-    busy = arrays_of(channel, "busy_share")[0]
+    (busy,) = arrays_of(channel, "busy_share")
     rows += mean_of("channel_busy_ratio", busy, "1")
     rows += [
         (
@@ -81,7 +81,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
 
 def link_rows(links: pa.Table) -> Rows:
     """Return the share of links in each state."""
-    state = arrays_of(links, "state")[0]
+    (state,) = arrays_of(links, "state")
     rows: Rows = []
     for name in ("LOS", "NLOSv", "NLOSb"):
         rows += mean_of(f"links_{name}", state == name, "1")
