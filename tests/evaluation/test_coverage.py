@@ -35,3 +35,8 @@ def test_without_a_blind_zone_that_matters_there_is_no_share():
 def test_a_matrix_inside_a_building_has_no_open_cell_and_no_coverage():
     share = covered(BEFORE, AFTER, np.zeros((1, 5), bool), np.ones((1, 5)))
     assert (share.before, share.after) == (0.0, 0.0)
+
+
+def test_a_single_open_cell_that_is_seen_is_full_coverage():
+    share = covered(BEFORE, AFTER, np.array([[True, False, False, False, False]]), np.ones((1, 5)))
+    assert (share.before, share.after) == (1.0, 1.0)

@@ -194,3 +194,16 @@ def test_thousands_of_things_at_once_each_get_their_own_interval():
 def test_the_same_differences_always_give_the_same_interval():
     data = np.random.default_rng(7).normal(size=(1, 9))
     assert paired(data).low[0] == paired(data).low[0]
+
+
+def test_a_thing_with_too_few_pairs_takes_no_interval_from_the_others():
+    """Three pairs, none that vary, and eight pairs, each with pairs missing elsewhere: all as if they were alone."""
+    data = np.random.default_rng(12).normal(size=(4, 9))
+    data[0, 3:] = np.nan
+    data[1] = 0.25
+    data[1, 7] = np.nan
+    data[2, 0] = np.nan
+    for number, row in enumerate(data):
+        alone = paired(row[None])
+        assert paired(data).low[number] == pytest.approx(alone.low[0])
+        assert paired(data).high[number] == pytest.approx(alone.high[0])

@@ -184,3 +184,27 @@ def test_limits_of_a_point_are_above_zero(key):
 def test_the_folder_name_is_plain():
     assert file(name="a-b_c.1").name == "a-b_c.1"
     assert refusal(name="a/b")
+
+
+@pytest.mark.parametrize(
+    ("block", "most"),
+    [
+        (lambda count: {"question": "x" * count}, 2000),
+        (lambda count: {"name": "x" * count}, 80),
+        (lambda count: {"grid": {"a": [0] * count}}, 10_000),
+        (lambda count: {"random": {"points": 1, "keys": {"a": [0] * count}}}, 10_000),
+        (lambda count: {"list": [{"a": 0}] * count}, 100_000),
+        (lambda count: {"seeds": list(range(count))}, 100_000),
+    ],
+    ids=["question", "name", "grid", "random", "list", "seeds"],
+)
+def test_texts_and_lists_have_limits(block, most):
+    assert file(**block(most))
+    assert refusal(**block(most + 1))
+
+
+def test_seeds_are_below_two_to_the_63rd():
+    assert file(seeds=[2**63 - 1])
+    assert refusal(seeds=[2**63])
+    assert file(random={"points": 1, "seed": 2**63 - 1, "keys": {"a": [1]}})
+    assert refusal(random={"points": 1, "seed": 2**63, "keys": {"a": [1]}})
