@@ -1,6 +1,6 @@
-"""Pictures of a finished run: it reads the run's folder and nothing else, and draws without a screen.
+"""Pictures of a finished run. It reads nothing but the run's folder, and draws without a display.
 
-Importing it loads no drawing library; `render` does when it is called.
+Importing it loads no drawing library; calling `render` does.
 """
 
 from typing import TYPE_CHECKING, Any

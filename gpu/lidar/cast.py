@@ -1,7 +1,7 @@
 """Exact ranges of a rotating lidar over boxes, building prisms and flat ground, on the CPU.
 
-The kernel walks objects, not rays: each object within range is met only by the rays of its window
-(v2xsim.gpu.lidar.window), and the nearest hit of each ray is kept as in a depth buffer. Geometry is exact for any
+The kernel loops over objects, not over rays: each object within range is compared only with the rays of its window
+(v2xsim.gpu.lidar.window), and the nearest hit of each ray is kept, as in a depth buffer. The geometry is exact for any
 orientation of the sensor. Left out: beam divergence, intensity, the turning of the sensor during a sweep.
 """
 

@@ -1,4 +1,4 @@
-"""Beam patterns of rotating lidars and how a lidar is mounted on its vehicle."""
+"""Beam patterns of rotating lidars, and the pose of a lidar on its vehicle."""
 
 import math
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Beams:
-    """The rays of one turn, taken as fired at one instant.
+    """The rays of one turn; all are fired at the same instant.
 
     Column k points at azimuth 2 pi k / columns, counter-clockwise from the sensor's x axis.
 
     Attributes:
-        elevation_rad: Of each beam above the sensor's x-y plane, rising.
+        elevation_rad: Elevation of each beam above the sensor's x-y plane, rising.
         columns: Azimuth steps per turn.
         range_m: Farthest return.
     """
@@ -41,8 +41,9 @@ def evenly_spaced(beams: int, columns: int, lowest_deg: float, highest_deg: floa
     return Beams(np.radians(np.linspace(lowest_deg, highest_deg, beams)), columns, range_m)
 
 
-# Generic sensors: field of view, channels and range as on the public data sheets of the class named, 10 turns a
-# second. Azimuth steps of 0.2 degrees (1800 columns) throughout, and even spacing where the product's is not.
+# Generic sensors: field of view, channels and range are those on the public data sheets of the named class, with 10
+# turns a second. All have azimuth steps of 0.2 degrees (1800 columns) and even spacing, even if the product's spacing
+# is uneven.
 CATALOGUE: dict[str, Beams] = {
     # Velodyne VLP-16 (Puck) class: 16 channels, 2 degrees apart, 100 m.
     "beam16": evenly_spaced(16, 1800, -15.0, 15.0, 100.0),
@@ -60,16 +61,16 @@ def mount_transform(
 ) -> Float[np.ndarray, "4 4"]:
     """Return vehicle_from_sensor of a mounted lidar.
 
-    The rotation is Rz(yaw) Ry(pitch) Rx(roll): seen from the vehicle the sensor is first rolled about its x axis,
+    The rotation is Rz(yaw) Ry(pitch) Rx(roll): seen from the vehicle, the sensor is first rolled about its x axis,
     then pitched about y, then turned about z.
 
     Args:
-        x_m: Forward of the vehicle's origin, the centre of the box's bottom face.
-        y_m: To the left of it.
-        z_m: Above it.
-        yaw_rad: Counter-clockwise seen from above.
-        pitch_rad: Nose down is positive.
-        roll_rad: Right side down is positive.
+        x_m: Distance forward of the vehicle's origin, the centre of the box's bottom face.
+        y_m: Distance to the left of that origin.
+        z_m: Height above that origin.
+        yaw_rad: Yaw, counter-clockwise seen from above.
+        pitch_rad: Pitch; nose down is positive.
+        roll_rad: Roll; right side down is positive.
     """
     cy, sy = math.cos(yaw_rad), math.sin(yaw_rad)
     cp, sp = math.cos(pitch_rad), math.sin(pitch_rad)

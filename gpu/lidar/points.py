@@ -1,10 +1,10 @@
-"""Points to share and to merge: rigid transforms, thinning to one point per voxel, rounding to the wire's step."""
+"""Points to share and to merge: rigid transforms, thinning to one point per voxel, rounding to the step of the message format."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numba import njit
 
-# Sixteen bits of one centimetre reach 327 m to either side.
+# Sixteen bits in steps of one centimetre reach 327 m to either side.
 STEP_M = 0.01
 
 
@@ -24,16 +24,16 @@ def rows_in_cells(
     cells: Bool[np.ndarray, "nx ny"],
     above_m: float,
 ) -> Int64[np.ndarray, " kept"]:
-    """Return the points in some cells of the world's grid, as rising rows.
+    """Return the points in some cells of the world's grid, as rising row numbers.
 
     Args:
-        points_m: In their own frame.
-        left_out: Points that never count.
+        points_m: Points in a frame of their own.
+        left_out: Whether to leave out each point.
         world_from_points: Pose of that frame.
         lower: World cell index of cell (0, 0).
         cell_m: Side of a cell.
-        cells: Cells wanted.
-        above_m: Points not above this height in their own frame are left out too.
+        cells: Whether each cell is wanted.
+        above_m: Only points above this height, in their own frame, are returned.
     """
     pose = np.ascontiguousarray(world_from_points, np.float64)
     rows: np.ndarray = _rows_in_cells(points_m, left_out, pose, lower, cell_m, cells, above_m)
@@ -57,7 +57,7 @@ def _rows_in_cells(points, left_out, pose, lower, cell_m, cells, above_m):  # ty
 
 
 def thinned(points_m: Float[np.ndarray, "points 3"], voxel_m: float) -> Int64[np.ndarray, " kept"]:
-    """Return the first point of each voxel, as rising rows."""
+    """Return the first point of each voxel, as rising row numbers."""
     if len(points_m) == 0:
         return np.zeros(0, np.int64)
     voxel = np.floor(points_m / voxel_m).astype(np.int64)
@@ -70,6 +70,6 @@ def thinned(points_m: Float[np.ndarray, "points 3"], voxel_m: float) -> Int64[np
 def quantised(
     points_m: Float[np.ndarray, "points 3"], origin_m: Float[np.ndarray, " 3"], step_m: float = STEP_M
 ) -> Float[np.ndarray, "points 3"]:
-    """Return points as they come out of three signed 16-bit numbers of one step around an origin."""
+    """Return points after rounding to three signed 16-bit numbers with a given step around an origin."""
     steps = np.clip(np.round((points_m - origin_m) / step_m), -32768, 32767)
     return steps * step_m + origin_m

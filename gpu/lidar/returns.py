@@ -31,16 +31,16 @@ def returns(
 ) -> Part:
     """Return the points of one lidar in the vehicle's frame, what they hit, and the lidar's number.
 
-    The chance of a ray hangs on the key and on the ray, never on what other rays met.
+    The random draw of a ray depends on the key and on the ray, never on what other rays hit.
 
     Args:
         scan: Ranges without noise.
-        beams: The lidar.
-        vehicle_from_sensor: Its mount.
-        lidar: Its number on the vehicle.
-        range_noise_m: Standard deviation of the normal error of each range.
-        dropout: Probability that a return is lost.
-        key: 64 bits of this scan.
+        beams: Beam pattern of the lidar.
+        vehicle_from_sensor: Pose of the lidar on the vehicle.
+        lidar: Number of the lidar on the vehicle.
+        range_noise_m: Standard deviation of the normal error of each range; 0 for none.
+        dropout: Probability that a return is lost, 0 to 1.
+        key: Random key of this scan, 64 bits.
     """
     points, object_id = _returns(
         scan.range_m, scan.object_id, np.uint64(key), _normal_quantiles(), float(range_noise_m),
@@ -71,14 +71,15 @@ def _returns(ranges, object_id, key, quantile, range_noise_m, lost_below, elevat
     count = 0
     for b in range(len(elevation)):
         ce, se = np.cos(elevation[b]), np.sin(elevation[b])
-        # Direction in the vehicle's frame is cos_az * p + sin_az * q + s.
+        # The direction in the vehicle's frame is cos_az * p + sin_az * q + s.
         px, qx, sx = pose[0, 0] * ce, pose[0, 1] * ce, pose[0, 2] * se
         py, qy, sy = pose[1, 0] * ce, pose[1, 1] * ce, pose[1, 2] * se
         pz, qz, sz = pose[2, 0] * ce, pose[2, 1] * ce, pose[2, 2] * se
         for k in range(columns):
             if object_id[b, k] == NOTHING:
                 continue
-            # splitmix64 of the ray's number (Steele, Lea, Flood, OOPSLA 2014): 48 bits for the loss, 16 for the noise.
+            # splitmix64 of the ray's number (Steele, Lea, Flood, OOPSLA 2014): 48 bits decide on the loss, 16 on the
+            # noise.
             bits = key + np.uint64(b * columns + k + 1) * _GOLDEN
             bits = (bits ^ (bits >> _30)) * _MIX_1
             bits = (bits ^ (bits >> _27)) * _MIX_2
@@ -110,7 +111,7 @@ def joined_cloud(time_us: int, parts: list[Part]) -> PointCloud:
 def hits_per_agent(
     object_id: Int64[np.ndarray, " points"], agent: Int64[np.ndarray, " agents"]
 ) -> Int64[np.ndarray, " agents"]:
-    """Return the returns on each road user; agents rise."""
+    """Return the number of returns on each road user; the agents must rise."""
     hits: np.ndarray = _hits(object_id, agent)
     return hits
 

@@ -1,7 +1,7 @@
-"""Lidar ray casting in torch, for a GPU: every ray against every body in range, in chunks that fit the memory.
+"""Lidar ray casting in torch, for a GPU: every ray against every body in range, in blocks that fit into memory.
 
-Agrees with the compiled kernel of `cast` to 1 mm on 99.9 % of rays: both compute in float64, and rays that graze an
-edge may fall to either side of it.
+It agrees with the compiled kernel of `cast` within 1 mm on 99.9 % of rays. Both compute in float64; a ray that grazes
+an edge may fall on either side of it.
 """
 
 import numpy as np
@@ -130,16 +130,19 @@ def _prism_depth(
     best = torch.where(on_wall, depth, torch.full_like(depth, inf)).amin(dim=1)
     count = int(owner.max()) + 1
     for column in (4, 5):
-        # A bottom on the ground is the ground.
+        # A bottom at ground level is hit as ground.
         closed = torch.ones(count, dtype=torch.bool, device=wall.device)
         if column == 4:
             closed = closed.index_copy(0, owner, wall[:, column] > 0)
         level = torch.zeros(count, dtype=wall.dtype, device=wall.device).index_copy(0, owner, wall[:, column])
         up = level - origin[2]
         if column == 5:
-            up = torch.where(up.abs() < SEAM_M, -SEAM_M, up)  # a sensor at the height of a roof stands on it
+            up = torch.where(
+                up.abs() < SEAM_M, -SEAM_M, up
+            )  # A sensor exactly at the height of a roof counts as standing on it.
         reach = up / dz
-        # Crossing number of the point where the ray meets the prism's level, over its own walls.
+        # Count how many of the prism's walls a line from the point crosses, at the prism's level: an odd number means
+        # inside.
         px, py = (reach * dx)[:, owner], (reach * dy)[:, owner]
         by = ay + ey
         spans = (ay > py) != (by > py)

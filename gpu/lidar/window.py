@@ -1,6 +1,6 @@
-"""Which rays of a lidar can reach an object at all: a conservative window of columns and beams.
+"""Which rays of a lidar can hit an object: a window of columns and beams that is never too small.
 
-Everything here is in the sensor's own frame, so that a tilted sensor is no special case.
+All coordinates are in the sensor's own frame, so a tilted sensor needs no special case.
 """
 
 import math
@@ -8,29 +8,31 @@ import math
 import numpy as np
 from numba import njit
 
-# Slack against rounding: in columns, and in radians of elevation. Far below a ray's spacing, far above 1e-16.
+# Margin for rounding errors: in columns, and in radians of elevation. Far below a ray's spacing, far above 1e-16.
 _COLUMN_SLACK = 1e-6
 _ELEVATION_SLACK = 1e-7
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def window(corner, count, facing_x, facing_y, elevation, columns):  # type: ignore[no-untyped-def]
-    """Return the rays that can meet the convex hull of some corners.
+    """Return the rays that can hit the convex hull of some corners.
 
-    Over a convex body the azimuth is extreme at corners. The elevation is not, so it is bounded by the height of the
-    corners over the least distance from the sensor's axis, itself bounded from below by the corners' least extent
-    along a direction, whichever direction: the middle of the azimuths, or the one given, says more.
+    Over a convex body, the extreme azimuths are at corners. The extreme elevations are not; they are bounded by the
+    height of the corners over the least distance from the sensor's axis. That distance is bounded from below by the
+    corners' least extent along a direction: the middle of the azimuths or the given direction, whichever gives the
+    larger bound.
 
     Args:
         corner: Rows of x, y, z.
         count: Number of rows that hold corners.
-        facing_x: Unit vector across the axis along which a flat body is near, as a wall's normal; either sign.
+        facing_x: Unit vector across the axis along which a flat body is near, such as the normal of a wall; either
+            sign.
         facing_y: Its second component.
-        elevation: Of the beams, rising.
-        columns: Of the sensor.
+        elevation: Elevation of the beams, rising.
+        columns: Number of columns of the sensor.
 
     Returns:
-        First column (may be negative: count modulo columns), number of columns, first beam, end of beams.
+        First column (may be negative: count modulo columns), number of columns, first beam, end of the beams.
     """
     mean_x = 0.0
     mean_y = 0.0
@@ -59,7 +61,7 @@ def window(corner, count, facing_x, facing_y, elevation, columns):  # type: igno
             turn = math.atan2(mean_x * y - mean_y * x, mean_x * x + mean_y * y)
             right = min(right, turn)
             left = max(left, turn)
-        # Corners that leave no free half turn surround the axis.
+        # The corners leave no free half turn, so the body surrounds the axis.
         if left - right < math.pi - 1e-6:
             middle = math.atan2(mean_y, mean_x)
             per_column = columns / (2.0 * math.pi)

@@ -1,1 +1,1 @@
-"""Sequence models on one interface: HGRN, Block Transformer, cross-layer sharing, SkipDecode, SharedLLM, and plain baselines."""
+"""Sequence models with one interface: HGRN, Block Transformer, KV sharing between layers, SkipDecode, SharedLLM, and plain baselines."""

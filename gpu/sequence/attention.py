@@ -1,4 +1,4 @@
-"""Causal attention over a cache, with rows that joined late, entries that are missing, and windows."""
+"""Causal attention over a cache, for rows that joined late, missing entries, and windows."""
 
 from collections.abc import Callable
 
@@ -21,13 +21,13 @@ def attend(
     position: int | Int64[Tensor, "batch time"],
     strict: bool = False,
 ) -> Float[Tensor, "batch heads time head_dim"]:
-    """Return what each query finds among the entries not later than it; zero where there are none.
+    """Return for each query the attention over the entries up to its own; zero if it sees none.
 
     Args:
-        query: Of positions that follow each other.
-        cache: Their own entries included, if they have any.
-        position: Of the first query, or of each.
-        strict: Whether a query's own position is left out.
+        query: Queries at consecutive positions.
+        cache: Keys and values, with the entries of the queries themselves if they have any.
+        position: Position of the first query, or of each query.
+        strict: Whether each query leaves out the entry at its own position.
     """
     if isinstance(cache, StandingCache):
         return _attend_standing(query, cache)
@@ -56,28 +56,29 @@ def attend(
         asked = asked.expand(len(query), -1)
         return _attend_few()(query, keys, values, 0, cache.index, asked, window, strict)
     seen = visible(cache, position, count, strict)
-    # A query that sees nothing would divide zero by zero: it sees all for the moment and its answer is dropped.
+    # A query that sees nothing would divide zero by zero. It is allowed to see everything, and its result is then set
+    # to zero.
     some = seen.any(-1, keepdim=True)
     found = _torch_attention(query, keys, values, (seen | ~some)[:, None])
     return found * some[:, None]
 
 
 def _attend_standing(query: Tensor, cache: StandingCache) -> Tensor:
-    """Return what one query a row finds among all entries so far."""
+    """Return the attention of one query per row over all entries so far."""
     keys, values = cache.keys, cache.values
     if _few(query, keys, values):
         return _attend_few()(query, keys, values, cache.filled)
     seen, some = torch.arange(keys.shape[2], device=keys.device) < cache.filled, cache.filled > 0
-    # What was never written may be no number, and no number times a weight of zero is none.
+    # Memory that was never written may hold NaN, and NaN times a weight of zero is NaN: zero the values first.
     keys, values = (torch.where(seen[:, None], held, 0.0) for held in (keys, values))
     return _torch_attention(query, keys, values, (seen | ~some)[None, None, None]) * some
 
 
 def _few(query: Tensor, keys: Tensor, values: Tensor) -> bool:
-    """Return whether the kernel for a few queries works here and is the fastest (docs/benchmarks.md, "On a GPU").
+    """Return whether the kernel for few queries works here and is the fastest (docs/benchmarks.md, "On a GPU").
 
-    What torch takes there by default, cuDNN's, plans anew for every length that it has not met, which costs a step of generation more
-    than all its work; and it is slow on rows of a few entries.
+    torch's default there is cuDNN. It makes a new plan for every length that it has not met, which takes longer than
+    the work of a generation step, and it is slow for rows with few entries.
     """
     count, dim = query.shape[2:]
     if count > 1 and (count > _FEW or keys.shape[2] > _FEW_SLOTS):
@@ -90,7 +91,8 @@ def _torch_attention(
 ) -> Tensor:
     if not query.is_cuda or torch.is_grad_enabled():
         return F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal)
-    # A stream's pieces have ever new lengths, for each of which cuDNN would plan anew; in training lengths repeat.
+    # Pieces of a stream have many different lengths, and cuDNN would make a plan for each; in training, lengths
+    # repeat.
     with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
         return F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal)
 
@@ -104,7 +106,7 @@ def _attend_few() -> Callable[..., Tensor]:
 def visible(
     cache: Cache, position: int | Int64[Tensor, "batch time"], count: int, strict: bool
 ) -> Bool[Tensor, "batch time slots"]:
-    """Return which entries each query may see; one line for all rows where they agree."""
+    """Return which entries each query may see; one line for all rows if they are equal."""
     device = cache.keys.device
     if isinstance(position, int) and cache.index is None:
         at = torch.arange(cache.first, cache.first + len(cache), device=device)[None]

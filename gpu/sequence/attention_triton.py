@@ -1,7 +1,8 @@
-"""Attention of a few new positions over a cache, and rotary turns, in Triton kernels for a GPU that generates.
+"""Attention of a few new positions over a cache, and rotary embedding, as Triton kernels for generation on a GPU.
 
-Loaded only where it is used; the module needs the triton package. A step of generation reads every key and value once and works little
-on them, so what counts is that they stream through without pause and that rows of few entries do not leave the processors idle.
+This module needs the triton package and is imported only when it is used. A step of generation reads every key and
+value once and computes little with them. So two things matter: the reads must never pause, and rows with few entries
+must keep all processors busy.
 """
 
 import math
@@ -13,7 +14,7 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 _MOST_HEADS = 16
-# Entries that are looked at side by side, and warps: of long rows, and over several heads of short ones.
+# Number of entries handled side by side, and of warps: for long rows, and for several heads of short rows.
 _LONG, _SHORT = (16, 4), (128, 4)
 _LOWEST = tl.constexpr(-1.0e30)
 _BITS_OF_NATS = math.log2(math.e)
@@ -25,9 +26,12 @@ def _attend(
     query_row, query_head, query_time, key_row, key_head, key_slot, value_row, value_head, value_slot, index_row,
     HEADS: tl.constexpr, LANES: tl.constexpr, DIM: tl.constexpr, INDEXED: tl.constexpr, COUNTED: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
-    """Each lane walks over every LANES-th entry with a softmax of its own; the lanes' shares are put together at the end."""
+    """Each lane processes every LANES-th entry with a softmax of its own.
+
+    The results of the lanes are combined at the end.
+    """
     row, t = tl.program_id(0).to(tl.int64) // time, tl.program_id(0) % time
-    # In 64 bits: one row of a long context may have more numbers than 32 bits count.
+    # 64-bit offsets: one row of a long context may have more numbers than 32 bits can count.
     h = tl.program_id(1).to(tl.int64) * HEADS + tl.arange(0, HEADS)
     lane, j = tl.arange(0, LANES), tl.arange(0, DIM)
     whole = (h < heads)[:, None] & (j < dim)[None, :]
@@ -75,18 +79,19 @@ def attend_few(
     window: int = 0,
     strict: bool = False,
 ) -> Float[Tensor, "batch heads time head_dim"]:
-    """Return what each query finds among the entries of its row; zero where it sees none. Has no gradients.
+    """Return the attention of each query over the entries of its row; zero if it sees none. It has no gradients.
 
     Args:
-        query: Entries of a head must be adjacent in memory, here and in the next two.
-        keys: With the queries' own entries, if they have any.
-        values: Of the keys.
-        seen_first: Entries that the first query sees; each query sees one more than that before it. A tensor, on the device, says how
-            many the last one sees, so that a recorded launch can be repeated. Not looked at with an index.
-        index: Position of each entry, negative for none.
-        position: Of each query; needed with an index.
-        window: Positions back, itself included, that a query looks; 0 for all. Only with an index.
-        strict: Whether a query's own position is left out. Only with an index.
+        query: Queries. The entries of a head must be adjacent in memory, here and in the next two arguments.
+        keys: Keys, with those of the queries themselves if they have any.
+        values: Values of the keys.
+        seen_first: Number of entries that the first query sees; each query sees one more than the one before it. A
+            tensor on the device gives the number for the last query, so that a recorded launch can be repeated. Not
+            used with an index.
+        index: Position of each entry, negative for no entry; None if the slots follow each other.
+        position: Position of each query; needed with an index.
+        window: Number of positions that a query can see, its own included; 0 for all. Only with an index.
+        strict: Whether each query leaves out the entry at its own position. Only with an index.
     """
     batch, heads, slots, dim = keys.shape
     time, counted = query.shape[2], isinstance(seen_first, Tensor)
@@ -132,7 +137,10 @@ def put(
     to_values: Float[Tensor, "batch heads slots head_dim"],
     slot: int | Int64[Tensor, " 1"],
 ) -> None:
-    """Write entries of each row from a slot on, whose number may be on the device; both stores must lie in memory alike."""
+    """Write entries of each row into the slots from `slot` on, which may be a number on the device.
+
+    Both stores must have the same memory layout.
+    """
     batch, heads, time, dim = keys.shape
     many = min(_MOST_HEADS, triton.next_power_of_2(heads))
     with torch.cuda.device_of(keys):
@@ -176,7 +184,10 @@ def turned_pair(
     other: Float[Tensor, "batch heads time head_dim"],
     turn: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Return the heads of two tensors turned, as `rotary.turned` of each, in one pass; has no gradients."""
+    """Return the heads of two tensors with rotary embedding, as `rotary.turned` of each, in one pass.
+
+    It has no gradients.
+    """
     batch, heads, time, dim = one.shape
     found, found_other = (torch.empty(batch, time, heads, dim, dtype=one.dtype, device=one.device) for _ in range(2))
     cos, sin = (part[:, 0] if part.ndim == 4 else part[None] for part in turn)

@@ -1,7 +1,9 @@
-"""The Block Transformer: one decoder runs once per block of tokens, another within each block on a context of a few vectors.
+"""The Block Transformer: one decoder runs once per block of tokens.
 
-Ho et al., Block Transformer (arXiv 2406.02657): keys and values of the whole past are kept, and read, once per block and in half of
-the layers; those within a block are thrown away when it ends.
+Another runs within each block, on a context of a few vectors.
+
+Ho et al., Block Transformer (arXiv 2406.02657). Keys and values of the whole past are kept, and read, only once per
+block and only in half of the layers; those within a block are dropped when it ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,32 +26,33 @@ from v2xsim.gpu.sequence.transformer import Transformer
 
 
 class BlockTransformer(TokenSequence):
-    """A token model of two levels.
+    """A token model with two levels.
 
-    The embedder looks up a short vector for each token of a block and joins them. The block decoder makes of each block, and those
-    before it, a context for the next one. The token decoder reads that context as `prefix` vectors and then the tokens of its own block.
+    The embedder looks up a short vector for each token of a block and concatenates them. From this block and those
+    before it, the block decoder makes a context for the next block. The token decoder reads this context as `prefix`
+    vectors, and then the tokens of its own block.
 
-    The paper predicts no token of the first block. Here a learnt context stands before it, so that a stream has an answer everywhere;
-    `first_block` trains it. Where a token did not arrive its part of the block's vector is zero and the token decoder has no key of it;
-    a block of which nothing arrived is no key of the block decoder.
+    The paper predicts no token of the first block. Here it gets a learnt context, so that a stream has a prediction at
+    every position; `first_block` trains this context. For a token that did not arrive, its part of the block's vector
+    is zero, and the token decoder has no key for it. A block of which nothing arrived has no key in the block decoder.
 
     Args:
-        vocabulary: Number of tokens.
-        dim: Entries of a vector; a multiple of `block`.
-        layers: Of the block decoder.
-        heads: Of both decoders.
-        token_layers: Of the token decoder; as many as `layers` if left out.
-        block: Tokens of a block.
-        prefix: Vectors that a context is handed on as.
-        hidden: Of the feed-forward parts; 4 dim if left out.
-        kv_map: Sharing of keys and values in the block decoder.
-        token_kv_map: The same in the token decoder.
-        windows: Blocks back that a layer of the block decoder looks, itself included; 0 for all.
-        schedule: Exits of the block decoder; its positions, horizon and prompt are counted in blocks.
-        token_schedule: Exits of the token decoder by place within the block: its prompt is the prefix.
-        first_block: Whether `loss` counts the first block.
-        tied: Whether the head uses the token decoder's embedding.
-        dropout: Share of entries left out in training.
+        vocabulary: Number of different tokens.
+        dim: Number of entries of a vector; a multiple of `block`.
+        layers: Number of layers of the block decoder.
+        heads: Attention heads of both decoders.
+        token_layers: Number of layers of the token decoder; None for as many as `layers`.
+        block: Number of tokens in a block. Longer blocks generate faster and predict worse.
+        prefix: Number of vectors by which a context is passed to the token decoder.
+        hidden: Width of the feed-forward parts; None for 4 dim.
+        kv_map: KV sharing in the block decoder: for each layer, the layer whose keys and values it uses.
+        token_kv_map: KV sharing in the token decoder.
+        windows: Number of blocks that a layer of the block decoder can see, the present one included; 0 for all.
+        schedule: Exit schedule of the block decoder; its positions, horizon and prompt count blocks.
+        token_schedule: Exit schedule of the token decoder by position within the block; its prompt is the prefix.
+        first_block: Whether `loss` includes the first block.
+        tied: Whether the head uses the weights of the token decoder's embedding.
+        dropout: Share of entries dropped in training, 0 to 1.
 
     Raises:
         UserError: If sizes do not fit.
@@ -110,7 +113,7 @@ class BlockTransformer(TokenSequence):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes."""
+        """Kind and sizes of the model."""
         return (
             f"BlockTransformer(vocabulary {self.vocabulary}, block {self.block}, prefix {self.prefix}, "
             f"blocks {self.block_decoder.signature}, tokens {self.token_decoder.signature})"
@@ -124,14 +127,15 @@ class BlockTransformer(TokenSequence):
         room: int = 0,
         prompt: int | None = None,
     ) -> State:
-        """Return the state of rows that have seen nothing.
+        """Return the state of rows that have read nothing.
 
         Args:
-            batch: Rows.
-            device: The module's, if left out.
-            dtype: The module's, if left out.
-            room: Tokens to set memory aside for.
-            prompt: Tokens of the prompt; its whole blocks are the prompt of an exit schedule, which has one of its own if left out.
+            batch: Number of rows.
+            device: Device of the state; None for the module's.
+            dtype: Precision of the state; None for the module's.
+            room: Number of tokens to allocate memory for.
+            prompt: Number of tokens of the prompt; its whole blocks are the prompt of an exit schedule. None uses the
+                schedule's own prompt.
         """
         check_start(batch, dtype, room, prompt)
         where = torch.device(device) if device is not None else self.device
@@ -150,10 +154,12 @@ class BlockTransformer(TokenSequence):
         )
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state with a block decoder's caches that stand still; None as there, if nothing was read, or the open block has gaps.
+        """Return the state with fixed caches in the block decoder.
 
-        Neither can it be recorded that a context of several vectors runs through layers of which one uses another above it: they ask the
-        device whether they have settled.
+        None if the block decoder does not support it, if nothing was read, or if the open block has missing tokens.
+
+        Steps also cannot be recorded if a context of several vectors runs through layers that use keys and values from
+        above them, because these layers ask the device whether their result has settled.
         """
         self._refuse_other(state)
         if not state.batch or (self.prefix > 1 and any(segment.cyclic for segment in self.token_decoder.segments)):
@@ -170,7 +176,7 @@ class BlockTransformer(TokenSequence):
         state: State | None = None,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
-        """Read a prompt; the token decoder sees of it the tokens of the last, unfinished block alone."""
+        """Read a prompt. Of its tokens, the token decoder reads only those of the last, unfinished block."""
         batch, time = self._checked(tokens, state, mask)
         if time == 0 or batch == 0:
             return super().prefill(tokens, state, mask)
@@ -184,12 +190,15 @@ class BlockTransformer(TokenSequence):
         mask: Bool[Tensor, "batch time"] | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy of each token given those before it, in nats; without the first block unless `first_block`.
+        """Return the mean cross-entropy of each token given those before it, in nats.
+
+        The first block counts only with `first_block`.
 
         Args:
-            tokens: Sequences from their beginning.
-            mask: False where there is none; what is not there is not predicted.
-            generator: If given, each row moves right by 0 to block - 1 places, so that no token knows its place in a block by heart.
+            tokens: Sequences from their start.
+            mask: False where there is no token; such positions are not predicted.
+            generator: If given, each row moves right by 0 to block - 1 positions, so that the model does not learn a
+                token's position within a block by heart.
         """
         if generator is not None:
             tokens, mask = moved_right(tokens, mask, self.block, generator)
@@ -197,12 +206,14 @@ class BlockTransformer(TokenSequence):
         return next_token_loss(logits, tokens, mask, first=1 if self.first_block else self.block)
 
     def aligned(self, state: State, count: int) -> State:
-        """Return the state with fresh rows whose blocks end when those of the others do: faster later on than State.append.
+        """Return the state with new rows whose blocks end together with those of the others.
 
-        The tokens of a fresh row's first block that were due before it joined count as not arrived.
+        This is faster afterwards than State.append.
+
+        In the first block of a new row, tokens due before it joined count as not arrived.
 
         Raises:
-            UserError: If the rows there are at different places of their blocks.
+            UserError: If the existing rows are at different positions of their blocks.
         """
         self._refuse_other(state)
         places = sorted(set((state.seen % self.block).tolist()))
@@ -217,7 +228,7 @@ class BlockTransformer(TokenSequence):
         return self._read(x, state, mask, last=False)
 
     def _read(self, x: Tensor, state: State, mask: Tensor | None, last: bool) -> tuple[Tensor, State]:
-        """Return the logits of all positions, or of the last one, and the state."""
+        """Return the logits of all positions, or of the last one only, and the state."""
         tokens = x if mask is None else torch.where(mask, x, NO_TOKEN)
         before = parted(state, x.shape[1], self.block, self.prefix)
         logits, after = [], []
@@ -232,14 +243,14 @@ class BlockTransformer(TokenSequence):
     def _read_together(
         self, tokens: Int64[Tensor, "rows time"], rows: Rows, gaps: bool, last: bool, prompt: int
     ) -> tuple[Float[Tensor, "rows positions dim"], Rows]:
-        """Read tokens of rows whose blocks end together.
+        """Read tokens in rows whose blocks end together.
 
         Args:
-            tokens: NO_TOKEN where none arrived.
-            rows: Where they stand.
-            gaps: Whether there may be tokens that did not arrive.
-            last: Whether only the last position is asked for.
-            prompt: Tokens of the prompt.
+            tokens: Tokens, NO_TOKEN where none arrived.
+            rows: Rows and their open blocks.
+            gaps: Whether some tokens may be missing.
+            last: Whether only the result of the last position is needed.
+            prompt: Number of tokens of the prompt.
 
         Returns:
             What the head reads of each position asked for, and where the rows stand then.
@@ -251,7 +262,7 @@ class BlockTransformer(TokenSequence):
             hidden, inner = self._within(tokens, inner, gaps)
             return hidden, rows.moved(ids, None, inner)
         assert rows.blocks is not None
-        # What is being recorded has none (see `standing`), and cannot be asked.
+        # Recorded steps never have gaps (see `standing`), and the check would have to ask the device.
         gaps = not (ids.is_cuda and torch.cuda.is_current_stream_capturing()) and bool((ids < 0).any())
         contexts, blocks = self._over(ids[:, : whole * block], rows.blocks, gaps, prompt)
         found = []
@@ -269,7 +280,7 @@ class BlockTransformer(TokenSequence):
     def _over(
         self, ids: Int64[Tensor, "rows tokens"], state: State, gaps: bool, prompt: int
     ) -> tuple[Float[Tensor, "rows blocks dim"], State]:
-        """Run the block decoder over whole blocks; return the context that each of them leaves to the next."""
+        """Run the block decoder over whole blocks; return the context for the block after each."""
         parts = _looked_up(self.lookup, ids, gaps).reshape(len(ids), -1, self.dim)
         arrived = (ids >= 0).reshape(len(ids), -1, self.block).any(2) if gaps else None
         told = replace(state, notes={**state.notes, "prompt": prompt // self.block})
@@ -279,16 +290,16 @@ class BlockTransformer(TokenSequence):
     def _within(
         self, ids: Int64[Tensor, "rows tokens"], state: State, gaps: bool, context: Tensor | None = None
     ) -> tuple[Float[Tensor, "rows positions dim"], State]:
-        """Run the token decoder over tokens of a block that has not ended.
+        """Run the token decoder over tokens of an unfinished block.
 
         Args:
             ids: The tokens.
-            state: Of the block so far; fresh at its beginning.
-            gaps: Whether some did not arrive.
-            context: At the beginning of a block; the learnt one is used if it is left out there.
+            state: State of the token decoder in this block; new at its start.
+            gaps: Whether some tokens did not arrive.
+            context: Context at the start of a block; None there uses the learnt one.
 
         Returns:
-            What the head reads of each token, before them of the context if one is given; and the state.
+            The input of the head at each token, preceded by that of the context if one is given; and the state.
         """
         x = _looked_up(self.embedding, ids, gaps)
         arrived = ids >= 0 if gaps else None
@@ -302,7 +313,7 @@ class BlockTransformer(TokenSequence):
         return y[:, self.prefix - (context is not None) :], state
 
     def _inner(self, batch: int, device: torch.device, dtype: torch.dtype, room: int | None = None) -> State:
-        """Return a fresh state of the token decoder, with room for a block unless said otherwise."""
+        """Return a new state of the token decoder, with room for one block by default."""
         room = self.prefix + self.block - 1 if room is None else room
         return self.token_decoder.init_state(batch, device, dtype, room, prompt=self.prefix)
 
@@ -310,7 +321,7 @@ class BlockTransformer(TokenSequence):
 def _looked_up(
     table: nn.Embedding, ids: Int64[Tensor, "rows tokens"], gaps: bool
 ) -> Float[Tensor, "rows tokens width"]:
-    """Return the vectors of tokens, zero where none arrived."""
+    """Return the vectors of tokens, zero for tokens that did not arrive."""
     if not gaps:
         return table(ids)
     return table(ids.clamp(min=0)) * (ids >= 0)[..., None]

@@ -1,4 +1,4 @@
-"""Empty places before a row of tokens, which move it along the blocks."""
+"""Empty positions before a row of tokens, which shift it relative to the blocks."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from torch import Tensor
 def moved_right(
     tokens: Int64[Tensor, "batch time"], mask: Bool[Tensor, "batch time"] | None, block: int, generator: torch.Generator
 ) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
-    """Return rows with 0 to block - 1 empty places drawn before each, and as many after it as make all equally long."""
+    """Return rows with a random 0 to block - 1 empty positions before each, and enough after it to make all rows equally long."""
     batch, time = tokens.shape
     if time == 0:
         return tokens, torch.ones_like(tokens, dtype=torch.bool)
@@ -24,9 +24,9 @@ def moved_right(
 def padded_to_blocks(
     tokens: Int64[Tensor, "batch time"], block: int, mask: Bool[Tensor, "batch time"] | None = None
 ) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
-    """Return a prompt with empty places before it, so that it ends where a block ends, and its mask.
+    """Return a prompt with empty positions before it, so that it ends together with a block; and its mask.
 
-    The first token after it then begins a block: read so, a prompt leaves no unfinished block behind.
+    The next token then starts a block, so such a prompt leaves no unfinished block.
     """
     missing = -tokens.shape[1] % block
     arrived = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask

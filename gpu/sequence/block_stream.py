@@ -1,4 +1,4 @@
-"""Where rows stand in their blocks: rows whose blocks end together are read together, whenever they joined."""
+"""The position of rows within their blocks: rows whose blocks end together are read together, whenever they joined."""
 
 from dataclasses import dataclass, replace
 
@@ -12,19 +12,19 @@ from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.state import State
 
 NO_TOKEN = -1
-"""Stands where no token arrived, or none yet."""
+"""Value for a token that did not arrive, or not yet."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows that have equally many tokens of an open block.
+    """Rows with the same number of tokens in their open block.
 
     Attributes:
-        where: Which of all rows; None for all.
-        filled: Tokens of the open block.
-        partial: Those tokens, NO_TOKEN behind them and where none arrived.
+        where: Indices of these rows among all rows; None for all.
+        filled: Number of tokens in the open block.
+        partial: These tokens, with NO_TOKEN behind them and for tokens that did not arrive.
         inner: State of the token decoder in the open block.
-        blocks: State of the block decoder; None where it is not needed, as no block ends.
+        blocks: State of the block decoder; None if no block ends and it is not needed.
     """
 
     where: Int64[Tensor, " rows"] | None
@@ -34,27 +34,27 @@ class Rows:
     blocks: State | None
 
     def moved(self, ids: Int64[Tensor, "rows tokens"], blocks: State | None, inner: State) -> "Rows":
-        """Return where the rows stand with other tokens in the open block."""
+        """Return the rows with other tokens in the open block."""
         filled = ids.shape[1]
         partial = F.pad(ids, (0, self.partial.shape[1] - filled), value=NO_TOKEN)
         return replace(self, filled=filled, partial=partial, blocks=blocks, inner=inner)
 
 
 def parted(state: State, count: int, block: int, prefix: int) -> list[Rows]:
-    """Return the rows parted by how full their open block is.
+    """Return the rows in groups by the number of tokens in their open block.
 
     Args:
-        state: Of a BlockTransformer.
-        count: Positions that are to be read.
-        block: Tokens of a block.
-        prefix: Vectors of a context, the first that the token decoder reads.
+        state: State of a BlockTransformer.
+        count: Number of positions to read.
+        block: Number of tokens in a block.
+        prefix: Number of vectors of a context, which the token decoder reads first.
     """
     inner, blocks, partial = state.part("inner"), state.part("blocks"), state.memory("partial")
     if inner.steps is not None:
         filled = max(0, inner.steps - prefix)
         return [Rows(None, filled, partial, inner, blocks if filled + count >= block else None)]
     found = []
-    # A row that has seen nothing has not read its first context either, so it is a part of its own.
+    # A row that has read nothing has not read its first context either, so it is a group of its own.
     for read in sorted(set(inner.seen.tolist())):
         where, filled = (inner.seen == read).nonzero()[:, 0], max(0, read - prefix)
         mine = blocks.select(where) if filled + count >= block else None
@@ -63,7 +63,7 @@ def parted(state: State, count: int, block: int, prefix: int) -> list[Rows]:
 
 
 def merged(state: State, parts: list[Rows]) -> dict[str, Memory | Cache | State]:
-    """Return the slots of the state in which the parts have moved on."""
+    """Return the slots of the state after the groups have advanced."""
     order = _order(parts)
     inner, blocks = _joined([part.inner for part in parts]), state.part("blocks")
     partial = torch.cat([part.partial for part in parts])
@@ -76,7 +76,7 @@ def merged(state: State, parts: list[Rows]) -> dict[str, Memory | Cache | State]
 
 
 def in_order(values: list[Shaped[Tensor, "_rows *shape"]], parts: list[Rows]) -> Shaped[Tensor, "batch *shape"]:
-    """Return what was worked out for each part as all rows have it."""
+    """Return the results of the groups in the order of all rows."""
     order = _order(parts)
     return values[0] if order is None else torch.cat(values)[order]
 

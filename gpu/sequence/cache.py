@@ -1,4 +1,4 @@
-"""Keys and values of one attention layer, as they pile up along time."""
+"""Keys and values of one attention layer, which accumulate over time."""
 
 from dataclasses import dataclass, replace
 
@@ -10,14 +10,14 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.triton_use import works_on
 
 _LEAST_ROOM = 16
-# Entries and numbers for which one kernel on a GPU is faster than two copies.
+# Sizes (entries, numbers) up to which one kernel on a GPU is faster than two copies.
 _FEW, _MANY = 4, 1 << 20
 NO_ENTRY = -1
-"""Position of a slot that holds nothing for a row."""
+"""Position of a slot without an entry for a row."""
 
 
 class _Buffer:
-    """Storage that several caches may share: each sees a stretch of slots, and only the one that ends last writes on."""
+    """Storage that several caches may share: each uses a range of slots, and only the one that ends last may append in place."""
 
     __slots__ = ("filled", "index", "keys", "values")
 
@@ -29,15 +29,15 @@ class _Buffer:
 class Cache:
     """Keys and values by slot. A cache is never changed: `extend` returns the next one.
 
-    Slots are in the order of time. Where every row has an entry in every slot, the entry's position follows from the slot;
-    otherwise `index` holds it, so rows may join late and miss entries.
+    Slots are in the order of time. If every row has an entry in every slot, the position of an entry follows from its
+    slot. Otherwise `index` holds it, so rows may join late and miss entries.
 
     Attributes:
-        buffer: Storage.
-        start: First slot seen.
+        buffer: The storage.
+        start: First slot of this cache.
         end: Slot after the last one.
-        first: Position of the entry at `start`, where there is no index.
-        window: Positions back, itself included, that a query looks; 0 for all. Older entries are dropped.
+        first: Position of the entry at `start`, if there is no index.
+        window: Number of positions that a query can see, its own included; 0 for all. Older entries are dropped.
     """
 
     buffer: _Buffer
@@ -50,7 +50,7 @@ class Cache:
     def empty(
         batch: int, heads: int, head_dim: int, device: torch.device, dtype: torch.dtype, window: int = 0, room: int = 0
     ) -> "Cache":
-        """Return a cache without entries; `room` slots are set aside."""
+        """Return a cache without entries, with memory for `room` slots."""
         shape = (batch, heads, room, head_dim)
         with torch.inference_mode(False):
             keys, values = (torch.empty(shape, device=device, dtype=dtype) for _ in range(2))
@@ -61,12 +61,12 @@ class Cache:
 
     @property
     def batch(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return int(self.buffer.keys.shape[0])
 
     @property
     def keys(self) -> Float[Tensor, "batch heads slots head_dim"]:
-        """Keys, rotated already."""
+        """Keys, with rotary embedding."""
         return self.buffer.keys[:, :, self.start : self.end]
 
     @property
@@ -76,11 +76,11 @@ class Cache:
 
     @property
     def index(self) -> Int32[Tensor, "batch slots"] | None:
-        """Position of each entry in its row, NO_ENTRY for none; None where the slot says it."""
+        """Position of each entry in its row, NO_ENTRY for none; None if it follows from the slot."""
         return None if self.buffer.index is None else self.buffer.index[:, self.start : self.end]
 
     def positions(self) -> Int32[Tensor, "batch slots"]:
-        """Return the index, written out if need be."""
+        """Return the position of each entry, whether or not there is an index."""
         index = self.index
         if index is not None:
             return index
@@ -93,12 +93,13 @@ class Cache:
         values: Float[Tensor, "batch heads time head_dim"],
         position: int | Int64[Tensor, "batch time"],
     ) -> "Cache":
-        """Return the cache with entries added.
+        """Return the cache with entries appended.
 
         Args:
-            keys: Of the new entries.
-            values: Of the new entries.
-            position: Of the first new entry, which must follow the last one; or of each, NO_ENTRY where a row has none.
+            keys: Keys of the new entries.
+            values: Values of the new entries.
+            position: Position of the first new entry, which must follow the last one; or the position of each,
+                NO_ENTRY for none.
         """
         now = self._trimmed()
         count = keys.shape[2]
@@ -113,7 +114,8 @@ class Cache:
                 position = torch.arange(position, position + count, device=keys.device).expand(len(keys), -1)
             index = position.to(torch.int32)
         buffer = now.buffer
-        # A query that learns may have saved these keys for its gradient though they need none themselves: nothing is written over then.
+        # The graph of a query that needs gradients may have saved these keys, even though they need none themselves:
+        # copy instead of overwriting.
         grows = torch.is_grad_enabled()
         if grows or (len(now) == 0 and buffer.keys.shape[2] < count):
             return now._concatenated(keys, values if grows else values.contiguous(), index)
@@ -140,7 +142,7 @@ class Cache:
         values: Float[Tensor, "batch heads time head_dim"],
         position: int | Int64[Tensor, "batch time"],
     ) -> "Cache":
-        """Return the cache with entries added for the moment: as `extend`, but storage is left alone."""
+        """Return the cache with entries appended temporarily: as `extend`, but the storage is not changed."""
         indexed = self.buffer.index is not None or not isinstance(position, int)
         if isinstance(position, int):
             at = torch.arange(position, position + keys.shape[2], device=keys.device).expand(len(keys), -1)
@@ -150,7 +152,7 @@ class Cache:
         return now._concatenated(keys, values, at.to(torch.int32) if indexed else None)
 
     def _trimmed(self) -> "Cache":
-        """Leave behind what no later query looks at."""
+        """Drop the entries that no later query can see."""
         if not self.window:
             return self
         start = max(self.start, self.end - (self.window - 1))
@@ -177,7 +179,7 @@ class Cache:
         return replace(self, buffer=_Buffer(keys, values, index, count), start=0, end=count)
 
     def _like(self, keys: Tensor, values: Tensor, index: Tensor | None) -> "Cache":
-        """Return a cache of given entries; slots at the front that no row uses are left out."""
+        """Return a cache with given entries; slots at the front that no row uses are removed."""
         start = 0
         if index is not None and index.numel():
             used = (index != NO_ENTRY).any(0)
@@ -186,12 +188,12 @@ class Cache:
         return replace(self, buffer=_Buffer(keys, values, index, count), start=start, end=count)
 
     def select(self, rows: Int64[Tensor, " rows"]) -> "Cache":
-        """Return some rows."""
+        """Return some of the rows."""
         index = None if self.index is None else self.index[rows]
         return self._like(self.keys[rows], self.values[rows], index)
 
     def append(self, count: int) -> "Cache":
-        """Return the cache with rows added that have no entries."""
+        """Return the cache with additional rows that have no entries."""
         if not len(self):
             fresh = self.keys.new_empty(self.batch + count, self.keys.shape[1], 0, self.keys.shape[3])
             return replace(self, buffer=_Buffer(fresh, fresh.clone(), None, 0), start=0, end=0)
@@ -204,7 +206,7 @@ class Cache:
         )
 
     def join(self, other: "Cache") -> "Cache":
-        """Return the rows of both, their last entries side by side."""
+        """Return the rows of both caches, aligned at their last entries."""
         if len(self) == len(other) and self.index is None and other.index is None and self.first == other.first:
             return self._like(torch.cat([self.keys, other.keys]), torch.cat([self.values, other.values]), None)
         longest = max(len(self), len(other))
@@ -212,7 +214,7 @@ class Cache:
         return self._like(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
 
     def _padded(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return keys, values and index with empty slots put in front."""
+        """Return keys, values and index with empty slots added in front."""
         more = count - len(self)
         shape = (self.batch, self.keys.shape[1], more, self.keys.shape[3])
         index = torch.cat([self.positions().new_full((self.batch, more), NO_ENTRY), self.positions()], 1)
@@ -231,10 +233,10 @@ class Cache:
         return replace(self, start=self.start + gone, first=self.first + gone)
 
     def crop(self, count: int) -> "Cache":
-        """Return the cache as it was when rows had seen `count` positions.
+        """Return the cache as it was after `count` positions.
 
         Raises:
-            UserError: If a window has dropped entries that are needed again.
+            UserError: If a window has dropped entries that would be needed again.
         """
         if self.index is not None:
             return self._cropped_rows(count)
@@ -249,7 +251,8 @@ class Cache:
         used = (index != NO_ENTRY).any(0).nonzero()
         end = int(used[-1]) + 1 if len(used) else 0
         if self.window and len(self):
-            # A row's slots follow each other in time, so any entry tells where the first slot stands, be that one empty.
+            # The slots of a row are consecutive in time, so any entry gives the position of the first slot, even if
+            # that is empty.
             first = (held - torch.arange(len(self), device=held.device))[held != NO_ENTRY]
             if len(first) == 0:
                 raise UserError(
@@ -271,22 +274,22 @@ class Cache:
             )
 
     def precisions(self) -> set[torch.dtype]:
-        """Return the types of keys and values."""
+        """Return the precisions of keys and values."""
         return {self.buffer.keys.dtype, self.buffer.values.dtype}
 
     def outside_inference(self) -> "Cache":
-        """Return the cache without tensors of inference mode."""
+        """Return the cache without tensors created in inference mode."""
         if not (self.buffer.keys.is_inference() or self.buffer.values.is_inference()):
             return self
         return self._like(self.keys.clone(), self.values.clone(), None if self.index is None else self.index.clone())
 
     def detach(self) -> "Cache":
-        """Return the cache cut off from gradients."""
+        """Return the cache detached from gradients."""
         buffer = self.buffer
         if not (buffer.keys.requires_grad or buffer.values.requires_grad):
-            # In a buffer of its own it would write on into storage that this one writes on into.
+            # It must not append in place to storage that this cache also appends to.
             return self
-        # One with gradients is full (see `extend`): whoever goes on copies first.
+        # A cache with gradients counts as full (see `extend`), so appending copies it first.
         return replace(self, buffer=_Buffer(buffer.keys.detach(), buffer.values.detach(), buffer.index, buffer.filled))
 
     def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Cache":
@@ -295,11 +298,11 @@ class Cache:
         return self._like(self.keys.to(device, dtype), self.values.to(device, dtype), index)
 
     def nbytes(self) -> int:
-        """Return the bytes of keys and values in use."""
+        """Return the number of bytes of keys and values in use."""
         return 2 * self.keys.numel() * self.keys.element_size()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` needs, copied and packed, as files of safetensors want it."""
+        """Return the tensors that `from_tensors` needs, copied and contiguous, as safetensors demands."""
         numbers = torch.tensor([self.first, self.window, int(self.index is not None)])
         found = {"keys": self.keys, "values": self.values, "numbers": numbers}
         if self.index is not None:
@@ -308,8 +311,8 @@ class Cache:
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Cache":
-        """Return the cache of `tensors`."""
-        # Those of before a loss of the index could be told have two numbers.
+        """Return the cache from the tensors of `tensors`."""
+        # Files of an earlier version, which could not detect a missing index, have two numbers here.
         first, window, *indexed = tensors["numbers"].tolist()
         index = tensors["index"] if any(indexed) else tensors.get("index")
         count = tensors["keys"].shape[2]

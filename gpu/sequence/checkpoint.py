@@ -1,7 +1,10 @@
-"""Weights and trainings in files: safetensors and JSON, each there whole or not at all, none of which can run code.
+"""Weights and trainings in files: safetensors and JSON.
 
-A folder holds `model.json` (what the model is made of), `weights.safetensors` (all that using it takes), and while it is trained
-`checkpoint.safetensors` (all that going on takes: weights, optimiser, step, losses) and `history.json` (the losses to read).
+Each file appears complete or not at all, and none can run code.
+
+A folder holds `model.json` (the recipe of the model) and `weights.safetensors` (everything needed to use it). During
+training it also holds `checkpoint.safetensors` (everything needed to continue: weights, optimiser, step, losses) and
+`history.json` (the losses for readers).
 """
 
 import hashlib
@@ -25,11 +28,11 @@ _CHECKSUM = "sha256"
 
 @dataclass
 class History:
-    """How a training went.
+    """The losses of a training.
 
     Attributes:
-        losses: Cross-entropy of each step's batch, nats per token.
-        evaluations: Steps done, and the validation cross-entropy then, nats per token.
+        losses: Cross-entropy of each step's batch, in nats per token.
+        evaluations: Number of steps done, and the validation cross-entropy after them, in nats per token.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -37,17 +40,17 @@ class History:
 
 
 def save_model(model: TokenSequence, folder: Path, **notes: Any) -> None:
-    """Write a model's recipe and weights; further notes go into its JSON."""
+    """Write a model's recipe and weights; the notes are added to its JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / MODEL, {"recipe": model.recipe, **notes})
     write_tensors(folder / WEIGHTS, tensors_of(model))
 
 
 def load_model(folder: Path, device: torch.device | str | None = None) -> TokenSequence:
-    """Return the model of a folder with its weights, ready to be used.
+    """Return the model in a folder with its weights, ready for use.
 
     Raises:
-        UserError: If the folder holds no whole model.
+        UserError: If the folder does not hold a complete model.
     """
     recipe = read_json(folder / MODEL).get("recipe")
     if not isinstance(recipe, Mapping):
@@ -65,7 +68,7 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Give a model the weights of a folder, in their precision."""
+    """Load the weights of a folder into a model, in the model's precision."""
     found = read_tensors(folder / WEIGHTS)
     precise = [tensor.dtype for tensor in found.values() if tensor.is_floating_point()]
     if precise:
@@ -74,7 +77,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
 
 
 def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer, history: History) -> None:
-    """Write all that a training needs to go on, then what is to be read or used."""
+    """Write everything that a training needs to continue, then the model and its history."""
     found = {f"weights.{name}": tensor for name, tensor in tensors_of(model).items()}
     for name, parameter in model.named_parameters():
         for key, tensor in optimiser.state.get(parameter, {}).items():
@@ -88,7 +91,7 @@ def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
 
 
 def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer) -> History:
-    """Give a model and its optimiser what `save_checkpoint` kept, and return the history until then."""
+    """Load a checkpoint of `save_checkpoint` into a model and its optimiser, and return the history until then."""
     path = folder / CHECKPOINT
     found = read_tensors(path)
     kept_sum = found.pop(_CHECKSUM, None)
@@ -99,7 +102,7 @@ def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
     for name, parameter in model.named_parameters():
         kept = {key.split(".")[1]: t for key, t in found.items() if key.split(".", 2)[2:] == [name] and key[0] == "o"}
         if kept:
-            # The count of steps is kept on the CPU, as the optimiser has it.
+            # The optimiser keeps its step count on the CPU, so it must not move to the model's device.
             optimiser.state[parameter] = {key: t if t.ndim == 0 else t.to(parameter.device) for key, t in kept.items()}
     try:
         evaluations = [(int(step), float(nats)) for step, nats in found["evaluations"].tolist()]
@@ -119,7 +122,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return weights and other tensors that are kept, by name, those with two names once."""
+    """Return weights and other stored tensors by name; a tensor with two names occurs once."""
     found: dict[str, Tensor] = {}
     seen = set()
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -130,7 +133,7 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def take_tensors(model: nn.Module, given: Mapping[str, Tensor], path: Path) -> None:
-    """Copy tensors into a model whose names and shapes are the same."""
+    """Copy tensors into a model with the same names and shapes."""
     wanted = tensors_of(model)
     for name in [*wanted, *given]:
         has = tuple(given[name].shape) if name in given else "none"
@@ -145,17 +148,17 @@ def take_tensors(model: nn.Module, given: Mapping[str, Tensor], path: Path) -> N
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as a file of safetensors."""
+    """Write tensors as a safetensors file."""
     from safetensors.torch import save
 
     write_atomically(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file of safetensors.
+    """Return the tensors of a safetensors file.
 
     Raises:
-        UserError: If it is not there or damaged.
+        UserError: If it is missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -177,7 +180,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the object of a JSON file.
 
     Raises:
-        UserError: If it is not there or no object.
+        UserError: If it is missing or does not hold an object.
     """
     try:
         found = json.loads(path.read_text())

@@ -1,10 +1,10 @@
-"""A corpus of tokenised motion: a folder with three splits of sequences, the vocabulary and a manifest.
+"""A corpus of tokenised motion: a folder with three sets of sequences, the vocabulary and a manifest.
 
     train.npz, validation.npz, test.npz    sequences; validation has other drives on training's roads, test other roads
     vocabulary.npz                         what the tokens stand for
     manifest.json                          how it was made, and what tokenising lost
 
-`v2xsim corpus` makes such folders; here they are read and cut into windows for a trainer.
+`v2xsim corpus` makes such folders; this module reads them and cuts them into windows for a trainer.
 """
 
 import io
@@ -33,24 +33,27 @@ DRIVER_COLUMNS = (
     "kind", "style", "model", "accel_mps2", "decel_mps2", "time_gap_s", "min_gap_m", "imperfection", "speed_factor",
     "max_speed_mps", "length_m", "width_m",
 )  # fmt: skip
-"""What is known of each driver: the body's class, the style and car-following model where the corpus drew them, and SUMO's accel,
-decel, tau, minGap, sigma (-1 in a model without it), speedFactor and maxSpeed."""
+"""Stored data of each driver: the vehicle class.
+
+The style and car-following model if the corpus drew them; SUMO's accel, decel, tau, minGap, sigma (-1 for a model
+without it), speedFactor and maxSpeed."""
 
 _COLUMNS = ("token", "offset", "initial_pose", "begin_us", "agent", "network")
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences of one split.
+    """Sequences of one set.
 
     Attributes:
-        token: One sequence after the other.
+        token: Tokens, one sequence after the other.
         offset: Sequence s owns token[offset[s]:offset[s + 1]].
-        initial_pose: Where each begins: x and y in metres, heading in radians, in its network's frame.
-        begin_us: When, in its run.
-        agent: Number of the vehicle in its run; where its track was cut it has several sequences.
-        network: Name of the network that each was driven on; in one split, each network has one run.
-        driver: One value a sequence, by the names of DRIVER_COLUMNS.
+        initial_pose: Pose at the start of each sequence: x and y in metres, heading in radians, in its network's
+            frame.
+        begin_us: Time of the start in its run.
+        agent: Number of the vehicle in its run; a vehicle has several sequences if its track was cut.
+        network: Name of the network of each sequence; in one set, each network has one run.
+        driver: One value per sequence for each name of DRIVER_COLUMNS.
     """
 
     token: Int64[np.ndarray, " tokens"]
@@ -84,7 +87,7 @@ class Sequences:
     def places(
         self, length: int, *, whole: bool = False
     ) -> tuple[Int64[np.ndarray, " windows"], Int64[np.ndarray, " windows"]]:
-        """Return the first token of each window that `windows` makes, and the sequence it is in."""
+        """Return the first token of each window that `windows` makes, and its sequence."""
         if not is_whole(length) or length < 2:
             raise MotionError(f"a window must have a whole length of at least 2 tokens, to predict one, got {length!r}")
         # A rest of one token has nothing to predict.
@@ -94,15 +97,15 @@ class Sequences:
         return self.offset[sequence] + number * length, sequence
 
     def windows(self, length: int, *, whole: bool = False) -> Windows:
-        """Return the sequences cut into windows of one length, each beginning where the one before it ends.
+        """Return the sequences cut into consecutive windows of one length.
 
         Args:
-            length: Tokens of a window.
-            whole: Leave out what is left of a sequence after its last whole window; there is no mask then. Otherwise a rest of two
-                tokens or more is a window, filled up with token 0 where the mask is False.
+            length: Number of tokens in a window.
+            whole: Whether to leave out the rest of a sequence after its last whole window; then there is no mask.
+                Otherwise a rest of two tokens or more becomes a window, padded with token 0 where the mask is False.
 
         Raises:
-            MotionError: Where no sequence is long enough.
+            MotionError: If no sequence is long enough.
         """
         first, sequence = self.places(length, whole=whole)
         if len(first) == 0:
@@ -115,25 +118,25 @@ class Sequences:
         return Windows(torch.from_numpy(tokens), None if mask.all() else torch.from_numpy(mask))
 
     def poses(self, vocabulary: MotionVocabulary) -> Float[np.ndarray, "rows 3"]:
-        """Return the poses that the tokens lead to: one more a sequence than it has tokens."""
+        """Return the poses that the tokens lead to, one more per sequence than it has tokens."""
         return detokenise(vocabulary, self.token, self.offset, self.initial_pose)
 
     def save(self, path: Path) -> None:
-        """Write the sequences into an .npz file, whole or not at all."""
+        """Write the sequences into an .npz file, completely or not at all."""
         content = io.BytesIO()
         columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS if name != "token"}
         columns |= self.driver
-        # Two bytes a token: no vocabulary here comes near their end.
+        # Two bytes per token are enough for every vocabulary here.
         token = self.token.astype(np.uint16 if self.token.max(initial=0) < 1 << 16 else np.int64)
         np.savez_compressed(content, token=token, **columns)
         write_atomically(path, content.getvalue())
 
     @staticmethod
     def load(path: Path) -> "Sequences":
-        """Return the sequences of a file.
+        """Return the sequences in a file.
 
         Raises:
-            MotionError: Where there is no such file or it holds no sequences.
+            MotionError: If the file is missing or holds no sequences.
         """
         held = arrays_of(path, (*_COLUMNS, *DRIVER_COLUMNS), "split of a corpus")
         driver = {name: held[name] for name in DRIVER_COLUMNS}
@@ -151,11 +154,11 @@ class Corpus:
     """A corpus in memory.
 
     Attributes:
-        vocabulary: What the tokens stand for.
+        vocabulary: The moves that the tokens stand for.
         train: Training sequences.
-        validation: The same networks with other drivers, routes and chances.
-        test: Networks of which training has nothing.
-        manifest: How it was made, and what tokenising lost.
+        validation: Sequences on the same networks with other drivers, routes and random draws.
+        test: Sequences on networks that are not in the training set.
+        manifest: Settings of the corpus, and the errors of its tokenisation.
     """
 
     vocabulary: MotionVocabulary
@@ -166,10 +169,10 @@ class Corpus:
 
     @staticmethod
     def open(folder: Path | str) -> "Corpus":
-        """Return the corpus of a folder.
+        """Return the corpus in a folder.
 
         Raises:
-            MotionError: Where it holds none, or one that is damaged.
+            MotionError: If the folder holds no corpus, or a damaged one.
         """
         folder = Path(folder)
         manifest = _manifest(folder / MANIFEST)

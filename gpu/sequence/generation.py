@@ -1,4 +1,4 @@
-"""Generation: tokens that a model puts after a prompt, the likeliest or drawn."""
+"""Generation: tokens that a model predicts after a prompt, the likeliest or drawn."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _COLDEST = 1e-30
-"""Temperature below which nothing changes: already only the likeliest are drawn, and logits over it still fit into 32 bits."""
+"""Lowest temperature: below it the draw is always the likeliest token, and logits divided by it still fit into 32 bits."""
 
 
 @torch.no_grad()
@@ -28,18 +28,19 @@ def generate(
     state: State | None = None,
     on_token: Callable[[int], None] | None = None,
 ) -> tuple[Int64[Tensor, "batch count"], State]:
-    """Return tokens that go on after a prompt, and the state after the last one but one.
+    """Return the tokens generated after a prompt, and the state after the last token but one.
 
     Args:
         model: Any token model.
-        prompt: At least one token a row.
-        count: Tokens wanted.
-        mask: False where the prompt has none (padding).
-        temperature: 0 takes the likeliest; 1 draws as the model says.
-        top_k: Only the likeliest so many may be drawn; 0 for all.
-        generator: For the draws; must be given with a temperature above 0, so that one seed gives one answer.
-        state: To go on from; set one up with `room` to save copies.
-        on_token: Called with the number of tokens made so far.
+        prompt: Tokens, at least one per row.
+        count: Number of tokens to generate.
+        mask: False where the prompt has no token (padding).
+        temperature: 0 takes the likeliest token; 1 draws from the model's distribution; higher values draw more
+            evenly.
+        top_k: Number of likeliest tokens that may be drawn; 0 for all.
+        generator: Generator of the draws; required if the temperature is above 0, so that one seed gives one result.
+        state: State to continue from; with enough `room` in it, no copies are needed.
+        on_token: Called with the number of tokens generated so far.
     """
     if not isinstance(prompt, Tensor) or prompt.ndim != 2:
         shape = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
@@ -65,7 +66,7 @@ def generate(
             state = replace(state, notes={**state.notes, "prompt": prompt.shape[1]})
     logits, state = model.prefill(prompt, state, mask)
     steps, made = steps_of(model, state, count - 1), []
-    # What steps move on from needs no memory any more.
+    # The earlier state is no longer needed; release its memory.
     del state
     for number in range(count):
         made.append(_drawn(logits, temperature, top_k, generator))

@@ -1,4 +1,4 @@
-"""A gated recurrent unit on the common interface: the plain recurrent baseline."""
+"""A gated recurrent unit with the common interface: the plain recurrent baseline."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -16,15 +16,15 @@ from v2xsim.gpu.sequence.state import State
 class Gru(SequenceModule):
     """Layers of gated recurrent units over vectors.
 
-    A step of uneven length raises the share that is kept to its power, as if the step had been taken in parts.
+    In a step of length dt, the kept share is raised to the power dt, as if the step had been taken in parts.
 
     Args:
-        dim: Entries of a vector.
-        layers: How many.
-        residual: Whether each layer adds to what it reads, normed before and at the end, as those of the other models do.
+        dim: Number of entries of a vector.
+        layers: Number of layers.
+        residual: Whether each layer adds to its input, with norms before it and at the end, as in the other models.
 
     References:
-        Cho et al. 2014 (arXiv 1406.1078), in the form of cuDNN (the reset gate after the product).
+        Cho et al. 2014 (arXiv 1406.1078), in cuDNN's form (the reset gate comes after the product).
     """
 
     def __init__(self, dim: int, layers: int, residual: bool = False) -> None:
@@ -36,20 +36,20 @@ class Gru(SequenceModule):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes."""
+        """Kind and sizes of the model."""
         return f"Gru(dim {self.width}, layers {len(self.layers)}{', residual' if self.norms else ''})"
 
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have seen nothing; nothing grows, so room is not used."""
+        """Return the state of rows that have read nothing; it never grows, so room is not used."""
         check_start(batch, dtype, room)
         where = torch.device(device) if device is not None else self.device
         memory = Memory(torch.zeros(batch, len(self.layers), self.width, device=where, dtype=dtype or self.dtype))
         return State.fresh(self.signature, batch, where, {"hidden": memory})
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state as it is: nothing grows."""
+        """Return the state unchanged: it never grows."""
         return state
 
     def _advance(
@@ -76,7 +76,7 @@ class Gru(SequenceModule):
 
 
 def _exact(x: Tensor) -> AbstractContextManager[None]:
-    """Keep cuDNN from rounding products of 32 bits to 10 bits, which it does by default: the pieces of a stream would not agree."""
+    """Keep cuDNN from rounding 32-bit products to 10 bits, which is its default: then pieces of a stream would not agree with the whole."""
     if not (x.is_cuda and x.dtype == torch.float32):
         return nullcontext()
     now = torch.backends.cudnn
@@ -87,7 +87,7 @@ def _exact(x: Tensor) -> AbstractContextManager[None]:
 
 
 def _one_by_one(layer: nn.GRU, x: Tensor, hidden: Tensor, mask: Tensor | None, dt: Tensor | None) -> Tensor:
-    """Return the hidden states, held where nothing arrived."""
+    """Return the hidden states; they stay unchanged at positions where nothing arrived."""
     weights: tuple[Tensor, ...] = tuple(layer.all_weights[0])
     from_x, from_h, bias_x, bias_h = weights
     inputs, found = F.linear(x, from_x, bias_x), []

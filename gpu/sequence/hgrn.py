@@ -1,4 +1,4 @@
-"""HGRN: a recurrent network whose state is of fixed size and whose upper layers cannot forget quickly."""
+"""HGRN: a recurrent network with a state of fixed size, whose upper layers cannot forget quickly."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -20,30 +20,31 @@ from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
 class Hgrn(SequenceModule):
     """Layers of hierarchically gated linear recurrences over vectors.
 
-    In layer k, with a bound g_k that rises from 0 at the first layer: keep_t = g_k + (1 - g_k) sigmoid(W x_t),
-    h_t = keep_t exp(i turn) h_(t-1) + (1 - keep_t) SiLU(V x_t), and what is read of h_t is gated by the input.
+    In layer k, with a lower bound g_k that is 0 at the first layer and rises: keep_t = g_k + (1 - g_k) sigmoid(W x_t),
+    h_t = keep_t exp(i turn) h_(t-1) + (1 - keep_t) SiLU(V x_t), and the output is h_t gated by the input.
 
-    Where nothing arrived, the state does not change at all: it neither decays nor turns, and the time given for that position (`dt`)
-    does not count. A step of length dt raises `keep` to that power and turns by dt steps.
+    Where nothing arrived, the state does not change at all: it neither decays nor turns, and the `dt` of that position
+    does not count. A step of length dt raises `keep` to the power dt and turns by dt steps.
 
-    The state has 2 dim numbers a layer, however long the sequence.
+    The state has 2 dim numbers per layer, however long the sequence is.
 
     Args:
-        dim: Entries of a vector.
-        layers: How many.
-        hidden: Of the gated linear unit; 2 dim if left out.
-        complex_state: Whether states have two parts and turn.
-        norm_gate: Order of norm and output gate: code (the authors' programme) or paper (their equation).
-        bounds: Of what is kept: exclusive (the paper), inclusive (flash-linear-attention), none (ablation).
-        forget: data, or constant: what is kept does not hang on the input (ablation).
-        dropout: Share of entries left out in training.
-        method: How the recurrence is worked out (scan.scan).
+        dim: Number of entries of a vector.
+        layers: Number of layers.
+        hidden: Width of the gated linear unit; None for 2 dim.
+        complex_state: Whether states are complex and turn.
+        norm_gate: Order of norm and output gate: `code` as in the authors' program, `paper` as in their equation.
+        bounds: Lower bounds of the kept share: exclusive (the paper), inclusive (flash-linear-attention), none (for
+            ablation).
+        forget: `data`, or `constant` for a kept share that does not depend on the input (for ablation).
+        dropout: Share of entries dropped in training, 0 to 1.
+        method: Algorithm of the recurrence (scan.scan).
 
     References:
         Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823).
     """
 
-    # The recurrence is worked out in 32 bits at least, whatever the state is kept in.
+    # The recurrence is computed in at least 32 bits, whatever the precision of the state.
     any_precision = True
 
     def __init__(
@@ -74,7 +75,7 @@ class Hgrn(SequenceModule):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes."""
+        """Kind and sizes of the model."""
         return (
             f"Hgrn(dim {self.width}, layers {len(self.layers)}, parts {self.parts}, bounds {self.bounds}, "
             f"forget {self.forget}, norm and gate as {self.norm_gate})"
@@ -83,12 +84,12 @@ class Hgrn(SequenceModule):
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have seen nothing; nothing grows, so room is not used.
+        """Return the state of rows that have read nothing; it never grows, so room is not used.
 
         Args:
-            batch: Rows.
-            device: The module's, if left out.
-            dtype: If left out, the module's, or 32 bits where that has fewer.
+            batch: Number of rows.
+            device: Device of the state; None for the module's.
+            dtype: Precision of the state; None for the module's, but at least 32 bits.
             room: Not used.
         """
         check_start(batch, dtype, room)
@@ -99,11 +100,11 @@ class Hgrn(SequenceModule):
         return State.fresh(self.signature, batch, where, {"hidden": memory})
 
     def lower_bounds(self) -> Float[Tensor, "layers dim"]:
-        """Return the least that each layer keeps in a step."""
+        """Return the least share that each layer keeps in a step."""
         return lower_bounds(self.bound_weight, self.bounds)
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state as it is: nothing grows."""
+        """Return the state unchanged: it never grows."""
         return state
 
     def _advance(
@@ -128,7 +129,7 @@ class Hgrn(SequenceModule):
 
 
 def check_options(dim: int, layers: int, hidden: int | None, dropout: float, chosen: dict[object, str]) -> None:
-    """Refuse sizes below 1, no dropout, and words that are no option."""
+    """Refuse sizes below 1, an invalid dropout, and unknown options."""
     check_whole(1, dim=dim, layers=layers, hidden=dim if hidden is None else hidden)
     check_dropout(dropout)
     for kind, word in chosen.items():

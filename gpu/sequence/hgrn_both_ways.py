@@ -1,4 +1,4 @@
-"""HGRN for sequences that are there as a whole: states run from both ends, along one axis or along the two of an image."""
+"""HGRN for complete sequences: states run from both ends, along one axis or along the two axes of an image."""
 
 from typing import Any
 
@@ -14,26 +14,26 @@ from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
 
 
 class HgrnEncoder(nn.Module):
-    """Layers of HGRN in which every position knows what lies before and behind it, or in its row and its column.
+    """Layers of HGRN in which every position depends on those before and behind it, or on its row and its column.
 
-    The states of all directions are summed; they share their gates. There is no state to carry on: nothing here is causal. For a
-    classifier, take the mean over positions.
+    The states of all directions are summed; they use the same gates. There is no state to continue from, since nothing
+    here is causal. For a classifier, take the mean over positions.
 
     Args:
-        dim: Entries of a vector.
-        layers: How many.
+        dim: Number of entries of a vector.
+        layers: Number of layers.
         axes: 1 for sequences, 2 for images.
-        hidden: Of the gated linear unit; dim if left out.
-        shared_turns: Whether all directions turn alike.
-        complex_state: Whether states have two parts and turn.
+        hidden: Width of the gated linear unit; None for dim.
+        shared_turns: Whether all directions turn at the same rates.
+        complex_state: Whether states are complex and turn.
         norm_gate: As in Hgrn.
         bounds: As in Hgrn.
         forget: As in Hgrn.
-        dropout: Share of entries left out in training.
-        method: How the recurrence is worked out (scan.scan).
+        dropout: Share of entries dropped in training, 0 to 1.
+        method: Algorithm of the recurrence (scan.scan).
 
     References:
-        Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823), and their programme for Long Range Arena.
+        Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823), and their program for Long Range Arena.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class HgrnEncoder(nn.Module):
         """Read sequences (batch, time, dim) or images (batch, rows, columns, dim).
 
         Args:
-            x: What stands at masked places is not looked at.
-            mask: False where there is nothing; states pass over such places unchanged.
-            state: Must be left out.
+            x: Vectors; those at masked positions are ignored.
+            mask: False where there is no input; states pass such positions unchanged.
+            state: Must be None.
 
         Raises:
-            UserError: If shapes, types, devices or a number do not fit, or a state is given.
+            UserError: If shapes, types or devices do not fit, a number is not finite, or a state is given.
         """
         self._check(x, mask, state)
         if mask is not None:

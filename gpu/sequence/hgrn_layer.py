@@ -15,20 +15,22 @@ Forget = Literal["data", "constant"]
 NormGate = Literal["code", "paper"]
 
 LEAST_SHARE = 2.0**-16
-"""What each layer's share of the cumulative softmax is at least, so that bounds stay apart, and below 1, in 32 bits."""
+"""Least share of each layer in the cumulative softmax, so that bounds stay distinct, and below 1, in 32 bits."""
 
 
 def lower_bounds(weight: Float[Tensor, "layers dim"], kind: Bounds) -> Float[Tensor, "layers dim"]:
-    """Return the least that each layer keeps of its state in a step: 0 at the first layer, rising, below 1.
+    """Return the least share that each layer keeps of its state in a step: 0 at the first layer, rising, below 1.
 
     Args:
-        weight: Any numbers; their softmax over layers says how far each layer's bound is from the next.
-        kind: exclusive: the shares of the layers below (the paper). inclusive: of the layers below and this one, less the first's
-            (flash-linear-attention); the two agree only for equal shares. none: 0 everywhere (ablation).
+        weight: Any numbers; their softmax over the layers gives the difference between the bounds of neighbouring
+            layers.
+        kind: exclusive: sum of the shares of the layers below (the paper). inclusive: of the layers below and this
+            one, minus the first's (flash-linear-attention); both agree only if all shares are equal. none: 0
+            everywhere (for ablation).
     """
     if kind == "none":
         return torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
-    # In 64 bits: there are layers * dim numbers, and rounding must not undo their order.
+    # In 64 bits: there are only layers * dim numbers, and rounding must not change their order.
     share = LEAST_SHARE + (1.0 - len(weight) * LEAST_SHARE) * weight.double().softmax(0)
     shares = share[:-1] if kind == "exclusive" else share[1:]
     bounds = torch.cat([torch.zeros_like(share[:1]), shares.cumsum(0)])
@@ -38,21 +40,21 @@ def lower_bounds(weight: Float[Tensor, "layers dim"], kind: Bounds) -> Float[Ten
 class Mixer(nn.Module):
     """The recurrence h_t = keep_t exp(i turn) h_(t-1) + (1 - keep_t) SiLU(V x_t), gated, normed and mapped back.
 
-    keep_t = g + (1 - g) sigmoid(-W x_t) with the layer's lower bound g; W's sign is a matter of taste, and so it need not be turned.
-    A step of uneven length raises `keep` to its power and turns by that many steps: without the turn, that is what taking the step in
-    parts with the same input gives. Between the maps all is done in 32 bits at least.
+    keep_t = g + (1 - g) sigmoid(-W x_t) with the layer's lower bound g. The sign of W is arbitrary, since W is learnt.
+    A step of length dt raises `keep` to the power dt and turns by dt steps: without the turn, this equals several
+    smaller steps with the same input. Everything between the maps is computed in at least 32 bits.
 
     Args:
-        dim: Entries of a vector, and of each part of the state.
+        dim: Number of entries of a vector, and of each part of the state.
         parts: 2 for a complex state, 1 for a real one, which does not turn.
-        forget: data: what is kept hangs on the input. constant: one number a channel (ablation).
-        norm_gate: code: norm, then gate (the authors' programme). paper: gate, then norm (their equation).
+        forget: `data`: the kept share depends on the input. `constant`: one number per channel (for ablation).
+        norm_gate: `code`: norm, then gate (the authors' program). `paper`: gate, then norm (their equation).
     """
 
     def __init__(self, dim: int, parts: int, forget: Forget, norm_gate: NormGate) -> None:
         super().__init__()
         self.dim, self.parts, self.norm_gate = dim, parts, norm_gate
-        # One map for what enters, the output gate and the share that is replaced.
+        # One map for the entry, the output gate and the replaced share, since one large product is faster than three.
         self.maps = nn.Linear(dim, 2 * parts * dim + (dim if forget == "data" else 0))
         self.constant = nn.Parameter(torch.zeros(dim)) if forget == "constant" else None
         self.norm = nn.LayerNorm(parts * dim)
@@ -65,9 +67,12 @@ class Mixer(nn.Module):
         mask: Bool[Tensor, "*batch"] | None,
         dt: Float[Tensor, "*batch"] | None,
     ) -> tuple[Float[Tensor, "*batch dim"], Float[Tensor, "*batch parts dim"], Float[Tensor, "*batch double"]]:
-        """Return what is kept, what is added, and the output gate; kept whole and nothing added where the mask holds the state."""
+        """Return the kept share, the entry, and the output gate.
+
+        Where the mask holds the state, all is kept and nothing added.
+        """
         mapped = self.maps(x)
-        # Autocast touches nothing of what follows; it may have halved the map.
+        # Autocast does not affect what follows, but it may have reduced the map's precision.
         mapped = mapped if mapped.dtype == torch.float64 else mapped.float()
         width = self.parts * self.dim
         content, gate = F.silu(mapped[..., : 2 * width]).chunk(2, -1)
@@ -85,7 +90,7 @@ class Mixer(nn.Module):
     def read(
         self, states: Float[Tensor, "*batch parts dim"], gate: Float[Tensor, "*batch double"], dtype: torch.dtype
     ) -> Float[Tensor, "*batch dim"]:
-        """Return what the gates let through of the states."""
+        """Return the states after the output gate."""
         flat = states.flatten(-2)
         read = (
             self.norm((flat * gate).to(dtype))
@@ -102,16 +107,17 @@ def recurrence(
     turn: Turn | None,
     method: Method = "auto",
 ) -> Float[Tensor, "batch time parts dim"]:
-    """Return the states of a piece.
+    """Return the states at the positions of a piece.
 
-    The turn does not depend on the input: in axes that turn along from the start of the piece, the recurrence is real.
+    The turn does not depend on the input. In coordinates that turn along from the start of the piece, the recurrence
+    is real.
 
     Args:
-        keep: Share kept.
-        entry: What is added.
-        before: The state before the piece; zero if left out.
-        turn: How far states have turned since then, at each position; None if they do not.
-        method: Of the scan.
+        keep: Kept share, 0 to 1.
+        entry: Value to add.
+        before: State before the piece; None for zero.
+        turn: Turn of the states since then, at each position; None for no turn.
+        method: Algorithm of the scan.
     """
     if entry.shape[1] == 1 and before is not None:
         state = before[:, None]
@@ -122,7 +128,7 @@ def recurrence(
 
 
 class Layer(nn.Module):
-    """A mixer over time and a gated linear unit over channels, each added to what it reads (pre-norm)."""
+    """A mixer over time and a gated linear unit over channels, each added to its input (pre-norm)."""
 
     def __init__(self, mixer: Mixer, dim: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -133,15 +139,16 @@ class Layer(nn.Module):
         self.down = nn.Linear(hidden, dim)
 
     def added(self, x: Float[Tensor, "*batch dim"], read: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
-        """Return x with what the mixer read, and then with what the gated linear unit makes of it."""
+        """Return x plus the mixer's output, plus the gated linear unit's output."""
         x = x + F.dropout(read, self.dropout, self.training)
         gate, value = self.up(self.feed_norm(x)).chunk(2, -1)
         return x + F.dropout(self.down(F.silu(gate) * value), self.dropout, self.training)
 
 
 def _over(keep: Tensor, share: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what is kept and what is not, over steps of a length."""
-    # Each logarithm where it is exact; neither is infinite in the branch that is not taken, or its gradient would be no number.
+    """Return the kept and the replaced share over steps of given lengths."""
+    # Use each logarithm where it is exact. Neither may be infinite in the branch that is not taken, or its gradient
+    # would be NaN.
     near_one = torch.log1p(-share.clamp(max=0.5))
     log = torch.where(share < 0.5, near_one, keep.clamp(min=torch.finfo(keep.dtype).tiny).log())
     return (dt * log).exp(), -torch.expm1(dt * log)

@@ -1,7 +1,8 @@
-"""Cross-layer sharing of keys and values: which layer's keys and values each layer's queries use.
+"""KV sharing: which layer's keys and values each layer's queries use.
 
-Brandon et al. (CLA), Sun et al. (YOCO) and Wu and Tu (LCKV) are cases of one scheme; Wu, Wang and Tu, NAACL 2025 (arXiv 2410.14442)
-name nine: where the layers that share lie (pizza, sandwich, lasagna) times which of them gives the keys and values.
+CLA (Brandon et al.), YOCO (Sun et al.) and LCKV (Wu and Tu) are cases of one scheme. Wu, Wang and Tu, NAACL 2025
+(arXiv 2410.14442) name nine of them: the position of the layers without own keys and values (pizza, sandwich,
+lasagna), times which layer provides them.
 """
 
 from collections.abc import Sequence
@@ -17,14 +18,14 @@ Target = Literal["bottom", "middle", "top"]
 
 
 def sharing_map(kind: Kind, target: Target, layers: int, kv_layers: int) -> tuple[int, ...]:
-    """Return the layer whose keys and values each layer uses, counted from 0.
+    """Return for each layer the layer whose keys and values it uses, counted from 0.
 
     Args:
-        kind: pizza: the first layers keep their own, all others share. sandwich: the first and the last keep their own.
-            lasagna: groups of neighbours share.
-        target: Which layer of those that share gives the keys and values.
-        layers: All.
-        kv_layers: Those with keys and values; so much of the cache is left.
+        kind: pizza: the first layers have keys and values of their own, all others use another layer's. sandwich: the
+            first and the last layers have their own. lasagna: groups of neighbours use the same.
+        target: Which layer of a group provides the keys and values: bottom, middle or top.
+        layers: Number of all layers.
+        kv_layers: Number of layers with keys and values of their own; the cache shrinks in proportion.
     """
     if kind not in get_args(Kind) or target not in get_args(Target):
         raise UserError(
@@ -51,7 +52,7 @@ def checked_map(given: Sequence[int] | str, layers: int) -> tuple[int, ...]:
     """Return a map written out: whole numbers, or text such as "0_0_2_2".
 
     Raises:
-        UserError: If a layer leads outside, or to a layer without keys and values of its own.
+        UserError: If an entry is not a layer, or is a layer without keys and values of its own.
     """
     try:
         found = tuple(int(i) for i in given.split("_")) if isinstance(given, str) else tuple(index(i) for i in given)
@@ -71,12 +72,12 @@ def checked_map(given: Sequence[int] | str, layers: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Segment:
-    """Layers that are worked out together.
+    """Layers that are computed together.
 
     Attributes:
-        first: Layer it begins with.
-        end: Layer after the last.
-        cyclic: Whether a layer uses one above it, so that passes must be repeated.
+        first: First layer of the segment.
+        end: Layer after the last one.
+        cyclic: Whether a layer uses keys and values from above it, so that passes must be repeated.
     """
 
     first: int
@@ -85,7 +86,7 @@ class Segment:
 
 
 def segments(kv_map: Sequence[int]) -> tuple[Segment, ...]:
-    """Return the layers cut into the shortest stretches that can be worked out one after the other."""
+    """Return the layers cut into the shortest segments that can be computed one after the other."""
     found, i = [], 0
     while i < len(kv_map):
         end = max(i, kv_map[i]) + 1

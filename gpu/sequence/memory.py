@@ -1,4 +1,4 @@
-"""One part of a state: a tensor with a row for each agent."""
+"""One part of a state: a tensor with one row for each agent."""
 
 from dataclasses import dataclass, replace
 
@@ -11,13 +11,14 @@ from v2xsim.errors import UserError
 
 @dataclass(frozen=True)
 class Memory:
-    """A tensor per row, of fixed size unless it grows.
+    """A tensor with one entry per row, of fixed size unless it grows.
 
     Attributes:
-        value: Rows first.
-        blank: What a fresh row holds.
-        reverts: Whether it may be kept as it is when positions are cropped.
-        grows: Whether its second axis grows along time, so that rows may differ: the shorter ones end with blanks.
+        value: The tensor; rows are its first axis.
+        blank: Value for new rows.
+        reverts: Whether the memory stays valid when positions are cropped.
+        grows: Whether its second axis grows over time, so that rows may have different lengths; shorter ones end with
+            blanks.
     """
 
     value: Shaped[Tensor, "batch *shape"]
@@ -27,25 +28,25 @@ class Memory:
 
     @property
     def batch(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return int(self.value.shape[0])
 
     def select(self, rows: Int64[Tensor, " rows"]) -> "Memory":
-        """Return some rows."""
+        """Return some of the rows."""
         return replace(self, value=self.value[rows])
 
     def append(self, count: int) -> "Memory":
-        """Return the memory with blank rows added."""
+        """Return the memory with additional blank rows."""
         blank = self.value.new_full((count, *self.value.shape[1:]), self.blank)
         return replace(self, value=torch.cat([self.value, blank]))
 
     def join(self, other: "Memory") -> "Memory":
-        """Return the rows of both."""
+        """Return the rows of both memories."""
         longest = max(self.value.shape[1], other.value.shape[1]) if self.grows else 0
         return replace(self, value=torch.cat([self._filled(longest), other._filled(longest)]))
 
     def _filled(self, length: int) -> Tensor:
-        """Return the rows, with blanks at their end where they grow."""
+        """Return the rows, padded with blanks if they grow."""
         if not self.grows:
             return self.value
         more = length - self.value.shape[1]
@@ -53,7 +54,7 @@ class Memory:
         return torch.cat([self.value, blank], 1)
 
     def crop(self, count: int) -> "Memory":
-        """Return it as it is if it does not hang on positions."""
+        """Return the memory unchanged if it does not depend on positions."""
         if not self.reverts:
             raise UserError(
                 f"a recurrent state cannot be cropped to {count} positions, it does not know its past; "
@@ -62,27 +63,27 @@ class Memory:
         return self
 
     def precisions(self) -> set[torch.dtype]:
-        """Return its type, if that is a floating-point one."""
+        """Return its type, if that is a floating-point type."""
         return {self.value.dtype} if self.value.is_floating_point() else set()
 
     def outside_inference(self) -> "Memory":
-        """Return the memory without tensors of inference mode."""
+        """Return the memory without tensors created in inference mode."""
         return replace(self, value=self.value.clone()) if self.value.is_inference() else self
 
     def detach(self) -> "Memory":
-        """Return the memory cut off from gradients."""
+        """Return the memory detached from gradients."""
         return replace(self, value=self.value.detach())
 
     def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Memory":
-        """Return the memory elsewhere; whole numbers keep their type."""
+        """Return the memory on another device or in another precision; integers keep their type."""
         return replace(self, value=self.value.to(device, dtype if self.value.is_floating_point() else None))
 
     def nbytes(self) -> int:
-        """Return the bytes of the content; whole numbers are bookkeeping and not counted."""
+        """Return the number of bytes of its content; integers are bookkeeping and not counted."""
         return self.value.numel() * self.value.element_size() if self.value.is_floating_point() else 0
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` needs, copied."""
+        """Return the tensors that `from_tensors` needs, copied."""
         return {
             "value": self.value.clone(memory_format=torch.contiguous_format),
             "numbers": torch.tensor([self.blank, float(self.reverts), float(self.grows)]),
@@ -90,6 +91,6 @@ class Memory:
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Memory":
-        """Return the memory of `tensors`."""
+        """Return the memory from the tensors of `tensors`."""
         blank, reverts, grows = tensors["numbers"].tolist()
         return Memory(tensors["value"], blank, bool(reverts), bool(grows))

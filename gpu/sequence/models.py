@@ -1,4 +1,4 @@
-"""Sequence models by name, so that a command or a file of weights can say which one it means."""
+"""Sequence models by name, for commands and for files of weights."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ from v2xsim.gpu.sequence.transformer import Transformer
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that can be asked for by name.
+    """A model that can be built by name.
 
     Attributes:
-        about: What it is, in a line.
-        make: Takes vocabulary, dim, layers, heads, and options by name.
+        about: Description in one line.
+        make: Function of vocabulary, dim, layers, heads, and options by name.
     """
 
     about: str
@@ -38,16 +38,16 @@ class Entry:
 def build(
     name: str, vocabulary: int, dim: int, layers: int, heads: int, seed: int | None = None, **options: Any
 ) -> TokenSequence:
-    """Return a model of tokens with fresh weights.
+    """Return a token model with new weights.
 
     Args:
-        name: One of MODELS.
-        vocabulary: Number of tokens.
-        dim: Entries of a vector.
-        layers: How many, over all parts.
-        heads: Of attention, where there is any.
-        seed: Of the weights; torch's own generator draws them if left out.
-        options: Of that model: the parameters of its maker here.
+        name: Name in MODELS.
+        vocabulary: Number of different tokens.
+        dim: Number of entries of a vector.
+        layers: Number of layers, over all parts.
+        heads: Number of attention heads; ignored by models without attention.
+        seed: Seed of the weights; None uses torch's own generator.
+        options: Options of the model: the parameters of its function in this module.
 
     Raises:
         UserError: If there is no such model or option, or sizes do not fit.
@@ -62,7 +62,7 @@ def build(
             raise UserError(f"model {name} has no option {option!r}{_nearest(option, known)}; {said}")
     check_whole(1, vocabulary=vocabulary, dim=dim, layers=layers, heads=heads)
     check_whole(0, 2**64 - 1, seed=0 if seed is None else seed)
-    # Initial weights come from torch's global generator; it is put back as it was.
+    # Initial weights come from torch's global generator; its state is restored afterwards.
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
@@ -129,7 +129,7 @@ def _kv_sharing(
 
 
 def _half(layers: int, kind: Kind, target: Target, kv_layers: int | None) -> tuple[int, ...]:
-    """Return a sharing map; half of the layers keep keys and values if nothing else is said."""
+    """Return a map of KV sharing; by default half of the layers have keys and values of their own."""
     return sharing_map(kind, target, layers, max(1, layers // 2) if kv_layers is None else kv_layers)
 
 
@@ -186,7 +186,10 @@ def _block(
     dropout: float = 0.0,
     tied: bool = False,
 ) -> TokenSequence:
-    """Divide the layers among the two decoders, half and half if nothing else is said; sharing and exits are the block decoder's."""
+    """Divide the layers between the two decoders, by default in halves.
+
+    KV sharing and exits apply to the block decoder.
+    """
     check_whole(1, block=block, horizon=horizon)
     within = layers - layers // 2 if token_layers is None else token_layers
     over = layers - within

@@ -1,4 +1,4 @@
-"""The one interface of all sequence models: `y, state = module(x, state, mask, dt)`."""
+"""The interface of all sequence models: `y, state = module(x, state, mask, dt)`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,20 +12,21 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.state import State, widest
 
 _AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
-"""What autocast makes of any of these, in some places and not in others."""
+"""Precisions that autocast may produce, in some places and not in others."""
 
 
 class SequenceModule(nn.Module, ABC):
-    """A causal module that reads a sequence piece by piece.
+    """A causal module that reads a sequence in pieces.
 
-    Splitting a sequence anywhere changes nothing: feeding pieces with the state carried on gives what the whole gives. A masked
-    position (a packet that did not arrive) *holds* the state: nothing decays, nothing is added, time goes on.
+    A sequence may be split anywhere: if the state is passed on, the pieces give the same result as the whole. A masked
+    position (a packet that did not arrive) *holds* the state: nothing decays, nothing is added, and time goes on.
 
     Attributes:
-        width: Entries of an input vector; 0 where inputs are tokens.
-        takes_dt: Whether steps of uneven length are understood; otherwise `dt` must be 1 wherever it is given.
-        period: Steps of one position after which what a step does is the same again.
-        any_precision: Whether a state may have another precision than the parameters; otherwise only what autocast left may differ.
+        width: Number of entries of an input vector; 0 if inputs are tokens.
+        takes_dt: Whether steps of different lengths are supported; if not, every `dt` must be 1.
+        period: Number of steps of one position after which the computation repeats.
+        any_precision: Whether a state may have another precision than the parameters; if not, only differences due to
+            autocast are allowed.
     """
 
     width: int
@@ -36,29 +37,29 @@ class SequenceModule(nn.Module, ABC):
     @property
     @abstractmethod
     def signature(self) -> str:
-        """What a state must have been made by to fit: kind and sizes."""
+        """Kind and sizes of the model; a state fits only a model with the same signature."""
 
     @abstractmethod
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have seen nothing.
+        """Return the state of rows that have read nothing.
 
         Args:
-            batch: Rows.
-            device: The module's, if left out.
-            dtype: The module's, if left out.
-            room: Positions to set memory aside for, where memory grows; saves copies.
+            batch: Number of rows.
+            device: Device of the state; None for the module's.
+            dtype: Precision of the state; None for the module's.
+            room: Number of positions to allocate memory for, if memory grows; saves copies.
         """
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state such that steps can be recorded and repeated (see `replay`); None where they cannot.
+        """Return the state in a form in which steps can be recorded and repeated (see `replay`), or None if they cannot.
 
-        What is returned is changed by whatever goes on from it, so RecordedSteps alone asks for it. The state given stays valid.
+        Steps change the returned state in place, so only RecordedSteps may use it. The given state stays valid.
 
         Args:
-            state: Of rows that have all seen equally much.
-            room: Steps to set memory aside for.
+            state: State of rows that have all read the same number of positions.
+            room: Number of steps to allocate memory for.
         """
         return None
 
@@ -70,7 +71,7 @@ class SequenceModule(nn.Module, ABC):
         mask: Bool[Tensor, "batch time"] | None,
         dt: Float[Tensor, "batch time"] | None,
     ) -> tuple[Tensor, State]:
-        """Do the work of `forward` on checked input of at least one position."""
+        """Do the work of `forward` on checked input with at least one position."""
 
     def forward(
         self,
@@ -82,16 +83,16 @@ class SequenceModule(nn.Module, ABC):
         """Read a piece of a sequence.
 
         Args:
-            x: The piece; may be of length 1 or 0. What stands at masked positions is not looked at.
-            state: After what came before; fresh if left out.
+            x: The piece; its length may be 1 or 0. Values at masked positions are ignored.
+            state: State after the positions before; None for a new one.
             mask: False where nothing arrived.
-            dt: Time since the position before, in steps; 1 if left out.
+            dt: Time since the position before, in steps; None for 1.
 
         Returns:
-            What is made of each position, and the state after the piece.
+            The output at each position, and the state after the piece.
 
         Raises:
-            UserError: If shapes, types, devices, the state or a number do not fit.
+            UserError: If shapes, types, devices or the state do not fit, or a number is not finite.
         """
         batch, time = self._checked(x, state, mask)
         state = self._begun(state, batch, x.device)
@@ -109,7 +110,7 @@ class SequenceModule(nn.Module, ABC):
         mask: Bool[Tensor, " batch"] | None = None,
         dt: float | Float[Tensor, " batch"] | None = None,
     ) -> tuple[Tensor, State]:
-        """Read one position; as `forward` without the time axis."""
+        """Read one position; the same as `forward` without the time axis."""
         dims = 2 if self.width else 1
         if not isinstance(x, Tensor) or x.ndim != dims:
             raise UserError(f"{self._name}.step: x must have {dims} dimensions (one position a row), got {_shape(x)}")
@@ -122,7 +123,7 @@ class SequenceModule(nn.Module, ABC):
         return y[:, 0], state
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> State:
-        """Return the state that `State.state_dict` gave; refused if of another model."""
+        """Return the state from `State.state_dict`; one of another model is refused."""
         state = State.load(tensors)
         self._refuse_other(state)
         state.refuse_incomplete(self.init_state(0))
@@ -130,7 +131,7 @@ class SequenceModule(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return next(self.parameters()).device
 
     @property
@@ -140,7 +141,7 @@ class SequenceModule(nn.Module, ABC):
 
     @property
     def parameter_count(self) -> int:
-        """Numbers that are trained, shared ones once."""
+        """Number of trained weights; tied ones count once."""
         return sum(p.numel() for p in self.parameters())
 
     @property
@@ -152,10 +153,10 @@ class SequenceModule(nn.Module, ABC):
         return x.new_zeros(*x.shape[:2], self.width) if self.width else x
 
     def _begun(self, state: State | None, batch: int, device: torch.device) -> State:
-        """Return the state to go on from: fresh if there is none, and rid of what inference mode or autocast left in it.
+        """Return the state to continue from: a new one if none is given, and without traces of inference mode or autocast.
 
         Raises:
-            UserError: If it is in another precision.
+            UserError: If its precision does not fit.
         """
         if state is None:
             return self.init_state(batch, device)

@@ -1,7 +1,7 @@
-"""Motion as tokens: tracks of poses to tokens in closed loop and back, and what that loses.
+"""Motion as tokens: from tracks of poses to tokens in closed loop and back, and the error of this.
 
-Poses are rows of x and y in metres and heading in radians, counter-clockwise from x, in any fixed frame. Tracks lie one after the
-other: track t owns rows offset[t]:offset[t + 1]. A track of n poses has n - 1 tokens.
+Poses are rows of x and y in metres and heading in radians, counter-clockwise from x, in any fixed frame. Tracks are
+stored one after the other: track t owns rows offset[t]:offset[t + 1]. A track of n poses has n - 1 tokens.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from v2xsim.gpu.sequence.motion_vocabulary import MotionError, MotionVocabulary,
 def moves_between(
     start: Float[np.ndarray, "poses 3"], end: Float[np.ndarray, "poses 3"]
 ) -> Float[np.ndarray, "poses 3"]:
-    """Return the moves that lead from poses to others, headings turned the short way."""
+    """Return the moves from some poses to others; headings turn the shorter way."""
     cos, sin = np.cos(start[:, 2]), np.sin(start[:, 2])
     x, y, turn = (end - start).T
     return np.column_stack([cos * x + sin * y, cos * y - sin * x, turn - 2.0 * np.pi * np.rint(turn / (2.0 * np.pi))])
 
 
 def moved(pose: Float[np.ndarray, "poses 3"], move: Float[np.ndarray, "poses 3"]) -> Float[np.ndarray, "poses 3"]:
-    """Return where moves lead from poses."""
+    """Return the poses after moves."""
     cos, sin = np.cos(pose[:, 2]), np.sin(pose[:, 2])
     heading = pose[:, 2] + move[:, 2]
     return np.column_stack(
@@ -49,10 +49,10 @@ def moves_of(
 def nearest(
     vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]
 ) -> tuple[Int64[np.ndarray, " moves"], Float[np.ndarray, " moves"]]:
-    """Return the token nearest to each move, and how far it is in metres.
+    """Return the token nearest to each move, and its distance in metres.
 
-    To tokenise a stream, keep the pose that the tokens lead to: token = nearest(v, moves_between(led, now)), then
-    led = moved(led, v.move[token]).
+    To tokenise a stream, keep the pose `led` that the tokens lead to: token = nearest(v, moves_between(led, now)),
+    then led = moved(led, v.move[token]).
     """
     checked_rows("moves", moves)
     token, square = np.empty(len(moves), np.int64), np.empty(len(moves))
@@ -65,8 +65,8 @@ def tokenise(
 ) -> Int64[np.ndarray, " tokens"]:
     """Return the tokens of tracks sampled at the vocabulary's step, chosen in closed loop.
 
-    Each token is the one that leads nearest to the next true pose from where the tokens so far have led, so that what one token
-    misses the next ones make good.
+    Each token is the one that leads nearest to the next true pose, starting from the pose that the tokens so far have
+    led to. So later tokens correct the errors of earlier ones.
     """
     _check_tracks(pose, offset)
     token = np.empty(len(pose) - (len(offset) - 1), np.int64)
@@ -75,7 +75,7 @@ def tokenise(
 
 
 def token_offsets(offset: Int64[np.ndarray, " tracks_plus_1"]) -> Int64[np.ndarray, " tracks_plus_1"]:
-    """Return where each track's tokens begin, from where its poses do."""
+    """Return the start of each track's tokens, from the start of its poses."""
     return offset - np.arange(len(offset))
 
 
@@ -85,12 +85,12 @@ def detokenise(
     offset: Int64[np.ndarray, " tracks_plus_1"],
     initial: Float[np.ndarray, "tracks 3"],
 ) -> Float[np.ndarray, "rows 3"]:
-    """Return the poses that tokens lead to, each track's initial pose first.
+    """Return the poses that tokens lead to, starting with each track's initial pose.
 
     Args:
-        vocabulary: Of the tokens.
-        token: One track after the other.
-        offset: Of the tokens: track t owns token[offset[t]:offset[t + 1]].
+        vocabulary: Vocabulary of the tokens.
+        token: Tokens, one track after the other.
+        offset: Track t owns token[offset[t]:offset[t + 1]].
         initial: First pose of each track.
     """
     checked_rows("initial poses", initial)
@@ -105,12 +105,12 @@ def detokenise(
 
 @dataclass(frozen=True)
 class Coverage:
-    """How well a vocabulary covers moves from true pose to true pose.
+    """How well a vocabulary covers moves between true poses.
 
     Attributes:
-        uncovered: Share whose nearest token is farther than the tolerance.
-        mean_m: Distance to the nearest token.
-        farthest_m: The largest.
+        uncovered: Share of moves whose nearest token is farther than the tolerance, 0 to 1.
+        mean_m: Mean distance to the nearest token.
+        farthest_m: Largest distance to the nearest token.
     """
 
     uncovered: float
@@ -129,7 +129,7 @@ def coverage(vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]) 
 
 @dataclass(frozen=True)
 class Drift:
-    """Distance between true positions and those that closed-loop tokens lead to, over all positions after the first ones."""
+    """Distances between true positions and those that closed-loop tokens lead to, without the first position of each track."""
 
     mean_m: float
     quantile_99_m: float
@@ -142,7 +142,7 @@ def drift(
     offset: Int64[np.ndarray, " tracks_plus_1"],
     token: Int64[np.ndarray, " tokens"] | None = None,
 ) -> Drift:
-    """Return how far tokens lead from tracks; the tracks are tokenised where no tokens are given."""
+    """Return the drift of tokens from tracks; without tokens, the tracks are tokenised first."""
     _check_tracks(pose, offset)
     if len(pose) == len(offset) - 1:
         raise MotionError(f"drift is of poses after the first ones, got none in {len(pose)} tracks")
@@ -157,14 +157,15 @@ def drift(
 
 @dataclass(frozen=True)
 class TokenStatistics:
-    """What tokens are like before any model.
+    """Statistics of tokens, without any model.
 
     Attributes:
-        tokens: How many.
-        used: Of the vocabulary.
-        stationary: Share that stands still.
-        entropy_nats: Of their own shares.
-        unigram_cross_entropy_nats: Per token, of saying each with its share in training, one count added to each.
+        tokens: Number of tokens.
+        used: Number of different tokens that occur.
+        stationary: Share of tokens that stand still, 0 to 1.
+        entropy_nats: Entropy of the tokens' own frequencies.
+        unigram_cross_entropy_nats: Cross-entropy per token if each is predicted with its frequency in training, with
+            one count added to each token.
     """
 
     tokens: int
@@ -177,7 +178,7 @@ class TokenStatistics:
 def token_statistics(
     vocabulary: MotionVocabulary, token: Int64[np.ndarray, " tokens"], trained: Int64[np.ndarray, " trained_tokens"]
 ) -> TokenStatistics:
-    """Return what tokens are like; `trained` are those of training."""
+    """Return the statistics of tokens; `trained` are the tokens of the training set."""
     check_tokens(vocabulary, token)
     check_tokens(vocabulary, trained)
     if len(token) == 0:
@@ -191,10 +192,10 @@ def token_statistics(
 
 
 def check_tokens(vocabulary: MotionVocabulary, token: np.ndarray) -> None:
-    """Refuse what are no tokens of a vocabulary.
+    """Refuse values that are not tokens of a vocabulary.
 
     Raises:
-        MotionError: Saying which is not.
+        MotionError: Names the first wrong value.
     """
     _check_row("tokens", token)
     wrong = np.flatnonzero((token < 0) | (token >= len(vocabulary)))
@@ -210,10 +211,10 @@ def _check_tracks(pose: np.ndarray, offset: np.ndarray) -> None:
 
 
 def check_offset(offset: np.ndarray, rows: int, least: int) -> None:
-    """Refuse what are no offsets of some rows.
+    """Refuse values that are not offsets of some rows.
 
     Raises:
-        MotionError: Saying what they are.
+        MotionError: Describes the wrong values.
     """
     _check_row("offsets", offset)
     if len(offset) == 0:

@@ -1,4 +1,4 @@
-"""Choosing a vocabulary of motion: first what covers, however rare; random k-disks as the baseline."""
+"""Choose a vocabulary of motion that covers rare moves too; random k-disks are the baseline."""
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -18,12 +18,13 @@ from v2xsim.gpu.sequence.motion_vocabulary import (
     mirrored,
 )
 
-# So much of a vocabulary goes to the farthest true moves, then so much of it to where most true moves are uncovered. The rest is for
-# moves that are wanted only where tokens have led astray, in so many rounds, since each changes what is wanted.
+# Shares of a vocabulary: first for the farthest true moves, then for moves where most true moves are uncovered. The
+# rest is for moves that are needed only after tokens have led astray. It is chosen in several rounds, since each
+# token changes what is needed.
 _FARTHEST_SHARE, _TRUE_SHARE, _ROUNDS = 0.25, 0.75, 4
-# Farther than this many tolerances from its track, a vehicle is lost, and what it wants no example.
+# A vehicle farther than this many tolerances from its track is lost, and the moves it needs are not used as examples.
 _ASTRAY = 5.0
-# Moves count as alike within this part of the tolerance, along each axis.
+# Moves count as alike if they agree within this part of the tolerance, along each axis.
 _ALIKE = 1.0 / 3.0
 
 
@@ -36,22 +37,23 @@ def covering(
     tolerance_m: float = TOLERANCE_M,
     box_m: tuple[float, float] = BOX_M,
 ) -> MotionVocabulary:
-    """Return a vocabulary that leaves as few moves as it can without a near token, the rare ones included.
+    """Return a vocabulary that leaves as few moves as possible without a near token, also among the rare ones.
 
-    Standing still comes first. A quarter of the tokens are then farthest points: each the move that is farthest from all tokens
-    so far (Gonzalez 1985), so that a fast or sharp move has a token however rarely it is driven. Each further token is, of the
-    moves that no token covers, the one with the most moves alike times its squared distance. Three quarters of the size cover
-    the moves of the tracks. The last one covers the moves that closed-loop tokenisation wants on the same tracks: those that
-    bring it back to them, which nobody may ever have driven. A move to one side brings its mirror; one that is within half the
-    tolerance of a straight one becomes that. All is settled by the tracks: no chance.
+    Standing still comes first. A quarter of the tokens are then farthest points: each is the move farthest from all
+    tokens so far (Gonzalez 1985), so that a fast or sharp move has a token even if it is rarely driven. Each further
+    token is one of the uncovered moves: the one with the largest product of similar moves and squared distance. These
+    first three quarters cover the moves of the tracks. The last quarter covers the moves that closed-loop tokenisation
+    needs on the same tracks to return to them, which may never have been driven. A move to one side adds its mirror
+    image; a move within half the tolerance of a straight one becomes straight. The result depends on the tracks only,
+    not on random draws.
 
     Args:
         pose: Training tracks, sampled at the step; see v2xsim.gpu.sequence.motion.
-        offset: Of the tracks.
-        size: Largest number of tokens; fewer where fewer cover everything.
+        offset: Start of each track.
+        size: Largest number of tokens; fewer if fewer cover everything.
         step_s: Duration of a move.
-        tolerance_m: Within which a move is covered.
-        box_m: Length and width of the box whose corners measure distance.
+        tolerance_m: Largest distance at which a token covers a move; a smaller one needs more tokens.
+        box_m: Length and width of the box whose corners define the distance.
     """
     moves = moves_of(pose, offset)
     _check_choice(moves, size, step_s, tolerance_m, box_m)
@@ -73,7 +75,7 @@ def random_k_disks(
     tolerance_m: float = TOLERANCE_M,
     box_m: tuple[float, float] = BOX_M,
 ) -> MotionVocabulary:
-    """Return a vocabulary of moves drawn one after the other from those that no token covers yet: the baseline.
+    """Return a vocabulary of moves drawn one by one from those that no token covers yet: the baseline.
 
     References:
         Philion, Peng, Fidler: Trajeglish, arXiv 2312.04535 (k-disks).
@@ -103,20 +105,20 @@ def _check_choice(moves: np.ndarray, size: int, step_s: float, tolerance_m: floa
 def _extended(
     vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"], size: int, *, alike: bool
 ) -> MotionVocabulary:
-    """Return a vocabulary with further moves, until it has `size` or all moves are covered.
+    """Return a vocabulary with additional moves, until it has `size` tokens or all moves are covered.
 
     Args:
-        vocabulary: To extend.
-        moves: To cover.
-        size: Where to stop.
-        alike: Whether moves with many alike go first; otherwise the farthest do.
+        vocabulary: Vocabulary to extend.
+        moves: Moves to cover.
+        size: Largest number of tokens.
+        alike: Whether moves with many similar ones come first; otherwise the farthest ones do.
     """
     if len(vocabulary) >= size:
         return vocabulary
     tolerance_m, lever_m = vocabulary.tolerance_m, vocabulary.lever_m
     point, square = embedded(moves, lever_m), nearest(vocabulary, moves)[1] ** 2
     weight = _alike(moves, _ALIKE * tolerance_m, lever_m) if alike else np.ones(len(moves))
-    # Of each move from the straight one that goes as far forward.
+    # Distance of each move from the straight move with the same forward distance.
     sideways_m = np.hypot(moves[:, 1], 2.0 * lever_m * np.sin(moves[:, 2] / 2.0))
     chosen = list(vocabulary.move)
     following = _nearer(point, embedded(chosen[0][None], lever_m)[0], square, weight, tolerance_m**2)
@@ -135,7 +137,7 @@ def _extended(
 def _wanted(
     vocabulary: MotionVocabulary, pose: Float[np.ndarray, "rows 3"], offset: Int64[np.ndarray, " tracks_plus_1"]
 ) -> Float[np.ndarray, "moves 3"]:
-    """Return the moves that lead back to the tracks from where closed-loop tokens have led, where they are not lost."""
+    """Return the moves that lead back to the tracks from the poses that closed-loop tokens have led to, without lost vehicles."""
     token = tokenise(vocabulary, pose, offset)
     led = detokenise(vocabulary, token, token_offsets(offset), pose[offset[:-1]])
     begins = np.ones(len(pose), bool)
@@ -146,7 +148,7 @@ def _wanted(
 
 
 def _alike(moves: Float[np.ndarray, "moves 3"], cell_m: float, lever_m: float) -> Float[np.ndarray, " moves"]:
-    """Return how many moves share a cell with each, left and right taken as one."""
+    """Return the number of moves in the cell of each move; left and right count as one."""
     side = np.where((moves[:, 1] < 0) | ((moves[:, 1] == 0) & (moves[:, 2] < 0)), -1.0, 1.0)
     folded = moves * np.stack([np.ones(len(moves)), side, side], axis=1)
     cell = np.round(folded * np.array([1.0, 1.0, lever_m]) / cell_m).astype(np.int64)
@@ -161,8 +163,8 @@ def _alike(moves: Float[np.ndarray, "moves 3"], cell_m: float, lever_m: float) -
 def _paired(
     chosen: list[Float[np.ndarray, " 3"]], step_s: float, tolerance_m: float, box_m: tuple[float, float]
 ) -> MotionVocabulary:
-    """Return the vocabulary of moves of which each has its mirror among them."""
-    # Minus zero would compare as zero, but differ in a file's bytes.
+    """Return the vocabulary of some moves, which must include the mirror image of each."""
+    # Minus zero is equal to zero, but has other bytes in a file.
     move = np.unique(np.array(chosen) + 0.0, axis=0)
     row_of = {row.tobytes(): number for number, row in enumerate(move)}
     mirror = np.array([row_of[(row + 0.0).tobytes()] for row in mirrored(move)], np.int64)
@@ -171,11 +173,15 @@ def _paired(
 
 @njit(cache=True, nogil=True)
 def _nearer(point, token, square, weight, tolerance_square):  # type: ignore[no-untyped-def]
-    """Shorten squared distances by a further token; return the uncovered row of most weight times squared distance, or -1."""
+    """Reduce squared distances by a further token.
+
+    Return the uncovered row with the largest weight times squared distance, or -1.
+    """
     best, most = -1, 0.0
     sideways = token[1] != 0.0 or token[3] != 0.0
     for n in range(len(point)):
-        # A token and its mirror are equally near to a straight move, which therefore goes to a straight one: motion_kernels._nearest.
+        # A token and its mirror are equally near to a straight move, which therefore gets a straight token:
+        # motion_kernels._nearest.
         if not (sideways and point[n, 1] == 0.0 and point[n, 3] == 0.0):
             a, b = point[n, 0] - token[0], point[n, 1] - token[1]
             c, d = point[n, 2] - token[2], point[n, 3] - token[3]

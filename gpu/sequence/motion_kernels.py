@@ -1,4 +1,4 @@
-"""Motion tokens in compiled loops: the nearest of a vocabulary, and tracks to tokens and back."""
+"""Motion tokens in compiled loops: the nearest token of a vocabulary, and tracks to tokens and back."""
 
 import numpy as np
 from numba import njit
@@ -8,18 +8,18 @@ from numba import njit
 def _square(x, y, c, s, point, token):  # type: ignore[no-untyped-def]
     p, q = x - point[token, 0], y - point[token, 1]
     u, v = c - point[token, 2], s - point[token, 3]
-    # The two that a mirror turns around stand together, so that mirrored moves have equal bits.
+    # The two terms that mirroring negates are added together first, so that mirrored moves give equal bits.
     return (p * p + u * u) + (q * q + v * v)
 
 
 @njit(cache=True, nogil=True)
 def _nearest(x, y, heading, point, mirror, lever_m):  # type: ignore[no-untyped-def]
-    """Return the nearest token and its squared distance, so that a mirrored move has the mirrored token."""
+    """Return the nearest token and its squared distance; a mirrored move gets the mirrored token."""
     c, s = lever_m * np.cos(heading), lever_m * np.sin(heading)
     right = np.searchsorted(point[:, 0], x)
     left = right - 1
     best, least, rank = -1, np.inf, 0
-    # Outwards along dx, which alone is a lower bound of the distance.
+    # Search outwards along dx, whose difference alone is a lower bound of the distance.
     while left >= 0 or right < len(point):
         gap_left = x - point[left, 0] if left >= 0 else np.inf
         gap_right = point[right, 0] - x if right < len(point) else np.inf
@@ -30,11 +30,12 @@ def _nearest(x, y, heading, point, mirror, lever_m):  # type: ignore[no-untyped-
         else:
             token, right = right, right + 1
         square = _square(x, y, c, s, point, token)
-        # Equally near ones rank by the lower number of a token and its mirror.
+        # Of equally near tokens, the one with the lowest number, counting a token by the lower number of itself and
+        # its mirror.
         pair = token if mirror[token] < 0 else min(token, mirror[token])
         if square < least or (square == least and pair < rank):
             best, least, rank = token, square, pair
-    # Between a token and its mirror nothing but chance decides: the nearest straight one, then.
+    # Between a token and its mirror the choice would be arbitrary: take the nearest straight token instead.
     other = mirror[best]
     if other >= 0 and other != best and _square(x, y, c, s, point, other) == least:
         straight = np.inf
@@ -55,7 +56,7 @@ def nearest_all(moves, point, mirror, lever_m, token, square):  # type: ignore[n
 
 @njit(cache=True, nogil=True)
 def tokenise_tracks(pose, offset, move, point, mirror, lever_m, token):  # type: ignore[no-untyped-def]
-    """Write tokens in closed loop: each goes on from where the ones before it have led."""
+    """Write tokens in closed loop: each starts from the pose that those before it have led to."""
     n = 0
     for track in range(len(offset) - 1):
         x, y, heading = pose[offset[track], 0], pose[offset[track], 1], pose[offset[track], 2]

@@ -1,11 +1,12 @@
-"""Vocabularies of motion: rigid moves in a body's own frame over one step, how far apart they are, and their files.
+"""Vocabularies of motion: rigid moves in a body's own frame over one step, their distances, and their files.
 
-A move is (dx, dy, dheading): metres forward and to the left, radians counter-clockwise. Two moves are as far apart as the corners of
-a box are when one such box makes each, in root mean square over the corners. Of a box of length l and width w that is
+A move is (dx, dy, dheading): metres forward and to the left, radians counter-clockwise. The distance of two moves is
+the root mean square distance between the corners of a box after one move and after the other. For a box of length l
+and width w this is
 
     sqrt(ddx^2 + ddy^2 + (2 r sin(ddheading / 2))^2),    r = sqrt(l^2 + w^2) / 2,
 
-the Euclidean distance of (dx, dy, r cos dheading, r sin dheading): the corners' cross terms cancel.
+which is the Euclidean distance of (dx, dy, r cos dheading, r sin dheading): the cross terms of the corners cancel.
 """
 
 import io
@@ -23,31 +24,34 @@ from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
 
 BOX_M = (7.5, 2.5)
-"""Between a car and a truck. With the 4.5 m of a small car a heading error weighs so little that some tracks end up facing
-backwards, from where no token leads home."""
+"""A box between a car and a truck.
+
+With the 4.5 m of a small car, heading errors weigh so little that some tracks end up facing backwards, and no token
+leads back from there."""
 
 TOLERANCE_M = 0.3
 
 UNPAIRED = -1
-"""In place of a token's mirror where there is none."""
+"""Mirror of a token without a mirror image."""
 
 _FORMAT = 1
 
 
 class MotionError(UserError):
-    """Motion, tokens or a vocabulary are not what they must be."""
+    """Poses, tokens or a vocabulary are invalid."""
 
 
 @dataclass(frozen=True)
 class MotionVocabulary:
-    """The moves that tokens stand for; a token is the number of a row.
+    """The moves that tokens stand for; a token is a row number.
 
     Attributes:
         move: Rows of dx and dy in metres and dheading in radians, by rising dx.
-        mirror: Token of the move to the other side, of itself for a straight one; -1 in a vocabulary without pairs.
-        step_s: How long a move takes.
-        tolerance_m: Within which a move counts as covered.
-        box_m: Length and width of the box whose corners measure distance.
+        mirror: Token of the mirrored move, the token itself for a straight move; -1 in a vocabulary without mirror
+            pairs.
+        step_s: Duration of a move.
+        tolerance_m: Largest distance at which a token covers a move.
+        box_m: Length and width of the box whose corners define the distance.
     """
 
     move: Float[np.ndarray, "tokens 3"]
@@ -87,7 +91,7 @@ class MotionVocabulary:
         return int(np.argmin(np.abs(embedded(self.move, self.lever_m) - [0.0, 0.0, self.lever_m, 0.0]).sum(axis=1)))
 
     def save(self, path: Path) -> None:
-        """Write the vocabulary into an .npz file, whole or not at all."""
+        """Write the vocabulary into an .npz file, completely or not at all."""
         content = io.BytesIO()
         np.savez(
             content, format=_FORMAT, move=self.move, mirror=self.mirror, step_s=self.step_s, tolerance_m=self.tolerance_m,
@@ -97,10 +101,10 @@ class MotionVocabulary:
 
     @staticmethod
     def load(path: Path) -> "MotionVocabulary":
-        """Return the vocabulary of a file.
+        """Return the vocabulary in a file.
 
         Raises:
-            MotionError: Where there is no such file or it holds no vocabulary.
+            MotionError: If the file is missing or holds no vocabulary.
         """
         held = arrays_of(path, ("format", "move", "mirror", "step_s", "tolerance_m", "box_m"), "motion vocabulary")
         try:
@@ -115,13 +119,13 @@ class MotionVocabulary:
 
 
 def arrays_of(path: Path, names: tuple[str, ...], what: str) -> dict[str, np.ndarray]:
-    """Return arrays of an .npz file.
+    """Return arrays from an .npz file.
 
     Raises:
-        MotionError: Where it is missing, no such file, or lacks one of them.
+        MotionError: If the file is missing, is not an .npz file, or lacks one of the arrays.
     """
     try:
-        # Opened here, since numpy leaves a file that is no archive open.
+        # Opened here, because numpy does not close a file that is not an archive.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             if not isinstance(held, np.lib.npyio.NpzFile):
                 raise MotionError(f"{path}: must be a {what} (.npz), got a single array")
@@ -137,14 +141,14 @@ def arrays_of(path: Path, names: tuple[str, ...], what: str) -> dict[str, np.nda
 
 
 FARTHEST = 1e9
-"""Metres or radians that no pose and no move may exceed: far beyond it, squares of distances leave the range of numbers."""
+"""Largest magnitude in metres or radians of a pose or a move: squares of distances far beyond it would overflow."""
 
 
 def check_scale(step_s: Any, tolerance_m: Any, box_m: Any) -> None:
-    """Refuse a duration, a tolerance and the sides of a box that are not finite and above 0.
+    """Refuse a duration, a tolerance and box sides that are not finite and above 0.
 
     Raises:
-        MotionError: Naming the first.
+        MotionError: Names the first invalid value.
     """
     if not isinstance(box_m, Sequence) or len(box_m) != 2:
         raise MotionError(f"a vocabulary's box_m must be a length and a width, got {box_m!r}")
@@ -155,10 +159,10 @@ def check_scale(step_s: Any, tolerance_m: Any, box_m: Any) -> None:
 
 
 def checked_rows(what: str, rows: np.ndarray) -> None:
-    """Refuse what is not finite rows of three.
+    """Refuse an array that is not rows of three finite numbers.
 
     Raises:
-        MotionError: Saying the place of the first number that is not finite, or the shape.
+        MotionError: Has the position of the first number that is not finite, or the shape.
     """
     if not isinstance(rows, np.ndarray):
         raise MotionError(f"{what} must be a numpy array of float64, got {type(rows).__name__}")
@@ -178,5 +182,5 @@ def mirrored(rows: Float[np.ndarray, "rows 3"]) -> Float[np.ndarray, "rows 3"]:
 
 
 def embedded(move: Float[np.ndarray, "moves 3"], lever_m: float) -> Float[np.ndarray, "moves 4"]:
-    """Return the points whose Euclidean distance is that of the moves."""
+    """Return points whose Euclidean distance is the distance of the moves."""
     return np.column_stack([move[:, :2], lever_m * np.cos(move[:, 2]), lever_m * np.sin(move[:, 2])])

@@ -1,7 +1,7 @@
-"""Generation by recorded steps: on a GPU a step is recorded once and repeated, which spares the processor from launching its kernels.
+"""Generation by recorded steps: on a GPU, a step is recorded once and repeated, so that the processor need not launch its kernels one by one.
 
-A step of generation is some hundred small kernels. Launching them one by one takes the processor longer than the GPU needs to run them,
-unless a batch is huge. A CUDA graph launches all at once.
+A step of generation consists of several hundred small kernels. Unless the batch is huge, launching them one by one
+takes the processor longer than the GPU needs to run them. A CUDA graph launches all at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,19 +22,19 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _WORTH = 16
-"""Periods from which recording is worth its time: on an H200 it took as long as 6 to 50 periods of models of 12 layers."""
+"""Number of periods from which recording saves time: on an H200, recording took as long as 6 to 50 periods of models with 12 layers."""
 
 
 class NotRecordableError(UserError):
-    """Steps from a state cannot be recorded; plain ones can be taken."""
+    """Steps from a state cannot be recorded; plain steps are possible."""
 
 
 class Steps:
-    """Steps of a model one after the other, as `model.step` takes them; the base of the recorded ones.
+    """Consecutive steps of a model, as `model.step` takes them; the base of recorded steps.
 
     Args:
-        model: Ready for evaluation.
-        state: To begin with; stays valid.
+        model: Model in evaluation mode.
+        state: State to start from; it stays valid.
     """
 
     def __init__(self, model: TokenSequence, state: State) -> None:
@@ -42,37 +42,39 @@ class Steps:
 
     @torch.no_grad()
     def __call__(self, tokens: Int64[Tensor, " batch"]) -> Float[Tensor, "batch vocabulary"]:
-        """Read one token a row; the logits hold until the next call."""
+        """Read one token per row; the logits are valid until the next call."""
         logits, self._now = self.model.step(tokens, self._now)
         return logits
 
     def state(self) -> State:
-        """Return the state now; it stays valid."""
+        """Return the present state; it stays valid."""
         return self._now
 
 
 class RecordedSteps(Steps):
-    """Steps that are recorded as CUDA graphs, one for each of the period after which a model's steps are alike.
+    """Steps recorded as CUDA graphs, one graph for each step of the model's period.
 
     Args:
-        model: Ready for evaluation; its weights must stay where they are.
-        state: To begin with, of rows that have all seen equally much; stays valid.
-        room: Steps to set memory aside for; more are recorded anew.
-        record: Whether to record; without, all is done alike step by step, on any device.
+        model: Model in evaluation mode; its weights must not move in memory.
+        state: State to start from, whose rows have all read the same number of positions; it stays valid.
+        room: Number of steps to allocate memory for; after these, the steps are recorded again.
+        record: Whether to record. False runs the same code step by step, on any device.
 
     Raises:
-        NotRecordableError: If the model's steps differ from each other, or rows are at different positions, or there are none.
-        UserError: If the state is of another model, or room below 1.
+        NotRecordableError: If the model's steps differ from each other, rows are at different positions, or there are
+            no rows.
+        UserError: If the state is of another model, or room is below 1.
     """
 
     def __init__(self, model: TokenSequence, state: State, room: int, record: bool = True) -> None:
-        # The base would keep the caches to begin with, after they have moved to where there is more room.
+        # Not the base's constructor: it would keep the first caches alive after their content has moved to larger
+        # ones.
         self.model, self._record = model, record
         model._refuse_other(state)
         check_whole(1, room=room)
         self._begin(state, room)
 
-    # What is made here is written later, maybe outside of an inference mode that holds now.
+    # These tensors are written later, perhaps outside an inference mode that is active now.
     @torch.inference_mode(False)
     @torch.no_grad()
     def _begin(self, state: State, room: int) -> None:
@@ -90,19 +92,19 @@ class RecordedSteps(Steps):
         self._logits: list[Tensor] = [self._tokens] * period
         self._graphs: list[Callable[[], None]] = [partial(self._run, place) for place in range(period)]
         if self._record:
-            # A graph keeps addresses: casts of weights that autocast remembers would be gone when it ends.
+            # A graph keeps addresses. Casts of weights that autocast caches would be freed when autocast ends.
             on, bits = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
             with torch.autocast("cuda", bits, on, cache_enabled=False):
                 self._recorded()
 
     def _recorded(self) -> None:
-        """Record the steps of a period, on the device of the state, be it the current one or not."""
+        """Record the steps of a period, on the device of the state, whether or not that is the current one."""
         device, period = self._tokens.device, len(self._graphs)
         counts = [(held.filled, held.filled.clone()) for held in _standing(self._static)]
         (side, recording), main = _streams(device), torch.cuda.current_stream(device)
         side.wait_stream(main)
         with torch.cuda.stream(side):
-            # Kernels are compiled and chosen; only what lies behind the end of the caches is written.
+            # Warm up, so that kernels are compiled and chosen; this writes only behind the end of the caches.
             for place in range(period):
                 self._run(place, last=False)
         main.wait_stream(side)
@@ -117,7 +119,10 @@ class RecordedSteps(Steps):
                 self._graphs[place] = graph.replay
 
     def _run(self, place: int, last: bool = True) -> None:
-        """Take the step at a place of the period; the last one writes the state back to where the first one reads it."""
+        """Run the step at one place of the period.
+
+        The last step writes the state back to where the first one reads it.
+        """
         before, most = self._after[place - 1] if place else self._static, self.model.vocabulary - 1
         ids = self._tokens.clamp(0, most)
         self._wrong.logical_or_((ids != self._tokens).any())
@@ -129,12 +134,14 @@ class RecordedSteps(Steps):
 
     @torch.no_grad()
     def __call__(self, tokens: Int64[Tensor, " batch"]) -> Float[Tensor, "batch vocabulary"]:
-        """Read one token a row; the logits hold until the next call.
+        """Read one token per row; the logits are valid until the next call.
 
-        Whether they are tokens is asked by `state` alone: an answer in every step would have the GPU wait for the processor.
+        Whether the values are valid tokens is checked by `state` only: a check in every step would make the GPU wait
+        for the processor.
 
         Raises:
-            UserError: If the tokens are of another batch, type or device; or, where room is made, as by `state`.
+            UserError: If the tokens have another batch size, type or device; and, when more room is made, for the
+                reason of `state`.
         """
         if not isinstance(tokens, Tensor):
             raise UserError(f"a recorded step reads a torch tensor, got {type(tokens).__name__}")
@@ -152,10 +159,10 @@ class RecordedSteps(Steps):
         return self._logits[place]
 
     def state(self) -> State:
-        """Return the state now; it stays valid.
+        """Return the present state; it stays valid.
 
         Raises:
-            UserError: If something was read that is no token.
+            UserError: If a value was read that is not a token.
         """
         if bool(self._wrong):
             raise UserError(f"tokens must be from 0 to {self.model.vocabulary - 1}, and some that were read were not")
@@ -174,7 +181,7 @@ class RecordedSteps(Steps):
 
 
 def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
-    """Return recorded steps where that is possible and saves time, and else plain ones."""
+    """Return recorded steps if they are possible and save time, else plain ones."""
     if model.device.type == "cuda" and room >= _WORTH * model.period and state.steps:
         with suppress(NotRecordableError):
             return RecordedSteps(model, state, room)
@@ -183,7 +190,10 @@ def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
 
 @cache
 def _streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
-    """Return where to warm up and where to record, ever the same: cuBLAS keeps memory for each stream that it was used on."""
+    """Return the streams for warm-up and for recording.
+
+    Always the same ones, because cuBLAS keeps memory for each stream it was used on.
+    """
     return torch.cuda.Stream(device), torch.cuda.Stream(device)
 
 
@@ -196,7 +206,7 @@ def _standing(state: State) -> Iterator[StandingCache]:
 
 
 def _tensors(state: State) -> Iterator[Tensor]:
-    """Yield all tensors of a state but those that stand."""
+    """Yield all tensors of a state except those of fixed caches."""
     yield from (state.seen, state.clock)
     for slot in state.slots.values():
         if isinstance(slot, State):
@@ -208,7 +218,7 @@ def _tensors(state: State) -> Iterator[Tensor]:
 
 
 def _copied(state: State) -> State:
-    """Return a state with all tensors copied but those that stand."""
+    """Return a state with all tensors copied except those of fixed caches."""
     slots: dict[str, Memory | Cache | State] = {}
     for name, slot in state.slots.items():
         if isinstance(slot, State):

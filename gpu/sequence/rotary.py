@@ -1,4 +1,4 @@
-"""Rotary positions: queries and keys are turned by their true position in the stream."""
+"""Rotary embedding: queries and keys are rotated by their true position in the stream."""
 
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -8,13 +8,13 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.triton_use import works_on
 
 BASE = 10_000.0
-"""Ratio of the slowest to the fastest turn (Su et al., RoFormer, arXiv 2104.09864)."""
+"""Ratio of the slowest to the fastest rotation (Su et al., RoFormer, arXiv 2104.09864)."""
 
 
 def positions_of(
     state: State, count: int, dt: Float[Tensor, "batch time"] | None
 ) -> Float64[Tensor, " time"] | Float64[Tensor, "batch time"]:
-    """Return the times of the next `count` positions, one line for all rows where they agree."""
+    """Return the times of the next `count` positions; one line for all rows if they are equal."""
     if dt is None and state.steps is not None and not state.timed:
         return torch.arange(state.steps, state.steps + count, device=state.device, dtype=torch.float64)
     if dt is None:
@@ -25,9 +25,9 @@ def positions_of(
 def turns(
     position: Float64[Tensor, "*batch time"] | Int64[Tensor, "*batch time"], head_dim: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine of each position's turns, ready to multiply heads by.
+    """Return cosine and sine of each position's rotations, ready to multiply heads by.
 
-    Angles are worked out in 64 bits: after a million steps, 32 bits would be off by several degrees.
+    Angles are computed in 64 bits: after a million steps, 32 bits would be wrong by several degrees.
     """
     rate = BASE ** (-torch.arange(0, head_dim, 2, device=position.device, dtype=torch.float64) / head_dim)
     angle = position.to(torch.float64)[..., None] * rate
@@ -40,7 +40,7 @@ def turns(
 def turned(
     x: Float[Tensor, "batch heads time head_dim"], turn: tuple[Tensor, Tensor]
 ) -> Float[Tensor, "batch heads time head_dim"]:
-    """Return heads turned; the halves of a head are the two parts of its complex numbers."""
+    """Return rotated heads; the two halves of a head are the real and imaginary parts of complex numbers."""
     half = x.shape[-1] // 2
     swapped = torch.cat([x[..., half:], x[..., :half]], -1)
     return x * turn[0] + swapped * turn[1]
@@ -51,7 +51,7 @@ def turned_pair(
     other: Float[Tensor, "batch heads time head_dim"],
     turn: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Return the heads of both turned alike."""
+    """Return the heads of both tensors, rotated alike."""
     if works_on(one, other) and one.dtype == other.dtype == turn[0].dtype:
         from v2xsim.gpu.sequence import attention_triton
 

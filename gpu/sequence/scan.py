@@ -1,7 +1,8 @@
-"""The linear recurrence h_t = decay_t h_(t-1) + entry_t with decays in [0, 1], forward and back, by several ways that agree.
+"""The linear recurrence h_t = decay_t h_(t-1) + entry_t with decays in [0, 1], forward and backward, by several methods with equal results.
 
-No way divides by products of decays or takes the exponential of summed logarithms: both leave the range of floating point within
-some hundred positions. Products of decays appear only as factors, where falling to zero is right.
+No method divides by products of decays or takes the exponential of summed logarithms, because both leave the
+floating-point range within some hundred positions. Products of decays occur only as factors, where underflow to zero
+is correct.
 """
 
 from typing import Any, Literal, get_args
@@ -17,7 +18,7 @@ from v2xsim.gpu.sequence.triton_use import has_triton
 
 Method = Literal["auto", "sequential", "chunked", "associative", "compiled", "triton"]
 CHUNK = 64
-"""Positions that are worked out side by side in the chunked way."""
+"""Number of positions that the chunked method computes side by side."""
 
 
 def scan(
@@ -29,20 +30,22 @@ def scan(
 ) -> Float[Tensor, "batch time parts dim"]:
     """Return h_t = decay_t h_(t-1) + entry_t at every position.
 
-    A complex channel has two parts that share its decay; a turn that does not depend on the position is taken out beforehand by
-    going along with it (see `hgrn_layer`). Backward needs the decays and the result alone: memory grows with time times channels.
+    The two parts of a complex channel have the same decay. A turn that does not depend on the position is removed
+    beforehand by turning coordinates (see `hgrn_layer`). The backward pass needs only the decays and the result, so
+    memory grows with time times channels.
 
     Args:
-        decay: From 0 to 1, both included.
-        entry: What is added.
-        initial: The state before the first position; zero if left out.
-        method: sequential: one position after the other. chunked: all positions of a chunk by doubling, chunks one after the other.
-            associative: doubling over all positions. compiled: sequential in compiled code, on the CPU. triton: chunked in two kernels,
-            on a GPU. auto: the fastest of them where the tensors are (docs/benchmarks.md).
-        chunk: Length of a chunk, in the ways that have one.
+        decay: Decay at each position, from 0 to 1, both included.
+        entry: Value to add at each position.
+        initial: State before the first position; None for zero.
+        method: sequential: one position after the other. chunked: all positions of a chunk by doubling, chunks one
+            after the other. associative: doubling over all positions. compiled: sequential in compiled code, on the
+            CPU. triton: chunked in two kernels, on a GPU. auto: the fastest of them for these tensors
+            (docs/benchmarks.md).
+        chunk: Length of a chunk, for the methods with chunks.
 
     Raises:
-        UserError: If shapes or types do not fit, or the way does not exist where the tensors are.
+        UserError: If shapes or types do not fit, or the method does not work on the tensors' device.
     """
     if initial is None:
         initial = entry.new_zeros(*entry.shape[:1], *entry.shape[2:])
@@ -79,7 +82,7 @@ def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: in
 
 
 def _chosen(method: Method, entry: Tensor) -> Method:
-    """Return the way to go for these tensors."""
+    """Return the method for these tensors."""
     if method == "compiled" and entry.device.type != "cpu":
         raise UserError(
             f"scan: the compiled way works on the CPU, the tensors are on {entry.device}; use method='auto'"
@@ -98,7 +101,7 @@ def _chosen(method: Method, entry: Tensor) -> Method:
 
 
 class _Scan(torch.autograd.Function):
-    """The recurrence with its gradient: the same recurrence, run backwards."""
+    """The recurrence with its gradient, which is the same recurrence run backwards."""
 
     @staticmethod
     def forward(ctx: Any, decay: Tensor, entry: Tensor, initial: Tensor, method: Method, chunk: int) -> Tensor:
@@ -149,7 +152,8 @@ def _compiled_backward(decay: Tensor, found: Tensor, initial: Tensor, grad: Tens
     return given
 
 
-# Ways of torch ----------------------------------------------------------------------------------------------------------
+# Methods in torch
+# -------------------------------------------------------------------------------------------------------
 
 
 def _sequential(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:
@@ -161,7 +165,7 @@ def _sequential(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Te
 
 
 def _associative(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:
-    """Double the stretch that each position has gathered until it reaches the beginning (Hillis and Steele 1986)."""
+    """Double the range that each position has summed until it reaches the start (Hillis and Steele 1986)."""
     product, gathered = _doubled(decay[:, :, None], entry)
     return torch.addcmul(gathered, product, initial[:, None])
 
@@ -174,7 +178,7 @@ def _chunked(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tenso
     if fill:
         decay = torch.cat([decay, decay.new_ones(batch, fill, dim)], 1)
         entry = torch.cat([entry, entry.new_zeros(batch, fill, parts, dim)], 1)
-    # Positions of all chunks at once: (batch * count, chunk, ...).
+    # The positions of all chunks at once: (batch * count, chunk, ...).
     product, gathered = _doubled(decay.view(-1, chunk, 1, dim), entry.view(-1, chunk, parts, dim))
     product, gathered = product.view(batch, count, chunk, 1, dim), gathered.view(batch, count, chunk, parts, dim)
     carried = _sequential(product[:, :, -1, 0], gathered[:, :, -1], initial, chunk)
@@ -183,7 +187,7 @@ def _chunked(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tenso
 
 
 def _doubled(product: Tensor, gathered: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each position the product of the decays, and what has gathered, since the beginning.
+    """Return for each position the product of the decays and the sum of the entries since the start.
 
     Args:
         product: Decays, (rows, time, 1, dim).

@@ -1,4 +1,4 @@
-"""The linear recurrence in compiled loops, for the CPU: one pass forward, one pass back."""
+"""The linear recurrence in compiled loops for the CPU: one pass forward, one pass backward."""
 
 import numpy as np
 from numba import njit
@@ -6,7 +6,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_forward(decay, entry, initial, found):  # type: ignore[no-untyped-def]
-    """Write h_t = decay_t h_(t-1) + entry_t into `found`; the parts of a channel share its decay."""
+    """Write h_t = decay_t h_(t-1) + entry_t into `found`; the parts of a channel have the same decay."""
     batch, time, parts, dim = entry.shape
     for b in range(batch):
         for p in range(parts):
@@ -19,7 +19,7 @@ def run_forward(decay, entry, initial, found):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_backward(decay, found, initial, grad, grad_decay, grad_entry, grad_initial):  # type: ignore[no-untyped-def]
-    """Write the gradients of all inputs, given that of `found`; `grad_decay` must come zeroed."""
+    """Write the gradients of all inputs, given that of `found`; `grad_decay` must be zero at the start."""
     batch, time, parts, dim = found.shape
     for b in range(batch):
         for p in range(parts):

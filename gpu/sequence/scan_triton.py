@@ -1,6 +1,7 @@
-"""The linear recurrence in Triton kernels, for a GPU: chunks side by side, then their ends in a row, then all positions.
+"""The linear recurrence in Triton kernels for a GPU: first all chunks side by side, then their ends one after the other, then all positions.
 
-Loaded only where it is used; the module needs the triton package. The kernels walk forwards, or backwards for the gradient.
+This module needs the triton package and is imported only when it is used. The kernels run forwards, or backwards for
+the gradient.
 """
 
 import torch
@@ -16,7 +17,7 @@ _WIDEST_BLOCK = 128
 def _gather_ends(
     decay, entry, product, gathered, time, count, chunk, parts, dim, BLOCK: tl.constexpr, REVERSE: tl.constexpr
 ):
-    """Write what each chunk makes of a zero state, and the product of its decays."""
+    """Write the final state of each chunk from a zero state, and the product of its decays."""
     row, j = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     part, number, line = row % parts, (row // parts) % count, row // parts // count
     h = tl.zeros([BLOCK], entry.dtype.element_ty)
@@ -46,7 +47,7 @@ def _walk(decay, entry, before, found, time, count, chunk, parts, dim, BLOCK: tl
 
 @triton.jit
 def _row_place(line, number, part, count, parts):
-    """Return where a chunk's state lies among all states of chunks."""
+    """Return the index of a chunk's state among all states of chunks."""
     return (line * count + number) * parts + part
 
 
@@ -54,7 +55,7 @@ def _row_place(line, number, part, count, parts):
 def _places(s, time, REVERSE: tl.constexpr):
     """Return the position of step s, and that of the decay on the way to it."""
     if REVERSE:
-        # The first step from the end has none: what it would multiply is zero.
+        # The first step from the end has no decay before it; the value it would multiply is zero.
         return time - 1 - s, tl.minimum(time - s, time - 1)
     return s, s
 

@@ -1,9 +1,12 @@
-"""SharedLLM: a lower model compresses the past chunk by chunk, an upper model reads the running text and looks at what was kept.
+"""SharedLLM: a lower model compresses the past chunk by chunk.
 
-Han et al., SharedLLM (arXiv 2410.19318). As a stream, which the paper does not have: the stream is cut into chunks; the running text is the
-current chunk. Whenever a chunk is complete it becomes context, the selection in all chunks is renewed with the last completed token
-as the query, and self-attention begins anew (or reaches back over `window` tokens). Tokens of the past are kept, so `focus` can
-renew the selection at any time for another query. All of this happens at fixed places of the stream, so it does not matter how it is split.
+An upper model reads the running text and attends to the compressed past.
+
+Han et al., SharedLLM (arXiv 2410.19318). The paper has no streams; here a stream is cut into chunks, and the running
+text is the current chunk. When a chunk is complete, it becomes context; the selection in all chunks is updated with
+the last completed token as the query; and self-attention starts again (or reaches back over `window` tokens). Tokens
+of the past are stored, so `focus` can update the selection at any time for another query. All of this happens at fixed
+positions of the stream, so the result does not depend on how the stream is split.
 """
 
 from dataclasses import replace
@@ -22,28 +25,29 @@ from v2xsim.gpu.sequence.state import State
 
 
 class SharedModel(SharedParts):
-    """A model of tokens whose past is compressed, coarse to fine, by what is asked of it.
+    """A token model that compresses its past, coarsely or in detail, depending on a query.
 
     Args:
-        vocabulary: Number of tokens.
-        dim: Entries of a vector.
-        layers: Of the upper model.
-        heads: Of attention.
-        inject: Layers of the lower model, and layers of the upper one, from the bottom, that look at what is kept. The first sees
-            each token by itself, so at least 2 are needed for an entry to stand for its neighbours; 0 for none.
-        chunk: Tokens of a chunk.
-        depth: Times that a chunk is halved.
-        kept: Entries kept of each node of a chunk's tree, or of each level's; chunk / (8 (depth + 1)) if left out, which is an
-            eighth in all.
+        vocabulary: Number of different tokens.
+        dim: Number of entries of a vector.
+        layers: Number of layers of the upper model.
+        heads: Number of attention heads.
+        inject: Number of layers of the lower model, and of the upper model's lowest layers that attend to the
+            compressed past. The first layer sees each token by itself, so at least 2 are needed for an entry to
+            represent its neighbours; 0 for none.
+        chunk: Number of tokens in a chunk.
+        depth: Number of times that a chunk is halved.
+        kept: Number of entries kept of each node of a chunk's tree, or one number per level; None for chunk / (8
+            (depth + 1)), which keeps an eighth in total.
         choice: Which half is expanded: see ContextTree.
-        alike: What of a half is compared with the query: see ContextTree.
-        seed: Of the coin of choice random.
-        window: Tokens before the current chunk that self-attention still reaches.
-        renew: Which chunks are selected anew when a chunk is complete: all, or the new one only, which costs less and leaves
-            the others to `focus`.
-        hidden: Of the feed-forward parts; 4 dim if left out.
-        dropout: Share of entries left out in training.
-        tied: Whether the head uses the embedding's weights.
+        alike: Which vector of a half is compared with the query: see ContextTree.
+        seed: Seed for the choice `random`.
+        window: Number of tokens before the current chunk that self-attention still sees.
+        renew: Chunks whose selection is updated when a chunk is complete: all, or only the new one, which costs less
+            and leaves the others to `focus`.
+        hidden: Width of the feed-forward parts; None for 4 dim.
+        dropout: Share of entries dropped in training, 0 to 1.
+        tied: Whether the head uses the weights of the embedding.
 
     Raises:
         UserError: If sizes do not fit.
@@ -52,7 +56,7 @@ class SharedModel(SharedParts):
     # A stream -------------------------------------------------------------------------------------------------------
 
     def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:
-        """Read on, up to where the next row completes a chunk, and so on."""
+        """Read up to the position where the next row completes a chunk, and repeat."""
         begin, made = 0, []
         while begin < x.shape[1]:
             done = state.seen % self.tree.chunk if state.steps is None else None
@@ -66,20 +70,20 @@ class SharedModel(SharedParts):
         return self.head(torch.cat(made, 1) if len(made) > 1 else made[0]), state
 
     def _noted(self, tokens: Tensor, mask: Tensor | None, before: State, after: State) -> State:
-        """Write down the tokens of the current chunk."""
+        """Store the tokens of the current chunk."""
         place = before.seen[:, None] % self.tree.chunk + torch.arange(tokens.shape[1], device=tokens.device)
         noted = tokens if mask is None else torch.where(mask, tokens, MISSING)
         partial = before.memory("partial").scatter(1, place, noted.to(torch.int32))
         return replace(after, slots={**after.slots, "partial": Memory(partial, MISSING)})
 
     def _completed(self, state: State) -> State:
-        """Make context of the chunks that are complete."""
+        """Turn complete chunks into context."""
         if state.steps is not None:
             return state if state.steps % self.tree.chunk else self._closed(state, slice(None))
         return by_phase(state, state.seen % self.tree.chunk == 0, self._closed)
 
     def _closed(self, state: State, rows: Tensor | slice) -> State:
-        """Make context of the chunk that rows, which have seen equally much, have just completed."""
+        """Turn the chunk that some rows, which have read the same number of positions, have just completed into context."""
         assert state.steps is not None
         query, partial = self._last_hidden(state), state.memory("partial")
         done = state.steps // self.tree.chunk - 1
@@ -101,11 +105,12 @@ class SharedModel(SharedParts):
         return replace(state, slots={**state.slots, **slots, **memories})
 
     def focus(self, state: State, query: Float[Tensor, "batch dim"] | None = None) -> State:
-        """Return the state with the selection in all chunks made anew.
+        """Return the state with an updated selection in all chunks.
 
         Args:
-            state: Any of this model.
-            query: What matters now, a vector such as the first layer makes; that of the last token if left out.
+            state: Any state of this model.
+            query: Vector to compare halves with, such as an output of the first layer; None for that of the last
+                token.
 
         Raises:
             UserError: If the state is of another model, or the query does not fit.
@@ -128,7 +133,7 @@ class SharedModel(SharedParts):
         return by_phase(state, torch.ones_like(state.seen, dtype=torch.bool), focused)
 
     def _last_hidden(self, state: State) -> Float[Tensor, "batch dim"]:
-        """Return the query of each row: what the first layer makes of its last token that is there."""
+        """Return the query of each row: the first layer's output for its last token that arrived."""
         chunk, partial = self.tree.chunk, state.memory("partial")
         there = partial != MISSING
         last = (torch.arange(chunk, device=state.device) * there).amax(1)
@@ -138,7 +143,8 @@ class SharedModel(SharedParts):
             hidden = self.upper.hidden_by(self.embedding(token), state.cache("layer0"), begin + last)
         return torch.where(there.any(1, keepdim=True), hidden, state.memory("query"))
 
-    # The paper's form -----------------------------------------------------------------------------------------------
+    # The paper's form, without a stream
+    # --------------------------------------------------------------------------------
 
     def read(
         self,
@@ -149,18 +155,18 @@ class SharedModel(SharedParts):
         context_mask: Bool[Tensor, "batch past"] | None = None,
         query: Float[Tensor, "batch dim"] | None = None,
     ) -> Float[Tensor, "batch time vocabulary"]:
-        """Read a running text, of any length, with whole chunks before it.
+        """Read a running text of any length, with whole chunks before it.
 
-        What comes before `query_at` in the running text is told, through the selection, what comes there. Where that matters, as for a
-        cross-entropy over the whole text, give 0.
+        Through the selection, positions before `query_at` in the running text depend on the token at `query_at`. If
+        that must not happen, as for a cross-entropy over the whole text, use 0.
 
         Args:
-            context: Chunks of the past; may be none.
+            context: Chunks of the past; may be empty.
             running: The running text.
-            query_at: Place of the token that decides the selection; -1 for the last one that is there.
-            mask: False where the running text has none.
-            context_mask: False where the context has none.
-            query: A vector that decides the selection instead.
+            query_at: Position of the token that is the query of the selection; -1 for the last one that is present.
+            mask: False where the running text has no token.
+            context_mask: False where the context has no token.
+            query: Vector to use as the query instead of a token's.
 
         Raises:
             UserError: If shapes or types do not fit.
@@ -186,7 +192,7 @@ class SharedModel(SharedParts):
         at: int | Int64[Tensor, " batch"] = -1,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> Float[Tensor, "batch dim"]:
-        """Return what the upper model's first layer makes of a token of a running text; -1 for the last one that is there."""
+        """Return the first layer's output for one token of a running text; -1 for the last one that is present."""
         batch, time = self._checked(running, None, mask)
         if not (holds_whole(at) if isinstance(at, Tensor) else is_whole(at)):
             raise UserError(f"SharedModel: the query's place must be a whole number or a tensor of such, got {at!r}")
@@ -212,12 +218,14 @@ class SharedModel(SharedParts):
         query: Float[Tensor, "batch dim"],
         mask: Bool[Tensor, "batch past"] | None = None,
     ) -> State:
-        """Return the state after whole chunks, read by the lower model alone; self-attention does not reach back into them.
+        """Return the state after whole chunks that only the lower model has read.
+
+        Self-attention does not reach into them.
 
         Args:
-            context: Chunks of the past; may be none.
-            query: What decides the selection.
-            mask: False where the context has none.
+            context: Chunks of the past; may be empty.
+            query: Query of the selection.
+            mask: False where the context has no token.
 
         Raises:
             UserError: If shapes or types do not fit.
@@ -230,7 +238,10 @@ class SharedModel(SharedParts):
     def chunks_of(
         self, context: Int64[Tensor, "batch past"], query: Float[Tensor, "batch dim"], mask: Tensor | None
     ) -> Int[Tensor, "batch chunks chunk"]:
-        """Return the chunks of a context, MISSING where it has none; refused if they do not fit, or a query does not."""
+        """Return the chunks of a context, MISSING where it has no token.
+
+        Raise an error if they or the query do not fit.
+        """
         batch, past = self._checked(context, None, mask)
         if past % self.tree.chunk:
             raise UserError(

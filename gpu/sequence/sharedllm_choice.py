@@ -1,4 +1,4 @@
-"""What SharedLLM chooses in the trees of a context, and how it can be taught to choose."""
+"""The choice of halves in the context trees of SharedLLM, and how to train it."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from v2xsim.gpu.sequence.sharedllm_lower import MISSING
 from v2xsim.gpu.sequence.sizes import holds_whole
 
 SHARPNESS = 10.0
-"""What cosines are multiplied by to be logits: e^10 is the most that one half can be likelier than the other by a cosine of 1."""
+"""Factor that turns cosines into logits: with a difference of 1 in the cosine, one half is e^10 times as likely as the other."""
 
 
 def paths(
@@ -20,16 +20,18 @@ def paths(
     query: Float[Tensor, "batch dim"],
     mask: Bool[Tensor, "batch past"] | None = None,
 ) -> Bool[Tensor, "batch chunks decisions"]:
-    """Return whether the later half is expanded at each level of each chunk's tree; ContextTree.places says what is kept.
+    """Return whether the later half is expanded at each level of each chunk's tree.
+
+    ContextTree.places gives the kept positions.
 
     Args:
-        model: With injection.
+        model: Model with injection.
         context: Chunks of the past.
-        query: Of each row.
-        mask: False where the context has none.
+        query: Query of each row.
+        mask: False where the context has no token.
 
     Raises:
-        UserError: If something does not fit, or the model keeps nothing.
+        UserError: If an argument does not fit, or the model keeps nothing of the past.
     """
     chunks = model.chunks_of(context, query, mask)
     if model.lower is None:
@@ -49,20 +51,21 @@ def alignment_loss(
     place: Int64[Tensor, " batch"],
     mask: Bool[Tensor, "batch past"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy, in nats, of expanding the halves in which a place of the context lies.
+    """Return the mean cross-entropy, in nats, of expanding the halves that contain given positions of the context.
 
-    A choice lets no gradient through, so no loss of tokens teaches the model to choose. This does (the paper has no such thing): by
-    pairs of a query and the place where its answer stands or, without any label, of a token and its own place.
+    No gradient passes through a choice, so a loss on tokens cannot train it. This loss does; the paper has no such
+    loss. It needs pairs of a query and the position of the answer, or, without any label, of a token and its own
+    position.
 
     Args:
-        model: With injection.
+        model: Model with injection.
         context: Chunks of the past.
-        query: Of each row.
-        place: In each row's context.
-        mask: False where the context has none.
+        query: Query of each row.
+        place: Position in each row's context.
+        mask: False where the context has no token.
 
     Raises:
-        UserError: If something does not fit, or the model keeps nothing.
+        UserError: If an argument does not fit, or the model keeps nothing of the past.
     """
     chunks = model.chunks_of(context, query, mask)
     fits = holds_whole(place) and place.shape == (len(context),)
@@ -81,6 +84,6 @@ def alignment_loss(
     for level in range(1, model.tree.decisions + 1):
         half = size >> level
         likeness = model.lower.likeness(x, present, query, place // (2 * half) * (2 * half), level)
-        # A half of which nothing is there is no more alike than the least alike one.
+        # A half without tokens counts as least similar.
         found.append(F.cross_entropy(SHARPNESS * likeness.clamp(min=-1.0), place // half % 2))
     return torch.stack(found).mean() if found else query.new_zeros(())

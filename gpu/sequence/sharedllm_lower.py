@@ -1,4 +1,4 @@
-"""SharedLLM's lower model: the first layers of a Transformer, which compress each chunk of the past by itself."""
+"""SharedLLM's lower model: the first layers of a Transformer, which compress each chunk of the past separately."""
 
 import torch
 from jaxtyping import Bool, Float, Int, Int64
@@ -10,14 +10,14 @@ from v2xsim.gpu.sequence.sharedllm_tree import ContextTree, Node, spaced
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
 MISSING = -1
-"""Token of a place where nothing arrived."""
+"""Token of a position where nothing arrived."""
 
 
 class Giver(nn.Module):
-    """The part of a layer that makes keys and values; nobody reads what the last layer would make beside them.
+    """The part of a layer that makes keys and values; of the last layer nothing else is needed.
 
     Args:
-        dim: Entries of a vector.
+        dim: Number of entries of a vector.
     """
 
     def __init__(self, dim: int) -> None:
@@ -29,15 +29,15 @@ class Giver(nn.Module):
 class Lower(nn.Module):
     """The lower model.
 
-    Every node of a context tree is read from its own beginning, with positions of its own; it does not see other nodes.
+    Every node of a context tree is read from its own start, with its own positions; it does not see other nodes.
 
     Args:
-        tree: How chunks are cut.
-        dim: Entries of a vector.
-        heads: Of attention.
-        hidden: Of the feed-forward parts.
-        inject: Layers.
-        dropout: Share of entries left out in training.
+        tree: Describes how chunks are cut.
+        dim: Number of entries of a vector.
+        heads: Number of attention heads.
+        hidden: Width of the feed-forward parts.
+        inject: Number of layers.
+        dropout: Share of entries dropped in training, 0 to 1.
     """
 
     def __init__(self, tree: ContextTree, dim: int, heads: int, hidden: int, inject: int, dropout: float) -> None:
@@ -47,7 +47,7 @@ class Lower(nn.Module):
         self.layers = nn.ModuleList([*whole, Giver(dim)] if inject > 1 else whole)
 
     def copy_from(self, layers: nn.ModuleList) -> None:
-        """Take over the weights of a model's first layers."""
+        """Copy the weights of a model's first layers."""
         for mine, other in zip(self.layers, layers, strict=False):
             wanted = mine.state_dict()
             mine.load_state_dict({name: value for name, value in other.state_dict().items() if name in wanted})
@@ -55,7 +55,7 @@ class Lower(nn.Module):
     def first_hidden(
         self, x: Float[Tensor, "rows time dim"], present: Bool[Tensor, "rows time"] | None
     ) -> Float[Tensor, "rows time dim"]:
-        """Return what the first layer makes of each position: what halves are compared by."""
+        """Return the first layer's output at each position, by which halves are compared."""
         layer = self.layers[0]
         assert isinstance(layer, Layer)
         return self._through(layer, x, present)[0]
@@ -67,12 +67,13 @@ class Lower(nn.Module):
 
         Args:
             ids: Tokens, or MISSING.
-            embedding: Of tokens.
-            query: Of each row.
+            embedding: Embedding of the tokens.
+            query: Query of each row.
             first: Number of the first of these chunks in the stream.
 
         Returns:
-            By layer: keys, turned by the number of their chunk, and values; and the number of the first entry, or of each.
+            By layer: keys rotated by the number of their chunk, and values; and the number of the first entry, or of
+            each.
         """
         batch, count, per_chunk = len(ids), ids.shape[1] // self.tree.chunk, self.tree.per_chunk
         chunks = ids.reshape(batch * count, self.tree.chunk)
@@ -101,7 +102,10 @@ class Lower(nn.Module):
         present: Bool[Tensor, "chunks chunk"] | None,
         query: Float[Tensor, "chunks dim"],
     ) -> Bool[Tensor, "chunks decisions"]:
-        """Return whether the later half is expanded at each level; the earlier one is where both are equally alike to the query."""
+        """Return whether the later half is expanded at each level.
+
+        If both are equally similar to the query, the earlier one is.
+        """
         if self.tree.choice == "random":
             return self.tree.coins(tokens)
         right = torch.ones(len(x), self.tree.decisions, dtype=torch.bool, device=x.device)
@@ -122,7 +126,7 @@ class Lower(nn.Module):
         start: Int64[Tensor, " chunks"],
         level: int,
     ) -> Float[Tensor, "chunks two"]:
-        """Return how alike to the query the halves are of what begins at `start` and is expanded at `level`."""
+        """Return how similar to the query both halves are of the node that starts at `start` and is expanded at `level`."""
         half = self.tree.chunk >> level
         x, here = _stretch(x, present, start, 2 * half)
         halves = None if here is None else here.reshape(-1, half)
@@ -141,11 +145,11 @@ class Lower(nn.Module):
 
         Args:
             x: Embedded tokens.
-            present: Which are there; None for all.
+            present: Whether each token is present; None for all.
             right: Whether the later half was expanded at each level.
 
         Returns:
-            Keys of each layer before any rotation, values of each layer, and which entries are there (None for all).
+            Keys of each layer without rotation, values of each layer, and which entries exist (None for all).
         """
         keys: list[list[Tensor]] = [[] for _ in self.layers]
         values: list[list[Tensor]] = [[] for _ in self.layers]
@@ -158,7 +162,7 @@ class Lower(nn.Module):
     def _node(
         self, x: Tensor, present: Tensor | None, node: Node, keys: list[list[Tensor]], values: list[list[Tensor]]
     ) -> Tensor | None:
-        """Encode one node of every chunk and add what is kept to `keys` and `values`."""
+        """Encode one node of every chunk, and append the kept entries to `keys` and `values`."""
         x, here = _stretch(x, present, node.start, node.length)
         place = spaced(node.length, node.kept, x.device)
         for number, layer in enumerate(self.layers):
@@ -172,7 +176,7 @@ class Lower(nn.Module):
         return None if here is None else here[:, place]
 
     def _through(self, layer: Layer, x: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Run a layer; return what comes out, its keys before rotation, and its values."""
+        """Run a layer; return its output, its keys without rotation, and its values."""
         key, value = self._keys_values(layer, x)
         position = torch.arange(x.shape[1], device=x.device)
         turn = turns(position, key.shape[-1], x.dtype)

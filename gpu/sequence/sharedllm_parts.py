@@ -1,4 +1,4 @@
-"""What a SharedLLM is made of: its two models, its tree, its state, and what it keeps of whole chunks."""
+"""The components of a SharedLLM: its two models, its tree, its state, and what it keeps of whole chunks."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -23,9 +23,9 @@ _USUAL_RATIO = 8
 
 
 class SharedParts(TokenSequence):
-    """The parts of a SharedModel, and what is done with them but reading.
+    """The components of a SharedModel, and every operation on them except reading.
 
-    Arguments are those of SharedModel.
+    The arguments are those of SharedModel.
     """
 
     takes_dt = False
@@ -61,7 +61,7 @@ class SharedParts(TokenSequence):
         self.upper = Upper(dim, layers, heads, hidden, inject, chunk, dropout)
         self.lower = Lower(self.tree, dim, heads, self.upper.hidden, inject, dropout) if inject else None
         if self.lower is not None:
-            # Both start from the same weights, so what one says of a token can be compared with what the other says.
+            # Both models start from the same weights, so that their outputs for a token can be compared.
             self.lower.copy_from(self.upper.layers)
         self.embedding = nn.Embedding(vocabulary, dim)
         self.head = nn.Linear(dim, vocabulary, bias=False)
@@ -71,10 +71,10 @@ class SharedParts(TokenSequence):
             self.head.weight = self.embedding.weight
 
     def start_from(self, plain: TokenModel) -> None:
-        """Take over a plain model of the same sizes: at first this one says exactly what that one says.
+        """Copy a plain model of the same sizes: at first this model gives exactly the same output.
 
         Raises:
-            UserError: If it is of another kind or size.
+            UserError: If the plain model is of another kind or size.
         """
         if not isinstance(plain, TokenModel):
             raise UserError(f"start_from: the model must be a plain Transformer of tokens, got {type(plain).__name__}")
@@ -103,20 +103,20 @@ class SharedParts(TokenSequence):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes."""
+        """Kind and sizes of the model."""
         window = f", window {self.window}" if self.window else ""
         renew = f", renew {self.renew}" if self.renew != "all" else ""
         return f"SharedModel(vocabulary {self.vocabulary}, inject {self.upper.inject}, {self.tree}{window}{renew}, {self.upper.signature})"
 
     @property
     def injected(self) -> bool:
-        """Whether anything is kept of the past."""
+        """Whether the model keeps anything of the past."""
         return self.lower is not None and self.tree.choice != "none"
 
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have seen nothing."""
+        """Return the state of rows that have read nothing."""
         check_start(batch, dtype, room)
         upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
         where, kind = upper.device, dtype or self.dtype
@@ -133,7 +133,7 @@ class SharedParts(TokenSequence):
         return State.fresh(self.signature, batch, where, {**upper.slots, **kept, **memories})
 
     def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
-        """Return what is kept of all chunks."""
+        """Return the kept entries of all chunks."""
         if self.lower is None or not self.injected or past.numel() == 0:
             return {}
         keys, values, entry = self.lower.condensed(past, self.embedding, query, 0)
@@ -159,12 +159,13 @@ class SharedParts(TokenSequence):
 def by_phase(
     state: State, wanted: Bool[Tensor, " batch"], change: Callable[[State, Int64[Tensor, " rows"]], State]
 ) -> State:
-    """Return the state with some rows changed, those that have seen equally much together.
+    """Return the state with some rows changed; rows that have read the same number of positions are changed together.
 
     Args:
-        state: Of all rows.
-        wanted: Which to change.
-        change: Is given the state of rows that have seen equally much, and their numbers; returns it changed.
+        state: State of all rows.
+        wanted: Whether to change each row.
+        change: Called with the state of rows that have read the same number of positions, and their indices; returns
+            the changed state.
     """
     parts, order = [], []
     for seen in sorted(set(state.seen[wanted].tolist())):

@@ -1,8 +1,9 @@
 """SharedLLM's context tree: how a chunk of the past is cut into nodes, and how much of each node is kept.
 
-Han et al., SharedLLM (arXiv 2410.19318), section 3.2: a chunk is halved again and again; at each level one half is expanded further, the
-other is kept as a node. The last level keeps both. All nodes keep a fixed number of entries whatever their length, so the ratio
-halves with each level: coarse for what matters less, fine for what matters more.
+Han et al., SharedLLM (arXiv 2410.19318), section 3.2. A chunk is halved again and again. At each level, one half is
+expanded further and the other is kept as a node; the last level keeps both. All nodes keep the same number of entries
+whatever their length, so the compression ratio halves with each level: important parts are kept in detail, the rest
+coarsely.
 """
 
 from collections.abc import Sequence
@@ -22,19 +23,20 @@ CHOICES: tuple[Choice, ...] = ("query", "right", "random", "uniform", "none")
 Alike = Literal["last", "mean", "max"]
 ALIKES: tuple[Alike, ...] = ("last", "mean", "max")
 
-# Odd, so that multiplying loses no bit: the factors of MurmurHash3's 64-bit finaliser (Appleby, public domain).
+# Odd factors, so that multiplication is invertible and loses no bit: those of MurmurHash3's 64-bit finaliser
+# (Appleby, public domain).
 _FIRST_FACTOR = -0xAE502812AA7333
 _SECOND_FACTOR = -0x3B314601E57A13AD
 
 
 @dataclass(frozen=True)
 class Node:
-    """A stretch of each chunk that is encoded by itself.
+    """A part of each chunk that is encoded by itself.
 
     Attributes:
-        start: Where it begins in its chunk.
-        length: Tokens.
-        kept: Entries kept of it.
+        start: First position in its chunk.
+        length: Number of tokens.
+        kept: Number of kept entries.
     """
 
     start: Int64[Tensor, " chunks"]
@@ -44,16 +46,20 @@ class Node:
 
 @dataclass(frozen=True)
 class ContextTree:
-    """How every chunk is cut and what decides it.
+    """How every chunk is cut, and how halves are chosen.
 
     Attributes:
-        chunk: Tokens of a chunk.
-        depth: Times that something is halved.
-        kept: Entries kept of each node: one number, or one for each level from the top; the last level has two nodes.
-        choice: Which half is expanded. query: the one more alike to the query. right: the later one (the paper's rule where there is
-            no query). random: by a coin. uniform: there is no tree, as many entries are kept evenly spaced. none: nothing is kept.
-        alike: What of a half is compared with the query: its last token (the paper's), the mean of its tokens, or the token most alike.
-        seed: Of the coin. The coin is thrown by the chunk's own tokens, so that it does not matter when or in which batch it is.
+        chunk: Number of tokens in a chunk.
+        depth: Number of times that a chunk is halved.
+        kept: Number of entries kept of each node: one number, or one per level from the top; the last level has two
+            nodes.
+        choice: Which half is expanded. query: the one more similar to the query. right: the later one (the paper's
+            rule if there is no query). random: by a hash of the chunk. uniform: no tree; the same number of entries is
+            kept at even distances. none: nothing is kept.
+        alike: Which vector of a half is compared with the query: that of its last token (the paper's), the mean over
+            its tokens, or that of the most similar token.
+        seed: Seed for the choice `random`, which depends only on the seed and the chunk's tokens, not on the time or
+            the batch.
     """
 
     chunk: int
@@ -70,7 +76,7 @@ class ContextTree:
                 f"got {self.choice!r} and {self.alike!r}"
             )
         check_whole(1, chunk=self.chunk, depth=self.depth)
-        # Shifted by 20 bits and multiplied, it must stay within 64.
+        # Shifted by 20 bits and multiplied, it must stay within 64 bits.
         check_whole(0, 2**32, seed=self.seed)
         if self.chunk % (1 << self.depth):
             raise UserError(
@@ -84,22 +90,22 @@ class ContextTree:
 
     @property
     def by_level(self) -> tuple[int, ...]:
-        """Entries kept of a node of each level."""
+        """Number of entries kept of a node at each level."""
         return one_each("kept", self.kept, self.depth, "levels", 1)
 
     @property
     def per_chunk(self) -> int:
-        """Entries kept of a chunk."""
+        """Number of entries kept of a chunk."""
         return 0 if self.choice == "none" else sum(self.by_level) + self.by_level[-1]
 
     @property
     def ratio(self) -> float:
-        """Tokens of a chunk for one entry that is kept."""
+        """Number of tokens of a chunk for one kept entry."""
         return self.chunk / self.per_chunk if self.per_chunk else float("inf")
 
     @property
     def decisions(self) -> int:
-        """Levels at which one half is preferred: all but the last."""
+        """Number of levels at which one half is chosen: all but the last."""
         return 0 if self.choice in ("uniform", "none") else self.depth - 1
 
     def __str__(self) -> str:
@@ -109,7 +115,7 @@ class ContextTree:
         return f"chunk {self.chunk}, depth {self.depth}, kept {kept}, {how}{coin}"
 
     def nodes(self, right: Bool[Tensor, "chunks decisions"]) -> list[Node]:
-        """Return what is encoded of each chunk.
+        """Return the nodes of each chunk.
 
         Args:
             right: Whether the later half was expanded at each level.
@@ -129,12 +135,12 @@ class ContextTree:
         return [*found, Node(start, half, kept), Node(start + half, half, kept)]
 
     def places(self, right: Bool[Tensor, "chunks decisions"]) -> Int64[Tensor, "chunks kept"]:
-        """Return where in its chunk each kept entry stands, in the order in which they are kept."""
+        """Return the position in its chunk of each kept entry, in the order in which they are kept."""
         found = [node.start[:, None] + spaced(node.length, node.kept, right.device) for node in self.nodes(right)]
         return torch.cat(found, 1) if found else torch.zeros(len(right), 0, dtype=torch.int64, device=right.device)
 
     def coins(self, tokens: Int[Tensor, "chunks chunk"]) -> Bool[Tensor, "chunks decisions"]:
-        """Return coins that the tokens and the seed throw, the same wherever a chunk turns up."""
+        """Return pseudo-random bits from the tokens and the seed; a chunk gives the same bits wherever it occurs."""
         place = torch.arange(1, self.chunk + 1, device=tokens.device, dtype=torch.int64)
         mixed = _mixed((tokens.to(torch.int64) + 2) * _mixed(place + (self.seed << 20))).sum(1)
         level = torch.arange(self.decisions, device=tokens.device)
@@ -146,7 +152,7 @@ class ContextTree:
         query: Float[Tensor, "chunks dim"],
         present: Bool[Tensor, "chunks two half"] | None,
     ) -> Float[Tensor, "chunks two"]:
-        """Return how alike each half is to the query: a cosine, or minus infinity where nothing of a half is there."""
+        """Return how similar each half is to the query: a cosine, or minus infinity if no token of the half is present."""
         if self.alike == "max":
             cosines = F.cosine_similarity(hidden, query[:, None, None], dim=-1)
             return (cosines if present is None else cosines.masked_fill(~present, -torch.inf)).amax(-1)
@@ -163,12 +169,12 @@ class ContextTree:
 
 
 def spaced(length: int, count: int, device: torch.device | None = None) -> Int64[Tensor, " count"]:
-    """Return `count` evenly spaced places: the last one of each stretch, which has seen the stretch."""
+    """Return `count` evenly spaced positions: the last one of each section, which has seen the whole section."""
     return torch.arange(1, count + 1, device=device) * length // count - 1
 
 
 def at_last(x: Float[Tensor, "rows time dim"], present: Bool[Tensor, "rows time"] | None) -> Float[Tensor, "rows dim"]:
-    """Return the vector at each row's last position that is there; at its first one where there is none."""
+    """Return the vector at each row's last position with a token; at its first one if there is none."""
     if present is None:
         return x[:, -1]
     place = torch.arange(x.shape[1], device=x.device)

@@ -1,4 +1,4 @@
-"""SharedLLM's upper model: a Transformer whose first layers look, beside the running text, at what the lower model kept of the past."""
+"""SharedLLM's upper model: a Transformer whose first layers attend to the running text and to what the lower model kept of the past."""
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +12,17 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
-# Later than any entry, so that a query sees all that is kept.
+# Later than any entry, so that a query sees all kept entries.
 _AFTER_ALL = 2**40
 
 
 class Injection(nn.Module):
-    """Attention to what one layer of the lower model kept; the only weights that the upper model gets in addition.
+    """Attention to the entries that one layer of the lower model kept.
+
+    The only weights that the upper model has in addition.
 
     Args:
-        dim: Entries of a vector.
+        dim: Number of entries of a vector.
     """
 
     def __init__(self, dim: int) -> None:
@@ -31,18 +33,19 @@ class Injection(nn.Module):
 
 
 class Upper(Transformer):
-    """The upper model. Its state holds a cache `kept0`, `kept1`... for each injected layer.
+    """The upper model. Its state has a cache `kept0`, `kept1`... for each injected layer.
 
-    Keys kept are turned by the number of their chunk, queries by the number of the running chunk, whatever their place in it.
+    Kept keys are rotated by the number of their chunk, queries by the number of the running chunk, whatever their
+    position in it.
 
     Args:
-        dim: Entries of a vector.
-        layers: How many.
-        heads: Of attention.
-        hidden: Of the feed-forward part.
-        inject: Layers, from the bottom, that look at what is kept.
-        chunk: Tokens of a chunk.
-        dropout: Share of entries left out in training.
+        dim: Number of entries of a vector.
+        layers: Number of layers.
+        heads: Number of attention heads.
+        hidden: Width of the feed-forward parts.
+        inject: Number of lowest layers that attend to kept entries.
+        chunk: Number of tokens in a chunk.
+        dropout: Share of entries dropped in training, 0 to 1.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Upper(Transformer):
     def first_hidden(
         self, x: Float[Tensor, "batch time dim"], mask: Bool[Tensor, "batch time"] | None, at: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch dim"]:
-        """Return what the first layer, without injection, makes of one position of each text."""
+        """Return the first layer's output, without injection, at one position of each text."""
         layer = self.layers[0]
         assert isinstance(layer, Layer)
         position = torch.arange(x.shape[1], device=x.device)
@@ -82,7 +85,7 @@ class Upper(Transformer):
     def hidden_by(
         self, x: Float[Tensor, "batch dim"], cache: Cache, position: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch dim"]:
-        """Return what the first layer, without injection, makes of one position, its entry being in the layer's cache."""
+        """Return the first layer's output, without injection, at one position whose entry is in the layer's cache."""
         layer = self.layers[0]
         assert isinstance(layer, Layer)
         at, now = position[:, None], x[:, None]

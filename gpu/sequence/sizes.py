@@ -1,4 +1,4 @@
-"""Sizes that models are built with and states begin with: what they must be, checked where they enter and refused in one way."""
+"""Checks of the sizes of models and states, with error messages of one form."""
 
 from collections.abc import Iterable
 from numbers import Real
@@ -14,7 +14,7 @@ def check_whole(at_least: int, at_most: int | None = None, /, **sizes: Any) -> N
     """Refuse what is no whole number from `at_least` to `at_most`; truth values are none.
 
     Raises:
-        UserError: Naming the first that is not.
+        UserError: Names the first invalid value.
     """
     for name, size in sizes.items():
         if not is_whole(size) or size < at_least or (at_most is not None and size > at_most):
@@ -23,29 +23,29 @@ def check_whole(at_least: int, at_most: int | None = None, /, **sizes: Any) -> N
 
 
 def check_dropout(dropout: Any) -> None:
-    """Refuse what is no share that may be left out."""
+    """Refuse a value that is not a valid share for dropout."""
     if not is_number(dropout) or not 0.0 <= dropout < 1.0:
         raise UserError(f"dropout must be a number from 0 to below 1, got {dropout!r}")
 
 
 def check_precision(dtype: Any) -> None:
-    """Refuse what no state can be of."""
+    """Refuse a precision that states cannot have."""
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise UserError(f"dtype must be a floating-point type such as torch.float32, got {dtype!r}")
 
 
 def check_start(batch: Any, dtype: Any, room: Any, prompt: Any = None) -> None:
-    """Refuse what no state can begin with; `dtype` and `prompt` may be left out."""
+    """Refuse values from which no state can start; `dtype` and `prompt` may be None."""
     check_whole(0, batch=batch, room=room, prompt=0 if prompt is None else prompt)
     if dtype is not None:
         check_precision(dtype)
 
 
 def one_each(name: str, given: Any, count: int, what: str, least: int) -> tuple[int, ...]:
-    """Return as many whole numbers, from one for all or from one each.
+    """Return `count` integers, from one integer for all or from one each.
 
     Raises:
-        UserError: If they are not.
+        UserError: If the value is neither.
     """
     found = (given,) * count if is_whole(given) else tuple(given) if isinstance(given, Iterable) else ()
     if len(found) != count or not all(is_whole(size) and size >= least for size in found):
@@ -56,12 +56,12 @@ def one_each(name: str, given: Any, count: int, what: str, least: int) -> tuple[
 
 
 def is_number(value: Any) -> bool:
-    """Return whether it is a real number."""
+    """Return whether a value is a real number."""
     return isinstance(value, Real)
 
 
 def is_whole(size: Any) -> bool:
-    """Return whether it is a whole number; truth values are none."""
+    """Return whether a value is an integer; truth values are not."""
     try:
         index(size)
     except TypeError:
@@ -70,7 +70,7 @@ def is_whole(size: Any) -> bool:
 
 
 def holds_whole(numbers: Any) -> bool:
-    """Return whether it is a tensor of whole numbers."""
+    """Return whether a value is a tensor of integers."""
     if not isinstance(numbers, torch.Tensor):
         return False
     return not (numbers.dtype == torch.bool or numbers.is_floating_point() or numbers.is_complex())

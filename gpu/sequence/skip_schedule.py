@@ -1,7 +1,7 @@
-"""SkipDecode: how many layers each position of a sequence gets, the same for the whole batch.
+"""SkipDecode: how many layers each position of a sequence runs, the same for the whole batch.
 
-Del Corro et al., SkipDecode (arXiv 2307.02628): the exit point falls with the position and never rises, so no keys and values must be
-worked out afterwards; the layers skipped are the lower middle ones, the top ones always run.
+Del Corro et al., SkipDecode (arXiv 2307.02628). The number of layers falls with the position and never rises, so keys
+and values never have to be computed later. The skipped layers are the lower middle ones; the top ones always run.
 """
 
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.sizes import check_whole, is_number
 
 ALWAYS = 2**62
-"""Number of positions of a layer that is never left out."""
+"""Number of positions of a layer that is never skipped."""
 
 
 @dataclass(frozen=True)
 class ExitSchedule:
-    """Layers by position: `most` for a prompt, then linearly down to `least` at the horizon, and `least` after it.
+    """Number of layers by position: `most` for a prompt, then linearly down to `least` at the horizon, and `least` after it.
 
     Attributes:
-        layers: All layers of the model.
-        most: Layers of the first positions.
-        least: Layers of the last ones.
-        horizon: Position at which `least` is reached, counted from the end of the prompt; fixed beforehand.
-        warm_up: Bottom layers that always run.
-        keep: top: SkipDecode. bottom: early termination, the baseline that leaves out the layers on top.
-        prompt: Positions of a prompt, where a state does not say otherwise; training on whole sequences uses it.
+        layers: Number of all layers of the model.
+        most: Number of layers at the first positions.
+        least: Number of layers at the last positions.
+        horizon: Position at which `least` is reached, counted from the end of the prompt; it must be set beforehand.
+        warm_up: Number of bottom layers that always run.
+        keep: `top`: SkipDecode. `bottom`: early termination, the baseline that skips the top layers.
+        prompt: Number of positions of a prompt, if the state has none; used in training on whole sequences.
     """
 
     layers: int
@@ -50,36 +50,39 @@ class ExitSchedule:
 
     @staticmethod
     def of_speed(layers: int, times: float, horizon: int, warm_up: int = 1, **said: Any) -> "ExitSchedule":
-        """Return a schedule whose mean is layers / times: from about 1.4 of the mean down to 0.6 of it."""
+        """Return a schedule with a mean of layers / times: from about 1.4 of the mean down to 0.6 of it."""
         check_whole(1, layers=layers, warm_up=warm_up)
         if not is_number(times) or not 1.0 <= times <= layers / warm_up:
             raise UserError(f"speed-up must be from 1 to layers / warm_up = {layers / warm_up:g}, got {times!r}")
         mean = layers / times
-        # Of the first and the last exit together, so that halves of a layer count too.
+        # The sum of the first and the last number is rounded, not each, so that halves of a layer count too.
         both = round(2 * mean)
         spread = min(int(0.42 * mean), layers - both // 2 - both % 2, both // 2 - warm_up)
         return ExitSchedule(layers, both // 2 + both % 2 + spread, both // 2 - spread, horizon, warm_up, **said)
 
     def exit_at(self, position: int, prompt: int = 0) -> int:
-        """Return how many layers a position gets."""
+        """Return the number of layers of a position."""
         if position < prompt or self.most == self.least:
             return self.most
         share = min(1.0, (position - prompt) / max(1, self.horizon - 1))
         return round(self.most - (self.most - self.least) * share)
 
     def active(self, position: int, prompt: int = 0) -> tuple[int, ...]:
-        """Return the layers that a position runs through, counted from 0."""
+        """Return the layers that a position runs, counted from 0."""
         count = self.exit_at(position, prompt)
         if self.keep == "bottom":
             return tuple(range(count))
         return (*range(self.warm_up), *range(self.layers - (count - self.warm_up), self.layers))
 
     def lasts(self, prompt: int = 0) -> tuple[int, ...]:
-        """Return for each layer the number of positions that run through it: the first so many, as exits never rise."""
+        """Return for each layer the number of positions that run it.
+
+        These are always the first ones, since the number of layers never rises.
+        """
         return _lasts(self, prompt)
 
     def mean_layers(self, count: int, prompt: int = 0) -> float:
-        """Return the mean number of layers of `count` positions after the prompt."""
+        """Return the mean number of layers over `count` positions after the prompt."""
         return sum(self.exit_at(prompt + t, prompt) for t in range(count)) / max(1, count)
 
 
@@ -90,6 +93,6 @@ def _lasts(schedule: ExitSchedule, prompt: int) -> tuple[int, ...]:
         found[layer] = ALWAYS
     for position in (0, *range(prompt, prompt + schedule.horizon)):
         for layer in schedule.active(position, prompt):
-            # A prompt's positions all get what its first one gets.
+            # All positions of a prompt run the same layers as its first one.
             found[layer] = max(found[layer], position + 1, prompt)
     return tuple(found)

@@ -1,4 +1,4 @@
-"""A cache that stands still in memory while it fills: what a step does to it can be recorded and repeated."""
+"""A cache whose storage keeps its address while it fills, so that a step can be recorded and repeated."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,12 @@ from v2xsim.gpu.sequence.triton_use import works_on
 
 @dataclass(frozen=True)
 class StandingCache(Cache):
-    """A cache that is written in place. How far it is filled stands in a tensor, so no step has a number of its own in it.
+    """A cache that is written in place.
+
+    The number of entries is in a tensor, so no step depends on a number in Python.
 
     Attributes:
-        filled: Entries so far, on the device. All rows have all of them.
+        filled: Number of entries so far, on the device; the same for all rows.
     """
 
     filled: Int64[Tensor, " 1"]
@@ -23,7 +25,10 @@ class StandingCache(Cache):
     @staticmethod
     @torch.no_grad()
     def of(cache: Cache, room: int) -> "StandingCache":
-        """Return a cache with room for more entries. It takes over the other's storage if that has room; the other stays valid."""
+        """Return a cache with room for more entries.
+
+        It uses the other's storage if that has room; the other stays valid.
+        """
         buffer, count = cache.buffer, len(cache)
         if cache.start or buffer.filled != count or buffer.keys.shape[2] < count + room or buffer.index is not None:
             buffer = cache._moved(count + room, False).buffer
@@ -38,7 +43,7 @@ class StandingCache(Cache):
         values: Float[Tensor, "batch heads time head_dim"],
         position: int | Int64[Tensor, "batch time"],
     ) -> "StandingCache":
-        """Write entries behind those there; their position follows from where they stand."""
+        """Write entries behind the existing ones; their position follows from their slot."""
         count, buffer = keys.shape[2], self.buffer
         if works_on(keys, values, buffer.keys):
             from v2xsim.gpu.sequence.attention_triton import put
@@ -46,12 +51,12 @@ class StandingCache(Cache):
             put(keys, values, buffer.keys, buffer.values, self.filled)
         else:
             slots = self.filled + torch.arange(count, device=keys.device)
-            # Under autocast entries have fewer bits than the caches.
+            # Under autocast, new entries may have fewer bits than the cache.
             buffer.keys.index_copy_(2, slots, keys.to(buffer.keys.dtype))
             buffer.values.index_copy_(2, slots, values.to(buffer.values.dtype))
         self.filled.add_(count)
         return self
 
     def left(self, count: int) -> Cache:
-        """Return an ordinary cache of the first entries. It sees the same storage, and copies before it writes on."""
+        """Return an ordinary cache of the first entries. It uses the same storage, and copies before it writes."""
         return Cache(self.buffer, 0, count, self.first, self.window)

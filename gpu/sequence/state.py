@@ -1,4 +1,4 @@
-"""What a sequence module remembers of each row of its batch: explicit, so that agents come and go while it streams."""
+"""The state of a sequence module, with one row for each agent: an explicit object, so that agents can join and leave during a stream."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,16 +17,16 @@ from v2xsim.gpu.sequence.sizes import check_precision
 
 @dataclass(frozen=True)
 class State:
-    """The state of a module after some input. Never changed: each step returns the next one, and all stay valid.
+    """The state of a module after some input. It is never changed: each step returns a new one, and all stay valid.
 
     Attributes:
         maker: Signature of the module that it belongs to.
-        seen: Positions of each row so far, held ones included.
-        clock: Time of each row so far, in steps; differs from `seen` only where `dt` was given.
-        steps: What every row has seen, where that is the same number; None where rows differ.
+        seen: Number of positions that each row has read, held ones included.
+        clock: Time of each row in steps; it differs from `seen` only if `dt` was given.
+        steps: Number of positions that every row has read; None if the rows differ.
         timed: Whether `dt` was ever given.
-        slots: By name: memories, caches, and states of parts.
-        notes: Whole numbers that hold for all rows, such as the length of a prompt.
+        slots: Memories, caches and states of parts, by name.
+        notes: Integers that hold for all rows, such as the length of a prompt.
     """
 
     maker: str
@@ -41,41 +41,41 @@ class State:
     def fresh(
         maker: str, batch: int, device: torch.device, slots: Mapping[str, "Memory | Cache | State"], **notes: int
     ) -> "State":
-        """Return the state of rows that have seen nothing."""
+        """Return the state of rows that have read nothing."""
         seen = torch.zeros(batch, dtype=torch.int64, device=device)
         return State(maker, seen, torch.zeros(batch, dtype=torch.float64, device=device), 0, False, slots, notes)
 
     @property
     def batch(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return int(self.seen.shape[0])
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Device of the state."""
         return self.seen.device
 
     def precisions(self) -> set[torch.dtype]:
-        """Return the floating-point types that occur: one, or further ones of fewer bits where autocast left them."""
+        """Return the floating-point types in the state: one, or additional ones with fewer bits due to autocast."""
         found: set[torch.dtype] = set()
         for slot in self.slots.values():
             found |= slot.precisions()
         return found
 
     def memory(self, name: str) -> Tensor:
-        """Return the tensor of a memory."""
+        """Return the tensor of a memory, by name."""
         slot = self.slots[name]
         assert isinstance(slot, Memory)
         return slot.value
 
     def cache(self, name: str) -> Cache:
-        """Return a cache."""
+        """Return a cache, by name."""
         slot = self.slots[name]
         assert isinstance(slot, Cache)
         return slot
 
     def part(self, name: str) -> "State":
-        """Return the state of a part."""
+        """Return the state of a part, by name."""
         slot = self.slots[name]
         assert isinstance(slot, State)
         return slot
@@ -92,10 +92,10 @@ class State:
     # Rows -----------------------------------------------------------------------------------------------------------
 
     def select(self, rows: Any) -> "State":
-        """Return some rows, in the order given (an agent may leave, or be there twice).
+        """Return some rows in the given order; a row may be missing (an agent has left) or occur twice.
 
         Args:
-            rows: Indices, or booleans of all rows.
+            rows: Indices, or one truth value for each row.
 
         Raises:
             UserError: If a row is out of range.
@@ -116,16 +116,16 @@ class State:
             or (rows.numel() and not (int(rows.min()) >= 0 and int(rows.max()) < self.batch))
         ):
             raise UserError(f"select: rows must be whole numbers from 0 to {self.batch - 1}, got {rows.tolist()}")
-        # As indices: numbers of 8 bits would be taken for a mask.
+        # As 64-bit indices: torch treats 8-bit integers as a mask.
         rows = rows.to(torch.int64)
         slots = {name: slot.select(rows) for name, slot in self.slots.items()}
         return replace(self, seen=self.seen[rows], clock=self.clock[rows], slots=slots)._recounted()
 
     def reorder(self, rows: Any) -> "State":
-        """Return all rows in another order, as a beam search wants it.
+        """Return all rows in another order, for example for a beam search.
 
         Raises:
-            UserError: If not as many rows are named as there are.
+            UserError: If the number of rows differs from that of the state.
         """
         rows = self._rows("reorder", rows)
         if rows.shape != (self.batch,) or rows.dtype == torch.bool:
@@ -144,7 +144,7 @@ class State:
             ) from error
 
     def append(self, more: "int | State") -> "State":
-        """Return the state with rows added at the end: so many fresh ones, or those of a state of the same module."""
+        """Return the state with rows appended: a number of new ones, or those of a state of the same module."""
         if isinstance(more, State):
             joined, mine, theirs = self.join(more), widest(self.precisions()), widest(more.precisions())
             if mine != theirs and not torch.is_autocast_enabled(self.device.type):
@@ -162,7 +162,7 @@ class State:
         return replace(self, seen=seen, clock=clock, slots=slots)._recounted()
 
     def join(self, other: "State") -> "State":
-        """Return the rows of both, as `append` does, but in any precision: parts of a batch that autocast treated differently."""
+        """Return the rows of both states as `append` does, but in any precision: autocast may have treated parts of a batch differently."""
         if self.maker != other.maker or dict(self.notes) != dict(other.notes):
             raise UserError(
                 f"append: both states must be of one model; this one is of {self.maker} {dict(self.notes)}, "
@@ -179,17 +179,18 @@ class State:
         )._recounted()  # fmt: skip
 
     def _recounted(self) -> "State":
-        """Find out whether all rows have seen equally many positions."""
+        """Find out whether all rows have read the same number of positions."""
         even = self.batch == 0 or bool((self.seen == self.seen[0]).all())
         return replace(self, steps=(int(self.seen[0]) if self.batch else 0) if even else None)
 
     # Time -----------------------------------------------------------------------------------------------------------
 
     def crop(self, count: int) -> "State":
-        """Return the state as it was when rows had seen `count` positions; rows that have seen fewer stay as they are.
+        """Return the state as it was after `count` positions; rows with fewer positions stay unchanged.
 
         Raises:
-            UserError: If the module cannot go back: a recurrent state, a window that has moved on, or uneven steps.
+            UserError: If the module cannot go back: for a recurrent state, a window that has moved on, or steps of
+                different lengths.
         """
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**63:
             raise UserError(f"crop: the number of positions must be a whole number of at least 0, got {count!r}")
@@ -203,23 +204,24 @@ class State:
         seen = self.seen.clamp(max=count)
         return replace(self, seen=seen, clock=seen.to(torch.float64), slots=slots)._recounted()
 
-    # Whereabouts ----------------------------------------------------------------------------------------------------
+    # Device and gradients
+    # --------------------------------------------------------------------------------------------
 
     def outside_inference(self) -> "State":
-        """Return the state without tensors of inference mode, which no gradient may be worked out from."""
+        """Return the state without tensors created in inference mode, for which no gradients can be computed."""
         slots = {name: slot.outside_inference() for name, slot in self.slots.items()}
         same = all(slot is self.slots[name] for name, slot in slots.items())
         return self if same else replace(self, slots=slots)
 
     def detach(self) -> "State":
-        """Return the state cut off from gradients."""
+        """Return the state detached from gradients."""
         return replace(self, slots={name: slot.detach() for name, slot in self.slots.items()})
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
         """Return the state on another device or in another precision.
 
         Raises:
-            UserError: If the precision is no floating-point type.
+            UserError: If the precision is not a floating-point type.
         """
         if dtype is not None:
             check_precision(dtype)
@@ -228,16 +230,17 @@ class State:
         return replace(self, seen=self.seen.to(where), clock=self.clock.to(where), slots=slots)
 
     def nbytes(self) -> int:
-        """Return the bytes of keys, values and recurrent states in use.
+        """Return the number of bytes of keys, values and recurrent states in use.
 
-        Bookkeeping is left out: 16 bytes a row, and 4 bytes for each row and slot where rows have missing entries.
+        Bookkeeping is not counted: 16 bytes per row, and 4 bytes per row and slot if rows have missing entries.
         """
         return sum(slot.nbytes() for slot in self.slots.values())
 
-    # Keeping --------------------------------------------------------------------------------------------------------
+    # Files
+    # -----------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return all as tensors, copied, that `load` (or a file of safetensors) brings back exactly."""
+        """Return the state as copied tensors, which `load` (or a safetensors file) restores exactly."""
         head = f"{int(self.timed)}\n{self.maker}"
         found = {
             "seen": self.seen.clone(),
@@ -253,10 +256,10 @@ class State:
 
     @staticmethod
     def load(tensors: Mapping[str, Tensor]) -> "State":
-        """Return the state of a `state_dict`.
+        """Return the state from a `state_dict`.
 
         Raises:
-            UserError: If something is missing.
+            UserError: If a tensor is missing.
         """
         groups: dict[str, dict[str, dict[str, Tensor]]] = {"memory": {}, "cache": {}, "state": {}}
         notes: dict[str, int] = {}
@@ -279,10 +282,10 @@ class State:
         return found._recounted()
 
     def refuse_incomplete(self, like: "State") -> None:
-        """Refuse a state that lacks what another of the same model has, or in which parts have other rows than the whole.
+        """Refuse a state that lacks a part which another state of the same model has, or whose parts have a different number of rows.
 
         Raises:
-            UserError: If so.
+            UserError: If the state is refused.
         """
         if set(self.slots) != set(like.slots) or set(self.notes) != set(like.notes):
             wanted, there = sorted([*like.slots, *like.notes]), sorted([*self.slots, *self.notes])
@@ -304,5 +307,5 @@ class State:
 
 
 def widest(precisions: set[torch.dtype]) -> torch.dtype:
-    """Return the type that holds numbers of all these."""
+    """Return the type that can hold numbers of all these types."""
     return reduce(torch.promote_types, precisions)

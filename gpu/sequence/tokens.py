@@ -1,4 +1,4 @@
-"""Models of tokens: an embedding before, and a head behind, any sequence module; and their next-token loss."""
+"""Token models: a sequence module with an embedding before it and a head behind it; and their next-token loss."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,11 +16,12 @@ from v2xsim.gpu.sequence.state import State
 
 
 class TokenSequence(SequenceModule):
-    """A sequence module that reads tokens and says of each position what the next one may be.
+    """A sequence module that reads tokens and gives, at each position, logits of the next token.
 
     Attributes:
-        vocabulary: Number of tokens, counted from 0.
-        recipe: What `models.build` made it of, kept beside its weights; None if it was built in another way.
+        vocabulary: Number of different tokens, counted from 0.
+        recipe: Arguments of `models.build`, which are stored beside the weights; None if the model was built in
+            another way.
     """
 
     width = 0
@@ -33,7 +34,7 @@ class TokenSequence(SequenceModule):
         state: State | None = None,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
-        """Read a prompt; return the logits after its last position alone, and the state."""
+        """Read a prompt; return the logits after its last position only, and the state."""
         if isinstance(tokens, Tensor) and tokens.ndim == 2 and tokens.shape[1] == 0:
             raise UserError(
                 f"{self._name}.prefill: a prompt must have at least one token, got shape {tuple(tokens.shape)}"
@@ -50,9 +51,9 @@ class TokenSequence(SequenceModule):
         """Return the mean cross-entropy of each token given those before it, in nats.
 
         Args:
-            tokens: Sequences from their beginning.
-            mask: False where there is none; what is not there is not predicted.
-            generator: For models that draw something in training.
+            tokens: Sequences from their start.
+            mask: False where there is no token; such positions are not predicted.
+            generator: Generator for models with random draws in training.
         """
         logits, _ = self(tokens, None, mask)
         return next_token_loss(logits, tokens, mask)
@@ -77,12 +78,12 @@ class TokenSequence(SequenceModule):
 
 
 class TokenModel(TokenSequence):
-    """An embedding, a body of vectors, and a head.
+    """An embedding, a module of vectors, and a head.
 
     Args:
         body: Any sequence module of vectors.
-        vocabulary: Number of tokens.
-        tied: Whether the head uses the embedding's weights.
+        vocabulary: Number of different tokens.
+        tied: Whether the head uses the weights of the embedding.
     """
 
     def __init__(self, body: SequenceModule, vocabulary: int, tied: bool = False) -> None:
@@ -103,7 +104,7 @@ class TokenModel(TokenSequence):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes."""
+        """Kind and sizes of the model."""
         return f"TokenModel(vocabulary {self.vocabulary}, {self.body.signature})"
 
     def init_state(
@@ -114,11 +115,14 @@ class TokenModel(TokenSequence):
         room: int = 0,
         **said: Any,
     ) -> State:
-        """Return the state of rows that have seen nothing; further settings are the body's."""
+        """Return the state of rows that have read nothing; further settings go to the body."""
         return replace(self.body.init_state(batch, device, dtype, room, **said), maker=self.signature)
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return what the body makes of it; None without rows, or where they have seen unequally much."""
+        """Return the fixed state of the body.
+
+        None without rows, or if they have read different numbers of positions.
+        """
         self._refuse_other(state)
         if state.steps is None or not state.batch:
             return None
@@ -134,7 +138,7 @@ class TokenModel(TokenSequence):
         state: State | None = None,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
-        """Read a prompt; the head works on its last position alone."""
+        """Read a prompt; the head is computed at its last position only."""
         batch, time = self._checked(tokens, state, mask)
         if time == 0:
             return super().prefill(tokens, state, mask)
@@ -152,12 +156,12 @@ def next_token_loss(
     mask: Bool[Tensor, "batch time"] | None = None,
     first: int = 1,
 ) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy of tokens `first` and later, each by the logits of the position before it."""
+    """Return the mean cross-entropy of the tokens from `first` on, each predicted by the logits of the position before it."""
     if tokens.shape[0] == 0:
         raise UserError("a loss needs at least one row, got 0")
     if tokens.shape[1] <= first:
         raise UserError(f"a loss needs more than {first} tokens a row, got {tokens.shape[1]}")
-    # What stands at masked places is not looked at, and need not be a token.
+    # Values at masked positions are ignored and need not be tokens.
     targets = (tokens if mask is None else torch.where(mask, tokens, 0))[:, first:].flatten()
     found = F.cross_entropy(logits[:, first - 1 : -1].flatten(0, 1).float(), targets, reduction="none")
     if mask is None:

@@ -1,4 +1,4 @@
-"""A causal Transformer on the common interface, with cross-layer sharing of keys and values, windows, and exit schedules."""
+"""A causal Transformer with the common interface, with KV sharing, windows, and exit schedules."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
-# A pass more changes keys by less than this many last places: what cyclic sharing is repeated for has settled.
+# If a pass changes keys by less than this many last bits, cyclic KV sharing has settled.
 _SETTLED_PLACES = 4.0
 
 
@@ -26,22 +26,25 @@ class Transformer(SequenceModule):
     """A stack of layers over vectors.
 
     Args:
-        dim: Entries of a vector.
-        layers: How many.
-        heads: Of attention; dim must be an even multiple.
-        hidden: Of the feed-forward part; 4 dim if left out.
-        kv_map: Layer whose keys and values each layer uses (sharing.sharing_map, or free-form); its own if left out.
-        windows: Positions back that a layer's keys and values are kept, itself included; one for all, or one a layer; 0 for all.
-        schedule: Which layers each position runs through.
-        passes: Of a layer that uses one above it, in training: passes without gradients, then with. Evaluation repeats until
-            nothing changes, which is exact. With one pass with gradients the givers learn nothing.
-        dropout: Share of entries left out in training.
+        dim: Number of entries of a vector.
+        layers: Number of layers.
+        heads: Number of attention heads; dim must be an even multiple of it.
+        hidden: Width of the feed-forward parts; None for 4 dim.
+        kv_map: Layer whose keys and values each layer uses (kv_sharing.sharing_map, or any map); None for its own.
+        windows: Number of positions for which a layer keeps keys and values, the present one included; one for all
+            layers, or one per layer; 0 for all positions.
+        schedule: Exit schedule: the layers that each position runs.
+        passes: Number of training passes of layers that use keys and values from above: without gradients, and with
+            gradients. Evaluation repeats until nothing changes, which is exact. With only one pass with gradients, the
+            layers that provide keys and values do not learn.
+        dropout: Share of entries dropped in training, 0 to 1.
 
     Raises:
         UserError: If sizes do not fit, or a cyclic map is combined with a schedule.
 
     References:
-        Vaswani et al. 2017; pre-norm and rotary positions as in GPT-NeoX. Sharing: arXiv 2410.14442. Schedule: arXiv 2307.02628.
+        Vaswani et al. 2017; pre-norm and rotary embedding as in GPT-NeoX. KV sharing: arXiv 2410.14442. Schedule:
+        arXiv 2307.02628.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Transformer(SequenceModule):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Draw weights as GPT-2 does: N(0, 0.02), what is added to the stream by 1 / sqrt(2 layers) less."""
+        """Draw weights as GPT-2 does: N(0, 0.02), with the output maps of each layer scaled by 1 / sqrt(2 layers)."""
         for name, weight in self.named_parameters():
             if weight.ndim == 2:
                 less = (2 * len(self.layers)) ** -0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
@@ -91,7 +94,7 @@ class Transformer(SequenceModule):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes."""
+        """Kind and sizes of the model."""
         shared = "_".join(map(str, self.kv_map))
         limits = f", windows {'_'.join(map(str, self.windows))}" if any(self.windows) else ""
         less = f", {self.schedule}" if self.schedule else ""
@@ -105,7 +108,7 @@ class Transformer(SequenceModule):
         room: int = 0,
         prompt: int | None = None,
     ) -> State:
-        """Return the state of rows that have seen nothing; an exit schedule counts from the end of the prompt."""
+        """Return the state of rows that have read nothing; an exit schedule counts from the end of the prompt."""
         check_start(batch, dtype, room, prompt)
         where = torch.device(device) if device is not None else self.device
         caches = {
@@ -116,11 +119,15 @@ class Transformer(SequenceModule):
         }
         if prompt is None:
             prompt = self.schedule.prompt if self.schedule else 0
-        # Where nothing counts from the prompt's end, states of prompts of any length can be joined.
+        # Without a schedule nothing depends on the prompt's length, so it is not stored, and states of different
+        # prompts can be joined.
         return State.fresh(self.signature, batch, where, caches, **({"prompt": prompt} if self.schedule else {}))
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state with caches that stand still; None with windows, with an exit schedule, or if rows have gaps."""
+        """Return the state with fixed caches.
+
+        None with windows, with an exit schedule, or if rows have missing entries.
+        """
         caches = {name: state.cache(name) for name in state.slots}
         if (
             any(self.windows)
@@ -146,7 +153,7 @@ class Transformer(SequenceModule):
         return self.norm(x), state.advanced(count, {f"layer{i}": cache for i, cache in caches.items()}, dt)
 
     def piece_of(self, state: State, count: int, mask: Tensor | None, dt: Tensor | None, dtype: torch.dtype) -> Piece:
-        """Return where the next positions stand."""
+        """Return the positions of the next piece."""
         turn = turns(positions_of(state, count, dt), self.dim // self.heads, dtype)
         if state.steps is not None:
             position: int | Tensor = state.steps
@@ -168,18 +175,18 @@ class Transformer(SequenceModule):
     def _through(
         self, x: Tensor, segment: Segment, caches: dict[int, Cache], piece: Piece, state: State
     ) -> tuple[Tensor, dict[int, Cache]]:
-        """Run some layers; return what comes out and the caches with the piece's entries."""
+        """Run some layers; return their output, and the caches with the piece's entries."""
         if not segment.cyclic:
             return self._layer_with_schedule(x, segment.first, caches, piece, state)
         if x.shape[1] == 1:
-            # The last position only looks back, so what is above it is not needed.
+            # Queries at the last position only look back, so the layers above are not needed for the others.
             return self._pass(x, segment, caches, caches, piece, state)[:2]
         return self._settled(x, segment, caches, piece, state)
 
     def _layer_with_schedule(
         self, x: Tensor, number: int, caches: dict[int, Cache], piece: Piece, state: State
     ) -> tuple[Tensor, dict[int, Cache]]:
-        """Run one layer for those positions that run through it."""
+        """Run one layer for the positions that its schedule includes."""
         segment = Segment(number, number + 1, False)
         if piece.rows_active is not None:
             active = piece.rows_active[number]
@@ -201,15 +208,15 @@ class Transformer(SequenceModule):
         """Run layers once.
 
         Args:
-            x: What goes in.
-            segment: The layers.
-            caches: Without the piece's entries.
-            above: What layers find that use one above them.
-            piece: Where the positions stand.
-            state: Of before.
+            x: Input vectors.
+            segment: Layers to run.
+            caches: Caches without the piece's entries.
+            above: Keys and values from the layers above, from the pass before.
+            piece: Positions of the piece.
+            state: State before the piece.
 
         Returns:
-            What comes out, caches with the piece's entries, and those entries.
+            Output, caches with the piece's entries, and those entries.
         """
         now, made = dict(caches), {}
         for i in range(segment.first, segment.end):
@@ -225,13 +232,16 @@ class Transformer(SequenceModule):
         return x, now, made
 
     def _between(self, x: Float[Tensor, "batch time dim"], layer: int, state: State) -> Float[Tensor, "batch time dim"]:
-        """Return what goes from attention into the feed-forward part; a place for a model to put something in."""
+        """Return the input of the feed-forward part, given the output of attention.
+
+        Subclasses may insert a computation here.
+        """
         return x
 
     def _settled(
         self, x: Tensor, segment: Segment, caches: dict[int, Cache], piece: Piece, state: State
     ) -> tuple[Tensor, dict[int, Cache]]:
-        """Run layers that use some above them again and again: after n passes the first n positions are exact."""
+        """Repeat layers that use keys and values from above: after n passes, the first n positions are exact."""
         batch, count = x.shape[:2]
         givers = [i for i in range(segment.first, segment.end) if self.kv_map[i] == i]
         zero = x.new_zeros(batch, self.heads, count, self.dim // self.heads)
@@ -250,7 +260,7 @@ class Transformer(SequenceModule):
 
 @torch.no_grad()
 def _close(before: dict[int, tuple[Tensor, Tensor]], after: dict[int, tuple[Tensor, Tensor]]) -> bool:
-    """Return whether a pass changed nothing but last places."""
+    """Return whether a pass changed nothing but the last bits."""
     for name, (keys, _) in after.items():
         for old, new in zip(before[name], after[name], strict=True):
             limit = _SETTLED_PLACES * torch.finfo(keys.dtype).eps * float(new.abs().max())

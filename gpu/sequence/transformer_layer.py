@@ -1,4 +1,4 @@
-"""One layer of a Transformer, and where the positions that it reads stand."""
+"""One layer of a Transformer, and the positions of a piece."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ from v2xsim.gpu.sequence.rotary import turned, turned_pair
 
 @dataclass(frozen=True)
 class Piece:
-    """Where the positions of a piece stand.
+    """The positions of a piece.
 
     Attributes:
-        position: Number of the first, or of each where rows differ.
-        entry: The same for their cache entries, NO_ENTRY where nothing arrived.
-        turn: Rotation of queries and keys.
-        active: Positions of each layer, always the first so many; None where all run through all.
-        rows_active: For each layer which positions run through it, where rows stand at different positions.
+        position: Number of the first position, or of each if rows differ.
+        entry: Positions of the cache entries in the same form; NO_ENTRY where nothing arrived.
+        turn: Rotary embedding of queries and keys.
+        active: Number of positions that run each layer, which are always the first ones; None if all run all layers.
+        rows_active: For each layer, which positions of each row run it, if rows are at different positions.
     """
 
     position: int | Int64[Tensor, "batch time"]
@@ -31,20 +31,20 @@ class Piece:
     rows_active: Bool[Tensor, "layers batch time"] | None = None
 
     def first(self, count: int) -> "Piece":
-        """Return the first positions."""
+        """Return the first positions of the piece."""
         position, entry = (at if isinstance(at, int) else at[:, :count] for at in (self.position, self.entry))
         return Piece(position, entry, (self.turn[0][..., :count, :], self.turn[1][..., :count, :]))
 
 
 class Layer(nn.Module):
-    """Attention and a feed-forward part, each added to what it reads (pre-norm).
+    """Attention and a feed-forward part, each added to its input (pre-norm).
 
     Args:
-        dim: Entries of a vector.
-        heads: Of attention.
-        hidden: Of the feed-forward part.
-        gives: Whether it has keys and values of its own.
-        dropout: Share of entries left out in training.
+        dim: Number of entries of a vector.
+        heads: Number of attention heads.
+        hidden: Width of the feed-forward part.
+        gives: Whether the layer has keys and values of its own.
+        dropout: Share of entries dropped in training, 0 to 1.
     """
 
     def __init__(self, dim: int, heads: int, hidden: int, gives: bool, dropout: float) -> None:
@@ -59,19 +59,19 @@ class Layer(nn.Module):
         self.down = nn.Linear(hidden, dim, bias=False)
 
     def split(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch heads time head_dim"]:
-        """Return vectors as heads."""
+        """Return vectors split into heads."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def asked(
         self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "batch heads time head_dim"]:
-        """Return queries, turned."""
+        """Return rotated queries."""
         return turned(self.split(self.query(normed)), turn)
 
     def keys_values(
         self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Return keys, turned, and values."""
+        """Return rotated keys, and values."""
         assert self.key_value is not None
         keys, values = (self.split(part) for part in self.key_value(normed).chunk(2, dim=-1))
         return turned(keys, turn), values
@@ -79,7 +79,7 @@ class Layer(nn.Module):
     def projected(
         self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """Return queries, turned, and if the layer has some of its own keys, turned, and values."""
+        """Return rotated queries and, if the layer has its own, rotated keys and values."""
         if self.key_value is None:
             return self.asked(normed, turn), None
         query = self.split(self.query(normed))
@@ -95,12 +95,12 @@ class Layer(nn.Module):
         piece: Piece,
         strict: bool,
     ) -> Float[Tensor, "batch time dim"]:
-        """Return x with what attention finds added."""
+        """Return x plus the result of attention."""
         found = attend(query, cache, piece.position, strict).transpose(1, 2).flatten(2)
         return x + self._dropped(self.out(found))
 
     def fed(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
-        """Return x with the feed-forward part added."""
+        """Return x plus the result of the feed-forward part."""
         inner = F.gelu(self.up(self.feed_norm(x)))
         if (
             x.is_cuda
@@ -109,7 +109,7 @@ class Layer(nn.Module):
             and x.dtype == inner.dtype == self.down.weight.dtype
             and x.is_contiguous()
         ):
-            # One pass over memory less: the product is added where attention's sum stands, which nobody else reads.
+            # One pass over memory less: the product is added in place to attention's sum, which nothing else reads.
             return x.flatten(0, 1).addmm_(inner.flatten(0, 1), self.down.weight.t()).view(x.shape)
         return x + self._dropped(self.down(inner))
 

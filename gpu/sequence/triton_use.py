@@ -1,4 +1,4 @@
-"""Whether Triton's kernels can be used; nothing of Triton is loaded here."""
+"""Whether Triton's kernels can be used; this module does not import Triton."""
 
 import importlib.util
 from functools import cache
@@ -9,12 +9,12 @@ from torch import Tensor
 
 @cache
 def has_triton() -> bool:
-    """Return whether Triton is installed; it is not loaded before it is used."""
+    """Return whether Triton is installed, without importing it."""
     return importlib.util.find_spec("triton") is not None
 
 
 def works_on(*tensors: Tensor) -> bool:
-    """Return whether kernels without gradients, of at most 32 bits, work on these tensors: on a GPU, with heads' entries adjacent."""
+    """Return whether kernels without gradients work on these tensors: on a GPU, with at most 32 bits and adjacent entries of a head."""
     return (
         tensors[0].is_cuda
         and has_triton()

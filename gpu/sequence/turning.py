@@ -8,21 +8,21 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 Turn = tuple[Tensor, Tensor]
-"""Cosine and sine of each position and channel."""
+"""Cosine and sine for each position and channel."""
 
 SLOWEST = 10_000.0
-"""Channel j of d turns by SLOWEST ** (-2 j / d) radians a step at first."""
+"""Initially, channel j of d turns by SLOWEST ** (-2 j / d) radians per step."""
 
 
 def first_rates(dim: int) -> Float64[Tensor, " dim"]:
-    """Return the turns of a step that learning starts from, in radians."""
+    """Return the initial turns per step, in radians."""
     return SLOWEST ** (-2.0 * torch.arange(dim, dtype=torch.float64) / dim)
 
 
 def elapsed(
     time: int, mask: Bool[Tensor, "batch time"] | None, dt: Float[Tensor, "batch time"] | None, device: torch.device
 ) -> Float64[Tensor, "#batch time"]:
-    """Return the time that states have turned for since the start of the piece; where they are held, it stands still."""
+    """Return the time for which states have turned since the start of the piece; it stops where they are held."""
     if mask is None and dt is None:
         return torch.arange(1, time + 1, dtype=torch.float64, device=device)[None]
     steps = torch.ones((), dtype=torch.float64, device=device) if dt is None else dt.double()
@@ -34,7 +34,7 @@ def turns(
 ) -> tuple[Float[Tensor, "*sets #batch time dim"], Float[Tensor, "*sets #batch time dim"]]:
     """Return cosine and sine of the turns after some time.
 
-    Whole turns are taken off in 64 bits: after some thousand steps, 32 bits would not tell the angle.
+    Whole turns are subtracted in 64 bits: after some thousand steps, 32 bits would not resolve the angle.
     """
     whole = rate_rad.double()[..., None, None, :] * turned_for[..., None] / math.tau
     angle = ((whole - whole.round()) * math.tau).to(dtype)

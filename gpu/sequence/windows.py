@@ -1,4 +1,4 @@
-"""Sequences of tokens to train on and to be judged by."""
+"""Sequences of tokens for training and evaluation."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from v2xsim.errors import UserError
 
 
 class Source(Protocol):
-    """Where a trainer's batches come from."""
+    """Source of a trainer's batches."""
 
     @property
     def fingerprint(self) -> str:
-        """What tells these sequences from others."""
+        """A text that identifies these sequences."""
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Return tokens (int64, rows first), and where there are some; None for everywhere."""
+        """Return tokens (int64, rows first) and a mask of the positions with tokens; None as mask means all."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Windows:
     """Sequences of one length, from which batches are drawn with replacement.
 
     Attributes:
-        tokens: One sequence a row.
-        mask: False where there is none.
+        tokens: Tokens, one sequence a row.
+        mask: False where there is no token.
     """
 
     tokens: Int64[Tensor, "windows time"]
@@ -53,7 +53,7 @@ class Windows:
 
     @property
     def fingerprint(self) -> str:
-        """A checksum of all."""
+        """A checksum of all sequences."""
         parts = [self.tokens] if self.mask is None else [self.tokens, self.mask]
         sums = [f"{zlib.crc32(part.cpu().numpy().tobytes()):08x}" for part in parts]
         return "-".join(["x".join(map(str, self.tokens.shape)), *sums])
@@ -76,7 +76,7 @@ class Windows:
 
 
 def unigram_nats(train: Windows, judged: Windows, vocabulary: int) -> float:
-    """Return the cross-entropy per token of saying each token with its share in training (one count added to each)."""
+    """Return the cross-entropy per token if each is predicted with its frequency in training, with one count added to each token."""
     counts = np.ones(vocabulary)
     for tokens, mask in train.pieces(4096):
         chosen = tokens if mask is None else tokens[mask]

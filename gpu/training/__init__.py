@@ -1,1 +1,1 @@
-"""The one loop that trains every model."""
+"""The training loop of all models."""

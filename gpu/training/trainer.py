@@ -1,6 +1,7 @@
-"""A trainer of token models: one loop that can be stopped at any time and goes on as if it had not been.
+"""A trainer of token models: one loop that can be stopped at any time and continues as if it had not been stopped.
 
-What step n draws (its batch, and what the model draws itself) hangs on the seed and on n alone, so there are no generators to keep.
+The draws of step n (its batch, and the model's own draws) depend on the seed and n alone, so no state of a generator
+has to be kept.
 """
 
 import json
@@ -34,19 +35,19 @@ _BETAS = (0.9, 0.95)
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train.
+    """Settings of a training.
 
     Attributes:
-        steps: Updates of the weights.
-        batch: Sequences of an update.
-        rate: Largest learning rate; reached after `warm_up`, then falling to nothing along half a cosine.
-        warm_up: Steps over which the rate rises from nothing.
-        weight_decay: Share of a matrix, times the rate, taken off it in each step; vectors are left alone.
-        clip: Largest norm of all gradients together.
-        seed: Of batches and of what the model draws.
-        evaluate_every: Steps between looks at the validation set; the last step always has one.
-        save_every: Steps between checkpoints; a kill loses at most so many.
-        mixed: Whether a GPU works out matrix products in bfloat16; a CPU never does.
+        steps: Number of updates of the weights.
+        batch: Number of sequences in an update.
+        rate: Largest learning rate; it is reached after `warm_up` and then falls to zero along half a cosine.
+        warm_up: Number of steps over which the rate rises from zero.
+        weight_decay: Share of each matrix, times the rate, that is subtracted in each step; vectors do not decay.
+        clip: Largest norm of all gradients together; larger gradients are scaled down.
+        seed: Seed of the batches and of the model's own draws.
+        evaluate_every: Number of steps between evaluations on the validation set; the last step is always evaluated.
+        save_every: Number of steps between checkpoints; a kill loses at most this many.
+        mixed: Whether a GPU computes matrix products in bfloat16; a CPU never does.
     """
 
     steps: int
@@ -82,14 +83,14 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is told after each step.
+    """Report after each step.
 
     Attributes:
-        step: Steps done.
-        loss: Of the step's batch, nats per token.
-        tokens: Of the step's batch.
-        wall_s: What the step took.
-        validation: Cross-entropy of the validation set, nats per token, if it was looked at.
+        step: Number of steps done.
+        loss: Loss of the step's batch, in nats per token.
+        tokens: Number of tokens in the step's batch.
+        wall_s: Duration of the step.
+        validation: Cross-entropy on the validation set in nats per token; None if it was not evaluated.
     """
 
     step: int
@@ -105,7 +106,7 @@ class Evaluation:
 
     Attributes:
         nats: Cross-entropy per token.
-        tokens: Predicted.
+        tokens: Number of predicted tokens.
     """
 
     nats: float
@@ -130,15 +131,15 @@ def train(
 
     Args:
         model: On its device, with fresh weights.
-        source: Of batches.
-        settings: How.
-        validation: Looked at now and then, and after the last step.
-        folder: For checkpoints; none are kept if left out.
-        resume: Whether to go on from the folder's checkpoint, if it holds one.
+        source: Source of batches.
+        settings: Settings of the training.
+        validation: Windows for evaluations at intervals and after the last step.
+        folder: Folder for checkpoints; None keeps none.
+        resume: Whether to continue from a checkpoint in the folder, if there is one.
         on_step: Called after each step.
 
     Raises:
-        UserError: If the folder holds another training, or the loss is no longer a number; the last checkpoint stays.
+        UserError: If the folder holds another training, or the loss is no longer finite; the last checkpoint stays.
     """
     optimiser, history = _optimiser(model, settings), History()
     if folder is not None:
@@ -170,7 +171,10 @@ def train(
 
 @torch.no_grad()
 def evaluate(model: TokenSequence, windows: Windows, batch: int = 64) -> Evaluation:
-    """Return the cross-entropy of each token of some windows given those before it; a window's first is not counted."""
+    """Return the cross-entropy of each token of some windows, given the tokens before it.
+
+    The first token of a window is not counted.
+    """
     training, total, count = model.training, 0.0, 0
     model.eval()
     for tokens, mask in windows.pieces(batch):
@@ -195,7 +199,7 @@ def _update(
     kind, rate = model.device.type, settings.rate_at(step)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    # Dropout draws from torch's global generator, which is seeded for the step and put back.
+    # Dropout draws from torch's global generator, which is seeded for this step and then restored.
     with torch.random.fork_rng(devices=[model.device] if kind == "cuda" else []):
         torch.manual_seed(_seed_of(settings.seed, step))
         with torch.autocast(kind, torch.bfloat16, enabled=settings.mixed and kind == "cuda"):
@@ -221,12 +225,12 @@ def _optimiser(model: TokenSequence, settings: TrainSettings) -> torch.optim.Opt
 
 
 def _seed_of(seed: int, step: int) -> int:
-    """Return a seed of one step, so spread that no two are near each other."""
+    """Return the seed of one step; the seeds of neighbouring steps are far apart."""
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
 
 
 def _goes_on(folder: Path, said: dict[str, Any], resume: bool) -> bool:
-    """Return whether a folder holds a checkpoint of this training; make it ready if it holds none."""
+    """Return whether a folder holds a checkpoint of this training; if it holds none, prepare it."""
     folder.mkdir(parents=True, exist_ok=True)
     for draft in folder.glob(".*.draft"):
         draft.unlink()
@@ -246,7 +250,7 @@ def _goes_on(folder: Path, said: dict[str, Any], resume: bool) -> bool:
 
 
 def _differing(held: object, now: object) -> str:
-    """Return what differs, both sides."""
+    """Return the settings that differ, with both values."""
     if isinstance(held, dict) and isinstance(now, dict):
         keys = [key for key in {**held, **now} if held.get(key) != now.get(key)]
         return ", ".join(f"{key} {held.get(key)!r} there and {now.get(key)!r} here" for key in keys)

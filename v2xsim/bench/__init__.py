@@ -1,1 +1,1 @@
-"""Benchmarks: what things cost, measured by the user's own machine."""
+"""Benchmarks: computing times measured on the user's machine."""

@@ -1,4 +1,4 @@
-"""How many tokens a second a model generates with its state kept, at a batch or at the best one that memory allows."""
+"""Tokens per second that a model generates with its state kept, at a given number of sequences or at the fastest one that fits into memory."""
 
 import time
 from collections.abc import Sequence
@@ -16,18 +16,19 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _TIMED, _SPARE = 4, 64
-"""Rounds of steps that are timed, and positions that a state has room for beyond those it holds."""
+"""Number of timed rounds of steps, and free positions in a state beyond those it holds."""
 
 
 @dataclass(frozen=True)
 class Length:
-    """What a generation is like.
+    """The lengths of a generation.
 
     Attributes:
         prompt: Tokens before it.
-        generated: Tokens of it.
-        period: Steps after which costs repeat, such as a block's.
-        points: Lengths at which steps are timed, spread evenly over the generation; their mean stands for all.
+        generated: Tokens that are generated.
+        period: Number of steps after which the cost repeats, such as a block's length.
+        points: Number of lengths at which steps are timed, spread evenly over the generation; their mean stands for
+            all lengths.
     """
 
     prompt: int
@@ -36,26 +37,26 @@ class Length:
     points: int = 5
 
     def at(self) -> list[int]:
-        """Return the lengths at which steps are timed: middles of equal parts."""
+        """Return the lengths at which steps are timed: the middles of equal parts."""
         part = self.generated / self.points
         return [self.prompt + int(part * (i + 0.5)) for i in range(self.points)]
 
 
 @torch.no_grad()
 def filled(model: TokenSequence, row: State, batch: int, room: int) -> State:
-    """Return a state in which every row is a copy of a single one, in memory of its own that has room to go on."""
+    """Return a state in which every row is a copy of a single one, in memory of its own with room for more positions."""
     length = int(row.seen[0])
     return _copied(row, model.init_state(batch, room=length + room), batch)
 
 
 def step_s(model: TokenSequence, batch: int, row: State, period: int) -> float:
-    """Return the mean seconds of a step, from the median round of `period` steps.
+    """Return the mean seconds of a step, from the median of several rounds of `period` steps.
 
     Args:
-        model: Ready for evaluation.
-        batch: Rows, each a copy of the one given.
-        row: State of one row, at the length that is asked about.
-        period: Steps of a round; the rounds before those that are timed warm up.
+        model: Model in evaluation mode.
+        batch: Number of rows, each a copy of the given one.
+        row: State of one row at the length of interest.
+        period: Number of steps of a round; a few rounds before the timed ones warm up.
     """
     steps = steps_of(model, filled(model, row, batch, _SPARE), _SPARE)
     tokens = random_tokens(model, batch, 1)[:, 0]
@@ -70,7 +71,7 @@ def step_s(model: TokenSequence, batch: int, row: State, period: int) -> float:
 
 
 def whole_s(model: TokenSequence, batch: int, said: Length) -> float:
-    """Return the seconds of a whole generation, the prompt not counted."""
+    """Return the seconds of a whole generation, without the prompt."""
     with torch.no_grad():
         state = model.init_state(batch, room=said.prompt + said.generated)
         logits, state = model.prefill(random_tokens(model, batch, said.prompt), state)
@@ -83,7 +84,7 @@ def whole_s(model: TokenSequence, batch: int, said: Length) -> float:
 
 @torch.no_grad()
 def rows_at(model: TokenSequence, said: Length) -> tuple[dict[int, State], int]:
-    """Return the state of one row at the lengths of a generation, and the most bytes that it takes in the last round of it."""
+    """Return the state of one row at the lengths of a generation, and its largest size during the last round."""
     end = said.prompt + said.generated
     tokens, state = random_tokens(model, 1, end), prompted(model, 1, said.prompt)
     at, found = 0, {}
@@ -99,29 +100,31 @@ def rows_at(model: TokenSequence, said: Length) -> tuple[dict[int, State], int]:
 
 
 def prompted(model: TokenSequence, batch: int, prompt: int) -> State:
-    """Return a fresh state that knows how long the prompt is, where that matters."""
+    """Return a new state that knows the length of the prompt, if the model needs it."""
     state = model.init_state(batch, room=prompt)
     return replace(state, notes={**state.notes, "prompt": prompt}) if "prompt" in state.notes else state
 
 
 def now(device: torch.device) -> float:
-    """Return the time once the device has done what was asked of it."""
+    """Return the time after the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def batches_within(model: TokenSequence, row_bytes: int, memory_bytes: float) -> list[int]:
-    """Return the batches worth trying: powers of two up to what memory holds beside the weights, and that."""
+    """Return the numbers of sequences to try: powers of two up to the largest that fits beside the weights, and that one."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     most = max(1, int((memory_bytes - weights) // row_bytes))
     return [*(2**power for power in range(16) if 2**power < most), most]
 
 
 def best_batch(model: TokenSequence, row: State, period: int, batches: Sequence[int]) -> int:
-    """Return the batch with the most tokens a second, from the state of one row half way through; the largest is tried first.
+    """Return the number of sequences with the most tokens per second, from the state of one row half way through.
 
-    The search ends where two in a row are slower than the best by a tenth.
+    The largest is tried first.
+
+    The search ends when two in a row are slower than the best by a tenth.
     """
     best, rate, slower = 0, 0.0, 0
     for batch in sorted(batches, reverse=True):
@@ -141,14 +144,16 @@ def rates(
     rows: dict[str, dict[int, State]],
     full: bool = False,
 ) -> dict[str, float]:
-    """Return the tokens a second of each model, timed in turns so that what disturbs the machine disturbs all.
+    """Return the tokens per second of each model.
+
+    They are timed in turns, so that other load on the machine affects all alike.
 
     Args:
-        models: By name.
-        batches: Of each.
-        said: What is generated.
-        rows: State of one row of each at the lengths that are timed (see `rows_at`).
-        full: Whether to generate all of it instead of timing steps at some lengths.
+        models: Models by name.
+        batches: Number of sequences of each model.
+        said: Lengths of the generation.
+        rows: State of one row of each model at the timed lengths (see `rows_at`).
+        full: Whether to time the whole generation instead of steps at several lengths.
     """
     if full:
         return {
@@ -162,7 +167,7 @@ def rates(
 
 
 def random_tokens(model: TokenSequence, batch: int, time: int) -> Int64[Tensor, "batch time"]:
-    """Return tokens drawn evenly, the same every time."""
+    """Return uniformly drawn tokens, the same at every call."""
     drawn = torch.randint(model.vocabulary, (batch, time), generator=torch.Generator().manual_seed(batch + time))
     return drawn.to(model.device)
 

@@ -1,4 +1,4 @@
-"""The index against hnswlib, usearch and brute force: same data, same process, one thread, measured in turns."""
+"""The index compared with hnswlib, usearch and brute force: same data, same process, one thread, in turns."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,17 +23,17 @@ _TURNS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One library on one set of data.
+    """The results of one library on one set of data.
 
     Attributes:
         library: v2xsim, hnswlib, usearch or brute force.
         data: clustered or uniform.
-        n: Items.
-        dim: Entries of a vector.
-        ef: Width of the search; 0 for brute force, which has none.
-        recall: Share of the true 10 nearest that are found.
+        n: Number of items.
+        dim: Number of entries of a vector.
+        ef: Size of the search's pool; 0 for brute force, which has none.
+        recall: Share of the true 10 nearest that are found, 0 to 1.
         qps: Queries per second, median of 5 turns.
-        build_s: Seconds to insert all.
+        build_s: Seconds to insert all items.
     """
 
     library: str
@@ -76,12 +76,12 @@ def brute_force(
 
 
 def absent() -> list[str]:
-    """Return the libraries to compare with that are not installed."""
+    """Return the libraries for the comparison that are not installed."""
     return [name for name in LIBRARIES if name != "v2xsim" and _maker(name) is None]
 
 
 def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
-    """Measure every library on every set; yield as they come."""
+    """Measure every library on every set of data; yield each as it is finished."""
     warm = Index("l2", 8)
     warm.init_index()
     warm.add_items(np.random.default_rng(0).random((200, 8)))
@@ -100,7 +100,7 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
         for ef in EFS:
             taken: dict[str, list[float]] = {name: [] for name, _, _ in built}
             answers = {}
-            # In turns, so that what disturbs the machine disturbs all.
+            # In turns, so that other load on the machine affects all alike.
             for _ in range(_TURNS):
                 for name, searcher, _ in built:
                     ask = searcher(ef)
@@ -127,7 +127,7 @@ def recall(found: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> f
 
 
 def _maker(name: str) -> Callable[[Any, Any], Callable[[int], Callable[[], np.ndarray]]] | None:
-    """Return what builds an index of a library; None where it is not installed."""
+    """Return a function that builds an index of a library, or None if the library is not installed."""
     try:
         return {"v2xsim": _ours, "hnswlib": _hnswlib, "usearch": _usearch}[name]()
     except ImportError:

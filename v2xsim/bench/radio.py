@@ -1,8 +1,8 @@
-"""What the radio costs: CPU seconds per simulated second, by access scheme and number of vehicles.
+"""Computing time of the radio: CPU seconds per simulated second, by access scheme and number of vehicles.
 
-Vehicles drive on a straight motorway of 100 per kilometre and broadcast 350 bytes ten times a second. The validation
-channel is WINNER+ B1 with correlated shadowing between fixed places; the geometric one works out, every 100 ms, which bodies
-stand in the way of which links.
+Vehicles drive on a straight motorway at 100 per kilometre, and broadcast 350 bytes ten times a second. The validation
+channel is WINNER+ B1 with correlated shadowing between fixed positions. The geometric channel computes every 100 ms
+which bodies block which links.
 """
 
 import time
@@ -40,12 +40,12 @@ class Cost:
     Attributes:
         access: Access scheme.
         channel: validation or geometric.
-        vehicles: How many.
-        cpu_s_per_sim_s: In all.
-        geometry: Share of it that went into links.
-        radio: Share that went into access and physical layer, one compiled loop.
-        engine: Share that went into messages and the packet table.
-        delivered: Share of receptions that arrived, to see that work was done.
+        vehicles: Number of vehicles.
+        cpu_s_per_sim_s: CPU seconds per simulated second, in total.
+        geometry: Share of the time for links.
+        radio: Share of the time for access and physical layer, one compiled loop.
+        engine: Share of the time for messages and the packet table.
+        delivered: Share of receptions that were delivered, as a check that the work was done.
     """
 
     access: str
@@ -59,7 +59,7 @@ class Cost:
 
 
 def measure(access: str, channel: str, vehicles: int, simulated_s: float = 2.0) -> Cost:
-    """Return the cost of one set-up, kernels compiled and a second of warm-up not counted."""
+    """Return the cost of one set-up, without compiling and without a second of warm-up."""
     road = _Road(vehicles)
     radio = Radio(
         access="random_slot" if access == "ideal" else access, channel="tr37885_highway", sensitivity_dbm=-90.0
@@ -112,7 +112,7 @@ def all_costs(vehicles: tuple[int, ...], accesses: tuple[str, ...] = ACCESSES) -
 
 
 class _Road:
-    """A motorway as long as its vehicles need."""
+    """A motorway with the length that its vehicles need."""
 
     def __init__(self, vehicles: int) -> None:
         self._count = vehicles
@@ -147,13 +147,13 @@ class _Road:
         )
 
     def fixed(self, tick: int):  # type: ignore[no-untyped-def]
-        """Return the validation channel at a tick."""
+        """Return the validation channel at a tick: positions are fixed."""
         kept = np.exp(-2.0 * _SPEED_MPS * 0.1 / 25.0)
         self._unit = kept * self._unit + np.sqrt(1.0 - kept**2) * self._rng.standard_normal(len(self._unit))
         return self._links.field(self._unit)
 
     def geometric(self, tick: int, radio: Radio):  # type: ignore[no-untyped-def]
-        """Return the geometric channel at a tick: bodies move, links are worked out anew."""
+        """Return the geometric channel at a tick: the bodies move, and the links are computed again."""
         count, time_us = self._count, tick * _TICK_US
         forward = np.where(self._lane < _LANES // 2, 1.0, -1.0)
         length = self._place.max() + 10.0

@@ -1,4 +1,4 @@
-"""How fast each sequence model reads a prompt and generates, and what it keeps of each row: same sizes, same process, in turns."""
+"""How fast each sequence model reads a prompt and generates, and the size of its state: same sizes, same process, in turns."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
-# Name of the row, of the model, and its options; layers and width are the same for all.
+# Name of the row, name of the model, and its options; layers and width are the same for all.
 MODULES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("transformer", "transformer", {}),
     ("gru", "gru", {}),
@@ -29,21 +29,21 @@ MODULES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 _BLOCK = 4
 _MEMORY_BYTES, _MOST_ROWS = 2e9, 256
-# Rows of a prompt that is timed, unless a batch was asked for.
+# Number of rows in the timed prompt, unless a batch was given.
 _READ_ROWS = 16
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured.
+    """The sizes of a measurement.
 
     Attributes:
-        dim: Entries of a vector.
-        layers: Over all parts of a model.
-        vocabulary: Number of tokens.
-        batch: Rows; for each module as many as generate most tokens a second within 2 GB, if left out.
-        prompt: Tokens read at once.
-        generated: Tokens generated one by one.
+        dim: Number of entries of a vector.
+        layers: Number of layers over all parts of a model.
+        vocabulary: Number of different tokens.
+        batch: Number of sequences; None uses, for each model, the fastest number within 2 GB.
+        prompt: Tokens that are read at once.
+        generated: Tokens that are generated one by one.
     """
 
     dim: int = 256
@@ -55,29 +55,30 @@ class Sizes:
 
     @property
     def heads(self) -> int:
-        """Of attention: as many as have 32 entries each, or one."""
+        """Number of attention heads: one for each 32 entries, at least one."""
         return max(1, self.dim // 32)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One module.
+    """The results of one model.
 
     Attributes:
-        module: Name.
-        device: Where it ran: cpu or cuda.
-        prefill_tokens_per_s: Of the prompt, `prompt_rows` together; median of the turns.
-        decode_tokens_per_s: Of generated tokens, `batch` rows together; steps are timed at some lengths, of which this is the mean.
-        state_bytes: Of one row at the end of the generation.
-        parameters: Numbers that are trained.
-        dim: Entries of a vector.
-        layers: Over all parts.
-        batch: Rows that generate together.
-        prompt: Tokens.
-        prompt_rows: Rows whose prompts are read together.
-        generated: Tokens.
+        module: Name of the row.
+        device: Device it ran on: cpu or cuda.
+        prefill_tokens_per_s: Tokens of the prompt per second, with `prompt_rows` rows together; median of the turns.
+        decode_tokens_per_s: Generated tokens per second, with `batch` rows together; the mean of steps timed at
+            several lengths.
+        state_bytes: Size of one row's state at the end of the generation.
+        parameters: Number of trained weights.
+        dim: Number of entries of a vector.
+        layers: Number of layers over all parts.
+        batch: Number of rows that generate together.
+        prompt: Tokens of the prompt.
+        prompt_rows: Number of rows whose prompts are read together.
+        generated: Tokens that are generated.
         dtype: Precision of weights and state.
-        threads: Of the processor.
+        threads: Number of processor threads.
     """
 
     module: str
@@ -103,9 +104,10 @@ def throughput_rows(
     modules: Sequence[tuple[str, str, dict[str, Any]]] = MODULES,
     on_turn: Callable[[str], None] | None = None,
 ) -> Iterator[Row]:
-    """Measure all modules, one after the other, turn by turn, so that what else the machine does hits all alike.
+    """Measure all models one after the other, turn by turn, so that other load on the machine affects all alike.
 
-    A GPU works in bfloat16. A CPU works in 32 bits on one thread: several would wait for each other wherever something else runs.
+    A GPU works in bfloat16. A CPU works in 32 bits on one thread: several threads would wait for each other whenever
+    another program runs.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -135,7 +137,7 @@ def _measured(
         models[name] = model.to(device, dtype).eval()
         rows[name], held[name] = rows_at(model, said)
         batches[name] = sizes.batch or _best(model, rows[name][lengths[len(lengths) // 2]], held[name])
-        # Lets libraries choose their kernels.
+        # The first call lets libraries choose their kernels; it is not timed.
         _read_s(model, read_rows, sizes.prompt)
         if on_turn is not None:
             on_turn(f"{name}: {batches[name]} rows")
@@ -158,7 +160,7 @@ def _measured(
 
 
 def _best(model: TokenSequence, row: State, row_bytes: int) -> int:
-    """Return the batch that generates most tokens a second half way: as many as memory holds, or a quarter of them."""
+    """Return the number of sequences that generates most tokens per second half way through: as many as fit into memory, or a quarter of them."""
     most = min(_MOST_ROWS, batches_within(model, row_bytes, _MEMORY_BYTES)[-1])
     rates = {rows_: rows_ / step_s(model, rows_, row, _BLOCK) for rows_ in {most, max(1, most // 4)}}
     return max(rates, key=lambda rows_: (rates[rows_], rows_))
@@ -166,7 +168,7 @@ def _best(model: TokenSequence, row: State, row_bytes: int) -> int:
 
 @torch.no_grad()
 def _read_s(model: TokenSequence, rows: int, prompt: int) -> float:
-    """Return the seconds of reading a prompt."""
+    """Return the seconds to read a prompt."""
     tokens, state = random_tokens(model, rows, prompt), prompted(model, rows, prompt)
     begun = now(model.device)
     model.prefill(tokens, state)

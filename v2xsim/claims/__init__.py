@@ -1,1 +1,1 @@
-"""One experiment for each claim that the documentation makes about a model or a method."""
+"""One experiment for each claim of the documentation about a model or a method."""

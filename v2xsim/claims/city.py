@@ -1,6 +1,6 @@
-"""Whether an index pays in a city: many vehicles update their descriptors each second, and each asks for its nearest ones.
+"""Whether an index is worth it in a city: many vehicles update their descriptors each second, and each looks up its nearest ones.
 
-The alternative is to compare all descriptors with all, by numpy's matrix product or by a kernel compiled for it.
+The alternative is to compare all descriptors with each other, by numpy's matrix product or by a compiled kernel.
 """
 
 import time
@@ -16,10 +16,10 @@ from v2xsim.perception.matching.shortlist import ShortList
 
 # Up to this many vehicles, comparing all takes a few seconds at most and is repeated.
 _TURNS, _REPEATED_UP_TO = 5, 20_000
-# The first seconds, in which a short list may build its whole index, are not counted.
+# The first seconds are not counted, because the short list may build its whole index then.
 _WARM_UP = 2
 _EF_CONSTRUCTION, _EF = 60, 30
-_DRIFT = 0.015  # a tenth of the spread of a cluster
+_DRIFT = 0.015  # A tenth of the spread of a cluster.
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,16 @@ class CityRow:
 
     Attributes:
         vehicles: Number of vehicles.
-        dim: Entries of a descriptor.
-        renewals: Updates of each descriptor per second; each vehicle asks once.
-        index_update_s: Seconds of updating an index.
-        index_query_s: Seconds of all lookups in it.
-        recall: Share of the true 10 nearest that the index finds.
-        brute_s: Seconds of comparing all with all by numpy's matrix product, median of 5 turns up to 20,000 vehicles.
+        dim: Number of entries of a descriptor.
+        renewals: Updates of each descriptor per second; each vehicle does one lookup per second.
+        index_update_s: Seconds for the updates of the index.
+        index_query_s: Seconds for all lookups in the index.
+        recall: Share of the true 10 nearest that the index finds, 0 to 1.
+        brute_s: Seconds to compare all with all by numpy's matrix product; median of 5 turns up to 20,000 vehicles.
         plain_s: The same by BFIndex, a kernel compiled for it.
-        short_list_s: Seconds that a run spends, which chooses by itself (ShortList): mean of the seconds after the first two.
-        picked: Share of those seconds in which it asked the index.
+        short_list_s: Seconds that ShortList spends, which a run uses and which chooses between both ways; mean over
+            the seconds after the first two.
+        picked: Share of these seconds in which it used the index.
     """
 
     vehicles: int
@@ -81,7 +82,7 @@ def city_rows(
 
 
 def _comparing_s(descriptors: np.ndarray) -> tuple[float, float]:
-    """Return the seconds of comparing all with all: by numpy's matrix product, and by the compiled kernel."""
+    """Return the seconds to compare all with all: by numpy's matrix product, and by the compiled kernel."""
     plain = BFIndex("l2", descriptors.shape[1])
     plain.init_index(len(descriptors))
     plain.add_items(descriptors)
@@ -101,13 +102,13 @@ def _turns(count: int) -> int:
 
 
 class _Drift:
-    """Descriptors that drift, some of them at a time."""
+    """Descriptors that drift, a part of them at a time."""
 
     def __init__(self, descriptors: np.ndarray, renewals: float) -> None:
         self.now, self._renewals, self._rng = descriptors.copy(), renewals, np.random.default_rng(1)
 
     def second(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield labels and descriptors of a second's updates, none twice in a part."""
+        """Yield labels and descriptors of one second's updates in parts; no label occurs twice in a part."""
         rest = self._renewals
         while rest > 0:
             some = self._rng.choice(len(self.now), max(1, round(min(rest, 1.0) * len(self.now))), replace=False)
@@ -117,7 +118,7 @@ class _Drift:
 
 
 def _short_list(descriptors: np.ndarray, renewals: float) -> tuple[float, float]:
-    """Return the seconds that a ShortList spends on a simulated one, and the share of them in which it asks its index."""
+    """Return the seconds that a ShortList spends on one simulated second, and the share of seconds in which it uses its index."""
     kept, drifting = ShortList("l2", descriptors.shape[1]), _Drift(descriptors, renewals)
     kept.put(np.arange(len(descriptors)), descriptors)
     spent, picked = [], []

@@ -1,4 +1,4 @@
-"""What the claims about prediction train and evaluate on: windows of a corpus of motion tokens."""
+"""The data of the claims about prediction: windows of a corpus of motion tokens."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +9,19 @@ from v2xsim.gpu.sequence.windows import Windows
 
 # 32 s at half a second a token.
 WINDOW = 64
-# Windows of the validation and of the test set, spread over all.
+# Number of windows of the validation set and of the test set, spread over all of it.
 EVALUATED = 512
 
 
 @dataclass(frozen=True)
 class CorpusWindows:
-    """Windows of one corpus, all equally long.
+    """Windows of one corpus, all of the same length.
 
     Attributes:
-        training: To train on, all there are.
-        validation: Other vehicles on networks that training knows.
-        unseen: Networks that training has nothing of.
-        vocabulary: Number of tokens.
+        training: All windows of the training set.
+        validation: Windows of other vehicles on networks of the training set.
+        unseen: Windows of networks that are not in the training set.
+        vocabulary: Number of different tokens.
     """
 
     training: Windows
@@ -34,8 +34,8 @@ def windows_of(folder: Path, prompt: int = 0) -> CorpusWindows:
     """Return the windows of a corpus.
 
     Args:
-        folder: Written by `v2xsim corpus`.
-        prompt: Tokens at the start of each window that are given; at least one must follow them.
+        folder: Folder written by `v2xsim corpus`.
+        prompt: Number of tokens at the start of each window that are given; at least one more must follow.
     """
     if prompt >= WINDOW:
         raise UserError(f"prompt must be below the {WINDOW} tokens of a window of the corpus, got {prompt}")

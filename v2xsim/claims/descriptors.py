@@ -1,4 +1,4 @@
-"""How well each descriptor ranks helpers by the gain that exact matching finds, on matrices of a run with traffic and buildings."""
+"""How well each descriptor ranks helpers, compared with the gain of exact matching, on matrices of a run with traffic and buildings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,16 +25,16 @@ _ASKED_FOR = (5, 10, 20)
 
 @dataclass(frozen=True)
 class Ranking:
-    """One descriptor.
+    """The results of one descriptor.
 
     Attributes:
         descriptor: Its name.
-        entries: Its length.
-        rank_correlation: Spearman's, between its score and the true gain, mean over egos.
-        found_5: Share of the 5 truly best helpers among its first 5.
-        found_10: Among its first 10.
-        found_20: Among its first 20.
-        gain_10: Gain of the best helper among its first 10 over that of the best of all.
+        entries: Number of its entries.
+        rank_correlation: Spearman's correlation between its score and the true gain; mean over egos.
+        found_5: Share of the truly best 5 helpers among its first 5.
+        found_10: Share of the truly best 5 helpers among its first 10.
+        found_20: Share of the truly best 5 helpers among its first 20.
+        gain_10: Gain of the best helper among its first 10, relative to the best of all.
     """
 
     descriptor: str
@@ -48,13 +48,13 @@ class Ranking:
 
 @dataclass
 class _Recorder:
-    """Egos with their weights, and everybody's frames at the same time."""
+    """Egos with their weights, and the frames of all stations at the same instant."""
 
     asked: list[tuple[Frame, Float[np.ndarray, "nx ny"], list[Frame]]] = field(default_factory=list)
 
 
 class _Watched(Simulation):
-    """A simulation that notes who could be asked instead of asking."""
+    """A simulation that records the possible helpers instead of sending requests."""
 
     recorder: _Recorder
 
@@ -69,7 +69,7 @@ class _Watched(Simulation):
 
 
 def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:
-    """Return what connected vehicles of a grid of streets between buildings saw, at a few instants."""
+    """Return what connected vehicles in a grid of streets between buildings saw, at a few instants."""
     scenario = load(
         "urban_grid",
         [
@@ -86,13 +86,13 @@ def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:
         simulation.recorder = _Recorder()
         simulation.run()
     found = simulation.recorder
-    # Neighbouring instants say the same; every few egos will do.
+    # Neighbouring instants and egos give nearly the same data, so only every few egos are recorded.
     found.asked = [item for item in found.asked if len(item[2]) > 30][::egos_apart]
     return found
 
 
 def all_rankings() -> Iterator[Ranking]:
-    """Yield every descriptor, the complement at several lengths, on one recording."""
+    """Yield the results of every descriptor, the complement at several lengths, on one recording."""
     found = recorded()
     yield from rankings(found, 128)
     for dim in (256, 512, 1024):
@@ -100,7 +100,7 @@ def all_rankings() -> Iterator[Ranking]:
 
 
 def rankings(found: _Recorder, dim: int = 128) -> Iterator[Ranking]:
-    """Yield how each descriptor ranks."""
+    """Yield the results of each descriptor."""
     from scipy.stats import spearmanr
 
     entries = {"complement": dim, "rings": 64, "pooled": 128, "nearest first": 2}

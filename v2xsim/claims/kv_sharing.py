@@ -1,4 +1,4 @@
-"""What sharing keys and values across layers costs in prediction and saves in bytes, on motion tokens."""
+"""What KV sharing between layers costs in cross-entropy and saves in bytes, on motion tokens."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,22 +18,23 @@ USUAL_MAPS = (*(pair for pair in ALL_MAPS if pair[1] == "bottom"), ("sandwich", 
 
 @dataclass(frozen=True)
 class SharingRow:
-    """One map, trained as long as the others from the same seed.
+    """One map of KV sharing; all maps are trained equally long from the same seed.
 
     Attributes:
-        sharing: none, or kind-target.
-        layers: All.
-        kv_layers: Those with keys and values of their own.
-        seed: Of weights and batches.
-        parameters: Numbers that are trained.
-        steps: Of training.
-        train_s: Seconds they took.
-        nats: Cross-entropy per token of the validation windows.
-        against_full: The same over that of the model that shares nothing, less 1.
-        unseen_nats: As `nats`, of windows of networks that training has nothing of.
-        unseen_against_full: As `against_full`, of those.
-        kv_bytes: Of one row's keys and values at the windows' length, 32-bit.
-        reads_per_token: Times a layer's cache is read for a token; sharing saves bytes that are kept, not bytes that are read.
+        sharing: Name of the map, kind-target; none for no sharing.
+        layers: Number of all layers.
+        kv_layers: Number of layers with keys and values of their own.
+        seed: Seed of weights and batches.
+        parameters: Number of trained weights.
+        steps: Training steps.
+        train_s: Duration of the training in seconds.
+        nats: Cross-entropy per token on the validation windows.
+        against_full: `nats` relative to the model without sharing, minus 1.
+        unseen_nats: As `nats`, on windows of networks that are not in the training set.
+        unseen_against_full: As `against_full`, for `unseen_nats`.
+        kv_bytes: Size of one row's keys and values at the windows' length, in 32 bits.
+        reads_per_token: How many times a layer's cache is read for one token; KV sharing saves stored bytes, not read
+            ones.
     """
 
     sharing: str
@@ -64,7 +65,7 @@ def sharing_rows(
     settings: TrainSettings | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Iterator[SharingRow]:
-    """Train the model that shares nothing and one for each map; yield as they come."""
+    """Train the model without sharing and one model for each map; yield each as it is finished."""
     settings = settings or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     for seed in range(1, seeds + 1):
         full = unseen_full = float("nan")

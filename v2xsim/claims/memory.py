@@ -1,8 +1,9 @@
-"""What HGRN's lower bounds and forget gate are worth: a memory that must be overwritten at once, and then last.
+"""What HGRN's lower bounds and forget gate contribute: a memory that must first be overwritten and then last.
 
-Signs are shown in a row, each for 2 to 4 positions, then none for 4 to 128 positions of noise: which was the last? It is asked at
-every position from the fourth after it was shown, and never sooner, so that nothing short teaches how to remember. Without a forget
-gate earlier signs stay as strong as the last; without bounds, what is learned from has faded before it is asked for.
+Several signs are shown in a row, each for 2 to 4 positions, and then noise for 4 to 128 positions. The question is
+which sign was the last. It is asked at every position from the fourth after the last sign, and never sooner, so that
+short sequences cannot teach the model to remember. Without a forget gate, earlier signs stay as strong as the last
+one. Without lower bounds, the memory has faded before the first question, so there is little to learn from.
 """
 
 import time
@@ -31,20 +32,23 @@ ARMS: dict[str, dict[str, Any]] = {
     "without lower bound": {"bounds": "none"},
     "without forget gate": {"forget": "constant"},
 }
-"""By name: settings of Hgrn. Without forget gate, each channel keeps a constant share, learned, above its bound."""
+"""Settings of Hgrn by the name of the variant.
+
+Without a forget gate, each channel keeps a constant, learned share above its bound.
+"""
 
 
 @dataclass(frozen=True)
 class MemoryRow:
-    """One model after its training.
+    """The result of one training.
 
     Attributes:
-        arm: Which model.
-        seed: Of its weights and of what it was trained on.
-        steps: Of the optimiser.
-        accuracy: Share of right answers on sequences that all arms share; guessing gives 0.125.
-        loss: Cross-entropy of the same, in nats.
-        seconds: Spent on training.
+        arm: Name of the variant.
+        seed: Seed of its weights and of its training data.
+        steps: Training steps.
+        accuracy: Share of right answers on test sequences, which are the same for all variants; guessing gives 0.125.
+        loss: Cross-entropy on the same sequences, in nats.
+        seconds: Duration of the training.
     """
 
     arm: str
@@ -56,14 +60,14 @@ class MemoryRow:
 
 
 def memory_rows(seeds: int = 3, steps: int = 400, device: str = "cpu") -> Iterator[MemoryRow]:
-    """Train each arm from each seed; yield what it then answers."""
+    """Train each variant from each seed; yield the results on the test sequences."""
     for seed in range(seeds):
         for arm in ARMS:
             yield _trained(arm, seed, steps, torch.device(device))
 
 
 def shown(rng: np.random.Generator, rows: int) -> tuple[Int64[Tensor, "rows time"], Int64[Tensor, "rows time"]]:
-    """Return sequences, and the answer at each position where it is asked for."""
+    """Return sequences, and the right answer at each position where there is a question."""
     tokens = rng.integers(0, _NOISE, (rows, _POSITIONS))
     answers = np.full((rows, _POSITIONS), _NOT_ASKED)
     for row in range(rows):
@@ -87,7 +91,7 @@ def _trained(arm: str, seed: int, steps: int, device: torch.device) -> MemoryRow
         torch.nn.init.normal_(model.embedding.weight)
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), 0.01, betas=(0.9, 0.98))
-    # Warm-up over a fifth, then half a cosine down to a tenth.
+    # Warm-up over a fifth of the steps, then half a cosine down to a tenth of the rate.
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, 5 * (step + 1) / steps) * (0.55 + 0.45 * float(np.cos(np.pi * step / steps)))
     )

@@ -1,4 +1,4 @@
-"""SharedLLM on logs with key events: how well one many chunks back is recalled, by what is kept finely."""
+"""SharedLLM on logs with key events: how well it recalls an event many chunks back, depending on what is kept in detail."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,22 +16,25 @@ _DIM, _LAYERS, _HEADS, _HIDDEN = 64, 2, 4, 128
 TOKENS_A_STEP = 4096
 _DEPTH, _KEPT = 4, 1
 TRAINED_CHUNKS = 4
-# N(0, 0.02) is made for vectors of 768 entries and more; at 64 the layers would hardly do anything at first.
+# The usual N(0, 0.02) is meant for vectors of 768 entries and more; with 64 entries the layers would have almost no
+# effect at first.
 _GAIN = 2.0
-# Tokens must be told apart by the first layer from the start, since halves are compared by what it says.
+# The first layer must distinguish tokens from the start, since halves are compared by its output.
 _EMBEDDING_STD = 0.5
 
 
 @dataclass(frozen=True)
 class EventLog:
-    """A log in which events, each a key and then a value, are hidden in filler; at the end a key is asked for.
+    """A log in which events, each a key followed by a value, are hidden among filler tokens.
+
+    At its end the value of one key is asked for.
 
     Attributes:
         chunk: Tokens of a chunk.
-        events: In each chunk; no key comes twice in a log.
-        keys: Different keys.
-        values: Different values.
-        filler: Different tokens that mean nothing.
+        events: Number of events in each chunk; no key occurs twice in a log.
+        keys: Number of different keys.
+        values: Number of different values.
+        filler: Number of different filler tokens.
     """
 
     chunk: int = 32
@@ -42,11 +45,11 @@ class EventLog:
 
     @property
     def vocabulary(self) -> int:
-        """Number of tokens."""
+        """Number of different tokens."""
         return self.filler + self.keys + self.values
 
     def drawn(self, batch: int, chunks: int, generator: torch.Generator) -> "Asked":
-        """Return logs of so many chunks."""
+        """Return logs with a number of chunks."""
         log = torch.randint(self.filler, (batch, chunks, self.chunk), generator=generator)
         shape = (batch, chunks, self.events)
         key = torch.rand(batch, self.keys, generator=generator).argsort(1)[:, : chunks * self.events].reshape(shape)
@@ -62,13 +65,13 @@ class EventLog:
 
 @dataclass(frozen=True)
 class Asked:
-    """Logs with a question each.
+    """Logs with one question each.
 
     Attributes:
-        log: Whole chunks.
-        question: The key asked for.
-        answer: Number of its value.
-        place: Of the event in the log.
+        log: Tokens of whole chunks.
+        question: Key whose value is asked for.
+        answer: Number of the right value.
+        place: Position of the event in the log.
     """
 
     log: Int64[Tensor, "batch past"]
@@ -79,14 +82,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to choose what is kept finely.
+    """A way to choose what is kept in detail.
 
     Attributes:
-        name: What it is called.
+        name: Name in the table.
         choice: See ContextTree.
         alike: See ContextTree.
-        aligned: Whether the choice is trained, by letting tokens find their own place.
-        warm: Whether training starts from the weights that the first method ended with, instead of fresh ones.
+        aligned: Whether the choice is trained, with questions that ask for the position of a token.
+        warm: Whether training starts from the trained weights of the first method instead of new ones.
     """
 
     name: str
@@ -112,15 +115,15 @@ class RecallRow:
     """How well events are recalled.
 
     Attributes:
-        method: See Method.
-        seed: Of weights and training.
-        ratio: Tokens of a chunk for one entry kept.
-        chunks: Of the log.
-        trained: Most chunks of a log in training.
-        selected: Share of events that lie in what is kept most finely.
-        recall: Share of right answers.
-        chance: The same of a guess.
-        by_chunks_back: Recall by distance: the last chunk before the question first.
+        method: Name of the method.
+        seed: Seed of weights and training.
+        ratio: Number of tokens of a chunk for one kept entry.
+        chunks: Number of chunks of the log.
+        trained: Largest number of chunks in training.
+        selected: Share of events that lie in the part kept in most detail.
+        recall: Share of right answers, 0 to 1.
+        chance: Share of right answers of a guess.
+        by_chunks_back: Recall by distance in chunks, starting with the last chunk before the question.
     """
 
     method: str
@@ -137,9 +140,11 @@ class RecallRow:
 def recall_rows(
     seeds: int = 3, steps: int = 800, methods: Sequence[Method] = METHODS, log: EventLog | None = None
 ) -> Iterator[RecallRow]:
-    """Train a model for each method and seed, all at one ratio and for as many steps, and yield how well events are recalled.
+    """Train a model for each method and seed, and yield how well events are recalled.
 
-    The log asked about is as long as in training, and twice as long.
+    Ratio and number of steps are the same for all.
+
+    Logs for the evaluation are as long as in training, and twice as long.
     """
     log = log or EventLog()
     for seed in range(seeds):
@@ -183,7 +188,7 @@ def _recalled(model: SharedModel, log: EventLog, chunks: int, method: str, seed:
 def small_model(
     vocabulary: int, chunk: int, depth: int, kept: int, choice: Choice, alike: Alike, seed: int
 ) -> SharedModel:
-    """Return a model of 2 layers of 64, both injected."""
+    """Return a model with 2 layers of width 64, both of which read the kept keys and values."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = SharedModel(
@@ -200,7 +205,10 @@ def small_model(
 def train_on_events(
     model: SharedModel, log: EventLog, aligned: bool, steps: int, trained_chunks: int, seed: int
 ) -> None:
-    """Train on logs of one chunk first, then of twice as many, up to `trained_chunks`; each step reads as many tokens."""
+    """Train on logs of one chunk first, then of twice as many, up to `trained_chunks`.
+
+    Each step has the same number of tokens.
+    """
     generator = torch.Generator().manual_seed(1000 + seed)
     lengths = [2**i for i in range(trained_chunks.bit_length()) if 2**i <= trained_chunks]
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01)
@@ -211,7 +219,7 @@ def train_on_events(
         logits = model.read(asked.log, asked.question)[:, -1]
         loss = F.cross_entropy(logits, log.filler + log.keys + asked.answer)
         if aligned:
-            # No label is needed: any token of the log is a question whose answer is its own place.
+            # No label is needed: any token of the log is a question, and the right answer is its own position.
             place = torch.randint(asked.log.shape[1], (len(asked.log),), generator=generator)
             query = model.query_of(asked.log.gather(1, place[:, None]))
             loss = loss + alignment_loss(model, asked.log, query, place)
@@ -220,7 +228,7 @@ def train_on_events(
 
 
 def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, step: int, steps: int) -> None:
-    """Take one step with a rate that rises for 50 steps and then falls to a tenth."""
+    """Do one training step; the rate rises for 50 steps and then falls to a tenth."""
     for group in optimizer.param_groups:
         group["lr"] = 3e-3 * min(1.0, (step + 1) / 50) * (1.0 - 0.9 * step / steps)
     optimizer.zero_grad()
@@ -230,7 +238,7 @@ def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tens
 
 
 def kept_finely(model: SharedModel, asked: Asked) -> Bool[Tensor, " batch"]:
-    """Return whether each event lies in one of the two leaves of its chunk's tree."""
+    """Return whether each event lies in one of the two leaves of its chunk's tree, which are kept in most detail."""
     tree = model.tree
     if not tree.decisions:
         return torch.zeros(len(asked.log), dtype=torch.bool)

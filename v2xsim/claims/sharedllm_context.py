@@ -1,4 +1,4 @@
-"""SharedLLM on texts of drivers with habits: how much more context than in training still helps."""
+"""SharedLLM on texts of drivers with habits: how much context beyond that of training still helps."""
 
 import math
 from collections.abc import Iterator
@@ -16,16 +16,17 @@ from v2xsim.gpu.sequence.tokens import next_token_loss
 
 @dataclass(frozen=True)
 class ContextRow:
-    """How well tokens are foretold with a context of so many chunks.
+    """How well tokens are predicted with a context of a number of chunks.
 
     Attributes:
-        seed: Of weights and training.
-        ratio: Tokens for one entry kept.
-        trained: Most chunks of a context in training.
-        chunks: Of the context; the running text, one more chunk, is the same for all.
-        nats: Cross-entropy per token of the running text.
-        best_nats: Of who knows how the texts are made and has counted all tokens.
-        uniform_nats: Of a guess.
+        seed: Seed of weights and training.
+        ratio: Number of tokens for one kept entry.
+        trained: Largest number of chunks of a context in training.
+        chunks: Number of chunks of the context; the running text, one more chunk, is the same for all.
+        nats: Cross-entropy per token on the running text.
+        best_nats: Cross-entropy of the best possible predictor: it knows how the texts are generated and counts all
+            tokens.
+        uniform_nats: Cross-entropy of a guess.
     """
 
     seed: int
@@ -39,11 +40,11 @@ class ContextRow:
 
 @dataclass(frozen=True)
 class Habits:
-    """Texts of drivers, each with a habit: how often it does what, drawn from a Dirichlet distribution; every token is drawn by it.
+    """Texts of drivers with habits: each driver has a distribution over tokens, drawn from a Dirichlet distribution, and all its tokens are drawn from that.
 
     Attributes:
-        vocabulary: Number of tokens.
-        concentration: Of the Dirichlet distribution; the smaller, the more one-sided habits are.
+        vocabulary: Number of different tokens.
+        concentration: Parameter of the Dirichlet distribution; the smaller it is, the fewer tokens dominate a habit.
         chunk: Tokens of a chunk.
     """
 
@@ -52,7 +53,7 @@ class Habits:
     chunk: int = 32
 
     def drawn(self, batch: int, chunks: int, generator: torch.Generator) -> Int64[Tensor, "batch time"]:
-        """Return texts of so many chunks."""
+        """Return texts with a number of chunks."""
         habit = torch._standard_gamma(torch.full((batch, self.vocabulary), self.concentration), generator=generator)
         return torch.multinomial(habit + 1e-9, chunks * self.chunk, replacement=True, generator=generator)
 
@@ -65,9 +66,9 @@ class Habits:
 
 
 def context_rows(seeds: int = 3, steps: int = 400, habits: Habits | None = None) -> Iterator[ContextRow]:
-    """Train with up to 4 chunks of context and yield the cross-entropy with up to 16, all before the same running texts.
+    """Train with up to 4 chunks of context, and yield the cross-entropy with up to 16, all before the same running texts.
 
-    The half expanded is always the later one: the paper's rule where nothing is asked.
+    The half that is expanded is always the later one: the paper's rule for chunks without a query.
     """
     habits = habits or Habits()
     for seed in range(seeds):
@@ -96,5 +97,5 @@ def _train_on_habits(model: SharedModel, habits: Habits, steps: int, seed: int) 
 
 
 def _running_loss(model: SharedModel, context: Tensor, running: Tensor) -> Float[Tensor, ""]:
-    # Nothing is chosen by a query here, so the place of one tells nothing of what follows.
+    # The choice does not use a query here, so a query's position carries no information about the text.
     return next_token_loss(model.read(context, running, query_at=0), running)

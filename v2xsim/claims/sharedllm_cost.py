@@ -1,4 +1,4 @@
-"""What a context costs SharedLLM in bytes, positions and seconds, beside a plain Transformer."""
+"""The cost of a context for SharedLLM in bytes, positions and seconds, compared with a plain Transformer."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,18 +16,20 @@ from v2xsim.gpu.sequence.transformer import Transformer
 
 @dataclass(frozen=True)
 class CostRow:
-    """What a context costs.
+    """The cost of one context.
 
     Attributes:
-        chunks: Of the context.
-        tokens: Of the context.
-        ratio: Tokens for one entry kept.
-        kept_bytes: Of keys and values kept of the context, all rows.
-        plain_bytes: Of the cache of a plain Transformer of as many layers as are injected.
-        lower_positions: Positions that each layer of the lower model reads for a row, the first layer first.
-        condense_s: Seconds to choose and to encode the whole context.
-        step_ms: Milliseconds of one token after it.
-        plain_step_ms: The same of a plain Transformer of the upper model's size that has read as many tokens.
+        chunks: Number of chunks of the context.
+        tokens: Number of tokens of the context.
+        ratio: Number of tokens for one kept entry.
+        kept_bytes: Size of the keys and values kept of the context, over all rows.
+        plain_bytes: Size of the cache of a plain Transformer with the number of layers that read kept keys and values.
+        lower_positions: Number of positions that each layer of the lower model reads for a row, starting with the
+            first layer.
+        condense_s: Seconds to choose and encode the whole context.
+        step_ms: Milliseconds for one token after the context.
+        plain_step_ms: Milliseconds for one token of a plain Transformer of the upper model's size that has read the
+            same number of tokens.
     """
 
     chunks: int
@@ -42,7 +44,7 @@ class CostRow:
 
 
 def cost_rows(batch: int = 8, counts: Sequence[int] = (1, 2, 4, 8, 16, 32), turns: int = 7) -> Iterator[CostRow]:
-    """Yield what contexts of more and more chunks cost in bytes, positions and seconds; medians over `turns`."""
+    """Yield the cost of contexts with more and more chunks in bytes, positions and seconds; medians over `turns`."""
     vocabulary, dim, layers, heads, inject, chunk = 256, 128, 4, 4, 2, 256
     model = SharedModel(vocabulary, dim, layers, heads, inject, chunk, depth=3, kept=8).eval()
     plain = Transformer(dim, layers, heads).eval()
@@ -85,7 +87,7 @@ class _Positions:
 
 
 def _filled(plain: Transformer, batch: int, count: int, generator: torch.Generator) -> State:
-    """Return a state as after `count` positions, its entries drawn: what they are does not matter for time."""
+    """Return a state as after `count` positions with random entries: their values have no influence on the time."""
     state = plain.init_state(batch)
     shape = (batch, plain.heads, count, plain.dim // plain.heads)
     slots = {

@@ -1,4 +1,4 @@
-"""What SkipDecode costs in prediction and saves in time, against all layers, untuned skipping and early termination."""
+"""What SkipDecode costs in cross-entropy and saves in time, compared with all layers, untuned skipping and early termination."""
 
 import copy
 import time
@@ -20,16 +20,17 @@ _TURNS = 5
 
 @dataclass(frozen=True)
 class SkipRow:
-    """One policy at one speed.
+    """The result of one policy at one speed.
 
     Attributes:
-        policy: all layers; skip (SkipDecode) or early (termination); untuned with the weights of all layers, tuned after training on
-            with the policy in the loop. "all layers tuned" has been trained on as long, without a policy.
-        nominal: Layers over the mean of layers run.
-        mean_layers: Of the positions after the prompt.
-        seed: Of weights and batches.
-        nats: Cross-entropy per token after the prompt, of the validation windows.
-        unseen_nats: The same, of windows of networks that training has nothing of.
+        policy: `all layers`, `skip` (SkipDecode) or `early` (early termination). `untuned` uses the weights of the
+            model with all layers; `tuned` was trained further with the policy. "all layers tuned" was trained further
+            for the same number of steps without a policy.
+        nominal: Number of layers divided by the mean number of layers that run.
+        mean_layers: Mean number of layers that run at the positions after the prompt.
+        seed: Seed of weights and batches.
+        nats: Cross-entropy per token after the prompt, on the validation windows.
+        unseen_nats: As `nats`, on windows of networks that are not in the training set.
     """
 
     policy: str
@@ -42,17 +43,17 @@ class SkipRow:
 
 @dataclass(frozen=True)
 class SpeedRow:
-    """Cached decoding in wall-clock time; weights do not matter for it.
+    """Time of generation with a cache; the weights have no influence.
 
     Attributes:
-        nominal: Layers over the mean of layers run.
-        layers: All.
-        dim: Entries of a vector.
-        batch: Rows.
+        nominal: Number of layers divided by the mean number of layers that run.
+        layers: Number of all layers.
+        dim: Number of entries of a vector.
+        batch: Number of sequences.
         generated: Positions after the prompt, over which the schedule runs.
-        tokens_per_s: Median of turns.
-        against_full: The same over that of all layers, measured in turns with it.
-        kv_share: Bytes of keys and values at the end, over those of all layers.
+        tokens_per_s: Tokens per second; median of the turns.
+        against_full: Tokens per second relative to all layers, measured in turns with it.
+        kv_share: Bytes of keys and values at the end, relative to all layers.
     """
 
     nominal: float
@@ -79,7 +80,10 @@ def skip_rows(
     tuning: TrainSettings | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Iterator[SkipRow]:
-    """Train a model with all layers, train it on with each policy, and judge; yield as they come."""
+    """Train a model with all layers, train it further with each policy, and evaluate each.
+
+    Yield as they are finished.
+    """
     base = base or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     tuning = tuning or TrainSettings(steps=500, batch=32, rate=1e-3, warm_up=20, evaluate_every=10_000)
     horizon = training.tokens.shape[1] - prompt
@@ -106,7 +110,7 @@ def skip_rows(
 
 
 def with_schedule(model: TokenModel, schedule: ExitSchedule | None) -> TokenModel:
-    """Return a copy of a model that runs through layers as a schedule says."""
+    """Return a copy of a model that runs the layers of a schedule."""
     body = model.body
     assert isinstance(body, Transformer)
     copied = TokenModel(
@@ -139,7 +143,7 @@ def speed_rows(
     generated: int = 128,
     speeds: Sequence[float] = (2.0, 3.0, 4.0, 5.0),
 ) -> Iterator[SpeedRow]:
-    """Time cached decoding of a whole generation, all policies in turns."""
+    """Time a whole generation with a cache, all policies in turns."""
     torch.manual_seed(1)
     plain = TokenModel(Transformer(dim, layers, max(1, dim // 32)), vocabulary).eval()
     policies: dict[float, TokenModel] = {1.0: plain}

@@ -1,1 +1,1 @@
-"""Training data in and out."""
+"""Training data: making and reading corpora."""

@@ -1,4 +1,4 @@
-"""From an OpenStreetMap extract to roads, buildings, traffic and a scenario that runs."""
+"""Turn an OpenStreetMap extract into roads, buildings, traffic and a scenario that runs."""
 
 from v2xsim.import_osm.extract import OsmImportError
 from v2xsim.import_osm.town import import_osm

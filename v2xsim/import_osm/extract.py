@@ -1,4 +1,4 @@
-"""Reading an OpenStreetMap extract far enough to know that SUMO can use it."""
+"""Read an OpenStreetMap extract far enough to know that SUMO can use it."""
 
 import gzip
 import zlib
@@ -9,14 +9,14 @@ from v2xsim.errors import UserError
 
 
 class OsmImportError(UserError):
-    """An extract cannot be turned into a scenario; the message names the file and the reason."""
+    """An extract cannot be turned into a scenario; the message has the file and the reason."""
 
 
 def unpacked(source: Path, target: Path) -> int:
-    """Copy an extract, unpacked where it is gzip; return its number of ways with a highway tag.
+    """Copy an extract, decompressed if it is gzip; return its number of ways with a highway tag.
 
     Raises:
-        OsmImportError: Where it is missing, empty, damaged, no OpenStreetMap file, or without roads.
+        OsmImportError: If it is missing, empty, damaged, not an OpenStreetMap file, or without roads.
     """
     if not source.exists():
         raise OsmImportError(f"{source}: there is no such file")

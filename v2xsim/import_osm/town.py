@@ -1,4 +1,4 @@
-"""Building a town with SUMO's own programs: netconvert, polyconvert, randomTrips, and a test run for its region."""
+"""Build a town with SUMO's own programs: netconvert, polyconvert, randomTrips, and a test run to choose the region."""
 
 import shutil
 import tempfile
@@ -33,12 +33,12 @@ def import_osm(
     Args:
         osm_file: The extract, .osm or .osm.xml, also gzipped.
         out: Folder to write; new or empty.
-        vehicles: Vehicles wanted on the road at once while the scenario measures.
-        seed: Of the demand.
-        progress: Told what is being done.
+        vehicles: Wanted number of vehicles on the road at once during the measured time.
+        seed: Seed of the traffic demand.
+        progress: Called with the name of the present step.
 
     Raises:
-        OsmImportError: Where the extract or the folder does not do.
+        OsmImportError: If the extract or the folder cannot be used.
     """
 
     def say(what: str) -> None:
@@ -103,7 +103,7 @@ def _buildings(folder: Path) -> None:
 
 
 def _demand(folder: Path, period_s: float, seed: int) -> None:
-    """Write routes between random edges, weighted by length, that end after the measured time."""
+    """Write routes between random edges, weighted by their length, that end after the measured time."""
     kinds = "".join(type_xml(kind, share) for kind, share in MIX.items())
     types = f'<additional><vTypeDistribution id="mix">{kinds}</vTypeDistribution></additional>'
     (folder / "types.add.xml").write_text(types, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Checks against closed forms, test vectors and other groups' curves."""
+"""Checks against closed forms, test vectors and published curves."""

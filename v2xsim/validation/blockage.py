@@ -1,4 +1,4 @@
-"""Measured losses behind a vehicle, beside what both models of it say. Nothing is tuned to a row."""
+"""Measured losses behind a vehicle, compared with both blockage models. No parameter is tuned to a row."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,17 @@ CARRIER_GHZ = 5.9
 
 @dataclass(frozen=True)
 class Measured:
-    """One measurement, and what it takes to compute it.
+    """One measurement, with the geometry needed to compute it.
 
     Attributes:
-        source: Who measured.
-        what: Blocker and distance.
+        source: Authors of the measurement.
+        what: Blocking vehicle and distance.
         measured_db: Loss that the vehicle added.
-        length_m: Between the antennas.
-        place_m: From the first antenna to the middle of the vehicle.
+        length_m: Distance between the antennas.
+        place_m: Distance from the first antenna to the middle of the vehicle.
         antenna_m: Height of both antennas.
         size_m: Length, width and height of the vehicle.
-        assumed: What the source does not give.
+        assumed: What we assumed because the source does not give it.
     """
 
     source: str
@@ -57,7 +57,7 @@ _MIDDLE = "vehicle midway"
 
 
 def measured() -> list[Measured]:
-    """Return the measurements at hand (geometry as far as the sources give it)."""
+    """Return the measurements, with their geometry as far as the sources give it."""
     return [
         Measured(_BOBAN, "van 0.37 m above the antennas, 10 m", 20.0, 10.0, 5.0, 1.5, _VAN, f"{_MIDDLE}, 1.9 m wide"),
         Measured(_BOBAN, "van 0.37 m above the antennas, 100 m", 7.0, 100.0, 50.0, 1.5, _VAN, f"{_MIDDLE}, 1.9 m wide"),

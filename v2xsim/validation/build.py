@@ -1,4 +1,4 @@
-"""From a set-up described in YAML to a road and an access layer."""
+"""Build a road and an access layer from a set-up described in YAML."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,7 @@ def noise_of(setup: SetUp) -> float:
 
 
 def access_layer(setup: SetUp, stations: int) -> AccessLayer:
-    """Return the access layer of a set-up, from the builder that a run uses too."""
+    """Return the access layer of a set-up, built by the function that a run uses too."""
     ear = setup.receiver
     curve = tuple(ear.per_table)
     if ear.sinr_threshold_db is not None:

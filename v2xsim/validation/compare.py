@@ -1,4 +1,4 @@
-"""A simulated curve beside a published one."""
+"""A simulated curve compared with a published one."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ class Reference:
     """A published curve.
 
     Attributes:
-        name: Of the configuration.
-        distance_m: Where it has points.
-        share: By outcome as far as the source splits them: delivered, half_duplex, sensing, receiver_busy,
-            propagation, collision; each over distance, between 0 and 1.
-        limit_pp: Mean absolute deviation that counts as agreement, in percentage points; NaN for a report without verdict.
-        busy_share: Mean channel busy ratio, NaN where the source gives none.
-        source: Who published it.
-        assumes: What had to be assumed beyond the source.
+        name: Name of the configuration.
+        distance_m: Distances of its points.
+        share: Share of each outcome at each point, 0 to 1, for the outcomes that the source reports: delivered,
+            half_duplex, sensing, receiver_busy, propagation, collision.
+        limit_pp: Largest mean absolute deviation that counts as agreement, in percentage points; NaN gives no verdict.
+        busy_share: Mean channel busy ratio, 0 to 1; NaN if the source gives none.
+        source: Publication.
+        assumes: Assumptions that the source does not state.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a simulation gave at the points of a reference.
+    """The results of a simulation at the points of a reference.
 
     Attributes:
         reference: The published curve.
-        share: By outcome of `OUTCOME_NAMES`, over the same points; NaN where nothing was sent.
+        share: Share of each outcome of `OUTCOME_NAMES` at the same points; NaN if nothing was sent.
         busy_share: Mean channel busy ratio.
-        gap_ms: Mean inter-packet gap over the points.
-        sent: Receptions counted at each point.
+        gap_ms: Mean inter-packet gap at each point.
+        sent: Number of receptions at each point.
     """
 
     reference: Reference
@@ -58,21 +58,21 @@ class Comparison:
     sent: Float[np.ndarray, " points"]
 
     def deviation_pp(self, outcome: str) -> float:
-        """Return the mean absolute deviation of one outcome over distance, in percentage points."""
+        """Return the mean absolute deviation of one outcome over all distances, in percentage points."""
         found = self.share[OUTCOME_NAMES.index(outcome)]
         gap = np.abs(found - self.reference.share[outcome])
         return float(100.0 * np.nanmean(gap)) if np.isfinite(gap).any() else float("nan")
 
     @property
     def agrees(self) -> bool | None:
-        """Whether delivery and every cause are within the limit; None without a verdict."""
+        """Whether delivery and every cause of loss are within the limit; None if there is no verdict."""
         if not np.isfinite(self.reference.limit_pp):
             return None
         return all(self.deviation_pp(name) <= self.reference.limit_pp for name in self.reference.share)
 
     @property
     def row(self) -> dict[str, object]:
-        """The comparison as data for JSON; what was not measured is null."""
+        """The comparison as data for JSON; values that were not measured are null."""
         causes = {name: _rounded(self.deviation_pp(name)) for name in self.reference.share if name != "delivered"}
         return {
             "name": self.reference.name, "mad_pp": _rounded(self.deviation_pp("delivered")),

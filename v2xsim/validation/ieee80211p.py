@@ -1,7 +1,7 @@
-"""The published 802.11p set-ups: vehicles on a line, packet delivery and its causes of loss by distance.
+"""The published 802.11p set-ups: vehicles on a line, packet delivery and causes of loss by distance.
 
-Settings as Sepulcre et al., IEEE TVT 2022, state them: WINNER+ B1 with antennas at 1.5 m over an effective ground of
-0.5 m at 5.89 GHz, shadowing of 3 dB, sensing threshold -85 dBm, noise -95 dBm, frame errors of Goubet 2015.
+Settings as in Sepulcre et al., IEEE TVT 2022: WINNER+ B1 with antennas at 1.5 m over an effective ground of 0.5 m at
+5.89 GHz, shadowing of 3 dB, sensing threshold -85 dBm, noise -95 dBm, frame errors of Goubet 2015.
 """
 
 import csv
@@ -28,8 +28,8 @@ _ASSUMES = (
     "for packets lost because the receiver transmits: they count as receiver busy."
 )
 _HALF_DUPLEX, _BUSY = 1, 3
-# The source counts time with a sensed packet as busy (its equation of the unadjusted ratio), and the ratio of its busy
-# shares at 190 and 500 bytes is that of frames of so many bytes in all, though its own formula adds 30.
+# The source counts the time with a sensed packet as busy (its equation of the unadjusted ratio). Its busy shares at
+# 190 and 500 bytes have the ratio of frames with these total sizes, although its own formula adds 30 bytes.
 _SETTINGS = RadioSettings(noise_dbm=-95.0, sensitivity_dbm=-85.0, busy_threshold_dbm=float("inf"), header_bytes=0)
 
 
@@ -38,9 +38,9 @@ class Configuration:
     """One published configuration.
 
     Attributes:
-        reference: Its curve.
+        reference: The published curve.
         line: The road and its messages.
-        settings: The radio below the access layer.
+        settings: Radio settings of the access layer.
     """
 
     reference: Reference
@@ -86,7 +86,7 @@ def line_of(density_per_m: float, rate_hz: float, size_bytes: int, mcs: int, tx_
 
 
 def run(configuration: Configuration) -> Comparison:
-    """Simulate a configuration and return it beside its curve."""
+    """Simulate a configuration and return its comparison with the published curve."""
     line = configuration.line
     keys = (Streams(line.seed).uniforms("line.station", np.arange(line.stations))[:, 0] * 2.0**63).astype(np.uint64)
     outcomes = simulate(line, layer_of(Ieee80211p(), configuration.settings, 0, keys), configuration.reference.edge_m)

@@ -1,6 +1,6 @@
-"""Vehicles on a line, equally spaced, each broadcasting periodically: the set-up of the published curves.
+"""Equally spaced vehicles on a line, each of which broadcasts periodically: the set-up of the published curves.
 
-The statistics come from senders in the middle, so that the ends of an open road do not count.
+Only senders in the middle are counted, so that the open ends of a road have no influence.
 """
 
 from collections.abc import Callable
@@ -17,27 +17,27 @@ from v2xsim.streams import Streams
 
 @dataclass(frozen=True)
 class Line:
-    """A road of equally spaced vehicles.
+    """A road with equally spaced vehicles.
 
     Attributes:
         density_per_m: Vehicles per metre.
-        length_m: Of the road.
-        ring: Whether its ends meet.
-        speed_mps: Of all vehicles; moves the shadowing on.
-        rate_hz: Of each vehicle's messages.
-        size_bytes: Of each message on the air.
-        mcs: Modulation and coding.
-        tx_power_dbm: Power and antenna gains together.
-        loss_db: Path loss over distance in metres.
-        sigma_db: Of the shadowing.
-        decorrelation_m: Of the shadowing; 0 draws anew every tick.
-        nakagami_m: Fading shape over distance; None for none.
-        least_dbm: Links weaker than this are left out.
-        warm_up_s: Not counted.
-        measured_s: Counted.
-        seed: Of all chance.
-        tick_s: Shadowing moves on this often.
-        random_places: Whether the vehicles stand at random rather than equally spaced.
+        length_m: Length of the road.
+        ring: Whether the ends of the road are joined.
+        speed_mps: Speed of all vehicles; it only changes the shadowing.
+        rate_hz: Message rate of each vehicle.
+        size_bytes: Size of each message on the air.
+        mcs: Index of modulation and coding.
+        tx_power_dbm: Transmit power plus antenna gains.
+        loss_db: Function from distance in metres to path loss.
+        sigma_db: Standard deviation of the shadowing.
+        decorrelation_m: Decorrelation distance of the shadowing; 0 draws it independently at every tick.
+        nakagami_m: Function from distance to fading shape; None for no fading.
+        least_dbm: Weaker links are ignored.
+        warm_up_s: Time before counting starts.
+        measured_s: Time over which receptions are counted.
+        seed: Seed of all random draws.
+        tick_s: Interval at which the shadowing is updated.
+        random_places: Whether the vehicles have random positions instead of equal spacing.
         range_m: Stations farther apart have no link.
     """
 
@@ -68,19 +68,19 @@ class Line:
 
     @cached_property
     def place_m(self) -> Float[np.ndarray, " stations"]:
-        """Of each vehicle along the road, rising."""
+        """Position of each vehicle along the road, rising."""
         if not self.random_places:
             return np.arange(self.stations) / self.density_per_m
         places = Streams(self.seed).uniforms("line.place", np.arange(self.stations))[:, 0]
         return np.sort(places) * self.stations / self.density_per_m
 
     def gap_m(self, first: Int[np.ndarray, " pairs"], second: Int[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
-        """Return the distance between vehicles along the road."""
+        """Return the distance between vehicles along the road, the shorter way on a ring."""
         gap = np.abs(self.place_m[first] - self.place_m[second])
         return np.minimum(gap, self.stations / self.density_per_m - gap) if self.ring else gap
 
     def reached(self, edge_m: Float[np.ndarray, " bins_plus_1"]) -> Int64[np.ndarray, "stations bins"]:
-        """Return how many vehicles are in each distance bin of each."""
+        """Return the number of vehicles in each distance bin around each vehicle."""
         bins, everybody = len(edge_m) - 1, np.arange(self.stations)
         found: Int64[np.ndarray, "stations bins"] = np.zeros((self.stations, bins), np.int64)
         for station in range(self.stations):
@@ -91,19 +91,20 @@ class Line:
 
     @property
     def middle(self) -> Int64[np.ndarray, " senders"]:
-        """Rows of the senders that count: all on a ring, else the middle third."""
+        """Rows of the senders that are counted: all on a ring, else the middle third."""
         count = self.stations
         return np.arange(count) if self.ring else np.arange(count // 3, count - count // 3)
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of all broadcasts of counted senders, by distance bin.
+    """Outcomes of all broadcasts of the counted senders, by distance bin.
 
     Attributes:
-        count: By outcome (v2xsim.comms.access.packets.OUTCOME_NAMES) and bin; links left out count as sensing.
-        busy_share: Mean channel busy ratio of the counted stations.
-        gap_ms: Mean time between receptions of one station's messages at another, by bin; NaN without any.
+        count: Number of receptions by outcome (v2xsim.comms.access.packets.OUTCOME_NAMES) and bin; ignored links count
+            as sensing.
+        busy_share: Mean channel busy ratio of the counted stations, 0 to 1.
+        gap_ms: Mean time between two receptions from the same sender, by bin; NaN without any.
     """
 
     count: Int64[np.ndarray, "outcomes bins"]
@@ -112,7 +113,7 @@ class Outcomes:
 
     @property
     def share(self) -> Float[np.ndarray, "outcomes bins"]:
-        """The same as shares of each bin."""
+        """The counts as shares of each bin."""
         return self.count / np.maximum(self.count.sum(axis=0), 1)
 
 
@@ -153,7 +154,7 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
         inside = place < bins
         told = outcome[inside].astype(np.int64) * bins + place[inside]
         counts += np.bincount(told, minlength=len(counts))
-        # What was sent to everybody but is not listed was too weak to be noticed.
+        # A receiver of a broadcast that is not listed got it below the sensitivity.
         counts[SENSING * bins : (SENSING + 1) * bins] += reach[found.by[sent]].sum(axis=0) - np.bincount(
             place[inside], minlength=bins
         )
@@ -166,13 +167,13 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
 
 
 class LineLinks:
-    """The links of a road; the shadowing alone changes."""
+    """The links of a road; only the shadowing changes."""
 
     def __init__(self, line: Line) -> None:
         count, most = line.stations, len(line.place_m) - 1
         whole = count / line.density_per_m
         reach = min(line.range_m, whole / 2 if line.ring else whole)
-        # By how many places ahead another vehicle can be; on a ring the places go round.
+        # Number of positions by which another vehicle can be ahead; on a ring the positions wrap around.
         wide = np.concatenate([line.place_m, line.place_m + whole]) if line.ring else line.place_m
         ahead = np.searchsorted(wide, line.place_m + reach, "right") - np.arange(count) - 1
         ahead = np.minimum(ahead, most)
@@ -183,7 +184,7 @@ class LineLinks:
         low, high = key // count, key % count
         gap = line.gap_m(low, high)
         mean = line.tx_power_dbm - line.loss_db(np.maximum(gap, 1.0))
-        # Four deviations: one in 30,000 is stronger.
+        # Four standard deviations: one draw in 30,000 is stronger.
         kept = mean + 4.0 * line.sigma_db >= line.least_dbm
         low, high, self._mean_dbm = low[kept], high[kept], mean[kept]
         self.pairs, self._sigma_db = len(low), line.sigma_db
@@ -195,13 +196,13 @@ class LineLinks:
         self._fading = np.zeros(0) if line.nakagami_m is None else line.nakagami_m(gap[kept])[self._pair]
 
     def field(self, unit: Float[np.ndarray, " pairs"]) -> Field:
-        """Return the links with their shadowing."""
+        """Return the links with their present shadowing."""
         power_mw = 10.0 ** (0.1 * (self._mean_dbm - self._sigma_db * unit))
         return Field(self._offset, self._other, power_mw[self._pair], self._fading)
 
 
 class _Gaps:
-    """Adds up the time between receptions of each ordered pair, by distance bin."""
+    """Sums the time between receptions of each ordered pair, by distance bin."""
 
     def __init__(self, stations: int, bins: int) -> None:
         self._stations = stations
@@ -212,7 +213,7 @@ class _Gaps:
         self, sender: Int64[np.ndarray, " receptions"], receiver: Int[np.ndarray, " receptions"],
         end_us: Int64[np.ndarray, " receptions"], place: Int64[np.ndarray, " receptions"],
     ) -> None:  # fmt: skip
-        """Take in the receptions of some time, later than all before."""
+        """Add receptions, all later than those of earlier calls."""
         pair = sender * self._stations + receiver
         order = np.lexsort((end_us, pair))
         pair, end_us, place = pair[order], end_us[order], place[order]
@@ -225,7 +226,7 @@ class _Gaps:
 
     @property
     def mean_ms(self) -> Float[np.ndarray, " bins"]:
-        """Mean gap by bin."""
+        """Mean gap of each bin."""
         return np.divide(self._sum_us * 1e-3, self._count, out=np.full(len(self._count), np.nan), where=self._count > 0)
 
 

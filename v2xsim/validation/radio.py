@@ -1,4 +1,4 @@
-"""The validation of the radio: test vectors, and every published configuration that is at hand."""
+"""The validation of the radio: test vectors, and every published configuration whose file is available."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,15 +11,15 @@ FILES = (sidelink.LTE_FILE, ieee80211p.FILE, sidelink.NR_FILE)
 
 
 def absent(reference: Path | None) -> list[str]:
-    """Return the files of published curves that a folder lacks; all of them without a folder."""
+    """Return the files of published curves that a folder lacks; without a folder, all of them."""
     return [name for name in FILES if reference is None or not (reference / name).is_file()]
 
 
 def runs(reference: Path | None, seed: int = 1) -> Iterator[tuple[str, Callable[[], Comparison]]]:
-    """Yield the name of each published configuration at hand, and what simulates it.
+    """Yield the name of each available published configuration, and a function that simulates it.
 
     Raises:
-        UserError: A file is not of the form that its source has.
+        UserError: If a file does not have the form of its source.
     """
     if reference is None:
         return

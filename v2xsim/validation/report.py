@@ -1,4 +1,4 @@
-"""The validation as a Markdown report with its figures, and as text for the terminal."""
+"""The validation as a Markdown report with figures, and as text for the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ _COLOR = {
 def write_report(
     out: Path, vectors: Sequence[Vector], comparisons: Sequence[Comparison], absent: Sequence[str]
 ) -> list[Path]:
-    """Write `report.md` and one figure per configuration; return the files."""
+    """Write `report.md` and one figure per configuration; return their paths."""
     out.mkdir(parents=True, exist_ok=True)
     figures = [_figure(out / f"{_slug(c.reference.name)}.png", c) for c in comparisons]
     report = out / "report.md"
@@ -81,8 +81,8 @@ def _row(comparison: Comparison) -> str:
 
 
 def _figure(path: Path, comparison: Comparison) -> Path:
-    """Draw the outcomes of a configuration over distance: lines are ours, dots the published ones."""
-    # Here, since a validation that only prints needs no drawing library.
+    """Draw the outcomes of a configuration over distance: lines are simulated, dots are published values."""
+    # Imported here: a validation that only prints needs no drawing library.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,6 +1,6 @@
-"""A radio set-up described in YAML: vehicles on a line, one access scheme, and every parameter that papers differ in.
+"""A radio set-up described in YAML: vehicles on a line, one access scheme, and every parameter in which papers differ.
 
-`v2xsim validate radio --config FILE` runs one, so that anybody can compare with curves of their own.
+`v2xsim validate radio --config FILE` runs one, so that users can compare it with their own curves.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ PerRow = Annotated[tuple[float, Annotated[float, Field(ge=0, le=1)]], Field(desc
 
 
 class Road(Section):
-    """Where the vehicles are."""
+    """Positions and motion of the vehicles."""
 
     density_per_km: float = quantity(..., "1/km", "Vehicles per kilometre, all lanes together", gt=0, le=2000)
     placement: Literal["equal", "poisson"] = choice("equal", "Equally spaced, or at random")
@@ -30,7 +30,7 @@ class Road(Section):
 
 
 class Messages(Section):
-    """What every vehicle broadcasts."""
+    """The messages that every vehicle broadcasts."""
 
     rate_hz: float = quantity(10.0, "Hz", "Messages per second", gt=0, le=100)
     size_bytes: int = quantity(300, "B", "On the air, without what the physical layer adds", gt=0, le=4000)

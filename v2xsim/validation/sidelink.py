@@ -1,7 +1,7 @@
-"""The published sidelink set-ups: LTE-V2X mode 4 with its causes of loss, NR-V2X mode 2.
+"""The published sidelink set-ups: LTE-V2X mode 4 with causes of loss, and NR-V2X mode 2.
 
-Mode 4 as Gonzalez-Martin et al., IEEE TVT 2019, state it: WINNER+ B1 with antennas at 1.5 m over an effective ground of
-0 m at 5.91 GHz, shadowing of 3 dB, sensing threshold -90.5 dBm, noise -95 dBm over 10 MHz, 190 B in one subchannel, block
+Mode 4 as in Gonzalez-Martin et al., IEEE TVT 2019: WINNER+ B1 with antennas at 1.5 m over an effective ground of 0 m
+at 5.91 GHz, shadowing of 3 dB, sensing threshold -90.5 dBm, noise -95 dBm over 10 MHz, 190 B in one subchannel, block
 errors of 3GPP R1-160284, resources kept with probability 0.
 """
 
@@ -47,10 +47,10 @@ class Configuration:
     """One published configuration.
 
     Attributes:
-        reference: Its curve.
+        reference: The published curve.
         line: The road and its messages.
         scheme: The access scheme.
-        settings: The radio below it.
+        settings: Radio settings of the access layer.
     """
 
     reference: Reference
@@ -75,7 +75,7 @@ def lte_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
             name, _column(part, "distance_m"), share, LTE_LIMIT_PP, float("nan"), _LTE_SOURCE, _LTE_ASSUMES
         )
         curve_db, curve_rate = _BLER[subchannels]
-        # The noise over one packet's resource blocks, of 50 in 10 MHz.
+        # Noise over one packet's resource blocks, out of 50 in 10 MHz.
         noise = -95.0 + 10.0 * np.log10(blocks / 50.0) + 10.0 * np.log10(subchannels)
         scheme = LteMode4(
             subchannels=subchannels, rb_per_subchannel=blocks, packet_subchannels=1, rsrp_threshold_dbm=-128.0,
@@ -122,7 +122,7 @@ def nr_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
 
 
 def run(configuration: Configuration) -> Comparison:
-    """Simulate a configuration and return it beside its curve."""
+    """Simulate a configuration and return its comparison with the published curve."""
     line = configuration.line
     keys = (Streams(line.seed).uniforms("line.station", np.arange(line.stations))[:, 0] * 2.0**63).astype(np.uint64)
     layer = layer_of(configuration.scheme, configuration.settings, 0, keys)

@@ -1,4 +1,4 @@
-"""Values that the channel models must give, from documents and other programs' tests."""
+"""Test vectors: values that the channel models must give, from documents and other programs' tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ TOLERANCE_DB = 0.05
 
 @dataclass(frozen=True)
 class Vector:
-    """One value.
+    """One test vector.
 
     Attributes:
-        model: What is computed.
-        at: For which input.
-        expected_db: As the source gives it.
-        found_db: As v2xsim computes it.
-        source: Where the expected value is from.
+        model: Name of the model.
+        at: Input, in words.
+        expected_db: Value in the source.
+        found_db: Value that v2xsim computes.
+        source: Source of the expected value.
     """
 
     model: str
@@ -31,7 +31,7 @@ class Vector:
 
     @property
     def agrees(self) -> bool:
-        """Whether the two are within the tolerance."""
+        """Whether both values agree within the tolerance."""
         return abs(self.found_db - self.expected_db) <= TOLERANCE_DB
 
 
@@ -51,7 +51,7 @@ _WAVELENGTH_M = 3e8 / 5.9e9
 
 
 def vectors() -> list[Vector]:
-    """Return all of them: path loss, knife edge, mean of TR 37.885's blockage loss."""
+    """Return all test vectors: path loss, knife edge, mean of TR 37.885's blockage loss."""
     found = [
         Vector(name, f"{distance:g} m", expected, float(model(np.array([float(distance)]), 5.0)[0]), _NS3)
         for name, (model, values) in _PATH_LOSS.items()

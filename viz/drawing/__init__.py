@@ -1,1 +1,1 @@
-"""What all pictures share: style, labels, keys of legends, outlines, perspective."""
+"""Shared by all pictures: style, labels, legends, outlines, perspective."""

@@ -1,4 +1,4 @@
-"""Labels on a map that cover neither each other nor what they name."""
+"""Labels on a map that cover neither each other nor the things they name."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,22 @@ from matplotlib.patheffects import withStroke
 
 from v2xsim.viz.drawing.style import GREY, TEXT_PT
 
-# Places tried around an anchor: every 22.5 degrees on rings of these radii, in points.
+# Positions that are tried around an anchor: every 22.5 degrees on rings with these radii, in points.
 _ANGLES_RAD = np.deg2rad(np.arange(0.0, 360.0, 22.5))
 _RINGS_PT = np.array([9.0, 15.0, 23.0, 33.0, 46.0, 62.0, 80.0])
-# A label that covers all of its own area costs as much as one this far away.
+# A label that covers its own area once costs as much as one at this distance.
 _COVER_PT = 1200.0
 _MOST_COVERED = 0.4
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text that belongs to a place.
+    """A text that belongs to a position.
 
     Attributes:
-        text: What to write.
-        at: The place, in the data's coordinates.
-        color: Of the text.
+        text: Text to write.
+        at: Position in the data's coordinates.
+        color: Colour of the text.
     """
 
     text: str
@@ -39,16 +39,16 @@ def place_rectangles(
     bounds: Float[np.ndarray, " 4"],
     unit: float = 1.0,
 ) -> Float[np.ndarray, "labels 2"]:
-    """Return centres for labels: each near its anchor, inside the bounds, off earlier labels, off obstacles if it can.
+    """Return centres for labels: each near its anchor and inside the bounds, without covering earlier labels and, if possible, obstacles.
 
-    A label for which no place is free of other labels, or only places that are mostly covered, gets NaN: it is better
-    left out than unreadable. The first one is placed wherever it covers least.
+    A label gets NaN if every position is covered by other labels, or mostly by obstacles: it is better left out than
+    unreadable. The first label is always placed, where it covers least.
 
     Args:
-        anchors: What the labels belong to.
+        anchors: Positions that the labels belong to.
         sizes: Width and height of each label.
-        obstacles: Rectangles to keep off, as x_min, y_min, x_max, y_max.
-        bounds: Rectangle to stay in, likewise.
+        obstacles: Rectangles to avoid, as x_min, y_min, x_max, y_max.
+        bounds: Rectangle to stay in, as x_min, y_min, x_max, y_max.
         unit: Length of a point in the coordinates of the other arguments.
     """
     taken = np.zeros((0, 4))
@@ -56,7 +56,7 @@ def place_rectangles(
     ring, angle = (axis.ravel() for axis in np.meshgrid(_RINGS_PT * unit, _ANGLES_RAD, indexing="ij"))
     for row, (anchor, size) in enumerate(zip(anchors, sizes, strict=True)):
         direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        # The ring is counted from the label's edge, so wide labels are pushed out sideways by half their width.
+        # The ring is counted from the label's edge, so wide labels are moved sideways by half their width.
         tried = anchor + direction * (ring[:, None] + size / 2) - direction * min(size) / 4
         spans = np.concatenate([tried - size / 2, tried + size / 2], axis=1)
         fits = (spans[:, :2] >= bounds[:2]).all(1) & (spans[:, 2:] <= bounds[2:]).all(1)
@@ -80,12 +80,12 @@ def _overlap(a: Float[np.ndarray, "a 4"], b: Float[np.ndarray, "b 4"]) -> Float[
 def draw_labels(
     axes: Axes, labels: list[Label], obstacles: Float[np.ndarray, "rectangles 4"], margin_pt: float = 2.0
 ) -> None:
-    """Write labels into axes whose limits are final, each with a thin line to its place.
+    """Write labels into axes whose limits are final, each with a thin line to its position.
 
     Args:
-        axes: Where.
-        labels: The most important first; the last ones are left out where there is no room.
-        obstacles: Rectangles to keep off, in the data's coordinates.
+        axes: Axes to draw in.
+        labels: Labels, the most important first; the last ones are left out if there is no room.
+        obstacles: Rectangles to avoid, in the data's coordinates.
         margin_pt: Free space kept around each label.
     """
     if not labels:
@@ -111,7 +111,7 @@ def draw_labels(
             continue
         x, y = to_dots.inverted().transform(center)
         text.set_position((x, y))
-        # From the edge of the label that is nearest to the place, unless the two touch.
+        # The line starts at the point of the label's edge that is nearest to the position, unless they touch.
         edge = np.clip(anchor, center - size / 2, center + size / 2)
         if np.hypot(*(anchor - edge)) > 5 * dots_per_pt:
             ends = to_dots.inverted().transform(np.array([edge, anchor]))

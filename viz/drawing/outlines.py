@@ -1,4 +1,4 @@
-"""Outlines of what stands on the ground: boxes and buildings as corners, and points thinned for drawing."""
+"""Outlines of objects on the ground: boxes and buildings as corners, and points thinned for drawing."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -31,7 +31,7 @@ def corners_m(boxes: Boxes) -> Float[np.ndarray, "boxes 8 3"]:
 
 
 def headings_m(boxes: Boxes) -> Float[np.ndarray, "boxes 2 2"]:
-    """Return a tick for each box that points out of its front: from the front's middle to a metre ahead."""
+    """Return a short line for each box that shows its heading: from the middle of the front to one metre ahead."""
     along = np.stack([np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)], axis=1)
     reach_m = boxes.size_m[:, :1] / 2 + np.array([0.0, 1.5])
     return np.asarray(boxes.center_m[:, None, :2] + reach_m[..., None] * along[:, None])
@@ -56,7 +56,7 @@ def buildings_within(
 def clipped(
     footprint_m: Float[np.ndarray, "corners 2"], lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, "kept 2"]:
-    """Return the part of a polygon in a rectangle; parts that fall apart stay joined along the rectangle's sides.
+    """Return the part of a polygon in a rectangle; separate pieces stay joined along the rectangle's sides.
 
     References:
         Sutherland and Hodgman, Reentrant polygon clipping, CACM 17 (1974).
@@ -78,7 +78,7 @@ def clipped(
 
 
 def thinned(points_m: Float[np.ndarray, "points axes"], side_m: float) -> Int[np.ndarray, " kept"]:
-    """Return the rows of one point per square or cube of a side, the first of each."""
+    """Return the rows of the first point in each square or cube of a given side."""
     if not len(points_m):
         return np.zeros(0, np.int64)
     cell = np.floor((points_m - points_m.min(0)) / side_m).astype(np.int64)

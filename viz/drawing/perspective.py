@@ -1,11 +1,11 @@
-"""A camera over the scene: perspective projection, the choice of a side to look from, points painted far to near."""
+"""A camera over the scene: perspective projection, choice of the viewing direction, points painted from far to near."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-# Nothing nearer to the camera is drawn: its projection would grow without bound.
+# Nothing nearer to the camera than this is drawn: its projection would grow without bound.
 _NEAR_M = 1.0
 
 
@@ -14,7 +14,7 @@ class Camera:
     """A pinhole camera.
 
     Attributes:
-        eye_m: Where it stands.
+        eye_m: Position of the camera.
         axes: Rows: right, up and forward, in the world.
     """
 
@@ -22,20 +22,23 @@ class Camera:
     axes: Float[np.ndarray, "3 3"]
 
     def project(self, points_m: Float[np.ndarray, "*points 3"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return image coordinates in focal lengths (right, up) and depths; NaN for what is not in front."""
+        """Return image coordinates in focal lengths (right, up) and depths.
+
+        NaN for points that are not in front of the camera.
+        """
         right, up, depth_m = np.moveaxis((points_m - self.eye_m) @ self.axes.T, -1, 0)
         front_m = np.where(depth_m > _NEAR_M, depth_m, np.nan)
         return np.stack([right / front_m, up / front_m], axis=-1), front_m
 
 
 def camera_at(target_m: Float[np.ndarray, " 3"], distance_m: float, azimuth_rad: float, elevation_rad: float) -> Camera:
-    """Return a camera that looks at a target from a distance, a compass side and a height angle.
+    """Return a camera that looks at a target from a given distance, azimuth and elevation.
 
     Args:
         target_m: Centre of the image.
-        distance_m: From the camera to it.
-        azimuth_rad: Side on which the camera stands, counter-clockwise from east.
-        elevation_rad: Above the horizon as seen from the target; below a right angle.
+        distance_m: Distance from the camera to the target.
+        azimuth_rad: Direction from the target to the camera, counter-clockwise from east.
+        elevation_rad: Elevation of the camera above the horizon, seen from the target; below a right angle.
     """
     away = np.array(
         [
@@ -54,13 +57,13 @@ def blocked_by(
     footprint_m: Float[np.ndarray, "corners 2"],
     top_m: float,
 ) -> Bool[np.ndarray, " places"]:
-    """Return which places a building hides from the eye: some wall is crossed below its top.
+    """Return which points a building hides from the eye: those for which the line crosses a wall below its top.
 
     Args:
-        eye_m: Above the building's top.
-        places_m: What to look at, outside the footprint.
+        eye_m: Position of the eye, above the building's top.
+        places_m: Points to look at, outside the footprint.
         footprint_m: Corners of the building.
-        top_m: Its height.
+        top_m: Height of the building's top.
     """
     start, end = footprint_m, np.roll(footprint_m, -1, axis=0)
     ray = places_m[:, None, :2] - eye_m[:2]
@@ -82,13 +85,13 @@ def painted(
     radius_px: Int[np.ndarray, " points"],
     shape: tuple[int, int],
 ) -> UInt8[np.ndarray, "rows columns 4"]:
-    """Return a transparent image with a disc per point, the nearer over the farther.
+    """Return a transparent image with one disc per point; nearer discs cover farther ones.
 
     Args:
         pixel: Column and row of each point, rows counted from the top.
         depth_m: Distance from the camera.
         rgb: Colour of each point.
-        radius_px: Radius of its disc.
+        radius_px: Radius of the discs.
         shape: Rows and columns of the image.
     """
     height, width = shape
@@ -96,10 +99,10 @@ def painted(
     largest = int(radius_px.max(initial=0))
     step = np.arange(-largest, largest + 1)
     shift = np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)
-    # One row of spare pixels at the end takes everything that falls outside the disc or the image.
+    # One row of spare pixels at the end collects everything outside the disc or the image.
     image = np.zeros((height * width + 1, 4), np.uint8)
     colour = np.concatenate([rgb, np.full((len(rgb), 1), 255, np.uint8)], axis=1)
-    # By blocks, since a point becomes as many pixels as its disc; later blocks paint over earlier ones.
+    # In blocks, since a point becomes as many pixels as its disc has; later blocks paint over earlier ones.
     for block in np.array_split(far_first, max(1, len(far_first) // 50_000)):
         at = pixel[block, None] + shift
         within = (shift**2).sum(1) <= (radius_px[block, None] + 0.5) ** 2

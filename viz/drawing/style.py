@@ -1,6 +1,6 @@
-"""The look of every picture: palette, fonts, sizes, and how a figure is made and saved without a screen.
+"""The style of every picture: palette, fonts, sizes; and how a figure is made and saved without a display.
 
-Figures are 6 in wide at 300 dpi. A README shows them about 900 pixels wide, where 8 pt text is 17 pixels high.
+Figures are 6 in wide at 300 dpi. A README shows them about 900 pixels wide; text of 8 pt is then 17 pixels high.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,8 @@ WIDTH_IN = 6.0
 DPI = 300
 TEXT_PT = 8.0
 
-# Palette of Okabe and Ito, "Color Universal Design" (2008): told apart with every kind of colour vision.
+# Palette of Okabe and Ito, "Color Universal Design" (2008), whose colours can be distinguished with every kind of
+# colour vision.
 BLACK = "#000000"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
@@ -34,7 +35,7 @@ BLIND = "#D8D5E3"
 BUILDING = "#A9A9A9"
 BUILDING_EDGE = "#5E5E5E"
 
-# Colour of the points of each station: the ego first. Vermilion and purple are kept for what fusion adds.
+# Colours of the points of each station, the ego's first. Vermilion and purple are reserved for what fusion adds.
 STATIONS = (BLUE, ORANGE, GREEN, SKY, YELLOW)
 OTHER_STATIONS = "#8C6D46"
 
@@ -77,7 +78,7 @@ _RC: dict[Any, Any] = {
 
 @contextmanager
 def in_style() -> Iterator[None]:
-    """Draw in this style whatever the user's own settings are, and leave those as they were."""
+    """Draw in this style, whatever the user's own settings are, and restore those afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
@@ -92,14 +93,14 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG and return where."""
-    # The lightest compression halves the writing time; the files grow by a tenth.
+    """Write a figure as PNG and return its path."""
+    # The lightest compression halves the writing time; files become a tenth larger.
     figure.savefig(path, format="png", metadata={"Software": "v2xsim"}, pil_kwargs={"compress_level": 3})
     return path
 
 
 def panel(figure: Figure, left_in: float, bottom_in: float, width_in: float, height_in: float) -> Axes:
-    """Return axes at a place counted in inches from the figure's lower left corner."""
+    """Return axes at a position in inches from the figure's lower left corner."""
     whole_in = figure.get_size_inches()
     return figure.add_axes(
         (left_in / whole_in[0], bottom_in / whole_in[1], width_in / whole_in[0], height_in / whole_in[1])
@@ -107,7 +108,7 @@ def panel(figure: Figure, left_in: float, bottom_in: float, width_in: float, hei
 
 
 def heading(figure: Figure, title: str, subtitle: str) -> None:
-    """Write at the figure's upper left what it shows, and below of which run, ego and time."""
+    """Write at the figure's upper left what it shows, and below it the run, the ego and the time."""
     width_in, height_in = figure.get_size_inches()
     figure.text(0.1 / width_in, 1 - 0.07 / height_in, title, ha="left", va="top", size=10.0, weight="bold")
     figure.text(0.1 / width_in, 1 - 0.25 / height_in, subtitle, ha="left", va="top", color=GREY)
@@ -116,20 +117,20 @@ def heading(figure: Figure, title: str, subtitle: str) -> None:
 def legend_height_in(groups: list[tuple[str, list[tuple[Artist, str]]]]) -> float:
     """Return the height that a row of titled legends needs."""
     lines = max((len(entries) + bool(title) for title, entries in groups if entries), default=0)
-    # A line of text with the space between lines, from the font's size; a little more below the last.
+    # Line height from the font's size, with the space between lines, and a little more below the last line.
     return lines * TEXT_PT * 1.33 / 72 + 0.1
 
 
 def legend_row(
     figure: Figure, groups: list[tuple[str, list[tuple[Artist, str]]]], top_in: float, columns: int = 1
 ) -> None:
-    """Put titled legends side by side below the panels, with the free width shared out between them.
+    """Put legends with titles side by side below the panels; the free width is divided between them.
 
     Args:
-        figure: Where.
+        figure: Figure to draw in.
         groups: Title, and pairs of handle and label; empty groups are left out.
-        top_in: Upper edge of the row above the figure's bottom.
-        columns: Of entries within each legend.
+        top_in: Upper edge of the row, measured from the figure's bottom.
+        columns: Number of columns of entries within each legend.
     """
     width_in, height_in = figure.get_size_inches()
     legends = []

@@ -1,4 +1,4 @@
-"""Point clouds as files that other programs open: PLY and PCD, binary, little endian, written with numpy alone.
+"""Point clouds as files for other programs: PLY and PCD, binary, little endian, written with numpy alone.
 
 References:
     Turk, The PLY Polygon File Format (1994). Point Cloud Library, "The PCD file format", version 0.7.
@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 
 
 def write_ply(path: Path, points_m: Float[np.ndarray, "points 3"], rgb: UInt8[np.ndarray, "points 3"]) -> Path:
-    """Write a coloured cloud as binary PLY and return where."""
+    """Write a coloured cloud as binary PLY and return its path."""
     header = (
         "ply\nformat binary_little_endian 1.0\ncomment v2xsim fused cloud, metres, x east y north z up\n"
         f"element vertex {len(points_m)}\n"
@@ -26,9 +26,9 @@ def write_ply(path: Path, points_m: Float[np.ndarray, "points 3"], rgb: UInt8[np
 
 
 def write_pcd(path: Path, points_m: Float[np.ndarray, "points 3"], rgb: UInt8[np.ndarray, "points 3"]) -> Path:
-    """Write a coloured cloud as binary PCD and return where.
+    """Write a coloured cloud as binary PCD and return its path.
 
-    The colour is one float whose bits are 0x00RRGGBB: the form that PCL's own tools, Open3D and CloudCompare read.
+    The colour is one float whose bits are 0x00RRGGBB, as PCL's own tools, Open3D and CloudCompare read it.
     """
     header = (
         "# .PCD v0.7 - Point Cloud Data file format\nVERSION 0.7\nFIELDS x y z rgb\nSIZE 4 4 4 4\nTYPE F F F F\n"

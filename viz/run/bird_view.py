@@ -1,4 +1,4 @@
-"""The picture of a fused frame from above: what the ego saw alone, beside what it saw after fusion."""
+"""The picture of a fused frame from above: what the ego saw alone, and beside it what it saw after fusion."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,15 +27,15 @@ from v2xsim.viz.run.legend_keys import (
     station_entries,
 )
 
-# Labels of hidden road users, nearest first; more would cover what they name.
+# Largest number of labels of hidden road users, nearest first; more would cover the things they name.
 _MOST_HIDDEN = 8
 
 
 def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
-    """Return the two maps side by side with one key below.
+    """Return the two maps side by side with one legend below.
 
     Args:
-        frame: What to draw.
+        frame: Frame to draw.
         run: Name of the run, for the title.
     """
     alone, fused, total = frame.counts()
@@ -66,7 +66,7 @@ def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
 
 
 def _ticks_m(low_m: float, high_m: float) -> Float[np.ndarray, " ticks"]:
-    """Return about five round places, off the ends, where the labels of the two maps would run into each other."""
+    """Return about five round tick values, none near the ends, where the labels of the two maps would overlap."""
     ticks_m = np.asarray(MaxNLocator(5, integer=True).tick_values(low_m, high_m))
     end_m = 0.06 * (high_m - low_m)
     return ticks_m[(ticks_m > low_m + end_m) & (ticks_m < high_m - end_m)]
@@ -94,7 +94,7 @@ def _draw_map(
 
 
 def _mark_size(across_m: float) -> float:
-    """Return a factor for lines and points, so that a car on a wide map is more than its own outline."""
+    """Return a factor for lines and points: on a wide map a car should be more than its own outline."""
     return float(np.clip(85.0 / across_m, 0.5, 1.0))
 
 
@@ -125,7 +125,8 @@ def _draw_points(axes: Axes, frame: KeptFrame, shown: Bool[np.ndarray, " points"
             rows = np.flatnonzero(shown & chosen & np.isin(frame.source, stations))
             places_m = frame.points_m[rows, :2]
             places_m = places_m[thinned(places_m, side_m)]
-            # What others sent is thinned to fit the radio, and what the picture is about.
+            # Received points are few, since they are thinned for the radio, but they are what the picture is about:
+            # draw them larger.
             given = 1.0 if frame.ego in stations else 1.6
             axes.plot(
                 places_m[:, 0], places_m[:, 1], linestyle="", marker="o", markersize=size_pt * size * given,
@@ -137,7 +138,7 @@ def _draw_links(axes: Axes, frame: KeptFrame) -> None:
     place_m = dict(zip(frame.agent.tolist(), frame.boxes.center_m[:, :2], strict=True))
     links = frame.links
     ends = list(zip(links.a.tolist(), links.b.tolist(), links.state.tolist(), links.role.tolist(), strict=True))
-    # The wide relay hops first, so that a direct link of the same two stations stays visible on top.
+    # The wide relay hops are drawn first, so that a direct link between the same two stations stays visible on top.
     for a, b, state, role in sorted(ends, key=lambda link: -ROLE_WIDTH[link[3]]):
         if a not in place_m or b not in place_m:
             continue
@@ -175,7 +176,7 @@ def _draw_boxes(axes: Axes, frame: KeptFrame, fused: bool, size: float) -> None:
 
 
 def _fill_stations(axes: Axes, frame: KeptFrame, corners_m: Float[np.ndarray, "boxes 4 2"]) -> None:
-    """Tint the bodies of the stations that gave points in the colour of their points."""
+    """Fill the bodies of the stations that gave points with the colour of their points."""
     colors = station_colors(frame)
     rows = [row for row, agent in enumerate(frame.agent.tolist()) if agent in colors]
     tints = [(*to_rgb(colors[int(frame.agent[row])]), 0.45) for row in rows]
@@ -183,7 +184,7 @@ def _fill_stations(axes: Axes, frame: KeptFrame, corners_m: Float[np.ndarray, "b
 
 
 def _labels(frame: KeptFrame, fused: bool) -> list[Label]:
-    """Return the ego, the stations of its links and what it misses, the most important first."""
+    """Return labels for the ego, the stations of its links and the road users it misses, the most important first."""
     place_m = dict(zip(frame.agent.tolist(), frame.boxes.center_m[:, :2].tolist(), strict=True))
     gained = frame.agent[frame.only_fused].tolist()
     away_m = {agent: float(np.hypot(*np.subtract(place_m[agent], place_m[frame.ego]))) for agent in gained}
@@ -197,7 +198,7 @@ def _labels(frame: KeptFrame, fused: bool) -> list[Label]:
 
 
 def _obstacles(frame: KeptFrame, fused: bool) -> Float[np.ndarray, "rectangles 4"]:
-    """Return rectangles that labels keep off: the boxes, and links cut into short pieces."""
+    """Return rectangles that labels must avoid: the boxes, and the links cut into short pieces."""
     corners_m = np.concatenate([footprints_m(frame.boxes), headings_m(frame.boxes)], axis=1)
     parts = [np.concatenate([corners_m.min(1), corners_m.max(1)], axis=1)]
     place_m = dict(zip(frame.agent.tolist(), frame.boxes.center_m[:, :2], strict=True))

@@ -1,4 +1,4 @@
-"""The picture of what fusion adds over time: observed area, filled blind zone, road users seen."""
+"""The picture of what fusion adds over time: observed area, filled blind zone, detected road users."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _COLUMNS = [
     "blind_covered",
 ]
 
-# Per panel: its y label, and the columns with colour, dash and name.
+# Per panel: label of the y axis, and the columns with colour, dash and name.
 _PANELS = (
     (
         "share of the matrix",

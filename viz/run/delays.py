@@ -1,4 +1,4 @@
-"""The picture of time on the air: how old shared data is when it arrives, and how busy the channel."""
+"""The picture of latency and load: how old shared data is when it arrives, and how busy the channel is."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -46,7 +46,10 @@ def draw_delays(folder: RunFolder) -> Figure:
 def _draw_shares(
     axes: Axes, delay_ms: Float[np.ndarray, " transfers"], relayed: Bool[np.ndarray, " transfers"], least_ms: float
 ) -> None:
-    """Draw which share has arrived after how long; lost transfers count, so a line ends at the share delivered."""
+    """Draw the share that has arrived by each time.
+
+    Lost transfers count, so a line ends at the share that was delivered.
+    """
     until_ms = 1.06 * float(np.max(delay_ms[np.isfinite(delay_ms)], initial=max(least_ms, 1.0)))
     for (name, color, dash), chosen in zip(_PATHS, (~relayed, relayed), strict=True):
         ranked = np.sort(delay_ms[chosen])

@@ -1,4 +1,4 @@
-"""The picture of the radio: how many awareness broadcasts arrive over distance, and what became of the rest."""
+"""The picture of the radio: share of awareness broadcasts delivered over distance, and causes of loss of the others."""
 
 from dataclasses import dataclass
 
@@ -30,15 +30,15 @@ _CAUSE_COLORS = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """Receptions sorted into distance bins.
+    """Receptions by distance bin.
 
     Attributes:
         edge_m: Bin edges.
         states: Link states that occur.
-        delivered: Received, by state and bin.
-        sent: Sent to somebody, by state and bin.
+        delivered: Number of delivered receptions, by state and bin.
+        sent: Number of all receptions, by state and bin.
         outcomes: Outcomes that occur, delivered first.
-        by_outcome: Receptions by outcome and bin.
+        by_outcome: Number of receptions by outcome and bin.
     """
 
     edge_m: Float[np.ndarray, " bins_plus_1"]
@@ -52,7 +52,7 @@ class Delivery:
 def wilson_band(
     hits: Int[np.ndarray, " *rows"], trials: Int[np.ndarray, " *rows"]
 ) -> tuple[Float[np.ndarray, " *rows"], Float[np.ndarray, " *rows"]]:
-    """Return the 95 % score interval of a share; NaN without trials.
+    """Return the 95 % Wilson score interval of a share; NaN without trials.
 
     References:
         Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
@@ -68,7 +68,7 @@ def deliveries(folder: RunFolder) -> Delivery:
     """Return the receptions of awareness broadcasts over distance.
 
     Raises:
-        NothingToShowError: No awareness message was sent by radio.
+        NothingToShowError: If no awareness message was sent by radio.
     """
     where = [("kind", "==", "awareness"), ("hop", "==", 1)]
     table = folder.table("packets", ["distance_m", "link_state", "outcome"], where)
@@ -87,12 +87,12 @@ def deliveries(folder: RunFolder) -> Delivery:
     shape = (len(states), len(outcomes), bins)
     cell = np.ravel_multi_index((state[inside], outcome[inside], place), shape)
     count = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
-    # Bins of the table are 5 m wide, so none lies in two of these.
+    # Bins of the table are 5 m wide, so none of them lies in two of these bins.
     near = weak["bin_m"] < edge_m[-1]
     at = np.searchsorted(edge_m, weak["bin_m"][near], "right") - 1
     of = np.array([states.index(name) for name in weak["link_state"][near]], np.int64)
     np.add.at(count[:, _place(outcomes, "sensing")], (of, at), weak["count"][near])
-    # Filtered rows leave their words in the dictionary: only those that still occur count.
+    # After filtering, the dictionary still has all words: count only those that still occur.
     known = [name for name in (*LINK_STATE_NAMES, *states) if name in states]
     kept = [name for name in dict.fromkeys(known) if count[states.index(name)].any()]
     causes = [name for name in dict.fromkeys(("delivered", *_CAUSE_COLORS, *outcomes)) if name in outcomes]
@@ -113,7 +113,7 @@ def _place(words: list[str], word: str) -> int:
 
 
 def _farthest_of_interest_m(distance_m: Float[np.ndarray, " n"], delivered: Bool[np.ndarray, " n"]) -> float:
-    """Return how far the picture goes: half as far again as any delivery, or all there is."""
+    """Return the largest distance in the picture: one and a half times that of the farthest delivery, but not beyond the data."""
     farthest = float(np.nanmax(distance_m))
     return min(farthest, 1.5 * float(np.nanmax(distance_m[delivered]))) if delivered.any() else farthest
 
@@ -189,7 +189,7 @@ def _draw_outcomes(axes: Axes, found: Delivery) -> None:
 
 
 def _short(count: int, digits: int = 3) -> str:
-    """Return a count in full up to a number of digits, beyond that in thousands or millions: for the width of a bar."""
+    """Return a count in full up to a number of digits, above that in thousands or millions, to fit the width of a bar."""
     if count < 10**digits:
         return f"{count:,}"
     for unit, name in ((10**6, "M"), (10**3, "k")):

@@ -1,4 +1,4 @@
-"""A run's folder as the pictures see it: the manifest, and the needed columns of the needed tables."""
+"""Read a run's folder for the pictures: the manifest, and the needed columns of the needed tables."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from v2xsim.errors import UserError
 from v2xsim.results.tables import schema_of
 from v2xsim.version import __version__
 
-# Layout of run folders that these pictures can read; a manifest without the key counts as 1.
+# Version of the run folder's layout that these pictures can read; a manifest without the key counts as 1.
 FORMAT = 1
 
 
@@ -24,7 +24,7 @@ class ViewError(UserError):
 
 
 class NothingToShowError(Exception):
-    """A picture that has no data in this run; the message says which data is missing."""
+    """A picture has no data in this run; the message says which data is missing."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class RunFolder:
     """A finished run.
 
     Attributes:
-        path: Its folder.
+        path: Path of its folder.
         manifest: Content of manifest.json.
     """
 
@@ -41,7 +41,7 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The scenario's name, or the folder's where the manifest does not say."""
+        """The scenario's name; the folder's name if the manifest has none."""
         return str(self.setting("name", self.path.name))
 
     def setting(self, key: str, default: Any) -> Any:
@@ -54,16 +54,16 @@ class RunFolder:
         return value
 
     def table(self, name: str, columns: list[str], where: list[tuple[str, str, Any]] | None = None) -> pa.Table:
-        """Return some columns of a table, without rows where the run did not write it.
+        """Return some columns of a table; without rows if the run did not write the table.
 
         Args:
-            name: Table, as in v2xsim.results.tables.COLUMNS.
-            columns: The columns to read; nothing else is.
-            where: Conditions in the form of pyarrow's `filters`.
+            name: Name of the table, as in v2xsim.results.tables.COLUMNS.
+            columns: Columns to read; no others are read.
+            where: Conditions on rows, in the form of pyarrow's `filters`.
 
         Raises:
-            NothingToShowError: The table lacks a column.
-            ViewError: The file is no Parquet file.
+            NothingToShowError: If the table lacks a column.
+            ViewError: If the file is not a Parquet file.
         """
         path = self.path / f"{name}.parquet"
         if not path.is_file():
@@ -80,13 +80,13 @@ class RunFolder:
     def arrays(
         self, name: str, columns: list[str], where: list[tuple[str, str, Any]] | None = None
     ) -> dict[str, np.ndarray]:
-        """Return some columns of a table as arrays; words become arrays of strings."""
+        """Return some columns of a table as arrays; texts become arrays of strings."""
         table = self.table(name, columns, where)
         return {column: _as_array(table.column(column)) for column in columns}
 
 
 def words_of(column: pa.ChunkedArray) -> tuple[list[str], Int[np.ndarray, " rows"]]:
-    """Return the distinct words of a column and each row's place among them."""
+    """Return the distinct words of a column, and the index of each row's word among them."""
     array = pa.chunked_array([_one_chunk(column).dictionary_encode()]) if len(column) else column
     if not len(array):
         return [], np.zeros(0, np.int64)
@@ -110,7 +110,7 @@ def open_run(path: Path) -> RunFolder:
     """Return the run in a folder.
 
     Raises:
-        ViewError: The folder holds no finished run that this version can read.
+        ViewError: If the folder holds no finished run that this version can read.
     """
     if not path.is_dir():
         raise ViewError(f"{path}: a run's folder is needed, and this is {'a file' if path.exists() else 'not there'}")
@@ -146,6 +146,6 @@ def _check_version(source: Path, manifest: dict[str, Any]) -> None:
 
 
 def _release(version: str) -> tuple[int, int]:
-    """Return major and minor version: folders stay readable within a minor version."""
+    """Return major and minor version: folders stay readable within one minor version."""
     found = re.match(r"(\d+)\.(\d+)", version)
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,4 +1,4 @@
-"""One kept frame of a run, gathered from the tables: who stood where, who saw what, and by which links."""
+"""One kept frame of a run, collected from the tables: positions, detections, points and links."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.records import Boxes, PerceptionMatrix, Prisms
 from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError
 
-# Free space around the road users and stations that a picture must show, and the least it shows.
+# Free space around the road users and stations that a picture must show, and the smallest side of a picture.
 _MARGIN_M = 7.0
 _LEAST_HALF_M = 20.0
 
@@ -18,14 +18,14 @@ _BODY = ("x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad")
 
 @dataclass(frozen=True)
 class FrameLinks:
-    """Links by which an ego got data, and those that a relay replaced.
+    """Links over which an ego received data, and the links that a relay replaced.
 
     Attributes:
         a: Ego or relay.
         b: Helper or relay.
         state: LOS, NLOSv or NLOSb.
         role: direct, relay_hop or blocked.
-        used: Data that came this way was fused.
+        used: Whether data over the link was fused.
     """
 
     a: Int64[np.ndarray, " links"]
@@ -40,20 +40,20 @@ class KeptFrame:
     """A frame of one ego.
 
     Attributes:
-        number: Of the kept frame.
-        time_us: Its capture.
-        ego: Whose frame.
+        number: Number of the kept frame.
+        time_us: Time of its capture.
+        ego: Agent id of the ego.
         names: Name of every agent.
         agent: Road users and roadside units, one per box.
         boxes: Bodies; length 0 for a roadside unit.
-        in_range: Scored for this ego.
-        seen_ego: Detected by the ego alone.
-        seen_fused: Detected after fusion.
-        links: Links by which data came.
+        in_range: Whether each box is scored for this ego.
+        seen_ego: Whether the ego alone detected it.
+        seen_fused: Whether it was detected after fusion.
+        links: Links over which data came.
         points_m: Lidar returns in the world.
         source: Station whose lidar saw each point.
-        hit: Agent behind each point, or GROUND or BUILDING.
-        before: Matrix of the ego.
+        hit: Agent that each point hit, or GROUND or BUILDING.
+        before: Matrix of the ego before fusion.
         after: Matrix after fusion.
         buildings: All buildings of the run.
     """
@@ -77,7 +77,7 @@ class KeptFrame:
 
     @cached_property
     def only_fused(self) -> Bool[np.ndarray, " boxes"]:
-        """Road users in range that the ego alone misses and fusion shows."""
+        """Road users in range that the ego alone misses and that are detected after fusion."""
         return np.asarray(self.in_range & self.seen_fused & ~self.seen_ego)
 
     @cached_property
@@ -87,14 +87,14 @@ class KeptFrame:
 
     @cached_property
     def stations(self) -> list[tuple[int, int]]:
-        """Stations whose points were fused and how many, the ego first, then by number of points."""
+        """Stations whose points were fused, with their number of points: the ego first, then by number of points."""
         source, count = np.unique(self.source, return_counts=True)
         pairs = sorted(zip(source.tolist(), count.tolist(), strict=True), key=lambda p: (p[0] != self.ego, -p[1], p[0]))
         return [(int(s), int(n)) for s, n in pairs]
 
     @cached_property
     def roles(self) -> dict[int, str]:
-        """What each station at the end of a link does in this frame: ego, relay, helper, or both."""
+        """Role of each station at the end of a link in this frame: ego, relay, helper, or relay and helper."""
         ends = list(zip(self.links.a.tolist(), self.links.b.tolist(), self.links.role.tolist(), strict=True))
         relays = {b if a == self.ego else a for a, b, role in ends if role == "relay_hop" and self.ego in (a, b)}
         direct = {end for a, b, role in ends if role != "relay_hop" for end in (a, b)}
@@ -104,7 +104,7 @@ class KeptFrame:
         return roles | dict.fromkeys(relays & helpers, "relay, helper") | {self.ego: "ego"}
 
     def label(self, agent: int) -> str:
-        """Return what to write beside an agent: its role, if it has one, and its name."""
+        """Return the label of an agent: its role, if it has one, and its name."""
         name = shortened(self.names.get(agent, str(agent)))
         role = self.roles.get(agent, "")
         return name if role in ("", name) else f"{name} ({role})"
@@ -124,13 +124,13 @@ class KeptFrame:
         return middle_m - half_m, middle_m + half_m
 
     def caption(self, run: str) -> str:
-        """Return which moment this is: run, ego and time."""
+        """Return the moment of the frame in words: run, ego and time."""
         name = self.names.get(self.ego, str(self.ego))
         who = "" if name == "ego" else f"ego {shortened(name)}, "
         return f"{shortened(run, 24)}, {who}t = {self.time_us / 1e6:.1f} s"
 
     def counts(self) -> tuple[int, int, int]:
-        """Return how many road users the ego alone and the fused frame show, and how many are in range."""
+        """Return the number of road users detected by the ego alone, the number after fusion, and the number in range."""
         return (
             int((self.in_range & self.seen_ego).sum()),
             int((self.in_range & self.seen_fused).sum()),
@@ -139,13 +139,15 @@ class KeptFrame:
 
 
 def chosen_frame(folder: RunFolder, asked: int | None) -> int:
-    """Return the frame to draw: the one asked for, or the one where fusion shows most that the ego missed.
+    """Return the frame to draw.
 
-    Among equals, one with a relayed link comes first, then one with any link, then the earliest.
+    The requested one, or the one in which fusion adds most road users that the ego missed.
+
+    Of equal frames, one with a relayed link is preferred, then one with any link, then the earliest.
 
     Raises:
-        NothingToShowError: The run kept no frame.
-        ViewError: The frame asked for was not kept.
+        NothingToShowError: If the run kept no frame.
+        ViewError: If the requested frame was not kept.
     """
     kept = np.unique(folder.arrays("frames", ["frame"])["frame"])
     if asked is not None and asked not in kept:
@@ -166,7 +168,10 @@ def chosen_frame(folder: RunFolder, asked: int | None) -> int:
 
 
 def shortened(text: str, most: int = 14) -> str:
-    """Return a name cut to a number of characters: out of its middle, since names of traffic end in what differs."""
+    """Return a name shortened to a number of characters.
+
+    Its middle is cut, since names in traffic differ at their ends.
+    """
     head = most // 2
     return text if len(text) <= most else text[:head] + "…" + text[head + 1 - most :]
 
@@ -177,10 +182,10 @@ def _ranges(numbers: np.ndarray) -> str:
 
 
 def load_frame(folder: RunFolder, number: int) -> KeptFrame:
-    """Return a kept frame with everything that belongs to it.
+    """Return a kept frame with all its data.
 
     Raises:
-        NothingToShowError: The ego has no box in the frame.
+        NothingToShowError: If the ego has no box in the frame.
     """
     this = [("frame", "==", number)]
     head = folder.arrays(
@@ -203,7 +208,7 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
             _stacked(rows, *_BODY[3:6]),
             rows["yaw_rad"].astype(np.float64),
         ),
-        # The ego is never scored for itself, whatever the engine writes into its own row.
+        # The ego is never scored for itself, whatever its own row contains.
         in_range=rows["in_range"] & (rows["agent"] != head["ego"][0]),
         seen_ego=rows["seen_ego"],
         seen_fused=rows["seen_fused"],

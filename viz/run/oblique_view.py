@@ -1,4 +1,4 @@
-"""The picture of a fused cloud seen from above and aside: points by station, boxes as wires, buildings as glass."""
+"""The picture of a fused cloud, seen obliquely from above: points by station, boxes as wires, buildings as glass."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -21,7 +21,7 @@ _ELEVATION_RAD = np.deg2rad(38.0)
 _SIDES = 24
 _GRID_M = 10.0
 _LABELS = 10
-# Height of the key that names the side of the view: title and two lines.
+# Height of the text that gives the viewing direction: title and two lines.
 _VIEW_KEY_IN = 0.55
 
 Glass = list[tuple[Float[np.ndarray, "_corners 2"], float, float]]
@@ -37,10 +37,10 @@ def point_colors(frame: KeptFrame) -> UInt8[np.ndarray, "points 3"]:
 
 
 def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
-    """Return the view of the fused cloud with its key below.
+    """Return the view of the fused cloud with its legend below.
 
     Args:
-        frame: What to draw.
+        frame: Frame to draw.
         run: Name of the run, for the title.
     """
     keys = [("Lidar points by station", station_entries(frame)), ("Road users", box_entries(frame))]
@@ -67,10 +67,10 @@ def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
 def _best_camera(
     frame: KeptFrame, glass: Glass, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Camera:
-    """Return the camera on the side from which buildings hide least of what matters.
+    """Return the camera on the side from which buildings hide least of the important objects.
 
-    What fusion adds counts most, then the ego and its stations, then the other road users. Among equals the side
-    behind the ego wins, so that the picture shows about what its driver faces.
+    Road users that fusion adds count most, then the ego and its stations, then the other road users. Of equal sides,
+    the one behind the ego wins, so that the picture shows roughly what its driver sees.
     """
     weight = np.where(frame.only_fused, 4.0, np.where(frame.in_range, 0.5, 0.0))
     weight[np.isin(frame.agent, list(frame.roles))] = 2.0
@@ -79,7 +79,7 @@ def _best_camera(
     middle_m = np.append((lower_m + upper_m) / 2, 0.0)
     distance_m = 1.5 * float(upper_m[0] - lower_m[0])
     behind_rad = frame.boxes.yaw_rad[frame.ego_row] + np.pi
-    # Half a step aside of the axis: a street seen straight along hides one vehicle behind the next.
+    # Half a step beside the axis: a view straight along a street hides one vehicle behind the next.
     sides_rad = behind_rad + (np.arange(_SIDES) + 0.5) * 2 * np.pi / _SIDES
     cameras = [camera_at(middle_m, distance_m, side, _ELEVATION_RAD) for side in sides_rad]
     scores = []
@@ -98,11 +98,11 @@ def _compass(camera: Camera) -> str:
 
 
 def _frame_limits(axes: Axes, camera: Camera, frame: KeptFrame, aspect: float) -> None:
-    """Fit the view to the boxes that it must show, with free space for their labels."""
+    """Fit the view to the boxes that it must show, with space for their labels."""
     seen, _ = camera.project(corners_m(frame.boxes[frame.featured]).reshape(-1, 3))
     low, high = np.nanmin(seen, axis=0), np.nanmax(seen, axis=0)
     middle, half = (low + high) / 2, (high - low) / 2
-    # At least a tenth of a focal length: an ego without neighbours would fill the picture.
+    # At least a tenth of a focal length: otherwise an ego without neighbours would fill the picture.
     up = max(half[1] * 1.25, half[0] * 1.3 / aspect, 0.1)
     axes.set(xlim=middle[0] + np.array([-1, 1]) * up * aspect, ylim=middle[1] + np.array([-1, 1]) * up)
 
@@ -116,7 +116,7 @@ def _draw_grid(axes: Axes, camera: Camera, lower_m: Float[np.ndarray, " 2"], upp
 
 
 def _draw_glass(axes: Axes, camera: Camera, glass: Glass) -> None:
-    """Draw the buildings below the points, the farther first: what stands behind one stays visible."""
+    """Draw the buildings below the points, from far to near, so that objects behind a building stay visible."""
     faces, shades = [], []
     far_first = sorted(glass, key=lambda item: -float(np.hypot(*(item[0].mean(0) - camera.eye_m[:2]))))
     for footprint_m, base_m, top_m in far_first:
@@ -150,7 +150,7 @@ def _draw_points(
     flat = flat[thinned(frame.points_m[flat], across_m / 200)]
     rows = np.concatenate([solid, flat])
     rgb = point_colors(frame)
-    # Mixed with white, the ground stays behind what stands on it, and the walls behind the road users.
+    # Mix with white, so that the ground stays in the background and the walls recede behind the road users.
     walls = frame.hit == ON_BUILDING
     rgb[ground] = (rgb[ground].astype(np.uint16) + 2 * 255) // 3
     rgb[walls] = (3 * rgb[walls].astype(np.uint16) + 2 * 255) // 5
@@ -158,7 +158,7 @@ def _draw_points(
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     place = (seen - [left, top]) / [right - left, bottom - top] * [shape[1], shape[0]]
     visible = np.isfinite(depth_m) & (np.abs(place) < 1e6).all(1)
-    # What others sent is thinned to fit the radio: larger dots, or it drowns in the ego's own cloud.
+    # Received points are thinned for the radio; with larger dots they stay visible in the ego's own cloud.
     radius_px = np.where(frame.hit[rows] >= 0, 3, 2) + 2 * (frame.source[rows] != frame.ego)
     radius_px[ground[rows]] = 1
     image = painted(

@@ -1,4 +1,4 @@
-"""Courses over time: rows of many stations gathered into windows, drawn as a mean with a quartile band."""
+"""Curves over time: rows of many stations collected into windows, drawn as a mean with a quartile band."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +7,19 @@ import numpy as np
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
 
-# More windows than this are finer than a line in a picture 900 pixels wide.
+# With more windows than this, a line in a picture of 900 pixels width could not show them.
 _MOST_WINDOWS = 150
 
 
 @dataclass(frozen=True)
 class Course:
-    """A quantity over time, over all that measured it.
+    """A quantity over time, over all stations that measured it.
 
     Attributes:
         time_s: Middle of each window.
-        mean: Of the rows in the window.
-        low: Their lower quartile.
-        high: Their upper quartile.
+        mean: Mean of the rows in each window.
+        low: Lower quartile of each window.
+        high: Upper quartile of each window.
     """
 
     time_s: Float[np.ndarray, " windows"]
@@ -29,9 +29,9 @@ class Course:
 
 
 def course_of(time_us: Int64[np.ndarray, " rows"], value: Float[np.ndarray, " rows"]) -> Course:
-    """Return mean and quartiles over time; rows without a number do not count.
+    """Return mean and quartiles over time; NaN values do not count.
 
-    Each instant is its own window, unless there are more instants than a picture can show.
+    Each instant is one window, unless there are more instants than a picture can show.
     """
     known = np.isfinite(value)
     time_us, value = time_us[known], value[known]
@@ -58,7 +58,7 @@ def course_of(time_us: Int64[np.ndarray, " rows"], value: Float[np.ndarray, " ro
 def _quantile(
     ranked: Float[np.ndarray, " rows"], first: np.ndarray, count: np.ndarray, share: float
 ) -> Float[np.ndarray, " windows"]:
-    """Return a quantile of each run of ranked values, linear between neighbours."""
+    """Return a quantile of each group of sorted values, interpolated linearly."""
     place = share * (count - 1)
     below = np.floor(place).astype(np.int64)
     above = np.minimum(below + 1, count - 1)

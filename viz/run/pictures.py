@@ -1,4 +1,4 @@
-"""All pictures of a run, each written into the run's own folder."""
+"""Draw all pictures of a run into the run's own folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,15 +27,15 @@ _OF_RUN: dict[str, Callable[[RunFolder], Figure]] = {
 
 
 def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, str], None] | None = None) -> list[Path]:
-    """Draw a run and return the files written, all below its folder `pictures`.
+    """Draw a run and return the written files, all in its folder `pictures`.
 
     Args:
         run_dir: Folder of a finished run.
-        frame: Kept frame to draw; the one where fusion shows most that the ego missed if left out.
-        on_skip: Told the name of each picture that the run has no data for, and which data is missing.
+        frame: Kept frame to draw; None for the one in which fusion adds most road users that the ego missed.
+        on_skip: Called with the name of each picture that the run has no data for, and the missing data.
 
     Raises:
-        ViewError: The folder is no finished run, it did not keep that frame, or it cannot be written.
+        ViewError: If the folder is not a finished run, it did not keep that frame, or it cannot be written.
     """
     folder = open_run(Path(run_dir))
     pictures = folder.path / "pictures"
@@ -78,7 +78,7 @@ def _drawn_run(folder: RunFolder, pictures: Path, skipped: Callable[[str, str], 
 
 
 def _leave_out(path: Path, reason: str, skipped: Callable[[str, str], None]) -> None:
-    # A picture of an earlier drawing would pass for this one's.
+    # A picture of an earlier drawing would look like one of this drawing.
     if path.is_file():
         path.unlink()
     skipped(path.name, reason)

@@ -1,1 +1,1 @@
-"""Figures and the page of a sweep."""
+"""Figures and the report page of a sweep."""

@@ -1,4 +1,4 @@
-"""What goes on which axis: how many settings of a study become lines and points that can still be told apart."""
+"""The layout of a study's figures: how its settings become lines and points that can still be distinguished."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,15 @@ MOST_ROWS = 16
 
 @dataclass(frozen=True)
 class Layout:
-    """How the settings of a study are drawn.
+    """The layout of a study's figures.
 
     Attributes:
-        kind: rows (one row a setting), lines (over a numeric key, one line for each combination of the others), scatter (a design
-            that hardly repeats a value: one point a setting, over each numeric key).
-        key: On the x axis of lines; empty otherwise.
-        lines: For each line its name and its settings, rising along the key.
-        left_out: What is not drawn, in words; empty for nothing.
+        kind: `rows` (one row for each setting), `lines` (over a numeric key, one line for each combination of the
+            others) or `scatter` (for designs that hardly repeat a value: one point for each setting, over each numeric
+            key).
+        key: Key on the x axis of lines; empty otherwise.
+        lines: Name and settings of each line; the settings rise along the key.
+        left_out: What is not drawn, in words; empty if everything is.
     """
 
     kind: str
@@ -31,17 +32,17 @@ class Layout:
 
 
 def numeric(study: Study, key: str) -> bool:
-    """Return whether a key holds numbers in every setting."""
+    """Return whether a key is a number in every setting."""
     return all(isinstance(s[key], int | float) and not isinstance(s[key], bool) for s in study.settings)
 
 
 def column(study: Study, key: str) -> Float[np.ndarray, " settings"]:
-    """Return a numeric key's value by setting."""
+    """Return the value of a numeric key by setting."""
     return np.array([float(setting[key]) for setting in study.settings])
 
 
 def layout(study: Study) -> Layout:
-    """Return how the settings of a study are drawn."""
+    """Return the layout for a study."""
     count = len(study.settings)
     numbers = {key: len(set(column(study, key).tolist())) for key in study.keys if numeric(study, key)}
     if count > MOST_ROWS and numbers and max(numbers.values()) > max(MOST_ROWS, count / 4):
@@ -57,7 +58,7 @@ def layout(study: Study) -> Layout:
 
 
 def few(study: Study) -> list[int]:
-    """Return the settings that get a curve of their own: the baseline first, then evenly spread over the others."""
+    """Return the settings with a curve of their own: the baseline first, then others spread evenly."""
     others = [s for s in range(len(study.settings)) if s != study.baseline]
     if len(others) < MOST_LINES:
         return [study.baseline, *others]

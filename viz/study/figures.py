@@ -1,7 +1,8 @@
-"""Figures of a study at column width: delivery over distance, latencies, and metrics over what was varied.
+"""Figures of a study at column width: delivery over distance, latencies, and metrics over the varied keys.
 
-Figures are 3.5 in wide, one column of a paper, with text of 7 pt. Lines differ by colour, marker and dash, so that they can be told
-apart in print and with every kind of colour vision. Bands and bars are 95 % intervals of the mean over seeds.
+Figures are 3.5 in wide, one column of a paper, with text of 7 pt. Lines differ by colour, marker and dash, so that
+they can be distinguished in print and with every kind of colour vision. Bands and bars are 95 % intervals of the mean
+over seeds.
 """
 
 import re
@@ -35,9 +36,9 @@ class Picture:
     """One figure of a report.
 
     Attributes:
-        name: Of its files.
-        title: What it shows.
-        says: What a reader must know to read it.
+        name: Name of its files.
+        title: Title.
+        says: Explanation for the reader.
         figure: The drawing.
     """
 
@@ -51,8 +52,8 @@ def pictures(study: Study, unit_of: Callable[[str], str]) -> Iterator[Picture]:
     """Yield the figures that a study has data for.
 
     Args:
-        study: What was found.
-        unit_of: Unit of a scenario's key, empty for none.
+        study: Study to draw.
+        unit_of: Function from a scenario's key to its unit, empty for none.
     """
     found = (
         _over_distance(study),
@@ -122,7 +123,7 @@ def _metric(
 def _rows(
     study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
 ) -> Figure:
-    """Draw one row a setting, the baseline on top."""
+    """Draw one row for each setting, with the baseline at the top."""
     rows = [int(members[0]) for _, members in plan.lines]
     figure, axes = _axes(0.75 + 0.2 * len(rows) + 0.14 * (len(metrics) > 1))
     place = -np.arange(len(rows), dtype=float)
@@ -144,7 +145,7 @@ def _rows(
 def _over_key(
     study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
 ) -> Figure:
-    """Draw the last of some metrics over a numeric key, one line for each combination of the other keys."""
+    """Draw the last of some metrics over a numeric key, with one line for each combination of the other keys."""
     metric, word = metrics[-1]
     values, x = study.of(metric), column(study, plan.key)
     figure, axes = _axes(2.3 + 0.13 * len(plan.lines))
@@ -207,7 +208,7 @@ def _named(study: Study, setting: int) -> str:
 
 
 def _reach(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the lengths of error bars; none where there is no interval."""
+    """Return the lengths of error bars; none if there is no interval."""
     return np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0).clip(0.0)
 
 
@@ -217,12 +218,12 @@ def _axes(height_in: float) -> tuple[Figure, Axes]:
 
 
 def _worded(label: str, word: str) -> str:
-    """Return an axis label with a word before its unit."""
+    """Return an axis label with a word inserted before its unit."""
     return label.replace(" [", f" ({word}) [") if word else label
 
 
 def _scaled(axes: Axes, x: np.ndarray) -> None:
-    # Wide, and with most values low in the range, as ratios are spread.
+    # Logarithmic if the range is wide and most values are low in it, as with values spaced by ratios.
     if x.min() > 0 and x.max() / x.min() >= 30 and np.median(x) < 0.25 * x.max():
         axes.set_xscale("log")
 
@@ -231,7 +232,7 @@ def _finish(figure: Figure, axes: Axes, legend: bool = True) -> None:
     _small(axes)
     axes.grid(True, axis="y")
     if legend and axes.get_legend_handles_labels()[1]:
-        # Below the axes: no curve is ever under it.
+        # Below the axes, so that no curve is hidden.
         columns = 1 if max(map(len, axes.get_legend_handles_labels()[1])) > 22 else 2
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower left", ncols=columns, fontsize=_TEXT_PT, bbox_to_anchor=(0.0, 0.0))

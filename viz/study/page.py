@@ -1,4 +1,4 @@
-"""The report of a study: one HTML file that needs nothing else, and its figures as SVG and PDF."""
+"""The report of a study: one self-contained HTML file, and its figures as SVG and PDF."""
 
 import base64
 import html
@@ -42,13 +42,13 @@ figcaption{font-size:.8rem;color:#555}code{background:#f4f4f4;padding:0 .2rem}.d
 
 
 def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], unit_of: Callable[[str], str]) -> Path:
-    """Write the report of a study and its figures; return the page.
+    """Write the report of a study and its figures; return the path of the page.
 
     Args:
-        study: What was found.
-        folder: Taken whole: what a report left there before is replaced when the new one is complete.
-        made_of: Keys of the scenario that differ from what it is without being told, with their values.
-        unit_of: Unit of a scenario's key, empty for none.
+        study: Study to report.
+        folder: Folder of the report; an earlier report in it is replaced when the new one is complete.
+        made_of: Keys of the scenario that differ from their defaults, with their values.
+        unit_of: Function from a scenario's key to its unit, empty for none.
 
     Raises:
         StudyError: If the folder holds something else, or cannot be written.
@@ -80,7 +80,7 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
 
 
 def _saved(picture: Picture, folder: Path) -> bytes:
-    """Write a figure in both formats and return the SVG."""
+    """Write a figure in both formats and return its SVG."""
     content = io.BytesIO()
     picture.figure.savefig(content, format="svg", metadata={"Date": None, "Creator": "v2xsim"})
     (folder / f"{picture.name}.svg").write_bytes(content.getvalue())

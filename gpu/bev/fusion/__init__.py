@@ -1,4 +1,4 @@
-"""Fusion schemes, one a file: what helpers send, and what an ego makes of it; `scheme` says what a scheme is."""
+"""Fusion schemes, one a file: what helpers send, and what an ego makes of it. The interface is in `scheme`."""
 
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Received, Share
 

@@ -1,4 +1,4 @@
-"""Collective perception: stations broadcast the boxes that they perceive, unasked."""
+"""Collective perception: stations broadcast the boxes that they perceive, without requests."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,10 +11,10 @@ from v2xsim.parts import part
 @part("cpm")
 @dataclass(frozen=True)
 class CollectivePerception(FusionScheme):
-    """Stations broadcast the boxes that they perceive, unasked, as collective perception messages."""
+    """Stations broadcast the boxes that they perceive, without requests, as collective perception messages."""
 
     shares: ClassVar[Share] = Share.REPORTS
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return what the ego knows with what arrived."""
+        """Return the ego's detections with the received boxes."""
         return with_boxes(view)

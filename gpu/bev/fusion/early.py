@@ -1,4 +1,4 @@
-"""Early fusion: helpers send the lidar points that the ego asks for."""
+"""Early fusion: helpers send the lidar points that the ego requests."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -11,10 +11,10 @@ from v2xsim.parts import Above, AtMost, part
 @part("early")
 @dataclass(frozen=True)
 class EarlyFusion(FusionScheme):
-    """Helpers send the lidar points in the cells that the ego asks for; the detector runs on all points together.
+    """Helpers send the lidar points in the cells that the ego requests; the detector runs on all points together.
 
     Attributes:
-        voxel_m: Shared points are thinned to one per cube of this side; larger cubes send less.
+        voxel_m: Side of the cubes in which shared points are thinned to one point; larger cubes send less.
     """
 
     shares: ClassVar[Share] = Share.POINTS
@@ -28,5 +28,5 @@ class EarlyFusion(FusionScheme):
         return self.voxel_m
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return what the ego knows with what arrived."""
+        """Return the ego's detections with the received points."""
         return with_points(view)

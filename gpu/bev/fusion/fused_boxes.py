@@ -1,4 +1,4 @@
-"""Fusion of boxes: received ones are moved on by their velocity for their age, and boxes that overlap are suppressed by score."""
+"""Fusion of boxes: received boxes are extrapolated by their velocity over their age, and overlapping boxes are suppressed by score."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -8,8 +8,8 @@ from v2xsim.records import Boxes, Detections
 
 
 def with_boxes(view: FusionView) -> FusedObjects:
-    """Return the ego's frame with the boxes that arrived."""
-    # Here, since a scenario is checked without loading compiled kernels.
+    """Return the ego's frame with the received boxes."""
+    # Imported here: a scenario is checked without loading compiled kernels.
     from v2xsim.spatial.boxes import suppressed
 
     parts = [view.own_detections]
@@ -25,7 +25,7 @@ def with_boxes(view: FusionView) -> FusedObjects:
 
 
 def on_own_body(view: FusionView, center_m: Float[np.ndarray, "boxes 3"]) -> Bool[np.ndarray, " boxes"]:
-    """Return which boxes stand where the ego itself is, by its own belief."""
+    """Return which boxes are at the ego's own position, as it believes."""
     length, width = view.size_m[:2]
     offset = center_m[:, :2] - view.pose[:2]
     cos, sin = np.cos(view.pose[3]), np.sin(view.pose[3])

@@ -1,4 +1,4 @@
-"""Fusion of points: received ones add to the ego's own, and the detector runs once more."""
+"""Fusion of points: received points are added to the ego's own, and the detector runs again."""
 
 import numpy as np
 
@@ -7,19 +7,19 @@ from v2xsim.records import Boxes
 
 
 def with_points(view: FusionView) -> FusedObjects:
-    """Return the ego's frame with the points that arrived.
+    """Return the ego's frame with the received points.
 
-    An object appears where its points put it: at the mean of its places as each contributor captured and located it,
-    weighted by points, so that late or badly located data pulls the box away.
+    An object appears at the position of its points: the mean of its positions as each contributor captured and located
+    it, weighted by points. So late or badly located data pulls the box away.
     """
-    # Here, since a scenario is checked without loading compiled kernels.
+    # Imported here: a scenario is checked without loading compiled kernels.
     from v2xsim.gpu.lidar.returns import hits_per_agent
 
     apparent, count = view.objects, view.own_points.copy()
     weighted = apparent.center_m * count[:, None]
     clouds, objects, sources = [], [], []
     for item in view.received:
-        # The ego knows its own body and cuts it out of what others saw.
+        # The ego knows its own body and removes it from what others saw.
         kept = item.object_id != view.ego
         clouds.append(item.points_m[kept])
         objects.append(item.object_id[kept])

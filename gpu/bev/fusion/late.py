@@ -1,6 +1,7 @@
-"""Late fusion: helpers send the boxes that the ego asks for.
+"""Late fusion: helpers send the boxes that the ego requests.
 
-They are moved on to the ego's time and overlapping ones suppressed in `fused_boxes`, by `v2xsim.spatial.boxes.suppressed`.
+`fused_boxes` extrapolates them to the ego's time and suppresses overlapping ones, by
+`v2xsim.spatial.boxes.suppressed`.
 """
 
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from v2xsim.parts import part
 @part("late")
 @dataclass(frozen=True)
 class LateFusion(FusionScheme):
-    """Helpers send boxes with velocities from the cells that the ego asks for; overlapping boxes are suppressed by score."""
+    """Helpers send boxes with velocities from the cells that the ego requests.
+
+    Overlapping boxes are suppressed by score.
+    """
 
     shares: ClassVar[Share] = Share.BOXES
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return what the ego knows with what arrived."""
+        """Return the ego's detections with the received boxes."""
         return with_boxes(view)

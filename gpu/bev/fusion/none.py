@@ -1,4 +1,4 @@
-"""No fusion: an ego knows what it sees itself."""
+"""No fusion: an ego knows only what it sees itself."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,10 +11,10 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoFusion(FusionScheme):
-    """Nobody sends anything."""
+    """No station sends anything."""
 
     shares: ClassVar[Share] = Share.NOTHING
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return what the ego knows with what arrived."""
+        """Return the ego's own detections."""
         return with_points(view)

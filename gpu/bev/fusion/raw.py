@@ -1,4 +1,4 @@
-"""Raw fusion: helpers send their whole lidar frames, whatever the budget."""
+"""Raw fusion: helpers send their whole lidar frames, whatever the byte budget."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,5 +16,5 @@ class RawFusion(FusionScheme):
     shares: ClassVar[Share] = Share.FRAMES
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return what the ego knows with what arrived."""
+        """Return the ego's detections with the received points."""
         return with_points(view)

@@ -1,4 +1,4 @@
-"""What a fusion scheme is: what helpers send to an ego, and how the ego fuses what arrived by its deadline."""
+"""The interface of fusion schemes: what helpers send to an ego, and how the ego fuses the data that arrived by its deadline."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,17 +20,17 @@ class Share(Enum):
 
     NOTHING = "none"
     POINTS = "lidar points"
-    """The points in the cells that the ego asks for, thinned."""
+    """The points in the cells that the ego requests, thinned."""
     FRAMES = "whole lidar frames"
     """All points as captured, whatever the byte budget."""
     BOXES = "boxes"
-    """Detected boxes with velocities in the cells that the ego asks for."""
+    """Detected boxes with velocities in the cells that the ego requests."""
     REPORTS = "collective perception messages"
-    """Unasked broadcasts of detected boxes."""
+    """Detected boxes, broadcast without requests."""
 
     @property
     def asked_for(self) -> bool:
-        """Whether an ego asks helpers for it."""
+        """Whether an ego must request it from helpers."""
         return self in (Share.POINTS, Share.FRAMES, Share.BOXES)
 
     @property
@@ -41,15 +41,18 @@ class Share(Enum):
 
 @dataclass(frozen=True)
 class Received:
-    """What arrived from one helper: parts that were lost are not in it.
+    """Data that arrived from one helper; lost parts are missing.
 
     Attributes:
         station: Identity of the helper.
-        age_s: Time from the capture of the data to that of the ego's frame, by both stations' clocks.
-        points_m: Lidar points in the world as the helper believes it; none where boxes are sent.
-        object_id: Identity of the road user that each point hit, -1 ground, -2 building; for the visibility model and metrics.
-        detections: Boxes in the world as the helper believes it, velocities included; none where points are sent.
-        locate: Returns where the helper, by its belief, had each road user of the view at its capture, and which of them it knew.
+        age_s: Time between the capture of the data and that of the ego's frame, by both stations' clocks; larger is
+            older.
+        points_m: Lidar points in the world as the helper believes it; empty if boxes are sent.
+        object_id: Identity of the road user that each point hit, -1 for ground, -2 for a building; for the visibility
+            model and metrics.
+        detections: Boxes in the world as the helper believes it, velocities included; empty if points are sent.
+        locate: Returns the position at which the helper, as it believes, saw each road user of the view at its
+            capture, and whether it knew each.
     """
 
     station: int
@@ -61,12 +64,12 @@ class Received:
 
     @cached_property
     def located(self) -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
-        """Where the helper had each road user, and which of them were there at its capture."""
+        """Position at which the helper saw each road user, and whether each was there at its capture."""
         return self.locate()
 
 
 class Detect(Protocol):
-    """The scenario's detector as an ego runs it once more."""
+    """The scenario's detector, for the ego to run again."""
 
     def __call__(
         self,
@@ -74,33 +77,36 @@ class Detect(Protocol):
         points: Int64[np.ndarray, " objects"],
         added_m: Float[np.ndarray, "points 3"] | None = None,
     ) -> Detections:
-        """Return what is detected.
+        """Return the detections.
 
         Args:
-            objects: Bodies where the points put them.
-            points: Lidar points on each.
-            added_m: Received points that count, in the world as the ego believes it; all that arrived if left out.
+            objects: Bodies at the positions where the points put them.
+            points: Number of lidar points on each body.
+            added_m: Received points that count, in the world as the ego believes it; None for all that arrived.
         """
 
 
 @dataclass(frozen=True)
 class FusionView:
-    """What a fusion scheme reads: one frame of an ego, and what arrived for it. Positions are in the world as the ego believes it.
+    """Input of a fusion scheme: one frame of an ego, and the data that arrived for it.
+
+    Positions are in the world as the ego believes it.
 
     Attributes:
         ego: Identity of the ego.
-        pose: The ego's own x, y, z, yaw, as it believes.
+        pose: The ego's own x, y, z and yaw, as it believes.
         size_m: Length, width and height of the ego's own body; zeros for a roadside unit.
-        objects: Bodies of all road users where the ego's own points put them.
-        agent: Identity behind each body, rising; for the visibility model and metrics.
-        own_points: The ego's own lidar points on each body.
-        own_detections: What the ego detects alone.
-        code: The ego's perception matrix with what helpers said of its cells: 0 unobserved, 1 free, 2 occupied.
+        objects: Bodies of all road users at the positions where the ego's own points put them.
+        agent: Identity of each body, in rising order; for the visibility model and metrics.
+        own_points: Number of the ego's own lidar points on each body.
+        own_detections: Detections of the ego alone.
+        code: The ego's perception matrix, with the helpers' observations added: 0 unobserved, 1 free, 2 occupied.
         lower: World cell index of cell (0, 0) of the matrix.
         cell_m: Side of a cell.
-        received: What arrived, one entry for each helper, in rising order of the helpers.
-        detect: Runs the scenario's detector on bodies and points on each of them, with the frame's own chance. A detector that reads
-            the cloud gets the ego's points and `added_m`, all points that arrived if left out.
+        received: The data that arrived, one entry for each helper, in rising order of the helpers.
+        detect: Runs the scenario's detector on bodies and the number of points on each, with the random draws of this
+            frame. A detector that reads the cloud gets the ego's points and `added_m`, or all points that arrived if
+            that is None.
         own_cloud: Returns the ego's own lidar points.
     """
 
@@ -134,13 +140,13 @@ def _no_rows() -> Int64[np.ndarray, " points"]:
 
 @dataclass(frozen=True)
 class FusedObjects:
-    """What an ego knows after fusion, in the world as it believes it.
+    """What an ego detects after fusion, in the world as it believes it.
 
     Attributes:
-        detections: What is detected now.
-        points: Lidar points on each body, received ones included; for metrics.
+        detections: Detections after fusion.
+        points: Number of lidar points on each body, received ones included; for metrics.
         added_m: Received points, for pictures.
-        added_object: What each of them hit.
+        added_object: Object that each of them hit.
         added_source: Identity of the station whose lidar saw each of them.
     """
 
@@ -163,19 +169,19 @@ class FusionScheme(Part):
 
     @property
     def thinned_to_m(self) -> Annotated[float, Above(0)]:
-        """Side of the cubes that shared points are thinned to one point in."""
+        """Side of the cubes in which shared points are thinned to one point."""
         return 0.3
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return what the ego knows with what arrived."""
+        """Return what the ego detects with the data that arrived."""
         raise NotImplementedError
 
 
 def fused_of(scheme: FusionScheme, view: FusionView) -> FusedObjects:
-    """Return what an ego knows after fusion under a scheme, checked where the scheme is a user's.
+    """Return what an ego detects after fusion under a scheme; the result of a user's scheme is checked.
 
     Raises:
-        PartError: If a user's scheme raises an exception or returns something else.
+        PartError: If a user's scheme raises an exception or returns anything but valid fused objects.
     """
     found: FusedObjects = ask(scheme, "fuse", view)
     if scheme.file is None:

@@ -1,4 +1,4 @@
-"""Tokenised traffic for sequence models: SUMO runs on many networks, made into training, validation and test sequences.
+"""Tokenised traffic for sequence models: SUMO runs on many networks become training, validation and test sequences.
 
-`make.make` makes a corpus; nothing is imported here, since each run's process loads only what it needs.
+`make.make` makes a corpus. Nothing is imported here, so that the process of each run loads only what it needs.
 """

@@ -1,4 +1,4 @@
-"""Who drives where in a run of a corpus: vehicles that wander through the roads until the run ends."""
+"""The traffic of a corpus run: vehicles that take random routes through the roads until the run ends."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -10,14 +10,15 @@ from v2xsim.datasets.motion.drivers import draw_drivers, driver_xml, type_name
 from v2xsim.datasets.motion.roads import BACK, STRAIGHT, Roads
 
 _FILL_S = 60.0
-"""All vehicles enter within this time, so that the traffic is as dense as asked for during nearly all of a run."""
+"""All vehicles enter within this time, so that the traffic has its full density for nearly the whole run."""
 
-# A driver at a junction goes straight on twice as often as left or right, and back where there is no other way.
+# At a junction, a driver goes straight on twice as often as left or right, and turns back only if there is no other
+# way.
 _WEIGHT = {STRAIGHT: 2.0, BACK: 1e-9}
 
 
 def wander(roads: Roads, start: str, duration_s: float, draw: Generator) -> list[str]:
-    """Return a way through the roads that takes a free-flowing vehicle at least some time, or ends where they do."""
+    """Return a random route that takes at least a given time in free flow, or ends where the roads end."""
     way, left_s = [start], duration_s - roads.duration_s[start]
     while left_s > 0 and (onward := roads.onward[way[-1]]):
         weight = np.array([_WEIGHT.get(direction, 1.0) for _, direction in onward])
@@ -27,13 +28,14 @@ def wander(roads: Roads, start: str, duration_s: float, draw: Generator) -> list
 
 
 def write_demand(path: Path, roads: Roads, vehicles: int, duration_s: float, draw: Generator) -> None:
-    """Write the vehicles of a run, each with a driver and a way of its own, as SUMO's routes."""
+    """Write the vehicles of a run as SUMO's routes, each with its own driver and route."""
     starts = sorted(edge for edge, onward in roads.onward.items() if onward)
     times_s = np.sort(draw.uniform(0.0, min(_FILL_S, 0.5 * duration_s), vehicles))
     root = ET.Element("routes")
     for number, (driver, time_s) in enumerate(zip(draw_drivers(vehicles, draw), times_s, strict=True)):
         name = type_name(driver, number)
-        # Hasty drivers on an empty road are ahead of the limits that durations are reckoned by.
+        # Hasty drivers on an empty road exceed the speed limits from which durations are computed, so routes are made
+        # longer.
         way = wander(roads, str(draw.choice(starts)), 1.3 * duration_s, draw)
         root.append(ET.fromstring(driver_xml(name, driver)))
         vehicle = ET.SubElement(

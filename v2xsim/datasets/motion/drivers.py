@@ -1,4 +1,4 @@
-"""Drivers who differ from each other: what they want is drawn, written for SUMO and, as it came out, kept with each track."""
+"""Drivers who differ from each other: their parameters are drawn, written for SUMO and kept with each track."""
 
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
@@ -11,22 +11,22 @@ from v2xsim.mobility.sumo_vehicle_types import DRIVERS, shares_of
 from v2xsim.world.road_users import CATALOGUE, KINDS
 
 MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
-"""Shares of the bodies: European urban traffic, rounded, as in v2xsim.import_osm."""
+"""Shares of vehicle classes: European urban traffic, rounded, as in v2xsim.import_osm."""
 
 MODELS = ("Krauss", "IDM")
-"""Car-following models of SUMO; each driver follows one, with equal chance."""
+"""Car-following models of SUMO; each driver follows one, with equal probability."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """The middle of what drivers of a style want.
+    """The mean parameters of drivers of one style.
 
     Attributes:
-        accel_mps2: Of a car; that of heavier bodies is scaled down.
+        accel_mps2: Acceleration of a car; heavier bodies accelerate less.
         decel_mps2: Comfortable deceleration.
-        time_gap_s: To the vehicle in front.
-        min_gap_m: When standing.
-        speed_factor: Wanted speed over the limit.
+        time_gap_s: Time gap to the vehicle in front.
+        min_gap_m: Gap to the vehicle in front at rest.
+        speed_factor: Wanted speed relative to the limit.
         imperfection: SUMO's sigma; only Krauss' model uses it.
     """
 
@@ -38,14 +38,14 @@ class Style:
     imperfection: float
 
 
-# The middle one is SUMO's default driver; how far the others are from it is an assumption.
+# The middle style is SUMO's default driver; how much the others differ from it is an assumption.
 STYLES = {
     "calm": Style(1.7, 3.2, 1.7, 3.2, 0.88, 0.2),
     "usual": Style(2.6, 4.5, 1.0, 2.5, 1.0, 0.5),
     "hasty": Style(3.5, 5.5, 0.7, 1.6, 1.15, 0.4),
 }
 
-# Standard deviation of the logarithm of each wish among drivers of one style; an assumption.
+# Standard deviation of the logarithm of each parameter among drivers of one style; an assumption.
 _SPREAD = 0.1
 
 
@@ -54,10 +54,10 @@ class Driver:
     """One driver with a vehicle.
 
     Attributes:
-        style: Of STYLES.
-        model: Of MODELS.
-        kind: Class of the catalogue: the body.
-        wishes: As in Style, its own.
+        style: Name of the style, a key of STYLES.
+        model: Car-following model, one of MODELS.
+        kind: Class of the vehicle in the catalogue.
+        wishes: The driver's own parameters.
     """
 
     style: str
@@ -67,7 +67,7 @@ class Driver:
 
 
 def draw_drivers(count: int, draw: Generator) -> list[Driver]:
-    """Return drivers of mixed styles, models and bodies."""
+    """Return drivers with mixed styles, models and bodies."""
     shares = shares_of(MIX)
     styles = draw.choice(list(STYLES), count)
     models = draw.choice(list(MODELS), count)
@@ -88,9 +88,9 @@ def _spread(style: Style, kind: str, factor: Float[np.ndarray, " 6"]) -> Style:
 
 
 def driver_xml(name: str, driver: Driver) -> str:
-    """Return a <vType> of one driver. Its id says style and model, which SUMO does not tell later.
+    """Return the <vType> of one driver. Its id contains style and model, which SUMO does not report later.
 
-    Every body is let in wherever cars are: a corpus wants trucks on all of its networks.
+    Every body may drive wherever cars may: a corpus needs trucks on all of its networks.
     """
     length, width, height = CATALOGUE.size_m[KINDS.index(driver.kind)]
     wish, body = driver.wishes, DRIVERS[driver.kind]
@@ -109,7 +109,7 @@ def type_name(driver: Driver, number: int) -> str:
 
 
 def style_and_model(type_id: str) -> tuple[str, str]:
-    """Return what the id of a type says of its driver; empty for types that a scene brought along."""
+    """Return style and model from the id of a type; empty for types that a scene brought along."""
     style, _, rest = type_id.partition(".")
     model = rest.partition(".")[0]
     return (style, model) if style in STYLES and model in MODELS else ("", "")

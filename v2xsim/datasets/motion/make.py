@@ -1,4 +1,4 @@
-"""Making a corpus: which runs there are, their tracks as tokens, and the folder that holds them."""
+"""Make a corpus: its runs, their tracks as tokens, and the folder that holds them."""
 
 import json
 import shutil
@@ -31,24 +31,24 @@ STEPS_S = (0.1, 0.5)
 
 
 class CorpusError(UserError):
-    """A corpus cannot be made as asked."""
+    """A corpus cannot be made as requested."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a corpus is made of.
+    """The settings of a corpus.
 
     Attributes:
-        vehicles: In each run on a town or a .net.xml; a .sumocfg brings its own.
-        minutes: Of traffic in each run.
+        vehicles: Number of vehicles in each run on a town or a .net.xml; a .sumocfg brings its own.
+        minutes: Traffic time of each run in minutes.
         step_s: Duration of a token.
-        vocabulary: Largest number of tokens.
-        tolerance_m: Within which a move counts as covered.
-        shortest_s: Tracks that are shorter are left out.
-        seed: Of all chance.
-        networks: Files that training and validation drive on besides the towns.
-        test_networks: Files that only the test drives on.
-        towns: How many of the known towns take part; the unseen ones in proportion. 0 for none where files take their places.
+        vocabulary: Largest number of different tokens.
+        tolerance_m: Largest error at which a token covers a move; a smaller one needs more tokens.
+        shortest_s: Shorter tracks are left out.
+        seed: Seed of all random draws.
+        networks: Files for training and validation, in addition to the towns.
+        test_networks: Files for the test only.
+        towns: Number of known towns to use; test towns are used in proportion. 0 uses none, if files replace them.
     """
 
     vehicles: int = 100
@@ -64,17 +64,17 @@ class Settings:
 
 
 SMALL = Settings(vehicles=20, minutes=2.0, towns=2)
-"""For trying things out: some ten thousand tokens in seconds."""
+"""Settings for trials: some ten thousand tokens within seconds."""
 
 
 def plan(settings: Settings) -> list[tuple[str, str]]:
     """Return the runs of a corpus as pairs of split and network.
 
-    Training drives on every town once and validation on every second one, with other drivers, routes and chances. The test has towns
-    of its own.
+    Training uses every town once; validation uses every second of these towns, with other drivers, routes and random
+    draws. The test has towns of its own.
 
     Raises:
-        CorpusError: Where a setting is not possible.
+        CorpusError: If a setting is not possible.
     """
     _check(settings)
     known = [town.name for town in KNOWN[: settings.towns]]
@@ -124,16 +124,18 @@ def _check(settings: Settings) -> None:
 
 
 def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping[str, Any]:
-    """Drive, choose a vocabulary, and write a corpus into a new folder, whole or not at all; return its manifest.
+    """Simulate the traffic, choose a vocabulary, and write a corpus into a new folder, completely or not at all.
+
+    Return its manifest.
 
     Args:
-        folder: New or empty.
-        settings: What is made; equal settings give equal bytes, on however many processes.
-        jobs: SUMO runs at once.
-        report: Told how far it is.
+        folder: Folder to write; new or empty.
+        settings: Settings of the corpus. Equal settings give equal bytes, whatever the number of processes.
+        jobs: Number of SUMO runs at once.
+        report: Called as the work advances.
 
     Raises:
-        UserError: Where a setting, a network or the folder does not do.
+        UserError: If a setting, a network or the folder cannot be used.
     """
     runs = plan(settings)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -218,12 +220,12 @@ def _sequences(tracks: Tracks, token: np.ndarray) -> Sequences:
 
 
 def _lost(vocabulary: MotionVocabulary, tracks: Tracks, token: np.ndarray | None = None) -> dict[str, Any]:
-    """Return what a vocabulary leaves uncovered, and how far its closed-loop tokens drift."""
+    """Return the share of moves that a vocabulary leaves uncovered, and the drift of its closed-loop tokens."""
     covered = coverage(vocabulary, moves_of(tracks.pose, tracks.offset))
     return {**asdict(covered), "drift": asdict(drift(vocabulary, tracks.pose, tracks.offset, token))}
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """Return settings without the paths of this machine."""
+    """Return the settings without the paths of this machine."""
     said = asdict(settings)
     return said | {name: [path.name for path in said[name]] for name in ("networks", "test_networks")}

@@ -1,6 +1,7 @@
 """One SUMO run of a corpus, in a process of its own: `python -m v2xsim.datasets.motion.record JOB.json` writes its tracks.
 
-SUMO holds one simulation per process. The job is a file, and so are the tracks or the reason why there are none.
+SUMO holds one simulation per process, hence one process per run. The job is a file, and so are the tracks or the
+reason of a failure.
 """
 
 import json
@@ -26,23 +27,24 @@ from v2xsim.streams import Streams
 from v2xsim.world.road_users import PEDESTRIAN
 
 STEP_US = 100_000
-"""Of SUMO: at ten steps a second vehicles brake and turn smoothly, whatever the step of the tokens."""
+"""Step of SUMO: with ten steps a second, vehicles brake and turn smoothly, whatever the duration of a token."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run.
+    """One SUMO run.
 
     Attributes:
-        network: Name of a town, or the path of a .net.xml or .sumocfg.
-        seed: Of the corpus.
-        name: Of the run in the corpus; with the seed it settles demand and SUMO's chance.
-        vehicles: Sent into a town or network; a .sumocfg brings its own.
-        duration_s: Of traffic.
-        step_us: Between the poses that are kept: a whole number of SUMO's steps.
-        shortest: Poses that a track must have to be kept.
-        result: File to write the tracks into.
-        reason: File to write into why there are none.
+        network: Name of a town, or path of a .net.xml or .sumocfg.
+        seed: Seed of the corpus.
+        name: Name of the run in the corpus; together with the seed it determines traffic demand and SUMO's random
+            draws.
+        vehicles: Number of vehicles in a town or network; a .sumocfg brings its own.
+        duration_s: Traffic time of the run.
+        step_us: Time between two stored poses; a whole number of SUMO's steps.
+        shortest: Least number of poses of a track that is kept.
+        result: File for the tracks.
+        reason: File for the reason of a failure.
     """
 
     network: str
@@ -64,7 +66,7 @@ def record(job: Job) -> Tracks:
     """Simulate a run and return its tracks.
 
     Raises:
-        MobilityError: Where the network or SUMO refuses.
+        MobilityError: If the network cannot be used or SUMO refuses.
     """
     folder = tempfile.TemporaryDirectory(prefix="v2xsim-corpus-")
     try:
@@ -77,7 +79,7 @@ def record(job: Job) -> Tracks:
 
 
 def _config(job: Job, home: Path) -> Path:
-    """Return a configuration of SUMO: the scene's own, or one of a network and demand made for it."""
+    """Return a SUMO configuration: the scene's own, or one of a network with demand made for it."""
     if job.network.endswith(".sumocfg"):
         return Path(job.network)
     town = TOWNS.get(job.network)
@@ -87,7 +89,7 @@ def _config(job: Job, home: Path) -> Path:
     draw = Streams(job.seed).generator(f"corpus.demand.{job.name}")
     write_demand(home / "demand.rou.xml", read(net), job.vehicles, job.duration_s, draw)
     root = ET.Element("configuration")
-    # After two minutes in a jam SUMO moves a vehicle on; its track is cut there.
+    # After two minutes in a jam, SUMO moves a vehicle elsewhere; its track is cut there.
     options = {"net-file": str(net), "route-files": "demand.rou.xml", "time-to-teleport": "120"}
     for option, value in options.items():
         ET.SubElement(root, option, value=value)
@@ -128,7 +130,10 @@ def _watched(traffic: SumoMobility, job: Job) -> Tracks:
 
 
 def _asked(name: str) -> tuple[str, str, list[float]]:
-    """Return the style, model and wishes of a driver, the last as SUMO has them: in the order of tracks.WISHES."""
+    """Return the style, model and parameters of a driver.
+
+    The parameters as SUMO has them, in the order of tracks.WISHES.
+    """
     vehicle = libsumo().vehicle
     style, model = style_and_model(vehicle.getTypeID(name))
     return style, model, [
@@ -139,7 +144,7 @@ def _asked(name: str) -> tuple[str, str, list[float]]:
 
 
 def main() -> None:
-    """Do the job of the command line; leave with 0 where there are tracks, 1 where the job has a reason why not."""
+    """Do the job on the command line; exit with 0 if there are tracks, 1 if there is a reason of failure."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
         save(Path(job.result), record(job))

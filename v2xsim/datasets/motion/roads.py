@@ -1,4 +1,4 @@
-"""The roads that a corpus is driven on: generated towns of several shapes, speeds and rules, and networks from files."""
+"""The roads of a corpus: generated towns of several shapes, speeds and rules, and networks from files."""
 
 import gzip
 import xml.etree.ElementTree as ET
@@ -15,11 +15,11 @@ STRAIGHT, LEFT, RIGHT, BACK = "s", "l", "r", "t"
 
 @dataclass(frozen=True)
 class Town:
-    """A network that netgenerate makes; its seed is part of it, so that a town is the same in every corpus.
+    """A network that netgenerate makes. Its seed is part of it, so that a town is the same in every corpus.
 
     Attributes:
         name: Unique among the towns.
-        options: Of netgenerate.
+        options: Options of netgenerate.
     """
 
     name: str
@@ -40,8 +40,8 @@ def _random(iterations: int, least_m: int, most_m: int, rest: str) -> str:
     return f"--rand --rand.iterations {iterations} --rand.min-distance {least_m} --rand.max-distance {most_m} {rest}"
 
 
-# Seven shapes of town between 30 and 100 km/h, one to three lanes, all rules of way that netgenerate knows how to build
-# without more input. Sizes, so that a hundred vehicles are moderate traffic.
+# Seven shapes of town between 30 and 100 km/h, with one to three lanes, and all right-of-way rules that netgenerate
+# can build without further input. Their sizes make a hundred vehicles moderate traffic.
 KNOWN = (
     Town("grid_signals_50", _grid(6, 130, "-L 2 -S 13.89 -j traffic_light --seed 11")),
     Town("spider_priority_60", _spider(6, 4, 120, "-L 2 -S 16.67 -j priority --seed 12")),
@@ -68,7 +68,7 @@ def build(town: Town, net: Path) -> None:
     """Write a town's network.
 
     Raises:
-        MobilityError: Where netgenerate refuses.
+        MobilityError: If netgenerate refuses.
     """
     options = [*town.options.split(), "--no-turnarounds.except-deadend", "true", "--no-warnings", "true"]
     run_tool("netgenerate", [*options, "--output-file", net.name], net.parent)
@@ -76,11 +76,11 @@ def build(town: Town, net: Path) -> None:
 
 @dataclass(frozen=True)
 class Roads:
-    """What a car may drive on.
+    """The roads that cars may use.
 
     Attributes:
-        duration_s: Of each edge at its speed limit.
-        onward: From each edge to the next ones, with the direction of the turn in SUMO's letters.
+        duration_s: Time to drive each edge at its speed limit.
+        onward: For each edge, the next edges with the direction of the turn in SUMO's letters.
     """
 
     duration_s: dict[str, float]
@@ -88,10 +88,10 @@ class Roads:
 
 
 def read(net: Path) -> Roads:
-    """Return the roads of a network file, .net.xml, also gzipped.
+    """Return the roads of a network file (.net.xml), gzipped or not.
 
     Raises:
-        MobilityError: Where it is missing, damaged, no SUMO network or without a road for cars.
+        MobilityError: If it is missing, damaged, not a SUMO network, or has no road for cars.
     """
     root = _root(net)
     duration_s: dict[str, float] = {}
@@ -99,7 +99,7 @@ def read(net: Path) -> Roads:
     for edge, lane in _lanes(root):
         if _admits_cars(lane):
             open_lanes.add((edge, lane.get("index", "0")))
-            # Zero would be a way on which no time passes.
+            # At least a little: with a duration of zero, a route would never get longer.
             length_m, limit_mps = float(lane.get("length", "0.1")), float(lane.get("speed", "13.89"))
             duration_s[edge] = max(length_m, 0.1) / max(limit_mps, 0.1)
     onward: dict[str, dict[str, str]] = {edge: {} for edge in duration_s}
@@ -113,7 +113,10 @@ def read(net: Path) -> Roads:
 
 
 def _through(onward: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Return the ways onward without dead ends, at which SUMO's vehicles turn on the spot; all of them where nothing is left."""
+    """Return the connections without dead ends, where SUMO's vehicles turn on the spot.
+
+    All of them if nothing would be left.
+    """
     left = onward
     while True:
         ends = {edge for edge, ways in left.items() if set(ways.values()) <= {BACK}}
@@ -140,7 +143,7 @@ def _root(net: Path) -> ET.Element:
 
 
 def _lanes(root: ET.Element) -> Iterator[tuple[str, ET.Element]]:
-    """Yield the lanes of all edges but the insides of junctions, with the edge's name."""
+    """Yield the lanes of all edges, except those inside junctions, with the edge's name."""
     for edge in root.iter("edge"):
         if edge.get("function", "normal") == "normal":
             for lane in edge.iter("lane"):

@@ -1,4 +1,4 @@
-"""The SUMO runs of a corpus, a few at a time, each in a process of its own."""
+"""The SUMO runs of a corpus, several at a time, each in a process of its own."""
 
 import os
 import subprocess
@@ -11,23 +11,23 @@ from v2xsim.datasets.motion.record import Job
 from v2xsim.errors import UserError
 
 Report = Callable[[int, int, str], None]
-"""Takes how many runs are done, how many there are, and what is being done."""
+"""Called with the number of finished runs, the number of all runs, and the present step."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAUSE_S = 0.05
 
 
 def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> None:
-    """Run jobs; when it returns, all have their results.
+    """Run jobs; when the function returns, all have results.
 
     Args:
         jobs: To run.
-        at_once: Processes.
-        folder: For what passes between the processes.
-        report: Told of each run that ends.
+        at_once: Number of processes.
+        folder: Folder for the files between the processes.
+        report: Called after each run.
 
     Raises:
-        UserError: Where one fails; the others are stopped.
+        UserError: If one fails; the others are stopped.
     """
     waiting = list(enumerate(jobs))[::-1]
     running: dict[int, tuple[subprocess.Popen[bytes], Job]] = {}
@@ -55,13 +55,13 @@ def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> 
 def _started(job: Job, place: Path) -> "subprocess.Popen[bytes]":
     order = place.with_suffix(".json")
     order.write_text(job.text(), encoding="utf-8")
-    # The same v2xsim as here, also where it is not installed; each run has one thread.
+    # The runs import the same v2xsim as this process, even if that is not installed; each has one thread.
     env = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     with place.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "v2xsim.datasets.motion.record", str(order)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-            # Ctrl-C is for whoever started the runs, who then ends them.
+            # Ctrl-C must reach only this process, which then ends the runs.
             start_new_session=True,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Tracks of vehicles at one step: cut where a vehicle was away or was put elsewhere, with the driver's own wishes."""
+"""Tracks of vehicles at a fixed step, cut where a vehicle was absent or moved elsewhere by SUMO, with the driver's parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -9,24 +9,23 @@ from jaxtyping import Float, Int8, Int64
 
 SLACK_M = 1.0
 FASTEST_RAD_PER_S = np.pi
-"""Where a body moves farther than its speed and its turn explain, by this slack, or turns faster than this, SUMO has put
-it somewhere else, as after a jam or where a road ends. Its track is cut there. A lane change is 0.5 m in half a second."""
+"""If a body moves farther than its speed and turn explain by more than this, or turns faster than this, SUMO has moved it elsewhere, as after a jam or at the end of a road. The track is cut there. A lane change is 0.5 m in half a second."""
 
 WISHES = (
     "accel_mps2", "decel_mps2", "time_gap_s", "min_gap_m", "imperfection", "speed_factor", "max_speed_mps", "length_m", "width_m",
 )  # fmt: skip
-"""What is kept of a driver and the vehicle; in SUMO's words accel, decel, tau, minGap, sigma, speedFactor and so on."""
+"""Stored parameters of a driver and its vehicle: in SUMO's words accel, decel, tau, minGap, sigma, speedFactor and so on."""
 
 
 @dataclass(frozen=True)
 class Drivers:
-    """Who drives, one row a driver.
+    """The drivers, one a row.
 
     Attributes:
-        kind: Class of the catalogue: the body.
-        style: Of v2xsim.datasets.motion.drivers; empty where a scene brought its own types.
-        model: Of car following; empty likewise.
-        wishes: Columns are WISHES.
+        kind: Class of the vehicle in the catalogue.
+        style: Style in v2xsim.datasets.motion.drivers; empty if a scene brought its own types.
+        model: Car-following model; empty if a scene brought its own types.
+        wishes: Parameters; the columns are WISHES.
     """
 
     kind: Int8[np.ndarray, " drivers"]
@@ -47,12 +46,12 @@ class Tracks:
     """Tracks, one after the other.
 
     Attributes:
-        pose: Rows of x and y in metres and yaw in radians, of the centres of bodies.
+        pose: Rows of x and y in metres and yaw in radians, for the centres of bodies.
         offset: Track t owns rows offset[t]:offset[t + 1].
         begin_us: Instant of each track's first pose.
-        agent: Number of the vehicle in its run; where its track was cut it has several.
-        network: Name of what each was driven on.
-        drivers: One a track.
+        agent: Number of the vehicle in its run; a vehicle has several tracks if its track was cut.
+        network: Name of the network of each track.
+        drivers: Driver of each track.
     """
 
     pose: Float[np.ndarray, "rows 3"]
@@ -77,25 +76,26 @@ def cut(
     begin_us: int,
     shortest: int,
 ) -> Tracks:
-    """Return the tracks that rows of poses make up.
+    """Return the tracks in rows of poses.
 
     Args:
-        agent: Whose pose; a row of `drivers`.
-        step: When.
-        pose: Where.
-        speed_mps: How fast, as SUMO says.
-        network: Name of what was driven on.
-        drivers: All of them.
+        agent: Vehicle of each pose; a row of `drivers`.
+        step: Step of each pose.
+        pose: Poses.
+        speed_mps: Speed at each pose, as SUMO reports it.
+        network: Name of the network.
+        drivers: Drivers of all vehicles.
         step_us: Length of a step.
         begin_us: Instant of step 0.
-        shortest: Poses that a track must have; what is shorter is left out.
+        shortest: Least number of poses of a track; shorter ones are left out.
     """
     order = np.lexsort((step, agent))
     agent, step, pose, speed_mps = agent[order], step[order], pose[order], speed_mps[order]
     step_s = step_us * 1e-6
     way_m = np.hypot(*np.diff(pose[:, :2], axis=0).T)
     turn_rad = np.pi - np.abs(np.pi - np.abs(np.diff(pose[:, 2])))
-    # The front bumper is what drives at the speed; the centre swings by half a length when the body turns.
+    # The speed is that of the front bumper; the centre moves differently, because it swings by half a length when the
+    # body turns.
     half_m = 0.5 * drivers.wishes[agent[1:], WISHES.index("length_m")]
     explained_m = np.maximum(speed_mps[1:], speed_mps[:-1]) * step_s + half_m * turn_rad
     leap = (way_m > explained_m + SLACK_M) | (turn_rad > FASTEST_RAD_PER_S * step_s)
