@@ -30,21 +30,21 @@ class LinkBudget:
     """All links at one tick: one entry per unordered pair of stations within `radio.range_m`.
 
     Attributes:
-        agent: Stations.
-        antenna_m: Where their antennas are.
+        agent: Identity of each station.
+        antenna_m: Position of each station's antenna.
         near: The pairs, and the same by station.
-        distance_m: Between the antennas of each pair.
+        distance_m: Distance between the antennas of each pair, in three dimensions.
         state: LOS, NLOSV or NLOSB.
         case: Blockage case of TR 37.885 (`v2xsim.comms.channel.geometry`).
-        loss_db: Path loss with blockage.
-        shadowing_db: Added to the loss.
-        field: The same links as an access layer takes them.
-        blocker: Row of a vehicle in the way that makes the case what it is; -1 without.
-        body_agent: All vehicles.
-        body_top_m: Their tops above ground.
-        carried: What the next tick takes over.
-        gain_dbi: Of each station's antenna.
-        tx_power_dbm: Into every antenna.
+        loss_db: Path loss with blockage, without shadowing.
+        shadowing_db: Shadowing of each pair, to be added to the loss.
+        field: The same links in the form that an access layer takes.
+        blocker: Row of a vehicle that blocks the pair and determines its case; -1 where no vehicle does.
+        body_agent: Identity of every vehicle.
+        body_top_m: Height of its roof above ground.
+        carried: Shadowing and blockage draws that the next tick continues.
+        gain_dbi: Gain of each station's antenna.
+        tx_power_dbm: Power into every antenna.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -75,13 +75,13 @@ class LinkBudget:
 
     @cached_property
     def power_dbm(self) -> Float[np.ndarray, " pairs"]:
-        """Received over each pair."""
+        """Received power over each pair, without fading."""
         gain_db = self.gain_dbi[self.near.first] + self.gain_dbi[self.near.second]
         return self.tx_power_dbm + gain_db - self.loss_db - self.shadowing_db
 
     @property
     def blocker_height_m(self) -> Float[np.ndarray, " pairs"]:
-        """Top of a vehicle in the way that makes the case what it is; NaN where no vehicle blocks."""
+        """Height of the roof of the vehicle that blocks each pair; NaN where no vehicle blocks."""
         if len(self.body_top_m) == 0:
             return np.full(len(self.blocker), np.nan)
         return np.where(self.blocker >= 0, self.body_top_m[self.blocker], np.nan)
@@ -98,7 +98,16 @@ class LinkBudget:
 def next_budget(
     before: LinkBudget, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams
 ) -> LinkBudget:
-    """Return the links at the tick of a snapshot (`v2xsim.comms.channel.received_power`)."""
+    """Return the links at the tick of a snapshot (`v2xsim.comms.channel.received_power`).
+
+    Args:
+        before: Links of the tick before: pairs that remain continue their shadowing and blockage.
+        fleet: Stations.
+        snapshot: All road users: any vehicle can block a link.
+        obstacles: Buildings.
+        radio: The scenario's section.
+        streams: Random streams of the run.
+    """
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
     pairs, stations = len(near.first), len(fleet)
     old_pair, old = np.full(pairs, -1, np.int32), Carried(np.zeros(0), np.zeros(0))
@@ -107,6 +116,7 @@ def next_budget(
         row = kept_rows(before.agent, fleet.agent)
         old_pair = same_pairs(before.near, near, row)
         old, old_state = before.carried, before.state
+        # The vehicle that blocked a pair probably still does: it is tested first. The last row stands for no vehicle (-1).
         still = np.append(kept_rows(snapshot.agent, before.body_agent), -1)
         suspect = np.where(old_pair >= 0, still[before.blocker[old_pair]], -1).astype(np.int32)
         moved_m = np.where(row >= 0, np.linalg.norm(fleet.antenna_m - before.antenna_m[row], axis=1), 0.0)
@@ -133,6 +143,7 @@ def next_budget(
         more_db = blockage_of(wave.vehicle_blockage, view)
     shape = shape_of(wave.fading, FadingView(distance_m, state)) if wave.fading.fades else np.zeros(0)
     gain_dbi = _gain_dbi(fleet, snapshot, radio)
+    # The upper 53 bits of a 64-bit key for each station: a pair's key is made of both.
     keys = (streams.uniforms("link", fleet.agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
     carried, loss_db, shadowing_db, power_mw = powers(
         near, distance_m, state, case, moved_m, keys, streams.key("link.tick", snapshot.time_us), old_pair, old_state, old,
@@ -158,10 +169,10 @@ def _states(
         return pair_states(fleet.antenna_m, fleet.row, near.first, near.second, snapshot.boxes, obstacles, suspect)
     one, other = fleet.antenna_m[near.first], fleet.antenna_m[near.second]
     distance_m = np.linalg.norm(one - other, axis=1)
-    luck = streams.uniforms("link.state", fleet.agent[near.first], fleet.agent[near.second], count=2)
+    draws = streams.uniforms("link.state", fleet.agent[near.first], fleet.agent[near.second], count=2)
     state, case = drawn_states(
         model, radio.channel.urban, distance_m, np.minimum(one[:, 2], other[:, 2]),
-        np.maximum(one[:, 2], other[:, 2]), luck,
+        np.maximum(one[:, 2], other[:, 2]), draws,
     )  # fmt: skip
     return distance_m, state, case, np.full(len(state), -1, np.int32)
 
@@ -170,9 +181,9 @@ def _path_loss_db(
     near: Neighbours, fleet: Fleet, distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"],
     model: Propagation, radio: Radio,
 ) -> Float[np.ndarray, " pairs_or_none"]:  # fmt: skip
-    """Return the path loss of pairs where it is worked out pair by pair; nothing where the budget's pieces say all."""
-    pieces, behind = pieces_of(radio.channel, radio.carrier_ghz), radio.propagation.building_loss
-    if pieces is not None and not behind.follows_streets:
+    """Return the path loss of each pair, or nothing where the compiled budget computes it from the model's pieces itself."""
+    pieces, building_loss = pieces_of(radio.channel, radio.carrier_ghz), radio.propagation.building_loss
+    if pieces is not None and not building_loss.follows_streets:
         return np.zeros(0)
     if pieces is not None:
         loss_db = piecewise_loss_db(model.loss_rows, distance_m, state)
@@ -180,11 +191,11 @@ def _path_loss_db(
         height = fleet.antenna_m[:, 2]
         view = PathLossView(distance_m, state, height[near.first], height[near.second], radio.carrier_ghz)
         loss_db = loss_of(radio.channel, view)
-    if behind.follows_streets:
+    if building_loss.follows_streets:
         hidden = np.flatnonzero(state == NLOSB)
         one, other = near.first[hidden], near.second[hidden]
         loss_db = loss_db.copy()
-        loss_db[hidden] = building_loss_of(behind, BuildingLossView(
+        loss_db[hidden] = building_loss_of(building_loss, BuildingLossView(
             fleet.antenna_m[one], fleet.antenna_m[other], fleet.pose[one, 3], fleet.pose[other, 3], loss_db[hidden],
             radio.carrier_ghz,
         ))  # fmt: skip

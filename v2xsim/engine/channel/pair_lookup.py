@@ -22,11 +22,11 @@ def pairs_of(
     Args:
         receptions: Packets that ended.
         near: The pairs in range.
-        counted: Packets whose receivers that are not listed are counted into `too_weak`.
-        state: Of each pair.
-        distance_m: Of each pair.
-        bin_m: Width of the bins of distance.
-        too_weak: By state and bin; added to. The last bin takes what is farther.
+        counted: Packets whose stations in range without a reception are counted into `too_weak`.
+        state: Link state of each pair.
+        distance_m: Distance of each pair.
+        bin_m: Width of a distance bin.
+        too_weak: Counts by state and bin; this call adds to them. The last bin takes all larger distances.
     """
     pair: Int32[np.ndarray, " receptions"] = _pairs_of(
         receptions.by, receptions.offset, receptions.receiver, near.offset, near.other, near.pair, counted, state, distance_m,
@@ -44,7 +44,7 @@ def _pairs_of(by, offset, receiver, link_offset, other, pair_of, counted, state,
             continue
         n, end = offset[k], offset[k + 1]
         for link in range(link_offset[by[k]], link_offset[by[k] + 1]):
-            # Both rise.
+            # Receivers and links both rise by row, so one pass meets every match.
             while n < end and receiver[n] < other[link]:
                 n += 1
             p = pair_of[link]

@@ -1,4 +1,4 @@
-"""Which vehicles have a radio, which carry lidars, who fuses: drawn by seed, kept up as vehicles come and go."""
+"""Which vehicles have a radio, which carry lidars, which fuse: drawn by seed, and kept as vehicles come and go."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,8 @@ from v2xsim.world.snapshot import Snapshot
 class Roster:
     """Draws stations and lidars, and remembers who has them.
 
-    A vehicle's luck hangs on its name and the seed alone, so that one vehicle more changes nobody else's. Counts are
-    kept up: when a station leaves the region, the eligible vehicle with the best luck takes its place.
+    A vehicle's draws depend on its name and the seed alone, so one vehicle more changes nobody else's. Counts are kept: when a
+    station leaves the region, the eligible vehicle with the lowest draw takes its place.
     """
 
     def __init__(
@@ -27,22 +27,22 @@ class Roster:
         self._streams = streams
         self._name_of = name_of
         self._roadside = [(agent_of(unit.id), unit) for unit in scenario.stations.roadside]
-        self._luck: dict[int, tuple[float, float, int]] = {}
+        self._draws: dict[int, tuple[float, float, int]] = {}
         self._connected: set[int] = set()
         self._with_lidar: set[int] = set()
 
     def _drawn(self, agent: int) -> tuple[float, float, int]:
-        """Return a vehicle's luck for a radio, for a lidar, and how many lidars it would carry."""
-        if agent not in self._luck:
+        """Return a vehicle's draws for a radio and for a lidar, and the number of lidars that it would carry."""
+        if agent not in self._draws:
             name = self._name_of(agent)
             radio, lidar, number = (
-                self._streams.key(f"{what}/{name}") / 2.0**64 for what in ("radio", "lidar", "lidars")
+                self._streams.key(f"{purpose}/{name}") / 2.0**64 for purpose in ("radio", "lidar", "lidars")
             )
             shares = self._lidars.per_vehicle or {len(self._lidars.mounts): 1.0}
             numbers = sorted(shares)
             edges = np.cumsum([shares[n] for n in numbers])
-            self._luck[agent] = (radio, lidar, numbers[int(np.searchsorted(edges, number * edges[-1], side="right"))])
-        return self._luck[agent]
+            self._draws[agent] = (radio, lidar, numbers[int(np.searchsorted(edges, number * edges[-1], side="right"))])
+        return self._draws[agent]
 
     def update(self, snapshot: Snapshot) -> Fleet:
         """Return the stations of an instant."""
