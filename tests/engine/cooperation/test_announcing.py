@@ -1,0 +1,78 @@
+"""When a station announces itself, and what it says."""
+
+import numpy as np
+
+from tests.engine.small_world import HELPER, awareness, cooperation, frame, matrix, own_states
+from v2xsim.engine.cooperation.announcing import Announcing, announcement, announcement_bytes
+
+
+def due_after(first, second, wait_us=0.0):
+    """Return who announces itself 0.1 s after everybody did, under the rules of EN 302 637-2."""
+    announcing = Announcing(cooperation(awareness_rule="cam").awareness_rule)
+    wait = np.full(len(first), wait_us)
+    announcing.due(first, wait, 0)
+    return announcing.due(second, wait, 100_000).tolist()
+
+
+def test_a_station_announces_itself_when_it_has_moved_by_more_than_four_metres():
+    before = own_states([1, 2], [(0, 0), (0, 50)])
+    assert due_after(before, own_states([1, 2], [(0, 4.5), (0, 53.5)])) == [True, False]
+
+
+def test_an_error_of_satellite_navigation_is_no_movement():
+    before = own_states([1], [(0, 0)], odometry=[(0, 0, 0)])
+    assert due_after(before, own_states([1], [(9, 0)], odometry=[(0, 0, 0)])) == [False]
+
+
+def test_a_station_announces_itself_when_it_has_turned_by_more_than_four_degrees():
+    before = own_states([1, 2], odometry=np.zeros((2, 3)))
+    turned = own_states([1, 2], odometry=[(0, 0, np.radians(5)), (0, 0, np.radians(3))])
+    assert due_after(before, turned) == [True, False]
+
+
+def test_another_direction_at_the_same_speed_is_no_change_of_speed():
+    before = own_states([1, 2], velocity_mps=[(5, 0), (5, 0)])
+    assert due_after(before, own_states([1, 2], velocity_mps=[(3, 4), (3, 5)])) == [False, True]
+
+
+def test_congestion_control_makes_a_station_wait_that_has_moved():
+    assert due_after(own_states([1]), own_states([1], [(0, 9)]), wait_us=150_000.0) == [False]
+
+
+def test_a_station_announces_its_own_row_as_it_believes_it():
+    own = own_states(
+        [1, 2, 3], [(0, 0), (7, 8), (0, 0)], time_us=500, stamp_us=620, velocity_mps=[(0, 0), (3, 4), (0, 0)],
+        antenna_m=[1, 2.5, 1],
+    )  # fmt: skip
+    said = announcement(own, 1, None, np.array([1]))
+    assert (said.origin, said.capture_us, said.stamp_us, said.antenna_m) == (2, 500, 620, 2.5)
+    assert said.pose.tolist() == [7, 8, 0, 0]
+    assert said.velocity_mps.tolist() == [3, 4]
+    assert said.size_m.tolist() == [4, 2, 1.5]
+
+
+def test_a_station_announces_whom_it_has_heard():
+    assert announcement(own_states([1]), 0, None, np.array([5, 9])).heard.tolist() == [5, 9]
+
+
+def test_a_station_announces_the_matrix_of_its_newest_frame():
+    newest = frame(HELPER)
+    assert announcement(own_states([HELPER]), 0, newest, np.zeros(0, np.int64)).matrix is newest.matrix
+
+
+def test_a_station_without_a_frame_announces_no_matrix():
+    assert announcement(own_states([1]), 0, None, np.zeros(0, np.int64)).matrix is None
+
+
+def test_an_announcement_without_a_matrix_has_61_bytes():
+    # 200 B on the network less 140 B of headers, and 1 B for the antenna's height.
+    assert announcement_bytes(awareness()) == 61
+
+
+def test_a_matrix_adds_its_header_of_7_bytes_and_one_byte_for_each_run_of_equal_cells():
+    assert announcement_bytes(awareness(grid=matrix())) == 61 + 7 + 1
+
+
+def test_each_neighbour_adds_5_bytes():
+    said = announcement(own_states([1]), 0, None, np.array([5, 9, 11]))
+    assert announcement_bytes(said) == 61 + 15

@@ -1,0 +1,294 @@
+"""What a helper answers: the cells asked for, nearest first, as many as the allowance holds, in fragments."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.engine.small_world import HELPER, detections, frame, request
+from v2xsim.engine.cooperation.answers import answer, codes_bytes, occupied_in, predicted_bytes
+from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, Detections
+
+ALL_FREE = np.full((4, 4), FREE)
+# Of 16 cells asked for: 37 bytes of a collective perception message and 4 of codes.
+BOXES_HEAD_BYTES = 37 + 4
+POINTS_HEAD_BYTES = 24 + 4
+
+
+def boxes_of(asked, places_m, *, code=ALL_FREE, lower=(0, 0), mtu_bytes=1400):
+    """Return a helper's answer in boxes, from a frame with detections at these places."""
+    captured = frame(HELPER, code=code, lower=lower)
+    return answer(asked, captured, detections(places_m), Share.BOXES, 0.3, mtu_bytes)
+
+
+def points_of(asked, points_m, *, shares=Share.POINTS, voxel_m=0.3, mtu_bytes=1400, **about):
+    """Return a helper's answer in points, from a frame with these points."""
+    captured = frame(HELPER, points_m=points_m, code=ALL_FREE, **about)
+    return answer(asked, captured, Detections.none(), shares, voxel_m, mtu_bytes)
+
+
+def only(*cells, shape=(4, 4)):
+    """Return which cells are asked for."""
+    asked = np.zeros(shape, bool)
+    for cell in cells:
+        asked[cell] = True
+    return asked
+
+
+# Predicted and actual sizes
+
+
+def test_codes_take_two_bits_a_cell_rounded_up_to_bytes():
+    assert [codes_bytes(cells) for cells in (0, 1, 4, 5, 9)] == [0, 1, 1, 2, 3]
+
+
+def test_an_occupied_cell_is_predicted_to_hold_a_strip_of_points_as_long_as_the_cell_and_1_5_m_high():
+    # 2 m by 1.5 m in cubes of 0.5 m: 4 x 3 points in each of 3 cells, of 6 bytes; 24 bytes of header; 10 codes.
+    assert predicted_bytes(3, 10, Share.POINTS, 0.5, 2.0) == 24 + 3 + 6 * 36
+
+
+def test_a_cell_smaller_than_a_cube_is_predicted_to_hold_one_point():
+    assert predicted_bytes(3, 10, Share.POINTS, 4.0, 2.0) == 24 + 3 + 6 * 3
+
+
+def test_a_body_is_predicted_to_cover_four_cells():
+    assert predicted_bytes(8, 10, Share.BOXES, 0.5, 2.0) == pytest.approx(37 + 3 + 2 * 27.9)
+
+
+def test_an_answer_of_boxes_has_the_size_of_a_collective_perception_message_and_of_the_codes():
+    assert boxes_of(request(), [(1, 1), (3, 1)]).size_bytes == math.ceil(BOXES_HEAD_BYTES + 2 * 27.9)
+
+
+def test_only_codes_of_cells_that_were_asked_for_count():
+    assert boxes_of(request(only((0, 0), (1, 0), (2, 0), (3, 0), (0, 1))), [(1, 1)]).size_bytes == math.ceil(
+        37 + 2 + 27.9
+    )
+
+
+def test_an_answer_of_points_has_six_bytes_a_point():
+    assert points_of(request(), [(1, 1, 1), (3, 3, 1)]).size_bytes == POINTS_HEAD_BYTES + 12
+
+
+def test_occupied_cells_are_counted_for_each_helper_among_those_asked_for():
+    code = np.array([[[OCCUPIED, OCCUPIED], [FREE, OCCUPIED]], [[OCCUPIED, FREE], [FREE, UNOBSERVED]]], np.uint8)
+    assert occupied_in(code, np.array([[True, False], [True, True]])).tolist() == [2, 1]
+
+
+# Which cells
+
+
+def test_boxes_outside_the_cells_asked_for_are_not_sent():
+    sent = boxes_of(request(only((0, 0))), [(3, 1), (1, 1), (1, 3), (-1, 1), (9, 1)]).detections
+    assert sent.truth.tolist() == [1]
+
+
+def test_codes_of_cells_that_were_not_asked_for_are_not_sent():
+    code = boxes_of(request(only((2, 1))), []).code
+    assert np.argwhere(code != UNOBSERVED).tolist() == [[2, 1]]
+
+
+def test_codes_are_those_of_the_helper_on_the_grid_of_the_ego():
+    own = np.full((4, 4), UNOBSERVED)
+    own[1, 2] = OCCUPIED
+    # The helper's cell (1, 2) is the world's (6, 5), and the ego's (3, 1).
+    sent = boxes_of(request(lower=(3, 4)), [], code=own, lower=(5, 3)).code
+    assert np.argwhere(sent == OCCUPIED).tolist() == [[3, 1]]
+
+
+def test_cells_without_a_body_are_answered_by_their_code_alone():
+    sent = boxes_of(request(), [])
+    assert (sent.code == FREE).all()
+    assert sent.size_bytes == BOXES_HEAD_BYTES
+
+
+# Which come first
+
+
+@pytest.mark.parametrize(("near", "first"), [(4.9, 0), (5.1, 1)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_nearer_cell_comes_first_by_its_centre(near, first, axis):
+    """Cells 1 and 3 of an axis have their centres at 3 m and 7 m; the ego stands between them, in the row of both."""
+    lower, near_m = [10, 10], [21.0, 21.0]
+    lower[axis], near_m[axis] = 0, near
+    places_m = np.full((2, 2), 21.0)
+    places_m[:, axis] = [2.1, 7.9]
+    sent = boxes_of(request(lower=lower, near_m=near_m), places_m, lower=lower)
+    assert sent.detections.truth.tolist() == [first, 1 - first]
+
+
+def test_distance_counts_along_both_axes():
+    # From (1, 1): 4 m and 4 m make 5.7 m, more than 5 m would, less than 6 m.
+    sent = boxes_of(request(near_m=(1.0, 1.0)), [(7, 1), (5, 5)])
+    assert sent.detections.truth.tolist() == [1, 0]
+
+
+def test_bodies_of_one_cell_stay_together_in_the_order_of_their_detection():
+    # The ego stands in the middle between both cells.
+    sent = boxes_of(request(near_m=(2.0, 1.0)), [(3, 1), (1, 1), (3.1, 1), (1.1, 1)])
+    assert sent.detections.truth.tolist() == [1, 3, 0, 2]
+
+
+# What fits
+
+
+def allowance(bodies):
+    """Return the bytes of an answer to 16 cells with n boxes, none to spare."""
+    return math.ceil(BOXES_HEAD_BYTES + bodies * 27.9)
+
+
+NEAR_ONE_FAR_TWO = [(5, 1), (1, 1), (5.2, 1)]
+
+
+def test_an_answer_that_fits_exactly_is_sent_whole():
+    sent = boxes_of(request(allowance_bytes=allowance(3)), NEAR_ONE_FAR_TWO)
+    assert len(sent.detections) == 3
+    assert (sent.code == FREE).all()
+
+
+def test_a_cell_whose_content_does_not_fit_is_left_out_whole():
+    sent = boxes_of(request(allowance_bytes=allowance(2)), NEAR_ONE_FAR_TWO)
+    assert sent.detections.truth.tolist() == [1]
+    assert np.argwhere(sent.code == UNOBSERVED).tolist() == [[2, 0]]
+
+
+def test_an_answer_one_byte_too_large_leaves_a_cell_out():
+    sent = boxes_of(request(allowance_bytes=allowance(3) - 1), NEAR_ONE_FAR_TWO)
+    assert sent.detections.truth.tolist() == [1]
+
+
+def test_a_first_cell_that_does_not_fit_leaves_nothing():
+    sent = boxes_of(request(allowance_bytes=allowance(2)), [(1, 1), (1.1, 1), (1.2, 1)])
+    assert len(sent.detections) == 0
+    assert sent.code[0, 0] == UNOBSERVED
+
+
+def test_an_allowance_below_the_header_leaves_the_codes_of_empty_cells():
+    sent = boxes_of(request(allowance_bytes=10), [(1, 1)])
+    assert len(sent.detections) == 0
+    assert np.argwhere(sent.code == UNOBSERVED).tolist() == [[0, 0]]
+    assert sent.size_bytes == BOXES_HEAD_BYTES
+
+
+def test_cells_behind_one_that_does_not_fit_are_left_out_too():
+    # Of 2, 2 and 1 bodies, three fit: the second cell does not, and the third comes behind it.
+    sent = boxes_of(request(allowance_bytes=allowance(3)), [(1, 1), (1.1, 1), (3, 1), (3.1, 1), (5, 1)])
+    assert sent.detections.truth.tolist() == [0, 1]
+    assert np.argwhere(sent.code == UNOBSERVED).tolist() == [[1, 0], [2, 0]]
+
+
+def test_the_cells_left_out_are_right_on_a_grid_that_is_longer_than_wide():
+    asked = request(np.ones((2, 5), bool), near_m=(1, 1), allowance_bytes=math.ceil(37 + 3 + 27.9))
+    sent = boxes_of(asked, [(1, 1), (3, 7)], code=np.full((2, 5), FREE))
+    assert np.argwhere(sent.code == UNOBSERVED).tolist() == [[1, 3]]
+
+
+def test_points_that_do_not_fit_leave_out_whole_cells_too():
+    asked = request(allowance_bytes=POINTS_HEAD_BYTES + 12)
+    sent = points_of(asked, [(3, 1, 1), (1, 1, 1), (3.5, 1, 1)])
+    assert sent.point_row.tolist() == [1]
+    assert sent.code[1, 0] == UNOBSERVED
+
+
+# In which fragment
+
+
+def test_a_box_is_in_the_fragment_in_which_it_begins():
+    # It begins after 41 bytes and as many boxes of 27.9 bytes: at 41, 68.9, 96.8 and 124.7 bytes.
+    assert boxes_of(request(), [(1, 1), (3, 1), (5, 1), (7, 1)], mtu_bytes=100).box_part.tolist() == [0, 0, 0, 1]
+
+
+def test_a_cell_is_complete_with_the_last_fragment_of_its_content():
+    sent = boxes_of(request(), [(1, 1), (1, 1.1), (3, 1), (3, 1.1), (7, 7)], mtu_bytes=100)
+    assert sent.box_part.tolist() == [0, 0, 0, 1, 1]
+    assert {cell: sent.code_part[cell] for cell in [(0, 0), (1, 0), (3, 3)]} == {(0, 0): 0, (1, 0): 1, (3, 3): 1}
+    assert sent.code_part.sum() == 2
+
+
+def test_a_point_is_in_the_fragment_in_which_it_begins():
+    # 28 bytes and 6 for each point before it: the 13th begins at 100.
+    sent = points_of(request(), [(0.5 * n + 0.1, 1, 1) for n in range(14)], mtu_bytes=100)
+    assert sent.point_part.tolist() == [0] * 12 + [1] * 2
+
+
+# Which points
+
+
+def test_points_on_the_road_are_not_sent():
+    assert points_of(request(), [(1, 1, 0.25), (3, 1, 0.3), (5, 1, 0.2)]).point_row.tolist() == [1]
+
+
+def test_points_on_buildings_of_the_map_are_not_sent():
+    assert points_of(request(), [(1, 1, 1), (3, 1, 1)], on_building=[True, False]).point_row.tolist() == [1]
+
+
+def test_points_outside_the_cells_asked_for_are_not_sent():
+    assert points_of(request(only((1, 0))), [(1, 1, 1), (3, 1, 1)]).point_row.tolist() == [1]
+
+
+def test_points_are_thinned_to_the_first_of_each_cube():
+    cloud = [(1.0, 1, 1), (1.1, 1, 1), (1.6, 1, 1)]
+    assert points_of(request(), cloud, voxel_m=0.5).point_row.tolist() == [0, 2]
+
+
+def test_points_are_rounded_to_centimetres_in_the_frame_of_the_helper():
+    assert points_of(request(), [(1.0049, 1.006, 1)]).points_m.tolist() == [pytest.approx([1.0, 1.01, 1.0])]
+
+
+def test_points_are_sent_in_the_world_as_the_helper_believes_it():
+    # The helper stands at (5, 1) and looks north: 2 m ahead of it is (5, 3).
+    sent = points_of(request(), [(2, 0, 1)], pose=(5, 1, 0, np.pi / 2))
+    assert sent.points_m[0].tolist() == pytest.approx([5, 3, 1])
+
+
+def test_an_answer_of_points_has_no_boxes():
+    sent = points_of(request(), [(1, 1, 1)])
+    assert (len(sent.detections), len(sent.box_part)) == (0, 0)
+
+
+def test_an_answer_of_boxes_has_no_points():
+    sent = boxes_of(request(), [(1, 1)])
+    assert (sent.points_m.shape, len(sent.point_row), len(sent.point_part)) == ((0, 3), 0, 0)
+
+
+# Whole frames
+
+
+FRAME = [(0.5 * n + 0.1, 1, 1) for n in range(8)]
+
+
+def whole(asked, points_m, **about):
+    return points_of(asked, points_m, shares=Share.FRAMES, **about)
+
+
+def test_a_whole_frame_has_16_bytes_for_each_of_its_returns_whatever_was_asked_and_allowed():
+    asked = request(only((0, 0)), allowance_bytes=30)
+    assert whole(asked, FRAME).size_bytes == 24 + 16 * 8
+
+
+def test_an_ego_takes_of_a_whole_frame_the_cells_that_it_asked_for():
+    assert whole(request(only((1, 0))), FRAME).point_row.tolist() == [4, 5, 6, 7]
+
+
+def test_a_whole_frame_is_not_thinned():
+    assert len(whole(request(), [(1, 1, 1), (1.05, 1, 1)]).points_m) == 2
+
+
+def test_a_return_of_a_whole_frame_is_in_the_fragment_of_its_row():
+    # Row 4 begins at 24 + 64 = 88 bytes, row 5 at 104.
+    assert whole(request(), FRAME, mtu_bytes=100).point_part.tolist() == [0] * 5 + [1] * 3
+
+
+def test_a_cell_of_a_whole_frame_is_complete_with_its_last_return():
+    sent = whole(request(), [(1, 1, 1), *[(-9, 1, 1)] * 5, (1.5, 1, 1)], mtu_bytes=100)
+    assert sent.code_part[0, 0] == 1
+    assert sent.code_part.sum() == 1
+
+
+def test_a_whole_frame_answers_the_codes_of_the_cells_asked_for():
+    assert np.argwhere(whole(request(only((1, 2))), FRAME).code == FREE).tolist() == [[1, 2]]
+
+
+def test_a_whole_frame_has_no_boxes():
+    sent = whole(request(), FRAME)
+    assert (len(sent.detections), len(sent.box_part)) == (0, 0)

@@ -1,0 +1,169 @@
+"""An exchange without messages: everybody knows at once, and every answer arrives whole."""
+
+import numpy as np
+import pytest
+
+from tests.engine.small_world import (
+    EGO,
+    HELPER,
+    OTHER,
+    answer,
+    awareness,
+    detections,
+    frame,
+    own_states,
+    report,
+    scenario,
+    stations,
+)
+from v2xsim.engine.channel.air import Heard
+from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.at_once import AtOnce
+from v2xsim.engine.cooperation.blind_zone import BlindZone
+from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.transfers import Transfers
+from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.records import FREE
+
+NOW_US = 120_000
+OWN = own_states([EGO, HELPER, OTHER])
+FREE_LEFT, FREE_RIGHT = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+FREE_LEFT[:2], FREE_RIGHT[2:] = FREE, FREE
+
+
+def exchange(there, answer_to=lambda _: None, transfers=None, *, own_radio=None, **keys):
+    settings = scenario(cooperation={"transport": "synchronous", **keys}, radio=own_radio or {})
+    return AtOnce(settings, Clock(NOW_US), there, Transfers() if transfers is None else transfers, answer_to)
+
+
+# Announcements and reports
+
+
+def test_every_ego_knows_an_announcement_at_once():
+    there = stations(own_states([EGO, HELPER, OTHER], egos=[EGO, OTHER]))
+    exchange(there).announce(awareness(HELPER))
+    for ego in (EGO, OTHER):
+        announced = there.knowledge_of(ego).announced[HELPER]
+        assert (announced.arrived_us, announced.via) == (NOW_US, NOBODY)
+
+
+def test_a_station_that_does_not_fuse_learns_nothing():
+    there = stations(OWN)
+    exchange(there).announce(awareness(HELPER))
+    assert there.knowledge_of(OTHER).announced == {}
+
+
+def test_every_ego_has_a_report_at_once():
+    there = stations(OWN)
+    exchange(there).report(report(frame(HELPER), detections([(1, 1)]), [4]))
+    assert there.knowledge_of(EGO).reported[HELPER][4].arrived_us == NOW_US
+
+
+@pytest.mark.parametrize(("redundancy", "copies"), [("none", 0), ("frequency", 1)])
+def test_copies_of_reports_are_kept_where_the_redundancy_rule_reads_them(redundancy, copies):
+    there = stations(OWN)
+    exchange(there, redundancy=redundancy).report(report(frame(HELPER), detections([(1, 1)])))
+    assert len(there.knowledge_of(EGO).report_copies) == copies
+
+
+def test_nothing_is_ever_heard():
+    with pytest.raises(AssertionError):
+        exchange(stations()).receive(Heard(None, np.array([EGO]), 0, 0, np.zeros(1)))
+
+
+# Whom an ego may ask
+
+
+def candidates_of(there, own=OWN, egos=None, **keys):
+    """Return whom each ego may ask; where there is a choice, all cells of the ego matter alike."""
+    egos = [frame(EGO, 100_000)] if egos is None else egos
+    ground = np.ones((4, 4), bool)
+    return exchange(there, **keys).candidates(own, 100_000, [(ego, BlindZone(ground, np.ones((4, 4)))) for ego in egos])
+
+
+def test_an_ego_may_ask_everybody_else_who_has_a_frame():
+    there = stations(OWN, frame(EGO, 100_000), frame(OTHER, 100_000))
+    assert [[other.agent for other in known] for known in candidates_of(there)] == [[OTHER]]
+
+
+def test_a_helper_is_known_by_its_newest_frame_at_no_loss():
+    newest = frame(HELPER, 100_000, pose=(3, 4, 5, 6))
+    (known,) = candidates_of(stations(OWN, frame(HELPER, 0), newest))
+    assert known[0].matrix is newest.matrix
+    assert known[0].position_m.tolist() == [3, 4]
+    assert (known[0].delivery, known[0].relay) == (1.0, NOBODY)
+
+
+def test_a_station_that_has_lost_its_lidar_is_not_asked():
+    own = own_states([EGO, HELPER, OTHER], without_lidar=[HELPER])
+    there = stations(own, frame(HELPER, 100_000), frame(OTHER, 100_000))
+    assert [other.agent for other in candidates_of(there, own)[0]] == [OTHER]
+
+
+def test_each_ego_may_ask_the_other():
+    there = stations(own_states([EGO, HELPER]), frame(EGO, 100_000), frame(HELPER, 100_000))
+    known = candidates_of(there, own_states([EGO, HELPER]), [frame(EGO, 100_000), frame(HELPER, 100_000)])
+    assert [[other.agent for other in others] for others in known] == [[HELPER], [EGO]]
+
+
+def test_an_ego_may_ask_those_on_its_short_list_alone():
+    there = stations(OWN, frame(EGO, 100_000), frame(HELPER, 100_000), frame(OTHER, 100_000, code=FREE_LEFT))
+    (known,) = candidates_of(there, shortlist=1)
+    assert [other.agent for other in known] == [OTHER]
+
+
+# Answers
+
+
+CELLS = np.ones((4, 4), bool)
+
+
+def ask_of(helper):
+    return Ask(Candidate(helper, frame(helper).matrix, np.zeros(2), 1.0, NOBODY), CELLS, 900)
+
+
+def answering(request):
+    """Answer from a frame of 80 ms ago; station OTHER has nothing to answer from."""
+    return None if request.helper == OTHER else answer(request, frame(request.helper, 40_000), size_bytes=1500)
+
+
+def asked(*helpers):
+    """Return the stations and the transfers after an ego has asked these helpers for its frame of 100 ms."""
+    there, transfers = stations(OWN), Transfers()
+    exchange(there, answering, transfers).ask(frame(EGO, 100_000), [ask_of(helper) for helper in helpers])
+    return there, transfers
+
+
+def test_an_answer_is_there_whole_at_once():
+    there, _ = asked(HELPER)
+    (received,) = there.knowledge_of(EGO).answers[HELPER]
+    assert received.parts.tolist() == [True, True]
+
+
+def test_an_answer_to_an_ego_is_recorded_as_arrived_at_the_instant_of_the_request():
+    (transfer,) = asked(HELPER)[1].all()
+    assert (transfer.message.queued_us, transfer.air_us, transfer.arrive_us) == (NOW_US, NOW_US, NOW_US)
+    assert transfer.parts.tolist() == [True]
+
+
+def test_an_answer_is_recorded_with_its_frame_and_its_capture_and_its_detection():
+    (transfer,) = asked(HELPER)[1].all()
+    assert (transfer.frame_us, transfer.capture_us, transfer.detect_us) == (100_000, 40_000, 60_000)
+
+
+def test_an_answer_is_recorded_as_a_message_from_the_helper_to_the_ego():
+    (transfer,) = asked(HELPER)[1].all()
+    message = transfer.message
+    assert (message.number, message.origin, message.destination, message.relay) == (1, HELPER, EGO, NOBODY)
+    assert (message.size_bytes, message.body.request.allowance_bytes) == (1500, 900)
+
+
+def test_a_helper_with_nothing_to_answer_from_keeps_nobody_else_from_answering():
+    there, transfers = asked(OTHER, HELPER)
+    assert list(there.knowledge_of(EGO).answers) == [HELPER]
+    assert [transfer.message.number for transfer in transfers.all()] == [2]
+
+
+def test_an_answer_is_found_by_the_number_under_which_the_ego_keeps_it():
+    there, transfers = asked(HELPER)
+    assert transfers.of_message(there.knowledge_of(EGO).answers[HELPER][0].number).helper == HELPER

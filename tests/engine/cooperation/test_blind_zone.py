@@ -1,0 +1,54 @@
+"""What an ego does not see, and how much each cell of it matters."""
+
+import numpy as np
+import pytest
+
+from tests.engine.small_world import EGO, frame, obstacles
+from v2xsim.engine.cooperation.blind_zone import BlindZones
+from v2xsim.records import FREE
+from v2xsim.world.footprints import FootprintMap
+
+
+def zone_of(ego, *buildings_m):
+    return BlindZones(FootprintMap(obstacles(*buildings_m), 2.0)).of(ego)
+
+
+def test_cells_that_the_ego_sees_do_not_matter():
+    code = np.zeros((4, 4))
+    code[1, 2] = FREE
+    weight = zone_of(frame(EGO, code=code)).weight
+    assert np.argwhere(weight == 0).tolist() == [[1, 2]]
+
+
+def test_cells_inside_buildings_are_never_blind():
+    zone = zone_of(frame(EGO), (4, 0, 6, 2))
+    assert np.argwhere(zone.weight == 0).tolist() == [[2, 0]]
+    assert np.argwhere(~zone.open_ground).tolist() == [[2, 0]]
+
+
+def test_a_blind_cell_matters_less_the_farther_it_is():
+    # A hidden road user comes 2 m nearer at 14 m/s, and attention falls by 1/e in 4 s.
+    weight = zone_of(frame(EGO, pose=(1, 1, 0, 0))).weight
+    assert weight[0, 0] == pytest.approx(1.0)
+    assert weight[1, 0] == weight[0, 1] == pytest.approx(np.exp(-2 / 14 / 4))
+
+
+def test_cells_ahead_of_a_moving_ego_matter_more():
+    weight = zone_of(frame(EGO, pose=(3, 3, 0, 0), velocity_mps=(10, 0))).weight
+    assert weight[2, 1] > weight[0, 1]
+
+
+def test_the_zone_lies_where_the_matrix_of_the_ego_lies():
+    zone = zone_of(frame(EGO, lower=(10, 20), pose=(21, 41, 0, 0)), (22, 40, 24, 42))
+    assert np.argwhere(~zone.open_ground).tolist() == [[1, 0]]
+    assert zone.weight[0, 0] == pytest.approx(1.0)
+
+
+def test_the_zone_of_a_frame_is_computed_once():
+    zones, ego = BlindZones(FootprintMap(obstacles(), 2.0)), frame(EGO)
+    assert zones.of(ego) is zones.of(ego)
+
+
+def test_each_frame_has_a_zone_of_its_own():
+    zones = BlindZones(FootprintMap(obstacles(), 2.0))
+    assert zones.of(frame(EGO)).weight[0, 0] != zones.of(frame(EGO, pose=(5, 5, 0, 0))).weight[0, 0]

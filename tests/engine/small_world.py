@@ -1,0 +1,303 @@
+"""Small stations, frames, messages and channels for the tests of cooperation and recording; a test overrides the defaults.
+
+Cells are 2 m wide, and a matrix is 4 x 4 cells from the origin unless a test says otherwise. Cars head east.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from v2xsim.engine.channel.links import LinkBudget
+from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, Packet, ReportMessage, RequestMessage
+from v2xsim.engine.instant import Instant
+from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.capture import Capture, Captures, Chance
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer, Awareness, Report, Request
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.knowledge import Knowledge
+from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.stations import Stations
+from v2xsim.records import Boxes, Detections, PerceptionMatrix, Prisms
+from v2xsim.scenario.schema import Scenario
+from v2xsim.spatial.grid import indexed
+from v2xsim.streams import Streams
+from v2xsim.world.snapshot import Snapshot
+
+EGO, HELPER, OTHER, RELAY = 1, 2, 3, 4
+CELL_M = 2.0
+CAR_M = (4.0, 2.0, 1.5)
+STEP_US, DETECT_US, FORGET_US = 100_000, 20_000, 500_000
+
+
+def scenario(**sections):
+    """Return a scenario of one standing car with the given sections."""
+    traffic = {"script": [{"id": "car", "waypoints": [[0, 0, 0]]}]}
+    return Scenario.model_validate({"traffic": traffic, **sections})
+
+
+def cooperation(**keys):
+    """Return the cooperation section of a scenario."""
+    return scenario(cooperation=keys).cooperation
+
+
+# What is there
+
+
+def boxes(places_m, yaw_rad=0.0, size_m=CAR_M):
+    """Return bodies with these centres, on the ground."""
+    places_m = np.array(places_m, float).reshape(-1, 2)
+    count = len(places_m)
+    center_m = np.column_stack([places_m, np.zeros(count)])
+    return Boxes(center_m, np.tile(np.array(size_m, float), (count, 1)), np.full(count, float(yaw_rad)))
+
+
+def detections(places_m, *, velocity_mps=(0.0, 0.0), truth=None, score=0.9, yaw_rad=0.0):
+    """Return detections of cars; one velocity for all, or one for each."""
+    found = boxes(places_m, yaw_rad)
+    count = len(found)
+    velocity = np.array(velocity_mps, float)
+    velocity = np.tile(velocity, (count, 1)) if velocity.ndim == 1 else velocity
+    truth = np.arange(count) if truth is None else np.array(truth)
+    return Detections(found, velocity, np.broadcast_to(np.array(score, float), count).copy(), truth.astype(np.int64))
+
+
+def matrix(code=None, lower=(0, 0), cell_m=CELL_M):
+    """Return a perception matrix; 4 x 4 unobserved cells unless told otherwise."""
+    code = np.zeros((4, 4), np.uint8) if code is None else np.array(code, np.uint8)
+    return PerceptionMatrix(np.array(lower, np.int64), cell_m, code)
+
+
+def frame(
+    agent=HELPER, time_us=0, *, stamp_us=None, pose=(0.0, 0.0, 0.0, 0.0), velocity_mps=(0.0, 0.0), points_m=(),
+    on_building=None, code=None, lower=(0, 0), seen=None,
+):  # fmt: skip
+    """Return one capture of a station; its clock is right unless told otherwise."""
+    points = np.array(points_m, float).reshape(-1, 3)
+    walls = np.zeros(len(points), bool) if on_building is None else np.array(on_building, bool)
+    return Frame(
+        agent, time_us, time_us if stamp_us is None else stamp_us, np.array(pose, float), np.array(velocity_mps, float),
+        points, walls, matrix(code, lower), Detections.none() if seen is None else seen,
+    )  # fmt: skip
+
+
+def snapshot(agents, places_m, *, time_us=0, velocity_mps=(0.0, 0.0), kind=0, antenna_m=1.6):
+    """Return cars as they truly are."""
+    count = len(agents)
+    velocity = np.array(velocity_mps, float)
+    return Snapshot(
+        time_us, np.array(agents, np.int64), np.full(count, kind, np.int8), boxes(places_m),
+        np.tile(velocity, (count, 1)) if velocity.ndim == 1 else velocity, np.full(count, float(antenna_m)),
+    )  # fmt: skip
+
+
+def capture(world, agent=EGO, *, believed=None, object_id=(), points=None):
+    """Return the truth behind a frame of a car of a snapshot; the car knows its own pose unless told otherwise."""
+    row = world.agent.tolist().index(agent) if agent in world.agent else -1
+    place_m = world.boxes.center_m[row] if row >= 0 else np.zeros(3)
+    pose = np.append(place_m, world.boxes.yaw_rad[row] if row >= 0 else 0.0)
+    hits = np.zeros(len(world), np.int64) if points is None else np.array(points, np.int64)
+    chance = Chance(Streams(1), agent, world.time_us, world.agent)
+    return Capture(
+        pose,
+        pose if believed is None else np.array(believed, float),
+        world,
+        np.array(object_id, np.int64),
+        hits,
+        chance,
+    )
+
+
+def captures(*pairs):
+    """Return the truth behind several frames."""
+    behind = Captures()
+    for one, truth in pairs:
+        behind.put(one, truth)
+    return behind
+
+
+def rectangle_of_buildings(*corners_m):
+    """Return one upright building for each pair of opposite corners (x0, y0, x1, y1)."""
+    feet = [np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], float) for x0, y0, x1, y1 in corners_m]
+    count = len(feet)
+    vertices = np.concatenate([np.zeros((0, 2)), *feet])
+    return Prisms(vertices, np.arange(count + 1, dtype=np.int64) * 4, np.zeros(count), np.full(count, 10.0))
+
+
+def obstacles(*corners_m):
+    """Return buildings with their index."""
+    return indexed(rectangle_of_buildings(*corners_m))
+
+
+# Who is there
+
+
+def own_states(
+    agents, places_m=None, *, time_us=0, stamp_us=None, odometry=None, velocity_mps=None, antenna_m=1.6, egos=(EGO,),
+    without_lidar=(), roadside=(),
+):  # fmt: skip
+    """Return what cars know of themselves; each has one lidar, and car 1 fuses, unless told otherwise."""
+    agent, count = np.array(agents, np.int64), len(agents)
+    places_m = np.zeros((count, 2)) if places_m is None else np.array(places_m, float)
+    pose = np.column_stack([places_m, np.zeros(count), np.zeros(count)])
+    is_vehicle = ~np.isin(agent, roadside)
+    size_m = np.where(is_vehicle[:, None], np.array(CAR_M), 0.0)
+    lidars = np.where(np.isin(agent, without_lidar), 0, 1).astype(np.int64)
+    return OwnStates(
+        agent, time_us, np.full(count, time_us if stamp_us is None else stamp_us, np.int64), pose,
+        pose[:, [0, 1, 3]] if odometry is None else np.array(odometry, float),
+        np.zeros((count, 2)) if velocity_mps is None else np.array(velocity_mps, float),
+        np.broadcast_to(np.array(antenna_m, float), count).copy(), size_m, is_vehicle, lidars, np.isin(agent, egos),
+    )  # fmt: skip
+
+
+def fleet(agents, places_m, *, rows=None, lidars=1, egos=(EGO,), antenna_m=1.6):
+    """Return stations as they truly are; each is the car of its row unless told otherwise, -1 for a roadside unit."""
+    agent, count = np.array(agents, np.int64), len(agents)
+    places_m = np.array(places_m, float).reshape(-1, 2)
+    return Fleet(
+        agent, np.arange(count) if rows is None else np.array(rows, np.int64),
+        np.column_stack([places_m, np.zeros(count), np.zeros(count)]), np.zeros((count, 2)),
+        np.column_stack([places_m, np.full(count, float(antenna_m))]), np.full(count, 1.5),
+        np.broadcast_to(np.array(lidars, np.int64), count).copy(), np.isin(agent, egos),
+    )  # fmt: skip
+
+
+def instant(world, stations_there, links=None, *, clock_offset_us=None):
+    """Return the true state of a tick; without links unless told otherwise."""
+    count = len(stations_there)
+    offset = np.zeros(count, np.int64) if clock_offset_us is None else np.array(clock_offset_us, np.int64)
+    belief = Belief(stations_there.agent, world.time_us, np.zeros((count, 3)), offset)
+    return Instant(world, stations_there, belief, LinkBudget.none() if links is None else links)
+
+
+def stations(own=None, *frames, frames_kept=3):
+    """Return stations that know their own frames and nothing else."""
+    there = Stations(frames_kept, DETECT_US, FORGET_US)
+    if own is not None:
+        there.enter(own)
+    for one in frames:
+        there.keep_frame(one)
+    return there
+
+
+def knowledge(agent=EGO, *frames):
+    """Return what a station knows that has heard nothing."""
+    return Knowledge(agent, deque(frames))
+
+
+# What they send
+
+
+def awareness(
+    origin=HELPER, capture_us=0, *, stamp_us=None, place_m=(0.0, 0.0), velocity_mps=(0.0, 0.0), size_m=CAR_M, grid=None
+):
+    """Return what a station announces; without a matrix unless told otherwise."""
+    return Awareness(
+        origin, capture_us, capture_us if stamp_us is None else stamp_us, np.array([*place_m, 0.0, 0.0], float),
+        np.array(velocity_mps, float), 1.6, np.array(size_m, float), grid, np.zeros(0, np.int64),
+    )  # fmt: skip
+
+
+def request(
+    cells=None, *, number=7, ego=EGO, helper=HELPER, frame_us=0, lower=(0, 0), near_m=(0.0, 0.0), allowance_bytes=10_000
+):
+    """Return what an ego asks a helper for: all of 4 x 4 cells unless told otherwise."""
+    cells = np.ones((4, 4), bool) if cells is None else np.array(cells, bool)
+    return Request(
+        number,
+        ego,
+        helper,
+        frame_us,
+        np.array(lower, np.int64),
+        CELL_M,
+        cells,
+        np.array(near_m, float),
+        allowance_bytes,
+    )
+
+
+def answer(
+    asked=None, captured=None, *, code=None, code_part=None, points_m=(), point_part=None, seen=None, box_part=None,
+    size_bytes=100,
+):  # fmt: skip
+    """Return what a helper sends back; nothing in it, in one fragment, unless told otherwise."""
+    asked = request() if asked is None else asked
+    points = np.array(points_m, float).reshape(-1, 3)
+    found = Detections.none() if seen is None else seen
+    shape = asked.cells.shape
+
+    def parts(values, count):
+        return np.zeros(count, np.int64) if values is None else np.array(values, np.int64)
+
+    return Answer(
+        asked, frame(asked.helper) if captured is None else captured,
+        np.zeros(shape, np.uint8) if code is None else np.array(code, np.uint8), parts(code_part, shape), points,
+        np.arange(len(points)), parts(point_part, len(points)), found, parts(box_part, len(found)), size_bytes,
+    )  # fmt: skip
+
+
+def report(captured, seen, number=None, *, size_bytes=80):
+    """Return a collective perception message."""
+    number = np.arange(len(seen)) if number is None else np.array(number, np.int64)
+    return Report(captured.agent, captured, number, seen, size_bytes)
+
+
+def awareness_packet(body, *, number=50, hop=1, fragment=0, fragments=1, sender=None, target=EVERYBODY):
+    """Return one packet of an announcement."""
+    message = AwarenessMessage(number, body.origin, EVERYBODY, NOBODY, 100, 0, body)
+    return Packet(message, hop, fragment, fragments, body.origin if sender is None else sender, target, 240, 0)
+
+
+def report_packet(body, *, number=60, fragment=0, fragments=1):
+    """Return one packet of a collective perception message."""
+    message = ReportMessage(number, body.origin, EVERYBODY, NOBODY, body.size_bytes, 0, body)
+    return Packet(message, 1, fragment, fragments, body.origin, EVERYBODY, 240, 0)
+
+
+def request_message(body=None, *, relay=NOBODY, size_bytes=24, queued_us=0):
+    """Return the message of a request."""
+    body = request() if body is None else body
+    return RequestMessage(body.number, body.ego, body.helper, relay, size_bytes, queued_us, body)
+
+
+def answer_message(body=None, *, number=8, relay=NOBODY, queued_us=0):
+    """Return the message of an answer."""
+    body = answer() if body is None else body
+    return AnswerMessage(number, body.request.helper, body.request.ego, relay, body.size_bytes, queued_us, body)
+
+
+def packet_of(message, *, hop=1, fragment=0, fragments=1, sender=None, target=None):
+    """Return one packet of a request or an answer, on its first hop unless told otherwise."""
+    return Packet(
+        message, hop, fragment, fragments, message.origin if sender is None else sender,
+        message.first_target if target is None else target, 240, 0,
+    )  # fmt: skip
+
+
+@dataclass
+class SilentAir:
+    """A channel that takes notes of what it is given and delivers nothing."""
+
+    wait: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sent: list = field(default_factory=list)
+    periods_us: list = field(default_factory=list)
+    awaited: list = field(default_factory=list)
+    forwarded: list = field(default_factory=list)
+    asked_bytes: list = field(default_factory=list)
+
+    def send(self, message, *, period_us=0, awaited=True):
+        """Note a message."""
+        self.sent.append(message)
+        self.periods_us.append(period_us)
+        self.awaited.append(awaited)
+
+    def forward(self, packet, *, sender, target):
+        """Note a packet that a relay passes on."""
+        self.forwarded.append((packet, sender, target))
+
+    def wait_us(self, size_bytes):
+        """Note the size, and return what congestion control asks for."""
+        self.asked_bytes.append(size_bytes)
+        return self.wait
