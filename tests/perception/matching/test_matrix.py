@@ -7,8 +7,18 @@ from hypothesis import strategies as st
 
 from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
-from v2xsim.perception.matching.matrix import LOW_M, observed_matrix
-from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, Boxes, Obstacles, Prisms
+from v2xsim.perception.matching.matrix import LOW_M, cells_of, observed_matrix, shifted
+from v2xsim.records import (
+    BUILDING,
+    FREE,
+    NOTHING,
+    OCCUPIED,
+    UNOBSERVED,
+    Boxes,
+    Obstacles,
+    PerceptionMatrix,
+    Prisms,
+)
 from v2xsim.spatial.grid import indexed
 from v2xsim.spatial.poses import pose_matrix
 
@@ -114,3 +124,58 @@ def test_a_rolled_sensor_at_no_roll_sees_what_a_level_one_does(yaw, x, y, height
     level, _ = seen(boxes, nothing_built(), yaw_rad=yaw)
     rolled, _ = seen(boxes, nothing_built(), yaw_rad=yaw, roll_rad=1e-9)
     assert (level.code != rolled.code).sum() <= 3
+
+
+def test_points_lie_in_cells_counted_from_the_windows_corner():
+    # Cells of 2 m, the window from (-6, 4) to (0, 12) m.
+    points = np.array([[-6.0, 4.0], [-0.1, 11.9], [-3.9, 6.0], [0.0, 4.0], [-6.1, 4.0], [-6.0, 12.0]])
+    x, y, inside = cells_of(points, np.array([-3, 2]), 2.0, (3, 4))
+    assert inside.tolist() == [True, True, True, False, False, False]
+    assert list(zip(x.tolist(), y.tolist(), strict=True)) == [(0, 0), (2, 3), (1, 1), (2, 0), (0, 0), (0, 3)]
+
+
+CODES = PerceptionMatrix(np.array([10, -5]), 2.0, np.arange(1, 13, dtype=np.uint8).reshape(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("lower", "shape", "code"),
+    [
+        ((10, -5), (3, 4), [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]),
+        ((11, -4), (2, 2), [[6, 7], [10, 11]]),
+        ((9, -6), (2, 3), [[0, 0, 0], [0, 1, 2]]),
+        ((12, -2), (2, 2), [[12, 0], [0, 0]]),
+        ((13, -5), (2, 2), [[0, 0], [0, 0]]),
+        ((8, -5), (2, 2), [[0, 0], [0, 0]]),
+    ],
+)
+def test_on_another_window_each_cell_keeps_its_place_in_the_world(lower, shape, code):
+    assert shifted(CODES, np.array(lower), shape).tolist() == code
+
+
+def test_a_matrix_is_a_square_of_whole_cells_around_the_station():
+    # 9 m on cells of 2 m are five cells to each side of the cell of (-0.5, 7.0), which is (-1, 3).
+    matrix = observed_matrix(2.0, 9.0, np.array([-0.5, 7.0]), [])
+    assert (matrix.lower.tolist(), matrix.code.shape, matrix.code.any()) == ([-6, -2], (10, 10), np.False_)
+
+
+@pytest.mark.parametrize(("height_m", "occupied"), [(0.29, False), (0.6, True)])
+def test_what_is_lower_than_30_cm_is_no_obstacle(height_m, occupied):
+    low = bodies((10.0, 0.0, 0.0, (2.0, 2.0, height_m)))
+    matrix, _ = seen(low, nothing_built())
+    assert (matrix.code == OCCUPIED).any() == occupied
+
+
+@pytest.mark.parametrize(("base_m", "occupied"), [(4.1, False), (3.0, True)])
+def test_what_hangs_higher_than_4_m_is_no_obstacle(base_m, occupied):
+    corner = np.array([[8.0, -4.0], [12.0, -4.0], [12.0, 4.0], [8.0, 4.0]])
+    bridge = indexed(Prisms(corner, np.array([0, 4]), np.full(1, base_m), np.full(1, 6.0)))
+    matrix, _ = seen(bodies(), bridge)
+    assert (matrix.code == OCCUPIED).any() == occupied
+
+
+def test_rays_over_a_low_wall_see_the_ground_behind_it_again():
+    # Behind a low wall 6 m away: from 1.9 m, rays over 0.9 m come down again after 11.4 m.
+    matrix, _ = seen(bodies(), wall(6.0, -40.0, 40.0, 0.9))
+    column = matrix.code[:, 20]
+    x = (np.arange(len(column)) + matrix.lower[0]) * CELL_M
+    assert (column[(x >= 16.0) & (x < 30.0)] == FREE).any()
