@@ -1,5 +1,7 @@
 """What an ego asks a helper for, and what the helper answers: points or boxes of the cells asked for."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
@@ -20,6 +22,7 @@ from v2xsim.spatial.poses import pose_matrix
 
 # Returns lower than this are taken for the road; the ego casts its own. Above the range noise of a lidar on flat ground.
 ROAD_M = 0.25
+_NO_POINTS, _NO_ROWS = np.zeros((0, 3)), np.zeros(0, np.int64)
 
 
 def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_m: float, cell_m: float) -> float:
@@ -42,64 +45,93 @@ def codes_bytes(cells: int) -> int:
 def answer(
     request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int
 ) -> Answer:
-    """Return a helper's answer out of its latest frame, not larger than the allowance.
+    """Return a helper's answer from one of its frames, not larger than the allowance.
 
-    Nearest cells come first; a cell whose content no longer fits is left out whole.
+    Nearest cells come first; a cell whose content no longer fits is left out whole, and so are all farther ones.
 
     Args:
         request: What is asked for.
         frame: The helper's frame.
         detections: The helper's detections of that frame with velocities, in the world as it believes it.
-        shares: What the fusion scheme has helpers send; whole frames go out whatever the allowance.
+        shares: What the fusion scheme has helpers send; whole frames are sent whatever the allowance.
         voxel_m: Points are thinned to one per cube of this side.
         mtu_bytes: Payload of one fragment.
     """
-    shape = request.cells.shape
-    code = np.where(request.cells, shifted(frame.matrix, request.lower, shape), UNOBSERVED).astype(np.uint8)
+    code = np.where(request.cells, shifted(frame.matrix, request.lower, request.cells.shape), UNOBSERVED).astype(
+        np.uint8
+    )
     head_bytes = codes_bytes(int(request.cells.sum()))
-    part = np.zeros(shape, np.int64)
+    if shares is Share.FRAMES:
+        return _whole_frame(request, frame, code, mtu_bytes)
     if shares.is_boxes:
-        base, each = CPM_BASE_BYTES + head_bytes, CPM_OBJECT_BYTES
-        rows, cell, rank = _in_cells(detections.boxes.center_m[:, :2], request)
-    else:
-        base, each = POINTS_HEADER_BYTES + head_bytes, float(POINT_BYTES)
-        points, point_row = _shareable(frame, request, 0.0 if shares is Share.FRAMES else voxel_m)
-        rows, cell, rank = _in_cells(points[:, :2], request)
-        if shares is Share.FRAMES:
-            return _whole(request, frame, code, points, point_row, rows, cell, mtu_bytes)
+        fit = _fitted(
+            detections.boxes.center_m, request, code, CPM_BASE_BYTES + head_bytes, CPM_OBJECT_BYTES, mtu_bytes
+        )
+        return Answer(
+            request, frame, fit.code, fit.code_part, _NO_POINTS, _NO_ROWS, _NO_ROWS, detections[fit.rows], fit.part,
+            fit.size_bytes,
+        )  # fmt: skip
+    points_m, point_row = _shareable(frame, request, voxel_m)
+    fit = _fitted(points_m, request, code, POINTS_HEADER_BYTES + head_bytes, POINT_BYTES, mtu_bytes)
+    return Answer(
+        request, frame, fit.code, fit.code_part, points_m[fit.rows], point_row[fit.rows], fit.part, Detections.none(),
+        _NO_ROWS, fit.size_bytes,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """The items that fit into an answer.
+
+    Attributes:
+        rows: Row of each item that fits, in the order in which they are sent.
+        part: Fragment of each.
+        code: Matrix codes; UNOBSERVED in cells whose items did not fit.
+        code_part: Fragment that completes each cell's content.
+        size_bytes: Payload.
+    """
+
+    rows: Int64[np.ndarray, " items"]
+    part: Int64[np.ndarray, " items"]
+    code: UInt8[np.ndarray, "nx ny"]
+    code_part: Int64[np.ndarray, "nx ny"]
+    size_bytes: int
+
+
+def _fitted(
+    position_m: Float[np.ndarray, "candidates 3"], request: Request, code: UInt8[np.ndarray, "nx ny"], base_bytes: int,
+    item_bytes: float, mtu_bytes: int,
+) -> _Fitted:  # fmt: skip
+    """Return the items in the cells asked for that the allowance has room for, nearest cells first."""
+    rows, cell, rank = _in_cells(position_m[:, :2], request)
     order = np.lexsort((rows, cell, rank))
-    rows, cell = rows[order], cell[order]
-    room = max(0, int((request.allowance_bytes - base) / each))
+    rows, cell, code = rows[order], cell[order], code.copy()
+    room = max(0, int((request.allowance_bytes - base_bytes) / item_bytes))
     if len(rows) > room:
-        # The first cell that does not fit whole goes with everything behind it.
+        # The first cell that does not fit whole is left out with all farther ones.
         cut = room
         while cut > 0 and cell[cut - 1] == cell[cut]:
             cut -= 1
-        dropped = np.unique(cell[cut:])
-        code.reshape(-1)[dropped] = UNOBSERVED
+        code.reshape(-1)[np.unique(cell[cut:])] = UNOBSERVED
         rows, cell = rows[:cut], cell[:cut]
-    # Cells that hold something of ours but of which nothing fitted or showed are told by the code alone.
-    fragment = ((base + each * np.arange(len(rows))) // mtu_bytes).astype(np.int64)
-    np.maximum.at(part.reshape(-1), cell, fragment)
-    size = int(np.ceil(base + each * len(rows)))
-    none = np.zeros(0, np.int64)
-    if shares.is_boxes:
-        return Answer(request, frame, code, part, np.zeros((0, 3)), none, none, detections[rows], fragment, size)
-    return Answer(request, frame, code, part, points[rows], point_row[rows], fragment, Detections.none(), none, size)
+    # A cell without items is complete with the first fragment, which has its code.
+    part = ((base_bytes + item_bytes * np.arange(len(rows))) // mtu_bytes).astype(np.int64)
+    code_part = np.zeros(code.shape, np.int64)
+    np.maximum.at(code_part.reshape(-1), cell, part)
+    return _Fitted(rows, part, code, code_part, int(np.ceil(base_bytes + item_bytes * len(rows))))
 
 
-def _whole(
-    request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], points_m: Float[np.ndarray, "points 3"],
-    point_row: Int64[np.ndarray, " points"], rows: Int64[np.ndarray, " rows"], cell: Int64[np.ndarray, " rows"],
-    mtu_bytes: int,
-) -> Answer:  # fmt: skip
-    """Return the answer that sends all returns as they were captured; the ego takes of them what it asked for."""
-    base = POINTS_HEADER_BYTES
-    fragment = ((base + RAW_POINT_BYTES * point_row[rows]) // mtu_bytes).astype(np.int64)
-    part = np.zeros(code.shape, np.int64)
-    np.maximum.at(part.reshape(-1), cell, fragment)
-    size, none = base + RAW_POINT_BYTES * len(frame.points_m), np.zeros(0, np.int64)
-    return Answer(request, frame, code, part, points_m[rows], point_row[rows], fragment, Detections.none(), none, size)
+def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], mtu_bytes: int) -> Answer:
+    """Return the answer that sends all returns as they were captured; the ego takes from them what it asked for."""
+    points_m, point_row = _shareable(frame, request, 0.0)
+    rows, cell, _ = _in_cells(points_m[:, :2], request)
+    part = ((POINTS_HEADER_BYTES + RAW_POINT_BYTES * point_row[rows]) // mtu_bytes).astype(np.int64)
+    code_part = np.zeros(code.shape, np.int64)
+    np.maximum.at(code_part.reshape(-1), cell, part)
+    size_bytes = POINTS_HEADER_BYTES + RAW_POINT_BYTES * len(frame.points_m)
+    return Answer(
+        request, frame, code, code_part, points_m[rows], point_row[rows], part, Detections.none(), _NO_ROWS, size_bytes
+    )
 
 
 def _shareable(

@@ -1,23 +1,33 @@
 """What an ego fuses at its deadline: of each helper the newest answer that has arrived, whole or in part."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Float, Int64, UInt8
 
-from v2xsim.engine.stations.contents import Answer
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge, ReceivedAnswer
 from v2xsim.perception.matching.matrix import shifted
-from v2xsim.records import PerceptionMatrix
+from v2xsim.records import UNOBSERVED, Detections, PerceptionMatrix
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """An answer on the grid of the ego's matrix, and which of its fragments are there."""
+    """What has arrived of one helper's frame, on the grid of the ego's matrix. Parts that were lost are not in it.
 
-    answer: Answer
-    parts: Bool[np.ndarray, " fragments"]
+    Attributes:
+        frame: The helper's frame that the data is from.
+        code: Matrix codes of the cells that the helper answered; UNOBSERVED elsewhere.
+        points_m: Lidar points in the world as the helper believes it.
+        point_row: Row of each point in the helper's cloud; the visibility model looks up by it what the point hit.
+        detections: Boxes in the world as the helper believes it, velocities included.
+    """
+
+    frame: Frame
+    code: UInt8[np.ndarray, "nx ny"]
+    points_m: Float[np.ndarray, "points 3"]
+    point_row: Int64[np.ndarray, " points"]
+    detections: Detections
 
 
 def newest_answers(knowledge: Knowledge, ego: Frame, max_age_us: int) -> list[ReceivedAnswer]:
@@ -36,14 +46,27 @@ def newest_answers(knowledge: Knowledge, ego: Frame, max_age_us: int) -> list[Re
     return newest
 
 
-def on_grid_of(ego: Frame, received: ReceivedAnswer) -> Arrived:
-    """Return an answer, perhaps to an earlier request, on the grid of the ego's present matrix."""
-    answer, parts = received.answer, received.parts.copy()
-    request, shape = answer.request, ego.matrix.code.shape
-    if not (ego.matrix.lower - request.lower).any() and answer.code.shape == shape:
-        return Arrived(answer, parts)
-    code, code_part = (
-        shifted(PerceptionMatrix(request.lower, request.cell_m, values), ego.matrix.lower, shape)
-        for values in (answer.code, answer.code_part)
-    )
-    return Arrived(replace(answer, code=code, code_part=code_part), parts)
+def arrived_of(received: ReceivedAnswer, ego: Frame) -> Arrived:
+    """Return what has arrived of an answer, perhaps to an earlier request, on the grid of the ego's present matrix."""
+    answer, parts, request = received.answer, received.parts, received.answer.request
+    # The first fragment has the list of cells: without it nothing says which cells the codes are of.
+    has_code = parts[answer.code_part] & parts[0]
+    code = np.where(has_code, answer.code, UNOBSERVED).astype(np.uint8)
+    on_request_grid = PerceptionMatrix(request.lower, request.cell_m, code)
+    has_point, has_box = parts[answer.point_part], parts[answer.box_part]
+    return Arrived(
+        answer.frame, shifted(on_request_grid, ego.matrix.lower, ego.matrix.code.shape), answer.points_m[has_point],
+        answer.point_row[has_point], answer.detections[np.flatnonzero(has_box)],
+    )  # fmt: skip
+
+
+def arrived_reports(frame: Frame, detections: Detections, ego: Frame) -> Arrived:
+    """Return reported objects: they say nothing about cells.
+
+    Args:
+        frame: The sender's frame of the newest report.
+        detections: All objects that still hold, moved on to that frame.
+        ego: The ego's frame.
+    """
+    unknown = np.full(ego.matrix.code.shape, UNOBSERVED, np.uint8)
+    return Arrived(frame, unknown, np.zeros((0, 3)), np.zeros(0, np.int64), detections)

@@ -6,10 +6,10 @@ from jaxtyping import Float
 from v2xsim.comms.messages.cpm import CHECK_US, MOVE_M, SLOWEST_US, CpmRules
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView, omitted_by
 from v2xsim.comms.messages.sizes import cpm_bytes
-from v2xsim.engine.stations.contents import Answer, Report, Request
+from v2xsim.engine.stations.contents import Report
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge, ReportedObject
-from v2xsim.records import UNOBSERVED, Boxes, Detections
+from v2xsim.records import Boxes, Detections
 
 # A reported object holds until its sender would have had to report it again, and two checks more for the way.
 _GRACE_US = 2 * CHECK_US
@@ -76,19 +76,6 @@ def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, 
         newest = max(usable, key=lambda item: item.report.frame.time_us)
         by_sender.append((newest, Detections.joined([_moved(item, newest.report.frame) for item in usable])))
     return by_sender
-
-
-def as_answer(report: Report, detections: Detections, ego: Frame) -> Answer:
-    """Return reported objects in the form of an answer that says nothing about cells."""
-    shape, none = ego.matrix.code.shape, np.zeros(0, np.int64)
-    request = Request(
-        0, ego.agent, report.origin, ego.time_us, ego.matrix.lower, ego.matrix.cell_m, np.zeros(shape, bool),
-        ego.pose[:2], 0,
-    )  # fmt: skip
-    return Answer(
-        request, report.frame, np.full(shape, UNOBSERVED, np.uint8), np.zeros(shape, np.int64), np.zeros((0, 3)), none, none,
-        detections, np.zeros(len(detections), np.int64), report.size_bytes,
-    )  # fmt: skip
 
 
 def _moved(item: ReportedObject, to: Frame) -> Detections:

@@ -8,8 +8,8 @@ from v2xsim.engine.channel.air import Air
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.announcing import Announcing, announcement
 from v2xsim.engine.cooperation.blind_zone import BlindZones
-from v2xsim.engine.cooperation.collecting import Arrived, newest_answers, on_grid_of
-from v2xsim.engine.cooperation.collective import Reporting, as_answer, reported_to
+from v2xsim.engine.cooperation.collecting import Arrived, arrived_of, arrived_reports, newest_answers
+from v2xsim.engine.cooperation.collective import Reporting, reported_to
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import asks
 from v2xsim.engine.cooperation.transfers import Transfers
@@ -109,7 +109,7 @@ class Cooperation:
             return [
                 Contribution(
                     newest.report.origin, NOBODY, newest.report.frame.time_us, True, newest.report.size_bytes,
-                    Arrived(as_answer(newest.report, detections, ego), np.ones(1, bool)),
+                    arrived_reports(newest.report.frame, detections, ego),
                 )
                 for newest, detections in reported_to(knowledge, ego)
             ]  # fmt: skip
@@ -122,6 +122,6 @@ class Cooperation:
                 transfer.helper, transfer.message.relay, received.answer.frame.time_us,
                 received.answer.request.frame_us == ego.time_us,
                 size_bytes if parts.all() else min(size_bytes, int(parts.sum()) * self._mtu_bytes),
-                on_grid_of(ego, received),
+                arrived_of(received, ego),
             ))  # fmt: skip
         return contributions

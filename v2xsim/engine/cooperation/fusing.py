@@ -58,12 +58,10 @@ def fused(
     """
     capture, code = captures[ego], ego.matrix.code.copy()
     for item in arrived:
-        # Without the first fragment nothing says which cells the codes are of.
-        if item.parts[0]:
-            unknown = code == UNOBSERVED
-            is_answered = (item.answer.code != UNOBSERVED) & item.parts[item.answer.code_part]
-            code[unknown & is_answered] = item.answer.code[unknown & is_answered]
-    received = tuple(_received(ego, item, capture, captures[item.answer.frame]) for item in arrived)
+        # What an earlier helper answered of a cell stands.
+        is_new = (code == UNOBSERVED) & (item.code != UNOBSERVED)
+        code[is_new] = item.code[is_new]
+    received = tuple(_received(ego, item, capture, captures[item.frame]) for item in arrived)
 
     def points() -> Float[np.ndarray, "points 3"]:
         return np.concatenate([np.zeros((0, 3)), *(item.points_m for item in received)])
@@ -86,8 +84,7 @@ def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Recei
         own: The truth behind the ego's frame.
         theirs: The truth behind the helper's frame.
     """
-    answer, frame, parts = item.answer, item.answer.frame, item.parts
-    points, boxes = parts[answer.point_part], parts[answer.box_part]
+    frame = item.frame
 
     def locate() -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
         wanted, there = own.snapshot.agent, theirs.snapshot.agent
@@ -96,8 +93,8 @@ def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Recei
         return located.center_m, there[row] == wanted
 
     return Received(
-        frame.agent, (ego.stamp_us - frame.stamp_us) * 1e-6, answer.points_m[points],
-        theirs.object_id[answer.point_row[points]], answer.detections[np.flatnonzero(boxes)], locate,
+        frame.agent, (ego.stamp_us - frame.stamp_us) * 1e-6, item.points_m, theirs.object_id[item.point_row],
+        item.detections, locate,
     )  # fmt: skip
 
 
