@@ -5,7 +5,7 @@ import pytest
 
 from tests.engine.made import fleet, snapshot
 from v2xsim.engine.stations.belief import Belief
-from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_places
+from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_centers_m
 from v2xsim.records import FREE, OCCUPIED, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
@@ -115,7 +115,7 @@ def test_the_detector_meets_the_same_chance_after_fusion():
 
 def test_false_positives_stand_in_observed_cells():
     matrix = PerceptionMatrix(np.array([10, 20]), 2.0, np.array([[0, 1], [2, 0]], np.uint8))
-    np.testing.assert_allclose(observed_places(matrix), [[21.0, 43.0], [23.0, 41.0]])
+    np.testing.assert_allclose(observed_centers_m(matrix), [[21.0, 43.0], [23.0, 41.0]])
 
 
 def test_a_lidar_is_known_by_name():

@@ -1,4 +1,4 @@
-"""A cloud's directory: descriptors of everybody's matrix, so that exact matching compares a short list and not all pairs."""
+"""A directory in the cloud: descriptors of every station's matrix, so that exact matching compares a short list, not all pairs."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ class Directory:
     """Descriptors of the newest frames.
 
     Args:
-        wanted: Stations on a short list.
+        wanted: Number of stations on a short list.
     """
 
     def __init__(self, wanted: int) -> None:
@@ -26,7 +26,7 @@ class Directory:
         self._time_us: dict[int, int] = {}
 
     def update(self, frames: Sequence[Frame]) -> None:
-        """Renew the descriptors of frames that are new, and forget stations that are no longer there."""
+        """Replace the descriptors of stations with a new frame, and forget stations that have left."""
         there = {frame.agent for frame in frames}
         gone = [agent for agent in self._time_us if agent not in there]
         self._list.drop(gone)
@@ -39,13 +39,13 @@ class Directory:
             self._time_us.update((frame.agent, frame.time_us) for frame in fresh)
 
     def short_lists(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> list[set[int]]:
-        """Return the stations whose descriptors promise most, for each ego and its blind weight; asked for all at once."""
+        """Return, for each ego and its blind weight, the stations whose descriptors promise the largest gain. One lookup serves all egos."""
         if not egos:
             return []
         queries = np.stack([complement_query(ego.matrix, weight, ENTRIES) for ego, weight in egos])
         # One more than wanted, since the ego itself may be among them.
-        found = self._list.ask(queries, self._wanted + 1)[0]
+        nearest = self._list.ask(queries, self._wanted + 1)[0]
         return [
             set([agent for agent in agents if agent not in (-1, ego.agent)][: self._wanted])
-            for (ego, _), agents in zip(egos, found.tolist(), strict=True)
+            for (ego, _), agents in zip(egos, nearest.tolist(), strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Whom an ego asks for what: the perception matrices it knows of, compared with its own blind zone."""
+"""Which helpers an ego asks, and for which cells: it compares the matrices that it knows with its own blind zone."""
 
 from dataclasses import dataclass
 
@@ -116,10 +116,10 @@ def _cost_bytes(
     code: UInt8[np.ndarray, "helpers nx ny"], observed: Bool[np.ndarray, "helpers nx ny"], blind: Bool[np.ndarray, "nx ny"],
     rule: Cooperation,
 ) -> Float[np.ndarray, " helpers"]:  # fmt: skip
-    """Return the predicted size of each helper's answer, held to its share of the budget."""
+    """Return the predicted size of each helper's answer, limited to its share of the budget."""
     helpers, scheme = len(code), rule.fusion
     if scheme.shares is Share.FRAMES:
-        # Whole frames cost alike, and no budget holds them back.
+        # Whole frames are sent whatever the budget, so they all count the same.
         return np.full(helpers, rule.budget_bytes / rule.max_helpers)
     asked = (observed & blind).sum(axis=(1, 2))
     predicted = np.array([
@@ -127,6 +127,7 @@ def _cost_bytes(
         for o, a in zip(occupied_in(code, blind), asked, strict=True)
     ])  # fmt: skip
     share = rule.budget_bytes / min(rule.max_helpers, helpers)
+    # An answer without any item still carries the codes and a header of about 64 bytes.
     least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0
     cost: np.ndarray = np.maximum(np.minimum(predicted, share), np.minimum(least, rule.budget_bytes))
     return cost

@@ -1,4 +1,4 @@
-"""Who hears whom, how well, and lately: what stations measure of each other's packets, and what follows for relays."""
+"""Which stations have heard which lately, and how well; and the delivery that this predicts for data packets."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,13 @@ _NEWEST = 0.4
 
 @dataclass
 class Hearing:
-    """Measured SNR and time of the last packet, receivers in rows and senders in columns."""
+    """What stations measured of each other's packets: receivers in rows, senders in columns.
+
+    Attributes:
+        agent: The stations, rising.
+        snr_db: Weighted mean of the SNR of the last packets.
+        last_us: When the last packet ended; long ago if there was none.
+    """
 
     agent: Int64[np.ndarray, " stations"]
     snr_db: Float[np.ndarray, "stations stations"]
@@ -41,15 +47,23 @@ class Hearing:
         self, receivers: Int64[np.ndarray, " receivers"], sender: int, snr_db: Float[np.ndarray, " receivers"],
         time_us: int, forget_us: int,
     ) -> None:  # fmt: skip
-        """Take in one packet at all who received it."""
+        """Note one packet at every station that received it.
+
+        Args:
+            receivers: The stations, rising.
+            sender: Station that sent it.
+            snr_db: As each receiver measured it.
+            time_us: When it ended.
+            forget_us: After a silence longer than this, the mean starts again with this packet.
+        """
         rows = kept_rows(self.agent, np.append(receivers, sender))
         rx, tx = rows[:-1], rows[-1]
         if tx < 0:
             return
         snr_db, rx = snr_db[rx >= 0], rx[rx >= 0]
-        fresh = time_us - self.last_us[rx, tx] > forget_us
+        starts_again = time_us - self.last_us[rx, tx] > forget_us
         before = self.snr_db[rx, tx]
-        self.snr_db[rx, tx] = np.where(fresh, snr_db, (1.0 - _NEWEST) * before + _NEWEST * snr_db)
+        self.snr_db[rx, tx] = np.where(starts_again, snr_db, (1.0 - _NEWEST) * before + _NEWEST * snr_db)
         self.last_us[rx, tx] = time_us
 
     def heard(self, now_us: int, forget_us: int) -> Bool[np.ndarray, "stations stations"]:
@@ -59,8 +73,8 @@ class Hearing:
     def delivery(self, now_us: int, forget_us: int, radio: Radio) -> Float[np.ndarray, "stations stations"]:
         """Return the predicted delivery of a data packet over each link, both ways alike.
 
-        What one end measured holds for the other, since the channel is reciprocal; 0 where neither heard the other
-        lately. Interference is not foreseen.
+        The better measurement of the two ends counts, since the channel is reciprocal; 0 where neither heard the other
+        lately. Interference is not predicted.
         """
         measured = np.where(self.heard(now_us, forget_us), self.snr_db, -np.inf)
         snr_db = np.maximum(measured, measured.T)

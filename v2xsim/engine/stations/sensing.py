@@ -1,4 +1,4 @@
-"""What each station sees at a tick: its point cloud, its perception matrix, its own detections."""
+"""What each station senses at a tick: its point cloud, its perception matrix, its own detections."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,14 +29,14 @@ Sensed = tuple[Frame, Capture]
 """What a station captured, as it knows it and as it truly was."""
 
 
-def observed_places(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
-    """Return the centres of the observed cells: where a false positive may stand."""
+def observed_centers_m(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
+    """Return the centres of the observed cells: false positives stand only there."""
     cells = np.argwhere(matrix.observed)
     return (cells + matrix.lower + 0.5) * matrix.cell_m
 
 
 class Sensing:
-    """Casts all lidars of a tick, on as many threads as it is given; each station's result depends on itself alone."""
+    """Casts all lidars of a tick on several threads; the result does not depend on their number."""
 
     def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, threads: int) -> None:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
@@ -52,7 +52,7 @@ class Sensing:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def begin(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> list[Future[Sensed]]:
-        """Start on the frames of every station with a lidar, in rising order of the stations."""
+        """Begin the captures of every station with a lidar, in rising order of the stations; they may still be computing."""
         rows, believed = [int(r) for r in np.flatnonzero(fleet.lidars)], belief.applied_to(fleet.pose)
         if self._pool is None:
             return [_done(self._sense(snapshot, fleet, belief, believed[row], row)) for row in rows]
@@ -91,7 +91,7 @@ class Sensing:
         chance = Chance(self._streams, agent, time_us, snapshot.agent)
         view = DetectorView(
             apparent, snapshot.agent, points, lambda: transform(cloud.points_m, world_from_believed),
-            lambda: observed_places(matrix), chance.of_objects, chance.of_frame,
+            lambda: observed_centers_m(matrix), chance.of_objects, chance.of_frame,
         )  # fmt: skip
         detections = detections_of(self._scenario.detector, view)
         frame = Frame(
@@ -122,7 +122,7 @@ class Sensing:
                 return np.concatenate([own, received() if added_m is None else added_m])
 
             view = DetectorView(
-                objects, capture.snapshot.agent, points, cloud, lambda: observed_places(matrix),
+                objects, capture.snapshot.agent, points, cloud, lambda: observed_centers_m(matrix),
                 capture.chance.of_objects, capture.chance.of_frame,
             )  # fmt: skip
             return detections_of(self._scenario.detector, view)
