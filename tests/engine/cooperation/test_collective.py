@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tests.engine.small_world import EGO, HELPER, OTHER, cooperation, detections, frame, knowledge, report
-from v2xsim.engine.cooperation.collective import Reporting, as_answer, reported_to
-from v2xsim.records import UNOBSERVED
+from v2xsim.engine.cooperation.collective import Reporting, reported_to
 
 NOBODY_ANNOUNCED = np.zeros((0, 2))
 
@@ -273,32 +272,3 @@ def test_a_sender_with_nothing_to_fuse_keeps_nobody_else_out():
 
 def test_senders_come_in_rising_order():
     assert objects_of(told((OTHER, FRAME_US, (0, 0), [3]), (HELPER, FRAME_US, (0, 0), [1]))) == [[1], [3]]
-
-
-# In the form of an answer
-
-
-def test_reported_objects_say_nothing_about_cells():
-    sent = as_answer(report(frame(HELPER), CAR), CAR, frame(EGO, code=np.zeros((3, 5))))
-    assert sent.code.shape == sent.code_part.shape == sent.request.cells.shape == (3, 5)
-    assert (sent.code == UNOBSERVED).all()
-    assert not sent.code_part.any()
-    assert not sent.request.cells.any()
-
-
-def test_reported_objects_are_all_in_one_fragment():
-    sent = as_answer(report(frame(HELPER), CAR), detections([(1, 1), (3, 3)]), frame(EGO))
-    assert sent.box_part.tolist() == [0, 0]
-    assert len(sent.detections) == 2
-    assert (sent.points_m.shape, len(sent.point_row), len(sent.point_part)) == ((0, 3), 0, 0)
-
-
-def test_a_report_stands_for_an_answer_that_nobody_asked_for():
-    captured = frame(HELPER, 100_000)
-    sent = as_answer(report(captured, CAR, size_bytes=66), CAR, frame(EGO, 200_000, pose=(3, 4, 0, 0), lower=(7, 8)))
-    asked = sent.request
-    assert (asked.number, asked.allowance_bytes) == (0, 0)
-    assert (asked.ego, asked.helper, asked.frame_us) == (EGO, HELPER, 200_000)
-    assert (asked.lower.tolist(), asked.near_m.tolist()) == ([7, 8], [3, 4])
-    assert sent.frame is captured
-    assert sent.size_bytes == 66
