@@ -165,8 +165,9 @@ def test_data_as_a_file_is_sorted_and_ends_its_last_line():
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path, plan):
     (tmp_path / "s").write_text("mine")
-    with pytest.raises(StoreError, match="must be a folder, got a file"):
+    with pytest.raises(StoreError) as caught:
         reopened(tmp_path, plan)
+    assert str(caught.value) == f"{tmp_path / 's'}: must be a folder, got a file; name another with --out"
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path, plan):

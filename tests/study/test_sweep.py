@@ -104,8 +104,9 @@ def test_memory_is_shared_out_among_the_workers(instant, tmp_path):
     assert {job.memory_bytes for job, _, _ in instant} == {int(0.45 * total)}
 
 
-def test_a_finished_sweep_that_is_resumed_runs_nothing(instant, tmp_path):
+def test_a_finished_sweep_that_is_resumed_runs_nothing_and_starts_no_server(instant, tmp_path, monkeypatch):
     sweep(SMALL, out=tmp_path / "s")
+    monkeypatch.setattr("v2xsim.study.sweep.run_locally", None)
     assert sweep(SMALL, out=tmp_path / "s", resume=True).ran == 0
 
 
