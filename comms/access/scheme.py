@@ -165,7 +165,7 @@ class _Watched:
             array_from(self._scheme, _ADVANCE, getattr(found, name), axes, dtype, finite=False, name=name)
         ended = found.number.tolist()
         if len(set(ended)) < len(ended) or not self._waiting.issuperset(ended):
-            raise self._wrong("must return as number packets that were handed over, each once")
+            raise self._wrong("must return as number the packets that were submitted, each once")
         self._waiting.difference_update(ended)
         if found.offset[0] != 0 or found.offset[-1] != rows or (np.diff(found.offset) < 0).any():
             raise self._wrong(f"must return as offset numbers that rise from 0 to the {rows} receptions")

@@ -39,13 +39,13 @@ class SidelinkScheme(AccessScheme):
     bits_per_symbol: Annotated[Literal[2, 4, 6], "Bits per symbol of the modulation: QPSK, 16-QAM, 64-QAM"] = 2
     code_rate: Annotated[float, Above(0), Below(1), "Data bits per coded bit of the error correction"] = 0.7
     packet_subchannels: Annotated[
-        int | None, AtLeast(1), AtMost(50), "Subchannels that every packet takes; worked out from its size if left out"
+        int | None, AtLeast(1), AtMost(50), "Subchannels that every packet takes; computed from its size if left out"
     ] = None
     t1_slots: Annotated[int, AtLeast(0), AtMost(100), "First slot of the selection window"] = 1
     t2_slots: Annotated[int, AtLeast(1), AtMost(1000), "Last slot of the selection window"] = 100
-    candidate_share: Annotated[float, Above(0), AtMost(1), "Share of resources that must stay candidates"] = 0.2
+    candidate_share: Annotated[float, Above(0), AtMost(1), "Least share of resources that must stay candidates"] = 0.2
     rsrp_threshold_dbm: Annotated[
-        float, AtLeast(-150), AtMost(0), "Reservations heard stronger than this are left free"
+        float, AtLeast(-150), AtMost(0), "Resources with a reservation received above this power are excluded"
     ] = -110.0
     keep_probability: Annotated[
         float, AtLeast(0), AtMost(1), "Probability of keeping the resource when the counter runs out"
@@ -57,7 +57,7 @@ class SidelinkScheme(AccessScheme):
         AtMost(1),
         "Share of another packet's power in a subchannel that falls on a packet's own resource blocks",
     ] = 1.0
-    in_band_emission: Annotated[bool, "Whether transmissions in other subchannels of a slot disturb"] = False
+    in_band_emission: Annotated[bool, "Whether transmissions in other subchannels of a slot interfere"] = False
 
     slot_limit_us: ClassVar[float | None] = 1000.0
     generation: ClassVar[Literal["lte_mode4", "nr_mode2"]] = "nr_mode2"

@@ -253,7 +253,7 @@ class BlockTransformer(TokenSequence):
             prompt: Number of tokens of the prompt.
 
         Returns:
-            What the head reads of each position asked for, and where the rows stand then.
+            The input of the head at each position (or at the last one only), and the rows with their new open blocks.
         """
         block, inner = self.block, rows.inner
         ids = torch.cat([rows.partial[:, : rows.filled], tokens], 1) if rows.filled else tokens

@@ -62,7 +62,7 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
         vocabulary, dim, layers, heads = (recipe[key] for key in ("vocabulary", "dim", "layers", "heads"))
         model = build(recipe["name"], vocabulary, dim, layers, heads, 0, **options)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{folder / MODEL}: is no recipe of a model ({error}); train it anew") from error
+        raise UserError(f"{folder / MODEL}: is no recipe of a model ({error}); train it again") from error
     load_weights(model, folder)
     return model.to(device).eval()
 
@@ -96,7 +96,7 @@ def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
     found = read_tensors(path)
     kept_sum = found.pop(_CHECKSUM, None)
     if kept_sum is None or not torch.equal(kept_sum, _checksum(found)):
-        raise UserError(f"{path}: is damaged (its checksum does not fit); train anew in another folder")
+        raise UserError(f"{path}: is damaged (its checksum does not fit); train again in another folder")
     begin = "weights."
     take_tensors(model, {name[len(begin) :]: t for name, t in found.items() if name.startswith(begin)}, path)
     for name, parameter in model.named_parameters():
@@ -108,7 +108,7 @@ def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
         evaluations = [(int(step), float(nats)) for step, nats in found["evaluations"].tolist()]
         return History(found["losses"].tolist(), evaluations)
     except KeyError as error:
-        raise UserError(f"{path}: holds no {error}; train anew in another folder") from error
+        raise UserError(f"{path}: holds no {error}; train again in another folder") from error
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
@@ -168,7 +168,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except SafetensorError as error:
-        raise UserError(f"{path}: is no whole file of safetensors ({error}); train anew in another folder") from error
+        raise UserError(
+            f"{path}: is not a complete safetensors file ({error}); train again in another folder"
+        ) from error
 
 
 def write_json(path: Path, said: Mapping[str, Any]) -> None:
@@ -189,7 +191,7 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path}: cannot be read: {error.strerror}; v2xsim train sequence writes such a folder"
         ) from error
     except ValueError as error:
-        raise UserError(f"{path}: is no JSON ({error}); train anew in another folder") from error
+        raise UserError(f"{path}: is not JSON ({error}); train again in another folder") from error
     if not isinstance(found, dict):
-        raise UserError(f"{path}: must hold an object, got {type(found).__name__}; train anew in another folder")
+        raise UserError(f"{path}: must hold an object, got {type(found).__name__}; train again in another folder")
     return found

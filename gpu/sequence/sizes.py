@@ -11,7 +11,7 @@ from v2xsim.errors import UserError
 
 
 def check_whole(at_least: int, at_most: int | None = None, /, **sizes: Any) -> None:
-    """Refuse what is no whole number from `at_least` to `at_most`; truth values are none.
+    """Refuse values that are not integers from `at_least` to `at_most`; truth values are refused too.
 
     Raises:
         UserError: Names the first invalid value.

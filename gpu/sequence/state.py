@@ -198,7 +198,7 @@ class State:
             return self
         if self.timed:
             raise UserError(
-                "crop: steps of uneven length (dt) are not kept, so the time cannot be told; keep an earlier state"
+                "crop: steps of different lengths (dt) are not stored, so the time is unknown; keep an earlier state"
             )
         slots = {name: slot.crop(count) for name, slot in self.slots.items()}
         seen = self.seen.clamp(max=count)

@@ -88,10 +88,10 @@ def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
         raise UserError(f"{name}: must be an index saved by v2xsim's save_index; it begins with {data[:8]!r}")
     version, length = struct.unpack_from("<II", data, 8)
     if version != VERSION:
-        raise UserError(f"{name}: must be of format version {VERSION}, is {version}; build the index anew")
+        raise UserError(f"{name}: must be of format version {VERSION}, is {version}; build the index again")
     end = len(data) - _CHECKSUM_BYTES
     if hashlib.sha256(memoryview(data)[:end]).digest() != data[end:]:
-        raise UserError(f"{name}: checksum does not match, the file is cut short or changed; build the index anew")
+        raise UserError(f"{name}: checksum does not match, the file is cut short or changed; build the index again")
     with sound(name):
         header = json.loads(data[16 : 16 + length])
         arrays, offset = {}, 16 + length
@@ -116,7 +116,7 @@ def sound(name: str | PathLike[str]) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, MemoryError) as error:
         said = str(error) if isinstance(error, ValueError) else repr(error)
-        raise UserError(f"{name}: no valid index ({said}); build the index anew") from error
+        raise UserError(f"{name}: no valid index ({said}); build the index again") from error
 
 
 def expect(settings: dict[str, Any], kind: str, space: str, dim: int) -> None:

@@ -114,7 +114,7 @@ def test_a_full_disk_is_an_error_that_says_how_to_go_on(store, monkeypatch):
 
     monkeypatch.setattr("v2xsim.study.gather.write_atomically", full)
     with pytest.raises(
-        StoreError, match="cannot be written: No space left on device; make room and go on with --resume"
+        StoreError, match="cannot be written: No space left on device; free some space and continue with --resume"
     ):
         gather(store)
 

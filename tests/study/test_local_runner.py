@@ -104,7 +104,7 @@ def test_a_server_that_dies_costs_its_points_and_another_takes_over(tmp_path):
         os.kill(server._process.pid, signal.SIGKILL)
         (lost,) = ended(server)
         assert (lost.key, lost.kind, lost.wall_s, lost.cpu_s, lost.peak_bytes) == ("k", "killed", 0.0, 0.0, 0)
-        assert "the process that looks after points ended (-9)" in lost.reason
+        assert "the fork server ended (-9)" in lost.reason
         assert server.running == 0
         server.start(job(tmp_path, "again", BROKEN))
         assert [outcome.key for outcome in ended(server)] == ["again"]

@@ -45,7 +45,7 @@ def test_a_process_that_ended_well_and_left_its_result_is_done(job, tmp_path):
 
 
 def test_a_process_that_ended_well_without_a_result_has_lost_it(job):
-    assert became(job) == ("disk", f"{job.result}: the result is gone")
+    assert became(job) == ("disk", f"{job.result}: the result is missing")
 
 
 def test_a_point_stopped_for_its_memory_says_how_much_it_took(job):
@@ -82,7 +82,7 @@ def test_a_reason_is_read_once(job, tmp_path):
 @pytest.mark.parametrize("text", ["", "{", '{"kind": "crash"}', '{"kind": "crash", "reason": ""}'])
 def test_a_reason_that_cannot_be_read_leaves_the_exit_code(job, tmp_path, text):
     (tmp_path / "reason").write_text(text)
-    assert became(job, exit=2) == ("crash", "its process left with exit code 2 and no word")
+    assert became(job, exit=2) == ("crash", "its process exited with code 2 and without a reason")
 
 
 def test_a_process_without_a_word_and_exit_code_3_could_not_write(job):
@@ -91,7 +91,7 @@ def test_a_process_without_a_word_and_exit_code_3_could_not_write(job):
 
 @pytest.mark.parametrize("code", [1, 2, 4])
 def test_a_process_without_a_word_and_another_exit_code_crashed(job, code):
-    assert became(job, exit=code) == ("crash", f"its process left with exit code {code} and no word")
+    assert became(job, exit=code) == ("crash", f"its process exited with code {code} and without a reason")
 
 
 @pytest.mark.parametrize(("kind", "done"), [("done", True), ("crash", False), ("disk", False)])

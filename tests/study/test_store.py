@@ -104,7 +104,9 @@ def test_the_log_of_a_failed_point_stays(store, plan):
 
 
 def test_a_full_disk_ends_the_sweep_and_fails_no_point(store, plan):
-    with pytest.raises(StoreError, match="no room; what is finished stays: make room and go on with --resume"):
+    with pytest.raises(
+        StoreError, match="no room; finished points are kept: free some space and continue with --resume"
+    ):
         store.note(done(plan.points[0], kind="disk", reason="no room"))
     assert store.failed == {}
 
@@ -200,7 +202,7 @@ def begun(tmp_path, plan, finished=1):
 
 def test_a_folder_with_finished_points_is_taken_up_only_when_asked(tmp_path, plan):
     begun(tmp_path, plan)
-    with pytest.raises(StoreError, match="holds a sweep with 1 points finished; go on with --resume"):
+    with pytest.raises(StoreError, match="holds a sweep with 1 points finished; continue with --resume"):
         reopened(tmp_path, plan, resume=False)
 
 
@@ -217,7 +219,7 @@ def test_a_plan_with_more_points_goes_on(tmp_path, plan):
 
 def test_a_plan_with_fewer_points_is_another_study(tmp_path, plan):
     begun(tmp_path, plan)
-    with pytest.raises(StoreError, match=r"2 of its 4 points are no part of this plan .*have changed since"):
+    with pytest.raises(StoreError, match=r"2 of its 4 points are not in this plan .*have changed since"):
         reopened(tmp_path, planned(seeds=1))
 
 
@@ -258,10 +260,10 @@ def test_twenty_megabytes_are_room_enough_to_begin(tmp_path, plan, monkeypatch):
     ("text", "words"),
     [
         ("{", "cannot be read"),
-        ("[]", "is no plan of a sweep"),
-        ('{"format": 1, "kind": "run"}', "is no plan of a sweep"),
-        ('{"format": "1", "kind": "sweep"}', "is no plan of a sweep"),
-        ('{"kind": "sweep"}', "is no plan of a sweep"),
+        ("[]", "is not a plan of a sweep"),
+        ('{"format": 1, "kind": "run"}', "is not a plan of a sweep"),
+        ('{"format": "1", "kind": "sweep"}', "is not a plan of a sweep"),
+        ('{"kind": "sweep"}', "is not a plan of a sweep"),
         ('{"format": 2, "kind": "sweep"}', "newer version: format 2, this one reads 1"),
     ],
 )

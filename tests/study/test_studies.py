@@ -173,13 +173,13 @@ def test_a_manifest_that_lacks_something_is_refused(run_folder, lacking):
     manifest = json.loads((run_folder / "manifest.json").read_text())
     del manifest[lacking]
     (run_folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(StudyError, match="is no manifest of a run"):
+    with pytest.raises(StudyError, match="is not a manifest of a run"):
         read_study(run_folder)
 
 
 def test_a_manifest_that_is_a_list_is_refused(run_folder):
     (run_folder / "manifest.json").write_text("[]")
-    with pytest.raises(StudyError, match="is no manifest of a run"):
+    with pytest.raises(StudyError, match="is not a manifest of a run"):
         read_study(run_folder)
 
 

@@ -153,7 +153,7 @@ def test_a_folder_of_another_sweep_is_refused(undisturbed):
     before = content(undisturbed)
     with pytest.raises(StoreError, match="--resume"):
         sweep(SMALL, out=undisturbed)
-    with pytest.raises(StoreError, match="no part of this plan"):
+    with pytest.raises(StoreError, match="not in this plan"):
         sweep({**SMALL, "seeds": 1}, out=undisturbed, resume=True)
     assert content(undisturbed) == before
 

@@ -45,7 +45,7 @@ def _roads(source: Path, text: bytes) -> int:
         if not roots:
             roots.append(name)
             if name != "osm":
-                raise OsmImportError(f"{source}: is no OpenStreetMap extract; its root is <{name}>, not <osm>")
+                raise OsmImportError(f"{source}: is not an OpenStreetMap extract; its root is <{name}>, not <osm>")
         if name == "tag" and attributes.get("k") == "highway":
             count += 1
 
@@ -58,5 +58,5 @@ def _roads(source: Path, text: bytes) -> int:
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
-        raise OsmImportError(f"{source}: is not whole XML ({error})") from error
+        raise OsmImportError(f"{source}: is not complete XML ({error})") from error
     return count

@@ -234,7 +234,7 @@ def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
     """
     slow = [kind for kind in shares_of(highway.mix) if kind in ("bicycle", "pedestrian")]
     if slow:
-        raise MobilityError(f"traffic.highway.mix has {slow[0]}; nobody walks or cycles on a motorway")
+        raise MobilityError(f"traffic.highway.mix must have motor vehicles only, got {slow[0]}")
     folder = tempfile.TemporaryDirectory(prefix="v2xsim-highway-")
     home = Path(folder.name)
     try:

@@ -140,7 +140,7 @@ class SumoMobility(Mobility):
             raise MobilityError(f"{self._source}: the simulation is closed")
         if time_us < self._begin_us:
             raise MobilityError(
-                f"{self._source}: traffic begins at {self._begin_us / 1e6:g} s, but {time_us / 1e6:g} s was asked for; "
+                f"{self._source}: traffic begins at {self._begin_us / 1e6:g} s, after the requested {time_us / 1e6:g} s; "
                 f"set run.begin_s to at least {self._begin_us / 1e6:g}"
             )
         if (time_us - self._begin_us) % self._step_us:

@@ -143,7 +143,7 @@ def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confi
     seeds = [(base.seeds.index(seed), k) for k, seed in enumerate(other.seeds) if seed in base.seeds]
     if not places or not seeds:
         raise StudyError(
-            f"{other.folder}: has no {'seed' if places else 'setting'} in common with {base.folder}; runs are compared under the same chance"
+            f"{other.folder}: has no {'seed' if places else 'setting'} in common with {base.folder}; runs are compared with the same random draws"
         )
     rows = [(base.row.get((name, "")), other.row.get((name, ""))) for name, _ in metrics]
     a, b = np.full((2, len(metrics), len(places), len(seeds)), np.nan)

@@ -27,7 +27,9 @@ def gather(store: Store) -> Path:
         write_atomically(folder / FAILURES, as_json(store.failures()))
         write_atomically(folder / TIMING, _parquet(_timing(store)))
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be written: {error.strerror}; make room and go on with --resume") from None
+        raise StoreError(
+            f"{folder}: cannot be written: {error.strerror}; free some space and continue with --resume"
+        ) from None
     return folder / RESULTS
 
 
@@ -43,7 +45,7 @@ def _results(store: Store) -> pa.Table:
         except (OSError, pa.ArrowInvalid) as error:
             path.unlink(missing_ok=True)
             raise StoreError(
-                f"{path}: was damaged ({error}); go on with --resume, which runs that point again"
+                f"{path}: was damaged ({error}); continue with --resume, which runs that point again"
             ) from None
         parts.append(pa.table([part.column(name).cast(kind) for name, kind in _PLAIN.items()], names=list(_PLAIN)))
         points.append(point)

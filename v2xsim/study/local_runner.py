@@ -117,7 +117,7 @@ class ForkServer:
             Outcome(
                 job.key,
                 "killed",
-                f"the process that looks after points ended ({code}), and this one with it",
+                f"the fork server ended ({code}), and this point with it",
                 0.0,
                 0.0,
                 0,
@@ -125,9 +125,7 @@ class ForkServer:
             for job in self._jobs.values()
         ]
         if not lost:
-            raise UserError(
-                f"points cannot be started: the process that gives birth to them left with exit code {code}"
-            )
+            raise UserError(f"points cannot be started: the fork server ended with exit code {code}")
         self._jobs.clear()
         self._selector.close()
         assert self._process.stdin is not None

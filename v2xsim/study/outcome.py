@@ -57,7 +57,7 @@ def _kind(job: Job, ended: dict[str, Any]) -> tuple[str, str]:
         hint = f"; it held {peak_gb:.1f} GB, so the system may have run out of memory" if name == "SIGKILL" else ""
         return "killed", f"its process was ended by {name}{hint}"
     if ended["exit"] == 0:
-        return ("done", "") if Path(job.result).exists() else ("disk", f"{job.result}: the result is gone")
+        return ("done", "") if Path(job.result).exists() else ("disk", f"{job.result}: the result is missing")
     try:
         said = json.loads(Path(job.reason).read_text())
         Path(job.reason).unlink()
@@ -65,4 +65,4 @@ def _kind(job: Job, ended: dict[str, Any]) -> tuple[str, str]:
     except (OSError, ValueError, KeyError, IndexError):
         if ended["exit"] == 3:
             return "disk", f"{job.result}: cannot be written"
-        return "crash", f"its process left with exit code {ended['exit']} and no word"
+        return "crash", f"its process exited with code {ended['exit']} and without a reason"

@@ -70,9 +70,9 @@ class Store:
             StoreError: If it could not be stored; then no other outcome can be stored either.
         """
         if not (self.folder / MANIFEST).exists():
-            raise StoreError(f"{self.folder}: was moved or removed while the sweep ran; nothing can be kept there")
+            raise StoreError(f"{self.folder}: was moved or removed while the sweep ran; results cannot be stored there")
         if outcome.kind == "disk":
-            raise StoreError(f"{outcome.reason}; what is finished stays: make room and go on with --resume")
+            raise StoreError(f"{outcome.reason}; finished points are kept: free some space and continue with --resume")
         with _said(self.folder):
             if outcome.done:
                 self.finished.add(outcome.key)
@@ -151,7 +151,7 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
         done = len(list((folder / "points").glob("*.arrow"))) if begun and manifest_of(folder) else 0
         if done and not resume:
             raise StoreError(
-                f"{folder}: holds a sweep with {done} points finished; go on with --resume, or name another with --out"
+                f"{folder}: holds a sweep with {done} points finished; continue with --resume, or name another with --out"
             )
         if done:
             _check_same(folder, plan)
@@ -188,7 +188,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{folder / MANIFEST}: cannot be read: {error}") from None
     if not isinstance(said, Mapping) or said.get("kind") != "sweep" or not isinstance(said.get("format"), int):
-        raise StoreError(f"{folder / MANIFEST}: is no plan of a sweep")
+        raise StoreError(f"{folder / MANIFEST}: is not a plan of a sweep")
     if said["format"] > FORMAT:
         raise StoreError(
             f"{folder}: made by a newer version: format {said['format']}, this one reads {FORMAT}; update v2xsim"
@@ -218,7 +218,7 @@ def _check_same(folder: Path, plan: Plan) -> None:
         else "the scenario, its files, or the values have changed since"
     )
     raise StoreError(
-        f"{folder}: {len(gone)} of its {len(before)} points are no part of this plan ({why}); name another folder with --out"
+        f"{folder}: {len(gone)} of its {len(before)} points are not in this plan ({why}); name another folder with --out"
     )
 
 
@@ -227,7 +227,7 @@ def _check_room(folder: Path) -> None:
     free = about.f_bavail * about.f_frsize
     if free < _LEAST_FREE_BYTES:
         raise StoreError(
-            f"{folder}: the disk is full ({free / 1e6:.1f} MB free); make room, or name another with --out"
+            f"{folder}: the disk is full ({free / 1e6:.1f} MB free); free some space, or name another with --out"
         )
 
 

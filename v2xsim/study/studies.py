@@ -108,7 +108,7 @@ def read_study(folder: str | Path) -> Study:
 def _sweep(place: Path) -> Study:
     said = manifest_of(place)
     if not (place / RESULTS).exists():
-        raise StudyError(f"{place}: the sweep is not finished; go on with v2xsim sweep ... --out {place} --resume")
+        raise StudyError(f"{place}: the sweep is not finished; continue with v2xsim sweep ... --out {place} --resume")
     file = pq.ParquetFile(place / RESULTS)
     table = file.read(["setting", "seed", "metric", "bin", "value", "unit", "count"])
     failures = json.loads((place / FAILURES).read_text(encoding="utf-8")) if (place / FAILURES).exists() else []
@@ -123,7 +123,7 @@ def _sweep(place: Path) -> Study:
 def _run(place: Path) -> Study:
     said = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
     if not isinstance(said, dict) or not {"scenario", "seed", "format"} <= set(said):
-        raise StudyError(f"{place / 'manifest.json'}: is no manifest of a run")
+        raise StudyError(f"{place / 'manifest.json'}: is not a manifest of a run")
     if said["format"] > RUN_FORMAT:
         raise StudyError(
             f"{place}: made by a newer version: format {said['format']}, this one reads {RUN_FORMAT}; update v2xsim"

@@ -15,8 +15,10 @@ class Range(Section):
 
     lowest: float = choice(..., "First number of the range", alias="from")
     highest: float = choice(..., "Last number of the range", alias="to")
-    scale: Literal["linear", "log"] = choice("linear", "Whether differences or ratios are spread evenly")
-    integer: bool = choice(False, "Whether only whole numbers are taken, both ends included")
+    scale: Literal["linear", "log"] = choice(
+        "linear", "Scale on which values are spread evenly: linear, or log for equal ratios"
+    )
+    integer: bool = choice(False, "Whether to use whole numbers only, both ends included")
 
     @model_validator(mode="after")
     def _rising(self) -> "Range":
@@ -32,8 +34,8 @@ class Range(Section):
 class Draws(Section):
     """Settings drawn at random from ranges or lists."""
 
-    points: int = quantity(..., "1", "How many settings", ge=1, le=100_000)
-    seed: int = quantity(1, "1", "Of the draw; the first settings stay the same when points grows", ge=0, lt=2**63)
+    points: int = quantity(..., "1", "Number of settings", ge=1, le=100_000)
+    seed: int = quantity(1, "1", "Seed of the draw; the first settings stay the same when points grows", ge=0, lt=2**63)
     keys: dict[str, Range | Values] = choice(
         ..., "For each key of the scenario a range, or a list to choose from", min_length=1
     )
@@ -45,14 +47,12 @@ class SweepFile(Section):
     Blocks are combined: every setting of one with every setting of the others.
     """
 
-    name: str = choice(
-        "sweep", "Short name; the folder is called after it", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80
-    )
-    question: str = choice("", "What the sweep is to answer; the report begins with it", max_length=2000)
+    name: str = choice("sweep", "Short name; also the name of the folder", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80)
+    question: str = choice("", "Question that the sweep should answer; shown at the top of the report", max_length=2000)
     scenario: str = choice(
         ..., "A YAML file (paths count from this file's folder), or a packaged scenario such as demo"
     )
-    fixed: dict[str, Any] = choice({}, "Values of the scenario that hold for all points, by dotted key", alias="set")
+    fixed: dict[str, Any] = choice({}, "Values of the scenario for all points, by dotted key", alias="set")
     grid: dict[str, Values] = choice({}, "For each key a list of values; all combinations are run")
     rows: Annotated[list[dict[str, Any]], Field(max_length=100_000)] = choice(
         [], "Settings written out, each a map of the same keys", alias="list"
@@ -60,16 +60,19 @@ class SweepFile(Section):
     random: Draws | None = choice(None, "Settings drawn at random")
     sobol: Draws | None = choice(None, "Settings spread evenly by a scrambled Sobol sequence")
     seeds: Annotated[int, Field(ge=1, le=100_000)] | Annotated[list[Seed], Field(min_length=1, max_length=100_000)] = (
-        choice(1, "How many seeds (1, 2, ...), or a list of them; every setting runs with each")
+        choice(1, "Number of seeds (1, 2, ...), or a list of seeds; every setting runs with each")
     )
-    baseline: dict[str, Any] = choice({}, "Values of the setting to compare with; the first if left out")
+    baseline: dict[str, Any] = choice({}, "Values of the setting to compare with; the first setting if left out")
     keep: Literal["metrics", "tables"] = choice(
-        "metrics", "What stays of each point: its metrics, or its whole run folder"
+        "metrics", "What is kept of each point: its metrics, or its whole run folder"
     )
     threads: int = quantity(1, "1", "Threads of one point", ge=1, le=256)
-    timeout_s: float | None = quantity(None, "s", "A point that takes longer is stopped and counts as failed", gt=0)
+    timeout_s: float | None = quantity(None, "s", "Time after which a point is stopped and counts as failed", gt=0)
     memory_gb: float | None = quantity(
-        None, "GB", "A point that takes more is stopped and counts as failed; all memory shared out if left out", gt=0
+        None,
+        "GB",
+        "Memory above which a point is stopped and counts as failed; by default the machine's memory is divided among the points",
+        gt=0,
     )
 
     @model_validator(mode="after")

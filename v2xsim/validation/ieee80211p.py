@@ -24,7 +24,7 @@ FILE = "ieee80211p_pdr.csv"
 LIMIT_PP = 3.0
 _SOURCE = "Sepulcre et al., Analytical Models of the Performance of IEEE 802.11p V2V Communications, IEEE TVT 2022"
 _ASSUMES = (
-    "Assumed: a ring of 4 km at 70 km/h, shadowing decorrelated over 25 m, no capture. The source has no cause of its own "
+    "Assumed: a ring of 4 km at 70 km/h, shadowing decorrelated over 25 m, no capture. The source has no separate cause "
     "for packets lost because the receiver transmits: they count as receiver busy."
 )
 _HALF_DUPLEX, _BUSY = 1, 3

@@ -36,7 +36,7 @@ def runs(reference: Path | None, seed: int = 1) -> Iterator[tuple[str, Callable[
             found = list(listed(reference / name, seed))
         except (KeyError, ValueError, IndexError, UnicodeDecodeError) as error:
             raise UserError(
-                f"{reference / name}: must be a table of published curves with the columns that its source has ({error!r})"
+                f"{reference / name}: must be a table of published curves with the columns of its source ({error!r})"
             ) from None
         for configuration in found:
             title = configuration.reference.name  # type: ignore[attr-defined]

@@ -11,8 +11,8 @@ from v2xsim.validation.compare import Comparison
 from v2xsim.validation.vectors import TOLERANCE_DB, Vector
 
 BLOCKAGE_NOTE = (
-    "Both models of a vehicle in the way beside measurements; errors are model less measurement. Nothing is tuned to a row, and "
-    "what a source does not give is assumed as the last column says. The model of TR 37.885 is a mean over chance."
+    "Both blockage models compared with measurements; errors are model minus measurement. Nothing is tuned to a row. What a source "
+    "does not give is assumed as the last column states. The value of TR 37.885 is the mean of its random loss."
 )
 _COLOR = {
     "delivered": "#000000", "half_duplex": "#CC79A7", "sensing": "#56B4E9", "receiver_busy": "#009E73",

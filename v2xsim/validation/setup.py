@@ -25,32 +25,40 @@ class Road(Section):
     density_per_km: float = quantity(..., "1/km", "Vehicles per kilometre, all lanes together", gt=0, le=2000)
     placement: Literal["equal", "poisson"] = choice("equal", "Equally spaced, or at random")
     length_m: float = quantity(3000.0, "m", "Length of the road", ge=100, le=100_000)
-    shape: Literal["open", "ring"] = choice("open", "Statistics of an open road come from its middle third")
-    speed_kmh: float = quantity(70.0, "km/h", "Of all vehicles; it moves the shadowing on", ge=0, le=300)
+    shape: Literal["open", "ring"] = choice("open", "The statistics of an open road are those of its middle third")
+    speed_kmh: float = quantity(70.0, "km/h", "Speed of all vehicles; it only changes the shadowing", ge=0, le=300)
 
 
 class Messages(Section):
     """The messages that every vehicle broadcasts."""
 
     rate_hz: float = quantity(10.0, "Hz", "Messages per second", gt=0, le=100)
-    size_bytes: int = quantity(300, "B", "On the air, without what the physical layer adds", gt=0, le=4000)
+    size_bytes: int = quantity(300, "B", "Size on the air, without the physical layer's additions", gt=0, le=4000)
 
 
 class Channel(Section):
     """Propagation."""
 
     path_loss: Annotated[PathLoss, PartChoice(PathLoss, "winner_b1")] = chosen(PathLoss, "winner_b1", "Path-loss model")
-    carrier_ghz: float = quantity(5.9, "GHz", "Centre of the channel", ge=0.5, le=100)
-    antenna_height_m: float = quantity(1.5, "m", "Of every antenna", gt=0, le=50)
+    carrier_ghz: float = quantity(5.9, "GHz", "Centre frequency of the channel", ge=0.5, le=100)
+    antenna_height_m: float = quantity(1.5, "m", "Height of every antenna", gt=0, le=50)
     shadowing_sigma_db: float = quantity(
         3.0, "dB", "Standard deviation of the shadowing; 0 switches it off", ge=0, le=20
     )
-    decorrelation_m: float = quantity(25.0, "m", "Of the shadowing; 0 draws anew every 100 ms", ge=0, le=1000)
+    decorrelation_m: float = quantity(
+        25.0, "m", "Decorrelation distance of the shadowing; 0 draws it independently every 100 ms", ge=0, le=1000
+    )
     nakagami: list[tuple[float, float]] = quantity(
-        [], "m, 1", "Rows of distance from which a fading shape m holds; empty for no fading"
+        [], "m, 1", "Rows of distance and fading shape m, which holds from that distance on; empty for no fading"
     )
     antenna_gain_dbi: float = quantity(0.0, "dBi", "Gain of every antenna", ge=-20, le=30)
-    range_m: float = quantity(2000.0, "m", "Farther stations neither hear nor disturb", gt=0, le=50_000)
+    range_m: float = quantity(
+        2000.0,
+        "m",
+        "Stations farther apart than this neither receive from nor interfere with each other",
+        gt=0,
+        le=50_000,
+    )
 
     @model_validator(mode="after")
     def _above_ground(self) -> "Channel":
@@ -71,14 +79,14 @@ class Receiver(Section):
     noise_dbm: float | None = quantity(
         None, "dBm", "Noise over the channel; from the noise figure if left out", ge=-130, le=-50
     )
-    sensitivity_dbm: float = quantity(-90.0, "dBm", "Weakest packet that is noticed", ge=-130, le=-30)
+    sensitivity_dbm: float = quantity(-90.0, "dBm", "Weakest packet that a receiver detects", ge=-130, le=-30)
     busy_threshold_dbm: float = quantity(-94.0, "dBm", "Power above which the channel counts as busy", ge=-130, le=-30)
     mcs: int = quantity(2, "1", "Modulation and coding", ge=0, le=28)
     per_table: list[PerRow] = quantity(
-        [], "dB, 1", "SINR and packet error rate, SINR rising; the built-in curve if empty"
+        [], "dB, 1", "Rows of SINR and packet error rate, SINR rising; empty for the built-in curve"
     )
     sinr_threshold_db: float | None = quantity(
-        None, "dB", "Packets above arrive, below are lost, in place of a table", ge=-20, le=60
+        None, "dB", "Packets above this SINR arrive, those below are lost; replaces the error curve", ge=-20, le=60
     )
 
     @model_validator(mode="after")
@@ -94,21 +102,21 @@ class Receiver(Section):
 class SetUp(File):
     """One radio set-up."""
 
-    name: str = choice("set-up", "What to call it", max_length=80)
+    name: str = choice("set-up", "Name of the set-up", max_length=80)
     plugins: list[Path] = choice(
         [],
         "Python files with parts of your own; paths count from this file's folder. They are run: list only files you trust",
     )
     access: Annotated[AccessScheme, PartChoice(AccessScheme, "random_slot")] = chosen_required("Access scheme")
-    road: Road = choice(..., "Where the vehicles are")
-    messages: Messages = choice(Messages(), "What every vehicle broadcasts")
+    road: Road = choice(..., "The road and its vehicles")
+    messages: Messages = choice(Messages(), "The messages that every vehicle broadcasts")
     channel: Channel = choice(Channel(), "Propagation")
     receiver: Receiver = choice(Receiver(), "The physical layer")
     warm_up_s: float = quantity(2.0, "s", "Not counted", ge=0, le=1000)
     measured_s: float = quantity(10.0, "s", "Counted", gt=0, le=10_000)
-    seed: int = quantity(1, "1", "Of all chance", ge=0, lt=2**63)
+    seed: int = quantity(1, "1", "Seed of all random draws", ge=0, lt=2**63)
     bin_m: float = quantity(25.0, "m", "Width of a distance bin", gt=0, le=1000)
-    reach_m: float = quantity(500.0, "m", "Farthest distance reported", gt=0, le=50_000)
+    reach_m: float = quantity(500.0, "m", "Largest distance in the report", gt=0, le=50_000)
 
     @model_validator(mode="after")
     def _possible(self) -> "SetUp":

@@ -32,7 +32,7 @@ _NR_SOURCE = "Brady, Cao, Roy, Modeling of NR C-V2X Mode 2 Throughput (ns-3 5G-L
 _LTE_ASSUMES = (
     "Assumed: a ring of 4 km at 70 km/h, shadowing decorrelated over 25 m, control information decoded from 0 dB, T1 1, T2 100, "
     "every decoded reservation excluded at first (the source's equations), no in-band emission. An interferer's power is spread over "
-    "its whole subchannel and counts, as noise does in the source's code, in the packet's own resource blocks: 10 of 12.5, 12 of 25."
+    "its whole subchannel; only the part in the packet's own resource blocks counts (10 of 12.5, 12 of 25), as with the noise in the source's code."
 )
 # 3GPP R1-160284, 280 km/h, as the source tabulates them: QPSK at code rate 0.7 and 0.5.
 _BLER = {
@@ -101,9 +101,9 @@ def nr_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
         reference = Reference(
             f"NR mode 2, every {spacing:g} m on two lanes, T2 {t2}", _column(part, "distance_m"),
             {"delivered": _column(part, "prr_mean")}, NR_LIMIT_PP, float("nan"), _NR_SOURCE,
-            f"No error curve of its MCS is at hand: packets arrive above {threshold:.1f} dB, where 0.6 of Shannon's capacity "
+            f"No error curve of its MCS is available: packets arrive above {threshold:.1f} dB, where 0.6 of Shannon's capacity "
             "carries MCS 14 (TR 36.942 annex A.2). Static, shadowing of TR 37.885; blockage by vehicles left out. The power is spread over the "
-            "whole channel (5G-LENA's default, recalled), and resource blocks under its -91.7 dBm are dropped.",
+            "whole channel (5G-LENA's default, from memory), and resource blocks under its -91.7 dBm are dropped.",
         )  # fmt: skip
         scheme = NrMode2(
             subchannels=4, rb_per_subchannel=50, packet_subchannels=1, t1_slots=2, t2_slots=t2,

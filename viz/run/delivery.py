@@ -182,7 +182,7 @@ def _draw_outcomes(axes: Axes, found: Delivery) -> None:
         xlim=(0, found.edge_m[-1]), ylim=(0, 1), xlabel="distance between the antennas [m]", ylabel="share of packets"
     )
     axes.yaxis.set_label_coords(-0.1, 0.5)
-    axes.set_title("What became of them; number of packets above each bar", size=style.TEXT_PT, pad=15, loc="left")
+    axes.set_title("Outcomes; number of packets above each bar", size=style.TEXT_PT, pad=15, loc="left")
     axes.yaxis.set_major_locator(MaxNLocator(5))
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.03), title="Outcome", alignment="left")
     legend.get_title().set_fontweight("bold")

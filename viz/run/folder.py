@@ -116,7 +116,7 @@ def open_run(path: Path) -> RunFolder:
         raise ViewError(f"{path}: a run's folder is needed, and this is {'a file' if path.exists() else 'not there'}")
     source = path / "manifest.json"
     if not source.is_file():
-        raise ViewError(f"{path} holds no manifest.json, so it is no run; name a folder that `v2xsim run` wrote")
+        raise ViewError(f"{path} holds no manifest.json, so it is not a run; name a folder that `v2xsim run` wrote")
     try:
         manifest = json.loads(source.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -130,7 +130,7 @@ def open_run(path: Path) -> RunFolder:
 
 def _check_complete(source: Path, manifest: dict[str, Any]) -> None:
     if manifest.get("complete", True) is not True:
-        raise ViewError(f"{source} says that the run did not finish; run the scenario again")
+        raise ViewError(f"{source} reports that the run did not finish; run the scenario again")
 
 
 def _check_version(source: Path, manifest: dict[str, Any]) -> None:

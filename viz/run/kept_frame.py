@@ -156,9 +156,7 @@ def chosen_frame(folder: RunFolder, asked: int | None) -> int:
     if asked is not None:
         return asked
     if not len(kept):
-        raise NothingToShowError(
-            "the run kept no frame; record.clouds_every_s and record.cloud_egos say how many it keeps"
-        )
+        raise NothingToShowError("the run kept no frame; set record.clouds_every_s and record.cloud_egos")
     rows = folder.arrays("frame_boxes", ["frame", "in_range", "seen_ego", "seen_fused"])
     gained = rows["in_range"] & rows["seen_fused"] & ~rows["seen_ego"]
     linked = folder.arrays("frame_links", ["frame", "role"])

@@ -101,7 +101,7 @@ def _page(study: Study, made_of: Mapping[str, Any], drawn: Sequence[Picture], im
         coded = base64.b64encode(image).decode()
         yield f'<figure><h3>{html.escape(picture.title)}</h3><img alt="{html.escape(picture.title)}" src="data:image/svg+xml;base64,{coded}">'
         yield f'<figcaption>{html.escape(picture.says)} <a href="figures/{picture.name}.pdf">PDF</a>, <a href="figures/{picture.name}.svg">SVG</a></figcaption></figure>'
-    yield "</div>" if drawn else "</div><p>Nothing was measured that could be drawn.</p>"
+    yield "</div>" if drawn else "</div><p>There are no measurements to draw.</p>"
     yield from _means(study)
     yield from _compared(study)
     yield from _how(study)
@@ -119,7 +119,7 @@ def _what(study: Study, made_of: Mapping[str, Any]) -> Iterator[str]:
             yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(said)}</td></tr>'
         yield "</table>"
         yield f"<p>Compared with: {html.escape(study.label(study.baseline))}.</p>"
-    yield "<h3>The scenario, where it is not the default</h3><table>"
+    yield "<h3>Keys of the scenario that differ from their defaults</h3><table>"
     for key, value in made_of.items():
         text = json.dumps(value)
         yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(text if len(text) <= 300 else text[:297] + "...")}</td></tr>'
@@ -207,7 +207,7 @@ def _versus(one: Versus) -> Iterator[str]:
                 f'<td>{_number(found.effect[row])}</td><td class="word">{one.verdict(row)}{star}</td></tr>'
             )
         yield "</table>"
-    for word, meaning in ((IDENTICAL, "Identical in every pair"), (NO_PAIR, "Not measured on both sides")):
+    for word, meaning in ((IDENTICAL, "Identical in every pair"), (NO_PAIR, "Measured on one side only, or on none")):
         names = [name for row, (name, _) in enumerate(one.metrics) if one.verdict(row) == word]
         if names:
             yield f'<p class="dim">{meaning}: {html.escape(", ".join(names))}.</p>'
@@ -216,10 +216,10 @@ def _versus(one: Versus) -> Iterator[str]:
 def _how(study: Study) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
     yield (
-        "<h2>How this was worked out</h2><p>Points of one seed met the same chance (common random numbers), so differences are taken pair "
+        "<h2>How this was computed</h2><p>Points of one seed have the same random draws (common random numbers), so differences are taken pair "
         "by pair. Intervals are expanded percentile bootstraps over seeds (Hesterberg 2015), with fewer than 5 pairs Student's; effect is "
-        "Cohen's d<sub>z</sub> with Hedges' correction. Of many differences at 95 %, 1 in 20 where nothing differs still shows; "
-        "those marked * hold among all metrics of their table at once (Holm). Average precision rests on a visibility detection model "
+        "Cohen's d<sub>z</sub> with Hedges' correction. If nothing differs, 1 in 20 intervals at 95 % still shows a difference; "
+        "differences marked * hold among all metrics of their table at once (Holm). Average precision comes from a visibility detection model "
         f"and is not comparable to benchmark tables.</p><p class='dim'>Made by {html.escape(versions)}.</p></html>"
     )
 

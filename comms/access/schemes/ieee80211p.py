@@ -34,11 +34,11 @@ class Ieee80211p(AccessScheme):
         float, AtLeast(-130), AtMost(-30), "Any power stronger than this makes the channel busy, over 10 MHz"
     ] = -65.0
     interference: Annotated[
-        Literal["worst", "mean"], "What of the interference during a packet decides: its worst moment or its mean"
+        Literal["worst", "mean"], "Interference that decides over a packet: its worst moment or its mean"
     ] = "worst"
     capture_db: Annotated[
         float | None, AtLeast(0), AtMost(60),
-        "A packet stronger by this takes over a receiver that is busy with another; never if left out",
+        "Power by which a packet must be stronger to take over a receiver that is busy with another; never if left out",
     ] = None  # fmt: skip
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:

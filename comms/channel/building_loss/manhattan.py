@@ -60,7 +60,9 @@ class Manhattan(BuildingLoss):
         environment_height_m: Effective height of the ground.
     """
 
-    environment_height_m: Annotated[float, AtLeast(0), AtMost(1), "Effective height of the ground"] = 0.0
+    environment_height_m: Annotated[
+        float, AtLeast(0), AtMost(1), "Effective height of the ground; must be below both antennas"
+    ] = 0.0
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
         """Return the loss along both streets round the corner."""

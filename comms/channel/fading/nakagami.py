@@ -23,7 +23,7 @@ class Nakagami(Fading):
     shapes: Annotated[
         tuple[tuple[float, float], ...],
         Unit("m, 1"),
-        "Rows of distance from which a Nakagami shape m holds; m at least 0.5",
+        "Rows of distance and Nakagami shape m, which holds from that distance on; m at least 0.5",
     ] = ((0.0, 3.0), (50.0, 1.5), (150.0, 1.0))
 
     def __post_init__(self) -> None:

@@ -246,7 +246,7 @@ def test_a_damaged_file_is_named(tmp_path, keep):
     save_model(small(), tmp_path)
     content = (tmp_path / WEIGHTS).read_bytes()
     (tmp_path / WEIGHTS).write_bytes(content[:keep])
-    with pytest.raises(UserError, match=r"weights\.safetensors: is no whole file of safetensors"):
+    with pytest.raises(UserError, match=r"weights\.safetensors: is not a complete safetensors file"):
         load_model(tmp_path)
 
 
@@ -259,7 +259,7 @@ def test_weights_of_another_size_say_both_sizes(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "is no JSON"), ("[]", "must hold an object"), ("{}", "does not say what"), ('{"recipe": {}}', "no recipe")],
+    [("", "is not JSON"), ("[]", "must hold an object"), ("{}", "does not say what"), ('{"recipe": {}}', "no recipe")],
 )
 def test_a_folder_without_a_recipe_is_refused(tmp_path, text, words):
     save_model(small(), tmp_path)

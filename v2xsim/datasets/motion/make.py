@@ -112,7 +112,7 @@ def _check(settings: Settings) -> None:
     names = [path.name for path in files]
     if twice := [name for name in names if names.count(name) > 1]:
         raise CorpusError(
-            f"{twice[0]}: is given twice; what is trained on is no test, and a name stands for one network"
+            f"{twice[0]}: is given twice; a network must be either for training or for the test, and names must differ"
         )
     for path in files:
         if path.suffix == ".sumocfg":

@@ -72,4 +72,4 @@ def _check(code: int, job: Job, log: Path) -> None:
     if Path(job.reason).exists():
         raise UserError(Path(job.reason).read_text(encoding="utf-8"))
     last = log.read_text(errors="replace").strip().splitlines()[-1:]
-    raise UserError(f"{job.network}: its SUMO run ended with exit code {code}: {''.join(last) or 'it said nothing'}")
+    raise UserError(f"{job.network}: its SUMO run ended with exit code {code}: {''.join(last) or 'no message'}")
