@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from v2xsim.comms.access.packets import Field
+from v2xsim.comms.channel.neighbours import neighbours
+from v2xsim.comms.channel.received_power import Carried
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, Packet, ReportMessage, RequestMessage
 from v2xsim.engine.instant import Instant
@@ -161,6 +164,19 @@ def fleet(agents, places_m, *, rows=None, lidars=1, egos=(EGO,), antenna_m=1.6):
         np.column_stack([places_m, np.zeros(count), np.zeros(count)]), np.zeros((count, 2)),
         np.column_stack([places_m, np.full(count, float(antenna_m))]), np.full(count, 1.5),
         np.broadcast_to(np.array(lidars, np.int64), count).copy(), np.isin(agent, egos),
+    )  # fmt: skip
+
+
+def links_of(there, range_m=1_500.0):
+    """Return clear links between all stations within range; pair n has a path loss of 60 + n dB."""
+    near = neighbours(there.antenna_m[:, :2], range_m)
+    pairs, count = len(near.first), len(there)
+    nothing, loss_db = np.zeros(pairs), 60.0 + np.arange(pairs)
+    distance_m = np.linalg.norm(there.antenna_m[near.first] - there.antenna_m[near.second], axis=1)
+    return LinkBudget(
+        there.agent, there.antenna_m, near, distance_m, np.zeros(pairs, np.int8), np.zeros(pairs, np.int8), loss_db, nothing,
+        Field(near.offset, near.other, np.zeros(2 * pairs), np.zeros(0)), np.full(pairs, -1, np.int32),
+        np.zeros(0, np.int64), np.zeros(0), Carried(nothing, nothing), np.zeros(count), 23.0,
     )  # fmt: skip
 
 

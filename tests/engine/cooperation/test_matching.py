@@ -1,0 +1,317 @@
+"""Whom an ego may ask, whom it asks, and how many bytes it grants each."""
+
+import numpy as np
+import pytest
+
+from tests.engine.small_world import (
+    EGO,
+    FORGET_US,
+    HELPER,
+    OTHER,
+    RELAY,
+    awareness,
+    cooperation,
+    frame,
+    knowledge,
+    matrix,
+    own_states,
+)
+from v2xsim.engine.cooperation.matching import Candidate, asks, candidates
+from v2xsim.engine.cooperation.paths import Paths
+from v2xsim.engine.cooperation.relaying import RelayChoice, RelayPlan
+from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.perception.matching.rule import MatchingRule
+from v2xsim.records import FREE, OCCUPIED
+from v2xsim.streams import Streams
+
+NOW_US = 900_000
+
+
+# Whom it may ask
+
+
+def reachable(known, *, delivery=1.0, relayed=()):
+    """Return whom an ego may ask; all links are alike, and RELAY relays to those in `relayed`."""
+    own = own_states([EGO, HELPER, OTHER, RELAY])
+    plan = RelayPlan({(EGO, helper): RelayChoice(RELAY, 0.0, 0.0, 0.0) for helper in relayed})
+    paths = Paths(own, np.full((4, 4), delivery), plan, 0.7)
+    return candidates(known, paths, NOW_US, FORGET_US)
+
+
+def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
+    known = knowledge(EGO)
+    for origin in origins:
+        known.learn(awareness(origin, grid=matrix() if grid is None else grid, place_m=(3, 4)), origin, arrived_us)
+    return known
+
+
+def test_an_ego_may_ask_stations_whose_matrix_it_knows_in_rising_order():
+    assert [known.agent for known in reachable(ego_that_heard(OTHER, HELPER))] == [HELPER, OTHER]
+
+
+def test_a_helper_is_known_by_what_it_announced():
+    grid = matrix()
+    (known,) = reachable(ego_that_heard(HELPER, grid=grid))
+    assert known.matrix is grid
+    assert known.position_m.tolist() == [3, 4]
+
+
+def test_a_station_that_announced_no_matrix_is_not_asked_and_the_others_are():
+    known = knowledge(EGO)
+    known.learn(awareness(HELPER), HELPER, NOW_US)
+    known.learn(awareness(OTHER, grid=matrix()), OTHER, NOW_US)
+    assert [item.agent for item in reachable(known)] == [OTHER]
+
+
+def test_a_station_that_has_been_silent_for_too_long_is_not_asked():
+    assert reachable(ego_that_heard(HELPER, arrived_us=NOW_US - FORGET_US - 1)) == []
+
+
+def test_a_station_heard_just_lately_enough_is_asked():
+    assert len(reachable(ego_that_heard(HELPER, arrived_us=NOW_US - FORGET_US))) == 1
+
+
+def test_silence_counts_from_the_arrival_of_an_announcement_and_not_from_its_capture():
+    known = knowledge(EGO)
+    known.learn(awareness(HELPER, NOW_US - FORGET_US - 50_000, grid=matrix()), RELAY, NOW_US - FORGET_US)
+    assert len(reachable(known)) == 1
+
+
+def test_a_station_that_cannot_be_reached_is_not_asked_and_the_others_are():
+    known = ego_that_heard(99, OTHER)
+    assert [item.agent for item in reachable(known)] == [OTHER]
+
+
+def test_a_helper_has_the_delivery_and_the_relay_of_its_path():
+    (known,) = reachable(ego_that_heard(HELPER), delivery=0.5, relayed=[HELPER])
+    assert (known.delivery, known.relay) == (0.25, RELAY)
+
+
+# Whom it asks
+
+
+ALL_BLIND = np.ones((4, 4))
+
+
+def seeing(*cells, code=FREE):
+    """Return codes of 4 x 4 cells with these cells observed."""
+    codes = np.zeros((4, 4), np.uint8)
+    for cell in cells:
+        codes[cell] = code
+    return codes
+
+
+def columns(first, last):
+    codes = np.zeros((4, 4), np.uint8)
+    codes[first:last] = FREE
+    return codes
+
+
+def helper(agent, codes, *, place_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, lower=(0, 0)):
+    return Candidate(agent, matrix(codes, lower), np.array(place_m, float), delivery, relay)
+
+
+def asked(*known, weight=ALL_BLIND, ego=None, **keys):
+    return asks(frame(EGO) if ego is None else ego, weight, list(known), cooperation(**keys), Streams(1))
+
+
+def agents_of(requests):
+    return [one.candidate.agent for one in requests]
+
+
+def test_a_helper_is_asked_for_the_blind_cells_that_it_sees():
+    weight = np.zeros((4, 4))
+    weight[0] = 1.0
+    (only,) = asked(helper(HELPER, columns(0, 2)), weight=weight)
+    assert np.argwhere(only.cells).tolist() == [[0, 0], [0, 1], [0, 2], [0, 3]]
+
+
+def test_a_helper_that_sees_nothing_of_the_blind_zone_is_not_asked():
+    weight = np.zeros((4, 4))
+    weight[0] = 1.0
+    assert agents_of(asked(helper(HELPER, columns(2, 4)), helper(OTHER, columns(0, 1)), weight=weight)) == [OTHER]
+
+
+def test_the_matrix_of_a_helper_is_read_on_the_grid_of_the_ego():
+    # The helper sees the world's cell (5, 6), which is the ego's (2, 1).
+    (only,) = asked(helper(HELPER, seeing((1, 3)), lower=(4, 3)), ego=frame(EGO, lower=(3, 5)))
+    assert np.argwhere(only.cells).tolist() == [[2, 1]]
+
+
+def test_of_two_helpers_that_see_alike_the_one_with_the_better_path_is_asked():
+    known = (helper(HELPER, columns(0, 2), delivery=0.6), helper(OTHER, columns(0, 2), delivery=0.8))
+    assert agents_of(asked(*known)) == [OTHER]
+
+
+def test_of_two_helpers_that_see_alike_the_one_with_the_smaller_answer_is_asked():
+    # Occupied cells are predicted to hold points, free ones a code alone.
+    known = (helper(HELPER, seeing((0, 0), (0, 1), code=OCCUPIED)), helper(OTHER, seeing((0, 0), (0, 1))))
+    assert agents_of(asked(*known, max_helpers=1)) == [OTHER]
+
+
+def test_the_nearest_helpers_are_asked_first_by_where_they_said_they_were():
+    known = (helper(HELPER, columns(0, 2), place_m=(4, 8)), helper(OTHER, columns(2, 4), place_m=(9, 8)))
+    requests = asked(*known, ego=frame(EGO, pose=(8, 8, 0, 0)), matching="nearest")
+    assert agents_of(requests) == [OTHER, HELPER]
+
+
+@pytest.mark.parametrize("keys", [{"max_helpers": 0}, {"budget_bytes": 0}, {"matching": "none"}])
+def test_nobody_is_asked_where_the_scenario_forbids_it(keys):
+    assert asked(helper(HELPER, columns(0, 2)), **keys) == []
+
+
+def test_an_ego_that_knows_nobody_asks_nobody():
+    assert asked() == []
+
+
+def test_one_helper_and_one_byte_are_no_prohibition():
+    assert len(asked(helper(HELPER, columns(0, 2)), max_helpers=1, budget_bytes=1)) == 1
+
+
+class Listener(MatchingRule):
+    """A matching rule that keeps what it was shown, and asks everybody in order."""
+
+    def __init__(self):
+        self.view = None
+
+    def choose(self, view):
+        self.view = view
+        return np.arange(len(view.agent))
+
+
+def shown(*known, weight=ALL_BLIND, ego=None, **keys):
+    """Return what a matching rule is shown."""
+    listener = Listener()
+    rule = cooperation(**keys).model_copy(update={"matching": listener})
+    asks(frame(EGO) if ego is None else ego, weight, list(known), rule, Streams(1))
+    return listener.view
+
+
+def test_a_matching_rule_is_shown_what_each_helper_observed_and_where_it_saw_a_body():
+    codes = seeing((0, 0))
+    codes[1, 1] = OCCUPIED
+    view = shown(helper(HELPER, codes))
+    assert np.argwhere(view.observed[0]).tolist() == [[0, 0], [1, 1]]
+    assert np.argwhere(view.occupied[0]).tolist() == [[1, 1]]
+
+
+def test_a_matching_rule_is_shown_who_is_reached_by_a_relay_and_how_well():
+    view = shown(helper(HELPER, columns(0, 2), relay=RELAY, delivery=0.3), helper(OTHER, columns(0, 2), delivery=0.9))
+    assert view.agent.tolist() == [HELPER, OTHER]
+    assert view.relayed.tolist() == [True, False]
+    assert view.delivery.tolist() == [0.3, 0.9]
+
+
+def test_a_matching_rule_is_shown_distances_from_the_ego():
+    view = shown(helper(HELPER, columns(0, 2), place_m=(11, 14)), ego=frame(EGO, pose=(8, 10, 0, 0)))
+    assert view.distance_m.tolist() == [5.0]
+
+
+def test_a_matching_rule_is_shown_the_limits_of_the_scenario():
+    view = shown(helper(HELPER, columns(0, 2)), max_helpers=2, budget_bytes=700)
+    assert (view.budget_bytes, view.max_helpers) == (700, 2)
+
+
+def test_a_matching_rule_draws_one_number_for_each_helper_and_others_for_another_frame():
+    known = (helper(HELPER, columns(0, 2)), helper(OTHER, columns(0, 2)))
+    first, second = shown(*known), shown(*known, ego=frame(EGO, 100_000))
+    assert first.uniform.shape == (2,)
+    assert len({*first.uniform, *second.uniform}) == 4
+
+
+def test_the_draw_of_a_helper_does_not_depend_on_the_others():
+    both = shown(helper(HELPER, columns(0, 2)), helper(OTHER, columns(0, 2)))
+    assert shown(helper(OTHER, columns(0, 2))).uniform[0] == both.uniform[1]
+
+
+# What it grants
+
+
+EARLY = {"fusion": {"scheme": "early", "voxel_m": 0.5}}
+# An answer that says 16 cells are free: 24 bytes of header, 4 of codes. What the least answer would take: 64 more than the codes.
+FREE_BYTES, LEAST_BYTES = 28, 68
+# An occupied cell of 2 m: 4 x 3 cubes of 0.5 m, of 6 bytes.
+OCCUPIED_BYTES = 72
+
+
+def costs(*codes, weight=ALL_BLIND, **keys):
+    """Return the predicted size of each helper's answer."""
+    known = [helper(HELPER + n, code) for n, code in enumerate(codes)]
+    return shown(*known, weight=weight, **{**EARLY, **keys}).cost_bytes.tolist()
+
+
+def occupied_of_16(count):
+    codes = np.full((4, 4), FREE, np.uint8)
+    codes.flat[:count] = OCCUPIED
+    return codes
+
+
+def test_an_answer_costs_its_predicted_bytes():
+    assert costs(occupied_of_16(2), max_helpers=1) == [FREE_BYTES + 2 * OCCUPIED_BYTES]
+
+
+def test_a_small_answer_costs_64_bytes_more_than_its_codes():
+    assert costs(occupied_of_16(0)) == [LEAST_BYTES]
+
+
+def test_only_cells_that_the_ego_is_blind_to_cost_anything():
+    weight = ALL_BLIND.copy()
+    weight.flat[1:13] = 0.0
+    # One occupied cell of four.
+    assert costs(occupied_of_16(3), weight=weight) == [24 + 1 + OCCUPIED_BYTES]
+
+
+def test_a_cell_that_matters_a_little_costs_as_much_as_one_that_matters_much():
+    assert costs(occupied_of_16(2), weight=ALL_BLIND * 0.001, max_helpers=1) == [FREE_BYTES + 2 * OCCUPIED_BYTES]
+
+
+def test_no_single_helper_costs_more_than_its_share_of_the_budget():
+    assert (
+        costs(occupied_of_16(9), occupied_of_16(9), occupied_of_16(9), max_helpers=3, budget_bytes=600) == [200.0] * 3
+    )
+
+
+def test_the_budget_is_shared_among_those_who_are_there():
+    assert costs(occupied_of_16(9), occupied_of_16(9), max_helpers=3, budget_bytes=600) == [300.0] * 2
+
+
+def test_codes_are_paid_for_even_beyond_a_share():
+    assert costs(occupied_of_16(9), occupied_of_16(9), max_helpers=2, budget_bytes=100) == [LEAST_BYTES] * 2
+
+
+def test_no_answer_costs_more_than_the_budget():
+    assert costs(occupied_of_16(9), max_helpers=1, budget_bytes=30) == [30]
+
+
+def test_whole_frames_cost_alike():
+    assert costs(occupied_of_16(9), occupied_of_16(0), fusion="raw", max_helpers=3, budget_bytes=600) == [200.0] * 2
+
+
+def test_boxes_cost_less_than_points():
+    # 37 bytes, 4 of codes and two boxes of 27.9.
+    assert costs(occupied_of_16(8), max_helpers=1, fusion="late") == [pytest.approx(37 + 4 + 2 * 27.9)]
+
+
+def test_the_budget_is_divided_in_proportion_to_what_the_answers_are_predicted_to_take():
+    # Four occupied cells of eight cost 24 + 2 + 288 = 314 bytes; eight free ones at least 66: 1,900 bytes in this proportion.
+    full, empty = columns(0, 2), columns(2, 4)
+    full[0] = OCCUPIED
+    requests = asked(helper(HELPER, full), helper(OTHER, empty), budget_bytes=1900, **EARLY)
+    allowances = {one.candidate.agent: one.allowance_bytes for one in requests}
+    assert allowances == {HELPER: int(1900 * 314 / 380), OTHER: int(1900 * 66 / 380)}
+
+
+def test_a_single_helper_gets_the_whole_budget():
+    assert [one.allowance_bytes for one in asked(helper(HELPER, columns(0, 2)), budget_bytes=700)] == [700]
+
+
+def test_all_helpers_together_get_no_more_than_the_budget():
+    known = [helper(HELPER + n, columns(n, n + 1)) for n in range(3)]
+    requests = asked(*known, budget_bytes=1000)
+    assert len(requests) == 3
+    assert 997 <= sum(one.allowance_bytes for one in requests) <= 1000
+
+
+def test_helpers_that_are_not_chosen_take_nothing_of_the_budget():
+    known = (helper(HELPER, columns(0, 3)), helper(OTHER, columns(0, 2)))
+    assert [one.allowance_bytes for one in asked(*known, budget_bytes=700)] == [700]
