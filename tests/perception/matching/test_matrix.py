@@ -179,3 +179,14 @@ def test_rays_over_a_low_wall_see_the_ground_behind_it_again():
     column = matrix.code[:, 20]
     x = (np.arange(len(column)) + matrix.lower[0]) * CELL_M
     assert (column[(x >= 16.0) & (x < 30.0)] == FREE).any()
+
+
+@pytest.mark.parametrize(("height_m", "sees"), [(0.8, True), (1.2, False)])
+def test_a_level_ray_marks_its_cells_free_where_it_runs_lower_than_a_metre(height_m, sees):
+    beams = evenly_spaced(1, 360, 0.0, 0.0, 80.0)
+    pose = pose_matrix(0.3, -0.2, 0.0, 0.0) @ mount_transform(0.0, 0.0, height_m)
+    sensor = (beams, pose, cast(beams, pose, bodies(), np.zeros(0, np.int64), nothing_built()))
+    matrix = observed_matrix(CELL_M, EXTENT_M, np.array([0.3, -0.2]), [sensor])
+    # One ray in the column of the station, to the east, all the way to the edge.
+    assert (matrix.code[20:, 19] == FREE).all() == sees
+    assert (matrix.code == FREE).any() == sees

@@ -80,6 +80,19 @@ def test_what_was_spent_on_comparing_counts_towards_the_links():
     assert preferred == [False, False, True, True]
 
 
+def test_descriptors_that_were_dropped_have_to_be_taken_out_of_the_index_too():
+    # As many as above, half of them changed and half of them dropped.
+    rng, made = np.random.default_rng(2), filled(2_000, 512)
+    made.ask(rng.normal(size=(2_300, 512)), 1)
+    made.put(np.arange(10), rng.normal(size=(10, 512)))
+    made.drop(np.arange(10, 20))
+    preferred = []
+    for _ in range(4):
+        preferred.append(made.prefers_index(10))
+        made.ask(rng.normal(size=(10, 512)), 1)
+    assert preferred == [False, False, True, True]
+
+
 def test_what_was_spent_on_descriptors_that_change_again_is_written_off():
     rng, made = np.random.default_rng(2), filled(2_000, 512)
     made.ask(rng.normal(size=(2_300, 512)), 1)
