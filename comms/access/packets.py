@@ -92,7 +92,9 @@ class Field:
 
 @dataclass(frozen=True)
 class Receptions:
-    """Packets that ended, sorted by end, start and key, with their outcomes at receivers as compressed rows.
+    """Packets that ended, sorted by end, with their outcomes at receivers as compressed rows.
+
+    `random_slot` sorts packets that end together by start and key; the others list them in the order of their events.
 
     The listed receivers are those at which the packet was above the sensitivity, those that were transmitting if the
     scheme checks that first (sidelink), and the addressed station. `random_slot` lists weaker receptions too. At all
