@@ -83,6 +83,8 @@ def test_each_reception_is_a_row_of_the_table_of_packets(channel):
     assert table["distance_m"] == [30.0, 30.0]
     assert table["outcome"] == ["delivered"] * 2
     assert table["addressed"] == [True, True]
+    assert (table["hop"], table["fragment"], table["fragments"]) == ([1, 1], [0, 0], [1, 1])
+    assert table["size_bytes"] == [300, 300]
 
 
 def test_an_ideal_channel_is_never_congested(channel):

@@ -62,6 +62,14 @@ def test_a_link_that_nobody_blocks_has_no_blocker_height():
     assert np.isnan(LinkBudget.none().blocker_height_m).all()
 
 
+def test_roadside_units_without_traffic_have_links_without_blockers():
+    cars = fleet(snapshot(0, (0, 0), (60, 0)))
+    cars.row[:] = -1
+    found = next_budget(LinkBudget.none(), cars, snapshot(0), OPEN, QUIET, Streams(1))
+    assert len(found.distance_m) == 1
+    assert np.isnan(found.blocker_height_m).all()
+
+
 def test_received_power_is_transmitted_power_and_both_gains_less_both_losses():
     settings = radio(tx_power_dbm=20.0, antenna_gain_dbi=3.0)
     found = links(snapshot(0, (0, 0), (100, 0)), settings=settings)

@@ -214,6 +214,16 @@ def test_a_lost_packet_is_sent_again_as_often_as_allowed(setup):
     assert np.diff(starts).tolist() == [AIRTIME_US + 3000] * 2
 
 
+def test_a_broadcast_between_two_lost_requests_keeps_neither_from_being_sent_again(setup):
+    this = setup(retries=1)
+    this.layer.lost = {1, 2, 3}
+    this.air.send(asked(helper=7))
+    this.air.send(announced())
+    this.air.send(asked(helper=5))
+    this.run(100_000)
+    assert len(this.layer.submitted) == 5
+
+
 def test_each_repetition_draws_anew(setup):
     this = setup(retries=2)
     this.layer.lost = {2}
@@ -335,6 +345,16 @@ def test_congestion_control_spaces_messages_out_when_the_channel_is_busy(setup):
     this.layer.busy_share = 0.9
     this.run(3_000_000)
     assert (this.air.wait_us(350) > calm_us).all()
+
+
+@pytest.mark.parametrize("access", ["ieee80211p", "lte_mode4"])
+def test_the_wait_between_messages_grows_with_their_airtime_unless_the_scheme_has_slots(setup, access):
+    this = setup(dcc="adaptive", access=access)
+    this.layer.busy_share = 0.9
+    this.run(3_000_000)
+    short_us, long_us = this.air.wait_us(200), this.air.wait_us(2000)
+    assert (long_us > short_us).all() == (access == "ieee80211p")
+    assert (short_us > 0).all()
 
 
 def test_what_a_departed_station_left_behind_is_forgotten_after_a_second(setup):
