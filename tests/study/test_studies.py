@@ -198,7 +198,7 @@ def test_a_run_without_its_metrics_is_refused(run_folder):
 
 def test_a_sweep_that_is_not_finished_says_how_to_go_on(folder):
     (folder / "results.parquet").unlink()
-    with pytest.raises(StudyError, match=r"the sweep is not finished; go on with v2xsim sweep .* --resume"):
+    with pytest.raises(StudyError, match=r"the sweep is not finished; continue with v2xsim sweep .* --resume"):
         read_study(folder)
 
 

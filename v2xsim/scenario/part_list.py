@@ -209,7 +209,7 @@ def as_markdown(kinds: Sequence[ListedKind]) -> str:
     lines = [
         "# Parts",
         "",
-        "What a scenario chooses by name, with every parameter. This page is generated:",
+        "The parts that a scenario can choose by name, with every parameter. This page is generated:",
         "`v2xsim parts --markdown > docs/reference/parts.md` writes it again. How to write a part of your own: [own_parts.md](../own_parts.md).",
         "",
         *overview(kinds),
@@ -221,7 +221,7 @@ def as_markdown(kinds: Sequence[ListedKind]) -> str:
 
 def overview(kinds: Sequence[ListedKind]) -> Iterator[str]:
     """Yield the lines of the table of kinds."""
-    yield "| key in YAML | kind, and the word that names the part | base class | method | built-in parts |"
+    yield "| key in YAML | kind, and the key for the part's name | base class | method | built-in parts |"
     yield "|---|---|---|---|---|"
     for kind in kinds:
         methods = " or ".join(f"`{method}`" for method in kind.methods)

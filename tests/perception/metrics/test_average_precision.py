@@ -48,7 +48,7 @@ def shuffled(frames: list[Frame], random) -> list[Frame]:
 
 
 def test_a_miss_before_two_hits_gives_two_thirds_in_either_order_of_frames():
-    # The case of research/peers.md 2.2: precision 0, 1/2, 2/3; interpolated 2/3 at both recalls.
+    # A case worked by hand: precision 0, 1/2, 2/3; interpolated 2/3 at both recalls.
     first, second = frame([(50, 0.9), (0, 0.8)], [0]), frame([(0, 0.7)], [0])
     assert areas([first, second]) == areas([second, first]) == pytest.approx([2 / 3] * 3)
 
