@@ -13,7 +13,12 @@ from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.received_power import Carried
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, Packet, ReportMessage, RequestMessage
+from v2xsim.engine.cooperation.blind_zone import BlindZone
+from v2xsim.engine.cooperation.collecting import Arrived
+from v2xsim.engine.cooperation.cooperation import Contribution
+from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.instant import Instant
+from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.capture import Capture, Captures, Chance
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer, Awareness, Report, Request
@@ -22,6 +27,7 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.stations import Stations
+from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
@@ -201,6 +207,42 @@ def stations(own=None, *frames, frames_kept=3):
 def knowledge(agent=EGO, *frames):
     """Return what a station knows that has heard nothing."""
     return Knowledge(agent, deque(frames))
+
+
+# What an ego has after fusion
+
+
+def contribution(helper=HELPER, *, relay=NOBODY, capture_us=0, is_for_this_frame=True, received_bytes=100):
+    """Return what one helper contributes to an ego's frame."""
+    captured = frame(helper, capture_us)
+    arrived = Arrived(
+        captured, captured.matrix.code, np.zeros((0, 3)), np.zeros(0, np.int64), Detections.none()
+    )  # fmt: skip
+    return Contribution(helper, relay, capture_us, is_for_this_frame, received_bytes, arrived)
+
+
+def fused_frame(
+    ego=None, *, world=None, truth=None, there=None, links=None, fuse_us=None, code=None, seen=None, points=None, added_m=(),
+    added_object=(), added_source=(), contributions=(), transfers=(), known=0, announced=None, own_tracks=None, zone=None,
+):  # fmt: skip
+    """Return an ego's frame after fusion, with all that its record needs: nobody but the ego is there unless stated."""
+    ego = frame(EGO) if ego is None else ego
+    world = snapshot([EGO], [(0, 0)], time_us=ego.time_us) if world is None else world
+    added = np.array(added_m, float).reshape(-1, 3)
+    shape = ego.matrix.code.shape
+    result = Fused(
+        ego.matrix.code if code is None else np.array(code, np.uint8),
+        np.zeros(len(world), np.int64) if points is None else np.array(points, np.int64),
+        Detections.none() if seen is None else seen, added, np.array(added_object, np.int64),
+        np.array(added_source, np.int64),
+    )  # fmt: skip
+    there = fleet([EGO], [(0, 0)]) if there is None else there
+    return FusedFrame(
+        ego, capture(world, ego.agent) if truth is None else truth, instant(world, there, links),
+        ego.time_us + 50_000 if fuse_us is None else fuse_us, result, list(contributions), list(transfers), known,
+        Detections.none() if announced is None else announced, Tracks.none(ego.time_us) if own_tracks is None else own_tracks,
+        BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone,
+    )  # fmt: skip
 
 
 # What they send

@@ -216,9 +216,9 @@ MTU = {"mtu_bytes": 100}
 
 
 def answered(scene, helper=HELPER, *, number=8, parts=(True,), captured_us=FRAME_US, frame_us=FRAME_US, relay=NOBODY,
-             size_bytes=70):  # fmt: skip
+             size_bytes=70, **about):  # fmt: skip
     """Let an answer arrive at the ego, or parts of it."""
-    sent = answer(request(helper=helper, frame_us=frame_us), frame(helper, captured_us), size_bytes=size_bytes)
+    sent = answer(request(helper=helper, frame_us=frame_us), frame(helper, captured_us), size_bytes=size_bytes, **about)
     message = answer_message(sent, number=number, relay=relay)
     scene.transfers.add(Transfer(message, frame_us, captured_us, captured_us, np.array(parts)))
     scene.there.knowledge_of(EGO).receive_part(number, sent, np.array(parts))
@@ -280,12 +280,18 @@ def test_an_answer_older_than_the_scenario_allows_is_not_collected(age_ms, count
     assert len(collected(scene)) == count
 
 
-def test_an_answer_is_collected_on_the_grid_of_the_frame_with_the_parts_that_are_there():
+def test_an_answer_is_collected_on_the_grid_of_the_frame():
     scene = Scene(own_states([EGO]))
-    answered(scene, parts=(False, True))
+    answered(scene)
     (item,) = scene.steps.collected(frame(EGO, FRAME_US, code=np.zeros((5, 5))))
-    assert item.arrived.answer.code.shape == (5, 5)
-    assert item.arrived.parts.tolist() == [False, True]
+    assert item.arrived.code.shape == (5, 5)
+
+
+def test_of_an_answer_the_parts_that_are_there_are_collected():
+    scene = Scene(own_states([EGO]))
+    answered(scene, parts=(False, True), points_m=[(1, 1, 1), (3, 3, 1)], point_part=[0, 1])
+    (item,) = collected(scene)
+    assert item.arrived.points_m.tolist() == [[3, 3, 1]]
 
 
 def test_an_ego_that_fuses_nothing_collects_nothing():
@@ -301,5 +307,4 @@ def test_an_ego_collects_the_reports_of_each_sender():
     (item,) = collected(scene)
     assert (item.helper, item.relay, item.capture_us) == (HELPER, NOBODY, 50_000)
     assert (item.is_for_this_frame, item.received_bytes) == (True, 93)
-    assert len(item.arrived.answer.detections) == 2
-    assert item.arrived.parts.tolist() == [True]
+    assert len(item.arrived.detections) == 2

@@ -16,8 +16,9 @@ from tests.engine.small_world import (
     request,
     snapshot,
 )
-from v2xsim.engine.cooperation.collecting import Arrived
+from v2xsim.engine.cooperation.collecting import arrived_of
 from v2xsim.engine.cooperation.fusing import fused, own_points_world
+from v2xsim.engine.stations.knowledge import ReceivedAnswer
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme
 from v2xsim.records import FREE, GROUND, OCCUPIED, UNOBSERVED, Detections
 
@@ -44,8 +45,8 @@ class Detector:
 
 
 def arrived(sent, *parts):
-    """Return an answer of which these parts are there, True or False; all in one unless stated."""
-    return Arrived(sent, np.array(parts or (True,)))
+    """Return what is there of an answer whose fragments arrived, True or False; one that arrived unless stated."""
+    return arrived_of(ReceivedAnswer(1, sent, np.array(parts or (True,))), frame(EGO))
 
 
 def fused_with(*items, ego=None, scheme=None, own=None, truths=(), detector=None):
@@ -53,7 +54,7 @@ def fused_with(*items, ego=None, scheme=None, own=None, truths=(), detector=None
     ego = frame(EGO) if ego is None else ego
     known = dict(truths)
     ground = capture(WORLD, HELPER, object_id=[GROUND, GROUND])
-    behind = [(item.answer.frame, known.get(item.answer.frame, ground)) for item in items]
+    behind = [(item.frame, known.get(item.frame, ground)) for item in items]
     truth = captures((ego, capture(WORLD) if own is None else own), *behind)
     return fused(ego, list(items), Listener() if scheme is None else scheme, truth, detector or Detector())
 

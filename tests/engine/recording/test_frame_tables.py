@@ -1,0 +1,246 @@
+"""The rows that ego frames give: detections, awareness, fusion and episodes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.engine.small_world import (
+    EGO,
+    HELPER,
+    OTHER,
+    RELAY,
+    answer,
+    answer_message,
+    boxes,
+    capture,
+    contribution,
+    detections,
+    frame,
+    fused_frame,
+    request,
+    request_message,
+    snapshot,
+)
+from v2xsim.engine.cooperation.blind_zone import BlindZone
+from v2xsim.engine.cooperation.transfers import Transfer
+from v2xsim.engine.recording.frame_tables import FrameTables
+from v2xsim.perception.tracking.tracker import Tracks, step
+from v2xsim.records import FREE, Detections
+from v2xsim.results.tables import COLUMNS, Columns
+
+FRAME_US = 100_000
+# A car ahead, one 50 m away on its side, and one out of range.
+PLACES_M = [(0, 0), (20, 0), (0, 50), (0, 51)]
+
+
+def world(*, velocity_mps=(0.0, 0.0), time_us=FRAME_US):
+    return snapshot([EGO, HELPER, OTHER, RELAY], PLACES_M, time_us=time_us, velocity_mps=velocity_mps)
+
+
+def recorded(*frames):
+    """Return the tables after these frames, range 50 m and 20 ms of detection, and what fills them."""
+    tables = {name: Columns(name) for name in COLUMNS}
+    rows = FrameTables(tables, 50.0, 20_000)
+    scores = [rows.add(one) for one in frames]
+    rows.close()
+    return {name: table.finished().to_pylist() for name, table in tables.items()}, rows, scores
+
+
+def rows_of(table, *frames):
+    return recorded(*frames)[0][table]
+
+
+def only_row(table, *frames):
+    (row,) = rows_of(table, *frames)
+    return row
+
+
+def ego_frame(**about):
+    return frame(EGO, FRAME_US, **about)
+
+
+# Detections
+
+
+def test_a_detection_is_a_row_with_its_box_and_its_score():
+    turned = boxes([(20, 1)], yaw_rad=0.5, size_m=(4, 2, 1.5))
+    turned.center_m[0, 2] = 0.25
+    seen = Detections(turned, np.zeros((1, 2)), np.array([0.75]), np.array([HELPER]))
+    row = only_row("detections", fused_frame(ego_frame(seen=seen), world=world()))
+    assert row == {
+        "frame_us": FRAME_US, "ego": EGO, "mode": "ego", "x_m": 20, "y_m": 1, "z_m": 0.25, "length_m": 4, "width_m": 2,
+        "height_m": 1.5, "yaw_rad": 0.5, "score": 0.75, "truth": HELPER,
+    }  # fmt: skip
+
+
+def test_detections_alone_and_after_fusion_are_rows_of_their_own():
+    alone, after = detections([(20, 0)], truth=[HELPER]), detections([(20, 0), (0, 50)], truth=[HELPER, OTHER])
+    rows = rows_of("detections", fused_frame(ego_frame(seen=alone), world=world(), seen=after))
+    assert [(row["mode"], row["truth"]) for row in rows] == [("ego", HELPER), ("fused", HELPER), ("fused", OTHER)]
+
+
+def test_detections_of_road_users_out_of_range_are_no_rows():
+    far = detections([(0, 51)], truth=[RELAY])
+    assert rows_of("detections", fused_frame(ego_frame(seen=far), world=world())) == []
+
+
+# Awareness
+
+
+def test_each_road_user_in_range_is_a_row():
+    rows = rows_of("awareness", fused_frame(ego_frame(), world=world()))
+    assert [(row["agent"], row["distance_m"]) for row in rows] == [(HELPER, 20), (OTHER, 50)]
+    assert {(row["frame_us"], row["ego"]) for row in rows} == {(FRAME_US, EGO)}
+
+
+def test_a_row_has_the_returns_on_its_road_user_alone_and_after_fusion():
+    truth = capture(world(), EGO, points=[0, 5, 0, 0])
+    first, second = rows_of("awareness", fused_frame(ego_frame(), world=world(), truth=truth, points=[0, 6, 7, 8]))
+    assert (first["own_points"], first["fused_points"], first["occluded"]) == (5, 6, False)
+    assert (second["own_points"], second["fused_points"], second["occluded"]) == (0, 7, True)
+
+
+def test_a_row_says_who_is_on_a_collision_course():
+    ego = ego_frame(velocity_mps=(10, 0))
+    rows = rows_of("awareness", fused_frame(ego, world=world()))
+    assert [row["conflict"] for row in rows] == [True, False]
+
+
+def tracks_of(*places_m):
+    seen = detections(places_m)
+    return step(step(Tracks.none(0), seen, 0), seen, FRAME_US)
+
+
+def test_a_road_user_with_a_confirmed_track_of_the_ego_alone_is_tracked_alone():
+    rows = rows_of("awareness", fused_frame(ego_frame(), world=world(), own_tracks=tracks_of((0, 50))))
+    assert [(row["tracked_ego"], row["tracked_fused"]) for row in rows] == [(False, False), (True, False)]
+
+
+def two_frames(**about):
+    return [fused_frame(frame(EGO, t), world=world(time_us=t), **about) for t in (0, FRAME_US)]
+
+
+def test_a_road_user_detected_twice_after_fusion_is_tracked_after_fusion():
+    rows = rows_of("awareness", *two_frames(seen=detections([(20, 0)], truth=[HELPER])))
+    assert [(row["agent"], row["tracked_fused"], row["tracked_ego"]) for row in rows] == [
+        (HELPER, False, False), (OTHER, False, False), (HELPER, True, False), (OTHER, False, False),
+    ]  # fmt: skip
+
+
+def test_a_vehicle_that_announced_itself_twice_is_tracked_after_fusion():
+    rows = rows_of("awareness", *two_frames(announced=detections([(0, 50)], truth=[OTHER], score=1.0)))
+    assert [row["agent"] for row in rows if row["tracked_fused"]] == [OTHER]
+
+
+# Fusion
+
+
+def asking(relay=-1, number=1, allowance_bytes=900):
+    message = request_message(request(number=number, allowance_bytes=allowance_bytes), relay=relay)
+    return Transfer(message, FRAME_US, -1, -1, np.zeros(1, bool))
+
+
+def answering(number=9):
+    return Transfer(answer_message(answer(), number=number, relay=RELAY), FRAME_US, 0, 0, np.zeros(1, bool))
+
+
+def test_a_fused_frame_is_a_row_with_its_times():
+    row = only_row("fusion", fused_frame(ego_frame(), fuse_us=190_000, known=4))
+    assert (row["frame_us"], row["ego"], row["detect_us"], row["fuse_us"]) == (FRAME_US, EGO, 120_000, 190_000)
+    assert row["known"] == 4
+
+
+def test_requests_are_counted_and_answers_are_not():
+    row = only_row("fusion", fused_frame(ego_frame(), transfers=[asking(), asking(RELAY, 2, 50), answering()]))
+    assert (row["asked"], row["asked_by_relay"], row["requested_bytes"]) == (2, 1, 950)
+
+
+def test_fused_helpers_are_counted_and_those_by_relay():
+    row = only_row(
+        "fusion", fused_frame(ego_frame(), contributions=[contribution(), contribution(OTHER, relay=RELAY)] * 2)
+    )
+    assert (row["used"], row["used_by_relay"]) == (4, 2)
+
+
+def test_only_bytes_that_were_asked_for_this_frame_count_as_received():
+    row = only_row("fusion", fused_frame(ego_frame(), contributions=[
+        contribution(received_bytes=70), contribution(received_bytes=500, is_for_this_frame=False),
+        contribution(received_bytes=7),
+    ]))  # fmt: skip
+    assert row["received_bytes"] == 77
+
+
+def test_the_age_of_fused_data_is_the_mean_over_the_helpers():
+    row = only_row("fusion", fused_frame(ego_frame(), contributions=[
+        contribution(capture_us=FRAME_US), contribution(capture_us=60_000), contribution(capture_us=79_999),
+    ]))  # fmt: skip
+    assert row["age_us"] == 20_000
+
+
+def test_a_frame_without_helpers_has_no_age():
+    assert only_row("fusion", fused_frame(ego_frame()))["age_us"] == -1
+
+
+def test_own_and_received_returns_are_counted():
+    ego = ego_frame(points_m=[(1, 1, 1)] * 3)
+    one = fused_frame(ego, added_m=[(1, 1, 1)] * 2, added_object=[2, 2], added_source=[2, 2])
+    row = only_row("fusion", one)
+    assert (row["own_points"], row["added_points"]) == (3, 2)
+
+
+def test_road_users_in_range_are_counted_and_those_detected_in_each_mode():
+    alone, after = detections([(20, 0)], truth=[HELPER]), detections([(20, 0), (0, 50)], truth=[HELPER, OTHER])
+    row = only_row("fusion", fused_frame(ego_frame(seen=alone), world=world(), seen=after))
+    assert (row["objects"], row["seen_ego"], row["seen_fused"]) == (2, 1, 2)
+
+
+def test_coverage_is_the_share_of_open_cells_that_are_observed_before_and_after():
+    before, after = np.zeros((4, 4)), np.zeros((4, 4))
+    before[0, :2], after[0, :4], after[1, 0] = FREE, FREE, FREE
+    ground, weight = np.ones((4, 4), bool), np.zeros((4, 4))
+    ground[1] = False
+    weight[0, 2:], weight[3] = 1.0, 0.5
+    row = only_row("fusion", fused_frame(ego_frame(code=before), code=after, zone=BlindZone(ground, weight)))
+    assert row["coverage_before"] == pytest.approx(2 / 12)
+    assert row["coverage_after"] == pytest.approx(4 / 12)
+    # Two cells of weight 1 of a blind zone of 2 + 4 x 0.5.
+    assert row["blind_covered"] == pytest.approx(0.5)
+
+
+def test_an_ego_without_a_blind_zone_covers_nothing_of_it():
+    assert math.isnan(only_row("fusion", fused_frame(ego_frame()))["blind_covered"])
+
+
+# Over the run
+
+
+def hidden_conflict(*knows):
+    """Return frames of an ego that drives towards a car that it does not see; the car is tracked alone and after fusion as stated."""
+    return [
+        fused_frame(
+            frame(EGO, t, velocity_mps=(10, 0)), world=world(time_us=t),
+            own_tracks=tracks_of((20, 0)) if alone else None,
+            announced=detections([(20, 0)], truth=[HELPER], score=1.0) if fused else None,
+        )
+        for t, (alone, fused) in zip(range(0, 10**6, FRAME_US), knows, strict=False)
+    ]  # fmt: skip
+
+
+def test_an_episode_begins_when_a_hidden_car_is_ahead_and_has_when_each_mode_knew():
+    # A second announcement confirms the fused track.
+    row = only_row("episodes", *hidden_conflict((0, 0), (0, 1), (0, 1), (1, 1)))
+    assert row == {
+        "ego": EGO, "agent": HELPER, "start_us": 0, "aware_ego_us": 300_000, "aware_fused_us": 200_000, "end_us": 300_000,
+    }  # fmt: skip
+
+
+def test_average_precision_is_of_all_frames_of_each_mode():
+    after = detections([(20, 0), (0, 50)], truth=[HELPER, OTHER])
+    _, rows, _ = recorded(fused_frame(ego_frame(), world=world(), seen=after))
+    assert {mode: dict(found)[0.5] for mode, found in rows.average_precision().items()} == {"ego": 0.0, "fused": 1.0}
+
+
+def test_the_score_of_a_frame_is_returned_for_pictures():
+    _, _, (score,) = recorded(fused_frame(ego_frame(), world=world()))
+    assert score.near.tolist() == [False, True, True, False]

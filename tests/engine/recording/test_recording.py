@@ -1,0 +1,176 @@
+"""The tables of a run, filled as it goes on."""
+
+import numpy as np
+import pytest
+
+from tests.engine.small_world import (
+    EGO,
+    HELPER,
+    OTHER,
+    RELAY,
+    answer,
+    answer_message,
+    contribution,
+    detections,
+    fleet,
+    frame,
+    fused_frame,
+    instant,
+    links_of,
+    rectangle_of_buildings,
+    request,
+    request_message,
+    scenario,
+    snapshot,
+)
+from v2xsim.engine.cooperation.transfers import Transfer
+from v2xsim.engine.recording.recording import Recording
+from v2xsim.mobility.base import Names
+from v2xsim.records import Prisms
+from v2xsim.results.tables import COLUMNS
+
+BEGIN_US, STEP_US = 500_000, 100_000
+
+
+def recording(**sections):
+    return Recording(scenario(**sections), BEGIN_US)
+
+
+def rows(record, table):
+    return record.tables[table].finished().to_pylist()
+
+
+def tick(time_us=BEGIN_US, agents=(EGO, HELPER, OTHER)):
+    there = fleet(agents, [(100 * n, 0) for n in range(len(agents))], antenna_m=2.0)
+    return instant(snapshot(agents, there.pose[:, :2], time_us=time_us), there, links_of(there))
+
+
+def test_a_run_has_every_table_but_that_of_its_metrics():
+    assert set(recording().tables) == set(COLUMNS) - {"metrics"}
+
+
+# Links
+
+
+def test_each_link_of_a_tick_is_a_row():
+    record, now = recording(), tick()
+    now.links.state[:], now.links.case[:], now.links.shadowing_db[:] = [0, 1, 2], [0, 3, 0], [0, 1, 2]
+    record.tick(now)
+    table = rows(record, "links")
+    assert [(row["a"], row["b"], row["distance_m"], row["state"]) for row in table] == [
+        (EGO, HELPER, 100, "LOS"), (EGO, OTHER, 200, "NLOSv"), (HELPER, OTHER, 100, "NLOSb"),
+    ]  # fmt: skip
+    # 23 dBm less path loss and shadowing.
+    assert [(row["case"], row["loss_db"], row["shadowing_db"], row["power_dbm"]) for row in table] == [
+        (0, 60, 0, -37), (3, 61, 1, -39), (0, 62, 2, -41),
+    ]  # fmt: skip
+    assert np.isnan([row["blocker_height_m"] for row in table]).all()
+
+
+@pytest.mark.parametrize(("every", "ticks"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (3, [0, 3]), (0, [])])
+def test_links_are_listed_every_so_many_ticks_from_the_first(every, ticks):
+    record = recording(record={"link_ticks": every})
+    for n in range(5):
+        record.tick(tick(BEGIN_US + n * STEP_US))
+    assert sorted({(row["time_us"] - BEGIN_US) // STEP_US for row in rows(record, "links")}) == ticks
+
+
+def test_ticks_are_counted_in_steps_of_the_run():
+    record = recording(record={"link_ticks": 2}, run={"step_s": 0.05})
+    for n in range(4):
+        record.tick(tick(BEGIN_US + n * 50_000))
+    assert sorted({row["time_us"] for row in rows(record, "links")}) == [BEGIN_US, BEGIN_US + 100_000]
+
+
+def test_a_tick_without_links_has_no_rows():
+    record = recording()
+    record.tick(tick(agents=(EGO,)))
+    assert rows(record, "links") == []
+
+
+# Frames
+
+
+def seen_by(agent, time_us=BEGIN_US, **about):
+    world = snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=time_us)
+    return fused_frame(frame(agent, time_us), world=world, there=fleet([EGO, HELPER], [(0, 0), (20, 0)]), **about)
+
+
+def test_every_fused_frame_is_recorded():
+    record = recording()
+    record.fused([seen_by(EGO), seen_by(HELPER)])
+    assert [row["ego"] for row in rows(record, "fusion")] == [EGO, HELPER]
+
+
+def test_the_end_of_detection_is_that_of_the_scenario():
+    record = recording(cooperation={"detect_ms": 30})
+    record.fused([seen_by(EGO)])
+    assert rows(record, "fusion")[0]["detect_us"] == BEGIN_US + 30_000
+
+
+def test_road_users_beyond_the_range_of_the_scenario_are_not_scored():
+    record = recording(record={"evaluation_range_m": 19})
+    record.fused([seen_by(EGO)])
+    assert rows(record, "fusion")[0]["objects"] == 0
+
+
+def test_of_the_frames_of_a_tick_the_best_is_kept_for_pictures():
+    record = recording(record={"clouds_every_s": 1})
+    record.fused([seen_by(EGO), seen_by(HELPER, contributions=[contribution(OTHER)])])
+    record.fused([seen_by(EGO, BEGIN_US + STEP_US)])
+    assert [row["ego"] for row in rows(record, "frames")] == [HELPER]
+
+
+def test_average_precision_is_of_all_recorded_frames():
+    record = recording()
+    record.fused([seen_by(EGO, seen=detections([(20, 0)], truth=[HELPER]))])
+    assert dict(record.average_precision()["fused"])[0.5] == 1.0
+
+
+# The end of a run
+
+
+def test_a_request_is_a_row_with_its_times():
+    message = request_message(request(), relay=RELAY, size_bytes=24, queued_us=7)
+    record = recording()
+    record.close([Transfer(message, 6, -1, -1, np.array([True, False]), 8, -1, -1, "lost")])
+    assert rows(record, "transfers") == [{
+        "message": 7, "kind": "request", "origin": EGO, "destination": HELPER, "relay": RELAY, "frame_us": 6,
+        "capture_us": -1, "detect_us": -1, "queue_us": 7, "air_us": 8, "arrive_us": -1, "fuse_us": -1, "size_bytes": 24,
+        "fragments": 2, "arrived": 1, "outcome": "lost",
+    }]  # fmt: skip
+
+
+def test_an_answer_is_a_row_with_what_became_of_it():
+    transfer = Transfer(answer_message(answer(), number=9), 6, 4, 5, np.array([True, True]), 8, 10, -1)
+    record = recording()
+    record.close([transfer])
+    (row,) = rows(record, "transfers")
+    assert (row["message"], row["kind"], row["origin"], row["destination"]) == (9, "data", HELPER, EGO)
+    assert (row["capture_us"], row["detect_us"], row["arrive_us"], row["arrived"]) == (4, 5, 10, 2)
+    assert row["outcome"] == "superseded"
+
+
+def test_hidden_conflicts_are_rows_at_the_end_of_a_run():
+    world = snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=BEGIN_US)
+    record = recording()
+    record.fused([fused_frame(frame(EGO, BEGIN_US, velocity_mps=(10, 0)), world=world)])
+    record.close([])
+    assert [row["agent"] for row in rows(record, "episodes")] == [HELPER]
+
+
+def test_who_took_part_is_recorded_by_name_with_the_buildings():
+    record, names = recording(), Names()
+    for name in ("nobody", "ego", "helper"):
+        names.register(name)
+    record.tick(tick(agents=(EGO, HELPER)))
+    record.write_participants(names, rectangle_of_buildings((0, 0, 1, 1)))
+    assert [row["name"] for row in rows(record, "agents")] == ["ego", "helper"]
+    assert len(rows(record, "buildings")) == 4
+
+
+def test_roadside_units_of_the_scenario_are_recorded():
+    record, names = recording(stations={"roadside": [{"id": "mast", "position_m": [1, 2], "height_m": 6}]}), Names()
+    names.register("mast")
+    record.write_participants(names, Prisms.none())
+    assert [(row["name"], row["kind"]) for row in rows(record, "agents")] == [("mast", "roadside")]
