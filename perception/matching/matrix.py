@@ -7,7 +7,7 @@ occupied wins.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from numba import njit
 
 from v2xsim.gpu.lidar.cast import Scan
@@ -153,32 +153,15 @@ def shifted(
     matrix: PerceptionMatrix, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]
 ) -> UInt8[np.ndarray, "nx ny"]:
     """Return a matrix's codes on another window of the same grid; UNOBSERVED (0) outside its own window."""
-    return shifted_cells(matrix.code, matrix.lower, lower, shape)
-
-
-def shifted_cells(
-    cells: Shaped[np.ndarray, "own_nx own_ny"],
-    own_lower: Int64[np.ndarray, " 2"],
-    lower: Int64[np.ndarray, " 2"],
-    shape: tuple[int, int],
-) -> Shaped[np.ndarray, "nx ny"]:
-    """Return values of cells on another window of the same grid; 0 outside their own window.
-
-    Args:
-        cells: One value a cell, of any type.
-        own_lower: World cell index of the first cell of their window.
-        lower: World cell index of the first cell of the other window.
-        shape: Cells of the other window along x and y.
-    """
-    moved = np.zeros(shape, cells.dtype)
-    shift = np.asarray(lower) - own_lower
+    code = np.zeros(shape, matrix.code.dtype)
+    shift = np.asarray(lower) - matrix.lower
     first = np.maximum(shift, 0)
-    last = np.minimum(shift + np.array(shape), np.array(cells.shape))
+    last = np.minimum(shift + np.array(shape), np.array(matrix.code.shape))
     if (last > first).all():
         to = first - shift
         size = last - first
-        moved[to[0] : to[0] + size[0], to[1] : to[1] + size[1]] = cells[first[0] : last[0], first[1] : last[1]]
-    return moved
+        code[to[0] : to[0] + size[0], to[1] : to[1] + size[1]] = matrix.code[first[0] : last[0], first[1] : last[1]]
+    return code
 
 
 def cells_of(

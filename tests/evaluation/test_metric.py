@@ -14,7 +14,7 @@ def within(latency_ms):
 
 
 def test_a_mean_has_a_unit_and_its_samples():
-    assert mean_of("load", np.array([0.1, 0.2, 0.6]), "1") == [("load", "", Metric(pytest.approx(0.3), "1", 3))]
+    assert mean_of("load", np.array([0.125, 0.25, 0.75]), "1") == [("load", "", Metric(0.375, "1", 3))]
 
 
 def test_a_mean_of_one_sample_is_that_sample():

@@ -27,7 +27,7 @@ def test_a_matrix_is_2_bits_for_each_cell_in_whole_bytes_behind_7_of_header(cell
 )
 def test_a_matrix_in_runs_is_a_byte_for_every_64_equal_cells(runs, size):
     code = np.concatenate([np.full(length, number % 3, np.uint8) for number, length in enumerate(runs)] or [[]])
-    assert sizes.encoded_matrix_bytes(code.reshape(1, -1)) == size
+    assert sizes.encoded_matrix_bytes(code.reshape(1, -1).astype(np.uint8)) == size
 
 
 def test_a_matrix_that_changes_at_every_cell_is_sent_cell_by_cell():
