@@ -44,6 +44,7 @@ class Clock:
 
         Events of one time and order happen in the order in which they were asked for.
         """
+        # A plain event rather than a Timeout: only here can the order among events of one instant be given.
         event = simpy.Event(self._environment)
         event._ok = True
         event._value = None

@@ -42,6 +42,7 @@ class Instant:
     def own(self) -> OwnStates:
         """What each station knows of itself."""
         fleet, belief, size_m = self.fleet, self.belief, np.zeros((len(self.fleet), 3))
+        # A roadside unit has no body that could block or be detected.
         is_vehicle = fleet.row >= 0
         size_m[is_vehicle] = self.snapshot.boxes.size_m[fleet.row[is_vehicle]]
         return OwnStates(

@@ -54,6 +54,7 @@ class Simulation:
         rule, streams = scenario.cooperation, Streams(scenario.run.seed)
         self._begin_us = round(scenario.run.begin_s * 1e6)
         self._step_us = round(scenario.run.step_s * 1e6)
+        # A run shorter than a step still has its first tick.
         self._tick_count = max(1, round(scenario.run.duration_s * 1e6 / self._step_us))
         self._end_us = self._begin_us + self._tick_count * self._step_us
         self._detect_us = round(rule.detect_ms * 1e3)
@@ -63,11 +64,13 @@ class Simulation:
         self.recording = Recording(scenario, self._begin_us)
         self._sensing = Sensing(scenario, obstacles, streams, threads)
         self._world = World(scenario, mobility, obstacles, roster, self._sensing, streams)
+        # Always a whole record, so no process has to ask whether the first tick has been.
         self._instant = Instant.empty(self._begin_us)
         self._captures = Captures()
 
         # A frame is needed until it is fused, and the newest detected one to answer requests.
         frames_kept = self._fuse_us // self._step_us + 2
+        # By the rule's longest pause: a slow rule must not make its stations look gone.
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         self.stations = Stations(frames_kept, self._detect_us, forget_us)
         self._tracks = OwnTracks(self._step_us)
@@ -95,8 +98,10 @@ class Simulation:
         try:
             for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
                 self.clock.start(process)
+            # The last frame has its whole deadline, although no tick follows it.
             last_fusion_us = self._end_us - self._step_us + self._fuse_us
             self.clock.run_until(last_fusion_us + 1)
+            # Packets that end between the last event and the end of the run count too.
             self._air.settle()
             self._air.close()
             self.recording.close(self._transfers.all())
@@ -108,6 +113,7 @@ class Simulation:
 
     def _ticks(self) -> Process:
         """The world goes on."""
+        # The first tick has nobody to work ahead for it.
         moment = self._world.begin(self._begin_us, self._instant.belief)
         for time_us in self._tick_times_us():
             yield self.clock.at(time_us, Order.TICK)
@@ -121,6 +127,7 @@ class Simulation:
 
     def _announcements(self) -> Process:
         """Stations announce themselves."""
+        # Not before the first detection: until then nobody has a matrix to announce.
         yield self.clock.at(self._begin_us + self._detect_us, Order.ANNOUNCE)
         while True:
             self._air.settle()
@@ -144,6 +151,7 @@ class Simulation:
         """Egos fuse each frame at its deadline with what has arrived."""
         for frame_us in self._tick_times_us():
             yield self.clock.at(frame_us + self._fuse_us, Order.FUSE)
+            # What arrived at this very instant is in time.
             self._air.settle()
             frames = [knowledge.frame_of(frame_us) for knowledge in self.stations.egos()]
             self.recording.fused([self._fuse(ego) for ego in frames if ego is not None])
@@ -153,6 +161,7 @@ class Simulation:
     def _enter(self, moment: Moment) -> None:
         """Let a tick begin for everybody: its links hold, and its captures are there."""
         instant = self._world.instant(moment, self._instant.links)
+        # The channel delivers over the old links first; stations that react to that still live at the old instant.
         self._air.tick(instant.fleet, instant.links)
         self._instant = instant
         self.stations.enter(instant.own)
@@ -190,6 +199,7 @@ class Simulation:
 
     def _channel(self, streams: Streams) -> Air:
         """Return the channel of the scenario. What arrives goes to the exchange."""
+        # The exchange sends over this channel, so it can be made only after it: hence the lambdas.
         radio, tables = self.scenario.radio, self.recording.tables
         if radio.access.ideal:
             return IdealAir(self.clock, lambda heard: self._exchange.receive(heard), tables["packets"])

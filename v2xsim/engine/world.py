@@ -45,6 +45,7 @@ class World:
 
     def begin(self, time_us: int, before: Belief) -> Moment:
         """Begin a tick: move the traffic there and start casting. Messages play no part, so this can be done ahead of time."""
+        # In this order: who is there decides who is a station, and a station's error decides where its matrix lies.
         snapshot = self._mobility.snapshot(time_us)
         fleet = self._roster.update(snapshot)
         belief = next_belief(before, fleet.agent, time_us, self._scenario.errors, self._streams)

@@ -104,6 +104,7 @@ class IdealAir:
     def _deliver(self, packet: Packet) -> None:
         fleet, links, now_us = self._fleet, self._links, self._clock.now_us
         sender_row = fleet.index(packet.sender)
+        # It may have left between sending and this event.
         if sender_row < 0:
             return
         rows, pair = links.of(sender_row)

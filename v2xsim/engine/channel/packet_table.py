@@ -49,6 +49,7 @@ class PacketTable:
         if not is_listed.all():
             receptions = receptions.of(is_listed)
             packets = [packet for packet, listed in zip(packets, is_listed, strict=True) if listed]
+        # Reception ratios are of first hops of announcements: only there must the stations that heard nothing be known.
         counted = np.array([p.message.kind == AWARENESS and p.hop <= 1 for p in packets], bool)
         # The layer names receivers by the links of now; a station that came in range meanwhile has no pair.
         pair = pairs_of(receptions, links.near, counted, links.state, links.distance_m, UNHEARD_BIN_M, self._too_weak)

@@ -40,6 +40,7 @@ def _pairs_of(by, offset, receiver, link_offset, other, pair_of, counted, state,
     pair = np.full(len(receiver), -1, np.int32)
     last = too_weak.shape[1] - 1
     for k in range(len(by)):
+        # Its sender has left, and its links with it.
         if by[k] < 0:
             continue
         n, end = offset[k], offset[k + 1]

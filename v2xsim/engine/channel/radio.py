@@ -96,6 +96,7 @@ class RadioAir:
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message from its origin, to its relay if it has one (`v2xsim.engine.channel.air.Air`)."""
+        # A message by relay carries the relay's and the destination's address as well.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
         now_us, wait_us = self._clock.now_us, 0
@@ -136,6 +137,7 @@ class RadioAir:
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
         """Return the time that congestion control asks each station to leave between messages of a size."""
         radio = self._radio
+        # Sidelink packets last a subframe whatever their size.
         slot_us = radio.access.slot_limit_us
         if slot_us is None:
             slot_us = float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz))
@@ -147,6 +149,7 @@ class RadioAir:
 
     def _arrivals(self) -> Process:
         """Look for arrivals as long as a station waits for a packet."""
+        # Waking at every quantum of the whole run would cost more than the medium itself.
         while True:
             yield self._awaiting
             self._awaiting = self._clock.event()
@@ -192,6 +195,7 @@ class RadioAir:
         """
         message, sender, target = packets[0].message, packets[0].sender, packets[0].target
         sender_row = self._fleet.index(sender)
+        # A relay may have left between receiving a packet and passing it on.
         if sender_row < 0:
             return
         ready_us = self._clock.now_us + wait_us
@@ -200,7 +204,7 @@ class RadioAir:
         for packet in packets:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
-            # A repetition draws anew; the first transmission draws the same whether or not repetitions are allowed.
+            # A repetition has draws of its own; the first transmission draws the same whether or not repetitions are allowed.
             repetition = (repeats,) if repeats else ()
             key = self._streams.key("packet", message.number, packet.hop, packet.fragment, sender, *repetition)
             if target != EVERYBODY and repeats < self._radio.retries:
@@ -246,6 +250,7 @@ class RadioAir:
         """Record outcomes and hand on what was delivered, packet by packet in the order of arrival."""
         numbers = receptions.number.tolist()
         packets = [self._flying.pop(number) for number in numbers]
+        # Before anybody acts: what they send in return is awaited from then on.
         self._awaited.difference_update(numbers)
         self._table.add(receptions, packets, self._fleet, self._links)
         delivered = receptions.outcome == DELIVERED
@@ -267,6 +272,7 @@ class RadioAir:
             if repeats is None:
                 continue
             packet, own = packets[row], slice(int(receptions.offset[row]), int(receptions.offset[row + 1]))
+            # The acknowledgement itself takes no time and is never lost.
             is_target = self._fleet.agent[receptions.receiver[own]] == packet.target
             if not (is_target & (receptions.outcome[own] == DELIVERED)).any():
                 wait_us = max(0, int(receptions.ended_us[row]) - now_us + ack_timeout_us)

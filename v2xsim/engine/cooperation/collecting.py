@@ -41,6 +41,7 @@ def newest_answers(knowledge: Knowledge, ego: Frame, max_age_us: int) -> list[Re
         answers = [item for item in knowledge.answers[helper] if item.answer.frame.time_us >= oldest_us]
         knowledge.answers[helper] = answers
         usable = [item for item in answers if item.answer.frame.time_us <= ego.time_us]
+        # With equal captures, the one of which more has arrived; then the later request, whose cells are newer.
         if usable:
             newest.append(max(usable, key=lambda item: (item.answer.frame.time_us, item.packets, item.number)))
     return newest

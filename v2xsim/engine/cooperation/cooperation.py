@@ -84,6 +84,7 @@ class Cooperation:
         for row in np.flatnonzero(own.lidars > 0):
             agent = int(own.agent[row])
             frame = self._stations.detected_frame(agent, now_us)
+            # Without a new frame, the report before already said it all.
             if frame is None or frame.time_us != frame_us:
                 continue
             knowledge = self._stations.knowledge_of(agent)

@@ -88,6 +88,7 @@ def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Recei
 
     def locate() -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
         wanted, there = own.snapshot.agent, theirs.snapshot.agent
+        # The helper captured at another tick: some road users were not there yet, or no longer.
         row = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
         located = moved_boxes(theirs.snapshot.boxes[row], theirs.believed_from_true)
         return located.center_m, there[row] == wanted

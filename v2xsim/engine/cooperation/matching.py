@@ -126,6 +126,7 @@ def _cost_bytes(
         predicted_bytes(int(o), int(a), scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
         for o, a in zip(occupied_in(code, blind), asked, strict=True)
     ])  # fmt: skip
+    # Without this limit one helper with much to show would look too dear to be asked at all.
     share = rule.budget_bytes / min(rule.max_helpers, helpers)
     # An answer without any item still carries the codes and a header of about 64 bytes.
     least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0

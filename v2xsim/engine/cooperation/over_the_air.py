@@ -96,6 +96,7 @@ class OverTheAir:
         if not self._is_ideal:
             self._stations.measure(heard.receivers, packet.sender, heard.snr_db, heard.time_us)
         if isinstance(message, AwarenessMessage):
+            # A copy is not copied again: two hops are the most.
             if packet.hop == 1:
                 self._relay_announcement(heard, message)
             for ego in self._completed_at(heard):
@@ -121,12 +122,14 @@ class OverTheAir:
         """Take in a packet of a request or an answer at the station that it is addressed to."""
         transfer = self._transfers.of_message(message.number)
         transfer.on_air(heard.start_us)
+        # At the relay: each fragment goes on at once, without waiting for the others.
         if message.destination != packet.target:
             self._air.forward(packet, sender=packet.target, target=message.destination)
             return
         is_whole = transfer.receive(packet.fragment, heard.time_us)
         if isinstance(message, AnswerMessage):
             self._keep_answer(packet, message)
+        # Half a request names only some of the cells, so a helper waits for the rest; half an answer is worth having.
         elif isinstance(message, RequestMessage) and is_whole:
             transfer.answered()
             self._answer(message)

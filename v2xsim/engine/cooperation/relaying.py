@@ -115,6 +115,7 @@ def plan_relays(
         radio: The scenario's section.
         streams: For rules that draw.
     """
+    # It takes an ego, a helper and a third station.
     if not rule.relay.relays or len(own) < 3:
         return RelayPlan.none()
     antenna_m = np.column_stack([own.pose[:, :2], own.antenna_height_m])
@@ -123,6 +124,7 @@ def plan_relays(
     gap_m = antenna_m[:, None, :2] - antenna_m[None, :, :2]
     near: Bool[np.ndarray, "stations stations"] = np.hypot(gap_m[..., 0], gap_m[..., 1]) < reach_m
     needs_relay = near & own.ego[:, None] & (own.lidars > 0)[None, :] & (delivery < rule.min_delivery)
+    # No station asks itself.
     np.fill_diagonal(needs_relay, False)
     egos, helpers = (rows.astype(np.int64) for rows in np.nonzero(needs_relay))
     if len(egos) == 0:

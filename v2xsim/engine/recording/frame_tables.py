@@ -34,6 +34,7 @@ class FrameTables:
     def add(self, frame: FusedFrame) -> FrameScore:
         """Score one frame, write the score and return it."""
         ego, result = frame.ego, frame.result
+        # The ego knows of a road user if it detected it or if it announced itself, so both feed the tracks.
         fused_tracks = self._fused_tracks.step(ego.agent, result.detections, frame.announced, ego.time_us)
         perceived = {"ego": (ego.detections, frame.own_tracks), "fused": (result.detections, fused_tracks)}
         scored = score(frame.scene, perceived, self._range_m)

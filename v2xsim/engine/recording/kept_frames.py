@@ -39,6 +39,7 @@ class KeptFrames:
         """Keep the best of the frames offered at this tick."""
         if not self._offered:
             return
+        # From the time that was due, not from this frame: the distance between pictures stays even.
         self._next_us += self._period_us
         best = sorted(
             self._offered,
@@ -100,6 +101,7 @@ class KeptFrames:
             for a, b, role in hops:
                 i, j = fleet.index(a), fleet.index(b)
                 pair = int(links.pair(i, np.array([j]))[0]) if i >= 0 and j >= 0 else -1
+                # A station may have left, and a request and its answer take the same way.
                 if pair < 0 or (a, b, role) in shown:
                     continue
                 shown.add((a, b, role))

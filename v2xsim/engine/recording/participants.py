@@ -42,6 +42,7 @@ class Participants:
         for agent in range(len(names)):
             name = names.name_of(agent)
             unit = unit_of.get(name)
+            # Names in the scenario that never appeared have no row.
             if unit is None and agent not in self._bodies:
                 continue
             mast_m = unit.height_m if unit else 0.0

@@ -38,6 +38,7 @@ class Hearing:
         """Return the same over another set of stations; newcomers have heard nobody."""
         if np.array_equal(agent, self.agent):
             return self
+        # Half the range, so that the difference to any instant still fits.
         never = np.iinfo(np.int64).min // 2
         return Hearing(
             agent, rekeyed(self.agent, agent, self.snr_db, 0.0), rekeyed(self.agent, agent, self.last_us, never)
@@ -58,6 +59,7 @@ class Hearing:
         """
         rows = kept_rows(self.agent, np.append(receivers, sender))
         rx, tx = rows[:-1], rows[-1]
+        # A packet may end after its sender or a receiver has left.
         if tx < 0:
             return
         snr_db, rx = snr_db[rx >= 0], rx[rx >= 0]

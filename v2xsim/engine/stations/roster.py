@@ -38,6 +38,7 @@ class Roster:
             radio, lidar, number = (
                 self._streams.key(f"{purpose}/{name}") / 2.0**64 for purpose in ("radio", "lidar", "lidars")
             )
+            # By the vehicle's name, not its agent number, which depends on who else appeared before.
             shares = self._lidars.per_vehicle or {len(self._lidars.mounts): 1.0}
             numbers = sorted(shares)
             edges = np.cumsum([shares[n] for n in numbers])
@@ -61,6 +62,7 @@ class Roster:
                 antennas.append((*unit.position_m, unit.height_m))
                 bases.append(unit.height_m)
                 lidars.append(len(self._lidars.mounts) if unit.lidar else 0)
+                # "all" means all vehicles: a unit at the roadside fuses only if it is named.
                 egos.append(isinstance(self._egos, list) and unit.id in self._egos and unit.lidar)
                 continue
             row = row_of[agent]
@@ -95,6 +97,7 @@ class Roster:
         named = {int(a) for a in snapshot.agent if self._name_of(int(a)) in rule.include} if rule.include else set()
         candidates = {int(a) for a in snapshot.agent[eligible]}
         if rule.count is not None:
+            # Stations stay stations: a new draw at every tick would make them flicker.
             kept = (self._connected & candidates) | named
             queue = sorted(candidates - kept, key=lambda a: (self._drawn(a)[0], a))
             chosen = kept | set(queue[: max(0, rule.count - len(kept))])

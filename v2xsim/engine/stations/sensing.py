@@ -63,6 +63,7 @@ class Sensing:
     ) -> Sensed:
         lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
         pose = fleet.pose[row]
+        # Rays are cast from where the station truly is; what it makes of them lies where it believes to be.
         world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
         parts, sensors = [], []
         for number, mount in enumerate(lidars.mounts[: int(fleet.lidars[row])]):
@@ -87,6 +88,7 @@ class Sensing:
         grid = self._scenario.cooperation.matrix
         matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
         points = hits_per_agent(cloud.object_id, snapshot.agent)
+        # The visibility model detects bodies at their place as the station sees it: with its own error of pose.
         apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
         chance = Chance(self._streams, agent, time_us, snapshot.agent)
         view = DetectorView(

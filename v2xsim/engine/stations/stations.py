@@ -36,6 +36,7 @@ class Stations:
     def enter(self, own: OwnStates) -> None:
         """Take the stations of a tick: newcomers have heard nobody."""
         self._hearing = self._hearing.over(own.agent)
+        # For good: frames that an ego captured before it left are still fused and scored.
         for agent in own.agent[own.ego].tolist():
             self._ego_agents.add(agent)
 
