@@ -1,5 +1,6 @@
 """What comes back from a cluster is written here, and a worker that is lost costs its point."""
 
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,6 +108,98 @@ def test_a_worker_leaves_nothing_behind_in_the_jobs_folder(worker, job, tmp_path
 
 
 def test_without_dask_the_error_says_how_to_install_it(monkeypatch, job):
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UserError, match=r"pip install 'v2xsim\[cluster\]'"):
         next(run_on_dask([job], 1, None))
+
+
+class Future:
+    """A point that has ended; like Dask's, it can be looked up."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def exception(self):
+        return None
+
+    def result(self):
+        return asdict(self.outcome), b"metrics", b""
+
+
+class Dask:
+    """Stands in for the package distributed: futures end in the order in which they were handed in."""
+
+    def __init__(self):
+        self.closed, self.waiting, self.most, self.threads = [], [], 0, {"w1": 1, "w2": 2}
+
+    def Client(self, address, timeout):  # noqa: N802
+        self.address = address
+        return SimpleNamespace(
+            close=lambda: self.closed.append("client"), nthreads=lambda: self.threads, submit=self.submit
+        )
+
+    def LocalCluster(self, **said):  # noqa: N802
+        self.asked = said
+        return SimpleNamespace(close=lambda: self.closed.append("cluster"))
+
+    def submit(self, function, described, pure):
+        assert (function, pure) == (on_worker, False)
+        outcome = replace(DONE, key=described["key"])
+        return Future(outcome)
+
+    def as_completed(self, futures, with_results):
+        assert (futures, with_results) == ([], False)
+        return self
+
+    def add(self, one):
+        self.waiting.append(one)
+        self.most = max(self.most, len(self.waiting))
+
+    def __iter__(self):
+        while self.waiting:
+            yield self.waiting.pop(0)
+
+
+@pytest.fixture
+def dask(monkeypatch):
+    made = Dask()
+    monkeypatch.setitem(sys.modules, "distributed", made)
+    return made
+
+
+def jobs(job, tmp_path, count):
+    return [replace(job, key=str(n), result=str(tmp_path / f"result-{n}")) for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_every_job_ends_once_and_leaves_its_result(dask, job, tmp_path, count):
+    ended = list(run_on_dask(jobs(job, tmp_path, count), 2, None))
+    assert [outcome.key for outcome in ended] == [str(n) for n in range(count)]
+    assert len(list(tmp_path.glob("result-*"))) == count
+
+
+@pytest.mark.parametrize(("threads", "most"), [({"w": 1}, 8), ({"w1": 1, "w2": 2}, 12)])
+def test_the_cluster_holds_four_jobs_a_thread_and_at_least_eight(dask, job, tmp_path, threads, most):
+    dask.threads = threads
+    list(run_on_dask(jobs(job, tmp_path, 50), 2, None))
+    assert dask.most == most
+
+
+def test_a_cluster_of_this_machine_has_a_process_for_each_worker_and_is_closed(dask, job, tmp_path):
+    list(run_on_dask(jobs(job, tmp_path, 1), 5, None))
+    assert (dask.asked["n_workers"], dask.asked["threads_per_worker"]) == (5, 1)
+    assert dask.closed == ["client", "cluster"]
+
+
+def test_a_scheduler_that_is_named_is_used_and_left_running(dask, job, tmp_path):
+    list(run_on_dask(jobs(job, tmp_path, 1), 5, "tcp://login1:8786"))
+    assert (dask.address, dask.closed) == ("tcp://login1:8786", ["client"])
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error_in_words(dask, job, monkeypatch):
+    def silent(*_, **__):
+        raise TimeoutError("20 s")
+
+    monkeypatch.setattr(dask, "Client", silent)
+    with pytest.raises(UserError, match="--scheduler tcp://a:1: no Dask scheduler answers there: 20 s"):
+        next(run_on_dask([job], 1, "tcp://a:1"))

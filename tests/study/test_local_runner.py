@@ -140,6 +140,16 @@ def test_a_server_uses_the_threads_it_is_given(server):
     assert [said[name] for name in names] == ["3"] * 4
 
 
+def test_the_key_that_interrupts_a_sweep_does_not_reach_the_server(server):
+    assert os.getsid(server._process.pid) == server._process.pid
+
+
+def test_looking_for_what_ended_waits_for_the_first_of_it(server):
+    begun_s = time.monotonic()
+    assert server.ended(0.2) == []
+    assert time.monotonic() - begun_s >= 0.19
+
+
 def test_a_server_that_cannot_start_is_an_error_and_no_endless_loop(monkeypatch):
     monkeypatch.setattr(local_runner.sys, "executable", "/bin/false")
     with ForkServer(1) as server:
