@@ -9,6 +9,7 @@ from tests.engine.small_world import (
     OTHER,
     answer,
     awareness,
+    awareness_packet,
     detections,
     frame,
     own_states,
@@ -68,7 +69,7 @@ def test_copies_of_reports_are_kept_where_the_redundancy_rule_reads_them(redunda
 
 def test_nothing_is_ever_heard():
     with pytest.raises(AssertionError):
-        exchange(stations()).receive(Heard(None, np.array([EGO]), 0, 0, np.zeros(1)))
+        exchange(stations()).receive(Heard(awareness_packet(awareness()), np.array([EGO]), 0, 0, np.zeros(1)))
 
 
 # Whom an ego may ask

@@ -1,7 +1,5 @@
 """Which frames are kept for pictures, and what is kept of them."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -23,7 +21,9 @@ from tests.engine.small_world import (
 )
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.recording.kept_frames import KeptFrames
-from v2xsim.records import BUILDING, GROUND
+from v2xsim.evaluation.frame import FrameScore, ModeScore
+from v2xsim.perception.metrics.average_precision import joined
+from v2xsim.records import BUILDING, GROUND, Detections
 from v2xsim.results.tables import COLUMNS, Columns
 
 BEGIN_US = 500_000
@@ -31,13 +31,16 @@ BEGIN_US = 500_000
 
 def score_of(one, *, near=None, alone=None, fused=None):
     """Return a score with these flags for each road user of the frame."""
-    none = np.zeros(len(one.capture.snapshot), bool)
+    count = len(one.capture.snapshot)
 
     def flags(values):
-        return none if values is None else np.array(values, bool)
+        return np.zeros(count, bool) if values is None else np.array(values, bool)
 
-    modes = {"ego": SimpleNamespace(seen=flags(alone)), "fused": SimpleNamespace(seen=flags(fused))}
-    return SimpleNamespace(near=flags(near), modes=modes)
+    modes = {
+        mode: ModeScore(Detections.none(), joined([]), flags(seen), flags(None))
+        for mode, seen in (("ego", alone), ("fused", fused))
+    }
+    return FrameScore(flags(near), np.zeros(count), flags(None), flags(None), modes)
 
 
 class Keeper:
