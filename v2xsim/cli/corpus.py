@@ -4,10 +4,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from v2xsim.cli.options import takes_fields_of
 
 if TYPE_CHECKING:
     from v2xsim.datasets.motion.runs import Report
@@ -16,14 +19,17 @@ NAME = "corpus"
 EXAMPLE = "Example: v2xsim corpus my_corpus --small"
 
 
-def command(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; new or empty.", show_default=False)],
+@dataclass(frozen=True)
+class Options:
+    """Options of `v2xsim corpus`; their help texts describe them."""
+
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; new or empty.", show_default=False)]
     small: Annotated[
         bool,
         typer.Option(
             "--small", help="A small corpus in seconds: 2 towns, 20 vehicles, 2 minutes. Other options still apply."
         ),
-    ] = False,
+    ] = False
     vehicles: Annotated[
         int | None,
         typer.Option(
@@ -32,27 +38,27 @@ def command(
             help="Vehicles on the road in each run. Default: 100, or 20 with --small.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     minutes: Annotated[
         float | None,
         typer.Option(
             min=0.1, help="Duration of each run in minutes. Default: 10, or 2 with --small.", show_default=False
         ),
-    ] = None,
-    step: Annotated[float, typer.Option(help="Duration of a token in seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5,
-    vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest number of different tokens.")] = 384,
+    ] = None
+    step: Annotated[float, typer.Option(help="Duration of a token in seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5
+    vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest number of different tokens.")] = 384
     tolerance: Annotated[
         float | None,
         typer.Option(
             help="Largest error in metres at which a token covers a move, root mean square over the corners of a 7.5 m box. Default: 0.6 m per second of --step.",
             show_default=False,
         ),
-    ] = None,
-    shortest: Annotated[float, typer.Option(help="Leave out tracks shorter than this many seconds.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws; the towns do not depend on it.")] = 1,
+    ] = None
+    shortest: Annotated[float, typer.Option(help="Leave out tracks shorter than this many seconds.")] = 10.0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws; the towns do not depend on it.")] = 1
     jobs: Annotated[
         int | None, typer.Option(min=1, help="SUMO runs in parallel. Default: one per processor.", show_default=False)
-    ] = None,
+    ] = None
     network: Annotated[
         list[Path] | None,
         typer.Option(
@@ -60,7 +66,7 @@ def command(
             help="A .net.xml or .sumocfg to train and validate on as well; repeatable.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     test_network: Annotated[
         list[Path] | None,
         typer.Option(
@@ -68,11 +74,14 @@ def command(
             help="A .net.xml or .sumocfg to test on as well; training never sees it. Repeatable.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the manifest as JSON on standard output and nothing else there.")
-    ] = False,
-) -> None:
+    ] = False
+
+
+@takes_fields_of(Options)
+def command(options: Options) -> None:
     """Run SUMO on many networks and write the traffic as tokens: training, validation and test sequences.
 
     Eight generated towns give the training set (one run each) and the validation set (other runs on every second town); three other towns
@@ -80,23 +89,28 @@ def command(
     v2xsim.gpu.sequence.corpus.Corpus.open(OUT).
     """
     # Imported here: --help must not wait for the libraries that this loads.
-    from dataclasses import replace
-
     from v2xsim.datasets.motion.make import SMALL, Settings, make
 
-    base = SMALL if small else Settings()
+    base = SMALL if options.small else Settings()
     settings = replace(
-        base, vehicles=vehicles or base.vehicles, minutes=minutes or base.minutes, step_s=step, vocabulary=vocabulary,
-        tolerance_m=0.6 * step if tolerance is None else tolerance, shortest_s=shortest, seed=seed, networks=tuple(network or ()),
-        test_networks=tuple(test_network or ()),
-    )  # fmt: skip
+        base,
+        vehicles=options.vehicles or base.vehicles,
+        minutes=options.minutes or base.minutes,
+        step_s=options.step,
+        vocabulary=options.vocabulary,
+        tolerance_m=0.6 * options.step if options.tolerance is None else options.tolerance,
+        shortest_s=options.shortest,
+        seed=options.seed,
+        networks=tuple(options.network or ()),
+        test_networks=tuple(options.test_network or ()),
+    )
     with _progress() as report:
-        manifest = make(out, settings, jobs or os.cpu_count() or 1, report)
-    if as_json:
+        manifest = make(options.out, settings, options.jobs or os.cpu_count() or 1, report)
+    if options.as_json:
         typer.echo(json.dumps(manifest, allow_nan=False))
     else:
         _print(manifest)
-        typer.echo(f"corpus: {out}")
+        typer.echo(f"corpus: {options.out}")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ import typer
 
 from v2xsim.cli.arguments import AsJson, Overrides
 from v2xsim.cli.notes import print_notes
+from v2xsim.cli.options import takes_fields_of
 
 if TYPE_CHECKING:
     from v2xsim.study.plan import Plan
@@ -31,13 +33,16 @@ class Backend(StrEnum):
     DASK = "dask"
 
 
-def command(
+@dataclass(frozen=True)
+class Options:
+    """Options of `v2xsim sweep`; their help texts describe them."""
+
     sweep: Annotated[
         str,
         typer.Argument(
             metavar="SWEEP", help="A sweep file (YAML), or a scenario to vary with --grid.", show_default=False
         ),
-    ],
+    ]
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,40 +51,43 @@ def command(
             help="Vary a key of the scenario; repeatable, all combinations run.",
             show_default=False,
         ),
-    ] = None,
-    overrides: Overrides = None,
+    ] = None
+    overrides: Overrides = None
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Run every setting with this many seeds, from 1 on.", show_default=False)
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: sweeps/NAME.", show_default=False)
-    ] = None,
+    ] = None
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Points to run in parallel. Default: one per processor.", show_default=False),
-    ] = None,
-    backend: Annotated[
-        Backend, typer.Option(help="Where points run: on this machine or on a Dask cluster.")
-    ] = Backend.LOCAL,
+    ] = None
+    backend: Annotated[Backend, typer.Option(help="Where points run: on this machine or on a Dask cluster.")] = (
+        Backend.LOCAL
+    )
     scheduler: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS", help="Address of the Dask scheduler, such as tcp://login1:8786.", show_default=False
         ),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a sweep that was stopped, in its folder.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed points again.")] = False,
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a sweep that was stopped, in its folder.")] = False
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed points again.")] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, and estimate time, memory and disk from one trial point.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+    ] = False
+    as_json: AsJson = False
+
+
+@takes_fields_of(Options)
+def command(options: Options) -> None:
     """Run a scenario with many settings and seeds, each in a process of its own, and collect one table.
 
     A point that fails is listed and does not stop the others. A sweep that was stopped or killed continues with --resume. The exit code
     is 1 if points failed.
     """
-    plan = _plan(sweep, grid or [], overrides or [], seeds)
+    plan = _plan(options.sweep, options.grid or [], options.overrides or [], options.seeds)
     print_notes(plan.notes())
     print_notes(
         f"setting {row} cannot be run, and its points will fail: {reason}" for row, reason in plan.broken.items()
@@ -87,20 +95,26 @@ def command(
     from v2xsim.study.sweep import default_folder, estimate
     from v2xsim.study.sweep import sweep as run_sweep
 
-    if dry_run:
-        _print_plan(plan, None if as_json else out or default_folder(plan))
-        found = estimate(plan, workers)
-        if as_json:
+    if options.dry_run:
+        _print_plan(plan, None if options.as_json else options.out or default_folder(plan))
+        found = estimate(plan, options.workers)
+        if options.as_json:
             typer.echo(json.dumps(_estimate_object(found)))
         else:
             _print_estimate(found)
         return
     with _progress() as progress:
         swept = run_sweep(
-            plan, out=out, workers=workers, backend=backend.value, scheduler=scheduler, resume=resume or retry_failed,
-            retry_failed=retry_failed, progress=progress,
-        )  # fmt: skip
-    if as_json:
+            plan,
+            out=options.out,
+            workers=options.workers,
+            backend=options.backend.value,
+            scheduler=options.scheduler,
+            resume=options.resume or options.retry_failed,
+            retry_failed=options.retry_failed,
+            progress=progress,
+        )
+    if options.as_json:
         typer.echo(json.dumps(_swept_object(swept)))
     else:
         _print_swept(swept, len(plan.points))

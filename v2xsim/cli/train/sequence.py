@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from v2xsim.cli.arguments import AsJson, Device, check_device
+from v2xsim.cli.options import takes_fields_of
 
 if TYPE_CHECKING:
     from v2xsim.gpu.training.trainer import Progress, TrainSettings
@@ -18,32 +20,35 @@ EXAMPLE = "Example: v2xsim train sequence my_corpus --model hgrn --dim 128 --lay
 _REPORT_EVERY = 200
 
 
-def command(
+@dataclass(frozen=True)
+class Options:
+    """Options of `v2xsim train sequence`; their help texts describe them."""
+
     corpus: Annotated[
         Path, typer.Argument(metavar="CORPUS", help="Folder written by `v2xsim corpus`.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write the model into.", show_default=False)],
-    model: Annotated[
-        str, typer.Option(help="transformer, gru, hgrn, block, kv_sharing, skipdecode or shared.")
-    ] = "transformer",
-    dim: Annotated[int, typer.Option(min=1, help="Width of the model: entries of the vector of one token.")] = 128,
-    layers: Annotated[int, typer.Option(min=1, help="Layers of the model, over all its parts.")] = 4,
+    ]
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write the model into.", show_default=False)]
+    model: Annotated[str, typer.Option(help="transformer, gru, hgrn, block, kv_sharing, skipdecode or shared.")] = (
+        "transformer"
+    )
+    dim: Annotated[int, typer.Option(min=1, help="Width of the model: entries of the vector of one token.")] = 128
+    layers: Annotated[int, typer.Option(min=1, help="Layers of the model, over all its parts.")] = 4
     heads: Annotated[
         int | None, typer.Option(min=1, help="Attention heads. Default: one for each 32 of --dim.", show_default=False)
-    ] = None,
+    ] = None
     option: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE", help="Option of the model, such as kv_layers=2; repeatable.", show_default=False
         ),
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Number of weight updates.")] = 2000,
-    batch: Annotated[int, typer.Option(min=1, help="Windows per update.")] = 32,
+    ] = None
+    steps: Annotated[int, typer.Option(min=1, help="Number of weight updates.")] = 2000
+    batch: Annotated[int, typer.Option(min=1, help="Windows per update.")] = 32
     window: Annotated[
         int,
         typer.Option(min=2, help="Tokens per window. One token is half a second unless the corpus was made otherwise."),
-    ] = 64,
-    rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3,
+    ] = 64
+    rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3
     warm_up: Annotated[
         int | None,
         typer.Option(
@@ -51,12 +56,12 @@ def command(
             help="Steps over which the learning rate rises to its largest value. Default: a twentieth of --steps.",
             show_default=False,
         ),
-    ] = None,
-    weight_decay: Annotated[float, typer.Option(min=0.0, help="Weight decay of matrices.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, batches and dropout.")] = 1,
-    device: Annotated[
-        Device, typer.Option(help="Device that torch runs on; cuda trains in mixed precision.")
-    ] = Device.CPU,
+    ] = None
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="Weight decay of matrices.")] = 0.1
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, batches and dropout.")] = 1
+    device: Annotated[Device, typer.Option(help="Device that torch runs on; cuda trains in mixed precision.")] = (
+        Device.CPU
+    )
     threads: Annotated[
         int | None,
         typer.Option(
@@ -64,19 +69,22 @@ def command(
             help="CPU threads; the last digits of the weights depend on this number. Default: all.",
             show_default=False,
         ),
-    ] = None,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations on the validation set.")] = 500,
+    ] = None
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations on the validation set.")] = 500
     save_every: Annotated[
         int, typer.Option(min=1, help="Steps between checkpoints; a kill loses at most this many.")
-    ] = 200,
+    ] = 200
     judged: Annotated[
         int, typer.Option(min=1, help="Windows to evaluate on, spread evenly over the validation and the test set.")
-    ] = 512,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue a training that was stopped, in its folder.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+    ] = 512
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped, in its folder.")] = (
+        False
+    )
+    as_json: AsJson = False
+
+
+@takes_fields_of(Options)
+def command(options: Options) -> None:
     """Train a sequence model to predict the next motion token, and evaluate it on vehicles and towns it has not seen.
 
     Writes weights as safetensors. A training that was stopped continues with --resume and ends with the same weights. For comparison, the
@@ -86,16 +94,22 @@ def command(
     from v2xsim.gpu.training.trainer import TrainSettings
 
     settings = TrainSettings(
-        steps, batch, rate, max(1, steps // 20) if warm_up is None else warm_up, weight_decay, seed=seed,
-        evaluate_every=evaluate_every, save_every=save_every,
-    )  # fmt: skip
-    sizes = {"dim": dim, "layers": layers, "heads": max(1, dim // 32) if heads is None else heads}
-    found = _train(corpus, out, model, sizes, _options(option or []), settings, window, judged, device, threads, resume)
-    if as_json:
+        options.steps,
+        options.batch,
+        options.rate,
+        max(1, options.steps // 20) if options.warm_up is None else options.warm_up,
+        options.weight_decay,
+        seed=options.seed,
+        evaluate_every=options.evaluate_every,
+        save_every=options.save_every,
+    )
+    found = _train(options, _model_options(options.option or []), settings)
+    if options.as_json:
         typer.echo(json.dumps(found, allow_nan=False))
         return
     typer.echo(
-        f"{model}, {found['parameters']:,} parameters: {steps:,} steps of {batch} windows of {window} tokens, {device}"
+        f"{options.model}, {found['parameters']:,} parameters: {options.steps:,} steps of {options.batch} windows of "
+        f"{options.window} tokens, {options.device}"
     )
     for split in ("validation", "test"):
         said = found[split]
@@ -103,13 +117,10 @@ def command(
             f"{split}: {said['nats']:.4f} nats, {said['bits']:.4f} bits a token (unigram: {said['unigram_nats']:.4f} nats); "
             f"{said['tokens']:,} tokens"
         )
-    typer.echo(f"model: {out}")
+    typer.echo(f"model: {options.out}")
 
 
-def _train(
-    corpus: Path, out: Path, name: str, sizes: dict[str, int], options: dict[str, Any], settings: "TrainSettings", window: int, judged: int,
-    device: Device, threads: int | None, resume: bool,
-) -> dict[str, Any]:  # fmt: skip
+def _train(options: Options, model_options: dict[str, Any], settings: "TrainSettings") -> dict[str, Any]:
     """Train a model; return its folder, its size and its evaluation."""
     import torch
 
@@ -118,33 +129,36 @@ def _train(
     from v2xsim.gpu.sequence.windows import unigram_nats
     from v2xsim.gpu.training.trainer import evaluate, train
 
-    check_device(device)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    held = Corpus.open(corpus)
-    windows = held.train.windows(window, whole=True)
+    check_device(options.device)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    corpus = Corpus.open(options.corpus)
+    windows = corpus.train.windows(options.window, whole=True)
     judges = {
-        "validation": held.validation.windows(window, whole=True).spread(judged),
-        "test": held.test.windows(window, whole=True).spread(judged),
+        "validation": corpus.validation.windows(options.window, whole=True).spread(options.judged),
+        "test": corpus.test.windows(options.window, whole=True).spread(options.judged),
     }
-    model = build(name, len(held.vocabulary), **sizes, seed=settings.seed, **options).to(device)
+    heads = max(1, options.dim // 32) if options.heads is None else options.heads
+    model = build(
+        options.model, len(corpus.vocabulary), options.dim, options.layers, heads, seed=options.seed, **model_options
+    ).to(options.device)
     with _progress(settings.steps) as tell:
-        history = train(model, windows, settings, judges["validation"], out, resume, tell)
-    held.vocabulary.save(out / VOCABULARY)
+        history = train(model, windows, settings, judges["validation"], options.out, options.resume, tell)
+    corpus.vocabulary.save(options.out / VOCABULARY)
     found: dict[str, Any] = {
-        "folder": str(out), "model": name, "parameters": model.parameter_count, "device": str(device), "steps": settings.steps,
-        "loss_nats": history.losses[-1],
+        "folder": str(options.out), "model": options.model, "parameters": model.parameter_count, "device": str(options.device),
+        "steps": options.steps, "loss_nats": history.losses[-1],
     }  # fmt: skip
     for split, some in judges.items():
         score = evaluate(model, some)
         found[split] = {
             "nats": score.nats, "bits": score.bits, "tokens": score.tokens,
-            "unigram_nats": unigram_nats(windows, some, len(held.vocabulary)),
+            "unigram_nats": unigram_nats(windows, some, len(corpus.vocabulary)),
         }  # fmt: skip
     return found
 
 
-def _options(said: list[str]) -> dict[str, Any]:
+def _model_options(said: list[str]) -> dict[str, Any]:
     """Return the options of a model; values are read as JSON if possible, else as text."""
     from v2xsim.errors import UserError
 
