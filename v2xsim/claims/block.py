@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from v2xsim.bench.decode import Length, batches_within, best_batch, rates, rows_at
+from v2xsim.claims.corpus import CorpusWindows
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
@@ -142,10 +143,7 @@ def block_rows(
 
 
 def equal_loss_rows(
-    training: Windows,
-    validation: Windows,
-    unseen: Windows,
-    vocabulary: int,
+    windows: CorpusWindows,
     plain: tuple[int, int] = (64, 4),
     blocks: Sequence[tuple[int, int]] = ((64, 4), (96, 4), (128, 6)),
     settings: TrainSettings | None = None,
@@ -159,10 +157,7 @@ def equal_loss_rows(
     Return their cross-entropy and generation speed.
 
     Args:
-        training: Windows of tokens to train on.
-        validation: Windows of the same length.
-        unseen: Windows of networks that are not in the training set.
-        vocabulary: Number of different tokens.
+        windows: Windows of tokens to train and to evaluate on.
         plain: Width and number of layers of the transformer.
         blocks: Width and number of layers of each block model.
         settings: Training settings of all models.
@@ -175,17 +170,17 @@ def equal_loss_rows(
     sizes = [("transformer", *plain), *(("block", *size) for size in blocks)]
     models: dict[str, TokenSequence] = {}
     rows: list[EqualLossRow] = []
-    said = Length(prompt, validation.tokens.shape[1] - prompt, BLOCK, 3)
+    said = Length(prompt, windows.validation.tokens.shape[1] - prompt, BLOCK, 3)
     for number, (name, dim, layers) in enumerate(sizes):
-        model = build(name, vocabulary, dim, layers, max(1, dim // 32), seed=settings.seed)
+        model = build(name, windows.vocabulary, dim, layers, max(1, dim // 32), seed=settings.seed)
         begun = time.perf_counter()
-        train(model, training, settings, on_step=on_step)
+        train(model, windows.training, settings, on_step=on_step)
         train_s = time.perf_counter() - begun
         models[str(number)] = model
-        nats, by_place = judged(model, validation)
+        nats, by_place = judged(model, windows.validation)
         row = EqualLossRow(
             name, dim, layers, settings.seed, model.parameter_count, settings.steps, train_s, nats, by_place,
-            judged(model, unseen)[0], 0, prompt, said.generated, 0.0, 0.0, False,
+            judged(model, windows.unseen)[0], 0, prompt, said.generated, 0.0, 0.0, False,
         )  # fmt: skip
         rows.append(row)
     states, held = _held(models, said)

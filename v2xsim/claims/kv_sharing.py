@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
+from v2xsim.claims.corpus import CorpusWindows
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
-from v2xsim.gpu.sequence.windows import Windows
 from v2xsim.gpu.training.trainer import Progress, TrainSettings, evaluate, train
 
 ALL_MAPS = tuple((kind, target) for kind in ("pizza", "sandwich", "lasagna") for target in ("bottom", "middle", "top"))
@@ -53,10 +53,7 @@ class SharingRow:
 
 
 def sharing_rows(
-    training: Windows,
-    validation: Windows,
-    unseen: Windows,
-    vocabulary: int,
+    windows: CorpusWindows,
     dim: int = 64,
     layers: int = 8,
     kv_layers: int = 4,
@@ -72,17 +69,17 @@ def sharing_rows(
         for kind, target in (("none", ""), *maps):
             said = {} if kind == "none" else {"kind": kind, "target": target, "kv_layers": kv_layers}
             name = "transformer" if kind == "none" else "kv_sharing"
-            model = build(name, vocabulary, dim, layers, max(1, dim // 32), seed=seed, **said)
+            model = build(name, windows.vocabulary, dim, layers, max(1, dim // 32), seed=seed, **said)
             assert isinstance(model, TokenModel)
             assert isinstance(model.body, Transformer)
             begun = time.perf_counter()
-            train(model, training, TrainSettings(**{**vars(settings), "seed": seed}), on_step=on_step)
+            train(model, windows.training, TrainSettings(**{**vars(settings), "seed": seed}), on_step=on_step)
             train_s = time.perf_counter() - begun
-            nats, unseen_nats = evaluate(model, validation).nats, evaluate(model, unseen).nats
+            nats, unseen_nats = evaluate(model, windows.validation).nats, evaluate(model, windows.unseen).nats
             if kind == "none":
                 full, unseen_full = nats, unseen_nats
             with torch.no_grad():
-                _, state = model(validation.tokens[:1])
+                _, state = model(windows.validation.tokens[:1])
             yield SharingRow(
                 kind if kind == "none" else f"{kind}-{target}", layers, len(model.body.givers), seed, model.parameter_count,
                 settings.steps, train_s, nats, nats / full - 1.0, unseen_nats, unseen_nats / unseen_full - 1.0, state.nbytes(), layers,

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from v2xsim.claims.corpus import CorpusWindows
 from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel, next_token_loss
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -67,10 +68,7 @@ class SpeedRow:
 
 
 def skip_rows(
-    training: Windows,
-    validation: Windows,
-    unseen: Windows,
-    vocabulary: int,
+    windows: CorpusWindows,
     dim: int = 64,
     layers: int = 12,
     prompt: int = 8,
@@ -86,18 +84,18 @@ def skip_rows(
     """
     base = base or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     tuning = tuning or TrainSettings(steps=500, batch=32, rate=1e-3, warm_up=20, evaluate_every=10_000)
-    horizon = training.tokens.shape[1] - prompt
+    horizon = windows.training.tokens.shape[1] - prompt
 
     def judged(model: TokenModel) -> tuple[float, float]:
-        return _judged(model, validation, prompt), _judged(model, unseen, prompt)
+        return _judged(model, windows.validation, prompt), _judged(model, windows.unseen, prompt)
 
     for seed in range(1, seeds + 1):
         torch.manual_seed(seed)
-        plain = TokenModel(Transformer(dim, layers, max(1, dim // 32)), vocabulary)
-        train(plain, training, replace(base, seed=seed), on_step=on_step)
+        plain = TokenModel(Transformer(dim, layers, max(1, dim // 32)), windows.vocabulary)
+        train(plain, windows.training, replace(base, seed=seed), on_step=on_step)
         yield SkipRow("all layers", 1.0, layers, seed, *judged(plain))
         more = with_schedule(plain, None)
-        train(more, training, replace(tuning, seed=seed + 1000), on_step=on_step)
+        train(more, windows.training, replace(tuning, seed=seed + 1000), on_step=on_step)
         yield SkipRow("all layers tuned", 1.0, layers, seed, *judged(more))
         for nominal in speeds:
             keeps: tuple[tuple[str, Literal["top", "bottom"]], ...] = (("skip", "top"), ("early", "bottom"))
@@ -105,7 +103,7 @@ def skip_rows(
                 schedule = ExitSchedule.of_speed(layers, nominal, horizon, keep=keep, prompt=prompt)
                 model, mean = with_schedule(plain, schedule), schedule.mean_layers(horizon, prompt)
                 yield SkipRow(f"{name} untuned", nominal, mean, seed, *judged(model))
-                train(model, training, replace(tuning, seed=seed + 1000), on_step=on_step)
+                train(model, windows.training, replace(tuning, seed=seed + 1000), on_step=on_step)
                 yield SkipRow(f"{name} tuned", nominal, mean, seed, *judged(model))
 
 

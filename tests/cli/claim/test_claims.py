@@ -117,9 +117,11 @@ def test_a_claim_is_measured_on_the_windows_of_a_corpus_and_told_row_by_row(corp
         begin: tuple[int, ...]
         tokens: int
 
-    def sharing_rows(training, validation, unseen, vocabulary, dim, layers, kv_layers, seeds, on_step):
-        splits = training, validation, unseen
-        yield Row(layers, tuple(map(len, splits)), tuple(int(split.tokens[0, 0]) for split in splits), vocabulary)
+    def sharing_rows(windows, dim, layers, kv_layers, seeds, on_step):
+        splits = windows.training, windows.validation, windows.unseen
+        yield Row(
+            layers, tuple(map(len, splits)), tuple(int(split.tokens[0, 0]) for split in splits), windows.vocabulary
+        )
 
     monkeypatch.setattr("v2xsim.claims.kv_sharing.sharing_rows", sharing_rows)
     monkeypatch.setattr("v2xsim.claims.corpus.WINDOW", 10)

@@ -47,9 +47,8 @@ def command(
     else:
         from v2xsim.claims.corpus import windows_of
 
-        cut = windows_of(corpus, prompt or _TRAINED_PROMPT)
+        windows = windows_of(corpus, prompt or _TRAINED_PROMPT)
         measurements["equal cross-entropy"] = lambda show: equal_loss_rows(
-            cut.training, cut.validation, cut.unseen, cut.vocabulary, prompt=prompt or _TRAINED_PROMPT,
-            on_step=shows_steps(show),
-        )  # fmt: skip
+            windows, prompt=prompt or _TRAINED_PROMPT, on_step=shows_steps(show)
+        )
     print_measured(measurements, as_json)

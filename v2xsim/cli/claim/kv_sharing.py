@@ -34,13 +34,8 @@ def command(
     from v2xsim.claims.corpus import windows_of
     from v2xsim.claims.kv_sharing import sharing_rows
 
-    cut = windows_of(corpus)
+    windows = windows_of(corpus)
     print_measured(
-        {
-            "sharing": lambda show: sharing_rows(
-                cut.training, cut.validation, cut.unseen, cut.vocabulary, dim, layers, kv_layers, seeds=seeds,
-                on_step=shows_steps(show),
-            )
-        },
+        {"sharing": lambda show: sharing_rows(windows, dim, layers, kv_layers, seeds=seeds, on_step=shows_steps(show))},
         as_json,
-    )  # fmt: skip
+    )

@@ -53,9 +53,13 @@ def command(
     else:
         from v2xsim.claims.corpus import windows_of
 
-        cut = windows_of(corpus, prompt or _TRAINED_PROMPT)
+        windows = windows_of(corpus, prompt or _TRAINED_PROMPT)
         measurements["cross-entropy"] = lambda show: skip_rows(
-            cut.training, cut.validation, cut.unseen, cut.vocabulary, dim or _TRAINED_DIM, layers, prompt or _TRAINED_PROMPT,
-            seeds=seeds, on_step=shows_steps(show),
-        )  # fmt: skip
+            windows,
+            dim or _TRAINED_DIM,
+            layers,
+            prompt or _TRAINED_PROMPT,
+            seeds=seeds,
+            on_step=shows_steps(show),
+        )
     print_measured(measurements, as_json)
