@@ -34,8 +34,8 @@ def kept_rows(
     if len(old_agents) == 0:
         return np.full(len(new_agents), -1, np.int64)
     order = np.argsort(old_agents, kind="stable")
-    place = np.minimum(np.searchsorted(old_agents, new_agents, sorter=order), len(old_agents) - 1)
-    row = order[place]
+    candidate = np.minimum(np.searchsorted(old_agents, new_agents, sorter=order), len(old_agents) - 1)
+    row = order[candidate]
     return np.where(old_agents[row] == new_agents, row, -1).astype(np.int64)
 
 
@@ -58,11 +58,11 @@ def homes(
         row: Row of each station in the old list; -1 for newcomers.
         room: Number of slots; newcomers that find none free get slots behind them.
     """
-    place = carried(home, row, -1)
-    newcomers = np.flatnonzero(place < 0)
-    free = np.setdiff1d(np.arange(room + len(newcomers)), place)[: len(newcomers)]
-    place[newcomers] = free
-    return place, free
+    slot = carried(home, row, -1)
+    newcomers = np.flatnonzero(slot < 0)
+    free = np.setdiff1d(np.arange(room + len(newcomers)), slot)[: len(newcomers)]
+    slot[newcomers] = free
+    return slot, free
 
 
 def rekeyed(

@@ -56,8 +56,8 @@ def array_from(
         PartError: If the result is anything else; the message names the user's file and line.
     """
     if part.file is None:
-        found: np.ndarray = value
-        return found
+        array: np.ndarray = value
+        return array
     wanted = " x ".join(f"{length} {axis}" for axis, length in axes.items())
     must = f"must return {f'as {name} ' if name else ''}"
     # Of numpy's own class: a masked array would hide what is wrong in it.
@@ -84,14 +84,14 @@ def array_from(
 
 
 def detections_from(
-    part: Part, method: str, found: Any, agent: Int64[np.ndarray, " objects"], above: str = ""
+    part: Part, method: str, returned: Any, agent: Int64[np.ndarray, " objects"], above: str = ""
 ) -> Detections:
     """Return the detections of a part if their arrays have equal lengths and name only existing road users.
 
     Args:
         part: The part whose method was called.
         method: Name of the method.
-        found: The method's result.
+        returned: The method's result.
         agent: Identities of the road users that exist.
         above: Prefix for the names of the arrays in messages.
 
@@ -99,27 +99,27 @@ def detections_from(
         PartError: If the part is a user's and its detections are wrong.
     """
     if part.file is None:
-        detections: Detections = found
+        detections: Detections = returned
         return detections
-    if not isinstance(found, Detections) or not isinstance(found.boxes, Boxes):
-        raise wrong_answer(part, method, f"must return v2xsim.records.Detections, got {type(found).__name__}")
-    score: Any = found.score
+    if not isinstance(returned, Detections) or not isinstance(returned.boxes, Boxes):
+        raise wrong_answer(part, method, f"must return v2xsim.records.Detections, got {type(returned).__name__}")
+    score: Any = returned.score
     rows = len(score) if isinstance(score, list | tuple) or np.ndim(score) else 0
     for name, array, columns in (
-        ("score", found.score, 0), ("velocity_mps", found.velocity_mps, 2), ("boxes.center_m", found.boxes.center_m, 3),
-        ("boxes.size_m", found.boxes.size_m, 3), ("boxes.yaw_rad", found.boxes.yaw_rad, 0),
+        ("score", returned.score, 0), ("velocity_mps", returned.velocity_mps, 2), ("boxes.center_m", returned.boxes.center_m, 3),
+        ("boxes.size_m", returned.boxes.size_m, 3), ("boxes.yaw_rad", returned.boxes.yaw_rad, 0),
     ):  # fmt: skip
         axes = {"detections": rows} | ({"columns": columns} if columns else {})
         array_from(part, method, array, axes, name=f"{above}{name}")
-    array_from(part, method, found.truth, {"detections": rows}, "int64", name=f"{above}truth")
-    if rows and not (0.0 <= found.score.min() <= found.score.max() <= 1.0):
+    array_from(part, method, returned.truth, {"detections": rows}, "int64", name=f"{above}truth")
+    if rows and not (0.0 <= returned.score.min() <= returned.score.max() <= 1.0):
         raise wrong_answer(
-            part, method, f"must return scores from 0 to 1, got {found.score.min():g} to {found.score.max():g}"
+            part, method, f"must return scores from 0 to 1, got {returned.score.min():g} to {returned.score.max():g}"
         )
-    if rows and (found.boxes.size_m <= 0.0).any():
-        raise wrong_answer(part, method, f"must return boxes of a size above 0, got {found.boxes.size_m.min():g} m")
-    if not np.isin(found.truth, np.append(agent, -1)).all():
+    if rows and (returned.boxes.size_m <= 0.0).any():
+        raise wrong_answer(part, method, f"must return boxes of a size above 0, got {returned.boxes.size_m.min():g} m")
+    if not np.isin(returned.truth, np.append(agent, -1)).all():
         raise wrong_answer(
             part, method, "must return as truth identities of the view's road users, or -1 for a false positive"
         )
-    return found
+    return returned

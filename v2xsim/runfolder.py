@@ -50,20 +50,20 @@ def staged(folder: Path) -> Iterator[Path]:
     Raises:
         RunFolderError: If the folder holds anything else, or cannot be written.
     """
-    place = Path(os.path.realpath(folder))
-    _check_replaceable(place, folder)
-    made = [above for above in place.parents if not above.exists()]
+    target = Path(os.path.realpath(folder))
+    _check_replaceable(target, folder)
+    made = [above for above in target.parents if not above.exists()]
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         # Beside the final path, on the same file system, so that the last step is a single rename.
-        staging = Path(tempfile.mkdtemp(prefix=f".{place.name[:100]}.", suffix=".partial", dir=place.parent))
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=target.parent))
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
         yield staging
         _open_to_others(staging)
-        _check_replaceable(place, folder)
-        _swap(staging, place)
+        _check_replaceable(target, folder)
+        _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         for above in made:
@@ -73,22 +73,22 @@ def staged(folder: Path) -> Iterator[Path]:
                 above.rmdir()
 
 
-def _check_replaceable(place: Path, folder: Path) -> None:
-    if Path.cwd().is_relative_to(place):
+def _check_replaceable(target: Path, folder: Path) -> None:
+    if Path.cwd().is_relative_to(target):
         raise RunFolderError(f"{folder}: must not be the working folder or one above it; name a new folder")
     try:
-        if not os.path.lexists(place):
+        if not os.path.lexists(target):
             return
-        if not place.is_dir():
+        if not target.is_dir():
             raise RunFolderError(f"{folder}: must be a folder, got a file; name another with --out")
-        entries = [path for path in place.rglob("*") if path.is_symlink() or not path.is_dir()]
+        entries = [path for path in target.rglob("*") if path.is_symlink() or not path.is_dir()]
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be read: {error.strerror}") from None
     if not entries:
         return
-    if not _has_manifest(place):
+    if not _has_manifest(target):
         raise RunFolderError(f"{folder}: must be new, empty, or hold an earlier run; name another with --out")
-    foreign = sorted(str(path.relative_to(place)) for path in entries if path.suffix not in _OWN_SUFFIXES)
+    foreign = sorted(str(path.relative_to(target)) for path in entries if path.suffix not in _OWN_SUFFIXES)
     if foreign:
         raise RunFolderError(
             f"{folder}: holds {foreign[0]!r}, which no run wrote; move it away, or name another with --out"
@@ -110,11 +110,11 @@ def _open_to_others(staging: Path) -> None:
     staging.chmod(0o777 & ~umask)
 
 
-def _swap(staging: Path, place: Path) -> None:
-    if not place.exists():
-        staging.rename(place)
+def _swap(staging: Path, target: Path) -> None:
+    if not target.exists():
+        staging.rename(target)
         return
     aside = staging.with_suffix(".replaced")
-    place.rename(aside)
-    staging.rename(place)
+    target.rename(aside)
+    staging.rename(target)
     shutil.rmtree(aside)

@@ -118,7 +118,7 @@ class Csma:
         if widest > self._receiver.shape[1]:
             self._widen(widest)
         over_db = np.zeros(8) if p.curve_is_sinr else ebn0_over_sinr_db(p.bandwidth_mhz)
-        self._heap, self._size, sent, found, load_us, dropped = kernel.advanced(
+        self._heap, self._size, sent, reception_arrays, load_us, dropped = kernel.advanced(
             self._state, self._level, self._rare, self._place, self._queue, self._queue_key, self._queue_db, self._send_key, self._key,
             self._receiver, self._power, self._verdict, self._heap, self._size,
             new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), over_db[new.mcs], new.key,
@@ -130,7 +130,7 @@ class Csma:
         )  # fmt: skip
         self._now_us = int(until_us)
         self.dropped += dropped.tolist()
-        return Receptions.of_powers(sent, np.full(len(sent[0]), p.noise_dbm), found), load_us
+        return Receptions.of_powers(sent, np.full(len(sent[0]), p.noise_dbm), reception_arrays), load_us
 
     def _airtime_us(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         size = packets.size_bytes + self._params.header_bytes - MAC_HEADER_BYTES
@@ -142,8 +142,8 @@ class Csma:
         The transmission of a station that left breaks off, because its power is gone; its waiting packets are dropped.
         """
         old = len(self._state)
-        place = np.full(old + 1, -1, np.int64)
-        place[row[row >= 0]] = np.flatnonzero(row >= 0)
+        new_row = np.full(old + 1, -1, np.int64)
+        new_row[row[row >= 0]] = np.flatnonzero(row >= 0)
         known, count = row >= 0, len(row)
         state = np.zeros((count, kernel.INTEGERS), np.int64)
         state[:, kernel.START_US] = state[:, kernel.BUSY_SINCE_US] = kernel.NONE
@@ -154,10 +154,10 @@ class Csma:
         level[:, kernel.LOCKED_ON], level[:, kernel.LOCKED_MW] = kernel.NOTHING, np.inf
         level[:, kernel.LOUD_SINCE_US] = -1.0
         level[known] = self._level[row[known]]
-        gone = [s for s in range(old) if place[s] < 0 and self._level[s, kernel.LOCKED_ON] == kernel.ITSELF]
+        gone = [s for s in range(old) if new_row[s] < 0 and self._level[s, kernel.LOCKED_ON] == kernel.ITSELF]
         for s in gone:
             for n in range(self._state[s, kernel.LINKS]):
-                r = place[self._receiver[s, n]] if self._receiver[s, n] >= 0 else -1
+                r = new_row[self._receiver[s, n]] if self._receiver[s, n] >= 0 else -1
                 if r < 0:
                     continue
                 level[r, kernel.ONGOING] -= 1
@@ -167,13 +167,13 @@ class Csma:
                     level[r, kernel.HOLDS] -= 1
         locked = level[:, kernel.LOCKED_ON]
         receiving = np.flatnonzero(locked >= 0)
-        locked[receiving] = place[locked[receiving].astype(np.int64)]
+        locked[receiving] = new_row[locked[receiving].astype(np.int64)]
         lost = receiving[locked[receiving] < 0]
         level[lost, kernel.LOCKED_ON], level[lost, kernel.LOCKED_MW] = kernel.NOTHING, np.inf
         level[lost, kernel.HOLDS] -= 1
         self._rare = carried(self._rare, row, 0.0)
         receiver, power_mw, verdict = _pool(count, self._receiver.shape[1])
-        receiver[known] = np.where(self._receiver[row[known]] >= 0, place[self._receiver[row[known]]], -1)
+        receiver[known] = np.where(self._receiver[row[known]] >= 0, new_row[self._receiver[row[known]]], -1)
         power_mw[known], verdict[known] = self._power[row[known]], self._verdict[row[known]]
         self._receiver, self._power, self._verdict = receiver, power_mw, verdict
         self._send_key = carried(self._send_key, row, 0)
@@ -185,12 +185,12 @@ class Csma:
                 for a in (self._queue, self._queue_key, self._queue_db)
             ]
         heap = self._heap[: self._size]
-        heap = np.column_stack([heap[:, :2], place[heap[:, 2]], heap[:, 3]])[place[heap[:, 2]] >= 0]
+        heap = np.column_stack([heap[:, :2], new_row[heap[:, 2]], heap[:, 3]])[new_row[heap[:, 2]] >= 0]
         heap = heap[np.lexsort((heap[:, 2], heap[:, 1], heap[:, 0]))]
         self._size = len(heap)
         self._heap = np.zeros((max(1024, 2 * self._size), 4), np.int64)
         self._heap[: self._size] = heap
-        moved = replace(self._waiting, sender=place[self._waiting.sender], target=place[self._waiting.target])
+        moved = replace(self._waiting, sender=new_row[self._waiting.sender], target=new_row[self._waiting.target])
         self._waiting = moved[moved.sender >= 0]
         self._state, self._level, self._key = state, level, np.asarray(station_key, np.uint64)
 

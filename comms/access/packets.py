@@ -168,17 +168,17 @@ class Receptions:
 
     @staticmethod
     def of_powers(
-        packets: tuple[np.ndarray, ...], noise_dbm: Float[np.ndarray, " packets"], found: tuple[np.ndarray, ...]
+        packets: tuple[np.ndarray, ...], noise_dbm: Float[np.ndarray, " packets"], receptions: tuple[np.ndarray, ...]
     ) -> "Receptions":
         """Return the receptions that a compiled loop computed.
 
         Args:
             packets: Number, sender, start and end of each packet, and the start of its receptions.
             noise_dbm: Noise over the part of the channel that each packet occupied.
-            found: Receiver, outcome, received power in milliwatts, and interference as a multiple of the noise.
+            receptions: Receiver, outcome, received power in milliwatts, and interference as a multiple of the noise.
         """
         number, by, began_us, ended_us, offset = packets
-        receiver, outcome, power_mw, ratio = found
+        receiver, outcome, power_mw, ratio = receptions
         noise = np.repeat(noise_dbm.astype(np.float32), np.diff(offset))
         power_dbm = np.float32(10.0) * np.log10(power_mw)
         sinr_db = power_dbm - noise - np.float32(10.0) * np.log10(np.float32(1.0) + ratio)

@@ -74,10 +74,10 @@ class RandomSlot:
         new = _all(self._new)
         self._new = []
         params = self._params
-        self._state, found, busy_us = advance(
+        self._state, receptions, busy_us = advance(
             self._state, new, until_us, _square(field), self._key, params.receiver, params.bandwidth_mhz
         )
-        return found, busy_us
+        return receptions, busy_us
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
         """Carry the state over to another list of stations; waiting packets of a station that left are dropped."""

@@ -146,32 +146,34 @@ class _Watched:
         call(self._scheme, "layer.submit", self._layer.submit, packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        found = call(self._scheme, "layer.advance", self._layer.advance, until_us, field)
-        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Receptions)):
-            raise self._wrong(f"must return receptions and busy times, got {type(found).__name__}")
-        array_from(self._scheme, _ADVANCE, found[1], {"stations": field.stations}, "int64", name="busy times")
-        self._check(found[0], field.stations)
-        return found
+        receptions = call(self._scheme, "layer.advance", self._layer.advance, until_us, field)
+        if not (isinstance(receptions, tuple) and len(receptions) == 2 and isinstance(receptions[0], Receptions)):
+            raise self._wrong(f"must return receptions and busy times, got {type(receptions).__name__}")
+        array_from(self._scheme, _ADVANCE, receptions[1], {"stations": field.stations}, "int64", name="busy times")
+        self._check(receptions[0], field.stations)
+        return receptions
 
-    def _check(self, found: Receptions, stations: int) -> None:
-        packets = len(found.number) if isinstance(found.number, np.ndarray) and found.number.ndim else 0
-        rows = len(found.receiver) if isinstance(found.receiver, np.ndarray) and found.receiver.ndim else 0
+    def _check(self, receptions: Receptions, stations: int) -> None:
+        packets = len(receptions.number) if isinstance(receptions.number, np.ndarray) and receptions.number.ndim else 0
+        rows = (
+            len(receptions.receiver) if isinstance(receptions.receiver, np.ndarray) and receptions.receiver.ndim else 0
+        )
         for name, dtype, length in (
             ("number", "int64", packets), ("by", "int64", packets), ("began_us", "int64", packets), ("ended_us", "int64", packets),
             ("noise_dbm", "float64", packets), ("offset", "int64", packets + 1), ("receiver", "int32", rows), ("outcome", "int8", rows),
             ("power_dbm", "float32", rows), ("sinr_db", "float32", rows),
         ):  # fmt: skip
             axes = {"receptions" if name in _BY_RECEPTION else "packets": length}
-            array_from(self._scheme, _ADVANCE, getattr(found, name), axes, dtype, finite=False, name=name)
-        ended = found.number.tolist()
+            array_from(self._scheme, _ADVANCE, getattr(receptions, name), axes, dtype, finite=False, name=name)
+        ended = receptions.number.tolist()
         if len(set(ended)) < len(ended) or not self._waiting.issuperset(ended):
             raise self._wrong("must return as number the packets that were submitted, each once")
         self._waiting.difference_update(ended)
-        if found.offset[0] != 0 or found.offset[-1] != rows or (np.diff(found.offset) < 0).any():
+        if receptions.offset[0] != 0 or receptions.offset[-1] != rows or (np.diff(receptions.offset) < 0).any():
             raise self._wrong(f"must return as offset numbers that rise from 0 to the {rows} receptions")
         for name, array, least, most in (
-            ("receiver", found.receiver, 0, stations - 1), ("by", found.by, -1, stations - 1),
-            ("outcome", found.outcome, 0, len(OUTCOME_NAMES) - 1),
+            ("receiver", receptions.receiver, 0, stations - 1), ("by", receptions.by, -1, stations - 1),
+            ("outcome", receptions.outcome, 0, len(OUTCOME_NAMES) - 1),
         ):  # fmt: skip
             if len(array) and not least <= array.min() <= array.max() <= most:
                 raise self._wrong(f"must return as {name} {least} to {most}, got {array.min()} to {array.max()}")

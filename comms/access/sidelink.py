@@ -141,7 +141,7 @@ class Sidelink:
         self._waiting = self._waiting[ready:]
         if until <= self._slot:
             return Receptions.none(), np.zeros(len(self._station), np.int64)
-        self._heap, self._size, self._entry, self._entry_key, sent, found, busy, dropped = kernel.advanced(
+        self._heap, self._size, self._entry, self._entry_key, sent, reception_arrays, busy, dropped = kernel.advanced(
             self._station, self._column, self._mine, self._rssi, self._rsrp, self._reserved, self._cleared, self._longest,
             self._got,
             self._entry, self._entry_key, self._key, self._heap, self._size,
@@ -159,7 +159,7 @@ class Sidelink:
         self.dropped += dropped.tolist()
         number, by, began_us, noise, offset = sent
         packets = (number, by, began_us, began_us + p.slot_us, offset)
-        return Receptions.of_powers(packets, noise, found), np.round(busy).astype(np.int64)
+        return Receptions.of_powers(packets, noise, reception_arrays), np.round(busy).astype(np.int64)
 
     def _width(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         p = self._params
@@ -176,18 +176,18 @@ class Sidelink:
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
         """Carry the state over to another list of stations; scheduled packets of a station that left are dropped."""
         old, known = len(self._station), row >= 0
-        place = np.full(old + 1, -1, np.int64)
-        place[row[known]] = np.flatnonzero(known)
+        new_row = np.full(old + 1, -1, np.int64)
+        new_row[row[known]] = np.flatnonzero(known)
         heap = self._heap[: self._size]
-        gone = heap[place[heap[:, 2]] < 0]
+        gone = heap[new_row[heap[:, 2]] < 0]
         self._entry[gone[:, 3], kernel.USED] = 0
-        kept = heap[place[heap[:, 2]] >= 0]
-        kept = np.column_stack([kept[:, :2], place[kept[:, 2]], kept[:, 3]])
+        kept = heap[new_row[heap[:, 2]] >= 0]
+        kept = np.column_stack([kept[:, :2], new_row[kept[:, 2]], kept[:, 3]])
         kept = kept[np.lexsort((kept[:, 2], kept[:, 1], kept[:, 0]))]
         self._size = len(kept)
         self._heap = np.zeros((max(1024, 2 * self._size), 4), np.int64)
         self._heap[: self._size] = kept
-        moved = replace(self._waiting, sender=place[self._waiting.sender], target=place[self._waiting.target])
+        moved = replace(self._waiting, sender=new_row[self._waiting.sender], target=new_row[self._waiting.target])
         self._waiting = moved[moved.sender >= 0]
         self._station = carried(self._station, row, 0)
         self._station[~known, kernel.SENT_SLOT] = NONE

@@ -46,8 +46,8 @@ def mean_blockage_loss_db(
     mean, sigma = _moments_db(case, distance_m)
     ratio = np.divide(mean, sigma, out=np.zeros_like(mean), where=sigma > 0)
     # Below 541 m the mean depends on the case alone, so there are few distinct values to compute.
-    distinct, place = np.unique(ratio, return_inverse=True)
-    below = np.array([0.5 * (1.0 + erf(r / np.sqrt(2.0))) for r in distinct])[place].reshape(ratio.shape)
+    distinct, distinct_row = np.unique(ratio, return_inverse=True)
+    below = np.array([0.5 * (1.0 + erf(r / np.sqrt(2.0))) for r in distinct])[distinct_row].reshape(ratio.shape)
     density = np.exp(-0.5 * ratio**2) / np.sqrt(2.0 * np.pi)
     return np.where(sigma > 0, mean * below + sigma * density, 0.0)
 

@@ -31,10 +31,10 @@ class CpmRules:
 
     def __init__(self) -> None:
         self._number = np.zeros(0, np.int64)
-        self._place, self._velocity, self._seen_us = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64)
+        self._position, self._velocity, self._seen_us = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64)
         self._looks = np.zeros(0, np.int64)
-        self._told_place, self._told_speed = np.zeros((0, 2)), np.zeros(0)
-        self._told_heading, self._told_us = np.zeros(0), np.zeros(0, np.int64)
+        self._sent_position, self._sent_speed = np.zeros((0, 2)), np.zeros(0)
+        self._sent_heading, self._included_us = np.zeros(0), np.zeros(0, np.int64)
         self._next = 0
         self._sent_us, self._sensors_us = -SLOWEST_US, -SENSORS_EVERY_US
 
@@ -46,7 +46,7 @@ class CpmRules:
         omitted: Bool[np.ndarray, " objects"],
         now_us: int,
         wait_us: float,
-    ) -> tuple[Int64[np.ndarray, " told"], Int64[np.ndarray, " told"], bool] | None:
+    ) -> tuple[Int64[np.ndarray, " included"], Int64[np.ndarray, " included"], bool] | None:
         """Return the rows of the objects to report now, their numbers, and whether to describe the sensors.
 
         None for no message.
@@ -63,25 +63,25 @@ class CpmRules:
         if now_us - self._sent_us < max(CHECK_US, wait_us):
             return None
         speed = np.linalg.norm(velocity_mps, axis=1)
-        turn = np.abs((heading_rad - self._told_heading[row] + np.pi) % (2.0 * np.pi) - np.pi)
+        turn = np.abs((heading_rad - self._sent_heading[row] + np.pi) % (2.0 * np.pi) - np.pi)
         due = (
-            (self._told_us[row] < 0)
-            | (now_us - self._told_us[row] >= SLOWEST_US)
-            | (np.linalg.norm(place_m - self._told_place[row], axis=1) > MOVE_M)
-            | (np.abs(speed - self._told_speed[row]) > SPEED_MPS)
+            (self._included_us[row] < 0)
+            | (now_us - self._included_us[row] >= SLOWEST_US)
+            | (np.linalg.norm(place_m - self._sent_position[row], axis=1) > MOVE_M)
+            | (np.abs(speed - self._sent_speed[row]) > SPEED_MPS)
             | (turn > TURN_RAD)
         )
         due &= ~omitted & (self._looks[row] >= LOOKS)
         sensors = now_us - self._sensors_us >= SENSORS_EVERY_US
         if not due.any() and not sensors:
             return None
-        told = np.flatnonzero(due)
-        mine = row[told]
-        self._told_place[mine], self._told_speed[mine] = place_m[told], speed[told]
-        self._told_heading[mine], self._told_us[mine] = heading_rad[told], now_us
+        included_rows = np.flatnonzero(due)
+        known_rows = row[included_rows]
+        self._sent_position[known_rows], self._sent_speed[known_rows] = place_m[included_rows], speed[included_rows]
+        self._sent_heading[known_rows], self._included_us[known_rows] = heading_rad[included_rows], now_us
         self._sent_us = now_us
         self._sensors_us = now_us if sensors else self._sensors_us
-        return told, self._number[mine], bool(sensors)
+        return included_rows, self._number[known_rows], bool(sensors)
 
     def _recognised(
         self, place_m: Float[np.ndarray, "objects 2"], velocity_mps: Float[np.ndarray, "objects 2"], now_us: int
@@ -93,17 +93,17 @@ class CpmRules:
         kept = now_us - self._seen_us <= _FORGOTTEN_US
         for name in (
             "_number",
-            "_place",
+            "_position",
             "_velocity",
             "_seen_us",
-            "_told_place",
-            "_told_speed",
-            "_told_heading",
-            "_told_us",
+            "_sent_position",
+            "_sent_speed",
+            "_sent_heading",
+            "_included_us",
             "_looks",
         ):
             setattr(self, name, getattr(self, name)[kept])
-        expected = self._place + self._velocity * ((now_us - self._seen_us) * 1e-6)[:, None]
+        expected = self._position + self._velocity * ((now_us - self._seen_us) * 1e-6)[:, None]
         apart = distances_m(place_m, expected)
         row = np.full(len(place_m), -1, np.int64)
         taken = np.zeros(len(expected), bool)
@@ -116,16 +116,16 @@ class CpmRules:
         self._number = np.append(self._number, self._next + np.arange(len(new)))
         self._next += len(new)
         more = len(new)
-        self._place = np.concatenate([self._place, np.zeros((more, 2))])
+        self._position = np.concatenate([self._position, np.zeros((more, 2))])
         self._velocity = np.concatenate([self._velocity, np.zeros((more, 2))])
         self._seen_us = np.append(self._seen_us, np.zeros(more, np.int64))
-        self._told_place = np.concatenate([self._told_place, np.zeros((more, 2))])
-        self._told_speed, self._told_heading = (
-            np.append(self._told_speed, np.zeros(more)),
-            np.append(self._told_heading, np.zeros(more)),
+        self._sent_position = np.concatenate([self._sent_position, np.zeros((more, 2))])
+        self._sent_speed, self._sent_heading = (
+            np.append(self._sent_speed, np.zeros(more)),
+            np.append(self._sent_heading, np.zeros(more)),
         )
-        self._told_us = np.append(self._told_us, np.full(more, -1, np.int64))
+        self._included_us = np.append(self._included_us, np.full(more, -1, np.int64))
         self._looks = np.append(self._looks, np.zeros(more, np.int64))
         self._looks[row] += 1
-        self._place[row], self._velocity[row], self._seen_us[row] = place_m, velocity_mps, now_us
+        self._position[row], self._velocity[row], self._seen_us[row] = place_m, velocity_mps, now_us
         return row

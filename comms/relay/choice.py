@@ -74,10 +74,10 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
     # The order of these tests matters: where no station qualifies, the difference would be infinity minus infinity.
     stays &= ranked[rows, np.maximum(previous, 0)] >= ranked[rows, best] - rule.hysteresis
     best = np.where(stays, previous, best)
-    found = view.usable[rows, best]
+    has_relay = view.usable[rows, best]
     return RelayChoice(
-        np.where(found, best, -1).astype(np.int64),
-        np.where(found, view.height[rows, best], np.nan),
-        np.where(found, view.mobility[rows, best], np.nan),
-        np.where(found, score[rows, best], np.nan),
+        np.where(has_relay, best, -1).astype(np.int64),
+        np.where(has_relay, view.height[rows, best], np.nan),
+        np.where(has_relay, view.mobility[rows, best], np.nan),
+        np.where(has_relay, score[rows, best], np.nan),
     )

@@ -46,21 +46,23 @@ def attend(
         if not narrow and cache.first == position and count == slots:
             if not strict:
                 return _torch_attention(query, keys, values, causal=True)
-            found = torch.zeros_like(query)
+            attended = torch.zeros_like(query)
             if count == 1:
-                return found
+                return attended
             rest = _torch_attention(query[:, :, 1:], keys[:, :, :-1], values[:, :, :-1], causal=True)
-            return torch.cat([found[:, :, :1], rest], 2)
+            return torch.cat([attended[:, :, :1], rest], 2)
     if cache.index is not None and _few(query, keys, values):
-        asked = torch.arange(position, position + count, device=query.device) if isinstance(position, int) else position
-        asked = asked.expand(len(query), -1)
-        return _attend_few()(query, keys, values, 0, cache.index, asked, window, strict)
+        query_position = (
+            torch.arange(position, position + count, device=query.device) if isinstance(position, int) else position
+        )
+        query_position = query_position.expand(len(query), -1)
+        return _attend_few()(query, keys, values, 0, cache.index, query_position, window, strict)
     seen = visible(cache, position, count, strict)
     # A query that sees nothing would divide zero by zero. It is allowed to see everything, and its result is then set
     # to zero.
     some = seen.any(-1, keepdim=True)
-    found = _torch_attention(query, keys, values, (seen | ~some)[:, None])
-    return found * some[:, None]
+    attended = _torch_attention(query, keys, values, (seen | ~some)[:, None])
+    return attended * some[:, None]
 
 
 def _attend_standing(query: Tensor, cache: StandingCache) -> Tensor:
@@ -110,10 +112,12 @@ def visible(
     device = cache.keys.device
     if isinstance(position, int) and cache.index is None:
         at = torch.arange(cache.first, cache.first + len(cache), device=device)[None]
-        asked = torch.arange(position, position + count, device=device)[None]
+        query_position = torch.arange(position, position + count, device=device)[None]
     else:
         at = cache.positions().to(torch.int64)
-        asked = torch.arange(position, position + count, device=device)[None] if isinstance(position, int) else position
-    back = asked[:, :, None] - at[:, None, :]
+        query_position = (
+            torch.arange(position, position + count, device=device)[None] if isinstance(position, int) else position
+        )
+    back = query_position[:, :, None] - at[:, None, :]
     seen = (back > 0 if strict else back >= 0) & (at != NO_ENTRY)[:, None, :]
     return seen & (back < cache.window) if cache.window else seen

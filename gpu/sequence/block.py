@@ -138,19 +138,19 @@ class BlockTransformer(TokenSequence):
                 schedule's own prompt.
         """
         check_start(batch, dtype, room, prompt)
-        where = torch.device(device) if device is not None else self.device
+        state_device = torch.device(device) if device is not None else self.device
         if prompt is None:
             prompt = self.block * (self.block_decoder.schedule.prompt if self.block_decoder.schedule else 0)
-        blocks = self.block_decoder.init_state(batch, where, dtype, -(-room // self.block))
-        partial = torch.full((batch, self.block - 1), NO_TOKEN, dtype=torch.int64, device=where)
-        inner = self._inner(batch, where, dtype or self.dtype)
+        blocks = self.block_decoder.init_state(batch, state_device, dtype, -(-room // self.block))
+        partial = torch.full((batch, self.block - 1), NO_TOKEN, dtype=torch.int64, device=state_device)
+        inner = self._inner(batch, state_device, dtype or self.dtype)
         slots: Mapping[str, Memory | Cache | State] = {
             "partial": Memory(partial, NO_TOKEN),
             "inner": inner,
             "blocks": blocks,
         }
         return State.fresh(
-            self.signature, batch, where, slots, **({"prompt": prompt} if self.block_decoder.schedule else {})
+            self.signature, batch, state_device, slots, **({"prompt": prompt} if self.block_decoder.schedule else {})
         )
 
     def standing(self, state: State, room: int) -> State | None:
@@ -233,8 +233,8 @@ class BlockTransformer(TokenSequence):
         before = parted(state, x.shape[1], self.block, self.prefix)
         logits, after = [], []
         for rows in before:
-            mine = tokens if rows.where is None else tokens[rows.where]
-            hidden, then = self._read_together(mine, rows, mask is not None, last, state.notes.get("prompt", 0))
+            group_tokens = tokens if rows.where is None else tokens[rows.where]
+            hidden, then = self._read_together(group_tokens, rows, mask is not None, last, state.notes.get("prompt", 0))
             logits.append(self.head(hidden))
             after.append(then)
         slots = merged(state, after)
@@ -265,17 +265,17 @@ class BlockTransformer(TokenSequence):
         # Recorded steps never have gaps (see `standing`), and the check would have to ask the device.
         gaps = not (ids.is_cuda and torch.cuda.is_current_stream_capturing()) and bool((ids < 0).any())
         contexts, blocks = self._over(ids[:, : whole * block], rows.blocks, gaps, prompt)
-        found = []
+        hidden_parts = []
         if not last and rows.filled < block - 1:
-            found.append(self._within(ids[:, rows.filled : block - 1], inner, gaps)[0])
+            hidden_parts.append(self._within(ids[:, rows.filled : block - 1], inner, gaps)[0])
         if not last and whole > 1:
             middle = ids[:, block : whole * block].reshape(-1, block)
             many = self._inner(len(middle), inner.device, _dtype_of(inner), room=0)
             hidden, _ = self._within(middle[:, :-1], many, gaps, contexts[:, :-1].flatten(0, 1))
-            found.append(hidden.reshape(len(ids), -1, self.dim))
+            hidden_parts.append(hidden.reshape(len(ids), -1, self.dim))
         rest = ids[:, whole * block :]
         hidden, inner = self._within(rest, self._inner(len(ids), inner.device, _dtype_of(inner)), gaps, contexts[:, -1])
-        return torch.cat([*found, hidden], 1), rows.moved(rest, blocks, inner)
+        return torch.cat([*hidden_parts, hidden], 1), rows.moved(rest, blocks, inner)
 
     def _over(
         self, ids: Int64[Tensor, "rows tokens"], state: State, gaps: bool, prompt: int
@@ -283,8 +283,8 @@ class BlockTransformer(TokenSequence):
         """Run the block decoder over whole blocks; return the context for the block after each."""
         parts = _looked_up(self.lookup, ids, gaps).reshape(len(ids), -1, self.dim)
         arrived = (ids >= 0).reshape(len(ids), -1, self.block).any(2) if gaps else None
-        told = replace(state, notes={**state.notes, "prompt": prompt // self.block})
-        contexts, after = self.block_decoder._advance(parts, told, arrived, None)
+        with_prompt = replace(state, notes={**state.notes, "prompt": prompt // self.block})
+        contexts, after = self.block_decoder._advance(parts, with_prompt, arrived, None)
         return contexts, replace(after, notes=state.notes)
 
     def _within(

@@ -53,13 +53,13 @@ def parted(state: State, count: int, block: int, prefix: int) -> list[Rows]:
     if inner.steps is not None:
         filled = max(0, inner.steps - prefix)
         return [Rows(None, filled, partial, inner, blocks if filled + count >= block else None)]
-    found = []
+    groups = []
     # A row that has read nothing has not read its first context either, so it is a group of its own.
     for read in sorted(set(inner.seen.tolist())):
-        where, filled = (inner.seen == read).nonzero()[:, 0], max(0, read - prefix)
-        mine = blocks.select(where) if filled + count >= block else None
-        found.append(Rows(where, filled, partial[where], inner.select(where), mine))
-    return found
+        group_rows, filled = (inner.seen == read).nonzero()[:, 0], max(0, read - prefix)
+        group_blocks = blocks.select(group_rows) if filled + count >= block else None
+        groups.append(Rows(group_rows, filled, partial[group_rows], inner.select(group_rows), group_blocks))
+    return groups
 
 
 def merged(state: State, parts: list[Rows]) -> dict[str, Memory | Cache | State]:
@@ -87,7 +87,7 @@ def _order(parts: list[Rows]) -> Int64[Tensor, " batch"] | None:
 
 
 def _joined(states: list[State]) -> State:
-    found = states[0]
+    joined = states[0]
     for more in states[1:]:
-        found = found.join(more)
-    return found
+        joined = joined.join(more)
+    return joined

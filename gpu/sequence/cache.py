@@ -304,10 +304,10 @@ class Cache:
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that `from_tensors` needs, copied and contiguous, as safetensors demands."""
         numbers = torch.tensor([self.first, self.window, int(self.index is not None)])
-        found = {"keys": self.keys, "values": self.values, "numbers": numbers}
+        by_name = {"keys": self.keys, "values": self.values, "numbers": numbers}
         if self.index is not None:
-            found["index"] = self.index
-        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in found.items()}
+            by_name["index"] = self.index
+        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in by_name.items()}
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Cache":

@@ -69,23 +69,23 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
 
 def load_weights(model: nn.Module, folder: Path) -> None:
     """Load the weights of a folder into a model, in the model's precision."""
-    found = read_tensors(folder / WEIGHTS)
-    precise = [tensor.dtype for tensor in found.values() if tensor.is_floating_point()]
+    stored = read_tensors(folder / WEIGHTS)
+    precise = [tensor.dtype for tensor in stored.values() if tensor.is_floating_point()]
     if precise:
         model.to(precise[0])
-    take_tensors(model, found, folder / WEIGHTS)
+    take_tensors(model, stored, folder / WEIGHTS)
 
 
 def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer, history: History) -> None:
     """Write everything that a training needs to continue, then the model and its history."""
-    found = {f"weights.{name}": tensor for name, tensor in tensors_of(model).items()}
+    by_name = {f"weights.{name}": tensor for name, tensor in tensors_of(model).items()}
     for name, parameter in model.named_parameters():
         for key, tensor in optimiser.state.get(parameter, {}).items():
-            found[f"optimiser.{key}.{name}"] = tensor
-    found["losses"] = torch.tensor(history.losses, dtype=torch.float64)
-    found["evaluations"] = torch.tensor(history.evaluations, dtype=torch.float64).reshape(-1, 2)
-    found = {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
-    write_tensors(folder / CHECKPOINT, {**found, _CHECKSUM: _checksum(found)})
+            by_name[f"optimiser.{key}.{name}"] = tensor
+    by_name["losses"] = torch.tensor(history.losses, dtype=torch.float64)
+    by_name["evaluations"] = torch.tensor(history.evaluations, dtype=torch.float64).reshape(-1, 2)
+    by_name = {name: tensor.detach().cpu().contiguous() for name, tensor in by_name.items()}
+    write_tensors(folder / CHECKPOINT, {**by_name, _CHECKSUM: _checksum(by_name)})
     write_tensors(folder / WEIGHTS, tensors_of(model))
     write_json(folder / HISTORY, {"losses": history.losses, "evaluations": history.evaluations})
 
@@ -93,43 +93,43 @@ def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
 def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer) -> History:
     """Load a checkpoint of `save_checkpoint` into a model and its optimiser, and return the history until then."""
     path = folder / CHECKPOINT
-    found = read_tensors(path)
-    kept_sum = found.pop(_CHECKSUM, None)
-    if kept_sum is None or not torch.equal(kept_sum, _checksum(found)):
+    stored = read_tensors(path)
+    kept_sum = stored.pop(_CHECKSUM, None)
+    if kept_sum is None or not torch.equal(kept_sum, _checksum(stored)):
         raise UserError(f"{path}: is damaged (its checksum does not fit); train again in another folder")
     begin = "weights."
-    take_tensors(model, {name[len(begin) :]: t for name, t in found.items() if name.startswith(begin)}, path)
+    take_tensors(model, {name[len(begin) :]: t for name, t in stored.items() if name.startswith(begin)}, path)
     for name, parameter in model.named_parameters():
-        kept = {key.split(".")[1]: t for key, t in found.items() if key.split(".", 2)[2:] == [name] and key[0] == "o"}
+        kept = {key.split(".")[1]: t for key, t in stored.items() if key.split(".", 2)[2:] == [name] and key[0] == "o"}
         if kept:
             # The optimiser keeps its step count on the CPU, so it must not move to the model's device.
             optimiser.state[parameter] = {key: t if t.ndim == 0 else t.to(parameter.device) for key, t in kept.items()}
     try:
-        evaluations = [(int(step), float(nats)) for step, nats in found["evaluations"].tolist()]
-        return History(found["losses"].tolist(), evaluations)
+        evaluations = [(int(step), float(nats)) for step, nats in stored["evaluations"].tolist()]
+        return History(stored["losses"].tolist(), evaluations)
     except KeyError as error:
         raise UserError(f"{path}: holds no {error}; train again in another folder") from error
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
     """Return a SHA-256 of names, types, shapes and bytes."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return torch.tensor(list(found.digest()), dtype=torch.uint8)
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """Return weights and other stored tensors by name; a tensor with two names occurs once."""
-    found: dict[str, Tensor] = {}
+    by_name: dict[str, Tensor] = {}
     seen = set()
     for name, tensor in model.state_dict(keep_vars=True).items():
         if id(tensor) not in seen:
             seen.add(id(tensor))
-            found[name] = tensor.detach()
-    return found
+            by_name[name] = tensor.detach()
+    return by_name
 
 
 def take_tensors(model: nn.Module, given: Mapping[str, Tensor], path: Path) -> None:
@@ -173,9 +173,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def write_json(path: Path, said: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write an object as JSON."""
-    write_atomically(path, (json.dumps(said, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -185,13 +185,13 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: If it is missing or does not hold an object.
     """
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read: {error.strerror}; v2xsim train sequence writes such a folder"
         ) from error
     except ValueError as error:
         raise UserError(f"{path}: is not JSON ({error}); train again in another folder") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: must hold an object, got {type(found).__name__}; train again in another folder")
-    return found
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold an object, got {type(content).__name__}; train again in another folder")
+    return content

@@ -112,9 +112,9 @@ class Sequences:
             raise MotionError(
                 f"no sequence has {length if whole else 2} tokens; the longest has {int(np.diff(self.offset).max(initial=0))}"
             )
-        place = first[:, None] + np.arange(length)
-        mask = place < self.offset[sequence + 1, None]
-        tokens = np.where(mask, self.token[np.minimum(place, len(self.token) - 1)], 0)
+        token_row = first[:, None] + np.arange(length)
+        mask = token_row < self.offset[sequence + 1, None]
+        tokens = np.where(mask, self.token[np.minimum(token_row, len(self.token) - 1)], 0)
         return Windows(torch.from_numpy(tokens), None if mask.all() else torch.from_numpy(mask))
 
     def poses(self, vocabulary: MotionVocabulary) -> Float[np.ndarray, "rows 3"]:
@@ -188,13 +188,13 @@ class Corpus:
 
 def _manifest(path: Path) -> Mapping[str, Any]:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MotionError(
             f"{path}: cannot be read ({error.strerror}); name a folder that `v2xsim corpus` made"
         ) from error
     except ValueError as error:
         raise MotionError(f"{path}: must be the manifest of a corpus, which this is not: {error}") from error
-    if not isinstance(said, dict) or said.get("corpus") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("corpus") != FORMAT:
         raise MotionError(f"{path}: must be the manifest of a corpus of format {FORMAT}")
-    return said
+    return manifest

@@ -44,9 +44,11 @@ class Gru(SequenceModule):
     ) -> State:
         """Return the state of rows that have read nothing; it never grows, so room is not used."""
         check_start(batch, dtype, room)
-        where = torch.device(device) if device is not None else self.device
-        memory = Memory(torch.zeros(batch, len(self.layers), self.width, device=where, dtype=dtype or self.dtype))
-        return State.fresh(self.signature, batch, where, {"hidden": memory})
+        state_device = torch.device(device) if device is not None else self.device
+        memory = Memory(
+            torch.zeros(batch, len(self.layers), self.width, device=state_device, dtype=dtype or self.dtype)
+        )
+        return State.fresh(self.signature, batch, state_device, {"hidden": memory})
 
     def standing(self, state: State, room: int) -> State | None:
         """Return the state unchanged: it never grows."""
@@ -80,17 +82,17 @@ def _exact(x: Tensor) -> AbstractContextManager[None]:
     if not (x.is_cuda and x.dtype == torch.float32):
         return nullcontext()
     now = torch.backends.cudnn
-    found: AbstractContextManager[None] = now.flags(
+    flags: AbstractContextManager[None] = now.flags(
         now.enabled, now.benchmark, deterministic=now.deterministic, allow_tf32=False
     )
-    return found
+    return flags
 
 
 def _one_by_one(layer: nn.GRU, x: Tensor, hidden: Tensor, mask: Tensor | None, dt: Tensor | None) -> Tensor:
     """Return the hidden states; they stay unchanged at positions where nothing arrived."""
     weights: tuple[Tensor, ...] = tuple(layer.all_weights[0])
     from_x, from_h, bias_x, bias_h = weights
-    inputs, found = F.linear(x, from_x, bias_x), []
+    inputs, states = F.linear(x, from_x, bias_x), []
     for t in range(x.shape[1]):
         reset_x, keep_x, new_x = inputs[:, t].chunk(3, -1)
         reset_h, keep_h, new_h = F.linear(hidden, from_h, bias_h).chunk(3, -1)
@@ -100,5 +102,5 @@ def _one_by_one(layer: nn.GRU, x: Tensor, hidden: Tensor, mask: Tensor | None, d
         new = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
         after = (1.0 - keep) * new + keep * hidden
         hidden = after if mask is None else torch.where(mask[:, t, None], after, hidden)
-        found.append(hidden)
-    return torch.stack(found, 1)
+        states.append(hidden)
+    return torch.stack(states, 1)

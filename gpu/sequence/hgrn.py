@@ -93,11 +93,11 @@ class Hgrn(SequenceModule):
             room: Not used.
         """
         check_start(batch, dtype, room)
-        where = torch.device(device) if device is not None else self.device
+        state_device = torch.device(device) if device is not None else self.device
         wide = torch.promote_types(self.dtype, torch.float32)
         shape = (batch, len(self.layers), self.parts, self.width)
-        memory = Memory(torch.zeros(shape, device=where, dtype=dtype or wide))
-        return State.fresh(self.signature, batch, where, {"hidden": memory})
+        memory = Memory(torch.zeros(shape, device=state_device, dtype=dtype or wide))
+        return State.fresh(self.signature, batch, state_device, {"hidden": memory})
 
     def lower_bounds(self) -> Float[Tensor, "layers dim"]:
         """Return the least share that each layer keeps in a step."""

@@ -98,8 +98,8 @@ class HgrnEncoder(nn.Module):
             keep, entry, gate = layer.mixer.gates(layer.norm(x), bounds[number], mask, None)
             states = torch.stack([self._run(keep, entry, mask, number, way) for way in range(2 * self.axes)]).sum(0)
             x = layer.added(x, layer.mixer.read(states, gate, x.dtype))
-        found: Tensor = self.norm(x)
-        return found
+        normed: Tensor = self.norm(x)
+        return normed
 
     def _run(
         self,

@@ -41,11 +41,11 @@ def sharing_map(kind: Kind, target: Target, layers: int, kv_layers: int) -> tupl
         after = kv_layers - 1 - before
         own = [(i, i + 1) for i in range(before)] + [(i, i + 1) for i in range(layers - after, layers)]
         groups = sorted([*own, (before, layers - after)])
-    found: list[int] = []
+    kv_map: list[int] = []
     for low, end in groups:
         giver = {"bottom": low, "middle": (low + end - 1) // 2, "top": end - 1}[target]
-        found += [giver] * (end - low)
-    return tuple(found)
+        kv_map += [giver] * (end - low)
+    return tuple(kv_map)
 
 
 def checked_map(given: Sequence[int] | str, layers: int) -> tuple[int, ...]:
@@ -55,19 +55,19 @@ def checked_map(given: Sequence[int] | str, layers: int) -> tuple[int, ...]:
         UserError: If an entry is not a layer, or is a layer without keys and values of its own.
     """
     try:
-        found = tuple(int(i) for i in given.split("_")) if isinstance(given, str) else tuple(index(i) for i in given)
+        kv_map = tuple(int(i) for i in given.split("_")) if isinstance(given, str) else tuple(index(i) for i in given)
     except (ValueError, TypeError) as error:
         raise UserError(f"a sharing map must be whole numbers, one a layer, such as 0_0_2_2; got {given!r}") from error
-    if len(found) != layers or any(not 0 <= i < layers for i in found):
+    if len(kv_map) != layers or any(not 0 <= i < layers for i in kv_map):
         raise UserError(
             f"a sharing map must name a layer from 0 to {layers - 1} for each of {layers} layers, got {given!r}"
         )
-    for layer, giver in enumerate(found):
-        if found[giver] != giver:
+    for layer, giver in enumerate(kv_map):
+        if kv_map[giver] != giver:
             raise UserError(
-                f"layer {layer} uses layer {giver}, which uses layer {found[giver]}; a giver must use its own"
+                f"layer {layer} uses layer {giver}, which uses layer {kv_map[giver]}; a giver must use its own"
             )
-    return found
+    return kv_map
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ class Segment:
 
 def segments(kv_map: Sequence[int]) -> tuple[Segment, ...]:
     """Return the layers cut into the shortest segments that can be computed one after the other."""
-    found, i = [], 0
+    stretches, i = [], 0
     while i < len(kv_map):
         end = max(i, kv_map[i]) + 1
         j = i
         while j < end:
             end = max(end, kv_map[j] + 1)
             j += 1
-        found.append(Segment(i, end, any(kv_map[k] > k for k in range(i, end))))
+        stretches.append(Segment(i, end, any(kv_map[k] > k for k in range(i, end))))
         i = end
-    return tuple(found)
+    return tuple(stretches)

@@ -58,8 +58,8 @@ def build(
     known = options_of(name)
     for option in options:
         if option not in known:
-            said = f"its options are {', '.join(known)}" if known else "it has no options"
-            raise UserError(f"model {name} has no option {option!r}{_nearest(option, known)}; {said}")
+            known_options = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise UserError(f"model {name} has no option {option!r}{_nearest(option, known)}; {known_options}")
     check_whole(1, vocabulary=vocabulary, dim=dim, layers=layers, heads=heads)
     check_whole(0, 2**64 - 1, seed=0 if seed is None else seed)
     # Initial weights come from torch's global generator; its state is restored afterwards.

@@ -160,14 +160,14 @@ class SequenceModule(nn.Module, ABC):
         """
         if state is None:
             return self.init_state(batch, device)
-        there, mine = state.precisions(), self.dtype
-        if there != {mine} and not self.any_precision:
-            autocast = mine != torch.float64 and torch.is_autocast_enabled(device.type)
-            if there - {mine, *_AUTOCAST} or not (autocast or mine in there):
+        there, own_dtype = state.precisions(), self.dtype
+        if there != {own_dtype} and not self.any_precision:
+            autocast = own_dtype != torch.float64 and torch.is_autocast_enabled(device.type)
+            if there - {own_dtype, *_AUTOCAST} or not (autocast or own_dtype in there):
                 raise UserError(
-                    f"{self._name}: the state is of {widest(there)}, the parameters of {mine}; convert it with state.to(dtype={mine})"
+                    f"{self._name}: the state is of {widest(there)}, the parameters of {own_dtype}; convert it with state.to(dtype={own_dtype})"
                 )
-            state = state if autocast else state.to(dtype=mine)
+            state = state if autocast else state.to(dtype=own_dtype)
         return state.outside_inference() if torch.is_grad_enabled() else state
 
     # Checks ---------------------------------------------------------------------------------------------------------

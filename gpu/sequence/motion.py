@@ -226,10 +226,10 @@ def check_offset(offset: np.ndarray, rows: int, least: int) -> None:
         )
 
 
-def _check_row(what: str, row: np.ndarray) -> None:
+def _check_row(name: str, row: np.ndarray) -> None:
     if not isinstance(row, np.ndarray) or row.ndim != 1 or row.dtype != np.int64:
         got = f"{row.dtype} of shape {row.shape}" if isinstance(row, np.ndarray) else type(row).__name__
-        raise MotionError(f"{what} must be a numpy array of int64 in one row, got {got}")
+        raise MotionError(f"{name} must be a numpy array of int64 in one row, got {got}")
 
 
 def _search(vocabulary: MotionVocabulary) -> tuple[np.ndarray, np.ndarray, float]:

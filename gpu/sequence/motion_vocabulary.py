@@ -118,7 +118,7 @@ class MotionVocabulary:
             raise MotionError(f"{path}: holds no motion vocabulary: {error}") from error
 
 
-def arrays_of(path: Path, names: tuple[str, ...], what: str) -> dict[str, np.ndarray]:
+def arrays_of(path: Path, names: tuple[str, ...], label: str) -> dict[str, np.ndarray]:
     """Return arrays from an .npz file.
 
     Raises:
@@ -128,16 +128,16 @@ def arrays_of(path: Path, names: tuple[str, ...], what: str) -> dict[str, np.nda
         # Opened here, because numpy does not close a file that is not an archive.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             if not isinstance(held, np.lib.npyio.NpzFile):
-                raise MotionError(f"{path}: must be a {what} (.npz), got a single array")
+                raise MotionError(f"{path}: must be a {label} (.npz), got a single array")
             if missing := [name for name in names if name not in held]:
-                raise MotionError(f"{path}: must be a {what}; it has no {missing[0]!r}")
+                raise MotionError(f"{path}: must be a {label}; it has no {missing[0]!r}")
             return {name: held[name] for name in names}
     except MotionError:
         raise
     except OSError as error:
         raise MotionError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise MotionError(f"{path}: must be a {what} (.npz), which this is not, or no longer: {error}") from error
+        raise MotionError(f"{path}: must be a {label} (.npz), which this is not, or no longer: {error}") from error
 
 
 FARTHEST = 1e9
@@ -158,22 +158,22 @@ def check_scale(step_s: Any, tolerance_m: Any, box_m: Any) -> None:
             raise MotionError(f"a vocabulary's {name} must be above 0 and finite, got {value!r}")
 
 
-def checked_rows(what: str, rows: np.ndarray) -> None:
+def checked_rows(name: str, rows: np.ndarray) -> None:
     """Refuse an array that is not rows of three finite numbers.
 
     Raises:
         MotionError: Has the position of the first number that is not finite, or the shape.
     """
     if not isinstance(rows, np.ndarray):
-        raise MotionError(f"{what} must be a numpy array of float64, got {type(rows).__name__}")
+        raise MotionError(f"{name} must be a numpy array of float64, got {type(rows).__name__}")
     if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype != np.float64:
-        raise MotionError(f"{what} must be float64 of shape (rows, 3), got {rows.dtype} of shape {rows.shape}")
+        raise MotionError(f"{name} must be float64 of shape (rows, 3), got {rows.dtype} of shape {rows.shape}")
     if not np.isfinite(rows).all():
         row, column = np.argwhere(~np.isfinite(rows))[0]
-        raise MotionError(f"{what} must be finite, got {rows[row, column]} in row {row}, column {column}")
+        raise MotionError(f"{name} must be finite, got {rows[row, column]} in row {row}, column {column}")
     if rows.size and float(np.abs(rows).max()) > FARTHEST:
         row, column = np.argwhere(np.abs(rows) > FARTHEST)[0]
-        raise MotionError(f"{what} must be within {FARTHEST:g}, got {rows[row, column]} in row {row}, column {column}")
+        raise MotionError(f"{name} must be within {FARTHEST:g}, got {rows[row, column]} in row {row}, column {column}")
 
 
 def mirrored(rows: Float[np.ndarray, "rows 3"]) -> Float[np.ndarray, "rows 3"]:

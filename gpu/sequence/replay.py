@@ -90,7 +90,7 @@ class RecordedSteps(Steps):
         self._wrong = torch.zeros((), dtype=torch.bool, device=standing.device)
         self._after: list[State] = [self._static] * period
         self._logits: list[Tensor] = [self._tokens] * period
-        self._graphs: list[Callable[[], None]] = [partial(self._run, place) for place in range(period)]
+        self._graphs: list[Callable[[], None]] = [partial(self._run, step) for step in range(period)]
         if self._record:
             # A graph keeps addresses. Casts of weights that autocast caches would be freed when autocast ends.
             on, bits = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
@@ -105,30 +105,30 @@ class RecordedSteps(Steps):
         side.wait_stream(main)
         with torch.cuda.stream(side):
             # Warm up, so that kernels are compiled and chosen; this writes only behind the end of the caches.
-            for place in range(period):
-                self._run(place, last=False)
+            for step in range(period):
+                self._run(step, last=False)
         main.wait_stream(side)
         for filled, before in counts:
             filled.copy_(before)
         with torch.cuda.device(device):
             pool = torch.cuda.graph_pool_handle()
-            for place in range(period):
+            for step in range(period):
                 graph = torch.cuda.CUDAGraph()
                 with torch.cuda.graph(graph, pool=pool, stream=recording):
-                    self._run(place)
-                self._graphs[place] = graph.replay
+                    self._run(step)
+                self._graphs[step] = graph.replay
 
-    def _run(self, place: int, last: bool = True) -> None:
+    def _run(self, step: int, last: bool = True) -> None:
         """Run the step at one place of the period.
 
         The last step writes the state back to where the first one reads it.
         """
-        before, most = self._after[place - 1] if place else self._static, self.model.vocabulary - 1
+        before, most = self._after[step - 1] if step else self._static, self.model.vocabulary - 1
         ids = self._tokens.clamp(0, most)
         self._wrong.logical_or_((ids != self._tokens).any())
         y, after = self.model._advance(ids[:, None], before, None, None)
-        self._logits[place], self._after[place] = y[:, 0], after
-        if last and place == len(self._after) - 1:
+        self._logits[step], self._after[step] = y[:, 0], after
+        if last and step == len(self._after) - 1:
             for to, source in zip(_tensors(self._static), _tensors(after), strict=True):
                 to.copy_(source)
 
@@ -152,11 +152,11 @@ class RecordedSteps(Steps):
             )
         if self._done == self._room:
             self._begin(self.state(), 2 * self._room)
-        place = self._done % len(self._after)
+        step = self._done % len(self._after)
         self._tokens.copy_(tokens)
-        self._graphs[place]()
+        self._graphs[step]()
         self._done += 1
-        return self._logits[place]
+        return self._logits[step]
 
     def state(self) -> State:
         """Return the present state; it stays valid.
@@ -166,8 +166,8 @@ class RecordedSteps(Steps):
         """
         if bool(self._wrong):
             raise UserError(f"tokens must be from 0 to {self.model.vocabulary - 1}, and some that were read were not")
-        place = self._done % len(self._after)
-        now = self._after[place - 1] if place else self._static
+        step = self._done % len(self._after)
+        now = self._after[step - 1] if step else self._static
         return self._released(_copied(now))
 
     def _released(self, state: State) -> State:

@@ -52,16 +52,16 @@ def scan(
     _check(decay, entry, initial, method, chunk)
     if entry.numel() == 0:
         return entry
-    found: Tensor = _Scan.apply(decay, entry, initial, _chosen(method, entry), chunk)  # type: ignore[no-untyped-call]
-    return found
+    states: Tensor = _Scan.apply(decay, entry, initial, _chosen(method, entry), chunk)  # type: ignore[no-untyped-call]
+    return states
 
 
 def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: int) -> None:
     given = (decay, entry, initial)
     if not all(isinstance(x, Tensor) for x in given) or len({x.device for x in given}) > 1:
-        said = ", ".join(str(x.device) if isinstance(x, Tensor) else type(x).__name__ for x in given)
+        devices = ", ".join(str(x.device) if isinstance(x, Tensor) else type(x).__name__ for x in given)
         raise UserError(
-            f"scan: decay, entry and initial must be tensors on one device, got {said}; move them with x.to(device)"
+            f"scan: decay, entry and initial must be tensors on one device, got {devices}; move them with x.to(device)"
         )
     batch, time, parts, dim = entry.shape if entry.ndim == 4 else (-1,) * 4
     if decay.shape != (batch, time, dim) or initial.shape != (batch, parts, dim):
@@ -106,27 +106,27 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, decay: Tensor, entry: Tensor, initial: Tensor, method: Method, chunk: int) -> Tensor:
         decay, entry, initial = decay.contiguous(), entry.contiguous(), initial.contiguous()
-        found = _run(decay, entry, initial, method, chunk)
-        ctx.save_for_backward(decay, initial, found)
+        states = _run(decay, entry, initial, method, chunk)
+        ctx.save_for_backward(decay, initial, states)
         ctx.method, ctx.chunk = method, chunk
-        return found
+        return states
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        decay, initial, found = ctx.saved_tensors
+        decay, initial, states = ctx.saved_tensors
         if ctx.method == "compiled":
-            return (*_compiled_backward(decay, found, initial, grad.contiguous()), None, None)
+            return (*_compiled_backward(decay, states, initial, grad.contiguous()), None, None)
         grad_entry = _run_backward(decay, grad.contiguous(), ctx.method, ctx.chunk)
-        before = torch.cat([initial[:, None], found[:, :-1]], 1)
+        before = torch.cat([initial[:, None], states[:, :-1]], 1)
         return (grad_entry * before).sum(2), grad_entry, decay[:, :1] * grad_entry[:, 0], None, None
 
 
 def _run(decay: Tensor, entry: Tensor, initial: Tensor, method: Method, chunk: int) -> Tensor:
     if method == "compiled":
-        found = torch.empty_like(entry)
-        scan_kernels.run_forward(*(x.detach().numpy() for x in (decay, entry, initial, found)))
-        return found
+        states = torch.empty_like(entry)
+        scan_kernels.run_forward(*(x.detach().numpy() for x in (decay, entry, initial, states)))
+        return states
     if method == "triton":
         from v2xsim.gpu.sequence import scan_triton
 
@@ -146,9 +146,9 @@ def _run_backward(decay: Tensor, grad: Tensor, method: Method, chunk: int) -> Te
     return _run(shifted, grad.flip(1), torch.zeros_like(grad[:, 0]), method, chunk).flip(1)
 
 
-def _compiled_backward(decay: Tensor, found: Tensor, initial: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    given = torch.zeros_like(decay), torch.empty_like(found), torch.empty_like(initial)
-    scan_kernels.run_backward(*(x.detach().numpy() for x in (decay, found, initial, grad, *given)))
+def _compiled_backward(decay: Tensor, states: Tensor, initial: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    given = torch.zeros_like(decay), torch.empty_like(states), torch.empty_like(initial)
+    scan_kernels.run_backward(*(x.detach().numpy() for x in (decay, states, initial, grad, *given)))
     return given
 
 
@@ -157,11 +157,11 @@ def _compiled_backward(decay: Tensor, found: Tensor, initial: Tensor, grad: Tens
 
 
 def _sequential(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:
-    found, h = torch.empty_like(entry), initial
+    states, h = torch.empty_like(entry), initial
     for t in range(entry.shape[1]):
         h = torch.addcmul(entry[:, t], decay[:, t, None], h)
-        found[:, t] = h
-    return found
+        states[:, t] = h
+    return states
 
 
 def _associative(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:

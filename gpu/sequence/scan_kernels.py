@@ -5,7 +5,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def run_forward(decay, entry, initial, found):  # type: ignore[no-untyped-def]
+def run_forward(decay, entry, initial, states):  # type: ignore[no-untyped-def]
     """Write h_t = decay_t h_(t-1) + entry_t into `found`; the parts of a channel have the same decay."""
     batch, time, parts, dim = entry.shape
     for b in range(batch):
@@ -14,18 +14,18 @@ def run_forward(decay, entry, initial, found):  # type: ignore[no-untyped-def]
             for t in range(time):
                 for j in range(dim):
                     h[j] = decay[b, t, j] * h[j] + entry[b, t, p, j]
-                    found[b, t, p, j] = h[j]
+                    states[b, t, p, j] = h[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def run_backward(decay, found, initial, grad, grad_decay, grad_entry, grad_initial):  # type: ignore[no-untyped-def]
+def run_backward(decay, states, initial, grad, grad_decay, grad_entry, grad_initial):  # type: ignore[no-untyped-def]
     """Write the gradients of all inputs, given that of `found`; `grad_decay` must be zero at the start."""
-    batch, time, parts, dim = found.shape
+    batch, time, parts, dim = states.shape
     for b in range(batch):
         for p in range(parts):
-            later = np.zeros(dim, found.dtype)
+            later = np.zeros(dim, states.dtype)
             for t in range(time - 1, -1, -1):
-                before = found[b, t - 1, p] if t else initial[b, p]
+                before = states[b, t - 1, p] if t else initial[b, p]
                 for j in range(dim):
                     here = grad[b, t, p, j] + later[j]
                     grad_entry[b, t, p, j] = here

@@ -81,6 +81,6 @@ def run(
             product, gathered = entry.new_empty(batch, count, dim), entry.new_empty(batch, count, parts, dim)
             _gather_ends[grid](decay, entry, product, gathered, time, count, chunk, parts, dim, **settings)
             before = torch.cat([before[:, None], run(product, gathered, before, count)[:, :-1]], 1).contiguous()
-        found = torch.empty_like(entry)
-        _walk[grid](decay, entry, before, found, time, count, chunk, parts, dim, **settings)
-    return found
+        states = torch.empty_like(entry)
+        _walk[grid](decay, entry, before, states, time, count, chunk, parts, dim, **settings)
+    return states

@@ -71,9 +71,9 @@ class SharedModel(SharedParts):
 
     def _noted(self, tokens: Tensor, mask: Tensor | None, before: State, after: State) -> State:
         """Store the tokens of the current chunk."""
-        place = before.seen[:, None] % self.tree.chunk + torch.arange(tokens.shape[1], device=tokens.device)
+        position = before.seen[:, None] % self.tree.chunk + torch.arange(tokens.shape[1], device=tokens.device)
         noted = tokens if mask is None else torch.where(mask, tokens, MISSING)
-        partial = before.memory("partial").scatter(1, place, noted.to(torch.int32))
+        partial = before.memory("partial").scatter(1, position, noted.to(torch.int32))
         return replace(after, slots={**after.slots, "partial": Memory(partial, MISSING)})
 
     def _completed(self, state: State) -> State:
@@ -196,10 +196,10 @@ class SharedModel(SharedParts):
         batch, time = self._checked(running, None, mask)
         if not (holds_whole(at) if isinstance(at, Tensor) else is_whole(at)):
             raise UserError(f"SharedModel: the query's place must be a whole number or a tensor of such, got {at!r}")
-        place = torch.as_tensor(at, device=running.device)
-        if place.ndim == 0:
-            place = place.expand(batch)
-        if time == 0 or place.shape != (batch,) or not bool(((place >= -time) & (place < time)).all()):
+        position = torch.as_tensor(at, device=running.device)
+        if position.ndim == 0:
+            position = position.expand(batch)
+        if time == 0 or position.shape != (batch,) or not bool(((position >= -time) & (position < time)).all()):
             raise UserError(
                 f"SharedModel: the query's place must be within a running text of {time} tokens, one number or one for each of "
                 f"{batch} rows, got {at}"
@@ -208,9 +208,9 @@ class SharedModel(SharedParts):
             return torch.zeros(0, self.upper.dim, dtype=self.dtype, device=running.device)
         if mask is not None:
             last = (torch.arange(time, device=running.device) * mask).amax(1)
-            place = torch.where(place == -1, last, place)
+            position = torch.where(position == -1, last, position)
             running = torch.where(mask, running, 0)
-        return self.upper.first_hidden(self.embedding(running), mask, place % time)
+        return self.upper.first_hidden(self.embedding(running), mask, position % time)
 
     def condense(
         self,

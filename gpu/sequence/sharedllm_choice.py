@@ -80,10 +80,10 @@ def alignment_loss(
     size = model.tree.chunk
     ids = chunks[torch.arange(len(chunks), device=place.device), place // size]
     x, present = model.embedding(ids.clamp(min=0)), None if mask is None else ids != MISSING
-    place, found = place % size, []
+    place, losses = place % size, []
     for level in range(1, model.tree.decisions + 1):
         half = size >> level
         likeness = model.lower.likeness(x, present, query, place // (2 * half) * (2 * half), level)
         # A half without tokens counts as least similar.
-        found.append(F.cross_entropy(SHARPNESS * likeness.clamp(min=-1.0), place // half % 2))
-    return torch.stack(found).mean() if found else query.new_zeros(())
+        losses.append(F.cross_entropy(SHARPNESS * likeness.clamp(min=-1.0), place // half % 2))
+    return torch.stack(losses).mean() if losses else query.new_zeros(())

@@ -48,9 +48,9 @@ class Lower(nn.Module):
 
     def copy_from(self, layers: nn.ModuleList) -> None:
         """Copy the weights of a model's first layers."""
-        for mine, other in zip(self.layers, layers, strict=False):
-            wanted = mine.state_dict()
-            mine.load_state_dict({name: value for name, value in other.state_dict().items() if name in wanted})
+        for own, other in zip(self.layers, layers, strict=False):
+            wanted = own.state_dict()
+            own.load_state_dict({name: value for name, value in other.state_dict().items() if name in wanted})
 
     def first_hidden(
         self, x: Float[Tensor, "rows time dim"], present: Bool[Tensor, "rows time"] | None
@@ -164,16 +164,16 @@ class Lower(nn.Module):
     ) -> Tensor | None:
         """Encode one node of every chunk, and append the kept entries to `keys` and `values`."""
         x, here = _stretch(x, present, node.start, node.length)
-        place = spaced(node.length, node.kept, x.device)
+        positions = spaced(node.length, node.kept, x.device)
         for number, layer in enumerate(self.layers):
             if number + 1 < len(self.layers):
                 assert isinstance(layer, Layer)
                 x, key, value = self._through(layer, x, here)
             else:
                 key, value = self._keys_values(layer, x)
-            keys[number].append(key[:, :, place])
-            values[number].append(value[:, :, place])
-        return None if here is None else here[:, place]
+            keys[number].append(key[:, :, positions])
+            values[number].append(value[:, :, positions])
+        return None if here is None else here[:, positions]
 
     def _through(self, layer: Layer, x: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Run a layer; return its output, its keys without rotation, and its values."""
@@ -198,6 +198,6 @@ def _stretch(
     """Return `length` positions of each chunk from its own start on."""
     if length == x.shape[1]:
         return x, present
-    place = start[:, None] + torch.arange(length, device=x.device)
+    positions = start[:, None] + torch.arange(length, device=x.device)
     chunk = torch.arange(len(x), device=x.device)[:, None]
-    return x[chunk, place], None if present is None else present[chunk, place]
+    return x[chunk, positions], None if present is None else present[chunk, positions]

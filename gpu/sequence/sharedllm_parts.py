@@ -119,18 +119,19 @@ class SharedParts(TokenSequence):
         """Return the state of rows that have read nothing."""
         check_start(batch, dtype, room)
         upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
-        where, kind = upper.device, dtype or self.dtype
+        state_device, kind = upper.device, dtype or self.dtype
         heads, dim = self.upper.heads, self.upper.dim
         room = room // self.tree.chunk * self.tree.per_chunk
         kept = {
-            f"kept{i}": Cache.empty(batch, heads, dim // heads, where, kind, 0, room) for i in range(self.upper.inject)
+            f"kept{i}": Cache.empty(batch, heads, dim // heads, state_device, kind, 0, room)
+            for i in range(self.upper.inject)
         }
         memories = {
-            "past": Memory(torch.empty(batch, 0, dtype=torch.int32, device=where), MISSING, grows=True),
-            "partial": Memory(self._empty_chunk(batch, where), MISSING),
-            "query": Memory(torch.zeros(batch, dim, dtype=kind, device=where)),
+            "past": Memory(torch.empty(batch, 0, dtype=torch.int32, device=state_device), MISSING, grows=True),
+            "partial": Memory(self._empty_chunk(batch, state_device), MISSING),
+            "query": Memory(torch.zeros(batch, dim, dtype=kind, device=state_device)),
         }
-        return State.fresh(self.signature, batch, where, {**upper.slots, **kept, **memories})
+        return State.fresh(self.signature, batch, state_device, {**upper.slots, **kept, **memories})
 
     def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
         """Return the kept entries of all chunks."""
@@ -144,12 +145,12 @@ class SharedParts(TokenSequence):
     def _check_query(self, query: Tensor, batch: int, device: torch.device) -> None:
         fits = isinstance(query, Tensor) and query.shape == (batch, self.upper.dim) and query.dtype == self.dtype
         if not fits or query.device != device or not bool(torch.isfinite(query).all()):
-            said = (
+            given = (
                 f"{tuple(query.shape)} of {query.dtype} on {query.device}" if isinstance(query, Tensor) else repr(query)
             )
             raise UserError(
                 f"SharedModel: a query must be finite, of shape ({batch}, {self.upper.dim}) and {self.dtype} on {device}, "
-                f"got {said}; query_of makes one of a text"
+                f"got {given}; query_of makes one of a text"
             )
 
     def _empty_chunk(self, batch: int, device: torch.device) -> Tensor:

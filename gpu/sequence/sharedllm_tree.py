@@ -125,24 +125,26 @@ class ContextTree:
         start = torch.zeros(len(right), dtype=torch.int64, device=right.device)
         if self.choice == "uniform":
             return [Node(start, self.chunk, self.per_chunk)]
-        found = []
+        cut = []
         for level, kept in enumerate(self.by_level[:-1], 1):
             half = self.chunk >> level
             later = right[:, level - 1]
-            found.append(Node(start + half * ~later, half, kept))
+            cut.append(Node(start + half * ~later, half, kept))
             start = start + half * later
         half, kept = self.chunk >> self.depth, self.by_level[-1]
-        return [*found, Node(start, half, kept), Node(start + half, half, kept)]
+        return [*cut, Node(start, half, kept), Node(start + half, half, kept)]
 
     def places(self, right: Bool[Tensor, "chunks decisions"]) -> Int64[Tensor, "chunks kept"]:
         """Return the position in its chunk of each kept entry, in the order in which they are kept."""
-        found = [node.start[:, None] + spaced(node.length, node.kept, right.device) for node in self.nodes(right)]
-        return torch.cat(found, 1) if found else torch.zeros(len(right), 0, dtype=torch.int64, device=right.device)
+        positions = [node.start[:, None] + spaced(node.length, node.kept, right.device) for node in self.nodes(right)]
+        return (
+            torch.cat(positions, 1) if positions else torch.zeros(len(right), 0, dtype=torch.int64, device=right.device)
+        )
 
     def coins(self, tokens: Int[Tensor, "chunks chunk"]) -> Bool[Tensor, "chunks decisions"]:
         """Return pseudo-random bits from the tokens and the seed; a chunk gives the same bits wherever it occurs."""
-        place = torch.arange(1, self.chunk + 1, device=tokens.device, dtype=torch.int64)
-        mixed = _mixed((tokens.to(torch.int64) + 2) * _mixed(place + (self.seed << 20))).sum(1)
+        position = torch.arange(1, self.chunk + 1, device=tokens.device, dtype=torch.int64)
+        mixed = _mixed((tokens.to(torch.int64) + 2) * _mixed(position + (self.seed << 20))).sum(1)
         level = torch.arange(self.decisions, device=tokens.device)
         return (_mixed(mixed[:, None] + level) >> 40) % 2 == 1
 
@@ -157,15 +159,15 @@ class ContextTree:
             cosines = F.cosine_similarity(hidden, query[:, None, None], dim=-1)
             return (cosines if present is None else cosines.masked_fill(~present, -torch.inf)).amax(-1)
         if self.alike == "mean" and present is None:
-            told = hidden.mean(2)
+            half_vector = hidden.mean(2)
         elif self.alike == "mean":
             assert present is not None
-            told = (hidden * present[..., None]).sum(2)
+            half_vector = (hidden * present[..., None]).sum(2)
         else:
-            told = at_last(hidden.flatten(0, 1), None if present is None else present.flatten(0, 1))
-            told = told.view(len(query), 2, -1)
-        found = F.cosine_similarity(told, query[:, None], dim=-1)
-        return found if present is None else found.masked_fill(~present.any(-1), -torch.inf)
+            half_vector = at_last(hidden.flatten(0, 1), None if present is None else present.flatten(0, 1))
+            half_vector = half_vector.view(len(query), 2, -1)
+        cosine = F.cosine_similarity(half_vector, query[:, None], dim=-1)
+        return cosine if present is None else cosine.masked_fill(~present.any(-1), -torch.inf)
 
 
 def spaced(length: int, count: int, device: torch.device | None = None) -> Int64[Tensor, " count"]:
@@ -177,8 +179,8 @@ def at_last(x: Float[Tensor, "rows time dim"], present: Bool[Tensor, "rows time"
     """Return the vector at each row's last position with a token; at its first one if there is none."""
     if present is None:
         return x[:, -1]
-    place = torch.arange(x.shape[1], device=x.device)
-    last = (place * present).amax(1)
+    positions = torch.arange(x.shape[1], device=x.device)
+    last = (positions * present).amax(1)
     return x[torch.arange(len(x), device=x.device), last]
 
 

@@ -67,8 +67,8 @@ class Upper(Transformer):
         assert isinstance(below, Layer)
         number = (state.seen // self.chunk)[:, None]
         query = turned(below.split(injection.query(injection.norm(x))), turns(number, self.dim // self.heads, x.dtype))
-        found = attend(query, state.cache(f"kept{layer}"), _AFTER_ALL).transpose(1, 2).flatten(2)
-        return x + F.dropout(injection.out(found), self.dropout, self.training)
+        attended = attend(query, state.cache(f"kept{layer}"), _AFTER_ALL).transpose(1, 2).flatten(2)
+        return x + F.dropout(injection.out(attended), self.dropout, self.training)
 
     def first_hidden(
         self, x: Float[Tensor, "batch time dim"], mask: Bool[Tensor, "batch time"] | None, at: Int64[Tensor, " batch"]

@@ -47,12 +47,12 @@ def one_each(name: str, given: Any, count: int, what: str, least: int) -> tuple[
     Raises:
         UserError: If the value is neither.
     """
-    found = (given,) * count if is_whole(given) else tuple(given) if isinstance(given, Iterable) else ()
-    if len(found) != count or not all(is_whole(size) and size >= least for size in found):
+    numbers = (given,) * count if is_whole(given) else tuple(given) if isinstance(given, Iterable) else ()
+    if len(numbers) != count or not all(is_whole(size) and size >= least for size in numbers):
         raise UserError(
             f"{name} must be one whole number of at least {least}, or one for each of {count} {what}, got {given!r}"
         )
-    return tuple(index(size) for size in found)
+    return tuple(index(size) for size in numbers)
 
 
 def is_number(value: Any) -> bool:

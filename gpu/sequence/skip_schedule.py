@@ -88,11 +88,11 @@ class ExitSchedule:
 
 @lru_cache(maxsize=256)
 def _lasts(schedule: ExitSchedule, prompt: int) -> tuple[int, ...]:
-    found = [0] * schedule.layers
+    counts = [0] * schedule.layers
     for layer in schedule.active(prompt + schedule.horizon, prompt):
-        found[layer] = ALWAYS
+        counts[layer] = ALWAYS
     for position in (0, *range(prompt, prompt + schedule.horizon)):
         for layer in schedule.active(position, prompt):
             # All positions of a prompt run the same layers as its first one.
-            found[layer] = max(found[layer], position + 1, prompt)
-    return tuple(found)
+            counts[layer] = max(counts[layer], position + 1, prompt)
+    return tuple(counts)

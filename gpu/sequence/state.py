@@ -57,10 +57,10 @@ class State:
 
     def precisions(self) -> set[torch.dtype]:
         """Return the floating-point types in the state: one, or additional ones with fewer bits due to autocast."""
-        found: set[torch.dtype] = set()
+        types: set[torch.dtype] = set()
         for slot in self.slots.values():
-            found |= slot.precisions()
-        return found
+            types |= slot.precisions()
+        return types
 
     def memory(self, name: str) -> Tensor:
         """Return the tensor of a memory, by name."""
@@ -146,10 +146,10 @@ class State:
     def append(self, more: "int | State") -> "State":
         """Return the state with rows appended: a number of new ones, or those of a state of the same module."""
         if isinstance(more, State):
-            joined, mine, theirs = self.join(more), widest(self.precisions()), widest(more.precisions())
-            if mine != theirs and not torch.is_autocast_enabled(self.device.type):
+            joined, own_type, theirs = self.join(more), widest(self.precisions()), widest(more.precisions())
+            if own_type != theirs and not torch.is_autocast_enabled(self.device.type):
                 raise UserError(
-                    f"append: the states are of {mine} and {theirs}; convert one with state.to(dtype={mine})"
+                    f"append: the states are of {own_type} and {theirs}; convert one with state.to(dtype={own_type})"
                 )
             return joined
         if not isinstance(more, int) or isinstance(more, bool) or more < 0:
@@ -225,9 +225,9 @@ class State:
         """
         if dtype is not None:
             check_precision(dtype)
-        where = None if device is None else torch.device(device)
-        slots = {name: slot.to(where, dtype) for name, slot in self.slots.items()}
-        return replace(self, seen=self.seen.to(where), clock=self.clock.to(where), slots=slots)
+        new_device = None if device is None else torch.device(device)
+        slots = {name: slot.to(new_device, dtype) for name, slot in self.slots.items()}
+        return replace(self, seen=self.seen.to(new_device), clock=self.clock.to(new_device), slots=slots)
 
     def nbytes(self) -> int:
         """Return the number of bytes of keys, values and recurrent states in use.
@@ -242,17 +242,17 @@ class State:
     def state_dict(self) -> dict[str, Tensor]:
         """Return the state as copied tensors, which `load` (or a safetensors file) restores exactly."""
         head = f"{int(self.timed)}\n{self.maker}"
-        found = {
+        by_name = {
             "seen": self.seen.clone(),
             "clock": self.clock.clone(),
             "head": torch.tensor(list(head.encode()), dtype=torch.uint8),
         }
-        found.update({f"notes.{name}": torch.tensor(value) for name, value in self.notes.items()})
+        by_name.update({f"notes.{name}": torch.tensor(value) for name, value in self.notes.items()})
         for name, slot in self.slots.items():
             kind = type(slot).__name__.lower()
             inner = slot.state_dict() if isinstance(slot, State) else slot.tensors()
-            found.update({f"{kind}.{name}.{key}": value for key, value in inner.items()})
-        return found
+            by_name.update({f"{kind}.{name}.{key}": value for key, value in inner.items()})
+        return by_name
 
     @staticmethod
     def load(tensors: Mapping[str, Tensor]) -> "State":
@@ -276,10 +276,10 @@ class State:
             slots.update({name: Memory.from_tensors(inner) for name, inner in groups["memory"].items()})
             slots.update({name: Cache.from_tensors(inner) for name, inner in groups["cache"].items()})
             slots.update({name: State.load(inner) for name, inner in groups["state"].items()})
-            found = State(maker, tensors["seen"], tensors["clock"], None, timed == "1", slots, notes)
+            state = State(maker, tensors["seen"], tensors["clock"], None, timed == "1", slots, notes)
         except (KeyError, ValueError) as error:
             raise UserError(f"no complete state: {error}; give what State.state_dict returned") from error
-        return found._recounted()
+        return state._recounted()
 
     def refuse_incomplete(self, like: "State") -> None:
         """Refuse a state that lacks a part which another state of the same model has, or whose parts have a different number of rows.

@@ -163,8 +163,8 @@ def next_token_loss(
         raise UserError(f"a loss needs more than {first} tokens a row, got {tokens.shape[1]}")
     # Values at masked positions are ignored and need not be tokens.
     targets = (tokens if mask is None else torch.where(mask, tokens, 0))[:, first:].flatten()
-    found = F.cross_entropy(logits[:, first - 1 : -1].flatten(0, 1).float(), targets, reduction="none")
+    losses = F.cross_entropy(logits[:, first - 1 : -1].flatten(0, 1).float(), targets, reduction="none")
     if mask is None:
-        return found.mean()
-    wanted = mask[:, first:].flatten().to(found.dtype)
-    return (found * wanted).sum() / wanted.sum().clamp(min=1.0)
+        return losses.mean()
+    wanted = mask[:, first:].flatten().to(losses.dtype)
+    return (losses * wanted).sum() / wanted.sum().clamp(min=1.0)

@@ -110,10 +110,10 @@ class Transformer(SequenceModule):
     ) -> State:
         """Return the state of rows that have read nothing; an exit schedule counts from the end of the prompt."""
         check_start(batch, dtype, room, prompt)
-        where = torch.device(device) if device is not None else self.device
+        state_device = torch.device(device) if device is not None else self.device
         caches = {
             f"layer{i}": Cache.empty(
-                batch, self.heads, self.dim // self.heads, where, dtype or self.dtype, self.windows[i], room
+                batch, self.heads, self.dim // self.heads, state_device, dtype or self.dtype, self.windows[i], room
             )
             for i in self.givers
         }
@@ -121,7 +121,7 @@ class Transformer(SequenceModule):
             prompt = self.schedule.prompt if self.schedule else 0
         # Without a schedule nothing depends on the prompt's length, so it is not stored, and states of different
         # prompts can be joined.
-        return State.fresh(self.signature, batch, where, caches, **({"prompt": prompt} if self.schedule else {}))
+        return State.fresh(self.signature, batch, state_device, caches, **({"prompt": prompt} if self.schedule else {}))
 
     def standing(self, state: State, room: int) -> State | None:
         """Return the state with fixed caches.
@@ -222,10 +222,10 @@ class Transformer(SequenceModule):
         for i in range(segment.first, segment.end):
             layer, giver = self.layers[i], self.kv_map[i]
             assert isinstance(layer, Layer)
-            query, mine = layer.projected(layer.norm(x), piece.turn)
-            if mine is not None:
-                made[i] = mine
-                now[i] = now[i].extend(*mine, piece.entry)
+            query, own_entries = layer.projected(layer.norm(x), piece.turn)
+            if own_entries is not None:
+                made[i] = own_entries
+                now[i] = now[i].extend(*own_entries, piece.entry)
             strict = giver > i
             x = layer.attended(x, query, (above if strict else now)[giver], piece, strict)
             x = layer.fed(self._between(x, i, state))

@@ -96,8 +96,8 @@ class Layer(nn.Module):
         strict: bool,
     ) -> Float[Tensor, "batch time dim"]:
         """Return x plus the result of attention."""
-        found = attend(query, cache, piece.position, strict).transpose(1, 2).flatten(2)
-        return x + self._dropped(self.out(found))
+        from_attention = attend(query, cache, piece.position, strict).transpose(1, 2).flatten(2)
+        return x + self._dropped(self.out(from_attention))
 
     def fed(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
         """Return x plus the result of the feed-forward part."""

@@ -44,8 +44,8 @@ def turns(
 def turned(x: Float[Tensor, "batch time 2 dim"], turn: Turn, back: bool = False) -> Float[Tensor, "batch time 2 dim"]:
     """Return complex numbers turned forward, or back."""
     cos, sin = turn
-    found: Tensor = _Turned.apply(x, cos, -sin if back else sin)  # type: ignore[no-untyped-call]
-    return found
+    result: Tensor = _Turned.apply(x, cos, -sin if back else sin)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _Turned(torch.autograd.Function):
@@ -69,10 +69,10 @@ class _Turned(torch.autograd.Function):
 
 
 def _product(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    found = torch.empty_like(x)
-    (real, imaginary), (to_real, to_imaginary) = x.unbind(-2), found.unbind(-2)
+    result = torch.empty_like(x)
+    (real, imaginary), (to_real, to_imaginary) = x.unbind(-2), result.unbind(-2)
     torch.mul(real, cos, out=to_real)
     to_real.addcmul_(imaginary, sin, value=-1)
     torch.mul(imaginary, cos, out=to_imaginary)
     to_imaginary.addcmul_(real, sin)
-    return found
+    return result

@@ -143,11 +143,11 @@ def train(
     """
     optimiser, history = _optimiser(model, settings), History()
     if folder is not None:
-        said = {
+        description = {
             "recipe": model.recipe, "model": model.signature, "settings": asdict(settings), "data": source.fingerprint,
             "validation data": None if validation is None else validation.fingerprint,
         }  # fmt: skip
-        if _goes_on(folder, said, resume):
+        if _goes_on(folder, description, resume):
             history = load_checkpoint(folder, model, optimiser)
     for step in range(len(history.losses), settings.steps):
         begun = time.perf_counter()
@@ -207,14 +207,14 @@ def _update(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip))
-    found = float(loss.detach())
-    if not (math.isfinite(found) and math.isfinite(norm)):
+    loss_value = float(loss.detach())
+    if not (math.isfinite(loss_value) and math.isfinite(norm)):
         raise UserError(
-            f"step {step + 1}: loss and gradients must be finite, got a loss of {found} and a norm of {norm} at a rate of "
+            f"step {step + 1}: loss and gradients must be finite, got a loss of {loss_value} and a norm of {norm} at a rate of "
             f"{rate:.3g}; the last checkpoint stays, try a lower rate, a longer warm_up or a smaller clip"
         )
     optimiser.step()
-    return found
+    return loss_value
 
 
 def _optimiser(model: TokenSequence, settings: TrainSettings) -> torch.optim.Optimizer:
@@ -229,19 +229,19 @@ def _seed_of(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0])
 
 
-def _goes_on(folder: Path, said: dict[str, Any], resume: bool) -> bool:
+def _goes_on(folder: Path, description: dict[str, Any], resume: bool) -> bool:
     """Return whether a folder holds a checkpoint of this training; if it holds none, prepare it."""
     folder.mkdir(parents=True, exist_ok=True)
     for draft in folder.glob(".*.draft"):
         draft.unlink()
-    said = json.loads(json.dumps(said))
+    description = json.loads(json.dumps(description))
     if not (folder / CHECKPOINT).exists() and not (folder / WEIGHTS).exists():
-        write_json(folder / MODEL, said)
+        write_json(folder / MODEL, description)
         return False
     if not resume:
         raise UserError(f"{folder} holds a training already; go on with resume, or take another folder")
     held = read_json(folder / MODEL)
-    for part, now in said.items():
+    for part, now in description.items():
         if held.get(part) != now:
             raise UserError(
                 f"{folder} holds a training with {part} {_differing(held.get(part), now)}; resume it as it was, or take another folder"

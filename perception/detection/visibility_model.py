@@ -159,9 +159,9 @@ def detect(
         body.yaw_rad + np.radians(params.yaw_sigma_deg) * scale[:, 0] * normal[:, 3],
     )
     score = expit(_TRUE_LOGIT + np.log(density) + normal[:, 7])
-    found = Detections(boxes, np.zeros((len(seen), 2)), score, truth[seen])
+    true_detections = Detections(boxes, np.zeros((len(seen), 2)), score, truth[seen])
     wrong = false_positives(clutter, params)
-    return Detections.joined([found, wrong]) if len(wrong) else found
+    return Detections.joined([true_detections, wrong]) if len(wrong) else true_detections
 
 
 def false_positives(clutter: Clutter, params: Visibility) -> Detections:

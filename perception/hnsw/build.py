@@ -167,7 +167,7 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
     upper_links, upper_degree, head = graph.upper_links, graph.upper_degree, graph.head
     visited, stamps, pool, _, fresh, query = scratch
     longest = links.shape[1] + 2
-    keys, chosen, mine = np.zeros(longest, np.uint64), np.zeros(longest, np.uint64), np.zeros(longest, np.uint64)
+    keys, chosen, edge_keys = np.zeros(longest, np.uint64), np.zeros(longest, np.uint64), np.zeros(longest, np.uint64)
     width, flag = vectors.shape[1], np.uint64(1)
     for r in range(len(rows)):
         row, level = np.intp(rows[r]), np.intp(graph.level[rows[r]])
@@ -188,7 +188,7 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
             for i in range(size):
                 pool[np.uintp(i)] &= ~flag
             start = pool[0]
-            n = select(vectors, metric, pool, size, m, rule, mine)
+            n = select(vectors, metric, pool, size, m, rule, edge_keys)
             parent = -1
             if lc == 0:
                 # Add a tree edge to the nearest row found that has room, else to one along the tree; whether or not
@@ -199,21 +199,21 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
                         other = row_of(pool[i])
                         break
                 for i in range(n):
-                    if row_of(mine[i]) == other:
+                    if row_of(edge_keys[i]) == other:
                         parent = i
                 if parent < 0:
                     parent, n = n, n + 1
-                    mine[parent] = key_of(distance(metric, vectors, other, query, 0, width), other)
-                mine[parent] |= flag
-            write(layer, layer_degree, np.uintp(first[row] + lc - 1 if lc > 0 else row), mine, n)
+                    edge_keys[parent] = key_of(distance(metric, vectors, other, query, 0, width), other)
+                edge_keys[parent] |= flag
+            write(layer, layer_degree, np.uintp(first[row] + lc - 1 if lc > 0 else row), edge_keys, n)
             for i in range(n):
-                other = row_of(mine[i])
-                new = key_of(distance_of(mine[i]), row)
+                other = row_of(edge_keys[i])
+                new = key_of(distance_of(edge_keys[i]), row)
                 at = first[other] + lc - 1 if lc > 0 else other
                 edges = tree[other] if lc == 0 else 0
                 connect(vectors, layer, layer_degree, at, other, metric, new, edges, i == parent, rule, keys, chosen)
             if lc == 0:
                 tree[row] += 1
-                tree[row_of(mine[parent])] += 1
+                tree[row_of(edge_keys[parent])] += 1
         if level > top:
             head[ENTRY], head[TOP] = row, level

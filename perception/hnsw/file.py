@@ -115,15 +115,15 @@ def sound(name: str | PathLike[str]) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, MemoryError) as error:
-        said = str(error) if isinstance(error, ValueError) else repr(error)
-        raise UserError(f"{name}: no valid index ({said}); build the index again") from error
+        message = str(error) if isinstance(error, ValueError) else repr(error)
+        raise UserError(f"{name}: no valid index ({message}); build the index again") from error
 
 
 def expect(settings: dict[str, Any], kind: str, space: str, dim: int) -> None:
     """Raise ValueError if a file holds another kind of index than the one to load."""
-    found = tuple(settings.get(key) for key in ("kind", "space", "dim"))
-    if found != (kind, space, dim):
-        raise ValueError(f"it holds kind, space and dim {found}, and {(kind, space, dim)} is to be loaded")
+    stored = tuple(settings.get(key) for key in ("kind", "space", "dim"))
+    if stored != (kind, space, dim):
+        raise ValueError(f"it holds kind, space and dim {stored}, and {(kind, space, dim)} is to be loaded")
 
 
 def graph_from(arrays: Arrays, dim: int, m: int) -> Graph:
@@ -147,9 +147,9 @@ def graph_from(arrays: Arrays, dim: int, m: int) -> Graph:
     return graph
 
 
-def _refuse(what: str, is_wrong: Any) -> None:
+def _refuse(label: str, is_wrong: Any) -> None:
     if bool(is_wrong):
-        raise ValueError(f"{what} out of range")
+        raise ValueError(f"{label} out of range")
 
 
 def _links(links: Int32[np.ndarray, "n most"], degree: Int32[np.ndarray, " n"]) -> Int32[np.ndarray, " held"]:

@@ -74,10 +74,14 @@ class Items:
     def desk(self, ef: int) -> Desk:
         """Return the graph with working space for this caller alone; the caller gives it back to `done`."""
         try:
-            found = self._desks.pop()
+            spare_desk = self._desks.pop()
         except IndexError:
             return desk(self.graph, ef)
-        return found if found.graph is self.graph and len(found.scratch.pool) >= ef else desk(self.graph, ef)
+        return (
+            spare_desk
+            if spare_desk.graph is self.graph and len(spare_desk.scratch.pool) >= ef
+            else desk(self.graph, ef)
+        )
 
     def done(self, used: Desk) -> None:
         """Take working space back."""
@@ -145,16 +149,16 @@ class Items:
 
     def marked_rows(self) -> list[int]:
         """Return the rows of marked items, lowest first."""
-        found: list[int] = np.flatnonzero(self.graph.state[: self.used] == MARKED).tolist()
-        return found
+        rows: list[int] = np.flatnonzero(self.graph.state[: self.used] == MARKED).tolist()
+        return rows
 
     def expired(self, now: float) -> list[int]:
         """Return the labels whose time has come."""
         if not isinstance(now, (int, float, np.integer, np.floating)) or now != now:
             raise UserError(f"now must be a time, got {now!r}")
         label, until = self.graph.label[: self.used], self.expires[: self.used]
-        found: list[int] = label[(label >= 0) & (until <= now)].tolist()
-        return found
+        labels: list[int] = label[(label >= 0) & (until <= now)].tolist()
+        return labels
 
     def doom(self, rows: list[int]) -> None:
         """Remove items; searches pass through their rows until they are purged."""

@@ -153,9 +153,9 @@ def join(graph, metric):  # type: ignore[no-untyped-def]
             and tree[row] < TREE_EDGES
             and _root(piece, row) != _root(piece, np.intp(graph.head[ENTRY]))
         ):
-            best, nearest, mine = np.float32(np.inf), np.intp(-1), _root(piece, row)
+            best, nearest, own_root = np.float32(np.inf), np.intp(-1), _root(piece, row)
             for other in range(len(state)):
-                if state[other] != FREE and tree[other] < TREE_EDGES and _root(piece, other) != mine:
+                if state[other] != FREE and tree[other] < TREE_EDGES and _root(piece, other) != own_root:
                     d = distance(metric, vectors, other, vectors, row, width)
                     if d < best or nearest < 0:
                         best, nearest = d, other
@@ -201,14 +201,14 @@ def _tie(links, degree, tree, piece, row, other):  # type: ignore[no-untyped-def
 @njit(cache=True, nogil=True)
 def _add_edge(links, degree, tree, row, other):  # type: ignore[no-untyped-def]
     """Make `other` the next tree edge of a row; if the row is full, it replaces the last link."""
-    place = -1
+    link_index = -1
     for i in range(tree[row], degree[row]):
         if links[row, i] == other:
-            place = i
-    if place < 0:
+            link_index = i
+    if link_index < 0:
         if degree[row] < links.shape[1]:
             degree[row] += 1
-        place = degree[row] - 1
-    links[row, place] = links[row, tree[row]]
+        link_index = degree[row] - 1
+    links[row, link_index] = links[row, tree[row]]
     links[row, tree[row]] = other
     tree[row] += 1

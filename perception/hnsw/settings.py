@@ -51,12 +51,12 @@ def levels(settings: Settings, begin: int, count: int) -> Int32[np.ndarray, " co
 @njit(cache=True)
 def _drawn(seed, begin, count, m):  # type: ignore[no-untyped-def]
     """Return levels by item number, from numbers in (0, 1]: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    found = np.empty(count, np.int32)
+    levels = np.empty(count, np.int32)
     for i in range(count):
         z = np.uint64(begin + i + 1) * np.uint64(0x9E3779B97F4A7C15) + seed * np.uint64(0xD1342543DE82EF95)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
         draw = (np.float64(z >> np.uint64(11)) + 1.0) * 2.0**-53
-        found[i] = min(-np.log(draw) / np.log(m), _HIGHEST)
-    return found
+        levels[i] = min(-np.log(draw) / np.log(m), _HIGHEST)
+    return levels

@@ -42,7 +42,7 @@ def answered(part: Callable[..., int], batch: tuple[np.ndarray, ...], threads: i
         ends = np.linspace(0, count, threads + 1).astype(int).tolist()
         parts = [[array[begin:end] for array in batch] for begin, end in pairwise(ends)]
         with ThreadPoolExecutor(threads) as pool:
-            said = list(pool.map(lambda arrays: part(*arrays), parts))
-        bad = next((begin + one for begin, one in zip(ends, said, strict=False) if one >= 0), -1)
+            bad_rows = list(pool.map(lambda arrays: part(*arrays), parts))
+        bad = next((begin + one for begin, one in zip(ends, bad_rows, strict=False) if one >= 0), -1)
     if bad >= 0:
         raise UserError(not_finite(bad))

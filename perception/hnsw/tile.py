@@ -137,9 +137,9 @@ def nearest(blocks, held, metric, queries, passes, label, k, labels, distances):
         The row of the first query that is not finite, or -1.
     """
     count, dim = queries.shape
-    asked = np.empty((count, dim), np.float32)
+    query = np.empty((count, dim), np.float32)
     for q in range(count):
-        if not take(queries, q, metric, asked[q : q + 1]):
+        if not take(queries, q, metric, query[q : q + 1]):
             return q
     pool, size = np.empty((count, k), np.uint64), np.zeros(count, np.int64)
     bounds, out = np.full(count, np.inf, np.float32), np.empty(_TOGETHER * LANES, np.float32)
@@ -150,26 +150,26 @@ def nearest(blocks, held, metric, queries, passes, label, k, labels, distances):
         end = min(last, begin + chunk)
         for q in range(0, together, _TOGETHER):
             for block in range(begin, end):
-                found = _four(metric, blocks, block, asked, q, bounds, out, dim)
-                if found:
-                    note(found, block, q, out, held, passes, pool, size, bounds, k)
+                below_bound = _four(metric, blocks, block, query, q, bounds, out, dim)
+                if below_bound:
+                    note(below_bound, block, q, out, held, passes, pool, size, bounds, k)
         for q in range(together, count):
             for block in range(begin, end):
-                found = _single(metric, blocks, block, asked, q, bounds, out, dim)
-                if found:
-                    note(found, block, q, out, held, passes, pool, size, bounds, k)
+                below_bound = _single(metric, blocks, block, query, q, bounds, out, dim)
+                if below_bound:
+                    note(below_bound, block, q, out, held, passes, pool, size, bounds, k)
     for q in range(count):
         give(pool[q], size[q], label, labels, distances, q)
     return -1
 
 
 @njit(cache=True, nogil=True)
-def note(found, block, first, out, held, passes, pool, size, bounds, k):
+def note(below_bound, block, first, out, held, passes, pool, size, bounds, k):
     """Insert the distances whose bits are set into the pools of their queries."""
-    while found:
-        place = lowest(found)
-        found &= found - np.uint64(1)
-        row, q, d = block * LANES + place % LANES, first + place // LANES, out[place]
+    while below_bound:
+        lane = lowest(below_bound)
+        below_bound &= below_bound - np.uint64(1)
+        row, q, d = block * LANES + lane % LANES, first + lane // LANES, out[lane]
         # The bound may have become lower since the bits were computed.
         if row >= held or d >= bounds[q] or (len(passes) and not passes[q if len(passes) > 1 else 0, row]):
             continue

@@ -72,23 +72,23 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
     ring = np.floor(np.hypot(x, y) / reach_m * ring_count).astype(np.int64)
     sector = np.floor((np.arctan2(y, x) / (2.0 * np.pi) % 1.0) * sectors).astype(np.int64) % sectors
     inside = ring < ring_count
-    place = (ring * sectors + sector)[inside]
-    size = np.maximum(np.bincount(place, minlength=ring_count * sectors), 1)
-    found = []
+    bin_index = (ring * sectors + sector)[inside]
+    size = np.maximum(np.bincount(bin_index, minlength=ring_count * sectors), 1)
+    magnitudes = []
     for kind in (FREE, OCCUPIED):
-        hit = np.bincount(place, (matrix.code == kind)[inside], ring_count * sectors)
-        found.append(np.abs(np.fft.rfft((hit / size).reshape(ring_count, sectors), axis=1))[:, :4] / sectors)
-    return np.concatenate(found, axis=1).ravel().astype(np.float32)
+        hit = np.bincount(bin_index, (matrix.code == kind)[inside], ring_count * sectors)
+        magnitudes.append(np.abs(np.fft.rfft((hit / size).reshape(ring_count, sectors), axis=1))[:, :4] / sectors)
+    return np.concatenate(magnitudes, axis=1).ravel().astype(np.float32)
 
 
 def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " entries"]:
     """Return the observed and the occupied share of side x side coarse cells: cheap, but it depends on the orientation."""
     rows = np.arange(matrix.code.shape[0]) * side // matrix.code.shape[0]
     columns = np.arange(matrix.code.shape[1]) * side // matrix.code.shape[1]
-    place = (rows[:, None] * side + columns[None, :]).ravel()
-    size = np.maximum(np.bincount(place, minlength=side * side), 1)
+    bin_index = (rows[:, None] * side + columns[None, :]).ravel()
+    size = np.maximum(np.bincount(bin_index, minlength=side * side), 1)
     parts = [
-        np.bincount(place, chosen.ravel(), side * side) / size
+        np.bincount(bin_index, chosen.ravel(), side * side) / size
         for chosen in (matrix.code != UNOBSERVED, matrix.code == OCCUPIED)
     ]
     return np.concatenate(parts).astype(np.float32)
@@ -105,8 +105,8 @@ def _sketch(
     gx = (int(matrix.lower[0]) + np.arange(nx)) // block
     gy = (int(matrix.lower[1]) + np.arange(ny)) // block
     across = int(gy[-1] - gy[0]) + 1
-    place = ((gx - gx[0])[:, None] * across + (gy - gy[0])[None, :]).ravel()
-    total: np.ndarray = np.bincount(place, values.ravel(), (int(gx[-1] - gx[0]) + 1) * across)
+    coarse_cell = ((gx - gx[0])[:, None] * across + (gy - gy[0])[None, :]).ravel()
+    total: np.ndarray = np.bincount(coarse_cell, values.ravel(), (int(gx[-1] - gx[0]) + 1) * across)
     if mean:
         total = total / (block * block)
     cell = np.arange(len(total))

@@ -83,13 +83,13 @@ class ShortList:
 
     def ask(self, queries: Any, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
         """Return labels and distances of the k nearest descriptors, padded with -1 and infinity."""
-        asked = len(np.atleast_2d(queries))
-        if self.prefers_index(asked):
+        count = len(np.atleast_2d(queries))
+        if self.prefers_index(count):
             self._bring_up_to_date()
             return self._index.knn_query(queries, k)
-        found = self._plain.knn_query(queries, k)
-        self._spent_s += max(0.0, self._excess_s(asked))
-        return found
+        answers = self._plain.knn_query(queries, k)
+        self._spent_s += max(0.0, self._excess_s(count))
+        return answers
 
     def _bring_up_to_date(self) -> None:
         self._index.delete([name for name in sorted(self._gone) if name in self._index])

@@ -136,12 +136,14 @@ def curves(matches: Matched) -> tuple[Curve, ...]:
     score = matches.score[order]
     last = np.flatnonzero(np.append(score[1:] != score[:-1], len(score) > 0))
     claims = last + 1
-    found = []
+    all_curves = []
     for threshold, hit in zip(matches.threshold, matches.hit, strict=True):
         hits = np.cumsum(hit[order], dtype=np.int64)[last]
         recall = hits / matches.objects if matches.objects else np.full(len(hits), np.nan)
-        found.append(Curve(float(threshold), _area(hits, claims, matches.objects), score[last], recall, hits / claims))
-    return tuple(found)
+        all_curves.append(
+            Curve(float(threshold), _area(hits, claims, matches.objects), score[last], recall, hits / claims)
+        )
+    return tuple(all_curves)
 
 
 def opencood_local(matches: Matched) -> Float[np.ndarray, " thresholds"]:

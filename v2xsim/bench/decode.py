@@ -70,33 +70,33 @@ def step_s(model: TokenSequence, batch: int, row: State, period: int) -> float:
     return float(np.median(taken[1:])) / period
 
 
-def whole_s(model: TokenSequence, batch: int, said: Length) -> float:
+def whole_s(model: TokenSequence, batch: int, length: Length) -> float:
     """Return the seconds of a whole generation, without the prompt."""
     with torch.no_grad():
-        state = model.init_state(batch, room=said.prompt + said.generated)
-        logits, state = model.prefill(random_tokens(model, batch, said.prompt), state)
-        steps = steps_of(model, state, said.generated)
+        state = model.init_state(batch, room=length.prompt + length.generated)
+        logits, state = model.prefill(random_tokens(model, batch, length.prompt), state)
+        steps = steps_of(model, state, length.generated)
         begun = now(model.device)
-        for _ in range(said.generated):
+        for _ in range(length.generated):
             logits = steps(logits.argmax(-1))
     return now(model.device) - begun
 
 
 @torch.no_grad()
-def rows_at(model: TokenSequence, said: Length) -> tuple[dict[int, State], int]:
+def rows_at(model: TokenSequence, sizes: Length) -> tuple[dict[int, State], int]:
     """Return the state of one row at the lengths of a generation, and its largest size during the last round."""
-    end = said.prompt + said.generated
-    tokens, state = random_tokens(model, 1, end), prompted(model, 1, said.prompt)
-    at, found = 0, {}
-    for length in sorted({said.prompt, *said.at(), max(said.prompt, end - said.period)}):
+    end = sizes.prompt + sizes.generated
+    tokens, state = random_tokens(model, 1, end), prompted(model, 1, sizes.prompt)
+    at, states = 0, {}
+    for length in sorted({sizes.prompt, *sizes.at(), max(sizes.prompt, end - sizes.period)}):
         if length > at:
             state, at = model.prefill(tokens[:, at:length], state)[1], length
-        found[length] = state
+        states[length] = state
     most = state.nbytes()
     for token in tokens[0, at:]:
         state = model.step(token[None], state)[1]
         most = max(most, state.nbytes())
-    return found, most
+    return states, most
 
 
 def prompted(model: TokenSequence, batch: int, prompt: int) -> State:
@@ -140,7 +140,7 @@ def best_batch(model: TokenSequence, row: State, period: int, batches: Sequence[
 def rates(
     models: dict[str, TokenSequence],
     batches: dict[str, int],
-    said: Length,
+    sizes: Length,
     rows: dict[str, dict[int, State]],
     full: bool = False,
 ) -> dict[str, float]:
@@ -151,18 +151,19 @@ def rates(
     Args:
         models: Models by name.
         batches: Number of sequences of each model.
-        said: Lengths of the generation.
+        sizes: Lengths of the generation.
         rows: State of one row of each model at the timed lengths (see `rows_at`).
         full: Whether to time the whole generation instead of steps at several lengths.
     """
     if full:
         return {
-            name: batches[name] * said.generated / whole_s(model, batches[name], said) for name, model in models.items()
+            name: batches[name] * sizes.generated / whole_s(model, batches[name], sizes)
+            for name, model in models.items()
         }
     taken: dict[str, list[float]] = {name: [] for name in models}
-    for length in said.at():
+    for length in sizes.at():
         for name, model in models.items():
-            taken[name].append(step_s(model, batches[name], rows[name][length], said.period))
+            taken[name].append(step_s(model, batches[name], rows[name][length], sizes.period))
     return {name: batches[name] / float(np.mean(taken[name])) for name in models}
 
 

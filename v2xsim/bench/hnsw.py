@@ -66,13 +66,13 @@ def brute_force(
     items: Float32[np.ndarray, "n dim"], queries: Float32[np.ndarray, "q dim"], k: int = K
 ) -> Int64[np.ndarray, "q k"]:
     """Return the nearest items by one matrix product for a block of queries."""
-    found = np.empty((len(queries), k), np.int64)
+    nearest = np.empty((len(queries), k), np.int64)
     square = np.einsum("ij,ij->i", items, items)
     block = max(1, 20_000_000 // len(items))
     for begin in range(0, len(queries), block):
         part = queries[begin : begin + block]
-        found[begin : begin + len(part)] = np.argpartition(square - 2.0 * part @ items.T, k - 1, axis=1)[:, :k]
-    return found
+        nearest[begin : begin + len(part)] = np.argpartition(square - 2.0 * part @ items.T, k - 1, axis=1)[:, :k]
+    return nearest
 
 
 def absent() -> list[str]:
@@ -121,9 +121,9 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
         yield Row("brute force", kind, n, dim, 0, 1.0, len(queries) / plain_s, 0.0)
 
 
-def recall(found: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:
+def recall(answers: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:
     """Return the share of the true nearest items that were found."""
-    return float((np.sort(found, 1)[:, :, None] == true[:, None, :]).any(axis=2).mean())
+    return float((np.sort(answers, 1)[:, :, None] == true[:, None, :]).any(axis=2).mean())
 
 
 def _maker(name: str) -> Callable[[Any, Any], Callable[[int], Callable[[], np.ndarray]]] | None:

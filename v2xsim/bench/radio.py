@@ -81,20 +81,20 @@ def measure(access: str, channel: str, vehicles: int, simulated_s: float = 2.0) 
         given = time.process_time()
         if access == "ideal":
             count = int(np.diff(field.offset)[packets.sender].sum())
-            hits, total, found = hits + count, total + count, None
+            hits, total, receptions = hits + count, total + count, None
         else:
             layer.submit(packets)
-            found, _busy = layer.advance((tick + 1) * _TICK_US, field)
+            receptions, _busy = layer.advance((tick + 1) * _TICK_US, field)
         heard = time.process_time()
-        if found is not None:
+        if receptions is not None:
             table.add(
-                start_us=found.start_us, end_us=found.end_us, message=found.packet, tx=found.sender, rx=found.receiver,
-                power_dbm=found.power_dbm, sinr_db=found.sinr_db, outcome=found.outcome,
+                start_us=receptions.start_us, end_us=receptions.end_us, message=receptions.packet, tx=receptions.sender, rx=receptions.receiver,
+                power_dbm=receptions.power_dbm, sinr_db=receptions.sinr_db, outcome=receptions.outcome,
             )  # fmt: skip
-            hits, total = hits + int((found.outcome == 0).sum()), total + len(found)
+            hits, total = hits + int((receptions.outcome == 0).sum()), total + len(receptions)
             table.blocks.clear()
-        told = time.process_time()
-        spent += [linked - begun, heard - given, (given - linked) + (told - heard)]
+        after_engine_s = time.process_time()
+        spent += [linked - begun, heard - given, (given - linked) + (after_engine_s - heard)]
     whole = float(spent.sum())
     shares = spent / max(whole, 1e-12)
     return Cost(

@@ -122,22 +122,24 @@ def block_rows(
         points: Lengths at which steps are timed.
         device: Device to run on; by default a GPU if there is one.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    said = Length(prompt, generated, BLOCK, points)
+    torch_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    length = Length(prompt, generated, BLOCK, points)
     if memory_bytes is None:
-        memory_bytes = 0.7 * torch.cuda.get_device_properties(where).total_memory if where.type == "cuda" else 6e9
+        memory_bytes = (
+            0.7 * torch.cuda.get_device_properties(torch_device).total_memory if torch_device.type == "cuda" else 6e9
+        )
     models = {
         name: build(name, vocabulary, dim, layers, max(1, dim // _HEAD_DIM), seed=0).eval()
         for name in ("transformer", "block")
     }
     for model in models.values():
-        model.to(where, torch.bfloat16 if where.type == "cuda" else torch.float32)
-    states, held = _held(models, said)
-    found = _best_batches(models, said, states, held, memory_bytes, batches)
-    speeds = rates(models, found, said, states, full)
+        model.to(torch_device, torch.bfloat16 if torch_device.type == "cuda" else torch.float32)
+    states, held = _held(models, length)
+    best_batch = _best_batches(models, length, states, held, memory_bytes, batches)
+    speeds = rates(models, best_batch, length, states, full)
     for name, model in models.items():
         yield BlockRow(
-            name, where.type, dim, layers, model.parameter_count, found[name], prompt, generated, speeds[name], held[name],
+            name, torch_device.type, dim, layers, model.parameter_count, best_batch[name], prompt, generated, speeds[name], held[name],
             speeds[name] / speeds["transformer"],
         )  # fmt: skip
 
@@ -170,7 +172,7 @@ def equal_loss_rows(
     sizes = [("transformer", *plain), *(("block", *size) for size in blocks)]
     models: dict[str, TokenSequence] = {}
     rows: list[EqualLossRow] = []
-    said = Length(prompt, windows.validation.tokens.shape[1] - prompt, BLOCK, 3)
+    length = Length(prompt, windows.validation.tokens.shape[1] - prompt, BLOCK, 3)
     for number, (name, dim, layers) in enumerate(sizes):
         model = build(name, windows.vocabulary, dim, layers, max(1, dim // 32), seed=settings.seed)
         begun = time.perf_counter()
@@ -180,16 +182,16 @@ def equal_loss_rows(
         nats, by_place = judged(model, windows.validation)
         row = EqualLossRow(
             name, dim, layers, settings.seed, model.parameter_count, settings.steps, train_s, nats, by_place,
-            judged(model, windows.unseen)[0], 0, prompt, said.generated, 0.0, 0.0, False,
+            judged(model, windows.unseen)[0], 0, prompt, length.generated, 0.0, 0.0, False,
         )  # fmt: skip
         rows.append(row)
-    states, held = _held(models, said)
-    found = _best_batches(models, said, states, held, memory_bytes, batches)
-    speeds, best = rates(models, found, said, states), nearest([row.nats for row in rows])
+    states, held = _held(models, length)
+    best_batch = _best_batches(models, length, states, held, memory_bytes, batches)
+    speeds, best = rates(models, best_batch, length, states), nearest([row.nats for row in rows])
     return [
         replace(
             row,
-            batch=found[key],
+            batch=best_batch[key],
             tokens_per_s=speeds[key],
             against_transformer=speeds[key] / speeds["0"],
             nearest=int(key) == best,
@@ -212,32 +214,36 @@ def judged(model: TokenSequence, windows: Windows, batch: int = 64) -> tuple[flo
     for tokens, mask in windows.pieces(batch):
         logits = model(tokens, None, mask)[0]
         arrived = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
-        for place in range(BLOCK):
+        for position in range(BLOCK):
             wanted = arrived.clone()
-            wanted[:, torch.arange(tokens.shape[1]) % BLOCK != place] = False
+            wanted[:, torch.arange(tokens.shape[1]) % BLOCK != position] = False
             number = int(wanted[:, BLOCK:].sum())
-            total[place] += float(next_token_loss(logits, tokens, wanted, first=BLOCK)) * number
-            count[place] += number
+            total[position] += float(next_token_loss(logits, tokens, wanted, first=BLOCK)) * number
+            count[position] += number
     return float(total.sum() / count.sum()), tuple((total / count.clamp(min=1)).tolist())
 
 
-def _held(models: dict[str, TokenSequence], said: Length) -> tuple[dict[str, dict[int, State]], dict[str, int]]:
+def _held(models: dict[str, TokenSequence], length: Length) -> tuple[dict[str, dict[int, State]], dict[str, int]]:
     """Return the states of one row of each model at the timed lengths, and the largest size of each."""
-    found = {name: rows_at(model, said) for name, model in models.items()}
-    return {name: row[0] for name, row in found.items()}, {name: row[1] for name, row in found.items()}
+    states_and_bytes = {name: rows_at(model, length) for name, model in models.items()}
+    return {name: row[0] for name, row in states_and_bytes.items()}, {
+        name: row[1] for name, row in states_and_bytes.items()
+    }
 
 
 def _best_batches(
     models: dict[str, TokenSequence],
-    said: Length,
+    length: Length,
     states: dict[str, dict[int, State]],
     row_bytes: dict[str, int],
     memory_bytes: float,
     batches: Sequence[int] | None = None,
 ) -> dict[str, int]:
-    found, half_way = {}, said.at()[said.points // 2]
+    best_batches, half_way = {}, length.at()[length.points // 2]
     for name, model in models.items():
         able = batches_within(model, row_bytes[name], memory_bytes)
         wanted = able if batches is None else [size for size in batches if size <= able[-1]] or able[-1:]
-        found[name] = wanted[0] if len(wanted) == 1 else best_batch(model, states[name][half_way], said.period, wanted)
-    return found
+        best_batches[name] = (
+            wanted[0] if len(wanted) == 1 else best_batch(model, states[name][half_way], length.period, wanted)
+        )
+    return best_batches

@@ -72,12 +72,12 @@ def city_rows(
                 index.add_items(changed, labels)
             updated = time.perf_counter()
             nearest = index.knn_query(drifting.now, K)[0]
-            asked = time.perf_counter()
+            queried_at_s = time.perf_counter()
             checked = np.random.default_rng(2).choice(count, min(count, QUERIES), replace=False)
             share = recall(nearest[checked], brute_force(drifting.now, drifting.now[checked]))
             short_list_s, picked = _short_list(descriptors, rate)
             yield CityRow(
-                count, dim, rate, updated - begun, asked - updated, share, brute_s, plain_s, short_list_s, picked
+                count, dim, rate, updated - begun, queried_at_s - updated, share, brute_s, plain_s, short_list_s, picked
             )
 
 

@@ -85,27 +85,27 @@ def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:
         simulation = _Watched(scenario, mobility, obstacles, roster, 2)
         simulation.recorder = _Recorder()
         simulation.run()
-    found = simulation.recorder
+    recorder = simulation.recorder
     # Neighbouring instants and egos give nearly the same data, so only every few egos are recorded.
-    found.asked = [item for item in found.asked if len(item[2]) > 30][::egos_apart]
-    return found
+    recorder.asked = [item for item in recorder.asked if len(item[2]) > 30][::egos_apart]
+    return recorder
 
 
 def all_rankings() -> Iterator[Ranking]:
     """Yield the results of every descriptor, the complement at several lengths, on one recording."""
-    found = recorded()
-    yield from rankings(found, 128)
+    recording = recorded()
+    yield from rankings(recording, 128)
     for dim in (256, 512, 1024):
-        yield next(rankings(found, dim))
+        yield next(rankings(recording, dim))
 
 
-def rankings(found: _Recorder, dim: int = 128) -> Iterator[Ranking]:
+def rankings(recording: _Recorder, dim: int = 128) -> Iterator[Ranking]:
     """Yield the results of each descriptor."""
     from scipy.stats import spearmanr
 
     entries = {"complement": dim, "rings": 64, "pooled": 128, "nearest first": 2}
     scores: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in entries}
-    for ego, weight, others in found.asked:
+    for ego, weight, others in recording.asked:
         shape = ego.matrix.code.shape
         seen = np.stack([shifted(o.matrix, ego.matrix.lower, shape) != UNOBSERVED for o in others])
         true = gains(weight, seen, np.zeros(shape, bool))
@@ -113,13 +113,13 @@ def rankings(found: _Recorder, dim: int = 128) -> Iterator[Ranking]:
             continue
         query = complement_query(ego.matrix, weight, dim)
         ring, pool = rings(ego.matrix, ego.pose[:2]), pooled(ego.matrix)
-        said = {
+        scores_of = {
             "complement": [float(query @ complement_stored(o.matrix, dim)) for o in others],
             "rings": [-float(np.linalg.norm(ring - rings(o.matrix, o.pose[:2]))) for o in others],
             "pooled": [-float(np.linalg.norm(pool - pooled(o.matrix))) for o in others],
             "nearest first": [-float(np.hypot(*(o.pose[:2] - ego.pose[:2]))) for o in others],
         }
-        for name, score in said.items():
+        for name, score in scores_of.items():
             scores[name].append((true, np.array(score)))
     for name, pairs in scores.items():
         share = {n: float(np.mean([_found(true, score, n) for true, score in pairs])) for n in _ASKED_FOR}

@@ -67,9 +67,9 @@ def sharing_rows(
     for seed in range(1, seeds + 1):
         full = unseen_full = float("nan")
         for kind, target in (("none", ""), *maps):
-            said = {} if kind == "none" else {"kind": kind, "target": target, "kv_layers": kv_layers}
+            sharing_options = {} if kind == "none" else {"kind": kind, "target": target, "kv_layers": kv_layers}
             name = "transformer" if kind == "none" else "kv_sharing"
-            model = build(name, windows.vocabulary, dim, layers, max(1, dim // 32), seed=seed, **said)
+            model = build(name, windows.vocabulary, dim, layers, max(1, dim // 32), seed=seed, **sharing_options)
             assert isinstance(model, TokenModel)
             assert isinstance(model.body, Transformer)
             begun = time.perf_counter()

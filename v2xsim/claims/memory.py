@@ -113,6 +113,6 @@ def _asked(model: TokenModel, tokens: Tensor, answers: Tensor) -> tuple[Tensor, 
     """Return the cross-entropy of the answers, and the share of right ones."""
     logits, _ = model(tokens.to(model.device))
     answers = answers.to(model.device)
-    asked = answers != _NOT_ASKED
-    said, right = logits[asked][:, _NOISE:], answers[asked]
-    return F.cross_entropy(said, right), (said.argmax(-1) == right).float().mean()
+    has_question = answers != _NOT_ASKED
+    answer_logits, right = logits[has_question][:, _NOISE:], answers[has_question]
+    return F.cross_entropy(answer_logits, right), (answer_logits.argmax(-1) == right).float().mean()

@@ -59,8 +59,13 @@ class EventLog:
         log.scatter_(2, at + 1, self.filler + self.keys + value)
         row, chunk = torch.arange(batch), torch.randint(chunks, (batch,), generator=generator)
         event = torch.randint(self.events, (batch,), generator=generator)
-        asked = (row, chunk, event)
-        return Asked(log.flatten(1), self.filler + key[asked][:, None], value[asked], chunk * self.chunk + at[asked])
+        chosen_event = (row, chunk, event)
+        return Asked(
+            log.flatten(1),
+            self.filler + key[chosen_event][:, None],
+            value[chosen_event],
+            chunk * self.chunk + at[chosen_event],
+        )
 
 
 @dataclass(frozen=True)
@@ -164,11 +169,11 @@ def _recalled(model: SharedModel, log: EventLog, chunks: int, method: str, seed:
     generator = torch.Generator().manual_seed(77)
     hits, fine, back = [], [], []
     for _ in range(batches):
-        asked = log.drawn(128, chunks, generator)
-        logits = model.read(asked.log, asked.question)[:, -1, log.filler + log.keys :]
-        hits.append(logits.argmax(-1) == asked.answer)
-        fine.append(kept_finely(model, asked))
-        back.append(chunks - asked.place // log.chunk)
+        questions = log.drawn(128, chunks, generator)
+        logits = model.read(questions.log, questions.question)[:, -1, log.filler + log.keys :]
+        hits.append(logits.argmax(-1) == questions.answer)
+        fine.append(kept_finely(model, questions))
+        back.append(chunks - questions.place // log.chunk)
     hit, distance = torch.cat(hits).float(), torch.cat(back)
     by_distance = tuple(float(hit[distance == far].mean()) for far in range(1, chunks + 1))
     selected = float(torch.cat(fine).float().mean())
@@ -215,14 +220,14 @@ def train_on_events(
     model.train()
     for step in range(steps):
         chunks = lengths[min(len(lengths) - 1, step * (len(lengths) + 1) // steps)]
-        asked = log.drawn(TOKENS_A_STEP // (log.chunk * chunks), chunks, generator)
-        logits = model.read(asked.log, asked.question)[:, -1]
-        loss = F.cross_entropy(logits, log.filler + log.keys + asked.answer)
+        questions = log.drawn(TOKENS_A_STEP // (log.chunk * chunks), chunks, generator)
+        logits = model.read(questions.log, questions.question)[:, -1]
+        loss = F.cross_entropy(logits, log.filler + log.keys + questions.answer)
         if aligned:
             # No label is needed: any token of the log is a question, and the right answer is its own position.
-            place = torch.randint(asked.log.shape[1], (len(asked.log),), generator=generator)
-            query = model.query_of(asked.log.gather(1, place[:, None]))
-            loss = loss + alignment_loss(model, asked.log, query, place)
+            position = torch.randint(questions.log.shape[1], (len(questions.log),), generator=generator)
+            query = model.query_of(questions.log.gather(1, position[:, None]))
+            loss = loss + alignment_loss(model, questions.log, query, position)
         training_step(model, optimizer, loss, step, steps)
     model.eval()
 
@@ -237,14 +242,14 @@ def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tens
     optimizer.step()
 
 
-def kept_finely(model: SharedModel, asked: Asked) -> Bool[Tensor, " batch"]:
+def kept_finely(model: SharedModel, questions: Asked) -> Bool[Tensor, " batch"]:
     """Return whether each event lies in one of the two leaves of its chunk's tree, which are kept in most detail."""
     tree = model.tree
     if not tree.decisions:
-        return torch.zeros(len(asked.log), dtype=torch.bool)
-    right = paths(model, asked.log, model.query_of(asked.question))
-    right = right[torch.arange(len(asked.log)), asked.place // tree.chunk]
+        return torch.zeros(len(questions.log), dtype=torch.bool)
+    right = paths(model, questions.log, model.query_of(questions.question))
+    right = right[torch.arange(len(questions.log)), questions.place // tree.chunk]
     size = tree.chunk >> torch.arange(1, tree.depth)
     start = (right * size).sum(1)
-    within = asked.place % tree.chunk - start
+    within = questions.place % tree.chunk - start
     return (within >= 0) & (within < tree.chunk >> (tree.depth - 1))

@@ -61,8 +61,10 @@ class Habits:
         """Return the mean cross-entropy of tokens `first` and later, by Bayes' rule from all tokens before each."""
         one = F.one_hot(text, self.vocabulary).double()
         before = one.cumsum(1) - one
-        told = (before + self.concentration) / (before.sum(-1, keepdim=True) + self.concentration * self.vocabulary)
-        return -float((told.gather(2, text[:, :, None]).log()[:, first:]).mean())
+        predicted = (before + self.concentration) / (
+            before.sum(-1, keepdim=True) + self.concentration * self.vocabulary
+        )
+        return -float((predicted.gather(2, text[:, :, None]).log()[:, first:]).mean())
 
 
 def context_rows(seeds: int = 3, steps: int = 400, habits: Habits | None = None) -> Iterator[ContextRow]:

@@ -22,5 +22,5 @@ def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = No
 
         try_own_parts(loaded)
     typer.echo(f"OK: {scenario}")
-    for part, says in outline(loaded):
-        typer.echo(f"  {part:<12} {says}")
+    for part, summary in outline(loaded):
+        typer.echo(f"  {part:<12} {summary}")

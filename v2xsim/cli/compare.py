@@ -59,16 +59,16 @@ def command(
         (study,) = studies
         if len(study.settings) < 2:
             raise StudyError(f"{folders[0]}: holds a single setting; name another folder to compare it with")
-        found = list(against_baseline(study, metrics, baseline_row(study, _values(baseline or [])), confidence))
+        comparisons = list(against_baseline(study, metrics, baseline_row(study, _values(baseline or [])), confidence))
     elif baseline:
         raise StudyError("--baseline is for one sweep; with several folders the first is the baseline")
     else:
-        found = [between(studies[0], other, metrics, confidence) for other in studies[1:]]
+        comparisons = [between(studies[0], other, metrics, confidence) for other in studies[1:]]
     if as_json:
-        said = {"confidence": confidence, "rows": [row for one in found for row in one.as_rows()]}
-        typer.echo(json.dumps(said, allow_nan=False))
+        report = {"confidence": confidence, "rows": [row for one in comparisons for row in one.as_rows()]}
+        typer.echo(json.dumps(report, allow_nan=False))
     else:
-        _print(found, everything)
+        _print(comparisons, everything)
 
 
 def _values(texts: list[str]) -> dict[str, Any]:
@@ -84,19 +84,19 @@ def _values(texts: list[str]) -> dict[str, Any]:
     return chosen
 
 
-def _print(found: "list[Versus]", everything: bool) -> None:
+def _print(comparisons: "list[Versus]", everything: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    shown = found if everything else found[:_MOST_TABLES]
+    shown = comparisons if everything else comparisons[:_MOST_TABLES]
     for one in shown:
         _print_table(console, one)
-    if len(found) > len(shown):
+    if len(comparisons) > len(shown):
         console.print(
-            f"... and {len(found) - len(shown)} more settings: --all prints them, --json gives them, v2xsim report draws them"
+            f"... and {len(comparisons) - len(shown)} more settings: --all prints them, --json gives them, v2xsim report draws them"
         )
-    level = 1.0 - found[0].confidence
-    compared = sum(int((one.found.pairs >= 2).sum()) for one in found)
+    level = 1.0 - comparisons[0].confidence
+    compared = sum(int((one.found.pairs >= 2).sum()) for one in comparisons)
     if compared:
         console.print(
             f"noise: the interval holds 0, so the difference is not distinguishable from noise. {compared} differences have an interval; where nothing differs, about 1 in {1 / level:.0f} would still be called higher or "
@@ -112,9 +112,9 @@ def _print_table(console: "Console", one: "Versus") -> None:
     from v2xsim.study.compare import IDENTICAL, NO_PAIR, NOISE
 
     pairs = sorted({int(n) for n in one.found.pairs if n > 0})
-    said = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0] if pairs else 0)
+    pair_counts = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0] if pairs else 0)
     table = Table(
-        title=f"{one.other} against {one.base}: {said} {'pair' if pairs == [1] else 'pairs'}",
+        title=f"{one.other} against {one.base}: {pair_counts} {'pair' if pairs == [1] else 'pairs'}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -124,15 +124,19 @@ def _print_table(console: "Console", one: "Versus") -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row, (name, unit) in enumerate(one.metrics):
-        found = one.found
-        interval = f"{_number(found.low[row])} to {_number(found.high[row])}" if found.pairs[row] > 1 else "-"
+        differences = one.found
+        interval = (
+            f"{_number(differences.low[row])} to {_number(differences.high[row])}"
+            if differences.pairs[row] > 1
+            else "-"
+        )
         if one.verdict(row) in (IDENTICAL, NO_PAIR):
             continue
         verdict = "noise" if one.verdict(row) == NOISE else one.verdict(row)
         verdict += " *" if one.survives[row] and one.verdict(row) in ("higher", "lower") else ""
         table.add_row(
             f"{name} [dim]{unit if unit != '1' else ''}[/dim]", _number(one.base_mean[row]), _number(one.other_mean[row]),
-            _number(found.mean[row]), interval, _number(found.effect[row]), verdict,
+            _number(differences.mean[row]), interval, _number(differences.effect[row]), verdict,
         )  # fmt: skip
     if table.rows:
         console.print(table)

@@ -148,11 +148,11 @@ def _print(manifest: Mapping[str, Any]) -> None:
     ):
         table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
     disks = []
-    for split, said in manifest["splits"].items():
-        drift, other = said["covering"]["drift"], said["random_k_disks"]["drift"]
+    for split, statistics in manifest["splits"].items():
+        drift, other = statistics["covering"]["drift"], statistics["random_k_disks"]["drift"]
         table.add_row(
-            split, f"{said['tokens']:,}", f"{said['sequences']:,}", f"{said['stationary']:.1%}",
-            f"{said['unigram_cross_entropy_nats']:.3f}", f"{said['covering']['uncovered']:.2%}", f"{drift['mean_m']:.2f} m",
+            split, f"{statistics['tokens']:,}", f"{statistics['sequences']:,}", f"{statistics['stationary']:.1%}",
+            f"{statistics['unigram_cross_entropy_nats']:.3f}", f"{statistics['covering']['uncovered']:.2%}", f"{drift['mean_m']:.2f} m",
             f"{drift['quantile_99_m']:.2f} m", f"{drift['largest_m']:.2f} m",
         )  # fmt: skip
         disks.append(f"{split} {other['mean_m']:.2f} m, {other['quantile_99_m']:.2f} m, {other['largest_m']:.2f} m")

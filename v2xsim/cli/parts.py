@@ -69,8 +69,8 @@ def _lines(kind: "ListedKind") -> Iterator[str]:
 
 
 def _part_lines(part: "ListedPart") -> Iterator[str]:
-    said = " ".join(filter(None, [part.meaning, f"({part.file})" if part.file else ""]))
-    yield fill(f"    {part.name:<20} {said}".rstrip(), _WIDTH, subsequent_indent=" " * 25)
+    description = " ".join(filter(None, [part.meaning, f"({part.file})" if part.file else ""]))
+    yield fill(f"    {part.name:<20} {description}".rstrip(), _WIDTH, subsequent_indent=" " * 25)
     for parameter in part.parameters:
         yield fill(f"      {_assignment(parameter):<28} {_about(parameter)}", _WIDTH, subsequent_indent=" " * 35)
 

@@ -24,8 +24,8 @@ def command(
     from v2xsim.viz.study.page import write_study_report
 
     def unit_of(key: str) -> str:
-        found = slot(tuple(key.split(".")))
-        return found.unit if found else ""
+        key_slot = slot(tuple(key.split(".")))
+        return key_slot.unit if key_slot else ""
 
     # Only keys that differ from the schema's defaults: readers can look up the others, and varied keys have a table
     # of their own.

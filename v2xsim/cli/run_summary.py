@@ -62,9 +62,9 @@ def warnings_of(results: "Results") -> list[str]:
     return []
 
 
-def print_paths(what: str, paths: Sequence[Path]) -> None:
+def print_paths(label: str, paths: Sequence[Path]) -> None:
     """Print the paths of written files, one a line."""
-    typer.echo(f"{what}:")
+    typer.echo(f"{label}:")
     for path in paths:
         typer.echo(f"  {path}")
 

@@ -97,11 +97,11 @@ def command(options: Options) -> None:
 
     if options.dry_run:
         _print_plan(plan, None if options.as_json else options.out or default_folder(plan))
-        found = estimate(plan, options.workers)
+        cost = estimate(plan, options.workers)
         if options.as_json:
-            typer.echo(json.dumps(_estimate_object(found)))
+            typer.echo(json.dumps(_estimate_object(cost)))
         else:
-            _print_estimate(found)
+            _print_estimate(cost)
         return
     with _progress() as progress:
         swept = run_sweep(
@@ -135,8 +135,8 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
         if not equals or not key:
             raise ScenarioError(f"{option} {text}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
         # A comma separates values inside the brackets; a value that is a list needs brackets of its own.
-        said = read_yaml(f"[{value}]" if option == "--grid" else value, f"{option} {text}").data
-        return key.strip(), said
+        parsed = read_yaml(f"[{value}]" if option == "--grid" else value, f"{option} {text}").data
+        return key.strip(), parsed
 
     file = find(sweep)
     data = read_yaml(text_of(file, sweep), sweep).data
@@ -231,11 +231,11 @@ def _print_plan(plan: "Plan", folder: Path | None) -> None:
     typer.echo(f"folder: {folder}")
 
 
-def _print_estimate(found: "Estimate") -> None:
+def _print_estimate(cost: "Estimate") -> None:
     typer.echo(
-        f"trial point: {found.outcome.wall_s:.1f} s, {found.outcome.peak_bytes / 1e9:.2f} GB of memory\n"
-        f"all {found.points}: about {_duration(found.wall_s)} with {found.workers} workers, {found.peak_bytes / 1e9:.1f} GB of "
-        f"memory, {_size(found.disk_bytes)} on disk"
+        f"trial point: {cost.outcome.wall_s:.1f} s, {cost.outcome.peak_bytes / 1e9:.2f} GB of memory\n"
+        f"all {cost.points}: about {_duration(cost.wall_s)} with {cost.workers} workers, {cost.peak_bytes / 1e9:.1f} GB of "
+        f"memory, {_size(cost.disk_bytes)} on disk"
     )
 
 
@@ -244,9 +244,9 @@ def _print_swept(swept: "Swept", total: int) -> None:
         f"{swept.finished} of {total} points finished ({swept.ran} now), {len(swept.failed)} failed, {_size(swept.disk_bytes)} on disk"
     )
     for failure in swept.failed[:10]:
-        said = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
+        setting = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
         typer.echo(
-            f"  failed: {said or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}\n    log: {swept.folder / failure['log']}"
+            f"  failed: {setting or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}\n    log: {swept.folder / failure['log']}"
         )
     if len(swept.failed) > 10:
         typer.echo(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
@@ -261,10 +261,10 @@ def _swept_object(swept: "Swept") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _estimate_object(found: "Estimate") -> dict[str, Any]:
+def _estimate_object(cost: "Estimate") -> dict[str, Any]:
     return {
-        "points": found.points, "workers": found.workers, "wall_s": found.wall_s, "peak_bytes": found.peak_bytes,
-        "disk_bytes": found.disk_bytes, "trial_wall_s": found.outcome.wall_s,
+        "points": cost.points, "workers": cost.workers, "wall_s": cost.wall_s, "peak_bytes": cost.peak_bytes,
+        "disk_bytes": cost.disk_bytes, "trial_wall_s": cost.outcome.wall_s,
     }  # fmt: skip
 
 

@@ -64,14 +64,14 @@ def import_osm(
             for _ in range(5):
                 say(f"making traffic, a vehicle every {period_s:.2f} s")
                 _demand(folder, period_s, seed)
-                place, least, inside = _busiest(folder, seed)
+                center_m, least, inside = _busiest(folder, seed)
                 if least >= vehicles and inside >= STATIONS:
                     break
                 shortage = max(vehicles / max(least, 1), STATIONS / max(inside, 1))
                 period_s /= min(4.0, 1.15 * shortage)
         except MobilityError as error:
             raise OsmImportError(f"{osm_file}: {error}") from error
-        _scenario(folder, place, min(STATIONS, inside), osm_file.name)
+        _scenario(folder, center_m, min(STATIONS, inside), osm_file.name)
         (folder / "town.osm.xml").unlink()
         folder.chmod(0o755)
         if out.exists():
@@ -147,14 +147,14 @@ def _busiest(folder: Path, seed: int) -> tuple[Float[np.ndarray, " 2"], int, int
     everywhere = np.concatenate(steps)
     candidates = np.unique(np.round(everywhere / 100.0), axis=0) * 100.0
     counts = np.array(
-        [[(np.abs(step - place) <= REGION_M / 2.0).all(axis=1).sum() for step in steps] for place in candidates]
+        [[(np.abs(step - center) <= REGION_M / 2.0).all(axis=1).sum() for step in steps] for center in candidates]
     )
     best = int(np.argmax(counts.mean(axis=1)))
     return candidates[best], min(len(step) for step in steps), int(counts[best].min())
 
 
-def _scenario(folder: Path, place: Float[np.ndarray, " 2"], stations: int, source: str) -> None:
-    low, high = place - REGION_M / 2.0, place + REGION_M / 2.0
+def _scenario(folder: Path, center_m: Float[np.ndarray, " 2"], stations: int, source: str) -> None:
+    low, high = center_m - REGION_M / 2.0, center_m + REGION_M / 2.0
     region = f"[{low[0]:.0f}, {low[1]:.0f}, {high[0]:.0f}, {high[1]:.0f}]"
     text = f"""# A town imported from {source} ((c) OpenStreetMap contributors, ODbL) by `v2xsim import-osm`.
 # Traffic is random; earlier than begin_s the roads fill up. Stations are drawn in the busiest {REGION_M:.0f} m square.

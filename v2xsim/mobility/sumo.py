@@ -131,8 +131,8 @@ class SumoMobility(Mobility):
         except Exception as error:
             # libsumo's exceptions have no common base class that could be imported before libsumo.
             printed = errors_in(self._log_path.read_text(errors="replace"))
-            told = str(error).strip()
-            reason = " / ".join(dict.fromkeys(text for text in (printed, told) if text))
+            message = str(error).strip()
+            reason = " / ".join(dict.fromkeys(text for text in (printed, message) if text))
             raise MobilityError(f"{self._source}: SUMO stopped: {reason or type(error).__name__}") from error
 
     def _check_instant(self, time_us: int) -> None:

@@ -97,21 +97,21 @@ class Slot:
             annotated_types.Lt: "below",
             annotated_types.Le: "at most",
         }
-        found = []
+        texts = []
         for item in self.info.metadata if self.info else ():
             for kind, word in words.items():
                 if isinstance(item, kind):
-                    found.append(f"{word} {_limit(item):g}")
-        return " and ".join(found) + (f" {self.unit}" if found and self.unit else "")
+                    texts.append(f"{word} {_limit(item):g}")
+        return " and ".join(texts) + (f" {self.unit}" if texts and self.unit else "")
 
 
 def slot(keys: Keys) -> Slot | None:
     """Return the slot that keys lead to, or None if the schema has no such key."""
     section, data = _explained.get()
-    found = [Slot(section, None, data)]
+    slots = [Slot(section, None, data)]
     for key in keys:
-        found = [below for above in found for below in _below(above, key)]
-    return found[0] if found else None
+        slots = [below for above in slots for below in _below(above, key)]
+    return slots[0] if slots else None
 
 
 def all_keys(section: type[Section] = Scenario, above: Keys = ()) -> Iterator[tuple[Keys, FieldInfo]]:

@@ -61,8 +61,8 @@ class Document:
             keys: Keys of the path.
             own: Folder of the file.
         """
-        found = [self.base[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in self.base]
-        return found[0] if found else own
+        bases = [self.base[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in self.base]
+        return bases[0] if bases else own
 
     def where(self, keys: Keys) -> str:
         """Return file and line of a key, or of the nearest key above it that the file has."""

@@ -54,11 +54,11 @@ class _Finding:
 def problems(error: ValidationError, data: Any) -> list[Problem]:
     """Return the errors in the data, in the order of the file, at most one for each key."""
     findings = [_placed(dict(item), data) for item in error.errors(include_url=False)]
-    found: dict[Keys, Problem] = {}
+    by_keys: dict[Keys, Problem] = {}
     for group in _by_place(_likely_branches(findings)):
-        found.setdefault(group[0].keys, _with_file(_problem(group, data)))
+        by_keys.setdefault(group[0].keys, _with_file(_problem(group, data)))
     order = {keys: number for number, keys in enumerate(_all_places(data, ()))}
-    return sorted(found.values(), key=lambda problem: order.get(problem.keys, order.get(problem.keys[:-1], 0)))
+    return sorted(by_keys.values(), key=lambda problem: order.get(problem.keys, order.get(problem.keys[:-1], 0)))
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -108,10 +108,10 @@ def _likely_branches(findings: Sequence[_Finding]) -> list[_Finding]:
     """
     meant: dict[Keys, set[str]] = {}
     for finding in findings:
-        for place, member in finding.branches:
-            if finding.keys != place or finding.error["type"] not in (*_MISMATCH, "literal_error"):
-                meant.setdefault(place, set()).add(member)
-    return [f for f in findings if all(member in meant.get(place, {member}) for place, member in f.branches)]
+        for union_keys, member in finding.branches:
+            if finding.keys != union_keys or finding.error["type"] not in (*_MISMATCH, "literal_error"):
+                meant.setdefault(union_keys, set()).add(member)
+    return [f for f in findings if all(member in meant.get(union_keys, {member}) for union_keys, member in f.branches)]
 
 
 def _by_place(findings: Sequence[_Finding]) -> list[list[_Finding]]:
@@ -133,9 +133,9 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
     keys, error = finding.keys, finding.error
     kind = str(error["type"])
     given = error.get("input")
-    place = slot(keys)
-    if kind in _NO_PART and place is not None and place.choice is not None:
-        return Problem(keys, _no_part(place.choice, error, given))
+    key_slot = slot(keys)
+    if kind in _NO_PART and key_slot is not None and key_slot.choice is not None:
+        return Problem(keys, _no_part(key_slot.choice, error, given))
     if len(group) > 1 and all(f.error["type"] in (*_MISMATCH, "literal_error") for f in group):
         return Problem(
             keys,
@@ -148,8 +148,8 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
     if kind in _MISMATCH:
         return Problem(keys, f"must be {_expected(finding)}, got {shown(given)}" + _hint(kind, given, keys))
     if kind == "literal_error":
-        what = "keys must be" if finding.error["loc"][-1] == "[key]" else "must be"
-        return Problem(keys, f"{what} {error['ctx']['expected']}, got {shown(given)}" + _guess(group))
+        subject = "keys must be" if finding.error["loc"][-1] == "[key]" else "must be"
+        return Problem(keys, f"{subject} {error['ctx']['expected']}, got {shown(given)}" + _guess(group))
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return Problem(keys, f"must be {_limits(keys, error)}, got {shown(given)}")
     if kind in ("too_short", "too_long"):
@@ -187,34 +187,34 @@ def _expected(finding: _Finding) -> str:
     if kind == "literal_error":
         return str(finding.error["ctx"]["expected"])
     words = _MISMATCH[kind]
-    place = slot(finding.keys)
-    if place is None:
+    key_slot = slot(finding.keys)
+    if key_slot is None:
         return words
-    if kind in ("model_type", "model_attributes_type") and place.section is not None:
-        return f"a section with keys such as {', '.join(list(place.section.model_fields)[:4])}"
-    if kind == "tuple_type" and place.length:
-        return f"a list of {place.length} numbers" + (f" ({place.unit})" if place.unit else "")
-    limits = place.limits if "number" in words else ""
-    return words + (f", {limits}" if limits else f" ({place.unit})" if place.unit and "number" in words else "")
+    if kind in ("model_type", "model_attributes_type") and key_slot.section is not None:
+        return f"a section with keys such as {', '.join(list(key_slot.section.model_fields)[:4])}"
+    if kind == "tuple_type" and key_slot.length:
+        return f"a list of {key_slot.length} numbers" + (f" ({key_slot.unit})" if key_slot.unit else "")
+    limits = key_slot.limits if "number" in words else ""
+    return words + (f", {limits}" if limits else f" ({key_slot.unit})" if key_slot.unit and "number" in words else "")
 
 
 def _limits(keys: Keys, error: dict[str, Any]) -> str:
-    place = slot(keys)
-    if place is not None and place.limits:
-        return place.limits
+    key_slot = slot(keys)
+    if key_slot is not None and key_slot.limits:
+        return key_slot.limits
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     return " and ".join(f"{words[name]} {limit:g}" for name, limit in error["ctx"].items() if name in words)
 
 
 def _wrong_length(keys: Keys, error: dict[str, Any], given: Any) -> str:
-    place = slot(keys)
-    if place is not None and place.length:
-        bound = f"exactly {place.length}"
+    key_slot = slot(keys)
+    if key_slot is not None and key_slot.length:
+        bound = f"exactly {key_slot.length}"
     elif error["type"] == "too_short":
         bound = f"at least {error['ctx'].get('min_length')}"
     else:
         bound = f"at most {error['ctx'].get('max_length')}"
-    unit = f" ({place.unit})" if place is not None and place.unit else ""
+    unit = f" ({key_slot.unit})" if key_slot is not None and key_slot.unit else ""
     return f"must have {bound} entries{unit}, got {len(given) if isinstance(given, list | dict) else shown(given)}"
 
 
@@ -225,8 +225,8 @@ def _missing(keys: Keys, data: Any) -> Problem:
         for key in keys[:-1]:
             here = here[int(key)] if isinstance(here, list) else here[key]
         return Problem(keys[:-1], f"must have exactly {above.length} entries, got {len(here)}")
-    place = slot(keys)
-    meaning = f": {place.info.description}" if place is not None and place.info is not None else ""
+    key_slot = slot(keys)
+    meaning = f": {key_slot.info.description}" if key_slot is not None and key_slot.info is not None else ""
     return Problem(keys, f"is required{meaning}")
 
 
@@ -259,10 +259,10 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
 def _with_file(problem: Problem) -> Problem:
     """Return a problem with a parameter of a user's part with the user's file added to its message."""
     for length in range(1, len(problem.keys)):
-        place = slot(problem.keys[:length])
-        if place is not None and place.choice is not None and isinstance(place.data, dict):
-            name = str(place.data.get(place.choice.word))
-            cls = parts_of(place.choice.base).get(name)
+        key_slot = slot(problem.keys[:length])
+        if key_slot is not None and key_slot.choice is not None and isinstance(key_slot.data, dict):
+            name = str(key_slot.data.get(key_slot.choice.word))
+            cls = parts_of(key_slot.choice.base).get(name)
             if cls is not None and cls.file is not None and str(cls.file) not in problem.says:
                 return Problem(problem.keys, f"{problem.says} ({cls.kind.name} {name!r} of {cls.file})")
     return problem

@@ -37,8 +37,8 @@ class Moved:
 def moved(old: str, *new: str, owners: tuple[str, ...] = ()) -> Moved:
     """Return a former key with its present keys, each written `key.of.the.choice:parameter`, or without `:parameter` for a whole section."""
     places = []
-    for place in new:
-        part, _, parameter = place.partition(":")
+    for target in new:
+        part, _, parameter = target.partition(":")
         places.append((tuple(part.split(".")), parameter))
     return Moved(tuple(old.split(".")), tuple(places), owners)
 
@@ -163,9 +163,9 @@ def _leave(
             choice.models()[owner].model_validate_json(json.dumps(parameters), strict=True),
         )
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            inner = tuple(map(str, found["loc"][:1])) if nested else ()
-            present.wrong.append(Problem((*old, *inner), _said(found)))
+        for one_error in error.errors(include_url=False):
+            inner = tuple(map(str, one_error["loc"][:1])) if nested else ()
+            present.wrong.append(Problem((*old, *inner), _said(one_error)))
     except ValueError as error:
         present.wrong.append(Problem(old, str(error)))
 
@@ -191,12 +191,12 @@ def _twice(old: Keys, keys: Keys) -> Problem:
     return Problem(old, f"stands in {'.'.join(keys)}, too; write it there alone")
 
 
-def _said(found: Any) -> str:
+def _said(one_error: Any) -> str:
     """Return pydantic's message about a value, in the form of our other messages."""
-    if found["type"] == "extra_forbidden":
-        return f"is no parameter of the parts that this section is for, got {found.get('input')!r}"
-    message = str(found["msg"]).removeprefix("Value error, ")
-    return f"{message[:1].lower()}{message[1:]}, got {found.get('input')!r}"
+    if one_error["type"] == "extra_forbidden":
+        return f"is no parameter of the parts that this section is for, got {one_error.get('input')!r}"
+    message = str(one_error["msg"]).removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]}, got {one_error.get('input')!r}"
 
 
 def _homeless(choice: PartChoice, name: str, keys: Keys, parameter: str) -> str:

@@ -107,10 +107,10 @@ def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] =
         moved: Keys of earlier versions that such files may still use.
     """
     document, folder = read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent
-    found, missing = with_paths(_validated(document, section, folder, moved), document, folder)
+    loaded, missing = with_paths(_validated(document, section, folder, moved), document, folder)
     if missing:
         raise document.error(missing)
-    return found
+    return loaded
 
 
 def text_of(file: Path, source: str) -> str:
@@ -142,12 +142,12 @@ def text_of(file: Path, source: str) -> str:
 def _validated(document: Document, section: type[_S], folder: Path = Path(), moved: tuple[Moved, ...] = ()) -> _S:
     data = document.data
     needed = [name for name, info in section.model_fields.items() if info.is_required()] or list(section.model_fields)
-    what = "scenario" if section is Scenario else "file"
+    file_kind = "scenario" if section is Scenario else "file"
     if data is None or data == {}:
-        raise ScenarioError(f"{document.source}: is empty; a {what} needs at least a `{needed[0]}` section")
+        raise ScenarioError(f"{document.source}: is empty; a {file_kind} needs at least a `{needed[0]}` section")
     if not isinstance(data, dict):
         kind = "a list" if isinstance(data, list) else "a single value"
-        raise ScenarioError(f"{document.source}: must be a {what} of sections such as `{needed[0]}:`, got {kind}")
+        raise ScenarioError(f"{document.source}: must be a {file_kind} of sections such as `{needed[0]}:`, got {kind}")
     plugins = use_plugins(document, folder, section)
     present = with_present_keys(with_names(data, section), section, moved)
     data, wrong = present.data, present.wrong
@@ -163,7 +163,7 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
         raise document.error(wrong)
     if isinstance(checked, File):
         checked._loaded_plugins = plugins
-        checked._notes = tuple(f"{document.where(keys)}: {dotted(keys)} {says}" for keys, says in present.unused)
+        checked._notes = tuple(f"{document.where(keys)}: {dotted(keys)} {message}" for keys, message in present.unused)
     return checked
 
 

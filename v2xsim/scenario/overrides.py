@@ -29,7 +29,7 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
         ScenarioError: If an override has no `=`, or leads through a value that has no keys.
     """
     data = document.data
-    place, base = dict(document.place), dict(document.base)
+    sources, base = dict(document.place), dict(document.base)
     for override in overrides:
         name, equals, text = override.partition("=")
         option = f"{OPTION}{override if len(override) <= 60 else override[:57] + '...'}"
@@ -37,21 +37,21 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
         if not equals or not all(keys):
             raise ScenarioError(f"{option}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
         value = read_yaml(text, option).data
-        _refuse_to_undo(option, keys, place)
+        _refuse_to_undo(option, keys, sources)
         data = _set(data, keys, value, option, (), word)
-        place = {known: where for known, where in place.items() if known[: len(keys)] != keys}
-        place[keys], base[keys] = option, Path()
-    return Document(document.source, data, place, base)
+        sources = {known: source for known, source in sources.items() if known[: len(keys)] != keys}
+        sources[keys], base[keys] = option, Path()
+    return Document(document.source, data, sources, base)
 
 
-def _refuse_to_undo(option: str, keys: Keys, place: Mapping[Keys, str]) -> None:
+def _refuse_to_undo(option: str, keys: Keys, sources: Mapping[Keys, str]) -> None:
     """Refuse an option that replaces a section in which an earlier option has set a key.
 
     The earlier one would be lost without notice.
     """
-    for known, where in place.items():
-        if len(known) > len(keys) and known[: len(keys)] == keys and where.startswith(OPTION):
-            raise ScenarioError(f"{option}: must come before {where}, which sets a key in it")
+    for known, source in sources.items():
+        if len(known) > len(keys) and known[: len(keys)] == keys and source.startswith(OPTION):
+            raise ScenarioError(f"{option}: must come before {source}, which sets a key in it")
 
 
 def with_values(
@@ -69,13 +69,13 @@ def with_values(
     Raises:
         ScenarioError: If a key leads through a value that has no keys.
     """
-    data, place, base = document.data, dict(document.place), dict(document.base)
+    data, sources, base = document.data, dict(document.place), dict(document.base)
     for name, value in values.items():
         keys = tuple(name.split("."))
         data = _set(data, keys, value, f"{where}: {name}", (), word)
-        place = {known: at for known, at in place.items() if known[: len(keys)] != keys}
-        place[keys], base[keys] = where, folder
-    return Document(document.source, data, place, base)
+        sources = {known: at for known, at in sources.items() if known[: len(keys)] != keys}
+        sources[keys], base[keys] = where, folder
+    return Document(document.source, data, sources, base)
 
 
 def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys, word: Word) -> Any:

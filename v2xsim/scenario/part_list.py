@@ -112,12 +112,12 @@ def listed_kinds(wanted: str | None = None, files: Sequence[Path] = ()) -> list[
         kinds = [_listed(".".join(keys), choice) for keys, choice in choices_in(Scenario)]
     if wanted is None:
         return kinds
-    found = [kind for kind in kinds if _plain(wanted) in map(_plain, _names(kind))]
-    if not found:
+    matching = [kind for kind in kinds if _plain(wanted) in map(_plain, _names(kind))]
+    if not matching:
         keys = [kind.key for kind in kinds]
         guess = nearest(wanted, [name for kind in kinds for name in _names(kind)])
         raise UserError(f"kind of part: must be one of {', '.join(keys)}, got {wanted!r}{guess}")
-    return found
+    return matching
 
 
 @contextmanager

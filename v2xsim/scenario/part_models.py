@@ -113,28 +113,28 @@ def _type_name(annotation: Any) -> str:
 
 
 def _check_defaults(cls: type[Part], model: type[Section], place: str, called: str) -> None:
-    said = {}
+    defaults = {}
     for field in parameters_of(cls):
         if field.default is not dataclasses.MISSING:
-            said[field.name] = field.default
+            defaults[field.name] = field.default
         elif field.default_factory is not dataclasses.MISSING:
             try:
-                said[field.name] = field.default_factory()
+                defaults[field.name] = field.default_factory()
             except BaseException as error:
                 raise _unmade(cls, f"the default of {field.name} cannot be made", error) from error
     needed = [name for name, info in model.model_fields.items() if info.is_required()]
     try:
         # Parameters without a default are missing here; that is no error of the class.
-        model.model_validate(said, strict=True)
+        model.model_validate(defaults, strict=True)
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            name = str(found["loc"][0]) if found["loc"] else ""
-            if found["type"] == "missing" and name in needed:
+        for one_error in error.errors(include_url=False):
+            name = str(one_error["loc"][0]) if one_error["loc"] else ""
+            if one_error["type"] == "missing" and name in needed:
                 continue
-            message = str(found["msg"])[:1].lower() + str(found["msg"])[1:]
+            message = str(one_error["msg"])[:1].lower() + str(one_error["msg"])[1:]
             raise PartError(
                 f"{place}{called}: the default of {name or 'a parameter'} must fit its own type and limits: {message}, got "
-                f"{said.get(name)!r}"
+                f"{defaults.get(name)!r}"
             ) from None
     except (TypeError, ValueError) as error:
         raise PartError(f"{place}{called}: the defaults cannot be checked: {error}") from None
@@ -157,8 +157,8 @@ def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, An
     """Return a parameter as pydantic declares it: its type, and a field with default, meaning, unit and limits."""
     kept, limits, meaning, unit = annotation, {}, "", unit_of(field.name)
     if get_origin(annotation) is Annotated:
-        kept, *said = get_args(annotation)
-        for item in said:
+        kept, *metadata = get_args(annotation)
+        for item in metadata:
             if isinstance(item, Limit):
                 limits[_BOUND[type(item)]] = item.limit
             elif isinstance(item, str):

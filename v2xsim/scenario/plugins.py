@@ -33,19 +33,19 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
         ScenarioError: If a file is not there, cannot be loaded, or a part in it is wrong.
     """
     loaded: list[Plugin] = []
-    for number, said in enumerate(_listed(document, section)):
+    for number, listed_path in enumerate(_listed(document, section)):
         keys = (KEY, str(number))
-        path = Path(os.path.abspath(document.folder(keys, folder) / said))
+        path = Path(os.path.abspath(document.folder(keys, folder) / listed_path))
         if (trouble := trouble_with(path)) is not None:
             raise document.error(
-                [Problem(keys, f"must be a Python file with a part in it, got {shown(said)} ({path} {trouble})")]
+                [Problem(keys, f"must be a Python file with a part in it, got {shown(listed_path)} ({path} {trouble})")]
             )
         try:
             plugin = _with_models(path)
         except PartError as error:
             raise document.error([Problem(keys, str(error))]) from error
         if any(other.path == path for other in loaded):
-            raise document.error([Problem(keys, f"must be listed once, got {shown(said)} twice")])
+            raise document.error([Problem(keys, f"must be listed once, got {shown(listed_path)} twice")])
         try:
             _check_names(path, [other.path for other in loaded])
         except PartError as error:

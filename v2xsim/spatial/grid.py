@@ -38,12 +38,12 @@ def items_within(
     shape = np.array(grid.shape)
     first = np.clip(np.floor((np.asarray(lower_m) - grid.origin_m) / grid.cell_m), 0, shape).astype(int)
     last = np.clip(np.floor((np.asarray(upper_m) - grid.origin_m) / grid.cell_m), -1, shape - 1).astype(int)
-    found = [
+    items = [
         grid.item[grid.offset[ix * shape[1] + first[1]] : grid.offset[ix * shape[1] + last[1] + 1]]
         for ix in range(first[0], last[0] + 1)
         if last[1] >= first[1]
     ]
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    return np.unique(np.concatenate(items)) if items else np.zeros(0, np.int64)
 
 
 def indexed(prisms: Prisms, cell_m: float = 32.0) -> Obstacles:

@@ -44,8 +44,8 @@ def _sobol(draws: Draws) -> Float[np.ndarray, "points keys"]:
         # A Sobol sequence is balanced at powers of two; another number is the user's choice, so scipy's warning is
         # silenced.
         warnings.simplefilter("ignore", UserWarning)
-        found: np.ndarray = sequence.random(draws.points)
-    return found
+        points: np.ndarray = sequence.random(draws.points)
+    return points
 
 
 def _placed(draws: Draws, unit: Float[np.ndarray, "points keys"]) -> list[Setting]:
@@ -61,5 +61,5 @@ def _value(rule: Range | list[Any], unit: float) -> Any:
     if rule.integer:
         # Each whole number gets an interval of length one.
         high += 1.0
-    found = low + unit * (high - low) if rule.scale == "linear" else low * math.exp(unit * math.log(high / low))
-    return min(int(found), int(rule.highest)) if rule.integer else found
+    value = low + unit * (high - low) if rule.scale == "linear" else low * math.exp(unit * math.log(high / low))
+    return min(int(value), int(rule.highest)) if rule.integer else value

@@ -72,8 +72,8 @@ def _arrived(job: Job, future: Any) -> Outcome:
         return Outcome(
             job.key, "killed", f"lost on the cluster: {type(error).__name__}: {error}".splitlines()[0], 0.0, 0.0, 0
         )
-    said, content, log = future.result()
-    outcome = Outcome(**said)
+    ended, content, log = future.result()
+    outcome = Outcome(**ended)
     try:
         if log:
             Path(job.log).write_bytes(log)
@@ -90,12 +90,14 @@ def on_worker(described: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
     if not hasattr(_own, "fork_server"):
         _own.fork_server = ForkServer(job.threads)
     with tempfile.TemporaryDirectory(prefix="v2xsim-") as folder:
-        place = Path(folder)
-        here = replace(job, result=str(place / "result"), log=str(place / "log"), reason=str(place / "reason"))
+        directory = Path(folder)
+        here = replace(
+            job, result=str(directory / "result"), log=str(directory / "log"), reason=str(directory / "reason")
+        )
         _own.fork_server.start(here)
         ended: list[Outcome] = []
         while not ended:
             ended = _own.fork_server.ended(1.0)
-        content = (place / "result").read_bytes() if ended[0].done else b""
-        log = (place / "log").read_bytes() if (place / "log").exists() else b""
+        content = (directory / "result").read_bytes() if ended[0].done else b""
+        log = (directory / "log").read_bytes() if (directory / "log").exists() else b""
         return asdict(ended[0]), content, log

@@ -103,11 +103,13 @@ def against_baseline(
     rows = [study.row[name, ""] for name, _ in metrics]
     values = study.values[rows]
     # All settings at once, since they share their bootstrap resamples.
-    found = paired(values - values[:, baseline : baseline + 1], confidence)
+    differences = paired(values - values[:, baseline : baseline + 1], confidence)
     for setting in range(len(study.settings)):
         if setting == baseline:
             continue
-        one = Paired(*(getattr(found, part)[:, setting] for part in ("pairs", "mean", "low", "high", "effect", "p")))
+        one = Paired(
+            *(getattr(differences, part)[:, setting] for part in ("pairs", "mean", "low", "high", "effect", "p"))
+        )
         a, b = _both(values[:, baseline], values[:, setting])
         differs = tuple(
             f"{key}: {json.dumps(study.settings[baseline][key])} -> {json.dumps(value)}"
@@ -131,9 +133,9 @@ def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confi
     common = [key for key in base.keys if key in other.keys]
     places = [
         (i, j)
-        for i, said in enumerate(base.settings)
+        for i, setting in enumerate(base.settings)
         for j, too in enumerate(other.settings)
-        if all(said[key] == too[key] for key in common)
+        if all(setting[key] == too[key] for key in common)
     ]
     if len({i for i, _ in places}) < len(places) or len({j for _, j in places}) < len(places):
         raise StudyError(
@@ -153,10 +155,10 @@ def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confi
                 a[n, m] = base.values[first, i][[k for k, _ in seeds]]
                 b[n, m] = other.values[second, j][[k for _, k in seeds]]
     a, b = a.reshape(len(metrics), -1), b.reshape(len(metrics), -1)
-    found = paired(b - a, confidence)
+    differences = paired(b - a, confidence)
     return Versus(
-        _name(base), _name(other), tuple(_differences(base.scenario, other.scenario)), tuple(metrics), *_both(a, b), found,
-        survives_holm(found.p, 1.0 - confidence), confidence,
+        _name(base), _name(other), tuple(_differences(base.scenario, other.scenario)), tuple(metrics), *_both(a, b), differences,
+        survives_holm(differences.p, 1.0 - confidence), confidence,
     )  # fmt: skip
 
 

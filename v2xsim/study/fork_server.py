@@ -135,7 +135,7 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _ended(children: dict[int, _Child]) -> list[tuple[int, _Child, int, Any]]:
-    found = []
+    ended = []
     while children:
         try:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -144,8 +144,8 @@ def _ended(children: dict[int, _Child]) -> list[tuple[int, _Child, int, Any]]:
         if pid == 0:
             break
         if pid in children:
-            found.append((pid, children[pid], status, usage))
-    return found
+            ended.append((pid, children[pid], status, usage))
+    return ended
 
 
 def _obituary(child: _Child, status: int, usage: Any) -> dict[str, Any]:

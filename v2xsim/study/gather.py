@@ -50,7 +50,7 @@ def _results(store: Store) -> pa.Table:
         parts.append(pa.table([part.column(name).cast(kind) for name, kind in _PLAIN.items()], names=list(_PLAIN)))
         points.append(point)
         rows.append(part.num_rows)
-    found = pa.concat_tables(parts) if parts else pa.table({n: pa.array([], k) for n, k in _PLAIN.items()})
+    table = pa.concat_tables(parts) if parts else pa.table({n: pa.array([], k) for n, k in _PLAIN.items()})
     counts = pa.array(rows, pa.int64())
     columns: dict[str, Any] = {
         "point": _repeated(pa.array([p.index for p in points], pa.int32()), counts),
@@ -60,7 +60,7 @@ def _results(store: Store) -> pa.Table:
     for key, values in zip(plan.keys, setting_columns(plan), strict=True):
         columns[key] = _repeated(values.take(pa.array([p.setting for p in points], pa.int64())), counts)
     for name in _PLAIN:
-        column = found.column(name).combine_chunks()
+        column = table.column(name).combine_chunks()
         columns[name] = column.dictionary_encode() if name in ("metric", "bin", "unit") else column
     return pa.table(columns)
 
@@ -77,21 +77,21 @@ def _repeated(values: pa.Array, counts: pa.Array) -> pa.Array:
 
 def setting_columns(plan: Plan) -> list[pa.Array]:
     """Return the values of each varied key by setting: numbers or truth values if all of them are, else text."""
-    found = []
+    columns = []
     for key in plan.keys:
         values = [setting[key] for setting in plan.settings]
         kinds = {type(value) for value in values}
         if kinds == {bool}:
-            found.append(pa.array(values, pa.bool_()))
+            columns.append(pa.array(values, pa.bool_()))
         elif kinds == {int} and all(abs(value) < 2**63 for value in values):
-            found.append(pa.array(values, pa.int64()))
+            columns.append(pa.array(values, pa.int64()))
         elif kinds <= {int, float}:
-            found.append(pa.array([float(value) for value in values], pa.float64()))
+            columns.append(pa.array([float(value) for value in values], pa.float64()))
         else:
-            found.append(
+            columns.append(
                 pa.array([v if isinstance(v, str) else json.dumps(v, sort_keys=True) for v in values], pa.string())
             )
-    return found
+    return columns
 
 
 def _timing(store: Store) -> pa.Table:
@@ -100,17 +100,17 @@ def _timing(store: Store) -> pa.Table:
     file = store.folder / "timing.jsonl"
     for line in file.read_text().splitlines() if file.exists() else []:
         try:
-            said = json.loads(line)
-            last[said["key"]] = said
+            timing = json.loads(line)
+            last[timing["key"]] = timing
         except (ValueError, KeyError, TypeError):
             continue
     rows = [(p.index, last[p.key]) for p in store.plan.points if p.key in last]
     return pa.table(
         {
             "point": pa.array([index for index, _ in rows], pa.int32()),
-            "wall_s": pa.array([said["wall_s"] for _, said in rows], pa.float64()),
-            "cpu_s": pa.array([said["cpu_s"] for _, said in rows], pa.float64()),
-            "peak_bytes": pa.array([said["peak_bytes"] for _, said in rows], pa.int64()),
+            "wall_s": pa.array([timing["wall_s"] for _, timing in rows], pa.float64()),
+            "cpu_s": pa.array([timing["cpu_s"] for _, timing in rows], pa.float64()),
+            "peak_bytes": pa.array([timing["peak_bytes"] for _, timing in rows], pa.int64()),
         }
     )
 

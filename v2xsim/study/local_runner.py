@@ -37,14 +37,14 @@ class ForkServer:
 
     def ended(self, wait_s: float) -> list[Outcome]:
         """Return the jobs that have ended; wait up to a time if none has."""
-        found = []
+        outcomes = []
         for answer in self._answers(wait_s):
             job = self._jobs.pop(answer["key"], None)
             if job is not None:
-                found.append(outcome_of(job, answer))
+                outcomes.append(outcome_of(job, answer))
         if self._process.poll() is not None:
-            found += self._after_death()
-        return found
+            outcomes += self._after_death()
+        return outcomes
 
     def close(self) -> None:
         """End the fork server and its processes."""

@@ -59,9 +59,9 @@ def _kind(job: Job, ended: dict[str, Any]) -> tuple[str, str]:
     if ended["exit"] == 0:
         return ("done", "") if Path(job.result).exists() else ("disk", f"{job.result}: the result is missing")
     try:
-        said = json.loads(Path(job.reason).read_text())
+        failure = json.loads(Path(job.reason).read_text())
         Path(job.reason).unlink()
-        return str(said["kind"]), str(said["reason"]).splitlines()[0]
+        return str(failure["kind"]), str(failure["reason"]).splitlines()[0]
     except (OSError, ValueError, KeyError, IndexError):
         if ended["exit"] == 3:
             return "disk", f"{job.result}: cannot be written"

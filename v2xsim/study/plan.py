@@ -90,7 +90,7 @@ class Plan:
         A user's file counts as unused only if no setting chooses a part of it.
         """
         notes = [scenario.notes for scenario in self.scenarios if scenario is not None]
-        every = [note for said in notes for note in said]
+        every = [note for of_setting in notes for note in of_setting]
         return [n for n in dict.fromkeys(every) if UNUSED_FILE not in n or every.count(n) == len(notes)]
 
     def scenario_of(self, point: Point) -> Scenario | None:
@@ -202,11 +202,11 @@ def _seeded(scenario: Scenario, seed: int) -> Scenario:
 
 def _digest(scenario: Scenario) -> str:
     """Return a digest of everything that decides the results of a scenario, except the seed."""
-    said = resolved(_seeded(scenario, 0))
+    content = resolved(_seeded(scenario, 0))
     for words in ("name", "description"):
-        del said[words]
+        del content[words]
     files = [_content(path) for _, path in sorted(paths_of(scenario), key=lambda item: item[0])]
-    text = json.dumps([said, files, __version__], sort_keys=True)
+    text = json.dumps([content, files, __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

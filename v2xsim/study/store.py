@@ -120,9 +120,9 @@ class Store:
         return self.folder / "logs" / f"{key}.log"
 
     def _fail(self, key: str, kind: str, reason: str) -> None:
-        said = {"kind": kind, "reason": reason}
-        write_atomically(self.folder / "failed" / f"{key}.json", json.dumps(said).encode())
-        self.failed[key] = said
+        failure = {"kind": kind, "reason": reason}
+        write_atomically(self.folder / "failed" / f"{key}.json", json.dumps(failure).encode())
+        self.failed[key] = failure
 
 
 @contextmanager
@@ -184,25 +184,29 @@ def manifest_of(folder: Path) -> dict[str, Any]:
         StoreError: If it cannot be read, or a newer version wrote it.
     """
     try:
-        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{folder / MANIFEST}: cannot be read: {error}") from None
-    if not isinstance(said, Mapping) or said.get("kind") != "sweep" or not isinstance(said.get("format"), int):
+    if (
+        not isinstance(manifest, Mapping)
+        or manifest.get("kind") != "sweep"
+        or not isinstance(manifest.get("format"), int)
+    ):
         raise StoreError(f"{folder / MANIFEST}: is not a plan of a sweep")
-    if said["format"] > FORMAT:
+    if manifest["format"] > FORMAT:
         raise StoreError(
-            f"{folder}: made by a newer version: format {said['format']}, this one reads {FORMAT}; update v2xsim"
+            f"{folder}: made by a newer version: format {manifest['format']}, this one reads {FORMAT}; update v2xsim"
         )
-    return dict(said)
+    return dict(manifest)
 
 
 def _check_same(folder: Path, plan: Plan) -> None:
-    said = manifest_of(folder)
-    before = {str(point["key"]) for point in said.get("points", [])}
+    manifest = manifest_of(folder)
+    before = {str(point["key"]) for point in manifest.get("points", [])}
     gone = before - {point.key for point in plan.points}
     if not gone:
         return
-    plugins = said.get("plugins", {})
+    plugins = manifest.get("plugins", {})
     changed = [path for path, digest in plan.plugins.items() if plugins.get(path, digest) != digest]
     if changed:
         raise StoreError(
@@ -210,7 +214,7 @@ def _check_same(folder: Path, plan: Plan) -> None:
             f"{plan.plugins[changed[0]][:12]}), so {len(gone)} of its points are of another study; put the file back, or name another "
             "folder with --out"
         )
-    made_by = said.get("versions", {}).get("v2xsim")
+    made_by = manifest.get("versions", {}).get("v2xsim")
     current = plan.manifest()["versions"]["v2xsim"]
     why = (
         f"v2xsim {made_by} began it, this is {current}"

@@ -80,8 +80,8 @@ class Study:
 
     def label(self, setting: int) -> str:
         """Return a setting in words."""
-        said = self.settings[setting]
-        return ", ".join(f"{key.rsplit('.', 1)[-1]}={_word(value)}" for key, value in said.items()) or self.name
+        values = self.settings[setting]
+        return ", ".join(f"{key.rsplit('.', 1)[-1]}={_word(value)}" for key, value in values.items()) or self.name
 
 
 def read_study(folder: str | Path) -> Study:
@@ -90,51 +90,51 @@ def read_study(folder: str | Path) -> Study:
     Raises:
         StudyError: If it holds neither, the sweep is not finished, or a newer version wrote it.
     """
-    place = Path(folder)
+    path = Path(folder)
     try:
-        if not place.is_dir():
-            raise StudyError(f"{place}: must be the folder of a sweep or of a run; there is no such folder")
-        if (place / MANIFEST).exists():
-            return _sweep(place)
-        if (place / "manifest.json").exists():
-            return _run(place)
+        if not path.is_dir():
+            raise StudyError(f"{path}: must be the folder of a sweep or of a run; there is no such folder")
+        if (path / MANIFEST).exists():
+            return _sweep(path)
+        if (path / "manifest.json").exists():
+            return _run(path)
     except OSError as error:
-        raise StudyError(f"{place}: cannot be read: {error.strerror or error}") from None
+        raise StudyError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (pa.ArrowInvalid, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise StudyError(f"{place}: holds a file that is damaged: {error}") from None
-    raise StudyError(f"{place}: must be the folder of a sweep or of a run; it has neither {MANIFEST} nor manifest.json")
+        raise StudyError(f"{path}: holds a file that is damaged: {error}") from None
+    raise StudyError(f"{path}: must be the folder of a sweep or of a run; it has neither {MANIFEST} nor manifest.json")
 
 
-def _sweep(place: Path) -> Study:
-    said = manifest_of(place)
-    if not (place / RESULTS).exists():
-        raise StudyError(f"{place}: the sweep is not finished; continue with v2xsim sweep ... --out {place} --resume")
-    file = pq.ParquetFile(place / RESULTS)
+def _sweep(folder: Path) -> Study:
+    manifest = manifest_of(folder)
+    if not (folder / RESULTS).exists():
+        raise StudyError(f"{folder}: the sweep is not finished; continue with v2xsim sweep ... --out {folder} --resume")
+    file = pq.ParquetFile(folder / RESULTS)
     table = file.read(["setting", "seed", "metric", "bin", "value", "unit", "count"])
-    failures = json.loads((place / FAILURES).read_text(encoding="utf-8")) if (place / FAILURES).exists() else []
-    seeds = [int(seed) for seed in said["seeds"]]
-    metrics, values, counts = _cube(table, len(said["settings"]), seeds)
+    failures = json.loads((folder / FAILURES).read_text(encoding="utf-8")) if (folder / FAILURES).exists() else []
+    seeds = [int(seed) for seed in manifest["seeds"]]
+    metrics, values, counts = _cube(table, len(manifest["settings"]), seeds)
     return Study(
-        place, said["name"], said["question"], tuple(said["keys"]), tuple(said["settings"]), tuple(seeds), said["baseline"],
-        said["scenario"], said["versions"], len(said["points"]), tuple(failures), metrics, values, counts,
+        folder, manifest["name"], manifest["question"], tuple(manifest["keys"]), tuple(manifest["settings"]), tuple(seeds), manifest["baseline"],
+        manifest["scenario"], manifest["versions"], len(manifest["points"]), tuple(failures), metrics, values, counts,
     )  # fmt: skip
 
 
-def _run(place: Path) -> Study:
-    said = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-    if not isinstance(said, dict) or not {"scenario", "seed", "format"} <= set(said):
-        raise StudyError(f"{place / 'manifest.json'}: is not a manifest of a run")
-    if said["format"] > RUN_FORMAT:
+def _run(folder: Path) -> Study:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    if not isinstance(manifest, dict) or not {"scenario", "seed", "format"} <= set(manifest):
+        raise StudyError(f"{folder / 'manifest.json'}: is not a manifest of a run")
+    if manifest["format"] > RUN_FORMAT:
         raise StudyError(
-            f"{place}: made by a newer version: format {said['format']}, this one reads {RUN_FORMAT}; update v2xsim"
+            f"{folder}: made by a newer version: format {manifest['format']}, this one reads {RUN_FORMAT}; update v2xsim"
         )
-    table = pq.read_table(place / "metrics.parquet")
+    table = pq.read_table(folder / "metrics.parquet")
     rows = table.num_rows
     table = table.append_column("setting", pa.array(np.zeros(rows, np.int32)))
-    table = table.append_column("seed", pa.array(np.full(rows, said["seed"], np.int64)))
-    metrics, values, counts = _cube(table, 1, [said["seed"]])
+    table = table.append_column("seed", pa.array(np.full(rows, manifest["seed"], np.int64)))
+    metrics, values, counts = _cube(table, 1, [manifest["seed"]])
     return Study(
-        place, place.name, "", (), ({},), (said["seed"],), 0, said["scenario"], said["versions"], 1, (), metrics, values,
+        folder, folder.name, "", (), ({},), (manifest["seed"],), 0, manifest["scenario"], manifest["versions"], 1, (), metrics, values,
         counts,
     )  # fmt: skip
 
@@ -164,9 +164,9 @@ def _cube(
     metrics = tuple((words[0][i], words[1][j], words[2][k]) for i, j, k in zip(a, b, c, strict=True))
     known = np.array(sorted(seeds), np.int64)
     column_of = np.argsort(np.argsort(np.array(seeds), kind="stable"), kind="stable")
-    place = np.empty(len(seeds), np.int64)
-    place[column_of] = np.arange(len(seeds))
-    seed = place[np.searchsorted(known, table.column("seed").to_numpy())]
+    seed_column = np.empty(len(seeds), np.int64)
+    seed_column[column_of] = np.arange(len(seeds))
+    seed = seed_column[np.searchsorted(known, table.column("seed").to_numpy())]
     setting = table.column("setting").to_numpy()
     values = np.full((len(metrics), settings, len(seeds)), np.nan)
     counts = np.full(values.shape, -1, np.int64)

@@ -122,14 +122,14 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
     workers = workers or default_workers(plan)
     point = next(p for p in plan.points if p.setting not in plan.broken)
     runnable = sum(p.setting not in plan.broken for p in plan.points)
-    with tempfile.TemporaryDirectory(prefix="v2xsim-") as place:
+    with tempfile.TemporaryDirectory(prefix="v2xsim-") as directory:
         for part in ("points", "logs"):
-            (Path(place) / part).mkdir()
-        job = Store(Path(place), plan).job(point, memory_for_each(workers))
+            (Path(directory) / part).mkdir()
+        job = Store(Path(directory), plan).job(point, memory_for_each(workers))
         outcome = next(iter(run_locally([job], 1, plan.file.threads)))
         if not outcome.done:
             raise UserError(f"trial point (setting {point.setting}, seed {point.seed}): {outcome.reason}")
-        each = _size_bytes(Path(place))
+        each = _size_bytes(Path(directory))
     return Estimate(
         outcome,
         runnable,

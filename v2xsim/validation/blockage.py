@@ -47,8 +47,8 @@ class Measured:
         antenna = np.array([[0.0, 0.0, self.antenna_m], [self.length_m, 0.0, self.antenna_m]])
         box = Boxes(np.array([[self.place_m, 0.0, 0.0]]), np.array([self.size_m]), np.zeros(1))
         none, one = np.full(2, -1), np.zeros(1, np.int64)
-        found = diffraction_loss_db(antenna, none, one, one + 1, np.full(1, NLOSV, np.int8), box, CARRIER_GHZ)
-        return float(found[0])
+        loss_db = diffraction_loss_db(antenna, none, one, one + 1, np.full(1, NLOSV, np.int8), box, CARRIER_GHZ)
+        return float(loss_db[0])
 
 
 _VAN, _TRUCK, _BUS, _CAR = (5.0, 1.9, 1.87), (13.0, 2.5, 3.5), (12.0, 2.5, 3.0), (4.5, 1.8, 1.5)

@@ -76,7 +76,7 @@ def _fading_of(table: list[tuple[float, float]]) -> _Loss:
     begin, shape = np.array([row[0] for row in table]), np.array([row[1] for row in table])
 
     def fading(distance_m: Float[np.ndarray, "*links"]) -> Float[np.ndarray, "*links"]:
-        found: np.ndarray = shape[np.maximum(0, np.searchsorted(begin, distance_m, "right") - 1)]
-        return found
+        shapes: np.ndarray = shape[np.maximum(0, np.searchsorted(begin, distance_m, "right") - 1)]
+        return shapes
 
     return fading

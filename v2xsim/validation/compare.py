@@ -59,8 +59,8 @@ class Comparison:
 
     def deviation_pp(self, outcome: str) -> float:
         """Return the mean absolute deviation of one outcome over all distances, in percentage points."""
-        found = self.share[OUTCOME_NAMES.index(outcome)]
-        gap = np.abs(found - self.reference.share[outcome])
+        simulated = self.share[OUTCOME_NAMES.index(outcome)]
+        gap = np.abs(simulated - self.reference.share[outcome])
         return float(100.0 * np.nanmean(gap)) if np.isfinite(gap).any() else float("nan")
 
     @property

@@ -82,12 +82,12 @@ class Line:
     def reached(self, edge_m: Float[np.ndarray, " bins_plus_1"]) -> Int64[np.ndarray, "stations bins"]:
         """Return the number of vehicles in each distance bin around each vehicle."""
         bins, everybody = len(edge_m) - 1, np.arange(self.stations)
-        found: Int64[np.ndarray, "stations bins"] = np.zeros((self.stations, bins), np.int64)
+        counts: Int64[np.ndarray, "stations bins"] = np.zeros((self.stations, bins), np.int64)
         for station in range(self.stations):
             gap = self.gap_m(np.full(self.stations, station), everybody)
-            place = np.searchsorted(edge_m, gap[everybody != station], "right") - 1
-            found[station] = np.bincount(place, minlength=bins)[:bins]
-        return found
+            bin_index = np.searchsorted(edge_m, gap[everybody != station], "right") - 1
+            counts[station] = np.bincount(bin_index, minlength=bins)[:bins]
+        return counts
 
     @property
     def middle(self) -> Int64[np.ndarray, " senders"]:
@@ -146,20 +146,20 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
         packets = _ready(phase_us, period_us, now_us, until, number, line, streams)
         number += len(packets)
         layer.submit(packets)
-        found, busy_us = layer.advance(until, links.field(unit))
-        sent = (found.began_us >= begin_us) & (found.by >= 0) & counted[found.by]
-        fresh = sent[found.place]
-        sender, receiver, outcome = found.sender[fresh], found.receiver[fresh], found.outcome[fresh]
-        place = np.searchsorted(edge_m, line.gap_m(sender, receiver), "right") - 1
-        inside = place < bins
-        told = outcome[inside].astype(np.int64) * bins + place[inside]
-        counts += np.bincount(told, minlength=len(counts))
+        receptions, busy_us = layer.advance(until, links.field(unit))
+        sent = (receptions.began_us >= begin_us) & (receptions.by >= 0) & counted[receptions.by]
+        fresh = sent[receptions.place]
+        sender, receiver, outcome = receptions.sender[fresh], receptions.receiver[fresh], receptions.outcome[fresh]
+        bin_index = np.searchsorted(edge_m, line.gap_m(sender, receiver), "right") - 1
+        inside = bin_index < bins
+        outcome_and_bin = outcome[inside].astype(np.int64) * bins + bin_index[inside]
+        counts += np.bincount(outcome_and_bin, minlength=len(counts))
         # A receiver of a broadcast that is not listed got it below the sensitivity.
-        counts[SENSING * bins : (SENSING + 1) * bins] += reach[found.by[sent]].sum(axis=0) - np.bincount(
-            place[inside], minlength=bins
+        counts[SENSING * bins : (SENSING + 1) * bins] += reach[receptions.by[sent]].sum(axis=0) - np.bincount(
+            bin_index[inside], minlength=bins
         )
         arrived = outcome == DELIVERED
-        gaps.take(sender[arrived], receiver[arrived], found.end_us[fresh][arrived], place[arrived])
+        gaps.take(sender[arrived], receiver[arrived], receptions.end_us[fresh][arrived], bin_index[arrived])
         if now_us >= begin_us:
             busy += float(busy_us[counted].mean())
         unit = kept * unit + np.sqrt(1.0 - kept**2) * rng.standard_normal(len(unit))
@@ -211,17 +211,17 @@ class _Gaps:
 
     def take(
         self, sender: Int64[np.ndarray, " receptions"], receiver: Int[np.ndarray, " receptions"],
-        end_us: Int64[np.ndarray, " receptions"], place: Int64[np.ndarray, " receptions"],
+        end_us: Int64[np.ndarray, " receptions"], bin_index: Int64[np.ndarray, " receptions"],
     ) -> None:  # fmt: skip
         """Add receptions, all later than those of earlier calls."""
         pair = sender * self._stations + receiver
         order = np.lexsort((end_us, pair))
-        pair, end_us, place = pair[order], end_us[order], place[order]
+        pair, end_us, bin_index = pair[order], end_us[order], bin_index[order]
         begins = np.append(True, pair[1:] != pair[:-1])[: len(pair)]
         before = np.where(begins, self._last_us[pair], np.append(-1, end_us[:-1])[: len(pair)])
-        counted = (before >= 0) & (place < len(self._sum_us))
-        np.add.at(self._sum_us, place[counted], (end_us - before)[counted])
-        np.add.at(self._count, place[counted], 1)
+        counted = (before >= 0) & (bin_index < len(self._sum_us))
+        np.add.at(self._sum_us, bin_index[counted], (end_us - before)[counted])
+        np.add.at(self._count, bin_index[counted], 1)
         self._last_us[pair] = end_us
 
     @property

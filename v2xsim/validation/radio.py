@@ -33,12 +33,12 @@ def runs(reference: Path | None, seed: int = 1) -> Iterator[tuple[str, Callable[
         if name in missing:
             continue
         try:
-            found = list(listed(reference / name, seed))
+            configurations = list(listed(reference / name, seed))
         except (KeyError, ValueError, IndexError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{reference / name}: must be a table of published curves with the columns of its source ({error!r})"
             ) from None
-        for configuration in found:
+        for configuration in configurations:
             title = configuration.reference.name  # type: ignore[attr-defined]
             yield title, _bound(run, configuration)
 

@@ -91,8 +91,8 @@ def _figure(path: Path, comparison: Comparison) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for name in reference.share:
-        found = comparison.share[OUTCOME_NAMES.index(name)]
-        axes.plot(reference.distance_m, found, color=_COLOR[name], label=f"{name.replace('_', ' ')}")
+        simulated = comparison.share[OUTCOME_NAMES.index(name)]
+        axes.plot(reference.distance_m, simulated, color=_COLOR[name], label=f"{name.replace('_', ' ')}")
         axes.plot(reference.distance_m, reference.share[name], "o", color=_COLOR[name], markersize=3.5, mfc="none")
     axes.set(xlabel="distance [m]", ylabel="share of packets", ylim=(-0.02, 1.02), title=reference.name)
     axes.set_xlim(0, reference.distance_m[-1])

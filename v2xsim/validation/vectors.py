@@ -52,21 +52,24 @@ _WAVELENGTH_M = 3e8 / 5.9e9
 
 def vectors() -> list[Vector]:
     """Return all test vectors: path loss, knife edge, mean of TR 37.885's blockage loss."""
-    found = [
+    results = [
         Vector(name, f"{distance:g} m", expected, float(model(np.array([float(distance)]), 5.0)[0]), _NS3)
         for name, (model, values) in _PATH_LOSS.items()
         for distance, expected in zip((10, 100, 1000), values, strict=True)
     ]
-    for length, place, tx, rx, edge, expected in _KNIFE_EDGES:
-        line_m = tx + (rx - tx) * place / length
+    for length, edge_at_m, tx, rx, edge, expected in _KNIFE_EDGES:
+        line_m = tx + (rx - tx) * edge_at_m / length
         parameter = knife_edge_parameter(
-            np.array([edge - line_m]), np.array([float(place)]), np.array([float(length - place)]), _WAVELENGTH_M
+            np.array([edge - line_m]),
+            np.array([float(edge_at_m)]),
+            np.array([float(length - edge_at_m)]),
+            _WAVELENGTH_M,
         )
-        at = f"{length} m, edge of {edge:g} m at {place} m, antennas {tx:g} and {rx:g} m"
-        found.append(
+        at = f"{length} m, edge of {edge:g} m at {edge_at_m} m, antennas {tx:g} and {rx:g} m"
+        results.append(
             Vector("ITU-R P.526 knife edge", at, expected, float(knife_edge_loss_db(parameter)[0]), "P.526 by hand")
         )
     for case, expected in ((2, 9.0382), (3, 5.2023)):
         mean = float(mean_blockage_loss_db(np.array([case]), np.array([100.0]))[0])
-        found.append(Vector("TR 37.885 mean blockage loss", f"case {case}", expected, mean, "E[max(0, N)]"))
-    return found
+        results.append(Vector("TR 37.885 mean blockage loss", f"case {case}", expected, mean, "E[max(0, N)]"))
+    return results

@@ -70,8 +70,8 @@ def deliveries(folder: RunFolder) -> Delivery:
     Raises:
         NothingToShowError: If no awareness message was sent by radio.
     """
-    where = [("kind", "==", "awareness"), ("hop", "==", 1)]
-    table = folder.table("packets", ["distance_m", "link_state", "outcome"], where)
+    conditions = [("kind", "==", "awareness"), ("hop", "==", 1)]
+    table = folder.table("packets", ["distance_m", "link_state", "outcome"], conditions)
     if not table.num_rows:
         raise NothingToShowError("the run has no awareness packets (packets.parquet)")
     distance_m = table.column("distance_m").to_numpy()
@@ -83,9 +83,9 @@ def deliveries(folder: RunFolder) -> Delivery:
     edge_m = _edges_m(_farthest_of_interest_m(distance_m, outcome == _place(outcomes, "delivered")))
     bins = len(edge_m) - 1
     inside = distance_m <= edge_m[-1]
-    place = np.clip(np.searchsorted(edge_m, distance_m[inside], "right") - 1, 0, bins - 1)
+    bin_index = np.clip(np.searchsorted(edge_m, distance_m[inside], "right") - 1, 0, bins - 1)
     shape = (len(states), len(outcomes), bins)
-    cell = np.ravel_multi_index((state[inside], outcome[inside], place), shape)
+    cell = np.ravel_multi_index((state[inside], outcome[inside], bin_index), shape)
     count = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
     # Bins of the table are 5 m wide, so none of them lies in two of these bins.
     near = weak["bin_m"] < edge_m[-1]
@@ -126,22 +126,22 @@ def _edges_m(farthest_m: float) -> Float[np.ndarray, " edges"]:
 
 def draw_delivery(folder: RunFolder) -> Figure:
     """Return the picture: reception ratio by link state above, outcomes stacked below."""
-    found = deliveries(folder)
+    delivery = deliveries(folder)
     figure = style.new_figure(4.45)
     style.heading(figure, "Awareness broadcasts received over distance", shortened(folder.name, 40))
     above = style.panel(figure, 0.55, 2.5, 3.95, 1.4)
     below = style.panel(figure, 0.55, 0.48, 3.95, 1.4)
-    _draw_ratio(above, found)
-    _draw_outcomes(below, found)
+    _draw_ratio(above, delivery)
+    _draw_outcomes(below, delivery)
     return figure
 
 
-def _draw_ratio(axes: Axes, found: Delivery) -> None:
-    middle_m = (found.edge_m[:-1] + found.edge_m[1:]) / 2
-    lines = [("all", style.BLACK, "D", found.delivered.sum(0), found.sent.sum(0))]
+def _draw_ratio(axes: Axes, delivery: Delivery) -> None:
+    middle_m = (delivery.edge_m[:-1] + delivery.edge_m[1:]) / 2
+    lines = [("all", style.BLACK, "D", delivery.delivered.sum(0), delivery.sent.sum(0))]
     lines += [
         (name, style.LINK_STATE.get(name, style.GREY), _MARKS.get(name, "v"), hits, sent)
-        for name, hits, sent in zip(found.states, found.delivered, found.sent, strict=True)
+        for name, hits, sent in zip(delivery.states, delivery.delivered, delivery.sent, strict=True)
     ]
     for name, color, marker, hits, sent in lines:
         low, high = wilson_band(hits, sent)
@@ -153,7 +153,7 @@ def _draw_ratio(axes: Axes, found: Delivery) -> None:
             middle_m[some], hits[some] / sent[some], color=color, marker=marker, markersize=3.5, label=label,
             linestyle=dash,
         )  # fmt: skip
-    axes.set(xlim=(0, found.edge_m[-1]), ylim=(-0.02, 1.04), ylabel="share received")
+    axes.set(xlim=(0, delivery.edge_m[-1]), ylim=(-0.02, 1.04), ylabel="share received")
     axes.yaxis.set_label_coords(-0.1, 0.5)
     axes.tick_params(labelbottom=False)
     axes.yaxis.set_major_locator(MaxNLocator(5))
@@ -162,13 +162,13 @@ def _draw_ratio(axes: Axes, found: Delivery) -> None:
     legend.get_title().set_fontweight("bold")
 
 
-def _draw_outcomes(axes: Axes, found: Delivery) -> None:
-    total = found.by_outcome.sum(0)
-    share = found.by_outcome / np.maximum(total, 1)
-    left_m, width_m = found.edge_m[:-1], np.diff(found.edge_m)
+def _draw_outcomes(axes: Axes, delivery: Delivery) -> None:
+    total = delivery.by_outcome.sum(0)
+    share = delivery.by_outcome / np.maximum(total, 1)
+    left_m, width_m = delivery.edge_m[:-1], np.diff(delivery.edge_m)
     spare = [style.SKY, style.OTHER_STATIONS, style.GREY]
     foot = np.zeros(len(total))
-    for name, part in zip(found.outcomes, share, strict=True):
+    for name, part in zip(delivery.outcomes, share, strict=True):
         color = "#E6E6E6" if name == "delivered" else _CAUSE_COLORS.get(name) or spare[len(name) % len(spare)]
         axes.bar(
             left_m, part, width_m, foot, align="edge", color=color, edgecolor="white", linewidth=0.6,
@@ -179,7 +179,10 @@ def _draw_outcomes(axes: Axes, found: Delivery) -> None:
         if count:
             axes.text(left + width / 2, 1.02, _short(int(count)), ha="center", va="bottom", size=style.TEXT_PT)
     axes.set(
-        xlim=(0, found.edge_m[-1]), ylim=(0, 1), xlabel="distance between the antennas [m]", ylabel="share of packets"
+        xlim=(0, delivery.edge_m[-1]),
+        ylim=(0, 1),
+        xlabel="distance between the antennas [m]",
+        ylabel="share of packets",
     )
     axes.yaxis.set_label_coords(-0.1, 0.5)
     axes.set_title("Outcomes; number of packets above each bar", size=style.TEXT_PT, pad=15, loc="left")

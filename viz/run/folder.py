@@ -53,13 +53,13 @@ class RunFolder:
             value = value[part]
         return value
 
-    def table(self, name: str, columns: list[str], where: list[tuple[str, str, Any]] | None = None) -> pa.Table:
+    def table(self, name: str, columns: list[str], conditions: list[tuple[str, str, Any]] | None = None) -> pa.Table:
         """Return some columns of a table; without rows if the run did not write the table.
 
         Args:
             name: Name of the table, as in v2xsim.results.tables.COLUMNS.
             columns: Columns to read; no others are read.
-            where: Conditions on rows, in the form of pyarrow's `filters`.
+            conditions: Conditions on rows, in the form of pyarrow's `filters`.
 
         Raises:
             NothingToShowError: If the table lacks a column.
@@ -73,15 +73,15 @@ class RunFolder:
             missing = sorted(set(columns) - present)
             if missing:
                 raise NothingToShowError(f"{path.name} has no column {', '.join(missing)}")
-            return pq.read_table(path, columns=columns, filters=where).unify_dictionaries().combine_chunks()
+            return pq.read_table(path, columns=columns, filters=conditions).unify_dictionaries().combine_chunks()
         except (pa.ArrowException, OSError) as error:
             raise ViewError(f"{path} cannot be read as a Parquet table ({error}); run the scenario again") from error
 
     def arrays(
-        self, name: str, columns: list[str], where: list[tuple[str, str, Any]] | None = None
+        self, name: str, columns: list[str], conditions: list[tuple[str, str, Any]] | None = None
     ) -> dict[str, np.ndarray]:
         """Return some columns of a table as arrays; texts become arrays of strings."""
-        table = self.table(name, columns, where)
+        table = self.table(name, columns, conditions)
         return {column: _as_array(table.column(column)) for column in columns}
 
 
@@ -147,5 +147,5 @@ def _check_version(source: Path, manifest: dict[str, Any]) -> None:
 
 def _release(version: str) -> tuple[int, int]:
     """Return major and minor version: folders stay readable within one minor version."""
-    found = re.match(r"(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

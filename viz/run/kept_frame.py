@@ -138,7 +138,7 @@ class KeptFrame:
         )
 
 
-def chosen_frame(folder: RunFolder, asked: int | None) -> int:
+def chosen_frame(folder: RunFolder, requested: int | None) -> int:
     """Return the frame to draw.
 
     The requested one, or the one in which fusion adds most road users that the ego missed.
@@ -150,11 +150,11 @@ def chosen_frame(folder: RunFolder, asked: int | None) -> int:
         ViewError: If the requested frame was not kept.
     """
     kept = np.unique(folder.arrays("frames", ["frame"])["frame"])
-    if asked is not None and asked not in kept:
+    if requested is not None and requested not in kept:
         numbers = f"frames {_ranges(kept)}" if len(kept) else "no frame (record.clouds_every_s, record.cloud_egos)"
-        raise ViewError(f"frame must be one that the run kept, got {asked}; {folder.path} kept {numbers}")
-    if asked is not None:
-        return asked
+        raise ViewError(f"frame must be one that the run kept, got {requested}; {folder.path} kept {numbers}")
+    if requested is not None:
+        return requested
     if not len(kept):
         raise NothingToShowError("the run kept no frame; set record.clouds_every_s and record.cloud_egos")
     rows = folder.arrays("frame_boxes", ["frame", "in_range", "seen_ego", "seen_fused"])

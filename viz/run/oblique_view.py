@@ -58,8 +58,8 @@ def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
     _draw_points(axes, camera, frame, lower_m, upper_m, (round(height_in * style.DPI), round(width_in * style.DPI)))
     _draw_wires(axes, camera, frame, lower_m, upper_m)
     _draw_labels(axes, camera, frame)
-    where = Patch(facecolor="none", edgecolor="none")
-    keys.append(("View", [(where, f"from the {_compass(camera)}"), (where, f"grid of {_GRID_M:g} m")]))
+    view_key = Patch(facecolor="none", edgecolor="none")
+    keys.append(("View", [(view_key, f"from the {_compass(camera)}"), (view_key, f"grid of {_GRID_M:g} m")]))
     style.legend_row(figure, keys, bottom_in - 0.02)
     return figure
 
@@ -156,13 +156,13 @@ def _draw_points(
     rgb[walls] = (3 * rgb[walls].astype(np.uint16) + 2 * 255) // 5
     seen, depth_m = camera.project(frame.points_m[rows])
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    place = (seen - [left, top]) / [right - left, bottom - top] * [shape[1], shape[0]]
-    visible = np.isfinite(depth_m) & (np.abs(place) < 1e6).all(1)
+    pixel = (seen - [left, top]) / [right - left, bottom - top] * [shape[1], shape[0]]
+    visible = np.isfinite(depth_m) & (np.abs(pixel) < 1e6).all(1)
     # Received points are thinned for the radio; with larger dots they stay visible in the ego's own cloud.
     radius_px = np.where(frame.hit[rows] >= 0, 3, 2) + 2 * (frame.source[rows] != frame.ego)
     radius_px[ground[rows]] = 1
     image = painted(
-        np.round(place[visible]).astype(np.int64), depth_m[visible], rgb[rows][visible], radius_px[visible], shape
+        np.round(pixel[visible]).astype(np.int64), depth_m[visible], rgb[rows][visible], radius_px[visible], shape
     )
     limits = axes.axis()
     axes.imshow(image, extent=(left, right, bottom, top), aspect="auto", interpolation="nearest", zorder=3)

@@ -59,10 +59,10 @@ def _quantile(
     ranked: Float[np.ndarray, " rows"], first: np.ndarray, count: np.ndarray, share: float
 ) -> Float[np.ndarray, " windows"]:
     """Return a quantile of each group of sorted values, interpolated linearly."""
-    place = share * (count - 1)
-    below = np.floor(place).astype(np.int64)
+    position = share * (count - 1)
+    below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, count - 1)
-    rest = place - below
+    rest = position - below
     return np.asarray(ranked[first + below] * (1 - rest) + ranked[first + above] * rest)
 
 

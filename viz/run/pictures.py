@@ -49,10 +49,10 @@ def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, s
 
 
 def _drawn_frame(
-    folder: RunFolder, asked: int | None, pictures: Path, skipped: Callable[[str, str], None]
+    folder: RunFolder, requested: int | None, pictures: Path, skipped: Callable[[str, str], None]
 ) -> list[Path]:
     try:
-        kept = load_frame(folder, chosen_frame(folder, asked))
+        kept = load_frame(folder, chosen_frame(folder, requested))
     except NothingToShowError as reason:
         for name in (*_OF_FRAME, "clouds"):
             _leave_out(pictures / name, str(reason), skipped)

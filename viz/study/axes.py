@@ -71,8 +71,8 @@ def _lines(study: Study, key: str) -> Layout:
     for row, setting in enumerate(study.settings):
         rest = {k: v for k, v in setting.items() if k != key}
         groups.setdefault(", ".join(f"{k.rsplit('.', 1)[-1]}={_word(v)}" for k, v in rest.items()), []).append(row)
-    mine = next(name for name, rows in groups.items() if study.baseline in rows)
-    names = [mine, *(name for name in groups if name != mine)]
+    of_baseline = next(name for name, rows in groups.items() if study.baseline in rows)
+    names = [of_baseline, *(name for name in groups if name != of_baseline)]
     left_out = f"{len(names) - MOST_LINES} of {len(names)} lines" if len(names) > MOST_LINES else ""
     values = column(study, key)
     lines = [(name, np.array(sorted(groups[name], key=lambda s: values[s]))) for name in names[:MOST_LINES]]

@@ -55,12 +55,12 @@ def pictures(study: Study, unit_of: Callable[[str], str]) -> Iterator[Picture]:
         study: Study to draw.
         unit_of: Function from a scenario's key to its unit, empty for none.
     """
-    found = (
+    candidates = (
         _over_distance(study),
         _latencies(study, "awareness_latency_within", "awareness-latency", "Latency of awareness messages"),
         _latencies(study, "data_latency_within", "data-latency", "Latency of data that arrived whole"),
     )
-    yield from (picture for picture in found if picture is not None)
+    yield from (picture for picture in candidates if picture is not None)
     for name, title, label, metrics in _METRICS:
         present = [(metric, word) for metric, word in metrics if np.isfinite(study.of(metric)).any()]
         if present:
@@ -126,17 +126,17 @@ def _rows(
     """Draw one row for each setting, with the baseline at the top."""
     rows = [int(members[0]) for _, members in plan.lines]
     figure, axes = _axes(0.75 + 0.2 * len(rows) + 0.14 * (len(metrics) > 1))
-    place = -np.arange(len(rows), dtype=float)
+    row_y = -np.arange(len(rows), dtype=float)
     for n, (metric, word) in enumerate(metrics):
-        found = paired(study.of(metric)[rows])
+        mean_and_interval = paired(study.of(metric)[rows])
         color, marker, _ = _LOOKS[n]
-        at = place + (0.12 if n == 0 else -0.12) * (len(metrics) > 1)
+        at = row_y + (0.12 if n == 0 else -0.12) * (len(metrics) > 1)
         axes.errorbar(
-            found.mean, at, xerr=_reach(found.mean, found.low, found.high), fmt=marker, color=color, markersize=3.5,
+            mean_and_interval.mean, at, xerr=_reach(mean_and_interval.mean, mean_and_interval.low, mean_and_interval.high), fmt=marker, color=color, markersize=3.5,
             linewidth=1.0, capsize=2.0, label=word,
         )  # fmt: skip
-    axes.set_yticks(place, [_wrapped(name) for name, _ in plan.lines])
-    axes.set(xlabel=label, ylim=(place[-1] - 0.6, 0.6))
+    axes.set_yticks(row_y, [_wrapped(name) for name, _ in plan.lines])
+    axes.set(xlabel=label, ylim=(row_y[-1] - 0.6, 0.6))
     axes.grid(True, axis="x")
     _finish(figure, axes, legend=len(metrics) > 1)
     return figure
@@ -197,10 +197,12 @@ def _scatters(
 
 
 def _band(axes: Axes, x: np.ndarray, values: np.ndarray, number: int, label: str) -> None:
-    found = paired(values)
+    mean_and_interval = paired(values)
     color, marker, dash = _LOOKS[number % len(_LOOKS)]
-    axes.fill_between(x, found.low, found.high, color=color, alpha=0.15, linewidth=0)
-    axes.plot(x, found.mean, color=color, marker=marker, linestyle=dash, markersize=3, linewidth=1.1, label=label)
+    axes.fill_between(x, mean_and_interval.low, mean_and_interval.high, color=color, alpha=0.15, linewidth=0)
+    axes.plot(
+        x, mean_and_interval.mean, color=color, marker=marker, linestyle=dash, markersize=3, linewidth=1.1, label=label
+    )
 
 
 def _named(study: Study, setting: int) -> str:

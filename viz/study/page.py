@@ -131,9 +131,9 @@ def _failed(study: Study) -> Iterator[str]:
         return
     yield '<h2>Failed points</h2><table><tr><th>setting</th><th>seed</th><th class="word">reason</th><th class="word">log</th></tr>'
     for failure in study.failures[:_MOST_FAILURES]:
-        said = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
+        setting = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
         yield (
-            f'<tr><td class="wrap">{html.escape(said)}</td><td>{failure["seed"]}</td><td class="wrap">{html.escape(failure["reason"])}</td>'
+            f'<tr><td class="wrap">{html.escape(setting)}</td><td>{failure["seed"]}</td><td class="wrap">{html.escape(failure["reason"])}</td>'
             f'<td class="word">{html.escape(failure["log"])}</td></tr>'
         )
     yield "</table>"
@@ -161,9 +161,9 @@ def _means(study: Study) -> Iterator[str]:
     )
     yield f"<p>Headline metrics{interval}.{left_out}</p><table><tr><th>setting</th>"
     yield "".join(f"<th>{html.escape(name)}{_unit(unit)}</th>" for name, unit in metrics) + "</tr>"
-    found = [paired(study.of(name)[order]) for name, _ in metrics]
+    intervals = [paired(study.of(name)[order]) for name, _ in metrics]
     for n, setting in enumerate(order):
-        cells = "".join(f"<td>{_with_interval(one.mean[n], one.low[n], one.high[n])}</td>" for one in found)
+        cells = "".join(f"<td>{_with_interval(one.mean[n], one.low[n], one.high[n])}</td>" for one in intervals)
         yield f"<tr><td>{html.escape(study.label(setting))}</td>{cells}</tr>"
     yield "</table>"
 
@@ -172,9 +172,10 @@ def _by_metric(study: Study, metrics: Sequence[tuple[str, str]]) -> Iterator[str
     heads = "".join(f"<th>{html.escape(study.label(s))}</th>" for s in range(len(study.settings)))
     yield f"<table><tr><th>metric</th>{heads}</tr>"
     for name, unit in metrics:
-        found = paired(study.of(name))
+        intervals = paired(study.of(name))
         cells = "".join(
-            f"<td>{_with_interval(*row)}</td>" for row in zip(found.mean, found.low, found.high, strict=True)
+            f"<td>{_with_interval(*row)}</td>"
+            for row in zip(intervals.mean, intervals.low, intervals.high, strict=True)
         )
         yield f"<tr><td>{html.escape(name)}{_unit(unit)}</td>{cells}</tr>"
     yield "</table>"
@@ -198,13 +199,17 @@ def _versus(one: Versus) -> Iterator[str]:
     if rows:
         yield '<table><tr><th>metric</th><th>pairs</th><th>baseline</th><th>this</th><th>difference</th><th>95 % interval</th><th>effect</th><th class="word">verdict</th></tr>'
         for row in rows:
-            found, (name, unit) = one.found, one.metrics[row]
+            differences, (name, unit) = one.found, one.metrics[row]
             star = " *" if one.survives[row] and one.verdict(row) in ("higher", "lower") else ""
-            interval = f"{_number(found.low[row])} to {_number(found.high[row])}" if found.pairs[row] > 1 else "-"
+            interval = (
+                f"{_number(differences.low[row])} to {_number(differences.high[row])}"
+                if differences.pairs[row] > 1
+                else "-"
+            )
             yield (
-                f"<tr><td>{html.escape(name)}{_unit(unit)}</td><td>{found.pairs[row]}</td><td>{_number(one.base_mean[row])}</td>"
-                f"<td>{_number(one.other_mean[row])}</td><td>{_number(found.mean[row])}</td><td>{interval}</td>"
-                f'<td>{_number(found.effect[row])}</td><td class="word">{one.verdict(row)}{star}</td></tr>'
+                f"<tr><td>{html.escape(name)}{_unit(unit)}</td><td>{differences.pairs[row]}</td><td>{_number(one.base_mean[row])}</td>"
+                f"<td>{_number(one.other_mean[row])}</td><td>{_number(differences.mean[row])}</td><td>{interval}</td>"
+                f'<td>{_number(differences.effect[row])}</td><td class="word">{one.verdict(row)}{star}</td></tr>'
             )
         yield "</table>"
     for word, meaning in ((IDENTICAL, "Identical in every pair"), (NO_PAIR, "Measured on one side only, or on none")):

@@ -34,5 +34,5 @@ class Nakagami(Fading):
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
         """Return the shape of the last row that begins before each link's distance."""
         begin, shape = np.array(self.shapes).T
-        found: np.ndarray = shape[np.maximum(0, np.searchsorted(begin, view.distance_m, "right") - 1)]
-        return found
+        shapes: np.ndarray = shape[np.maximum(0, np.searchsorted(begin, view.distance_m, "right") - 1)]
+        return shapes

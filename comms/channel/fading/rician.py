@@ -26,5 +26,5 @@ class Rician(Fading):
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
         """Return -K of each link by its state."""
-        found: np.ndarray = -(10.0 ** (0.1 * np.array(self.k_db)))[view.state]
-        return found
+        minus_k: np.ndarray = -(10.0 ** (0.1 * np.array(self.k_db)))[view.state]
+        return minus_k

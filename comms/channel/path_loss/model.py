@@ -130,10 +130,10 @@ def range_of(model: PathLoss, loss_db: float, carrier_ghz: float) -> float:
     Raises:
         PartError: If a user's model raises an exception or returns anything else.
     """
-    found: Any = ask(model, "reach_m", loss_db, carrier_ghz)
-    if model.file is not None and not (isinstance(found, Real) and float(found) >= 0.0):
-        raise wrong_answer(model, "reach_m", f"must return a distance of at least 0 m, got {found!r}")
-    distance_m: float = found
+    range_m: Any = ask(model, "reach_m", loss_db, carrier_ghz)
+    if model.file is not None and not (isinstance(range_m, Real) and float(range_m) >= 0.0):
+        raise wrong_answer(model, "reach_m", f"must return a distance of at least 0 m, got {range_m!r}")
+    distance_m: float = range_m
     return distance_m
 
 

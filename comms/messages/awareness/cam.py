@@ -52,7 +52,7 @@ class CamGenerator:
         self._agent = np.zeros(0, np.int64)
         self._last_us, self._pace_us = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._repeats = np.zeros(0, np.int64)
-        self._place, self._speed, self._heading = np.zeros((0, 2)), np.zeros(0), np.zeros(0)
+        self._position, self._speed, self._heading = np.zeros((0, 2)), np.zeros(0), np.zeros(0)
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
         """Return which stations send now, and store their messages as sent."""
@@ -60,7 +60,7 @@ class CamGenerator:
         self._over(view.agent)
         elapsed_us = now_us - self._last_us
         turn = np.abs((heading_rad - self._heading + np.pi) % (2.0 * np.pi) - np.pi)
-        moved = np.linalg.norm(place_m - self._place, axis=1)
+        moved = np.linalg.norm(place_m - self._position, axis=1)
         caused = (turn > TURN_RAD) | (moved > MOVE_M) | (np.abs(speed_mps - self._speed) > SPEED_MPS)
         allowed = elapsed_us >= np.maximum(view.wait_us, CHECK_US)
         first = allowed & caused
@@ -70,7 +70,7 @@ class CamGenerator:
         self._pace_us = np.where(self._repeats >= REPEATS, SLOWEST_US, self._pace_us)
         sends = first | second
         self._last_us = np.where(sends, now_us, self._last_us)
-        self._place = np.where(sends[:, None], place_m, self._place)
+        self._position = np.where(sends[:, None], place_m, self._position)
         self._heading, self._speed = (
             np.where(sends, heading_rad, self._heading),
             np.where(sends, speed_mps, self._speed),
@@ -81,6 +81,6 @@ class CamGenerator:
         """Reorder the state for another list of stations; newcomers have never sent."""
         row = kept_rows(self._agent, agent)
         self._last_us, self._pace_us = carried(self._last_us, row, _NEVER_US), carried(self._pace_us, row, SLOWEST_US)
-        self._repeats, self._place = carried(self._repeats, row, 0), carried(self._place, row, np.inf)
+        self._repeats, self._position = carried(self._repeats, row, 0), carried(self._position, row, np.inf)
         self._speed, self._heading = carried(self._speed, row, 0.0), carried(self._heading, row, 0.0)
         self._agent = agent.copy()

@@ -78,5 +78,5 @@ class Announcer:
         Raises:
             PartError: If a user's generator raises an exception or returns anything but one truth value per station.
         """
-        found = call(self._rule, "generator.due", self._generator.due, view)
-        return array_from(self._rule, "generator.due", found, {"stations": len(view.agent)}, "bool")
+        sends = call(self._rule, "generator.due", self._generator.due, view)
+        return array_from(self._rule, "generator.due", sends, {"stations": len(view.agent)}, "bool")

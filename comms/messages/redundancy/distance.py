@@ -19,5 +19,5 @@ class Distance(RedundancyRule):
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return which objects are left out of the message."""
         near = np.linalg.norm(view.copies.sender_m - view.own_m, axis=1) < NEAR_M
-        found: np.ndarray = ((view.apart_m() < SAME_M) & near[None, :]).any(axis=1)
-        return found
+        reported_nearby: np.ndarray = ((view.apart_m() < SAME_M) & near[None, :]).any(axis=1)
+        return reported_nearby

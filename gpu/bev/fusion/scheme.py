@@ -183,17 +183,17 @@ def fused_of(scheme: FusionScheme, view: FusionView) -> FusedObjects:
     Raises:
         PartError: If a user's scheme raises an exception or returns anything but valid fused objects.
     """
-    found: FusedObjects = ask(scheme, "fuse", view)
+    fused: FusedObjects = ask(scheme, "fuse", view)
     if scheme.file is None:
-        return found
-    if not isinstance(found, FusedObjects):
+        return fused
+    if not isinstance(fused, FusedObjects):
         raise wrong_answer(
-            scheme, "fuse", f"must return v2xsim.gpu.bev.fusion.FusedObjects, got {type(found).__name__}"
+            scheme, "fuse", f"must return v2xsim.gpu.bev.fusion.FusedObjects, got {type(fused).__name__}"
         )
-    detections_from(scheme, "fuse", found.detections, view.agent, "detections.")
-    array_from(scheme, "fuse", found.points, {"objects": len(view.agent)}, "int64", name="points")
-    added = len(found.added_object) if isinstance(found.added_object, np.ndarray) else 0
-    array_from(scheme, "fuse", found.added_m, {"points": added, "columns": 3}, name="added_m")
-    array_from(scheme, "fuse", found.added_object, {"points": added}, "int64", name="added_object")
-    array_from(scheme, "fuse", found.added_source, {"points": added}, "int64", name="added_source")
-    return found
+    detections_from(scheme, "fuse", fused.detections, view.agent, "detections.")
+    array_from(scheme, "fuse", fused.points, {"objects": len(view.agent)}, "int64", name="points")
+    added = len(fused.added_object) if isinstance(fused.added_object, np.ndarray) else 0
+    array_from(scheme, "fuse", fused.added_m, {"points": added, "columns": 3}, name="added_m")
+    array_from(scheme, "fuse", fused.added_object, {"points": added}, "int64", name="added_object")
+    array_from(scheme, "fuse", fused.added_source, {"points": added}, "int64", name="added_source")
+    return fused

@@ -103,19 +103,19 @@ def command(options: Options) -> None:
         evaluate_every=options.evaluate_every,
         save_every=options.save_every,
     )
-    found = _train(options, _model_options(options.option or []), settings)
+    trained = _train(options, _model_options(options.option or []), settings)
     if options.as_json:
-        typer.echo(json.dumps(found, allow_nan=False))
+        typer.echo(json.dumps(trained, allow_nan=False))
         return
     typer.echo(
-        f"{options.model}, {found['parameters']:,} parameters: {options.steps:,} steps of {options.batch} windows of "
+        f"{options.model}, {trained['parameters']:,} parameters: {options.steps:,} steps of {options.batch} windows of "
         f"{options.window} tokens, {options.device}"
     )
     for split in ("validation", "test"):
-        said = found[split]
+        evaluation = trained[split]
         typer.echo(
-            f"{split}: {said['nats']:.4f} nats, {said['bits']:.4f} bits a token (unigram: {said['unigram_nats']:.4f} nats); "
-            f"{said['tokens']:,} tokens"
+            f"{split}: {evaluation['nats']:.4f} nats, {evaluation['bits']:.4f} bits a token (unigram: {evaluation['unigram_nats']:.4f} nats); "
+            f"{evaluation['tokens']:,} tokens"
         )
     typer.echo(f"model: {options.out}")
 
@@ -145,33 +145,33 @@ def _train(options: Options, model_options: dict[str, Any], settings: "TrainSett
     with _progress(settings.steps) as tell:
         history = train(model, windows, settings, judges["validation"], options.out, options.resume, tell)
     corpus.vocabulary.save(options.out / VOCABULARY)
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "folder": str(options.out), "model": options.model, "parameters": model.parameter_count, "device": str(options.device),
         "steps": options.steps, "loss_nats": history.losses[-1],
     }  # fmt: skip
     for split, some in judges.items():
         score = evaluate(model, some)
-        found[split] = {
+        report[split] = {
             "nats": score.nats, "bits": score.bits, "tokens": score.tokens,
             "unigram_nats": unigram_nats(windows, some, len(corpus.vocabulary)),
         }  # fmt: skip
-    return found
+    return report
 
 
-def _model_options(said: list[str]) -> dict[str, Any]:
+def _model_options(texts: list[str]) -> dict[str, Any]:
     """Return the options of a model; values are read as JSON if possible, else as text."""
     from v2xsim.errors import UserError
 
-    found = {}
-    for text in said:
+    parsed = {}
+    for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise UserError(f"--option {text}: must be KEY=VALUE, such as kv_layers=2")
         try:
-            found[key] = json.loads(value)
+            parsed[key] = json.loads(value)
         except ValueError:
-            found[key] = value
-    return found
+            parsed[key] = value
+    return parsed
 
 
 @contextmanager

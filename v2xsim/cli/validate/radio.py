@@ -108,8 +108,8 @@ def _as_object(checked: "list[Vector]", compared: "list[Comparison]", missing: l
 
 
 def _usual_place() -> Path | None:
-    place = Path("..") / "shared" / "reference" / "radio"
-    return place if place.is_dir() else None
+    folder = Path("..") / "shared" / "reference" / "radio"
+    return folder if folder.is_dir() else None
 
 
 def _run_setup(config: Path, as_json: bool) -> None:
@@ -121,26 +121,28 @@ def _run_setup(config: Path, as_json: bool) -> None:
 
     setup = load_setup(config)
     print_notes(setup.notes)
-    edge_m, found = run(setup)
+    edge_m, outcomes = run(setup)
     rows: list[dict[str, Any]] = []
-    for bin_, sent in enumerate(found.count.sum(axis=0).tolist()):
+    for bin_, sent in enumerate(outcomes.count.sum(axis=0).tolist()):
         if sent == 0:
             continue
-        gap = float(found.gap_ms[bin_])
+        gap = float(outcomes.gap_ms[bin_])
         rows.append(
             {
                 "from_m": float(edge_m[bin_]), "to_m": float(edge_m[bin_ + 1]), "sent": int(sent),
-                **{name: round(float(found.share[k, bin_]), 5) for k, name in enumerate(OUTCOME_NAMES)},
+                **{name: round(float(outcomes.share[k, bin_]), 5) for k, name in enumerate(OUTCOME_NAMES)},
                 "inter_packet_gap_ms": round(gap, 2) if np.isfinite(gap) else None,
             }
         )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps({"name": setup.name, "cbr": round(found.busy_share, 5), "bins": rows}, allow_nan=False))
+        typer.echo(
+            json.dumps({"name": setup.name, "cbr": round(outcomes.busy_share, 5), "bins": rows}, allow_nan=False)
+        )
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{setup.name}: {setup.access.name}, CBR {found.busy_share:.3f}", title_justify="left")
+    table = Table(title=f"{setup.name}: {setup.access.name}, CBR {outcomes.busy_share:.3f}", title_justify="left")
     for name in ("distance [m]", "sent", *(n.replace("_", " ") for n in OUTCOME_NAMES), "gap [ms]"):
         table.add_column(name, justify="right")
     for row in rows:

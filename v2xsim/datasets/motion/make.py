@@ -154,7 +154,7 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
         token = {split: tokenise(vocabulary, part.pose, part.offset) for split, part in tracks.items()}
         for split, part in tracks.items():
             _sequences(part, token[split]).save(staging / f"{split}.npz")
-        said = {
+        content = {
             split: {
                 "sequences": len(part),
                 "networks": sorted(set(part.network.tolist())),
@@ -169,7 +169,7 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
             "settings": _plain(settings),
             "runs": [{"split": split, "network": Path(network).name} for split, network in runs],
             "vocabulary": {"tokens": len(vocabulary), "random_k_disks": len(disks), "box_m": vocabulary.box_m},
-            "splits": said,
+            "splits": content,
             "versions": {"v2xsim": __version__, "sumo": version("eclipse-sumo"), "numpy": np.__version__},
         }
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -227,5 +227,7 @@ def _lost(vocabulary: MotionVocabulary, tracks: Tracks, token: np.ndarray | None
 
 def _plain(settings: Settings) -> dict[str, Any]:
     """Return the settings without the paths of this machine."""
-    said = asdict(settings)
-    return said | {name: [path.name for path in said[name]] for name in ("networks", "test_networks")}
+    plain_settings = asdict(settings)
+    return plain_settings | {
+        name: [path.name for path in plain_settings[name]] for name in ("networks", "test_networks")
+    }

@@ -52,13 +52,13 @@ def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> 
             process.wait()
 
 
-def _started(job: Job, place: Path) -> "subprocess.Popen[bytes]":
-    order = place.with_suffix(".json")
+def _started(job: Job, job_file: Path) -> "subprocess.Popen[bytes]":
+    order = job_file.with_suffix(".json")
     order.write_text(job.text(), encoding="utf-8")
     # The runs import the same v2xsim as this process, even if that is not installed; each has one thread.
     env = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    with place.with_suffix(".log").open("wb") as log:
+    with job_file.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "v2xsim.datasets.motion.record", str(order)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
             # Ctrl-C must reach only this process, which then ends the runs.
