@@ -98,6 +98,7 @@ def test_an_announced_vehicle_is_moved_on_to_the_frame_by_its_velocity():
     # 0.2 s later: 4 m east, 2 m south.
     np.testing.assert_allclose(vehicles.boxes.center_m, [[14.0, 18.0, 0.5]])
     np.testing.assert_allclose(vehicles.boxes.yaw_rad, [0.3])
+    np.testing.assert_allclose(vehicles.boxes.size_m, [[4.0, 2.0, 1.5]])
     np.testing.assert_allclose(vehicles.velocity_mps, [[20.0, -10.0]])
     assert vehicles.truth.tolist() == [2]
 

@@ -116,6 +116,19 @@ def test_a_count_of_lidars_is_kept_among_the_stations():
     assert carried - {sorted(carried)[0]} < town.named(again.agent[again.lidars > 0])
 
 
+def test_who_carries_a_lidar_is_drawn_apart_from_who_has_a_radio():
+    lidars = Town(lidars={"count": 6}).fleet(cars(60))
+    carriers = set(lidars.agent[lidars.lidars > 0].tolist())
+    radios = set(Town(stations={"count": 6}).fleet(cars(60)).agent.tolist())
+    assert carriers != radios
+    # Nor is it simply the first who came.
+    assert carriers != set(range(6))
+
+
+def test_more_vehicles_named_than_counted_are_all_stations():
+    assert Town(stations={"count": 1, "include": ["car4", "car5"]}).stations(cars(20)) == {"car4", "car5"}
+
+
 def test_only_named_vehicles_carry_lidars_where_no_count_is_given():
     town = Town(lidars={"include": ["car3", "car7"]})
     fleet = town.fleet(cars(10))
@@ -124,11 +137,11 @@ def test_only_named_vehicles_carry_lidars_where_no_count_is_given():
 
 def test_the_number_of_lidars_follows_the_shares_given():
     mounts = [{"x_m": float(i), "z_m": 0.2} for i in range(3)]
-    town = Town(lidars={"mounts": mounts, "per_vehicle": {1: 0.5, 3: 0.5}})
+    town = Town(lidars={"mounts": mounts, "per_vehicle": {3: 0.8, 1: 0.2}})
     lidars = town.fleet(cars(1000)).lidars
     assert set(lidars.tolist()) == {1, 3}
-    # Three deviations of 1,000 draws are 0.047.
-    assert abs((lidars == 3).mean() - 0.5) < 0.047
+    # Three deviations of 1,000 draws are 0.038.
+    assert abs((lidars == 3).mean() - 0.8) < 0.038
 
 
 def test_every_station_with_a_lidar_fuses_unless_some_are_named():
@@ -161,9 +174,10 @@ def test_a_roadside_unit_fuses_only_if_it_is_named(egos, ego):
     assert fleet.ego.tolist() == [ego]
 
 
-def test_a_vehicle_has_its_antenna_above_its_body_and_its_lidar_on_the_roof():
-    fleet = Town().fleet(["a"])
+def test_a_vehicle_has_its_antenna_above_its_centre_and_its_lidar_on_the_roof():
+    fleet = Town().fleet(["a"], x_m=[7.0])
     assert fleet.mount_base_m.tolist() == [1.5]
+    np.testing.assert_allclose(fleet.antenna_m[0, :2], [7.0, 0.0])
     assert fleet.antenna_m[0, 2] > 1.0
     assert fleet.velocity_mps.tolist() == [[1.0, 1.0]]
 

@@ -6,6 +6,7 @@ import pytest
 from tests.engine.made import fleet, snapshot
 from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_centers_m
+from v2xsim.errors import UserError
 from v2xsim.records import FREE, OCCUPIED, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
@@ -18,10 +19,10 @@ HOUSE = Prisms(
 WORLD = snapshot(100_000, (0, 0), (20, 0), (0, 30), agents=[3, 5, 8], velocity=[(7, 0), (0, 0), (0, 0)])
 
 
-def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, **settings):
+def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device="cpu", **settings):
     """The frame of the first car and the truth behind it."""
     scenario = Scenario.model_validate({
-        "traffic": {"script": [{"id": "x", "waypoints": [[0, 0, 0]]}]},
+        "run": {"device": device}, "traffic": {"script": [{"id": "x", "waypoints": [[0, 0, 0]]}]},
         "lidars": {"model": "beam32", "range_noise_m": 0.0, "dropout": 0.0, **settings},
     })  # fmt: skip
     stations = fleet(WORLD, [0, 1], lidars=0)
@@ -116,6 +117,15 @@ def test_the_detector_meets_the_same_chance_after_fusion():
 def test_false_positives_stand_in_observed_cells():
     matrix = PerceptionMatrix(np.array([10, 20]), 2.0, np.array([[0, 1], [2, 0]], np.uint8))
     np.testing.assert_allclose(observed_centers_m(matrix), [[21.0, 43.0], [23.0, 41.0]])
+
+
+def test_a_gpu_that_is_not_there_is_refused_with_the_key_to_change():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UserError, match="run.device: must be cpu here"):
+        sensed(device="cuda")
 
 
 def test_a_lidar_is_known_by_name():
