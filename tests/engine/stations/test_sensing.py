@@ -124,7 +124,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_key_to_change():
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(UserError, match="run.device: must be cpu here"):
+    with pytest.raises(UserError, match="must be cpu here"):
         sensed(device="cuda")
 
 
