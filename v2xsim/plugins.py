@@ -18,6 +18,7 @@ from typing import Any
 
 from v2xsim.parts import PLUGIN_MODULE, Part, PartError, forget_file, parts_from
 
+# No source file is longer; a larger file is probably data named by mistake.
 LARGEST_FILE_BYTES = 1_000_000
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt64
 from numpy.random import Generator, Philox
 
+# Constants of splitmix64 (Steele, Lea, Flood, OOPSLA 2014).
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)

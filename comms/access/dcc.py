@@ -23,10 +23,14 @@ Control = Literal["none", "reactive", "adaptive"]
 # Reactive: busy ratio from which each state holds, and its interval between messages.
 REACTIVE_FROM = np.array([0.0, 0.30, 0.40, 0.50, 0.65])
 REACTIVE_WAIT_US = np.array([100_000, 200_000, 400_000, 500_000, 1_000_000])
+# Windows of 100 ms before a change of state: 1 s to a slower state, 5 s to a faster one.
 WORSE_AFTER, BETTER_AFTER = 10, 50
 
+# LIMERIC's memory, gain and target ratio (TS 102 687 V1.2.1, clause 5.4).
 ALPHA, BETA, TARGET = 0.016, 0.0012, 0.68
+# Limits on one change of a station's share of airtime.
 STEP_UP, STEP_DOWN = 0.0005, -0.00025
+# Limits on a station's share of airtime: 0.06 % to 3 %.
 LEAST_SHARE, MOST_SHARE = 0.0006, 0.03
 LEAST_WAIT_US, MOST_WAIT_US = 25_000, 1_000_000
 

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int8, Int32, Int64, UInt64
 
+# Outcomes of a packet at a receiver: delivered, or the first cause of loss that applies.
 DELIVERED, HALF_DUPLEX, SENSING, RECEIVER_BUSY, PROPAGATION, COLLISION = range(6)
 OUTCOME_NAMES = ("delivered", "half_duplex", "sensing", "receiver_busy", "propagation", "collision")
 

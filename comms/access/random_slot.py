@@ -14,6 +14,7 @@ from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reind
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.comms.phy.noise import Receiver
 
+# The increment of splitmix64.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 

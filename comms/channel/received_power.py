@@ -16,6 +16,7 @@ from v2xsim.comms.channel.neighbours import Neighbours
 from v2xsim.comms.draws import hashed, normal
 from v2xsim.records import NLOSV
 
+# Natural logarithm of one decibel: an exponential is faster than a power of ten.
 _NEPER = math.log(10.0) / 10.0
 _NOTHING = np.zeros(0)
 

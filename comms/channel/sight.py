@@ -14,7 +14,9 @@ from v2xsim.comms.channel.geometry import outlines, prisms_block, rows_of_column
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Obstacles
 from v2xsim.spatial.grid import grid_over
 
+# Wide cells, so that a link crosses few of them.
 _CELL_M = 256.0
+# Margin in cells, far above rounding errors and far below any size that matters.
 _MARGIN = 1e-7
 
 

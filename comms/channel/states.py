@@ -15,11 +15,13 @@ States = Literal["geometry", "tr37885", "boban_low", "boban_medium", "boban_high
 # Blockers of TR 37.885, mix B: cars of 1.6 m and, one in five, trucks and buses of 3 m.
 _CAR_TOP_M, _TRUCK_TOP_M, _TRUCK_SHARE = 1.6, 3.0, 0.2
 
+# Coefficients of parabolas over distance: probability of LOS, and of a building in the way.
 _BOBAN_HIGHWAY = {
     "boban_low": ((1.5e-6, -0.0015, 1.0), (-2.9e-7, 5.9e-4, 0.0017)),
     "boban_medium": ((2.7e-6, -0.0025, 1.0), (-3.7e-7, 6.1e-4, 0.015)),
     "boban_high": ((3.2e-6, -0.003, 1.0), (-4.1e-7, 6.7e-4, 0.0)),
 }
+# LOS: height and decay of an exponential. NLOSv: factor, mean and spread of a log-normal density.
 _BOBAN_URBAN = {
     "boban_low": ((0.8548, 0.0064), (0.0396, 5.2718, 3.4827)),
     "boban_medium": ((0.8372, 0.0114), (0.0312, 5.0063, 2.4544)),

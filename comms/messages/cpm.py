@@ -19,10 +19,13 @@ from jaxtyping import Bool, Float, Int64
 
 from v2xsim.comms.messages.redundancy.rule import SAME_M, distances_m
 
+# Times and thresholds of TS 103 324, clause 6.1, with Artery's limits.
 CHECK_US, SLOWEST_US = 100_000, 1_000_000
 MOVE_M, SPEED_MPS, TURN_RAD = 4.0, 0.5, np.deg2rad(4.0)
 SENSORS_EVERY_US = 1_000_000
+# Checks in which an object must be recognised before it is reported; ours.
 LOOKS = 3
+# An object that is not seen for this long is forgotten; if it appears again, it gets a new number.
 _FORGOTTEN_US = 2_000_000
 
 

@@ -86,6 +86,7 @@ def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def
     return curve_rate[low] + share * (curve_rate[high] - curve_rate[low])
 
 
+# With this many bins, few packets are close enough to the curve to need a look-up.
 LUCK_BINS = 256
 
 

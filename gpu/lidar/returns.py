@@ -11,6 +11,7 @@ from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.records import NOTHING, PointCloud
 
+# Constants of splitmix64.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)

@@ -12,6 +12,7 @@ from v2xsim.gpu.lidar.cast import FOUNDATION_M, SEAM_M, Scan
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
 
+# Pairs of ray and body in one block; limits the memory of the intermediate arrays.
 _PAIRS_AT_ONCE = 4_000_000
 
 

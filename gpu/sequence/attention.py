@@ -12,6 +12,7 @@ from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
 from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.triton_use import works_on
 
+# Queries, entries and head size up to which our kernel is used (docs/benchmarks.md, "On a GPU").
 _FEW, _FEW_SLOTS, _MOST_HEAD_DIM = 4, 64, 256
 
 

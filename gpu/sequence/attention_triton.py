@@ -16,6 +16,7 @@ from torch import Tensor
 _MOST_HEADS = 16
 # Number of entries handled side by side, and of warps: for long rows, and for several heads of short rows.
 _LONG, _SHORT = (16, 4), (128, 4)
+# Minus infinity for scores, but finite: the difference of two infinities would be NaN.
 _LOWEST = tl.constexpr(-1.0e30)
 _BITS_OF_NATS = math.log2(math.e)
 

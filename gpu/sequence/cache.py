@@ -9,6 +9,7 @@ from torch import Tensor
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.triton_use import works_on
 
+# Spare slots of a new buffer, so that a short cache is not copied at every step.
 _LEAST_ROOM = 16
 # Sizes (entries, numbers) up to which one kernel on a GPU is faster than two copies.
 _FEW, _MANY = 4, 1 << 20

@@ -27,6 +27,7 @@ from v2xsim.gpu.sequence.windows import Windows
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.npz"
+# Version of the corpus files; readers refuse others.
 FORMAT = 1
 
 DRIVER_COLUMNS = (

@@ -34,6 +34,7 @@ TOLERANCE_M = 0.3
 UNPAIRED = -1
 """Mirror of a token without a mirror image."""
 
+# Version of the vocabulary file; readers refuse others.
 _FORMAT = 1
 
 

@@ -10,6 +10,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
+# Most channels of one program.
 _WIDEST_BLOCK = 128
 
 

@@ -19,6 +19,7 @@ from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.transformer_layer import Layer
 
+# By default an eighth of the entries of a chunk is kept.
 _USUAL_RATIO = 8
 
 

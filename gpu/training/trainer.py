@@ -30,6 +30,7 @@ from v2xsim.gpu.sequence.checkpoint import (
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 from v2xsim.gpu.sequence.windows import Source, Windows
 
+# AdamW's usual coefficients for language models.
 _BETAS = (0.9, 0.95)
 
 

@@ -39,7 +39,9 @@ The last one is not used.
 CLUTTER_DRAWS = 8
 """Columns of uniform draws per possible false positive: position, yaw, length, width, height, score, count (first row only); the last one is not used."""
 
+# Limits of the error scale s.
 _ERROR_SCALE = (0.2, 2.0)
+# Means of the logits of the scores of true and of false positives with `half_points` points.
 _TRUE_LOGIT = 0.5
 _FALSE_LOGIT = -0.5
 # Length, width and height of a passenger car: vehicle type 1 of 3GPP TR 37.885 V15.3.0 clause 6.1.2. The spread is

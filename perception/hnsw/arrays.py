@@ -23,6 +23,7 @@ Holds an item; holds an item that is marked as deleted; its item is gone, but se
 ENTRY, TOP = 0, 1
 """Entries of Graph.head: the row where searches begin (-1 for none), and its level."""
 
+# Size of a cache line of the usual processors.
 _LINE_BYTES = 64
 
 

@@ -10,6 +10,7 @@ from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.build import HEURISTIC, SIMPLE
 from v2xsim.perception.hnsw.input import whole
 
+# A cap on the level: with M of 2, one item in 2^31 would reach it.
 _HIGHEST = 31
 
 

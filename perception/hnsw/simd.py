@@ -25,6 +25,7 @@ _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 # Sums may be reordered and fused, but infinities keep their meaning.
 _FLAGS = ("reassoc", "contract", "nsz")
+# Independent sums in one loop, so that the processor need not wait for the sum before.
 _UNROLLED = 4
 
 

@@ -22,6 +22,7 @@ _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 # Multiplications and additions may be fused but not reordered.
 _FLAGS = ("contract", "nsz")
+# Queries that are compared with a loaded block of rows at once.
 _TOGETHER = 4
 # Rows that are compared with all queries before the next rows: they fill half of a usual second-level cache.
 _CHUNK_BYTES = 2**17

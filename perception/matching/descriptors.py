@@ -17,6 +17,7 @@ from jaxtyping import Float, Float32
 
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
 
+# Constants of splitmix64: coarse cells are hashed to entries and signs.
 _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 
 

@@ -18,7 +18,9 @@ from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, Percep
 LOW_M = 1.0
 # Kerbs do not count as occupied, and neither do things above the road that are higher than a truck; ours.
 LEAST_M, MOST_M = 0.3, 4.0
+# Depth behind a hit surface at which its cell is looked up.
 _SURFACE_M = 0.02
+# Samples along a ray, so that no cell between two samples is missed by much.
 _SAMPLES_PER_CELL = 2.0
 
 

@@ -23,6 +23,7 @@ from numba import njit
 from v2xsim.records import Boxes, Detections
 from v2xsim.spatial.boxes import bev_iou, content_order
 
+# OPV2V's overlaps.
 THRESHOLDS = (0.3, 0.5, 0.7)
 
 

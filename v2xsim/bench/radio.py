@@ -27,6 +27,7 @@ from v2xsim.world.snapshot import Snapshot
 ACCESSES = ("ieee80211p", "lte_mode4", "nr_mode2", "ideal")
 CHANNELS = ("validation", "geometric")
 _TICK_US = 100_000
+# 100 vehicles per kilometre over all lanes.
 _PER_METRE = 0.1
 _SPEED_MPS = 30.0
 _LANES = 6

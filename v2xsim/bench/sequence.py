@@ -27,7 +27,9 @@ MODULES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("skipdecode", "skipdecode", {}),
     ("shared", "shared", {}),
 )
+# Steps are timed in rounds of the Block Transformer's block, after which its cost repeats.
 _BLOCK = 4
+# Limits of the search for the fastest number of rows.
 _MEMORY_BYTES, _MOST_ROWS = 2e9, 256
 # Number of rows in the timed prompt, unless a batch was given.
 _READ_ROWS = 16

@@ -20,11 +20,14 @@ from torch import Tensor
 from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.tokens import TokenModel
 
+# The first tokens are noise, the following ones are the signs.
 _NOISE = 2
 _SIGNS = 8
+# Least and most positions between the last sign and a question.
 _SOONEST, _LATEST = 4, 128
 _NOT_ASKED = -1
 _POSITIONS = 256
+# Far from the seeds of the trainings, so that the test has sequences of its own.
 _TEST_SEED = 10_000
 
 ARMS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ from v2xsim.gpu.sequence.sharedllm import SharedModel
 from v2xsim.gpu.sequence.sharedllm_choice import alignment_loss, paths
 from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice
 
+# Sizes of the model: small enough for an experiment of an hour on one thread.
 _DIM, _LAYERS, _HEADS, _HIDDEN = 64, 2, 4, 128
 TOKENS_A_STEP = 4096
 _DEPTH, _KEPT = 4, 1

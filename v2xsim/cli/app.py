@@ -27,6 +27,7 @@ from v2xsim.cli import (
 from v2xsim.errors import UserError
 from v2xsim.version import __version__
 
+# The exit code that shells and click use for wrong arguments.
 USAGE_ERROR = 2
 INTERRUPTED = 130  # Exit code of an interrupted command: 128 + SIGINT, as shells count.
 

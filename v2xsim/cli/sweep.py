@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NAME = "sweep"
 EXAMPLE = "Example: v2xsim sweep demo --grid cooperation.relay=none,hybrid --seeds 5 --out sweeps/relay"
 SOME_FAILED = 1
+# Seconds between two lines of progress in a log file.
 _SAY_EVERY_S = 20.0
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+# Bounds of the distribution of latencies, spaced by about a factor of 2.
 WITHIN_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from v2xsim.evaluation.age_of_information import gaps_and_age
 from v2xsim.evaluation.metric import Metric, Rows, arrays_of, mean_of, shares_within
 
+# A multiple of the 5 m of the table `unheard`, so that none of its bins is divided.
 BIN_M = 50.0
 
 

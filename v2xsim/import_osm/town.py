@@ -14,9 +14,11 @@ from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_tools import run_tool, sumo_home
 from v2xsim.mobility.sumo_vehicle_types import type_xml
 
+# Side of the square in which stations are drawn.
 REGION_M = 1500.0
 STATIONS = 30
 LIDARS = 10
+# Measuring starts after five minutes, when the roads have filled.
 BEGIN_S = 300
 DURATION_S = 30
 # Shares of European urban traffic, rounded; ours.

@@ -23,6 +23,7 @@ from v2xsim.mobility.base import (
 from v2xsim.world.road_users import BUS, CATALOGUE, PASSENGER, PEDESTRIAN, TRUCK, kind_of_type_name
 from v2xsim.world.snapshot import Snapshot
 
+# Bytes that the XML parser gets at once: a long trace is never in memory as a whole.
 _CHUNK_BYTES = 1 << 18
 
 

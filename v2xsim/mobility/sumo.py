@@ -30,6 +30,7 @@ LANE_CHANGE_S = 3.0
 SUMO's own default is a sideways jump within one step. Drivers take 1.0 to 13.3 s (Toledo and Zohar, Transportation
 Research Record 1999, 2007). This value is short because lanes in towns are."""
 
+# Traffic time between two reports of progress during a warm-up.
 _WARM_UP_CHUNK_US = 5_000_000
 
 # SUMO's mark for a vehicle without a position, because it is being teleported.

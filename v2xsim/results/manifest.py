@@ -8,6 +8,7 @@ from typing import Any
 from v2xsim.scenario.schema import Scenario
 from v2xsim.version import __version__
 
+# Version of the layout of run folders; readers refuse newer ones.
 FORMAT = 1
 _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
 

@@ -19,6 +19,7 @@ MOST_STEPS = 10_000_000
 # Bytes of a packet besides its payload (v2xsim.comms.messages.sizes), the relay's header included.
 _HEADERS_BYTES = 200
 UNUSED_FILE = "has no effect: no key of the scenario names a part of"
+# WINNER+ B1 counts antenna heights above this ground, so it must be below the lowest antenna.
 _HIGHEST_GROUND_M = 1.0
 
 

@@ -10,6 +10,7 @@ from v2xsim.errors import UserError
 Keys = tuple[str, ...]
 """The keys and list indices that lead from the top of a scenario to a value."""
 
+# Largest number of problems in one message.
 SHOWN = 5
 
 

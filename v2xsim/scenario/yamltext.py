@@ -13,6 +13,7 @@ import yaml
 
 from v2xsim.scenario.errors import Document, Keys, ScenarioError, dotted
 
+# Limits far above every scenario: a small file with nested aliases could otherwise fill the memory.
 DEEPEST = 40
 MOST_VALUES = 200_000
 

@@ -22,7 +22,9 @@ from typing import Any, NoReturn
 
 from v2xsim.study.point import Job, work
 
+# Seconds between two checks for processes that have ended.
 _PAUSE_S = 0.02
+# Seconds between two checks of one process's time and memory.
 _LOOK_S = 0.1
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, linux/prctl.h
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

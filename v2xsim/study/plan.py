@@ -23,6 +23,7 @@ from v2xsim.study.axes import Setting, settings_of
 from v2xsim.study.sweepfile import SweepFile
 from v2xsim.version import __version__
 
+# Version of the plan in sweep.json; readers refuse newer ones.
 FORMAT = 1
 MOST_POINTS = 1_000_000
 # Files that a scenario names are read to identify a plan; of files larger than this, size and date are used.

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
+# Number of bootstrap resamples.
 RESAMPLES = 4000
+# Fewer pairs have too few distinct resamples.
 LEAST_PAIRS = 5
+# Fixed, so that the same results always get the same interval.
 _SEED = 20150101
 
 

@@ -21,12 +21,14 @@ from v2xsim.validation.compare import Comparison, Reference
 from v2xsim.validation.line import Line, simulate
 
 FILE = "ieee80211p_pdr.csv"
+# Largest mean absolute deviation that counts as agreement, in percentage points.
 LIMIT_PP = 3.0
 _SOURCE = "Sepulcre et al., Analytical Models of the Performance of IEEE 802.11p V2V Communications, IEEE TVT 2022"
 _ASSUMES = (
     "Assumed: a ring of 4 km at 70 km/h, shadowing decorrelated over 25 m, no capture. The source has no separate cause "
     "for packets lost because the receiver transmits: they count as receiver busy."
 )
+# Rows of the two outcomes in OUTCOME_NAMES: the source counts both as receiver busy.
 _HALF_DUPLEX, _BUSY = 1, 3
 # The source counts the time with a sensed packet as busy (its equation of the unadjusted ratio). Its busy shares at
 # 190 and 500 bytes have the ratio of frames with these total sizes, although its own formula adds 30 bytes.

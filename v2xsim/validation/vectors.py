@@ -8,6 +8,7 @@ import numpy as np
 from v2xsim.comms.channel.tr37885 import building_loss_db, highway_loss_db, urban_loss_db
 from v2xsim.comms.channel.vehicle_loss import knife_edge_loss_db, knife_edge_parameter, mean_blockage_loss_db
 
+# The rounding of the sources' values.
 TOLERANCE_DB = 0.05
 
 

@@ -14,6 +14,7 @@ _ANGLES_RAD = np.deg2rad(np.arange(0.0, 360.0, 22.5))
 _RINGS_PT = np.array([9.0, 15.0, 23.0, 33.0, 46.0, 62.0, 80.0])
 # A label that covers its own area once costs as much as one at this distance.
 _COVER_PT = 1200.0
+# A label covers at most this share of its own area in obstacles; the first one may cover more.
 _MOST_COVERED = 0.4
 
 

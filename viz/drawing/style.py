@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+# At 300 dpi this is twice the 900 pixels at which a README shows it, sharp on dense screens too.
 WIDTH_IN = 6.0
 DPI = 300
 TEXT_PT = 8.0

@@ -15,6 +15,7 @@ from v2xsim.viz.run.kept_frame import shortened
 
 # Standard normal quantile of a two-sided 95 % band.
 _Z95 = 1.959964
+# Widths of distance bins to choose from: the narrowest that gives at most _MOST_BINS bins.
 _WIDTHS_M = (5.0, 10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 _MOST_BINS = 14
 

@@ -18,6 +18,7 @@ from v2xsim.viz.run.kept_frame import KeptFrame
 from v2xsim.viz.run.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
 
 _ELEVATION_RAD = np.deg2rad(38.0)
+# Directions that are tried for the camera: every 15 degrees.
 _SIDES = 24
 _GRID_M = 10.0
 _LABELS = 10

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.study.studies import Study
 
+# More lines or rows than this cannot be distinguished in one figure.
 MOST_LINES = 6
 MOST_ROWS = 16
 

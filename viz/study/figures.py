@@ -18,6 +18,7 @@ from v2xsim.study.studies import Study
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
 
+# Width of a column of a paper.
 COLUMN_IN = 3.5
 _TEXT_PT = 7.0
 _LOOKS = (

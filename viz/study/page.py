@@ -22,6 +22,7 @@ from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture, pictures
 
 PAGE = "report.html"
+# Limits on the tables of the page, so that it stays readable for thousands of settings.
 _MOST_COLUMNS = 6
 _MOST_ROWS = 20
 _MOST_COMPARED = 8

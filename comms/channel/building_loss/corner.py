@@ -11,6 +11,7 @@ from v2xsim.comms.channel.tr37885 import SHORTEST_M
 from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
 from v2xsim.parts import Above, AtMost, part
 
+# Distance from the corner at which the slope changes; from memory, not checked in the paper.
 _BREAK_M = 180.0
 
 

@@ -18,6 +18,7 @@ from v2xsim.plugins import ask
 
 # Smallest angle of a crossing. Streets that meet at less are one street with a bend.
 LEAST_ANGLE_RAD = np.deg2rad(30.0)
+# Farther from a station than this, a crossing does not count as a corner between the two stations.
 FARTHEST_M = 500.0
 
 

@@ -17,6 +17,7 @@ from v2xsim.records import NLOSB
 
 # Loss at 10 m, and slopes per decade up to 104 m and beyond it; clear links and links behind vehicles.
 _LINES = ((63.9, 18.1, 28.5), (72.3, 19.3, 27.4))
+# Distance at which the slope changes.
 _BREAK_M = 104.0
 
 

@@ -14,7 +14,9 @@ from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
 from v2xsim.parts import AtLeast, AtMost, part
 from v2xsim.records import NLOSB
 
+# The rounded value that 3GPP's formula uses.
 SPEED_OF_LIGHT_MPS = 3e8
+# Shorter distances count as this.
 SHORTEST_M = 3.0
 
 

@@ -18,10 +18,13 @@ from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, G
 from v2xsim.comms.pairs import carried, kept_rows
 from v2xsim.parts import part
 
+# Times and thresholds of EN 302 637-2, clause 6.1.3: T_CheckCamGen, T_GenCamMax, and the changes that cause a
+# message.
 CHECK_US = 100_000
 SLOWEST_US = 1_000_000
 TURN_RAD, MOVE_M, SPEED_MPS = np.deg2rad(4.0), 4.0, 0.5
 REPEATS = 3
+# Longer ago than any interval, without overflow when it is subtracted.
 _NEVER_US = -(2**62)
 
 

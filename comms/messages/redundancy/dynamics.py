@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from v2xsim.comms.messages.redundancy.rule import SAME_M, RedundancyRule, RedundancyView
 from v2xsim.parts import part
 
+# Artery's limit.
 SPEED_MPS = 0.5
 
 

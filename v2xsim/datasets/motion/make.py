@@ -27,6 +27,7 @@ from v2xsim.streams import Streams
 from v2xsim.version import __version__
 from v2xsim.world.road_users import KINDS
 
+# Shortest and longest duration of a token.
 STEPS_S = (0.1, 0.5)
 
 

@@ -14,6 +14,7 @@ Report = Callable[[int, int, str], None]
 """Called with the number of finished runs, the number of all runs, and the present step."""
 
 _ROOT = Path(__file__).resolve().parents[2]
+# Seconds between two looks at the running processes.
 _PAUSE_S = 0.05
 
 
