@@ -1,18 +1,14 @@
 """HGRN: a recurrent network with a state of fixed size, whose upper layers cannot forget quickly."""
 
-from collections.abc import Iterable
-from typing import get_args
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from v2xsim.errors import UserError
-from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, Layer, Mixer, NormGate, lower_bounds, recurrence
+from v2xsim.gpu.sequence.hgrn_layer import AUTHORS, Layer, Mixer, Variant, lower_bounds, recurrence
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.module import SequenceModule
 from v2xsim.gpu.sequence.scan import Method
-from v2xsim.gpu.sequence.sizes import check_dropout, check_start, check_whole
+from v2xsim.gpu.sequence.sizes import check_dropout, check_option, check_start, check_whole
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
 
@@ -32,13 +28,9 @@ class Hgrn(SequenceModule):
         dim: Number of entries of a vector.
         layers: Number of layers.
         hidden: Width of the gated linear unit; None for 2 dim.
-        complex_state: Whether states are complex and turn.
-        norm_gate: Order of norm and output gate: `code` as in the authors' program, `paper` as in their equation.
-        bounds: Lower bounds of the kept share: exclusive (the paper), inclusive (flash-linear-attention), none (for
-            ablation).
-        forget: `data`, or `constant` for a kept share that does not depend on the input (for ablation).
+        variant: Variant of the recurrence; by default the authors' program.
         dropout: Share of entries dropped in training, 0 to 1.
-        method: Algorithm of the recurrence (scan.scan).
+        method: Algorithm of the recurrence (scan.scan); the results are the same.
 
     References:
         Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823).
@@ -52,33 +44,27 @@ class Hgrn(SequenceModule):
         dim: int,
         layers: int,
         hidden: int | None = None,
-        complex_state: bool = True,
-        norm_gate: NormGate = "code",
-        bounds: Bounds = "exclusive",
-        forget: Forget = "data",
+        variant: Variant = AUTHORS,
         dropout: float = 0.0,
         method: Method = "auto",
     ) -> None:
         super().__init__()
-        check_options(
-            dim, layers, hidden, dropout, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method}
-        )
-        self.width, self.hidden, self.parts = dim, 2 * dim if hidden is None else hidden, 2 if complex_state else 1
-        self.bounds, self.forget, self.norm_gate, self.method = bounds, forget, norm_gate, method
-        self.bound_weight = nn.Parameter(torch.zeros(layers, dim), requires_grad=bounds != "none")
+        check_sizes(dim, layers, hidden, dropout)
+        check_option(Method, method)
+        self.width, self.hidden = dim, 2 * dim if hidden is None else hidden
+        self.variant, self.method = variant, method
+        self.bound_weight = nn.Parameter(torch.zeros(layers, dim), requires_grad=variant.bounds != "none")
         rate = first_rates(dim).to(torch.get_default_dtype())
-        self.turn_rad = nn.Parameter(rate.repeat(layers, 1)) if complex_state else None
-        self.layers = nn.ModuleList(
-            Layer(Mixer(dim, self.parts, forget, norm_gate), dim, self.hidden, dropout) for _ in range(layers)
-        )
+        self.turn_rad = nn.Parameter(rate.repeat(layers, 1)) if variant.complex_state else None
+        self.layers = nn.ModuleList(Layer(Mixer(dim, variant), dim, self.hidden, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
 
     @property
     def signature(self) -> str:
         """Kind and sizes of the model."""
         return (
-            f"Hgrn(dim {self.width}, layers {len(self.layers)}, parts {self.parts}, bounds {self.bounds}, "
-            f"forget {self.forget}, norm and gate as {self.norm_gate})"
+            f"Hgrn(dim {self.width}, layers {len(self.layers)}, parts {self.variant.parts}, "
+            f"bounds {self.variant.bounds}, forget {self.variant.forget}, norm and gate as {self.variant.norm_gate})"
         )
 
     def init_state(
@@ -95,13 +81,13 @@ class Hgrn(SequenceModule):
         check_start(batch, dtype, room)
         state_device = torch.device(device) if device is not None else self.device
         wide = torch.promote_types(self.dtype, torch.float32)
-        shape = (batch, len(self.layers), self.parts, self.width)
+        shape = (batch, len(self.layers), self.variant.parts, self.width)
         memory = Memory(torch.zeros(shape, device=state_device, dtype=dtype or wide))
         return State.fresh(self.signature, batch, state_device, {"hidden": memory})
 
     def lower_bounds(self) -> Float[Tensor, "layers dim"]:
         """Return the least share that each layer keeps in a step."""
-        return lower_bounds(self.bound_weight, self.bounds)
+        return lower_bounds(self.bound_weight, self.variant.bounds)
 
     def standing(self, state: State, room: int) -> State | None:
         """Return the state unchanged: it never grows."""
@@ -128,11 +114,7 @@ class Hgrn(SequenceModule):
         return self.norm(x), state.advanced(x.shape[1], {"hidden": Memory(torch.stack(after, 1))}, dt)
 
 
-def check_options(dim: int, layers: int, hidden: int | None, dropout: float, chosen: dict[object, str]) -> None:
-    """Refuse sizes below 1, an invalid dropout, and unknown options."""
+def check_sizes(dim: int, layers: int, hidden: int | None, dropout: float) -> None:
+    """Refuse sizes below 1 and an invalid dropout."""
     check_whole(1, dim=dim, layers=layers, hidden=dim if hidden is None else hidden)
     check_dropout(dropout)
-    for kind, word in chosen.items():
-        known: Iterable[str] = get_args(kind)
-        if word not in known:
-            raise UserError(f"an option must be one of {', '.join(known)}; got {word!r}")

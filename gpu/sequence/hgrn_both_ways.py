@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from v2xsim.errors import UserError
-from v2xsim.gpu.sequence.hgrn import check_options
-from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, Layer, Mixer, NormGate, lower_bounds, recurrence
+from v2xsim.gpu.sequence.hgrn import check_sizes
+from v2xsim.gpu.sequence.hgrn_layer import AUTHORS, Layer, Mixer, Variant, lower_bounds, recurrence
 from v2xsim.gpu.sequence.scan import Method
+from v2xsim.gpu.sequence.sizes import check_option
 from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
 
 
@@ -25,12 +26,9 @@ class HgrnEncoder(nn.Module):
         axes: 1 for sequences, 2 for images.
         hidden: Width of the gated linear unit; None for dim.
         shared_turns: Whether all directions turn at the same rates.
-        complex_state: Whether states are complex and turn.
-        norm_gate: As in Hgrn.
-        bounds: As in Hgrn.
-        forget: As in Hgrn.
+        variant: Variant of the recurrence; by default the authors' program.
         dropout: Share of entries dropped in training, 0 to 1.
-        method: Algorithm of the recurrence (scan.scan).
+        method: Algorithm of the recurrence (scan.scan); the results are the same.
 
     References:
         Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823), and their program for Long Range Arena.
@@ -43,31 +41,23 @@ class HgrnEncoder(nn.Module):
         axes: int = 1,
         hidden: int | None = None,
         shared_turns: bool = True,
-        complex_state: bool = True,
-        norm_gate: NormGate = "code",
-        bounds: Bounds = "exclusive",
-        forget: Forget = "data",
+        variant: Variant = AUTHORS,
         dropout: float = 0.0,
         method: Method = "auto",
     ) -> None:
         super().__init__()
-        check_options(
-            dim, layers, hidden, dropout, {Bounds: bounds, Forget: forget, NormGate: norm_gate, Method: method}
-        )
+        check_sizes(dim, layers, hidden, dropout)
+        check_option(Method, method)
         if axes not in (1, 2):
             raise UserError(f"axes must be 1 (sequences) or 2 (images), got {axes}")
-        self.dim, self.axes, self.bounds, self.method = dim, axes, bounds, method
-        self.bound_weight = nn.Parameter(torch.zeros(layers, dim), requires_grad=bounds != "none")
+        self.dim, self.axes, self.bounds, self.method = dim, axes, variant.bounds, method
+        self.bound_weight = nn.Parameter(torch.zeros(layers, dim), requires_grad=variant.bounds != "none")
         rate = first_rates(dim).to(torch.get_default_dtype())
-        self.turn_rad = nn.Parameter(rate.repeat(layers, 1 if shared_turns else 2 * axes, 1)) if complex_state else None
+        self.turn_rad = (
+            nn.Parameter(rate.repeat(layers, 1 if shared_turns else 2 * axes, 1)) if variant.complex_state else None
+        )
         self.layers = nn.ModuleList(
-            Layer(
-                Mixer(dim, 2 if complex_state else 1, forget, norm_gate),
-                dim,
-                dim if hidden is None else hidden,
-                dropout,
-            )
-            for _ in range(layers)
+            Layer(Mixer(dim, variant), dim, dim if hidden is None else hidden, dropout) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(dim)
 

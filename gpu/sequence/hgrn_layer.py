@@ -1,5 +1,6 @@
 """One layer of HGRN: a gated linear recurrence over time, then a gated linear unit over channels."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -8,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from v2xsim.gpu.sequence.scan import Method, scan
+from v2xsim.gpu.sequence.sizes import check_option
 from v2xsim.gpu.sequence.turning import Turn, turned
 
 Bounds = Literal["exclusive", "inclusive", "none"]
@@ -16,6 +18,41 @@ NormGate = Literal["code", "paper"]
 
 LEAST_SHARE = 2.0**-16
 """Least share of each layer in the cumulative softmax, so that bounds stay distinct, and below 1, in 32 bits."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant of HGRN's recurrence; the defaults are those of the authors' program.
+
+    Attributes:
+        complex_state: Whether states are complex and turn.
+        norm_gate: Order of norm and output gate. `code`: norm, then gate (the authors' program). `paper`: gate, then
+            norm (their equation).
+        bounds: Lower bounds of the kept share: exclusive (the paper), inclusive (flash-linear-attention), none (for
+            ablation).
+        forget: `data`: the kept share depends on the input. `constant`: one number per channel (for ablation).
+
+    Raises:
+        UserError: If there is no such option.
+    """
+
+    complex_state: bool = True
+    norm_gate: NormGate = "code"
+    bounds: Bounds = "exclusive"
+    forget: Forget = "data"
+
+    def __post_init__(self) -> None:
+        for options, option in ((Bounds, self.bounds), (Forget, self.forget), (NormGate, self.norm_gate)):
+            check_option(options, option)
+
+    @property
+    def parts(self) -> int:
+        """Number of real numbers that make one number of a state: 2 if it is complex, else 1."""
+        return 2 if self.complex_state else 1
+
+
+AUTHORS = Variant()
+"""The variant of the authors' program."""
 
 
 def lower_bounds(weight: Float[Tensor, "layers dim"], kind: Bounds) -> Float[Tensor, "layers dim"]:
@@ -46,19 +83,17 @@ class Mixer(nn.Module):
 
     Args:
         dim: Number of entries of a vector, and of each part of the state.
-        parts: 2 for a complex state, 1 for a real one, which does not turn.
-        forget: `data`: the kept share depends on the input. `constant`: one number per channel (for ablation).
-        norm_gate: `code`: norm, then gate (the authors' program). `paper`: gate, then norm (their equation).
+        variant: Variant of the recurrence; its bounds are not used here.
     """
 
-    def __init__(self, dim: int, parts: int, forget: Forget, norm_gate: NormGate) -> None:
+    def __init__(self, dim: int, variant: Variant) -> None:
         super().__init__()
-        self.dim, self.parts, self.norm_gate = dim, parts, norm_gate
+        self.dim, self.parts, self.norm_gate = dim, variant.parts, variant.norm_gate
         # One map for the entry, the output gate and the replaced share, since one large product is faster than three.
-        self.maps = nn.Linear(dim, 2 * parts * dim + (dim if forget == "data" else 0))
-        self.constant = nn.Parameter(torch.zeros(dim)) if forget == "constant" else None
-        self.norm = nn.LayerNorm(parts * dim)
-        self.out = nn.Linear(parts * dim, dim)
+        self.maps = nn.Linear(dim, 2 * self.parts * dim + (dim if variant.forget == "data" else 0))
+        self.constant = nn.Parameter(torch.zeros(dim)) if variant.forget == "constant" else None
+        self.norm = nn.LayerNorm(self.parts * dim)
+        self.out = nn.Linear(self.parts * dim, dim)
 
     def gates(
         self,

@@ -12,7 +12,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
 from v2xsim.gpu.sequence.gru import Gru
 from v2xsim.gpu.sequence.hgrn import Hgrn
-from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, NormGate
+from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, NormGate, Variant
 from v2xsim.gpu.sequence.kv_sharing import Kind, Target, sharing_map
 from v2xsim.gpu.sequence.sharedllm import SharedModel
 from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice
@@ -164,7 +164,8 @@ def _hgrn(
     dropout: float = 0.0,
     tied: bool = False,
 ) -> TokenSequence:
-    return TokenModel(Hgrn(dim, layers, hidden, complex_state, norm_gate, bounds, forget, dropout), vocabulary, tied)
+    variant = Variant(complex_state, norm_gate, bounds, forget)
+    return TokenModel(Hgrn(dim, layers, hidden, variant, dropout), vocabulary, tied)
 
 
 def _block(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from numbers import Real
 from operator import index
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -26,6 +26,13 @@ def check_dropout(dropout: Any) -> None:
     """Refuse a value that is not a valid share for dropout."""
     if not is_number(dropout) or not 0.0 <= dropout < 1.0:
         raise UserError(f"dropout must be a number from 0 to below 1, got {dropout!r}")
+
+
+def check_option(options: object, option: str) -> None:
+    """Refuse a word that is not one of those that a Literal type lists."""
+    known: tuple[str, ...] = get_args(options)
+    if option not in known:
+        raise UserError(f"an option must be one of {', '.join(known)}; got {option!r}")
 
 
 def check_precision(dtype: Any) -> None:

@@ -9,7 +9,6 @@ one. Without lower bounds, the memory has faded before the first question, so th
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from v2xsim.gpu.sequence.hgrn import Hgrn
+from v2xsim.gpu.sequence.hgrn_layer import Variant
 from v2xsim.gpu.sequence.tokens import TokenModel
 
 # The first tokens are noise, the following ones are the signs.
@@ -30,12 +30,12 @@ _POSITIONS = 256
 # Far from the seeds of the trainings, so that the test has sequences of its own.
 _TEST_SEED = 10_000
 
-ARMS: dict[str, dict[str, Any]] = {
-    "hgrn": {},
-    "without lower bound": {"bounds": "none"},
-    "without forget gate": {"forget": "constant"},
+ARMS = {
+    "hgrn": Variant(),
+    "without lower bound": Variant(bounds="none"),
+    "without forget gate": Variant(forget="constant"),
 }
-"""Settings of Hgrn by the name of the variant.
+"""Variants of Hgrn by name.
 
 Without a forget gate, each channel keeps a constant, learned share above its bound.
 """
@@ -90,7 +90,7 @@ def _trained(arm: str, seed: int, steps: int, device: torch.device) -> MemoryRow
     began = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = TokenModel(Hgrn(dim=16, layers=3, hidden=16, **ARMS[arm]), _NOISE + _SIGNS)
+        model = TokenModel(Hgrn(dim=16, layers=3, hidden=16, variant=ARMS[arm]), _NOISE + _SIGNS)
         torch.nn.init.normal_(model.embedding.weight)
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), 0.01, betas=(0.9, 0.98))

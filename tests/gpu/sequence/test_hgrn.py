@@ -13,17 +13,17 @@ from v2xsim.claims.memory import shown
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_both_ways import HgrnEncoder
-from v2xsim.gpu.sequence.hgrn_layer import lower_bounds
+from v2xsim.gpu.sequence.hgrn_layer import Variant, lower_bounds
 from v2xsim.gpu.sequence.turning import elapsed, turned, turns
 
 DIM, LAYERS = 12, 3
 VARIANTS = {
     "as published": {},
-    "gate before norm": {"norm_gate": "paper"},
-    "bounds as flash-linear-attention": {"bounds": "inclusive"},
-    "no bounds": {"bounds": "none"},
-    "constant forgetting": {"forget": "constant"},
-    "real": {"complex_state": False},
+    "gate before norm": {"variant": Variant(norm_gate="paper")},
+    "bounds as flash-linear-attention": {"variant": Variant(bounds="inclusive")},
+    "no bounds": {"variant": Variant(bounds="none")},
+    "constant forgetting": {"variant": Variant(forget="constant")},
+    "real": {"variant": Variant(complex_state=False)},
     "chunked": {"method": "chunked"},
 }
 every_variant = pytest.mark.parametrize("said", VARIANTS.values(), ids=VARIANTS)
@@ -231,7 +231,7 @@ def test_a_step_of_one_is_a_step(said):
 
 def test_a_step_taken_in_parts_with_the_same_input_is_the_step():
     """In one layer without turns; where layers follow each other, the upper ones would see more than one input."""
-    model, x = loud(Hgrn(DIM, 1, complex_state=False)), drawn(2, 1, DIM)
+    model, x = loud(Hgrn(DIM, 1, variant=Variant(complex_state=False))), drawn(2, 1, DIM)
     _, begun = model(drawn(2, 5, DIM, seed=8))
     _, whole = model(x, begun, None, 2.5)
     _, parts = model(x.expand(2, 3, DIM), begun, None, torch.tensor([[0.7, 1.3, 0.5]] * 2, dtype=torch.float64))
@@ -346,12 +346,15 @@ def test_the_memory_task_asks_for_the_sign_last_shown_and_not_before_the_fourth_
     ("act", "says"),
     [
         (lambda: Hgrn(0, 2), "dim must be a whole number of at least 1, got 0"),
-        (lambda: Hgrn(4, 2, bounds="upper"), "one of exclusive, inclusive, none; got 'upper'"),
-        (lambda: Hgrn(4, 2, forget="never"), "one of data, constant; got 'never'"),
-        (lambda: Hgrn(4, 2, norm_gate="fla"), "one of code, paper; got 'fla'"),
+        (lambda: Variant(bounds="upper"), "one of exclusive, inclusive, none; got 'upper'"),
+        (lambda: Variant(forget="never"), "one of data, constant; got 'never'"),
+        (lambda: Variant(norm_gate="fla"), "one of code, paper; got 'fla'"),
         (lambda: Hgrn(4, 2, method="fast"), "one of auto, sequential"),
         (lambda: Hgrn(4, 2)(torch.zeros(1, 3, 4), Hgrn(4, 3).init_state(1)), "made by Hgrn.dim 4, layers 3"),
-        (lambda: Hgrn(4, 2)(torch.zeros(1, 3, 4), Hgrn(4, 2, bounds="none").init_state(1)), "bounds none"),
+        (
+            lambda: Hgrn(4, 2)(torch.zeros(1, 3, 4), Hgrn(4, 2, variant=Variant(bounds="none")).init_state(1)),
+            "bounds none",
+        ),
         (lambda: Hgrn(4, 2)(torch.zeros(1, 3, 4))[1].crop(2), "cannot be cropped"),
         (lambda: HgrnEncoder(4, 2, axes=3), "axes must be 1 .* or 2"),
         (lambda: HgrnEncoder(4, 2)(torch.zeros(1, 3, 4), None, Hgrn(4, 2).init_state(1)), "use Hgrn for streams"),
