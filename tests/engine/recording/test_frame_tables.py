@@ -152,15 +152,15 @@ def test_a_fused_frame_is_a_row_with_its_times():
 
 
 def test_requests_are_counted_and_answers_are_not():
-    row = only_row("fusion", fused_frame(ego_frame(), transfers=[asking(), asking(RELAY, 2, 50), answering()]))
-    assert (row["asked"], row["asked_by_relay"], row["requested_bytes"]) == (2, 1, 950)
+    transfers = [asking(), asking(RELAY, 2, 50), asking(number=3), answering()]
+    row = only_row("fusion", fused_frame(ego_frame(), transfers=transfers))
+    assert (row["asked"], row["asked_by_relay"], row["requested_bytes"]) == (3, 1, 1850)
 
 
 def test_fused_helpers_are_counted_and_those_by_relay():
-    row = only_row(
-        "fusion", fused_frame(ego_frame(), contributions=[contribution(), contribution(OTHER, relay=RELAY)] * 2)
-    )
-    assert (row["used"], row["used_by_relay"]) == (4, 2)
+    fused = [contribution(), contribution(OTHER, relay=RELAY), contribution(RELAY)]
+    row = only_row("fusion", fused_frame(ego_frame(), contributions=fused))
+    assert (row["used"], row["used_by_relay"]) == (3, 1)
 
 
 def test_only_bytes_that_were_asked_for_this_frame_count_as_received():

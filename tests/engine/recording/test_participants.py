@@ -56,6 +56,10 @@ def test_a_station_has_the_most_lidars_that_it_ever_carried():
     assert written(tick([1], [1], lidars=2), tick([1], [1], lidars=1))["car1"]["lidars"] == 2
 
 
+def test_a_station_without_a_lidar_carried_none():
+    assert written(tick([1], [1], lidars=0))["car1"]["lidars"] == 0
+
+
 def test_a_station_that_becomes_an_ego_is_one():
     assert written(tick([1], [1]), tick([1], [1], egos=[1]))["car1"]["ego"]
 
