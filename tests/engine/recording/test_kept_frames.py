@@ -237,6 +237,13 @@ def test_both_hops_of_a_relay_are_kept_and_the_link_that_they_replace():
     ]  # fmt: skip
 
 
+def test_two_helpers_behind_one_relay_share_its_first_hop():
+    kept = links([asking(HELPER, RELAY), asking(OTHER, RELAY)])
+    assert [(a, b) for a, b, _, _ in kept] == [
+        (EGO, RELAY), (RELAY, HELPER), (EGO, HELPER), (RELAY, OTHER), (EGO, OTHER),
+    ]  # fmt: skip
+
+
 def test_links_of_data_fused_late_are_kept_too():
     assert links((), [contribution(OTHER)]) == [(EGO, OTHER, "direct", True)]
 
