@@ -71,7 +71,7 @@ def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> N
 
 @njit(cache=True, nogil=True)
 def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
-    """Return all pairs: the firsts rise; the seconds of each first come in any order, always above it."""
+    """Return all pairs, sorted by their first row. The second rows of one first row are above it, in any order."""
     room = 0
     for i in range(len(position)):
         for column in range(3):

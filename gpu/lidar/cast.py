@@ -18,7 +18,7 @@ from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
 
 # Walls are this much larger than drawn, so that no ray slips between two of them or between a wall and its roof.
 SEAM_M = 1e-6
-# Boxes on the ground go on below it: where a bottom and the ground are one plane, the ground is hit.
+# Boxes on the ground are extended below it, so that a ray to the common plane of a bottom and the ground hits the ground.
 FOUNDATION_M = 1.0
 
 
@@ -354,7 +354,7 @@ def cast(
         world_from_sensor: Its pose; any orientation.
         boxes: Bodies of the road users.
         box_id: Agent id of each box.
-        obstacles: Buildings. Where one has its base above ground its bottom is closed too.
+        obstacles: Buildings. If its base is above ground, a building has a bottom face, too.
         skip_id: Agent whose body the rays pass through: the lidar's own vehicle.
     """
     prisms, grid = obstacles.prisms, obstacles.grid

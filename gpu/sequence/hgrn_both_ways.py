@@ -122,7 +122,7 @@ class HgrnEncoder(nn.Module):
     def _check(self, x: Any, mask: Any, state: object) -> None:
         if state is not None:
             raise UserError(
-                "HgrnEncoder: the state must be left out, it reads both ways and cannot go on from one; use Hgrn for streams"
+                "HgrnEncoder: the state must be left out, it reads in both directions and cannot continue from one; use Hgrn for streams"
             )
         weight = self.norm.weight
         if not isinstance(x, Tensor) or x.ndim != 2 + self.axes or x.shape[-1] != self.dim:

@@ -233,5 +233,5 @@ MODELS: dict[str, Entry] = {
     "block": Entry("Block Transformer: one decoder over blocks of 4 tokens, one within a block", _block),
     "kv_sharing": Entry("Transformer whose layers share keys and values (nine maps, or free-form)", _kv_sharing),
     "skipdecode": Entry("Transformer that gives later positions fewer layers", _skipdecode),
-    "shared": Entry("SharedLLM: the past in chunks, compressed coarse to fine by what is asked of it", _shared),
+    "shared": Entry("SharedLLM: the past in chunks, compressed coarsely or in detail depending on a query", _shared),
 }

@@ -240,7 +240,7 @@ def _goes_on(folder: Path, description: dict[str, Any], resume: bool) -> bool:
         write_json(folder / MODEL, description)
         return False
     if not resume:
-        raise UserError(f"{folder} holds a training already; go on with resume, or take another folder")
+        raise UserError(f"{folder} holds a training already; continue with resume, or take another folder")
     held = read_json(folder / MODEL)
     for part, now in description.items():
         if held.get(part) != now:

@@ -240,7 +240,7 @@ class Index:
         self._items.mark(label, False)
 
     def delete(self, ids: Any) -> None:
-        """Remove one label or several for good; their space is used again."""
+        """Remove one label or several permanently; their space is used again."""
         rows = self._items.rows(ids)
         if len(set(rows)) < len(rows):
             raise UserError("labels must differ; one comes more than once")

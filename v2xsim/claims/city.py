@@ -24,7 +24,7 @@ _DRIFT = 0.015  # A tenth of the spread of a cluster.
 
 @dataclass(frozen=True)
 class CityRow:
-    """One simulated second of a city: vehicles update their descriptors, and each asks for its 10 nearest.
+    """One simulated second of a city: vehicles update their descriptors, and each looks up its 10 nearest.
 
     Attributes:
         vehicles: Number of vehicles.

@@ -35,13 +35,13 @@ class Cooperation(Section):
     awareness_rule: Annotated[AwarenessRule, PartChoice(AwarenessRule, "periodic")] = chosen(
         AwarenessRule,
         "periodic",
-        "When awareness messages are sent: at a fixed rate, or by movement as EN 302 637-2 says (1 to 10 Hz)",
+        "When awareness messages are sent: at a fixed rate, or by movement as in EN 302 637-2 (1 to 10 Hz)",
     )
     egos: Literal["all"] | list[str] = choice("all", "Vehicles that fuse: all with a lidar, or a list of names")
     matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
         MatchingRule,
         "blind_cells",
-        "How helpers are picked: most blind cells covered per byte, nearest first, or nobody",
+        "How helpers are chosen: most blind cells covered per byte, nearest first, or none",
     )
     shortlist: int = quantity(
         0,
@@ -56,8 +56,8 @@ class Cooperation(Section):
     fusion: Annotated[FusionScheme, PartChoice(FusionScheme, "early")] = chosen(
         FusionScheme,
         "early",
-        "What others send: the lidar points asked for (early), boxes (late), whole lidar frames as captured, whatever the budget "
-        "(raw), or, unasked, collective perception messages (cpm)",
+        "What helpers send: requested lidar points (early), requested boxes (late), whole lidar frames regardless of the budget "
+        "(raw), or, without requests, collective perception messages (cpm)",
     )
     transport: Literal["radio", "synchronous"] = choice(
         "radio", "synchronous hands data over directly, without messages: the upper bound to compare with"

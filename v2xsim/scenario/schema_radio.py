@@ -18,7 +18,7 @@ class Propagation(Section):
     """Path loss, blockage by vehicles, and fading."""
 
     states: Literal["geometry", "tr37885", "boban_low", "boban_medium", "boban_high"] = choice(
-        "geometry", "Where line of sight ends: worked out from bodies and buildings, or drawn from curves over distance"
+        "geometry", "Link states: computed from bodies and buildings, or drawn from curves over distance"
     )
     vehicle_blockage: Annotated[VehicleBlockage, PartChoice(VehicleBlockage, "tr37885")] = chosen(
         VehicleBlockage, "tr37885", "Loss behind vehicles: drawn for each episode, or diffraction at the real boxes"
