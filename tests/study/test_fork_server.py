@@ -38,8 +38,11 @@ def test_processor_time_is_of_user_and_system():
     assert obituary(0)["cpu_s"] == 1.734
 
 
-def test_wall_time_is_since_the_start():
-    assert obituary(0, age_s=5.0)["wall_s"] == pytest.approx(5.0, abs=1.0)
+def test_wall_time_is_since_the_start_in_milliseconds(monkeypatch):
+    kept = child()
+    kept.begun_s = 100.0
+    monkeypatch.setattr(fork_server.time, "monotonic", lambda: 107.12345)
+    assert obituary(0, kept)["wall_s"] == 7.123
 
 
 def test_the_largest_memory_is_in_bytes_on_linux(monkeypatch):

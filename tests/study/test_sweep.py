@@ -186,3 +186,10 @@ def test_where_the_system_does_not_say_its_memory_there_is_no_limit(monkeypatch)
 
     monkeypatch.setattr(os, "sysconf", unknown)
     assert memory_for_each(2) == 0
+
+
+@pytest.mark.parametrize(("count", "workers"), [(4, 4), (None, 1)])
+def test_where_a_system_knows_no_affinity_all_processors_count(monkeypatch, count, workers):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert default_workers(plan_of(SMALL)) == workers
