@@ -17,11 +17,13 @@ def cars(places_m):
     return Boxes(center_m, np.tile(CAR_M, (len(places_m), 1)), np.zeros(len(places_m)))
 
 
-def scene(agents, places_m, *, error_m=(0.0, 0.0), velocity_mps=None, own_points=None, time_us=0, ego=EGO):
+def scene(
+    agents, places_m, *, error_m=(0.0, 0.0), velocity_mps=None, own_points=None, time_us=0, ego=EGO, ego_m=(0.0, 0.0)
+):  # fmt: skip
     """Return a scene of standing cars; the ego at the origin drives east at 10 m/s and is misplaced by `error_m`."""
     count, shift = len(agents), np.array(error_m)
     return Scene(
-        ego, time_us, np.zeros(2), shift, np.array([10.0, 0.0]), np.array(agents, np.int64), cars(places_m),
+        ego, time_us, np.array(ego_m), np.array(ego_m) + shift, np.array([10.0, 0.0]), np.array(agents, np.int64), cars(places_m),
         cars(np.asarray(places_m, float).reshape(-1, 2) + shift),
         np.zeros((count, 2)) if velocity_mps is None else np.array(velocity_mps, float),
         np.full(count, 9, np.int64) if own_points is None else np.array(own_points, np.int64),

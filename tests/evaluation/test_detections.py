@@ -61,3 +61,9 @@ def test_average_precision_is_over_all_frames_of_a_mode():
 
 def test_without_frames_there_is_no_average_precision():
     assert [np.isnan(ap) for _, ap in average_precision({"ego": []})["ego"]] == [True, True, True]
+
+
+def test_false_detections_of_an_ego_away_from_the_origin_count_by_its_own_place():
+    around = scene(AGENTS, PLACES_M, ego_m=(100.0, 30.0), error_m=(0.0, 5.0))
+    reported = detections([(100, 84), (100, -14), (100, -16), (0, 0), (151, 35)], [-1] * 5)
+    assert counted(reported, around, RANGE_M).boxes.center_m[:, :2].tolist() == [[100.0, 84.0], [100.0, -14.0]]

@@ -79,7 +79,7 @@ def test_stations_too_far_for_the_range_that_a_packet_was_too_weak_for_do_not_co
 
 
 def test_stations_that_a_packet_was_too_weak_for_count_in_the_bin_of_their_distance():
-    found = delivery(broadcasts(["delivered"], distance_m=[110.0]), weak([100, 300], [3, 50]))
+    found = delivery(broadcasts(["delivered"], distance_m=[110.0]), weak([145, 300], [3, 50]))
     assert (found["prr", "100-150 m"], found["prr", "300-350 m"]) == (0.25, 0.0)
 
 

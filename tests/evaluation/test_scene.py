@@ -27,3 +27,17 @@ def test_conflicts_are_with_road_users_ahead_and_not_with_the_ego_itself():
 def test_a_road_user_that_drives_at_the_same_velocity_is_in_no_conflict():
     around = scene([EGO, NEAR], [(0, 0), (20, 0)], velocity_mps=[(10, 0), (10, 0)])
     assert not around.conflict.any()
+
+
+def test_distance_is_from_where_the_ego_is():
+    around = scene(AGENTS, [(100, 50), (103, 54), (100, 90), (40, 50)], ego_m=(100.0, 50.0))
+    assert around.distance_m.tolist() == [0, 5, 40, 60]
+
+
+def test_conflicts_are_counted_from_where_the_ego_is():
+    around = scene([EGO, 2, 3], [(100, 50), (120, 50), (80, 50)], ego_m=(100.0, 50.0))
+    assert around.conflict.tolist() == [False, True, False]
+
+
+def test_who_has_no_return_of_the_egos_own_lidars_is_hidden():
+    assert scene(AGENTS, PLACES_M, own_points=[9, 0, 1, 0]).hidden.tolist() == [False, True, False, True]
