@@ -230,7 +230,7 @@ def test_saying_tokens_by_their_share_costs_their_entropy():
 
 def test_a_folder_in_use_is_refused_unless_the_same_training_goes_on(tmp_path):
     train(small(), counting(), SETTINGS, None, tmp_path)
-    with pytest.raises(UserError, match="holds a training already; go on with resume, or take another folder"):
+    with pytest.raises(UserError, match="holds a training already; continue with resume, or take another folder"):
         train(small(), counting(), SETTINGS, None, tmp_path)
     with pytest.raises(UserError, match=r"settings rate 0\.003 there and 0\.1 here"):
         train(small(), counting(), replace(SETTINGS, rate=0.1), None, tmp_path, resume=True)
