@@ -95,6 +95,15 @@ def test_a_back_off_stands_still_while_the_channel_is_busy_and_goes_on_where_it_
     assert (held == np.where(later, alone + AIRTIME_US + AIFS_US, alone)).all()
 
 
+def test_a_back_off_stands_still_until_the_last_of_two_overlapping_packets_has_ended():
+    # Stations 2 and 3 do not hear each other; station 3 begins 200 us into the packet of station 2.
+    within, middle = square(4, p23=HIDDEN_DBM), AIRTIME_US + AIFS_US + 3 * SLOT_US
+    alone = sent_at([(0, 0), (1, 100), (2, 50_000), (3, 60_000)], within, groups=GROUPS)[:, 1]
+    held = sent_at([(0, 0), (1, 100), (2, middle), (3, middle + 200)], within, groups=GROUPS)[:, 1]
+    later = alone > middle
+    assert (held[later] == alone[later] + 200 + AIRTIME_US + AIFS_US).all()
+
+
 @pytest.mark.parametrize(
     ("stronger_db", "outcomes"), [(9.9, (DELIVERED, RECEIVER_BUSY)), (10.1, (COLLISION, DELIVERED))]
 )

@@ -23,7 +23,8 @@ def test_a_matrix_is_2_bits_for_each_cell_in_whole_bytes_behind_7_of_header(cell
 
 
 @pytest.mark.parametrize(
-    ("runs", "size"), [([64], 8), ([65], 9), ([128], 9), ([129], 10), ([64, 1], 9), ([1, 64, 64], 10), ([1], 8), ([], 7)]
+    ("runs", "size"),
+    [([64], 8), ([65], 9), ([128], 9), ([129], 10), ([64, 1], 9), ([1, 64, 64], 10), ([1], 8), ([], 7)],
 )
 def test_a_matrix_in_runs_is_a_byte_for_every_64_equal_cells(runs, size):
     code = np.concatenate([np.full(length, number % 3, np.uint8) for number, length in enumerate(runs)] or [[]])

@@ -1,0 +1,51 @@
+"""What a sidelink scheme refuses, and what it makes of its parameters."""
+
+import pytest
+
+from v2xsim.comms.access.schemes.lte_mode4 import LteMode4
+from v2xsim.comms.access.schemes.nr_mode2 import NR_CODING, NrMode2
+
+SCHEMES = pytest.mark.parametrize("scheme", [LteMode4, NrMode2])
+
+
+@SCHEMES
+def test_a_selection_window_has_more_than_its_first_slot(scheme):
+    assert scheme(t1_slots=4, t2_slots=5).t2_slots == 5
+    with pytest.raises(ValueError, match=r"t2_slots \(4\) must be more than t1_slots \(4\)"):
+        scheme(t1_slots=4, t2_slots=4)
+
+
+@SCHEMES
+def test_a_packet_takes_no_more_subchannels_than_there_are(scheme):
+    assert scheme(subchannels=3, packet_subchannels=3).packet_subchannels == 3
+    with pytest.raises(ValueError, match=r"packet_subchannels \(4\) must not be more than subchannels \(3\)"):
+        scheme(subchannels=3, packet_subchannels=4)
+
+
+@pytest.mark.parametrize(("packet_subchannels", "size_bytes"), [(None, 4 * 1814 // 8), (1, 226), (2, 453)])
+def test_the_largest_packet_fills_the_subchannels_that_it_may_take(packet_subchannels, size_bytes):
+    # 108 * 12 * 2 * 0.7 = 1814.4 bits each.
+    assert LteMode4(packet_subchannels=packet_subchannels).most_bytes() == size_bytes
+
+
+def test_only_mode_4_ranks_and_only_mode_2_looks_again():
+    assert (LteMode4.ranked, NrMode2.ranked) == (True, False)
+    assert (LteMode4.recheck_slots, NrMode2.recheck_slots) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("index", "bits", "rate"), [(0, 2, 120), (9, 2, 679), (10, 4, 340), (16, 4, 658), (17, 6, 438), (28, 6, 948)]
+)
+def test_indices_of_modulation_and_coding_are_those_of_table_5_1_3_1_1(index, bits, rate):
+    assert NR_CODING[index] == (bits, rate / 1024)
+    assert len(NR_CODING) == 29
+
+
+def test_an_index_of_coding_takes_the_place_of_modulation_and_code_rate():
+    assert NrMode2(bits_per_symbol=4, code_rate=0.3).coding == (4, 0.3)
+    assert NrMode2(bits_per_symbol=4, code_rate=0.3, nr_mcs=0).coding == (2, 120 / 1024)
+
+
+def test_a_scheme_names_what_decides_its_largest_packet():
+    text = NrMode2(subchannels=3, rb_per_subchannel=15, nr_mcs=28).describe()
+    assert text == "nr_mode2: 3 subchannels of 15 resource blocks, 6 bits a symbol, code rate 0.925781"
