@@ -78,7 +78,10 @@ class Gru(SequenceModule):
 
 
 def _exact(x: Tensor) -> AbstractContextManager[None]:
-    """Keep cuDNN from rounding 32-bit products to 10 bits, which is its default: then pieces of a stream would not agree with the whole."""
+    """Keep cuDNN from rounding 32-bit products to 10 bits.
+
+    cuDNN rounds by default; the pieces of a stream would then not agree with the whole.
+    """
     if not (x.is_cuda and x.dtype == torch.float32):
         return nullcontext()
     now = torch.backends.cudnn

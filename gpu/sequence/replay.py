@@ -1,4 +1,6 @@
-"""Generation by recorded steps: on a GPU, a step is recorded once and repeated, so that the processor need not launch its kernels one by one.
+"""Generation by recorded steps.
+
+On a GPU, a step is recorded once and repeated, so that the processor need not launch its kernels one by one.
 
 A step of generation consists of several hundred small kernels. Unless the batch is huge, launching them one by one
 takes the processor longer than the GPU needs to run them. A CUDA graph launches all at once.
@@ -22,7 +24,10 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _WORTH = 16
-"""Number of periods from which recording saves time: on an H200, recording took as long as 6 to 50 periods of models with 12 layers."""
+"""Number of periods from which recording saves time.
+
+On an H200, recording took as long as 6 to 50 periods of models with 12 layers.
+"""
 
 
 class NotRecordableError(UserError):

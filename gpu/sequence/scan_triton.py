@@ -1,4 +1,6 @@
-"""The linear recurrence in Triton kernels for a GPU: first all chunks side by side, then their ends one after the other, then all positions.
+"""The linear recurrence in Triton kernels for a GPU.
+
+It computes first all chunks side by side, then their ends one after the other, then all positions.
 
 This module needs the triton package and is imported only when it is used. The kernels run forwards, or backwards for
 the gradient.

@@ -1,4 +1,7 @@
-"""The state of a sequence module, with one row for each agent: an explicit object, so that agents can join and leave during a stream."""
+"""The state of a sequence module, with one row for each agent.
+
+It is an explicit object, so that agents can join and leave during a stream.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -162,7 +165,10 @@ class State:
         return replace(self, seen=seen, clock=clock, slots=slots)._recounted()
 
     def join(self, other: "State") -> "State":
-        """Return the rows of both states as `append` does, but in any precision: autocast may have treated parts of a batch differently."""
+        """Return the rows of both states as `append` does, but in any precision.
+
+        Autocast may have treated parts of a batch differently.
+        """
         if self.maker != other.maker or dict(self.notes) != dict(other.notes):
             raise UserError(
                 f"append: both states must be of one model; this one is of {self.maker} {dict(self.notes)}, "

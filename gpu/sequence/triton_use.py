@@ -14,7 +14,10 @@ def has_triton() -> bool:
 
 
 def works_on(*tensors: Tensor) -> bool:
-    """Return whether kernels without gradients work on these tensors: on a GPU, with at most 32 bits and adjacent entries of a head."""
+    """Return whether kernels without gradients work on these tensors.
+
+    They must be on a GPU, with at most 32 bits and adjacent entries of a head.
+    """
     return (
         tensors[0].is_cuda
         and has_triton()

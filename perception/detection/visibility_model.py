@@ -37,7 +37,10 @@ The last one is not used.
 """
 
 CLUTTER_DRAWS = 8
-"""Columns of uniform draws per possible false positive: position, yaw, length, width, height, score, count (first row only); the last one is not used."""
+"""Columns of uniform draws per possible false positive.
+
+Columns: position, yaw, length, width, height, score, count (first row only); the last one is not used.
+"""
 
 # Limits of the error scale s.
 _ERROR_SCALE = (0.2, 2.0)

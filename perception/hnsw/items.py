@@ -19,7 +19,7 @@ class Items:
 
     Args:
         dim: Number of entries of a vector.
-        m: Number of links of a row on the upper levels, half of that on level 0.
+        m: Number of links of a row on the upper levels; level 0 has twice as many.
         room: Initial number of rows.
     """
 

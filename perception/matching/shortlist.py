@@ -66,7 +66,10 @@ class ShortList:
             self._spent_s *= 1.0 - len(again) / len(self._changed)
 
     def prefers_index(self, queries: int) -> bool:
-        """Return whether the index should answer, given the changes it lacks and the cost of plain comparison since the last update."""
+        """Return whether the index should answer.
+
+        This depends on the changes it lacks and the cost of plain comparison since the last update.
+        """
         behind = len(self._changed) + len(self._gone)
         link_s, excess_s = behind * self._level_s(_UPDATE_LEVEL_S, _UPDATE_ENTRY_S), self._excess_s(queries)
         return excess_s > 0.0 and self._spent_s + excess_s > link_s
@@ -77,7 +80,10 @@ class ShortList:
         return queries * (plain_s - self._level_s(_QUERY_LEVEL_S, _QUERY_ENTRY_S))
 
     def _level_s(self, level_s: float, entry_s: float) -> float:
-        """Return the cost of a walk through the index: with more descriptors it has more steps, and each is slower because of memory."""
+        """Return the cost of a walk through the index.
+
+        With more descriptors it has more steps, and each is slower because of memory.
+        """
         depth = float(np.log2(max(len(self), 2)))
         return depth * (depth * level_s + self._plain.dim * entry_s)
 

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 WITHIN_M = 2.0
 """A track this close to a road user's centre counts as knowing it.
 
-NuScenes uses the same distance for its true-positive errors (Caesar et al., CVPR 2020, 3.2)."""
+The data set nuScenes uses the same distance for its true-positive errors (Caesar et al., CVPR 2020, 3.2)."""
 
 HORIZON_S = 5.0
 """Horizon of conflicts; ours, about the time to stop from 50 km/h at 3 m/s^2."""

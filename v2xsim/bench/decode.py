@@ -1,4 +1,7 @@
-"""Tokens per second that a model generates with its state kept, at a given number of sequences or at the fastest one that fits into memory."""
+"""Tokens per second that a model generates with its state kept.
+
+The number of sequences is given, or the fastest one that fits into memory.
+"""
 
 import time
 from collections.abc import Sequence

@@ -162,7 +162,10 @@ def _measured(
 
 
 def _best(model: TokenSequence, row: State, row_bytes: int) -> int:
-    """Return the number of sequences that generates most tokens per second half way through: as many as fit into memory, or a quarter of them."""
+    """Return the number of sequences that generates most tokens per second half way through.
+
+    Candidates are as many as fit into memory, or a quarter of them.
+    """
     most = min(_MOST_ROWS, batches_within(model, row_bytes, _MEMORY_BYTES)[-1])
     rates = {rows_: rows_ / step_s(model, rows_, row, _BLOCK) for rows_ in {most, max(1, most // 4)}}
     return max(rates, key=lambda rows_: (rates[rows_], rows_))

@@ -103,7 +103,9 @@ def block_rows(
     points: int = 5,
     device: torch.device | str | None = None,
 ) -> Iterator[BlockRow]:
-    """Time the generation by a plain Transformer and by a Block Transformer with the same number of layers, half of them in each decoder.
+    """Time the generation by a plain Transformer and by a Block Transformer.
+
+    The two have the same number of layers, half of them in each decoder.
 
     Steps are timed at several lengths, both models in turns. The states at a length are copies of the state of one row
     that has read random tokens. On a GPU, weights and states are in bfloat16. The paper's model of 302 million weights
@@ -201,14 +203,20 @@ def equal_loss_rows(
 
 
 def nearest(nats: Sequence[float]) -> int:
-    """Return the index of the number nearest to the first: the highest one that is not above it, or the lowest if all are above it."""
+    """Return the index of the number nearest to the first.
+
+    This is the highest one that is not above it, or the lowest if all are above it.
+    """
     rest = range(1, len(nats))
     return min(rest, key=lambda i: (nats[i] > nats[0], abs(nats[i] - nats[0])))
 
 
 @torch.no_grad()
 def judged(model: TokenSequence, windows: Windows, batch: int = 64) -> tuple[float, tuple[float, ...]]:
-    """Return the cross-entropy per token without the first block of each window: over all tokens, and by position within a block."""
+    """Return the cross-entropy per token without the first block of each window.
+
+    It is returned over all tokens, and by position within a block.
+    """
     total, count = torch.zeros(BLOCK, dtype=torch.float64), torch.zeros(BLOCK, dtype=torch.float64)
     model.eval()
     for tokens, mask in windows.pieces(batch):

@@ -1,4 +1,7 @@
-"""How well each descriptor ranks helpers, compared with the gain of exact matching, on matrices of a run with traffic and buildings."""
+"""How well each descriptor ranks helpers, compared with the gain of exact matching.
+
+The matrices come from a run with traffic and buildings.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -40,7 +40,10 @@ class ContextRow:
 
 @dataclass(frozen=True)
 class Habits:
-    """Texts of drivers with habits: each driver has a distribution over tokens, drawn from a Dirichlet distribution, and all its tokens are drawn from that.
+    """Texts of drivers with habits.
+
+    Each driver has a distribution over tokens, drawn from a Dirichlet distribution, and all its tokens are drawn from
+    that.
 
     Attributes:
         vocabulary: Number of different tokens.

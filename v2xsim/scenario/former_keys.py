@@ -35,7 +35,10 @@ class Moved:
 
 
 def moved(old: str, *new: str, owners: tuple[str, ...] = ()) -> Moved:
-    """Return a former key with its present keys, each written `key.of.the.choice:parameter`, or without `:parameter` for a whole section."""
+    """Return a former key with its present keys.
+
+    Each is written `key.of.the.choice:parameter`, or without `:parameter` for a whole section.
+    """
     places = []
     for target in new:
         part, _, parameter = target.partition(":")

@@ -185,7 +185,10 @@ def _from_data(data: Mapping[str, Any]) -> SweepFile:
 
 
 def _base(name: str, folder: Path) -> tuple[Document, Path]:
-    """Return the scenario that a sweep file names: a path relative to the sweep file, else a name or path as on the command line."""
+    """Return the scenario that a sweep file names.
+
+    It is a path relative to the sweep file, else a name or path as on the command line.
+    """
     beside = folder / name
     return document_of(beside if beside.exists() else name)
 

@@ -1,4 +1,7 @@
-"""The true state of all road users at one instant. Nothing that decides for a station may import this (see the import contracts)."""
+"""The true state of all road users at one instant.
+
+Nothing that decides for a station may import this (see the import contracts).
+"""
 
 from dataclasses import dataclass
 

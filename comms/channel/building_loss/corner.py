@@ -1,4 +1,7 @@
-"""VirtualSource11p: loss round a corner, fitted to measurements at 5.9 GHz, from the distances along both streets and their width."""
+"""VirtualSource11p: the loss round a corner.
+
+It depends on the distances along both streets and on their width, and is fitted to measurements at 5.9 GHz.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""Relay rule by distance: the farthest qualified station, as in greedy forwarding, where each hop should bridge as much distance as possible."""
+"""Relay rule by distance: the farthest qualified station.
+
+Greedy forwarding does the same: each hop should bridge as much distance as possible.
+"""
 
 from dataclasses import dataclass
 

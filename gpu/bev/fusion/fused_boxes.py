@@ -1,4 +1,7 @@
-"""Fusion of boxes: received boxes are extrapolated by their velocity over their age, and overlapping boxes are suppressed by score."""
+"""Fusion of boxes, for the schemes that send boxes.
+
+Received boxes are extrapolated by their velocity over their age, and overlapping boxes are suppressed by score.
+"""
 
 import numpy as np
 from jaxtyping import Bool, Float

@@ -9,7 +9,10 @@ from jaxtyping import Float, Int8, Int64
 
 SLACK_M = 1.0
 FASTEST_RAD_PER_S = np.pi
-"""If a body moves farther than its speed and turn explain by more than this, or turns faster than this, SUMO has moved it elsewhere, as after a jam or at the end of a road. The track is cut there. A lane change is 0.5 m in half a second."""
+"""If a body moves farther than its speed and turn explain by more than this, or turns faster than this, SUMO has moved it elsewhere.
+
+This happens after a jam or at the end of a road. The track is cut there. A lane change is 0.5 m in half a second.
+"""
 
 WISHES = (
     "accel_mps2", "decel_mps2", "time_gap_s", "min_gap_m", "imperfection", "speed_factor", "max_speed_mps", "length_m", "width_m",
