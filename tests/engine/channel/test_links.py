@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.engine.made import fleet, snapshot
+from v2xsim.comms.channel.states import drawn_states
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.records import LOS, NLOSB, NLOSV, Prisms
 from v2xsim.scenario.schema import Scenario
@@ -138,6 +139,32 @@ def test_drawn_states_depend_on_the_pair_and_stay():
     first = links(world, settings=settings)
     np.testing.assert_array_equal(links(world, settings=settings, before=first).state, first.state)
     assert len(set(first.state.tolist())) > 1
+
+
+def test_drawn_states_go_by_distance_and_both_antenna_heights():
+    world = snapshot(0, *[(40.0 * i, 7.0 * i) for i in range(12)])
+    world.antenna_height_m[:] = np.linspace(1.0, 4.0, 12)
+    found = links(world, settings=radio(shadowing=False, propagation={"states": "tr37885"}))
+    first, second = found.near.first, found.near.second
+    antenna = np.column_stack([world.boxes.center_m[:, :2], world.antenna_height_m])
+    np.testing.assert_allclose(found.distance_m, np.linalg.norm(antenna[first] - antenna[second], axis=1))
+    draws = Streams(1).uniforms("link.state", world.agent[first], world.agent[second], count=2)
+    low, high = (pick(antenna[first, 2], antenna[second, 2]) for pick in (np.minimum, np.maximum))
+    state, case = drawn_states("tr37885", True, found.distance_m, low, high, draws)
+    np.testing.assert_array_equal(found.state, state)
+    np.testing.assert_array_equal(found.case, case)
+    assert set(case.tolist()) > {0, 3}
+
+
+def test_a_loss_that_follows_streets_replaces_that_of_links_behind_buildings_alone():
+    world = snapshot(0, (0, 0), (60, 0), (0, 30), yaw=[0.0, np.pi / 2, 0.0])
+    plain = links(world, obstacles=HOUSE)
+    round_corners = links(
+        world, obstacles=HOUSE, settings=radio(shadowing=False, propagation={"building_loss": "corner"})
+    )
+    hidden = plain.state == NLOSB
+    assert hidden.tolist() == [True, False, False]
+    assert (plain.loss_db != round_corners.loss_db).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("fading", ["nakagami", "rician"])

@@ -195,6 +195,13 @@ def test_computers_do_not_finish_in_the_same_microsecond(setup):
     assert len(set(ready.tolist())) > 40
 
 
+def test_announcements_wait_for_no_computer(setup):
+    this = setup(processing_spread_ms=2.0, access="random_slot")
+    this.air.send(announced(), period_us=100_000)
+    this.air.settle()
+    assert this.layer.submitted[0].ready_us.tolist() == [0]
+
+
 def test_data_and_announcements_have_modulations_of_their_own(setup):
     this = setup(mcs=5, awareness_mcs=1)
     this.air.send(asked())
@@ -322,6 +329,13 @@ def test_a_dropped_packet_has_one_row_without_a_receiver(setup):
     rows = this.rows()
     assert rows["outcome"] == ["not_sent"]
     assert rows["rx"] == [-1]
+
+
+def test_a_packet_that_was_forgotten_may_still_be_dropped(setup):
+    this = setup()
+    this.layer.dropped.append(99)
+    this.run(5000)
+    assert this.rows()["outcome"] == []
 
 
 def test_the_busy_share_of_each_window_is_recorded(setup):
