@@ -1,6 +1,6 @@
 """Small stations, frames, messages and channels for the tests of cooperation and recording; a test overrides the defaults.
 
-Cells are 2 m wide, and a matrix is 4 x 4 cells from the origin unless a test says otherwise. Cars head east.
+Cells are 2 m wide, and a matrix is 4 x 4 cells from the origin by default. Cars head east.
 """
 
 from collections import deque
@@ -54,26 +54,26 @@ def cooperation(**keys):
 # What is there
 
 
-def boxes(places_m, yaw_rad=0.0, size_m=CAR_M):
+def boxes(positions_m, yaw_rad=0.0, size_m=CAR_M):
     """Return bodies with these centres, on the ground."""
-    places_m = np.array(places_m, float).reshape(-1, 2)
-    count = len(places_m)
-    center_m = np.column_stack([places_m, np.zeros(count)])
+    positions_m = np.array(positions_m, float).reshape(-1, 2)
+    count = len(positions_m)
+    center_m = np.column_stack([positions_m, np.zeros(count)])
     return Boxes(center_m, np.tile(np.array(size_m, float), (count, 1)), np.full(count, float(yaw_rad)))
 
 
-def detections(places_m, *, velocity_mps=(0.0, 0.0), truth=None, score=0.9, yaw_rad=0.0):
+def detections(positions_m, *, velocity_mps=(0.0, 0.0), truth=None, score=0.9, yaw_rad=0.0):
     """Return detections of cars; one velocity for all, or one for each."""
-    found = boxes(places_m, yaw_rad)
-    count = len(found)
+    seen_now = boxes(positions_m, yaw_rad)
+    count = len(seen_now)
     velocity = np.array(velocity_mps, float)
     velocity = np.tile(velocity, (count, 1)) if velocity.ndim == 1 else velocity
     truth = np.arange(count) if truth is None else np.array(truth)
-    return Detections(found, velocity, np.broadcast_to(np.array(score, float), count).copy(), truth.astype(np.int64))
+    return Detections(seen_now, velocity, np.broadcast_to(np.array(score, float), count).copy(), truth.astype(np.int64))
 
 
 def matrix(code=None, lower=(0, 0), cell_m=CELL_M):
-    """Return a perception matrix; 4 x 4 unobserved cells unless told otherwise."""
+    """Return a perception matrix; 4 x 4 unobserved cells by default."""
     code = np.zeros((4, 4), np.uint8) if code is None else np.array(code, np.uint8)
     return PerceptionMatrix(np.array(lower, np.int64), cell_m, code)
 
@@ -82,7 +82,7 @@ def frame(
     agent=HELPER, time_us=0, *, stamp_us=None, pose=(0.0, 0.0, 0.0, 0.0), velocity_mps=(0.0, 0.0), points_m=(),
     on_building=None, code=None, lower=(0, 0), seen=None,
 ):  # fmt: skip
-    """Return one capture of a station; its clock is right unless told otherwise."""
+    """Return one capture of a station; its clock is right by default."""
     points = np.array(points_m, float).reshape(-1, 3)
     walls = np.zeros(len(points), bool) if on_building is None else np.array(on_building, bool)
     return Frame(
@@ -91,21 +91,21 @@ def frame(
     )  # fmt: skip
 
 
-def snapshot(agents, places_m, *, time_us=0, velocity_mps=(0.0, 0.0), kind=0, antenna_m=1.6):
+def snapshot(agents, positions_m, *, time_us=0, velocity_mps=(0.0, 0.0), kind=0, antenna_m=1.6):
     """Return cars as they truly are."""
     count = len(agents)
     velocity = np.array(velocity_mps, float)
     return Snapshot(
-        time_us, np.array(agents, np.int64), np.full(count, kind, np.int8), boxes(places_m),
+        time_us, np.array(agents, np.int64), np.full(count, kind, np.int8), boxes(positions_m),
         np.tile(velocity, (count, 1)) if velocity.ndim == 1 else velocity, np.full(count, float(antenna_m)),
     )  # fmt: skip
 
 
 def capture(world, agent=EGO, *, believed=None, object_id=(), points=None):
-    """Return the truth behind a frame of a car of a snapshot; the car knows its own pose unless told otherwise."""
+    """Return the truth behind a frame of a car of a snapshot; the car knows its own pose by default."""
     row = world.agent.tolist().index(agent) if agent in world.agent else -1
-    place_m = world.boxes.center_m[row] if row >= 0 else np.zeros(3)
-    pose = np.append(place_m, world.boxes.yaw_rad[row] if row >= 0 else 0.0)
+    position_m = world.boxes.center_m[row] if row >= 0 else np.zeros(3)
+    pose = np.append(position_m, world.boxes.yaw_rad[row] if row >= 0 else 0.0)
     hits = np.zeros(len(world), np.int64) if points is None else np.array(points, np.int64)
     chance = Chance(Streams(1), agent, world.time_us, world.agent)
     return Capture(
@@ -143,13 +143,13 @@ def obstacles(*corners_m):
 
 
 def own_states(
-    agents, places_m=None, *, time_us=0, stamp_us=None, odometry=None, velocity_mps=None, antenna_m=1.6, egos=(EGO,),
+    agents, positions_m=None, *, time_us=0, stamp_us=None, odometry=None, velocity_mps=None, antenna_m=1.6, egos=(EGO,),
     without_lidar=(), roadside=(),
 ):  # fmt: skip
-    """Return what cars know of themselves; each has one lidar, and car 1 fuses, unless told otherwise."""
+    """Return what cars know of themselves; each has one lidar, and car 1 fuses by default."""
     agent, count = np.array(agents, np.int64), len(agents)
-    places_m = np.zeros((count, 2)) if places_m is None else np.array(places_m, float)
-    pose = np.column_stack([places_m, np.zeros(count), np.zeros(count)])
+    positions_m = np.zeros((count, 2)) if positions_m is None else np.array(positions_m, float)
+    pose = np.column_stack([positions_m, np.zeros(count), np.zeros(count)])
     is_vehicle = ~np.isin(agent, roadside)
     size_m = np.where(is_vehicle[:, None], np.array(CAR_M), 0.0)
     lidars = np.where(np.isin(agent, without_lidar), 0, 1).astype(np.int64)
@@ -161,47 +161,47 @@ def own_states(
     )  # fmt: skip
 
 
-def fleet(agents, places_m, *, rows=None, lidars=1, egos=(EGO,), antenna_m=1.6):
-    """Return stations as they truly are; each is the car of its row unless told otherwise, -1 for a roadside unit."""
+def fleet_of(agents, positions_m, *, rows=None, lidars=1, egos=(EGO,), antenna_m=1.6):
+    """Return stations as they truly are; each is the car of its row by default, -1 for a roadside unit."""
     agent, count = np.array(agents, np.int64), len(agents)
-    places_m = np.array(places_m, float).reshape(-1, 2)
+    positions_m = np.array(positions_m, float).reshape(-1, 2)
     return Fleet(
         agent, np.arange(count) if rows is None else np.array(rows, np.int64),
-        np.column_stack([places_m, np.zeros(count), np.zeros(count)]), np.zeros((count, 2)),
-        np.column_stack([places_m, np.full(count, float(antenna_m))]), np.full(count, 1.5),
+        np.column_stack([positions_m, np.zeros(count), np.zeros(count)]), np.zeros((count, 2)),
+        np.column_stack([positions_m, np.full(count, float(antenna_m))]), np.full(count, 1.5),
         np.broadcast_to(np.array(lidars, np.int64), count).copy(), np.isin(agent, egos),
     )  # fmt: skip
 
 
-def links_of(there, range_m=1_500.0):
+def links_of(fleet, range_m=1_500.0):
     """Return clear links between all stations within range; pair n has a path loss of 60 + n dB."""
-    near = neighbours(there.antenna_m[:, :2], range_m)
-    pairs, count = len(near.first), len(there)
+    near = neighbours(fleet.antenna_m[:, :2], range_m)
+    pairs, count = len(near.first), len(fleet)
     nothing, loss_db = np.zeros(pairs), 60.0 + np.arange(pairs)
-    distance_m = np.linalg.norm(there.antenna_m[near.first] - there.antenna_m[near.second], axis=1)
+    distance_m = np.linalg.norm(fleet.antenna_m[near.first] - fleet.antenna_m[near.second], axis=1)
     return LinkBudget(
-        there.agent, there.antenna_m, near, distance_m, np.zeros(pairs, np.int8), np.zeros(pairs, np.int8), loss_db, nothing,
+        fleet.agent, fleet.antenna_m, near, distance_m, np.zeros(pairs, np.int8), np.zeros(pairs, np.int8), loss_db, nothing,
         Field(near.offset, near.other, np.zeros(2 * pairs), np.zeros(0)), np.full(pairs, -1, np.int32),
         np.zeros(0, np.int64), np.zeros(0), Carried(nothing, nothing), np.zeros(count), 23.0,
     )  # fmt: skip
 
 
-def instant(world, stations_there, links=None, *, clock_offset_us=None):
-    """Return the true state of a tick; without links unless told otherwise."""
-    count = len(stations_there)
+def instant(world, fleet, links=None, *, clock_offset_us=None):
+    """Return the true state of a tick; without links by default."""
+    count = len(fleet)
     offset = np.zeros(count, np.int64) if clock_offset_us is None else np.array(clock_offset_us, np.int64)
-    belief = Belief(stations_there.agent, world.time_us, np.zeros((count, 3)), offset)
-    return Instant(world, stations_there, belief, LinkBudget.none() if links is None else links)
+    belief = Belief(fleet.agent, world.time_us, np.zeros((count, 3)), offset)
+    return Instant(world, fleet, belief, LinkBudget.none() if links is None else links)
 
 
-def stations(own=None, *frames, frames_kept=3):
+def stations_of(own=None, *frames, frames_kept=3):
     """Return stations that know their own frames and nothing else."""
-    there = Stations(frames_kept, DETECT_US, FORGET_US)
+    stations = Stations(frames_kept, DETECT_US, FORGET_US)
     if own is not None:
-        there.enter(own)
+        stations.enter(own)
     for one in frames:
-        there.keep_frame(one)
-    return there
+        stations.keep_frame(one)
+    return stations
 
 
 def knowledge(agent=EGO, *frames):
@@ -222,7 +222,7 @@ def contribution(helper=HELPER, *, relay=NOBODY, capture_us=0, is_for_this_frame
 
 
 def fused_frame(
-    ego=None, *, world=None, truth=None, there=None, links=None, fuse_us=None, code=None, seen=None, points=None, added_m=(),
+    ego=None, *, world=None, truth=None, fleet=None, links=None, fuse_us=None, code=None, seen=None, points=None, added_m=(),
     added_object=(), added_source=(), contributions=(), transfers=(), known=0, announced=None, own_tracks=None, zone=None,
 ):  # fmt: skip
     """Return an ego's frame after fusion, with all that its record needs: nobody but the ego is there unless stated."""
@@ -236,9 +236,9 @@ def fused_frame(
         Detections.none() if seen is None else seen, added, np.array(added_object, np.int64),
         np.array(added_source, np.int64),
     )  # fmt: skip
-    there = fleet([EGO], [(0, 0)]) if there is None else there
+    fleet = fleet_of([EGO], [(0, 0)]) if fleet is None else fleet
     return FusedFrame(
-        ego, capture(world, ego.agent) if truth is None else truth, instant(world, there, links),
+        ego, capture(world, ego.agent) if truth is None else truth, instant(world, fleet, links),
         ego.time_us + 50_000 if fuse_us is None else fuse_us, result, list(contributions), list(transfers), known,
         Detections.none() if announced is None else announced, Tracks.none(ego.time_us) if own_tracks is None else own_tracks,
         BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone,
@@ -249,11 +249,18 @@ def fused_frame(
 
 
 def awareness(
-    origin=HELPER, capture_us=0, *, stamp_us=None, place_m=(0.0, 0.0), velocity_mps=(0.0, 0.0), size_m=CAR_M, grid=None
+    origin=HELPER,
+    capture_us=0,
+    *,
+    stamp_us=None,
+    position_m=(0.0, 0.0),
+    velocity_mps=(0.0, 0.0),
+    size_m=CAR_M,
+    grid=None,
 ):
-    """Return what a station announces; without a matrix unless told otherwise."""
+    """Return what a station announces; without a matrix by default."""
     return Awareness(
-        origin, capture_us, capture_us if stamp_us is None else stamp_us, np.array([*place_m, 0.0, 0.0], float),
+        origin, capture_us, capture_us if stamp_us is None else stamp_us, np.array([*position_m, 0.0, 0.0], float),
         np.array(velocity_mps, float), 1.6, np.array(size_m, float), grid, np.zeros(0, np.int64),
     )  # fmt: skip
 
@@ -261,7 +268,7 @@ def awareness(
 def request(
     cells=None, *, number=7, ego=EGO, helper=HELPER, frame_us=0, lower=(0, 0), near_m=(0.0, 0.0), allowance_bytes=10_000
 ):
-    """Return what an ego asks a helper for: all of 4 x 4 cells unless told otherwise."""
+    """Return what an ego asks a helper for: all of 4 x 4 cells by default."""
     cells = np.ones((4, 4), bool) if cells is None else np.array(cells, bool)
     return Request(
         number,
@@ -280,10 +287,10 @@ def answer(
     asked=None, captured=None, *, code=None, code_part=None, points_m=(), point_part=None, seen=None, box_part=None,
     size_bytes=100,
 ):  # fmt: skip
-    """Return what a helper sends back; nothing in it, in one fragment, unless told otherwise."""
+    """Return what a helper sends back; nothing in it, in one fragment by default."""
     asked = request() if asked is None else asked
     points = np.array(points_m, float).reshape(-1, 3)
-    found = Detections.none() if seen is None else seen
+    seen_now = Detections.none() if seen is None else seen
     shape = asked.cells.shape
 
     def parts(values, count):
@@ -292,7 +299,7 @@ def answer(
     return Answer(
         asked, frame(asked.helper) if captured is None else captured,
         np.zeros(shape, np.uint8) if code is None else np.array(code, np.uint8), parts(code_part, shape), points,
-        np.arange(len(points)), parts(point_part, len(points)), found, parts(box_part, len(found)), size_bytes,
+        np.arange(len(points)), parts(point_part, len(points)), seen_now, parts(box_part, len(seen_now)), size_bytes,
     )  # fmt: skip
 
 
@@ -327,7 +334,7 @@ def answer_message(body=None, *, number=8, relay=NOBODY, queued_us=0):
 
 
 def packet_of(message, *, hop=1, fragment=0, fragments=1, sender=None, target=None):
-    """Return one packet of a request or an answer, on its first hop unless told otherwise."""
+    """Return one packet of a request or an answer, on its first hop by default."""
     return Packet(
         message, hop, fragment, fragments, message.origin if sender is None else sender,
         message.first_target if target is None else target, 240, 0,

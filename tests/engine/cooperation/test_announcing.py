@@ -44,11 +44,11 @@ def test_a_station_announces_its_own_row_as_it_believes_it():
         [1, 2, 3], [(0, 0), (7, 8), (0, 0)], time_us=500, stamp_us=620, velocity_mps=[(0, 0), (3, 4), (0, 0)],
         antenna_m=[1, 2.5, 1],
     )  # fmt: skip
-    said = announcement(own, 1, None, np.array([1]))
-    assert (said.origin, said.capture_us, said.stamp_us, said.antenna_m) == (2, 500, 620, 2.5)
-    assert said.pose.tolist() == [7, 8, 0, 0]
-    assert said.velocity_mps.tolist() == [3, 4]
-    assert said.size_m.tolist() == [4, 2, 1.5]
+    sent = announcement(own, 1, None, np.array([1]))
+    assert (sent.origin, sent.capture_us, sent.stamp_us, sent.antenna_m) == (2, 500, 620, 2.5)
+    assert sent.pose.tolist() == [7, 8, 0, 0]
+    assert sent.velocity_mps.tolist() == [3, 4]
+    assert sent.size_m.tolist() == [4, 2, 1.5]
 
 
 def test_a_station_announces_whom_it_has_heard():
@@ -74,5 +74,5 @@ def test_a_matrix_adds_its_header_of_7_bytes_and_one_byte_for_each_run_of_equal_
 
 
 def test_each_neighbour_adds_5_bytes():
-    said = announcement(own_states([1]), 0, None, np.array([5, 9, 11]))
-    assert announcement_bytes(said) == 61 + 15
+    sent = announcement(own_states([1]), 0, None, np.array([5, 9, 11]))
+    assert announcement_bytes(sent) == 61 + 15

@@ -16,10 +16,10 @@ BOXES_HEAD_BYTES = 37 + 4
 POINTS_HEAD_BYTES = 24 + 4
 
 
-def boxes_of(asked, places_m, *, code=ALL_FREE, lower=(0, 0), mtu_bytes=1400):
+def boxes_of(asked, positions_m, *, code=ALL_FREE, lower=(0, 0), mtu_bytes=1400):
     """Return a helper's answer in boxes, from a frame with detections at these places."""
     captured = frame(HELPER, code=code, lower=lower)
-    return answer(asked, captured, detections(places_m), Share.BOXES, 0.3, mtu_bytes)
+    return answer(asked, captured, detections(positions_m), Share.BOXES, 0.3, mtu_bytes)
 
 
 def points_of(asked, points_m, *, shares=Share.POINTS, voxel_m=0.3, mtu_bytes=1400, **about):
@@ -111,9 +111,9 @@ def test_the_nearer_cell_comes_first_by_its_centre(near, first, axis):
     """Cells 1 and 3 of an axis have their centres at 3 m and 7 m; the ego stands between them, in the row of both."""
     lower, near_m = [10, 10], [21.0, 21.0]
     lower[axis], near_m[axis] = 0, near
-    places_m = np.full((2, 2), 21.0)
-    places_m[:, axis] = [2.1, 7.9]
-    sent = boxes_of(request(lower=lower, near_m=near_m), places_m, lower=lower)
+    positions_m = np.full((2, 2), 21.0)
+    positions_m[:, axis] = [2.1, 7.9]
+    sent = boxes_of(request(lower=lower, near_m=near_m), positions_m, lower=lower)
     assert sent.detections.truth.tolist() == [first, 1 - first]
 
 

@@ -15,7 +15,7 @@ from tests.engine.small_world import (
     own_states,
     report,
     scenario,
-    stations,
+    stations_of,
 )
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.clock import Clock
@@ -32,64 +32,66 @@ FREE_LEFT, FREE_RIGHT = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
 FREE_LEFT[:2], FREE_RIGHT[2:] = FREE, FREE
 
 
-def exchange(there, answer_to=lambda _: None, transfers=None, *, own_radio=None, **keys):
+def exchange(stations, answer_to=lambda _: None, transfers=None, *, own_radio=None, **keys):
     settings = scenario(cooperation={"transport": "synchronous", **keys}, radio=own_radio or {})
-    return AtOnce(settings, Clock(NOW_US), there, Transfers() if transfers is None else transfers, answer_to)
+    return AtOnce(settings, Clock(NOW_US), stations, Transfers() if transfers is None else transfers, answer_to)
 
 
 # Announcements and reports
 
 
 def test_every_ego_knows_an_announcement_at_once():
-    there = stations(own_states([EGO, HELPER, OTHER], egos=[EGO, OTHER]))
-    exchange(there).announce(awareness(HELPER))
+    stations = stations_of(own_states([EGO, HELPER, OTHER], egos=[EGO, OTHER]))
+    exchange(stations).announce(awareness(HELPER))
     for ego in (EGO, OTHER):
-        announced = there.knowledge_of(ego).announced[HELPER]
+        announced = stations.knowledge_of(ego).announced[HELPER]
         assert (announced.arrived_us, announced.via) == (NOW_US, NOBODY)
 
 
 def test_a_station_that_does_not_fuse_learns_nothing():
-    there = stations(OWN)
-    exchange(there).announce(awareness(HELPER))
-    assert there.knowledge_of(OTHER).announced == {}
+    stations = stations_of(OWN)
+    exchange(stations).announce(awareness(HELPER))
+    assert stations.knowledge_of(OTHER).announced == {}
 
 
 def test_every_ego_has_a_report_at_once():
-    there = stations(OWN)
-    exchange(there).report(report(frame(HELPER), detections([(1, 1)]), [4]))
-    assert there.knowledge_of(EGO).reported[HELPER][4].arrived_us == NOW_US
+    stations = stations_of(OWN)
+    exchange(stations).report(report(frame(HELPER), detections([(1, 1)]), [4]))
+    assert stations.knowledge_of(EGO).reported[HELPER][4].arrived_us == NOW_US
 
 
 @pytest.mark.parametrize(("redundancy", "copies"), [("none", 0), ("frequency", 1)])
 def test_copies_of_reports_are_kept_where_the_redundancy_rule_reads_them(redundancy, copies):
-    there = stations(OWN)
-    exchange(there, redundancy=redundancy).report(report(frame(HELPER), detections([(1, 1)])))
-    assert len(there.knowledge_of(EGO).report_copies) == copies
+    stations = stations_of(OWN)
+    exchange(stations, redundancy=redundancy).report(report(frame(HELPER), detections([(1, 1)])))
+    assert len(stations.knowledge_of(EGO).report_copies) == copies
 
 
 def test_nothing_is_ever_heard():
     with pytest.raises(AssertionError):
-        exchange(stations()).receive(Heard(awareness_packet(awareness()), np.array([EGO]), 0, 0, np.zeros(1)))
+        exchange(stations_of()).receive(Heard(awareness_packet(awareness()), np.array([EGO]), 0, 0, np.zeros(1)))
 
 
 # Whom an ego may ask
 
 
-def candidates_of(there, own=OWN, egos=None, **keys):
-    """Return whom each ego may ask; where there is a choice, all cells of the ego matter alike."""
+def candidates_of(stations, own=OWN, egos=None, **keys):
+    """Return whom each ego may ask; where stations is a choice, all cells of the ego matter alike."""
     egos = [frame(EGO, 100_000)] if egos is None else egos
     ground = np.ones((4, 4), bool)
-    return exchange(there, **keys).candidates(own, 100_000, [(ego, BlindZone(ground, np.ones((4, 4)))) for ego in egos])
+    return exchange(stations, **keys).candidates(
+        own, 100_000, [(ego, BlindZone(ground, np.ones((4, 4)))) for ego in egos]
+    )
 
 
 def test_an_ego_may_ask_everybody_else_who_has_a_frame():
-    there = stations(OWN, frame(EGO, 100_000), frame(OTHER, 100_000))
-    assert [[other.agent for other in known] for known in candidates_of(there)] == [[OTHER]]
+    stations = stations_of(OWN, frame(EGO, 100_000), frame(OTHER, 100_000))
+    assert [[other.agent for other in known] for known in candidates_of(stations)] == [[OTHER]]
 
 
 def test_a_helper_is_known_by_its_newest_frame_at_no_loss():
     newest = frame(HELPER, 100_000, pose=(3, 4, 5, 6))
-    (known,) = candidates_of(stations(OWN, frame(HELPER, 0), newest))
+    (known,) = candidates_of(stations_of(OWN, frame(HELPER, 0), newest))
     assert known[0].matrix is newest.matrix
     assert known[0].position_m.tolist() == [3, 4]
     assert (known[0].delivery, known[0].relay) == (1.0, NOBODY)
@@ -97,19 +99,19 @@ def test_a_helper_is_known_by_its_newest_frame_at_no_loss():
 
 def test_a_station_that_has_lost_its_lidar_is_not_asked():
     own = own_states([EGO, HELPER, OTHER], without_lidar=[HELPER])
-    there = stations(own, frame(HELPER, 100_000), frame(OTHER, 100_000))
-    assert [other.agent for other in candidates_of(there, own)[0]] == [OTHER]
+    stations = stations_of(own, frame(HELPER, 100_000), frame(OTHER, 100_000))
+    assert [other.agent for other in candidates_of(stations, own)[0]] == [OTHER]
 
 
 def test_each_ego_may_ask_the_other():
-    there = stations(own_states([EGO, HELPER]), frame(EGO, 100_000), frame(HELPER, 100_000))
-    known = candidates_of(there, own_states([EGO, HELPER]), [frame(EGO, 100_000), frame(HELPER, 100_000)])
+    stations = stations_of(own_states([EGO, HELPER]), frame(EGO, 100_000), frame(HELPER, 100_000))
+    known = candidates_of(stations, own_states([EGO, HELPER]), [frame(EGO, 100_000), frame(HELPER, 100_000)])
     assert [[other.agent for other in others] for others in known] == [[HELPER], [EGO]]
 
 
 def test_an_ego_may_ask_those_on_its_short_list_alone():
-    there = stations(OWN, frame(EGO, 100_000), frame(HELPER, 100_000), frame(OTHER, 100_000, code=FREE_LEFT))
-    (known,) = candidates_of(there, shortlist=1)
+    stations = stations_of(OWN, frame(EGO, 100_000), frame(HELPER, 100_000), frame(OTHER, 100_000, code=FREE_LEFT))
+    (known,) = candidates_of(stations, shortlist=1)
     assert [other.agent for other in known] == [OTHER]
 
 
@@ -130,14 +132,14 @@ def answering(request):
 
 def asked(*helpers):
     """Return the stations and the transfers after an ego has asked these helpers for its frame of 100 ms."""
-    there, transfers = stations(OWN), Transfers()
-    exchange(there, answering, transfers).ask(frame(EGO, 100_000), [ask_of(helper) for helper in helpers])
-    return there, transfers
+    stations, transfers = stations_of(OWN), Transfers()
+    exchange(stations, answering, transfers).ask(frame(EGO, 100_000), [ask_of(helper) for helper in helpers])
+    return stations, transfers
 
 
 def test_an_answer_is_there_whole_at_once():
-    there, _ = asked(HELPER)
-    (received,) = there.knowledge_of(EGO).answers[HELPER]
+    stations, _ = asked(HELPER)
+    (received,) = stations.knowledge_of(EGO).answers[HELPER]
     assert received.parts.tolist() == [True, True]
 
 
@@ -160,11 +162,11 @@ def test_an_answer_is_recorded_as_a_message_from_the_helper_to_the_ego():
 
 
 def test_a_helper_with_nothing_to_answer_from_keeps_nobody_else_from_answering():
-    there, transfers = asked(OTHER, HELPER)
-    assert list(there.knowledge_of(EGO).answers) == [HELPER]
+    stations, transfers = asked(OTHER, HELPER)
+    assert list(stations.knowledge_of(EGO).answers) == [HELPER]
     assert [transfer.message.number for transfer in transfers.all()] == [2]
 
 
 def test_an_answer_is_found_by_the_number_under_which_the_ego_keeps_it():
-    there, transfers = asked(HELPER)
-    assert transfers.of_message(there.knowledge_of(EGO).answers[HELPER][0].number).helper == HELPER
+    stations, transfers = asked(HELPER)
+    assert transfers.of_message(stations.knowledge_of(EGO).answers[HELPER][0].number).helper == HELPER

@@ -14,13 +14,13 @@ NOBODY_ANNOUNCED = np.zeros((0, 2))
 class Reporter:
     """A station that looks every 0.1 s and may report."""
 
-    def __init__(self, agent=HELPER, redundancy="none", rules=None, known=None, place_m=(0.0, 0.0), lidars=1):
-        self.agent, self.place_m, self.lidars = agent, place_m, lidars
+    def __init__(self, agent=HELPER, redundancy="none", rules=None, known=None, position_m=(0.0, 0.0), lidars=1):
+        self.agent, self.position_m, self.lidars = agent, position_m, lidars
         self.rules = Reporting(cooperation(redundancy=redundancy).redundancy) if rules is None else rules
         self.known = knowledge(agent) if known is None else known
 
     def look(self, time_us, seen, *, announced_m=NOBODY_ANNOUNCED, wait_us=0.0):
-        captured = frame(self.agent, time_us, pose=(*self.place_m, 0, 0))
+        captured = frame(self.agent, time_us, pose=(*self.position_m, 0, 0))
         return self.rules.report(self.known, captured, seen, announced_m, time_us, wait_us, self.lidars)
 
     def third_look(self, seen, first_us=0, **about):
@@ -94,15 +94,15 @@ def test_a_station_that_announces_itself_need_not_be_reported():
 # What others have reported already
 
 
-def copy_of(place_m, captured_us, *, velocity_mps=(0.0, 0.0), sender_m=(0.0, 0.0), origin=OTHER):
+def copy_of(position_m, captured_us, *, velocity_mps=(0.0, 0.0), sender_m=(0.0, 0.0), origin=OTHER):
     """Return a report that another station sent."""
-    seen = detections(place_m, velocity_mps=velocity_mps)
+    seen = detections(position_m, velocity_mps=velocity_mps)
     return report(frame(origin, captured_us, pose=(*sender_m, 0, 0)), seen)
 
 
-def reported_after(*copies, redundancy="distance", seen=CAR, place_m=(0.0, 0.0)):
+def reported_after(*copies, redundancy="distance", seen=CAR, position_m=(0.0, 0.0)):
     """Return whether a station reports a car at its third look, at 2.2 s, with these copies (report, arrival) in its inbox."""
-    reporter = Reporter(redundancy=redundancy, place_m=place_m)
+    reporter = Reporter(redundancy=redundancy, position_m=position_m)
     reporter.known.report_copies.extend(copies)
     return reporter.third_look(seen, 2_000_000) is not None
 
@@ -117,7 +117,7 @@ def test_an_object_that_a_far_station_reported_is_reported():
 
 def test_the_distance_of_the_sender_counts_from_where_the_station_stands():
     copy = (copy_of([(30, 1)], 2_200_000, sender_m=(0, 45)), 2_200_000)
-    assert not reported_after(copy, place_m=(0.0, 40.0))
+    assert not reported_after(copy, position_m=(0.0, 40.0))
 
 
 def test_another_object_of_the_same_report_is_no_copy():
@@ -184,7 +184,7 @@ def test_speeds_of_several_objects_are_their_own():
 FRAME_US = 3_000_000
 
 
-def told(*items):
+def after_reports(*items):
     """Return the knowledge of an ego after reports (sender, capture, velocities, numbers), one object at x = 10 number each."""
     known = knowledge()
     for origin, captured_us, velocity_mps, numbers, *stamp in items:
@@ -217,58 +217,60 @@ HOLDS = [
 
 @pytest.mark.parametrize(("velocity_mps", "holds_us"), HOLDS)
 def test_a_reported_object_holds_until_its_sender_would_have_had_to_report_it_again(velocity_mps, holds_us):
-    assert objects_of(told((HELPER, FRAME_US - holds_us, velocity_mps, [1]))) == [[1]]
-    assert objects_of(told((HELPER, FRAME_US - holds_us - 1, velocity_mps, [1]))) == []
+    assert objects_of(after_reports((HELPER, FRAME_US - holds_us, velocity_mps, [1]))) == [[1]]
+    assert objects_of(after_reports((HELPER, FRAME_US - holds_us - 1, velocity_mps, [1]))) == []
 
 
 def test_an_object_that_no_longer_holds_is_forgotten_and_the_others_are_not():
-    known = told((HELPER, FRAME_US - 700_000, [(10, 0), (0, 0)], [1, 2]))
+    known = after_reports((HELPER, FRAME_US - 700_000, [(10, 0), (0, 0)], [1, 2]))
     fused_of(known)
     assert list(known.reported[HELPER]) == [2]
 
 
 def test_objects_of_earlier_reports_are_fused_with_those_of_the_newest():
-    known = told((HELPER, FRAME_US - 200_000, (0, 0), [2]), (HELPER, FRAME_US - 100_000, (0, 0), [1]))
+    known = after_reports((HELPER, FRAME_US - 200_000, (0, 0), [2]), (HELPER, FRAME_US - 100_000, (0, 0), [1]))
     assert objects_of(known) == [[1, 2]]
 
 
 def test_the_newest_report_of_a_sender_gives_the_instant():
-    known = told((HELPER, FRAME_US - 100_000, (0, 0), [1]), (HELPER, FRAME_US - 200_000, (0, 0), [2]))
+    known = after_reports((HELPER, FRAME_US - 100_000, (0, 0), [1]), (HELPER, FRAME_US - 200_000, (0, 0), [2]))
     ((newest, _),) = fused_of(known)
     assert newest.report.frame.time_us == FRAME_US - 100_000
 
 
 def test_an_object_of_an_earlier_report_moves_on_to_the_instant_of_the_newest():
-    known = told((HELPER, FRAME_US - 300_000, (10, -5), [2]), (HELPER, FRAME_US - 100_000, (0, 0), [1]))
+    known = after_reports((HELPER, FRAME_US - 300_000, (10, -5), [2]), (HELPER, FRAME_US - 100_000, (0, 0), [1]))
     ((_, seen),) = fused_of(known)
     assert seen.boxes.center_m.tolist() == [[10, 0, 0], pytest.approx([22, -1, 0])]
 
 
 def test_a_reported_object_moves_on_by_the_clock_of_its_sender():
-    known = told((HELPER, FRAME_US - 300_000, (10, 0), [2], 5_000), (HELPER, FRAME_US - 100_000, (0, 0), [1], 105_000))
+    known = after_reports(
+        (HELPER, FRAME_US - 300_000, (10, 0), [2], 5_000), (HELPER, FRAME_US - 100_000, (0, 0), [1], 105_000)
+    )
     ((_, seen),) = fused_of(known)
     assert seen.boxes.center_m[1].tolist() == pytest.approx([21, 0, 0])
 
 
 def test_what_was_reported_stays_as_it_was_when_it_moves_on():
-    known = told((HELPER, FRAME_US - 300_000, (10, 0), [2]), (HELPER, FRAME_US - 100_000, (0, 0), [1]))
+    known = after_reports((HELPER, FRAME_US - 300_000, (10, 0), [2]), (HELPER, FRAME_US - 100_000, (0, 0), [1]))
     fused_of(known)
     assert known.reported[HELPER][2].report.detections.boxes.center_m[0, 0] == 20
 
 
 def test_an_object_reported_after_the_frame_waits_for_the_next_one():
-    known = told((HELPER, FRAME_US - 100_000, (0, 0), [1]), (HELPER, FRAME_US + 1, (0, 0), [2]))
+    known = after_reports((HELPER, FRAME_US - 100_000, (0, 0), [1]), (HELPER, FRAME_US + 1, (0, 0), [2]))
     assert objects_of(known) == [[1]]
     assert 2 in known.reported[HELPER]
 
 
 def test_an_object_captured_at_the_instant_of_the_frame_is_fused():
-    assert objects_of(told((HELPER, FRAME_US, (0, 0), [1]))) == [[1]]
+    assert objects_of(after_reports((HELPER, FRAME_US, (0, 0), [1]))) == [[1]]
 
 
 def test_a_sender_with_nothing_to_fuse_keeps_nobody_else_out():
-    assert objects_of(told((HELPER, FRAME_US + 1, (0, 0), [1]), (OTHER, FRAME_US, (0, 0), [3]))) == [[3]]
+    assert objects_of(after_reports((HELPER, FRAME_US + 1, (0, 0), [1]), (OTHER, FRAME_US, (0, 0), [3]))) == [[3]]
 
 
 def test_senders_come_in_rising_order():
-    assert objects_of(told((OTHER, FRAME_US, (0, 0), [3]), (HELPER, FRAME_US, (0, 0), [1]))) == [[1], [3]]
+    assert objects_of(after_reports((OTHER, FRAME_US, (0, 0), [3]), (HELPER, FRAME_US, (0, 0), [1]))) == [[1], [3]]

@@ -25,7 +25,7 @@ from tests.engine.small_world import (
     report,
     request,
     scenario,
-    stations,
+    stations_of,
 )
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.blind_zone import BlindZones
@@ -51,11 +51,11 @@ class Post:
     matched: list = field(default_factory=list)
     asked: list = field(default_factory=list)
 
-    def announce(self, said):
-        self.announced.append(said)
+    def announce(self, sent):
+        self.announced.append(sent)
 
-    def report(self, said):
-        self.reported.append(said)
+    def report(self, sent):
+        self.reported.append(sent)
 
     def candidates(self, own, frame_us, egos):
         self.matched.append((own, frame_us, [ego.agent for ego, _ in egos]))
@@ -70,13 +70,21 @@ class Scene:
     """Stations with their frames, and the steps of their cooperation at one instant."""
 
     def __init__(self, own, *frames, now_us=NOW_US, wait_us=None, radio=None, **keys):
-        self.own, self.there, self.post, self.transfers = own, stations(own, *frames), Post(), Transfers()
+        self.own, self.stations, self.post, self.transfers = own, stations_of(own, *frames), Post(), Transfers()
         self.air = SilentAir(np.zeros(len(own)) if wait_us is None else np.array(wait_us, float))
         self.tracks = OwnTracks(STEP_US)
         self.settings = scenario(cooperation=keys, radio=radio or {})
         self.clock, zones = Clock(now_us), BlindZones(FootprintMap(obstacles(), 2.0))
         self.steps = Cooperation(
-            self.settings, self.clock, Streams(1), self.air, self.post, self.there, self.tracks, zones, self.transfers
+            self.settings,
+            self.clock,
+            Streams(1),
+            self.air,
+            self.post,
+            self.stations,
+            self.tracks,
+            zones,
+            self.transfers,
         )
 
 
@@ -90,7 +98,7 @@ def announced_in(scene):
 
 def test_every_station_whose_rule_says_so_announces_itself():
     scene = Scene(own_states([EGO, HELPER, OTHER]), wait_us=[0, 2e6, 0])
-    assert [said.origin for said in announced_in(scene)] == [EGO, OTHER]
+    assert [sent.origin for sent in announced_in(scene)] == [EGO, OTHER]
 
 
 def test_congestion_control_counts_with_a_typical_announcement_of_350_bytes():
@@ -107,16 +115,16 @@ def test_a_station_announces_the_matrix_of_its_newest_detected_frame():
 
 def test_a_station_that_has_lost_its_lidar_announces_no_matrix():
     own = own_states([EGO, HELPER], without_lidar=[HELPER])
-    matrices = [said.matrix for said in announced_in(Scene(own, frame(EGO, 0), frame(HELPER, 0)))]
+    matrices = [sent.matrix for sent in announced_in(Scene(own, frame(EGO, 0), frame(HELPER, 0)))]
     assert matrices[0] is not None
     assert matrices[1] is None
 
 
 def test_a_station_announces_whom_it_has_heard_lately():
     scene = Scene(own_states([EGO, HELPER, OTHER]), now_us=FORGET_US)
-    scene.there.measure(np.array([HELPER]), OTHER, np.array([20.0]), 1)
-    scene.there.measure(np.array([HELPER]), EGO, np.array([20.0]), -1)
-    assert [said.heard.tolist() for said in announced_in(scene)] == [[], [OTHER], []]
+    scene.stations.measure(np.array([HELPER]), OTHER, np.array([20.0]), 1)
+    scene.stations.measure(np.array([HELPER]), EGO, np.array([20.0]), -1)
+    assert [sent.heard.tolist() for sent in announced_in(scene)] == [[], [OTHER], []]
 
 
 # Matching
@@ -158,33 +166,33 @@ def test_every_station_with_a_lidar_reports_from_the_frame_that_was_just_detecte
     own = own_states([EGO, HELPER, OTHER, RELAY, 5], without_lidar=[OTHER])
     frames = [frame(agent, FRAME_US) for agent in (EGO, OTHER, 5)]
     scene = Scene(own, *frames, frame(HELPER, 0), fusion="cpm")
-    assert [said.origin for said in reported_in(scene)] == [EGO, 5]
+    assert [sent.origin for sent in reported_in(scene)] == [EGO, 5]
 
 
 def test_congestion_control_makes_each_station_wait_for_itself():
     own = own_states([EGO, HELPER])
     scene = Scene(own, frame(EGO, FRAME_US), frame(HELPER, FRAME_US), fusion="cpm", wait_us=[9e9, 0])
-    assert [said.origin for said in reported_in(scene)] == [HELPER]
+    assert [sent.origin for sent in reported_in(scene)] == [HELPER]
     assert scene.air.asked_bytes == [350]
 
 
 def test_a_report_describes_the_lidars_of_its_station():
-    (said,) = reported_in(Scene(own_states([HELPER]), frame(HELPER, FRAME_US), fusion="cpm"))
+    (sent,) = reported_in(Scene(own_states([HELPER]), frame(HELPER, FRAME_US), fusion="cpm"))
     # 37 bytes and 26 / 3 for the one lidar.
-    assert said.size_bytes == 46
+    assert sent.size_bytes == 46
 
 
 def reported_of_a_moving_car(**keys):
     """Return the objects that a station reports of a car that drives east at 10 m/s, over the 0.4 s after it came into view."""
     scene = Scene(own_states([HELPER]), fusion="cpm", now_us=0, **keys)
-    scene.there.knowledge_of(HELPER).learn(awareness(OTHER, 0, place_m=(30, 0), velocity_mps=(10, 0)), OTHER, 0)
+    scene.stations.knowledge_of(HELPER).learn(awareness(OTHER, 0, position_m=(30, 0), velocity_mps=(10, 0)), OTHER, 0)
     for n in range(4):
         one = frame(HELPER, n * STEP_US, seen=detections([(30 + n, 0)]))
-        scene.there.keep_frame(one)
+        scene.stations.keep_frame(one)
         scene.tracks.follow(one)
         scene.clock.run_until(one.time_us + DETECT_US)
         scene.steps.report(scene.own, one.time_us)
-    return [said.detections for said in scene.post.reported if len(said.detections)]
+    return [sent.detections for sent in scene.post.reported if len(sent.detections)]
 
 
 def test_a_report_has_the_velocities_of_tracks():
@@ -198,14 +206,14 @@ def test_a_station_leaves_out_who_announces_itself_where_the_announcement_puts_i
 
 def test_a_station_knows_announced_vehicles_moved_on_to_its_frame():
     scene = Scene(own_states([EGO]))
-    scene.there.knowledge_of(EGO).learn(awareness(OTHER, 0, place_m=(30, 0), velocity_mps=(10, 0)), OTHER, 1_000)
+    scene.stations.knowledge_of(EGO).learn(awareness(OTHER, 0, position_m=(30, 0), velocity_mps=(10, 0)), OTHER, 1_000)
     known = scene.steps.announced_vehicles(frame(EGO, FRAME_US))
     assert known.boxes.center_m.tolist() == [[31, 0, 0]]
 
 
 def test_a_station_forgets_a_vehicle_that_has_been_silent():
     scene = Scene(own_states([EGO]), now_us=FORGET_US + 1_001)
-    scene.there.knowledge_of(EGO).learn(awareness(OTHER, 0), OTHER, 1_000)
+    scene.stations.knowledge_of(EGO).learn(awareness(OTHER, 0), OTHER, 1_000)
     assert len(scene.steps.announced_vehicles(frame(EGO, FRAME_US))) == 0
 
 
@@ -221,7 +229,7 @@ def answered(scene, helper=HELPER, *, number=8, parts=(True,), captured_us=FRAME
     sent = answer(request(helper=helper, frame_us=frame_us), frame(helper, captured_us), size_bytes=size_bytes, **about)
     message = answer_message(sent, number=number, relay=relay)
     scene.transfers.add(Transfer(message, frame_us, captured_us, captured_us, np.array(parts)))
-    scene.there.knowledge_of(EGO).receive_part(number, sent, np.array(parts))
+    scene.stations.knowledge_of(EGO).receive_part(number, sent, np.array(parts))
     return scene.transfers.of_message(number)
 
 
@@ -302,7 +310,7 @@ def test_an_ego_that_fuses_nothing_collects_nothing():
 
 def test_an_ego_collects_the_reports_of_each_sender():
     scene = Scene(own_states([EGO]), fusion="cpm")
-    known = scene.there.knowledge_of(EGO)
+    known = scene.stations.knowledge_of(EGO)
     known.take_report(report(frame(HELPER, 50_000), detections([(1, 1), (3, 3)]), size_bytes=93), 60_000, False)
     (item,) = collected(scene)
     assert (item.helper, item.relay, item.capture_us) == (HELPER, NOBODY, 50_000)

@@ -12,7 +12,7 @@ from tests.engine.small_world import (
     capture,
     captures,
     detections,
-    fleet,
+    fleet_of,
     frame,
     links_of,
     matrix,
@@ -20,7 +20,7 @@ from tests.engine.small_world import (
     own_states,
     scenario,
     snapshot,
-    stations,
+    stations_of,
 )
 from v2xsim.engine.channel.air import IdealAir
 from v2xsim.engine.clock import Clock
@@ -64,8 +64,8 @@ def fused_over(exchange_of, **keys):
     """Return what an ego knows after it has asked all helpers that it knows, and how many packets that took."""
     settings = scenario(cooperation=keys, radio={"access": "ideal", "mtu_bytes": 100})
     world = snapshot([EGO, HELPER, OTHER], [(1, 1), (5, 1), (7, 7)])
-    there, clock, packets, transfers = (
-        fleet([EGO, HELPER, OTHER], world.boxes.center_m[:, :2]),
+    fleet, clock, packets, transfers = (
+        fleet_of([EGO, HELPER, OTHER], world.boxes.center_m[:, :2]),
         Clock(0),
         Columns("packets"),
         Transfers(),
@@ -77,7 +77,7 @@ def fused_over(exchange_of, **keys):
     )]  # fmt: skip
     truths = captures(*((one, capture(world, one.agent, object_id=[OTHER, OTHER])) for one in frames))
     own = own_states([EGO, HELPER, OTHER])
-    known, tracks, exchanges = stations(own, *frames), OwnTracks(STEP_US), []
+    known, tracks, exchanges = stations_of(own, *frames), OwnTracks(STEP_US), []
     air = IdealAir(clock, lambda heard: exchanges[0].receive(heard), packets)
     answering = Answering(settings, clock, known, tracks)
     exchanges.append(exchange_of(settings, clock, air, known, transfers, answering.answer_to))
@@ -87,7 +87,7 @@ def fused_over(exchange_of, **keys):
     def detector_of(ego, truth, code, received):
         return lambda objects, points, added_m=None: detections(objects.center_m[points > 0, :2])
 
-    air.tick(there, links_of(there))
+    air.tick(fleet, links_of(fleet))
     clock.run_until(DETECT_US)
     steps.announce(own)
     clock.run_until(DETECT_US + 1)

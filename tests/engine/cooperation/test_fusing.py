@@ -177,8 +177,8 @@ def located(theirs, sent=None):
     """Return where a helper had each road user of the ego's snapshot, and which of them it knew."""
     sent = answer() if sent is None else sent
     (received,) = shown(arrived(sent), truths=[(sent.frame, theirs)]).received
-    places_m, knew = received.located
-    return places_m.tolist(), knew.tolist()
+    positions_m, knew = received.located
+    return positions_m.tolist(), knew.tolist()
 
 
 def test_a_helper_had_road_users_where_they_were_at_its_capture():
@@ -193,15 +193,15 @@ def test_a_helper_placed_road_users_by_its_own_belief():
 
 
 def test_a_helper_did_not_know_a_road_user_that_came_later():
-    places_m, knew = located(capture(snapshot([HELPER, OTHER], [(18, 0), (38, 5)]), HELPER))
+    positions_m, knew = located(capture(snapshot([HELPER, OTHER], [(18, 0), (38, 5)]), HELPER))
     assert knew == [False, True, True]
-    assert places_m[1:] == [[18, 0, 0], [38, 5, 0]]
+    assert positions_m[1:] == [[18, 0, 0], [38, 5, 0]]
 
 
 def test_a_helper_did_not_know_a_road_user_with_the_highest_number():
-    places_m, knew = located(capture(snapshot([EGO, HELPER], [(-2, 0), (18, 0)]), HELPER))
+    positions_m, knew = located(capture(snapshot([EGO, HELPER], [(-2, 0), (18, 0)]), HELPER))
     assert knew == [True, True, False]
-    assert places_m[:2] == [[-2, 0, 0], [18, 0, 0]]
+    assert positions_m[:2] == [[-2, 0, 0], [18, 0, 0]]
 
 
 # What else a fusion scheme is shown

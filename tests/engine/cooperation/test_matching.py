@@ -41,7 +41,7 @@ def reachable(known, *, delivery=1.0, relayed=()):
 def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
     known = knowledge(EGO)
     for origin in origins:
-        known.learn(awareness(origin, grid=matrix() if grid is None else grid, place_m=(3, 4)), origin, arrived_us)
+        known.learn(awareness(origin, grid=matrix() if grid is None else grid, position_m=(3, 4)), origin, arrived_us)
     return known
 
 
@@ -107,8 +107,8 @@ def columns(first, last):
     return codes
 
 
-def helper(agent, codes, *, place_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, lower=(0, 0)):
-    return Candidate(agent, matrix(codes, lower), np.array(place_m, float), delivery, relay)
+def helper(agent, codes, *, position_m=(0.0, 0.0), delivery=1.0, relay=NOBODY, lower=(0, 0)):
+    return Candidate(agent, matrix(codes, lower), np.array(position_m, float), delivery, relay)
 
 
 def asked(*known, weight=ALL_BLIND, ego=None, **keys):
@@ -150,7 +150,7 @@ def test_of_two_helpers_that_see_alike_the_one_with_the_smaller_answer_is_asked(
 
 
 def test_the_nearest_helpers_are_asked_first_by_where_they_said_they_were():
-    known = (helper(HELPER, columns(0, 2), place_m=(4, 8)), helper(OTHER, columns(2, 4), place_m=(9, 8)))
+    known = (helper(HELPER, columns(0, 2), position_m=(4, 8)), helper(OTHER, columns(2, 4), position_m=(9, 8)))
     requests = asked(*known, ego=frame(EGO, pose=(8, 8, 0, 0)), matching="nearest")
     assert agents_of(requests) == [OTHER, HELPER]
 
@@ -203,7 +203,7 @@ def test_a_matching_rule_is_shown_who_is_reached_by_a_relay_and_how_well():
 
 
 def test_a_matching_rule_is_shown_distances_from_the_ego():
-    view = shown(helper(HELPER, columns(0, 2), place_m=(11, 14)), ego=frame(EGO, pose=(8, 10, 0, 0)))
+    view = shown(helper(HELPER, columns(0, 2), position_m=(11, 14)), ego=frame(EGO, pose=(8, 10, 0, 0)))
     assert view.distance_m.tolist() == [5.0]
 
 

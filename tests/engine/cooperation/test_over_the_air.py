@@ -24,7 +24,7 @@ from tests.engine.small_world import (
     report_packet,
     request,
     scenario,
-    stations,
+    stations_of,
 )
 from v2xsim.engine.channel.air import Heard
 from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
@@ -49,7 +49,12 @@ class Scene:
 
     def __init__(self, *, radio=None, answers=None, plan=None, **keys):
         settings = scenario(radio=RADIO if radio is None else radio, cooperation={"relay": "best_snr", **keys})
-        self.air, self.there, self.transfers, self.table = SilentAir(), stations(OWN), Transfers(), Columns("relays")
+        self.air, self.stations, self.transfers, self.table = (
+            SilentAir(),
+            stations_of(OWN),
+            Transfers(),
+            Columns("relays"),
+        )
         self.relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), self.table)
         if plan is not None:
             self.relaying.plan = plan
@@ -60,7 +65,7 @@ class Scene:
             return (answers or {}).get(asked.helper)
 
         self.exchange = OverTheAir(
-            settings, Clock(NOW_US), self.air, self.there, self.transfers, self.relaying, answer_to
+            settings, Clock(NOW_US), self.air, self.stations, self.transfers, self.relaying, answer_to
         )
 
     def receive(self, packet, *receivers, snr_db=20.0):
@@ -68,7 +73,7 @@ class Scene:
         self.exchange.receive(Heard(packet, agents, START_US, NOW_US, np.full(len(agents), snr_db)))
 
     def known_to(self, agent):
-        return self.there.knowledge_of(agent)
+        return self.stations.knowledge_of(agent)
 
 
 def relayed_by(*relays, helper=HELPER):
@@ -82,11 +87,11 @@ def relayed_by(*relays, helper=HELPER):
 
 
 def test_an_announcement_is_broadcast_with_its_size():
-    scene, said = Scene(), awareness(HELPER)
-    scene.exchange.announce(said)
+    scene, sent = Scene(), awareness(HELPER)
+    scene.exchange.announce(sent)
     (message,) = scene.air.sent
     assert (message.origin, message.destination, message.relay) == (HELPER, EVERYBODY, NOBODY)
-    assert (message.size_bytes, message.queued_us, message.body) == (61, NOW_US, said)
+    assert (message.size_bytes, message.queued_us, message.body) == (61, NOW_US, sent)
 
 
 def test_an_announcement_has_a_successor_after_the_period_of_its_rule():
@@ -132,10 +137,10 @@ def test_a_relayed_copy_of_an_old_announcement_replaces_no_newer_one():
 
 
 def test_an_announcement_with_a_missing_fragment_is_dropped():
-    scene, said = Scene(), awareness(HELPER)
-    scene.receive(awareness_packet(said, fragment=0, fragments=2), EGO)
+    scene, sent = Scene(), awareness(HELPER)
+    scene.receive(awareness_packet(sent, fragment=0, fragments=2), EGO)
     assert scene.known_to(EGO).announced == {}
-    scene.receive(awareness_packet(said, fragment=1, fragments=2), EGO)
+    scene.receive(awareness_packet(sent, fragment=1, fragments=2), EGO)
     assert HELPER in scene.known_to(EGO).announced
 
 
@@ -168,11 +173,11 @@ def test_each_fragment_of_an_announcement_is_passed_on_by_itself():
 
 
 def test_a_report_is_broadcast_with_its_size():
-    scene, said = Scene(), report(frame(HELPER), detections([(1, 1)]), size_bytes=66)
-    scene.exchange.report(said)
+    scene, sent = Scene(), report(frame(HELPER), detections([(1, 1)]), size_bytes=66)
+    scene.exchange.report(sent)
     (message,) = scene.air.sent
     assert (message.origin, message.destination, message.relay) == (HELPER, EVERYBODY, NOBODY)
-    assert (message.size_bytes, message.queued_us, message.body) == (66, NOW_US, said)
+    assert (message.size_bytes, message.queued_us, message.body) == (66, NOW_US, sent)
     assert scene.air.awaited == [True]
 
 
@@ -191,8 +196,8 @@ def test_copies_of_reports_are_kept_where_the_redundancy_rule_reads_them(redunda
 
 
 def test_a_report_with_a_missing_fragment_is_dropped():
-    scene, said = Scene(), report(frame(HELPER), detections([(1, 1)]))
-    scene.receive(report_packet(said, fragment=1, fragments=2), EGO)
+    scene, sent = Scene(), report(frame(HELPER), detections([(1, 1)]))
+    scene.receive(report_packet(sent, fragment=1, fragments=2), EGO)
     assert scene.known_to(EGO).reported == {}
 
 
@@ -202,14 +207,14 @@ def test_a_report_with_a_missing_fragment_is_dropped():
 def test_stations_measure_the_packets_that_they_hear():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER), hop=2, sender=RELAY), OTHER)
-    heard = scene.there.heard(NOW_US)
+    heard = scene.stations.heard(NOW_US)
     assert np.argwhere(heard).tolist() == [[OWN.index(OTHER), OWN.index(RELAY)]]
 
 
 def test_nobody_measures_an_ideal_channel():
     scene = Scene(radio=IDEAL)
     scene.receive(awareness_packet(awareness(HELPER)), EGO)
-    assert not scene.there.heard(NOW_US).any()
+    assert not scene.stations.heard(NOW_US).any()
 
 
 # Whom an ego may ask
@@ -218,7 +223,7 @@ def test_nobody_measures_an_ideal_channel():
 def candidates_of(scene, *, bad=True):
     """Return whom an ego may ask that knows HELPER, where all links but the direct one were heard clearly."""
     for receiver, sender in ((EGO, RELAY), (HELPER, RELAY), *(() if bad else ((EGO, HELPER),))):
-        scene.there.measure(np.array([receiver]), sender, np.array([40.0]), NOW_US)
+        scene.stations.measure(np.array([receiver]), sender, np.array([40.0]), NOW_US)
     scene.known_to(EGO).learn(awareness(HELPER, grid=matrix()), HELPER, NOW_US)
     zone = BlindZone(np.ones((4, 4), bool), np.ones((4, 4)))
     (known,) = scene.exchange.candidates(OWN, 100_000, [(frame(EGO, 100_000), zone)])
@@ -253,7 +258,7 @@ def test_over_an_ideal_channel_every_link_delivers_and_nobody_relays():
 
 def test_the_least_delivery_of_a_usable_link_is_that_of_the_scenario():
     scene = Scene(relay="none", min_delivery=0.999999)
-    scene.there.measure(np.array([EGO]), HELPER, np.array([3.0]), NOW_US)
+    scene.stations.measure(np.array([EGO]), HELPER, np.array([3.0]), NOW_US)
     ((_, relay, delivery),) = candidates_of(scene)
     assert relay == NOBODY
     assert 0.0 < delivery < 1.0

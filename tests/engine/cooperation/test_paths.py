@@ -9,9 +9,11 @@ from v2xsim.engine.cooperation.relaying import RelayChoice, RelayPlan
 from v2xsim.engine.stations.contents import NOBODY
 
 
-def path_to(helper, direct, *, first_hop=0.9, second_hop=0.8, relay=NOBODY, there=(EGO, HELPER, OTHER, RELAY), ego=EGO):
+def path_to(
+    helper, direct, *, first_hop=0.9, second_hop=0.8, relay=NOBODY, agents=(EGO, HELPER, OTHER, RELAY), ego=EGO
+):
     """Return the path from the ego, where links below 0.7 count as not usable."""
-    own = own_states(there)
+    own = own_states(agents)
     delivery = np.zeros((len(own), len(own)))
 
     def link(one, other, value):
@@ -50,7 +52,7 @@ def test_there_is_no_path_over_a_link_that_delivers_nothing():
 
 
 def test_a_relay_that_has_left_carries_nothing():
-    assert path_to(HELPER, 0.1, relay=RELAY, there=(EGO, HELPER, OTHER)) == Path(0.1, NOBODY)
+    assert path_to(HELPER, 0.1, relay=RELAY, agents=(EGO, HELPER, OTHER)) == Path(0.1, NOBODY)
 
 
 def test_there_is_no_path_to_a_helper_that_has_left():

@@ -31,11 +31,11 @@ from v2xsim.results.tables import COLUMNS, Columns
 
 FRAME_US = 100_000
 # A car ahead, one 50 m away on its side, and one out of range.
-PLACES_M = [(0, 0), (20, 0), (0, 50), (0, 51)]
+POSITIONS_M = [(0, 0), (20, 0), (0, 50), (0, 51)]
 
 
 def world(*, velocity_mps=(0.0, 0.0), time_us=FRAME_US):
-    return snapshot([EGO, HELPER, OTHER, RELAY], PLACES_M, time_us=time_us, velocity_mps=velocity_mps)
+    return snapshot([EGO, HELPER, OTHER, RELAY], POSITIONS_M, time_us=time_us, velocity_mps=velocity_mps)
 
 
 def recorded(*frames):
@@ -107,8 +107,8 @@ def test_a_row_says_who_is_on_a_collision_course():
     assert [row["conflict"] for row in rows] == [True, False]
 
 
-def tracks_of(*places_m):
-    seen = detections(places_m)
+def tracks_of(*positions_m):
+    seen = detections(positions_m)
     return step(step(Tracks.none(0), seen, 0), seen, FRAME_US)
 
 
@@ -238,7 +238,7 @@ def test_an_episode_begins_when_a_hidden_car_is_ahead_and_has_when_each_mode_kne
 def test_average_precision_is_of_all_frames_of_each_mode():
     after = detections([(20, 0), (0, 50)], truth=[HELPER, OTHER])
     _, rows, _ = recorded(fused_frame(ego_frame(), world=world(), seen=after))
-    assert {mode: dict(found)[0.5] for mode, found in rows.average_precision().items()} == {"ego": 0.0, "fused": 1.0}
+    assert {mode: dict(curve)[0.5] for mode, curve in rows.average_precision().items()} == {"ego": 0.0, "fused": 1.0}
 
 
 def test_the_score_of_a_frame_is_returned_for_pictures():

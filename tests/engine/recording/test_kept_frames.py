@@ -10,7 +10,7 @@ from tests.engine.small_world import (
     RELAY,
     capture,
     contribution,
-    fleet,
+    fleet_of,
     frame,
     fused_frame,
     links_of,
@@ -65,7 +65,7 @@ class Keeper:
 
 def at(time_us, agent=EGO, **about):
     world = snapshot([agent], [(0, 0)], time_us=time_us)
-    return fused_frame(frame(agent, time_us), world=world, there=fleet([agent], [(0, 0)]), **about)
+    return fused_frame(frame(agent, time_us), world=world, fleet=fleet_of([agent], [(0, 0)]), **about)
 
 
 def points(count):
@@ -143,15 +143,15 @@ def test_the_matrix_is_kept_before_and_after_fusion():
 # Bodies
 
 
-def bodies(there=None, **flags):
+def bodies(fleet=None, **flags):
     """Return the rows of three cars of which the ego would place each 1 m farther north."""
     world = snapshot([EGO, HELPER, OTHER], [(0, 0), (20, 0), (40, 5)], time_us=BEGIN_US)
     world.boxes.center_m[:, 2], world.boxes.yaw_rad[:] = [0, 0.5, 0], [0, 0.25, 0]
     truth = capture(world, EGO, believed=(0, 1, 0, 0))
-    there = fleet([EGO, HELPER], [(0, 0), (20, 0)], lidars=[1, 0]) if there is None else there
+    fleet = fleet_of([EGO, HELPER], [(0, 0), (20, 0)], lidars=[1, 0]) if fleet is None else fleet
     return (
         Keeper()
-        .tick(fused_frame(frame(EGO, BEGIN_US), world=world, truth=truth, there=there), **flags)
+        .tick(fused_frame(frame(EGO, BEGIN_US), world=world, truth=truth, fleet=fleet), **flags)
         .rows("frame_boxes")
     )
 
@@ -174,9 +174,9 @@ def test_the_score_of_each_road_user_is_kept(flag, column):
 
 @pytest.mark.parametrize("lidars", [0, 1])
 def test_a_roadside_unit_is_kept_as_a_pole(lidars):
-    there = fleet([EGO, HELPER, 9], [(0, 0), (20, 0), (7, 8)], rows=[0, 1, -1], lidars=[1, 1, lidars], antenna_m=6.0)
-    there.pose[2, 3] = 0.5
-    assert bodies(there)[3:] == [{
+    fleet = fleet_of([EGO, HELPER, 9], [(0, 0), (20, 0), (7, 8)], rows=[0, 1, -1], lidars=[1, 1, lidars], antenna_m=6.0)
+    fleet.pose[2, 3] = 0.5
+    assert bodies(fleet)[3:] == [{
         "frame": 0, "agent": 9, "x_m": 7, "y_m": 8, "z_m": 0, "length_m": 0, "width_m": 0, "height_m": 6, "yaw_rad": 0.5,
         "station": True, "lidar": bool(lidars), "in_range": False, "seen_ego": False, "seen_fused": False,
     }]  # fmt: skip
@@ -210,10 +210,10 @@ def asking(helper, relay=-1):
 
 def links(transfers=(), contributions=(), *, agents=(EGO, HELPER, OTHER, RELAY), range_m=1500.0, ego=EGO):
     """Return the links kept of a frame, as (a, b, role, used); stations stand 100 m apart in a row."""
-    there = fleet(agents, [(100 * n, 0) for n in range(len(agents))])
-    world = snapshot(agents, there.pose[:, :2], time_us=BEGIN_US)
+    fleet = fleet_of(agents, [(100 * n, 0) for n in range(len(agents))])
+    world = snapshot(agents, fleet.pose[:, :2], time_us=BEGIN_US)
     one = fused_frame(
-        frame(ego, BEGIN_US), world=world, there=there, links=links_of(there, range_m), transfers=transfers,
+        frame(ego, BEGIN_US), world=world, fleet=fleet, links=links_of(fleet, range_m), transfers=transfers,
         contributions=contributions,
     )  # fmt: skip
     rows = Keeper().tick(one).rows("frame_links")
@@ -269,10 +269,10 @@ def test_links_of_the_station_with_the_lowest_number_are_kept():
 
 
 def test_a_link_is_kept_with_its_state():
-    there = fleet([EGO, HELPER, OTHER], [(0, 0), (100, 0), (200, 0)])
-    budget = links_of(there)
+    fleet = fleet_of([EGO, HELPER, OTHER], [(0, 0), (100, 0), (200, 0)])
+    budget = links_of(fleet)
     # Pairs in rising order: 1-2, 1-3, 2-3.
     budget.state[:] = [0, 1, 2]
-    world = snapshot(there.agent, there.pose[:, :2], time_us=BEGIN_US)
-    one = fused_frame(frame(EGO, BEGIN_US), world=world, there=there, links=budget, transfers=[asking(OTHER, HELPER)])
+    world = snapshot(fleet.agent, fleet.pose[:, :2], time_us=BEGIN_US)
+    one = fused_frame(frame(EGO, BEGIN_US), world=world, fleet=fleet, links=budget, transfers=[asking(OTHER, HELPER)])
     assert [row["state"] for row in Keeper().tick(one).rows("frame_links")] == ["LOS", "NLOSb", "NLOSv"]

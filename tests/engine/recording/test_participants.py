@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.engine.small_world import fleet, instant, rectangle_of_buildings, snapshot
+from tests.engine.small_world import fleet_of, instant, rectangle_of_buildings, snapshot
 from v2xsim.engine.recording.participants import Participants, write_buildings
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
@@ -27,7 +27,7 @@ def written(*instants, names=("car0", "car1", "car2"), units=()):
 def tick(agents, stations=(), *, lidars=1, egos=(), clock_offset_us=None, **about):
     world = snapshot(agents, [(0, 0)] * len(agents), **about)
     return instant(
-        world, fleet(stations, [(0, 0)] * len(stations), lidars=lidars, egos=egos), clock_offset_us=clock_offset_us
+        world, fleet_of(stations, [(0, 0)] * len(stations), lidars=lidars, egos=egos), clock_offset_us=clock_offset_us
     )
 
 

@@ -12,7 +12,7 @@ from tests.engine.small_world import (
     answer_message,
     contribution,
     detections,
-    fleet,
+    fleet_of,
     frame,
     fused_frame,
     instant,
@@ -41,8 +41,8 @@ def rows(record, table):
 
 
 def tick(time_us=BEGIN_US, agents=(EGO, HELPER, OTHER)):
-    there = fleet(agents, [(100 * n, 0) for n in range(len(agents))], antenna_m=2.0)
-    return instant(snapshot(agents, there.pose[:, :2], time_us=time_us), there, links_of(there))
+    fleet = fleet_of(agents, [(100 * n, 0) for n in range(len(agents))], antenna_m=2.0)
+    return instant(snapshot(agents, fleet.pose[:, :2], time_us=time_us), fleet, links_of(fleet))
 
 
 def test_a_run_has_every_table_but_that_of_its_metrics():
@@ -93,7 +93,7 @@ def test_a_tick_without_links_has_no_rows():
 
 def seen_by(agent, time_us=BEGIN_US, **about):
     world = snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=time_us)
-    return fused_frame(frame(agent, time_us), world=world, there=fleet([EGO, HELPER], [(0, 0), (20, 0)]), **about)
+    return fused_frame(frame(agent, time_us), world=world, fleet=fleet_of([EGO, HELPER], [(0, 0), (20, 0)]), **about)
 
 
 def test_every_fused_frame_is_recorded():
