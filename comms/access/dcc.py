@@ -62,12 +62,15 @@ class Dcc:
         self._windows += 1
         if self._control == "reactive":
             wanted = np.searchsorted(REACTIVE_FROM, busy_share, "right") - 1
+            # The counters count windows in a row: one window that calls for another state resets them.
             self._worse = np.where(wanted > self._state, self._worse + 1, 0)
             self._better = np.where(wanted < self._state, self._better + 1, 0)
+            # One state at a time, whatever the ratio.
             step = (self._worse >= WORSE_AFTER).astype(np.int64) - (self._better >= BETTER_AFTER)
             self._state = self._state + step
             self._worse[step != 0], self._better[step != 0] = 0, 0
         elif self._control == "adaptive":
+            # LIMERIC works on the mean of two windows, every 200 ms.
             if self._windows % 2 == 0:
                 self._smooth = 0.5 * self._smooth + 0.25 * (busy_share + self._last)
                 offset = np.clip(BETA * (TARGET - self._smooth), STEP_DOWN, STEP_UP)

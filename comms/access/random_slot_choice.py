@@ -29,7 +29,7 @@ def choose_slots(
         now_us: When the message is ready.
         window_us: Length of the selection window.
         slot_us: Length of a slot.
-        airtime_us: Of each packet, in the order in which they draw.
+        airtime_us: Airtime of each packet, in the order in which they draw.
         own_start_us: Packets of this station that wait or are on the air.
         own_end_us: When they end.
         uniform: One number in [0, 1) per packet.

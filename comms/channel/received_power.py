@@ -109,8 +109,8 @@ def powers(
 
     Args:
         near: Pairs at this tick.
-        distance_m: Of each pair.
-        state: Of each pair.
+        distance_m: Distance of each pair, in three dimensions.
+        state: Link state of each pair: LOS, NLOSV or NLOSB.
         case: Blockage case of each pair.
         moved_m: Distance that each station travelled since the tick before; 0 for newcomers.
         station_key: Random key of each station.
@@ -146,12 +146,15 @@ def _powers(  # type: ignore[no-untyped-def]
         i, j, s, c = np.uint64(first[p]), np.uint64(second[p]), np.uint64(state[p]), np.uint64(case[p])
         old = old_pair[p]
         fresh = 0.0
+        # The draw is keyed by tick and stations, so another pair never changes it.
         if shadows:
             fresh = normal(hashed(tick_key ^ station_key[i], station_key[j], 0))
             if old >= 0:
+                # Both ends move, so their decays multiply; the new part keeps the variance at 1.
                 kept = decay[i, s] * decay[j, s]
                 fresh = kept * old_unit[old] + math.sqrt(1.0 - kept * kept) * fresh
         unit[p] = fresh
+        # 0.434... is log10(e); below the shortest distance of the model, the loss stays constant.
         decades = 0.4342944819032518 * math.log(distance_m[p]) if distance_m[p] > 0.0 else -12.0
         decades = max(decades, loss_rows[s, 0, 0])
         piece = 0
@@ -164,10 +167,11 @@ def _powers(  # type: ignore[no-untyped-def]
             loss += more_db[p]
         if s == NLOSV:
             if old >= 0 and old_state[old] == NLOSV:
-                draw[p] = old_draw[old]
+                draw[p] = old_draw[old]  # The episode continues: one draw per episode.
             else:
                 draw[p] = normal(hashed(tick_key ^ station_key[i], station_key[j], 1))
             if blockage_mean_db[c] > 0.0:
+                # The distance term of TR 37.885 clause 6.2.1: it is above 0 from 541 m on.
                 mean = blockage_mean_db[c] + max(0.0, 15.0 * decades - 41.0)
                 loss += max(0.0, mean + blockage_sigma_db[c] * draw[p])
         loss_db[p], shadow_db[p] = loss, sigma_db[s] * fresh

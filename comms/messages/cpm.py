@@ -62,6 +62,7 @@ class CpmRules:
             now_us: The instant; later than in the call before.
             wait_us: Least time between two messages of the station, set by congestion control.
         """
+        # Recognise first, even if no message is due: objects must be seen in LOOKS checks before they are reported.
         row = self._recognised(place_m, velocity_mps, now_us)
         if now_us - self._sent_us < max(CHECK_US, wait_us):
             return None
@@ -93,6 +94,7 @@ class CpmRules:
 
         Nearest pairs are matched first, within 3 m; objects without a match are added.
         """
+        # Forget before matching, so that an object does not inherit the number of one that left long ago.
         kept = now_us - self._seen_us <= _FORGOTTEN_US
         for name in (
             "_number",
@@ -106,6 +108,7 @@ class CpmRules:
             "_looks",
         ):
             setattr(self, name, getattr(self, name)[kept])
+        # Compare with the expected positions: at 50 km/h an object moves 1.4 m between two checks.
         expected = self._position + self._velocity * ((now_us - self._seen_us) * 1e-6)[:, None]
         apart = distances_m(place_m, expected)
         row = np.full(len(place_m), -1, np.int64)

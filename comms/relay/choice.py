@@ -69,11 +69,13 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
     score = scores_of(rule, view)
     rows = np.arange(pairs)
     ranked = np.where(view.usable, score, -np.inf)
-    best = np.argmax(ranked, axis=1)
+    best = np.argmax(ranked, axis=1)  # Of equal scores the first: the lowest row.
+    # A relay that is no longer usable never stays, whatever its score. The maximum only keeps -1 from being an index.
     stays = (previous >= 0) & view.usable[rows, np.maximum(previous, 0)]
     # The order of these tests matters: where no station qualifies, the difference would be infinity minus infinity.
     stays &= ranked[rows, np.maximum(previous, 0)] >= ranked[rows, best] - rule.hysteresis
     best = np.where(stays, previous, best)
+    # Where no station is usable, argmax returned row 0.
     has_relay = view.usable[rows, best]
     return RelayChoice(
         np.where(has_relay, best, -1).astype(np.int64),

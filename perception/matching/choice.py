@@ -67,6 +67,7 @@ def within_limits(
     allowed: list[int] = []
     left = float(budget_bytes)
     for row in rows.tolist():
+        # No break: a later helper with a smaller answer may still fit.
         if len(allowed) < max_helpers and cost_bytes[row] <= left:
             allowed.append(row)
             left -= float(cost_bytes[row])
@@ -81,7 +82,7 @@ def shared_out(
     choices = []
     for helper in chosen:
         cells = open_cells & observed[helper]
-        open_cells = open_cells & ~cells
+        open_cells = open_cells & ~cells  # No cell is requested twice.
         gain = float(blind_weight[cells].sum()) / total if total > 0.0 else 0.0
         choices.append(Choice(helper, cells, gain))
     return choices

@@ -78,6 +78,7 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
     magnitudes = []
     for kind in (FREE, OCCUPIED):
         hit = np.bincount(bin_index, (matrix.code == kind)[inside], ring_count * sectors)
+        # Magnitudes: a rotation of the scene changes only the phases.
         magnitudes.append(np.abs(np.fft.rfft((hit / size).reshape(ring_count, sectors), axis=1))[:, :4] / sectors)
     return np.concatenate(magnitudes, axis=1).ravel().astype(np.float32)
 
@@ -111,6 +112,7 @@ def _sketch(
     if mean:
         total = total / (block * block)
     cell = np.arange(len(total))
+    # The products overflow on purpose: this is a hash of the cell's position in the world.
     with np.errstate(over="ignore"):
         key = (gx[0] + cell // across).astype(np.int64).view(np.uint64) * _MIX_1
         key ^= (gy[0] + cell % across).astype(np.int64).view(np.uint64) * _MIX_2

@@ -152,6 +152,7 @@ def step(
         time_us: This instant; later than the one before.
         gap_us: Longest pause within an episode.
     """
+    # A road user with an open episode starts no second one.
     fresh = np.flatnonzero(conflicted & hidden & ~np.isin(agent, episodes.agent))
     if len(fresh):
         start = np.full(len(fresh), time_us, np.int64)
@@ -173,5 +174,6 @@ def step(
         np.where((episodes.aware_us < 0) & now_known, time_us, episodes.aware_us),
         np.where(now_conflicted, time_us, episodes.conflict_us),
     )
+    # Checked after the update, so that a conflict at this instant keeps the episode open.
     over = time_us - episodes.conflict_us > gap_us
     return episodes[~over], episodes[over]

@@ -219,6 +219,7 @@ def step(
             velocity, with a position error that grows with age; those older than `coast_us` are dropped.
     """
     captured = np.full(len(detections), time_us, np.int64) if captured_us is None else captured_us
+    # Late data must not move the tracks back in time; it is extrapolated to their instant below.
     tracks = _not_forgotten(predict(tracks, max(0, time_us - tracks.time_us), params), params)
     fresh = tracks.time_us - captured <= params.coast_us
     if not fresh.all():
@@ -227,6 +228,7 @@ def step(
     age_s = np.maximum(0, tracks.time_us - captured)[:, None] * 1e-6
     position_m = boxes.center_m[:, :2] + age_s * detections.velocity_mps
     prior = _speed_prior(boxes.yaw_rad, np.any(detections.velocity_mps, axis=1), params)
+    # Age squared: a velocity error v gives a position error of v times age.
     noise = params.position_sigma_m**2 * np.eye(2) + age_s[..., None] ** 2 * prior
 
     t, d = _assigned(tracks, position_m, noise, params)
@@ -235,6 +237,7 @@ def step(
     gain = covariance[t][:, :, :2] @ _inverse(spread)
     mean[t] += (gain @ (position_m[d] - mean[t, :2])[..., None])[..., 0]
     updated = covariance[t] - gain @ spread @ gain.transpose(0, 2, 1)
+    # Rounding makes the product slightly asymmetric, which would grow over many steps.
     covariance[t] = 0.5 * (updated + updated.transpose(0, 2, 1))
 
     bottom, size, yaw, score = (a.copy() for a in (tracks.bottom_m, tracks.size_m, tracks.yaw_rad, tracks.score))
@@ -245,13 +248,14 @@ def step(
     joined = np.zeros(len(tracks), bool)
     joined[t] = True
     last_update = tracks.last_update_us.copy()
-    last_update[t] = np.maximum(last_update[t], captured[d])
+    last_update[t] = np.maximum(last_update[t], captured[d])  # Late data must not make a track look older.
     old = replace(
         tracks, mean=mean, covariance=covariance, bottom_m=bottom, size_m=size, yaw_rad=yaw, score=score,
         hits=tracks.hits + joined, misses=np.where(joined, 0, tracks.misses + 1),
         recent=tracks.recent << 1 | joined, last_update_us=last_update,
     )  # fmt: skip
 
+    # Weak detections may continue a track but not start one, so that false positives rarely become tracks.
     free = detections.score >= params.least_score
     free[d] = False
     new = _born(old.next_id, detections[free], position_m[free], noise[free], prior[free], captured[free])
@@ -290,6 +294,7 @@ def _with(old: Tracks, new: Tracks) -> Tracks:
 
 def _not_forgotten(tracks: Tracks, params: TrackerParams) -> Tracks:
     """Return the tracks whose last detection is recent enough at the tracks' instant."""
+    # An unconfirmed track is often a false positive, so it is dropped sooner.
     patience = np.where(tracks.confirmed, params.coast_us, params.tentative_us)
     alive = tracks.time_us - tracks.last_update_us <= patience
     return tracks if alive.all() else tracks[alive]
@@ -297,7 +302,7 @@ def _not_forgotten(tracks: Tracks, params: TrackerParams) -> Tracks:
 
 def _confirmed(tracks: Tracks, params: TrackerParams) -> Tracks:
     """Return the tracks; those with M hits in the last N steps become confirmed and stay so."""
-    window = tracks.recent & ((1 << params.confirm_steps) - 1)
+    window = tracks.recent & ((1 << params.confirm_steps) - 1)  # Keeps the bits from growing without bound.
     lately = (window[:, None] >> np.arange(params.confirm_steps) & 1).sum(axis=1)
     return replace(tracks, confirmed=tracks.confirmed | (lately >= params.confirm_hits), recent=window)
 

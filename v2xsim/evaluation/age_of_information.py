@@ -11,6 +11,7 @@ def gaps_and_age(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.nda
     The age starts at the delay d of a received packet and grows at unit rate over the gap g until the next one; its
     time average is d + g / 2.
     """
+    # Receptions of one pair become neighbours, in order of time; `same` is False between two pairs.
     order = np.lexsort((end, rx, tx))
     same = (np.diff(tx[order]) == 0) & (np.diff(rx[order]) == 0)
     gap = np.diff(end[order])[same]

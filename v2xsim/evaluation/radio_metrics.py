@@ -70,6 +70,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     # All rows of one transmission follow each other, so a change marks the next one.
     packet = np.stack([message, fragment, hop, tx, start])
     sent = np.flatnonzero(np.append(True, (np.diff(packet, axis=1) != 0).any(axis=0))[: len(message)])
+    # A packet that a full queue dropped has a row without a transmission: count it, but not its bytes.
     gone = int(unsent[sent].sum())
     rows += [("packets_not_sent", "", Metric(gone / len(sent) if len(sent) else float("nan"), "1", len(sent)))]
     sent = sent[~unsent[sent]]

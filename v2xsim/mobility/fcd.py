@@ -113,6 +113,7 @@ class _Reader:
                 raise self.fail(f"<{name} id={attributes.get('id')!r}> is malformed ({error})") from error
 
     def _row(self, name: str, a: dict[str, str]) -> tuple[int, int, float, float, float, float, float, float, float]:
+        # SUMO numbers persons and vehicles separately: both may have a "1".
         key = a["id"] if name == "vehicle" else f"person:{a['id']}"
         kind = kind_of_type_name(a.get("type", "")) if name == "vehicle" else PEDESTRIAN
         size = TRACE_SIZE_M[kind]

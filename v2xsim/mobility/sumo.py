@@ -168,6 +168,7 @@ class SumoMobility(Mobility):
             raise ValueError(f"instants must rise; {time_us} us came after {self._last.time_us} us")
         if self._now_us() > time_us + self._step_us:
             raise ValueError(f"instants must rise; {time_us} us came after {self._now_us() - self._step_us} us")
+        # One step more: libsumo's time is the next step to compute (see the class).
         self._call(self._sumo.simulationStep, (time_us + self._step_us) / 1e6)
         self._last = self._read(time_us)
         return self._last
@@ -183,6 +184,7 @@ class SumoMobility(Mobility):
                 states.append((x, y, vehicle.getAngle(name), vehicle.getSpeed(name)))
         for name in person.getIDList():
             x, y = person.getPosition(name)
+            # A person in a vehicle is inside its body, so it has none of its own.
             if x > _NOWHERE_M and math.isfinite(x) and not person.getVehicle(name):
                 key = f"person:{name}"  # SUMO numbers persons and vehicles separately: both may have a "1".
                 bodies.append(self._bodies.get(key) or self._meet(key, name, person))

@@ -62,7 +62,7 @@ class ListedPart:
         meaning: First paragraph of its docstring.
         class_path: Module and name of its class.
         file: The user's file that registers it; None for a built-in part.
-        parameters: In the order of the class's fields.
+        parameters: Its parameters, in the order of the class's fields.
     """
 
     name: str

@@ -137,6 +137,7 @@ def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confi
         for j, too in enumerate(other.settings)
         if all(setting[key] == too[key] for key in common)
     ]
+    # If a setting had two partners, it would count twice and the pairs would not be independent.
     if len({i for i, _ in places}) < len(places) or len({j for _, j in places}) < len(places):
         raise StudyError(
             f"{other.folder}: its points and those of {base.folder} cannot be paired: one of them varies keys that the other does "

@@ -71,6 +71,7 @@ class Store:
         """
         if not (self.folder / MANIFEST).exists():
             raise StoreError(f"{self.folder}: was moved or removed while the sweep ran; results cannot be stored there")
+        # A full disk is not the point's fault: stop the sweep instead of marking all further points as failed.
         if outcome.kind == "disk":
             raise StoreError(f"{outcome.reason}; finished points are kept: free some space and continue with --resume")
         with _said(self.folder):
@@ -86,6 +87,7 @@ class Store:
                 "cpu_s": outcome.cpu_s,
                 "peak_bytes": outcome.peak_bytes,
             }
+            # Appended line by line: a kill then loses at most the last line.
             with (self.folder / "timing.jsonl").open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
 
@@ -161,11 +163,13 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
         lock = (folder / ".lock").open("w")
     with lock:
         try:
+            # The kernel releases the lock when the process ends, however it ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StoreError(f"{folder}: another process works on this sweep; wait for it, or stop it") from None
         with _said(folder):
             write_atomically(folder / MANIFEST, as_json(plan.manifest()))
+            # Files of points that were killed while writing.
             for draft in (folder / "points").glob(".*.draft"):
                 draft.unlink(missing_ok=True)
             store = Store(folder, plan)

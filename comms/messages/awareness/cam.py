@@ -65,6 +65,7 @@ class CamGenerator:
         turn = np.abs((heading_rad - self._heading + np.pi) % (2.0 * np.pi) - np.pi)
         moved = np.linalg.norm(place_m - self._position, axis=1)
         caused = (turn > TURN_RAD) | (moved > MOVE_M) | (np.abs(speed_mps - self._speed) > SPEED_MPS)
+        # Congestion control limits both kinds of message: those with a cause and those at the interval.
         allowed = elapsed_us >= np.maximum(view.wait_us, CHECK_US)
         first = allowed & caused
         second = allowed & ~caused & (elapsed_us >= self._pace_us)

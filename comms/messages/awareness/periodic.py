@@ -48,6 +48,7 @@ class _Sent:
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
         due = np.ones(len(view.agent), bool)
+        # Without limits every station is due at every check, so no memory is needed.
         if view.wait_us.any():
             last = np.array([self._last_us.get(agent, -_NEVER_US) for agent in view.agent.tolist()])
             due = view.now_us - last >= view.wait_us

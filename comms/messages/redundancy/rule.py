@@ -48,7 +48,7 @@ class RedundancyView:
 
     Attributes:
         place_m: Position of each object that the station perceives.
-        speed_mps: Of each object.
+        speed_mps: Speed of each object.
         own_m: Position of the station, as it believes.
         copies: Reports that the station received from others within the last second.
         announced_m: Positions of the stations from which it received awareness messages.

@@ -20,6 +20,7 @@ def with_boxes(view: FusionView) -> FusedObjects:
         received = item.detections
         center = received.boxes.center_m.copy()
         center[:, :2] += received.velocity_mps * item.age_s
+        # Others see the ego as a road user; the ego must not track itself.
         outside = ~on_own_body(view, center)
         moved = Boxes(center, received.boxes.size_m, received.boxes.yaw_rad)
         parts.append(Detections(moved, received.velocity_mps, received.score, received.truth)[np.flatnonzero(outside)])

@@ -26,9 +26,10 @@ def with_points(view: FusionView) -> FusedObjects:
         sources.append(np.full(int(kept.sum()), item.station, np.int64))
         added = hits_per_agent(item.object_id[kept], view.agent)
         center_m, known = item.located
-        added[~known] = 0
+        added[~known] = 0  # Without a position at its capture, points cannot move the body.
         weighted += center_m * added[:, None]
         count += added
+    # A body without received points keeps its position exactly, without rounding errors of the mean.
     touched = (count > view.own_points)[:, None]
     center = np.where(touched, weighted / np.maximum(count, 1)[:, None], apparent.center_m)
     detections = view.detect(Boxes(center, apparent.size_m, apparent.yaw_rad), count)

@@ -30,6 +30,7 @@ class BlindCells(MatchingRule):
         weight, seen = view.blind_weight[cells], view.observed[:, cells]
         cost = np.asarray(view.cost_bytes, np.float64)
         by_rate = greedy(weight, seen, view.delivery / cost, cost, view.budget_bytes, view.max_helpers)
+        # With equal costs both orders are the same.
         if len(cost) == 0 or cost.min() == cost.max():
             return np.array(by_rate, np.int64)
         by_gain = greedy(weight, seen, view.delivery, cost, view.budget_bytes, view.max_helpers)
@@ -60,6 +61,7 @@ def greedy(
         chosen.append(best)
         free[best] = False
         left -= float(cost_bytes[best])
+        # Cells that are covered now add nothing for later helpers.
         open_cells = ~observed[best]
         weight, observed = weight[open_cells], observed[:, open_cells]
     return chosen

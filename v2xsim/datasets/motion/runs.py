@@ -22,7 +22,7 @@ def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> 
     """Run jobs; when the function returns, all have results.
 
     Args:
-        jobs: To run.
+        jobs: Jobs to run.
         at_once: Number of processes.
         folder: Folder for the files between the processes.
         report: Called after each run.
