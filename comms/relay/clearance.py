@@ -28,4 +28,5 @@ def clearance_margin(
     _, obstruction = links_and_obstruction(
         antenna_m[first], antenna_m[second], body[first], body[second], boxes, obstacles, carrier_ghz
     )
+    # Clearance is the opposite of obstruction; infinite obstruction (a building) becomes -1.
     return mirrored(np.clip(-obstruction, -1.0, 1.0), len(antenna_m), 1.0)

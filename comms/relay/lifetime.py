@@ -27,7 +27,9 @@ def link_expiration_s(
     along = np.sum(offset_m * velocity_mps, axis=-1)
     across = offset_m[..., 0] * velocity_mps[..., 1] - offset_m[..., 1] * velocity_mps[..., 0]
     inside = np.sum(offset_m**2, axis=-1) <= range_m**2
+    # Inside the range the root is real; the maximum only guards against rounding, and against links outside.
     root = np.sqrt(np.maximum(speed2 * range_m**2 - across**2, 0.0))
     still = speed2 == 0.0
+    # Divide by 1 where there is no motion: np.where computes both branches.
     time_s = np.where(still, np.inf, (root - along) / np.where(still, 1.0, speed2))
     return np.where(inside, time_s, 0.0)

@@ -226,6 +226,7 @@ class Transformer(SequenceModule):
             if own_entries is not None:
                 made[i] = own_entries
                 now[i] = now[i].extend(*own_entries, piece.entry)
+            # Keys from above are those of the pass before, in which this position's own entry is not known yet.
             strict = giver > i
             x = layer.attended(x, query, (above if strict else now)[giver], piece, strict)
             x = layer.fed(self._between(x, i, state))
@@ -246,6 +247,7 @@ class Transformer(SequenceModule):
         givers = [i for i in range(segment.first, segment.end) if self.kv_map[i] == i]
         zero = x.new_zeros(batch, self.heads, count, self.dim // self.heads)
         guess = dict.fromkeys(givers, (zero, zero))
+        # Outside training, `count` passes are always enough: each one makes one more position exact.
         silent, loud = self.passes if self.training else (0, count)
         y, now = x, caches
         for number in range(silent + loud):

@@ -131,7 +131,7 @@ def train(
     """Train a model in place.
 
     Args:
-        model: On its device, with fresh weights.
+        model: Model on its device, with new weights.
         source: Source of batches.
         settings: Settings of the training.
         validation: Windows for evaluations at intervals and after the last step.
@@ -150,6 +150,7 @@ def train(
         }  # fmt: skip
         if _goes_on(folder, description, resume):
             history = load_checkpoint(folder, model, optimiser)
+    # One loss per step: their number is the step at which a resumed training continues.
     for step in range(len(history.losses), settings.steps):
         begun = time.perf_counter()
         model.train()
@@ -180,6 +181,7 @@ def evaluate(model: TokenSequence, windows: Windows, batch: int = 64) -> Evaluat
     model.eval()
     for tokens, mask in windows.pieces(batch):
         tokens, mask = tokens.to(model.device), None if mask is None else mask.to(model.device)
+        # The loss is a mean: weighted by its tokens, so that a short last batch does not count too much.
         weight = tokens[:, 1:].numel() if mask is None else int(mask[:, 1:].sum())
         total += float(next_token_loss(model(tokens, None, mask)[0], tokens, mask)) * weight
         count += weight
@@ -209,6 +211,7 @@ def _update(
         loss.backward()
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip))
     loss_value = float(loss.detach())
+    # Checked before the step, so that the weights stay those of the step before.
     if not (math.isfinite(loss_value) and math.isfinite(norm)):
         raise UserError(
             f"step {step + 1}: loss and gradients must be finite, got a loss of {loss_value} and a norm of {norm} at a rate of "
@@ -235,6 +238,7 @@ def _goes_on(folder: Path, description: dict[str, Any], resume: bool) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     for draft in folder.glob(".*.draft"):
         draft.unlink()
+    # Through JSON, so that it compares equal to what was read from the file: tuples become lists.
     description = json.loads(json.dumps(description))
     if not (folder / CHECKPOINT).exists() and not (folder / WEIGHTS).exists():
         write_json(folder / MODEL, description)

@@ -57,6 +57,7 @@ def problems(error: ValidationError, data: Any) -> list[Problem]:
     by_keys: dict[Keys, Problem] = {}
     for group in _by_place(_likely_branches(findings)):
         by_keys.setdefault(group[0].keys, _with_file(_problem(group, data)))
+    # A missing key has no place of its own in the file: it is sorted with the section above it.
     order = {keys: number for number, keys in enumerate(_all_places(data, ()))}
     return sorted(by_keys.values(), key=lambda problem: order.get(problem.keys, order.get(problem.keys[:-1], 0)))
 
@@ -95,6 +96,7 @@ def _placed(error: dict[str, Any], data: Any) -> _Finding:
             keys.append(part)
         elif number == len(location) - 1 and error["type"] == "missing":
             keys.append(part)
+        # Anything else in pydantic's location is the name of a union member.
         elif part != "[key]":
             branches.append((tuple(keys), part))
     return _Finding(tuple(keys), tuple(branches), error)

@@ -94,9 +94,10 @@ def _live(job: Job, parent: int, answers: int) -> NoReturn:
             with contextlib.suppress(OSError):
                 # If memory runs out, the kernel should kill a point, not the server.
                 Path("/proc/self/oom_score_adj").write_text("1000")
+        # The server may have ended before prctl took effect; then no signal would ever come.
         if os.getppid() != parent:
             os._exit(5)
-        os.close(answers)
+        os.close(answers)  # Only the server writes answers.
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         with contextlib.suppress(OSError):
@@ -107,7 +108,7 @@ def _live(job: Job, parent: int, answers: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(code)
+        os._exit(code)  # Without the exit handlers that the server registered before the fork.
 
 
 def _look_after(children: dict[int, _Child]) -> None:

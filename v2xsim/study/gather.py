@@ -43,6 +43,7 @@ def _results(store: Store) -> pa.Table:
             with path.open("rb") as stream:
                 part = pa.ipc.open_file(stream.read()).read_all()
         except (OSError, pa.ArrowInvalid) as error:
+            # Without its file the point counts as not finished, so --resume runs it again.
             path.unlink(missing_ok=True)
             raise StoreError(
                 f"{path}: was damaged ({error}); continue with --resume, which runs that point again"
@@ -81,6 +82,7 @@ def setting_columns(plan: Plan) -> list[pa.Array]:
     for key in plan.keys:
         values = [setting[key] for setting in plan.settings]
         kinds = {type(value) for value in values}
+        # bool first: Python counts it as a number.
         if kinds == {bool}:
             columns.append(pa.array(values, pa.bool_()))
         elif kinds == {int} and all(abs(value) < 2**63 for value in values):
