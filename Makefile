@@ -1,5 +1,5 @@
-# Two commands do everything, set-up included: `make demo` and `make test`. Both can be run again and again.
-# `make PYTHON=/path/to/python demo` takes another Python than the first one found.
+# `make demo` and `make test` do everything, installation included. Both can be run repeatedly.
+# `make PYTHON=/path/to/python demo` uses another Python than the first one found.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: help demo test check format clean
 
-# Somebody else's Python settings must not reach into the virtual environment.
+# Python settings of the user's shell must not affect the virtual environment.
 unexport PYTHONPATH PYTHONHOME
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -17,16 +17,16 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
-# Most of what is installed is never imported: it is compiled when it is.
+# Do not compile packages at installation: most modules are never imported, and the others are compiled at import.
 INSTALL := $(VENV_PYTHON) -m pip install --quiet --no-compile --constraint constraints.txt
 
-help: ## Say what there is to make.
+help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1@\2/' | column -t -s@ 2>/dev/null || grep -E '^[a-z]+:.*## ' Makefile
 
-demo: $(VENV)/.demo-installed ## Install what the demo needs, run it, say where its pictures are.
+demo: $(VENV)/.demo-installed ## Install what the demo needs, run it, print the folder of its pictures.
 	@$(VENV_PYTHON) -m v2xsim demo
 
-test: check ## Install what the tests need, then run every check and every test.
+test: check ## Install what the tests need, then run all checks and tests.
 	@$(VENV_PYTHON) -m pytest
 
 check: $(VENV)/.dev-installed ## Run the formatter's check, the linter, the type checker and the import contracts.
@@ -43,7 +43,7 @@ clean: ## Remove the virtual environment, builds and caches; runs/ stays.
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps are what makes a second run install nothing. The tests need all that the demo needs, so theirs sets both.
+# Because of the stamp files, a second run installs nothing. The tests need everything that the demo needs, so their stamp sets both.
 $(VENV)/.demo-installed: pyproject.toml constraints.txt
 	@tools/system-packages "$(PYTHON)" sumo
 	@tools/virtual-environment "$(PYTHON)" $(VENV)
