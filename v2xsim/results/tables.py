@@ -293,8 +293,6 @@ def _column(blocks: list[dict[str, Any]], lengths: list[int], name: str, kind: p
         return _texts(parts, kind)
     parts = [[part.texts[c] for c in part.code.tolist()] if isinstance(part, Coded) else part for part in parts]
     rows = [item for part in parts for item in part]
-    if pa.types.is_dictionary(kind):
-        return pa.array(rows, pa.string()).dictionary_encode().cast(kind)
     return pa.array(rows, kind)
 
 
