@@ -1,13 +1,13 @@
-"""Small stations, frames, messages and channels for the tests of cooperation and recording; a test overrides the defaults.
+"""Small worlds for the tests of cooperation and recording: the records of `made` on cells of 2 m, and what is built of them.
 
-Cells are 2 m wide, and a matrix is 4 x 4 cells from the origin by default. Cars head east.
+A matrix is 4 x 4 cells from the origin by default. Cars head east.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.engine import made
 from v2xsim.comms.access.packets import Field
 from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.received_power import Carried
@@ -21,18 +21,15 @@ from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.capture import Capture, Captures, Chance
-from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer, Awareness, Report, Request
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer
 from v2xsim.engine.stations.fleet import Fleet
-from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.perception.tracking.tracker import Tracks
-from v2xsim.records import Boxes, Detections, PerceptionMatrix, Prisms
+from v2xsim.records import Boxes, Detections, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
-from v2xsim.world.snapshot import Snapshot
 
 EGO, HELPER, OTHER, RELAY = 1, 2, 3, 4
 CELL_M = 2.0
@@ -64,41 +61,35 @@ def boxes(positions_m, yaw_rad=0.0, size_m=CAR_M):
 
 def detections(positions_m, *, velocity_mps=(0.0, 0.0), truth=None, score=0.9, yaw_rad=0.0):
     """Return detections of cars; one velocity for all, or one for each."""
-    seen_now = boxes(positions_m, yaw_rad)
-    count = len(seen_now)
-    velocity = np.array(velocity_mps, float)
-    velocity = np.tile(velocity, (count, 1)) if velocity.ndim == 1 else velocity
-    truth = np.arange(count) if truth is None else np.array(truth)
-    return Detections(seen_now, velocity, np.broadcast_to(np.array(score, float), count).copy(), truth.astype(np.int64))
+    count = len(positions_m)
+    return made.detections(
+        *positions_m, velocity=np.broadcast_to(velocity_mps, (count, 2)), truth=truth, score=np.full(count, score),
+        size=CAR_M, yaw=yaw_rad,
+    )  # fmt: skip
 
 
-def matrix(code=None, lower=(0, 0), cell_m=CELL_M):
+def matrix(code=None, lower=(0, 0)):
     """Return a perception matrix; 4 x 4 unobserved cells by default."""
-    code = np.zeros((4, 4), np.uint8) if code is None else np.array(code, np.uint8)
-    return PerceptionMatrix(np.array(lower, np.int64), cell_m, code)
+    return made.matrix(code, lower, CELL_M)
 
 
 def frame(
-    agent=HELPER, time_us=0, *, stamp_us=None, pose=(0.0, 0.0, 0.0, 0.0), velocity_mps=(0.0, 0.0), points_m=(),
-    on_building=None, code=None, lower=(0, 0), seen=None,
+    agent=HELPER, time_us=0, *, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0), points_m=(), on_building=None,
+    code=None, lower=(0, 0), seen=None,
 ):  # fmt: skip
     """Return one capture of a station; its clock is right by default."""
-    points = np.array(points_m, float).reshape(-1, 3)
-    walls = np.zeros(len(points), bool) if on_building is None else np.array(on_building, bool)
-    return Frame(
-        agent, time_us, time_us if stamp_us is None else stamp_us, np.array(pose, float), np.array(velocity_mps, float),
-        points, walls, matrix(code, lower), Detections.none() if seen is None else seen,
+    return made.frame(
+        agent, time_us, clock_offset_us=0 if stamp_us is None else stamp_us - time_us, pose=pose, velocity=velocity_mps,
+        points=points_m, on_building=on_building, grid=matrix(code, lower), found=seen,
     )  # fmt: skip
 
 
 def snapshot(agents, positions_m, *, time_us=0, velocity_mps=(0.0, 0.0), kind=0, antenna_m=1.6):
     """Return cars as they truly are."""
-    count = len(agents)
-    velocity = np.array(velocity_mps, float)
-    return Snapshot(
-        time_us, np.array(agents, np.int64), np.full(count, kind, np.int8), boxes(positions_m),
-        np.tile(velocity, (count, 1)) if velocity.ndim == 1 else velocity, np.full(count, float(antenna_m)),
-    )  # fmt: skip
+    velocity = np.broadcast_to(velocity_mps, (len(agents), 2))
+    return made.snapshot(
+        time_us, *positions_m, agents=agents, velocity=velocity, size=CAR_M, kind=kind, antenna_m=antenna_m
+    )
 
 
 def capture(world, agent=EGO, *, believed=None, object_id=(), points=None):
@@ -206,7 +197,7 @@ def stations_of(own=None, *frames, frames_kept=3):
 
 def knowledge(agent=EGO, *frames):
     """Return what a station knows that has heard nothing."""
-    return Knowledge(agent, deque(frames))
+    return made.knowledge(agent, *frames)
 
 
 # What an ego has after fusion
@@ -249,38 +240,23 @@ def fused_frame(
 
 
 def awareness(
-    origin=HELPER,
-    capture_us=0,
-    *,
-    stamp_us=None,
-    position_m=(0.0, 0.0),
-    velocity_mps=(0.0, 0.0),
-    size_m=CAR_M,
-    grid=None,
+    origin=HELPER, capture_us=0, *, stamp_us=None, position_m=(0, 0), velocity_mps=(0, 0), size_m=CAR_M, grid=None
 ):
     """Return what a station announces; without a matrix by default."""
-    return Awareness(
-        origin, capture_us, capture_us if stamp_us is None else stamp_us, np.array([*position_m, 0.0, 0.0], float),
-        np.array(velocity_mps, float), 1.6, np.array(size_m, float), grid, np.zeros(0, np.int64),
+    return made.awareness(
+        origin, capture_us, clock_offset_us=0 if stamp_us is None else stamp_us - capture_us, pose=(*position_m, 0, 0),
+        velocity=velocity_mps, size=size_m, grid=grid,
     )  # fmt: skip
 
 
 def request(
-    cells=None, *, number=7, ego=EGO, helper=HELPER, frame_us=0, lower=(0, 0), near_m=(0.0, 0.0), allowance_bytes=10_000
+    cells=None, *, number=7, ego=EGO, helper=HELPER, frame_us=0, lower=(0, 0), near_m=(0, 0), allowance_bytes=10_000
 ):
     """Return what an ego asks a helper for: all of 4 x 4 cells by default."""
-    cells = np.ones((4, 4), bool) if cells is None else np.array(cells, bool)
-    return Request(
-        number,
-        ego,
-        helper,
-        frame_us,
-        np.array(lower, np.int64),
-        CELL_M,
-        cells,
-        np.array(near_m, float),
-        allowance_bytes,
-    )
+    return made.request(
+        ego, helper, number=number, frame_us=frame_us, cells=cells, lower=lower, cell_m=CELL_M, near=near_m,
+        allowance=allowance_bytes,
+    )  # fmt: skip
 
 
 def answer(
@@ -305,8 +281,7 @@ def answer(
 
 def report(captured, seen, number=None, *, size_bytes=80):
     """Return a collective perception message."""
-    number = np.arange(len(seen)) if number is None else np.array(number, np.int64)
-    return Report(captured.agent, captured, number, seen, size_bytes)
+    return made.report(captured.agent, of=captured, found=seen, numbers=number, size_bytes=size_bytes)
 
 
 def awareness_packet(body, *, number=50, hop=1, fragment=0, fragments=1, sender=None, target=EVERYBODY):

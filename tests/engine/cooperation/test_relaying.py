@@ -65,7 +65,7 @@ def test_a_station_without_a_lidar_has_nothing_to_relay():
 
 def at(helper_m):
     """Return stations with the helper at an offset from the ego, which is far from the origin of the map."""
-    return own_states(THERE, np.array([(0, 0), helper_m, (20, 10), (20, -10)]) + (1000, 500))
+    return own_states(THERE, np.array([(0, 0), helper_m, (20, 10), (20, -10)]) + np.array([1000, 500]))
 
 
 @pytest.mark.parametrize("helper_m", [(59.0, 0.0), (36.0, 47.0), (0.0, -59.0)])
