@@ -6,7 +6,7 @@ Ho et al., Block Transformer (arXiv 2406.02657). Keys and values of the whole pa
 block and only in half of the layers; those within a block are dropped when it ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -14,15 +14,14 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from v2xsim.errors import UserError
+from v2xsim.gpu.sequence.block_decoder import Decoder
 from v2xsim.gpu.sequence.block_padding import moved_right
 from v2xsim.gpu.sequence.block_stream import NO_TOKEN, Rows, in_order, merged, parted
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.sizes import check_start, check_whole
-from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
-from v2xsim.gpu.sequence.transformer import Transformer
 
 
 class BlockTransformer(TokenSequence):
@@ -39,17 +38,10 @@ class BlockTransformer(TokenSequence):
     Args:
         vocabulary: Number of different tokens.
         dim: Number of entries of a vector; a multiple of `block`.
-        layers: Number of layers of the block decoder.
-        heads: Attention heads of both decoders.
-        token_layers: Number of layers of the token decoder; None for as many as `layers`.
+        block_decoder: Layers of the block decoder.
+        token_decoder: Layers of the token decoder; None for as many as in the block decoder, of the same sizes.
         block: Number of tokens in a block. Longer blocks generate faster and predict worse.
         prefix: Number of vectors by which a context is passed to the token decoder.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        kv_map: KV sharing in the block decoder: for each layer, the layer whose keys and values it uses.
-        token_kv_map: KV sharing in the token decoder.
-        windows: Number of blocks that a layer of the block decoder can see, the present one included; 0 for all.
-        schedule: Exit schedule of the block decoder; its positions, horizon and prompt count blocks.
-        token_schedule: Exit schedule of the token decoder by position within the block; its prompt is the prefix.
         first_block: Whether `loss` includes the first block.
         tied: Whether the head uses the weights of the token decoder's embedding.
         dropout: Share of entries dropped in training, 0 to 1.
@@ -64,41 +56,36 @@ class BlockTransformer(TokenSequence):
         self,
         vocabulary: int,
         dim: int,
+        block_decoder: Decoder,
+        token_decoder: Decoder | None = None,
         *,
-        layers: int,
-        heads: int,
-        token_layers: int | None = None,
         block: int = 4,
         prefix: int = 2,
-        hidden: int | None = None,
-        kv_map: Sequence[int] | str | None = None,
-        token_kv_map: Sequence[int] | str | None = None,
-        windows: int | Sequence[int] = 0,
-        schedule: ExitSchedule | None = None,
-        token_schedule: ExitSchedule | None = None,
         first_block: bool = False,
         tied: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        token_layers = layers if token_layers is None else token_layers
-        check_whole(1, vocabulary=vocabulary, dim=dim, block=block, prefix=prefix, token_layers=token_layers)
+        if token_decoder is None:
+            token_decoder = Decoder(block_decoder.layers, block_decoder.heads, block_decoder.hidden)
+        check_whole(1, vocabulary=vocabulary, dim=dim, block=block, prefix=prefix)
         if dim % block:
             raise UserError(
                 f"dim must be a multiple of block, so that each token has an equal part of a block's vector; got {dim} and {block}"
             )
-        if token_schedule is not None and token_schedule.horizon >= block:
+        schedule = token_decoder.schedule
+        if schedule is not None and schedule.horizon >= block:
             raise UserError(
-                f"a token schedule counts places within a block: its horizon must be below {block}, got {token_schedule.horizon}"
+                f"a token schedule counts places within a block: its horizon must be below {block}, got {schedule.horizon}"
             )
         self.period = block
         self.vocabulary, self.dim, self.block, self.prefix, self.first_block = (
             vocabulary, dim, block, prefix, first_block,
         )  # fmt: skip
-        self.block_decoder = Transformer(dim, layers, heads, hidden, kv_map, windows, schedule, dropout=dropout)
-        self.token_decoder = Transformer(
-            dim, token_layers, heads, hidden, token_kv_map, 0, token_schedule, dropout=dropout
-        )
+        self.block_decoder = block_decoder.transformer(dim, dropout)
+        self.token_decoder = token_decoder.transformer(dim, dropout)
+        if any(self.token_decoder.windows):
+            raise UserError(f"a token decoder sees its whole block: its windows must be 0, got {token_decoder.windows}")
         self.lookup = nn.Embedding(vocabulary, dim // block)
         self.embedding = nn.Embedding(vocabulary, dim)
         self.expand = nn.Linear(dim, prefix * dim)

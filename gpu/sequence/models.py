@@ -10,6 +10,7 @@ import torch
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
+from v2xsim.gpu.sequence.block_decoder import Decoder
 from v2xsim.gpu.sequence.gru import Gru
 from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, NormGate, Variant
@@ -191,15 +192,22 @@ def _block(
 
     KV sharing and exits apply to the block decoder.
     """
-    check_whole(1, block=block, horizon=horizon)
     within = layers - layers // 2 if token_layers is None else token_layers
+    check_whole(1, block=block, horizon=horizon, token_layers=within)
     over = layers - within
     shared = None if kind is None else _half(over, kind, target, kv_layers)
     schedule = None if times is None else ExitSchedule.of_speed(over, times, max(1, horizon // block))
     return BlockTransformer(
-        vocabulary, dim, layers=over, heads=heads, token_layers=within, block=block, prefix=prefix, hidden=hidden, kv_map=shared,
-        schedule=schedule, first_block=first_block, tied=tied, dropout=dropout,
-    )  # fmt: skip
+        vocabulary,
+        dim,
+        Decoder(over, heads, hidden, shared, schedule=schedule),
+        Decoder(within, heads, hidden),
+        block=block,
+        prefix=prefix,
+        first_block=first_block,
+        tied=tied,
+        dropout=dropout,
+    )
 
 
 def _shared(

@@ -11,6 +11,7 @@ from v2xsim.bench.decode import filled
 from v2xsim.claims.block import block_rows, judged, nearest
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
+from v2xsim.gpu.sequence.block_decoder import Decoder
 from v2xsim.gpu.sequence.block_padding import moved_right, padded_to_blocks
 from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
@@ -20,23 +21,31 @@ from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.windows import Windows
 
 VOCABULARY = 19
+SMALL = Decoder(2, 2)
 CASES = {
     "plain": {},
     "one token a block": {"block": 1, "prefix": 1},
     "eight tokens a block": {"block": 8, "prefix": 3},
     "one prefix vector": {"prefix": 1},
-    "shared keys": {"layers": 4, "kv_map": "0_0_2_2", "token_kv_map": "0_0"},
-    "keys of a layer above": {"layers": 3, "kv_map": "0_2_2", "token_kv_map": "1_1"},
-    "early exits": {
-        "layers": 4, "token_layers": 3, "schedule": ExitSchedule(4, 4, 2, 5), "token_schedule": ExitSchedule(3, 3, 2, 3),
+    "shared keys": {
+        "block_decoder": Decoder(4, 2, kv_map="0_0_2_2"),
+        "token_decoder": Decoder(2, 2, kv_map="0_0"),
     },
-    "a window": {"windows": (2, 0)},
-}  # fmt: skip
+    "keys of a layer above": {
+        "block_decoder": Decoder(3, 2, kv_map="0_2_2"),
+        "token_decoder": Decoder(2, 2, kv_map="1_1"),
+    },
+    "early exits": {
+        "block_decoder": Decoder(4, 2, schedule=ExitSchedule(4, 4, 2, 5)),
+        "token_decoder": Decoder(3, 2, schedule=ExitSchedule(3, 3, 2, 3)),
+    },
+    "a window": {"block_decoder": Decoder(2, 2, windows=(2, 0))},
+}
 
 
 def made(dtype: torch.dtype = torch.float64, seed: int = 0, **said: object) -> BlockTransformer:
     """Return a small model whose weights are large enough for every part to matter."""
-    sizes: dict[str, object] = {"layers": 2, "heads": 2, "token_layers": 2} | said
+    sizes: dict[str, object] = {"block_decoder": SMALL, "token_decoder": SMALL} | said
     model = BlockTransformer(VOCABULARY, 16, **sizes).to(dtype).eval()  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -99,7 +108,7 @@ def by_the_equations(model: BlockTransformer, tokens: Tensor, mask: Tensor) -> T
 
 @pytest.mark.parametrize("block", [1, 3, 4])
 def test_each_answer_is_what_the_equations_give(block: int) -> None:
-    model = BlockTransformer(VOCABULARY, 24, layers=2, heads=2, block=block).double().eval()
+    model = BlockTransformer(VOCABULARY, 24, SMALL, block=block).double().eval()
     tokens, mask = drawn(1, 21), with_gaps(1, 21)
     y, _ = model(tokens, None, mask)
     assert (y[0] - by_the_equations(model, tokens[0], mask[0])).abs().max() <= 1e-12
@@ -210,7 +219,7 @@ def test_generation_with_a_state_is_what_reading_all_again_gives(length: int, pa
 
 @pytest.mark.parametrize("length", [7, 8, 9])
 def test_exits_are_counted_from_the_end_of_the_prompts_whole_blocks(length: int) -> None:
-    model, prompt = made(layers=3, schedule=ExitSchedule(3, 3, 1, 3)), drawn(2, length)
+    model, prompt = made(block_decoder=Decoder(3, 2, schedule=ExitSchedule(3, 3, 1, 3))), drawn(2, length)
     found, _ = generate(model, prompt, 14)
     tokens = prompt
     for _ in range(14):
@@ -262,7 +271,7 @@ def test_a_gap_may_be_anywhere(at: int) -> None:
 
 
 def test_all_layers_run_over_a_prefix() -> None:
-    model = made(token_layers=3, token_schedule=ExitSchedule(3, 3, 1, 2))
+    model = made(token_decoder=Decoder(3, 2, schedule=ExitSchedule(3, 3, 1, 2)))
     with torch.no_grad():
         inner = model(drawn(1, 3))[1].part("inner")
     # Layer 2 runs for the prefix and the first token, the middle one for them too; the last two tokens get layer 0 alone.
@@ -270,9 +279,8 @@ def test_all_layers_run_over_a_prefix() -> None:
 
 
 def test_a_state_of_2048_tokens_is_a_7_9th_of_a_plain_transformers() -> None:
-    sizes = {"heads": 1, "hidden": 8}
     plain = TokenModel(Transformer(8, 4, 1, 8), VOCABULARY).eval()
-    model = BlockTransformer(VOCABULARY, 8, layers=2, **sizes).eval()  # type: ignore[arg-type]
+    model = BlockTransformer(VOCABULARY, 8, Decoder(2, 1, 8)).eval()
     tokens = drawn(1, 2048)
     with torch.no_grad():
         most, state = 0, model.prefill(tokens[:, :2044])[1]
@@ -332,7 +340,7 @@ def test_training_with_moved_rows_reaches_every_parameter() -> None:
 
 
 def test_an_untrained_start_says_that_all_first_answers_are_about_equally_likely() -> None:
-    model = BlockTransformer(VOCABULARY, 16, layers=2, heads=2).eval()
+    model = BlockTransformer(VOCABULARY, 16, SMALL).eval()
     assert (model(drawn(1, 2))[0].softmax(-1) * VOCABULARY - 1).abs().max() < 0.5
 
 
@@ -342,16 +350,21 @@ def test_an_untrained_start_says_that_all_first_answers_are_about_equally_likely
         ({"block": 3}, "multiple of block"),
         ({"prefix": 0}, "at least 1"),
         ({"block": 0}, "at least 1"),
-        ({"heads": 3}, "multiple of heads"),
-        ({"kv_map": "0_0_0"}, "each of 2 layers"),
-        ({"token_schedule": ExitSchedule(2, 2, 1, 100)}, "within a block"),
-        ({"schedule": ExitSchedule(3, 3, 1, 100)}, "schedule is for 3 layers"),
-        ({"kv_map": "1_1", "schedule": ExitSchedule(2, 2, 1, 100)}, "cannot have an exit schedule"),
+        ({"block_decoder": Decoder(2, 3)}, "multiple of heads"),
+        ({"token_decoder": Decoder(0, 2)}, "layers must be a whole number of at least 1, got 0"),
+        ({"block_decoder": Decoder(2, 2, kv_map="0_0_0")}, "each of 2 layers"),
+        ({"token_decoder": Decoder(2, 2, schedule=ExitSchedule(2, 2, 1, 100))}, "within a block"),
+        ({"token_decoder": Decoder(2, 2, windows=3)}, "windows must be 0, got 3"),
+        ({"block_decoder": Decoder(2, 2, schedule=ExitSchedule(3, 3, 1, 100))}, "schedule is for 3 layers"),
+        (
+            {"block_decoder": Decoder(2, 2, kv_map="1_1", schedule=ExitSchedule(2, 2, 1, 100))},
+            "cannot have an exit schedule",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(said: dict[str, object], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
-        BlockTransformer(VOCABULARY, 16, **({"layers": 2, "heads": 2} | said))  # type: ignore[arg-type]
+        BlockTransformer(VOCABULARY, 16, **({"block_decoder": SMALL} | said))  # type: ignore[arg-type]
 
 
 def test_what_does_not_belong_to_a_stream_is_refused() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
+from v2xsim.gpu.sequence.block_decoder import Decoder
 from v2xsim.gpu.sequence.generation import generate
 from v2xsim.gpu.sequence.models import build
 from v2xsim.gpu.sequence.replay import NotRecordableError, RecordedSteps, Steps, steps_of
@@ -175,7 +176,7 @@ def test_a_generation_lets_go_of_the_prompt_s_caches(monkeypatch):
 @torch.no_grad()
 def test_layers_that_ask_whether_they_have_settled_are_not_recorded():
     for prefix in (1, 2):
-        one = BlockTransformer(11, 24, layers=2, heads=2, prefix=prefix, token_kv_map=(1, 1)).eval()
+        one = BlockTransformer(11, 24, Decoder(2, 2), Decoder(2, 2, kv_map=(1, 1)), prefix=prefix).eval()
         standing = one.standing(one.prefill(tokens(2, 5, 1, "cpu"))[1], 4)
         assert (standing is None) == (prefix > 1)
 
@@ -201,7 +202,7 @@ def test_rows_that_differ_or_have_gaps_are_not_recorded():
 @torch.no_grad()
 def test_a_token_decoder_with_exits_is_recorded_too():
     schedule = ExitSchedule.of_speed(4, 1.5, 3, prompt=2)
-    one = BlockTransformer(11, 24, layers=2, token_layers=4, heads=2, token_schedule=schedule).double().eval()
+    one = BlockTransformer(11, 24, Decoder(2, 2), Decoder(4, 2, schedule=schedule)).double().eval()
     ids = tokens(3, 30, 1, "cpu")
     for prompt in range(4, 8):
         begun = one.prefill(ids[:, :prompt])[1]

@@ -8,6 +8,7 @@ import torch
 
 from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.block import BlockTransformer
+from v2xsim.gpu.sequence.block_decoder import Decoder
 from v2xsim.gpu.sequence.checkpoint import load_model, read_json, save_model, write_json
 from v2xsim.gpu.sequence.gru import Gru
 from v2xsim.gpu.sequence.hgrn import Hgrn
@@ -19,6 +20,11 @@ from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
 
+
+def block_transformer(vocabulary, dim, layers, heads, hidden=None, windows=0, **sizes):
+    return BlockTransformer(vocabulary, dim, Decoder(layers, heads, hidden, windows=windows), Decoder(2, 2), **sizes)
+
+
 every_model = pytest.mark.parametrize("name", MODELS)
 # What is built, its sizes that fit, and which of them must be at least 0 and at least 1.
 MADE = [
@@ -27,10 +33,10 @@ MADE = [
     (HgrnEncoder, {"dim": 8, "layers": 2}, [], ["dim", "layers", "hidden"]),
     (Gru, {"dim": 8, "layers": 2}, [], ["dim", "layers"]),
     (
-        BlockTransformer,
+        block_transformer,
         {"vocabulary": 7, "dim": 8, "layers": 2, "heads": 2},
         ["windows"],
-        ["vocabulary", "dim", "layers", "heads", "token_layers", "block", "prefix", "hidden"],
+        ["vocabulary", "dim", "layers", "heads", "block", "prefix", "hidden"],
     ),
     (
         SharedModel,
@@ -85,6 +91,7 @@ def test_a_dropout_that_is_no_share_is_refused(make):
         (lambda: build(["gru"], 7, 8, 2, 2), "there is no model"),
         (lambda: build("gru", 7, 8, 2, 2, seed=1.5), "seed must be a whole number"),
         (lambda: build("block", 7, 8, 2, 2, block=0, times=1.0), "block must be a whole number"),
+        (lambda: build("block", 7, 8, 2, 2, token_layers="1"), "token_layers must be a whole number of at least 1"),
     ],
 )  # fmt: skip
 def test_what_else_cannot_be_built_is_refused(call, words):
