@@ -223,8 +223,10 @@ def test_a_station_forgets_a_vehicle_that_has_been_silent():
 MTU = {"mtu_bytes": 100}
 
 
-def answered(scene, helper=HELPER, *, number=8, parts=(True,), captured_us=FRAME_US, frame_us=FRAME_US, relay=NOBODY,
-             size_bytes=70, **about):  # fmt: skip
+def answered(
+    scene, helper=HELPER, *, number=8, parts=(True,), captured_us=FRAME_US, frame_us=FRAME_US, relay=NOBODY, size_bytes=70,
+    **about,
+):  # fmt: skip
     """Let an answer arrive at the ego, or parts of it."""
     sent = answer(request(helper=helper, frame_us=frame_us), frame(helper, captured_us), size_bytes=size_bytes, **about)
     message = answer_message(sent, number=number, relay=relay)

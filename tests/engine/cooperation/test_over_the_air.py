@@ -49,12 +49,8 @@ class Scene:
 
     def __init__(self, *, radio=None, answers=None, plan=None, **keys):
         settings = scenario(radio=RADIO if radio is None else radio, cooperation={"relay": "best_snr", **keys})
-        self.air, self.stations, self.transfers, self.table = (
-            SilentAir(),
-            stations_of(OWN),
-            Transfers(),
-            Columns("relays"),
-        )
+        self.air, self.stations = SilentAir(), stations_of(OWN)
+        self.transfers, self.table = Transfers(), Columns("relays")
         self.relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), self.table)
         if plan is not None:
             self.relaying.plan = plan
