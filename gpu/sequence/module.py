@@ -78,7 +78,7 @@ class SequenceModule(nn.Module, ABC):
         x: Shaped[Tensor, "batch time *width"],
         state: State | None = None,
         mask: Bool[Tensor, "batch time"] | None = None,
-        dt: float | Float[Tensor, "batch time"] | None = None,
+        dt: float | Float[Tensor, ""] | Float[Tensor, "batch time"] | None = None,
     ) -> tuple[Tensor, State]:
         """Read a piece of a sequence.
 
@@ -108,7 +108,7 @@ class SequenceModule(nn.Module, ABC):
         x: Shaped[Tensor, "batch *width"],
         state: State | None = None,
         mask: Bool[Tensor, " batch"] | None = None,
-        dt: float | Float[Tensor, " batch"] | None = None,
+        dt: float | Float[Tensor, ""] | Float[Tensor, " batch"] | None = None,
     ) -> tuple[Tensor, State]:
         """Read one position; the same as `forward` without the time axis."""
         dims = 2 if self.width else 1
