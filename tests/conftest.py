@@ -1,9 +1,17 @@
-"""Puts the repository's root on the import path, so that tests run from a bare tree as well as from an install."""
+"""Puts the repository's root on the import path, and checks the annotations of v2xsim while the tests run.
+
+Tests run from a bare tree as well as from an install. Shapes, dtypes and types are checked by `shapes_hook`, in the tests' own
+process: what runs in another one (the command line, workers of a sweep) and users' plug-in files are not checked.
+V2XSIM_TEST_SHAPES=0 in the environment switches the checks off, for timings.
+"""
 
 import os
+import random
 import sys
 from pathlib import Path
 
+import jaxtyping
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,3 +24,25 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 # The first example may compile a kernel, and a suite that passes must pass again: no deadline, the same examples.
 settings.register_profile("v2xsim", deadline=None, derandomize=True)
 settings.load_profile("v2xsim")
+
+if os.environ.get("V2XSIM_TEST_SHAPES", "1") != "0":
+    from tests import shapes_hook
+
+    shapes_hook.install()
+
+
+@pytest.fixture(autouse=True)
+def same_items_checked():
+    """Of a list, beartype checks one item that it draws: the same one in each run of a test."""
+    random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def wrong_types_where_a_test_passes_them(request):
+    """A test that hands over what an annotation forbids sees the function's own refusal."""
+    wrong = request.node.get_closest_marker("passes_wrong_types") is not None
+    if wrong:
+        jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    if wrong:
+        jaxtyping.config.update("jaxtyping_disable", False)

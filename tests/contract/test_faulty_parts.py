@@ -259,6 +259,7 @@ FAULTY_FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.passes_wrong_types
 @pytest.mark.parametrize("fault", FAULTY_FILES)
 def test_a_faulty_file_is_told_with_the_line_that_lists_it(fault, place):
     text, says = FAULTY_FILES[fault]

@@ -346,6 +346,7 @@ def test_a_model_comes_back_from_a_folder_with_the_same_answers(name, options, t
     assert again.load_state(state.state_dict()).seen.tolist() == [20, 20]
 
 
+@pytest.mark.passes_wrong_types
 @every_model
 @torch.no_grad()
 def test_a_time_between_positions_is_told_or_refused(name, options):
@@ -402,6 +403,7 @@ def wrong_calls(model, other, ids):
     ]  # fmt: skip
 
 
+@pytest.mark.passes_wrong_types
 @every_model
 def test_what_does_not_fit_is_refused_with_both_sides_and_the_repair(name, options):
     model, ids = loud(name, options), tokens(2, 6)

@@ -50,6 +50,7 @@ def test_whole_windows_need_no_mask():
     assert len(sequences([10, 7]).windows(5, whole=True)) == 3
 
 
+@pytest.mark.passes_wrong_types
 def test_windows_that_cannot_be_are_refused():
     with pytest.raises(MotionError, match="at least 2 tokens, to predict one, got 1"):
         sequences([5]).windows(1)
@@ -97,6 +98,7 @@ def test_a_damaged_folder_is_refused_by_the_name_of_the_file(tmp_path):
         Corpus.open(folder)
 
 
+@pytest.mark.passes_wrong_types
 def test_sequences_that_do_not_fit_together_are_refused():
     held = sequences([5, 3])
     with pytest.raises(MotionError, match="one agent for each of 2 sequences, got 1"):

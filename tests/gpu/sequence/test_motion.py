@@ -201,6 +201,7 @@ def test_a_truncated_or_foreign_vocabulary_file_is_named(vocabulary, tmp_path):
         MotionVocabulary.load(tmp_path / "absent.npz")
 
 
+@pytest.mark.passes_wrong_types
 def test_what_is_no_motion_is_refused_with_its_place(vocabulary):
     pose, offset = driven(2, 10, 8)
     broken = pose.copy()
@@ -230,6 +231,7 @@ POSE, NO_POSES = np.zeros((1, 3)), np.zeros((0, 3))
 MOVES = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
 
 
+@pytest.mark.passes_wrong_types
 @pytest.mark.parametrize(
     ("call", "words"),
     [

@@ -51,6 +51,7 @@ MADE = [
 each_made = pytest.mark.parametrize(("make", "fits", "none", "one"), MADE, ids=[case[0].__name__ for case in MADE])
 
 
+@pytest.mark.passes_wrong_types
 @each_made
 def test_a_size_that_cannot_be_is_refused_by_its_name_with_what_is_allowed_and_what_came(make, fits, none, one):
     make(**fits)
@@ -60,11 +61,13 @@ def test_a_size_that_cannot_be_is_refused_by_its_name_with_what_is_allowed_and_w
                 make(**{**fits, name: wrong})
 
 
+@pytest.mark.passes_wrong_types
 @each_made
 def test_whole_numbers_of_numpy_are_sizes(make, fits, none, one):
     make(**{name: np.int64(size) if isinstance(size, int) else size for name, size in fits.items()})
 
 
+@pytest.mark.passes_wrong_types
 @pytest.mark.parametrize(
     "make", [case[0] for case in MADE if case[0] not in (Gru, TokenModel, ExitSchedule, sharing_map)]
 )
@@ -75,6 +78,7 @@ def test_a_dropout_that_is_no_share_is_refused(make):
             make(**fits, dropout=wrong)
 
 
+@pytest.mark.passes_wrong_types
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -99,6 +103,7 @@ def test_what_else_cannot_be_built_is_refused(call, words):
         call()
 
 
+@pytest.mark.passes_wrong_types
 @every_model
 def test_a_model_of_no_sizes_is_refused_whichever_it_is(name):
     sizes = {"vocabulary": 7, "dim": 16, "layers": 4, "heads": 2}
@@ -108,6 +113,7 @@ def test_a_model_of_no_sizes_is_refused_whichever_it_is(name):
                 build(name, **{**sizes, size: wrong})
 
 
+@pytest.mark.passes_wrong_types
 @every_model
 def test_a_state_of_no_rows_less_or_of_no_precision_is_refused(name):
     model = build(name, 7, 16, 4, 2, seed=1)
@@ -124,6 +130,7 @@ def test_a_state_of_no_rows_less_or_of_no_precision_is_refused(name):
                 model.init_state(2, prompt=wrong)
 
 
+@pytest.mark.passes_wrong_types
 def test_a_recipe_with_sizes_that_cannot_be_is_refused_by_its_file(tmp_path):
     save_model(build("transformer", 7, 8, 2, 2, seed=1), tmp_path)
     whole = read_json(tmp_path / "model.json")["recipe"]
