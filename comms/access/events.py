@@ -1,7 +1,70 @@
-"""A heap of events inside compiled loops: rows of time, kind, who, what; earlier first, then the lower kind."""
+"""A heap of events inside compiled loops: earlier first, then the lower kind."""
+
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int64
 from numba import njit
+
+# Columns of an event.
+TIME, KIND, STATION, DETAIL, EVENT_COLUMNS = range(5)
+_ROOM = 1024
+
+
+class Agenda(NamedTuple):
+    """The events ahead.
+
+    Attributes:
+        rows: Time, kind, station and a detail of each event, as a binary heap.
+        size: How many of the rows hold an event.
+    """
+
+    rows: Int64[np.ndarray, "room 4"]
+    size: Int64[np.ndarray, " 1"]
+
+
+def no_events() -> Agenda:
+    """Return an agenda without events."""
+    return Agenda(np.zeros((_ROOM, EVENT_COLUMNS), np.int64), np.zeros(1, np.int64))
+
+
+def with_other_stations(agenda: Agenda, new_row: Int64[np.ndarray, " old"]) -> Agenda:
+    """Return the agenda over other stations, without the events of those that left.
+
+    Args:
+        agenda: Over the old stations.
+        new_row: Row of each old station among the new ones; -1 for one that left.
+    """
+    rows = agenda.rows[: agenda.size[0]]
+    rows = np.column_stack([rows[:, :STATION], new_row[rows[:, STATION]], rows[:, DETAIL]])
+    rows = rows[rows[:, STATION] >= 0]
+    # A sorted list is a heap.
+    rows = rows[np.lexsort((rows[:, STATION], rows[:, KIND], rows[:, TIME]))]
+    room = np.zeros((max(_ROOM, 2 * len(rows)), EVENT_COLUMNS), np.int64)
+    room[: len(rows)] = rows
+    return Agenda(room, np.array([len(rows)], np.int64))
+
+
+def longer_agenda(agenda: Agenda, room: int) -> Agenda:
+    """Return the agenda with room for so many events in all."""
+    rows = np.zeros((room, EVENT_COLUMNS), np.int64)
+    rows[: len(agenda.rows)] = agenda.rows
+    return agenda._replace(rows=rows)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def add_event(agenda, time, kind, station, detail):  # type: ignore[no-untyped-def]
+    """Add an event to an agenda that has room for it."""
+    agenda.size[0] = push(agenda.rows, agenda.size[0], time, kind, station, detail)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def take_event(agenda):  # type: ignore[no-untyped-def]
+    """Remove the first event of an agenda and return its kind, station and detail."""
+    rows = agenda.rows
+    kind, station, detail = rows[0, KIND], rows[0, STATION], rows[0, DETAIL]
+    agenda.size[0] = pop(rows, agenda.size[0])
+    return kind, station, detail
 
 
 @njit(cache=True, nogil=True)
@@ -16,7 +79,7 @@ def roomy(heap, size):  # type: ignore[no-untyped-def]
     return longer
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def push(heap, size, time, kind, who, what):  # type: ignore[no-untyped-def]
     """Add an event and return the new size."""
     i = size
@@ -31,7 +94,7 @@ def push(heap, size, time, kind, who, what):  # type: ignore[no-untyped-def]
     return size + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def pop(heap, size):  # type: ignore[no-untyped-def]
     """Remove the first event and return the new size."""
     size -= 1

@@ -7,8 +7,9 @@ of 3 dB until a given share of the resources remains. Mode 4 then keeps the reso
 does not rank, and checks again before the first use. One of the remaining resources is drawn. A stream keeps its
 resource for a drawn number of packets, and each packet announces the next use.
 
-Resources are chosen in `sidelink_selection`, the loop over all slots is `sidelink_kernel`, and the parameters for
-scenarios are in `sidelink_scheme`.
+The loop over all slots is `sidelink_slots`, over the tables of `sidelink_tables`. Resources are chosen in
+`sidelink_selection`, `sidelink_air` computes who receives what, and the parameters for scenarios are in
+`sidelink_scheme`.
 
 Each receiver in range has one outcome per packet, the first of these that applies: half duplex (it transmits in the
 slot), sensing (below the sensitivity), propagation (lost at the error rate of its SNR), collision (lost at the error
@@ -25,11 +26,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from v2xsim.comms.access import sidelink_kernel as kernel
+from v2xsim.comms.access.events import DETAIL, STATION, no_events, with_other_stations
+from v2xsim.comms.access.outcome import DROPS, receptions_of
 from v2xsim.comms.access.packets import Field, Packets, Receptions
-from v2xsim.comms.access.sidelink_selection import MEMORY, NONE
+from v2xsim.comms.access.sidelink_slots import run_slots, with_room
+from v2xsim.comms.access.sidelink_tables import (
+    ENTRY_COLUMNS,
+    MEMORY,
+    NONE,
+    SENT_SLOT,
+    STATION_COLUMNS,
+    USED,
+    Arrivals,
+    LinkRows,
+    Reception,
+    Rules,
+    Schedule,
+    Senses,
+)
 from v2xsim.comms.pairs import carried, homes
-from v2xsim.comms.phy.error_rate import lost_below
+from v2xsim.comms.phy.error_rate import curve_for_kernels
 from v2xsim.comms.phy.noise import milliwatts, noise_dbm
 from v2xsim.comms.phy.sidelink import QPSK_ERROR_RATE, QPSK_SINR_DB
 
@@ -104,27 +120,22 @@ class Sidelink:
     def __init__(
         self, stations: int, params: SidelinkParams, time_us: int, station_key: UInt64[np.ndarray, " stations"]
     ) -> None:
-        self._params = params
+        self._params, self._rules, self._reception = params, _rules(params), _reception(params)
+        self._curve = curve_for_kernels(np.array(params.curve_db, float), np.array(params.curve_rate, float))
         self._slot = -(-time_us // params.slot_us)
-        self._cleared = np.array([self._slot], np.int64)
-        self._heap, self._size = np.zeros((1024, 4), np.int64), 0
-        self._entry, self._entry_key = np.zeros((1024, kernel.ENTRY), np.int64), np.zeros(1024, np.uint64)
         self._waiting = Packets.none()
         self.dropped: list[int] = []
-        self._station = np.zeros((0, kernel.STATION), np.int64)
-        # Column of each station's memory: it stays the same while stations come and go.
-        self._column = np.zeros(0, np.int64)
-        self._mine = np.zeros((0, MEMORY), np.int64)
-        self._rssi = np.zeros((MEMORY, 0, params.subchannels), np.float32)
-        self._rsrp, self._reserved = self._rssi.copy(), self._rssi.astype(np.int16)
-        self._got = np.zeros((0, 0), np.int64)
-        self._longest = np.zeros(1, np.int64)
-        self._key = np.zeros(0, np.uint64)
-        leak = np.zeros(params.subchannels + 1)
-        leak[1 : 1 + len(params.leak_db)] = [milliwatts(v) for v in params.leak_db[: params.subchannels]]
-        self._leak = leak
-        self._curve_db, self._curve_rate = np.array(params.curve_db, float), np.array(params.curve_rate, float)
-        self._bound = lost_below(self._curve_db, self._curve_rate)
+        no_key = np.zeros(0, np.uint64)
+        entry, entry_key = np.zeros((1024, ENTRY_COLUMNS), np.int64), np.zeros(1024, np.uint64)
+        self._schedule = Schedule(
+            np.zeros((0, STATION_COLUMNS), np.int64), no_key, entry, entry_key, np.zeros(1, np.int64)
+        )
+        self._agenda = no_events()
+        power_mw = np.zeros((MEMORY, 0, params.subchannels), np.float32)
+        self._senses = Senses(
+            np.zeros(0, np.int64), power_mw, power_mw.copy(), power_mw.astype(np.int16), np.zeros((0, MEMORY), np.int64),
+            np.array([self._slot], np.int64), np.zeros(1, np.int64), np.zeros((0, 0), np.int64),
+        )  # fmt: skip
         self.reindexed(np.full(stations, -1), station_key)
 
     def submit(self, packets: Packets) -> None:
@@ -134,32 +145,27 @@ class Sidelink:
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
         """Return the packets that ended by an instant, and the busy time of the slots that ended."""
         p = self._params
-        until = until_us // p.slot_us
+        until = int(until_us // p.slot_us)
         slot = -(-self._waiting.ready_us // p.slot_us)
         ready = int(np.searchsorted(slot, until))
         new = self._waiting[:ready]
         self._waiting = self._waiting[ready:]
         if until <= self._slot:
-            return Receptions.none(), np.zeros(len(self._station), np.int64)
-        self._heap, self._size, self._entry, self._entry_key, sent, reception_arrays, busy, dropped = kernel.advanced(
-            self._station, self._column, self._mine, self._rssi, self._rsrp, self._reserved, self._cleared, self._longest,
-            self._got,
-            self._entry, self._entry_key, self._key, self._heap, self._size,
+            return Receptions.none(), np.zeros(len(self._senses.column), np.int64)
+        periodic = new.period_us > 0
+        arrivals = Arrivals(
             new.number, new.sender, new.target, slot[:ready], self._width(new),
-            np.where(new.period_us > 0, np.maximum(1, new.period_us // p.slot_us), 0), new.key,
-            field.offset, field.other, field.power_mw, field.nakagami_m, self._slot, int(until),
-            p.subchannels, p.t1_slots, np.where(new.period_us > 0, p.t2_slots, p.single_t2_slots), p.candidate_share,
-            milliwatts(p.rsrp_threshold_dbm), p.ranked,
-            p.window_slots, p.keep_probability, p.uses[0], p.uses[1], p.repetitions, p.recheck_slots,
-            milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm), milliwatts(p.busy_threshold_dbm),
-            milliwatts(p.sci_sinr_db), p.overlap, self._leak, 12.0 * p.rb_per_subchannel,
-            self._bound, self._curve_db, self._curve_rate, p.slot_us, p.queue_packets,
+            np.where(periodic, np.maximum(1, new.period_us // p.slot_us), 0),
+            np.where(periodic, p.t2_slots, p.single_t2_slots), new.key, np.zeros(1, np.int64),
         )  # fmt: skip
-        self._slot = int(until)
-        self.dropped += dropped.tolist()
-        number, by, began_us, noise, offset = sent
-        packets = (number, by, began_us, began_us + p.slot_us, offset)
-        return Receptions.of_powers(packets, noise, reception_arrays), np.round(busy).astype(np.int64)
+        links = LinkRows(field.offset, field.other, field.power_mw, field.nakagami_m)
+        self._schedule, self._agenda = with_room(self._schedule, self._agenda, ready, p.repetitions)
+        outcome, busy_us = run_slots(
+            self._schedule, self._agenda, self._senses, arrivals, links, self._rules, self._reception, self._curve, until
+        )  # fmt: skip
+        self._slot = until
+        self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()
+        return receptions_of(outcome), np.round(busy_us).astype(np.int64)
 
     def _width(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         p = self._params
@@ -175,41 +181,63 @@ class Sidelink:
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
         """Carry the state over to another list of stations; scheduled packets of a station that left are dropped."""
-        old, known = len(self._station), row >= 0
-        new_row = np.full(old + 1, -1, np.int64)
+        old, agenda, known = self._schedule, self._agenda, row >= 0
+        new_row = np.full(len(old.station) + 1, -1, np.int64)
         new_row[row[known]] = np.flatnonzero(known)
-        heap = self._heap[: self._size]
-        gone = heap[new_row[heap[:, 2]] < 0]
-        self._entry[gone[:, 3], kernel.USED] = 0
-        kept = heap[new_row[heap[:, 2]] >= 0]
-        kept = np.column_stack([kept[:, :2], new_row[kept[:, 2]], kept[:, 3]])
-        kept = kept[np.lexsort((kept[:, 2], kept[:, 1], kept[:, 0]))]
-        self._size = len(kept)
-        self._heap = np.zeros((max(1024, 2 * self._size), 4), np.int64)
-        self._heap[: self._size] = kept
+        events = agenda.rows[: agenda.size[0]]
+        old.entry[events[new_row[events[:, STATION]] < 0, DETAIL], USED] = 0
         moved = replace(self._waiting, sender=new_row[self._waiting.sender], target=new_row[self._waiting.target])
         self._waiting = moved[moved.sender >= 0]
-        self._station = carried(self._station, row, 0)
-        self._station[~known, kernel.SENT_SLOT] = NONE
-        self._column = self._columns(row)
-        self._key = np.asarray(station_key, np.uint64)
+        station = carried(old.station, row, 0)
+        station[~known, SENT_SLOT] = NONE
+        self._schedule = old._replace(station=station, station_key=np.asarray(station_key, np.uint64))
+        self._agenda = with_other_stations(agenda, new_row)
+        self._senses = _with_columns(self._senses, row, bool(self._params.repetitions))
 
-    def _columns(self, row: Int64[np.ndarray, " new"]) -> Int64[np.ndarray, " new"]:
-        """Return the column of each station's memory; those of newcomers are empty."""
-        column, taken = homes(self._column, row, len(self._mine))
-        missing = int(column.max(initial=-1)) + 1 - len(self._mine)
-        if missing > 0:
-            more = missing + len(self._mine) // 4
-            self._mine = np.concatenate([self._mine, np.full((more, MEMORY), NONE, np.int64)])
-            self._rssi, self._rsrp, self._reserved = [
-                np.concatenate([a, np.zeros((MEMORY, more, *a.shape[2:]), a.dtype)], axis=1)
-                for a in (self._rssi, self._rsrp, self._reserved)
-            ]
-            if self._params.repetitions:
-                self._got = np.pad(self._got, (0, more))
-        self._mine[taken] = NONE
-        for memory in (self._rssi, self._reserved):
-            memory[:, taken] = 0
-        if self._params.repetitions:
-            self._got[taken], self._got[:, taken] = 0, 0
-        return column
+
+def _rules(params: SidelinkParams) -> Rules:
+    """Return how resources are chosen, as the slot loop takes it."""
+    return Rules(
+        params.subchannels, params.slot_us, params.t1_slots, params.candidate_share, milliwatts(params.rsrp_threshold_dbm),
+        int(params.ranked), params.window_slots, params.keep_probability, *params.uses, params.repetitions,
+        params.recheck_slots, params.queue_packets,
+    )  # fmt: skip
+
+
+def _reception(params: SidelinkParams) -> Reception:
+    """Return what receivers notice, as the slot loop takes it."""
+    leak = np.zeros(params.subchannels + 1)
+    leak[1 : 1 + len(params.leak_db)] = [milliwatts(v) for v in params.leak_db[: params.subchannels]]
+    return Reception(
+        milliwatts(params.noise_dbm), milliwatts(params.sensitivity_dbm), milliwatts(params.busy_threshold_dbm),
+        milliwatts(params.sci_sinr_db), params.overlap, leak, 12.0 * params.rb_per_subchannel,
+    )  # fmt: skip
+
+
+def _with_columns(senses: Senses, row: Int64[np.ndarray, " new"], repeats: bool) -> Senses:
+    """Return what another set of stations remembers: a station keeps its column, a newcomer's is empty.
+
+    Args:
+        senses: Of the old stations.
+        row: Where each station was before; -1 for newcomers.
+        repeats: Whether packets are repeated, so that copies decoded must be remembered.
+    """
+    column, taken = homes(senses.column, row, len(senses.sent_slot))
+    missing = int(column.max(initial=-1)) + 1 - len(senses.sent_slot)
+    if missing > 0:
+        # A quarter more than is missing, so that few newcomers cost a copy of the memories.
+        more = missing + len(senses.sent_slot) // 4
+        wider = [
+            np.concatenate([memory, np.zeros((MEMORY, more, *memory.shape[2:]), memory.dtype)], axis=1)
+            for memory in (senses.rssi_mw, senses.rsrp_mw, senses.reserved)
+        ]
+        senses = senses._replace(
+            rssi_mw=wider[0], rsrp_mw=wider[1], reserved=wider[2],
+            sent_slot=np.concatenate([senses.sent_slot, np.full((more, MEMORY), NONE, np.int64)]),
+            decoded_number=np.pad(senses.decoded_number, (0, more)) if repeats else senses.decoded_number,
+        )  # fmt: skip
+    senses.sent_slot[taken] = NONE
+    senses.rssi_mw[:, taken], senses.reserved[:, taken] = 0, 0
+    if repeats:
+        senses.decoded_number[taken], senses.decoded_number[:, taken] = 0, 0
+    return senses._replace(column=column)

@@ -1,78 +1,184 @@
 """Which resources a sidelink station chooses, from what it remembers of the slots before.
 
+A resource is a slot and a first subchannel. The steps are those of TS 36.213, 14.1.1.6: claim (what others reserved and where
+the station was deaf), exclude (with a threshold that rises until a share remains), rank by power (mode 4 only), draw.
+
 Memories are rings of slots: the power, the reservations decoded and their power by slot, then column of the station, then
 subchannel, so that what one slot writes lies together; and by station the slots in which it sent.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt64
 from numba import njit
 
+from v2xsim.comms.access.sidelink_tables import MEMORY
 from v2xsim.comms.draws import hashed
 
-MEMORY = 1100
-NONE = -1
+# Step of 3 dB by which the threshold rises (TS 36.213, 14.1.1.6, step 6), and where it stops: far above any power received.
+_RISE = 10.0**0.3
+_HIGHEST_MW = 1e6
+
+
+class Request(NamedTuple):
+    """What a station looks for.
+
+    Attributes:
+        column: Column of the station's memories.
+        now: Slot in which it looks.
+        width: Subchannels that the packet takes.
+        step: Period in slots in which its transmissions follow each other.
+        uses: Transmissions that a resource would be used for.
+        first: First slot of the selection window.
+        last: Last slot of it.
+        key: Of the chance.
+        turn: Which draw of the key is the first.
+    """
+
+    column: int
+    now: int
+    width: int
+    step: int
+    uses: int
+    first: int
+    last: int
+    key: UInt64[np.ndarray, ""]
+    turn: int
 
 
 @njit(cache=True, nogil=True)
-def _claims(  # type: ignore[no-untyped-def]
-    column, now, width, uses, step, first, last, taken, rsrp, reserved, mine, longest, subchannels, window,
-):  # fmt: skip
-    """Return by slot and first subchannel the strongest reservation that overlaps; infinity where it cannot send."""
-    span, places = last - first + 1, subchannels - width + 1
-    claim = np.zeros((span, places))
-    # Own transmissions of the sensing window: what others announced then is unknown.
-    deaf = np.zeros(step, np.bool_)
-    oldest = max(0, now - window)
-    row, phase = oldest % MEMORY, oldest % step
-    for slot in range(oldest, now + 1):
-        if mine[column, row] == slot:
+def request_of(column, now, width, period, uses, first, last, key, turn):  # type: ignore[no-untyped-def]
+    """Return a request; single packets (period 0) count as sent every 100 slots, the P_step of TS 36.213."""
+    return Request(column, now, width, 100 if period <= 0 else period, uses, first, last, key, turn)
+
+
+@njit(cache=True, nogil=True)
+def deaf_phases(request, sent_slot, window_slots):  # type: ignore[no-untyped-def]
+    """Return by slot modulo the period whether the station sent within the sensing window, and so heard nobody."""
+    deaf = np.zeros(request.step, np.bool_)
+    oldest = max(0, request.now - window_slots)
+    row, phase = oldest % MEMORY, oldest % request.step
+    for slot in range(oldest, request.now + 1):
+        # The ring holds numbers of slots, so what an earlier round left there does not count.
+        if sent_slot[request.column, row] == slot:
             deaf[phase] = True
         row = row + 1 if row + 1 < MEMORY else 0
-        phase = phase + 1 if phase + 1 < step else 0
-    for i in range(span):
-        slot = first + i
-        blocked = deaf[slot % step]
-        for n in range(len(taken)):
-            if taken[n] == slot:
+        phase = phase + 1 if phase + 1 < request.step else 0
+    return deaf
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _block_own(claim_mw, request, own_slots, deaf):  # type: ignore[no-untyped-def]
+    """Claim without limit the slots in which the station sends already, or was deaf a whole number of periods before."""
+    for i in range(len(claim_mw)):
+        slot = request.first + i
+        # What others announced while it was deaf is unknown: they may have reserved this slot.
+        blocked = deaf[slot % request.step]
+        for n in range(len(own_slots)):
+            if own_slots[n] == slot:
                 blocked = True
         if blocked:
-            for c in range(places):
-                claim[i, c] = math.inf
-    # What was reserved longer ago than the longest reservation is over.
-    for z in range(max(0, now - min(window, longest)), now):
-        row = z % MEMORY
-        for c in range(subchannels):
-            p = np.int64(reserved[row, column, c])
-            if p <= 0:
-                continue
-            power = rsrp[row, column, c]
-            t = z + p
-            while t <= last + uses * step and t <= z + max(p, span + p):
-                y, j = t, 0
-                while y >= first and j < uses:
-                    if y <= last and y >= now:
-                        for place in range(max(0, c - width + 1), min(places, c + 1)):
-                            claim[y - first, place] = max(claim[y - first, place], power)
-                    y -= step
-                    j += 1
-                if p >= span:
-                    break
-                t += p
-    return claim
+            for c in range(claim_mw.shape[1]):
+                claim_mw[i, c] = math.inf
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _claim(claim_mw, request, reserved_slot, period, subchannel, power_mw):  # type: ignore[no-untyped-def]
+    """Claim what one reservation, used again and again, shares with the uses of each resource."""
+    span, places = claim_mw.shape
+    slot = reserved_slot
+    while slot <= request.last + request.uses * request.step and slot <= reserved_slot + span:
+        candidate, use = slot, 0
+        while candidate >= request.first and use < request.uses:
+            if candidate <= request.last and candidate >= request.now:
+                for c in range(max(0, subchannel - request.width + 1), min(places, subchannel + 1)):
+                    claim_mw[candidate - request.first, c] = max(claim_mw[candidate - request.first, c], power_mw)
+            candidate -= request.step
+            use += 1
+        # Only shorter periods come back within the selection window (TS 36.213, 14.1.1.6, step 5: Q > 1).
+        if period >= span:
+            break
+        slot += period
 
 
 @njit(cache=True, nogil=True)
-def _quietest(  # type: ignore[no-untyped-def]
-    column, now, width, step, first, free, left, kept, rssi, window, key, turn, subchannels
-):
-    """Return the free resources with the least mean power over the periods before."""
-    span, places = free.shape
-    value, index = np.empty(left), np.empty(left, np.int64)
-    mean, oldest = np.empty(subchannels), max(0, now - window)
+def claims_mw(request, own_slots, senses, rules):  # type: ignore[no-untyped-def]
+    """Return by slot and first subchannel the strongest reservation that overlaps; infinity where it cannot send."""
+    span = request.last - request.first + 1
+    claim_mw = np.zeros((span, rules.subchannels - request.width + 1))
+    _block_own(claim_mw, request, own_slots, deaf_phases(request, senses.sent_slot, rules.window_slots))
+    rsrp_mw, reserved, column = senses.rsrp_mw, senses.reserved, request.column
+    # What was reserved longer ago than the longest reservation is over.
+    for slot in range(max(0, request.now - min(rules.window_slots, senses.longest_period[0])), request.now):
+        row = slot % MEMORY
+        for c in range(rules.subchannels):
+            period = np.int64(reserved[row, column, c])
+            if period > 0:
+                _claim(claim_mw, request, slot + period, period, c, rsrp_mw[row, column, c])
+    return claim_mw
+
+
+@njit(cache=True, nogil=True)
+def unclaimed(claim_mw, rules):  # type: ignore[no-untyped-def]
+    """Return by slot and first subchannel whether a resource remains, and how many do.
+
+    Claims weaker than the threshold do not exclude; it rises by 3 dB until the share remains.
+    """
+    span, places = claim_mw.shape
+    total = span * places
+    # All steps at once: up to the strongest claim among the weakest that make the share.
+    wanted = max(1, math.ceil(rules.candidate_share * total))
+    needed_mw = np.partition(claim_mw.reshape(total), wanted - 1)[wanted - 1]
+    threshold_mw = rules.threshold_mw
+    while threshold_mw < needed_mw and threshold_mw <= _HIGHEST_MW:
+        threshold_mw *= _RISE
+    remaining = 0
+    free = np.empty((span, places), np.bool_)
+    for i in range(span):
+        for c in range(places):
+            free[i, c] = claim_mw[i, c] <= threshold_mw
+            remaining += free[i, c]
+    if remaining == 0:
+        # It sends in every slot of the window or was deaf to all: any resource is as good as another.
+        for i in range(span):
+            for c in range(places):
+                free[i, c] = True
+        remaining = total
+    return free, remaining
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _mean_powers(mean_mw, slot, request, oldest, rssi_mw):  # type: ignore[no-untyped-def]
+    """Sum up the power in each subchannel one period before a slot, two periods and so on; return how many there are."""
     # Unsigned rows need no test for counting from the end.
-    home, wide = np.uint64(column), np.uint64(subchannels)
+    column, subchannels = np.uint64(request.column), np.uint64(len(mean_mw))
+    for c in range(subchannels):
+        mean_mw[c] = 0.0
+    periods = 0
+    before = slot - request.step
+    row = before % MEMORY
+    while before >= oldest:
+        if before < request.now:
+            r = np.uint64(row)
+            for c in range(subchannels):
+                mean_mw[c] += rssi_mw[r, column, c]
+            periods += 1
+        before -= request.step
+        row -= request.step
+        if row < 0:
+            row += MEMORY
+    return periods
+
+
+@njit(cache=True, nogil=True)
+def quietest(request, free, remaining, kept, senses, rules):  # type: ignore[no-untyped-def]
+    """Return the `kept` resources of those that remain with the least mean power over the periods before."""
+    span, places = free.shape
+    subchannels, rssi_mw = rules.subchannels, senses.rssi_mw
+    value, index = np.empty(remaining), np.empty(remaining, np.int64)
+    sum_mw, oldest = np.empty(subchannels), max(0, request.now - rules.window_slots)
     n = 0
     for i in range(span):
         anything = False
@@ -80,101 +186,88 @@ def _quietest(  # type: ignore[no-untyped-def]
             anything = anything or free[i, c]
         if not anything:
             continue
-        for c in range(wide):
-            mean[c] = 0.0
-        seen = 0
-        z = first + i - step
-        row = z % MEMORY
-        while z >= oldest:
-            if z < now:
-                r = np.uint64(row)
-                for c in range(wide):
-                    mean[c] += rssi[r, home, c]
-                seen += 1
-            z -= step
-            row -= step
-            if row < 0:
-                row += MEMORY
+        periods = _mean_powers(sum_mw, request.first + i, request, oldest, rssi_mw)
         for c in range(places):
             if free[i, c]:
-                power = 0.0
-                for w in range(width):
-                    power += mean[c + w]
-                # Resources that nobody uses are put in random order.
-                value[n] = power / max(1, seen)
-                if power == 0.0:
-                    value[n] = 1e-18 * hashed(key, np.uint64(i * subchannels + c + 1), turn)
+                power_mw = 0.0
+                for w in range(request.width):
+                    power_mw += sum_mw[c + w]
+                value[n] = power_mw / max(1, periods)
+                # Resources that nobody uses are put in random order, below every real power: by place, early slots would win.
+                if power_mw == 0.0:
+                    value[n] = 1e-18 * hashed(request.key, np.uint64(i * subchannels + c + 1), request.turn)
                 index[n] = i * places + c
                 n += 1
     limit = np.partition(value, kept - 1)[kept - 1]
     chosen = np.empty(kept, np.int64)
-    m = 0
-    for n in range(left):
-        if value[n] <= limit and m < kept:
-            chosen[m] = index[n]
-            m += 1
-    return chosen[:m]
+    count = 0
+    for n in range(remaining):
+        if value[n] <= limit and count < kept:
+            chosen[count] = index[n]
+            count += 1
+    return chosen[:count]
 
 
 @njit(cache=True, nogil=True)
-def selected(  # type: ignore[no-untyped-def]
-    column, now, width, period, uses, key, turn, first, last, taken, rssi, rsrp, reserved, mine, longest, subchannels,
-    share, threshold_mw, ranked, window, count_wanted, result,
-):  # fmt: skip
-    """Choose resources for a station: into result, rows of slot and subchannel; return how many.
-
-    Excluded are slots in which the station itself sent and so heard nothing (they may hold a reservation one period
-    on), slots in which it already has something to send, and what announced reservations stronger than the threshold
-    overlap; the threshold rises by 3 dB until the share remains. Ranked, only the share with the least mean power over
-    the periods before is kept. Among what remains chance decides.
-    """
-    step = 100 if period <= 0 else period
-    claim = _claims(
-        column, now, width, uses, step, first, last, taken, rsrp, reserved, mine, longest, subchannels, window
-    )
-    span, places = claim.shape
-    total = span * places
-    # The threshold at which the share remains: steps of 3 dB up to the strongest claim among the weakest that make the share.
-    wanted = max(1, math.ceil(share * total))
-    least = np.partition(claim.reshape(total), wanted - 1)[wanted - 1]
-    level = threshold_mw
-    while level < least and level <= 1e6:
-        level *= 10.0**0.3
-    left = 0
-    free = np.empty((span, places), np.bool_)
+def _listed(free, remaining):  # type: ignore[no-untyped-def]
+    """Return all resources that remain."""
+    span, places = free.shape
+    listed = np.empty(remaining, np.int64)
+    n = 0
     for i in range(span):
         for c in range(places):
-            free[i, c] = claim[i, c] <= level
-            left += free[i, c]
-    if left == 0:
-        for i in range(span):
-            for c in range(places):
-                free[i, c] = True
-        left = total
-    if ranked:
-        kept = min(left, max(1, math.ceil(share * total)))
-        chosen = _quietest(column, now, width, step, first, free, left, kept, rssi, window, key, turn, subchannels)
-    else:
-        chosen = np.empty(left, np.int64)
-        n = 0
-        for i in range(span):
-            for c in range(places):
-                if free[i, c]:
-                    chosen[n] = i * places + c
-                    n += 1
-    kept, found = len(chosen), 0
-    for k in range(count_wanted):
-        if kept == 0:
-            break
-        pick = min(kept - 1, int(hashed(key, np.uint64(7919 + k), turn + 1) * kept))
-        slot, sub = first + chosen[pick] // places, chosen[pick] % places
-        result[found, 0], result[found, 1] = slot, sub
-        found += 1
-        # The others are of other slots.
-        n = 0
-        for m in range(kept):
-            if first + chosen[m] // places != slot:
-                chosen[n] = chosen[m]
+            if free[i, c]:
+                listed[n] = i * places + c
                 n += 1
-        kept = n
-    return found
+    return listed
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _draw(candidates, request, places, wanted, choice):  # type: ignore[no-untyped-def]
+    """Draw resources, each in a slot of its own, into rows of slot and subchannel; return how many."""
+    left, drawn = len(candidates), 0
+    for k in range(wanted):
+        if left == 0:
+            break
+        # 7919, a prime, keeps these draws apart from others of the same key.
+        pick = min(left - 1, int(hashed(request.key, np.uint64(7919 + k), request.turn + 1) * left))
+        slot = request.first + candidates[pick] // places
+        choice[drawn, 0], choice[drawn, 1] = slot, candidates[pick] % places
+        drawn += 1
+        # A station sends once in a slot, so the other transmissions are in other slots.
+        n = 0
+        for m in range(left):
+            if request.first + candidates[m] // places != slot:
+                candidates[n] = candidates[m]
+                n += 1
+        left = n
+    return drawn
+
+
+@njit(cache=True, nogil=True)
+def select(request, own_slots, senses, rules, wanted, choice):  # type: ignore[no-untyped-def]
+    """Choose resources for a station.
+
+    Args:
+        request: What the station looks for.
+        own_slots: Slots in which it has something to send already.
+        senses: What stations remember.
+        rules: How resources are chosen.
+        wanted: How many.
+        choice: Filled: rows of slot and first subchannel.
+
+    Returns:
+        How many were found.
+
+    References:
+        3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2, which does not rank).
+    """
+    claim_mw = claims_mw(request, own_slots, senses, rules)
+    span, places = claim_mw.shape
+    free, remaining = unclaimed(claim_mw, rules)
+    if rules.ranked:
+        kept = min(remaining, max(1, math.ceil(rules.candidate_share * (span * places))))
+        candidates = quietest(request, free, remaining, kept, senses, rules)
+    else:
+        candidates = _listed(free, remaining)
+    return _draw(candidates, request, places, wanted, choice)

@@ -1,7 +1,9 @@
 """Packet error rate over the signal to noise and interference ratio: the curve of IEEE 802.11p, and look-ups in any curve."""
 
+import math
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -68,7 +70,7 @@ def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
     return float(needed - ebn0_over_sinr_db(bandwidth_mhz)[mcs])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def]
     """Return the error rate between the rows of a curve: `np.interp` of a single value, for kernels."""
     low, high = 0, len(curve_db) - 1
@@ -116,3 +118,35 @@ def lost_below(
     return np.ascontiguousarray(
         np.stack([10.0 ** (0.1 * (passed[1:] - 1e-6)), 10.0 ** (0.1 * (passed[:-1] + 1e-6))], axis=1)
     )
+
+
+class ErrorCurve(NamedTuple):
+    """An error curve as kernels take it.
+
+    Attributes:
+        db: Ratio of signal to noise, rising.
+        rate: Packet error rate at each ratio.
+        bound: Of `lost_below`.
+    """
+
+    db: Float[np.ndarray, " rows"]
+    rate: Float[np.ndarray, " rows"]
+    bound: Float[np.ndarray, "bins 2"]
+
+
+def curve_for_kernels(curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np.ndarray, " rows"]) -> ErrorCurve:
+    """Return an error curve with its bounds."""
+    return ErrorCurve(
+        np.ascontiguousarray(curve_db), np.ascontiguousarray(curve_rate), lost_below(curve_db, curve_rate)
+    )
+
+
+@njit(cache=True, nogil=True, _nrt=False, inline="always")
+def is_lost(luck, ratio, curve):  # type: ignore[no-untyped-def]
+    """Return whether a packet is lost: its luck, in (0, 1), is below the error rate at a ratio of powers."""
+    # Bounds on the ratio decide nearly always, without a logarithm.
+    luck_bin = int(luck * LUCK_BINS)
+    lost = ratio < curve.bound[luck_bin, 1]
+    if lost and ratio >= curve.bound[luck_bin, 0]:
+        lost = luck < error_rate_at(10.0 * math.log10(ratio), curve.db, curve.rate)
+    return lost

@@ -1,0 +1,23 @@
+"""Whether a packet that the receiver follows is decoded, and if not, why not."""
+
+from numba import njit
+
+from v2xsim.comms.access.packets import COLLISION, DELIVERED, PROPAGATION
+from v2xsim.comms.phy.error_rate import is_lost
+
+# Powers on the air are sums from which packets are taken again. Rounding leaves up to a millionth of the noise there.
+ROUNDING_SHARE = 1e-6
+
+
+@njit(cache=True, nogil=True, _nrt=False, inline="always")
+def decoded(luck, signal_mw, noise_mw, interference_mw, curve):  # type: ignore[no-untyped-def]
+    """Return DELIVERED, PROPAGATION or COLLISION.
+
+    The same luck is compared with the error rate of the SNR and with that of the SINR, so interference alone is to blame for
+    a collision: without it this very packet would have arrived.
+    """
+    if is_lost(luck, signal_mw / noise_mw, curve):
+        return PROPAGATION
+    if interference_mw > 0.0 and is_lost(luck, signal_mw / (noise_mw + interference_mw), curve):
+        return COLLISION
+    return DELIVERED

@@ -1,0 +1,362 @@
+"""The compiled slot loop of sensing-based sidelink: packets become ready, take resources, look again and are sent.
+
+Nothing happens in a slot in which nobody transmits or selects; otherwise a slot costs what its senders' neighbours cost.
+
+Phases that allocate nothing are compiled without numba's reference counts (`_nrt=False`). With them each tuple that a phase
+takes costs two atomic operations per array, and the loop over 1,000 stations takes 1.5 times as long. What a phase calls
+inherits the option; `choose`, which allocates, switches the counts on again.
+"""
+
+import numpy as np
+from numba import njit
+
+from v2xsim.comms.access.events import DETAIL, KIND, STATION, TIME, Agenda, add_event, longer_agenda, take_event
+from v2xsim.comms.access.outcome import close_outcome, has_room, longer_outcome, no_outcome, report_drop
+from v2xsim.comms.access.sidelink_air import count_down, measure_busy, receive, silent_air, transmit
+from v2xsim.comms.access.sidelink_selection import request_of, select
+from v2xsim.comms.access.sidelink_tables import (
+    ENTRY_COLUMNS,
+    GRANT_LEFT,
+    GRANT_PERIOD,
+    GRANT_SLOT,
+    GRANT_SUBCHANNEL,
+    GRANT_WIDTH,
+    LEFT,
+    MEMORY,
+    NONE,
+    NUMBER,
+    PENDING,
+    PERIOD,
+    REEVALUATE,
+    REPLACED,
+    SEND,
+    SENT_SLOT,
+    SETTLED,
+    SLOT,
+    SUBCHANNEL,
+    TARGET,
+    USED,
+    WIDTH,
+    Schedule,
+)
+from v2xsim.comms.draws import hashed
+
+# Which draw of a packet's key each cause of chance begins with.
+_FIRST_USES, _KEEP, _KEPT_USES, _FIRST_CHOICE, _REPETITIONS, _SECOND_CHOICE = 4, 5, 6, 20, 40, 60
+
+
+def with_room(schedule: Schedule, agenda: Agenda, packets: int, repetitions: int) -> tuple[Schedule, Agenda]:
+    """Return the schedule and the agenda with room for so many more packets, so that nothing grows while slots are run."""
+    # A row in use has one event to come; a packet has one event per transmission and one re-evaluation.
+    wanted = int(agenda.size[0]) + packets * (repetitions + 2)
+    rows = len(schedule.entry)
+    if wanted > rows:
+        entry, entry_key = np.zeros((2 * wanted, ENTRY_COLUMNS), np.int64), np.zeros(2 * wanted, np.uint64)
+        entry[:rows], entry_key[:rows] = schedule.entry, schedule.entry_key
+        schedule = schedule._replace(entry=entry, entry_key=entry_key)
+    if wanted > len(agenda.rows):
+        agenda = longer_agenda(agenda, 2 * wanted)
+    return schedule, agenda
+
+
+@njit(cache=True, nogil=True)
+def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve, until):  # type: ignore[no-untyped-def]
+    """Run all slots before one.
+
+    Args:
+        schedule: What stations have scheduled; changed.
+        agenda: Events ahead; their time is a slot, their detail a row of the schedule; changed. Both have room (`with_room`).
+        senses: What stations remember; changed.
+        arrivals: Packets that become ready before the last slot.
+        links: Who receives whom, and how strongly.
+        rules: How resources are chosen.
+        reception: What receivers notice.
+        curve: Error rate over SINR.
+        until: The first slot that is not run.
+
+    Returns:
+        Packets and receptions, and the busy time of each station in us.
+    """
+    # In a slot every station sends at most once, over each of its links.
+    most_packets, most_receptions = len(schedule.station), len(links.other)
+    air, busy_us = silent_air(most_packets, rules.subchannels, most_receptions), np.zeros(most_packets)
+    outcome = no_outcome(most_packets + 256, most_receptions + 4096, len(arrivals.number))
+    choice = np.empty((rules.repetitions + 1, 2), np.int64)
+    while not run_while_room(
+        schedule, agenda, senses, arrivals, links, rules, reception, curve, until, choice, air, outcome, busy_us
+    ):
+        outcome = longer_outcome(outcome, most_packets, most_receptions)
+    close_outcome(outcome)
+    return outcome, busy_us
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def run_while_room(  # type: ignore[no-untyped-def]
+    schedule, agenda, senses, arrivals, links, rules, reception, curve, until, choice, air, outcome, busy_us
+):
+    """Run slots as long as the outcome has room for what another may bring; return whether all have been run."""
+    while True:
+        slot = next_slot(agenda, arrivals, until)
+        if slot >= until:
+            return True
+        if not has_room(outcome, len(schedule.station), len(links.other)):
+            return False
+        forget(senses, slot)
+        admit(slot, arrivals, schedule, agenda, senses, rules, outcome, choice)
+        reevaluate(slot, schedule, agenda, senses, rules, choice)
+        senders = take_turns(slot, schedule, agenda, senses, air)
+        if senders > 0:
+            transmit(slot, senders, air, schedule, senses, links, rules, reception)
+            receive(slot, senders, air, schedule, senses, rules, reception, curve, outcome)
+            count_down(senders, air, schedule, agenda, rules)
+            measure_busy(busy_us, air, rules, reception)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def next_slot(agenda, arrivals, until):  # type: ignore[no-untyped-def]
+    """Return the next slot in which something happens; `until` where nothing does before it."""
+    slot, arrival = until, arrivals.admitted[0]
+    if arrival < len(arrivals.slot):
+        slot = min(slot, arrivals.slot[arrival])
+    if agenda.size[0] > 0:
+        slot = min(slot, agenda.rows[0, TIME])
+    return slot
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def forget(senses, slot):  # type: ignore[no-untyped-def]
+    """Empty the rows of the slots up to this one, which hold what happened one round of the ring before."""
+    while senses.next_row_slot[0] <= slot:
+        row = senses.next_row_slot[0] % MEMORY
+        senses.rssi_mw[row] = 0.0
+        # The power of a reservation counts only where there is one, so it need not be reset.
+        senses.reserved[row] = 0
+        senses.next_row_slot[0] += 1
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def admit(slot, arrivals, schedule, agenda, senses, rules, outcome, choice):  # type: ignore[no-untyped-def]
+    """Schedule the packets that become ready in a slot, and drop those that find no room."""
+    arrival = arrivals.admitted[0]
+    while arrival < len(arrivals.slot) and arrivals.slot[arrival] == slot:
+        station = schedule.station[arrivals.sender[arrival]]
+        if station[PENDING] >= rules.capacity:
+            report_drop(outcome, arrivals.number[arrival])
+        else:
+            station[PENDING] += 1
+            granted = use_grant(station, arrivals, arrival, schedule.station_key, rules, choice)
+            if granted:
+                found = 1 + repeat_grant(arrivals, arrival, schedule, agenda, senses, rules, choice)
+            else:
+                found = take_resource(station, arrivals, arrival, schedule, agenda, senses, rules, choice)
+            plan(arrivals, arrival, found, granted, schedule, agenda, rules, choice)
+        arrival += 1
+    arrivals.admitted[0] = arrival
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def use_grant(station, arrivals, arrival, station_key, rules, choice):  # type: ignore[no-untyped-def]
+    """Write the next use of the stream's resource as the choice, if the stream has one; return whether it has."""
+    slot, period, width = arrivals.slot[arrival], arrivals.period[arrival], arrivals.width[arrival]
+    if period == 0 or station[GRANT_PERIOD] != period:
+        return False
+    key, own_key = arrivals.key[arrival], station_key[arrivals.sender[arrival]]
+    if station[GRANT_LEFT] == 0 and hashed(key, own_key, _KEEP) < rules.keep_probability:
+        station[GRANT_LEFT] = drawn_uses(key, own_key, period, rules, _KEPT_USES)
+    if station[GRANT_LEFT] <= 0 or station[GRANT_WIDTH] != width:
+        return False
+    use_slot = station[GRANT_SLOT] + period
+    while use_slot < slot + 1:
+        use_slot += period
+    choice[0, 0], choice[0, 1] = use_slot, station[GRANT_SUBCHANNEL]
+    station[GRANT_SLOT] = use_slot
+    station[GRANT_LEFT] -= 1
+    return True
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def repeat_grant(arrivals, arrival, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
+    """Choose resources for the repetitions of a packet whose first transmission has one; return how many."""
+    if rules.repetitions == 0:
+        return 0
+    s, slot = arrivals.sender[arrival], arrivals.slot[arrival]
+    request = request_of(
+        senses.column[s], slot, arrivals.width[arrival], 0, 1, slot + rules.first_slot, slot + arrivals.last_slot[arrival],
+        arrivals.key[arrival] ^ schedule.station_key[s], _REPETITIONS,
+    )  # fmt: skip
+    others = schedule.station[s, PENDING] - 1
+    return choose(request, s, others, choice[0, 0], schedule, agenda, senses, rules, rules.repetitions, choice[1:])
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def take_resource(station, arrivals, arrival, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
+    """Choose new resources for a packet, the first of them for its stream too; return how many."""
+    s, slot, key = arrivals.sender[arrival], arrivals.slot[arrival], arrivals.key[arrival]
+    period, width = arrivals.period[arrival], arrivals.width[arrival]
+    uses = drawn_uses(key, schedule.station_key[s], period, rules, _FIRST_USES) if period > 0 else 1
+    request = request_of(
+        senses.column[s], slot, width, period, uses, slot + rules.first_slot, slot + arrivals.last_slot[arrival],
+        key ^ schedule.station_key[s], _FIRST_CHOICE,
+    )  # fmt: skip
+    others = station[PENDING] - 1
+    found = choose(request, s, others, NONE, schedule, agenda, senses, rules, rules.repetitions + 1, choice)
+    if period > 0:
+        station[GRANT_SLOT], station[GRANT_SUBCHANNEL] = choice[0, 0], choice[0, 1]
+        station[GRANT_WIDTH], station[GRANT_PERIOD], station[GRANT_LEFT] = width, period, uses - 1
+    return found
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def drawn_uses(packet_key, station_key, period, rules, turn):  # type: ignore[no-untyped-def]
+    """Return for how many packets a resource is kept.
+
+    References:
+        3GPP TS 36.321 V14, 5.14.1.1: 5 to 15 from 100 ms on, 10 to 30 at 50 ms, 25 to 75 at 20 ms.
+    """
+    factor = max(1, -(-100 // max(20, period)))
+    least, most = rules.least_uses, rules.most_uses
+    drawn = least + int(hashed(packet_key, station_key, turn) * (most - least + 1))
+    return factor * min(most, drawn)
+
+
+@njit(cache=True, nogil=True, _nrt=True)
+def choose(request, s, packets, taken, schedule, agenda, senses, rules, wanted, choice):  # type: ignore[no-untyped-def]
+    """Choose resources in slots in which a station sends nothing yet; return how many.
+
+    Args:
+        request: What the station looks for.
+        s: Its row.
+        packets: How many packets it has on the agenda; without any nothing is looked up.
+        taken: A slot that it uses although it is not on the agenda yet; NONE for none.
+        schedule: What stations have scheduled.
+        agenda: Events ahead.
+        senses: What stations remember.
+        rules: How resources are chosen.
+        wanted: How many.
+        choice: Filled: rows of slot and first subchannel.
+    """
+    slots = own_slots(schedule, agenda, s) if packets > 0 else np.empty(0, np.int64)
+    return select(request, slots if taken == NONE else np.append(slots, taken), senses, rules, wanted, choice)
+
+
+@njit(cache=True, nogil=True)
+def own_slots(schedule, agenda, s):  # type: ignore[no-untyped-def]
+    """Return the slots in which a station has something on the agenda."""
+    events, size = agenda.rows, agenda.size[0]
+    slots = np.empty(size, np.int64)
+    count = 0
+    for n in range(size):
+        if events[n, STATION] == s and events[n, KIND] == SEND:
+            slots[count] = schedule.entry[events[n, DETAIL], SLOT]
+            count += 1
+    return slots[:count]
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def free_row(schedule):  # type: ignore[no-untyped-def]
+    """Return a free row for a transmission; there is one (`with_room`)."""
+    entry, row = schedule.entry, schedule.free_row[0]
+    while entry[row, USED] == 1:
+        row = row + 1 if row + 1 < len(entry) else 0
+    schedule.free_row[0] = row
+    return row
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def plan(arrivals, arrival, found, granted, schedule, agenda, rules, choice):  # type: ignore[no-untyped-def]
+    """Schedule the transmissions of a packet on the resources found for it."""
+    s, entry = arrivals.sender[arrival], schedule.entry
+    for k in range(found):
+        row = free_row(schedule)
+        entry[row, NUMBER], entry[row, TARGET] = arrivals.number[arrival], arrivals.target[arrival]
+        entry[row, SLOT], entry[row, SUBCHANNEL] = choice[k, 0], choice[k, 1]
+        entry[row, WIDTH] = arrivals.width[arrival]
+        # The last use of a resource announces no next one, and repetitions never do.
+        announces = k == 0 and schedule.station[s, GRANT_LEFT] > 0
+        entry[row, PERIOD] = arrivals.period[arrival] if announces else 0
+        entry[row, LEFT], entry[row, SETTLED], entry[row, USED] = found - 1, int(granted), 1
+        schedule.entry_key[row] = arrivals.key[arrival]
+        add_event(agenda, choice[k, 0], SEND, s, row)
+        look_again = choice[k, 0] - rules.recheck_slots
+        if rules.recheck_slots > 0 and k == 0 and not granted and look_again > arrivals.slot[arrival]:
+            add_event(agenda, look_again, REEVALUATE, s, row)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def reevaluate(slot, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
+    """Change resources that were chosen and not yet announced, where somebody else has announced them meanwhile.
+
+    References:
+        3GPP TS 38.214 V16, 8.1.4 and TS 38.321, 5.22.1.1: re-evaluation before the first use.
+    """
+    entry = schedule.entry
+    while agenda.size[0] > 0 and agenda.rows[0, TIME] == slot and agenda.rows[0, KIND] == REEVALUATE:
+        _, s, row = take_event(agenda)
+        if (
+            entry[row, USED] == 1
+            and entry[row, SETTLED] == 0
+            and is_claimed(slot, entry[row], senses.column[s], senses, rules)
+        ):
+            move(slot, s, row, schedule, agenda, senses, rules, choice)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def is_claimed(slot, entry, column, senses, rules):  # type: ignore[no-untyped-def]
+    """Return whether a station has decoded a reservation of just the slot and subchannels of one of its transmissions."""
+    first, end = entry[SUBCHANNEL], entry[SUBCHANNEL] + entry[WIDTH]
+    for before in range(max(0, slot - min(rules.window_slots, senses.longest_period[0])), slot):
+        row = before % MEMORY
+        for c in range(rules.subchannels):
+            period = np.int64(senses.reserved[row, column, c])
+            if (
+                period > 0
+                and before + period == entry[SLOT]
+                and senses.rsrp_mw[row, column, c] > rules.threshold_mw
+                and first <= c < end
+            ):
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
+    """Choose another resource for a transmission, no later than it was planned for."""
+    entry, station = schedule.entry[row], schedule.station[s]
+    planned = entry[SLOT]
+    first = slot + rules.first_slot
+    request = request_of(
+        senses.column[s], slot, entry[WIDTH], entry[PERIOD], 1, first, max(first + 1, planned),
+        schedule.entry_key[row] ^ schedule.station_key[s], _SECOND_CHOICE,
+    )  # fmt: skip
+    found = choose(request, s, station[PENDING], NONE, schedule, agenda, senses, rules, 1, choice)
+    # Taking the event out of the middle of the heap would cost more than leaving it there.
+    for n in range(agenda.size[0]):
+        if agenda.rows[n, KIND] == SEND and agenda.rows[n, DETAIL] == row:
+            agenda.rows[n, KIND] = REPLACED
+    if found > 0:
+        if station[GRANT_SLOT] == planned:
+            station[GRANT_SLOT], station[GRANT_SUBCHANNEL] = choice[0, 0], choice[0, 1]
+        entry[SLOT], entry[SUBCHANNEL], entry[SETTLED] = choice[0, 0], choice[0, 1], 1
+        add_event(agenda, choice[0, 0], SEND, s, row)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def take_turns(slot, schedule, agenda, senses, air):  # type: ignore[no-untyped-def]
+    """List who transmits in a slot; return how many. A station sends one thing at a time."""
+    entry, station = schedule.entry, schedule.station
+    senders = 0
+    while agenda.size[0] > 0 and agenda.rows[0, TIME] == slot:
+        kind, s, row = take_event(agenda)
+        # A station that left or a second choice leaves events behind.
+        if kind == REPLACED or entry[row, USED] == 0 or entry[row, SLOT] != slot:
+            continue
+        if station[s, SENT_SLOT] == slot:
+            # Two of its own met: the later goes one slot on.
+            entry[row, SLOT] = slot + 1
+            add_event(agenda, slot + 1, SEND, s, row)
+            continue
+        station[s, SENT_SLOT] = slot
+        senses.sent_slot[senses.column[s], slot % MEMORY] = slot
+        air.sender[senders], air.entry[senders], air.sending[s] = s, row, True
+        senders += 1
+    return senders
