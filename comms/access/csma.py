@@ -4,7 +4,8 @@ A packet that finds the channel idle is sent after the channel has been idle for
 back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy. After each
 packet a station backs off again. A station notices that another has started only after one slot (CCA and turn-around),
 so starts less than a slot apart collide. A busy station queues packets; a full queue drops the oldest. The loop over
-all events is in `csma_kernel`: back-offs, sending and reception. The parameters for scenarios are in
+all events is in `csma_events`, over the tables of `csma_tables`: back-offs, sending and reception. The
+parameters for scenarios are in
 `schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first of these that applies:
@@ -25,13 +26,16 @@ References:
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int64, UInt64
+from jaxtyping import Float, Int64, UInt64
 
-from v2xsim.comms.access import csma_kernel as kernel
+from v2xsim.comms.access import csma_tables as tables
+from v2xsim.comms.access.csma_events import run_events
+from v2xsim.comms.access.events import no_events, with_other_stations
+from v2xsim.comms.access.outcome import DROPS, receptions_of
 from v2xsim.comms.access.packets import Field, Packets, Receptions
 from v2xsim.comms.pairs import carried, homes
 from v2xsim.comms.phy.airtime import MAC_HEADER_BYTES, airtime_us
-from v2xsim.comms.phy.error_rate import ebn0_over_sinr_db, error_curve, lost_below
+from v2xsim.comms.phy.error_rate import curve_for_kernels, ebn0_over_sinr_db, error_curve
 from v2xsim.comms.phy.noise import milliwatts, noise_dbm
 
 
@@ -88,19 +92,25 @@ class Csma:
         curve_db, curve_rate = error_curve()
         if params.curve_db:
             curve_db, curve_rate = np.array(params.curve_db), np.array(params.curve_rate)
-        self._curve_db, self._curve_rate = np.ascontiguousarray(curve_db), np.ascontiguousarray(curve_rate)
-        self._bound = lost_below(self._curve_db, self._curve_rate)
-        self._heap, self._size = np.zeros((1024, 4), np.int64), 0
-        self._waiting = Packets.none()
-        self._state = np.zeros((0, kernel.INTEGERS), np.int64)
-        self._level, self._rare = np.zeros((0, kernel.FLOATS)), np.zeros((0, kernel.RARE))
-        # Each station's queue keeps its slot in the arrays while stations come and go.
+        self._curve = curve_for_kernels(curve_db, curve_rate)
+        self._rules = tables.Rules(
+            params.aifs_us, params.slot_us, params.cw, params.queue_packets,
+            0.0 if params.capture_db is None else milliwatts(params.capture_db), int(params.worst_interference),
+        )  # fmt: skip
+        self._thresholds = tables.Thresholds(
+            milliwatts(params.noise_dbm), float(params.noise_dbm), milliwatts(params.sensitivity_dbm),
+            milliwatts(params.cca_preamble_dbm), milliwatts(params.cca_energy_dbm), milliwatts(params.busy_threshold_dbm),
+        )  # fmt: skip
+        self._agenda, self._waiting = no_events(), Packets.none()
+        no_key = np.zeros(0, np.uint64)
+        self._stations = tables.Stations(
+            np.zeros((0, tables.INTEGERS), np.int64), np.zeros((0, tables.FLOATS)), np.zeros((0, tables.RARE)), no_key
+        )
         room = params.queue_packets
-        self._queue, self._queue_key = np.zeros((0, room, 3), np.int64), np.zeros((0, room), np.uint64)
-        self._queue_db, self._send_key = np.zeros((0, room)), np.zeros(0, np.uint64)
-        self._place = np.zeros(0, np.int64)
-        self._receiver, self._power, self._verdict = _pool(0, 0)
-        self._key = np.zeros(0, np.uint64)
+        self._queues = tables.Queues(
+            np.zeros(0, np.int64), np.zeros((0, room, 3), np.int64), np.zeros((0, room), np.uint64), np.zeros((0, room))
+        )
+        self._on_air = tables.OnAir(no_key, *_pool(0, 0))
         self.dropped: list[int] = []
         self.reindexed(np.full(stations, -1), station_key)
 
@@ -115,22 +125,20 @@ class Csma:
         new = self._waiting[:ready]
         self._waiting = self._waiting[ready:]
         widest = int(np.diff(field.offset).max(initial=0))
-        if widest > self._receiver.shape[1]:
-            self._widen(widest)
+        if widest > self._on_air.receiver.shape[1]:
+            self._on_air = _widened(self._on_air, widest + widest // 4)
         over_db = np.zeros(8) if p.curve_is_sinr else ebn0_over_sinr_db(p.bandwidth_mhz)
-        self._heap, self._size, sent, reception_arrays, load_us, dropped = kernel.advanced(
-            self._state, self._level, self._rare, self._place, self._queue, self._queue_key, self._queue_db, self._send_key, self._key,
-            self._receiver, self._power, self._verdict, self._heap, self._size,
+        arrivals = tables.Arrivals(
             new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), over_db[new.mcs], new.key,
-            field.offset, field.other, field.power_mw, field.nakagami_m, self._now_us, int(until_us),
-            p.aifs_us, p.slot_us, p.cw, p.queue_packets, milliwatts(p.noise_dbm), milliwatts(p.sensitivity_dbm),
-            milliwatts(p.cca_preamble_dbm), milliwatts(p.cca_energy_dbm), milliwatts(p.busy_threshold_dbm),
-            0.0 if p.capture_db is None else milliwatts(p.capture_db),
-            p.worst_interference, self._bound, self._curve_db, self._curve_rate,
+            np.zeros(1, np.int64),
+        )  # fmt: skip
+        self._agenda, outcome, load_us = run_events(
+            self._stations, self._queues, self._on_air, self._agenda, arrivals, field.rows, self._rules, self._thresholds,
+            self._curve, int(until_us),
         )  # fmt: skip
         self._now_us = int(until_us)
-        self.dropped += dropped.tolist()
-        return Receptions.of_powers(sent, np.full(len(sent[0]), p.noise_dbm), reception_arrays), load_us
+        self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()
+        return receptions_of(outcome), load_us
 
     def _airtime_us(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         size = packets.size_bytes + self._params.header_bytes - MAC_HEADER_BYTES
@@ -141,64 +149,90 @@ class Csma:
 
         The transmission of a station that left breaks off, because its power is gone; its waiting packets are dropped.
         """
-        old = len(self._state)
-        new_row = np.full(old + 1, -1, np.int64)
-        new_row[row[row >= 0]] = np.flatnonzero(row >= 0)
-        known, count = row >= 0, len(row)
-        state = np.zeros((count, kernel.INTEGERS), np.int64)
-        state[:, kernel.START_US] = state[:, kernel.BUSY_SINCE_US] = kernel.NONE
+        known, new_row = row >= 0, np.full(len(self._stations.state) + 1, -1, np.int64)
+        new_row[row[known]] = np.flatnonzero(known)
+        level = self._level_of(row)
+        self._break_off(level, new_row)
+        _forget_senders(level, new_row)
+        state = np.zeros((len(row), tables.INTEGERS), np.int64)
+        state[:, tables.START_US] = state[:, tables.BUSY_SINCE_US] = tables.NONE
         # A newcomer starts as if it had sensed an idle channel for a long time.
-        state[:, kernel.IDLE_SINCE_US] = self._now_us - 1_000_000
-        state[known] = self._state[row[known]]
-        level = np.zeros((count, kernel.FLOATS))
-        level[:, kernel.LOCKED_ON], level[:, kernel.LOCKED_MW] = kernel.NOTHING, np.inf
-        level[:, kernel.LOUD_SINCE_US] = -1.0
-        level[known] = self._level[row[known]]
-        gone = [s for s in range(old) if new_row[s] < 0 and self._level[s, kernel.LOCKED_ON] == kernel.ITSELF]
-        for s in gone:
-            for n in range(self._state[s, kernel.LINKS]):
-                r = new_row[self._receiver[s, n]] if self._receiver[s, n] >= 0 else -1
-                if r < 0:
-                    continue
-                level[r, kernel.ONGOING] -= 1
-                power = self._power[s, n]
-                level[r, kernel.ENERGY] = max(0.0, level[r, kernel.ENERGY] - power) if level[r, kernel.ONGOING] else 0.0
-                if power >= milliwatts(self._params.cca_preamble_dbm):
-                    level[r, kernel.HOLDS] -= 1
-        locked = level[:, kernel.LOCKED_ON]
-        receiving = np.flatnonzero(locked >= 0)
-        locked[receiving] = new_row[locked[receiving].astype(np.int64)]
-        lost = receiving[locked[receiving] < 0]
-        level[lost, kernel.LOCKED_ON], level[lost, kernel.LOCKED_MW] = kernel.NOTHING, np.inf
-        level[lost, kernel.HOLDS] -= 1
-        self._rare = carried(self._rare, row, 0.0)
-        receiver, power_mw, verdict = _pool(count, self._receiver.shape[1])
-        receiver[known] = np.where(self._receiver[row[known]] >= 0, new_row[self._receiver[row[known]]], -1)
-        power_mw[known], verdict[known] = self._power[row[known]], self._verdict[row[known]]
-        self._receiver, self._power, self._verdict = receiver, power_mw, verdict
-        self._send_key = carried(self._send_key, row, 0)
-        self._place, _ = homes(self._place, row, len(self._queue))
-        more = int(self._place.max(initial=-1)) + 1 - len(self._queue)
-        if more > 0:
-            self._queue, self._queue_key, self._queue_db = [
-                np.concatenate([a, np.zeros((more + len(a) // 4, *a.shape[1:]), a.dtype)])
-                for a in (self._queue, self._queue_key, self._queue_db)
-            ]
-        heap = self._heap[: self._size]
-        heap = np.column_stack([heap[:, :2], new_row[heap[:, 2]], heap[:, 3]])[new_row[heap[:, 2]] >= 0]
-        heap = heap[np.lexsort((heap[:, 2], heap[:, 1], heap[:, 0]))]
-        self._size = len(heap)
-        self._heap = np.zeros((max(1024, 2 * self._size), 4), np.int64)
-        self._heap[: self._size] = heap
+        state[:, tables.IDLE_SINCE_US] = self._now_us - 1_000_000
+        state[known] = self._stations.state[row[known]]
+        self._stations = tables.Stations(
+            state, level, carried(self._stations.rare, row, 0.0), np.asarray(station_key, np.uint64)
+        )
+        self._on_air = _moved(self._on_air, row, new_row)
+        self._queues = _with_rings(self._queues, row)
+        self._agenda = with_other_stations(self._agenda, new_row)
         moved = replace(self._waiting, sender=new_row[self._waiting.sender], target=new_row[self._waiting.target])
         self._waiting = moved[moved.sender >= 0]
-        self._state, self._level, self._key = state, level, np.asarray(station_key, np.uint64)
 
-    def _widen(self, links: int) -> None:
-        wider, width = _pool(len(self._state), links + links // 4), self._receiver.shape[1]
-        for new, old in zip(wider, (self._receiver, self._power, self._verdict), strict=True):
-            new[:, :width] = old
-        self._receiver, self._power, self._verdict = wider
+    def _level_of(self, row: Int64[np.ndarray, " new"]) -> Float[np.ndarray, "new 8"]:
+        """Return what every link touches over another list of stations; a newcomer hears nothing."""
+        level = np.zeros((len(row), tables.FLOATS))
+        level[:, tables.LOCKED_ON], level[:, tables.LOCKED_MW] = tables.NOTHING, np.inf
+        level[:, tables.LOUD_SINCE_US] = -1.0
+        level[row >= 0] = self._stations.level[row[row >= 0]]
+        return level
+
+    def _break_off(self, level: Float[np.ndarray, "new 8"], new_row: Int64[np.ndarray, " old_plus_1"]) -> None:
+        """Take the power of stations that left while they sent off the air."""
+        sending = self._stations.level[:, tables.LOCKED_ON] == tables.ITSELF
+        preamble_mw = self._thresholds.preamble_mw
+        for s in np.flatnonzero(sending & (new_row[:-1] < 0)):
+            for n in range(self._stations.state[s, tables.LINKS]):
+                receiver = self._on_air.receiver[s, n]
+                r = new_row[receiver] if receiver >= 0 else -1
+                if r < 0:
+                    continue
+                level[r, tables.ONGOING] -= 1
+                power_mw, present_mw = self._on_air.power_mw[s, n], level[r, tables.ENERGY]
+                level[r, tables.ENERGY] = max(0.0, present_mw - power_mw) if level[r, tables.ONGOING] else 0.0
+                if power_mw >= preamble_mw:
+                    level[r, tables.HOLDS] -= 1
+
+
+def _forget_senders(level: Float[np.ndarray, "new 8"], new_row: Int64[np.ndarray, " old_plus_1"]) -> None:
+    """Number anew what stations are locked on; those locked on a station that left receive nothing any more."""
+    locked_on = level[:, tables.LOCKED_ON]
+    receiving = np.flatnonzero(locked_on >= 0)
+    locked_on[receiving] = new_row[locked_on[receiving].astype(np.int64)]
+    lost = receiving[locked_on[receiving] < 0]
+    level[lost, tables.LOCKED_ON], level[lost, tables.LOCKED_MW] = tables.NOTHING, np.inf
+    level[lost, tables.HOLDS] -= 1
+
+
+def _moved(
+    on_air: tables.OnAir, row: Int64[np.ndarray, " new"], new_row: Int64[np.ndarray, " old_plus_1"]
+) -> tables.OnAir:
+    """Return what is on the air over another list of stations."""
+    known = row >= 0
+    receiver, power_mw, verdict = _pool(len(row), on_air.receiver.shape[1])
+    old = on_air.receiver[row[known]]
+    receiver[known] = np.where(old >= 0, new_row[old], -1)
+    power_mw[known], verdict[known] = on_air.power_mw[row[known]], on_air.verdict[row[known]]
+    return tables.OnAir(carried(on_air.key, row, 0), receiver, power_mw, verdict)
+
+
+def _with_rings(queues: tables.Queues, row: Int64[np.ndarray, " new"]) -> tables.Queues:
+    """Return the queues of another list of stations: each keeps its ring, a newcomer takes a free one."""
+    ring, _ = homes(queues.row, row, len(queues.packet))
+    more = int(ring.max(initial=-1)) + 1 - len(queues.packet)
+    if more > 0:
+        # A quarter more than is missing, so that few newcomers cost a copy.
+        more += len(queues.packet) // 4
+        packet, key, ebn0_db = [np.concatenate([a, np.zeros((more, *a.shape[1:]), a.dtype)]) for a in queues[1:]]
+        return tables.Queues(ring, packet, key, ebn0_db)
+    return queues._replace(row=ring)
+
+
+def _widened(on_air: tables.OnAir, links: int) -> tables.OnAir:
+    """Return what is on the air with room for more links of each station."""
+    wider, width = _pool(len(on_air.receiver), links), on_air.receiver.shape[1]
+    for new, old in zip(wider, on_air[1:], strict=True):
+        new[:, :width] = old
+    return tables.OnAir(on_air.key, *wider)
 
 
 def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,13 +3,14 @@
 from numba import njit
 
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, PROPAGATION
+from v2xsim.comms.phases import INLINED_PHASE
 from v2xsim.comms.phy.error_rate import is_lost
 
 # Powers on the air are sums from which packets are taken again. Rounding leaves up to a millionth of the noise there.
 ROUNDING_SHARE = 1e-6
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(**INLINED_PHASE)
 def decoded(luck, signal_mw, noise_mw, interference_mw, curve):  # type: ignore[no-untyped-def]
     """Return DELIVERED, PROPAGATION or COLLISION.
 

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Int64
 from numba import njit
 
+from v2xsim.comms.phases import PHASE
+
 # Columns of an event.
 TIME, KIND, STATION, DETAIL, EVENT_COLUMNS = range(5)
 _ROOM = 1024
@@ -45,20 +47,26 @@ def with_other_stations(agenda: Agenda, new_row: Int64[np.ndarray, " old"]) -> A
     return Agenda(room, np.array([len(rows)], np.int64))
 
 
-def longer_agenda(agenda: Agenda, room: int) -> Agenda:
-    """Return the agenda with room for so many events in all."""
-    rows = np.zeros((room, EVENT_COLUMNS), np.int64)
-    rows[: len(agenda.rows)] = agenda.rows
-    return agenda._replace(rows=rows)
+@njit(cache=True, nogil=True)
+def agenda_with_room(agenda, events):  # type: ignore[no-untyped-def]
+    """Return the agenda, or one at least twice as long where it has no room for so many more events."""
+    size = agenda.size[0]
+    if size + events <= len(agenda.rows):
+        return agenda
+    longer = np.empty((2 * (size + events), EVENT_COLUMNS), np.int64)
+    for i in range(size):
+        for c in range(EVENT_COLUMNS):
+            longer[i, c] = agenda.rows[i, c]
+    return Agenda(longer, agenda.size)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def add_event(agenda, time, kind, station, detail):  # type: ignore[no-untyped-def]
     """Add an event to an agenda that has room for it."""
     agenda.size[0] = push(agenda.rows, agenda.size[0], time, kind, station, detail)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def take_event(agenda):  # type: ignore[no-untyped-def]
     """Remove the first event of an agenda and return its kind, station and detail."""
     rows = agenda.rows
@@ -67,19 +75,7 @@ def take_event(agenda):  # type: ignore[no-untyped-def]
     return kind, station, detail
 
 
-@njit(cache=True, nogil=True)
-def roomy(heap, size):  # type: ignore[no-untyped-def]
-    """Return the heap, or a longer copy where it is full."""
-    if size + 1 < len(heap):
-        return heap
-    longer = np.empty((2 * len(heap), 4), np.int64)
-    for i in range(size):
-        for c in range(4):
-            longer[i, c] = heap[i, c]
-    return longer
-
-
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def push(heap, size, time, kind, who, what):  # type: ignore[no-untyped-def]
     """Add an event and return the new size."""
     i = size
@@ -94,7 +90,7 @@ def push(heap, size, time, kind, who, what):  # type: ignore[no-untyped-def]
     return size + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def pop(heap, size):  # type: ignore[no-untyped-def]
     """Remove the first event and return the new size."""
     size -= 1

@@ -8,6 +8,7 @@ from numba import njit
 
 from v2xsim.comms.access.events import longer_rows
 from v2xsim.comms.access.packets import Receptions
+from v2xsim.comms.phases import INLINED_PHASE, PHASE
 
 # Entries of `Outcome.size`.
 PACKETS, RECEPTIONS, DROPS = range(3)
@@ -56,7 +57,7 @@ def no_outcome(packets, receptions, drops):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def has_room(outcome, packets, receptions):  # type: ignore[no-untyped-def]
     """Return whether an outcome has room for so many more packets and receptions."""
     # Where the receptions of one more packet would begin must have room too.
@@ -80,7 +81,7 @@ def longer_outcome(outcome, packets, receptions):  # type: ignore[no-untyped-def
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def report_packet(outcome, number, sender, began_us, ended_us, noise_dbm):  # type: ignore[no-untyped-def]
     """Report a packet; the receptions reported next are its own."""
     n = outcome.size[PACKETS]
@@ -90,7 +91,7 @@ def report_packet(outcome, number, sender, began_us, ended_us, noise_dbm):  # ty
     outcome.size[PACKETS] = n + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(**INLINED_PHASE)
 def report_reception(outcome, receiver, cause, power_mw, interference_ratio):  # type: ignore[no-untyped-def]
     """Report a reception of the packet reported last."""
     n = outcome.size[RECEPTIONS]
@@ -99,14 +100,14 @@ def report_reception(outcome, receiver, cause, power_mw, interference_ratio):  #
     outcome.size[RECEPTIONS] = n + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def report_drop(outcome, number):  # type: ignore[no-untyped-def]
     """Report a packet that is never sent."""
     outcome.dropped[outcome.size[DROPS]] = number
     outcome.size[DROPS] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def close_outcome(outcome):  # type: ignore[no-untyped-def]
     """Say where the receptions of the last packet end."""
     outcome.offset[outcome.size[PACKETS]] = outcome.size[RECEPTIONS]

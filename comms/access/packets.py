@@ -13,6 +13,7 @@ The result does not depend on how time is divided into calls of `advance`, as lo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int8, Int32, Int64, UInt64
@@ -66,6 +67,15 @@ class Packets:
         return both[np.lexsort((both.key, both.ready_us))]
 
 
+class LinkRows(NamedTuple):
+    """The arrays of a `Field`, as compiled loops take them."""
+
+    offset: Int64[np.ndarray, " stations_plus_1"]
+    other: Int32[np.ndarray, " links"]
+    power_mw: Float[np.ndarray, " links"]
+    nakagami_m: Float[np.ndarray, " links_or_none"]
+
+
 @dataclass(frozen=True)
 class Field:
     """The links by sender, as compressed rows.
@@ -89,6 +99,11 @@ class Field:
     def stations(self) -> int:
         """Number of stations."""
         return len(self.offset) - 1
+
+    @property
+    def rows(self) -> LinkRows:
+        """The same links for a compiled loop."""
+        return LinkRows(self.offset, self.other, self.power_mw, self.nakagami_m)
 
 
 @dataclass(frozen=True)
@@ -166,24 +181,6 @@ class Receptions:
     def snr_db(self) -> Float[np.ndarray, " receptions"]:
         """Signal to noise ratio of each reception, without interference."""
         return self.power_dbm - self.noise_dbm[self.place]
-
-    @staticmethod
-    def of_powers(
-        packets: tuple[np.ndarray, ...], noise_dbm: Float[np.ndarray, " packets"], receptions: tuple[np.ndarray, ...]
-    ) -> "Receptions":
-        """Return the receptions that a compiled loop computed.
-
-        Args:
-            packets: Number, sender, start and end of each packet, and the start of its receptions.
-            noise_dbm: Noise over the part of the channel that each packet occupied.
-            receptions: Receiver, outcome, received power in milliwatts, and interference as a multiple of the noise.
-        """
-        number, by, began_us, ended_us, offset = packets
-        receiver, outcome, power_mw, ratio = receptions
-        noise = np.repeat(noise_dbm.astype(np.float32), np.diff(offset))
-        power_dbm = np.float32(10.0) * np.log10(power_mw)
-        sinr_db = power_dbm - noise - np.float32(10.0) * np.log10(np.float32(1.0) + ratio)
-        return Receptions(number, by, began_us, ended_us, noise_dbm, offset, receiver, outcome, power_dbm, sinr_db)
 
     @staticmethod
     def joined(parts: Sequence["Receptions"]) -> "Receptions":

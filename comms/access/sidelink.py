@@ -38,7 +38,6 @@ from v2xsim.comms.access.sidelink_tables import (
     STATION_COLUMNS,
     USED,
     Arrivals,
-    LinkRows,
     Reception,
     Rules,
     Schedule,
@@ -158,10 +157,9 @@ class Sidelink:
             np.where(periodic, np.maximum(1, new.period_us // p.slot_us), 0),
             np.where(periodic, p.t2_slots, p.single_t2_slots), new.key, np.zeros(1, np.int64),
         )  # fmt: skip
-        links = LinkRows(field.offset, field.other, field.power_mw, field.nakagami_m)
         self._schedule, self._agenda = with_room(self._schedule, self._agenda, ready, p.repetitions)
         outcome, busy_us = run_slots(
-            self._schedule, self._agenda, self._senses, arrivals, links, self._rules, self._reception, self._curve, until
+            self._schedule, self._agenda, self._senses, arrivals, field.rows, self._rules, self._reception, self._curve, until
         )  # fmt: skip
         self._slot = until
         self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()

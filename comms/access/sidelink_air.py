@@ -26,6 +26,7 @@ from v2xsim.comms.access.sidelink_tables import (
     Air,
 )
 from v2xsim.comms.draws import faded, hashed
+from v2xsim.comms.phases import INLINED_PHASE, PHASE
 
 
 @njit(cache=True, nogil=True)
@@ -37,7 +38,7 @@ def silent_air(stations, subchannels, links):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def transmit(slot, senders, air, schedule, senses, links, rules, reception):  # type: ignore[no-untyped-def]
     """Put the power of all transmissions of a slot on the air, and list for each the stations that may notice it."""
     entry, station_key = schedule.entry, schedule.station_key
@@ -82,7 +83,7 @@ def transmit(slot, senders, air, schedule, senses, links, rules, reception):  # 
     air.first_near[senders] = count
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def receive(slot, senders, air, schedule, senses, rules, reception, curve, outcome):  # type: ignore[no-untyped-def]
     """Report what became of all transmissions of a slot, and remember the reservations decoded."""
     entry, near, near_mw, station_key = schedule.entry, air.near, air.near_mw, schedule.station_key
@@ -124,7 +125,7 @@ def receive(slot, senders, air, schedule, senses, rules, reception, curve, outco
         air.sending[air.sender[k]] = False
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(**INLINED_PHASE)
 def disturbance(present_mw, r, own_mw, first, width, noise_mw, overlap, leak):  # type: ignore[no-untyped-def]
     """Return the power of other packets that falls on a packet's resource blocks at a receiver."""
     inside_mw, outside_mw = 0.0, 0.0
@@ -139,7 +140,7 @@ def disturbance(present_mw, r, own_mw, first, width, noise_mw, overlap, leak):  
     return others_mw if others_mw >= ROUNDING_SHARE * noise_mw else 0.0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def remember(senses, slot, column, sent, element_mw):  # type: ignore[no-untyped-def]
     """Remember a reservation, unless a stronger one was decoded in the same slot and subchannel."""
     row = slot % MEMORY
@@ -148,7 +149,7 @@ def remember(senses, slot, column, sent, element_mw):  # type: ignore[no-untyped
             senses.rsrp_mw[row, column, c], senses.reserved[row, column, c] = element_mw, sent[PERIOD]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def combine(cause, decoded_number, sender_column, receiver_column, number, is_last):  # type: ignore[no-untyped-def]
     """Return the cause of a packet with repetitions: delivered if any of its transmissions was, else that of the last."""
     if cause == DELIVERED:
@@ -158,7 +159,7 @@ def combine(cause, decoded_number, sender_column, receiver_column, number, is_la
     return cause
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def count_down(senders, air, schedule, agenda, rules):  # type: ignore[no-untyped-def]
     """Count down the transmissions left of the packets sent: in the order in which they are sent, not chosen."""
     if rules.repetitions == 0:
@@ -172,7 +173,7 @@ def count_down(senders, air, schedule, agenda, rules):  # type: ignore[no-untype
                 entry[row, LEFT] -= 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def measure_busy(busy_us, air, rules, reception):  # type: ignore[no-untyped-def]
     """Add up at each station the share of a slot in which a subchannel was busy, and clear the air.
 

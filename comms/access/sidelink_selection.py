@@ -16,6 +16,7 @@ from numba import njit
 
 from v2xsim.comms.access.sidelink_tables import MEMORY
 from v2xsim.comms.draws import hashed
+from v2xsim.comms.phases import PHASE
 
 # Step of 3 dB by which the threshold rises (TS 36.213, 14.1.1.6, step 6), and where it stops: far above any power received.
 _RISE = 10.0**0.3
@@ -69,7 +70,7 @@ def deaf_phases(request, sent_slot, window_slots):  # type: ignore[no-untyped-de
     return deaf
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def _block_own(claim_mw, request, own_slots, deaf):  # type: ignore[no-untyped-def]
     """Claim without limit the slots in which the station sends already, or was deaf a whole number of periods before."""
     for i in range(len(claim_mw)):
@@ -84,7 +85,7 @@ def _block_own(claim_mw, request, own_slots, deaf):  # type: ignore[no-untyped-d
                 claim_mw[i, c] = math.inf
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def _claim(claim_mw, request, reserved_slot, period, subchannel, power_mw):  # type: ignore[no-untyped-def]
     """Claim what one reservation, used again and again, shares with the uses of each resource."""
     span, places = claim_mw.shape
@@ -149,7 +150,7 @@ def unclaimed(claim_mw, rules):  # type: ignore[no-untyped-def]
     return free, remaining
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def _mean_powers(mean_mw, slot, request, oldest, rssi_mw):  # type: ignore[no-untyped-def]
     """Sum up the power in each subchannel one period before a slot, two periods and so on; return how many there are."""
     # Unsigned rows need no test for counting from the end.
@@ -222,7 +223,7 @@ def _listed(free, remaining):  # type: ignore[no-untyped-def]
     return listed
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def _draw(candidates, request, places, wanted, choice):  # type: ignore[no-untyped-def]
     """Draw resources, each in a slot of its own, into rows of slot and subchannel; return how many."""
     left, drawn = len(candidates), 0

@@ -1,16 +1,12 @@
 """The compiled slot loop of sensing-based sidelink: packets become ready, take resources, look again and are sent.
 
 Nothing happens in a slot in which nobody transmits or selects; otherwise a slot costs what its senders' neighbours cost.
-
-Phases that allocate nothing are compiled without numba's reference counts (`_nrt=False`). With them each tuple that a phase
-takes costs two atomic operations per array, and the loop over 1,000 stations takes 1.5 times as long. What a phase calls
-inherits the option; `choose`, which allocates, switches the counts on again.
 """
 
 import numpy as np
 from numba import njit
 
-from v2xsim.comms.access.events import DETAIL, KIND, STATION, TIME, Agenda, add_event, longer_agenda, take_event
+from v2xsim.comms.access.events import DETAIL, KIND, STATION, TIME, Agenda, add_event, agenda_with_room, take_event
 from v2xsim.comms.access.outcome import close_outcome, has_room, longer_outcome, no_outcome, report_drop
 from v2xsim.comms.access.sidelink_air import count_down, measure_busy, receive, silent_air, transmit
 from v2xsim.comms.access.sidelink_selection import request_of, select
@@ -40,6 +36,7 @@ from v2xsim.comms.access.sidelink_tables import (
     Schedule,
 )
 from v2xsim.comms.draws import hashed
+from v2xsim.comms.phases import ALLOCATING_PHASE, PHASE
 
 # Which draw of a packet's key each cause of chance begins with.
 _FIRST_USES, _KEEP, _KEPT_USES, _FIRST_CHOICE, _REPETITIONS, _SECOND_CHOICE = 4, 5, 6, 20, 40, 60
@@ -55,7 +52,7 @@ def with_room(schedule: Schedule, agenda: Agenda, packets: int, repetitions: int
         entry[:rows], entry_key[:rows] = schedule.entry, schedule.entry_key
         schedule = schedule._replace(entry=entry, entry_key=entry_key)
     if wanted > len(agenda.rows):
-        agenda = longer_agenda(agenda, 2 * wanted)
+        agenda = agenda_with_room(agenda, packets * (repetitions + 2))
     return schedule, agenda
 
 
@@ -90,7 +87,7 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve
     return outcome, busy_us
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def run_while_room(  # type: ignore[no-untyped-def]
     schedule, agenda, senses, arrivals, links, rules, reception, curve, until, choice, air, outcome, busy_us
 ):
@@ -112,7 +109,7 @@ def run_while_room(  # type: ignore[no-untyped-def]
             measure_busy(busy_us, air, rules, reception)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def next_slot(agenda, arrivals, until):  # type: ignore[no-untyped-def]
     """Return the next slot in which something happens; `until` where nothing does before it."""
     slot, arrival = until, arrivals.admitted[0]
@@ -123,7 +120,7 @@ def next_slot(agenda, arrivals, until):  # type: ignore[no-untyped-def]
     return slot
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def forget(senses, slot):  # type: ignore[no-untyped-def]
     """Empty the rows of the slots up to this one, which hold what happened one round of the ring before."""
     while senses.next_row_slot[0] <= slot:
@@ -134,7 +131,7 @@ def forget(senses, slot):  # type: ignore[no-untyped-def]
         senses.next_row_slot[0] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def admit(slot, arrivals, schedule, agenda, senses, rules, outcome, choice):  # type: ignore[no-untyped-def]
     """Schedule the packets that become ready in a slot, and drop those that find no room."""
     arrival = arrivals.admitted[0]
@@ -154,7 +151,7 @@ def admit(slot, arrivals, schedule, agenda, senses, rules, outcome, choice):  # 
     arrivals.admitted[0] = arrival
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def use_grant(station, arrivals, arrival, station_key, rules, choice):  # type: ignore[no-untyped-def]
     """Write the next use of the stream's resource as the choice, if the stream has one; return whether it has."""
     slot, period, width = arrivals.slot[arrival], arrivals.period[arrival], arrivals.width[arrival]
@@ -174,7 +171,7 @@ def use_grant(station, arrivals, arrival, station_key, rules, choice):  # type: 
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def repeat_grant(arrivals, arrival, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
     """Choose resources for the repetitions of a packet whose first transmission has one; return how many."""
     if rules.repetitions == 0:
@@ -188,7 +185,7 @@ def repeat_grant(arrivals, arrival, schedule, agenda, senses, rules, choice):  #
     return choose(request, s, others, choice[0, 0], schedule, agenda, senses, rules, rules.repetitions, choice[1:])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def take_resource(station, arrivals, arrival, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
     """Choose new resources for a packet, the first of them for its stream too; return how many."""
     s, slot, key = arrivals.sender[arrival], arrivals.slot[arrival], arrivals.key[arrival]
@@ -206,7 +203,7 @@ def take_resource(station, arrivals, arrival, schedule, agenda, senses, rules, c
     return found
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def drawn_uses(packet_key, station_key, period, rules, turn):  # type: ignore[no-untyped-def]
     """Return for how many packets a resource is kept.
 
@@ -219,7 +216,7 @@ def drawn_uses(packet_key, station_key, period, rules, turn):  # type: ignore[no
     return factor * min(most, drawn)
 
 
-@njit(cache=True, nogil=True, _nrt=True)
+@njit(**ALLOCATING_PHASE)
 def choose(request, s, packets, taken, schedule, agenda, senses, rules, wanted, choice):  # type: ignore[no-untyped-def]
     """Choose resources in slots in which a station sends nothing yet; return how many.
 
@@ -252,7 +249,7 @@ def own_slots(schedule, agenda, s):  # type: ignore[no-untyped-def]
     return slots[:count]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def free_row(schedule):  # type: ignore[no-untyped-def]
     """Return a free row for a transmission; there is one (`with_room`)."""
     entry, row = schedule.entry, schedule.free_row[0]
@@ -262,7 +259,7 @@ def free_row(schedule):  # type: ignore[no-untyped-def]
     return row
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def plan(arrivals, arrival, found, granted, schedule, agenda, rules, choice):  # type: ignore[no-untyped-def]
     """Schedule the transmissions of a packet on the resources found for it."""
     s, entry = arrivals.sender[arrival], schedule.entry
@@ -282,7 +279,7 @@ def plan(arrivals, arrival, found, granted, schedule, agenda, rules, choice):  #
             add_event(agenda, look_again, REEVALUATE, s, row)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def reevaluate(slot, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
     """Change resources that were chosen and not yet announced, where somebody else has announced them meanwhile.
 
@@ -300,7 +297,7 @@ def reevaluate(slot, schedule, agenda, senses, rules, choice):  # type: ignore[n
             move(slot, s, row, schedule, agenda, senses, rules, choice)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def is_claimed(slot, entry, column, senses, rules):  # type: ignore[no-untyped-def]
     """Return whether a station has decoded a reservation of just the slot and subchannels of one of its transmissions."""
     first, end = entry[SUBCHANNEL], entry[SUBCHANNEL] + entry[WIDTH]
@@ -318,7 +315,7 @@ def is_claimed(slot, entry, column, senses, rules):  # type: ignore[no-untyped-d
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
     """Choose another resource for a transmission, no later than it was planned for."""
     entry, station = schedule.entry[row], schedule.station[s]
@@ -340,7 +337,7 @@ def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore
         add_event(agenda, choice[0, 0], SEND, s, row)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def take_turns(slot, schedule, agenda, senses, air):  # type: ignore[no-untyped-def]
     """List who transmits in a slot; return how many. A station sends one thing at a time."""
     entry, station = schedule.entry, schedule.station

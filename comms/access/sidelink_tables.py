@@ -150,15 +150,6 @@ class Reception(NamedTuple):
     resource_elements: float
 
 
-class LinkRows(NamedTuple):
-    """The links that matter, by sender: the arrays of `packets.Field`."""
-
-    offset: Int64[np.ndarray, " stations_plus_1"]
-    other: Int32[np.ndarray, " links"]
-    power_mw: Float[np.ndarray, " links"]
-    nakagami_m: Float[np.ndarray, " links_or_none"]
-
-
 class Air(NamedTuple):
     """What is on the air in the slot at hand, and scratch.
 

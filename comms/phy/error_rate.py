@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
 
+from v2xsim.comms.phases import INLINED_PHASE, PHASE
 from v2xsim.comms.phy.airtime import MCS_COUNT, rate_mbps
 
 
@@ -70,7 +71,7 @@ def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
     return float(needed - ebn0_over_sinr_db(bandwidth_mhz)[mcs])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(**PHASE)
 def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def]
     """Return the error rate between the rows of a curve: `np.interp` of a single value, for kernels."""
     low, high = 0, len(curve_db) - 1
@@ -141,7 +142,7 @@ def curve_for_kernels(curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(**INLINED_PHASE)
 def is_lost(luck, ratio, curve):  # type: ignore[no-untyped-def]
     """Return whether a packet is lost: its luck, in (0, 1), is below the error rate at a ratio of powers."""
     # Bounds on the ratio decide nearly always, without a logarithm.

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.comms.access.events import longer_rows, pop, push, roomy
+from v2xsim.comms.access.events import Agenda, agenda_with_room, longer_rows, pop, push, with_other_stations
 
 TIMES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), max_size=40)
 
@@ -52,17 +52,29 @@ def test_whenever_one_is_taken_it_is_the_first_of_those_that_are_there(events, s
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), min_size=1, max_size=8))
-def test_a_full_heap_becomes_longer_and_keeps_its_events(events):
-    room = len(events) + 1
-    heap, size = filled(events, room)
-    longer = roomy(heap, size)
-    assert len(longer) > room
-    assert emptied(longer, size) == emptied(heap.copy(), size)
+def test_a_full_agenda_becomes_longer_and_keeps_its_events(events):
+    heap, size = filled(events, len(events))
+    longer = agenda_with_room(Agenda(heap, np.array([size])), 2)
+    assert len(longer.rows) >= size + 2
+    assert emptied(longer.rows, size) == emptied(heap.copy(), size)
 
 
-def test_a_heap_with_room_is_kept_as_it_is():
+def test_an_agenda_with_room_is_kept_as_it_is():
     heap, size = filled([(1, 0)], 3)
-    assert len(roomy(heap, size)) == 3
+    assert len(agenda_with_room(Agenda(heap, np.array([size])), 2).rows) == 3
+
+
+@given(TIMES)
+def test_events_of_a_station_that_left_go_and_the_others_follow_theirs(events):
+    heap, size = filled(events)
+    new_row = np.full(200, -1)
+    # Every second station stays, in the opposite order.
+    new_row[100:200:2] = np.arange(50)[::-1]
+    moved = with_other_stations(Agenda(heap, np.array([size])), new_row)
+    stay = [(*event, int(new_row[100 + n])) for n, event in enumerate(events) if n % 2 == 0]
+    taken = emptied(moved.rows, int(moved.size[0]))
+    assert [event[:2] for event in taken] == sorted(event[:2] for event in stay)
+    assert sorted(event[:3] for event in taken) == sorted(stay)
 
 
 def test_rows_with_enough_room_are_kept_and_others_become_at_least_twice_as_long():

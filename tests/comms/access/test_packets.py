@@ -8,6 +8,7 @@ from groups import keys, packets, repeated, square, stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from v2xsim.comms.access.outcome import Outcome, receptions_of
 from v2xsim.comms.access.packets import DELIVERED, SENSING, Packets, Receptions, field_of
 from v2xsim.comms.access.scheme import RadioSettings, layer_of
 from v2xsim.comms.access.schemes.ieee80211p import Ieee80211p
@@ -23,14 +24,15 @@ def receptions(*packets_of):
     number = np.array([row[0] for row in packets_of], np.int64)
     pairs = [pair for row in packets_of for pair in row[2]]
     offset = np.cumsum([0] + [len(row[2]) for row in packets_of]).astype(np.int64)
-    found = (
-        np.arange(len(pairs), dtype=np.int32),
-        np.zeros(len(pairs), np.int8),
-        np.array([p for p, _ in pairs], np.float32),
-        np.array([r for _, r in pairs], np.float32),
-    )
-    sent = (number, 10 + number, 100 + number, 200 + number, offset)
-    return Receptions.of_powers(sent, np.array([row[1] for row in packets_of]), found)
+    size = np.array([len(number), len(pairs), 0])
+    return receptions_of(
+        Outcome(
+            size, number, 10 + number, 100 + number, 200 + number, np.array([row[1] for row in packets_of]), offset,
+            np.arange(len(pairs), dtype=np.int32), np.zeros(len(pairs), np.int8),
+            np.array([p for p, _ in pairs], np.float32), np.array([r for _, r in pairs], np.float32),
+            np.zeros(0, np.int64),
+        )
+    )  # fmt: skip
 
 
 def test_without_interference_the_sinr_is_power_over_noise():

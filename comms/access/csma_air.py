@@ -1,0 +1,210 @@
+"""What a transmission of IEEE 802.11p does at its receivers when it begins and when it ends.
+
+Most receivers are too far away to lock on a packet or to sense it: for those only the power on the air changes.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from v2xsim.comms.access.csma_tables import (
+    BACKOFF,
+    BUSY_SINCE_US,
+    CHANGED_US,
+    DISTURBANCE,
+    EBN0_DB,
+    ENERGY,
+    FIRST,
+    HOLDS,
+    IDLE_SINCE_US,
+    ITSELF,
+    LINKS,
+    LOCKED_AT_US,
+    LOCKED_LINK,
+    LOCKED_MW,
+    LOCKED_ON,
+    LOUD_SINCE_US,
+    NONE,
+    NOTHING,
+    ONGOING,
+    QUEUED,
+    SENT_AT_US,
+    START_US,
+    TARGET,
+    VERSION,
+)
+from v2xsim.comms.access.decoding import ROUNDING_SHARE, decoded
+from v2xsim.comms.access.outcome import report_reception
+from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, RECEIVER_BUSY, SENSING
+from v2xsim.comms.draws import faded, hashed
+from v2xsim.comms.phases import INLINED_PHASE, PHASE
+
+
+@njit(**PHASE)
+def mark_load(level, load_us, r, now_us, busy_mw):  # type: ignore[no-untyped-def]
+    """Note whether the channel counts as busy at a station from now on, and add up the time in which it did."""
+    loud = level[r, ENERGY] > busy_mw or level[r, LOCKED_ON] == ITSELF
+    if busy_mw == math.inf:
+        # A threshold of infinity asks for packets heard one by one rather than for the sum of powers. The packet that the
+        # station is locked on holds the channel once more than those that it senses.
+        loud = loud or level[r, HOLDS] > (0.0 if level[r, LOCKED_ON] == NOTHING else 1.0)
+    if loud:
+        if level[r, LOUD_SINCE_US] < 0.0:
+            level[r, LOUD_SINCE_US] = now_us
+    elif level[r, LOUD_SINCE_US] >= 0.0:
+        load_us[r] += now_us - np.int64(level[r, LOUD_SINCE_US])
+        level[r, LOUD_SINCE_US] = -1.0
+
+
+@njit(**INLINED_PHASE)
+def sum_interference(level, rare, r, now_us):  # type: ignore[no-untyped-def]
+    """Bring the interference over time of the packet that a station is locked on up to now."""
+    if level[r, LOCKED_MW] != math.inf:
+        interference_mw = level[r, ENERGY] - level[r, LOCKED_MW]
+        if interference_mw > 0.0:
+            level[r, DISTURBANCE] += (now_us - rare[r, CHANGED_US]) * interference_mw
+        rare[r, CHANGED_US] = now_us
+
+
+@njit(**PHASE)
+def arrive(now_us, s, stations, queues, on_air, links, rules, thresholds):  # type: ignore[no-untyped-def]
+    """Let a transmission that begins arrive at all stations linked with its sender."""
+    state, level, rare = stations.state, stations.level, stations.rare
+    receiver, power_mw, verdict = on_air.receiver, on_air.power_mw, on_air.verdict
+    other, link_mw, link_m = links.other, links.power_mw, links.nakagami_m
+    energy_mw, busy_mw, preamble_mw = thresholds.energy_mw, thresholds.busy_mw, thresholds.preamble_mw
+    # Weaker packets change the power on the air and nothing else, unless that crosses a threshold.
+    weak_mw = min(thresholds.sensitivity_mw, preamble_mw)
+    fades, by_packet, worst = len(link_m) > 0, busy_mw == math.inf, rules.worst == 1
+    low = links.offset[s]
+    state[s, LINKS] = links.offset[s + 1] - low
+    for n in range(state[s, LINKS]):
+        r, p = np.uint64(other[low + n]), link_mw[low + n]
+        if fades:
+            p *= faded(link_m[low + n], on_air.key[s], stations.key[r])
+        receiver[s, n], power_mw[s, n] = other[low + n], p
+        before = level[r, ENERGY]
+        after = before + p
+        if not worst:
+            sum_interference(level, rare, r, now_us)
+        elif after - level[r, LOCKED_MW] > level[r, DISTURBANCE]:
+            level[r, DISTURBANCE] = after - level[r, LOCKED_MW]
+        level[r, ENERGY] = after
+        level[r, ONGOING] += 1.0
+        was_busy = level[r, HOLDS] > 0.0 or before >= energy_mw
+        if p >= weak_mw:
+            notice(now_us, s, n, r, p, after, level, state, rare, verdict, rules, thresholds)
+        if level[r, LOUD_SINCE_US] < 0.0 and (after > busy_mw or (by_packet and p >= preamble_mw)):
+            level[r, LOUD_SINCE_US] = now_us
+        if not was_busy and (level[r, HOLDS] > 0.0 or after >= energy_mw):
+            hold_back(now_us, r, state, queues, stations.key, rules)
+
+
+@njit(**INLINED_PHASE)
+def notice(now_us, s, n, r, p, after, level, state, rare, verdict, rules, thresholds):  # type: ignore[no-untyped-def]
+    """Let a packet that a station senses hold its channel, and lock the station on it where it can."""
+    if p >= thresholds.preamble_mw:
+        level[r, HOLDS] += 1.0
+    if p >= thresholds.sensitivity_mw:
+        locked_on, locks = level[r, LOCKED_ON], False
+        if locked_on == ITSELF:
+            verdict[s, n] = HALF_DUPLEX
+        elif locked_on == NOTHING:
+            level[r, HOLDS] += 1.0
+            locks = True
+        else:
+            # Within a slot the receiver is still at the preamble and turns to the stronger; later only by capture.
+            together = now_us < level[r, LOCKED_AT_US] + rules.slot_us
+            held_mw = level[r, LOCKED_MW]
+            if (together and p > held_mw) or (rules.capture > 0.0 and p > rules.capture * held_mw):
+                verdict[np.int64(locked_on), state[r, LOCKED_LINK]] = RECEIVER_BUSY if together else COLLISION
+                locks = True
+            else:
+                verdict[s, n] = RECEIVER_BUSY
+        if locks:
+            verdict[s, n] = DELIVERED
+            level[r, LOCKED_ON], level[r, LOCKED_MW], level[r, LOCKED_AT_US] = s, p, now_us
+            state[r, LOCKED_LINK] = n
+            if rules.worst == 1:
+                level[r, DISTURBANCE] = max(0.0, after - p)
+            else:
+                level[r, DISTURBANCE], rare[r, CHANGED_US] = 0.0, now_us
+    else:
+        verdict[s, n] = SENSING
+
+
+@njit(**INLINED_PHASE)
+def hold_back(now_us, r, state, queues, station_key, rules):  # type: ignore[no-untyped-def]
+    """Stop the back-off of a station whose channel becomes busy, and call off its planned start."""
+    state[r, BUSY_SINCE_US] = now_us
+    # A start within the slot can no longer be called off.
+    start_us, left = state[r, START_US], state[r, BACKOFF]
+    if start_us == NONE or start_us >= now_us + rules.slot_us:
+        passed_us = now_us - state[r, IDLE_SINCE_US] - rules.aifs_us
+        if left > 0 and passed_us >= rules.slot_us:
+            left = max(0, left - passed_us // rules.slot_us)
+            state[r, BACKOFF] = left
+        if start_us != NONE:
+            # One that waited for AIFS alone draws a back-off.
+            if left == 0:
+                # The first draw of the packet's key (`csma_events.BACKOFF_BEFORE`).
+                luck = hashed(queues.key[queues.row[r], state[r, FIRST]], station_key[r], 1)
+                state[r, BACKOFF] = int(luck * (rules.window + 1))
+            state[r, START_US] = NONE
+            state[r, VERSION] += 1
+
+
+@njit(**PHASE)
+def leave(now_us, s, stations, on_air, rules, thresholds, curve, outcome, load_us, idle):  # type: ignore[no-untyped-def]
+    """Take a transmission that ends off the air and report its receptions; return how many stations may send now.
+
+    Their rows are the first entries of `idle`.
+    """
+    state, level, rare = stations.state, stations.level, stations.rare
+    receiver, power_mw, verdict = on_air.receiver, on_air.power_mw, on_air.verdict
+    noise_mw, energy_mw, busy_mw, preamble_mw = (
+        thresholds.noise_mw, thresholds.energy_mw, thresholds.busy_mw, thresholds.preamble_mw
+    )  # fmt: skip
+    weak_mw = min(thresholds.sensitivity_mw, preamble_mw)
+    by_packet, worst = busy_mw == math.inf, rules.worst == 1
+    airtime_us, target, ebn0 = float(now_us - state[s, SENT_AT_US]), state[s, TARGET], 10.0 ** (0.1 * rare[s, EBN0_DB])
+    waiting = 0
+    for n in range(state[s, LINKS]):
+        if receiver[s, n] < 0:
+            continue
+        r, p = np.uint64(receiver[s, n]), power_mw[s, n]
+        if not worst:
+            sum_interference(level, rare, r, now_us)
+        before = level[r, ENERGY]
+        was_busy = level[r, HOLDS] > 0.0 or before >= energy_mw
+        level[r, ONGOING] -= 1.0
+        # The sum of nothing is nothing, whatever rounding left of it.
+        after = before - p if level[r, ONGOING] > 0.0 else 0.0
+        level[r, ENERGY] = after
+        if p >= weak_mw or receiver[s, n] == target:
+            if p >= preamble_mw:
+                level[r, HOLDS] -= 1.0
+            cause = verdict[s, n] if p >= weak_mw else SENSING
+            interference_mw = 0.0
+            if level[r, LOCKED_ON] == s:
+                interference_mw = level[r, DISTURBANCE] if worst else level[r, DISTURBANCE] / airtime_us
+                if interference_mw < ROUNDING_SHARE * noise_mw:
+                    interference_mw = 0.0
+                luck = hashed(on_air.key[s], stations.key[r], 0)
+                cause = decoded(luck, ebn0 * p, noise_mw, interference_mw, curve)
+                level[r, LOCKED_ON], level[r, LOCKED_MW] = NOTHING, math.inf
+                level[r, HOLDS] -= 1.0
+            if cause != SENSING or receiver[s, n] == target:
+                report_reception(outcome, receiver[s, n], cause, p, interference_mw / noise_mw)
+        if by_packet:
+            mark_load(level, load_us, r, now_us, busy_mw)
+        elif before > busy_mw >= after and level[r, LOUD_SINCE_US] >= 0.0 and level[r, LOCKED_ON] != ITSELF:
+            load_us[r] += now_us - np.int64(level[r, LOUD_SINCE_US])
+            level[r, LOUD_SINCE_US] = -1.0
+        if was_busy and level[r, HOLDS] <= 0.0 and after < energy_mw:
+            state[r, IDLE_SINCE_US], state[r, BUSY_SINCE_US] = now_us, NONE
+            if state[r, QUEUED] > 0 and state[r, START_US] == NONE:
+                idle[waiting] = r
+                waiting += 1
+    return waiting
