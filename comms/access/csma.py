@@ -5,8 +5,7 @@ back-off of 0 to CW slots; the back-off counts down while the channel is idle an
 packet a station backs off again. A station notices that another has started only after one slot (CCA and turn-around),
 so starts less than a slot apart collide. A busy station queues packets; a full queue drops the oldest. The loop over
 all events is in `csma_events`, over the tables of `csma_tables`: back-offs, sending and reception. The
-parameters for scenarios are in
-`schemes.ieee80211p`.
+parameters for scenarios are in `schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first of these that applies:
 
