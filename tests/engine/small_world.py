@@ -11,6 +11,7 @@ from tests.engine import made
 from v2xsim.comms.access.packets import Field
 from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.received_power import Carried
+from v2xsim.engine.channel.air import Air
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, Packet, ReportMessage, RequestMessage
 from v2xsim.engine.cooperation.blind_zone import BlindZone
@@ -317,7 +318,7 @@ def packet_of(message, *, hop=1, fragment=0, fragments=1, sender=None, target=No
 
 
 @dataclass
-class SilentAir:
+class SilentAir(Air):
     """A channel that takes notes of what it is given and delivers nothing."""
 
     wait: np.ndarray = field(default_factory=lambda: np.zeros(0))

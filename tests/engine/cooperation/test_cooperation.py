@@ -30,6 +30,7 @@ from tests.engine.small_world import (
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.cooperation import Cooperation
+from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.matching import Candidate
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
 from v2xsim.engine.stations.contents import NOBODY
@@ -43,7 +44,7 @@ NOW_US = FRAME_US + DETECT_US
 
 
 @dataclass
-class Post:
+class Post(Exchange):
     """An exchange that keeps what it is given, and knows one helper for every ego."""
 
     announced: list = field(default_factory=list)
