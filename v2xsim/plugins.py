@@ -116,8 +116,8 @@ def place_of(part: Part | type[Part], method: str, error: BaseException | None =
     """Return file and line of a part's method, or of the line in the user's file at which an exception passed."""
     cls = part if isinstance(part, type) else type(part)
     file = str(cls.file)
-    if error is not None and (place := _place_in(file, error)) != file:
-        return place
+    if error is not None and (file_and_line := _place_in(file, error)) != file:
+        return file_and_line
     # If an object that the method returned is at fault (`layer.advance`), the method's own line is reported.
     item = inspect.getattr_static(cls, method.partition(".")[0], None)
     code = getattr(item.fget if isinstance(item, property) else item, "__code__", None)
@@ -126,8 +126,8 @@ def place_of(part: Part | type[Part], method: str, error: BaseException | None =
 
 def wrong_answer(part: Part, method: str, says: str) -> PartError:
     """Return the error that a part's method returned something else than its kind demands."""
-    place = f"{place_of(part, method)}: " if part.file is not None else ""
-    return PartError(f"{place}{_called(part)}: {method} {says}")
+    prefix = f"{place_of(part, method)}: " if part.file is not None else ""
+    return PartError(f"{prefix}{_called(part)}: {method} {says}")
 
 
 def read_only(value: Any) -> Any:

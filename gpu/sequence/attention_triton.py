@@ -100,17 +100,17 @@ def attend_few(
     lanes = min(_LONG[0], triton.next_power_of_2(slots))
     short = slots <= _LONG[0]
     many = min(_MOST_HEADS, _SHORT[0] // lanes, triton.next_power_of_2(heads)) if short else 1
-    found = torch.empty(batch, time, heads, dim, dtype=query.dtype, device=query.device)
+    attended = torch.empty(batch, time, heads, dim, dtype=query.dtype, device=query.device)
     with torch.cuda.device_of(query):
         _attend[(batch * time, triton.cdiv(heads, many))](
-            query, keys, values, found, query if index is None else index,
+            query, keys, values, attended, query if index is None else index,
             place, slots, 0 if counted else seen_first, window,
             dim**-0.5 * _BITS_OF_NATS, time, heads, dim,
             *query.stride()[:3], *keys.stride()[:3], *values.stride()[:3], 0 if index is None else index.stride(0),
             HEADS=many, LANES=lanes, DIM=triton.next_power_of_2(dim), INDEXED=index is not None, COUNTED=counted, STRICT=strict,
             num_warps=(_SHORT if short else _LONG)[1],
         )  # fmt: skip
-    return found.transpose(1, 2)
+    return attended.transpose(1, 2)
 
 
 @triton.jit(do_not_specialize=["slot"])

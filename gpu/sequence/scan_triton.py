@@ -43,9 +43,9 @@ def _walk(decay, entry, before, found, time, count, chunk, parts, dim, BLOCK: tl
     for s in range(number * chunk, tl.minimum((number + 1) * chunk, time)):
         at, of = _places(s, time, REVERSE)
         keep = tl.load(decay + (line * time + of) * dim + j, j < dim, 0.0)
-        place = ((line * time + at) * parts + part) * dim + j
-        h = keep * h + tl.load(entry + place, j < dim, 0.0)
-        tl.store(found + place, h, j < dim)
+        address = ((line * time + at) * parts + part) * dim + j
+        h = keep * h + tl.load(entry + address, j < dim, 0.0)
+        tl.store(found + address, h, j < dim)
 
 
 @triton.jit

@@ -120,17 +120,17 @@ class SharedParts(TokenSequence):
         """Return the state of rows that have read nothing."""
         check_start(batch, dtype, room)
         upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
-        state_device, kind = upper.device, dtype or self.dtype
+        state_device, state_dtype = upper.device, dtype or self.dtype
         heads, dim = self.upper.heads, self.upper.dim
         room = room // self.tree.chunk * self.tree.per_chunk
         kept = {
-            f"kept{i}": Cache.empty(batch, heads, dim // heads, state_device, kind, 0, room)
+            f"kept{i}": Cache.empty(batch, heads, dim // heads, state_device, state_dtype, 0, room)
             for i in range(self.upper.inject)
         }
         memories = {
             "past": Memory(torch.empty(batch, 0, dtype=torch.int32, device=state_device), MISSING, grows=True),
             "partial": Memory(self._empty_chunk(batch, state_device), MISSING),
-            "query": Memory(torch.zeros(batch, dim, dtype=kind, device=state_device)),
+            "query": Memory(torch.zeros(batch, dim, dtype=state_dtype, device=state_device)),
         }
         return State.fresh(self.signature, batch, state_device, {**upper.slots, **kept, **memories})
 

@@ -255,9 +255,9 @@ class State:
         }
         by_name.update({f"notes.{name}": torch.tensor(value) for name, value in self.notes.items()})
         for name, slot in self.slots.items():
-            kind = type(slot).__name__.lower()
+            slot_type = type(slot).__name__.lower()
             inner = slot.state_dict() if isinstance(slot, State) else slot.tensors()
-            by_name.update({f"{kind}.{name}.{key}": value for key, value in inner.items()})
+            by_name.update({f"{slot_type}.{name}.{key}": value for key, value in inner.items()})
         return by_name
 
     @staticmethod
@@ -272,12 +272,12 @@ class State:
         try:
             timed, maker = bytes(tensors["head"].tolist()).decode().split("\n", 1)
             for key, value in tensors.items():
-                kind, _, rest = key.partition(".")
-                if kind == "notes":
+                slot_type, _, rest = key.partition(".")
+                if slot_type == "notes":
                     notes[rest] = int(value)
-                elif kind in groups:
+                elif slot_type in groups:
                     name, _, inner = rest.partition(".")
-                    groups[kind].setdefault(name, {})[inner] = value
+                    groups[slot_type].setdefault(name, {})[inner] = value
             slots: dict[str, Memory | Cache | State] = {}
             slots.update({name: Memory.from_tensors(inner) for name, inner in groups["memory"].items()})
             slots.update({name: Cache.from_tensors(inner) for name, inner in groups["cache"].items()})

@@ -199,13 +199,13 @@ def _update(
     step: int,
 ) -> float:
     """Do one step and return its loss."""
-    kind, rate = model.device.type, settings.rate_at(step)
+    device_type, rate = model.device.type, settings.rate_at(step)
     for group in optimiser.param_groups:
         group["lr"] = rate
     # Dropout draws from torch's global generator, which is seeded for this step and then restored.
-    with torch.random.fork_rng(devices=[model.device] if kind == "cuda" else []):
+    with torch.random.fork_rng(devices=[model.device] if device_type == "cuda" else []):
         torch.manual_seed(_seed_of(settings.seed, step))
-        with torch.autocast(kind, torch.bfloat16, enabled=settings.mixed and kind == "cuda"):
+        with torch.autocast(device_type, torch.bfloat16, enabled=settings.mixed and device_type == "cuda"):
             loss = model.loss(tokens, mask, generator)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

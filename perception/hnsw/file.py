@@ -95,17 +95,17 @@ def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
     with sound(name):
         header = json.loads(data[16 : 16 + length])
         arrays, offset = {}, 16 + length
-        for key, (kind, shape) in sorted(header["arrays"].items()):
-            if kind != _TYPES.get(key) or any(type(side) is not int or side < 0 for side in shape):
-                raise ValueError(f"array {key} has type {kind} and shape {shape}")
+        for key, (dtype_name, shape) in sorted(header["arrays"].items()):
+            if dtype_name != _TYPES.get(key) or any(type(side) is not int or side < 0 for side in shape):
+                raise ValueError(f"array {key} has type {dtype_name} and shape {shape}")
             # Python's integers: the product of the shape cannot overflow.
             count = 1
             for side in shape:
                 count *= side
-            if offset + count * np.dtype(kind).itemsize > end:
+            if offset + count * np.dtype(dtype_name).itemsize > end:
                 raise ValueError(f"array {key} does not fit")
-            arrays[key] = np.frombuffer(data, kind, count, offset).reshape(shape)
-            offset += count * np.dtype(kind).itemsize
+            arrays[key] = np.frombuffer(data, dtype_name, count, offset).reshape(shape)
+            offset += count * np.dtype(dtype_name).itemsize
         return dict(header["settings"]), arrays
 
 

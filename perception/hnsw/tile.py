@@ -82,14 +82,14 @@ def _tile(count):
                     for total in sums:
                         one = ir.Constant(_VECTOR, [1.0] * LANES)
                         builder.store(builder.fsub(one, builder.load(total), flags=_FLAGS), total)
-            found = word(0)
+            lanes_below = word(0)
             for k, total in enumerate(sums):
                 value = builder.load(total)
                 builder.store(value, at(data(6), word(k * LANES), True), align=4)
                 bound = spread(builder.load(at(data(5), builder.add(first_value, word(k)))))
                 below = builder.bitcast(builder.fcmp_ordered("<", value, bound), ir.IntType(LANES))
-                found = builder.or_(found, builder.shl(builder.zext(below, _WORD), word(k * LANES)))
-            return found
+                lanes_below = builder.or_(lanes_below, builder.shl(builder.zext(below, _WORD), word(k * LANES)))
+            return lanes_below
 
         return signature, codegen
 

@@ -76,8 +76,8 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
     bin_index = (ring * sectors + sector)[inside]
     size = np.maximum(np.bincount(bin_index, minlength=ring_count * sectors), 1)
     magnitudes = []
-    for kind in (FREE, OCCUPIED):
-        hit = np.bincount(bin_index, (matrix.code == kind)[inside], ring_count * sectors)
+    for code in (FREE, OCCUPIED):
+        hit = np.bincount(bin_index, (matrix.code == code)[inside], ring_count * sectors)
         # Magnitudes: a rotation of the scene changes only the phases.
         magnitudes.append(np.abs(np.fft.rfft((hit / size).reshape(ring_count, sectors), axis=1))[:, :4] / sectors)
     return np.concatenate(magnitudes, axis=1).ravel().astype(np.float32)

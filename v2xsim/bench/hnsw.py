@@ -86,8 +86,8 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
     warm.init_index()
     warm.add_items(np.random.default_rng(0).random((200, 8)))
     warm.knn_query(np.zeros((3, 8)), 3)
-    for kind, n, dim in sets:
-        items, queries = made_data(kind, n, dim, seed=n + dim)
+    for distribution, n, dim in sets:
+        items, queries = made_data(distribution, n, dim, seed=n + dim)
         begun = time.perf_counter()
         true = brute_force(items, queries)
         plain_s = time.perf_counter() - begun
@@ -110,7 +110,7 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
             for name, _, build_s in built:
                 yield Row(
                     name,
-                    kind,
+                    distribution,
                     n,
                     dim,
                     ef,
@@ -118,7 +118,7 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
                     len(queries) / float(np.median(taken[name])),
                     build_s,
                 )
-        yield Row("brute force", kind, n, dim, 0, 1.0, len(queries) / plain_s, 0.0)
+        yield Row("brute force", distribution, n, dim, 0, 1.0, len(queries) / plain_s, 0.0)
 
 
 def recall(answers: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:

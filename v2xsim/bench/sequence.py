@@ -133,9 +133,9 @@ def _measured(
     rows: dict[str, dict[int, State]] = {}
     held: dict[str, int] = {}
     batches: dict[str, int] = {}
-    for name, kind, options in modules:
-        more = {"horizon": sizes.generated, **options} if kind == "skipdecode" or "times" in options else options
-        model = build(kind, sizes.vocabulary, sizes.dim, sizes.layers, sizes.heads, seed=1, **more)
+    for name, model_name, options in modules:
+        more = {"horizon": sizes.generated, **options} if model_name == "skipdecode" or "times" in options else options
+        model = build(model_name, sizes.vocabulary, sizes.dim, sizes.layers, sizes.heads, seed=1, **more)
         models[name] = model.to(device, dtype).eval()
         rows[name], held[name] = rows_at(model, said)
         batches[name] = sizes.batch or _best(model, rows[name][lengths[len(lengths) // 2]], held[name])

@@ -66,9 +66,9 @@ def sharing_rows(
     settings = settings or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     for seed in range(1, seeds + 1):
         full = unseen_full = float("nan")
-        for kind, target in (("none", ""), *maps):
-            sharing_options = {} if kind == "none" else {"kind": kind, "target": target, "kv_layers": kv_layers}
-            name = "transformer" if kind == "none" else "kv_sharing"
+        for map_kind, target in (("none", ""), *maps):
+            sharing_options = {} if map_kind == "none" else {"kind": map_kind, "target": target, "kv_layers": kv_layers}
+            name = "transformer" if map_kind == "none" else "kv_sharing"
             model = build(name, windows.vocabulary, dim, layers, max(1, dim // 32), seed=seed, **sharing_options)
             assert isinstance(model, TokenModel)
             assert isinstance(model.body, Transformer)
@@ -76,11 +76,11 @@ def sharing_rows(
             train(model, windows.training, TrainSettings(**{**vars(settings), "seed": seed}), on_step=on_step)
             train_s = time.perf_counter() - begun
             nats, unseen_nats = evaluate(model, windows.validation).nats, evaluate(model, windows.unseen).nats
-            if kind == "none":
+            if map_kind == "none":
                 full, unseen_full = nats, unseen_nats
             with torch.no_grad():
                 _, state = model(windows.validation.tokens[:1])
             yield SharingRow(
-                kind if kind == "none" else f"{kind}-{target}", layers, len(model.body.givers), seed, model.parameter_count,
+                map_kind if map_kind == "none" else f"{map_kind}-{target}", layers, len(model.body.givers), seed, model.parameter_count,
                 settings.steps, train_s, nats, nats / full - 1.0, unseen_nats, unseen_nats / unseen_full - 1.0, state.nbytes(), layers,
             )  # fmt: skip

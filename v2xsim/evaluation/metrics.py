@@ -61,9 +61,11 @@ def _cooperation(fusion: pa.Table, transfers: pa.Table) -> Rows:
     rows = mean_of("helpers_used", used, "1") + mean_of("helpers_used_by_relay", by_relay, "1")
     rows += mean_of("age_of_fused_data", age[age >= 0] * 1e-3, "ms")
     rows += mean_of("requested_per_frame", requested, "B") + mean_of("received_per_frame", received, "B")
-    kind, queued, arrived, relay, outcome = arrays_of(transfers, "kind", "queue_us", "arrive_us", "relay", "outcome")
-    data = kind == "data"
-    rows += mean_of("requests_answered", outcome[kind == "request"] == "answered", "1")
+    message_kind, queued, arrived, relay, outcome = arrays_of(
+        transfers, "kind", "queue_us", "arrive_us", "relay", "outcome"
+    )
+    data = message_kind == "data"
+    rows += mean_of("requests_answered", outcome[message_kind == "request"] == "answered", "1")
     rows += mean_of("data_arrived_whole", arrived[data] >= 0, "1")
     for name, chosen in (("direct", data & (relay < 0)), ("relayed", data & (relay >= 0))):
         delay_ms = (arrived - queued)[chosen & (arrived >= 0)] * 1e-3

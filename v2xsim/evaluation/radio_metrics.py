@@ -19,8 +19,10 @@ def delivery_rows(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
     All stations in range count, also those that a packet was too weak for, as in 3GPP TR 36.885 A.1.5. The weak
     receptions are counted in bins of 5 m: if the range is not a multiple of 5 m, the last bin counts whole.
     """
-    kind, hop, outcome, distance, state = arrays_of(packets, "kind", "hop", "outcome", "distance_m", "link_state")
-    broadcast = (kind == "awareness") & (hop == 1) & np.isfinite(distance)
+    message_kind, hop, outcome, distance, state = arrays_of(
+        packets, "kind", "hop", "outcome", "distance_m", "link_state"
+    )
+    broadcast = (message_kind == "awareness") & (hop == 1) & np.isfinite(distance)
     why, distance, state = outcome[broadcast], distance[broadcast], state[broadcast]
     hits = why == "delivered"
     weak_m, weak_state, weak = arrays_of(unheard, "bin_m", "link_state", "count")
@@ -46,10 +48,10 @@ def delivery_rows(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
 
 def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_share: float) -> Rows:
     """Return latency, gaps, age of information, channel load, packets that were not sent, and bytes on the air."""
-    kind, hop, outcome, tx, rx, queued, end = arrays_of(
+    message_kind, hop, outcome, tx, rx, queued, end = arrays_of(
         packets, "kind", "hop", "outcome", "tx", "rx", "queued_us", "end_us"
     )
-    broadcast = (kind == "awareness") & (hop == 1)
+    broadcast = (message_kind == "awareness") & (hop == 1)
     delivered = outcome == "delivered"
     rows = mean_of("awareness_latency", (end - queued)[broadcast & delivered] * 1e-3, "ms")
     rows += shares_within("awareness_latency_within", (end - queued)[broadcast & delivered] * 1e-3)
@@ -75,7 +77,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     rows += [("packets_not_sent", "", Metric(gone / len(sent) if len(sent) else float("nan"), "1", len(sent)))]
     sent = sent[~unsent[sent]]
     # If only a share of the stations is listed, each listed message stands for 1 / share messages.
-    weight = np.where(kind[sent] == "awareness", 1.0 / packet_share, 1.0)
+    weight = np.where(message_kind[sent] == "awareness", 1.0 / packet_share, 1.0)
     total = float((size[sent] * weight).sum()) if len(message) else 0.0
     rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]
     return rows

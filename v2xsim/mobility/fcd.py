@@ -212,8 +212,8 @@ def with_speeds(sample: Sample, after: Sample | None) -> Sample:
     speed = sample.speed_mps.copy()
     if after is not None:
         rows, _ = _matched(sample, after)
-        way = between(sample, after, sample.time_us)
-        speed[rows] = np.where(np.isfinite(speed[rows]), speed[rows], way.speed_mps)
+        moved = between(sample, after, sample.time_us)
+        speed[rows] = np.where(np.isfinite(speed[rows]), speed[rows], moved.speed_mps)
     return replace(sample, speed_mps=np.nan_to_num(speed, nan=0.0))
 
 

@@ -118,8 +118,8 @@ def _grid_demand(grid: GridTown, edges: Sequence[str], until_s: float, draw: Gen
         if kind == "pedestrian":
             departures.append(Departure(float(time_s), str(kind), {}, (edges[a], edges[b])))
         else:
-            way = {"from": edges[a], "to": edges[b], "departLane": "best", "departSpeed": "max"}
-            departures.append(Departure(float(time_s), str(kind), way))
+            attributes = {"from": edges[a], "to": edges[b], "departLane": "best", "departSpeed": "max"}
+            departures.append(Departure(float(time_s), str(kind), attributes))
     return departures
 
 
@@ -187,8 +187,8 @@ def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Depar
         gap = max(highway.length_m - taken[row].sum(), 0.0) / max(len(row), 1)
         front = np.cumsum(taken[row] + gap) - 0.5 * gap + draw.uniform(-0.25, 0.25, len(row)) * gap
         for vehicle, position in zip(row, np.minimum(front, highway.length_m), strict=True):
-            way = {"route": edge, "departLane": str(lane), "departPos": f"{position:.2f}", "departSpeed": "max"}
-            departures.append((-float(position), Departure(0.0, str(kinds[vehicle]), way)))
+            attributes = {"route": edge, "departLane": str(lane), "departPos": f"{position:.2f}", "departSpeed": "max"}
+            departures.append((-float(position), Departure(0.0, str(kinds[vehicle]), attributes)))
     # Downstream first: SUMO inserts a vehicle behind an existing one, but would refuse one in front of it as unsafe
     # for the follower.
     return [departure for _, departure in sorted(departures, key=lambda item: item[0])]
@@ -201,11 +201,11 @@ def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generato
     for kind, share in shares_of(highway.mix).items():
         rate = highway.density_per_km / 2000.0 * share * _cruise_mps(kind, limit)
         lane = "0" if kind in _HEAVY and limit == highway.speed_kmh / 3.6 else "free"
-        way = {"route": edge, "departLane": lane, "departPos": "base", "departSpeed": "max"}
+        attributes = {"route": edge, "departLane": lane, "departPos": "base", "departSpeed": "max"}
         # One in each interval of the mean length: with the arrivals of a Poisson process the density would drift.
         count = int(rate * until_s)
         times = (np.arange(count) + draw.uniform(0.0, 1.0, count)) / rate
-        departures += [Departure(float(t), kind, way) for t in times]
+        departures += [Departure(float(t), kind, attributes) for t in times]
     return departures
 
 

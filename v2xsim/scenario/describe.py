@@ -99,8 +99,8 @@ class Slot:
         }
         texts = []
         for item in self.info.metadata if self.info else ():
-            for kind, word in words.items():
-                if isinstance(item, kind):
+            for limit_name, word in words.items():
+                if isinstance(item, limit_name):
                     texts.append(f"{word} {_limit(item):g}")
         return " and ".join(texts) + (f" {self.unit}" if texts and self.unit else "")
 

@@ -133,37 +133,38 @@ def _all_places(data: Any, keys: Keys) -> Iterable[Keys]:
 def _problem(group: Sequence[_Finding], data: Any) -> Problem:
     finding = group[0]
     keys, error = finding.keys, finding.error
-    kind = str(error["type"])
+    error_type = str(error["type"])
     given = error.get("input")
     key_slot = slot(keys)
-    if kind in _NO_PART and key_slot is not None and key_slot.choice is not None:
+    if error_type in _NO_PART and key_slot is not None and key_slot.choice is not None:
         return Problem(keys, _no_part(key_slot.choice, error, given))
     if len(group) > 1 and all(f.error["type"] in (*_MISMATCH, "literal_error") for f in group):
         return Problem(
             keys,
             f"must be {' or '.join(dict.fromkeys(_expected(f) for f in group))}, got {shown(given)}" + _guess(group),
         )
-    if kind == "extra_forbidden":
+    if error_type == "extra_forbidden":
         return Problem(keys, _unknown_key(keys, given))
-    if kind == "missing":
+    if error_type == "missing":
         return _missing(keys, data)
-    if kind in _MISMATCH:
-        return Problem(keys, f"must be {_expected(finding)}, got {shown(given)}" + _hint(kind, given, keys))
-    if kind == "literal_error":
+    if error_type in _MISMATCH:
+        return Problem(keys, f"must be {_expected(finding)}, got {shown(given)}" + _hint(error_type, given, keys))
+    if error_type == "literal_error":
         subject = "keys must be" if finding.error["loc"][-1] == "[key]" else "must be"
         return Problem(keys, f"{subject} {error['ctx']['expected']}, got {shown(given)}" + _guess(group))
-    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+    if error_type in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return Problem(keys, f"must be {_limits(keys, error)}, got {shown(given)}")
-    if kind in ("too_short", "too_long"):
+    if error_type in ("too_short", "too_long"):
         return Problem(keys, _wrong_length(keys, error, given))
-    if kind == "string_pattern_mismatch":
+    if error_type == "string_pattern_mismatch":
         return Problem(keys, f"must be of letters, digits, '_', '-' and '.' only, got {shown(given)}")
-    if kind in ("string_too_short", "string_too_long"):
+    if error_type in ("string_too_short", "string_too_long"):
         bound = error["ctx"].get("min_length") or error["ctx"].get("max_length")
         return Problem(
-            keys, f"must have at {'least' if kind.endswith('short') else 'most'} {bound} characters, got {shown(given)}"
+            keys,
+            f"must have at {'least' if error_type.endswith('short') else 'most'} {bound} characters, got {shown(given)}",
         )
-    if kind == "value_error":
+    if error_type == "value_error":
         return Problem(keys, str(error["msg"]).removeprefix("Value error, "))
     return Problem(keys, f"{str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}, got {shown(given)}")
 
@@ -185,16 +186,16 @@ def _no_part(choice: PartChoice, error: dict[str, Any], given: Any) -> str:
 
 
 def _expected(finding: _Finding) -> str:
-    kind = str(finding.error["type"])
-    if kind == "literal_error":
+    error_type = str(finding.error["type"])
+    if error_type == "literal_error":
         return str(finding.error["ctx"]["expected"])
-    words = _MISMATCH[kind]
+    words = _MISMATCH[error_type]
     key_slot = slot(finding.keys)
     if key_slot is None:
         return words
-    if kind in ("model_type", "model_attributes_type") and key_slot.section is not None:
+    if error_type in ("model_type", "model_attributes_type") and key_slot.section is not None:
         return f"a section with keys such as {', '.join(list(key_slot.section.model_fields)[:4])}"
-    if kind == "tuple_type" and key_slot.length:
+    if error_type == "tuple_type" and key_slot.length:
         return f"a list of {key_slot.length} numbers" + (f" ({key_slot.unit})" if key_slot.unit else "")
     limits = key_slot.limits if "number" in words else ""
     return words + (f", {limits}" if limits else f" ({key_slot.unit})" if key_slot.unit and "number" in words else "")

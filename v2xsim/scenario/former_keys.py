@@ -132,10 +132,10 @@ def _move_section(present: Present, item: Moved, value: Any, choices: Mapping[Ke
     held, model = _chosen(present.data, keys, choice)
     if model is None:
         return
-    name, kind = held[choice.word], choice.base.kind.name
+    name, kind_name = held[choice.word], choice.base.kind.name
     if not isinstance(value, dict):
         present.wrong.append(
-            Problem(item.old, f"must be a section with parameters of {kind} {' or '.join(item.owners)}")
+            Problem(item.old, f"must be a section with parameters of {kind_name} {' or '.join(item.owners)}")
         )
         return
     if name not in item.owners:

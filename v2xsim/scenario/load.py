@@ -146,8 +146,8 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
     if data is None or data == {}:
         raise ScenarioError(f"{document.source}: is empty; a {file_kind} needs at least a `{needed[0]}` section")
     if not isinstance(data, dict):
-        kind = "a list" if isinstance(data, list) else "a single value"
-        raise ScenarioError(f"{document.source}: must be a {file_kind} of sections such as `{needed[0]}:`, got {kind}")
+        got = "a list" if isinstance(data, list) else "a single value"
+        raise ScenarioError(f"{document.source}: must be a {file_kind} of sections such as `{needed[0]}:`, got {got}")
     # First of all: the schema must know the user's parts before anything is checked.
     plugins = use_plugins(document, folder, section)
     present = with_present_keys(with_names(data, section), section, moved)

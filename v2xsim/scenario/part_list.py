@@ -171,8 +171,8 @@ def _parameter(name: str, info: FieldInfo) -> ListedParameter:
     limits = {
         word: float(getattr(item, attribute))
         for item in info.metadata
-        for kind, (attribute, word) in _LIMITS.items()
-        if isinstance(item, kind)
+        for limit_type, (attribute, word) in _LIMITS.items()
+        if isinstance(item, limit_type)
     }
     default = None if info.is_required() else to_jsonable_python(info.get_default(call_default_factory=True))
     return ListedParameter(

@@ -52,7 +52,7 @@ def model_of(cls: type[Part]) -> type[Section]:
     if cls in _models and cls.name == _models[cls].model_fields[cls.kind.word].default:
         return _models[cls]
     word, called = cls.kind.word, f"{cls.kind.name} {cls.name!r}"
-    place = f"{place_of_class(cls)}: " if cls.file is not None else ""
+    prefix = f"{place_of_class(cls)}: " if cls.file is not None else ""
     fields: dict[str, Any] = {
         word: (
             Literal[cls.name],
@@ -62,13 +62,13 @@ def model_of(cls: type[Part]) -> type[Section]:
     try:
         hints = get_type_hints(cls, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:
-        raise PartError(f"{place}{called}: the type of a parameter cannot be read: {error}") from None
+        raise PartError(f"{prefix}{called}: the type of a parameter cannot be read: {error}") from None
     for field in parameters_of(cls):
         if hasattr(Section, field.name):
-            raise PartError(f"{place}{called} must call its parameter {field.name!r} otherwise: that name is taken")
+            raise PartError(f"{prefix}{called} must call its parameter {field.name!r} otherwise: that name is taken")
         if not _can_hold(hints[field.name]):
             raise PartError(
-                f"{place}{called}: the parameter {field.name!r} must be of a type that a scenario can hold (float, int, bool, str, "
+                f"{prefix}{called}: the parameter {field.name!r} must be of a type that a scenario can hold (float, int, bool, str, "
                 f"Path, Literal, or a tuple, list, dict or union of these), got {_type_name(hints[field.name])}"
             )
     try:
@@ -79,9 +79,9 @@ def model_of(cls: type[Part]) -> type[Section]:
     except (PydanticUserError, SchemaError, TypeError) as error:
         first = str(error).splitlines()[-1].strip()
         raise PartError(
-            f"{place}{called}: a parameter has a type or a limit that a scenario cannot hold: {first}"
+            f"{prefix}{called}: a parameter has a type or a limit that a scenario cannot hold: {first}"
         ) from None
-    _check_defaults(cls, model, place, called)
+    _check_defaults(cls, model, prefix, called)
     _models[cls] = model
     return model
 
@@ -112,7 +112,7 @@ def _type_name(annotation: Any) -> str:
     return kept.__name__ if isinstance(kept, type) and not get_args(kept) else str(kept)
 
 
-def _check_defaults(cls: type[Part], model: type[Section], place: str, called: str) -> None:
+def _check_defaults(cls: type[Part], model: type[Section], prefix: str, called: str) -> None:
     defaults = {}
     for field in parameters_of(cls):
         if field.default is not dataclasses.MISSING:
@@ -133,11 +133,11 @@ def _check_defaults(cls: type[Part], model: type[Section], place: str, called: s
                 continue
             message = str(one_error["msg"])[:1].lower() + str(one_error["msg"])[1:]
             raise PartError(
-                f"{place}{called}: the default of {name or 'a parameter'} must fit its own type and limits: {message}, got "
+                f"{prefix}{called}: the default of {name or 'a parameter'} must fit its own type and limits: {message}, got "
                 f"{defaults.get(name)!r}"
             ) from None
     except (TypeError, ValueError) as error:
-        raise PartError(f"{place}{called}: the defaults cannot be checked: {error}") from None
+        raise PartError(f"{prefix}{called}: the defaults cannot be checked: {error}") from None
     if not needed:
         try:
             cls()
@@ -149,8 +149,8 @@ def _unmade(cls: type[Part], says: str, error: BaseException) -> PartError:
     """Return the error for an exception in a part's own code. An exception from elsewhere is raised again."""
     if isinstance(error, KeyboardInterrupt):
         raise error
-    place = f"{place_of_class(cls, error)}: " if cls.file is not None else ""
-    return PartError(f"{place}{cls.kind.name} {cls.name!r}: {says}: {said_of(error)}")
+    prefix = f"{place_of_class(cls, error)}: " if cls.file is not None else ""
+    return PartError(f"{prefix}{cls.kind.name} {cls.name!r}: {says}: {said_of(error)}")
 
 
 def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, Any]:

@@ -54,9 +54,9 @@ class Propagation(Section):
             raise ValueError(
                 f"vehicle_blockage {self.vehicle_blockage.name} needs bodies to diffract at: states geometry, not {self.states}"
             )
-        for kind, gain in self.gain_by_kind_dbi.items():
+        for vehicle_kind, gain in self.gain_by_kind_dbi.items():
             if not -20.0 <= gain <= 30.0:
-                raise ValueError(f"gain_by_kind_dbi: {kind} must be from -20 to 30 dBi, got {gain:g}")
+                raise ValueError(f"gain_by_kind_dbi: {vehicle_kind} must be from -20 to 30 dBi, got {gain:g}")
         return self
 
 

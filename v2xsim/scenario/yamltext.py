@@ -86,9 +86,9 @@ def read_yaml(text: str, source: str) -> Document:
         raise ScenarioError(f"{source}:{line}: must be text; found the control character {error.character!r}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{source}:{mark.line + 1}" if mark else source
+        position = f"{source}:{mark.line + 1}" if mark else source
         context = f" {error.context}" if error.context else ""
-        raise ScenarioError(f"{place}: must be YAML; {error.problem or 'not readable'}{context}") from None
+        raise ScenarioError(f"{position}: must be YAML; {error.problem or 'not readable'}{context}") from None
     if root is None:
         return Document(source, None)
     return _Reading(source).document(root)

@@ -48,7 +48,9 @@ def _results(store: Store) -> pa.Table:
             raise StoreError(
                 f"{path}: was damaged ({error}); continue with --resume, which runs that point again"
             ) from None
-        parts.append(pa.table([part.column(name).cast(kind) for name, kind in _PLAIN.items()], names=list(_PLAIN)))
+        parts.append(
+            pa.table([part.column(name).cast(column_type) for name, column_type in _PLAIN.items()], names=list(_PLAIN))
+        )
         points.append(point)
         rows.append(part.num_rows)
     table = pa.concat_tables(parts) if parts else pa.table({n: pa.array([], k) for n, k in _PLAIN.items()})

@@ -212,16 +212,18 @@ def prisms_of_polygons(
     """Return the buildings among polygons, and the sources of their heights."""
     kinds = [building_type(polygon) for polygon in polygons]
     buildings = {
-        polygon.shape: (polygon, kind) for polygon, kind in zip(polygons, kinds, strict=True) if kind is not None
+        polygon.shape: (polygon, type_name)
+        for polygon, type_name in zip(polygons, kinds, strict=True)
+        if type_name is not None
     }
 
     def items() -> Iterator[tuple[Float[np.ndarray, "_corners 2"], float, float, Provenance]]:
-        for polygon, kind in buildings.values():
-            top, provenance = roof_height_m(polygon.tags, kind)
-            yield corners_of(polygon.shape), base_height_m(polygon.tags, kind, top), top, provenance
+        for polygon, type_name in buildings.values():
+            top, provenance = roof_height_m(polygon.tags, type_name)
+            yield corners_of(polygon.shape), base_height_m(polygon.tags, type_name, top), top, provenance
 
     prisms, sources = _outlined(items(), region)
-    return prisms, replace(sources, repeated=sum(kind is not None for kind in kinds) - len(buildings))
+    return prisms, replace(sources, repeated=sum(type_name is not None for type_name in kinds) - len(buildings))
 
 
 def prisms_from(

@@ -116,8 +116,8 @@ def _what(study: Study, made_of: Mapping[str, Any]) -> Iterator[str]:
         yield '<table><tr><th>varied</th><th class="word">values</th></tr>'
         for key in study.keys:
             values = list(dict.fromkeys(json.dumps(setting[key]) for setting in study.settings))
-            said = ", ".join(values[:12]) + (f", ... {len(values) - 12:,} more" if len(values) > 12 else "")
-            yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(said)}</td></tr>'
+            shown = ", ".join(values[:12]) + (f", ... {len(values) - 12:,} more" if len(values) > 12 else "")
+            yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(shown)}</td></tr>'
         yield "</table>"
         yield f"<p>Compared with: {html.escape(study.label(study.baseline))}.</p>"
     yield "<h3>Keys of the scenario that differ from their defaults</h3><table>"

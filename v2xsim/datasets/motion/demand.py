@@ -19,12 +19,12 @@ _WEIGHT = {STRAIGHT: 2.0, BACK: 1e-9}
 
 def wander(roads: Roads, start: str, duration_s: float, draw: Generator) -> list[str]:
     """Return a random route that takes at least a given time in free flow, or ends where the roads end."""
-    way, left_s = [start], duration_s - roads.duration_s[start]
-    while left_s > 0 and (onward := roads.onward[way[-1]]):
+    route, left_s = [start], duration_s - roads.duration_s[start]
+    while left_s > 0 and (onward := roads.onward[route[-1]]):
         weight = np.array([_WEIGHT.get(direction, 1.0) for _, direction in onward])
-        way.append(onward[draw.choice(len(onward), p=weight / weight.sum())][0])
-        left_s -= roads.duration_s[way[-1]]
-    return way
+        route.append(onward[draw.choice(len(onward), p=weight / weight.sum())][0])
+        left_s -= roads.duration_s[route[-1]]
+    return route
 
 
 def write_demand(path: Path, roads: Roads, vehicles: int, duration_s: float, draw: Generator) -> None:
@@ -36,11 +36,11 @@ def write_demand(path: Path, roads: Roads, vehicles: int, duration_s: float, dra
         name = type_name(driver, number)
         # Hasty drivers on an empty road exceed the speed limits from which durations are computed, so routes are made
         # longer.
-        way = wander(roads, str(draw.choice(starts)), 1.3 * duration_s, draw)
+        route = wander(roads, str(draw.choice(starts)), 1.3 * duration_s, draw)
         root.append(ET.fromstring(driver_xml(name, driver)))
         vehicle = ET.SubElement(
             root, "vehicle", id=str(number), type=name, depart=f"{time_s:.1f}", departLane="best",
             departPos="random_free", departSpeed="max",
         )  # fmt: skip
-        ET.SubElement(vehicle, "route", edges=" ".join(way))
+        ET.SubElement(vehicle, "route", edges=" ".join(route))
     ET.ElementTree(root).write(path)

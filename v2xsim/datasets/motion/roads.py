@@ -103,10 +103,10 @@ def read(net: Path) -> Roads:
             length_m, limit_mps = float(lane.get("length", "0.1")), float(lane.get("speed", "13.89"))
             duration_s[edge] = max(length_m, 0.1) / max(limit_mps, 0.1)
     onward: dict[str, dict[str, str]] = {edge: {} for edge in duration_s}
-    for way in root.iter("connection"):
-        start, end = way.get("from", ""), way.get("to", "")
-        if {(start, way.get("fromLane", "")), (end, way.get("toLane", ""))} <= open_lanes:
-            onward[start].setdefault(end, way.get("dir", STRAIGHT).lower())
+    for connection in root.iter("connection"):
+        start, end = connection.get("from", ""), connection.get("to", "")
+        if {(start, connection.get("fromLane", "")), (end, connection.get("toLane", ""))} <= open_lanes:
+            onward[start].setdefault(end, connection.get("dir", STRAIGHT).lower())
     if not any(onward.values()):
         raise MobilityError(f"{net}: has no two roads for cars that lead into each other")
     return Roads(duration_s, {edge: tuple(sorted(ends.items())) for edge, ends in _through(onward).items()})
