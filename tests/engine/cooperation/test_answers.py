@@ -71,7 +71,7 @@ def test_an_answer_of_points_has_six_bytes_a_point():
 
 
 def test_occupied_cells_are_counted_for_each_helper_among_those_asked_for():
-    code = np.array([[[OCCUPIED, OCCUPIED], [FREE, OCCUPIED]], [[OCCUPIED, FREE], [FREE, UNOBSERVED]]], np.uint8)
+    code = np.array([[[OCCUPIED, OCCUPIED], [FREE, OCCUPIED]], [[FREE, FREE], [OCCUPIED, UNOBSERVED]]], np.uint8)
     assert occupied_in(code, np.array([[True, False], [True, True]])).tolist() == [2, 1]
 
 
