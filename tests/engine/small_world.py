@@ -342,3 +342,12 @@ class SilentAir(Air):
         """Note the size, and return what congestion control asks for."""
         self.asked_bytes.append(size_bytes)
         return self.wait
+
+    def tick(self, fleet, links):
+        """Take no links: nothing is delivered."""
+
+    def settle(self):
+        """Deliver nothing."""
+
+    def close(self):
+        """Write nothing."""

@@ -66,6 +66,9 @@ class Post(Exchange):
     def ask(self, ego, asks):
         self.asked.append((ego.agent, [one.candidate.agent for one in asks], asks))
 
+    def receive(self, heard):
+        raise AssertionError("nothing is sent here")
+
 
 class Scene:
     """Stations with their frames, and the steps of their cooperation at one instant."""
