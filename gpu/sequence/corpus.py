@@ -1,8 +1,8 @@
 """A corpus of tokenised motion: a folder with three sets of sequences, the vocabulary and a manifest.
 
-    train.npz, validation.npz, test.npz    sequences; validation has other drives on training's roads, test other roads
-    vocabulary.npz                         what the tokens stand for
-    manifest.json                          how it was made, and what tokenising lost
+    train.npz, validation.npz, test.npz    sequences; validation: other drives on the same roads, test: other roads
+    vocabulary.npz                         the moves that the tokens stand for
+    manifest.json                          settings, and the errors of the tokenisation
 
 `v2xsim corpus` makes such folders; this module reads them and cuts them into windows for a trainer.
 """

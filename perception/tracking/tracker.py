@@ -7,9 +7,9 @@ x, y, vx, vy over ground in the world frame.
     gate         d^2 = v' S^-1 v below the 0.99 quantile of chi-square with 2 degrees of freedom, -2 ln(1 - 0.99)
     assignment   least sum of d^2 + ln det S, the negative log-likelihood, so that a wide new track does not take
                  the detection of a sharp old one
-    birth        a detection that joined none; its unknown speed lies along its heading
-    confirmation M of the last N steps with a detection; deletion by time since the last one, so that frames that
-                 come late or not at all delete nothing by themselves
+    birth        a detection that joined no track; its unknown speed is mostly along its heading
+    confirmation M of the last N steps with a detection; deletion by the time since the last one, so that
+                 late or missing frames delete no track by themselves
 
 Sources: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001) 6.2.2 and 3.3;
 Kuhn-Munkres as in scipy. Left out: turning, correlation between errors that several stations report, classes,

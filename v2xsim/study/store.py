@@ -1,12 +1,12 @@
 """The folder of a sweep: finished points, failed points, and one table of all results.
 
     sweep.json        the plan
-    points/KEY.arrow  metrics of a finished point; a file appears whole or not at all
-    failed/KEY.json   why a point failed; logs/KEY.log is what it printed
-    runs/KEY/         its run folder, where the sweep keeps tables
-    results.parquet   all metrics of all finished points, settings as columns; the same bytes however they were run
+    points/KEY.arrow  metrics of a finished point; a file appears complete or not at all
+    failed/KEY.json   why a point failed; logs/KEY.log has its output
+    runs/KEY/         its run folder, if the sweep keeps tables
+    results.parquet   all metrics of all finished points, settings as columns; the same bytes for any number of workers
     failures.json     the failed points with their settings
-    timing.parquet    time and memory of each point: no part of the results
+    timing.parquet    time and memory of each point; not part of the results
 
 A point is finished when its file exists, so a sweep that was killed continues where it stopped.
 """

@@ -3,9 +3,9 @@
 The paper's full text was not available to us, so the exact terms and weights are ours. For a pair (i, j), a candidate
 k, and both of its hops:
 
-    height    H_k = min over hops of -h / r, held to [-1, 1]: h the height of the worst vehicle above the line between
-              the antennas (negative below it), r the radius of the first Fresnel zone there; -1 behind a building
-    mobility  M_k = min over hops of the link expiration time, over the time wanted, held to [0, 1]
+    height    H_k = min over hops of -h / r, clipped to [-1, 1]: h is the height of the worst vehicle above the line between
+              the antennas (negative below it), r is the radius of the first Fresnel zone there; -1 behind a building
+    mobility  M_k = min over hops of the link expiration time, over the wanted time (5 s), clipped to [0, 1]
     hybrid    w M_k + (1 - w) H_k
 """
 
