@@ -386,6 +386,13 @@ def test_a_helper_that_overhears_the_first_hop_waits_for_the_relay():
     assert scene.transfers.of_message(1).arrive_us == -1
 
 
+def test_a_relay_that_did_not_hear_a_request_passes_nothing_on():
+    scene, message = with_request(RELAY)
+    scene.receive(packet_of(message), HELPER, OTHER)
+    assert scene.air.forwarded == []
+    assert scene.transfers.of_message(1).air_us == -1
+
+
 def test_a_message_is_on_the_air_from_the_first_packet_that_reached_its_target():
     scene, message = with_request(RELAY)
     scene.receive(packet_of(message), RELAY)
