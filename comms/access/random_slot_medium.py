@@ -22,6 +22,7 @@ The received power of a packet is the one of the call during which it began, for
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt64
@@ -155,18 +156,23 @@ def advance(
     ended = ended[np.argsort(air.end_us[ended], kind="stable")]
     edges_us = np.concatenate([air.start_us, air.end_us, np.array([state.time_us, until_us])])
     edges_us = np.sort(np.clip(edges_us, state.time_us, until_us))
-    power_mw, caught, locked_until_us, sending_until_us, rows, outcomes, levels, busy_us = _advanced(
-        air.sender, air.target, air.start_us, air.end_us, ebn0_over_sinr_db(bandwidth_mhz)[air.mcs], air.key,
-        ended, edges_us, state.power_mw, state.caught, state.locked_until_us, state.sending_until_us,
-        np.ascontiguousarray(power_dbm, np.float64), station_key,
-        receiver.noise_mw, receiver.sensitivity_mw, receiver.busy_mw, receiver.report_mw, curve_db, curve_rate,
+    on_air = _OnAir(
+        air.sender, air.target, air.start_us, air.end_us, ebn0_over_sinr_db(bandwidth_mhz)[air.mcs], air.key
+    )
+    heard = _heard(state, len(air))
+    thresholds = _Thresholds(
+        float(receiver.noise_mw), float(receiver.sensitivity_mw), float(receiver.busy_mw), float(receiver.report_mw)
+    )
+    rows, outcomes, levels, busy_us = _advanced(
+        on_air, heard, len(state.started), ended, edges_us, np.ascontiguousarray(power_dbm, np.float64), station_key,
+        thresholds, curve_db, curve_rate,
     )  # fmt: skip
     # What is still on the air, and what overlaps it.
     lasting = air.end_us > until_us
     kept = air.end_us > (air.start_us[lasting].min() if lasting.any() else until_us)
     later = waiting[begun:] if begun else waiting
     after = MediumState(
-        until_us, air[kept], power_mw[kept], caught[kept], later, locked_until_us, sending_until_us
+        until_us, air[kept], heard.power_mw[kept], heard.caught[kept], later, heard.locked_us, heard.sending_us
     )  # fmt: skip
     count = np.bincount(rows[:, 0], minlength=len(air))[ended]
     receptions = Receptions(
@@ -210,6 +216,43 @@ def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState
     )  # fmt: skip
 
 
+class _OnAir(NamedTuple):
+    """Transmissions that have begun, as compiled loops take them."""
+
+    sender: Int64[np.ndarray, " packets"]
+    target: Int64[np.ndarray, " packets"]
+    start_us: Int64[np.ndarray, " packets"]
+    end_us: Int64[np.ndarray, " packets"]
+    ebn0_over_sinr_db: Float[np.ndarray, " packets"]
+    key: UInt64[np.ndarray, " packets"]
+
+
+class _Heard(NamedTuple):
+    """What stations hear of them: received power, whether locked on, until when locked, until when sending."""
+
+    power_mw: Float[np.ndarray, "packets stations"]
+    caught: Bool[np.ndarray, "packets stations"]
+    locked_us: Int64[np.ndarray, " stations"]
+    sending_us: Int64[np.ndarray, " stations"]
+
+
+class _Thresholds(NamedTuple):
+    """What receivers notice."""
+
+    noise_mw: float
+    sensitivity_mw: float
+    busy_mw: float
+    report_mw: float
+
+
+def _heard(state: MediumState, packets: int) -> _Heard:
+    """Return what stations hear, with room for so many packets, those first that had begun before."""
+    old, stations = len(state.started), len(state.locked_until_us)
+    power_mw, caught = np.empty((packets, stations)), np.zeros((packets, stations), np.bool_)
+    power_mw[:old], caught[:old] = state.power_mw, state.caught
+    return _Heard(power_mw, caught, state.locked_until_us.copy(), state.sending_until_us.copy())
+
+
 def _joined(first: Transmissions, second: Transmissions) -> Transmissions:
     if len(first) == 0:
         return second
@@ -247,113 +290,135 @@ def _uniform(packet_key, station_key):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _advanced(  # type: ignore[no-untyped-def]
-    sender, target, start_us, end_us, ebn0_over_sinr_db, key,
-    ended, edges_us, old_power_mw, old_caught, old_locked_us, old_sending_us,
-    power_dbm, station_key, noise_mw, sensitivity_mw, busy_mw, report_mw, curve_db, curve_rate,
-):  # fmt: skip
-    """Advance transmissions that have begun, sorted by start; those in old_power_mw had begun before the call.
+    air, heard, old, ended, edges_us, power_dbm, station_key, thresholds, curve_db, curve_rate
+):
+    """Advance transmissions that have begun, sorted by start.
 
-    ended holds the rows of those to resolve, in the order of their outcomes; edges_us all starts and ends within the
-    call's time, and its own, in order.
+    Args:
+        air: All of them.
+        heard: What stations hear of them; filled.
+        old: How many had begun before the call.
+        ended: Rows of those to resolve, in the order of their outcomes.
+        edges_us: All starts and ends within the call's time, and its own, in order.
+        power_dbm: By sender and receiver.
+        station_key: Of each station's chance.
+        thresholds: What receivers notice.
+        curve_db: Energy per bit against noise of the error curve.
+        curve_rate: Its packet error rates.
+
+    Returns:
+        Rows of transmission and receiver, their outcomes, their power and SINR in dB, and busy times.
     """
-    count, old, stations = len(sender), len(old_power_mw), len(old_locked_us)
-    power_mw = np.empty((count, stations))
-    caught = np.zeros((count, stations), np.bool_)
-    # Plain loops: numba compiles an assignment to a slice ten times as long.
-    for i in range(old):
-        for r in range(stations):
-            power_mw[i, r], caught[i, r] = old_power_mw[i, r], old_caught[i, r]
-    locked_us, sending_us = np.empty(stations, np.int64), np.empty(stations, np.int64)
-    for r in range(stations):
-        locked_us[r], sending_us[r] = old_locked_us[r], old_sending_us[r]
+    _lock(air, heard, old, power_dbm, thresholds.sensitivity_mw)
+    most = len(ended) * len(heard.locked_us)
+    rows, outcomes, levels = np.empty((most, 2), np.int64), np.empty(most, np.int8), np.empty((most, 2))
+    count = _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, outcomes, levels)
+    busy_us = _busy_times(air, heard, edges_us, thresholds.busy_mw)
+    return rows[:count], outcomes[:count], levels[:count], busy_us
 
-    # Who locks on what begins: all packets of one instant together.
-    first = old
-    while first < count:
-        last = first
-        while last < count and start_us[last] == start_us[first]:
-            s = sender[last]
-            locked_us[s] = min(locked_us[s], start_us[last])
-            sending_us[s] = max(sending_us[s], end_us[last])
+
+@njit(cache=True, nogil=True)
+def _lock(air, heard, old, power_dbm, sensitivity_mw):  # type: ignore[no-untyped-def]
+    """Lock stations on what begins: all packets of one instant together, so that the strongest of them wins."""
+    power_mw, locked_us, sending_us = heard.power_mw, heard.locked_us, heard.sending_us
+    stations, first = len(locked_us), old
+    while first < len(air.sender):
+        begin_us, last = air.start_us[first], first
+        while last < len(air.sender) and air.start_us[last] == begin_us:
+            s = air.sender[last]
+            # Half duplex: who begins to send lets go of what it was locked on.
+            locked_us[s] = min(locked_us[s], begin_us)
+            sending_us[s] = max(sending_us[s], air.end_us[last])
             for r in range(stations):
                 power_mw[last, r] = 10.0 ** (0.1 * power_dbm[s, r])
             last += 1
         for r in range(stations):
-            if sending_us[r] <= start_us[first] and locked_us[r] <= start_us[first]:
+            if sending_us[r] <= begin_us and locked_us[r] <= begin_us:
                 strongest = first
                 for i in range(first + 1, last):
                     if power_mw[i, r] > power_mw[strongest, r]:
                         strongest = i
                 if power_mw[strongest, r] >= sensitivity_mw:
-                    caught[strongest, r] = True
-                    locked_us[r] = end_us[strongest]
+                    heard.caught[strongest, r] = True
+                    locked_us[r] = air.end_us[strongest]
         first = last
 
-    # Outcomes of what has ended.
-    number = len(ended)
-    rows = np.empty((number * stations, 2), np.int64)
-    outcomes = np.empty(number * stations, np.int8)
-    levels = np.empty((number * stations, 2))
-    interference_mw = np.empty(stations)
-    deaf = np.empty(stations, np.bool_)
-    found = 0
+
+@njit(cache=True, nogil=True)
+def _disturb(i, air, power_mw, interference_mw, deaf):  # type: ignore[no-untyped-def]
+    """Work out at each station the mean interference during a packet, and whether it sent meanwhile."""
+    for r in range(len(deaf)):
+        interference_mw[r], deaf[r] = 0.0, False
+    for k in range(len(air.sender)):
+        if air.start_us[k] >= air.end_us[i]:
+            # Sorted by start: all others begin after the packet's end.
+            break
+        overlap_us = min(air.end_us[i], air.end_us[k]) - max(air.start_us[i], air.start_us[k])
+        if k == i or overlap_us <= 0:
+            continue
+        share = overlap_us / (air.end_us[i] - air.start_us[i])
+        for r in range(len(deaf)):
+            interference_mw[r] += share * power_mw[k, r]
+        if air.sender[k] >= 0:
+            deaf[air.sender[k]] = True
+
+
+@njit(cache=True, nogil=True)
+def _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, outcomes, levels):  # type: ignore[no-untyped-def]
+    """Write what became of each packet that has ended at each station that it reached; return how many."""
+    stations, power_mw, noise_mw = len(heard.locked_us), heard.power_mw, thresholds.noise_mw
+    interference_mw, deaf = np.empty(stations), np.empty(stations, np.bool_)
+    count = 0
     for i in ended:
+        _disturb(i, air, power_mw, interference_mw, deaf)
         for r in range(stations):
-            interference_mw[r], deaf[r] = 0.0, False
-        for k in range(count):
-            if start_us[k] >= end_us[i]:
-                break
-            overlap_us = min(end_us[i], end_us[k]) - max(start_us[i], start_us[k])
-            if k == i or overlap_us <= 0:
-                continue
-            share = overlap_us / (end_us[i] - start_us[i])
-            for r in range(stations):
-                interference_mw[r] += share * power_mw[k, r]
-            if sender[k] >= 0:
-                deaf[sender[k]] = True
-        for r in range(stations):
-            if r == sender[i] or (power_mw[i, r] < report_mw and r != target[i]):
+            if r == air.sender[i] or (power_mw[i, r] < thresholds.report_mw and r != air.target[i]):
                 continue
             snr_db = 10.0 * np.log10(power_mw[i, r] / noise_mw)
             sinr_db = 10.0 * np.log10(power_mw[i, r] / (noise_mw + interference_mw[r]))
+            # The first cause that applies, in the order that the module's docstring gives.
             if deaf[r]:
                 outcome = HALF_DUPLEX
-            elif power_mw[i, r] < sensitivity_mw:
+            elif power_mw[i, r] < thresholds.sensitivity_mw:
                 outcome = SENSING
-            elif not caught[i, r]:
+            elif not heard.caught[i, r]:
                 outcome = RECEIVER_BUSY
             else:
-                luck = _uniform(key[i], station_key[r])
-                if luck < error_rate_at(snr_db + ebn0_over_sinr_db[i], curve_db, curve_rate):
+                luck = _uniform(air.key[i], station_key[r])
+                if luck < error_rate_at(snr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
                     outcome = PROPAGATION
-                elif luck < error_rate_at(sinr_db + ebn0_over_sinr_db[i], curve_db, curve_rate):
+                elif luck < error_rate_at(sinr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
                     outcome = COLLISION
                 else:
                     outcome = DELIVERED
-            rows[found, 0], rows[found, 1] = i, r
-            outcomes[found] = outcome
-            levels[found, 0] = 10.0 * np.log10(power_mw[i, r])
-            levels[found, 1] = sinr_db
-            found += 1
+            rows[count, 0], rows[count, 1] = i, r
+            outcomes[count] = outcome
+            levels[count, 0], levels[count, 1] = 10.0 * np.log10(power_mw[i, r]), sinr_db
+            count += 1
+    return count
 
-    # Busy time: between two neighbouring starts or ends nothing changes.
-    busy_us = np.zeros(stations, np.int64)
-    heard_mw = np.empty(stations)
+
+@njit(cache=True, nogil=True)
+def _busy_times(air, heard, edges_us, busy_mw):  # type: ignore[no-untyped-def]
+    """Return for how long each station sent or received more than the busy threshold in sum."""
+    stations = len(heard.locked_us)
+    busy_us, present_mw = np.zeros(stations, np.int64), np.empty(stations)
+    # Between two neighbouring starts or ends nothing changes.
     for e in range(len(edges_us) - 1):
         span_us = edges_us[e + 1] - edges_us[e]
         if span_us == 0:
             continue
         for r in range(stations):
-            heard_mw[r] = 0.0
-        for i in range(count):
-            if start_us[i] > edges_us[e]:
+            present_mw[r] = 0.0
+        for i in range(len(air.sender)):
+            if air.start_us[i] > edges_us[e]:
                 break
-            if edges_us[e] < end_us[i]:
+            if edges_us[e] < air.end_us[i]:
                 for r in range(stations):
-                    heard_mw[r] += power_mw[i, r]
-                if sender[i] >= 0:
-                    heard_mw[sender[i]] = np.inf
+                    present_mw[r] += heard.power_mw[i, r]
+                if air.sender[i] >= 0:
+                    present_mw[air.sender[i]] = np.inf
         for r in range(stations):
-            if heard_mw[r] > busy_mw:
+            if present_mw[r] > busy_mw:
                 busy_us[r] += span_us
-    return power_mw, caught, locked_us, sending_us, rows[:found], outcomes[:found], levels[:found], busy_us
+    return busy_us
