@@ -16,7 +16,8 @@ from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_layer import Bounds, Forget, NormGate, Variant
 from v2xsim.gpu.sequence.kv_sharing import Kind, Target, sharing_map
 from v2xsim.gpu.sequence.sharedllm import SharedModel
-from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice
+from v2xsim.gpu.sequence.sharedllm_parts import ChunkEnd
+from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice, ContextTree
 from v2xsim.gpu.sequence.sizes import check_whole
 from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
@@ -228,10 +229,10 @@ def _shared(
     dropout: float = 0.0,
     tied: bool = False,
 ) -> TokenSequence:
+    tree = ContextTree(chunk, depth, kept, choice, alike)
     return SharedModel(
-        vocabulary, dim, layers, heads, inject, chunk, depth, kept, choice, alike, window=window, renew=renew,
-        hidden=hidden, dropout=dropout, tied=tied,
-    )  # fmt: skip
+        vocabulary, dim, layers, heads, tree, inject, ChunkEnd(window, renew), hidden=hidden, dropout=dropout, tied=tied
+    )
 
 
 MODELS: dict[str, Entry] = {

@@ -32,19 +32,11 @@ class SharedModel(SharedParts):
         dim: Number of entries of a vector.
         layers: Number of layers of the upper model.
         heads: Number of attention heads.
+        tree: How the chunks of the past are cut, and how much of them is kept for which query.
         inject: Number of layers of the lower model, and of the upper model's lowest layers that attend to the
             compressed past. The first layer sees each token by itself, so at least 2 are needed for an entry to
             represent its neighbours; 0 for none.
-        chunk: Number of tokens in a chunk.
-        depth: Number of times that a chunk is halved.
-        kept: Number of entries kept of each node of a chunk's tree, or one number per level; None for chunk / (8
-            (depth + 1)), which keeps an eighth in total.
-        choice: Which half is expanded: see ContextTree.
-        alike: Which vector of a half is compared with the query: see ContextTree.
-        seed: Seed for the choice `random`.
-        window: Number of tokens before the current chunk that self-attention still sees.
-        renew: Chunks whose selection is updated when a chunk is complete: all, or only the new one, which costs less
-            and leaves the others to `focus`.
+        chunk_end: What changes in a stream when a chunk is complete.
         hidden: Width of the feed-forward parts; None for 4 dim.
         dropout: Share of entries dropped in training, 0 to 1.
         tied: Whether the head uses the weights of the embedding.
@@ -89,14 +81,14 @@ class SharedModel(SharedParts):
         done = state.steps // self.tree.chunk - 1
         past = torch.cat([state.memory("past")[:, : done * self.tree.chunk], partial], 1)
         slots = {name: slot for name, slot in state.slots.items() if isinstance(slot, Cache)}
-        if self.injected and self.renew == "all" and self.tree.choice == "query":
+        if self.injected and self.chunk_end.renew == "all" and self.tree.choice == "query":
             slots.update(self._kept(past, query))
         elif self.lower is not None and self.injected:
             keys, values, entry = self.lower.condensed(partial, self.embedding, query, done)
             for i in range(self.upper.inject):
                 slots[f"kept{i}"] = state.cache(f"kept{i}").extend(keys[i], values[i], entry)
         for number in range(len(self.upper.layers)):
-            slots[f"layer{number}"] = state.cache(f"layer{number}").since(state.steps - self.window)
+            slots[f"layer{number}"] = state.cache(f"layer{number}").since(state.steps - self.chunk_end.window)
         memories = {
             "past": Memory(past, MISSING, grows=True),
             "partial": Memory(self._empty_chunk(state.batch, state.device), MISSING),

@@ -1,6 +1,7 @@
 """The components of a SharedLLM: its two models, its tree, its state, and what it keeps of whole chunks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.sharedllm_lower import MISSING, Lower
-from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice, ContextTree
+from v2xsim.gpu.sequence.sharedllm_tree import ContextTree
 from v2xsim.gpu.sequence.sharedllm_upper import Injection, Upper
 from v2xsim.gpu.sequence.sizes import check_start, check_whole
 from v2xsim.gpu.sequence.state import State
@@ -19,8 +20,31 @@ from v2xsim.gpu.sequence.tokens import TokenModel, TokenSequence
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.transformer_layer import Layer
 
-# By default an eighth of the entries of a chunk is kept.
-_USUAL_RATIO = 8
+
+@dataclass(frozen=True)
+class ChunkEnd:
+    """What changes in a stream when a chunk is complete.
+
+    Attributes:
+        window: Number of tokens before the current chunk that self-attention still sees.
+        renew: Chunks whose selection is updated: all, or only the new one, which costs less and leaves the others to
+            `focus`.
+
+    Raises:
+        UserError: If a value does not fit.
+    """
+
+    window: int = 0
+    renew: Literal["all", "new"] = "all"
+
+    def __post_init__(self) -> None:
+        check_whole(0, window=self.window)
+        if self.renew not in ("all", "new"):
+            raise UserError(f"renew must be all or new, got {self.renew!r}")
+
+
+START_AGAIN = ChunkEnd()
+"""Self-attention starts again with each chunk, and the selection in all chunks is updated."""
 
 
 class SharedParts(TokenSequence):
@@ -37,30 +61,19 @@ class SharedParts(TokenSequence):
         dim: int,
         layers: int,
         heads: int,
+        tree: ContextTree,
         inject: int = 2,
-        chunk: int = 64,
-        depth: int = 3,
-        kept: int | Sequence[int] | None = None,
-        choice: Choice = "query",
-        alike: Alike = "last",
-        seed: int = 0,
-        window: int = 0,
-        renew: Literal["all", "new"] = "all",
+        chunk_end: ChunkEnd = START_AGAIN,
         hidden: int | None = None,
         dropout: float = 0.0,
         tied: bool = False,
     ) -> None:
         super().__init__()
-        check_whole(1, vocabulary=vocabulary, layers=layers, chunk=chunk, depth=depth)
+        check_whole(1, vocabulary=vocabulary, layers=layers)
         check_whole(0, layers, inject=inject)
-        check_whole(0, window=window)
-        if renew not in ("all", "new"):
-            raise UserError(f"renew must be all or new, got {renew!r}")
-        kept = max(1, chunk // (_USUAL_RATIO * (depth + 1))) if kept is None else kept
-        self.tree = ContextTree(chunk, depth, kept, choice, alike, seed)
-        self.vocabulary, self.window, self.renew = vocabulary, window, renew
-        self.upper = Upper(dim, layers, heads, hidden, inject, chunk, dropout)
-        self.lower = Lower(self.tree, dim, heads, self.upper.hidden, inject, dropout) if inject else None
+        self.vocabulary, self.tree, self.chunk_end = vocabulary, tree, chunk_end
+        self.upper = Upper(dim, layers, heads, hidden, inject, tree.chunk, dropout)
+        self.lower = Lower(tree, dim, heads, self.upper.hidden, inject, dropout) if inject else None
         if self.lower is not None:
             # Both models start from the same weights, so that their outputs for a token can be compared.
             self.lower.copy_from(self.upper.layers)
@@ -105,8 +118,8 @@ class SharedParts(TokenSequence):
     @property
     def signature(self) -> str:
         """Kind and sizes of the model."""
-        window = f", window {self.window}" if self.window else ""
-        renew = f", renew {self.renew}" if self.renew != "all" else ""
+        window = f", window {self.chunk_end.window}" if self.chunk_end.window else ""
+        renew = f", renew {self.chunk_end.renew}" if self.chunk_end.renew != "all" else ""
         return f"SharedModel(vocabulary {self.vocabulary}, inject {self.upper.inject}, {self.tree}{window}{renew}, {self.upper.signature})"
 
     @property
@@ -119,7 +132,7 @@ class SharedParts(TokenSequence):
     ) -> State:
         """Return the state of rows that have read nothing."""
         check_start(batch, dtype, room)
-        upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.window))
+        upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.chunk_end.window))
         state_device, state_dtype = upper.device, dtype or self.dtype
         heads, dim = self.upper.heads, self.upper.dim
         room = room // self.tree.chunk * self.tree.per_chunk

@@ -29,6 +29,10 @@ _FIRST_FACTOR = -0xAE502812AA7333
 _SECOND_FACTOR = -0x3B314601E57A13AD
 
 
+# By default an eighth of the entries of a chunk is kept.
+_USUAL_RATIO = 8
+
+
 @dataclass(frozen=True)
 class Node:
     """A part of each chunk that is encoded by itself.
@@ -52,7 +56,7 @@ class ContextTree:
         chunk: Number of tokens in a chunk.
         depth: Number of times that a chunk is halved.
         kept: Number of entries kept of each node: one number, or one per level from the top; the last level has two
-            nodes.
+            nodes. None for chunk / (8 (depth + 1)), which keeps an eighth in total.
         choice: Which half is expanded. query: the one more similar to the query. right: the later one (the paper's
             rule if there is no query). random: by a hash of the chunk. uniform: no tree; the same number of entries is
             kept at even distances. none: nothing is kept.
@@ -64,7 +68,7 @@ class ContextTree:
 
     chunk: int
     depth: int = 3
-    kept: int | Sequence[int] = 32
+    kept: int | Sequence[int] | None = None
     choice: Choice = "query"
     alike: Alike = "last"
     seed: int = 0
@@ -91,7 +95,8 @@ class ContextTree:
     @property
     def by_level(self) -> tuple[int, ...]:
         """Number of entries kept of a node at each level."""
-        return one_each("kept", self.kept, self.depth, "levels", 1)
+        kept = max(1, self.chunk // (_USUAL_RATIO * (self.depth + 1))) if self.kept is None else self.kept
+        return one_each("kept", kept, self.depth, "levels", 1)
 
     @property
     def per_chunk(self) -> int:

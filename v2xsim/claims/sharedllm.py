@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from v2xsim.gpu.sequence.sharedllm import SharedModel
 from v2xsim.gpu.sequence.sharedllm_choice import alignment_loss, paths
-from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice
+from v2xsim.gpu.sequence.sharedllm_tree import Alike, Choice, ContextTree
 
 # Sizes of the model: small enough for an experiment of an hour on one thread.
 _DIM, _LAYERS, _HEADS, _HIDDEN = 64, 2, 4, 128
@@ -156,7 +156,8 @@ def recall_rows(
     for seed in range(seeds):
         learned: dict[str, Tensor] = {}
         for method in methods:
-            model = small_model(log.vocabulary, log.chunk, _DEPTH, _KEPT, method.choice, method.alike, seed)
+            tree = ContextTree(log.chunk, _DEPTH, _KEPT, method.choice, method.alike, seed)
+            model = small_model(log.vocabulary, tree, seed)
             if method.warm:
                 model.load_state_dict(learned)
             train_on_events(model, log, method.aligned, steps, TRAINED_CHUNKS, seed)
@@ -191,15 +192,11 @@ def _recalled(model: SharedModel, log: EventLog, chunks: int, method: str, seed:
     )
 
 
-def small_model(
-    vocabulary: int, chunk: int, depth: int, kept: int, choice: Choice, alike: Alike, seed: int
-) -> SharedModel:
+def small_model(vocabulary: int, tree: ContextTree, seed: int) -> SharedModel:
     """Return a model with 2 layers of width 64, both of which read the kept keys and values."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = SharedModel(
-            vocabulary, _DIM, _LAYERS, _HEADS, _LAYERS, chunk, depth, kept, choice, alike, seed, hidden=_HIDDEN
-        )
+        model = SharedModel(vocabulary, _DIM, _LAYERS, _HEADS, tree, _LAYERS, hidden=_HIDDEN)
         with torch.no_grad():
             nn.init.normal_(model.embedding.weight, std=_EMBEDDING_STD)
             for name, weight in model.named_parameters():

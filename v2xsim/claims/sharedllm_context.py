@@ -11,6 +11,7 @@ from torch import Tensor
 
 from v2xsim.claims.sharedllm import TOKENS_A_STEP, TRAINED_CHUNKS, small_model, training_step
 from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.sharedllm_tree import ContextTree
 from v2xsim.gpu.sequence.tokens import next_token_loss
 
 
@@ -77,7 +78,7 @@ def context_rows(seeds: int = 3, steps: int = 400, habits: Habits | None = None)
     """
     habits = habits or Habits()
     for seed in range(seeds):
-        model = small_model(habits.vocabulary, habits.chunk, 3, 1, "right", "last", seed)
+        model = small_model(habits.vocabulary, ContextTree(habits.chunk, 3, 1, "right", seed=seed), seed)
         _train_on_habits(model, habits, steps, seed)
         text = habits.drawn(512, 17, torch.Generator().manual_seed(77))
         running = text[:, -habits.chunk :]

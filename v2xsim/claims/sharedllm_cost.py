@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from v2xsim.gpu.sequence.cache import Cache
 from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.sharedllm_tree import ContextTree
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer import Transformer
 
@@ -46,7 +47,7 @@ class CostRow:
 def cost_rows(batch: int = 8, counts: Sequence[int] = (1, 2, 4, 8, 16, 32), turns: int = 7) -> Iterator[CostRow]:
     """Yield the cost of contexts with more and more chunks in bytes, positions and seconds; medians over `turns`."""
     vocabulary, dim, layers, heads, inject, chunk = 256, 128, 4, 4, 2, 256
-    model = SharedModel(vocabulary, dim, layers, heads, inject, chunk, depth=3, kept=8).eval()
+    model = SharedModel(vocabulary, dim, layers, heads, ContextTree(chunk, 3, 8), inject).eval()
     plain = Transformer(dim, layers, heads).eval()
     generator, read = torch.Generator().manual_seed(0), _Positions(model)
     with torch.no_grad():

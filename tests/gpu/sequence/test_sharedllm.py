@@ -9,6 +9,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.rotary import turned, turns
 from v2xsim.gpu.sequence.sharedllm import SharedModel
 from v2xsim.gpu.sequence.sharedllm_choice import alignment_loss, paths
+from v2xsim.gpu.sequence.sharedllm_parts import ChunkEnd
 from v2xsim.gpu.sequence.sharedllm_tree import ContextTree
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -33,10 +34,10 @@ def louder(model, times=8.0):
     return model.eval()
 
 
-def made(dtype=torch.float64, **said):
+def made(dtype=torch.float64, inject=2, window=0, renew="all", **tree):
     torch.manual_seed(3)
-    said = {"inject": 2, "chunk": CHUNK, "depth": 2, "kept": 1, **said}
-    return louder(SharedModel(VOCABULARY, DIM, 3, 2, **said).to(dtype))
+    tree = ContextTree(**{"chunk": CHUNK, "depth": 2, "kept": 1, **tree})
+    return louder(SharedModel(VOCABULARY, DIM, 3, 2, tree, inject, ChunkEnd(window, renew)).to(dtype))
 
 
 def plain():
@@ -225,6 +226,11 @@ def test_the_papers_tree_keeps_an_eighth_coarse_to_fine():
         (512, 128, 4),
         (640, 128, 4),
     ]
+
+
+def test_by_default_an_eighth_of_a_chunk_is_kept():
+    assert [ContextTree(chunk, depth).ratio for chunk, depth in ((64, 3), (1024, 3), (96, 2))] == [8.0, 8.0, 8.0]
+    assert ContextTree(8, 1).by_level == (1,)
 
 
 def told_apart(**said):

@@ -16,6 +16,8 @@ from v2xsim.gpu.sequence.hgrn_both_ways import HgrnEncoder
 from v2xsim.gpu.sequence.kv_sharing import sharing_map
 from v2xsim.gpu.sequence.models import MODELS, build, options_of
 from v2xsim.gpu.sequence.sharedllm import SharedModel
+from v2xsim.gpu.sequence.sharedllm_parts import ChunkEnd
+from v2xsim.gpu.sequence.sharedllm_tree import ContextTree
 from v2xsim.gpu.sequence.skip_schedule import ExitSchedule
 from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
@@ -40,10 +42,12 @@ MADE = [
     ),
     (
         SharedModel,
-        {"vocabulary": 7, "dim": 8, "layers": 2, "heads": 2, "chunk": 8, "depth": 2},
-        ["inject", "seed", "window"],
-        ["vocabulary", "dim", "layers", "heads", "chunk", "depth", "kept", "hidden"],
+        {"vocabulary": 7, "dim": 8, "layers": 2, "heads": 2, "tree": ContextTree(8, 2)},
+        ["inject"],
+        ["vocabulary", "dim", "layers", "heads", "hidden"],
     ),
+    (ContextTree, {"chunk": 8, "depth": 2}, ["seed"], ["chunk", "depth", "kept"]),
+    (ChunkEnd, {}, ["window"], []),
     (TokenModel, {"body": Gru(8, 1), "vocabulary": 7}, [], ["vocabulary"]),
     (ExitSchedule, {"layers": 4, "most": 3, "least": 2, "horizon": 5}, ["prompt"], ["layers", "horizon", "warm_up"]),
     (sharing_map, {"kind": "pizza", "target": "top", "layers": 4, "kv_layers": 2}, [], ["layers", "kv_layers"]),
@@ -67,10 +71,11 @@ def test_whole_numbers_of_numpy_are_sizes(make, fits, none, one):
     make(**{name: np.int64(size) if isinstance(size, int) else size for name, size in fits.items()})
 
 
+WITHOUT_DROPOUT = (Gru, ContextTree, ChunkEnd, TokenModel, ExitSchedule, sharing_map)
+
+
 @pytest.mark.passes_wrong_types
-@pytest.mark.parametrize(
-    "make", [case[0] for case in MADE if case[0] not in (Gru, TokenModel, ExitSchedule, sharing_map)]
-)
+@pytest.mark.parametrize("make", [case[0] for case in MADE if case[0] not in WITHOUT_DROPOUT])
 def test_a_dropout_that_is_no_share_is_refused(make):
     fits = next(case[1] for case in MADE if case[0] is make)
     for wrong in (1.0, 2, -0.1, math.nan, math.inf, "x", None):
@@ -87,8 +92,8 @@ def test_a_dropout_that_is_no_share_is_refused(make):
         (lambda: Transformer(8, 2, 2, passes=(1,)), "passes must be two numbers"),
         (lambda: Transformer(8, 2, 2, passes=(1.5, 2)), "passes without gradients must be a whole number of at least 0"),
         (lambda: Transformer(8, 2, 2, passes=(1, 0)), "passes with gradients must be a whole number of at least 1"),
-        (lambda: SharedModel(7, 8, 2, 2, chunk=8, depth=2, kept=[1, 1.0]), "kept must be one whole number"),
-        (lambda: SharedModel(7, 8, 2, 2, chunk=8, depth=2, seed=2**62), "seed must be a whole number from 0 to"),
+        (lambda: ContextTree(8, 2, kept=[1, 1.0]), "kept must be one whole number"),
+        (lambda: ContextTree(8, 2, seed=2**62), "seed must be a whole number from 0 to"),
         (lambda: TokenModel(None, 7), "a body that is a sequence module of vectors, got NoneType"),
         (lambda: ExitSchedule.of_speed(4, "2", 5), "speed-up must be from 1"),
         (lambda: ExitSchedule.of_speed(4, math.nan, 5), "speed-up must be from 1"),
