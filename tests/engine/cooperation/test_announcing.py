@@ -41,8 +41,8 @@ def test_congestion_control_makes_a_station_wait_that_has_moved():
 
 def test_a_station_announces_its_own_row_as_it_believes_it():
     own = own_states(
-        [1, 2, 3], [(0, 0), (7, 8), (0, 0)], time_us=500, stamp_us=620, velocity_mps=[(0, 0), (3, 4), (0, 0)], odometry=np.zeros((3, 3)),
-        antenna_m=[1, 2.5, 1],
+        [1, 2, 3], [(0, 0), (7, 8), (0, 0)], time_us=500, stamp_us=620, velocity_mps=[(0, 0), (3, 4), (0, 0)],
+        odometry=np.zeros((3, 3)), antenna_m=[1, 2.5, 1],
     )  # fmt: skip
     sent = announcement(own, 1, None, np.array([1]))
     assert (sent.origin, sent.capture_us, sent.stamp_us, sent.antenna_m) == (2, 500, 620, 2.5)

@@ -106,8 +106,8 @@ def test_the_own_matrix_of_the_ego_stays_as_it_was():
 
 
 IN_TWO_PARTS = answer(
-    code=codes(free=[(0, 0), (1, 1)]), code_part=np.eye(4, dtype=np.int64) * (np.arange(4) == 1), points_m=[(1, 1, 1), (3, 3, 1)],
-    point_part=[0, 1], seen=detections([(1, 1), (3, 3)], truth=[5, 6]), box_part=[0, 1],
+    code=codes(free=[(0, 0), (1, 1)]), code_part=np.eye(4, dtype=np.int64) * (np.arange(4) == 1),
+    points_m=[(1, 1, 1), (3, 3, 1)], point_part=[0, 1], seen=detections([(1, 1), (3, 3)], truth=[5, 6]), box_part=[0, 1],
 )  # fmt: skip
 
 

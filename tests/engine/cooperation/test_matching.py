@@ -228,7 +228,7 @@ def test_the_draw_of_a_helper_does_not_depend_on_the_others():
 
 
 EARLY = {"fusion": {"scheme": "early", "voxel_m": 0.5}}
-# An answer that says 16 cells are free: 24 bytes of header, 4 of codes. What the least answer would take: 64 more than the codes.
+# 16 free cells: 24 bytes of header and 4 of codes; but no answer counts less than 64 bytes and its codes.
 FREE_BYTES, LEAST_BYTES = 28, 68
 # An occupied cell of 2 m: 4 x 3 cubes of 0.5 m, of 6 bytes.
 OCCUPIED_BYTES = 72

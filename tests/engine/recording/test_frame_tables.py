@@ -216,7 +216,7 @@ def test_an_ego_without_a_blind_zone_covers_nothing_of_it():
 
 
 def hidden_conflict(*knows):
-    """Return frames of an ego that drives towards a car that it does not see; the car is tracked alone and after fusion as stated."""
+    """Return frames of an ego that drives towards a car that it does not see, but may know alone and after fusion."""
     return [
         fused_frame(
             frame(EGO, t, velocity_mps=(10, 0)), world=world(time_us=t),
