@@ -163,9 +163,7 @@ def _cube(
     a, b, c = np.unravel_index(distinct[order], shape)
     metrics = tuple((words[0][i], words[1][j], words[2][k]) for i, j, k in zip(a, b, c, strict=True))
     known = np.array(sorted(seeds), np.int64)
-    column_of = np.argsort(np.argsort(np.array(seeds), kind="stable"), kind="stable")
-    seed_column = np.empty(len(seeds), np.int64)
-    seed_column[column_of] = np.arange(len(seeds))
+    seed_column = np.argsort(np.array(seeds), kind="stable")
     seed = seed_column[np.searchsorted(known, table.column("seed").to_numpy())]
     setting = table.column("setting").to_numpy()
     values = np.full((len(metrics), settings, len(seeds)), np.nan)
