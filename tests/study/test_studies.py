@@ -1,12 +1,16 @@
 """What folders of sweeps and runs hold, read back as metrics by setting by seed."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import v2xsim
 from v2xsim.evaluation.metric import Metric
@@ -212,3 +216,21 @@ def test_a_plan_that_lacks_something_is_damaged(folder):
 
 def test_a_folder_may_be_named_by_text(folder):
     assert read_study(str(folder)).folder == folder
+
+
+def test_a_table_that_never_held_a_row_has_no_metric(folder):
+    study = rewritten(folder, lambda table: table.schema.empty_table())
+    assert (study.metrics, study.finished) == ((), 0)
+
+
+@given(st.permutations([2, 3, 5, 7, 11]))
+def test_seeds_in_any_order_keep_their_values(made_sweep, seeds):
+    with tempfile.TemporaryDirectory() as place:
+        folder = made_sweep(Path(place) / "s", TWO[:1], 5, lambda name, setting, seed: 1.0 * np.array(seeds)[seed - 1])
+        plan = json.loads((folder / "sweep.json").read_text())
+        (folder / "sweep.json").write_text(json.dumps({**plan, "seeds": seeds}))
+        path = folder / "results.parquet"
+        table = pq.read_table(path)
+        column = pa.array(np.array(seeds)[table["seed"].to_numpy() - 1])
+        pq.write_table(table.set_column(table.schema.get_field_index("seed"), "seed", column), path)
+        assert read_study(folder).of("prr").tolist() == [[float(seed) for seed in seeds]]

@@ -193,3 +193,9 @@ def test_where_a_system_knows_no_affinity_all_processors_count(monkeypatch, coun
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert default_workers(plan_of(SMALL)) == workers
+
+
+def test_a_folder_with_finished_points_is_taken_up_only_when_asked(instant, tmp_path):
+    sweep(SMALL, out=tmp_path / "s")
+    with pytest.raises(StoreError, match=r"8 points finished; .* --resume"):
+        sweep(SMALL, out=tmp_path / "s")
