@@ -15,12 +15,15 @@ vehicle reaches into the first Fresnel zone; this depends on its position along 
 An antenna inside a building's prism is blocked from all others. An antenna exactly on a wall counts as outside.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float, Int64
 from numba import njit
 
 from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
-from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Links, Obstacles
+from v2xsim.comms.phases import PHASE
+from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Grid, Links, Obstacles
 from v2xsim.spatial.grid import grid_over
 
 # Cell side of the index over vehicles: about two car lengths, larger if there are few vehicles.
@@ -87,18 +90,73 @@ def links_and_obstruction(
     body = np.concatenate(
         [boxes.center_m[:, :2], half, np.stack([cos, sin, boxes.center_m[:, 2] + boxes.size_m[:, 2]], axis=1)], axis=1
     )
-    prisms = obstacles.prisms
+    buildings, building_cells = building_arrays(obstacles)
     distance_m, state, height_m, case, obstruction = _states(
         _contiguous(tx_m), _contiguous(rx_m),
         np.ascontiguousarray(tx_body, np.int64), np.ascontiguousarray(rx_body, np.int64),
-        _contiguous(body), _contiguous(grid.origin_m), float(grid.cell_m), grid.shape, grid.offset, grid.item,
-        _contiguous(prisms.vertices_m), prisms.offset, _contiguous(prisms.base_m), _contiguous(prisms.top_m),
-        _contiguous(obstacles.lower_m), _contiguous(obstacles.upper_m),
-        _contiguous(obstacles.grid.origin_m), float(obstacles.grid.cell_m), obstacles.grid.shape,
-        obstacles.grid.offset, obstacles.grid.item,
-        SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9),
+        _contiguous(body), cells_of(grid), buildings, building_cells, SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9),
     )  # fmt: skip
     return Links(distance_m, state, height_m, case), obstruction
+
+
+class Cells(NamedTuple):
+    """A grid as compiled loops take it: the items of a cell lie between two entries of `offset`.
+
+    Attributes:
+        origin_x: Corner of the first cell.
+        origin_y: The same.
+        cell_m: Side of a cell.
+        columns: Cells along x.
+        rows: Cells along y; those of a column lie side by side.
+        offset: First item of each cell.
+        item: Rows of what lies in the cells.
+    """
+
+    origin_x: float
+    origin_y: float
+    cell_m: float
+    columns: int
+    rows: int
+    offset: Int64[np.ndarray, " cells_plus_1"]
+    item: Int64[np.ndarray, " items"]
+
+
+class Buildings(NamedTuple):
+    """Prisms as compiled loops take them.
+
+    Attributes:
+        vertices_m: Corners of all footprints.
+        offset: First corner of each prism.
+        base_m: Height of the bottom.
+        top_m: Height of the roof.
+        lower_m: Lower corner of the rectangle around the footprint.
+        upper_m: Upper corner of it.
+    """
+
+    vertices_m: Float[np.ndarray, "vertices 2"]
+    offset: Int64[np.ndarray, " prisms_plus_1"]
+    base_m: Float[np.ndarray, " prisms"]
+    top_m: Float[np.ndarray, " prisms"]
+    lower_m: Float[np.ndarray, "prisms 2"]
+    upper_m: Float[np.ndarray, "prisms 2"]
+
+
+def cells_of(grid: Grid) -> Cells:
+    """Return a grid for compiled loops."""
+    return Cells(
+        float(grid.origin_m[0]), float(grid.origin_m[1]), float(grid.cell_m), int(grid.shape[0]), int(grid.shape[1]),
+        grid.offset, grid.item,
+    )  # fmt: skip
+
+
+def building_arrays(obstacles: Obstacles) -> tuple[Buildings, Cells]:
+    """Return buildings and their grid for compiled loops."""
+    prisms = obstacles.prisms
+    buildings = Buildings(
+        _contiguous(prisms.vertices_m), prisms.offset, _contiguous(prisms.base_m), _contiguous(prisms.top_m),
+        _contiguous(obstacles.lower_m), _contiguous(obstacles.upper_m),
+    )  # fmt: skip
+    return buildings, cells_of(obstacles.grid)
 
 
 def outlines(
@@ -179,32 +237,30 @@ def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m
     return inside
 
 
-@njit(cache=True, nogil=True)
-def prisms_block(  # type: ignore[no-untyped-def]
-    ax, ay, az, bx, by, bz, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
-    prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
-):  # fmt: skip
+@njit(**PHASE)
+def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-untyped-def]
     """Return whether any prism blocks a segment; ax <= bx."""
     low_y, high_y, low_z = min(ay, by), max(ay, by), min(az, bz)
-    cax, cay = (ax - prism_origin_m[0]) / prism_cell_m, (ay - prism_origin_m[1]) / prism_cell_m
-    cbx, cby = (bx - prism_origin_m[0]) / prism_cell_m, (by - prism_origin_m[1]) / prism_cell_m
-    for column in range(
-        max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), prism_shape[0] - 1) + 1
-    ):
-        first, last = rows_of_column(column, cax, cay, cbx, cby, prism_shape[1])
+    lower_m, upper_m, top_m = buildings.lower_m, buildings.upper_m, buildings.top_m
+    cax, cay = (ax - cells.origin_x) / cells.cell_m, (ay - cells.origin_y) / cells.cell_m
+    cbx, cby = (bx - cells.origin_x) / cells.cell_m, (by - cells.origin_y) / cells.cell_m
+    for column in range(max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), cells.columns - 1) + 1):
+        first, last = rows_of_column(column, cax, cay, cbx, cby, cells.rows)
         if first > last:
             continue
-        cell = column * prism_shape[1]
-        for entry in range(prism_grid_offset[cell + first], prism_grid_offset[cell + last + 1]):
-            p = prism_item[entry]
+        cell = column * cells.rows
+        for entry in range(cells.offset[cell + first], cells.offset[cell + last + 1]):
+            p = cells.item[entry]
+            # Most prisms of a cell lie beside the rectangle around the segment, or below it.
             if (
-                prism_lower_m[p, 0] > bx or prism_upper_m[p, 0] < ax
-                or prism_lower_m[p, 1] > high_y or prism_upper_m[p, 1] < low_y or top_m[p] <= low_z
+                lower_m[p, 0] > bx or upper_m[p, 0] < ax or lower_m[p, 1] > high_y or upper_m[p, 1] < low_y
+                or top_m[p] <= low_z
             ):  # fmt: skip
                 continue
             if _prism_blocks(
-                ax, ay, az, bx, by, bz, vertices_m, prism_offset[p], prism_offset[p + 1], base_m[p], top_m[p]
-            ):
+                ax, ay, az, bx, by, bz, buildings.vertices_m, buildings.offset[p], buildings.offset[p + 1],
+                buildings.base_m[p], top_m[p],
+            ):  # fmt: skip
                 return True
     return False
 
@@ -234,13 +290,7 @@ def _crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _states(  # type: ignore[no-untyped-def]
-    tx_m, rx_m, tx_body, rx_body,
-    body, body_origin_m, body_cell_m, body_shape, body_offset, body_item,
-    vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
-    prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
-    wavelength_m,
-):  # fmt: skip
+def _states(tx_m, rx_m, tx_body, rx_body, body, body_cells, buildings, building_cells, wavelength_m):  # type: ignore[no-untyped-def]
     """Return distance, state, height of the blocking vehicle, case and obstruction of each link.
 
     A row of body is: centre x and y, half length, half width, cosine and sine of the heading, top.
@@ -251,6 +301,7 @@ def _states(  # type: ignore[no-untyped-def]
     height_m = np.full(links, np.nan)
     case = np.zeros(links, np.int8)
     obstruction = np.full(links, -np.inf)
+    offset, item = body_cells.offset, body_cells.item
     for link in range(links):
         # The ends are sorted, so that both directions of a link get the same rounding errors.
         a, b = tx_m[link], rx_m[link]
@@ -260,27 +311,24 @@ def _states(  # type: ignore[no-untyped-def]
         distance_m[link] = np.sqrt((bx - ax) ** 2 + (by - ay) ** 2 + (bz - az) ** 2)
         low_z = min(az, bz)
 
-        blocked = prisms_block(
-            ax, ay, az, bx, by, bz, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
-            prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
-        )  # fmt: skip
+        blocked = prisms_block(ax, ay, az, bx, by, bz, buildings, building_cells)
         if blocked:
             state[link] = NLOSB
             obstruction[link] = np.inf
             continue
 
-        cax, cay = (ax - body_origin_m[0]) / body_cell_m, (ay - body_origin_m[1]) / body_cell_m
-        cbx, cby = (bx - body_origin_m[0]) / body_cell_m, (by - body_origin_m[1]) / body_cell_m
+        cax, cay = (ax - body_cells.origin_x) / body_cells.cell_m, (ay - body_cells.origin_y) / body_cells.cell_m
+        cbx, cby = (bx - body_cells.origin_x) / body_cells.cell_m, (by - body_cells.origin_y) / body_cells.cell_m
         highest = -np.inf
         for column in range(
-            max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), body_shape[0] - 1) + 1
+            max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), body_cells.columns - 1) + 1
         ):
-            first, last = rows_of_column(column, cax, cay, cbx, cby, body_shape[1])
+            first, last = rows_of_column(column, cax, cay, cbx, cby, body_cells.rows)
             if first > last:
                 continue
-            cell = column * body_shape[1]
-            for entry in range(body_offset[cell + first], body_offset[cell + last + 1]):
-                k = body_item[entry]
+            cell = column * body_cells.rows
+            for entry in range(offset[cell + first], offset[cell + last + 1]):
+                k = item[entry]
                 if k == tx_body[link] or k == rx_body[link]:
                     continue
                 enter, leave = _crossing(ax, ay, bx, by, body[k])

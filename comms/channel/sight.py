@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32
 from numba import njit
 
-from v2xsim.comms.channel.geometry import outlines, prisms_block, rows_of_column
+from v2xsim.comms.channel.geometry import building_arrays, cells_of, outlines, prisms_block, rows_of_column
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Obstacles
 from v2xsim.spatial.grid import grid_over
 
@@ -57,28 +57,22 @@ def pair_states(
     # read in one sweep.
     box = np.column_stack([boxes.center_m[:, :2], along, across, top, np.arange(len(top), dtype=float)])
     entry = box[item]
-    prisms = obstacles.prisms
+    buildings, building_cells = building_arrays(obstacles)
     found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = _states(
         np.ascontiguousarray(antenna_m, np.float64), np.ascontiguousarray(body, np.float64),
         np.ascontiguousarray(first, np.int32), np.ascontiguousarray(second, np.int32),
-        np.ascontiguousarray(suspect, np.int32), box, np.ascontiguousarray(entry), grid.origin_m[0], grid.origin_m[1], float(grid.cell_m), grid.shape[0], grid.shape[1],
-        grid.offset,
-        len(prisms) > 0, np.ascontiguousarray(prisms.vertices_m), prisms.offset, prisms.base_m, prisms.top_m,
-        obstacles.lower_m, obstacles.upper_m, obstacles.grid.origin_m, float(obstacles.grid.cell_m), obstacles.grid.shape,
-        obstacles.grid.offset, obstacles.grid.item,
+        np.ascontiguousarray(suspect, np.int32), box, np.ascontiguousarray(entry), cells_of(grid), buildings, building_cells,
     )  # fmt: skip
     return found
 
 
 @njit(cache=True, nogil=True)
-def _states(  # type: ignore[no-untyped-def]
-    antenna_m, body, firsts, seconds, suspect, box, entry, origin_x, origin_y, cell_m, columns, rows, cell_offset,
-    built, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m, prism_origin_m, prism_cell_m,
-    prism_shape, prism_grid_offset, prism_item,
-):  # fmt: skip
+def _states(antenna_m, body, firsts, seconds, suspect, box, entry, cells, buildings, building_cells):  # type: ignore[no-untyped-def]
     pairs = len(firsts)
     distance_m, state, case = np.empty(pairs), np.empty(pairs, np.int8), np.empty(pairs, np.int8)
     blocker = np.full(pairs, -1, np.int32)
+    origin_x, origin_y, cell_m = cells.origin_x, cells.origin_y, cells.cell_m
+    columns, rows, cell_offset, built = cells.columns, cells.rows, cells.offset, len(buildings.base_m) > 0
     for pair in range(pairs):
         i, j = np.uint64(firsts[pair]), np.uint64(seconds[pair])
         ax, ay, az = antenna_m[i, 0], antenna_m[i, 1], antenna_m[i, 2]
@@ -87,10 +81,7 @@ def _states(  # type: ignore[no-untyped-def]
             ax, ay, az, bx, by, bz = bx, by, bz, ax, ay, az
         x, y = bx - ax, by - ay
         distance_m[pair] = np.sqrt(x * x + y * y + (bz - az) ** 2)
-        if built and prisms_block(
-            ax, ay, az, bx, by, bz, vertices_m, prism_offset, base_m, top_m, prism_lower_m, prism_upper_m,
-            prism_origin_m, prism_cell_m, prism_shape, prism_grid_offset, prism_item,
-        ):  # fmt: skip
+        if built and prisms_block(ax, ay, az, bx, by, bz, buildings, building_cells):
             state[pair], case[pair] = NLOSB, 0
             continue
         low, high = min(az, bz), max(az, bz)
