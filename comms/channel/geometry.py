@@ -109,7 +109,7 @@ class Cells(NamedTuple):
         columns: Cells along x.
         rows: Cells along y; those of a column lie side by side.
         offset: First item of each cell.
-        item: Rows of what lies in the cells.
+        item: Row numbers of the items that touch each cell, cell by cell.
     """
 
     origin_x: float
