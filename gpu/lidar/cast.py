@@ -193,6 +193,9 @@ def _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, down, height)
             id_row[i] = GROUND if hit else NOTHING
 
 
+# The outer loop of a scan stays one function: split into a phase for boxes, one for walls and one for levels, over named tuples,
+# a scan of 64 x 1,800 rays costs 9 % more without buildings and 22 % more with 60 of them.
+# LLVM then probably no longer knows that depths, ids and scratch are distinct arrays.
 @njit(cache=True, nogil=True, error_model="numpy")
 def _cast(  # type: ignore[no-untyped-def]
     elevation, columns, range_m, pose, center, size, yaw, name, skip, vertex, first_vertex, base, top,
