@@ -34,8 +34,9 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
 
-# Kernels run without the interpreter's lock; a thread that wants it back waits this long while another one computes.
-_LOCK_PATIENCE_S = 0.0005
+# Python's switch interval during a run: a lidar thread that returns from a kernel gets the interpreter's lock back within
+# about this time, not within the usual 5 ms.
+_SWITCH_INTERVAL_S = 0.0005
 
 
 class Simulation:
@@ -64,13 +65,14 @@ class Simulation:
         self.recording = Recording(scenario, self._begin_us)
         self._sensing = Sensing(scenario, obstacles, streams, threads)
         self._world = World(scenario, mobility, obstacles, roster, self._sensing, streams)
-        # Always a whole record, so no process has to ask whether the first tick has been.
+        # An empty world, so that no process needs a check for None before the first tick.
         self._instant = Instant.empty(self._begin_us)
         self._captures = Captures()
 
-        # A frame is needed until it is fused, and the newest detected one to answer requests.
+        # Keep all frames that wait for fusion, and the newest detected one to answer requests from.
         frames_kept = self._fuse_us // self._step_us + 2
-        # By the rule's longest pause: a slow rule must not make its stations look gone.
+        # Counted in the rule's longest pauses: a rule that sends rarely must not make its stations look gone. Congestion
+        # control may space messages further apart than that; then stations do look gone.
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         self.stations = Stations(frames_kept, self._detect_us, forget_us)
         self._tracks = OwnTracks(self._step_us)
@@ -93,8 +95,8 @@ class Simulation:
 
     def run(self) -> None:
         """Run from the first tick until the last frame is fused."""
-        patience_s = sys.getswitchinterval()
-        sys.setswitchinterval(_LOCK_PATIENCE_S)
+        usual_interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         try:
             for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
                 self.clock.start(process)
@@ -106,14 +108,14 @@ class Simulation:
             self._air.close()
             self.recording.close(self._transfers.all())
         finally:
-            sys.setswitchinterval(patience_s)
+            sys.setswitchinterval(usual_interval_s)
             self._sensing.close()
 
     # Processes
 
     def _ticks(self) -> Process:
         """The world goes on."""
-        # The first tick has nobody to work ahead for it.
+        # Later ticks are prepared by the tick before; the first one is prepared here.
         moment = self._world.begin(self._begin_us, self._instant.belief)
         for time_us in self._tick_times_us():
             yield self.clock.at(time_us, Order.TICK)
@@ -133,7 +135,7 @@ class Simulation:
             self._air.settle()
             self._cooperation.announce(self._instant.own)
             period_us = self.scenario.cooperation.awareness_rule.check_us
-            # After the last tick vehicles no longer move: what they announced would be false.
+            # From one step after the last tick on, vehicles no longer move: what they announced would be false.
             if self.clock.now_us + period_us >= self._end_us:
                 return
             yield self.clock.after(period_us, Order.ANNOUNCE)
@@ -161,7 +163,7 @@ class Simulation:
     def _enter(self, moment: Moment) -> None:
         """Let a tick begin for everybody: its links hold, and its captures are there."""
         instant = self._world.instant(moment, self._instant.links)
-        # The channel delivers over the old links first; stations that react to that still live at the old instant.
+        # The channel delivers over the old links before `_instant` is replaced: stations that react to that use the old state.
         self._air.tick(instant.fleet, instant.links)
         self._instant = instant
         self.stations.enter(instant.own)

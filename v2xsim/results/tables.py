@@ -125,7 +125,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("ego", "long", "agent id of the ego"),
         ("detect_us", "us", "time at which the own detections are ready"),
         ("fuse_us", "us", "deadline"),
-        ("known", "int", "helpers with a matrix known to the ego"),
+        ("known", "int", "stations that the ego ever heard announce themselves, with or without a matrix"),
         ("asked", "int", "helpers asked"),
         ("asked_by_relay", "int", "of these, through a relay"),
         ("used", "int", "helpers whose data was fused"),

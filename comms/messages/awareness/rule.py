@@ -13,11 +13,13 @@ from v2xsim.plugins import ask, call, wrong_answer
 
 @dataclass(frozen=True)
 class AwarenessView:
-    """Input of a rule for awareness messages: the motion of each station, as it believes, and the limits of congestion control.
+    """Input of a rule for awareness messages: the motion of each station, and the limits of congestion control.
+
+    Position and heading are without the error of satellite navigation: a station measures by its own wheels how far it has moved.
 
     Attributes:
         agent: Identity of each station.
-        place_m: Position of each station, as it believes.
+        place_m: Position of each station; rules read changes of it.
         heading_rad: Heading of each station, counter-clockwise from east.
         speed_mps: Speed of each station over ground.
         now_us: The instant; later than in the call before.

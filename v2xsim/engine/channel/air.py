@@ -1,4 +1,4 @@
-"""What the engine asks of a channel, and the channel that delivers everything."""
+"""What the engine asks of a channel, and the channel that delivers everything to every station in range."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Air(Protocol):
 
         Args:
             message: What to send.
-            period_us: Time from one message of this kind to the next at this sender, for access schemes that reserve
+            period_us: Shortest time from one message of this kind to the next at this sender, for access schemes that reserve
                 resources ahead; 0 for a message that has no successor.
             awaited: Whether a station acts on its arrival at once. Nobody looks for other messages before the next process.
         """
@@ -71,7 +71,7 @@ class Air(Protocol):
 
 
 class IdealAir:
-    """A channel that delivers everything to everybody in no time."""
+    """A channel that delivers everything in no time to every station in range."""
 
     def __init__(self, clock: Clock, deliver: Deliver, packets: Columns) -> None:
         self._clock, self._deliver_to_stations, self._packets = clock, deliver, packets
@@ -88,7 +88,7 @@ class IdealAir:
         self._clock.call(now_us, Order.ARRIVAL, lambda: self._deliver(packet))
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
-        """Refuse: every station hears every other, so nobody is asked to relay."""
+        """Refuse: nobody is asked to relay over an ideal channel."""
         raise AssertionError("an ideal channel has no relays")
 
     def settle(self) -> None:

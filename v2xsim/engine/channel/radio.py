@@ -1,8 +1,8 @@
 """How messages get from station to station over the radio: fragments, the access layer, the medium, acknowledgements.
 
-SimPy sees wake-ups only while a station waits for a packet (requests, answers, reports, and awareness messages that a relay
+SimPy sees wake-ups only while a station waits for a packet (requests, answers, and awareness messages that a relay
 passes on): every QUANTUM_US, since only the access layer knows when a packet ends. Everything else is computed in one compiled
-call per tick, before any process reads it. So a station acts on a packet up to QUANTUM_US after its end.
+call of the access layer, before any process reads it. So a station acts on a packet up to QUANTUM_US after its end.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 
 QUANTUM_US = 500
-# What a station had waiting when it left is gone; what it had on the air has ended after this.
+# Packets of a departed station are forgotten after this: by then those on the air have ended, and queued ones are never sent.
 _GIVEN_UP_US = 1_000_000
 
 
@@ -78,7 +78,7 @@ class RadioAir:
         # Packets handed over, by number, until their outcome is known.
         self._flying: dict[int, Packet] = {}
         self._packets_sent = 0
-        # How often each packet that may be sent again has been sent again.
+        # Retries so far of each packet that may still be retried.
         self._repeats: dict[int, int] = {}
         self._awaited: set[int] = set()
         self._awaiting = clock.event()
@@ -209,7 +209,7 @@ class RadioAir:
             key = self._streams.key("packet", message.number, packet.hop, packet.fragment, sender, *repetition)
             if target != EVERYBODY and repeats < self._radio.retries:
                 self._repeats[number] = repeats
-            # Resources are reserved ahead for the first fragment alone: the others need not come again.
+            # Only the first fragment reserves its next resource: the next message may have fewer fragments.
             period = period_us if packet.fragment == 0 else 0
             self._submissions.append(
                 _Submission(number, sender_row, target_row, ready_us, packet.size_bytes, mcs, period, key)
@@ -250,7 +250,7 @@ class RadioAir:
         """Record outcomes and hand on what was delivered, packet by packet in the order of arrival."""
         numbers = receptions.number.tolist()
         packets = [self._flying.pop(number) for number in numbers]
-        # Before anybody acts: what they send in return is awaited from then on.
+        # Before the delivery below, which may add packets that are awaited.
         self._awaited.difference_update(numbers)
         self._table.add(receptions, packets, self._fleet, self._links)
         delivered = receptions.outcome == DELIVERED

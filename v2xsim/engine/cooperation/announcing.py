@@ -19,7 +19,7 @@ class Announcing:
     def due(
         self, own: OwnStates, wait_us: Float[np.ndarray, " stations"], now_us: int
     ) -> Bool[np.ndarray, " stations"]:
-        """Return which stations announce themselves now, and remember it as done.
+        """Return which stations announce themselves now, and record them as sent.
 
         Args:
             own: What each station knows of itself.

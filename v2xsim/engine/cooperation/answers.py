@@ -1,4 +1,4 @@
-"""What an ego asks a helper for, and what the helper answers: points or boxes of the cells asked for."""
+"""What a helper answers: points or boxes in the cells that it is asked for."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,8 @@ from v2xsim.perception.matching.matrix import cells_of, shifted
 from v2xsim.records import OCCUPIED, UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
 
-# Returns lower than this are taken for the road; the ego casts its own. Above the range noise of a lidar on flat ground.
+# Returns lower than this are not sent: the ego sees the road with its own lidar. The limit exceeds the range noise of a lidar
+# on flat ground.
 ROAD_M = 0.25
 _NO_POINTS, _NO_ROWS = np.zeros((0, 3)), np.zeros(0, np.int64)
 
@@ -45,9 +46,10 @@ def codes_bytes(cells: int) -> int:
 def answer(
     request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int
 ) -> Answer:
-    """Return a helper's answer from one of its frames, not larger than the allowance.
+    """Return a helper's answer from one of its frames, not larger than the allowance unless whole frames are shared.
 
-    Nearest cells come first; a cell whose content no longer fits is left out whole, and so are all farther ones.
+    Nearest cells come first. The first cell whose items no longer fit is left out whole, and so is every farther cell that has
+    items; cells without items still have their code in the answer.
 
     Args:
         request: What is asked for.

@@ -1,4 +1,7 @@
-"""An exchange without messages: what a channel without delay and loss amounts to, for comparison."""
+"""An exchange without messages: contents go directly to the receivers, as an upper bound to compare with.
+
+An ego may ask every other station with a frame, at any distance, and reads its newest frame instead of what it announced.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import count

@@ -31,9 +31,9 @@ class Arrived:
 
 
 def newest_answers(knowledge: Knowledge, ego: Frame, max_age_us: int) -> list[ReceivedAnswer]:
-    """Return what an ego fuses for its frame: of each helper the newest answer captured not after the frame.
+    """Forget answers older than `max_age_us`, and return what an ego fuses for its frame.
 
-    Answers older than `max_age_us` are forgotten. One that arrives after this instant is late for this frame; it may still serve
+    That is, of each helper, the newest answer captured not after the frame, however few of its fragments have arrived. One that arrives after this instant is late for this frame; it may still serve
     the next one.
     """
     newest, oldest_us = [], ego.time_us - max_age_us
@@ -41,7 +41,7 @@ def newest_answers(knowledge: Knowledge, ego: Frame, max_age_us: int) -> list[Re
         answers = [item for item in knowledge.answers[helper] if item.answer.frame.time_us >= oldest_us]
         knowledge.answers[helper] = answers
         usable = [item for item in answers if item.answer.frame.time_us <= ego.time_us]
-        # With equal captures, the one of which more has arrived; then the later request, whose cells are newer.
+        # With equal captures, the one of which more packets have arrived; then the later request, whose cells are newer.
         if usable:
             newest.append(max(usable, key=lambda item: (item.answer.frame.time_us, item.packets, item.number)))
     return newest
@@ -66,7 +66,7 @@ def arrived_reports(frame: Frame, detections: Detections, ego: Frame) -> Arrived
 
     Args:
         frame: The sender's frame of the newest report.
-        detections: All objects that still hold, moved on to that frame.
+        detections: All objects that are still valid, moved on to that frame.
         ego: The ego's frame.
     """
     unknown = np.full(ego.matrix.code.shape, UNOBSERVED, np.uint8)

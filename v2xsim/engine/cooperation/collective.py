@@ -11,7 +11,7 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge, ReportedObject
 from v2xsim.records import Boxes, Detections
 
-# A reported object holds until its sender would have had to report it again, and two checks more for the way.
+# A reported object is valid until its sender would have had to report it again, plus two check intervals for transmission.
 _GRACE_US = 2 * CHECK_US
 
 
@@ -59,15 +59,16 @@ class Reporting:
 
 
 def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, Detections]]:
-    """Return what an ego fuses of the reports that reached it: for each sender the newest object, and all objects that still hold.
+    """Forget objects that are no longer valid, and return what an ego fuses of the reports that reached it.
 
-    Objects that were reported earlier than the newest are moved on to its instant. Objects that no longer hold are forgotten.
+    For each sender, that is its newest object and all objects that are still valid; those reported earlier are moved on to the
+    instant of the newest.
     """
     by_sender = []
     for origin in sorted(knowledge.reported):
         objects = {
             number: item for number, item in knowledge.reported[origin].items()
-            if ego.time_us - item.report.frame.time_us <= _holds_us(item)
+            if ego.time_us - item.report.frame.time_us <= _valid_us(item)
         }  # fmt: skip
         knowledge.reported[origin] = objects
         usable = [item for _, item in sorted(objects.items()) if item.report.frame.time_us <= ego.time_us]
@@ -89,7 +90,10 @@ def _moved(item: ReportedObject, to: Frame) -> Detections:
 
 
 def _copies(knowledge: Knowledge, now_us: int) -> Copies:
-    """Return all copies of objects that a station received within a second, and forget older ones."""
+    """Return all copies of objects that a station received within a second, moved on to now; older ones are dropped.
+
+    They are moved on by true time, as if all clocks agreed.
+    """
     copies = [(report, at_us) for report, at_us in knowledge.report_copies if now_us - at_us <= SLOWEST_US]
     if not copies:
         return Copies.nothing()
@@ -105,7 +109,7 @@ def _copies(knowledge: Knowledge, now_us: int) -> Copies:
     return Copies(*(np.concatenate(parts) for parts in (position_m, speed_mps, arrived_us, sender_m)))
 
 
-def _holds_us(item: ReportedObject) -> float:
-    """Return how long a reported object holds: the rules make a sender report again what has moved by MOVE_M."""
+def _valid_us(item: ReportedObject) -> float:
+    """Return how long a reported object is valid: the rules make a sender report again what has moved by MOVE_M."""
     speed_mps = float(np.linalg.norm(item.report.detections.velocity_mps[item.row]))
     return _GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3))

@@ -23,7 +23,7 @@ from v2xsim.records import Detections
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 
-# Congestion control works with the time on the air of a typical announcement.
+# Message size for which congestion control computes how long a station waits, for announcements and for reports.
 _TYPICAL_BYTES = 350
 
 
@@ -35,8 +35,8 @@ class Contribution:
         helper: The station.
         relay: Station that passed it on, NOBODY if it came directly.
         capture_us: Capture of the data.
-        is_for_this_frame: Whether the ego asked for it for this very frame.
-        received_bytes: Payload that arrived.
+        is_for_this_frame: Whether the ego asked for it for this very frame; always for reports, which nobody asks for.
+        received_bytes: Payload that arrived; of reports, the newest one's.
         arrived: What arrived.
     """
 
@@ -84,7 +84,7 @@ class Cooperation:
         for row in np.flatnonzero(own.lidars > 0):
             agent = int(own.agent[row])
             frame = self._stations.detected_frame(agent, now_us)
-            # Without a new frame, the report before already said it all.
+            # No new frame, so nothing new to report.
             if frame is None or frame.time_us != frame_us:
                 continue
             knowledge = self._stations.knowledge_of(agent)

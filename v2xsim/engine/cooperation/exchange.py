@@ -1,7 +1,7 @@
 """How contents of messages get from one station's knowledge to another's.
 
 One class for each `cooperation.transport`: `over_the_air` and `at_once`. Both find the stations that an ego may ask, put what
-arrives into the receivers' knowledge, and record requests and answers.
+arrives into the knowledge of egos, and record answers. Only `over_the_air` sends requests, and records them.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class Exchange(Protocol):
         """Send an ego's requests; the helpers answer when they arrive."""
 
     def receive(self, heard: Heard) -> None:
-        """Take in a packet at all stations that received it."""
+        """Take in a packet that somebody received."""
 
 
 def request_of(number: int, ego: Frame, ask: Ask) -> Request:

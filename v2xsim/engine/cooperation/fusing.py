@@ -38,7 +38,7 @@ class Fused:
 
 
 DetectorOf = Callable[[Frame, Capture, UInt8[np.ndarray, "nx ny"], Callable[[], Float[np.ndarray, "points 3"]]], Detect]
-"""Takes an ego's frame, the truth behind it, its matrix after fusion, and what returns the points that arrived."""
+"""Takes an ego's frame, the truth behind it, its matrix after fusion, and a function that returns the received points."""
 
 
 def fused(
@@ -51,14 +51,14 @@ def fused(
         arrived: Answers to the ego, at most one per helper, in rising order of the helper.
         scheme: The fusion scheme.
         captures: The truth behind frames: the visibility model needs to know what each point hit.
-        detector_of: Returns the detector as the ego runs it once more, with the frame's own chance.
+        detector_of: Returns the detector as the ego runs it once more, with the same random draws as before fusion.
 
     Raises:
         PartError: If a user's scheme raises an exception or returns something else than it must.
     """
     capture, code = captures[ego], ego.matrix.code.copy()
     for item in arrived:
-        # What an earlier helper answered of a cell stands.
+        # If several helpers answer for a cell, the one with the lowest id counts.
         is_new = (code == UNOBSERVED) & (item.code != UNOBSERVED)
         code[is_new] = item.code[is_new]
     received = tuple(_received(ego, item, capture, captures[item.frame]) for item in arrived)

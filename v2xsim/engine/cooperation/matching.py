@@ -27,7 +27,8 @@ class Candidate:
         agent: The helper.
         matrix: Its perception matrix, as last announced.
         position_m: Where it said it was.
-        delivery: Predicted probability that a packet arrives by the path that would be used, 0 to 1.
+        delivery: Predicted probability that a packet arrives by the path that would be used, 0 to 1; present, so more than the
+            ego can know (`v2xsim.engine.cooperation.paths`).
         relay: Station that would pass messages on, NOBODY for the direct link.
     """
 
@@ -126,7 +127,7 @@ def _cost_bytes(
         predicted_bytes(int(o), int(a), scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
         for o, a in zip(occupied_in(code, blind), asked, strict=True)
     ])  # fmt: skip
-    # Without this limit one helper with much to show would look too dear to be asked at all.
+    # Without this limit, a helper with much to send would seem too expensive to ask at all.
     share = rule.budget_bytes / min(rule.max_helpers, helpers)
     # An answer without any item still carries the codes and a header of about 64 bytes.
     least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0

@@ -56,14 +56,16 @@ class OverTheAir:
         message = AwarenessMessage(
             next(self._numbers), origin, EVERYBODY, NOBODY, announcement_bytes(awareness), self._clock.now_us, awareness
         )
-        # A relay passes it on at once; everybody else looks into the inbox when the next process goes on.
+        # Only a relay must act at once; everybody else reads the announcement at the next step of a process.
         is_awaited = origin in self._relaying.plan.forwarders
         self._air.send(message, period_us=self._period_us, awaited=is_awaited)
 
     def report(self, report: Report) -> None:
         """Broadcast a station's collective perception message."""
         number, now_us = next(self._numbers), self._clock.now_us
-        self._air.send(ReportMessage(number, report.origin, EVERYBODY, NOBODY, report.size_bytes, now_us, report))
+        message = ReportMessage(number, report.origin, EVERYBODY, NOBODY, report.size_bytes, now_us, report)
+        # Nobody acts on a report before fusion.
+        self._air.send(message, awaited=False)
 
     def candidates(
         self, own: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
@@ -91,12 +93,12 @@ class OverTheAir:
             self._send(Transfer(message, ego.time_us, -1, -1, self._no_parts(size_bytes)))
 
     def receive(self, heard: Heard) -> None:
-        """Take in a packet at all stations that received it: measure it, relay it, keep what it brings."""
+        """Take in a packet: all that received it measure it, relays pass it on, egos and its addressee keep what it brings."""
         packet, message = heard.packet, heard.packet.message
         if not self._is_ideal:
             self._stations.measure(heard.receivers, packet.sender, heard.snr_db, heard.time_us)
         if isinstance(message, AwarenessMessage):
-            # A copy is not copied again: two hops are the most.
+            # Only first-hop packets are relayed, so a packet takes two hops at most.
             if packet.hop == 1:
                 self._relay_announcement(heard, message)
             for ego in self._completed_at(heard):

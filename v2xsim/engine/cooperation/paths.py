@@ -27,7 +27,7 @@ class Path:
 class Paths:
     """The links of all stations as they are now.
 
-    More than one station knows: the present quality of links between others, and at once who has left.
+    This is more than one station knows: the present quality of links between others, and who has left, without delay.
 
     Attributes:
         own: The stations.

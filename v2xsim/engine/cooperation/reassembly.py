@@ -1,6 +1,7 @@
 """Broadcast messages put together from their fragments.
 
-A broadcast message counts only when all its fragments have arrived; one that misses a fragment is dropped, and nobody is informed.
+A broadcast message counts only when all its fragments have arrived. One that misses a fragment never counts; its fragments stay here to
+the end of the run.
 Requests and answers are not put together here: of an answer the ego fuses whatever has arrived by its deadline.
 """
 
@@ -8,7 +9,7 @@ from v2xsim.engine.channel.messages import Packet
 
 
 class Reassembly:
-    """Fragments of broadcast messages that have arrived at each station while the message is not whole."""
+    """Fragments of incomplete broadcast messages, by station."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int], set[int]] = {}

@@ -64,7 +64,7 @@ class RelayPlan:
 
 
 class Relaying:
-    """Keeps the relays in use and plans them at every tick.
+    """Keeps the relays in use and plans them each time that egos ask.
 
     Args:
         obstacles: Buildings of the map.
@@ -119,7 +119,7 @@ def plan_relays(
     if not rule.relay.relays or len(own) < 3:
         return RelayPlan.none()
     antenna_m = np.column_stack([own.pose[:, :2], own.antenna_height_m])
-    # Matrices that lie farther apart than this do not overlap: such a helper has nothing to give.
+    # Helpers farther away are not considered: their matrices overlap the ego's little or not at all.
     reach_m = 2.0 * rule.matrix.extent_m
     gap_m = antenna_m[:, None, :2] - antenna_m[None, :, :2]
     near: Bool[np.ndarray, "stations stations"] = np.hypot(gap_m[..., 0], gap_m[..., 1]) < reach_m

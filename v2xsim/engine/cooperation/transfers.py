@@ -18,8 +18,8 @@ class Transfer:
         capture_us: Capture of the data carried; -1 for a request.
         detect_us: When that data was available to its station; -1 for a request.
         parts: Which of its fragments have arrived.
-        air_us: When its first packet began.
-        arrive_us: When its last part arrived.
+        air_us: When the first of its packets that reached its target began.
+        arrive_us: When it was complete; -1 if a part was lost.
         fuse_us: When it was first fused.
         outcome: `lost` until something better is known; see the table of transfers.
     """
@@ -49,7 +49,7 @@ class Transfer:
         """What became of it, once the run is over."""
         if isinstance(self.message, RequestMessage) or self.outcome != "lost" or not self.parts.any():
             return self.outcome
-        # It arrived but was never fused: a newer answer of the same helper was there, or parts are missing.
+        # It arrived and was never fused: another answer was newer, the last deadline had passed, or it was too old.
         return "superseded" if self.parts.all() else "partial"
 
     def on_air(self, start_us: int) -> None:
@@ -66,7 +66,7 @@ class Transfer:
         return False
 
     def answered(self) -> None:
-        """Note that the request reached its helper."""
+        """Note that the whole request reached its helper, even if the helper has no frame to answer from."""
         self.outcome = "answered"
 
     def fused(self, time_us: int, frame_us: int) -> None:

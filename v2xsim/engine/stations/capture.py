@@ -14,7 +14,7 @@ from v2xsim.world.snapshot import Snapshot
 
 
 class Chance:
-    """Uniform random numbers of the detector for one frame, keyed by station, time and road user: no draw depends on a row."""
+    """Uniform random numbers of the detector for one frame, keyed by station, time and road user: the draws of a road user do not depend on who else is there."""
 
     def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:
         self._streams, self._station, self._time_us, self._agent = streams, station, time_us, agent

@@ -1,4 +1,8 @@
-"""What stations tell each other: the contents of messages. They hold what the sender knows, never the truth."""
+"""What stations tell each other: the contents of messages. They hold what the sender knows.
+
+Two things in them are not sent, and no decision reads them: `Detections.truth` and `Answer.point_row`, for metrics and the visibility
+model. Answers and reports also refer to the sender's whole frame; receivers use its times and pose, which are sent, and no more.
+"""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ from v2xsim.records import Detections, PerceptionMatrix
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One capture of a station's lidars, without the truth behind it (`v2xsim.engine.stations.capture`).
+    """One capture of a station's lidars. The truth behind it is in `v2xsim.engine.stations.capture`.
 
     Attributes:
         agent: The station.
@@ -23,7 +23,8 @@ class Frame:
         on_building: Whether each return lies on a building of the map. The simulation answers this from the truth, so the station
             never takes a building for a road user.
         matrix: The station's perception matrix, placed by the believed pose.
-        detections: What the station detects alone, in the world as it believes it.
+        detections: What the station detects alone, in the world as it believes it. Their `truth` is a label for metrics; no decision
+            reads it.
     """
 
     agent: int

@@ -9,7 +9,7 @@ from v2xsim.comms.pairs import kept_rows, rekeyed
 from v2xsim.comms.phy.error_rate import per
 from v2xsim.scenario.schema_radio import Radio
 
-# A link is forgotten after this many awareness periods without a packet.
+# A link is forgotten after this many of the message rule's longest pauses without a packet.
 SILENT_PERIODS = 5
 # Weight of the newest packet in the mean SNR; ours: about the last three packets count.
 _NEWEST = 0.4

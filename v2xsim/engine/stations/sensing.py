@@ -30,7 +30,7 @@ Sensed = tuple[Frame, Capture]
 
 
 def observed_centers_m(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
-    """Return the centres of the observed cells: false positives stand only there."""
+    """Return the centres of the observed cells: false positives are placed only there."""
     cells = np.argwhere(matrix.observed)
     return (cells + matrix.lower + 0.5) * matrix.cell_m
 
