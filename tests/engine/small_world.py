@@ -20,11 +20,11 @@ from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
-from v2xsim.engine.stations.belief import Belief
-from v2xsim.engine.stations.capture import Capture, Captures, Chance
+from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections, Prisms
@@ -99,7 +99,7 @@ def capture(world, agent=EGO, *, believed=None, object_id=(), points=None):
     position_m = world.boxes.center_m[row] if row >= 0 else np.zeros(3)
     pose = np.append(position_m, world.boxes.yaw_rad[row] if row >= 0 else 0.0)
     hits = np.zeros(len(world), np.int64) if points is None else np.array(points, np.int64)
-    chance = Chance(Streams(1), agent, world.time_us, world.agent)
+    chance = DetectorDraws(Streams(1), agent, world.time_us, world.agent)
     return Capture(
         pose,
         pose if believed is None else np.array(believed, float),
@@ -182,8 +182,8 @@ def instant(world, fleet, links=None, *, clock_offset_us=None):
     """Return the true state of a tick; without links by default."""
     count = len(fleet)
     offset = np.zeros(count, np.int64) if clock_offset_us is None else np.array(clock_offset_us, np.int64)
-    belief = Belief(fleet.agent, world.time_us, np.zeros((count, 3)), offset)
-    return Instant(world, fleet, belief, LinkBudget.none() if links is None else links)
+    errors = StationErrors(fleet.agent, world.time_us, np.zeros((count, 3)), offset)
+    return Instant(world, fleet, errors, LinkBudget.none() if links is None else links)
 
 
 def stations_of(own=None, *frames, frames_kept=3):

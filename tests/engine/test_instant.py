@@ -5,8 +5,8 @@ import numpy as np
 from tests.engine.made import fleet, snapshot
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.instant import Instant
-from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.station_errors import StationErrors
 
 
 def instant():
@@ -18,33 +18,33 @@ def instant():
         np.vstack([car.velocity_mps, [0.0, 0.0]]), np.vstack([car.antenna_m, [50.0, 60.0, 5.0]]), np.array([1.5, 5.0]),
         np.array([2, 0]), np.array([True, False]),
     )  # fmt: skip
-    belief = Belief(stations.agent, 500, np.array([[3.0, 0.0, 0.05], [0.0, 0.0, 0.0]]), np.array([2000, 0]))
-    return Instant(world, stations, belief, LinkBudget.none())
+    errors = StationErrors(stations.agent, 500, np.array([[3.0, 0.0, 0.05], [0.0, 0.0, 0.0]]), np.array([2000, 0]))
+    return Instant(world, stations, errors, LinkBudget.none())
 
 
 def test_a_station_believes_its_own_pose_with_its_error():
-    own = instant().own
+    own = instant().states
     np.testing.assert_allclose(own.pose, [[23.0, 0.0, 0.0, 0.25], [50.0, 60.0, 0.0, 1.0]])
 
 
 def test_odometry_has_no_error_of_satellite_navigation():
-    np.testing.assert_allclose(instant().own.odometry, [[20.0, 0.0, 0.2], [50.0, 60.0, 1.0]])
+    np.testing.assert_allclose(instant().states.odometry, [[20.0, 0.0, 0.2], [50.0, 60.0, 1.0]])
 
 
 def test_a_station_reads_its_own_clock():
-    assert instant().own.time_us == 500
-    assert instant().own.stamp_us.tolist() == [2500, 500]
+    assert instant().states.time_us == 500
+    assert instant().states.stamp_us.tolist() == [2500, 500]
 
 
 def test_a_station_knows_its_own_body_and_a_roadside_unit_has_none():
-    own = instant().own
+    own = instant().states
     np.testing.assert_allclose(own.size_m, [[4.0, 2.0, 1.5], [0.0, 0.0, 0.0]])
     assert own.is_vehicle.tolist() == [True, False]
     assert own.antenna_height_m.tolist() == [1.6, 5.0]
 
 
 def test_stations_are_found_by_their_agents():
-    own = instant().own
+    own = instant().states
     assert (own.index(6), own.index(9), own.index(4), own.index(99)) == (0, 1, -1, -1)
     assert len(own) == 2
 
@@ -52,4 +52,4 @@ def test_stations_are_found_by_their_agents():
 def test_before_the_first_tick_nobody_is_there():
     nothing = Instant.empty(700)
     assert nothing.time_us == 700
-    assert len(nothing.own) == len(nothing.snapshot) == 0
+    assert len(nothing.states) == len(nothing.snapshot) == 0

@@ -3,9 +3,9 @@
 import numpy as np
 
 from v2xsim.engine.channel.links import LinkBudget
-from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
+from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.world import World
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.script import ScriptMobility
@@ -30,7 +30,7 @@ def world():
 
 
 def test_a_tick_has_its_road_users_its_stations_and_their_captures():
-    moment = world().begin(2_000_000, Belief.none(0))
+    moment = world().begin(2_000_000, StationErrors.none(0))
     np.testing.assert_allclose(moment.snapshot.boxes.center_m[:, 0], [20.0, 20.0])
     assert len(moment.fleet) == 2
     assert [future.result()[0].agent for future in moment.sensed] == [moment.fleet.agent[1]]
@@ -38,19 +38,20 @@ def test_a_tick_has_its_road_users_its_stations_and_their_captures():
 
 def test_errors_go_on_from_the_tick_before():
     this = world()
-    first = this.begin(0, Belief.none(0))
-    second = this.begin(100_000, first.belief)
-    fresh = world().begin(100_000, Belief.none(0))
-    assert not np.array_equal(second.belief.error, fresh.belief.error)
+    first = this.begin(0, StationErrors.none(0))
+    second = this.begin(100_000, first.errors)
+    fresh = world().begin(100_000, StationErrors.none(0))
+    assert not np.array_equal(second.errors.pose_error, fresh.errors.pose_error)
     assert (
-        np.abs(second.belief.error - first.belief.error).max() < np.abs(fresh.belief.error - first.belief.error).max()
+        np.abs(second.errors.pose_error - first.errors.pose_error).max()
+        < np.abs(fresh.errors.pose_error - first.errors.pose_error).max()
     )
 
 
 def test_an_instant_has_the_links_of_its_own_positions():
     this = world()
-    moment = this.begin(2_000_000, Belief.none(0))
+    moment = this.begin(2_000_000, StationErrors.none(0))
     instant = this.instant(moment, LinkBudget.none())
     np.testing.assert_allclose(instant.links.distance_m, [20.0])
     assert instant.time_us == 2_000_000
-    assert instant.belief is moment.belief
+    assert instant.errors is moment.errors

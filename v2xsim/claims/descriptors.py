@@ -62,11 +62,11 @@ class _Watched(Simulation):
     recorder: _Recorder
 
     def _match(self, frame_us: int) -> None:
-        own, now_us = self._instant.own, self.clock.now_us
-        newest = [self.stations.detected_frame(agent, now_us) for agent in own.agent[own.lidars > 0].tolist()]
+        states, now_us = self._instant.states, self.clock.now_us
+        newest = [self.stations.detected_frame(agent, now_us) for agent in states.agent[states.lidars > 0].tolist()]
         frames = [frame for frame in newest if frame is not None]
         for ego in frames:
-            if ego.time_us == frame_us and own.ego[own.index(ego.agent)]:
+            if ego.time_us == frame_us and states.ego[states.index(ego.agent)]:
                 others = [frame for frame in frames if frame.agent != ego.agent]
                 self.recorder.asked.append((ego, self._blind_zones.of(ego).weight, others))
 

@@ -26,7 +26,7 @@ from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
 from v2xsim.engine.stations.stations import Stations
-from v2xsim.engine.world import Moment, World
+from v2xsim.engine.world import BegunTick, World
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Mobility
 from v2xsim.records import Obstacles
@@ -116,13 +116,13 @@ class Simulation:
     def _ticks(self) -> Process:
         """The world goes on."""
         # Later ticks are prepared by the tick before; the first one is prepared here.
-        moment = self._world.begin(self._begin_us, self._instant.belief)
+        moment = self._world.begin(self._begin_us, self._instant.errors)
         for time_us in self._tick_times_us():
             yield self.clock.at(time_us, Order.TICK)
             current, next_us = moment, time_us + self._step_us
             if next_us < self._end_us:
                 # The lidars of the next tick are cast on other threads while this one works on messages and fusion.
-                moment = self._world.begin(next_us, current.belief)
+                moment = self._world.begin(next_us, current.errors)
             self._enter(current)
             if self._on_tick is not None:
                 self._on_tick(next_us - self._begin_us)
@@ -133,7 +133,7 @@ class Simulation:
         yield self.clock.at(self._begin_us + self._detect_us, Order.ANNOUNCE)
         while True:
             self._air.settle()
-            self._cooperation.announce(self._instant.own)
+            self._cooperation.announce(self._instant.states)
             period_us = self.scenario.cooperation.awareness_rule.check_us
             # From one step after the last tick on, vehicles no longer move: what they announced would be false.
             if self.clock.now_us + period_us >= self._end_us:
@@ -160,13 +160,13 @@ class Simulation:
 
     # Steps
 
-    def _enter(self, moment: Moment) -> None:
+    def _enter(self, moment: BegunTick) -> None:
         """Let a tick begin for everybody: its links hold, and its captures are there."""
         instant = self._world.instant(moment, self._instant.links)
         # The channel delivers over the old links before `_instant` is replaced: stations that react to that use the old state.
         self._air.tick(instant.fleet, instant.links)
         self._instant = instant
-        self.stations.enter(instant.own)
+        self.stations.enter(instant.states)
         self.recording.tick(instant)
         boxes_are_shared = self.scenario.cooperation.fusion.shares.is_boxes
         for sensed in moment.sensed:
@@ -174,14 +174,14 @@ class Simulation:
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)
             # Only egos are scored by their tracks, and only shared boxes carry velocities.
-            if boxes_are_shared or frame.agent in instant.own.agent[instant.own.ego]:
+            if boxes_are_shared or frame.agent in instant.states.agent[instant.states.ego]:
                 self._tracks.follow(frame)
 
     def _match(self, frame_us: int) -> None:
         if self.scenario.cooperation.fusion.shares is Share.REPORTS:
-            self._cooperation.report(self._instant.own, frame_us)
+            self._cooperation.report(self._instant.states, frame_us)
         else:
-            self._cooperation.match(self._instant.own, frame_us)
+            self._cooperation.match(self._instant.states, frame_us)
 
     def _fuse(self, ego: Frame) -> FusedFrame:
         contributions = self._cooperation.collected(ego)
@@ -189,9 +189,10 @@ class Simulation:
         arrived = [item.arrived for item in contributions]
         result = fused(ego, arrived, scheme, self._captures, self._sensing.detector_of)
         return FusedFrame(
-            ego, self._captures[ego], self._instant, self.clock.now_us, result, contributions,
-            self._transfers.of_frame(ego.agent, ego.time_us), len(self.stations.knowledge_of(ego.agent).announced),
-            self._cooperation.announced_vehicles(ego), self._tracks.of(ego), self._blind_zones.of(ego),
+            ego=ego, capture=self._captures[ego], instant=self._instant, fuse_us=self.clock.now_us, result=result,
+            contributions=contributions, transfers=self._transfers.of_frame(ego.agent, ego.time_us),
+            known=len(self.stations.knowledge_of(ego.agent).announced), announced=self._cooperation.announced_vehicles(ego),
+            own_tracks=self._tracks.of(ego), blind_zone=self._blind_zones.of(ego),
         )  # fmt: skip
 
     # Setting up

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.instant import Instant
-from v2xsim.engine.stations.belief import Belief, next_belief
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensed, Sensing
+from v2xsim.engine.stations.station_errors import StationErrors, next_errors
 from v2xsim.mobility.base import Mobility
 from v2xsim.records import Obstacles
 from v2xsim.scenario.schema import Scenario
@@ -17,19 +17,19 @@ from v2xsim.world.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class Moment:
+class BegunTick:
     """A tick that has been begun: who is there, while their lidars are perhaps still being cast.
 
     Attributes:
         snapshot: All road users.
         fleet: All stations.
-        belief: Errors of what the stations believe of themselves.
+        errors: Errors of what the stations believe of themselves.
         sensed: What every station with a lidar captures, in rising order of the stations.
     """
 
     snapshot: Snapshot
     fleet: Fleet
-    belief: Belief
+    errors: StationErrors
     sensed: list[Future[Sensed]]
 
 
@@ -43,15 +43,15 @@ class World:
         self._scenario, self._mobility, self._obstacles = scenario, mobility, obstacles
         self._roster, self._sensing, self._streams = roster, sensing, streams
 
-    def begin(self, time_us: int, before: Belief) -> Moment:
+    def begin(self, time_us: int, before: StationErrors) -> BegunTick:
         """Begin a tick: move the traffic there and start casting. Messages play no part, so this can be done ahead of time."""
         # In this order: who is there decides who is a station, and a station's error decides where its matrix lies.
         snapshot = self._mobility.snapshot(time_us)
         fleet = self._roster.update(snapshot)
-        belief = next_belief(before, fleet.agent, time_us, self._scenario.errors, self._streams)
-        return Moment(snapshot, fleet, belief, self._sensing.begin(snapshot, fleet, belief))
+        errors = next_errors(before, fleet.agent, time_us, self._scenario.errors, self._streams)
+        return BegunTick(snapshot, fleet, errors, self._sensing.begin(snapshot, fleet, errors))
 
-    def instant(self, moment: Moment, before: LinkBudget) -> Instant:
+    def instant(self, moment: BegunTick, before: LinkBudget) -> Instant:
         """Return a begun tick with the links that hold at it, given those of the tick before."""
         links = next_budget(before, moment.fleet, moment.snapshot, self._obstacles, self._scenario.radio, self._streams)
-        return Instant(moment.snapshot, moment.fleet, moment.belief, links)
+        return Instant(moment.snapshot, moment.fleet, moment.errors, links)

@@ -381,5 +381,5 @@ def test_what_a_departed_station_left_behind_is_forgotten_after_a_second(setup):
     this.clock.run_until(1_001_000)
     this.tick([2, 5, 7])
     assert this.air._flying == {}
-    assert this.air._repeats == {}
+    assert this.air._retries == {}
     assert this.air._awaited == set()

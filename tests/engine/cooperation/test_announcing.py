@@ -45,7 +45,7 @@ def test_a_station_announces_its_own_row_as_it_believes_it():
         odometry=np.zeros((3, 3)), antenna_m=[1, 2.5, 1],
     )  # fmt: skip
     sent = announcement(own, 1, None, np.array([1]))
-    assert (sent.origin, sent.capture_us, sent.stamp_us, sent.antenna_m) == (2, 500, 620, 2.5)
+    assert (sent.origin, sent.capture_us, sent.stamp_us, sent.antenna_height_m) == (2, 500, 620, 2.5)
     assert sent.pose.tolist() == [7, 8, 0, 0]
     assert sent.velocity_mps.tolist() == [3, 4]
     assert sent.size_m.tolist() == [4, 2, 1.5]

@@ -18,7 +18,7 @@ from tests.engine.small_world import (
 )
 from v2xsim.engine.cooperation.matching import Candidate, asks, candidates
 from v2xsim.engine.cooperation.paths import Paths
-from v2xsim.engine.cooperation.relaying import RelayChoice, RelayPlan
+from v2xsim.engine.cooperation.relaying import ChosenRelay, RelayPlan
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.perception.matching.rule import MatchingRule
 from v2xsim.records import FREE, OCCUPIED
@@ -33,7 +33,7 @@ NOW_US = 900_000
 def reachable(known, *, delivery=1.0, relayed=()):
     """Return whom an ego may ask; all links are alike, and RELAY relays to those in `relayed`."""
     own = own_states([EGO, HELPER, OTHER, RELAY])
-    plan = RelayPlan({(EGO, helper): RelayChoice(RELAY, 0.0, 0.0, 0.0) for helper in relayed})
+    plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0) for helper in relayed})
     paths = Paths(own, np.full((4, 4), delivery), plan, 0.7)
     return candidates(known, paths, NOW_US, FORGET_US)
 
@@ -41,7 +41,7 @@ def reachable(known, *, delivery=1.0, relayed=()):
 def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
     known = knowledge(EGO)
     for origin in origins:
-        known.learn(awareness(origin, grid=matrix() if grid is None else grid, position_m=(3, 4)), origin, arrived_us)
+        known.learn(awareness(origin, grid=matrix() if grid is None else grid, position_m=(3, 4)), arrived_us)
     return known
 
 
@@ -58,8 +58,8 @@ def test_a_helper_is_known_by_what_it_announced():
 
 def test_a_station_that_announced_no_matrix_is_not_asked_and_the_others_are():
     known = knowledge(EGO)
-    known.learn(awareness(HELPER), HELPER, NOW_US)
-    known.learn(awareness(OTHER, grid=matrix()), OTHER, NOW_US)
+    known.learn(awareness(HELPER), NOW_US)
+    known.learn(awareness(OTHER, grid=matrix()), NOW_US)
     assert [item.agent for item in reachable(known)] == [OTHER]
 
 
@@ -73,7 +73,7 @@ def test_a_station_heard_just_lately_enough_is_asked():
 
 def test_silence_counts_from_the_arrival_of_an_announcement_and_not_from_its_capture():
     known = knowledge(EGO)
-    known.learn(awareness(HELPER, NOW_US - FORGET_US - 50_000, grid=matrix()), RELAY, NOW_US - FORGET_US)
+    known.learn(awareness(HELPER, NOW_US - FORGET_US - 50_000, grid=matrix()), NOW_US - FORGET_US)
     assert len(reachable(known)) == 1
 
 

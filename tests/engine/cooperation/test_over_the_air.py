@@ -32,7 +32,7 @@ from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.matching import Ask, Candidate
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
-from v2xsim.engine.cooperation.relaying import RelayChoice, Relaying, RelayPlan
+from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan
 from v2xsim.engine.cooperation.transfers import Transfer, Transfers
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.results.tables import Columns
@@ -75,7 +75,7 @@ class Scene:
 def relayed_by(*relays, helper=HELPER):
     """Return a plan in which these stations relay a helper's messages, each for another ego."""
     return RelayPlan({
-        (100 + n, helper): RelayChoice(relay, 0.0, 0.0, 0.0) for n, relay in enumerate(relays)
+        (100 + n, helper): ChosenRelay(relay, 0.0, 0.0, 0.0) for n, relay in enumerate(relays)
     })  # fmt: skip
 
 
@@ -114,15 +114,15 @@ def test_an_ego_learns_an_announcement_that_it_heard():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER)), EGO, RELAY)
     announced = scene.known_to(EGO).announced[HELPER]
-    assert (announced.via, announced.arrived_us) == (NOBODY, NOW_US)
+    assert announced.arrived_us == NOW_US
     assert scene.known_to(OTHER).announced == {}
     assert scene.known_to(RELAY).announced == {}
 
 
-def test_an_ego_knows_who_passed_an_announcement_on():
+def test_an_ego_learns_from_a_relayed_announcement():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER), hop=2, sender=RELAY), EGO)
-    assert scene.known_to(EGO).announced[HELPER].via == RELAY
+    assert scene.known_to(EGO).announced[HELPER].awareness.origin == HELPER
 
 
 def test_a_relayed_copy_of_an_old_announcement_replaces_no_newer_one():
@@ -174,7 +174,8 @@ def test_a_report_is_broadcast_with_its_size():
     (message,) = scene.air.sent
     assert (message.origin, message.destination, message.relay) == (HELPER, EVERYBODY, NOBODY)
     assert (message.size_bytes, message.queued_us, message.body) == (66, NOW_US, sent)
-    assert scene.air.awaited == [True]
+    # Nobody acts on a report before fusion.
+    assert scene.air.awaited == [False]
 
 
 def test_an_ego_takes_a_report_that_it_heard():
@@ -203,14 +204,14 @@ def test_a_report_with_a_missing_fragment_is_dropped():
 def test_stations_measure_the_packets_that_they_hear():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER), hop=2, sender=RELAY), OTHER)
-    heard = scene.stations.heard(NOW_US)
+    heard = scene.stations.heard_lately(NOW_US)
     assert np.argwhere(heard).tolist() == [[OWN.index(OTHER), OWN.index(RELAY)]]
 
 
 def test_nobody_measures_an_ideal_channel():
     scene = Scene(radio=IDEAL)
     scene.receive(awareness_packet(awareness(HELPER)), EGO)
-    assert not scene.stations.heard(NOW_US).any()
+    assert not scene.stations.heard_lately(NOW_US).any()
 
 
 # Whom an ego may ask
@@ -220,7 +221,7 @@ def candidates_of(scene, *, bad=True):
     """Return whom an ego may ask that knows HELPER, where all links but the direct one were heard clearly."""
     for receiver, sender in ((EGO, RELAY), (HELPER, RELAY), *(() if bad else ((EGO, HELPER),))):
         scene.stations.measure(np.array([receiver]), sender, np.array([40.0]), NOW_US)
-    scene.known_to(EGO).learn(awareness(HELPER, grid=matrix()), HELPER, NOW_US)
+    scene.known_to(EGO).learn(awareness(HELPER, grid=matrix()), NOW_US)
     zone = BlindZone(np.ones((4, 4), bool), np.ones((4, 4)))
     (known,) = scene.exchange.candidates(OWN, 100_000, [(frame(EGO, 100_000), zone)])
     return [(item.agent, item.relay, round(item.delivery, 2)) for item in known]

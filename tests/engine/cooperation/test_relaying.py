@@ -6,7 +6,7 @@ import pytest
 from tests.engine.small_world import EGO, HELPER, OTHER, RELAY, cooperation, obstacles, own_states, scenario
 from v2xsim.comms.phy.error_rate import per
 from v2xsim.comms.relay.rule import RelayRule
-from v2xsim.engine.cooperation.relaying import RelayChoice, Relaying, RelayPlan, plan_relays
+from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan, plan_relays
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.results.tables import Columns
 from v2xsim.streams import Streams
@@ -126,7 +126,7 @@ def test_a_pair_without_a_relay_has_no_score():
 
 
 def with_relay(relay):
-    return RelayPlan({(EGO, HELPER): RelayChoice(relay, 0.0, 0.0, 0.0)})
+    return RelayPlan({(EGO, HELPER): ChosenRelay(relay, 0.0, 0.0, 0.0)})
 
 
 def test_a_relay_in_use_is_kept_unless_another_is_clearly_better():
@@ -243,8 +243,8 @@ def test_a_demand_for_certain_delivery_has_the_range_of_one_for_99_percent():
 
 def test_relays_of_a_helper_pass_its_announcements_on():
     plan = RelayPlan({
-        (EGO, HELPER): RelayChoice(RELAY, 0.0, 0.0, 0.0), (OTHER, HELPER): RelayChoice(9, 0.0, 0.0, 0.0),
-        (EGO, OTHER): RelayChoice(NOBODY, 0.0, 0.0, 0.0),
+        (EGO, HELPER): ChosenRelay(RELAY, 0.0, 0.0, 0.0), (OTHER, HELPER): ChosenRelay(9, 0.0, 0.0, 0.0),
+        (EGO, OTHER): ChosenRelay(NOBODY, 0.0, 0.0, 0.0),
     })  # fmt: skip
     assert plan.forwarders == {HELPER: {RELAY, 9}}
 

@@ -5,7 +5,7 @@ import gc
 import numpy as np
 
 from tests.engine.made import frame, snapshot
-from v2xsim.engine.stations.capture import Capture, Captures, Chance, moved_boxes
+from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws, moved_boxes
 from v2xsim.spatial.poses import pose_matrix
 from v2xsim.streams import Streams
 
@@ -15,7 +15,7 @@ NONE = np.zeros(0, np.int64)
 def capture(pose=(0, 0, 0, 0), believed=(0, 0, 0, 0), world=None):
     world = snapshot() if world is None else world
     pose, believed = np.array(pose, float), np.array(believed, float)
-    return Capture(pose, believed, world, NONE, NONE, Chance(Streams(1), 1, 0, world.agent))
+    return Capture(pose, believed, world, NONE, NONE, DetectorDraws(Streams(1), 1, 0, world.agent))
 
 
 def test_a_body_appears_moved_by_the_stations_own_error():
@@ -46,7 +46,7 @@ def test_a_capture_is_kept_as_long_as_its_frame():
 
 
 def test_a_detector_meets_the_same_chance_twice():
-    chance = Chance(Streams(1), 4, 1000, np.array([2, 9]))
+    chance = DetectorDraws(Streams(1), 4, 1000, np.array([2, 9]))
     np.testing.assert_array_equal(chance.of_objects(3), chance.of_objects(3))
     np.testing.assert_array_equal(chance.of_frame(5, 2), chance.of_frame(5, 2))
     assert chance.of_objects(3).shape == (2, 3)
@@ -54,11 +54,11 @@ def test_a_detector_meets_the_same_chance_twice():
 
 
 def test_the_chance_of_a_road_user_depends_on_no_other():
-    both, alone = (Chance(Streams(1), 4, 1000, np.array(a)).of_objects(1) for a in ([2, 9], [9]))
+    both, alone = (DetectorDraws(Streams(1), 4, 1000, np.array(a)).of_objects(1) for a in ([2, 9], [9]))
     np.testing.assert_array_equal(both[1], alone[0])
 
 
 def test_another_station_or_instant_has_another_chance():
-    first = Chance(Streams(1), 4, 1000, np.array([2])).of_objects(1)
+    first = DetectorDraws(Streams(1), 4, 1000, np.array([2])).of_objects(1)
     for station, time_us in ((5, 1000), (4, 2000)):
-        assert Chance(Streams(1), station, time_us, np.array([2])).of_objects(1) != first
+        assert DetectorDraws(Streams(1), station, time_us, np.array([2])).of_objects(1) != first

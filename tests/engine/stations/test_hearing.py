@@ -20,7 +20,7 @@ def hearing(*notes, agents=(2, 4, 7)):
 
 
 def test_who_receives_a_packet_has_heard_its_sender():
-    heard = hearing(([2, 7], 4, [10, 20], 1000)).heard(1000, FORGET_US)
+    heard = hearing(([2, 7], 4, [10, 20], 1000)).heard_lately(1000, FORGET_US)
     expected = np.zeros((3, 3), bool)
     expected[0, 1] = expected[2, 1] = True
     np.testing.assert_array_equal(heard, expected)
@@ -28,7 +28,7 @@ def test_who_receives_a_packet_has_heard_its_sender():
 
 @pytest.mark.parametrize(("later_us", "heard"), [(FORGET_US, True), (FORGET_US + 1, False)])
 def test_a_sender_is_forgotten_after_the_time_given(later_us, heard):
-    assert hearing(([2], 4, [10], 1000)).heard(1000 + later_us, FORGET_US)[0, 1] == heard
+    assert hearing(([2], 4, [10], 1000)).heard_lately(1000 + later_us, FORGET_US)[0, 1] == heard
 
 
 def test_five_silent_periods_mean_that_a_station_is_gone():
@@ -50,7 +50,7 @@ def test_at_the_end_of_the_time_given_the_mean_still_goes_on():
 
 
 def test_a_sender_that_has_left_is_not_noted():
-    assert not hearing(([2, 4], 99, [10, 10], 1000)).heard(1000, FORGET_US).any()
+    assert not hearing(([2, 4], 99, [10, 10], 1000)).heard_lately(1000, FORGET_US).any()
 
 
 def test_a_receiver_that_has_left_is_passed_over():
@@ -61,7 +61,7 @@ def test_a_receiver_that_has_left_is_passed_over():
 
 def test_newcomers_have_heard_nobody_and_others_keep_what_they_heard():
     state = hearing(([2], 4, [12], 1000)).over(np.array([1, 2, 4]))
-    heard = state.heard(1000, FORGET_US)
+    heard = state.heard_lately(1000, FORGET_US)
     assert heard[1, 2]
     assert heard.sum() == 1
     assert state.snr_db[1, 2] == 12.0

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tests.engine.made import answer, awareness, detections, frame, knowledge, report, request
-from v2xsim.engine.stations.contents import NOBODY
 
 
 def test_the_newest_frame_counts_once_its_detection_is_finished():
@@ -20,26 +19,24 @@ def test_a_frame_is_found_by_its_capture():
     assert mine.frame_of(50) is None
 
 
-def test_an_announcement_is_kept_with_its_arrival_and_its_way():
-    mine = knowledge(1)
-    mine.learn(awareness(2, 1000), sender=2, now_us=1500)
-    mine.learn(awareness(3, 1000), sender=2, now_us=1600)
-    assert (mine.announced[2].via, mine.announced[2].arrived_us) == (NOBODY, 1500)
-    assert (mine.announced[3].via, mine.announced[3].arrived_us) == (2, 1600)
+def test_an_announcement_is_kept_with_its_arrival():
+    mine, said = knowledge(1), awareness(2, 1000)
+    mine.learn(said, now_us=1500)
+    assert (mine.announced[2].awareness, mine.announced[2].arrived_us) == (said, 1500)
 
 
 @pytest.mark.parametrize(("second_us", "kept_us"), [(900, 1000), (1000, 1000), (1100, 1100)])
 def test_only_a_newer_announcement_replaces_one(second_us, kept_us):
     mine = knowledge(1)
-    mine.learn(awareness(2, 1000), 2, 1500)
-    mine.learn(awareness(2, second_us), 3, 1600)
+    mine.learn(awareness(2, 1000), 1500)
+    mine.learn(awareness(2, second_us), 1600)
     assert mine.announced[2].awareness.capture_us == kept_us
-    assert mine.announced[2].via == (3 if kept_us == 1100 else NOBODY)
+    assert mine.announced[2].arrived_us == (1600 if kept_us == 1100 else 1500)
 
 
 def test_a_station_learns_nothing_from_its_own_announcement():
     mine = knowledge(2)
-    mine.learn(awareness(2), 3, 100)
+    mine.learn(awareness(2), 100)
     assert mine.announced == {}
 
 
@@ -93,7 +90,7 @@ def test_copies_are_kept_for_rules_that_count_them_alone():
 
 def test_an_announced_vehicle_is_moved_on_to_the_frame_by_its_velocity():
     mine = knowledge(1)
-    mine.learn(awareness(2, 100_000, pose=(10, 20, 0.5, 0.3), velocity=(20, -10)), 2, 150_000)
+    mine.learn(awareness(2, 100_000, pose=(10, 20, 0.5, 0.3), velocity=(20, -10)), 150_000)
     vehicles = mine.announced_vehicles(frame(time_us=300_000), 300_000, 1_000_000)
     # 0.2 s later: 4 m east, 2 m south.
     np.testing.assert_allclose(vehicles.boxes.center_m, [[14.0, 18.0, 0.5]])
@@ -105,7 +102,7 @@ def test_an_announced_vehicle_is_moved_on_to_the_frame_by_its_velocity():
 
 def test_ages_are_by_the_stations_own_clocks():
     mine = knowledge(1)
-    mine.learn(awareness(2, 0, clock_offset_us=50_000, velocity=(10, 0)), 2, 0)
+    mine.learn(awareness(2, 0, clock_offset_us=50_000, velocity=(10, 0)), 0)
     vehicles = mine.announced_vehicles(frame(time_us=100_000, clock_offset_us=-20_000), 100_000, 1_000_000)
     # 80 ms on one clock less 50 ms on the other.
     np.testing.assert_allclose(vehicles.boxes.center_m[0, 0], 0.3)
@@ -113,28 +110,28 @@ def test_ages_are_by_the_stations_own_clocks():
 
 def test_moving_an_announced_vehicle_on_leaves_the_announcement_as_it_was():
     mine, said = knowledge(1), awareness(2, 0, velocity=(10, 0))
-    mine.learn(said, 2, 0)
+    mine.learn(said, 0)
     mine.announced_vehicles(frame(time_us=100_000), 100_000, 1_000_000)
     np.testing.assert_array_equal(said.pose, np.zeros(4))
 
 
 def test_an_announced_roadside_unit_is_no_vehicle():
     mine = knowledge(1)
-    mine.learn(awareness(2, size=(0, 0, 0)), 2, 0)
+    mine.learn(awareness(2, size=(0, 0, 0)), 0)
     assert len(mine.announced_vehicles(frame(), 0, 1_000_000)) == 0
 
 
 @pytest.mark.parametrize(("now_us", "count"), [(1_000_500, 1), (1_000_501, 0)])
 def test_an_announced_vehicle_is_forgotten_in_time(now_us, count):
     mine = knowledge(1)
-    mine.learn(awareness(2), 2, 500)
+    mine.learn(awareness(2), 500)
     assert len(mine.announced_vehicles(frame(), now_us, 1_000_000)) == count
 
 
 def test_announced_vehicles_come_in_the_order_of_their_agents():
     mine = knowledge(1)
     for agent in (9, 4, 6):
-        mine.learn(awareness(agent, pose=(agent, 0, 0, 0)), agent, 0)
+        mine.learn(awareness(agent, pose=(agent, 0, 0, 0)), 0)
     vehicles = mine.announced_vehicles(frame(), 0, 1_000_000)
     assert vehicles.truth.tolist() == [4, 6, 9]
     assert vehicles.boxes.center_m[:, 0].tolist() == [4.0, 6.0, 9.0]

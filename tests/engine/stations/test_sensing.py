@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.engine.made import fleet, snapshot
-from v2xsim.engine.stations.belief import Belief
 from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_centers_m
+from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.records import FREE, OCCUPIED, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
@@ -27,10 +27,10 @@ def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device
     })  # fmt: skip
     stations = fleet(WORLD, [0, 1], lidars=0)
     stations.lidars[0] = lidars
-    belief = Belief(stations.agent, 100_000, np.array([error, (9.0, 9.0, 9.0)]), np.array([clock_offset_us, 0]))
+    errors = StationErrors(stations.agent, 100_000, np.array([error, (9.0, 9.0, 9.0)]), np.array([clock_offset_us, 0]))
     sensing = Sensing(scenario, indexed(HOUSE), Streams(1), threads)
     try:
-        (future,) = sensing.begin(WORLD, stations, belief)
+        (future,) = sensing.begin(WORLD, stations, errors)
         return (*future.result(), sensing)
     finally:
         sensing.close()

@@ -5,7 +5,7 @@ import numpy as np
 from tests.engine.made import fleet, frame, snapshot
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.instant import Instant
-from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.scenario.schema_radio import Radio
 
@@ -16,8 +16,8 @@ def own(agents, egos=()):
     stations = fleet(world)
     stations.ego[:] = np.isin(stations.agent, egos)
     count = len(agents)
-    belief = Belief(stations.agent, 0, np.zeros((count, 3)), np.zeros(count, np.int64))
-    return Instant(world, stations, belief, LinkBudget.none()).own
+    errors = StationErrors(stations.agent, 0, np.zeros((count, 3)), np.zeros(count, np.int64))
+    return Instant(world, stations, errors, LinkBudget.none()).states
 
 
 def stations(frames_kept=3, detect_us=50, forget_us=1000):
@@ -51,8 +51,8 @@ def test_what_was_heard_is_forgotten_in_time():
     all_of = stations(forget_us=1000)
     all_of.enter(own([2, 5]))
     all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
-    assert all_of.heard(1100).tolist() == [[False, True], [False, False]]
-    assert not all_of.heard(1101).any()
+    assert all_of.heard_lately(1100).tolist() == [[False, True], [False, False]]
+    assert not all_of.heard_lately(1101).any()
 
 
 def test_delivery_is_forgotten_with_what_was_heard():
@@ -68,4 +68,4 @@ def test_who_stays_remembers_whom_it_heard_when_others_come():
     all_of.enter(own([2, 5]))
     all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
     all_of.enter(own([1, 2, 5]))
-    assert all_of.heard(100).tolist() == [[False] * 3, [False, False, True], [False] * 3]
+    assert all_of.heard_lately(100).tolist() == [[False] * 3, [False, False, True], [False] * 3]

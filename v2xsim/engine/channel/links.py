@@ -151,9 +151,9 @@ def next_budget(
     )  # fmt: skip
     top_m = snapshot.boxes.center_m[:, 2] + snapshot.boxes.size_m[:, 2]
     return LinkBudget(
-        fleet.agent, fleet.antenna_m, near, distance_m, state, case, loss_db, shadowing_db,
-        Field(near.offset, near.other, power_mw, _by_link(shape, near)), blocker, snapshot.agent, top_m, carried, gain_dbi,
-        radio.tx_power_dbm,
+        agent=fleet.agent, antenna_m=fleet.antenna_m, near=near, distance_m=distance_m, state=state, case=case, loss_db=loss_db,
+        shadowing_db=shadowing_db, field=Field(near.offset, near.other, power_mw, _by_link(shape, near)), blocker=blocker,
+        body_agent=snapshot.agent, body_top_m=top_m, carried=carried, gain_dbi=gain_dbi, tx_power_dbm=radio.tx_power_dbm,
     )  # fmt: skip
 
 

@@ -79,9 +79,9 @@ class RadioAir:
         self._flying: dict[int, Packet] = {}
         self._packets_sent = 0
         # Retries so far of each packet that may still be retried.
-        self._repeats: dict[int, int] = {}
+        self._retries: dict[int, int] = {}
         self._awaited: set[int] = set()
-        self._awaiting = clock.event()
+        self._somebody_waits = clock.event()
         self._submissions: list[_Submission] = []
         self._departed: list[tuple[int, list[int]]] = []
         clock.start(self._arrivals())
@@ -151,8 +151,8 @@ class RadioAir:
         """Look for arrivals as long as a station waits for a packet."""
         # Waking at every quantum of the whole run would cost more than the medium itself.
         while True:
-            yield self._awaiting
-            self._awaiting = self._clock.event()
+            yield self._somebody_waits
+            self._somebody_waits = self._clock.event()
             while self._awaited:
                 yield self._clock.after(QUANTUM_US, Order.ARRIVAL)
                 self.settle()
@@ -179,10 +179,10 @@ class RadioAir:
 
     def _forget(self, number: int) -> None:
         self._awaited.discard(number)
-        self._repeats.pop(number, None)
+        self._retries.pop(number, None)
 
     def _enqueue(
-        self, packets: Sequence[Packet], wait_us: int, *, period_us: int = 0, awaited: bool = True, repeats: int = 0
+        self, packets: Sequence[Packet], wait_us: int, *, period_us: int = 0, awaited: bool = True, retries: int = 0
     ) -> None:
         """Have packets of one message, sender and target ready for the access layer.
 
@@ -191,7 +191,7 @@ class RadioAir:
             wait_us: Time until they enter their sender's queue.
             period_us: As in `send`.
             awaited: As in `send`.
-            repeats: How often they have been sent before.
+            retries: How often they have been sent before.
         """
         message, sender, target = packets[0].message, packets[0].sender, packets[0].target
         sender_row = self._fleet.index(sender)
@@ -205,10 +205,10 @@ class RadioAir:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
             # A repetition has draws of its own; the first transmission draws the same whether or not repetitions are allowed.
-            repetition = (repeats,) if repeats else ()
+            repetition = (retries,) if retries else ()
             key = self._streams.key("packet", message.number, packet.hop, packet.fragment, sender, *repetition)
-            if target != EVERYBODY and repeats < self._radio.retries:
-                self._repeats[number] = repeats
+            if target != EVERYBODY and retries < self._radio.retries:
+                self._retries[number] = retries
             # Only the first fragment reserves its next resource: the next message may have fewer fragments.
             period = period_us if packet.fragment == 0 else 0
             self._submissions.append(
@@ -216,8 +216,8 @@ class RadioAir:
             )
             if awaited:
                 self._awaited.add(number)
-        if awaited and not self._awaiting.triggered:
-            self._awaiting.succeed()
+        if awaited and not self._somebody_waits.triggered:
+            self._somebody_waits.succeed()
 
     def _submit(self) -> None:
         """Give new packets to the access layer."""
@@ -257,7 +257,7 @@ class RadioAir:
         # Where the delivered receptions of each packet begin, among all delivered ones.
         begin = np.concatenate([[0], np.cumsum(delivered)])[receptions.offset]
         receiver, snr_db = self._fleet.agent[receptions.receiver[delivered]], receptions.snr_db[delivered]
-        if self._repeats:
+        if self._retries:
             self._send_again(receptions, packets)
         times = zip(receptions.began_us.tolist(), receptions.ended_us.tolist(), strict=True)
         for packet, low, high, (start_us, end_us) in zip(packets, begin[:-1], begin[1:], times, strict=True):
@@ -268,8 +268,8 @@ class RadioAir:
         """Send again what its target did not receive: the sender misses the acknowledgement."""
         now_us, ack_timeout_us = self._clock.now_us, round(self._radio.ack_timeout_ms * 1e3)
         for row, number in enumerate(receptions.number.tolist()):
-            repeats = self._repeats.pop(number, None)
-            if repeats is None:
+            retries = self._retries.pop(number, None)
+            if retries is None:
                 continue
             packet, own = packets[row], slice(int(receptions.offset[row]), int(receptions.offset[row + 1]))
             # The acknowledgement itself takes no time and is never lost.
@@ -280,4 +280,4 @@ class RadioAir:
                     packet.message, packet.hop, packet.fragment, packet.fragments, packet.sender, packet.target,
                     packet.size_bytes, now_us,
                 )  # fmt: skip
-                self._enqueue([copy], wait_us, repeats=repeats + 1)
+                self._enqueue([copy], wait_us, retries=retries + 1)

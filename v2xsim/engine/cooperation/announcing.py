@@ -17,32 +17,33 @@ class Announcing:
         self._announcer = Announcer(rule)
 
     def due(
-        self, own: OwnStates, wait_us: Float[np.ndarray, " stations"], now_us: int
+        self, states: OwnStates, wait_us: Float[np.ndarray, " stations"], now_us: int
     ) -> Bool[np.ndarray, " stations"]:
         """Return which stations announce themselves now, and record them as sent.
 
         Args:
-            own: What each station knows of itself.
+            states: What each station knows of itself.
             wait_us: Least time between messages that congestion control asks each for.
             now_us: The instant.
         """
-        speed_mps = np.hypot(own.velocity_mps[:, 0], own.velocity_mps[:, 1])
-        view = AwarenessView(own.agent, own.odometry[:, :2], own.odometry[:, 2], speed_mps, now_us, wait_us)
+        speed_mps = np.hypot(states.velocity_mps[:, 0], states.velocity_mps[:, 1])
+        view = AwarenessView(states.agent, states.odometry[:, :2], states.odometry[:, 2], speed_mps, now_us, wait_us)
         return self._announcer.due(view)
 
 
-def announcement(own: OwnStates, row: int, frame: Frame | None, heard: Int64[np.ndarray, " heard"]) -> Awareness:
+def announcement(states: OwnStates, row: int, frame: Frame | None, heard: Int64[np.ndarray, " heard"]) -> Awareness:
     """Return what a station announces.
 
     Args:
-        own: What each station knows of itself; only one row is read.
+        states: What each station knows of itself; only one row is read.
         row: The station.
         frame: Its newest frame, None without a lidar.
         heard: Stations that it has heard lately.
     """
     return Awareness(
-        int(own.agent[row]), own.time_us, int(own.stamp_us[row]), own.pose[row], own.velocity_mps[row],
-        float(own.antenna_height_m[row]), own.size_m[row], frame.matrix if frame else None, heard,
+        origin=int(states.agent[row]), capture_us=states.time_us, stamp_us=int(states.stamp_us[row]), pose=states.pose[row],
+        velocity_mps=states.velocity_mps[row], antenna_height_m=float(states.antenna_height_m[row]), size_m=states.size_m[row],
+        matrix=frame.matrix if frame else None, heard=heard,
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ class AtOnce:
     def announce(self, awareness: Awareness) -> None:
         """Let every ego know a station's announcement."""
         for knowledge in self._stations.egos():
-            knowledge.learn(awareness, awareness.origin, self._clock.now_us)
+            knowledge.learn(awareness, self._clock.now_us)
 
     def report(self, report: Report) -> None:
         """Let every ego know a station's report."""
@@ -47,11 +47,11 @@ class AtOnce:
             knowledge.take_report(report, self._clock.now_us, self._counts_copies)
 
     def candidates(
-        self, own: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
+        self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
     ) -> list[list[Candidate]]:
         """Return all other stations with a frame, or those on the directory's short list."""
         now_us = self._clock.now_us
-        newest = [self._stations.detected_frame(agent, now_us) for agent in own.agent[own.lidars > 0].tolist()]
+        newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.lidars > 0].tolist()]
         frames = [frame for frame in newest if frame is not None]
         others = [Candidate(frame.agent, frame.matrix, frame.pose[:2], 1.0, NOBODY) for frame in frames]
         listed: Sequence[set[int] | None] = [None] * len(egos)

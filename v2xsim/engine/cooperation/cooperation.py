@@ -61,28 +61,28 @@ class Cooperation:
         self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
 
-    def announce(self, own: OwnStates) -> None:
+    def announce(self, states: OwnStates) -> None:
         """Let every station announce itself whose rule says so: its state at the last tick, its latest matrix."""
         now_us = self._clock.now_us
-        heard = self._stations.heard(now_us)
-        for row in np.flatnonzero(self._announcing.due(own, self._air.wait_us(_TYPICAL_BYTES), now_us)):
-            frame = self._stations.detected_frame(int(own.agent[row]), now_us) if own.lidars[row] else None
-            self._exchange.announce(announcement(own, int(row), frame, own.agent[np.flatnonzero(heard[row])]))
+        heard = self._stations.heard_lately(now_us)
+        for row in np.flatnonzero(self._announcing.due(states, self._air.wait_us(_TYPICAL_BYTES), now_us)):
+            frame = self._stations.detected_frame(int(states.agent[row]), now_us) if states.lidars[row] else None
+            self._exchange.announce(announcement(states, int(row), frame, states.agent[np.flatnonzero(heard[row])]))
 
-    def match(self, own: OwnStates, frame_us: int) -> None:
+    def match(self, states: OwnStates, frame_us: int) -> None:
         """Let every ego whose newest frame was captured at `frame_us` ask for what it is blind to."""
         now_us = self._clock.now_us
-        newest = [self._stations.detected_frame(agent, now_us) for agent in own.agent[own.ego].tolist()]
+        newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.ego].tolist()]
         egos = [(ego, self._blind_zones.of(ego)) for ego in newest if ego is not None and ego.time_us == frame_us]
-        known = self._exchange.candidates(own, frame_us, egos)
+        known = self._exchange.candidates(states, frame_us, egos)
         for (ego, zone), candidates in zip(egos, known, strict=True):
             self._exchange.ask(ego, asks(ego, zone.weight, candidates, self._rule, self._streams))
 
-    def report(self, own: OwnStates, frame_us: int) -> None:
+    def report(self, states: OwnStates, frame_us: int) -> None:
         """Let every station with a lidar broadcast what it perceives, as the rules of collective perception say."""
         now_us, wait_us = self._clock.now_us, self._air.wait_us(_TYPICAL_BYTES)
-        for row in np.flatnonzero(own.lidars > 0):
-            agent = int(own.agent[row])
+        for row in np.flatnonzero(states.lidars > 0):
+            agent = int(states.agent[row])
             frame = self._stations.detected_frame(agent, now_us)
             # No new frame, so nothing new to report.
             if frame is None or frame.time_us != frame_us:
@@ -91,7 +91,7 @@ class Cooperation:
             announced_m = self.announced_vehicles(frame).boxes.center_m[:, :2]
             report = self._reporting.report(
                 knowledge, frame, self._tracks.with_velocities(frame), announced_m, now_us, float(wait_us[row]),
-                int(own.lidars[row]),
+                int(states.lidars[row]),
             )  # fmt: skip
             if report is not None:
                 self._exchange.report(report)

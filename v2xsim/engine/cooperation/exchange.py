@@ -28,7 +28,7 @@ class Exchange(Protocol):
         """Send a collective perception message to everybody."""
 
     def candidates(
-        self, own: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
+        self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
     ) -> list[list[Candidate]]:
         """Return the stations that each ego may ask, for frames captured at `frame_us`."""
 

@@ -68,15 +68,15 @@ class OverTheAir:
         self._air.send(message, awaited=False)
 
     def candidates(
-        self, own: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
+        self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
     ) -> list[list[Candidate]]:
         """Plan relays, then return the stations that each ego knows of by announcement and can reach."""
         now_us = self._clock.now_us
-        delivery = np.ones((len(own), len(own)))
+        delivery = np.ones((len(states), len(states)))
         if not self._is_ideal:
             delivery = self._stations.delivery(now_us, self._radio)
-            self._relaying.replan(own, delivery, frame_us)
-        paths = Paths(own, delivery, self._relaying.plan, self._min_delivery)
+            self._relaying.replan(states, delivery, frame_us)
+        paths = Paths(states, delivery, self._relaying.plan, self._min_delivery)
         return [
             candidates(self._stations.knowledge_of(ego.agent), paths, now_us, self._stations.forget_us)
             for ego, _ in egos
@@ -102,7 +102,7 @@ class OverTheAir:
             if packet.hop == 1:
                 self._relay_announcement(heard, message)
             for ego in self._completed_at(heard):
-                self._stations.knowledge_of(ego).learn(message.body, packet.sender, heard.time_us)
+                self._stations.knowledge_of(ego).learn(message.body, heard.time_us)
         elif isinstance(message, ReportMessage):
             for ego in self._completed_at(heard):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)

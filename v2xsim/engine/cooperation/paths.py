@@ -30,27 +30,27 @@ class Paths:
     This is more than one station knows: the present quality of links between others, and who has left, without delay.
 
     Attributes:
-        own: The stations.
+        states: The stations.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
         relays: Relays of the pairs that cannot reach each other well enough.
         min_delivery: Least delivery of a link that is used without a relay.
     """
 
-    own: OwnStates
+    states: OwnStates
     delivery: Float[np.ndarray, "stations stations"]
     relays: RelayPlan
     min_delivery: float
 
     def between(self, ego: int, helper: int) -> Path | None:
         """Return the path that an ego would use to a helper, None if there is none."""
-        i, j = self.own.index(ego), self.own.index(helper)
+        i, j = self.states.index(ego), self.states.index(helper)
         if j < 0:
             return None
         direct = float(self.delivery[i, j])
         if direct >= self.min_delivery:
             return Path(direct, NOBODY)
         relay = self.relays.relay_of(ego, helper)
-        middle = self.own.index(relay) if relay != NOBODY else -1
+        middle = self.states.index(relay) if relay != NOBODY else -1
         if middle >= 0:
             return Path(float(self.delivery[i, middle] * self.delivery[middle, j]), relay)
         # A bad link is better than none.

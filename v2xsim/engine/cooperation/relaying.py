@@ -21,7 +21,7 @@ from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
-class RelayChoice:
+class ChosenRelay:
     """The relay of one ego and one helper that cannot reach each other well enough.
 
     Attributes:
@@ -41,7 +41,7 @@ class RelayChoice:
 class RelayPlan:
     """The relays of one tick, by pair of ego and helper."""
 
-    choices: dict[tuple[int, int], RelayChoice]
+    choices: dict[tuple[int, int], ChosenRelay]
 
     @staticmethod
     def none() -> "RelayPlan":
@@ -78,9 +78,9 @@ class Relaying:
         self._obstacles, self._rule, self._radio, self._streams, self._table = obstacles, rule, radio, streams, table
         self.plan = RelayPlan.none()
 
-    def replan(self, own: OwnStates, delivery: Float[np.ndarray, "stations stations"], frame_us: int) -> None:
+    def replan(self, states: OwnStates, delivery: Float[np.ndarray, "stations stations"], frame_us: int) -> None:
         """Choose the relays that hold from now on, for frames captured at `frame_us`."""
-        self.plan = plan_relays(self.plan, own, delivery, self._obstacles, self._rule, self._radio, self._streams)
+        self.plan = plan_relays(self.plan, states, delivery, self._obstacles, self._rule, self._radio, self._streams)
         pairs, choices = list(self.plan.choices), list(self.plan.choices.values())
         if pairs:
             self._table.add(
@@ -93,7 +93,7 @@ class Relaying:
 
 def plan_relays(
     before: RelayPlan,
-    own: OwnStates,
+    states: OwnStates,
     delivery: Float[np.ndarray, "stations stations"],
     obstacles: Obstacles,
     rule: Cooperation,
@@ -108,7 +108,7 @@ def plan_relays(
 
     Args:
         before: The plan of the tick before; a relay in use is kept unless another is clearly better.
-        own: What each station knows of itself.
+        states: What each station knows of itself.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
         obstacles: Buildings of the map.
         rule: The scenario's section.
@@ -116,42 +116,42 @@ def plan_relays(
         streams: For rules that draw.
     """
     # It takes an ego, a helper and a third station.
-    if not rule.relay.relays or len(own) < 3:
+    if not rule.relay.relays or len(states) < 3:
         return RelayPlan.none()
-    antenna_m = np.column_stack([own.pose[:, :2], own.antenna_height_m])
+    antenna_m = np.column_stack([states.pose[:, :2], states.antenna_height_m])
     # Helpers farther away are not considered: their matrices overlap the ego's little or not at all.
     reach_m = 2.0 * rule.matrix.extent_m
     gap_m = antenna_m[:, None, :2] - antenna_m[None, :, :2]
     near: Bool[np.ndarray, "stations stations"] = np.hypot(gap_m[..., 0], gap_m[..., 1]) < reach_m
-    needs_relay = near & own.ego[:, None] & (own.lidars > 0)[None, :] & (delivery < rule.min_delivery)
+    needs_relay = near & states.ego[:, None] & (states.lidars > 0)[None, :] & (delivery < rule.min_delivery)
     # No station asks itself.
     np.fill_diagonal(needs_relay, False)
     egos, helpers = (rows.astype(np.int64) for rows in np.nonzero(needs_relay))
     if len(egos) == 0:
         return RelayPlan.none()
-    pairs = [(int(own.agent[i]), int(own.agent[j])) for i, j in zip(egos, helpers, strict=True)]
-    relay_before = np.array([own.index(before.relay_of(*pair)) for pair in pairs], np.int64)
+    pairs = [(int(states.agent[i]), int(states.agent[j])) for i, j in zip(egos, helpers, strict=True)]
+    relay_before = np.array([states.index(before.relay_of(*pair)) for pair in pairs], np.int64)
 
     def draw() -> Float[np.ndarray, "pairs stations"]:
         ego, helper, candidate = np.broadcast_arrays(
-            own.agent[egos][:, None], own.agent[helpers][:, None], own.agent[None, :]
+            states.agent[egos][:, None], states.agent[helpers][:, None], states.agent[None, :]
         )
         numbers = streams.uniforms("relay", ego.ravel(), helper.ravel(), candidate.ravel())
         return numbers.reshape(ego.shape)
 
-    vehicles = np.flatnonzero(own.is_vehicle)
-    body = np.full(len(own), -1, np.int64)
+    vehicles = np.flatnonzero(states.is_vehicle)
+    body = np.full(len(states), -1, np.int64)
     body[vehicles] = np.arange(len(vehicles))
     view = RelayView(
-        egos, helpers, usable_stations(egos, helpers, delivery, rule.min_delivery), own.agent, antenna_m,
-        own.velocity_mps, delivery, rule.min_delivery, body,
-        Boxes(own.pose[vehicles, :3], own.size_m[vehicles], own.pose[vehicles, 3]), obstacles, radio.carrier_ghz,
+        egos, helpers, usable_stations(egos, helpers, delivery, rule.min_delivery), states.agent, antenna_m,
+        states.velocity_mps, delivery, rule.min_delivery, body,
+        Boxes(states.pose[vehicles, :3], states.size_m[vehicles], states.pose[vehicles, 3]), obstacles, radio.carrier_ghz,
         _usable_range_m(rule, radio), draw,
     )  # fmt: skip
     chosen = chosen_relays(rule.relay, view, relay_before)
     return RelayPlan({
-        pair: RelayChoice(
-            int(own.agent[row]) if row >= 0 else NOBODY, float(chosen.height[k]), float(chosen.mobility[k]),
+        pair: ChosenRelay(
+            int(states.agent[row]) if row >= 0 else NOBODY, float(chosen.height[k]), float(chosen.mobility[k]),
             float(chosen.score[k]),
         )
         for k, (pair, row) in enumerate(zip(pairs, chosen.relay.tolist(), strict=True))

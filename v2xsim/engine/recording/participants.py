@@ -3,7 +3,7 @@
 import numpy as np
 
 from v2xsim.engine.instant import Instant
-from v2xsim.engine.stations.belief import Belief
+from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
 from v2xsim.results.tables import Columns
@@ -19,11 +19,11 @@ class Participants:
         self._bodies: dict[int, tuple[int, float, float, float, float]] = {}
         # By agent: most lidars carried, whether it ever was an ego.
         self._stations: dict[int, tuple[int, bool]] = {}
-        self._belief = Belief.none(0)
+        self._errors = StationErrors.none(0)
 
     def note(self, instant: Instant) -> None:
         """Remember who is there at a tick."""
-        snapshot, fleet, self._belief = instant.snapshot, instant.fleet, instant.belief
+        snapshot, fleet, self._errors = instant.snapshot, instant.fleet, instant.errors
         for row, agent in enumerate(snapshot.agent.tolist()):
             if agent not in self._bodies:
                 size_m = snapshot.boxes.size_m[row]
@@ -38,7 +38,7 @@ class Participants:
     def write(self, table: Columns, names: Names, roadside_units: list[Roadside]) -> None:
         """Write one row for everybody that appeared and for every roadside unit."""
         unit_of = {unit.id: unit for unit in roadside_units}
-        clock_offset_us = dict(zip(self._belief.agent.tolist(), self._belief.clock_offset_us.tolist(), strict=True))
+        clock_offset_us = dict(zip(self._errors.agent.tolist(), self._errors.clock_offset_us.tolist(), strict=True))
         for agent in range(len(names)):
             name = names.name_of(agent)
             unit = unit_of.get(name)

@@ -13,7 +13,7 @@ from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 
 
-class Chance:
+class DetectorDraws:
     """Uniform random numbers of the detector for one frame, keyed by station, time and road user: the draws of a road user do not depend on who else is there."""
 
     def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:
@@ -50,7 +50,7 @@ class Capture:
         snapshot: All road users at the capture.
         object_id: What each lidar return hit: an agent, GROUND or BUILDING.
         points: Lidar returns on each road user of the snapshot.
-        chance: Random numbers of the detector.
+        draws: Random numbers of the detector.
     """
 
     pose: Float[np.ndarray, " 4"]
@@ -58,7 +58,7 @@ class Capture:
     snapshot: Snapshot
     object_id: Int64[np.ndarray, " points"]
     points: Int64[np.ndarray, " agents"]
-    chance: Chance
+    draws: DetectorDraws
 
     @property
     def believed_from_true(self) -> Float[np.ndarray, "4 4"]:

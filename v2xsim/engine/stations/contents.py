@@ -28,7 +28,7 @@ class Awareness:
         stamp_us: The same on the station's own clock.
         pose: Believed x, y, z, yaw.
         velocity_mps: Velocity over ground.
-        antenna_m: Height of the antenna above ground.
+        antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
         matrix: Its perception matrix, None without a lidar.
         heard: Stations that it has heard lately; how well is not in the message.
@@ -39,7 +39,7 @@ class Awareness:
     stamp_us: int
     pose: Float[np.ndarray, " 4"]
     velocity_mps: Float[np.ndarray, " 2"]
-    antenna_m: float
+    antenna_height_m: float
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None
     heard: Int64[np.ndarray, " stations"]

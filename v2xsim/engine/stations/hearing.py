@@ -68,7 +68,7 @@ class Hearing:
         self.snr_db[rx, tx] = np.where(starts_again, snr_db, (1.0 - _NEWEST) * before + _NEWEST * snr_db)
         self.last_us[rx, tx] = time_us
 
-    def heard(self, now_us: int, forget_us: int) -> Bool[np.ndarray, "stations stations"]:
+    def heard_lately(self, now_us: int, forget_us: int) -> Bool[np.ndarray, "stations stations"]:
         """Return which senders each receiver has heard lately."""
         return now_us - self.last_us <= forget_us
 
@@ -78,7 +78,7 @@ class Hearing:
         The better measurement of the two ends counts, since the channel is reciprocal; 0 where neither heard the other
         lately. Interference is not predicted.
         """
-        measured = np.where(self.heard(now_us, forget_us), self.snr_db, -np.inf)
+        measured = np.where(self.heard_lately(now_us, forget_us), self.snr_db, -np.inf)
         snr_db = np.maximum(measured, measured.T)
         finite = np.isfinite(snr_db)
         return np.where(finite, 1.0 - per(np.where(finite, snr_db, 0.0), radio.mcs, radio.bandwidth_mhz), 0.0)

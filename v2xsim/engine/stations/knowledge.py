@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool
 
-from v2xsim.engine.stations.contents import NOBODY, Answer, Awareness, Report
+from v2xsim.engine.stations.contents import Answer, Awareness, Report
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Boxes, Detections
 
@@ -17,12 +17,10 @@ class Announced:
 
     Attributes:
         awareness: What it said.
-        via: Station that passed it on, NOBODY if heard from its origin.
         arrived_us: When it arrived.
     """
 
     awareness: Awareness
-    via: int
     arrived_us: int
 
 
@@ -94,12 +92,11 @@ class Knowledge:
         """Return the frame captured at an instant, None without one."""
         return next((frame for frame in self.frames if frame.time_us == time_us), None)
 
-    def learn(self, awareness: Awareness, sender: int, now_us: int) -> None:
+    def learn(self, awareness: Awareness, now_us: int) -> None:
         """Keep an announcement unless it is the station's own or a newer one is known.
 
         Args:
             awareness: What was announced.
-            sender: Station that sent the packet: the origin or a relay.
             now_us: When it arrived.
         """
         before = self.announced.get(awareness.origin)
@@ -108,8 +105,7 @@ class Knowledge:
             before is not None and before.awareness.capture_us >= awareness.capture_us
         ):
             return
-        via = NOBODY if sender == awareness.origin else sender
-        self.announced[awareness.origin] = Announced(awareness, via, now_us)
+        self.announced[awareness.origin] = Announced(awareness, now_us)
 
     def receive_part(self, number: int, answer: Answer, parts: Bool[np.ndarray, " fragments"]) -> None:
         """Keep the fragments of an answer that one packet brought.

@@ -19,7 +19,7 @@ class OwnTracks:
         self._latest: dict[int, tuple[int, Tracks]] = {}
         self._at: WeakKeyDictionary[Frame, Tracks] = WeakKeyDictionary()
         # Several egos may ask for the detections of one frame.
-        self._moving: WeakKeyDictionary[Frame, Detections] = WeakKeyDictionary()
+        self._with_velocity: WeakKeyDictionary[Frame, Detections] = WeakKeyDictionary()
 
     def follow(self, frame: Frame) -> None:
         """Move a station's tracks on to its newest frame."""
@@ -39,6 +39,6 @@ class OwnTracks:
         own = frame.detections
         if frame not in self._at:
             return own
-        if frame not in self._moving:
-            self._moving[frame] = Detections(own.boxes, velocity_of(self._at[frame], own), own.score, own.truth)
-        return self._moving[frame]
+        if frame not in self._with_velocity:
+            self._with_velocity[frame] = Detections(own.boxes, velocity_of(self._at[frame], own), own.score, own.truth)
+        return self._with_velocity[frame]

@@ -6,10 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-from v2xsim.engine.stations.belief import Belief
-from v2xsim.engine.stations.capture import Capture, Chance, moved_boxes
+from v2xsim.engine.stations.capture import Capture, DetectorDraws, moved_boxes
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect
 from v2xsim.gpu.lidar.cast import Scan, cast
@@ -51,15 +51,15 @@ class Sensing:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, snapshot: Snapshot, fleet: Fleet, belief: Belief) -> list[Future[Sensed]]:
+    def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Future[Sensed]]:
         """Begin the captures of every station with a lidar, in rising order of the stations; they may still be computing."""
-        rows, believed = [int(r) for r in np.flatnonzero(fleet.lidars)], belief.applied_to(fleet.pose)
+        rows, believed = [int(r) for r in np.flatnonzero(fleet.lidars)], errors.applied_to(fleet.pose)
         if self._pool is None:
-            return [_done(self._sense(snapshot, fleet, belief, believed[row], row)) for row in rows]
-        return [self._pool.submit(self._sense, snapshot, fleet, belief, believed[row], row) for row in rows]
+            return [_done(self._sense(snapshot, fleet, errors, believed[row], row)) for row in rows]
+        return [self._pool.submit(self._sense, snapshot, fleet, errors, believed[row], row) for row in rows]
 
     def _sense(
-        self, snapshot: Snapshot, fleet: Fleet, belief: Belief, believed: Float[np.ndarray, " 4"], row: int
+        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, " 4"], row: int
     ) -> Sensed:
         lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
         pose = fleet.pose[row]
@@ -90,17 +90,17 @@ class Sensing:
         points = hits_per_agent(cloud.object_id, snapshot.agent)
         # The visibility model detects bodies at their place as the station sees it: with its own error of pose.
         apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
-        chance = Chance(self._streams, agent, time_us, snapshot.agent)
+        draws = DetectorDraws(self._streams, agent, time_us, snapshot.agent)
         view = DetectorView(
             apparent, snapshot.agent, points, lambda: transform(cloud.points_m, world_from_believed),
-            lambda: observed_centers_m(matrix), chance.of_objects, chance.of_frame,
+            lambda: observed_centers_m(matrix), draws.of_objects, draws.of_frame,
         )  # fmt: skip
         detections = detections_of(self._scenario.detector, view)
         frame = Frame(
-            agent, time_us, time_us + int(belief.clock_offset_us[row]), believed, fleet.velocity_mps[row],
+            agent, time_us, time_us + int(errors.clock_offset_us[row]), believed, fleet.velocity_mps[row],
             cloud.points_m, cloud.object_id == BUILDING, matrix, detections,
         )  # fmt: skip
-        return frame, Capture(pose, believed, snapshot, cloud.object_id, points, chance)
+        return frame, Capture(pose, believed, snapshot, cloud.object_id, points, draws)
 
     def detector_of(
         self, ego: Frame, capture: Capture, code: UInt8[np.ndarray, "nx ny"],
@@ -125,7 +125,7 @@ class Sensing:
 
             view = DetectorView(
                 objects, capture.snapshot.agent, points, cloud, lambda: observed_centers_m(matrix),
-                capture.chance.of_objects, capture.chance.of_frame,
+                capture.draws.of_objects, capture.draws.of_frame,
             )  # fmt: skip
             return detections_of(self._scenario.detector, view)
 

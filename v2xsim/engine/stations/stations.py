@@ -16,7 +16,7 @@ class Stations:
     """Who is there, and what each knows.
 
     Args:
-        frames_kept: Frames that a station keeps of its own.
+        frames_kept: Frames that a station keeps of its states.
         detect_us: Time from a capture to the end of its detection.
         forget_us: A station not heard for so long counts as gone.
     """
@@ -33,11 +33,11 @@ class Stations:
         """Every station that fuses, or did while it was there."""
         return self._ego_agents
 
-    def enter(self, own: OwnStates) -> None:
+    def enter(self, states: OwnStates) -> None:
         """Take the stations of a tick: newcomers have heard nobody."""
-        self._hearing = self._hearing.over(own.agent)
+        self._hearing = self._hearing.over(states.agent)
         # For good: frames that an ego captured before it left are still fused and scored.
-        for agent in own.agent[own.ego].tolist():
+        for agent in states.agent[states.ego].tolist():
             self._ego_agents.add(agent)
 
     def knowledge_of(self, agent: int) -> Knowledge:
@@ -68,9 +68,9 @@ class Stations:
         """Let all who received a packet remember how well they heard its sender."""
         self._hearing.note(receivers, sender, snr_db, time_us, self.forget_us)
 
-    def heard(self, now_us: int) -> Bool[np.ndarray, "stations stations"]:
+    def heard_lately(self, now_us: int) -> Bool[np.ndarray, "stations stations"]:
         """Return which senders (columns) each station (rows) has heard lately."""
-        return self._hearing.heard(now_us, self.forget_us)
+        return self._hearing.heard_lately(now_us, self.forget_us)
 
     def delivery(self, now_us: int, radio: Radio) -> Float[np.ndarray, "stations stations"]:
         """Return the predicted delivery of a data packet over each link, 0 to 1; symmetric."""

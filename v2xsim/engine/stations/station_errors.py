@@ -10,36 +10,38 @@ from v2xsim.streams import Streams
 
 
 @dataclass(frozen=True)
-class Belief:
-    """Self-localisation errors at one instant.
+class StationErrors:
+    """Errors of what each station believes of its own pose and clock, at one instant.
 
     Attributes:
         agent: Stations.
         time_us: The instant.
-        error: Error of x and y in metres and of the heading in radians.
+        pose_error: Error of x and y in metres and of the heading in radians.
         clock_offset_us: Clock minus true time, constant over a run.
     """
 
     agent: Int64[np.ndarray, " stations"]
     time_us: int
-    error: Float[np.ndarray, "stations 3"]
+    pose_error: Float[np.ndarray, "stations 3"]
     clock_offset_us: Int64[np.ndarray, " stations"]
 
     def applied_to(self, pose: Float[np.ndarray, "stations 4"]) -> Float[np.ndarray, "stations 4"]:
         """Return true poses (x, y, z, yaw) as the stations believe them."""
-        believed: np.ndarray = pose + np.column_stack([self.error[:, :2], np.zeros(len(self.error)), self.error[:, 2]])
+        believed: np.ndarray = pose + np.column_stack(
+            [self.pose_error[:, :2], np.zeros(len(self.pose_error)), self.pose_error[:, 2]]
+        )
         return believed
 
     @staticmethod
-    def none(time_us: int) -> "Belief":
-        """Return the belief of no stations."""
+    def none(time_us: int) -> "StationErrors":
+        """Return the errors of no stations."""
         none = np.zeros(0, np.int64)
-        return Belief(none, time_us, np.zeros((0, 3)), none)
+        return StationErrors(none, time_us, np.zeros((0, 3)), none)
 
 
-def next_belief(
-    before: Belief, agent: Int64[np.ndarray, " stations"], time_us: int, errors: Errors, streams: Streams
-) -> Belief:
+def next_errors(
+    before: StationErrors, agent: Int64[np.ndarray, " stations"], time_us: int, errors: Errors, streams: Streams
+) -> StationErrors:
     """Return the errors at the next instant: a first-order Gauss-Markov process per axis and station.
 
     e' = r e + sqrt(1 - r^2) sigma n, r = exp(-dt / gnss_correlation_s); newcomers start in the stationary state.
@@ -53,7 +55,7 @@ def next_belief(
         known = before.agent[row] == agent
         kept = np.exp(-(time_us - before.time_us) * 1e-6 / errors.gnss_correlation_s)
         # The factor of the new draw keeps the variance at sigma^2 at all times.
-        walked = kept * before.error[row] + np.sqrt(1.0 - kept**2) * draw
+        walked = kept * before.pose_error[row] + np.sqrt(1.0 - kept**2) * draw
         draw = np.where(known[:, None], walked, draw)
     offset = streams.normals("clock", agent)[:, 0] * errors.clock_sigma_ms * 1e3 if len(agent) else np.zeros(0)
-    return Belief(agent, time_us, draw, np.round(offset).astype(np.int64))
+    return StationErrors(agent, time_us, draw, np.round(offset).astype(np.int64))

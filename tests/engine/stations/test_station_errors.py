@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from v2xsim.engine.stations.belief import Belief, next_belief
+from v2xsim.engine.stations.station_errors import StationErrors, next_errors
 from v2xsim.scenario.schema import Errors
 from v2xsim.streams import Streams
 
@@ -13,12 +13,12 @@ AGENTS = np.arange(4000)
 
 
 def belief(time_us, agent=AGENTS, before=None):
-    return next_belief(before or Belief.none(0), agent, time_us, ERRORS, STREAMS)
+    return next_errors(before or StationErrors.none(0), agent, time_us, ERRORS, STREAMS)
 
 
 def test_newcomers_have_errors_of_the_deviations_given():
     # 4,000 draws: four standard errors of a standard deviation are 4.5 %.
-    sigma = belief(0).error.std(axis=0)
+    sigma = belief(0).pose_error.std(axis=0)
     np.testing.assert_allclose(sigma, [2.0, 2.0, np.radians(3.0)], rtol=0.045)
 
 
@@ -26,21 +26,21 @@ def test_an_error_is_a_first_order_gauss_markov_process():
     first = belief(0)
     second = belief(5_000_000, before=first)
     # What is new is what a newcomer at the second instant would have.
-    fresh, kept = belief(5_000_000).error, np.exp(-0.5)
-    np.testing.assert_allclose(second.error, kept * first.error + np.sqrt(1 - kept**2) * fresh, rtol=1e-12)
+    fresh, kept = belief(5_000_000).pose_error, np.exp(-0.5)
+    np.testing.assert_allclose(second.pose_error, kept * first.pose_error + np.sqrt(1 - kept**2) * fresh, rtol=1e-12)
 
 
 def test_an_error_keeps_its_deviation_for_ever():
     walked = belief(0)
     for tick in range(1, 60):
         walked = belief(tick * 1_000_000, before=walked)
-    np.testing.assert_allclose(walked.error.std(axis=0), [2.0, 2.0, np.radians(3.0)], rtol=0.045)
+    np.testing.assert_allclose(walked.pose_error.std(axis=0), [2.0, 2.0, np.radians(3.0)], rtol=0.045)
 
 
 def test_errors_fade_with_the_correlation_time():
     # exp(-2) = 0.135 after 20 s at 10 s; the sample correlation of 12,000 numbers errs by 0.037 at four deviations.
     first, later = belief(0), belief(20_000_000, before=belief(0))
-    found = np.corrcoef(first.error[:, 0], later.error[:, 0])[0, 1]
+    found = np.corrcoef(first.pose_error[:, 0], later.pose_error[:, 0])[0, 1]
     assert found == pytest.approx(np.exp(-2.0), abs=0.063)
 
 
@@ -48,13 +48,13 @@ def test_a_station_that_stays_keeps_its_error_when_another_leaves():
     agents = np.array([3, 5, 9])
     first = belief(0, agents)
     all_stay, one_leaves = belief(100_000, agents, first), belief(100_000, agents[1:], first)
-    np.testing.assert_array_equal(one_leaves.error, all_stay.error[1:])
+    np.testing.assert_array_equal(one_leaves.pose_error, all_stay.pose_error[1:])
 
 
 def test_a_station_that_joins_starts_at_a_fresh_error():
     joined = belief(100_000, np.array([3, 5, 7]), belief(0, np.array([3, 7])))
-    np.testing.assert_array_equal(joined.error[1], belief(100_000, np.array([5])).error[0])
-    assert not np.array_equal(joined.error[2], belief(100_000, np.array([7])).error[0])
+    np.testing.assert_array_equal(joined.pose_error[1], belief(100_000, np.array([5])).pose_error[0])
+    assert not np.array_equal(joined.pose_error[2], belief(100_000, np.array([7])).pose_error[0])
 
 
 def test_clocks_are_off_by_the_deviation_given_and_stay_so():
@@ -65,9 +65,11 @@ def test_clocks_are_off_by_the_deviation_given_and_stay_so():
 
 def test_a_believed_pose_is_the_true_one_and_its_error():
     error = np.array([[1.0, -2.0, 0.1]])
-    believed = Belief(np.array([1]), 0, error, np.zeros(1, np.int64)).applied_to(np.array([[10.0, 20.0, 0.5, 3.0]]))
+    believed = StationErrors(np.array([1]), 0, error, np.zeros(1, np.int64)).applied_to(
+        np.array([[10.0, 20.0, 0.5, 3.0]])
+    )
     np.testing.assert_allclose(believed, [[11.0, 18.0, 0.5, 3.1]])
 
 
 def test_nobody_believes_nothing():
-    assert len(belief(0, np.zeros(0, np.int64)).error) == 0
+    assert len(belief(0, np.zeros(0, np.int64)).pose_error) == 0
