@@ -97,7 +97,7 @@ class AccessScheme(Part):
         return None
 
     def describe(self) -> str:
-        """Return the settings that limit the packet size, in words for messages."""
+        """Return the settings that limit the packet size, as text for error messages."""
         return self.name
 
 

@@ -88,7 +88,7 @@ class SidelinkScheme(AccessScheme):
         return (self.packet_subchannels or self.subchannels) * self.subchannel_bits // 8
 
     def describe(self) -> str:
-        """Return the settings that limit the packet size, in words for messages."""
+        """Return the settings that limit the packet size, as text for error messages."""
         return (
             f"{self.name}: {self.subchannels} subchannels of {self.rb_per_subchannel} resource blocks, {self.coding[0]} bits a symbol, "
             f"code rate {self.coding[1]:g}"

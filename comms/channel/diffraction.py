@@ -51,7 +51,7 @@ def diffraction_loss_db(
         second: Row of the other station.
         state: State of each link: LOS, NLOSV or NLOSB.
         boxes: All vehicles and other bodies.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
     """
     along, across, lower, upper = outlines(boxes)
     spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(along) else 0.0
@@ -75,7 +75,7 @@ def cascade_loss_db(
         place_m: Position of each edge along the line, rising, between the ends.
         clearance_m: How far each edge reaches beyond the line; negative if it does not reach it.
         length_m: Length of the line between the antennas.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
     """
     return float(
         _cascade(

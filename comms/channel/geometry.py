@@ -75,7 +75,7 @@ def links_and_obstruction(
         rx_body: Row in `boxes` of the body with the receiving antenna; -1 for none.
         boxes: All vehicles and other bodies.
         obstacles: Buildings.
-        carrier_ghz: Centre of the channel; sets the radius of the Fresnel zone.
+        carrier_ghz: Centre frequency of the channel; sets the radius of the Fresnel zone.
 
     Returns:
         The links, and for each link the largest h / r over the vehicles below or in the line: h is the height of the

@@ -20,7 +20,7 @@ def propagation(
 
     Args:
         path_loss: The path-loss model. If it computes each link, the caller passes those losses to the budget.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
         power_dbm: Transmit power.
         blockage: The blockage model; None adds no loss. A path-loss model that includes vehicles draws no blockage
             loss.

@@ -74,7 +74,7 @@ def drawn_states(
     highest_m: Float[np.ndarray, " links"],
     luck: Float[np.ndarray, "links 2"],
 ) -> tuple[Int8[np.ndarray, " links"], Int8[np.ndarray, " links"]]:
-    """Return state and blockage case of each link.
+    """Draw the state and the blockage case of each link from the curves.
 
     Args:
         model: Curves to use, as in `state_shares`.

@@ -29,7 +29,7 @@ def highway_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
 
     References:
         3GPP TR 37.885 V15.3.0, Table 6.2.1-1, highway LOS and NLOSv.
@@ -42,7 +42,7 @@ def urban_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: 
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
 
     References:
         3GPP TR 37.885 V15.3.0, Table 6.2.1-1, urban LOS and NLOSv.
@@ -57,7 +57,7 @@ def building_loss_db(
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
 
     References:
         3GPP TR 37.885 V15.3.0, Table 6.2.1-1, NLOS.
@@ -76,7 +76,7 @@ def tr37885_loss_db(
     Args:
         state: LOS, NLOSV or NLOSB.
         distance_m: Distance between the antennas, in three dimensions.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
         environment: Formula for links that no building blocks, urban or highway. TR 37.885 has no buildings beside a
             highway; a link that a building of the scenario blocks there gets the urban NLOS loss.
     """

@@ -101,8 +101,3 @@ def cpm_bytes(objects: int, sensors: int) -> int:
 def points_bytes(points: int) -> int:
     """Return the size of a message of lidar points."""
     return POINTS_HEADER_BYTES + POINT_BYTES * points
-
-
-def relayed_bytes(message_bytes: int) -> int:
-    """Return the size of a message wrapped for a relay."""
-    return message_bytes + RELAY_HEADER_BYTES

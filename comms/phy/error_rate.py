@@ -98,7 +98,7 @@ def lost_below(
 ) -> Float[np.ndarray, "bins 2"]:
     """Return, for equal bins of a packet's uniform draw, the SINR below which it is lost for sure and the SINR from which it is received for sure.
 
-    Only packets between the two need a logarithm and a look-up in the curve.
+    Only packets whose SINR lies between these limits need a logarithm and a look-up in the curve.
     """
     if (np.diff(curve_rate) > 0).any():
         return np.tile([0.0, np.inf], (LUCK_BINS, 1))

@@ -22,7 +22,7 @@ def clearance_margin(
         body: Row of each station in `boxes`, -1 for none. A station's own body never obstructs its links.
         boxes: Bodies of the known vehicles.
         obstacles: Buildings.
-        carrier_ghz: Centre of the channel; sets the radius of the Fresnel zone.
+        carrier_ghz: Centre frequency of the channel; sets the radius of the Fresnel zone.
     """
     first, second = pair_rows(len(antenna_m))
     _, obstruction = links_and_obstruction(

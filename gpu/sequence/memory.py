@@ -11,7 +11,7 @@ from v2xsim.errors import UserError
 
 @dataclass(frozen=True)
 class Memory:
-    """A tensor with one entry per row, of fixed size unless it grows.
+    """A tensor with one entry per row. Its shape is fixed, or its second axis grows over time (`grows`).
 
     Attributes:
         value: The tensor; rows are its first axis.

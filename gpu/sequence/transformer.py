@@ -108,7 +108,7 @@ class Transformer(SequenceModule):
         room: int = 0,
         prompt: int | None = None,
     ) -> State:
-        """Return the state of rows that have read nothing; an exit schedule counts from the end of the prompt."""
+        """Return the state before the first token. `prompt` is the prompt's length: an exit schedule counts positions from its end."""
         check_start(batch, dtype, room, prompt)
         state_device = torch.device(device) if device is not None else self.device
         caches = {

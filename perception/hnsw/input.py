@@ -33,7 +33,7 @@ def metric_of(space: str) -> int:
 
 
 def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
-    """Return a setting as an integer."""
+    """Return a setting as an integer; raise UserError unless it is a whole number within its limits."""
     if type(value) is int and least <= value <= most:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:

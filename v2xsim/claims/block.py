@@ -64,7 +64,7 @@ class EqualLossRow:
         nats: Cross-entropy per token on the validation windows, without their first block.
         nats_by_place: The same by position within a block; for the transformer too, for comparison.
         unseen_nats: As `nats`, on windows of networks that are not in the training set.
-        batch: Fastest number of sequences within the memory.
+        batch: Number of sequences at a time that gives the most tokens per second within the memory limit.
         prompt: Tokens before the generation.
         generated: Tokens that are generated: the rest of a window.
         tokens_per_s: Generated tokens of all rows per second.

@@ -38,7 +38,7 @@ class SafeConfig:
 
     Attributes:
         path: Path of the copy.
-        options: Names of the options that the scene sets itself.
+        options: Names of the SUMO options that the user's configuration already sets.
     """
 
     path: Path

@@ -24,7 +24,7 @@ def described_by(root: type[Section], data: Any = None) -> Iterator[None]:
 
     Args:
         root: Schema of the top of the file.
-        data: Content of the file. It decides which part's parameters a key belongs to.
+        data: Content of the file: it shows which part was chosen, and so which parameters are valid keys.
     """
     token = _explained.set((root, data))
     try:
@@ -75,7 +75,7 @@ class Slot:
 
     @property
     def section(self) -> type[Section] | None:
-        """The section that belongs here, or None; where a part is chosen, the model of the chosen part."""
+        """Schema of the section expected here; of the chosen part where a part is chosen; None where no section is expected."""
         if self.choice is not None:
             return self.parts[0] if len(self.parts) == 1 else None
         return next((a for a in _members(self.annotation) if isinstance(a, type) and issubclass(a, Section)), None)

@@ -26,7 +26,7 @@ class BlockageView:
         case: Blockage case of TR 37.885 clause 6.2.1 where the state is NLOSV: 1 (the vehicle is below both antennas),
             2 (above both), 3 (between); 0 elsewhere.
         boxes: Bodies of all vehicles and other road users.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
     """
 
     antenna_m: Float[np.ndarray, "stations 3"]

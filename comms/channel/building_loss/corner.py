@@ -30,7 +30,7 @@ def corner_loss_db(
     Args:
         first_m: Distance from one station to the crossing.
         second_m: Distance from the other station to the crossing.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
         street_width_m: Width of both streets; stations are assumed to drive in the middle. Wider streets lose less.
         suburban: Whether few walls reflect, which adds 2.94 dB.
 

@@ -25,7 +25,7 @@ def manhattan_loss_db(
     Args:
         first_m: Distance from one station to the crossing.
         second_m: Distance from the other station to the crossing.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
         first_height_m: Antenna height of one station above ground.
         second_height_m: Antenna height of the other station above ground.
         environment_height_m: Effective height of the ground; must be below both antennas.

@@ -32,7 +32,7 @@ class BuildingLossView:
         first_heading_rad: Heading of the station with the first antenna.
         second_heading_rad: Heading of the station with the second antenna.
         direct_db: Path loss of each link over the direct distance, by the path-loss model.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
     """
 
     first_m: Float[np.ndarray, "links 3"]

@@ -35,7 +35,7 @@ class PathLossView:
         state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
         first_height_m: Height of one antenna above ground.
         second_height_m: Height of the other antenna.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
     """
 
     distance_m: Float[np.ndarray, " links"]
@@ -114,7 +114,7 @@ def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
 
 
 def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:
-    """Return the straight pieces of a model, or None for a model that computes each link.
+    """Return the segments of a model that is piecewise linear in log distance; None for a model that computes each link.
 
     The result of a user's model is checked.
 

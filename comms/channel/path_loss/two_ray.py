@@ -24,7 +24,7 @@ def two_ray_loss_db(
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than 1 m counts as 1 m.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
         tx_height_m: Height of one antenna above ground.
         rx_height_m: Height of the other antenna.
         permittivity: Effective relative permittivity of the ground, at least 1, for vertical polarisation. 1.003 is

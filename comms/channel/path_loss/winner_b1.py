@@ -32,7 +32,7 @@ def winner_b1_loss_db(
 
     Args:
         distance_m: Distance between the antennas; shorter than 3 m counts as 3 m.
-        carrier_ghz: Centre of the channel.
+        carrier_ghz: Centre frequency of the channel.
         tx_height_m: Height of one antenna above ground.
         rx_height_m: Height of the other antenna.
         environment_height_m: Effective height of the ground; must be below both antennas.

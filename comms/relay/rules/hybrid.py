@@ -33,5 +33,5 @@ class Hybrid(RelayRule):
     ] = 0.5
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return w M + (1 - w) H."""
+        """Return the score w M + (1 - w) H, with the mobility term M and the height term H."""
         return self.weight * view.mobility + (1.0 - self.weight) * view.height

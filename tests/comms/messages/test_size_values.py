@@ -60,8 +60,8 @@ def test_a_stored_return_is_four_numbers_of_4_bytes():
     assert sizes.RAW_POINT_BYTES == 16
 
 
-def test_a_relayed_message_is_wrapped_in_10_bytes():
-    assert sizes.relayed_bytes(1000) == 1010
+def test_the_header_of_a_relayed_message_has_10_bytes():
+    assert sizes.RELAY_HEADER_BYTES == 10
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,5 @@ def test_the_runs_of_a_matrix_are_counted_one_by_one(code):
     assert messages.encoded_matrix_bytes(code) == min(whole, messages.MATRIX_HEADER_BYTES + runs)
 
 
-def test_a_relayed_message_is_longer_by_its_wrapping():
-    assert messages.relayed_bytes(1000) == 1000 + messages.RELAY_HEADER_BYTES
-
-
 def test_every_neighbour_heard_lengthens_an_awareness_message_alike():
     assert messages.awareness_bytes(100, 7) - messages.awareness_bytes(100, 3) == 4 * messages.NEIGHBOUR_BYTES
