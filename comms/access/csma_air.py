@@ -94,7 +94,7 @@ def arrive(now_us, s, stations, queues, on_air, links, rules, thresholds):  # ty
         level[r, ONGOING] += 1.0
         was_busy = level[r, HOLDS] > 0.0 or before >= energy_mw
         if p >= weak_mw:
-            notice(now_us, s, n, r, p, after, level, state, rare, verdict, rules, thresholds)
+            notice(now_us, s, n, r, p, after, stations, verdict, rules, thresholds)
         if level[r, LOUD_SINCE_US] < 0.0 and (after > busy_mw or (by_packet and p >= preamble_mw)):
             level[r, LOUD_SINCE_US] = now_us
         if not was_busy and (level[r, HOLDS] > 0.0 or after >= energy_mw):
@@ -102,8 +102,9 @@ def arrive(now_us, s, stations, queues, on_air, links, rules, thresholds):  # ty
 
 
 @njit(**INLINED_PHASE)
-def notice(now_us, s, n, r, p, after, level, state, rare, verdict, rules, thresholds):  # type: ignore[no-untyped-def]
+def notice(now_us, s, n, r, p, after, stations, verdict, rules, thresholds):  # type: ignore[no-untyped-def]
     """Let a packet that a station senses hold its channel, and lock the station on it where it can."""
+    state, level, rare = stations.state, stations.level, stations.rare
     if p >= thresholds.preamble_mw:
         level[r, HOLDS] += 1.0
     if p >= thresholds.sensitivity_mw:

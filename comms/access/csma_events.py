@@ -64,7 +64,7 @@ def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresho
     count = len(stations.state)
     load_us, idle = np.zeros(count, np.int64), np.empty(count + 1, np.int64)
     outcome = no_outcome(256, links_at_most(on_air) + 4096, len(arrivals.number))
-    while not run_while_room(
+    while not _run_while_room(
         stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, load_us, idle
     ):
         agenda = agenda_with_room(agenda, count + 2)
@@ -81,7 +81,7 @@ def links_at_most(on_air):  # type: ignore[no-untyped-def]
 
 
 @njit(**PHASE)
-def run_while_room(  # type: ignore[no-untyped-def]
+def _run_while_room(  # type: ignore[no-untyped-def]
     stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, load_us, idle
 ):
     """Run events as long as there is room for what another may bring; return whether all have been run."""

@@ -79,7 +79,7 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve
     air, busy_us = silent_air(most_packets, rules.subchannels, most_receptions), np.zeros(most_packets)
     outcome = no_outcome(most_packets + 256, most_receptions + 4096, len(arrivals.number))
     choice = np.empty((rules.repetitions + 1, 2), np.int64)
-    while not run_while_room(
+    while not _run_while_room(
         schedule, agenda, senses, arrivals, links, rules, reception, curve, until, choice, air, outcome, busy_us
     ):
         outcome = longer_outcome(outcome, most_packets, most_receptions)
@@ -88,7 +88,7 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve
 
 
 @njit(**PHASE)
-def run_while_room(  # type: ignore[no-untyped-def]
+def _run_while_room(  # type: ignore[no-untyped-def]
     schedule, agenda, senses, arrivals, links, rules, reception, curve, until, choice, air, outcome, busy_us
 ):
     """Run slots as long as the outcome has room for what another may bring; return whether all have been run."""

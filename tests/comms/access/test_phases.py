@@ -93,10 +93,8 @@ def noticed(power_mw, *, locked_on, locked_mw=np.inf, now_us=1000, locked_at_us=
     level[2, csma.LOCKED_ON], level[2, csma.LOCKED_MW], level[2, csma.LOCKED_AT_US] = locked_on, locked_mw, locked_at_us
     verdict = np.full((3, 1), DELIVERED, np.int8)
     verdict[1, 0] = -1
-    notice(
-        now_us, 1, 0, 2, power_mw, power_mw, level, state, np.zeros((3, 2)), verdict, RULES._replace(capture=capture),
-        THRESHOLDS,
-    )  # fmt: skip
+    stations = csma.Stations(state, level, np.zeros((3, 2)), np.zeros(3, np.uint64))
+    notice(now_us, 1, 0, 2, power_mw, power_mw, stations, verdict, RULES._replace(capture=capture), THRESHOLDS)
     return verdict[0, 0], verdict[1, 0], level[2, csma.LOCKED_ON]
 
 
