@@ -285,6 +285,7 @@ def test_settings_that_make_no_sense_are_refused(said, words):
         replace(SETTINGS, **said)
 
 
+@pytest.mark.passes_wrong_types
 def test_windows_must_be_whole_numbers():
     with pytest.raises(UserError, match=r"got \(3, 4\) of torch.float32"):
         Windows(torch.zeros(3, 4))
