@@ -89,44 +89,73 @@ def _matched(old_second, old_offset, second, offset, row):  # type: ignore[no-un
     return found
 
 
+@dataclass(frozen=True)
+class PairStates:
+    """The pairs at one tick, and what stands between them.
+
+    Attributes:
+        near: The pairs.
+        distance_m: Distance of each pair, in three dimensions.
+        state: Link state of each pair: LOS, NLOSV or NLOSB.
+        case: Blockage case of each pair.
+    """
+
+    near: Neighbours
+    distance_m: Float[np.ndarray, " pairs"]
+    state: Int8[np.ndarray, " pairs"]
+    case: Int8[np.ndarray, " pairs"]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the pairs of a tick continue from the tick before.
+
+    Attributes:
+        row: Row of each present pair in the tick before; -1 for new pairs.
+        state: Link state of the pairs of the tick before.
+        carried: Shadowing and blockage draws of the pairs of the tick before.
+    """
+
+    row: Int32[np.ndarray, " pairs"]
+    state: Int8[np.ndarray, " old"]
+    carried: Carried
+
+    @staticmethod
+    def nothing(pairs: int) -> "Before":
+        """Return that all pairs are new."""
+        none = np.zeros(0)
+        return Before(np.full(pairs, -1, np.int32), np.zeros(0, np.int8), Carried(none, none))
+
+
 def powers(
-    near: Neighbours,
-    distance_m: Float[np.ndarray, " pairs"],
-    state: Int8[np.ndarray, " pairs"],
-    case: Int8[np.ndarray, " pairs"],
+    pairs: PairStates,
     moved_m: Float[np.ndarray, " stations"],
     station_key: UInt64[np.ndarray, " stations"],
     tick_key: int,
-    old_pair: Int32[np.ndarray, " pairs"],
-    old_state: Int8[np.ndarray, " old"],
-    old: Carried,
+    before: Before,
     model: Propagation,
-    clear_db: Float[np.ndarray, " pairs"] | Float[np.ndarray, " 0"] = _NOTHING,
-    more_db: Float[np.ndarray, " pairs"] | Float[np.ndarray, " 0"] = _NOTHING,
+    clear_db: Float[np.ndarray, " pairs_or_none"] = _NOTHING,
+    more_db: Float[np.ndarray, " more_pairs_or_none"] = _NOTHING,
     gain_db: Float[np.ndarray, " stations"] | Float[np.ndarray, " 0"] = _NOTHING,
 ) -> tuple[Carried, Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"], Float[np.ndarray, " links"]]:
     """Return the new state of the pairs, the path loss with blockage, the shadowing added to it, and the power in mW by link.
 
     Args:
-        near: Pairs at this tick.
-        distance_m: Distance of each pair, in three dimensions.
-        state: Link state of each pair: LOS, NLOSV or NLOSB.
-        case: Blockage case of each pair.
+        pairs: Pairs at this tick.
         moved_m: Distance that each station travelled since the tick before; 0 for newcomers.
         station_key: Random key of each station.
         tick_key: Random key of the tick.
-        old_pair: Row of each pair in the old state; -1 for new pairs.
-        old_state: Link state of the pairs at the tick before.
-        old: State of the pairs at the tick before.
+        before: What the pairs continue from the tick before.
         model: Parameters of path loss, blockage and shadowing.
         clear_db: Path loss of each pair instead of the model's; empty to use the model's.
         more_db: Additional loss of each pair; empty for none.
         gain_db: Antenna gain of each station; empty for 0 dB.
     """
+    near, old = pairs.near, before.carried
     decay = np.exp(-moved_m[:, None] / model.decorrelation_m[None, :])
     unit, draw, loss_db, shadow_db, power_mw = _powers(
-        near.first, near.second, near.pair, distance_m, state, case, decay, station_key, np.uint64(tick_key), old_pair,
-        old_state, old.unit_shadow, old.blockage_draw, np.ascontiguousarray(model.loss_rows), model.blockage_mean_db,
+        near.first, near.second, near.pair, pairs.distance_m, pairs.state, pairs.case, decay, station_key,
+        np.uint64(tick_key), before.row, before.state, old.unit_shadow, old.blockage_draw, np.ascontiguousarray(model.loss_rows), model.blockage_mean_db,
         model.blockage_sigma_db, model.shadowing_sigma_db, float(model.power_dbm), clear_db, more_db, gain_db,
     )  # fmt: skip
     return Carried(unit, draw), loss_db, shadow_db, power_mw

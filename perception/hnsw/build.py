@@ -78,7 +78,7 @@ def turn_ties(keys, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def connect(vectors, links, degree, at, row, metric, new, edges, in_tree, rule, keys, chosen):  # type: ignore[no-untyped-def]
+def _connect(vectors, links, degree, at, row, metric, new, edges, in_tree, rule, keys, chosen):  # type: ignore[no-untyped-def]
     """Link a row to the key `new`; if the row is full, choose among its links again.
 
     Args:
@@ -165,7 +165,7 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
     graph, scratch = opened(table)
     vectors, links, degree, tree, first = graph.vectors, graph.links, graph.degree, graph.tree, graph.first
     upper_links, upper_degree, head = graph.upper_links, graph.upper_degree, graph.head
-    visited, stamps, pool, _, fresh, query = scratch
+    visited, stamps, pool, query = scratch.visited, scratch.stamp, scratch.pool, scratch.query
     longest = links.shape[1] + 2
     keys, chosen, edge_keys = np.zeros(longest, np.uint64), np.zeros(longest, np.uint64), np.zeros(longest, np.uint64)
     width, flag = vectors.shape[1], np.uint64(1)
@@ -182,9 +182,7 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
         for lc in range(min(level, top), -1, -1):
             layer, layer_degree = (upper_links, upper_degree) if lc > 0 else (links, degree)
             stamp = next_stamp(visited, stamps)
-            size, _ = search_layer(
-                vectors, layer, layer_degree, first, lc, metric, query, start, ef, visited, stamp, pool, fresh
-            )
+            size, _ = search_layer(vectors, layer, layer_degree, first, lc, metric, start, ef, stamp, scratch)
             for i in range(size):
                 pool[np.uintp(i)] &= ~flag
             start = pool[0]
@@ -211,7 +209,7 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
                 new = key_of(distance_of(edge_keys[i]), row)
                 at = first[other] + lc - 1 if lc > 0 else other
                 edges = tree[other] if lc == 0 else 0
-                connect(vectors, layer, layer_degree, at, other, metric, new, edges, i == parent, rule, keys, chosen)
+                _connect(vectors, layer, layer_degree, at, other, metric, new, edges, i == parent, rule, keys, chosen)
             if lc == 0:
                 tree[row] += 1
                 tree[row_of(edge_keys[parent])] += 1

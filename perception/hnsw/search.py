@@ -72,13 +72,14 @@ def descend(vectors, upper_links, upper_degree, first, metric, query, key, top, 
 
 @njit(cache=True, nogil=True)
 def search_layer(  # type: ignore[no-untyped-def]
-    vectors, links, degree, first, level, metric, query, start, ef, visited, stamp, pool, fresh
+    vectors, links, degree, first, level, metric, start, ef, stamp, scratch
 ):
     """Fill the pool with the `ef` nearest keys found on a level (Algorithm 2).
 
-    Return their number, and the number of distances computed.
+    The query is in the working space. Return the number of keys, and the number of distances computed.
     """
     width, most = vectors.shape[1], links.shape[1]
+    visited, pool, fresh, query = scratch.visited, scratch.pool, scratch.fresh, scratch.query
     pool[0] = start
     visited[np.uintp(row_of(start))] = stamp
     size, cursor, count = 1, 0, 0
@@ -170,7 +171,7 @@ def knn(table, metric, queries, ef, labels, distances, counts):  # type: ignore[
     graph, scratch = opened(table)
     vectors, links, degree, first = graph.vectors, graph.links, graph.degree, graph.first
     upper_links, upper_degree = graph.upper_links, graph.upper_degree
-    visited, stamps, pool, _, fresh, query = scratch
+    visited, stamps, pool, query = scratch.visited, scratch.stamp, scratch.pool, scratch.query
     width, entry, top = vectors.shape[1], graph.head[ENTRY], graph.head[TOP]
     for q in range(len(queries)):
         if not take(queries, q, metric, query):
@@ -178,9 +179,7 @@ def knn(table, metric, queries, ef, labels, distances, counts):  # type: ignore[
         start = key_of(distance(metric, vectors, entry, query, 0, width), entry)
         start, steps = descend(vectors, upper_links, upper_degree, first, metric, query, start, top, np.intp(1))
         stamp = next_stamp(visited, stamps)
-        size, count = search_layer(
-            vectors, links, degree, first, np.intp(0), metric, query, start, ef, visited, stamp, pool, fresh
-        )
+        size, count = search_layer(vectors, links, degree, first, np.intp(0), metric, start, ef, stamp, scratch)
         counts[q] = 1 + steps + count
         give(pool, size, graph.label, labels, distances, q)
     return -1

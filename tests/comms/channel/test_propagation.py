@@ -12,7 +12,7 @@ from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
 from v2xsim.comms.channel.path_loss.two_ray import two_ray_loss_db
 from v2xsim.comms.channel.path_loss.winner_b1 import WinnerB1, winner_b1_loss_db
 from v2xsim.comms.channel.propagation import propagation
-from v2xsim.comms.channel.received_power import Carried, powers
+from v2xsim.comms.channel.received_power import Before, PairStates, powers
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.channel.tr37885 import tr37885_loss_db
 from v2xsim.comms.draws import faded, normal
@@ -28,10 +28,11 @@ def budget(distance_m, state, case=None, channel="tr37885_urban", **more):
     near = neighbours(place, 1.0)
     model = propagation(parts_of(PathLoss)[channel](), 5.9, 23.0, Tr37885Blockage(), **more)
     _, loss_db, shadow_db, power_mw = powers(
-        near, np.asarray(distance_m, float), np.asarray(state, np.int8),
-        np.zeros(count, np.int8) if case is None else np.asarray(case, np.int8), np.zeros(2 * count),
-        np.arange(2 * count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), 7, np.full(count, -1, np.int32), np.zeros(0, np.int8),
-        Carried(np.zeros(0), np.zeros(0)), model,
+        PairStates(
+            near, np.asarray(distance_m, float), np.asarray(state, np.int8),
+            np.zeros(count, np.int8) if case is None else np.asarray(case, np.int8),
+        ),
+        np.zeros(2 * count), np.arange(2 * count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), 7, Before.nothing(count), model,
     )  # fmt: skip
     return loss_db, shadow_db, power_mw[0::2]
 

@@ -10,7 +10,7 @@ from v2xsim.comms.channel.path_loss.abbas_urban import AbbasUrban
 from v2xsim.comms.channel.path_loss.free_space import FreeSpace
 from v2xsim.comms.channel.path_loss.winner_b1 import WinnerB1
 from v2xsim.comms.channel.propagation import propagation
-from v2xsim.comms.channel.received_power import Carried, Propagation, powers, same_pairs
+from v2xsim.comms.channel.received_power import Before, Carried, PairStates, Propagation, powers, same_pairs
 from v2xsim.records import LOS, NLOSB, NLOSV
 
 PAIRS = 500
@@ -31,11 +31,14 @@ def over_pairs(model, distance_m, state=LOS, case=0, *, tick=7, before=None, old
     count = len(distance_m)
     fresh = before is None
     carried, loss_db, shadow_db, power_mw = powers(
-        lone_pairs(count), np.array(distance_m, float), np.full(count, state, np.int8), np.full(count, case, np.int8),
+        PairStates(
+            lone_pairs(count), np.array(distance_m, float), np.full(count, state, np.int8), np.full(count, case, np.int8)
+        ),
         np.full(2 * count, moved_m), KEYS[: 2 * count], tick,
-        np.full(count, -1, np.int32) if fresh else np.arange(count, dtype=np.int32),
-        np.zeros(0, np.int8) if fresh else np.full(count, state if old_state is None else old_state, np.int8),
-        Carried(NO_PAIRS, NO_PAIRS) if fresh else before, model, **more,
+        Before.nothing(count) if fresh else Before(
+            np.arange(count, dtype=np.int32), np.full(count, state if old_state is None else old_state, np.int8), before
+        ),
+        model, **more,
     )  # fmt: skip
     return carried, loss_db, shadow_db, 10.0 * np.log10(power_mw[0::2])
 
@@ -77,8 +80,8 @@ def test_what_is_to_be_added_comes_on_top_of_the_loss():
 def test_both_directions_of_a_link_have_one_power():
     model = flat(shadowing_sigma_db=np.full(3, 4.0))
     _, _, _, power_mw = powers(
-        lone_pairs(3), np.full(3, 50.0), np.zeros(3, np.int8), np.zeros(3, np.int8), np.zeros(6), KEYS[:6], 7,
-        np.full(3, -1, np.int32), np.zeros(0, np.int8), Carried(NO_PAIRS, NO_PAIRS), model,
+        PairStates(lone_pairs(3), np.full(3, 50.0), np.zeros(3, np.int8), np.zeros(3, np.int8)), np.zeros(6), KEYS[:6], 7,
+        Before.nothing(3), model,
     )  # fmt: skip
     assert (power_mw[0::2] == power_mw[1::2]).all()
     assert len(set(power_mw.tolist())) == 3

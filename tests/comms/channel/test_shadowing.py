@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
 from v2xsim.comms.channel.propagation import propagation
-from v2xsim.comms.channel.received_power import Carried, powers
+from v2xsim.comms.channel.received_power import Before, Carried, PairStates, powers
 from v2xsim.comms.pairs import kept_rows, rekeyed
 from v2xsim.records import LOS, NLOSB, NLOSV
 
@@ -24,9 +24,9 @@ def moved(unit, state, first_m, second_m, tick=7):
     states, none = np.full(PAIRS, state, np.int8), np.zeros(PAIRS)
     old_pair = np.full(PAIRS, -1, np.int32) if unit is None else np.arange(PAIRS, dtype=np.int32)
     carried, _, shadowing_db, _ = powers(
-        near, np.full(PAIRS, 100.0), states, np.zeros(PAIRS, np.int8), np.tile([first_m, second_m], PAIRS),
-        np.arange(2 * PAIRS, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), tick, old_pair, states,
-        Carried(none if unit is None else unit, none), propagation(Tr37885Urban(), 5.9, 23.0),
+        PairStates(near, np.full(PAIRS, 100.0), states, np.zeros(PAIRS, np.int8)), np.tile([first_m, second_m], PAIRS),
+        np.arange(2 * PAIRS, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15), tick,
+        Before(old_pair, states, Carried(none if unit is None else unit, none)), propagation(Tr37885Urban(), 5.9, 23.0),
     )  # fmt: skip
     return carried.unit_shadow, shadowing_db
 

@@ -13,7 +13,7 @@ from v2xsim.comms.channel.fading.model import FadingView, shape_of
 from v2xsim.comms.channel.neighbours import Neighbours, neighbours
 from v2xsim.comms.channel.path_loss.model import PathLossView, loss_of, pieces_of, piecewise_loss_db
 from v2xsim.comms.channel.propagation import propagation
-from v2xsim.comms.channel.received_power import Carried, Propagation, powers, same_pairs
+from v2xsim.comms.channel.received_power import Before, Carried, PairStates, Propagation, powers, same_pairs
 from v2xsim.comms.channel.sight import pair_states
 from v2xsim.comms.channel.states import drawn_states
 from v2xsim.comms.pairs import kept_rows
@@ -110,15 +110,14 @@ def next_budget(
     """
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
     pairs, stations = len(near.first), len(fleet)
-    old_pair, old = np.full(pairs, -1, np.int32), Carried(np.zeros(0), np.zeros(0))
-    old_state, suspect, moved_m = np.zeros(0, np.int8), old_pair, np.zeros(stations)
+    continued, moved_m = Before.nothing(pairs), np.zeros(stations)
+    suspect = continued.row
     if len(before.near.first):
         row = kept_rows(before.agent, fleet.agent)
-        old_pair = same_pairs(before.near, near, row)
-        old, old_state = before.carried, before.state
+        continued = Before(same_pairs(before.near, near, row), before.state, before.carried)
         # The vehicle that blocked a pair probably still does: it is tested first. The last row stands for no vehicle (-1).
         still = np.append(kept_rows(snapshot.agent, before.body_agent), -1)
-        suspect = np.where(old_pair >= 0, still[before.blocker[old_pair]], -1).astype(np.int32)
+        suspect = np.where(continued.row >= 0, still[before.blocker[continued.row]], -1).astype(np.int32)
         moved_m = np.where(row >= 0, np.linalg.norm(fleet.antenna_m - before.antenna_m[row], axis=1), 0.0)
     distance_m, state, case, blocker = _states(near, fleet, snapshot, obstacles, radio, streams, suspect)
     wave = radio.propagation
@@ -146,8 +145,8 @@ def next_budget(
     # The upper 53 bits of a 64-bit key for each station: a pair's key is made of both.
     keys = (streams.uniforms("link", fleet.agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
     carried, loss_db, shadowing_db, power_mw = powers(
-        near, distance_m, state, case, moved_m, keys, streams.key("link.tick", snapshot.time_us), old_pair, old_state, old,
-        model, clear_db, more_db, gain_dbi,
+        PairStates(near, distance_m, state, case), moved_m, keys, streams.key("link.tick", snapshot.time_us), continued, model,
+        clear_db, more_db, gain_dbi,
     )  # fmt: skip
     top_m = snapshot.boxes.center_m[:, 2] + snapshot.boxes.size_m[:, 2]
     return LinkBudget(
