@@ -296,6 +296,8 @@ def test_a_relayed_packet_is_the_same_one_hop_later(setup):
     second = this.heard[1].packet
     assert (second.message, second.size_bytes, second.fragment) == (first.message, first.size_bytes, first.fragment)
     assert (second.hop, second.sender, second.target) == (first.hop + 1, 5, 7)
+    # It belongs to no series, so nothing is reserved for a next one.
+    assert this.layer.submitted[1].period_us.tolist() == [0]
 
 
 def test_a_station_that_is_not_there_sends_nothing(setup):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tests.engine.made import fleet, snapshot
+from v2xsim.engine.stations import sensing as sensing_module
 from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
-from v2xsim.records import FREE, OCCUPIED, PerceptionMatrix, Prisms
+from v2xsim.records import FREE, OCCUPIED, Detections, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
@@ -112,6 +113,21 @@ def test_the_detector_meets_the_same_chance_after_fusion():
     again = detect(capture.apparent, capture.points)
     np.testing.assert_array_equal(again.truth, frame.detections.truth)
     np.testing.assert_array_equal(again.boxes.center_m, frame.detections.boxes.center_m)
+
+
+@pytest.mark.parametrize(("added", "count"), [(None, 5), (np.zeros((2, 3)), 2)])
+def test_the_detector_after_fusion_reads_all_received_points_or_those_that_count(monkeypatch, added, count):
+    frame, capture, sensing = sensed()
+    clouds = []
+
+    def detections_of(detector, view):
+        clouds.append(view.cloud_m)
+        return Detections.none()
+
+    monkeypatch.setattr(sensing_module, "detections_of", detections_of)
+    detect = sensing.detector_of(frame, capture, frame.matrix.code, lambda: np.zeros((5, 3)))
+    detect(capture.apparent, capture.points, added)
+    assert len(clouds[0]) == len(frame.points_m) + count
 
 
 def test_false_positives_stand_in_observed_cells():
