@@ -111,7 +111,9 @@ class OverTheAir:
 
     def _relay_announcement(self, heard: Heard, message: AwarenessMessage) -> None:
         """Have the relays of a helper that heard its announcement pass the packet on."""
-        forwarders = self._relaying.plan.forwarders.get(message.origin, set())
+        forwarders = self._relaying.plan.forwarders.get(message.origin)
+        if not forwarders:
+            return
         for relay in sorted(forwarders.intersection(heard.receivers.tolist())):
             self._air.forward(heard.packet, sender=relay, target=EVERYBODY)
 
