@@ -1,4 +1,4 @@
 """When each station sends, and the outcome of each packet at each receiver.
 
-This package has the access schemes, which share one medium, and congestion control.
+This package has the access schemes, each with the medium that its stations share, and congestion control.
 """

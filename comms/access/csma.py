@@ -4,7 +4,7 @@ A packet that finds the channel idle is sent after the channel has been idle for
 back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy. After each
 packet a station backs off again. A station notices that another has started only after one slot (CCA and turn-around),
 so starts less than a slot apart collide. A busy station queues packets; a full queue drops the oldest. The loop over
-all events is in `csma_events`, over the tables of `csma_tables`: back-offs, sending and reception. The
+all events is in `csma_events`, sending and reception are in `csma_air`, the tables in `csma_tables`. The
 parameters for scenarios are in `schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first of these that applies:
@@ -219,7 +219,7 @@ def _with_rings(queues: tables.Queues, row: Int64[np.ndarray, " new"]) -> tables
     ring, _ = homes(queues.row, row, len(queues.packet))
     more = int(ring.max(initial=-1)) + 1 - len(queues.packet)
     if more > 0:
-        # A quarter more than is missing, so that few newcomers cost a copy.
+        # What is missing and a quarter of what is there, so that most newcomers cost no copy.
         more += len(queues.packet) // 4
         packet, key, ebn0_db = [np.concatenate([a, np.zeros((more, *a.shape[1:]), a.dtype)]) for a in queues[1:]]
         return tables.Queues(ring, packet, key, ebn0_db)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64, UInt64
 
 # Columns of the integer state of a station: packets waiting and the first of them in the ring; slots of back-off left; planned
-# start, and a number that goes up when it is called off; when its last packet began; which link of the sender it is locked on
+# start, and a number that goes up when it is planned or called off; when its last packet began; which link of the sender it is locked on
 # came over; since when its channel is idle or busy; number, target and links of what it sends.
 (QUEUED, FIRST, BACKOFF, START_US, VERSION, SENT_AT_US, LOCKED_LINK, IDLE_SINCE_US, BUSY_SINCE_US, NUMBER, TARGET, LINKS,
  INTEGERS) = range(13)  # fmt: skip
@@ -48,7 +48,7 @@ class Queues(NamedTuple):
     Attributes:
         row: Row of each station's ring; it stays while stations come and go.
         packet: Number, target and airtime in us.
-        key: Of each packet's chance.
+        key: Random key of each packet.
         ebn0_db: Energy per bit against SINR.
     """
 
@@ -62,7 +62,7 @@ class OnAir(NamedTuple):
     """What each station sends, and at whom it arrives.
 
     Attributes:
-        key: Of the packet's chance.
+        key: Random key of the packet.
         receiver: Row of the station at the other end of each link; -1 for one that has left.
         power_mw: Received power there, fading included.
         verdict: Outcome so far.

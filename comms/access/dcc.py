@@ -28,7 +28,7 @@ WORSE_AFTER, BETTER_AFTER = 10, 50
 
 # LIMERIC's memory, gain and target ratio (TS 102 687 V1.2.1, clause 5.4).
 ALPHA, BETA, TARGET = 0.016, 0.0012, 0.68
-# Limits on one change of a station's share of airtime.
+# Limits on the gain term of one change of a station's share of airtime.
 STEP_UP, STEP_DOWN = 0.0005, -0.00025
 # Limits on a station's share of airtime: 0.06 % to 3 %.
 LEAST_SHARE, MOST_SHARE = 0.0006, 0.03

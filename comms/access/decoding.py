@@ -14,8 +14,8 @@ ROUNDING_SHARE = 1e-6
 def decoded(luck, signal_mw, noise_mw, interference_mw, curve):  # type: ignore[no-untyped-def]
     """Return DELIVERED, PROPAGATION or COLLISION.
 
-    The same luck is compared with the error rate of the SNR and with that of the SINR, so interference alone is to blame for
-    a collision: without it this very packet would have arrived.
+    One random number per packet and receiver is compared with the error rate of the SNR and with that of the SINR. So a packet is
+    lost to a collision only if it would have arrived without interference.
     """
     if is_lost(luck, signal_mw / noise_mw, curve):
         return PROPAGATION

@@ -69,7 +69,7 @@ def has_room(outcome, packets, receptions):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def longer_outcome(outcome, packets, receptions):  # type: ignore[no-untyped-def]
-    """Return the outcome with room for so many more packets and receptions, and twice what it holds."""
+    """Return the outcome with room for more packets and receptions; arrays that are too short at least double."""
     ended, heard = outcome.size[PACKETS], outcome.size[RECEPTIONS]
     return Outcome(
         outcome.size, longer_rows(outcome.number, ended, packets + 1), longer_rows(outcome.sender, ended, packets + 1),

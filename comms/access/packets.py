@@ -1,6 +1,6 @@
 """Input and output of an access layer as flat arrays: packets, links, receptions.
 
-Every access layer (csma, sidelink) is an object with the same three calls, so that the engine, the validation and the
+Every access layer (csma, sidelink, random_slot) is an object with the same three calls, so that the engine, the validation and the
 benchmark run the same code:
 
     submit(packets)                    takes packets that become ready at the present instant or later
@@ -126,7 +126,8 @@ class Receptions:
         receiver: Row of the receiving station, rising within a packet.
         outcome: DELIVERED, or the cause of loss; OUTCOME_NAMES has their names.
         power_dbm: Received power, fading included.
-        sinr_db: Signal to noise and interference ratio that decided the outcome.
+        sinr_db: Signal to noise and interference ratio that decided the outcome; the SNR where a 802.11p receiver was not locked on
+            the packet when it ended.
     """
 
     number: Int64[np.ndarray, " packets"]

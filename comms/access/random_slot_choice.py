@@ -1,8 +1,7 @@
-"""When a station may speak: the first access scheme, a random slot.
+"""When a station sends under the access scheme `random_slot`: in a slot drawn at random.
 
 Slots begin at whole multiples of the slot length for everybody, as under a common clock. A station draws each packet's
-slot blindly among those of the window that its own packets leave free. It does not listen first; sensing schemes
-(C-V2X mode 4, NR mode 2, CSMA/CA) take the same place and give the same answer, a start time per packet.
+slot among those of the window that its own packets leave free. It does not listen first.
 """
 
 import numpy as np

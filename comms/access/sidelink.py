@@ -223,7 +223,7 @@ def _with_columns(senses: Senses, row: Int64[np.ndarray, " new"], repeats: bool)
     column, taken = homes(senses.column, row, len(senses.sent_slot))
     missing = int(column.max(initial=-1)) + 1 - len(senses.sent_slot)
     if missing > 0:
-        # A quarter more than is missing, so that few newcomers cost a copy of the memories.
+        # What is missing and a quarter of what is there, so that most newcomers cost no copy of the memories.
         more = missing + len(senses.sent_slot) // 4
         wider = [
             np.concatenate([memory, np.zeros((MEMORY, more, *memory.shape[2:]), memory.dtype)], axis=1)

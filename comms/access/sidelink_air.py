@@ -175,7 +175,7 @@ def count_down(senders, air, schedule, agenda, rules):  # type: ignore[no-untype
 
 @njit(**PHASE)
 def measure_busy(busy_us, air, rules, reception):  # type: ignore[no-untyped-def]
-    """Add up at each station the share of a slot in which a subchannel was busy, and clear the air.
+    """Add at each station the slot's length times the share of busy subchannels, and clear the air.
 
     References:
         3GPP TS 36.214 V14, 5.1.30 (CBR: share of subchannels whose S-RSSI exceeds a threshold).

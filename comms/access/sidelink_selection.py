@@ -230,7 +230,7 @@ def _draw(candidates, request, places, wanted, choice):  # type: ignore[no-untyp
     for k in range(wanted):
         if left == 0:
             break
-        # 7919, a prime, keeps these draws apart from others of the same key.
+        # `turn + 1` keeps these draws apart from others of the same key.
         pick = min(left - 1, int(hashed(request.key, np.uint64(7919 + k), request.turn + 1) * left))
         slot = request.first + candidates[pick] // places
         choice[drawn, 0], choice[drawn, 1] = slot, candidates[pick] % places

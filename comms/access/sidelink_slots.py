@@ -1,6 +1,7 @@
 """The compiled slot loop of sensing-based sidelink: packets become ready, take resources, look again and are sent.
 
-Nothing happens in a slot in which nobody transmits or selects; otherwise a slot costs what its senders' neighbours cost.
+Nothing is computed for a slot in which nobody transmits or selects. In others, reception costs in proportion to the senders'
+neighbours, and the busy share is measured at every station.
 """
 
 import numpy as np
@@ -44,7 +45,7 @@ _FIRST_USES, _KEEP, _KEPT_USES, _FIRST_CHOICE, _REPETITIONS, _SECOND_CHOICE = 4,
 
 def with_room(schedule: Schedule, agenda: Agenda, packets: int, repetitions: int) -> tuple[Schedule, Agenda]:
     """Return the schedule and the agenda with room for so many more packets, so that nothing grows while slots are run."""
-    # A row in use has one event to come; a packet has one event per transmission and one re-evaluation.
+    # A packet has at most one event per transmission and one re-evaluation.
     wanted = int(agenda.size[0]) + packets * (repetitions + 2)
     rows = len(schedule.entry)
     if wanted > rows:
@@ -299,7 +300,7 @@ def reevaluate(slot, schedule, agenda, senses, rules, choice):  # type: ignore[n
 
 @njit(**PHASE)
 def is_claimed(slot, entry, column, senses, rules):  # type: ignore[no-untyped-def]
-    """Return whether a station has decoded a reservation of just the slot and subchannels of one of its transmissions."""
+    """Return whether a station has decoded a reservation that overlaps one of its transmissions."""
     first, end = entry[SUBCHANNEL], entry[SUBCHANNEL] + entry[WIDTH]
     for before in range(max(0, slot - min(rules.window_slots, senses.longest_period[0])), slot):
         row = before % MEMORY
@@ -317,7 +318,7 @@ def is_claimed(slot, entry, column, senses, rules):  # type: ignore[no-untyped-d
 
 @njit(**PHASE)
 def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
-    """Choose another resource for a transmission, no later than it was planned for."""
+    """Choose another resource for a transmission, if possible no later than it was planned for."""
     entry, station = schedule.entry[row], schedule.station[s]
     planned = entry[SLOT]
     first = slot + rules.first_slot
@@ -344,7 +345,7 @@ def take_turns(slot, schedule, agenda, senses, air):  # type: ignore[no-untyped-
     senders = 0
     while agenda.size[0] > 0 and agenda.rows[0, TIME] == slot:
         kind, s, row = take_event(agenda)
-        # A station that left or a second choice leaves events behind.
+        # A second choice leaves the event of the first one behind.
         if kind == REPLACED or entry[row, USED] == 0 or entry[row, SLOT] != slot:
             continue
         if station[s, SENT_SLOT] == slot:

@@ -1,6 +1,6 @@
 """What the compiled slot loop of sensing-based sidelink works on: what is scheduled, what stations remember, its rules.
 
-Each call of the medium hands these tuples to numba once, which costs about 1 us a tuple. It would cost three to five times
+Each call of `run_slots` hands these tuples to numba once, which costs about 1 us a tuple. It would cost three to five times
 as much with a tuple inside a tuple or with a bool, for which numba has no fast path, so there are none.
 """
 
@@ -32,7 +32,7 @@ class Schedule(NamedTuple):
         station: Table of stations.
         station_key: Of each station's chance.
         entry: Table of scheduled transmissions.
-        entry_key: Of each packet's chance.
+        entry_key: Random key of each packet.
         free_row: From which row on a free one is looked for.
     """
 

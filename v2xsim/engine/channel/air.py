@@ -54,7 +54,7 @@ class Air(Protocol):
             message: What to send.
             period_us: Shortest time from one message of this kind to the next at this sender, for access schemes that reserve
                 resources ahead; 0 for a message that has no successor.
-            awaited: Whether a station acts on its arrival at once. Nobody looks for other messages before the next process.
+            awaited: Whether a station acts on its arrival at once. Other messages are delivered before the next step of a process.
         """
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
