@@ -58,7 +58,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         (
             "sinr_db",
             "f4",
-            "ratio that decided the outcome: mean over the packet; in 802.11p at its worst moment if `worst_interference` is on",
+            "ratio that decided the outcome: mean over the packet; in 802.11p as its parameter `interference` chooses",
         ),
         ("outcome", "word", "delivered, or the one cause of loss"),
     ],
