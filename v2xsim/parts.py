@@ -39,7 +39,7 @@ PLUGIN_MODULE = "v2xsim_plugin_"
 
 
 class PartError(UserError):
-    """A part is not what its kind demands. The message has what must hold, what came, and what to do."""
+    """A part does not meet the demands of its kind. The message says what is demanded, what was found and how to repair it."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ parameters for scenarios are in `schemes.ieee80211p`.
 Each receiver in range has one outcome per packet, the first of these that applies:
 
 1. sensing: the packet is weaker than the sensitivity;
-2. half duplex: it transmits during any part of the packet;
-3. receiver busy: it was locked on another packet. Of packets that begin within a slot it keeps the strongest; to a later
-   one it turns over only with capture, if that is stronger by `capture_db`; the first is then lost to collision;
+2. half duplex: it transmits when the packet begins, or begins to transmit while it is locked on the packet;
+3. receiver busy: it was locked on another packet. Of packets that begin within one slot it keeps the strongest. It changes
+   to a later one only with capture, if that is stronger by `capture_db`; the earlier one is then lost to collision;
 4. propagation: lost at the error rate of its SNR;
 5. collision: lost at the error rate of its SINR, the interference averaged over the packet's time, or its worst;
 6. delivered.
@@ -131,13 +131,13 @@ class Csma:
             new.number, new.sender, new.target, new.ready_us, self._airtime_us(new), over_db[new.mcs], new.key,
             np.zeros(1, np.int64),
         )  # fmt: skip
-        self._agenda, outcome, load_us = run_events(
+        self._agenda, outcome, busy_us = run_events(
             self._stations, self._queues, self._on_air, self._agenda, arrivals, field.rows, self._rules, self._thresholds,
             self._curve, int(until_us),
         )  # fmt: skip
         self._now_us = int(until_us)
         self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()
-        return receptions_of(outcome), load_us
+        return receptions_of(outcome), busy_us
 
     def _airtime_us(self, packets: Packets) -> Int64[np.ndarray, " packets"]:
         size = packets.size_bytes + self._params.header_bytes - MAC_HEADER_BYTES
@@ -171,7 +171,7 @@ class Csma:
         """Return what every link touches over another list of stations; a newcomer hears nothing."""
         level = np.zeros((len(row), tables.FLOATS))
         level[:, tables.LOCKED_ON], level[:, tables.LOCKED_MW] = tables.NOTHING, np.inf
-        level[:, tables.LOUD_SINCE_US] = -1.0
+        level[:, tables.CBR_BUSY_SINCE_US] = -1.0
         level[row >= 0] = self._stations.level[row[row >= 0]]
         return level
 
@@ -207,11 +207,11 @@ def _moved(
 ) -> tables.OnAir:
     """Return what is on the air over another list of stations."""
     known = row >= 0
-    receiver, power_mw, verdict = _pool(len(row), on_air.receiver.shape[1])
+    receiver, power_mw, cause_so_far = _pool(len(row), on_air.receiver.shape[1])
     old = on_air.receiver[row[known]]
     receiver[known] = np.where(old >= 0, new_row[old], -1)
-    power_mw[known], verdict[known] = on_air.power_mw[row[known]], on_air.verdict[row[known]]
-    return tables.OnAir(carried(on_air.key, row, 0), receiver, power_mw, verdict)
+    power_mw[known], cause_so_far[known] = on_air.power_mw[row[known]], on_air.cause_so_far[row[known]]
+    return tables.OnAir(carried(on_air.key, row, 0), receiver, power_mw, cause_so_far)
 
 
 def _with_rings(queues: tables.Queues, row: Int64[np.ndarray, " new"]) -> tables.Queues:

@@ -10,7 +10,9 @@ from numba import njit
 
 from v2xsim.comms.access.csma_tables import (
     BACKOFF,
+    BACKOFF_BEFORE,
     BUSY_SINCE_US,
+    CBR_BUSY_SINCE_US,
     CHANGED_US,
     DISTURBANCE,
     EBN0_DB,
@@ -24,7 +26,6 @@ from v2xsim.comms.access.csma_tables import (
     LOCKED_LINK,
     LOCKED_MW,
     LOCKED_ON,
-    LOUD_SINCE_US,
     NONE,
     NOTHING,
     ONGOING,
@@ -42,19 +43,19 @@ from v2xsim.comms.phases import INLINED_PHASE, PHASE
 
 
 @njit(**PHASE)
-def mark_load(level, load_us, r, now_us, busy_mw):  # type: ignore[no-untyped-def]
+def count_busy_time(level, busy_us, r, now_us, busy_mw):  # type: ignore[no-untyped-def]
     """Note whether the channel counts as busy at a station from now on, and add up the time in which it did."""
-    loud = level[r, ENERGY] > busy_mw or level[r, LOCKED_ON] == ITSELF
+    is_busy = level[r, ENERGY] > busy_mw or level[r, LOCKED_ON] == ITSELF
     if busy_mw == math.inf:
         # A threshold of infinity asks for packets heard one by one rather than for the sum of powers. The packet that the
         # station is locked on holds the channel once more than those that it senses.
-        loud = loud or level[r, HOLDS] > (0.0 if level[r, LOCKED_ON] == NOTHING else 1.0)
-    if loud:
-        if level[r, LOUD_SINCE_US] < 0.0:
-            level[r, LOUD_SINCE_US] = now_us
-    elif level[r, LOUD_SINCE_US] >= 0.0:
-        load_us[r] += now_us - np.int64(level[r, LOUD_SINCE_US])
-        level[r, LOUD_SINCE_US] = -1.0
+        is_busy = is_busy or level[r, HOLDS] > (0.0 if level[r, LOCKED_ON] == NOTHING else 1.0)
+    if is_busy:
+        if level[r, CBR_BUSY_SINCE_US] < 0.0:
+            level[r, CBR_BUSY_SINCE_US] = now_us
+    elif level[r, CBR_BUSY_SINCE_US] >= 0.0:
+        busy_us[r] += now_us - np.int64(level[r, CBR_BUSY_SINCE_US])
+        level[r, CBR_BUSY_SINCE_US] = -1.0
 
 
 @njit(**INLINED_PHASE)
@@ -71,7 +72,7 @@ def sum_interference(level, rare, r, now_us):  # type: ignore[no-untyped-def]
 def arrive(now_us, s, stations, queues, on_air, links, rules, thresholds):  # type: ignore[no-untyped-def]
     """Let a transmission that begins arrive at all stations linked with its sender."""
     state, level, rare = stations.state, stations.level, stations.rare
-    receiver, power_mw, verdict = on_air.receiver, on_air.power_mw, on_air.verdict
+    receiver, power_mw, cause_so_far = on_air.receiver, on_air.power_mw, on_air.cause_so_far
     other, link_mw, link_m = links.other, links.power_mw, links.nakagami_m
     energy_mw, busy_mw, preamble_mw = thresholds.energy_mw, thresholds.busy_mw, thresholds.preamble_mw
     # Weaker packets change the power on the air and nothing else, unless that crosses a threshold.
@@ -94,37 +95,37 @@ def arrive(now_us, s, stations, queues, on_air, links, rules, thresholds):  # ty
         level[r, ONGOING] += 1.0
         was_busy = level[r, HOLDS] > 0.0 or before >= energy_mw
         if p >= weak_mw:
-            notice(now_us, s, n, r, p, after, stations, verdict, rules, thresholds)
-        if level[r, LOUD_SINCE_US] < 0.0 and (after > busy_mw or (by_packet and p >= preamble_mw)):
-            level[r, LOUD_SINCE_US] = now_us
+            notice(now_us, s, n, r, p, after, stations, cause_so_far, rules, thresholds)
+        if level[r, CBR_BUSY_SINCE_US] < 0.0 and (after > busy_mw or (by_packet and p >= preamble_mw)):
+            level[r, CBR_BUSY_SINCE_US] = now_us
         if not was_busy and (level[r, HOLDS] > 0.0 or after >= energy_mw):
             hold_back(now_us, r, state, queues, stations.key, rules)
 
 
 @njit(**INLINED_PHASE)
-def notice(now_us, s, n, r, p, after, stations, verdict, rules, thresholds):  # type: ignore[no-untyped-def]
-    """Let a packet that a station senses hold its channel, and lock the station on it where it can."""
+def notice(now_us, s, n, r, p, after, stations, cause_so_far, rules, thresholds):  # type: ignore[no-untyped-def]
+    """Count a packet that a station senses as a reason why its channel is busy, and lock the station on it if it can."""
     state, level, rare = stations.state, stations.level, stations.rare
     if p >= thresholds.preamble_mw:
         level[r, HOLDS] += 1.0
     if p >= thresholds.sensitivity_mw:
         locked_on, locks = level[r, LOCKED_ON], False
         if locked_on == ITSELF:
-            verdict[s, n] = HALF_DUPLEX
+            cause_so_far[s, n] = HALF_DUPLEX
         elif locked_on == NOTHING:
             level[r, HOLDS] += 1.0
             locks = True
         else:
-            # Within a slot the receiver is still at the preamble and turns to the stronger; later only by capture.
+            # Within one slot the receiver is still at the preamble and changes to the stronger packet; later only by capture.
             together = now_us < level[r, LOCKED_AT_US] + rules.slot_us
             held_mw = level[r, LOCKED_MW]
             if (together and p > held_mw) or (rules.capture > 0.0 and p > rules.capture * held_mw):
-                verdict[np.int64(locked_on), state[r, LOCKED_LINK]] = RECEIVER_BUSY if together else COLLISION
+                cause_so_far[np.int64(locked_on), state[r, LOCKED_LINK]] = RECEIVER_BUSY if together else COLLISION
                 locks = True
             else:
-                verdict[s, n] = RECEIVER_BUSY
+                cause_so_far[s, n] = RECEIVER_BUSY
         if locks:
-            verdict[s, n] = DELIVERED
+            cause_so_far[s, n] = DELIVERED
             level[r, LOCKED_ON], level[r, LOCKED_MW], level[r, LOCKED_AT_US] = s, p, now_us
             state[r, LOCKED_LINK] = n
             if rules.worst == 1:
@@ -132,7 +133,13 @@ def notice(now_us, s, n, r, p, after, stations, verdict, rules, thresholds):  # 
             else:
                 level[r, DISTURBANCE], rare[r, CHANGED_US] = 0.0, now_us
     else:
-        verdict[s, n] = SENSING
+        cause_so_far[s, n] = SENSING
+
+
+@njit(**PHASE)
+def drawn_backoff(packet_key, station_key, window, draw):  # type: ignore[no-untyped-def]
+    """Return a back-off in slots, 0 to the contention window (IEEE 802.11-2016, 10.3.3)."""
+    return int(hashed(packet_key, station_key, draw) * (window + 1))
 
 
 @njit(**INLINED_PHASE)
@@ -147,23 +154,22 @@ def hold_back(now_us, r, state, queues, station_key, rules):  # type: ignore[no-
             left = max(0, left - passed_us // rules.slot_us)
             state[r, BACKOFF] = left
         if start_us != NONE:
-            # One that waited for AIFS alone draws a back-off.
+            # A station that waited for AIFS alone, without a back-off, draws one now.
             if left == 0:
-                # The first draw of the packet's key (`csma_events.BACKOFF_BEFORE`).
-                luck = hashed(queues.key[queues.row[r], state[r, FIRST]], station_key[r], 1)
-                state[r, BACKOFF] = int(luck * (rules.window + 1))
+                key = queues.key[queues.row[r], state[r, FIRST]]
+                state[r, BACKOFF] = drawn_backoff(key, station_key[r], rules.window, BACKOFF_BEFORE)
             state[r, START_US] = NONE
             state[r, VERSION] += 1
 
 
 @njit(**PHASE)
-def leave(now_us, s, stations, on_air, rules, thresholds, curve, outcome, load_us, idle):  # type: ignore[no-untyped-def]
+def leave(now_us, s, stations, on_air, rules, thresholds, curve, outcome, busy_us, idle):  # type: ignore[no-untyped-def]
     """Take a transmission that ends off the air and report its receptions; return how many stations may send now.
 
     Their rows are the first entries of `idle`.
     """
     state, level, rare = stations.state, stations.level, stations.rare
-    receiver, power_mw, verdict = on_air.receiver, on_air.power_mw, on_air.verdict
+    receiver, power_mw, cause_so_far = on_air.receiver, on_air.power_mw, on_air.cause_so_far
     noise_mw, energy_mw, busy_mw, preamble_mw = (
         thresholds.noise_mw, thresholds.energy_mw, thresholds.busy_mw, thresholds.preamble_mw
     )  # fmt: skip
@@ -180,29 +186,29 @@ def leave(now_us, s, stations, on_air, rules, thresholds, curve, outcome, load_u
         before = level[r, ENERGY]
         was_busy = level[r, HOLDS] > 0.0 or before >= energy_mw
         level[r, ONGOING] -= 1.0
-        # The sum of nothing is nothing, whatever rounding left of it.
+        # With nothing on the air the power is 0, whatever rounding left of the sum.
         after = before - p if level[r, ONGOING] > 0.0 else 0.0
         level[r, ENERGY] = after
         if p >= weak_mw or receiver[s, n] == target:
             if p >= preamble_mw:
                 level[r, HOLDS] -= 1.0
-            cause = verdict[s, n] if p >= weak_mw else SENSING
+            cause = cause_so_far[s, n] if p >= weak_mw else SENSING
             interference_mw = 0.0
             if level[r, LOCKED_ON] == s:
                 interference_mw = level[r, DISTURBANCE] if worst else level[r, DISTURBANCE] / airtime_us
                 if interference_mw < ROUNDING_SHARE * noise_mw:
                     interference_mw = 0.0
-                luck = hashed(on_air.key[s], stations.key[r], 0)
-                cause = decoded(luck, ebn0 * p, noise_mw, interference_mw, curve)
+                uniform = hashed(on_air.key[s], stations.key[r], 0)
+                cause = decoded(uniform, ebn0 * p, noise_mw, interference_mw, curve)
                 level[r, LOCKED_ON], level[r, LOCKED_MW] = NOTHING, math.inf
                 level[r, HOLDS] -= 1.0
             if cause != SENSING or receiver[s, n] == target:
                 report_reception(outcome, receiver[s, n], cause, p, interference_mw / noise_mw)
         if by_packet:
-            mark_load(level, load_us, r, now_us, busy_mw)
-        elif before > busy_mw >= after and level[r, LOUD_SINCE_US] >= 0.0 and level[r, LOCKED_ON] != ITSELF:
-            load_us[r] += now_us - np.int64(level[r, LOUD_SINCE_US])
-            level[r, LOUD_SINCE_US] = -1.0
+            count_busy_time(level, busy_us, r, now_us, busy_mw)
+        elif before > busy_mw >= after and level[r, CBR_BUSY_SINCE_US] >= 0.0 and level[r, LOCKED_ON] != ITSELF:
+            busy_us[r] += now_us - np.int64(level[r, CBR_BUSY_SINCE_US])
+            level[r, CBR_BUSY_SINCE_US] = -1.0
         if was_busy and level[r, HOLDS] <= 0.0 and after < energy_mw:
             state[r, IDLE_SINCE_US], state[r, BUSY_SINCE_US] = now_us, NONE
             if state[r, QUEUED] > 0 and state[r, START_US] == NONE:

@@ -7,10 +7,13 @@ stations linked with it, so a transmission costs what its neighbours cost.
 import numpy as np
 from numba import njit
 
-from v2xsim.comms.access.csma_air import arrive, leave, mark_load
+from v2xsim.comms.access.csma_air import arrive, count_busy_time, drawn_backoff, leave
 from v2xsim.comms.access.csma_tables import (
     BACKOFF,
+    BACKOFF_AFTER,
+    BACKOFF_BEFORE,
     BUSY_SINCE_US,
+    CBR_BUSY_SINCE_US,
     EBN0_DB,
     END,
     ENERGY,
@@ -21,7 +24,6 @@ from v2xsim.comms.access.csma_tables import (
     LOCKED_LINK,
     LOCKED_MW,
     LOCKED_ON,
-    LOUD_SINCE_US,
     NONE,
     NOTHING,
     NUMBER,
@@ -35,11 +37,7 @@ from v2xsim.comms.access.csma_tables import (
 from v2xsim.comms.access.events import DETAIL, KIND, STATION, TIME, add_event, agenda_with_room, pop
 from v2xsim.comms.access.outcome import close_outcome, has_room, longer_outcome, no_outcome, report_drop, report_packet
 from v2xsim.comms.access.packets import HALF_DUPLEX
-from v2xsim.comms.draws import hashed
 from v2xsim.comms.phases import PHASE
-
-# Which draw of a packet's key each back-off is: before it, having found the channel busy, and after it.
-BACKOFF_BEFORE, BACKOFF_AFTER = 1, 2
 
 
 @njit(cache=True, nogil=True)
@@ -62,16 +60,16 @@ def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresho
         The agenda, which may have grown, packets and receptions, and the busy time of each station in us.
     """
     count = len(stations.state)
-    load_us, idle = np.zeros(count, np.int64), np.empty(count + 1, np.int64)
+    busy_us, idle = np.zeros(count, np.int64), np.empty(count + 1, np.int64)
     outcome = no_outcome(256, links_at_most(on_air) + 4096, len(arrivals.number))
     while not _run_while_room(
-        stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, load_us, idle
+        stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, busy_us, idle
     ):
         agenda = agenda_with_room(agenda, count + 2)
         outcome = longer_outcome(outcome, 1, links_at_most(on_air))
-    close_load(stations.level, load_us, until_us)
+    close_busy_time(stations.level, busy_us, until_us)
     close_outcome(outcome)
-    return agenda, outcome, load_us
+    return agenda, outcome, busy_us
 
 
 @njit(**PHASE)
@@ -82,7 +80,7 @@ def links_at_most(on_air):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def _run_while_room(  # type: ignore[no-untyped-def]
-    stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, load_us, idle
+    stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, busy_us, idle
 ):
     """Run events as long as there is room for what another may bring; return whether all have been run."""
     while True:
@@ -103,11 +101,11 @@ def _run_while_room(  # type: ignore[no-untyped-def]
         kind, s, version = events[0, KIND], events[0, STATION], events[0, DETAIL]
         agenda.size[0] = pop(events, agenda.size[0])
         if kind == END:
-            stop(event_us, s, stations, on_air, thresholds, load_us, outcome)
-            waiting = leave(event_us, s, stations, on_air, rules, thresholds, curve, outcome, load_us, idle)
+            stop(event_us, s, stations, on_air, thresholds, busy_us, outcome)
+            waiting = leave(event_us, s, stations, on_air, rules, thresholds, curve, outcome, busy_us, idle)
             resume(event_us, s, waiting, stations, agenda, rules, thresholds, idle)
         elif is_due(event_us, s, version, stations.state):
-            start(event_us, s, stations, queues, on_air, agenda, rules, thresholds, load_us)
+            start(event_us, s, stations, queues, on_air, agenda, rules, thresholds, busy_us)
             arrive(event_us, s, stations, queues, on_air, links, rules, thresholds)
 
 
@@ -143,12 +141,6 @@ def enqueue(arrival, now_us, arrivals, stations, queues, agenda, rules, threshol
 
 
 @njit(**PHASE)
-def drawn_backoff(packet_key, station_key, window, turn):  # type: ignore[no-untyped-def]
-    """Return a back-off in slots, 0 to the contention window (IEEE 802.11-2016, 10.3.3)."""
-    return int(hashed(packet_key, station_key, turn) * (window + 1))
-
-
-@njit(**PHASE)
 def start_time_us(now_us, s, state, rules):  # type: ignore[no-untyped-def]
     """Return when a station may send whose channel stays idle: after AIFS and its back-off."""
     return max(now_us, state[s, IDLE_SINCE_US] + rules.aifs_us + state[s, BACKOFF] * rules.slot_us)
@@ -170,7 +162,7 @@ def is_due(now_us, s, version, state):  # type: ignore[no-untyped-def]
 
 
 @njit(**PHASE)
-def start(now_us, s, stations, queues, on_air, agenda, rules, thresholds, load_us):  # type: ignore[no-untyped-def]
+def start(now_us, s, stations, queues, on_air, agenda, rules, thresholds, busy_us):  # type: ignore[no-untyped-def]
     """Let a station begin to send the first packet of its queue."""
     state, level, ring = stations.state, stations.level, queues.row[s]
     first = state[s, FIRST]
@@ -179,25 +171,25 @@ def start(now_us, s, stations, queues, on_air, agenda, rules, thresholds, load_u
     state[s, FIRST], state[s, QUEUED] = (first + 1) % rules.capacity, state[s, QUEUED] - 1
     if level[s, LOCKED_ON] != NOTHING:
         # Half duplex: it begins to send before it could notice what it had begun to receive.
-        on_air.verdict[np.int64(level[s, LOCKED_ON]), state[s, LOCKED_LINK]] = HALF_DUPLEX
+        on_air.cause_so_far[np.int64(level[s, LOCKED_ON]), state[s, LOCKED_LINK]] = HALF_DUPLEX
         level[s, HOLDS] -= 1.0
     level[s, LOCKED_ON], level[s, LOCKED_MW] = ITSELF, np.inf
     level[s, HOLDS] += 1.0
     state[s, SENT_AT_US], state[s, START_US] = now_us, NONE
     state[s, BUSY_SINCE_US] = now_us
-    mark_load(level, load_us, s, now_us, thresholds.busy_mw)
+    count_busy_time(level, busy_us, s, now_us, thresholds.busy_mw)
     # A back-off follows every packet, so that no station sends twice in a row before others may.
     state[s, BACKOFF] = drawn_backoff(on_air.key[s], stations.key[s], rules.window, BACKOFF_AFTER)
     add_event(agenda, now_us + queues.packet[ring, first, 2], END, s, 0)
 
 
 @njit(**PHASE)
-def stop(now_us, s, stations, on_air, thresholds, load_us, outcome):  # type: ignore[no-untyped-def]
+def stop(now_us, s, stations, on_air, thresholds, busy_us, outcome):  # type: ignore[no-untyped-def]
     """Let a station end its transmission, and report the packet."""
     state, level = stations.state, stations.level
     level[s, LOCKED_ON] = NOTHING
     level[s, HOLDS] -= 1.0
-    mark_load(level, load_us, s, now_us, thresholds.busy_mw)
+    count_busy_time(level, busy_us, s, now_us, thresholds.busy_mw)
     report_packet(outcome, state[s, NUMBER], s, state[s, SENT_AT_US], now_us, thresholds.noise_dbm)
 
 
@@ -215,9 +207,9 @@ def resume(now_us, s, waiting, stations, agenda, rules, thresholds, idle):  # ty
 
 
 @njit(**PHASE)
-def close_load(level, load_us, until_us):  # type: ignore[no-untyped-def]
+def close_busy_time(level, busy_us, until_us):  # type: ignore[no-untyped-def]
     """Add up the busy time that lasts at the end of the call."""
-    for s in range(len(load_us)):
-        if level[s, LOUD_SINCE_US] >= 0.0:
-            load_us[s] += until_us - np.int64(level[s, LOUD_SINCE_US])
-            level[s, LOUD_SINCE_US] = until_us
+    for s in range(len(busy_us)):
+        if level[s, CBR_BUSY_SINCE_US] >= 0.0:
+            busy_us[s] += until_us - np.int64(level[s, CBR_BUSY_SINCE_US])
+            level[s, CBR_BUSY_SINCE_US] = until_us

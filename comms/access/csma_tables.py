@@ -8,21 +8,45 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64, UInt64
 
-# Columns of the integer state of a station: packets waiting and the first of them in the ring; slots of back-off left; planned
-# start, and a number that goes up when it is planned or called off; when its last packet began; which link of the sender it is locked on
-# came over; since when its channel is idle or busy; number, target and links of what it sends.
-(QUEUED, FIRST, BACKOFF, START_US, VERSION, SENT_AT_US, LOCKED_LINK, IDLE_SINCE_US, BUSY_SINCE_US, NUMBER, TARGET, LINKS,
- INTEGERS) = range(13)  # fmt: skip
-# Columns of what every link touches, all of a station side by side: power on the air there; what it receives (a station,
-# NOTHING, or ITSELF while it sends), that packet's power (infinity without one), its interference (the most, or summed over
-# time) and when it began; how many transmissions are on the air; for how many reasons apart from power its channel is busy;
-# since when the channel counts as busy, or -1.
-ENERGY, LOCKED_ON, LOCKED_MW, DISTURBANCE, LOCKED_AT_US, ONGOING, HOLDS, LOUD_SINCE_US, FLOATS = range(9)
+# Columns of the integers of a station.
+(
+    QUEUED,  # packets waiting
+    FIRST,  # place of the first of them in the ring
+    BACKOFF,  # slots of back-off left
+    START_US,  # planned start of its next packet, or NONE
+    VERSION,  # goes up when a start is planned or called off
+    SENT_AT_US,  # when its last packet began
+    LOCKED_LINK,  # over which of the sender's links the packet arrives on which it is locked
+    IDLE_SINCE_US,  # since when it senses an idle channel
+    BUSY_SINCE_US,  # since when it senses a busy channel, or NONE
+    NUMBER,  # of the packet that it sends
+    TARGET,  # station addressed by it
+    LINKS,  # number of links over which it arrives
+    INTEGERS,
+) = range(13)
+# Columns of what every link changes, side by side because the loop over links is the hot one.
+(
+    ENERGY,  # power on the air
+    LOCKED_ON,  # sender of the packet on which it is locked, NOTHING, or ITSELF while it sends
+    LOCKED_MW,  # power of that packet; infinity without one
+    DISTURBANCE,  # interference with that packet: the most so far, or summed over time
+    LOCKED_AT_US,  # when that packet began
+    ONGOING,  # transmissions on the air
+    HOLDS,  # number of reasons, apart from the power, for which its channel is busy: packets sensed, sent, locked on
+    CBR_BUSY_SINCE_US,  # since when its channel counts as busy in the busy ratio, or -1
+    FLOATS,
+) = range(9)
 NOTHING, ITSELF = -1.0, -2.0
-# Columns of the rest: energy per bit against SINR of what it sends, since when interference has not been summed up.
-EBN0_DB, CHANGED_US, RARE = range(3)
-# Kinds of events: at one instant a transmission ends before another begins.
+# Columns of what is needed only when a packet begins or ends.
+(
+    EBN0_DB,  # energy per bit against SINR of the packet that it sends
+    CHANGED_US,  # until when the interference has been summed over time
+    RARE,
+) = range(3)
+# Kinds of events: at one instant, transmissions end before others begin.
 END, START = 0, 1
+# Which draw of a packet's key a back-off is: before the packet, if the channel was busy, and after it.
+BACKOFF_BEFORE, BACKOFF_AFTER = 1, 2
 NONE = -1
 
 
@@ -30,10 +54,10 @@ class Stations(NamedTuple):
     """Every station.
 
     Attributes:
-        state: Table of integers.
-        level: Table of what every link touches.
-        rare: Table of the rest.
-        key: Of each station's chance.
+        state: Integers, by station and column.
+        level: What every link changes, by station and column.
+        rare: The rest, by station and column.
+        key: Random key of each station.
     """
 
     state: Int64[np.ndarray, "stations 12"]
@@ -59,19 +83,19 @@ class Queues(NamedTuple):
 
 
 class OnAir(NamedTuple):
-    """What each station sends, and at whom it arrives.
+    """What each station sends, and at which stations it arrives.
 
     Attributes:
         key: Random key of the packet.
         receiver: Row of the station at the other end of each link; -1 for one that has left.
         power_mw: Received power there, fading included.
-        verdict: Outcome so far.
+        cause_so_far: DELIVERED, or the cause of loss, as known so far.
     """
 
     key: UInt64[np.ndarray, " stations"]
     receiver: Int32[np.ndarray, "stations links"]
     power_mw: Float[np.ndarray, "stations links"]
-    verdict: Int8[np.ndarray, "stations links"]
+    cause_so_far: Int8[np.ndarray, "stations links"]
 
 
 class Arrivals(NamedTuple):
@@ -84,7 +108,7 @@ class Arrivals(NamedTuple):
         ready_us: When each is ready.
         airtime_us: For how long it is on the air.
         ebn0_db: Energy per bit against SINR of its modulation.
-        key: Of its chance.
+        key: Random key of each.
         admitted: How many of them have joined their queues.
     """
 

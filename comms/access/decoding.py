@@ -11,14 +11,14 @@ ROUNDING_SHARE = 1e-6
 
 
 @njit(**INLINED_PHASE)
-def decoded(luck, signal_mw, noise_mw, interference_mw, curve):  # type: ignore[no-untyped-def]
+def decoded(uniform, signal_mw, noise_mw, interference_mw, curve):  # type: ignore[no-untyped-def]
     """Return DELIVERED, PROPAGATION or COLLISION.
 
     One random number per packet and receiver is compared with the error rate of the SNR and with that of the SINR. So a packet is
     lost to a collision only if it would have arrived without interference.
     """
-    if is_lost(luck, signal_mw / noise_mw, curve):
+    if is_lost(uniform, signal_mw / noise_mw, curve):
         return PROPAGATION
-    if interference_mw > 0.0 and is_lost(luck, signal_mw / (noise_mw + interference_mw), curve):
+    if interference_mw > 0.0 and is_lost(uniform, signal_mw / (noise_mw + interference_mw), curve):
         return COLLISION
     return DELIVERED

@@ -1,4 +1,4 @@
-"""A heap of events inside compiled loops: earlier first, then the lower kind."""
+"""A heap of events inside compiled loops: the earliest first; at one time, the one of the lower kind."""
 
 from typing import NamedTuple
 
@@ -76,17 +76,17 @@ def take_event(agenda):  # type: ignore[no-untyped-def]
 
 
 @njit(**PHASE)
-def push(heap, size, time, kind, who, what):  # type: ignore[no-untyped-def]
+def push(heap, size, time, kind, station, detail):  # type: ignore[no-untyped-def]
     """Add an event and return the new size."""
     i = size
     while i > 0:
         up = (i - 1) // 2
-        if heap[up, 0] < time or (heap[up, 0] == time and heap[up, 1] <= kind):
+        if heap[up, TIME] < time or (heap[up, TIME] == time and heap[up, KIND] <= kind):
             break
-        for c in range(4):
+        for c in range(EVENT_COLUMNS):
             heap[i, c] = heap[up, c]
         i = up
-    heap[i, 0], heap[i, 1], heap[i, 2], heap[i, 3] = time, kind, who, what
+    heap[i, TIME], heap[i, KIND], heap[i, STATION], heap[i, DETAIL] = time, kind, station, detail
     return size + 1
 
 
@@ -94,23 +94,24 @@ def push(heap, size, time, kind, who, what):  # type: ignore[no-untyped-def]
 def pop(heap, size):  # type: ignore[no-untyped-def]
     """Remove the first event and return the new size."""
     size -= 1
-    time, kind, who, what = heap[size, 0], heap[size, 1], heap[size, 2], heap[size, 3]
+    time, kind = heap[size, TIME], heap[size, KIND]
+    station, detail = heap[size, STATION], heap[size, DETAIL]
     i = 0
     while True:
         down = 2 * i + 1
         if down >= size:
             break
         if down + 1 < size and (
-            heap[down + 1, 0] < heap[down, 0]
-            or (heap[down + 1, 0] == heap[down, 0] and heap[down + 1, 1] < heap[down, 1])
+            heap[down + 1, TIME] < heap[down, TIME]
+            or (heap[down + 1, TIME] == heap[down, TIME] and heap[down + 1, KIND] < heap[down, KIND])
         ):
             down += 1
-        if time < heap[down, 0] or (time == heap[down, 0] and kind <= heap[down, 1]):
+        if time < heap[down, TIME] or (time == heap[down, TIME] and kind <= heap[down, KIND]):
             break
-        for c in range(4):
+        for c in range(EVENT_COLUMNS):
             heap[i, c] = heap[down, c]
         i = down
-    heap[i, 0], heap[i, 1], heap[i, 2], heap[i, 3] = time, kind, who, what
+    heap[i, TIME], heap[i, KIND], heap[i, STATION], heap[i, DETAIL] = time, kind, station, detail
     return size
 
 

@@ -16,7 +16,7 @@ Each pair of packet and receiver has one outcome, the first of these that applie
 
 The order is that of Sepulcre et al., IEEE TVT 2022 (802.11p), with half duplex first as in Gonzalez-Martin et al., IEEE
 TVT 2019 (C-V2X). Steps 4 and 5 compare one uniform number per packet and receiver, a hash of the two keys, so another
-station shifts nobody's luck.
+station shifts nobody's uniform.
 
 The received power of a packet is the one of the call during which it began, for its whole time.
 """
@@ -52,7 +52,7 @@ class Transmissions:
         start_us: When it begins.
         end_us: When it has ended; not before start_us + 1.
         mcs: Modulation and coding, 0 to 7.
-        key: Of its chance, distinct; also settles the order of equal starts.
+        key: Random key, distinct; also decides the order of equal starts.
     """
 
     packet: Int64[np.ndarray, " packets"]
@@ -121,7 +121,7 @@ def advance(
     receiver: Receiver,
     bandwidth_mhz: int,
 ) -> tuple[MediumState, Receptions, Int64[np.ndarray, " stations"]]:
-    """Return the medium at a later instant, the outcomes of all packets that have ended by then, and busy times.
+    """Return the medium at a later instant, the causes of all packets that have ended by then, and busy times.
 
     Args:
         state: The medium so far.
@@ -129,7 +129,7 @@ def advance(
         until_us: The instant; packets that end exactly then are resolved.
         power_dbm: Received power by sender and receiver, antenna gains and all losses included; minus infinity where
             nothing arrives. Holds for packets that begin before until_us.
-        station_key: Of each station's chance.
+        station_key: Random key of each station.
         receiver: Noise, sensitivity and thresholds.
         bandwidth_mhz: Of the channel.
 
@@ -163,7 +163,7 @@ def advance(
     thresholds = _Thresholds(
         float(receiver.noise_mw), float(receiver.sensitivity_mw), float(receiver.busy_mw), float(receiver.report_mw)
     )
-    rows, outcomes, levels, busy_us = _advanced(
+    rows, causes, levels, busy_us = _advanced(
         on_air, heard, len(state.started), ended, edges_us, np.ascontiguousarray(power_dbm, np.float64), station_key,
         thresholds, curve_db, curve_rate,
     )  # fmt: skip
@@ -178,7 +178,7 @@ def advance(
     receptions = Receptions(
         air.packet[ended], air.sender[ended], air.start_us[ended], air.end_us[ended],
         np.full(len(ended), 10.0 * np.log10(receiver.noise_mw)),
-        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), rows[:, 1].astype(np.int32), outcomes,
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64), rows[:, 1].astype(np.int32), causes,
         levels[:, 0].astype(np.float32), levels[:, 1].astype(np.float32),
     )  # fmt: skip
     return after, receptions, busy_us
@@ -298,23 +298,23 @@ def _advanced(  # type: ignore[no-untyped-def]
         air: All of them.
         heard: What stations hear of them; filled.
         old: How many had begun before the call.
-        ended: Rows of those to resolve, in the order of their outcomes.
+        ended: Rows of those to resolve, in the order of their causes.
         edges_us: All starts and ends within the call's time, and its own, in order.
         power_dbm: By sender and receiver.
-        station_key: Of each station's chance.
+        station_key: Random key of each station.
         thresholds: What receivers notice.
         curve_db: Energy per bit against noise of the error curve.
         curve_rate: Its packet error rates.
 
     Returns:
-        Rows of transmission and receiver, their outcomes, their power and SINR in dB, and busy times.
+        Rows of transmission and receiver, their causes, their power and SINR in dB, and busy times.
     """
     _lock(air, heard, old, power_dbm, thresholds.sensitivity_mw)
     most = len(ended) * len(heard.locked_us)
-    rows, outcomes, levels = np.empty((most, 2), np.int64), np.empty(most, np.int8), np.empty((most, 2))
-    count = _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, outcomes, levels)
+    rows, causes, levels = np.empty((most, 2), np.int64), np.empty(most, np.int8), np.empty((most, 2))
+    count = _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, causes, levels)
     busy_us = _busy_times(air, heard, edges_us, thresholds.busy_mw)
-    return rows[:count], outcomes[:count], levels[:count], busy_us
+    return rows[:count], causes[:count], levels[:count], busy_us
 
 
 @njit(cache=True, nogil=True)
@@ -364,7 +364,7 @@ def _disturb(i, air, power_mw, interference_mw, deaf):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, outcomes, levels):  # type: ignore[no-untyped-def]
+def _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, causes, levels):  # type: ignore[no-untyped-def]
     """Write what became of each packet that has ended at each station that it reached; return how many."""
     stations, power_mw, noise_mw = len(heard.locked_us), heard.power_mw, thresholds.noise_mw
     interference_mw, deaf = np.empty(stations), np.empty(stations, np.bool_)
@@ -378,21 +378,21 @@ def _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, r
             sinr_db = 10.0 * np.log10(power_mw[i, r] / (noise_mw + interference_mw[r]))
             # The first cause that applies, in the order that the module's docstring gives.
             if deaf[r]:
-                outcome = HALF_DUPLEX
+                cause = HALF_DUPLEX
             elif power_mw[i, r] < thresholds.sensitivity_mw:
-                outcome = SENSING
+                cause = SENSING
             elif not heard.caught[i, r]:
-                outcome = RECEIVER_BUSY
+                cause = RECEIVER_BUSY
             else:
-                luck = _uniform(air.key[i], station_key[r])
-                if luck < error_rate_at(snr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
-                    outcome = PROPAGATION
-                elif luck < error_rate_at(sinr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
-                    outcome = COLLISION
+                uniform = _uniform(air.key[i], station_key[r])
+                if uniform < error_rate_at(snr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
+                    cause = PROPAGATION
+                elif uniform < error_rate_at(sinr_db + air.ebn0_over_sinr_db[i], curve_db, curve_rate):
+                    cause = COLLISION
                 else:
-                    outcome = DELIVERED
+                    cause = DELIVERED
             rows[count, 0], rows[count, 1] = i, r
-            outcomes[count] = outcome
+            causes[count] = cause
             levels[count, 0], levels[count, 1] = 10.0 * np.log10(power_mw[i, r]), sinr_db
             count += 1
     return count

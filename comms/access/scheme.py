@@ -79,14 +79,14 @@ class AccessScheme(Part):
         spreads_periods: Whether the scheme itself spreads periodic messages over their period. If not, each station
             hands its messages over at a phase of its own.
         draws_fading: Whether the scheme draws the fading of each packet itself, from the links' parameters.
-        slot_limit_us: Airtime that congestion control assumes for every packet; None for the real airtime.
+        dcc_airtime_us: Airtime that congestion control assumes for every packet; None for the real airtime.
     """
 
     kind = Kind("access scheme", "scheme", ("layer",), "v2xsim.comms.access.schemes")
     ideal: ClassVar[bool] = False
     spreads_periods: ClassVar[bool] = False
     draws_fading: ClassVar[bool] = True
-    slot_limit_us: ClassVar[Annotated[float, Above(0)] | None] = None
+    dcc_airtime_us: ClassVar[Annotated[float, Above(0)] | None] = None
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Return an access layer that starts at an instant, without stations."""

@@ -38,10 +38,10 @@ from v2xsim.comms.access.sidelink_tables import (
     STATION_COLUMNS,
     USED,
     Arrivals,
-    Reception,
     Rules,
     Schedule,
     Senses,
+    Thresholds,
 )
 from v2xsim.comms.pairs import carried, homes
 from v2xsim.comms.phy.error_rate import curve_for_kernels
@@ -119,7 +119,7 @@ class Sidelink:
     def __init__(
         self, stations: int, params: SidelinkParams, time_us: int, station_key: UInt64[np.ndarray, " stations"]
     ) -> None:
-        self._params, self._rules, self._reception = params, _rules(params), _reception(params)
+        self._params, self._rules, self._thresholds = params, _rules(params), _thresholds(params)
         self._curve = curve_for_kernels(np.array(params.curve_db, float), np.array(params.curve_rate, float))
         self._slot = -(-time_us // params.slot_us)
         self._waiting = Packets.none()
@@ -159,7 +159,7 @@ class Sidelink:
         )  # fmt: skip
         self._schedule, self._agenda = with_room(self._schedule, self._agenda, ready, p.repetitions)
         outcome, busy_us = run_slots(
-            self._schedule, self._agenda, self._senses, arrivals, field.rows, self._rules, self._reception, self._curve, until
+            self._schedule, self._agenda, self._senses, arrivals, field.rows, self._rules, self._thresholds, self._curve, until
         )  # fmt: skip
         self._slot = until
         self.dropped += outcome.dropped[: outcome.size[DROPS]].tolist()
@@ -202,11 +202,11 @@ def _rules(params: SidelinkParams) -> Rules:
     )  # fmt: skip
 
 
-def _reception(params: SidelinkParams) -> Reception:
+def _thresholds(params: SidelinkParams) -> Thresholds:
     """Return what receivers notice, as the slot loop takes it."""
     leak = np.zeros(params.subchannels + 1)
     leak[1 : 1 + len(params.leak_db)] = [milliwatts(v) for v in params.leak_db[: params.subchannels]]
-    return Reception(
+    return Thresholds(
         milliwatts(params.noise_dbm), milliwatts(params.sensitivity_dbm), milliwatts(params.busy_threshold_dbm),
         milliwatts(params.sci_sinr_db), params.overlap, leak, 12.0 * params.rb_per_subchannel,
     )  # fmt: skip

@@ -39,7 +39,7 @@ def silent_air(stations, subchannels, links):  # type: ignore[no-untyped-def]
 
 
 @njit(**PHASE)
-def transmit(slot, senders, air, schedule, senses, links, rules, reception):  # type: ignore[no-untyped-def]
+def transmit(slot, senders, air, schedule, senses, links, rules, thresholds):  # type: ignore[no-untyped-def]
     """Put the power of all transmissions of a slot on the air, and list for each the stations that may notice it."""
     entry, station_key = schedule.entry, schedule.station_key
     present_mw, sending, near, near_mw = air.present_mw, air.sending, air.near, air.near_mw
@@ -51,7 +51,7 @@ def transmit(slot, senders, air, schedule, senses, links, rules, reception):  # 
         links.nakagami_m,
     )
     sensitivity_mw, fades, repeats, memory_row = (
-        reception.sensitivity_mw,
+        thresholds.sensitivity_mw,
         len(link_m) > 0,
         rules.repetitions > 0,
         slot % MEMORY,
@@ -84,15 +84,15 @@ def transmit(slot, senders, air, schedule, senses, links, rules, reception):  # 
 
 
 @njit(**PHASE)
-def receive(slot, senders, air, schedule, senses, rules, reception, curve, outcome):  # type: ignore[no-untyped-def]
+def receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outcome):  # type: ignore[no-untyped-def]
     """Report what became of all transmissions of a slot, and remember the reservations decoded."""
     entry, near, near_mw, station_key = schedule.entry, air.near, air.near_mw, schedule.station_key
-    present_mw, sending, column, leak = air.present_mw, air.sending, senses.column, reception.leak
+    present_mw, sending, column, leak = air.present_mw, air.sending, senses.column, thresholds.leak
     for k in range(senders):
         s, row = air.sender[k], air.entry[k]
         sent = entry[row]
         target, width, period = sent[TARGET], sent[WIDTH], sent[PERIOD]
-        noise_mw = reception.noise_mw * width / rules.subchannels
+        noise_mw = thresholds.noise_mw * width / rules.subchannels
         packet_key = schedule.entry_key[row] ^ np.uint64(sent[LEFT])
         is_last = sent[LEFT] == 0
         if is_last:
@@ -103,17 +103,17 @@ def receive(slot, senders, air, schedule, senses, rules, reception, curve, outco
         senses.longest_period[0] = max(senses.longest_period[0], period)
         for n in range(air.first_near[k], air.first_near[k + 1]):
             r, p = np.uint64(near[n]), near_mw[n]
-            disturbance_mw = disturbance(present_mw, r, p, sent[SUBCHANNEL], width, noise_mw, reception.overlap, leak)
+            disturbance_mw = disturbance(present_mw, r, p, sent[SUBCHANNEL], width, noise_mw, thresholds.overlap, leak)
             if sending[r]:
                 # Half duplex: who sends in this slot hears nothing of it.
                 cause = HALF_DUPLEX
-            elif p < reception.sensitivity_mw:
+            elif p < thresholds.sensitivity_mw:
                 cause = SENSING
             else:
-                luck = hashed(packet_key, station_key[r], 0)
-                cause = decoded(luck, p, noise_mw, disturbance_mw, curve)
-                if period > 0 and p >= reception.control_ratio * (noise_mw + disturbance_mw):
-                    remember(senses, slot, column[r], sent, p / (reception.resource_elements * width))
+                uniform = hashed(packet_key, station_key[r], 0)
+                cause = decoded(uniform, p, noise_mw, disturbance_mw, curve)
+                if period > 0 and p >= thresholds.control_ratio * (noise_mw + disturbance_mw):
+                    remember(senses, slot, column[r], sent, p / (thresholds.resource_elements * width))
             if rules.repetitions > 0:
                 cause = combine(cause, senses.decoded_number, column[s], column[r], sent[NUMBER], is_last)
                 if not is_last:
@@ -174,7 +174,7 @@ def count_down(senders, air, schedule, agenda, rules):  # type: ignore[no-untype
 
 
 @njit(**PHASE)
-def measure_busy(busy_us, air, rules, reception):  # type: ignore[no-untyped-def]
+def measure_busy(busy_us, air, rules, thresholds):  # type: ignore[no-untyped-def]
     """Add at each station the slot's length times the share of busy subchannels, and clear the air.
 
     References:
@@ -184,6 +184,6 @@ def measure_busy(busy_us, air, rules, reception):  # type: ignore[no-untyped-def
     for station in range(len(busy_us)):
         busy = 0
         for c in range(rules.subchannels):
-            busy += present_mw[station, c] > reception.busy_mw
+            busy += present_mw[station, c] > thresholds.busy_mw
             present_mw[station, c] = 0.0
         busy_us[station] += rules.slot_us * busy / rules.subchannels

@@ -59,7 +59,7 @@ class SidelinkScheme(AccessScheme):
     ] = 1.0
     in_band_emission: Annotated[bool, "Whether transmissions in other subchannels of a slot interfere"] = False
 
-    slot_limit_us: ClassVar[float | None] = 1000.0
+    dcc_airtime_us: ClassVar[float | None] = 1000.0
     generation: ClassVar[Literal["lte_mode4", "nr_mode2"]] = "nr_mode2"
     ranked: ClassVar[bool] = True
     recheck_slots: ClassVar[int] = 0

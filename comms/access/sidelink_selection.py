@@ -23,7 +23,7 @@ _RISE = 10.0**0.3
 _HIGHEST_MW = 1e6
 
 
-class Request(NamedTuple):
+class ResourceRequest(NamedTuple):
     """What a station looks for.
 
     Attributes:
@@ -34,8 +34,8 @@ class Request(NamedTuple):
         uses: Transmissions that a resource would be used for.
         first: First slot of the selection window.
         last: Last slot of it.
-        key: Of the chance.
-        turn: Which draw of the key is the first.
+        key: Random key of the packet and the station.
+        turn: Number of the first draw made with the key.
     """
 
     column: int
@@ -50,9 +50,9 @@ class Request(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def request_of(column, now, width, period, uses, first, last, key, turn):  # type: ignore[no-untyped-def]
+def resource_request(column, now, width, period, uses, first, last, key, turn):  # type: ignore[no-untyped-def]
     """Return a request; single packets (period 0) count as sent every 100 slots, the P_step of TS 36.213."""
-    return Request(column, now, width, 100 if period <= 0 else period, uses, first, last, key, turn)
+    return ResourceRequest(column, now, width, 100 if period <= 0 else period, uses, first, last, key, turn)
 
 
 @njit(cache=True, nogil=True)
@@ -151,12 +151,12 @@ def unclaimed(claim_mw, rules):  # type: ignore[no-untyped-def]
 
 
 @njit(**PHASE)
-def _mean_powers(mean_mw, slot, request, oldest, rssi_mw):  # type: ignore[no-untyped-def]
-    """Sum up the power in each subchannel one period before a slot, two periods and so on; return how many there are."""
+def _sum_powers(sum_mw, slot, request, oldest, rssi_mw):  # type: ignore[no-untyped-def]
+    """Sum the power in each subchannel one period before a slot, two periods before and so on; return how many slots."""
     # Unsigned rows need no test for counting from the end.
-    column, subchannels = np.uint64(request.column), np.uint64(len(mean_mw))
+    column, subchannels = np.uint64(request.column), np.uint64(len(sum_mw))
     for c in range(subchannels):
-        mean_mw[c] = 0.0
+        sum_mw[c] = 0.0
     periods = 0
     before = slot - request.step
     row = before % MEMORY
@@ -164,7 +164,7 @@ def _mean_powers(mean_mw, slot, request, oldest, rssi_mw):  # type: ignore[no-un
         if before < request.now:
             r = np.uint64(row)
             for c in range(subchannels):
-                mean_mw[c] += rssi_mw[r, column, c]
+                sum_mw[c] += rssi_mw[r, column, c]
             periods += 1
         before -= request.step
         row -= request.step
@@ -187,7 +187,7 @@ def quietest(request, free, remaining, kept, senses, rules):  # type: ignore[no-
             anything = anything or free[i, c]
         if not anything:
             continue
-        periods = _mean_powers(sum_mw, request.first + i, request, oldest, rssi_mw)
+        periods = _sum_powers(sum_mw, request.first + i, request, oldest, rssi_mw)
         for c in range(places):
             if free[i, c]:
                 power_mw = 0.0

@@ -10,7 +10,7 @@ from numba import njit
 from v2xsim.comms.access.events import DETAIL, KIND, STATION, TIME, Agenda, add_event, agenda_with_room, take_event
 from v2xsim.comms.access.outcome import close_outcome, has_room, longer_outcome, no_outcome, report_drop
 from v2xsim.comms.access.sidelink_air import count_down, measure_busy, receive, silent_air, transmit
-from v2xsim.comms.access.sidelink_selection import request_of, select
+from v2xsim.comms.access.sidelink_selection import resource_request, select
 from v2xsim.comms.access.sidelink_tables import (
     ENTRY_COLUMNS,
     GRANT_LEFT,
@@ -39,7 +39,7 @@ from v2xsim.comms.access.sidelink_tables import (
 from v2xsim.comms.draws import hashed
 from v2xsim.comms.phases import ALLOCATING_PHASE, PHASE
 
-# Which draw of a packet's key each cause of chance begins with.
+# Number of the first draw of a packet's key for each purpose.
 _FIRST_USES, _KEEP, _KEPT_USES, _FIRST_CHOICE, _REPETITIONS, _SECOND_CHOICE = 4, 5, 6, 20, 40, 60
 
 
@@ -58,7 +58,7 @@ def with_room(schedule: Schedule, agenda: Agenda, packets: int, repetitions: int
 
 
 @njit(cache=True, nogil=True)
-def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve, until):  # type: ignore[no-untyped-def]
+def run_slots(schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until):  # type: ignore[no-untyped-def]
     """Run all slots before one.
 
     Args:
@@ -68,7 +68,7 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve
         arrivals: Packets that become ready before the last slot.
         links: Who receives whom, and how strongly.
         rules: How resources are chosen.
-        reception: What receivers notice.
+        thresholds: What receivers notice.
         curve: Error rate over SINR.
         until: The first slot that is not run.
 
@@ -81,7 +81,7 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve
     outcome = no_outcome(most_packets + 256, most_receptions + 4096, len(arrivals.number))
     choice = np.empty((rules.repetitions + 1, 2), np.int64)
     while not _run_while_room(
-        schedule, agenda, senses, arrivals, links, rules, reception, curve, until, choice, air, outcome, busy_us
+        schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until, choice, air, outcome, busy_us
     ):
         outcome = longer_outcome(outcome, most_packets, most_receptions)
     close_outcome(outcome)
@@ -90,7 +90,7 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, reception, curve
 
 @njit(**PHASE)
 def _run_while_room(  # type: ignore[no-untyped-def]
-    schedule, agenda, senses, arrivals, links, rules, reception, curve, until, choice, air, outcome, busy_us
+    schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until, choice, air, outcome, busy_us
 ):
     """Run slots as long as the outcome has room for what another may bring; return whether all have been run."""
     while True:
@@ -104,10 +104,10 @@ def _run_while_room(  # type: ignore[no-untyped-def]
         reevaluate(slot, schedule, agenda, senses, rules, choice)
         senders = take_turns(slot, schedule, agenda, senses, air)
         if senders > 0:
-            transmit(slot, senders, air, schedule, senses, links, rules, reception)
-            receive(slot, senders, air, schedule, senses, rules, reception, curve, outcome)
+            transmit(slot, senders, air, schedule, senses, links, rules, thresholds)
+            receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outcome)
             count_down(senders, air, schedule, agenda, rules)
-            measure_busy(busy_us, air, rules, reception)
+            measure_busy(busy_us, air, rules, thresholds)
 
 
 @njit(**PHASE)
@@ -178,7 +178,7 @@ def repeat_grant(arrivals, arrival, schedule, agenda, senses, rules, choice):  #
     if rules.repetitions == 0:
         return 0
     s, slot = arrivals.sender[arrival], arrivals.slot[arrival]
-    request = request_of(
+    request = resource_request(
         senses.column[s], slot, arrivals.width[arrival], 0, 1, slot + rules.first_slot, slot + arrivals.last_slot[arrival],
         arrivals.key[arrival] ^ schedule.station_key[s], _REPETITIONS,
     )  # fmt: skip
@@ -192,7 +192,7 @@ def take_resource(station, arrivals, arrival, schedule, agenda, senses, rules, c
     s, slot, key = arrivals.sender[arrival], arrivals.slot[arrival], arrivals.key[arrival]
     period, width = arrivals.period[arrival], arrivals.width[arrival]
     uses = drawn_uses(key, schedule.station_key[s], period, rules, _FIRST_USES) if period > 0 else 1
-    request = request_of(
+    request = resource_request(
         senses.column[s], slot, width, period, uses, slot + rules.first_slot, slot + arrivals.last_slot[arrival],
         key ^ schedule.station_key[s], _FIRST_CHOICE,
     )  # fmt: skip
@@ -322,7 +322,7 @@ def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore
     entry, station = schedule.entry[row], schedule.station[s]
     planned = entry[SLOT]
     first = slot + rules.first_slot
-    request = request_of(
+    request = resource_request(
         senses.column[s], slot, entry[WIDTH], entry[PERIOD], 1, first, max(first + 1, planned),
         schedule.entry_key[row] ^ schedule.station_key[s], _SECOND_CHOICE,
     )  # fmt: skip

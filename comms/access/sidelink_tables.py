@@ -14,13 +14,30 @@ from jaxtyping import Bool, Float, Float32, Int16, Int32, Int64, UInt64
 MEMORY = 1100
 NONE = -1
 
-# Columns of a scheduled transmission: packet, station addressed, slot, first subchannel, subchannels, period announced in
-# slots (0 for none), transmissions of the packet left after this one, whether the resource is settled (announced before or
-# changed already, so not re-evaluated), whether the row is in use.
-NUMBER, TARGET, SLOT, SUBCHANNEL, WIDTH, PERIOD, LEFT, SETTLED, USED, ENTRY_COLUMNS = range(10)
-# Columns of a station: slot of its stream's last use, first subchannel, subchannels, period and uses left of its resource;
-# slot of its last transmission; packets scheduled.
-GRANT_SLOT, GRANT_SUBCHANNEL, GRANT_WIDTH, GRANT_PERIOD, GRANT_LEFT, SENT_SLOT, PENDING, STATION_COLUMNS = range(8)
+# Columns of a scheduled transmission.
+(
+    NUMBER,  # of the packet
+    TARGET,  # station addressed
+    SLOT,  # in which it is sent
+    SUBCHANNEL,  # the first
+    WIDTH,  # number of subchannels
+    PERIOD,  # announced with it, in slots; 0 for none
+    LEFT,  # transmissions of the packet that follow
+    SETTLED,  # 1 if its resource was announced before or changed already, so that it is not re-evaluated
+    USED,  # 1 if the row holds a transmission
+    ENTRY_COLUMNS,
+) = range(10)
+# Columns of a station. A grant is the resource that its stream of packets keeps.
+(
+    GRANT_SLOT,  # of its last use
+    GRANT_SUBCHANNEL,  # the first
+    GRANT_WIDTH,  # number of subchannels
+    GRANT_PERIOD,  # in slots
+    GRANT_LEFT,  # uses left
+    SENT_SLOT,  # of the station's last transmission
+    PENDING,  # packets scheduled
+    STATION_COLUMNS,
+) = range(8)
 # Kinds of events, in the order in which they happen within a slot. A replaced transmission stays in the heap and does nothing.
 REEVALUATE, SEND, REPLACED = range(3)
 
@@ -30,7 +47,7 @@ class Schedule(NamedTuple):
 
     Attributes:
         station: Table of stations.
-        station_key: Of each station's chance.
+        station_key: Random key of each station.
         entry: Table of scheduled transmissions.
         entry_key: Random key of each packet.
         free_row: From which row on a free one is looked for.
@@ -79,7 +96,7 @@ class Arrivals(NamedTuple):
         width: Subchannels that it takes.
         period: Of its stream in slots; 0 for a single packet.
         last_slot: Last slot of the selection window, from the one in which it is ready (T2).
-        key: Of its chance.
+        key: Random key of each.
         admitted: How many of them have been scheduled or dropped.
     """
 
@@ -128,8 +145,8 @@ class Rules(NamedTuple):
     capacity: int
 
 
-class Reception(NamedTuple):
-    """What a receiver notices and decodes.
+class Thresholds(NamedTuple):
+    """From which powers on a receiver notices, decodes and counts, and how much of other packets' power disturbs it.
 
     Attributes:
         noise_mw: Over the channel.

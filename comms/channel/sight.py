@@ -31,7 +31,9 @@ def pair_states(
 ) -> tuple[
     Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
 ]:
-    """Return distance, state and blockage case of each pair (defined in `geometry.link_states`), and a blocker.
+    """Return for each pair of stations its distance, its state, its blockage case and the row of one body that blocks it.
+
+    `geometry.link_states` defines states and cases.
 
     Args:
         antenna_m: Position of each station's antenna.

@@ -72,7 +72,7 @@ def drawn_states(
     distance_m: Float[np.ndarray, " links"],
     lowest_m: Float[np.ndarray, " links"],
     highest_m: Float[np.ndarray, " links"],
-    luck: Float[np.ndarray, "links 2"],
+    uniform: Float[np.ndarray, "links 2"],
 ) -> tuple[Int8[np.ndarray, " links"], Int8[np.ndarray, " links"]]:
     """Draw the state and the blockage case of each link from the curves.
 
@@ -82,11 +82,11 @@ def drawn_states(
         distance_m: Distance between the antennas.
         lowest_m: Height of the lower antenna.
         highest_m: Height of the higher antenna.
-        luck: Two uniform numbers in (0, 1) for each link, the same at every tick: one selects the state, one the
+        uniform: Two uniform numbers in (0, 1) for each link, the same at every tick: one selects the state, one the
             height of the blocker.
     """
     clear, behind = state_shares(model, urban, distance_m)
-    state = np.where(luck[:, 0] < clear, LOS, np.where(luck[:, 0] < clear + behind, NLOSV, NLOSB)).astype(np.int8)
-    top = np.where(luck[:, 1] < _TRUCK_SHARE, _TRUCK_TOP_M, _CAR_TOP_M)
+    state = np.where(uniform[:, 0] < clear, LOS, np.where(uniform[:, 0] < clear + behind, NLOSV, NLOSB)).astype(np.int8)
+    top = np.where(uniform[:, 1] < _TRUCK_SHARE, _TRUCK_TOP_M, _CAR_TOP_M)
     case = np.where(top < lowest_m, 1, np.where(top > highest_m, 2, 3))
     return state, np.where(state == NLOSV, case, 0).astype(np.int8)

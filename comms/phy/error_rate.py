@@ -90,7 +90,7 @@ def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def
 
 
 # With this many bins, few packets are close enough to the curve to need a look-up.
-LUCK_BINS = 256
+UNIFORM_BINS = 256
 
 
 def lost_below(
@@ -101,9 +101,9 @@ def lost_below(
     Only packets whose SINR lies between these limits need a logarithm and a look-up in the curve.
     """
     if (np.diff(curve_rate) > 0).any():
-        return np.tile([0.0, np.inf], (LUCK_BINS, 1))
+        return np.tile([0.0, np.inf], (UNIFORM_BINS, 1))
     # Find where the falling curve passes a rate: the last row at which it is above the rate.
-    edge = np.arange(LUCK_BINS + 1) / LUCK_BINS
+    edge = np.arange(UNIFORM_BINS + 1) / UNIFORM_BINS
     passed = np.empty(len(edge))
     for n, rate in enumerate(edge):
         above = np.flatnonzero(curve_rate > rate)
@@ -143,11 +143,11 @@ def curve_for_kernels(curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np
 
 
 @njit(**INLINED_PHASE)
-def is_lost(luck, ratio, curve):  # type: ignore[no-untyped-def]
-    """Return whether a packet is lost: its luck, in (0, 1), is below the error rate at a ratio of powers."""
+def is_lost(uniform, ratio, curve):  # type: ignore[no-untyped-def]
+    """Return whether a packet is lost: its uniform number, in (0, 1), is below the error rate at a ratio of powers."""
     # Bounds on the ratio decide nearly always, without a logarithm.
-    luck_bin = int(luck * LUCK_BINS)
-    lost = ratio < curve.bound[luck_bin, 1]
-    if lost and ratio >= curve.bound[luck_bin, 0]:
-        lost = luck < error_rate_at(10.0 * math.log10(ratio), curve.db, curve.rate)
+    uniform_bin = int(uniform * UNIFORM_BINS)
+    lost = ratio < curve.bound[uniform_bin, 1]
+    if lost and ratio >= curve.bound[uniform_bin, 0]:
+        lost = uniform < error_rate_at(10.0 * math.log10(ratio), curve.db, curve.rate)
     return lost

@@ -211,7 +211,7 @@ def _check_tracks(pose: np.ndarray, offset: np.ndarray) -> None:
 
 
 def check_offset(offset: np.ndarray, rows: int, least: int) -> None:
-    """Refuse values that are not offsets of some rows.
+    """Check where the rows of each track begin.
 
     Raises:
         MotionError: Describes the wrong values.

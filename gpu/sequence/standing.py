@@ -43,7 +43,7 @@ class StandingCache(Cache):
         values: Float[Tensor, "batch heads time head_dim"],
         position: int | Int64[Tensor, "batch time"],
     ) -> "StandingCache":
-        """Write entries behind the existing ones; their position follows from their slot."""
+        """Append keys and values to those that the cache holds. An entry's place in the cache gives its position."""
         count, buffer = keys.shape[2], self.buffer
         if works_on(keys, values, buffer.keys):
             from v2xsim.gpu.sequence.attention_triton import put

@@ -91,7 +91,7 @@ def test_schemes_differ_in_who_spreads_periods_draws_fading_and_counts_slots():
     assert {name for name, scheme in schemes if scheme.ideal} == {"ideal"}
     assert {name for name, scheme in schemes if scheme.spreads_periods} == {"random_slot"}
     assert {name for name, scheme in schemes if not scheme.draws_fading} == {"ideal", "random_slot"}
-    assert {name: scheme.slot_limit_us for name, scheme in schemes if scheme.slot_limit_us is not None} == {
+    assert {name: scheme.dcc_airtime_us for name, scheme in schemes if scheme.dcc_airtime_us is not None} == {
         "lte_mode4": 1000.0, "nr_mode2": 1000.0
     }  # fmt: skip
 

@@ -78,10 +78,7 @@ def skip_rows(
     tuning: TrainSettings | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Iterator[SkipRow]:
-    """Train a model with all layers, train it further with each policy, and evaluate each.
-
-    Yield as they are finished.
-    """
+    """Train a model with all layers, train copies of it further with one policy each, and yield the row of each when it is done."""
     base = base or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     tuning = tuning or TrainSettings(steps=500, batch=32, rate=1e-3, warm_up=20, evaluate_every=10_000)
     horizon = windows.training.tokens.shape[1] - prompt

@@ -148,11 +148,11 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
     if not isinstance(data, dict):
         got = "a list" if isinstance(data, list) else "a single value"
         raise ScenarioError(f"{document.source}: must be a {file_kind} of sections such as `{needed[0]}:`, got {got}")
-    # First of all: the schema must know the user's parts before anything is checked.
+    # The schema must know the user's parts before anything is checked.
     plugins = use_plugins(document, folder, section)
     present = with_present_keys(with_names(data, section), section, moved)
     data, wrong = present.data, present.wrong
-    # Messages about a present key must name the line of the former key that the user wrote.
+    # The user may have written a key's former name; messages about it name that line.
     at = {new: document.place[old] for new, old in present.came_from.items() if old in document.place}
     document = replace(document, place={**document.place, **at})
     try:

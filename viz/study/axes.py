@@ -38,7 +38,7 @@ def numeric(study: Study, key: str) -> bool:
 
 
 def column(study: Study, key: str) -> Float[np.ndarray, " settings"]:
-    """Return the value of a numeric key by setting."""
+    """Return the value of a numeric key in each setting."""
     return np.array([float(setting[key]) for setting in study.settings])
 
 

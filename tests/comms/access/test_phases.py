@@ -8,7 +8,7 @@ from v2xsim.comms.access.csma_air import notice
 from v2xsim.comms.access.decoding import decoded
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, RECEIVER_BUSY, SENSING
 from v2xsim.comms.access.sidelink_air import combine, disturbance
-from v2xsim.comms.access.sidelink_selection import deaf_phases, request_of
+from v2xsim.comms.access.sidelink_selection import deaf_phases, resource_request
 from v2xsim.comms.access.sidelink_slots import forget
 from v2xsim.comms.access.sidelink_tables import MEMORY, NONE, Senses
 from v2xsim.comms.phy.error_rate import curve_for_kernels
@@ -46,14 +46,14 @@ def test_a_station_is_deaf_in_the_phase_of_each_slot_in_which_it_sent_within_the
     sent_slot = np.full((1, MEMORY), NONE)
     for slot in (1995, 1450, 900):
         sent_slot[0, slot % MEMORY] = slot
-    request = request_of(0, 2000, 1, 100, 1, 2001, 2100, np.uint64(1), 20)
+    request = resource_request(0, 2000, 1, 100, 1, 2001, 2100, np.uint64(1), 20)
     # Slot 900 lies before the window of 1,000 slots, though its row lies within.
     assert np.flatnonzero(deaf_phases(request, sent_slot, 1000)).tolist() == [50, 95]
 
 
 def test_a_single_packet_counts_as_sent_every_100_slots():
-    assert request_of(0, 0, 1, 0, 1, 1, 100, np.uint64(1), 20).step == 100
-    assert request_of(0, 0, 1, 20, 1, 1, 100, np.uint64(1), 20).step == 20
+    assert resource_request(0, 0, 1, 0, 1, 1, 100, np.uint64(1), 20).step == 100
+    assert resource_request(0, 0, 1, 20, 1, 1, 100, np.uint64(1), 20).step == 20
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2xsim.comms.phy.airtime import airtime_us
-from v2xsim.comms.phy.error_rate import LUCK_BINS, ebn0_over_sinr_db, error_rate_at, lost_below, per, snr_needed_db
+from v2xsim.comms.phy.error_rate import UNIFORM_BINS, ebn0_over_sinr_db, error_rate_at, lost_below, per, snr_needed_db
 from v2xsim.comms.phy.noise import milliwatts, noise_dbm, receiver, receiver_of
 from v2xsim.comms.phy.sidelink import (
     QPSK_ERROR_RATE,
@@ -105,7 +105,7 @@ CURVES = st.sampled_from(
 
 @given(CURVES, st.floats(0.001, 0.999), st.floats(-10.0, 30.0))
 def test_below_its_bound_a_packet_is_lost_and_above_it_is_not(curve, luck, sinr_db):
-    lost_at, safe_at = lost_below(*curve)[int(luck * LUCK_BINS)]
+    lost_at, safe_at = lost_below(*curve)[int(luck * UNIFORM_BINS)]
     ratio, lost = 10.0 ** (0.1 * sinr_db), luck < error_rate_at(sinr_db, *curve)
     assert lost or ratio >= lost_at
     assert not lost or ratio < safe_at
@@ -115,7 +115,7 @@ def test_bounds_leave_little_between_them_where_a_curve_is_steep():
     # A two-hundred-and-fifty-sixth of a curve that falls by 1 in half a decibel.
     bound = lost_below(np.array([3.0, 3.5]), np.array([1.0, 0.0]))
     between_db = 10 * np.log10(bound[1:-1, 1] / bound[1:-1, 0])
-    np.testing.assert_allclose(between_db, 0.5 / LUCK_BINS + 2e-6, rtol=1e-3)
+    np.testing.assert_allclose(between_db, 0.5 / UNIFORM_BINS + 2e-6, rtol=1e-3)
 
 
 def test_a_curve_that_rises_somewhere_gives_no_bound():

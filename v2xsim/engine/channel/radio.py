@@ -138,7 +138,7 @@ class RadioAir:
         """Return the time that congestion control asks each station to leave between messages of a size."""
         radio = self._radio
         # Sidelink packets last a subframe whatever their size.
-        slot_us = radio.access.slot_limit_us
+        slot_us = radio.access.dcc_airtime_us
         if slot_us is None:
             slot_us = float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz))
         return self._dcc.wait_us(slot_us)
