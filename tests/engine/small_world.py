@@ -288,13 +288,13 @@ def report(captured, seen, number=None, *, size_bytes=80):
 def awareness_packet(body, *, number=50, hop=1, fragment=0, fragments=1, sender=None, target=EVERYBODY):
     """Return one packet of an announcement."""
     message = AwarenessMessage(number, body.origin, EVERYBODY, NOBODY, 100, 0, body)
-    return Packet(message, hop, fragment, fragments, body.origin if sender is None else sender, target, 240, 0)
+    return Packet(message, hop, fragment, fragments, body.origin if sender is None else sender, target, 240)
 
 
 def report_packet(body, *, number=60, fragment=0, fragments=1):
     """Return one packet of a collective perception message."""
     message = ReportMessage(number, body.origin, EVERYBODY, NOBODY, body.size_bytes, 0, body)
-    return Packet(message, 1, fragment, fragments, body.origin, EVERYBODY, 240, 0)
+    return Packet(message, 1, fragment, fragments, body.origin, EVERYBODY, 240)
 
 
 def request_message(body=None, *, relay=NOBODY, size_bytes=24, queued_us=0):
@@ -313,7 +313,7 @@ def packet_of(message, *, hop=1, fragment=0, fragments=1, sender=None, target=No
     """Return one packet of a request or an answer, on its first hop by default."""
     return Packet(
         message, hop, fragment, fragments, message.origin if sender is None else sender,
-        message.first_target if target is None else target, 240, 0,
+        message.first_target if target is None else target, 240,
     )  # fmt: skip
 
 

@@ -92,6 +92,6 @@ def test_an_ideal_channel_is_never_congested(channel):
 
 
 def test_nobody_relays_over_an_ideal_channel(channel):
-    packet = Packet(announced(5), 1, 0, 1, 5, EVERYBODY, 300, 1000)
+    packet = Packet(announced(5), 1, 0, 1, 5, EVERYBODY, 300)
     with pytest.raises(AssertionError, match="no relays"):
         channel[0].forward(packet, sender=2, target=EVERYBODY)

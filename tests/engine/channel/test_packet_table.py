@@ -22,12 +22,12 @@ LINKS = next_budget(LinkBudget.none(), STATIONS, WORLD, indexed(Prisms.none()), 
 
 def announced(sender=2, hop=1, target=EVERYBODY):
     message = AwarenessMessage(4, sender, EVERYBODY, NOBODY, 300, 10, awareness(sender))
-    return Packet(message, hop, 0, 1, sender, target, 340, 20)
+    return Packet(message, hop, 0, 1, sender, target, 340)
 
 
 def asked(sender=2, helper=5):
     return Packet(
-        RequestMessage(6, sender, helper, NOBODY, 90, 10, request(sender, helper)), 1, 0, 1, sender, helper, 130, 20
+        RequestMessage(6, sender, helper, NOBODY, 90, 10, request(sender, helper)), 1, 0, 1, sender, helper, 130
     )
 
 

@@ -84,7 +84,7 @@ class IdealAir:
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message: it arrives at this instant, before any process goes on."""
         now_us = self._clock.now_us
-        packet = Packet(message, 1, 0, 1, message.origin, message.first_target, message.size_bytes, now_us)
+        packet = Packet(message, 1, 0, 1, message.origin, message.first_target, message.size_bytes)
         self._clock.call(now_us, Order.ARRIVAL, lambda: self._deliver(packet))
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:

@@ -81,7 +81,6 @@ class Packet:
         sender: Station that sends this packet.
         target: Station that it is addressed to, or EVERYBODY.
         size_bytes: Payload and headers.
-        queued_us: When it was handed to the access layer.
     """
 
     message: Message
@@ -91,4 +90,3 @@ class Packet:
     sender: int
     target: int
     size_bytes: int
-    queued_us: int

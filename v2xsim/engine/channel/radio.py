@@ -99,7 +99,7 @@ class RadioAir:
         # A message by relay carries the relay's and the destination's address as well.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
-        now_us, wait_us = self._clock.now_us, 0
+        wait_us = 0
         # Stations' clocks are not aligned: each hands its message over at a phase of its own. The random slot, which draws
         # within the period itself, needs none.
         if period_us and not self._radio.access.spreads_periods:
@@ -109,7 +109,7 @@ class RadioAir:
             spread_us = self._radio.processing_spread_ms * 1e3
             wait_us = int(self._streams.uniforms("processing", message.number)[0, 0] * spread_us)
         packets = [
-            Packet(message, 1, part, len(sizes), message.origin, message.first_target, size, now_us)
+            Packet(message, 1, part, len(sizes), message.origin, message.first_target, size)
             for part, size in enumerate(sizes.tolist())
         ]
         self._enqueue(packets, wait_us, period_us=period_us, awaited=awaited)
@@ -117,9 +117,8 @@ class RadioAir:
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
         """Send a packet once more as it came, from a relay to a station or to EVERYBODY."""
         copy = Packet(
-            packet.message, packet.hop + 1, packet.fragment, packet.fragments, sender, target, packet.size_bytes,
-            self._clock.now_us,
-        )  # fmt: skip
+            packet.message, packet.hop + 1, packet.fragment, packet.fragments, sender, target, packet.size_bytes
+        )
         self._enqueue([copy], 0)
 
     def settle(self) -> None:
@@ -276,8 +275,4 @@ class RadioAir:
             is_target = self._fleet.agent[receptions.receiver[own]] == packet.target
             if not (is_target & (receptions.outcome[own] == DELIVERED)).any():
                 wait_us = max(0, int(receptions.ended_us[row]) - now_us + ack_timeout_us)
-                copy = Packet(
-                    packet.message, packet.hop, packet.fragment, packet.fragments, packet.sender, packet.target,
-                    packet.size_bytes, now_us,
-                )  # fmt: skip
-                self._enqueue([copy], wait_us, retries=retries + 1)
+                self._enqueue([packet], wait_us, retries=retries + 1)
