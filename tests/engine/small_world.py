@@ -1,13 +1,13 @@
-"""Small worlds for the tests of cooperation and recording: the records of `made` on cells of 2 m, and what is built of them.
+"""Small worlds for the tests of the engine: records in which everything has a default, so that a test names what it is about.
 
-A matrix is 4 x 4 cells from the origin by default. Cars head east.
+A matrix is 4 x 4 cells of 2 m from the origin by default. Cars head east.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.engine import made
 from v2xsim.comms.access.packets import Field
 from v2xsim.comms.channel.neighbours import neighbours
 from v2xsim.comms.channel.received_power import Carried
@@ -21,16 +21,19 @@ from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws
-from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer
+from v2xsim.engine.stations.contents import EVERYBODY, NOBODY, Answer, Awareness, Report, Request
 from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.engine.stations.own_state import OwnStates
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.engine.stations.stations import Stations
 from v2xsim.perception.tracking.tracker import Tracks
-from v2xsim.records import Boxes, Detections, Prisms
+from v2xsim.records import Boxes, Detections, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
+from v2xsim.world.snapshot import Snapshot
 
 EGO, HELPER, OTHER, RELAY = 1, 2, 3, 4
 CELL_M = 2.0
@@ -53,25 +56,28 @@ def cooperation(**keys):
 
 
 def boxes(positions_m, yaw_rad=0.0, size_m=CAR_M):
-    """Return bodies with these centres, on the ground."""
-    positions_m = np.array(positions_m, float).reshape(-1, 2)
+    """Return bodies with these centres of their bottom faces (x, y or x, y, z), on the ground where z is missing."""
+    positions_m = np.array(positions_m, float)
     count = len(positions_m)
-    center_m = np.column_stack([positions_m, np.zeros(count)])
-    return Boxes(center_m, np.tile(np.array(size_m, float), (count, 1)), np.full(count, float(yaw_rad)))
+    center_m = np.zeros((count, 3))
+    if count:
+        center_m[:, : positions_m.shape[1]] = positions_m
+    return Boxes(center_m, np.tile(np.array(size_m, float), (count, 1)), _each(yaw_rad, count))
 
 
 def detections(positions_m, *, velocity_mps=(0.0, 0.0), truth=None, score=0.9, yaw_rad=0.0):
     """Return detections of cars; one velocity for all, or one for each."""
     count = len(positions_m)
-    return made.detections(
-        *positions_m, velocity=np.broadcast_to(velocity_mps, (count, 2)), truth=truth, score=np.full(count, score),
-        size=CAR_M, yaw=yaw_rad,
+    return Detections(
+        boxes(positions_m, yaw_rad), _each(velocity_mps, (count, 2)), _each(score, count),
+        np.arange(count) if truth is None else np.array(truth, np.int64),
     )  # fmt: skip
 
 
 def matrix(code=None, lower=(0, 0)):
     """Return a perception matrix; 4 x 4 unobserved cells by default."""
-    return made.matrix(code, lower, CELL_M)
+    code = np.zeros((4, 4), np.uint8) if code is None else np.array(code, np.uint8)
+    return PerceptionMatrix(np.array(lower, np.int64), CELL_M, code)
 
 
 def frame(
@@ -79,18 +85,28 @@ def frame(
     code=None, lower=(0, 0), seen=None,
 ):  # fmt: skip
     """Return one capture of a station; its clock is right by default."""
-    return made.frame(
-        agent, time_us, clock_offset_us=0 if stamp_us is None else stamp_us - time_us, pose=pose, velocity=velocity_mps,
-        points=points_m, on_building=on_building, grid=matrix(code, lower), found=seen,
+    points_m = np.array(points_m, float).reshape(-1, 3)
+    on_building = np.zeros(len(points_m), bool) if on_building is None else np.array(on_building, bool)
+    return Frame(
+        agent, time_us, time_us if stamp_us is None else stamp_us, np.array(pose, float), np.array(velocity_mps, float),
+        points_m, on_building, matrix(code, lower), Detections.none() if seen is None else seen,
     )  # fmt: skip
 
 
-def snapshot(agents, positions_m, *, time_us=0, velocity_mps=(0.0, 0.0), kind=0, antenna_m=1.6):
-    """Return cars as they truly are."""
-    velocity = np.broadcast_to(velocity_mps, (len(agents), 2))
-    return made.snapshot(
-        time_us, *positions_m, agents=agents, velocity=velocity, size=CAR_M, kind=kind, antenna_m=antenna_m
-    )
+def snapshot(
+    agents, positions_m, *, time_us=0, velocity_mps=(0.0, 0.0), yaw_rad=0.0, size_m=CAR_M, kind=0, antenna_m=1.6
+):
+    """Return cars as they truly are; one velocity for all, or one for each."""
+    count = len(agents)
+    return Snapshot(
+        time_us, np.array(agents, np.int64), np.full(count, kind, np.int8), boxes(positions_m, yaw_rad, size_m),
+        _each(velocity_mps, (count, 2)), _each(antenna_m, count),
+    )  # fmt: skip
+
+
+def _each(values, shape):
+    """Return a value, or one for each, as an array of its own."""
+    return np.broadcast_to(np.array(values, float), shape).copy()
 
 
 def capture(world, agent=EGO, *, believed=None, object_id=(), points=None):
@@ -153,15 +169,40 @@ def own_states(
     )  # fmt: skip
 
 
-def fleet_of(agents, positions_m, *, rows=None, lidars=1, egos=(EGO,), antenna_m=1.6):
-    """Return stations as they truly are; each is the car of its row by default, -1 for a roadside unit."""
+def fleet_of(
+    agents, positions_m, *, rows=None, yaw_rad=0.0, velocity_mps=(0.0, 0.0), antenna_m=1.6, roof_m=1.5, lidars=1, egos=(EGO,)
+):  # fmt: skip
+    """Return stations as they truly are; each is the car of its row by default, -1 for a roadside unit.
+
+    Args:
+        agents: The stations, rising.
+        positions_m: x and y of each.
+        rows: Row of the snapshot of each.
+        yaw_rad: Heading, for all or for each.
+        velocity_mps: For all or for each.
+        antenna_m: Height of the antenna above ground, for all or for each.
+        roof_m: Height that lidar mounts count from, for all or for each.
+        lidars: Lidars carried, by all or by each.
+        egos: Stations that fuse.
+    """
     agent, count = np.array(agents, np.int64), len(agents)
     positions_m = np.array(positions_m, float).reshape(-1, 2)
     return Fleet(
         agent, np.arange(count) if rows is None else np.array(rows, np.int64),
-        np.column_stack([positions_m, np.zeros(count), np.zeros(count)]), np.zeros((count, 2)),
-        np.column_stack([positions_m, np.full(count, float(antenna_m))]), np.full(count, 1.5),
-        np.broadcast_to(np.array(lidars, np.int64), count).copy(), np.isin(agent, egos),
+        np.column_stack([positions_m, np.zeros(count), _each(yaw_rad, count)]), _each(velocity_mps, (count, 2)),
+        np.column_stack([positions_m, _each(antenna_m, count)]), _each(roof_m, count),
+        _each(lidars, count).astype(np.int64), np.isin(agent, egos),
+    )  # fmt: skip
+
+
+def fleet_in(world, rows=None, *, lidars=0, egos=()):
+    """Return those road users of a snapshot that are stations: all of them by default."""
+    rows = np.arange(len(world)) if rows is None else np.array(rows, np.int64)
+    bodies = world.boxes
+    return fleet_of(
+        world.agent[rows], bodies.center_m[rows, :2], rows=rows, yaw_rad=bodies.yaw_rad[rows],
+        velocity_mps=world.velocity_mps[rows], antenna_m=world.antenna_height_m[rows], roof_m=bodies.size_m[rows, 2],
+        lidars=lidars, egos=egos,
     )  # fmt: skip
 
 
@@ -198,7 +239,7 @@ def stations_of(own=None, *frames, frames_kept=3):
 
 def knowledge(agent=EGO, *frames):
     """Return what a station knows that has heard nothing."""
-    return made.knowledge(agent, *frames)
+    return Knowledge(agent, deque(frames, maxlen=5))
 
 
 # What an ego has after fusion
@@ -241,12 +282,13 @@ def fused_frame(
 
 
 def awareness(
-    origin=HELPER, capture_us=0, *, stamp_us=None, position_m=(0, 0), velocity_mps=(0, 0), size_m=CAR_M, grid=None
-):
+    origin=HELPER, capture_us=0, *, stamp_us=None, pose=(0, 0, 0, 0), velocity_mps=(0, 0), antenna_m=1.5, size_m=CAR_M,
+    grid=None, heard=(),
+):  # fmt: skip
     """Return what a station announces; without a matrix by default."""
-    return made.awareness(
-        origin, capture_us, clock_offset_us=0 if stamp_us is None else stamp_us - capture_us, pose=(*position_m, 0, 0),
-        velocity=velocity_mps, size=size_m, grid=grid,
+    return Awareness(
+        origin, capture_us, capture_us if stamp_us is None else stamp_us, np.array(pose, float), np.array(velocity_mps, float),
+        antenna_m, np.array(size_m, float), grid, np.array(heard, np.int64),
     )  # fmt: skip
 
 
@@ -254,10 +296,18 @@ def request(
     cells=None, *, number=7, ego=EGO, helper=HELPER, frame_us=0, lower=(0, 0), near_m=(0, 0), allowance_bytes=10_000
 ):
     """Return what an ego asks a helper for: all of 4 x 4 cells by default."""
-    return made.request(
-        ego, helper, number=number, frame_us=frame_us, cells=cells, lower=lower, cell_m=CELL_M, near=near_m,
-        allowance=allowance_bytes,
-    )  # fmt: skip
+    cells = np.ones((4, 4), bool) if cells is None else np.array(cells, bool)
+    return Request(
+        number,
+        ego,
+        helper,
+        frame_us,
+        np.array(lower, np.int64),
+        CELL_M,
+        cells,
+        np.array(near_m, float),
+        allowance_bytes,
+    )
 
 
 def answer(
@@ -280,9 +330,12 @@ def answer(
     )  # fmt: skip
 
 
-def report(captured, seen, number=None, *, size_bytes=80):
-    """Return a collective perception message."""
-    return made.report(captured.agent, of=captured, found=seen, numbers=number, size_bytes=size_bytes)
+def report(captured=None, seen=None, number=None, *, size_bytes=80):
+    """Return a collective perception message; one car, the sender's number 0, by default."""
+    captured = frame() if captured is None else captured
+    seen = detections([(0, 0)]) if seen is None else seen
+    number = np.arange(len(seen)) if number is None else np.array(number, np.int64)
+    return Report(captured.agent, captured, number, seen, size_bytes)
 
 
 def awareness_packet(body, *, number=50, hop=1, fragment=0, fragments=1, sender=None, target=EVERYBODY):

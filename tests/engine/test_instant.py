@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.engine.made import fleet, snapshot
+from tests.engine.small_world import fleet_in, snapshot
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.fleet import Fleet
@@ -11,8 +11,8 @@ from v2xsim.engine.stations.station_errors import StationErrors
 
 def instant():
     """A car that errs by 3 m and 2 ms, and a roadside unit without errors."""
-    world = snapshot(500, (10, 0), (20, 0), agents=[4, 6], velocity=[(1, 2), (3, 4)], yaw=[0.1, 0.2])
-    car = fleet(world, [1], lidars=2, ego=True)
+    world = snapshot([4, 6], [(10, 0), (20, 0)], time_us=500, velocity_mps=[(1, 2), (3, 4)], yaw_rad=[0.1, 0.2])
+    car = fleet_in(world, [1], lidars=2, egos=[6])
     stations = Fleet(
         np.array([6, 9]), np.array([1, -1]), np.vstack([car.pose, [50.0, 60.0, 0.0, 1.0]]),
         np.vstack([car.velocity_mps, [0.0, 0.0]]), np.vstack([car.antenna_m, [50.0, 60.0, 5.0]]), np.array([1.5, 5.0]),

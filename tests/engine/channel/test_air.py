@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.engine.made import awareness, fleet, request, snapshot
+from tests.engine.small_world import awareness, fleet_in, request, snapshot
 from v2xsim.engine.channel.air import IdealAir
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.channel.messages import AwarenessMessage, Packet, RequestMessage
@@ -19,8 +19,8 @@ from v2xsim.streams import Streams
 @pytest.fixture
 def channel():
     """Three cars within reach, a fourth out of range; what they receive, and the table of packets."""
-    world = snapshot(0, (0, 0), (30, 0), (60, 0), (9000, 0), agents=[2, 5, 7, 8])
-    stations = fleet(world)
+    world = snapshot([2, 5, 7, 8], [(0, 0), (30, 0), (60, 0), (9000, 0)])
+    stations = fleet_in(world)
     links = next_budget(LinkBudget.none(), stations, world, indexed(Prisms.none()), Radio(), Streams(1))
     clock, heard, packets = Clock(1000), [], Columns("packets")
     air = IdealAir(clock, heard.append, packets)
@@ -44,14 +44,14 @@ def test_everybody_in_range_receives_a_broadcast_at_once(channel):
 
 def test_only_the_station_addressed_receives_a_request(channel):
     air, clock, heard, _ = channel
-    air.send(RequestMessage(1, 5, 7, NOBODY, 300, 1000, request(5, 7)))
+    air.send(RequestMessage(1, 5, 7, NOBODY, 300, 1000, request(ego=5, helper=7)))
     clock.run_until(1001)
     assert heard[0].receivers.tolist() == [7]
 
 
 def test_a_message_to_a_station_out_of_range_reaches_nobody(channel):
     air, clock, heard, packets = channel
-    air.send(RequestMessage(1, 5, 8, NOBODY, 300, 1000, request(5, 8)))
+    air.send(RequestMessage(1, 5, 8, NOBODY, 300, 1000, request(ego=5, helper=8)))
     clock.run_until(1001)
     assert heard == []
     assert packets.blocks == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.made import answer, awareness, report, request
+from tests.engine.small_world import answer, awareness, report, request
 from v2xsim.engine.channel.messages import (
     MESSAGE_KINDS,
     AnswerMessage,
@@ -19,7 +19,7 @@ def test_nobody_and_everybody_are_two_values():
 
 @pytest.mark.parametrize(("relay", "target"), [(NOBODY, 7), (5, 5)])
 def test_the_first_hop_goes_to_the_relay_if_there_is_one(relay, target):
-    assert RequestMessage(1, 2, 7, relay, 100, 0, request(2, 7)).first_target == target
+    assert RequestMessage(1, 2, 7, relay, 100, 0, request(ego=2, helper=7)).first_target == target
 
 
 def test_a_broadcast_has_everybody_as_its_target():

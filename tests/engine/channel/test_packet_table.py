@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.engine.made import awareness, fleet, request, snapshot
+from tests.engine.small_world import awareness, fleet_in, request, snapshot
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, Receptions
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.channel.messages import AwarenessMessage, Packet, RequestMessage
@@ -15,8 +15,8 @@ from v2xsim.scenario.schema_radio import Radio
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
 
-WORLD = snapshot(0, (0, 0), (30, 0), (62, 0), (5000, 0), agents=[2, 5, 7, 8])
-STATIONS = fleet(WORLD)
+WORLD = snapshot([2, 5, 7, 8], [(0, 0), (30, 0), (62, 0), (5000, 0)])
+STATIONS = fleet_in(WORLD)
 LINKS = next_budget(LinkBudget.none(), STATIONS, WORLD, indexed(Prisms.none()), Radio(), Streams(1))
 
 
@@ -26,9 +26,8 @@ def announced(sender=2, hop=1, target=EVERYBODY):
 
 
 def asked(sender=2, helper=5):
-    return Packet(
-        RequestMessage(6, sender, helper, NOBODY, 90, 10, request(sender, helper)), 1, 0, 1, sender, helper, 130
-    )
+    message = RequestMessage(6, sender, helper, NOBODY, 90, 10, request(ego=sender, helper=helper))
+    return Packet(message, 1, 0, 1, sender, helper, 130)
 
 
 def receptions(*by_packet):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.engine.made import answer, awareness, fleet, report, request, snapshot
+from tests.engine.small_world import answer, awareness, fleet_in, report, request, snapshot
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, Receptions
 from v2xsim.engine.channel import radio as radio_module
 from v2xsim.engine.channel.links import LinkBudget, next_budget
@@ -73,8 +73,8 @@ class Setup:
         self.tick([2, 5, 7, 8])
 
     def tick(self, agents):
-        world = snapshot(self.clock.now_us, *[(30.0 * a, 0.0) for a in agents], agents=agents)
-        stations = fleet(world)
+        world = snapshot(agents, [(30.0 * a, 0.0) for a in agents], time_us=self.clock.now_us)
+        stations = fleet_in(world)
         self.links = next_budget(self.links, stations, world, indexed(Prisms.none()), self.scenario.radio, self.streams)
         self.air.tick(stations, self.links)
 
@@ -92,7 +92,7 @@ def setup(monkeypatch):
 
 
 def asked(ego=2, helper=7, relay=NOBODY, size_bytes=300):
-    return RequestMessage(1, ego, helper, relay, size_bytes, 0, request(ego, helper))
+    return RequestMessage(1, ego, helper, relay, size_bytes, 0, request(ego=ego, helper=helper))
 
 
 def announced(origin=2):

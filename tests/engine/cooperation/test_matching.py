@@ -41,7 +41,7 @@ def reachable(known, *, delivery=1.0, relayed=()):
 def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
     known = knowledge(EGO)
     for origin in origins:
-        known.learn(awareness(origin, grid=matrix() if grid is None else grid, position_m=(3, 4)), arrived_us)
+        known.learn(awareness(origin, grid=matrix() if grid is None else grid, pose=(3, 4, 0, 0)), arrived_us)
     return known
 
 

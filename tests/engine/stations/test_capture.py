@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 
-from tests.engine.made import frame, snapshot
+from tests.engine.small_world import frame, snapshot
 from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws, moved_boxes
 from v2xsim.spatial.poses import pose_matrix
 from v2xsim.streams import Streams
@@ -13,25 +13,25 @@ NONE = np.zeros(0, np.int64)
 
 
 def capture(pose=(0, 0, 0, 0), believed=(0, 0, 0, 0), world=None):
-    world = snapshot() if world is None else world
+    world = snapshot([], []) if world is None else world
     pose, believed = np.array(pose, float), np.array(believed, float)
     return Capture(pose, believed, world, NONE, NONE, DetectorDraws(Streams(1), 1, 0, world.agent))
 
 
 def test_a_body_appears_moved_by_the_stations_own_error():
     # The station stands 1 m west of where it believes to be; heading and height are right.
-    found = capture((4, 0, 0, 0), (5, 0, 0, 0), snapshot(0, (10, 3)))
+    found = capture((4, 0, 0, 0), (5, 0, 0, 0), snapshot([0], [(10, 3)]))
     np.testing.assert_allclose(found.apparent.center_m, [[11.0, 3.0, 0.0]])
 
 
 def test_a_body_appears_turned_about_the_station_by_its_error_of_heading():
-    found = capture((0, 0, 0, 0), (0, 0, 0, np.pi / 2), snapshot(0, (10, 0)))
+    found = capture((0, 0, 0, 0), (0, 0, 0, np.pi / 2), snapshot([0], [(10, 0)]))
     np.testing.assert_allclose(found.apparent.center_m, [[0.0, 10.0, 0.0]], atol=1e-12)
     np.testing.assert_allclose(found.apparent.yaw_rad, [np.pi / 2])
 
 
 def test_a_transform_moves_boxes_and_keeps_their_size():
-    moved = moved_boxes(snapshot(0, (1, 2)).boxes, pose_matrix(5.0, 6.0, 7.0, 0.0))
+    moved = moved_boxes(snapshot([0], [(1, 2)]).boxes, pose_matrix(5.0, 6.0, 7.0, 0.0))
     np.testing.assert_allclose(moved.center_m, [[6.0, 8.0, 7.0]])
     np.testing.assert_allclose(moved.size_m, [[4.0, 2.0, 1.5]])
 

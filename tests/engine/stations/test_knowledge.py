@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.engine.made import answer, awareness, detections, frame, knowledge, report, request
+from tests.engine.small_world import answer, awareness, detections, frame, knowledge, report, request
 
 
 def test_the_newest_frame_counts_once_its_detection_is_finished():
@@ -65,8 +65,8 @@ def test_answers_of_two_messages_are_kept_apart():
 
 def test_the_last_report_of_an_object_counts():
     mine = knowledge(1)
-    mine.take_report(report(2, 0, numbers=[5]), 100, keep_copy=False)
-    newer = report(2, 1000, numbers=[6, 5], found=detections((0, 0), (9, 9)))
+    mine.take_report(report(frame(2), number=[5]), 100, keep_copy=False)
+    newer = report(frame(2, 1000), detections([(0, 0), (9, 9)]), [6, 5])
     mine.take_report(newer, 1100, keep_copy=False)
     objects = mine.reported[2]
     assert sorted(objects) == [5, 6]
@@ -75,13 +75,13 @@ def test_the_last_report_of_an_object_counts():
 
 def test_a_station_ignores_its_own_report():
     mine = knowledge(2)
-    mine.take_report(report(2), 100, keep_copy=True)
+    mine.take_report(report(frame(2)), 100, keep_copy=True)
     assert mine.reported == {}
     assert mine.report_copies == []
 
 
 def test_copies_are_kept_for_rules_that_count_them_alone():
-    mine, sent = knowledge(1), report(2)
+    mine, sent = knowledge(1), report(frame(2))
     mine.take_report(sent, 100, keep_copy=False)
     assert mine.report_copies == []
     mine.take_report(sent, 200, keep_copy=True)
@@ -90,7 +90,7 @@ def test_copies_are_kept_for_rules_that_count_them_alone():
 
 def test_an_announced_vehicle_is_moved_on_to_the_frame_by_its_velocity():
     mine = knowledge(1)
-    mine.learn(awareness(2, 100_000, pose=(10, 20, 0.5, 0.3), velocity=(20, -10)), 150_000)
+    mine.learn(awareness(2, 100_000, pose=(10, 20, 0.5, 0.3), velocity_mps=(20, -10)), 150_000)
     vehicles = mine.announced_vehicles(frame(time_us=300_000), 300_000, 1_000_000)
     # 0.2 s later: 4 m east, 2 m south.
     np.testing.assert_allclose(vehicles.boxes.center_m, [[14.0, 18.0, 0.5]])
@@ -102,14 +102,14 @@ def test_an_announced_vehicle_is_moved_on_to_the_frame_by_its_velocity():
 
 def test_ages_are_by_the_stations_own_clocks():
     mine = knowledge(1)
-    mine.learn(awareness(2, 0, clock_offset_us=50_000, velocity=(10, 0)), 0)
-    vehicles = mine.announced_vehicles(frame(time_us=100_000, clock_offset_us=-20_000), 100_000, 1_000_000)
+    mine.learn(awareness(2, 0, stamp_us=50_000, velocity_mps=(10, 0)), 0)
+    vehicles = mine.announced_vehicles(frame(time_us=100_000, stamp_us=80_000), 100_000, 1_000_000)
     # 80 ms on one clock less 50 ms on the other.
     np.testing.assert_allclose(vehicles.boxes.center_m[0, 0], 0.3)
 
 
 def test_moving_an_announced_vehicle_on_leaves_the_announcement_as_it_was():
-    mine, said = knowledge(1), awareness(2, 0, velocity=(10, 0))
+    mine, said = knowledge(1), awareness(2, 0, velocity_mps=(10, 0))
     mine.learn(said, 0)
     mine.announced_vehicles(frame(time_us=100_000), 100_000, 1_000_000)
     np.testing.assert_array_equal(said.pose, np.zeros(4))
@@ -117,7 +117,7 @@ def test_moving_an_announced_vehicle_on_leaves_the_announcement_as_it_was():
 
 def test_an_announced_roadside_unit_is_no_vehicle():
     mine = knowledge(1)
-    mine.learn(awareness(2, size=(0, 0, 0)), 0)
+    mine.learn(awareness(2, size_m=(0, 0, 0)), 0)
     assert len(mine.announced_vehicles(frame(), 0, 1_000_000)) == 0
 
 

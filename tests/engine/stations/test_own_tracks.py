@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from tests.engine.made import detections, frame
+from tests.engine.small_world import detections, frame
 from v2xsim.engine.stations.own_tracks import OwnTracks
 
 STEP_US = 100_000
 
 
 def seen(tick, *centers, agent=1):
-    return frame(agent, tick * STEP_US, found=detections(*centers))
+    return frame(agent, tick * STEP_US, seen=detections(centers))
 
 
 def test_detections_get_the_velocity_of_their_track():

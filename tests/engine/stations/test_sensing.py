@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.engine.made import fleet, snapshot
+from tests.engine.small_world import fleet_in, snapshot
 from v2xsim.engine.stations import sensing as sensing_module
 from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
@@ -17,7 +17,7 @@ from v2xsim.streams import Streams
 HOUSE = Prisms(
     np.array([[-5.0, 8.0], [5.0, 8.0], [5.0, 12.0], [-5.0, 12.0]]), np.array([0, 4]), np.zeros(1), np.full(1, 6.0)
 )
-WORLD = snapshot(100_000, (0, 0), (20, 0), (0, 30), agents=[3, 5, 8], velocity=[(7, 0), (0, 0), (0, 0)])
+WORLD = snapshot([3, 5, 8], [(0, 0), (20, 0), (0, 30)], time_us=100_000, velocity_mps=[(7, 0), (0, 0), (0, 0)])
 
 
 def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device="cpu", **settings):
@@ -26,8 +26,7 @@ def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device
         "run": {"device": device}, "traffic": {"script": [{"id": "x", "waypoints": [[0, 0, 0]]}]},
         "lidars": {"model": "beam32", "range_noise_m": 0.0, "dropout": 0.0, **settings},
     })  # fmt: skip
-    stations = fleet(WORLD, [0, 1], lidars=0)
-    stations.lidars[0] = lidars
+    stations = fleet_in(WORLD, [0, 1], lidars=[lidars, 0])
     errors = StationErrors(stations.agent, 100_000, np.array([error, (9.0, 9.0, 9.0)]), np.array([clock_offset_us, 0]))
     sensing = Sensing(scenario, indexed(HOUSE), Streams(1), threads)
     try:

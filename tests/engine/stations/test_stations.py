@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.engine.made import fleet, frame, snapshot
+from tests.engine.small_world import fleet_in, frame, snapshot
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.station_errors import StationErrors
@@ -12,9 +12,8 @@ from v2xsim.scenario.schema_radio import Radio
 
 def own(agents, egos=()):
     """What stations know of themselves; some of them are egos."""
-    world = snapshot(0, *[(10.0 * a, 0.0) for a in agents], agents=agents)
-    stations = fleet(world)
-    stations.ego[:] = np.isin(stations.agent, egos)
+    world = snapshot(agents, [(10.0 * a, 0.0) for a in agents])
+    stations = fleet_in(world, egos=egos)
     count = len(agents)
     errors = StationErrors(stations.agent, 0, np.zeros((count, 3)), np.zeros(count, np.int64))
     return Instant(world, stations, errors, LinkBudget.none()).states
