@@ -44,14 +44,21 @@ class Room:
 
 
 _RUNS = ("tests/recorded", "tests/engine/test_whole_runs.py")
+_EVERY_PART = (
+    "tests/contract/test_every_access_scheme.py",
+    "tests/contract/test_every_channel_part.py",
+    "tests/contract/test_every_message_rule.py",
+    "tests/contract/test_every_relay_and_matching_rule.py",
+    "tests/contract/test_every_detector_and_fusion.py",
+)
 _RADIO = (
-    "tests/contract/test_every_kind.py",
+    *_EVERY_PART,
     "tests/comms",
     *_RUNS,
     "tests/cli/validate",
     "tests/contract/test_faulty_parts.py",
 )
-_PERCEPTION = ("tests/contract/test_every_kind.py", "tests/perception", *_RUNS, "tests/contract/test_faulty_parts.py")
+_PERCEPTION = (*_EVERY_PART, "tests/perception", *_RUNS, "tests/contract/test_faulty_parts.py")
 ROOMS = {
     "engine": Room(
         "v2xsim/engine", "tests/engine", ("tests/recorded", "tests/evaluation", "tests/viz", "tests/cli", "tests/contract")

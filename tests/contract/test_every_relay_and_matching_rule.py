@@ -1,0 +1,82 @@
+"""What every relay and matching rule among the built-in parts must obey, whatever it computes: laws, not values."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tests.contract.kinds import assert_same, every
+from v2xsim import part_trials as trials
+from v2xsim.comms.relay.choice import chosen_relays, scores_of
+from v2xsim.comms.relay.rule import RelayRule
+from v2xsim.perception.matching.choice import chosen_helpers, order_of
+from v2xsim.perception.matching.rule import MatchingRule
+
+RELAYING = every(RelayRule, lambda rule: rule.relays)
+
+
+@RELAYING
+class TestEveryRelayRule:
+    def test_picks_only_stations_that_qualify(self, part):
+        view = trials.relay_view(6)
+        found = chosen_relays(part, view, np.full(3, -1))
+        assert (found.relay >= 0).all()
+        assert view.usable[np.arange(3), found.relay].all()
+
+    def test_picks_nobody_where_nobody_qualifies(self, part):
+        view = trials.relay_view(6)
+        nobody = replace(view, usable=np.zeros_like(view.usable))
+        assert chosen_relays(part, nobody, np.full(3, -1)).relay.tolist() == [-1] * 3
+
+    def test_picks_the_highest_score_of_those_that_qualify(self, part):
+        view = trials.relay_view(6)
+        score = np.where(view.usable, scores_of(part, view), -np.inf)
+        found = chosen_relays(part, view, np.full(3, -1))
+        np.testing.assert_array_equal(found.score, score.max(axis=1))
+
+    def test_keeps_the_relay_that_it_has_just_chosen(self, part):
+        view = trials.relay_view(6)
+        first = chosen_relays(part, view, np.full(3, -1))
+        assert_same(chosen_relays(part, view, first.relay), first)
+
+    def test_scores_a_pair_the_same_alone_and_among_others(self, part):
+        view = trials.relay_view(6)
+        drawn = view.draw()
+        alone = replace(
+            view, requester=view.requester[1:2], helper=view.helper[1:2], usable=view.usable[1:2],
+            draw=lambda: drawn[1:2],
+        )  # fmt: skip
+        assert_same(scores_of(part, alone)[0], scores_of(part, view)[1])
+
+    def test_scores_the_scene_wherever_it_lies(self, part):
+        view = trials.relay_view(6)
+        moved = replace(view, antenna_m=view.antenna_m + np.array([0.0, 2000.0, 0.0]))
+        open_view = replace(view, antenna_m=view.antenna_m + np.array([0.0, -3000.0, 0.0]))
+        np.testing.assert_allclose(scores_of(part, moved), scores_of(part, open_view), atol=1e-9)
+
+
+ASKING = every(MatchingRule, lambda rule: rule.asks)
+
+
+@ASKING
+class TestEveryMatchingRule:
+    def test_keeps_the_byte_budget_and_the_number_of_helpers(self, part):
+        for budget in (0.0, 350.0, 800.0, 1e6):
+            for most in (0, 1, 3):
+                view = replace(trials.matching_view(8), budget_bytes=budget, max_helpers=most)
+                helpers = [choice.helper for choice in chosen_helpers(part, view)]
+                assert view.cost_bytes[helpers].sum() <= budget
+                assert len(set(helpers)) == len(helpers) <= most
+
+    def test_asks_each_blind_cell_of_one_helper_that_sees_it(self, part):
+        view = replace(trials.matching_view(8), budget_bytes=1e6, max_helpers=8)
+        choices = chosen_helpers(part, view)
+        assert len(choices) > 1
+        assert sum(choice.cells.astype(int) for choice in choices).max() == 1
+        for choice in choices:
+            assert (choice.cells <= (view.observed[choice.helper] & (view.blind_weight > 0.0))).all()
+
+    def test_gives_rows_no_meaning(self, part):
+        view, order = trials.matching_view(8), np.array([5, 2, 7, 0, 3, 6, 1, 4])
+        columns = ("observed", "occupied", "agent", "distance_m", "delivery", "relayed", "cost_bytes")
+        moved = replace(view, **{name: getattr(view, name)[order] for name in columns})
+        assert view.agent[order_of(part, view)].tolist() == moved.agent[order_of(part, moved)].tolist()
