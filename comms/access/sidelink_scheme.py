@@ -34,30 +34,61 @@ class SidelinkScheme(AccessScheme):
         recheck_slots: How many slots before its first use a resource is checked again; 0 for never.
     """
 
-    subchannels: Annotated[int, AtLeast(1), AtMost(50), "Subchannels in the channel"] = 4
-    rb_per_subchannel: Annotated[int, AtLeast(1), AtMost(275), "Resource blocks of each subchannel"] = 12
-    bits_per_symbol: Annotated[Literal[2, 4, 6], "Bits per symbol of the modulation: QPSK, 16-QAM, 64-QAM"] = 2
-    code_rate: Annotated[float, Above(0), Below(1), "Data bits per coded bit of the error correction"] = 0.7
+    subchannels: Annotated[int, AtLeast(1), AtMost(50), "Number of subchannels into which the channel is divided"] = 4
+    rb_per_subchannel: Annotated[int, AtLeast(1), AtMost(275), "Number of resource blocks in each subchannel"] = 12
+    bits_per_symbol: Annotated[
+        Literal[2, 4, 6], "Bits per symbol of the modulation: 2 is QPSK, 4 is 16-QAM, 6 is 64-QAM"
+    ] = 2
+    code_rate: Annotated[
+        float,
+        Above(0),
+        Below(1),
+        "Code rate: data bits per coded bit; a higher rate carries more data and needs a higher SINR",
+    ] = 0.7
     packet_subchannels: Annotated[
-        int | None, AtLeast(1), AtMost(50), "Subchannels that every packet takes; computed from its size if left out"
+        int | None,
+        AtLeast(1),
+        AtMost(50),
+        "Number of subchannels that every packet occupies; without a value, computed from the packet's size",
     ] = None
-    t1_slots: Annotated[int, AtLeast(0), AtMost(100), "First slot of the selection window"] = 1
-    t2_slots: Annotated[int, AtLeast(1), AtMost(1000), "Last slot of the selection window"] = 100
-    candidate_share: Annotated[float, Above(0), AtMost(1), "Least share of resources that must stay candidates"] = 0.2
+    t1_slots: Annotated[
+        int,
+        AtLeast(0),
+        AtMost(100),
+        "First slot of the selection window, counted from the slot in which a packet is ready",
+    ] = 1
+    t2_slots: Annotated[
+        int,
+        AtLeast(1),
+        AtMost(1000),
+        "Last slot of the selection window, counted from the slot in which a packet is ready",
+    ] = 100
+    candidate_share: Annotated[
+        float,
+        Above(0),
+        AtMost(1),
+        "Least share of the resources that must remain candidates; if fewer remain, the RSRP threshold is raised",
+    ] = 0.2
     rsrp_threshold_dbm: Annotated[
-        float, AtLeast(-150), AtMost(0), "Resources with a reservation received above this power are excluded"
+        float,
+        AtLeast(-150),
+        AtMost(0),
+        "A resource is excluded if its reservation was received above this power; a lower threshold excludes more",
     ] = -110.0
     keep_probability: Annotated[
-        float, AtLeast(0), AtMost(1), "Probability of keeping the resource when the counter runs out"
+        float,
+        AtLeast(0),
+        AtMost(1),
+        "Probability that a station keeps its resource when its reselection counter reaches 0",
     ] = 0.0
-    repetitions: Annotated[int, AtLeast(0), AtMost(31), "Blind retransmissions of each packet"] = 0
+    repetitions: Annotated[int, AtLeast(0), AtMost(31), "Number of blind retransmissions of each packet"] = 0
     interference_share: Annotated[
         float,
         Above(0),
         AtMost(1),
-        "Share of another packet's power in a subchannel that falls on a packet's own resource blocks",
+        "Share of an interferer's power in a subchannel that falls on the resource blocks of the received packet; 1 counts all of it",
     ] = 1.0
-    in_band_emission: Annotated[bool, "Whether transmissions in other subchannels of a slot interfere"] = False
+    in_band_emission: Annotated[bool, "Whether transmissions in other subchannels of the same slot interfere"] = False
 
     dcc_airtime_us: ClassVar[float | None] = 1000.0
     generation: ClassVar[Literal["lte_mode4", "nr_mode2"]] = "nr_mode2"

@@ -56,7 +56,7 @@ _CAR_SPREAD = 0.1
 @part("visibility")
 @dataclass(frozen=True)
 class Visibility(Detector):
-    """The visibility detection model: input is the number of points per object, output are detections.
+    """The visibility detection model: the more lidar points on a road user, the more likely it is detected.
 
     Attributes:
         half_points: Number of points on an object at which half are detected; larger values detect less.
@@ -68,16 +68,26 @@ class Visibility(Detector):
         false_per_frame: Mean number of false positives in a frame.
     """
 
-    half_points: Annotated[float, Above(0), AtMost(1e4), "Lidar points on an object at which half are detected"] = 12.0
+    half_points: Annotated[
+        float,
+        Above(0),
+        AtMost(1e4),
+        "Number of lidar points on an object at which half of such objects are detected; larger values detect less",
+    ] = 12.0
     steepness: Annotated[
-        float, Above(0), AtMost(20), "Slope of the detection curve over the logarithm of the points"
+        float,
+        Above(0),
+        AtMost(20),
+        "Steepness of the detection probability over the logarithm of the number of points; larger values make the change sharper",
     ] = 1.6
     center_sigma_m: Annotated[
-        float, AtLeast(0), AtMost(10), "Position error of a box with half_points points, per axis"
+        float, AtLeast(0), AtMost(10), "Standard deviation of the position of a box with half_points points, per axis"
     ] = 0.15
-    yaw_sigma_deg: Annotated[float, AtLeast(0), AtMost(90), "Heading error of a box with half_points points"] = 3.0
+    yaw_sigma_deg: Annotated[
+        float, AtLeast(0), AtMost(90), "Standard deviation of the heading of a box with half_points points"
+    ] = 3.0
     size_sigma_m: Annotated[
-        float, AtLeast(0), AtMost(5), "Length, width and height error of a box with half_points points"
+        float, AtLeast(0), AtMost(5), "Standard deviation of length, width and height of a box with half_points points"
     ] = 0.10
     false_per_frame: Annotated[
         float, AtLeast(0), AtMost(100), "Mean number of false positives per station and frame"

@@ -48,7 +48,7 @@ class _Group(TyperGroup):
 
 app = typer.Typer(
     cls=_Group,
-    help="Simulate what connected vehicles see, send to each other by radio, and fuse.",
+    help="Simulate connected vehicles that perceive with lidars, exchange data by V2X radio, and fuse the data.",
     epilog="Example: v2xsim demo",
     no_args_is_help=True,
     add_completion=False,

@@ -27,29 +27,31 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set a key of the scenario, such as radio.tx_power_dbm=20; repeatable. Paths are relative to the working folder.",
+        help="Set a key of the scenario, such as radio.tx_power_dbm=20; repeatable. Paths in the value are relative to the working folder.",
         show_default=False,
     ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Overrides run.seed.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the run; overrides run.seed.", show_default=False)]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder to write. Default: runs/NAME-SEED.", show_default=False),
 ]
 OnDevice = Annotated[
-    Device | None, typer.Option(help="Device that torch runs on; overrides run.device.", show_default=False)
+    Device | None, typer.Option(help="Device that casts lidar rays; overrides run.device.", show_default=False)
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+    bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else on it.")
 ]
 
 OnTorchDevice = Annotated[Device, typer.Option("--device", help="Device that torch runs on.")]
-Dim = Annotated[int, typer.Option(min=1, help="Width of the models: entries of the vector of one token.")]
-Layers = Annotated[int, typer.Option(min=1, help="Layers of each model, over all its parts.")]
-Batch = Annotated[int, typer.Option(min=1, help="Sequences that a model processes together.")]
-Prompt = Annotated[int, typer.Option(min=1, help="Tokens that are given before generation starts.")]
-Generated = Annotated[int, typer.Option(min=1, help="Tokens to generate.")]
-Vocabulary = Annotated[int, typer.Option(min=1, help="Number of different tokens.")]
+Dim = Annotated[int, typer.Option(min=1, help="Width of the models: number of entries in the vector of each token.")]
+Layers = Annotated[int, typer.Option(min=1, help="Number of layers of each model, all its parts together.")]
+Batch = Annotated[int, typer.Option(min=1, help="Number of sequences that a model processes together.")]
+Prompt = Annotated[
+    int, typer.Option(min=1, help="Length of the prompt: tokens that a model reads before it generates.")
+]
+Generated = Annotated[int, typer.Option(min=1, help="Number of tokens to generate per sequence.")]
+Vocabulary = Annotated[int, typer.Option(min=1, help="Size of the vocabulary: number of different tokens.")]
 
 
 def check_device(device: Device) -> None:

@@ -25,7 +25,7 @@ def command(
         list[Path],
         typer.Argument(
             metavar="DIR…",
-            help="One sweep, or two or more runs and sweeps; the first is the baseline.",
+            help="Folders to compare: one sweep, or two or more runs and sweeps; of several folders, the first is the baseline.",
             show_default=False,
         ),
     ],
@@ -33,17 +33,21 @@ def command(
         list[str] | None,
         typer.Option("--metric", metavar="NAME", help="Metric to compare; repeatable.", show_default=False),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Compare all metrics and print all settings.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Compare all metrics, and print all settings without a limit.")
+    ] = False,
     baseline: Annotated[
         list[str] | None,
         typer.Option(
             "--baseline",
             metavar="KEY=VALUE",
-            help="Setting of the sweep to use as the baseline; repeatable.",
+            help="Value of a varied key in the setting that is the baseline, as KEY=VALUE; repeatable.",
             show_default=False,
         ),
     ] = None,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals, between 0 and 1.")
+    ] = 0.95,
     as_json: AsJson = False,
 ) -> None:
     """Compare the settings of a sweep with its baseline, or runs and sweeps with each other.

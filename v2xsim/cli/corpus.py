@@ -27,7 +27,8 @@ class Options:
     small: Annotated[
         bool,
         typer.Option(
-            "--small", help="A small corpus in seconds: 2 towns, 20 vehicles, 2 minutes. Other options still apply."
+            "--small",
+            help="Write a small corpus, which takes seconds: 2 towns, 20 vehicles, 2 minutes. Other options override these values.",
         ),
     ] = False
     vehicles: Annotated[
@@ -35,7 +36,7 @@ class Options:
         typer.Option(
             min=1,
             max=100_000,
-            help="Vehicles on the road in each run. Default: 100, or 20 with --small.",
+            help="Number of vehicles on the road in each run. Default: 100, or 20 with --small.",
             show_default=False,
         ),
     ] = None
@@ -45,25 +46,30 @@ class Options:
             min=0.1, help="Duration of each run in minutes. Default: 10, or 2 with --small.", show_default=False
         ),
     ] = None
-    step: Annotated[float, typer.Option(help="Duration of a token in seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5
-    vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest number of different tokens.")] = 384
+    step: Annotated[float, typer.Option(help="Time step of a token in seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5
+    vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest size of the vocabulary, in tokens.")] = 384
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Largest error in metres at which a token covers a move, root mean square over the corners of a 7.5 m box. Default: 0.6 m per second of --step.",
+            help="Error in metres up to which a token covers a move: root mean square over the corners of a 7.5 m long box. Default: 0.6 m per second of --step.",
             show_default=False,
         ),
     ] = None
-    shortest: Annotated[float, typer.Option(help="Leave out tracks shorter than this many seconds.")] = 10.0
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws; the towns do not depend on it.")] = 1
+    shortest: Annotated[
+        float, typer.Option(help="Leave out vehicle tracks that are shorter than this time in seconds.")
+    ] = 10.0
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of all random draws. The towns are the same for every seed.")
+    ] = 1
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="SUMO runs in parallel. Default: one per processor.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Number of SUMO runs in parallel. Default: one per processor.", show_default=False),
     ] = None
     network: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A .net.xml or .sumocfg to train and validate on as well; repeatable.",
+            help="Additional network for training and validation, a .net.xml or .sumocfg file; repeatable.",
             show_default=False,
         ),
     ] = None
@@ -71,12 +77,12 @@ class Options:
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A .net.xml or .sumocfg to test on as well; training never sees it. Repeatable.",
+            help="Additional network for the test set, a .net.xml or .sumocfg file; not used in training. Repeatable.",
             show_default=False,
         ),
     ] = None
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the manifest as JSON on standard output and nothing else there.")
+        bool, typer.Option("--json", help="Print the manifest as JSON on standard output, and nothing else on it.")
     ] = False
 
 

@@ -16,7 +16,9 @@ def command(
             metavar="FILE", help="OpenStreetMap extract: .osm or .osm.xml, optionally gzipped.", show_default=False
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write; new or empty.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder to write into; must be new or empty.", show_default=False)
+    ],
 ) -> None:
     """Turn an OpenStreetMap extract into roads, buildings, traffic and a scenario that runs."""
     # Imported here: --help must not wait for the libraries that this loads.

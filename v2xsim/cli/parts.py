@@ -25,7 +25,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="One kind of part only, such as relay, cooperation.relay or 'relay rule'.",
+            help="List only this kind of part, such as relay, cooperation.relay or 'relay rule'.",
             show_default=False,
         ),
     ] = None,
@@ -34,12 +34,12 @@ def command(
         typer.Option(
             "--plugin",
             metavar="FILE",
-            help="List the parts of this Python file too; repeatable. The file is run: name only files you trust.",
+            help="Also list the parts in this Python file; repeatable. The file is executed, so name only files you trust.",
             show_default=False,
         ),
     ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print a page in Markdown, as docs/reference/parts.md.")
+        bool, typer.Option("--markdown", help="Print the list as a Markdown page, like docs/reference/parts.md.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

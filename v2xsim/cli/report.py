@@ -13,7 +13,10 @@ EXAMPLE = "Example: v2xsim report sweeps/relay"
 def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep or a run.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder to write. Default: DIR/report.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder to write the report into. Default: DIR/report.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Write one HTML page with the tables and figures of a sweep or a run; figures also as SVG and PDF."""

@@ -24,7 +24,9 @@ def command(
     out: Out = None,
     device: OnDevice = None,
     as_json: AsJson = False,
-    pictures: Annotated[bool, typer.Option("--view", help="Draw the pictures of `v2xsim view` afterwards.")] = False,
+    pictures: Annotated[
+        bool, typer.Option("--view", help="After the run, draw the same pictures as `v2xsim view`.")
+    ] = False,
 ) -> None:
     """Simulate a scenario and write its tables into a folder.
 

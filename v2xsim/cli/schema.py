@@ -15,7 +15,7 @@ def command(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A Python file with parts of your own to include in the schema; repeatable.",
+            help="Python file with parts of your own to include in the schema; repeatable. The file is executed.",
         ),
     ] = None,
 ) -> None:

@@ -49,32 +49,43 @@ class Options:
         typer.Option(
             "--grid",
             metavar="KEY=A,B,…",
-            help="Vary a key of the scenario; repeatable, all combinations run.",
+            help="Key of the scenario to vary, with its values; repeatable. All combinations of values run.",
             show_default=False,
         ),
     ] = None
     overrides: Overrides = None
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Run every setting with this many seeds, from 1 on.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, help="Number of seeds; every setting runs with the seeds 1, 2, 3 and so on.", show_default=False
+        ),
     ] = None
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: sweeps/NAME.", show_default=False)
+        Path | None, typer.Option(metavar="DIR", help="Folder to write into. Default: sweeps/NAME.", show_default=False)
     ] = None
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Points to run in parallel. Default: one per processor.", show_default=False),
+        typer.Option(
+            min=1,
+            help="Number of points (one setting with one seed each) to run in parallel. Default: one per processor.",
+            show_default=False,
+        ),
     ] = None
-    backend: Annotated[Backend, typer.Option(help="Where points run: on this machine or on a Dask cluster.")] = (
-        Backend.LOCAL
-    )
+    backend: Annotated[
+        Backend, typer.Option(help="Where points run: local (this machine) or dask (a Dask cluster).")
+    ] = Backend.LOCAL
     scheduler: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS", help="Address of the Dask scheduler, such as tcp://login1:8786.", show_default=False
         ),
     ] = None
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a sweep that was stopped, in its folder.")] = False
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed points again.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a sweep that was stopped, in the same folder.")] = (
+        False
+    )
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run the failed points of an earlier call again.")
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, and estimate time, memory and disk from one trial point.")
     ] = False

@@ -13,7 +13,10 @@ def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.", show_default=False)],
     frame: Annotated[
         int | None,
-        typer.Option(help="Kept frame to draw. Default: the one where fusion adds most.", show_default=False),
+        typer.Option(
+            help="Number of the kept frame to draw, from 0. Default: the frame in which fusion adds most.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Draw a finished run: who saw what alone and after fusion, delivery, coverage. Needs no display."""

@@ -25,8 +25,10 @@ from v2xsim.scenario.schema_world import Run, Traffic, World
 class Matrix(Section):
     """The abstract perception matrix."""
 
-    cell_m: float = quantity(2.0, "m", "Side of a cell", ge=0.25, le=20)
-    extent_m: float = quantity(50.0, "m", "From the station to the edge of its matrix", ge=5, le=300)
+    cell_m: float = quantity(
+        2.0, "m", "Side of a square cell; smaller cells give a finer matrix and larger messages", ge=0.25, le=20
+    )
+    extent_m: float = quantity(50.0, "m", "Distance from the station to each edge of its matrix", ge=5, le=300)
 
 
 class Cooperation(Section):
@@ -35,23 +37,25 @@ class Cooperation(Section):
     awareness_rule: Annotated[AwarenessRule, PartChoice(AwarenessRule, "periodic")] = chosen(
         AwarenessRule,
         "periodic",
-        "When awareness messages are sent: at a fixed rate, or by movement as in EN 302 637-2 (1 to 10 Hz)",
+        "Rule that decides when stations send awareness messages: at a fixed rate, or after movement as in EN 302 637-2 (1 to 10 Hz)",
     )
-    egos: Literal["all"] | list[str] = choice("all", "Vehicles that fuse: all with a lidar, or a list of names")
+    egos: Literal["all"] | list[str] = choice(
+        "all", "Stations that request and fuse data: all that have a lidar, or a list of names"
+    )
     matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
         MatchingRule,
         "blind_cells",
-        "How helpers are chosen: most blind cells covered per byte, nearest first, or none",
+        "Rule that chooses helpers: those that cover most blind cells per byte, the nearest ones, or none",
     )
     shortlist: int = quantity(
         0,
         "1",
-        "With synchronous transport: number of helpers that a directory of descriptors selects for exact matching; 0 compares all",
+        "Number of helpers preselected by comparing descriptors, before exact matching; 0 matches all; above 0 only with transport synchronous",
         ge=0,
         le=1000,
     )
     relay: Annotated[RelayRule, PartChoice(RelayRule, "hybrid")] = chosen(
-        RelayRule, "hybrid", "Rule that picks a relay where the direct link is not usable"
+        RelayRule, "hybrid", "Rule that chooses a relay for two stations whose direct link is not usable"
     )
     fusion: Annotated[FusionScheme, PartChoice(FusionScheme, "early")] = chosen(
         FusionScheme,
@@ -60,27 +64,48 @@ class Cooperation(Section):
         "(raw), or, without requests, collective perception messages (cpm)",
     )
     transport: Literal["radio", "synchronous"] = choice(
-        "radio", "synchronous hands data over directly, without messages: the upper bound to compare with"
+        "radio",
+        "How data travels: by radio, or synchronous, that is, at once and without loss, as an upper bound to compare with",
     )
     redundancy: Annotated[RedundancyRule, PartChoice(RedundancyRule, "none")] = chosen(
         RedundancyRule,
         "none",
-        "Objects that collective perception messages leave out because others report them already",
+        "Rule that leaves objects out of a collective perception message because others report them already",
     )
-    max_helpers: int = quantity(3, "1", "Most helpers that an ego requests data from, per frame", ge=0, le=50)
+    max_helpers: int = quantity(
+        3, "1", "Largest number of helpers from which an ego requests data per frame", ge=0, le=50
+    )
     deadline_ms: float = quantity(
         100.0, "ms", "Time from an ego's capture to its fusion; data that arrives later is not used", ge=0, le=5000
     )
     max_age_ms: float = quantity(
-        300.0, "ms", "Data captured longer than this before the ego's frame is dropped", ge=0, le=10_000
+        300.0,
+        "ms",
+        "Largest age of data at the ego's capture; data that was captured earlier is not used",
+        ge=0,
+        le=10_000,
     )
     budget_bytes: int = quantity(
-        6000, "B", "Most data that an ego requests per frame, over all helpers", ge=0, le=100_000_000
+        6000,
+        "B",
+        "Largest amount of data that an ego requests per frame, from all helpers together",
+        ge=0,
+        le=100_000_000,
     )
     detect_ms: float = quantity(
-        20.0, "ms", "Time from a capture until the station has its matrix and detections", ge=0, le=1000
+        20.0,
+        "ms",
+        "Processing time from a lidar capture until the station has its perception matrix and detections",
+        ge=0,
+        le=1000,
     )
-    min_delivery: float = quantity(0.7, "1", "Predicted delivery below which a link counts as not usable", ge=0, le=1)
+    min_delivery: float = quantity(
+        0.7,
+        "1",
+        "Least predicted delivery probability of a usable link; higher values use relays more often",
+        ge=0,
+        le=1,
+    )
     matrix: Matrix = choice(Matrix(), "The abstract perception matrix")
 
     @model_validator(mode="after")
@@ -100,31 +125,47 @@ class Cooperation(Section):
 class Errors(Section):
     """Errors in what stations believe about their own position, heading and clock."""
 
-    gnss_sigma_m: float = quantity(0.0, "m", "Standard deviation of a position, per axis", ge=0, le=100)
-    gnss_correlation_s: float = quantity(10.0, "s", "Time over which the position error decorrelates", gt=0, le=1e5)
-    heading_sigma_deg: float = quantity(0.0, "deg", "Standard deviation of a heading", ge=0, le=180)
+    gnss_sigma_m: float = quantity(0.0, "m", "Standard deviation of the position error, per axis", ge=0, le=100)
+    gnss_correlation_s: float = quantity(
+        10.0, "s", "Time after which the correlation of the position error has fallen to 1/e", gt=0, le=1e5
+    )
+    heading_sigma_deg: float = quantity(0.0, "deg", "Standard deviation of the heading error", ge=0, le=180)
     clock_sigma_ms: float = quantity(0.0, "ms", "Standard deviation of a station's clock offset", ge=0, le=10_000)
 
 
 class Record(Section):
-    """What a run records besides its tables."""
+    """What a run records, and the ranges over which metrics are computed."""
 
-    clouds_every_s: float = quantity(1.0, "s", "Interval at which fused clouds are kept; 0 keeps none", ge=0, le=3600)
-    cloud_egos: int = quantity(1, "1", "Clouds kept each time: of the egos that fused most helpers then", ge=0, le=1000)
+    clouds_every_s: float = quantity(
+        1.0, "s", "Interval at which fused point clouds are kept for pictures; 0 keeps none", ge=0, le=3600
+    )
+    cloud_egos: int = quantity(
+        1,
+        "1",
+        "Number of clouds kept at each interval; those of the egos that fused data from most helpers",
+        ge=0,
+        le=1000,
+    )
     prr_range_m: float = quantity(
-        150.0, "m", "Packet reception ratio counts all stations nearer than this", gt=0, le=10_000
+        150.0,
+        "m",
+        "Range of the packet reception ratio: only receivers nearer to the sender than this are counted",
+        gt=0,
+        le=10_000,
     )
     packet_share: float = quantity(
         1.0,
         "1",
-        "Share of stations whose awareness messages are in the packet table; the radio metrics count only these",
+        "Share of stations whose awareness messages are in the packet table; radio metrics are computed from these",
         gt=0,
         le=1,
     )
     link_ticks: int = quantity(
-        1, "1", "Number of ticks between two listings of the links; 0 lists none", ge=0, le=1_000_000
+        1, "1", "Links are listed at every n-th tick: 1 lists every tick, 0 none", ge=0, le=1_000_000
     )
-    evaluation_range_m: float = quantity(60.0, "m", "Road users farther from the ego are not scored", gt=0, le=500)
+    evaluation_range_m: float = quantity(
+        60.0, "m", "Road users farther from the ego than this are not evaluated", gt=0, le=500
+    )
 
 
 class Scenario(File):
@@ -136,7 +177,7 @@ class Scenario(File):
     description: str = choice("", "What the scenario shows")
     plugins: list[Path] = choice(
         [],
-        "Python files with parts of your own; paths count from this file's folder. Their code is run: list only files you trust",
+        "Python files with parts of your own; paths are relative to this file's folder. Their code is run: list only files you trust",
     )
     run: Run = choice(Run(), "Time and seed")
     world: World = choice(World(), "Static surroundings")
@@ -149,4 +190,4 @@ class Scenario(File):
         Detector, "visibility", "How stations detect road users in their lidar points"
     )
     errors: Errors = choice(Errors(), "Errors of position, heading and clock")
-    record: Record = choice(Record(), "What a run keeps")
+    record: Record = choice(Record(), "What a run records, and the ranges of its metrics")

@@ -15,35 +15,40 @@ from v2xsim.scenario.schema_world import Kind
 
 
 class Propagation(Section):
-    """Path loss, blockage by vehicles, and fading."""
+    """Link states, blockage by vehicles and buildings, shadowing, fading, and antenna gains by kind of vehicle."""
 
     states: Literal["geometry", "tr37885", "boban_low", "boban_medium", "boban_high"] = choice(
-        "geometry", "Link states: computed from bodies and buildings, or drawn from curves over distance"
+        "geometry",
+        "Link states: computed from the geometry of vehicles and buildings, or drawn from curves of probability over distance",
     )
     vehicle_blockage: Annotated[VehicleBlockage, PartChoice(VehicleBlockage, "tr37885")] = chosen(
-        VehicleBlockage, "tr37885", "Loss behind vehicles: drawn for each episode, or diffraction at the real boxes"
+        VehicleBlockage,
+        "tr37885",
+        "Loss behind vehicles: drawn for each blockage, or computed as diffraction at the bodies of the vehicles",
     )
     building_loss: Annotated[BuildingLoss, PartChoice(BuildingLoss, "tr37885")] = chosen(
         BuildingLoss,
         "tr37885",
-        "Loss behind buildings: over the direct distance, or along both streets round the corner (VirtualSource11p, WINNER+ B1) "
-        "where the lines along the headings of both stations meet",
+        "Loss behind buildings: over the direct distance, or round the corner along the streets of both stations (VirtualSource11p, "
+        "WINNER+ B1); the corner is where the lines along their headings meet",
     )
     shadowing_sigma_db: float | None = quantity(
         None,
         "dB",
-        "Standard deviation of the shadowing; if left out, the path-loss model's own value for each link state",
+        "Standard deviation of the shadowing; without a value, the path-loss model sets one for each link state",
         ge=0,
         le=20,
     )
     decorrelation_m: float | None = quantity(
         None,
         "m",
-        "Distance over which the shadowing decorrelates; if left out, the path-loss model's own value for each link state",
+        "Decorrelation distance of the shadowing; without a value, the path-loss model sets one for each link state",
         gt=0,
         le=1000,
     )
-    fading: Annotated[Fading, PartChoice(Fading, "none")] = chosen(Fading, "none", "Fading from packet to packet")
+    fading: Annotated[Fading, PartChoice(Fading, "none")] = chosen(
+        Fading, "none", "Small-scale fading, drawn for each packet and receiver"
+    )
     gain_by_kind_dbi: dict[Kind, float] = quantity(
         {}, "dBi", "Antenna gain by kind of vehicle; replaces radio.antenna_gain_dbi for these kinds"
     )
@@ -64,10 +69,10 @@ class Radio(Section):
     """Channel, physical layer and access."""
 
     access: Annotated[AccessScheme, PartChoice(AccessScheme, "random_slot")] = chosen(
-        AccessScheme, "random_slot", "Access scheme; ideal delivers everything at once to every station in range"
+        AccessScheme, "random_slot", "Access scheme; ideal delivers every message at once to every station in range"
     )
     channel: Annotated[PathLoss, PartChoice(PathLoss, "tr37885_urban")] = chosen(
-        PathLoss, "tr37885_urban", "Path-loss model where no building blocks"
+        PathLoss, "tr37885_urban", "Path-loss model of links that no building blocks"
     )
     propagation: Propagation = choice(
         Propagation(), "Link states, blockage by vehicles and buildings, shadowing and fading"
@@ -81,47 +86,70 @@ class Radio(Section):
         gt=0,
         le=50_000,
     )
-    tx_power_dbm: float = quantity(23.0, "dBm", "Power into the antenna", ge=-40, le=40)
+    tx_power_dbm: float = quantity(23.0, "dBm", "Transmit power at the antenna input", ge=-40, le=40)
     antenna_gain_dbi: float = quantity(0.0, "dBi", "Gain of every antenna", ge=-20, le=30)
     noise_figure_db: float = quantity(9.0, "dB", "Receiver noise figure", ge=0, le=30)
-    sensitivity_dbm: float = quantity(-90.0, "dBm", "Weakest packet a receiver notices, over 10 MHz", ge=-120, le=-30)
+    sensitivity_dbm: float = quantity(
+        -90.0,
+        "dBm",
+        "Receiver sensitivity: weaker packets are not detected; ieee80211p and random_slot take it for 10 MHz and raise it with the bandwidth",
+        ge=-120,
+        le=-30,
+    )
     busy_threshold_dbm: float = quantity(
-        -94.0, "dBm", "Power above which the channel counts as busy, over 10 MHz", ge=-120, le=-30
+        -94.0,
+        "dBm",
+        "Received power above which the channel counts as busy; ieee80211p and random_slot take it for 10 MHz and raise it with the bandwidth",
+        ge=-120,
+        le=-30,
     )
-    mcs: int = quantity(2, "1", "Modulation and coding of data, 0 (slowest) to 7 (fastest)", ge=0, le=7)
+    mcs: int = quantity(
+        2, "1", "MCS of data in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)", ge=0, le=7
+    )
     awareness_mcs: int = quantity(
-        2, "1", "Modulation and coding of awareness messages; 2 is 6 Mb/s over 10 MHz, ITS-G5's default", ge=0, le=7
+        2,
+        "1",
+        "MCS of awareness messages in ieee80211p and random_slot; 2 is 6 Mb/s at 10 MHz, the default of ITS-G5",
+        ge=0,
+        le=7,
     )
-    shadowing: bool = choice(True, "Correlated log-normal shadowing")
-    mtu_bytes: int = quantity(1400, "B", "Largest payload of one packet; larger ones are fragmented", ge=100, le=65000)
+    shadowing: bool = choice(True, "Whether links have log-normal shadowing, correlated over distance")
+    mtu_bytes: int = quantity(
+        1400, "B", "Largest payload of one packet; larger messages are split into fragments", ge=100, le=65000
+    )
     retries: int = quantity(
         0,
         "1",
-        "How many times a packet to one station (request, data) is sent again while its acknowledgement is missing",
+        "Largest number of times a packet to one station (request, data) is sent again if its acknowledgement is missing",
         ge=0,
         le=15,
     )
     ack_timeout_ms: float = quantity(
-        1.0, "ms", "How long the sender waits for the acknowledgement before it sends again", ge=0.1, le=100
+        1.0, "ms", "Time that a sender waits for an acknowledgement before it sends the packet again", ge=0.1, le=100
     )
     dcc: Literal["none", "reactive", "adaptive"] = choice(
-        "none", "Congestion control (ETSI TS 102 687) over awareness messages, from the channel busy ratio"
+        "none",
+        "Congestion control (ETSI TS 102 687): limits the rate of awareness messages according to the channel busy ratio",
     )
     queue_packets: int = quantity(
         1000,
         "1",
-        "Most packets that a station can queue; when full, ieee80211p drops the oldest and a sidelink scheme the newest",
+        "Largest number of packets in a station's queue; if it is full, ieee80211p drops the oldest packet and a sidelink scheme the newest",
         ge=1,
         le=100_000,
     )
-    slot_ms: float = quantity(0.5, "ms", "Length of an access slot", ge=0.05, le=10)
+    slot_ms: float = quantity(0.5, "ms", "Length of a slot of access scheme random_slot", ge=0.05, le=10)
     selection_window_ms: float = quantity(
-        20.0, "ms", "Window in which aperiodic packets draw their slot", gt=0, le=1000
+        20.0,
+        "ms",
+        "Window in which single packets (requests, data) choose their slot: longer means fewer collisions and more delay",
+        gt=0,
+        le=1000,
     )
     processing_spread_ms: float = quantity(
         2.0,
         "ms",
-        "Largest delay between an application's decision and the radio; the delay is uniform from 0 to this",
+        "Largest delay before a request or data reaches the radio; each delay is drawn uniformly from 0 to this value",
         ge=0,
         le=100,
     )

@@ -9,21 +9,29 @@ from v2xsim.scenario.schema_world import Region, Share
 class Mount(Section):
     """Position and orientation of a lidar: relative to the centre of the roof, or to the antenna of a roadside unit."""
 
-    x_m: float = quantity(0.0, "m", "Forward of the centre of the roof", ge=-20, le=20)
-    y_m: float = quantity(0.0, "m", "To the left of the centre of the roof", ge=-5, le=5)
-    z_m: float = quantity(0.3, "m", "Above it", ge=-5, le=5)
-    yaw_deg: float = quantity(0.0, "deg", "Turned counter-clockwise seen from above", ge=-360, le=360)
-    pitch_deg: float = quantity(0.0, "deg", "Nose down is positive", ge=-90, le=90)
-    roll_deg: float = quantity(0.0, "deg", "Right side down is positive", ge=-180, le=180)
+    x_m: float = quantity(0.0, "m", "Offset forward of the centre of the roof", ge=-20, le=20)
+    y_m: float = quantity(0.0, "m", "Offset to the left of the centre of the roof", ge=-5, le=5)
+    z_m: float = quantity(0.3, "m", "Height above the roof, or above the antenna of a roadside unit", ge=-5, le=5)
+    yaw_deg: float = quantity(0.0, "deg", "Yaw, counter-clockwise seen from above", ge=-360, le=360)
+    pitch_deg: float = quantity(0.0, "deg", "Pitch; nose down is positive", ge=-90, le=90)
+    roll_deg: float = quantity(0.0, "deg", "Roll; right side down is positive", ge=-180, le=180)
 
 
 class Roadside(Section):
     """A roadside unit."""
 
     id: str = choice(..., "Name, unique in the scenario", min_length=1)
-    position_m: tuple[float, float] = quantity(..., "m", "x, y of the pole")
-    height_m: float = quantity(6.0, "m", "Height of antenna and lidars above ground", gt=0, le=100)
-    heading_deg: float = quantity(0.0, "deg", "Direction from which the yaw of the mounts counts", ge=-360, le=360)
+    position_m: tuple[float, float] = quantity(..., "m", "Position of the pole: x, y")
+    height_m: float = quantity(
+        6.0, "m", "Height of the antenna above ground; lidar mounts are relative to it", gt=0, le=100
+    )
+    heading_deg: float = quantity(
+        0.0,
+        "deg",
+        "Heading of the unit, counter-clockwise from east; the yaw of its lidar mounts is relative to it",
+        ge=-360,
+        le=360,
+    )
     lidar: bool = choice(True, "Whether the unit carries the lidars of `lidars.mounts`")
 
 
@@ -31,13 +39,15 @@ class Stations(Section):
     """Which road users have a radio."""
 
     count: int | None = quantity(
-        None, "1", "Number of connected vehicles in the region; a new one is drawn when one leaves", ge=0
+        None, "1", "Number of connected vehicles in the region; when one leaves, another is drawn", ge=0
     )
-    penetration: float | None = quantity(None, "1", "Share of motor vehicles that are connected", ge=0, le=1)
+    penetration: float | None = quantity(
+        None, "1", "Share of motor vehicles that are connected, that is, have a radio", ge=0, le=1
+    )
     region: Region | None = quantity(
-        None, "m", "Vehicles outside this rectangle are not drawn as stations: x_min, y_min, x_max, y_max"
+        None, "m", "Only vehicles in this rectangle (x_min, y_min, x_max, y_max) are drawn as stations"
     )
-    include: list[str] = choice([], "Names of vehicles that are connected in any case, whatever the draw gives")
+    include: list[str] = choice([], "Names of vehicles that are always connected, in addition to those drawn")
     roadside: list[Roadside] = choice([], "Roadside units")
 
     @model_validator(mode="after")
@@ -50,11 +60,11 @@ class Stations(Section):
 class LidarModel(Section):
     """A rotating lidar given in the scenario itself."""
 
-    beams: int = quantity(..., "1", "Laser beams, evenly spaced", ge=1, le=512)
-    columns: int = quantity(..., "1", "Azimuth steps per turn", ge=8, le=8192)
+    beams: int = quantity(..., "1", "Number of laser beams, evenly spaced in elevation", ge=1, le=512)
+    columns: int = quantity(..., "1", "Number of azimuth steps per turn", ge=8, le=8192)
     lowest_deg: float = quantity(-25.0, "deg", "Elevation of the lowest beam", ge=-90, le=90)
     highest_deg: float = quantity(15.0, "deg", "Elevation of the highest beam", ge=-90, le=90)
-    range_m: float = quantity(120.0, "m", "Farthest return", gt=0, le=1000)
+    range_m: float = quantity(120.0, "m", "Largest distance of a return", gt=0, le=1000)
 
     @model_validator(mode="after")
     def _upright(self) -> "LidarModel":
@@ -66,19 +76,29 @@ class LidarModel(Section):
 class Lidars(Section):
     """Which stations carry lidars, and their type and mounts."""
 
-    count: int | None = quantity(None, "1", "Connected vehicles that carry lidars; all of them if left out", ge=0)
-    include: list[str] = choice(
-        [], "Names of connected vehicles that carry lidars in any case, whatever the draw gives"
+    count: int | None = quantity(
+        None,
+        "1",
+        "Number of connected vehicles that carry lidars; without a value those in include, or all if include is empty",
+        ge=0,
     )
+    include: list[str] = choice([], "Names of connected vehicles that always carry lidars")
     model: str | LidarModel = choice(
         "beam64", "Name in the lidar catalogue (beam16, beam32, beam64, beam128), or a section with beams and columns"
     )
-    mounts: list[Mount] = choice([Mount()], "Mounts, one lidar each", min_length=1, max_length=8)
-    per_vehicle: dict[int, Share] = quantity(
-        {}, "1", "Share of vehicles that carry the first n mounts, by n; all mounts if left out"
+    mounts: list[Mount] = choice(
+        [Mount()],
+        "Positions and orientations of the lidars on a vehicle, one lidar for each",
+        min_length=1,
+        max_length=8,
     )
-    range_noise_m: float = quantity(0.02, "m", "Standard deviation of a range", ge=0, le=5)
-    dropout: float = quantity(0.02, "1", "Share of returns lost", ge=0, le=1)
+    per_vehicle: dict[int, Share] = quantity(
+        {},
+        "1",
+        "For a number n, the share of vehicles that carry only the first n mounts; without a value, all carry every mount",
+    )
+    range_noise_m: float = quantity(0.02, "m", "Standard deviation of the range noise", ge=0, le=5)
+    dropout: float = quantity(0.02, "1", "Share of lidar returns that are lost at random", ge=0, le=1)
 
     @model_validator(mode="after")
     def _mounts_exist(self) -> "Lidars":

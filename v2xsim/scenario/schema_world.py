@@ -17,11 +17,15 @@ class Run(Section):
     """Time and seed."""
 
     seed: int = quantity(1, "1", "Seed of every random stream of the run", ge=0, lt=2**63)
-    begin_s: float = quantity(0.0, "s", "Traffic time at which measuring begins; earlier time is warm-up", ge=0)
-    duration_s: float = quantity(10.0, "s", "Measured time", gt=0, le=86400)
-    step_s: float = quantity(0.1, "s", "Traffic and sensor step", ge=0.01, le=1.0)
+    begin_s: float = quantity(
+        0.0, "s", "Traffic time at which the measurement begins; the time before it is warm-up", ge=0
+    )
+    duration_s: float = quantity(10.0, "s", "Duration of the measurement, without warm-up", gt=0, le=86400)
+    step_s: float = quantity(
+        0.1, "s", "Time step of traffic and lidars; every lidar captures one frame per step", ge=0.01, le=1.0
+    )
     device: Literal["cpu", "cuda"] = choice(
-        "cpu", "Device that casts lidar rays: cuda uses torch, the CPU compiled kernels"
+        "cpu", "Device that casts lidar rays: cpu with compiled kernels, or cuda with torch"
     )
 
     @model_validator(mode="after")
@@ -49,7 +53,7 @@ class World(Section):
         [], "A polygon file of SUMO's polyconvert (.poly.xml), or a list of buildings"
     )
     region: Region | None = quantity(
-        None, "m", "Only buildings touching this rectangle are loaded: x_min, y_min, x_max, y_max"
+        None, "m", "Only buildings that touch this rectangle (x_min, y_min, x_max, y_max) are loaded"
     )
 
 
@@ -57,18 +61,20 @@ class Agent(Section):
     """A scripted road user."""
 
     id: str = choice(..., "Name, unique in the scenario", min_length=1)
-    kind: Kind = choice("passenger", "Class of the vehicle catalogue: sets body and antenna height")
+    kind: Kind = choice(
+        "passenger", "Kind of road user in the vehicle catalogue, which sets body size and antenna height"
+    )
     waypoints: list[tuple[float, float, float]] = quantity(
         ...,
         "s, m, m",
-        "Rows of time, x, y of the box centre; straight between rows, at rest before the first and after the last",
+        "Rows of time, x and y of the body's centre; motion is straight between rows, and the road user rests before the first and after the last",
         min_length=1,
     )
     heading_deg: float | None = quantity(
         None, "deg", "Heading, counter-clockwise from east, while at rest; otherwise the direction of travel"
     )
     size_m: tuple[float, float, float] | None = quantity(
-        None, "m", "Length, width, height; the catalogue's if left out"
+        None, "m", "Length, width, height; without a value, those of the vehicle catalogue"
     )
 
     @model_validator(mode="after")
@@ -84,33 +90,35 @@ class Agent(Section):
 class GridTown(Section):
     """A grid of streets that SUMO's netgenerate builds when the run starts, with a building in every block."""
 
-    blocks: int = quantity(4, "1", "Streets in each direction", ge=2, le=30)
+    blocks: int = quantity(
+        4, "1", "Number of parallel streets in each direction; n streets enclose n - 1 blocks per side", ge=2, le=30
+    )
     block_m: float = quantity(120.0, "m", "Distance between neighbouring junctions", ge=40, le=1000)
-    lanes: int = quantity(1, "1", "Lanes per direction", ge=1, le=4)
+    lanes: int = quantity(1, "1", "Lanes of each street per direction", ge=1, le=4)
     vehicles_per_hour: float = quantity(
         1800.0, "1/h", "Vehicles inserted per hour over the whole network", gt=0, le=1e5
     )
     building_height_m: float = quantity(12.0, "m", "Height of the buildings; 0 leaves them out", ge=0, le=300)
-    setback_m: float = quantity(12.0, "m", "From the street's centre line to the building", ge=4, le=200)
+    setback_m: float = quantity(12.0, "m", "Distance from a street's centre line to the buildings", ge=4, le=200)
     mix: dict[Kind, Share] = quantity(
         {"passenger": 0.75, "van": 0.12, "truck": 0.08, "bus": 0.05},
         "1",
-        "Share of each class; scaled to sum to 1",
+        "Share of each kind of vehicle; scaled so that the sum is 1",
         min_length=1,
     )
 
 
 class Highway(Section):
-    """A straight motorway that SUMO drives, both directions."""
+    """A straight motorway with SUMO traffic in both directions."""
 
-    length_m: float = quantity(2000.0, "m", "Length", ge=200, le=100_000)
+    length_m: float = quantity(2000.0, "m", "Length of the motorway", ge=200, le=100_000)
     lanes: int = quantity(3, "1", "Lanes per direction", ge=1, le=6)
-    density_per_km: float = quantity(60.0, "1/km", "Vehicles per kilometre over both directions", gt=0, le=400)
+    density_per_km: float = quantity(60.0, "1/km", "Vehicles per kilometre, both directions together", gt=0, le=400)
     speed_kmh: float = quantity(120.0, "km/h", "Speed limit", gt=0, le=250)
     mix: dict[Kind, Share] = quantity(
         {"passenger": 0.70, "van": 0.10, "truck": 0.18, "bus": 0.02},
         "1",
-        "Share of each class; scaled to sum to 1",
+        "Share of each kind of vehicle; scaled so that the sum is 1",
         min_length=1,
     )
 
@@ -118,11 +126,13 @@ class Highway(Section):
 class Traffic(Section):
     """Where road users come from: exactly one source."""
 
-    sumocfg: Path | None = choice(None, "A SUMO configuration, driven through libsumo")
+    sumocfg: Path | None = choice(None, "A SUMO configuration (.sumocfg), simulated with libsumo")
     fcd: Path | None = choice(None, "A trace of SUMO's --fcd-output (.xml or .xml.gz), replayed")
     script: list[Agent] | None = choice(None, "Road users that follow waypoints", min_length=1)
-    grid: GridTown | None = choice(None, "A street grid that SUMO builds and drives at run time")
-    highway: Highway | None = choice(None, "A motorway that SUMO builds and drives at run time")
+    grid: GridTown | None = choice(
+        None, "A street grid that SUMO's netgenerate builds when the run starts, with SUMO traffic"
+    )
+    highway: Highway | None = choice(None, "A straight motorway built when the run starts, with SUMO traffic")
 
     @model_validator(mode="after")
     def _one_source(self) -> "Traffic":

@@ -44,29 +44,31 @@ class Draws(Section):
 class SweepFile(Section):
     """A sweep: a scenario and the keys to vary.
 
-    Blocks are combined: every setting of one with every setting of the others.
+    If there are several blocks (grid, list, random, sobol), every setting of one is combined with every setting of the others.
     """
 
     name: str = choice("sweep", "Short name; also the name of the folder", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80)
     question: str = choice("", "Question that the sweep should answer; shown at the top of the report", max_length=2000)
     scenario: str = choice(
-        ..., "A YAML file (paths count from this file's folder), or a packaged scenario such as demo"
+        ..., "A scenario file (YAML; paths are relative to this file's folder), or a packaged scenario such as demo"
     )
-    fixed: dict[str, Any] = choice({}, "Values of the scenario for all points, by dotted key", alias="set")
+    fixed: dict[str, Any] = choice({}, "Values that all points have in common, by dotted key", alias="set")
     grid: dict[str, Values] = choice({}, "For each key a list of values; all combinations are run")
     rows: Annotated[list[dict[str, Any]], Field(max_length=100_000)] = choice(
-        [], "Settings written out, each a map of the same keys", alias="list"
+        [], "List of settings; each is a map with the same keys", alias="list"
     )
     random: Draws | None = choice(None, "Settings drawn at random")
     sobol: Draws | None = choice(None, "Settings spread evenly by a scrambled Sobol sequence")
     seeds: Annotated[int, Field(ge=1, le=100_000)] | Annotated[list[Seed], Field(min_length=1, max_length=100_000)] = (
         choice(1, "Number of seeds (1, 2, ...), or a list of seeds; every setting runs with each")
     )
-    baseline: dict[str, Any] = choice({}, "Values of the setting to compare with; the first setting if left out")
-    keep: Literal["metrics", "tables"] = choice(
-        "metrics", "What is kept of each point: its metrics, or its whole run folder"
+    baseline: dict[str, Any] = choice(
+        {}, "Varied keys and values of the setting to compare with; without a value, the first setting"
     )
-    threads: int = quantity(1, "1", "Threads of one point", ge=1, le=256)
+    keep: Literal["metrics", "tables"] = choice(
+        "metrics", "What is stored for each point: only its metrics, or its whole run folder"
+    )
+    threads: int = quantity(1, "1", "Number of threads of each point", ge=1, le=256)
     timeout_s: float | None = quantity(None, "s", "Time after which a point is stopped and counts as failed", gt=0)
     memory_gb: float | None = quantity(
         None,

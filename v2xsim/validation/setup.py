@@ -23,17 +23,21 @@ class Road(Section):
     """Positions and motion of the vehicles."""
 
     density_per_km: float = quantity(..., "1/km", "Vehicles per kilometre, all lanes together", gt=0, le=2000)
-    placement: Literal["equal", "poisson"] = choice("equal", "Equally spaced, or at random")
+    placement: Literal["equal", "poisson"] = choice("equal", "Spacing of the vehicles: equal, or random (Poisson)")
     length_m: float = quantity(3000.0, "m", "Length of the road", ge=100, le=100_000)
-    shape: Literal["open", "ring"] = choice("open", "The statistics of an open road are those of its middle third")
+    shape: Literal["open", "ring"] = choice(
+        "open", "Shape of the road: ring, or open; on an open road only the middle third is evaluated"
+    )
     speed_kmh: float = quantity(70.0, "km/h", "Speed of all vehicles; it only changes the shadowing", ge=0, le=300)
 
 
 class Messages(Section):
     """The messages that every vehicle broadcasts."""
 
-    rate_hz: float = quantity(10.0, "Hz", "Messages per second", gt=0, le=100)
-    size_bytes: int = quantity(300, "B", "Size on the air, without the physical layer's additions", gt=0, le=4000)
+    rate_hz: float = quantity(10.0, "Hz", "Messages that each vehicle sends per second", gt=0, le=100)
+    size_bytes: int = quantity(
+        300, "B", "Size of a message on the air, without the overhead of the physical layer", gt=0, le=4000
+    )
 
 
 class Channel(Section):
@@ -49,7 +53,7 @@ class Channel(Section):
         25.0, "m", "Decorrelation distance of the shadowing; 0 draws it independently every 100 ms", ge=0, le=1000
     )
     nakagami: list[tuple[float, float]] = quantity(
-        [], "m, 1", "Rows of distance and fading shape m, which holds from that distance on; empty for no fading"
+        [], "m, 1", "Rows of distance and Nakagami shape m; each m applies from its distance on; empty for no fading"
     )
     antenna_gain_dbi: float = quantity(0.0, "dBi", "Gain of every antenna", ge=-20, le=30)
     range_m: float = quantity(
@@ -73,20 +77,24 @@ class Channel(Section):
 class Receiver(Section):
     """The physical layer."""
 
-    tx_power_dbm: float = quantity(23.0, "dBm", "Power into the antenna", ge=-40, le=40)
+    tx_power_dbm: float = quantity(23.0, "dBm", "Transmit power at the antenna input", ge=-40, le=40)
     bandwidth_mhz: Literal[10, 20, 40] = quantity(10, "MHz", "Channel bandwidth")
     noise_figure_db: float = quantity(9.0, "dB", "Receiver noise figure", ge=0, le=30)
     noise_dbm: float | None = quantity(
-        None, "dBm", "Noise over the channel; from the noise figure if left out", ge=-130, le=-50
+        None, "dBm", "Noise power in the channel; without a value, computed from the noise figure", ge=-130, le=-50
     )
     sensitivity_dbm: float = quantity(-90.0, "dBm", "Weakest packet that a receiver detects", ge=-130, le=-30)
     busy_threshold_dbm: float = quantity(-94.0, "dBm", "Power above which the channel counts as busy", ge=-130, le=-30)
-    mcs: int = quantity(2, "1", "Modulation and coding", ge=0, le=28)
+    mcs: int = quantity(2, "1", "MCS in ieee80211p and random_slot, 0 (slowest) to 7 (fastest)", ge=0, le=28)
     per_table: list[PerRow] = quantity(
-        [], "dB, 1", "Rows of SINR and packet error rate, SINR rising; empty for the built-in curve"
+        [], "dB, 1", "Error curve: rows of SINR and packet error rate, by rising SINR; empty for the built-in curve"
     )
     sinr_threshold_db: float | None = quantity(
-        None, "dB", "Packets above this SINR arrive, those below are lost; replaces the error curve", ge=-20, le=60
+        None,
+        "dB",
+        "Packets above this SINR are received, packets below it are lost; replaces the error curve",
+        ge=-20,
+        le=60,
     )
 
     @model_validator(mode="after")
@@ -105,15 +113,15 @@ class SetUp(File):
     name: str = choice("set-up", "Name of the set-up", max_length=80)
     plugins: list[Path] = choice(
         [],
-        "Python files with parts of your own; paths count from this file's folder. They are run: list only files you trust",
+        "Python files with parts of your own; paths are relative to this file's folder. Their code is run: list only files you trust",
     )
     access: Annotated[AccessScheme, PartChoice(AccessScheme, "random_slot")] = chosen_required("Access scheme")
     road: Road = choice(..., "The road and its vehicles")
     messages: Messages = choice(Messages(), "The messages that every vehicle broadcasts")
     channel: Channel = choice(Channel(), "Propagation")
     receiver: Receiver = choice(Receiver(), "The physical layer")
-    warm_up_s: float = quantity(2.0, "s", "Not counted", ge=0, le=1000)
-    measured_s: float = quantity(10.0, "s", "Counted", gt=0, le=10_000)
+    warm_up_s: float = quantity(2.0, "s", "Simulated time before the measurement, not evaluated", ge=0, le=1000)
+    measured_s: float = quantity(10.0, "s", "Duration of the measurement", gt=0, le=10_000)
     seed: int = quantity(1, "1", "Seed of all random draws", ge=0, lt=2**63)
     bin_m: float = quantity(25.0, "m", "Width of a distance bin", gt=0, le=1000)
     reach_m: float = quantity(500.0, "m", "Largest distance in the report", gt=0, le=50_000)

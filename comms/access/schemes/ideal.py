@@ -10,7 +10,7 @@ from v2xsim.parts import part
 @part("ideal")
 @dataclass(frozen=True)
 class Ideal(AccessScheme):
-    """Everything is delivered at once to every station in range."""
+    """Every message is delivered at once to every station in range, without loss."""
 
     ideal: ClassVar[bool] = True
     draws_fading: ClassVar[bool] = False

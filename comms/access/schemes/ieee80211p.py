@@ -12,7 +12,7 @@ from v2xsim.parts import AtLeast, AtMost, part
 @part("ieee80211p")
 @dataclass(frozen=True)
 class Ieee80211p(AccessScheme):
-    """Stations sense the carrier and back off (IEEE 802.11-2016). Thresholds are over 10 MHz.
+    """Carrier sensing with back-off (IEEE 802.11-2016); thresholds are for 10 MHz and rise with the bandwidth.
 
     Attributes:
         aifs_us: Idle time before sending; a shorter time gives more priority.
@@ -24,21 +24,33 @@ class Ieee80211p(AccessScheme):
     """
 
     aifs_us: Annotated[
-        int, AtLeast(1), AtMost(2000), "Idle time before sending: SIFS 32 us and 6 slots for messages like CAM"
+        int,
+        AtLeast(1),
+        AtMost(2000),
+        "Time the channel must be idle before a station sends (AIFS): the default is SIFS, 32 us, and 6 slots; a shorter time gives priority",
     ] = 110
-    cw: Annotated[int, AtLeast(0), AtMost(1023), "Contention window: the back-off is drawn from 0 to this"] = 15
+    cw: Annotated[
+        int, AtLeast(0), AtMost(1023), "Contention window in slots: each back-off is drawn from 0 to this value"
+    ] = 15
     cca_preamble_dbm: Annotated[
-        float, AtLeast(-130), AtMost(-30), "A preamble stronger than this makes the channel busy, over 10 MHz"
+        float,
+        AtLeast(-130),
+        AtMost(-30),
+        "Carrier-sense threshold at 10 MHz: a packet received above this power makes the channel busy",
     ] = -85.0
     cca_energy_dbm: Annotated[
-        float, AtLeast(-130), AtMost(-30), "Any power stronger than this makes the channel busy, over 10 MHz"
+        float,
+        AtLeast(-130),
+        AtMost(-30),
+        "Energy-detection threshold at 10 MHz: a total received power above this makes the channel busy",
     ] = -65.0
     interference: Annotated[
-        Literal["worst", "mean"], "Interference that decides over a packet: its worst moment or its mean"
+        Literal["worst", "mean"],
+        "Interference used for the SINR of a packet: the worst moment of the packet, or the mean over its duration",
     ] = "worst"
     capture_db: Annotated[
         float | None, AtLeast(0), AtMost(60),
-        "Power by which a packet must be stronger to take over a receiver that is busy with another; never if left out",
+        "A later packet takes over a busy receiver if it is stronger by this much; without a value, no packet takes over",
     ] = None  # fmt: skip
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:

@@ -13,6 +13,6 @@ from v2xsim.parts import part
 @part("lte_mode4")
 @dataclass(frozen=True)
 class LteMode4(SidelinkScheme):
-    """Stations sense for 1 s, rank resources and reserve one (3GPP TS 36.213 V14, 14.1.1.6)."""
+    """LTE-V2X sidelink mode 4: a station senses for 1 s, ranks the free resources and reserves one (3GPP TS 36.213 V14, 14.1.1.6)."""
 
     generation: ClassVar[Literal["lte_mode4", "nr_mode2"]] = "lte_mode4"

@@ -25,7 +25,7 @@ NR_CODING = tuple(
 @part("nr_mode2")
 @dataclass(frozen=True)
 class NrMode2(SidelinkScheme):
-    """Stations sense, do not rank, and check a resource again before first use (3GPP TS 38.214 V16, 8.1.4).
+    """NR-V2X sidelink mode 2: as mode 4 without ranking, but a resource is checked again before its first use (TS 38.214, 8.1.4).
 
     Attributes:
         nr_mcs: Index of modulation and code rate, 0 to 28; replaces bits_per_symbol and code_rate.
@@ -33,7 +33,7 @@ class NrMode2(SidelinkScheme):
 
     nr_mcs: Annotated[
         int | None, AtLeast(0), AtMost(28),
-        "Modulation and code rate by index (TS 38.214, table 5.1.3.1-1), in place of bits_per_symbol and code_rate",
+        "MCS index that sets modulation and code rate (TS 38.214, table 5.1.3.1-1); replaces bits_per_symbol and code_rate",
     ] = None  # fmt: skip
 
     ranked: ClassVar[bool] = False

@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("random_slot")
 @dataclass(frozen=True)
 class RandomSlotAccess(AccessScheme):
-    """Every packet takes a random slot of its window; no station listens."""
+    """Every packet is sent in a random slot of its window; stations do not listen before they send."""
 
     spreads_periods: ClassVar[bool] = True
     draws_fading: ClassVar[bool] = False

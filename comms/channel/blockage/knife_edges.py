@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("knife_edges")
 @dataclass(frozen=True)
 class KnifeEdges(VehicleBlockage):
-    """Diffraction at the edges of the vehicles' real bodies (ITU-R P.526 as GEMV2 uses it)."""
+    """Knife-edge diffraction at the bodies of the vehicles in the way (ITU-R P.526 as GEMV2 uses it)."""
 
     needs_bodies: ClassVar[bool] = True
 

@@ -16,7 +16,11 @@ from v2xsim.parts import part
 @part("tr37885")
 @dataclass(frozen=True)
 class Tr37885Blockage(VehicleBlockage):
-    """Loss drawn once per episode, normal in dB: mean 9 and deviation 4.5 above both antennas, 5 and 4 in between."""
+    """Loss behind vehicles of TR 37.885, drawn from a normal distribution in dB each time a vehicle begins to block a link.
+
+    Mean and standard deviation are 9 and 4.5 dB if the vehicle is higher than both antennas, and 5 and 4 dB if its
+    height is between theirs. Beyond 541 m the mean rises with the distance.
+    """
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
         """Return the moments of clause 6.2.1."""

@@ -53,13 +53,15 @@ def corner_loss_db(
 @part("corner")
 @dataclass(frozen=True)
 class Corner(BuildingLoss):
-    """VirtualSource11p where the streets of both stations meet, the loss over the direct distance elsewhere.
+    """VirtualSource11p round the corner where the streets of both stations meet; elsewhere the loss over the direct distance.
 
     Attributes:
         street_width_m: Width of both streets; wider streets lose less.
     """
 
-    street_width_m: Annotated[float, Above(0), AtMost(200), "Width of the streets; wider streets lose less"] = 20.0
+    street_width_m: Annotated[
+        float, Above(0), AtMost(200), "Width of both streets; the loss is smaller in wider streets"
+    ] = 20.0
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
         """Return the loss along both streets round the corner."""

@@ -54,14 +54,17 @@ def manhattan_loss_db(
 @part("manhattan")
 @dataclass(frozen=True)
 class Manhattan(BuildingLoss):
-    """WINNER+ B1 round the corner where the streets of both stations meet, the loss over the direct distance elsewhere.
+    """WINNER+ B1 round the corner where the streets of both stations meet; elsewhere the loss over the direct distance.
 
     Attributes:
         environment_height_m: Effective height of the ground.
     """
 
     environment_height_m: Annotated[
-        float, AtLeast(0), AtMost(1), "Effective height of the ground; must be below both antennas"
+        float,
+        AtLeast(0),
+        AtMost(1),
+        "Effective height of the ground, subtracted from both antenna heights; must be below both antennas",
     ] = 0.0
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:

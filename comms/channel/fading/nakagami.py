@@ -13,7 +13,7 @@ from v2xsim.parts import Unit, part
 @part("nakagami")
 @dataclass(frozen=True)
 class Nakagami(Fading):
-    """Nakagami fading with a shape m by distance; the default rows are those of Torrent-Moreno et al.
+    """Nakagami fading whose shape m depends on the distance; the default values are those of Torrent-Moreno et al.
 
     Attributes:
         shapes: Rows of distance and shape m; each m holds from its distance on. 1 is Rayleigh fading, larger values
@@ -23,7 +23,7 @@ class Nakagami(Fading):
     shapes: Annotated[
         tuple[tuple[float, float], ...],
         Unit("m, 1"),
-        "Rows of distance and Nakagami shape m, which holds from that distance on; m at least 0.5",
+        "Rows of distance and Nakagami shape m (at least 0.5); each m applies from its distance on, and a larger m means less fading",
     ] = ((0.0, 3.0), (50.0, 1.5), (150.0, 1.0))
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoFading(Fading):
-    """Power does not change from packet to packet."""
+    """No fading: the received power does not vary at random from packet to packet."""
 
     fades: ClassVar[bool] = False
 

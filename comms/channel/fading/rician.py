@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("rician")
 @dataclass(frozen=True)
 class Rician(Fading):
-    """Rician fading: a steady wave K times as strong as the scattered ones.
+    """Rician fading: the power of the direct wave is K times that of the scattered waves.
 
     Attributes:
         k_db: K of clear links, behind vehicles, behind buildings: higher values fade less.
@@ -21,7 +21,7 @@ class Rician(Fading):
 
     k_db: Annotated[
         tuple[float, float, float],
-        "Rician K of clear links, behind vehicles, behind buildings; higher values fade less",
+        "Rician K factor of clear links, of links behind vehicles and of links behind buildings; a higher K means less fading",
     ] = (3.48, 0.0, -20.0)
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:

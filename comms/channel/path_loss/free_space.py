@@ -20,7 +20,7 @@ def free_space_loss_db(distance_m: Float[np.ndarray, "*links"], carrier_ghz: flo
 @part("free_space")
 @dataclass(frozen=True)
 class FreeSpace(PathLoss):
-    """Free-space loss (Friis) where no building blocks."""
+    """Free-space loss (Friis) on links without a building in the way; behind buildings the loss of TR 37.885."""
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:
         """Return the line of 20 dB a decade."""

@@ -13,14 +13,14 @@ from v2xsim.parts import AtLeast, AtMost, part
 @part("log_distance")
 @dataclass(frozen=True)
 class LogDistance(PathLoss):
-    """Free space at 1 m, then 10 n dB a decade.
+    """Log-distance model: the loss of free space at 1 m, then 10 n dB more for each decade of distance.
 
     Attributes:
         exponent: The exponent n: 2 is free space, larger values lose more.
     """
 
     exponent: Annotated[
-        float, AtLeast(1), AtMost(6), "Exponent of the distance, from free space at 1 m; 2 is free space"
+        float, AtLeast(1), AtMost(6), "Path-loss exponent n; 2 is free space, and larger values lose more"
     ] = 2.75
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:

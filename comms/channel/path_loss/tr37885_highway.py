@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("tr37885_highway")
 @dataclass(frozen=True)
 class Tr37885Highway(PathLoss):
-    """Free space, as on a highway (3GPP TR 37.885 V15.3.0, Table 6.2.1-1)."""
+    """The highway formula of 3GPP TR 37.885 (V15.3.0, Table 6.2.1-1), which is that of free space."""
 
     urban: ClassVar[bool] = False
 

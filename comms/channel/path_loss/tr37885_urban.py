@@ -10,7 +10,7 @@ from v2xsim.parts import part
 @part("tr37885_urban")
 @dataclass(frozen=True)
 class Tr37885Urban(PathLoss):
-    """A straight line over log distance, urban (3GPP TR 37.885 V15.3.0, Table 6.2.1-1)."""
+    """The urban formula of 3GPP TR 37.885 (V15.3.0, Table 6.2.1-1): 16.7 dB more for each decade of distance."""
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:
         """Return the line of the urban formula."""

@@ -50,14 +50,17 @@ def two_ray_loss_db(
 @part("two_ray")
 @dataclass(frozen=True)
 class TwoRay(PathLoss):
-    """Two rays where no building blocks; behind buildings the loss of TR 37.885, but at least that of the clear link.
+    """Two-ray ground reflection on links without a building in the way; behind buildings the loss of TR 37.885, if it is larger.
 
     Attributes:
         permittivity: Relative permittivity of the ground, at least 1; 1 reflects nothing and gives free space.
     """
 
     permittivity: Annotated[
-        float, AtLeast(1), AtMost(100), "Relative permittivity of the ground; 1 reflects nothing and gives free space"
+        float,
+        AtLeast(1),
+        AtMost(100),
+        "Relative permittivity of the ground; at 1 the ground reflects nothing and the loss is that of free space",
     ] = 1.003
 
     def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:

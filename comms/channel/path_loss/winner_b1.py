@@ -63,7 +63,7 @@ def winner_b1_loss_db(
 @part("winner_b1")
 @dataclass(frozen=True)
 class WinnerB1(PathLoss):
-    """WINNER+ B1 where no building blocks; behind buildings TR 37.885's loss, never less than the clear one.
+    """WINNER+ B1 (LOS) on links without a building in the way; behind buildings the loss of TR 37.885, if it is larger.
 
     Attributes:
         environment_height_m: Effective height of the ground, 0 to 2 m; must be below both antennas.
@@ -72,7 +72,10 @@ class WinnerB1(PathLoss):
     shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (3.0, 3.0, 4.0)
     decorrelation_m: ClassVar[tuple[float, float, float]] = (10.0, 10.0, 10.0)
     environment_height_m: Annotated[
-        float, AtLeast(0), AtMost(2), "Effective height of the ground: 0, 0.5 or 1.0 in three reference simulators"
+        float,
+        AtLeast(0),
+        AtMost(2),
+        "Effective height of the ground, subtracted from antenna heights; three reference simulators use 0, 0.5 and 1.0 m",
     ] = 0.0
 
     def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:

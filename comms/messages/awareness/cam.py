@@ -31,7 +31,7 @@ _NEVER_US = -(2**62)
 @part("cam")
 @dataclass(frozen=True)
 class Cam(AwarenessRule):
-    """Messages when a station has moved enough, 1 to 10 a second (EN 302 637-2)."""
+    """A station sends when it has moved, turned or changed its speed enough: 1 to 10 messages a second (EN 302 637-2)."""
 
     @property
     def check_us(self) -> int:

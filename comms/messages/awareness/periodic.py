@@ -17,13 +17,15 @@ _NEVER_US = 1_000_000
 @part("periodic")
 @dataclass(frozen=True)
 class Periodic(AwarenessRule):
-    """Every station sends at the same rate.
+    """Every station sends awareness messages at the same fixed rate.
 
     Attributes:
         rate_hz: Messages per second.
     """
 
-    rate_hz: Annotated[float, AtLeast(0.001), AtMost(100), "Rate of awareness messages"] = 10.0
+    rate_hz: Annotated[float, AtLeast(0.001), AtMost(100), "Awareness messages that each station sends per second"] = (
+        10.0
+    )
 
     @property
     def check_us(self) -> int:

@@ -15,7 +15,7 @@ NEAR_M = 10.0
 @part("distance")
 @dataclass(frozen=True)
 class Distance(RedundancyRule):
-    """Leave out objects that a sender less than 10 m away has reported."""
+    """Leave out objects that a sender less than 10 m away reported within the last second."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return which objects are left out of the message."""

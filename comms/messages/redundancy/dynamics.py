@@ -15,7 +15,7 @@ SPEED_MPS = 0.5
 @part("dynamics")
 @dataclass(frozen=True)
 class Dynamics(RedundancyRule):
-    """Leave out objects of which a report of the last second has about the same position and speed."""
+    """Leave out objects that others reported within the last second with a position within 3 m and a speed within 0.5 m/s."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return which objects are left out of the message."""

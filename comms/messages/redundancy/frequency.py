@@ -15,7 +15,7 @@ COPIES = 5
 @part("frequency")
 @dataclass(frozen=True)
 class Frequency(RedundancyRule):
-    """Leave out objects that more than five reports contain."""
+    """Leave out objects of which more than five reports were received within the last second."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return which objects are left out of the message."""

@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoRedundancyRule(RedundancyRule):
-    """Report every object that is due."""
+    """No redundancy rule: a message contains every object that is due."""
 
     reads_copies: ClassVar[bool] = False
 

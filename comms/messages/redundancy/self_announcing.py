@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("self_announcing")
 @dataclass(frozen=True)
 class SelfAnnouncing(RedundancyRule):
-    """Leave out objects where a station has announced itself."""
+    """Leave out objects that are less than 3 m from the announced position of a station."""
 
     reads_copies: ClassVar[bool] = False
 

@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("best_snr")
 @dataclass(frozen=True)
 class BestSnr(RelayRule):
-    """Prefer the candidate whose worse hop delivers best, as predicted from its measured SNR."""
+    """Prefer the candidate whose worse hop has the highest delivery probability, as predicted from the measured SNR."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the predicted delivery over the worse hop."""

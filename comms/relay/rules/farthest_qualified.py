@@ -15,7 +15,7 @@ from v2xsim.parts import part
 @part("farthest_qualified")
 @dataclass(frozen=True)
 class FarthestQualified(RelayRule):
-    """Prefer the candidate farthest from the station that requests data, among those with two usable hops."""
+    """Prefer the candidate farthest from the station that requests data; both hops must be usable."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the horizontal distance of each station from the one that requests data, in metres."""

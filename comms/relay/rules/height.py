@@ -15,7 +15,7 @@ from v2xsim.parts import part
 @part("height")
 @dataclass(frozen=True)
 class Height(RelayRule):
-    """Prefer the candidate whose worse hop has most clearance."""
+    """Prefer the candidate whose worse hop passes highest above the vehicles in between."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the clearance of the worse hop."""

@@ -22,14 +22,17 @@ from v2xsim.parts import AtLeast, AtMost, part
 @part("hybrid")
 @dataclass(frozen=True)
 class Hybrid(RelayRule):
-    """Prefer links that last long and pass clear above the vehicles in between.
+    """Prefer the candidate whose hops last long and pass high above the vehicles in between.
 
     Attributes:
         weight: Weight w of mobility against height, 0 to 1: 0 uses height alone, 1 mobility alone.
     """
 
     weight: Annotated[
-        float, AtLeast(0), AtMost(1), "Weight of mobility against height: 0 is height alone, 1 mobility alone"
+        float,
+        AtLeast(0),
+        AtMost(1),
+        "Weight of mobility (how long the hops last) against height (clearance above vehicles): 0 is height alone, 1 mobility alone",
     ] = 0.5
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:

@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("midpoint")
 @dataclass(frozen=True)
 class Midpoint(RelayRule):
-    """Prefer the candidate nearest to the middle of the pair."""
+    """Prefer the candidate nearest to the midpoint between the two stations."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return minus the distance from the middle, in units of the distance between the two stations."""

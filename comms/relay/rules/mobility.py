@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("mobility")
 @dataclass(frozen=True)
 class Mobility(RelayRule):
-    """Prefer the candidate whose shorter hop lasts longest."""
+    """Prefer the candidate whose hops both stay in range longest, as predicted from their velocities."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the lifetime of the shorter hop, over 5 s."""

@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("random_qualified")
 @dataclass(frozen=True)
 class RandomQualified(RelayRule):
-    """Every qualified candidate is equally likely.
+    """Choose at random among the candidates whose two hops are usable.
 
     Each pair ranks the stations by one draw for the whole run, so its relay changes only when a station becomes or
     stops being usable.

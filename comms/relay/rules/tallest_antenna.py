@@ -17,7 +17,7 @@ from v2xsim.parts import part
 class TallestAntenna(RelayRule):
     """Prefer the candidate whose antenna is highest above ground.
 
-    The present relay stays unless another is 0.1 m higher.
+    The present relay stays until another antenna is more than 0.1 m higher.
     """
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:

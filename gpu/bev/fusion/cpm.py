@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("cpm")
 @dataclass(frozen=True)
 class CollectivePerception(FusionScheme):
-    """Stations broadcast the boxes that they perceive, without requests, as collective perception messages."""
+    """Stations broadcast the objects that they perceive in collective perception messages; no station requests data."""
 
     shares: ClassVar[Share] = Share.REPORTS
 

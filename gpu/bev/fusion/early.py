@@ -19,7 +19,10 @@ class EarlyFusion(FusionScheme):
 
     shares: ClassVar[Share] = Share.POINTS
     voxel_m: Annotated[
-        float, Above(0), AtMost(5), "Shared points are thinned to one per cube of this side; larger cubes send less"
+        float,
+        Above(0),
+        AtMost(5),
+        "Side of the cubes in which a helper keeps only one lidar point each before it sends; larger cubes send less data",
     ] = 0.3
 
     @property

@@ -15,7 +15,7 @@ from v2xsim.parts import part
 @part("late")
 @dataclass(frozen=True)
 class LateFusion(FusionScheme):
-    """Helpers send boxes with velocities from the cells that the ego requests.
+    """Helpers send the boxes and velocities of the objects that they detect in the cells that the ego requests.
 
     Overlapping boxes are suppressed by score.
     """

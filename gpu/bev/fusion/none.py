@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoFusion(FusionScheme):
-    """No station sends anything."""
+    """No fusion: no station sends sensor data, and every ego uses its own detections alone."""
 
     shares: ClassVar[Share] = Share.NOTHING
 

@@ -11,7 +11,7 @@ from v2xsim.parts import part
 @part("raw")
 @dataclass(frozen=True)
 class RawFusion(FusionScheme):
-    """Helpers send whole lidar frames as captured, whatever the byte budget."""
+    """Helpers send whole lidar frames as captured; the byte budget does not limit them."""
 
     shares: ClassVar[Share] = Share.FRAMES
 

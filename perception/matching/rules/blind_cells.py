@@ -22,7 +22,7 @@ from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 @part("blind_cells")
 @dataclass(frozen=True)
 class BlindCells(MatchingRule):
-    """Most relevance-weighted blind cells, times delivery, per byte."""
+    """Ask the helpers that cover most blind cells of the ego per byte, weighted by relevance and predicted delivery."""
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the better of two greedy choices: by gain per byte, and by gain."""

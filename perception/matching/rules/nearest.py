@@ -12,7 +12,7 @@ from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 @part("nearest")
 @dataclass(frozen=True)
 class Nearest(MatchingRule):
-    """Nearest first; of equal distances the lower row comes first."""
+    """Ask the nearest helpers first; of two at the same distance, the one with the lower identity."""
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return all helpers by their distance."""

@@ -19,7 +19,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Sequences that a model processes together. Default: for each model, the number within 2 GB that is fastest.",
+            help="Number of sequences that a model processes together. Default: for each model, the fastest number whose state fits into 2 GB.",
             show_default=False,
         ),
     ] = None,

@@ -20,7 +20,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help=f"Tokens that are given before generation starts. Default: {_PROMPT}, and {_TRAINED_PROMPT} for the trained models.",
+            help=f"Length of the prompt: tokens that a model reads before it generates. Default: {_PROMPT}, and {_TRAINED_PROMPT} for the trained models.",
             show_default=False,
         ),
     ] = None,

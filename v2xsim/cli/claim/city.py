@@ -19,7 +19,7 @@ def command(
         typer.Option(
             min=2,
             max=200_000,
-            help="Number of vehicles; repeatable. Default: seven numbers from 1000 to 100000.",
+            help="Number of vehicles in the city; repeatable. Default: seven numbers from 1000 to 100000.",
             show_default=False,
         ),
     ] = None,

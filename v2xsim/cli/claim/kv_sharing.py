@@ -19,7 +19,8 @@ def command(
     kv_layers: Annotated[
         int,
         typer.Option(
-            min=1, help="Layers with keys and values of their own; the other layers use those of these layers."
+            min=1,
+            help="Number of layers that compute their own keys and values; the other layers use the keys and values of these layers.",
         ),
     ] = 4,
     seeds: Seeds = 1,

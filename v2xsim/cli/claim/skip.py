@@ -28,7 +28,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help=f"Tokens that are given before generation starts. Default: {_PROMPT} for the speed, {_TRAINED_PROMPT} for the cross-entropy.",
+            help=f"Length of the prompt: tokens that a model reads before it generates. Default: {_PROMPT} for the speed, {_TRAINED_PROMPT} for the cross-entropy.",
             show_default=False,
         ),
     ] = None,

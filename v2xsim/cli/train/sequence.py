@@ -28,13 +28,16 @@ class Options:
         Path, typer.Argument(metavar="CORPUS", help="Folder written by `v2xsim corpus`.", show_default=False)
     ]
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write the model into.", show_default=False)]
-    model: Annotated[str, typer.Option(help="transformer, gru, hgrn, block, kv_sharing, skipdecode or shared.")] = (
-        "transformer"
-    )
-    dim: Annotated[int, typer.Option(min=1, help="Width of the model: entries of the vector of one token.")] = 128
-    layers: Annotated[int, typer.Option(min=1, help="Layers of the model, over all its parts.")] = 4
+    model: Annotated[
+        str, typer.Option(help="Model to train: transformer, gru, hgrn, block, kv_sharing, skipdecode or shared.")
+    ] = "transformer"
+    dim: Annotated[
+        int, typer.Option(min=1, help="Width of the model: number of entries in the vector of each token.")
+    ] = 128
+    layers: Annotated[int, typer.Option(min=1, help="Number of layers of the model, all its parts together.")] = 4
     heads: Annotated[
-        int | None, typer.Option(min=1, help="Attention heads. Default: one for each 32 of --dim.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Number of attention heads. Default: --dim divided by 32.", show_default=False),
     ] = None
     option: Annotated[
         list[str] | None,
@@ -43,21 +46,25 @@ class Options:
         ),
     ] = None
     steps: Annotated[int, typer.Option(min=1, help="Number of weight updates.")] = 2000
-    batch: Annotated[int, typer.Option(min=1, help="Windows per update.")] = 32
+    batch: Annotated[int, typer.Option(min=1, help="Number of windows per weight update.")] = 32
     window: Annotated[
         int,
-        typer.Option(min=2, help="Tokens per window. One token is half a second unless the corpus was made otherwise."),
+        typer.Option(
+            min=2, help="Number of tokens per window. A token is 0.5 s long unless the corpus has another time step."
+        ),
     ] = 64
-    rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 2e-3
+    rate: Annotated[float, typer.Option(help="Peak learning rate, reached after the warm-up.")] = 2e-3
     warm_up: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Steps over which the learning rate rises to its largest value. Default: a twentieth of --steps.",
+            help="Steps over which the learning rate rises to its peak. Default: 5 % of --steps.",
             show_default=False,
         ),
     ] = None
-    weight_decay: Annotated[float, typer.Option(min=0.0, help="Weight decay of matrices.")] = 0.1
+    weight_decay: Annotated[
+        float, typer.Option(min=0.0, help="Weight decay of the weight matrices; larger values keep weights smaller.")
+    ] = 0.1
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, batches and dropout.")] = 1
     device: Annotated[Device, typer.Option(help="Device that torch runs on; cuda trains in mixed precision.")] = (
         Device.CPU
@@ -66,20 +73,30 @@ class Options:
         int | None,
         typer.Option(
             min=1,
-            help="CPU threads; the last digits of the weights depend on this number. Default: all.",
+            help="Number of CPU threads; it changes the last digits of the weights. Default: all.",
             show_default=False,
         ),
     ] = None
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations on the validation set.")] = 500
+    evaluate_every: Annotated[
+        int, typer.Option(min=1, help="Number of steps between evaluations on the validation set.")
+    ] = 500
     save_every: Annotated[
-        int, typer.Option(min=1, help="Steps between checkpoints; a kill loses at most this many.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of steps between checkpoints; if the training is killed, at most this many steps are lost.",
+        ),
     ] = 200
     judged: Annotated[
-        int, typer.Option(min=1, help="Windows to evaluate on, spread evenly over the validation and the test set.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of windows to evaluate on, spread evenly over the validation set, and the same number over the test set.",
+        ),
     ] = 512
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a training that was stopped, in its folder.")] = (
-        False
-    )
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a training that was stopped, in the same folder.")
+    ] = False
     as_json: AsJson = False
 
 

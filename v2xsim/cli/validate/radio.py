@@ -23,18 +23,23 @@ def command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of published curves. Default: ../shared/reference/radio if it exists.",
+            help="Folder with the published curves. Default: ../shared/reference/radio if it exists.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder to write a report with figures into.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder to write a report with figures into. Without it, no report is written.",
+            show_default=False,
+        ),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Run this set-up (YAML) instead and print its curves; not with --reference, --out or --seed.",
+            help="Run your own set-up (a YAML file) instead, and print its curves; cannot be used with --reference, --out or --seed.",
             show_default=False,
         ),
     ] = None,
