@@ -146,7 +146,7 @@ class Receptions:
 
     def of(self, kept: Bool[np.ndarray, " packets"]) -> "Receptions":
         """Return the receptions of some of the packets, in their order."""
-        rows, count = kept[self.place], np.diff(self.offset)[kept]
+        rows, count = kept[self.packet_row], np.diff(self.offset)[kept]
         return Receptions(
             self.number[kept], self.by[kept], self.began_us[kept], self.ended_us[kept], self.noise_dbm[kept],
             np.concatenate([[0], np.cumsum(count)]).astype(np.int64), self.receiver[rows], self.outcome[rows],
@@ -154,34 +154,34 @@ class Receptions:
         )  # fmt: skip
 
     @cached_property
-    def place(self) -> Int64[np.ndarray, " receptions"]:
+    def packet_row(self) -> Int64[np.ndarray, " receptions"]:
         """Row of the packet of each reception."""
         return np.repeat(np.arange(len(self.number)), np.diff(self.offset))
 
     @cached_property
     def packet(self) -> Int64[np.ndarray, " receptions"]:
         """The caller's number of the packet of each reception."""
-        return self.number[self.place]
+        return self.number[self.packet_row]
 
     @cached_property
     def sender(self) -> Int64[np.ndarray, " receptions"]:
         """Row of the sender of each reception; -1 if it has left."""
-        return self.by[self.place]
+        return self.by[self.packet_row]
 
     @cached_property
     def start_us(self) -> Int64[np.ndarray, " receptions"]:
         """Start of the packet of each reception."""
-        return self.began_us[self.place]
+        return self.began_us[self.packet_row]
 
     @cached_property
     def end_us(self) -> Int64[np.ndarray, " receptions"]:
         """End of the packet of each reception."""
-        return self.ended_us[self.place]
+        return self.ended_us[self.packet_row]
 
     @cached_property
     def snr_db(self) -> Float[np.ndarray, " receptions"]:
         """Signal to noise ratio of each reception, without interference."""
-        return self.power_dbm - self.noise_dbm[self.place]
+        return self.power_dbm - self.noise_dbm[self.packet_row]
 
     @staticmethod
     def joined(parts: Sequence["Receptions"]) -> "Receptions":

@@ -195,13 +195,13 @@ def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState
         row: Old row of each new station, -1 for newcomers (`pairs.kept_rows`).
     """
     old = len(state.locked_until_us)
-    place = np.full(old + 1, -1, np.int64)
+    new_row = np.full(old + 1, -1, np.int64)
     known = np.flatnonzero(row >= 0)
-    place[row[known]] = known
+    new_row[row[known]] = known
 
     def moved(air: Transmissions) -> Transmissions:
         return Transmissions(
-            air.packet, place[air.sender], place[air.target], air.start_us, air.end_us, air.mcs, air.key
+            air.packet, new_row[air.sender], new_row[air.target], air.start_us, air.end_us, air.mcs, air.key
         )
 
     waiting = moved(state.waiting)

@@ -40,8 +40,8 @@ class Neighbours:
         known, pair = self.of(row)
         if len(known) == 0:
             return np.full(len(others), -1, np.int64)
-        place = np.minimum(np.searchsorted(known, others), len(known) - 1)
-        return np.where(known[place] == others, pair[place], -1).astype(np.int64)
+        at = np.minimum(np.searchsorted(known, others), len(known) - 1)
+        return np.where(known[at] == others, pair[at], -1).astype(np.int64)
 
 
 def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> Neighbours:
@@ -77,7 +77,7 @@ def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
         for column in range(3):
             room += end[i, column] - begin[i, column]
     first, second = np.empty(room, np.int32), np.empty(room, np.int32)
-    found = 0
+    pairs_found = 0
     square = range_m * range_m
     for i in range(len(position)):
         here_x, here_y = position[i, 0], position[i, 1]
@@ -85,11 +85,11 @@ def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
             for n in range(begin[i, column], end[i, column]):
                 j = order[n]
                 x, y = position[j, 0] - here_x, position[j, 1] - here_y
-                first[found], second[found] = i, j
+                first[pairs_found], second[pairs_found] = i, j
                 # The pair is written in any case and kept only if it is in range: without a branch, the processor
                 # cannot mispredict one.
-                found += (j > i) & (x * x + y * y <= square)
-    return first[:found], second[:found]
+                pairs_found += (j > i) & (x * x + y * y <= square)
+    return first[:pairs_found], second[:pairs_found]
 
 
 @njit(cache=True, nogil=True)

@@ -65,15 +65,15 @@ def same_pairs(before: Neighbours, now: Neighbours, row: Int64[np.ndarray, " sta
         now: Pairs at this tick.
         row: Row of each station at the tick before, -1 for newcomers; the known ones must rise.
     """
-    found: Int32[np.ndarray, " pairs"] = _matched(
+    old_pair: Int32[np.ndarray, " pairs"] = _matched(
         before.second, before.pair_offset, now.second, now.pair_offset, np.ascontiguousarray(row, np.int64)
     )
-    return found
+    return old_pair
 
 
 @njit(cache=True, nogil=True)
 def _matched(old_second, old_offset, second, offset, row):  # type: ignore[no-untyped-def]
-    found = np.full(len(second), -1, np.int32)
+    old_pair = np.full(len(second), -1, np.int32)
     for i in range(len(row)):
         if row[i] < 0:
             continue
@@ -85,8 +85,8 @@ def _matched(old_second, old_offset, second, offset, row):  # type: ignore[no-un
             while at < end and old_second[at] < j:
                 at += 1
             if at < end and old_second[at] == j:
-                found[n] = at
-    return found
+                old_pair[n] = at
+    return old_pair
 
 
 @dataclass(frozen=True)

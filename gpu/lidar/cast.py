@@ -161,7 +161,7 @@ def _prisms_near(origin_x, origin_y, reach, grid_origin, cell, nx, ny, offset, i
     x1 = min(nx - 1, math.floor((origin_x + reach - grid_origin[0]) / cell))
     y1 = min(ny - 1, math.floor((origin_y + reach - grid_origin[1]) / cell))
     seen = np.zeros(len(lower), np.bool_)
-    found = np.empty(len(lower), np.int64)
+    near_bodies = np.empty(len(lower), np.int64)
     count = 0
     for ix in range(x0, x1 + 1):
         for iy in range(y0, y1 + 1):
@@ -173,9 +173,9 @@ def _prisms_near(origin_x, origin_y, reach, grid_origin, cell, nx, ny, offset, i
                 dx = max(lower[p, 0] - origin_x, 0.0, origin_x - upper[p, 0])
                 dy = max(lower[p, 1] - origin_y, 0.0, origin_y - upper[p, 1])
                 if dx * dx + dy * dy <= reach * reach:
-                    found[count] = p
+                    near_bodies[count] = p
                     count += 1
-    return found[:count]
+    return near_bodies[:count]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

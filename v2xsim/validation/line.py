@@ -148,7 +148,7 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
         layer.submit(packets)
         receptions, busy_us = layer.advance(until, links.field(unit))
         sent = (receptions.began_us >= begin_us) & (receptions.by >= 0) & counted[receptions.by]
-        fresh = sent[receptions.place]
+        fresh = sent[receptions.packet_row]
         sender, receiver, outcome = receptions.sender[fresh], receptions.receiver[fresh], receptions.outcome[fresh]
         bin_index = np.searchsorted(edge_m, line.gap_m(sender, receiver), "right") - 1
         inside = bin_index < bins

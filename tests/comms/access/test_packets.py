@@ -148,7 +148,7 @@ def test_packets_are_listed_by_their_end_and_then_by_their_begin(scheme):
     found, _ = layer.advance(400_000, repeated(1, np.full((stations, stations), -60.0)))
     assert (np.lexsort((found.began_us, found.ended_us)) == np.arange(len(found.number))).all()
     # The receivers of a packet rise.
-    assert all((np.diff(found.receiver[found.place == n]) > 0).all() for n in range(len(found.number)))
+    assert all((np.diff(found.receiver[found.packet_row == n]) > 0).all() for n in range(len(found.number)))
 
 
 def test_random_slots_list_packets_of_one_instant_by_key():

@@ -55,7 +55,7 @@ class PacketTable:
         pair = pairs_of(receptions, links.near, counted, links.state, links.distance_m, UNHEARD_BIN_M, self._too_weak)
         if len(receptions) == 0:
             return
-        row = receptions.place
+        row = receptions.packet_row
         has_pair, receiver = pair >= 0, fleet.agent[receptions.receiver]
         queued_us, message, hop, fragment, fragments, size_bytes, sender, target = _columns(packets)
         kind = np.array([MESSAGE_KINDS.index(p.message.kind) for p in packets])

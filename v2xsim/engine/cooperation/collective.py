@@ -81,12 +81,12 @@ def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, 
 
 def _moved(item: ReportedObject, to: Frame) -> Detections:
     """Return an object moved on by its reported velocity from its own report's capture to another one of the same sender."""
-    found = item.report.detections[np.array([item.row])]
+    detection = item.report.detections[np.array([item.row])]
     age_s = (to.stamp_us - item.report.frame.stamp_us) * 1e-6
-    center_m = found.boxes.center_m.copy()
-    center_m[:, :2] += found.velocity_mps * age_s
-    boxes = Boxes(center_m, found.boxes.size_m, found.boxes.yaw_rad)
-    return Detections(boxes, found.velocity_mps, found.score, found.truth)
+    center_m = detection.boxes.center_m.copy()
+    center_m[:, :2] += detection.velocity_mps * age_s
+    boxes = Boxes(center_m, detection.boxes.size_m, detection.boxes.yaw_rad)
+    return Detections(boxes, detection.velocity_mps, detection.score, detection.truth)
 
 
 def _copies(knowledge: Knowledge, now_us: int) -> Copies:
