@@ -1,10 +1,10 @@
 """The channel busy ratio: the share of the last 100 ms in which each station found the channel busy.
 
-The access schemes measure the busy time (`AccessLayer.advance`); here it becomes a ratio, from which `dcc.py` sets the
-message rate.
+The access schemes measure the busy time (`AccessLayer.advance`), and this module divides it by 100 ms. `dcc.py` sets
+the message rate from the ratio.
 
 References:
-    ETSI TS 102 687: congestion control measures the ratio over 100 ms.
+    ETSI TS 102 687: the ratio that congestion control uses is measured over 100 ms.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ class BusyRatio:
         self.window_end_us = now_us + CBR_WINDOW_US
 
     def reindexed(self, rows: Int64[np.ndarray, " stations"]) -> None:
-        """Move the stations to new rows; -1 is a new station."""
+        """Move the busy times to a new list of stations: `rows` has each station's old row, or -1 for a new station."""
         self._busy_us = np.where(rows >= 0, self._busy_us[rows] if len(self._busy_us) else 0, 0)
 
     def add(self, busy_us: Int64[np.ndarray, " stations"]) -> None:

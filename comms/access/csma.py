@@ -3,23 +3,25 @@
 A packet that finds the channel idle is sent after the channel has been idle for AIFS. One that finds it busy draws a
 back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy. After each
 packet a station backs off again. A station notices that another has started only after one slot (CCA and turn-around),
-so starts less than a slot apart collide. A busy station queues packets; a full queue drops the oldest. The loop over
-all events is in `csma_events`, sending and reception are in `csma_air`, the tables in `csma_tables`. The
-parameters for scenarios are in `schemes.ieee80211p`.
+so transmissions that begin less than a slot apart collide. A busy station queues packets; a full queue drops the
+oldest. The loop over all events is in `csma_events`, sending and reception are in `csma_air`, the tables in
+`csma_tables`. The parameters for scenarios are in `schemes.ieee80211p`.
 
-Each receiver in range has one outcome per packet, the first of these that applies:
+Each receiver in range has one outcome per packet, the first in this list that applies:
 
 1. sensing: the packet is weaker than the sensitivity;
-2. half duplex: it transmits when the packet begins, or begins to transmit while it is locked on the packet;
-3. receiver busy: it was locked on another packet. Of packets that begin within one slot it keeps the strongest. It changes
-   to a later one only with capture, if that is stronger by `capture_db`; the earlier one is then lost to collision;
-4. propagation: lost at the error rate of its SNR;
-5. collision: lost at the error rate of its SINR, the interference averaged over the packet's time, or its worst;
+2. half duplex: the receiver transmits when the packet begins, or begins to transmit while it is locked on the packet;
+3. receiver busy: the receiver was locked on another packet. Of packets that begin within one slot, a receiver stays
+   locked on the strongest. It changes to a packet that begins later only with capture, if the later packet is stronger
+   by `capture_db`; the earlier packet is then lost to collision;
+4. propagation: the packet is lost with the probability that the error curve gives for its SNR;
+5. collision: the packet is lost with the probability that the error curve gives for its SINR. The interference is
+   either the mean over the packet's duration or the highest value in it (`worst_interference`);
 6. delivered.
 
 References:
-    IEEE 802.11-2016, 10.22.2 (EDCA) and 17 (OFDM PHY at 10 MHz). The order of causes is that of Sepulcre et al., IEEE
-    TVT 2022, with half duplex separated from receiver busy.
+    IEEE 802.11-2016, 10.22.2 (EDCA) and 17 (OFDM PHY at 10 MHz). The order of the causes of loss is that of Sepulcre et
+    al., IEEE TVT 2022, with half duplex separated from receiver busy.
 """
 
 from dataclasses import dataclass, replace
@@ -40,27 +42,29 @@ from v2xsim.comms.phy.noise import milliwatts, noise_dbm
 
 @dataclass(frozen=True)
 class CsmaParams:
-    """Parameters of the access layer; the defaults are those of ITS-G5 on 10 MHz.
+    """Parameters of the IEEE 802.11p access layer; the defaults are those of ITS-G5 on a 10 MHz channel.
 
     Attributes:
         bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
-        noise_dbm: Noise over the channel.
-        sensitivity_dbm: Weakest packet that a receiver locks on.
+        noise_dbm: Noise power over the whole bandwidth.
+        sensitivity_dbm: Power of the weakest packet that a receiver can lock on.
         cca_preamble_dbm: A packet received above this makes the channel busy.
         cca_energy_dbm: A total power above this makes the channel busy.
-        busy_threshold_dbm: Total power that counts towards the channel busy ratio (ETSI TS 102 687 takes -85 dBm);
-            infinity counts the time during which some single packet is stronger than `cca_preamble_dbm`.
-        aifs_us: SIFS 32 us and AIFSN slots: 6 for messages like CAM (IEEE 802.11-2016, table 9-138, AC_BE) gives 110 us.
-        slot_us: 13 us on 10 MHz (IEEE 802.11-2016, table 17-21).
-        cw: Contention window: the back-off is drawn from 0 to this, in slots.
+        busy_threshold_dbm: Total power that counts towards the channel busy ratio (ETSI TS 102 687 takes -85 dBm); if
+            infinite, the channel counts as busy while at least one packet is received above `cca_preamble_dbm`.
+        aifs_us: Time for which the channel must be idle before a station sends: SIFS (32 us) plus AIFSN slots. AIFSN is
+            6 for messages such as CAM (IEEE 802.11-2016, table 9-138, AC_BE), which gives 110 us.
+        slot_us: Length of a back-off slot: 13 us on a 10 MHz channel (IEEE 802.11-2016, table 17-21).
+        cw: Contention window: the back-off is a whole number of slots drawn from 0 to this value.
         header_bytes: Bytes that the MAC adds to each packet.
-        capture_db: Power by which a packet must be stronger to take over a busy receiver; None for no capture.
-        worst_interference: Which interference decides over a packet: True for its worst moment, as in Veins and in the
-            equations of Sepulcre et al.; False for its mean, as in WiLabV2Xsim.
-        curve_db: Rows of the error curve: Eb/N0 in dB, or SINR if `curve_is_sinr`.
-        curve_rate: Packet error rate of each row.
-        curve_is_sinr: Whether the curve is over SINR, the same for all data rates.
-        queue_packets: Most packets that a station can hold; a full queue drops the oldest.
+        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on;
+            None for no capture.
+        worst_interference: Whether the highest interference during a packet sets its SINR, as in Veins and in the
+            equations of Sepulcre et al.; False takes the mean interference, as in WiLabV2Xsim.
+        curve_db: Points of the error curve: Eb/N0 in dB, or SINR in dB if `curve_is_sinr`.
+        curve_rate: Packet error rate at each point of the curve, 0 to 1.
+        curve_is_sinr: Whether the error curve is over SINR and so the same for all data rates.
+        queue_packets: Largest number of packets in a station's queue; a full queue drops its oldest packet.
     """
 
     bandwidth_mhz: int = 10
@@ -82,7 +86,7 @@ class CsmaParams:
 
 
 class Csma:
-    """An access layer (v2xsim.comms.access.packets)."""
+    """Access layer of IEEE 802.11p; its methods are described in `v2xsim.comms.access.packets`."""
 
     def __init__(
         self, stations: int, params: CsmaParams, time_us: int, station_key: UInt64[np.ndarray, " stations"]
@@ -114,11 +118,11 @@ class Csma:
         self.reindexed(np.full(stations, -1), station_key)
 
     def submit(self, packets: Packets) -> None:
-        """Take packets; they may become ready later."""
+        """Add packets to those that wait; a packet may become ready at the present instant or later."""
         self._waiting = self._waiting.with_more(packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return the packets that ended by an instant, and the busy time since the call before."""
+        """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
         p = self._params
         ready = int(np.searchsorted(self._waiting.ready_us, until_us))
         new = self._waiting[:ready]
@@ -144,9 +148,9 @@ class Csma:
         return np.asarray(airtime_us(size, packets.mcs, self._params.bandwidth_mhz), np.int64)
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another list of stations.
+        """Carry the state over to another list of stations; `row` has each station's old row, or -1 for a newcomer.
 
-        The transmission of a station that left breaks off, because its power is gone; its waiting packets are dropped.
+        The transmission of a station that left breaks off, and its waiting packets are dropped.
         """
         known, new_row = row >= 0, np.full(len(self._stations.state) + 1, -1, np.int64)
         new_row[row[known]] = np.flatnonzero(known)
@@ -168,7 +172,7 @@ class Csma:
         self._waiting = moved[moved.sender >= 0]
 
     def _level_of(self, row: Int64[np.ndarray, " new"]) -> Float[np.ndarray, "new 8"]:
-        """Return what every link touches over another list of stations; a newcomer hears nothing."""
+        """Return the reception state (`tables.FLOATS` columns) of another list of stations; a newcomer receives nothing."""
         level = np.zeros((len(row), tables.FLOATS))
         level[:, tables.LOCKED_ON], level[:, tables.LOCKED_MW] = tables.NOTHING, np.inf
         level[:, tables.CBR_BUSY_SINCE_US] = -1.0
@@ -176,7 +180,7 @@ class Csma:
         return level
 
     def _break_off(self, level: Float[np.ndarray, "new 8"], new_row: Int64[np.ndarray, " old_plus_1"]) -> None:
-        """Take the power of stations that left while they sent off the air."""
+        """Subtract the power of stations that left while they were sending from the power that others receive."""
         sending = self._stations.level[:, tables.LOCKED_ON] == tables.ITSELF
         preamble_mw = self._thresholds.preamble_mw
         for s in np.flatnonzero(sending & (new_row[:-1] < 0)):
@@ -193,7 +197,7 @@ class Csma:
 
 
 def _forget_senders(level: Float[np.ndarray, "new 8"], new_row: Int64[np.ndarray, " old_plus_1"]) -> None:
-    """Number anew what stations are locked on; those locked on a station that left receive nothing any more."""
+    """Update the row of the sender that each station is locked on; if the sender left, release the lock."""
     locked_on = level[:, tables.LOCKED_ON]
     receiving = np.flatnonzero(locked_on >= 0)
     locked_on[receiving] = new_row[locked_on[receiving].astype(np.int64)]
@@ -205,7 +209,7 @@ def _forget_senders(level: Float[np.ndarray, "new 8"], new_row: Int64[np.ndarray
 def _moved(
     on_air: tables.OnAir, row: Int64[np.ndarray, " new"], new_row: Int64[np.ndarray, " old_plus_1"]
 ) -> tables.OnAir:
-    """Return what is on the air over another list of stations."""
+    """Return the ongoing transmissions of another list of stations, with the receivers in their new rows."""
     known = row >= 0
     receiver, power_mw, cause_so_far = _pool(len(row), on_air.receiver.shape[1])
     old = on_air.receiver[row[known]]
@@ -215,11 +219,11 @@ def _moved(
 
 
 def _with_rings(queues: tables.Queues, row: Int64[np.ndarray, " new"]) -> tables.Queues:
-    """Return the queues of another list of stations: each keeps its ring, a newcomer takes a free one."""
+    """Return the queues of another list of stations: a known station keeps its ring, a newcomer takes a free one."""
     ring, _ = homes(queues.row, row, len(queues.packet))
     more = int(ring.max(initial=-1)) + 1 - len(queues.packet)
     if more > 0:
-        # What is missing and a quarter of what is there, so that most newcomers cost no copy.
+        # Grow by the missing rings and a quarter more, so that most newcomers cost no copy.
         more += len(queues.packet) // 4
         packet, key, ebn0_db = [np.concatenate([a, np.zeros((more, *a.shape[1:]), a.dtype)]) for a in queues[1:]]
         return tables.Queues(ring, packet, key, ebn0_db)
@@ -227,7 +231,7 @@ def _with_rings(queues: tables.Queues, row: Int64[np.ndarray, " new"]) -> tables
 
 
 def _widened(on_air: tables.OnAir, links: int) -> tables.OnAir:
-    """Return what is on the air with room for more links of each station."""
+    """Return the table of transmissions with room for up to `links` links of each station."""
     wider, width = _pool(len(on_air.receiver), links), on_air.receiver.shape[1]
     for new, old in zip(wider, on_air[1:], strict=True):
         new[:, :width] = old
@@ -235,6 +239,6 @@ def _widened(on_air: tables.OnAir, links: int) -> tables.OnAir:
 
 
 def _pool(stations: int, links: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return arrays for the transmissions of every station: receivers, received power in milliwatts, outcome so far."""
+    """Return empty arrays, station by link, of the transmissions: receiver row, received power in mW, outcome so far."""
     shape = (stations, links)
     return np.full(shape, -1, np.int32), np.zeros(shape), np.zeros(shape, np.int8)

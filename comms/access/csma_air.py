@@ -44,11 +44,11 @@ from v2xsim.comms.phases import INLINED_PHASE, PHASE
 
 @njit(**PHASE)
 def count_busy_time(level, busy_us, r, now_us, busy_mw):  # type: ignore[no-untyped-def]
-    """Note whether the channel counts as busy at a station from now on, and add up the time in which it did."""
+    """Record whether station `r` finds the channel busy (for the busy ratio) from now on; when a busy time ends, add it up."""
     is_busy = level[r, ENERGY] > busy_mw or level[r, LOCKED_ON] == ITSELF
     if busy_mw == math.inf:
-        # A threshold of infinity asks for packets heard one by one rather than for the sum of powers. The packet that the
-        # station is locked on holds the channel once more than those that it senses.
+        # With an infinite threshold, single packets make the channel busy, not the sum of powers. The packet that the
+        # station is locked on is counted in HOLDS twice, every other sensed packet once.
         is_busy = is_busy or level[r, HOLDS] > (0.0 if level[r, LOCKED_ON] == NOTHING else 1.0)
     if is_busy:
         if level[r, CBR_BUSY_SINCE_US] < 0.0:
@@ -60,7 +60,7 @@ def count_busy_time(level, busy_us, r, now_us, busy_mw):  # type: ignore[no-unty
 
 @njit(**INLINED_PHASE)
 def sum_interference(level, rare, r, now_us):  # type: ignore[no-untyped-def]
-    """Bring the interference over time of the packet that a station is locked on up to now."""
+    """Update to `now_us` the time integral of the interference with the packet that station `r` is locked on."""
     if level[r, LOCKED_MW] != math.inf:
         interference_mw = level[r, ENERGY] - level[r, LOCKED_MW]
         if interference_mw > 0.0:
@@ -70,12 +70,12 @@ def sum_interference(level, rare, r, now_us):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def arrive(now_us, s, stations, queues, on_air, links, rules, thresholds):  # type: ignore[no-untyped-def]
-    """Let a transmission that begins arrive at all stations linked with its sender."""
+    """Update all stations linked with sender `s` when its transmission begins: power, sensing, and what they are locked on."""
     state, level, rare = stations.state, stations.level, stations.rare
     receiver, power_mw, cause_so_far = on_air.receiver, on_air.power_mw, on_air.cause_so_far
     other, link_mw, link_m = links.other, links.power_mw, links.nakagami_m
     energy_mw, busy_mw, preamble_mw = thresholds.energy_mw, thresholds.busy_mw, thresholds.preamble_mw
-    # Weaker packets change the power on the air and nothing else, unless that crosses a threshold.
+    # A packet weaker than this only adds to the received power, unless the sum crosses a threshold.
     weak_mw = min(thresholds.sensitivity_mw, preamble_mw)
     fades, by_packet, worst = len(link_m) > 0, busy_mw == math.inf, rules.worst == 1
     low = links.offset[s]
@@ -104,7 +104,7 @@ def arrive(now_us, s, stations, queues, on_air, links, rules, thresholds):  # ty
 
 @njit(**INLINED_PHASE)
 def notice(now_us, s, n, r, p, after, stations, cause_so_far, rules, thresholds):  # type: ignore[no-untyped-def]
-    """Count a packet that a station senses as a reason why its channel is busy, and lock the station on it if it can."""
+    """Count a packet that station `r` senses as a reason why its channel is busy, and lock the station on it if possible."""
     state, level, rare = stations.state, stations.level, stations.rare
     if p >= thresholds.preamble_mw:
         level[r, HOLDS] += 1.0
@@ -116,7 +116,8 @@ def notice(now_us, s, n, r, p, after, stations, cause_so_far, rules, thresholds)
             level[r, HOLDS] += 1.0
             locks = True
         else:
-            # Within one slot the receiver is still at the preamble and changes to the stronger packet; later only by capture.
+            # Within one slot the receiver is still in the preamble and changes to a stronger packet; later it changes
+            # only by capture.
             together = now_us < level[r, LOCKED_AT_US] + rules.slot_us
             held_mw = level[r, LOCKED_MW]
             if (together and p > held_mw) or (rules.capture > 0.0 and p > rules.capture * held_mw):
@@ -138,15 +139,15 @@ def notice(now_us, s, n, r, p, after, stations, cause_so_far, rules, thresholds)
 
 @njit(**PHASE)
 def drawn_backoff(packet_key, station_key, window, draw):  # type: ignore[no-untyped-def]
-    """Return a back-off in slots, 0 to the contention window (IEEE 802.11-2016, 10.3.3)."""
+    """Return a random back-off: a whole number of slots from 0 to `window` (IEEE 802.11-2016, 10.3.3)."""
     return int(hashed(packet_key, station_key, draw) * (window + 1))
 
 
 @njit(**INLINED_PHASE)
 def hold_back(now_us, r, state, queues, station_key, rules):  # type: ignore[no-untyped-def]
-    """Stop the back-off of a station whose channel becomes busy, and call off its planned start."""
+    """Stop the back-off of a station whose channel becomes busy, and cancel its planned start."""
     state[r, BUSY_SINCE_US] = now_us
-    # A start within the slot can no longer be called off.
+    # A start less than a slot ahead can no longer be cancelled: the station notices the other packet too late.
     start_us, left = state[r, START_US], state[r, BACKOFF]
     if start_us == NONE or start_us >= now_us + rules.slot_us:
         passed_us = now_us - state[r, IDLE_SINCE_US] - rules.aifs_us
@@ -164,9 +165,9 @@ def hold_back(now_us, r, state, queues, station_key, rules):  # type: ignore[no-
 
 @njit(**PHASE)
 def leave(now_us, s, stations, on_air, rules, thresholds, curve, outcome, busy_us, idle):  # type: ignore[no-untyped-def]
-    """Take a transmission that ends off the air and report its receptions; return how many stations may send now.
+    """End the transmission of station `s` at its receivers and report its receptions; return how many stations may now send.
 
-    Their rows are the first entries of `idle`.
+    The rows of the stations that may now send are written into the first entries of `idle`.
     """
     state, level, rare = stations.state, stations.level, stations.rare
     receiver, power_mw, cause_so_far = on_air.receiver, on_air.power_mw, on_air.cause_so_far
@@ -186,7 +187,7 @@ def leave(now_us, s, stations, on_air, rules, thresholds, curve, outcome, busy_u
         before = level[r, ENERGY]
         was_busy = level[r, HOLDS] > 0.0 or before >= energy_mw
         level[r, ONGOING] -= 1.0
-        # With nothing on the air the power is 0, whatever rounding left of the sum.
+        # With no transmission on the air, the power is set to 0, to remove rounding errors of the sum.
         after = before - p if level[r, ONGOING] > 0.0 else 0.0
         level[r, ENERGY] = after
         if p >= weak_mw or receiver[s, n] == target:

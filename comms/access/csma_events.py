@@ -1,7 +1,7 @@
 """The compiled event loop of IEEE 802.11p broadcast: carrier sensing, back-off, transmissions, all stations at once.
 
-Events are a packet that becomes ready, a transmission that begins, one that ends. Each touches its station and the
-stations linked with it, so a transmission costs what its neighbours cost.
+There are three kinds of event: a packet becomes ready, a transmission begins, a transmission ends. An event updates its
+station and the stations linked with it, so the time for a transmission is proportional to its number of neighbours.
 """
 
 import numpy as np
@@ -42,22 +42,23 @@ from v2xsim.comms.phases import PHASE
 
 @njit(cache=True, nogil=True)
 def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us):  # type: ignore[no-untyped-def]
-    """Run all events before an instant, and the ends exactly at it.
+    """Run all events before an instant, and the ends of transmissions exactly at it.
 
     Args:
-        stations: Every station; changed.
-        queues: Packets that wait; changed.
-        on_air: What stations send; changed.
-        agenda: Events ahead; the detail of a start is its version; changed.
+        stations: State of every station; changed in place.
+        queues: Packets that wait at each station; changed in place.
+        on_air: Transmissions that have begun and not ended; changed in place.
+        agenda: Future starts and ends of transmissions; the detail of a start is its version. Changed in place.
         arrivals: Packets that become ready before the instant.
-        links: Who receives whom, and how strongly.
+        links: Which stations receive each sender, and with what mean power.
         rules: How stations access the channel.
-        thresholds: What receivers notice.
-        curve: Error rate over the ratio of signal to noise.
-        until_us: The instant.
+        thresholds: Power levels at which receivers sense packets or lock on them.
+        curve: Packet error rate over the signal-to-noise ratio.
+        until_us: The instant at which the call stops.
 
     Returns:
-        The agenda, which may have grown, packets and receptions, and the busy time of each station in us.
+        The agenda (a longer array if it ran out of room), the packets that ended with their receptions, and the busy
+        time of each station in us.
     """
     count = len(stations.state)
     busy_us, idle = np.zeros(count, np.int64), np.empty(count + 1, np.int64)
@@ -74,7 +75,7 @@ def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresho
 
 @njit(**PHASE)
 def links_at_most(on_air):  # type: ignore[no-untyped-def]
-    """Return how many links a station has at most."""
+    """Return the largest number of links per station that the table of transmissions has room for."""
     return on_air.receiver.shape[1]
 
 
@@ -82,16 +83,16 @@ def links_at_most(on_air):  # type: ignore[no-untyped-def]
 def _run_while_room(  # type: ignore[no-untyped-def]
     stations, queues, on_air, agenda, arrivals, links, rules, thresholds, curve, until_us, outcome, busy_us, idle
 ):
-    """Run events as long as there is room for what another may bring; return whether all have been run."""
+    """Run events while the outcome and the agenda have room for one more; return whether all events have been run."""
     while True:
         arrival, events = arrivals.admitted[0], agenda.rows
         ready_us = arrivals.ready_us[arrival] if arrival < len(arrivals.ready_us) else until_us
         event_us = events[0, TIME] if agenda.size[0] > 0 else until_us + 1
-        # Ends at the instant itself belong to this call: their receptions are what happened up to it.
+        # Transmissions that end exactly at the instant belong to this call, because all of their time lies before it.
         ends_now = event_us == until_us and events[0, KIND] == END
         if ready_us >= until_us and event_us >= until_us and not ends_now:
             return True
-        # An end may let every station that waits plan its start.
+        # After one end, every waiting station may plan a start.
         if agenda.size[0] + len(idle) + 1 > len(events) or not has_room(outcome, 1, links_at_most(on_air)):
             return False
         if ready_us < until_us and ready_us < event_us:
@@ -111,11 +112,11 @@ def _run_while_room(  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def enqueue(arrival, now_us, arrivals, stations, queues, agenda, rules, thresholds, outcome):  # type: ignore[no-untyped-def]
-    """Put a packet that becomes ready into its station's queue, and plan its start if nothing waits before it."""
+    """Put a packet that becomes ready into its station's queue, and plan its start if the station has none planned."""
     s, state, level, capacity = arrivals.sender[arrival], stations.state, stations.level, rules.capacity
     ring = queues.row[s]
     if state[s, QUEUED] == capacity:
-        # The oldest waiting makes room: what it says is out of date.
+        # The oldest waiting packet is dropped: its content is the most outdated.
         first = state[s, FIRST]
         report_drop(outcome, queues.packet[ring, first, 0])
         state[s, FIRST] = (first + 1) % capacity
@@ -129,35 +130,35 @@ def enqueue(arrival, now_us, arrivals, stations, queues, agenda, rules, threshol
         return
     seems_idle = True
     if level[s, HOLDS] > 0.0 or level[s, ENERGY] >= thresholds.energy_mw:
-        # What began less than a slot ago is not heard yet by one that would send by then.
+        # A transmission that began less than a slot before the planned start is not noticed in time.
         start_us = start_time_us(now_us, s, state, rules)
         seems_idle = level[s, LOCKED_ON] != ITSELF and start_us < state[s, BUSY_SINCE_US] + rules.slot_us
         if not seems_idle and state[s, BACKOFF] <= 0:
             key = queues.key[ring, state[s, FIRST]]
             state[s, BACKOFF] = drawn_backoff(key, stations.key[s], rules.window, BACKOFF_BEFORE)
     if seems_idle:
-        # What is left of the back-off after the last packet goes first.
+        # The station first counts down what remains of the back-off after its last packet.
         plan_start(now_us, s, state, agenda, rules)
 
 
 @njit(**PHASE)
 def start_time_us(now_us, s, state, rules):  # type: ignore[no-untyped-def]
-    """Return when a station may send whose channel stays idle: after AIFS and its back-off."""
+    """Return when a station may send if its channel stays idle: after AIFS and its back-off."""
     return max(now_us, state[s, IDLE_SINCE_US] + rules.aifs_us + state[s, BACKOFF] * rules.slot_us)
 
 
 @njit(**PHASE)
 def plan_start(now_us, s, state, agenda, rules):  # type: ignore[no-untyped-def]
-    """Plan the start of the packet that an idle station has waiting."""
+    """Plan the start of the first packet in the queue of a station whose channel is idle."""
     state[s, START_US] = start_time_us(now_us, s, state, rules)
-    # Starts planned before stay on the agenda; their version tells that they were called off.
+    # Starts planned earlier stay on the agenda; their older version shows that they were cancelled.
     state[s, VERSION] += 1
     add_event(agenda, state[s, START_US], START, s, state[s, VERSION])
 
 
 @njit(**PHASE)
 def is_due(now_us, s, version, state):  # type: ignore[no-untyped-def]
-    """Return whether a planned start still holds."""
+    """Return whether a planned start is still valid: not cancelled, planned for now, and with a packet to send."""
     return version == state[s, VERSION] and state[s, START_US] == now_us and state[s, QUEUED] > 0
 
 
@@ -170,7 +171,7 @@ def start(now_us, s, stations, queues, on_air, agenda, rules, thresholds, busy_u
     on_air.key[s], stations.rare[s, EBN0_DB] = queues.key[ring, first], queues.ebn0_db[ring, first]
     state[s, FIRST], state[s, QUEUED] = (first + 1) % rules.capacity, state[s, QUEUED] - 1
     if level[s, LOCKED_ON] != NOTHING:
-        # Half duplex: it begins to send before it could notice what it had begun to receive.
+        # Half duplex: the station begins to send before it could notice the packet that it had begun to receive.
         on_air.cause_so_far[np.int64(level[s, LOCKED_ON]), state[s, LOCKED_LINK]] = HALF_DUPLEX
         level[s, HOLDS] -= 1.0
     level[s, LOCKED_ON], level[s, LOCKED_MW] = ITSELF, np.inf
@@ -178,7 +179,7 @@ def start(now_us, s, stations, queues, on_air, agenda, rules, thresholds, busy_u
     state[s, SENT_AT_US], state[s, START_US] = now_us, NONE
     state[s, BUSY_SINCE_US] = now_us
     count_busy_time(level, busy_us, s, now_us, thresholds.busy_mw)
-    # A back-off follows every packet, so that no station sends twice in a row before others may.
+    # A back-off follows every packet, so that others get a chance before the same station sends again.
     state[s, BACKOFF] = drawn_backoff(on_air.key[s], stations.key[s], rules.window, BACKOFF_AFTER)
     add_event(agenda, now_us + queues.packet[ring, first, 2], END, s, 0)
 
@@ -195,7 +196,7 @@ def stop(now_us, s, stations, on_air, thresholds, busy_us, outcome):  # type: ig
 
 @njit(**PHASE)
 def resume(now_us, s, waiting, stations, agenda, rules, thresholds, idle):  # type: ignore[no-untyped-def]
-    """Plan the starts of all stations whose channel a transmission's end left idle, the sender's last."""
+    """Plan the starts of all stations whose channel became idle when a transmission ended; its sender is the last."""
     state, level = stations.state, stations.level
     if level[s, HOLDS] <= 0.0 and level[s, ENERGY] < thresholds.energy_mw:
         state[s, IDLE_SINCE_US], state[s, BUSY_SINCE_US] = now_us, NONE
@@ -208,7 +209,7 @@ def resume(now_us, s, waiting, stations, agenda, rules, thresholds, idle):  # ty
 
 @njit(**PHASE)
 def close_busy_time(level, busy_us, until_us):  # type: ignore[no-untyped-def]
-    """Add up the busy time that lasts at the end of the call."""
+    """Add the busy times that are still running at `until_us`, the end of the call."""
     for s in range(len(busy_us)):
         if level[s, CBR_BUSY_SINCE_US] >= 0.0:
             busy_us[s] += until_us - np.int64(level[s, CBR_BUSY_SINCE_US])

@@ -1,6 +1,7 @@
-"""What the compiled event loop of IEEE 802.11p works on: stations, their queues, what is on the air, the rules.
+"""Tables of the compiled event loop of IEEE 802.11p: stations, their queues, transmissions on the air, and rules.
 
-The tuples hold arrays and numbers only, no tuples and no bools: numba takes those three to five times as slowly.
+The tuples contain only arrays and numbers. Nested tuples and bools are avoided: numba needs three to five times as long
+to unpack them.
 """
 
 from typing import NamedTuple
@@ -8,55 +9,55 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64, UInt64
 
-# Columns of the integers of a station.
+# Columns of a station's integers.
 (
     QUEUED,  # packets waiting
-    FIRST,  # place of the first of them in the ring
-    BACKOFF,  # slots of back-off left
+    FIRST,  # position of the first waiting packet in the ring
+    BACKOFF,  # remaining back-off in slots
     START_US,  # planned start of its next packet, or NONE
-    VERSION,  # goes up when a start is planned or called off
+    VERSION,  # rises by 1 when a start is planned or cancelled
     SENT_AT_US,  # when its last packet began
-    LOCKED_LINK,  # over which of the sender's links the packet arrives on which it is locked
-    IDLE_SINCE_US,  # since when it senses an idle channel
-    BUSY_SINCE_US,  # since when it senses a busy channel, or NONE
-    NUMBER,  # of the packet that it sends
-    TARGET,  # station addressed by it
-    LINKS,  # number of links over which it arrives
+    LOCKED_LINK,  # number, among the sender's links, of the link that carries the packet it is locked on
+    IDLE_SINCE_US,  # time since which it senses an idle channel
+    BUSY_SINCE_US,  # time since which it senses a busy channel, or NONE
+    NUMBER,  # number of the packet that it sends
+    TARGET,  # row of the station that this packet is addressed to
+    LINKS,  # number of links over which this packet arrives
     INTEGERS,
 ) = range(13)
-# Columns of what every link changes, side by side because the loop over links is the hot one.
+# Columns of what changes with every link. They lie side by side because the loop over links takes most of the time.
 (
-    ENERGY,  # power on the air
-    LOCKED_ON,  # sender of the packet on which it is locked, NOTHING, or ITSELF while it sends
-    LOCKED_MW,  # power of that packet; infinity without one
-    DISTURBANCE,  # interference with that packet: the most so far, or summed over time
+    ENERGY,  # total power received, in mW
+    LOCKED_ON,  # row of the sender whose packet it is locked on, NOTHING, or ITSELF while it sends
+    LOCKED_MW,  # received power of that packet; infinity if there is none
+    DISTURBANCE,  # interference with that packet: the maximum so far in mW, or the integral over time in mW us
     LOCKED_AT_US,  # when that packet began
     ONGOING,  # transmissions on the air
     HOLDS,  # number of reasons, apart from the power, for which its channel is busy: packets sensed, sent, locked on
-    CBR_BUSY_SINCE_US,  # since when its channel counts as busy in the busy ratio, or -1
+    CBR_BUSY_SINCE_US,  # time since which the channel counts as busy in the busy ratio, or -1
     FLOATS,
 ) = range(9)
 NOTHING, ITSELF = -1.0, -2.0
-# Columns of what is needed only when a packet begins or ends.
+# Columns that are needed only when a packet begins or ends.
 (
-    EBN0_DB,  # energy per bit against SINR of the packet that it sends
-    CHANGED_US,  # until when the interference has been summed over time
+    EBN0_DB,  # Eb/N0 minus SINR of the packet that it sends
+    CHANGED_US,  # time up to which the interference has been integrated
     RARE,
 ) = range(3)
 # Kinds of events: at one instant, transmissions end before others begin.
 END, START = 0, 1
-# Which draw of a packet's key a back-off is: before the packet, if the channel was busy, and after it.
+# Number of the draw from a packet's key: for the back-off before the packet (if the channel was busy) and after it.
 BACKOFF_BEFORE, BACKOFF_AFTER = 1, 2
 NONE = -1
 
 
 class Stations(NamedTuple):
-    """Every station.
+    """State of every station, one row per station.
 
     Attributes:
-        state: Integers, by station and column.
-        level: What every link changes, by station and column.
-        rare: The rest, by station and column.
+        state: Integers, by station and column (QUEUED and the columns after it).
+        level: What changes with every link, by station and column (ENERGY and the columns after it).
+        rare: What changes only when a packet begins or ends, by station and column (EBN0_DB, CHANGED_US).
         key: Random key of each station.
     """
 
@@ -67,13 +68,13 @@ class Stations(NamedTuple):
 
 
 class Queues(NamedTuple):
-    """Packets that wait, in a ring for each station.
+    """Packets that wait to be sent, in one ring buffer per station.
 
     Attributes:
-        row: Row of each station's ring; it stays while stations come and go.
-        packet: Number, target and airtime in us.
+        row: Row of each station's ring; a ring keeps its row when stations come or go.
+        packet: Number, target row and airtime in us of each packet, by ring and position.
         key: Random key of each packet.
-        ebn0_db: Energy per bit against SINR.
+        ebn0_db: Eb/N0 minus SINR of each packet; it depends on the data rate.
     """
 
     row: Int64[np.ndarray, " stations"]
@@ -83,13 +84,13 @@ class Queues(NamedTuple):
 
 
 class OnAir(NamedTuple):
-    """What each station sends, and at which stations it arrives.
+    """The transmission of each station, and the stations at which it arrives.
 
     Attributes:
-        key: Random key of the packet.
-        receiver: Row of the station at the other end of each link; -1 for one that has left.
-        power_mw: Received power there, fading included.
-        cause_so_far: DELIVERED, or the cause of loss, as known so far.
+        key: Random key of the packet that each station sends.
+        receiver: Row of the receiving station, by sender and link; -1 for one that has left.
+        power_mw: Received power, by sender and link, fading included.
+        cause_so_far: DELIVERED, or the cause of loss known so far, by sender and link.
     """
 
     key: UInt64[np.ndarray, " stations"]
@@ -99,17 +100,17 @@ class OnAir(NamedTuple):
 
 
 class Arrivals(NamedTuple):
-    """Packets that become ready, by instant.
+    """Packets that become ready, sorted by the time at which they do.
 
     Attributes:
-        number: The caller's.
-        sender: Row of the station.
-        target: Row of the station addressed; -1 for everybody.
-        ready_us: When each is ready.
-        airtime_us: For how long it is on the air.
-        ebn0_db: Energy per bit against SINR of its modulation.
-        key: Random key of each.
-        admitted: How many of them have joined their queues.
+        number: The caller's number of each packet.
+        sender: Row of the sending station.
+        target: Row of the station that the packet is addressed to; -1 for a broadcast.
+        ready_us: When each packet is ready to be sent.
+        airtime_us: Duration of each packet on the air.
+        ebn0_db: Eb/N0 minus SINR of each packet; it depends on the data rate.
+        key: Random key of each packet.
+        admitted: Number of packets that have joined their queues so far, from the start of the list.
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -123,15 +124,15 @@ class Arrivals(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How stations access the channel; `csma.CsmaParams` says more about each.
+    """How stations access the channel; `csma.CsmaParams` describes each value.
 
     Attributes:
-        aifs_us: Idle time before sending.
-        slot_us: Length of a slot.
+        aifs_us: Time for which the channel must be idle before a station sends (AIFS).
+        slot_us: Length of a back-off slot.
         window: Contention window, in slots.
-        capacity: Packets that a station can hold.
-        capture: How many times as strong a later packet must be to take a receiver over; 0 for never.
-        worst: 1 if the worst moment of a packet decides, 0 if its mean interference does.
+        capacity: Largest number of packets in a station's queue.
+        capture: Ratio of powers from which a receiver changes to a later, stronger packet; 0 for never.
+        worst: 1 if the highest interference during a packet decides its outcome, 0 if the mean does.
     """
 
     aifs_us: int
@@ -143,15 +144,16 @@ class Rules(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """What receivers notice.
+    """Power levels at which receivers sense packets, lock on them and count the channel as busy.
 
     Attributes:
-        noise_mw: Over the channel.
-        noise_dbm: The same.
-        sensitivity_mw: Weakest packet that a receiver locks on.
+        noise_mw: Noise power over the channel.
+        noise_dbm: The same noise power in dBm.
+        sensitivity_mw: Power of the weakest packet that a receiver can lock on.
         preamble_mw: A packet stronger than this makes the channel busy.
-        energy_mw: A total power above this does.
-        busy_mw: Total power that counts as busy time; infinity counts single packets above `preamble_mw`.
+        energy_mw: A total received power above this makes the channel busy.
+        busy_mw: Total received power above which the time counts as busy; if infinite, single packets above
+            `preamble_mw` count.
     """
 
     noise_mw: float

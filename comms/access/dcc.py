@@ -1,14 +1,15 @@
 """Decentralised congestion control: the least time between a station's messages, from its channel busy ratio.
 
 The ratio comes from `busy_ratio.py`. The reactive control has a table of states with a message interval each. It moves
-to a slower state when the ratio has called for one for a second, and to a faster state when it has for five seconds.
-The adaptive control (LIMERIC) makes all stations near a target share the channel: every 200 ms, each station adjusts
-its share of airtime so that the ratio moves towards the target.
+to a state with a longer interval when the ratio has demanded this for one second, and to a state with a shorter
+interval when the ratio has demanded this for five seconds. The adaptive control (LIMERIC) makes all stations near a
+target share the channel: every 200 ms, each station adjusts its share of airtime so that the busy ratio moves towards
+the target.
 
 References:
-    ETSI TS 102 687 V1.2.1, clause 5.4 (adaptive; as Vanetza codes it, except that a newcomer starts at the largest
-    share, which is ours) and table A.1 (reactive, messages of up to 1 ms). The table and the times for a change of
-    state (TS 102 687 V1.1.1) are from memory, not checked in the documents.
+    ETSI TS 102 687 V1.2.1, clause 5.4 (adaptive control, as Vanetza implements it; that a newcomer starts at the
+    largest share is our choice) and table A.1 (reactive control, messages of up to 1 ms). The table and the times for a
+    change of state (TS 102 687 V1.1.1) were written from memory and not checked against the documents.
 """
 
 from typing import Literal
@@ -20,13 +21,13 @@ from v2xsim.comms.pairs import carried
 
 Control = Literal["none", "reactive", "adaptive"]
 
-# Reactive: busy ratio from which each state holds, and its interval between messages.
+# Reactive: lower limit of the busy ratio of each state, and the interval between messages in it.
 REACTIVE_FROM = np.array([0.0, 0.30, 0.40, 0.50, 0.65])
 REACTIVE_WAIT_US = np.array([100_000, 200_000, 400_000, 500_000, 1_000_000])
-# Windows of 100 ms before a change of state: 1 s to a slower state, 5 s to a faster one.
+# Number of 100 ms windows before a change of state: 1 s to a longer interval, 5 s to a shorter one.
 WORSE_AFTER, BETTER_AFTER = 10, 50
 
-# LIMERIC's memory, gain and target ratio (TS 102 687 V1.2.1, clause 5.4).
+# LIMERIC's forgetting factor, gain and target busy ratio (TS 102 687 V1.2.1, clause 5.4).
 ALPHA, BETA, TARGET = 0.016, 0.0012, 0.68
 # Limits on the gain term of one change of a station's share of airtime.
 STEP_UP, STEP_DOWN = 0.0005, -0.00025
@@ -36,10 +37,10 @@ LEAST_WAIT_US, MOST_WAIT_US = 25_000, 1_000_000
 
 
 class Dcc:
-    """The congestion control of all stations.
+    """Congestion control of all stations: sets the least time between their messages.
 
     Args:
-        control: Algorithm: none, reactive or adaptive.
+        control: Algorithm of congestion control: none, reactive or adaptive.
     """
 
     def __init__(self, control: Control) -> None:
@@ -58,14 +59,14 @@ class Dcc:
         self._smooth, self._last = carried(self._smooth, row, 0.0), carried(self._last, row, 0.0)
 
     def measured(self, busy_share: Float[np.ndarray, " stations"]) -> None:
-        """Process the busy ratio of each station over the last 100 ms."""
+        """Update the state of every station with its busy ratio (0 to 1) over the last 100 ms."""
         self._windows += 1
         if self._control == "reactive":
             wanted = np.searchsorted(REACTIVE_FROM, busy_share, "right") - 1
             # The counters count windows in a row: one window that calls for another state resets them.
             self._worse = np.where(wanted > self._state, self._worse + 1, 0)
             self._better = np.where(wanted < self._state, self._better + 1, 0)
-            # One state at a time, whatever the ratio.
+            # The state changes by one step at a time, whatever the ratio.
             step = (self._worse >= WORSE_AFTER).astype(np.int64) - (self._better >= BETTER_AFTER)
             self._state = self._state + step
             self._worse[step != 0], self._better[step != 0] = 0, 0
@@ -78,11 +79,11 @@ class Dcc:
             self._last = busy_share.copy()
 
     def wait_us(self, airtime_us: Float[np.ndarray, " stations"] | float) -> Float[np.ndarray, " stations"]:
-        """Return the least time between messages of each station.
+        """Return the least time between two messages of each station, in us; 0 without congestion control.
 
         Args:
-            airtime_us: Airtime of one message of each station. Only the adaptive control uses it: longer messages wait
-                longer.
+            airtime_us: Airtime of one message of each station. Only the adaptive control uses this value: longer
+                messages mean a longer wait.
         """
         if self._control == "none":
             return np.zeros(len(self._state))

@@ -1,4 +1,4 @@
-"""Whether a packet that the receiver follows is decoded, and if not, why not."""
+"""Whether a receiver decodes the packet that it is locked on, and the cause of loss if it does not."""
 
 from numba import njit
 
@@ -6,16 +6,17 @@ from v2xsim.comms.access.packets import COLLISION, DELIVERED, PROPAGATION
 from v2xsim.comms.phases import INLINED_PHASE
 from v2xsim.comms.phy.error_rate import is_lost
 
-# Powers on the air are sums from which packets are taken again. Rounding leaves up to a millionth of the noise there.
+# The received power is a running sum: ended packets are subtracted. Rounding leaves an error of up to a millionth of
+# the noise.
 ROUNDING_SHARE = 1e-6
 
 
 @njit(**INLINED_PHASE)
 def decoded(uniform, signal_mw, noise_mw, interference_mw, curve):  # type: ignore[no-untyped-def]
-    """Return DELIVERED, PROPAGATION or COLLISION.
+    """Return DELIVERED, PROPAGATION (lost to noise) or COLLISION (lost to interference) for one packet at one receiver.
 
-    One random number per packet and receiver is compared with the error rate of the SNR and with that of the SINR. So a packet is
-    lost to a collision only if it would have arrived without interference.
+    The same random number is compared with the error rate at the SNR and with the error rate at the SINR. So a packet
+    is lost to a collision only if it would have arrived without interference.
     """
     if is_lost(uniform, signal_mw / noise_mw, curve):
         return PROPAGATION

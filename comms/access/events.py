@@ -1,4 +1,4 @@
-"""A heap of events inside compiled loops: the earliest first; at one time, the one of the lower kind."""
+"""A heap of events for compiled loops: the earliest event comes first; at equal times, the one with the lower kind."""
 
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ _ROOM = 1024
 
 
 class Agenda(NamedTuple):
-    """The events ahead.
+    """The future events of a compiled loop.
 
     Attributes:
         rows: Time, kind, station and a detail of each event, as a binary heap.
-        size: How many of the rows hold an event.
+        size: Number of rows that hold an event.
     """
 
     rows: Int64[np.ndarray, "room 4"]
@@ -31,16 +31,16 @@ def no_events() -> Agenda:
 
 
 def with_other_stations(agenda: Agenda, new_row: Int64[np.ndarray, " old"]) -> Agenda:
-    """Return the agenda over other stations, without the events of those that left.
+    """Return the agenda for another list of stations, without the events of stations that left.
 
     Args:
-        agenda: Over the old stations.
-        new_row: Row of each old station among the new ones; -1 for one that left.
+        agenda: Events of the old list of stations.
+        new_row: New row of each old station; -1 for one that left.
     """
     rows = agenda.rows[: agenda.size[0]]
     rows = np.column_stack([rows[:, :STATION], new_row[rows[:, STATION]], rows[:, DETAIL]])
     rows = rows[rows[:, STATION] >= 0]
-    # A sorted list is a heap.
+    # A sorted list is a valid heap.
     rows = rows[np.lexsort((rows[:, STATION], rows[:, KIND], rows[:, TIME]))]
     room = np.zeros((max(_ROOM, 2 * len(rows)), EVENT_COLUMNS), np.int64)
     room[: len(rows)] = rows
@@ -49,7 +49,7 @@ def with_other_stations(agenda: Agenda, new_row: Int64[np.ndarray, " old"]) -> A
 
 @njit(cache=True, nogil=True)
 def agenda_with_room(agenda, events):  # type: ignore[no-untyped-def]
-    """Return the agenda, or one at least twice as long where it has no room for so many more events."""
+    """Return the agenda if it has room for `events` more events, else a copy at least twice as long."""
     size = agenda.size[0]
     if size + events <= len(agenda.rows):
         return agenda
@@ -77,7 +77,7 @@ def take_event(agenda):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def push(heap, size, time, kind, station, detail):  # type: ignore[no-untyped-def]
-    """Add an event and return the new size."""
+    """Add an event to a heap of `size` events and return the new size."""
     i = size
     while i > 0:
         up = (i - 1) // 2
@@ -92,7 +92,7 @@ def push(heap, size, time, kind, station, detail):  # type: ignore[no-untyped-de
 
 @njit(**PHASE)
 def pop(heap, size):  # type: ignore[no-untyped-def]
-    """Remove the first event and return the new size."""
+    """Remove the first event of a heap and return the new size."""
     size -= 1
     time, kind = heap[size, TIME], heap[size, KIND]
     station, detail = heap[size, STATION], heap[size, DETAIL]
@@ -117,7 +117,7 @@ def pop(heap, size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def longer_rows(array, used, wanted):  # type: ignore[no-untyped-def]
-    """Return the array, or a copy at least twice as long where it has not enough room for so many more."""
+    """Return the array if it has room for `wanted` entries beyond `used`, else a copy at least twice as long."""
     if used + wanted <= len(array):
         return array
     longer = np.empty(2 * (used + wanted), array.dtype)

@@ -1,4 +1,4 @@
-"""What a compiled access loop reports: packets that ended and their receptions, in arrays that grow as they fill."""
+"""The result of a compiled access loop: packets that ended and their receptions, in arrays that grow as they fill."""
 
 from typing import NamedTuple
 
@@ -15,21 +15,21 @@ PACKETS, RECEPTIONS, DROPS = range(3)
 
 
 class Outcome(NamedTuple):
-    """Packets in the order of their end, receptions in the order of their packets; arrays longer than what they hold.
+    """Packets sorted by their end, with the receptions of each; the arrays are longer than their contents.
 
     Attributes:
-        size: How many packets, receptions and dropped packets there are so far.
+        size: Number of packets, of receptions and of dropped packets so far.
         number: The caller's number of each packet.
         sender: Row of the sending station of each packet.
-        began_us: When each packet began.
-        ended_us: When it ended.
-        noise_dbm: Noise over what it occupied of the channel.
-        offset: Where the receptions of each packet begin; one more than packets.
+        began_us: Start time of each packet.
+        ended_us: End time of each packet.
+        noise_dbm: Noise power over the part of the channel that each packet occupied.
+        offset: Index of the first reception of each packet; one entry more than packets.
         receiver: Row of the receiving station of each reception.
         cause: DELIVERED or the cause of loss.
-        power_mw: Received power, fading included.
-        interference_ratio: Interference that counted, over noise.
-        dropped: Numbers of packets that gave way to others before they were sent.
+        power_mw: Received power of each reception, fading included.
+        interference_ratio: Interference power that decided the reception, divided by the noise power.
+        dropped: Numbers of the packets that a station dropped before sending them.
     """
 
     size: Int64[np.ndarray, " 3"]
@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def no_outcome(packets, receptions, drops):  # type: ignore[no-untyped-def]
-    """Return an outcome without packets, with room for so many packets, receptions and dropped packets."""
+    """Return an outcome without packets, with room for the given numbers of packets, receptions and dropped packets."""
     return Outcome(
         np.zeros(3, np.int64), np.empty(packets, np.int64), np.empty(packets, np.int64), np.empty(packets, np.int64),
         np.empty(packets, np.int64), np.empty(packets), np.empty(packets, np.int64), np.empty(receptions, np.int32),
@@ -59,8 +59,8 @@ def no_outcome(packets, receptions, drops):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def has_room(outcome, packets, receptions):  # type: ignore[no-untyped-def]
-    """Return whether an outcome has room for so many more packets and receptions."""
-    # Where the receptions of one more packet would begin must have room too.
+    """Return whether an outcome has room for the given numbers of further packets and receptions."""
+    # `offset` needs one entry more than there are packets.
     return (
         outcome.size[PACKETS] + packets < len(outcome.offset)
         and outcome.size[RECEPTIONS] + receptions <= len(outcome.receiver)
@@ -69,7 +69,7 @@ def has_room(outcome, packets, receptions):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def longer_outcome(outcome, packets, receptions):  # type: ignore[no-untyped-def]
-    """Return the outcome with room for more packets and receptions; arrays that are too short at least double."""
+    """Return the outcome with room for more packets and receptions; arrays that are too short become at least twice as long."""
     ended, heard = outcome.size[PACKETS], outcome.size[RECEPTIONS]
     return Outcome(
         outcome.size, longer_rows(outcome.number, ended, packets + 1), longer_rows(outcome.sender, ended, packets + 1),
@@ -83,7 +83,7 @@ def longer_outcome(outcome, packets, receptions):  # type: ignore[no-untyped-def
 
 @njit(**PHASE)
 def report_packet(outcome, number, sender, began_us, ended_us, noise_dbm):  # type: ignore[no-untyped-def]
-    """Report a packet; the receptions reported next are its own."""
+    """Append a packet to the outcome; receptions appended after it belong to it."""
     n = outcome.size[PACKETS]
     outcome.number[n], outcome.sender[n] = number, sender
     outcome.began_us[n], outcome.ended_us[n], outcome.noise_dbm[n] = began_us, ended_us, noise_dbm
@@ -93,7 +93,7 @@ def report_packet(outcome, number, sender, began_us, ended_us, noise_dbm):  # ty
 
 @njit(**INLINED_PHASE)
 def report_reception(outcome, receiver, cause, power_mw, interference_ratio):  # type: ignore[no-untyped-def]
-    """Report a reception of the packet reported last."""
+    """Append a reception of the packet appended last."""
     n = outcome.size[RECEPTIONS]
     outcome.receiver[n], outcome.cause[n] = receiver, cause
     outcome.power_mw[n], outcome.interference_ratio[n] = power_mw, interference_ratio
@@ -102,19 +102,19 @@ def report_reception(outcome, receiver, cause, power_mw, interference_ratio):  #
 
 @njit(**PHASE)
 def report_drop(outcome, number):  # type: ignore[no-untyped-def]
-    """Report a packet that is never sent."""
+    """Append the number of a packet that was dropped and is never sent."""
     outcome.dropped[outcome.size[DROPS]] = number
     outcome.size[DROPS] += 1
 
 
 @njit(**PHASE)
 def close_outcome(outcome):  # type: ignore[no-untyped-def]
-    """Say where the receptions of the last packet end."""
+    """Write the last entry of `offset`: the end of the last packet's receptions."""
     outcome.offset[outcome.size[PACKETS]] = outcome.size[RECEPTIONS]
 
 
 def receptions_of(outcome: Outcome) -> Receptions:
-    """Return the packets and receptions that a compiled loop reports."""
+    """Convert the outcome of a compiled loop into `Receptions`."""
     packets, count = int(outcome.size[PACKETS]), int(outcome.size[RECEPTIONS])
     offset, noise_dbm = outcome.offset[: packets + 1], outcome.noise_dbm[:packets]
     power_dbm = np.float32(10.0) * np.log10(outcome.power_mw[:count])

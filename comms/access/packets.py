@@ -7,7 +7,8 @@ benchmark run the same code:
     advance(until_us, field)           -> receptions of all packets that ended by then, and busy time
     reindexed(row, station_key)        carries the state over to another list of stations
 
-The result does not depend on how time is divided into calls of `advance`, as long as the field is the same.
+While the field stays the same, one call of `advance` over a long time gives the same result as several calls over parts
+of it.
 """
 
 from collections.abc import Sequence
@@ -28,15 +29,16 @@ class Packets:
     """Packets for an access layer, which chooses when to send them.
 
     Attributes:
-        number: The caller's number for each packet, returned with its receptions.
+        number: Number that the caller gives each packet; the receptions of a packet carry it.
         sender: Row of the sending station.
-        target: Row of the addressed station, which gets an outcome however weak the packet is; -1 for a broadcast.
+        target: Row of the addressed station; -1 for a broadcast. The addressed station gets an outcome even if the
+            packet is too weak to be detected.
         ready_us: When the packet is ready to be sent.
-        size_bytes: Size without the physical layer's additions.
-        mcs: Index of modulation and coding.
-        period_us: Period of the stream that the packet belongs to, for which resources may be reserved (at most one
-            stream per station); 0 for a single packet.
-        key: Random key of each packet; all different.
+        size_bytes: Size in bytes without the preamble and headers of the physical layer.
+        mcs: Index of the modulation and coding scheme.
+        period_us: Period of the stream of packets that the packet belongs to; the station may reserve resources for a
+            stream (at most one stream per station). 0 for a single packet.
+        key: Random key of each packet, from which its random draws are computed; all keys differ.
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -78,16 +80,16 @@ class LinkRows(NamedTuple):
 
 @dataclass(frozen=True)
 class Field:
-    """The links by sender, as compressed rows.
+    """The links of every sender and their received powers, as compressed sparse rows.
 
-    A station that is not listed for a sender neither receives it nor suffers its interference.
+    A station that is not listed for a sender receives neither packets nor interference from it.
 
     Attributes:
-        offset: Start of the links of each sender; one entry more than stations.
-        other: Row of the receiver of each link, rising within a sender.
-        power_mw: Mean received power, with path loss, blockage, shadowing and antenna gains.
-        nakagami_m: Fading of each packet on a link: a Nakagami shape, infinity for none, -K for a Rician channel;
-            empty if no link fades.
+        offset: Index of the first link of each sender; one entry more than stations.
+        other: Row of the receiver of each link, in rising order for each sender.
+        power_mw: Mean received power of each link, after path loss, blockage, shadowing and antenna gains.
+        nakagami_m: Fading from packet to packet on each link: a Nakagami shape m, infinity for no fading, or -K for a
+            Rician channel; empty if no link fades.
     """
 
     offset: Int64[np.ndarray, " stations_plus_1"]
@@ -102,32 +104,34 @@ class Field:
 
     @property
     def rows(self) -> LinkRows:
-        """The same links for a compiled loop."""
+        """The same links as a named tuple of arrays, for compiled loops."""
         return LinkRows(self.offset, self.other, self.power_mw, self.nakagami_m)
 
 
 @dataclass(frozen=True)
 class Receptions:
-    """Packets that ended, sorted by end, with their outcomes at receivers as compressed rows.
+    """Packets that ended, sorted by their end, with the outcome at each receiver, as compressed sparse rows.
 
-    `random_slot` sorts packets that end together by start and key; the others list them in the order of their events.
+    Packets that end at the same time are sorted by start and key (`random_slot`) or by the order of their events (other
+    schemes).
 
     The listed receivers are those at which the packet was above the sensitivity, those that were transmitting if the
-    scheme checks that first (sidelink), and the addressed station. `random_slot` lists weaker receptions too. At all
-    other stations in range the outcome is SENSING: the packet was too weak.
+    scheme checks that first (sidelink), and the addressed station. `random_slot` also lists receptions below the
+    sensitivity, down to its report limit. At all other stations in range the outcome is SENSING: the packet was too
+    weak.
 
     Attributes:
-        number: The caller's number of each packet.
+        number: Number that the caller gave each packet.
         by: Row of the sender of each packet; -1 if it has left.
-        began_us: Start of each packet.
-        ended_us: End of each packet.
-        noise_dbm: Noise over the part of the channel that the packet occupied.
-        offset: Start of the receivers of each packet; one entry more than packets.
-        receiver: Row of the receiving station, rising within a packet.
-        outcome: DELIVERED, or the cause of loss; OUTCOME_NAMES has their names.
-        power_dbm: Received power, fading included.
-        sinr_db: Signal to noise and interference ratio that decided the outcome; the SNR where a 802.11p receiver was not locked on
-            the packet when it ended.
+        began_us: Start time of each packet.
+        ended_us: End time of each packet.
+        noise_dbm: Noise power over the part of the channel that each packet occupied.
+        offset: Index of the first reception of each packet; one entry more than packets.
+        receiver: Row of the receiving station of each reception, in rising order for each packet.
+        outcome: DELIVERED or the cause of loss of each reception; `OUTCOME_NAMES` gives the text of each value.
+        power_dbm: Received power of each reception, fading included.
+        sinr_db: Ratio of signal to noise plus interference that decided the outcome. For an 802.11p receiver that was
+            not locked on the packet at its end, this is the SNR.
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -185,7 +189,7 @@ class Receptions:
 
     @staticmethod
     def joined(parts: Sequence["Receptions"]) -> "Receptions":
-        """Return the receptions of several sets, one after the other."""
+        """Return the receptions of several sets, concatenated in their order."""
         names = [name for name in Receptions.__dataclass_fields__ if name != "offset"]
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         counts = np.concatenate([np.diff(part.offset) for part in parts])
@@ -214,12 +218,12 @@ def field_of(
     least_dbm: float,
     nakagami_m: Float[np.ndarray, "stations stations"] | None = None,
 ) -> Field:
-    """Return the field of a square array of received powers, without the links weaker than a limit.
+    """Return the field given by a square matrix of received powers; links weaker than a limit are left out.
 
     Args:
-        power_dbm: Power by sender and receiver; the diagonal is ignored.
-        least_dbm: Weaker links neither carry packets nor interfere.
-        nakagami_m: Fading by sender and receiver; None for no fading.
+        power_dbm: Received power by sender and receiver; the diagonal is ignored.
+        least_dbm: Limit in dBm: a weaker link carries no packets and causes no interference.
+        nakagami_m: Fading by sender and receiver, as in `Field`; None for no fading.
     """
     kept = power_dbm >= least_dbm
     np.fill_diagonal(kept, False)

@@ -1,6 +1,7 @@
-"""The simplest access scheme: every packet draws a random slot of its window, without listening first.
+"""The simplest access scheme: each packet is sent in a random slot of its window, without sensing the channel first.
 
-It stands for no standard; it is the baseline for the schemes that sense. The medium below it is `random_slot_medium`.
+It follows no standard. It is the baseline for the schemes that sense the channel. `random_slot_medium` decides which
+packets are received.
 """
 
 from dataclasses import dataclass
@@ -14,19 +15,20 @@ from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reind
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.comms.phy.noise import Receiver
 
-# The increment of splitmix64.
+# The increment of the random generator splitmix64.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class RandomSlotParams:
-    """Parameters of the scheme.
+    """Parameters of the access scheme `random_slot`.
 
     Attributes:
-        receiver: Noise, sensitivity, busy threshold and report limit.
-        bandwidth_mhz: Bandwidth of the channel.
+        receiver: Noise, sensitivity, busy threshold and report limit of every receiver.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
         slot_us: Length of a slot.
-        window_us: Window in which single packets draw their slot; packets of a stream draw within their period.
+        window_us: Length of the window in which a single packet draws its slot; a packet of a stream draws within its
+            period.
     """
 
     receiver: Receiver
@@ -36,7 +38,7 @@ class RandomSlotParams:
 
 
 class RandomSlot:
-    """An access layer (v2xsim.comms.access.packets)."""
+    """Access layer of `random_slot`; its methods are described in `v2xsim.comms.access.packets`."""
 
     def __init__(
         self, stations: int, params: RandomSlotParams, time_us: int, station_key: UInt64[np.ndarray, " stations"]
@@ -45,11 +47,14 @@ class RandomSlot:
         self._state = silent(stations, time_us)
         self.dropped: list[int] = []
         self._new: list[Transmissions] = []
-        # Start and end of the packets of each station that wait or are on the air.
+        # Start and end of each station's packets that wait or are on the air.
         self._own: list[list[tuple[int, int]]] = [[] for _ in range(stations)]
 
     def submit(self, packets: Packets) -> None:
-        """Draw a slot for each packet. Packets of one station and instant draw in their order and do not overlap."""
+        """Draw a slot for each packet.
+
+        The packets of one station that become ready together draw one after the other, and do not overlap.
+        """
         params, count = self._params, len(packets)
         airtime = np.asarray(airtime_us(packets.size_bytes, packets.mcs, params.bandwidth_mhz), np.int64)
         with np.errstate(over="ignore"):
@@ -71,7 +76,7 @@ class RandomSlot:
         )
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return the packets that ended by an instant, and the busy time since the call before."""
+        """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
         new = _all(self._new)
         self._new = []
         params = self._params
@@ -81,9 +86,9 @@ class RandomSlot:
         return receptions, busy_us
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another list of stations; waiting packets of a station that left are dropped."""
+        """Carry the state over to another list of stations; waiting packets of stations that left are dropped."""
         if self._new:
-            # Advance by no time: the submitted packets join the state before its rows change.
+            # Advance by zero time, so that the submitted packets join the state before its rows change.
             count = len(self._key)
             nobody = Field(np.zeros(count + 1, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros(0))
             self.advance(self._state.time_us, nobody)

@@ -1,7 +1,7 @@
 """When a station sends under the access scheme `random_slot`: in a slot drawn at random.
 
-Slots begin at whole multiples of the slot length for everybody, as under a common clock. A station draws each packet's
-slot among those of the window that its own packets leave free. It does not listen first.
+Slots begin at whole multiples of the slot length at all stations, as if they shared a clock. A station draws each
+packet's slot from those slots of the window that its own packets leave free. It does not sense the channel first.
 """
 
 import numpy as np
@@ -18,20 +18,20 @@ def choose_slots(
     own_end_us: Int64[np.ndarray, " own"],
     uniform: Float[np.ndarray, " packets"],
 ) -> Int64[np.ndarray, " packets"]:
-    """Return when each packet of a message starts.
+    """Return the start time of each packet of one station.
 
-    Each start lies on a slot boundary, not before now and within [now, now + window); a packet longer than a slot takes
-    the slots after it too, and may end beyond the window. No two packets of the station overlap. A packet that finds
-    no room starts at the first boundary behind the window that has some.
+    Each start is a slot boundary within [now, now + window). A packet longer than a slot also takes the slots that
+    follow, and may end after the window. No two packets of the station overlap. A packet that finds no free slot in the
+    window starts at the first boundary after the window where it fits.
 
     Args:
-        now_us: When the message is ready.
+        now_us: Time at which the packets are ready.
         window_us: Length of the selection window.
         slot_us: Length of a slot.
-        airtime_us: Airtime of each packet, in the order in which they draw.
-        own_start_us: Packets of this station that wait or are on the air.
-        own_end_us: When they end.
-        uniform: One number in [0, 1) per packet.
+        airtime_us: Duration of each packet, in the order in which the packets draw.
+        own_start_us: Start times of this station's packets that wait or are on the air.
+        own_end_us: End times of these packets.
+        uniform: One random number in [0, 1) per packet.
     """
     start_us: Int64[np.ndarray, " packets"] = _chosen(
         int(now_us), int(window_us), int(slot_us), np.ascontiguousarray(airtime_us, np.int64),
@@ -44,7 +44,7 @@ def choose_slots(
 
 @njit(cache=True, nogil=True)
 def _blocked_until(start_us, end_us, busy_start_us, busy_end_us, count):  # type: ignore[no-untyped-def]
-    """Return when the latest own packet overlapping an interval ends; -1 where none does."""
+    """Return the latest end of the station's own packets that overlap an interval; -1 if none does."""
     until = -1
     for k in range(count):
         if busy_start_us[k] < end_us and start_us < busy_end_us[k]:
@@ -59,7 +59,7 @@ def _chosen(now_us, window_us, slot_us, airtime_us, busy_start_us, busy_end_us, 
     first = -(-now_us // slot_us) * slot_us
     end = now_us + window_us
     start_us = np.empty(packets, np.int64)
-    # Where the last packet went that found no room in the window: nothing as long fits before it.
+    # Start of the last packet that found no room in the window: no packet of that length fits before it.
     behind_us = max(first, -(-end // slot_us) * slot_us)
     behind_airtime_us = 0
     for p in range(packets):

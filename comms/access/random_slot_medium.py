@@ -1,24 +1,26 @@
-"""The air that all stations share: who hears which packet, and if not, why not.
+"""The radio medium that all stations share: which station receives each packet, and the cause of each loss.
 
-One compiled call advances the medium to an instant. It resolves every transmission that has ended by then, at every
-receiver, against everything else that was on the air meanwhile. Where time is cut into calls changes nothing.
+One compiled call advances the medium to an instant. For every transmission that has ended by then, it decides the
+outcome at every receiver, with the interference of all transmissions that overlapped it. While the received powers stay
+the same, one long call gives the same result as several short ones.
 
-Each pair of packet and receiver has one outcome, the first of these that applies:
+Each pair of packet and receiver has one outcome, the first in this list that applies:
 
 1. half duplex: the receiver transmits during any part of the packet;
 2. sensing: the packet is weaker than the sensitivity;
-3. receiver busy: when the packet began, the receiver was locked on another. A receiver that does not transmit and is
-   not locked locks on the strongest packet that begins, if it notices it, until that packet ends or the receiver itself
-   transmits. It does not change over to a stronger packet that begins later;
-4. propagation: lost at the packet error rate of its SNR, without interference;
-5. collision: lost at the packet error rate of its SINR, with the mean interference over the packet's time;
+3. receiver busy: when the packet began, the receiver was locked on another packet. A receiver that neither transmits
+   nor is locked locks on the strongest packet that begins, if this is above the sensitivity. It stays locked until the
+   packet ends or the receiver itself transmits. It does not change to a stronger packet that begins later;
+4. propagation: the packet is lost with the probability that the error curve gives for its SNR;
+5. collision: the packet is lost with the probability that the error curve gives for its SINR, with the mean
+   interference over the packet's duration;
 6. delivered.
 
 The order is that of Sepulcre et al., IEEE TVT 2022 (802.11p), with half duplex first as in Gonzalez-Martin et al., IEEE
-TVT 2019 (C-V2X). Steps 4 and 5 compare one uniform number per packet and receiver, a hash of the two keys, so another
-station shifts nobody's uniform.
+TVT 2019 (C-V2X). Steps 4 and 5 use the same uniform random number for one packet and receiver. It is a hash of the two
+keys, so that an additional station does not change the numbers of the others.
 
-The received power of a packet is the one of the call during which it began, for its whole time.
+The received power of a packet is taken from the call during which the packet began, and stays constant until its end.
 """
 
 from dataclasses import dataclass, replace
@@ -46,13 +48,14 @@ class Transmissions:
     """Packets on the air or waiting for their start.
 
     Attributes:
-        packet: The caller's number for it, handed back with its receptions.
+        packet: Number that the caller gave each packet; its receptions carry it.
         sender: Row of the sending station; -1 for one that has left.
-        target: Row of the station it is addressed to, which gets an outcome however weak; -1 for everybody.
-        start_us: When it begins.
-        end_us: When it has ended; not before start_us + 1.
-        mcs: Modulation and coding, 0 to 7.
-        key: Random key, distinct; also decides the order of equal starts.
+        target: Row of the station that the packet is addressed to; -1 for a broadcast. This station gets an outcome
+            even if the packet is too weak to be detected.
+        start_us: Time at which the packet begins.
+        end_us: Time at which the packet has ended; at least start_us + 1.
+        mcs: Index of the modulation and coding scheme, 0 to 7.
+        key: Random key of each packet; all keys differ. Packets with equal starts are sorted by it.
     """
 
     packet: Int64[np.ndarray, " packets"]
@@ -74,24 +77,24 @@ class Transmissions:
 
     @staticmethod
     def none() -> "Transmissions":
-        """Return no transmission."""
+        """Return an empty set of transmissions."""
         empty = np.zeros(0, np.int64)
         return Transmissions(empty, empty, empty, empty, empty, empty, np.zeros(0, np.uint64))
 
 
 @dataclass(frozen=True)
 class MediumState:
-    """What the medium remembers between calls.
+    """State of the medium between two calls of `advance`.
 
     Attributes:
-        time_us: Up to when it has been advanced.
-        started: Transmissions that began before time_us and have not ended, or interfere with one that has not; by
-            start, then key.
-        power_mw: What each station receives of each of them.
-        caught: Whether the station locked on it when it began.
-        waiting: Transmissions that begin at time_us or later; by start, then key.
-        locked_until_us: Until when each station is locked on a packet.
-        sending_until_us: Until when each station transmits, of what has begun.
+        time_us: Instant up to which the medium has been advanced.
+        started: Transmissions that began before time_us and either have not ended or overlap one that has not ended;
+            sorted by start, then key.
+        power_mw: Received power of each started transmission at each station.
+        caught: Whether each station locked on each started transmission when it began.
+        waiting: Transmissions that begin at time_us or later; sorted by start, then key.
+        locked_until_us: Time until which each station is locked on a packet.
+        sending_until_us: Time until which each station transmits, counting only transmissions that have begun.
     """
 
     time_us: int
@@ -104,7 +107,7 @@ class MediumState:
 
 
 def silent(stations: int, time_us: int = 0) -> MediumState:
-    """Return a medium on which nothing is sent."""
+    """Return a medium without any transmission."""
     none = Transmissions.none()
     never = np.zeros(stations, np.int64)
     return MediumState(
@@ -121,21 +124,21 @@ def advance(
     receiver: Receiver,
     bandwidth_mhz: int,
 ) -> tuple[MediumState, Receptions, Int64[np.ndarray, " stations"]]:
-    """Return the medium at a later instant, the causes of all packets that have ended by then, and busy times.
+    """Return the medium at a later instant, the outcomes of all packets that have ended by then, and busy times.
 
     Args:
-        state: The medium so far.
+        state: State of the medium after the call before.
         new: Transmissions that begin at state.time_us or later, in any order.
-        until_us: The instant; packets that end exactly then are resolved.
+        until_us: Instant up to which to advance; packets that end exactly then are included.
         power_dbm: Received power by sender and receiver, antenna gains and all losses included; minus infinity where
-            nothing arrives. Holds for packets that begin before until_us.
+            nothing arrives. It applies to the packets that begin during this call.
         station_key: Random key of each station.
-        receiver: Noise, sensitivity and thresholds.
-        bandwidth_mhz: Of the channel.
+        receiver: Noise, sensitivity and thresholds of every receiver.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
 
     Returns:
-        The medium, the receptions, and per station the time since state.time_us during which it transmitted or
-        received more than the busy threshold in sum.
+        The medium, the receptions, and each station's busy time since state.time_us: the time during which it
+        transmitted or its total received power was above the busy threshold.
     """
     if len(new):
         if new.start_us.min() < state.time_us or (new.end_us <= new.start_us).any():
@@ -167,7 +170,7 @@ def advance(
         on_air, heard, len(state.started), ended, edges_us, np.ascontiguousarray(power_dbm, np.float64), station_key,
         thresholds, curve_db, curve_rate,
     )  # fmt: skip
-    # What is still on the air, and what overlaps it.
+    # Keep the transmissions still on the air, and those that overlap them.
     lasting = air.end_us > until_us
     kept = air.end_us > (air.start_us[lasting].min() if lasting.any() else until_us)
     later = waiting[begun:] if begun else waiting
@@ -185,14 +188,14 @@ def advance(
 
 
 def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState:
-    """Return the medium over another set of stations.
+    """Return the medium for another list of stations.
 
-    What a station that left had on the air stays there to its end, with sender -1; what it had waiting is dropped. A
-    newcomer receives nothing of what had begun before it came.
+    A packet that a station was sending when it left stays on the air until its end, with sender -1; its waiting packets
+    are dropped. A newcomer does not receive packets that began before it came.
 
     Args:
-        state: The medium over the old stations.
-        row: Old row of each new station, -1 for newcomers (`pairs.kept_rows`).
+        state: State of the medium for the old list of stations.
+        row: Old row of each new station; -1 for newcomers (`pairs.kept_rows`).
     """
     old = len(state.locked_until_us)
     new_row = np.full(old + 1, -1, np.int64)
@@ -217,7 +220,7 @@ def reindexed(state: MediumState, row: Int64[np.ndarray, " new"]) -> MediumState
 
 
 class _OnAir(NamedTuple):
-    """Transmissions that have begun, as compiled loops take them."""
+    """Transmissions that have begun, as a named tuple for compiled loops."""
 
     sender: Int64[np.ndarray, " packets"]
     target: Int64[np.ndarray, " packets"]
@@ -228,7 +231,7 @@ class _OnAir(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """What stations hear of them: received power, whether locked on, until when locked, until when sending."""
+    """Reception of transmissions at each station: power, whether it locked on them, until when it is locked or sends."""
 
     power_mw: Float[np.ndarray, "packets stations"]
     caught: Bool[np.ndarray, "packets stations"]
@@ -237,7 +240,7 @@ class _Heard(NamedTuple):
 
 
 class _Thresholds(NamedTuple):
-    """What receivers notice."""
+    """Noise power, and the power thresholds of every receiver."""
 
     noise_mw: float
     sensitivity_mw: float
@@ -246,7 +249,7 @@ class _Thresholds(NamedTuple):
 
 
 def _heard(state: MediumState, packets: int) -> _Heard:
-    """Return what stations hear, with room for so many packets, those first that had begun before."""
+    """Return the reception table with room for `packets` rows; the transmissions that began before this call come first."""
     old, stations = len(state.started), len(state.locked_until_us)
     power_mw, caught = np.empty((packets, stations)), np.zeros((packets, stations), np.bool_)
     power_mw[:old], caught[:old] = state.power_mw, state.caught
@@ -271,7 +274,10 @@ def _merged(waiting: Transmissions, new: Transmissions) -> Transmissions:
 
 @njit(cache=True, nogil=True)
 def _uniform(packet_key, station_key):  # type: ignore[no-untyped-def]
-    """Return a number in (0, 1): splitmix64's output function over both keys, the later folded into the earlier.
+    """Return a random number in (0, 1) that depends only on the two keys.
+
+    The first key goes through splitmix64's output function; the result is combined with the second key by XOR and goes
+    through the function again.
 
     References:
         Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
@@ -292,22 +298,24 @@ def _uniform(packet_key, station_key):  # type: ignore[no-untyped-def]
 def _advanced(  # type: ignore[no-untyped-def]
     air, heard, old, ended, edges_us, power_dbm, station_key, thresholds, curve_db, curve_rate
 ):
-    """Advance transmissions that have begun, sorted by start.
+    """Compute receptions and busy times of transmissions that have begun.
 
     Args:
-        air: All of them.
-        heard: What stations hear of them; filled.
-        old: How many had begun before the call.
-        ended: Rows of those to resolve, in the order of their causes.
-        edges_us: All starts and ends within the call's time, and its own, in order.
-        power_dbm: By sender and receiver.
+        air: All transmissions that have begun, sorted by start.
+        heard: Reception of each transmission at each station; filled by this function.
+        old: Number of transmissions that had begun before this call.
+        ended: Rows of the transmissions whose outcome is computed, in the order of the result.
+        edges_us: All starts and ends of transmissions within this call, with the limits of the call itself; in rising
+            order.
+        power_dbm: Received power by sender and receiver.
         station_key: Random key of each station.
-        thresholds: What receivers notice.
-        curve_db: Energy per bit against noise of the error curve.
-        curve_rate: Its packet error rates.
+        thresholds: Noise and power thresholds of every receiver.
+        curve_db: Eb/N0 of each point of the error curve.
+        curve_rate: Packet error rate at each point of the error curve, 0 to 1.
 
     Returns:
-        Rows of transmission and receiver, their causes, their power and SINR in dB, and busy times.
+        Row of the transmission and row of the receiver of each reception; its outcome; its power in dBm and SINR in dB;
+        and the busy time of each station in us.
     """
     _lock(air, heard, old, power_dbm, thresholds.sensitivity_mw)
     most = len(ended) * len(heard.locked_us)
@@ -319,14 +327,14 @@ def _advanced(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _lock(air, heard, old, power_dbm, sensitivity_mw):  # type: ignore[no-untyped-def]
-    """Lock stations on what begins: all packets of one instant together, so that the strongest of them wins."""
+    """Lock free receivers on transmissions that begin: of all that begin at one instant, the strongest."""
     power_mw, locked_us, sending_us = heard.power_mw, heard.locked_us, heard.sending_us
     stations, first = len(locked_us), old
     while first < len(air.sender):
         begin_us, last = air.start_us[first], first
         while last < len(air.sender) and air.start_us[last] == begin_us:
             s = air.sender[last]
-            # Half duplex: who begins to send lets go of what it was locked on.
+            # Half duplex: a station that begins to send is no longer locked on any packet.
             locked_us[s] = min(locked_us[s], begin_us)
             sending_us[s] = max(sending_us[s], air.end_us[last])
             for r in range(stations):
@@ -346,12 +354,12 @@ def _lock(air, heard, old, power_dbm, sensitivity_mw):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True)
 def _disturb(i, air, power_mw, interference_mw, deaf):  # type: ignore[no-untyped-def]
-    """Work out at each station the mean interference during a packet, and whether it sent meanwhile."""
+    """Compute the mean interference during packet `i` at each station, and whether the station sent meanwhile."""
     for r in range(len(deaf)):
         interference_mw[r], deaf[r] = 0.0, False
     for k in range(len(air.sender)):
         if air.start_us[k] >= air.end_us[i]:
-            # Sorted by start: all others begin after the packet's end.
+            # They are sorted by start, so all the others begin after the packet's end.
             break
         overlap_us = min(air.end_us[i], air.end_us[k]) - max(air.start_us[i], air.start_us[k])
         if k == i or overlap_us <= 0:
@@ -365,7 +373,7 @@ def _disturb(i, air, power_mw, interference_mw, deaf):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True)
 def _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, rows, causes, levels):  # type: ignore[no-untyped-def]
-    """Write what became of each packet that has ended at each station that it reached; return how many."""
+    """Write the outcome of each ended packet at each station that it reached; return the number of receptions."""
     stations, power_mw, noise_mw = len(heard.locked_us), heard.power_mw, thresholds.noise_mw
     interference_mw, deaf = np.empty(stations), np.empty(stations, np.bool_)
     count = 0
@@ -400,7 +408,7 @@ def _resolve(air, heard, ended, station_key, thresholds, curve_db, curve_rate, r
 
 @njit(cache=True, nogil=True)
 def _busy_times(air, heard, edges_us, busy_mw):  # type: ignore[no-untyped-def]
-    """Return for how long each station sent or received more than the busy threshold in sum."""
+    """Return for how long each station sent, or received a total power above the busy threshold."""
     stations = len(heard.locked_us)
     busy_us, present_mw = np.zeros(stations, np.int64), np.empty(stations)
     # Between two neighbouring starts or ends nothing changes.

@@ -1,9 +1,9 @@
 """The interface of access schemes.
 
-A scheme decides when stations send, and builds the layer that runs over the medium.
+A scheme holds the settings that decide when stations send, and builds the access layer that sends and receives packets.
 
-Each built-in scheme is one file in `schemes`. A run, and the validation against published curves, build their layers
-here.
+Each built-in scheme is one file in `schemes`. `layer_of` builds the access layer for a simulation run and for the
+validation against published curves.
 """
 
 from dataclasses import dataclass
@@ -22,20 +22,20 @@ _BY_RECEPTION = ("receiver", "outcome", "power_dbm", "sinr_db")
 
 
 class AccessLayer(Protocol):
-    """The calls that a simulation makes to an access layer (`v2xsim.comms.access.packets`)."""
+    """The methods of an access layer that a simulation calls (`v2xsim.comms.access.packets`)."""
 
     @property
     def dropped(self) -> list[int]:
         """Numbers of packets that a full queue dropped before they were sent; the caller empties the list."""
 
     def submit(self, packets: Packets) -> None:
-        """Take packets; they may become ready later."""
+        """Add packets; a packet may become ready at the present instant or later."""
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return the packets that ended by an instant, and each station's busy time since the call before."""
+        """Return the packets that ended by `until_us`, and each station's busy time in us since the call before."""
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another list of stations; `row` is the old row of each station, -1 for newcomers."""
+        """Carry the state over to another list of stations; `row` has the old row of each station, -1 for newcomers."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,16 @@ class RadioSettings:
 
     Attributes:
         bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
-        noise_dbm: Over the whole channel.
-        sensitivity_dbm: Weakest packet that a receiver detects, for 10 MHz.
-        busy_threshold_dbm: Power above which the channel counts as busy, for 10 MHz. Infinity in 802.11p counts the
-            time during which a single packet is sensed.
-        queue_packets: Most packets that a station can hold.
-        slot_us: Length of a slot, for schemes whose standard defines none.
-        window_us: Window in which packets without a period choose their slot.
+        noise_dbm: Noise power over the whole bandwidth.
+        sensitivity_dbm: Power of the weakest packet that a receiver detects, on a 10 MHz channel.
+        busy_threshold_dbm: Received power above which the channel counts as busy, on a 10 MHz channel. If infinite, the
+            channel counts as busy in 802.11p while at least one packet is sensed.
+        queue_packets: Largest number of packets in a station's queue.
+        slot_us: Length of a slot, for schemes whose standard does not define it.
+        window_us: Length of the window in which a packet without a period chooses its slot.
         header_bytes: Bytes that the MAC adds to each packet; None for the standard's value.
-        curve: Rows of SINR in dB and packet error rate that replace the scheme's own error curve; empty to keep it.
+        curve: Points of SINR in dB and packet error rate (0 to 1) that replace the scheme's own error curve; empty to
+            keep it.
     """
 
     bandwidth_mhz: int = 10
@@ -67,7 +68,7 @@ class RadioSettings:
 
     @property
     def wider_db(self) -> float:
-        """Additional power in dB that a packet needs compared with 10 MHz: a wider channel has more noise by that factor."""
+        """Increase in dB of the noise, and so of the power thresholds, from a 10 MHz channel to this bandwidth."""
         return float(10.0 * np.log10(self.bandwidth_mhz / 10.0))
 
 
@@ -75,11 +76,12 @@ class AccessScheme(Part):
     """Base of access schemes.
 
     Attributes:
-        ideal: Whether everything is delivered at once to all stations in range, without an access layer.
-        spreads_periods: Whether the scheme itself spreads periodic messages over their period. If not, each station
-            hands its messages over at a phase of its own.
-        draws_fading: Whether the scheme draws the fading of each packet itself, from the links' parameters.
-        dcc_airtime_us: Airtime that congestion control assumes for every packet; None for the real airtime.
+        ideal: Whether every packet is delivered at once to all stations in range, without an access layer.
+        spreads_periods: Whether the scheme itself spreads the stations' periodic messages over their period. If not,
+            each station creates its messages at its own random phase of the period.
+        draws_fading: Whether the access layer draws the fading of each packet itself, from the fading parameters of the
+            links.
+        dcc_airtime_us: Duration that congestion control assumes for every packet; None for the real duration.
     """
 
     kind = Kind("access scheme", "scheme", ("layer",), "v2xsim.comms.access.schemes")
@@ -89,11 +91,11 @@ class AccessScheme(Part):
     dcc_airtime_us: ClassVar[Annotated[float, Above(0)] | None] = None
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
-        """Return an access layer that starts at an instant, without stations."""
+        """Return an access layer without stations, whose time starts at `time_us`."""
         raise NotImplementedError
 
     def most_bytes(self) -> Annotated[int, AtLeast(1)] | None:
-        """Return the size of the largest packet that the scheme can send, or None if there is no limit."""
+        """Return the size in bytes of the largest packet that the scheme can send, or None if there is no limit."""
         return None
 
     def describe(self) -> str:
@@ -107,13 +109,13 @@ def layer_of(
     time_us: int,
     station_key: UInt64[np.ndarray, " stations"] | None = None,
 ) -> AccessLayer:
-    """Return the access layer of a scheme. This is the only place where one is built.
+    """Return the access layer of a scheme. All access layers are built here.
 
     Args:
         scheme: The access scheme.
         settings: Settings of the radio.
         time_us: Instant at which the layer starts.
-        station_key: Random key of each station that exists from the start; None for no stations.
+        station_key: Random key of each station that exists at the start; None for no stations.
 
     Raises:
         PartError: If a user's scheme raises an exception or does not return an access layer.
@@ -128,11 +130,11 @@ def layer_of(
 
 
 class _Watched:
-    """A user's access layer: exceptions and wrong results in it are reported with the user's file."""
+    """Wrapper of a user's access layer: an exception or a wrong result is reported with the name of the user's file."""
 
     def __init__(self, scheme: AccessScheme, layer: AccessLayer) -> None:
         self._scheme, self._layer = scheme, layer
-        # Numbers of packets that were submitted and have not ended.
+        # Numbers of the packets that were submitted and have not ended.
         self._waiting: set[int] = set()
 
     @property

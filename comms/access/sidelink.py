@@ -1,24 +1,25 @@
 """Sensing-based sidelink: LTE-V2X mode 4 and NR-V2X mode 2, over all stations at once.
 
 For one second, a station remembers the power in every subchannel of every slot and the reservations that it decoded.
-For a new packet it considers the slots from T1 to T2. It excludes the slots in which it could not listen because it
-sent, and the resources that others have reserved with a received power above a threshold. The threshold rises in steps
-of 3 dB until a given share of the resources remains. Mode 4 then keeps the resources with the least mean power; mode 2
-does not rank, and checks again before the first use. One of the remaining resources is drawn. A stream keeps its
-resource for a drawn number of packets, and each packet announces the next use.
+For a new packet it considers the slots from T1 to T2 after the packet is ready. It excludes slots a whole number of
+periods after a slot in which it sent and so could not listen, and the resources that others have reserved with a
+received power above a threshold. The threshold rises in steps of 3 dB until a given share of the resources remains.
+Mode 4 then keeps the resources with the least mean power. Mode 2 does not rank, but checks the chosen resource again
+before its first use. One of the remaining resources is drawn at random. A stream keeps its resource for a random number
+of packets, and each packet announces the next use.
 
-The loop over all slots is `sidelink_slots`, over the tables of `sidelink_tables`. Resources are chosen in
+The loop over all slots is in `sidelink_slots`, its tables in `sidelink_tables`. Resources are chosen in
 `sidelink_selection`, `sidelink_air` computes who receives what, and the parameters for scenarios are in
 `sidelink_scheme`.
 
-Each receiver in range has one outcome per packet, the first of these that applies: half duplex (it transmits in the
-slot), sensing (below the sensitivity), propagation (lost at the error rate of its SNR), collision (lost at the error
-rate of its SINR), delivered. A packet with repetitions is delivered if any of its transmissions is; otherwise its
-outcome is that of the last.
+Each receiver in range has one outcome per packet, the first in this list that applies: half duplex (the receiver
+transmits in the slot), sensing (the packet is weaker than the sensitivity), propagation (lost with the error rate at
+its SNR), collision (lost with the error rate at its SINR), delivered. A packet with repetitions is delivered if any of
+its transmissions is; otherwise its outcome is that of the last transmission.
 
 References:
-    3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2); TS 36.214 and TS 38.215 (S-RSSI, CBR). All as
-    research groups' simulators describe them; we did not check the documents.
+    3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2); TS 36.214 and TS 38.215 (S-RSSI, CBR). The
+    rules follow the descriptions of published simulators; we did not check them against the documents.
 """
 
 from dataclasses import dataclass, replace
@@ -51,39 +52,39 @@ from v2xsim.comms.phy.sidelink import QPSK_ERROR_RATE, QPSK_SINR_DB
 
 @dataclass(frozen=True)
 class SidelinkParams:
-    """Parameters of the access layer; the defaults are those of LTE-V2X mode 4 on 10 MHz.
+    """Parameters of the sidelink access layer; the defaults are those of LTE-V2X mode 4 on a 10 MHz channel.
 
     Attributes:
-        slot_us: Length of a slot: 1 ms in LTE.
+        slot_us: Length of a slot; 1000 (one subframe) in LTE.
         subchannels: Number of subchannels in the channel.
-        rb_per_subchannel: Resource blocks of each subchannel.
-        packet_subchannels: Subchannels that every packet takes; None computes them from its size and
+        rb_per_subchannel: Number of resource blocks in each subchannel.
+        packet_subchannels: Number of subchannels that every packet takes; None computes it from the packet size and
             `bits_per_subchannel`.
         bits_per_subchannel: Number of bits that one subchannel carries in a slot.
         t1_slots: First slot of the selection window, counted from the slot in which the packet is ready.
-        t2_slots: Last slot of the selection window.
-        single_t2_slots: Last slot of the selection window for packets without a period.
-        candidate_share: Least share of the resources that must remain, 0 to 1; the threshold is raised until it is
-            reached.
-        rsrp_threshold_dbm: First value of the threshold, per resource element; -128 first excludes every decoded
-            reservation.
+        t2_slots: Last slot of the selection window, counted in the same way.
+        single_t2_slots: Last slot of the selection window for a packet without a period, counted in the same way.
+        candidate_share: Least share of the resources that must remain after exclusion, 0 to 1; the threshold is raised
+            until this share remains.
+        rsrp_threshold_dbm: First value of the exclusion threshold: received power per resource element. At -128, every
+            resource with a decoded reservation is excluded at first.
         ranked: Whether the remaining resources are ranked by mean power (mode 4).
-        window_slots: Length of the sensing window.
-        keep_probability: Probability of keeping the resource when its uses run out.
-        uses: Least and most packets for which a resource is kept, at periods of 100 slots and more.
+        window_slots: Length of the sensing window in slots.
+        keep_probability: Probability that a stream keeps its resource when its uses run out, 0 to 1.
+        uses: Smallest and largest number of packets for which a resource is kept, for periods of 100 slots and more.
         repetitions: Number of blind retransmissions of each packet.
         recheck_slots: How many slots before its first use a resource is checked again; 0 for never (mode 4).
-        noise_dbm: Noise over the channel.
-        sensitivity_dbm: Weakest packet that a receiver detects.
+        noise_dbm: Noise power over the whole channel.
+        sensitivity_dbm: Power of the weakest packet that a receiver detects.
         busy_threshold_dbm: S-RSSI above which a subchannel counts as busy.
         sci_sinr_db: Least SINR at which control information is decoded.
         overlap: Share of another packet's power in a subchannel that falls on a packet's own resource blocks, 0 to 1;
             below 1 if packets do not fill their subchannels.
-        leak_db: Power that leaks into the subchannels 1, 2, ... away, in dB relative to the packet's own; empty for no
-            leakage.
-        queue_packets: Most packets that a station can have scheduled; further ones are dropped.
-        curve_db: SINR of each row of the error curve.
-        curve_rate: Packet error rate of each row.
+        leak_db: Power that leaks into the subchannels at distance 1, 2, ..., in dB relative to the power in one of the
+            packet's own subchannels; empty for no leakage.
+        queue_packets: Largest number of packets that a station can have scheduled; further packets are dropped.
+        curve_db: SINR at each point of the error curve.
+        curve_rate: Packet error rate at each point of the error curve, 0 to 1.
     """
 
     slot_us: int = 1000
@@ -114,7 +115,7 @@ class SidelinkParams:
 
 
 class Sidelink:
-    """An access layer (v2xsim.comms.access.packets)."""
+    """Access layer of the sidelink schemes; its methods are described in `v2xsim.comms.access.packets`."""
 
     def __init__(
         self, stations: int, params: SidelinkParams, time_us: int, station_key: UInt64[np.ndarray, " stations"]
@@ -138,11 +139,11 @@ class Sidelink:
         self.reindexed(np.full(stations, -1), station_key)
 
     def submit(self, packets: Packets) -> None:
-        """Take packets; they may become ready later."""
+        """Add packets; a packet may become ready at the present instant or later."""
         self._waiting = self._waiting.with_more(packets)
 
     def advance(self, until_us: int, field: Field) -> tuple[Receptions, Int64[np.ndarray, " stations"]]:
-        """Return the packets that ended by an instant, and the busy time of the slots that ended."""
+        """Return the packets that ended by `until_us`, and each station's busy time in us over the slots that ended."""
         p = self._params
         until = int(until_us // p.slot_us)
         slot = -(-self._waiting.ready_us // p.slot_us)
@@ -178,7 +179,7 @@ class Sidelink:
         return width.astype(np.int64)
 
     def reindexed(self, row: Int64[np.ndarray, " new"], station_key: UInt64[np.ndarray, " new"]) -> None:
-        """Carry the state over to another list of stations; scheduled packets of a station that left are dropped."""
+        """Carry the state over to another list of stations; scheduled packets of stations that left are dropped."""
         old, agenda, known = self._schedule, self._agenda, row >= 0
         new_row = np.full(len(old.station) + 1, -1, np.int64)
         new_row[row[known]] = np.flatnonzero(known)
@@ -194,7 +195,7 @@ class Sidelink:
 
 
 def _rules(params: SidelinkParams) -> Rules:
-    """Return how resources are chosen, as the slot loop takes it."""
+    """Return the rules for choosing resources as a named tuple for the compiled slot loop."""
     return Rules(
         params.subchannels, params.slot_us, params.t1_slots, params.candidate_share, milliwatts(params.rsrp_threshold_dbm),
         int(params.ranked), params.window_slots, params.keep_probability, *params.uses, params.repetitions,
@@ -203,7 +204,7 @@ def _rules(params: SidelinkParams) -> Rules:
 
 
 def _thresholds(params: SidelinkParams) -> Thresholds:
-    """Return what receivers notice, as the slot loop takes it."""
+    """Return the power thresholds of receivers as a named tuple for the compiled slot loop."""
     leak = np.zeros(params.subchannels + 1)
     leak[1 : 1 + len(params.leak_db)] = [milliwatts(v) for v in params.leak_db[: params.subchannels]]
     return Thresholds(
@@ -213,17 +214,17 @@ def _thresholds(params: SidelinkParams) -> Thresholds:
 
 
 def _with_columns(senses: Senses, row: Int64[np.ndarray, " new"], repeats: bool) -> Senses:
-    """Return what another set of stations remembers: a station keeps its column, a newcomer's is empty.
+    """Return the memories for another list of stations: a known station keeps its column, a newcomer's is empty.
 
     Args:
-        senses: Of the old stations.
-        row: Where each station was before; -1 for newcomers.
-        repeats: Whether packets are repeated, so that copies decoded must be remembered.
+        senses: Memories of the old list of stations.
+        row: Old row of each new station; -1 for newcomers.
+        repeats: Whether packets are repeated; if so, each station remembers which packets it has already decoded.
     """
     column, taken = homes(senses.column, row, len(senses.sent_slot))
     missing = int(column.max(initial=-1)) + 1 - len(senses.sent_slot)
     if missing > 0:
-        # What is missing and a quarter of what is there, so that most newcomers cost no copy of the memories.
+        # Grow by the missing columns and a quarter more, so that most newcomers cost no copy of the memories.
         more = missing + len(senses.sent_slot) // 4
         wider = [
             np.concatenate([memory, np.zeros((MEMORY, more, *memory.shape[2:]), memory.dtype)], axis=1)

@@ -1,6 +1,7 @@
-"""What is on the air in one slot of sensing-based sidelink, who senses it and who decodes it.
+"""Transmissions in one slot of sensing-based sidelink: which stations sense them and which decode them.
 
-Most neighbours of a sender are too far away to notice a packet: for them only the power in its subchannels changes.
+Most neighbours of a sender are too far away to notice a packet: at those, only the power in the sender's subchannels
+changes.
 """
 
 import math
@@ -31,7 +32,7 @@ from v2xsim.comms.phases import INLINED_PHASE, PHASE
 
 @njit(cache=True, nogil=True)
 def silent_air(stations, subchannels, links):  # type: ignore[no-untyped-def]
-    """Return the air of a slot in which nobody sends."""
+    """Return the `Air` record of a slot in which no station sends."""
     return Air(
         np.zeros((stations, subchannels)), np.zeros(stations, np.bool_), np.empty(stations, np.int64),
         np.empty(stations, np.int64), np.empty(stations + 1, np.int64), np.empty(links, np.int32), np.empty(links),
@@ -40,7 +41,7 @@ def silent_air(stations, subchannels, links):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def transmit(slot, senders, air, schedule, senses, links, rules, thresholds):  # type: ignore[no-untyped-def]
-    """Put the power of all transmissions of a slot on the air, and list for each the stations that may notice it."""
+    """Add the power of all transmissions of a slot at all receivers; list for each transmission who may detect it."""
     entry, station_key = schedule.entry, schedule.station_key
     present_mw, sending, near, near_mw = air.present_mw, air.sending, air.near, air.near_mw
     column, rssi_mw, other, link_mw, link_m = (
@@ -61,7 +62,7 @@ def transmit(slot, senders, air, schedule, senses, links, rules, thresholds):  #
         s, row = air.sender[k], air.entry[k]
         first, width, target = entry[row, SUBCHANNEL], entry[row, WIDTH], entry[row, TARGET]
         end = first + width
-        # Each repetition fades anew.
+        # Each repetition has its own draw of the fading.
         packet_key = schedule.entry_key[row] ^ np.uint64(entry[row, LEFT])
         air.first_near[k] = count
         for link in range(links.offset[s], links.offset[s + 1]):
@@ -73,19 +74,20 @@ def transmit(slot, senders, air, schedule, senses, links, rules, thresholds):  #
             if p >= sensitivity_mw or sending[r] or other[link] == target or repeats:
                 near[count], near_mw[count] = other[link], p
                 count += 1
-                # What is below the sensitivity is not told from noise, so it does not count in the ranking.
+                # A signal below the sensitivity cannot be distinguished from noise, so it does not count in the
+                # ranking.
                 if p >= sensitivity_mw:
                     for c in range(first, end):
                         rssi_mw[memory_row, column[r], c] += p / width
         for c in range(first, end):
-            # A sender knows its own subchannels to be in use: 1 mW is above every threshold.
+            # A sender's own subchannels count as busy for it: 1 mW is above every threshold.
             present_mw[s, c] += 1.0
     air.first_near[senders] = count
 
 
 @njit(**PHASE)
 def receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outcome):  # type: ignore[no-untyped-def]
-    """Report what became of all transmissions of a slot, and remember the reservations decoded."""
+    """Report the receptions of all transmissions of a slot, and store the reservations that receivers decoded."""
     entry, near, near_mw, station_key = schedule.entry, air.near, air.near_mw, schedule.station_key
     present_mw, sending, column, leak = air.present_mw, air.sending, senses.column, thresholds.leak
     for k in range(senders):
@@ -105,7 +107,7 @@ def receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outc
             r, p = np.uint64(near[n]), near_mw[n]
             disturbance_mw = disturbance(present_mw, r, p, sent[SUBCHANNEL], width, noise_mw, thresholds.overlap, leak)
             if sending[r]:
-                # Half duplex: who sends in this slot hears nothing of it.
+                # Half duplex: a station that sends in this slot receives nothing in it.
                 cause = HALF_DUPLEX
             elif p < thresholds.sensitivity_mw:
                 cause = SENSING
@@ -127,13 +129,13 @@ def receive(slot, senders, air, schedule, senses, rules, thresholds, curve, outc
 
 @njit(**INLINED_PHASE)
 def disturbance(present_mw, r, own_mw, first, width, noise_mw, overlap, leak):  # type: ignore[no-untyped-def]
-    """Return the power of other packets that falls on a packet's resource blocks at a receiver."""
+    """Return the power in mW of other packets that falls on a packet's resource blocks at receiver `r`."""
     inside_mw, outside_mw = 0.0, 0.0
     for c in range(present_mw.shape[1]):
         if first <= c < first + width:
             inside_mw += present_mw[r, c]
         elif leak[1] > 0.0:
-            # In-band emission: what spills over from other subchannels of the slot.
+            # In-band emission: power that leaks from other subchannels of the slot.
             gap = first - c if c < first else c - first - width + 1
             outside_mw += leak[gap] * present_mw[r, c] * width
     others_mw = max(0.0, inside_mw - own_mw) * overlap + outside_mw
@@ -142,7 +144,7 @@ def disturbance(present_mw, r, own_mw, first, width, noise_mw, overlap, leak):  
 
 @njit(**PHASE)
 def remember(senses, slot, column, sent, element_mw):  # type: ignore[no-untyped-def]
-    """Remember a reservation, unless a stronger one was decoded in the same slot and subchannel."""
+    """Store a decoded reservation, unless a stronger one was decoded in the same slot and subchannel."""
     row = slot % MEMORY
     for c in range(sent[SUBCHANNEL], sent[SUBCHANNEL] + sent[WIDTH]):
         if element_mw > senses.rsrp_mw[row, column, c] or senses.reserved[row, column, c] == 0:
@@ -151,7 +153,10 @@ def remember(senses, slot, column, sent, element_mw):  # type: ignore[no-untyped
 
 @njit(**PHASE)
 def combine(cause, decoded_number, sender_column, receiver_column, number, is_last):  # type: ignore[no-untyped-def]
-    """Return the cause of a packet with repetitions: delivered if any of its transmissions was, else that of the last."""
+    """Return the outcome of a packet with repetitions so far.
+
+    The packet is delivered if any of its transmissions was; otherwise the outcome is that of the last transmission.
+    """
     if cause == DELIVERED:
         decoded_number[sender_column, receiver_column] = number + 1
     elif is_last and decoded_number[sender_column, receiver_column] == number + 1:
@@ -161,7 +166,11 @@ def combine(cause, decoded_number, sender_column, receiver_column, number, is_la
 
 @njit(**PHASE)
 def count_down(senders, air, schedule, agenda, rules):  # type: ignore[no-untyped-def]
-    """Count down the transmissions left of the packets sent: in the order in which they are sent, not chosen."""
+    """Reduce by one the number of remaining transmissions of each packet just sent.
+
+    A packet's transmissions are numbered in the order in which they are sent, not in the order in which their resources
+    were chosen.
+    """
     if rules.repetitions == 0:
         return
     entry, events = schedule.entry, agenda.rows
@@ -175,7 +184,7 @@ def count_down(senders, air, schedule, agenda, rules):  # type: ignore[no-untype
 
 @njit(**PHASE)
 def measure_busy(busy_us, air, rules, thresholds):  # type: ignore[no-untyped-def]
-    """Add at each station the slot's length times the share of busy subchannels, and clear the air.
+    """Add the slot length times the share of busy subchannels to each station's busy time, and clear the received powers.
 
     References:
         3GPP TS 36.214 V14, 5.1.30 (CBR: share of subchannels whose S-RSSI exceeds a threshold).

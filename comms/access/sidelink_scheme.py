@@ -1,4 +1,4 @@
-"""The common part of the sidelink schemes LTE-V2X mode 4 and NR-V2X mode 2: semi-persistent scheduling after sensing."""
+"""Common part of the sidelink schemes LTE-V2X mode 4 and NR-V2X mode 2: semi-persistent scheduling after sensing."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -16,20 +16,22 @@ class SidelinkScheme(AccessScheme):
 
     Attributes:
         subchannels: Number of subchannels in the channel.
-        rb_per_subchannel: Resource blocks of each subchannel.
+        rb_per_subchannel: Number of resource blocks in each subchannel.
         bits_per_symbol: Bits per symbol of the modulation: 2, 4 or 6.
         code_rate: Data bits per coded bit, 0 to 1.
-        packet_subchannels: Subchannels that every packet takes; None computes them from its size.
+        packet_subchannels: Number of subchannels that every packet takes; None computes it from the packet size.
         t1_slots: First slot of the selection window, counted from the slot in which a packet is ready.
-        t2_slots: Last slot of the selection window.
-        candidate_share: Least share of the resources that must stay candidates, 0 to 1; the threshold is raised until
-            it is reached.
-        rsrp_threshold_dbm: Resources with a reservation received above this power are excluded.
-        keep_probability: Probability of keeping the resource when its counter reaches 0.
-        repetitions: Blind retransmissions of each packet.
-        interference_share: Share of another packet's power in a subchannel that falls on a packet's own resource blocks.
-        in_band_emission: Whether transmissions in other subchannels of a slot interfere.
-        generation: Radio generation, LTE or NR: their slots carry different amounts of data.
+        t2_slots: Last slot of the selection window, counted in the same way.
+        candidate_share: Least share of the resources that must stay candidates, 0 to 1; the exclusion threshold is
+            raised until this share remains.
+        rsrp_threshold_dbm: First value of the exclusion threshold: resources reserved by a signal received above this
+            power per resource element are excluded.
+        keep_probability: Probability that a stream keeps its resource when its use counter reaches 0, from 0 to 1.
+        repetitions: Number of blind retransmissions of each packet.
+        interference_share: Share of another packet's power in a subchannel that falls on a packet's own resource
+            blocks, 0 to 1.
+        in_band_emission: Whether transmissions in other subchannels of the same slot interfere.
+        generation: Radio generation, LTE or NR; it sets the amount of data that a slot carries.
         ranked: Whether the candidates are ranked by the power measured on them.
         recheck_slots: How many slots before its first use a resource is checked again; 0 for never.
     """
@@ -106,16 +108,16 @@ class SidelinkScheme(AccessScheme):
 
     @property
     def coding(self) -> tuple[int, float]:
-        """Bits per symbol and code rate."""
+        """Bits per symbol of the modulation, and code rate (0 to 1)."""
         return self.bits_per_symbol, self.code_rate
 
     @property
     def subchannel_bits(self) -> int:
-        """Number of bits that one subchannel carries in a slot."""
+        """Number of data bits that one subchannel carries in a slot."""
         return bits_per_subchannel(self.generation, self.rb_per_subchannel, *self.coding)
 
     def most_bytes(self) -> int:
-        """Return the number of bytes that all subchannels of a slot carry."""
+        """Return the size in bytes of the largest packet: what all subchannels of a slot carry."""
         return (self.packet_subchannels or self.subchannels) * self.subchannel_bits // 8
 
     def describe(self) -> str:

@@ -1,10 +1,12 @@
-"""Which resources a sidelink station chooses, from what it remembers of the slots before.
+"""Choice of resources by a sidelink station, from the slots that it remembers.
 
-A resource is a slot and a first subchannel. The steps are those of TS 36.213, 14.1.1.6: claim (what others reserved and where
-the station was deaf), exclude (with a threshold that rises until a share remains), rank by power (mode 4 only), draw.
+A resource is a slot and its first subchannel. The steps are those of TS 36.213, 14.1.1.6. Claim: mark the resources
+that others have reserved and those for which the station could not listen. Exclude: remove the claimed resources, with
+a threshold that rises until a given share remains. Rank by power (mode 4 only). Draw one of the remaining resources.
 
-Memories are rings of slots: the power, the reservations decoded and their power by slot, then column of the station, then
-subchannel, so that what one slot writes lies together; and by station the slots in which it sent.
+Memories are ring buffers over slots. Received power, decoded reservations and their power are stored by slot, then
+station column, then subchannel, so that the data of one slot lie together. The slots in which a station sent are stored
+by station.
 """
 
 import math
@@ -18,24 +20,25 @@ from v2xsim.comms.access.sidelink_tables import MEMORY
 from v2xsim.comms.draws import hashed
 from v2xsim.comms.phases import PHASE
 
-# Step of 3 dB by which the threshold rises (TS 36.213, 14.1.1.6, step 6), and where it stops: far above any power received.
+# Step of 3 dB by which the threshold rises (TS 36.213, 14.1.1.6, step 6), and its upper limit, far above any received
+# power.
 _RISE = 10.0**0.3
 _HIGHEST_MW = 1e6
 
 
 class ResourceRequest(NamedTuple):
-    """What a station looks for.
+    """Input of the choice of resources for one station and packet.
 
     Attributes:
-        column: Column of the station's memories.
-        now: Slot in which it looks.
-        width: Subchannels that the packet takes.
-        step: Period in slots in which its transmissions follow each other.
-        uses: Transmissions that a resource would be used for.
+        column: Column of the station in the memories.
+        now: Slot in which the station chooses.
+        width: Number of subchannels that the packet takes.
+        step: Period of the station's transmissions, in slots.
+        uses: Number of transmissions for which a resource will be used.
         first: First slot of the selection window.
-        last: Last slot of it.
-        key: Random key of the packet and the station.
-        turn: Number of the first draw made with the key.
+        last: Last slot of the selection window.
+        key: Random key of the packet combined with that of the station.
+        turn: Number of the first random draw made with the key.
     """
 
     column: int
@@ -51,18 +54,18 @@ class ResourceRequest(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def resource_request(column, now, width, period, uses, first, last, key, turn):  # type: ignore[no-untyped-def]
-    """Return a request; single packets (period 0) count as sent every 100 slots, the P_step of TS 36.213."""
+    """Return a request; single packets (period 0) count as sent every 100 slots (P_step in TS 36.213)."""
     return ResourceRequest(column, now, width, 100 if period <= 0 else period, uses, first, last, key, turn)
 
 
 @njit(cache=True, nogil=True)
 def deaf_phases(request, sent_slot, window_slots):  # type: ignore[no-untyped-def]
-    """Return by slot modulo the period whether the station sent within the sensing window, and so heard nobody."""
+    """Return, by slot number modulo the period, whether the station sent in the sensing window and so could not listen."""
     deaf = np.zeros(request.step, np.bool_)
     oldest = max(0, request.now - window_slots)
     row, phase = oldest % MEMORY, oldest % request.step
     for slot in range(oldest, request.now + 1):
-        # The ring holds numbers of slots, so what an earlier round left there does not count.
+        # The ring stores slot numbers, so entries of an earlier round do not match.
         if sent_slot[request.column, row] == slot:
             deaf[phase] = True
         row = row + 1 if row + 1 < MEMORY else 0
@@ -72,10 +75,10 @@ def deaf_phases(request, sent_slot, window_slots):  # type: ignore[no-untyped-de
 
 @njit(**PHASE)
 def _block_own(claim_mw, request, own_slots, deaf):  # type: ignore[no-untyped-def]
-    """Claim without limit the slots in which the station sends already, or was deaf a whole number of periods before."""
+    """Block slots in which the station already sends, and slots a whole number of periods after a slot in which it sent."""
     for i in range(len(claim_mw)):
         slot = request.first + i
-        # What others announced while it was deaf is unknown: they may have reserved this slot.
+        # Others may have reserved this slot in an announcement that the station missed because it was sending.
         blocked = deaf[slot % request.step]
         for n in range(len(own_slots)):
             if own_slots[n] == slot:
@@ -87,7 +90,7 @@ def _block_own(claim_mw, request, own_slots, deaf):  # type: ignore[no-untyped-d
 
 @njit(**PHASE)
 def _claim(claim_mw, request, reserved_slot, period, subchannel, power_mw):  # type: ignore[no-untyped-def]
-    """Claim what one reservation, used again and again, shares with the uses of each resource."""
+    """Mark with a reservation's power every resource one of whose uses overlaps a use of the reservation."""
     span, places = claim_mw.shape
     slot = reserved_slot
     while slot <= request.last + request.uses * request.step and slot <= reserved_slot + span:
@@ -98,7 +101,8 @@ def _claim(claim_mw, request, reserved_slot, period, subchannel, power_mw):  # t
                     claim_mw[candidate - request.first, c] = max(claim_mw[candidate - request.first, c], power_mw)
             candidate -= request.step
             use += 1
-        # Only shorter periods come back within the selection window (TS 36.213, 14.1.1.6, step 5: Q > 1).
+        # Only a reservation with a shorter period repeats within the selection window (TS 36.213, 14.1.1.6, step 5: Q >
+        # 1).
         if period >= span:
             break
         slot += period
@@ -106,12 +110,15 @@ def _claim(claim_mw, request, reserved_slot, period, subchannel, power_mw):  # t
 
 @njit(cache=True, nogil=True)
 def claims_mw(request, own_slots, senses, rules):  # type: ignore[no-untyped-def]
-    """Return by slot and first subchannel the strongest reservation that overlaps; infinity where it cannot send."""
+    """Return the power in mW of the strongest reservation that overlaps each resource; infinity if the resource is blocked.
+
+    The result is indexed by slot of the selection window and first subchannel.
+    """
     span = request.last - request.first + 1
     claim_mw = np.zeros((span, rules.subchannels - request.width + 1))
     _block_own(claim_mw, request, own_slots, deaf_phases(request, senses.sent_slot, rules.window_slots))
     rsrp_mw, reserved, column = senses.rsrp_mw, senses.reserved, request.column
-    # What was reserved longer ago than the longest reservation is over.
+    # A reservation announced more than the longest period ago has expired.
     for slot in range(max(0, request.now - min(rules.window_slots, senses.longest_period[0])), request.now):
         row = slot % MEMORY
         for c in range(rules.subchannels):
@@ -123,13 +130,14 @@ def claims_mw(request, own_slots, senses, rules):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def unclaimed(claim_mw, rules):  # type: ignore[no-untyped-def]
-    """Return by slot and first subchannel whether a resource remains, and how many do.
+    """Return whether each resource remains after exclusion, by slot and first subchannel, and the number that remain.
 
-    Claims weaker than the threshold do not exclude; it rises by 3 dB until the share remains.
+    Claims weaker than the threshold do not exclude a resource. The threshold rises by 3 dB until the required share
+    remains.
     """
     span, places = claim_mw.shape
     total = span * places
-    # All steps at once: up to the strongest claim among the weakest that make the share.
+    # Find the threshold directly: it must reach the strongest of those weakest claims that make up the share.
     wanted = max(1, math.ceil(rules.candidate_share * total))
     needed_mw = np.partition(claim_mw.reshape(total), wanted - 1)[wanted - 1]
     threshold_mw = rules.threshold_mw
@@ -142,7 +150,8 @@ def unclaimed(claim_mw, rules):  # type: ignore[no-untyped-def]
             free[i, c] = claim_mw[i, c] <= threshold_mw
             remaining += free[i, c]
     if remaining == 0:
-        # It sends in every slot of the window or was deaf to all: any resource is as good as another.
+        # The station sends in every slot of the window or missed all announcements for it: all resources count as
+        # equal.
         for i in range(span):
             for c in range(places):
                 free[i, c] = True
@@ -152,8 +161,8 @@ def unclaimed(claim_mw, rules):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def _sum_powers(sum_mw, slot, request, oldest, rssi_mw):  # type: ignore[no-untyped-def]
-    """Sum the power in each subchannel one period before a slot, two periods before and so on; return how many slots."""
-    # Unsigned rows need no test for counting from the end.
+    """Sum the power in each subchannel 1, 2, ... periods before a slot; return the number of slots summed."""
+    # With unsigned row numbers, numba needs no test for negative indices.
     column, subchannels = np.uint64(request.column), np.uint64(len(sum_mw))
     for c in range(subchannels):
         sum_mw[c] = 0.0
@@ -175,7 +184,7 @@ def _sum_powers(sum_mw, slot, request, oldest, rssi_mw):  # type: ignore[no-unty
 
 @njit(cache=True, nogil=True)
 def quietest(request, free, remaining, kept, senses, rules):  # type: ignore[no-untyped-def]
-    """Return the `kept` resources of those that remain with the least mean power over the periods before."""
+    """Return the `kept` remaining resources with the least mean power in the sensing window."""
     span, places = free.shape
     subchannels, rssi_mw = rules.subchannels, senses.rssi_mw
     value, index = np.empty(remaining), np.empty(remaining, np.int64)
@@ -194,7 +203,8 @@ def quietest(request, free, remaining, kept, senses, rules):  # type: ignore[no-
                 for w in range(request.width):
                     power_mw += sum_mw[c + w]
                 value[n] = power_mw / max(1, periods)
-                # Resources that nobody uses are put in random order, below every real power: by place, early slots would win.
+                # Unused resources get a random value below every real power. Sorted by position, early slots would
+                # always win.
                 if power_mw == 0.0:
                     value[n] = 1e-18 * hashed(request.key, np.uint64(i * subchannels + c + 1), request.turn)
                 index[n] = i * places + c
@@ -211,7 +221,7 @@ def quietest(request, free, remaining, kept, senses, rules):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def _listed(free, remaining):  # type: ignore[no-untyped-def]
-    """Return all resources that remain."""
+    """Return the indices of all resources that remain."""
     span, places = free.shape
     listed = np.empty(remaining, np.int64)
     n = 0
@@ -225,17 +235,17 @@ def _listed(free, remaining):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def _draw(candidates, request, places, wanted, choice):  # type: ignore[no-untyped-def]
-    """Draw resources, each in a slot of its own, into rows of slot and subchannel; return how many."""
+    """Draw resources in different slots and write slot and first subchannel of each to `choice`; return their number."""
     left, drawn = len(candidates), 0
     for k in range(wanted):
         if left == 0:
             break
-        # `turn + 1` keeps these draws apart from others of the same key.
+        # `turn + 1` makes these draws independent of the other draws with the same key.
         pick = min(left - 1, int(hashed(request.key, np.uint64(7919 + k), request.turn + 1) * left))
         slot = request.first + candidates[pick] // places
         choice[drawn, 0], choice[drawn, 1] = slot, candidates[pick] % places
         drawn += 1
-        # A station sends once in a slot, so the other transmissions are in other slots.
+        # A station sends at most once per slot, so its further transmissions need other slots.
         n = 0
         for m in range(left):
             if request.first + candidates[m] // places != slot:
@@ -247,18 +257,18 @@ def _draw(candidates, request, places, wanted, choice):  # type: ignore[no-untyp
 
 @njit(cache=True, nogil=True)
 def select(request, own_slots, senses, rules, wanted, choice):  # type: ignore[no-untyped-def]
-    """Choose resources for a station.
+    """Choose resources for the transmissions of one packet.
 
     Args:
-        request: What the station looks for.
-        own_slots: Slots in which it has something to send already.
-        senses: What stations remember.
-        rules: How resources are chosen.
-        wanted: How many.
-        choice: Filled: rows of slot and first subchannel.
+        request: Station, packet and selection window.
+        own_slots: Slots in which the station already has a transmission scheduled.
+        senses: Memories of all stations.
+        rules: Rules for choosing resources.
+        wanted: Number of resources to choose.
+        choice: Output: one row per resource, with its slot and first subchannel.
 
     Returns:
-        How many were found.
+        The number of resources found, at most `wanted`.
 
     References:
         3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2, which does not rank).

@@ -1,7 +1,7 @@
-"""The compiled slot loop of sensing-based sidelink: packets become ready, take resources, look again and are sent.
+"""The compiled slot loop of sensing-based sidelink: packets become ready, choose resources, check them again and are sent.
 
-Nothing is computed for a slot in which nobody transmits or selects. In others, reception costs in proportion to the senders'
-neighbours, and the busy share is measured at every station.
+Slots in which no station transmits or selects are skipped. In the others, the time for reception is proportional to the
+number of the senders' neighbours, and the busy share is measured at every station.
 """
 
 import numpy as np
@@ -39,13 +39,13 @@ from v2xsim.comms.access.sidelink_tables import (
 from v2xsim.comms.draws import hashed
 from v2xsim.comms.phases import ALLOCATING_PHASE, PHASE
 
-# Number of the first draw of a packet's key for each purpose.
+# Number of the first draw from a packet's key, for each purpose.
 _FIRST_USES, _KEEP, _KEPT_USES, _FIRST_CHOICE, _REPETITIONS, _SECOND_CHOICE = 4, 5, 6, 20, 40, 60
 
 
 def with_room(schedule: Schedule, agenda: Agenda, packets: int, repetitions: int) -> tuple[Schedule, Agenda]:
-    """Return the schedule and the agenda with room for so many more packets, so that nothing grows while slots are run."""
-    # A packet has at most one event per transmission and one re-evaluation.
+    """Return the schedule and agenda with room for `packets` more packets, so that they need not grow during a run of slots."""
+    # A packet has at most one event per transmission and one for re-evaluation.
     wanted = int(agenda.size[0]) + packets * (repetitions + 2)
     rows = len(schedule.entry)
     if wanted > rows:
@@ -59,21 +59,22 @@ def with_room(schedule: Schedule, agenda: Agenda, packets: int, repetitions: int
 
 @njit(cache=True, nogil=True)
 def run_slots(schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until):  # type: ignore[no-untyped-def]
-    """Run all slots before one.
+    """Run all slots before the slot `until`.
 
     Args:
-        schedule: What stations have scheduled; changed.
-        agenda: Events ahead; their time is a slot, their detail a row of the schedule; changed. Both have room (`with_room`).
-        senses: What stations remember; changed.
+        schedule: Scheduled transmissions of all stations; changed in place.
+        agenda: Future events: their time is a slot number, their detail a row of the schedule; changed in place. The
+            schedule and the agenda must have room for all new packets (`with_room`).
+        senses: Memories of all stations; changed in place.
         arrivals: Packets that become ready before the last slot.
-        links: Who receives whom, and how strongly.
-        rules: How resources are chosen.
-        thresholds: What receivers notice.
-        curve: Error rate over SINR.
+        links: Which stations receive each sender, and with what mean power.
+        rules: Rules for choosing resources.
+        thresholds: Power thresholds of receivers.
+        curve: Packet error rate over SINR.
         until: The first slot that is not run.
 
     Returns:
-        Packets and receptions, and the busy time of each station in us.
+        The packets that ended with their receptions, and the busy time of each station in us.
     """
     # In a slot every station sends at most once, over each of its links.
     most_packets, most_receptions = len(schedule.station), len(links.other)
@@ -92,7 +93,7 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, thresholds, curv
 def _run_while_room(  # type: ignore[no-untyped-def]
     schedule, agenda, senses, arrivals, links, rules, thresholds, curve, until, choice, air, outcome, busy_us
 ):
-    """Run slots as long as the outcome has room for what another may bring; return whether all have been run."""
+    """Run slots while the outcome has room for one more slot; return whether all slots have been run."""
     while True:
         slot = next_slot(agenda, arrivals, until)
         if slot >= until:
@@ -112,7 +113,7 @@ def _run_while_room(  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def next_slot(agenda, arrivals, until):  # type: ignore[no-untyped-def]
-    """Return the next slot in which something happens; `until` where nothing does before it."""
+    """Return the next slot with an event or a new packet; `until` if there is none before it."""
     slot, arrival = until, arrivals.admitted[0]
     if arrival < len(arrivals.slot):
         slot = min(slot, arrivals.slot[arrival])
@@ -123,18 +124,18 @@ def next_slot(agenda, arrivals, until):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def forget(senses, slot):  # type: ignore[no-untyped-def]
-    """Empty the rows of the slots up to this one, which hold what happened one round of the ring before."""
+    """Clear the memory rows of the slots up to this one; they still hold data from one round of the ring earlier."""
     while senses.next_row_slot[0] <= slot:
         row = senses.next_row_slot[0] % MEMORY
         senses.rssi_mw[row] = 0.0
-        # The power of a reservation counts only where there is one, so it need not be reset.
+        # The power of a reservation is read only where there is a reservation, so it need not be reset.
         senses.reserved[row] = 0
         senses.next_row_slot[0] += 1
 
 
 @njit(**PHASE)
 def admit(slot, arrivals, schedule, agenda, senses, rules, outcome, choice):  # type: ignore[no-untyped-def]
-    """Schedule the packets that become ready in a slot, and drop those that find no room."""
+    """Schedule the packets that become ready in a slot; drop those of stations that have too many packets scheduled."""
     arrival = arrivals.admitted[0]
     while arrival < len(arrivals.slot) and arrivals.slot[arrival] == slot:
         station = schedule.station[arrivals.sender[arrival]]
@@ -154,7 +155,7 @@ def admit(slot, arrivals, schedule, agenda, senses, rules, outcome, choice):  # 
 
 @njit(**PHASE)
 def use_grant(station, arrivals, arrival, station_key, rules, choice):  # type: ignore[no-untyped-def]
-    """Write the next use of the stream's resource as the choice, if the stream has one; return whether it has."""
+    """Write the next use of the stream's reserved resource to `choice`; return False if the stream has none."""
     slot, period, width = arrivals.slot[arrival], arrivals.period[arrival], arrivals.width[arrival]
     if period == 0 or station[GRANT_PERIOD] != period:
         return False
@@ -174,7 +175,7 @@ def use_grant(station, arrivals, arrival, station_key, rules, choice):  # type: 
 
 @njit(**PHASE)
 def repeat_grant(arrivals, arrival, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
-    """Choose resources for the repetitions of a packet whose first transmission has one; return how many."""
+    """Choose resources for the repetitions of a packet whose first transmission has a resource; return their number."""
     if rules.repetitions == 0:
         return 0
     s, slot = arrivals.sender[arrival], arrivals.slot[arrival]
@@ -188,7 +189,7 @@ def repeat_grant(arrivals, arrival, schedule, agenda, senses, rules, choice):  #
 
 @njit(**PHASE)
 def take_resource(station, arrivals, arrival, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
-    """Choose new resources for a packet, the first of them for its stream too; return how many."""
+    """Choose new resources for a packet, and reserve the first of them for its stream; return their number."""
     s, slot, key = arrivals.sender[arrival], arrivals.slot[arrival], arrivals.key[arrival]
     period, width = arrivals.period[arrival], arrivals.width[arrival]
     uses = drawn_uses(key, schedule.station_key[s], period, rules, _FIRST_USES) if period > 0 else 1
@@ -206,10 +207,10 @@ def take_resource(station, arrivals, arrival, schedule, agenda, senses, rules, c
 
 @njit(**PHASE)
 def drawn_uses(packet_key, station_key, period, rules, turn):  # type: ignore[no-untyped-def]
-    """Return for how many packets a resource is kept.
+    """Return for how many packets a resource is kept, drawn at random.
 
     References:
-        3GPP TS 36.321 V14, 5.14.1.1: 5 to 15 from 100 ms on, 10 to 30 at 50 ms, 25 to 75 at 20 ms.
+        3GPP TS 36.321 V14, 5.14.1.1: 5 to 15 packets for periods from 100 ms, 10 to 30 for 50 ms, 25 to 75 for 20 ms.
     """
     factor = max(1, -(-100 // max(20, period)))
     least, most = rules.least_uses, rules.most_uses
@@ -219,19 +220,19 @@ def drawn_uses(packet_key, station_key, period, rules, turn):  # type: ignore[no
 
 @njit(**ALLOCATING_PHASE)
 def choose(request, s, packets, taken, schedule, agenda, senses, rules, wanted, choice):  # type: ignore[no-untyped-def]
-    """Choose resources in slots in which a station sends nothing yet; return how many.
+    """Choose resources in slots in which a station does not send yet; return their number.
 
     Args:
-        request: What the station looks for.
-        s: Its row.
-        packets: How many packets it has on the agenda; without any nothing is looked up.
-        taken: A slot that it uses although it is not on the agenda yet; NONE for none.
-        schedule: What stations have scheduled.
-        agenda: Events ahead.
-        senses: What stations remember.
-        rules: How resources are chosen.
-        wanted: How many.
-        choice: Filled: rows of slot and first subchannel.
+        request: Station, packet and selection window.
+        s: Row of the station.
+        packets: Number of packets that the station has scheduled; with 0, the search of the agenda is skipped.
+        taken: A slot that the station will use although it is not on the agenda yet; NONE if there is none.
+        schedule: Scheduled transmissions of all stations.
+        agenda: Future events.
+        senses: Memories of all stations.
+        rules: Rules for choosing resources.
+        wanted: Number of resources to choose.
+        choice: Output: one row per resource, with its slot and first subchannel.
     """
     slots = own_slots(schedule, agenda, s) if packets > 0 else np.empty(0, np.int64)
     return select(request, slots if taken == NONE else np.append(slots, taken), senses, rules, wanted, choice)
@@ -239,7 +240,7 @@ def choose(request, s, packets, taken, schedule, agenda, senses, rules, wanted, 
 
 @njit(cache=True, nogil=True)
 def own_slots(schedule, agenda, s):  # type: ignore[no-untyped-def]
-    """Return the slots in which a station has something on the agenda."""
+    """Return the slots in which a station has a transmission scheduled."""
     events, size = agenda.rows, agenda.size[0]
     slots = np.empty(size, np.int64)
     count = 0
@@ -252,7 +253,7 @@ def own_slots(schedule, agenda, s):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def free_row(schedule):  # type: ignore[no-untyped-def]
-    """Return a free row for a transmission; there is one (`with_room`)."""
+    """Return an unused row of the schedule; `with_room` ensures that there is one."""
     entry, row = schedule.entry, schedule.free_row[0]
     while entry[row, USED] == 1:
         row = row + 1 if row + 1 < len(entry) else 0
@@ -262,14 +263,14 @@ def free_row(schedule):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def plan(arrivals, arrival, found, granted, schedule, agenda, rules, choice):  # type: ignore[no-untyped-def]
-    """Schedule the transmissions of a packet on the resources found for it."""
+    """Schedule the transmissions of a packet on the resources chosen for it."""
     s, entry = arrivals.sender[arrival], schedule.entry
     for k in range(found):
         row = free_row(schedule)
         entry[row, NUMBER], entry[row, TARGET] = arrivals.number[arrival], arrivals.target[arrival]
         entry[row, SLOT], entry[row, SUBCHANNEL] = choice[k, 0], choice[k, 1]
         entry[row, WIDTH] = arrivals.width[arrival]
-        # The last use of a resource announces no next one, and repetitions never do.
+        # The last use of a resource announces no further use, and repetitions never announce one.
         announces = k == 0 and schedule.station[s, GRANT_LEFT] > 0
         entry[row, PERIOD] = arrivals.period[arrival] if announces else 0
         entry[row, LEFT], entry[row, SETTLED], entry[row, USED] = found - 1, int(granted), 1
@@ -282,7 +283,7 @@ def plan(arrivals, arrival, found, granted, schedule, agenda, rules, choice):  #
 
 @njit(**PHASE)
 def reevaluate(slot, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
-    """Change resources that were chosen and not yet announced, where somebody else has announced them meanwhile.
+    """Replace resources that were chosen but not yet announced, if another station has announced them meanwhile.
 
     References:
         3GPP TS 38.214 V16, 8.1.4 and TS 38.321, 5.22.1.1: re-evaluation before the first use.
@@ -300,7 +301,7 @@ def reevaluate(slot, schedule, agenda, senses, rules, choice):  # type: ignore[n
 
 @njit(**PHASE)
 def is_claimed(slot, entry, column, senses, rules):  # type: ignore[no-untyped-def]
-    """Return whether a station has decoded a reservation that overlaps one of its transmissions."""
+    """Return whether a station has decoded a reservation above the threshold that overlaps a scheduled transmission."""
     first, end = entry[SUBCHANNEL], entry[SUBCHANNEL] + entry[WIDTH]
     for before in range(max(0, slot - min(rules.window_slots, senses.longest_period[0])), slot):
         row = before % MEMORY
@@ -318,7 +319,7 @@ def is_claimed(slot, entry, column, senses, rules):  # type: ignore[no-untyped-d
 
 @njit(**PHASE)
 def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore[no-untyped-def]
-    """Choose another resource for a transmission, if possible no later than it was planned for."""
+    """Choose another resource for a scheduled transmission, if possible no later than the planned one."""
     entry, station = schedule.entry[row], schedule.station[s]
     planned = entry[SLOT]
     first = slot + rules.first_slot
@@ -327,7 +328,7 @@ def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore
         schedule.entry_key[row] ^ schedule.station_key[s], _SECOND_CHOICE,
     )  # fmt: skip
     found = choose(request, s, station[PENDING], NONE, schedule, agenda, senses, rules, 1, choice)
-    # Taking the event out of the middle of the heap would cost more than leaving it there.
+    # Removing the event from the middle of the heap would take longer than marking it as replaced.
     for n in range(agenda.size[0]):
         if agenda.rows[n, KIND] == SEND and agenda.rows[n, DETAIL] == row:
             agenda.rows[n, KIND] = REPLACED
@@ -340,16 +341,19 @@ def move(slot, s, row, schedule, agenda, senses, rules, choice):  # type: ignore
 
 @njit(**PHASE)
 def take_turns(slot, schedule, agenda, senses, air):  # type: ignore[no-untyped-def]
-    """List who transmits in a slot; return how many. A station sends one thing at a time."""
+    """List the stations that transmit in a slot; return their number.
+
+    A station sends at most one packet per slot; a second one moves to the next slot.
+    """
     entry, station = schedule.entry, schedule.station
     senders = 0
     while agenda.size[0] > 0 and agenda.rows[0, TIME] == slot:
         kind, s, row = take_event(agenda)
-        # A second choice leaves the event of the first one behind.
+        # After a second choice of resource, the event of the first choice is still in the heap.
         if kind == REPLACED or entry[row, USED] == 0 or entry[row, SLOT] != slot:
             continue
         if station[s, SENT_SLOT] == slot:
-            # Two of its own met: the later goes one slot on.
+            # The station has two transmissions in this slot: the second moves to the next slot.
             entry[row, SLOT] = slot + 1
             add_event(agenda, slot + 1, SEND, s, row)
             continue

@@ -1,7 +1,7 @@
-"""What the compiled slot loop of sensing-based sidelink works on: what is scheduled, what stations remember, its rules.
+"""Tables of the compiled slot loop of sensing-based sidelink: scheduled transmissions, stations' memories, and rules.
 
-Each call of `run_slots` hands these tuples to numba once, which costs about 1 us a tuple. It would cost three to five times
-as much with a tuple inside a tuple or with a bool, for which numba has no fast path, so there are none.
+Each call of `run_slots` passes these tuples to numba, which takes about 1 us per tuple. Nested tuples and bools are
+avoided because numba has no fast path for them: they would take three to five times as long.
 """
 
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int16, Int32, Int64, UInt64
 
-# Slots that a station remembers: not fewer than the sensing window, which is 1,000 ms in TS 36.213, 14.1.1.6, and at most
-# 1,100 ms in TS 38.214, 8.1.4.
+# Number of slots that a station remembers. It must be at least the sensing window, which is 1,000 ms in TS 36.213,
+# 14.1.1.6, and at most 1,100 ms in TS 38.214, 8.1.4.
 MEMORY = 1100
 NONE = -1
 
@@ -38,19 +38,20 @@ NONE = -1
     PENDING,  # packets scheduled
     STATION_COLUMNS,
 ) = range(8)
-# Kinds of events, in the order in which they happen within a slot. A replaced transmission stays in the heap and does nothing.
+# Kinds of events, in the order in which they happen within a slot. A replaced transmission stays in the heap but has no
+# effect.
 REEVALUATE, SEND, REPLACED = range(3)
 
 
 class Schedule(NamedTuple):
-    """What stations have scheduled.
+    """Scheduled transmissions of all stations.
 
     Attributes:
-        station: Table of stations.
+        station: One row per station; the columns begin with GRANT_SLOT.
         station_key: Random key of each station.
-        entry: Table of scheduled transmissions.
-        entry_key: Random key of each packet.
-        free_row: From which row on a free one is looked for.
+        entry: One row per scheduled transmission; the columns begin with NUMBER.
+        entry_key: Random key of the packet of each scheduled transmission.
+        free_row: Row from which the search for a free row starts.
     """
 
     station: Int64[np.ndarray, "stations 7"]
@@ -61,18 +62,20 @@ class Schedule(NamedTuple):
 
 
 class Senses(NamedTuple):
-    """What stations remember of the slots before. A slot has the row `slot % MEMORY`; each station has a column of its own.
+    """Memories of all stations of past slots.
+
+    A slot has the row `slot % MEMORY`, and each station has a column of its own.
 
     Attributes:
-        column: Column of each station.
-        rssi_mw: Power in each subchannel.
-        rsrp_mw: Power per resource element of the reservation decoded there.
-        reserved: Period in slots that it announced; 0 where none was decoded.
-        sent_slot: Slot in which the station last sent, by column and row.
-        next_row_slot: First slot whose row has not been emptied.
-        longest_period: Longest period announced so far, in slots.
-        decoded_number: One more than the number of the last packet, by column of sender and receiver, of which a copy was
-            decoded; empty without repetitions.
+        column: Column of each station in the arrays below.
+        rssi_mw: Received power in each subchannel, by slot row and column.
+        rsrp_mw: Received power per resource element of the reservation decoded in each subchannel.
+        reserved: Period in slots that the reservation announced; 0 where none was decoded.
+        sent_slot: Slot in which the station last sent, by column and slot row.
+        next_row_slot: First slot whose row has not been cleared yet.
+        longest_period: Longest period announced so far by any station, in slots.
+        decoded_number: One more than the number of the last packet decoded, by column of the sender and of the
+            receiver; empty without repetitions.
     """
 
     column: Int64[np.ndarray, " stations"]
@@ -86,18 +89,18 @@ class Senses(NamedTuple):
 
 
 class Arrivals(NamedTuple):
-    """Packets that become ready, by slot.
+    """Packets that become ready, sorted by the slot in which they do.
 
     Attributes:
-        number: The caller's.
-        sender: Row of the station.
-        target: Row of the station addressed; -1 for everybody.
-        slot: In which each is ready.
-        width: Subchannels that it takes.
-        period: Of its stream in slots; 0 for a single packet.
-        last_slot: Last slot of the selection window, from the one in which it is ready (T2).
-        key: Random key of each.
-        admitted: How many of them have been scheduled or dropped.
+        number: Number that the caller gave each packet.
+        sender: Row of the sending station.
+        target: Row of the station that the packet is addressed to; -1 for a broadcast.
+        slot: Slot in which each packet is ready.
+        width: Number of subchannels that the packet takes.
+        period: Period of the packet's stream in slots; 0 for a single packet.
+        last_slot: Last slot of the selection window, counted from the slot in which the packet is ready (T2).
+        key: Random key of each packet.
+        admitted: Number of packets scheduled or dropped so far, from the start of the list.
     """
 
     number: Int64[np.ndarray, " packets"]
@@ -112,22 +115,22 @@ class Arrivals(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How resources are chosen and kept; `sidelink.SidelinkParams` says more about each.
+    """Rules for choosing and keeping resources; `sidelink.SidelinkParams` describes each value.
 
     Attributes:
-        subchannels: In the channel.
+        subchannels: Number of subchannels in the channel.
         slot_us: Length of a slot.
-        first_slot: First slot of the selection window (T1).
-        candidate_share: Share of the resources that must remain.
-        threshold_mw: Per resource element: weaker reservations do not exclude.
+        first_slot: First slot of the selection window, counted from the slot in which the packet is ready (T1).
+        candidate_share: Least share of the resources that must remain after exclusion, 0 to 1.
+        threshold_mw: First exclusion threshold, per resource element; a weaker reservation does not exclude a resource.
         ranked: 1 if the remaining resources are ranked by mean power, else 0.
-        window_slots: Sensing window.
-        keep_probability: Of keeping the resource when its uses run out.
-        least_uses: Fewest packets of a resource.
-        most_uses: Most packets of a resource.
-        repetitions: Blind retransmissions.
-        recheck_slots: How long before its first use a resource is re-evaluated; 0 for never.
-        capacity: Packets that a station can have scheduled.
+        window_slots: Length of the sensing window in slots.
+        keep_probability: Probability that a stream keeps its resource when its uses run out, 0 to 1.
+        least_uses: Smallest number of packets for which a resource is kept.
+        most_uses: Largest number of packets for which a resource is kept.
+        repetitions: Number of blind retransmissions of each packet.
+        recheck_slots: How many slots before its first use a resource is checked again; 0 for never.
+        capacity: Largest number of packets that a station can have scheduled.
     """
 
     subchannels: int
@@ -146,16 +149,17 @@ class Rules(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """From which powers on a receiver notices, decodes and counts, and how much of other packets' power disturbs it.
+    """Powers above which a receiver detects, decodes and counts as busy, and shares of other packets' power that disturb it.
 
     Attributes:
-        noise_mw: Over the channel.
-        sensitivity_mw: Weakest packet that a receiver notices.
-        busy_mw: Power in a subchannel above which it counts as busy.
-        control_ratio: SINR from which control information is decoded.
-        overlap: Share of another packet's power in a subchannel that falls on a packet's own resource blocks.
-        leak: Power into other subchannels against a subchannel's own, by how far away they are; 0 at distance 1 for none.
-        resource_elements: Of a subchannel and symbol: 12 per resource block.
+        noise_mw: Noise power over the whole channel.
+        sensitivity_mw: Power of the weakest packet that a receiver detects.
+        busy_mw: Power in a subchannel above which the subchannel counts as busy.
+        control_ratio: Least SINR at which control information is decoded, as a ratio.
+        overlap: Share of another packet's power in a subchannel that falls on a packet's own resource blocks, 0 to 1.
+        leak: Power that leaks into a subchannel at each distance, relative to the packet's own subchannel; 0 at
+            distance 1 means no leakage.
+        resource_elements: Number of resource elements per subchannel and symbol: 12 per resource block.
     """
 
     noise_mw: float
@@ -168,16 +172,16 @@ class Thresholds(NamedTuple):
 
 
 class Air(NamedTuple):
-    """What is on the air in the slot at hand, and scratch.
+    """Transmissions and received powers in the current slot, with working space.
 
     Attributes:
-        present_mw: Power in each subchannel at each station.
-        sending: Whether each station sends.
-        sender: Stations that send, in order.
-        entry: Row of what each of them sends.
-        first_near: Where those begin in `near` that can notice each transmission.
-        near: Rows of stations.
-        near_mw: Received power there.
+        present_mw: Total received power, by station and subchannel.
+        sending: Whether each station sends in the slot.
+        sender: Rows of the stations that send, in the order of their events.
+        entry: Row in the schedule of each sender's transmission.
+        first_near: Index in `near` of the first station that may detect each transmission.
+        near: Rows of the stations that may detect a transmission.
+        near_mw: Received power of the transmission at each of these stations.
     """
 
     present_mw: Float[np.ndarray, "stations subchannels"]

@@ -1,4 +1,4 @@
-"""Everything is delivered at once to all stations in range: the upper bound for comparisons."""
+"""Every packet is delivered at once to all stations in range: the upper bound for comparisons."""
 
 from dataclasses import dataclass
 from typing import ClassVar

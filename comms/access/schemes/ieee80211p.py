@@ -15,12 +15,14 @@ class Ieee80211p(AccessScheme):
     """Carrier sensing with back-off (IEEE 802.11-2016); thresholds are for 10 MHz and rise with the bandwidth.
 
     Attributes:
-        aifs_us: Idle time before sending; a shorter time gives more priority.
-        cw: Contention window in slots: the back-off is drawn from 0 to this.
+        aifs_us: Time for which the channel must be idle before a station sends (AIFS); a shorter time gives more
+            priority.
+        cw: Contention window: the back-off is a whole number of slots drawn from 0 to this value.
         cca_preamble_dbm: A preamble stronger than this makes the channel busy.
-        cca_energy_dbm: Any power stronger than this makes the channel busy.
-        interference: Interference that decides over a packet: its worst moment or its mean.
-        capture_db: Power by which a packet must be stronger to take over a busy receiver; None for never.
+        cca_energy_dbm: A total received power above this makes the channel busy.
+        interference: Which interference sets the SINR of a packet: the highest during the packet, or the mean over it.
+        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on;
+            None for no capture.
     """
 
     aifs_us: Annotated[

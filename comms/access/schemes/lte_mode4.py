@@ -1,6 +1,6 @@
-"""LTE-V2X mode 4: a station senses, ranks the remaining resources by their power, and keeps one for several packets.
+"""LTE-V2X mode 4: a station senses, ranks free resources by their power, and keeps one resource for several packets.
 
-Resources are chosen in `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
+`v2xsim.comms.access.sidelink_selection` chooses the resources for both sidelinks, LTE and NR.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""NR-V2X mode 2: a station senses, does not rank, and checks a resource again before its first use.
+"""NR-V2X mode 2: a station senses, does not rank resources, and checks a resource again before its first use.
 
-Resources are chosen in `v2xsim.comms.access.sidelink_selection`, for both sidelinks.
+`v2xsim.comms.access.sidelink_selection` chooses the resources for both sidelinks, LTE and NR.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.parts import AtLeast, AtMost, part
 
-# 3GPP TS 38.214, table 5.1.3.1-1: bits per symbol and code rate of each index; from memory, not checked in the
-# document.
+# 3GPP TS 38.214, table 5.1.3.1-1: bits per symbol and code rate of each index; written from memory, not checked against
+# the document.
 NR_CODING = tuple(
     (bits, rate / 1024.0)
     for bits, rates in (
@@ -41,5 +41,5 @@ class NrMode2(SidelinkScheme):
 
     @property
     def coding(self) -> tuple[int, float]:
-        """Bits per symbol and code rate."""
+        """Bits per symbol of the modulation, and code rate (0 to 1)."""
         return super().coding if self.nr_mcs is None else NR_CODING[self.nr_mcs]

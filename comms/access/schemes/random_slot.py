@@ -1,4 +1,4 @@
-"""Every packet draws a random slot of its window; no station listens. The baseline for the schemes that sense."""
+"""Every packet is sent in a random slot of its window without sensing: the baseline for the schemes that sense."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,7 +19,7 @@ class RandomSlotAccess(AccessScheme):
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Return the access layer of the scheme."""
-        # Imported here: a scenario is checked without loading compiled kernels.
+        # Imported here, so that a scenario can be checked without loading compiled kernels.
         from v2xsim.comms.access.random_slot import RandomSlot, RandomSlotParams
         from v2xsim.comms.phy.noise import receiver_of
 
