@@ -1,6 +1,6 @@
 """Random numbers for compiled loops.
 
-They come from keys, not from a state, so the order of the draws and the division into calls change nothing.
+Each number is computed from keys, not from a generator state, so the order of the draws does not change it.
 """
 
 import math
@@ -11,7 +11,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def hashed(first, second, turn):  # type: ignore[no-untyped-def]
-    """Return a number in (0, 1) from two keys and a counter: splitmix64 (Steele, Lea, Flood, OOPSLA 2014)."""
+    """Return a random number in (0, 1) from two keys and a counter, by splitmix64 (Steele, Lea, Flood, OOPSLA 2014)."""
     bits = first + np.uint64(turn) * np.uint64(0xD1B54A32D192ED03)
     for fold in range(2):
         bits = bits + np.uint64(0x9E3779B97F4A7C15)
@@ -25,15 +25,16 @@ def hashed(first, second, turn):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def faded(shape, first, second):  # type: ignore[no-untyped-def]
-    """Return the power of one packet over a fading channel of mean 1.
+    """Return the random power gain of one packet over a fading channel; its mean is 1.
 
-    A shape above 0 is a Nakagami-m channel and gives a gamma variate (Marsaglia, Tsang, ACM TOMS 2000). A shape of -K
-    or 0 is a Rician channel whose steady wave has K times the power of the scattered ones.
+    A shape above 0 is the m of a Nakagami channel; the gain then has a gamma distribution (drawn as in Marsaglia,
+    Tsang, ACM TOMS 2000). A shape of -K or 0 is a Rician channel whose steady wave has K times the power of the
+    scattered waves.
     """
     if not shape < 1e6:
         return 1.0
     if shape <= 0.0:
-        # Rician: the steady wave plus a complex normal one.
+        # Rician: the steady wave plus a complex normal variable.
         scatter = math.sqrt(0.5 / (1.0 - shape))
         radius = scatter * math.sqrt(-2.0 * math.log(hashed(first, second, 10)))
         angle = 2.0 * math.pi * hashed(first, second, 11)
@@ -58,9 +59,9 @@ def faded(shape, first, second):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def normal(uniform):  # type: ignore[no-untyped-def]
-    """Return the quantile of the standard normal distribution for a share in (0, 1).
+    """Return the standard normal quantile of a probability in (0, 1).
 
-    Relative error below 1.2e-9 (P. J. Acklam's rational approximation of the inverse normal distribution).
+    The relative error is below 1.2e-9 (P. J. Acklam's rational approximation of the inverse normal distribution).
     """
     if 0.02425 <= uniform <= 0.97575:
         q = uniform - 0.5

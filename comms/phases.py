@@ -1,8 +1,8 @@
-"""How the phases of compiled loops are compiled.
+"""Compiler options for the phases of compiled loops.
 
-A phase is a small function over named tuples of arrays. It allocates nothing, so it is compiled without numba's reference
-counts. With them each tuple that a phase takes costs two atomic operations per array; the slot loop of the sidelink over 1,000
-stations then takes 1.7 times as long. What a phase calls inherits the option.
+A phase is a small function over named tuples of arrays. It allocates no memory, so it is compiled without numba's
+reference counting. With reference counting, each tuple passed to a phase needs two atomic operations per array, and the
+slot loop of the sidelink with 1,000 stations takes 1.7 times as long. Functions that a phase calls inherit the option.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ PHASE: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
 """Options of `njit` for a phase."""
 
 INLINED_PHASE: dict[str, Any] = PHASE | {"inline": "always"}
-"""For a phase of a link or a reception: LLVM does not inline it, and a call that hands the arrays on costs more than it does."""
+"""Options for a phase that handles one link or reception: LLVM does not inline it, and the call would take longer than it."""
 
 ALLOCATING_PHASE: dict[str, Any] = PHASE | {"_nrt": True}
-"""For a function that allocates arrays and is called by a phase."""
+"""Options for a function that allocates arrays and is called by a phase."""

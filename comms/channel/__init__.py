@@ -1,1 +1,1 @@
-"""The links between stations: neighbours, obstacles, path loss, blockage, shadowing, received power."""
+"""The links between stations: neighbours, obstacles, path loss, blockage, shadowing and received power."""

@@ -1,18 +1,18 @@
-"""Diffraction loss at the vehicles in the way of a link: cascaded knife edges, over them and round both sides.
+"""Diffraction loss at vehicles in the way of a link: cascaded knife edges over the roofs and round both sides.
 
-Each vehicle whose outline the line between the antennas crosses is one knife edge, in the middle of the crossing. For
-the path over the roofs, its height is that of the roof; for the paths round the sides, its extent is that of the
-farthest corner. Along each path, the main edges are those that a taut string between the antennas would touch; each
-one diffracts between its neighbours on the string. Between two main edges, the worst of the other edges counts in
-addition. The total is more than the sum of the main edges, by P.526's correction for edges in a row. The wave takes
-the path with the smallest loss.
+Each vehicle whose outline the line between the antennas crosses is one knife edge, at the middle of the part of the
+line inside the outline. For the path over the roofs, the edge has the height of the roof; for the paths round the
+sides, it reaches to the farthest corner. Along each path, the main edges are those that a taut string between the
+antennas would touch; the loss of a main edge is computed between its two neighbours on the string. Between two main
+edges, the edge with the highest loss is added. P.526's correction for edges in a row is added to the sum. The result is
+the smallest loss of the three paths.
 
-If no edge reaches the line, only the edge that reaches farthest into the Fresnel zone counts.
+If no edge reaches the line between the antennas, only the edge that reaches farthest into the Fresnel zone counts.
 
 References:
     ITU-R P.526, clauses 4.1 (single edge) and 4.5 (obstacles in a row: hull, sub-paths, correction), as GEMV2 uses it
-    for vehicles (Boban, Barros, Tonguz, IEEE TVT 2014). The clause on obstacles in a row is from memory. To use the
-    farthest corner for the sides, and the path with the smallest loss, is GEMV2's and our choice.
+    for vehicles (Boban, Barros, Tonguz, IEEE TVT 2014). The clause on obstacles in a row was written from memory. To
+    use the farthest corner for the sides, and the path with the smallest loss, is a choice that GEMV2 also makes.
 """
 
 import math
@@ -28,7 +28,7 @@ from v2xsim.records import NLOSB, Boxes
 from v2xsim.spatial.grid import grid_over
 
 _CELL_M = 64.0
-# Most vehicles on one line that the model handles; of more, those nearest to the first end are kept.
+# Largest number of vehicles on one line; if there are more, the model keeps those nearest to the first end.
 _MOST = 128
 _MARGIN = 1e-7
 
@@ -42,15 +42,15 @@ def diffraction_loss_db(
     boxes: Boxes,
     carrier_ghz: float,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the loss that vehicles add to each pair; 0 for pairs that a building blocks.
+    """Return the loss in dB that vehicles add to each pair of stations; 0 for pairs that a building blocks.
 
     Args:
         antenna_m: Position of each station's antenna.
-        body: Row of each station in `boxes`, which does not block its own links; -1 for none.
+        body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for none.
         first: Row of one station of each pair.
         second: Row of the other station.
-        state: State of each link: LOS, NLOSV or NLOSB.
-        boxes: All vehicles and other bodies.
+        state: State of each link: LOS, NLOSV (a vehicle in the way) or NLOSB (a building in the way).
+        boxes: Bounding boxes of all vehicles and other bodies.
         carrier_ghz: Centre frequency of the channel.
     """
     along, across, lower, upper = outlines(boxes)
@@ -69,10 +69,10 @@ def diffraction_loss_db(
 def cascade_loss_db(
     place_m: Float[np.ndarray, " edges"], clearance_m: Float[np.ndarray, " edges"], length_m: float, carrier_ghz: float
 ) -> float:
-    """Return the loss over edges in a row.
+    """Return the diffraction loss in dB over several edges in a row.
 
     Args:
-        place_m: Position of each edge along the line, rising, between the ends.
+        place_m: Distance of each edge from the first antenna along the line, in rising order.
         clearance_m: How far each edge reaches beyond the line; negative if it does not reach it.
         length_m: Length of the line between the antennas.
         carrier_ghz: Centre frequency of the channel.
@@ -87,7 +87,7 @@ def cascade_loss_db(
 
 @njit(cache=True, nogil=True)
 def _edge_db(clearance_m, before_m, behind_m, wavelength_m):  # type: ignore[no-untyped-def]
-    """Return J(v) of one edge; 0 below P.526's limit."""
+    """Return the loss J(v) in dB of one edge; 0 below P.526's limit of v."""
     before_m, behind_m = max(before_m, 1e-3), max(behind_m, 1e-3)
     v = clearance_m * math.sqrt(2.0 * (before_m + behind_m) / (wavelength_m * before_m * behind_m))
     if v <= CLEAR_PARAMETER:
@@ -97,11 +97,11 @@ def _edge_db(clearance_m, before_m, behind_m, wavelength_m):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def _cascade(place_m, height_m, count, length_m, wavelength_m, hull):  # type: ignore[no-untyped-def]
-    """Return the loss over edges in a row.
+    """Return the diffraction loss in dB over several edges in a row.
 
-    `hull` is working space for their rows; -1 and `count` in it mean the two ends.
+    `hull` is working space for the rows of the edges on the taut string; in it, -1 and `count` stand for the two ends.
     """
-    # The taut string over the edges above the line: the upper hull from end to end.
+    # The taut string over the edges above the line is their upper convex hull from end to end.
     hull[0] = -1
     size = 1
     for k in range(count + 1):
@@ -191,7 +191,7 @@ def _losses(  # type: ignore[no-untyped-def]
                 extent = (abs(x * sy - y * sx) + abs(x * ty - y * tx)) / length
                 if abs(aside) >= extent:
                     continue
-                # Position along the line at which it enters and leaves the outline.
+                # Positions along the line at which it enters and leaves the outline.
                 enter, leave = 0.0, 1.0
                 for axis in range(2):
                     ux, uy = (sx, sy) if axis == 0 else (tx, ty)

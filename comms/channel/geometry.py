@@ -1,18 +1,18 @@
 """Which links are clear, which pass vehicles, and which pass through buildings.
 
 A building blocks a link if the straight line between the antennas passes through its prism: above its base, below its
-roof, inside its footprint. If no building blocks, vehicles are compared by the cases of TR 37.885 clause 6.2.1, which
-use heights alone. A vehicle is in the way if the line crosses its outline seen from above. Then:
+roof and inside its footprint. If no building blocks the link, vehicles are considered. A vehicle is in the way if the
+line crosses its outline seen from above. TR 37.885 clause 6.2.1 then gives three cases, by heights alone:
 
-- case 1: its top is below both antennas: no effect, the link counts as clear;
-- case 2: its top is above both antennas;
-- case 3: anything in between, equal heights included, even if the line itself passes over the vehicle.
+- case 1: the vehicle's top is below both antennas; the link counts as clear;
+- case 2: the vehicle's top is above both antennas;
+- case 3: any height in between, equal heights included, even if the line itself passes over the vehicle.
 
-Of several vehicles, one of case 2 counts before one of case 3, and within a case the one that reaches highest above
-the line. So an additional vehicle never improves a link. `links_and_obstruction` also returns how far the worst
+Of several vehicles, a vehicle of case 2 counts before one of case 3; within a case, the one that reaches highest above
+the line counts. So an additional vehicle never improves a link. `links_and_obstruction` also returns how far the worst
 vehicle reaches into the first Fresnel zone; this depends on its position along the line, which TR 37.885 ignores.
 
-An antenna inside a building's prism is blocked from all others. An antenna exactly on a wall counts as outside.
+All links of an antenna inside a building's prism are blocked. An antenna exactly on a wall counts as outside.
 """
 
 from typing import NamedTuple
@@ -26,11 +26,11 @@ from v2xsim.comms.phases import PHASE
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Grid, Links, Obstacles
 from v2xsim.spatial.grid import grid_over
 
-# Cell side of the index over vehicles: about two car lengths, larger if there are few vehicles.
+# Cell size of the spatial index of vehicles: about two car lengths, larger if there are few vehicles.
 _CELL_M = 12.0
 _CELLS_PER_BOX = 8.0
 
-# Margin in cells for walking the grid: far above rounding errors, far below any size that matters.
+# Margin in cells when listing the cells that a line passes: far above rounding errors, far below any relevant length.
 _MARGIN = 1e-7
 
 
@@ -42,17 +42,17 @@ def link_states(
     boxes: Boxes,
     obstacles: Obstacles,
 ) -> Links:
-    """Return the state of each link.
+    """Return the links with their distances, states and blockage cases.
 
-    The result does not change if tx and rx are exchanged.
+    The result does not change if transmitters and receivers are exchanged.
 
     Args:
         tx_m: Positions of the sending antennas.
         rx_m: Positions of the receiving antennas.
         tx_body: Row in `boxes` of the body with the sending antenna, which does not block the link; -1 for none.
         rx_body: Row in `boxes` of the body with the receiving antenna, which does not block the link; -1 for none.
-        boxes: All vehicles and other bodies.
-        obstacles: Buildings.
+        boxes: Bounding boxes of all vehicles and other bodies.
+        obstacles: Buildings that may block links.
     """
     return links_and_obstruction(tx_m, rx_m, tx_body, rx_body, boxes, obstacles, 5.9)[0]
 
@@ -73,15 +73,15 @@ def links_and_obstruction(
         rx_m: Positions of the receiving antennas.
         tx_body: Row in `boxes` of the body with the sending antenna; -1 for none.
         rx_body: Row in `boxes` of the body with the receiving antenna; -1 for none.
-        boxes: All vehicles and other bodies.
-        obstacles: Buildings.
+        boxes: Bounding boxes of all vehicles and other bodies.
+        obstacles: Buildings that may block links.
         carrier_ghz: Centre frequency of the channel; sets the radius of the Fresnel zone.
 
     Returns:
-        The links, and for each link the largest h / r over the vehicles below or in the line: h is the height of the
-        vehicle's top above the line (negative below it), r the radius of the first Fresnel zone, both at the middle of
-        the crossing. Minus infinity if there is no vehicle below the line; infinity if a building blocks. Roofs of
-        buildings below the line are ignored.
+        The links, and for each link the largest h / r of all vehicles whose outline the line crosses, seen from above:
+        h is the height of the vehicle's top above the line (negative below it), r is the radius of the first Fresnel
+        zone, both at the middle of the crossing. The value is minus infinity if the line crosses no vehicle's outline,
+        and infinity if a building blocks the link. Roofs of buildings below the line are ignored.
     """
     cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
     half = boxes.size_m[:, :2] / 2
@@ -100,16 +100,16 @@ def links_and_obstruction(
 
 
 class Cells(NamedTuple):
-    """A grid as compiled loops take it: the items of a cell lie between two entries of `offset`.
+    """A grid of cells for compiled loops; the items of a cell lie between two entries of `offset`.
 
     Attributes:
-        origin_x: Corner of the first cell.
-        origin_y: The same.
-        cell_m: Side of a cell.
-        columns: Cells along x.
-        rows: Cells along y; those of a column lie side by side.
-        offset: First item of each cell.
-        item: Row numbers of the items that touch each cell, cell by cell.
+        origin_x: Coordinate x of the corner of the first cell, in metres.
+        origin_y: Coordinate y of the corner of the first cell, in metres.
+        cell_m: Side length of a cell.
+        columns: Number of cells along x.
+        rows: Number of cells along y; the cells of one column are stored one after the other.
+        offset: Index in `item` of the first item of each cell; one entry more than cells.
+        item: Row numbers of the items that touch each cell, cell after cell.
     """
 
     origin_x: float
@@ -122,15 +122,15 @@ class Cells(NamedTuple):
 
 
 class Buildings(NamedTuple):
-    """Prisms as compiled loops take them.
+    """Building prisms as arrays for compiled loops.
 
     Attributes:
-        vertices_m: Corners of all footprints.
-        offset: First corner of each prism.
-        base_m: Height of the bottom.
-        top_m: Height of the roof.
-        lower_m: Lower corner of the rectangle around the footprint.
-        upper_m: Upper corner of it.
+        vertices_m: Corners of all footprints, one building after the other.
+        offset: Index of the first corner of each prism; one entry more than prisms.
+        base_m: Height of the bottom of each prism.
+        top_m: Height of the roof of each prism.
+        lower_m: Lower corner (smallest x and y) of the rectangle around each footprint.
+        upper_m: Upper corner (largest x and y) of this rectangle.
     """
 
     vertices_m: Float[np.ndarray, "vertices 2"]
@@ -142,7 +142,7 @@ class Buildings(NamedTuple):
 
 
 def cells_of(grid: Grid) -> Cells:
-    """Return a grid for compiled loops."""
+    """Return a grid as a named tuple of arrays for compiled loops."""
     return Cells(
         float(grid.origin_m[0]), float(grid.origin_m[1]), float(grid.cell_m), int(grid.shape[0]), int(grid.shape[1]),
         grid.offset, grid.item,
@@ -150,7 +150,7 @@ def cells_of(grid: Grid) -> Cells:
 
 
 def building_arrays(obstacles: Obstacles) -> tuple[Buildings, Cells]:
-    """Return buildings and their grid for compiled loops."""
+    """Return the buildings and their grid as named tuples of arrays for compiled loops."""
     prisms = obstacles.prisms
     buildings = Buildings(
         _contiguous(prisms.vertices_m), prisms.offset, _contiguous(prisms.base_m), _contiguous(prisms.top_m),
@@ -167,7 +167,7 @@ def outlines(
     Float[np.ndarray, "boxes 2"],
     Float[np.ndarray, "boxes 2"],
 ]:
-    """Return half the length and half the width of each box as vectors, and the corners of its bounding rectangle."""
+    """Return each box's half length and half width as vectors, and the lower and upper corner of its bounding rectangle."""
     half = boxes.size_m[:, :2] / 2
     cos, sin = np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)
     along = np.stack([cos * half[:, 0], sin * half[:, 0]], axis=1)
@@ -189,7 +189,10 @@ def _cell_m(lower_m: Float[np.ndarray, "boxes 2"], upper_m: Float[np.ndarray, "b
 
 @njit(cache=True, nogil=True)
 def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def]
-    """Return the first and last cell of a grid column that a segment passes; ax <= bx, all in cells."""
+    """Return the first and last cell in a grid column that a segment from a to b passes.
+
+    All coordinates are in cells, and ax <= bx must hold.
+    """
     if bx - ax < _MARGIN:
         low, high = min(ay, by), max(ay, by)
     else:
@@ -197,7 +200,7 @@ def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def
         enter = ay + slope * (max(column - _MARGIN, ax) - ax)
         leave = ay + slope * (min(column + 1 + _MARGIN, bx) - ax)
         low, high = min(enter, leave), max(enter, leave)
-    # Along a steep line, the margin in x would move y far, so y is limited to the ends of the segment.
+    # On a steep line, a small margin in x is a large change in y, so y is limited to the ends of the segment.
     low, high = max(low, min(ay, by)), min(high, max(ay, by))
     return max(int(np.floor(low - _MARGIN)), 0), min(int(np.floor(high + _MARGIN)), rows - 1)
 
@@ -205,7 +208,7 @@ def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def
 @njit(cache=True, nogil=True)
 def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m):  # type: ignore[no-untyped-def]
     """Return whether a segment passes through a prism."""
-    # Clip the segment to the heights between base and roof.
+    # Keep the part of the segment between the heights of base and roof.
     enter, leave = 0.0, 1.0
     rise = bz - az
     if rise == 0.0:
@@ -218,7 +221,7 @@ def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m
             return False
     px, py = ax + enter * (bx - ax), ay + enter * (by - ay)
     qx, qy = ax + leave * (bx - ax), ay + leave * (by - ay)
-    # Then the segment passes through the footprint if it crosses an edge, or if its middle is inside.
+    # This part passes through the footprint if it crosses an edge, or if its middle is inside.
     mx, my = 0.5 * (px + qx), 0.5 * (py + qy)
     inside = False
     ux, uy = vertices_m[last - 1, 0], vertices_m[last - 1, 1]
@@ -239,7 +242,7 @@ def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m
 
 @njit(**PHASE)
 def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-untyped-def]
-    """Return whether any prism blocks a segment; ax <= bx."""
+    """Return whether any building blocks the segment from a to b; ax <= bx must hold."""
     low_y, high_y, low_z = min(ay, by), max(ay, by), min(az, bz)
     lower_m, upper_m, top_m = buildings.lower_m, buildings.upper_m, buildings.top_m
     cax, cay = (ax - cells.origin_x) / cells.cell_m, (ay - cells.origin_y) / cells.cell_m
@@ -251,7 +254,7 @@ def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-u
         cell = column * cells.rows
         for entry in range(cells.offset[cell + first], cells.offset[cell + last + 1]):
             p = cells.item[entry]
-            # Most prisms of a cell lie beside the rectangle around the segment, or below it.
+            # Most prisms of a cell lie outside the rectangle around the segment, or below the segment.
             if (
                 lower_m[p, 0] > bx or upper_m[p, 0] < ax or lower_m[p, 1] > high_y or upper_m[p, 1] < low_y
                 or top_m[p] <= low_z
@@ -267,9 +270,9 @@ def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-u
 
 @njit(cache=True, nogil=True)
 def _crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
-    """Return where along a segment (0 to 1) it enters and leaves a box's outline.
+    """Return the fractions (0 to 1) of a segment at which it enters and leaves a box's outline.
 
-    Enter >= leave if it does not cross it.
+    If the segment does not cross the outline, the first value is not smaller than the second.
     """
     cos, sin = box[4], box[5]
     px, py = ax - box[0], ay - box[1]
@@ -293,7 +296,7 @@ def _crossing(ax, ay, bx, by, box):  # type: ignore[no-untyped-def]
 def _states(tx_m, rx_m, tx_body, rx_body, body, body_cells, buildings, building_cells, wavelength_m):  # type: ignore[no-untyped-def]
     """Return distance, state, height of the blocking vehicle, case and obstruction of each link.
 
-    A row of body is: centre x and y, half length, half width, cosine and sine of the heading, top.
+    A row of `body` has the centre x and y, half length, half width, cosine and sine of the heading, and top of a box.
     """
     links = len(tx_m)
     distance_m = np.empty(links)
@@ -303,7 +306,7 @@ def _states(tx_m, rx_m, tx_body, rx_body, body, body_cells, buildings, building_
     obstruction = np.full(links, -np.inf)
     offset, item = body_cells.offset, body_cells.item
     for link in range(links):
-        # The ends are sorted, so that both directions of a link get the same rounding errors.
+        # The ends are sorted, so that rounding errors are the same in both directions of a link.
         a, b = tx_m[link], rx_m[link]
         if (a[0], a[1], a[2]) > (b[0], b[1], b[2]):
             a, b = b, a

@@ -1,6 +1,6 @@
-"""Which stations are within range of each other: every unordered pair once, and the links of each station as compressed rows.
+"""The stations within range of each other: every unordered pair once, and the links of each station as compressed rows.
 
-Stations are sorted into cells with the range as side, so distant ones are never compared.
+Stations are sorted into square cells whose side is the range, so only stations in adjacent cells are compared.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from numba import njit
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Pairs of stations within range, in rising order of both rows, and the same links listed by station.
+    """Pairs of stations within range, sorted by both rows, and the same links listed by station.
 
     Attributes:
         first: Row of one station of each pair.
-        second: Row of the other station; always above the first.
-        pair_offset: Start of the pairs whose first station is each row; one entry more than stations.
-        offset: Start of the links of each station; one entry more than stations.
-        other: Row of the other end of each link, rising within a station.
-        pair: Pair of each link.
+        second: Row of the other station of each pair; always larger than the first.
+        pair_offset: Index of the first pair whose first station is each row; one entry more than stations.
+        offset: Index of the first link of each station; one entry more than stations.
+        other: Row of the other end of each link, in rising order for each station.
+        pair: Index of the pair that each link belongs to.
     """
 
     first: Int32[np.ndarray, " pairs"]
@@ -31,12 +31,12 @@ class Neighbours:
     pair: Int32[np.ndarray, " links"]
 
     def of(self, row: int) -> tuple[Int32[np.ndarray, " links"], Int32[np.ndarray, " links"]]:
-        """Return the stations linked with one station, rising, and the pair of each link."""
+        """Return the rows of the stations linked with one station, in rising order, and the pair index of each link."""
         low, high = self.offset[row], self.offset[row + 1]
         return self.other[low:high], self.pair[low:high]
 
     def pairs(self, row: int, others: Int64[np.ndarray, " others"]) -> Int64[np.ndarray, " others"]:
-        """Return the pairs of one station with others; -1 for those out of range."""
+        """Return the pair index of one station with each of several others; -1 for those out of range."""
         known, pair = self.of(row)
         if len(known) == 0:
             return np.full(len(others), -1, np.int64)
@@ -49,7 +49,7 @@ def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> N
 
     Args:
         position_m: Position of each station, seen from above.
-        range_m: Largest distance of a pair.
+        range_m: Largest horizontal distance of two stations that count as neighbours.
     """
     count = len(position_m)
     if count == 0:
@@ -61,7 +61,7 @@ def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> N
     key = (cell[:, 0] + 1) * across + cell[:, 1] + 1
     order = np.argsort(key, kind="stable").astype(np.int64)
     sorted_key = key[order]
-    # For each station and each of three columns of cells: start and end of its candidates.
+    # For each station and each of three columns of cells: start and end of its possible neighbours.
     middle = key[:, None] + np.arange(-1, 2) * across
     begin = np.searchsorted(sorted_key, middle - 1)
     end = np.searchsorted(sorted_key, middle + 1, side="right")
@@ -71,7 +71,7 @@ def neighbours(position_m: Float[np.ndarray, "stations 2"], range_m: float) -> N
 
 @njit(cache=True, nogil=True)
 def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
-    """Return all pairs, sorted by their first row. The second rows of one first row are above it, in any order."""
+    """Return all pairs within range, sorted by their first row; the second row, always larger, is in no particular order."""
     room = 0
     for i in range(len(position)):
         for column in range(3):
@@ -94,7 +94,7 @@ def _near(position, order, begin, end, range_m):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _rows(count, first, second):  # type: ignore[no-untyped-def]
-    """Sort pairs and list them by station."""
+    """Sort pairs of stations, and list their links by station."""
     pairs = len(first)
     above, below = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
     for n in range(pairs):
@@ -109,8 +109,8 @@ def _rows(count, first, second):  # type: ignore[no-untyped-def]
         pair_offset[i + 1] = pair_offset[i] + above[i + 1]
         low_offset[i + 1] = low_offset[i] + below[i + 1]
         offset[i + 1] = offset[i] + above[i + 1] + below[i + 1]
-    # The firsts rise, so the firsts of each second rise too. Taking the seconds in order then gives rising rows
-    # within each first.
+    # The first rows are in rising order, so those of each second row are too. Going through the second rows in order
+    # then gives rising rows for each first row.
     lower, at = np.empty(pairs, np.int32), low_offset.copy()
     for n in range(pairs):
         j = second[n]

@@ -1,4 +1,4 @@
-"""The numbers that the compiled link budget needs, from the models of path loss and blockage that a scenario chooses."""
+"""Parameters of the compiled link budget, taken from the path-loss and blockage models of a scenario."""
 
 import numpy as np
 
@@ -16,15 +16,15 @@ def propagation(
     sigma_db: float | None = None,
     decorrelation_m: float | None = None,
 ) -> Propagation:
-    """Return the numbers that the compiled link budget needs.
+    """Return the parameters of the compiled link budget.
 
     Args:
-        path_loss: The path-loss model. If it computes each link, the caller passes those losses to the budget.
+        path_loss: The path-loss model. If it computes the loss of each link, the caller must pass these losses to
+            `received_power.powers`.
         carrier_ghz: Centre frequency of the channel.
-        power_dbm: Transmit power.
-        blockage: The blockage model; None adds no loss. A path-loss model that includes vehicles draws no blockage
-            loss.
-        shadowing: Whether there is any shadowing.
+        power_dbm: Transmit power of every station.
+        blockage: The blockage model; None adds no loss. It is ignored if the path-loss model already includes vehicles.
+        shadowing: Whether shadowing is simulated; False sets its standard deviation to 0.
         sigma_db: Standard deviation of the shadowing in all states; None uses the path-loss model's own.
         decorrelation_m: Decorrelation distance of the shadowing in all states; None uses the path-loss model's own.
     """

@@ -1,8 +1,8 @@
-"""Power between every pair of stations at a tick: path loss, blockage and correlated shadowing in one compiled pass.
+"""Received power between every pair of stations at one tick of the simulation, from path loss, blockage and shadowing.
 
-The state of a pair between ticks is its shadowing, the draw of the present blockage episode, and the vehicle that was
-in the way. An episode begins when a link becomes NLOSv. Its loss is drawn once and holds until the link is clear or
-behind a building (TR 37.885 gives no interval for a new draw).
+From tick to tick, each pair keeps its shadowing and the draw of the present blockage episode. An episode begins when a
+link becomes NLOSv (a vehicle in the way). Its loss is drawn once and applies until the link is clear or behind a
+building, because TR 37.885 gives no interval for a new draw.
 """
 
 import math
@@ -16,7 +16,7 @@ from v2xsim.comms.channel.neighbours import Neighbours
 from v2xsim.comms.draws import hashed, normal
 from v2xsim.records import NLOSV
 
-# Natural logarithm of one decibel: an exponential is faster than a power of ten.
+# Natural logarithm of a ratio of one decibel: computing an exponential is faster than a power of ten.
 _NEPER = math.log(10.0) / 10.0
 _NOTHING = np.zeros(0)
 
@@ -26,14 +26,14 @@ class Propagation:
     """Parameters of the link budget.
 
     Attributes:
-        loss_rows: By state (LOS, NLOSV, NLOSB) and piece: log10 of the distance from which the piece holds, its loss
-            at one metre, its slope per decade. The first piece of each state begins at the shortest distance that
-            counts.
-        blockage_mean_db: Mean blockage loss by blockage case; beyond a threshold distance more is added (`blockage`).
+        loss_rows: Path loss by state (LOS, NLOSV, NLOSB) and piece. A piece has three numbers: log10 of the distance in
+            metres from which it applies, its loss at one metre in dB, and its slope in dB per decade. Distances below
+            the start of the first piece count as that start.
+        blockage_mean_db: Mean blockage loss by blockage case; beyond 541 m, 15 log10(d) - 41 is added.
         blockage_sigma_db: Standard deviation of the blockage loss by blockage case.
         shadowing_sigma_db: Standard deviation of the shadowing by state.
-        decorrelation_m: Decorrelation distance of the shadowing by state.
-        power_dbm: Power of every transmitter.
+        decorrelation_m: Travelled distance after which the correlation of the shadowing has fallen to 1/e, by state.
+        power_dbm: Transmit power of every station.
     """
 
     loss_rows: Float[np.ndarray, "3 pieces 3"]
@@ -46,11 +46,11 @@ class Propagation:
 
 @dataclass(frozen=True)
 class Carried:
-    """State of the pairs from one tick to the next.
+    """Random state of the pairs that is kept from one tick to the next.
 
     Attributes:
-        unit_shadow: Shadowing of each pair as a process of unit variance.
-        blockage_draw: Standard normal draw of each pair's present blockage episode.
+        unit_shadow: Shadowing of each pair in units of its standard deviation.
+        blockage_draw: Standard normal random number of each pair's present blockage episode; 0 if there is none.
     """
 
     unit_shadow: Float[np.ndarray, " pairs"]
@@ -58,12 +58,12 @@ class Carried:
 
 
 def same_pairs(before: Neighbours, now: Neighbours, row: Int64[np.ndarray, " stations"]) -> Int32[np.ndarray, " pairs"]:
-    """Return the row of each pair at the tick before; -1 for new pairs.
+    """Return the index that each present pair had at the tick before; -1 for new pairs.
 
     Args:
-        before: Pairs at the tick before.
-        now: Pairs at this tick.
-        row: Row of each station at the tick before, -1 for newcomers; the known ones must rise.
+        before: Pairs of neighbours at the tick before.
+        now: Pairs of neighbours at this tick.
+        row: Row of each present station at the tick before; -1 for newcomers. The other rows must be in rising order.
     """
     old_pair: Int32[np.ndarray, " pairs"] = _matched(
         before.second, before.pair_offset, now.second, now.pair_offset, np.ascontiguousarray(row, np.int64)
@@ -91,13 +91,13 @@ def _matched(old_second, old_offset, second, offset, row):  # type: ignore[no-un
 
 @dataclass(frozen=True)
 class PairStates:
-    """The pairs at one tick, and what stands between them.
+    """The pairs of stations at one tick, with their distances and link states.
 
     Attributes:
-        near: The pairs.
-        distance_m: Distance of each pair, in three dimensions.
+        near: Which stations form each pair.
+        distance_m: Distance between the antennas of each pair, in three dimensions.
         state: Link state of each pair: LOS, NLOSV or NLOSB.
-        case: Blockage case of each pair.
+        case: Blockage case of each pair (TR 37.885): 1 to 3 if the state is NLOSV, else 0.
     """
 
     near: Neighbours
@@ -108,10 +108,10 @@ class PairStates:
 
 @dataclass(frozen=True)
 class Before:
-    """What the pairs of a tick continue from the tick before.
+    """State of the pairs at the tick before, from which the present pairs continue.
 
     Attributes:
-        row: Row of each present pair in the tick before; -1 for new pairs.
+        row: Index of each present pair in the arrays of the tick before; -1 for new pairs.
         state: Link state of the pairs of the tick before.
         carried: Shadowing and blockage draws of the pairs of the tick before.
     """
@@ -122,7 +122,7 @@ class Before:
 
     @staticmethod
     def nothing(pairs: int) -> "Before":
-        """Return that all pairs are new."""
+        """Return a record in which all pairs are new."""
         none = np.zeros(0)
         return Before(np.full(pairs, -1, np.int32), np.zeros(0, np.int8), Carried(none, none))
 
@@ -138,18 +138,22 @@ def powers(
     more_db: Float[np.ndarray, " more_pairs_or_none"] = _NOTHING,
     gain_db: Float[np.ndarray, " stations"] | Float[np.ndarray, " 0"] = _NOTHING,
 ) -> tuple[Carried, Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"], Float[np.ndarray, " links"]]:
-    """Return the new state of the pairs, the path loss with blockage, the shadowing added to it, and the power in mW by link.
+    """Return the received power of every link, with the losses that lead to it and the new random state of the pairs.
 
     Args:
-        pairs: Pairs at this tick.
+        pairs: Pairs of stations at this tick.
         moved_m: Distance that each station travelled since the tick before; 0 for newcomers.
         station_key: Random key of each station.
         tick_key: Random key of the tick.
-        before: What the pairs continue from the tick before.
+        before: State of the pairs at the tick before.
         model: Parameters of path loss, blockage and shadowing.
-        clear_db: Path loss of each pair instead of the model's; empty to use the model's.
+        clear_db: Path loss of each pair that replaces the loss from `model.loss_rows`; empty to use `loss_rows`.
         more_db: Additional loss of each pair; empty for none.
         gain_db: Antenna gain of each station; empty for 0 dB.
+
+    Returns:
+        The new random state, the path loss with blockage in dB by pair, the shadowing in dB by pair, and the received
+        power in mW by link.
     """
     near, old = pairs.near, before.carried
     decay = np.exp(-moved_m[:, None] / model.decorrelation_m[None, :])
@@ -175,15 +179,15 @@ def _powers(  # type: ignore[no-untyped-def]
         i, j, s, c = np.uint64(first[p]), np.uint64(second[p]), np.uint64(state[p]), np.uint64(case[p])
         old = old_pair[p]
         fresh = 0.0
-        # The draw is keyed by tick and stations, so another pair never changes it.
+        # The draw depends on the keys of the tick and of the two stations, so additional pairs do not change it.
         if shadows:
             fresh = normal(hashed(tick_key ^ station_key[i], station_key[j], 0))
             if old >= 0:
-                # Both ends move, so their decays multiply; the new part keeps the variance at 1.
+                # Both ends move, so their decays multiply; the weight of the new part keeps the variance at 1.
                 kept = decay[i, s] * decay[j, s]
                 fresh = kept * old_unit[old] + math.sqrt(1.0 - kept * kept) * fresh
         unit[p] = fresh
-        # 0.434... is log10(e); below the shortest distance of the model, the loss stays constant.
+        # 0.434... is log10(e); below the shortest distance of the model, the loss is constant.
         decades = 0.4342944819032518 * math.log(distance_m[p]) if distance_m[p] > 0.0 else -12.0
         decades = max(decades, loss_rows[s, 0, 0])
         piece = 0

@@ -1,9 +1,9 @@
-"""State of every pair of stations within range, computed fast.
+"""Link state of every pair of stations within range; a faster form of `geometry.link_states`.
 
-The states and cases are those of `geometry.link_states`, without the height of the blocker: the first vehicle that
-reaches above both antennas decides, so the highest one need not be found. Vehicles are kept in wide cells, highest
-first. The vehicle that blocked a link at the tick before probably still does, so it is tested first; this changes the
-computing time and nothing else.
+The states and cases are the same, but the height of the blocking vehicle is not computed. The search stops at the first
+vehicle that reaches above both antennas, because the highest one need not be found. Vehicles are stored in wide cells,
+the highest first. The vehicle that blocked a link at the tick before probably still does, so it is tested first; this
+changes only the computing time, not the result.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from v2xsim.comms.channel.geometry import building_arrays, cells_of, outlines, p
 from v2xsim.records import LOS, NLOSB, NLOSV, Boxes, Obstacles
 from v2xsim.spatial.grid import grid_over
 
-# Wide cells, so that a link crosses few of them.
+# Cells are wide, so that a link crosses few of them.
 _CELL_M = 256.0
-# Margin in cells, far above rounding errors and far below any size that matters.
+# Margin in cells when listing the cells that a line passes: far above rounding errors, far below any relevant length.
 _MARGIN = 1e-7
 
 
@@ -31,21 +31,22 @@ def pair_states(
 ) -> tuple[
     Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
 ]:
-    """Return for each pair of stations its distance, its state, its blockage case and the row of one body that blocks it.
+    """Return the distance, state and blockage case of each pair of stations, and one vehicle that blocks it.
 
-    `geometry.link_states` defines states and cases.
+    The module `geometry` defines states and cases.
 
     Args:
         antenna_m: Position of each station's antenna.
-        body: Row of each station in `boxes`, which does not block its own links; -1 for none.
+        body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for none.
         first: Row of one station of each pair.
         second: Row of the other station.
-        boxes: All vehicles and other bodies.
-        obstacles: Buildings.
+        boxes: Bounding boxes of all vehicles and other bodies.
+        obstacles: Buildings that may block links.
         suspect: Row of a box to test first for each pair, such as the blocker at the tick before; -1 for none.
 
     Returns:
-        Distance, state, case, and for each pair the row of a box that causes the state; -1 if no vehicle does.
+        Distance in metres, state, and blockage case of each pair, and the row of a box that causes the state NLOSV; -1
+        if no vehicle blocks the pair.
     """
     if suspect is None:
         suspect = np.full(len(first), -1)
@@ -55,8 +56,8 @@ def pair_states(
     spread = (upper.max(axis=0) - lower.min(axis=0)).max() if len(top) else 0.0
     grid = grid_over(lower[order], upper[order], max(_CELL_M, spread / 1024))
     item = order[grid.item]
-    # Eight numbers per box in one row, since they are read together; copied for each box and cell, so that a cell is
-    # read in one sweep.
+    # The eight numbers of a box are in one row, since they are read together. They are copied for each cell that the
+    # box touches, so that the boxes of a cell lie side by side in memory.
     box = np.column_stack([boxes.center_m[:, :2], along, across, top, np.arange(len(top), dtype=float)])
     entry = box[item]
     buildings, building_cells = building_arrays(obstacles)
@@ -90,7 +91,7 @@ def _states(antenna_m, body, firsts, seconds, suspect, box, entry, cells, buildi
         own, others = body[i], body[j]
         half_x, half_y = 0.5 * x, 0.5 * y
         worst = 0
-        # The test of one box is written out twice: a call that passes the arrays would cost more than the test.
+        # The test of one box appears twice in the code: a call that passes the arrays would take longer than the test.
         if suspect[pair] >= 0:
             n = np.uint64(suspect[pair])
             if box[n, 6] >= low:
@@ -120,7 +121,7 @@ def _states(antenna_m, body, firsts, seconds, suspect, box, entry, cells, buildi
                 cell = column * rows + row
                 for n in range(np.uint64(cell_offset[cell]), np.uint64(cell_offset[cell + 1])):  # type: ignore[assignment]
                     top = entry[n, 6]
-                    # Boxes are sorted by height: the rest reach neither antenna, or cannot change the result.
+                    # Boxes are sorted by height: the remaining ones reach neither antenna, or cannot change the result.
                     if top < low or (worst == 3 and top <= high):
                         break
                     px, py = entry[n, 0] - ax, entry[n, 1] - ay

@@ -1,7 +1,8 @@
 """Link states drawn from published curves over distance, for scenarios without a map.
 
-Each pair of stations has one random number for the whole run; the curves give the state for this number at each
-distance. So a link does not flicker, and over many links the shares of the states are those of the curves.
+Each pair of stations has one random number for the whole run. At each distance, the curves give the state that belongs
+to this number. So the state of a link does not change at random from tick to tick, and over many links the shares of
+the states are those of the curves.
 """
 
 from typing import Literal
@@ -15,13 +16,13 @@ States = Literal["geometry", "tr37885", "boban_low", "boban_medium", "boban_high
 # Blockers of TR 37.885, mix B: cars of 1.6 m and, one in five, trucks and buses of 3 m.
 _CAR_TOP_M, _TRUCK_TOP_M, _TRUCK_SHARE = 1.6, 3.0, 0.2
 
-# Coefficients of parabolas over distance: probability of LOS, and of a building in the way.
+# Coefficients of two parabolas over distance: probability of LOS, and probability of a building in the way.
 _BOBAN_HIGHWAY = {
     "boban_low": ((1.5e-6, -0.0015, 1.0), (-2.9e-7, 5.9e-4, 0.0017)),
     "boban_medium": ((2.7e-6, -0.0025, 1.0), (-3.7e-7, 6.1e-4, 0.015)),
     "boban_high": ((3.2e-6, -0.003, 1.0), (-4.1e-7, 6.7e-4, 0.0)),
 }
-# LOS: height and decay of an exponential. NLOSv: factor, mean and spread of a log-normal density.
+# For LOS, height and decay of an exponential function. For NLOSv, factor, mean and spread of a log-normal density.
 _BOBAN_URBAN = {
     "boban_low": ((0.8548, 0.0064), (0.0396, 5.2718, 3.4827)),
     "boban_medium": ((0.8372, 0.0114), (0.0312, 5.0063, 2.4544)),
@@ -32,15 +33,16 @@ _BOBAN_URBAN = {
 def state_shares(
     model: States, urban: bool, distance_m: Float[np.ndarray, " links"]
 ) -> tuple[Float[np.ndarray, " links"], Float[np.ndarray, " links"]]:
-    """Return the probabilities of LOS and of NLOSv at each distance; the rest is NLOS behind a building.
+    """Return the probabilities of LOS and of NLOSv at each distance; the rest is the probability of a building in the way.
 
     Args:
-        model: Curves to use: tr37885 (whose curves have no buildings) or Boban's at low, medium or high density.
+        model: Curves to use: those of TR 37.885 (without buildings), or those of Boban et al. for low, medium or high
+            traffic density.
         urban: Whether to use the urban curves instead of those for highways.
         distance_m: Distance between the antennas.
 
     References:
-        3GPP TR 37.885 V15.3.0, Table 6.2-1; Boban, Gong, Xu, IEEE VTC-Fall 2016, as ns-3 codes them.
+        3GPP TR 37.885 V15.3.0, Table 6.2-1; Boban, Gong, Xu, IEEE VTC-Fall 2016, as ns-3 implements them.
     """
     d = np.maximum(np.asarray(distance_m, float), 1.0)
     if model == "tr37885":
@@ -58,7 +60,8 @@ def state_shares(
         clear = np.clip(height * np.exp(-fall * d), 0.0, 1.0)
         behind = np.clip(np.exp(-((np.log(d) - mean) ** 2) / spread) / (k * d), 0.0, 1.0 - clear)
         return clear, behind
-    # The parabolas rise again beyond the distances they were fitted to; from their turning point on the value is held.
+    # The parabolas turn beyond the distances to which they were fitted; from the turning point on, the value stays
+    # constant.
     (a, b, c), (x, y, z) = _BOBAN_HIGHWAY[model]
     near, building = np.minimum(d, -b / (2.0 * a)), np.minimum(d, -y / (2.0 * x))
     clear = np.clip(a * near**2 + b * near + c, 0.0, 1.0)

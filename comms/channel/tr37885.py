@@ -1,7 +1,8 @@
 """Path loss between two antennas near the ground: 3GPP TR 37.885.
 
-The constants are those of TR 37.885 V15.3.0, Table 6.2.1-1, with the distance in metres and the carrier in GHz.
-A vehicle in the way adds to the LOS loss (comms/channel/vehicle_loss.py); a building replaces it.
+The constants are those of TR 37.885 V15.3.0, Table 6.2.1-1, with the distance in metres and the carrier in GHz. A
+vehicle in the way adds a loss to the LOS loss (comms/channel/vehicle_loss.py). Behind a building, the NLOS formula
+replaces the LOS formula.
 """
 
 from typing import Literal
@@ -25,7 +26,7 @@ BUILDING = (36.85, 30.0, 18.9)
 
 
 def highway_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float) -> Float[np.ndarray, "*links"]:
-    """Return the loss on a highway, clear or blocked by vehicles, before blockage loss.
+    """Return the path loss in dB on a highway, without the additional loss of vehicles in the way.
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
@@ -38,7 +39,7 @@ def highway_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz
 
 
 def urban_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float) -> Float[np.ndarray, "*links"]:
-    """Return the loss along an urban street, clear or blocked by vehicles, before blockage loss.
+    """Return the path loss in dB along an urban street, without the additional loss of vehicles in the way.
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
@@ -53,7 +54,7 @@ def urban_loss_db(distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: 
 def building_loss_db(
     distance_m: Float[np.ndarray, "*links"] | float, carrier_ghz: float
 ) -> Float[np.ndarray, "*links"]:
-    """Return the loss of a link that a building blocks.
+    """Return the path loss in dB of a link that a building blocks.
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than SHORTEST_M counts as SHORTEST_M.
@@ -71,14 +72,14 @@ def tr37885_loss_db(
     carrier_ghz: float,
     environment: Environment,
 ) -> Float[np.ndarray, "*links"]:
-    """Return the path loss of links by their state, without vehicle blockage and shadowing.
+    """Return the path loss in dB of links according to their state, without vehicle blockage and shadowing.
 
     Args:
-        state: LOS, NLOSV or NLOSB.
+        state: State of each link: LOS, NLOSV (a vehicle in the way) or NLOSB (a building in the way).
         distance_m: Distance between the antennas, in three dimensions.
         carrier_ghz: Centre frequency of the channel.
-        environment: Formula for links that no building blocks, urban or highway. TR 37.885 has no buildings beside a
-            highway; a link that a building of the scenario blocks there gets the urban NLOS loss.
+        environment: Formula for links that no building blocks: urban or highway. TR 37.885 has no buildings on a
+            highway; if a building of the scenario blocks a link there, the link gets the urban NLOS loss.
     """
     constants = open_loss(environment)
     return np.where(
@@ -89,20 +90,24 @@ def tr37885_loss_db(
 
 
 def reach_m(loss_db: float, carrier_ghz: float, environment: Environment) -> float:
-    """Return the distance at which a clear link has a given loss: the inverse of the LOS formula."""
+    """Return the distance in metres at which a clear link has a given loss: the inverse of the LOS formula."""
     at_one, per_decade, per_frequency_decade = open_loss(environment)
     exponent = (loss_db - at_one - per_frequency_decade * np.log10(carrier_ghz)) / per_decade
     return float(max(SHORTEST_M, 10.0**exponent))
 
 
 def line_of(constants: tuple[float, float, float], carrier_ghz: float) -> tuple[float, float]:
-    """Return the loss at 1 m and the slope per decade of distance at one carrier frequency."""
+    """Return the loss in dB at 1 m and the slope in dB per decade of distance, at one carrier frequency."""
     at_one, per_decade, per_frequency_decade = constants
     return float(at_one + per_frequency_decade * np.log10(carrier_ghz)), per_decade
 
 
 def open_loss(environment: Environment) -> tuple[float, float, float]:
-    """Return the loss at 1 m and 1 GHz, the slope per decade of distance and the slope per decade of frequency, for links without a building in the way."""
+    """Return the three constants of the loss of links without a building in the way.
+
+    They are the loss at 1 m and 1 GHz, the slope per decade of distance and the slope per decade of frequency, all in
+    dB.
+    """
     if environment not in ENVIRONMENTS:
         raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}; got {environment!r}")
     return URBAN if environment == "urban" else HIGHWAY

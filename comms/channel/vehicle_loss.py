@@ -1,8 +1,8 @@
 """Loss added by a vehicle in the way: TR 37.885 clause 6.2.1, and the single knife edge of ITU-R P.526.
 
-TR 37.885 draws the loss from a normal distribution in dB cut off at zero. The clause calls it log-normal and gives no
-interval for a new draw. Here it is normal in dB, and one draw holds for a whole blockage episode (from the instant at
-which a link becomes blocked until it is clear again), since the same vehicle blocks during that time.
+TR 37.885 calls the distribution of the loss log-normal and gives no interval for a new draw. Here the loss is normal in
+dB, with negative values set to zero. One draw applies to a whole blockage episode (from the instant at which a vehicle
+blocks the link until none does), since the same vehicle usually blocks during that time.
 """
 
 from math import erf
@@ -14,19 +14,19 @@ from jaxtyping import Float, Int
 CASE_MEAN_DB = np.array([0.0, 0.0, 9.0, 5.0])
 CASE_SIGMA_DB = np.array([0.0, 0.0, 4.5, 4.0])
 
-# P.526 gives no loss below this parameter.
+# P.526 gives no loss for values of v below this limit.
 CLEAR_PARAMETER = -0.78
 
 
 def blockage_loss_db(
     case: Int[np.ndarray, "*links"], distance_m: Float[np.ndarray, "*links"], episode: Float[np.ndarray, "*links"]
 ) -> Float[np.ndarray, "*links"]:
-    """Return the loss that a vehicle in the way adds to each link.
+    """Return the loss in dB that a vehicle in the way adds to each link.
 
     Args:
         case: Blockage case of clause 6.2.1; 0 if no vehicle blocks.
         distance_m: Distance between the antennas.
-        episode: One standard normal number per link and blockage episode.
+        episode: A standard normal random number for each link, drawn once per blockage episode.
 
     References:
         3GPP TR 37.885 V15.3.0, clause 6.2.1.
@@ -39,9 +39,9 @@ def blockage_loss_db(
 def mean_blockage_loss_db(
     case: Int[np.ndarray, "*links"], distance_m: Float[np.ndarray, "*links"]
 ) -> Float[np.ndarray, "*links"]:
-    """Return the mean of `blockage_loss_db` over episodes.
+    """Return the mean in dB of `blockage_loss_db` over all draws.
 
-    For X normal with mean m and deviation s, E[max(0, X)] = m Phi(m / s) + s phi(m / s).
+    If X is normal with mean m and standard deviation s, E[max(0, X)] = m Phi(m / s) + s phi(m / s).
     """
     mean, sigma = _moments_db(case, distance_m)
     ratio = np.divide(mean, sigma, out=np.zeros_like(mean), where=sigma > 0)
@@ -58,7 +58,7 @@ def knife_edge_parameter(
     second_m: Float[np.ndarray, "*links"],
     wavelength_m: float,
 ) -> Float[np.ndarray, "*links"]:
-    """Return the Fresnel-Kirchhoff parameter v of one edge.
+    """Return the dimensionless Fresnel-Kirchhoff parameter v of one edge.
 
     Args:
         clearance_m: Height of the edge above the line between the antennas; negative below it.
@@ -75,7 +75,7 @@ def knife_edge_parameter(
 
 
 def knife_edge_loss_db(parameter: Float[np.ndarray, "*links"]) -> Float[np.ndarray, "*links"]:
-    """Return the loss J(v) over one edge.
+    """Return the diffraction loss J(v) in dB over one edge.
 
     References:
         ITU-R P.526, clause 4.1, the approximation of J(v) for v > -0.78.

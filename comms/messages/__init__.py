@@ -1,1 +1,1 @@
-"""Messages between stations: sizes in bytes, fragments, and when CAM and CPM are sent."""
+"""Messages between stations: their sizes in bytes, their fragments, and the rules for sending CAM and CPM."""

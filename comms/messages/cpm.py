@@ -1,17 +1,18 @@
 """Content of the collective perception messages of a station: ETSI TS 103 324.
 
 Every 100 ms, or as often as congestion control allows, a station checks the objects that it perceives. An object that
-it has recognised in fewer than three checks may be a false alarm and is not included (the standard demands a known
-quality; three is our choice). Any other object is included if it is new, if since it was last included it has moved by
-more than 4 m, changed its speed by more than 0.5 m/s or turned by more than 4 degrees, or if a second has passed. Once
-a second the message also describes the station's sensors. If there is nothing to include, no message is sent.
+it has recognised in fewer than three checks may be a false alarm and is not included (the standard requires a certain
+quality of detection; the number three is our choice). Any other object is included if it has never been included, or if
+since it was last included one of these has happened: it moved by more than 4 m, changed its speed by more than 0.5 m/s,
+turned by more than 4 degrees, or a second has passed. Once a second the message also describes the station's sensors.
+If there is nothing to include, no message is sent.
 
 Objects that other stations already report may be left out (`v2xsim.comms.messages.redundancy`).
 
 References:
     ETSI TS 103 324 V2.1.1, clause 6.1 (generation and inclusion); ETSI TR 103 562 (mitigation), with Artery's limits.
-    The rule for persons and animals (all of them, twice a second) is left out, as in Artery. We checked neither
-    document.
+    The rule that all persons and animals are included twice a second is left out, as in Artery. We did not check the
+    code against the two documents.
 """
 
 import numpy as np
@@ -23,14 +24,14 @@ from v2xsim.comms.messages.redundancy.rule import SAME_M, distances_m
 CHECK_US, SLOWEST_US = 100_000, 1_000_000
 MOVE_M, SPEED_MPS, TURN_RAD = 4.0, 0.5, np.deg2rad(4.0)
 SENSORS_EVERY_US = 1_000_000
-# Checks in which an object must be recognised before it is reported; ours.
+# Number of checks in which an object must be recognised before it is reported; our choice.
 LOOKS = 3
-# An object that is not seen for this long is forgotten; if it appears again, it gets a new number.
+# An object not perceived for this long is forgotten; if it appears again, it gets a new number.
 _FORGOTTEN_US = 2_000_000
 
 
 class CpmRules:
-    """The objects that one station perceives, by the number it gave each, and their state when it last reported them."""
+    """The objects that one station perceives, by their numbers, and the state of each when it was last reported."""
 
     def __init__(self) -> None:
         self._number = np.zeros(0, np.int64)
@@ -52,17 +53,18 @@ class CpmRules:
     ) -> tuple[Int64[np.ndarray, " included"], Int64[np.ndarray, " included"], bool] | None:
         """Return the rows of the objects to report now, their numbers, and whether to describe the sensors.
 
-        None for no message.
+        The result is None if no message is sent.
 
         Args:
             place_m: Position of each object perceived now.
             velocity_mps: Velocity of each object.
             heading_rad: Heading of each object.
-            omitted: Whether a redundancy rule leaves out each object.
-            now_us: The instant; later than in the call before.
+            omitted: Whether a redundancy rule leaves each object out of the message.
+            now_us: Present simulation time; later than in the call before.
             wait_us: Least time between two messages of the station, set by congestion control.
         """
-        # Recognise first, even if no message is due: objects must be seen in LOOKS checks before they are reported.
+        # Recognise objects even if no message is due, because they must be perceived in LOOKS checks before they are
+        # reported.
         row = self._recognised(place_m, velocity_mps, now_us)
         if now_us - self._sent_us < max(CHECK_US, wait_us):
             return None
@@ -90,11 +92,13 @@ class CpmRules:
     def _recognised(
         self, place_m: Float[np.ndarray, "objects 2"], velocity_mps: Float[np.ndarray, "objects 2"], now_us: int
     ) -> Int64[np.ndarray, " objects"]:
-        """Return the row of each object among the known ones.
+        """Return the row of each perceived object in the list of known objects.
 
-        Nearest pairs are matched first, within 3 m; objects without a match are added.
+        A perceived object and the expected position of a known one are matched if they are less than 3 m apart, the
+        nearest pairs first. Objects without a match are added to the list.
         """
-        # Forget before matching, so that an object does not inherit the number of one that left long ago.
+        # Old objects are removed before matching, so that a new object does not get the number of one that left long
+        # ago.
         kept = now_us - self._seen_us <= _FORGOTTEN_US
         for name in (
             "_number",
@@ -108,7 +112,7 @@ class CpmRules:
             "_looks",
         ):
             setattr(self, name, getattr(self, name)[kept])
-        # Compare with the expected positions: at 50 km/h an object moves 1.4 m between two checks.
+        # Positions are extrapolated before the comparison: at 50 km/h an object moves 1.4 m between two checks.
         expected = self._position + self._velocity * ((now_us - self._seen_us) * 1e-6)[:, None]
         apart = distances_m(place_m, expected)
         row = np.full(len(place_m), -1, np.int64)

@@ -1,8 +1,8 @@
-"""Cutting a message into packets.
+"""Fragmentation of a message into packets.
 
-What happens to a lost packet depends on its message. A packet to one station is sent again while its acknowledgement
-is missing (`v2xsim.engine.channel.radio`, `radio.retries`). A broadcast message with a lost packet is lost. Of an answer, the
-packets that arrived are used (`v2xsim.engine.cooperation.collecting`).
+The effect of a lost packet depends on its message. A packet to one station is sent again while its acknowledgement is
+missing, at most `radio.retries` times (`v2xsim.engine.channel.radio`). A broadcast message is lost if one of its
+packets is lost. Of an answer to a request, the packets that arrived are used (`v2xsim.engine.cooperation.collecting`).
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ from jaxtyping import Int64
 
 
 def fragment_sizes(payload_bytes: int, mtu_bytes: int, header_bytes: int) -> Int64[np.ndarray, " fragments"]:
-    """Return the size of each packet of a message, header included.
+    """Return the size in bytes of each packet of a message, header included.
 
-    All packets but the last are full. An empty message is one packet with a header only.
+    All packets but the last are full. An empty message becomes one packet that consists of the header only.
 
     Args:
         payload_bytes: Size of the message, at least 0.

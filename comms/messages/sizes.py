@@ -1,7 +1,7 @@
 """Sizes of messages in bytes.
 
-Sizes are those of the message itself. Every packet that carries it adds PACKET_HEADER_BYTES, and
-the MAC adds its own (comms/phy/airtime.py).
+A size counts the message itself. Every packet that carries the message adds PACKET_HEADER_BYTES, and the MAC adds its
+own header (comms/phy/airtime.py).
 """
 
 import numpy as np
@@ -12,18 +12,19 @@ from jaxtyping import UInt8
 NETWORK_HEADER_BYTES = 44
 
 # Signed message with the certificate's digest instead of the certificate (TS 103 097): envelope about 30, ECDSA P-256
-# signature 66. An assumption: measured envelopes run from 96 to 200 with a certificate in every tenth message.
+# signature 66. This is an assumption: measured envelopes have 96 to 200 bytes, with a certificate in every tenth
+# message.
 SECURITY_BYTES = 96
 
 PACKET_HEADER_BYTES = NETWORK_HEADER_BYTES + SECURITY_BYTES
 
-# The smallest CAM in the traces of the CAR 2 CAR Communication Consortium has 200 B on the network
-# (github msepulcre/CAM-model); our own packet header is taken off. Holds identity, pose, speed, body size.
+# The smallest CAM in the traces of the CAR 2 CAR Communication Consortium has 200 B on the network (github
+# msepulcre/CAM-model); our own packet header is subtracted. The message contains identity, pose, speed and body size.
 AWARENESS_BASE_BYTES = 200 - PACKET_HEADER_BYTES
 ANTENNA_HEIGHT_BYTES = 1
 
-# For each neighbour in the list: station id of 4 and 1 for the link's quality. Our own field, for relay choice; the
-# simulated list holds the ids alone, without a signal-to-noise ratio.
+# For each neighbour in the list: 4 bytes of station id and 1 byte of link quality. This is our own field, for the
+# choice of relays; the simulated list contains only the ids, without a signal-to-noise ratio.
 NEIGHBOUR_BYTES = 5
 
 # Lower corner as two whole-cell offsets of 2 from the sender's cell, cell side of 1, side lengths of 1: our own field.
@@ -32,10 +33,11 @@ MATRIX_CELL_BITS = 2
 # Run-length form: one byte holds a code (2 bits) and a length of 1 to 64 (6 bits).
 MATRIX_LONGEST_RUN = 64
 
-# Requester, helper and frame ids of 4 each, deadline of 2, resolution of 1, matrix corner and side of 7: our own field.
+# Requester, helper and frame ids of 4 bytes each, deadline of 2, resolution of 1, matrix corner and side of 7: our own
+# field.
 REQUEST_HEADER_BYTES = 22
 
-# Final receiver of 4, original sender of 4, time to live of 2: our own field, in front of a message that a relay
+# Final receiver of 4 bytes, original sender of 4, time to live of 2: our own field, in front of a message that a relay
 # forwards.
 RELAY_HEADER_BYTES = 10
 
@@ -45,7 +47,8 @@ CPM_BASE_BYTES = 37
 CPM_OBJECT_BYTES = 27.9
 CPM_SENSOR_BYTES = 26.0 / 3.0
 
-# Coordinates in the sender's frame as three 16-bit numbers of 1 cm; capture time of 8 and pose of 16 in front.
+# Coordinates in the sender's frame as three 16-bit numbers in steps of 1 cm, after 8 bytes of capture time and 16 bytes
+# of pose.
 POINT_BYTES = 6
 POINTS_HEADER_BYTES = 24
 
@@ -54,25 +57,28 @@ RAW_POINT_BYTES = 16
 
 
 def awareness_bytes(matrix_bytes: int, neighbours: int) -> int:
-    """Return the size of a periodic awareness message: identity and pose, perception matrix, and list of neighbours.
+    """Return the size in bytes of a periodic awareness message.
+
+    It contains identity and pose, the perception matrix, and the list of neighbours.
 
     Args:
-        matrix_bytes: Size of the perception matrix in it (from `matrix_bytes` or `encoded_matrix_bytes`); 0 without
-            one.
-        neighbours: Number of stations in its list of neighbours.
+        matrix_bytes: Size of the perception matrix in the message (from `matrix_bytes` or `encoded_matrix_bytes`); 0
+            without a matrix.
+        neighbours: Number of stations in the list of neighbours.
     """
     return AWARENESS_BASE_BYTES + ANTENNA_HEIGHT_BYTES + matrix_bytes + NEIGHBOUR_BYTES * neighbours
 
 
 def matrix_bytes(cells: int) -> int:
-    """Return the size of a perception matrix sent cell by cell: 625 B and a header for 50 x 50 cells."""
+    """Return the size in bytes of a perception matrix sent cell by cell: 625 bytes plus a header for 50 x 50 cells."""
     return MATRIX_HEADER_BYTES + -(-cells * MATRIX_CELL_BITS // 8)
 
 
 def encoded_matrix_bytes(code: UInt8[np.ndarray, "nx ny"]) -> int:
-    """Return the size of a perception matrix sent as runs of equal cells, or cell by cell if that is shorter.
+    """Return the size in bytes of a perception matrix sent as runs of equal cells, or cell by cell if that is shorter.
 
-    A lone station sees only a small part of its square, so most of a matrix is one long run of unobserved cells.
+    A station alone observes only a small part of its matrix, so most of the matrix consists of long runs of unobserved
+    cells.
     """
     flat = code.ravel()
     if flat.size == 0:
@@ -84,20 +90,20 @@ def encoded_matrix_bytes(code: UInt8[np.ndarray, "nx ny"]) -> int:
 
 
 def request_bytes(cells: int) -> int:
-    """Return the size of a fusion request: a header and one bit per cell of the requested region."""
+    """Return the size in bytes of a fusion request: a header and one bit per cell of the requested region."""
     return REQUEST_HEADER_BYTES + -(-cells // 8)
 
 
 def boxes_bytes(objects: int) -> int:
-    """Return the size of a message of detected objects, as a collective perception message."""
+    """Return the size in bytes of a message with detected objects, encoded as a collective perception message."""
     return int(np.ceil(CPM_BASE_BYTES + CPM_OBJECT_BYTES * objects))
 
 
 def cpm_bytes(objects: int, sensors: int) -> int:
-    """Return the size of a collective perception message with a number of objects and of sensor descriptions."""
+    """Return the size in bytes of a collective perception message with given numbers of objects and sensor descriptions."""
     return int(np.ceil(CPM_BASE_BYTES + CPM_OBJECT_BYTES * objects + CPM_SENSOR_BYTES * sensors))
 
 
 def points_bytes(points: int) -> int:
-    """Return the size of a message of lidar points."""
+    """Return the size in bytes of a message with a given number of lidar points."""
     return POINTS_HEADER_BYTES + POINT_BYTES * points

@@ -1,6 +1,7 @@
-"""Data rates and airtime of IEEE 802.11p.
+"""Data rates and packet durations of IEEE 802.11p.
 
-A channel of 20 or 40 MHz runs the same OFDM with its clock scaled: rates grow and times shrink by the bandwidth.
+A channel of 20 or 40 MHz uses the same OFDM with a faster clock: rates grow and durations shrink in proportion to the
+bandwidth.
 """
 
 import numpy as np
@@ -19,12 +20,12 @@ PREAMBLE_US = 40
 SERVICE_AND_TAIL_BITS = 22
 
 # QoS data header of 26 and frame check sequence of 4 (IEEE 802.11-2016, clause 9.2.3), then LLC/SNAP of 8 (clause 5 of
-# EN 302 663 keeps it). Every payload handed to `airtime_us` carries them.
+# EN 302 663 keeps it). `airtime_us` adds them to every payload.
 MAC_HEADER_BYTES = 38
 
 
 def rate_mbps(mcs: Int[np.ndarray, "*packets"], bandwidth_mhz: int) -> Float[np.ndarray, "*packets"]:
-    """Return the data rate: 3 to 27 Mb/s over 10 MHz."""
+    """Return the data rate in Mb/s of a modulation and coding scheme: 3 to 27 Mb/s on a 10 MHz channel."""
     rate: Float[np.ndarray, "*packets"] = BITS_PER_SYMBOL[mcs] / SYMBOL_US * (bandwidth_mhz / 10.0)
     return rate
 
@@ -32,12 +33,13 @@ def rate_mbps(mcs: Int[np.ndarray, "*packets"], bandwidth_mhz: int) -> Float[np.
 def airtime_us(
     payload_bytes: Int[np.ndarray, "*packets"] | int, mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
 ) -> Int64[np.ndarray, "*packets"] | np.int64:
-    """Return the airtime of a packet: preamble, then whole symbols.
+    """Return the duration of a packet on the air: a preamble and a whole number of symbols.
 
     Args:
         payload_bytes: Bytes from the layers above; MAC_HEADER_BYTES are added.
-        mcs: Index of modulation and coding, 0 (slowest) to 7 (fastest).
-        bandwidth_mhz: 10, 20 or 40; preamble and symbols are 10 / bandwidth as long as over 10 MHz.
+        mcs: Index of the modulation and coding scheme, 0 (slowest) to 7 (fastest).
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40. Compared with 10 MHz, durations are multiplied by 10 /
+            bandwidth.
 
     References:
         IEEE 802.11-2016, clause 17.4.3 (TXTIME).

@@ -1,4 +1,4 @@
-"""Packet error rate over the signal to noise and interference ratio: the curve of IEEE 802.11p, and look-ups in any curve."""
+"""Packet error rate over the signal-to-interference-plus-noise ratio (SINR): the 802.11p curve and curve look-ups."""
 
 import math
 from functools import cache
@@ -15,19 +15,19 @@ from v2xsim.comms.phy.airtime import MCS_COUNT, rate_mbps
 
 @cache
 def ebn0_over_sinr_db(bandwidth_mhz: int) -> Float[np.ndarray, " mcs"]:
-    """Return the difference in dB between Eb/N0 and SINR for each MCS: bandwidth over data rate.
+    """Return Eb/N0 minus SINR in dB for each MCS: the ratio of bandwidth to data rate.
 
-    It is the same for every bandwidth, since the rates scale with the bandwidth.
+    The result does not depend on the bandwidth, since the data rates are proportional to it.
     """
     return 10.0 * np.log10(bandwidth_mhz / rate_mbps(np.arange(MCS_COUNT), bandwidth_mhz))
 
 
 @cache
 def error_curve() -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"]]:
-    """Return the tabulated Eb/N0 in dB, and the frame error rate at each.
+    """Return the tabulated values of Eb/N0 in dB, and the frame error rate at each of them.
 
     References:
-        comms/phy/data/frame_error_rate.csv names its source.
+        The file comms/phy/data/frame_error_rate.csv names the source of the curve.
     """
     text = (files("v2xsim.comms.phy") / "data" / "frame_error_rate.csv").read_text(encoding="utf-8")
     rows = [line.split(",") for line in text.splitlines() if line and not line.startswith("#")][1:]
@@ -39,16 +39,16 @@ def error_curve() -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"
 def per(
     sinr_db: Float[np.ndarray, "*packets"] | float, mcs: Int[np.ndarray, "*packets"] | int, bandwidth_mhz: int
 ) -> Float[np.ndarray, "*packets"] | float:
-    """Return the packet error rate.
+    """Return the packet error rate, 0 to 1, of IEEE 802.11p.
 
-    One curve over Eb/N0 serves every MCS and packet length, as in its source. It is too good for the fast ones: for
-    MCS 5 to 7, the SINR thresholds of a commercial receiver (as WiLabV2Xsim lists them) are 4 to 8 dB above the middle
-    of the curve.
+    The same curve over Eb/N0 is used for every MCS and packet length, as in the source of the curve. It is too
+    optimistic for fast MCS: for MCS 5 to 7, the SINR thresholds of a commercial receiver (as listed in WiLabV2Xsim) are
+    4 to 8 dB above the middle of the curve.
 
     Args:
-        sinr_db: Signal to noise and interference ratio over the channel.
-        mcs: Index of modulation and coding, 0 to 7.
-        bandwidth_mhz: 10, 20 or 40.
+        sinr_db: Ratio of signal to interference plus noise over the whole channel.
+        mcs: Index of the modulation and coding scheme, 0 to 7.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
     """
     ebn0_db, error_rate = error_curve()
     wanted_db = np.asarray(sinr_db) + ebn0_over_sinr_db(bandwidth_mhz)[mcs]
@@ -57,12 +57,13 @@ def per(
 
 
 def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
-    """Return the SNR at which a packet without interference is delivered with a given probability: the inverse of `per`.
+    """Return the SNR in dB at which a packet without interference is delivered with a given probability.
 
     Args:
-        delivery: Wanted probability, 0 to 1; the result is infinity if the curve never reaches it.
-        mcs: Index of modulation and coding, 0 to 7.
-        bandwidth_mhz: 10, 20 or 40.
+        delivery: Probability that the packet is delivered, 0 to 1; the result is infinity if the curve never reaches
+            it.
+        mcs: Index of the modulation and coding scheme, 0 to 7.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
     """
     ebn0_db, error_rate = error_curve()
     if 1.0 - delivery < error_rate[-1]:
@@ -73,7 +74,7 @@ def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
 
 @njit(**PHASE)
 def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def]
-    """Return the error rate between the rows of a curve: `np.interp` of a single value, for kernels."""
+    """Return the error rate at one point of a curve, by linear interpolation (`np.interp` for compiled kernels)."""
     low, high = 0, len(curve_db) - 1
     if ebn0_db <= curve_db[0]:
         return curve_rate[0]
@@ -89,20 +90,22 @@ def error_rate_at(ebn0_db, curve_db, curve_rate):  # type: ignore[no-untyped-def
     return curve_rate[low] + share * (curve_rate[high] - curve_rate[low])
 
 
-# With this many bins, few packets are close enough to the curve to need a look-up.
+# With this number of bins, few packets are close enough to the curve to need a look-up.
 UNIFORM_BINS = 256
 
 
 def lost_below(
     curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np.ndarray, " rows"]
 ) -> Float[np.ndarray, "bins 2"]:
-    """Return, for equal bins of a packet's uniform draw, the SINR below which it is lost for sure and the SINR from which it is received for sure.
+    """Return two SINR limits for each bin of the uniform random number that decides whether a packet is lost.
+
+    Below the first limit the packet is certainly lost; from the second limit on it is certainly received.
 
     Only packets whose SINR lies between these limits need a logarithm and a look-up in the curve.
     """
     if (np.diff(curve_rate) > 0).any():
         return np.tile([0.0, np.inf], (UNIFORM_BINS, 1))
-    # Find where the falling curve passes a rate: the last row at which it is above the rate.
+    # Find where the falling curve crosses a rate: the last row at which the curve is above the rate.
     edge = np.arange(UNIFORM_BINS + 1) / UNIFORM_BINS
     passed = np.empty(len(edge))
     for n, rate in enumerate(edge):
@@ -115,19 +118,19 @@ def lost_below(
             k = above[-1]
             share = (curve_rate[k] - rate) / (curve_rate[k] - curve_rate[k + 1])
             passed[n] = curve_db[k] + share * (curve_db[k + 1] - curve_db[k])
-    # A millionth of a decibel covers rounding.
+    # A margin of a millionth of a decibel covers rounding errors.
     return np.ascontiguousarray(
         np.stack([10.0 ** (0.1 * (passed[1:] - 1e-6)), 10.0 ** (0.1 * (passed[:-1] + 1e-6))], axis=1)
     )
 
 
 class ErrorCurve(NamedTuple):
-    """An error curve as kernels take it.
+    """An error curve as a named tuple of arrays for compiled kernels.
 
     Attributes:
-        db: Ratio of signal to noise, rising.
-        rate: Packet error rate at each ratio.
-        bound: Of `lost_below`.
+        db: Ratio of signal to noise at each point in dB, in rising order.
+        rate: Packet error rate at each point, 0 to 1.
+        bound: Limits of the ratio by bin of the random number, from `lost_below`.
     """
 
     db: Float[np.ndarray, " rows"]
@@ -136,7 +139,7 @@ class ErrorCurve(NamedTuple):
 
 
 def curve_for_kernels(curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np.ndarray, " rows"]) -> ErrorCurve:
-    """Return an error curve with its bounds."""
+    """Return an error curve with its limits from `lost_below`, for compiled kernels."""
     return ErrorCurve(
         np.ascontiguousarray(curve_db), np.ascontiguousarray(curve_rate), lost_below(curve_db, curve_rate)
     )
@@ -144,8 +147,8 @@ def curve_for_kernels(curve_db: Float[np.ndarray, " rows"], curve_rate: Float[np
 
 @njit(**INLINED_PHASE)
 def is_lost(uniform, ratio, curve):  # type: ignore[no-untyped-def]
-    """Return whether a packet is lost: its uniform number, in (0, 1), is below the error rate at a ratio of powers."""
-    # Bounds on the ratio decide nearly always, without a logarithm.
+    """Return whether a packet is lost: its random number in (0, 1) is below the error rate at its signal-to-noise ratio."""
+    # In nearly all cases the limits on the ratio decide, without a logarithm.
     uniform_bin = int(uniform * UNIFORM_BINS)
     lost = ratio < curve.bound[uniform_bin, 1]
     if lost and ratio >= curve.bound[uniform_bin, 0]:

@@ -1,4 +1,4 @@
-"""Noise over a channel, and the power levels at which a receiver detects a packet, reports a loss, or senses a busy channel."""
+"""Noise over a channel, and the powers at which a receiver detects a packet, reports a loss or senses a busy channel."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ class Receiver:
     """Power levels of a receiver, in milliwatts over the whole channel.
 
     Attributes:
-        noise_mw: Thermal noise plus that of the receiver.
-        sensitivity_mw: Weakest packet that the receiver detects.
-        busy_mw: Total power above which the channel counts as busy.
-        report_mw: Weakest packet whose loss is worth reporting, unless the packet is addressed to this station.
+        noise_mw: Thermal noise plus the noise of the receiver itself.
+        sensitivity_mw: Power of the weakest packet that the receiver detects.
+        busy_mw: Total received power above which the channel counts as busy.
+        report_mw: Power of the weakest packet whose loss is reported, unless the packet is addressed to this station.
     """
 
     noise_mw: float
@@ -32,16 +32,17 @@ def receiver(
     busy_threshold_dbm: float,
     report_below_noise_db: float = 20.0,
 ) -> Receiver:
-    """Return the receiver of a channel.
+    """Return the power levels of a receiver on a channel of a given bandwidth.
 
     Args:
-        bandwidth_mhz: 10, 20 or 40.
+        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
         noise_figure_db: Noise figure of the receiver.
-        sensitivity_dbm: Weakest packet that it detects, for 10 MHz. A wider channel has more noise, and the level
-            rises by the same factor.
-        busy_threshold_dbm: Total power above which the channel is busy, for 10 MHz; it rises in the same way.
-        report_below_noise_db: A packet below the sensitivity is reported only if it is at most this far below the
-            noise.
+        sensitivity_dbm: Power of the weakest packet that the receiver detects, on a 10 MHz channel. A wider channel has
+            more noise, and this level rises by the same factor.
+        busy_threshold_dbm: Total received power above which the channel is busy, on a 10 MHz channel; it rises in the
+            same way.
+        report_below_noise_db: A packet below the sensitivity is reported only if its power is at most this many dB
+            below the noise.
     """
     wider_db = 10.0 * np.log10(bandwidth_mhz / 10.0)
     noise = noise_dbm(bandwidth_mhz, noise_figure_db)
@@ -51,14 +52,14 @@ def receiver(
 def receiver_of(
     noise_dbm: float, sensitivity_dbm: float, busy_threshold_dbm: float, report_below_noise_db: float = 20.0
 ) -> Receiver:
-    """Return the receiver with given levels over the whole channel.
+    """Return the power levels of a receiver, given over the whole channel in dBm.
 
     Args:
-        noise_dbm: Thermal noise plus that of the receiver.
-        sensitivity_dbm: Weakest packet that it detects.
-        busy_threshold_dbm: Total power above which the channel is busy.
-        report_below_noise_db: A packet below the sensitivity is reported only if it is at most this far below the
-            noise.
+        noise_dbm: Thermal noise plus the noise of the receiver itself.
+        sensitivity_dbm: Power of the weakest packet that the receiver detects.
+        busy_threshold_dbm: Total received power above which the channel is busy.
+        report_below_noise_db: A packet below the sensitivity is reported only if its power is at most this many dB
+            below the noise.
     """
     return Receiver(
         milliwatts(noise_dbm),
@@ -69,10 +70,10 @@ def receiver_of(
 
 
 def milliwatts(power_dbm: float) -> float:
-    """Return a power in milliwatts."""
+    """Convert a power from dBm to milliwatts."""
     return float(10.0 ** (power_dbm / 10.0))
 
 
 def noise_dbm(bandwidth_mhz: float, noise_figure_db: float) -> float:
-    """Return the noise power over the channel: k T B at 290 K, times the receiver's noise figure."""
+    """Return the noise power over the channel in dBm: k T B at 290 K, times the receiver's noise figure."""
     return float(_THERMAL_DBM_PER_HZ + 10.0 * np.log10(bandwidth_mhz * 1e6) + noise_figure_db)

@@ -1,9 +1,10 @@
-"""Physical layer of LTE-V2X and NR-V2X sidelink: bits per subchannel, error curves, power that leaks between subchannels."""
+"""Physical layer of LTE-V2X and NR-V2X sidelink: bits per subchannel, error curves, in-band emission."""
 
 import numpy as np
 
-# Resource elements that carry data in a resource block and slot: 9 of 14 symbols in LTE (four of reference signals,
-# one of guard), 10 in NR (without control, reference signals and guard). From memory, not checked in the documents.
+# Resource elements that carry data in a resource block and slot: 9 of 14 symbols in LTE (four have reference signals,
+# one is a guard symbol), 10 in NR (without control, reference signals and guard). Written from memory, not checked
+# against the documents.
 ELEMENTS = {"lte_mode4": 108, "nr_mode2": 120}
 
 # SINR in dB and packet error rate of QPSK at code rate 0.7 (3GPP R1-160284, as Gonzalez-Martin et al. tabulate it).
@@ -24,26 +25,27 @@ def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int,
 
 
 def sidelink_error_curve(bits_per_symbol: int, code_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return SINR in dB and packet error rates for a modulation and code rate.
+    """Return the SINR in dB and packet error rate at each point of the curve of a modulation and code rate.
 
-    It is the curve of QPSK at code rate 0.7, shifted in SINR. The shift is the difference between the SINRs at which
-    0.6 of Shannon's capacity carries each combination (TR 36.942, annex A.2); this is our approximation.
+    The result is the curve of QPSK at code rate 0.7, shifted in SINR. For each of the two combinations of modulation
+    and code rate, take the SINR at which 0.6 times Shannon's capacity (TR 36.942, annex A.2) equals its data rate. The
+    shift is the difference of these SINRs; this is our approximation.
     """
     shift_db = 10.0 * np.log10((2.0 ** (bits_per_symbol * code_rate / 0.6) - 1.0) / (2.0 ** (2 * 0.7 / 0.6) - 1.0))
     return tuple(float(v + shift_db) for v in QPSK_SINR_DB), QPSK_ERROR_RATE
 
 
 def in_band_emission_db(subchannels: int, rb_per_subchannel: int) -> tuple[float, ...]:
-    """Return the power that leaks into the other subchannels.
+    """Return the power that a transmission leaks into the other subchannels of its slot.
 
-    Entry k - 1 is for subchannels at distance k, in dB relative to the transmission's own subchannel.
+    Entry k - 1 is the power in a subchannel at distance k, in dB relative to one of the transmission's own subchannels.
 
     The general mask for transmissions of L resource blocks in a channel of N, per block:
     max(-25 - 10 log10(N / L), 20 log10(EVM) - 3 - 5 (gap - 1) / L), with EVM 17.5 % for QPSK.
 
     References:
-        3GPP TS 36.101, table 6.5.2A.3.1-1 and 6.5.2.3.1-1 (in-band emissions). From memory, not checked in the
-        document.
+        3GPP TS 36.101, table 6.5.2A.3.1-1 and 6.5.2.3.1-1 (in-band emissions). Written from memory, not checked against
+        the document.
     """
     blocks, whole = rb_per_subchannel, subchannels * rb_per_subchannel
     floor = -25.0 - 10.0 * np.log10(whole / blocks)

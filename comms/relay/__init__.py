@@ -1,4 +1,4 @@
-"""Relays: which station forwards messages between two stations that cannot reach each other."""
+"""Relays: the stations that forward messages between two stations which cannot reach each other."""
 
 from v2xsim.comms.relay.rule import RelayRule, RelayView
 

@@ -1,4 +1,4 @@
-"""Which station relays for each pair: the best one under a relay rule, unless the present relay is nearly as good."""
+"""Choice of the relay of each pair: the best station under a relay rule, unless the present relay is nearly as good."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from v2xsim.plugins import ask
 
 @dataclass(frozen=True)
 class RelayChoice:
-    """The relay of each pair, -1 for none, and its scores (NaN for none).
+    """The relay chosen for each pair, with its scores; the scores are NaN if the pair has no relay.
 
     Attributes:
-        relay: Row of the station that relays.
-        height: Height term of the choice, -1 to 1.
-        mobility: Mobility term of the choice, 0 to 1.
-        score: Score under the relay rule.
+        relay: Row of the station that relays; -1 if there is none.
+        height: Height term of the relay: Fresnel clearance of its worse hop, -1 to 1.
+        mobility: Mobility term of the relay: link lifetime of its shorter-lived hop, scaled to 0 to 1.
+        score: Score of the relay under the relay rule.
     """
 
     relay: Int64[np.ndarray, " pairs"]
@@ -33,7 +33,10 @@ def usable_stations(
     delivery: Float[np.ndarray, "stations stations"],
     min_delivery: float,
 ) -> Bool[np.ndarray, "pairs stations"]:
-    """Return which stations qualify as relays: both hops reach the least delivery, and it is neither end of the pair."""
+    """Return which stations can relay for each pair.
+
+    The delivery probability of both hops must be at least `min_delivery`, and the station must not be one of the pair.
+    """
     usable: np.ndarray = np.minimum(delivery[requester], delivery[helper]) >= min_delivery
     rows = np.arange(len(requester))
     usable[rows, requester] = usable[rows, helper] = False
@@ -41,7 +44,7 @@ def usable_stations(
 
 
 def scores_of(rule: RelayRule, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-    """Return the scores under a rule; the result of a user's rule is checked.
+    """Return the score of each pair and station under a rule; the result of a user's rule is checked.
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but one score per pair and station.
@@ -55,12 +58,12 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
 
     Args:
         rule: The relay rule.
-        view: The pairs, and what is known of the stations.
-        previous: Row of each pair's present relay, -1 for none. It stays unless another station scores better by more
-            than the rule's `hysteresis`.
+        view: The pairs, and what is known about the stations.
+        previous: Row of each pair's present relay, -1 for none. It stays the relay unless another station scores better
+            by more than the rule's `hysteresis`.
 
     Raises:
-        PartError: If a user's rule raises an exception or returns something else than scores.
+        PartError: If a user's rule raises an exception or returns anything but one score per pair and station.
     """
     pairs, stations = view.shape
     none = np.full(pairs, np.nan)
@@ -69,10 +72,10 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
     score = scores_of(rule, view)
     rows = np.arange(pairs)
     ranked = np.where(view.usable, score, -np.inf)
-    best = np.argmax(ranked, axis=1)  # Of equal scores the first: the lowest row.
-    # A relay that is no longer usable never stays, whatever its score. The maximum only keeps -1 from being an index.
+    best = np.argmax(ranked, axis=1)  # Of equal scores, the lowest row wins.
+    # A relay that is no longer usable never stays, whatever its score. The maximum only avoids -1 as an index.
     stays = (previous >= 0) & view.usable[rows, np.maximum(previous, 0)]
-    # The order of these tests matters: where no station qualifies, the difference would be infinity minus infinity.
+    # If no station qualifies, this compares minus infinity with itself, which is true; the test above excludes that.
     stays &= ranked[rows, np.maximum(previous, 0)] >= ranked[rows, best] - rule.hysteresis
     best = np.where(stays, previous, best)
     # Where no station is usable, argmax returned row 0.

@@ -1,4 +1,4 @@
-"""How far the vehicles between two stations stay below the link's first Fresnel zone, or reach into it."""
+"""Clearance of a link: how far the vehicles in between stay below its first Fresnel zone, or reach into it."""
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -19,9 +19,9 @@ def clearance_margin(
 
     Args:
         antenna_m: Position of every station's antenna.
-        body: Row of each station in `boxes`, -1 for none. A station's own body never obstructs its links.
-        boxes: Bodies of the known vehicles.
-        obstacles: Buildings.
+        body: Row in `boxes` of each station's body; -1 for none. A station's own body never obstructs its links.
+        boxes: Bounding boxes of the known vehicles.
+        obstacles: Buildings that may block links.
         carrier_ghz: Centre frequency of the channel; sets the radius of the Fresnel zone.
     """
     first, second = pair_rows(len(antenna_m))

@@ -1,7 +1,7 @@
-"""The interface of relay rules: a rule scores the stations that could forward messages between two that cannot reach each other.
+"""The interface of relay rules: a rule gives a score to each station that could forward messages for a pair.
 
 Each built-in rule is one file in `rules`. `hybrid` is our reading of the abstract of *NLOS Dies Twice* (arXiv
-2307.06615), whose full text was not available to us. The terms that it weighs are properties of the view, so that
+2307.06615), whose full text was not available to us. The terms that it combines are properties of `RelayView`, so that
 other rules can use them too.
 """
 
@@ -20,28 +20,28 @@ from v2xsim.records import Boxes, Obstacles
 
 @dataclass(frozen=True)
 class RelayView:
-    """Input of relay rules: what stations announce, what they measured of each other's packets, and the map.
+    """Input of relay rules: what stations announce, what they measured on each other's packets, and the map.
 
-    The view has all stations at once, with exact velocities and present link qualities, as if announcements took no
-    time and none were lost. That is more than one station could know.
+    The view contains all stations, with exact velocities and present link qualities, as if announcements arrived at
+    once and without loss. This is more than a single station could know.
 
     Attributes:
         requester: Row of the station that requests data, for each pair that cannot reach each other well enough.
         helper: Row of the station that should send the data, for each pair.
-        usable: Whether each station qualifies as the relay of each pair: both hops reach `min_delivery`, and the
-            station is not one of the two.
+        usable: Whether each station qualifies as the relay of each pair: the delivery of both hops is at least
+            `min_delivery`, and the station is not one of the pair.
         agent: Identity of each station, in rising order.
         antenna_m: Position of each station's antenna as announced, in the world; the third column is the height above ground.
         velocity_mps: Velocity of each station over ground, exact.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
-        min_delivery: Least delivery of a usable link, 0 to 1.
-        body: Row of `boxes` of each station; -1 for a roadside unit.
-        boxes: Bodies of the vehicles that are stations.
+        min_delivery: Least delivery probability of a usable link, 0 to 1.
+        body: Row in `boxes` of each station's body; -1 for a roadside unit.
+        boxes: Bounding boxes of the vehicles that are stations.
         obstacles: Buildings of the map.
         carrier_ghz: Centre frequency of the channel.
         range_m: Distance up to which a clear link is usable.
-        draw: Returns one uniform number in (0, 1) for each pair and station, the same for the same three stations
-            during the whole run.
+        draw: Function that returns a uniform random number in (0, 1) for each pair and station; for the same pair and
+            station it is the same during the whole run.
     """
 
     requester: Int64[np.ndarray, " pairs"]
@@ -61,7 +61,7 @@ class RelayView:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of pairs and number of stations: the shape of a score."""
+        """Number of pairs and number of stations: the shape of the array of scores."""
         return len(self.requester), len(self.agent)
 
     @property
@@ -72,22 +72,22 @@ class RelayView:
 
     @LockedProperty
     def distance_m(self) -> Float[np.ndarray, "stations stations"]:
-        """Horizontal distance between all stations."""
+        """Horizontal distance between any two stations."""
         offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
         distance: np.ndarray = np.hypot(offset[..., 0], offset[..., 1])
         return distance
 
     @LockedProperty
     def clearance(self) -> Float[np.ndarray, "stations stations"]:
-        """Clearance of each link in radii of the first Fresnel zone over the worst vehicle, -1 to 1; -1 behind a building."""
-        # Imported here: a scenario is checked without loading compiled kernels.
+        """Clearance of each link over the worst vehicle, in radii of the first Fresnel zone, -1 to 1; -1 behind a building."""
+        # Imported here, so that a scenario can be checked without loading compiled kernels.
         from v2xsim.comms.relay.clearance import clearance_margin
 
         return clearance_margin(self.antenna_m, self.body, self.boxes, self.obstacles, self.carrier_ghz)
 
     @LockedProperty
     def lifetime_s(self) -> Float[np.ndarray, "stations stations"]:
-        """How long each link stays within `range_m` if no velocity changes; infinite without relative motion."""
+        """How long each link stays within `range_m` if the velocities do not change; infinite without relative motion."""
         offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
         return link_expiration_s(offset, self.velocity_mps[None] - self.velocity_mps[:, None], self.range_m)
 
@@ -98,19 +98,19 @@ class RelayView:
 
     @LockedProperty
     def mobility(self) -> Float[np.ndarray, "pairs stations"]:
-        """Mobility term of each candidate: the lifetime of its shorter hop over 5 s, 0 to 1."""
+        """Mobility term of each candidate: the lifetime of its shorter-lived hop divided by 5 s, limited to 0 to 1."""
         shorter_s = np.minimum(self.lifetime_s[self.requester], self.lifetime_s[self.helper])
         term: np.ndarray = np.clip(shorter_s / WANTED_S, 0.0, 1.0)
         return term
 
     @LockedProperty
     def weaker_delivery(self) -> Float[np.ndarray, "pairs stations"]:
-        """Predicted delivery over the worse hop through each candidate, 0 to 1."""
+        """Predicted delivery probability of the worse of the two hops through each candidate, 0 to 1."""
         return np.minimum(self.delivery[self.requester], self.delivery[self.helper])
 
     @LockedProperty
     def uniform(self) -> Float[np.ndarray, "pairs stations"]:
-        """One uniform number in (0, 1) for each pair and station, from the run's seed."""
+        """A uniform random number in (0, 1) for each pair and station, from the seed of the run."""
         return self.draw()
 
 
@@ -118,9 +118,9 @@ class RelayRule(Part):
     """Base of relay rules.
 
     Attributes:
-        relays: Whether the rule ever picks a relay. False switches relaying off.
-        hysteresis: Score by which another station must beat the present relay to replace it; our addition, against
-            frequent changes.
+        relays: Whether the rule chooses relays at all. False switches relaying off.
+        hysteresis: Difference in score by which another station must exceed the present relay to replace it; our
+            addition, to avoid frequent changes.
     """
 
     kind = Kind("relay rule", "rule", ("score",), "v2xsim.comms.relay.rules")
@@ -130,6 +130,6 @@ class RelayRule(Part):
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return a score for each pair and station; of the usable stations, the one with the highest score relays.
 
-        Of equal scores the lowest row wins. Scores of stations that are not usable are ignored, but must be numbers.
+        Of equal scores, the lowest row wins. Scores of stations that are not usable are ignored, but must be numbers.
         """
         raise NotImplementedError

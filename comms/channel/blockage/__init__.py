@@ -1,4 +1,4 @@
-"""Models of the loss that vehicles in the way add, one a file; the interface is in `model`."""
+"""Models of the loss added by vehicles in the way, one per file; their interface is in `model`."""
 
 from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage
 

@@ -1,4 +1,4 @@
-"""Diffraction at the vehicles in the way of a link: cascaded knife edges over them and round both sides."""
+"""Diffraction at vehicles in the way of a link: cascaded knife edges over the roofs and round both sides."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,8 +18,8 @@ class KnifeEdges(VehicleBlockage):
     needs_bodies: ClassVar[bool] = True
 
     def loss_db(self, view: BlockageView) -> Float[np.ndarray, " links"]:
-        """Return the smallest loss of the three paths past the vehicles of each link."""
-        # Imported here: a scenario is checked without loading compiled kernels.
+        """Return the loss in dB of each link: the smallest of the losses over the roofs, round the left and round the right."""
+        # Imported here, so that a scenario can be checked without loading compiled kernels.
         from v2xsim.comms.channel.diffraction import diffraction_loss_db
 
         return diffraction_loss_db(

@@ -14,18 +14,19 @@ from v2xsim.records import Boxes
 
 @dataclass(frozen=True)
 class BlockageView:
-    """The links, and the vehicles that may block them.
+    """Input of a blockage model: the links, and the vehicles that may block them.
 
     Attributes:
-        antenna_m: Position of each station's antenna.
-        body: Row of each station in `boxes`; a body does not block the station's own links. -1 for a roadside unit.
-        first: Row of one station of each link.
-        second: Row of the other station.
-        distance_m: Between the antennas of each link, in three dimensions.
+        antenna_m: Position of each station's antenna in the world.
+        body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for a roadside
+            unit.
+        first: Row of the station at one end of each link.
+        second: Row of the station at the other end of each link.
+        distance_m: Distance between the antennas of each link, in three dimensions.
         state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
         case: Blockage case of TR 37.885 clause 6.2.1 where the state is NLOSV: 1 (the vehicle is below both antennas),
             2 (above both), 3 (between); 0 elsewhere.
-        boxes: Bodies of all vehicles and other road users.
+        boxes: Bounding boxes of all vehicles and other road users.
         carrier_ghz: Centre frequency of the channel.
     """
 
@@ -41,32 +42,35 @@ class BlockageView:
 
 
 class VehicleBlockage(Part):
-    """Base of blockage models. A model defines `loss_db`, or `moments_db` if its loss is drawn once for each episode.
+    """Base of blockage models.
+
+    A model defines `loss_db`, or `moments_db` if its loss is drawn at random once per blockage episode.
 
     Attributes:
-        needs_bodies: Whether the model needs link states from real bodies (`radio.propagation.states: geometry`).
+        needs_bodies: Whether the model needs link states computed from vehicle bodies (`radio.propagation.states:
+            geometry`).
     """
 
     kind = Kind("vehicle blockage", "model", ("loss_db", "moments_db"), "v2xsim.comms.channel.blockage")
     needs_bodies: ClassVar[bool] = False
 
     def loss_db(self, view: BlockageView) -> Float[np.ndarray, " links"]:
-        """Return the loss in dB that vehicles add to each link; 0 if none is in the way."""
+        """Return the loss in dB that vehicles add to each link; 0 if no vehicle is in the way."""
         raise NotImplementedError
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]] | None:
-        """Return mean and standard deviation by blockage case (0 to 3) of a loss that is drawn for each blockage episode.
+        """Return mean and standard deviation in dB, by blockage case (0 to 3), of a loss drawn once per blockage episode.
 
-        The draw is normal in dB and cut off at 0. Beyond 541 m, 15 log10(d) - 41 is added to the mean, as in TR
-        37.885. None for a model that computes the loss of each link.
+        The loss is normally distributed in dB, with negative values set to 0. Beyond 541 m, 15 log10(d) - 41 is added
+        to the mean, as in TR 37.885. A model that computes the loss of each link returns None.
         """
         return None
 
 
 def moments_of(model: VehicleBlockage) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]] | None:
-    """Return mean and standard deviation of a drawn loss, or None if the loss is computed.
+    """Return mean and standard deviation of a model's random loss, or None if the model computes the loss.
 
-    The result of a user's model is checked.
+    The result of a model written by a user is checked.
 
     Raises:
         PartError: If a user's model raises an exception or returns anything else.

@@ -15,5 +15,5 @@ class NoBlockage(VehicleBlockage):
     """Vehicles in the way add no loss."""
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
-        """Return zeros."""
+        """Return a mean and a standard deviation of 0 dB for every blockage case."""
         return np.zeros(4), np.zeros(4)

@@ -1,6 +1,6 @@
-"""The loss of TR 37.885 behind vehicles, drawn once for each blockage episode.
+"""The loss of TR 37.885 behind vehicles, drawn at random once for each blockage episode.
 
-It depends on the vehicle's height relative to the antennas.
+Its distribution depends on the height of the vehicle relative to the two antennas.
 """
 
 from dataclasses import dataclass
@@ -23,5 +23,5 @@ class Tr37885Blockage(VehicleBlockage):
     """
 
     def moments_db(self) -> tuple[Float[np.ndarray, " 4"], Float[np.ndarray, " 4"]]:
-        """Return the moments of clause 6.2.1."""
+        """Return mean and standard deviation in dB of each blockage case of TR 37.885 clause 6.2.1."""
         return CASE_MEAN_DB, CASE_SIGMA_DB

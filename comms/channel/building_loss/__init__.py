@@ -1,4 +1,4 @@
-"""Models of the loss behind buildings, one a file; the interface is in `model`."""
+"""Models of the loss behind buildings, one per file; their interface is in `model`."""
 
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView
 

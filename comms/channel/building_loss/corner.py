@@ -1,6 +1,6 @@
-"""VirtualSource11p: the loss round a corner.
+"""VirtualSource11p: the loss of a link round the corner of two streets.
 
-It depends on the distances along both streets and on their width, and is fitted to measurements at 5.9 GHz.
+The loss depends on the distances along both streets and on their width. The model is fitted to measurements at 5.9 GHz.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from v2xsim.comms.channel.tr37885 import SHORTEST_M
 from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
 from v2xsim.parts import Above, AtMost, part
 
-# Distance from the corner at which the slope changes; from memory, not checked in the paper.
+# Distance from the corner at which the slope changes; written from memory, not checked against the paper.
 _BREAK_M = 180.0
 
 
@@ -25,14 +25,15 @@ def corner_loss_db(
     street_width_m: float = 20.0,
     suburban: bool = False,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the loss of VirtualSource11p; the smaller of both directions, so that the link is symmetric.
+    """Return the loss in dB of VirtualSource11p; the smaller one of both directions, so that the link is symmetric.
 
     Args:
         first_m: Distance from one station to the crossing.
         second_m: Distance from the other station to the crossing.
         carrier_ghz: Centre frequency of the channel.
-        street_width_m: Width of both streets; stations are assumed to drive in the middle. Wider streets lose less.
-        suburban: Whether few walls reflect, which adds 2.94 dB.
+        street_width_m: Width of both streets; stations are assumed to drive in the middle. The wider the streets, the
+            smaller the loss.
+        suburban: Whether the area is suburban, with few walls that reflect; this adds 2.94 dB.
 
     References:
         Mangel, Klemp, Hartenstein, ICUMT 2011: fitted to measurements at 5.9 GHz. The break at 180 m is from memory.
@@ -56,7 +57,7 @@ class Corner(BuildingLoss):
     """VirtualSource11p round the corner where the streets of both stations meet; elsewhere the loss over the direct distance.
 
     Attributes:
-        street_width_m: Width of both streets; wider streets lose less.
+        street_width_m: Width of both streets; the wider they are, the smaller the loss.
     """
 
     street_width_m: Annotated[

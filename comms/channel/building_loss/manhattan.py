@@ -1,4 +1,4 @@
-"""WINNER+ B1 round a corner of a street grid, from the distances along both streets."""
+"""WINNER+ B1 round a corner of a street grid, computed from the distances along both streets."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,7 +20,7 @@ def manhattan_loss_db(
     second_height_m: Float[np.ndarray, " pairs"] | float,
     environment_height_m: float,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the loss of WINNER+ B1 round a corner; the smaller of both directions, so that the link is symmetric.
+    """Return the loss in dB of WINNER+ B1 round a corner; the smaller one of both directions, so that it is symmetric.
 
     Args:
         first_m: Distance from one station to the crossing.
@@ -28,10 +28,11 @@ def manhattan_loss_db(
         carrier_ghz: Centre frequency of the channel.
         first_height_m: Antenna height of one station above ground.
         second_height_m: Antenna height of the other station above ground.
-        environment_height_m: Effective height of the ground; must be below both antennas.
+        environment_height_m: Effective height of the ground (traffic raises it), above which antenna heights count;
+            must be below both antennas.
 
     References:
-        3GPP TR 36.885, annex A.1.4 (WINNER+ B1 NLOS), as WiLabV2Xsim codes it.
+        3GPP TR 36.885, annex A.1.4 (WINNER+ B1 NLOS), as WiLabV2Xsim implements it.
     """
 
     def one_way(
@@ -57,7 +58,8 @@ class Manhattan(BuildingLoss):
     """WINNER+ B1 round the corner where the streets of both stations meet; elsewhere the loss over the direct distance.
 
     Attributes:
-        environment_height_m: Effective height of the ground.
+        environment_height_m: Effective height of the ground, above which antenna heights count; must be below both
+            antennas.
     """
 
     environment_height_m: Annotated[

@@ -1,8 +1,8 @@
 """The interface of models of the loss behind buildings, and the point where the streets of two stations meet.
 
-The wave goes along one street, turns at the crossing and goes along the other. A station drives along its street, so
-the crossing is taken as the point where the lines along both headings meet. If these lines are nearly parallel or meet
-far away, there is no corner.
+The wave goes along one street, turns at the crossing and goes along the other. A station is assumed to drive along its
+street, so the crossing is the point where the lines along both headings meet. If these lines are nearly parallel or
+meet far away, there is no corner.
 """
 
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from v2xsim.part_answers import array_from
 from v2xsim.parts import Kind, Part
 from v2xsim.plugins import ask
 
-# Smallest angle of a crossing. Streets that meet at less are one street with a bend.
+# Smallest angle of a crossing. Streets that meet at a smaller angle count as one street with a bend.
 LEAST_ANGLE_RAD = np.deg2rad(30.0)
-# Farther from a station than this, a crossing does not count as a corner between the two stations.
+# A crossing farther than this from a station does not count as a corner between the two stations.
 FARTHEST_M = 500.0
 
 
 @dataclass(frozen=True)
 class BuildingLossView:
-    """The links that a building blocks.
+    """Input of a model: the links that a building blocks.
 
     Attributes:
-        first_m: Position of one antenna of each link.
-        second_m: Position of the other antenna.
+        first_m: Position of the antenna at one end of each link.
+        second_m: Position of the antenna at the other end.
         first_heading_rad: Heading of the station with the first antenna.
         second_heading_rad: Heading of the station with the second antenna.
-        direct_db: Path loss of each link over the direct distance, by the path-loss model.
+        direct_db: Loss of each link that the path-loss model gives for the direct distance.
         carrier_ghz: Centre frequency of the channel.
     """
 
@@ -44,7 +44,7 @@ class BuildingLossView:
 
     @cached_property
     def legs_m(self) -> tuple[Float[np.ndarray, " links"], Float[np.ndarray, " links"]]:
-        """Distance of both stations of each link from the crossing of their streets.
+        """Distances of the two stations of each link from the crossing of their streets; infinity if there is no crossing.
 
         Infinity if the streets do not meet.
         """
@@ -55,14 +55,15 @@ class BuildingLoss(Part):
     """Base of models of the loss behind buildings.
 
     Attributes:
-        follows_streets: Whether the model replaces the loss over the direct distance. False keeps that loss.
+        follows_streets: Whether the model replaces the loss over the direct distance by a loss along the streets. False
+            keeps the direct loss.
     """
 
     kind = Kind("building loss", "model", ("loss_db",), "v2xsim.comms.channel.building_loss")
     follows_streets: ClassVar[bool] = True
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
-        """Return the path loss of each link in dB, without shadowing."""
+        """Return the path loss of each blocked link in dB, without shadowing."""
         raise NotImplementedError
 
 

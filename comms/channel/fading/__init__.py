@@ -1,4 +1,4 @@
-"""Models of the fading from packet to packet, one a file; the interface is in `model`."""
+"""Models of the fading from packet to packet, one per file; their interface is in `model`."""
 
 from v2xsim.comms.channel.fading.model import Fading, FadingView
 

@@ -1,4 +1,4 @@
-"""The interface of fading models: how strongly the power of a link changes from packet to packet."""
+"""The interface of fading models: how strongly the received power of a link varies from packet to packet."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,10 +13,10 @@ from v2xsim.plugins import ask
 
 @dataclass(frozen=True)
 class FadingView:
-    """The links.
+    """Input of a fading model: the links.
 
     Attributes:
-        distance_m: Between the antennas of each link.
+        distance_m: Distance between the antennas of each link.
         state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
     """
 
@@ -28,7 +28,7 @@ class Fading(Part):
     """Base of fading models.
 
     Attributes:
-        fades: Whether the power changes from packet to packet. False switches fading off.
+        fades: Whether the received power varies from packet to packet. False switches fading off.
     """
 
     kind = Kind("fading", "model", ("shape",), "v2xsim.comms.channel.fading")
@@ -37,7 +37,7 @@ class Fading(Part):
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
         """Return the fading of each link: a Nakagami shape m above 0 (infinity for no fading), or -K for a Rician channel.
 
-        K is the power of the steady wave over that of the scattered ones, as a ratio; 0 is a Rayleigh channel.
+        K is the power of the steady wave divided by the power of the scattered waves; K = 0 is a Rayleigh channel.
         """
         raise NotImplementedError
 

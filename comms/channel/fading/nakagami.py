@@ -16,8 +16,8 @@ class Nakagami(Fading):
     """Nakagami fading whose shape m depends on the distance; the default values are those of Torrent-Moreno et al.
 
     Attributes:
-        shapes: Rows of distance and shape m; each m holds from its distance on. 1 is Rayleigh fading, larger values
-            fade less.
+        shapes: Rows of distance in metres and shape m; each m applies from its distance on. 1 is Rayleigh fading;
+            larger values mean weaker fading.
     """
 
     shapes: Annotated[
@@ -32,7 +32,7 @@ class Nakagami(Fading):
             raise ValueError("shapes must have rows whose distances rise strictly and whose m is at least 0.5 each")
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
-        """Return the shape of the last row that begins before each link's distance."""
+        """Return the shape m of each link: that of the last row whose distance is not above the link's distance."""
         begin, shape = np.array(self.shapes).T
         shapes: np.ndarray = shape[np.maximum(0, np.searchsorted(begin, view.distance_m, "right") - 1)]
         return shapes

@@ -1,4 +1,4 @@
-"""No fading: every packet of a link has the mean power."""
+"""No fading: every packet of a link is received with the mean power."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,5 +18,5 @@ class NoFading(Fading):
     fades: ClassVar[bool] = False
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
-        """Return infinity for each link."""
+        """Return infinity for each link, which means no fading."""
         return np.full(len(view.distance_m), np.inf)

@@ -1,4 +1,4 @@
-"""Rician fading; K depends on the state of the link."""
+"""Rician fading, with a factor K that depends on the state of the link."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +16,8 @@ class Rician(Fading):
     """Rician fading: the power of the direct wave is K times that of the scattered waves.
 
     Attributes:
-        k_db: K of clear links, behind vehicles, behind buildings: higher values fade less.
+        k_db: K of clear links, of links behind vehicles and of links behind buildings; higher values mean weaker
+            fading.
     """
 
     k_db: Annotated[
@@ -25,6 +26,6 @@ class Rician(Fading):
     ] = (3.48, 0.0, -20.0)
 
     def shape(self, view: FadingView) -> Float[np.ndarray, " links"]:
-        """Return -K of each link by its state."""
+        """Return -K of each link as a ratio, according to its state."""
         minus_k: np.ndarray = -(10.0 ** (0.1 * np.array(self.k_db)))[view.state]
         return minus_k

@@ -1,4 +1,4 @@
-"""Path-loss models, one a file; the interface is in `model`."""
+"""Path-loss models, one per file; their interface is in `model`."""
 
 from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
 

@@ -1,4 +1,4 @@
-"""Losses measured between cars in cities at 5.6 GHz, clear and behind vehicles.
+"""Path loss measured between cars in cities at 5.6 GHz, on clear links and behind vehicles.
 
 References:
     Abbas et al., Int. J. of Antennas and Propagation 2015, urban.
@@ -31,7 +31,7 @@ class AbbasUrban(PathLoss):
     includes_vehicles: ClassVar[bool] = True
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:
-        """Return both slopes of both states, and the line of TR 37.885 behind buildings."""
+        """Return both slopes for clear links and for links behind vehicles; behind buildings the line of TR 37.885."""
         first, bend, building = np.log10(SHORTEST_M), np.log10(_BREAK_M), line_of(BUILDING, carrier_ghz)
         rows = np.empty((3, 2, 3))
         for state, (at_ten, near, far) in enumerate(_LINES):

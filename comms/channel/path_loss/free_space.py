@@ -1,4 +1,4 @@
-"""The loss of free space (Friis)."""
+"""The path loss of free space (Friis)."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from v2xsim.parts import part
 
 
 def free_space_loss_db(distance_m: Float[np.ndarray, "*links"], carrier_ghz: float) -> Float[np.ndarray, "*links"]:
-    """Return the loss of free space (Friis): 20 log10(4 pi d f / c)."""
+    """Return the path loss in dB of free space (Friis): 20 log10(4 pi d f / c)."""
     distance = np.maximum(np.asarray(distance_m, float), SHORTEST_M)
     return 20.0 * np.log10(4.0 * np.pi * distance * carrier_ghz * 1e9 / SPEED_OF_LIGHT_MPS)
 
@@ -23,5 +23,5 @@ class FreeSpace(PathLoss):
     """Free-space loss (Friis) on links without a building in the way; behind buildings the loss of TR 37.885."""
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:
-        """Return the line of 20 dB a decade."""
+        """Return a straight line over log distance that rises by 20 dB per decade."""
         return one_line(float(free_space_loss_db(np.ones(1), carrier_ghz)[0]), 20.0, carrier_ghz)

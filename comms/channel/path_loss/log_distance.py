@@ -1,4 +1,4 @@
-"""Loss with a given exponent of the distance, starting from free space at one metre."""
+"""Path loss with a given exponent of the distance, starting from free space at one metre."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +16,7 @@ class LogDistance(PathLoss):
     """Log-distance model: the loss of free space at 1 m, then 10 n dB more for each decade of distance.
 
     Attributes:
-        exponent: The exponent n: 2 is free space, larger values lose more.
+        exponent: The exponent n: 2 is free space; a larger value means more loss.
     """
 
     exponent: Annotated[
@@ -24,5 +24,5 @@ class LogDistance(PathLoss):
     ] = 2.75
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:
-        """Return the line of 10 n dB a decade."""
+        """Return a straight line over log distance that rises by 10 n dB per decade."""
         return one_line(float(free_space_loss_db(np.ones(1), carrier_ghz)[0]), 10.0 * self.exponent, carrier_ghz)

@@ -28,13 +28,13 @@ metre in dB, and its slope in dB per decade. The first piece of each state begin
 
 @dataclass(frozen=True)
 class PathLossView:
-    """The links whose path loss is computed.
+    """Input of a path-loss model: the links whose loss is computed.
 
     Attributes:
-        distance_m: Between the antennas, in three dimensions.
+        distance_m: Distance between the antennas of each link, in three dimensions.
         state: LOS (0), NLOSV (1: a vehicle in the way) or NLOSB (2: a building in the way).
-        first_height_m: Height of one antenna above ground.
-        second_height_m: Height of the other antenna.
+        first_height_m: Height of the antenna at one end above ground.
+        second_height_m: Height of the antenna at the other end above ground.
         carrier_ghz: Centre frequency of the channel.
     """
 
@@ -46,9 +46,9 @@ class PathLossView:
 
     @property
     def behind_buildings_db(self) -> Float[np.ndarray, " links"]:
-        """Loss that each link would have behind a building under TR 37.885.
+        """Loss in dB that TR 37.885 gives for each link as if a building blocked it.
 
-        For models without a loss of their own there.
+        Models that have no loss of their own behind buildings use it.
         """
         at_one, slope = line_of(BUILDING, self.carrier_ghz)
         loss: np.ndarray = at_one + slope * np.log10(np.maximum(self.distance_m, SHORTEST_M))
@@ -58,16 +58,19 @@ class PathLossView:
 class PathLoss(Part):
     """Base of path-loss models.
 
-    A model defines `loss_db`, or `pieces_db` if its loss is piecewise linear in log distance.
+    A model defines `loss_db`, or `pieces_db` if its loss is piecewise linear in the logarithm of the distance.
 
-    The loss behind vehicles is added (`v2xsim.comms.channel.blockage`) unless the model includes it.
+    A blockage model (`v2xsim.comms.channel.blockage`) adds the loss behind vehicles, unless the path-loss model
+    includes it.
 
     Attributes:
-        shadowing_sigma_db: Standard deviation of the shadowing by link state; larger values spread the power more.
-        decorrelation_m: Distance over which the shadowing decorrelates, by link state.
+        shadowing_sigma_db: Standard deviation of the shadowing by link state (LOS, NLOSV, NLOSB); a larger value means
+            more variation of the power.
+        decorrelation_m: Travelled distance after which the correlation of the shadowing has fallen to 1/e, by link
+            state.
         includes_vehicles: Whether the loss of state NLOSV includes the vehicle in the way.
-        urban: Whether link states drawn from curves (`radio.propagation.states`) use the urban curves; else the
-            highway ones.
+        urban: Whether link states drawn from curves (`radio.propagation.states`) use the urban curves; False means the
+            highway curves.
     """
 
     kind = Kind("path loss", "model", ("loss_db", "pieces_db"), "v2xsim.comms.channel.path_loss")
@@ -81,21 +84,21 @@ class PathLoss(Part):
     urban: ClassVar[bool] = True
 
     def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:
-        """Return the path loss of each link in dB without shadowing; links behind buildings included."""
+        """Return the path loss of each link in dB, without shadowing; also for links behind buildings."""
         pieces = self.pieces_db(view.carrier_ghz)
         if pieces is None:
             raise NotImplementedError("where pieces_db returns None, loss_db must be defined")
         return piecewise_loss_db(pieces, view.distance_m, view.state)
 
     def pieces_db(self, carrier_ghz: float) -> Pieces | None:
-        """Return the loss as straight pieces over the logarithm of the distance.
+        """Return the loss as pieces that are straight over the logarithm of the distance.
 
-        None for a model that computes each link.
+        A model that computes the loss of each link returns None.
         """
         return None
 
     def reach_m(self, loss_db: float, carrier_ghz: float) -> float:
-        """Return the distance at which a clear link has a given loss.
+        """Return the distance in metres at which a clear link has the loss `loss_db`.
 
         Relay rules use it as the range of a usable link.
 
@@ -105,7 +108,7 @@ class PathLoss(Part):
 
 
 def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
-    """Return the path loss of links under a model; the result of a user's model is checked.
+    """Return the path loss in dB of links under a model; the result of a user's model is checked.
 
     Raises:
         PartError: If a user's model raises an exception or returns anything but one loss per link.
@@ -114,7 +117,7 @@ def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
 
 
 def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:
-    """Return the segments of a model that is piecewise linear in log distance; None for a model that computes each link.
+    """Return the pieces of a model that is piecewise linear in log distance; None if it computes the loss of each link.
 
     The result of a user's model is checked.
 
@@ -129,7 +132,7 @@ def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:
 
 
 def range_of(model: PathLoss, loss_db: float, carrier_ghz: float) -> float:
-    """Return the distance at which a clear link has a given loss under a model.
+    """Return the distance in metres at which a clear link has a given loss under a model.
 
     The result of a user's model is checked.
 
@@ -146,7 +149,7 @@ def range_of(model: PathLoss, loss_db: float, carrier_ghz: float) -> float:
 def piecewise_loss_db(
     pieces: Pieces, distance_m: Float[np.ndarray, " links"], state: Int8[np.ndarray, " links"]
 ) -> Float[np.ndarray, " links"]:
-    """Return the loss of links from pieces that are straight over the logarithm of the distance."""
+    """Return the loss in dB of links from pieces that are straight over the logarithm of the distance."""
     rows = pieces[state]
     decades = np.maximum(np.log10(np.maximum(distance_m, 1e-12)), rows[:, 0, 0])
     piece = (decades[:, None] >= rows[:, :, 0]).sum(axis=1) - 1
@@ -156,7 +159,7 @@ def piecewise_loss_db(
 
 
 def one_line(at_one_db: float, per_decade_db: float, carrier_ghz: float) -> Pieces:
-    """Return pieces with one straight line for clear links and links behind vehicles, and TR 37.885's line behind buildings."""
+    """Return one straight line for links without a building in the way, and TR 37.885's line for links behind buildings."""
     first, building = np.log10(SHORTEST_M), line_of(BUILDING, carrier_ghz)
     line = [[first, at_one_db, per_decade_db]]
     return np.array([line, line, [[first, *building]]])

@@ -1,4 +1,4 @@
-"""3GPP TR 37.885 on a highway: 32.4 + 20 log d + 20 log f."""
+"""Path loss of 3GPP TR 37.885 on a highway: 32.4 + 20 log10(d / m) + 20 log10(f / GHz) dB."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,5 +16,5 @@ class Tr37885Highway(PathLoss):
     urban: ClassVar[bool] = False
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:
-        """Return the line of the highway formula."""
+        """Return the straight line over log distance that the highway formula gives."""
         return one_line(*line_of(HIGHWAY, carrier_ghz), carrier_ghz)

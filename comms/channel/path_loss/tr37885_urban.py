@@ -1,4 +1,7 @@
-"""3GPP TR 37.885 in a city: 38.77 + 16.7 log d + 18.2 log f; behind buildings 36.85 + 30 log d + 18.9 log f."""
+"""Path loss of 3GPP TR 37.885 in a city, in dB with d in metres and f in GHz.
+
+38.77 + 16.7 log10(d) + 18.2 log10(f); behind buildings 36.85 + 30 log10(d) + 18.9 log10(f).
+"""
 
 from dataclasses import dataclass
 
@@ -13,9 +16,9 @@ class Tr37885Urban(PathLoss):
     """The urban formula of 3GPP TR 37.885 (V15.3.0, Table 6.2.1-1): 16.7 dB more for each decade of distance."""
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:
-        """Return the line of the urban formula."""
+        """Return the straight line over log distance that the urban formula gives."""
         return one_line(*line_of(URBAN, carrier_ghz), carrier_ghz)
 
     def reach_m(self, loss_db: float, carrier_ghz: float) -> float:
-        """Return the distance at which a clear link has a given loss, by the urban formula."""
+        """Return the distance in metres at which a clear link has a given loss, by the urban formula."""
         return reach_m(loss_db, carrier_ghz, "urban")

@@ -1,4 +1,4 @@
-"""The two-ray model: the direct wave and the wave that the ground reflects, added with their phases."""
+"""The two-ray model: the direct wave plus the wave reflected by the ground, added with their phases."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,15 +20,15 @@ def two_ray_loss_db(
     rx_height_m: Float[np.ndarray, "*links"] | float,
     permittivity: float = 1.003,
 ) -> Float[np.ndarray, "*links"]:
-    """Return the loss of a clear link over flat ground.
+    """Return the path loss in dB of a clear link over flat ground.
 
     Args:
         distance_m: Distance between the antennas, in three dimensions; shorter than 1 m counts as 1 m.
         carrier_ghz: Centre frequency of the channel.
         tx_height_m: Height of one antenna above ground.
-        rx_height_m: Height of the other antenna.
-        permittivity: Effective relative permittivity of the ground, at least 1, for vertical polarisation. 1.003 is
-            what GEMV2 fitted to measurements between cars; 1 reflects nothing and gives free space.
+        rx_height_m: Height of the other antenna above ground.
+        permittivity: Effective relative permittivity of the ground, at least 1, for vertical polarisation. GEMV2 fitted
+            1.003 to measurements between cars; with 1 the ground reflects nothing, which gives free space.
 
     References:
         Boban, Barros, Tonguz, IEEE TVT 2014 (two rays with a reflection coefficient from permittivity).
@@ -53,7 +53,8 @@ class TwoRay(PathLoss):
     """Two-ray ground reflection on links without a building in the way; behind buildings the loss of TR 37.885, if it is larger.
 
     Attributes:
-        permittivity: Relative permittivity of the ground, at least 1; 1 reflects nothing and gives free space.
+        permittivity: Relative permittivity of the ground, at least 1; with 1 the ground reflects nothing, which gives
+            free space.
     """
 
     permittivity: Annotated[
@@ -64,7 +65,7 @@ class TwoRay(PathLoss):
     ] = 1.003
 
     def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:
-        """Return the loss of each link by distance and antenna heights."""
+        """Return the loss in dB of each link, from its distance and antenna heights."""
         clear = two_ray_loss_db(
             view.distance_m, view.carrier_ghz, view.first_height_m, view.second_height_m, self.permittivity
         )

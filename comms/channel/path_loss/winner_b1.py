@@ -1,7 +1,7 @@
-"""WINNER+ B1 as 3GPP TR 36.885 uses it: most published curves of vehicular radio are based on it.
+"""WINNER+ B1 as used in 3GPP TR 36.885: the model behind most published results of vehicular radio.
 
-Antenna heights count above an effective height of the ground, which is a parameter. Three reference simulators use
-1.0, 0.5 and 0 m; the loss at 300 m differs by up to 16 dB.
+Antenna heights count above an effective height of the ground, which is a parameter. Three reference simulators use 1.0,
+0.5 and 0 m; because of this, their losses at 300 m differ by up to 16 dB.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from v2xsim.comms.channel.path_loss.model import PathLoss, PathLossView
 from v2xsim.parts import AtLeast, AtMost, part
 from v2xsim.records import NLOSB
 
-# The rounded value that 3GPP's formula uses.
+# The rounded speed of light that 3GPP's formula uses.
 SPEED_OF_LIGHT_MPS = 3e8
-# Shorter distances count as this.
+# Shorter distances count as this distance.
 SHORTEST_M = 3.0
 
 
@@ -28,15 +28,18 @@ def winner_b1_loss_db(
     environment_height_m: float,
     free_space_floor: bool = True,
 ) -> Float[np.ndarray, "*links"]:
-    """Return the line-of-sight loss: two slopes, with the break point where the first Fresnel zone touches the ground.
+    """Return the line-of-sight loss in dB: two slopes that meet at the break point.
+
+    At the break point, the first Fresnel zone touches the ground.
 
     Args:
         distance_m: Distance between the antennas; shorter than 3 m counts as 3 m.
         carrier_ghz: Centre frequency of the channel.
         tx_height_m: Height of one antenna above ground.
-        rx_height_m: Height of the other antenna.
-        environment_height_m: Effective height of the ground; must be below both antennas.
-        free_space_floor: Whether the loss is never below that of free space.
+        rx_height_m: Height of the other antenna above ground.
+        environment_height_m: Effective height of the ground, above which antenna heights count; must be below both
+            antennas.
+        free_space_floor: Whether to raise smaller losses to that of free space.
 
     References:
         3GPP TR 36.885 V14.0.0, annex A.1.4; WINNER+ D5.3, B1 LOS.
@@ -66,7 +69,8 @@ class WinnerB1(PathLoss):
     """WINNER+ B1 (LOS) on links without a building in the way; behind buildings the loss of TR 37.885, if it is larger.
 
     Attributes:
-        environment_height_m: Effective height of the ground, 0 to 2 m; must be below both antennas.
+        environment_height_m: Effective height of the ground, above which antenna heights count: 0 to 2 m; must be below
+            both antennas.
     """
 
     shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (3.0, 3.0, 4.0)
@@ -79,7 +83,7 @@ class WinnerB1(PathLoss):
     ] = 0.0
 
     def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:
-        """Return the loss of each link by distance and antenna heights."""
+        """Return the loss in dB of each link, from its distance and antenna heights."""
         clear = winner_b1_loss_db(
             view.distance_m, view.carrier_ghz, view.first_height_m, view.second_height_m, self.environment_height_m
         )

@@ -1,4 +1,4 @@
-"""Rules that decide when stations send awareness messages, one a file; the interface is in `rule`."""
+"""Rules that decide when stations send awareness messages, one per file; their interface is in `rule`."""
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
 

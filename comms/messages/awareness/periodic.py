@@ -1,4 +1,4 @@
-"""Awareness messages at a fixed rate, delayed where congestion control demands it."""
+"""Awareness messages at a fixed rate, delayed if congestion control requires it."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,8 +9,8 @@ from jaxtyping import Bool
 from v2xsim.comms.messages.awareness.rule import AwarenessRule, AwarenessView, Generator
 from v2xsim.parts import AtLeast, AtMost, part
 
-# A station that has never sent counts as having sent this long ago: longer than congestion control ever makes a
-# station wait.
+# A station that has never sent counts as having sent this long ago: longer than the longest wait that congestion
+# control sets.
 _NEVER_US = 1_000_000
 
 
@@ -20,7 +20,7 @@ class Periodic(AwarenessRule):
     """Every station sends awareness messages at the same fixed rate.
 
     Attributes:
-        rate_hz: Messages per second.
+        rate_hz: Messages per second of each station.
     """
 
     rate_hz: Annotated[float, AtLeast(0.001), AtMost(100), "Awareness messages that each station sends per second"] = (
@@ -29,28 +29,28 @@ class Periodic(AwarenessRule):
 
     @property
     def check_us(self) -> int:
-        """Time between two checks of a station: the period."""
+        """Time in us between two checks whether a station sends: the period."""
         return round(self.longest_us)
 
     @property
     def longest_us(self) -> float:
-        """Longest interval between two messages: the period."""
+        """Longest interval in us between two messages of a station: the period."""
         return 1e6 / self.rate_hz
 
     def generator(self) -> Generator:
-        """Return the state of a run: when each station sent last."""
+        """Return a new generator, which stores when each station sent last."""
         return _Sent()
 
 
 class _Sent:
-    """When each station sent last; stored only while congestion control limits the rate."""
+    """Time at which each station sent last; stored only while congestion control limits the rate."""
 
     def __init__(self) -> None:
         self._last_us: dict[int, int] = {}
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
         due = np.ones(len(view.agent), bool)
-        # Without limits every station is due at every check, so no memory is needed.
+        # Without limits every station sends at every check, so nothing needs to be stored.
         if view.wait_us.any():
             last = np.array([self._last_us.get(agent, -_NEVER_US) for agent in view.agent.tolist()])
             due = view.now_us - last >= view.wait_us

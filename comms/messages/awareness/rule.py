@@ -15,14 +15,15 @@ from v2xsim.plugins import ask, call, wrong_answer
 class AwarenessView:
     """Input of a rule for awareness messages: the motion of each station, and the limits of congestion control.
 
-    Position and heading are without the error of satellite navigation: a station measures by its own wheels how far it has moved.
+    Position and heading have no error of satellite navigation, because a station measures with its wheel sensors how
+    far it has moved.
 
     Attributes:
         agent: Identity of each station.
-        place_m: Position of each station; rules read changes of it.
+        place_m: Position of each station; only its changes matter to rules.
         heading_rad: Heading of each station, counter-clockwise from east.
         speed_mps: Speed of each station over ground.
-        now_us: The instant; later than in the call before.
+        now_us: Present simulation time; later than in the call before.
         wait_us: Least time between two messages of each station, set by congestion control; 0 for no limit.
     """
 
@@ -35,10 +36,10 @@ class AwarenessView:
 
 
 class Generator(Protocol):
-    """Keeps what each station has sent, and decides which ones send now."""
+    """Stores what each station has sent, and decides which stations send now."""
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
-        """Return which stations send now, and store their messages as sent."""
+        """Return which stations send now, and store these messages as sent."""
 
 
 class AwarenessRule(Part):
@@ -48,24 +49,24 @@ class AwarenessRule(Part):
 
     @property
     def check_us(self) -> Annotated[int, AtLeast(1)]:
-        """Time between two checks whether a message is due."""
+        """Time in us between two checks whether a message is due."""
         return 100_000
 
     @property
     def longest_us(self) -> Annotated[float, Above(0)]:
-        """Longest interval between two messages of a station.
+        """Longest interval in us between two messages of a station.
 
         A station that is silent for five such intervals counts as gone.
         """
         return 1_000_000.0
 
     def generator(self) -> Generator:
-        """Return a new generator with the state of one run."""
+        """Return a new generator, which keeps the state of one simulation run."""
         raise NotImplementedError
 
 
 class Announcer:
-    """The generator of a run; the results of a user's rule are checked."""
+    """Runs a rule's generator, and checks the results of rules written by a user."""
 
     def __init__(self, rule: AwarenessRule) -> None:
         self._rule = rule

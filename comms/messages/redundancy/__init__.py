@@ -1,6 +1,6 @@
-"""Rules that leave perceived objects out of a message because others report them, one a file.
+"""Rules that leave perceived objects out of a message because other stations report them, one per file.
 
-The interface is in `rule`.
+Their interface is in the module `rule`.
 """
 
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView

@@ -1,4 +1,4 @@
-"""Leave out objects that a sender less than 10 m away reported within the last second."""
+"""Redundancy rule: leave out objects that a sender less than 10 m away reported within the last second."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class Distance(RedundancyRule):
     """Leave out objects that a sender less than 10 m away reported within the last second."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
-        """Return which objects are left out of the message."""
+        """Return whether each object is left out of the message."""
         near = np.linalg.norm(view.copies.sender_m - view.own_m, axis=1) < NEAR_M
         reported_nearby: np.ndarray = ((view.apart_m() < SAME_M) & near[None, :]).any(axis=1)
         return reported_nearby

@@ -1,4 +1,7 @@
-"""Objects of which a copy was received within the last second that differs by less than 3 m and 0.5 m/s are left out."""
+"""Redundancy rule: leave out objects that others reported within the last second with nearly the same state.
+
+The reported position must be less than 3 m away, and the reported speed must differ by less than 0.5 m/s.
+"""
 
 from dataclasses import dataclass
 
@@ -18,6 +21,6 @@ class Dynamics(RedundancyRule):
     """Leave out objects that others reported within the last second with a position within 3 m and a speed within 0.5 m/s."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
-        """Return which objects are left out of the message."""
+        """Return whether each object is left out of the message."""
         alike = np.abs(view.speed_mps[:, None] - view.copies.speed_mps[None, :]) < SPEED_MPS
         return ((view.apart_m() < SAME_M) & alike).any(axis=1)

@@ -1,4 +1,4 @@
-"""Leave out objects of which more than five reports were received within the last second."""
+"""Redundancy rule: leave out objects for which more than five reports were received within the last second."""
 
 from dataclasses import dataclass
 
@@ -18,5 +18,5 @@ class Frequency(RedundancyRule):
     """Leave out objects of which more than five reports were received within the last second."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
-        """Return which objects are left out of the message."""
+        """Return whether each object is left out of the message."""
         return (view.apart_m() < SAME_M).sum(axis=1) > COPIES

@@ -1,4 +1,4 @@
-"""No redundancy rule: nothing is left out."""
+"""No redundancy rule: no object is left out of a message."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,5 +18,5 @@ class NoRedundancyRule(RedundancyRule):
     reads_copies: ClassVar[bool] = False
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
-        """Return which objects are left out of the message."""
+        """Return whether each object is left out of the message: none is."""
         return np.zeros(len(view.place_m), bool)

@@ -1,4 +1,4 @@
-"""Leave out stations that announce themselves."""
+"""Redundancy rule: leave out objects that are stations which send awareness messages themselves."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,5 +18,5 @@ class SelfAnnouncing(RedundancyRule):
     reads_copies: ClassVar[bool] = False
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
-        """Return which objects are left out of the message."""
+        """Return whether each object is left out of the message."""
         return distances_m(view.place_m, view.announced_m).min(axis=1, initial=np.inf) < SAME_M

@@ -1,4 +1,4 @@
-"""The built-in relay rules, one a file.
+"""The built-in relay rules, one per file.
 
-A new file here is found without further edits; its input is `v2xsim.comms.relay.rule.RelayView`.
+A new rule only needs a new file in this folder; its input is `v2xsim.comms.relay.rule.RelayView`.
 """

@@ -1,4 +1,4 @@
-"""Relay rule by measured quality: the station whose worse hop is best."""
+"""Relay rule by measured link quality: the station whose worse hop has the highest predicted delivery."""
 
 from dataclasses import dataclass
 
@@ -15,5 +15,5 @@ class BestSnr(RelayRule):
     """Prefer the candidate whose worse hop has the highest delivery probability, as predicted from the measured SNR."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the predicted delivery over the worse hop."""
+        """Return the predicted delivery probability of the worse hop, 0 to 1."""
         return view.weaker_delivery

@@ -1,6 +1,6 @@
-"""Relay rule by distance: the farthest qualified station.
+"""Relay rule by distance: the qualified station farthest from the requester.
 
-Greedy forwarding does the same: each hop should bridge as much distance as possible.
+Greedy forwarding uses the same idea: each hop should cover as much distance as possible.
 """
 
 from dataclasses import dataclass

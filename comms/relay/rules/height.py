@@ -1,6 +1,6 @@
 """Relay rule by height: the station whose links pass highest above the vehicles in between.
 
-The height term of the hybrid alone.
+It is the rule `hybrid` with the height term alone.
 """
 
 from dataclasses import dataclass
@@ -18,5 +18,5 @@ class Height(RelayRule):
     """Prefer the candidate whose worse hop passes highest above the vehicles in between."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the clearance of the worse hop."""
+        """Return the Fresnel clearance of the worse hop, -1 to 1."""
         return view.height

@@ -1,7 +1,7 @@
 """The mobility-height hybrid: our reading of the abstract of *NLOS Dies Twice* (arXiv 2307.06615).
 
-The paper's full text was not available to us, so the exact terms and weights are ours. For a pair (i, j), a candidate
-k, and both of its hops:
+The paper's full text was not available to us, so the exact terms and weights are ours. For a pair of stations (i, j)
+and a candidate relay k, with the hops i-k and k-j:
 
     height    H_k = min over hops of -h / r, clipped to [-1, 1]: h is the height of the worst vehicle above the line between
               the antennas (negative below it), r is the radius of the first Fresnel zone there; -1 behind a building
@@ -25,7 +25,7 @@ class Hybrid(RelayRule):
     """Prefer the candidate whose hops last long and pass high above the vehicles in between.
 
     Attributes:
-        weight: Weight w of mobility against height, 0 to 1: 0 uses height alone, 1 mobility alone.
+        weight: Weight w of mobility against height, 0 to 1: with 0 only the height counts, with 1 only the mobility.
     """
 
     weight: Annotated[

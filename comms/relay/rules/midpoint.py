@@ -1,4 +1,4 @@
-"""Relay rule by position: the station nearest to the middle of the pair. A baseline that uses positions alone."""
+"""Relay rule by position: the station nearest to the middle of the pair; a baseline that uses only positions."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Midpoint(RelayRule):
     """Prefer the candidate nearest to the midpoint between the two stations."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return minus the distance from the middle, in units of the distance between the two stations."""
+        """Return minus the candidate's distance from the midpoint, divided by the distance between the two stations."""
         place_m = view.antenna_m[:, :2]
         one, other = place_m[view.requester], place_m[view.helper]
         middle = 0.5 * (one + other)

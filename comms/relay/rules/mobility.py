@@ -1,4 +1,4 @@
-"""Relay rule by mobility: the station that stays in range longest; the mobility term of the hybrid alone."""
+"""Relay rule by mobility: the station that stays in range longest; the rule `hybrid` with the mobility term alone."""
 
 from dataclasses import dataclass
 
@@ -15,5 +15,5 @@ class Mobility(RelayRule):
     """Prefer the candidate whose hops both stay in range longest, as predicted from their velocities."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the lifetime of the shorter hop, over 5 s."""
+        """Return the lifetime of the shorter-lived hop divided by 5 s, limited to 0 to 1."""
         return view.mobility

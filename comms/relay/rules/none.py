@@ -1,4 +1,4 @@
-"""No relay: the baseline in which stations reach each other directly or not at all."""
+"""No relay: the baseline in which stations communicate directly or not at all."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,10 +13,10 @@ from v2xsim.parts import part
 @part("none")
 @dataclass(frozen=True)
 class NoRelay(RelayRule):
-    """No station relays."""
+    """No station forwards messages of others."""
 
     relays: ClassVar[bool] = False
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the same score for all; it is never used."""
+        """Return the same score for all stations; it is never used."""
         return np.zeros(view.shape)

@@ -1,4 +1,4 @@
-"""Relay rule by chance: any station that qualifies. The baseline that uses nothing but whether both hops are usable."""
+"""Relay rule by chance: any station with two usable hops; the baseline that uses no other information."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,12 +15,12 @@ from v2xsim.parts import part
 class RandomQualified(RelayRule):
     """Choose at random among the candidates whose two hops are usable.
 
-    Each pair ranks the stations by one draw for the whole run, so its relay changes only when a station becomes or
-    stops being usable.
+    Each pair ranks the stations by random numbers that stay the same for the whole run, so its relay changes only when
+    a station becomes usable or stops being usable.
     """
 
     hysteresis: ClassVar[float] = 0.0
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return one number in (0, 1) for each pair and station."""
+        """Return a uniform random number in (0, 1) for each pair and station."""
         return view.uniform

@@ -1,6 +1,6 @@
-"""Relay rule by antenna height: the tallest antenna.
+"""Relay rule by antenna height: the station with the highest antenna.
 
-The baseline that uses heights alone, whatever obstructs the links.
+It is a baseline that uses only antenna heights and ignores obstacles.
 """
 
 from dataclasses import dataclass
@@ -21,5 +21,5 @@ class TallestAntenna(RelayRule):
     """
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
-        """Return the height of each station's antenna in metres."""
+        """Return the height of each station's antenna above ground in metres."""
         return np.broadcast_to(view.antenna_m[:, 2], view.shape)
