@@ -149,7 +149,7 @@ class Receptions:
         return len(self.receiver)
 
     def of(self, kept: Bool[np.ndarray, " packets"]) -> "Receptions":
-        """Return the receptions of some of the packets, in their order."""
+        """Return the receptions of the packets that `kept` selects, in the same order as before."""
         rows, count = kept[self.packet_row], np.diff(self.offset)[kept]
         return Receptions(
             self.number[kept], self.by[kept], self.began_us[kept], self.ended_us[kept], self.noise_dbm[kept],
@@ -159,12 +159,12 @@ class Receptions:
 
     @cached_property
     def packet_row(self) -> Int64[np.ndarray, " receptions"]:
-        """Row of the packet of each reception."""
+        """Index of the packet of each reception."""
         return np.repeat(np.arange(len(self.number)), np.diff(self.offset))
 
     @cached_property
     def packet(self) -> Int64[np.ndarray, " receptions"]:
-        """The caller's number of the packet of each reception."""
+        """Number that the caller gave the packet of each reception."""
         return self.number[self.packet_row]
 
     @cached_property
@@ -174,12 +174,12 @@ class Receptions:
 
     @cached_property
     def start_us(self) -> Int64[np.ndarray, " receptions"]:
-        """Start of the packet of each reception."""
+        """Start time of the packet of each reception."""
         return self.began_us[self.packet_row]
 
     @cached_property
     def end_us(self) -> Int64[np.ndarray, " receptions"]:
-        """End of the packet of each reception."""
+        """End time of the packet of each reception."""
         return self.ended_us[self.packet_row]
 
     @cached_property
