@@ -62,8 +62,9 @@ class SidelinkParams:
             `bits_per_subchannel`.
         bits_per_subchannel: Number of bits that one subchannel carries in a slot.
         t1_slots: First slot of the selection window, counted from the slot in which the packet is ready.
-        t2_slots: Last slot of the selection window, counted in the same way.
-        single_t2_slots: Last slot of the selection window for a packet without a period, counted in the same way.
+        t2_slots: Last slot of the selection window, counted from the slot in which the packet is ready.
+        single_t2_slots: Last slot of the selection window for a packet without a period, counted from the slot in which
+            it is ready.
         candidate_share: Least share of the resources that must remain after exclusion, 0 to 1; the threshold is raised
             until this share remains.
         rsrp_threshold_dbm: First value of the exclusion threshold: received power per resource element. At -128, every

@@ -21,7 +21,7 @@ class SidelinkScheme(AccessScheme):
         code_rate: Data bits per coded bit, 0 to 1.
         packet_subchannels: Number of subchannels that every packet takes; None computes it from the packet size.
         t1_slots: First slot of the selection window, counted from the slot in which a packet is ready.
-        t2_slots: Last slot of the selection window, counted in the same way.
+        t2_slots: Last slot of the selection window, counted from the slot in which a packet is ready.
         candidate_share: Least share of the resources that must stay candidates, 0 to 1; the exclusion threshold is
             raised until this share remains.
         rsrp_threshold_dbm: First value of the exclusion threshold: resources reserved by a signal received above this
