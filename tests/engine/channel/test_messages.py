@@ -13,10 +13,6 @@ from v2xsim.engine.channel.messages import (
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 
 
-def test_nobody_and_everybody_are_two_values():
-    assert NOBODY != EVERYBODY
-
-
 @pytest.mark.parametrize(("relay", "target"), [(NOBODY, 7), (5, 5)])
 def test_the_first_hop_goes_to_the_relay_if_there_is_one(relay, target):
     assert RequestMessage(1, 2, 7, relay, 100, 0, request(ego=2, helper=7)).first_target == target
@@ -26,12 +22,20 @@ def test_a_broadcast_has_everybody_as_its_target():
     assert AwarenessMessage(1, 2, EVERYBODY, NOBODY, 100, 0, awareness()).first_target == EVERYBODY
 
 
+BODIES = {
+    AwarenessMessage: awareness(),
+    RequestMessage: request(),
+    AnswerMessage: answer(),
+    ReportMessage: report(),
+}
+
+
 def test_every_kind_has_a_class():
-    bodies = {
-        AwarenessMessage: awareness(),
-        RequestMessage: request(),
-        AnswerMessage: answer(),
-        ReportMessage: report(),
-    }
-    kinds = [make(1, 2, 7, NOBODY, 100, 0, body).kind for make, body in bodies.items()]
-    assert tuple(kinds) == MESSAGE_KINDS
+    kinds = [make(1, 2, 7, NOBODY, 100, 0, body).kind for make, body in BODIES.items()]
+    assert tuple(kinds) == MESSAGE_KINDS == ("awareness", "request", "data", "cpm")
+
+
+@pytest.mark.parametrize("make", BODIES)
+def test_a_message_prints_its_addresses_and_not_its_content(make):
+    printed = repr(make(1, 2, 7, NOBODY, 100, 5, BODIES[make]))
+    assert printed == f"{make.__name__}(number=1, origin=2, destination=7, relay=-1, size_bytes=100, queued_us=5)"

@@ -3,6 +3,7 @@
 import gc
 
 import numpy as np
+import pytest
 
 from tests.engine.small_world import frame, snapshot
 from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws, moved_boxes
@@ -49,6 +50,8 @@ def test_a_detector_meets_the_same_chance_twice():
     chance = DetectorDraws(Streams(1), 4, 1000, np.array([2, 9]))
     np.testing.assert_array_equal(chance.of_objects(3), chance.of_objects(3))
     np.testing.assert_array_equal(chance.of_frame(5, 2), chance.of_frame(5, 2))
+    assert chance.of_objects(3) is chance.of_objects(3)
+    assert chance.of_frame(5, 2) is chance.of_frame(5, 2)
     assert chance.of_objects(3).shape == (2, 3)
     assert chance.of_frame(5, 2).shape == (5, 2)
 
@@ -58,7 +61,21 @@ def test_the_chance_of_a_road_user_depends_on_no_other():
     np.testing.assert_array_equal(both[1], alone[0])
 
 
-def test_another_station_or_instant_has_another_chance():
-    first = DetectorDraws(Streams(1), 4, 1000, np.array([2])).of_objects(1)
+def test_each_row_of_clutter_has_a_chance_of_its_own_that_more_rows_leave_as_it_is():
+    few, many = (DetectorDraws(Streams(1), 4, 1000, NONE).of_frame(rows, 2) for rows in (2, 5))
+    np.testing.assert_array_equal(many[:2], few)
+    assert len(np.unique(many)) == 10
+
+
+@pytest.mark.parametrize(
+    "draws", [lambda chance: chance.of_objects(1), lambda chance: chance.of_frame(1, 1)], ids=["objects", "clutter"]
+)
+def test_another_station_or_instant_has_another_chance(draws):
+    first = draws(DetectorDraws(Streams(1), 4, 1000, np.array([2])))
     for station, time_us in ((5, 1000), (4, 2000)):
-        assert DetectorDraws(Streams(1), station, time_us, np.array([2])).of_objects(1) != first
+        assert draws(DetectorDraws(Streams(1), station, time_us, np.array([2]))) != first
+
+
+def test_clutter_has_another_chance_than_road_users():
+    chance = DetectorDraws(Streams(1), 4, 1000, np.array([0]))
+    assert chance.of_frame(1, 1) != chance.of_objects(1)

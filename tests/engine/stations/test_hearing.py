@@ -88,3 +88,12 @@ def test_a_newer_bad_measurement_of_one_end_does_not_hide_an_old_one_that_is_for
     state = hearing(([2], 4, [30], 0), ([4], 2, [2], FORGET_US))
     delivery = state.delivery(FORGET_US + 1, FORGET_US, RADIO)
     assert delivery[0, 1] == pytest.approx(1.0 - per(2.0, RADIO.mcs, RADIO.bandwidth_mhz))
+
+
+def test_the_same_stations_keep_what_they_heard_as_it_is():
+    state = hearing(([2], 4, [12], 1000))
+    assert state.over(np.array([2, 4, 7])) is state
+
+
+def test_nobody_was_ever_heard_however_long_the_memory():
+    assert not hearing().heard_lately(10**15, 2 * 10**15).any()

@@ -98,6 +98,7 @@ def test_an_announced_vehicle_is_moved_on_to_the_frame_by_its_velocity():
     np.testing.assert_allclose(vehicles.boxes.size_m, [[4.0, 2.0, 1.5]])
     np.testing.assert_allclose(vehicles.velocity_mps, [[20.0, -10.0]])
     assert vehicles.truth.tolist() == [2]
+    assert vehicles.score.tolist() == [1.0]
 
 
 def test_ages_are_by_the_stations_own_clocks():
@@ -135,3 +136,30 @@ def test_announced_vehicles_come_in_the_order_of_their_agents():
     vehicles = mine.announced_vehicles(frame(), 0, 1_000_000)
     assert vehicles.truth.tolist() == [4, 6, 9]
     assert vehicles.boxes.center_m[:, 0].tolist() == [4.0, 6.0, 9.0]
+
+
+def test_a_forgotten_announcement_hides_none_of_the_others():
+    mine = knowledge(1)
+    mine.learn(awareness(2), 0)
+    mine.learn(awareness(3, size_m=(0, 0, 0)), 900)
+    mine.learn(awareness(4), 900)
+    assert mine.announced_vehicles(frame(), 1100, 1000).truth.tolist() == [4]
+
+
+def test_who_knows_nobody_knows_no_vehicle():
+    assert len(knowledge(1).announced_vehicles(frame(), 0, 1000)) == 0
+
+
+def test_a_newer_report_leaves_objects_that_it_does_not_name():
+    mine, first = knowledge(1), report(frame(2), detections([(0, 0), (9, 9)]), [5, 6])
+    mine.take_report(first, 100, keep_copy=False)
+    mine.take_report(report(frame(2, 1000), number=[6]), 1100, keep_copy=False)
+    assert (mine.reported[2][5].report, mine.reported[2][5].row, mine.reported[2][5].arrived_us) == (first, 0, 100)
+    assert mine.reported[2][6].arrived_us == 1100
+
+
+def test_an_answer_remembers_its_message_and_what_was_sent():
+    mine, sent = knowledge(1), answer()
+    mine.receive_part(7, sent, np.array([True, False]))
+    (received,) = mine.answers[2]
+    assert (received.number, received.answer, received.packets) == (7, sent, 1)

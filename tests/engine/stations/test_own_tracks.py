@@ -1,5 +1,7 @@
 """Tracks from a station's own detections."""
 
+import gc
+
 import numpy as np
 
 from tests.engine.small_world import detections, frame
@@ -27,6 +29,22 @@ def test_positions_and_scores_stay_those_of_the_detections():
     moving = tracks.with_velocities(mine)
     assert moving.boxes is mine.detections.boxes
     assert moving.score is mine.detections.score
+    assert moving.truth is mine.detections.truth
+
+
+def test_velocities_of_a_frame_are_computed_once():
+    tracks, mine = OwnTracks(STEP_US), seen(0, (3.0, 4.0))
+    tracks.follow(mine)
+    assert tracks.with_velocities(mine) is tracks.with_velocities(mine)
+
+
+def test_tracks_are_kept_as_long_as_their_frame():
+    tracks, mine = OwnTracks(STEP_US), seen(0, (3.0, 4.0))
+    tracks.follow(mine)
+    tracks.with_velocities(mine)
+    del mine
+    gc.collect()
+    assert (len(tracks._at), len(tracks._with_velocity)) == (0, 0)
 
 
 def test_a_frame_that_nobody_followed_keeps_its_own_velocities():

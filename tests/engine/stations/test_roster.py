@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.engine.small_world import snapshot
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names, snapshot_of
 from v2xsim.scenario.schema import Scenario
@@ -10,15 +11,27 @@ from v2xsim.streams import Streams
 from v2xsim.world.road_users import KINDS
 
 
+class Draws(Streams):
+    """Streams whose draws are given by purpose and name, 0 to 1; 0.5 for all others."""
+
+    def __init__(self, draws):
+        super().__init__(3)
+        object.__setattr__(self, "draws", draws)
+
+    def key(self, name, *keys):
+        return int(self.draws.get(name, 0.5) * 2**64)
+
+
 class Town:
     """A roster and the names of its vehicles."""
 
-    def __init__(self, seed=3, **sections):
+    def __init__(self, draws=None, **sections):
         self.names = Names()
         scenario = Scenario.model_validate({"traffic": {"script": [{"id": "x", "waypoints": [[0, 0, 0]]}]}, **sections})
         for unit in scenario.stations.roadside:
             self.names.register(unit.id)
-        self.roster = Roster(scenario, Streams(seed), self.names.register, self.names.name_of)
+        streams = Streams(3) if draws is None else Draws(draws)
+        self.roster = Roster(scenario, streams, self.names.register, self.names.name_of)
 
     def fleet(self, vehicles, kinds=None, x_m=None):
         agent = np.array([self.names.register(v) for v in vehicles], np.int64)
@@ -35,6 +48,10 @@ class Town:
 
     def stations(self, vehicles, **more):
         return self.named(self.fleet(vehicles, **more).agent)
+
+    def with_lidar(self, vehicles):
+        fleet = self.fleet(vehicles)
+        return self.named(fleet.agent[fleet.lidars > 0])
 
 
 def cars(count):
@@ -95,10 +112,84 @@ def test_who_has_no_motor_is_no_station(kind):
     assert Town().stations(["a", "b"], kinds=["passenger", kind]) == {"a"}
 
 
+def test_the_vehicles_with_the_lowest_draws_are_stations():
+    draws = {"radio/a": 0.9, "radio/b": 0.2, "radio/c": 0.6, "lidar/a": 0.1, "lidar/b": 0.7, "lidar/c": 0.8}
+    assert Town(draws, stations={"count": 2}).stations("abcd") == {"b", "d"}
+    assert Town(draws, stations={"penetration": 0.55}).stations("abcd") == {"b", "d"}
+
+
+def test_of_vehicles_with_the_same_draw_the_first_registered_is_a_station():
+    assert Town({}, stations={"count": 1}).stations("dcba") == {"d"}
+
+
+def test_a_station_is_a_vehicle_whose_draw_is_below_the_penetration_rate():
+    assert Town({"radio/a": 0.3, "radio/b": 0.25}, stations={"penetration": 0.3}).stations("ab") == {"b"}
+    assert Town({"radio/a": 0.0}, stations={"penetration": 0.0}).stations("a") == set()
+
+
+def test_a_named_vehicle_is_a_station_whatever_its_draw():
+    draws = {"radio/a": 0.9, "radio/b": 0.2}
+    assert Town(draws, stations={"penetration": 0.3, "include": ["a"]}).stations("abc") == {"a", "b"}
+
+
+def test_a_station_that_left_the_region_is_replaced():
+    town = Town({"radio/a": 0.1, "radio/b": 0.2, "radio/c": 0.3}, stations={"count": 1, "region": [0, -1, 10, 1]})
+    assert town.stations("abc", x_m=[5, 6, 7]) == {"a"}
+    assert town.stations("abc", x_m=[11, 6, 7]) == {"b"}
+    # It stays a station although `a`, whose draw is lower, has come back.
+    assert town.stations("abc", x_m=[5, 6, 7]) == {"b"}
+
+
+def test_the_vehicles_with_the_lowest_draws_carry_lidars():
+    draws = {"radio/a": 0.1, "lidar/a": 0.9, "lidar/b": 0.2, "lidar/c": 0.6, "lidars/c": 0.1}
+    assert Town(draws, lidars={"count": 2}).with_lidar("abcd") == {"b", "d"}
+
+
+def test_of_vehicles_with_the_same_draw_the_first_registered_carries_a_lidar():
+    assert Town({}, lidars={"count": 1}).with_lidar("dcba") == {"d"}
+
+
+def test_who_carries_a_lidar_keeps_it_when_a_lower_draw_comes():
+    town = Town({"lidar/a": 0.1, "lidar/b": 0.2}, lidars={"count": 1})
+    assert town.with_lidar("b") == {"b"}
+    assert town.with_lidar("ab") == {"b"}
+    assert town.with_lidar("a") == {"a"}
+
+
+def test_named_vehicles_carry_lidars_within_the_count_and_beyond_it():
+    draws = {"lidar/a": 0.9, "lidar/b": 0.2, "lidar/c": 0.8}
+    assert Town(draws, lidars={"count": 2, "include": ["a"]}).with_lidar("abcd") == {"a", "b"}
+    assert Town(draws, lidars={"count": 1, "include": ["a", "c"]}).with_lidar("abcd") == {"a", "c"}
+
+
+def test_a_lidar_needs_a_radio():
+    town = Town({"radio/a": 0.9}, stations={"count": 1}, lidars={"include": ["a", "b"]})
+    assert town.with_lidar("ab") == {"b"}
+
+
+# By rising number: 0.25 of all carry one, the rest three.
+@pytest.mark.parametrize(("draw", "lidars"), [(0.0, 1), (0.2, 1), (0.25, 3), (0.9, 3)])
+def test_the_draw_of_a_vehicle_names_its_number_of_lidars_by_rising_shares(draw, lidars):
+    mounts = [{"x_m": float(i), "z_m": 0.2} for i in range(3)]
+    # Shares count by their ratio: 1 to 3.
+    town = Town({"lidars/a": draw}, lidars={"mounts": mounts, "per_vehicle": {3: 0.75, 1: 0.25}})
+    assert town.fleet("a").lidars.tolist() == [lidars]
+    halved = Town({"lidars/a": draw}, lidars={"mounts": mounts, "per_vehicle": {3: 0.375, 1: 0.125}})
+    assert halved.fleet("a").lidars.tolist() == [lidars]
+
+
 def test_the_region_counts_with_its_edges():
     region = [10.0, -1.0, 20.0, 1.0]
     found = Town(stations={"region": region, "penetration": 1.0}).stations(list("abcd"), x_m=[9.9, 10.0, 20.0, 20.1])
     assert found == {"b", "c"}
+
+
+def test_the_region_counts_with_its_edges_across_the_road():
+    world = snapshot(range(4), [(5, 9.9), (5, 10), (5, 20), (5, 20.1)])
+    town = Town(stations={"region": [0.0, 10.0, 10.0, 20.0], "penetration": 1.0})
+    for name in "abcd":
+        town.names.register(name)
+    assert town.named(town.roster.update(world).agent) == {"b", "c"}
 
 
 def test_all_stations_have_the_lidars_of_the_scenario():
@@ -180,6 +271,38 @@ def test_a_vehicle_has_its_antenna_above_its_centre_and_its_lidar_on_the_roof():
     np.testing.assert_allclose(fleet.antenna_m[0, :2], [7.0, 0.0])
     assert fleet.antenna_m[0, 2] > 1.0
     assert fleet.velocity_mps.tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize("unit", [{"lidar": False}, {"lidar": True, "id": "other"}], ids=["no lidar", "not named"])
+def test_a_roadside_unit_without_a_lidar_or_a_mention_does_not_fuse(unit):
+    fleet = Town(stations={"roadside": [{**UNIT, **unit}]}, cooperation={"egos": ["mast"]}).fleet(cars(2))
+    assert fleet.ego.tolist() == [False]
+
+
+def test_a_roadside_unit_carries_every_lidar_of_the_scenario():
+    mounts = [{"x_m": 0.0, "z_m": 0.2}, {"x_m": 1.0, "z_m": 0.2}]
+    fleet = Town(stations={"roadside": [{**UNIT, "lidar": True}]}, lidars={"mounts": mounts}).fleet(cars(2))
+    assert fleet.lidars.tolist() == [2]
+
+
+def test_a_vehicle_is_a_station_as_it_truly_stands_and_drives():
+    world = snapshot(
+        range(2), [(1, 2, 3), (4, 5, 6)], velocity_mps=[(7, 8), (9, 10)], yaw_rad=[0.1, 0.2], antenna_m=[1.6, 1.7],
+        size_m=(4.0, 2.5, 1.5),
+    )  # fmt: skip
+    town = Town({"radio/b": 0.1}, stations={"count": 1})
+    town.names.register("a")
+    town.names.register("b")
+    fleet = town.roster.update(world)
+    assert (fleet.agent.tolist(), fleet.row.tolist()) == ([1], [1])
+    np.testing.assert_allclose(fleet.pose, [[4.0, 5.0, 6.0, 0.2]])
+    np.testing.assert_allclose(fleet.velocity_mps, [[9.0, 10.0]])
+    np.testing.assert_allclose(fleet.antenna_m, [[4.0, 5.0, 7.7]])
+    assert fleet.mount_base_m.tolist() == [1.5]
+
+
+def test_nobody_is_a_station_on_an_empty_road():
+    assert len(Town().fleet([])) == 0
 
 
 def test_stations_come_in_the_order_of_their_agents():

@@ -8,8 +8,12 @@ from v2xsim.engine.stations import sensing as sensing_module
 from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
+from v2xsim.gpu.lidar import torch_cast
+from v2xsim.gpu.lidar.cast import Scan, cast
+from v2xsim.gpu.lidar.returns import returns
 from v2xsim.records import FREE, OCCUPIED, Detections, PerceptionMatrix, Prisms
 from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.schema_stations import LidarModel
 from v2xsim.spatial.grid import indexed
 from v2xsim.streams import Streams
 
@@ -17,15 +21,20 @@ from v2xsim.streams import Streams
 HOUSE = Prisms(
     np.array([[-5.0, 8.0], [5.0, 8.0], [5.0, 12.0], [-5.0, 12.0]]), np.array([0, 4]), np.zeros(1), np.full(1, 6.0)
 )
+ERROR_M = np.array([3.0, 2.0, 0.0])
 WORLD = snapshot([3, 5, 8], [(0, 0), (20, 0), (0, 30)], time_us=100_000, velocity_mps=[(7, 0), (0, 0), (0, 0)])
+
+
+def scenario_with(device="cpu", **settings):
+    return Scenario.model_validate({
+        "run": {"device": device}, "traffic": {"script": [{"id": "x", "waypoints": [[0, 0, 0]]}]},
+        "lidars": {"model": "beam32", "range_noise_m": 0.0, "dropout": 0.0, **settings},
+    })  # fmt: skip
 
 
 def sensed(error=(0.0, 0.0, 0.0), clock_offset_us=0, threads=1, lidars=1, device="cpu", **settings):
     """The frame of the first car and the truth behind it."""
-    scenario = Scenario.model_validate({
-        "run": {"device": device}, "traffic": {"script": [{"id": "x", "waypoints": [[0, 0, 0]]}]},
-        "lidars": {"model": "beam32", "range_noise_m": 0.0, "dropout": 0.0, **settings},
-    })  # fmt: skip
+    scenario = scenario_with(device, **settings)
     stations = fleet_in(WORLD, [0, 1], lidars=[lidars, 0])
     errors = StationErrors(stations.agent, 100_000, np.array([error, (9.0, 9.0, 9.0)]), np.array([clock_offset_us, 0]))
     sensing = Sensing(scenario, indexed(HOUSE), Streams(1), threads)
@@ -129,6 +138,148 @@ def test_the_detector_after_fusion_reads_all_received_points_or_those_that_count
     assert len(clouds[0]) == len(frame.points_m) + count
 
 
+def test_the_detector_after_fusion_reads_own_points_as_the_ego_places_them_and_then_the_received_ones(monkeypatch):
+    own, capture, sensing = sensed(error=ERROR_M)
+    views = []
+
+    def detections_of(detector, view):
+        views.append((detector, view))
+        return Detections.none()
+
+    monkeypatch.setattr(sensing_module, "detections_of", detections_of)
+    code = np.zeros_like(own.matrix.code)
+    code[5, 7] = FREE
+    objects = snapshot([3, 5, 8], [(1, 1), (2, 2), (3, 3)]).boxes
+    sensing.detector_of(own, capture, code, lambda: np.array([[7.0, 8.0, 9.0]]))(objects, np.array([4, 5, 6]))
+    ((detector, view),) = views
+    assert detector is sensing._scenario.detector
+    np.testing.assert_allclose(view.cloud_m[:-1], own.points_m + ERROR_M, atol=1e-9)
+    assert view.cloud_m[-1].tolist() == [7.0, 8.0, 9.0]
+    # Cells of the matrix after fusion, not of the ego's own.
+    np.testing.assert_allclose(view.observed_m, [(own.matrix.lower + np.array([5.5, 7.5])) * own.matrix.cell_m])
+    assert view.objects is objects
+    assert (view.agent.tolist(), view.points.tolist()) == ([3, 5, 8], [4, 5, 6])
+    assert view.object_draws(2) is capture.draws.of_objects(2)
+    assert view.frame_draws(4, 2) is capture.draws.of_frame(4, 2)
+
+
+def test_the_detector_reads_the_cloud_the_cells_and_the_bodies_as_the_station_places_them(monkeypatch):
+    views = []
+
+    def detections_of(detector, view):
+        views.append((view, view.cloud_m, view.observed_m))
+        return Detections.none()
+
+    monkeypatch.setattr(sensing_module, "detections_of", detections_of)
+    own, capture, _ = sensed(error=ERROR_M)
+    ((view, cloud_m, observed_m),) = views
+    np.testing.assert_allclose(cloud_m, own.points_m + ERROR_M, atol=1e-9)
+    np.testing.assert_array_equal(observed_m, observed_centers_m(own.matrix))
+    np.testing.assert_allclose(view.objects.center_m, WORLD.boxes.center_m + ERROR_M)
+    np.testing.assert_array_equal(view.points, capture.points)
+    assert view.agent.tolist() == [3, 5, 8]
+    assert view.object_draws(2) is capture.draws.of_objects(2)
+    assert view.frame_draws(4, 2) is capture.draws.of_frame(4, 2)
+
+
+def test_a_capture_holds_the_true_pose_and_the_believed_one():
+    own, capture, _ = sensed(error=(3.0, 2.0, 0.5))
+    np.testing.assert_allclose(capture.pose, [0.0, 0.0, 0.0, 0.0])
+    np.testing.assert_allclose(capture.believed, [3.0, 2.0, 0.0, 0.5])
+    np.testing.assert_array_equal(own.pose, capture.believed)
+    assert capture.snapshot is WORLD
+    assert len(capture.object_id) == len(own.points_m)
+
+
+def test_a_lidar_is_cast_from_its_mount_on_the_roof(monkeypatch):
+    calls = []
+
+    def noted(*arguments):
+        calls.append(arguments)
+        return cast(*arguments)
+
+    monkeypatch.setattr(sensing_module, "cast", noted)
+    mounts = [
+        {"x_m": 1.0, "y_m": 0.4, "z_m": 0.3, "yaw_deg": 90.0},
+        {"x_m": -1.0, "z_m": 0.2, "pitch_deg": 10.0, "roll_deg": 5.0},
+    ]
+    sensed(error=(3.0, 2.0, 0.5), lidars=2, mounts=mounts)
+    (beams, left, boxes, agent, _, skipped), (_, tilted, *_) = calls
+    assert (beams, boxes, agent.tolist(), skipped) == (beams_of("beam32"), WORLD.boxes, [3, 5, 8], 3)
+    # On a roof of 1.5 m at the origin, as the car truly stands; its x axis points to the car's left.
+    np.testing.assert_allclose(left, [[0, -1, 0, 1.0], [1, 0, 0, 0.4], [0, 0, 1, 1.8], [0, 0, 0, 1]], atol=1e-12)
+    pitch, roll = np.radians(10.0), np.radians(5.0)
+    np.testing.assert_allclose(tilted[:3, 3], [-1.0, 0.0, 1.7])
+    np.testing.assert_allclose(tilted[:3, 0], [np.cos(pitch), 0.0, -np.sin(pitch)], atol=1e-12)
+    np.testing.assert_allclose(tilted[2, 1:3], [np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)])
+
+
+def test_a_turned_lidar_sees_the_car_where_it_is():
+    own, capture, _ = sensed(mounts=[{"x_m": 0.0, "z_m": 0.3, "yaw_deg": 90.0}])
+    on_car = own.points_m[capture.object_id == 5]
+    assert on_car[:, 0].min() == pytest.approx(18.0, abs=0.01)
+    assert np.abs(on_car[:, 1]).max() < 1.01
+
+
+def test_lidars_lose_returns_and_range_noise_moves_them_along_their_rays():
+    plain, noisy = sensed()[0], sensed(range_noise_m=0.5)[0]
+    assert len(sensed(dropout=1.0)[0].points_m) == 0
+    # 0.5 of many thousand returns: four deviations are below 0.02.
+    assert len(sensed(dropout=0.5)[0].points_m) / len(plain.points_m) == pytest.approx(0.5, abs=0.02)
+    mount_m = np.array([0.0, 0.0, 1.8])
+    shift_m = np.linalg.norm(noisy.points_m - mount_m, axis=1) - np.linalg.norm(plain.points_m - mount_m, axis=1)
+    assert shift_m.std() == pytest.approx(0.5, rel=0.02)
+
+
+def test_each_lidar_and_each_instant_has_noise_of_its_own(monkeypatch):
+    keys = []
+
+    def noted(scan, beams, pose, number, noise_m, dropout, key):
+        keys.append((number, key))
+        return returns(scan, beams, pose, number, noise_m, dropout, key)
+
+    monkeypatch.setattr(sensing_module, "returns", noted)
+    sensed(lidars=2, mounts=[{"x_m": 1.0, "z_m": 0.2}, {"x_m": -1.0, "z_m": 0.2}])
+    assert keys == [(number, Streams(1).key("lidar", 3, 100_000, number)) for number in (0, 1)]
+
+
+class Pool:
+    """Threads that do their work at once and take notes."""
+
+    def __init__(self, workers):
+        self.workers, self.closed = workers, []
+
+    def submit(self, work, *arguments):
+        return sensing_module._done(work(*arguments))
+
+    def shutdown(self, **how):
+        self.closed.append(how)
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "workers"),
+    [("cpu", 4, 4), ("cpu", 2, 2), ("cpu", 1, None), ("cuda", 4, 1), ("cuda", 1, None)],
+)
+def test_a_gpu_has_one_caller_and_a_single_thread_has_nobody_to_hand_work_to(monkeypatch, device, threads, workers):
+    monkeypatch.setattr(sensing_module, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(sensing_module, "_caster", lambda _: cast)
+    _, _, sensing = sensed(threads=threads, device=device)
+    assert (None if sensing._pool is None else sensing._pool.workers) == workers
+    if workers is not None:
+        # Captures that nobody fetched are not computed, and no thread outlives the run.
+        assert sensing._pool.closed == [{"wait": True, "cancel_futures": True}]
+
+
+def test_stations_are_captured_in_their_order():
+    sensing = Sensing(scenario_with(), indexed(HOUSE), Streams(1), 1)
+    begun = sensing.begin(WORLD, fleet_in(WORLD, [0, 1, 2], lidars=[1, 0, 1]), StationErrors(
+        WORLD.agent, 100_000, np.array([[0.0] * 3, [9.0] * 3, [1.0, 2.0, 0.0]]), np.array([10, 20, 30]),
+    ))  # fmt: skip
+    frames = [future.result()[0] for future in begun]
+    assert [(one.agent, one.stamp_us) for one in frames] == [(3, 100_010), (8, 100_030)]
+    np.testing.assert_allclose(frames[1].pose, [1.0, 32.0, 0.0, 0.0])
+
+
 def test_false_positives_stand_in_observed_cells():
     matrix = PerceptionMatrix(np.array([10, 20]), 2.0, np.array([[0, 1], [2, 0]], np.uint8))
     np.testing.assert_allclose(observed_centers_m(matrix), [[21.0, 43.0], [23.0, 41.0]])
@@ -145,3 +296,24 @@ def test_a_gpu_that_is_not_there_is_refused_with_the_key_to_change():
 
 def test_a_lidar_is_known_by_name():
     assert len(beams_of("beam16").elevation_rad) == 16
+
+
+def test_a_lidar_can_be_described_by_its_beams():
+    beams = beams_of(LidarModel(beams=3, columns=360, lowest_deg=-10.0, highest_deg=20.0, range_m=80.0))
+    np.testing.assert_allclose(beams.elevation_rad, np.radians([-10.0, 5.0, 20.0]))
+    assert (beams.columns, beams.range_m) == (360, 80.0)
+
+
+def test_rays_are_cast_on_the_device_of_the_scenario(monkeypatch):
+    import torch
+
+    calls, nothing = [], Scan(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.int64))
+
+    def noted(*arguments, device):
+        calls.append((arguments, device))
+        return nothing
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch_cast, "cast_torch", noted)
+    assert sensing_module._caster("cuda")("rays", "bodies") is nothing
+    assert calls == [(("rays", "bodies"), "cuda")]

@@ -23,10 +23,10 @@ def test_newcomers_have_errors_of_the_deviations_given():
 
 
 def test_an_error_is_a_first_order_gauss_markov_process():
-    first = belief(0)
-    second = belief(5_000_000, before=first)
+    first = belief(2_000_000)
+    second = belief(7_000_000, before=first)
     # What is new is what a newcomer at the second instant would have.
-    fresh, kept = belief(5_000_000).pose_error, np.exp(-0.5)
+    fresh, kept = belief(7_000_000).pose_error, np.exp(-0.5)
     np.testing.assert_allclose(second.pose_error, kept * first.pose_error + np.sqrt(1 - kept**2) * fresh, rtol=1e-12)
 
 
@@ -57,10 +57,28 @@ def test_a_station_that_joins_starts_at_a_fresh_error():
     assert not np.array_equal(joined.pose_error[2], belief(100_000, np.array([7])).pose_error[0])
 
 
+def test_a_station_that_joins_behind_all_others_starts_at_a_fresh_error():
+    joined = belief(100_000, np.array([3, 7, 9]), belief(0, np.array([3, 7])))
+    np.testing.assert_array_equal(joined.pose_error[2], belief(100_000, np.array([9])).pose_error[0])
+
+
+def test_errors_say_whose_they_are_and_when():
+    errors = belief(700, np.array([3, 7]))
+    assert (errors.agent.tolist(), errors.time_us) == ([3, 7], 700)
+
+
+def test_after_an_instant_without_stations_all_errors_are_fresh():
+    nobody = belief(0, np.zeros(0, np.int64))
+    np.testing.assert_array_equal(belief(100_000, before=nobody).pose_error, belief(100_000).pose_error)
+
+
 def test_clocks_are_off_by_the_deviation_given_and_stay_so():
     first = belief(0)
     assert first.clock_offset_us.std() == pytest.approx(1500.0, rel=0.045)
     np.testing.assert_array_equal(belief(9_000_000, before=first).clock_offset_us, first.clock_offset_us)
+    # 1.5 ms times a normal draw, to the nearest microsecond.
+    drawn_us = 1500.0 * STREAMS.normals("clock", AGENTS)[:, 0]
+    assert np.abs(first.clock_offset_us - drawn_us).max() <= 0.5
 
 
 def test_a_believed_pose_is_the_true_one_and_its_error():
@@ -71,5 +89,8 @@ def test_a_believed_pose_is_the_true_one_and_its_error():
     np.testing.assert_allclose(believed, [[11.0, 18.0, 0.5, 3.1]])
 
 
-def test_nobody_believes_nothing():
-    assert len(belief(0, np.zeros(0, np.int64)).pose_error) == 0
+@pytest.mark.parametrize("before", [None, AGENTS])
+def test_nobody_believes_nothing(before):
+    nobody = belief(100, np.zeros(0, np.int64), None if before is None else belief(0, before))
+    assert (len(nobody.pose_error), len(nobody.clock_offset_us)) == (0, 0)
+    assert StationErrors.none(300).time_us == 300

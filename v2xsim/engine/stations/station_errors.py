@@ -50,12 +50,12 @@ def next_errors(
     sigma = np.array([errors.gnss_sigma_m, errors.gnss_sigma_m, np.radians(errors.heading_sigma_deg)])
     # The draw of a station and an instant does not depend on who else is there.
     draw = streams.normals("localisation", agent, time_us, count=3) * sigma
-    if len(before.agent) and len(agent):
+    if len(before.agent):
         row = np.minimum(np.searchsorted(before.agent, agent), len(before.agent) - 1)
         known = before.agent[row] == agent
         kept = np.exp(-(time_us - before.time_us) * 1e-6 / errors.gnss_correlation_s)
         # The factor of the new draw keeps the variance at sigma^2 at all times.
         walked = kept * before.pose_error[row] + np.sqrt(1.0 - kept**2) * draw
         draw = np.where(known[:, None], walked, draw)
-    offset = streams.normals("clock", agent)[:, 0] * errors.clock_sigma_ms * 1e3 if len(agent) else np.zeros(0)
+    offset = streams.normals("clock", agent)[:, 0] * errors.clock_sigma_ms * 1e3
     return StationErrors(agent, time_us, draw, np.round(offset).astype(np.int64))
