@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.engine.small_world import fleet_in, snapshot
+from tests.engine.small_world import fleet_in, fleet_of, snapshot
+from v2xsim.comms.channel.blockage.knife_edges import KnifeEdges
+from v2xsim.comms.channel.building_loss.corner import Corner
 from v2xsim.comms.channel.states import drawn_states
+from v2xsim.engine.channel import links as links_module
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.records import LOS, NLOSB, NLOSV, Prisms
 from v2xsim.scenario.schema import Scenario
@@ -180,3 +183,184 @@ def test_links_that_fade_have_a_shape_for_each_link(fading):
 def test_nobody_has_no_links():
     assert len(LinkBudget.none().near.first) == 0
     assert len(links(snapshot([], [])).near.first) == 0
+
+
+def noted(monkeypatch, name):
+    """Return the arguments of each call of a function that the links call; it still does its work."""
+    calls, work = [], getattr(links_module, name)
+
+    def noting(*arguments):
+        calls.append(arguments)
+        return work(*arguments)
+
+    monkeypatch.setattr(links_module, name, noting)
+    return calls
+
+
+def test_without_stations_there_is_no_link_and_no_power():
+    nothing = LinkBudget.none()
+    assert (len(nothing.agent), len(nothing.power_dbm), len(nothing.body_agent), nothing.field.stations) == (0, 0, 0, 0)
+    assert nothing.tx_power_dbm == 0.0
+
+
+def test_a_blocker_may_be_the_first_road_user_and_stand_on_a_bridge():
+    world = snapshot([1, 2, 3], [(30, 0, 2.0), (0, 0, 0), (60, 0, 0)])
+    found = links(world, [1, 2])
+    assert found.state.tolist() == [NLOSV]
+    assert found.blocker.tolist() == [0]
+    assert found.blocker_height_m.tolist() == [3.5]
+
+
+def test_the_vehicle_that_blocked_a_pair_is_tested_first_wherever_its_row_is_now(monkeypatch):
+    agents, positions_m = [2, 3, 4, 5], [(0, 0), (30, 0), (60, 0), (0, 500)]
+    first = links(tall(snapshot(agents, positions_m), 1), [0, 2, 3])
+    # Pairs (2, 4), (2, 5) and (4, 5).
+    assert first.blocker.tolist() == [1, -1, -1]
+    calls = noted(monkeypatch, "pair_states")
+    links(tall(snapshot([1, *agents], [(0, 900), *positions_m]), 2), [1, 3, 4], before=first)
+    links(snapshot([2, 4, 5], [(0, 0), (60, 0), (0, 500)]), before=first)
+    links(snapshot([1, *agents], [(0, 900), *positions_m]), [0, 1, 3], before=first)
+    suspects = [call[6].tolist() for call in calls]
+    # It moved to row 2; it left; station 5 made room for station 1, whose pairs are new.
+    assert suspects == [[2, -1, -1], [-1, -1, -1], [-1, -1, 2]]
+
+
+def tall(world, row):
+    """Make a road user 2.5 m tall, above all antennas."""
+    world.boxes.size_m[row, 2] = 2.5
+    return world
+
+
+def test_shadowing_decays_with_the_distance_that_each_station_moved(monkeypatch):
+    first = links(snapshot([2, 4], [(0, 0), (60, 0)]))
+    calls = noted(monkeypatch, "powers")
+    links(snapshot([1, 2, 4], [(10, 0), (3, 4), (60, 0)], time_us=100_000), before=first)
+    ((_, moved_m, *_),) = calls
+    np.testing.assert_allclose(moved_m, [0.0, 5.0, 0.0])
+
+
+def test_a_pair_continues_from_its_row_at_the_tick_before(monkeypatch):
+    first = links(snapshot([2, 4, 6], [(0, 0), (60, 0), (90, 0)]))
+    calls = noted(monkeypatch, "powers")
+    links(snapshot([1, 4, 6], [(10, 0), (60, 0), (90, 0)], time_us=100_000), before=first)
+    links(snapshot([1, 4, 6], [(10, 0), (60, 0), (90, 0)], time_us=100_000))
+    (_, _, _, _, continued, *_), (_, _, _, _, new, *_) = calls
+    assert continued.row.tolist() == [-1, -1, 2]
+    assert continued.state is first.state
+    assert continued.carried is first.carried
+    assert new.row.tolist() == [-1, -1, -1]
+
+
+def test_the_draws_of_a_link_are_keyed_by_both_stations_and_the_tick(monkeypatch):
+    calls = noted(monkeypatch, "powers")
+    links(snapshot([2, 4], [(0, 0), (60, 0)], time_us=100_000), seed=7)
+    ((_, _, keys, tick_key, *_),) = calls
+    # 53 random bits of each station, at the top of its key.
+    np.testing.assert_array_equal(keys, np.floor(Streams(7).uniforms("link", np.array([2, 4]))[:, 0] * 2**53) * 2**11)
+    assert tick_key == Streams(7).key("link.tick", 100_000)
+
+
+def test_the_budget_is_made_of_the_settings_of_the_scenario(monkeypatch):
+    calls = noted(monkeypatch, "propagation")
+    settings = radio(
+        tx_power_dbm=17.0, carrier_ghz=5.8, shadowing=False, channel="tr37885_highway",
+        propagation={"shadowing_sigma_db": 2.5, "decorrelation_m": 33.0, "vehicle_blockage": "none"},
+    )  # fmt: skip
+    found = links(snapshot([2, 4], [(0, 0), (60, 0)]), settings=settings)
+    wave = settings.propagation
+    assert calls == [
+        (settings.channel, 5.8, 17.0, wave.vehicle_blockage, False, wave.shadowing_sigma_db, wave.decorrelation_m)
+    ]
+    assert found.tx_power_dbm == 17.0
+
+
+def test_drawn_states_have_no_blocker():
+    found = links(
+        snapshot(range(12), [(60.0 * i, 0) for i in range(12)]),
+        settings=radio(shadowing=False, propagation={"states": "tr37885"}),
+    )
+    assert NLOSV in found.state
+    assert (found.blocker == -1).all()
+    assert np.isnan(found.blocker_height_m).all()
+
+
+def test_a_computed_blockage_loss_is_added_to_the_path_loss(monkeypatch):
+    world = snapshot([1, 2, 3], [(30, 0), (0, 0), (60, 0)])
+    tall(world, 0)
+    calls = noted(monkeypatch, "blockage_of")
+    blocked = links(world, [1, 2], settings=radio(shadowing=False, propagation={"vehicle_blockage": "knife_edges"}))
+    clear = links(world, [1, 2], settings=radio(shadowing=False, propagation={"vehicle_blockage": "none"}))
+    ((_, view),) = calls
+    np.testing.assert_array_equal(view.antenna_m, [[0, 0, 1.6], [60, 0, 1.6]])
+    assert (view.body.tolist(), view.first.tolist(), view.second.tolist()) == ([1, 2], [0], [1])
+    assert (view.distance_m.tolist(), view.state.tolist(), view.case.tolist()) == ([60.0], [NLOSV], clear.case.tolist())
+    assert (view.boxes, view.carrier_ghz) == (world.boxes, QUIET.carrier_ghz)
+    loss_db = KnifeEdges().loss_db(view)
+    assert loss_db[0] > 1.0
+    np.testing.assert_allclose(blocked.loss_db - clear.loss_db, loss_db)
+
+
+def test_a_path_loss_that_is_no_line_is_computed_for_each_link(monkeypatch):
+    calls = noted(monkeypatch, "loss_of")
+    world = snapshot(range(3), [(0, 0), (100, 0), (0, 50)], antenna_m=[1.0, 2.0, 3.0])
+    settings = radio(shadowing=False, channel="two_ray", carrier_ghz=5.8)
+    found = links(world, settings=settings)
+    ((_, view),) = calls
+    # Pairs (0, 1), (0, 2), (1, 2).
+    np.testing.assert_allclose(view.distance_m, found.distance_m)
+    assert (view.first_height_m.tolist(), view.second_height_m.tolist()) == ([1.0, 1.0, 2.0], [2.0, 3.0, 3.0])
+    assert (view.state.tolist(), view.carrier_ghz) == ([LOS] * 3, 5.8)
+    np.testing.assert_allclose(found.loss_db, settings.channel.loss_db(view))
+
+
+@pytest.mark.parametrize("channel", ["tr37885_urban", "two_ray"])
+def test_a_loss_round_a_corner_follows_both_headings(monkeypatch, channel):
+    calls = noted(monkeypatch, "building_loss_of")
+    world = snapshot(range(3), [(0, 0), (0, 30), (60, 0)], yaw_rad=[0.1, 0.2, np.pi / 2], antenna_m=[1.0, 2.0, 3.0])
+    settings = {"shadowing": False, "channel": channel}
+    plain = links(world, obstacles=HOUSE, settings=radio(**settings))
+    found = links(world, obstacles=HOUSE, settings=radio(**settings, propagation={"building_loss": "corner"}))
+    # Pairs (0, 1), (0, 2), (1, 2): only the second is hidden.
+    ((_, view),) = calls
+    assert found.state.tolist() == [LOS, NLOSB, LOS]
+    np.testing.assert_array_equal(view.first_m, [[0, 0, 1.0]])
+    np.testing.assert_array_equal(view.second_m, [[60, 0, 3.0]])
+    assert (view.first_heading_rad.tolist(), view.second_heading_rad.tolist()) == ([0.1], [np.pi / 2])
+    np.testing.assert_allclose(view.direct_db, plain.loss_db[[1]])
+    np.testing.assert_allclose(found.loss_db, [plain.loss_db[0], Corner().loss_db(view)[0], plain.loss_db[2]])
+
+
+def test_antenna_gains_go_by_kind_for_the_first_car_too_and_not_for_roadside_units():
+    world = snapshot([1, 2], [(0, 0), (100, 0)])
+    world.kind[:] = KINDS.index("truck")
+    settings = radio(shadowing=False, antenna_gain_dbi=1.0, propagation={"gain_by_kind_dbi": {"truck": 7.0}})
+    cars = fleet_in(world)
+    cars.row[1] = -1
+    found = next_budget(LinkBudget.none(), cars, world, OPEN, settings, Streams(1))
+    assert found.gain_dbi.tolist() == [7.0, 1.0]
+    empty = next_budget(
+        LinkBudget.none(), fleet_of([3], [(0, 0)], rows=[-1]), snapshot([], []), OPEN, settings, Streams(1)
+    )
+    assert empty.gain_dbi.tolist() == [1.0]
+
+
+def test_each_direction_of_a_link_fades_by_the_shape_of_its_pair():
+    settings = radio(shadowing=False, propagation={"fading": "nakagami"})
+    found = links(snapshot(range(3), [(0, 0), (20, 0), (220, 0)]), settings=settings)
+    # Torrent-Moreno: m is 3 below 50 m and 1 from 150 m on. Links by sender: 0-1, 0-2, 1-0, 1-2, 2-0, 2-1.
+    assert found.field.nakagami_m.tolist() == [3.0, 1.0, 3.0, 1.0, 1.0, 1.0]
+
+
+def test_links_that_do_not_fade_have_no_shape():
+    found = links(
+        snapshot(range(2), [(0, 0), (20, 0)]), settings=radio(shadowing=False, propagation={"fading": "none"})
+    )
+    assert len(found.field.nakagami_m) == 0
+
+
+def test_a_budget_remembers_stations_and_bodies():
+    world = snapshot([1, 2, 3], [(30, 0, 1.0), (0, 0, 0), (60, 0, 0)])
+    found = links(world, [1, 2])
+    assert (found.agent.tolist(), found.body_agent.tolist()) == ([2, 3], [1, 2, 3])
+    np.testing.assert_array_equal(found.antenna_m, [[0, 0, 1.6], [60, 0, 1.6]])
+    assert found.body_top_m.tolist() == [2.5, 1.5, 1.5]
