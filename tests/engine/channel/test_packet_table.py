@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.engine.small_world import awareness, fleet_in, request, snapshot
+from tests.engine.small_world import answer, awareness, fleet_in, links_of, request, snapshot
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, Receptions
 from v2xsim.engine.channel.links import LinkBudget, next_budget
-from v2xsim.engine.channel.messages import AwarenessMessage, Packet, RequestMessage
+from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, Packet, RequestMessage
 from v2xsim.engine.channel.packet_table import UNHEARD_BIN_M, PacketTable
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
 from v2xsim.records import Prisms
@@ -67,6 +67,73 @@ def test_each_receiver_of_a_packet_is_a_row():
     assert (rows["start_us"], rows["end_us"]) == ([1000] * 2, [1400] * 2)
 
 
+def test_a_row_holds_its_packet_its_link_and_its_reception():
+    """Two packets that differ in everything; the first has a row at two receivers, the second at one."""
+    this = Table()
+    first = AwarenessMessage(4, 2, EVERYBODY, NOBODY, 300, 10, awareness(2))
+    second = AnswerMessage(6, 7, 2, NOBODY, 900, 20, answer())
+    packets = [Packet(first, 1, 0, 2, 2, EVERYBODY, 340), Packet(second, 2, 1, 3, 5, 2, 130)]
+    ended = Receptions(
+        np.arange(2), np.array([0, 1]), np.array([1000, 2000]), np.array([1400, 2600]), np.full(2, -95.0), np.array([0, 2, 3]),
+        np.array([1, 2, 0], np.int32), np.array([DELIVERED, COLLISION, DELIVERED], np.int8),
+        np.array([-70.0, -80.0, -90.0], np.float32), np.array([20.0, 2.0, 12.0], np.float32),
+    )  # fmt: skip
+    this.table.add(ended, packets, STATIONS, LINKS)
+    expected = {
+        "queued_us": [10, 10, 20], "start_us": [1000, 1000, 2000], "end_us": [1400, 1400, 2600], "message": [4, 4, 6],
+        "kind": ["awareness", "awareness", "data"], "hop": [1, 1, 2], "fragment": [0, 0, 1], "fragments": [2, 2, 3],
+        "size_bytes": [340, 340, 130], "tx": [2, 2, 5], "rx": [5, 7, 2], "addressed": [True, True, True],
+        "distance_m": [30.0, 62.0, 30.0], "link_state": ["LOS"] * 3, "power_dbm": [-70.0, -80.0, -90.0],
+        "sinr_db": [20.0, 2.0, 12.0], "outcome": ["delivered", "collision", "delivered"],
+    }  # fmt: skip
+    assert this.rows() == expected
+
+
+def test_a_row_has_the_state_of_its_link():
+    this, world = Table(), snapshot([2, 5, 7], [(0, 0), (30, 0), (60, 0)])
+    # All antennas are lower than the roof of the car in the middle.
+    world.antenna_height_m[:] = [1.0, 1.0, 1.0]
+    stations = fleet_in(world)
+    links = next_budget(LinkBudget.none(), stations, world, indexed(Prisms.none()), Radio(), Streams(1))
+    this.table.add(receptions((0, {1: DELIVERED, 2: DELIVERED})), [announced()], stations, links)
+    assert this.rows()["link_state"] == ["LOS", "NLOSv"]
+
+
+def test_without_any_link_a_receiver_has_no_distance():
+    this = Table()
+    lonely = links_of(fleet_in(WORLD), range_m=1.0)
+    this.table.add(receptions((0, {1: DELIVERED, 2: DELIVERED})), [announced()], STATIONS, lonely)
+    rows = this.rows()
+    assert np.isnan(rows["distance_m"]).all()
+    assert rows["link_state"] == ["NLOSb"] * 2
+
+
+def test_packets_of_which_none_is_listed_leave_no_row():
+    this = Table(1e-9)
+    this.table.add(receptions((0, {1: DELIVERED})), [announced()], STATIONS, LINKS)
+    assert this.rows()["rx"] == []
+
+
+def test_packets_that_nobody_received_leave_no_row_of_packets():
+    this = Table()
+    this.table.add(receptions((0, {})), [announced()], STATIONS, LINKS)
+    assert this.packets.blocks == []
+
+
+def test_nothing_is_written_of_receivers_too_far_where_there_were_none():
+    this = Table()
+    this.table.close()
+    assert this.unheard.blocks == []
+
+
+def test_receivers_beyond_twenty_kilometres_are_counted_at_twenty():
+    this, world = Table(), snapshot([2, 5], [(0, 0), (25_000, 0)])
+    links = links_of(fleet_in(world), range_m=30_000.0)
+    for _ in range(2):
+        this.table.add(receptions((0, {})), [announced()], fleet_in(world), links)
+    assert this.too_far() == {"bin_m": [19_995], "link_state": ["LOS"], "count": [2]}
+
+
 def test_a_broadcast_is_addressed_to_all_and_a_request_to_one():
     this = Table()
     both = {1: DELIVERED, 2: DELIVERED}
@@ -114,6 +181,9 @@ def test_a_share_of_the_stations_is_listed_with_all_its_announcements():
     listed = [agent for agent in range(400) if Table(0.25).table._lists(announced(agent))]
     # 400 draws: three deviations are 26.
     assert 74 < len(listed) < 126
+    # The draw names the station alone.
+    drawn = [agent for agent in range(400) if Streams(1).uniforms("record.packets", agent)[0, 0] < 0.25]
+    assert listed == drawn
     again = Table(0.25).table
     assert all(again._lists(announced(agent)) for agent in listed)
 
@@ -133,12 +203,16 @@ def test_what_is_not_listed_is_not_counted_either():
 
 def test_an_unsent_packet_is_one_row_with_its_target():
     this = Table()
-    this.table.add_unsent(asked(helper=7), 900)
+    this.table.add_unsent(Packet(asked().message, 2, 1, 3, 5, 7, 130), 900)
     this.table.add_unsent(announced(), 950)
     rows = this.rows()
-    assert rows["rx"] == [7, -1]
-    assert rows["outcome"] == ["not_sent"] * 2
-    assert rows["end_us"] == [900, 950]
+    for name in ("distance_m", "power_dbm", "sinr_db"):
+        assert np.isnan(rows.pop(name)).all(), name
+    assert rows == {
+        "queued_us": [10, 10], "start_us": [900, 950], "end_us": [900, 950], "message": [6, 4],
+        "kind": ["request", "awareness"], "hop": [2, 1], "fragment": [1, 0], "fragments": [3, 1], "size_bytes": [130, 340],
+        "tx": [5, 2], "rx": [7, -1], "addressed": [True, True], "link_state": ["NLOSb"] * 2, "outcome": ["not_sent"] * 2,
+    }  # fmt: skip
 
 
 def test_an_unsent_announcement_of_a_station_that_is_not_listed_has_no_row():

@@ -61,6 +61,18 @@ def test_nothing_is_counted_for_packets_that_do_not_count():
     assert not looked_up((1, []), counted=False)[1].any()
 
 
+def test_each_packet_counts_for_itself():
+    too_weak = np.zeros((3, 10), np.int64)
+    pairs_of(receptions((0, []), (3, [])), NEAR, np.array([False, True]), STATE, DISTANCE_M, 5.0, too_weak)
+    # Of station 3: station 1 at 20 m behind a building, station 2 at 10 m in clear sight.
+    assert np.argwhere(too_weak).tolist() == [[0, 2], [2, 4]]
+
+
+def test_a_bin_takes_distances_from_its_own_on():
+    # 10 m and 20 m in bins of 10.1 m: the first and the second.
+    assert np.argwhere(looked_up((1, []), bin_m=10.1)[1]).tolist() == [[0, 0], [2, 1]]
+
+
 def test_the_last_bin_takes_what_is_farther():
     _, too_weak = looked_up((1, [0, 2]), bins=3)
     assert np.argwhere(too_weak).tolist() == [[2, 2]]

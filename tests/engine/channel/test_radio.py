@@ -1,10 +1,14 @@
 """Messages over the radio: fragments, phases, arrivals, retries, departures. A scripted access layer stands in for the medium."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.engine.small_world import answer, awareness, fleet_in, report, request, snapshot
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, Receptions
+from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES
+from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.engine.channel import radio as radio_module
 from v2xsim.engine.channel.links import LinkBudget, next_budget
 from v2xsim.engine.channel.messages import AnswerMessage, AwarenessMessage, ReportMessage, RequestMessage
@@ -26,7 +30,7 @@ class ScriptedLayer:
 
     def __init__(self):
         self.waiting, self.submitted, self.dropped, self.lost, self.until_us, self.rows = [], [], [], set(), 0, []
-        self.busy_share, self.now_us = 0.0, 0
+        self.busy_share, self.now_us, self.advanced_us, self.keys = 0.0, 0, [], []
 
     def submit(self, packets):
         for row in range(len(packets)):
@@ -34,6 +38,7 @@ class ScriptedLayer:
             self.waiting.append(packets[np.array([row])])
 
     def advance(self, until_us, field):
+        self.advanced_us.append(until_us)
         ended = [p for p in self.waiting if p.ready_us[0] + AIRTIME_US <= until_us]
         self.waiting = [p for p in self.waiting if p.ready_us[0] + AIRTIME_US > until_us]
         ended.sort(key=lambda p: (int(p.ready_us[0]), int(p.number[0])))
@@ -51,6 +56,7 @@ class ScriptedLayer:
 
     def reindexed(self, row, station_key):
         self.rows.append(row.tolist())
+        self.keys.append(station_key.tolist())
 
 
 class Setup:
@@ -139,9 +145,9 @@ def test_a_station_acts_on_an_awaited_packet_at_most_a_quantum_after_its_end(set
     this.air._deliver = lambda heard: arrived_us.append((heard.time_us, this.clock.now_us))
     this.clock.call(10_000, Order.TICK, lambda: this.air.send(asked()))
     this.clock.run_until(20_000)
-    ((ended_us, acted_us),) = arrived_us
-    assert ended_us == 10_000 + AIRTIME_US
-    assert ended_us <= acted_us <= ended_us + QUANTUM_US
+    # It looks for arrivals every 0.5 ms from the request on.
+    assert QUANTUM_US == 500
+    assert arrived_us == [(10_000 + AIRTIME_US, 10_500)]
 
 
 def test_nobody_is_woken_for_a_packet_that_nobody_waits_for(setup):
@@ -174,8 +180,8 @@ def test_a_station_announces_itself_at_a_phase_of_its_own(setup):
         this.air.send(announced(origin), period_us=100_000)
     this.air.settle()
     ready = [int(p.ready_us[0]) for p in this.layer.submitted]
-    assert ready[0] == ready[2] != ready[1]
-    assert all(0 <= r < 100_000 for r in ready)
+    assert ready == [int(100_000 * Streams(1).uniforms("announcement.phase", origin)[0, 0]) for origin in (2, 5, 2)]
+    assert ready[0] != ready[1]
 
 
 def test_an_access_scheme_that_spreads_periods_itself_gets_no_phase(setup):
@@ -193,6 +199,7 @@ def test_computers_do_not_finish_in_the_same_microsecond(setup):
     ready = np.array([int(p.ready_us[0]) for p in this.layer.submitted])
     assert 0 <= ready.min() < ready.max() < 2000
     assert len(set(ready.tolist())) > 40
+    assert ready[7] == int(2000 * Streams(1).uniforms("processing", 7)[0, 0])
 
 
 def test_announcements_wait_for_no_computer(setup):
@@ -371,6 +378,204 @@ def test_the_wait_between_messages_grows_with_their_airtime_unless_the_scheme_ha
     short_us, long_us = this.air.wait_us(200), this.air.wait_us(2000)
     assert (long_us > short_us).all() == (access == "ieee80211p")
     assert (short_us > 0).all()
+
+
+def test_the_layer_is_given_each_packet_with_all_that_it_needs(setup):
+    this = setup(mcs=5, mtu_bytes=200)
+    this.clock.call(10_000, Order.TICK, lambda: this.air.send(asked(ego=5, helper=8)))
+    this.clock.run_until(10_001)
+    this.air.settle()
+    first, second = this.layer.submitted
+    sizes = [200 + PACKET_HEADER_BYTES, 100 + PACKET_HEADER_BYTES]
+    for part, packet in enumerate((first, second)):
+        assert packet.number.tolist() == [part]
+        assert (packet.sender.tolist(), packet.target.tolist()) == ([1], [3])
+        assert (packet.ready_us.tolist(), packet.size_bytes.tolist()) == ([10_000], [sizes[part]])
+        assert (packet.mcs.tolist(), packet.period_us.tolist()) == ([5], [0])
+        # Message 1, first hop, from station 5.
+        assert packet.key.tolist() == [Streams(1).key("packet", 1, 1, part, 5)]
+
+
+def test_a_repetition_is_keyed_by_its_number(setup):
+    this = setup(retries=2)
+    this.layer.lost = {2}
+    this.air.send(asked(helper=7))
+    this.run(100_000)
+    keys = [Streams(1).key("packet", 1, 1, 0, 2, *repetition) for repetition in ((), (1,), (2,))]
+    assert [int(p.key[0]) for p in this.layer.submitted] == keys
+
+
+def test_a_repetition_is_the_same_packet(setup):
+    this = setup(retries=1)
+    this.layer.lost = {2}
+    this.air.send(asked(helper=7, relay=NOBODY))
+    this.run(100_000)
+    one, other = (heard.packet for heard in this.heard)
+    assert one is other
+    assert (one.hop, one.fragment, one.fragments, one.sender, one.target) == (1, 0, 1, 2, 7)
+
+
+def test_a_repetition_whose_time_has_passed_is_ready_at_once(setup):
+    this = setup(retries=1, ack_timeout_ms=0.1)
+    this.layer.lost = {2}
+    this.air.send(asked(helper=7), awaited=False)
+    # The acknowledgement was missed at 500 us.
+    this.run(5000)
+    this.air.settle()
+    this.run(100_000)
+    assert [int(p.ready_us[0]) for p in this.layer.submitted] == [0, 5000]
+
+
+def test_a_relayed_packet_is_ready_at_once_and_somebody_waits_for_it(setup):
+    this = setup()
+    this.air.send(asked(relay=5))
+    this.clock.run_until(5000)
+    this.air.forward(this.heard[0].packet, sender=5, target=7)
+    this.clock.run_until(10_000)
+    assert this.layer.submitted[1].ready_us.tolist() == [5000]
+    assert [heard.packet.hop for heard in this.heard] == [1, 2]
+    assert this.heard[1].start_us == 5000
+
+
+def test_nobody_waits_any_more_once_a_packet_has_arrived(setup):
+    this = setup()
+    this.air.send(asked())
+    this.clock.run_until(50_000)
+    assert this.layer.advanced_us == [500]
+
+
+def test_an_announcement_that_nobody_waits_for_wakes_nobody_behind_one_that_somebody_does(setup):
+    this = setup()
+    this.air.send(asked())
+    this.air.send(asked(ego=5))
+    this.air.send(announced(7), awaited=False)
+    this.clock.run_until(400)
+    assert this.air._awaited == {0, 1}
+
+
+def test_time_that_is_settled_is_not_settled_again(setup):
+    this = setup()
+    this.clock.run_until(10_000)
+    this.air.settle()
+    this.air.settle()
+    assert this.layer.advanced_us == [10_000]
+
+
+def test_a_late_look_settles_each_window_by_itself(setup):
+    this = setup()
+    this.run(250_000)
+    assert this.layer.advanced_us == [100_000, 200_000, 250_000]
+
+
+def test_each_packet_is_heard_by_its_own_receivers(setup):
+    this = setup()
+    this.layer.lost = {1}
+    this.air.send(announced(8))
+    this.air.send(announced(5))
+    this.air.send(announced(2))
+    this.run(5000)
+    assert [(heard.packet.sender, heard.receivers.tolist()) for heard in this.heard] == [
+        (8, [2, 7]), (5, [2, 7, 8]), (2, [7, 8]),
+    ]  # fmt: skip
+    assert {(heard.start_us, heard.time_us) for heard in this.heard} == {(0, AIRTIME_US)}
+
+
+def test_what_ended_before_a_tick_is_heard_over_the_stations_before_it(setup):
+    this = setup()
+    this.air.send(announced(2), awaited=False)
+    this.clock.run_until(10_000)
+    this.tick([2, 9])
+    assert this.heard[0].receivers.tolist() == [5, 7, 8]
+
+
+def test_the_same_stations_keep_their_rows(setup):
+    this = setup()
+    this.tick([2, 5, 7, 8])
+    assert this.layer.rows == [[-1] * 4]
+
+
+def test_receptions_are_drawn_by_station(setup):
+    this = setup()
+    assert this.layer.keys == [[Streams(1).key("reception", agent) for agent in (2, 5, 7, 8)]]
+
+
+def test_congestion_control_follows_the_stations(setup):
+    this = setup(dcc="reactive", access="ieee80211p")
+    this.layer.busy_share = 0.9
+    this.run(3_000_000)
+    before_us = this.air.wait_us(350)
+    this.tick([1, 7])
+    # Station 7 keeps its wait, and the newcomer has never measured a busy channel.
+    newcomer_us, kept_us = this.air.wait_us(350)
+    assert kept_us == before_us[2] > newcomer_us
+
+
+class NotedControl:
+    """Congestion control that takes notes of the airtime that it is asked about."""
+
+    def wait_us(self, slot_us):
+        self.slot_us = slot_us
+        return np.zeros(4)
+
+
+@pytest.mark.parametrize("access", ["ieee80211p", "lte_mode4"])
+def test_congestion_control_is_asked_about_the_airtime_of_an_announcement(setup, access):
+    this = setup(access=access, mcs=6, awareness_mcs=1, bandwidth_mhz=20)
+    this.air._dcc = NotedControl()
+    this.air.wait_us(350)
+    # A sidelink packet lasts a subframe of 1 ms.
+    assert this.air._dcc.slot_us == (1000.0 if access == "lte_mode4" else float(airtime_us(350, 1, 20)))
+
+
+def test_stations_too_far_to_be_listed_are_written_at_the_end(setup):
+    this = setup()
+    this.layer.advance = nobody_hears(this.layer.advance)
+    this.air.send(announced(2))
+    this.run(5000)
+    this.air.close()
+    # Three stations at 90, 150 and 180 m.
+    assert this.unheard.finished().to_pydict()["bin_m"] == [90, 150, 180]
+
+
+def nobody_hears(advance):
+    """Return the advance of a layer that lists no receiver."""
+
+    def advanced(until_us, field):
+        ended, busy_us = advance(until_us, field)
+        nothing = np.zeros(0)
+        return replace(
+            ended, offset=np.zeros_like(ended.offset), receiver=nothing.astype(np.int32), outcome=nothing.astype(np.int8),
+            power_dbm=nothing.astype(np.float32), sinr_db=nothing.astype(np.float32),
+        ), busy_us  # fmt: skip
+
+    return advanced
+
+
+def test_a_dropped_packet_is_forgotten_and_lost_when_it_is_noticed(setup):
+    this = setup(retries=1)
+    this.air.send(asked())
+    this.air.settle()
+    this.layer.waiting.clear()
+    this.layer.dropped.append(0)
+    this.run(5000)
+    assert this.rows()["end_us"] == [500]
+    assert (this.air._flying, this.air._retries, this.air._awaited, this.layer.dropped) == ({}, {}, set(), [])
+
+
+def test_packets_of_departed_stations_are_forgotten_one_second_after_their_sender_left(setup):
+    this = setup(retries=1)
+    this.air.send(asked(ego=8, helper=2))
+    this.air.send(asked(ego=7, helper=2))
+    this.air.send(asked(ego=5, helper=2))
+    this.layer.submit = lambda packets: None
+    this.run(1000)
+    this.tick([2, 5, 7])
+    this.run(500_000)
+    this.tick([2, 5])
+    for time_us, left in ((1_000_999, {0, 1, 2}), (1_001_000, {1, 2}), (1_499_999, {1, 2}), (1_500_000, {2})):
+        this.clock.run_until(time_us)
+        this.tick([2, 5])
+        assert set(this.air._flying) == set(this.air._retries) == this.air._awaited == left
 
 
 def test_what_a_departed_station_left_behind_is_forgotten_after_a_second(setup):
