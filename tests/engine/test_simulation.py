@@ -1,5 +1,7 @@
 """The processes of a run and their times, on three cars that hear each other over an ideal channel."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -41,10 +43,83 @@ def test_a_tick_is_every_step_from_the_beginning_to_before_the_end():
     assert sorted(set(rows(run, "links")["time_us"])) == [1_000_000 + 100_000 * n for n in range(5)]
 
 
-def test_progress_is_told_after_each_tick():
+def test_progress_counts_from_the_beginning_after_each_tick():
     done_us = []
-    simulation(done_us.append).run()
+    simulation(done_us.append, begin_s=1.0).run()
     assert done_us == [100_000, 200_000, 300_000, 400_000, 500_000]
+
+
+def noted(run, *names):
+    """Take notes of calls into the parts of a run: at which time, which method of which part."""
+    calls = []
+
+    def noting(name):
+        part, method = name.split(".")
+        work = getattr(getattr(run, part), method)
+
+        def called(*arguments):
+            calls.append((run.clock.now_us, name))
+            return work(*arguments)
+
+        setattr(getattr(run, part), method, called)
+
+    for name in names:
+        noting(name)
+    return calls
+
+
+def test_every_process_settles_the_channel_before_it_acts_and_the_run_settles_it_at_its_end():
+    run = simulation(duration_s=0.1, begin_s=1.0)
+    calls = noted(
+        run, "_air.tick", "_air.settle", "_air.close", "_cooperation.announce", "_cooperation.match", "recording.tick",
+        "recording.fused", "recording.close", "_sensing.close",
+    )  # fmt: skip
+    run.run()
+    assert calls == [
+        (1_000_000, "_air.tick"), (1_000_000, "recording.tick"),
+        (1_040_000, "_air.settle"), (1_040_000, "_cooperation.announce"),
+        (1_040_000, "_air.settle"), (1_040_000, "_cooperation.match"),
+        (1_090_000, "_air.settle"), (1_090_000, "recording.fused"),
+        (1_090_001, "_air.settle"), (1_090_001, "_air.close"), (1_090_001, "recording.close"), (1_090_001, "_sensing.close"),
+    ]  # fmt: skip
+
+
+def test_lidars_of_the_next_tick_are_begun_before_a_tick_holds_and_none_after_the_last():
+    run = simulation(duration_s=0.3)
+    calls, begin = noted(run, "recording.tick"), run._world.begin
+
+    def begun(time_us, before):
+        calls.append((run.clock.now_us, time_us, before.time_us))
+        return begin(time_us, before)
+
+    run._world.begin = begun
+    run.run()
+    # Of each tick: now, the tick that is begun, and the tick whose errors it continues.
+    assert calls == [
+        (0, 0, 0), (0, 100_000, 0), (0, "recording.tick"), (100_000, 200_000, 100_000), (100_000, "recording.tick"),
+        (200_000, "recording.tick"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_threads_take_turns_quickly_during_a_run_alone(fails):
+    intervals_s, usual_s = [], sys.getswitchinterval()
+
+    def on_tick(_):
+        intervals_s.append(sys.getswitchinterval())
+        if fails:
+            raise KeyError("stopped")
+
+    run = simulation(on_tick, duration_s=0.1)
+    closed = noted(run, "_sensing.close")
+    if fails:
+        with pytest.raises(KeyError, match="stopped"):
+            run.run()
+    else:
+        run.run()
+    assert intervals_s == [pytest.approx(0.0005)]
+    assert sys.getswitchinterval() == usual_s
+    assert len(closed) == 1
 
 
 def test_stations_announce_themselves_when_their_first_frame_is_detected_and_then_each_period():
@@ -59,6 +134,14 @@ def test_nobody_announces_itself_after_the_last_tick():
     run = simulation(duration_s=0.3)
     run.run()
     assert max(rows(run, "packets")["queued_us"]) < 300_000
+
+
+def test_stations_do_not_announce_themselves_at_the_end_of_the_last_step():
+    run = simulation(begin_s=1.0, cooperation={"detect_ms": 100, "deadline_ms": 150})
+    run.run()
+    packets = rows(run, "packets")
+    announced = {t for t, kind in zip(packets["queued_us"], packets["kind"], strict=True) if kind == "awareness"}
+    assert sorted(announced) == [1_100_000 + 100_000 * n for n in range(4)]
 
 
 def test_each_frame_is_fused_at_its_deadline():
@@ -104,6 +187,57 @@ def test_what_stations_send_depends_on_the_fusion_scheme(fusion, kinds):
     run = simulation(cooperation={"fusion": fusion})
     run.run()
     assert set(rows(run, "packets")["kind"]) == kinds
+
+
+def test_synchronous_stations_fuse_at_once_and_without_packets():
+    run = simulation(cooperation={"transport": "synchronous"})
+    run.run()
+    assert rows(run, "packets")["queued_us"] == []
+    assert rows(run, "fusion")["used"] == [1] * 5
+
+
+def test_stations_fuse_what_arrives_by_radio():
+    """At the first match, no announcement has got its slot yet: the first frame is fused alone."""
+    run = simulation(
+        duration_s=0.3, radio={"access": "random_slot", "range_m": 500.0}, record={"packet_share": 1e-9},
+        cooperation={"detect_ms": 4, "deadline_ms": 90},
+    )  # fmt: skip
+    run.run()
+    assert rows(run, "fusion")["used"] == [0, 1, 1]
+    assert set(rows(run, "packets")["kind"]) == {"request", "data"}
+    # Windows of 100 ms up to the end of the run, although the last frame is fused at 290 ms.
+    assert sorted(set(rows(run, "channel")["time_us"])) == [100_000, 200_000]
+
+
+@pytest.mark.parametrize(("deadline_ms", "kept"), [(90, 2), (100, 3), (250, 4)])
+def test_frames_are_kept_until_they_are_fused(deadline_ms, kept):
+    run = simulation(cooperation={"deadline_ms": deadline_ms})
+    assert run.stations.knowledge_of(0).frames.maxlen == kept
+
+
+def test_a_station_is_forgotten_after_five_of_the_longest_pauses_of_the_message_rule():
+    assert (
+        simulation(cooperation={"awareness_rule": {"rule": "periodic", "rate_hz": 4}}).stations.forget_us == 1_250_000
+    )
+
+
+@pytest.mark.parametrize(("fusion", "followed"), [("early", {"a"}), ("none", {"a"}), ("late", {"a", "b"})])
+def test_stations_track_what_they_detect_where_somebody_reads_it(fusion, followed):
+    run = simulation(cooperation={"fusion": fusion}, duration_s=0.3)
+    run.run()
+    assert {"abc"[agent] for agent in run._tracks._latest} == followed
+    # The second frame in which the ego sees the car ahead confirms its track.
+    awareness = rows(run, "awareness")
+    seen = [t for agent, t in zip(awareness["agent"], awareness["tracked_ego"], strict=True) if "abc"[agent] == "b"]
+    assert seen == [False, True, True]
+
+
+def test_an_ego_without_a_frame_of_the_time_fuses_nothing():
+    run = simulation(duration_s=0.1)
+    # Car `c` carries no lidar, so it has no frame.
+    run.stations._ego_agents.add(2)
+    run.run()
+    assert rows(run, "fusion")["ego"] == [0]
 
 
 def test_who_fuses_alone_uses_nothing():

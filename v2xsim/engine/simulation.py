@@ -55,9 +55,9 @@ class Simulation:
         rule, streams = scenario.cooperation, Streams(scenario.run.seed)
         self._begin_us = round(scenario.run.begin_s * 1e6)
         self._step_us = round(scenario.run.step_s * 1e6)
-        # A run shorter than a step still has its first tick.
-        self._tick_count = max(1, round(scenario.run.duration_s * 1e6 / self._step_us))
-        self._end_us = self._begin_us + self._tick_count * self._step_us
+        # At least one: a scenario's run is no shorter than its step.
+        tick_count = round(scenario.run.duration_s * 1e6 / self._step_us)
+        self._end_us = self._begin_us + tick_count * self._step_us
         self._detect_us = round(rule.detect_ms * 1e3)
         self._fuse_us = round(rule.deadline_ms * 1e3)
 
