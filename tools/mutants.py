@@ -317,26 +317,26 @@ def line_of(row: dict[str, str]) -> str:
 def main() -> None:
     """Draw faults, run the tests against each, and print what was caught."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of the draw")
-    parser.add_argument("--count", type=int, default=200, help="faults to draw")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random draw of faults")
+    parser.add_argument("--count", type=int, default=200, help="number of faults to draw")
     parser.add_argument("--rooms", nargs="+", choices=[*ROOMS], default=[*ROOMS], help="parts of the code to draw from")
     parser.add_argument("--files", default="", help="draw only from files whose path contains this text")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="run these faults alone, drawn or not")
-    parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
-    parser.add_argument("--again", action="store_true", help="run those again that survived before")
-    parser.add_argument("--jobs", type=int, default=1, help="faults tried at a time")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="run only the faults with these names; --seed and --count do not matter")
+    parser.add_argument("--list", action="store_true", help="print the drawn faults without running tests")
+    parser.add_argument("--again", action="store_true", help="run only the faults again that survived in an earlier call")
+    parser.add_argument("--jobs", type=int, default=1, help="number of faults that are tried in parallel")
     parser.add_argument(
         "--near",
         action="store_true",
-        help="run the test file that mirrors the changed one alone, or the room's tests where there is none",
+        help="run only the test file that mirrors the changed file; if there is none, all tests of its room",
     )
     parser.add_argument(
-        "--deselect", default="", metavar="TEXT", help="leave out these tests, in the words of pytest -k"
+        "--deselect", default="", metavar="TEXT", help="leave out the tests that match this pytest -k expression"
     )
     parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "v2xsim-mutants", help="for the copies of the tree"
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "v2xsim-mutants", help="folder for the copies of the code and for the results"
     )
-    parser.add_argument("--results", type=Path, help="JSON lines to write and to resume from; FOLDER/results.jsonl")
+    parser.add_argument("--results", type=Path, help="file of results in JSON lines, also read to resume; default: FOLDER/results.jsonl")
     said = parser.parse_args()
     everything = bool(said.only or said.files)
     faults = drawn(said.rooms, said.seed, 10**9 if everything else said.count)
