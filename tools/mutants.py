@@ -321,9 +321,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="number of faults to draw")
     parser.add_argument("--rooms", nargs="+", choices=[*ROOMS], default=[*ROOMS], help="parts of the code to draw from")
     parser.add_argument("--files", default="", help="draw only from files whose path contains this text")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="run only the faults with these names; --seed and --count do not matter")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="run only the faults with these names; --seed and --count do not matter",
+    )
     parser.add_argument("--list", action="store_true", help="print the drawn faults without running tests")
-    parser.add_argument("--again", action="store_true", help="run only the faults again that survived in an earlier call")
+    parser.add_argument(
+        "--again", action="store_true", help="run only the faults again that survived in an earlier call"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="number of faults that are tried in parallel")
     parser.add_argument(
         "--near",
@@ -334,9 +342,14 @@ def main() -> None:
         "--deselect", default="", metavar="TEXT", help="leave out the tests that match this pytest -k expression"
     )
     parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "v2xsim-mutants", help="folder for the copies of the code and for the results"
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "v2xsim-mutants",
+        help="folder for the copies of the code and for the results",
     )
-    parser.add_argument("--results", type=Path, help="file of results in JSON lines, also read to resume; default: FOLDER/results.jsonl")
+    parser.add_argument(
+        "--results", type=Path, help="file of results in JSON lines, also read to resume; default: FOLDER/results.jsonl"
+    )
     said = parser.parse_args()
     everything = bool(said.only or said.files)
     faults = drawn(said.rooms, said.seed, 10**9 if everything else said.count)
