@@ -1,1 +1,4 @@
-"""The discrete-event engine: it owns time, identity, chance and files. Only it knows SimPy."""
+"""The discrete-event engine: it holds the clock, the identities of stations, the random streams and the result tables.
+
+No other package of v2xsim uses SimPy.
+"""

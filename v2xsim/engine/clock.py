@@ -1,4 +1,4 @@
-"""Simulated time: a SimPy environment in integer microseconds, with an order among events of one instant."""
+"""Simulated time in integer microseconds, kept by a SimPy environment, with a fixed order of events at the same instant."""
 
 from collections.abc import Callable, Generator
 from enum import IntEnum
@@ -10,10 +10,10 @@ Process = Generator[simpy.Event, None, None]
 
 
 class Order(IntEnum):
-    """What comes first at one instant.
+    """The order of events at the same instant, lowest first.
 
-    Arrivals come first, so that a message that takes no time is there for whoever acts at that instant. SimPy itself uses 0
-    and 1, for processes that begin or fail: both come before anything else at that instant.
+    Arrivals come first, so that a station that acts at an instant has all messages that arrive at that instant. SimPy
+    itself uses the orders 0 and 1, for processes that begin or fail; both come before all other events.
     """
 
     ARRIVAL = 2
@@ -24,7 +24,7 @@ class Order(IntEnum):
 
 
 class _ProcessError(Exception):
-    """A process failed; the clock holds the reason."""
+    """Raised when a process fails; the clock holds the exception of that process."""
 
 
 class Clock:
@@ -36,32 +36,34 @@ class Clock:
 
     @property
     def now_us(self) -> int:
-        """The simulated time."""
+        """The present simulated time."""
         return int(self._environment.now)
 
     def at(self, time_us: int, order: Order) -> simpy.Event:
-        """Return the event at which a process goes on: at a time, among the events of that instant by its order.
+        """Return an event at a simulated time, for which a process can wait.
 
-        Events of one time and order happen in the order in which they were asked for.
+        Args:
+            time_us: Simulated time of the event, not before the present.
+            order: Order among the events of the same time; events of the same order happen in the order of their creation.
         """
-        # A plain event rather than a Timeout: only here can the order among events of one instant be given.
+        # A plain event, because SimPy's Timeout does not take an order.
         event = simpy.Event(self._environment)
         event._ok = True
         event._value = None
-        # SimPy orders by any integer; its own type names only its two.
+        # SimPy accepts any integer as priority, but its type hint names only two.
         self._environment.schedule(event, priority=order, delay=time_us - self.now_us)  # type: ignore[arg-type]
         return event
 
     def after(self, delay_us: int, order: Order) -> simpy.Event:
-        """Return the event at which a process goes on: a time from now, by its order."""
+        """Return an event that happens `delay_us` from now, for which a process can wait; `order` as in `at`."""
         return self.at(self.now_us + delay_us, order)
 
     def event(self) -> simpy.Event:
-        """Return an event that a process can wait for and another part makes happen by its `succeed`."""
+        """Return an event for which a process can wait until other code calls the event's `succeed`."""
         return self._environment.event()
 
     def call(self, time_us: int, order: Order, action: Callable[[], None]) -> None:
-        """Call an action once at a time, by its order."""
+        """Call a function once at a simulated time; `order` as in `at`."""
         self.at(time_us, order).callbacks.append(lambda _: action())
 
     def start(self, process: Process) -> None:
@@ -69,7 +71,7 @@ class Clock:
         self._environment.process(self._watched(process))
 
     def run_until(self, time_us: int) -> None:
-        """Run all events up to a time, those at that very time excluded."""
+        """Run all events before a simulated time; events at that time itself do not run."""
         try:
             self._environment.run(until=time_us)
         except _ProcessError:
@@ -77,10 +79,11 @@ class Clock:
             raise self._failure from None
 
     def _watched(self, process: Process) -> Process:
-        # SimPy raises a copy of a process's exception, made from its arguments alone; some exceptions cannot be copied so.
+        # SimPy raises a copy of a process's exception, made from its arguments alone, and some exceptions cannot be
+        # copied that way. So the original is raised here.
         try:
             yield from process
-        except GeneratorExit:  # A run that ended leaves processes behind that still wait.
+        except GeneratorExit:  # At the end of a run, Python closes the processes that still wait.
             raise
         except BaseException as failure:  # noqa: BLE001  (`run_until` raises it)
             self._failure = failure

@@ -14,12 +14,12 @@ from v2xsim.world.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Instant:
-    """The world at a tick; it holds until the next one.
+    """The true state of the world at a tick; the engine uses it until the next tick.
 
     Attributes:
-        snapshot: All road users.
-        fleet: All stations.
-        errors: Errors of what the stations believe of themselves.
+        snapshot: True state of all road users.
+        fleet: True state of all stations.
+        errors: Errors of the stations' own pose estimates and clocks.
         links: All links between stations.
     """
 
@@ -30,17 +30,17 @@ class Instant:
 
     @staticmethod
     def empty(time_us: int) -> "Instant":
-        """Return a world without anybody, before the first tick."""
+        """Return a world without road users and stations, for the time before the first tick."""
         return Instant(Snapshot.none(time_us), Fleet.none(), StationErrors.none(time_us), LinkBudget.none())
 
     @property
     def time_us(self) -> int:
-        """The tick."""
+        """Simulated time of the tick."""
         return self.snapshot.time_us
 
     @cached_property
     def states(self) -> OwnStates:
-        """What each station knows of itself."""
+        """State of each station as the station itself knows it."""
         fleet, errors, size_m = self.fleet, self.errors, np.zeros((len(self.fleet), 3))
         # A roadside unit has no body that could block or be detected.
         is_vehicle = fleet.row >= 0

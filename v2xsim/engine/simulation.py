@@ -1,4 +1,4 @@
-"""One simulation: its parts, and the four processes that drive them."""
+"""One simulation run: its components, and the four processes that drive them."""
 
 import sys
 from collections.abc import Callable
@@ -34,13 +34,13 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.footprints import FootprintMap
 
-# Python's switch interval during a run: a lidar thread that returns from a kernel gets the interpreter's lock back within
-# about this time, not within the usual 5 ms.
+# Python's switch interval during a run: a lidar thread that returns from a compiled kernel gets Python's interpreter lock
+# (GIL) back within about this time, instead of the usual 5 ms.
 _SWITCH_INTERVAL_S = 0.0005
 
 
 class Simulation:
-    """The processes of one run, coupled through a clock."""
+    """The four processes of one run, which share a simulated clock: ticks, announcements, matching and fusion."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class Simulation:
 
         # Keep all frames that wait for fusion, and the newest detected one to answer requests from.
         frames_kept = self._fuse_us // self._step_us + 2
-        # Counted in the rule's longest pauses: a rule that sends rarely must not make its stations look gone. Congestion
-        # control may space messages further apart than that; then stations do look gone.
+        # This time is a multiple of the message rule's longest pause, so that stations do not count as gone only because
+        # their rule sends rarely. If congestion control spaces messages further apart than that, stations do count as gone.
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         self.stations = Stations(frames_kept, self._detect_us, forget_us)
         self._tracks = OwnTracks(self._step_us)
@@ -94,13 +94,13 @@ class Simulation:
         )  # fmt: skip
 
     def run(self) -> None:
-        """Run from the first tick until the last frame is fused."""
+        """Run the simulation from the first tick until the last frame is fused."""
         usual_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         try:
             for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
                 self.clock.start(process)
-            # The last frame has its whole deadline, although no tick follows it.
+            # The last frame also gets its full time until the fusion deadline, although no tick follows it.
             last_fusion_us = self._end_us - self._step_us + self._fuse_us
             self.clock.run_until(last_fusion_us + 1)
             # Packets that end between the last event and the end of the run count too.
@@ -114,34 +114,34 @@ class Simulation:
     # Processes
 
     def _ticks(self) -> Process:
-        """The world goes on."""
-        # Later ticks are prepared by the tick before; the first one is prepared here.
+        """Process that advances the world tick by tick."""
+        # Each tick prepares the next one; the first one is prepared here.
         moment = self._world.begin(self._begin_us, self._instant.errors)
         for time_us in self._tick_times_us():
             yield self.clock.at(time_us, Order.TICK)
             current, next_us = moment, time_us + self._step_us
             if next_us < self._end_us:
-                # The lidars of the next tick are cast on other threads while this one works on messages and fusion.
+                # Other threads cast the lidars of the next tick while this thread works on messages and fusion.
                 moment = self._world.begin(next_us, current.errors)
             self._enter(current)
             if self._on_tick is not None:
                 self._on_tick(next_us - self._begin_us)
 
     def _announcements(self) -> Process:
-        """Stations announce themselves."""
-        # Not before the first detection: until then nobody has a matrix to announce.
+        """Process in which stations announce themselves."""
+        # Announcements start after the first detection: before it, no station has a matrix to announce.
         yield self.clock.at(self._begin_us + self._detect_us, Order.ANNOUNCE)
         while True:
             self._air.settle()
             self._cooperation.announce(self._instant.states)
             period_us = self.scenario.cooperation.awareness_rule.check_us
-            # From one step after the last tick on, vehicles no longer move: what they announced would be false.
+            # From one step after the last tick on, vehicles no longer move, so their announcements would be false.
             if self.clock.now_us + period_us >= self._end_us:
                 return
             yield self.clock.after(period_us, Order.ANNOUNCE)
 
     def _matches(self) -> Process:
-        """Stations act on each frame as soon as its detection is finished: egos ask helpers, or everybody reports."""
+        """Process in which stations act on each frame when its detection is finished: egos ask helpers, or stations report."""
         shares = self.scenario.cooperation.fusion.shares
         for frame_us in self._tick_times_us():
             yield self.clock.at(frame_us + self._detect_us, Order.MATCH)
@@ -150,10 +150,10 @@ class Simulation:
                 self._match(frame_us)
 
     def _fusions(self) -> Process:
-        """Egos fuse each frame at its deadline with what has arrived."""
+        """Process in which egos fuse each frame, at its deadline, with the data that has arrived."""
         for frame_us in self._tick_times_us():
             yield self.clock.at(frame_us + self._fuse_us, Order.FUSE)
-            # What arrived at this very instant is in time.
+            # Data that arrives exactly at the deadline is in time.
             self._air.settle()
             frames = [knowledge.frame_of(frame_us) for knowledge in self.stations.egos()]
             self.recording.fused([self._fuse(ego) for ego in frames if ego is not None])
@@ -161,9 +161,10 @@ class Simulation:
     # Steps
 
     def _enter(self, moment: BegunTick) -> None:
-        """Let a tick begin for everybody: its links hold, and its captures are there."""
+        """Make a prepared tick the present one: its links replace the old ones, and stations get their new frames."""
         instant = self._world.instant(moment, self._instant.links)
-        # The channel delivers over the old links before `_instant` is replaced: stations that react to that use the old state.
+        # The channel delivers packets over the old links before `_instant` is replaced, so that stations that react to
+        # them use the old state.
         self._air.tick(instant.fleet, instant.links)
         self._instant = instant
         self.stations.enter(instant.states)
@@ -173,7 +174,7 @@ class Simulation:
             frame, capture = sensed.result()
             self._captures.put(frame, capture)
             self.stations.keep_frame(frame)
-            # Only egos are scored by their tracks, and only shared boxes carry velocities.
+            # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.
             if boxes_are_shared or frame.agent in instant.states.agent[instant.states.ego]:
                 self._tracks.follow(frame)
 
@@ -201,8 +202,8 @@ class Simulation:
         return range(self._begin_us, self._end_us, self._step_us)
 
     def _channel(self, streams: Streams) -> Air:
-        """Return the channel of the scenario. What arrives goes to the exchange."""
-        # The exchange sends over this channel, so it can be made only after it: hence the lambdas.
+        """Return the channel of the scenario; it passes the packets that arrive to the exchange."""
+        # The exchange sends over this channel and is made after it, so the lambdas look it up only when they are called.
         radio, tables = self.scenario.radio, self.recording.tables
         if radio.access.ideal:
             return IdealAir(self.clock, lambda heard: self._exchange.receive(heard), tables["packets"])

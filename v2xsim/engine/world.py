@@ -1,4 +1,4 @@
-"""The true world of a run: it goes on by itself, whatever stations tell each other."""
+"""The true world of a run; messages between stations have no influence on it."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from v2xsim.world.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class BegunTick:
-    """A tick that has been begun: who is there, while their lidars are perhaps still being cast.
+    """A tick whose computation has started: the road users are known, but lidars may still be being cast.
 
     Attributes:
-        snapshot: All road users.
-        fleet: All stations.
-        errors: Errors of what the stations believe of themselves.
-        sensed: What every station with a lidar captures, in rising order of the stations.
+        snapshot: True state of all road users.
+        fleet: True state of all stations.
+        errors: Errors of the pose and the clock that each station believes.
+        sensed: Future of the capture of every station with a lidar, in rising order of the stations' agent ids.
     """
 
     snapshot: Snapshot
@@ -34,7 +34,7 @@ class BegunTick:
 
 
 class World:
-    """Traffic, stations, their lidars, and the links between them."""
+    """The traffic, the stations with their lidars, and the links between stations."""
 
     def __init__(
         self, scenario: Scenario, mobility: Mobility, obstacles: Obstacles, roster: Roster, sensing: Sensing,
@@ -44,14 +44,27 @@ class World:
         self._roster, self._sensing, self._streams = roster, sensing, streams
 
     def begin(self, time_us: int, before: StationErrors) -> BegunTick:
-        """Begin a tick: move the traffic there and start casting. Messages play no part, so this can be done ahead of time."""
-        # In this order: who is there decides who is a station, and a station's error decides where its matrix lies.
+        """Start the computation of a tick: move the traffic and start to cast the lidars.
+
+        Messages have no influence on it, so it can run before the messages of the previous tick are processed.
+
+        Args:
+            time_us: Simulated time of the tick.
+            before: Errors of the stations at the tick before.
+        """
+        # The order matters: the vehicles determine the stations, and the error of a station determines the place of its
+        # matrix.
         snapshot = self._mobility.snapshot(time_us)
         fleet = self._roster.update(snapshot)
         errors = next_errors(before, fleet.agent, time_us, self._scenario.errors, self._streams)
         return BegunTick(snapshot, fleet, errors, self._sensing.begin(snapshot, fleet, errors))
 
     def instant(self, moment: BegunTick, before: LinkBudget) -> Instant:
-        """Return a begun tick with the links that hold at it, given those of the tick before."""
+        """Return the world at a tick, with its links.
+
+        Args:
+            moment: The tick, whose computation `begin` has started.
+            before: Links of the tick before.
+        """
         links = next_budget(before, moment.fleet, moment.snapshot, self._obstacles, self._scenario.radio, self._streams)
         return Instant(moment.snapshot, moment.fleet, moment.errors, links)

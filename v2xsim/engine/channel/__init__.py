@@ -1,1 +1,1 @@
-"""Links of a tick (`links`), and how messages get from station to station over the radio (`radio`, or `air` without one)."""
+"""The links of a tick (module `links`), and the channels that carry messages: the radio (`radio`) or an ideal channel (`air`)."""

@@ -1,4 +1,4 @@
-"""From the scenario's radio section to an access layer."""
+"""Makes the access layer from the scenario's `radio` section."""
 
 from v2xsim.comms.access.scheme import AccessLayer, RadioSettings, layer_of
 from v2xsim.comms.phy.noise import noise_dbm
@@ -6,7 +6,12 @@ from v2xsim.scenario.schema_radio import Radio
 
 
 def access_layer(radio: Radio, time_us: int) -> AccessLayer:
-    """Return the access layer of a scenario, over no stations yet."""
+    """Return the access layer of a scenario. It has no stations yet.
+
+    Args:
+        radio: Section `radio` of the scenario.
+        time_us: Simulated time at which the layer starts.
+    """
     settings = RadioSettings(
         bandwidth_mhz=radio.bandwidth_mhz, noise_dbm=noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db),
         sensitivity_dbm=radio.sensitivity_dbm, busy_threshold_dbm=radio.busy_threshold_dbm,

@@ -1,4 +1,4 @@
-"""What the engine asks of a channel, and the channel that delivers everything to every station in range."""
+"""The interface of a channel, and the ideal channel, which delivers every message to every station in range."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Heard:
 
     Attributes:
         packet: The packet.
-        receivers: Their agent ids, rising.
-        start_us: When it began.
-        time_us: When it ended.
-        snr_db: As each receiver measured it.
+        receivers: Agent ids of the stations that received the packet, in rising order.
+        start_us: Start of the transmission.
+        time_us: End of the transmission.
+        snr_db: Signal-to-noise ratio that each receiver measured.
     """
 
     packet: Packet
@@ -42,69 +42,70 @@ Deliver = Callable[[Heard], None]
 
 
 class Air(Protocol):
-    """What the engine asks of a channel."""
+    """Interface of a channel: the radio and the ideal channel implement it."""
 
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
-        """Deliver what arrived over the links so far, then take the links that hold from now on."""
+        """Deliver the packets that arrived over the old links, then replace the links by those of the new tick."""
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
-        """Send a message from its origin, to its relay if it has one.
+        """Send a message from its origin: to its relay if it has one, otherwise to its destination.
 
         Args:
-            message: What to send.
+            message: Message to send.
             period_us: Shortest time from one message of this kind to the next at this sender, for access schemes that reserve
                 resources ahead; 0 for a message that has no successor.
-            awaited: Whether a station acts on its arrival at once. Other messages are delivered before the next step of a process.
+            awaited: Whether a station acts as soon as the message arrives. Other messages are delivered before the next
+                step of any process.
         """
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
-        """Send a packet once more as it came, from a relay to a station or to EVERYBODY."""
+        """Send a received packet again, unchanged, from a relay to a station or to EVERYBODY."""
 
     def settle(self) -> None:
-        """Deliver all that has arrived by now."""
+        """Deliver all packets that have arrived by now."""
 
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
-        """Return the time that congestion control asks each station to leave between messages of a size."""
+        """Return the least time that congestion control demands between two messages of a size, for each station."""
 
     def close(self) -> None:
-        """Write what was counted over the run."""
+        """Write the counts of the whole run into the result tables."""
 
 
 class IdealAir:
-    """A channel that delivers everything in no time to every station in range."""
+    """A channel that delivers every message without delay or loss to every station in range."""
 
     def __init__(self, clock: Clock, deliver: Deliver, packets: Columns) -> None:
         self._clock, self._deliver_to_stations, self._packets = clock, deliver, packets
         self._fleet, self._links = Fleet.none(), LinkBudget.none()
 
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
-        """Take the links that hold from now on."""
+        """Replace the links by those of the new tick."""
         self._fleet, self._links = fleet, links
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
-        """Send a message: it arrives at this instant, before any process goes on."""
+        """Send a message; it arrives at the same instant, before any process continues."""
         now_us = self._clock.now_us
         packet = Packet(message, 1, 0, 1, message.origin, message.first_target, message.size_bytes)
         self._clock.call(now_us, Order.ARRIVAL, lambda: self._deliver(packet))
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
-        """Refuse: nobody is asked to relay over an ideal channel."""
+        """Raise AssertionError: no message over an ideal channel has a relay."""
         raise AssertionError("an ideal channel has no relays")
 
     def settle(self) -> None:
-        """Do nothing: all that was sent has arrived."""
+        """Do nothing: every message that was sent has arrived already."""
 
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
-        """Return no time: the channel is never congested."""
+        """Return zero for each station: an ideal channel is never congested."""
         return np.zeros(len(self._fleet))
 
     def close(self) -> None:
-        """Do nothing: nothing was counted."""
+        """Do nothing: an ideal channel counts nothing over a run."""
 
     def _deliver(self, packet: Packet) -> None:
         fleet, links, now_us = self._fleet, self._links, self._clock.now_us
         sender_row = fleet.index(packet.sender)
-        # It may have left between sending and this event.
+        # The sender may have left between sending and this event.
         if sender_row < 0:
             return
         rows, pair = links.of(sender_row)

@@ -1,4 +1,4 @@
-"""The links between stations near enough to matter, tick by tick: geometry, path loss, blockage, shadowing, power."""
+"""The links between stations within radio range at each tick: geometry, path loss, blockage, shadowing and received power."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,19 +32,19 @@ class LinkBudget:
     Attributes:
         agent: Identity of each station.
         antenna_m: Position of each station's antenna.
-        near: The pairs, and the same by station.
+        near: The pairs of stations within range, and the pairs of each station.
         distance_m: Distance between the antennas of each pair, in three dimensions.
-        state: LOS, NLOSV or NLOSB.
+        state: Link state: LOS (clear), NLOSV (vehicle in the way) or NLOSB (building in the way).
         case: Blockage case of TR 37.885 (`v2xsim.comms.channel.geometry`).
         loss_db: Path loss with blockage, without shadowing.
         shadowing_db: Shadowing of each pair, to be added to the loss.
         field: The same links in the form that an access layer takes.
         blocker: Row of a vehicle that blocks the pair and determines its case; -1 where no vehicle does.
-        body_agent: Identity of every vehicle.
-        body_top_m: Height of its roof above ground.
-        carried: Shadowing and blockage draws that the next tick continues.
+        body_agent: Agent id of every vehicle.
+        body_top_m: Height of each vehicle's roof above ground.
+        carried: Random draws of shadowing and blockage, with which those of the next tick are correlated.
         gain_dbi: Gain of each station's antenna.
-        tx_power_dbm: Power into every antenna.
+        tx_power_dbm: Power fed into the antenna; the same for all stations.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -65,7 +65,7 @@ class LinkBudget:
 
     @staticmethod
     def none() -> "LinkBudget":
-        """Return no links, between no stations."""
+        """Return a link budget without stations and links."""
         none, ids, rows = np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int32)
         near = neighbours(np.zeros((0, 2)), 1.0)
         return LinkBudget(
@@ -87,25 +87,26 @@ class LinkBudget:
         return np.where(self.blocker >= 0, self.body_top_m[self.blocker], np.nan)
 
     def of(self, row: int) -> tuple[Int32[np.ndarray, " links"], Int32[np.ndarray, " links"]]:
-        """Return the stations linked with one, rising, and the pair of each link."""
+        """Return the rows of the stations linked with a station, in rising order, and the index of the pair of each link."""
         return self.near.of(row)
 
     def pair(self, row: int, others: Int64[np.ndarray, " others"]) -> Int64[np.ndarray, " others"]:
-        """Return the pairs of a station with others; -1 for those out of range."""
+        """Return the index of the pair that a station forms with each of some others; -1 for a station out of range."""
         return self.near.pairs(row, others)
 
 
 def next_budget(
     before: LinkBudget, fleet: Fleet, snapshot: Snapshot, obstacles: Obstacles, radio: Radio, streams: Streams
 ) -> LinkBudget:
-    """Return the links at the tick of a snapshot (`v2xsim.comms.channel.received_power`).
+    """Return the links at the instant of a snapshot; the formulas are in `v2xsim.comms.channel.received_power`.
 
     Args:
-        before: Links of the tick before: pairs that remain continue their shadowing and blockage.
+        before: Links of the tick before. The shadowing and blockage draws of pairs that are still in range are
+            correlated with their earlier ones.
         fleet: Stations.
         snapshot: All road users: any vehicle can block a link.
         obstacles: Buildings.
-        radio: The scenario's section.
+        radio: Section `radio` of the scenario.
         streams: Random streams of the run.
     """
     near = neighbours(fleet.antenna_m[:, :2], radio.range_m)
@@ -115,7 +116,8 @@ def next_budget(
     if len(before.near.first):
         row = kept_rows(before.agent, fleet.agent)
         continued = Before(same_pairs(before.near, near, row), before.state, before.carried)
-        # The vehicle that blocked a pair probably still does: it is tested first. The last row stands for no vehicle (-1).
+        # The vehicle that blocked a pair at the last tick probably still blocks it, so it is tested first. The last row
+        # stands for no vehicle (-1).
         still = np.append(kept_rows(snapshot.agent, before.body_agent), -1)
         suspect = np.where(continued.row >= 0, still[before.blocker[continued.row]], -1).astype(np.int32)
         moved_m = np.where(row >= 0, np.linalg.norm(fleet.antenna_m - before.antenna_m[row], axis=1), 0.0)
@@ -142,7 +144,7 @@ def next_budget(
         more_db = blockage_of(wave.vehicle_blockage, view)
     shape = shape_of(wave.fading, FadingView(distance_m, state)) if wave.fading.fades else np.zeros(0)
     gain_dbi = _gain_dbi(fleet, snapshot, radio)
-    # The upper 53 bits of a 64-bit key for each station: a pair's key is made of both.
+    # A 64-bit key for each station, random in its upper 53 bits; the key of a pair is made from those of its stations.
     keys = (streams.uniforms("link", fleet.agent)[:, 0] * 2.0**53).astype(np.uint64) << np.uint64(11)
     carried, loss_db, shadowing_db, power_mw = powers(
         PairStates(near, distance_m, state, case), moved_m, keys, streams.key("link.tick", snapshot.time_us), continued, model,
@@ -162,7 +164,10 @@ def _states(
 ) -> tuple[
     Float[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int8[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]
 ]:  # fmt: skip
-    """Return distance, state, case and a blocker of each pair, from the world or from curves."""
+    """Return distance, link state, blockage case and a blocking vehicle of each pair.
+
+    The state comes from the geometry of buildings and vehicles, or is drawn from the probability curves of a model.
+    """
     model = radio.propagation.states
     if model == "geometry":
         return pair_states(fleet.antenna_m, fleet.row, near.first, near.second, snapshot.boxes, obstacles, suspect)
@@ -180,7 +185,10 @@ def _path_loss_db(
     near: Neighbours, fleet: Fleet, distance_m: Float[np.ndarray, " pairs"], state: Int8[np.ndarray, " pairs"],
     model: Propagation, radio: Radio,
 ) -> Float[np.ndarray, " pairs_or_none"]:  # fmt: skip
-    """Return the path loss of each pair, or nothing where the compiled budget computes it from the model's pieces itself."""
+    """Return the path loss of each pair, or an empty array if the compiled code of the link budget evaluates the model.
+
+    That code evaluates a model of straight pieces, unless the building loss follows streets.
+    """
     pieces, building_loss = pieces_of(radio.channel, radio.carrier_ghz), radio.propagation.building_loss
     if pieces is not None and not building_loss.follows_streets:
         return np.zeros(0)

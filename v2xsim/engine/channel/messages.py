@@ -1,4 +1,4 @@
-"""Messages between stations, one class for each kind, and the packets that carry them. `radio` sends them."""
+"""Messages between stations, one class for each kind, and the packets that carry them."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -11,16 +11,16 @@ MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM)
 
 @dataclass(frozen=True)
 class Message:
-    """Something that a station sends to others; each kind is a class of its own.
+    """A message from one station to another one or to all; each kind of message is a derived class.
 
     Attributes:
         kind: AWARENESS, REQUEST, DATA or CPM.
-        number: Unique in a run.
-        origin: Station that made it.
-        destination: Station that it is for, or EVERYBODY.
-        relay: Station that is asked to pass it on, or NOBODY.
-        size_bytes: Payload.
-        queued_us: When it was handed to the radio.
+        number: Number of the message, unique in a run.
+        origin: Agent id of the station that made the message.
+        destination: Agent id of the station that the message is for, or EVERYBODY.
+        relay: Agent id of the station that must forward the message, or NOBODY.
+        size_bytes: Size of the payload, without headers.
+        queued_us: Time at which the message was handed to the radio.
     """
 
     kind: ClassVar[str]
@@ -33,13 +33,13 @@ class Message:
 
     @property
     def first_target(self) -> int:
-        """Station that the first hop is addressed to, or EVERYBODY."""
+        """Agent id of the station to which the origin sends the message: the relay or the destination; or EVERYBODY."""
         return self.destination if self.relay == NOBODY else self.relay
 
 
 @dataclass(frozen=True)
 class AwarenessMessage(Message):
-    """A station announces itself."""
+    """A broadcast with which a station announces its state and its perception matrix."""
 
     kind = AWARENESS
     body: Awareness = field(repr=False)
@@ -47,7 +47,7 @@ class AwarenessMessage(Message):
 
 @dataclass(frozen=True)
 class RequestMessage(Message):
-    """An ego asks a helper."""
+    """A request from an ego to a helper for perception data of some cells."""
 
     kind = REQUEST
     body: Request = field(repr=False)
@@ -55,7 +55,7 @@ class RequestMessage(Message):
 
 @dataclass(frozen=True)
 class AnswerMessage(Message):
-    """A helper answers a request; result tables call the kind `data`."""
+    """A helper's answer to a request; result tables call this kind `data`."""
 
     kind = DATA
     body: Answer = field(repr=False)
@@ -63,7 +63,7 @@ class AnswerMessage(Message):
 
 @dataclass(frozen=True)
 class ReportMessage(Message):
-    """A station broadcasts what it perceives: a collective perception message."""
+    """A collective perception message (CPM): a station broadcasts the objects that it detected."""
 
     kind = CPM
     body: Report = field(repr=False)
@@ -74,13 +74,13 @@ class Packet:
     """One fragment of a message on one hop, before the access layer has found a time for it.
 
     Attributes:
-        message: What it carries a part of.
-        hop: 1 from the message's origin, 2 from a relay.
+        message: Message of which the packet carries a fragment.
+        hop: 1 if the message's origin sends the packet, 2 if a relay does.
         fragment: Number of the fragment, from 0.
         fragments: Number of fragments of the message.
-        sender: Station that sends this packet.
-        target: Station that it is addressed to, or EVERYBODY.
-        size_bytes: Payload and headers.
+        sender: Agent id of the station that sends the packet.
+        target: Agent id of the station to which the packet is addressed, or EVERYBODY.
+        size_bytes: Size of payload and headers together.
     """
 
     message: Message

@@ -1,4 +1,4 @@
-"""The table of packets: one row for each packet at each receiver, and counts of receivers too far to be listed."""
+"""The table of packets: one row for each packet at each receiver, and counts of receptions too weak to get a row."""
 
 from collections.abc import Sequence
 
@@ -17,18 +17,19 @@ from v2xsim.streams import Streams
 
 UNHEARD_BIN_M = 5.0
 NOT_SENT = "not_sent"
-# The last bin takes what is farther: 20 km, beyond any range of a scenario.
+# The bins reach 20 km, beyond the range of any scenario; the last bin also takes all larger distances.
 _UNHEARD_BINS = 4000
 
 
 class PacketTable:
-    """Writes what became of packets.
+    """Writes the outcome of every packet at every station in range.
 
     Args:
-        packets: Table of packets.
-        unheard: Table of receivers too far to be listed.
-        share: Share of the stations whose awareness messages are listed, above 0 to 1. Other messages always are.
-        streams: For drawing these stations.
+        packets: Table with one row for each packet at each receiver.
+        unheard: Table with counts of stations in range at which a packet was too weak to get a row.
+        share: Share of the stations whose awareness messages get rows, above 0 and at most 1. Messages of other kinds
+            always get rows.
+        streams: Random streams, from which these stations are drawn.
     """
 
     def __init__(self, packets: Columns, unheard: Columns, share: float, streams: Streams) -> None:
@@ -37,21 +38,22 @@ class PacketTable:
         self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
 
     def add(self, receptions: Receptions, packets: Sequence[Packet], fleet: Fleet, links: LinkBudget) -> None:
-        """Write the outcome of packets that ended, at every station that they could have reached.
+        """Write the outcome of finished packets at every station that they could have reached.
 
         Args:
-            receptions: The outcomes.
-            packets: The packets, in the order of the receptions.
-            fleet: Stations; receivers are rows of it.
-            links: Links that held.
+            receptions: Outcomes from the access layer.
+            packets: The finished packets, in the order of the receptions.
+            fleet: All stations; the receptions name receivers by their row in it.
+            links: Links at the time of the receptions.
         """
         is_listed = np.array([self._lists(packet) for packet in packets], bool)
         if not is_listed.all():
             receptions = receptions.of(is_listed)
             packets = [packet for packet, listed in zip(packets, is_listed, strict=True) if listed]
-        # Reception ratios are of first hops of announcements: only there must the stations that heard nothing be known.
+        # The packet reception ratio counts only the first hop of announcements, so only there are the stations counted
+        # at which the packet was too weak.
         counted = np.array([p.message.kind == AWARENESS and p.hop <= 1 for p in packets], bool)
-        # The layer names receivers by the links of now; a station that came in range meanwhile has no pair.
+        # A station that came into range after the packet was sent may have no pair in these links.
         pair = pairs_of(receptions, links.near, counted, links.state, links.distance_m, UNHEARD_BIN_M, self._too_weak)
         if len(receptions) == 0:
             return
@@ -70,7 +72,7 @@ class PacketTable:
         )  # fmt: skip
 
     def add_unsent(self, packet: Packet, time_us: int) -> None:
-        """Write a packet that gave way to others in its sender's queue: one row, since it is lost to everybody."""
+        """Write one row for a packet that its sender's full queue dropped: no receiver could get it."""
         if not self._lists(packet):
             return
         self._packets.add(
@@ -82,7 +84,7 @@ class PacketTable:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Write the counts of receivers too far to be listed."""
+        """Write the counts of receptions that were too weak to get a row."""
         state, distance_bin = np.nonzero(self._too_weak)
         if len(state):
             self._unheard.add(
@@ -91,7 +93,7 @@ class PacketTable:
             )  # fmt: skip
 
     def _lists(self, packet: Packet) -> bool:
-        """Return whether a packet gets rows: an awareness message only if its station was drawn."""
+        """Return whether a packet gets rows; an awareness message gets them only if its sender was drawn."""
         if packet.message.kind != AWARENESS or self._share >= 1.0:
             return True
         if packet.sender not in self._listed:
@@ -115,5 +117,5 @@ def _columns(packets: Sequence[Packet]) -> np.ndarray:
 def _or(
     has_pair: Bool[np.ndarray, " receivers"], values: np.ndarray, pair: Int32[np.ndarray, " receivers"], other: float
 ) -> np.ndarray:
-    """Return each receiver's value by its pair, another one where it has none."""
+    """Return the value of each receiver's pair with the sender, or `other` for a receiver without a pair."""
     return np.where(has_pair, values[pair], other) if len(values) else np.full(len(has_pair), other)

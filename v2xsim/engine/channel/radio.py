@@ -1,8 +1,9 @@
 """How messages get from station to station over the radio: fragments, the access layer, the medium, acknowledgements.
 
-SimPy sees wake-ups only while a station waits for a packet (requests, answers, and awareness messages that a relay
-passes on): every QUANTUM_US, since only the access layer knows when a packet ends. Everything else is computed in one compiled
-call of the access layer, before any process reads it. So a station acts on a packet up to QUANTUM_US after its end.
+Only the access layer knows when a packet ends. So while a station waits for a packet (a request, an answer, or an
+awareness message that a relay forwards), a SimPy event every QUANTUM_US checks for arrivals. A station therefore acts on
+a packet up to QUANTUM_US after its end. At all other times, one compiled call computes the access layer up to the instant
+at which a process next reads its results.
 """
 
 from collections.abc import Sequence
@@ -32,23 +33,24 @@ from v2xsim.scenario.schema_radio import Radio
 from v2xsim.streams import Streams
 
 QUANTUM_US = 500
-# Packets of a departed station are forgotten after this: by then those on the air have ended, and queued ones are never sent.
+# Packets of a station that left are forgotten after this time: by then its packets on the air have ended, and its queued
+# packets are never sent.
 _GIVEN_UP_US = 1_000_000
 
 
 @dataclass(frozen=True)
 class _Submission:
-    """A packet that the access layer has not been given yet.
+    """A packet that waits to be handed to the access layer.
 
     Attributes:
-        number: Of the packet at the access layer.
-        sender_row: Row of its sender.
-        target_row: Row of the station that it is addressed to; -1 for everybody, or for one that is not there.
-        ready_us: When it enters its sender's queue.
-        size_bytes: Payload and headers.
-        mcs: Modulation and coding scheme.
-        period_us: Time to the next packet of the same kind at its sender, 0 for none.
-        key: Names its random draws.
+        number: Number by which the access layer names the packet.
+        sender_row: Row of the sending station.
+        target_row: Row of the station to which the packet is addressed; -1 for a broadcast or a station that has left.
+        ready_us: Time at which the packet enters its sender's queue.
+        size_bytes: Size of payload and headers together.
+        mcs: Index of the modulation and coding scheme.
+        period_us: Time until the sender's next packet of the same kind; 0 if none follows.
+        key: Key of the packet's random draws.
     """
 
     number: int
@@ -62,7 +64,7 @@ class _Submission:
 
 
 class RadioAir:
-    """The radio: an access layer and the medium below it, and what stations and tables need of them."""
+    """A channel with an access layer and a physical layer; it delivers packets and records their outcomes."""
 
     def __init__(
         self, clock: Clock, radio: Radio, streams: Streams, deliver: Deliver, table: PacketTable, channel: Columns,
@@ -75,10 +77,10 @@ class RadioAir:
         self._busy = BusyRatio(clock.now_us)
         self._fleet, self._links = Fleet.none(), LinkBudget.none()
         self._settled_us = clock.now_us
-        # Packets handed over, by number, until their outcome is known.
+        # Packets by number, from the time they are sent until their outcome is known.
         self._flying: dict[int, Packet] = {}
         self._packets_sent = 0
-        # Retries so far of each packet that may still be retried.
+        # For each packet that may still be repeated, the number of its repetitions so far.
         self._retries: dict[int, int] = {}
         self._awaited: set[int] = set()
         self._somebody_waits = clock.event()
@@ -87,7 +89,7 @@ class RadioAir:
         clock.start(self._arrivals())
 
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
-        """Deliver what arrived over the links so far, then take the links that hold from now on."""
+        """Deliver the packets that arrived over the old links, then replace the links by those of the new tick."""
         self.settle()
         if not np.array_equal(self._fleet.agent, fleet.agent):
             self._reindex(fleet)
@@ -95,17 +97,17 @@ class RadioAir:
         self._forget_departed()
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
-        """Send a message from its origin, to its relay if it has one (`v2xsim.engine.channel.air.Air`)."""
-        # A message by relay carries the relay's and the destination's address as well.
+        """Send a message from its origin to its relay or its destination; arguments as in `v2xsim.engine.channel.air.Air`."""
+        # A message over a relay also carries the addresses of the relay and the destination.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
         wait_us = 0
-        # Stations' clocks are not aligned: each hands its message over at a phase of its own. The random slot, which draws
-        # within the period itself, needs none.
+        # The periods of stations are not aligned, so each station sends at a random phase of its own. The scheme
+        # `random_slot` needs no phase, because it draws a slot within the period itself.
         if period_us and not self._radio.access.spreads_periods:
             wait_us = int(self._streams.uniforms("announcement.phase", message.origin)[0, 0] * period_us)
         elif message.kind != AWARENESS:
-            # All stations sense at the same ticks; their computers do not finish in the same microsecond.
+            # All stations capture at the same ticks, but their computers do not finish in the same microsecond.
             spread_us = self._radio.processing_spread_ms * 1e3
             wait_us = int(self._streams.uniforms("processing", message.number)[0, 0] * spread_us)
         packets = [
@@ -115,15 +117,15 @@ class RadioAir:
         self._enqueue(packets, wait_us, period_us=period_us, awaited=awaited)
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
-        """Send a packet once more as it came, from a relay to a station or to EVERYBODY."""
+        """Send a received packet again, unchanged, from a relay to a station or to EVERYBODY."""
         copy = Packet(
             packet.message, packet.hop + 1, packet.fragment, packet.fragments, sender, target, packet.size_bytes
         )
         self._enqueue([copy], 0)
 
     def settle(self) -> None:
-        """Deliver all that has arrived by now."""
-        # Congestion control acts on each window's load before the next window begins.
+        """Deliver all packets that have arrived by now."""
+        # Congestion control must get the load of each window before the next window begins.
         while self._clock.now_us >= self._busy.window_end_us:
             window_end_us = self._busy.window_end_us
             self._advance(window_end_us)
@@ -134,21 +136,21 @@ class RadioAir:
         self._advance(self._clock.now_us)
 
     def wait_us(self, size_bytes: int) -> Float[np.ndarray, " stations"]:
-        """Return the time that congestion control asks each station to leave between messages of a size."""
+        """Return the least time that congestion control demands between two messages of a size, for each station."""
         radio = self._radio
-        # Sidelink packets last a subframe whatever their size.
+        # A sidelink packet of any size lasts one subframe.
         slot_us = radio.access.dcc_airtime_us
         if slot_us is None:
             slot_us = float(airtime_us(size_bytes, radio.awareness_mcs, radio.bandwidth_mhz))
         return self._dcc.wait_us(slot_us)
 
     def close(self) -> None:
-        """Write what was counted over the run."""
+        """Write the counts of the whole run into the result tables."""
         self._table.close()
 
     def _arrivals(self) -> Process:
-        """Look for arrivals as long as a station waits for a packet."""
-        # Waking at every quantum of the whole run would cost more than the medium itself.
+        """Check for arrivals every QUANTUM_US as long as a station waits for a packet."""
+        # An event at every quantum of the whole run would cost more time than computing the medium itself.
         while True:
             yield self._somebody_waits
             self._somebody_waits = self._clock.event()
@@ -157,8 +159,8 @@ class RadioAir:
                 self.settle()
 
     def _reindex(self, fleet: Fleet) -> None:
-        """Carry the state of the access layer over to another set of stations."""
-        # Its rows are those of the old set: what waits must be in the layer before they change.
+        """Adapt the state of the access layer to a new set of stations."""
+        # Waiting packets name stations by their old rows, so the layer must get them before the rows change.
         self._submit()
         gone = set(np.setdiff1d(self._fleet.agent, fleet.agent).tolist())
         left_behind = [number for number, packet in self._flying.items() if packet.sender in gone] if gone else []
@@ -170,7 +172,7 @@ class RadioAir:
         self._busy.reindexed(rows)
 
     def _forget_departed(self) -> None:
-        """Forget what stations that left a while ago had handed over."""
+        """Forget the packets of stations that left at least 1 s ago."""
         while self._departed and self._departed[0][0] <= self._clock.now_us - _GIVEN_UP_US:
             for number in self._departed.pop(0)[1]:
                 self._flying.pop(number, None)
@@ -183,18 +185,18 @@ class RadioAir:
     def _enqueue(
         self, packets: Sequence[Packet], wait_us: int, *, period_us: int = 0, awaited: bool = True, retries: int = 0
     ) -> None:
-        """Have packets of one message, sender and target ready for the access layer.
+        """Add packets to those that the access layer gets next.
 
         Args:
-            packets: Fragments in their order.
-            wait_us: Time until they enter their sender's queue.
-            period_us: As in `send`.
-            awaited: As in `send`.
-            retries: How often they have been sent before.
+            packets: Fragments of one message in their order, all with the same sender and target.
+            wait_us: Time until the packets enter their sender's queue.
+            period_us: Shortest time from this message to the sender's next one of this kind; 0 if none follows.
+            awaited: Whether a station acts as soon as the packets arrive.
+            retries: Number of times that the packets have been sent before.
         """
         message, sender, target = packets[0].message, packets[0].sender, packets[0].target
         sender_row = self._fleet.index(sender)
-        # A relay may have left between receiving a packet and passing it on.
+        # A relay may have left between receiving a packet and forwarding it.
         if sender_row < 0:
             return
         ready_us = self._clock.now_us + wait_us
@@ -203,7 +205,8 @@ class RadioAir:
         for packet in packets:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
-            # A repetition has draws of its own; the first transmission draws the same whether or not repetitions are allowed.
+            # A repetition has random draws of its own, so the draws of the first transmission do not depend on whether
+            # repetitions are allowed.
             repetition = (retries,) if retries else ()
             key = self._streams.key("packet", message.number, packet.hop, packet.fragment, sender, *repetition)
             if target != EVERYBODY and retries < self._radio.retries:
@@ -229,7 +232,7 @@ class RadioAir:
         self._layer.submit(Packets(number, sender, target, ready, size, mcs, period, key))
 
     def _advance(self, until_us: int) -> None:
-        """Run the access layer up to a time and deliver what ended by then."""
+        """Run the access layer up to a time and deliver the packets that ended by then."""
         self._submit()
         if until_us == self._settled_us:
             return
@@ -246,14 +249,14 @@ class RadioAir:
             self._hand_over(receptions)
 
     def _hand_over(self, receptions: Receptions) -> None:
-        """Record outcomes and hand on what was delivered, packet by packet in the order of arrival."""
+        """Record the outcomes of packets and deliver each received packet to its receivers, in the order of arrival."""
         numbers = receptions.number.tolist()
         packets = [self._flying.pop(number) for number in numbers]
-        # Before the delivery below, which may add packets that are awaited.
+        # This must come before the delivery below, which may add awaited packets.
         self._awaited.difference_update(numbers)
         self._table.add(receptions, packets, self._fleet, self._links)
         delivered = receptions.outcome == DELIVERED
-        # Where the delivered receptions of each packet begin, among all delivered ones.
+        # Index of the first delivered reception of each packet, among all delivered receptions.
         begin = np.concatenate([[0], np.cumsum(delivered)])[receptions.offset]
         receiver, snr_db = self._fleet.agent[receptions.receiver[delivered]], receptions.snr_db[delivered]
         if self._retries:
@@ -264,7 +267,7 @@ class RadioAir:
                 self._deliver(Heard(packet, receiver[low:high], start_us, end_us, snr_db[low:high]))
 
     def _send_again(self, receptions: Receptions, packets: list[Packet]) -> None:
-        """Send again what its target did not receive: the sender misses the acknowledgement."""
+        """Repeat each packet that its target did not receive, because the sender gets no acknowledgement for it."""
         now_us, ack_timeout_us = self._clock.now_us, round(self._radio.ack_timeout_ms * 1e3)
         for row, number in enumerate(receptions.number.tolist()):
             retries = self._retries.pop(number, None)

@@ -1,1 +1,1 @@
-"""Announce, match, ask, answer, relay, fuse."""
+"""The cooperation of stations: they announce themselves, egos ask helpers, helpers answer, relays forward, egos fuse."""

@@ -1,4 +1,4 @@
-"""Announcements: which stations announce themselves now, and what each says."""
+"""Announcements: which stations announce themselves at an instant, and the content of each announcement."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -11,7 +11,7 @@ from v2xsim.engine.stations.own_state import OwnStates
 
 
 class Announcing:
-    """Decides for each station by its own movement when it announces itself."""
+    """Decides when each station announces itself, by the message rule and the station's own movement."""
 
     def __init__(self, rule: AwarenessRule) -> None:
         self._announcer = Announcer(rule)
@@ -19,12 +19,12 @@ class Announcing:
     def due(
         self, states: OwnStates, wait_us: Float[np.ndarray, " stations"], now_us: int
     ) -> Bool[np.ndarray, " stations"]:
-        """Return which stations announce themselves now, and record them as sent.
+        """Return which stations announce themselves now, and remember that they did.
 
         Args:
-            states: What each station knows of itself.
-            wait_us: Least time between messages that congestion control asks each for.
-            now_us: The instant.
+            states: State of each station as the station itself knows it.
+            wait_us: Least time between two messages that congestion control demands of each station.
+            now_us: Simulated time of the decision.
         """
         speed_mps = np.hypot(states.velocity_mps[:, 0], states.velocity_mps[:, 1])
         view = AwarenessView(states.agent, states.odometry[:, :2], states.odometry[:, 2], speed_mps, now_us, wait_us)
@@ -32,13 +32,13 @@ class Announcing:
 
 
 def announcement(states: OwnStates, row: int, frame: Frame | None, heard: Int64[np.ndarray, " heard"]) -> Awareness:
-    """Return what a station announces.
+    """Return the content of a station's announcement.
 
     Args:
-        states: What each station knows of itself; only one row is read.
-        row: The station.
-        frame: Its newest frame, None without a lidar.
-        heard: Stations that it has heard lately.
+        states: State of each station as the station itself knows it; only the sender's row is read.
+        row: Row of the station that announces itself.
+        frame: The station's newest frame; None if it has no lidar.
+        heard: Agent ids of the stations that it has heard lately.
     """
     return Awareness(
         origin=int(states.agent[row]), capture_us=states.time_us, stamp_us=int(states.stamp_us[row]), pose=states.pose[row],
@@ -48,6 +48,6 @@ def announcement(states: OwnStates, row: int, frame: Frame | None, heard: Int64[
 
 
 def announcement_bytes(awareness: Awareness) -> int:
-    """Return the size of an announcement."""
+    """Return the size of an announcement's payload."""
     matrix_bytes = encoded_matrix_bytes(awareness.matrix.code) if awareness.matrix is not None else 0
     return awareness_bytes(matrix_bytes, len(awareness.heard))

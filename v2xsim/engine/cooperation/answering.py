@@ -1,4 +1,4 @@
-"""A helper answers a request from its own newest frame."""
+"""The answers of helpers to requests: each is made from the helper's own newest frame."""
 
 from v2xsim.engine.clock import Clock
 from v2xsim.engine.cooperation.answers import answer
@@ -9,14 +9,14 @@ from v2xsim.scenario.schema import Scenario
 
 
 class Answering:
-    """Makes helpers' answers."""
+    """Makes the answers of helpers to requests."""
 
     def __init__(self, scenario: Scenario, clock: Clock, stations: Stations, tracks: OwnTracks) -> None:
         self._scheme, self._mtu_bytes = scenario.cooperation.fusion, scenario.radio.mtu_bytes
         self._clock, self._stations, self._tracks = clock, stations, tracks
 
     def answer_to(self, request: Request) -> Answer | None:
-        """Return a helper's answer from its newest detected frame, None without one."""
+        """Return the helper's answer from its newest frame whose detection is finished; None if it has no such frame."""
         frame = self._stations.detected_frame(request.helper, self._clock.now_us)
         if frame is None:
             return None

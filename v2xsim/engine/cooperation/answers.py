@@ -1,4 +1,4 @@
-"""What a helper answers: points or boxes in the cells that it is asked for."""
+"""The content of a helper's answer: lidar points or detected boxes in the cells that the ego asked for."""
 
 from dataclasses import dataclass
 
@@ -20,17 +20,18 @@ from v2xsim.perception.matching.matrix import cells_of, shifted
 from v2xsim.records import OCCUPIED, UNOBSERVED, Detections
 from v2xsim.spatial.poses import pose_matrix
 
-# Returns lower than this are not sent: the ego sees the road with its own lidar. The limit exceeds the range noise of a lidar
-# on flat ground.
+# Lidar returns lower than this height are not sent, because they are road. The limit is larger than the range noise of a
+# lidar on flat ground.
 ROAD_M = 0.25
 _NO_POINTS, _NO_ROWS = np.zeros((0, 3)), np.zeros(0, np.int64)
 
 
 def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_m: float, cell_m: float) -> float:
-    """Return about how large an answer will be, from the matrices alone.
+    """Return an estimate of the size of an answer, computed from perception matrices alone.
 
-    A body shows one or two faces: in an occupied cell, points thinned to one per voxel cover a strip as long as the
-    cell and about 1.5 m high. In late fusion a body covers about four cells.
+    The estimate for points assumes that a body shows one or two faces to the lidar: in an occupied cell, points thinned to
+    one per voxel cover a strip as long as the cell and about 1.5 m high. The estimate for boxes assumes that a body covers
+    about four cells.
     """
     if shares.is_boxes:
         return CPM_BASE_BYTES + codes_bytes(asked_cells) + CPM_OBJECT_BYTES * occupied_cells / 4.0
@@ -39,25 +40,26 @@ def predicted_bytes(occupied_cells: int, asked_cells: int, shares: Share, voxel_
 
 
 def codes_bytes(cells: int) -> int:
-    """Return the bytes of the codes of n cells, unobserved, free or occupied: two bits a cell."""
+    """Return the number of bytes that the codes of some cells need: two bits for unobserved, free or occupied."""
     return -(-cells * 2 // 8)
 
 
 def answer(
     request: Request, frame: Frame, detections: Detections, shares: Share, voxel_m: float, mtu_bytes: int
 ) -> Answer:
-    """Return a helper's answer from one of its frames, not larger than the allowance unless whole frames are shared.
+    """Return a helper's answer from one of its frames.
 
-    Nearest cells come first. The first cell whose items no longer fit is left out whole, and so is every farther cell that has
-    items; cells without items still have their code in the answer.
+    Header and codes are always sent; points or boxes fill up to the request's allowance, and a fusion scheme of whole
+    frames ignores the allowance. The cells nearest to the ego come first. The first cell whose points or boxes do not all
+    fit is left out, and so is every farther cell with points or boxes.
 
     Args:
-        request: What is asked for.
+        request: The ego's request.
         frame: The helper's frame.
-        detections: The helper's detections of that frame with velocities, in the world as it believes it.
-        shares: What the fusion scheme has helpers send; whole frames are sent whatever the allowance.
-        voxel_m: Points are thinned to one per cube of this side.
-        mtu_bytes: Payload of one fragment.
+        detections: The helper's detections of that frame with velocities, placed by the pose that the helper believes.
+        shares: Kind of data that the fusion scheme sends: points, boxes or whole frames.
+        voxel_m: Side of the cubes to which points are thinned: one point remains in each cube.
+        mtu_bytes: Largest payload of one fragment.
     """
     code = np.where(request.cells, shifted(frame.matrix, request.lower, request.cells.shape), UNOBSERVED).astype(
         np.uint8
@@ -83,14 +85,14 @@ def answer(
 
 @dataclass(frozen=True)
 class _Fitted:
-    """The items that fit into an answer.
+    """The items (points or boxes) that fit into an answer.
 
     Attributes:
         rows: Row of each item that fits, in the order in which they are sent.
-        part: Fragment of each.
+        part: Number of the fragment that carries each item.
         code: Matrix codes; UNOBSERVED in cells whose items did not fit.
-        code_part: Fragment that completes each cell's content.
-        size_bytes: Payload.
+        code_part: Number of the fragment with which the content of each cell is complete.
+        size_bytes: Size of the payload.
     """
 
     rows: Int64[np.ndarray, " items"]
@@ -104,19 +106,19 @@ def _fitted(
     position_m: Float[np.ndarray, "candidates 3"], request: Request, code: UInt8[np.ndarray, "nx ny"], base_bytes: int,
     item_bytes: float, mtu_bytes: int,
 ) -> _Fitted:  # fmt: skip
-    """Return the items in the cells asked for that the allowance has room for, nearest cells first."""
+    """Return the items in the requested cells that fit into the allowance, nearest cells first."""
     rows, cell, rank = _in_cells(position_m[:, :2], request)
     order = np.lexsort((rows, cell, rank))
     rows, cell, code = rows[order], cell[order], code.copy()
     room = max(0, int((request.allowance_bytes - base_bytes) / item_bytes))
     if len(rows) > room:
-        # The first cell that does not fit whole is left out with all farther ones.
+        # The first cell whose items do not all fit is left out, with all farther cells.
         cut = room
         while cut > 0 and cell[cut - 1] == cell[cut]:
             cut -= 1
         code.reshape(-1)[np.unique(cell[cut:])] = UNOBSERVED
         rows, cell = rows[:cut], cell[:cut]
-    # A cell without items is complete with the first fragment, which has its code.
+    # A cell without items is complete with the first fragment, which carries all codes.
     part = ((base_bytes + item_bytes * np.arange(len(rows))) // mtu_bytes).astype(np.int64)
     code_part = np.zeros(code.shape, np.int64)
     np.maximum.at(code_part.reshape(-1), cell, part)
@@ -124,7 +126,10 @@ def _fitted(
 
 
 def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"], mtu_bytes: int) -> Answer:
-    """Return the answer that sends all returns as they were captured; the ego takes from them what it asked for."""
+    """Return the answer of a helper that sends all its lidar returns.
+
+    Its size counts all returns; the answer holds only those in requested cells, because the ego uses no others.
+    """
     points_m, point_row = _shareable(frame, request, 0.0)
     rows, cell, _ = _in_cells(points_m[:, :2], request)
     part = ((POINTS_HEADER_BYTES + RAW_POINT_BYTES * point_row[rows]) // mtu_bytes).astype(np.int64)
@@ -139,10 +144,10 @@ def _whole_frame(request: Request, frame: Frame, code: UInt8[np.ndarray, "nx ny"
 def _shareable(
     frame: Frame, request: Request, voxel_m: float
 ) -> tuple[Float[np.ndarray, "points 3"], Int64[np.ndarray, " points"]]:
-    """Return the points worth sending, rounded as they are coded, and the row of each in the frame's cloud.
+    """Return the points of a frame to send, rounded to the resolution of the message, and the row of each in the cloud.
 
-    Points on the road or on a building of the map are not sent: everybody has the map. Points are thinned to one per voxel if
-    there is a voxel size.
+    Points on the road or on a building of the map are not sent, because every station has the map. If `voxel_m` is above
+    0, points are thinned to one per voxel.
     """
     world_from_station = pose_matrix(*frame.pose)
     body = rows_in_cells(
@@ -156,7 +161,7 @@ def _shareable(
 def _in_cells(
     place_m: Float[np.ndarray, "items 2"], request: Request
 ) -> tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"], Float[np.ndarray, " rows"]]:
-    """Return the items in cells asked for, the flat index of their cell, and the cell's distance from the ego."""
+    """Return the rows of the items in requested cells, the flat index of each one's cell, and that cell's distance to the ego."""
     shape = request.cells.shape
     ix, iy, inside = cells_of(place_m, request.lower, request.cell_m, shape)
     rows = np.flatnonzero(inside)
@@ -169,5 +174,5 @@ def _in_cells(
 def occupied_in(
     code: UInt8[np.ndarray, "helpers nx ny"], cells: Bool[np.ndarray, "nx ny"]
 ) -> Int64[np.ndarray, " helpers"]:
-    """Return how many of the cells each helper reports occupied."""
+    """Return the number of given cells that each helper's matrix shows as occupied."""
     return ((code == OCCUPIED) & cells).sum(axis=(1, 2)).astype(np.int64)

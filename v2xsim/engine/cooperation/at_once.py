@@ -1,6 +1,7 @@
-"""An exchange without messages: contents go directly to the receivers, as an upper bound to compare with.
+"""An exchange without messages, as an upper bound for comparison: data reaches its receivers at once and without loss.
 
-An ego may ask every other station with a frame, at any distance, and reads its newest frame instead of what it announced.
+An ego may ask every other station that has a frame, at any distance. It chooses helpers by the matrices of their newest
+frames, not by announced matrices.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from v2xsim.scenario.schema import Scenario
 
 
 class AtOnce:
-    """Hands contents over at the instant at which they are made (`v2xsim.engine.cooperation.exchange.Exchange`)."""
+    """Passes data to its receivers at the instant at which it is made; the methods are those of `Exchange`."""
 
     def __init__(
         self, scenario: Scenario, clock: Clock, stations: Stations, transfers: Transfers, answer_to: AnswerTo
@@ -37,19 +38,19 @@ class AtOnce:
         self._numbers: Iterator[int] = count(1)
 
     def announce(self, awareness: Awareness) -> None:
-        """Let every ego know a station's announcement."""
+        """Store a station's announcement in the knowledge of every ego."""
         for knowledge in self._stations.egos():
             knowledge.learn(awareness, self._clock.now_us)
 
     def report(self, report: Report) -> None:
-        """Let every ego know a station's report."""
+        """Store a station's report in the knowledge of every ego."""
         for knowledge in self._stations.egos():
             knowledge.take_report(report, self._clock.now_us, self._counts_copies)
 
     def candidates(
         self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
     ) -> list[list[Candidate]]:
-        """Return all other stations with a frame, or those on the directory's short list."""
+        """Return, for each ego, all other stations with a frame, or only those on the directory's short list."""
         now_us = self._clock.now_us
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.lidars > 0].tolist()]
         frames = [frame for frame in newest if frame is not None]
@@ -64,7 +65,7 @@ class AtOnce:
         ]
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
-        """Hand the helpers' answers to an ego."""
+        """Make the helpers' answers to an ego's requests and store them in the ego's knowledge at once."""
         now_us = self._clock.now_us
         for ask in asks:
             request = request_of(next(self._numbers), ego, ask)
@@ -83,5 +84,5 @@ class AtOnce:
             self._stations.knowledge_of(ego.agent).receive_part(message.number, answer, parts)
 
     def receive(self, heard: Heard) -> None:
-        """Refuse: no message is ever sent."""
+        """Raise AssertionError: this exchange sends no message."""
         raise AssertionError("an exchange without messages hears nothing")

@@ -1,4 +1,4 @@
-"""What an ego does not see, and how much each cell of it matters."""
+"""The cells around an ego that it does not see (its blind zone), and the relevance of each of these cells."""
 
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -16,8 +16,9 @@ class BlindZone:
     """The cells around an ego that it does not see.
 
     Attributes:
-        open_ground: Cells without a building of the map. Only these can be blind: the ego knows its map.
-        weight: How much each blind cell matters, 0 to 1; 0 for cells that the ego sees and for buildings.
+        open_ground: Whether each cell lies outside the buildings of the map. Only such cells count as blind: the ego has
+            the map.
+        weight: Relevance of each blind cell, 0 to 1; 0 for cells that the ego sees and for cells inside buildings.
     """
 
     open_ground: Bool[np.ndarray, "nx ny"]
@@ -25,14 +26,14 @@ class BlindZone:
 
 
 class BlindZones:
-    """The blind zone of each ego frame: an ego asks by it and its coverage is scored by it, so it is computed once."""
+    """The blind zone of each ego frame, computed once: both requests and the coverage metric use it."""
 
     def __init__(self, footprints: FootprintMap) -> None:
         self._footprints = footprints
         self._of: WeakKeyDictionary[Frame, BlindZone] = WeakKeyDictionary()
 
     def of(self, frame: Frame) -> BlindZone:
-        """Return the blind zone of a frame."""
+        """Return the blind zone of an ego's frame."""
         if frame not in self._of:
             ground = self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape)
             weight = blind_weight(frame.matrix, ground, frame.pose[:2], frame.velocity_mps)

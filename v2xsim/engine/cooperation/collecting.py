@@ -1,4 +1,4 @@
-"""What an ego fuses at its deadline: of each helper the newest answer that has arrived, whole or in part."""
+"""The data that an ego fuses at its deadline: the newest answer that has arrived from each helper, complete or in part."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from v2xsim.records import UNOBSERVED, Detections, PerceptionMatrix
 
 @dataclass(frozen=True)
 class Arrived:
-    """What has arrived of one helper's frame, on the grid of the ego's matrix. Parts that were lost are not in it.
+    """The data of one helper's frame that has arrived, on the grid of the ego's matrix. Lost fragments are not in it.
 
     Attributes:
-        frame: The helper's frame that the data is from.
-        code: Matrix codes of the cells that the helper answered; UNOBSERVED elsewhere.
-        points_m: Lidar points in the world as the helper believes it.
-        point_row: Row of each point in the helper's cloud; the visibility model looks up by it what the point hit.
-        detections: Boxes in the world as the helper believes it, velocities included.
+        frame: The helper's frame from which the data comes.
+        code: Matrix codes of the cells that the helper answered for; UNOBSERVED elsewhere.
+        points_m: Lidar points in the world frame, placed by the pose that the helper believes.
+        point_row: Row of each point in the helper's cloud; the visibility model uses it to look up what the point hit.
+        detections: Boxes in the world frame, placed by the pose that the helper believes; with velocities.
     """
 
     frame: Frame
@@ -31,26 +31,35 @@ class Arrived:
 
 
 def newest_answers(knowledge: Knowledge, ego: Frame, max_age_us: int) -> list[ReceivedAnswer]:
-    """Forget answers older than `max_age_us`, and return what an ego fuses for its frame.
+    """Return the answers that an ego fuses for its frame, and forget answers that are too old.
 
-    That is, of each helper, the newest answer captured not after the frame, however few of its fragments have arrived. One that arrives after this instant is late for this frame; it may still serve
-    the next one.
+    For each helper, this is the newest answer whose data was captured at or before the ego's frame, even if only some of
+    its fragments have arrived. An answer that arrives later may still be fused with the ego's next frame.
+
+    Args:
+        knowledge: Knowledge of the ego, with the answers that have arrived.
+        ego: The ego's frame.
+        max_age_us: Answers whose data was captured earlier than this before the ego's frame are forgotten.
     """
     newest, oldest_us = [], ego.time_us - max_age_us
     for helper in sorted(knowledge.answers):
         answers = [item for item in knowledge.answers[helper] if item.answer.frame.time_us >= oldest_us]
         knowledge.answers[helper] = answers
         usable = [item for item in answers if item.answer.frame.time_us <= ego.time_us]
-        # With equal captures, the one of which more packets have arrived; then the later request, whose cells are newer.
+        # Of answers with the same capture, take the one of which more packets have arrived, then the one to the later
+        # request, whose cells are newer.
         if usable:
             newest.append(max(usable, key=lambda item: (item.answer.frame.time_us, item.packets, item.number)))
     return newest
 
 
 def arrived_of(received: ReceivedAnswer, ego: Frame) -> Arrived:
-    """Return what has arrived of an answer, perhaps to an earlier request, on the grid of the ego's present matrix."""
+    """Return the data of an answer that has arrived, on the grid of the ego's present matrix.
+
+    The answer may belong to a request for an earlier frame, whose matrix had another grid.
+    """
     answer, parts, request = received.answer, received.parts, received.answer.request
-    # The first fragment has the list of cells: without it nothing says which cells the codes are of.
+    # The first fragment lists the cells; without it, the codes cannot be assigned to cells.
     has_code = parts[answer.code_part] & parts[0]
     code = np.where(has_code, answer.code, UNOBSERVED).astype(np.uint8)
     on_request_grid = PerceptionMatrix(request.lower, request.cell_m, code)
@@ -62,7 +71,7 @@ def arrived_of(received: ReceivedAnswer, ego: Frame) -> Arrived:
 
 
 def arrived_reports(frame: Frame, detections: Detections, ego: Frame) -> Arrived:
-    """Return reported objects: they say nothing about cells.
+    """Return objects from reports in the form of arrived data; all cells are UNOBSERVED, because reports have no cells.
 
     Args:
         frame: The sender's frame of the newest report.

@@ -1,4 +1,4 @@
-"""Collective perception: stations broadcast what they perceive, unasked (`v2xsim.comms.messages.cpm` has the rules)."""
+"""Collective perception: stations broadcast the objects that they detected, by the rules of `v2xsim.comms.messages.cpm`."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,15 +11,15 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.knowledge import Knowledge, ReportedObject
 from v2xsim.records import Boxes, Detections
 
-# A reported object is valid until its sender would have had to report it again, plus two check intervals for transmission.
+# A reported object is valid until its sender must report it again, plus two check intervals for the transmission.
 _GRACE_US = 2 * CHECK_US
 
 
 class Reporting:
-    """Decides for each station which objects its next collective perception message contains.
+    """Decides which objects the next collective perception message of each station contains.
 
     Args:
-        redundancy: Rule for objects that others report as well.
+        redundancy: Redundancy rule: which objects a station leaves out because others report them as well.
     """
 
     def __init__(self, redundancy: RedundancyRule) -> None:
@@ -30,15 +30,15 @@ class Reporting:
         self, knowledge: Knowledge, frame: Frame, detections: Detections, announced_m: Float[np.ndarray, "stations 2"],
         now_us: int, wait_us: float, lidars: int,
     ) -> Report | None:  # fmt: skip
-        """Return what a station broadcasts now, None for nothing.
+        """Return the message that a station broadcasts now; None if it sends none.
 
         Args:
-            knowledge: What the station knows.
-            frame: Its frame whose detections are reported.
-            detections: Detections of that frame, velocities included.
-            announced_m: Positions of stations that it knows from their own announcements.
-            now_us: The instant.
-            wait_us: Least time between messages that congestion control asks for.
+            knowledge: Knowledge of the station, with the reports that it received.
+            frame: The station's frame whose detections are reported.
+            detections: Detections of that frame, with velocities.
+            announced_m: Positions of the vehicles that the station knows from their announcements.
+            now_us: Simulated time of the report.
+            wait_us: Least time between two messages that congestion control demands of the station.
             lidars: Number of lidars that the station carries.
         """
         position_m = detections.boxes.center_m[:, :2]
@@ -59,10 +59,10 @@ class Reporting:
 
 
 def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, Detections]]:
-    """Forget objects that are no longer valid, and return what an ego fuses of the reports that reached it.
+    """Return the reported objects that an ego fuses, by sender, and forget objects that are no longer valid.
 
-    For each sender, that is its newest object and all objects that are still valid; those reported earlier are moved on to the
-    instant of the newest.
+    Each item has the sender's most recently captured object, and all its valid objects, extrapolated to the instant of
+    that capture.
     """
     by_sender = []
     for origin in sorted(knowledge.reported):
@@ -80,7 +80,7 @@ def reported_to(knowledge: Knowledge, ego: Frame) -> list[tuple[ReportedObject, 
 
 
 def _moved(item: ReportedObject, to: Frame) -> Detections:
-    """Return an object moved on by its reported velocity from its own report's capture to another one of the same sender."""
+    """Return an object extrapolated by its reported velocity to the instant of another frame of the same sender."""
     detection = item.report.detections[np.array([item.row])]
     age_s = (to.stamp_us - item.report.frame.stamp_us) * 1e-6
     center_m = detection.boxes.center_m.copy()
@@ -90,9 +90,9 @@ def _moved(item: ReportedObject, to: Frame) -> Detections:
 
 
 def _copies(knowledge: Knowledge, now_us: int) -> Copies:
-    """Return all copies of objects that a station received within a second, moved on to now; older ones are dropped.
+    """Return the copies of reported objects that a station received within the last second, extrapolated to now.
 
-    They are moved on by true time, as if all clocks agreed.
+    Older copies are dropped. The extrapolation uses simulated time, as if the clocks of all stations agreed.
     """
     copies = [(report, at_us) for report, at_us in knowledge.report_copies if now_us - at_us <= SLOWEST_US]
     if not copies:
@@ -110,6 +110,9 @@ def _copies(knowledge: Knowledge, now_us: int) -> Copies:
 
 
 def _valid_us(item: ReportedObject) -> float:
-    """Return how long a reported object is valid: the rules make a sender report again what has moved by MOVE_M."""
+    """Return how long a reported object is valid: until its sender must report it again because it moved by MOVE_M.
+
+    This time is at most SLOWEST_US; two check intervals for the transmission are added.
+    """
     speed_mps = float(np.linalg.norm(item.report.detections.velocity_mps[item.row]))
     return _GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3))

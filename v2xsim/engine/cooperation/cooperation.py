@@ -1,4 +1,4 @@
-"""What stations do together, step by step: announce, match and ask, report, collect and fuse."""
+"""The steps of cooperation: stations announce themselves, egos choose and ask helpers, stations report, egos collect data."""
 
 from dataclasses import dataclass
 
@@ -23,21 +23,22 @@ from v2xsim.records import Detections
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 
-# Message size for which congestion control computes how long a station waits, for announcements and for reports.
+# Message size from which congestion control computes the waiting time of a station, for announcements and for reports.
 _TYPICAL_BYTES = 350
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one helper contributes to an ego's frame.
+    """The data that one helper contributes to an ego's frame.
 
     Attributes:
-        helper: The station.
-        relay: Station that passed it on, NOBODY if it came directly.
-        capture_us: Capture of the data.
-        is_for_this_frame: Whether the ego asked for it for this very frame; always for reports, which nobody asks for.
-        received_bytes: Payload that arrived; of reports, the newest one's.
-        arrived: What arrived.
+        helper: Agent id of the helper.
+        relay: Agent id of the station that forwarded the data, NOBODY if it came directly.
+        capture_us: Time at which the data was captured.
+        is_for_this_frame: Whether the data answers a request for this frame, not for an earlier one; always true for
+            reports.
+        received_bytes: Size of the payload that arrived; for reports, the size of the newest report.
+        arrived: The data that arrived.
     """
 
     helper: int
@@ -62,7 +63,7 @@ class Cooperation:
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
 
     def announce(self, states: OwnStates) -> None:
-        """Let every station announce itself whose rule says so: its state at the last tick, its latest matrix."""
+        """Send the announcements that are due by the message rule: state at the last tick and newest matrix of each station."""
         now_us = self._clock.now_us
         heard = self._stations.heard_lately(now_us)
         for row in np.flatnonzero(self._announcing.due(states, self._air.wait_us(_TYPICAL_BYTES), now_us)):
@@ -70,7 +71,7 @@ class Cooperation:
             self._exchange.announce(announcement(states, int(row), frame, states.agent[np.flatnonzero(heard[row])]))
 
     def match(self, states: OwnStates, frame_us: int) -> None:
-        """Let every ego whose newest frame was captured at `frame_us` ask for what it is blind to."""
+        """Let every ego whose newest frame was captured at `frame_us` ask helpers for its blind cells."""
         now_us = self._clock.now_us
         newest = [self._stations.detected_frame(agent, now_us) for agent in states.agent[states.ego].tolist()]
         egos = [(ego, self._blind_zones.of(ego)) for ego in newest if ego is not None and ego.time_us == frame_us]
@@ -79,7 +80,7 @@ class Cooperation:
             self._exchange.ask(ego, asks(ego, zone.weight, candidates, self._rule, self._streams))
 
     def report(self, states: OwnStates, frame_us: int) -> None:
-        """Let every station with a lidar broadcast what it perceives, as the rules of collective perception say."""
+        """Let every station with a lidar broadcast its detections by the rules of collective perception."""
         now_us, wait_us = self._clock.now_us, self._air.wait_us(_TYPICAL_BYTES)
         for row in np.flatnonzero(states.lidars > 0):
             agent = int(states.agent[row])
@@ -97,12 +98,12 @@ class Cooperation:
                 self._exchange.report(report)
 
     def announced_vehicles(self, frame: Frame) -> Detections:
-        """Return the vehicles that a station knows from their announcements, moved on to the instant of its frame."""
+        """Return the vehicles that a station knows from their announcements, extrapolated to the instant of its frame."""
         knowledge = self._stations.knowledge_of(frame.agent)
         return knowledge.announced_vehicles(frame, self._clock.now_us, self._stations.forget_us)
 
     def collected(self, ego: Frame) -> list[Contribution]:
-        """Return what an ego fuses for its frame now, helper by helper in rising order."""
+        """Return the data that an ego fuses now for its frame: one item for each helper, in rising order of their agent ids."""
         knowledge, shares = self._stations.knowledge_of(ego.agent), self._rule.fusion.shares
         if shares is Share.NOTHING:
             return []

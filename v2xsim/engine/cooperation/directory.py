@@ -1,4 +1,7 @@
-"""A directory in the cloud: descriptors of every station's matrix, so that exact matching compares a short list, not all pairs."""
+"""A directory in the cloud with a descriptor of every station's matrix.
+
+It gives each ego a short list of helpers, so that exact matching need not compare all pairs of stations.
+"""
 
 from collections.abc import Sequence
 
@@ -9,15 +12,15 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.perception.matching.descriptors import complement_query, complement_stored
 from v2xsim.perception.matching.shortlist import ShortList
 
-# Found the best helper of all among its first ten in every case measured (docs/benchmarks.md).
+# With this length, the best of all helpers was among the first ten in every measured case (docs/benchmarks.md).
 ENTRIES = 512
 
 
 class Directory:
-    """Descriptors of the newest frames.
+    """Descriptors of the newest frame of each station.
 
     Args:
-        wanted: Number of stations on a short list.
+        wanted: Number of stations on an ego's short list.
     """
 
     def __init__(self, wanted: int) -> None:
@@ -26,7 +29,7 @@ class Directory:
         self._time_us: dict[int, int] = {}
 
     def update(self, frames: Sequence[Frame]) -> None:
-        """Replace the descriptors of stations with a new frame, and forget stations that have left."""
+        """Replace the descriptor of each station that has a new frame, and forget stations that have left."""
         there = {frame.agent for frame in frames}
         gone = [agent for agent in self._time_us if agent not in there]
         self._list.drop(gone)
@@ -39,11 +42,15 @@ class Directory:
             self._time_us.update((frame.agent, frame.time_us) for frame in fresh)
 
     def short_lists(self, egos: Sequence[tuple[Frame, Float[np.ndarray, "nx ny"]]]) -> list[set[int]]:
-        """Return, for each ego and its blind weight, the stations whose descriptors promise the largest gain. One lookup serves all egos."""
+        """Return the short list of each ego: the stations whose descriptors promise the largest gain for its blind zone.
+
+        Args:
+            egos: Frame of each ego, with the relevance of each of its blind cells (0 to 1).
+        """
         if not egos:
             return []
         queries = np.stack([complement_query(ego.matrix, weight, ENTRIES) for ego, weight in egos])
-        # One more than wanted, since the ego itself may be among them.
+        # One more station than wanted, because the ego itself may be among them.
         nearest = self._list.ask(queries, self._wanted + 1)[0]
         return [
             set([agent for agent in agents if agent not in (-1, ego.agent)][: self._wanted])

@@ -1,7 +1,8 @@
-"""How contents of messages get from one station's knowledge to another's.
+"""The interface of an exchange: it takes the contents of messages from one station to the knowledge of others.
 
-One class for each `cooperation.transport`: `over_the_air` and `at_once`. Both find the stations that an ego may ask, put what
-arrives into the knowledge of egos, and record answers. Only `over_the_air` sends requests, and records them.
+There is one class for each value of `cooperation.transport`: `over_the_air` and `at_once`. Both find the stations that an
+ego may ask, store arriving contents in the knowledge of egos, and record answers. Only `over_the_air` sends requests and
+records them.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +20,13 @@ AnswerTo = Callable[[Request], Answer | None]
 
 
 class Exchange(Protocol):
-    """How contents get from station to station."""
+    """Interface of an exchange; `OverTheAir` and `AtOnce` implement it."""
 
     def announce(self, awareness: Awareness) -> None:
-        """Send a station's announcement to everybody."""
+        """Send a station's announcement to all stations."""
 
     def report(self, report: Report) -> None:
-        """Send a collective perception message to everybody."""
+        """Send a station's collective perception message to all stations."""
 
     def candidates(
         self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
@@ -33,14 +34,20 @@ class Exchange(Protocol):
         """Return the stations that each ego may ask, for frames captured at `frame_us`."""
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
-        """Send an ego's requests; the helpers answer when they arrive."""
+        """Send an ego's requests; each helper answers when its request arrives."""
 
     def receive(self, heard: Heard) -> None:
-        """Take in a packet that somebody received."""
+        """Process a packet that at least one station received."""
 
 
 def request_of(number: int, ego: Frame, ask: Ask) -> Request:
-    """Return the request of an ego to a helper."""
+    """Return the request of an ego to a helper.
+
+    Args:
+        number: Number of the message that will carry the request.
+        ego: The ego's frame.
+        ask: Helper, cells and allowance of the request.
+    """
     matrix = ego.matrix
     return Request(
         number, ego.agent, ask.candidate.agent, ego.time_us, matrix.lower, matrix.cell_m, ask.cells, ego.pose[:2],

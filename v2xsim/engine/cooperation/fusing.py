@@ -1,4 +1,4 @@
-"""Fusion at the deadline: the ego's own frame with the parts of the answers that arrived."""
+"""Fusion at the deadline: the ego's own frame is combined with the parts of answers that have arrived."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Fused:
 
     Attributes:
         code: Matrix codes of the ego after fusion.
-        points: Lidar returns on each road user of the ego's snapshot, received ones included.
-        detections: What is detected now.
-        added_m: Received points.
-        added_object: What each of them hit.
-        added_source: Whose lidar saw each of them.
+        points: Number of lidar returns on each road user of the ego's snapshot, received returns included.
+        detections: Detections of the ego after fusion.
+        added_m: Positions of the received points.
+        added_object: Truth for each received point: agent id of the road user that it hit, GROUND or BUILDING.
+        added_source: Agent id of the station whose lidar captured each received point.
     """
 
     code: UInt8[np.ndarray, "nx ny"]
@@ -44,21 +44,21 @@ DetectorOf = Callable[[Frame, Capture, UInt8[np.ndarray, "nx ny"], Callable[[], 
 def fused(
     ego: Frame, arrived: list[Arrived], scheme: FusionScheme, captures: Captures, detector_of: DetectorOf
 ) -> Fused:
-    """Return the ego's frame with what arrived.
+    """Return the ego's frame after fusion with the data that arrived.
 
     Args:
         ego: The ego's own frame.
-        arrived: Answers to the ego, at most one per helper, in rising order of the helper.
+        arrived: Data from helpers, at most one item per helper, in rising order of their agent ids.
         scheme: The fusion scheme.
-        captures: The truth behind frames: the visibility model needs to know what each point hit.
-        detector_of: Returns the detector as the ego runs it once more, with the same random draws as before fusion.
+        captures: The truth behind frames; the visibility model needs it to know what each point hit.
+        detector_of: Returns the detector that the ego runs on the fused data, with the same random draws as before fusion.
 
     Raises:
         PartError: If a user's scheme raises an exception or returns something else than it must.
     """
     capture, code = captures[ego], ego.matrix.code.copy()
     for item in arrived:
-        # If several helpers answer for a cell, the one with the lowest id counts.
+        # If several helpers answer for a cell, the answer of the helper with the lowest agent id counts.
         is_new = (code == UNOBSERVED) & (item.code != UNOBSERVED)
         code[is_new] = item.code[is_new]
     received = tuple(_received(ego, item, capture, captures[item.frame]) for item in arrived)
@@ -76,11 +76,11 @@ def fused(
 
 
 def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Received:
-    """Return what arrived of an answer.
+    """Return the arrived data of one helper in the form that a fusion scheme takes.
 
     Args:
         ego: The ego's frame.
-        item: The answer.
+        item: The data that arrived.
         own: The truth behind the ego's frame.
         theirs: The truth behind the helper's frame.
     """
@@ -88,7 +88,7 @@ def _received(ego: Frame, item: Arrived, own: Capture, theirs: Capture) -> Recei
 
     def locate() -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
         wanted, there = own.snapshot.agent, theirs.snapshot.agent
-        # The helper captured at another tick: some road users were not there yet, or no longer.
+        # The helper may have captured at another tick, when some road users had not appeared yet or had already left.
         row = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
         located = moved_boxes(theirs.snapshot.boxes[row], theirs.believed_from_true)
         return located.center_m, there[row] == wanted
@@ -106,5 +106,5 @@ def _own_size_m(ego: Frame, capture: Capture) -> Float[np.ndarray, " 3"]:
 
 
 def own_points_world(ego: Frame) -> Float[np.ndarray, "points 3"]:
-    """Return the ego's own cloud in the world as it believes it."""
+    """Return the ego's own lidar points in the world frame, placed by the pose that the ego believes."""
     return transform(np.ascontiguousarray(ego.points_m, np.float64), pose_matrix(*ego.pose))

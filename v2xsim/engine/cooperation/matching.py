@@ -1,4 +1,4 @@
-"""Which helpers an ego asks, and for which cells: it compares the matrices that it knows with its own blind zone."""
+"""Choice of the helpers that an ego asks, and of the cells: the ego compares announced matrices with its own blind zone."""
 
 from dataclasses import dataclass
 
@@ -24,12 +24,12 @@ class Candidate:
     """A possible helper as an ego knows it.
 
     Attributes:
-        agent: The helper.
-        matrix: Its perception matrix, as last announced.
-        position_m: Where it said it was.
-        delivery: Predicted probability that a packet arrives by the path that would be used, 0 to 1; present, so more than the
-            ego can know (`v2xsim.engine.cooperation.paths`).
-        relay: Station that would pass messages on, NOBODY for the direct link.
+        agent: Agent id of the helper.
+        matrix: The helper's perception matrix, as last announced.
+        position_m: Announced position of the helper.
+        delivery: Predicted probability that a packet arrives over the path that would be used, 0 to 1. It is computed from
+            the present quality of all links, which an ego could not know (`v2xsim.engine.cooperation.paths`).
+        relay: Agent id of the station that would forward messages, NOBODY for the direct link.
     """
 
     agent: int
@@ -41,12 +41,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Ask:
-    """What an ego will ask of one helper.
+    """The content of an ego's request to one helper.
 
     Attributes:
         candidate: The helper.
-        cells: Cells to ask for.
-        allowance_bytes: Most payload of the answer.
+        cells: Whether the ego asks for each cell of its matrix.
+        allowance_bytes: Largest payload of the answer.
     """
 
     candidate: Candidate
@@ -55,12 +55,12 @@ class Ask:
 
 
 def candidates(knowledge: Knowledge, paths: Paths, now_us: int, forget_us: int) -> list[Candidate]:
-    """Return the stations with a matrix that an ego knows of and can reach, directly or through a relay.
+    """Return the stations that announced a matrix to an ego and that the ego can reach, directly or through a relay.
 
     Args:
-        knowledge: What the ego knows.
-        paths: How well packets get through.
-        now_us: The instant.
+        knowledge: Knowledge of the ego, with the announcements that it received.
+        paths: Predicted delivery between stations, and the relays in use.
+        now_us: Present simulated time.
         forget_us: An announcement is forgotten this long after its arrival.
     """
     reachable = []
@@ -78,17 +78,17 @@ def candidates(knowledge: Knowledge, paths: Paths, now_us: int, forget_us: int) 
 def asks(
     ego: Frame, weight: Float[np.ndarray, "nx ny"], known: list[Candidate], rule: Cooperation, streams: Streams
 ) -> list[Ask]:
-    """Return whom to ask for what, best first.
+    """Return the helpers that an ego asks, with cells and allowance of each, best helper first.
 
-    Each answer's size is predicted from the matrices. A single helper's share is limited to budget / helpers before the choice;
-    the whole budget is then divided among the chosen in proportion to their predicted sizes.
+    The size of each answer is predicted from the matrices, and limited to an equal share of the budget before the choice.
+    The whole budget is then divided among the chosen helpers in proportion to these sizes.
 
     Args:
         ego: The ego's frame.
-        weight: How much each blind cell matters, 0 to 1 (`v2xsim.perception.matching.relevance`).
-        known: Possible helpers, in rising order of their agents.
-        rule: The scenario's section.
-        streams: For matching rules that draw.
+        weight: Relevance of each blind cell, 0 to 1 (`v2xsim.perception.matching.relevance`).
+        known: Possible helpers, in rising order of their agent ids.
+        rule: Section `cooperation` of the scenario.
+        streams: Random streams, for matching rules that draw.
     """
     if not known or rule.max_helpers == 0 or rule.budget_bytes == 0 or not rule.matching.asks:
         return []
@@ -117,17 +117,17 @@ def _cost_bytes(
     code: UInt8[np.ndarray, "helpers nx ny"], observed: Bool[np.ndarray, "helpers nx ny"], blind: Bool[np.ndarray, "nx ny"],
     rule: Cooperation,
 ) -> Float[np.ndarray, " helpers"]:  # fmt: skip
-    """Return the predicted size of each helper's answer, limited to its share of the budget."""
+    """Return the predicted size of each helper's answer, limited to an equal share of the budget."""
     helpers, scheme = len(code), rule.fusion
     if scheme.shares is Share.FRAMES:
-        # Whole frames are sent whatever the budget, so they all count the same.
+        # Whole frames are sent whatever the budget, so all helpers get the same size.
         return np.full(helpers, rule.budget_bytes / rule.max_helpers)
     asked = (observed & blind).sum(axis=(1, 2))
     predicted = np.array([
         predicted_bytes(int(o), int(a), scheme.shares, scheme.thinned_to_m, rule.matrix.cell_m)
         for o, a in zip(occupied_in(code, blind), asked, strict=True)
     ])  # fmt: skip
-    # Without this limit, a helper with much to send would seem too expensive to ask at all.
+    # Without this limit, a helper with much data would seem too expensive to ask at all.
     share = rule.budget_bytes / min(rule.max_helpers, helpers)
     # An answer without any item still carries the codes and a header of about 64 bytes.
     least = np.array([codes_bytes(int(a)) for a in asked]) + 64.0

@@ -1,4 +1,4 @@
-"""An exchange of messages over a channel that may delay and lose them."""
+"""An exchange that sends messages over a channel, which may delay and lose them."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -33,7 +33,7 @@ from v2xsim.scenario.schema import Scenario
 
 
 class OverTheAir:
-    """Sends contents as messages (`v2xsim.engine.cooperation.exchange.Exchange`)."""
+    """Sends announcements, reports, requests and answers as messages; the methods are those of `Exchange`."""
 
     def __init__(
         self, scenario: Scenario, clock: Clock, air: Air, stations: Stations, transfers: Transfers, relaying: Relaying,
@@ -56,7 +56,7 @@ class OverTheAir:
         message = AwarenessMessage(
             next(self._numbers), origin, EVERYBODY, NOBODY, announcement_bytes(awareness), self._clock.now_us, awareness
         )
-        # Only a relay must act at once; everybody else reads the announcement at the next step of a process.
+        # Only a relay must act at once; all other stations read the announcement at the next step of a process.
         is_awaited = origin in self._relaying.plan.forwarders
         self._air.send(message, period_us=self._period_us, awaited=is_awaited)
 
@@ -64,13 +64,13 @@ class OverTheAir:
         """Broadcast a station's collective perception message."""
         number, now_us = next(self._numbers), self._clock.now_us
         message = ReportMessage(number, report.origin, EVERYBODY, NOBODY, report.size_bytes, now_us, report)
-        # Nobody acts on a report before fusion.
+        # No station acts on a report before its fusion.
         self._air.send(message, awaited=False)
 
     def candidates(
         self, states: OwnStates, frame_us: int, egos: Sequence[tuple[Frame, BlindZone]]
     ) -> list[list[Candidate]]:
-        """Plan relays, then return the stations that each ego knows of by announcement and can reach."""
+        """Plan the relays, then return the stations that each ego knows from announcements and can reach."""
         now_us = self._clock.now_us
         delivery = np.ones((len(states), len(states)))
         if not self._is_ideal:
@@ -83,7 +83,7 @@ class OverTheAir:
         ]
 
     def ask(self, ego: Frame, asks: list[Ask]) -> None:
-        """Send an ego's requests."""
+        """Send an ego's requests to helpers, one message each."""
         size_bytes = request_bytes(ego.matrix.code.size)
         for ask in asks:
             request = request_of(next(self._numbers), ego, ask)
@@ -93,7 +93,10 @@ class OverTheAir:
             self._send(Transfer(message, ego.time_us, -1, -1, self._no_parts(size_bytes)))
 
     def receive(self, heard: Heard) -> None:
-        """Take in a packet: all that received it measure it, relays pass it on, egos and its addressee keep what it brings."""
+        """Process a packet at every station that received it.
+
+        All receivers measure the link, relays forward the packet, and egos or the addressed station keep its content.
+        """
         packet, message = heard.packet, heard.packet.message
         if not self._is_ideal:
             self._stations.measure(heard.receivers, packet.sender, heard.snr_db, heard.time_us)
@@ -110,7 +113,7 @@ class OverTheAir:
             self._receive_addressed(heard, packet, message)
 
     def _relay_announcement(self, heard: Heard, message: AwarenessMessage) -> None:
-        """Have the relays of a helper that heard its announcement pass the packet on."""
+        """Let a helper's relays that received its announcement forward the packet."""
         forwarders = self._relaying.plan.forwarders.get(message.origin)
         if not forwarders:
             return
@@ -118,28 +121,29 @@ class OverTheAir:
             self._air.forward(heard.packet, sender=relay, target=EVERYBODY)
 
     def _completed_at(self, heard: Heard) -> list[int]:
-        """Return the egos at which a broadcast message is whole by this packet."""
+        """Return the egos at which this packet completes its broadcast message."""
         egos = sorted(self._stations.ego_agents.intersection(heard.receivers.tolist()))
         return [ego for ego in egos if self._broadcasts.completes(heard.packet, ego)]
 
     def _receive_addressed(self, heard: Heard, packet: Packet, message: Message) -> None:
-        """Take in a packet of a request or an answer at the station that it is addressed to."""
+        """Process a packet of a request or an answer at the station to which it is addressed: a relay or the destination."""
         transfer = self._transfers.of_message(message.number)
         transfer.on_air(heard.start_us)
-        # At the relay: each fragment goes on at once, without waiting for the others.
+        # A relay forwards each fragment at once, without waiting for the others.
         if message.destination != packet.target:
             self._air.forward(packet, sender=packet.target, target=message.destination)
             return
         is_whole = transfer.receive(packet.fragment, heard.time_us)
         if isinstance(message, AnswerMessage):
             self._keep_answer(packet, message)
-        # Half a request names only some of the cells, so a helper waits for the rest; half an answer is worth having.
+        # An incomplete request names only some of the cells, so a helper waits for all fragments. An incomplete answer is
+        # still useful, so the ego keeps each fragment.
         elif isinstance(message, RequestMessage) and is_whole:
             transfer.answered()
             self._answer(message)
 
     def _keep_answer(self, packet: Packet, message: AnswerMessage) -> None:
-        """Let the ego keep the fragment of an answer that arrived."""
+        """Store the arrived fragment of an answer in the ego's knowledge."""
         if message.destination not in self._stations.ego_agents:
             return
         parts = np.zeros(fragments_of(message.size_bytes, self._radio.mtu_bytes), bool)
@@ -150,7 +154,7 @@ class OverTheAir:
         self._stations.knowledge_of(message.destination).receive_part(message.number, message.body, parts)
 
     def _answer(self, request: RequestMessage) -> None:
-        """Send a helper's answer the way by which the request came."""
+        """Send a helper's answer over the same relay as the request, or directly if the request came directly."""
         answer = self._answer_to(request.body)
         if answer is None:
             return
@@ -168,5 +172,5 @@ class OverTheAir:
         self._air.send(transfer.message)
 
     def _no_parts(self, size_bytes: int) -> Bool[np.ndarray, " fragments"]:
-        """Return that no fragment of a message has arrived."""
+        """Return one False for each fragment of a message: none has arrived yet."""
         return np.zeros(1 if self._is_ideal else fragments_of(size_bytes, self._radio.mtu_bytes), bool)

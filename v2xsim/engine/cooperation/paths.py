@@ -1,4 +1,4 @@
-"""How well a packet gets from an ego to a helper, directly or through a relay."""
+"""The path from an ego to a helper, directly or through a relay, and the probability that a packet crosses it."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from v2xsim.engine.stations.own_state import OwnStates
 
 @dataclass(frozen=True)
 class Path:
-    """One way from an ego to a helper.
+    """One path from an ego to a helper.
 
     Attributes:
-        delivery: Predicted probability that a packet arrives, 0 to 1.
-        relay: Station that passes it on, NOBODY for the direct link.
+        delivery: Predicted probability that a packet crosses the whole path, 0 to 1.
+        relay: Agent id of the station that forwards packets, NOBODY for the direct link.
     """
 
     delivery: float
@@ -25,15 +25,16 @@ class Path:
 
 @dataclass(frozen=True)
 class Paths:
-    """The links of all stations as they are now.
+    """The quality of the links between all stations at present.
 
-    This is more than one station knows: the present quality of links between others, and who has left, without delay.
+    No single station could know all of this: it includes the present quality of links between other stations, and shows
+    without delay which stations have left.
 
     Attributes:
-        states: The stations.
+        states: State of each station as the station itself knows it.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
-        relays: Relays of the pairs that cannot reach each other well enough.
-        min_delivery: Least delivery of a link that is used without a relay.
+        relays: Relays for the pairs of ego and helper whose direct link is too weak.
+        min_delivery: Least delivery of a direct link, 0 to 1; below it, a relay is used if there is one.
     """
 
     states: OwnStates
@@ -42,7 +43,7 @@ class Paths:
     min_delivery: float
 
     def between(self, ego: int, helper: int) -> Path | None:
-        """Return the path that an ego would use to a helper, None if there is none."""
+        """Return the path that an ego would use to a helper; None if no path delivers anything or the helper has left."""
         i, j = self.states.index(ego), self.states.index(helper)
         if j < 0:
             return None
@@ -53,5 +54,5 @@ class Paths:
         middle = self.states.index(relay) if relay != NOBODY else -1
         if middle >= 0:
             return Path(float(self.delivery[i, middle] * self.delivery[middle, j]), relay)
-        # A bad link is better than none.
+        # Without a relay, a bad direct link is better than none.
         return Path(direct, NOBODY) if direct > 0.0 else None

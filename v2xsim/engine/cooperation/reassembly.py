@@ -1,21 +1,21 @@
 """Broadcast messages put together from their fragments.
 
-A broadcast message counts only when all its fragments have arrived. One that misses a fragment never counts; its fragments stay here to
-the end of the run.
-Requests and answers are not put together here: of an answer the ego fuses whatever has arrived by its deadline.
+A broadcast message counts as received only when all its fragments have arrived. If a fragment is lost, the message never
+counts, and its other fragments stay in memory until the end of the run. Requests and answers are not reassembled here: the
+ego fuses the fragments of an answer that have arrived by its deadline.
 """
 
 from v2xsim.engine.channel.messages import Packet
 
 
 class Reassembly:
-    """Fragments of incomplete broadcast messages, by station."""
+    """The fragments of incomplete broadcast messages that each station has received."""
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int], set[int]] = {}
 
     def completes(self, packet: Packet, receiver: int) -> bool:
-        """Note a fragment at a station; return whether its message is whole there now."""
+        """Store a fragment that a station received; return whether it completes the message at that station."""
         if packet.fragments == 1:
             return True
         parts = self._parts.setdefault((receiver, packet.message.number), set())

@@ -1,4 +1,4 @@
-"""Which station relays for whom: relays for pairs of an ego and a helper that cannot reach each other directly."""
+"""Choice of relays for pairs of an ego and a helper whose direct link is too weak."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,13 +22,13 @@ from v2xsim.streams import Streams
 
 @dataclass(frozen=True)
 class ChosenRelay:
-    """The relay of one ego and one helper that cannot reach each other well enough.
+    """The relay between one ego and one helper whose direct link is too weak.
 
     Attributes:
-        relay: Station that passes messages on, NOBODY where none qualifies.
-        height: Height term of the score, -1 to 1; NaN without one.
-        mobility: Mobility term of the score, 0 to 1; NaN without one.
-        score: Score under the rule.
+        relay: Agent id of the station that forwards messages, NOBODY if no station qualifies.
+        height: Height term of the relay's score, -1 to 1; NaN if the relay rule has no such term.
+        mobility: Mobility term of the relay's score, 0 to 1; NaN if the relay rule has no such term.
+        score: Score of the relay under the relay rule; higher is better.
     """
 
     relay: int
@@ -39,7 +39,7 @@ class ChosenRelay:
 
 @dataclass(frozen=True)
 class RelayPlan:
-    """The relays of one tick, by pair of ego and helper."""
+    """The relays in use at one tick, one for each pair of ego and helper that needs one."""
 
     choices: dict[tuple[int, int], ChosenRelay]
 
@@ -50,7 +50,7 @@ class RelayPlan:
 
     @cached_property
     def forwarders(self) -> dict[int, set[int]]:
-        """Stations that pass on the announcements of each helper, so that its egos learn of it."""
+        """Stations that forward the announcements of each helper, so that egos beyond its own reach learn of it."""
         forwarders: dict[int, set[int]] = {}
         for (_, helper), choice in self.choices.items():
             if choice.relay != NOBODY:
@@ -58,20 +58,20 @@ class RelayPlan:
         return forwarders
 
     def relay_of(self, ego: int, helper: int) -> int:
-        """Return the relay of an ego and a helper, NOBODY without one."""
+        """Return the agent id of the relay between an ego and a helper; NOBODY if they have none."""
         choice = self.choices.get((ego, helper))
         return NOBODY if choice is None else choice.relay
 
 
 class Relaying:
-    """Keeps the relays in use and plans them each time that egos ask.
+    """Keeps the relays in use, and chooses them again each time before egos send requests.
 
     Args:
         obstacles: Buildings of the map.
-        rule: The scenario's section.
-        radio: The scenario's section.
-        streams: For rules that draw.
-        table: Where the choices are recorded.
+        rule: Section `cooperation` of the scenario.
+        radio: Section `radio` of the scenario.
+        streams: Random streams, for relay rules that draw.
+        table: Table in which the chosen relays are recorded.
     """
 
     def __init__(self, obstacles: Obstacles, rule: Cooperation, radio: Radio, streams: Streams, table: Columns) -> None:
@@ -79,7 +79,13 @@ class Relaying:
         self.plan = RelayPlan.none()
 
     def replan(self, states: OwnStates, delivery: Float[np.ndarray, "stations stations"], frame_us: int) -> None:
-        """Choose the relays that hold from now on, for frames captured at `frame_us`."""
+        """Choose the relays that are used from now on.
+
+        Args:
+            states: State of each station as the station itself knows it.
+            delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
+            frame_us: Capture time of the frames for which egos ask, recorded with the choice.
+        """
         self.plan = plan_relays(self.plan, states, delivery, self._obstacles, self._rule, self._radio, self._streams)
         pairs, choices = list(self.plan.choices), list(self.plan.choices.values())
         if pairs:
@@ -100,22 +106,22 @@ def plan_relays(
     radio: Radio,
     streams: Streams,
 ) -> RelayPlan:
-    """Return the relay of every ego and helper that cannot reach each other well enough.
+    """Return a relay for every pair of ego and helper whose direct link is too weak.
 
-    The inputs are things that stations announce or measure: where they are, how high their antennas are, how they move, how
-    large they are, whom they hear and how well; and the map. But the plan is made once for all stations, as if all of this,
-    exact velocities included, reached everybody at once: no station knows as much.
+    The inputs are the map and data that stations announce or measure: position, antenna height, velocity and size of each
+    station, and the quality of the links on which it hears others. The plan is made once for all stations, as if these
+    data, with exact velocities, reached all stations at once. No real station would know as much.
 
     Args:
-        before: The plan of the tick before; a relay in use is kept unless another is clearly better.
-        states: What each station knows of itself.
+        before: The plan of the tick before; a relay in use is kept unless another one is clearly better.
+        states: State of each station as the station itself knows it.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
         obstacles: Buildings of the map.
-        rule: The scenario's section.
-        radio: The scenario's section.
-        streams: For rules that draw.
+        rule: Section `cooperation` of the scenario.
+        radio: Section `radio` of the scenario.
+        streams: Random streams, for relay rules that draw.
     """
-    # It takes an ego, a helper and a third station.
+    # A relay needs at least three stations: an ego, a helper and a third one.
     if not rule.relay.relays or len(states) < 3:
         return RelayPlan.none()
     antenna_m = np.column_stack([states.pose[:, :2], states.antenna_height_m])
@@ -124,7 +130,7 @@ def plan_relays(
     gap_m = antenna_m[:, None, :2] - antenna_m[None, :, :2]
     near: Bool[np.ndarray, "stations stations"] = np.hypot(gap_m[..., 0], gap_m[..., 1]) < reach_m
     needs_relay = near & states.ego[:, None] & (states.lidars > 0)[None, :] & (delivery < rule.min_delivery)
-    # No station asks itself.
+    # No station sends requests to itself.
     np.fill_diagonal(needs_relay, False)
     egos, helpers = (rows.astype(np.int64) for rows in np.nonzero(needs_relay))
     if len(egos) == 0:
@@ -159,8 +165,8 @@ def plan_relays(
 
 
 def _usable_range_m(rule: Cooperation, radio: Radio) -> float:
-    """Return the distance up to which a clear link delivers well enough."""
-    # At a delivery of exactly 1 the range of the error curve would be zero.
+    """Return the distance up to which a link without obstacles reaches the required delivery."""
+    # For a required delivery of exactly 1, the range from the error curve would be zero.
     weakest_dbm = noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db) + snr_needed_db(
         min(rule.min_delivery, 0.99), radio.mcs, radio.bandwidth_mhz
     )

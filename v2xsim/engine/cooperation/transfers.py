@@ -1,4 +1,4 @@
-"""The lives of requests and answers, as the run records them; no station reads this."""
+"""The course of every request and answer, for the record of the run; no decision of a station reads it."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
 
 @dataclass
 class Transfer:
-    """The life of one request or answer. Times are -1 for what has not happened.
+    """The course of one request or answer. The time of an event that has not happened is -1.
 
     Attributes:
-        message: The request or the answer.
-        frame_us: Capture of the ego's frame that asked.
-        capture_us: Capture of the data carried; -1 for a request.
-        detect_us: When that data was available to its station; -1 for a request.
-        parts: Which of its fragments have arrived.
-        air_us: When the first of its packets that reached its target began.
-        arrive_us: When it was complete; -1 if a part was lost.
-        fuse_us: When it was first fused.
-        outcome: `lost` until something better is known; see the table of transfers.
+        message: Message with the request or the answer.
+        frame_us: Capture time of the ego's frame for which the ego asked.
+        capture_us: Capture time of the data in an answer; -1 for a request.
+        detect_us: Time at which the helper's detection of that data was finished; -1 for a request.
+        parts: Whether each fragment of the message has arrived.
+        air_us: Start of the earliest transmission that delivered a fragment, to the relay or the destination.
+        arrive_us: Time at which the message was complete; -1 if a fragment was lost.
+        fuse_us: Time at which an ego first fused the answer.
+        outcome: Outcome so far, `lost` at first; the table `transfers` of a run lists the outcomes.
     """
 
     message: RequestMessage | AnswerMessage
@@ -36,29 +36,29 @@ class Transfer:
 
     @property
     def ego(self) -> int:
-        """Station that asked."""
+        """Agent id of the ego that sent the request."""
         return self.message.origin if isinstance(self.message, RequestMessage) else self.message.destination
 
     @property
     def helper(self) -> int:
-        """Station that was asked."""
+        """Agent id of the helper to which the request was sent."""
         return self.message.destination if isinstance(self.message, RequestMessage) else self.message.origin
 
     @property
     def final_outcome(self) -> str:
-        """What became of it, once the run is over."""
+        """Outcome of the request or answer at the end of the run."""
         if isinstance(self.message, RequestMessage) or self.outcome != "lost" or not self.parts.any():
             return self.outcome
-        # It arrived and was never fused: another answer was newer, the last deadline had passed, or it was too old.
+        # The answer arrived and was never fused: another answer was newer, the last deadline had passed, or it was too old.
         return "superseded" if self.parts.all() else "partial"
 
     def on_air(self, start_us: int) -> None:
-        """Note when one of its packets that reached its target began."""
+        """Record the start of a transmission that delivered a packet of the message; the earliest one counts."""
         if self.air_us < 0 or start_us < self.air_us:
             self.air_us = start_us
 
     def receive(self, fragment: int, time_us: int) -> bool:
-        """Note that a fragment arrived at its destination; return whether all are there now."""
+        """Record that a fragment arrived at its destination; return whether all fragments have arrived now."""
         self.parts[fragment] = True
         if self.parts.all():
             self.arrive_us = time_us
@@ -66,11 +66,11 @@ class Transfer:
         return False
 
     def answered(self) -> None:
-        """Note that the whole request reached its helper, even if the helper has no frame to answer from."""
+        """Record that the whole request reached its helper, even if the helper has no frame from which to answer."""
         self.outcome = "answered"
 
     def fused(self, time_us: int, frame_us: int) -> None:
-        """Note that an ego fused it for a frame; only the first time counts."""
+        """Record that an ego fused the answer with a frame; only the first time counts."""
         if self.fuse_us < 0:
             self.fuse_us = time_us
             self.outcome = "used" if self.frame_us == frame_us else "late"
@@ -85,19 +85,19 @@ class Transfers:
         self._by_frame: dict[tuple[int, int], list[Transfer]] = {}
 
     def add(self, transfer: Transfer) -> None:
-        """Record one more."""
+        """Add a request or answer that is being sent."""
         self._all.append(transfer)
         self._by_number[transfer.message.number] = transfer
         self._by_frame.setdefault((transfer.ego, transfer.frame_us), []).append(transfer)
 
     def all(self) -> list[Transfer]:
-        """Return all of the run, in the order in which they were sent."""
+        """Return all requests and answers of the run, in the order in which they were sent."""
         return self._all
 
     def of_message(self, number: int) -> Transfer:
-        """Return the one whose message has a number."""
+        """Return the request or answer whose message has this number."""
         return self._by_number[number]
 
     def of_frame(self, ego: int, frame_us: int) -> list[Transfer]:
-        """Return the requests for an ego's frame and the answers to them, in the order in which they were sent."""
+        """Return the requests that an ego sent for a frame and the answers to them, in the order in which they were sent."""
         return self._by_frame.get((ego, frame_us), [])

@@ -1,1 +1,1 @@
-"""Recording of a run: what becomes rows of its tables. It reads the truth and every station's knowledge, and changes neither."""
+"""Recording of a run into its result tables. It reads the truth and every station's knowledge, and changes neither."""

@@ -1,4 +1,4 @@
-"""Scores of ego frames, as rows of the tables `detections`, `awareness`, `fusion` and `episodes`."""
+"""Scores of ego frames, written as rows of the tables `detections`, `awareness`, `fusion` and `episodes`."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class FrameTables:
 
     Args:
         tables: Tables of the run.
-        range_m: Road users nearer to the ego than this are scored.
+        range_m: Road users within this distance of the ego are scored.
         detect_us: Time from a capture to the end of its detection.
     """
 
@@ -32,9 +32,9 @@ class FrameTables:
         self._hidden_conflicts = HiddenConflicts()
 
     def add(self, frame: FusedFrame) -> FrameScore:
-        """Score one frame, write the score and return it."""
+        """Score one ego frame, write the score into the tables and return it."""
         ego, result = frame.ego, frame.result
-        # The ego knows of a road user if it detected it or if it announced itself, so both feed the tracks.
+        # The ego knows of a road user that it detected or that announced itself, so both feed the tracks.
         fused_tracks = self._fused_tracks.step(ego.agent, result.detections, frame.announced, ego.time_us)
         perceived = {"ego": (ego.detections, frame.own_tracks), "fused": (result.detections, fused_tracks)}
         scored = score(frame.scene, perceived, self._range_m)
@@ -56,7 +56,7 @@ class FrameTables:
             )  # fmt: skip
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
-        """Return threshold and average precision for each mode."""
+        """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
         return average_precision(self._matches)
 
     def _add_detections(self, frame: FusedFrame, mode: str, detections: Detections) -> None:

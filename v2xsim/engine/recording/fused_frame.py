@@ -1,4 +1,4 @@
-"""One ego frame after fusion, with all that its record needs."""
+"""One ego frame after fusion, with all data that the recording of the run needs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,20 +17,20 @@ from v2xsim.records import Boxes, Detections
 
 @dataclass(frozen=True)
 class FusedFrame:
-    """An ego's frame alone and after fusion, and the truth about it.
+    """An ego's frame before and after fusion, and the truth behind it.
 
     Attributes:
-        ego: The ego's own frame.
-        capture: The truth behind it.
+        ego: The ego's own frame, before fusion.
+        capture: The truth behind that frame.
         instant: The world at the last tick before fusion, for pictures.
-        fuse_us: When it was fused.
+        fuse_us: Time of the fusion.
         result: The frame after fusion.
-        contributions: What was fused.
+        contributions: Data of helpers that was fused.
         transfers: Requests for this frame and the answers to them.
-        known: Number of stations that the ego knows by announcement.
-        announced: Vehicles that it knows by announcement.
-        own_tracks: Its tracks from its own detections alone.
-        blind_zone: What it did not see itself.
+        known: Number of stations that the ego knows from announcements.
+        announced: Vehicles that the ego knows from announcements.
+        own_tracks: The ego's tracks from its own detections alone.
+        blind_zone: Cells that the ego's own lidars did not see.
     """
 
     ego: Frame
@@ -47,12 +47,12 @@ class FusedFrame:
 
     @cached_property
     def apparent(self) -> Boxes:
-        """True bodies where the ego would place them."""
+        """True bodies of road users, shifted by the error of the ego's pose: the places where the ego would see them."""
         return self.capture.apparent
 
     @cached_property
     def scene(self) -> Scene:
-        """The truth around the ego, as the evaluation takes it."""
+        """The truth around the ego, in the form that the evaluation takes."""
         ego, capture, snapshot = self.ego, self.capture, self.capture.snapshot
         return Scene(
             ego.agent, ego.time_us, capture.pose[:2], ego.pose[:2], ego.velocity_mps,

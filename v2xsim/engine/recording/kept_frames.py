@@ -1,4 +1,4 @@
-"""Frames that are kept for pictures: clouds, boxes, matrices and links of a few egos every so often."""
+"""Frames that are kept for pictures: point clouds, boxes, matrices and links of a few egos at regular intervals."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ from v2xsim.scenario.schema import Record
 
 @dataclass(frozen=True)
 class _Scored:
-    """A frame of the present tick that may be kept, and its score."""
+    """A frame of the present tick that may be kept for pictures, and its score."""
 
     frame: FusedFrame
     score: FrameScore
 
 
 class KeptFrames:
-    """Keeps the frames of those egos that fused most, at each time that is due."""
+    """Keeps the frames of the egos that fused most, once in each interval."""
 
     def __init__(self, tables: dict[str, Columns], record: Record, begin_us: int) -> None:
         self._tables, self._record = tables, record
@@ -31,15 +31,15 @@ class KeptFrames:
         self._kept = 0
 
     def offer(self, frame: FusedFrame, score: FrameScore) -> None:
-        """Consider a frame of the present tick."""
+        """Add a frame of the present tick to the candidates, if frames are to be kept at this tick."""
         if self._period_us > 0 and frame.ego.time_us >= self._next_us:
             self._offered.append(_Scored(frame, score))
 
     def keep_best(self) -> None:
-        """Keep the best of the frames offered at this tick."""
+        """Keep the best candidates of this tick, and forget the others."""
         if not self._offered:
             return
-        # From the time that was due, not from this frame: the distance between pictures stays even.
+        # The next time counts from the time that was due, not from this frame, so that the intervals stay equal.
         self._next_us += self._period_us
         best = sorted(
             self._offered,
@@ -88,7 +88,7 @@ class KeptFrames:
         )  # fmt: skip
 
     def _add_links(self, number: int, frame: FusedFrame) -> None:
-        """Write the links that requests and answers used, and the direct ones that relays replaced."""
+        """Write the links that requests and answers used, and the direct links that relays replaced."""
         ego, fleet, links = frame.ego.agent, frame.instant.fleet, frame.instant.links
         fused_helpers = {item.helper for item in frame.contributions}
         paths = [(t.helper, t.message.relay) for t in frame.transfers]
@@ -101,7 +101,7 @@ class KeptFrames:
             for a, b, role in hops:
                 i, j = fleet.index(a), fleet.index(b)
                 pair = int(links.pair(i, np.array([j]))[0]) if i >= 0 and j >= 0 else -1
-                # A station may have left, and a request and its answer take the same way.
+                # A station may have left; and a request and its answer use the same links, which are written once.
                 if pair < 0 or (a, b, role) in shown:
                     continue
                 shown.add((a, b, role))

@@ -1,4 +1,4 @@
-"""Who took part in a run: road users, stations, roadside units and buildings, as rows of the tables `agents` and `buildings`."""
+"""The road users, stations, roadside units and buildings of a run, as rows of the tables `agents` and `buildings`."""
 
 import numpy as np
 
@@ -12,17 +12,17 @@ from v2xsim.world.road_users import KINDS
 
 
 class Participants:
-    """Remembers every road user and station that appears."""
+    """Remembers every road user and station that appears during a run."""
 
     def __init__(self) -> None:
         # By agent: kind, length, width, height, antenna height.
         self._bodies: dict[int, tuple[int, float, float, float, float]] = {}
-        # By agent: most lidars carried, whether it ever was an ego.
+        # By agent: largest number of lidars that it carried, and whether it ever was an ego.
         self._stations: dict[int, tuple[int, bool]] = {}
         self._errors = StationErrors.none(0)
 
     def note(self, instant: Instant) -> None:
-        """Remember who is there at a tick."""
+        """Remember the road users and stations of a tick."""
         snapshot, fleet, self._errors = instant.snapshot, instant.fleet, instant.errors
         for row, agent in enumerate(snapshot.agent.tolist()):
             if agent not in self._bodies:
@@ -36,7 +36,7 @@ class Participants:
             self._stations[agent] = (max(most, lidars), was_ego or is_ego)
 
     def write(self, table: Columns, names: Names, roadside_units: list[Roadside]) -> None:
-        """Write one row for everybody that appeared and for every roadside unit."""
+        """Write one row for every road user that appeared and for every roadside unit."""
         unit_of = {unit.id: unit for unit in roadside_units}
         clock_offset_us = dict(zip(self._errors.agent.tolist(), self._errors.clock_offset_us.tolist(), strict=True))
         for agent in range(len(names)):

@@ -1,4 +1,4 @@
-"""The record of a run: its tables, filled as the run goes on."""
+"""The result tables of a run, filled while it runs."""
 
 from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.instant import Instant
@@ -16,8 +16,8 @@ class Recording:
     """Collects the tables of a run.
 
     Args:
-        scenario: What is run.
-        begin_us: The first tick.
+        scenario: Scenario of the run.
+        begin_us: Simulated time of the first tick.
     """
 
     def __init__(self, scenario: Scenario, begin_us: int) -> None:
@@ -30,7 +30,7 @@ class Recording:
         self._participants = Participants()
 
     def tick(self, instant: Instant) -> None:
-        """Record who is there and the links between them."""
+        """Record the road users and stations of a tick, and the links between stations."""
         self._participants.note(instant)
         every, number = self._scenario.record.link_ticks, (instant.time_us - self._begin_us) // self._step_us
         first, second, links = instant.links.near.first, instant.links.near.second, instant.links
@@ -48,7 +48,7 @@ class Recording:
         self._kept_frames.keep_best()
 
     def close(self, transfers: list[Transfer]) -> None:
-        """Write what is known only at the end."""
+        """Write the rows that are known only at the end of the run."""
         self._frame_tables.close()
         for item in transfers:
             message = item.message
@@ -61,10 +61,10 @@ class Recording:
             )  # fmt: skip
 
     def write_participants(self, names: Names, prisms: Prisms) -> None:
-        """Write who took part, by name, and the buildings."""
+        """Write the road users, stations and roadside units of the run with their names, and the buildings."""
         self._participants.write(self.tables["agents"], names, self._scenario.stations.roadside)
         write_buildings(self.tables["buildings"], prisms)
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
-        """Return threshold and average precision for each mode."""
+        """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
         return self._frame_tables.average_precision()

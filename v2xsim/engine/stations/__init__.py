@@ -1,1 +1,1 @@
-"""Who is there, what each station believes of itself, hears and senses."""
+"""The stations of a run: which vehicles are stations, and what each one knows of itself, receives and senses."""

@@ -1,4 +1,4 @@
-"""The truth behind each frame: what sensor models and metrics read, and no decision of a station."""
+"""The truth behind each frame. Sensor models and metrics read it; no decision of a station does."""
 
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -14,15 +14,18 @@ from v2xsim.world.snapshot import Snapshot
 
 
 class DetectorDraws:
-    """Uniform random numbers of the detector for one frame, keyed by station, time and road user: the draws of a road user do not depend on who else is there."""
+    """Uniform random numbers in [0, 1) of the detector for one frame.
+
+    They are keyed by station, time and road user, so that the draws of a road user do not depend on which others exist.
+    """
 
     def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:
         self._streams, self._station, self._time_us, self._agent = streams, station, time_us, agent
-        # A detector runs twice on a frame, alone and after fusion, and must meet the same chance both times.
+        # A detector runs twice on a frame, alone and after fusion, and must get the same random numbers both times.
         self._drawn: dict[tuple[str, int, int], Float[np.ndarray, "rows draws"]] = {}
 
     def of_objects(self, count: int) -> Float[np.ndarray, "agents draws"]:
-        """Return `count` numbers for each road user."""
+        """Return `count` random numbers for each road user."""
         key = ("detector", 0, count)
         if key not in self._drawn:
             self._drawn[key] = self._streams.uniforms(
@@ -31,7 +34,7 @@ class DetectorDraws:
         return self._drawn[key]
 
     def of_frame(self, rows: int, count: int) -> Float[np.ndarray, "rows draws"]:
-        """Return `rows` rows of `count` numbers."""
+        """Return `rows` rows of `count` random numbers that belong to no road user, such as for false positives."""
         key = ("clutter", rows, count)
         if key not in self._drawn:
             self._drawn[key] = self._streams.uniforms(
@@ -42,14 +45,14 @@ class DetectorDraws:
 
 @dataclass(frozen=True)
 class Capture:
-    """The true world around one frame.
+    """The true state of the world when a frame was captured.
 
     Attributes:
-        pose: True x, y, z, yaw of the station.
-        believed: The same as the station believes it.
-        snapshot: All road users at the capture.
-        object_id: What each lidar return hit: an agent, GROUND or BUILDING.
-        points: Lidar returns on each road user of the snapshot.
+        pose: True x, y, z (metres) and yaw (radians) of the station.
+        believed: x, y, z and yaw of the station as the station itself believes them.
+        snapshot: True state of all road users at the capture.
+        object_id: Object that each lidar return hit: the agent id of a road user, GROUND or BUILDING.
+        points: Number of lidar returns on each road user of the snapshot.
         draws: Random numbers of the detector.
     """
 
@@ -62,23 +65,23 @@ class Capture:
 
     @property
     def believed_from_true(self) -> Float[np.ndarray, "4 4"]:
-        """Transform from the true world to the world as this station believes it."""
+        """Transform that moves a true position to the position that the station would measure, given its pose error."""
         return pose_matrix(*self.believed) @ inverse(pose_matrix(*self.pose))
 
     @property
     def apparent(self) -> Boxes:
-        """Bodies of all road users where the station would place them: moved by its own error of pose."""
+        """Bodies of all road users where the station would place them: moved by the error of its own pose."""
         return moved_boxes(self.snapshot.boxes, self.believed_from_true)
 
 
 class Captures:
-    """The capture behind each frame, for as long as some station, message or record holds the frame."""
+    """The capture behind each frame; it is kept as long as any station, message or record holds the frame."""
 
     def __init__(self) -> None:
         self._behind: WeakKeyDictionary[Frame, Capture] = WeakKeyDictionary()
 
     def put(self, frame: Frame, capture: Capture) -> None:
-        """Remember the truth behind a frame."""
+        """Store the truth behind a frame."""
         self._behind[frame] = capture
 
     def __getitem__(self, frame: Frame) -> Capture:
@@ -86,7 +89,7 @@ class Captures:
 
 
 def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
-    """Return upright boxes under a transform that only turns about z and shifts."""
+    """Return boxes moved by a transform that only rotates about the z axis and shifts."""
     turn = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
     center = boxes.center_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
     return Boxes(center, boxes.size_m, boxes.yaw_rad + turn)

@@ -1,7 +1,8 @@
-"""What stations tell each other: the contents of messages. They hold what the sender knows.
+"""The contents of messages between stations: data that the sender knows.
 
-Two things in them are not sent, and no decision reads them: `Detections.truth` and `Answer.point_row`, for metrics and the visibility
-model. Answers and reports also refer to the sender's whole frame; receivers use its times and pose, which are sent, and no more.
+Two fields are not sent over the air, and no decision reads them: `Detections.truth`, which metrics need, and
+`Answer.point_row`, which the visibility model needs. Answers and reports also refer to the sender's whole frame, but
+receivers use only the frame's times and pose, which are sent.
 """
 
 from dataclasses import dataclass
@@ -20,18 +21,18 @@ EVERYBODY = -2
 
 @dataclass(frozen=True)
 class Awareness:
-    """What a station announces of itself: its state as it believes it, and what it observed.
+    """The announcement of a station: its own state as it believes it, and its perception matrix.
 
     Attributes:
-        origin: The station.
-        capture_us: Simulated time of the state announced.
-        stamp_us: The same on the station's own clock.
-        pose: Believed x, y, z, yaw.
-        velocity_mps: Velocity over ground.
+        origin: Agent id of the station that announces itself.
+        capture_us: Simulated time of the announced state.
+        stamp_us: Time of the announced state on the station's own clock.
+        pose: x, y, z (metres) and yaw (radians) that the station believes.
+        velocity_mps: Velocity over ground, x and y.
         antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
-        matrix: Its perception matrix, None without a lidar.
-        heard: Stations that it has heard lately; how well is not in the message.
+        matrix: The station's perception matrix; None if it has no lidar.
+        heard: Agent ids of the stations that it has heard lately; the link quality is not in the message.
     """
 
     origin: int
@@ -47,18 +48,18 @@ class Awareness:
 
 @dataclass(frozen=True)
 class Request:
-    """What an ego asks one helper for.
+    """A request of an ego to one helper for data of some cells.
 
     Attributes:
-        number: Number of the message that carries it, unique in a run.
-        ego: Station that asks.
-        helper: Station that is asked.
-        frame_us: Capture of the ego's frame that the answer is for.
-        lower: World cell index of cell (0, 0), in the world as the ego believes it.
-        cell_m: Side of a cell.
-        cells: Cells asked for.
-        near_m: Position of the ego: the answer takes cells nearer to it first.
-        allowance_bytes: Most payload of the answer.
+        number: Number of the message that carries the request, unique in a run.
+        ego: Agent id of the ego.
+        helper: Agent id of the helper.
+        frame_us: Capture time of the ego's frame for which the answer is needed.
+        lower: World cell index of cell (0, 0); the ego places the cells by the pose that it believes.
+        cell_m: Side of a square cell.
+        cells: Whether the ego asks for each cell.
+        near_m: Position of the ego; cells nearer to it come first in the answer.
+        allowance_bytes: Largest payload of the answer.
     """
 
     number: int
@@ -74,19 +75,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a helper sends back. Parts that share a fragment arrive or are lost together.
+    """A helper's answer to a request. Data in the same fragment arrives or is lost together.
 
     Attributes:
-        request: What it answers.
-        frame: The helper's frame that the data is from.
-        code: Matrix codes of the cells asked for, UNOBSERVED where the answer says nothing.
-        code_part: Fragment that completes each cell's content.
-        points_m: Lidar points in the world as the helper believes it; none where boxes are sent.
-        point_row: Row of each point in the helper's cloud. Not sent: the visibility model looks up by it what the point hit.
-        point_part: Fragment of each point.
-        detections: Boxes in the world as the helper believes it, velocities included; none where points are sent.
-        box_part: Fragment of each box.
-        size_bytes: Payload.
+        request: The request that is answered.
+        frame: The helper's frame from which the data comes.
+        code: Matrix codes of the requested cells; UNOBSERVED for cells without data in the answer.
+        code_part: Number of the fragment with which the content of each cell is complete.
+        points_m: Lidar points in the world frame, placed by the pose that the helper believes; none if boxes are sent.
+        point_row: Row of each point in the helper's cloud. It is not sent; the visibility model uses it to look up what the
+            point hit.
+        point_part: Number of the fragment that carries each point.
+        detections: Boxes in the world frame, placed by the pose that the helper believes, with velocities; none if points
+            are sent.
+        box_part: Number of the fragment that carries each box.
+        size_bytes: Size of the payload.
     """
 
     request: Request
@@ -103,14 +106,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Report:
-    """One collective perception message.
+    """The content of one collective perception message (CPM).
 
     Attributes:
-        origin: The station.
-        frame: Its frame that the objects are from.
-        number: The sender's own number of each object.
-        detections: The objects in the world as the sender believes it, velocities included.
-        size_bytes: Payload.
+        origin: Agent id of the sender.
+        frame: The sender's frame from which the objects come.
+        number: Number by which the sender identifies each object in its messages.
+        detections: The objects in the world frame, placed by the pose that the sender believes, with velocities.
+        size_bytes: Size of the payload.
     """
 
     origin: int

@@ -1,4 +1,4 @@
-"""The true state of all stations at one instant; which vehicles are stations is chosen in `roster`."""
+"""The true state of all stations at one instant; module `roster` chooses which vehicles are stations."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ class Fleet:
     """All stations at one instant, in rising order of their agent ids.
 
     Attributes:
-        agent: Identity.
-        row: Row of the snapshot, -1 for a roadside unit.
-        pose: x, y, z, yaw of the centre of the body's bottom face; of the foot of the pole for a roadside unit.
-        velocity_mps: Over ground.
+        agent: Agent id of each station.
+        row: Row of each station in the snapshot of road users, -1 for a roadside unit.
+        pose: x, y, z and yaw of the centre of the body's bottom face, or of the foot of a roadside unit's pole.
+        velocity_mps: Velocity over ground, x and y.
         antenna_m: Position of the antenna.
-        mount_base_m: Height of the roof, or of the pole, that lidar mounts count from.
-        lidars: Lidars carried.
-        ego: Whether the station fuses.
+        mount_base_m: Height of the vehicle's roof or of the pole above ground; heights of lidar mounts count from it.
+        lidars: Number of lidars that each station carries.
+        ego: Whether each station is an ego: a station that fuses data of others.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -36,12 +36,12 @@ class Fleet:
         return len(self.agent)
 
     def index(self, agent: int) -> int:
-        """Return the row of a station, -1 if it is not there."""
+        """Return the row of a station, -1 if there is no station with this agent id."""
         return row_of(self.agent, agent)
 
     @staticmethod
     def none() -> "Fleet":
-        """Return no stations."""
+        """Return a fleet without stations."""
         none = np.zeros(0, np.int64)
         return Fleet(
             none, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0), none, np.zeros(0, bool)

@@ -1,4 +1,4 @@
-"""What one station captured at one tick, as the station itself knows it."""
+"""The data that one station captured at one tick, as the station itself knows it."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ class Frame:
     """One capture of a station's lidars. The truth behind it is in `v2xsim.engine.stations.capture`.
 
     Attributes:
-        agent: The station.
-        time_us: The capture in simulated time. It names the frame. Decisions compare the ages of frames with it, as if all clocks
-            agreed; only `stamp_us` carries the station's clock error.
-        stamp_us: The capture on the station's own clock.
-        pose: x, y, z, yaw of the station as it believes them.
+        agent: Agent id of the station.
+        time_us: Simulated time of the capture, which identifies the frame. Decisions compare the ages of frames by it, as
+            if all clocks agreed; only `stamp_us` has the station's clock error.
+        stamp_us: Time of the capture on the station's own clock.
+        pose: x, y, z (metres) and yaw (radians) that the station believes.
         velocity_mps: Velocity over ground, x and y, without error.
         points_m: Lidar returns in the station's own frame: origin at the centre of the body's bottom face, x forward, y left.
-        on_building: Whether each return lies on a building of the map. The simulation answers this from the truth, so the station
-            never takes a building for a road user.
-        matrix: The station's perception matrix, placed by the believed pose.
-        detections: What the station detects alone, in the world as it believes it. Their `truth` is a label for metrics; no decision
-            reads it.
+        on_building: Whether each return lies on a building of the map. This comes from the truth, so the station never
+            mistakes a building for a road user.
+        matrix: The station's perception matrix, placed by the pose that it believes.
+        detections: Road users that the station detects by itself, placed by the pose that it believes. Their `truth` is a
+            label for metrics; no decision reads it.
     """
 
     agent: int

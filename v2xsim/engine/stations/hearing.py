@@ -1,4 +1,4 @@
-"""Which stations have heard which lately, and how well; and the delivery that this predicts for data packets."""
+"""The link quality that stations measured lately on each other's packets, and the delivery predicted from it."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,20 @@ from v2xsim.comms.pairs import kept_rows, rekeyed
 from v2xsim.comms.phy.error_rate import per
 from v2xsim.scenario.schema_radio import Radio
 
-# A link is forgotten after this many of the message rule's longest pauses without a packet.
+# A link is forgotten after a time without packets of this many times the message rule's longest pause.
 SILENT_PERIODS = 5
-# Weight of the newest packet in the mean SNR; ours: about the last three packets count.
+# Weight of the newest packet in the mean SNR, chosen by us so that about the last three packets count.
 _NEWEST = 0.4
 
 
 @dataclass
 class Hearing:
-    """What stations measured of each other's packets: receivers in rows, senders in columns.
+    """The measurements of stations on each other's packets: receivers in rows, senders in columns.
 
     Attributes:
-        agent: The stations, rising.
+        agent: Agent ids of the stations, in rising order.
         snr_db: Weighted mean of the SNR of the last packets.
-        last_us: When the last packet ended; long ago if there was none.
+        last_us: Time at which the last packet ended; a time far in the past if there was none.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -31,14 +31,14 @@ class Hearing:
 
     @staticmethod
     def nobody() -> "Hearing":
-        """Return the state before the first packet."""
+        """Return measurements without any station, for the start of a run."""
         return Hearing(np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros((0, 0), np.int64))
 
     def over(self, agent: Int64[np.ndarray, " stations"]) -> "Hearing":
-        """Return the same over another set of stations; newcomers have heard nobody."""
+        """Return these measurements for another set of stations; new stations have heard no other."""
         if np.array_equal(agent, self.agent):
             return self
-        # Half the range, so that the difference to any instant still fits.
+        # Half the smallest integer, so that the difference from any instant still fits into 64 bits.
         never = np.iinfo(np.int64).min // 2
         return Hearing(
             agent, rekeyed(self.agent, agent, self.snr_db, 0.0), rekeyed(self.agent, agent, self.last_us, never)
@@ -48,14 +48,14 @@ class Hearing:
         self, receivers: Int64[np.ndarray, " receivers"], sender: int, snr_db: Float[np.ndarray, " receivers"],
         time_us: int, forget_us: int,
     ) -> None:  # fmt: skip
-        """Note one packet at every station that received it.
+        """Update the measurements of every station that received a packet.
 
         Args:
-            receivers: The stations, rising.
-            sender: Station that sent it.
-            snr_db: As each receiver measured it.
-            time_us: When it ended.
-            forget_us: After a silence longer than this, the mean starts again with this packet.
+            receivers: Agent ids of the stations that received the packet, in rising order.
+            sender: Agent id of the station that sent the packet.
+            snr_db: SNR that each receiver measured.
+            time_us: Time at which the packet ended.
+            forget_us: If the receiver had not heard the sender for longer than this, the mean starts again with this packet.
         """
         rows = kept_rows(self.agent, np.append(receivers, sender))
         rx, tx = rows[:-1], rows[-1]
@@ -69,14 +69,14 @@ class Hearing:
         self.last_us[rx, tx] = time_us
 
     def heard_lately(self, now_us: int, forget_us: int) -> Bool[np.ndarray, "stations stations"]:
-        """Return which senders each receiver has heard lately."""
+        """Return whether each receiver (rows) has heard each sender (columns) within the last `forget_us`."""
         return now_us - self.last_us <= forget_us
 
     def delivery(self, now_us: int, forget_us: int, radio: Radio) -> Float[np.ndarray, "stations stations"]:
-        """Return the predicted delivery of a data packet over each link, both ways alike.
+        """Return the predicted probability that a data packet crosses each link, 0 to 1, the same in both directions.
 
-        The better measurement of the two ends counts, since the channel is reciprocal; 0 where neither heard the other
-        lately. Interference is not predicted.
+        Of the SNRs measured at the two ends the larger one is used, since the channel is reciprocal. The prediction is 0 if
+        neither end has heard the other within the last `forget_us`. It does not include interference.
         """
         measured = np.where(self.heard_lately(now_us, forget_us), self.snr_db, -np.inf)
         snr_db = np.maximum(measured, measured.T)

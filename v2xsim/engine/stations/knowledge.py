@@ -1,4 +1,4 @@
-"""What one station knows: its own frames and what arrived in its inbox, each with the time at which it arrived."""
+"""The knowledge of one station: its own frames, and the data that it received, with the times of arrival."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ class Announced:
     """The latest announcement of one station.
 
     Attributes:
-        awareness: What it said.
-        arrived_us: When it arrived.
+        awareness: Content of the announcement.
+        arrived_us: Time at which the announcement arrived.
     """
 
     awareness: Awareness
@@ -26,13 +26,13 @@ class Announced:
 
 @dataclass
 class ReceivedAnswer:
-    """An answer of which something has arrived.
+    """An answer of which at least one fragment has arrived.
 
     Attributes:
-        number: Number of its message.
-        answer: What was sent.
-        parts: Which fragments are there.
-        packets: Number of packets that brought them; an ideal channel brings all fragments in one.
+        number: Number of the message that carried the answer.
+        answer: The whole answer, as it was sent.
+        parts: Whether each fragment has arrived.
+        packets: Number of packets that brought the fragments; an ideal channel brings all fragments in one packet.
     """
 
     number: int
@@ -43,12 +43,12 @@ class ReceivedAnswer:
 
 @dataclass(frozen=True)
 class ReportedObject:
-    """The last that one sender reported of one object.
+    """The latest report of one object by one sender.
 
     Attributes:
-        report: The message.
-        row: Row of the object in it.
-        arrived_us: When it arrived.
+        report: The message that reported the object.
+        row: Row of the object in that message.
+        arrived_us: Time at which the message arrived.
     """
 
     report: Report
@@ -58,15 +58,15 @@ class ReportedObject:
 
 @dataclass
 class Knowledge:
-    """What one station knows.
+    """The knowledge of one station.
 
     Attributes:
-        agent: The station.
-        frames: Its own frames, newest last; only as many as are still needed.
-        announced: Latest announcement of each other station.
-        answers: Answers of which something has arrived, by helper, in the order of their first packet.
-        reported: Objects by the station that reported them and by its number for them.
-        report_copies: Every report that arrived, with the time, for rules that count copies.
+        agent: Agent id of the station.
+        frames: The station's own frames, newest last; only as many as are still needed.
+        announced: Latest announcement of each other station, by agent id.
+        answers: Answers of which at least one fragment has arrived, by helper, in the order of their first packet.
+        reported: Latest report of each object, by the station that reported it and that station's number of the object.
+        report_copies: Reports that arrived, with their times of arrival, for redundancy rules that count copies of objects.
     """
 
     agent: int
@@ -77,10 +77,10 @@ class Knowledge:
     report_copies: list[tuple[Report, int]] = field(default_factory=list)
 
     def frame_detected_by(self, now_us: int, detect_us: int) -> Frame | None:
-        """Return the newest frame whose detection is finished, None without one.
+        """Return the station's newest frame whose detection is finished; None if there is none.
 
         Args:
-            now_us: The instant.
+            now_us: Present simulated time.
             detect_us: Time from a capture to the end of its detection.
         """
         for frame in reversed(self.frames):
@@ -89,15 +89,15 @@ class Knowledge:
         return None
 
     def frame_of(self, time_us: int) -> Frame | None:
-        """Return the frame captured at an instant, None without one."""
+        """Return the station's frame captured at an instant; None if there is none."""
         return next((frame for frame in self.frames if frame.time_us == time_us), None)
 
     def learn(self, awareness: Awareness, now_us: int) -> None:
-        """Keep an announcement unless it is the station's own or a newer one is known.
+        """Store an announcement, unless it is the station's own or a newer one of the same sender is known.
 
         Args:
-            awareness: What was announced.
-            now_us: When it arrived.
+            awareness: Content of the announcement.
+            now_us: Time at which the announcement arrived.
         """
         before = self.announced.get(awareness.origin)
         # A relayed copy may arrive after the next announcement was heard directly.
@@ -108,12 +108,12 @@ class Knowledge:
         self.announced[awareness.origin] = Announced(awareness, now_us)
 
     def receive_part(self, number: int, answer: Answer, parts: Bool[np.ndarray, " fragments"]) -> None:
-        """Keep the fragments of an answer that one packet brought.
+        """Store the fragments of an answer that one packet brought.
 
         Args:
-            number: Number of the answer's message.
-            answer: The answer as it was sent.
-            parts: Fragments that the packet brought.
+            number: Number of the message that carried the answer.
+            answer: The whole answer, as it was sent.
+            parts: Whether the packet brought each fragment.
         """
         answers = self.answers.setdefault(answer.request.helper, [])
         received = next((item for item in answers if item.number == number), None)
@@ -125,7 +125,13 @@ class Knowledge:
         received.parts |= parts
 
     def take_report(self, report: Report, now_us: int, keep_copy: bool) -> None:
-        """Keep what another station reports; its own reports are ignored."""
+        """Store the objects that another station reports; the station's own reports are ignored.
+
+        Args:
+            report: The report that arrived.
+            now_us: Time at which the report arrived.
+            keep_copy: Whether to store the whole report too, for redundancy rules that count copies of objects.
+        """
         if report.origin == self.agent:
             return
         objects = self.reported.setdefault(report.origin, {})
@@ -135,11 +141,11 @@ class Knowledge:
             self.report_copies.append((report, now_us))
 
     def announced_vehicles(self, frame: Frame, now_us: int, forget_us: int) -> Detections:
-        """Return the vehicles known from their own announcements, moved on to the instant of a frame.
+        """Return the vehicles known from their own announcements, extrapolated to the instant of a frame.
 
         Args:
             frame: A frame of this station.
-            now_us: The instant.
+            now_us: Present simulated time.
             forget_us: An announcement is forgotten this long after its arrival.
         """
         parts = []

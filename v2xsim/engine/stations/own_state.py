@@ -1,4 +1,4 @@
-"""What each station knows of itself at one instant."""
+"""The state of each station at one instant, as the station itself knows it."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ from jaxtyping import Bool, Float, Int64
 
 @dataclass(frozen=True)
 class OwnStates:
-    """What each station knows of itself: one row per station, in rising order of their agent ids.
+    """The state of each station as the station itself knows it: one row per station, in rising order of their agent ids.
 
-    A row is that station's own knowledge. Whoever reads the rows of others reads more than one station knows; relay rules do so
-    today (`v2xsim.engine.cooperation.relaying`).
+    Each row is the knowledge of its own station only. Code that reads the rows of several stations uses more than a single
+    station knows; the choice of relays does so (`v2xsim.engine.cooperation.relaying`).
 
     Attributes:
-        agent: Identity.
-        time_us: The instant.
-        stamp_us: The instant on each station's own clock.
-        pose: x, y, z, yaw as each station believes them.
-        odometry: x, y, yaw without the error of satellite navigation. Message rules read changes of it, as a vehicle counts its
-            own metres and degrees.
-        velocity_mps: Velocity over ground, without error.
+        agent: Agent id of each station.
+        time_us: Simulated time of the states.
+        stamp_us: The same time on each station's own clock.
+        pose: x, y, z (metres) and yaw (radians) that each station believes.
+        odometry: x, y and yaw without the error of satellite navigation. Message rules use changes of these values, because
+            a vehicle measures the distance it drives and the angle it turns without satellites.
+        velocity_mps: Velocity over ground, x and y, without error.
         antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
         is_vehicle: Whether the station is a vehicle; the others are roadside units.
-        lidars: Number of lidars carried.
-        ego: Whether the station fuses.
+        lidars: Number of lidars that each station carries.
+        ego: Whether each station is an ego: a station that fuses data of others.
     """
 
     agent: Int64[np.ndarray, " stations"]
@@ -44,11 +44,11 @@ class OwnStates:
         return len(self.agent)
 
     def index(self, agent: int) -> int:
-        """Return the row of a station, -1 if it is not there."""
+        """Return the row of a station, -1 if there is no station with this agent id."""
         return row_of(self.agent, agent)
 
 
 def row_of(agents: Int64[np.ndarray, " stations"], agent: int) -> int:
-    """Return the row of an agent among rising agent ids, -1 if it is not there."""
+    """Return the index of an agent id in an array of rising agent ids, -1 if the array does not contain it."""
     row = int(np.searchsorted(agents, agent))
     return row if row < len(agents) and agents[row] == agent else -1

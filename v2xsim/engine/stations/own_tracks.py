@@ -8,10 +8,10 @@ from v2xsim.records import Detections
 
 
 class OwnTracks:
-    """The tracks of each station as they stood at each of its frames, for as long as somebody holds the frame.
+    """The tracks of each station at each of its frames; they are kept as long as the frame is.
 
     Args:
-        step_us: Time between two frames of a station. A station that missed a frame begins new tracks.
+        step_us: Time between two frames of a station. A station without a frame at one step starts with new tracks.
     """
 
     def __init__(self, step_us: int) -> None:
@@ -22,7 +22,7 @@ class OwnTracks:
         self._with_velocity: WeakKeyDictionary[Frame, Detections] = WeakKeyDictionary()
 
     def follow(self, frame: Frame) -> None:
-        """Move a station's tracks on to its newest frame."""
+        """Update a station's tracks with the detections of its newest frame."""
         time_us, before = self._latest.get(frame.agent, (-1, Tracks.none(frame.time_us)))
         if time_us != frame.time_us - self._step_us:
             before = Tracks.none(frame.time_us)
@@ -31,11 +31,11 @@ class OwnTracks:
         self._at[frame] = tracks
 
     def of(self, frame: Frame) -> Tracks:
-        """Return the tracks as they stood at a frame that was followed."""
+        """Return a station's tracks at one of its frames, for which `follow` must have been called."""
         return self._at[frame]
 
     def with_velocities(self, frame: Frame) -> Detections:
-        """Return the detections of a frame with the velocities of their tracks; unchanged if the frame was not followed."""
+        """Return the detections of a frame with the velocities of their tracks; unchanged without a call of `follow` for it."""
         own = frame.detections
         if frame not in self._at:
             return own

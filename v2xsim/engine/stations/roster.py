@@ -1,4 +1,4 @@
-"""Which vehicles have a radio, which carry lidars, which fuse: drawn by seed, and kept as vehicles come and go."""
+"""Choice of the vehicles that have a radio, carry lidars and fuse data: drawn by seed, and kept while vehicles come and go."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,10 @@ from v2xsim.world.snapshot import Snapshot
 
 
 class Roster:
-    """Draws stations and lidars, and remembers who has them.
+    """Draws which vehicles are stations and which carry lidars, and remembers the choice.
 
-    A vehicle's draws depend on its name and the seed alone, so one vehicle more changes nobody else's. Counts are kept: when a
-    station leaves the region, the eligible vehicle with the lowest draw takes its place.
+    The draws of a vehicle depend only on its name and the seed, so an additional vehicle does not change those of others.
+    The number of stations is kept: when a station leaves the region, the eligible vehicle with the lowest draw replaces it.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class Roster:
         self._with_lidar: set[int] = set()
 
     def _drawn(self, agent: int) -> tuple[float, float, int]:
-        """Return a vehicle's draws for a radio and for a lidar, and the number of lidars that it would carry."""
+        """Return a vehicle's draws for a radio and for a lidar, in [0, 1), and the number of lidars that it would carry."""
         if agent not in self._draws:
             name = self._name_of(agent)
             radio, lidar, number = (
                 self._streams.key(f"{purpose}/{name}") / 2.0**64 for purpose in ("radio", "lidar", "lidars")
             )
-            # By the vehicle's name, not its agent number, which depends on who else appeared before.
+            # By the vehicle's name, not its agent id, which depends on which vehicles appeared before.
             shares = self._lidars.per_vehicle or {len(self._lidars.mounts): 1.0}
             numbers = sorted(shares)
             edges = np.cumsum([shares[n] for n in numbers])
@@ -46,7 +46,7 @@ class Roster:
         return self._draws[agent]
 
     def update(self, snapshot: Snapshot) -> Fleet:
-        """Return the stations of an instant."""
+        """Return all stations at the instant of a snapshot."""
         connected = self._choose_connected(snapshot)
         self._with_lidar = self._choose_lidars(connected)
         row_of = {int(a): r for r, a in enumerate(snapshot.agent)}
@@ -62,7 +62,7 @@ class Roster:
                 antennas.append((*unit.position_m, unit.height_m))
                 bases.append(unit.height_m)
                 lidars.append(len(self._lidars.mounts) if unit.lidar else 0)
-                # "all" means all vehicles: a unit at the roadside fuses only if it is named.
+                # "all" means all vehicles; a roadside unit is an ego only if it is named.
                 egos.append(isinstance(self._egos, list) and unit.id in self._egos and unit.lidar)
                 continue
             row = row_of[agent]
@@ -97,7 +97,7 @@ class Roster:
         named = {int(a) for a in snapshot.agent if self._name_of(int(a)) in rule.include} if rule.include else set()
         candidates = {int(a) for a in snapshot.agent[eligible]}
         if rule.count is not None:
-            # Stations stay stations: a new draw at every tick would make them flicker.
+            # A station stays a station: with a new draw at every tick, stations would appear and vanish all the time.
             kept = (self._connected & candidates) | named
             queue = sorted(candidates - kept, key=lambda a: (self._drawn(a)[0], a))
             chosen = kept | set(queue[: max(0, rule.count - len(kept))])

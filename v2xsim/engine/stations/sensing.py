@@ -1,4 +1,4 @@
-"""What each station senses at a tick: its point cloud, its perception matrix, its own detections."""
+"""The sensing of each station at a tick: point cloud, perception matrix and the station's own detections."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,29 +30,29 @@ Sensed = tuple[Frame, Capture]
 
 
 def observed_centers_m(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
-    """Return the centres of the observed cells: false positives are placed only there."""
+    """Return the centres of the observed cells of a matrix; the detector places false positives only there."""
     cells = np.argwhere(matrix.observed)
     return (cells + matrix.lower + 0.5) * matrix.cell_m
 
 
 class Sensing:
-    """Casts all lidars of a tick on several threads; the result does not depend on their number."""
+    """Casts all lidars of a tick on several threads; the result does not depend on the number of threads."""
 
     def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, threads: int) -> None:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
         self._beams = beams_of(scenario.lidars.model)
         self._cast = _caster(scenario.run.device)
-        # One GPU serves one caller at a time; with a single thread there is nobody to hand work to.
+        # A GPU serves one caller at a time, and a single thread needs no pool.
         callers = threads if scenario.run.device == "cpu" else 1
         self._pool = ThreadPoolExecutor(callers) if threads > 1 else None
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads that cast lidars."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def begin(self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors) -> list[Future[Sensed]]:
-        """Begin the captures of every station with a lidar, in rising order of the stations; they may still be computing."""
+        """Start the capture of every station with a lidar; return futures in rising order of the stations' agent ids."""
         rows, believed = [int(r) for r in np.flatnonzero(fleet.lidars)], errors.applied_to(fleet.pose)
         if self._pool is None:
             return [_done(self._sense(snapshot, fleet, errors, believed[row], row)) for row in rows]
@@ -63,7 +63,7 @@ class Sensing:
     ) -> Sensed:
         lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
         pose = fleet.pose[row]
-        # Rays are cast from where the station truly is; what it makes of them lies where it believes to be.
+        # Rays are cast from the true pose of the station; their returns are placed by the pose that it believes.
         world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
         parts, sensors = [], []
         for number, mount in enumerate(lidars.mounts[: int(fleet.lidars[row])]):
@@ -88,7 +88,7 @@ class Sensing:
         grid = self._scenario.cooperation.matrix
         matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
         points = hits_per_agent(cloud.object_id, snapshot.agent)
-        # The visibility model detects bodies at their place as the station sees it: with its own error of pose.
+        # The visibility model detects bodies where the station would place them, moved by the error of its pose.
         apparent = moved_boxes(snapshot.boxes, world_from_believed @ inverse(world_from_vehicle))
         draws = DetectorDraws(self._streams, agent, time_us, snapshot.agent)
         view = DetectorView(
@@ -106,13 +106,13 @@ class Sensing:
         self, ego: Frame, capture: Capture, code: UInt8[np.ndarray, "nx ny"],
         received: Callable[[], Float[np.ndarray, "points 3"]],
     ) -> Detect:  # fmt: skip
-        """Return the detector as an ego runs it once more, after fusion.
+        """Return the detector that an ego runs on the fused data.
 
         Args:
             ego: The ego's frame.
-            capture: The truth behind it.
-            code: The ego's matrix after fusion: false positives may stand in its observed cells.
-            received: Returns the points that arrived.
+            capture: The truth behind that frame.
+            code: Codes of the ego's matrix after fusion; false positives can lie in all observed cells.
+            received: Function that returns the received lidar points.
         """
         matrix = PerceptionMatrix(ego.matrix.lower, ego.matrix.cell_m, code)
 
@@ -139,7 +139,7 @@ def _done(sensed: Sensed) -> Future[Sensed]:
 
 
 def beams_of(model: str | LidarModel) -> Beams:
-    """Return the beams of a lidar by name or by description."""
+    """Return the beams of a lidar, given the name of a built-in model or its description in the scenario."""
     if isinstance(model, str):
         return CATALOGUE[model]
     return evenly_spaced(model.beams, model.columns, model.lowest_deg, model.highest_deg, model.range_m)

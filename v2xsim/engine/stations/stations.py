@@ -1,4 +1,4 @@
-"""The knowledge of all stations, each by itself, and what they measure of each other's packets."""
+"""The separate knowledge of each station, and the measurements of stations on each other's packets."""
 
 from collections import deque
 
@@ -13,49 +13,49 @@ from v2xsim.scenario.schema_radio import Radio
 
 
 class Stations:
-    """Who is there, and what each knows.
+    """All stations of a run and the knowledge of each.
 
     Args:
-        frames_kept: Frames that a station keeps of its states.
+        frames_kept: Number of its own frames that a station keeps.
         detect_us: Time from a capture to the end of its detection.
-        forget_us: A station not heard for so long counts as gone.
+        forget_us: Another station that has not been heard for this long counts as gone.
     """
 
     def __init__(self, frames_kept: int, detect_us: int, forget_us: int) -> None:
         self._frames_kept, self._detect_us, self.forget_us = frames_kept, detect_us, forget_us
         self._knowledge: dict[int, Knowledge] = {}
         self._ego_agents: set[int] = set()
-        # All stations at once, since a packet is measured by hundreds: row i is what station i measured.
+        # One table for all stations, since hundreds of them measure each packet: row i has the measurements of station i.
         self._hearing = Hearing.nobody()
 
     @property
     def ego_agents(self) -> set[int]:
-        """Every station that fuses, or did while it was there."""
+        """Agent ids of all stations that are or were egos in this run."""
         return self._ego_agents
 
     def enter(self, states: OwnStates) -> None:
-        """Take the stations of a tick: newcomers have heard nobody."""
+        """Set the stations of a new tick; stations that are new have heard no other yet."""
         self._hearing = self._hearing.over(states.agent)
-        # For good: frames that an ego captured before it left are still fused and scored.
+        # An ego stays in this set after it has left, because frames that it captured before are still fused and scored.
         for agent in states.agent[states.ego].tolist():
             self._ego_agents.add(agent)
 
     def knowledge_of(self, agent: int) -> Knowledge:
-        """Return what a station knows."""
+        """Return the knowledge of a station."""
         if agent not in self._knowledge:
             self._knowledge[agent] = Knowledge(agent, deque(maxlen=self._frames_kept))
         return self._knowledge[agent]
 
     def egos(self) -> list[Knowledge]:
-        """Return the knowledge of every ego, in rising order of their agents."""
+        """Return the knowledge of every ego, in rising order of their agent ids."""
         return [self.knowledge_of(agent) for agent in sorted(self._ego_agents)]
 
     def keep_frame(self, frame: Frame) -> None:
-        """Let a station keep its own newest frame."""
+        """Store a new frame in the knowledge of the station that captured it."""
         self.knowledge_of(frame.agent).frames.append(frame)
 
     def detected_frame(self, agent: int, now_us: int) -> Frame | None:
-        """Return a station's newest frame whose detection is finished, None without one."""
+        """Return a station's newest frame whose detection is finished; None if there is none."""
         return self.knowledge_of(agent).frame_detected_by(now_us, self._detect_us)
 
     def measure(
@@ -65,13 +65,20 @@ class Stations:
         snr_db: Float[np.ndarray, " receivers"],
         time_us: int,
     ) -> None:
-        """Let all who received a packet remember how well they heard its sender."""
+        """Update the measurements of all stations that received a packet from a sender.
+
+        Args:
+            receivers: Agent ids of the stations that received the packet, in rising order.
+            sender: Agent id of the station that sent the packet.
+            snr_db: SNR that each receiver measured.
+            time_us: Time at which the packet ended.
+        """
         self._hearing.note(receivers, sender, snr_db, time_us, self.forget_us)
 
     def heard_lately(self, now_us: int) -> Bool[np.ndarray, "stations stations"]:
-        """Return which senders (columns) each station (rows) has heard lately."""
+        """Return whether each station (rows) has heard each sender (columns) lately."""
         return self._hearing.heard_lately(now_us, self.forget_us)
 
     def delivery(self, now_us: int, radio: Radio) -> Float[np.ndarray, "stations stations"]:
-        """Return the predicted delivery of a data packet over each link, 0 to 1; symmetric."""
+        """Return the predicted probability that a data packet crosses each link, 0 to 1; symmetric."""
         return self._hearing.delivery(now_us, self.forget_us, radio)
