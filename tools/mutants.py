@@ -1,4 +1,6 @@
-"""Put small faults into a copy of the tree, one at a time, and report which of them the tests catch; see docs/tests.md.
+"""Mutation test: put small faults into a copy of the code, one at a time, and report which ones the tests detect.
+
+See docs/tests.md. Example:
 
 python tools/mutants.py --seed 1 --count 200
 """
@@ -30,12 +32,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Room:
-    """A part of the code.
+    """A part of the code, with the tests that cover it.
 
     Attributes:
-        code: Its folder.
-        tests: Tests that mirror it.
-        wider: Further tests that use it, in the order in which they run.
+        code: Folder of the code.
+        tests: Test files and folders that mirror this folder.
+        wider: Further tests that use this code, in the order in which they run.
     """
 
     code: str
@@ -74,21 +76,21 @@ ROOMS = {
 
 
 def files_of(room: Room, root: Path) -> list[Path]:
-    """Return the Python files of a room, from the root."""
+    """Return the paths of the Python files of a room, relative to the root of the tree."""
     return sorted(path.relative_to(root) for path in (root / room.code).rglob("*.py"))
 
 
 def drawn(rooms: list[str], seed: int, count: int, root: Path = ROOT) -> list[tuple[str, Mutant]]:
-    """Return faults drawn by chance, each with its room.
+    """Return randomly drawn faults, each with its room.
 
-    Every line that can hold a fault is equally likely, then each fault of that line: otherwise the tables of constants
-    would take most of the draw.
+    Every line that can have a fault is equally likely to be drawn, and then each fault of that line. Otherwise most
+    draws would fall on tables of constants.
 
     Args:
         rooms: Names of the rooms to draw from.
-        seed: Of the draw.
-        count: How many; all there are if fewer.
-        root: Tree to read.
+        seed: Seed of the random draw.
+        count: Number of faults to draw; if there are fewer, all of them.
+        root: Root folder of the code to read.
     """
     lines: dict[tuple[str, str, int], list[Mutant]] = collections.defaultdict(list)
     for name in rooms:
@@ -108,13 +110,13 @@ def drawn(rooms: list[str], seed: int, count: int, root: Path = ROOT) -> list[tu
 
 
 def tests_for(room: Room, mutant: Mutant | None, root: Path, near_alone: bool) -> list[str]:
-    """Return the tests to run, the likeliest to notice first.
+    """Return the tests to run for a fault, those most likely to detect it first.
 
     Args:
-        room: Where the fault is.
-        mutant: The fault; None for all tests of the room.
-        root: Of the tree.
-        near_alone: Only the file that mirrors the changed one, where there is such a file.
+        room: Part of the code that has the fault.
+        mutant: The fault; None returns all tests of the room.
+        root: Root folder of the code.
+        near_alone: Whether to run only the test file that mirrors the changed file, if there is one.
     """
     near: list[str] = []
     if mutant is not None:
@@ -127,7 +129,7 @@ def tests_for(room: Room, mutant: Mutant | None, root: Path, near_alone: bool) -
 
 
 def imported_by(root: Path) -> dict[str, set[str]]:
-    """Return for each module the modules that import it, at whatever remove."""
+    """Return for each module the modules that import it, directly or through others."""
     direct: dict[str, set[str]] = collections.defaultdict(set)
     modules = {}
     for folder in ("v2xsim", "comms", "perception", "gpu", "viz"):
@@ -160,7 +162,10 @@ def module_of(path: str) -> str:
 
 
 def drop_compiled(root: Path, module: str, importers: dict[str, set[str]]) -> None:
-    """Remove compiled kernels that may hold code of a module: numba checks a kernel's own file alone."""
+    """Remove cached compiled kernels that may contain code of a module.
+
+    This is needed because numba only checks whether a kernel's own file has changed.
+    """
     for name in importers.get(module, {module}):
         parts = name.split(".")
         folder = root.joinpath(*(parts[1:-1] if parts[1:2] and (root / parts[1]).is_dir() else parts[:-1]))
@@ -169,7 +174,7 @@ def drop_compiled(root: Path, module: str, importers: dict[str, set[str]]) -> No
 
 
 class Copies:
-    """A warm copy of the working tree outside of it, and copies of that with one fault each."""
+    """A copy of the working tree in another folder, and copies of that copy with one fault each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.base = folder, folder / "tree"
@@ -179,7 +184,7 @@ class Copies:
         self.importers = imported_by(self.base)
 
     def refresh(self) -> None:
-        """Bring the copy up to date with the working tree, links and times included."""
+        """Update the copy from the working tree, including links and file times."""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, capture_output=True, text=True, check=True,
@@ -202,7 +207,7 @@ class Copies:
             shutil.copy2(source, target, follow_symlinks=False)
 
     def with_fault(self, mutant: Mutant) -> Path:
-        """Return a new copy, of links to the files of the warm one but for the file with the fault."""
+        """Return a new copy with the fault: its files are links to the first copy, except the file with the fault."""
         tree = self.folder / mutant.key
         shutil.rmtree(tree, ignore_errors=True)
         shutil.copytree(self.base, tree, symlinks=True, copy_function=os.link)
@@ -218,7 +223,7 @@ def run_tests(tree: Path, tests: list[str], limit_s: float, *more: str) -> tuple
     """Run tests in a copy until the first one fails.
 
     Returns:
-        Name of the test that failed, "" if none did, and the end of what pytest printed.
+        Name of the test that failed ("" if none did), and the last part of the output of pytest.
     """
     with tempfile.TemporaryFile() as output:
         child = os.fork()
@@ -236,7 +241,7 @@ def run_tests(tree: Path, tests: list[str], limit_s: float, *more: str) -> tuple
 
 
 def load_libraries() -> None:
-    """Import what most tests need, so that the processes forked later need not; nothing of v2xsim itself."""
+    """Import the libraries that most tests need, but no module of v2xsim, so that forked processes start faster."""
     for name in (
         "matplotlib",
         "numba",
@@ -254,7 +259,7 @@ def load_libraries() -> None:
 def _become_pytest(tree: Path, arguments: list[str], output: int) -> NoReturn:
     code = 99
     try:
-        # A session of its own, so that what a test starts can be ended with it.
+        # The process gets its own session, so that processes started by a test can be ended with it.
         os.setsid()
         for stream, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
             os.dup2(stream, target)
@@ -271,7 +276,7 @@ def _become_pytest(tree: Path, arguments: list[str], output: int) -> NoReturn:
 
 
 def _exit_code(child: int, limit_s: float) -> int | None:
-    """Return how a process ended; None if it had to be killed."""
+    """Return the exit code of a process; None if it had to be killed after `limit_s`."""
     end_s = time.monotonic() + limit_s
     while time.monotonic() < end_s:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -284,7 +289,7 @@ def _exit_code(child: int, limit_s: float) -> int | None:
 
 
 def warmed(copies: Copies, rooms: list[str], more: list[str], near_alone: bool) -> dict[str, float]:
-    """Return for how long a fault's tests may run, by room; the tests of the copy without a fault must pass."""
+    """Return the time limit of the tests of a fault, by room; the tests must pass in the copy without a fault."""
     limits = {}
     for name in rooms:
         tests = tests_for(ROOMS[name], None, copies.base, near_alone)
@@ -298,7 +303,7 @@ def warmed(copies: Copies, rooms: list[str], more: list[str], near_alone: bool) 
 
 
 def summary(rows: list[dict[str, str]]) -> str:
-    """Return the share of faults that were caught, by room."""
+    """Return the share of faults that the tests detected, by room."""
     lines = []
     for name in [*ROOMS, ""]:
         here = [row for row in rows if not name or row["room"] == name]
@@ -309,13 +314,13 @@ def summary(rows: list[dict[str, str]]) -> str:
 
 
 def line_of(row: dict[str, str]) -> str:
-    """Return one fault and what became of it."""
+    """Return one line of text about a fault and its outcome."""
     what = f"{row['id']} {row['at']} {row['kind']}: {row['before'][:90]} -> {row['after'][:90]}"
     return f"{what} | {row['caught_by'] or 'SURVIVED'}" if "caught_by" in row else what
 
 
 def main() -> None:
-    """Draw faults, run the tests against each, and print what was caught."""
+    """Draw faults, run the tests against each of them, and print which were detected."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the random draw of faults")
     parser.add_argument("--count", type=int, default=200, help="number of faults to draw")

@@ -1,4 +1,4 @@
-"""Small faults that can be put into a Python file: which ones there are, and the text of the file with one of them."""
+"""Small faults (mutants) of a Python file: find all of them, and return the text of the file with one of them."""
 
 import ast
 import hashlib
@@ -29,17 +29,17 @@ _SIDES = {"left": "right", "right": "left"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault.
+    """One fault that can be put into a file.
 
     Attributes:
-        path: File, from the root of the tree.
-        line: First line that it changes.
-        kind: Sort of the fault.
-        before: The changed text.
-        after: What stands there instead.
-        edits: Pieces of text to replace, in order, none overlapping another.
-        scope: Class and function around it.
-        key: Names it; the same as long as the statement and its function keep their text and names.
+        path: Path of the file, relative to the root of the tree.
+        line: Number of the first line that the fault changes.
+        kind: Kind of fault.
+        before: Text before the change.
+        after: Text after the change.
+        edits: Pieces of text to replace, in rising order and without overlap.
+        scope: Names of the class and function that contain the fault.
+        key: Identifier of the fault; it stays the same while the statement and its function keep their text and names.
     """
 
     path: str
@@ -59,10 +59,10 @@ class Mutant:
 
 
 def mutants_of(path: str, source: bytes) -> list[Mutant]:
-    """Return every fault that can be put into a file, each of which still compiles.
+    """Return all faults that can be put into a file and with which the file still compiles.
 
     Args:
-        path: For the mutants' own `path`.
+        path: Path of the file, which is stored in the mutants.
         source: Text of the file.
     """
     reader = _Reader(path, source)
@@ -82,7 +82,10 @@ def mutants_of(path: str, source: bytes) -> list[Mutant]:
 
 
 class _Reader:
-    """Walks through a file and collects faults; texts, annotations, decorators and what is raised are left out."""
+    """Walks through the syntax tree of a file and collects faults.
+
+    Strings, annotations, decorators and raised exceptions are left out.
+    """
 
     def __init__(self, path: str, source: bytes) -> None:
         self.path, self.source = path, source
@@ -91,7 +94,7 @@ class _Reader:
         self._starts = [0]
         for line in source.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
-        # Columns of tokens count characters, those of the tree count bytes.
+        # Columns of tokens count characters; columns of the syntax tree count bytes.
         lines = source.decode().splitlines(keepends=True)
         self._tokens: list[tuple[int, int, str]] = []
         for item in tokenize.generate_tokens(io.StringIO(source.decode()).readline):
@@ -101,19 +104,19 @@ class _Reader:
         self._scope: tuple[str, ...] = ()
 
     def span(self, node: ast.AST) -> tuple[int, int]:
-        """Return the first and the last byte of a node."""
+        """Return the first and last byte of a syntax node in the file."""
         return (
             self._starts[node.lineno - 1] + node.col_offset,
             self._starts[node.end_lineno - 1] + node.end_col_offset,
         )
 
     def text(self, node: ast.AST) -> str:
-        """Return the text of a node."""
+        """Return the source text of a syntax node."""
         begin, end = self.span(node)
         return self.source[begin:end].decode()
 
     def add(self, kind: str, node: ast.AST, *edits: Edit) -> None:
-        """Note a fault; the node is what the report shows."""
+        """Record a fault; the text of `node` is shown in the report."""
         begin, end = self.span(node)
         begin, end = min(begin, edits[0][0]), max(end, edits[-1][1])
         after = self.source[:end]
@@ -133,7 +136,7 @@ class _Reader:
         )
 
     def body(self, statements: list[ast.stmt], scope: tuple[str, ...]) -> None:
-        """Read statements that follow each other."""
+        """Collect the faults of a sequence of statements."""
         outer, self._scope = self._scope, scope
         for first, second in itertools.pairwise(statements):
             if _can_swap(first, second):
@@ -145,7 +148,7 @@ class _Reader:
         self._scope = outer
 
     def statement(self, node: ast.stmt, scope: tuple[str, ...]) -> None:
-        """Read one statement."""
+        """Collect the faults of one statement."""
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if not isinstance(node, ast.ClassDef):
                 for default in (*node.args.defaults, *node.args.kw_defaults):
@@ -165,7 +168,8 @@ class _Reader:
         if isinstance(node, ast.Continue | ast.Break):
             self.add("flow", node, (*self.span(node), "break" if isinstance(node, ast.Continue) else "continue"))
         if isinstance(node, ast.If):
-            # A branch that only refuses or leaves is dropped; any other is taken whatever holds.
+            # A branch that begins with raise, return, continue or break is never taken; any other branch is always
+            # taken.
             leaves = isinstance(node.body[0], ast.Raise | ast.Return | ast.Continue | ast.Break)
             self.add("condition", node.test, (*self.span(node.test), "False" if leaves else "True"))
         if isinstance(node, ast.AugAssign) and type(node.op) in _OPERATORS and not isinstance(node.value, ast.List):
@@ -197,7 +201,7 @@ class _Reader:
             self.add("removed", node, (*self.span(node), "pass"))
 
     def expression(self, node: ast.AST) -> None:
-        """Read an expression and all that it consists of."""
+        """Collect the faults of an expression and of its parts."""
         if isinstance(node, ast.JoinedStr):
             return
         if isinstance(node, ast.BinOp) and not _is_type(node) and not _is_text(node):
@@ -236,7 +240,7 @@ class _Reader:
             self.add(kind, node, (begin, end, new + ending))
 
     def _found(self, begin: int, end: int, text: str) -> tuple[int, int]:
-        """Return where an operator stands, of one word or two."""
+        """Return the position of an operator, which may have one word or two."""
         words = text.split()
         inside = [item for item in self._tokens if begin <= item[0] < end]
         for n, item in enumerate(inside):
@@ -294,7 +298,7 @@ def _is_text(node: ast.BinOp) -> bool:
 
 
 def _is_type(node: ast.BinOp) -> bool:
-    """Return whether this is a union of types."""
+    """Return whether a syntax node is a union of types."""
     if not isinstance(node.op, ast.BitOr):
         return False
     text = ast.unparse(node)
@@ -302,12 +306,12 @@ def _is_type(node: ast.BinOp) -> bool:
 
 
 def _can_swap(first: ast.stmt, second: ast.stmt) -> bool:
-    """Return whether two statements may be exchanged, and the order may matter."""
+    """Return whether two statements can be exchanged such that the result may differ."""
     if not all(isinstance(s, ast.Expr | ast.Assign | ast.AugAssign) for s in (first, second)):
         return False
     if any(isinstance(s, ast.Expr) and not isinstance(s.value, ast.Call | ast.Yield | ast.YieldFrom) for s in (first, second)):  # fmt: skip
         return False
-    # What the first binds, the second may need: most such exchanges fail at once and show nothing.
+    # If the second statement needs a name that the first assigns, the exchange fails at once and shows nothing.
     bound = {t.id for s in (first,) if isinstance(s, ast.Assign) for target in s.targets for t in ast.walk(target) if isinstance(t, ast.Name)}  # fmt: skip
     bound = bound if isinstance(first, ast.Assign) and not _written_outside(first) else set()
     if bound & {n.id for n in ast.walk(second) if isinstance(n, ast.Name)}:
@@ -333,7 +337,7 @@ def _reads(node: ast.stmt) -> set[str]:
 
 
 def _writes(node: ast.stmt) -> set[str]:
-    """Return what a statement changes: targets of assignments, and the object whose method it calls."""
+    """Return what a statement changes: the targets of assignments, and the object whose method it calls."""
     if isinstance(node, ast.Expr):
         value = node.value
         return {ast.unparse(value.func.value)} if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) else set()  # fmt: skip

@@ -1,6 +1,6 @@
 """The interface of detectors: a detector reports road users from lidar points.
 
-The built-in detector, with its probability of detection, is `visibility_model`.
+The built-in detector is `visibility_model`: it detects a road user with a probability that depends on its points.
 """
 
 from collections.abc import Callable
@@ -18,19 +18,23 @@ from v2xsim.records import Boxes, Detections
 
 @dataclass(frozen=True)
 class DetectorView:
-    """One frame of one station, alone or after received points were added.
+    """Input of a detector: one frame of one station, alone or after points received from others were added.
 
-    Positions are in the world as the station believes it: all of them have its error of position and heading.
+    Positions are in world coordinates by the station's own estimate of its pose, so they all contain its error of
+    position and heading.
 
     Attributes:
-        objects: Bodies of all road users, at the positions where the points on them appear; also of those without a
-            point, which no real lidar would show.
-        agent: Identity of each body. A detector copies it to `truth`, for metrics, and must not use it otherwise.
-        points: Number of lidar points on each body.
-        cloud: Returns all lidar points of the frame.
-        places: Returns the centres of the cells that the station observed; false positives may appear there.
-        object_draws: Returns n uniform numbers in (0, 1) for each body; always the same ones for the same frame.
-        frame_draws: Returns rows x n uniform numbers in (0, 1); always the same ones for the same frame.
+        objects: Bounding boxes of all road users, at the positions where their points appear. Road users without any
+            point are included too, although a real detector could not know of them.
+        agent: Identity of the road user of each box. A detector must only copy it to `truth`, which metrics read.
+        points: Number of lidar points on each road user.
+        cloud: Function that returns all lidar points of the frame.
+        places: Function that returns the centres of the cells that the station observed; false positives may appear
+            there.
+        object_draws: Function that returns n uniform random numbers in (0, 1) for each road user; for the same frame
+            they are always the same.
+        frame_draws: Function that returns rows x n uniform random numbers in (0, 1); for the same frame they are always
+            the same.
     """
 
     objects: Boxes
@@ -58,7 +62,7 @@ class Detector(Part):
     kind = Kind("detector", "model", ("detect",), "v2xsim.perception.detection")
 
     def detect(self, view: DetectorView) -> Detections:
-        """Return the detections in the frame of the view's positions, with velocities of zero and scores from 0 to 1."""
+        """Return the detections, in the same coordinates as the view, with velocities of zero and scores from 0 to 1."""
         raise NotImplementedError
 
 

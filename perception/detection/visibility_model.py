@@ -1,6 +1,6 @@
-"""The visibility detection model: lidar points per object in, detections out.
+"""The visibility detection model: input is the number of lidar points on each object, output are detections.
 
-It replaces a trained detector where only the dependence on visibility matters. With n points on an object, h =
+It replaces a trained detector where only the dependence on visibility matters. For an object with n points, and h =
 `half_points` and k = `steepness`:
 
     P(detect)  = 1 / (1 + exp(-k ln(n / h)))        0 without points; the logistic curve over ln n
@@ -8,15 +8,16 @@ It replaces a trained detector where only the dependence on visibility matters. 
     score     = 1 / (1 + exp(-(0.5 + ln(n / h) + z)))    z standard normal: logit-normal, rising with the points
     false positives ~ Poisson(`false_per_frame`), score = 1 / (1 + exp(-(-0.5 + z)))
 
-The error of a mean falls with the square root of the number of points, hence s. Its lower limit means that a box is
-never better than the labels of a data set; its upper limit, that a detector falls back on the usual box of the class.
+The error of a mean falls with the square root of the number of points, hence the factor s. Its lower limit stands for
+the accuracy of labels in data sets. Its upper limit stands for detectors that fall back on the usual box of the class.
 Scores of true and false positives overlap: at h points a true positive has a higher score than a false one with
-probability 0.76 (two normal distributions whose means differ by one standard deviation). So average precision is not
-recall alone. The form of each equation is ours; no number is fitted to a published detector.
+probability 0.76 (two normal distributions whose means differ by one standard deviation). So average precision depends
+on more than the recall. The equations are our own; no number is fitted to a published detector.
 
-All randomness comes from uniform draws. With more points, the same draws detect a superset of the objects, with higher
-scores and smaller errors. So an ego alone and the same ego after fusion are compared draw by draw. Left out: confusion
-of classes, reversed headings, one box for two objects, errors that persist over frames.
+All randomness comes from uniform random numbers. With more points and the same random numbers, the model detects the
+same objects and possibly more, with higher scores and smaller errors. So an ego can be compared with and without
+received points under the same random numbers. The model has no confusion of classes, no reversed headings, no box for
+two objects at once and no errors that persist over frames.
 """
 
 from dataclasses import dataclass
@@ -44,11 +45,11 @@ Columns: position, yaw, length, width, height, score, count (first row only); th
 
 # Limits of the error scale s.
 _ERROR_SCALE = (0.2, 2.0)
-# Means of the logits of the scores of true and of false positives with `half_points` points.
+# Mean logit of the score of a true positive with `half_points` points, and mean logit of a false positive.
 _TRUE_LOGIT = 0.5
 _FALSE_LOGIT = -0.5
-# Length, width and height of a passenger car: vehicle type 1 of 3GPP TR 37.885 V15.3.0 clause 6.1.2. The spread is
-# ours.
+# Length, width and height of a passenger car: vehicle type 1 of 3GPP TR 37.885 V15.3.0 clause 6.1.2. The spread is our
+# choice.
 _CAR_SIZE_M = np.array([5.0, 2.0, 1.6])
 _CAR_SPREAD = 0.1
 
@@ -101,11 +102,11 @@ class Visibility(Detector):
 
 @dataclass(frozen=True)
 class Clutter:
-    """Possible positions of false positives, and their random draws.
+    """Possible positions of false positives, and the random numbers that decide about them.
 
     Attributes:
-        place_m: Possible centres, in the frame of the objects; if empty, there are no false positives.
-        draws: Uniform numbers in (0, 1): `most_false` rows and CLUTTER_DRAWS columns.
+        place_m: Possible centres of false positives, in the same coordinates as the objects; if empty, there are none.
+        draws: Uniform random numbers in (0, 1), with `most_false` rows and CLUTTER_DRAWS columns.
     """
 
     place_m: Float[np.ndarray, "places 2"]
@@ -118,8 +119,8 @@ class Clutter:
 
 
 def detection_probability(points: Int64[np.ndarray, " objects"], params: Visibility) -> Float[np.ndarray, " objects"]:
-    """Return the probability that an object is detected, given the number of lidar points on it."""
-    # Imported here and below: a scenario is checked without loading scipy.
+    """Return the probability (0 to 1) that an object is detected, given the number of lidar points on it."""
+    # Imported here and below, so that a scenario can be checked without loading scipy.
     from scipy.special import expit
 
     with np.errstate(divide="ignore"):
@@ -129,7 +130,7 @@ def detection_probability(points: Int64[np.ndarray, " objects"], params: Visibil
 
 @cache
 def most_false(params: Visibility) -> int:
-    """Return the number of false positives that a frame has room for: only one frame in 10^9 would have more."""
+    """Return the largest number of false positives in a frame; only one frame in 10^9 would have more."""
     from scipy.special import pdtr
 
     mean = params.false_per_frame
@@ -145,19 +146,20 @@ def detect(
     clutter: Clutter,
     params: Visibility,
 ) -> Detections:
-    """Return the detections of objects with given numbers of points.
+    """Return the detections of objects with given numbers of lidar points.
 
     Args:
-        objects: Bodies at the positions where the points on them appear, pose errors included.
-        truth: Agent id behind each object; metrics only.
+        objects: Bounding boxes of the road users, at the positions where their points appear, pose errors included.
+        truth: Agent id of each object, which is only copied to the detections for metrics.
         points: Number of lidar points on each object.
-        draws: Uniform numbers in (0, 1), OBJECT_DRAWS for each object; keyed by the object, so that they do not depend
-            on its row.
-        clutter: Possible positions of false positives.
+        draws: Uniform random numbers in (0, 1), OBJECT_DRAWS for each object. They should depend on the object, not on
+            its row.
+        clutter: Possible positions of false positives, with their random numbers.
         params: Parameters of the model.
 
     Returns:
-        Detections in the frame of `objects`: true ones first, in the order of their rows. Velocities are zero.
+        Detections in the same coordinates as `objects`: first the detected objects in the order of their rows, then the
+        false positives. Velocities are zero.
     """
     from scipy.special import expit, ndtri
 
@@ -169,7 +171,7 @@ def detect(
     size_m = body.size_m + params.size_sigma_m * scale * normal[:, 4:7]
     boxes = Boxes(
         body.center_m + params.center_sigma_m * scale * normal[:, :3],
-        # However large size_sigma_m is, a box keeps a positive size.
+        # A box keeps a positive size, however large size_sigma_m is.
         np.maximum(size_m, 0.5 * body.size_m),
         body.yaw_rad + np.radians(params.yaw_sigma_deg) * scale[:, 0] * normal[:, 3],
     )
@@ -180,13 +182,13 @@ def detect(
 
 
 def false_positives(clutter: Clutter, params: Visibility) -> Detections:
-    """Return false positives: boxes of the usual car size with random headings, standing on the ground."""
+    """Return false positives: boxes of usual car size with random headings, standing on the ground."""
     from scipy.special import expit, ndtri, pdtr
 
     places, most = len(clutter.place_m), len(clutter.draws)
     if places == 0 or most == 0 or params.false_per_frame == 0:
         return Detections.none()
-    # The count is the quantile of the Poisson distribution at one uniform draw.
+    # The count is the quantile of the Poisson distribution at one uniform random number.
     count = int(np.searchsorted(pdtr(np.arange(most), params.false_per_frame), clutter.draws[0, 6]))
     draws = clutter.draws[:count]
     place_m = clutter.place_m[np.minimum((draws[:, 0] * places).astype(np.int64), places - 1)]

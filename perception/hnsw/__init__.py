@@ -1,6 +1,7 @@
-"""An index of vectors that finds near neighbours in about logarithmic time: HNSW, with the methods of hnswlib.
+"""HNSW: an index of vectors that finds near neighbours in about logarithmic time, with the methods of hnswlib.
 
-`Index` is the index; `BFIndex` compares all vectors and answers exactly. Importing the package compiles nothing.
+`Index` is the approximate index. `BFIndex` compares a query with all vectors and answers exactly. Importing the package
+does not compile any code.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
-"""The arrays of the index: laid out for the cache, resized, and passed to compiled code by their addresses.
+"""The arrays of the index: their layout in memory, resizing, and passing them to compiled code by address.
 
-A call with eighteen arrays spends 4 µs on unpacking them, half of the time of a search. One array of addresses costs
-0.4 µs.
+Unpacking eighteen arrays in a call takes 4 µs, half of the time of a search. Passing one array with their addresses
+takes 0.4 µs.
 """
 
 # mypy: ignore-errors
@@ -23,25 +23,26 @@ Holds an item; holds an item that is marked as deleted; its item is gone, but se
 ENTRY, TOP = 0, 1
 """Entries of Graph.head: the row where searches begin (-1 for none), and its level."""
 
-# Size of a cache line of the usual processors.
+# Size in bytes of a cache line of usual processors.
 _LINE_BYTES = 64
 
 
 class Graph(NamedTuple):
-    """The index as flat arrays, rows of items first.
+    """The index as flat arrays; the first axis is the row of an item.
 
     Attributes:
-        vectors: Padded with zeros to whole SIMD steps.
-        links: Neighbours on level 0; the first `tree` links of a row are edges of the spanning tree (hnsw.build).
-        degree: Number of neighbours on level 0.
-        tree: Number of tree edges of each row.
+        vectors: Vector of each row, padded with zeros to whole SIMD steps.
+        links: Rows of the neighbours on level 0; the first `tree` links of a row are edges of the spanning tree
+            (hnsw.build).
+        degree: Number of neighbours of each row on level 0.
+        tree: Number of spanning-tree edges of each row.
         level: Highest level of each item.
-        first: Row of `upper_links` with level 1 of each item; level 2 is the next row.
-        upper_links: Neighbours on levels from 1 on.
+        first: Row of `upper_links` that has level 1 of each item; level 2 is the next row.
+        upper_links: Rows of the neighbours on the levels from 1 on.
         upper_degree: Number of neighbours in each row of `upper_links`.
         state: FREE, LIVE, MARKED or DOOMED, for each row.
-        label: The user's label of each item, -1 for none.
-        head: Entry row and top level.
+        label: Label that the user gave each item; -1 for an unused row.
+        head: Row where searches begin, and the highest level.
     """
 
     vectors: Float32[np.ndarray, "rows width"]
@@ -61,12 +62,12 @@ class Scratch(NamedTuple):
     """Working space of a search.
 
     Attributes:
-        visited: For each row, stamp of the last search that met it.
-        stamp: Stamp of the present search.
-        pool: Keys of the best rows found, sorted.
-        heap: Keys of rows to expand, where they can differ from the best rows found.
-        fresh: Neighbours that this search meets for the first time.
-        query: The query, padded.
+        visited: Stamp of the last search that visited each row.
+        stamp: Stamp of the current search.
+        pool: Keys of the best rows found, sorted by distance.
+        heap: Keys of rows to expand, used when some rows are passed through but not returned.
+        fresh: Neighbours that this search visits for the first time.
+        query: The query vector, padded with zeros.
     """
 
     visited: UInt8[np.ndarray, " rows"]
@@ -78,12 +79,12 @@ class Scratch(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """A graph with working space for one search at a time. While the object lives, the addresses are valid.
+    """A graph with the working space of one search at a time; the addresses are valid while the object lives.
 
     Attributes:
-        graph: The arrays searched.
-        scratch: Working space.
-        table: Sizes and addresses of the arrays, for `opened`.
+        graph: The graph that is searched.
+        scratch: Working space of a search.
+        table: Sizes and addresses of the arrays, as `opened` reads them.
     """
 
     graph: Graph
@@ -92,12 +93,12 @@ class Desk(NamedTuple):
 
 
 def padded(dim: int) -> int:
-    """Return the number of floats of a padded vector: whole SIMD steps."""
+    """Return the number of floats of a vector padded to whole SIMD steps."""
     return -(-dim // LANES) * LANES
 
 
 def aligned(shape: tuple[int, ...], dtype: Any, fill: int = 0) -> np.ndarray:
-    """Return an array that starts on a cache line."""
+    """Return an array whose memory starts on a cache line."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     memory = np.zeros(size + _LINE_BYTES, np.uint8)
     begin = -memory.ctypes.data % _LINE_BYTES
@@ -134,7 +135,7 @@ def resized(graph: Graph, rows: int, upper: int) -> Graph:
 
 
 def desk(graph: Graph, ef: int) -> Desk:
-    """Return a graph with working space for a pool of `ef`."""
+    """Return a graph with working space for a search that keeps the `ef` best rows."""
     rows, width = graph.vectors.shape
     scratch = Scratch(
         np.zeros(rows, np.uint8), np.zeros(1, np.int64), np.zeros(ef, np.uint64), np.empty(rows, np.uint64),
@@ -147,7 +148,7 @@ def desk(graph: Graph, ef: int) -> Desk:
 
 @njit(cache=True, nogil=True)
 def opened(table):
-    """Return the graph and the working space behind a desk's table."""
+    """Return the graph and the working space whose addresses are in a desk's table."""
     rows, width, most, upper, m, ef = table[0], table[1], table[2], table[3], table[4], table[5]
     graph = Graph(
         carray(pointer(table[6], np.float32), (rows, width)),

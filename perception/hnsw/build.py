@@ -1,9 +1,9 @@
 """Build the graph: Algorithms 1, 3 and 4 of Malkov and Yashunin (TPAMI 2020; arXiv 1603.09320), compiled.
 
-When a row has too many links, some are removed, and another row may so lose the last link that leads to it. Here this
-cannot happen; the method is ours. Some links on level 0 are edges of a spanning tree. A tree edge is in the rows of
-both its ends and is never removed, so every item can be reached from every other. A row's tree edges come first among
-its links.
+In the original algorithm, links are removed when a row has too many, and another row may lose the last link that leads
+to it. Here this cannot happen, by a method of our own: some links on level 0 are edges of a spanning tree. A tree edge
+is stored in the rows of both its ends and is never removed, so every item can be reached from every other. A row's tree
+edges come first among its links.
 """
 
 import numpy as np
@@ -27,8 +27,9 @@ HEURISTIC, SIMPLE = 0, 1
 def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-untyped-def]
     """Choose at most `most` neighbours from sorted keys (Algorithms 3 and 4); return their number.
 
-    The heuristic takes a candidate only if it is nearer to the new item than to every neighbour already taken, so that
-    links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and always taken.
+    The heuristic (Algorithm 4) takes a candidate only if it is nearer to the new item than to every neighbour already
+    taken, so that links lead out of a cluster in all directions. Keys with their lowest bit set are tree edges and are
+    always taken.
     """
     width = vectors.shape[1]
     one = np.uint64(1)
@@ -49,7 +50,7 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
                 for j in range(n):
                     before = chosen[np.uintp(j)]
                     d = distance(metric, vectors, row, vectors, row_of(before), width)
-                    # Take only one of several equal points, or copies of a point would be linked only with each
+                    # Take only one of several equal points; otherwise copies of a point would be linked only with each
                     # other.
                     if d < bound or (d == bound and d == distance_of(before)):
                         taken = False
@@ -66,7 +67,7 @@ def select(vectors, metric, keys, size, most, rule, chosen):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def turn_ties(keys, size):  # type: ignore[no-untyped-def]
-    """Put the newest row first among equal distances: copies of a point then share the links that lead to it."""
+    """Put the newest row first among equal distances, so that copies of a point share the links that lead to them."""
     begin = 0
     for i in range(1, size + 1):
         if i == size or (keys[np.uintp(i)] ^ keys[np.uintp(begin)]) >> np.uint64(32) != 0:
@@ -79,19 +80,19 @@ def turn_ties(keys, size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _connect(vectors, links, degree, at, row, metric, new, edges, in_tree, rule, keys, chosen):  # type: ignore[no-untyped-def]
-    """Link a row to the key `new`; if the row is full, choose among its links again.
+    """Add a link to a row; if the row is full, choose its links again.
 
     Args:
         vectors: Vectors of all rows.
-        links: Links of the level.
+        links: Links of all rows of the level.
         degree: Number of links of each row of the level.
         at: Index of the row in `links`.
         row: The row that gets the link.
         metric: Metric of the distances.
-        new: Key of the other end.
+        new: Key (distance and row) of the other end of the link.
         edges: Number of the row's tree edges; 0 above level 0.
         in_tree: Whether the new link is a tree edge.
-        rule: HEURISTIC or SIMPLE.
+        rule: HEURISTIC (Algorithm 4) or SIMPLE (Algorithm 3).
         keys: Working space.
         chosen: Working space.
     """
@@ -141,7 +142,7 @@ def write(links, degree, at, chosen, n):  # type: ignore[no-untyped-def]
 def with_room(links, tree, row):  # type: ignore[no-untyped-def]
     """Return a row that can take a tree edge.
 
-    It walks the tree from `row` without turning back, so it ends at a leaf at the latest.
+    The search follows the tree from `row` without turning back, so it ends at a leaf at the latest; a leaf has room.
     """
     before = -1
     while tree[row] >= TREE_EDGES:
@@ -152,15 +153,16 @@ def with_room(links, tree, row):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
-    """Insert rows whose vectors and levels are set (Algorithm 1).
+    """Insert rows whose vectors and levels are already set (Algorithm 1).
 
     Args:
-        table: Table of a desk; its graph is changed.
+        table: Table of a `Desk`; its graph is changed in place.
         rows: Rows to insert, in this order.
         metric: Metric of the distances.
         m: Number of neighbours chosen for a new item.
-        ef: Size of the pool, ef_construction in the paper. A larger pool gives better links and takes longer.
-        rule: HEURISTIC or SIMPLE.
+        ef: Number of best rows that a search keeps (ef_construction in the paper). A larger number gives better links
+            and takes longer.
+        rule: HEURISTIC (Algorithm 4) or SIMPLE (Algorithm 3).
     """
     graph, scratch = opened(table)
     vectors, links, degree, tree, first = graph.vectors, graph.links, graph.degree, graph.tree, graph.first
@@ -189,8 +191,8 @@ def insert(table, rows, metric, m, ef, rule):  # type: ignore[no-untyped-def]
             n = select(vectors, metric, pool, size, m, rule, edge_keys)
             parent = -1
             if lc == 0:
-                # Add a tree edge to the nearest row found that has room, else to one along the tree; whether or not
-                # it was chosen as a neighbour.
+                # Add a tree edge to the nearest row found that has room, else to a row along the tree, even if this was
+                # not chosen as a neighbour.
                 other = with_room(links, tree, row_of(pool[0]))
                 for i in range(size):
                     if tree[row_of(pool[i])] < TREE_EDGES:

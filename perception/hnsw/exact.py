@@ -1,4 +1,4 @@
-"""The brute-force version of the index: it compares with all vectors, for exact answers and for small numbers."""
+"""The brute-force version of the index: it compares a query with all vectors; for exact answers and small indexes."""
 
 from os import PathLike
 from typing import Any, Literal
@@ -29,10 +29,10 @@ _NO_FILTER = np.zeros((0, 0), bool)
 class BFIndex:
     """Exact nearest neighbours, with hnswlib's methods of the same name.
 
-    Rows are packed, so that a comparison with all of them reads nothing else.
+    Rows are stored without gaps, so that a comparison with all of them reads only rows in use.
 
     Args:
-        space: Metric: l2 (squared), ip or cosine.
+        space: Metric: l2 (squared Euclidean), ip (1 - inner product) or cosine (1 - cosine similarity).
         dim: Number of entries of a vector.
     """
 
@@ -42,7 +42,7 @@ class BFIndex:
         self.init_index()
 
     def init_index(self, max_elements: int = 0) -> None:
-        """Empty the index. Its capacity grows by itself."""
+        """Remove all items and set the capacity, which grows automatically when needed."""
         room = whole("max_elements", max_elements, 0)
         self._blocks = _blocks(room, self._dim)
         self._label: Int64[np.ndarray, " room"] = np.full(room, -1, np.int64)
@@ -51,7 +51,7 @@ class BFIndex:
 
     @property
     def space(self) -> str:
-        """Name of the metric."""
+        """Name of the metric: l2, ip or cosine."""
         return self._space
 
     @property
@@ -95,7 +95,10 @@ class BFIndex:
         return names
 
     def get_items(self, ids: Any = None, return_type: Literal["numpy", "list"] = "numpy") -> Any:
-        """Return the vectors of some labels, or of all in the order of get_ids_list; normalised in the cosine space."""
+        """Return the vectors of the given labels, or of all items in the order of get_ids_list.
+
+        In the cosine space, the vectors are returned normalised.
+        """
         rows = np.arange(len(self)) if ids is None else np.array(self._rows(ids), np.int64)
         vectors = self._blocks[rows // LANES, :, rows % LANES]
         return listed(vectors, return_type)
@@ -135,7 +138,7 @@ class BFIndex:
         self.delete(label)
 
     def delete(self, ids: Any) -> None:
-        """Remove one label or several; the last items move to their rows."""
+        """Remove the items with the given labels; the last items move to their rows."""
         rows = self._rows(ids)
         if len(set(rows)) < len(rows):
             raise UserError("labels must differ; one comes more than once")
@@ -153,13 +156,15 @@ class BFIndex:
     def knn_query(
         self, data: Any, k: int = 1, num_threads: int = -1, filter: Filter | None = None
     ) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
-        """Return labels and distances of the k nearest items, nearest first, padded with -1 and infinity.
+        """Return labels and distances of the k nearest items, nearest first.
+
+        Missing answers have label -1 and distance infinity.
 
         Args:
-            data: Queries, one a row.
+            data: Query vectors, one per row.
             k: Number of answers for each query.
-            num_threads: Number of threads; -1 or 0 for the index's `num_threads`.
-            filter: Which labels may be returned, as for the index.
+            num_threads: Number of threads; -1 or 0 uses the index's `num_threads`.
+            filter: Labels that may be returned: a function of the label, or booleans indexed by label; None for all.
         """
         queries, k, held = rows_from(data, self.dim), whole("k", k, 1), len(self)
         labels, distances = blank(len(queries), k)
@@ -190,22 +195,22 @@ class BFIndex:
         settings, arrays = state["settings"], state["arrays"]
         self.__init__(settings["space"], settings["dim"])  # type: ignore[misc]
         self.num_threads = settings["num_threads"]
-        # In the cosine space these are unit vectors already. They are not normalised again, so that answers stay the
-        # same.
+        # In the cosine space these are already unit vectors. They are not normalised again, so that answers stay
+        # exactly the same.
         vectors = vectors_from(arrays["vectors"], self.dim, L2)
         self._put(vectors, labels_from(arrays["label"], len(vectors), 0))
         self._following = whole("following", settings["following"], self._following, 2**63)
 
     def save_index(self, path_to_index: str | PathLike[str]) -> None:
-        """Write the index to a file, which appears complete or not at all (hnsw.file)."""
+        """Write the index to a file; if this fails, an old file stays unchanged (see `hnsw.file`)."""
         write(path_to_index, **self.__getstate__())
 
     def load_index(self, path_to_index: str | PathLike[str], max_elements: int = 0) -> None:
-        """Read an index from a file; its space and dim must be those of this object.
+        """Read an index from a file, which must have the same space and dim as this object.
 
         Args:
             path_to_index: Path of the file.
-            max_elements: Capacity, if larger than the number of items.
+            max_elements: Capacity in items, used if it is larger than the number of items in the file.
         """
         room = whole("max_elements", max_elements, 0)
         settings, arrays = read(path_to_index)
@@ -223,7 +228,7 @@ def _blocks(room: int, dim: int) -> Float32[np.ndarray, "blocks dim 16"]:
 
 
 def listed(vectors: Float32[np.ndarray, "n dim"], return_type: str) -> Any:
-    """Return vectors in the type that get_items was called with."""
+    """Return vectors in the type that the caller of get_items asked for."""
     if return_type not in ("numpy", "list"):
         raise UserError(f"return_type must be numpy or list, got {return_type!r}")
     return vectors if return_type == "numpy" else vectors.tolist()

@@ -1,9 +1,9 @@
-"""Files of indexes: written completely or not at all, and checked field by field when read.
+"""Files of indexes: written completely or not at all, and checked field by field when they are read.
 
-The file has: MAGIC, version and header length as 32-bit integers; a JSON header (settings, and type and shape of each
-array); the arrays in little-endian order; the SHA-256 of all before it. Nothing in it is ever executed. Links and
-states are checked to be in range, so that a file made by hand cannot make a kernel read outside its arrays or loop
-without end.
+A file consists of: MAGIC; version and header length as 32-bit integers; a JSON header with the settings and the type
+and shape of each array; the arrays in little-endian order; the SHA-256 hash of everything before. Nothing in a file is
+ever executed. Links and states are checked to be in range, so that a manipulated file cannot make a kernel read outside
+its arrays or loop without end.
 """
 
 import hashlib
@@ -36,12 +36,12 @@ Arrays = dict[str, np.ndarray]
 
 
 def write(path: str | PathLike[str], settings: dict[str, Any], arrays: Arrays) -> None:
-    """Write an index to a file. If this fails, the old file stays.
+    """Write an index to a file; if this fails, an old file stays unchanged.
 
     Raises:
-        UserError: If it cannot be written.
+        UserError: If the file cannot be written.
     """
-    # If the path is a symbolic link, replace the file it points to, and keep the link.
+    # If the path is a symbolic link, replace the file that it points to, and keep the link.
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise UserError(f"{path}: must be a file, or nothing yet, to save an index there")
@@ -52,10 +52,10 @@ def write(path: str | PathLike[str], settings: dict[str, Any], arrays: Arrays) -
 
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, Any], Arrays]:
-    """Return settings and arrays from a file.
+    """Return the settings and arrays of an index from a file.
 
     Raises:
-        UserError: If it is not such a file, has another version, or was cut short or changed.
+        UserError: If the file is no index, has another version, is truncated or was changed.
     """
     try:
         data = Path(path).read_bytes()
@@ -65,7 +65,7 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Any], Arrays]:
 
 
 def size_bytes(settings: dict[str, Any], arrays: Arrays) -> int:
-    """Return the size of the file that would be written."""
+    """Return the size in bytes of the file that `write` would write."""
     return len(_head(settings, arrays)) + sum(array.nbytes for array in arrays.values()) + _CHECKSUM_BYTES
 
 
@@ -76,14 +76,14 @@ def _head(settings: dict[str, Any], arrays: Arrays) -> bytes:
 
 
 def to_bytes(settings: dict[str, Any], arrays: Arrays) -> bytes:
-    """Return the content of a file, with arrays in the order of their names."""
+    """Return the content of an index file; the arrays are in the order of their names."""
     parts = [np.ascontiguousarray(arrays[name]).astype(_TYPES[name], copy=False).tobytes() for name in sorted(arrays)]
     body = b"".join([_head(settings, arrays), *parts])
     return body + hashlib.sha256(body).digest()
 
 
 def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
-    """Return settings and arrays from the content of a file; raises the same errors as `read`."""
+    """Return the settings and arrays from the content of a file; raises the same errors as `read`."""
     if len(data) < 48 or data[:8] != MAGIC:
         raise UserError(f"{name}: must be an index saved by v2xsim's save_index; it begins with {data[:8]!r}")
     version, length = struct.unpack_from("<II", data, 8)
@@ -98,7 +98,7 @@ def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
         for key, (dtype_name, shape) in sorted(header["arrays"].items()):
             if dtype_name != _TYPES.get(key) or any(type(side) is not int or side < 0 for side in shape):
                 raise ValueError(f"array {key} has type {dtype_name} and shape {shape}")
-            # Python's integers: the product of the shape cannot overflow.
+            # With Python's integers, the product of the shape cannot overflow.
             count = 1
             for side in shape:
                 count *= side
@@ -111,7 +111,7 @@ def from_bytes(data: bytes, name: str) -> tuple[dict[str, Any], Arrays]:
 
 @contextmanager
 def sound(name: str | PathLike[str]) -> Iterator[None]:
-    """Turn any error about a file's content into the error that it is no valid index."""
+    """Convert any error about a file's content into the error that the file is no valid index."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, MemoryError) as error:
@@ -120,21 +120,22 @@ def sound(name: str | PathLike[str]) -> Iterator[None]:
 
 
 def expect(settings: dict[str, Any], kind: str, space: str, dim: int) -> None:
-    """Raise ValueError if a file holds another kind of index than the one to load."""
+    """Raise ValueError if a file contains another kind of index than the one to load."""
     stored = tuple(settings.get(key) for key in ("kind", "space", "dim"))
     if stored != (kind, space, dim):
         raise ValueError(f"it holds kind, space and dim {stored}, and {(kind, space, dim)} is to be loaded")
 
 
 def graph_from(arrays: Arrays, dim: int, m: int) -> Graph:
-    """Return a graph from arrays read from a file.
+    """Return a graph from the arrays read from a file.
 
     Raises:
-        ValueError: If they are not a valid graph.
+        ValueError: If the arrays do not form a valid graph.
     """
     rows, upper = len(arrays["state"]), len(arrays["upper_degree"])
     for field, target in zip(Graph._fields, empty_graph(dim, m, 0, 0), strict=True):
-        # Check the sizes before anything is allocated, so that a few bytes cannot claim all memory.
+        # Check the sizes before anything is allocated, so that a small file cannot make the program allocate all
+        # memory.
         length = 2 if field == "head" else upper if field.startswith("upper") else rows
         if arrays[field].shape != (length, *target.shape[1:]):
             raise ValueError(f"{field} has shape {arrays[field].shape}")
@@ -157,7 +158,7 @@ def _links(links: Int32[np.ndarray, "n most"], degree: Int32[np.ndarray, " n"]) 
 
 
 def _check_ranges(graph: Graph) -> None:
-    """Raise ValueError if an entry points outside the arrays."""
+    """Raise ValueError if an index in the arrays points outside of them."""
     rows, used, entry = len(graph.state), graph.state != FREE, int(graph.head[ENTRY])
     _refuse("states", (graph.state > DOOMED).any())
     _refuse("vectors", not np.isfinite(graph.vectors).all())
@@ -171,7 +172,7 @@ def _check_ranges(graph: Graph) -> None:
 
 
 def _check_levels(graph: Graph) -> None:
-    """Raise ValueError if rows share an upper row, or an upper link leads to a row that does not have that level."""
+    """Raise ValueError if two items share a row of `upper_links`, or a link leads to an item without that level."""
     level, first, entry = graph.level, graph.first.astype(np.int64), int(graph.head[ENTRY])
     _refuse("levels", ((level < 0) | (level > len(graph.upper_degree))).any())
     tall = np.flatnonzero(level > 0)
@@ -186,9 +187,9 @@ def _check_levels(graph: Graph) -> None:
 
 
 def _check_tree(graph: Graph) -> None:
-    """Raise ValueError if the tree edges are not a tree over all rows in use.
+    """Raise ValueError if the tree edges do not form one tree over all rows in use.
 
-    Doomed rows are in use until they are purged.
+    Rows of deleted items (state DOOMED) count as in use until they are purged.
     """
     _refuse("tree edges", ((graph.tree < 0) | (graph.tree > graph.degree)).any())
     start = np.repeat(np.arange(len(graph.tree)), graph.tree)

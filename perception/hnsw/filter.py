@@ -1,7 +1,7 @@
-"""Search where not every row may be returned, because some are marked, gone or filtered out. Compiled.
+"""Compiled search in which some rows must not be returned: marked, deleted or filtered out.
 
-If the number p of rows that may be returned is small, they are compared one by one: if p^2 <= n M ef, because the
-graph search expands about ef n / p rows with about M new neighbours each.
+If only a few rows may be returned, the query is compared with each of them. This is done if p^2 <= n M ef for p of n
+rows, because a graph search expands about ef n / p rows with about M new neighbours each.
 """
 
 # mypy: ignore-errors
@@ -16,7 +16,7 @@ from v2xsim.perception.hnsw.simd import distance, fetch, key_of, row_of
 
 @njit(cache=True, nogil=True)
 def among(live, label, mask):
-    """Return for each row whether it is live and the filter allows its label, with one line for each line of the filter."""
+    """Return whether each row is live and its label passes the filter, with one line per line of the filter."""
     passes = np.zeros((len(mask), len(live)), np.bool_)
     for line in range(len(mask)):
         for row in range(len(live)):
@@ -27,27 +27,28 @@ def among(live, label, mask):
 
 @njit(cache=True, nogil=True)
 def one_by_one(allowed, rows, m, ef, k):
-    """Return whether comparing with each allowed row costs less than a search of the graph, or all of them are answers."""
+    """Return whether to compare the query with each allowed row: this is cheaper, or all of these rows are answers."""
     return allowed <= k or allowed * allowed <= rows * m * ef
 
 
 @njit(cache=True, nogil=True)
 def knn_among(table, metric, queries, ef, m, passes, labels, distances, counts):
-    """Answer queries with rows that may be returned; each line of `passes` is answered in the cheaper way.
+    """Answer queries when some rows must not be returned; each query is answered in the cheaper of the two ways.
 
     Args:
-        table: Table of a desk.
+        table: Table of a `Desk`.
         metric: Metric of the distances.
-        queries: Queries, one a row.
-        ef: Size of the pool: at least the number of answers, or the number of rows if that is smaller.
+        queries: Query vectors, one per row.
+        ef: Number of best rows that a search keeps: at least the number of answers, or the number of rows if that is
+            smaller.
         m: Number of neighbours chosen for a new item.
-        passes: Whether each row may be returned: one line for all queries or one for each query.
+        passes: Whether each row may be returned: one line for all queries, or one line per query.
         labels: Output: labels of the answers.
         distances: Output: distances of the answers.
         counts: Output: number of distances computed for each query.
 
     Returns:
-        The row of the first query that is not finite, or -1.
+        The row of the first query with an entry that is not finite, or -1 if there is none.
     """
     graph, scratch = opened(table)
     rows = np.empty(passes.shape[1], np.int32)
@@ -72,9 +73,9 @@ def knn_among(table, metric, queries, ef, m, passes, labels, distances, counts):
 
 @njit(cache=True, nogil=True)
 def compare(graph, scratch, metric, rows, most):
-    """Fill the pool with the nearest of some rows, at most `most`.
+    """Fill the pool with the nearest of the given rows, at most `most`.
 
-    Return their number, and the number of distances computed.
+    The result is their number and the number of distances computed.
     """
     vectors, pool, query = graph.vectors, scratch.pool, scratch.query
     width, size, worst = vectors.shape[1], 0, np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -91,7 +92,7 @@ def compare(graph, scratch, metric, rows, most):
 
 @njit(cache=True, nogil=True)
 def walk(graph, scratch, metric, passes, ef):
-    """Fill the pool by Algorithm 5, and pass through rows that must not be returned; return the same as `compare`."""
+    """Fill the pool by Algorithm 5, passing through rows that must not be returned; return the same as `compare`."""
     vectors, links, degree = graph.vectors, graph.links, graph.degree
     visited, stamps, pool, heap, fresh, query = scratch
     width, entry, top = vectors.shape[1], graph.head[ENTRY], graph.head[TOP]
@@ -141,7 +142,7 @@ def walk(graph, scratch, metric, passes, ef):
 
 @njit(cache=True, nogil=True)
 def sink(heap, waiting):
-    """Move the last key of a heap to the top, and let it sink to its position."""
+    """Remove the first key of a heap: move the last key to the top and sift it down."""
     last, hole = heap[np.uintp(waiting)], 0
     while 2 * hole + 1 < waiting:
         child = 2 * hole + 1

@@ -1,10 +1,10 @@
 """An index of vectors that finds near neighbours in about logarithmic time, with the methods of hnswlib.
 
-Hierarchical navigable small worlds: Malkov and Yashunin, TPAMI 42(4), 2020 (arXiv 1603.09320). Intended differences
-from hnswlib: the capacity grows by itself; missing answers have label -1 and distance infinity, and are never an
-exception; every live item stays reachable (`hnsw.build`); `delete` and `expire` free space (`hnsw.repair`); if few
-rows pass a filter, they are searched exactly (`hnsw.filter`); one seed gives one index, bit for bit, so building uses
-one thread; labels are returned as int64.
+The method is called hierarchical navigable small worlds: Malkov and Yashunin, TPAMI 42(4), 2020 (arXiv 1603.09320).
+Intended differences from hnswlib: the capacity grows automatically; missing answers have label -1 and distance infinity
+instead of raising an exception; every live item stays reachable (`hnsw.build`); `delete` and `expire` free space
+(`hnsw.repair`); if few rows pass a filter, they are searched exactly (`hnsw.filter`); the same seed gives the same
+index bit for bit, so building uses one thread; labels are returned as int64.
 """
 
 from collections.abc import Sequence
@@ -40,10 +40,10 @@ from v2xsim.perception.hnsw.threads import answered, blank
 
 
 class Index:
-    """An HNSW index.
+    """An HNSW index of vectors.
 
     Args:
-        space: Metric: l2 (squared), ip or cosine.
+        space: Metric: l2 (squared Euclidean), ip (1 - inner product) or cosine (1 - cosine similarity).
         dim: Number of entries of a vector.
     """
 
@@ -67,13 +67,13 @@ class Index:
         """Set up an empty index.
 
         Args:
-            max_elements: Initial capacity; it grows by itself.
-            M: Number of neighbours chosen for a new item; level 0 keeps twice as many. More give better answers and a
-                larger index.
-            ef_construction: Size of the pool when an item is inserted, at least M. A larger pool gives better links
-                and takes longer.
-            random_seed: Seed of the items' levels.
-            allow_replace_deleted: Whether new items may use the rows of marked ones.
+            max_elements: Initial capacity in items; it grows automatically.
+            M: Number of neighbours chosen for a new item; rows on level 0 have room for twice as many. A larger number
+                gives better answers and a larger index.
+            ef_construction: Number of best rows that the search keeps when an item is inserted, at least M. A larger
+                number gives better links and takes longer.
+            random_seed: Seed of the random levels of the items.
+            allow_replace_deleted: Whether new items may use the rows of items marked as deleted.
             selection: Rule for the choice of neighbours: Algorithm 4 (heuristic) or 3 (simple) of the paper.
         """
         settings = Settings(M, ef_construction, random_seed, bool(allow_replace_deleted), selection)
@@ -89,7 +89,7 @@ class Index:
 
     @property
     def space(self) -> str:
-        """Name of the metric."""
+        """Name of the metric: l2, ip or cosine."""
         return self._space
 
     @property
@@ -104,7 +104,7 @@ class Index:
 
     @property
     def ef_construction(self) -> int:
-        """Size of the pool when an item is inserted."""
+        """Number of best rows that the search keeps when an item is inserted."""
         return self._settings.ef_construction
 
     @property
@@ -114,14 +114,14 @@ class Index:
 
     @property
     def element_count(self) -> int:
-        """Number of items, marked ones included."""
+        """Number of items, including those marked as deleted."""
         return len(self._items)
 
     @property
     def ef(self) -> int:
-        """Size of the pool of a query.
+        """Number of best rows that a query keeps during its search.
 
-        Never less than k. A larger pool finds more of the true neighbours and takes longer.
+        It is raised to k if k is larger. A larger number finds more of the true neighbours and takes longer.
         """
         return self._ef
 
@@ -140,14 +140,14 @@ class Index:
 
     @property
     def graph(self) -> Graph:
-        """The arrays, for inspection."""
+        """The arrays of the index, for inspection."""
         views = Graph(*(array.view() for array in self._items.graph))
         for view in views:
             view.flags.writeable = False
         return views
 
     def get_current_count(self) -> int:
-        """Return the number of items, marked ones included."""
+        """Return the number of items, including those marked as deleted."""
         return self.element_count
 
     def get_max_elements(self) -> int:
@@ -164,7 +164,7 @@ class Index:
         return f"<v2xsim.Index(space={self.space!r}, dim={self.dim}), {len(self)} items>"
 
     def set_ef(self, ef: int) -> None:
-        """Set the size of the pool of a query."""
+        """Set the number of best rows that a query keeps during its search."""
         self.ef = ef
 
     def set_num_threads(self, num_threads: int) -> None:
@@ -172,12 +172,15 @@ class Index:
         self.num_threads = num_threads
 
     def get_ids_list(self) -> list[int]:
-        """Return all labels, marked ones included, in the order of their rows."""
+        """Return all labels in the order of their rows, including those of items marked as deleted."""
         names: list[int] = self._items.labels().tolist()
         return names
 
     def get_items(self, ids: Any = None, return_type: Literal["numpy", "list"] = "numpy") -> Any:
-        """Return the vectors of some labels, or of all in the order of get_ids_list; normalised in the cosine space."""
+        """Return the vectors of the given labels, or of all items in the order of get_ids_list.
+
+        In the cosine space, the vectors are returned normalised.
+        """
         rows = self._items.rows(self._items.labels() if ids is None else ids)
         graph = self._items.graph
         hidden = [int(graph.label[row]) for row in rows if graph.state[row] == MARKED]
@@ -203,12 +206,12 @@ class Index:
         """Insert vectors; a vector with a known label replaces the old one and is linked again.
 
         Args:
-            data: Vectors, one a row.
-            ids: Labels, at least 0; if left out, the numbers after the highest label so far.
-            num_threads: Ignored: building uses one thread, so that one seed gives one index.
-            replace_deleted: Whether new items use the rows of items marked as deleted, the lowest first. Needs
+            data: Vectors, one per row.
+            ids: Labels, each at least 0; if left out, the numbers after the highest label so far.
+            num_threads: Ignored: building uses one thread, so that the same seed gives the same index.
+            replace_deleted: Whether new items use the rows of items marked as deleted, the lowest row first. Requires
                 allow_replace_deleted.
-            expires: Time from which on `expire` removes the item: one for all, or one for each.
+            expires: Time from which `expire` removes the items: one value for all items, or one per item.
         """
         chosen, items = self._settings, self._items
         vectors = vectors_from(data, self.dim, self._metric)
@@ -232,15 +235,15 @@ class Index:
         items.done(desk)
 
     def mark_deleted(self, label: int) -> None:
-        """Hide an item: searches pass through it but do not return it. It can be shown again."""
+        """Hide an item: searches pass through it but do not return it. `unmark_deleted` reverses this."""
         self._items.mark(label, True)
 
     def unmark_deleted(self, label: int) -> None:
-        """Show a marked item again."""
+        """Let searches return an item again that was marked as deleted."""
         self._items.mark(label, False)
 
     def delete(self, ids: Any) -> None:
-        """Remove one label or several permanently; their space is used again."""
+        """Remove the items with the given labels permanently; their space is used again."""
         rows = self._items.rows(ids)
         if len(set(rows)) < len(rows):
             raise UserError("labels must differ; one comes more than once")
@@ -248,7 +251,7 @@ class Index:
         self._purge_if_due()
 
     def expire(self, now: float) -> list[int]:
-        """Remove the items whose time has come; return their labels in the order of their rows."""
+        """Remove the items whose expiry time is reached at `now`; return their labels in the order of their rows."""
         labels = self._items.expired(now)
         self._items.doom(self._items.known(labels))
         self._purge_if_due()
@@ -273,10 +276,11 @@ class Index:
         """Return labels and distances of the k nearest items found, nearest first.
 
         Args:
-            data: Queries, one a row.
-            k: Number of answers for each query; missing ones have label -1 and distance infinity.
-            num_threads: Number of threads; -1 or 0 for the index's `num_threads`.
-            filter: Labels that may be returned. Booleans are fast; a function is called once for every live item.
+            data: Query vectors, one per row.
+            k: Number of answers for each query; missing answers have label -1 and distance infinity.
+            num_threads: Number of threads; -1 or 0 uses the index's `num_threads`.
+            filter: Labels that may be returned: booleans indexed by label, which is fast, or a function, which is
+                called once for every live item.
         """
         items, m, queries, k = self._items, self._settings.M, rows_from(data, self._dim), whole("k", k, 1)
         count, ef = len(queries), min(max(self._ef, k), items.used)
@@ -329,12 +333,12 @@ class Index:
             self._following = whole("following", settings["following"], 0, 2**63)
 
     def save_index(self, path_to_index: str | PathLike[str]) -> None:
-        """Write the index to a file, which appears complete or not at all (hnsw.file)."""
+        """Write the index to a file; if this fails, an old file stays unchanged (see `hnsw.file`)."""
         self._settings  # noqa: B018 (raises if there are none)
         write(path_to_index, **self.__getstate__())
 
     def index_file_size(self) -> int:
-        """Return the size of the file that save_index writes, in bytes."""
+        """Return the size in bytes of the file that save_index would write."""
         return size_bytes(**self.__getstate__())
 
     def load_index(
@@ -343,12 +347,13 @@ class Index:
         max_elements: int = 0,
         allow_replace_deleted: bool | None = None,
     ) -> None:
-        """Read an index from a file; its space and dim must be those of this object.
+        """Read an index from a file, which must have the same space and dim as this object.
 
         Args:
             path_to_index: Path of the file.
-            max_elements: Capacity, if larger than the one in the file.
-            allow_replace_deleted: Replaces the setting in the file.
+            max_elements: Capacity in items, used if it is larger than the capacity in the file.
+            allow_replace_deleted: Whether new items may use the rows of items marked as deleted; replaces the setting
+                in the file.
         """
         room = whole("max_elements", max_elements, 0)
         settings, arrays = read(path_to_index)

@@ -1,4 +1,4 @@
-"""Checks of an index's input: vectors, labels and filters."""
+"""Checks and conversions of an index's input: vectors, labels and filters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,14 +26,14 @@ With two dimensions, one line a query.
 
 
 def metric_of(space: str) -> int:
-    """Return the number of a metric."""
+    """Return the number by which kernels know a metric."""
     if not isinstance(space, str) or space not in SPACES:
         raise UserError(f"space must be one of {', '.join(SPACES)}, got {space!r}")
     return SPACES[space]
 
 
 def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
-    """Return a setting as an integer; raise UserError unless it is a whole number within its limits."""
+    """Return a setting as an integer; raise UserError unless it is a whole number from `least` to `most`."""
     if type(value) is int and least <= value <= most:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
@@ -44,13 +44,13 @@ def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
 def rows_from(data: Any, dim: int) -> Float32[np.ndarray, "n dim"]:
     """Return vectors as rows of 32-bit floats.
 
-    Their entries are not checked: queries are checked where they are copied.
+    The entries are not checked here: those of queries are checked when the queries are copied.
     """
     if type(data) is np.ndarray and data.dtype == np.float32:
         vectors = np.ascontiguousarray(data)
     else:
         try:
-            # Values that are too large for 32 bits become infinite here and are refused later.
+            # Values that are too large for 32 bits become infinite here and are rejected later.
             with np.errstate(over="ignore"):
                 given = np.asarray(data)
                 if given.dtype.kind == "c":
@@ -62,17 +62,17 @@ def rows_from(data: Any, dim: int) -> Float32[np.ndarray, "n dim"]:
         vectors = vectors[None] if vectors.size else vectors.reshape(0, dim)
     if vectors.ndim != 2 or vectors.shape[1] != dim:
         raise UserError(f"vectors must have {dim} columns, one vector a row; got shape {np.shape(data)}")
-    # A read-only array has another type for the compiler, which would compile every kernel a second time for it.
+    # For the compiler, a read-only array has another type, for which it would compile every kernel again.
     return vectors if vectors.flags.writeable else vectors.copy()
 
 
 def not_finite(row: int) -> str:
-    """Return the error message for a row of vectors that is not finite or too large."""
+    """Return the error message for a vector, given by its row, with entries that are not finite or too large."""
     return f"vectors must be finite and at most {LARGEST:g} in magnitude; row {row} is not (NaN or too large)"
 
 
 def vectors_from(data: Any, dim: int, metric: int) -> Float32[np.ndarray, "n dim"]:
-    """Return vectors as rows of 32-bit floats, normalised in the cosine space."""
+    """Return vectors as rows of 32-bit floats; for the cosine metric they are normalised."""
     vectors = rows_from(data, dim)
     bad = _unfit(vectors)
     if bad >= 0:
@@ -84,7 +84,7 @@ def vectors_from(data: Any, dim: int, metric: int) -> Float32[np.ndarray, "n dim
 
 
 def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]:
-    """Return the labels of new vectors: the given ones, or the next free numbers."""
+    """Return the labels of new vectors: the given ones, or the next numbers from `following` on."""
     if ids is None:
         return np.arange(following, following + count, dtype=np.int64)
     try:
@@ -109,7 +109,7 @@ def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]
 
 
 def deadlines_from(expires: Any, count: int) -> Float64[np.ndarray, "..."]:
-    """Return the times from which on new items may be removed: one for all, or one for each."""
+    """Return the expiry time of each new item, from one value for all items or one value per item."""
     try:
         until = np.asarray(expires, np.float64)
     except (ValueError, TypeError) as error:
@@ -122,7 +122,7 @@ def deadlines_from(expires: Any, count: int) -> Float64[np.ndarray, "..."]:
 def passing(
     wanted: Filter, label: Int64[np.ndarray, " rows"], live: Bool[np.ndarray, " rows"], queries: int
 ) -> Bool[np.ndarray, "lines rows"]:
-    """Return which rows may be returned: one line for all queries, or one for each query."""
+    """Return whether each row may be returned: one line for all queries, or one line per query."""
     if callable(wanted):
         line = np.zeros(len(label), bool)
         rows = np.flatnonzero(live)
@@ -140,11 +140,11 @@ def passing(
 
 @njit(cache=True)
 def _unfit(vectors):  # type: ignore[no-untyped-def]
-    """Return the first row that is not finite or too large, -1 for none."""
+    """Return the row of the first vector with an entry that is not finite or too large; -1 if there is none."""
     for row in range(vectors.shape[0]):
         fit = True
         for i in range(vectors.shape[1]):
-            # NaN fails every comparison, so this finds it too.
+            # NaN fails every comparison, so this test finds it too.
             fit &= abs(vectors[row, i]) <= LARGEST
         if not fit:
             return row

@@ -1,4 +1,4 @@
-"""The rows of an index: labels, states, deadlines, and a capacity that grows."""
+"""The rows of an index: labels, states, expiry times, and a capacity that grows automatically."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from numba import njit
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.arrays import DOOMED, FREE, LIVE, MARKED, Desk, Graph, desk, empty_graph, resized
 
-# With this share, a deletion costs a constant number of repairs on average, and searches pass through few useless
-# rows.
+# With this share of deleted rows, a deletion causes a constant number of repairs on average, and searches pass through
+# few useless rows.
 _PURGE_SHARE, _PURGE_LEAST = 8, 64
 
 
@@ -41,11 +41,11 @@ class Items:
 
     @property
     def all_live(self) -> bool:
-        """Whether every row that the graph leads to may be returned."""
+        """Whether every row that can be reached in the graph may be returned."""
         return not self.marked and not self.doomed
 
     def live(self) -> Bool[np.ndarray, "1 rows"]:
-        """Return which rows may be returned; recomputed after each change."""
+        """Return whether each row may be returned; the result is computed again after each change."""
         if self._live is None:
             self._live = (self.graph.state[: self.used] == LIVE)[None]
         return self._live
@@ -56,7 +56,7 @@ class Items:
         return label[label >= 0]
 
     def row(self, label: Any) -> int:
-        """Return the row of a label."""
+        """Return the row of a label; raise UserError if the label is unknown."""
         known = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
         row = self._row.get(int(label)) if known else None
         if row is None:
@@ -64,15 +64,15 @@ class Items:
         return row
 
     def rows(self, ids: Any) -> list[int]:
-        """Return the rows of one label or several."""
+        """Return the rows of the given labels; raise UserError if one is unknown."""
         return [self.row(name) for name in np.atleast_1d(np.asarray(ids)).tolist()]
 
     def known(self, labels: list[int]) -> list[int]:
-        """Return the rows of those labels that exist."""
+        """Return the rows of those of the given labels that exist."""
         return [row for row in map(self._row.get, labels) if row is not None]
 
     def desk(self, ef: int) -> Desk:
-        """Return the graph with working space for this caller alone; the caller gives it back to `done`."""
+        """Return the graph with working space for this caller alone; the caller must return it with `done`."""
         try:
             spare_desk = self._desks.pop()
         except IndexError:
@@ -84,11 +84,11 @@ class Items:
         )
 
     def done(self, used: Desk) -> None:
-        """Take working space back."""
+        """Take back the working space that `desk` lent to a caller."""
         self._desks.append(used)
 
     def give_room(self, room: int) -> None:
-        """Set the capacity to a number of items, or to the number in use if that is larger. No row may be doomed."""
+        """Set the capacity in items, at least to the number of rows in use. No row may have the state DOOMED."""
         self.room = room
         self.resize(max(room, self.used), self.upper_used)
 
@@ -106,7 +106,7 @@ class Items:
         level: Int32[np.ndarray, " n"],
         expires: Float64[np.ndarray, "..."],
     ) -> Int32[np.ndarray, " n"]:
-        """Give new items rows, freed ones first, and return the rows. The caller must link them."""
+        """Assign rows to new items, freed rows first, and return the rows. The caller must link them."""
         count, names = len(labels), labels.tolist()
         fresh = max(0, count - len(self._free))
         held = len(self) + count
@@ -139,7 +139,7 @@ class Items:
         return at
 
     def mark(self, label: Any, marked: bool) -> None:
-        """Hide an item or show it again."""
+        """Mark an item as deleted, so that searches do not return it, or remove this mark."""
         row = self.row(label)
         if (self.graph.state[row] == MARKED) == marked:
             raise UserError(f"label {label} is {'marked as deleted already' if marked else 'not marked as deleted'}")
@@ -148,12 +148,12 @@ class Items:
         self._live = None
 
     def marked_rows(self) -> list[int]:
-        """Return the rows of marked items, lowest first."""
+        """Return the rows of the items marked as deleted, lowest first."""
         rows: list[int] = np.flatnonzero(self.graph.state[: self.used] == MARKED).tolist()
         return rows
 
     def expired(self, now: float) -> list[int]:
-        """Return the labels whose time has come."""
+        """Return the labels of the items whose expiry time is reached at `now`."""
         if not isinstance(now, (int, float, np.integer, np.floating)) or now != now:
             raise UserError(f"now must be a time, got {now!r}")
         label, until = self.graph.label[: self.used], self.expires[: self.used]
@@ -161,7 +161,7 @@ class Items:
         return labels
 
     def doom(self, rows: list[int]) -> None:
-        """Remove items; searches pass through their rows until they are purged."""
+        """Delete items; searches still pass through their rows until these are purged."""
         if not rows:
             return
         graph, at = self.graph, np.array(rows, np.int64)
@@ -173,11 +173,11 @@ class Items:
         self._live = None
 
     def is_due(self) -> bool:
-        """Return whether enough rows are doomed for a purge to pay."""
+        """Return whether enough rows are deleted to make a purge worthwhile."""
         return bool(self.doomed) and (self.doomed >= max(_PURGE_LEAST, self.used // _PURGE_SHARE) or not self._row)
 
     def reclaim(self) -> None:
-        """Make freed rows available and close the gaps in the upper levels, after the graph was purged."""
+        """After a purge, make freed rows available and close the gaps in the arrays of the upper levels."""
         graph, self.doomed = self.graph, 0
         self._free = np.flatnonzero(graph.state[: self.used] == FREE)[::-1].tolist()
         tall = np.flatnonzero(graph.level > 0)
@@ -201,10 +201,10 @@ class Items:
 
     @classmethod
     def of(cls, graph: Graph, expires: Float64[np.ndarray, " rows"], dim: int, room: int) -> "Items":
-        """Return items over a graph whose rows are all used.
+        """Return items from a graph in which all rows are used.
 
         Raises:
-            ValueError: If labels and rows do not agree.
+            ValueError: If the labels do not match the rows.
         """
         made = cls(dim, graph.upper_links.shape[1], 0)
         held = np.flatnonzero((graph.state == LIVE) | (graph.state == MARKED))
@@ -223,7 +223,7 @@ class Items:
 
 @njit(cache=True)
 def _place(vectors, levels, first, state, label, at, new, level, names, upper):  # type: ignore[no-untyped-def]
-    """Write new items into their rows; those above level 0 get rows of the upper levels, starting at `upper`."""
+    """Write new items into their rows; items above level 0 get rows of the upper levels, starting at `upper`."""
     for i in range(len(at)):
         row = at[i]
         vectors[row, : new.shape[1]] = new[i]

@@ -1,9 +1,9 @@
-"""Remove rows from the graph, and reconnect the pieces. Compiled.
+"""Compiled code that removes rows from the graph and reconnects the remaining pieces.
 
-The paper has no deletion, and its authors' program only marks items. Here, as in FreshDiskANN (Singh et al., arXiv
-2105.09613, Algorithm 4), a row that pointed to a removed row chooses new links among the links of the removed row.
-Unlike there, it keeps its other links, and the new neighbours link back. The spanning tree, which may now be in
-pieces, is joined again along links between the pieces.
+The paper on HNSW has no deletion, and its authors' program only marks items. Here, as in FreshDiskANN (Singh et al.,
+arXiv 2105.09613, Algorithm 4), a row that had a link to a removed row chooses new links among those of the removed row.
+Unlike in FreshDiskANN, it keeps its other links, and the new neighbours get links back to it. The spanning tree may be
+in pieces after this; it is joined again along links between the pieces.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from v2xsim.perception.hnsw.simd import distance, distance_of, key_of, row_of
 
 @njit(cache=True, nogil=True)
 def purge(table, metric, rule):  # type: ignore[no-untyped-def]
-    """Remove doomed rows from a desk's graph and free them; every remaining item stays reachable from every other."""
+    """Remove the rows of deleted items from a graph and free them; every remaining item stays reachable from every other."""
     graph, scratch = opened(table)
     state, level, first, head = graph.state, graph.level, graph.first, graph.head
     room = np.empty(graph.links.shape[1] ** 2, np.uint64)
@@ -58,11 +58,12 @@ def purge(table, metric, rule):  # type: ignore[no-untyped-def]
 def _mend(  # type: ignore[no-untyped-def]
     vectors, links, degree, state, first, lc, row, edges, metric, rule, scratch, keys, gained
 ):
-    """Replace the links that a row lost; return the number of tree edges that are left.
+    """Replace the links that a row lost; return the number of its remaining tree edges.
 
-    The remaining links stay, so that rows do not lose links over time. Candidates are the links of the removed rows
-    and, if these are few, of the rows removed behind them, so that a gap of any width is bridged. The heuristic takes
-    candidates that are nearer to the row than to any of its links (Algorithm 4).
+    The row keeps its remaining links, so that rows do not lose links over time. Candidates are the neighbours of the
+    removed rows. If these are too few, the neighbours of removed rows among them are candidates too, so that gaps of
+    any width are closed. The heuristic takes candidates that are nearer to the row than to any of its neighbours
+    (Algorithm 4).
     """
     at, most, width = first[row] + lc - 1 if lc > 0 else row, links.shape[1], vectors.shape[1]
     visited, stamp, gone = scratch.visited, next_stamp(scratch.visited, scratch.stamp), scratch.heap
@@ -115,7 +116,7 @@ def _mend(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _return(links, degree, first, lc, row, gained):  # type: ignore[no-untyped-def]
-    """Add the reverse of a row's new links where the other row has room."""
+    """Add the reverse of a row's new links wherever the other row has room."""
     at = first[row] + lc - 1 if lc > 0 else row
     for i in range(gained[0, at], gained[1, at]):
         other = links[at, i]
@@ -130,7 +131,10 @@ def _return(links, degree, first, lc, row, gained):  # type: ignore[no-untyped-d
 
 @njit(cache=True, nogil=True)
 def join(graph, metric):  # type: ignore[no-untyped-def]
-    """Join the pieces of the spanning tree: first along links between pieces, then each remaining piece to its nearest row."""
+    """Join the pieces of the spanning tree.
+
+    First it uses links between pieces; then it links each remaining piece to its nearest row.
+    """
     links, degree, tree, state, vectors = graph.links, graph.degree, graph.tree, graph.state, graph.vectors
     width = vectors.shape[1]
     piece = np.arange(len(state)).astype(np.int32)
@@ -146,7 +150,7 @@ def join(graph, metric):  # type: ignore[no-untyped-def]
             i = max(i + 1, tree[row])
     if graph.head[ENTRY] < 0:
         return
-    # Every piece has a row with room for a tree edge: a leaf.
+    # Every piece has a leaf, and a leaf has room for a tree edge.
     for row in range(len(state)):
         while (
             state[row] != FREE
@@ -164,9 +168,9 @@ def join(graph, metric):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def pieces(links, tree, state):  # type: ignore[no-untyped-def]
-    """Return the number of pieces into which the tree edges join the rows in use.
+    """Return the number of pieces that the tree edges form over the rows in use.
 
-    Always one, unless an array was made by hand.
+    The result is always 1, unless the arrays were manipulated.
     """
     piece = np.arange(len(state)).astype(np.int32)
     count = 0
@@ -192,7 +196,7 @@ def _root(piece, row):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _tie(links, degree, tree, piece, row, other):  # type: ignore[no-untyped-def]
-    """Make a tree edge between two rows, which joins their pieces."""
+    """Add a tree edge between two rows, which joins their pieces."""
     _add_edge(links, degree, tree, row, other)
     _add_edge(links, degree, tree, other, row)
     piece[_root(piece, row)] = _root(piece, other)
@@ -200,7 +204,7 @@ def _tie(links, degree, tree, piece, row, other):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def _add_edge(links, degree, tree, row, other):  # type: ignore[no-untyped-def]
-    """Make `other` the next tree edge of a row; if the row is full, it replaces the last link."""
+    """Make `other` the next tree edge of a row; if the row is full, the edge replaces the row's last link."""
     link_index = -1
     for i in range(tree[row], degree[row]):
         if links[row, i] == other:

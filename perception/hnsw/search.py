@@ -1,9 +1,10 @@
 """Search the graph: Algorithms 2 and 5 of Malkov and Yashunin (TPAMI 42(4), 2020; arXiv 1603.09320), compiled.
 
-Algorithm 2 keeps a heap of candidates and a heap of the best `ef` rows. It never expands a candidate that is worse
-than all rows of a full second heap. So one sorted pool of the best `ef` keys, each marked when it is expanded, visits
-the same rows in the same order; a new row costs one binary search and one block move. If some rows are passed through
-but not returned (deleted or filtered out), the two differ, and `hnsw.filter` keeps the candidates in a separate heap.
+Algorithm 2 keeps a heap of candidates and a heap of the best `ef` rows. It never expands a candidate that is worse than
+all rows of a full second heap. So one sorted pool of the best `ef` keys, each marked when it is expanded, visits the
+same rows in the same order; inserting a row takes one binary search and one block move. If some rows are passed through
+but not returned (deleted or filtered out), candidates and best rows differ, and `hnsw.filter` keeps the candidates in a
+separate heap.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ LARGEST = 1e16
 
 @njit(cache=True, nogil=True)
 def next_stamp(visited, stamp):  # type: ignore[no-untyped-def]
-    """Return a stamp that no row has; the array is cleared once in 255 searches."""
+    """Return a stamp that no row has yet; the array of stamps is cleared once in 255 searches."""
     if stamp[0] >= 255:
         visited[:] = 0
         stamp[0] = 0
@@ -28,9 +29,9 @@ def next_stamp(visited, stamp):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def enter(pool, size, most, key):  # type: ignore[no-untyped-def]
-    """Insert a key into a sorted pool of at most `most`, where the last key may drop out.
+    """Insert a key into a sorted pool of at most `most` keys; if the pool is full, its last key is dropped.
 
-    Return the new size, and the key's position.
+    The result is the new size of the pool and the position of the key.
     """
     low, high = np.uintp(0), np.uintp(size)
     while low < high:
@@ -48,7 +49,10 @@ def enter(pool, size, most, key):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def descend(vectors, upper_links, upper_degree, first, metric, query, key, top, level):  # type: ignore[no-untyped-def]
-    """Return the key of the nearest row found by greedy steps on levels `top` down to `level`, and the number of distances computed."""
+    """Return the key of the nearest row found by greedy steps on the levels from `top` down to `level`.
+
+    The number of distances computed is returned too.
+    """
     width, most = vectors.shape[1], upper_links.shape[1]
     row, best, count = row_of(key), distance_of(key), 0
     for lc in range(top, level - 1, -1):
@@ -76,7 +80,7 @@ def search_layer(  # type: ignore[no-untyped-def]
 ):
     """Fill the pool with the `ef` nearest keys found on a level (Algorithm 2).
 
-    The query is in the working space. Return the number of keys, and the number of distances computed.
+    The query must be in the working space. The result is the number of keys and the number of distances computed.
     """
     width, most = vectors.shape[1], links.shape[1]
     visited, pool, fresh, query = scratch.visited, scratch.pool, scratch.fresh, scratch.query
@@ -121,14 +125,14 @@ def search_layer(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def take(queries, q, metric, query):  # type: ignore[no-untyped-def]
-    """Copy a query into padded space, as a unit vector for the cosine.
+    """Copy a query into padded working space; for the cosine metric, scale it to unit length.
 
-    Return whether all entries are finite and in range.
+    The result is whether all entries are finite and not too large.
     """
     good, square = True, 0.0
     for i in range(queries.shape[1]):
         x = queries[q, i]
-        # NaN fails every comparison, so this finds it too.
+        # NaN fails every comparison, so this test finds it too.
         good = good and abs(x) <= LARGEST
         query[0, i] = x
     if metric == COSINE:
@@ -142,7 +146,7 @@ def take(queries, q, metric, query):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def give(pool, size, label, labels, distances, q):  # type: ignore[no-untyped-def]
-    """Write the first keys of a pool as a query's answers, padded with label -1 and distance infinity."""
+    """Write the first keys of a pool as a query's answers; missing answers get label -1 and distance infinity."""
     size = min(size, labels.shape[1])
     for i in range(size):
         labels[q, i] = label[row_of(pool[np.uintp(i)])]
@@ -154,19 +158,19 @@ def give(pool, size, label, labels, distances, q):  # type: ignore[no-untyped-de
 
 @njit(cache=True, nogil=True)
 def knn(table, metric, queries, ef, labels, distances, counts):  # type: ignore[no-untyped-def]
-    """Answer queries (Algorithm 5) in an index that is not empty and in which every row is live.
+    """Answer queries (Algorithm 5) in an index that is not empty and in which every row may be returned.
 
     Args:
-        table: Table of a desk.
+        table: Table of a `Desk`.
         metric: Metric of the distances.
-        queries: Queries, one a row.
-        ef: Size of the pool, at least the number of answers.
+        queries: Query vectors, one per row.
+        ef: Number of best rows that a search keeps, at least the number of answers.
         labels: Output: labels of the answers.
         distances: Output: distances of the answers.
         counts: Output: number of distances computed for each query.
 
     Returns:
-        The row of the first query that is not finite, or -1.
+        The row of the first query with an entry that is not finite, or -1 if there is none.
     """
     graph, scratch = opened(table)
     vectors, links, degree, first = graph.vectors, graph.links, graph.degree, graph.first

@@ -10,13 +10,13 @@ from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.build import HEURISTIC, SIMPLE
 from v2xsim.perception.hnsw.input import whole
 
-# A cap on the level: with M of 2, one item in 2^31 would reach it.
+# Upper limit of the level: with M = 2, one item in 2^31 would reach it.
 _HIGHEST = 31
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of an index; see `Index.init_index`."""
+    """Settings of an index; `Index.init_index` describes each of them."""
 
     M: int
     ef_construction: int
@@ -33,16 +33,16 @@ class Settings:
 
     @property
     def rule(self) -> int:
-        """Number of the selection, for kernels."""
+        """Number of the selection rule, for kernels."""
         return SIMPLE if self.selection == "simple" else HEURISTIC
 
 
 def levels(settings: Settings, begin: int, count: int) -> Int32[np.ndarray, " count"]:
-    """Return levels of new items: floor(-ln(U) / ln(M)), as in the paper's 4.1.
+    """Return the random levels of new items: floor(-ln(U) / ln(M)), as in section 4.1 of the paper.
 
     Args:
         settings: Settings of the index.
-        begin: Number of items that have drawn their levels before.
+        begin: Number of items that drew their levels earlier.
         count: Number of new items.
     """
     drawn: Int32[np.ndarray, " count"] = _drawn(np.uint64(settings.random_seed), begin, count, settings.M)
@@ -51,7 +51,7 @@ def levels(settings: Settings, begin: int, count: int) -> Int32[np.ndarray, " co
 
 @njit(cache=True)
 def _drawn(seed, begin, count, m):  # type: ignore[no-untyped-def]
-    """Return levels by item number, from numbers in (0, 1]: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    """Return the levels of items by their numbers, from SplitMix64 numbers in (0, 1] (Steele, Lea, Flood, OOPSLA 2014)."""
     levels = np.empty(count, np.int32)
     for i in range(count):
         z = np.uint64(begin + i + 1) * np.uint64(0x9E3779B97F4A7C15) + seed * np.uint64(0xD1342543DE82EF95)

@@ -1,10 +1,10 @@
-"""Vector instructions for the nearest-neighbour kernels, written as LLVM code: sixteen floats at a time.
+"""Vector instructions for the nearest-neighbour kernels, written as LLVM code for sixteen floats at a time.
 
-LLVM turns vectors of sixteen floats into the machine's own (one AVX-512, two AVX or four SSE registers). An intrinsic
-is inlined into its caller, so it counts no references and copies no arrays.
+LLVM maps vectors of sixteen floats to the registers of the machine (one AVX-512, two AVX or four SSE registers). An
+intrinsic is inlined into its caller, so it needs no reference counting and no copies of arrays.
 
-Keys: a distance and a row in one 64-bit number whose order is that of (distance, row). Sorting keys sorts by distance,
-and of equal distances the lower row comes first. The lowest bit is free to mark a row as visited.
+A key is a 64-bit number that contains a distance and a row, so that keys are ordered by (distance, row). Sorting keys
+sorts by distance; of equal distances, the lower row comes first. The lowest bit of a key can be used to mark a row.
 """
 
 from llvmlite import ir
@@ -23,14 +23,14 @@ L2, INNER_PRODUCT, COSINE = 0, 1, 2
 
 _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
-# Sums may be reordered and fused, but infinities keep their meaning.
+# The compiler may reorder and fuse sums, but must handle infinities correctly.
 _FLAGS = ("reassoc", "contract", "nsz")
-# Independent sums in one loop, so that the processor need not wait for the sum before.
+# Number of independent sums in one loop, so that the processor need not wait for the previous sum.
 _UNROLLED = 4
 
 
 def _pointer(context, builder, array_type, array, row, width):  # type: ignore[no-untyped-def]
-    """Return the address of a row's first entry."""
+    """Return the address of the first entry of a row."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [builder.mul(row, width)])
 
@@ -42,7 +42,7 @@ def _load(builder, pointer, offset):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def distance(typingctx, metric, left, left_row, right, right_row, width):  # type: ignore[no-untyped-def]
-    """Return the distance between a row of `left` and one of `right`, both of `width` floats, by metric."""
+    """Return the distance by a metric between a row of `left` and a row of `right`, both of `width` floats."""
     signature = types.float32(metric, left, types.intp, right, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
@@ -63,7 +63,7 @@ def distance(typingctx, metric, left, left_row, right, right_row, width):  # typ
 
 
 def _summed(context, builder, a, b, length, squares):  # type: ignore[no-untyped-def]
-    """Return the sum of squared differences, or of products, over `length` floats."""
+    """Return the sum over `length` floats of squared differences (if `squares`) or of products."""
     zero = ir.Constant(_VECTOR, [0.0] * LANES)
     sums = [cgutils.alloca_once_value(builder, zero) for _ in range(_UNROLLED)]
 
@@ -94,7 +94,7 @@ def _summed(context, builder, a, b, length, squares):  # type: ignore[no-untyped
 
 @intrinsic
 def pointer(typingctx, address, kind):  # type: ignore[no-untyped-def]
-    """Return an address as a pointer to entries of a type."""
+    """Convert an address to a pointer to entries of a given type."""
     signature = types.CPointer(kind.dtype)(types.int64, kind)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
@@ -129,12 +129,12 @@ def fetch(typingctx, array, row, width):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def key_of(typingctx, value, row):  # type: ignore[no-untyped-def]
-    """Return the key of a distance and a row: first the bits of the distance in sortable form, then the row, then a free bit."""
+    """Return the key of a distance and a row: the bits of the distance in sortable form, then the row, then a free bit."""
     signature = types.uint64(types.float32, types.intp)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
         bits = builder.bitcast(args[0], _INT)
-        # Sortable form: all bits of a negative number are inverted; other numbers get the sign bit.
+        # Sortable form: all bits of a negative number are inverted; in other numbers, the sign bit is set.
         sign = builder.ashr(bits, ir.Constant(_INT, 31))
         turned = builder.xor(bits, builder.or_(sign, ir.Constant(_INT, -(2**31))))
         high = builder.shl(builder.zext(turned, _WORD), ir.Constant(_WORD, 32))
@@ -145,7 +145,7 @@ def key_of(typingctx, value, row):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def row_of(typingctx, key):  # type: ignore[no-untyped-def]
-    """Return the row of a key."""
+    """Return the row that a key contains."""
     signature = types.intp(types.uint64)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
@@ -157,7 +157,7 @@ def row_of(typingctx, key):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def distance_of(typingctx, key):  # type: ignore[no-untyped-def]
-    """Return the distance of a key."""
+    """Return the distance that a key contains."""
     signature = types.float32(types.uint64)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
@@ -171,7 +171,7 @@ def distance_of(typingctx, key):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def make_room(typingctx, keys, at, end):  # type: ignore[no-untyped-def]
-    """Move keys[at:end] up by one."""
+    """Move the entries keys[at:end] up by one position."""
     signature = types.void(keys, types.intp, types.intp)
 
     def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""Divide a batch of queries among threads; compiled searches run without the interpreter's lock."""
+"""Divides a batch of queries among threads; compiled searches run without Python's global interpreter lock."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +10,13 @@ from jaxtyping import Float32, Int64
 from v2xsim.errors import UserError
 from v2xsim.perception.hnsw.input import not_finite, whole
 
-# 3 GB of labels and distances: more is probably a mistake, and filling them would use up the machine's memory before
-# any message appears.
+# This limit means 3 GB of labels and distances. More is probably a mistake and would use up the machine's memory before
+# any error message appears.
 _MOST_ANSWERS = 2**28
 
 
 def blank(queries: int, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
-    """Return empty arrays for labels and distances."""
+    """Return uninitialised arrays for the labels and distances of k answers per query."""
     if queries * k > _MOST_ANSWERS:
         raise UserError(
             f"queries x k must be at most {_MOST_ANSWERS:,}, got {queries:,} x {k:,}; ask for fewer at a time"
@@ -25,15 +25,15 @@ def blank(queries: int, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32
 
 
 def answered(part: Callable[..., int], batch: tuple[np.ndarray, ...], threads: int) -> None:
-    """Answer queries, divided into one part for each thread.
+    """Answer a batch of queries, divided into one part for each thread.
 
     Args:
-        part: Function that answers queries and returns the row of the first that is not finite, or -1.
-        batch: Its arguments: arrays with a row for each query.
+        part: Function that answers queries and returns the row of the first query that is not finite, or -1.
+        batch: Arguments of this function: arrays with one row for each query.
         threads: Largest number of threads.
 
     Raises:
-        UserError: If a query is not finite.
+        UserError: If an entry of a query is not finite.
     """
     count = len(batch[0])
     if whole("num_threads", threads, 1, 1024) == 1 or count < 2 * threads:

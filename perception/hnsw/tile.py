@@ -1,10 +1,10 @@
-"""Compare queries with all vectors: sixteen rows with four queries at a time, so that loaded values are used often.
+"""Compiled comparison of queries with all vectors: sixteen rows with four queries at a time.
 
-Compiled.
+Values loaded from memory are used several times this way.
 
-Rows are stored in blocks of sixteen, entry by entry: one instruction then handles one entry of sixteen rows, and no
-sum runs across a register. Each distance is summed in the same order for any batch, so a single query gets the same
-answer.
+Rows are stored in blocks of sixteen, entry by entry: one instruction then handles one entry of sixteen rows, and no sum
+runs across a register. A distance is always summed in the same order, so a query gets the same answer alone as in a
+batch.
 """
 
 # mypy: ignore-errors
@@ -20,20 +20,20 @@ from v2xsim.perception.hnsw.simd import L2, LANES, distance_of, key_of
 
 _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
-# Multiplications and additions may be fused but not reordered.
+# The compiler may fuse multiplications and additions but not reorder them.
 _FLAGS = ("contract", "nsz")
-# Queries that are compared with a loaded block of rows at once.
+# Number of queries that are compared with a loaded block of rows at once.
 _TOGETHER = 4
-# Rows that are compared with all queries before the next rows: they fill half of a usual second-level cache.
+# Number of rows that are compared with all queries before the next rows; they fill half of a usual second-level cache.
 _CHUNK_BYTES = 2**17
 
 
 def _tile(count):
-    """Return an intrinsic that compares a block of rows with `count` queries."""
+    """Return a compiler intrinsic that compares a block of sixteen rows with `count` queries."""
 
     @intrinsic
     def tile(typingctx, metric, blocks, block, queries, first, bounds, out, dim):
-        """Write distances, sixteen a query, and return as bits which of them are below the query's bound."""
+        """Write sixteen distances per query, and return as bits which of them are below the query's bound."""
         signature = types.uint64(metric, blocks, types.intp, queries, types.intp, bounds, out, types.intp)
 
         def codegen(context, builder, sig, args):
@@ -112,7 +112,7 @@ def lowest(typingctx, bits):
 
 @njit(cache=True, nogil=True)
 def place(blocks, rows, vectors):
-    """Write vectors into rows of the blocks."""
+    """Write vectors into the given rows of the blocks."""
     for i in range(len(rows)):
         block, lane = rows[i] // LANES, rows[i] % LANES
         for j in range(vectors.shape[1]):
@@ -121,21 +121,21 @@ def place(blocks, rows, vectors):
 
 @njit(cache=True, nogil=True)
 def nearest(blocks, held, metric, queries, passes, label, k, labels, distances):
-    """Answer queries by comparing them with every row.
+    """Answer queries exactly, by comparing them with every row.
 
     Args:
-        blocks: Vectors of the rows.
-        held: Number of rows in use, which are the first ones.
+        blocks: Vectors of the rows, in blocks of sixteen.
+        held: Number of rows in use; these are the first rows.
         metric: Metric of the distances.
-        queries: Queries, one a row.
-        passes: Whether each row may be returned: no line for all, one line for all queries, or one for each query.
+        queries: Query vectors, one per row.
+        passes: Whether each row may be returned: no line if all may, one line for all queries, or one line per query.
         label: Label of each row.
         k: Number of answers, at most the number of rows in use.
         labels: Output: labels of the answers.
         distances: Output: distances of the answers.
 
     Returns:
-        The row of the first query that is not finite, or -1.
+        The row of the first query with an entry that is not finite, or -1 if there is none.
     """
     count, dim = queries.shape
     query = np.empty((count, dim), np.float32)
@@ -166,12 +166,12 @@ def nearest(blocks, held, metric, queries, passes, label, k, labels, distances):
 
 @njit(cache=True, nogil=True)
 def note(below_bound, block, first, out, held, passes, pool, size, bounds, k):
-    """Insert the distances whose bits are set into the pools of their queries."""
+    """Insert the distances whose bits are set into the result pools of their queries."""
     while below_bound:
         lane = lowest(below_bound)
         below_bound &= below_bound - np.uint64(1)
         row, q, d = block * LANES + lane % LANES, first + lane // LANES, out[lane]
-        # The bound may have become lower since the bits were computed.
+        # The bound may have fallen since the bits were computed.
         if row >= held or d >= bounds[q] or (len(passes) and not passes[q if len(passes) > 1 else 0, row]):
             continue
         key = key_of(d, row)

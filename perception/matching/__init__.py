@@ -1,4 +1,7 @@
-"""Which helper to ask for which blind cells: perception matrices, relevance, matching rules, descriptors, short list."""
+"""Which helper to ask for which blind cells.
+
+The package has perception matrices, the relevance of cells, matching rules, descriptors, and the short list of helpers.
+"""
 
 from v2xsim.perception.matching.rule import MatchingRule, MatchingView
 

@@ -1,4 +1,4 @@
-"""The helpers to ask and the cells to ask each for, from the order that a matching rule gives."""
+"""Choice of the helpers to ask, and of the cells to request from each, from the order that a matching rule gives."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from v2xsim.plugins import ask, wrong_answer
 
 @dataclass(frozen=True)
 class Choice:
-    """One helper that the requester asks.
+    """One helper that the requester asks for data.
 
     Attributes:
-        helper: Row of the helper.
-        cells: Cells that are requested from it; no cell is requested from two helpers.
-        gain: Share of the requester's blind weight in these cells, 0 to 1.
+        helper: Row of the helper in the view of the rule.
+        cells: Which cells are requested from this helper; no cell is requested from two helpers.
+        gain: Share of the requester's total blind weight that lies in these cells, 0 to 1.
     """
 
     helper: int
@@ -26,7 +26,7 @@ class Choice:
 
 
 def chosen_helpers(rule: MatchingRule, view: MatchingView) -> list[Choice]:
-    """Return the helpers to ask under a rule, best first, and the cells to ask each for.
+    """Return the helpers to ask under a rule, best first, with the cells to request from each.
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but rows of helpers.
@@ -38,7 +38,7 @@ def chosen_helpers(rule: MatchingRule, view: MatchingView) -> list[Choice]:
 
 
 def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-    """Return the rows that a rule chooses; the result of a user's rule is checked.
+    """Return the rows of the helpers that a rule chooses, best first; the result of a user's rule is checked.
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but rows of helpers.
@@ -63,7 +63,7 @@ def order_of(rule: MatchingRule, view: MatchingView) -> Int64[np.ndarray, " chos
 def within_limits(
     rows: Int64[np.ndarray, " chosen"], cost_bytes: Float[np.ndarray, " helpers"], budget_bytes: float, max_helpers: int
 ) -> list[int]:
-    """Return the helpers, in their order, whose answers still fit into the byte budget; at most `max_helpers`."""
+    """Return the first `max_helpers` helpers, in their order, whose answers fit into the byte budget."""
     allowed: list[int] = []
     left = float(budget_bytes)
     for row in rows.tolist():
@@ -77,7 +77,7 @@ def within_limits(
 def shared_out(
     chosen: list[int], blind_weight: Float[np.ndarray, "nx ny"], observed: Bool[np.ndarray, "helpers nx ny"]
 ) -> list[Choice]:
-    """Return the chosen helpers with the blind cells that each adds to those of the helpers before it."""
+    """Return the chosen helpers, each with the blind cells that it observed and no helper before it did."""
     open_cells, total = blind_weight > 0.0, float(blind_weight.sum())
     choices = []
     for helper in chosen:

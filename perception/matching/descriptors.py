@@ -1,13 +1,14 @@
 """Descriptors of perception matrices: vectors of fixed length, so that an index finds good helpers among thousands.
 
-Exact matching compares matrices cell by cell; with descriptors it runs only on the few helpers that the index puts
-first. There are three forms, each for a different question:
+Exact matching compares matrices cell by cell. With descriptors, it runs only on the few helpers that the index returns.
+There are three forms, each for a different question:
 
-    complement   Which station saw what I cannot see? A query made from blind weights, and a stored form made from observed
-                 cells; the expectation of their inner product is the gain of matching.
-    rings        Which station is at a similar place, whatever its heading? The free and occupied share of each ring around
-                 a station, and its variation around the ring; turning the station changes nothing.
-    pooled       What did a station see around it, north up? Its matrix in coarse cells.
+    complement Which station saw what I cannot see? It has a query made from blind weights, and a stored form made from
+                 observed cells; the expectation of their inner product is proportional to the gain of matching. rings
+                 Which station is at a similar place, whatever its heading? It has the free and occupied share of each
+                 ring around a station, and its variation around the ring; it does not change when the station turns.
+                 pooled What did a station see around it, in the orientation of the map? It is the station's matrix in
+                 coarse cells.
 
 The complement does not measure similarity: query and stored form differ, so it needs an index of inner products.
 """
@@ -17,34 +18,36 @@ from jaxtyping import Float, Float32
 
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, PerceptionMatrix
 
-# Constants of splitmix64: coarse cells are hashed to entries and signs.
+# Constants of the hash function splitmix64, which maps coarse cells to entries and signs.
 _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 
 
 def complement_query(
     matrix: PerceptionMatrix, weight: Float[np.ndarray, "nx ny"], dim: int, block: int = 4
 ) -> Float32[np.ndarray, " dim"]:
-    """Return the query of a station: its blind weight in the world, as a sketch.
+    """Return the query descriptor of a station: a sketch of its blind weight over the cells of the world.
 
     Args:
-        matrix: Matrix of the station; gives the window.
-        weight: Weight of each cell that the station does not see (W B of perception.matching).
+        matrix: Perception matrix of the station; only its window is used.
+        weight: Weight of each cell that the station does not see; 0 for cells that it sees (W B in
+            perception.matching.gain).
         dim: Number of entries of the descriptor; more entries give a more exact gain.
-        block: Side of a coarse cell, in cells.
+        block: Side length of a coarse cell, in cells.
     """
     return _sketch(matrix, weight, dim, block, mean=False)
 
 
 def complement_stored(matrix: PerceptionMatrix, dim: int, block: int = 4) -> Float32[np.ndarray, " dim"]:
-    """Return the stored form of a possible helper: the part of the world that it sees, as a sketch.
+    """Return the stored descriptor of a possible helper: a sketch of the cells of the world that it sees.
 
     The expectation of the inner product of query and stored form is the sum over coarse cells of blind weight times
-    observed share. This is the numerator of the gain, at coarse resolution. Its standard deviation is the product of
-    both lengths divided by sqrt(dim).
+    observed share. This is the numerator of the gain, at coarse resolution. The standard deviation of the inner product
+    is about the product of the lengths of both vectors divided by sqrt(dim).
 
     References:
-        Weinberger, Dasgupta, Langford, Smola and Attenberg, Feature hashing for large scale multitask learning, ICML 2009, lemma 2;
-        Charikar, Chen and Farach-Colton, Finding frequent items in data streams, ICALP 2002 (count sketch). Its use here is ours.
+        Weinberger, Dasgupta, Langford, Smola and Attenberg, Feature hashing for large scale multitask learning, ICML
+        2009, lemma 2; Charikar, Chen and Farach-Colton, Finding frequent items in data streams, ICALP 2002 (count
+        sketch). The use for matching is ours.
     """
     return _sketch(matrix, (matrix.code != UNOBSERVED).astype(np.float64), dim, block, mean=True)
 
@@ -52,18 +55,18 @@ def complement_stored(matrix: PerceptionMatrix, dim: int, block: int = 4) -> Flo
 def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: int = 64) -> Float32[np.ndarray, " dim"]:
     """Return a descriptor that does not change when the scene is rotated around the station.
 
-    It uses rings of equal width. For each ring, and for free and occupied cells, it has the magnitudes of the first
-    four Fourier coefficients of their share over 16 sectors. A rotation shifts the sectors and leaves the magnitudes
-    unchanged.
+    The area around the station is divided into rings of equal width and 16 sectors. For each ring, the shares of free
+    and of occupied cells over the sectors give four Fourier coefficients each, whose magnitudes are the entries. A
+    rotation shifts the sectors and leaves these magnitudes unchanged.
 
     Args:
-        matrix: Matrix of the station.
+        matrix: Perception matrix of the station.
         position_m: Position of the station, the centre of the rings.
         dim: Number of entries, a multiple of 8: four coefficients of two kinds for each of dim / 8 rings.
 
     References:
-        Kim and Kim, Scan Context, IROS 2018, for rings and sectors. To use magnitudes instead of their search over
-        shifts is ours.
+        Kim and Kim, Scan Context, IROS 2018, for rings and sectors. Using magnitudes instead of a search over shifts is
+        our choice.
     """
     ring_count, sectors = dim // 8, 16
     nx, ny = matrix.code.shape
@@ -78,13 +81,16 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
     magnitudes = []
     for code in (FREE, OCCUPIED):
         hit = np.bincount(bin_index, (matrix.code == code)[inside], ring_count * sectors)
-        # Magnitudes: a rotation of the scene changes only the phases.
+        # Only magnitudes are kept: a rotation of the scene changes only the phases.
         magnitudes.append(np.abs(np.fft.rfft((hit / size).reshape(ring_count, sectors), axis=1))[:, :4] / sectors)
     return np.concatenate(magnitudes, axis=1).ravel().astype(np.float32)
 
 
 def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " entries"]:
-    """Return the observed and the occupied share of side x side coarse cells: cheap, but it depends on the orientation."""
+    """Return the share of observed and of occupied cells in each of side x side coarse cells.
+
+    This descriptor is cheap, but it depends on the orientation of the scene.
+    """
     rows = np.arange(matrix.code.shape[0]) * side // matrix.code.shape[0]
     columns = np.arange(matrix.code.shape[1]) * side // matrix.code.shape[1]
     bin_index = (rows[:, None] * side + columns[None, :]).ravel()
@@ -99,7 +105,7 @@ def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " ent
 def _sketch(
     matrix: PerceptionMatrix, values: Float[np.ndarray, "nx ny"], dim: int, block: int, mean: bool
 ) -> Float32[np.ndarray, " dim"]:
-    """Return values of a window as a count sketch over the world's coarse cells.
+    """Return the values of a window as a count sketch over the coarse cells of the world.
 
     The same coarse cell has the same entry and sign in every descriptor, whatever the position of the window.
     """
@@ -112,7 +118,7 @@ def _sketch(
     if mean:
         total = total / (block * block)
     cell = np.arange(len(total))
-    # The products overflow on purpose: this is a hash of the cell's position in the world.
+    # The products overflow intentionally: this is a hash of the cell's position in the world.
     with np.errstate(over="ignore"):
         key = (gx[0] + cell // across).astype(np.int64).view(np.uint64) * _MIX_1
         key ^= (gy[0] + cell % across).astype(np.int64).view(np.uint64) * _MIX_2

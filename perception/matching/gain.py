@@ -1,4 +1,4 @@
-"""Share of a blind zone that helpers cover.
+"""Share of a requester's blind zone that helpers cover.
 
 W is the relevance of each cell, B the blind cells, V_j the cells that helper j observed:
 
@@ -14,7 +14,7 @@ def gains(
     observed: Bool[np.ndarray, "helpers nx ny"],
     covered: Bool[np.ndarray, "nx ny"],
 ) -> Float[np.ndarray, " helpers"]:
-    """Return gain(j | S) of each helper j, given the cells that the chosen helpers S cover."""
+    """Return gain(j | S) of each helper j (0 to 1), given the cells that the already chosen helpers S cover."""
     total = float(blind_weight.sum())
     if total <= 0.0:
         return np.zeros(len(observed))
@@ -25,6 +25,6 @@ def gains(
 def coverage(
     blind: Bool[np.ndarray, "nx ny"], filled: Bool[np.ndarray, "nx ny"], weight: Float[np.ndarray, "nx ny"]
 ) -> float:
-    """Return the weighted share of blind cells that were filled; 1 if there were none to fill."""
+    """Return the weighted share (0 to 1) of blind cells that were filled; 1 if there were no blind cells."""
     total = float(weight[blind].sum())
     return float(weight[blind & filled].sum()) / total if total > 0.0 else 1.0

@@ -1,9 +1,9 @@
 """The abstract perception matrix: which cells around a station it saw free, saw occupied, or did not see.
 
-This is our reading of the abstract of arXiv 2307.06615; its full text was not available to us. A cell is free if a ray
-crosses it lower than LOW_M above the ground before its return, or returns from the ground there. It is occupied if a
-return from anything but the ground lies in it between LEAST_M and MOST_M. It is unobserved otherwise. If both apply,
-occupied wins.
+This is our reading of the abstract of arXiv 2307.06615; its full text was not available to us. A cell is free if a
+lidar ray crosses it lower than LOW_M above the ground before its return, or returns from the ground there. A cell is
+occupied if a return from anything but the ground lies in it at a height between LEAST_M and MOST_M. A cell that is both
+counts as occupied. All other cells are unobserved.
 """
 
 import numpy as np
@@ -14,13 +14,14 @@ from v2xsim.gpu.lidar.cast import Scan
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.records import BUILDING, FREE, NOTHING, OCCUPIED, UNOBSERVED, PerceptionMatrix
 
-# A ray higher than this may pass over a low car's bonnet, so it does not show that the cell below is free; ours.
+# A ray higher than this may pass over the bonnet of a low car, so it does not show that the cell below is free; our
+# choice.
 LOW_M = 1.0
-# Kerbs do not count as occupied, and neither do things above the road that are higher than a truck; ours.
+# With these limits, neither kerbs nor objects higher than a truck above the road count as occupied; our choice.
 LEAST_M, MOST_M = 0.3, 4.0
-# Depth behind a hit surface at which its cell is looked up.
+# Depth behind the hit surface of the point whose cell is marked.
 _SURFACE_M = 0.02
-# Samples along a ray, so that no cell between two samples is missed by much.
+# Samples of a ray per cell length: a cell between two samples is missed only if the ray just touches its corner.
 _SAMPLES_PER_CELL = 2.0
 
 
@@ -30,13 +31,13 @@ def observed_matrix(
     position_m: Float[np.ndarray, " 2"],
     sensors: list[tuple[Beams, Float[np.ndarray, "4 4"], Scan]],
 ) -> PerceptionMatrix:
-    """Return what a station observed with its lidars.
+    """Return the perception matrix of what a station observed with its lidars.
 
     Args:
-        cell_m: Side of a cell.
-        extent_m: Distance from the station to the edge, rounded up to whole cells.
-        position_m: Position of the station, as it believes it.
-        sensors: For each lidar: its beams, its pose world_from_sensor as the station believes it, and its scan.
+        cell_m: Side length of a cell.
+        extent_m: Distance from the station to the edge of the matrix, rounded up to whole cells.
+        position_m: Position of the station by its own estimate.
+        sensors: For each lidar: its beams, its pose world_from_sensor by the station's own estimate, and its scan.
     """
     half = int(np.ceil(extent_m / cell_m))
     lower = np.floor(np.asarray(position_m) / cell_m).astype(np.int64) - half
@@ -52,17 +53,17 @@ def observed_matrix(
 
 @njit(cache=True, nogil=True)
 def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ranges, object_id):  # type: ignore[no-untyped-def]
-    """Mark what one scan saw, azimuth by azimuth.
+    """Mark the cells that one scan saw, going from azimuth to azimuth.
 
-    For a level sensor, all beams of one azimuth run along one line on the ground. A sum along this line has +1 where a
-    ray becomes low and -1 behind its end; cells with a positive sum are free. So the line is walked once for all
-    beams.
+    For a level sensor, all beams of one azimuth run along one line on the ground. A running sum along this line adds 1
+    where a ray becomes low and subtracts 1 behind its end; cells with a positive sum are free. So the line is followed
+    only once for all beams.
     """
     nx, ny = code.shape
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
     step = cell_m / _SAMPLES_PER_CELL
     level = abs(pose[2, 0]) < 1e-12 and abs(pose[2, 1]) < 1e-12
-    # Cells beyond the far corner of the window do not exist.
+    # No ray is followed beyond the far corner of the window.
     across = max(abs(ox - lower_x), abs(ox - lower_x - nx * cell_m))
     along = max(abs(oy - lower_y), abs(oy - lower_y - ny * cell_m))
     samples = int(np.sqrt(across * across + along * along) / step) + 2
@@ -98,14 +99,14 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
                 dz = pose[2, 0] * sx + pose[2, 1] * sy + pose[2, 2] * sz
                 flat = np.sqrt(dx * dx + dy * dy)
                 if not level:
-                    # A ray straight down has no direction in the plane, and needs none.
+                    # A vertical ray has no direction in the plane; it stays in one cell.
                     scale = step / (cell_m * max(flat, 1e-9))
                     du, dv = dx * scale, dy * scale
                 end = range_m if met == NOTHING else float(ranges[b, k])
                 if body:
                     if LEAST_M <= oz + dz * end <= MOST_M:
-                        # A point a little behind the surface, so that a wall on a cell's edge is assigned to the cell
-                        # of its body.
+                        # Take a point a little behind the surface, so that a wall exactly on a cell edge marks the cell
+                        # on its inner side.
                         u = (ox + dx * (end + _SURFACE_M) - lower_x) / cell_m
                         v = (oy + dy * (end + _SURFACE_M) - lower_y) / cell_m
                         if 0.0 <= u < nx and 0.0 <= v < ny:
@@ -129,7 +130,7 @@ def _mark(code, lower_x, lower_y, cell_m, pose, elevation, columns, range_m, ran
 
 @njit(cache=True, nogil=True)
 def _low_part(height_m, rise, end_m):  # type: ignore[no-untyped-def]
-    """Return start and end of the part of a ray that is low; the end is before the start if no part is."""
+    """Return start and end of the part of a ray below LOW_M; if there is none, the end is smaller than the start."""
     if height_m >= LOW_M:
         return ((LOW_M - height_m) / rise, end_m) if rise < 0.0 else (0.0, -1.0)
     return 0.0, min(end_m, (LOW_M - height_m) / rise) if rise > 0.0 else end_m
@@ -137,7 +138,7 @@ def _low_part(height_m, rise, end_m):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _walk(code, change, first, last, u, v, du, dv):  # type: ignore[no-untyped-def]
-    """Mark unobserved cells as free along a line where rays are low, and reset the sums."""
+    """Mark unobserved cells along a line as free where at least one ray is low, and reset the running sums."""
     nx, ny = code.shape
     rays = 0
     for s in range(first, last + 1):
@@ -154,7 +155,7 @@ def _walk(code, change, first, last, u, v, du, dv):  # type: ignore[no-untyped-d
 def shifted(
     matrix: PerceptionMatrix, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]
 ) -> UInt8[np.ndarray, "nx ny"]:
-    """Return a matrix's codes on another window of the same grid; UNOBSERVED (0) outside its own window."""
+    """Return a matrix's codes on another window of the same grid; cells outside its own window are UNOBSERVED (0)."""
     code = np.zeros(shape, matrix.code.dtype)
     shift = np.asarray(lower) - matrix.lower
     first = np.maximum(shift, 0)
@@ -169,7 +170,10 @@ def shifted(
 def cells_of(
     points_m: Float[np.ndarray, "points 2"], lower: Int64[np.ndarray, " 2"], cell_m: float, shape: tuple[int, int]
 ) -> tuple[Int64[np.ndarray, " points"], Int64[np.ndarray, " points"], Bool[np.ndarray, " points"]]:
-    """Return the cell of each point in a window, and whether the point is in the window; cells outside are clipped."""
+    """Return the cell of each point in a window, and whether the point is in the window.
+
+    Points outside get the nearest cell of the window.
+    """
     cell = np.floor(np.asarray(points_m) / cell_m).astype(np.int64) - np.asarray(lower)
     inside = (cell >= 0).all(axis=1) & (cell < np.array(shape)).all(axis=1)
     clipped = np.clip(cell, 0, np.array(shape) - 1)

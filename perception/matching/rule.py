@@ -1,7 +1,8 @@
-"""The interface of matching rules: a rule chooses which helpers to ask, from the perception matrices that stations announce.
+"""The interface of matching rules: a rule chooses the helpers to ask, from the perception matrices they announce.
 
-Our reading of the abstract of *NLOS Dies Twice* (Li and Sun, arXiv 2307.06615), which names "an abstract perception matrix matching
-method for quick sensor fusion matching procedures"; its body was not available to us. One file in `rules` for each built-in rule.
+It follows the abstract of *NLOS Dies Twice* (Li and Sun, arXiv 2307.06615), which names "an abstract perception matrix
+matching method for quick sensor fusion matching procedures"; the full text was not available to us. Each built-in rule
+is one file in `rules`.
 """
 
 from collections.abc import Callable
@@ -26,12 +27,14 @@ class MatchingView:
         occupied: Whether each helper reports each cell as occupied.
         agent: Identity of each helper, in rising order.
         distance_m: Distance of each helper from the requester, as announced.
-        delivery: Predicted probability that a packet of the answer arrives by the path that would be used, 0 to 1.
-        relayed: Whether that path uses a relay.
+        delivery: Predicted probability, 0 to 1, that a packet of the helper's answer arrives over the path that would
+            be used.
+        relayed: Whether the path of each helper's answer uses a relay.
         cost_bytes: Predicted size of each helper's answer, above 0.
-        budget_bytes: Most bytes that the requester may request, over all helpers.
-        max_helpers: Most helpers that may be asked.
-        draw: Returns one uniform number in (0, 1) for each helper; different ones for every frame.
+        budget_bytes: Largest total size of the answers that the requester may request from all helpers.
+        max_helpers: Largest number of helpers that may be asked.
+        draw: Function that returns a uniform random number in (0, 1) for each helper; the numbers differ from frame to
+            frame.
     """
 
     blind_weight: Float[np.ndarray, "nx ny"]
@@ -48,7 +51,7 @@ class MatchingView:
 
     @cached_property
     def uniform(self) -> Float[np.ndarray, " helpers"]:
-        """One uniform number in (0, 1) for each helper, from the run's seed."""
+        """A uniform random number in (0, 1) for each helper, from the seed of the run."""
         return self.draw()
 
 
@@ -56,17 +59,17 @@ class MatchingRule(Part):
     """Base of matching rules.
 
     Attributes:
-        asks: Whether the rule ever asks a helper. False switches requests off.
+        asks: Whether the rule asks helpers at all. False switches requests off.
     """
 
     kind = Kind("matching rule", "rule", ("choose",), "v2xsim.perception.matching.rules")
     asks: ClassVar[bool] = True
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-        """Return rows of helpers, best first, each at most once.
+        """Return the rows of the chosen helpers, best first and without repetitions.
 
         Helpers are asked in this order if their predicted answer still fits into the byte budget, until `max_helpers`
-        are asked. A cell that several of them observed is requested from the first. A helper without a blind cell to
-        offer is not asked.
+        are asked. A cell that several chosen helpers observed is requested from the first of them. A helper that
+        observed none of the blind cells still missing is not asked.
         """
         raise NotImplementedError

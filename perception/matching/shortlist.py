@@ -1,4 +1,7 @@
-"""Nearest descriptors among many that keep changing: by an index or by plain comparison, whichever costs less."""
+"""Search for the nearest descriptors in a set that keeps changing: by an index or by plain comparison.
+
+The cheaper of the two is used.
+"""
 
 from typing import Any
 
@@ -9,8 +12,8 @@ from v2xsim.perception.hnsw.exact import BFIndex
 from v2xsim.perception.hnsw.index import Index
 
 # Costs in seconds, fitted to 16 to 512 entries and 1,000 to 30,000 descriptors on one core of an AMD EPYC; only their
-# ratios matter. They are not measured on the user's machine, because then the answers would depend on it. The index
-# has M 16, ef_construction 60 and ef 30.
+# ratios matter. They are not measured on the user's machine, because then the answers would depend on the machine. They
+# hold for an index with M = 16, ef_construction = 60 and ef = 30.
 _PAIR_S, _PAIR_ENTRY_S = 4e-10, 5.6e-11
 _UPDATE_LEVEL_S, _UPDATE_ENTRY_S = 1.03e-7, 4.4e-9
 _QUERY_LEVEL_S, _QUERY_ENTRY_S = 6.1e-8, 3.1e-9
@@ -19,14 +22,14 @@ _QUERY_LEVEL_S, _QUERY_ENTRY_S = 6.1e-8, 3.1e-9
 class ShortList:
     """Descriptors by label, with queries for the nearest ones.
 
-    Descriptors are kept in a packed array for plain comparison. Every change is noted for the index, but written into
-    it only when that pays. A user with many changes and few queries never pays for links. A user with many queries
-    pays for them at the latest when plain comparison has cost as much more as the links cost, so the total is at most
-    twice the minimum (ski rental: Karlin, Manasse, Rudolph and Sleator, Algorithmica 3, 1988).
+    Descriptors are kept in a packed array for plain comparison. Changes are also collected for the index, but written
+    into it only when this saves time. With many changes and few queries, the index is never updated. With many queries,
+    it is updated at the latest when the extra time of plain comparison has reached the time of the update, so the total
+    time is at most twice the minimum (ski rental: Karlin, Manasse, Rudolph and Sleator, Algorithmica 3, 1988).
 
     Args:
-        space: l2 (squared), ip or cosine.
-        dim: Number of entries of a descriptor.
+        space: Metric: l2 (squared Euclidean), ip (1 - inner product) or cosine (1 - cosine similarity).
+        dim: Number of entries of each descriptor.
     """
 
     def __init__(self, space: str, dim: int) -> None:
@@ -52,7 +55,7 @@ class ShortList:
         self._gone.difference_update(names)
 
     def drop(self, labels: Any) -> None:
-        """Remove labels; unknown ones are ignored."""
+        """Remove labels; unknown labels are ignored."""
         names = [name for name in np.unique(labels).tolist() if name in self._plain]
         self._plain.delete(names)
         self._forget(names)
@@ -60,35 +63,36 @@ class ShortList:
         self._gone.update(names)
 
     def _forget(self, names: list[int]) -> None:
-        """Reduce the noted cost by the part that was spent on labels which now change once more."""
+        """Reduce the recorded extra time by the part that was spent on labels which now change again."""
         again = self._changed.intersection(names)
         if again:
             self._spent_s *= 1.0 - len(again) / len(self._changed)
 
     def prefers_index(self, queries: int) -> bool:
-        """Return whether the index should answer.
+        """Return whether the index should answer the given number of queries.
 
-        This depends on the changes it lacks and the cost of plain comparison since the last update.
+        This depends on the changes missing in the index and on the extra time of plain comparison since the last
+        update.
         """
         behind = len(self._changed) + len(self._gone)
         link_s, excess_s = behind * self._level_s(_UPDATE_LEVEL_S, _UPDATE_ENTRY_S), self._excess_s(queries)
         return excess_s > 0.0 and self._spent_s + excess_s > link_s
 
     def _excess_s(self, queries: int) -> float:
-        """Return how much more a plain comparison costs than a query to an index that is up to date."""
+        """Return how many seconds longer plain comparison takes than queries to an index that is up to date."""
         plain_s = len(self) * (_PAIR_S + self._plain.dim * _PAIR_ENTRY_S)
         return queries * (plain_s - self._level_s(_QUERY_LEVEL_S, _QUERY_ENTRY_S))
 
     def _level_s(self, level_s: float, entry_s: float) -> float:
-        """Return the cost of a walk through the index.
+        """Return the time in seconds of one search in the index.
 
-        With more descriptors it has more steps, and each is slower because of memory.
+        With more descriptors, a search has more steps, and each step takes longer because of memory access.
         """
         depth = float(np.log2(max(len(self), 2)))
         return depth * (depth * level_s + self._plain.dim * entry_s)
 
     def ask(self, queries: Any, k: int) -> tuple[Int64[np.ndarray, "queries k"], Float32[np.ndarray, "queries k"]]:
-        """Return labels and distances of the k nearest descriptors, padded with -1 and infinity."""
+        """Return labels and distances of the k nearest descriptors; missing answers have label -1 and distance infinity."""
         count = len(np.atleast_2d(queries))
         if self.prefers_index(count):
             self._bring_up_to_date()

@@ -1,1 +1,1 @@
-"""Metrics of perception: average precision of boxes, awareness of hidden road users."""
+"""Metrics of perception: average precision of boxes, and awareness of hidden road users."""

@@ -1,16 +1,17 @@
 """Average precision that does not depend on the order of frames, detections or objects.
 
-There are three places where an order could have an influence:
+There are three places where the order could have an influence:
 
-- Across frames: all detections of a run are ranked by score together. (If they are ranked within frames only, the same
-  detections score 0.833 or 0.667 depending on the order of frames; `ap_opencood_local` keeps that convention for
-  comparison.)
-- Equal scores: they enter the precision-recall curve as one group, so there is no order among them.
-- Matching within a frame: greedy by score. Equal scores, and objects with equal overlap, are taken in the order of
-  `content_order`, which depends on the boxes and not on their rows.
+- Across frames: all detections of a run are ranked by score together. (In an example ranked only within frames, the
+  same detections have an average precision of 0.833 or 0.667, depending on the order of frames; `ap_opencood_local`
+  keeps that convention for comparison.)
+- Equal scores: detections with equal scores enter the precision-recall curve as one group, so there is no order among
+  them.
+- Matching within a frame: matching is greedy by score. Detections with equal scores, and objects with equal overlap,
+  are taken in the order of `content_order`, which depends on the boxes and not on their rows.
 
 Sources: greedy matching and all-point interpolation, Everingham et al., IJCV 111 (2015) 4.2 and PASCAL VOC 2010;
-overlap seen from above, thresholds 0.3, 0.5 and 0.7 and arg-max match as in OPV2V's evaluation code.
+overlap seen from above, thresholds 0.3, 0.5 and 0.7, and match with the largest overlap, as in OPV2V's evaluation code.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,13 @@ from numba import njit
 from v2xsim.records import Boxes, Detections
 from v2xsim.spatial.boxes import bev_iou, content_order
 
-# OPV2V's overlaps.
+# Thresholds of the overlap in OPV2V.
 THRESHOLDS = (0.3, 0.5, 0.7)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Detections of one ego at one instant and the true objects, in one frame of reference and within one range."""
+    """Detections of one ego at one instant, and the true objects, in the same coordinates and within the same range."""
 
     detections: Detections
     objects: Boxes
@@ -37,12 +38,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Matched:
-    """Detections of one or many frames after matching; the parts of a run are `joined`.
+    """Detections of one or several frames after matching with objects; `joined` combines several.
 
     Attributes:
-        threshold: Least overlaps at which a detection counts as a hit, each from 0 to 1.
-        score: Score of each detection, falling within each frame.
-        hit: Whether each detection hit an object, by threshold.
+        threshold: Smallest overlaps at which a detection counts as a hit, each from 0 to 1.
+        score: Score of each detection, in falling order within each frame.
+        hit: Whether each detection hit an object, for each threshold.
         objects: Number of objects that could be detected.
     """
 
@@ -54,14 +55,15 @@ class Matched:
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision over recall at one threshold.
+    """Precision over recall at one overlap threshold.
 
     Attributes:
-        threshold: Least overlap at which a detection counts as a hit, 0 to 1.
+        threshold: Smallest overlap at which a detection counts as a hit, 0 to 1.
         ap: Area under the interpolated curve, 0 to 1; NaN if there was no object to detect.
-        score: Distinct scores, falling; point i includes every detection with at least score[i].
-        recall: Recall at each point.
-        precision: Precision at each point, without interpolation.
+        score: Distinct scores in falling order; point i of the curve includes every detection with a score of at least
+            score[i].
+        recall: Recall at each point, 0 to 1.
+        precision: Precision at each point, 0 to 1, without interpolation.
     """
 
     threshold: float
@@ -75,9 +77,10 @@ class Curve:
 def _hits(
     iou: Float[np.ndarray, "detections objects"], threshold: Float[np.ndarray, " thresholds"]
 ) -> Bool[np.ndarray, "thresholds detections"]:
-    """Return which detections are hits.
+    """Return which detections are hits, for each threshold.
 
-    They are taken from the first row down, and each may hit one object that is not taken yet.
+    Detections are processed from the first row down; each hits the object with the largest overlap among those not hit
+    yet, if this overlap reaches the threshold.
     """
     detections, objects = iou.shape
     hit = np.zeros((threshold.shape[0], detections), np.bool_)
@@ -95,7 +98,7 @@ def _hits(
 
 
 def matched(frame: Frame, thresholds: Sequence[float] = THRESHOLDS) -> Matched:
-    """Return the detections of one frame by falling score, each marked as hit or not at every threshold."""
+    """Return the detections of one frame in order of falling score, with whether each is a hit at every threshold."""
     order = content_order(frame.detections.boxes, frame.detections.score)
     objects = frame.objects[content_order(frame.objects)]
     threshold = np.asarray(thresholds, np.float64)
@@ -104,11 +107,11 @@ def matched(frame: Frame, thresholds: Sequence[float] = THRESHOLDS) -> Matched:
 
 
 def joined(parts: Sequence[Matched], thresholds: Sequence[float] = THRESHOLDS) -> Matched:
-    """Return the matches of several frames as one, in the order given.
+    """Return the matches of several frames, concatenated in the order given.
 
     Args:
-        parts: Matches of the frames, all with the same thresholds.
-        thresholds: Thresholds of the result if there is no part.
+        parts: Matches of each frame, all with the same thresholds.
+        thresholds: Thresholds of the result if `parts` is empty.
     """
     if not parts:
         threshold = np.asarray(thresholds, np.float64)
@@ -148,24 +151,24 @@ def curves(matches: Matched) -> tuple[Curve, ...]:
 
 
 def opencood_local(matches: Matched) -> Float[np.ndarray, " thresholds"]:
-    """Return the average precision by the convention of OpenCOOD: sorted within frames, not across them.
+    """Return the average precision at each threshold by OpenCOOD's convention: ranked within frames, not across them.
 
-    The result depends on the order in which the frames were joined; use it only for comparison with published tables.
+    The result depends on the order in which the frames were joined. Use it only for comparison with published tables.
     """
     claims = np.arange(1, len(matches.score) + 1)
     return np.array([_area(np.cumsum(hit, dtype=np.int64), claims, matches.objects) for hit in matches.hit])
 
 
 def ap(frames: Sequence[Frame], thresholds: Sequence[float] = THRESHOLDS) -> tuple[Curve, ...]:
-    """Return the order-invariant average precision over frames, with its curve, at each threshold."""
+    """Return the precision-recall curve and average precision over all frames at each threshold, whatever their order."""
     return curves(joined([matched(frame, thresholds) for frame in frames], thresholds))
 
 
 def ap_opencood_local(
     frames: Sequence[Frame], thresholds: Sequence[float] = THRESHOLDS
 ) -> Float[np.ndarray, " thresholds"]:
-    """Return the average precision over frames by OpenCOOD's ranking within frames.
+    """Return the average precision over frames at each threshold, by OpenCOOD's ranking within frames.
 
-    It depends on the order of the frames.
+    The result depends on the order of the frames.
     """
     return opencood_local(joined([matched(frame, thresholds) for frame in frames], thresholds))

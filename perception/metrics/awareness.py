@@ -1,7 +1,6 @@
-"""Whether an ego knows of the road users around it, and after how long it knew of those that were hidden on a collision course.
+"""Awareness metrics: which road users an ego knows of, and how soon it learns of hidden ones on a collision course.
 
-Only positions decide whether a road user is known. Identities are used to follow an episode over time, which is for
-metrics only.
+Only positions decide whether a road user is known. True identities are used only to follow an episode over time.
 """
 
 from dataclasses import dataclass
@@ -30,18 +29,21 @@ GAP_US = 1_000_000
 def aware(
     objects_m: Float[np.ndarray, "objects 2"], tracks_m: Float[np.ndarray, "tracks 2"], within_m: float = WITHIN_M
 ) -> Bool[np.ndarray, " objects"]:
-    """Return which road users have a track: as many as possible, with one track for one road user.
+    """Return whether each road user has a track; each track counts for at most one road user.
+
+    Tracks are assigned so that as many road users as possible have one.
 
     Args:
-        objects_m: True positions of all road users, also beyond the range, so that their tracks are not assigned to
-            others.
-        tracks_m: Positions of confirmed tracks, in the same frame and at the same instant.
+        objects_m: True positions of all road users. Those beyond the range must be included, so that their tracks are
+            not assigned to others.
+        tracks_m: Positions of confirmed tracks, in the same coordinates and at the same instant.
         within_m: Largest distance between a track and its road user.
     """
     known = np.zeros(len(objects_m), bool)
     if len(objects_m) == 0 or len(tracks_m) == 0:
         return known
-    # Keep only rows with a partner in reach: most road users are near no track, and many tracks near no road user.
+    # Keep only rows that have a partner within reach: most road users have no track nearby, and many tracks no road
+    # user.
     low, high = tracks_m.min(axis=0) - within_m, tracks_m.max(axis=0) + within_m
     about = np.flatnonzero(((objects_m >= low) & (objects_m <= high)).all(axis=1))
     dx = objects_m[about, 0, None] - tracks_m[None, :, 0]
@@ -53,7 +55,7 @@ def aware(
         return known
     near = near[np.ix_(objects, tracks)]
     distance_m = np.sqrt(squared_m2[np.ix_(objects, tracks)])
-    # A pair out of reach costs more than all near pairs together, so that the number of near pairs comes first and
+    # A pair beyond reach costs more than all near pairs together, so that the number of near pairs counts first, and
     # their distance second.
     far = within_m * (min(near.shape) + 1)
     rows, columns = linear_sum_assignment(np.where(near, distance_m, far))
@@ -67,10 +69,10 @@ def awareness_ratio(
     ego_m: Float[np.ndarray, " 2"],
     range_m: float,
 ) -> float:
-    """Return the object awareness ratio: the share of road users within range that are known; NaN without any.
+    """Return the object awareness ratio: the known share (0 to 1) of the road users within range; NaN if there are none.
 
     Args:
-        known: Whether each road user is known; without the ego itself.
+        known: Whether each road user is known; the ego itself must not be listed.
         objects_m: Position of each road user.
         ego_m: Position of the ego.
         range_m: Road users farther away do not count.
@@ -89,7 +91,8 @@ def conflicts(
 ) -> Bool[np.ndarray, " objects"]:
     """Return which road users come closer than `miss_m` to the ego within the horizon, if no velocity changes.
 
-    For offset r and relative velocity w, the closest approach is at t = -(r w) / (w w), clipped to [0, horizon].
+    For offset r and relative velocity w, the closest approach is at the time t = -(r w) / (w w), clipped to [0,
+    horizon].
     """
     offset = objects_m - ego_m
     relative = velocity_mps - ego_velocity_mps
@@ -103,13 +106,14 @@ def conflicts(
 
 @dataclass(frozen=True)
 class Episodes:
-    """Episodes of one ego: road users that were hidden on a collision course, one row each.
+    """Episodes of one ego, one per row: a road user that was hidden and on a collision course with the ego.
 
     Attributes:
-        agent: Identity of the road user, in rising order.
-        start_us: First instant at which it was in conflict and hidden.
-        aware_us: First instant from the start on at which the ego knew of it, by any means; -1 if it has not.
-        conflict_us: Last instant at which it was in conflict.
+        agent: Identity of the road user of each episode, in rising order.
+        start_us: First instant at which the road user was hidden and in conflict with the ego.
+        aware_us: First instant since the start at which the ego knew of the road user, by any means; -1 if there is
+            none yet.
+        conflict_us: Last instant at which the road user was in conflict with the ego.
     """
 
     agent: Int64[np.ndarray, " episodes"]
@@ -125,7 +129,7 @@ class Episodes:
 
     @staticmethod
     def none() -> "Episodes":
-        """Return a state without episodes."""
+        """Return an empty set of episodes."""
         return Episodes(*(np.zeros(0, np.int64) for _ in range(4)))
 
 
@@ -140,19 +144,20 @@ def step(
 ) -> tuple[Episodes, Episodes]:
     """Return the episodes that continue after this instant, and those that ended.
 
-    An episode starts when a road user is in conflict and hidden. The ego may know of it at the same instant. It ends
-    when the conflict has paused for longer than `gap_us`; the end of a run ends all.
+    An episode starts when a road user is hidden and in conflict with the ego. The ego may learn of the road user at the
+    same instant, for example from others. An episode ends when the conflict has paused for longer than `gap_us`; the
+    end of a run ends all episodes.
 
     Args:
         episodes: Episodes that continue from the instant before.
         conflicted: Whether each road user is on a collision course with the ego, by true motion.
-        hidden: Whether the ego's own scan has too few points on it.
-        known: Whether the ego knows of it (see `aware`).
-        agent: Identity of each road user, each at most once; those not listed are not in conflict.
-        time_us: This instant; later than the one before.
-        gap_us: Longest pause within an episode.
+        hidden: Whether the ego's own lidar scan has too few points on each road user.
+        known: Whether the ego knows of each road user (see `aware`).
+        agent: Identity of each road user, without repetitions; road users that are not listed are not in conflict.
+        time_us: Present simulation time; later than in the call before.
+        gap_us: Longest pause of the conflict within an episode.
     """
-    # A road user with an open episode starts no second one.
+    # A road user with an open episode does not start a second one.
     fresh = np.flatnonzero(conflicted & hidden & ~np.isin(agent, episodes.agent))
     if len(fresh):
         start = np.full(len(fresh), time_us, np.int64)

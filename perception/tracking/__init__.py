@@ -1,1 +1,1 @@
-"""Tracks from detections, without use of true identities."""
+"""Tracking of road users from detections, without the use of true identities."""

@@ -1,7 +1,7 @@
 """Tracks of road users from detections alone: a constant-velocity Kalman filter over all tracks at once.
 
-No true identity is read. Detections join tracks by position, within a gate, each at most once. The state of a track is
-x, y, vx, vy over ground in the world frame.
+No true identity is read. Detections are assigned to tracks by position, within a gate, each to at most one track. The
+state of a track is x, y, vx, vy over ground in the world frame.
 
     prediction   white-noise acceleration of density q: per axis Q = q [[dt^3/3, dt^2/2], [dt^2/2, dt]]
     gate         d^2 = v' S^-1 v below the 0.99 quantile of chi-square with 2 degrees of freedom, -2 ln(1 - 0.99)
@@ -12,9 +12,9 @@ x, y, vx, vy over ground in the world frame.
                  late or missing frames delete no track by themselves
 
 Sources: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001) 6.2.2 and 3.3;
-Kuhn-Munkres as in scipy. Left out: turning, correlation between errors that several stations report, classes,
-smoothing. Velocities that other stations report start a track and extrapolate late boxes, but are not measurements of
-the filter.
+Kuhn-Munkres as in scipy. The tracker does not model turning, correlated errors of several stations, or classes, and
+does not smooth past states. Velocities that other stations report are used to start tracks and to extrapolate late
+boxes, but not as measurements of the filter.
 """
 
 from dataclasses import dataclass, replace
@@ -26,25 +26,26 @@ from scipy.optimize import linear_sum_assignment
 
 from v2xsim.records import Boxes, Detections
 
-_SMOOTHING = 0.4  # Weight of the newest detection in size, bottom height, heading and score; ours.
+_SMOOTHING = 0.4  # Weight of the newest detection in size, bottom height, heading and score; our choice.
 
 
 @dataclass(frozen=True)
 class TrackerParams:
-    """Parameters of the tracker. Those without a source are ours.
+    """Parameters of the tracker; values without a source are our choice.
 
     Attributes:
-        position_sigma_m: Position error of a detection, per axis: at worst the visibility model's 0.3 m plus the error
-            of the pose.
-        acceleration_density_m2_s3: Density q of the acceleration; within one second a velocity changes by sqrt(q) per
-            axis, 2 m/s. Larger values follow turns faster and smooth less.
-        along_sigma_mps: Standard deviation of a new track's speed along its heading; three of them exceed 45 m/s.
+        position_sigma_m: Standard deviation of the position error of a detection, per axis: the visibility model's 0.3
+            m plus the error of the pose.
+        acceleration_density_m2_s3: Spectral density q of the acceleration noise; within one second a velocity changes
+            by about sqrt(q), 2 m/s, per axis. With a larger value, tracks follow turns faster and are smoothed less.
+        along_sigma_mps: Standard deviation of a new track's speed along its heading; three times this value is above 45
+            m/s.
         across_sigma_mps: Standard deviation of a new track's speed across its heading.
-        known_sigma_mps: Standard deviation of a velocity that came with a detection.
-        gate_probability: Probability that a track's own detection lies inside its gate, 0 to 1.
-        least_score: Detections with a lower score start no track; 0.2 is OpenCOOD's output threshold.
-        confirm_hits: M: number of hits that confirm a track.
-        confirm_steps: N: number of last steps in which hits count, at most 60.
+        known_sigma_mps: Standard deviation of a new track's velocity, per axis, if a velocity came with the detection.
+        gate_probability: Probability that the detection of a tracked road user lies inside the track's gate, 0 to 1.
+        least_score: Smallest score with which a detection can start a track; 0.2 is OpenCOOD's output threshold.
+        confirm_hits: Number M of detections within the last N steps that confirms a track.
+        confirm_steps: Number N of last steps in which detections count for confirmation, at most 60.
         tentative_us: Time after the last detection at which an unconfirmed track is dropped.
         coast_us: Time after the last detection at which a confirmed track is dropped.
     """
@@ -63,7 +64,7 @@ class TrackerParams:
 
     @property
     def gate(self) -> float:
-        """Squared Mahalanobis distance at the edge of the gate, in closed form for 2 degrees of freedom."""
+        """Squared Mahalanobis distance at the edge of the gate: the chi-square quantile for 2 degrees of freedom."""
         return float(-2.0 * np.log1p(-self.gate_probability))
 
 
@@ -72,20 +73,20 @@ class Tracks:
     """All tracks of one station at one instant.
 
     Attributes:
-        time_us: The instant of every mean.
-        next_id: Identity of the next track to be born.
-        track_id: The station's own numbers of tracks, rising with birth; not related to agent ids.
-        mean: x, y in metres and vx, vy in metres per second, world frame.
-        covariance: Covariance of the mean.
-        bottom_m: Height of the box's bottom face.
-        size_m: Smoothed length, width and height.
-        yaw_rad: Smoothed heading.
-        score: Smoothed score of the detections.
-        hits: Number of detections that joined so far.
-        misses: Steps since the last detection.
-        recent: Bit i is set if the step i steps ago had a detection.
-        confirmed: Whether the track ever had M detections in N steps.
-        last_update_us: Capture time of the newest detection that joined.
+        time_us: Instant to which the states of all tracks refer.
+        next_id: Number of the next new track.
+        track_id: Number that the station gave each track, in order of creation; not related to agent ids.
+        mean: Estimated state of each track: x, y in metres and vx, vy in metres per second, in the world frame.
+        covariance: Covariance of the estimated state of each track.
+        bottom_m: Smoothed height of the bottom face of each track's box.
+        size_m: Smoothed length, width and height of each track's box.
+        yaw_rad: Smoothed heading of each track.
+        score: Smoothed score of the detections of each track.
+        hits: Number of detections assigned to each track so far.
+        misses: Number of steps since the last detection of each track.
+        recent: Bit i is set if the track had a detection i steps ago.
+        confirmed: Whether each track has ever had M detections in N steps.
+        last_update_us: Capture time of the newest detection of each track.
     """
 
     time_us: int
@@ -111,12 +112,12 @@ class Tracks:
 
     @property
     def boxes(self) -> Boxes:
-        """The tracked bodies, world frame."""
+        """Boxes of the tracked road users, in the world frame."""
         return Boxes(np.column_stack([self.mean[:, :2], self.bottom_m]), self.size_m, self.yaw_rad)
 
     @property
     def velocity_mps(self) -> Float[np.ndarray, "tracks 2"]:
-        """Velocities over ground."""
+        """Velocity of each track over ground."""
         return self.mean[:, 2:]
 
     @staticmethod
@@ -134,7 +135,10 @@ _COLUMNS = tuple(name for name in Tracks.__dataclass_fields__ if name not in ("t
 
 
 def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams()) -> Tracks:
-    """Return the tracks extrapolated by `dt_us`, without acceleration; predicting twice adds up."""
+    """Return the tracks extrapolated by `dt_us` at constant velocity.
+
+    Two predictions in a row equal one over the whole time.
+    """
     if dt_us < 0:
         raise ValueError(f"dt_us must not be negative, got {dt_us}; late detections go to step() as they are")
     dt = dt_us * 1e-6
@@ -152,7 +156,7 @@ def predict(tracks: Tracks, dt_us: int, params: TrackerParams = TrackerParams())
 def _speed_prior(
     yaw_rad: Float[np.ndarray, " boxes"], known: Bool[np.ndarray, " boxes"], params: TrackerParams
 ) -> Float[np.ndarray, "boxes 2 2"]:
-    """Return the covariance of the velocity of boxes seen for the first time: large along the heading."""
+    """Return the covariance of the velocity of new tracks: large along the heading if the velocity is not known."""
     heading = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=-1)
     along = heading[:, :, None] * heading[:, None, :]
     across, lengthwise = params.across_sigma_mps**2, params.along_sigma_mps**2
@@ -174,7 +178,7 @@ def _assigned(
     noise_m2: Float[np.ndarray, "detections 2 2"],
     params: TrackerParams,
 ) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return rows of tracks and of detections that belong together; each row occurs at most once."""
+    """Return the rows of tracks and detections that are assigned to each other; each row occurs at most once."""
     if len(tracks) == 0 or len(position_m) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     innovation = position_m[None, :, :] - tracks.mean[:, None, :2]
@@ -185,8 +189,8 @@ def _assigned(
     squared = (d * x * x - 2.0 * b * x * y + a * y * y) / determinant
     cost = squared + np.log(determinant)
     open_gate = squared <= params.gate
-    # A pair outside the gate means a missed track and a new one. All such pairs cost the same, and more than any pair
-    # inside.
+    # A pair outside the gate means a track without a detection and a new track. All such pairs have the same cost,
+    # which is higher than that of any pair inside the gate.
     beyond = float(cost[open_gate].max()) + params.gate if open_gate.any() else 0.0
     rows, columns = linear_sum_assignment(np.where(open_gate, cost, beyond))
     inside = open_gate[rows, columns]
@@ -194,7 +198,7 @@ def _assigned(
 
 
 def _turned_towards(yaw_rad: Float[np.ndarray, " n"], newest_rad: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Return headings turned by a share of the shorter way to the newest ones."""
+    """Return headings turned towards the newest headings by a fixed share of the shorter way."""
     turn = (newest_rad - yaw_rad + np.pi) % (2.0 * np.pi) - np.pi
     turned: np.ndarray = (yaw_rad + _SMOOTHING * turn + np.pi) % (2.0 * np.pi) - np.pi
     return turned
@@ -212,11 +216,11 @@ def step(
     Args:
         tracks: State before the detections.
         detections: Detections in the world frame, at most one per road user (see boxes.suppressed).
-        time_us: Instant of the new state. If it is before that of `tracks`, the data is late and the state keeps its
-            instant.
+        time_us: Instant of the new state. If it is before the instant of `tracks`, the data is late and the state keeps
+            its instant.
         params: Parameters of the tracker.
-        captured_us: Capture time of each detection; None for `time_us`. Older ones are extrapolated with their
-            velocity, with a position error that grows with age; those older than `coast_us` are dropped.
+        captured_us: Capture time of each detection; None means `time_us`. Older detections are extrapolated with their
+            velocity, and their position error grows with age; detections older than `coast_us` are dropped.
     """
     captured = np.full(len(detections), time_us, np.int64) if captured_us is None else captured_us
     # Late data must not move the tracks back in time; it is extrapolated to their instant below.
@@ -248,14 +252,14 @@ def step(
     joined = np.zeros(len(tracks), bool)
     joined[t] = True
     last_update = tracks.last_update_us.copy()
-    last_update[t] = np.maximum(last_update[t], captured[d])  # Late data must not make a track look older.
+    last_update[t] = np.maximum(last_update[t], captured[d])  # Late data must not move this time back.
     old = replace(
         tracks, mean=mean, covariance=covariance, bottom_m=bottom, size_m=size, yaw_rad=yaw, score=score,
         hits=tracks.hits + joined, misses=np.where(joined, 0, tracks.misses + 1),
         recent=tracks.recent << 1 | joined, last_update_us=last_update,
     )  # fmt: skip
 
-    # Weak detections may continue a track but not start one, so that false positives rarely become tracks.
+    # Detections with a low score may continue a track but not start one, so that false positives rarely become tracks.
     free = detections.score >= params.least_score
     free[d] = False
     new = _born(old.next_id, detections[free], position_m[free], noise[free], prior[free], captured[free])
@@ -285,7 +289,7 @@ def _born(
 
 
 def _with(old: Tracks, new: Tracks) -> Tracks:
-    """Return the old tracks followed by the new ones."""
+    """Return the old tracks followed by the new tracks."""
     if len(new) == 0:
         return old
     columns: dict[str, Any] = {n: np.concatenate([getattr(old, n), getattr(new, n)]) for n in _COLUMNS}
@@ -293,7 +297,7 @@ def _with(old: Tracks, new: Tracks) -> Tracks:
 
 
 def _not_forgotten(tracks: Tracks, params: TrackerParams) -> Tracks:
-    """Return the tracks whose last detection is recent enough at the tracks' instant."""
+    """Return the tracks whose last detection is recent enough; the others are dropped."""
     # An unconfirmed track is often a false positive, so it is dropped sooner.
     patience = np.where(tracks.confirmed, params.coast_us, params.tentative_us)
     alive = tracks.time_us - tracks.last_update_us <= patience
@@ -301,8 +305,8 @@ def _not_forgotten(tracks: Tracks, params: TrackerParams) -> Tracks:
 
 
 def _confirmed(tracks: Tracks, params: TrackerParams) -> Tracks:
-    """Return the tracks; those with M hits in the last N steps become confirmed and stay so."""
-    window = tracks.recent & ((1 << params.confirm_steps) - 1)  # Keeps the bits from growing without bound.
+    """Return the tracks with `confirmed` updated: tracks with M detections in the last N steps stay confirmed from now on."""
+    window = tracks.recent & ((1 << params.confirm_steps) - 1)  # Only the bits of the last N steps count.
     lately = (window[:, None] >> np.arange(params.confirm_steps) & 1).sum(axis=1)
     return replace(tracks, confirmed=tracks.confirmed | (lately >= params.confirm_hits), recent=window)
 
@@ -310,7 +314,7 @@ def _confirmed(tracks: Tracks, params: TrackerParams) -> Tracks:
 def velocity_of(
     tracks: Tracks, detections: Detections, params: TrackerParams = TrackerParams()
 ) -> Float[np.ndarray, "detections 2"]:
-    """Return the velocity over ground of each detection, from the track it belongs to; zero if it is unknown.
+    """Return the velocity over ground of each detection, from the track to which it was assigned; zero if unknown.
 
     Args:
         tracks: Tracks after `step` with these detections.
@@ -320,5 +324,5 @@ def velocity_of(
     velocity = np.zeros((len(detections), 2))
     noise = np.broadcast_to(params.position_sigma_m**2 * np.eye(2), (len(detections), 2, 2))
     t, d = _assigned(tracks, detections.boxes.center_m[:, :2], noise, params)
-    velocity[d] = tracks.mean[t, 2:]  # Zero for a track of one detection that came without a velocity.
+    velocity[d] = tracks.mean[t, 2:]  # It is zero for a track with a single detection that came without a velocity.
     return velocity

@@ -1,1 +1,1 @@
-"""The built-in matching rules, one a file."""
+"""The built-in matching rules, one per file."""

@@ -1,4 +1,4 @@
-"""Matching rule by distance: the nearest helpers. The baseline that does not compare matrices."""
+"""Matching rule by distance: the nearest helpers first; the baseline that does not compare matrices."""
 
 from dataclasses import dataclass
 
@@ -15,5 +15,5 @@ class Nearest(MatchingRule):
     """Ask the nearest helpers first; of two at the same distance, the one with the lower identity."""
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-        """Return all helpers by their distance."""
+        """Return the rows of all helpers, sorted by their distance from the requester."""
         return np.argsort(view.distance_m, kind="stable").astype(np.int64)

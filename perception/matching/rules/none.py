@@ -1,4 +1,4 @@
-"""No matching: no helper is asked."""
+"""No matching: the requester asks no helper."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,5 +18,5 @@ class NoMatching(MatchingRule):
     asks: ClassVar[bool] = False
 
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
-        """Return no rows."""
+        """Return an empty list of rows."""
         return np.zeros(0, np.int64)
