@@ -10,7 +10,7 @@ EXAMPLE = "Example: v2xsim check my_town/scenario.yaml --set run.duration_s=30"
 
 
 def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = None) -> None:
-    """Check a scenario: every key, every limit, every file it names."""
+    """Check a scenario without running it: its keys, the limits of values, its parts, and the files that it names."""
     from v2xsim.cli.outline import outline
     from v2xsim.scenario import load
 

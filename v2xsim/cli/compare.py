@@ -52,8 +52,8 @@ def command(
 ) -> None:
     """Compare the settings of a sweep with its baseline, or runs and sweeps with each other.
 
-    Points with the same seed share their random draws, so differences are computed in pairs. Intervals come from a
-    bootstrap; effect is the mean difference divided by the standard deviation of the differences.
+    Points with the same seed have the same random draws, so differences are computed for pairs of points. The confidence intervals are computed
+    by bootstrap. The effect is the mean difference divided by the standard deviation of the differences.
     """
     from v2xsim.study.compare import against_baseline, baseline_row, between, chosen_metrics
     from v2xsim.study.studies import StudyError, read_study

@@ -90,9 +90,9 @@ class Options:
 def command(options: Options) -> None:
     """Run SUMO on many networks and write the traffic as tokens: training, validation and test sequences.
 
-    Eight generated towns give the training set (one run each) and the validation set (other runs on every second town); three other towns
-    give the test set. The defaults give about 1.7 million tokens of half a second. The same settings give the same bytes. Read it in Python with
-    v2xsim.gpu.sequence.corpus.Corpus.open(OUT).
+    Eight generated towns give the training set (one run each) and the validation set (other runs on every second town). Three other towns
+    give the test set. With the defaults, the corpus has about 1.7 million tokens of half a second. The same settings give the same bytes. To read
+    the corpus in Python, call v2xsim.gpu.sequence.corpus.Corpus.open(OUT).
     """
     # Imported here: --help must not wait for the libraries that this loads.
     from v2xsim.datasets.motion.make import SMALL, Settings, make

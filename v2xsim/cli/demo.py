@@ -8,7 +8,7 @@ EXAMPLE = "Example: v2xsim demo --out runs/first-look"
 
 
 def command(overrides: Overrides = None, seed: Seed = None, out: Out = None, device: OnDevice = None) -> None:
-    """Run the packaged demo and draw it: a truck and a corner building hide a crossing car from the ego."""
+    """Run the packaged demo and draw its pictures: a truck and a corner building hide a crossing car from the ego."""
     from v2xsim.cli.run_summary import print_paths, print_summary
 
     chosen = [*(overrides or []), *([f"run.device={device}"] if device else [])]

@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """List the parts that a scenario can choose by name: key in YAML, base class, and every parameter.
 
-    Relay rules, matching rules, fusion schemes, access schemes, models of path loss, blockage and fading, detectors
-    and message rules are parts.
+    Parts are relay rules, matching rules, fusion schemes, access schemes, models of path loss, blockage and fading,
+    detectors, message rules and redundancy rules.
     """
     from v2xsim.scenario.part_list import as_markdown, listed_kinds
 

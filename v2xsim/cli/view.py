@@ -19,7 +19,7 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Draw a finished run: who saw what alone and after fusion, delivery, coverage. Needs no display."""
+    """Draw pictures of a finished run: what egos saw alone and after fusion, packet delivery, and coverage. No display is needed."""
     from v2xsim.cli.run import draw
     from v2xsim.cli.run_summary import print_paths
     from v2xsim.runfolder import finished

@@ -13,7 +13,7 @@ EXAMPLE = "Example: v2xsim bench hnsw --json > hnsw.json"
 def command(as_json: AsJson = False) -> None:
     """Measure recall and queries per second of the HNSW index, hnswlib, usearch and brute force.
 
-    All run in one process, on the same data and on one thread, in turns.
+    All libraries run in one process, on the same data and on one thread, in turns.
     """
     use_one_thread()
     from v2xsim.bench.hnsw import absent, all_rows

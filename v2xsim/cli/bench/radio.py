@@ -34,7 +34,7 @@ def command(
     """Measure the CPU time of each radio access scheme per simulated second.
 
     Each scheme runs on two channels: the one used for validation, and one that computes blockage by moving vehicles. The table also shows
-    the shares of link geometry, radio and engine.
+    which shares of the time are spent on link geometry, on the radio and in the engine.
     """
     from v2xsim.bench.radio import all_costs
 

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Compare the HNSW index with brute force in a city whose vehicles update and look up descriptors every second.
 
-    Runs on one thread, with descriptors updated 0.1 to 5 times a second. One row takes minutes for 100000 vehicles.
+    The command runs on one thread, with descriptors that each vehicle updates 0.1 to 5 times per second. One row for 100000 vehicles takes minutes.
     """
     use_one_thread()
     from v2xsim.claims.city import city_rows

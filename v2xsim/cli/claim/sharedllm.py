@@ -8,9 +8,9 @@ EXAMPLE = "Example: v2xsim claim sharedllm --seeds 1"
 
 
 def command(seeds: Seeds = 3, batch: Batch = 8, as_json: AsJson = False) -> None:
-    """Measure SharedLLM on a past in chunks: recall of events, cost by length of the context, gain from longer contexts.
+    """Measure SharedLLM on a past in chunks: recall of events, cost by context length, and gain from longer contexts.
 
-    --seeds applies to recall and gain, --batch to the cost.
+    The option --seeds applies only to recall and gain, and --batch only to the cost.
     """
     from v2xsim.claims.sharedllm import recall_rows
     from v2xsim.claims.sharedllm_context import context_rows

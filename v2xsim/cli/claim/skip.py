@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Compare SkipDecode with running all layers and with early termination: generation speed and cross-entropy.
 
-    The speed is measured with untrained weights; --generated, --batch and --vocabulary apply to this part only. The cross-entropy is that
-    of models trained on a corpus; this part needs --corpus, and --seeds applies to it only.
+    The generation speed is measured with untrained weights; --generated, --batch and --vocabulary apply only to the speed. The cross-entropy is
+    measured with models that are trained on a corpus, so it needs --corpus; --seeds applies only to the cross-entropy.
     """
     from v2xsim.claims.skip import skip_rows, speed_rows
 

@@ -104,8 +104,8 @@ class Options:
 def command(options: Options) -> None:
     """Train a sequence model to predict the next motion token, and evaluate it on vehicles and towns it has not seen.
 
-    Writes weights as safetensors. A training that was stopped continues with --resume and ends with the same weights. For comparison, the
-    output also has the unigram cross-entropy: that of predicting each token with its frequency in training.
+    The weights are written as safetensors. With --resume, a training that was stopped continues and ends with the same weights. For comparison, the
+    output also has the unigram cross-entropy, which results if each token is predicted with its frequency in training.
     """
     # Imported here: --help must not wait for the libraries that this loads.
     from v2xsim.gpu.training.trainer import TrainSettings

@@ -50,7 +50,7 @@ def command(
 ) -> None:
     """Run the radio in the set-ups of published studies and report how far its curves are from the published ones.
 
-    Also checks test vectors of the path-loss models, and losses measured behind vehicles.
+    The command also checks test vectors of the path-loss models, and compares the modelled loss behind vehicles with measurements.
     """
     if config is not None:
         _refuse_beside_config({"--reference": reference, "--out": out, "--seed": seed})
