@@ -47,7 +47,7 @@ class Stations:
         return self._knowledge[agent]
 
     def egos(self) -> list[Knowledge]:
-        """Return the knowledge of every ego, in rising order of their agent ids."""
+        """Return the knowledge of all stations that are or were egos in this run, in rising order of their agent ids."""
         return [self.knowledge_of(agent) for agent in sorted(self._ego_agents)]
 
     def keep_frame(self, frame: Frame) -> None:
