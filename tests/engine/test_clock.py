@@ -1,5 +1,7 @@
 """Simulated time and the order of events."""
 
+import gc
+
 import pytest
 
 from v2xsim.engine.clock import Clock, Order
@@ -18,6 +20,49 @@ def test_arrivals_come_before_a_tick_and_fusion_comes_last_at_one_instant():
         clock.call(10, order, lambda order=order: log.append(order))
     clock.run_until(11)
     assert log == [Order.ARRIVAL, Order.TICK, Order.ANNOUNCE, Order.MATCH, Order.FUSE]
+
+
+def test_every_order_has_a_value_of_its_own_above_the_two_of_simpy():
+    assert [int(order) for order in Order] == [2, 3, 4, 5, 6]
+
+
+def test_a_process_starts_before_any_event_of_that_instant():
+    clock, log = Clock(10), []
+    clock.call(10, Order.ARRIVAL, lambda: log.append("arrival"))
+
+    def process():
+        log.append("start")
+        yield clock.at(10, Order.ARRIVAL)
+        log.append("goes on")
+
+    clock.start(process())
+    clock.run_until(11)
+    assert log == ["start", "arrival", "goes on"]
+
+
+def test_a_run_can_go_on_where_it_stopped():
+    clock, log = Clock(0), []
+    clock.call(10, Order.TICK, lambda: log.append(clock.now_us))
+    clock.run_until(10)
+    assert (clock.now_us, log) == (10, [])
+    clock.run_until(11)
+    assert log == [10]
+
+
+def test_a_process_that_still_waits_at_the_end_ends_quietly():
+    clock, log = Clock(0), []
+
+    def process():
+        try:
+            yield clock.at(50, Order.TICK)
+        finally:
+            log.append("ended")
+
+    clock.start(process())
+    clock.run_until(10)
+    del clock
+    gc.collect()
+    assert log == ["ended"]
 
 
 def test_events_of_one_time_and_order_happen_as_they_were_asked_for():

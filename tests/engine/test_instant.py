@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.engine.small_world import fleet_in, snapshot
+from tests.engine.small_world import instant as instant_of
 from v2xsim.engine.channel.links import LinkBudget
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.fleet import Fleet
@@ -43,6 +44,20 @@ def test_a_station_knows_its_own_body_and_a_roadside_unit_has_none():
     assert own.antenna_height_m.tolist() == [1.6, 5.0]
 
 
+def test_a_station_knows_its_velocity_its_lidars_and_whether_it_fuses():
+    own = instant().states
+    assert own.agent.tolist() == [6, 9]
+    np.testing.assert_allclose(own.velocity_mps, [[3.0, 4.0], [0.0, 0.0]])
+    assert (own.lidars.tolist(), own.ego.tolist()) == ([2, 0], [True, False])
+
+
+def test_the_first_vehicle_has_a_body_too():
+    world = snapshot([4], [(10, 0)], size_m=(5.0, 2.0, 3.0))
+    states = instant_of(world, fleet_in(world)).states
+    assert states.size_m.tolist() == [[5.0, 2.0, 3.0]]
+    assert states.is_vehicle.tolist() == [True]
+
+
 def test_stations_are_found_by_their_agents():
     own = instant().states
     assert (own.index(6), own.index(9), own.index(4), own.index(99)) == (0, 1, -1, -1)
@@ -51,5 +66,5 @@ def test_stations_are_found_by_their_agents():
 
 def test_before_the_first_tick_nobody_is_there():
     nothing = Instant.empty(700)
-    assert nothing.time_us == 700
+    assert nothing.time_us == nothing.errors.time_us == 700
     assert len(nothing.states) == len(nothing.snapshot) == 0
