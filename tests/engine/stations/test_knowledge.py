@@ -116,9 +116,11 @@ def test_moving_an_announced_vehicle_on_leaves_the_announcement_as_it_was():
     np.testing.assert_array_equal(said.pose, np.zeros(4))
 
 
-def test_an_announced_roadside_unit_is_no_vehicle():
+# A mast may have a height, but no length.
+@pytest.mark.parametrize("size_m", [(0, 0, 0), (0, 0, 6)])
+def test_an_announced_roadside_unit_is_no_vehicle(size_m):
     mine = knowledge(1)
-    mine.learn(awareness(2, size_m=(0, 0, 0)), 0)
+    mine.learn(awareness(2, size_m=size_m), 0)
     assert len(mine.announced_vehicles(frame(), 0, 1_000_000)) == 0
 
 
