@@ -177,14 +177,15 @@ def test_bins_are_five_metres_wide():
     assert UNHEARD_BIN_M == 5.0
 
 
-def test_a_share_of_the_stations_is_listed_with_all_its_announcements():
-    listed = [agent for agent in range(400) if Table(0.25).table._lists(announced(agent))]
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_a_share_of_the_stations_is_listed_with_all_its_announcements(share):
+    listed = [agent for agent in range(400) if Table(share).table._lists(announced(agent))]
     # 400 draws: three deviations are 26.
-    assert 74 < len(listed) < 126
+    assert abs(len(listed) - 400 * share) < 26
     # The draw names the station alone.
-    drawn = [agent for agent in range(400) if Streams(1).uniforms("record.packets", agent)[0, 0] < 0.25]
+    drawn = [agent for agent in range(400) if Streams(1).uniforms("record.packets", agent)[0, 0] < share]
     assert listed == drawn
-    again = Table(0.25).table
+    again = Table(share).table
     assert all(again._lists(announced(agent)) for agent in listed)
 
 
