@@ -158,6 +158,6 @@ class Knowledge:
             age_s = (frame.stamp_us - awareness.stamp_us) * 1e-6
             center_m = awareness.pose[:3].copy()
             center_m[:2] += awareness.velocity_mps * age_s
-            boxes = Boxes(center_m[None], awareness.size_m[None], awareness.pose[3:4])
+            boxes = Boxes(center_m[None], awareness.size_m[None], awareness.pose[3:])
             parts.append(Detections(boxes, awareness.velocity_mps[None], np.ones(1), np.array([agent])))
         return Detections.joined(parts)
