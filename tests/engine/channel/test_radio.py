@@ -439,9 +439,9 @@ def test_a_relayed_packet_is_ready_at_once_and_somebody_waits_for_it(setup):
 
 def test_nobody_waits_any_more_once_a_packet_has_arrived(setup):
     this = setup()
-    this.air.send(asked())
+    this.clock.call(10_000, Order.TICK, lambda: this.air.send(asked()))
     this.clock.run_until(50_000)
-    assert this.layer.advanced_us == [500]
+    assert this.layer.advanced_us == [10_500]
 
 
 def test_an_announcement_that_nobody_waits_for_wakes_nobody_behind_one_that_somebody_does(setup):

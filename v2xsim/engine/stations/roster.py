@@ -78,9 +78,9 @@ class Roster:
         return Fleet(
             np.array(agents, np.int64),
             np.array(rows, np.int64),
-            np.array(poses, float).reshape(-1, 4),
-            np.array(velocities, float).reshape(-1, 2),
-            np.array(antennas, float).reshape(-1, 3),
+            np.array(poses, float).reshape(len(agents), 4),
+            np.array(velocities, float).reshape(len(agents), 2),
+            np.array(antennas, float).reshape(len(agents), 3),
             np.array(bases, float),
             np.array(lidars, np.int64),
             np.array(egos, bool),
