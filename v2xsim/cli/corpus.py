@@ -28,7 +28,7 @@ class Options:
         bool,
         typer.Option(
             "--small",
-            help="Write a small corpus, which takes seconds: 2 towns, 20 vehicles, 2 minutes. Other options override these values.",
+            help="Write a small corpus, which takes seconds: 2 towns, 20 vehicles, 2 minutes. Other options override these three values.",
         ),
     ] = False
     vehicles: Annotated[

@@ -31,7 +31,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder to write a report with figures into. Without it, no report is written.",
+            help="Folder to write a report with figures into. Without --out, no report is written.",
             show_default=False,
         ),
     ] = None,
