@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import recorded_layers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -212,3 +213,8 @@ def test_fading_has_mean_one_and_the_variance_of_nakagami(shape):
     gain = 10 ** (0.1 * (found.power_dbm + 60.0))
     assert abs(gain.mean() - 1.0) < 4 * np.sqrt(1 / shape / count)
     assert abs(gain.var() - 1 / shape) < 0.15 / shape
+
+
+@pytest.mark.parametrize("name", recorded_layers.CSMA)
+def test_a_recorded_run_of_carrier_sensing_under_load_is_reproduced(name):
+    recorded_layers.check(name)

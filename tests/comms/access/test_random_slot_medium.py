@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import recorded_layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -424,3 +425,7 @@ def test_a_medium_without_stations_stands_still_in_peace():
         silent(0), Transmissions.none(), 100, np.zeros((0, 0)), np.zeros(0, np.uint64), EAR, 10
     )
     assert (state.time_us, len(receptions), len(busy_us)) == (100, 0, 0)
+
+
+def test_a_recorded_run_of_random_slots_under_load_is_reproduced():
+    recorded_layers.check("random_slot")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import recorded_layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -173,3 +174,8 @@ def test_of_an_interferer_only_the_share_on_the_packets_own_blocks_disturbs():
     for share, outcome in ((1.0, COLLISION), (0.25, DELIVERED)):
         found, _ = played(packets((0, 5000), (1, 5000)), square, 100_000, SidelinkParams(overlap=share, **sharp))
         assert found.outcome[(found.packet == 0) & (found.receiver == 2)].tolist() == [outcome]
+
+
+@pytest.mark.parametrize("name", recorded_layers.SIDELINK)
+def test_a_recorded_run_of_a_sidelink_under_load_is_reproduced(name):
+    recorded_layers.check(name)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import recorded_layers
 from groups import packets, played, repeated, square
 
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, HALF_DUPLEX, PROPAGATION, SENSING
@@ -156,3 +157,11 @@ def test_nr_index_10_is_16_qam_at_340_of_1024():
     scheme = NrMode2(nr_mcs=10)
     assert scheme.coding == (4, 340 / 1024)
     assert scheme.most_bytes() == 4 * int(120 * 12 * 4 * 340 / 1024) // 8
+
+
+def test_a_recorded_run_with_fading_and_repetitions_is_reproduced():
+    recorded_layers.check("mode_2")
+
+
+def test_a_recorded_run_with_power_leaking_into_other_subchannels_is_reproduced():
+    recorded_layers.check("mode_4")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import recorded_layers
 from groups import LOUD_DBM, begun_ms, packets, played, repeated, square, stream
 
 from v2xsim.comms.access.schemes.lte_mode4 import LteMode4
@@ -203,3 +204,8 @@ def chosen_after_a_clash(within_dbm):
     found, _ = played(scheme, packets(rows, groups=GROUPS, stations=3), repeated(GROUPS, within_dbm), 1_000_000)
     begun = begun_ms(found, GROUPS)[:, [0, 3, 6]] % PERIODS_MS
     return begun[begun[:, 0] == begun[:, 1]]
+
+
+@pytest.mark.parametrize("name", ["mode_4", "mode_2_streams"])
+def test_a_recorded_run_chooses_the_same_resources(name):
+    recorded_layers.check(name)
