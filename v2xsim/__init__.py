@@ -1,6 +1,6 @@
 """v2xsim: a cooperative-perception simulator for autonomous driving.
 
-Importing it loads no heavy library; each public name is imported when it is first used.
+`import v2xsim` loads no heavy library; each public name is imported when it is first used.
 """
 
 from importlib import import_module

@@ -1,11 +1,11 @@
-"""The command line, also as `python -m v2xsim`."""
+"""The entry point of the command line: `v2xsim` and `python -m v2xsim` run this module."""
 
 import os
 import sys
 
 
 def main() -> None:
-    """Run the command that the arguments name, and exit with its code."""
+    """Run the command that the command-line arguments name, and exit with the command's exit code."""
     try:
         # Imported here: an interrupt while the command line is still loading is caught too.
         from v2xsim.cli.app import app
@@ -14,13 +14,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output has closed the pipe, as `head` does. The interpreter must not flush into it again.
+        # The program that reads our output has closed the pipe, as `head` does. Python must not write to it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     finally:
-        # CPython remembers an interrupt that ended code compiled from text (a dataclass, a kernel), even if it was
-        # caught, and would then die of the signal instead of using our exit code. Running other such code clears that
-        # memory.
+        # If an interrupt ended code compiled from text (a dataclass, a kernel), CPython remembers it even after it was
+        # caught, and would end by the signal instead of with our exit code. Running other compiled text clears that state.
         exec("")
 
 

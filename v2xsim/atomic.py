@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Atomic writing of files: a file appears complete or not at all."""
 
 import os
 from pathlib import Path

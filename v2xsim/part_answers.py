@@ -1,4 +1,4 @@
-"""Check what a part returned: an array of the right shape and type, with finite numbers."""
+"""Checks of the results that parts return: arrays of the right shape and type, with finite numbers."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,10 +15,10 @@ _T = TypeVar("_T")
 
 
 class LockedProperty(cached_property[_T]):
-    """A property of a view that is computed once; its arrays cannot be written to."""
+    """A property of a view that is computed once and whose arrays are read-only."""
 
     def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
-        """Return the value; the first call computes and keeps it."""
+        """Return the property's value; the first access computes and stores it."""
         value = super().__get__(instance, owner)
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
@@ -38,22 +38,22 @@ def array_from(
     name: str = "",
     least: float = -np.inf,
 ) -> np.ndarray:
-    """Return the result of a part's method if it is the array that the kind of part demands.
+    """Check that a part's method returned the array that the kind of part demands, and return it.
 
     Results of built-in parts are checked by the contract tests, not in every tick.
 
     Args:
         part: The part whose method was called.
         method: Name of the method.
-        value: The method's result.
+        value: Result of the method.
         axes: Name and length of every axis.
-        dtype: numpy's name of the element type.
-        finite: Whether infinity is refused as well as NaN, which is always refused.
-        name: Name of the array in messages, if the method returns several.
-        least: Smallest number that is allowed; None for no limit.
+        dtype: Element type that the array must have, as numpy names it.
+        finite: Whether infinite numbers are an error; NaN always is.
+        name: Name of the array in messages, if the method returns several arrays.
+        least: Smallest allowed number; minus infinity for no limit.
 
     Raises:
-        PartError: If the result is anything else; the message names the user's file and line.
+        PartError: If the result is not such an array; the message names the user's file and line.
     """
     if part.file is None:
         array: np.ndarray = value
@@ -86,17 +86,17 @@ def array_from(
 def detections_from(
     part: Part, method: str, returned: Any, agent: Int64[np.ndarray, " objects"], above: str = ""
 ) -> Detections:
-    """Return the detections of a part if their arrays have equal lengths and name only existing road users.
+    """Check that a part returned valid detections (arrays of equal length, existing road users), and return them.
 
     Args:
         part: The part whose method was called.
         method: Name of the method.
-        returned: The method's result.
-        agent: Identities of the road users that exist.
+        returned: Result of the method.
+        agent: Agent ids of the road users that exist.
         above: Prefix for the names of the arrays in messages.
 
     Raises:
-        PartError: If the part is a user's and its detections are wrong.
+        PartError: If the part comes from a user's file and its detections are wrong; built-in parts are not checked here.
     """
     if part.file is None:
         detections: Detections = returned

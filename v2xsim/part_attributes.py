@@ -1,7 +1,8 @@
-"""Check the settings of a user's part beside its main method when the part is made: attributes, properties, plain methods.
+"""Checks of the settings of a user's part, made when the part is created.
 
-The base class of a kind declares them with type and limits: class attributes (`hysteresis`), properties (`check_us`), and methods
-that take nothing and return a plain value (`most_bytes`). A part may also have a parameter in the place of a class attribute.
+Settings are everything besides the main method: class attributes (such as `hysteresis`), properties (`check_us`), and methods
+without arguments that return a plain value (`most_bytes`). The base class of the kind declares their types and limits. A
+part may have a parameter with the name of a class attribute instead.
 """
 
 import inspect
@@ -17,15 +18,15 @@ from v2xsim.plugins import ask, call, wrong_answer
 
 
 def check_attributes(part: Part) -> None:
-    """Check the settings of a user's part.
+    """Check the settings (attributes, properties, methods without arguments) of a user's part.
 
     Raises:
         PartError: If a setting has another type than the base class of the kind declares, is out of its limits, or
             raises an exception when read.
     """
     base = base_of(type(part))
-    # Declarations of a built-in part count for a user's part derived from it, too. The base class of the kind comes
-    # last, so that its declaration wins.
+    # A user's part can derive from a built-in part, whose declarations then count too. The base class of the kind comes
+    # last, so that its declarations take precedence.
     built_in = [above for above in type(part).__mro__ if above.__module__.startswith("v2xsim.")]
     hints = {name: hint for above in built_in for name, hint in get_type_hints(above, include_extras=True).items()}
     for name, hint in hints.items():
@@ -44,7 +45,7 @@ def check_attributes(part: Part) -> None:
 
 
 def _check_spelling(cls: type[Part], known: list[str]) -> None:
-    """Refuse a class attribute that looks like a misspelt setting of the kind, because it would silently have no effect."""
+    """Raise an error for a class attribute that looks like a misspelt setting, which would silently have no effect."""
     parameters = {field.name for field in parameters_of(cls)}
     for name, value in vars(cls).items():
         if (
@@ -95,7 +96,7 @@ def _within(value: Any, limit: Limit) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """Return in words the values that a type admits."""
+    """Return a text that names the values which a type accepts."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         words = {AtLeast: "at least", Above: "above", AtMost: "at most", Below: "below"}

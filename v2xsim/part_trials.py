@@ -1,7 +1,7 @@
-"""Try every part from a user's own file on small made-up inputs before a run.
+"""Trial calls of every part from a user's own file with small invented inputs, before a run.
 
-So a fault shows at once and not in the tick that first needs the part. There are two inputs for each kind: an ordinary
-one, and an empty one, as for a station that is alone. The contract tests try all built-in parts on the same inputs.
+So an error shows at once, not in the tick that first needs the part. Most kinds have two inputs: an ordinary one, and an
+empty one, as for a station that is alone. The contract tests call all built-in parts with the same inputs.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,10 +34,10 @@ Trial = Callable[[Any, int], object]
 
 
 def try_own_parts(section: Section) -> None:
-    """Try the parts that come from users' files.
+    """Call each part of a scenario that comes from a user's file with the trial inputs.
 
     Raises:
-        PartError: If a part raises an exception or returns something else than its kind demands.
+        PartError: If a part raises an exception or returns a result that its kind does not allow.
     """
     for part in parts_in(section):
         if part.file is not None:
@@ -45,10 +45,10 @@ def try_own_parts(section: Section) -> None:
 
 
 def try_part(part: Part) -> None:
-    """Try one part.
+    """Call one part with the trial inputs of its kind.
 
     Raises:
-        PartError: If the part is a user's, and raises an exception or returns something else than its kind demands.
+        PartError: If a part from a user's file raises an exception or returns a result that its kind does not allow.
     """
     trial, sizes = TRIALS[base_of(type(part))]
     for size in sizes:
@@ -63,9 +63,9 @@ def boxes(count: int) -> Boxes:
 
 
 def identities(count: int) -> np.ndarray:
-    """Return rising identities of road users or stations.
+    """Return rising agent ids of road users or stations.
 
-    None is equal to a row number, so that mixing them up shows.
+    No id is equal to a row number, so that a part which confuses the two is found.
     """
     return 20 + 3 * np.arange(count)
 
@@ -77,13 +77,13 @@ def cloud(count: int) -> np.ndarray:
 
 
 def detections(count: int) -> Detections:
-    """Return detections of the cars, as a detector could report them."""
+    """Return detections of the cars of `boxes`, as a detector could report them."""
     velocity_mps = np.column_stack([np.full(count, 8.0), np.zeros(count)])
     return Detections(boxes(count), velocity_mps, np.linspace(0.2, 0.9, count), identities(count))
 
 
 def _numbers(*shape: int) -> np.ndarray:
-    """Return the same numbers in (0, 1) at every call."""
+    """Return an array of random numbers between 0.05 and 0.95, the same at every call."""
     return np.random.default_rng(1).uniform(0.05, 0.95, shape)
 
 
@@ -92,7 +92,7 @@ def _states(count: int) -> np.ndarray:
 
 
 def relay_view(size: int) -> RelayView:
-    """Return pairs of stations along a street with a corner building; every other station may relay."""
+    """Return a trial input for relay rules: pairs of stations along a street with a corner building, every second one a possible relay."""
     stations = size + 2 if size else 0
     row = np.arange(stations, dtype=float)
     antenna_m = np.column_stack([40.0 * row, 15.0 * (row % 3), 1.5 + 0.5 * row])
@@ -111,7 +111,7 @@ def relay_view(size: int) -> RelayView:
 
 
 def matching_view(size: int) -> MatchingView:
-    """Return helpers that each see a part of a blind zone."""
+    """Return a trial input for matching rules: helpers that each see a part of an ego's blind zone."""
     observed = _numbers(size, 6, 6) > 0.5
     return MatchingView(
         np.where(_numbers(6, 6) > 0.3, _numbers(6, 6), 0.0), observed, observed & (_numbers(size, 6, 6) > 0.8), identities(size),
@@ -121,13 +121,13 @@ def matching_view(size: int) -> MatchingView:
 
 
 def path_loss_view(size: int) -> PathLossView:
-    """Return links of all states from 1 m to 400 m."""
+    """Return a trial input for path-loss models: links of all link states, from 1 m to 400 m long."""
     count = 3 * size
     return PathLossView(np.geomspace(1.0, 400.0, count), _states(count), np.full(count, 1.5), np.full(count, 3.0), 5.9)
 
 
 def blockage_view(size: int) -> BlockageView:
-    """Return links between stations with cars in between."""
+    """Return a trial input for blockage models: links between stations with cars in between."""
     stations = size + 1 if size else 0
     row = np.arange(stations, dtype=float)
     antenna_m = np.column_stack([9.0 * row, np.zeros(stations), np.full(stations, 1.6)])
@@ -139,7 +139,7 @@ def blockage_view(size: int) -> BlockageView:
 
 
 def building_loss_view(size: int) -> BuildingLossView:
-    """Return links round a corner, and one link without a corner."""
+    """Return a trial input for building losses: links round a street corner, and one link without a corner."""
     row = np.arange(size, dtype=float)
     first_m = np.column_stack([-30.0 - row, np.zeros(size), np.full(size, 1.5)])
     second_m = np.column_stack([np.zeros(size), 40.0 + row, np.full(size, 1.5)])
@@ -149,26 +149,26 @@ def building_loss_view(size: int) -> BuildingLossView:
 
 
 def fading_view(size: int) -> FadingView:
-    """Return links of all states."""
+    """Return a trial input for fading models: links of all link states, from 1 m to 400 m long."""
     return FadingView(np.geomspace(1.0, 400.0, 3 * size), _states(3 * size))
 
 
 def awareness_view(size: int, now_us: int) -> AwarenessView:
-    """Return stations that drive at different speeds."""
+    """Return a trial input for message rules: stations that drive at different speeds."""
     speed = 5.0 * np.arange(size)
     place_m = np.column_stack([speed * now_us * 1e-6, np.zeros(size)])
     return AwarenessView(identities(size), place_m, np.zeros(size), speed, now_us, np.zeros(size))
 
 
 def redundancy_view(size: int) -> RedundancyView:
-    """Return objects, some of which other stations have reported."""
+    """Return a trial input for redundancy rules: objects, some of which other stations have reported."""
     place_m = np.column_stack([12.0 * np.arange(size), np.zeros(size)])
     copies = Copies(place_m + 0.5, np.full(size, 9.0), np.full(size, 900_000), np.zeros((size, 2)))
     return RedundancyView(place_m, np.full(size, 9.0), np.zeros(2), copies, place_m[: size // 2], 1_000_000)
 
 
 def detector_view(size: int) -> DetectorView:
-    """Return cars with few and many points on them."""
+    """Return a trial input for detectors: cars with few and with many lidar points on them."""
     points = (4.0 ** np.arange(size)).astype(np.int64)
     return DetectorView(
         boxes(size), identities(size), points, lambda: cloud(size), lambda: boxes(size).center_m[:, :2],
@@ -177,7 +177,10 @@ def detector_view(size: int) -> DetectorView:
 
 
 def fusion_view(size: int) -> FusionView:
-    """Return an ego's frame with both points and boxes of two helpers; a real scheme gets only one of the two."""
+    """Return a trial input for fusion schemes: an ego's frame with points and boxes of two helpers.
+
+    In a run, a fusion scheme gets either points or boxes.
+    """
     agent, objects = identities(size), boxes(size)
 
     def received(station: int, age_s: float) -> Received:
@@ -199,7 +202,7 @@ def fusion_view(size: int) -> FusionView:
 
 
 def _try_access(scheme: AccessScheme, size: int) -> object:
-    """Send a few packets over an access layer."""
+    """Send a few packets over the access layer that an access scheme makes."""
     if scheme.ideal:
         return None
     keys = np.arange(size, dtype=np.uint64) + np.uint64(7)
@@ -214,18 +217,18 @@ def _try_access(scheme: AccessScheme, size: int) -> object:
 
 
 def _try_awareness(rule: AwarenessRule, size: int) -> object:
-    """Ask the rule twice which stations send, so that its memory is used."""
+    """Ask a message rule twice which stations send, so that the memory of its generator is used."""
     announcer = Announcer(rule)
     return [announcer.due(awareness_view(size, now_us)) for now_us in (100_000, 200_000)]
 
 
 def _try_path_loss(model: PathLoss, size: int) -> object:
-    """Call for losses, for the straight pieces if the model has them, and for the range."""
+    """Ask a path-loss model for losses, for its straight pieces if it has them, and for its range."""
     return pieces_of(model, 5.9), range_of(model, 110.0, 5.9), loss_of(model, path_loss_view(size))
 
 
 def _try_blockage(model: VehicleBlockage, size: int) -> object:
-    """Call for losses, or for the moments of losses that are drawn."""
+    """Ask a blockage model for losses, or for mean and standard deviation of losses that are drawn at random."""
     moments = moments_of(model)
     return blockage_of(model, blockage_view(size)) if moments is None else moments
 
@@ -237,7 +240,7 @@ TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
     Detector: (lambda part, size: detections_of(part, detector_view(size)), (5, 0)),
     Fading: (lambda part, size: shape_of(part, fading_view(size)), (5, 0)),
     FusionScheme: (lambda part, size: fused_of(part, fusion_view(size)), (5, 0)),
-    # These rules are called only if there is something to choose from, so an empty input would not be real.
+    # A run calls these rules only if there is something to choose from, so they get no empty input.
     MatchingRule: (lambda part, size: order_of(part, matching_view(size)), (5,)),
     PathLoss: (_try_path_loss, (5, 0)),
     RedundancyRule: (lambda part, size: omitted_by(part, redundancy_view(size)), (5,)),

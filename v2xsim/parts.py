@@ -1,9 +1,9 @@
-"""The registry of parts: what a scenario can choose by name, built in or from a user's own file.
+"""The registry of parts: models and rules that a scenario can choose by name, built in or from a user's own file.
 
 This module imports the standard library only.
 
-A part is a frozen dataclass. Its fields are its parameters, each with its unit at the end of its name; its method is
-the one that its kind demands. It derives from the base class of the kind and registers under a name:
+A part is a frozen dataclass. Its fields are its parameters; the name of each ends with its unit. It derives from the base
+class of its kind, defines the method that the kind demands, and registers under a name:
 
     @part("tallest")
     @dataclass(frozen=True)
@@ -13,9 +13,9 @@ the one that its kind demands. It derives from the base class of the kind and re
         def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]: ...
 
 The scenario's schema, its checks and the documentation read parameters, limits and meanings from the class. Each
-built-in part is one file in the home package of its kind; a new file there is found without any list to edit. The
-files are loaded when the names of the kind are first needed, so a module that defines a part must not import torch or
-numba at its top.
+built-in part is one file in the home package of its kind; a new file there is found without editing a list. The files
+are loaded when the names of the kind are first needed, so a module that defines a part must not import torch or numba
+at its top.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ PLUGIN_MODULE = "v2xsim_plugin_"
 
 
 class PartError(UserError):
-    """A part does not meet the demands of its kind. The message says what is demanded, what was found and how to repair it."""
+    """A part does not meet the demands of its kind. The message states the demand, what was found, and how to repair it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Below:
 
 @dataclass(frozen=True)
 class Unit:
-    """Unit of a parameter whose name does not end with it."""
+    """Unit of a parameter whose name does not end with the unit."""
 
     name: str
 
@@ -88,7 +88,7 @@ class Kind:
         name: Name of the kind in messages, such as "relay rule".
         word: Key in YAML that holds the part's name beside its parameters, such as `rule` in `{rule: hybrid, weight:
             0.3}`.
-        methods: Methods that a part can define; it must define at least one.
+        methods: Names of the methods that a part of this kind can define; it must define at least one.
         home: Package whose modules hold the built-in parts.
     """
 
@@ -99,12 +99,12 @@ class Kind:
 
 
 class Part:
-    """Base of the base classes of all kinds.
+    """Common base class of all parts; the base class of each kind derives from it.
 
     Attributes:
         kind: Kind of the part; set by the base class of the kind.
-        name: Name of the part in scenarios; set on registration.
-        file: The user's file that registers the part; None for a built-in part.
+        name: Name of the part in scenarios; set by the decorator `part`.
+        file: Path of the user's file that registers the part; None for a built-in part.
     """
 
     kind: ClassVar[Kind]
@@ -114,8 +114,8 @@ class Part:
 
 _P = TypeVar("_P", bound=Part)
 
-# Parts by kind, then by file (None for built-in parts) and name: two files that no scenario lists together may use
-# the same name. Parts of a user's file stay as long as the file's latest content is loaded.
+# Parts by kind, then by file (None for built-in parts) and name: two files may use the same name if no scenario lists both.
+# Parts of a user's file stay here as long as the file's latest content is loaded.
 _registered: dict[str, dict[tuple[Path | None, str], type[Part]]] = {}
 _loaded_homes: set[str] = set()
 # Files whose parts can be chosen now: those that the scenario being read lists.
@@ -126,7 +126,8 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
     """Register a class as a part under a name.
 
     Args:
-        name: Small letters, digits and `_`; unique within the kind, among built-in parts and the files that a scenario lists.
+        name: Name in scenarios, of small letters, digits and `_`. It must be unique within the kind, among built-in parts
+            and the parts of all files that a scenario lists.
 
     Raises:
         PartError: If the class is not a frozen dataclass derived from the base class of a kind, lacks the kind's
@@ -154,13 +155,19 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
 
 
 def name_taken(kind: Kind, name: str, file: Path | None) -> PartError:
-    """Return the error that a name is taken by a part of a user's file, or by a built-in part (None)."""
+    """Return an error which states that another part already has this name.
+
+    Args:
+        kind: Kind of the part.
+        name: Name that the part should get.
+        file: The user's file that registers the other part; None for a built-in part.
+    """
     owner = "a built-in part" if file is None else f"registered by {file}"
     return PartError(f"the {kind.name} {name!r} must have a name of its own; {name!r} is {owner}")
 
 
 def parts_of(base: type[_P]) -> Mapping[str, type[_P]]:
-    """Return the parts of a kind that a scenario can choose now, by name: built-in ones first, each group by name.
+    """Return the parts of a kind that a scenario can choose now, by name: first the built-in parts, then those of users.
 
     Args:
         base: Base class of the kind, such as `RelayRule`.
@@ -174,9 +181,17 @@ def parts_of(base: type[_P]) -> Mapping[str, type[_P]]:
 
 
 def hidden_part(base: type[Part], name: str) -> Path | None:
-    """Return a user's file that registers a part which cannot be chosen now, because the scenario does not list the file."""
+    """Return the user's file that registers a part which cannot be chosen now, because the scenario does not list the file.
+
+    Args:
+        base: Base class of the kind of part.
+        name: Name of the part.
+
+    Returns:
+        Path of the file, or None if no such file has been loaded.
+    """
     registered = _registered.get(base.kind.name, {})
-    # The latest file first: an earlier file of the same name may be long out of use.
+    # The file that was loaded last comes first: an earlier file with the same part may be long out of use.
     return next((file for file, other in reversed(registered) if other == name and file not in (None, *_visible)), None)
 
 
@@ -186,7 +201,7 @@ def visible_files() -> frozenset[Path]:
 
 
 def show_files(files: frozenset[Path]) -> None:
-    """Let scenarios choose the parts of these files and of no others."""
+    """Let scenarios choose the parts of these users' files, and of no other users' files."""
     global _visible
     _visible = files
 
@@ -204,7 +219,7 @@ def parts_from(file: Path) -> list[type[Part]]:
 
 
 def parameters_of(cls: "type[Part] | Part") -> tuple["dataclasses.Field[Any]", ...]:
-    """Return the fields of a part that a scenario may set: those that its constructor takes."""
+    """Return the fields of a part that a scenario may set: those that are arguments of its constructor."""
     return tuple(field for field in dataclasses.fields(cls) if field.init)  # type: ignore[arg-type]
 
 
@@ -220,7 +235,7 @@ def _load_home(kind: Kind) -> None:
     package = import_module(kind.home)
     for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
         import_module(f"{kind.home}.{module}")
-    # Set last: if a module fails to load, the next call must try again instead of working with an incomplete list.
+    # This comes last: if a module fails to load, the next call must try again and not work with an incomplete list.
     _loaded_homes.add(kind.home)
 
 
@@ -232,7 +247,7 @@ def _file_of(cls: type[Part]) -> Path:
 def _runs_again(cls: type[Part], taken: type[Part]) -> bool:
     """Return whether a class replaces an earlier one because its notebook cell or module was run again."""
     same = (taken.__module__, taken.__qualname__) == (cls.__module__, cls.__qualname__)
-    # The parts of a plug-in are removed before its file runs again, so a second class of one name in it is an error.
+    # The parts of a plug-in are removed before its file runs again, so two classes with the same name in it are an error.
     return same and not cls.__module__.startswith(PLUGIN_MODULE)
 
 

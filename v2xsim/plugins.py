@@ -1,4 +1,4 @@
-"""Parts from a user's own file: the file is read, run as a module, and errors in it are reported with their line.
+"""Loading of parts from a user's own file: the file runs as a module, and errors in it are reported with their line.
 
 A plug-in can do whatever a Python program can do: list only files that you trust under `plugins`.
 """
@@ -18,17 +18,17 @@ from typing import Any
 
 from v2xsim.parts import PLUGIN_MODULE, Part, PartError, forget_file, parts_from
 
-# No source file is longer; a larger file is probably data named by mistake.
+# A file larger than this is probably data that was named by mistake.
 LARGEST_FILE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A user's file, as it was loaded.
+    """A user's file with parts, after it was loaded.
 
     Attributes:
-        path: Absolute path.
-        sha256: Digest of the content that was run, in hexadecimal.
+        path: Absolute path of the file.
+        sha256: SHA-256 digest of the content that was run, in hexadecimal.
     """
 
     path: Path
@@ -36,8 +36,8 @@ class Plugin:
 
 
 _loaded: dict[Path, Plugin] = {}
-# Files that are being run now. A file that loads a scenario which lists the file itself would otherwise load without
-# end.
+# Files that are being run now. Without this record, a file that loads a scenario which lists the same file would be loaded
+# endlessly.
 _running: set[Path] = set()
 
 
@@ -82,8 +82,8 @@ def load_plugin(path: Path) -> Plugin:
 def ask(part: Part, method: str, *arguments: Any) -> Any:
     """Call a part's method. An exception in a user's part is reported with the user's file and line.
 
-    A user's part gets records whose arrays cannot be written to, so that it cannot change the state of the simulation.
-    Built-in parts get the records themselves; an exception in one is a fault of v2xsim and keeps its traceback.
+    A user's part gets records with read-only arrays, so that it cannot change the state of the simulation. Built-in parts
+    get the records themselves; an exception in a built-in part is a fault of v2xsim and keeps its traceback.
 
     Raises:
         PartError: If a user's part raises an exception.
@@ -95,10 +95,10 @@ def call(part: Part, method: str, function: Callable[..., Any], *arguments: Any)
     """Call a function of a part, or of an object that a part's method returned, in the same way as `ask`.
 
     Args:
-        part: The part that the function belongs to.
+        part: The part to which the function belongs.
         method: Name of the function in messages.
         function: Function to call.
-        arguments: Its arguments.
+        arguments: Arguments of the function.
     """
     if part.file is None:
         return function(*arguments)
@@ -113,25 +113,32 @@ def call(part: Part, method: str, function: Callable[..., Any], *arguments: Any)
 
 
 def place_of(part: Part | type[Part], method: str, error: BaseException | None = None) -> str:
-    """Return file and line of a part's method, or of the line in the user's file at which an exception passed."""
+    """Return the file and line of a part's method, or, given an exception, of the line in the user's file that caused it."""
     cls = part if isinstance(part, type) else type(part)
     file = str(cls.file)
     if error is not None and (file_and_line := _place_in(file, error)) != file:
         return file_and_line
-    # If an object that the method returned is at fault (`layer.advance`), the method's own line is reported.
+    # For an error in a method of an object that the part's method returned (`layer.advance`), the line of the part's method
+    # is reported.
     item = inspect.getattr_static(cls, method.partition(".")[0], None)
     code = getattr(item.fget if isinstance(item, property) else item, "__code__", None)
     return f"{file}:{code.co_firstlineno}" if code is not None and code.co_filename == file else file
 
 
 def wrong_answer(part: Part, method: str, says: str) -> PartError:
-    """Return the error that a part's method returned something else than its kind demands."""
+    """Return an error which states that a part's method returned a result that its kind does not allow.
+
+    Args:
+        part: The part.
+        method: Name of the method.
+        says: What the kind demands, and what the method returned.
+    """
     prefix = f"{place_of(part, method)}: " if part.file is not None else ""
     return PartError(f"{prefix}{_called(part)}: {method} {says}")
 
 
 def read_only(value: Any) -> Any:
-    """Return a record whose arrays cannot be written to; they share memory with the record's own."""
+    """Return a copy of a record with read-only arrays; the arrays share memory with those of the original record."""
     flags = getattr(value, "flags", None)
     if flags is not None and hasattr(value, "view") and getattr(flags, "writeable", False):
         shared = value.view()
@@ -141,7 +148,7 @@ def read_only(value: Any) -> Any:
         changed = {f.name: read_only(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
         return dataclasses.replace(value, **changed)
     if inspect.isroutine(value):
-        # Arrays returned by a view's functions may be shared, too.
+        # Functions of a view may also return shared arrays.
         return lambda *arguments: read_only(value(*arguments))
     if isinstance(value, tuple | list) and any(dataclasses.is_dataclass(item) for item in value):
         return type(value)(read_only(item) for item in value)
@@ -153,7 +160,7 @@ def _called(part: Part) -> str:
 
 
 def said_of(error: BaseException) -> str:
-    """Return the type of an exception, and the first line of its message."""
+    """Return a text with the type of an exception and the first line of its message."""
     try:
         text = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001  # a user's exception may fail at that, too
@@ -175,7 +182,7 @@ def _forget(path: Path) -> None:
 def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     module = types.ModuleType(_module_name(path))
     module.__file__ = str(path)
-    # Register it now: dataclasses and numba look their module up by name while the file runs.
+    # The module must be registered before the file runs, because dataclasses and numba look it up by name.
     sys.modules[module.__name__] = module
     try:
         code = compile(content, str(path), "exec", dont_inherit=True)
@@ -185,7 +192,7 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     except (ValueError, RecursionError) as error:
         raise PartError(f"{path}: must be Python: {error}") from None
     try:
-        # Output of the file while it loads must not mix with a command's output for programs.
+        # What the file prints while it loads must not mix with the JSON output of a command.
         with contextlib.redirect_stdout(sys.stderr):
             exec(code, module.__dict__)
     except KeyboardInterrupt:
@@ -193,7 +200,7 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
     except PartError as error:
         raise PartError(f"{_place_in(path, error)}: {error}") from None
     except ModuleNotFoundError as error:
-        # Its folder is not on the import path: another file there could change without changing the digest.
+        # The file's folder is not on the import path, because another file there could change without changing the digest.
         beside = (path.parent / f"{(error.name or '').partition('.')[0]}.py").is_file()
         why = (
             "from its own folder; a plug-in is one file, and does not see those beside it: put that code into this file"
@@ -206,11 +213,11 @@ def _run(path: Path, content: bytes, plugin: Plugin) -> None:
 
 
 def _place_in(file: Path | str, error: BaseException) -> str:
-    """Return a file and the last of its lines that an exception passed, or the file alone if it passed none."""
+    """Return a file's path with the last of its lines in an exception's traceback; without a line if there is none."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return f"{file}:{lines[-1]}" if lines else str(file)
 
 
 def loaded_plugins(paths: Sequence[Path]) -> tuple[Plugin, ...]:
-    """Return the files as they were last loaded."""
+    """Return the users' files with these paths, as they were last loaded."""
     return tuple(_loaded[path] for path in paths)

@@ -1,8 +1,8 @@
 """The frozen records of arrays that packages exchange.
 
-Every `_m` array is in the world frame unless its name has another frame: right-handed, x east, y north, z up, yaw
-counter-clockwise from x (docs/frames.md). Time is integer microseconds of traffic time: the clock of the traffic
-source, which a run enters at `run.begin_s`.
+Every array whose name ends with `_m` is in the world frame unless its name has another frame. The world frame is
+right-handed: x east, y north, z up, yaw counter-clockwise from x (docs/frames.md). Times are integer microseconds of
+traffic time, the clock of the traffic source; a run starts at `run.begin_s` of this clock.
 """
 
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
 
-# Object ids of lidar returns that hit no road user. Ids of road users are >= 0.
+# Object ids of lidar returns that hit no road user; the ids of road users are 0 or larger.
 GROUND = -1
 BUILDING = -2
 NOTHING = -3
 
-# Link states, in the order of TR 37.885 clause 6.2: clear, blocked by vehicles, blocked by buildings.
+# Link states, in the order of TR 37.885 clause 6.2: line of sight, blocked by vehicles, blocked by buildings.
 LOS = 0
 NLOSV = 1
 NLOSB = 2
 LINK_STATE_NAMES = ("LOS", "NLOSv", "NLOSb")
 
-# Cells of a perception matrix.
+# Codes of the cells of a perception matrix.
 UNOBSERVED = 0
 FREE = 1
 OCCUPIED = 2
@@ -33,8 +33,8 @@ class Boxes:
 
     Attributes:
         center_m: Centre of each box's bottom face.
-        size_m: Length (along the heading), width, height.
-        yaw_rad: Heading, counter-clockwise from x.
+        size_m: Length (along the heading), width and height of each box.
+        yaw_rad: Heading of each box, counter-clockwise from x.
     """
 
     center_m: Float[np.ndarray, "boxes 3"]
@@ -66,11 +66,12 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Prisms:
-    """Upright prisms: buildings.
+    """Buildings as upright prisms.
 
     Attributes:
-        vertices_m: Footprint corners of all prisms in one array, counter-clockwise, no closing vertex.
-        offset: Prism p owns vertices offset[p]:offset[p + 1].
+        vertices_m: Corners of the footprints of all prisms in one array, counter-clockwise; the first corner of a footprint
+            is not repeated at its end.
+        offset: The corners of prism p are vertices_m[offset[p]:offset[p + 1]].
         base_m: Height of the bottom of each prism.
         top_m: Height of the flat roof of each prism.
     """
@@ -95,8 +96,9 @@ class PointCloud:
 
     Attributes:
         time_us: True time of the capture, without the station's clock error.
-        points_m: In the station's own frame: origin at the centre of the box's bottom face, x forward, y left.
-        object_id: Agent id of the road user that was hit, or GROUND or BUILDING. This is ground truth: metrics and the
+        points_m: Position of each return in the station's own frame: origin at the centre of the bottom face of the
+            station's box, x forward, y left.
+        object_id: Agent id of the road user that each return hit, or GROUND or BUILDING. This is the truth: metrics and the
             visibility detection model may read it, matching and tracking must not.
         lidar: Number of the station's lidar that measured each point.
     """
@@ -115,10 +117,10 @@ class Detections:
     """Detected road users.
 
     Attributes:
-        boxes: Detected boxes, in the frame that the holder's documentation gives.
-        velocity_mps: Estimated velocity over ground; zero if not estimated yet.
-        score: Confidence from 0 to 1.
-        truth: Agent id of the road user behind each detection, -1 for a false positive. For metrics only.
+        boxes: Detected boxes; the code that holds the detections documents their coordinate frame.
+        velocity_mps: Estimated velocity over ground; zero if it has not been estimated.
+        score: Confidence of each detection, 0 to 1.
+        truth: Agent id of the road user behind each detection, -1 for a false positive; for metrics only.
     """
 
     boxes: Boxes
@@ -159,8 +161,8 @@ class PerceptionMatrix:
 
     Attributes:
         lower: World cell index of cell (0, 0).
-        cell_m: Side of a cell.
-        code: UNOBSERVED, FREE or OCCUPIED per cell, indexed [i, j] = [x, y].
+        cell_m: Side of a square cell.
+        code: UNOBSERVED, FREE or OCCUPIED for each cell, indexed [i, j] along x and y.
     """
 
     lower: Int64[np.ndarray, " 2"]
@@ -169,17 +171,17 @@ class PerceptionMatrix:
 
     @property
     def observed(self) -> Bool[np.ndarray, "nx ny"]:
-        """Whether the station saw each cell, free or occupied."""
+        """Whether the station observed each cell, as free or as occupied."""
         return self.code != UNOBSERVED
 
 
 @dataclass(frozen=True)
 class Links:
-    """Directed pairs of antennas at one instant, tx to rx.
+    """Directed links at one instant, from a sending to a receiving antenna.
 
     Attributes:
-        distance_m: Between the antennas, in three dimensions.
-        state: LOS, NLOSV or NLOSB.
+        distance_m: Distance between the antennas in three dimensions.
+        state: Link state: LOS (clear), NLOSV (blocked by vehicles) or NLOSB (blocked by buildings).
         blocker_height_m: Height above ground of the top of the vehicle that blocks most; NaN if no vehicle blocks.
         case: Blockage case of TR 37.885 clause 6.2.1 (1, 2 or 3) for NLOSV; 0 otherwise.
     """
@@ -195,14 +197,14 @@ class Links:
 
 @dataclass(frozen=True)
 class Grid:
-    """A uniform grid over rectangles, with the list of rectangles that touch each cell (compressed rows).
+    """A uniform grid index over rectangles: for each cell, the list of rectangles that touch it.
 
     Attributes:
         origin_m: Lower corner of the grid.
-        cell_m: Side of a cell.
+        cell_m: Side of a square cell.
         shape: Number of cells in x and y.
-        offset: Cell c = ix * ny + iy holds items offset[c]:offset[c + 1].
-        item: Row number of each listed rectangle, rising within a cell.
+        offset: The rectangles of cell c = ix * ny + iy are item[offset[c]:offset[c + 1]].
+        item: Row of each listed rectangle, rising within a cell.
     """
 
     origin_m: Float[np.ndarray, " 2"]
@@ -214,7 +216,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Obstacles:
-    """Static buildings with their spatial index."""
+    """Buildings with a grid index, with which code finds those near a line or a rectangle."""
 
     prisms: Prisms
     grid: Grid

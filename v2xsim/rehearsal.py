@@ -1,6 +1,6 @@
-"""A short run with three cars before the real one, so that kernels are compiled and loaded before time is measured.
+"""A short run with three cars before the real run, so that kernels are compiled and loaded before time is measured.
 
-The rehearsal uses the run's own sections for radio, cooperation and lidars, so it runs the same code. It draws from
+The rehearsal uses the sections for radio, cooperation and lidars of the real run, so it runs the same code. It draws from
 random streams of its own and writes nothing.
 """
 
@@ -20,12 +20,12 @@ from v2xsim.streams import Streams
 
 _STEP_S = 0.1
 _TICKS = 4
-# All egos fuse in the rehearsal, even if the run itself rarely announces or fuses.
+# With these settings all egos fuse in the rehearsal, even if stations in the real run rarely announce or fuse.
 _LIVELY = {"egos": "all", "detect_ms": 20.0, "deadline_ms": 100.0}
 
 
 def rehearse(scenario: Scenario) -> None:
-    """Run the code that a run of this scenario will call, once."""
+    """Run once the code that a run of this scenario will call, so that it is compiled and loaded."""
     # Two cars with a building in between, and a third that sees both, so that the relay rule is called.
     places = {"a": (0.0, 0.0), "b": (30.0, 30.0), "c": (30.0, 0.0)}
     script = [Agent(id=name, waypoints=[(0.0, x, y), (10.0, x + 20.0, y)]) for name, (x, y) in places.items()]

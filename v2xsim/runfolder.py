@@ -1,4 +1,4 @@
-"""A run's folder: its path, what it may replace, and how it appears complete or not at all."""
+"""The folder of a run: its default path, the check that no other files are overwritten, and its atomic appearance."""
 
 import json
 import os
@@ -12,12 +12,12 @@ from v2xsim.errors import UserError
 
 MANIFEST = "manifest.json"
 
-# Names of the files that runs and their pictures consist of. A folder with any other file holds work of the user.
+# File types that runs and their pictures consist of. A folder with any other file holds work of the user.
 _OWN_SUFFIXES = {".json", ".parquet", ".png", ".ply", ".pcd"}
 
 
 class RunFolderError(UserError):
-    """A folder cannot take a run, or holds no run."""
+    """A run cannot be written into a folder, or a folder holds no finished run."""
 
 
 def default_folder(name: str, seed: int) -> Path:
@@ -26,10 +26,10 @@ def default_folder(name: str, seed: int) -> Path:
 
 
 def finished(folder: Path) -> Path:
-    """Return the folder if it holds a finished run.
+    """Check that a folder holds a finished run, and return the folder.
 
     Raises:
-        RunFolderError: If it does not.
+        RunFolderError: If the folder holds no finished run.
     """
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: must be the folder of a finished run; there is no such folder")
@@ -40,22 +40,22 @@ def finished(folder: Path) -> Path:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to write a run into; at the end it is moved to its final path.
+    """Yield an empty temporary folder into which a run is written; at the end it is moved to the final path.
 
-    An earlier run at that path stays until then, and is kept if the new run fails or is stopped.
+    An earlier run at the final path is replaced only then; it is kept if the new run fails or is stopped.
 
     Args:
-        folder: The final path. It may be empty or hold a run and its pictures; missing parent folders are made.
+        folder: The final path. The folder may be empty or hold a run and its pictures; missing parent folders are made.
 
     Raises:
-        RunFolderError: If the folder holds anything else, or cannot be written.
+        RunFolderError: If the final folder holds other files, or cannot be written.
     """
     target = Path(os.path.realpath(folder))
     _check_replaceable(target, folder)
     made = [above for above in target.parents if not above.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the final path, on the same file system, so that the last step is a single rename.
+        # The temporary folder lies beside the final path, on the same file system, so that the last step is a single rename.
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=target.parent))
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be written: {error.strerror}") from None
@@ -67,8 +67,7 @@ def staged(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         for above in made:
-            # If the run failed, the parent folders made for it are empty and are removed; otherwise they are not
-            # empty and stay.
+            # If the run failed, the parent folders that were made for it are empty and are removed; otherwise they stay.
             with suppress(OSError):
                 above.rmdir()
 
@@ -104,7 +103,7 @@ def _has_manifest(folder: Path) -> bool:
 
 
 def _open_to_others(staging: Path) -> None:
-    """Give a folder from mkdtemp, which only its owner may read, the permissions of one from mkdir."""
+    """Give a folder the usual permissions of a new folder; mkdtemp made it readable by its owner only."""
     umask = os.umask(0)
     os.umask(umask)
     staging.chmod(0o777 & ~umask)

@@ -1,6 +1,6 @@
-"""Tokens per second that a model generates with its state kept.
+"""Measurement of the tokens per second that a sequence model generates, step by step from its stored state.
 
-The number of sequences is given, or the fastest one that fits into memory.
+The number of sequences generated together is given, or chosen as the fastest number that fits into memory.
 """
 
 import time
@@ -19,17 +19,17 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _TIMED, _SPARE = 4, 64
-"""Number of timed rounds of steps, and free positions in a state beyond those it holds."""
+"""Number of timed rounds of steps, and number of further positions for which a state gets memory."""
 
 
 @dataclass(frozen=True)
 class Length:
-    """The lengths of a generation.
+    """The lengths of a generation, in tokens.
 
     Attributes:
-        prompt: Tokens before it.
-        generated: Tokens that are generated.
-        period: Number of steps after which the cost repeats, such as a block's length.
+        prompt: Number of tokens in the prompt, before the generation.
+        generated: Number of tokens that are generated.
+        period: Number of steps after which the cost of a step repeats, such as a block's length.
         points: Number of lengths at which steps are timed, spread evenly over the generation; their mean stands for
             all lengths.
     """
@@ -40,26 +40,33 @@ class Length:
     points: int = 5
 
     def at(self) -> list[int]:
-        """Return the lengths at which steps are timed: the middles of equal parts."""
+        """Return the lengths (prompt included) at which steps are timed: the middles of equal parts of the generation."""
         part = self.generated / self.points
         return [self.prompt + int(part * (i + 0.5)) for i in range(self.points)]
 
 
 @torch.no_grad()
 def filled(model: TokenSequence, row: State, batch: int, room: int) -> State:
-    """Return a state in which every row is a copy of a single one, in memory of its own with room for more positions."""
+    """Return a state for several sequences, each a copy of the state of one sequence.
+
+    Args:
+        model: Model that the state belongs to.
+        row: State of one sequence.
+        batch: Number of sequences of the new state.
+        room: Number of further positions for which the new state has memory.
+    """
     length = int(row.seen[0])
     return _copied(row, model.init_state(batch, room=length + room), batch)
 
 
 def step_s(model: TokenSequence, batch: int, row: State, period: int) -> float:
-    """Return the mean seconds of a step, from the median of several rounds of `period` steps.
+    """Return the mean duration of a generation step in seconds, from the median of several rounds of `period` steps.
 
     Args:
         model: Model in evaluation mode.
-        batch: Number of rows, each a copy of the given one.
-        row: State of one row at the length of interest.
-        period: Number of steps of a round; a few rounds before the timed ones warm up.
+        batch: Number of sequences generated together.
+        row: State of one sequence at the length of interest; all sequences start from copies of it.
+        period: Number of steps in a round. One round before the timed ones warms up.
     """
     steps = steps_of(model, filled(model, row, batch, _SPARE), _SPARE)
     tokens = random_tokens(model, batch, 1)[:, 0]
@@ -74,7 +81,7 @@ def step_s(model: TokenSequence, batch: int, row: State, period: int) -> float:
 
 
 def whole_s(model: TokenSequence, batch: int, length: Length) -> float:
-    """Return the seconds of a whole generation, without the prompt."""
+    """Return the duration of a whole generation in seconds, without the time to read the prompt."""
     with torch.no_grad():
         state = model.init_state(batch, room=length.prompt + length.generated)
         logits, state = model.prefill(random_tokens(model, batch, length.prompt), state)
@@ -87,7 +94,7 @@ def whole_s(model: TokenSequence, batch: int, length: Length) -> float:
 
 @torch.no_grad()
 def rows_at(model: TokenSequence, sizes: Length) -> tuple[dict[int, State], int]:
-    """Return the state of one row at the lengths of a generation, and its largest size during the last round."""
+    """Return the state of one sequence at each timed length, and the state's largest size in bytes in the last `period` steps."""
     end = sizes.prompt + sizes.generated
     tokens, state = random_tokens(model, 1, end), prompted(model, 1, sizes.prompt)
     at, states = 0, {}
@@ -103,31 +110,35 @@ def rows_at(model: TokenSequence, sizes: Length) -> tuple[dict[int, State], int]
 
 
 def prompted(model: TokenSequence, batch: int, prompt: int) -> State:
-    """Return a new state that knows the length of the prompt, if the model needs it."""
+    """Return a new state, in which the length of the prompt is stored if the model needs it."""
     state = model.init_state(batch, room=prompt)
     return replace(state, notes={**state.notes, "prompt": prompt}) if "prompt" in state.notes else state
 
 
 def now(device: torch.device) -> float:
-    """Return the time after the device has finished its work."""
+    """Return the clock time in seconds, after the device has finished all work given to it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def batches_within(model: TokenSequence, row_bytes: int, memory_bytes: float) -> list[int]:
-    """Return the numbers of sequences to try: powers of two up to the largest that fits beside the weights, and that one."""
+    """Return the numbers of sequences to try: powers of two, and the largest number that fits into memory beside the weights.
+
+    Args:
+        model: Model whose weights take part of the memory.
+        row_bytes: Size of the state of one sequence.
+        memory_bytes: Memory for weights and states together.
+    """
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     most = max(1, int((memory_bytes - weights) // row_bytes))
     return [*(2**power for power in range(16) if 2**power < most), most]
 
 
 def best_batch(model: TokenSequence, row: State, period: int, batches: Sequence[int]) -> int:
-    """Return the number of sequences with the most tokens per second, from the state of one row half way through.
+    """Return the number of sequences that gives the most tokens per second, measured in the middle of the generation.
 
-    The largest is tried first.
-
-    The search ends when two in a row are slower than the best by a tenth.
+    The largest number is tried first. The search ends when two numbers in succession are a tenth slower than the best one.
     """
     best, rate, slower = 0, 0.0, 0
     for batch in sorted(batches, reverse=True):
@@ -147,15 +158,15 @@ def rates(
     rows: dict[str, dict[int, State]],
     full: bool = False,
 ) -> dict[str, float]:
-    """Return the tokens per second of each model.
+    """Return the number of tokens that each model generates per second.
 
-    They are timed in turns, so that other load on the machine affects all alike.
+    The models are timed in turns, so that other load on the machine affects all of them alike.
 
     Args:
         models: Models by name.
-        batches: Number of sequences of each model.
+        batches: Number of sequences that each model generates together.
         sizes: Lengths of the generation.
-        rows: State of one row of each model at the timed lengths (see `rows_at`).
+        rows: State of one sequence of each model at the timed lengths, as `rows_at` returns it.
         full: Whether to time the whole generation instead of steps at several lengths.
     """
     if full:

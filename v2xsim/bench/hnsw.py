@@ -1,4 +1,4 @@
-"""The index compared with hnswlib, usearch and brute force: same data, same process, one thread, in turns."""
+"""The HNSW index of v2xsim compared with hnswlib, usearch and brute force: same data, same process, one thread, in turns."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,17 +23,17 @@ _TURNS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """The results of one library on one set of data.
+    """The results of one library on one data set.
 
     Attributes:
-        library: v2xsim, hnswlib, usearch or brute force.
-        data: clustered or uniform.
-        n: Number of items.
+        library: Name of the library: v2xsim, hnswlib, usearch or brute force.
+        data: Distribution of the data: clustered or uniform.
+        n: Number of items in the index.
         dim: Number of entries of a vector.
-        ef: Size of the search's pool; 0 for brute force, which has none.
-        recall: Share of the true 10 nearest that are found, 0 to 1.
+        ef: Size of the candidate list of a search; 0 for brute force, which has none.
+        recall: Share of the true 10 nearest items that are found, 0 to 1.
         qps: Queries per second, median of 5 turns.
-        build_s: Seconds to insert all items.
+        build_s: Time to insert all items.
     """
 
     library: str
@@ -49,7 +49,14 @@ class Row:
 def made_data(
     kind: str, n: int, dim: int, seed: int
 ) -> tuple[Float32[np.ndarray, "n dim"], Float32[np.ndarray, "q dim"]]:
-    """Return items and queries of one distribution: uniform in a cube, or in clusters of 200 with a spread of 0.15."""
+    """Return items and queries of one distribution.
+
+    Args:
+        kind: Distribution: "uniform" in a cube, or "clustered": clusters of about 200 items, standard deviation 0.15.
+        n: Number of items.
+        dim: Number of entries of a vector.
+        seed: Seed of the random draws.
+    """
     rng = np.random.default_rng(seed)
     count = n + QUERIES
     if kind == "uniform":
@@ -65,7 +72,7 @@ def made_data(
 def brute_force(
     items: Float32[np.ndarray, "n dim"], queries: Float32[np.ndarray, "q dim"], k: int = K
 ) -> Int64[np.ndarray, "q k"]:
-    """Return the nearest items by one matrix product for a block of queries."""
+    """Return the `k` nearest items of each query, computed by a matrix product for each block of queries."""
     nearest = np.empty((len(queries), k), np.int64)
     square = np.einsum("ij,ij->i", items, items)
     block = max(1, 20_000_000 // len(items))
@@ -76,12 +83,12 @@ def brute_force(
 
 
 def absent() -> list[str]:
-    """Return the libraries for the comparison that are not installed."""
+    """Return the names of the compared libraries that are not installed."""
     return [name for name in LIBRARIES if name != "v2xsim" and _maker(name) is None]
 
 
 def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
-    """Measure every library on every set of data; yield each as it is finished."""
+    """Measure every library on every data set; yield the row of each library when its data set is finished."""
     warm = Index("l2", 8)
     warm.init_index()
     warm.add_items(np.random.default_rng(0).random((200, 8)))
@@ -100,7 +107,7 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
         for ef in EFS:
             taken: dict[str, list[float]] = {name: [] for name, _, _ in built}
             answers = {}
-            # In turns, so that other load on the machine affects all alike.
+            # The libraries take turns, so that other load on the machine affects all of them alike.
             for _ in range(_TURNS):
                 for name, searcher, _ in built:
                     ask = searcher(ef)
@@ -122,12 +129,12 @@ def all_rows(sets: tuple[tuple[str, int, int], ...] = SETS) -> Iterator[Row]:
 
 
 def recall(answers: Int64[np.ndarray, "q k"], true: Int64[np.ndarray, "q k"]) -> float:
-    """Return the share of the true nearest items that were found."""
+    """Return the share of the true nearest items that were found, 0 to 1."""
     return float((np.sort(answers, 1)[:, :, None] == true[:, None, :]).any(axis=2).mean())
 
 
 def _maker(name: str) -> Callable[[Any, Any], Callable[[int], Callable[[], np.ndarray]]] | None:
-    """Return a function that builds an index of a library, or None if the library is not installed."""
+    """Return a function that builds an index with a library, or None if the library is not installed."""
     try:
         return {"v2xsim": _ours, "hnswlib": _hnswlib, "usearch": _usearch}[name]()
     except ImportError:

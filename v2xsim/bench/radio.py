@@ -39,14 +39,14 @@ class Cost:
     """One row of the benchmark.
 
     Attributes:
-        access: Access scheme.
-        channel: validation or geometric.
+        access: Name of the access scheme.
+        channel: Kind of channel: validation or geometric.
         vehicles: Number of vehicles.
-        cpu_s_per_sim_s: CPU seconds per simulated second, in total.
-        geometry: Share of the time for links.
-        radio: Share of the time for access and physical layer, one compiled loop.
-        engine: Share of the time for messages and the packet table.
-        delivered: Share of receptions that were delivered, as a check that the work was done.
+        cpu_s_per_sim_s: CPU seconds per simulated second, all parts together.
+        geometry: Share of the CPU time spent on computing links, 0 to 1.
+        radio: Share of the CPU time spent in the compiled loop of access and physical layer, 0 to 1.
+        engine: Share of the CPU time spent on messages and the packet table, 0 to 1.
+        delivered: Share of receptions that were delivered, 0 to 1; it shows that the radio did its work.
     """
 
     access: str
@@ -60,7 +60,7 @@ class Cost:
 
 
 def measure(access: str, channel: str, vehicles: int, simulated_s: float = 2.0) -> Cost:
-    """Return the cost of one set-up, without compiling and without a second of warm-up."""
+    """Return the computing cost of one set-up; compilation and a simulated second of warm-up are not counted."""
     road = _Road(vehicles)
     radio = Radio(
         access="random_slot" if access == "ideal" else access, channel="tr37885_highway", sensitivity_dbm=-90.0
@@ -105,7 +105,7 @@ def measure(access: str, channel: str, vehicles: int, simulated_s: float = 2.0) 
 
 
 def all_costs(vehicles: tuple[int, ...], accesses: tuple[str, ...] = ACCESSES) -> Iterator[Cost]:
-    """Yield the rows of the benchmark."""
+    """Yield the rows of the benchmark, for each access scheme, channel and number of vehicles."""
     for access in accesses:
         for channel in CHANNELS:
             for count in vehicles:
@@ -113,7 +113,7 @@ def all_costs(vehicles: tuple[int, ...], accesses: tuple[str, ...] = ACCESSES) -
 
 
 class _Road:
-    """A motorway with the length that its vehicles need."""
+    """A motorway that is as long as its vehicles need at the benchmark's density."""
 
     def __init__(self, vehicles: int) -> None:
         self._count = vehicles
@@ -136,7 +136,7 @@ class _Road:
         self._obstacles: Obstacles = indexed(Prisms.none())
 
     def packets(self, tick: int) -> Packets:
-        """Return the messages of a tick."""
+        """Return the messages that vehicles send in a tick."""
         count = self._count
         ready = tick * _TICK_US + self._phase_us
         order = np.argsort(ready, kind="stable").astype(np.int64)
@@ -148,13 +148,13 @@ class _Road:
         )
 
     def fixed(self, tick: int):  # type: ignore[no-untyped-def]
-        """Return the validation channel at a tick: positions are fixed."""
+        """Return the links of the validation channel at a tick; the positions of vehicles are fixed."""
         kept = np.exp(-2.0 * _SPEED_MPS * 0.1 / 25.0)
         self._unit = kept * self._unit + np.sqrt(1.0 - kept**2) * self._rng.standard_normal(len(self._unit))
         return self._links.field(self._unit)
 
     def geometric(self, tick: int, radio: Radio):  # type: ignore[no-untyped-def]
-        """Return the geometric channel at a tick: the bodies move, and the links are computed again."""
+        """Return the links of the geometric channel at a tick; vehicles move, and the links are computed again."""
         count, time_us = self._count, tick * _TICK_US
         forward = np.where(self._lane < _LANES // 2, 1.0, -1.0)
         length = self._place.max() + 10.0

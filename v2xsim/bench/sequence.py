@@ -1,4 +1,7 @@
-"""How fast each sequence model reads a prompt and generates, and the size of its state: same sizes, same process, in turns."""
+"""Benchmark of the sequence models: speed of reading a prompt, speed of generation, and size of the state.
+
+All models have the same sizes, run in the same process and take turns.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,23 +32,23 @@ MODULES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 # Steps are timed in rounds of the Block Transformer's block, after which its cost repeats.
 _BLOCK = 4
-# Limits of the search for the fastest number of rows.
+# Limits of the search for the fastest number of sequences: memory in bytes, and number of sequences.
 _MEMORY_BYTES, _MOST_ROWS = 2e9, 256
-# Number of rows in the timed prompt, unless a batch was given.
+# Number of sequences whose prompts are read together, unless a batch was given.
 _READ_ROWS = 16
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a measurement.
+    """The sizes of the models and sequences in a measurement.
 
     Attributes:
         dim: Number of entries of a vector.
-        layers: Number of layers over all parts of a model.
+        layers: Number of layers, summed over all parts of a model.
         vocabulary: Number of different tokens.
-        batch: Number of sequences; None uses, for each model, the fastest number within 2 GB.
-        prompt: Tokens that are read at once.
-        generated: Tokens that are generated one by one.
+        batch: Number of sequences; None uses, for each model, the fastest number whose states fit into 2 GB.
+        prompt: Number of tokens of the prompt, which are read at once.
+        generated: Number of tokens that are generated one by one.
     """
 
     dim: int = 256
@@ -66,19 +69,19 @@ class Row:
     """The results of one model.
 
     Attributes:
-        module: Name of the row.
-        device: Device it ran on: cpu or cuda.
-        prefill_tokens_per_s: Tokens of the prompt per second, with `prompt_rows` rows together; median of the turns.
-        decode_tokens_per_s: Generated tokens per second, with `batch` rows together; the mean of steps timed at
-            several lengths.
-        state_bytes: Size of one row's state at the end of the generation.
+        module: Name of the model and its variant.
+        device: Device on which the model ran: cpu or cuda.
+        prefill_tokens_per_s: Prompt tokens read per second by `prompt_rows` sequences together; median of the turns.
+        decode_tokens_per_s: Tokens generated per second by `batch` sequences together; mean of steps timed at several
+            lengths.
+        state_bytes: Size of the state of one sequence at the end of the generation.
         parameters: Number of trained weights.
         dim: Number of entries of a vector.
-        layers: Number of layers over all parts.
-        batch: Number of rows that generate together.
-        prompt: Tokens of the prompt.
-        prompt_rows: Number of rows whose prompts are read together.
-        generated: Tokens that are generated.
+        layers: Number of layers, summed over all parts of the model.
+        batch: Number of sequences that are generated together.
+        prompt: Number of tokens of the prompt.
+        prompt_rows: Number of sequences whose prompts are read together.
+        generated: Number of tokens that are generated.
         dtype: Precision of weights and state.
         threads: Number of processor threads.
     """
@@ -106,7 +109,7 @@ def throughput_rows(
     modules: Sequence[tuple[str, str, dict[str, Any]]] = MODULES,
     on_turn: Callable[[str], None] | None = None,
 ) -> Iterator[Row]:
-    """Measure all models one after the other, turn by turn, so that other load on the machine affects all alike.
+    """Measure all models in turns, so that other load on the machine affects all of them alike; yield a row for each.
 
     A GPU works in bfloat16. A CPU works in 32 bits on one thread: several threads would wait for each other whenever
     another program runs.
@@ -139,7 +142,7 @@ def _measured(
         models[name] = model.to(device, dtype).eval()
         rows[name], held[name] = rows_at(model, said)
         batches[name] = sizes.batch or _best(model, rows[name][lengths[len(lengths) // 2]], held[name])
-        # The first call lets libraries choose their kernels; it is not timed.
+        # The first call is not timed, because libraries choose their kernels in it.
         _read_s(model, read_rows, sizes.prompt)
         if on_turn is not None:
             on_turn(f"{name}: {batches[name]} rows")
@@ -162,9 +165,9 @@ def _measured(
 
 
 def _best(model: TokenSequence, row: State, row_bytes: int) -> int:
-    """Return the number of sequences that generates most tokens per second half way through.
+    """Return the number of sequences that gives the most tokens per second, measured in the middle of the generation.
 
-    Candidates are as many as fit into memory, or a quarter of them.
+    Two numbers are tried: the largest that fits into memory, and a quarter of it.
     """
     most = min(_MOST_ROWS, batches_within(model, row_bytes, _MEMORY_BYTES)[-1])
     rates = {rows_: rows_ / step_s(model, rows_, row, _BLOCK) for rows_ in {most, max(1, most // 4)}}
@@ -173,7 +176,7 @@ def _best(model: TokenSequence, row: State, row_bytes: int) -> int:
 
 @torch.no_grad()
 def _read_s(model: TokenSequence, rows: int, prompt: int) -> float:
-    """Return the seconds to read a prompt."""
+    """Return the time in seconds that a model takes to read the prompts of some sequences together."""
     tokens, state = random_tokens(model, rows, prompt), prompted(model, rows, prompt)
     begun = now(model.device)
     model.prefill(tokens, state)

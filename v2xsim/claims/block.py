@@ -20,20 +20,21 @@ _HEAD_DIM = 64
 
 @dataclass(frozen=True)
 class BlockRow:
-    """One model with untrained weights, which have no influence on the time.
+    """The generation speed of one model; its weights are untrained, which has no influence on the time.
 
     Attributes:
-        module: transformer or block.
-        device: cpu or cuda.
+        module: Name of the model: transformer or block.
+        device: Device on which the model ran: cpu or cuda.
         dim: Number of entries of a vector.
-        layers: Number of layers over all parts.
-        parameters: Number of trained weights.
-        batch: Sequences that are generated together: the fastest number within the memory, unless one was given.
-        prompt: Tokens before the generation.
-        generated: Tokens that are generated.
-        tokens_per_s: Generated tokens of all rows per second, without the prompt.
-        kv_bytes_per_row: Largest size of one row's state.
-        against_transformer: Tokens per second relative to the transformer.
+        layers: Number of layers, summed over all parts of the model.
+        parameters: Number of weights.
+        batch: Number of sequences that are generated together: the fastest number that fits into memory, unless one was
+            given.
+        prompt: Number of tokens in the prompt, before the generation.
+        generated: Number of tokens that are generated.
+        tokens_per_s: Tokens generated per second by all sequences together, without the time for the prompt.
+        kv_bytes_per_row: Largest size of the state of one sequence.
+        against_transformer: `tokens_per_s` divided by that of the transformer.
     """
 
     module: str
@@ -51,26 +52,26 @@ class BlockRow:
 
 @dataclass(frozen=True)
 class EqualLossRow:
-    """One trained model; all are trained on the same number of tokens, in the same order.
+    """The quality and speed of one trained model; all models are trained on the same tokens in the same order.
 
     Attributes:
-        module: transformer or block.
+        module: Name of the model: transformer or block.
         dim: Number of entries of a vector.
-        layers: Number of layers over all parts.
-        seed: Seed of weights and batches.
+        layers: Number of layers, summed over all parts of the model.
+        seed: Seed of the first weights and of the training batches.
         parameters: Number of trained weights.
-        steps: Training steps.
+        steps: Number of training steps.
         train_s: Duration of the training in seconds.
         nats: Cross-entropy per token on the validation windows, without their first block.
-        nats_by_place: The same by position within a block; for the transformer too, for comparison.
-        unseen_nats: As `nats`, on windows of networks that are not in the training set.
-        batch: Number of sequences at a time that gives the most tokens per second within the memory limit.
-        prompt: Tokens before the generation.
-        generated: Tokens that are generated: the rest of a window.
-        tokens_per_s: Generated tokens of all rows per second.
-        against_transformer: Tokens per second relative to the transformer.
-        nearest: Whether this is the block model whose cross-entropy is nearest to the transformer's: the highest one
-            that is not above it, or the lowest if all are above it.
+        nats_by_place: Cross-entropy as `nats`, for each position within a block; also given for the transformer.
+        unseen_nats: Cross-entropy as `nats`, on windows of road networks that are not in the training set.
+        batch: Number of sequences generated together that gives the most tokens per second within the memory limit.
+        prompt: Number of tokens in the prompt, before the generation.
+        generated: Number of tokens that are generated: the rest of a window.
+        tokens_per_s: Tokens generated per second by all sequences together.
+        against_transformer: `tokens_per_s` divided by that of the transformer.
+        nearest: Whether this block model is compared with the transformer: its cross-entropy is the highest one not above
+            the transformer's, or the lowest one if all are above.
     """
 
     module: str
@@ -114,14 +115,14 @@ def block_rows(
     Args:
         dim: Number of entries of a vector.
         layers: Number of layers over all parts.
-        prompt: Tokens before the generation.
-        generated: Tokens that are generated.
+        prompt: Number of tokens in the prompt, before the generation.
+        generated: Number of tokens that are generated.
         batches: Numbers of sequences to try; by default up to what fits into the memory.
         full: Whether to time the whole generation instead of steps at several lengths.
         vocabulary: Number of different tokens.
         memory_bytes: Memory for the weights and states of one model; by default 6 GB on a CPU and 0.7 of a GPU's
             memory.
-        points: Lengths at which steps are timed.
+        points: Number of lengths at which steps are timed.
         device: Device to run on; by default a GPU if there is one.
     """
     torch_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -165,7 +166,7 @@ def equal_loss_rows(
         plain: Width and number of layers of the transformer.
         blocks: Width and number of layers of each block model.
         settings: Training settings of all models.
-        prompt: Tokens before a generation, which continues to the windows' length.
+        prompt: Number of tokens before a generation, which continues to the length of the windows.
         batches: Numbers of sequences to try, as far as they fit into the memory.
         memory_bytes: Memory for the weights and states of one model.
         on_step: Called after each step of training.
@@ -203,9 +204,12 @@ def equal_loss_rows(
 
 
 def nearest(nats: Sequence[float]) -> int:
-    """Return the index of the number nearest to the first.
+    """Return the index of the cross-entropy to compare with the first one, the transformer's.
 
-    This is the highest one that is not above it, or the lowest if all are above it.
+    This is the highest of the others that is not above the first, or the lowest if all are above it.
+
+    Args:
+        nats: Cross-entropies of the transformer and then of each block model.
     """
     rest = range(1, len(nats))
     return min(rest, key=lambda i: (nats[i] > nats[0], abs(nats[i] - nats[0])))
@@ -213,9 +217,9 @@ def nearest(nats: Sequence[float]) -> int:
 
 @torch.no_grad()
 def judged(model: TokenSequence, windows: Windows, batch: int = 64) -> tuple[float, tuple[float, ...]]:
-    """Return the cross-entropy per token without the first block of each window.
+    """Return the cross-entropy per token in nats: over all tokens, and for each position within a block.
 
-    It is returned over all tokens, and by position within a block.
+    The first block of each window is not counted.
     """
     total, count = torch.zeros(BLOCK, dtype=torch.float64), torch.zeros(BLOCK, dtype=torch.float64)
     model.eval()
@@ -232,7 +236,7 @@ def judged(model: TokenSequence, windows: Windows, batch: int = 64) -> tuple[flo
 
 
 def _held(models: dict[str, TokenSequence], length: Length) -> tuple[dict[str, dict[int, State]], dict[str, int]]:
-    """Return the states of one row of each model at the timed lengths, and the largest size of each."""
+    """Return, for each model, the states of one sequence at the timed lengths, and the largest size of a state in bytes."""
     states_and_bytes = {name: rows_at(model, length) for name, model in models.items()}
     return {name: row[0] for name, row in states_and_bytes.items()}, {
         name: row[1] for name, row in states_and_bytes.items()

@@ -1,6 +1,6 @@
-"""Whether an index is worth it in a city: many vehicles update their descriptors each second, and each looks up its nearest ones.
+"""Comparison of an index with brute force for a city, where many vehicles update descriptors and look up the nearest ones.
 
-The alternative is to compare all descriptors with each other, by numpy's matrix product or by a compiled kernel.
+Brute force compares all descriptors with each other, by numpy's matrix product or by a compiled kernel.
 """
 
 import time
@@ -14,9 +14,10 @@ from v2xsim.perception.hnsw.exact import BFIndex
 from v2xsim.perception.hnsw.index import Index
 from v2xsim.perception.matching.shortlist import ShortList
 
-# Up to this many vehicles, comparing all takes a few seconds at most and is repeated.
+# Number of repetitions of brute force, and largest number of vehicles up to which it takes at most a few seconds and is
+# repeated.
 _TURNS, _REPEATED_UP_TO = 5, 20_000
-# The first seconds are not counted, because the short list may build its whole index then.
+# Number of first seconds that are not counted, because the short list may build its whole index then.
 _WARM_UP = 2
 _EF_CONSTRUCTION, _EF = 60, 30
 _DRIFT = 0.015  # A tenth of the spread of a cluster.
@@ -30,14 +31,15 @@ class CityRow:
         vehicles: Number of vehicles.
         dim: Number of entries of a descriptor.
         renewals: Updates of each descriptor per second; each vehicle does one lookup per second.
-        index_update_s: Seconds for the updates of the index.
-        index_query_s: Seconds for all lookups in the index.
-        recall: Share of the true 10 nearest that the index finds, 0 to 1.
-        brute_s: Seconds to compare all with all by numpy's matrix product; median of 5 turns up to 20,000 vehicles.
-        plain_s: The same by BFIndex, a kernel compiled for it.
-        short_list_s: Seconds that ShortList spends, which a run uses and which chooses between both ways; mean over
-            the seconds after the first two.
-        picked: Share of these seconds in which it used the index.
+        index_update_s: Time to update the index.
+        index_query_s: Time for all lookups in the index.
+        recall: Share of the true 10 nearest descriptors that the index finds, 0 to 1.
+        brute_s: Time to compare all descriptors by numpy's matrix product; median of 5 turns up to 20,000 vehicles, one
+            turn above.
+        plain_s: Time to compare all descriptors by BFIndex, a compiled kernel; turns as for `brute_s`.
+        short_list_s: Time that ShortList takes, which a run uses and which chooses between index and kernel; mean over the
+            simulated seconds after the first two.
+        picked: Share of these seconds in which ShortList used the index, 0 to 1.
     """
 
     vehicles: int
@@ -82,7 +84,7 @@ def city_rows(
 
 
 def _comparing_s(descriptors: np.ndarray) -> tuple[float, float]:
-    """Return the seconds to compare all with all: by numpy's matrix product, and by the compiled kernel."""
+    """Return the time in seconds to compare all descriptors: by numpy's matrix product, and by the compiled kernel."""
     plain = BFIndex("l2", descriptors.shape[1])
     plain.init_index(len(descriptors))
     plain.add_items(descriptors)
@@ -102,7 +104,7 @@ def _turns(count: int) -> int:
 
 
 class _Drift:
-    """Descriptors that drift, a part of them at a time."""
+    """Descriptors of vehicles that change a little at each update; a part of them is updated at a time."""
 
     def __init__(self, descriptors: np.ndarray, renewals: float) -> None:
         self.now, self._renewals, self._rng = descriptors.copy(), renewals, np.random.default_rng(1)

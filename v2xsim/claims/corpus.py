@@ -7,7 +7,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.corpus import Corpus
 from v2xsim.gpu.sequence.windows import Windows
 
-# 32 s at half a second a token.
+# Number of tokens of a window: 32 s at half a second per token.
 WINDOW = 64
 # Number of windows of the validation set and of the test set, spread over all of it.
 EVALUATED = 512

@@ -28,16 +28,17 @@ _ASKED_FOR = (5, 10, 20)
 
 @dataclass(frozen=True)
 class Ranking:
-    """The results of one descriptor.
+    """How well one descriptor ranks helpers.
 
     Attributes:
-        descriptor: Its name.
-        entries: Number of its entries.
-        rank_correlation: Spearman's correlation between its score and the true gain; mean over egos.
-        found_5: Share of the truly best 5 helpers among its first 5.
-        found_10: Share of the truly best 5 helpers among its first 10.
-        found_20: Share of the truly best 5 helpers among its first 20.
-        gain_10: Gain of the best helper among its first 10, relative to the best of all.
+        descriptor: Name of the descriptor.
+        entries: Number of entries of the descriptor.
+        rank_correlation: Spearman's rank correlation between the descriptor's score and the true gain, -1 to 1; mean over
+            egos.
+        found_5: Share of the truly best 5 helpers that are among the descriptor's first 5, 0 to 1.
+        found_10: Share of the truly best 5 helpers that are among the descriptor's first 10, 0 to 1.
+        found_20: Share of the truly best 5 helpers that are among the descriptor's first 20, 0 to 1.
+        gain_10: Gain of the best helper among the descriptor's first 10, relative to the gain of the best helper of all.
     """
 
     descriptor: str
@@ -51,7 +52,7 @@ class Ranking:
 
 @dataclass
 class _Recorder:
-    """Egos with their weights, and the frames of all stations at the same instant."""
+    """Collects egos with the weights of their blind cells, and the frames of all stations at the same instant."""
 
     asked: list[tuple[Frame, Float[np.ndarray, "nx ny"], list[Frame]]] = field(default_factory=list)
 
@@ -72,7 +73,7 @@ class _Watched(Simulation):
 
 
 def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:
-    """Return what connected vehicles in a grid of streets between buildings saw, at a few instants."""
+    """Return the frames of connected vehicles in a grid of streets between buildings, recorded at a few instants."""
     scenario = load(
         "urban_grid",
         [
@@ -95,7 +96,7 @@ def recorded(stations: int = 150, egos_apart: int = 7) -> _Recorder:
 
 
 def all_rankings() -> Iterator[Ranking]:
-    """Yield the results of every descriptor, the complement at several lengths, on one recording."""
+    """Yield the results of every descriptor on one recording; the complement descriptor is tried at several lengths."""
     recording = recorded()
     yield from rankings(recording, 128)
     for dim in (256, 512, 1024):
@@ -103,7 +104,7 @@ def all_rankings() -> Iterator[Ranking]:
 
 
 def rankings(recording: _Recorder, dim: int = 128) -> Iterator[Ranking]:
-    """Yield the results of each descriptor."""
+    """Yield the results of each descriptor, made with `dim` entries."""
     from scipy.stats import spearmanr
 
     entries = {"complement": dim, "rings": 64, "pooled": 128, "nearest first": 2}

@@ -1,4 +1,4 @@
-"""What KV sharing between layers costs in cross-entropy and saves in bytes, on motion tokens."""
+"""The cost of KV sharing between layers in cross-entropy and its saving in bytes, measured on motion tokens."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,23 +18,23 @@ USUAL_MAPS = (*(pair for pair in ALL_MAPS if pair[1] == "bottom"), ("sandwich", 
 
 @dataclass(frozen=True)
 class SharingRow:
-    """One map of KV sharing; all maps are trained equally long from the same seed.
+    """The results of one map of KV sharing; all maps are trained with the same number of steps and the same seed.
 
     Attributes:
-        sharing: Name of the map, kind-target; none for no sharing.
+        sharing: Name of the map, as kind-target; `none` for no sharing.
         layers: Number of all layers.
         kv_layers: Number of layers with keys and values of their own.
-        seed: Seed of weights and batches.
+        seed: Seed of the first weights and of the training batches.
         parameters: Number of trained weights.
-        steps: Training steps.
+        steps: Number of training steps.
         train_s: Duration of the training in seconds.
         nats: Cross-entropy per token on the validation windows.
-        against_full: `nats` relative to the model without sharing, minus 1.
-        unseen_nats: As `nats`, on windows of networks that are not in the training set.
-        unseen_against_full: As `against_full`, for `unseen_nats`.
-        kv_bytes: Size of one row's keys and values at the windows' length, in 32 bits.
-        reads_per_token: How many times a layer's cache is read for one token; KV sharing saves stored bytes, not read
-            ones.
+        against_full: `nats` divided by that of the model without sharing, minus 1.
+        unseen_nats: Cross-entropy as `nats`, on windows of road networks that are not in the training set.
+        unseen_against_full: `unseen_nats` divided by that of the model without sharing, minus 1.
+        kv_bytes: Size of the keys and values of one sequence of the windows' length, in 32-bit numbers.
+        reads_per_token: Number of times that the cache of a layer is read for one token; KV sharing reduces the stored
+            bytes, not the bytes read.
     """
 
     sharing: str
@@ -62,7 +62,7 @@ def sharing_rows(
     settings: TrainSettings | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Iterator[SharingRow]:
-    """Train the model without sharing and one model for each map; yield each as it is finished."""
+    """Train the model without sharing and one model for each map; yield the results of each as it is finished."""
     settings = settings or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     for seed in range(1, seeds + 1):
         full = unseen_full = float("nan")

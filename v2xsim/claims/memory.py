@@ -1,9 +1,9 @@
-"""What HGRN's lower bounds and forget gate contribute: a memory that must first be overwritten and then last.
+"""The contribution of HGRN's lower bounds and forget gate, on a task that needs both: overwrite the memory, then keep it.
 
-Several signs are shown in a row, each for 2 to 4 positions, and then noise for 4 to 128 positions. The question is
-which sign was the last. It is asked at every position from the fourth after the last sign, and never sooner, so that
-short sequences cannot teach the model to remember. Without a forget gate, earlier signs stay as strong as the last
-one. Without lower bounds, the memory has faded before the first question, so there is little to learn from.
+A sequence shows several signs one after the other, each for 2 to 4 positions, and then noise for 4 to 128 positions. The
+model must name the last sign. It is asked at every position from the fourth after the last sign, and never sooner, so
+that short sequences cannot teach it to remember. Without a forget gate, earlier signs stay as strong as the last one.
+Without lower bounds, the memory has faded before the first question, so the model learns little.
 """
 
 import time
@@ -20,10 +20,10 @@ from v2xsim.gpu.sequence.hgrn import Hgrn
 from v2xsim.gpu.sequence.hgrn_layer import Variant
 from v2xsim.gpu.sequence.tokens import TokenModel
 
-# The first tokens are noise, the following ones are the signs.
+# Number of noise tokens, which are the first of the vocabulary; the signs follow them.
 _NOISE = 2
 _SIGNS = 8
-# Least and most positions between the last sign and a question.
+# Least and largest number of positions between the last sign and a question.
 _SOONEST, _LATEST = 4, 128
 _NOT_ASKED = -1
 _POSITIONS = 256
@@ -46,11 +46,11 @@ class MemoryRow:
     """The result of one training.
 
     Attributes:
-        arm: Name of the variant.
-        seed: Seed of its weights and of its training data.
-        steps: Training steps.
+        arm: Name of the model variant.
+        seed: Seed of the first weights and of the training data.
+        steps: Number of training steps.
         accuracy: Share of right answers on test sequences, which are the same for all variants; guessing gives 0.125.
-        loss: Cross-entropy on the same sequences, in nats.
+        loss: Cross-entropy of the answers on the test sequences, in nats.
         seconds: Duration of the training.
     """
 
@@ -63,7 +63,7 @@ class MemoryRow:
 
 
 def memory_rows(seeds: int = 3, steps: int = 400, device: str = "cpu") -> Iterator[MemoryRow]:
-    """Train each variant from each seed; yield the results on the test sequences."""
+    """Train each variant of the model from each seed; yield the results on the test sequences."""
     for seed in range(seeds):
         for arm in ARMS:
             yield _trained(arm, seed, steps, torch.device(device))
@@ -113,7 +113,7 @@ def _trained(arm: str, seed: int, steps: int, device: torch.device) -> MemoryRow
 
 
 def _asked(model: TokenModel, tokens: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the cross-entropy of the answers, and the share of right ones."""
+    """Return the cross-entropy of the model's answers in nats, and the share of right answers."""
     logits, _ = model(tokens.to(model.device))
     answers = answers.to(model.device)
     has_question = answers != _NOT_ASKED

@@ -1,4 +1,4 @@
-"""SharedLLM on logs with key events: how well it recalls an event many chunks back, depending on what is kept in detail."""
+"""SharedLLM on logs with key events: how well it recalls an old event, depending on which parts of the log are kept in detail."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ _DIM, _LAYERS, _HEADS, _HIDDEN = 64, 2, 4, 128
 TOKENS_A_STEP = 4096
 _DEPTH, _KEPT = 4, 1
 TRAINED_CHUNKS = 4
-# The usual N(0, 0.02) is meant for vectors of 768 entries and more; with 64 entries the layers would have almost no
-# effect at first.
+# Factor on the usual initial weights N(0, 0.02), which are meant for vectors of 768 entries and more: with 64 entries the
+# layers would have almost no effect at first.
 _GAIN = 2.0
-# The first layer must distinguish tokens from the start, since halves are compared by its output.
+# Large enough that the first layer distinguishes tokens from the start, since halves of a chunk are compared by its output.
 _EMBEDDING_STD = 0.5
 
 
 @dataclass(frozen=True)
 class EventLog:
-    """A log in which events, each a key followed by a value, are hidden among filler tokens.
+    """The form of logs in which events, each a key followed by a value, are hidden among filler tokens.
 
-    At its end the value of one key is asked for.
+    At the end of a log, the model is asked for the value of one key.
 
     Attributes:
-        chunk: Tokens of a chunk.
+        chunk: Number of tokens in a chunk.
         events: Number of events in each chunk; no key occurs twice in a log.
         keys: Number of different keys.
         values: Number of different values.
@@ -50,7 +50,7 @@ class EventLog:
         return self.filler + self.keys + self.values
 
     def drawn(self, batch: int, chunks: int, generator: torch.Generator) -> "Asked":
-        """Return logs with a number of chunks."""
+        """Return random logs with a given number of chunks, each with one question."""
         log = torch.randint(self.filler, (batch, chunks, self.chunk), generator=generator)
         shape = (batch, chunks, self.events)
         key = torch.rand(batch, self.keys, generator=generator).argsort(1)[:, : chunks * self.events].reshape(shape)
@@ -74,10 +74,10 @@ class Asked:
     """Logs with one question each.
 
     Attributes:
-        log: Tokens of whole chunks.
-        question: Key whose value is asked for.
-        answer: Number of the right value.
-        place: Position of the event in the log.
+        log: Tokens of each log, a whole number of chunks.
+        question: Token of the key whose value is asked for.
+        answer: Number of the right value, from 0.
+        place: Position in the log of the event that is asked for.
     """
 
     log: Int64[Tensor, "batch past"]
@@ -88,12 +88,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to choose what is kept in detail.
+    """A method to choose the parts of a log that are kept in detail.
 
     Attributes:
-        name: Name in the table.
-        choice: See ContextTree.
-        alike: See ContextTree.
+        name: Name of the method in the table.
+        choice: Rule by which a half of a chunk is chosen for more detail (parameter `choice` of ContextTree).
+        alike: How a half is compared with the query (parameter `alike` of ContextTree).
         aligned: Whether the choice is trained, with questions that ask for the position of a token.
         warm: Whether training starts from the trained weights of the first method instead of new ones.
     """
@@ -123,13 +123,13 @@ class RecallRow:
     Attributes:
         method: Name of the method.
         seed: Seed of weights and training.
-        ratio: Number of tokens of a chunk for one kept entry.
+        ratio: Compression: number of tokens of a chunk for each kept entry.
         chunks: Number of chunks of the log.
-        trained: Largest number of chunks in training.
-        selected: Share of events that lie in the part kept in most detail.
+        trained: Largest number of chunks of a log in training.
+        selected: Share of the asked events that lie in the part kept in most detail, 0 to 1.
         recall: Share of right answers, 0 to 1.
-        chance: Share of right answers of a guess.
-        by_chunks_back: Recall by distance in chunks, starting with the last chunk before the question.
+        chance: Share of right answers that a random guess would give.
+        by_chunks_back: Recall by the distance of the event in chunks, starting with the last chunk before the question.
     """
 
     method: str
@@ -146,11 +146,10 @@ class RecallRow:
 def recall_rows(
     seeds: int = 3, steps: int = 800, methods: Sequence[Method] = METHODS, log: EventLog | None = None
 ) -> Iterator[RecallRow]:
-    """Train a model for each method and seed, and yield how well events are recalled.
+    """Train a model for each method and seed, and yield how well it recalls events.
 
-    Ratio and number of steps are the same for all.
-
-    Logs for the evaluation are as long as in training, and twice as long.
+    Compression ratio and number of training steps are the same for all methods. The models are evaluated on logs of the
+    length used in training, and on logs twice as long.
     """
     log = log or EventLog()
     for seed in range(seeds):
@@ -208,9 +207,9 @@ def small_model(vocabulary: int, tree: ContextTree, seed: int) -> SharedModel:
 def train_on_events(
     model: SharedModel, log: EventLog, aligned: bool, steps: int, trained_chunks: int, seed: int
 ) -> None:
-    """Train on logs of one chunk first, then of twice as many, up to `trained_chunks`.
+    """Train a model on logs of 1 chunk first, then 2, 4 and so on, up to `trained_chunks`.
 
-    Each step has the same number of tokens.
+    Each training step has the same number of tokens.
     """
     generator = torch.Generator().manual_seed(1000 + seed)
     lengths = [2**i for i in range(trained_chunks.bit_length()) if 2**i <= trained_chunks]
@@ -222,7 +221,8 @@ def train_on_events(
         logits = model.read(questions.log, questions.question)[:, -1]
         loss = F.cross_entropy(logits, log.filler + log.keys + questions.answer)
         if aligned:
-            # No label is needed: any token of the log is a question, and the right answer is its own position.
+            # Training the choice needs no labels: any token of the log serves as a question, and the right answer is its
+            # position.
             position = torch.randint(questions.log.shape[1], (len(questions.log),), generator=generator)
             query = model.query_of(questions.log.gather(1, position[:, None]))
             loss = loss + alignment_loss(model, questions.log, query, position)
@@ -231,7 +231,7 @@ def train_on_events(
 
 
 def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, step: int, steps: int) -> None:
-    """Do one training step; the rate rises for 50 steps and then falls to a tenth."""
+    """Do one training step. The learning rate rises for 50 steps and then falls to a tenth."""
     for group in optimizer.param_groups:
         group["lr"] = 3e-3 * min(1.0, (step + 1) / 50) * (1.0 - 0.9 * step / steps)
     optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""SharedLLM on texts of drivers with habits: how much context beyond that of training still helps."""
+"""SharedLLM on token sequences of drivers with habits: how much a context longer than in training still helps."""
 
 import math
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ class ContextRow:
 
     Attributes:
         seed: Seed of weights and training.
-        ratio: Number of tokens for one kept entry.
+        ratio: Compression: number of tokens of the context for each kept entry.
         trained: Largest number of chunks of a context in training.
         chunks: Number of chunks of the context; the running text, one more chunk, is the same for all.
         nats: Cross-entropy per token on the running text.
-        best_nats: Cross-entropy of the best possible predictor: it knows how the texts are generated and counts all
+        best_nats: Cross-entropy of the best possible predictor, which knows how the texts are generated and uses all earlier
             tokens.
-        uniform_nats: Cross-entropy of a guess.
+        uniform_nats: Cross-entropy of a uniform guess over all tokens.
     """
 
     seed: int
@@ -41,15 +41,15 @@ class ContextRow:
 
 @dataclass(frozen=True)
 class Habits:
-    """Texts of drivers with habits.
+    """The form of token sequences (texts) of drivers with habits.
 
-    Each driver has a distribution over tokens, drawn from a Dirichlet distribution, and all its tokens are drawn from
-    that.
+    Each driver has a distribution over tokens, drawn from a Dirichlet distribution. All tokens of the driver are drawn from
+    the driver's distribution.
 
     Attributes:
         vocabulary: Number of different tokens.
-        concentration: Parameter of the Dirichlet distribution; the smaller it is, the fewer tokens dominate a habit.
-        chunk: Tokens of a chunk.
+        concentration: Parameter of the Dirichlet distribution, above 0; the smaller it is, the fewer tokens dominate a habit.
+        chunk: Number of tokens in a chunk.
     """
 
     vocabulary: int = 32
@@ -57,12 +57,15 @@ class Habits:
     chunk: int = 32
 
     def drawn(self, batch: int, chunks: int, generator: torch.Generator) -> Int64[Tensor, "batch time"]:
-        """Return texts with a number of chunks."""
+        """Return random texts with a given number of chunks, one for each driver."""
         habit = torch._standard_gamma(torch.full((batch, self.vocabulary), self.concentration), generator=generator)
         return torch.multinomial(habit + 1e-9, chunks * self.chunk, replacement=True, generator=generator)
 
     def best_nats(self, text: Int64[Tensor, "batch time"], first: int) -> float:
-        """Return the mean cross-entropy of tokens `first` and later, by Bayes' rule from all tokens before each."""
+        """Return the least possible mean cross-entropy in nats of the tokens from position `first` on.
+
+        Each token is predicted by Bayes' rule from all tokens before it.
+        """
         one = F.one_hot(text, self.vocabulary).double()
         before = one.cumsum(1) - one
         predicted = (before + self.concentration) / (
@@ -72,9 +75,9 @@ class Habits:
 
 
 def context_rows(seeds: int = 3, steps: int = 400, habits: Habits | None = None) -> Iterator[ContextRow]:
-    """Train with up to 4 chunks of context, and yield the cross-entropy with up to 16, all before the same running texts.
+    """Train with up to 4 chunks of context, and yield the cross-entropy on the same running texts with up to 16 chunks.
 
-    The half that is expanded is always the later one: the paper's rule for chunks without a query.
+    Of each chunk, the later half is always kept in more detail, which is the paper's rule for chunks without a query.
     """
     habits = habits or Habits()
     for seed in range(seeds):
@@ -103,5 +106,5 @@ def _train_on_habits(model: SharedModel, habits: Habits, steps: int, seed: int) 
 
 
 def _running_loss(model: SharedModel, context: Tensor, running: Tensor) -> Float[Tensor, ""]:
-    # The choice does not use a query here, so a query's position carries no information about the text.
+    # The choice of halves does not use a query here, so any position can be given as the query.
     return next_token_loss(model.read(context, running, query_at=0), running)

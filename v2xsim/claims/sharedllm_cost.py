@@ -17,20 +17,20 @@ from v2xsim.gpu.sequence.transformer import Transformer
 
 @dataclass(frozen=True)
 class CostRow:
-    """The cost of one context.
+    """The cost of a context of one length.
 
     Attributes:
         chunks: Number of chunks of the context.
         tokens: Number of tokens of the context.
-        ratio: Number of tokens for one kept entry.
-        kept_bytes: Size of the keys and values kept of the context, over all rows.
-        plain_bytes: Size of the cache of a plain Transformer with the number of layers that read kept keys and values.
-        lower_positions: Number of positions that each layer of the lower model reads for a row, starting with the
+        ratio: Compression: number of tokens of the context for each kept entry.
+        kept_bytes: Size of the keys and values kept of the context, over all sequences of the batch.
+        plain_bytes: Size of the cache that a plain Transformer would need, with as many layers as read kept keys and values.
+        lower_positions: Number of positions that each layer of the lower model reads for one sequence, starting with the
             first layer.
-        condense_s: Seconds to choose and encode the whole context.
-        step_ms: Milliseconds for one token after the context.
-        plain_step_ms: Milliseconds for one token of a plain Transformer of the upper model's size that has read the
-            same number of tokens.
+        condense_s: Time to choose the parts kept in detail and to encode the whole context.
+        step_ms: Time to generate one token after the context.
+        plain_step_ms: Time to generate one token with a plain Transformer of the upper model's size that has read the same
+            number of tokens.
     """
 
     chunks: int
@@ -45,7 +45,7 @@ class CostRow:
 
 
 def cost_rows(batch: int = 8, counts: Sequence[int] = (1, 2, 4, 8, 16, 32), turns: int = 7) -> Iterator[CostRow]:
-    """Yield the cost of contexts with more and more chunks in bytes, positions and seconds; medians over `turns`."""
+    """Yield the cost of contexts with an increasing number of chunks; times are medians over `turns` measurements."""
     vocabulary, dim, layers, heads, inject, chunk = 256, 128, 4, 4, 2, 256
     model = SharedModel(vocabulary, dim, layers, heads, ContextTree(chunk, 3, 8), inject).eval()
     plain = Transformer(dim, layers, heads).eval()
@@ -88,7 +88,7 @@ class _Positions:
 
 
 def _filled(plain: Transformer, batch: int, count: int, generator: torch.Generator) -> State:
-    """Return a state as after `count` positions with random entries: their values have no influence on the time."""
+    """Return the state of a Transformer after `count` positions, with random entries: the values do not affect the time."""
     state = plain.init_state(batch)
     shape = (batch, plain.heads, count, plain.dim // plain.heads)
     slots = {

@@ -1,4 +1,4 @@
-"""What SkipDecode costs in cross-entropy and saves in time, compared with all layers, untuned skipping and early termination."""
+"""The cost of SkipDecode in cross-entropy and its saving in time, compared with all layers and with early termination."""
 
 import copy
 import time
@@ -21,17 +21,17 @@ _TURNS = 5
 
 @dataclass(frozen=True)
 class SkipRow:
-    """The result of one policy at one speed.
+    """The result of one policy of skipping layers at one speed-up.
 
     Attributes:
-        policy: `all layers`, `skip` (SkipDecode) or `early` (early termination). `untuned` uses the weights of the
-            model with all layers; `tuned` was trained further with the policy. "all layers tuned" was trained further
-            for the same number of steps without a policy.
-        nominal: Number of layers divided by the mean number of layers that run.
+        policy: `all layers`, `skip` (SkipDecode) or `early` (early termination). With `untuned`, the model has the weights
+            trained with all layers; with `tuned`, it was trained further with the policy. "all layers tuned" was trained
+            further for the same number of steps without a policy.
+        nominal: Nominal speed-up: number of layers divided by the mean number of layers that run.
         mean_layers: Mean number of layers that run at the positions after the prompt.
-        seed: Seed of weights and batches.
+        seed: Seed of the first weights and of the training batches.
         nats: Cross-entropy per token after the prompt, on the validation windows.
-        unseen_nats: As `nats`, on windows of networks that are not in the training set.
+        unseen_nats: Cross-entropy as `nats`, on windows of road networks that are not in the training set.
     """
 
     policy: str
@@ -44,17 +44,17 @@ class SkipRow:
 
 @dataclass(frozen=True)
 class SpeedRow:
-    """Time of generation with a cache; the weights have no influence.
+    """The speed of generation with a cache; the values of the weights have no influence on it.
 
     Attributes:
-        nominal: Number of layers divided by the mean number of layers that run.
+        nominal: Nominal speed-up: number of layers divided by the mean number of layers that run.
         layers: Number of all layers.
         dim: Number of entries of a vector.
-        batch: Number of sequences.
-        generated: Positions after the prompt, over which the schedule runs.
-        tokens_per_s: Tokens per second; median of the turns.
-        against_full: Tokens per second relative to all layers, measured in turns with it.
-        kv_share: Bytes of keys and values at the end, relative to all layers.
+        batch: Number of sequences generated together.
+        generated: Number of generated tokens, over which the schedule of layers runs.
+        tokens_per_s: Tokens generated per second; median of the turns.
+        against_full: `tokens_per_s` divided by that of a model that runs all layers, measured in turns.
+        kv_share: Size of the cached keys and values at the end, divided by that of a model that runs all layers.
     """
 
     nominal: float
@@ -78,7 +78,7 @@ def skip_rows(
     tuning: TrainSettings | None = None,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Iterator[SkipRow]:
-    """Train a model with all layers, train copies of it further with one policy each, and yield the row of each when it is done."""
+    """Train a model with all layers, then train copies of it further, each with one policy; yield the result of each."""
     base = base or TrainSettings(steps=800, batch=32, rate=2e-3, warm_up=80, evaluate_every=10_000)
     tuning = tuning or TrainSettings(steps=500, batch=32, rate=1e-3, warm_up=20, evaluate_every=10_000)
     horizon = windows.training.tokens.shape[1] - prompt
@@ -105,7 +105,7 @@ def skip_rows(
 
 
 def with_schedule(model: TokenModel, schedule: ExitSchedule | None) -> TokenModel:
-    """Return a copy of a model that runs the layers of a schedule."""
+    """Return a copy of a model that runs only the layers that a schedule gives for each position."""
     body = model.body
     assert isinstance(body, Transformer)
     copied = TokenModel(
@@ -118,7 +118,7 @@ def with_schedule(model: TokenModel, schedule: ExitSchedule | None) -> TokenMode
 
 @torch.no_grad()
 def _judged(model: TokenModel, windows: Windows, prompt: int, batch: int = 64) -> float:
-    """Return the cross-entropy of the positions after the prompt."""
+    """Return the mean cross-entropy per token in nats at the positions after the prompt."""
     total, count = 0.0, 0
     model.eval()
     for tokens, mask in windows.pieces(batch):
@@ -138,7 +138,7 @@ def speed_rows(
     generated: int = 128,
     speeds: Sequence[float] = (2.0, 3.0, 4.0, 5.0),
 ) -> Iterator[SpeedRow]:
-    """Time a whole generation with a cache, all policies in turns."""
+    """Time a whole generation with a cache, at each speed-up in turns; yield a row for each."""
     torch.manual_seed(1)
     plain = TokenModel(Transformer(dim, layers, max(1, dim // 32)), vocabulary).eval()
     policies: dict[float, TokenModel] = {1.0: plain}

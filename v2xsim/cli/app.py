@@ -1,4 +1,4 @@
-"""The commands of `v2xsim`, and how errors reach the user."""
+"""The commands of `v2xsim`, and how errors are reported to the user."""
 
 from inspect import cleandoc
 from types import ModuleType

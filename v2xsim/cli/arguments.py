@@ -55,7 +55,7 @@ Vocabulary = Annotated[int, typer.Option(min=1, help="Size of the vocabulary: nu
 
 
 def check_device(device: Device) -> None:
-    """Refuse a GPU that is not there."""
+    """Raise an error if the user chose a GPU and torch finds none."""
     import torch
 
     if device is Device.CUDA and not torch.cuda.is_available():

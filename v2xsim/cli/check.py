@@ -17,7 +17,7 @@ def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = No
     loaded = load(scenario, overrides or [], seed)
     print_notes(loaded.notes)
     if loaded.loaded_plugins:
-        # Imported here: trying parts loads compiled kernels, which --help must not wait for.
+        # Imported here, so that --help does not wait for the compiled kernels that this loads.
         from v2xsim.part_trials import try_own_parts
 
         try_own_parts(loaded)

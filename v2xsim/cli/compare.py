@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "compare"
 EXAMPLE = "Example: v2xsim compare runs/demo-1 runs/no-relay   (or one sweep: v2xsim compare sweeps/relay)"
-# More tables are printed only with --all.
+# Largest number of tables that are printed without --all.
 _MOST_TABLES = 8
 
 

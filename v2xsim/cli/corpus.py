@@ -94,7 +94,7 @@ def command(options: Options) -> None:
     give the test set. With the defaults, the corpus has about 1.7 million tokens of half a second. The same settings give the same bytes. To read
     the corpus in Python, call v2xsim.gpu.sequence.corpus.Corpus.open(OUT).
     """
-    # Imported here: --help must not wait for the libraries that this loads.
+    # Imported here, so that --help does not wait for the libraries that this loads.
     from v2xsim.datasets.motion.make import SMALL, Settings, make
 
     base = SMALL if options.small else Settings()

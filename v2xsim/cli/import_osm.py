@@ -21,7 +21,7 @@ def command(
     ],
 ) -> None:
     """Turn an OpenStreetMap extract into roads, buildings, traffic and a scenario that runs."""
-    # Imported here: --help must not wait for the libraries that this loads.
+    # Imported here, so that --help does not wait for the libraries that this loads.
     from v2xsim.import_osm import import_osm
 
     scenario = import_osm(osm_file, out, progress=lambda what: typer.echo(what, err=True))

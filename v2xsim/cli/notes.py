@@ -1,4 +1,4 @@
-"""Keys of a file that have no effect, reported on standard error."""
+"""Notes about keys of a file that have no effect, printed on standard error."""
 
 from collections.abc import Iterable
 

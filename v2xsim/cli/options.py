@@ -1,4 +1,4 @@
-"""Commands that receive their options as one record."""
+"""A decorator for commands that receive all their options as one record."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -1,4 +1,4 @@
-"""A summary of a scenario in a few lines."""
+"""A summary of a scenario: one line for each section."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -84,7 +84,7 @@ def _assignment(parameter: "ListedParameter") -> str:
 
 
 def _about(parameter: "ListedParameter") -> str:
-    """Return the meaning of a parameter, then its type, unit and limits in brackets."""
+    """Return a text about a parameter: its meaning, then type, unit and limits in brackets."""
     # The text of the limits ends with the unit, so the unit is not printed twice.
     unit = parameter.unit if parameter.unit and not parameter.limits_text else ""
     return f"{parameter.meaning} ({', '.join(filter(None, [parameter.type, parameter.limits_text, unit]))})"

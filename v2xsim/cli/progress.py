@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar for a run (simulated time, speed, time left), or a line with the present step."""
+"""Progress display on standard error: a bar for a run (simulated time, speed, time left), or a line with the present step."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Report = Callable[[float, float, str], None]
 
 @contextmanager
 def progress_bar() -> Iterator[Report]:
-    """Show a bar on standard error, one line for each phase of a run; nothing if that is not a terminal."""
+    """Show progress bars on standard error, one for each phase of a run; show nothing if it is not a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<12}"),
@@ -39,10 +39,7 @@ def progress_bar() -> Iterator[Report]:
 
 @contextmanager
 def status() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a line with a spinner on standard error.
-
-    It shows nothing if that is not a terminal.
-    """
+    """Yield a function that shows a text with a spinner on standard error; it shows nothing if that is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda text: None

@@ -30,8 +30,8 @@ def command(
         key_slot = slot(tuple(key.split(".")))
         return key_slot.unit if key_slot else ""
 
-    # Only keys that differ from the schema's defaults: readers can look up the others, and varied keys have a table
-    # of their own.
+    # The report lists only keys that differ from the schema's defaults: readers can look up the others. Varied keys have a
+    # table of their own.
     made_of = {key: value for key, value in chosen(study.scenario) if key not in study.keys}
     page = write_study_report(study, out if out is not None else folder / "report", made_of, unit_of)
     typer.echo(f"report: {page}")

@@ -58,7 +58,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     print_notes(loaded.notes)
     folder = out if out is not None else default_folder(loaded.name, loaded.run.seed)
     with staged(folder) as staging, progress_bar() as progress:
-        # Imported here: a wrong scenario or folder is then reported before the engine takes seconds to load.
+        # Imported here, so that a wrong scenario or folder is reported before the engine takes seconds to load.
         from v2xsim.simulate import run
 
         results = run(loaded, out=staging, progress=progress)
@@ -66,8 +66,8 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
 
 
 def draw(folder: Path, frame: int | None = None) -> list[Path]:
-    """Draw the pictures of a run's folder and return their paths. Pictures without data are named on standard error."""
-    # Imported here: drawing loads matplotlib, which a run without pictures does not need.
+    """Draw the pictures of a run's folder and return their paths; print which pictures have no data on standard error."""
+    # Imported here, because drawing loads matplotlib, which a run without pictures does not need.
     from v2xsim.viz import render
 
     return render(folder, frame=frame, on_skip=lambda name, reason: typer.echo(f"no {name}: {reason}", err=True))

@@ -1,4 +1,4 @@
-"""What a command prints at its end: a table for people, or one JSON object for programs."""
+"""The summary that a command prints at its end: a table for people, or one JSON object for programs."""
 
 import ctypes
 import math
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from v2xsim.results import Results
 
 
-# Mean channel busy ratio above which more traffic means less delivered. At 0.78, 802.11p's published curves have lost
-# half of their range.
+# Mean channel busy ratio above which additional traffic reduces the number of delivered packets. At a ratio of 0.78, the
+# published curves of 802.11p have lost half of their range.
 SATURATED = 0.75
 
 
@@ -63,7 +63,7 @@ def warnings_of(results: "Results") -> list[str]:
 
 
 def print_paths(label: str, paths: Sequence[Path]) -> None:
-    """Print the paths of written files, one a line."""
+    """Print the paths of written files, one per line, with a label before the first."""
     typer.echo(f"{label}:")
     for path in paths:
         typer.echo(f"  {path}")
@@ -71,7 +71,7 @@ def print_paths(label: str, paths: Sequence[Path]) -> None:
 
 @contextmanager
 def stdout_kept_free() -> Iterator[None]:
-    """Redirect standard output to standard error for a while, so that standard output gets one JSON object only.
+    """Redirect standard output to standard error during a block, so that standard output gets one JSON object only.
 
     SUMO prints from C++, past `sys.stdout`, so the file descriptor itself is redirected.
     """

@@ -28,7 +28,7 @@ _SAY_EVERY_S = 20.0
 
 
 class Backend(StrEnum):
-    """Where points run."""
+    """The place where the points of a sweep run: this machine or a Dask cluster."""
 
     LOCAL = "local"
     DASK = "dask"
@@ -146,7 +146,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ScenarioError(f"{option} {text}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
-        # A comma separates values inside the brackets; a value that is a list needs brackets of its own.
+        # Brackets make a list of the values of --grid, which commas separate; a value that is a list has its own brackets.
         parsed = read_yaml(f"[{value}]" if option == "--grid" else value, f"{option} {text}").data
         return key.strip(), parsed
 
@@ -175,7 +175,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
 
 @contextmanager
 def _progress() -> Iterator["Report"]:
-    """Show a bar on standard error; if that is not a terminal, a line from time to time."""
+    """Show a progress bar on standard error, or a line from time to time if standard error is not a terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -200,7 +200,7 @@ def _progress() -> Iterator["Report"]:
 
         def report(finished: int, failed: int, total: int) -> None:
             if not begun:
-                # The time left is estimated from the points of this run; those finished before it took no time now.
+                # The remaining time is estimated only from points of this run, not from those that an earlier run finished.
                 begun.append(finished + failed)
                 bar.reset(task, total=total, completed=finished + failed)
             bar.update(task, completed=finished + failed, total=total, failed=f"{failed} failed" if failed else "")

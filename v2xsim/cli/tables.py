@@ -1,4 +1,4 @@
-"""Rows of measurements, printed as a table for people or as one JSON object for programs."""
+"""Printing of measurement rows: as a table for people, or as one JSON object for programs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ _ALWAYS_COLUMNS = ("module", "device")
 
 
 def reported(title: str, rows: "Iterable[DataclassInstance]") -> list[Row]:
-    """Return rows as mappings; each row is printed on standard error as soon as it is measured.
+    """Return rows as mappings, and print each on standard error as soon as it is measured.
 
-    A row can take an hour: if the command is interrupted, the earlier rows are not lost.
+    The measurement of a row can take an hour; if the command is interrupted, the printed rows are not lost.
     """
     known: list[Row] = []
     for row in rows:
@@ -46,9 +46,9 @@ def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | No
 
     Args:
         title: Text above the table.
-        rows: At least one; all with the same columns.
-        formats: Format specifications of columns, such as ".0%"; `short` formats the others.
-        merge: Whether a column with the same value in all rows is printed once, after the title, instead.
+        rows: At least one row; all rows have the same columns.
+        formats: Python format specification of each column, such as ".0%"; `short` formats all other columns.
+        merge: Whether a column with the same value in all rows is printed only once, after the title.
     """
     from rich import box
     from rich.console import Console
@@ -71,7 +71,7 @@ def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | No
 
 
 def short(value: object) -> str:
-    """Return a value in few characters: numbers with thousands separators, three decimals below 100."""
+    """Return a value as a short text: numbers with thousands separators, and with three decimals if below 100."""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
     if isinstance(value, list | tuple):

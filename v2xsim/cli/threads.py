@@ -1,4 +1,4 @@
-"""The number of threads of matrix products."""
+"""The number of threads that matrix products use."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Age of information and inter-packet gap: how old a station's latest message from another one is."""
+"""Age of information (the age of the latest message that one station has from another), and inter-packet gap."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def gaps_and_age(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.nda
     The age starts at the delay d of a received packet and grows at unit rate over the gap g until the next one; its
     time average is d + g / 2.
     """
-    # Receptions of one pair become neighbours, in order of time; `same` is False between two pairs.
+    # Sort so that the receptions of one pair follow each other in order of time; `same` is False between two pairs.
     order = np.lexsort((end, rx, tx))
     same = (np.diff(tx[order]) == 0) & (np.diff(rx[order]) == 0)
     gap = np.diff(end[order])[same]

@@ -14,9 +14,9 @@ class Coverage:
     """Shares of the cells of one frame, 0 to 1.
 
     Attributes:
-        before: Cells outside buildings that the ego observed itself.
-        after: Cells outside buildings observed after fusion.
-        blind_covered: Share of the blind zone, weighted by relevance, that fusion filled; NaN without a blind zone.
+        before: Share of the cells outside buildings that the ego observed itself.
+        after: Share of the cells outside buildings that are observed after fusion.
+        blind_covered: Share of the blind zone, weighted by relevance, that is observed after fusion; NaN without a blind zone.
     """
 
     before: float
@@ -33,7 +33,7 @@ def covered(
     Args:
         before: Codes of the ego's own matrix.
         after: Codes of the same cells after fusion.
-        ground: Cells outside buildings. Cells inside never count: the ego has the map.
+        ground: Whether each cell lies outside buildings. Cells inside buildings never count: the ego has the map.
         weight: Relevance of each blind cell, at least 0; a larger weight counts more.
     """
     cells = max(1, int(ground.sum()))

@@ -1,4 +1,4 @@
-"""Detections of an ego against the truth: which ones count, which hit a body, which road users are seen, and average precision.
+"""Detections of an ego compared with the truth: which ones count, which hit a body, which road users they show, and average precision.
 
 The matching and the area under the curve are in `v2xsim.perception.metrics.average_precision`.
 """
@@ -14,10 +14,11 @@ from v2xsim.records import Detections
 
 
 def counted(detections: Detections, scene: Scene, range_m: float) -> Detections:
-    """Return the detections that count: those of road users in range, and false ones in range of the ego's believed position.
+    """Return the detections that count: those of road users in range, and false positives in range.
 
-    A true detection counts by its road user's distance, wherever its box is. Otherwise a box that an error moves out
-    of range would be neither a hit nor a false positive.
+    For a true detection, the true distance of its road user decides, wherever its box is. Otherwise, a box that an error
+    moves out of range would be neither a hit nor a false positive. For a false positive, the distance from the ego's
+    believed position decides.
     """
     offset_m = detections.boxes.center_m[:, :2] - scene.believed_ego_m
     of_near = np.isin(detections.truth, scene.agent[scene.near(range_m)])
@@ -31,22 +32,22 @@ def matched_bodies(
     """Return which of the detections that count hit the body of a road user in range.
 
     Args:
-        detections: Those that count (see `counted`), in the world as the ego believes it.
-        scene: The truth.
+        detections: Detections that count (see `counted`), placed by the pose that the ego believes.
+        scene: The truth around the ego.
         range_m: Road users farther from the ego than this are not expected to be detected.
-        thresholds: Least overlaps at which a detection counts as a hit, each from 0 to 1.
+        thresholds: Least overlaps (intersection over union, 0 to 1) at which a detection counts as a hit.
     """
     bodies = scene.apparent[np.flatnonzero(scene.near(range_m))]
     return matched(Frame(detections=detections, objects=bodies), thresholds)
 
 
 def seen(detections: Detections, scene: Scene, range_m: float) -> Bool[np.ndarray, " agents"]:
-    """Return the road users in range from which at least one detection comes, whatever the overlap of its box."""
+    """Return whether each road user is in range and has at least one detection, whatever the overlap of the boxes."""
     return scene.near(range_m) & np.isin(scene.agent, detections.truth)
 
 
 def average_precision(matches: Mapping[str, Sequence[Matched]]) -> dict[str, list[tuple[float, float]]]:
-    """Return threshold and average precision over all frames of each mode.
+    """Return pairs of overlap threshold and average precision over all frames, for each mode (`ego` alone and `fused`).
 
     Args:
         matches: Matched detections of every frame, by mode.

@@ -18,11 +18,12 @@ class Episode:
     """One hidden conflict between an ego and a road user.
 
     Attributes:
-        ego: The ego that should know of the road user.
-        agent: The hidden road user.
-        start_us: First frame in which it was hidden and in conflict.
-        aware_us: By mode, first frame since the start in which the ego knew of it; -1 if it never did.
-        end_us: Last frame in which it was in conflict.
+        ego: Agent id of the ego that should know of the road user.
+        agent: Agent id of the hidden road user.
+        start_us: Time of the first frame in which the road user was hidden and on a collision course.
+        aware_us: By mode, time of the first frame since the start in which the ego knew of the road user; -1 if it never
+            did.
+        end_us: Time of the last frame in which the road user was on a collision course.
     """
 
     ego: int
@@ -33,7 +34,7 @@ class Episode:
 
 
 class HiddenConflicts:
-    """Follows the hidden conflicts of every ego over a run, in each mode."""
+    """Follows the hidden conflicts of every ego over a run, in each mode (`ego` alone and `fused`)."""
 
     def __init__(self, modes: Sequence[str] = MODES) -> None:
         self._modes = tuple(modes)
@@ -44,9 +45,9 @@ class HiddenConflicts:
         """Process one frame of an ego; frames of one ego must come in order of time.
 
         Args:
-            scene: The truth.
-            known: Road users that the ego knows of, by mode.
-            range_m: Conflicts with road users farther away do not count.
+            scene: The truth around the ego.
+            known: By mode, whether the ego knows of each road user.
+            range_m: Conflicts with road users farther from the ego than this do not count.
         """
         conflict = scene.near(range_m) & scene.conflict
         for mode in self._modes:
@@ -57,9 +58,9 @@ class HiddenConflicts:
                 self._over.append((scene.ego, mode, over))
 
     def episodes(self) -> list[Episode]:
-        """Return all episodes so far, by ego, road user and start.
+        """Return all episodes so far, sorted by ego, road user and start.
 
-        An episode that has not ended gets its latest conflict as end.
+        The end of an episode that is still going on is the latest frame with the conflict.
         """
         parts = self._over + [(ego, mode, going) for (ego, mode), going in self._going.items()]
         # Only the truth decides where an episode starts and ends, so all modes have the same episodes.

@@ -1,4 +1,4 @@
-"""The score of one ego frame: what the ego detected and knew, alone and after fusion, against the truth.
+"""The score of one ego frame: what the ego detected and knew, alone and after fusion, compared with the truth.
 
 `v2xsim.engine.recording` writes it into the tables of a run.
 """
@@ -19,13 +19,13 @@ from v2xsim.records import Detections
 
 @dataclass(frozen=True)
 class ModeScore:
-    """What an ego perceived in one mode.
+    """The score of an ego's perception in one mode: alone or after fusion.
 
     Attributes:
-        detections: The detections that count: those of road users in range, and false ones in range.
-        matched: Which of them hit a body, for average precision.
-        seen: Road users in range that were detected.
-        known: Road users, at any distance, for which there is a confirmed track.
+        detections: The detections that count: those of road users in range, and false positives in range.
+        matched: Whether each of these detections hit a body at each overlap threshold, for average precision.
+        seen: Whether each road user is in range and was detected.
+        known: Whether there is a confirmed track for each road user, at any distance.
     """
 
     detections: Detections
@@ -39,11 +39,11 @@ class FrameScore:
     """The score of one ego frame.
 
     Attributes:
-        near: Other road users in range.
+        near: Whether each road user is in range and not the ego itself.
         distance_m: Distance of each road user from the ego.
-        conflict: Other road users on a collision course with the ego.
-        hidden: Road users that no lidar of the ego hit.
-        modes: Score of the ego's perception, by mode.
+        conflict: Whether each road user is on a collision course with the ego.
+        hidden: Whether each road user was hit by none of the ego's own lidars.
+        modes: Score of the ego's perception in each mode: `ego` alone and `fused`.
     """
 
     near: Bool[np.ndarray, " agents"]
@@ -60,10 +60,10 @@ def score(
     """Return the score of one ego frame.
 
     Args:
-        scene: The truth.
-        perceived: Detections and tracks of the ego by mode, in the world as the ego believes it.
-        range_m: Road users farther away are not scored.
-        thresholds: Least overlaps at which a detection counts as a hit, each from 0 to 1.
+        scene: The truth around the ego.
+        perceived: Detections and tracks of the ego by mode, placed by the pose that the ego believes.
+        range_m: Road users farther from the ego than this are not scored.
+        thresholds: Least overlaps (intersection over union, 0 to 1) at which a detection counts as a hit.
     """
     modes = {}
     for mode, (detections, tracks) in perceived.items():

@@ -1,4 +1,4 @@
-"""Which road users an ego knows of: its tracks compared with the truth, and its tracks after fusion."""
+"""The road users that an ego knows of: those with a confirmed track; and the tracks of egos after fusion."""
 
 import numpy as np
 from jaxtyping import Bool
@@ -10,14 +10,14 @@ from v2xsim.records import Detections
 
 
 def known(tracks: Tracks, scene: Scene) -> Bool[np.ndarray, " agents"]:
-    """Return the other road users, at any distance, for which there is a confirmed track."""
+    """Return whether the ego has a confirmed track for each other road user, at any distance."""
     # The ego's own body takes part in the assignment, so that a track of the ego itself is not assigned to another
     # road user.
     return aware(scene.apparent.center_m[:, :2], tracks.mean[tracks.confirmed, :2]) & scene.others
 
 
 def without_detection(announced: Detections, detections: Detections) -> Detections:
-    """Return the stations that announced themselves at a position where there is no detection."""
+    """Return the announced stations without a detection at their position."""
     if len(announced) == 0 or len(detections) == 0:
         return announced
     gap_m = announced.boxes.center_m[:, None, :2] - detections.boxes.center_m[None, :, :2]
@@ -35,9 +35,9 @@ class FusedTracks:
 
         Args:
             ego: Agent id of the ego.
-            detections: Detections after fusion, in the world as the ego believes it.
-            announced: Stations that the ego knows of by their own announcements, at the instant of the frame.
-            time_us: Capture of the frame; must be later than the ego's frame before.
+            detections: Detections after fusion, placed by the pose that the ego believes.
+            announced: Stations that the ego knows from their announcements, extrapolated to the instant of the frame.
+            time_us: Capture time of the frame; it must be later than that of the ego's frame before.
         """
         before = self._tracks.get(ego, Tracks.none(time_us))
         everything = Detections.joined([detections, without_detection(announced, detections)])

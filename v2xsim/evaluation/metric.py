@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-# Bounds of the distribution of latencies, spaced by about a factor of 2.
+# Latencies in milliseconds at which their distribution is reported, spaced by about a factor of 2.
 WITHIN_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
@@ -16,7 +16,7 @@ class Metric:
     Attributes:
         value: The number; NaN if there was nothing to measure.
         unit: Unit of the value; "1" for a share.
-        count: Number of samples in it.
+        count: Number of samples from which the value was computed.
     """
 
     value: float
@@ -29,7 +29,7 @@ Rows = list[tuple[str, str, Metric]]
 
 
 def arrays_of(table: pa.Table, *names: str) -> list[np.ndarray]:
-    """Return columns of a table as arrays; texts become text arrays."""
+    """Return some columns of a table as numpy arrays; columns of texts become arrays of strings."""
     columns = []
     for name in names:
         column = table.column(name)
@@ -44,12 +44,12 @@ def arrays_of(table: pa.Table, *names: str) -> list[np.ndarray]:
 
 
 def mean_of(name: str, values: np.ndarray, unit: str) -> Rows:
-    """Return the mean of some values as a metric."""
+    """Return the mean of some values as a metric of the whole run; NaN without values."""
     return [(name, "", Metric(float(np.mean(values)) if len(values) else float("nan"), unit, len(values)))]
 
 
 def shares_within(name: str, latency_ms: np.ndarray) -> Rows:
-    """Return the share of latencies up to each of a few bounds, which is their distribution."""
+    """Return the cumulative distribution of latencies: the share of them up to each bound of WITHIN_MS."""
     count = len(latency_ms)
     share = (
         np.searchsorted(np.sort(latency_ms), WITHIN_MS, "right") / max(count, 1) if count else [np.nan] * len(WITHIN_MS)

@@ -1,4 +1,4 @@
-"""All metrics of a run, from its tables: perception and cooperation here, the radio's in `radio_metrics`.
+"""All metrics of a run, computed from its tables: those of perception and cooperation; radio metrics are in `radio_metrics`.
 
 Each is defined in docs/models.md, "Metrics".
 """
@@ -18,7 +18,16 @@ def all_metrics(
     prr_range_m: float,
     packet_share: float = 1.0,
 ) -> Rows:
-    """Return every metric as name, bin and value; an empty bin is the whole run."""
+    """Return every metric of a run as name, bin and value; an empty bin stands for the whole run.
+
+    Args:
+        tables: Tables of the run, by name.
+        precision: Pairs of overlap threshold and average precision, by mode.
+        frames: Number of ego frames that were scored.
+        duration_s: Simulated time of the run.
+        prr_range_m: Receivers within this distance of the sender count for the packet reception ratio.
+        packet_share: Share of the stations whose awareness messages have rows in `packets`, above 0 and at most 1.
+    """
     return [
         *_perception(tables["fusion"], tables["awareness"], precision, frames),
         *_episodes(tables["episodes"]),

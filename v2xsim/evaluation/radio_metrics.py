@@ -9,15 +9,15 @@ import pyarrow as pa
 from v2xsim.evaluation.age_of_information import gaps_and_age
 from v2xsim.evaluation.metric import Metric, Rows, arrays_of, mean_of, shares_within
 
-# A multiple of the 5 m of the table `unheard`, so that none of its bins is divided.
+# Width of a distance bin. It is a multiple of the 5 m bins of the table `unheard`, so that none of those is divided.
 BIN_M = 50.0
 
 
 def delivery_rows(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
     """Return the packet reception ratio within a range, by distance and by link state, and the share of each cause of loss.
 
-    All stations in range count, also those that a packet was too weak for, as in 3GPP TR 36.885 A.1.5. The weak
-    receptions are counted in bins of 5 m: if the range is not a multiple of 5 m, the last bin counts whole.
+    All stations in range count, also those at which the packet was too weak, as in 3GPP TR 36.885 A.1.5. The table
+    `unheard` counts these in bins of 5 m; if the range is not a multiple of 5 m, the last bin counts completely.
     """
     message_kind, hop, outcome, distance, state = arrays_of(
         packets, "kind", "hop", "outcome", "distance_m", "link_state"
@@ -69,7 +69,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     ]
     message, fragment, size, start = arrays_of(packets, "message", "fragment", "size_bytes", "start_us")
     unsent = outcome == "not_sent"
-    # All rows of one transmission follow each other, so a change marks the next one.
+    # All rows of one transmission follow each other, so a change in these columns marks the next transmission.
     packet = np.stack([message, fragment, hop, tx, start])
     sent = np.flatnonzero(np.append(True, (np.diff(packet, axis=1) != 0).any(axis=0))[: len(message)])
     # A packet that a full queue dropped has a row without a transmission: count it, but not its bytes.
@@ -84,7 +84,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
 
 
 def link_rows(links: pa.Table) -> Rows:
-    """Return the share of links in each state."""
+    """Return the share of links in each link state, 0 to 1."""
     (state,) = arrays_of(links, "state")
     rows: Rows = []
     for name in ("LOS", "NLOSv", "NLOSb"):

@@ -1,4 +1,4 @@
-"""The truth around one ego at the instant of a frame, for comparison with its detections and tracks."""
+"""The truth around one ego at the instant of a frame, for comparison with the ego's detections and tracks."""
 
 from dataclasses import dataclass
 
@@ -20,12 +20,12 @@ class Scene:
         ego: Agent id of the ego. A vehicle is also one of the road users; a roadside unit is not.
         time_us: True time of the capture.
         ego_m: True position of the ego.
-        believed_ego_m: Position that the ego believed to have.
+        believed_ego_m: Position at which the ego believed it was.
         ego_velocity_mps: True velocity of the ego over ground.
-        agent: Identity of each road user.
+        agent: Agent id of each road user.
         boxes: True body of each road user.
-        apparent: Bodies as the ego would place them: the truth moved by the error of the ego's pose. Detections and
-            tracks are compared with these.
+        apparent: Body of each road user where the ego would place it: the true body moved by the error of the ego's pose.
+            Detections and tracks are compared with these bodies.
         velocity_mps: True velocity of each road user over ground.
         own_points: Number of returns of the ego's own lidars on each road user.
     """
@@ -43,7 +43,7 @@ class Scene:
 
     @property
     def others(self) -> Bool[np.ndarray, " agents"]:
-        """Whether each road user is not the ego itself."""
+        """Whether each road user is another one than the ego."""
         return self.agent != self.ego
 
     @property

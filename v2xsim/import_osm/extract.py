@@ -1,4 +1,4 @@
-"""Read an OpenStreetMap extract far enough to know that SUMO can use it."""
+"""Check whether SUMO can use an OpenStreetMap extract, and decompress it."""
 
 import gzip
 import zlib
@@ -13,10 +13,10 @@ class OsmImportError(UserError):
 
 
 def unpacked(source: Path, target: Path) -> int:
-    """Copy an extract, decompressed if it is gzip; return its number of ways with a highway tag.
+    """Copy an OpenStreetMap extract, decompressing gzip; return its number of ways with a highway tag.
 
     Raises:
-        OsmImportError: If it is missing, empty, damaged, not an OpenStreetMap file, or without roads.
+        OsmImportError: If the extract is missing, empty, damaged, not an OpenStreetMap file, or without roads.
     """
     if not source.exists():
         raise OsmImportError(f"{source}: there is no such file")

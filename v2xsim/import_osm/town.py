@@ -14,14 +14,14 @@ from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_tools import run_tool, sumo_home
 from v2xsim.mobility.sumo_vehicle_types import type_xml
 
-# Side of the square in which stations are drawn.
+# Side of the square region from which stations are drawn.
 REGION_M = 1500.0
 STATIONS = 30
 LIDARS = 10
 # Measuring starts after five minutes, when the roads have filled.
 BEGIN_S = 300
 DURATION_S = 30
-# Shares of European urban traffic, rounded; ours.
+# Shares of vehicle classes in European urban traffic; rounded values that we chose.
 MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
 
 Progress = Callable[[str], None]
@@ -33,11 +33,11 @@ def import_osm(
     """Turn an OpenStreetMap extract into a folder with a scenario; return the scenario's path.
 
     Args:
-        osm_file: The extract, .osm or .osm.xml, also gzipped.
-        out: Folder to write; new or empty.
-        vehicles: Wanted number of vehicles on the road at once during the measured time.
+        osm_file: The extract, .osm or .osm.xml, optionally gzipped.
+        out: Folder to write into; it must be new or empty.
+        vehicles: Desired number of vehicles on the road at the same time during the measured time.
         seed: Seed of the traffic demand.
-        progress: Called with the name of the present step.
+        progress: Function called with the name of the present step.
 
     Raises:
         OsmImportError: If the extract or the folder cannot be used.
@@ -105,7 +105,10 @@ def _buildings(folder: Path) -> None:
 
 
 def _demand(folder: Path, period_s: float, seed: int) -> None:
-    """Write routes between random edges, weighted by their length, that end after the measured time."""
+    """Write trips between random edges, one every `period_s`, until the end of the measured time.
+
+    Edges are chosen with probabilities in proportion to their length, and those at the border of the network are preferred.
+    """
     kinds = "".join(type_xml(kind, share) for kind, share in MIX.items())
     types = f'<additional><vTypeDistribution id="mix">{kinds}</vTypeDistribution></additional>'
     (folder / "types.add.xml").write_text(types, encoding="utf-8")
@@ -130,7 +133,7 @@ def _demand(folder: Path, period_s: float, seed: int) -> None:
 
 
 def _busiest(folder: Path, seed: int) -> tuple[Float[np.ndarray, " 2"], int, int]:
-    """Return the centre of the busiest square, the fewest vehicles on the road, and the fewest in that square."""
+    """Return the centre of the busiest square, and two least numbers of vehicles over time: on all roads, and in that square."""
     run_tool(
         "sumo",
         ["-c", "town.sumocfg", "--fcd-output", "trial.xml", "--device.fcd.begin", str(BEGIN_S), "--device.fcd.period",

@@ -1,4 +1,4 @@
-"""The interface of all sources of traffic: the road users at rising instants, with names and numbers."""
+"""The interface of all sources of traffic: they return the road users at one instant after the other, with their ids."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class MobilityError(UserError):
 class Names:
     """The names of all road users and roadside units of a run, numbered from 0 in order of first appearance.
 
-    The engine creates it, registers roadside units first, and passes it to the source of traffic.
+    The engine creates this register, enters the roadside units first, and passes it to the source of traffic.
     """
 
     def __init__(self) -> None:
@@ -37,18 +37,18 @@ class Names:
         return len(self._name)
 
     def register(self, name: str) -> int:
-        """Return the number of a name; a new name gets the next number."""
+        """Return the number (agent id) of a name; a new name gets the next number."""
         agent = self._id.setdefault(name, len(self._name))
         if agent == len(self._name):
             self._name.append(name)
         return agent
 
     def name_of(self, agent: int) -> str:
-        """Return the name of a number."""
+        """Return the name of the road user or roadside unit with an agent id."""
         return self._name[agent]
 
     def agent_of(self, name: str) -> int | None:
-        """Return the number of a name, or None if it has not appeared yet."""
+        """Return the agent id of a name, or None if the name has not appeared yet."""
         return self._id.get(name)
 
 
@@ -65,10 +65,10 @@ class Mobility(ABC):
 
     @abstractmethod
     def snapshot(self, time_us: int) -> Snapshot:
-        """Return all road users at one instant, by rising agent id. Each instant must be later than the one before."""
+        """Return all road users at one instant, by rising agent id. Each call needs a later instant than the one before."""
 
     def warm_up(self, until_us: int, progress: Progress | None = None) -> None:
-        """Advance to an instant without reading states; the next snapshot is at that instant or later."""
+        """Advance the traffic to an instant without reading states; the next snapshot is at that instant or later."""
         if progress is not None:
             progress(until_us)
 
@@ -77,11 +77,11 @@ class Mobility(ABC):
         return self.names.name_of(agent)
 
     def agent_of(self, name: str) -> int | None:
-        """Return the id of a road user, or None if it has not appeared yet."""
+        """Return the agent id of a road user, or None if the road user has not appeared yet."""
         return self.names.agent_of(name)
 
     def close(self) -> None:  # noqa: B027  # a source without a process or a file has nothing to give back
-        """Release files and processes; further calls do nothing."""
+        """Release files and processes; a second call does nothing."""
 
     def __enter__(self) -> "Mobility":
         return self
@@ -93,7 +93,7 @@ class Mobility(ABC):
 
 
 def yaw_of_compass_rad(angle_deg: Float[np.ndarray, " agents"]) -> Float[np.ndarray, " agents"]:
-    """Return SUMO's compass degrees (clockwise from north) as yaw, counter-clockwise from east, in (-pi, pi]."""
+    """Return the yaw of a SUMO angle: counter-clockwise from east, in (-pi, pi]; SUMO counts clockwise from north."""
     yaw = np.deg2rad(90.0 - np.asarray(angle_deg, float))
     return np.pi - np.mod(np.pi - yaw, 2.0 * np.pi)
 
@@ -103,7 +103,7 @@ def center_of_front_m(
     yaw_rad: Float[np.ndarray, " agents"],
     length_m: Float[np.ndarray, " agents"],
 ) -> Float[np.ndarray, "agents 2"]:
-    """Return the centres of bodies from their front bumpers, which SUMO gives."""
+    """Return the centres of bodies, given the positions of their front bumpers, as SUMO reports them."""
     ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], axis=1)
     return np.asarray(front_m - 0.5 * length_m[:, None] * ahead)
 

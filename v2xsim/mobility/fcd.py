@@ -1,4 +1,4 @@
-"""Replay of a trace that SUMO wrote with --fcd-output; it is read step by step during the run."""
+"""Replay of a trace that SUMO wrote with --fcd-output; the file is read step by step during the run."""
 
 import gzip
 import zlib
@@ -23,15 +23,16 @@ from v2xsim.mobility.base import (
 from v2xsim.world.road_users import BUS, CATALOGUE, PASSENGER, PEDESTRIAN, TRUCK, kind_of_type_name
 from v2xsim.world.snapshot import Snapshot
 
-# Bytes that the XML parser gets at once: a long trace is never in memory as a whole.
+# Number of bytes that the XML parser gets at once, so that a long trace is never completely in memory.
 _CHUNK_BYTES = 1 << 18
 
 
 def _trace_size_m() -> Float[np.ndarray, "kinds 3"]:
-    """Return bodies by class for a trace, which has types but no sizes.
+    """Return length, width and height of each class of road user for a trace, which has types but no sizes.
 
-    Length and width are SUMO's defaults, because SUMO kept its distances by them: with the catalogue's 13 m truck
-    instead of SUMO's 7.1 m one, trucks would overlap with the cars behind. Heights are the catalogue's.
+    Length and width are SUMO's defaults, because SUMO computed the distances between vehicles with them: with the
+    catalogue's truck of 13 m instead of SUMO's of 7.1 m, trucks would overlap with the cars behind. Heights are those of
+    the catalogue.
     """
     size = CATALOGUE.size_m.copy()
     size[PASSENGER, :2] = 5.0, 1.8
@@ -60,14 +61,14 @@ class Sample:
 
 
 def _time_us(text: str) -> int:
-    """Return an instant written as seconds or as [days:]hours:minutes:seconds."""
+    """Return the time in microseconds that a text gives as seconds or as [days:]hours:minutes:seconds."""
     parts = [float(part) for part in text.split(":")]
     scale = (86400.0, 3600.0, 60.0, 1.0)[-len(parts) :]
     return round(sum(part * unit for part, unit in zip(parts, scale, strict=True)) * 1e6)
 
 
 class _Reader:
-    """Collects the instants of a trace from XML events."""
+    """Collects the instants of a trace, and the road users at each, from XML events."""
 
     def __init__(self, path: Path, names: Names) -> None:
         self.path = path
@@ -128,7 +129,7 @@ class _Reader:
     def _end(self, name: str) -> None:
         if name != "timestep" or self._time_us is None:
             return
-        # SUMO writes an empty step if no vehicle is sampled then (device.fcd.period); such steps carry no
+        # SUMO writes an empty step if it samples no vehicle at that time (option device.fcd.period); such steps carry no
         # information.
         if self._rows:
             table = np.array(self._rows, float)
@@ -149,7 +150,7 @@ class _Reader:
 
 
 def read_trace(path: Path, names: Names) -> Generator[Sample, None, None]:
-    """Yield the instants of a trace that have road users, in order.
+    """Yield the instants of a trace at which there are road users, in order of time.
 
     Raises:
         MobilityError: If the trace is missing, damaged or not written by --fcd-output.
@@ -175,7 +176,7 @@ def read_trace(path: Path, names: Names) -> Generator[Sample, None, None]:
 
 
 def _rows(sample: Sample, rows: Int64[np.ndarray, " rows"]) -> Sample:
-    """Return some road users of a sample."""
+    """Return a sample with only the given rows of another sample."""
     return Sample(
         sample.time_us, sample.agent[rows], sample.kind[rows], sample.center_m[rows], sample.size_m[rows],
         sample.yaw_rad[rows], sample.speed_mps[rows],
@@ -183,7 +184,7 @@ def _rows(sample: Sample, rows: Int64[np.ndarray, " rows"]) -> Sample:
 
 
 def _matched(before: Sample, after: Sample) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return the rows of the road users that are in both samples."""
+    """Return, for the road users that are in both samples, their rows in the first and in the second."""
     _, rows_before, rows_after = np.intersect1d(before.agent, after.agent, return_indices=True)
     order = np.argsort(rows_before)
     return rows_before[order].astype(np.int64), rows_after[order].astype(np.int64)
@@ -218,22 +219,23 @@ def with_speeds(sample: Sample, after: Sample | None) -> Sample:
 
 
 class FcdMobility(Mobility):
-    """A trace, replayed.
+    """Traffic replayed from a trace.
 
-    Between two samples of the trace, a road user in both moves linearly and turns the shorter way. One that is only in
-    one of them exists at that sample only: it appears at its first sample and is gone after its last.
+    Between two samples of the trace, a road user that is in both moves linearly and turns the shorter way. A road user that
+    is in only one of them exists only at the instant of that sample: it appears at its first sample and is gone after its
+    last.
     """
 
     def __init__(self, path: Path, names: Names) -> None:
         """Open a trace.
 
         Raises:
-            MobilityError: If it is missing, damaged, empty or not written by --fcd-output.
+            MobilityError: If the file is missing, damaged, empty or not written by --fcd-output.
         """
         super().__init__(names)
         self._path = path
-        # The reader is ahead of the present instant; a road user is registered in the run only when a snapshot has
-        # it.
+        # The reader is ahead of the present instant, so it has names of its own: a road user is registered in the run only
+        # when it is in a snapshot.
         self._read_names = Names()
         self._samples = read_trace(path, self._read_names)
         self._before: Sample | None = None
@@ -246,7 +248,7 @@ class FcdMobility(Mobility):
 
     @property
     def bounds(self) -> Bounds:
-        """Rectangle around all positions; the first call reads the whole trace."""
+        """Rectangle around all positions in the trace; the first access reads the whole trace."""
         if self._bounds is None:
             lower, upper = self._first.center_m.min(axis=0), self._first.center_m.max(axis=0)
             for sample in read_trace(self._path, Names()):
@@ -283,5 +285,5 @@ class FcdMobility(Mobility):
         )  # fmt: skip
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file of the trace."""
         self._samples.close()

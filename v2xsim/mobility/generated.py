@@ -36,10 +36,10 @@ class Departure:
     """A vehicle or pedestrian that enters the road.
 
     Attributes:
-        time_s: Time at which it enters.
-        kind: Class in the catalogue.
-        attributes: SUMO's attributes for its position, lane and speed.
-        walk: First and last edge of a pedestrian's way.
+        time_s: Time at which the road user enters.
+        kind: Class of the road user in the catalogue.
+        attributes: SUMO's attributes for position, lane and speed at the departure.
+        walk: First and last edge of a pedestrian's route.
     """
 
     time_s: float
@@ -67,7 +67,7 @@ def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departu
 def _start(
     folder: "tempfile.TemporaryDirectory[str]", run: Run, names: Names, options: Mapping[str, str]
 ) -> SumoMobility:
-    """Start SUMO on net.net.xml and demand.rou.xml of a folder; the folder is removed when the simulation is closed."""
+    """Start SUMO with the files net.net.xml and demand.rou.xml of a folder; closing the simulation removes the folder."""
     root = ET.Element("configuration")
     settings = {"net-file": "net.net.xml", "route-files": "demand.rou.xml", **options}
     for option, value in settings.items():
@@ -78,7 +78,7 @@ def _start(
 
 
 def poisson_times_s(rate_per_s: float, until_s: float, draw: Generator) -> Float[np.ndarray, " arrivals"]:
-    """Return the arrival times of a Poisson process from 0 to an end."""
+    """Return the arrival times of a Poisson process between 0 and `until_s`, in rising order."""
     return np.sort(draw.uniform(0.0, until_s, draw.poisson(rate_per_s * until_s)))
 
 
@@ -86,7 +86,7 @@ def poisson_times_s(rate_per_s: float, until_s: float, draw: Generator) -> Float
 
 
 def grid_buildings(grid: GridTown) -> Prisms:
-    """Return one building for every block between four streets: the block without the setback on each side."""
+    """Return one building for every block between four streets: the block reduced by the setback on each side."""
     side = grid.block_m - 2.0 * grid.setback_m
     if grid.building_height_m <= 0 or side < 1.0:
         return Prisms.none()
@@ -103,7 +103,7 @@ def grid_buildings(grid: GridTown) -> Prisms:
 
 
 def _edges(net: Path) -> list[str]:
-    """Return the edges of a network without those inside junctions."""
+    """Return the ids of the edges of a network file, without those inside junctions."""
     return sorted(e.get("id", "") for e in ET.parse(net).getroot().iter("edge") if e.get("function") is None)
 
 
@@ -124,10 +124,10 @@ def _grid_demand(grid: GridTown, edges: Sequence[str], until_s: float, draw: Gen
 
 
 def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
-    """Return the traffic of a street grid: signals at every junction, trips between random streets.
+    """Return the traffic of a street grid, with signals at every junction and trips between random streets.
 
-    The grid is empty at time 0 and fills at `vehicles_per_hour`; run.begin_s gives it time to fill. If there are
-    pedestrians in the mix, the streets have sidewalks for them.
+    The grid is empty at time 0, and `vehicles_per_hour` enter it; `run.begin_s` gives it time to fill. If the mix contains
+    pedestrians, the streets have sidewalks.
     """
     folder = tempfile.TemporaryDirectory(prefix="v2xsim-grid-")
     home = Path(folder.name)
@@ -156,9 +156,9 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
 def traffic_speed_mps(highway: Highway) -> float:
     """Return the speed at which the motorway's traffic can flow at its density: the limit, or less in dense traffic.
 
-    A driver keeps SUMO's default gap of 2.5 m plus one second (Krauss model, tau = 1 s), so a lane with a vehicle
-    every s metres cannot flow faster than (s - length - 2.5 m) / 1 s. At a higher speed, vehicles would spread out at
-    the exit until the density is lower than stated. One tenth is subtracted for drivers' imperfection.
+    A driver keeps SUMO's default gap of 2.5 m plus the distance driven in one second (Krauss model, tau = 1 s). So a lane
+    with a vehicle every s metres cannot flow faster than (s - length - 2.5 m) / 1 s. At a higher speed, vehicles would
+    spread out at the exit, and the density would fall below the stated one. One tenth is subtracted for imperfect drivers.
     """
     spacing = 2000.0 * highway.lanes / highway.density_per_km
     length = sum(share * CATALOGUE.size_m[KINDS.index(kind), 0] for kind, share in shares_of(highway.mix).items())
@@ -170,10 +170,10 @@ def _cruise_mps(kind: str, limit_mps: float) -> float:
 
 
 def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Departure]:
-    """Return the vehicles on one direction at time 0, those farthest downstream first.
+    """Return the vehicles in one direction of the motorway at time 0, those farthest downstream first.
 
-    Heavy vehicles fill the lanes from the right; all lanes hold about the same length of vehicles. Within a lane the
-    gaps are equal, and then each vehicle is moved by up to a quarter of a gap.
+    Heavy vehicles fill the lanes from the right; the total length of vehicles is about the same in all lanes. Within a lane
+    all gaps are equal at first; then each vehicle is moved by up to a quarter of a gap.
     """
     shares = shares_of(highway.mix)
     count = max(1, round(highway.density_per_km * highway.length_m / 2000.0))
@@ -189,20 +189,20 @@ def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Depar
         for vehicle, position in zip(row, np.minimum(front, highway.length_m), strict=True):
             attributes = {"route": edge, "departLane": str(lane), "departPos": f"{position:.2f}", "departSpeed": "max"}
             departures.append((-float(position), Departure(0.0, str(kinds[vehicle]), attributes)))
-    # Downstream first: SUMO inserts a vehicle behind an existing one, but would refuse one in front of it as unsafe
-    # for the follower.
+    # The order is downstream first: SUMO inserts a vehicle behind an existing one, but refuses to insert one in front of
+    # it, as unsafe for the follower.
     return [departure for _, departure in sorted(departures, key=lambda item: item[0])]
 
 
 def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generator) -> list[Departure]:
-    """Return the vehicles that enter one direction later: per second as many of each class as leave at the far end."""
+    """Return the vehicles that enter one direction after time 0: per second as many of each class as leave at the far end."""
     limit = traffic_speed_mps(highway)
     departures = []
     for kind, share in shares_of(highway.mix).items():
         rate = highway.density_per_km / 2000.0 * share * _cruise_mps(kind, limit)
         lane = "0" if kind in _HEAVY and limit == highway.speed_kmh / 3.6 else "free"
         attributes = {"route": edge, "departLane": lane, "departPos": "base", "departSpeed": "max"}
-        # One in each interval of the mean length: with the arrivals of a Poisson process the density would drift.
+        # One vehicle enters in each interval of the mean length; with Poisson arrivals, the density would drift.
         count = int(rate * until_s)
         times = (np.arange(count) + draw.uniform(0.0, 1.0, count)) / rate
         departures += [Departure(float(t), kind, attributes) for t in times]
@@ -210,7 +210,7 @@ def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generato
 
 
 def _write_motorway(home: Path, highway: Highway) -> None:
-    """Write the two directions as SUMO's plain nodes and edges: east along y < 0, west along y > 0, from x = 0."""
+    """Write the motorway as SUMO's plain node and edge files: eastbound along y < 0, westbound along y > 0, from x = 0 on."""
     off = MEDIAN_M / 2.0
     nodes = {"e0": (0, -off), "e1": (highway.length_m, -off), "w0": (highway.length_m, off), "w1": (0, off)}
     root = ET.Element("nodes")
@@ -227,10 +227,10 @@ def _write_motorway(home: Path, highway: Highway) -> None:
 
 
 def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
-    """Return the traffic of a motorway, at the stated density from time 0 on.
+    """Return the traffic of a motorway, with the stated density from time 0 on.
 
-    At time 0 the vehicles are on the road already, at the speed that their distances allow; afterwards, as many enter
-    as leave at the speed limit. If the road cannot hold the density, some wait outside.
+    At time 0 the vehicles are already on the road, with the speed that their distances allow. Afterwards, as many vehicles
+    enter as leave at that speed. If the road cannot hold the density, some vehicles wait outside.
     """
     slow = [kind for kind in shares_of(highway.mix) if kind in ("bicycle", "pedestrian")]
     if slow:

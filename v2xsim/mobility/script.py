@@ -17,15 +17,15 @@ TURN_REACH_M = 5.0
 
 @dataclass(frozen=True)
 class _Track:
-    """A path of straight stretches.
+    """The path of one road user: straight stretches between waypoints.
 
     Attributes:
         time_s: Time of each waypoint.
         point_m: Position of each waypoint.
         travelled_m: Length of the path up to each waypoint.
-        corner_m: Length of the path up to each corner: the ends of the stretches on which the body moves.
-        heading_rad: Heading of each moving stretch, unwrapped.
-        rest_rad: Heading while at rest; None keeps the direction of travel.
+        corner_m: Length of the path up to each corner; corners are the ends of stretches on which the road user moves.
+        heading_rad: Heading on each stretch with motion, without jumps of 2 pi.
+        rest_rad: Heading while the road user stands still; None keeps the heading of the path.
     """
 
     time_s: Float[np.ndarray, " n"]
@@ -42,7 +42,7 @@ def _track(agent: Agent) -> _Track:
     length = np.hypot(step[:, 0], step[:, 1])
     moving = length > 1e-9
     travelled = np.concatenate([[0.0], np.cumsum(length)])
-    # A turn goes the shorter way, and by exactly 180 degrees counter-clockwise.
+    # A turn goes the shorter way; a turn by exactly 180 degrees goes counter-clockwise.
     heading = np.unwrap(np.arctan2(step[moving, 1], step[moving, 0]))
     corners = np.concatenate([[0.0], np.cumsum(length[moving])])
     rest = None if agent.heading_deg is None else float(np.deg2rad(agent.heading_deg))
@@ -50,9 +50,9 @@ def _track(agent: Agent) -> _Track:
 
 
 def _heading_rad(track: _Track, travelled_m: float) -> float:
-    """Return the heading at a position on the path: that of its stretch, with a linear turn around each corner.
+    """Return the heading at a position on the path: the heading of its stretch, with a linear turn around each corner.
 
-    The turn covers TURN_REACH_M on both sides of a corner, or half of a neighbouring stretch if that is shorter.
+    A turn extends over TURN_REACH_M on both sides of a corner, or over half of the neighbouring stretch if that is shorter.
     """
     if len(track.heading_rad) == 0:
         return 0.0
@@ -94,7 +94,7 @@ class ScriptMobility(Mobility):
         return (float(x_min), float(y_min), float(x_max), float(y_max))
 
     def snapshot(self, time_us: int) -> Snapshot:
-        """Return all road users of the script; each exists from the first instant to the last."""
+        """Return all road users of the script at an instant; each exists during the whole run."""
         time_s = time_us * 1e-6
         center = np.zeros((len(self._tracks), 2))
         velocity = np.zeros_like(center)
@@ -112,7 +112,7 @@ class ScriptMobility(Mobility):
 
 
 def _velocity_mps(track: _Track, time_s: float) -> Float[np.ndarray, " 2"]:
-    """Return the velocity on the stretch that contains an instant; zero before and after the script."""
+    """Return the velocity on the stretch of the path that contains an instant; zero before the first and after the last waypoint."""
     row = int(np.searchsorted(track.time_s, time_s, side="right")) - 1
     if row < 0 or row >= len(track.time_s) - 1:
         return np.zeros(2)

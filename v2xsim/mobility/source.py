@@ -10,10 +10,10 @@ from v2xsim.scenario.schema_world import Run, Traffic
 
 
 def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
-    """Return the started source of traffic of a scenario; close it, or use it in a `with` statement.
+    """Start the source of traffic of a scenario and return it. The caller must close it, or use it in a `with` statement.
 
     Raises:
-        MobilityError: If it cannot start.
+        MobilityError: If the source of traffic cannot start.
     """
     step_us = round(run.step_s * 1e6)
     if traffic.sumocfg is not None:

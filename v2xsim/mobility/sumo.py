@@ -30,10 +30,10 @@ LANE_CHANGE_S = 3.0
 SUMO's own default is a sideways jump within one step. Drivers take 1.0 to 13.3 s (Toledo and Zohar, Transportation
 Research Record 1999, 2007). This value is short because lanes in towns are."""
 
-# Traffic time between two reports of progress during a warm-up.
+# Traffic time between two reports of progress while SUMO runs up to the start of the measurement.
 _WARM_UP_CHUNK_US = 5_000_000
 
-# SUMO's mark for a vehicle without a position, because it is being teleported.
+# SUMO reports a coordinate below this for a vehicle without a position, such as one that is being teleported.
 _NOWHERE_M = -1e8
 
 _running: list[str] = []
@@ -51,9 +51,9 @@ class _Body:
 class SumoMobility(Mobility):
     """One SUMO simulation in this process.
 
-    The instant t of a snapshot is the one that SUMO's own outputs call t: a vehicle that departs at t is at its
-    departure position. (libsumo's getTime is one step ahead: it is the next step to compute.) Elevation is ignored:
-    everything is on the plane z = 0.
+    The time t of a snapshot is the time that SUMO's own outputs call t: a vehicle that departs at t is then at its
+    departure position. (libsumo's getTime is one step ahead: it returns the next step to compute.) Elevation is ignored:
+    all road users are on the plane z = 0.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class SumoMobility(Mobility):
         """Start SUMO.
 
         Args:
-            config: A .sumocfg file. No file is written beside it.
-            step_us: Step of the simulation, a whole number of milliseconds.
-            seed: Seed of SUMO's random numbers; taken modulo 2^31 - 1, SUMO's largest.
-            names: Names of the run, in which road users are registered.
-            scratch: A folder to remove when the simulation is closed: that of a generated road.
+            config: Path of a .sumocfg file. SUMO writes no file beside it.
+            step_us: Time step of the simulation, a whole number of milliseconds.
+            seed: Seed of SUMO's random numbers, taken modulo 2^31 - 1, the largest seed of SUMO.
+            names: Register of names of the run, in which road users are entered.
+            scratch: Temporary folder of a generated road, removed when the simulation is closed; None for other roads.
 
         Raises:
-            MobilityError: If SUMO refuses; the message has SUMO's reason.
+            MobilityError: If SUMO cannot start; the message has SUMO's reason.
         """
         super().__init__(names)
         if step_us % 1000:
@@ -113,12 +113,12 @@ class SumoMobility(Mobility):
 
     @property
     def bounds(self) -> Bounds:
-        """Rectangle around the network."""
+        """Rectangle around the road network."""
         return self._bounds
 
     @property
     def begin_us(self) -> int:
-        """First instant of the traffic."""
+        """Time of the first step of the traffic."""
         return self._begin_us
 
     def _now_us(self) -> int:
@@ -151,7 +151,7 @@ class SumoMobility(Mobility):
             )
 
     def warm_up(self, until_us: int, progress: Progress | None = None) -> None:
-        """Advance to an instant without reading states."""
+        """Advance the simulation to an instant without reading the states of road users."""
         self._check_instant(until_us)
         while (now := self._now_us()) < until_us:
             following = min(now + _WARM_UP_CHUNK_US, until_us)
@@ -168,7 +168,7 @@ class SumoMobility(Mobility):
             raise ValueError(f"instants must rise; {time_us} us came after {self._last.time_us} us")
         if self._now_us() > time_us + self._step_us:
             raise ValueError(f"instants must rise; {time_us} us came after {self._now_us() - self._step_us} us")
-        # One step more: libsumo's time is the next step to compute (see the class).
+        # One step more, because libsumo's time is that of the next step to compute (see the class).
         self._call(self._sumo.simulationStep, (time_us + self._step_us) / 1e6)
         self._last = self._read(time_us)
         return self._last
@@ -184,7 +184,7 @@ class SumoMobility(Mobility):
                 states.append((x, y, vehicle.getAngle(name), vehicle.getSpeed(name)))
         for name in person.getIDList():
             x, y = person.getPosition(name)
-            # A person in a vehicle is inside its body, so it has none of its own.
+            # A person in a vehicle is left out: it is inside the vehicle's body.
             if x > _NOWHERE_M and math.isfinite(x) and not person.getVehicle(name):
                 key = f"person:{name}"  # SUMO numbers persons and vehicles separately: both may have a "1".
                 bodies.append(self._bodies.get(key) or self._meet(key, name, person))
@@ -217,7 +217,7 @@ class SumoMobility(Mobility):
         return body
 
     def close(self) -> None:
-        """End the simulation; then another one may start in this process."""
+        """End the simulation, so that another one can start in this process."""
         if self._log.closed:
             return
         try:

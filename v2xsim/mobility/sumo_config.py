@@ -1,7 +1,7 @@
-"""Make a SUMO configuration safe to run: it reads the scene where it lies and writes nothing there.
+"""Make a copy of a SUMO configuration that reads the user's files but writes nothing into the user's folder.
 
-A scene's configuration names output files, and its additional files name more (detectors, edge data). SUMO writes them
-beside the file that names them. So a run uses a copy of the configuration in a temporary folder: inputs get absolute
+A configuration can name output files, and its additional files can name more (detectors, edge data). SUMO writes each
+output beside the file that names it. So a run uses a copy of the configuration in a temporary folder: inputs get absolute
 paths, outputs are removed, and additional files that name outputs are copied with the outputs redirected.
 """
 
@@ -34,7 +34,7 @@ _OUTPUT = re.compile(rf"^(?:{_OUTPUT_TAGS})$")
 
 @dataclass(frozen=True)
 class SafeConfig:
-    """A configuration to run.
+    """The copy of a SUMO configuration that a run uses.
 
     Attributes:
         path: Path of the copy.
@@ -47,14 +47,14 @@ class SafeConfig:
 
 @dataclass
 class _Redirected:
-    """Copies of additional files made so far."""
+    """Makes copies of additional files and remembers those that exist already."""
 
     folder: Path
     copies: dict[Path, Path] = field(default_factory=dict)
     outputs: dict[tuple[str, str], Path] = field(default_factory=dict)
 
     def safe(self, path: Path) -> Path:
-        """Return the additional file itself if it names no outputs, else a copy that writes into the folder."""
+        """Return an additional file itself if it names no outputs, otherwise a copy whose outputs go to the temporary folder."""
         if path in self.copies:
             return self.copies[path]
         self.copies[path] = path  # Register the copy before its content is read: this ends a circle of includes.
@@ -83,12 +83,12 @@ class _Redirected:
 
 
 def _expanded(value: str) -> str:
-    """Return a value with ${NAME} replaced from the environment, as SUMO does."""
+    """Return an option's value with each ${NAME} replaced by the environment variable NAME, as SUMO does."""
     return re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], m[0]), value)
 
 
 def _files(value: str, home: Path, option: str, config: Path) -> list[Path]:
-    """Return the absolute paths of the files in a value."""
+    """Return the absolute paths of the files that an option's value lists."""
     parts = [value] if (home / value).exists() else [part.strip() for part in re.split(r"[,;]", value) if part.strip()]
     if len(parts) == 1 and not (home / parts[0]).exists() and " " in parts[0]:
         parts = parts[0].split()  # Old configurations separate the files of a list with spaces.
@@ -120,10 +120,10 @@ def read_options(config: Path) -> dict[str, str]:
 
 
 def safe_config(config: Path, folder: Path) -> SafeConfig:
-    """Write a copy of a configuration into a folder, and return it.
+    """Write a safe copy of a SUMO configuration into a folder, and return it.
 
     Raises:
-        MobilityError: If it cannot be read, or an input that it names is missing.
+        MobilityError: If the configuration cannot be read, or an input file that it names is missing.
     """
     config = config.absolute()
     options = read_options(config)

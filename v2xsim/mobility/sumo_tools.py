@@ -1,4 +1,4 @@
-"""SUMO's programs and library: where they are, how they are called, and what is missing if they do not start."""
+"""Calls of SUMO's programs and library, with a helpful error if they cannot start."""
 
 import os
 import re
@@ -22,7 +22,7 @@ _DEBIAN_PACKAGE = {
 
 
 def missing_library(text: str) -> str | None:
-    """Return what to install if the text is a loader's error about a shared library; None for any other text."""
+    """Return advice on what to install if a text is the system's error about a missing shared library; otherwise None."""
     match = re.search(r"([\w.+-]+\.so[\w.]*): cannot open shared object file", text)
     if match is None:
         return None
@@ -31,7 +31,7 @@ def missing_library(text: str) -> str | None:
 
 
 def libsumo() -> ModuleType:
-    """Return the library; it is imported by the first call."""
+    """Return the module libsumo; the first call imports it."""
     try:
         return import_module("libsumo")
     except ImportError as error:
@@ -50,14 +50,14 @@ def sumo_home() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which SUMO's programs and tools run."""
+    """Return the environment variables with which SUMO's programs and tools run."""
     home = str(sumo_home())
     proj = str(Path(home) / "data" / "proj")
     return {**os.environ, "SUMO_HOME": home, "PROJ_LIB": proj, "PROJ_DATA": proj}
 
 
 def errors_in(output: str) -> str:
-    """Return the errors in the output of SUMO or of one of its tools, shortened to a line or two."""
+    """Return the error messages in the output of SUMO or of one of its tools, shortened to one or two lines."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     named = [line.removeprefix("Error:").strip() for line in lines if line.startswith("Error:")]
     useful = named or [line for line in lines if not line.startswith(("Warning:", "Quitting", "Loading", "Step"))][-2:]
@@ -69,12 +69,12 @@ def run_tool(program: str, arguments: Sequence[str | Path], folder: Path, timeou
 
     Args:
         program: Name of a program ("netconvert") or of a tool below SUMO's `tools` folder ("randomTrips.py").
-        arguments: Its command-line arguments.
-        folder: Working folder.
-        timeout_s: Time after which it is stopped and counts as failed.
+        arguments: Command-line arguments of the program.
+        folder: Working folder of the program.
+        timeout_s: Time after which the program is stopped and counts as failed.
 
     Raises:
-        MobilityError: If it fails; the message has its reason.
+        MobilityError: If the program fails; the message has the program's reason.
     """
     home = sumo_home()
     start = [sys.executable, home / "tools" / program] if program.endswith(".py") else [home / "bin" / program]
@@ -97,7 +97,7 @@ def run_tool(program: str, arguments: Sequence[str | Path], folder: Path, timeou
 
 @contextmanager
 def console_into(log: BinaryIO) -> Iterator[None]:
-    """Redirect the output of compiled code into a file: standard output is for the results of the run only."""
+    """Redirect the console output of compiled code into a file, because standard output is only for the results of a run."""
     saved: list[tuple[int, int]] = []
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):

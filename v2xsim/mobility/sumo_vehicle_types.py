@@ -1,4 +1,4 @@
-"""SUMO's vType elements for the classes of road users (`v2xsim.world.road_users` has their sizes), and mixes of classes."""
+"""SUMO's <vType> elements for the classes of road users (sizes in `v2xsim.world.road_users`), and mixes of classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from v2xsim.world.road_users import CATALOGUE, KINDS
 
 @dataclass(frozen=True)
 class DriverClass:
-    """What SUMO needs to drive a class, besides its body.
+    """The parameters with which SUMO drives a class of road users; its size is in the catalogue.
 
     Attributes:
         vehicle_class: SUMO's vClass: it decides which lanes the class may use.
@@ -41,10 +41,10 @@ DRIVERS: Mapping[str, DriverClass] = {
 
 
 def shares_of(mix: Mapping[Any, float]) -> dict[str, float]:
-    """Return the classes with a share above 0, scaled to sum to 1, in the order of the catalogue.
+    """Return the share of each class of a mix, scaled so that all shares sum to 1; classes with a share of 0 are left out.
 
     Raises:
-        MobilityError: If no class has a share.
+        MobilityError: If no class has a share above 0.
     """
     total = sum(mix.values())
     if total <= 0:
@@ -53,7 +53,12 @@ def shares_of(mix: Mapping[Any, float]) -> dict[str, float]:
 
 
 def type_xml(kind: str, probability: float | None = None) -> str:
-    """Return the <vType> of a class, with the catalogue's body and the class as its id."""
+    """Return the <vType> element of a class of road users, with the size from the catalogue and the class as id.
+
+    Args:
+        kind: Class of road users.
+        probability: Share of the class in a mix, 0 to 1; None if the type belongs to no mix.
+    """
     driver = DRIVERS[kind]
     length, width, height = CATALOGUE.size_m[KINDS.index(kind)]
     share = "" if probability is None else f' probability="{probability:.6f}"'

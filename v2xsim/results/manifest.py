@@ -14,7 +14,12 @@ _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo"
 
 
 def manifest_of(scenario: Scenario, rung: Mapping[str, str]) -> dict[str, Any]:
-    """Return what identifies a run. Nothing in it depends on the time of day or on the machine's folders."""
+    """Return the data that identify a run; they do not depend on the time of day or on the machine's folders.
+
+    Args:
+        scenario: Scenario of the run.
+        rung: Variant of each model that produced the results.
+    """
     return {
         "format": FORMAT,
         "complete": True,

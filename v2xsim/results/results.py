@@ -28,8 +28,8 @@ class Results:
         scenario: The scenario that was run.
         tables: Arrow tables by name; v2xsim.results.tables has the meaning of their columns.
         metrics: Metrics of the whole run, by name.
-        timing: Wall-clock times; they differ from run to run and are not part of the tables.
-        rung: The variant of each model that produced the results.
+        timing: Wall-clock times of the run's phases, which differ from run to run and are therefore not in the tables.
+        rung: Variant of each model that produced the results.
     """
 
     scenario: Scenario
@@ -39,7 +39,7 @@ class Results:
     rung: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write tables and timing, then the manifest. A folder without a manifest is not a finished run."""
+        """Write tables and timing into a folder, then the manifest. A folder without a manifest is not a finished run."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, table in self.tables.items():
@@ -51,7 +51,7 @@ class Results:
 
 
 def metrics_table(rows: Rows) -> pa.Table:
-    """Return the metrics as a table."""
+    """Return the metrics of a run as a table."""
     columns = Columns("metrics")
     if rows:
         columns.add(

@@ -1,4 +1,4 @@
-"""The tables of a run: their columns, types and meaning, in one place.
+"""The tables of a run: the columns of each, with type and meaning.
 
 Every time is integer microseconds of traffic time. Agents are numbers; the `agents` table has their names. Positions
 are in the world frame (docs/frames.md) unless the column's meaning has another one.
@@ -236,7 +236,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
 
 
 def schema_of(table: str) -> pa.Schema:
-    """Return the Arrow schema of a table, meanings included as field metadata."""
+    """Return the Arrow schema of a table; the meaning of each column is in the metadata of its field."""
     return pa.schema([pa.field(n, _TYPES[t], metadata={"meaning": m}) for n, t, m in COLUMNS[table]])
 
 
@@ -248,11 +248,11 @@ class Columns:
     blocks: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, **columns: Any) -> None:
-        """Add a block: arrays of one length, or scalars that hold for the whole block."""
+        """Add a block of rows: for each column an array, all of equal length, or one value for the whole block."""
         self.blocks.append(columns)
 
     def finished(self) -> pa.Table:
-        """Return all rows as one Arrow table of the table's schema."""
+        """Return all added rows as one Arrow table with the schema of this table."""
         schema = schema_of(self.table)
         lengths = [max([len(v) for v in b.values() if isinstance(v, np.ndarray | list)] or [1]) for b in self.blocks]
         arrays = [_column(self.blocks, lengths, item.name, item.type) for item in schema]
@@ -273,8 +273,8 @@ class Coded:
     """A text column stored as numbers: many rows with a few distinct texts.
 
     Attributes:
-        code: Number of each row's text.
-        texts: The texts.
+        code: Index of each row's text in `texts`.
+        texts: The distinct texts.
     """
 
     code: np.ndarray
@@ -301,7 +301,7 @@ def _column(blocks: list[dict[str, Any]], lengths: list[int], name: str, kind: p
 
 
 def _texts(parts: list[Any], kind: pa.DataType) -> pa.Array:
-    """Return a dictionary column of a few distinct texts out of many rows, numbered in the order in which they appear."""
+    """Return an Arrow dictionary column with the texts of many rows; distinct texts are numbered in order of appearance."""
     number: dict[Any, int] = {}
     codes = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""The scenario: one YAML file, read once, checked, and frozen."""
+"""The scenario of a run: one YAML file that is read once, checked, and turned into frozen records."""
 
 from v2xsim.scenario.errors import ScenarioError
 from v2xsim.scenario.load import find, from_data, load, packaged, resolved, to_yaml

@@ -1,4 +1,4 @@
-"""Checks between the keys of a scenario; the limits of each single key are in the schema."""
+"""Checks of a scenario that involve several keys; the limits of each single key are in the schema."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,21 @@ from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import Building
 
-# Coordinates are metres in a local frame. Larger values are probably degrees, or metres in another frame.
+# Largest coordinate: coordinates are metres in a local frame, and larger values are probably in another frame.
 FARTHEST_M = 1e6
-# No road vehicle is longer (the longest road trains are about 54 m).
+# Largest size of a body: no road vehicle is longer (the longest road trains are about 54 m).
 LARGEST_BODY_M = 100.0
-# Most grid cells, steps and blocks that one run can hold in memory.
+# Largest numbers of grid cells, steps and blocks that one run can hold in memory.
 MOST_STEPS = 10_000_000
 # Bytes of a packet besides its payload (v2xsim.comms.messages.sizes), the relay's header included.
 _HEADERS_BYTES = 200
 UNUSED_FILE = "has no effect: no key of the scenario names a part of"
-# WINNER+ B1 counts antenna heights above this ground, so it must be below the lowest antenna.
+# Limit on WINNER+ B1's effective ground, above which antenna heights count: it must be below the lowest antenna.
 _HIGHEST_GROUND_M = 1.0
 
 
 def cross_problems(scenario: Scenario) -> list[Problem]:
-    """Return the contradictions between keys of a scenario in which each single key is valid."""
+    """Return the contradictions between the keys of a scenario whose single keys are all valid."""
     return [
         *_regions(scenario),
         *_names(scenario),

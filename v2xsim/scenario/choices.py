@@ -1,6 +1,6 @@
-"""Keys at which a scenario chooses a part: `relay: hybrid`, or `relay: {rule: hybrid, weight: 0.3}`.
+"""Keys at which a scenario chooses a part, such as `relay: hybrid` or `relay: {rule: hybrid, weight: 0.3}`.
 
-A part's parameters are checked like every other key, by the model made from the part's fields (`part_models`). The
+A part's parameters are checked like every other key, by a pydantic model made from the part's fields (`part_models`). The
 loaded scenario then holds the part itself.
 """
 
@@ -25,8 +25,8 @@ class PartChoice:
     """Marks a field of the schema at which a part is chosen.
 
     Attributes:
-        base: Base class of the kind.
-        default: Name of the part used where a section gives parameters but no name.
+        base: Base class of the kind of part.
+        default: Name of the part that is used if a section gives parameters but no name.
     """
 
     base: type[Part]
@@ -38,11 +38,11 @@ class PartChoice:
         return self.base.kind.word
 
     def models(self) -> Mapping[str, type[Section]]:
-        """Return the model of every part that can be chosen now, by name."""
+        """Return the pydantic model of every part that can be chosen now, by name."""
         return {name: model_of(cls) for name, cls in parts_of(self.base).items()}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return the check of a choice: first the model that the name selects, then the part made from it."""
+        """Return pydantic's check of a choice: the model that the name selects checks the parameters, then the part is made."""
         choices: dict[Any, Any] = {
             name: core_schema.no_info_after_validator_function(
                 partial(made, parts_of(self.base)[name]), handler.generate_schema(model)
@@ -62,7 +62,7 @@ class PartChoice:
         )
 
     def _named(self, value: Any) -> Any:
-        """Return a bare name as a section with that name, so that Python code may use either form."""
+        """Return a name alone as a section with that name, so that Python code may use either form; other values unchanged."""
         return {self.word: value} if isinstance(value, str) else value
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -71,7 +71,13 @@ class PartChoice:
 
 
 def chosen(base: type[Part], default: str, description: str) -> Any:
-    """Return a field that chooses a part. The marker beside it (`PartChoice`) names the same kind and default."""
+    """Return a schema field at which a part is chosen.
+
+    Args:
+        base: Base class of the kind; the marker `PartChoice` of the field must name the same one.
+        default: Name of the default part, as in the marker.
+        description: Meaning of the key, for users.
+    """
     return Field(
         default_factory=lambda: parts_of(base)[default](),
         description=description,
@@ -81,17 +87,17 @@ def chosen(base: type[Part], default: str, description: str) -> Any:
 
 
 def chosen_required(description: str) -> Any:
-    """Return a field that chooses a part and has no default."""
+    """Return a schema field at which a part must be chosen, because it has no default."""
     return Field(..., description=description, json_schema_extra={"unit": "none"})
 
 
 def choice_in(info: FieldInfo | None) -> PartChoice | None:
-    """Return the marker of a field that chooses a part; None for any other field."""
+    """Return the marker `PartChoice` of a field at which a part is chosen; None for any other field."""
     return next((item for item in info.metadata if isinstance(item, PartChoice)), None) if info is not None else None
 
 
 def choices_in(section: type[Section], above: Keys = ()) -> Iterator[tuple[Keys, PartChoice]]:
-    """Yield the keys at which a section, or a section in it, chooses a part."""
+    """Yield the keys at which a part is chosen in a section and in all sections inside it, each with its marker."""
     for name, info in section.model_fields.items():
         choice = choice_in(info)
         if choice is not None:
@@ -101,24 +107,24 @@ def choices_in(section: type[Section], above: Keys = ()) -> Iterator[tuple[Keys,
 
 
 def parts_in(section: Section) -> Iterator[Part]:
-    """Yield the parts that a scenario, or a section of another file, has chosen.
+    """Yield the parts that are chosen in a scenario, or in a section of another file.
 
     Raises:
-        PartError: If the value of such a field is not a part.
+        PartError: If the value at such a key is not a part.
     """
     for keys, choice in choices_in(type(section)):
         value: object = section
         for key in keys:
             value = getattr(value, key)
         if not isinstance(value, choice.base):
-            # Python code can set it with `model_copy`, which skips all checks.
+            # Python code can set a wrong value with `model_copy`, which skips all checks.
             name = choice.base.kind.name
             raise PartError(f"{'.'.join(keys)} must be a {name} (an instance of {choice.base.__name__}), got {value!r}")
         yield value
 
 
 def as_data(part: Part) -> Any:
-    """Return a part as a scenario writes it: its name alone, or with its parameters if it has any."""
+    """Return a part as data for a scenario file: its name alone, or a section with name and parameters if it has any."""
     parameters = {field.name: _plain(getattr(part, field.name)) for field in parameters_of(part)}
     return {part.kind.word: part.name, **parameters} if parameters else part.name
 
@@ -136,16 +142,13 @@ def with_names(data: Any, section: type[Section]) -> Any:
 
 
 def word_in(section: type[Section]) -> Callable[[Keys], str | None]:
-    """Return a function that gives, for the keys of a choice, the key that names the part."""
+    """Return a function that returns, for keys at which a part is chosen, the key that holds the part's name; else None."""
     words = {keys: choice.word for keys, choice in choices_in(section)}
     return words.get
 
 
 def rebuild(section: type[Section]) -> bool:
-    """Build the schema of a section again, for the parts that can be chosen now.
-
-    Return whether the section chooses any part.
-    """
+    """Build the schema of a section again for the parts that can be chosen now; return whether it chooses any part."""
     concerned = False
     for info in section.model_fields.values():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
@@ -163,7 +166,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, bool) or value is None:
         return value
-    # A default may be a numpy number. numpy's float is derived from float; files hold the plain type.
+    # A default may be a numpy number, which is converted to the plain type that files hold; numpy's float derives from float.
     return next((kind(value) for kind in (float, int, str) if isinstance(value, kind)), str(value))
 
 

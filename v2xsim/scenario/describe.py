@@ -1,4 +1,4 @@
-"""What the schema knows about a key: its section, its unit, its limits, and the other keys of that section."""
+"""Look-up of a key in the schema: its section, its unit, its limits, and the other keys of its section."""
 
 import types
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ _explained: ContextVar[tuple[type[Section], Any]] = ContextVar("explained", defa
 
 @contextmanager
 def described_by(root: type[Section], data: Any = None) -> Iterator[None]:
-    """Explain keys of a kind of file whose top has this schema.
+    """Make the functions of this module explain the keys of one file, during a `with` block.
 
     Args:
-        root: Schema of the top of the file.
-        data: Content of the file: it shows which part was chosen, and so which parameters are valid keys.
+        root: Schema of the top level of the file.
+        data: Content of the file; it shows which part was chosen, and so which parameters are valid keys.
     """
     token = _explained.set((root, data))
     try:
@@ -34,7 +34,7 @@ def described_by(root: type[Section], data: Any = None) -> Iterator[None]:
 
 
 def root() -> type[Section]:
-    """Return the schema of the top of the file that is being explained."""
+    """Return the schema of the top level of the file that is being explained."""
     return _explained.get()[0]
 
 
@@ -43,9 +43,9 @@ class Slot:
     """A position in a scenario, with its type and its value.
 
     Attributes:
-        annotation: The type that the schema demands.
-        info: The declaration of the field; None inside a list or a map.
-        data: The value in the file that is being explained; None if it is unknown.
+        annotation: Type that the schema demands at this position.
+        info: Declaration of the schema's field; None for an entry of a list or a map.
+        data: Value in the file that is being explained; None if it is unknown.
     """
 
     annotation: Any
@@ -54,12 +54,12 @@ class Slot:
 
     @property
     def choice(self) -> PartChoice | None:
-        """The marker of the field, if a part is chosen here; else None."""
+        """The marker `PartChoice` of the field if a part is chosen at this position; else None."""
         return choice_in(self.info)
 
     @property
     def parts(self) -> list[type[Section]]:
-        """The models of the parts that can be meant: only the one that the data names, or all of them."""
+        """The models of the parts that can be chosen here: only that of the part that the data names, or all of them."""
         if self.choice is None:
             return []
         models = self.choice.models()
@@ -75,14 +75,14 @@ class Slot:
 
     @property
     def section(self) -> type[Section] | None:
-        """Schema of the section expected here; of the chosen part where a part is chosen; None where no section is expected."""
+        """Schema of the section at this position; for a choice of a part, that of the part; None if no section belongs here."""
         if self.choice is not None:
             return self.parts[0] if len(self.parts) == 1 else None
         return next((a for a in _members(self.annotation) if isinstance(a, type) and issubclass(a, Section)), None)
 
     @property
     def length(self) -> int | None:
-        """Number of values, if a list of fixed length belongs here."""
+        """Number of values if a list of fixed length belongs here; else None."""
         for member in _members(self.annotation):
             if get_origin(member) is tuple and Ellipsis not in get_args(member):
                 return len(get_args(member))
@@ -90,7 +90,7 @@ class Slot:
 
     @property
     def limits(self) -> str:
-        """Limits on a number, in words; empty if there are none."""
+        """Limits on the number at this position, in words; empty if there are none."""
         words = {
             annotated_types.Gt: "above",
             annotated_types.Ge: "at least",
@@ -106,7 +106,7 @@ class Slot:
 
 
 def slot(keys: Keys) -> Slot | None:
-    """Return the slot that keys lead to, or None if the schema has no such key."""
+    """Return the position in the schema to which keys lead, or None if the schema has no such key."""
     section, data = _explained.get()
     slots = [Slot(section, None, data)]
     for key in keys:
@@ -115,7 +115,7 @@ def slot(keys: Keys) -> Slot | None:
 
 
 def all_keys(section: type[Section] = Scenario, above: Keys = ()) -> Iterator[tuple[Keys, FieldInfo]]:
-    """Yield every field of a section and of the sections in it. Entries of lists and maps are written as `*`."""
+    """Yield every field of a section and of the sections inside it, with its keys; `*` stands for an entry of a list or map."""
     for name, info in section.model_fields.items():
         keys = (*above, name)
         yield keys, info
@@ -137,7 +137,7 @@ def _sections(annotation: Any) -> Iterator[tuple[type[Section], Keys]]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """Return the types that a union offers; for any other type, that type alone."""
+    """Return the member types of a union; for any other type, that type alone."""
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):

@@ -1,4 +1,4 @@
-"""The errors of a scenario, and the file and line of each."""
+"""The errors in a scenario, and the file and line of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ SHOWN = 5
 
 
 def dotted(keys: Keys) -> str:
-    """Return keys as a user writes them.
+    """Return keys as a user writes them, joined by dots.
 
-    Characters that would break the line or the screen are escaped, and long keys are shortened.
+    Characters that would break the line or disturb the terminal are escaped, and long keys are shortened.
     """
     return ".".join(key if key.isprintable() and len(key) <= 60 else repr(key[:60]) for key in keys)
 
@@ -31,8 +31,8 @@ class Problem:
     """One error in a scenario.
 
     Attributes:
-        keys: Keys of the wrong value; empty for the whole file.
-        says: What must hold, and what the file has instead.
+        keys: Keys that lead to the wrong value; empty for the whole file.
+        says: Message: what must hold, and what the file has instead.
     """
 
     keys: Keys
@@ -45,9 +45,9 @@ class Document:
 
     Attributes:
         source: Name of the file, as the user gave it.
-        data: Maps, lists and scalars.
-        place: File and line of every key, or the command-line option that set it.
-        base: Folder for relative paths under these keys, if they were set outside the file.
+        data: Content of the file: maps, lists and single values.
+        place: For every key, its file and line, or the command-line option that set it.
+        base: For keys that were set outside the file, the folder from which relative paths under them count.
     """
 
     source: str
@@ -56,24 +56,24 @@ class Document:
     base: dict[Keys, Path] = field(default_factory=dict)
 
     def folder(self, keys: Keys, own: Path) -> Path:
-        """Return the folder from which a relative path under these keys counts.
+        """Return the folder from which a relative path in the document counts.
 
         Args:
-            keys: Keys of the path.
-            own: Folder of the file.
+            keys: Keys that lead to the path.
+            own: Folder of the document's file, for paths that were set in the file.
         """
         bases = [self.base[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in self.base]
         return bases[0] if bases else own
 
     def where(self, keys: Keys) -> str:
-        """Return file and line of a key, or of the nearest key above it that the file has."""
+        """Return file and line of a key; if the file does not have it, those of the nearest key above it."""
         for length in range(len(keys), 0, -1):
             if keys[:length] in self.place:
                 return self.place[keys[:length]]
         return self.source
 
     def error(self, problems: Sequence[Problem]) -> ScenarioError:
-        """Return one error that lists the first few problems, one a line."""
+        """Return one error that lists the first few problems, one per line."""
         lines = []
         for problem in problems[:SHOWN]:
             name = dotted(problem.keys)

@@ -1,4 +1,4 @@
-"""The errors that pydantic reports, in words that a user of the scenario understands."""
+"""Translation of pydantic's errors into messages that a user of a scenario understands."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -32,17 +32,17 @@ _MISMATCH = {
     "model_attributes_type": "a section (key: value)",
 }
 
-# pydantic's error type when it cannot decide which part of a kind is meant.
+# pydantic's error types when it cannot decide which part of a kind is meant.
 _NO_PART = ("union_tag_invalid", "union_tag_not_found", "model_type", "model_attributes_type", "dict_type")
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """One of pydantic's errors, with its position in the data.
+    """One error of pydantic, with its position in the data.
 
     Attributes:
-        keys: Keys in the data, without the names of union members.
-        branches: For every union on the way: its position, and the member that was tried.
+        keys: Keys that lead to the wrong value in the data, without pydantic's names of union members.
+        branches: For every union of types on the way: its position, and the member type that was tried.
         error: The error as pydantic reports it.
     """
 
@@ -52,24 +52,24 @@ class _Finding:
 
 
 def problems(error: ValidationError, data: Any) -> list[Problem]:
-    """Return the errors in the data, in the order of the file, at most one for each key."""
+    """Return the problems that a validation error of pydantic contains, in the order of the file, at most one for each key."""
     findings = [_placed(dict(item), data) for item in error.errors(include_url=False)]
     by_keys: dict[Keys, Problem] = {}
     for group in _by_place(_likely_branches(findings)):
         by_keys.setdefault(group[0].keys, _with_file(_problem(group, data)))
-    # A missing key has no place of its own in the file: it is sorted with the section above it.
+    # A missing key has no position in the file, so it is sorted with the section above it.
     order = {keys: number for number, keys in enumerate(_all_places(data, ()))}
     return sorted(by_keys.values(), key=lambda problem: order.get(problem.keys, order.get(problem.keys[:-1], 0)))
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest of some words, or nothing when none is near."""
+    """Return `; did you mean 'x'?` with the most similar of some words, or an empty text if none is similar."""
     close = get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def shown(value: Any) -> str:
-    """Return a value as YAML writes it, shortened."""
+    """Return a value as text for a message: in YAML's form, shortened if it is long."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -96,17 +96,17 @@ def _placed(error: dict[str, Any], data: Any) -> _Finding:
             keys.append(part)
         elif number == len(location) - 1 and error["type"] == "missing":
             keys.append(part)
-        # Anything else in pydantic's location is the name of a union member.
+        # All other items of pydantic's location are names of union members.
         elif part != "[key]":
             branches.append((tuple(keys), part))
     return _Finding(tuple(keys), tuple(branches), error)
 
 
 def _likely_branches(findings: Sequence[_Finding]) -> list[_Finding]:
-    """Drop the errors of union members that were clearly not meant.
+    """Return the errors without those of union members that the user clearly did not mean.
 
-    A member whose only error is "this is not a list" was not meant if another member matched the type and reports
-    errors inside the value.
+    A member whose only error is a wrong type (such as "this is not a list") was not meant if another member accepts the
+    type and reports errors inside the value.
     """
     meant: dict[Keys, set[str]] = {}
     for finding in findings:
@@ -170,12 +170,12 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
 
 
 def _no_part(choice: PartChoice, error: dict[str, Any], given: Any) -> str:
-    """Return the message for a value that should choose a part and does not."""
+    """Return the message for a value at which a part should be chosen but that names no part."""
     names, word = list(choice.models()), choice.word
     listed = " or ".join(filter(None, [", ".join(repr(name) for name in names[:-1]), repr(names[-1])]))
     if error["type"] != "union_tag_invalid":
         return f"must be {listed}, or a section such as {{{word}: {names[0]}}}, got {shown(given)}"
-    # In pydantic's error the names are always text; the file may hold another type.
+    # pydantic's error has the name always as text; in the file it may have another type.
     named = given[word] if isinstance(given, dict) else error["ctx"]["tag"]
     if not isinstance(named, str):
         return f"{word} must be {listed}, got {shown(named)}"
@@ -260,7 +260,7 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
 
 
 def _with_file(problem: Problem) -> Problem:
-    """Return a problem with a parameter of a user's part with the user's file added to its message."""
+    """Return a problem; if it concerns a parameter of a user's part, the user's file is added to its message."""
     for length in range(1, len(problem.keys)):
         key_slot = slot(problem.keys[:length])
         if key_slot is not None and key_slot.choice is not None and isinstance(key_slot.data, dict):
@@ -272,13 +272,13 @@ def _with_file(problem: Problem) -> Problem:
 
 
 def _from(choice: PartChoice, name: str) -> str:
-    """Return the file of a part, as words for a message; empty for a built-in part."""
+    """Return a text for a message that names the user's file of a part; empty for a built-in part."""
     cls = parts_of(choice.base).get(name)
     return f" ({cls.file})" if cls is not None and cls.file is not None else ""
 
 
 def _elsewhere(keys: Keys, given: Any) -> str:
-    """Return a hint at the same key in another section; empty if no section has it."""
+    """Return a hint that the same key exists in another section; an empty text if no section has it."""
     for name, info in root().model_fields.items():
         section = slot((name,))
         inner = section.section if section is not None else None

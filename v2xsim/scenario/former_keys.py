@@ -1,6 +1,6 @@
-"""Keys of earlier versions that are now parameters of a part: read as before, or refused with the new key.
+"""Keys of earlier versions that are now parameters of a part: they are still read, or refused with the name of the new key.
 
-Files written for an earlier version keep working. `resolved` and a run's manifest hold the new keys.
+So files written for an earlier version keep working. `resolved` and a run's manifest hold the new keys.
 """
 
 import json
@@ -19,14 +19,14 @@ from v2xsim.scenario.part_models import made
 
 @dataclass(frozen=True)
 class Moved:
-    """A former key.
+    """A key of an earlier version, and the keys that replace it.
 
     Attributes:
         old: The former key.
-        new: The present keys: those of a choice of a part, and the name of the parameter there; the name is empty for
-            a section whose keys keep their names.
-        owners: Parts that a former section belongs to. If another part is chosen, the section has no effect, as in
-            earlier versions.
+        new: The present keys, each as the keys at which a part is chosen and the name of the part's parameter; the name is
+            empty for a section whose keys keep their names.
+        owners: Names of the parts to which a former section belongs. If another part is chosen, the section has no effect,
+            as in earlier versions.
     """
 
     old: Keys
@@ -35,9 +35,12 @@ class Moved:
 
 
 def moved(old: str, *new: str, owners: tuple[str, ...] = ()) -> Moved:
-    """Return a former key with its present keys.
+    """Return a former key with the keys that replace it.
 
-    Each is written `key.of.the.choice:parameter`, or without `:parameter` for a whole section.
+    Args:
+        old: The former key, dotted.
+        new: Each present key as `key.of.the.choice:parameter`, or without `:parameter` for a whole section.
+        owners: Names of the parts to which a former section belongs.
     """
     places = []
     for target in new:
@@ -71,9 +74,9 @@ class Present:
     """The content of a file with former keys replaced by present ones.
 
     Attributes:
-        data: The content.
-        came_from: Former key of each present one.
-        unused: Former keys of parts that are not chosen, each with a message.
+        data: Content of the file with present keys only.
+        came_from: Former key of each present key that replaced one.
+        unused: Former keys of parts that are not chosen, each with a message that they have no effect.
         wrong: Errors in former keys.
     """
 
@@ -87,9 +90,9 @@ def with_present_keys(data: Any, section: type[Section], former: tuple[Moved, ..
     """Return the content of a file with former keys replaced by present ones.
 
     Args:
-        data: Content of the file, every choice written as a section that names its part.
-        section: Schema of the top of the file.
-        former: The former keys of that kind of file.
+        data: Content of the file, in which every choice of a part is a section that names the part.
+        section: Schema of the top level of the file.
+        former: The former keys that this kind of file may use.
     """
     choices, present = dict(choices_in(section)), Present(data)
     for item in former:
@@ -102,12 +105,12 @@ def with_present_keys(data: Any, section: type[Section], former: tuple[Moved, ..
 
 
 def _move_parameter(present: Present, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> None:
-    """Move a value to the chosen parts that have it as a parameter."""
+    """Move the value of a former key to the chosen parts that have it as a parameter."""
     taken = False
     for keys, parameter in item.new:
         held, model = _chosen(present.data, keys, choices[keys])
         if model is None:
-            # Errors of the choice itself are left to the schema, which reports them with what is allowed.
+            # The schema reports errors of the choice itself, with the allowed values.
             return
         if parameter not in model.model_fields:
             continue
@@ -126,7 +129,7 @@ def _move_parameter(present: Present, item: Moved, value: Any, choices: Mapping[
 
 
 def _move_section(present: Present, item: Moved, value: Any, choices: Mapping[Keys, PartChoice]) -> None:
-    """Move the keys of a section to the part it belongs to, if that part is chosen."""
+    """Move the keys of a former section to the part to which it belongs, if that part is chosen."""
     keys = item.new[0][0]
     choice = choices[keys]
     held, model = _chosen(present.data, keys, choice)
@@ -156,9 +159,9 @@ def _move_section(present: Present, item: Moved, value: Any, choices: Mapping[Ke
 def _leave(
     present: Present, old: Keys, choice: PartChoice, owner: str, parameters: dict[str, Any], nested: bool = False
 ) -> None:
-    """Note that parameters of a part that is not chosen have no effect.
+    """Record that the former keys of a part that is not chosen have no effect.
 
-    Values that the part would refuse are errors all the same.
+    A value that the part would refuse is still an error.
     """
     try:
         made(
@@ -180,7 +183,7 @@ def _no_effect(choice: PartChoice, owners: Sequence[str], name: str, keys: Keys)
 
 
 def _chosen(data: Any, keys: Keys, choice: PartChoice) -> tuple[dict[str, Any], type[Section] | None]:
-    """Return the section at a choice, and the model of the chosen part; None if no existing part is chosen."""
+    """Return the section in which a part is chosen, and the model of the chosen part; None if no existing part is chosen."""
     held = _at(data, keys)
     if held is _ABSENT:
         held = {choice.word: choice.default}
@@ -195,7 +198,7 @@ def _twice(old: Keys, keys: Keys) -> Problem:
 
 
 def _said(one_error: Any) -> str:
-    """Return pydantic's message about a value, in the form of our other messages."""
+    """Return pydantic's message about a value, in the form of v2xsim's other messages."""
     if one_error["type"] == "extra_forbidden":
         return f"is no parameter of the parts that this section is for, got {one_error.get('input')!r}"
     message = str(one_error["msg"]).removeprefix("Value error, ")

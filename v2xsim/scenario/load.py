@@ -22,7 +22,7 @@ from v2xsim.scenario.plugins import use_plugins
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.yamltext import read_yaml, write_yaml
 
-# A script of 1,000 road users with 100 waypoints each fits; larger traffic belongs into a trace (traffic.fcd).
+# A script of 1,000 road users with 100 waypoints each fits into this size; larger traffic belongs into a trace (traffic.fcd).
 LARGEST_FILE_BYTES = 2_000_000
 
 _S = TypeVar("_S", bound=Section)
@@ -83,7 +83,7 @@ def packaged() -> list[str]:
 
 
 def find(path: str | Path) -> Path:
-    """Return the file for a path or for the name of a packaged scenario."""
+    """Return the scenario file for a path, or for the name of a packaged scenario."""
     file = Path(path)
     try:
         there = os.path.lexists(file)
@@ -114,7 +114,7 @@ def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] =
 
 
 def text_of(file: Path, source: str) -> str:
-    """Return the text of a scenario file; raise an error if it cannot be one."""
+    """Return the text of a scenario file; raise a ScenarioError if the file cannot be a scenario."""
     if file.is_dir():
         raise ScenarioError(f"{source}: must be a YAML file, got a directory")
     if file.exists() and not file.is_file():
@@ -152,11 +152,11 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
     plugins = use_plugins(document, folder, section)
     present = with_present_keys(with_names(data, section), section, moved)
     data, wrong = present.data, present.wrong
-    # The user may have written a key's former name; messages about it name that line.
+    # The user may have written the former name of a key; messages about the present key then name that line.
     at = {new: document.place[old] for new, old in present.came_from.items() if old in document.place}
     document = replace(document, place={**document.place, **at})
     try:
-        # Checked as JSON: pydantic's strict mode then accepts a list as a tuple, but still no text as a number.
+        # The data is checked as JSON, because pydantic's strict mode then accepts a list as a tuple, but no text as a number.
         checked = section.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         with described_by(section, data):

@@ -13,17 +13,19 @@ Word = Callable[[Keys], str | None]
 
 
 def no_parts(keys: Keys) -> str | None:
-    """Return None, for files in which no part is chosen."""
+    """Return None for any keys; for files in which no part is chosen."""
     return None
 
 
 def with_overrides(document: Document, overrides: Sequence[str], word: Word = no_parts) -> Document:
-    """Return the document with some values replaced. Unknown keys are left for the schema check.
+    """Return a document with some values replaced. Unknown keys are not checked here, but later by the schema.
 
     Args:
         document: Content of the file.
-        overrides: Each `dotted.key=value`, the value in YAML. A number as key selects an item of a list.
-        word: Gives the keys at which a part is chosen; there, a name may be followed by a parameter.
+        overrides: Values to set, each as `dotted.key=value` with the value in YAML. A number as key selects an item of a
+            list.
+        word: Function that returns, for keys at which a part is chosen, the key that holds the part's name, and None for
+            other keys. If the file has only the part's name there, an override can still set a parameter.
 
     Raises:
         ScenarioError: If an override has no `=`, or leads through a value that has no keys.
@@ -45,9 +47,9 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
 
 
 def _refuse_to_undo(option: str, keys: Keys, sources: Mapping[Keys, str]) -> None:
-    """Refuse an option that replaces a section in which an earlier option has set a key.
+    """Raise an error if an option replaces a section in which an earlier option has set a key.
 
-    The earlier one would be lost without notice.
+    The earlier option would be lost without notice.
     """
     for known, source in sources.items():
         if len(known) > len(keys) and known[: len(keys)] == keys and source.startswith(OPTION):
@@ -57,14 +59,14 @@ def _refuse_to_undo(option: str, keys: Keys, sources: Mapping[Keys, str]) -> Non
 def with_values(
     document: Document, values: Mapping[str, Any], where: str, folder: Path, word: Word = no_parts
 ) -> Document:
-    """Return the document with values set that are parsed already, as a sweep sets them.
+    """Return a document with some values replaced by values that need no parsing, as a sweep sets them.
 
     Args:
         document: Content of the file.
-        values: New value by dotted key.
-        where: Name of their source in messages.
+        values: New values, by dotted key.
+        where: Name of the source of the values in messages.
         folder: Folder from which relative paths among the values count.
-        word: Gives the keys at which a part is chosen; there, a name may be followed by a parameter.
+        word: Function as in `with_overrides`.
 
     Raises:
         ScenarioError: If a key leads through a value that has no keys.
@@ -86,7 +88,7 @@ def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys, word: Word
     if data is None:
         data = {}
     if isinstance(data, str) and (name := word(above)) is not None:
-        # The file has `relay: hybrid`, and the option sets a parameter of it: turn the name into a section.
+        # If the file has `relay: hybrid` and the option sets a parameter of that part, turn the name into a section.
         data = {name: data}
     if isinstance(data, dict):
         return {**data, key: _set(data.get(key), keys[1:], value, option, (*above, key), word)}

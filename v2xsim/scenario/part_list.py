@@ -1,4 +1,4 @@
-"""Every part that a scenario can choose, with its parameters, for `v2xsim parts` and docs/reference/parts.md."""
+"""The list of all parts that a scenario can choose, with their parameters, for `v2xsim parts` and docs/reference/parts.md."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,14 +33,14 @@ class ListedParameter:
     """A parameter of a part.
 
     Attributes:
-        name: Name of the key in YAML.
+        name: Name of the parameter's key in YAML.
         type: Type of the value, in words.
-        required: Whether the parameter has no default.
-        default: Value if a scenario gives none, as JSON holds it.
-        unit: Empty for a value without a unit.
-        limits: Value of each limit (`at_least`, `above`, `at_most`, `below`).
-        limits_text: The limits in words; empty if there are none.
-        meaning: One sentence for users.
+        required: Whether a scenario must set the parameter, because it has no default.
+        default: Value that is used if a scenario gives none, in JSON's form.
+        unit: Unit of the value; empty for a value without a unit.
+        limits: Value of each limit, by its name: `at_least`, `above`, `at_most`, `below`.
+        limits_text: Limits in words; empty if there are none.
+        meaning: Meaning of the parameter, one sentence for users.
     """
 
     name: str
@@ -58,11 +58,11 @@ class ListedPart:
     """A part and its parameters.
 
     Attributes:
-        name: Name in YAML.
-        meaning: First paragraph of its docstring.
-        class_path: Module and name of its class.
-        file: The user's file that registers it; None for a built-in part.
-        parameters: Its parameters, in the order of the class's fields.
+        name: Name of the part in YAML.
+        meaning: First paragraph of the docstring of the part's class.
+        class_path: Module and name of the part's class.
+        file: Path of the user's file that registers the part; None for a built-in part.
+        parameters: Parameters of the part, in the order of the class's fields.
     """
 
     name: str
@@ -77,14 +77,14 @@ class ListedKind:
     """A kind of part, with all parts of that kind.
 
     Attributes:
-        kind: Its name in messages, such as "relay rule".
+        kind: Name of the kind in messages, such as "relay rule".
         key: Key in YAML at which a part of this kind is chosen.
         word: Key that holds the part's name beside its parameters, such as `rule`.
-        default: Name of the part used if a scenario chooses none.
-        base: Module and name of the base class.
+        default: Name of the part that is used if a scenario chooses none.
+        base: Module and name of the base class of the kind.
         methods: Methods that a part can define, with their arguments; it must define at least one of them.
-        home: Package that holds the built-in parts.
-        parts: Built-in parts first, then those of users.
+        home: Name of the package that holds the built-in parts.
+        parts: Parts of this kind: first the built-in ones, then those of users.
     """
 
     kind: str
@@ -101,9 +101,9 @@ def listed_kinds(wanted: str | None = None, files: Sequence[Path] = ()) -> list[
     """Return every kind of part with its built-in parts and those of users' files.
 
     Args:
-        wanted: Select one kind: by its name (`relay rule`), its key (`cooperation.relay`) or the end of its key
-            (`relay`).
-        files: Absolute paths of Python files; their code is run.
+        wanted: The only kind to return, by its name (`relay rule`), its key (`cooperation.relay`) or the end of its key
+            (`relay`); None for all kinds.
+        files: Absolute paths of Python files with users' parts; their code is run.
 
     Raises:
         UserError: If there is no such kind, or a file cannot be loaded.
@@ -122,7 +122,7 @@ def listed_kinds(wanted: str | None = None, files: Sequence[Path] = ()) -> list[
 
 @contextmanager
 def _shown(files: Sequence[Path]) -> Iterator[None]:
-    """Make the parts of these files visible for the duration of the block, and hide those of other scenarios."""
+    """Let only the parts of these users' files be chosen during a `with` block, and hide those of other files."""
     before = visible_files()
     show_files(frozenset(plugin.path for plugin in loaded_together(files)))
     try:
@@ -157,7 +157,7 @@ def _path(cls: type[Part]) -> str:
 
 def _part(cls: type[Part]) -> ListedPart:
     fields = {name: info for name, info in model_of(cls).model_fields.items() if name != cls.kind.word}
-    # A dataclass without a docstring has its signature as docstring; that is not a meaning.
+    # Python gives a dataclass without a docstring its signature as docstring, which is not a meaning.
     written = inspect.cleandoc(cls.__doc__ or "")
     first = "" if written.startswith(f"{cls.__name__}(") else " ".join(written.split("\n\n")[0].split())
     file = str(cls.file) if cls.file is not None else None
@@ -182,7 +182,7 @@ def _parameter(name: str, info: FieldInfo) -> ListedParameter:
 
 
 def _type(annotation: Any) -> str:
-    """Return in words the type of value that a parameter takes."""
+    """Return a text that names the type of value which a parameter takes."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(str(value) for value in inner)
@@ -196,7 +196,7 @@ def _type(annotation: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a default as YAML writes it."""
+    """Return the default of a parameter as text in YAML's form."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, list | tuple):
@@ -205,7 +205,7 @@ def as_text(value: Any) -> str:
 
 
 def as_markdown(kinds: Sequence[ListedKind]) -> str:
-    """Return the reference of all kinds and parts as a page."""
+    """Return the reference page of all kinds and parts, in Markdown."""
     lines = [
         "# Parts",
         "",
@@ -220,7 +220,7 @@ def as_markdown(kinds: Sequence[ListedKind]) -> str:
 
 
 def overview(kinds: Sequence[ListedKind]) -> Iterator[str]:
-    """Yield the lines of the table of kinds."""
+    """Yield the lines of the Markdown table of kinds."""
     yield "| key in YAML | kind, and the key for the part's name | base class | method | built-in parts |"
     yield "|---|---|---|---|---|"
     for kind in kinds:

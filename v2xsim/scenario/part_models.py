@@ -1,6 +1,6 @@
-"""One pydantic model for each registered part: types, limits, units and meanings, closed to unknown keys.
+"""One pydantic model for each registered part, which checks types and limits of its parameters and refuses unknown keys.
 
-The parts do not import pydantic, so that they load on a machine without it.
+The parts themselves do not import pydantic, so that they load on a machine without it.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ _BOUND_INSIDE = {
     AtMost: annotated_types.Le,
     Below: annotated_types.Lt,
 }
-# Unit by the ending of a parameter's name; the longest ending that fits is used.
+# Unit for each ending of a parameter's name; the longest ending that matches is used.
 _UNITS = {
     "_per_km": "1/km", "_per_hour": "1/h", "_bytes": "B", "_mps": "m/s", "_kmh": "km/h", "_ghz": "GHz", "_mhz": "MHz",
     "_dbm": "dBm", "_dbi": "dBi", "_deg": "deg", "_rad": "rad", "_hz": "Hz", "_db": "dB", "_ms": "ms", "_us": "us",
@@ -35,7 +35,7 @@ _UNITS = {
 
 
 class _Parameters(Section):
-    """Base of the models of parts."""
+    """Base class of the pydantic models of parts."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -44,7 +44,7 @@ _models: dict[type[Part], type[Section]] = {}
 
 
 def model_of(cls: type[Part]) -> type[Section]:
-    """Return the model that checks a part's parameters.
+    """Return the pydantic model that checks the parameters of a part.
 
     Raises:
         PartError: If the type of a parameter cannot be checked, or a default breaks the parameter's own limits.
@@ -93,7 +93,7 @@ def place_of_class(cls: type[Part], error: BaseException | None = None) -> str:
 
 
 def _can_hold(annotation: Any) -> bool:
-    """Return whether a YAML file can hold all values of a type, and give them back unchanged."""
+    """Return whether YAML can store all values of a type so that they are read back unchanged."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _can_hold(get_args(annotation)[0])
@@ -124,7 +124,7 @@ def _check_defaults(cls: type[Part], model: type[Section], prefix: str, called: 
                 raise _unmade(cls, f"the default of {field.name} cannot be made", error) from error
     needed = [name for name, info in model.model_fields.items() if info.is_required()]
     try:
-        # Parameters without a default are missing here; that is no error of the class.
+        # Parameters without a default are missing here, which is no error of the class.
         model.model_validate(defaults, strict=True)
     except ValidationError as error:
         for one_error in error.errors(include_url=False):
@@ -146,7 +146,7 @@ def _check_defaults(cls: type[Part], model: type[Section], prefix: str, called: 
 
 
 def _unmade(cls: type[Part], says: str, error: BaseException) -> PartError:
-    """Return the error for an exception in a part's own code. An exception from elsewhere is raised again."""
+    """Return a PartError for an exception in a part's own code; raise an exception from other code again."""
     if isinstance(error, KeyboardInterrupt):
         raise error
     prefix = f"{place_of_class(cls, error)}: " if cls.file is not None else ""
@@ -154,7 +154,7 @@ def _unmade(cls: type[Part], says: str, error: BaseException) -> PartError:
 
 
 def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, Any]:
-    """Return a parameter as pydantic declares it: its type, and a field with default, meaning, unit and limits."""
+    """Return the declaration of a parameter for pydantic: its type, and a field with default, meaning, unit and limits."""
     kept, limits, meaning, unit = annotation, {}, "", unit_of(field.name)
     if get_origin(annotation) is Annotated:
         kept, *metadata = get_args(annotation)
@@ -188,7 +188,7 @@ def _is_number(annotation: Any) -> bool:
 
 
 def _with_inner_limits(annotation: Any) -> Any:
-    """Return a type with the limits on inner values, such as those on each number of a list, in pydantic's form."""
+    """Return a type in which limits on inner values, such as on each number of a list, are in pydantic's form."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         limits = [_BOUND_INSIDE[type(item)](item.limit) for item in inner[1:] if isinstance(item, Limit)]
@@ -204,20 +204,20 @@ def _with_inner_limits(annotation: Any) -> Any:
 
 
 def unit_of(name: str) -> str | None:
-    """Return the unit given by the ending of a name, or None."""
+    """Return the unit that the ending of a parameter's name gives, or None if it gives none."""
     return next((unit for end, unit in _UNITS.items() if name.endswith(end)), None)
 
 
 def made(cls: type[Part], model: Section) -> Part:
-    """Return the part with the parameters in its model."""
+    """Return the part with the parameters that its pydantic model holds."""
     try:
         part = cls(**{field.name: getattr(model, field.name) for field in parameters_of(cls)})
         if cls.file is not None:
             check_attributes(part)
         return part
     except ValueError:
-        # The part's own message about its parameters; pydantic puts the key before it.
+        # The exception has the part's own message about its parameters; pydantic puts the key before it.
         raise
     except BaseException as error:
-        # Any other exception type would reach the user as a fault of pydantic.
+        # An exception of any other type would look to the user like a fault of pydantic.
         raise _unmade(cls, "cannot be made", error) from error

@@ -1,4 +1,4 @@
-"""The paths in a scenario: made absolute, and checked to be readable files."""
+"""Handling of the paths in a scenario: they are made absolute and must be readable files."""
 
 import dataclasses
 import os
@@ -33,7 +33,7 @@ def with_paths(section: _S, document: Document, folder: Path) -> tuple[_S, list[
 
 
 def trouble_with(path: Path) -> str | None:
-    """Return why a path is not a readable file, or None if it is one."""
+    """Return the reason why a path is not a readable file, or None if it is one."""
     try:
         if path.is_dir():
             return "is a directory"
@@ -45,7 +45,7 @@ def trouble_with(path: Path) -> str | None:
 
 
 def paths_of(section: BaseModel | Part, above: Keys = ()) -> Iterator[tuple[Keys, Path]]:
-    """Yield the keys and the value of every path in a section or in a part that it chooses."""
+    """Yield the keys and the value of every path in a section and in the parts chosen in it."""
     names = [f.name for f in parameters_of(section)] if isinstance(section, Part) else list(type(section).model_fields)
     for name in names:
         value = getattr(section, name)

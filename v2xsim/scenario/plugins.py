@@ -1,4 +1,4 @@
-"""The Python files listed under `plugins`, loaded before the rest of the scenario is checked."""
+"""Loading of the Python files listed under the key `plugins`, before the rest of the scenario is checked."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from v2xsim.scenario.part_models import model_of, place_of_class
 from v2xsim.scenario.paths import trouble_with
 
 KEY = "plugins"
-# For each kind of file: the plug-in files for which its schema is built.
+# For each kind of file: the plug-in files (with digests) for which its schema has been built.
 _built_for: dict[type[Section], frozenset[Path]] = {}
 
 
 def use_plugins(document: Document, folder: Path, section: type[Section]) -> tuple[Plugin, ...]:
-    """Load the files that a document lists, and let it choose their parts and those of no other user's file.
+    """Load the plug-in files that a document lists, and let it choose their parts but not those of other plug-in files.
 
     Args:
         document: Unchecked content of the file.
@@ -30,7 +30,7 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
         The files as loaded, in the order of the list.
 
     Raises:
-        ScenarioError: If a file is not there, cannot be loaded, or a part in it is wrong.
+        ScenarioError: If a plug-in file is missing, cannot be loaded, or a part in it is wrong.
     """
     loaded: list[Plugin] = []
     for number, listed_path in enumerate(_listed(document, section)):
@@ -57,7 +57,7 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
 
 
 def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
-    """Load files, and let the next file that is read or described choose their parts.
+    """Load plug-in files, and make their parts available to the next file that is read or described.
 
     Args:
         paths: Python files.
@@ -72,10 +72,10 @@ def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
 
 
 def loaded_together(paths: Sequence[Path]) -> list[Plugin]:
-    """Load files whose parts can be chosen together.
+    """Load plug-in files whose parts can be chosen together, and return them.
 
     Raises:
-        PartError: If a file cannot be loaded, a part in it is wrong, or two register one name.
+        PartError: If a file cannot be loaded, a part in it is wrong, or two files register the same name.
     """
     loaded: list[Plugin] = []
     for path in dict.fromkeys(Path(os.path.abspath(path)) for path in paths):
@@ -86,7 +86,7 @@ def loaded_together(paths: Sequence[Path]) -> list[Plugin]:
 
 
 def _with_models(path: Path) -> Plugin:
-    """Load a file and check the parameters of its parts."""
+    """Load a plug-in file and check that the parameters of its parts are declared correctly."""
     plugin = load_plugin(path)
     for cls in parts_from(path):
         model_of(cls)
@@ -117,7 +117,7 @@ def _listed(document: Document, section: type[Section]) -> list[str]:
 
 
 def _check_names(path: Path, others: list[Path]) -> None:
-    """Refuse a file that registers a name that another file of the same list registers."""
+    """Raise an error if a plug-in file registers a name that another file of the same list registers too."""
     taken = {(cls.kind.name, cls.name): other for other in others for cls in parts_from(other)}
     for cls in parts_from(path):
         if (cls.kind.name, cls.name) in taken:
@@ -126,8 +126,8 @@ def _check_names(path: Path, others: list[Path]) -> None:
 
 
 def _rebuilt(section: type[Section], loaded: list[Plugin]) -> None:
-    """Build the schema of a section for the parts that can be chosen now, unless it is built for them already."""
-    # The digests count too: a file that has changed registers other classes under the same path.
+    """Build the schema of a section for the parts that can be chosen now, unless this has been done already."""
+    # Digests are compared too: a file that has changed registers other classes under the same path.
     now = frozenset(plugin.path / plugin.sha256 for plugin in loaded)
     if _built_for.get(section, frozenset()) != now:
         rebuild(section)

@@ -1,7 +1,7 @@
 """The keys of a scenario, with units, defaults and limits.
 
-This file has cooperation, errors, recording and the scenario itself. The other sections are in `schema_world`,
-`schema_stations` and `schema_radio`.
+This module has the sections for cooperation, errors and recording, and the scenario itself. The other sections are in
+`schema_world`, `schema_stations` and `schema_radio`.
 """
 
 from pathlib import Path

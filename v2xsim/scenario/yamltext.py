@@ -1,8 +1,8 @@
-"""Convert YAML text to plain data and back, with the line of every key.
+"""Conversion of YAML text to plain data and back, with the line of every key.
 
-Scalars follow the core schema of YAML 1.2 (chapter 10.3.2): `1e3` is a number, and `on`, `no` and `12:30` are text.
-PyYAML follows YAML 1.1, where they are text, truth values and a number of minutes. Nothing but maps, lists, text,
-numbers, truth values and null can come out, so a file cannot build objects.
+Single values follow the core schema of YAML 1.2 (chapter 10.3.2): `1e3` is a number, and `on`, `no` and `12:30` are text.
+PyYAML by itself follows YAML 1.1, where `1e3` is text, `on` and `no` are truth values and `12:30` is a number. The result
+consists only of maps, lists, text, numbers, truth values and null, so a file cannot create other objects.
 """
 
 import re
@@ -13,7 +13,7 @@ import yaml
 
 from v2xsim.scenario.errors import Document, Keys, ScenarioError, dotted
 
-# Limits far above every scenario: a small file with nested aliases could otherwise fill the memory.
+# Limits far above what any scenario needs; without them, a small file with nested aliases could fill the memory.
 DEEPEST = 40
 MOST_VALUES = 200_000
 
@@ -35,7 +35,7 @@ _MERGE = _TAG + "merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes YAML nodes, and refuses files nested deeper than a scenario can be."""
+    """YAML loader that composes nodes and raises an error for files nested deeper than any scenario."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as the base declares it
     depth = 0
@@ -53,7 +53,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes YAML that `_Loader` reads back unchanged: text that looks like a number is quoted."""
+    """YAML dumper whose output is read back unchanged: text that looks like a number is quoted."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as the base declares it
 
@@ -73,11 +73,11 @@ def read_yaml(text: str, source: str) -> Document:
     """Read one YAML document.
 
     Args:
-        text: The document.
+        text: Text of the document.
         source: Name of the document in messages.
 
     Raises:
-        ScenarioError: If the text is not YAML, or holds a tag, a key twice, or more values than any scenario has.
+        ScenarioError: If the text is not YAML, or has a tag, a repeated key, or more values than any scenario needs.
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -101,7 +101,7 @@ def write_yaml(data: Any) -> str:
 
 
 class _Reading:
-    """One walk over the nodes of a document. It counts values, so that a few nested aliases cannot fill the memory."""
+    """One conversion of a document's nodes to data. It counts the values, so that nested aliases cannot fill the memory."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -161,7 +161,7 @@ class _Reading:
         return data
 
     def _merged(self, node: yaml.Node, keys: Keys, depth: int) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-        """Yield the keys that `<<: *name` or `<<: [*name, *other]` brings in, the nearest first."""
+        """Yield the keys and values that `<<: *name` or `<<: [*name, *other]` merges into a map, in order of precedence."""
         if depth > DEEPEST:
             raise self._fail(node, keys, "<< refers to what holds it")
         self.values += 1

@@ -1,4 +1,4 @@
-"""`v2xsim claim city`: the number of vehicles from which an index is faster than comparing all."""
+"""`v2xsim claim city`: the number of vehicles from which an index is faster than comparing all descriptors."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`v2xsim claim kv-sharing`: what sharing keys and values between layers costs and saves."""
+"""`v2xsim claim kv-sharing`: cost in cross-entropy and saving in bytes of sharing keys and values between layers."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Shared by all claims: one table for each measurement, and the options for a corpus and for seeds."""
+"""Code that all claims share: one printed table for each measurement, and the options for a corpus and for seeds."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -27,7 +27,12 @@ Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds; every model is
 
 
 def print_measured(measurements: Mapping[str, Measurement], as_json: bool) -> None:
-    """Run measurements by title. Print a table after each, or the rows of all as one JSON object at the end."""
+    """Run measurements and print their rows: a table after each, or one JSON object with all rows at the end.
+
+    Args:
+        measurements: Function that runs each measurement, by the title of its table.
+        as_json: Whether to print JSON instead of tables.
+    """
     from v2xsim.cli.progress import status
 
     every: list[Row] = []
@@ -42,7 +47,7 @@ def print_measured(measurements: Mapping[str, Measurement], as_json: bool) -> No
 
 
 def shows_steps(show: Show) -> "Callable[[Progress], None]":
-    """Return a function that shows each step of a training."""
+    """Return a function that shows number and loss of each training step on one line."""
     return lambda progress: show(f"step {progress.step}, loss {progress.loss:.3f} nats")
 
 

@@ -1,4 +1,4 @@
-"""`v2xsim claim memory`: what HGRN's lower bounds and forget gate contribute."""
+"""`v2xsim claim memory`: the contribution of HGRN's lower bounds and forget gate to its memory."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`v2xsim claim sharedllm`: what SharedLLM recalls of a long past, and what that costs."""
+"""`v2xsim claim sharedllm`: how much SharedLLM recalls of a long context, and the cost in bytes and time."""
 
 from v2xsim.cli.arguments import AsJson, Batch
 from v2xsim.cli.claim.measurements import Seeds, print_measured

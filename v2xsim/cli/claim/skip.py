@@ -1,4 +1,4 @@
-"""`v2xsim claim skip`: what skipping layers by position costs and saves."""
+"""`v2xsim claim skip`: cost in cross-entropy and saving in time of skipping layers by position."""
 
 from typing import Annotated
 

@@ -107,7 +107,7 @@ def command(options: Options) -> None:
     The weights are written as safetensors. With --resume, a training that was stopped continues and ends with the same weights. For comparison, the
     output also has the unigram cross-entropy, which results if each token is predicted with its frequency in training.
     """
-    # Imported here: --help must not wait for the libraries that this loads.
+    # Imported here, so that --help does not wait for the libraries that this loads.
     from v2xsim.gpu.training.trainer import TrainSettings
 
     settings = TrainSettings(
@@ -138,7 +138,7 @@ def command(options: Options) -> None:
 
 
 def _train(options: Options, model_options: dict[str, Any], settings: "TrainSettings") -> dict[str, Any]:
-    """Train a model; return its folder, its size and its evaluation."""
+    """Train a sequence model; return data for JSON: its folder, its size and its evaluation."""
     import torch
 
     from v2xsim.gpu.sequence.corpus import VOCABULARY, Corpus
@@ -193,7 +193,7 @@ def _model_options(texts: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
-    """Show a bar on standard error; if that is not a terminal, a line from time to time."""
+    """Show a progress bar on standard error, or a line from time to time if standard error is not a terminal."""
     from rich import progress as rich_progress
     from rich.console import Console
 

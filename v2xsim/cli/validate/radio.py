@@ -78,7 +78,7 @@ def command(
 
 
 def _refuse_beside_config(given: dict[str, object]) -> None:
-    """Refuse options that have no effect on a set-up of the user's own."""
+    """Raise an error if options were given that cannot be used together with --config."""
     why = {
         "--reference": "a set-up of your own is not compared with published curves",
         "--out": "a set-up of your own has no report; its curves go to standard output",
@@ -90,7 +90,7 @@ def _refuse_beside_config(given: dict[str, object]) -> None:
 
 
 def _as_object(checked: "list[Vector]", compared: "list[Comparison]", missing: list[str]) -> dict[str, Any]:
-    """Return a validation as data for JSON."""
+    """Return the results of a validation as data for JSON."""
     from v2xsim.validation.blockage import measured
 
     return {

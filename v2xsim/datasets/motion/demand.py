@@ -12,13 +12,13 @@ from v2xsim.datasets.motion.roads import BACK, STRAIGHT, Roads
 _FILL_S = 60.0
 """All vehicles enter within this time, so that the traffic has its full density for nearly the whole run."""
 
-# At a junction, a driver goes straight on twice as often as left or right, and turns back only if there is no other
-# way.
+# Weights for the choice at a junction: a driver goes straight on twice as often as left or right, and turns back only if
+# there is no other way.
 _WEIGHT = {STRAIGHT: 2.0, BACK: 1e-9}
 
 
 def wander(roads: Roads, start: str, duration_s: float, draw: Generator) -> list[str]:
-    """Return a random route that takes at least a given time in free flow, or ends where the roads end."""
+    """Return a random route, as a list of edges, that takes at least `duration_s` in free flow or ends where the roads end."""
     route, left_s = [start], duration_s - roads.duration_s[start]
     while left_s > 0 and (onward := roads.onward[route[-1]]):
         weight = np.array([_WEIGHT.get(direction, 1.0) for _, direction in onward])
@@ -28,7 +28,7 @@ def wander(roads: Roads, start: str, duration_s: float, draw: Generator) -> list
 
 
 def write_demand(path: Path, roads: Roads, vehicles: int, duration_s: float, draw: Generator) -> None:
-    """Write the vehicles of a run as SUMO's routes, each with its own driver and route."""
+    """Write the vehicles of a run as a SUMO route file; each vehicle has its own driver and route."""
     starts = sorted(edge for edge, onward in roads.onward.items() if onward)
     times_s = np.sort(draw.uniform(0.0, min(_FILL_S, 0.5 * duration_s), vehicles))
     root = ET.Element("routes")

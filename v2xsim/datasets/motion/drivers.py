@@ -1,4 +1,4 @@
-"""Drivers who differ from each other: their parameters are drawn, written for SUMO and kept with each track."""
+"""Drivers who differ from each other: their parameters are drawn at random, given to SUMO and stored with each track."""
 
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
@@ -22,12 +22,12 @@ class Style:
     """The mean parameters of drivers of one style.
 
     Attributes:
-        accel_mps2: Acceleration of a car; heavier bodies accelerate less.
+        accel_mps2: Largest acceleration of a car; heavier vehicles accelerate less.
         decel_mps2: Comfortable deceleration.
-        time_gap_s: Time gap to the vehicle in front.
-        min_gap_m: Gap to the vehicle in front at rest.
-        speed_factor: Wanted speed relative to the limit.
-        imperfection: SUMO's sigma; only Krauss' model uses it.
+        time_gap_s: Time gap that the driver keeps to the vehicle in front.
+        min_gap_m: Distance to the vehicle in front when both stand.
+        speed_factor: Desired speed divided by the speed limit.
+        imperfection: SUMO's parameter sigma, 0 (perfect driver) to 1; only the Krauss model uses it.
     """
 
     accel_mps2: float
@@ -45,7 +45,7 @@ STYLES = {
     "hasty": Style(3.5, 5.5, 0.7, 1.6, 1.15, 0.4),
 }
 
-# Standard deviation of the logarithm of each parameter among drivers of one style; an assumption.
+# Standard deviation of the logarithm of each parameter among drivers of one style; the value is an assumption.
 _SPREAD = 0.1
 
 
@@ -54,10 +54,10 @@ class Driver:
     """One driver with a vehicle.
 
     Attributes:
-        style: Name of the style, a key of STYLES.
-        model: Car-following model, one of MODELS.
-        kind: Class of the vehicle in the catalogue.
-        wishes: The driver's own parameters.
+        style: Name of the driver's style, a key of STYLES.
+        model: Name of the car-following model, one of MODELS.
+        kind: Class of the vehicle, a row of the catalogue of road users.
+        wishes: The driver's own parameters, drawn around those of the style.
     """
 
     style: str
@@ -67,7 +67,7 @@ class Driver:
 
 
 def draw_drivers(count: int, draw: Generator) -> list[Driver]:
-    """Return drivers with mixed styles, models and bodies."""
+    """Return `count` drivers with randomly mixed styles, car-following models and vehicle classes."""
     shares = shares_of(MIX)
     styles = draw.choice(list(STYLES), count)
     models = draw.choice(list(MODELS), count)
@@ -88,9 +88,9 @@ def _spread(style: Style, kind: str, factor: Float[np.ndarray, " 6"]) -> Style:
 
 
 def driver_xml(name: str, driver: Driver) -> str:
-    """Return the <vType> of one driver. Its id contains style and model, which SUMO does not report later.
+    """Return the <vType> element of one driver. Its id contains style and model, because SUMO does not report these later.
 
-    Every body may drive wherever cars may: a corpus needs trucks on all of its networks.
+    Vehicles of every class may drive where cars may: a corpus needs trucks on all of its networks.
     """
     length, width, height = CATALOGUE.size_m[KINDS.index(driver.kind)]
     wish, body = driver.wishes, DRIVERS[driver.kind]
@@ -104,12 +104,12 @@ def driver_xml(name: str, driver: Driver) -> str:
 
 
 def type_name(driver: Driver, number: int) -> str:
-    """Return the id of a driver's type."""
+    """Return the id of a driver's vehicle type: style, car-following model and a number."""
     return f"{driver.style}.{driver.model}.{number}"
 
 
 def style_and_model(type_id: str) -> tuple[str, str]:
-    """Return style and model from the id of a type; empty for types that a scene brought along."""
+    """Return style and car-following model from the id of a vehicle type; empty texts for types of a user's .sumocfg."""
     style, _, rest = type_id.partition(".")
     model = rest.partition(".")[0]
     return (style, model) if style in STYLES and model in MODELS else ("", "")

@@ -1,4 +1,4 @@
-"""Make a corpus: its runs, their tracks as tokens, and the folder that holds them."""
+"""Make a corpus: simulate its runs, convert their tracks to tokens, and write them into a folder."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ from v2xsim.streams import Streams
 from v2xsim.version import __version__
 from v2xsim.world.road_users import KINDS
 
-# Shortest and longest duration of a token.
+# Shortest and longest duration of a token in seconds.
 STEPS_S = (0.1, 0.5)
 
 
@@ -40,16 +40,16 @@ class Settings:
     """The settings of a corpus.
 
     Attributes:
-        vehicles: Number of vehicles in each run on a town or a .net.xml; a .sumocfg brings its own.
+        vehicles: Number of vehicles in each run on a town or a .net.xml; a .sumocfg has its own traffic.
         minutes: Traffic time of each run in minutes.
         step_s: Duration of a token.
         vocabulary: Largest number of different tokens.
-        tolerance_m: Largest error at which a token covers a move; a smaller one needs more tokens.
-        shortest_s: Shorter tracks are left out.
+        tolerance_m: Largest position error at which a token still represents a move; a smaller tolerance needs more tokens.
+        shortest_s: Least duration of a track; shorter tracks are left out.
         seed: Seed of all random draws.
-        networks: Files for training and validation, in addition to the towns.
-        test_networks: Files for the test only.
-        towns: Number of known towns to use; test towns are used in proportion. 0 uses none, if files replace them.
+        networks: Network files for training and validation, in addition to the towns.
+        test_networks: Network files for the test set only.
+        towns: Number of generated towns to use for training, with test towns in proportion; 0 uses files only.
     """
 
     vehicles: int = 100
@@ -69,10 +69,10 @@ SMALL = Settings(vehicles=20, minutes=2.0, towns=2)
 
 
 def plan(settings: Settings) -> list[tuple[str, str]]:
-    """Return the runs of a corpus as pairs of split and network.
+    """Return the runs of a corpus as pairs of set (training, validation or test) and network.
 
-    Training uses every town once; validation uses every second of these towns, with other drivers, routes and random
-    draws. The test has towns of its own.
+    The training set uses every town once. The validation set uses every second of these towns, with other drivers, routes
+    and random draws. The test set has towns of its own.
 
     Raises:
         CorpusError: If a setting is not possible.
@@ -130,10 +130,10 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
     Return its manifest.
 
     Args:
-        folder: Folder to write; new or empty.
+        folder: Folder to write into; it must be new or empty.
         settings: Settings of the corpus. Equal settings give equal bytes, whatever the number of processes.
-        jobs: Number of SUMO runs at once.
-        report: Called as the work advances.
+        jobs: Number of SUMO runs at the same time.
+        report: Function called as the work advances.
 
     Raises:
         UserError: If a setting, a network or the folder cannot be used.
@@ -178,7 +178,7 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
 
 
 def _driven(runs: Sequence[tuple[str, str]], settings: Settings, at_once: int, report: Report) -> dict[str, Tracks]:
-    """Return the tracks of each split."""
+    """Simulate the runs and return their tracks by set: training, validation and test."""
     shortest = round(settings.shortest_s / settings.step_s) + 1
     with _scratch() as scratch:
         jobs = [
@@ -221,13 +221,13 @@ def _sequences(tracks: Tracks, token: np.ndarray) -> Sequences:
 
 
 def _lost(vocabulary: MotionVocabulary, tracks: Tracks, token: np.ndarray | None = None) -> dict[str, Any]:
-    """Return the share of moves that a vocabulary leaves uncovered, and the drift of its closed-loop tokens."""
+    """Return the share of moves that no token represents within the tolerance, and the position drift when tokens are chained."""
     covered = coverage(vocabulary, moves_of(tracks.pose, tracks.offset))
     return {**asdict(covered), "drift": asdict(drift(vocabulary, tracks.pose, tracks.offset, token))}
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    """Return the settings without the paths of this machine."""
+    """Return the settings as data for the manifest, with names of files instead of their full paths."""
     plain_settings = asdict(settings)
     return plain_settings | {
         name: [path.name for path in plain_settings[name]] for name in ("networks", "test_networks")

@@ -1,7 +1,7 @@
 """One SUMO run of a corpus, in a process of its own: `python -m v2xsim.datasets.motion.record JOB.json` writes its tracks.
 
-SUMO holds one simulation per process, hence one process per run. The job is a file, and so are the tracks or the
-reason of a failure.
+SUMO can run only one simulation per process, so each run has a process of its own. The process reads its job from a file
+and writes the tracks, or the reason of a failure, into a file.
 """
 
 import json
@@ -35,16 +35,16 @@ class Job:
     """One SUMO run.
 
     Attributes:
-        network: Name of a town, or path of a .net.xml or .sumocfg.
+        network: Name of a generated town, or path of a .net.xml or .sumocfg file.
         seed: Seed of the corpus.
         name: Name of the run in the corpus; together with the seed it determines traffic demand and SUMO's random
             draws.
-        vehicles: Number of vehicles in a town or network; a .sumocfg brings its own.
+        vehicles: Number of vehicles in a town or network; a .sumocfg has its own traffic.
         duration_s: Traffic time of the run.
         step_us: Time between two stored poses; a whole number of SUMO's steps.
-        shortest: Least number of poses of a track that is kept.
-        result: File for the tracks.
-        reason: File for the reason of a failure.
+        shortest: Least number of poses of a track; shorter tracks are left out.
+        result: Path of the file for the tracks.
+        reason: Path of the file for the reason of a failure.
     """
 
     network: str
@@ -66,7 +66,7 @@ def record(job: Job) -> Tracks:
     """Simulate a run and return its tracks.
 
     Raises:
-        MobilityError: If the network cannot be used or SUMO refuses.
+        MobilityError: If the network cannot be used or SUMO reports an error.
     """
     folder = tempfile.TemporaryDirectory(prefix="v2xsim-corpus-")
     try:
@@ -79,7 +79,7 @@ def record(job: Job) -> Tracks:
 
 
 def _config(job: Job, home: Path) -> Path:
-    """Return a SUMO configuration: the scene's own, or one of a network with demand made for it."""
+    """Return the path of a SUMO configuration: the user's .sumocfg, or one made for a network with generated traffic."""
     if job.network.endswith(".sumocfg"):
         return Path(job.network)
     town = TOWNS.get(job.network)
@@ -99,7 +99,7 @@ def _config(job: Job, home: Path) -> Path:
 
 
 def _watched(traffic: SumoMobility, job: Job) -> Tracks:
-    """Return the tracks of all vehicles over the run."""
+    """Run the simulation and return the tracks of all its vehicles."""
     agents: list[Int64[np.ndarray, " _agents"]] = []
     poses: list[Float[np.ndarray, "_agents 3"]] = []
     speeds: list[Float[np.ndarray, " _agents"]] = []
@@ -130,9 +130,9 @@ def _watched(traffic: SumoMobility, job: Job) -> Tracks:
 
 
 def _asked(name: str) -> tuple[str, str, list[float]]:
-    """Return the style, model and parameters of a driver.
+    """Return style, car-following model and parameters of the driver of a vehicle, as SUMO has them.
 
-    The parameters as SUMO has them, in the order of tracks.WISHES.
+    The parameters are in the order of `tracks.WISHES`.
     """
     vehicle = libsumo().vehicle
     style, model = style_and_model(vehicle.getTypeID(name))
@@ -144,7 +144,7 @@ def _asked(name: str) -> tuple[str, str, list[float]]:
 
 
 def main() -> None:
-    """Do the job on the command line; exit with 0 if there are tracks, 1 if there is a reason of failure."""
+    """Do the job in the file that the command line names; exit with 0 if it wrote tracks, with 1 if it failed."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
         save(Path(job.result), record(job))

@@ -15,11 +15,11 @@ STRAIGHT, LEFT, RIGHT, BACK = "s", "l", "r", "t"
 
 @dataclass(frozen=True)
 class Town:
-    """A network that netgenerate makes. Its seed is part of it, so that a town is the same in every corpus.
+    """A road network that SUMO's netgenerate makes. The seed is one of the options, so a town is the same in every corpus.
 
     Attributes:
-        name: Unique among the towns.
-        options: Options of netgenerate.
+        name: Name of the town, unique among the towns.
+        options: Command-line options of netgenerate.
     """
 
     name: str
@@ -65,10 +65,10 @@ TOWNS = {town.name: town for town in (*KNOWN, *UNSEEN)}
 
 
 def build(town: Town, net: Path) -> None:
-    """Write a town's network.
+    """Write the network file of a town.
 
     Raises:
-        MobilityError: If netgenerate refuses.
+        MobilityError: If netgenerate reports an error.
     """
     options = [*town.options.split(), "--no-turnarounds.except-deadend", "true", "--no-warnings", "true"]
     run_tool("netgenerate", [*options, "--output-file", net.name], net.parent)
@@ -79,8 +79,8 @@ class Roads:
     """The roads that cars may use.
 
     Attributes:
-        duration_s: Time to drive each edge at its speed limit.
-        onward: For each edge, the next edges with the direction of the turn in SUMO's letters.
+        duration_s: Time to drive along each edge at its speed limit.
+        onward: For each edge, the next edges, each with the direction of the turn as SUMO's letter (such as `s` for straight).
     """
 
     duration_s: dict[str, float]
@@ -99,7 +99,7 @@ def read(net: Path) -> Roads:
     for edge, lane in _lanes(root):
         if _admits_cars(lane):
             open_lanes.add((edge, lane.get("index", "0")))
-            # At least a little: with a duration of zero, a route would never get longer.
+            # The duration must be above zero, since otherwise a route would never get longer.
             length_m, limit_mps = float(lane.get("length", "0.1")), float(lane.get("speed", "13.89"))
             duration_s[edge] = max(length_m, 0.1) / max(limit_mps, 0.1)
     onward: dict[str, dict[str, str]] = {edge: {} for edge in duration_s}
@@ -113,9 +113,9 @@ def read(net: Path) -> Roads:
 
 
 def _through(onward: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Return the connections without dead ends, where SUMO's vehicles turn on the spot.
+    """Return the connections without those into dead ends, where SUMO's vehicles turn on the spot.
 
-    All of them if nothing would be left.
+    If no connection would remain, all are returned.
     """
     left = onward
     while True:

@@ -14,21 +14,21 @@ Report = Callable[[int, int, str], None]
 """Called with the number of finished runs, the number of all runs, and the present step."""
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Seconds between two looks at the running processes.
+# Seconds between two checks of the running processes.
 _PAUSE_S = 0.05
 
 
 def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> None:
-    """Run jobs; when the function returns, all have results.
+    """Run jobs, and return when all have written their results.
 
     Args:
         jobs: Jobs to run.
-        at_once: Number of processes.
-        folder: Folder for the files between the processes.
-        report: Called after each run.
+        at_once: Number of processes that run at the same time.
+        folder: Folder for the job files that the processes read.
+        report: Function called after each run.
 
     Raises:
-        UserError: If one fails; the others are stopped.
+        UserError: If a job fails; the other processes are then stopped.
     """
     waiting = list(enumerate(jobs))[::-1]
     running: dict[int, tuple[subprocess.Popen[bytes], Job]] = {}
@@ -62,7 +62,7 @@ def _started(job: Job, job_file: Path) -> "subprocess.Popen[bytes]":
     with job_file.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "v2xsim.datasets.motion.record", str(order)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-            # Ctrl-C must reach only this process, which then ends the runs.
+            # Ctrl-C must reach only this process, which then stops the processes of the runs.
             start_new_session=True,
         )  # fmt: skip
 

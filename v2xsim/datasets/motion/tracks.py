@@ -1,4 +1,7 @@
-"""Tracks of vehicles at a fixed step, cut where a vehicle was absent or moved elsewhere by SUMO, with the driver's parameters."""
+"""Tracks of vehicles at a fixed time step, with the parameters of their drivers.
+
+A track is cut where the vehicle was absent or where SUMO teleported it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -22,13 +25,13 @@ WISHES = (
 
 @dataclass(frozen=True)
 class Drivers:
-    """The drivers, one a row.
+    """The drivers of vehicles, one per row.
 
     Attributes:
-        kind: Class of the vehicle in the catalogue.
-        style: Style in v2xsim.datasets.motion.drivers; empty if a scene brought its own types.
-        model: Car-following model; empty if a scene brought its own types.
-        wishes: Parameters; the columns are WISHES.
+        kind: Class of the vehicle, a row of the catalogue of road users.
+        style: Name of the style (v2xsim.datasets.motion.drivers); empty for vehicle types of a user's .sumocfg.
+        model: Name of the car-following model; empty for vehicle types of a user's .sumocfg.
+        wishes: Parameters of the driver; WISHES names the columns.
     """
 
     kind: Int8[np.ndarray, " drivers"]
@@ -46,12 +49,12 @@ _DRIVER_FIELDS = tuple(field.name for field in fields(Drivers))
 
 @dataclass(frozen=True)
 class Tracks:
-    """Tracks, one after the other.
+    """Tracks of vehicles, stored one after the other in arrays.
 
     Attributes:
-        pose: Rows of x and y in metres and yaw in radians, for the centres of bodies.
-        offset: Track t owns rows offset[t]:offset[t + 1].
-        begin_us: Instant of each track's first pose.
+        pose: x and y of the centre of the vehicle in metres and its yaw in radians, one row per pose.
+        offset: Track t consists of the poses offset[t]:offset[t + 1].
+        begin_us: Time of the first pose of each track.
         agent: Number of the vehicle in its run; a vehicle has several tracks if its track was cut.
         network: Name of the network of each track.
         drivers: Driver of each track.
@@ -79,26 +82,26 @@ def cut(
     begin_us: int,
     shortest: int,
 ) -> Tracks:
-    """Return the tracks in rows of poses.
+    """Return the tracks that the recorded poses of vehicles form.
 
     Args:
-        agent: Vehicle of each pose; a row of `drivers`.
-        step: Step of each pose.
-        pose: Poses.
+        agent: Vehicle of each pose, as a row of `drivers`.
+        step: Number of the time step of each pose.
+        pose: x and y in metres and yaw in radians of each pose.
         speed_mps: Speed at each pose, as SUMO reports it.
         network: Name of the network.
         drivers: Drivers of all vehicles.
-        step_us: Length of a step.
-        begin_us: Instant of step 0.
-        shortest: Least number of poses of a track; shorter ones are left out.
+        step_us: Length of a time step.
+        begin_us: Time of step 0.
+        shortest: Least number of poses of a track; shorter tracks are left out.
     """
     order = np.lexsort((step, agent))
     agent, step, pose, speed_mps = agent[order], step[order], pose[order], speed_mps[order]
     step_s = step_us * 1e-6
     way_m = np.hypot(*np.diff(pose[:, :2], axis=0).T)
     turn_rad = np.pi - np.abs(np.pi - np.abs(np.diff(pose[:, 2])))
-    # The speed is that of the front bumper; the centre moves differently, because it swings by half a length when the
-    # body turns.
+    # SUMO reports the speed of the front bumper. The centre moves differently: it swings by up to half the length of the
+    # vehicle when the vehicle turns.
     half_m = 0.5 * drivers.wishes[agent[1:], WISHES.index("length_m")]
     explained_m = np.maximum(speed_mps[1:], speed_mps[:-1]) * step_s + half_m * turn_rad
     leap = (way_m > explained_m + SLACK_M) | (turn_rad > FASTEST_RAD_PER_S * step_s)
@@ -130,7 +133,7 @@ def load(path: Path) -> Tracks:
 
 
 def joined(parts: Sequence[Tracks]) -> Tracks:
-    """Return the tracks of several runs, one after the other; agents keep the numbers of their run."""
+    """Return the tracks of several runs, one after the other; vehicles keep their numbers within their run."""
     before = np.cumsum([0, *(len(part.pose) for part in parts)])
     offset = [part.offset[1:] + rows for part, rows in zip(parts, before[:-1], strict=True)]
     columns = {name: np.concatenate([getattr(part.drivers, name) for part in parts]) for name in _DRIVER_FIELDS}
