@@ -1,1 +1,1 @@
-"""Numerical work on arrays: lidar, point fusion; importable with nothing but numpy, numba and torch."""
+"""Numerical work on arrays: lidar, fusion of detections and points, sequence models, and their training."""

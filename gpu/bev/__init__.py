@@ -1,1 +1,1 @@
-"""Perception in the bird's-eye view."""
+"""Perception in the bird's-eye view (BEV): the fusion schemes."""

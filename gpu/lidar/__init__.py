@@ -1,1 +1,1 @@
-"""Simulated lidars: beam patterns, ray casting, sweeps of points."""
+"""Simulated lidars: beam patterns, ray casting, and conversion of scans to points."""

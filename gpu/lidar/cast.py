@@ -2,7 +2,7 @@
 
 The kernel loops over objects, not over rays: each object within range is compared only with the rays of its window
 (v2xsim.gpu.lidar.window), and the nearest hit of each ray is kept, as in a depth buffer. The geometry is exact for any
-orientation of the sensor. Left out: beam divergence, intensity, the turning of the sensor during a sweep.
+orientation of the sensor. Beam divergence, intensity and the rotation of the sensor during a sweep are not simulated.
 """
 
 import math
@@ -16,7 +16,7 @@ from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.window import window
 from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
 
-# Walls are this much larger than drawn, so that no ray slips between two of them or between a wall and its roof.
+# Walls are enlarged by this much, so that no ray passes between two walls or between a wall and its roof.
 SEAM_M = 1e-6
 # Boxes on the ground are extended below it, so that a ray to the common plane of a bottom and the ground hits the ground.
 FOUNDATION_M = 1.0
@@ -24,11 +24,11 @@ FOUNDATION_M = 1.0
 
 @dataclass(frozen=True)
 class Scan:
-    """What each ray of one lidar met.
+    """What each ray of one lidar hits.
 
     Attributes:
-        range_m: Along the ray; infinite where nothing is in range.
-        object_id: Agent id, GROUND, BUILDING or NOTHING.
+        range_m: Distance along each ray to the first hit; infinite if nothing is in range.
+        object_id: What each ray hits: an agent id, GROUND, BUILDING or NOTHING.
     """
 
     range_m: Float32[np.ndarray, "beams columns"]
@@ -37,10 +37,10 @@ class Scan:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _box_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, near, far, name):  # type: ignore[no-untyped-def]
-    """Meet the rays of a window with a box: the slab test (Kay, Kajiya, SIGGRAPH 1986) in the box's own frame.
+    """Intersect the rays of a window with a box: the slab test (Kay, Kajiya, SIGGRAPH 1986) in the box's own frame.
 
-    A ray's direction is cos_el * p + sin_el * q; near and far are the box's two corners seen from the sensor. A
-    sensor inside the box sees its walls from within.
+    The direction of a ray is cos_el * p + sin_el * q; near and far are two opposite corners of the box relative to the
+    sensor. A sensor inside the box sees its walls from within.
     """
     nx, ny, nz = near
     fx, fy, fz = far
@@ -75,11 +75,12 @@ def _box_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, near, fa
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _wall_rays(depth, object_id, cos_el, sin_el, pn, pe, pz, qn, qe, qz, across, start, end, low, high):  # type: ignore[no-untyped-def]
-    """Meet the rays of a window with an upright rectangle.
+    """Intersect the rays of a window with an upright rectangle.
 
-    cos_el * p + sin_el * q is a ray's direction along the wall's normal (n), along its foot in units of its length
-    (e) and upwards (z); across is the wall's distance along the normal, start and end are those of its foot along e,
-    low and high its heights, all from the sensor.
+    The direction of a ray is cos_el * p + sin_el * q, with components along the wall's normal (n), along its foot in
+    units of its length (e), and upwards (z). All positions are relative to the sensor: across is the wall's distance
+    along the normal, start and end are the ends of its foot along e, low and high are the heights of its lower and
+    upper edge.
     """
     for b in range(len(cos_el)):
         ce = cos_el[b]
@@ -98,7 +99,7 @@ def _wall_rays(depth, object_id, cos_el, sin_el, pn, pe, pz, qn, qe, qz, across,
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _covers(corner, x, y):  # type: ignore[no-untyped-def]
-    """Return whether a point lies inside a simple polygon, by the parity of the edges east of it."""
+    """Return whether a point lies inside a simple polygon: whether an odd number of edges lies east of it."""
     inside = False
     count = len(corner)
     j = count - 1
@@ -113,10 +114,11 @@ def _covers(corner, x, y):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _flat_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, up, corner, work, odd):  # type: ignore[no-untyped-def]
-    """Meet the rays of a window with a level polygon: a roof or the bottom of a raised part.
+    """Intersect the rays of a window with a horizontal polygon: a roof, or the bottom of a raised part.
 
-    A ray's direction is cos_el * p + sin_el * q along the world's axes; the corners and the height up are seen from the
-    sensor. Walks the edges outside and the rays inside, counting each ray's crossings; work and odd are scratch.
+    The direction of a ray is cos_el * p + sin_el * q along the world's axes; the corners and the height `up` are
+    relative to the sensor. The outer loop goes over the edges, the inner loop over the rays, counting the crossings of
+    each ray; `work` and `odd` are working space.
     """
     count = len(px)
     last = len(corner) - 1
@@ -147,7 +149,7 @@ def _flat_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, up, cor
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _project(p, axes, cos_az, sin_az, first, count):  # type: ignore[no-untyped-def]
-    """Write the part of some columns' directions that lies across the sensor's axis, along three axes."""
+    """Write the horizontal part (in the sensor's frame) of the directions of some columns, along three given axes."""
     for j in range(3):
         for i in range(count):
             p[j, i] = axes[j, 0] * cos_az[first + i] + axes[j, 1] * sin_az[first + i]
@@ -155,7 +157,7 @@ def _project(p, axes, cos_az, sin_az, first, count):  # type: ignore[no-untyped-
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _prisms_near(origin_x, origin_y, reach, grid_origin, cell, nx, ny, offset, item, lower, upper):  # type: ignore[no-untyped-def]
-    """Return the prisms whose bounding rectangle comes within reach, each once."""
+    """Return the prisms whose bounding rectangle is within reach, without repetitions."""
     x0 = max(0, math.floor((origin_x - reach - grid_origin[0]) / cell))
     y0 = max(0, math.floor((origin_y - reach - grid_origin[1]) / cell))
     x1 = min(nx - 1, math.floor((origin_x + reach - grid_origin[0]) / cell))
@@ -180,7 +182,7 @@ def _prisms_near(origin_x, origin_y, reach, grid_origin, cell, nx, ny, offset, i
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, down, height):  # type: ignore[no-untyped-def]
-    """Start the depth buffer: the plane z = 0, or the sensor's reach."""
+    """Initialise the depth buffer with the ground plane z = 0, or the sensor's reach where the ground is farther."""
     reach = depth[0, 0]
     for b in range(len(cos_el)):
         cx, cy, sz = cos_el[b] * down[0], cos_el[b] * down[1], sin_el[b] * down[2]
@@ -208,7 +210,7 @@ def _cast(  # type: ignore[no-untyped-def]
     cos_az, sin_az = np.cos(azimuth), np.sin(azimuth)
     turn = pose[:3, :3].copy()
     ox, oy, oz = pose[0, 3], pose[1, 3], pose[2, 3]
-    # A return at exactly the reach still counts.
+    # A hit at exactly the reach still counts.
     depth = np.full((beams, columns), np.nextafter(range_m, math.inf))
     object_id = np.empty((beams, columns), np.int64)
     _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, turn[2], oz)
@@ -247,7 +249,7 @@ def _cast(  # type: ignore[no-untyped-def]
                 corner[i, j] = axes[0, j] * x + axes[1, j] * y + axes[2, j] * z
         if center[n, 2] <= 0.0:
             near = (near[0], near[1], near[2] - FOUNDATION_M)
-        # The side that faces the sensor most bounds its distance best.
+        # The side that faces the sensor most gives the tightest bound of the distance.
         side = 0 if abs(bx) - half_l > abs(by) - half_w else 1
         scale = 1.0 / max(1e-12, math.hypot(axes[side, 0], axes[side, 1]))
         first, width, low, end = window(corner, 8, axes[side, 0] * scale, axes[side, 1] * scale, elevation, columns)
@@ -268,7 +270,7 @@ def _cast(  # type: ignore[no-untyped-def]
         count = len(foot)
         bottom, roof = base[b] - oz, top[b] - oz
         if abs(roof) < SEAM_M:
-            roof = -SEAM_M  # a sensor at the height of a roof stands on it
+            roof = -SEAM_M  # a sensor at the height of a roof counts as standing on it
         over = _covers(foot, ox, oy)
         inside = over and bottom < 0.0 and roof > 0.0
         for v in range(count):
@@ -280,7 +282,7 @@ def _cast(  # type: ignore[no-untyped-def]
                 continue
             ux, uy = ex / length, ey / length
             across = uy * ax - ux * ay
-            # From outside the first hit is on a wall that faces the sensor, from inside on one seen from behind.
+            # From outside, the first hit is on a wall that faces the sensor; from inside, on a wall seen from its back.
             if (across < 0.0) == inside or abs(across) > range_m:
                 continue
             start = (ux * ax + uy * ay) / length
@@ -312,7 +314,7 @@ def _cast(  # type: ignore[no-untyped-def]
                 width -= part
                 first = 0
 
-        # A roof shows to a sensor above it or inside, a raised bottom to one below it or inside.
+        # A sensor above or inside the prism sees its roof; a sensor below or inside sees a raised bottom.
         roof_shows = inside or roof < 0.0
         bottom_shows = base[b] > 0.0 and (inside or bottom > 0.0)
         for level, shows in ((roof, roof_shows), (bottom, bottom_shows)):
@@ -350,15 +352,15 @@ def cast(
     obstacles: Obstacles,
     skip_id: int = -1,
 ) -> Scan:
-    """Return what each ray of one lidar meets first.
+    """Return what each ray of one lidar hits first.
 
     Args:
-        beams: The lidar.
-        world_from_sensor: Its pose; any orientation.
-        boxes: Bodies of the road users.
+        beams: Beam pattern of the lidar.
+        world_from_sensor: Pose of the lidar in the world, in any orientation.
+        boxes: Bounding boxes of the road users.
         box_id: Agent id of each box.
-        obstacles: Buildings. If its base is above ground, a building has a bottom face, too.
-        skip_id: Agent whose body the rays pass through: the lidar's own vehicle.
+        obstacles: Buildings. A building whose base is above ground has a bottom face, too.
+        skip_id: Identity of the agent whose body the rays ignore: the vehicle with the lidar.
     """
     prisms, grid = obstacles.prisms, obstacles.grid
     range_m, object_id = _cast(

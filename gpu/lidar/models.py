@@ -9,14 +9,14 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Beams:
-    """The rays of one turn; all are fired at the same instant.
+    """The rays of one revolution of a lidar; all are fired at the same instant.
 
     Column k points at azimuth 2 pi k / columns, counter-clockwise from the sensor's x axis.
 
     Attributes:
-        elevation_rad: Elevation of each beam above the sensor's x-y plane, rising.
-        columns: Azimuth steps per turn.
-        range_m: Farthest return.
+        elevation_rad: Elevation of each beam above the sensor's x-y plane, in rising order.
+        columns: Number of azimuth steps per revolution.
+        range_m: Largest distance at which the lidar gets a return.
     """
 
     elevation_rad: Float[np.ndarray, " beams"]
@@ -32,18 +32,18 @@ class Beams:
 
     @property
     def azimuth_rad(self) -> Float[np.ndarray, " columns"]:
-        """Azimuth of each column."""
+        """Azimuth of each column, counter-clockwise from the sensor's x axis."""
         return np.arange(self.columns) * (2.0 * math.pi / self.columns)
 
 
 def evenly_spaced(beams: int, columns: int, lowest_deg: float, highest_deg: float, range_m: float) -> Beams:
-    """Return a lidar whose beams are evenly spaced in elevation."""
+    """Return a lidar whose beams are evenly spaced in elevation, from `lowest_deg` to `highest_deg`."""
     return Beams(np.radians(np.linspace(lowest_deg, highest_deg, beams)), columns, range_m)
 
 
-# Generic sensors: field of view, channels and range are those on the public data sheets of the named class, with 10
-# turns a second. All have azimuth steps of 0.2 degrees (1800 columns) and even spacing, even if the product's spacing
-# is uneven.
+# Generic sensors: field of view, channels and range are those on the public data sheets of the named class, at 10
+# revolutions per second. All have azimuth steps of 0.2 degrees (1800 columns) and evenly spaced beams, even if those of
+# the product are not.
 CATALOGUE: dict[str, Beams] = {
     # Velodyne VLP-16 (Puck) class: 16 channels, 2 degrees apart, 100 m.
     "beam16": evenly_spaced(16, 1800, -15.0, 15.0, 100.0),
@@ -59,18 +59,18 @@ CATALOGUE: dict[str, Beams] = {
 def mount_transform(
     x_m: float, y_m: float, z_m: float, yaw_rad: float = 0.0, pitch_rad: float = 0.0, roll_rad: float = 0.0
 ) -> Float[np.ndarray, "4 4"]:
-    """Return vehicle_from_sensor of a mounted lidar.
+    """Return vehicle_from_sensor, the transform from the frame of a mounted lidar to that of its vehicle.
 
     The rotation is Rz(yaw) Ry(pitch) Rx(roll): seen from the vehicle, the sensor is first rolled about its x axis,
     then pitched about y, then turned about z.
 
     Args:
-        x_m: Distance forward of the vehicle's origin, the centre of the box's bottom face.
-        y_m: Distance to the left of that origin.
-        z_m: Height above that origin.
-        yaw_rad: Yaw, counter-clockwise seen from above.
-        pitch_rad: Pitch; nose down is positive.
-        roll_rad: Roll; right side down is positive.
+        x_m: Distance forward of the vehicle's origin, which is the centre of its bottom face.
+        y_m: Distance to the left of the vehicle's origin.
+        z_m: Height above the vehicle's origin.
+        yaw_rad: Yaw angle, counter-clockwise seen from above.
+        pitch_rad: Pitch angle; positive if the sensor points down.
+        roll_rad: Roll angle; positive if the right side is lower.
     """
     cy, sy = math.cos(yaw_rad), math.sin(yaw_rad)
     cp, sp = math.cos(pitch_rad), math.sin(pitch_rad)

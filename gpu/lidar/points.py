@@ -1,17 +1,17 @@
-"""Points to share and to merge: rigid transforms, thinning to one point per voxel, rounding to the step of the message format."""
+"""Points to send and to merge: rigid transforms, thinning to one point per voxel, rounding to the message format."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 from numba import njit
 
-# Sixteen bits in steps of one centimetre reach 327 m to either side.
+# Sixteen bits in steps of one centimetre reach 327 m in each direction.
 STEP_M = 0.01
 
 
 def transform(
     points_m: Float[np.ndarray, "points 3"], target_from_source: Float[np.ndarray, "4 4"]
 ) -> Float[np.ndarray, "points 3"]:
-    """Return points in another frame."""
+    """Return points in another frame, by the rigid transform `target_from_source`."""
     return points_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
 
 
@@ -24,16 +24,16 @@ def rows_in_cells(
     cells: Bool[np.ndarray, "nx ny"],
     above_m: float,
 ) -> Int64[np.ndarray, " kept"]:
-    """Return the points in some cells of the world's grid, as rising row numbers.
+    """Return the row numbers, in rising order, of the points that lie in wanted cells of the world grid.
 
     Args:
         points_m: Points in a frame of their own.
-        left_out: Whether to leave out each point.
-        world_from_points: Pose of that frame.
-        lower: World cell index of cell (0, 0).
-        cell_m: Side of a cell.
+        left_out: Whether each point is left out of the result.
+        world_from_points: Transform from the frame of the points to the world.
+        lower: Index in the world grid of cell (0, 0) of `cells`.
+        cell_m: Side length of a cell.
         cells: Whether each cell is wanted.
-        above_m: Only points above this height, in their own frame, are returned.
+        above_m: Height in the frame of the points; only points above it are returned.
     """
     pose = np.ascontiguousarray(world_from_points, np.float64)
     rows: np.ndarray = _rows_in_cells(points_m, left_out, pose, lower, cell_m, cells, above_m)
@@ -57,7 +57,7 @@ def _rows_in_cells(points, left_out, pose, lower, cell_m, cells, above_m):  # ty
 
 
 def thinned(points_m: Float[np.ndarray, "points 3"], voxel_m: float) -> Int64[np.ndarray, " kept"]:
-    """Return the first point of each voxel, as rising row numbers."""
+    """Return the row numbers, in rising order, of the first point in each cubic voxel of side `voxel_m`."""
     if len(points_m) == 0:
         return np.zeros(0, np.int64)
     voxel = np.floor(points_m / voxel_m).astype(np.int64)
@@ -70,6 +70,6 @@ def thinned(points_m: Float[np.ndarray, "points 3"], voxel_m: float) -> Int64[np
 def quantised(
     points_m: Float[np.ndarray, "points 3"], origin_m: Float[np.ndarray, " 3"], step_m: float = STEP_M
 ) -> Float[np.ndarray, "points 3"]:
-    """Return points after rounding to three signed 16-bit numbers with a given step around an origin."""
+    """Return points after rounding their offsets from `origin_m` to signed 16-bit numbers of steps."""
     steps = np.clip(np.round((points_m - origin_m) / step_m), -32768, 32767)
     return steps * step_m + origin_m

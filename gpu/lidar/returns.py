@@ -1,4 +1,4 @@
-"""From a scan to lidar returns: range noise, drop-out, points in the vehicle's frame."""
+"""Conversion of a scan to lidar returns: range noise, drop-out, and points in the vehicle's frame."""
 
 from functools import lru_cache
 from statistics import NormalDist
@@ -30,18 +30,18 @@ def returns(
     dropout: float,
     key: int,
 ) -> Part:
-    """Return the points of one lidar in the vehicle's frame, what they hit, and the lidar's number.
+    """Return the points of one lidar in the vehicle's frame, what they lie on, and the number of the lidar.
 
-    The random draw of a ray depends on the key and on the ray, never on what other rays hit.
+    The random number of a ray depends only on the key and on the number of the ray, never on what other rays hit.
 
     Args:
-        scan: Ranges without noise.
+        scan: Exact ranges and hit objects of all rays.
         beams: Beam pattern of the lidar.
         vehicle_from_sensor: Pose of the lidar on the vehicle.
         lidar: Number of the lidar on the vehicle.
         range_noise_m: Standard deviation of the normal error of each range; 0 for none.
         dropout: Probability that a return is lost, 0 to 1.
-        key: Random key of this scan, 64 bits.
+        key: Random key of this scan, with 64 bits.
     """
     points, object_id = _returns(
         scan.range_m, scan.object_id, np.uint64(key), _normal_quantiles(), float(range_noise_m),
@@ -53,7 +53,7 @@ def returns(
 
 @lru_cache(maxsize=1)
 def _normal_quantiles() -> Float[np.ndarray, " 65536"]:
-    """Return the standard normal quantiles in the middle of 65,536 equal shares: up to 4.3 standard deviations."""
+    """Return the standard normal quantiles at the centres of 65,536 equal probability steps: up to 4.3 standard deviations."""
     inverse = NormalDist().inv_cdf
     upper = np.array([inverse(0.5 + (i + 0.5) / 65536.0) for i in range(32768)])
     return np.concatenate([-upper[::-1], upper])
@@ -79,8 +79,8 @@ def _returns(ranges, object_id, key, quantile, range_noise_m, lost_below, elevat
         for k in range(columns):
             if object_id[b, k] == NOTHING:
                 continue
-            # splitmix64 of the ray's number (Steele, Lea, Flood, OOPSLA 2014): 48 bits decide on the loss, 16 on the
-            # noise.
+            # splitmix64 of the ray's number (Steele, Lea, Flood, OOPSLA 2014): 48 bits decide whether the return is
+            # lost, 16 bits give the noise.
             bits = key + np.uint64(b * columns + k + 1) * _GOLDEN
             bits = (bits ^ (bits >> _30)) * _MIX_1
             bits = (bits ^ (bits >> _27)) * _MIX_2
@@ -98,7 +98,7 @@ def _returns(ranges, object_id, key, quantile, range_noise_m, lost_below, elevat
 
 
 def joined_cloud(time_us: int, parts: list[Part]) -> PointCloud:
-    """Return the cloud of a station from the returns of its lidars."""
+    """Return the point cloud of a station, joined from the returns of its lidars."""
     if len(parts) == 1:
         return PointCloud(time_us, *parts[0])
     return PointCloud(
@@ -112,7 +112,7 @@ def joined_cloud(time_us: int, parts: list[Part]) -> PointCloud:
 def hits_per_agent(
     object_id: Int64[np.ndarray, " points"], agent: Int64[np.ndarray, " agents"]
 ) -> Int64[np.ndarray, " agents"]:
-    """Return the number of returns on each road user; the agents must rise."""
+    """Return the number of lidar returns on each road user; `agent` must be in rising order."""
     hits: np.ndarray = _hits(object_id, agent)
     return hits
 

@@ -1,4 +1,4 @@
-"""Which rays of a lidar can hit an object: a window of columns and beams that is never too small.
+"""Window of the rays of a lidar that can hit an object: a range of columns and beams that never misses a ray.
 
 All coordinates are in the sensor's own frame, so a tilted sensor needs no special case.
 """
@@ -8,31 +8,32 @@ import math
 import numpy as np
 from numba import njit
 
-# Margin for rounding errors: in columns, and in radians of elevation. Far below a ray's spacing, far above 1e-16.
+# Margin for rounding errors, in columns and in radians of elevation: far below the spacing of rays, far above 1e-16.
 _COLUMN_SLACK = 1e-6
 _ELEVATION_SLACK = 1e-7
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def window(corner, count, facing_x, facing_y, elevation, columns):  # type: ignore[no-untyped-def]
-    """Return the rays that can hit the convex hull of some corners.
+    """Return the columns and beams whose rays can hit the convex hull of some corners.
 
-    Over a convex body, the extreme azimuths are at corners. The extreme elevations are not; they are bounded by the
-    height of the corners over the least distance from the sensor's axis. That distance is bounded from below by the
-    corners' least extent along a direction: the middle of the azimuths or the given direction, whichever gives the
-    larger bound.
+    The extreme azimuths of a convex body are at corners. Its extreme elevations need not be; they are bounded by the
+    height of the corners divided by the least distance of the body from the sensor's axis. A lower bound of this
+    distance is the least coordinate of the corners along a direction: along the middle azimuth or along the given
+    direction, whichever gives the larger bound.
 
     Args:
-        corner: Rows of x, y, z.
-        count: Number of rows that hold corners.
-        facing_x: Unit vector across the axis along which a flat body is near, such as the normal of a wall; either
-            sign.
-        facing_y: Its second component.
-        elevation: Elevation of the beams, rising.
+        corner: Corners as rows of x, y, z in the sensor's frame.
+        count: Number of rows of `corner` that are used.
+        facing_x: First component of a unit vector perpendicular to the sensor's axis along which a flat body is thin,
+            such as the normal of a wall; its sign does not matter.
+        facing_y: Second component of this unit vector.
+        elevation: Elevation of the beams, in rising order.
         columns: Number of columns of the sensor.
 
     Returns:
-        First column (may be negative: count modulo columns), number of columns, first beam, end of the beams.
+        First column (may be negative: take it modulo `columns`), number of columns, first beam, and the beam after the
+        last one.
     """
     mean_x = 0.0
     mean_y = 0.0
@@ -61,7 +62,7 @@ def window(corner, count, facing_x, facing_y, elevation, columns):  # type: igno
             turn = math.atan2(mean_x * y - mean_y * x, mean_x * x + mean_y * y)
             right = min(right, turn)
             left = max(left, turn)
-        # The corners leave no free half turn, so the body surrounds the axis.
+        # No half-plane beside the axis is free of corners, so the body surrounds the axis.
         if left - right < math.pi - 1e-6:
             middle = math.atan2(mean_y, mean_x)
             per_column = columns / (2.0 * math.pi)

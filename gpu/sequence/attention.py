@@ -1,4 +1,4 @@
-"""Causal attention over a cache, for rows that joined late, missing entries, and windows."""
+"""Causal attention over a cache of keys and values; supports rows that joined late, missing entries, and windows."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,8 @@ from v2xsim.gpu.sequence.cache import NO_ENTRY, Cache
 from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.triton_use import works_on
 
-# Queries, entries and head size up to which our kernel is used (docs/benchmarks.md, "On a GPU").
+# Largest number of queries, number of entries and head size for which our own kernel is used (docs/benchmarks.md, "On a
+# GPU").
 _FEW, _FEW_SLOTS, _MOST_HEAD_DIM = 4, 64, 256
 
 
@@ -22,12 +23,12 @@ def attend(
     position: int | Int64[Tensor, "batch time"],
     strict: bool = False,
 ) -> Float[Tensor, "batch heads time head_dim"]:
-    """Return for each query the attention over the entries up to its own; zero if it sees none.
+    """Return the attention of each query over the entries up to its own position; zero if there are none.
 
     Args:
         query: Queries at consecutive positions.
-        cache: Keys and values, with the entries of the queries themselves if they have any.
-        position: Position of the first query, or of each query.
+        cache: Keys and values, including those of the queries' own positions if they exist.
+        position: Position of the first query in the stream, or position of each query.
         strict: Whether each query leaves out the entry at its own position.
     """
     if isinstance(cache, StandingCache):
@@ -59,7 +60,7 @@ def attend(
         query_position = query_position.expand(len(query), -1)
         return _attend_few()(query, keys, values, 0, cache.index, query_position, window, strict)
     seen = visible(cache, position, count, strict)
-    # A query that sees nothing would divide zero by zero. It is allowed to see everything, and its result is then set
+    # A query that sees no entry would divide zero by zero. It is allowed to see all entries, and its result is then set
     # to zero.
     some = seen.any(-1, keepdim=True)
     attended = _torch_attention(query, keys, values, (seen | ~some)[:, None])
@@ -67,7 +68,7 @@ def attend(
 
 
 def _attend_standing(query: Tensor, cache: StandingCache) -> Tensor:
-    """Return the attention of one query per row over all entries so far."""
+    """Return the attention of one query per row over all entries so far of a cache with fixed storage."""
     keys, values = cache.keys, cache.values
     if _few(query, keys, values):
         return _attend_few()(query, keys, values, cache.filled)
@@ -78,10 +79,10 @@ def _attend_standing(query: Tensor, cache: StandingCache) -> Tensor:
 
 
 def _few(query: Tensor, keys: Tensor, values: Tensor) -> bool:
-    """Return whether the kernel for few queries works here and is the fastest (docs/benchmarks.md, "On a GPU").
+    """Return whether our kernel for few queries works on these tensors and is the fastest one.
 
-    torch's default there is cuDNN. It makes a new plan for every length that it has not met, which takes longer than
-    the work of a generation step, and it is slow for rows with few entries.
+    In this case torch uses cuDNN by default. cuDNN makes a new plan for every new length, which takes longer than a
+    generation step itself, and it is slow for rows with few entries. See docs/benchmarks.md, "On a GPU".
     """
     count, dim = query.shape[2:]
     if count > 1 and (count > _FEW or keys.shape[2] > _FEW_SLOTS):
@@ -94,8 +95,7 @@ def _torch_attention(
 ) -> Tensor:
     if not query.is_cuda or torch.is_grad_enabled():
         return F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal)
-    # Pieces of a stream have many different lengths, and cuDNN would make a plan for each; in training, lengths
-    # repeat.
+    # Pieces of a stream have many different lengths, and cuDNN would make a plan for each. In training, lengths repeat.
     with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
         return F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal)
 
@@ -109,7 +109,7 @@ def _attend_few() -> Callable[..., Tensor]:
 def visible(
     cache: Cache, position: int | Int64[Tensor, "batch time"], count: int, strict: bool
 ) -> Bool[Tensor, "batch time slots"]:
-    """Return which entries each query may see; one line for all rows if they are equal."""
+    """Return which entries each query may see; the result has a single row if all rows are equal."""
     device = cache.keys.device
     if isinstance(position, int) and cache.index is None:
         at = torch.arange(cache.first, cache.first + len(cache), device=device)[None]

@@ -1,8 +1,8 @@
 """Attention of a few new positions over a cache, and rotary embedding, as Triton kernels for generation on a GPU.
 
-This module needs the triton package and is imported only when it is used. A step of generation reads every key and
-value once and computes little with them. So two things matter: the reads must never pause, and rows with few entries
-must keep all processors busy.
+This module needs the triton package and is imported only when it is used. A generation step reads every key and value
+once and computes little with them. So two things matter: memory reads must not pause, and rows with few entries must
+still keep all multiprocessors busy.
 """
 
 import math
@@ -14,9 +14,9 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 _MOST_HEADS = 16
-# Number of entries handled side by side, and of warps: for long rows, and for several heads of short rows.
+# Number of entries handled side by side and number of warps: first for long rows, then for several heads of short rows.
 _LONG, _SHORT = (16, 4), (128, 4)
-# Minus infinity for scores, but finite: the difference of two infinities would be NaN.
+# A finite stand-in for minus infinity in scores, because the difference of two infinities would be NaN.
 _LOWEST = tl.constexpr(-1.0e30)
 _BITS_OF_NATS = math.log2(math.e)
 
@@ -27,12 +27,12 @@ def _attend(
     query_row, query_head, query_time, key_row, key_head, key_slot, value_row, value_head, value_slot, index_row,
     HEADS: tl.constexpr, LANES: tl.constexpr, DIM: tl.constexpr, INDEXED: tl.constexpr, COUNTED: tl.constexpr, STRICT: tl.constexpr,
 ):  # fmt: skip
-    """Each lane processes every LANES-th entry with a softmax of its own.
+    """Compute attention in several lanes: each lane processes every LANES-th entry with a softmax of its own.
 
     The results of the lanes are combined at the end.
     """
     row, t = tl.program_id(0).to(tl.int64) // time, tl.program_id(0) % time
-    # 64-bit offsets: one row of a long context may have more numbers than 32 bits can count.
+    # Offsets have 64 bits, because one row of a long context may have more numbers than 32 bits can count.
     h = tl.program_id(1).to(tl.int64) * HEADS + tl.arange(0, HEADS)
     lane, j = tl.arange(0, LANES), tl.arange(0, DIM)
     whole = (h < heads)[:, None] & (j < dim)[None, :]
@@ -80,19 +80,21 @@ def attend_few(
     window: int = 0,
     strict: bool = False,
 ) -> Float[Tensor, "batch heads time head_dim"]:
-    """Return the attention of each query over the entries of its row; zero if it sees none. It has no gradients.
+    """Return the attention of each query over the entries of its row; zero if it sees none.
+
+    No gradients are computed.
 
     Args:
-        query: Queries. The entries of a head must be adjacent in memory, here and in the next two arguments.
-        keys: Keys, with those of the queries themselves if they have any.
-        values: Values of the keys.
-        seen_first: Number of entries that the first query sees; each query sees one more than the one before it. A
-            tensor on the device gives the number for the last query, so that a recorded launch can be repeated. Not
-            used with an index.
-        index: Position of each entry, negative for no entry; None if the slots follow each other.
+        query: Queries. The numbers of a head must be adjacent in memory; this also holds for `keys` and `values`.
+        keys: Keys, including those of the queries' own positions if they exist.
+        values: Values that belong to the keys.
+        seen_first: Number of entries that the first query sees; each query sees one more than the one before it. If it
+            is a tensor on the device, it gives the number for the last query, so that a recorded launch can be
+            repeated. It is not used with an index.
+        index: Position of each entry in the stream, negative for no entry; None if the positions are consecutive.
         position: Position of each query; needed with an index.
-        window: Number of positions that a query can see, its own included; 0 for all. Only with an index.
-        strict: Whether each query leaves out the entry at its own position. Only with an index.
+        window: Number of positions that a query can see, its own included; 0 for all. It is used only with an index.
+        strict: Whether each query leaves out the entry at its own position. It is used only with an index.
     """
     batch, heads, slots, dim = keys.shape
     time, counted = query.shape[2], isinstance(seen_first, Tensor)
@@ -138,7 +140,7 @@ def put(
     to_values: Float[Tensor, "batch heads slots head_dim"],
     slot: int | Int64[Tensor, " 1"],
 ) -> None:
-    """Write entries of each row into the slots from `slot` on, which may be a number on the device.
+    """Write entries of each row into the slots from `slot` on, which may be a tensor on the device.
 
     Both stores must have the same memory layout.
     """
@@ -185,9 +187,9 @@ def turned_pair(
     other: Float[Tensor, "batch heads time head_dim"],
     turn: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Return the heads of two tensors with rotary embedding, as `rotary.turned` of each, in one pass.
+    """Return the heads of two tensors with rotary embedding in one pass; the same as `rotary.turned` of each.
 
-    It has no gradients.
+    No gradients are computed.
     """
     batch, heads, time, dim = one.shape
     found, found_other = (torch.empty(batch, time, heads, dim, dtype=one.dtype, device=one.device) for _ in range(2))

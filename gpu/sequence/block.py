@@ -1,9 +1,10 @@
-"""The Block Transformer: one decoder runs once per block of tokens.
+"""The Block Transformer: a language model with two decoders at different rates.
 
-Another runs within each block, on a context of a few vectors.
+The block decoder runs once per block of tokens. The token decoder runs within each block, on a context of a few
+vectors.
 
-Ho et al., Block Transformer (arXiv 2406.02657). Keys and values of the whole past are kept, and read, only once per
-block and only in half of the layers; those within a block are dropped when it ends.
+Ho et al., Block Transformer (arXiv 2406.02657). Keys and values of the whole past are stored and read only once per
+block and only in half of the layers; those within a block are dropped when the block ends.
 """
 
 from collections.abc import Mapping
@@ -25,26 +26,27 @@ from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 
 
 class BlockTransformer(TokenSequence):
-    """A token model with two levels.
+    """A token model with two levels: blocks of tokens, and tokens within a block.
 
-    The embedder looks up a short vector for each token of a block and concatenates them. From this block and those
-    before it, the block decoder makes a context for the next block. The token decoder reads this context as `prefix`
-    vectors, and then the tokens of its own block.
+    The embedder looks up a short vector for each token of a block and concatenates these vectors. From them and the
+    blocks before, the block decoder computes a context for the next block. The token decoder reads this context as
+    `prefix` vectors, and then the tokens of its own block.
 
-    The paper predicts no token of the first block. Here it gets a learnt context, so that a stream has a prediction at
-    every position; `first_block` trains this context. For a token that did not arrive, its part of the block's vector
-    is zero, and the token decoder has no key for it. A block of which nothing arrived has no key in the block decoder.
+    In the paper, no token of the first block is predicted. Here the first block gets a learnt context, so that there is
+    a prediction at every position of a stream; `first_block` trains this context. For a token that did not arrive, its
+    part of the block's vector is zero, and the token decoder has no key for it. A block without any token that arrived
+    has no key in the block decoder.
 
     Args:
         vocabulary: Number of different tokens.
         dim: Number of entries of a vector; a multiple of `block`.
         block_decoder: Layers of the block decoder.
-        token_decoder: Layers of the token decoder; None for as many as in the block decoder, of the same sizes.
-        block: Number of tokens in a block. Longer blocks generate faster and predict worse.
+        token_decoder: Layers of the token decoder; None takes the same number and sizes as in the block decoder.
+        block: Number of tokens in a block. Longer blocks make generation faster and predictions worse.
         prefix: Number of vectors by which a context is passed to the token decoder.
         first_block: Whether `loss` includes the first block.
         tied: Whether the head uses the weights of the token decoder's embedding.
-        dropout: Share of entries dropped in training, 0 to 1.
+        dropout: Share of entries set to zero in training, 0 to 1.
 
     Raises:
         UserError: If sizes do not fit.
@@ -100,7 +102,7 @@ class BlockTransformer(TokenSequence):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes of the model."""
+        """Kind and sizes of the model, by which a state is recognised as its own."""
         return (
             f"BlockTransformer(vocabulary {self.vocabulary}, block {self.block}, prefix {self.prefix}, "
             f"blocks {self.block_decoder.signature}, tokens {self.token_decoder.signature})"
@@ -114,15 +116,15 @@ class BlockTransformer(TokenSequence):
         room: int = 0,
         prompt: int | None = None,
     ) -> State:
-        """Return the state of rows that have read nothing.
+        """Return the state of `batch` rows that have not read anything yet.
 
         Args:
             batch: Number of rows.
-            device: Device of the state; None for the module's.
-            dtype: Precision of the state; None for the module's.
+            device: Device of the state; None for the device of the module.
+            dtype: Floating-point type of the state; None for that of the module.
             room: Number of tokens to allocate memory for.
-            prompt: Number of tokens of the prompt; its whole blocks are the prompt of an exit schedule. None uses the
-                schedule's own prompt.
+            prompt: Number of tokens of the prompt, whose whole blocks are the prompt of an exit schedule. None uses the
+                value in the schedule.
         """
         check_start(batch, dtype, room, prompt)
         state_device = torch.device(device) if device is not None else self.device
@@ -141,12 +143,14 @@ class BlockTransformer(TokenSequence):
         )
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state with fixed caches in the block decoder.
+        """Return the state with caches of fixed storage in the block decoder, so that steps can be recorded.
 
-        None if the block decoder does not support it, if nothing was read, or if the open block has missing tokens.
+        The result is None if the block decoder does not support this, if nothing was read yet, or if the unfinished
+        block has missing tokens.
 
-        Steps also cannot be recorded if a context of several vectors runs through layers that use keys and values from
-        above them, because these layers ask the device whether their result has settled.
+        It is also None if a context of several vectors passes through layers that use keys and values from layers
+        above. Such layers are repeated until their result no longer changes, and this test needs a value from the
+        device.
         """
         self._refuse_other(state)
         if not state.batch or (self.prefix > 1 and any(segment.cyclic for segment in self.token_decoder.segments)):
@@ -163,7 +167,7 @@ class BlockTransformer(TokenSequence):
         state: State | None = None,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
-        """Read a prompt. Of its tokens, the token decoder reads only those of the last, unfinished block."""
+        """Read a prompt; the token decoder reads only the tokens of the last, unfinished block."""
         batch, time = self._checked(tokens, state, mask)
         if time == 0 or batch == 0:
             return super().prefill(tokens, state, mask)
@@ -177,15 +181,15 @@ class BlockTransformer(TokenSequence):
         mask: Bool[Tensor, "batch time"] | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy of each token given those before it, in nats.
+        """Return the mean cross-entropy, in nats per token, of predicting each token from those before it.
 
-        The first block counts only with `first_block`.
+        The first block counts only if `first_block` is set.
 
         Args:
-            tokens: Sequences from their start.
+            tokens: Token sequences from their start, one per row.
             mask: False where there is no token; such positions are not predicted.
-            generator: If given, each row moves right by 0 to block - 1 positions, so that the model does not learn a
-                token's position within a block by heart.
+            generator: If given, each row is shifted right by a random 0 to block - 1 positions, so that the model does
+                not depend on the position of a token within its block.
         """
         if generator is not None:
             tokens, mask = moved_right(tokens, mask, self.block, generator)
@@ -193,14 +197,14 @@ class BlockTransformer(TokenSequence):
         return next_token_loss(logits, tokens, mask, first=1 if self.first_block else self.block)
 
     def aligned(self, state: State, count: int) -> State:
-        """Return the state with new rows whose blocks end together with those of the others.
+        """Return the state with `count` new rows whose blocks end together with those of the existing rows.
 
-        This is faster afterwards than State.append.
+        Later steps are then faster than after State.append.
 
-        In the first block of a new row, tokens due before it joined count as not arrived.
+        In the first block of a new row, the positions before the row joined count as tokens that did not arrive.
 
         Raises:
-            UserError: If the existing rows are at different positions of their blocks.
+            UserError: If the existing rows are at different positions within their blocks.
         """
         self._refuse_other(state)
         places = sorted(set((state.seen % self.block).tolist()))
@@ -215,7 +219,7 @@ class BlockTransformer(TokenSequence):
         return self._read(x, state, mask, last=False)
 
     def _read(self, x: Tensor, state: State, mask: Tensor | None, last: bool) -> tuple[Tensor, State]:
-        """Return the logits of all positions, or of the last one only, and the state."""
+        """Return the logits of all positions, or of the last one only, and the new state."""
         tokens = x if mask is None else torch.where(mask, x, NO_TOKEN)
         before = parted(state, x.shape[1], self.block, self.prefix)
         logits, after = [], []
@@ -230,17 +234,18 @@ class BlockTransformer(TokenSequence):
     def _read_together(
         self, tokens: Int64[Tensor, "rows time"], rows: Rows, gaps: bool, last: bool, prompt: int
     ) -> tuple[Float[Tensor, "rows positions dim"], Rows]:
-        """Read tokens in rows whose blocks end together.
+        """Read tokens of rows whose blocks end together.
 
         Args:
             tokens: Tokens, NO_TOKEN where none arrived.
-            rows: Rows and their open blocks.
+            rows: The rows with their unfinished blocks.
             gaps: Whether some tokens may be missing.
             last: Whether only the result of the last position is needed.
             prompt: Number of tokens of the prompt.
 
         Returns:
-            The input of the head at each position (or at the last one only), and the rows with their new open blocks.
+            The input of the head at each position (or at the last one only), and the rows with their new unfinished
+            blocks.
         """
         block, inner = self.block, rows.inner
         ids = torch.cat([rows.partial[:, : rows.filled], tokens], 1) if rows.filled else tokens
@@ -249,7 +254,7 @@ class BlockTransformer(TokenSequence):
             hidden, inner = self._within(tokens, inner, gaps)
             return hidden, rows.moved(ids, None, inner)
         assert rows.blocks is not None
-        # Recorded steps never have gaps (see `standing`), and the check would have to ask the device.
+        # Recorded steps never have gaps (see `standing`), and the check would need a value from the device.
         gaps = not (ids.is_cuda and torch.cuda.is_current_stream_capturing()) and bool((ids < 0).any())
         contexts, blocks = self._over(ids[:, : whole * block], rows.blocks, gaps, prompt)
         hidden_parts = []
@@ -267,7 +272,7 @@ class BlockTransformer(TokenSequence):
     def _over(
         self, ids: Int64[Tensor, "rows tokens"], state: State, gaps: bool, prompt: int
     ) -> tuple[Float[Tensor, "rows blocks dim"], State]:
-        """Run the block decoder over whole blocks; return the context for the block after each."""
+        """Run the block decoder over whole blocks; return the context for the block after each of them."""
         parts = _looked_up(self.lookup, ids, gaps).reshape(len(ids), -1, self.dim)
         arrived = (ids >= 0).reshape(len(ids), -1, self.block).any(2) if gaps else None
         with_prompt = replace(state, notes={**state.notes, "prompt": prompt // self.block})
@@ -280,13 +285,13 @@ class BlockTransformer(TokenSequence):
         """Run the token decoder over tokens of an unfinished block.
 
         Args:
-            ids: The tokens.
-            state: State of the token decoder in this block; new at its start.
+            ids: Tokens to read.
+            state: State of the token decoder in this block; a new state at the start of the block.
             gaps: Whether some tokens did not arrive.
-            context: Context at the start of a block; None there uses the learnt one.
+            context: Context for the start of a block; None at the start uses the learnt context.
 
         Returns:
-            The input of the head at each token, preceded by that of the context if one is given; and the state.
+            The input of the head at each token, preceded by the input at the context if one is read; and the new state.
         """
         x = _looked_up(self.embedding, ids, gaps)
         arrived = ids >= 0 if gaps else None

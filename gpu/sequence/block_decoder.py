@@ -1,4 +1,4 @@
-"""What one decoder of a Block Transformer is made of."""
+"""Sizes and options of one decoder of a Block Transformer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,20 @@ from v2xsim.gpu.sequence.transformer import Transformer
 
 @dataclass(frozen=True)
 class Decoder:
-    """The layers of one decoder. Positions of the block decoder are blocks; those of the token decoder are tokens.
+    """The layers of one decoder.
+
+    A position of the block decoder is a block; a position of the token decoder is a token.
 
     Attributes:
         layers: Number of layers.
         heads: Number of attention heads.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        kv_map: KV sharing: for each layer, the layer whose keys and values it uses; None for its own.
-        windows: Number of positions that a layer can see, the present one included; 0 for all. Only the block decoder
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        kv_map: KV sharing: for each layer, the layer whose keys and values it uses; None if each layer has its own.
+        windows: Number of positions that a layer can see, the current one included; 0 for all. Only the block decoder
             can have windows.
-        schedule: Exit schedule. In the block decoder, its positions, horizon and prompt count blocks. In the token
-            decoder, it goes by the position within the block, and its prompt is the prefix.
+        schedule: Exit schedule: how many layers each position runs. In the block decoder, its positions, horizon and
+            prompt count blocks. In the token decoder, it depends on the position within the block, and its prompt is
+            the prefix.
     """
 
     layers: int

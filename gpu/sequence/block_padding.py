@@ -1,4 +1,4 @@
-"""Empty positions before a row of tokens, which shift it relative to the blocks."""
+"""Empty positions before rows of tokens, which shift the tokens relative to the blocks."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from torch import Tensor
 def moved_right(
     tokens: Int64[Tensor, "batch time"], mask: Bool[Tensor, "batch time"] | None, block: int, generator: torch.Generator
 ) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
-    """Return rows with a random 0 to block - 1 empty positions before each, and enough after it to make all rows equally long."""
+    """Return rows shifted right by a random 0 to block - 1 empty positions, padded to the same length."""
     batch, time = tokens.shape
     if time == 0:
         return tokens, torch.ones_like(tokens, dtype=torch.bool)
@@ -24,9 +24,9 @@ def moved_right(
 def padded_to_blocks(
     tokens: Int64[Tensor, "batch time"], block: int, mask: Bool[Tensor, "batch time"] | None = None
 ) -> tuple[Int64[Tensor, "batch longer"], Bool[Tensor, "batch longer"]]:
-    """Return a prompt with empty positions before it, so that it ends together with a block; and its mask.
+    """Return a prompt with empty positions before it, so that it ends together with a block, and its mask.
 
-    The next token then starts a block, so such a prompt leaves no unfinished block.
+    The next token then starts a block, so the prompt leaves no unfinished block.
     """
     missing = -tokens.shape[1] % block
     arrived = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask

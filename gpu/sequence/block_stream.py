@@ -1,4 +1,4 @@
-"""The position of rows within their blocks: rows whose blocks end together are read together, whenever they joined."""
+"""Position of rows within their blocks: rows whose blocks end together are read together, whenever they joined."""
 
 from dataclasses import dataclass, replace
 
@@ -17,14 +17,15 @@ NO_TOKEN = -1
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows with the same number of tokens in their open block.
+    """Rows with the same number of tokens in their unfinished block.
 
     Attributes:
-        where: Indices of these rows among all rows; None for all.
-        filled: Number of tokens in the open block.
-        partial: These tokens, with NO_TOKEN behind them and for tokens that did not arrive.
-        inner: State of the token decoder in the open block.
-        blocks: State of the block decoder; None if no block ends and it is not needed.
+        where: Indices of these rows among all rows; None if these are all rows.
+        filled: Number of tokens in the unfinished block.
+        partial: Tokens of the unfinished block; NO_TOKEN for tokens that did not arrive and for positions not yet
+            reached.
+        inner: State of the token decoder in the unfinished block.
+        blocks: State of the block decoder; None if it is not needed because no block ends.
     """
 
     where: Int64[Tensor, " rows"] | None
@@ -34,17 +35,17 @@ class Rows:
     blocks: State | None
 
     def moved(self, ids: Int64[Tensor, "rows tokens"], blocks: State | None, inner: State) -> "Rows":
-        """Return the rows with other tokens in the open block."""
+        """Return the rows with other tokens and states of the unfinished block."""
         filled = ids.shape[1]
         partial = F.pad(ids, (0, self.partial.shape[1] - filled), value=NO_TOKEN)
         return replace(self, filled=filled, partial=partial, blocks=blocks, inner=inner)
 
 
 def parted(state: State, count: int, block: int, prefix: int) -> list[Rows]:
-    """Return the rows in groups by the number of tokens in their open block.
+    """Return the rows in groups by the number of tokens in their unfinished block.
 
     Args:
-        state: State of a BlockTransformer.
+        state: State of a BlockTransformer for all rows.
         count: Number of positions to read.
         block: Number of tokens in a block.
         prefix: Number of vectors of a context, which the token decoder reads first.
@@ -54,7 +55,7 @@ def parted(state: State, count: int, block: int, prefix: int) -> list[Rows]:
         filled = max(0, inner.steps - prefix)
         return [Rows(None, filled, partial, inner, blocks if filled + count >= block else None)]
     groups = []
-    # A row that has read nothing has not read its first context either, so it is a group of its own.
+    # A row that has read nothing has not read its first context either, so such rows form a separate group.
     for read in sorted(set(inner.seen.tolist())):
         group_rows, filled = (inner.seen == read).nonzero()[:, 0], max(0, read - prefix)
         group_blocks = blocks.select(group_rows) if filled + count >= block else None
@@ -63,7 +64,7 @@ def parted(state: State, count: int, block: int, prefix: int) -> list[Rows]:
 
 
 def merged(state: State, parts: list[Rows]) -> dict[str, Memory | Cache | State]:
-    """Return the slots of the state after the groups have advanced."""
+    """Return the slots of the state after the groups have read their tokens."""
     order = _order(parts)
     inner, blocks = _joined([part.inner for part in parts]), state.part("blocks")
     partial = torch.cat([part.partial for part in parts])
@@ -76,7 +77,7 @@ def merged(state: State, parts: list[Rows]) -> dict[str, Memory | Cache | State]
 
 
 def in_order(values: list[Shaped[Tensor, "_rows *shape"]], parts: list[Rows]) -> Shaped[Tensor, "batch *shape"]:
-    """Return the results of the groups in the order of all rows."""
+    """Return the results of the groups, in the order of all rows."""
     order = _order(parts)
     return values[0] if order is None else torch.cat(values)[order]
 

@@ -11,14 +11,17 @@ from v2xsim.gpu.sequence.triton_use import works_on
 
 # Spare slots of a new buffer, so that a short cache is not copied at every step.
 _LEAST_ROOM = 16
-# Sizes (entries, numbers) up to which one kernel on a GPU is faster than two copies.
+# Largest sizes (in entries, in numbers) for which one kernel on a GPU is faster than two copies.
 _FEW, _MANY = 4, 1 << 20
 NO_ENTRY = -1
 """Position of a slot without an entry for a row."""
 
 
 class _Buffer:
-    """Storage that several caches may share: each uses a range of slots, and only the one that ends last may append in place."""
+    """Storage that several caches may share.
+
+    Each cache uses a range of slots; only the one whose range ends last may append in place.
+    """
 
     __slots__ = ("filled", "index", "keys", "values")
 
@@ -28,16 +31,16 @@ class _Buffer:
 
 @dataclass(frozen=True)
 class Cache:
-    """Keys and values by slot. A cache is never changed: `extend` returns the next one.
+    """Keys and values by slot. A cache object is never changed: `extend` returns a new one.
 
     Slots are in the order of time. If every row has an entry in every slot, the position of an entry follows from its
-    slot. Otherwise `index` holds it, so rows may join late and miss entries.
+    slot. Otherwise `index` holds the positions, so rows may join late and have missing entries.
 
     Attributes:
-        buffer: The storage.
+        buffer: Storage of the keys and values.
         start: First slot of this cache.
         end: Slot after the last one.
-        first: Position of the entry at `start`, if there is no index.
+        first: Position in the stream of the entry at `start`, if there is no index.
         window: Number of positions that a query can see, its own included; 0 for all. Older entries are dropped.
     """
 
@@ -67,21 +70,21 @@ class Cache:
 
     @property
     def keys(self) -> Float[Tensor, "batch heads slots head_dim"]:
-        """Keys, with rotary embedding."""
+        """Keys of all entries, with rotary embedding."""
         return self.buffer.keys[:, :, self.start : self.end]
 
     @property
     def values(self) -> Float[Tensor, "batch heads slots head_dim"]:
-        """Values."""
+        """Values of all entries."""
         return self.buffer.values[:, :, self.start : self.end]
 
     @property
     def index(self) -> Int32[Tensor, "batch slots"] | None:
-        """Position of each entry in its row, NO_ENTRY for none; None if it follows from the slot."""
+        """Position of each entry in its row, NO_ENTRY for a missing one; None if positions follow from the slots."""
         return None if self.buffer.index is None else self.buffer.index[:, self.start : self.end]
 
     def positions(self) -> Int32[Tensor, "batch slots"]:
-        """Return the position of each entry, whether or not there is an index."""
+        """Return the position of each entry, with or without an index."""
         index = self.index
         if index is not None:
             return index
@@ -99,8 +102,8 @@ class Cache:
         Args:
             keys: Keys of the new entries.
             values: Values of the new entries.
-            position: Position of the first new entry, which must follow the last one; or the position of each,
-                NO_ENTRY for none.
+            position: Position of the first new entry, which must follow that of the last entry; or the position of each
+                new entry, NO_ENTRY for a missing one.
         """
         now = self._trimmed()
         count = keys.shape[2]
@@ -115,8 +118,8 @@ class Cache:
                 position = torch.arange(position, position + count, device=keys.device).expand(len(keys), -1)
             index = position.to(torch.int32)
         buffer = now.buffer
-        # The graph of a query that needs gradients may have saved these keys, even though they need none themselves:
-        # copy instead of overwriting.
+        # The autograd graph of a query may have saved these keys, even if they need no gradients themselves: copy
+        # instead of overwriting.
         grows = torch.is_grad_enabled()
         if grows or (len(now) == 0 and buffer.keys.shape[2] < count):
             return now._concatenated(keys, values if grows else values.contiguous(), index)
@@ -143,7 +146,7 @@ class Cache:
         values: Float[Tensor, "batch heads time head_dim"],
         position: int | Int64[Tensor, "batch time"],
     ) -> "Cache":
-        """Return the cache with entries appended temporarily: as `extend`, but the storage is not changed."""
+        """Return the cache with entries appended temporarily: like `extend`, but without changing the storage."""
         indexed = self.buffer.index is not None or not isinstance(position, int)
         if isinstance(position, int):
             at = torch.arange(position, position + keys.shape[2], device=keys.device).expand(len(keys), -1)
@@ -153,7 +156,7 @@ class Cache:
         return now._concatenated(keys, values, at.to(torch.int32) if indexed else None)
 
     def _trimmed(self) -> "Cache":
-        """Drop the entries that no later query can see."""
+        """Return the cache without the entries that no later query can see."""
         if not self.window:
             return self
         start = max(self.start, self.end - (self.window - 1))
@@ -168,7 +171,7 @@ class Cache:
         return replace(self, buffer=_Buffer(keys, values, index, count), start=0, end=count)
 
     def _moved(self, room: int, indexed: bool) -> "Cache":
-        """Copy the entries into a buffer of their own."""
+        """Return the cache with its entries copied into a buffer of its own."""
         old, count = self.buffer, len(self)
         shape = (self.batch, old.keys.shape[1], room, old.keys.shape[3])
         with torch.inference_mode(False):
@@ -180,7 +183,7 @@ class Cache:
         return replace(self, buffer=_Buffer(keys, values, index, count), start=0, end=count)
 
     def _like(self, keys: Tensor, values: Tensor, index: Tensor | None) -> "Cache":
-        """Return a cache with given entries; slots at the front that no row uses are removed."""
+        """Return a cache with the given entries; slots at the front that no row uses are removed."""
         start = 0
         if index is not None and index.numel():
             used = (index != NO_ENTRY).any(0)
@@ -189,7 +192,7 @@ class Cache:
         return replace(self, buffer=_Buffer(keys, values, index, count), start=start, end=count)
 
     def select(self, rows: Int64[Tensor, " rows"]) -> "Cache":
-        """Return some of the rows."""
+        """Return the cache with the given rows only."""
         index = None if self.index is None else self.index[rows]
         return self._like(self.keys[rows], self.values[rows], index)
 
@@ -207,7 +210,7 @@ class Cache:
         )
 
     def join(self, other: "Cache") -> "Cache":
-        """Return the rows of both caches, aligned at their last entries."""
+        """Return a cache with the rows of both caches, aligned at their last entries."""
         if len(self) == len(other) and self.index is None and other.index is None and self.first == other.first:
             return self._like(torch.cat([self.keys, other.keys]), torch.cat([self.values, other.values]), None)
         longest = max(len(self), len(other))
@@ -215,7 +218,7 @@ class Cache:
         return self._like(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
 
     def _padded(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return keys, values and index with empty slots added in front."""
+        """Return keys, values and index with `count` empty slots added in front."""
         more = count - len(self)
         shape = (self.batch, self.keys.shape[1], more, self.keys.shape[3])
         index = torch.cat([self.positions().new_full((self.batch, more), NO_ENTRY), self.positions()], 1)
@@ -237,7 +240,7 @@ class Cache:
         """Return the cache as it was after `count` positions.
 
         Raises:
-            UserError: If a window has dropped entries that would be needed again.
+            UserError: If entries that would be needed again were dropped because of a window.
         """
         if self.index is not None:
             return self._cropped_rows(count)
@@ -253,7 +256,7 @@ class Cache:
         end = int(used[-1]) + 1 if len(used) else 0
         if self.window and len(self):
             # The slots of a row are consecutive in time, so any entry gives the position of the first slot, even if
-            # that is empty.
+            # that slot is empty.
             first = (held - torch.arange(len(self), device=held.device))[held != NO_ENTRY]
             if len(first) == 0:
                 raise UserError(
@@ -275,35 +278,35 @@ class Cache:
             )
 
     def precisions(self) -> set[torch.dtype]:
-        """Return the precisions of keys and values."""
+        """Return the floating-point types of keys and values."""
         return {self.buffer.keys.dtype, self.buffer.values.dtype}
 
     def outside_inference(self) -> "Cache":
-        """Return the cache without tensors created in inference mode."""
+        """Return the cache with tensors created in inference mode replaced by normal ones."""
         if not (self.buffer.keys.is_inference() or self.buffer.values.is_inference()):
             return self
         return self._like(self.keys.clone(), self.values.clone(), None if self.index is None else self.index.clone())
 
     def detach(self) -> "Cache":
-        """Return the cache detached from gradients."""
+        """Return the cache detached from the graph of gradients."""
         buffer = self.buffer
         if not (buffer.keys.requires_grad or buffer.values.requires_grad):
-            # It must not append in place to storage that this cache also appends to.
+            # The result must not append in place to storage to which this cache also appends.
             return self
         # A cache with gradients counts as full (see `extend`), so appending copies it first.
         return replace(self, buffer=_Buffer(buffer.keys.detach(), buffer.values.detach(), buffer.index, buffer.filled))
 
     def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Cache":
-        """Return the cache on another device or in another precision."""
+        """Return the cache on another device or with another floating-point type."""
         index = None if self.index is None else self.index.to(device)
         return self._like(self.keys.to(device, dtype), self.values.to(device, dtype), index)
 
     def nbytes(self) -> int:
-        """Return the number of bytes of keys and values in use."""
+        """Return the number of bytes of the keys and values in use."""
         return 2 * self.keys.numel() * self.keys.element_size()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that `from_tensors` needs, copied and contiguous, as safetensors demands."""
+        """Return the tensors that `from_tensors` needs, copied and contiguous, as safetensors requires."""
         numbers = torch.tensor([self.first, self.window, int(self.index is not None)])
         by_name = {"keys": self.keys, "values": self.values, "numbers": numbers}
         if self.index is not None:
@@ -312,8 +315,8 @@ class Cache:
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Cache":
-        """Return the cache from the tensors of `tensors`."""
-        # Files of an earlier version, which could not detect a missing index, have two numbers here.
+        """Return the cache from tensors that the method `tensors` returned."""
+        # Files of an earlier version, in which a missing index could not be detected, have two numbers here.
         first, window, *indexed = tensors["numbers"].tolist()
         index = tensors["index"] if any(indexed) else tensors.get("index")
         count = tensors["keys"].shape[2]

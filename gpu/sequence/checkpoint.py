@@ -1,10 +1,10 @@
-"""Weights and trainings in files: safetensors and JSON.
+"""Files with weights and training checkpoints, as safetensors and JSON.
 
-Each file appears complete or not at all, and none can run code.
+Each file is written completely or not at all, and reading one never executes code.
 
-A folder holds `model.json` (the recipe of the model) and `weights.safetensors` (everything needed to use it). During
-training it also holds `checkpoint.safetensors` (everything needed to continue: weights, optimiser, step, losses) and
-`history.json` (the losses for readers).
+A folder holds `model.json` (the arguments to build the model) and `weights.safetensors` (everything needed to use it).
+During training it also holds `checkpoint.safetensors` (everything needed to continue: weights, optimiser, step, losses)
+and `history.json` (the losses, for people to read).
 """
 
 import hashlib
@@ -28,11 +28,12 @@ _CHECKSUM = "sha256"
 
 @dataclass
 class History:
-    """The losses of a training.
+    """The losses of a training run.
 
     Attributes:
-        losses: Cross-entropy of each step's batch, in nats per token.
-        evaluations: Number of steps done, and the validation cross-entropy after them, in nats per token.
+        losses: Cross-entropy of the batch of each step, in nats per token.
+        evaluations: For each evaluation, the number of steps done before it, and the validation cross-entropy in nats
+            per token.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -40,7 +41,7 @@ class History:
 
 
 def save_model(model: TokenSequence, folder: Path, **notes: Any) -> None:
-    """Write a model's recipe and weights; the notes are added to its JSON."""
+    """Write the arguments to build a model and its weights to a folder; `notes` are added to the JSON file."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / MODEL, {"recipe": model.recipe, **notes})
     write_tensors(folder / WEIGHTS, tensors_of(model))
@@ -50,7 +51,7 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
     """Return the model in a folder with its weights, ready for use.
 
     Raises:
-        UserError: If the folder does not hold a complete model.
+        UserError: If the folder does not contain a complete model.
     """
     recipe = read_json(folder / MODEL).get("recipe")
     if not isinstance(recipe, Mapping):
@@ -68,7 +69,7 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:
-    """Load the weights of a folder into a model, in the model's precision."""
+    """Load the weights in a folder into a model, which takes over the floating-point type of the stored weights."""
     stored = read_tensors(folder / WEIGHTS)
     precise = [tensor.dtype for tensor in stored.values() if tensor.is_floating_point()]
     if precise:
@@ -77,7 +78,7 @@ def load_weights(model: nn.Module, folder: Path) -> None:
 
 
 def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer, history: History) -> None:
-    """Write everything that a training needs to continue, then the model and its history."""
+    """Write everything that is needed to continue a training, then the model and its history."""
     by_name = {f"weights.{name}": tensor for name, tensor in tensors_of(model).items()}
     for name, parameter in model.named_parameters():
         for key, tensor in optimiser.state.get(parameter, {}).items():
@@ -91,7 +92,7 @@ def save_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
 
 
 def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.Optimizer) -> History:
-    """Load a checkpoint of `save_checkpoint` into a model and its optimiser, and return the history until then."""
+    """Load a checkpoint into a model and its optimiser, and return the history up to it."""
     path = folder / CHECKPOINT
     stored = read_tensors(path)
     kept_sum = stored.pop(_CHECKSUM, None)
@@ -112,7 +113,7 @@ def load_checkpoint(folder: Path, model: TokenSequence, optimiser: torch.optim.O
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return a SHA-256 of names, types, shapes and bytes."""
+    """Return a SHA-256 checksum of the names, types, shapes and bytes of tensors."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -122,7 +123,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return weights and other stored tensors by name; a tensor with two names occurs once."""
+    """Return the weights and other stored tensors of a model by name; a tensor with two names occurs once."""
     by_name: dict[str, Tensor] = {}
     seen = set()
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -158,7 +159,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file.
 
     Raises:
-        UserError: If it is missing or damaged.
+        UserError: If the file is missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -174,15 +175,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write an object as JSON."""
+    """Write a dictionary to a JSON file."""
     write_atomically(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object of a JSON file.
+    """Return the dictionary in a JSON file.
 
     Raises:
-        UserError: If it is missing or does not hold an object.
+        UserError: If the file is missing or does not contain an object.
     """
     try:
         content = json.loads(path.read_text())

@@ -1,10 +1,11 @@
-"""A corpus of tokenised motion: a folder with three sets of sequences, the vocabulary and a manifest.
+"""A corpus of motion as tokens: a folder with three sets of sequences, the vocabulary and a manifest.
 
     train.npz, validation.npz, test.npz    sequences; validation: other drives on the same roads, test: other roads
     vocabulary.npz                         the moves that the tokens stand for
     manifest.json                          settings, and the errors of the tokenisation
 
-`v2xsim corpus` makes such folders; this module reads them and cuts them into windows for a trainer.
+The command `v2xsim corpus` creates such folders. This module reads them and cuts the sequences into windows for a
+trainer.
 """
 
 import io
@@ -27,7 +28,7 @@ from v2xsim.gpu.sequence.windows import Windows
 SPLITS = ("train", "validation", "test")
 MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.npz"
-# Version of the corpus files; readers refuse others.
+# Version of the corpus files; other versions are rejected.
 FORMAT = 1
 
 DRIVER_COLUMNS = (
@@ -44,17 +45,17 @@ _COLUMNS = ("token", "offset", "initial_pose", "begin_us", "agent", "network")
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences of one set.
+    """The token sequences of one set, with their start and origin.
 
     Attributes:
-        token: Tokens, one sequence after the other.
-        offset: Sequence s owns token[offset[s]:offset[s + 1]].
-        initial_pose: Pose at the start of each sequence: x and y in metres, heading in radians, in its network's
-            frame.
-        begin_us: Time of the start in its run.
-        agent: Number of the vehicle in its run; a vehicle has several sequences if its track was cut.
-        network: Name of the network of each sequence; in one set, each network has one run.
-        driver: One value per sequence for each name of DRIVER_COLUMNS.
+        token: Tokens of all sequences, one sequence after the other.
+        offset: Limits of the sequences: sequence s is token[offset[s]:offset[s + 1]].
+        initial_pose: Pose at the start of each sequence: x and y in metres and heading in radians, in the frame of its
+            road network.
+        begin_us: Simulation time at the start of each sequence.
+        agent: Number of the vehicle of each sequence in its run; a vehicle has several sequences if its track was cut.
+        network: Name of the road network of each sequence; in one set, each network has one run.
+        driver: Parameters of the driver of each sequence, one for each name in DRIVER_COLUMNS.
     """
 
     token: Int64[np.ndarray, " tokens"]
@@ -88,10 +89,10 @@ class Sequences:
     def places(
         self, length: int, *, whole: bool = False
     ) -> tuple[Int64[np.ndarray, " windows"], Int64[np.ndarray, " windows"]]:
-        """Return the first token of each window that `windows` makes, and its sequence."""
+        """Return the index of the first token of each window that `windows` makes, and the window's sequence."""
         if not is_whole(length) or length < 2:
             raise MotionError(f"a window must have a whole length of at least 2 tokens, to predict one, got {length!r}")
-        # A rest of one token has nothing to predict.
+        # A remainder of one token has nothing to predict.
         count = np.diff(self.offset) // length if whole else (np.diff(self.offset) + length - 2) // length
         sequence = np.repeat(np.arange(len(self)), count)
         number = np.arange(len(sequence)) - np.repeat(np.cumsum(count) - count, count)
@@ -102,8 +103,9 @@ class Sequences:
 
         Args:
             length: Number of tokens in a window.
-            whole: Whether to leave out the rest of a sequence after its last whole window; then there is no mask.
-                Otherwise a rest of two tokens or more becomes a window, padded with token 0 where the mask is False.
+            whole: Whether to leave out the remainder of a sequence after its last whole window; then there is no mask.
+                Otherwise a remainder of two tokens or more becomes a window, padded with token 0 where the mask is
+                False.
 
         Raises:
             MotionError: If no sequence is long enough.
@@ -119,11 +121,11 @@ class Sequences:
         return Windows(torch.from_numpy(tokens), None if mask.all() else torch.from_numpy(mask))
 
     def poses(self, vocabulary: MotionVocabulary) -> Float[np.ndarray, "rows 3"]:
-        """Return the poses that the tokens lead to, one more per sequence than it has tokens."""
+        """Return the poses that the tokens lead to; each sequence has one more pose than tokens."""
         return detokenise(vocabulary, self.token, self.offset, self.initial_pose)
 
     def save(self, path: Path) -> None:
-        """Write the sequences into an .npz file, completely or not at all."""
+        """Write the sequences to an .npz file, completely or not at all."""
         content = io.BytesIO()
         columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS if name != "token"}
         columns |= self.driver
@@ -137,7 +139,7 @@ class Sequences:
         """Return the sequences in a file.
 
         Raises:
-            MotionError: If the file is missing or holds no sequences.
+            MotionError: If the file is missing or contains no sequences.
         """
         held = arrays_of(path, (*_COLUMNS, *DRIVER_COLUMNS), "split of a corpus")
         driver = {name: held[name] for name in DRIVER_COLUMNS}
@@ -152,13 +154,13 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus in memory.
+    """A corpus of motion, loaded into memory.
 
     Attributes:
-        vocabulary: The moves that the tokens stand for.
+        vocabulary: Vocabulary of the moves that the tokens stand for.
         train: Training sequences.
-        validation: Sequences on the same networks with other drivers, routes and random draws.
-        test: Sequences on networks that are not in the training set.
+        validation: Sequences on the road networks of the training set, with other drivers, routes and random numbers.
+        test: Sequences on road networks that are not in the training set.
         manifest: Settings of the corpus, and the errors of its tokenisation.
     """
 
@@ -173,7 +175,7 @@ class Corpus:
         """Return the corpus in a folder.
 
         Raises:
-            MotionError: If the folder holds no corpus, or a damaged one.
+            MotionError: If the folder contains no corpus, or a damaged one.
         """
         folder = Path(folder)
         manifest = _manifest(folder / MANIFEST)

@@ -1,4 +1,4 @@
-"""Generation: tokens that a model predicts after a prompt, the likeliest or drawn."""
+"""Generation of tokens after a prompt: the most likely token each time, or a random one."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,19 +28,20 @@ def generate(
     state: State | None = None,
     on_token: Callable[[int], None] | None = None,
 ) -> tuple[Int64[Tensor, "batch count"], State]:
-    """Return the tokens generated after a prompt, and the state after the last token but one.
+    """Return the tokens generated after a prompt, and the state after all of them but the last.
 
     Args:
-        model: Any token model.
-        prompt: Tokens, at least one per row.
+        model: Token model that predicts the tokens.
+        prompt: Tokens of the prompt, at least one per row.
         count: Number of tokens to generate.
         mask: False where the prompt has no token (padding).
-        temperature: 0 takes the likeliest token; 1 draws from the model's distribution; higher values draw more
-            evenly.
-        top_k: Number of likeliest tokens that may be drawn; 0 for all.
-        generator: Generator of the draws; required if the temperature is above 0, so that one seed gives one result.
-        state: State to continue from; with enough `room` in it, no copies are needed.
-        on_token: Called with the number of tokens generated so far.
+        temperature: 0 takes the most likely token; 1 draws from the model's distribution; a higher value makes the
+            draws more even.
+        top_k: Number of most likely tokens from which to draw; 0 for all.
+        generator: Random generator of the draws; required if the temperature is above 0, so that the same seed gives
+            the same result.
+        state: State from which to continue. If it was created with enough `room`, its memory need not be copied.
+        on_token: Function that is called after each token with the number of tokens generated so far.
     """
     if not isinstance(prompt, Tensor) or prompt.ndim != 2:
         shape = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__

@@ -1,4 +1,4 @@
-"""A gated recurrent unit with the common interface: the plain recurrent baseline."""
+"""A gated recurrent unit (GRU) with the common interface: the plain recurrent baseline."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -16,7 +16,7 @@ from v2xsim.gpu.sequence.state import State
 class Gru(SequenceModule):
     """Layers of gated recurrent units over vectors.
 
-    In a step of length dt, the kept share is raised to the power dt, as if the step had been taken in parts.
+    In a step of length dt, the share of the state that is kept (the update gate) is raised to the power dt.
 
     Args:
         dim: Number of entries of a vector.
@@ -36,13 +36,13 @@ class Gru(SequenceModule):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes of the model."""
+        """Kind and sizes of the model, by which a state is recognised as its own."""
         return f"Gru(dim {self.width}, layers {len(self.layers)}{', residual' if self.norms else ''})"
 
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have read nothing; it never grows, so room is not used."""
+        """Return the state of `batch` rows that have not read anything yet; it never grows, so `room` is not used."""
         check_start(batch, dtype, room)
         state_device = torch.device(device) if device is not None else self.device
         memory = Memory(
@@ -78,9 +78,10 @@ class Gru(SequenceModule):
 
 
 def _exact(x: Tensor) -> AbstractContextManager[None]:
-    """Keep cuDNN from rounding 32-bit products to 10 bits.
+    """Switch off cuDNN's rounding of the factors of 32-bit products (TF32).
 
-    cuDNN rounds by default; the pieces of a stream would then not agree with the whole.
+    With this rounding, which is cuDNN's default, reading a stream in pieces would not give the same result as reading
+    it at once.
     """
     if not (x.is_cuda and x.dtype == torch.float32):
         return nullcontext()
@@ -92,7 +93,7 @@ def _exact(x: Tensor) -> AbstractContextManager[None]:
 
 
 def _one_by_one(layer: nn.GRU, x: Tensor, hidden: Tensor, mask: Tensor | None, dt: Tensor | None) -> Tensor:
-    """Return the hidden states; they stay unchanged at positions where nothing arrived."""
+    """Return the hidden states, computed position by position; they do not change where nothing arrived."""
     weights: tuple[Tensor, ...] = tuple(layer.all_weights[0])
     from_x, from_h, bias_x, bias_h = weights
     inputs, states = F.linear(x, from_x, bias_x), []

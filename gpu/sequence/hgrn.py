@@ -22,15 +22,15 @@ class Hgrn(SequenceModule):
     Where nothing arrived, the state does not change at all: it neither decays nor turns, and the `dt` of that position
     does not count. A step of length dt raises `keep` to the power dt and turns by dt steps.
 
-    The state has 2 dim numbers per layer, however long the sequence is.
+    The state has 2 dim numbers per layer, whatever the length of the sequence.
 
     Args:
         dim: Number of entries of a vector.
         layers: Number of layers.
-        hidden: Width of the gated linear unit; None for 2 dim.
-        variant: Variant of the recurrence; by default the authors' program.
-        dropout: Share of entries dropped in training, 0 to 1.
-        method: Algorithm of the recurrence (scan.scan); the results are the same.
+        hidden: Width of the gated linear unit; None for 2 times dim.
+        variant: Variant of the recurrence; by default that of the authors' program.
+        dropout: Share of entries set to zero in training, 0 to 1.
+        method: Algorithm that computes the recurrence (see scan.scan); all give the same results.
 
     References:
         Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823).
@@ -61,7 +61,7 @@ class Hgrn(SequenceModule):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes of the model."""
+        """Kind and sizes of the model, by which a state is recognised as its own."""
         return (
             f"Hgrn(dim {self.width}, layers {len(self.layers)}, parts {self.variant.parts}, "
             f"bounds {self.variant.bounds}, forget {self.variant.forget}, norm and gate as {self.variant.norm_gate})"
@@ -70,12 +70,12 @@ class Hgrn(SequenceModule):
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have read nothing; it never grows, so room is not used.
+        """Return the state of `batch` rows that have not read anything yet; it never grows.
 
         Args:
             batch: Number of rows.
-            device: Device of the state; None for the module's.
-            dtype: Precision of the state; None for the module's, but at least 32 bits.
+            device: Device of the state; None for the device of the module.
+            dtype: Floating-point type of the state; None for that of the module, but at least 32 bits.
             room: Not used.
         """
         check_start(batch, dtype, room)
@@ -86,7 +86,7 @@ class Hgrn(SequenceModule):
         return State.fresh(self.signature, batch, state_device, {"hidden": memory})
 
     def lower_bounds(self) -> Float[Tensor, "layers dim"]:
-        """Return the least share that each layer keeps in a step."""
+        """Return the smallest share (0 to 1) of its state that each layer keeps in a step."""
         return lower_bounds(self.bound_weight, self.variant.bounds)
 
     def standing(self, state: State, room: int) -> State | None:
@@ -115,6 +115,6 @@ class Hgrn(SequenceModule):
 
 
 def check_sizes(dim: int, layers: int, hidden: int | None, dropout: float) -> None:
-    """Refuse sizes below 1 and an invalid dropout."""
+    """Raise an error for sizes below 1 and for an invalid dropout."""
     check_whole(1, dim=dim, layers=layers, hidden=dim if hidden is None else hidden)
     check_dropout(dropout)

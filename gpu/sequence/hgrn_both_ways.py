@@ -15,20 +15,20 @@ from v2xsim.gpu.sequence.turning import elapsed, first_rates, turns
 
 
 class HgrnEncoder(nn.Module):
-    """Layers of HGRN in which every position depends on those before and behind it, or on its row and its column.
+    """Layers of HGRN in which every position depends on the whole sequence, or on its row and column of an image.
 
-    The states of all directions are summed; they use the same gates. There is no state to continue from, since nothing
-    here is causal. For a classifier, take the mean over positions.
+    The states of all directions are summed, and all directions use the same gates. The model is not causal, so there is
+    no state from which to continue. For a classifier, take the mean of the output over positions.
 
     Args:
         dim: Number of entries of a vector.
         layers: Number of layers.
-        axes: 1 for sequences, 2 for images.
-        hidden: Width of the gated linear unit; None for dim.
-        shared_turns: Whether all directions turn at the same rates.
-        variant: Variant of the recurrence; by default the authors' program.
-        dropout: Share of entries dropped in training, 0 to 1.
-        method: Algorithm of the recurrence (scan.scan); the results are the same.
+        axes: Number of axes: 1 for sequences, 2 for images.
+        hidden: Width of the gated linear unit; None for the value of dim.
+        shared_turns: Whether the states of all directions turn at the same rates.
+        variant: Variant of the recurrence; by default that of the authors' program.
+        dropout: Share of entries set to zero in training, 0 to 1.
+        method: Algorithm that computes the recurrence (see scan.scan); all give the same results.
 
     References:
         Qin, Yang and Zhong, NeurIPS 2023 (arXiv 2311.04823), and their program for Long Range Arena.
@@ -70,8 +70,8 @@ class HgrnEncoder(nn.Module):
         """Read sequences (batch, time, dim) or images (batch, rows, columns, dim).
 
         Args:
-            x: Vectors; those at masked positions are ignored.
-            mask: False where there is no input; states pass such positions unchanged.
+            x: Input vectors; those at masked positions are ignored.
+            mask: False where there is no input; the states do not change at such positions.
             state: Must be None.
 
         Raises:
@@ -99,7 +99,7 @@ class HgrnEncoder(nn.Module):
         layer: int,
         way: int,
     ) -> Float[Tensor, "batch *places parts dim"]:
-        """Return the states of one direction: forward, backward, and the same across rows."""
+        """Return the states of one direction: forward or backward, along the columns or along the rows."""
         across, backward = way >= 2, way % 2 == 1
 
         def lines(x: Tensor) -> Tensor:

@@ -25,15 +25,15 @@ class Variant:
     """A variant of HGRN's recurrence; the defaults are those of the authors' program.
 
     Attributes:
-        complex_state: Whether states are complex and turn.
-        norm_gate: Order of norm and output gate. `code`: norm, then gate (the authors' program). `paper`: gate, then
-            norm (their equation).
+        complex_state: Whether states are complex numbers whose phase turns with time.
+        norm_gate: Order of normalisation and output gate. `code`: normalisation, then gate (the authors' program).
+            `paper`: gate, then normalisation (their equation).
         bounds: Lower bounds of the kept share: exclusive (the paper), inclusive (flash-linear-attention), none (for
             ablation).
         forget: `data`: the kept share depends on the input. `constant`: one number per channel (for ablation).
 
     Raises:
-        UserError: If there is no such option.
+        UserError: If an option is unknown.
     """
 
     complex_state: bool = True
@@ -56,18 +56,19 @@ AUTHORS = Variant()
 
 
 def lower_bounds(weight: Float[Tensor, "layers dim"], kind: Bounds) -> Float[Tensor, "layers dim"]:
-    """Return the least share that each layer keeps of its state in a step: 0 at the first layer, rising, below 1.
+    """Return the smallest share of its state that each layer keeps in a step: 0 at the first layer, rising, below 1.
 
     Args:
-        weight: Any numbers; their softmax over the layers gives the difference between the bounds of neighbouring
-            layers.
-        kind: exclusive: sum of the shares of the layers below (the paper). inclusive: of the layers below and this
-            one, minus the first's (flash-linear-attention); both agree only if all shares are equal. none: 0
-            everywhere (for ablation).
+        weight: Arbitrary numbers; their softmax over the layers gives the shares, which are the differences between the
+            bounds of neighbouring layers.
+        kind: `exclusive`: the bound of a layer is the sum of the shares of the layers below (the paper). `inclusive`:
+            the sum of the shares of the layers below and of the layer itself, minus the share of the first layer
+            (flash-linear-attention). The two agree only if all shares are equal. `none`: 0 for all layers (for
+            ablation).
     """
     if kind == "none":
         return torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
-    # In 64 bits: there are only layers * dim numbers, and rounding must not change their order.
+    # Computed in 64 bits: there are only layers * dim numbers, and rounding must not change their order.
     share = LEAST_SHARE + (1.0 - len(weight) * LEAST_SHARE) * weight.double().softmax(0)
     shares = share[:-1] if kind == "exclusive" else share[1:]
     bounds = torch.cat([torch.zeros_like(share[:1]), shares.cumsum(0)])
@@ -75,11 +76,11 @@ def lower_bounds(weight: Float[Tensor, "layers dim"], kind: Bounds) -> Float[Ten
 
 
 class Mixer(nn.Module):
-    """The recurrence h_t = keep_t exp(i turn) h_(t-1) + (1 - keep_t) SiLU(V x_t), gated, normed and mapped back.
+    """The recurrence h_t = keep_t exp(i turn) h_(t-1) + (1 - keep_t) SiLU(V x_t), with its input and output maps.
 
     keep_t = g + (1 - g) sigmoid(-W x_t) with the layer's lower bound g. The sign of W is arbitrary, since W is learnt.
     A step of length dt raises `keep` to the power dt and turns by dt steps: without the turn, this equals several
-    smaller steps with the same input. Everything between the maps is computed in at least 32 bits.
+    smaller steps with the same input. Everything between the input and the output map is computed in at least 32 bits.
 
     Args:
         dim: Number of entries of a vector, and of each part of the state.
@@ -89,7 +90,7 @@ class Mixer(nn.Module):
     def __init__(self, dim: int, variant: Variant) -> None:
         super().__init__()
         self.dim, self.parts, self.norm_gate = dim, variant.parts, variant.norm_gate
-        # One map for the entry, the output gate and the replaced share, since one large product is faster than three.
+        # One linear map gives the entry, the output gate and the replaced share, since one large product is faster than three.
         self.maps = nn.Linear(dim, 2 * self.parts * dim + (dim if variant.forget == "data" else 0))
         self.constant = nn.Parameter(torch.zeros(dim)) if variant.forget == "constant" else None
         self.norm = nn.LayerNorm(self.parts * dim)
@@ -102,12 +103,12 @@ class Mixer(nn.Module):
         mask: Bool[Tensor, "*batch"] | None,
         dt: Float[Tensor, "*batch"] | None,
     ) -> tuple[Float[Tensor, "*batch dim"], Float[Tensor, "*batch parts dim"], Float[Tensor, "*batch double"]]:
-        """Return the kept share, the entry, and the output gate.
+        """Return the kept share of the state, the entry to add, and the output gate.
 
-        Where the mask holds the state, all is kept and nothing added.
+        At masked positions, the whole state is kept and nothing is added.
         """
         mapped = self.maps(x)
-        # Autocast does not affect what follows, but it may have reduced the map's precision.
+        # Autocast does not affect the code below, but it may have reduced the precision of the map's output.
         mapped = mapped if mapped.dtype == torch.float64 else mapped.float()
         width = self.parts * self.dim
         content, gate = F.silu(mapped[..., : 2 * width]).chunk(2, -1)
@@ -125,7 +126,7 @@ class Mixer(nn.Module):
     def read(
         self, states: Float[Tensor, "*batch parts dim"], gate: Float[Tensor, "*batch double"], dtype: torch.dtype
     ) -> Float[Tensor, "*batch dim"]:
-        """Return the states after the output gate."""
+        """Return the output of the mixer from the states and the output gate."""
         flat = states.flatten(-2)
         read = (
             self.norm((flat * gate).to(dtype))
@@ -142,17 +143,17 @@ def recurrence(
     turn: Turn | None,
     method: Method = "auto",
 ) -> Float[Tensor, "batch time parts dim"]:
-    """Return the states at the positions of a piece.
+    """Return the states at the positions of a piece of a sequence.
 
-    The turn does not depend on the input. In coordinates that turn along from the start of the piece, the recurrence
-    is real.
+    The turn does not depend on the input. In coordinates that turn with the states from the start of the piece on, the
+    recurrence is real.
 
     Args:
-        keep: Kept share, 0 to 1.
-        entry: Value to add.
+        keep: Share of the state that each position keeps, 0 to 1.
+        entry: Value that each position adds.
         before: State before the piece; None for zero.
-        turn: Turn of the states since then, at each position; None for no turn.
-        method: Algorithm of the scan.
+        turn: Turn of the states from the start of the piece to each position; None for no turn.
+        method: Algorithm that computes the recurrence (see scan.scan).
     """
     if entry.shape[1] == 1 and before is not None:
         state = before[:, None]
@@ -174,16 +175,16 @@ class Layer(nn.Module):
         self.down = nn.Linear(hidden, dim)
 
     def added(self, x: Float[Tensor, "*batch dim"], read: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
-        """Return x plus the mixer's output, plus the gated linear unit's output."""
+        """Return x plus the mixer's output, plus the output of the gated linear unit."""
         x = x + F.dropout(read, self.dropout, self.training)
         gate, value = self.up(self.feed_norm(x)).chunk(2, -1)
         return x + F.dropout(self.down(F.silu(gate) * value), self.dropout, self.training)
 
 
 def _over(keep: Tensor, share: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the kept and the replaced share over steps of given lengths."""
-    # Use each logarithm where it is exact. Neither may be infinite in the branch that is not taken, or its gradient
-    # would be NaN.
+    """Return the kept and the replaced share of the state over steps of length dt."""
+    # Each of the two logarithms is used where it is exact. Neither may be infinite in the branch that is not used, or
+    # its gradient would be NaN.
     near_one = torch.log1p(-share.clamp(max=0.5))
     log = torch.where(share < 0.5, near_one, keep.clamp(min=torch.finfo(keep.dtype).tiny).log())
     return (dt * log).exp(), -torch.expm1(dt * log)

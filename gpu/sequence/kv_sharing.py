@@ -1,8 +1,8 @@
-"""KV sharing: which layer's keys and values each layer's queries use.
+"""KV sharing: each layer's queries may use the keys and values of another layer.
 
-CLA (Brandon et al.), YOCO (Sun et al.) and LCKV (Wu and Tu) are cases of one scheme. Wu, Wang and Tu, NAACL 2025
-(arXiv 2410.14442) name nine of them: the position of the layers without own keys and values (pizza, sandwich,
-lasagna), times which layer provides them.
+CLA (Brandon et al.), YOCO (Sun et al.) and LCKV (Wu and Tu) are cases of one scheme. Wu, Wang and Tu, NAACL 2025 (arXiv
+2410.14442), name nine of them: three arrangements of the layers without keys and values of their own (pizza, sandwich,
+lasagna), times three choices of the layer that provides them.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,10 @@ def sharing_map(kind: Kind, target: Target, layers: int, kv_layers: int) -> tupl
     """Return for each layer the layer whose keys and values it uses, counted from 0.
 
     Args:
-        kind: pizza: the first layers have keys and values of their own, all others use another layer's. sandwich: the
-            first and the last layers have their own. lasagna: groups of neighbours use the same.
-        target: Which layer of a group provides the keys and values: bottom, middle or top.
+        kind: Arrangement of the layers. `pizza`: the first layers have keys and values of their own; all others use
+            those of one layer. `sandwich`: the first and the last layers have their own. `lasagna`: groups of
+            neighbouring layers use the same.
+        target: The layer of a group that provides the keys and values: bottom, middle or top.
         layers: Number of all layers.
         kv_layers: Number of layers with keys and values of their own; the cache shrinks in proportion.
     """
@@ -49,10 +50,10 @@ def sharing_map(kind: Kind, target: Target, layers: int, kv_layers: int) -> tupl
 
 
 def checked_map(given: Sequence[int] | str, layers: int) -> tuple[int, ...]:
-    """Return a map written out: whole numbers, or text such as "0_0_2_2".
+    """Return a map as a tuple of whole numbers, from such numbers or from text such as "0_0_2_2".
 
     Raises:
-        UserError: If an entry is not a layer, or is a layer without keys and values of its own.
+        UserError: If an entry is no layer, or is a layer without keys and values of its own.
     """
     try:
         kv_map = tuple(int(i) for i in given.split("_")) if isinstance(given, str) else tuple(index(i) for i in given)
@@ -72,12 +73,13 @@ def checked_map(given: Sequence[int] | str, layers: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Segment:
-    """Layers that are computed together.
+    """Consecutive layers that are computed together.
 
     Attributes:
         first: First layer of the segment.
         end: Layer after the last one.
-        cyclic: Whether a layer uses keys and values from above it, so that passes must be repeated.
+        cyclic: Whether a layer uses keys and values from a layer above, so that the segment must be computed
+            repeatedly.
     """
 
     first: int
@@ -86,7 +88,7 @@ class Segment:
 
 
 def segments(kv_map: Sequence[int]) -> tuple[Segment, ...]:
-    """Return the layers cut into the shortest segments that can be computed one after the other."""
+    """Return the layers, cut into the shortest segments that can be computed one after the other."""
     stretches, i = [], 0
     while i < len(kv_map):
         end = max(i, kv_map[i]) + 1

@@ -14,10 +14,10 @@ class Memory:
     """A tensor with one entry per row. Its shape is fixed, or its second axis grows over time (`grows`).
 
     Attributes:
-        value: The tensor; rows are its first axis.
-        blank: Value for new rows.
-        reverts: Whether the memory stays valid when positions are cropped.
-        grows: Whether its second axis grows over time, so that rows may have different lengths; shorter ones end with
+        value: The tensor; its first axis is the row.
+        blank: Value with which new rows are filled.
+        reverts: Whether the memory stays valid if the last positions are removed (`crop`).
+        grows: Whether the second axis grows over time, so that rows may have different lengths; shorter rows end with
             blanks.
     """
 
@@ -32,7 +32,7 @@ class Memory:
         return int(self.value.shape[0])
 
     def select(self, rows: Int64[Tensor, " rows"]) -> "Memory":
-        """Return some of the rows."""
+        """Return the memory with the given rows only."""
         return replace(self, value=self.value[rows])
 
     def append(self, count: int) -> "Memory":
@@ -41,12 +41,12 @@ class Memory:
         return replace(self, value=torch.cat([self.value, blank]))
 
     def join(self, other: "Memory") -> "Memory":
-        """Return the rows of both memories."""
+        """Return a memory with the rows of both memories."""
         longest = max(self.value.shape[1], other.value.shape[1]) if self.grows else 0
         return replace(self, value=torch.cat([self._filled(longest), other._filled(longest)]))
 
     def _filled(self, length: int) -> Tensor:
-        """Return the rows, padded with blanks if they grow."""
+        """Return the rows; if the memory grows, they are padded with blanks to the given length."""
         if not self.grows:
             return self.value
         more = length - self.value.shape[1]
@@ -63,23 +63,23 @@ class Memory:
         return self
 
     def precisions(self) -> set[torch.dtype]:
-        """Return its type, if that is a floating-point type."""
+        """Return the type of the tensor, if it is a floating-point type."""
         return {self.value.dtype} if self.value.is_floating_point() else set()
 
     def outside_inference(self) -> "Memory":
-        """Return the memory without tensors created in inference mode."""
+        """Return the memory with tensors created in inference mode replaced by normal ones."""
         return replace(self, value=self.value.clone()) if self.value.is_inference() else self
 
     def detach(self) -> "Memory":
-        """Return the memory detached from gradients."""
+        """Return the memory detached from the graph of gradients."""
         return replace(self, value=self.value.detach())
 
     def to(self, device: torch.device | None, dtype: torch.dtype | None) -> "Memory":
-        """Return the memory on another device or in another precision; integers keep their type."""
+        """Return the memory on another device or with another floating-point type; integers keep their type."""
         return replace(self, value=self.value.to(device, dtype if self.value.is_floating_point() else None))
 
     def nbytes(self) -> int:
-        """Return the number of bytes of its content; integers are bookkeeping and not counted."""
+        """Return the number of bytes of the tensor; tensors of integers count as 0, because they are only bookkeeping."""
         return self.value.numel() * self.value.element_size() if self.value.is_floating_point() else 0
 
     def tensors(self) -> dict[str, Tensor]:
@@ -91,6 +91,6 @@ class Memory:
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor]) -> "Memory":
-        """Return the memory from the tensors of `tensors`."""
+        """Return the memory from tensors that the method `tensors` returned."""
         blank, reverts, grows = tensors["numbers"].tolist()
         return Memory(tensors["value"], blank, bool(reverts), bool(grows))

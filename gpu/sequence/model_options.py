@@ -1,6 +1,6 @@
-"""What each kind of sequence model can be built with besides its sizes, and how it is built.
+"""Options of each kind of sequence model besides its sizes, and how to build the model with them.
 
-The fields of a record are the options that `models.build` and `v2xsim train sequence --option` take.
+The fields of each options class are the options of `models.build` and of `v2xsim train sequence --option`.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ from v2xsim.gpu.sequence.transformer import Transformer
 
 @dataclass(frozen=True)
 class ModelSizes:
-    """Sizes that every model has.
+    """Sizes that every sequence model has.
 
     Attributes:
         vocabulary: Number of different tokens.
         dim: Number of entries of a vector.
-        layers: Number of layers, over all parts.
+        layers: Total number of layers in all parts of the model.
         heads: Number of attention heads; ignored by models without attention.
     """
 
@@ -40,27 +40,27 @@ class ModelSizes:
 
 
 class ModelOptions(Protocol):
-    """The options of one kind of model."""
+    """Base of the options of one kind of model."""
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights.
+        """Return a model with these options, the given sizes and new random weights.
 
         Raises:
-            UserError: If sizes or options do not fit.
+            UserError: If sizes or options are invalid or do not fit together.
         """
         ...
 
 
 @dataclass(frozen=True)
 class TransformerOptions:
-    """A Transformer: pre-norm, rotary positions, keys and values of every layer kept.
+    """A Transformer with pre-norm and rotary positions, which stores keys and values of every layer.
 
     Attributes:
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        windows: Number of positions that a layer can see, the present one included; one for all layers, or one per
-            layer; 0 for all positions.
-        dropout: Share of entries dropped in training, 0 to 1.
-        tied: Whether the head uses the weights of the embedding.
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        windows: Number of positions that a layer can see, the current one included; one number for all layers, or one
+            per layer; 0 means all positions.
+        dropout: Share of entries set to zero in training, 0 to 1.
+        tied: Whether the output layer uses the weights of the embedding.
     """
 
     hidden: int | None = None
@@ -69,7 +69,7 @@ class TransformerOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights."""
+        """Return a model with these options, the given sizes and new random weights."""
         body = Transformer(
             sizes.dim, sizes.layers, sizes.heads, self.hidden, windows=self.windows, dropout=self.dropout
         )
@@ -82,14 +82,14 @@ class GruOptions:
 
     Attributes:
         residual: Whether each layer adds to its input, with norms before it and at the end.
-        tied: Whether the head uses the weights of the embedding.
+        tied: Whether the output layer uses the weights of the embedding.
     """
 
     residual: bool = True
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights."""
+        """Return a model with these options, the given sizes and new random weights."""
         return TokenModel(Gru(sizes.dim, sizes.layers, self.residual), sizes.vocabulary, self.tied)
 
 
@@ -98,18 +98,19 @@ class KvSharingOptions:
     """A Transformer whose layers share keys and values, by one of nine maps or any map.
 
     Attributes:
-        kind: Where the layers without keys and values of their own are: see `sharing_map`.
-        target: Which layer of a group provides the keys and values.
+        kind: Arrangement of the layers without keys and values of their own (see `sharing_map`).
+        target: The layer of a group that provides the keys and values: bottom, middle or top.
         kv_layers: Number of layers with keys and values of their own; None for half of all.
         kv_map: For each layer, the layer whose keys and values it uses; replaces the three options above.
-        times: Speed-up by an exit schedule; None for no schedule.
-        horizon: Number of positions after the prompt over which the exit schedule falls.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        windows: Number of positions that a layer can see, the present one included; one for all layers, or one per
-            layer; 0 for all positions.
-        passes: Number of training passes without and with gradients: see Transformer.
-        dropout: Share of entries dropped in training, 0 to 1.
-        tied: Whether the head uses the weights of the embedding.
+        times: Speed-up by an exit schedule, which lets later positions run fewer layers; None for no schedule.
+        horizon: Number of positions after the prompt over which the exit schedule reduces the number of layers.
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        windows: Number of positions that a layer can see, the current one included; one number for all layers, or one
+            per layer; 0 means all positions.
+        passes: Number of training passes without gradients, and number with gradients, of layers that use keys and
+            values from above (see Transformer).
+        dropout: Share of entries set to zero in training, 0 to 1.
+        tied: Whether the output layer uses the weights of the embedding.
     """
 
     kind: Kind = "lasagna"
@@ -125,7 +126,7 @@ class KvSharingOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights."""
+        """Return a model with these options, the given sizes and new random weights."""
         layers = sizes.layers
         shared = self.kv_map if self.kv_map is not None else _half(layers, self.kind, self.target, self.kv_layers)
         schedule = None if self.times is None else ExitSchedule.of_speed(layers, self.times, self.horizon)
@@ -137,15 +138,15 @@ class KvSharingOptions:
 
 @dataclass(frozen=True)
 class SkipDecodeOptions:
-    """A Transformer that gives later positions fewer layers.
+    """A Transformer in which later positions run fewer layers.
 
     Attributes:
-        times: Speed-up: number of layers divided by the mean number of layers that run.
+        times: Speed-up: number of all layers divided by the mean number of layers that run.
         horizon: Number of positions after the prompt over which the number of layers falls.
         warm_up: Number of lowest layers that always run.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        dropout: Share of entries dropped in training, 0 to 1.
-        tied: Whether the head uses the weights of the embedding.
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        dropout: Share of entries set to zero in training, 0 to 1.
+        tied: Whether the output layer uses the weights of the embedding.
     """
 
     times: float = 2.0
@@ -156,7 +157,7 @@ class SkipDecodeOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights."""
+        """Return a model with these options, the given sizes and new random weights."""
         schedule = ExitSchedule.of_speed(sizes.layers, self.times, self.horizon, self.warm_up)
         body = Transformer(sizes.dim, sizes.layers, sizes.heads, self.hidden, schedule=schedule, dropout=self.dropout)
         return TokenModel(body, sizes.vocabulary, self.tied)
@@ -164,16 +165,16 @@ class SkipDecodeOptions:
 
 @dataclass(frozen=True)
 class HgrnOptions:
-    """A hierarchically gated linear recurrence, with a state of fixed size.
+    """A hierarchically gated linear recurrence (HGRN), with a state of fixed size.
 
     Attributes:
-        hidden: Width of the gated linear unit; None for 2 dim.
-        complex_state: See hgrn_layer.Variant, as for the next three.
-        norm_gate: Order of norm and output gate.
-        bounds: Lower bounds of the kept share.
-        forget: Whether the kept share depends on the input.
-        dropout: Share of entries dropped in training, 0 to 1.
-        tied: Whether the head uses the weights of the embedding.
+        hidden: Width of the gated linear unit; None for 2 times dim.
+        complex_state: Whether states are complex numbers whose phase turns with time.
+        norm_gate: Order of normalisation and output gate (see hgrn_layer.Variant).
+        bounds: Lower bounds of the share of the state that is kept in a step (see hgrn_layer.Variant).
+        forget: Whether the share of the state that is kept depends on the input (see hgrn_layer.Variant).
+        dropout: Share of entries set to zero in training, 0 to 1.
+        tied: Whether the output layer uses the weights of the embedding.
     """
 
     hidden: int | None = None
@@ -185,7 +186,7 @@ class HgrnOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights."""
+        """Return a model with these options, the given sizes and new random weights."""
         variant = Variant(self.complex_state, self.norm_gate, self.bounds, self.forget)
         body = Hgrn(sizes.dim, sizes.layers, self.hidden, variant, self.dropout)
         return TokenModel(body, sizes.vocabulary, self.tied)
@@ -193,24 +194,25 @@ class HgrnOptions:
 
 @dataclass(frozen=True)
 class BlockOptions:
-    """A Block Transformer: one decoder over blocks of tokens, one within a block.
+    """A Block Transformer: one decoder over blocks of tokens, and one within a block.
 
     KV sharing and exits apply to the block decoder.
 
     Attributes:
         block: Number of tokens in a block.
         prefix: Number of vectors by which a context is passed to the token decoder.
-        token_layers: Number of layers of the token decoder; None for half of all, rounded up. The block decoder has the
-            others.
-        kind: Where the layers without keys and values of their own are: see `sharing_map`; None for no KV sharing.
-        target: Which layer of a group provides the keys and values.
-        kv_layers: Number of layers with keys and values of their own; None for half.
-        times: Speed-up by an exit schedule; None for no schedule.
-        horizon: Number of tokens after the prompt over which the exit schedule falls.
+        token_layers: Number of layers of the token decoder; None for half of all layers, rounded up. The block decoder
+            has the other layers.
+        kind: Arrangement of the layers without keys and values of their own (see `sharing_map`); None for no KV
+            sharing.
+        target: The layer of a group that provides the keys and values: bottom, middle or top.
+        kv_layers: Number of layers of the block decoder with keys and values of their own; None for half of its layers.
+        times: Speed-up by an exit schedule, which lets later positions run fewer layers; None for no schedule.
+        horizon: Number of tokens after the prompt over which the exit schedule reduces the number of layers.
         first_block: Whether the loss includes the first block.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        dropout: Share of entries dropped in training, 0 to 1.
-        tied: Whether the head uses the weights of the token decoder's embedding.
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        dropout: Share of entries set to zero in training, 0 to 1.
+        tied: Whether the output layer uses the weights of the token decoder's embedding.
     """
 
     block: int = 4
@@ -227,7 +229,7 @@ class BlockOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights."""
+        """Return a model with these options, the given sizes and new random weights."""
         within = sizes.layers - sizes.layers // 2 if self.token_layers is None else self.token_layers
         check_whole(1, block=self.block, horizon=self.horizon, token_layers=within)
         over = sizes.layers - within
@@ -250,20 +252,21 @@ class BlockOptions:
 
 @dataclass(frozen=True)
 class SharedOptions:
-    """SharedLLM: the past in chunks, compressed coarsely or in detail depending on a query.
+    """SharedLLM: the past is cut into chunks, which are compressed coarsely or in detail depending on a query.
 
     Attributes:
-        inject: Number of layers of the lower model: see SharedModel.
-        chunk: Number of tokens in a chunk; for this and the next four see ContextTree.
+        inject: Number of layers of the lower model, and of upper layers that attend to the compressed past (see
+            SharedModel).
+        chunk: Number of tokens in a chunk (see ContextTree).
         depth: Number of times that a chunk is halved.
-        kept: Number of entries kept of each node.
-        choice: Which half is expanded.
-        alike: Which vector of a half is compared with the query.
-        window: Number of tokens before the current chunk that self-attention still sees.
-        renew: Chunks whose selection is updated when a chunk is complete.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        dropout: Share of entries dropped in training, 0 to 1.
-        tied: Whether the head uses the weights of the embedding.
+        kept: Number of entries kept of each node of the context tree.
+        choice: Rule for the half of a node that is expanded (see ContextTree).
+        alike: Vector of a half that is compared with the query (see ContextTree).
+        window: Number of tokens before the current chunk that self-attention can see.
+        renew: Chunks whose selection is updated when a chunk is complete: all, or only the new one.
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        dropout: Share of entries set to zero in training, 0 to 1.
+        tied: Whether the output layer uses the weights of the embedding.
     """
 
     inject: int = 2
@@ -279,7 +282,7 @@ class SharedOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with new weights."""
+        """Return a model with these options, the given sizes and new random weights."""
         return SharedModel(
             sizes.vocabulary,
             sizes.dim,

@@ -26,19 +26,19 @@ from v2xsim.gpu.sequence.tokens import TokenSequence
 def build(
     name: str, vocabulary: int, dim: int, layers: int, heads: int, seed: int | None = None, **options: Any
 ) -> TokenSequence:
-    """Return a token model with new weights.
+    """Return a token model with new random weights.
 
     Args:
-        name: Name in MODELS.
+        name: Name of the kind of model, a key of MODELS.
         vocabulary: Number of different tokens.
         dim: Number of entries of a vector.
-        layers: Number of layers, over all parts.
+        layers: Total number of layers in all parts of the model.
         heads: Number of attention heads; ignored by models without attention.
-        seed: Seed of the weights; None uses torch's own generator.
-        options: Options of the model: fields of its record in MODELS.
+        seed: Seed of the random weights; None uses the present state of torch's global generator.
+        options: Options of the model: fields of its options class in MODELS.
 
     Raises:
-        UserError: If there is no such model or option, or sizes do not fit.
+        UserError: If the model or an option is unknown, or sizes do not fit.
     """
     if not isinstance(name, str) or name not in MODELS:
         raise UserError(f"there is no model {name!r}{_nearest(name, MODELS)}; there are {', '.join(MODELS)}")
@@ -61,7 +61,7 @@ def build(
 
 
 def options_of(name: str) -> list[str]:
-    """Return the names of a model's options."""
+    """Return the names of the options of a kind of model."""
     return list(inspect.signature(MODELS[name]).parameters)
 
 

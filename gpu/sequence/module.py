@@ -16,17 +16,18 @@ _AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
 
 
 class SequenceModule(nn.Module, ABC):
-    """A causal module that reads a sequence in pieces.
+    """A causal module that reads a sequence in pieces of any length.
 
     A sequence may be split anywhere: if the state is passed on, the pieces give the same result as the whole. A masked
-    position (a packet that did not arrive) *holds* the state: nothing decays, nothing is added, and time goes on.
+    position (for example, a packet that did not arrive) *holds* the state: nothing decays and nothing is added, but the
+    position is counted.
 
     Attributes:
-        width: Number of entries of an input vector; 0 if inputs are tokens.
-        takes_dt: Whether steps of different lengths are supported; if not, every `dt` must be 1.
-        period: Number of steps of one position after which the computation repeats.
-        any_precision: Whether a state may have another precision than the parameters; if not, only differences due to
-            autocast are allowed.
+        width: Number of entries of an input vector; 0 if the inputs are tokens.
+        takes_dt: Whether time steps of different lengths are supported; if not, every `dt` must be 1.
+        period: Number of steps after which the sequence of operations repeats; 1 if all steps are alike.
+        any_precision: Whether a state may have another floating-point type than the parameters; if not, only
+            differences due to autocast are allowed.
     """
 
     width: int
@@ -43,23 +44,24 @@ class SequenceModule(nn.Module, ABC):
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have read nothing.
+        """Return the state of `batch` rows that have not read anything yet.
 
         Args:
             batch: Number of rows.
-            device: Device of the state; None for the module's.
-            dtype: Precision of the state; None for the module's.
-            room: Number of positions to allocate memory for, if memory grows; saves copies.
+            device: Device of the state; None for the device of the module.
+            dtype: Floating-point type of the state; None for that of the module.
+            room: Number of positions for which to allocate memory, if the state grows; this avoids later copies.
         """
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state in a form in which steps can be recorded and repeated (see `replay`), or None if they cannot.
+        """Return the state in a form in which steps can be recorded and repeated; None if the module does not support this.
 
-        Steps change the returned state in place, so only RecordedSteps may use it. The given state stays valid.
+        Steps change the returned state in place, so only `replay.RecordedSteps` may use it. The given state stays
+        valid.
 
         Args:
             state: State of rows that have all read the same number of positions.
-            room: Number of steps to allocate memory for.
+            room: Number of steps for which to allocate memory.
         """
         return None
 
@@ -71,7 +73,7 @@ class SequenceModule(nn.Module, ABC):
         mask: Bool[Tensor, "batch time"] | None,
         dt: Float[Tensor, "batch time"] | None,
     ) -> tuple[Tensor, State]:
-        """Do the work of `forward` on checked input with at least one position."""
+        """Do the work of `forward`, on checked input with at least one position."""
 
     def forward(
         self,
@@ -80,13 +82,13 @@ class SequenceModule(nn.Module, ABC):
         mask: Bool[Tensor, "batch time"] | None = None,
         dt: float | Float[Tensor, ""] | Float[Tensor, "batch time"] | None = None,
     ) -> tuple[Tensor, State]:
-        """Read a piece of a sequence.
+        """Read a piece of a sequence and return the outputs and the new state.
 
         Args:
-            x: The piece; its length may be 1 or 0. Values at masked positions are ignored.
-            state: State after the positions before; None for a new one.
+            x: Input of each position of the piece, whose length may be 1 or 0. Values at masked positions are ignored.
+            state: State after the positions before the piece; None for a new state.
             mask: False where nothing arrived.
-            dt: Time since the position before, in steps; None for 1.
+            dt: Time from the previous position to each position, in steps; None for 1.
 
         Returns:
             The output at each position, and the state after the piece.
@@ -110,7 +112,7 @@ class SequenceModule(nn.Module, ABC):
         mask: Bool[Tensor, " batch"] | None = None,
         dt: float | Float[Tensor, ""] | Float[Tensor, " batch"] | None = None,
     ) -> tuple[Tensor, State]:
-        """Read one position; the same as `forward` without the time axis."""
+        """Read one position: the same as `forward`, but without the time axis."""
         dims = 2 if self.width else 1
         if not isinstance(x, Tensor) or x.ndim != dims:
             raise UserError(f"{self._name}.step: x must have {dims} dimensions (one position a row), got {_shape(x)}")
@@ -123,7 +125,7 @@ class SequenceModule(nn.Module, ABC):
         return y[:, 0], state
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> State:
-        """Return the state from `State.state_dict`; one of another model is refused."""
+        """Return the state from the tensors of `State.state_dict`; the state of another model is rejected."""
         state = State.load(tensors)
         self._refuse_other(state)
         state.refuse_incomplete(self.init_state(0))
@@ -136,12 +138,12 @@ class SequenceModule(nn.Module, ABC):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the parameters."""
+        """Floating-point type of the parameters."""
         return next(self.parameters()).dtype
 
     @property
     def parameter_count(self) -> int:
-        """Number of trained weights; tied ones count once."""
+        """Number of trained weights; weights that are used in two places count once."""
         return sum(p.numel() for p in self.parameters())
 
     @property
@@ -153,10 +155,12 @@ class SequenceModule(nn.Module, ABC):
         return x.new_zeros(*x.shape[:2], self.width) if self.width else x
 
     def _begun(self, state: State | None, batch: int, device: torch.device) -> State:
-        """Return the state to continue from: a new one if none is given, and without traces of inference mode or autocast.
+        """Return the state from which to continue: a new one if none is given.
+
+        Effects of inference mode and autocast on the state are removed.
 
         Raises:
-            UserError: If its precision does not fit.
+            UserError: If the floating-point type of the state does not fit.
         """
         if state is None:
             return self.init_state(batch, device)

@@ -1,7 +1,8 @@
-"""Motion as tokens: from tracks of poses to tokens in closed loop and back, and the error of this.
+"""Motion as tokens: conversion of tracks of poses to tokens in closed loop, the way back, and the error of both.
 
-Poses are rows of x and y in metres and heading in radians, counter-clockwise from x, in any fixed frame. Tracks are
-stored one after the other: track t owns rows offset[t]:offset[t + 1]. A track of n poses has n - 1 tokens.
+Poses are rows of x and y in metres and heading in radians, counter-clockwise from the x axis, in any fixed frame.
+Tracks are stored one after the other: track t has the rows offset[t]:offset[t + 1]. A track of n poses has n - 1
+tokens.
 """
 
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from v2xsim.gpu.sequence.motion_vocabulary import MotionError, MotionVocabulary,
 def moves_between(
     start: Float[np.ndarray, "poses 3"], end: Float[np.ndarray, "poses 3"]
 ) -> Float[np.ndarray, "poses 3"]:
-    """Return the moves from some poses to others; headings turn the shorter way."""
+    """Return the moves from the start poses to the end poses; headings turn the shorter way."""
     cos, sin = np.cos(start[:, 2]), np.sin(start[:, 2])
     x, y, turn = (end - start).T
     return np.column_stack([cos * x + sin * y, cos * y - sin * x, turn - 2.0 * np.pi * np.rint(turn / (2.0 * np.pi))])
 
 
 def moved(pose: Float[np.ndarray, "poses 3"], move: Float[np.ndarray, "poses 3"]) -> Float[np.ndarray, "poses 3"]:
-    """Return the poses after moves."""
+    """Return the poses that result from moves."""
     cos, sin = np.cos(pose[:, 2]), np.sin(pose[:, 2])
     heading = pose[:, 2] + move[:, 2]
     return np.column_stack(
@@ -38,7 +39,7 @@ def moved(pose: Float[np.ndarray, "poses 3"], move: Float[np.ndarray, "poses 3"]
 def moves_of(
     pose: Float[np.ndarray, "rows 3"], offset: Int64[np.ndarray, " tracks_plus_1"]
 ) -> Float[np.ndarray, "moves 3"]:
-    """Return the moves along tracks, from each true pose to the next."""
+    """Return the moves along tracks, from each true pose to the next one."""
     _check_tracks(pose, offset)
     moves = moves_between(pose[:-1], pose[1:])
     within = np.ones(len(moves), bool)
@@ -49,7 +50,7 @@ def moves_of(
 def nearest(
     vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]
 ) -> tuple[Int64[np.ndarray, " moves"], Float[np.ndarray, " moves"]]:
-    """Return the token nearest to each move, and its distance in metres.
+    """Return the token nearest to each move, and their distance in metres.
 
     To tokenise a stream, keep the pose `led` that the tokens lead to: token = nearest(v, moves_between(led, now)),
     then led = moved(led, v.move[token]).
@@ -65,8 +66,8 @@ def tokenise(
 ) -> Int64[np.ndarray, " tokens"]:
     """Return the tokens of tracks sampled at the vocabulary's step, chosen in closed loop.
 
-    Each token is the one that leads nearest to the next true pose, starting from the pose that the tokens so far have
-    led to. So later tokens correct the errors of earlier ones.
+    The tokens so far lead to a pose near the true one. The next token is the one that leads from there nearest to the
+    next true pose. So later tokens correct the errors of earlier ones.
     """
     _check_tracks(pose, offset)
     token = np.empty(len(pose) - (len(offset) - 1), np.int64)
@@ -75,7 +76,7 @@ def tokenise(
 
 
 def token_offsets(offset: Int64[np.ndarray, " tracks_plus_1"]) -> Int64[np.ndarray, " tracks_plus_1"]:
-    """Return the start of each track's tokens, from the start of its poses."""
+    """Return the index of the first token of each track, from the index of its first pose."""
     return offset - np.arange(len(offset))
 
 
@@ -85,12 +86,12 @@ def detokenise(
     offset: Int64[np.ndarray, " tracks_plus_1"],
     initial: Float[np.ndarray, "tracks 3"],
 ) -> Float[np.ndarray, "rows 3"]:
-    """Return the poses that tokens lead to, starting with each track's initial pose.
+    """Return the poses that tokens lead to, starting with the initial pose of each track.
 
     Args:
         vocabulary: Vocabulary of the tokens.
         token: Tokens, one track after the other.
-        offset: Track t owns token[offset[t]:offset[t + 1]].
+        offset: Limits of the tracks: track t has token[offset[t]:offset[t + 1]].
         initial: First pose of each track.
     """
     checked_rows("initial poses", initial)
@@ -105,12 +106,12 @@ def detokenise(
 
 @dataclass(frozen=True)
 class Coverage:
-    """How well a vocabulary covers moves between true poses.
+    """Measures of how well a vocabulary covers moves between true poses.
 
     Attributes:
-        uncovered: Share of moves whose nearest token is farther than the tolerance, 0 to 1.
-        mean_m: Mean distance to the nearest token.
-        farthest_m: Largest distance to the nearest token.
+        uncovered: Share of moves whose nearest token is farther away than the tolerance, 0 to 1.
+        mean_m: Mean distance of a move to its nearest token.
+        farthest_m: Largest distance of a move to its nearest token.
     """
 
     uncovered: float
@@ -119,7 +120,7 @@ class Coverage:
 
 
 def coverage(vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]) -> Coverage:
-    """Return how well a vocabulary covers moves."""
+    """Return measures of how well a vocabulary covers moves."""
     _, distance_m = nearest(vocabulary, moves)
     if len(distance_m) == 0:
         raise MotionError("coverage is of moves, got none")
@@ -129,7 +130,10 @@ def coverage(vocabulary: MotionVocabulary, moves: Float[np.ndarray, "moves 3"]) 
 
 @dataclass(frozen=True)
 class Drift:
-    """Distances between true positions and those that closed-loop tokens lead to, without the first position of each track."""
+    """Distances between true positions and the positions that closed-loop tokens lead to.
+
+    The first position of each track is left out, because it is exact.
+    """
 
     mean_m: float
     quantile_99_m: float
@@ -142,7 +146,7 @@ def drift(
     offset: Int64[np.ndarray, " tracks_plus_1"],
     token: Int64[np.ndarray, " tokens"] | None = None,
 ) -> Drift:
-    """Return the drift of tokens from tracks; without tokens, the tracks are tokenised first."""
+    """Return the distances between tracks and the poses of their tokens; if `token` is None, tokens are computed first."""
     _check_tracks(pose, offset)
     if len(pose) == len(offset) - 1:
         raise MotionError(f"drift is of poses after the first ones, got none in {len(pose)} tracks")
@@ -161,11 +165,11 @@ class TokenStatistics:
 
     Attributes:
         tokens: Number of tokens.
-        used: Number of different tokens that occur.
-        stationary: Share of tokens that stand still, 0 to 1.
-        entropy_nats: Entropy of the tokens' own frequencies.
-        unigram_cross_entropy_nats: Cross-entropy per token if each is predicted with its frequency in training, with
-            one count added to each token.
+        used: Number of different tokens that occur at least once.
+        stationary: Share of tokens that mean standing still, 0 to 1.
+        entropy_nats: Entropy per token of the frequencies of these tokens.
+        unigram_cross_entropy_nats: Cross-entropy per token if each token is predicted with its frequency in the
+            training set, with one count added to every token.
     """
 
     tokens: int
@@ -178,7 +182,7 @@ class TokenStatistics:
 def token_statistics(
     vocabulary: MotionVocabulary, token: Int64[np.ndarray, " tokens"], trained: Int64[np.ndarray, " trained_tokens"]
 ) -> TokenStatistics:
-    """Return the statistics of tokens; `trained` are the tokens of the training set."""
+    """Return statistics of tokens; `trained` are the tokens of the training set."""
     check_tokens(vocabulary, token)
     check_tokens(vocabulary, trained)
     if len(token) == 0:
@@ -192,10 +196,10 @@ def token_statistics(
 
 
 def check_tokens(vocabulary: MotionVocabulary, token: np.ndarray) -> None:
-    """Refuse values that are not tokens of a vocabulary.
+    """Raise an error for values that are not tokens of a vocabulary.
 
     Raises:
-        MotionError: Names the first wrong value.
+        MotionError: If there is such a value; the message names the first one.
     """
     _check_row("tokens", token)
     wrong = np.flatnonzero((token < 0) | (token >= len(vocabulary)))
@@ -211,10 +215,10 @@ def _check_tracks(pose: np.ndarray, offset: np.ndarray) -> None:
 
 
 def check_offset(offset: np.ndarray, rows: int, least: int) -> None:
-    """Check where the rows of each track begin.
+    """Check the indices at which the rows of each track begin.
 
     Raises:
-        MotionError: Describes the wrong values.
+        MotionError: If the indices are invalid; the message describes them.
     """
     _check_row("offsets", offset)
     if len(offset) == 0:

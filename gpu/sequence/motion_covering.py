@@ -1,4 +1,4 @@
-"""Choose a vocabulary of motion that covers rare moves too; random k-disks are the baseline."""
+"""Choice of a vocabulary of motion that also covers rare moves; random k-disks are the baseline."""
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -18,13 +18,14 @@ from v2xsim.gpu.sequence.motion_vocabulary import (
     mirrored,
 )
 
-# Shares of a vocabulary: first for the farthest true moves, then for moves where most true moves are uncovered. The
-# rest is for moves that are needed only after tokens have led astray. It is chosen in several rounds, since each
-# token changes what is needed.
+# Shares of a vocabulary: the first share is for the farthest true moves, the second for moves where most true moves are
+# uncovered. The rest is for moves that are needed only after tokens have led away from a track. It is chosen in several
+# rounds, since each new token changes what is needed.
 _FARTHEST_SHARE, _TRUE_SHARE, _ROUNDS = 0.25, 0.75, 4
-# A vehicle farther than this many tolerances from its track is lost, and the moves it needs are not used as examples.
+# A vehicle farther than this number of tolerances from its track counts as lost, and the moves that it needs are not
+# used as examples.
 _ASTRAY = 5.0
-# Moves count as alike if they agree within this part of the tolerance, along each axis.
+# Moves count as similar if they agree within this fraction of the tolerance along each axis.
 _ALIKE = 1.0 / 3.0
 
 
@@ -37,23 +38,23 @@ def covering(
     tolerance_m: float = TOLERANCE_M,
     box_m: tuple[float, float] = BOX_M,
 ) -> MotionVocabulary:
-    """Return a vocabulary that leaves as few moves as possible without a near token, also among the rare ones.
+    """Return a vocabulary in which as few moves as possible have no token nearby, including rare moves.
 
-    Standing still comes first. A quarter of the tokens are then farthest points: each is the move farthest from all
-    tokens so far (Gonzalez 1985), so that a fast or sharp move has a token even if it is rarely driven. Each further
-    token is one of the uncovered moves: the one with the largest product of similar moves and squared distance. These
-    first three quarters cover the moves of the tracks. The last quarter covers the moves that closed-loop tokenisation
-    needs on the same tracks to return to them, which may never have been driven. A move to one side adds its mirror
-    image; a move within half the tolerance of a straight one becomes straight. The result depends on the tracks only,
-    not on random draws.
+    The first token is standing still. A quarter of the tokens are then farthest points: each is the move farthest from
+    all tokens so far (Gonzalez 1985), so that a fast or sharp move has a token even if it is rare. Each token of the
+    next half is an uncovered move: the one with the largest product of the number of similar moves and the squared
+    distance to the nearest token. These first three quarters cover the moves of the tracks. The last quarter covers the
+    moves with which closed-loop tokenisation returns to the tracks, which may never have been driven. With a move to
+    one side, its mirror image is added; a move within half the tolerance of a straight move becomes straight. The
+    result depends only on the tracks, not on random numbers.
 
     Args:
-        pose: Training tracks, sampled at the step; see v2xsim.gpu.sequence.motion.
-        offset: Start of each track.
-        size: Largest number of tokens; fewer if fewer cover everything.
+        pose: Poses of the training tracks at time steps of `step_s`; see v2xsim.gpu.sequence.motion.
+        offset: Index of the first pose of each track; one entry more than tracks.
+        size: Largest number of tokens; the result has fewer if these cover all moves.
         step_s: Duration of a move.
-        tolerance_m: Largest distance at which a token covers a move; a smaller one needs more tokens.
-        box_m: Length and width of the box whose corners define the distance.
+        tolerance_m: Largest distance at which a token covers a move; a smaller tolerance needs more tokens.
+        box_m: Length and width of the box whose corners define the distance of two moves.
     """
     moves = moves_of(pose, offset)
     _check_choice(moves, size, step_s, tolerance_m, box_m)
@@ -75,7 +76,7 @@ def random_k_disks(
     tolerance_m: float = TOLERANCE_M,
     box_m: tuple[float, float] = BOX_M,
 ) -> MotionVocabulary:
-    """Return a vocabulary of moves drawn one by one from those that no token covers yet: the baseline.
+    """Return a vocabulary of moves drawn at random, one by one, from those that no token covers yet: the baseline.
 
     References:
         Philion, Peng, Fidler: Trajeglish, arXiv 2312.04535 (k-disks).
@@ -111,14 +112,14 @@ def _extended(
         vocabulary: Vocabulary to extend.
         moves: Moves to cover.
         size: Largest number of tokens.
-        alike: Whether moves with many similar ones come first; otherwise the farthest ones do.
+        alike: Whether uncovered moves with many similar moves are added first; otherwise the farthest moves are.
     """
     if len(vocabulary) >= size:
         return vocabulary
     tolerance_m, lever_m = vocabulary.tolerance_m, vocabulary.lever_m
     point, square = embedded(moves, lever_m), nearest(vocabulary, moves)[1] ** 2
     weight = _alike(moves, _ALIKE * tolerance_m, lever_m) if alike else np.ones(len(moves))
-    # Distance of each move from the straight move with the same forward distance.
+    # Distance of each move from the straight move of the same forward distance.
     sideways_m = np.hypot(moves[:, 1], 2.0 * lever_m * np.sin(moves[:, 2] / 2.0))
     chosen = list(vocabulary.move)
     following = _nearer(point, embedded(chosen[0][None], lever_m)[0], square, weight, tolerance_m**2)
@@ -137,7 +138,7 @@ def _extended(
 def _wanted(
     vocabulary: MotionVocabulary, pose: Float[np.ndarray, "rows 3"], offset: Int64[np.ndarray, " tracks_plus_1"]
 ) -> Float[np.ndarray, "moves 3"]:
-    """Return the moves that lead back to the tracks from the poses that closed-loop tokens have led to, without lost vehicles."""
+    """Return the moves that lead back to the tracks from the poses of closed-loop tokens, without lost vehicles."""
     token = tokenise(vocabulary, pose, offset)
     led = detokenise(vocabulary, token, token_offsets(offset), pose[offset[:-1]])
     begins = np.ones(len(pose), bool)
@@ -148,7 +149,7 @@ def _wanted(
 
 
 def _alike(moves: Float[np.ndarray, "moves 3"], cell_m: float, lever_m: float) -> Float[np.ndarray, " moves"]:
-    """Return the number of moves in the cell of each move; left and right count as one."""
+    """Return for each move the number of moves in the same cell; mirrored moves share a cell."""
     side = np.where((moves[:, 1] < 0) | ((moves[:, 1] == 0) & (moves[:, 2] < 0)), -1.0, 1.0)
     folded = moves * np.stack([np.ones(len(moves)), side, side], axis=1)
     cell = np.round(folded * np.array([1.0, 1.0, lever_m]) / cell_m).astype(np.int64)
@@ -163,8 +164,8 @@ def _alike(moves: Float[np.ndarray, "moves 3"], cell_m: float, lever_m: float) -
 def _paired(
     chosen: list[Float[np.ndarray, " 3"]], step_s: float, tolerance_m: float, box_m: tuple[float, float]
 ) -> MotionVocabulary:
-    """Return the vocabulary of some moves, which must include the mirror image of each."""
-    # Minus zero is equal to zero, but has other bytes in a file.
+    """Return the vocabulary of the given moves, which must include the mirror image of each of them."""
+    # Minus zero equals zero, but has other bytes in a file.
     move = np.unique(np.array(chosen) + 0.0, axis=0)
     row_of = {row.tobytes(): number for number, row in enumerate(move)}
     mirror = np.array([row_of[(row + 0.0).tobytes()] for row in mirrored(move)], np.int64)
@@ -173,15 +174,15 @@ def _paired(
 
 @njit(cache=True, nogil=True)
 def _nearer(point, token, square, weight, tolerance_square):  # type: ignore[no-untyped-def]
-    """Reduce squared distances by a further token.
+    """Reduce the squared distances to the nearest token by a further token.
 
-    Return the uncovered row with the largest weight times squared distance, or -1.
+    The result is the uncovered row with the largest product of weight and squared distance, or -1 if all are covered.
     """
     best, most = -1, 0.0
     sideways = token[1] != 0.0 or token[3] != 0.0
     for n in range(len(point)):
-        # A token and its mirror are equally near to a straight move, which therefore gets a straight token:
-        # motion_kernels._nearest.
+        # A token and its mirror image are equally near to a straight move, so a straight move always gets a straight
+        # token (see motion_kernels._nearest).
         if not (sideways and point[n, 1] == 0.0 and point[n, 3] == 0.0):
             a, b = point[n, 0] - token[0], point[n, 1] - token[1]
             c, d = point[n, 2] - token[2], point[n, 3] - token[3]

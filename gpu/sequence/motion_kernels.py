@@ -1,4 +1,4 @@
-"""Motion tokens in compiled loops: the nearest token of a vocabulary, and tracks to tokens and back."""
+"""Compiled loops for motion tokens: search for the nearest token, and conversion of tracks to tokens and back."""
 
 import numpy as np
 from numba import njit
@@ -8,7 +8,8 @@ from numba import njit
 def _square(x, y, c, s, point, token):  # type: ignore[no-untyped-def]
     p, q = x - point[token, 0], y - point[token, 1]
     u, v = c - point[token, 2], s - point[token, 3]
-    # The two terms that mirroring negates are added together first, so that mirrored moves give equal bits.
+    # The two terms whose sign changes under mirroring are added first, so that mirrored moves give bitwise equal
+    # results.
     return (p * p + u * u) + (q * q + v * v)
 
 
@@ -19,7 +20,7 @@ def _nearest(x, y, heading, point, mirror, lever_m):  # type: ignore[no-untyped-
     right = np.searchsorted(point[:, 0], x)
     left = right - 1
     best, least, rank = -1, np.inf, 0
-    # Search outwards along dx, whose difference alone is a lower bound of the distance.
+    # Search outwards along dx: the difference in dx alone is a lower bound of the distance.
     while left >= 0 or right < len(point):
         gap_left = x - point[left, 0] if left >= 0 else np.inf
         gap_right = point[right, 0] - x if right < len(point) else np.inf
@@ -30,12 +31,12 @@ def _nearest(x, y, heading, point, mirror, lever_m):  # type: ignore[no-untyped-
         else:
             token, right = right, right + 1
         square = _square(x, y, c, s, point, token)
-        # Of equally near tokens, the one with the lowest number, counting a token by the lower number of itself and
-        # its mirror.
+        # Of equally near tokens, take the lowest number, where a token counts with the lower of its own number and that
+        # of its mirror image.
         pair = token if mirror[token] < 0 else min(token, mirror[token])
         if square < least or (square == least and pair < rank):
             best, least, rank = token, square, pair
-    # Between a token and its mirror the choice would be arbitrary: take the nearest straight token instead.
+    # The choice between a token and its mirror image would be arbitrary: take the nearest straight token instead.
     other = mirror[best]
     if other >= 0 and other != best and _square(x, y, c, s, point, other) == least:
         straight = np.inf
@@ -49,14 +50,14 @@ def _nearest(x, y, heading, point, mirror, lever_m):  # type: ignore[no-untyped-
 
 @njit(cache=True, nogil=True)
 def nearest_all(moves, point, mirror, lever_m, token, square):  # type: ignore[no-untyped-def]
-    """Write the nearest token of each move and its squared distance."""
+    """Write the nearest token of each move to `token`, and its squared distance to `square`."""
     for n in range(len(moves)):
         token[n], square[n] = _nearest(moves[n, 0], moves[n, 1], moves[n, 2], point, mirror, lever_m)
 
 
 @njit(cache=True, nogil=True)
 def tokenise_tracks(pose, offset, move, point, mirror, lever_m, token):  # type: ignore[no-untyped-def]
-    """Write tokens in closed loop: each starts from the pose that those before it have led to."""
+    """Write the tokens of tracks in closed loop: each token starts from the pose to which the tokens before it led."""
     n = 0
     for track in range(len(offset) - 1):
         x, y, heading = pose[offset[track], 0], pose[offset[track], 1], pose[offset[track], 2]
@@ -76,7 +77,7 @@ def tokenise_tracks(pose, offset, move, point, mirror, lever_m, token):  # type:
 
 @njit(cache=True, nogil=True)
 def detokenise_tracks(token, offset, initial, move, pose):  # type: ignore[no-untyped-def]
-    """Write the poses that tokens lead to, each track from its first pose."""
+    """Write the poses that tokens lead to, starting from the initial pose of each track."""
     row = 0
     for track in range(len(offset) - 1):
         x, y, heading = initial[track, 0], initial[track, 1], initial[track, 2]

@@ -1,8 +1,8 @@
 """Vocabularies of motion: rigid moves in a body's own frame over one step, their distances, and their files.
 
 A move is (dx, dy, dheading): metres forward and to the left, radians counter-clockwise. The distance of two moves is
-the root mean square distance between the corners of a box after one move and after the other. For a box of length l
-and width w this is
+the root mean square distance between the corners of a box after the first move and after the second. For a box of
+length l and width w this is
 
     sqrt(ddx^2 + ddy^2 + (2 r sin(ddheading / 2))^2),    r = sqrt(l^2 + w^2) / 2,
 
@@ -34,25 +34,25 @@ TOLERANCE_M = 0.3
 UNPAIRED = -1
 """Mirror of a token without a mirror image."""
 
-# Version of the vocabulary file; readers refuse others.
+# Version of the vocabulary file; other versions are rejected.
 _FORMAT = 1
 
 
 class MotionError(UserError):
-    """Poses, tokens or a vocabulary are invalid."""
+    """Error for invalid poses, tokens or vocabularies."""
 
 
 @dataclass(frozen=True)
 class MotionVocabulary:
-    """The moves that tokens stand for; a token is a row number.
+    """The moves that tokens stand for; a token is the row number of its move.
 
     Attributes:
-        move: Rows of dx and dy in metres and dheading in radians, by rising dx.
-        mirror: Token of the mirrored move, the token itself for a straight move; -1 in a vocabulary without mirror
-            pairs.
+        move: Rows of dx and dy in metres and dheading in radians, sorted by rising dx.
+        mirror: Token of the mirror image of each move, which is the token itself for a straight move; -1 in a
+            vocabulary without mirror pairs.
         step_s: Duration of a move.
         tolerance_m: Largest distance at which a token covers a move.
-        box_m: Length and width of the box whose corners define the distance.
+        box_m: Length and width of the box whose corners define the distance of two moves.
     """
 
     move: Float[np.ndarray, "tokens 3"]
@@ -88,11 +88,11 @@ class MotionVocabulary:
 
     @property
     def stationary(self) -> int:
-        """Token nearest to standing still."""
+        """Token whose move is nearest to standing still."""
         return int(np.argmin(np.abs(embedded(self.move, self.lever_m) - [0.0, 0.0, self.lever_m, 0.0]).sum(axis=1)))
 
     def save(self, path: Path) -> None:
-        """Write the vocabulary into an .npz file, completely or not at all."""
+        """Write the vocabulary to an .npz file, completely or not at all."""
         content = io.BytesIO()
         np.savez(
             content, format=_FORMAT, move=self.move, mirror=self.mirror, step_s=self.step_s, tolerance_m=self.tolerance_m,
@@ -105,7 +105,7 @@ class MotionVocabulary:
         """Return the vocabulary in a file.
 
         Raises:
-            MotionError: If the file is missing or holds no vocabulary.
+            MotionError: If the file is missing or contains no vocabulary.
         """
         held = arrays_of(path, ("format", "move", "mirror", "step_s", "tolerance_m", "box_m"), "motion vocabulary")
         try:
@@ -120,13 +120,13 @@ class MotionVocabulary:
 
 
 def arrays_of(path: Path, names: tuple[str, ...], label: str) -> dict[str, np.ndarray]:
-    """Return arrays from an .npz file.
+    """Return the named arrays from an .npz file.
 
     Raises:
         MotionError: If the file is missing, is not an .npz file, or lacks one of the arrays.
     """
     try:
-        # Opened here, because numpy does not close a file that is not an archive.
+        # The file is opened here, because numpy does not close a file that is not an archive.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             if not isinstance(held, np.lib.npyio.NpzFile):
                 raise MotionError(f"{path}: must be a {label} (.npz), got a single array")
@@ -146,10 +146,10 @@ FARTHEST = 1e9
 
 
 def check_scale(step_s: Any, tolerance_m: Any, box_m: Any) -> None:
-    """Refuse a duration, a tolerance and box sides that are not finite and above 0.
+    """Raise an error if a duration, a tolerance or a box side is not finite and above 0.
 
     Raises:
-        MotionError: Names the first invalid value.
+        MotionError: If a value is invalid; the message names the first one.
     """
     if not isinstance(box_m, Sequence) or len(box_m) != 2:
         raise MotionError(f"a vocabulary's box_m must be a length and a width, got {box_m!r}")
@@ -160,10 +160,11 @@ def check_scale(step_s: Any, tolerance_m: Any, box_m: Any) -> None:
 
 
 def checked_rows(name: str, rows: np.ndarray) -> None:
-    """Refuse an array that is not rows of three finite numbers.
+    """Raise an error unless an array has rows of three finite float64 numbers within the allowed range.
 
     Raises:
-        MotionError: Has the position of the first number that is not finite, or the shape.
+        MotionError: If the type or shape is wrong, or a number is not finite or too large; the message describes what
+            was found.
     """
     if not isinstance(rows, np.ndarray):
         raise MotionError(f"{name} must be a numpy array of float64, got {type(rows).__name__}")
@@ -178,10 +179,10 @@ def checked_rows(name: str, rows: np.ndarray) -> None:
 
 
 def mirrored(rows: Float[np.ndarray, "rows 3"]) -> Float[np.ndarray, "rows 3"]:
-    """Return moves, or poses, with left and right exchanged."""
+    """Return moves or poses with left and right exchanged."""
     return rows * np.array([1.0, -1.0, -1.0])
 
 
 def embedded(move: Float[np.ndarray, "moves 3"], lever_m: float) -> Float[np.ndarray, "moves 4"]:
-    """Return points whose Euclidean distance is the distance of the moves."""
+    """Return one point per move, such that the Euclidean distance of points is the distance of the moves."""
     return np.column_stack([move[:, :2], lever_m * np.cos(move[:, 2]), lever_m * np.sin(move[:, 2])])

@@ -1,9 +1,9 @@
-"""Generation by recorded steps.
+"""Generation by recorded steps, which are replayed as CUDA graphs.
 
-On a GPU, a step is recorded once and repeated, so that the processor need not launch its kernels one by one.
+On a GPU, a step is recorded once and then repeated, so that the CPU need not launch its kernels one by one.
 
-A step of generation consists of several hundred small kernels. Unless the batch is huge, launching them one by one
-takes the processor longer than the GPU needs to run them. A CUDA graph launches all at once.
+A step of generation consists of several hundred small kernels. Unless the batch is very large, launching them one by
+one takes the CPU longer than the GPU needs to run them. A CUDA graph launches all of them at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,15 +31,15 @@ On an H200, recording took as long as 6 to 50 periods of models with 12 layers.
 
 
 class NotRecordableError(UserError):
-    """Steps from a state cannot be recorded; plain steps are possible."""
+    """Error: the steps from a state cannot be recorded; plain steps are possible."""
 
 
 class Steps:
-    """Consecutive steps of a model, as `model.step` takes them; the base of recorded steps.
+    """Consecutive steps of a model, each computed with `model.step`; the base of recorded steps.
 
     Args:
         model: Model in evaluation mode.
-        state: State to start from; it stays valid.
+        state: State from which to start; it is not changed.
     """
 
     def __init__(self, model: TokenSequence, state: State) -> None:
@@ -47,12 +47,12 @@ class Steps:
 
     @torch.no_grad()
     def __call__(self, tokens: Int64[Tensor, " batch"]) -> Float[Tensor, "batch vocabulary"]:
-        """Read one token per row; the logits are valid until the next call."""
+        """Read one token per row and return the logits, which are valid until the next call."""
         logits, self._now = self.model.step(tokens, self._now)
         return logits
 
     def state(self) -> State:
-        """Return the present state; it stays valid."""
+        """Return the present state; later steps do not change it."""
         return self._now
 
 
@@ -61,25 +61,25 @@ class RecordedSteps(Steps):
 
     Args:
         model: Model in evaluation mode; its weights must not move in memory.
-        state: State to start from, whose rows have all read the same number of positions; it stays valid.
-        room: Number of steps to allocate memory for; after these, the steps are recorded again.
-        record: Whether to record. False runs the same code step by step, on any device.
+        state: State from which to start; its rows must all have read the same number of positions. It is not changed.
+        room: Number of steps for which to allocate memory; after these, the steps are recorded again.
+        record: Whether to record CUDA graphs. False runs the same code step by step, on any device.
 
     Raises:
-        NotRecordableError: If the model's steps differ from each other, rows are at different positions, or there are
-            no rows.
-        UserError: If the state is of another model, or room is below 1.
+        NotRecordableError: If the operations of the model's steps are not always the same, rows are at different
+            positions, or there are no rows.
+        UserError: If the state belongs to another model, or room is below 1.
     """
 
     def __init__(self, model: TokenSequence, state: State, room: int, record: bool = True) -> None:
-        # Not the base's constructor: it would keep the first caches alive after their content has moved to larger
-        # ones.
+        # The base constructor is not called: it would keep the first caches alive after their content has moved to
+        # larger ones.
         self.model, self._record = model, record
         model._refuse_other(state)
         check_whole(1, room=room)
         self._begin(state, room)
 
-    # These tensors are written later, perhaps outside an inference mode that is active now.
+    # These tensors are written later, possibly outside an inference mode that is active now.
     @torch.inference_mode(False)
     @torch.no_grad()
     def _begin(self, state: State, room: int) -> None:
@@ -97,19 +97,19 @@ class RecordedSteps(Steps):
         self._logits: list[Tensor] = [self._tokens] * period
         self._graphs: list[Callable[[], None]] = [partial(self._run, step) for step in range(period)]
         if self._record:
-            # A graph keeps addresses. Casts of weights that autocast caches would be freed when autocast ends.
+            # A graph stores addresses. Weights cast and cached by autocast would be freed when autocast ends.
             on, bits = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
             with torch.autocast("cuda", bits, on, cache_enabled=False):
                 self._recorded()
 
     def _recorded(self) -> None:
-        """Record the steps of a period, on the device of the state, whether or not that is the current one."""
+        """Record the steps of one period on the device of the state, even if another device is the current one."""
         device, period = self._tokens.device, len(self._graphs)
         counts = [(held.filled, held.filled.clone()) for held in _standing(self._static)]
         (side, recording), main = _streams(device), torch.cuda.current_stream(device)
         side.wait_stream(main)
         with torch.cuda.stream(side):
-            # Warm up, so that kernels are compiled and chosen; this writes only behind the end of the caches.
+            # Warm up, so that kernels are compiled and selected; this writes only after the end of the caches.
             for step in range(period):
                 self._run(step, last=False)
         main.wait_stream(side)
@@ -124,9 +124,9 @@ class RecordedSteps(Steps):
                 self._graphs[step] = graph.replay
 
     def _run(self, step: int, last: bool = True) -> None:
-        """Run the step at one place of the period.
+        """Run one step of the period.
 
-        The last step writes the state back to where the first one reads it.
+        The last step of the period writes the state back to where the first step reads it.
         """
         before, most = self._after[step - 1] if step else self._static, self.model.vocabulary - 1
         ids = self._tokens.clamp(0, most)
@@ -139,14 +139,14 @@ class RecordedSteps(Steps):
 
     @torch.no_grad()
     def __call__(self, tokens: Int64[Tensor, " batch"]) -> Float[Tensor, "batch vocabulary"]:
-        """Read one token per row; the logits are valid until the next call.
+        """Read one token per row and return the logits, which are valid until the next call.
 
-        Whether the values are valid tokens is checked by `state` only: a check in every step would make the GPU wait
-        for the processor.
+        Only `state` checks whether the values are valid tokens: a check in every step would make the GPU wait for the
+        CPU.
 
         Raises:
-            UserError: If the tokens have another batch size, type or device; and, when more room is made, for the
-                reason of `state`.
+            UserError: If the tokens have another batch size, type or device. When more memory is allocated, also if a
+                value read earlier is not a token.
         """
         if not isinstance(tokens, Tensor):
             raise UserError(f"a recorded step reads a torch tensor, got {type(tokens).__name__}")
@@ -164,7 +164,7 @@ class RecordedSteps(Steps):
         return self._logits[step]
 
     def state(self) -> State:
-        """Return the present state; it stays valid.
+        """Return the present state; later steps do not change it.
 
         Raises:
             UserError: If a value was read that is not a token.
@@ -186,7 +186,7 @@ class RecordedSteps(Steps):
 
 
 def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
-    """Return recorded steps if they are possible and save time, else plain ones."""
+    """Return recorded steps if they are possible and save time; otherwise plain steps."""
     if model.device.type == "cuda" and room >= _WORTH * model.period and state.steps:
         with suppress(NotRecordableError):
             return RecordedSteps(model, state, room)
@@ -195,9 +195,9 @@ def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
 
 @cache
 def _streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
-    """Return the streams for warm-up and for recording.
+    """Return the CUDA streams for warm-up and for recording on a device.
 
-    Always the same ones, because cuBLAS keeps memory for each stream it was used on.
+    They are always the same streams, because cuBLAS keeps memory for each stream on which it was used.
     """
     return torch.cuda.Stream(device), torch.cuda.Stream(device)
 
@@ -211,7 +211,7 @@ def _standing(state: State) -> Iterator[StandingCache]:
 
 
 def _tensors(state: State) -> Iterator[Tensor]:
-    """Yield all tensors of a state except those of fixed caches."""
+    """Yield all tensors of a state, except those of caches with fixed storage."""
     yield from (state.seen, state.clock)
     for slot in state.slots.values():
         if isinstance(slot, State):
@@ -223,7 +223,7 @@ def _tensors(state: State) -> Iterator[Tensor]:
 
 
 def _copied(state: State) -> State:
-    """Return a state with all tensors copied except those of fixed caches."""
+    """Return a state with all tensors copied, except those of caches with fixed storage."""
     slots: dict[str, Memory | Cache | State] = {}
     for name, slot in state.slots.items():
         if isinstance(slot, State):

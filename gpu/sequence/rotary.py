@@ -1,4 +1,4 @@
-"""Rotary embedding: queries and keys are rotated by their true position in the stream."""
+"""Rotary embedding: queries and keys are rotated by angles that depend on their true position in the stream."""
 
 import torch
 from jaxtyping import Float, Float64, Int64
@@ -14,7 +14,7 @@ BASE = 10_000.0
 def positions_of(
     state: State, count: int, dt: Float[Tensor, "batch time"] | None
 ) -> Float64[Tensor, " time"] | Float64[Tensor, "batch time"]:
-    """Return the times of the next `count` positions; one line for all rows if they are equal."""
+    """Return the times of the next `count` positions; the result has a single row if all rows are equal."""
     if dt is None and state.steps is not None and not state.timed:
         return torch.arange(state.steps, state.steps + count, device=state.device, dtype=torch.float64)
     if dt is None:
@@ -25,9 +25,9 @@ def positions_of(
 def turns(
     position: Float64[Tensor, "*batch time"] | Int64[Tensor, "*batch time"], head_dim: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine of each position's rotations, ready to multiply heads by.
+    """Return cosine and sine of the rotation angles of each position, ready for multiplication with heads.
 
-    Angles are computed in 64 bits: after a million steps, 32 bits would be wrong by several degrees.
+    Angles are computed in 64 bits: after a million steps, the error in 32 bits would be several degrees.
     """
     rate = BASE ** (-torch.arange(0, head_dim, 2, device=position.device, dtype=torch.float64) / head_dim)
     angle = position.to(torch.float64)[..., None] * rate
@@ -51,7 +51,7 @@ def turned_pair(
     other: Float[Tensor, "batch heads time head_dim"],
     turn: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Return the heads of both tensors, rotated alike."""
+    """Return the heads of both tensors, rotated by the same angles."""
     if works_on(one, other) and one.dtype == other.dtype == turn[0].dtype:
         from v2xsim.gpu.sequence import attention_triton
 

@@ -1,8 +1,8 @@
-"""The linear recurrence h_t = decay_t h_(t-1) + entry_t with decays in [0, 1], forward and backward, by several methods with equal results.
+"""The linear recurrence h_t = decay_t h_(t-1) + entry_t with decays in [0, 1] and its gradient, by several methods.
 
-No method divides by products of decays or takes the exponential of summed logarithms, because both leave the
-floating-point range within some hundred positions. Products of decays occur only as factors, where underflow to zero
-is correct.
+All methods give the same results. None divides by products of decays or takes the exponential of summed logarithms,
+because both leave the floating-point range within some hundred positions. Products of decays occur only as factors,
+where underflow to zero is correct.
 """
 
 from typing import Any, Literal, get_args
@@ -30,19 +30,19 @@ def scan(
 ) -> Float[Tensor, "batch time parts dim"]:
     """Return h_t = decay_t h_(t-1) + entry_t at every position.
 
-    The two parts of a complex channel have the same decay. A turn that does not depend on the position is removed
-    beforehand by turning coordinates (see `hgrn_layer`). The backward pass needs only the decays and the result, so
-    memory grows with time times channels.
+    The real and imaginary part of a complex channel have the same decay. A turn of complex states is removed beforehand
+    by coordinates that turn with it (see `hgrn_layer`). The backward pass needs only the decays and the result, so the
+    memory is proportional to time times channels.
 
     Args:
         decay: Decay at each position, from 0 to 1, both included.
         entry: Value to add at each position.
         initial: State before the first position; None for zero.
-        method: sequential: one position after the other. chunked: all positions of a chunk by doubling, chunks one
-            after the other. associative: doubling over all positions. compiled: sequential in compiled code, on the
-            CPU. triton: chunked in two kernels, on a GPU. auto: the fastest of them for these tensors
-            (docs/benchmarks.md).
-        chunk: Length of a chunk, for the methods with chunks.
+        method: Algorithm. `sequential`: one position after the other. `chunked`: all positions of a chunk together by
+            doubling, chunks one after the other. `associative`: doubling over all positions. `compiled`: sequential in
+            compiled code, on the CPU. `triton`: chunked in two kernels, on a GPU. `auto`: the fastest of these for the
+            given tensors (docs/benchmarks.md).
+        chunk: Number of positions in a chunk, for the methods with chunks.
 
     Raises:
         UserError: If shapes or types do not fit, or the method does not work on the tensors' device.
@@ -82,7 +82,7 @@ def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: in
 
 
 def _chosen(method: Method, entry: Tensor) -> Method:
-    """Return the method for these tensors."""
+    """Return the method to use for these tensors; `auto` becomes the fastest one."""
     if method == "compiled" and entry.device.type != "cpu":
         raise UserError(
             f"scan: the compiled way works on the CPU, the tensors are on {entry.device}; use method='auto'"
@@ -101,7 +101,7 @@ def _chosen(method: Method, entry: Tensor) -> Method:
 
 
 class _Scan(torch.autograd.Function):
-    """The recurrence with its gradient, which is the same recurrence run backwards."""
+    """The recurrence as an autograd function; its gradient is the same recurrence run backwards."""
 
     @staticmethod
     def forward(ctx: Any, decay: Tensor, entry: Tensor, initial: Tensor, method: Method, chunk: int) -> Tensor:
@@ -165,7 +165,10 @@ def _sequential(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Te
 
 
 def _associative(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tensor:
-    """Double the range that each position has summed until it reaches the start (Hillis and Steele 1986)."""
+    """Compute all positions together: double the range that each has summed until it reaches the start.
+
+    Reference: Hillis and Steele 1986.
+    """
     product, gathered = _doubled(decay[:, :, None], entry)
     return torch.addcmul(gathered, product, initial[:, None])
 
@@ -178,7 +181,7 @@ def _chunked(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tenso
     if fill:
         decay = torch.cat([decay, decay.new_ones(batch, fill, dim)], 1)
         entry = torch.cat([entry, entry.new_zeros(batch, fill, parts, dim)], 1)
-    # The positions of all chunks at once: (batch * count, chunk, ...).
+    # The positions of all chunks together: (batch * count, chunk, ...).
     product, gathered = _doubled(decay.view(-1, chunk, 1, dim), entry.view(-1, chunk, parts, dim))
     product, gathered = product.view(batch, count, chunk, 1, dim), gathered.view(batch, count, chunk, parts, dim)
     carried = _sequential(product[:, :, -1, 0], gathered[:, :, -1], initial, chunk)
@@ -187,11 +190,11 @@ def _chunked(decay: Tensor, entry: Tensor, initial: Tensor, chunk: int) -> Tenso
 
 
 def _doubled(product: Tensor, gathered: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each position the product of the decays and the sum of the entries since the start.
+    """Return for each position the product of the decays and the decayed sum of the entries since the start.
 
     Args:
-        product: Decays, (rows, time, 1, dim).
-        gathered: Entries, (rows, time, parts, dim).
+        product: Decay at each position, of shape (rows, time, 1, dim).
+        gathered: Entry at each position, of shape (rows, time, parts, dim).
     """
     reach, time = 1, gathered.shape[1]
     while reach < time:

@@ -6,7 +6,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_forward(decay, entry, initial, states):  # type: ignore[no-untyped-def]
-    """Write h_t = decay_t h_(t-1) + entry_t into `found`; the parts of a channel have the same decay."""
+    """Write h_t = decay_t h_(t-1) + entry_t into `states`; the parts of a complex channel have the same decay."""
     batch, time, parts, dim = entry.shape
     for b in range(batch):
         for p in range(parts):
@@ -19,7 +19,7 @@ def run_forward(decay, entry, initial, states):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def run_backward(decay, states, initial, grad, grad_decay, grad_entry, grad_initial):  # type: ignore[no-untyped-def]
-    """Write the gradients of all inputs, given that of `found`; `grad_decay` must be zero at the start."""
+    """Write the gradients of all inputs, given the gradient `grad` of `states`; `grad_decay` must be zero at the start."""
     batch, time, parts, dim = states.shape
     for b in range(batch):
         for p in range(parts):

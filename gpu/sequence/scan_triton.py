@@ -1,9 +1,10 @@
 """The linear recurrence in Triton kernels for a GPU.
 
-It computes first all chunks side by side, then their ends one after the other, then all positions.
+First, the final states of all chunks are computed in parallel, each from a zero state. Then the true final states
+follow one after the other, and then all positions in parallel.
 
-This module needs the triton package and is imported only when it is used. The kernels run forwards, or backwards for
-the gradient.
+This module needs the triton package and is imported only when it is used. The kernels run forward in time, or backward
+for the gradient.
 """
 
 import torch
@@ -12,7 +13,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-# Most channels of one program.
+# Largest number of channels of one program.
 _WIDEST_BLOCK = 128
 
 
@@ -20,7 +21,7 @@ _WIDEST_BLOCK = 128
 def _gather_ends(
     decay, entry, product, gathered, time, count, chunk, parts, dim, BLOCK: tl.constexpr, REVERSE: tl.constexpr
 ):
-    """Write the final state of each chunk from a zero state, and the product of its decays."""
+    """Write the final state of each chunk when it starts from a zero state, and the product of its decays."""
     row, j = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     part, number, line = row % parts, (row // parts) % count, row // parts // count
     h = tl.zeros([BLOCK], entry.dtype.element_ty)
@@ -50,15 +51,15 @@ def _walk(decay, entry, before, found, time, count, chunk, parts, dim, BLOCK: tl
 
 @triton.jit
 def _row_place(line, number, part, count, parts):
-    """Return the index of a chunk's state among all states of chunks."""
+    """Return the index of a chunk's state in the array of the states of all chunks."""
     return (line * count + number) * parts + part
 
 
 @triton.jit
 def _places(s, time, REVERSE: tl.constexpr):
-    """Return the position of step s, and that of the decay on the way to it."""
+    """Return the index of the position of step s, and that of the decay on the way to it."""
     if REVERSE:
-        # The first step from the end has no decay before it; the value it would multiply is zero.
+        # The first step from the end has no decay before it, but the value that would be multiplied is zero.
         return time - 1 - s, tl.minimum(time - s, time - 1)
     return s, s
 
@@ -69,7 +70,9 @@ def run(
     initial: Float[Tensor, "batch parts dim"] | None,
     chunk: int,
 ) -> Float[Tensor, "batch time parts dim"]:
-    """Return h_t = decay_t h_(t-1) + entry_t; without an initial state, h_t = decay_(t+1) h_(t+1) + entry_t from the end.
+    """Return h_t = decay_t h_(t-1) + entry_t from the start.
+
+    Without an initial state, return h_t = decay_(t+1) h_(t+1) + entry_t, computed from the end.
 
     All tensors must be contiguous.
     """

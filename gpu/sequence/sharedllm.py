@@ -1,12 +1,14 @@
-"""SharedLLM: a lower model compresses the past chunk by chunk.
+"""SharedLLM: a language model that consists of a lower and an upper model.
 
-An upper model reads the running text and attends to the compressed past.
+The lower model compresses the past chunk by chunk. The upper model reads the running text and attends to the compressed
+past.
 
-Han et al., SharedLLM (arXiv 2410.19318). The paper has no streams; here a stream is cut into chunks, and the running
-text is the current chunk. When a chunk is complete, it becomes context; the selection in all chunks is updated with
-the last completed token as the query; and self-attention starts again (or reaches back over `window` tokens). Tokens
-of the past are stored, so `focus` can update the selection at any time for another query. All of this happens at fixed
-positions of the stream, so the result does not depend on how the stream is split.
+Han et al., SharedLLM (arXiv 2410.19318). The paper does not treat streams. Here a stream is cut into chunks, and the
+running text is the current chunk. When a chunk is complete, three things happen: it becomes context; the selection of
+details in all chunks is updated with its last token as the query; and self-attention starts again (or reaches back over
+`window` tokens). Tokens of the past are stored, so `focus` can update the selection at any time for another query.
+These updates happen at fixed positions of the stream, so the result does not depend on how the stream is split into
+pieces.
 """
 
 from dataclasses import replace
@@ -32,14 +34,14 @@ class SharedModel(SharedParts):
         dim: Number of entries of a vector.
         layers: Number of layers of the upper model.
         heads: Number of attention heads.
-        tree: How the chunks of the past are cut, and how much of them is kept for which query.
-        inject: Number of layers of the lower model, and of the upper model's lowest layers that attend to the
-            compressed past. The first layer sees each token by itself, so at least 2 are needed for an entry to
-            represent its neighbours; 0 for none.
-        chunk_end: What changes in a stream when a chunk is complete.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        dropout: Share of entries dropped in training, 0 to 1.
-        tied: Whether the head uses the weights of the embedding.
+        tree: How the chunks of the past are cut into nodes, and how many entries of each node are kept.
+        inject: Number of layers of the lower model, which is also the number of the upper model's lowest layers that
+            attend to the compressed past; 0 for none. The first layer sees each token alone, so an entry represents its
+            neighbours only with at least 2 layers.
+        chunk_end: What is updated in a stream when a chunk is complete.
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        dropout: Share of entries set to zero in training, 0 to 1.
+        tied: Whether the output layer uses the weights of the embedding.
 
     Raises:
         UserError: If sizes do not fit.
@@ -48,7 +50,7 @@ class SharedModel(SharedParts):
     # A stream -------------------------------------------------------------------------------------------------------
 
     def _advance(self, x: Tensor, state: State, mask: Tensor | None, dt: Tensor | None) -> tuple[Tensor, State]:
-        """Read up to the position where the next row completes a chunk, and repeat."""
+        """Read tokens up to the position where the next row completes a chunk, and repeat until all are read."""
         begin, made = 0, []
         while begin < x.shape[1]:
             done = state.seen % self.tree.chunk if state.steps is None else None
@@ -62,20 +64,20 @@ class SharedModel(SharedParts):
         return self.head(torch.cat(made, 1) if len(made) > 1 else made[0]), state
 
     def _noted(self, tokens: Tensor, mask: Tensor | None, before: State, after: State) -> State:
-        """Store the tokens of the current chunk."""
+        """Store the tokens read in the current chunk."""
         position = before.seen[:, None] % self.tree.chunk + torch.arange(tokens.shape[1], device=tokens.device)
         noted = tokens if mask is None else torch.where(mask, tokens, MISSING)
         partial = before.memory("partial").scatter(1, position, noted.to(torch.int32))
         return replace(after, slots={**after.slots, "partial": Memory(partial, MISSING)})
 
     def _completed(self, state: State) -> State:
-        """Turn complete chunks into context."""
+        """Turn the chunks that are complete into context."""
         if state.steps is not None:
             return state if state.steps % self.tree.chunk else self._closed(state, slice(None))
         return by_phase(state, state.seen % self.tree.chunk == 0, self._closed)
 
     def _closed(self, state: State, rows: Tensor | slice) -> State:
-        """Turn the chunk that some rows, which have read the same number of positions, have just completed into context."""
+        """Turn into context the chunk that the given rows, at the same position, have just completed."""
         assert state.steps is not None
         query, partial = self._last_hidden(state), state.memory("partial")
         done = state.steps // self.tree.chunk - 1
@@ -97,15 +99,15 @@ class SharedModel(SharedParts):
         return replace(state, slots={**state.slots, **slots, **memories})
 
     def focus(self, state: State, query: Float[Tensor, "batch dim"] | None = None) -> State:
-        """Return the state with an updated selection in all chunks.
+        """Return the state with the selection in all chunks updated for a query.
 
         Args:
             state: Any state of this model.
-            query: Vector to compare halves with, such as an output of the first layer; None for that of the last
-                token.
+            query: Vector with which halves of chunks are compared, such as an output of the first layer; None takes
+                that of the last token.
 
         Raises:
-            UserError: If the state is of another model, or the query does not fit.
+            UserError: If the state belongs to another model, or the query does not fit.
         """
         self._refuse_other(state)
         if query is not None:
@@ -125,7 +127,7 @@ class SharedModel(SharedParts):
         return by_phase(state, torch.ones_like(state.seen, dtype=torch.bool), focused)
 
     def _last_hidden(self, state: State) -> Float[Tensor, "batch dim"]:
-        """Return the query of each row: the first layer's output for its last token that arrived."""
+        """Return the query of each row: the output of the first layer for its last token that arrived."""
         chunk, partial = self.tree.chunk, state.memory("partial")
         there = partial != MISSING
         last = (torch.arange(chunk, device=state.device) * there).amax(1)
@@ -147,18 +149,19 @@ class SharedModel(SharedParts):
         context_mask: Bool[Tensor, "batch past"] | None = None,
         query: Float[Tensor, "batch dim"] | None = None,
     ) -> Float[Tensor, "batch time vocabulary"]:
-        """Read a running text of any length, with whole chunks before it.
+        """Read a running text of any length after a context of whole chunks; this is the paper's form, without a stream.
 
-        Through the selection, positions before `query_at` in the running text depend on the token at `query_at`. If
-        that must not happen, as for a cross-entropy over the whole text, use 0.
+        The selection depends on the token at `query_at`, so outputs at positions before `query_at` depend on this later
+        token. If this is not allowed, as for a cross-entropy over the whole text, use 0.
 
         Args:
-            context: Chunks of the past; may be empty.
-            running: The running text.
-            query_at: Position of the token that is the query of the selection; -1 for the last one that is present.
+            context: Tokens of the past, in whole chunks; may be empty.
+            running: Tokens of the running text.
+            query_at: Position in the running text of the token that is the query; -1 for the last token that is
+                present.
             mask: False where the running text has no token.
             context_mask: False where the context has no token.
-            query: Vector to use as the query instead of a token's.
+            query: Vector to use as the query, instead of that of a token.
 
         Raises:
             UserError: If shapes or types do not fit.
@@ -184,7 +187,10 @@ class SharedModel(SharedParts):
         at: int | Int64[Tensor, " batch"] = -1,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> Float[Tensor, "batch dim"]:
-        """Return the first layer's output for one token of a running text; -1 for the last one that is present."""
+        """Return the first layer's output for the token at position `at` of a running text.
+
+        With -1, it is the last token that is present.
+        """
         batch, time = self._checked(running, None, mask)
         if not (holds_whole(at) if isinstance(at, Tensor) else is_whole(at)):
             raise UserError(f"SharedModel: the query's place must be a whole number or a tensor of such, got {at!r}")
@@ -212,11 +218,11 @@ class SharedModel(SharedParts):
     ) -> State:
         """Return the state after whole chunks that only the lower model has read.
 
-        Self-attention does not reach into them.
+        Self-attention of the upper model does not reach into these chunks.
 
         Args:
-            context: Chunks of the past; may be empty.
-            query: Query of the selection.
+            context: Tokens of the past, in whole chunks; may be empty.
+            query: Query vector of each row for the selection.
             mask: False where the context has no token.
 
         Raises:
@@ -230,9 +236,9 @@ class SharedModel(SharedParts):
     def chunks_of(
         self, context: Int64[Tensor, "batch past"], query: Float[Tensor, "batch dim"], mask: Tensor | None
     ) -> Int[Tensor, "batch chunks chunk"]:
-        """Return the chunks of a context, MISSING where it has no token.
+        """Return the chunks of a context, with MISSING where the mask is False.
 
-        Raise an error if they or the query do not fit.
+        An error is raised if the context or the query does not fit.
         """
         batch, past = self._checked(context, None, mask)
         if past % self.tree.chunk:

@@ -1,4 +1,4 @@
-"""The choice of halves in the context trees of SharedLLM, and how to train it."""
+"""The choice of halves in the context trees of SharedLLM, and a loss to train it."""
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +20,14 @@ def paths(
     query: Float[Tensor, "batch dim"],
     mask: Bool[Tensor, "batch past"] | None = None,
 ) -> Bool[Tensor, "batch chunks decisions"]:
-    """Return whether the later half is expanded at each level of each chunk's tree.
+    """Return whether the later half is expanded at each level of the tree of each chunk.
 
-    ContextTree.places gives the kept positions.
+    `ContextTree.places` converts the result to the kept positions.
 
     Args:
-        model: Model with injection.
-        context: Chunks of the past.
-        query: Query of each row.
+        model: SharedLLM with at least one layer in the lower model (`inject` above 0).
+        context: Tokens of the past, in whole chunks.
+        query: Query vector of each row.
         mask: False where the context has no token.
 
     Raises:
@@ -53,15 +53,15 @@ def alignment_loss(
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy, in nats, of expanding the halves that contain given positions of the context.
 
-    No gradient passes through a choice, so a loss on tokens cannot train it. This loss does; the paper has no such
-    loss. It needs pairs of a query and the position of the answer, or, without any label, of a token and its own
+    No gradient passes through a choice, so a loss on tokens cannot train it. This loss can; it is our addition to the
+    paper. It needs pairs of a query and the position of the answer, or, without labels, pairs of a token and its own
     position.
 
     Args:
-        model: Model with injection.
-        context: Chunks of the past.
-        query: Query of each row.
-        place: Position in each row's context.
+        model: SharedLLM with at least one layer in the lower model (`inject` above 0).
+        context: Tokens of the past, in whole chunks.
+        query: Query vector of each row.
+        place: Position in the context of each row that should be expanded.
         mask: False where the context has no token.
 
     Raises:
@@ -84,6 +84,6 @@ def alignment_loss(
     for level in range(1, model.tree.decisions + 1):
         half = size >> level
         likeness = model.lower.likeness(x, present, query, place // (2 * half) * (2 * half), level)
-        # A half without tokens counts as least similar.
+        # A half without tokens counts as the least similar one.
         losses.append(F.cross_entropy(SHARPNESS * likeness.clamp(min=-1.0), place // half % 2))
     return torch.stack(losses).mean() if losses else query.new_zeros(())

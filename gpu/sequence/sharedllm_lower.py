@@ -14,7 +14,7 @@ MISSING = -1
 
 
 class Giver(nn.Module):
-    """The part of a layer that makes keys and values; of the last layer nothing else is needed.
+    """The part of a layer that computes keys and values; the last layer needs no other part.
 
     Args:
         dim: Number of entries of a vector.
@@ -27,17 +27,18 @@ class Giver(nn.Module):
 
 
 class Lower(nn.Module):
-    """The lower model.
+    """The lower model, which compresses the nodes of context trees.
 
-    Every node of a context tree is read from its own start, with its own positions; it does not see other nodes.
+    Every node of a context tree is read from its own start, with positions counted from there; it does not see other
+    nodes.
 
     Args:
-        tree: Describes how chunks are cut.
+        tree: How chunks are cut into nodes.
         dim: Number of entries of a vector.
         heads: Number of attention heads.
         hidden: Width of the feed-forward parts.
         inject: Number of layers.
-        dropout: Share of entries dropped in training, 0 to 1.
+        dropout: Share of entries set to zero in training, 0 to 1.
     """
 
     def __init__(self, tree: ContextTree, dim: int, heads: int, hidden: int, inject: int, dropout: float) -> None:
@@ -55,7 +56,7 @@ class Lower(nn.Module):
     def first_hidden(
         self, x: Float[Tensor, "rows time dim"], present: Bool[Tensor, "rows time"] | None
     ) -> Float[Tensor, "rows time dim"]:
-        """Return the first layer's output at each position, by which halves are compared."""
+        """Return the output of the first layer at each position; halves are compared by it."""
         layer = self.layers[0]
         assert isinstance(layer, Layer)
         return self._through(layer, x, present)[0]
@@ -63,17 +64,17 @@ class Lower(nn.Module):
     def condensed(
         self, ids: Int[Tensor, "batch past"], embedding: nn.Embedding, query: Float[Tensor, "batch dim"], first: int
     ) -> tuple[list[Tensor], list[Tensor], int | Tensor]:
-        """Encode whole chunks, all rows and chunks at once.
+        """Compress whole chunks, for all rows and chunks together.
 
         Args:
-            ids: Tokens, or MISSING.
-            embedding: Embedding of the tokens.
-            query: Query of each row.
-            first: Number of the first of these chunks in the stream.
+            ids: Tokens of the chunks; MISSING where there is none.
+            embedding: Embedding table of the tokens.
+            query: Query vector of each row.
+            first: Number in the stream of the first of these chunks.
 
         Returns:
-            By layer: keys rotated by the number of their chunk, and values; and the number of the first entry, or of
-            each.
+            For each layer, the keys (rotated by the number of their chunk) and the values; and the number of the first
+            entry, or of each entry.
         """
         batch, count, per_chunk = len(ids), ids.shape[1] // self.tree.chunk, self.tree.per_chunk
         chunks = ids.reshape(batch * count, self.tree.chunk)
@@ -102,9 +103,9 @@ class Lower(nn.Module):
         present: Bool[Tensor, "chunks chunk"] | None,
         query: Float[Tensor, "chunks dim"],
     ) -> Bool[Tensor, "chunks decisions"]:
-        """Return whether the later half is expanded at each level.
+        """Return whether the later half is expanded at each level of the tree.
 
-        If both are equally similar to the query, the earlier one is.
+        If both halves are equally similar to the query, the earlier half is expanded.
         """
         if self.tree.choice == "random":
             return self.tree.coins(tokens)
@@ -126,7 +127,7 @@ class Lower(nn.Module):
         start: Int64[Tensor, " chunks"],
         level: int,
     ) -> Float[Tensor, "chunks two"]:
-        """Return how similar to the query both halves are of the node that starts at `start` and is expanded at `level`."""
+        """Return the similarity to the query of both halves of the node that starts at `start` and is expanded at `level`."""
         half = self.tree.chunk >> level
         x, here = _stretch(x, present, start, 2 * half)
         halves = None if here is None else here.reshape(-1, half)
@@ -141,15 +142,15 @@ class Lower(nn.Module):
         present: Bool[Tensor, "chunks chunk"] | None,
         right: Bool[Tensor, "chunks decisions"],
     ) -> tuple[list[Tensor], list[Tensor], Bool[Tensor, "chunks kept"] | None]:
-        """Encode the nodes of each chunk's tree.
+        """Compress the nodes of the tree of each chunk.
 
         Args:
-            x: Embedded tokens.
+            x: Embedded tokens of the chunks.
             present: Whether each token is present; None for all.
-            right: Whether the later half was expanded at each level.
+            right: Whether the later half was expanded at each level of the tree.
 
         Returns:
-            Keys of each layer without rotation, values of each layer, and which entries exist (None for all).
+            The keys of each layer without rotation, the values of each layer, and which entries exist (None if all do).
         """
         keys: list[list[Tensor]] = [[] for _ in self.layers]
         values: list[list[Tensor]] = [[] for _ in self.layers]
@@ -162,7 +163,7 @@ class Lower(nn.Module):
     def _node(
         self, x: Tensor, present: Tensor | None, node: Node, keys: list[list[Tensor]], values: list[list[Tensor]]
     ) -> Tensor | None:
-        """Encode one node of every chunk, and append the kept entries to `keys` and `values`."""
+        """Compress one node of every chunk, and append its kept entries to `keys` and `values`."""
         x, here = _stretch(x, present, node.start, node.length)
         positions = spaced(node.length, node.kept, x.device)
         for number, layer in enumerate(self.layers):
@@ -176,7 +177,7 @@ class Lower(nn.Module):
         return None if here is None else here[:, positions]
 
     def _through(self, layer: Layer, x: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Run a layer; return its output, its keys without rotation, and its values."""
+        """Run one layer; return its output, its keys without rotation, and its values."""
         key, value = self._keys_values(layer, x)
         position = torch.arange(x.shape[1], device=x.device)
         turn = turns(position, key.shape[-1], x.dtype)
@@ -195,7 +196,7 @@ class Lower(nn.Module):
 def _stretch(
     x: Float[Tensor, "chunks chunk dim"], present: Tensor | None, start: Int64[Tensor, " chunks"], length: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Return `length` positions of each chunk from its own start on."""
+    """Return `length` positions of each chunk, beginning at the chunk's own entry of `start`."""
     if length == x.shape[1]:
         return x, present
     positions = start[:, None] + torch.arange(length, device=x.device)

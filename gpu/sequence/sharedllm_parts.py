@@ -1,4 +1,4 @@
-"""The components of a SharedLLM: its two models, its tree, its state, and what it keeps of whole chunks."""
+"""The components of a SharedLLM: its two models, its tree, its state, and the entries it keeps of whole chunks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from v2xsim.gpu.sequence.transformer_layer import Layer
 
 @dataclass(frozen=True)
 class ChunkEnd:
-    """What changes in a stream when a chunk is complete.
+    """What is updated in a stream when a chunk is complete.
 
     Attributes:
-        window: Number of tokens before the current chunk that self-attention still sees.
-        renew: Chunks whose selection is updated: all, or only the new one, which costs less and leaves the others to
-            `focus`.
+        window: Number of tokens before the current chunk that self-attention can see.
+        renew: Chunks whose selection is updated: all, or only the new one. The latter takes less time and leaves the
+            other chunks to `focus`.
 
     Raises:
-        UserError: If a value does not fit.
+        UserError: If a value is not allowed.
     """
 
     window: int = 0
@@ -50,7 +50,7 @@ START_AGAIN = ChunkEnd()
 class SharedParts(TokenSequence):
     """The components of a SharedModel, and every operation on them except reading.
 
-    The arguments are those of SharedModel.
+    The constructor has the arguments of SharedModel.
     """
 
     takes_dt = False
@@ -85,10 +85,10 @@ class SharedParts(TokenSequence):
             self.head.weight = self.embedding.weight
 
     def start_from(self, plain: TokenModel) -> None:
-        """Copy a plain model of the same sizes: at first this model gives exactly the same output.
+        """Copy the weights of a plain Transformer of the same sizes; before training, both give exactly the same output.
 
         Raises:
-            UserError: If the plain model is of another kind or size.
+            UserError: If the plain model has another kind or size.
         """
         if not isinstance(plain, TokenModel):
             raise UserError(f"start_from: the model must be a plain Transformer of tokens, got {type(plain).__name__}")
@@ -117,20 +117,20 @@ class SharedParts(TokenSequence):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes of the model."""
+        """Kind and sizes of the model, by which a state is recognised as its own."""
         window = f", window {self.chunk_end.window}" if self.chunk_end.window else ""
         renew = f", renew {self.chunk_end.renew}" if self.chunk_end.renew != "all" else ""
         return f"SharedModel(vocabulary {self.vocabulary}, inject {self.upper.inject}, {self.tree}{window}{renew}, {self.upper.signature})"
 
     @property
     def injected(self) -> bool:
-        """Whether the model keeps anything of the past."""
+        """Whether the model keeps any entries of the past."""
         return self.lower is not None and self.tree.choice != "none"
 
     def init_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None, room: int = 0
     ) -> State:
-        """Return the state of rows that have read nothing."""
+        """Return the state of `batch` rows that have not read anything yet."""
         check_start(batch, dtype, room)
         upper = self.upper.init_state(batch, device, dtype, min(room, self.tree.chunk + self.chunk_end.window))
         state_device, state_dtype = upper.device, dtype or self.dtype
@@ -148,7 +148,7 @@ class SharedParts(TokenSequence):
         return State.fresh(self.signature, batch, state_device, {**upper.slots, **kept, **memories})
 
     def _kept(self, past: Int[Tensor, "batch past"], query: Tensor) -> dict[str, Cache]:
-        """Return the kept entries of all chunks."""
+        """Return the kept entries of all chunks of the past, selected for a query."""
         if self.lower is None or not self.injected or past.numel() == 0:
             return {}
         keys, values, entry = self.lower.condensed(past, self.embedding, query, 0)
@@ -179,8 +179,8 @@ def by_phase(
     Args:
         state: State of all rows.
         wanted: Whether to change each row.
-        change: Called with the state of rows that have read the same number of positions, and their indices; returns
-            the changed state.
+        change: Function of the state of rows that have read the same number of positions and of the indices of these
+            rows; it returns their changed state.
     """
     parts, order = [], []
     for seen in sorted(set(state.seen[wanted].tolist())):

@@ -1,9 +1,9 @@
 """SharedLLM's context tree: how a chunk of the past is cut into nodes, and how much of each node is kept.
 
-Han et al., SharedLLM (arXiv 2410.19318), section 3.2. A chunk is halved again and again. At each level, one half is
-expanded further and the other is kept as a node; the last level keeps both. All nodes keep the same number of entries
-whatever their length, so the compression ratio halves with each level: important parts are kept in detail, the rest
-coarsely.
+Han et al., SharedLLM (arXiv 2410.19318), section 3.2. A chunk is halved repeatedly. At each level, one half is expanded
+further and the other half is kept as a node; the last level keeps both halves. By default all nodes keep the same
+number of entries, whatever their length, so the compression ratio halves with each level: important parts are kept in
+detail, other parts coarsely.
 """
 
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ _USUAL_RATIO = 8
 
 @dataclass(frozen=True)
 class Node:
-    """A part of each chunk that is encoded by itself.
+    """A part of each chunk that is compressed separately.
 
     Attributes:
-        start: First position in its chunk.
-        length: Number of tokens.
-        kept: Number of kept entries.
+        start: Position in the chunk of the first token of the node, for each chunk.
+        length: Number of tokens of the node.
+        kept: Number of entries kept of the node.
     """
 
     start: Int64[Tensor, " chunks"]
@@ -50,20 +50,20 @@ class Node:
 
 @dataclass(frozen=True)
 class ContextTree:
-    """How every chunk is cut, and how halves are chosen.
+    """How every chunk is cut into nodes, and how the half to expand is chosen.
 
     Attributes:
         chunk: Number of tokens in a chunk.
         depth: Number of times that a chunk is halved.
-        kept: Number of entries kept of each node: one number, or one per level from the top; the last level has two
-            nodes. None for chunk / (8 (depth + 1)), which keeps an eighth in total.
-        choice: Which half is expanded. query: the one more similar to the query. right: the later one (the paper's
-            rule if there is no query). random: by a hash of the chunk. uniform: no tree; the same number of entries is
-            kept at even distances. none: nothing is kept.
-        alike: Which vector of a half is compared with the query: that of its last token (the paper's), the mean over
+        kept: Number of entries kept of each node: one number for all, or one per level from the top; the last level has
+            two nodes. None means chunk / (8 (depth + 1)), which keeps an eighth of all entries.
+        choice: Rule for the half that is expanded. `query`: the half more similar to the query. `right`: the later half
+            (the paper's rule if there is no query). `random`: by a hash of the chunk. `uniform`: there is no tree; the
+            same number of entries is kept at even distances. `none`: no entry is kept.
+        alike: Vector of a half that is compared with the query: that of its last token (as in the paper), the mean over
             its tokens, or that of the most similar token.
-        seed: Seed for the choice `random`, which depends only on the seed and the chunk's tokens, not on the time or
-            the batch.
+        seed: Seed of the choice `random`, which depends only on this seed and on the tokens of the chunk, not on time
+            or batch.
     """
 
     chunk: int
@@ -80,7 +80,7 @@ class ContextTree:
                 f"got {self.choice!r} and {self.alike!r}"
             )
         check_whole(1, chunk=self.chunk, depth=self.depth)
-        # Shifted by 20 bits and multiplied, it must stay within 64 bits.
+        # After a shift by 20 bits and a multiplication, the seed must stay within 64 bits.
         check_whole(0, 2**32, seed=self.seed)
         if self.chunk % (1 << self.depth):
             raise UserError(
@@ -94,23 +94,23 @@ class ContextTree:
 
     @property
     def by_level(self) -> tuple[int, ...]:
-        """Number of entries kept of a node at each level."""
+        """Number of entries kept of one node at each level."""
         kept = max(1, self.chunk // (_USUAL_RATIO * (self.depth + 1))) if self.kept is None else self.kept
         return one_each("kept", kept, self.depth, "levels", 1)
 
     @property
     def per_chunk(self) -> int:
-        """Number of entries kept of a chunk."""
+        """Total number of entries kept of a chunk."""
         return 0 if self.choice == "none" else sum(self.by_level) + self.by_level[-1]
 
     @property
     def ratio(self) -> float:
-        """Number of tokens of a chunk for one kept entry."""
+        """Compression ratio: number of tokens of a chunk per kept entry."""
         return self.chunk / self.per_chunk if self.per_chunk else float("inf")
 
     @property
     def decisions(self) -> int:
-        """Number of levels at which one half is chosen: all but the last."""
+        """Number of levels at which a half is chosen: all levels but the last."""
         return 0 if self.choice in ("uniform", "none") else self.depth - 1
 
     def __str__(self) -> str:
@@ -120,10 +120,10 @@ class ContextTree:
         return f"chunk {self.chunk}, depth {self.depth}, kept {kept}, {how}{coin}"
 
     def nodes(self, right: Bool[Tensor, "chunks decisions"]) -> list[Node]:
-        """Return the nodes of each chunk.
+        """Return the nodes into which each chunk is cut.
 
         Args:
-            right: Whether the later half was expanded at each level.
+            right: Whether the later half was expanded at each level of the tree.
         """
         if self.choice == "none":
             return []
@@ -140,14 +140,14 @@ class ContextTree:
         return [*cut, Node(start, half, kept), Node(start + half, half, kept)]
 
     def places(self, right: Bool[Tensor, "chunks decisions"]) -> Int64[Tensor, "chunks kept"]:
-        """Return the position in its chunk of each kept entry, in the order in which they are kept."""
+        """Return the position within its chunk of each kept entry, in the order in which the entries are stored."""
         positions = [node.start[:, None] + spaced(node.length, node.kept, right.device) for node in self.nodes(right)]
         return (
             torch.cat(positions, 1) if positions else torch.zeros(len(right), 0, dtype=torch.int64, device=right.device)
         )
 
     def coins(self, tokens: Int[Tensor, "chunks chunk"]) -> Bool[Tensor, "chunks decisions"]:
-        """Return pseudo-random bits from the tokens and the seed; a chunk gives the same bits wherever it occurs."""
+        """Return pseudo-random bits from the tokens and the seed; equal chunks always give equal bits."""
         position = torch.arange(1, self.chunk + 1, device=tokens.device, dtype=torch.int64)
         mixed = _mixed((tokens.to(torch.int64) + 2) * _mixed(position + (self.seed << 20))).sum(1)
         level = torch.arange(self.decisions, device=tokens.device)
@@ -159,7 +159,7 @@ class ContextTree:
         query: Float[Tensor, "chunks dim"],
         present: Bool[Tensor, "chunks two half"] | None,
     ) -> Float[Tensor, "chunks two"]:
-        """Return how similar each half is to the query: a cosine, or minus infinity if no token of the half is present."""
+        """Return the similarity of each half to the query: a cosine, or minus infinity if the half has no token."""
         if self.alike == "max":
             cosines = F.cosine_similarity(hidden, query[:, None, None], dim=-1)
             return (cosines if present is None else cosines.masked_fill(~present, -torch.inf)).amax(-1)
@@ -176,12 +176,15 @@ class ContextTree:
 
 
 def spaced(length: int, count: int, device: torch.device | None = None) -> Int64[Tensor, " count"]:
-    """Return `count` evenly spaced positions: the last one of each section, which has seen the whole section."""
+    """Return `count` evenly spaced positions.
+
+    Each is the last position of a section, whose vector depends on the whole section.
+    """
     return torch.arange(1, count + 1, device=device) * length // count - 1
 
 
 def at_last(x: Float[Tensor, "rows time dim"], present: Bool[Tensor, "rows time"] | None) -> Float[Tensor, "rows dim"]:
-    """Return the vector at each row's last position with a token; at its first one if there is none."""
+    """Return the vector at the last position of each row that has a token; if there is none, at the first position."""
     if present is None:
         return x[:, -1]
     positions = torch.arange(x.shape[1], device=x.device)

@@ -1,4 +1,4 @@
-"""SharedLLM's upper model: a Transformer whose first layers attend to the running text and to what the lower model kept of the past."""
+"""SharedLLM's upper model: a Transformer whose first layers attend to the running text and to the compressed past."""
 
 import torch
 import torch.nn.functional as F
@@ -12,14 +12,14 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer import Transformer
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
-# Later than any entry, so that a query sees all kept entries.
+# A position later than that of any entry, so that a query sees all kept entries.
 _AFTER_ALL = 2**40
 
 
 class Injection(nn.Module):
     """Attention to the entries that one layer of the lower model kept.
 
-    The only weights that the upper model has in addition.
+    These are the only weights that the upper model has in addition to a plain Transformer.
 
     Args:
         dim: Number of entries of a vector.
@@ -35,8 +35,8 @@ class Injection(nn.Module):
 class Upper(Transformer):
     """The upper model. Its state has a cache `kept0`, `kept1`... for each injected layer.
 
-    Kept keys are rotated by the number of their chunk, queries by the number of the running chunk, whatever their
-    position in it.
+    Kept keys are rotated by the number of their chunk, and queries by the number of the running chunk, not by positions
+    within chunks.
 
     Args:
         dim: Number of entries of a vector.
@@ -45,7 +45,7 @@ class Upper(Transformer):
         hidden: Width of the feed-forward parts.
         inject: Number of lowest layers that attend to kept entries.
         chunk: Number of tokens in a chunk.
-        dropout: Share of entries dropped in training, 0 to 1.
+        dropout: Share of entries set to zero in training, 0 to 1.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Upper(Transformer):
     def first_hidden(
         self, x: Float[Tensor, "batch time dim"], mask: Bool[Tensor, "batch time"] | None, at: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch dim"]:
-        """Return the first layer's output, without injection, at one position of each text."""
+        """Return the first layer's output, without attention to kept entries, at one position of each text."""
         layer = self.layers[0]
         assert isinstance(layer, Layer)
         position = torch.arange(x.shape[1], device=x.device)
@@ -85,7 +85,7 @@ class Upper(Transformer):
     def hidden_by(
         self, x: Float[Tensor, "batch dim"], cache: Cache, position: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch dim"]:
-        """Return the first layer's output, without injection, at one position whose entry is in the layer's cache."""
+        """Return the first layer's output, without attention to kept entries, at a position that is already in its cache."""
         layer = self.layers[0]
         assert isinstance(layer, Layer)
         at, now = position[:, None], x[:, None]

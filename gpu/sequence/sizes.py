@@ -1,4 +1,4 @@
-"""Checks of the sizes of models and states, with error messages of one form."""
+"""Checks of the sizes of models and states, with error messages of a common form."""
 
 from collections.abc import Iterable
 from numbers import Real
@@ -11,10 +11,10 @@ from v2xsim.errors import UserError
 
 
 def check_whole(at_least: int, at_most: int | None = None, /, **sizes: Any) -> None:
-    """Refuse values that are not integers from `at_least` to `at_most`; truth values are refused too.
+    """Raise an error for values that are not integers from `at_least` to `at_most`; booleans are not accepted either.
 
     Raises:
-        UserError: Names the first invalid value.
+        UserError: If a value is invalid; the message names the first one.
     """
     for name, size in sizes.items():
         if not is_whole(size) or size < at_least or (at_most is not None and size > at_most):
@@ -23,36 +23,36 @@ def check_whole(at_least: int, at_most: int | None = None, /, **sizes: Any) -> N
 
 
 def check_dropout(dropout: Any) -> None:
-    """Refuse a value that is not a valid share for dropout."""
+    """Raise an error for a value that is not a valid dropout share."""
     if not is_number(dropout) or not 0.0 <= dropout < 1.0:
         raise UserError(f"dropout must be a number from 0 to below 1, got {dropout!r}")
 
 
 def check_option(options: object, option: str) -> None:
-    """Refuse a word that is not one of those that a Literal type lists."""
+    """Raise an error for a word that is not among those listed by a Literal type."""
     known: tuple[str, ...] = get_args(options)
     if option not in known:
         raise UserError(f"an option must be one of {', '.join(known)}; got {option!r}")
 
 
 def check_precision(dtype: Any) -> None:
-    """Refuse a precision that states cannot have."""
+    """Raise an error for a type that states cannot have."""
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise UserError(f"dtype must be a floating-point type such as torch.float32, got {dtype!r}")
 
 
 def check_start(batch: Any, dtype: Any, room: Any, prompt: Any = None) -> None:
-    """Refuse values from which no state can start; `dtype` and `prompt` may be None."""
+    """Raise an error for invalid arguments of `init_state`; `dtype` and `prompt` may be None."""
     check_whole(0, batch=batch, room=room, prompt=0 if prompt is None else prompt)
     if dtype is not None:
         check_precision(dtype)
 
 
 def one_each(name: str, given: Any, count: int, what: str, least: int) -> tuple[int, ...]:
-    """Return `count` integers, from one integer for all or from one each.
+    """Return `count` integers, from a single integer for all or from `count` integers.
 
     Raises:
-        UserError: If the value is neither.
+        UserError: If the value is neither of these.
     """
     numbers = (given,) * count if is_whole(given) else tuple(given) if isinstance(given, Iterable) else ()
     if len(numbers) != count or not all(is_whole(size) and size >= least for size in numbers):
@@ -68,7 +68,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_whole(size: Any) -> bool:
-    """Return whether a value is an integer; truth values are not."""
+    """Return whether a value is an integer; booleans do not count as integers."""
     try:
         index(size)
     except TypeError:

@@ -1,7 +1,8 @@
-"""SkipDecode: how many layers each position of a sequence runs, the same for the whole batch.
+"""SkipDecode: the number of layers depends on the position in a sequence, the same for the whole batch.
 
-Del Corro et al., SkipDecode (arXiv 2307.02628). The number of layers falls with the position and never rises, so keys
-and values never have to be computed later. The skipped layers are the lower middle ones; the top ones always run.
+Del Corro et al., SkipDecode (arXiv 2307.02628). The number of layers falls with the position and never rises, so
+missing keys and values never have to be computed later. Layers just above the lowest ones are skipped; the top layers
+always run.
 """
 
 from dataclasses import dataclass
@@ -17,16 +18,19 @@ ALWAYS = 2**62
 
 @dataclass(frozen=True)
 class ExitSchedule:
-    """Number of layers by position: `most` for a prompt, then linearly down to `least` at the horizon, and `least` after it.
+    """Number of layers by position: `most` in the prompt, then falling linearly to `least` at the horizon, and `least` after it.
 
     Attributes:
         layers: Number of all layers of the model.
-        most: Number of layers at the first positions.
-        least: Number of layers at the last positions.
-        horizon: Position at which `least` is reached, counted from the end of the prompt; it must be set beforehand.
-        warm_up: Number of bottom layers that always run.
-        keep: `top`: SkipDecode. `bottom`: early termination, the baseline that skips the top layers.
-        prompt: Number of positions of a prompt, if the state has none; used in training on whole sequences.
+        most: Number of layers that the positions of the prompt run.
+        least: Number of layers that the positions after the horizon run.
+        horizon: Position at which `least` is reached, counted from the end of the prompt. It must be known before
+            generation starts.
+        warm_up: Number of lowest layers that always run.
+        keep: Layers that run besides the lowest ones. `top`: the top layers (SkipDecode). `bottom`: the bottom layers
+            (early termination, the baseline that skips the top layers).
+        prompt: Number of positions of the prompt, used if the state does not contain it, as in training on whole
+            sequences.
     """
 
     layers: int
@@ -50,25 +54,26 @@ class ExitSchedule:
 
     @staticmethod
     def of_speed(layers: int, times: float, horizon: int, warm_up: int = 1, **said: Any) -> "ExitSchedule":
-        """Return a schedule with a mean of layers / times: from about 1.4 of the mean down to 0.6 of it."""
+        """Return a schedule with a mean of layers / times layers, falling from about 1.4 times to 0.6 times this mean."""
         check_whole(1, layers=layers, warm_up=warm_up)
         if not is_number(times) or not 1.0 <= times <= layers / warm_up:
             raise UserError(f"speed-up must be from 1 to layers / warm_up = {layers / warm_up:g}, got {times!r}")
         mean = layers / times
-        # The sum of the first and the last number is rounded, not each, so that halves of a layer count too.
+        # The sum of the first and last number is rounded, not each of them, so that the mean can be a multiple of half
+        # a layer.
         both = round(2 * mean)
         spread = min(int(0.42 * mean), layers - both // 2 - both % 2, both // 2 - warm_up)
         return ExitSchedule(layers, both // 2 + both % 2 + spread, both // 2 - spread, horizon, warm_up, **said)
 
     def exit_at(self, position: int, prompt: int = 0) -> int:
-        """Return the number of layers of a position."""
+        """Return the number of layers that a position runs."""
         if position < prompt or self.most == self.least:
             return self.most
         share = min(1.0, (position - prompt) / max(1, self.horizon - 1))
         return round(self.most - (self.most - self.least) * share)
 
     def active(self, position: int, prompt: int = 0) -> tuple[int, ...]:
-        """Return the layers that a position runs, counted from 0."""
+        """Return the numbers of the layers that a position runs, counted from 0."""
         count = self.exit_at(position, prompt)
         if self.keep == "bottom":
             return tuple(range(count))
@@ -77,12 +82,12 @@ class ExitSchedule:
     def lasts(self, prompt: int = 0) -> tuple[int, ...]:
         """Return for each layer the number of positions that run it.
 
-        These are always the first ones, since the number of layers never rises.
+        These are always the first positions, since the number of layers never rises.
         """
         return _lasts(self, prompt)
 
     def mean_layers(self, count: int, prompt: int = 0) -> float:
-        """Return the mean number of layers over `count` positions after the prompt."""
+        """Return the mean number of layers that run over `count` positions after the prompt."""
         return sum(self.exit_at(prompt + t, prompt) for t in range(count)) / max(1, count)
 
 

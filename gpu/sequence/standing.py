@@ -1,4 +1,4 @@
-"""A cache whose storage keeps its address while it fills, so that a step can be recorded and repeated."""
+"""A cache whose storage keeps its address while it fills, so that a step can be recorded and replayed."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from v2xsim.gpu.sequence.triton_use import works_on
 
 @dataclass(frozen=True)
 class StandingCache(Cache):
-    """A cache that is written in place.
+    """A cache of keys and values that is written in place.
 
-    The number of entries is in a tensor, so no step depends on a number in Python.
+    The number of entries is stored in a tensor, so no step depends on a Python number.
 
     Attributes:
-        filled: Number of entries so far, on the device; the same for all rows.
+        filled: Number of entries so far, as a tensor on the device; the same for all rows.
     """
 
     filled: Int64[Tensor, " 1"]
@@ -25,9 +25,9 @@ class StandingCache(Cache):
     @staticmethod
     @torch.no_grad()
     def of(cache: Cache, room: int) -> "StandingCache":
-        """Return a cache with room for more entries.
+        """Return a fixed cache with the entries of another cache and room for `room` more.
 
-        It uses the other's storage if that has room; the other stays valid.
+        It uses the storage of the other cache if there is enough room. The other cache stays valid.
         """
         buffer, count = cache.buffer, len(cache)
         if cache.start or buffer.filled != count or buffer.keys.shape[2] < count + room or buffer.index is not None:
@@ -43,7 +43,7 @@ class StandingCache(Cache):
         values: Float[Tensor, "batch heads time head_dim"],
         position: int | Int64[Tensor, "batch time"],
     ) -> "StandingCache":
-        """Append keys and values to those that the cache holds. An entry's place in the cache gives its position."""
+        """Append keys and values in place; the slot of an entry gives its position."""
         count, buffer = keys.shape[2], self.buffer
         if works_on(keys, values, buffer.keys):
             from v2xsim.gpu.sequence.attention_triton import put
@@ -51,12 +51,12 @@ class StandingCache(Cache):
             put(keys, values, buffer.keys, buffer.values, self.filled)
         else:
             slots = self.filled + torch.arange(count, device=keys.device)
-            # Under autocast, new entries may have fewer bits than the cache.
+            # Under autocast, new entries may have fewer bits than those in the cache.
             buffer.keys.index_copy_(2, slots, keys.to(buffer.keys.dtype))
             buffer.values.index_copy_(2, slots, values.to(buffer.values.dtype))
         self.filled.add_(count)
         return self
 
     def left(self, count: int) -> Cache:
-        """Return an ordinary cache of the first entries. It uses the same storage, and copies before it writes."""
+        """Return an ordinary cache of the first `count` entries; it shares the storage, and copies before it writes."""
         return Cache(self.buffer, 0, count, self.first, self.window)

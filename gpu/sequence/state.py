@@ -1,6 +1,6 @@
 """The state of a sequence module, with one row for each agent.
 
-It is an explicit object, so that agents can join and leave during a stream.
+The state is an explicit object, so that agents can join and leave during a stream.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ from v2xsim.gpu.sequence.sizes import check_precision
 
 @dataclass(frozen=True)
 class State:
-    """The state of a module after some input. It is never changed: each step returns a new one, and all stay valid.
+    """The state of a module after some input. It is never changed: each step returns a new state, and all stay valid.
 
     Attributes:
-        maker: Signature of the module that it belongs to.
-        seen: Number of positions that each row has read, held ones included.
-        clock: Time of each row in steps; it differs from `seen` only if `dt` was given.
+        maker: Signature (kind and sizes) of the module to which the state belongs.
+        seen: Number of positions that each row has read, masked positions included.
+        clock: Elapsed time of each row in steps; it differs from `seen` only if `dt` was given.
         steps: Number of positions that every row has read; None if the rows differ.
-        timed: Whether `dt` was ever given.
-        slots: Memories, caches and states of parts, by name.
-        notes: Integers that hold for all rows, such as the length of a prompt.
+        timed: Whether steps with a given `dt` were read.
+        slots: Memories, caches and states of parts of the module, by name.
+        notes: Integers that apply to all rows, by name, such as the length of a prompt.
     """
 
     maker: str
@@ -44,7 +44,7 @@ class State:
     def fresh(
         maker: str, batch: int, device: torch.device, slots: Mapping[str, "Memory | Cache | State"], **notes: int
     ) -> "State":
-        """Return the state of rows that have read nothing."""
+        """Return the state of `batch` rows that have not read anything yet."""
         seen = torch.zeros(batch, dtype=torch.int64, device=device)
         return State(maker, seen, torch.zeros(batch, dtype=torch.float64, device=device), 0, False, slots, notes)
 
@@ -59,32 +59,32 @@ class State:
         return self.seen.device
 
     def precisions(self) -> set[torch.dtype]:
-        """Return the floating-point types in the state: one, or additional ones with fewer bits due to autocast."""
+        """Return the floating-point types in the state: usually one; under autocast also types with fewer bits."""
         types: set[torch.dtype] = set()
         for slot in self.slots.values():
             types |= slot.precisions()
         return types
 
     def memory(self, name: str) -> Tensor:
-        """Return the tensor of a memory, by name."""
+        """Return the tensor of the memory with a given name."""
         slot = self.slots[name]
         assert isinstance(slot, Memory)
         return slot.value
 
     def cache(self, name: str) -> Cache:
-        """Return a cache, by name."""
+        """Return the cache with a given name."""
         slot = self.slots[name]
         assert isinstance(slot, Cache)
         return slot
 
     def part(self, name: str) -> "State":
-        """Return the state of a part, by name."""
+        """Return the state of the part with a given name."""
         slot = self.slots[name]
         assert isinstance(slot, State)
         return slot
 
     def advanced(self, count: int, slots: Mapping[str, "Memory | Cache | State"], dt: Tensor | None = None) -> "State":
-        """Return the state after `count` more positions."""
+        """Return the state after `count` more positions, with new slots."""
         clock = self.clock + (count if dt is None else dt.to(torch.float64).sum(1))
         steps = None if self.steps is None else self.steps + count
         return replace(
@@ -95,10 +95,10 @@ class State:
     # Rows -----------------------------------------------------------------------------------------------------------
 
     def select(self, rows: Any) -> "State":
-        """Return some rows in the given order; a row may be missing (an agent has left) or occur twice.
+        """Return the state of some rows in the given order; rows may be left out (an agent left) or repeated.
 
         Args:
-            rows: Indices, or one truth value for each row.
+            rows: Indices of rows, or one boolean for each row.
 
         Raises:
             UserError: If a row is out of range.
@@ -119,16 +119,16 @@ class State:
             or (rows.numel() and not (int(rows.min()) >= 0 and int(rows.max()) < self.batch))
         ):
             raise UserError(f"select: rows must be whole numbers from 0 to {self.batch - 1}, got {rows.tolist()}")
-        # As 64-bit indices: torch treats 8-bit integers as a mask.
+        # Converted to 64-bit indices, because torch treats 8-bit integers as a mask.
         rows = rows.to(torch.int64)
         slots = {name: slot.select(rows) for name, slot in self.slots.items()}
         return replace(self, seen=self.seen[rows], clock=self.clock[rows], slots=slots)._recounted()
 
     def reorder(self, rows: Any) -> "State":
-        """Return all rows in another order, for example for a beam search.
+        """Return the state with all rows in another order, for example for a beam search.
 
         Raises:
-            UserError: If the number of rows differs from that of the state.
+            UserError: If the number of indices differs from the number of rows of the state.
         """
         rows = self._rows("reorder", rows)
         if rows.shape != (self.batch,) or rows.dtype == torch.bool:
@@ -147,7 +147,7 @@ class State:
             ) from error
 
     def append(self, more: "int | State") -> "State":
-        """Return the state with rows appended: a number of new ones, or those of a state of the same module."""
+        """Return the state with rows appended: a number of new rows, or the rows of a state of the same module."""
         if isinstance(more, State):
             joined, own_type, theirs = self.join(more), widest(self.precisions()), widest(more.precisions())
             if own_type != theirs and not torch.is_autocast_enabled(self.device.type):
@@ -165,9 +165,9 @@ class State:
         return replace(self, seen=seen, clock=clock, slots=slots)._recounted()
 
     def join(self, other: "State") -> "State":
-        """Return the rows of both states as `append` does, but in any precision.
+        """Return a state with the rows of both states, like `append`, but whatever their floating-point types.
 
-        Autocast may have treated parts of a batch differently.
+        The types may differ because autocast may have treated parts of a batch differently.
         """
         if self.maker != other.maker or dict(self.notes) != dict(other.notes):
             raise UserError(
@@ -185,7 +185,7 @@ class State:
         )._recounted()  # fmt: skip
 
     def _recounted(self) -> "State":
-        """Find out whether all rows have read the same number of positions."""
+        """Return the state with `steps` determined again: whether all rows have read the same number of positions."""
         even = self.batch == 0 or bool((self.seen == self.seen[0]).all())
         return replace(self, steps=(int(self.seen[0]) if self.batch else 0) if even else None)
 
@@ -195,8 +195,8 @@ class State:
         """Return the state as it was after `count` positions; rows with fewer positions stay unchanged.
 
         Raises:
-            UserError: If the module cannot go back: for a recurrent state, a window that has moved on, or steps of
-                different lengths.
+            UserError: If the state cannot go back: because it is recurrent, because a window has dropped entries, or
+                because steps had different lengths.
         """
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**63:
             raise UserError(f"crop: the number of positions must be a whole number of at least 0, got {count!r}")
@@ -214,20 +214,20 @@ class State:
     # --------------------------------------------------------------------------------------------
 
     def outside_inference(self) -> "State":
-        """Return the state without tensors created in inference mode, for which no gradients can be computed."""
+        """Return the state with tensors created in inference mode replaced by normal ones, which can have gradients."""
         slots = {name: slot.outside_inference() for name, slot in self.slots.items()}
         same = all(slot is self.slots[name] for name, slot in slots.items())
         return self if same else replace(self, slots=slots)
 
     def detach(self) -> "State":
-        """Return the state detached from gradients."""
+        """Return the state detached from the graph of gradients."""
         return replace(self, slots={name: slot.detach() for name, slot in self.slots.items()})
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
-        """Return the state on another device or in another precision.
+        """Return the state on another device or with another floating-point type.
 
         Raises:
-            UserError: If the precision is not a floating-point type.
+            UserError: If the given type is not a floating-point type.
         """
         if dtype is not None:
             check_precision(dtype)
@@ -238,7 +238,8 @@ class State:
     def nbytes(self) -> int:
         """Return the number of bytes of keys, values and recurrent states in use.
 
-        Bookkeeping is not counted: 16 bytes per row, and 4 bytes per row and slot if rows have missing entries.
+        Bookkeeping is not counted; it takes 16 bytes per row, and 4 bytes per row and slot if rows have missing
+        entries.
         """
         return sum(slot.nbytes() for slot in self.slots.values())
 
@@ -246,7 +247,7 @@ class State:
     # -----------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the state as copied tensors, which `load` (or a safetensors file) restores exactly."""
+        """Return copies of the tensors of the state, from which `load` restores it exactly, also through a safetensors file."""
         head = f"{int(self.timed)}\n{self.maker}"
         by_name = {
             "seen": self.seen.clone(),
@@ -262,7 +263,7 @@ class State:
 
     @staticmethod
     def load(tensors: Mapping[str, Tensor]) -> "State":
-        """Return the state from a `state_dict`.
+        """Return the state from the tensors that `state_dict` returned.
 
         Raises:
             UserError: If a tensor is missing.
@@ -288,10 +289,13 @@ class State:
         return state._recounted()
 
     def refuse_incomplete(self, like: "State") -> None:
-        """Refuse a state that lacks a part which another state of the same model has, or whose parts have a different number of rows.
+        """Raise an error if the state lacks a part or its parts disagree.
+
+        It lacks a part if another state of the same model (`like`) has it; parts disagree if they have different
+        numbers of rows.
 
         Raises:
-            UserError: If the state is refused.
+            UserError: If the state is incomplete or inconsistent.
         """
         if set(self.slots) != set(like.slots) or set(self.notes) != set(like.notes):
             wanted, there = sorted([*like.slots, *like.notes]), sorted([*self.slots, *self.notes])
@@ -313,5 +317,5 @@ class State:
 
 
 def widest(precisions: set[torch.dtype]) -> torch.dtype:
-    """Return the type that can hold numbers of all these types."""
+    """Return the type that can represent the numbers of all the given types."""
     return reduce(torch.promote_types, precisions)

@@ -1,4 +1,4 @@
-"""Token models: a sequence module with an embedding before it and a head behind it; and their next-token loss."""
+"""Token models (a sequence module with an embedding before and an output layer after it), and their next-token loss."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,12 +16,12 @@ from v2xsim.gpu.sequence.state import State
 
 
 class TokenSequence(SequenceModule):
-    """A sequence module that reads tokens and gives, at each position, logits of the next token.
+    """A sequence module that reads tokens and returns, at each position, the logits of the next token.
 
     Attributes:
-        vocabulary: Number of different tokens, counted from 0.
-        recipe: Arguments of `models.build`, which are stored beside the weights; None if the model was built in
-            another way.
+        vocabulary: Number of different tokens; tokens are numbered from 0.
+        recipe: Arguments of `models.build` with which the model was built, stored with the weights; None if it was
+            built in another way.
     """
 
     width = 0
@@ -48,12 +48,12 @@ class TokenSequence(SequenceModule):
         mask: Bool[Tensor, "batch time"] | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy of each token given those before it, in nats.
+        """Return the mean cross-entropy, in nats per token, of predicting each token from those before it.
 
         Args:
-            tokens: Sequences from their start.
+            tokens: Token sequences from their start, one per row.
             mask: False where there is no token; such positions are not predicted.
-            generator: Generator for models with random draws in training.
+            generator: Random generator for models that draw random numbers in training.
         """
         logits, _ = self(tokens, None, mask)
         return next_token_loss(logits, tokens, mask)
@@ -78,12 +78,12 @@ class TokenSequence(SequenceModule):
 
 
 class TokenModel(TokenSequence):
-    """An embedding, a module of vectors, and a head.
+    """A token model made of an embedding, a module of vectors, and an output layer (head).
 
     Args:
         body: Any sequence module of vectors.
         vocabulary: Number of different tokens.
-        tied: Whether the head uses the weights of the embedding.
+        tied: Whether the output layer uses the weights of the embedding.
     """
 
     def __init__(self, body: SequenceModule, vocabulary: int, tied: bool = False) -> None:
@@ -104,7 +104,7 @@ class TokenModel(TokenSequence):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes of the model."""
+        """Kind and sizes of the model, by which a state is recognised as its own."""
         return f"TokenModel(vocabulary {self.vocabulary}, {self.body.signature})"
 
     def init_state(
@@ -115,13 +115,13 @@ class TokenModel(TokenSequence):
         room: int = 0,
         **said: Any,
     ) -> State:
-        """Return the state of rows that have read nothing; further settings go to the body."""
+        """Return the state of `batch` rows that have not read anything yet; further arguments are passed to the body."""
         return replace(self.body.init_state(batch, device, dtype, room, **said), maker=self.signature)
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the fixed state of the body.
+        """Return the state of the body with fixed storage, so that steps can be recorded.
 
-        None without rows, or if they have read different numbers of positions.
+        The result is None if there are no rows, or if rows have read different numbers of positions.
         """
         self._refuse_other(state)
         if state.steps is None or not state.batch:
@@ -138,7 +138,7 @@ class TokenModel(TokenSequence):
         state: State | None = None,
         mask: Bool[Tensor, "batch time"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocabulary"], State]:
-        """Read a prompt; the head is computed at its last position only."""
+        """Read a prompt; return the logits after its last position only, and the state."""
         batch, time = self._checked(tokens, state, mask)
         if time == 0:
             return super().prefill(tokens, state, mask)
@@ -156,12 +156,12 @@ def next_token_loss(
     mask: Bool[Tensor, "batch time"] | None = None,
     first: int = 1,
 ) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy of the tokens from `first` on, each predicted by the logits of the position before it."""
+    """Return the mean cross-entropy of the tokens from `first` on, each predicted by the logits one position earlier."""
     if tokens.shape[0] == 0:
         raise UserError("a loss needs at least one row, got 0")
     if tokens.shape[1] <= first:
         raise UserError(f"a loss needs more than {first} tokens a row, got {tokens.shape[1]}")
-    # Values at masked positions are ignored and need not be tokens.
+    # Values at masked positions are ignored and need not be valid tokens.
     targets = (tokens if mask is None else torch.where(mask, tokens, 0))[:, first:].flatten()
     losses = F.cross_entropy(logits[:, first - 1 : -1].flatten(0, 1).float(), targets, reduction="none")
     if mask is None:

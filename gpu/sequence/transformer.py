@@ -18,26 +18,27 @@ from v2xsim.gpu.sequence.standing import StandingCache
 from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
-# If a pass changes keys by less than this many last bits, cyclic KV sharing has settled.
+# Cyclic KV sharing has converged if a pass changes keys by less than this number of units in the last place.
 _SETTLED_PLACES = 4.0
 
 
 class Transformer(SequenceModule):
-    """A stack of layers over vectors.
+    """A stack of Transformer layers over vectors.
 
     Args:
         dim: Number of entries of a vector.
         layers: Number of layers.
-        heads: Number of attention heads; dim must be an even multiple of it.
-        hidden: Width of the feed-forward parts; None for 4 dim.
-        kv_map: Layer whose keys and values each layer uses (kv_sharing.sharing_map, or any map); None for its own.
-        windows: Number of positions for which a layer keeps keys and values, the present one included; one for all
-            layers, or one per layer; 0 for all positions.
-        schedule: Exit schedule: the layers that each position runs.
-        passes: Number of training passes of layers that use keys and values from above: without gradients, and with
-            gradients. Evaluation repeats until nothing changes, which is exact. With only one pass with gradients, the
-            layers that provide keys and values do not learn.
-        dropout: Share of entries dropped in training, 0 to 1.
+        heads: Number of attention heads; dim must be an even multiple of this number.
+        hidden: Width of the feed-forward parts; None for 4 times dim.
+        kv_map: For each layer, the layer whose keys and values it uses (from kv_sharing.sharing_map, or any map); None
+            if each layer has its own.
+        windows: Number of positions for which a layer keeps keys and values, the current one included; one number for
+            all layers, or one per layer; 0 means all positions.
+        schedule: Exit schedule: how many layers each position runs; None for all.
+        passes: Number of training passes without gradients, and number with gradients, of layers that use keys and
+            values from layers above. In evaluation, passes are repeated until nothing changes, which is exact. With
+            only one pass with gradients, the layers that provide keys and values do not learn to do so.
+        dropout: Share of entries set to zero in training, 0 to 1.
 
     Raises:
         UserError: If sizes do not fit, or a cyclic map is combined with a schedule.
@@ -94,7 +95,7 @@ class Transformer(SequenceModule):
 
     @property
     def signature(self) -> str:
-        """Kind and sizes of the model."""
+        """Kind and sizes of the model, by which a state is recognised as its own."""
         shared = "_".join(map(str, self.kv_map))
         limits = f", windows {'_'.join(map(str, self.windows))}" if any(self.windows) else ""
         less = f", {self.schedule}" if self.schedule else ""
@@ -108,7 +109,10 @@ class Transformer(SequenceModule):
         room: int = 0,
         prompt: int | None = None,
     ) -> State:
-        """Return the state before the first token. `prompt` is the prompt's length: an exit schedule counts positions from its end."""
+        """Return the state of `batch` rows that have not read anything yet.
+
+        `prompt` is the number of positions of the prompt: an exit schedule counts positions from its end.
+        """
         check_start(batch, dtype, room, prompt)
         state_device = torch.device(device) if device is not None else self.device
         caches = {
@@ -119,14 +123,14 @@ class Transformer(SequenceModule):
         }
         if prompt is None:
             prompt = self.schedule.prompt if self.schedule else 0
-        # Without a schedule nothing depends on the prompt's length, so it is not stored, and states of different
-        # prompts can be joined.
+        # Without a schedule the result does not depend on the length of the prompt, so it is not stored, and states of
+        # different prompts can be joined.
         return State.fresh(self.signature, batch, state_device, caches, **({"prompt": prompt} if self.schedule else {}))
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state with fixed caches.
+        """Return the state with caches of fixed storage, so that steps can be recorded.
 
-        None with windows, with an exit schedule, or if rows have missing entries.
+        The result is None with windows, with an exit schedule, or if rows have missing entries.
         """
         caches = {name: state.cache(name) for name in state.slots}
         if (
@@ -153,7 +157,7 @@ class Transformer(SequenceModule):
         return self.norm(x), state.advanced(count, {f"layer{i}": cache for i, cache in caches.items()}, dt)
 
     def piece_of(self, state: State, count: int, mask: Tensor | None, dt: Tensor | None, dtype: torch.dtype) -> Piece:
-        """Return the positions of the next piece."""
+        """Return the positions of the next piece of the sequence."""
         turn = turns(positions_of(state, count, dt), self.dim // self.heads, dtype)
         if state.steps is not None:
             position: int | Tensor = state.steps
@@ -175,18 +179,18 @@ class Transformer(SequenceModule):
     def _through(
         self, x: Tensor, segment: Segment, caches: dict[int, Cache], piece: Piece, state: State
     ) -> tuple[Tensor, dict[int, Cache]]:
-        """Run some layers; return their output, and the caches with the piece's entries."""
+        """Run the layers of a segment; return their output, and the caches with the entries of the piece."""
         if not segment.cyclic:
             return self._layer_with_schedule(x, segment.first, caches, piece, state)
         if x.shape[1] == 1:
-            # Queries at the last position only look back, so the layers above are not needed for the others.
+            # Only the output at the last position is needed, so the layers above are not run for the other positions.
             return self._pass(x, segment, caches, caches, piece, state)[:2]
         return self._settled(x, segment, caches, piece, state)
 
     def _layer_with_schedule(
         self, x: Tensor, number: int, caches: dict[int, Cache], piece: Piece, state: State
     ) -> tuple[Tensor, dict[int, Cache]]:
-        """Run one layer for the positions that its schedule includes."""
+        """Run one layer for those positions that run it under the exit schedule."""
         segment = Segment(number, number + 1, False)
         if piece.rows_active is not None:
             active = piece.rows_active[number]
@@ -205,18 +209,18 @@ class Transformer(SequenceModule):
     def _pass(
         self, x: Tensor, segment: Segment, caches: dict[int, Cache], above: dict[int, Cache], piece: Piece, state: State
     ) -> tuple[Tensor, dict[int, Cache], dict[int, tuple[Tensor, Tensor]]]:
-        """Run layers once.
+        """Run the layers of a segment once.
 
         Args:
             x: Input vectors.
-            segment: Layers to run.
-            caches: Caches without the piece's entries.
-            above: Keys and values from the layers above, from the pass before.
+            segment: The layers to run.
+            caches: Caches without the entries of the piece.
+            above: Keys and values of the layers above, from the previous pass.
             piece: Positions of the piece.
             state: State before the piece.
 
         Returns:
-            Output, caches with the piece's entries, and those entries.
+            The output, the caches with the entries of the piece, and these entries.
         """
         now, made = dict(caches), {}
         for i in range(segment.first, segment.end):
@@ -226,7 +230,8 @@ class Transformer(SequenceModule):
             if own_entries is not None:
                 made[i] = own_entries
                 now[i] = now[i].extend(*own_entries, piece.entry)
-            # Keys from above are those of the pass before, in which this position's own entry is not known yet.
+            # Keys from above are those of the previous pass, in which the entry of this position itself is not known
+            # yet.
             strict = giver > i
             x = layer.attended(x, query, (above if strict else now)[giver], piece, strict)
             x = layer.fed(self._between(x, i, state))
@@ -235,19 +240,22 @@ class Transformer(SequenceModule):
     def _between(self, x: Float[Tensor, "batch time dim"], layer: int, state: State) -> Float[Tensor, "batch time dim"]:
         """Return the input of the feed-forward part, given the output of attention.
 
-        Subclasses may insert a computation here.
+        Subclasses may insert a computation between the two parts.
         """
         return x
 
     def _settled(
         self, x: Tensor, segment: Segment, caches: dict[int, Cache], piece: Piece, state: State
     ) -> tuple[Tensor, dict[int, Cache]]:
-        """Repeat layers that use keys and values from above: after n passes, the first n positions are exact."""
+        """Repeat layers that use keys and values from above until nothing changes.
+
+        After n passes, the first n positions are exact.
+        """
         batch, count = x.shape[:2]
         givers = [i for i in range(segment.first, segment.end) if self.kv_map[i] == i]
         zero = x.new_zeros(batch, self.heads, count, self.dim // self.heads)
         guess = dict.fromkeys(givers, (zero, zero))
-        # Outside training, `count` passes are always enough: each one makes one more position exact.
+        # Outside training, `count` passes are always enough: each pass makes one more position exact.
         silent, loud = self.passes if self.training else (0, count)
         y, now = x, caches
         for number in range(silent + loud):
@@ -262,7 +270,7 @@ class Transformer(SequenceModule):
 
 @torch.no_grad()
 def _close(before: dict[int, tuple[Tensor, Tensor]], after: dict[int, tuple[Tensor, Tensor]]) -> bool:
-    """Return whether a pass changed nothing but the last bits."""
+    """Return whether a pass changed only the last bits of the keys."""
     for name, (keys, _) in after.items():
         for old, new in zip(before[name], after[name], strict=True):
             limit = _SETTLED_PLACES * torch.finfo(keys.dtype).eps * float(new.abs().max())

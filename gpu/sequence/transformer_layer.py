@@ -1,4 +1,4 @@
-"""One layer of a Transformer, and the positions of a piece."""
+"""One layer of a Transformer, and the positions of a piece of a sequence."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,15 @@ from v2xsim.gpu.sequence.rotary import turned, turned_pair
 
 @dataclass(frozen=True)
 class Piece:
-    """The positions of a piece.
+    """The positions of a piece of a sequence.
 
     Attributes:
-        position: Number of the first position, or of each if rows differ.
-        entry: Positions of the cache entries in the same form; NO_ENTRY where nothing arrived.
-        turn: Rotary embedding of queries and keys.
-        active: Number of positions that run each layer, which are always the first ones; None if all run all layers.
-        rows_active: For each layer, which positions of each row run it, if rows are at different positions.
+        position: Number of the first position in the stream, or the number of each position if rows differ.
+        entry: Number of the first cache entry, or of each entry if rows differ; NO_ENTRY where nothing arrived.
+        turn: Cosine and sine of the rotary embedding of queries and keys.
+        active: For each layer, the number of positions that run it, which are always the first positions; None if all
+            positions run all layers.
+        rows_active: For each layer, which positions of each row run it; used if rows are at different positions.
     """
 
     position: int | Int64[Tensor, "batch time"]
@@ -31,7 +32,7 @@ class Piece:
     rows_active: Bool[Tensor, "layers batch time"] | None = None
 
     def first(self, count: int) -> "Piece":
-        """Return the first positions of the piece."""
+        """Return the first `count` positions of the piece."""
         position, entry = (at if isinstance(at, int) else at[:, :count] for at in (self.position, self.entry))
         return Piece(position, entry, (self.turn[0][..., :count, :], self.turn[1][..., :count, :]))
 
@@ -44,7 +45,7 @@ class Layer(nn.Module):
         heads: Number of attention heads.
         hidden: Width of the feed-forward part.
         gives: Whether the layer has keys and values of its own.
-        dropout: Share of entries dropped in training, 0 to 1.
+        dropout: Share of entries set to zero in training, 0 to 1.
     """
 
     def __init__(self, dim: int, heads: int, hidden: int, gives: bool, dropout: float) -> None:
@@ -65,13 +66,13 @@ class Layer(nn.Module):
     def asked(
         self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "batch heads time head_dim"]:
-        """Return rotated queries."""
+        """Return the queries, rotated by the rotary embedding."""
         return turned(self.split(self.query(normed)), turn)
 
     def keys_values(
         self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Return rotated keys, and values."""
+        """Return the keys, rotated by the rotary embedding, and the values."""
         assert self.key_value is not None
         keys, values = (self.split(part) for part in self.key_value(normed).chunk(2, dim=-1))
         return turned(keys, turn), values
@@ -79,7 +80,7 @@ class Layer(nn.Module):
     def projected(
         self, normed: Float[Tensor, "batch time dim"], turn: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """Return rotated queries and, if the layer has its own, rotated keys and values."""
+        """Return rotated queries and, if the layer has keys and values of its own, rotated keys and values."""
         if self.key_value is None:
             return self.asked(normed, turn), None
         query = self.split(self.query(normed))
@@ -95,12 +96,12 @@ class Layer(nn.Module):
         piece: Piece,
         strict: bool,
     ) -> Float[Tensor, "batch time dim"]:
-        """Return x plus the result of attention."""
+        """Return x plus the output of attention."""
         from_attention = attend(query, cache, piece.position, strict).transpose(1, 2).flatten(2)
         return x + self._dropped(self.out(from_attention))
 
     def fed(self, x: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time dim"]:
-        """Return x plus the result of the feed-forward part."""
+        """Return x plus the output of the feed-forward part."""
         inner = F.gelu(self.up(self.feed_norm(x)))
         if (
             x.is_cuda
@@ -109,7 +110,8 @@ class Layer(nn.Module):
             and x.dtype == inner.dtype == self.down.weight.dtype
             and x.is_contiguous()
         ):
-            # One pass over memory less: the product is added in place to attention's sum, which nothing else reads.
+            # This saves one pass over memory: the product is added in place to the sum after attention, which no other
+            # code reads.
             return x.flatten(0, 1).addmm_(inner.flatten(0, 1), self.down.weight.t()).view(x.shape)
         return x + self._dropped(self.down(inner))
 

@@ -1,4 +1,4 @@
-"""Whether Triton's kernels can be used; this module does not import Triton."""
+"""Tests whether Triton kernels can be used; this module does not import Triton itself."""
 
 import importlib.util
 from functools import cache
@@ -14,9 +14,9 @@ def has_triton() -> bool:
 
 
 def works_on(*tensors: Tensor) -> bool:
-    """Return whether kernels without gradients work on these tensors.
+    """Return whether Triton kernels without gradients work on these tensors.
 
-    They must be on a GPU, with at most 32 bits and adjacent entries of a head.
+    The tensors must be on a GPU, with at most 32 bits per number, and the numbers of a head must be adjacent in memory.
     """
     return (
         tensors[0].is_cuda

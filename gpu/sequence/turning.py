@@ -1,4 +1,4 @@
-"""Complex numbers as two real parts, and turns of them that grow with the time since the start of a piece."""
+"""Complex numbers as two real parts, and rotations of them by angles that grow with time."""
 
 import math
 from typing import Any
@@ -15,14 +15,14 @@ SLOWEST = 10_000.0
 
 
 def first_rates(dim: int) -> Float64[Tensor, " dim"]:
-    """Return the initial turns per step, in radians."""
+    """Return the initial rotation rates, in radians per step."""
     return SLOWEST ** (-2.0 * torch.arange(dim, dtype=torch.float64) / dim)
 
 
 def elapsed(
     time: int, mask: Bool[Tensor, "batch time"] | None, dt: Float[Tensor, "batch time"] | None, device: torch.device
 ) -> Float64[Tensor, "#batch time"]:
-    """Return the time for which states have turned since the start of the piece; it stops where they are held."""
+    """Return the time for which states have turned since the start of the piece; it stands still at masked positions."""
     if mask is None and dt is None:
         return torch.arange(1, time + 1, dtype=torch.float64, device=device)[None]
     steps = torch.ones((), dtype=torch.float64, device=device) if dt is None else dt.double()
@@ -32,9 +32,9 @@ def elapsed(
 def turns(
     rate_rad: Float[Tensor, "*sets dim"], turned_for: Float64[Tensor, "#batch time"], dtype: torch.dtype
 ) -> tuple[Float[Tensor, "*sets #batch time dim"], Float[Tensor, "*sets #batch time dim"]]:
-    """Return cosine and sine of the turns after some time.
+    """Return cosine and sine of the rotation angles after given times.
 
-    Whole turns are subtracted in 64 bits: after some thousand steps, 32 bits would not resolve the angle.
+    Whole turns are subtracted in 64 bits: after some thousand steps, 32 bits would be too few for the angle.
     """
     whole = rate_rad.double()[..., None, None, :] * turned_for[..., None] / math.tau
     angle = ((whole - whole.round()) * math.tau).to(dtype)
@@ -42,14 +42,14 @@ def turns(
 
 
 def turned(x: Float[Tensor, "batch time 2 dim"], turn: Turn, back: bool = False) -> Float[Tensor, "batch time 2 dim"]:
-    """Return complex numbers turned forward, or back."""
+    """Return complex numbers rotated forward or, if `back`, backward."""
     cos, sin = turn
     result: Tensor = _Turned.apply(x, cos, -sin if back else sin)  # type: ignore[no-untyped-call]
     return result
 
 
 class _Turned(torch.autograd.Function):
-    """The product of complex numbers, without a copy for each of its terms."""
+    """The product of complex numbers, computed without a copy for each of its terms."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sequences of tokens for training and evaluation."""
+"""Sets of token sequences for training and evaluation."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,23 +14,26 @@ from v2xsim.errors import UserError
 
 
 class Source(Protocol):
-    """Source of a trainer's batches."""
+    """Interface of a source of batches for a trainer."""
 
     @property
     def fingerprint(self) -> str:
-        """A text that identifies these sequences."""
+        """A text that identifies the sequences of this source."""
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Return tokens (int64, rows first) and a mask of the positions with tokens; None as mask means all."""
+        """Return `count` sequences of tokens (int64, one per row) and a mask of the positions with tokens.
+
+        None as mask means that all positions have tokens.
+        """
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Sequences of one length, from which batches are drawn with replacement.
+    """Token sequences of equal length, from which batches are drawn with replacement.
 
     Attributes:
-        tokens: Tokens, one sequence a row.
-        mask: False where there is no token.
+        tokens: Tokens, one sequence per row.
+        mask: False where there is no token; None if all positions have tokens.
     """
 
     tokens: Int64[Tensor, "windows time"]
@@ -59,24 +62,27 @@ class Windows:
         return "-".join(["x".join(map(str, self.tokens.shape)), *sums])
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Return `count` windows."""
+        """Return `count` sequences drawn at random with replacement, and their mask."""
         rows = torch.randint(len(self.tokens), (count,), generator=generator)
         return self.tokens[rows], None if self.mask is None else self.mask[rows]
 
     def spread(self, count: int) -> "Windows":
-        """Return at most `count` windows, evenly spaced over all."""
+        """Return at most `count` of the sequences, evenly spaced over all of them."""
         rows = torch.linspace(0, len(self) - 1, min(count, len(self)), dtype=torch.float64).round().long()
         return Windows(self.tokens[rows], None if self.mask is None else self.mask[rows])
 
     def pieces(self, count: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield all windows in order, `count` at a time."""
+        """Yield all sequences in order, at most `count` at a time."""
         for begin in range(0, len(self.tokens), count):
             end = begin + count
             yield self.tokens[begin:end], None if self.mask is None else self.mask[begin:end]
 
 
 def unigram_nats(train: Windows, judged: Windows, vocabulary: int) -> float:
-    """Return the cross-entropy per token if each is predicted with its frequency in training, with one count added to each token."""
+    """Return the cross-entropy per token, in nats, of a model that predicts each token with its frequency in training.
+
+    One count is added to every token.
+    """
     counts = np.ones(vocabulary)
     for tokens, mask in train.pieces(4096):
         chosen = tokens if mask is None else tokens[mask]

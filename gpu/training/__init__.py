@@ -1,1 +1,1 @@
-"""The training loop of all models."""
+"""The training loop that all token models use."""

@@ -1,7 +1,7 @@
 """A trainer of token models: one loop that can be stopped at any time and continues as if it had not been stopped.
 
-The draws of step n (its batch, and the model's own draws) depend on the seed and n alone, so no state of a generator
-has to be kept.
+The random numbers of step n (for its batch and for the model) depend only on the seed and on n, so no generator state
+has to be stored.
 """
 
 import json
@@ -36,19 +36,20 @@ _BETAS = (0.9, 0.95)
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Settings of a training.
+    """Settings of a training run.
 
     Attributes:
         steps: Number of updates of the weights.
         batch: Number of sequences in an update.
-        rate: Largest learning rate; it is reached after `warm_up` and then falls to zero along half a cosine.
-        warm_up: Number of steps over which the rate rises from zero.
-        weight_decay: Share of each matrix, times the rate, that is subtracted in each step; vectors do not decay.
-        clip: Largest norm of all gradients together; larger gradients are scaled down.
-        seed: Seed of the batches and of the model's own draws.
+        rate: Largest learning rate; it is reached after `warm_up` steps and then falls to zero along half a cosine.
+        warm_up: Number of steps over which the learning rate rises from zero.
+        weight_decay: In each step, this value times the learning rate times the weight is subtracted from each weight
+            of a matrix; vectors do not decay.
+        clip: Largest norm of the gradient over all weights; a larger gradient is scaled down to it.
+        seed: Seed of the batches and of the model's own random numbers.
         evaluate_every: Number of steps between evaluations on the validation set; the last step is always evaluated.
-        save_every: Number of steps between checkpoints; a kill loses at most this many.
-        mixed: Whether a GPU computes matrix products in bfloat16; a CPU never does.
+        save_every: Number of steps between checkpoints; if the process is killed, at most this number of steps is lost.
+        mixed: Whether a GPU computes matrix products in bfloat16; on a CPU, this has no effect.
     """
 
     steps: int
@@ -75,7 +76,7 @@ class TrainSettings:
             raise UserError(f"warm_up must be from 0 to the {self.steps} steps, got {self.warm_up}")
 
     def rate_at(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
+        """Return the learning rate of a step; steps are counted from 0."""
         if step < self.warm_up:
             return self.rate * (step + 1) / self.warm_up
         share = (step - self.warm_up) / max(1, self.steps - self.warm_up)
@@ -84,14 +85,14 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Report after each step.
+    """Report of the trainer after each step.
 
     Attributes:
         step: Number of steps done.
-        loss: Loss of the step's batch, in nats per token.
-        tokens: Number of tokens in the step's batch.
-        wall_s: Duration of the step.
-        validation: Cross-entropy on the validation set in nats per token; None if it was not evaluated.
+        loss: Loss on the batch of the step, in nats per token.
+        tokens: Number of tokens in the batch of the step.
+        wall_s: Wall-clock duration of the step.
+        validation: Cross-entropy on the validation set in nats per token; None if it was not evaluated after this step.
     """
 
     step: int
@@ -103,10 +104,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a model predicts.
+    """Measure of how well a model predicts tokens.
 
     Attributes:
-        nats: Cross-entropy per token.
+        nats: Cross-entropy per token, in nats.
         tokens: Number of predicted tokens.
     """
 
@@ -128,19 +129,20 @@ def train(
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
 ) -> History:
-    """Train a model in place.
+    """Train a model; its weights are changed in place.
 
     Args:
-        model: Model on its device, with new weights.
+        model: Model with new weights, on the device on which to train.
         source: Source of batches.
         settings: Settings of the training.
-        validation: Windows for evaluations at intervals and after the last step.
-        folder: Folder for checkpoints; None keeps none.
-        resume: Whether to continue from a checkpoint in the folder, if there is one.
-        on_step: Called after each step.
+        validation: Sequences for the evaluations at intervals and after the last step.
+        folder: Folder for checkpoints; None stores no checkpoints.
+        resume: Whether to continue from the checkpoint in the folder, if there is one.
+        on_step: Function that is called after each step with a report.
 
     Raises:
-        UserError: If the folder holds another training, or the loss is no longer finite; the last checkpoint stays.
+        UserError: If the folder contains another training, or the loss is no longer finite. The last checkpoint stays
+            valid.
     """
     optimiser, history = _optimiser(model, settings), History()
     if folder is not None:
@@ -150,7 +152,7 @@ def train(
         }  # fmt: skip
         if _goes_on(folder, description, resume):
             history = load_checkpoint(folder, model, optimiser)
-    # One loss per step: their number is the step at which a resumed training continues.
+    # There is one loss per step, so their number is the step at which a resumed training continues.
     for step in range(len(history.losses), settings.steps):
         begun = time.perf_counter()
         model.train()
@@ -173,15 +175,16 @@ def train(
 
 @torch.no_grad()
 def evaluate(model: TokenSequence, windows: Windows, batch: int = 64) -> Evaluation:
-    """Return the cross-entropy of each token of some windows, given the tokens before it.
+    """Return the mean cross-entropy of the tokens of some sequences, each predicted from the tokens before it.
 
-    The first token of a window is not counted.
+    The first token of a sequence is not counted.
     """
     training, total, count = model.training, 0.0, 0
     model.eval()
     for tokens, mask in windows.pieces(batch):
         tokens, mask = tokens.to(model.device), None if mask is None else mask.to(model.device)
-        # The loss is a mean: weighted by its tokens, so that a short last batch does not count too much.
+        # The loss of a batch is a mean, so it is weighted by the number of tokens; otherwise a short last batch would
+        # count too much.
         weight = tokens[:, 1:].numel() if mask is None else int(mask[:, 1:].sum())
         total += float(next_token_loss(model(tokens, None, mask)[0], tokens, mask)) * weight
         count += weight
@@ -198,11 +201,11 @@ def _update(
     settings: TrainSettings,
     step: int,
 ) -> float:
-    """Do one step and return its loss."""
+    """Do one training step and return its loss."""
     device_type, rate = model.device.type, settings.rate_at(step)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    # Dropout draws from torch's global generator, which is seeded for this step and then restored.
+    # Dropout uses torch's global generator, which is seeded for this step and then restored.
     with torch.random.fork_rng(devices=[model.device] if device_type == "cuda" else []):
         torch.manual_seed(_seed_of(settings.seed, step))
         with torch.autocast(device_type, torch.bfloat16, enabled=settings.mixed and device_type == "cuda"):
@@ -211,7 +214,7 @@ def _update(
         loss.backward()
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip))
     loss_value = float(loss.detach())
-    # Checked before the step, so that the weights stay those of the step before.
+    # This is checked before the update, so that the weights stay those of the previous step.
     if not (math.isfinite(loss_value) and math.isfinite(norm)):
         raise UserError(
             f"step {step + 1}: loss and gradients must be finite, got a loss of {loss_value} and a norm of {norm} at a rate of "
@@ -234,11 +237,11 @@ def _seed_of(seed: int, step: int) -> int:
 
 
 def _goes_on(folder: Path, description: dict[str, Any], resume: bool) -> bool:
-    """Return whether a folder holds a checkpoint of this training; if it holds none, prepare it."""
+    """Return whether a folder contains a checkpoint of this training; if it contains none, prepare the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for draft in folder.glob(".*.draft"):
         draft.unlink()
-    # Through JSON, so that it compares equal to what was read from the file: tuples become lists.
+    # Convert through JSON, so that it compares equal to the content of the file: tuples become lists.
     description = json.loads(json.dumps(description))
     if not (folder / CHECKPOINT).exists() and not (folder / WEIGHTS).exists():
         write_json(folder / MODEL, description)
@@ -255,7 +258,7 @@ def _goes_on(folder: Path, description: dict[str, Any], resume: bool) -> bool:
 
 
 def _differing(held: object, now: object) -> str:
-    """Return the settings that differ, with both values."""
+    """Return the settings that differ between two trainings, with both values."""
     if isinstance(held, dict) and isinstance(now, dict):
         keys = [key for key in {**held, **now} if held.get(key) != now.get(key)]
         return ", ".join(f"{key} {held.get(key)!r} there and {now.get(key)!r} here" for key in keys)

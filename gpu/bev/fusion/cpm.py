@@ -1,4 +1,4 @@
-"""Collective perception: stations broadcast the boxes that they perceive, without requests."""
+"""Collective perception: stations broadcast the boxes of the road users that they perceive, without requests."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,5 +16,5 @@ class CollectivePerception(FusionScheme):
     shares: ClassVar[Share] = Share.REPORTS
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return the ego's detections with the received boxes."""
+        """Return the ego's detections combined with the received boxes."""
         return with_boxes(view)

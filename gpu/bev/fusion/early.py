@@ -27,9 +27,9 @@ class EarlyFusion(FusionScheme):
 
     @property
     def thinned_to_m(self) -> float:
-        """Side of the cubes."""
+        """Side length in metres of the cubes in which shared points are thinned to one point."""
         return self.voxel_m
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return the ego's detections with the received points."""
+        """Return what the detector finds in the ego's points and the received points together."""
         return with_points(view)

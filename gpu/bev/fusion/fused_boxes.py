@@ -1,6 +1,7 @@
-"""Fusion of boxes, for the schemes that send boxes.
+"""Fusion of boxes, for the fusion schemes in which helpers send boxes.
 
-Received boxes are extrapolated by their velocity over their age, and overlapping boxes are suppressed by score.
+Received boxes are moved by their velocity times their age. Of overlapping boxes, only the one with the highest score is
+kept.
 """
 
 import numpy as np
@@ -11,8 +12,8 @@ from v2xsim.records import Boxes, Detections
 
 
 def with_boxes(view: FusionView) -> FusedObjects:
-    """Return the ego's frame with the received boxes."""
-    # Imported here: a scenario is checked without loading compiled kernels.
+    """Return the ego's detections combined with the received boxes."""
+    # Imported here, so that a scenario can be checked without loading compiled kernels.
     from v2xsim.spatial.boxes import suppressed
 
     parts = [view.own_detections]
@@ -20,7 +21,7 @@ def with_boxes(view: FusionView) -> FusedObjects:
         received = item.detections
         center = received.boxes.center_m.copy()
         center[:, :2] += received.velocity_mps * item.age_s
-        # Others see the ego as a road user; the ego must not track itself.
+        # Other stations detect the ego as a road user, but the ego must not track itself.
         outside = ~on_own_body(view, center)
         moved = Boxes(center, received.boxes.size_m, received.boxes.yaw_rad)
         parts.append(Detections(moved, received.velocity_mps, received.score, received.truth)[np.flatnonzero(outside)])
@@ -29,7 +30,7 @@ def with_boxes(view: FusionView) -> FusedObjects:
 
 
 def on_own_body(view: FusionView, center_m: Float[np.ndarray, "boxes 3"]) -> Bool[np.ndarray, " boxes"]:
-    """Return which boxes are at the ego's own position, as it believes."""
+    """Return which boxes have their centre inside the ego's own body, by the ego's own estimate of its pose."""
     length, width = view.size_m[:2]
     offset = center_m[:, :2] - view.pose[:2]
     cos, sin = np.cos(view.pose[3]), np.sin(view.pose[3])

@@ -1,4 +1,4 @@
-"""Fusion of points: received points are added to the ego's own, and the detector runs again."""
+"""Fusion of points: received points are added to the ego's own points, and the detector runs on all of them."""
 
 import numpy as np
 
@@ -7,29 +7,30 @@ from v2xsim.records import Boxes
 
 
 def with_points(view: FusionView) -> FusedObjects:
-    """Return the ego's frame with the received points.
+    """Return what the detector finds in the ego's points and the received points together.
 
-    An object appears at the position of its points: the mean of its positions as each contributor captured and located
-    it, weighted by points. So late or badly located data pulls the box away.
+    Each station sees an object at a slightly different position, because of capture times and pose errors. The object
+    is placed at the mean of these positions, weighted by the numbers of points. So late data, or data with a large pose
+    error, shifts the box.
     """
-    # Imported here: a scenario is checked without loading compiled kernels.
+    # Imported here, so that a scenario can be checked without loading compiled kernels.
     from v2xsim.gpu.lidar.returns import hits_per_agent
 
     apparent, count = view.objects, view.own_points.copy()
     weighted = apparent.center_m * count[:, None]
     clouds, objects, sources = [], [], []
     for item in view.received:
-        # The ego knows its own body and removes it from what others saw.
+        # The ego knows its own body and removes the points on it from the received points.
         kept = item.object_id != view.ego
         clouds.append(item.points_m[kept])
         objects.append(item.object_id[kept])
         sources.append(np.full(int(kept.sum()), item.station, np.int64))
         added = hits_per_agent(item.object_id[kept], view.agent)
         center_m, known = item.located
-        added[~known] = 0  # Without a position at its capture, points cannot move the body.
+        added[~known] = 0  # Without a position at the capture time, these points cannot move the body.
         weighted += center_m * added[:, None]
         count += added
-    # A body without received points keeps its position exactly, without rounding errors of the mean.
+    # A body without received points keeps its exact position, without rounding errors of the mean.
     touched = (count > view.own_points)[:, None]
     center = np.where(touched, weighted / np.maximum(count, 1)[:, None], apparent.center_m)
     detections = view.detect(Boxes(center, apparent.size_m, apparent.yaw_rad), count)

@@ -1,7 +1,7 @@
 """Late fusion: helpers send the boxes that the ego requests.
 
-`fused_boxes` extrapolates them to the ego's time and suppresses overlapping ones, by
-`v2xsim.spatial.boxes.suppressed`.
+`fused_boxes` extrapolates the boxes to the time of the ego's frame, and removes overlapping boxes with lower scores
+(`v2xsim.spatial.boxes.suppressed`).
 """
 
 from dataclasses import dataclass
@@ -23,5 +23,5 @@ class LateFusion(FusionScheme):
     shares: ClassVar[Share] = Share.BOXES
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return the ego's detections with the received boxes."""
+        """Return the ego's detections combined with the received boxes."""
         return with_boxes(view)

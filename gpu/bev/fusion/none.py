@@ -1,4 +1,4 @@
-"""No fusion: an ego knows only what it sees itself."""
+"""No fusion: an ego knows only what its own sensors see."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,5 +16,5 @@ class NoFusion(FusionScheme):
     shares: ClassVar[Share] = Share.NOTHING
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return the ego's own detections."""
+        """Return the detections of the ego alone."""
         return with_points(view)

@@ -1,4 +1,4 @@
-"""Raw fusion: helpers send their whole lidar frames, whatever the byte budget."""
+"""Raw fusion: helpers send whole lidar frames, even if these exceed the byte budget."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,5 +16,5 @@ class RawFusion(FusionScheme):
     shares: ClassVar[Share] = Share.FRAMES
 
     def fuse(self, view: FusionView) -> FusedObjects:
-        """Return the ego's detections with the received points."""
+        """Return what the detector finds in the ego's points and the received points together."""
         return with_points(view)

@@ -1,4 +1,7 @@
-"""The interface of fusion schemes: what helpers send to an ego, and how the ego fuses the data that arrived by its deadline."""
+"""The interface of fusion schemes.
+
+It defines what helpers send to an ego, and how the ego fuses the data that arrived by its deadline.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +19,7 @@ from v2xsim.records import Boxes, Detections
 
 
 class Share(Enum):
-    """What helpers send."""
+    """Kind of data that helpers send under a fusion scheme."""
 
     NOTHING = "none"
     POINTS = "lidar points"
@@ -30,29 +33,31 @@ class Share(Enum):
 
     @property
     def asked_for(self) -> bool:
-        """Whether an ego must request it from helpers."""
+        """Whether helpers send this kind of data only on request of an ego."""
         return self in (Share.POINTS, Share.FRAMES, Share.BOXES)
 
     @property
     def is_boxes(self) -> bool:
-        """Whether boxes with velocities are sent."""
+        """Whether this kind of data consists of boxes with velocities."""
         return self in (Share.BOXES, Share.REPORTS)
 
 
 @dataclass(frozen=True)
 class Received:
-    """Data that arrived from one helper; lost parts are missing.
+    """Data that arrived from one helper; parts lost on the way are missing.
 
     Attributes:
         station: Identity of the helper.
-        age_s: Time between the capture of the data and that of the ego's frame, by both stations' clocks; larger is
-            older.
-        points_m: Lidar points in the world as the helper believes it; empty if boxes are sent.
-        object_id: Identity of the road user that each point hit, -1 for ground, -2 for a building; for the visibility
-            model and metrics.
-        detections: Boxes in the world as the helper believes it, velocities included; empty if points are sent.
-        locate: Returns the position at which the helper, as it believes, saw each road user of the view at its
-            capture, and whether it knew each.
+        age_s: Time from the capture of the data to the capture of the ego's frame, by the clocks of the two stations; a
+            larger value means older data.
+        points_m: Lidar points in world coordinates, computed with the helper's own estimate of its pose; empty if boxes
+            are sent.
+        object_id: Identity of the road user that each point lies on; -1 for ground, -2 for a building. Only for the
+            visibility model and metrics.
+        detections: Boxes with velocities in world coordinates, computed with the helper's own estimate of its pose;
+            empty if points are sent.
+        locate: Function that returns the position of each road user of the view at the capture time, by the helper's
+            own estimate of its pose, and whether the road user was present then.
     """
 
     station: int
@@ -64,12 +69,12 @@ class Received:
 
     @cached_property
     def located(self) -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
-        """Position at which the helper saw each road user, and whether each was there at its capture."""
+        """Position at which the helper saw each road user, and whether the road user was present at the capture time."""
         return self.locate()
 
 
 class Detect(Protocol):
-    """The scenario's detector, for the ego to run again."""
+    """Function that runs the detector of the scenario again on an ego's frame."""
 
     def __call__(
         self,
@@ -77,12 +82,12 @@ class Detect(Protocol):
         points: Int64[np.ndarray, " objects"],
         added_m: Float[np.ndarray, "points 3"] | None = None,
     ) -> Detections:
-        """Return the detections.
+        """Return the detections for given positions of the road users and numbers of points.
 
         Args:
-            objects: Bodies at the positions where the points put them.
-            points: Number of lidar points on each body.
-            added_m: Received points that count, in the world as the ego believes it; None for all that arrived.
+            objects: Bounding boxes of the road users, at the positions where their points appear.
+            points: Number of lidar points on each road user.
+            added_m: Received points to use, in world coordinates; None for all that arrived.
         """
 
 
@@ -90,24 +95,24 @@ class Detect(Protocol):
 class FusionView:
     """Input of a fusion scheme: one frame of an ego, and the data that arrived for it.
 
-    Positions are in the world as the ego believes it.
+    Positions are in world coordinates by the ego's own estimate of its pose.
 
     Attributes:
         ego: Identity of the ego.
-        pose: The ego's own x, y, z and yaw, as it believes.
+        pose: The ego's x, y, z and yaw, by its own estimate.
         size_m: Length, width and height of the ego's own body; zeros for a roadside unit.
-        objects: Bodies of all road users at the positions where the ego's own points put them.
-        agent: Identity of each body, in rising order; for the visibility model and metrics.
-        own_points: Number of the ego's own lidar points on each body.
+        objects: Bounding boxes of all road users, at the positions where the ego's own points on them appear.
+        agent: Identity of the road user of each box, in rising order; for the visibility model and metrics.
+        own_points: Number of the ego's own lidar points on each road user.
         own_detections: Detections of the ego alone.
         code: The ego's perception matrix, with the helpers' observations added: 0 unobserved, 1 free, 2 occupied.
-        lower: World cell index of cell (0, 0) of the matrix.
-        cell_m: Side of a cell.
-        received: The data that arrived, one entry for each helper, in rising order of the helpers.
-        detect: Runs the scenario's detector on bodies and the number of points on each, with the random draws of this
-            frame. A detector that reads the cloud gets the ego's points and `added_m`, or all points that arrived if
-            that is None.
-        own_cloud: Returns the ego's own lidar points.
+        lower: Index in the world grid of cell (0, 0) of the matrix.
+        cell_m: Side length of a cell of the matrix.
+        received: The data that arrived, with one entry per helper, in rising order of their identities.
+        detect: Function that runs the detector of the scenario on boxes and the number of points on each, with the
+            random numbers of this frame. A detector that reads the point cloud gets the ego's points and `added_m`; if
+            `added_m` is None, it gets all points that arrived.
+        own_cloud: Function that returns the ego's own lidar points.
     """
 
     ego: int
@@ -126,7 +131,7 @@ class FusionView:
 
     @cached_property
     def own_cloud_m(self) -> Float[np.ndarray, "points 3"]:
-        """The ego's own lidar points, ground and buildings included."""
+        """The ego's own lidar points, those on ground and buildings included."""
         return self.own_cloud()
 
 
@@ -140,14 +145,14 @@ def _no_rows() -> Int64[np.ndarray, " points"]:
 
 @dataclass(frozen=True)
 class FusedObjects:
-    """What an ego detects after fusion, in the world as it believes it.
+    """What an ego detects after fusion, in world coordinates by the ego's own estimate of its pose.
 
     Attributes:
         detections: Detections after fusion.
-        points: Number of lidar points on each body, received ones included; for metrics.
-        added_m: Received points, for pictures.
-        added_object: Object that each of them hit.
-        added_source: Identity of the station whose lidar saw each of them.
+        points: Number of lidar points on each road user, received points included; for metrics.
+        added_m: Received points, used only for pictures.
+        added_object: Identity of the object that each received point lies on.
+        added_source: Identity of the station whose lidar measured each received point.
     """
 
     detections: Detections
@@ -161,7 +166,7 @@ class FusionScheme(Part):
     """Base of fusion schemes.
 
     Attributes:
-        shares: What helpers send.
+        shares: Kind of data that helpers send.
     """
 
     kind = Kind("fusion scheme", "scheme", ("fuse",), "v2xsim.gpu.bev.fusion")
@@ -169,7 +174,7 @@ class FusionScheme(Part):
 
     @property
     def thinned_to_m(self) -> Annotated[float, Above(0)]:
-        """Side of the cubes in which shared points are thinned to one point."""
+        """Side length in metres of the cubes in which shared points are thinned to one point."""
         return 0.3
 
     def fuse(self, view: FusionView) -> FusedObjects:
