@@ -51,7 +51,7 @@ class SidelinkScheme(AccessScheme):
         int | None,
         AtLeast(1),
         AtMost(50),
-        "Number of subchannels that every packet occupies; without a value, computed from the packet's size",
+        "Number of subchannels that every packet occupies; null computes the number from the packet's size",
     ] = None
     t1_slots: Annotated[
         int,
@@ -75,15 +75,20 @@ class SidelinkScheme(AccessScheme):
         float,
         AtLeast(-150),
         AtMost(0),
-        "A resource is excluded if its reservation was received above this power; a lower threshold excludes more",
+        "A resource is excluded if its reservation was received above this power; a lower threshold excludes more resources",
     ] = -110.0
     keep_probability: Annotated[
         float,
         AtLeast(0),
         AtMost(1),
-        "Probability that a station keeps its resource when its reselection counter reaches 0",
+        "Probability that a station keeps its reserved resource when its reselection counter reaches 0; else it selects a new one",
     ] = 0.0
-    repetitions: Annotated[int, AtLeast(0), AtMost(31), "Number of blind retransmissions of each packet"] = 0
+    repetitions: Annotated[
+        int,
+        AtLeast(0),
+        AtMost(31),
+        "Number of blind retransmissions of each packet, which are sent whether or not the packet was received",
+    ] = 0
     interference_share: Annotated[
         float,
         Above(0),

@@ -73,25 +73,34 @@ class Visibility(Detector):
         float,
         Above(0),
         AtMost(1e4),
-        "Number of lidar points on an object at which half of such objects are detected; larger values detect less",
+        "Number of lidar points on an object at which the detection probability is 0.5; with a larger value, fewer objects are detected",
     ] = 12.0
     steepness: Annotated[
         float,
         Above(0),
         AtMost(20),
-        "Steepness of the detection probability over the logarithm of the number of points; larger values make the change sharper",
+        "Steepness of the detection probability over the logarithm of the number of lidar points; a larger value makes the change sharper",
     ] = 1.6
     center_sigma_m: Annotated[
-        float, AtLeast(0), AtMost(10), "Standard deviation of the position of a box with half_points points, per axis"
+        float,
+        AtLeast(0),
+        AtMost(10),
+        "Standard deviation of the position error, per axis, of a box on an object with half_points lidar points; more points reduce the error",
     ] = 0.15
     yaw_sigma_deg: Annotated[
-        float, AtLeast(0), AtMost(90), "Standard deviation of the heading of a box with half_points points"
+        float,
+        AtLeast(0),
+        AtMost(90),
+        "Standard deviation of the heading error of a box on an object with half_points lidar points; more points reduce the error",
     ] = 3.0
     size_sigma_m: Annotated[
-        float, AtLeast(0), AtMost(5), "Standard deviation of length, width and height of a box with half_points points"
+        float,
+        AtLeast(0),
+        AtMost(5),
+        "Standard deviation of the errors of length, width and height of a box on an object with half_points lidar points; more points reduce them",
     ] = 0.10
     false_per_frame: Annotated[
-        float, AtLeast(0), AtMost(100), "Mean number of false positives per station and frame"
+        float, AtLeast(0), AtMost(100), "Mean number of false positives in each frame of a station"
     ] = 0.5
 
     def detect(self, view: DetectorView) -> Detections:

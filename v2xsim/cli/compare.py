@@ -31,7 +31,7 @@ def command(
     ],
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar="NAME", help="Metric to compare; repeatable.", show_default=False),
+        typer.Option("--metric", metavar="NAME", help="Name of a metric to compare; repeatable.", show_default=False),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Compare all metrics, and print all settings without a limit.")

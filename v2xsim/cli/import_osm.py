@@ -13,7 +13,9 @@ def command(
     osm_file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="OpenStreetMap extract: .osm or .osm.xml, optionally gzipped.", show_default=False
+            metavar="FILE",
+            help="OpenStreetMap extract: a .osm or .osm.xml file, which may be gzipped.",
+            show_default=False,
         ),
     ],
     out: Annotated[

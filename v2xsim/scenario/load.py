@@ -36,8 +36,8 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
 
     Args:
         path: A YAML file, or the name of a packaged scenario such as `demo` where no such file exists.
-        overrides: Values to set, each `dotted.key=value` with the value in YAML. A relative path here counts from the
-            working folder; one in the file counts from the file's folder.
+        overrides: Values to set, each `dotted.key=value` with the value in YAML. A relative path in such a value is
+            relative to the working folder; one in the file is relative to the file's folder.
         seed: Replaces `run.seed`.
 
     Raises:
@@ -51,7 +51,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
 
 
 def document_of(path: str | Path) -> tuple[Document, Path]:
-    """Return the unchecked content of a scenario's file, and the folder from which its paths count."""
+    """Return the unchecked content of a scenario's file, and the folder to which its paths are relative."""
     file = find(path)
     return read_yaml(text_of(file, str(path)), str(path)), file.parent
 
@@ -62,7 +62,7 @@ def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> 
     Args:
         data: Maps, lists and scalars.
         source: Name for the data in messages.
-        folder: Folder from which relative paths count.
+        folder: Folder to which relative paths are relative.
     """
     return checked(Document(source, data), Path(folder))
 

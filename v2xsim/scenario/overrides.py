@@ -1,4 +1,4 @@
-"""Single values set from outside the file, such as `--set radio.tx_power_dbm=20`."""
+"""Values that are set outside the file, such as `--set radio.tx_power_dbm=20`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

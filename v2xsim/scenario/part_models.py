@@ -56,7 +56,7 @@ def model_of(cls: type[Part]) -> type[Section]:
     fields: dict[str, Any] = {
         word: (
             Literal[cls.name],
-            Field(cls.name, description=f"The {cls.kind.name}", json_schema_extra={"unit": "none"}),
+            Field(cls.name, description=f"Name of the {cls.kind.name}", json_schema_extra={"unit": "none"}),
         )
     }
     try:

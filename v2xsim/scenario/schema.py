@@ -32,7 +32,7 @@ class Matrix(Section):
 
 
 class Cooperation(Section):
-    """Which stations request data from which, over which path, and until when."""
+    """How stations cooperate: awareness messages, choice of helpers, relays, fusion, and their limits in time and bytes."""
 
     awareness_rule: Annotated[AwarenessRule, PartChoice(AwarenessRule, "periodic")] = chosen(
         AwarenessRule,
@@ -40,7 +40,8 @@ class Cooperation(Section):
         "Rule that decides when stations send awareness messages: at a fixed rate, or after movement as in EN 302 637-2 (1 to 10 Hz)",
     )
     egos: Literal["all"] | list[str] = choice(
-        "all", "Stations that request and fuse data: all that have a lidar, or a list of names"
+        "all",
+        "Stations that request and fuse data (egos): all vehicles with a lidar, or a list of names, also of roadside units",
     )
     matching: Annotated[MatchingRule, PartChoice(MatchingRule, "blind_cells")] = chosen(
         MatchingRule,
@@ -81,7 +82,7 @@ class Cooperation(Section):
     max_age_ms: float = quantity(
         300.0,
         "ms",
-        "Largest age of data at the ego's capture; data that was captured earlier is not used",
+        "Largest age of received data at the time of the ego's capture; older data is not used",
         ge=0,
         le=10_000,
     )
@@ -102,7 +103,7 @@ class Cooperation(Section):
     min_delivery: float = quantity(
         0.7,
         "1",
-        "Least predicted delivery probability of a usable link; higher values use relays more often",
+        "Least predicted delivery probability of a usable link; with a higher value, fewer links count as usable",
         ge=0,
         le=1,
     )
@@ -169,7 +170,7 @@ class Record(Section):
 
 
 class Scenario(File):
-    """One simulation, described completely."""
+    """All keys of one simulation."""
 
     name: str = choice(
         "scenario", "Short name; also the name of the run folder", pattern=r"^[A-Za-z0-9_.-]+$", max_length=80

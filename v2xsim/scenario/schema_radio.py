@@ -1,4 +1,4 @@
-"""The radio keys of a scenario: channel, physical layer and access."""
+"""The radio keys of a scenario: channel, physical layer and channel access."""
 
 from typing import Annotated, Literal
 
@@ -82,7 +82,7 @@ class Radio(Section):
     range_m: float = quantity(
         1500.0,
         "m",
-        "Stations farther apart than this neither receive from nor interfere with each other",
+        "Largest link distance: stations farther apart do not receive from each other and do not interfere",
         gt=0,
         le=50_000,
     )

@@ -59,7 +59,7 @@ class Channel(Section):
     range_m: float = quantity(
         2000.0,
         "m",
-        "Stations farther apart than this neither receive from nor interfere with each other",
+        "Largest link distance: stations farther apart do not receive from each other and do not interfere",
         gt=0,
         le=50_000,
     )

@@ -29,10 +29,13 @@ class Ieee80211p(AccessScheme):
         int,
         AtLeast(1),
         AtMost(2000),
-        "Time the channel must be idle before a station sends (AIFS): the default is SIFS, 32 us, and 6 slots; a shorter time gives priority",
+        "Idle time of the channel before a station may send (AIFS); the default is SIFS (32 us) plus 6 slots of 13 us; a shorter time gives priority",
     ] = 110
     cw: Annotated[
-        int, AtLeast(0), AtMost(1023), "Contention window in slots: each back-off is drawn from 0 to this value"
+        int,
+        AtLeast(0),
+        AtMost(1023),
+        "Contention window in slots: each back-off is drawn from 0 to this value; a larger value means fewer collisions and more delay",
     ] = 15
     cca_preamble_dbm: Annotated[
         float,
@@ -52,7 +55,7 @@ class Ieee80211p(AccessScheme):
     ] = "worst"
     capture_db: Annotated[
         float | None, AtLeast(0), AtMost(60),
-        "A later packet takes over a busy receiver if it is stronger by this much; without a value, no packet takes over",
+        "Capture threshold: a later packet takes over a receiver if it is stronger than the packet being received by this much; null switches capture off",
     ] = None  # fmt: skip
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:

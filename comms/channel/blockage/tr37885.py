@@ -16,7 +16,7 @@ from v2xsim.parts import part
 @part("tr37885")
 @dataclass(frozen=True)
 class Tr37885Blockage(VehicleBlockage):
-    """Loss behind vehicles of TR 37.885, drawn from a normal distribution in dB each time a vehicle begins to block a link.
+    """Loss behind vehicles by TR 37.885, drawn from a normal distribution in dB each time a vehicle begins to block a link.
 
     Mean and standard deviation are 9 and 4.5 dB if the vehicle is higher than both antennas, and 5 and 4 dB if its
     height is between theirs. Beyond 541 m the mean rises with the distance.

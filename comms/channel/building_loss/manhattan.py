@@ -66,7 +66,7 @@ class Manhattan(BuildingLoss):
         float,
         AtLeast(0),
         AtMost(1),
-        "Effective height of the ground, subtracted from both antenna heights; must be below both antennas",
+        "Effective height of the ground, which is subtracted from both antenna heights; must be below both antennas",
     ] = 0.0
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:

@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("tr37885")
 @dataclass(frozen=True)
 class DirectDistance(BuildingLoss):
-    """The loss behind buildings of the chosen path-loss model, over the direct distance."""
+    """The loss behind buildings that the chosen path-loss model gives for the direct distance."""
 
     follows_streets: ClassVar[bool] = False
 

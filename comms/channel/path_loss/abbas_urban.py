@@ -24,7 +24,7 @@ _BREAK_M = 104.0
 @part("abbas_urban")
 @dataclass(frozen=True)
 class AbbasUrban(PathLoss):
-    """Two slopes with a break at 104 m, measured on clear links and behind vehicles; the vehicle blockage model adds nothing."""
+    """Two slopes with a break at 104 m, measured on clear links and on links behind vehicles; no vehicle blockage model is added."""
 
     shadowing_sigma_db: ClassVar[tuple[float, float, float]] = (4.15, 6.67, SIGMA_DB[NLOSB])
     decorrelation_m: ClassVar[tuple[float, float, float]] = (4.25, 4.5, DECORRELATION_M[NLOSB])

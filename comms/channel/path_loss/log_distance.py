@@ -20,7 +20,7 @@ class LogDistance(PathLoss):
     """
 
     exponent: Annotated[
-        float, AtLeast(1), AtMost(6), "Path-loss exponent n; 2 is free space, and larger values lose more"
+        float, AtLeast(1), AtMost(6), "Path-loss exponent n; 2 is free space, and a larger exponent means more loss"
     ] = 2.75
 
     def pieces_db(self, carrier_ghz: float) -> Pieces:

@@ -79,7 +79,7 @@ class WinnerB1(PathLoss):
         float,
         AtLeast(0),
         AtMost(2),
-        "Effective height of the ground, subtracted from antenna heights; three reference simulators use 0, 0.5 and 1.0 m",
+        "Effective height of the ground, which is subtracted from the antenna heights; three reference simulators use 0, 0.5 and 1.0 m",
     ] = 0.0
 
     def loss_db(self, view: PathLossView) -> Float[np.ndarray, " links"]:

@@ -18,7 +18,7 @@ SPEED_MPS = 0.5
 @part("dynamics")
 @dataclass(frozen=True)
 class Dynamics(RedundancyRule):
-    """Leave out objects that others reported within the last second with a position within 3 m and a speed within 0.5 m/s."""
+    """Leave out objects that others reported within the last second, if position and speed differ by less than 3 m and 0.5 m/s."""
 
     def omitted(self, view: RedundancyView) -> Bool[np.ndarray, " objects"]:
         """Return whether each object is left out of the message."""
