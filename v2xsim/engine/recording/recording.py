@@ -32,9 +32,10 @@ class Recording:
     def tick(self, instant: Instant) -> None:
         """Record the road users and stations of a tick, and the links between stations."""
         self._participants.note(instant)
-        every, number = self._scenario.record.link_ticks, (instant.time_us - self._begin_us) // self._step_us
+        period_us = self._scenario.record.link_ticks * self._step_us
         first, second, links = instant.links.near.first, instant.links.near.second, instant.links
-        if len(first) and every and number % every == 0:
+        # A period of 0 records no links.
+        if len(first) and period_us and (instant.time_us - self._begin_us) % period_us == 0:
             self.tables["links"].add(
                 time_us=instant.time_us, a=links.agent[first], b=links.agent[second], distance_m=links.distance_m,
                 state=Coded(links.state, LINK_STATE_NAMES), case=links.case, blocker_height_m=links.blocker_height_m,
