@@ -116,8 +116,8 @@ def test_moving_an_announced_vehicle_on_leaves_the_announcement_as_it_was():
     np.testing.assert_array_equal(said.pose, np.zeros(4))
 
 
-# A mast may have a height, but no length.
-@pytest.mark.parametrize("size_m", [(0, 0, 0), (0, 0, 6)])
+# A mast may have a width and a height, but no length.
+@pytest.mark.parametrize("size_m", [(0, 0, 0), (0, 0.3, 6)])
 def test_an_announced_roadside_unit_is_no_vehicle(size_m):
     mine = knowledge(1)
     mine.learn(awareness(2, size_m=size_m), 0)
