@@ -94,6 +94,18 @@ def test_after_counts_from_now():
     assert log == [60]
 
 
+def test_a_process_gets_no_value_from_the_events_of_the_clock():
+    clock, values = Clock(0), []
+
+    def process():
+        values.append((yield clock.at(5, Order.TICK)))
+        values.append((yield clock.after(5, Order.TICK)))
+
+    clock.start(process())
+    clock.run_until(11)
+    assert values == [None, None]
+
+
 def test_a_run_stops_before_the_events_of_its_end():
     clock, log = Clock(0), []
     clock.call(9, Order.TICK, lambda: log.append(9))
