@@ -1,6 +1,6 @@
 """Compiler options for the phases of compiled loops.
 
-A phase is a small function over named tuples of arrays. It allocates no memory, so it is compiled without numba's
+A phase is a small function over named tuples of arrays. A phase allocates no memory, so it is compiled without numba's
 reference counting. With reference counting, each tuple passed to a phase needs two atomic operations per array, and the
 slot loop of the sidelink with 1,000 stations takes 1.7 times as long. Functions that a phase calls inherit the option.
 """

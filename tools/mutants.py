@@ -83,8 +83,8 @@ def files_of(room: Room, root: Path) -> list[Path]:
 def drawn(rooms: list[str], seed: int, count: int, root: Path = ROOT) -> list[tuple[str, Mutant]]:
     """Return randomly drawn faults, each with its room.
 
-    Every line that can have a fault is equally likely to be drawn, and then each fault of that line. Otherwise most
-    draws would fall on tables of constants.
+    Every line that can have a fault is equally likely to be drawn, and then each fault of that line. If all faults were
+    equally likely, most draws would fall on tables of constants.
 
     Args:
         rooms: Names of the rooms to draw from.
@@ -114,7 +114,7 @@ def tests_for(room: Room, mutant: Mutant | None, root: Path, near_alone: bool) -
 
     Args:
         room: Part of the code that has the fault.
-        mutant: The fault; None returns all tests of the room.
+        mutant: The fault (None returns all tests of the room).
         root: Root folder of the code.
         near_alone: Whether to run only the test file that mirrors the changed file, if there is one.
     """
@@ -164,7 +164,7 @@ def module_of(path: str) -> str:
 def drop_compiled(root: Path, module: str, importers: dict[str, set[str]]) -> None:
     """Remove cached compiled kernels that may contain code of a module.
 
-    This is needed because numba only checks whether a kernel's own file has changed.
+    Removal is needed because numba only checks whether a kernel's own file has changed.
     """
     for name in importers.get(module, {module}):
         parts = name.split(".")
@@ -276,7 +276,7 @@ def _become_pytest(tree: Path, arguments: list[str], output: int) -> NoReturn:
 
 
 def _exit_code(child: int, limit_s: float) -> int | None:
-    """Return the exit code of a process; None if it had to be killed after `limit_s`."""
+    """Return the exit code of a process (None if it had to be killed after `limit_s`)."""
     end_s = time.monotonic() + limit_s
     while time.monotonic() < end_s:
         pid, status = os.waitpid(child, os.WNOHANG)

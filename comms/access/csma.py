@@ -1,10 +1,10 @@
 """IEEE 802.11p: broadcast with carrier sensing (EDCA, no acknowledgement), over all stations at once.
 
-A packet that finds the channel idle is sent after the channel has been idle for AIFS. One that finds it busy draws a
-back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy. After each
-packet a station backs off again. A station notices that another has started only after one slot (CCA and turn-around),
-so transmissions that begin less than a slot apart collide. A busy station queues packets; a full queue drops the
-oldest. The loop over all events is in `csma_events`, sending and reception are in `csma_air`, the tables in
+A packet that finds the channel idle is sent after the channel has been idle for AIFS. A packet that finds the channel
+busy draws a back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy.
+After each packet a station backs off again. A station notices that another has started only after one slot (CCA and
+turn-around), so transmissions that begin less than a slot apart collide. A busy station queues packets; a full queue
+drops the oldest. The loop over all events is in `csma_events`, sending and reception are in `csma_air`, the tables in
 `csma_tables`. The parameters for scenarios are in `schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first in this list that applies:
@@ -12,8 +12,8 @@ Each receiver in range has one outcome per packet, the first in this list that a
 1. sensing: the packet is weaker than the sensitivity;
 2. half duplex: the receiver transmits when the packet begins, or begins to transmit while it is locked on the packet;
 3. receiver busy: the receiver was locked on another packet. Of packets that begin within one slot, a receiver stays
-   locked on the strongest. It changes to a packet that begins later only with capture, if the later packet is stronger
-   by `capture_db`; the earlier packet is then lost to collision;
+   locked on the strongest. A receiver changes to a packet that begins later only with capture, if the later packet is
+   stronger by `capture_db`; the earlier packet is then lost to collision;
 4. propagation: the packet is lost with the probability that the error curve gives for its SNR;
 5. collision: the packet is lost with the probability that the error curve gives for its SINR. The interference is
    either the mean over the packet's duration or the highest value in it (`worst_interference`);
@@ -57,10 +57,10 @@ class CsmaParams:
         slot_us: Length of a back-off slot: 13 us on a 10 MHz channel (IEEE 802.11-2016, table 17-21).
         cw: Contention window: the back-off is a whole number of slots drawn from 0 to this value.
         header_bytes: Bytes that the MAC adds to each packet.
-        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on;
-            None for no capture.
+        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on
+            (None for no capture).
         worst_interference: Whether the highest interference during a packet sets its SINR, as in Veins and in the
-            equations of Sepulcre et al.; False takes the mean interference, as in WiLabV2Xsim.
+            equations of Sepulcre et al. (False takes the mean interference, as in WiLabV2Xsim).
         curve_db: Points of the error curve: Eb/N0 in dB, or SINR in dB if `curve_is_sinr`.
         curve_rate: Packet error rate at each point of the curve, 0 to 1.
         curve_is_sinr: Whether the error curve is over SINR and so the same for all data rates.

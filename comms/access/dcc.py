@@ -1,7 +1,7 @@
 """Decentralised congestion control: the least time between a station's messages, from its channel busy ratio.
 
-The ratio comes from `busy_ratio.py`. The reactive control has a table of states with a message interval each. It moves
-to a state with a longer interval when the ratio has demanded this for one second, and to a state with a shorter
+The ratio comes from `busy_ratio.py`. The reactive control has a table of states with a message interval each. A station
+moves to a state with a longer interval when the ratio has demanded this for one second, and to a state with a shorter
 interval when the ratio has demanded this for five seconds. The adaptive control (LIMERIC) makes all stations near a
 target share the channel: every 200 ms, each station adjusts its share of airtime so that the busy ratio moves towards
 the target.

@@ -223,7 +223,7 @@ def field_of(
     Args:
         power_dbm: Received power by sender and receiver; the diagonal is ignored.
         least_dbm: Limit in dBm: a weaker link carries no packets and causes no interference.
-        nakagami_m: Fading by sender and receiver, as in `Field`; None for no fading.
+        nakagami_m: Fading by sender and receiver, as in `Field` (None for no fading).
     """
     kept = power_dbm >= least_dbm
     np.fill_diagonal(kept, False)

@@ -1,7 +1,7 @@
 """The simplest access scheme: each packet is sent in a random slot of its window, without sensing the channel first.
 
-It follows no standard. It is the baseline for the schemes that sense the channel. `random_slot_medium` decides which
-packets are received.
+The scheme follows no standard; it is the baseline for the schemes that sense the channel. `random_slot_medium` decides
+which packets are received.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """When a station sends under the access scheme `random_slot`: in a slot drawn at random.
 
 Slots begin at whole multiples of the slot length at all stations, as if they shared a clock. A station draws each
-packet's slot from those slots of the window that its own packets leave free. It does not sense the channel first.
+packet's slot from those slots of the window that its own packets leave free. A station does not sense the channel
+before it sends.
 """
 
 import numpy as np

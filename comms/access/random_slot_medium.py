@@ -9,16 +9,16 @@ Each pair of packet and receiver has one outcome, the first in this list that ap
 1. half duplex: the receiver transmits during any part of the packet;
 2. sensing: the packet is weaker than the sensitivity;
 3. receiver busy: when the packet began, the receiver was locked on another packet. A receiver that neither transmits
-   nor is locked locks on the strongest packet that begins, if this is above the sensitivity. It stays locked until the
-   packet ends or the receiver itself transmits. It does not change to a stronger packet that begins later;
+   nor is locked locks on the strongest packet that begins, if this is above the sensitivity. A locked receiver stays so
+   until the packet ends or the receiver itself transmits, and does not change to a stronger packet that begins later;
 4. propagation: the packet is lost with the probability that the error curve gives for its SNR;
 5. collision: the packet is lost with the probability that the error curve gives for its SINR, with the mean
    interference over the packet's duration;
 6. delivered.
 
 The order is that of Sepulcre et al., IEEE TVT 2022 (802.11p), with half duplex first as in Gonzalez-Martin et al., IEEE
-TVT 2019 (C-V2X). Steps 4 and 5 use the same uniform random number for one packet and receiver. It is a hash of the two
-keys, so that an additional station does not change the numbers of the others.
+TVT 2019 (C-V2X). Steps 4 and 5 use the same uniform random number for one packet and receiver. This number is a hash of
+the keys of packet and receiver, so that an additional station does not change the numbers of the others.
 
 The received power of a packet is taken from the call during which the packet began, and stays constant until its end.
 """
@@ -50,8 +50,8 @@ class Transmissions:
     Attributes:
         packet: Number that the caller gave each packet; its receptions carry it.
         sender: Row of the sending station; -1 for one that has left.
-        target: Row of the station that the packet is addressed to; -1 for a broadcast. This station gets an outcome
-            even if the packet is too weak to be detected.
+        target: Row of the station that the packet is addressed to; -1 for a broadcast. The addressed station gets an
+            outcome even if the packet is too weak to be detected.
         start_us: Time at which the packet begins.
         end_us: Time at which the packet has ended; at least start_us + 1.
         mcs: Index of the modulation and coding scheme, 0 to 7.
@@ -131,7 +131,7 @@ def advance(
         new: Transmissions that begin at state.time_us or later, in any order.
         until_us: Instant up to which to advance; packets that end exactly then are included.
         power_dbm: Received power by sender and receiver, antenna gains and all losses included; minus infinity where
-            nothing arrives. It applies to the packets that begin during this call.
+            nothing arrives. The powers apply to the packets that begin during this call.
         station_key: Random key of each station.
         receiver: Noise, sensitivity and thresholds of every receiver.
         bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.

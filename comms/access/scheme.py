@@ -51,7 +51,7 @@ class RadioSettings:
         queue_packets: Largest number of packets in a station's queue.
         slot_us: Length of a slot, for schemes whose standard does not define it.
         window_us: Length of the window in which a packet without a period chooses its slot.
-        header_bytes: Bytes that the MAC adds to each packet; None for the standard's value.
+        header_bytes: Bytes that the MAC adds to each packet (None for the standard's value).
         curve: Points of SINR in dB and packet error rate (0 to 1) that replace the scheme's own error curve; empty to
             keep it.
     """
@@ -81,7 +81,7 @@ class AccessScheme(Part):
             each station creates its messages at its own random phase of the period.
         draws_fading: Whether the access layer draws the fading of each packet itself, from the fading parameters of the
             links.
-        dcc_airtime_us: Duration that congestion control assumes for every packet; None for the real duration.
+        dcc_airtime_us: Duration that congestion control assumes for every packet (None for the real duration).
     """
 
     kind = Kind("access scheme", "scheme", ("layer",), "v2xsim.comms.access.schemes")
@@ -109,13 +109,13 @@ def layer_of(
     time_us: int,
     station_key: UInt64[np.ndarray, " stations"] | None = None,
 ) -> AccessLayer:
-    """Return the access layer of a scheme. All access layers are built here.
+    """Return the access layer of a scheme. All access layers are built by this function.
 
     Args:
         scheme: The access scheme.
         settings: Settings of the radio.
         time_us: Instant at which the layer starts.
-        station_key: Random key of each station that exists at the start; None for no stations.
+        station_key: Random key of each station that exists at the start (None for no stations).
 
     Raises:
         PartError: If a user's scheme raises an exception or does not return an access layer.

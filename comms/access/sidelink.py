@@ -1,12 +1,12 @@
 """Sensing-based sidelink: LTE-V2X mode 4 and NR-V2X mode 2, over all stations at once.
 
 For one second, a station remembers the power in every subchannel of every slot and the reservations that it decoded.
-For a new packet it considers the slots from T1 to T2 after the packet is ready. It excludes slots a whole number of
-periods after a slot in which it sent and so could not listen, and the resources that others have reserved with a
-received power above a threshold. The threshold rises in steps of 3 dB until a given share of the resources remains.
-Mode 4 then keeps the resources with the least mean power. Mode 2 does not rank, but checks the chosen resource again
-before its first use. One of the remaining resources is drawn at random. A stream keeps its resource for a random number
-of packets, and each packet announces the next use.
+For a new packet it considers the slots from T1 to T2 after the packet is ready. The station excludes slots a whole
+number of periods after a slot in which it sent and so could not listen, and the resources that others have reserved
+with a received power above a threshold. The threshold rises in steps of 3 dB until a given share of the resources
+remains. Mode 4 then keeps the resources with the least mean power. Mode 2 does not rank, but checks the chosen resource
+again before its first use. In both modes, one of the remaining resources is then drawn at random. A stream keeps its
+resource for a random number of packets, and each packet announces the next use.
 
 The loop over all slots is in `sidelink_slots`, its tables in `sidelink_tables`. Resources are chosen in
 `sidelink_selection`, `sidelink_air` computes who receives what, and the parameters for scenarios are in
@@ -58,8 +58,8 @@ class SidelinkParams:
         slot_us: Length of a slot; 1000 (one subframe) in LTE.
         subchannels: Number of subchannels in the channel.
         rb_per_subchannel: Number of resource blocks in each subchannel.
-        packet_subchannels: Number of subchannels that every packet takes; None computes it from the packet size and
-            `bits_per_subchannel`.
+        packet_subchannels: Number of subchannels that every packet takes (None computes it from the packet size and
+            `bits_per_subchannel`).
         bits_per_subchannel: Number of bits that one subchannel carries in a slot.
         t1_slots: First slot of the selection window, counted from the slot in which the packet is ready.
         t2_slots: Last slot of the selection window, counted from the slot in which the packet is ready.

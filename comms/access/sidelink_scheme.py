@@ -19,7 +19,7 @@ class SidelinkScheme(AccessScheme):
         rb_per_subchannel: Number of resource blocks in each subchannel.
         bits_per_symbol: Bits per symbol of the modulation: 2, 4 or 6.
         code_rate: Data bits per coded bit, 0 to 1.
-        packet_subchannels: Number of subchannels that every packet takes; None computes it from the packet size.
+        packet_subchannels: Number of subchannels that every packet takes (None computes it from the packet size).
         t1_slots: First slot of the selection window, counted from the slot in which a packet is ready.
         t2_slots: Last slot of the selection window, counted from the slot in which a packet is ready.
         candidate_share: Least share of the resources that must stay candidates, 0 to 1; the exclusion threshold is

@@ -47,9 +47,9 @@ class Schedule(NamedTuple):
     """Scheduled transmissions of all stations.
 
     Attributes:
-        station: One row per station; the columns begin with GRANT_SLOT.
+        station: State of each station, one row per station; the columns begin with GRANT_SLOT.
         station_key: Random key of each station.
-        entry: One row per scheduled transmission; the columns begin with NUMBER.
+        entry: Scheduled transmissions, one per row; the columns begin with NUMBER.
         entry_key: Random key of the packet of each scheduled transmission.
         free_row: Row from which the search for a free row starts.
     """
@@ -74,8 +74,8 @@ class Senses(NamedTuple):
         sent_slot: Slot in which the station last sent, by column and slot row.
         next_row_slot: First slot whose row has not been cleared yet.
         longest_period: Longest period announced so far by any station, in slots.
-        decoded_number: One more than the number of the last packet decoded, by column of the sender and of the
-            receiver; empty without repetitions.
+        decoded_number: Number of the last packet decoded, plus 1, by column of the sender and of the receiver; empty
+            without repetitions.
     """
 
     column: Int64[np.ndarray, " stations"]

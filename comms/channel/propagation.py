@@ -19,14 +19,15 @@ def propagation(
     """Return the parameters of the compiled link budget.
 
     Args:
-        path_loss: The path-loss model. If it computes the loss of each link, the caller must pass these losses to
-            `received_power.powers`.
+        path_loss: The path-loss model. If the model computes the loss of each link, the caller must pass these losses
+            to `received_power.powers`.
         carrier_ghz: Centre frequency of the channel.
         power_dbm: Transmit power of every station.
-        blockage: The blockage model; None adds no loss. It is ignored if the path-loss model already includes vehicles.
-        shadowing: Whether shadowing is simulated; False sets its standard deviation to 0.
-        sigma_db: Standard deviation of the shadowing in all states; None uses the path-loss model's own.
-        decorrelation_m: Decorrelation distance of the shadowing in all states; None uses the path-loss model's own.
+        blockage: The blockage model (None adds no loss). The blockage model is ignored if the path-loss model already
+            includes vehicles.
+        shadowing: Whether shadowing is simulated (False sets its standard deviation to 0).
+        sigma_db: Standard deviation of the shadowing in all states (None uses the path-loss model's own).
+        decorrelation_m: Decorrelation distance of the shadowing in all states (None uses the path-loss model's own).
     """
     pieces = pieces_of(path_loss, carrier_ghz)
     moments = None if blockage is None or path_loss.includes_vehicles else moments_of(blockage)

@@ -1,8 +1,8 @@
 """Received power between every pair of stations at one tick of the simulation, from path loss, blockage and shadowing.
 
 From tick to tick, each pair keeps its shadowing and the draw of the present blockage episode. An episode begins when a
-link becomes NLOSv (a vehicle in the way). Its loss is drawn once and applies until the link is clear or behind a
-building, because TR 37.885 gives no interval for a new draw.
+link becomes NLOSv (a vehicle in the way). The loss of an episode is drawn once and applies until the link is clear or
+behind a building, because TR 37.885 gives no interval for a new draw.
 """
 
 import math

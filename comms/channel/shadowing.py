@@ -1,14 +1,14 @@
 """Shadowing: slow random variation of the received power of two stations as they move.
 
-Each pair of stations has one random process of unit variance. It is multiplied by the standard deviation of the link's
-present state: when a link becomes blocked, the process continues and only the standard deviation changes. The process
-is
+Each pair of stations has one random process of unit variance. This process is multiplied by the standard deviation that
+belongs to the present state of the link: when a link becomes blocked, the process continues and only the standard
+deviation changes. The process is
 
     z' = r z + sqrt(1 - r^2) n,    r = exp(-moved / decorrelation)
 
 where n is a new standard normal random number and `moved` is the sum of the distances that both ends travelled, since
-the motion of either end changes the path. This file has the constants; `received_power.powers` computes the process for
-all pairs.
+the motion of either end changes the path. This file contains the standard deviations and decorrelation distances;
+`received_power.powers` computes the process for all pairs.
 
 References:
     3GPP TR 37.885 V15.3.0, clause 6.2 (deviations and correlation); 3GPP TR 36.885, annex A (the recursion).

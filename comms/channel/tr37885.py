@@ -105,8 +105,8 @@ def line_of(constants: tuple[float, float, float], carrier_ghz: float) -> tuple[
 def open_loss(environment: Environment) -> tuple[float, float, float]:
     """Return the three constants of the loss of links without a building in the way.
 
-    They are the loss at 1 m and 1 GHz, the slope per decade of distance and the slope per decade of frequency, all in
-    dB.
+    The constants are the loss at 1 m and 1 GHz, the slope per decade of distance and the slope per decade of frequency,
+    all in dB.
     """
     if environment not in ENVIRONMENTS:
         raise ValueError(f"environment must be one of {', '.join(ENVIRONMENTS)}; got {environment!r}")

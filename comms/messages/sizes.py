@@ -59,7 +59,7 @@ RAW_POINT_BYTES = 16
 def awareness_bytes(matrix_bytes: int, neighbours: int) -> int:
     """Return the size in bytes of a periodic awareness message.
 
-    It contains identity and pose, the perception matrix, and the list of neighbours.
+    The message contains identity and pose, the perception matrix, and the list of neighbours.
 
     Args:
         matrix_bytes: Size of the perception matrix in the message (from `matrix_bytes` or `encoded_matrix_bytes`); 0

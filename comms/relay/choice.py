@@ -59,8 +59,8 @@ def chosen_relays(rule: RelayRule, view: RelayView, previous: Int64[np.ndarray, 
     Args:
         rule: The relay rule.
         view: The pairs, and what is known about the stations.
-        previous: Row of each pair's present relay, -1 for none. It stays the relay unless another station scores better
-            by more than the rule's `hysteresis`.
+        previous: Row of each pair's present relay, -1 for none. The present relay stays unless another station scores
+            better by more than the rule's `hysteresis`.
 
     Raises:
         PartError: If a user's rule raises an exception or returns anything but one score per pair and station.

@@ -23,7 +23,7 @@ class RelayView:
     """Input of relay rules: what stations announce, what they measured on each other's packets, and the map.
 
     The view contains all stations, with exact velocities and present link qualities, as if announcements arrived at
-    once and without loss. This is more than a single station could know.
+    once and without loss. A single station could not know all of this.
 
     Attributes:
         requester: Row of the station that requests data, for each pair that cannot reach each other well enough.

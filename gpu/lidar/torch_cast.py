@@ -1,7 +1,7 @@
 """Lidar ray casting in torch, for a GPU: every ray against every body in range, in blocks that fit into memory.
 
-Its ranges agree with those of the compiled kernel in `cast` within 1 mm on 99.9 % of rays. Both compute in float64, but
-a ray that grazes an edge may hit or miss it by rounding.
+The ranges agree with those of the compiled kernel in `cast` within 1 mm on 99.9 % of rays. Both programs compute in
+float64, but a ray that grazes an edge may hit or miss it because of rounding.
 """
 
 import numpy as np

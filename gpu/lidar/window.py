@@ -17,10 +17,10 @@ _ELEVATION_SLACK = 1e-7
 def window(corner, count, facing_x, facing_y, elevation, columns):  # type: ignore[no-untyped-def]
     """Return the columns and beams whose rays can hit the convex hull of some corners.
 
-    The extreme azimuths of a convex body are at corners. Its extreme elevations need not be; they are bounded by the
-    height of the corners divided by the least distance of the body from the sensor's axis. A lower bound of this
-    distance is the least coordinate of the corners along a direction: along the middle azimuth or along the given
-    direction, whichever gives the larger bound.
+    The extreme azimuths of a convex body are at corners. The extreme elevations need not be at corners; they are
+    bounded by the height of the corners divided by the least distance of the body from the sensor's axis. A lower bound
+    of this distance is the least coordinate of the corners along a direction: along the middle azimuth or along the
+    given direction, whichever gives the larger bound.
 
     Args:
         corner: Corners as rows of x, y, z in the sensor's frame.

@@ -88,13 +88,14 @@ def attend_few(
         query: Queries. The numbers of a head must be adjacent in memory; this also holds for `keys` and `values`.
         keys: Keys, including those of the queries' own positions if they exist.
         values: Values that belong to the keys.
-        seen_first: Number of entries that the first query sees; each query sees one more than the one before it. If it
-            is a tensor on the device, it gives the number for the last query, so that a recorded launch can be
-            repeated. It is not used with an index.
-        index: Position of each entry in the stream, negative for no entry; None if the positions are consecutive.
+        seen_first: Number of entries that the first query sees; each query sees one more than the one before it. A
+            tensor on the device gives the number for the last query instead, so that a recorded launch can be repeated.
+            With an index, this argument is not used.
+        index: Position of each entry in the stream, negative for no entry (None if the positions are consecutive).
         position: Position of each query; needed with an index.
-        window: Number of positions that a query can see, its own included; 0 for all. It is used only with an index.
-        strict: Whether each query leaves out the entry at its own position. It is used only with an index.
+        window: Number of positions that a query can see, its own included; 0 for all. The window is used only with an
+            index.
+        strict: Whether each query leaves out the entry at its own position; used only with an index.
     """
     batch, heads, slots, dim = keys.shape
     time, counted = query.shape[2], isinstance(seen_first, Tensor)

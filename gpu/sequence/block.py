@@ -41,7 +41,7 @@ class BlockTransformer(TokenSequence):
         vocabulary: Number of different tokens.
         dim: Number of entries of a vector; a multiple of `block`.
         block_decoder: Layers of the block decoder.
-        token_decoder: Layers of the token decoder; None takes the same number and sizes as in the block decoder.
+        token_decoder: Layers of the token decoder (None for the same number and sizes as in the block decoder).
         block: Number of tokens in a block. Longer blocks make generation faster and predictions worse.
         prefix: Number of vectors by which a context is passed to the token decoder.
         first_block: Whether `loss` includes the first block.
@@ -120,8 +120,8 @@ class BlockTransformer(TokenSequence):
 
         Args:
             batch: Number of rows.
-            device: Device of the state; None for the device of the module.
-            dtype: Floating-point type of the state; None for that of the module.
+            device: Device of the state (None for the device of the module).
+            dtype: Floating-point type of the state (None for that of the module).
             room: Number of tokens to allocate memory for.
             prompt: Number of tokens of the prompt, whose whole blocks are the prompt of an exit schedule. None uses the
                 value in the schedule.
@@ -148,9 +148,9 @@ class BlockTransformer(TokenSequence):
         The result is None if the block decoder does not support this, if nothing was read yet, or if the unfinished
         block has missing tokens.
 
-        It is also None if a context of several vectors passes through layers that use keys and values from layers
-        above. Such layers are repeated until their result no longer changes, and this test needs a value from the
-        device.
+        The result is also None if a context of several vectors passes through layers that use keys and values from
+        layers above. Such layers are repeated until their result no longer changes, and this test needs a value from
+        the device.
         """
         self._refuse_other(state)
         if not state.batch or (self.prefix > 1 and any(segment.cyclic for segment in self.token_decoder.segments)):
@@ -288,7 +288,7 @@ class BlockTransformer(TokenSequence):
             ids: Tokens to read.
             state: State of the token decoder in this block; a new state at the start of the block.
             gaps: Whether some tokens did not arrive.
-            context: Context for the start of a block; None at the start uses the learnt context.
+            context: Context for the start of a block (None at the start uses the learnt context).
 
         Returns:
             The input of the head at each token, preceded by the input at the context if one is read; and the new state.

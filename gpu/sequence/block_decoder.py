@@ -16,8 +16,8 @@ class Decoder:
     Attributes:
         layers: Number of layers.
         heads: Number of attention heads.
-        hidden: Width of the feed-forward parts; None for 4 times dim.
-        kv_map: KV sharing: for each layer, the layer whose keys and values it uses; None if each layer has its own.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
+        kv_map: KV sharing: for each layer, the layer whose keys and values it uses (None if each layer has its own).
         windows: Number of positions that a layer can see, the current one included; 0 for all. Only the block decoder
             can have windows.
         schedule: Exit schedule: how many layers each position runs. In the block decoder, its positions, horizon and

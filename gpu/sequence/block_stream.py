@@ -20,12 +20,12 @@ class Rows:
     """Rows with the same number of tokens in their unfinished block.
 
     Attributes:
-        where: Indices of these rows among all rows; None if these are all rows.
+        where: Indices of these rows among all rows (None if these are all rows).
         filled: Number of tokens in the unfinished block.
         partial: Tokens of the unfinished block; NO_TOKEN for tokens that did not arrive and for positions not yet
             reached.
         inner: State of the token decoder in the unfinished block.
-        blocks: State of the block decoder; None if it is not needed because no block ends.
+        blocks: State of the block decoder (None if it is not needed because no block ends).
     """
 
     where: Int64[Tensor, " rows"] | None

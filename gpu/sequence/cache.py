@@ -34,7 +34,7 @@ class Cache:
     """Keys and values by slot. A cache object is never changed: `extend` returns a new one.
 
     Slots are in the order of time. If every row has an entry in every slot, the position of an entry follows from its
-    slot. Otherwise `index` holds the positions, so rows may join late and have missing entries.
+    slot. If rows joined late or have missing entries, `index` holds the positions.
 
     Attributes:
         buffer: Storage of the keys and values.
@@ -80,7 +80,7 @@ class Cache:
 
     @property
     def index(self) -> Int32[Tensor, "batch slots"] | None:
-        """Position of each entry in its row, NO_ENTRY for a missing one; None if positions follow from the slots."""
+        """Position of each entry in its row, NO_ENTRY for a missing one (None if positions follow from the slots)."""
         return None if self.buffer.index is None else self.buffer.index[:, self.start : self.end]
 
     def positions(self) -> Int32[Tensor, "batch slots"]:

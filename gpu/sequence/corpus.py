@@ -4,8 +4,8 @@
     vocabulary.npz                         the moves that the tokens stand for
     manifest.json                          settings, and the errors of the tokenisation
 
-The command `v2xsim corpus` creates such folders. This module reads them and cuts the sequences into windows for a
-trainer.
+The command `v2xsim corpus` creates such folders. This module reads such folders and cuts the sequences into windows for
+a trainer.
 """
 
 import io
@@ -104,7 +104,7 @@ class Sequences:
         Args:
             length: Number of tokens in a window.
             whole: Whether to leave out the remainder of a sequence after its last whole window; then there is no mask.
-                Otherwise a remainder of two tokens or more becomes a window, padded with token 0 where the mask is
+                If False, a remainder of two tokens or more becomes a window, padded with token 0 where the mask is
                 False.
 
         Raises:

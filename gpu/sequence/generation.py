@@ -40,7 +40,7 @@ def generate(
         top_k: Number of most likely tokens from which to draw; 0 for all.
         generator: Random generator of the draws; required if the temperature is above 0, so that the same seed gives
             the same result.
-        state: State from which to continue. If it was created with enough `room`, its memory need not be copied.
+        state: State from which to continue. If the state was created with enough `room`, its memory need not be copied.
         on_token: Function that is called after each token with the number of tokens generated so far.
     """
     if not isinstance(prompt, Tensor) or prompt.ndim != 2:

@@ -27,7 +27,7 @@ class Hgrn(SequenceModule):
     Args:
         dim: Number of entries of a vector.
         layers: Number of layers.
-        hidden: Width of the gated linear unit; None for 2 times dim.
+        hidden: Width of the gated linear unit (None for 2 times dim).
         variant: Variant of the recurrence; by default that of the authors' program.
         dropout: Share of entries set to zero in training, 0 to 1.
         method: Algorithm that computes the recurrence (see scan.scan); all give the same results.
@@ -74,8 +74,8 @@ class Hgrn(SequenceModule):
 
         Args:
             batch: Number of rows.
-            device: Device of the state; None for the device of the module.
-            dtype: Floating-point type of the state; None for that of the module, but at least 32 bits.
+            device: Device of the state (None for the device of the module).
+            dtype: Floating-point type of the state (None for that of the module, but at least 32 bits).
             room: Not used.
         """
         check_start(batch, dtype, room)

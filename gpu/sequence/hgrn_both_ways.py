@@ -24,7 +24,7 @@ class HgrnEncoder(nn.Module):
         dim: Number of entries of a vector.
         layers: Number of layers.
         axes: Number of axes: 1 for sequences, 2 for images.
-        hidden: Width of the gated linear unit; None for the value of dim.
+        hidden: Width of the gated linear unit (None for the value of dim).
         shared_turns: Whether the states of all directions turn at the same rates.
         variant: Variant of the recurrence; by default that of the authors' program.
         dropout: Share of entries set to zero in training, 0 to 1.

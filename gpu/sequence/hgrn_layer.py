@@ -151,8 +151,8 @@ def recurrence(
     Args:
         keep: Share of the state that each position keeps, 0 to 1.
         entry: Value that each position adds.
-        before: State before the piece; None for zero.
-        turn: Turn of the states from the start of the piece to each position; None for no turn.
+        before: State before the piece (None for zero).
+        turn: Turn of the states from the start of the piece to each position (None for no turn).
         method: Algorithm that computes the recurrence (see scan.scan).
     """
     if entry.shape[1] == 1 and before is not None:

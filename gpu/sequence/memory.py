@@ -11,7 +11,7 @@ from v2xsim.errors import UserError
 
 @dataclass(frozen=True)
 class Memory:
-    """A tensor with one entry per row. Its shape is fixed, or its second axis grows over time (`grows`).
+    """A tensor with one entry per row. The shape of the tensor is fixed, or its second axis grows over time (`grows`).
 
     Attributes:
         value: The tensor; its first axis is the row.

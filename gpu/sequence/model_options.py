@@ -56,7 +56,7 @@ class TransformerOptions:
     """A Transformer with pre-norm and rotary positions, which stores keys and values of every layer.
 
     Attributes:
-        hidden: Width of the feed-forward parts; None for 4 times dim.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
         windows: Number of positions that a layer can see, the current one included; one number for all layers, or one
             per layer; 0 means all positions.
         dropout: Share of entries set to zero in training, 0 to 1.
@@ -100,11 +100,11 @@ class KvSharingOptions:
     Attributes:
         kind: Arrangement of the layers without keys and values of their own (see `sharing_map`).
         target: The layer of a group that provides the keys and values: bottom, middle or top.
-        kv_layers: Number of layers with keys and values of their own; None for half of all.
+        kv_layers: Number of layers with keys and values of their own (None for half of all).
         kv_map: For each layer, the layer whose keys and values it uses; replaces the three options above.
-        times: Speed-up by an exit schedule, which lets later positions run fewer layers; None for no schedule.
+        times: Speed-up by an exit schedule, which lets later positions run fewer layers (None for no schedule).
         horizon: Number of positions after the prompt over which the exit schedule reduces the number of layers.
-        hidden: Width of the feed-forward parts; None for 4 times dim.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
         windows: Number of positions that a layer can see, the current one included; one number for all layers, or one
             per layer; 0 means all positions.
         passes: Number of training passes without gradients, and number with gradients, of layers that use keys and
@@ -144,7 +144,7 @@ class SkipDecodeOptions:
         times: Speed-up: number of all layers divided by the mean number of layers that run.
         horizon: Number of positions after the prompt over which the number of layers falls.
         warm_up: Number of lowest layers that always run.
-        hidden: Width of the feed-forward parts; None for 4 times dim.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
         dropout: Share of entries set to zero in training, 0 to 1.
         tied: Whether the output layer uses the weights of the embedding.
     """
@@ -168,7 +168,7 @@ class HgrnOptions:
     """A hierarchically gated linear recurrence (HGRN), with a state of fixed size.
 
     Attributes:
-        hidden: Width of the gated linear unit; None for 2 times dim.
+        hidden: Width of the gated linear unit (None for 2 times dim).
         complex_state: Whether states are complex numbers whose phase turns with time.
         norm_gate: Order of normalisation and output gate (see hgrn_layer.Variant).
         bounds: Lower bounds of the share of the state that is kept in a step (see hgrn_layer.Variant).
@@ -201,16 +201,17 @@ class BlockOptions:
     Attributes:
         block: Number of tokens in a block.
         prefix: Number of vectors by which a context is passed to the token decoder.
-        token_layers: Number of layers of the token decoder; None for half of all layers, rounded up. The block decoder
+        token_layers: Number of layers of the token decoder (None for half of all layers, rounded up). The block decoder
             has the other layers.
-        kind: Arrangement of the layers without keys and values of their own (see `sharing_map`); None for no KV
-            sharing.
+        kind: Arrangement of the layers without keys and values of their own (see `sharing_map`, None for no KV
+            sharing).
         target: The layer of a group that provides the keys and values: bottom, middle or top.
-        kv_layers: Number of layers of the block decoder with keys and values of their own; None for half of its layers.
-        times: Speed-up by an exit schedule, which lets later positions run fewer layers; None for no schedule.
+        kv_layers: Number of layers of the block decoder with keys and values of their own (None for half of its
+            layers).
+        times: Speed-up by an exit schedule, which lets later positions run fewer layers (None for no schedule).
         horizon: Number of tokens after the prompt over which the exit schedule reduces the number of layers.
         first_block: Whether the loss includes the first block.
-        hidden: Width of the feed-forward parts; None for 4 times dim.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
         dropout: Share of entries set to zero in training, 0 to 1.
         tied: Whether the output layer uses the weights of the token decoder's embedding.
     """
@@ -264,7 +265,7 @@ class SharedOptions:
         alike: Vector of a half that is compared with the query (see ContextTree).
         window: Number of tokens before the current chunk that self-attention can see.
         renew: Chunks whose selection is updated when a chunk is complete: all, or only the new one.
-        hidden: Width of the feed-forward parts; None for 4 times dim.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
         dropout: Share of entries set to zero in training, 0 to 1.
         tied: Whether the output layer uses the weights of the embedding.
     """

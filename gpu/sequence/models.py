@@ -34,7 +34,7 @@ def build(
         dim: Number of entries of a vector.
         layers: Total number of layers in all parts of the model.
         heads: Number of attention heads; ignored by models without attention.
-        seed: Seed of the random weights; None uses the present state of torch's global generator.
+        seed: Seed of the random weights (None uses the present state of torch's global generator).
         options: Options of the model: fields of its options class in MODELS.
 
     Raises:

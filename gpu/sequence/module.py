@@ -48,13 +48,13 @@ class SequenceModule(nn.Module, ABC):
 
         Args:
             batch: Number of rows.
-            device: Device of the state; None for the device of the module.
-            dtype: Floating-point type of the state; None for that of the module.
+            device: Device of the state (None for the device of the module).
+            dtype: Floating-point type of the state (None for that of the module).
             room: Number of positions for which to allocate memory, if the state grows; this avoids later copies.
         """
 
     def standing(self, state: State, room: int) -> State | None:
-        """Return the state in a form in which steps can be recorded and repeated; None if the module does not support this.
+        """Return the state in a form in which steps can be recorded and repeated (None if the module does not support this).
 
         Steps change the returned state in place, so only `replay.RecordedSteps` may use it. The given state stays
         valid.
@@ -86,9 +86,9 @@ class SequenceModule(nn.Module, ABC):
 
         Args:
             x: Input of each position of the piece, whose length may be 1 or 0. Values at masked positions are ignored.
-            state: State after the positions before the piece; None for a new state.
+            state: State after the positions before the piece (None for a new state).
             mask: False where nothing arrived.
-            dt: Time from the previous position to each position, in steps; None for 1.
+            dt: Time from the previous position to each position, in steps (None for 1).
 
         Returns:
             The output at each position, and the state after the piece.

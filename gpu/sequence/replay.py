@@ -197,7 +197,7 @@ def steps_of(model: TokenSequence, state: State, room: int) -> Steps:
 def _streams(device: torch.device) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
     """Return the CUDA streams for warm-up and for recording on a device.
 
-    They are always the same streams, because cuBLAS keeps memory for each stream on which it was used.
+    The same two streams are used every time, because cuBLAS keeps memory for each stream on which it was used.
     """
     return torch.cuda.Stream(device), torch.cuda.Stream(device)
 

@@ -1,8 +1,8 @@
 """The linear recurrence h_t = decay_t h_(t-1) + entry_t with decays in [0, 1] and its gradient, by several methods.
 
-All methods give the same results. None divides by products of decays or takes the exponential of summed logarithms,
-because both leave the floating-point range within some hundred positions. Products of decays occur only as factors,
-where underflow to zero is correct.
+All methods give the same results. No method divides by products of decays or takes the exponential of summed
+logarithms, because both leave the floating-point range within some hundred positions. Products of decays occur only as
+factors, where underflow to zero is correct.
 """
 
 from typing import Any, Literal, get_args
@@ -37,7 +37,7 @@ def scan(
     Args:
         decay: Decay at each position, from 0 to 1, both included.
         entry: Value to add at each position.
-        initial: State before the first position; None for zero.
+        initial: State before the first position (None for zero).
         method: Algorithm. `sequential`: one position after the other. `chunked`: all positions of a chunk together by
             doubling, chunks one after the other. `associative`: doubling over all positions. `compiled`: sequential in
             compiled code, on the CPU. `triton`: chunked in two kernels, on a GPU. `auto`: the fastest of these for the

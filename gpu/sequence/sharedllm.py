@@ -39,7 +39,7 @@ class SharedModel(SharedParts):
             attend to the compressed past; 0 for none. The first layer sees each token alone, so an entry represents its
             neighbours only with at least 2 layers.
         chunk_end: What is updated in a stream when a chunk is complete.
-        hidden: Width of the feed-forward parts; None for 4 times dim.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
         dropout: Share of entries set to zero in training, 0 to 1.
         tied: Whether the output layer uses the weights of the embedding.
 
@@ -103,8 +103,8 @@ class SharedModel(SharedParts):
 
         Args:
             state: Any state of this model.
-            query: Vector with which halves of chunks are compared, such as an output of the first layer; None takes
-                that of the last token.
+            query: Vector with which halves of chunks are compared, such as an output of the first layer (None takes
+                that of the last token).
 
         Raises:
             UserError: If the state belongs to another model, or the query does not fit.
@@ -189,7 +189,7 @@ class SharedModel(SharedParts):
     ) -> Float[Tensor, "batch dim"]:
         """Return the first layer's output for the token at position `at` of a running text.
 
-        With -1, it is the last token that is present.
+        The position -1 means the last token that is present.
         """
         batch, time = self._checked(running, None, mask)
         if not (holds_whole(at) if isinstance(at, Tensor) else is_whole(at)):

@@ -53,9 +53,9 @@ def alignment_loss(
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy, in nats, of expanding the halves that contain given positions of the context.
 
-    No gradient passes through a choice, so a loss on tokens cannot train it. This loss can; it is our addition to the
-    paper. It needs pairs of a query and the position of the answer, or, without labels, pairs of a token and its own
-    position.
+    No gradient passes through a choice, so a loss on tokens cannot train it. The alignment loss can train it; this loss
+    is our addition to the paper. Training needs pairs of a query and the position of the answer, or, without labels,
+    pairs of a token and its own position.
 
     Args:
         model: SharedLLM with at least one layer in the lower model (`inject` above 0).

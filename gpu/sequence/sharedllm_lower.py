@@ -146,7 +146,7 @@ class Lower(nn.Module):
 
         Args:
             x: Embedded tokens of the chunks.
-            present: Whether each token is present; None for all.
+            present: Whether each token is present (None for all).
             right: Whether the later half was expanded at each level of the tree.
 
         Returns:

@@ -178,7 +178,7 @@ class ContextTree:
 def spaced(length: int, count: int, device: torch.device | None = None) -> Int64[Tensor, " count"]:
     """Return `count` evenly spaced positions.
 
-    Each is the last position of a section, whose vector depends on the whole section.
+    Each position is the last one of a section, because the vector there depends on the whole section.
     """
     return torch.arange(1, count + 1, device=device) * length // count - 1
 

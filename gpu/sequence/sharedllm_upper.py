@@ -19,7 +19,7 @@ _AFTER_ALL = 2**40
 class Injection(nn.Module):
     """Attention to the entries that one layer of the lower model kept.
 
-    These are the only weights that the upper model has in addition to a plain Transformer.
+    The upper model has no other weights in addition to those of a plain Transformer.
 
     Args:
         dim: Number of entries of a vector.
@@ -33,7 +33,7 @@ class Injection(nn.Module):
 
 
 class Upper(Transformer):
-    """The upper model. Its state has a cache `kept0`, `kept1`... for each injected layer.
+    """The upper model, whose state has a cache `kept0`, `kept1`... for each layer that attends to the compressed past.
 
     Kept keys are rotated by the number of their chunk, and queries by the number of the running chunk, not by positions
     within chunks.

@@ -24,8 +24,8 @@ class ExitSchedule:
         layers: Number of all layers of the model.
         most: Number of layers that the positions of the prompt run.
         least: Number of layers that the positions after the horizon run.
-        horizon: Position at which `least` is reached, counted from the end of the prompt. It must be known before
-            generation starts.
+        horizon: Position at which `least` is reached, counted from the end of the prompt. The horizon must be known
+            before generation starts.
         warm_up: Number of lowest layers that always run.
         keep: Layers that run besides the lowest ones. `top`: the top layers (SkipDecode). `bottom`: the bottom layers
             (early termination, the baseline that skips the top layers).
@@ -82,7 +82,7 @@ class ExitSchedule:
     def lasts(self, prompt: int = 0) -> tuple[int, ...]:
         """Return for each layer the number of positions that run it.
 
-        These are always the first positions, since the number of layers never rises.
+        The positions that run a layer are always the first ones, since the number of layers never rises.
         """
         return _lasts(self, prompt)
 

@@ -27,7 +27,7 @@ class StandingCache(Cache):
     def of(cache: Cache, room: int) -> "StandingCache":
         """Return a fixed cache with the entries of another cache and room for `room` more.
 
-        It uses the storage of the other cache if there is enough room. The other cache stays valid.
+        The result uses the storage of the other cache if there is enough room. The other cache stays valid.
         """
         buffer, count = cache.buffer, len(cache)
         if cache.start or buffer.filled != count or buffer.keys.shape[2] < count + room or buffer.index is not None:

@@ -20,13 +20,13 @@ from v2xsim.gpu.sequence.sizes import check_precision
 
 @dataclass(frozen=True)
 class State:
-    """The state of a module after some input. It is never changed: each step returns a new state, and all stay valid.
+    """The state of a module after some input. A state is never changed: each step returns a new one, and the old stays valid.
 
     Attributes:
         maker: Signature (kind and sizes) of the module to which the state belongs.
         seen: Number of positions that each row has read, masked positions included.
         clock: Elapsed time of each row in steps; it differs from `seen` only if `dt` was given.
-        steps: Number of positions that every row has read; None if the rows differ.
+        steps: Number of positions that every row has read (None if the rows differ).
         timed: Whether steps with a given `dt` were read.
         slots: Memories, caches and states of parts of the module, by name.
         notes: Integers that apply to all rows, by name, such as the length of a prompt.
@@ -291,7 +291,7 @@ class State:
     def refuse_incomplete(self, like: "State") -> None:
         """Raise an error if the state lacks a part or its parts disagree.
 
-        It lacks a part if another state of the same model (`like`) has it; parts disagree if they have different
+        A part is missing if another state of the same model (`like`) has it; parts disagree if they have different
         numbers of rows.
 
         Raises:

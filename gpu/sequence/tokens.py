@@ -20,8 +20,8 @@ class TokenSequence(SequenceModule):
 
     Attributes:
         vocabulary: Number of different tokens; tokens are numbered from 0.
-        recipe: Arguments of `models.build` with which the model was built, stored with the weights; None if it was
-            built in another way.
+        recipe: Arguments of `models.build` with which the model was built, stored with the weights (None if it was
+            built in another way).
     """
 
     width = 0

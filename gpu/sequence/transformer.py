@@ -29,12 +29,12 @@ class Transformer(SequenceModule):
         dim: Number of entries of a vector.
         layers: Number of layers.
         heads: Number of attention heads; dim must be an even multiple of this number.
-        hidden: Width of the feed-forward parts; None for 4 times dim.
-        kv_map: For each layer, the layer whose keys and values it uses (from kv_sharing.sharing_map, or any map); None
-            if each layer has its own.
+        hidden: Width of the feed-forward parts (None for 4 times dim).
+        kv_map: For each layer, the layer whose keys and values it uses (any map, such as from kv_sharing.sharing_map,
+            or None if each layer has its own).
         windows: Number of positions for which a layer keeps keys and values, the current one included; one number for
             all layers, or one per layer; 0 means all positions.
-        schedule: Exit schedule: how many layers each position runs; None for all.
+        schedule: Exit schedule: how many layers each position runs (None for all).
         passes: Number of training passes without gradients, and number with gradients, of layers that use keys and
             values from layers above. In evaluation, passes are repeated until nothing changes, which is exact. With
             only one pass with gradients, the layers that provide keys and values do not learn to do so.

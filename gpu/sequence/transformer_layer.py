@@ -20,8 +20,8 @@ class Piece:
         position: Number of the first position in the stream, or the number of each position if rows differ.
         entry: Number of the first cache entry, or of each entry if rows differ; NO_ENTRY where nothing arrived.
         turn: Cosine and sine of the rotary embedding of queries and keys.
-        active: For each layer, the number of positions that run it, which are always the first positions; None if all
-            positions run all layers.
+        active: For each layer, the number of positions that run it, which are always the first positions (None if all
+            positions run all layers).
         rows_active: For each layer, which positions of each row run it; used if rows are at different positions.
     """
 

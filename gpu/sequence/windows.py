@@ -33,7 +33,7 @@ class Windows:
 
     Attributes:
         tokens: Tokens, one sequence per row.
-        mask: False where there is no token; None if all positions have tokens.
+        mask: False where there is no token (None if all positions have tokens).
     """
 
     tokens: Int64[Tensor, "windows time"]
@@ -81,7 +81,7 @@ class Windows:
 def unigram_nats(train: Windows, judged: Windows, vocabulary: int) -> float:
     """Return the cross-entropy per token, in nats, of a model that predicts each token with its frequency in training.
 
-    One count is added to every token.
+    One count is added to the frequency of every token.
     """
     counts = np.ones(vocabulary)
     for tokens, mask in train.pieces(4096):

@@ -92,7 +92,8 @@ class Progress:
         loss: Loss on the batch of the step, in nats per token.
         tokens: Number of tokens in the batch of the step.
         wall_s: Wall-clock duration of the step.
-        validation: Cross-entropy on the validation set in nats per token; None if it was not evaluated after this step.
+        validation: Cross-entropy on the validation set in nats per token (None if it was not evaluated after this
+            step).
     """
 
     step: int
@@ -136,7 +137,7 @@ def train(
         source: Source of batches.
         settings: Settings of the training.
         validation: Sequences for the evaluations at intervals and after the last step.
-        folder: Folder for checkpoints; None stores no checkpoints.
+        folder: Folder for checkpoints (None stores no checkpoints).
         resume: Whether to continue from the checkpoint in the folder, if there is one.
         on_step: Function that is called after each step with a report.
 

@@ -1,4 +1,4 @@
-"""Detectors, one per file: they report road users from lidar points. Their interface is in `detector`."""
+"""Detectors, one per file: they report road users from lidar points. The interface of all detectors is in `detector`."""
 
 from v2xsim.perception.detection.detector import Detector, DetectorView
 

@@ -1,18 +1,18 @@
 """The visibility detection model: input is the number of lidar points on each object, output are detections.
 
-It replaces a trained detector where only the dependence on visibility matters. For an object with n points, and h =
-`half_points` and k = `steepness`:
+The model replaces a trained detector where only the dependence on visibility matters. For an object with n points, and
+h = `half_points` and k = `steepness`:
 
     P(detect)  = 1 / (1 + exp(-k ln(n / h)))        0 without points; the logistic curve over ln n
     box error ~ Normal(0, (s sigma)^2)               per coordinate, s = sqrt(h / n) clipped to [0.2, 2]
     score     = 1 / (1 + exp(-(0.5 + ln(n / h) + z)))    z standard normal: logit-normal, rising with the points
     false positives ~ Poisson(`false_per_frame`), score = 1 / (1 + exp(-(-0.5 + z)))
 
-The error of a mean falls with the square root of the number of points, hence the factor s. Its lower limit stands for
-the accuracy of labels in data sets. Its upper limit stands for detectors that fall back on the usual box of the class.
-Scores of true and false positives overlap: at h points a true positive has a higher score than a false one with
-probability 0.76 (two normal distributions whose means differ by one standard deviation). So average precision depends
-on more than the recall. The equations are our own; no number is fitted to a published detector.
+The error of a mean falls with the square root of the number of points, hence the factor s. The lower limit of s stands
+for the accuracy of labels in data sets. The upper limit of s stands for detectors that fall back on the usual box of
+the class. Scores of true and false positives overlap: at h points a true positive has a higher score than a false one
+with probability 0.76 (two normal distributions whose means differ by one standard deviation). So average precision
+depends on more than the recall. The equations are our own; no number is fitted to a published detector.
 
 All randomness comes from uniform random numbers. With more points and the same random numbers, the model detects the
 same objects and possibly more, with higher scores and smaller errors. So an ego can be compared with and without
@@ -161,8 +161,8 @@ def detect(
         objects: Bounding boxes of the road users, at the positions where their points appear, pose errors included.
         truth: Agent id of each object, which is only copied to the detections for metrics.
         points: Number of lidar points on each object.
-        draws: Uniform random numbers in (0, 1), OBJECT_DRAWS for each object. They should depend on the object, not on
-            its row.
+        draws: Uniform random numbers in (0, 1), OBJECT_DRAWS for each object. The numbers should depend on the object,
+            not on its row.
         clutter: Possible positions of false positives, with their random numbers.
         params: Parameters of the model.
 

@@ -164,7 +164,7 @@ class BFIndex:
             data: Query vectors, one per row.
             k: Number of answers for each query.
             num_threads: Number of threads; -1 or 0 uses the index's `num_threads`.
-            filter: Labels that may be returned: a function of the label, or booleans indexed by label; None for all.
+            filter: Labels that may be returned: a function of the label, or booleans indexed by label (None for all).
         """
         queries, k, held = rows_from(data, self.dim), whole("k", k, 1), len(self)
         labels, distances = blank(len(queries), k)

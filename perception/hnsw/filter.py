@@ -1,7 +1,8 @@
 """Compiled search in which some rows must not be returned: marked, deleted or filtered out.
 
-If only a few rows may be returned, the query is compared with each of them. This is done if p^2 <= n M ef for p of n
-rows, because a graph search expands about ef n / p rows with about M new neighbours each.
+If only a few rows may be returned, the query is compared with each of them. The query is compared with single rows if
+p^2 <= n M ef, where p of n rows may be returned, because a graph search expands about ef n / p rows with about M new
+neighbours each.
 """
 
 # mypy: ignore-errors

@@ -121,7 +121,7 @@ class Index:
     def ef(self) -> int:
         """Number of best rows that a query keeps during its search.
 
-        It is raised to k if k is larger. A larger number finds more of the true neighbours and takes longer.
+        A query for k answers keeps at least k rows. A larger number finds more of the true neighbours and takes longer.
         """
         return self._ef
 

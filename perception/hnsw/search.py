@@ -1,10 +1,10 @@
 """Search the graph: Algorithms 2 and 5 of Malkov and Yashunin (TPAMI 42(4), 2020; arXiv 1603.09320), compiled.
 
-Algorithm 2 keeps a heap of candidates and a heap of the best `ef` rows. It never expands a candidate that is worse than
-all rows of a full second heap. So one sorted pool of the best `ef` keys, each marked when it is expanded, visits the
-same rows in the same order; inserting a row takes one binary search and one block move. If some rows are passed through
-but not returned (deleted or filtered out), candidates and best rows differ, and `hnsw.filter` keeps the candidates in a
-separate heap.
+Algorithm 2 keeps a heap of candidates and a heap of the best `ef` rows. Algorithm 2 never expands a candidate that is
+worse than all rows of a full second heap. So one sorted pool of the best `ef` keys, each marked when it is expanded,
+visits the same rows in the same order; inserting a row takes one binary search and one block move. If some rows are
+passed through but not returned (deleted or filtered out), candidates and best rows differ, and `hnsw.filter` keeps the
+candidates in a separate heap.
 """
 
 import numpy as np

@@ -1,14 +1,14 @@
 """Descriptors of perception matrices: vectors of fixed length, so that an index finds good helpers among thousands.
 
-Exact matching compares matrices cell by cell. With descriptors, it runs only on the few helpers that the index returns.
-There are three forms, each for a different question:
+Exact matching compares matrices cell by cell. With descriptors, exact matching runs only on the few helpers that the
+index returns. There are three forms, each for a different question:
 
-    complement Which station saw what I cannot see? It has a query made from blind weights, and a stored form made from
-                 observed cells; the expectation of their inner product is proportional to the gain of matching. rings
-                 Which station is at a similar place, whatever its heading? It has the free and occupied share of each
-                 ring around a station, and its variation around the ring; it does not change when the station turns.
-                 pooled What did a station see around it, in the orientation of the map? It is the station's matrix in
-                 coarse cells.
+    complement Which station saw what I cannot see? The complement has a query made from blind weights, and a stored
+                 form made from observed cells; the expectation of their inner product is proportional to the gain of
+                 matching. rings Which station is at a similar place, whatever its heading? Rings contain the free and
+                 occupied share of each ring around a station, and its variation around the ring; they do not change
+                 when the station turns. pooled What did a station see around it, in the orientation of the map? The
+                 pooled form is the station's matrix in coarse cells.
 
 The complement does not measure similarity: query and stored form differ, so it needs an index of inner products.
 """
@@ -41,8 +41,8 @@ def complement_stored(matrix: PerceptionMatrix, dim: int, block: int = 4) -> Flo
     """Return the stored descriptor of a possible helper: a sketch of the cells of the world that it sees.
 
     The expectation of the inner product of query and stored form is the sum over coarse cells of blind weight times
-    observed share. This is the numerator of the gain, at coarse resolution. The standard deviation of the inner product
-    is about the product of the lengths of both vectors divided by sqrt(dim).
+    observed share. This sum is the numerator of the gain, at coarse resolution. The standard deviation of the inner
+    product is about the product of the lengths of both vectors divided by sqrt(dim).
 
     References:
         Weinberger, Dasgupta, Langford, Smola and Attenberg, Feature hashing for large scale multitask learning, ICML

@@ -1,8 +1,8 @@
 """The interface of matching rules: a rule chooses the helpers to ask, from the perception matrices they announce.
 
-It follows the abstract of *NLOS Dies Twice* (Li and Sun, arXiv 2307.06615), which names "an abstract perception matrix
-matching method for quick sensor fusion matching procedures"; the full text was not available to us. Each built-in rule
-is one file in `rules`.
+The interface follows the abstract of *NLOS Dies Twice* (Li and Sun, arXiv 2307.06615), which names "an abstract
+perception matrix matching method for quick sensor fusion matching procedures"; the full text was not available to us.
+Each built-in rule is one file in `rules`.
 """
 
 from collections.abc import Callable

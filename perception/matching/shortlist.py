@@ -24,8 +24,9 @@ class ShortList:
 
     Descriptors are kept in a packed array for plain comparison. Changes are also collected for the index, but written
     into it only when this saves time. With many changes and few queries, the index is never updated. With many queries,
-    it is updated at the latest when the extra time of plain comparison has reached the time of the update, so the total
-    time is at most twice the minimum (ski rental: Karlin, Manasse, Rudolph and Sleator, Algorithmica 3, 1988).
+    the index is updated at the latest when the extra time of plain comparison has reached the time of the update, so
+    the total time is at most twice the minimum (ski rental: Karlin, Manasse, Rudolph and Sleator, Algorithmica 3,
+    1988).
 
     Args:
         space: Metric: l2 (squared Euclidean), ip (1 - inner product) or cosine (1 - cosine similarity).
@@ -71,8 +72,8 @@ class ShortList:
     def prefers_index(self, queries: int) -> bool:
         """Return whether the index should answer the given number of queries.
 
-        This depends on the changes missing in the index and on the extra time of plain comparison since the last
-        update.
+        The decision depends on the changes missing in the index and on the extra time of plain comparison since its
+        last update.
         """
         behind = len(self._changed) + len(self._gone)
         link_s, excess_s = behind * self._level_s(_UPDATE_LEVEL_S, _UPDATE_ENTRY_S), self._excess_s(queries)

@@ -34,8 +34,8 @@ def aware(
     Tracks are assigned so that as many road users as possible have one.
 
     Args:
-        objects_m: True positions of all road users. Those beyond the range must be included, so that their tracks are
-            not assigned to others.
+        objects_m: True positions of all road users. Road users beyond the range must be included, so that their tracks
+            are not assigned to others.
         tracks_m: Positions of confirmed tracks, in the same coordinates and at the same instant.
         within_m: Largest distance between a track and its road user.
     """

@@ -216,10 +216,10 @@ def step(
     Args:
         tracks: State before the detections.
         detections: Detections in the world frame, at most one per road user (see boxes.suppressed).
-        time_us: Instant of the new state. If it is before the instant of `tracks`, the data is late and the state keeps
-            its instant.
+        time_us: Instant of the new state. If this instant is before that of `tracks`, the data is late and the state
+            keeps its instant.
         params: Parameters of the tracker.
-        captured_us: Capture time of each detection; None means `time_us`. Older detections are extrapolated with their
+        captured_us: Capture time of each detection (None means `time_us`). Older detections are extrapolated with their
             velocity, and their position error grows with age; detections older than `coast_us` are dropped.
     """
     captured = np.full(len(detections), time_us, np.int64) if captured_us is None else captured_us

@@ -21,8 +21,8 @@ class Ieee80211p(AccessScheme):
         cca_preamble_dbm: A preamble stronger than this makes the channel busy.
         cca_energy_dbm: A total received power above this makes the channel busy.
         interference: Which interference sets the SINR of a packet: the highest during the packet, or the mean over it.
-        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on;
-            None for no capture.
+        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on
+            (None for no capture).
     """
 
     aifs_us: Annotated[

@@ -1,6 +1,6 @@
 """The loss of TR 37.885 behind vehicles, drawn at random once for each blockage episode.
 
-Its distribution depends on the height of the vehicle relative to the two antennas.
+The distribution of the loss depends on the height of the vehicle relative to the two antennas.
 """
 
 from dataclasses import dataclass

@@ -69,8 +69,8 @@ class PathLoss(Part):
         decorrelation_m: Travelled distance after which the correlation of the shadowing has fallen to 1/e, by link
             state.
         includes_vehicles: Whether the loss of state NLOSV includes the vehicle in the way.
-        urban: Whether link states drawn from curves (`radio.propagation.states`) use the urban curves; False means the
-            highway curves.
+        urban: Whether link states drawn from curves (`radio.propagation.states`) use the urban curves (False means the
+            highway curves).
     """
 
     kind = Kind("path loss", "model", ("loss_db", "pieces_db"), "v2xsim.comms.channel.path_loss")
@@ -117,7 +117,7 @@ def loss_of(model: PathLoss, view: PathLossView) -> Float[np.ndarray, " links"]:
 
 
 def pieces_of(model: PathLoss, carrier_ghz: float) -> Pieces | None:
-    """Return the pieces of a model that is piecewise linear in log distance; None if it computes the loss of each link.
+    """Return the pieces of a model that is piecewise linear in log distance (None if it computes the loss of each link).
 
     The result of a user's model is checked.
 

@@ -1,9 +1,9 @@
 """Rule for sending cooperative awareness messages: ETSI EN 302 637-2.
 
-Every 100 ms, a station checks whether to send. It sends if congestion control allows it and, since its last message, it
-has turned by more than 4 degrees, moved by more than 4 metres or changed its speed by more than 0.5 m/s. The time
-between this message and the one before becomes its interval: it sends three more messages at that interval even without
-such a change, and then once a second. So a vehicle that stands still sends once a second.
+Every 100 ms, a station checks whether to send. The station sends if congestion control allows it and, since its last
+message, it has turned by more than 4 degrees, moved by more than 4 metres or changed its speed by more than 0.5 m/s.
+The time between this message and the one before becomes its interval: it sends three more messages at that interval
+even without such a change, and then once a second. So a vehicle that stands still sends once a second.
 
 References:
     ETSI EN 302 637-2 V1.4.1, clause 6.1.3, as ms-van3t implements it; we did not check it against the document.

@@ -1,6 +1,6 @@
 """Rules that leave perceived objects out of a message because other stations report them, one per file.
 
-Their interface is in the module `rule`.
+The interface of all redundancy rules is in the module `rule`.
 """
 
 from v2xsim.comms.messages.redundancy.rule import Copies, RedundancyRule, RedundancyView

@@ -1,6 +1,6 @@
 """Relay rule by height: the station whose links pass highest above the vehicles in between.
 
-It is the rule `hybrid` with the height term alone.
+This rule is the rule `hybrid` with the height term alone.
 """
 
 from dataclasses import dataclass

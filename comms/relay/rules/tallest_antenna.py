@@ -1,6 +1,6 @@
 """Relay rule by antenna height: the station with the highest antenna.
 
-It is a baseline that uses only antenna heights and ignores obstacles.
+This rule is a baseline that uses only antenna heights and ignores obstacles.
 """
 
 from dataclasses import dataclass

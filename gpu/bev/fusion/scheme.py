@@ -1,6 +1,6 @@
 """The interface of fusion schemes.
 
-It defines what helpers send to an ego, and how the ego fuses the data that arrived by its deadline.
+A fusion scheme defines what helpers send to an ego, and how the ego fuses the data that arrived by its deadline.
 """
 
 from collections.abc import Callable
@@ -87,7 +87,7 @@ class Detect(Protocol):
         Args:
             objects: Bounding boxes of the road users, at the positions where their points appear.
             points: Number of lidar points on each road user.
-            added_m: Received points to use, in world coordinates; None for all that arrived.
+            added_m: Received points to use, in world coordinates (None for all that arrived).
         """
 
 
