@@ -9,15 +9,15 @@ drops the oldest. The loop over all events is in `csma_events`, sending and rece
 
 Each receiver in range has one outcome per packet, the first in this list that applies:
 
-1. sensing: the packet is weaker than the sensitivity;
-2. half duplex: the receiver transmits when the packet begins, or begins to transmit while it is locked on the packet;
-3. receiver busy: the receiver was locked on another packet. Of packets that begin within one slot, a receiver stays
+1. Sensing: the packet is weaker than the sensitivity.
+2. Half duplex: the receiver transmits when the packet begins, or begins to transmit while it is locked on the packet.
+3. Receiver busy: the receiver was locked on another packet. Of packets that begin within one slot, a receiver stays
    locked on the strongest. A receiver changes to a packet that begins later only with capture, if the later packet is
-   stronger by `capture_db`; the earlier packet is then lost to collision;
-4. propagation: the packet is lost with the probability that the error curve gives for its SNR;
-5. collision: the packet is lost with the probability that the error curve gives for its SINR. The interference is
-   either the mean over the packet's duration or the highest value in it (`worst_interference`);
-6. delivered.
+   stronger by `capture_db`. The earlier packet is then lost to collision.
+4. Propagation: the packet is lost with the probability that the error curve gives for its SNR.
+5. Collision: the packet is lost with the probability that the error curve gives for its SINR. The interference is
+   either the mean over the packet's duration or the highest value in it (`worst_interference`).
+6. Delivered.
 
 References:
     IEEE 802.11-2016, 10.22.2 (EDCA) and 17 (OFDM PHY at 10 MHz). The order of the causes of loss is that of Sepulcre et

@@ -6,15 +6,15 @@ the same, one long call gives the same result as several short ones.
 
 Each pair of packet and receiver has one outcome, the first in this list that applies:
 
-1. half duplex: the receiver transmits during any part of the packet;
-2. sensing: the packet is weaker than the sensitivity;
-3. receiver busy: when the packet began, the receiver was locked on another packet. A receiver that neither transmits
-   nor is locked locks on the strongest packet that begins, if this is above the sensitivity. A locked receiver stays so
-   until the packet ends or the receiver itself transmits, and does not change to a stronger packet that begins later;
-4. propagation: the packet is lost with the probability that the error curve gives for its SNR;
-5. collision: the packet is lost with the probability that the error curve gives for its SINR, with the mean
-   interference over the packet's duration;
-6. delivered.
+1. Half duplex: the receiver transmits during any part of the packet.
+2. Sensing: the packet is weaker than the sensitivity.
+3. Receiver busy: when the packet began, the receiver was locked on another packet. A receiver that neither transmits nor
+   is locked locks on the strongest packet that begins, if this is above the sensitivity. A locked receiver stays so
+   until the packet ends or the receiver itself transmits, and does not change to a stronger packet that begins later.
+4. Propagation: the packet is lost with the probability that the error curve gives for its SNR.
+5. Collision: the packet is lost with the probability that the error curve gives for its SINR, with the mean
+   interference over the packet's duration.
+6. Delivered.
 
 The order is that of Sepulcre et al., IEEE TVT 2022 (802.11p), with half duplex first as in Gonzalez-Martin et al., IEEE
 TVT 2019 (C-V2X). Steps 4 and 5 use the same uniform random number for one packet and receiver. This number is a hash of

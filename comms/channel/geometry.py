@@ -4,9 +4,9 @@ A building blocks a link if the straight line between the antennas passes throug
 roof and inside its footprint. If no building blocks the link, vehicles are considered. A vehicle is in the way if the
 line crosses its outline seen from above. TR 37.885 clause 6.2.1 then gives three cases, by heights alone:
 
-- case 1: the vehicle's top is below both antennas; the link counts as clear;
-- case 2: the vehicle's top is above both antennas;
-- case 3: any height in between, equal heights included, even if the line itself passes over the vehicle.
+- Case 1: the vehicle's top is below both antennas; the link counts as clear.
+- Case 2: the vehicle's top is above both antennas.
+- Case 3: any height in between, equal heights included, even if the line itself passes over the vehicle.
 
 Of several vehicles, a vehicle of case 2 counts before one of case 3; within a case, the one that reaches highest above
 the line counts. So an additional vehicle never improves a link. `links_and_obstruction` also returns how far the worst

@@ -1,8 +1,9 @@
 """A corpus of motion as tokens: a folder with three sets of sequences, the vocabulary and a manifest.
 
-    train.npz, validation.npz, test.npz    sequences; validation: other drives on the same roads, test: other roads
-    vocabulary.npz                         the moves that the tokens stand for
-    manifest.json                          settings, and the errors of the tokenisation
+- The files train.npz, validation.npz and test.npz contain the sequences. The validation set has other drives on the same
+  roads as the training set, and the test set has other roads.
+- The file vocabulary.npz contains the moves that the tokens stand for.
+- The file manifest.json contains the settings, and the errors of the tokenisation.
 
 The command `v2xsim corpus` creates such folders. This module reads such folders and cuts the sequences into windows for
 a trainer.

@@ -3,10 +3,10 @@
 The model replaces a trained detector where only the dependence on visibility matters. For an object with n points, and
 h = `half_points` and k = `steepness`:
 
-    P(detect)  = 1 / (1 + exp(-k ln(n / h)))        0 without points; the logistic curve over ln n
-    box error ~ Normal(0, (s sigma)^2)               per coordinate, s = sqrt(h / n) clipped to [0.2, 2]
-    score     = 1 / (1 + exp(-(0.5 + ln(n / h) + z)))    z standard normal: logit-normal, rising with the points
-    false positives ~ Poisson(`false_per_frame`), score = 1 / (1 + exp(-(-0.5 + z)))
+- The probability of detection is 1 / (1 + exp(-k ln(n / h))), a logistic curve over ln n; without points it is 0.
+- The box error in each coordinate is normal with standard deviation s sigma, where s = sqrt(h / n) clipped to [0.2, 2].
+- The score is 1 / (1 + exp(-(0.5 + ln(n / h) + z))) with z standard normal; it rises with the number of points.
+- The number of false positives is Poisson with mean `false_per_frame`; their score is 1 / (1 + exp(-(-0.5 + z))).
 
 The error of a mean falls with the square root of the number of points, hence the factor s. The lower limit of s stands
 for the accuracy of labels in data sets. The upper limit of s stands for detectors that fall back on the usual box of

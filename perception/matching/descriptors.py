@@ -3,12 +3,12 @@
 Exact matching compares matrices cell by cell. With descriptors, exact matching runs only on the few helpers that the
 index returns. There are three forms, each for a different question:
 
-    complement Which station saw what I cannot see? The complement has a query made from blind weights, and a stored
-                 form made from observed cells; the expectation of their inner product is proportional to the gain of
-                 matching. rings Which station is at a similar place, whatever its heading? Rings contain the free and
-                 occupied share of each ring around a station, and its variation around the ring; they do not change
-                 when the station turns. pooled What did a station see around it, in the orientation of the map? The
-                 pooled form is the station's matrix in coarse cells.
+- The complement answers: which station saw what I cannot see? Its query is made from blind weights, its stored form from
+  observed cells. The expectation of their inner product is proportional to the gain of matching.
+- Rings answer: which station is at a similar place, whatever its heading? Their entries are the free and occupied share
+  of each ring around a station, and its variation around the ring. They do not change when the station turns.
+- The pooled form answers: what did a station see around it, in the orientation of the map? Its entries are the station's
+  matrix in coarse cells.
 
 The complement does not measure similarity: query and stored form differ, so it needs an index of inner products.
 """

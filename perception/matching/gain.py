@@ -2,7 +2,9 @@
 
 W is the relevance of each cell, B the blind cells, V_j the cells that helper j observed:
 
-gain(j | S) = sum(W B (1 - C_S) V_j) / sum(W B),    C_S: cells that the helpers S chosen before cover
+    gain(j | S) = sum(W B (1 - C_S) V_j) / sum(W B)
+
+Here, C_S are the cells that the already chosen helpers S cover.
 """
 
 import numpy as np

@@ -3,13 +3,15 @@
 No true identity is read. Detections are assigned to tracks by position, within a gate, each to at most one track. The
 state of a track is x, y, vx, vy over ground in the world frame.
 
-    prediction   white-noise acceleration of density q: per axis Q = q [[dt^3/3, dt^2/2], [dt^2/2, dt]]
-    gate         d^2 = v' S^-1 v below the 0.99 quantile of chi-square with 2 degrees of freedom, -2 ln(1 - 0.99)
-    assignment   least sum of d^2 + ln det S, the negative log-likelihood, so that a wide new track does not take
-                 the detection of a sharp old one
-    birth        a detection that joined no track; its unknown speed is mostly along its heading
-    confirmation M of the last N steps with a detection; deletion by the time since the last one, so that
-                 late or missing frames delete no track by themselves
+- Prediction: the acceleration is white noise of spectral density q. Per axis, the covariance grows by
+  Q = q [[dt^3/3, dt^2/2], [dt^2/2, dt]].
+- Gate: a detection can belong to a track if d^2 = v' S^-1 v is below the 0.99 quantile of the chi-square distribution
+  with 2 degrees of freedom, -2 ln(1 - 0.99).
+- Assignment: the sum of d^2 + ln det S (the negative log-likelihood) is minimised, so that a new track with a wide
+  covariance does not take the detection of an older, more accurate track.
+- Birth: a detection without a track starts a new track. Its unknown speed is assumed to be mostly along its heading.
+- Confirmation: a track is confirmed when M of the last N steps had a detection.
+- Deletion: a track is deleted when its last detection is too old, so that a few late or missing frames delete no track.
 
 Sources: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and Navigation (2001) 6.2.2 and 3.3;
 Kuhn-Munkres as in scipy. The tracker does not model turning, correlated errors of several stations, or classes, and

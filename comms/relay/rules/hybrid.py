@@ -3,10 +3,11 @@
 The paper's full text was not available to us, so the exact terms and weights are ours. For a pair of stations (i, j)
 and a candidate relay k, with the hops i-k and k-j:
 
-    height    H_k = min over hops of -h / r, clipped to [-1, 1]: h is the height of the worst vehicle above the line between
-              the antennas (negative below it), r is the radius of the first Fresnel zone there; -1 behind a building
-    mobility  M_k = min over hops of the link expiration time, over the wanted time (5 s), clipped to [0, 1]
-    hybrid    w M_k + (1 - w) H_k
+- The height term is H_k = min over both hops of -h / r, clipped to [-1, 1], where h is the height of the worst vehicle
+  above the line between the antennas (negative below it) and r is the radius of the first Fresnel zone there. The value
+  of a hop behind a building is -1.
+- The mobility term is M_k = min over both hops of the link expiration time, divided by 5 s and clipped to [0, 1].
+- The score of the hybrid rule is w M_k + (1 - w) H_k.
 """
 
 from dataclasses import dataclass
