@@ -34,7 +34,8 @@ def command(
         typer.Option("--metric", metavar="NAME", help="Name of a metric to compare; repeatable.", show_default=False),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Compare all metrics, and print all settings without a limit.")
+        bool,
+        typer.Option("--all", help="Compare all metrics instead of the most important ones, and print all settings."),
     ] = False,
     baseline: Annotated[
         list[str] | None,

@@ -22,7 +22,7 @@ class EarlyFusion(FusionScheme):
         float,
         Above(0),
         AtMost(5),
-        "Side of the cubes in which a helper keeps only one lidar point each before it sends; larger cubes send less data",
+        "Edge length of the voxels: a helper sends at most one lidar point per voxel, so larger voxels mean less data",
     ] = 0.3
 
     @property

@@ -91,7 +91,7 @@ class Options:
         int,
         typer.Option(
             min=1,
-            help="Number of windows to evaluate on, spread evenly over the validation set, and the same number over the test set.",
+            help="Number of windows for the evaluation: this many of the validation set and this many of the test set, spread evenly.",
         ),
     ] = 512
     resume: Annotated[
