@@ -18,7 +18,7 @@ from v2xsim.comms.phy.noise import receiver_of
 
 HERE = Path(__file__).resolve().parent
 STATIONS = 12
-KEYS = np.arange(1, 3 * STATIONS, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+KEYS = np.arange(1, 4 * STATIONS, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 # Powers in decibels: stored to a thousandth, and compared with a tolerance, because processors round differently.
 FLOATS = ("noise_dbm", "power_dbm", "sinr_db")
 
@@ -93,10 +93,10 @@ def run(name):
         parts.append(receptions)
         busy_us.append(busy.tolist())
         if part in (1, 3):
-            # One station leaves, one joins in its place at another row, and all others change rows.
-            row = np.roll(np.arange(STATIONS), 3)
-            row[5] = -1
-            keys = np.where(row >= 0, keys[row], KEYS[STATIONS + part])
+            # Two stations leave, two join in their place, and all change rows; streams stay with stations of even rows.
+            row = np.roll(np.arange(STATIONS), 4)
+            row[[2, 5]] = -1
+            keys = np.where(row >= 0, keys[row], KEYS[STATIONS * (1 + part // 2) + np.arange(STATIONS)])
             layer.reindexed(row, keys)
     receptions, busy = layer.advance(6 * part_us, links(rng, STATIONS, reach_dbm))
     whole = Receptions.joined([*parts, receptions])

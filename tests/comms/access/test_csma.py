@@ -20,6 +20,7 @@ from v2xsim.comms.access.packets import (
     Receptions,
     field_of,
 )
+from v2xsim.comms.access.schemes.ieee80211p import Ieee80211p
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.comms.phy.error_rate import per
 
@@ -218,3 +219,31 @@ def test_fading_has_mean_one_and_the_variance_of_nakagami(shape):
 @pytest.mark.parametrize("name", recorded_layers.CSMA)
 def test_a_recorded_run_of_carrier_sensing_under_load_is_reproduced(name):
     recorded_layers.check(name)
+
+
+# What a scenario leaves open.
+
+
+def test_aifs_is_sifs_and_six_slots_of_13_us():
+    params = CsmaParams()
+    assert (params.slot_us, params.aifs_us, params.cw) == (13, 32 + 6 * 13, 15)
+
+
+def test_a_channel_of_its_g5_is_busy_from_minus_85_dbm_of_a_packet_and_minus_65_dbm_of_anything():
+    params = CsmaParams()
+    assert (params.bandwidth_mhz, params.header_bytes, params.queue_packets) == (10, 38, 1000)
+    assert (params.sensitivity_dbm, params.busy_threshold_dbm) == (-85.0, -85.0)
+    assert (params.cca_preamble_dbm, params.cca_energy_dbm) == (-85.0, -65.0)
+    assert params.noise_dbm == pytest.approx(-94.975, abs=1e-3)
+
+
+def test_a_packet_captures_nobody_and_its_worst_moment_decides_by_energy_per_bit():
+    params = CsmaParams()
+    assert (params.capture_db, params.worst_interference, params.curve_is_sinr) == (None, True, False)
+
+
+def test_the_scheme_of_80211p_has_the_same_numbers():
+    scheme, params = Ieee80211p(), CsmaParams()
+    names = ("aifs_us", "cw", "cca_preamble_dbm", "cca_energy_dbm", "capture_db")
+    assert [getattr(scheme, name) for name in names] == [getattr(params, name) for name in names]
+    assert scheme.interference == "worst"

@@ -316,3 +316,18 @@ def test_random_slots_spread_periods_themselves_and_leave_fading_to_the_channel(
     assert (RandomSlotAccess.ideal, RandomSlotAccess.spreads_periods, RandomSlotAccess.draws_fading) == (
         False, True, False
     )  # fmt: skip
+
+
+def test_a_radio_without_settings_has_10_mhz_and_the_noise_of_a_9_db_receiver():
+    radio = RadioSettings()
+    assert (radio.bandwidth_mhz, radio.noise_dbm, radio.sensitivity_dbm, radio.busy_threshold_dbm) == (
+        10, -95.0, -90.0, -94.0
+    )  # fmt: skip
+    assert (radio.queue_packets, radio.slot_us, radio.window_us, radio.header_bytes, radio.curve) == (
+        1000, 500, 20_000, None, ()
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("bandwidth_mhz", "wider_db"), [(10, 0.0), (20, 3.0103), (40, 6.0206)])
+def test_a_wider_channel_asks_for_as_much_more_power_as_it_has_more_noise(bandwidth_mhz, wider_db):
+    assert RadioSettings(bandwidth_mhz=bandwidth_mhz).wider_db == pytest.approx(wider_db, abs=1e-4)

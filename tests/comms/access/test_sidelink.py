@@ -179,3 +179,30 @@ def test_of_an_interferer_only_the_share_on_the_packets_own_blocks_disturbs():
 @pytest.mark.parametrize("name", recorded_layers.SIDELINK)
 def test_a_recorded_run_of_a_sidelink_under_load_is_reproduced(name):
     recorded_layers.check(name)
+
+
+# What a scenario leaves open.
+
+
+def test_mode_4_senses_a_second_of_slots_of_a_millisecond_and_keeps_a_resource_for_5_to_15_packets():
+    params = SidelinkParams()
+    assert (params.slot_us, params.window_slots, params.uses) == (1000, 1000, (5, 15))
+
+
+def test_mode_4_chooses_among_slots_1_to_100_and_keeps_a_fifth_of_them_ranked():
+    params = SidelinkParams()
+    assert (params.t1_slots, params.t2_slots, params.single_t2_slots, params.candidate_share) == (1, 100, 100, 0.2)
+    assert (params.ranked, params.recheck_slots, params.keep_probability, params.repetitions) == (True, 0, 0.0, 0)
+
+
+def test_mode_4_has_four_subchannels_of_12_blocks_and_packets_of_one():
+    params = SidelinkParams()
+    assert (params.subchannels, params.rb_per_subchannel, params.packet_subchannels) == (4, 12, 1)
+    assert (params.bits_per_subchannel, params.overlap, params.leak_db, params.queue_packets) == (1520, 1.0, (), 1000)
+
+
+def test_mode_4_hears_from_minus_90_5_dbm_and_decodes_control_from_0_db():
+    params = SidelinkParams()
+    assert (params.rsrp_threshold_dbm, params.sensitivity_dbm, params.busy_threshold_dbm) == (-128.0, -90.5, -94.0)
+    assert params.sci_sinr_db == 0.0
+    assert params.noise_dbm == pytest.approx(-94.975, abs=1e-3)

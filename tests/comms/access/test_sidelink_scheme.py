@@ -49,3 +49,13 @@ def test_an_index_of_coding_takes_the_place_of_modulation_and_code_rate():
 def test_a_scheme_names_what_decides_its_largest_packet():
     text = NrMode2(subchannels=3, rb_per_subchannel=15, nr_mcs=28).describe()
     assert text == "nr_mode2: 3 subchannels of 15 resource blocks, 6 bits a symbol, code rate 0.925781"
+
+
+@SCHEMES
+def test_a_sidelink_scheme_leaves_free_what_is_heard_above_minus_110_dbm_and_works_out_its_subchannels(scheme):
+    scheme = scheme()
+    assert (scheme.subchannels, scheme.rb_per_subchannel, scheme.packet_subchannels) == (4, 12, None)
+    assert (scheme.bits_per_symbol, scheme.code_rate, scheme.candidate_share) == (2, 0.7, 0.2)
+    assert (scheme.t1_slots, scheme.t2_slots, scheme.rsrp_threshold_dbm) == (1, 100, -110.0)
+    assert (scheme.keep_probability, scheme.repetitions) == (0.0, 0)
+    assert (scheme.interference_share, scheme.in_band_emission) == (1.0, False)
