@@ -1,5 +1,6 @@
 """Carrier sensing: what stations that hear each other, and that do not, can and cannot do to each other."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -69,7 +70,7 @@ def outcomes(found, packet, receiver):
 
 
 def begin(found, packet):
-    return int(found.start_us[found.packet == packet][0])
+    return int(found.began_us[found.number == packet][0])
 
 
 def test_a_lone_packet_is_sent_at_once_and_arrives():
@@ -247,3 +248,187 @@ def test_the_scheme_of_80211p_has_the_same_numbers():
     names = ("aifs_us", "cw", "cca_preamble_dbm", "cca_energy_dbm", "capture_db")
     assert [getattr(scheme, name) for name in names] == [getattr(params, name) for name in names]
     assert scheme.interference == "worst"
+
+
+# Exactly at a threshold. A power of 0 dBm is 1 mW without rounding.
+
+LEVEL = CsmaParams(
+    sensitivity_dbm=30.0, cca_preamble_dbm=30.0, cca_energy_dbm=30.0, busy_threshold_dbm=30.0, noise_dbm=-60.0
+)
+HIDDEN_DBM = -119.0
+SHORT_US = int(airtime_us(10, 2, 10))
+MEDIUM_US = int(airtime_us(150, 2, 10))
+
+
+def with_sizes(sent, *sizes):
+    return replace(sent, size_bytes=np.array(sizes))
+
+
+def test_a_packet_exactly_at_the_sensitivity_is_received():
+    found, _ = played(packets((0, 0)), powers(2, 0.0), params=replace(LEVEL, sensitivity_dbm=0.0))
+    assert outcomes(found, 0, 1) == DELIVERED
+
+
+def test_a_packet_exactly_at_the_sensitivity_below_the_preamble_threshold_does_not_occupy_the_channel():
+    found, _ = played(packets((0, 0), (1, 100)), powers(2, 0.0), params=replace(LEVEL, sensitivity_dbm=10.0))
+    assert begin(found, 1) == 100
+
+
+def test_a_packet_exactly_at_the_preamble_threshold_occupies_the_channel_until_it_ends():
+    found, _ = played(packets((0, 0), (1, 100)), powers(2, 0.0), params=replace(LEVEL, cca_preamble_dbm=0.0, cw=0))
+    assert begin(found, 1) == AIRTIME_US + PARAMS.aifs_us
+
+
+ENERGY = replace(LEVEL, cca_energy_dbm=0.0, cw=0)
+
+
+def test_a_power_exactly_at_the_energy_threshold_occupies_the_channel_until_it_ends():
+    found, _ = played(packets((0, 0), (1, 100)), powers(2, 0.0), params=ENERGY)
+    assert begin(found, 1) == AIRTIME_US + PARAMS.aifs_us
+
+
+def test_a_power_exactly_at_the_energy_threshold_holds_a_planned_start_back():
+    # Station 1 waits for AIFS after its first packet; station 0 did not hear that packet and begins meanwhile.
+    square = powers(2, 0.0)
+    square[1, 0] = HIDDEN_DBM
+    found, _ = played(packets((1, 0), (1, 10), (0, AIRTIME_US + 50)), square, params=ENERGY)
+    assert begin(found, 2) == AIRTIME_US + 50
+    assert begin(found, 1) == 2 * AIRTIME_US + 50 + PARAMS.aifs_us
+
+
+def test_a_channel_stays_occupied_while_the_remaining_power_is_exactly_at_the_energy_threshold():
+    square = powers(3, 0.0, p01=HIDDEN_DBM)
+    found, _ = played(packets((0, 0), (1, 300), (2, 100)), square, params=ENERGY)
+    assert begin(found, 1) == 300
+    assert begin(found, 2) == 300 + AIRTIME_US + PARAMS.aifs_us
+
+
+def test_after_its_own_packet_a_station_still_waits_for_a_power_exactly_at_the_energy_threshold():
+    sent = with_sizes(packets((0, 0), (1, 12), (1, 13)), 300, 10, 10)
+    found, _ = played(sent, powers(2, 0.0), params=ENERGY)
+    assert begin(found, 1) == 12
+    assert begin(found, 2) == AIRTIME_US + PARAMS.aifs_us
+
+
+BUSY = replace(LEVEL, busy_threshold_dbm=0.0)
+
+
+def test_a_power_exactly_at_the_busy_threshold_is_not_busy():
+    _, busy = played(packets((0, 0)), powers(2, 0.0), params=BUSY)
+    assert busy.tolist() == [AIRTIME_US, 0]
+
+
+def test_the_busy_time_ends_when_the_remaining_power_is_exactly_at_the_threshold():
+    _, busy = played(packets((0, 0), (1, 100)), powers(3, 0.0, p01=HIDDEN_DBM), params=BUSY)
+    assert busy[2] == AIRTIME_US - 100
+
+
+def test_the_busy_time_of_an_own_packet_ends_while_a_power_exactly_at_the_threshold_remains():
+    sent = with_sizes(packets((0, 0), (1, 12)), 300, 10)
+    _, busy = played(sent, powers(2, 0.0), params=BUSY)
+    # Station 0 also receives station 1, exactly at the threshold.
+    assert busy.tolist() == [AIRTIME_US, SHORT_US]
+
+
+def test_with_an_infinite_busy_threshold_a_packet_exactly_at_the_preamble_threshold_is_busy():
+    params = replace(LEVEL, busy_threshold_dbm=np.inf, cca_preamble_dbm=0.0)
+    _, busy = played(packets((0, 0)), powers(2, 0.0), params=params)
+    assert busy.tolist() == [AIRTIME_US, AIRTIME_US]
+
+
+# At one instant.
+
+
+def test_a_packet_that_is_ready_when_the_channel_becomes_idle_waits_for_aifs_without_a_back_off():
+    for key in range(20):
+        layer = Csma(2, PARAMS, 0, KEYS[key : key + 2])
+        layer.submit(packets((0, 0), (1, AIRTIME_US)))
+        found, _ = layer.advance(10_000, field_of(powers(2), -120.0))
+        assert begin(found, 1) == AIRTIME_US + PARAMS.aifs_us
+
+
+def test_of_two_equally_strong_packets_within_a_slot_the_receiver_keeps_the_first():
+    square = powers(3, p01=HIDDEN_DBM)
+    found, _ = played(packets((0, 0), (1, 5)), square)
+    assert outcomes(found, 1, 2) == RECEIVER_BUSY
+
+
+@pytest.mark.parametrize(("ahead_us", "starts"), [(12, True), (13, False)])
+def test_a_start_a_slot_ahead_is_cancelled_and_a_nearer_one_is_not(ahead_us, starts):
+    # Without back-off, the second packet of station 1 is planned for AIFS after its first.
+    planned_us = AIRTIME_US + PARAMS.aifs_us
+    square = powers(2)
+    square[1, 0] = HIDDEN_DBM
+    found, _ = played(packets((1, 0), (1, 10), (0, planned_us - ahead_us)), square, params=CsmaParams(cw=0))
+    assert (begin(found, 1) == planned_us) == starts
+
+
+def test_interference_that_was_there_before_a_packet_counts_though_it_ends_first():
+    # Signal 10, interference 1, noise 0.316 in units of 1e-9 mW; the interferer is too weak to be noticed.
+    sent = with_sizes(packets((1, 0), (0, 50)), 150, 300)
+    square = powers(3, p01=HIDDEN_DBM, p02=-80.0, p12=-90.0)
+    found, _ = played(sent, square, params=CsmaParams(noise_dbm=-95.0))
+    (row,) = np.flatnonzero((found.packet == 1) & (found.receiver == 2))
+    assert MEDIUM_US < 50 + AIRTIME_US
+    assert found.sinr_db[row] == pytest.approx(10 * np.log10(10.0 / (1.0 + 10**-0.5)), abs=1e-3)
+
+
+def test_a_call_reports_packets_that_end_at_its_instant_and_takes_the_powers_of_packets_that_begin_in_it():
+    planned_us = AIRTIME_US + PARAMS.aifs_us
+    layer = Csma(2, CsmaParams(cw=0), 0, KEYS[:2])
+    layer.submit(packets((0, 0), (0, 10), (1, 9000)))
+    first, _ = layer.advance(AIRTIME_US, field_of(powers(2, -60.0), -120.0))
+    assert first.number.tolist() == [0]
+    # The second packet begins exactly at the end of this call, so it belongs to the next one.
+    layer.advance(planned_us, field_of(powers(2, -61.0), -120.0))
+    second, _ = layer.advance(9000, field_of(powers(2, -62.0), -120.0))
+    assert (second.number.tolist(), second.began_us.tolist()) == ([1], [planned_us])
+    assert second.power_dbm[0] == pytest.approx(-62.0)
+    third, _ = layer.advance(20_000, field_of(powers(2, -63.0), -120.0))
+    assert third.power_dbm[0] == pytest.approx(-63.0)
+
+
+# Stations come and go.
+
+
+def test_a_newcomer_sends_at_once():
+    layer = Csma(1, PARAMS, 0, KEYS[:1])
+    layer.advance(5_000, field_of(powers(1), -120.0))
+    layer.reindexed(np.array([0, -1]), KEYS[:2])
+    layer.submit(packets((1, 5_001)))
+    found, _ = layer.advance(50_000, field_of(powers(2), -120.0))
+    assert found.began_us.tolist() == [5_001]
+
+
+def test_stations_that_change_rows_while_a_packet_is_on_the_air_receive_it_all_the_same():
+    layer = Csma(3, PARAMS, 0, KEYS[:3])
+    layer.submit(packets((0, 0), (1, 100)))
+    layer.advance(200, field_of(powers(3), -120.0))
+    layer.reindexed(np.array([2, 0, 1]), KEYS[[2, 0, 1]])
+    found, busy = layer.advance(50_000, field_of(powers(3), -120.0))
+    assert (found.by[found.number == 0].tolist(), set(found.receiver[found.packet == 0].tolist())) == ([1], {0, 2})
+    assert (found.outcome == DELIVERED).all()
+    assert begin(found, 1) >= AIRTIME_US + PARAMS.aifs_us
+    assert (busy == 2 * AIRTIME_US - 200).all()
+
+
+def test_a_newcomer_receives_nothing_of_a_packet_on_the_air_and_finds_an_idle_channel():
+    layer = Csma(2, PARAMS, 0, KEYS[:2])
+    layer.submit(packets((0, 0)))
+    layer.advance(100, field_of(powers(2), -120.0))
+    layer.reindexed(np.array([0, 1, -1]), KEYS[:3])
+    layer.submit(replace(packets((2, 200)), number=np.array([1])))
+    found, busy = layer.advance(50_000, field_of(powers(3), -120.0))
+    assert found.receiver[found.packet == 0].tolist() == [1]
+    assert (begin(found, 1), int(busy[2])) == (200, AIRTIME_US)
+
+
+def test_the_channel_is_idle_and_receivers_are_free_once_a_sending_station_has_left():
+    layer = Csma(3, PARAMS, 0, KEYS[:3])
+    layer.submit(packets((0, 0)))
+    layer.advance(100, field_of(powers(3), -120.0))
+    layer.reindexed(np.array([1, 2]), KEYS[1:3])
+    layer.submit(packets((0, 300)))
+    found, _ = layer.advance(50_000, field_of(powers(2), -120.0))
+    assert found.by.tolist() == [0]
+    assert found.outcome.tolist() == [DELIVERED]

@@ -21,10 +21,10 @@ def flood():
     return Packets(number, number % STATIONS, -same, ready, 190 * same, 2 * same, 0 * same, key)
 
 
-def layers():
-    yield Csma(STATIONS, CsmaParams(queue_packets=ROOM), 0, KEYS)
+def layers(queue_packets=ROOM):
+    yield Csma(STATIONS, CsmaParams(queue_packets=queue_packets), 0, KEYS)
     for ranked in (True, False):
-        yield Sidelink(STATIONS, SidelinkParams(ranked=ranked, queue_packets=ROOM), 0, KEYS)
+        yield Sidelink(STATIONS, SidelinkParams(ranked=ranked, queue_packets=queue_packets), 0, KEYS)
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -44,3 +44,23 @@ def test_each_packet_is_sent_once_or_reported_as_not_sent(place, leaving):
     assert not set(numbers) & set(layer.dropped)
     assert sorted(numbers + layer.dropped) == sent.number.tolist()
     assert len(layer.dropped) > 0
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_one_call_reports_as_many_packets_as_many_calls(place):
+    # 2,400 packets at 5 stations each: more than the arrays of a call have room for at first.
+    field, sent = field_of(np.full((STATIONS, STATIONS), -60.0), -120.0), flood()
+    whole, parts = list(layers(queue_packets=1000))[place], list(layers(queue_packets=1000))[place]
+    whole.submit(sent)
+    parts.submit(sent)
+    one, busy_us = whole.advance(4_000_000, field)
+    numbers, outcomes, busy_parts_us = [], [], 0
+    for until_us in range(20_000, 4_000_001, 20_000):
+        found, busy = parts.advance(until_us, field)
+        numbers += found.number.tolist()
+        outcomes += found.outcome.tolist()
+        busy_parts_us = busy_parts_us + busy
+    assert one.number.tolist() == numbers
+    assert one.outcome.tolist() == outcomes
+    np.testing.assert_allclose(busy_us, busy_parts_us, atol=200)
+    assert sorted(numbers + whole.dropped) == sent.number.tolist()
