@@ -324,7 +324,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the random draw of faults")
     parser.add_argument("--count", type=int, default=200, help="number of faults to draw")
-    parser.add_argument("--rooms", nargs="+", choices=[*ROOMS], default=[*ROOMS], help="parts of the code to draw from")
+    parser.add_argument(
+        "--rooms", nargs="+", choices=[*ROOMS], default=[*ROOMS], help="parts of the code from which faults are drawn"
+    )
     parser.add_argument("--files", default="", help="draw only from files whose path contains this text")
     parser.add_argument(
         "--only",

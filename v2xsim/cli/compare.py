@@ -47,7 +47,10 @@ def command(
         ),
     ] = None,
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals, between 0 and 1.")
+        float,
+        typer.Option(
+            min=0.5, max=0.999, help="Confidence level of the intervals; a higher level gives wider intervals."
+        ),
     ] = 0.95,
     as_json: AsJson = False,
 ) -> None:

@@ -23,12 +23,14 @@ EXAMPLE = "Example: v2xsim corpus my_corpus --small"
 class Options:
     """Options of `v2xsim corpus`; their help texts describe them."""
 
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; new or empty.", show_default=False)]
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder to write into; must be new or empty.", show_default=False)
+    ]
     small: Annotated[
         bool,
         typer.Option(
             "--small",
-            help="Write a small corpus, which takes seconds: 2 towns, 20 vehicles, 2 minutes. Other options override these three values.",
+            help="Write a small corpus, which takes seconds: 2 towns, 20 vehicles, 2 minutes. --vehicles and --minutes override the last two values.",
         ),
     ] = False
     vehicles: Annotated[
@@ -47,7 +49,14 @@ class Options:
         ),
     ] = None
     step: Annotated[float, typer.Option(help="Time step of a token in seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5
-    vocabulary: Annotated[int, typer.Option(min=1, max=32_768, help="Largest size of the vocabulary, in tokens.")] = 384
+    vocabulary: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=32_768,
+            help="Largest number of tokens in the vocabulary; more tokens describe moves more exactly.",
+        ),
+    ] = 384
     tolerance: Annotated[
         float | None,
         typer.Option(

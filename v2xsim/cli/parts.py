@@ -34,7 +34,7 @@ def command(
         typer.Option(
             "--plugin",
             metavar="FILE",
-            help="Also list the parts in this Python file; repeatable. The file is executed, so name only files you trust.",
+            help="Also list the parts in this Python file; repeatable. This command executes the file, so name only files that you trust.",
             show_default=False,
         ),
     ] = None,

@@ -15,7 +15,7 @@ def command(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Python file with parts of your own to include in the schema; repeatable. The file is executed.",
+            help="Python file with parts of your own to include in the schema; repeatable. This command executes the file, so name only files that you trust.",
         ),
     ] = None,
 ) -> None:

@@ -10,7 +10,7 @@ EXAMPLE = "Example: v2xsim view runs/demo-1"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
     frame: Annotated[
         int | None,
         typer.Option(

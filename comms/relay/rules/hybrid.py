@@ -33,7 +33,7 @@ class Hybrid(RelayRule):
         float,
         AtLeast(0),
         AtMost(1),
-        "Weight of mobility (how long the hops last) against height (clearance above vehicles): 0 is height alone, 1 mobility alone",
+        "Weight of mobility (how long the hops last) against height (clearance above vehicles): 0 uses only height, 1 only mobility",
     ] = 0.5
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:

@@ -23,7 +23,7 @@ CorpusFolder = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Corpus to train on, as written by `v2xsim corpus`.", show_default=False),
 ]
-Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds; every model is trained once with each.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds; every model is trained once with each seed.")]
 
 
 def print_measured(measurements: Mapping[str, Measurement], as_json: bool) -> None:

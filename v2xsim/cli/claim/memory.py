@@ -13,7 +13,7 @@ EXAMPLE = "Example: v2xsim claim memory --seeds 1"
 
 def command(
     seeds: Seeds = 3,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of each model.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Number of training steps of each model.")] = 400,
     device: OnTorchDevice = Device.CPU,
     as_json: AsJson = False,
 ) -> None:

@@ -73,7 +73,7 @@ class Options:
         int | None,
         typer.Option(
             min=1,
-            help="Number of CPU threads; it changes the last digits of the weights. Default: all.",
+            help="Number of CPU threads; this number changes the last digits of the trained weights. Default: all.",
             show_default=False,
         ),
     ] = None
