@@ -2,10 +2,10 @@
 
 A packet that finds the channel idle is sent after the channel has been idle for AIFS. A packet that finds the channel
 busy draws a back-off of 0 to CW slots; the back-off counts down while the channel is idle and pauses while it is busy.
-After each packet a station backs off again. A station notices that another has started only after one slot (CCA and
-turn-around), so transmissions that begin less than a slot apart collide. A busy station queues packets; a full queue
-drops the oldest. The loop over all events is in `csma_events`, sending and reception are in `csma_air`, the tables in
-`csma_tables`. The parameters for scenarios are in `schemes.ieee80211p`.
+After each packet a station backs off again. A station notices the transmission of another only one slot after its start
+(CCA and turn-around), so transmissions that begin less than a slot apart collide. A busy station queues packets; a full
+queue drops the oldest. The loop over all events is in `csma_events`, sending and reception are in `csma_air`, the
+tables in `csma_tables`. The parameters for scenarios are in `schemes.ieee80211p`.
 
 Each receiver in range has one outcome per packet, the first in this list that applies:
 

@@ -51,7 +51,8 @@ def run_events(stations, queues, on_air, agenda, arrivals, links, rules, thresho
         agenda: Future starts and ends of transmissions; the detail of a start is its version. Changed in place.
         arrivals: Packets that become ready before the instant.
         links: Which stations receive each sender, and with what mean power.
-        rules: How stations access the channel.
+        rules: Rules by which stations access the channel: AIFS, slot length, contention window, queue length and
+            capture.
         thresholds: Power levels at which receivers sense packets or lock on them.
         curve: Packet error rate over the signal-to-noise ratio.
         until_us: The instant at which the call stops.

@@ -106,7 +106,7 @@ class Arrivals(NamedTuple):
         number: The caller's number of each packet.
         sender: Row of the sending station.
         target: Row of the station that the packet is addressed to; -1 for a broadcast.
-        ready_us: When each packet is ready to be sent.
+        ready_us: Time at which each packet is ready to be sent.
         airtime_us: Duration of each packet on the air.
         ebn0_db: Eb/N0 minus SINR of each packet; it depends on the data rate.
         key: Random key of each packet.
@@ -124,7 +124,7 @@ class Arrivals(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How stations access the channel; `csma.CsmaParams` describes each value.
+    """Rules by which stations access the channel, each described in `csma.CsmaParams`.
 
     Attributes:
         aifs_us: Time for which the channel must be idle before a station sends (AIFS).

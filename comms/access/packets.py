@@ -33,7 +33,7 @@ class Packets:
         sender: Row of the sending station.
         target: Row of the addressed station; -1 for a broadcast. The addressed station gets an outcome even if the
             packet is too weak to be detected.
-        ready_us: When the packet is ready to be sent.
+        ready_us: Time at which each packet is ready to be sent.
         size_bytes: Size in bytes without the preamble and headers of the physical layer.
         mcs: Index of the modulation and coding scheme.
         period_us: Period of the stream of packets that the packet belongs to; the station may reserve resources for a

@@ -31,7 +31,7 @@ def choose_slots(
         slot_us: Length of a slot.
         airtime_us: Duration of each packet, in the order in which the packets draw.
         own_start_us: Start times of this station's packets that wait or are on the air.
-        own_end_us: End times of these packets.
+        own_end_us: End times of this station's packets that wait or are on the air.
         uniform: One random number in [0, 1) per packet.
     """
     start_us: Int64[np.ndarray, " packets"] = _chosen(

@@ -55,7 +55,7 @@ class Transmissions:
         start_us: Time at which the packet begins.
         end_us: Time at which the packet has ended; at least start_us + 1.
         mcs: Index of the modulation and coding scheme, 0 to 7.
-        key: Random key of each packet; all keys differ. Packets with equal starts are sorted by it.
+        key: Random key of each packet; all keys differ. Packets with equal start times are sorted by their keys.
     """
 
     packet: Int64[np.ndarray, " packets"]
@@ -127,7 +127,7 @@ def advance(
     """Return the medium at a later instant, the outcomes of all packets that have ended by then, and busy times.
 
     Args:
-        state: State of the medium after the call before.
+        state: State of the medium that the previous call returned.
         new: Transmissions that begin at state.time_us or later, in any order.
         until_us: Instant up to which to advance; packets that end exactly then are included.
         power_dbm: Received power by sender and receiver, antenna gains and all losses included; minus infinity where

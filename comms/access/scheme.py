@@ -114,7 +114,7 @@ def layer_of(
     Args:
         scheme: The access scheme.
         settings: Settings of the radio.
-        time_us: Instant at which the layer starts.
+        time_us: Simulation time at which the access layer starts.
         station_key: Random key of each station that exists at the start (None for no stations).
 
     Raises:

@@ -18,7 +18,7 @@ its SNR), collision (lost with the error rate at its SINR), delivered. A packet 
 its transmissions is; otherwise its outcome is that of the last transmission.
 
 References:
-    3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2); TS 36.214 and TS 38.215 (S-RSSI, CBR). The
+    3GPP TS 36.213 V14, 14.1.1.6 (mode 4), TS 38.214 V16, 8.1.4 (mode 2), TS 36.214 and TS 38.215 (S-RSSI, CBR). The
     rules follow the descriptions of published simulators; we did not check them against the documents.
 """
 

@@ -2,7 +2,8 @@
 
 A resource is a slot and its first subchannel. The steps are those of TS 36.213, 14.1.1.6. Claim: mark the resources
 that others have reserved and those for which the station could not listen. Exclude: remove the claimed resources, with
-a threshold that rises until a given share remains. Rank by power (mode 4 only). Draw one of the remaining resources.
+a threshold that rises until a given share remains. Rank: sort the remaining resources by their mean power (mode 4
+only). Draw: choose one of the remaining resources at random.
 
 Memories are ring buffers over slots. Received power, decoded reservations and their power are stored by slot, then
 station column, then subchannel, so that the data of one slot lie together. The slots in which a station sent are stored
@@ -30,8 +31,8 @@ class ResourceRequest(NamedTuple):
     """Input of the choice of resources for one station and packet.
 
     Attributes:
-        column: Column of the station in the memories.
-        now: Slot in which the station chooses.
+        column: Column of the station in the arrays of `Senses`.
+        now: Slot in which the station chooses the resource.
         width: Number of subchannels that the packet takes.
         step: Period of the station's transmissions, in slots.
         uses: Number of transmissions for which a resource will be used.
@@ -260,7 +261,7 @@ def select(request, own_slots, senses, rules, wanted, choice):  # type: ignore[n
     """Choose resources for the transmissions of one packet.
 
     Args:
-        request: Station, packet and selection window.
+        request: Input of the choice: station, packet and selection window.
         own_slots: Slots in which the station already has a transmission scheduled.
         senses: Memories of all stations.
         rules: Rules for choosing resources.

@@ -66,12 +66,12 @@ def run_slots(schedule, agenda, senses, arrivals, links, rules, thresholds, curv
         agenda: Future events: their time is a slot number, their detail a row of the schedule; changed in place. The
             schedule and the agenda must have room for all new packets (`with_room`).
         senses: Memories of all stations; changed in place.
-        arrivals: Packets that become ready before the last slot.
+        arrivals: Packets that become ready before the slot `until`.
         links: Which stations receive each sender, and with what mean power.
         rules: Rules for choosing resources.
         thresholds: Power thresholds of receivers.
         curve: Packet error rate over SINR.
-        until: The first slot that is not run.
+        until: Number of the first slot that is not run.
 
     Returns:
         The packets that ended with their receptions, and the busy time of each station in us.
@@ -113,7 +113,7 @@ def _run_while_room(  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def next_slot(agenda, arrivals, until):  # type: ignore[no-untyped-def]
-    """Return the next slot with an event or a new packet; `until` if there is none before it."""
+    """Return the next slot with an event or a new packet, or `until` if there is none before it."""
     slot, arrival = until, arrivals.admitted[0]
     if arrival < len(arrivals.slot):
         slot = min(slot, arrivals.slot[arrival])
@@ -223,10 +223,10 @@ def choose(request, s, packets, taken, schedule, agenda, senses, rules, wanted, 
     """Choose resources in slots in which a station does not send yet; return their number.
 
     Args:
-        request: Station, packet and selection window.
+        request: Input of the choice: station, packet and selection window.
         s: Row of the station.
         packets: Number of packets that the station has scheduled; with 0, the search of the agenda is skipped.
-        taken: A slot that the station will use although it is not on the agenda yet; NONE if there is none.
+        taken: A slot that the station will use although it is not on the agenda yet (NONE if there is no such slot).
         schedule: Scheduled transmissions of all stations.
         agenda: Future events.
         senses: Memories of all stations.
@@ -253,7 +253,7 @@ def own_slots(schedule, agenda, s):  # type: ignore[no-untyped-def]
 
 @njit(**PHASE)
 def free_row(schedule):  # type: ignore[no-untyped-def]
-    """Return an unused row of the schedule; `with_room` ensures that there is one."""
+    """Return an unused row of the schedule, of which `with_room` ensures that there is one."""
     entry, row = schedule.entry, schedule.free_row[0]
     while entry[row, USED] == 1:
         row = row + 1 if row + 1 < len(entry) else 0

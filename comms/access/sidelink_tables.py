@@ -62,7 +62,7 @@ class Schedule(NamedTuple):
 
 
 class Senses(NamedTuple):
-    """Memories of all stations of past slots.
+    """What all stations remember of past slots: received power, reservations, and their own transmissions.
 
     A slot has the row `slot % MEMORY`, and each station has a column of its own.
 
@@ -115,7 +115,7 @@ class Arrivals(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Rules for choosing and keeping resources; `sidelink.SidelinkParams` describes each value.
+    """Rules for choosing and keeping resources, each described in `sidelink.SidelinkParams`.
 
     Attributes:
         subchannels: Number of subchannels in the channel.

@@ -11,8 +11,8 @@ If no edge reaches the line between the antennas, only the edge that reaches far
 
 References:
     ITU-R P.526, clauses 4.1 (single edge) and 4.5 (obstacles in a row: hull, sub-paths, correction), as GEMV2 uses it
-    for vehicles (Boban, Barros, Tonguz, IEEE TVT 2014). The clause on obstacles in a row was written from memory. To
-    use the farthest corner for the sides, and the path with the smallest loss, is a choice that GEMV2 also makes.
+    for vehicles (Boban, Barros, Tonguz, IEEE TVT 2014). The clause on obstacles in a row was written from memory. GEMV2
+    also uses the farthest corner for the sides and the path with the smallest loss.
 """
 
 import math
@@ -48,7 +48,7 @@ def diffraction_loss_db(
         antenna_m: Position of each station's antenna.
         body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for none.
         first: Row of one station of each pair.
-        second: Row of the other station.
+        second: Row of the other station of each pair.
         state: State of each link: LOS, NLOSV (a vehicle in the way) or NLOSB (a building in the way).
         boxes: Bounding boxes of all vehicles and other bodies.
         carrier_ghz: Centre frequency of the channel.

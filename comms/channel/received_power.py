@@ -23,7 +23,7 @@ _NOTHING = np.zeros(0)
 
 @dataclass(frozen=True)
 class Propagation:
-    """Parameters of the link budget.
+    """Parameters of the link budget: path loss, blockage, shadowing and transmit power.
 
     Attributes:
         loss_rows: Path loss by state (LOS, NLOSV, NLOSB) and piece. A piece has three numbers: log10 of the distance in
@@ -96,7 +96,7 @@ class PairStates:
     Attributes:
         near: Which stations form each pair.
         distance_m: Distance between the antennas of each pair, in three dimensions.
-        state: Link state of each pair: LOS, NLOSV or NLOSB.
+        state: Link state of each pair, which is LOS, NLOSV (a vehicle in the way) or NLOSB (a building in the way).
         case: Blockage case of each pair (TR 37.885): 1 to 3 if the state is NLOSV, else 0.
     """
 
@@ -144,7 +144,7 @@ def powers(
         pairs: Pairs of stations at this tick.
         moved_m: Distance that each station travelled since the tick before; 0 for newcomers.
         station_key: Random key of each station.
-        tick_key: Random key of the tick.
+        tick_key: Random key of this tick of the simulation.
         before: State of the pairs at the tick before.
         model: Parameters of path loss, blockage and shadowing.
         clear_db: Path loss of each pair that replaces the loss from `model.loss_rows`; empty to use `loss_rows`.

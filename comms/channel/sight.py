@@ -39,7 +39,7 @@ def pair_states(
         antenna_m: Position of each station's antenna.
         body: Row in `boxes` of each station's body, which does not block the station's own links; -1 for none.
         first: Row of one station of each pair.
-        second: Row of the other station.
+        second: Row of the other station of each pair.
         boxes: Bounding boxes of all vehicles and other bodies.
         obstacles: Buildings that may block links.
         suspect: Row of a box to test first for each pair, such as the blocker at the tick before; -1 for none.

@@ -1,4 +1,4 @@
-"""Loss added by a vehicle in the way: TR 37.885 clause 6.2.1, and the single knife edge of ITU-R P.526.
+"""Loss added by a vehicle in the way, by TR 37.885 clause 6.2.1 or as a single knife edge by ITU-R P.526.
 
 TR 37.885 calls the distribution of the loss log-normal and gives no interval for a new draw. Here the loss is normal in
 dB, with negative values set to zero. One draw applies to a whole blockage episode (from the instant at which a vehicle

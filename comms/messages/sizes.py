@@ -1,7 +1,7 @@
 """Sizes of messages in bytes.
 
-A size counts the message itself. Every packet that carries the message adds PACKET_HEADER_BYTES, and the MAC adds its
-own header (comms/phy/airtime.py).
+A size is that of the message itself, without the headers of lower layers. Every packet that carries the message adds
+PACKET_HEADER_BYTES, and the MAC adds its own header (comms/phy/airtime.py).
 """
 
 import numpy as np

@@ -36,7 +36,7 @@ def airtime_us(
     """Return the duration of a packet on the air: a preamble and a whole number of symbols.
 
     Args:
-        payload_bytes: Bytes from the layers above; MAC_HEADER_BYTES are added.
+        payload_bytes: Number of bytes from the layers above, to which MAC_HEADER_BYTES are added.
         mcs: Index of the modulation and coding scheme, 0 (slowest) to 7 (fastest).
         bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40. Compared with 10 MHz, durations are multiplied by 10 /
             bandwidth.

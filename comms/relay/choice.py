@@ -16,8 +16,8 @@ class RelayChoice:
 
     Attributes:
         relay: Row of the station that relays; -1 if there is none.
-        height: Height term of the relay: Fresnel clearance of its worse hop, -1 to 1.
-        mobility: Mobility term of the relay: link lifetime of its shorter-lived hop, scaled to 0 to 1.
+        height: Height term of the relay, which is the Fresnel clearance of its worse hop, -1 to 1.
+        mobility: Mobility term of the relay, which is the link lifetime of its shorter-lived hop, scaled to 0 to 1.
         score: Score of the relay under the relay rule.
     """
 

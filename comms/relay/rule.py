@@ -118,7 +118,7 @@ class RelayRule(Part):
     """Base of relay rules.
 
     Attributes:
-        relays: Whether the rule chooses relays at all. False switches relaying off.
+        relays: Whether the rule chooses relays at all (False switches relaying off).
         hysteresis: Difference in score by which another station must exceed the present relay to replace it; our
             addition, to avoid frequent changes.
     """

@@ -27,12 +27,12 @@ def rows_in_cells(
     """Return the row numbers, in rising order, of the points that lie in wanted cells of the world grid.
 
     Args:
-        points_m: Points in a frame of their own.
+        points_m: Lidar points in any frame, such as that of the vehicle.
         left_out: Whether each point is left out of the result.
         world_from_points: Transform from the frame of the points to the world.
         lower: Index in the world grid of cell (0, 0) of `cells`.
         cell_m: Side length of a cell.
-        cells: Whether each cell is wanted.
+        cells: Whether the points in each cell are wanted.
         above_m: Height in the frame of the points; only points above it are returned.
     """
     pose = np.ascontiguousarray(world_from_points, np.float64)

@@ -82,7 +82,8 @@ def _few(query: Tensor, keys: Tensor, values: Tensor) -> bool:
     """Return whether our kernel for few queries works on these tensors and is the fastest one.
 
     In this case torch uses cuDNN by default. cuDNN makes a new plan for every new length, which takes longer than a
-    generation step itself, and it is slow for rows with few entries. See docs/benchmarks.md, "On a GPU".
+    generation step itself, and it is slow for rows with few entries. The measurements are in docs/benchmarks.md, "On a
+    GPU".
     """
     count, dim = query.shape[2:]
     if count > 1 and (count > _FEW or keys.shape[2] > _FEW_SLOTS):

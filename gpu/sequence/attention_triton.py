@@ -90,7 +90,7 @@ def attend_few(
         values: Values that belong to the keys.
         seen_first: Number of entries that the first query sees; each query sees one more than the one before it. A
             tensor on the device gives the number for the last query instead, so that a recorded launch can be repeated.
-            With an index, this argument is not used.
+            With an index, `seen_first` is not used.
         index: Position of each entry in the stream, negative for no entry (None if the positions are consecutive).
         position: Position of each query; needed with an index.
         window: Number of positions that a query can see, its own included; 0 for all. The window is used only with an

@@ -49,7 +49,7 @@ class BlockTransformer(TokenSequence):
         dropout: Share of entries set to zero in training, 0 to 1.
 
     Raises:
-        UserError: If sizes do not fit.
+        UserError: If the sizes are invalid or do not fit together.
     """
 
     takes_dt = False
@@ -122,9 +122,9 @@ class BlockTransformer(TokenSequence):
             batch: Number of rows.
             device: Device of the state (None for the device of the module).
             dtype: Floating-point type of the state (None for that of the module).
-            room: Number of tokens to allocate memory for.
-            prompt: Number of tokens of the prompt, whose whole blocks are the prompt of an exit schedule. None uses the
-                value in the schedule.
+            room: Number of tokens for which to allocate memory.
+            prompt: Number of tokens of the prompt, whose whole blocks are the prompt of an exit schedule (None uses the
+                value in the schedule).
         """
         check_start(batch, dtype, room, prompt)
         state_device = torch.device(device) if device is not None else self.device
@@ -237,7 +237,7 @@ class BlockTransformer(TokenSequence):
         """Read tokens of rows whose blocks end together.
 
         Args:
-            tokens: Tokens, NO_TOKEN where none arrived.
+            tokens: Tokens to read, NO_TOKEN where none arrived.
             rows: The rows with their unfinished blocks.
             gaps: Whether some tokens may be missing.
             last: Whether only the result of the last position is needed.

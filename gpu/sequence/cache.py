@@ -31,7 +31,7 @@ class _Buffer:
 
 @dataclass(frozen=True)
 class Cache:
-    """Keys and values by slot. A cache object is never changed: `extend` returns a new one.
+    """Keys and values by slot. A cache is never changed, because `extend` returns a new one.
 
     Slots are in the order of time. If every row has an entry in every slot, the position of an entry follows from its
     slot. If rows joined late or have missing entries, `index` holds the positions.
@@ -84,7 +84,7 @@ class Cache:
         return None if self.buffer.index is None else self.buffer.index[:, self.start : self.end]
 
     def positions(self) -> Int32[Tensor, "batch slots"]:
-        """Return the position of each entry, with or without an index."""
+        """Return the position of each entry, whether the cache has an index or not."""
         index = self.index
         if index is not None:
             return index

@@ -27,10 +27,11 @@ class Variant:
     Attributes:
         complex_state: Whether states are complex numbers whose phase turns with time.
         norm_gate: Order of normalisation and output gate. `code`: normalisation, then gate (the authors' program).
-            `paper`: gate, then normalisation (their equation).
+            `paper`: gate, then normalisation (the equation of the paper).
         bounds: Lower bounds of the kept share: exclusive (the paper), inclusive (flash-linear-attention), none (for
             ablation).
-        forget: `data`: the kept share depends on the input. `constant`: one number per channel (for ablation).
+        forget: `data`: the kept share depends on the input. `constant`: the kept share is one learnt number per channel
+            (for ablation).
 
     Raises:
         UserError: If an option is unknown.
@@ -63,8 +64,8 @@ def lower_bounds(weight: Float[Tensor, "layers dim"], kind: Bounds) -> Float[Ten
             bounds of neighbouring layers.
         kind: `exclusive`: the bound of a layer is the sum of the shares of the layers below (the paper). `inclusive`:
             the sum of the shares of the layers below and of the layer itself, minus the share of the first layer
-            (flash-linear-attention). The two agree only if all shares are equal. `none`: 0 for all layers (for
-            ablation).
+            (flash-linear-attention). The two agree only if all shares are equal. `none`: the bound is 0 for all layers
+            (for ablation).
     """
     if kind == "none":
         return torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))

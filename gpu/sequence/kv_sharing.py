@@ -22,8 +22,8 @@ def sharing_map(kind: Kind, target: Target, layers: int, kv_layers: int) -> tupl
 
     Args:
         kind: Arrangement of the layers. `pizza`: the first layers have keys and values of their own; all others use
-            those of one layer. `sandwich`: the first and the last layers have their own. `lasagna`: groups of
-            neighbouring layers use the same.
+            those of one layer. `sandwich`: the first and the last layers have keys and values of their own. `lasagna`:
+            the layers of each group of neighbours use the same keys and values.
         target: The layer of a group that provides the keys and values: bottom, middle or top.
         layers: Number of all layers.
         kv_layers: Number of layers with keys and values of their own; the cache shrinks in proportion.
@@ -76,8 +76,8 @@ class Segment:
     """Consecutive layers that are computed together.
 
     Attributes:
-        first: First layer of the segment.
-        end: Layer after the last one.
+        first: Number of the first layer of the segment.
+        end: Number of the layer after the last one of the segment.
         cyclic: Whether a layer uses keys and values from a layer above, so that the segment must be computed
             repeatedly.
     """

@@ -56,8 +56,8 @@ class SequenceModule(nn.Module, ABC):
     def standing(self, state: State, room: int) -> State | None:
         """Return the state in a form in which steps can be recorded and repeated (None if the module does not support this).
 
-        Steps change the returned state in place, so only `replay.RecordedSteps` may use it. The given state stays
-        valid.
+        Steps change the returned state in place, so only `replay.RecordedSteps` may use it. The state given as argument
+        stays valid.
 
         Args:
             state: State of rows that have all read the same number of positions.

@@ -63,7 +63,7 @@ class RecordedSteps(Steps):
         model: Model in evaluation mode; its weights must not move in memory.
         state: State from which to start; its rows must all have read the same number of positions. It is not changed.
         room: Number of steps for which to allocate memory; after these, the steps are recorded again.
-        record: Whether to record CUDA graphs. False runs the same code step by step, on any device.
+        record: Whether to record CUDA graphs (False runs the same code step by step, on any device).
 
     Raises:
         NotRecordableError: If the operations of the model's steps are not always the same, rows are at different
@@ -145,8 +145,8 @@ class RecordedSteps(Steps):
         CPU.
 
         Raises:
-            UserError: If the tokens have another batch size, type or device. When more memory is allocated, also if a
-                value read earlier is not a token.
+            UserError: If the tokens have another batch size, type or device, or if a value read earlier turns out not
+                to be a token (which is checked when more memory is allocated).
         """
         if not isinstance(tokens, Tensor):
             raise UserError(f"a recorded step reads a torch tensor, got {type(tokens).__name__}")

@@ -82,7 +82,7 @@ def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: in
 
 
 def _chosen(method: Method, entry: Tensor) -> Method:
-    """Return the method to use for these tensors; `auto` becomes the fastest one."""
+    """Return the method to use for these tensors, in which `auto` is replaced by the fastest one."""
     if method == "compiled" and entry.device.type != "cpu":
         raise UserError(
             f"scan: the compiled way works on the CPU, the tensors are on {entry.device}; use method='auto'"

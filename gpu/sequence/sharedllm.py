@@ -44,7 +44,7 @@ class SharedModel(SharedParts):
         tied: Whether the output layer uses the weights of the embedding.
 
     Raises:
-        UserError: If sizes do not fit.
+        UserError: If the sizes are invalid or do not fit together.
     """
 
     # A stream -------------------------------------------------------------------------------------------------------

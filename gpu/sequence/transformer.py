@@ -41,7 +41,7 @@ class Transformer(SequenceModule):
         dropout: Share of entries set to zero in training, 0 to 1.
 
     Raises:
-        UserError: If sizes do not fit, or a cyclic map is combined with a schedule.
+        UserError: If the sizes are invalid or do not fit together, or if a cyclic map is combined with a schedule.
 
     References:
         Vaswani et al. 2017; pre-norm and rotary embedding as in GPT-NeoX. KV sharing: arXiv 2410.14442. Schedule:

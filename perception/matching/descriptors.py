@@ -47,7 +47,7 @@ def complement_stored(matrix: PerceptionMatrix, dim: int, block: int = 4) -> Flo
     References:
         Weinberger, Dasgupta, Langford, Smola and Attenberg, Feature hashing for large scale multitask learning, ICML
         2009, lemma 2; Charikar, Chen and Farach-Colton, Finding frequent items in data streams, ICALP 2002 (count
-        sketch). The use for matching is ours.
+        sketch). The use of count sketches for matching is our idea.
     """
     return _sketch(matrix, (matrix.code != UNOBSERVED).astype(np.float64), dim, block, mean=True)
 

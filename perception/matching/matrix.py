@@ -3,7 +3,7 @@
 The definition of the matrix is our reading of the abstract of arXiv 2307.06615, whose full text was not available to
 us. A cell is free if a lidar ray crosses it lower than LOW_M above the ground before its return, or returns from the
 ground there. A cell is occupied if a return from anything but the ground lies in it at a height between LEAST_M and
-MOST_M. A cell that is both counts as occupied. All other cells are unobserved.
+MOST_M. A cell that is both free and occupied counts as occupied. All other cells are unobserved.
 """
 
 import numpy as np

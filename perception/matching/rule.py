@@ -59,7 +59,7 @@ class MatchingRule(Part):
     """Base of matching rules.
 
     Attributes:
-        asks: Whether the rule asks helpers at all. False switches requests off.
+        asks: Whether the rule asks helpers at all (False switches requests off).
     """
 
     kind = Kind("matching rule", "rule", ("choose",), "v2xsim.perception.matching.rules")

@@ -1,6 +1,6 @@
 """Search for the nearest descriptors in a set that keeps changing: by an index or by plain comparison.
 
-The cheaper of the two is used.
+Of index and plain comparison, the one that takes less time is used.
 """
 
 from typing import Any

@@ -59,7 +59,7 @@ class Curve:
 
     Attributes:
         threshold: Smallest overlap at which a detection counts as a hit, 0 to 1.
-        ap: Area under the interpolated curve, 0 to 1; NaN if there was no object to detect.
+        ap: Area under the interpolated curve, 0 to 1 (NaN if there was no object to detect).
         score: Distinct scores in falling order; point i of the curve includes every detection with a score of at least
             score[i].
         recall: Recall at each point, 0 to 1.
@@ -153,7 +153,8 @@ def curves(matches: Matched) -> tuple[Curve, ...]:
 def opencood_local(matches: Matched) -> Float[np.ndarray, " thresholds"]:
     """Return the average precision at each threshold by OpenCOOD's convention: ranked within frames, not across them.
 
-    The result depends on the order in which the frames were joined. Use it only for comparison with published tables.
+    The result depends on the order in which the frames were joined. This convention is only for comparison with
+    published tables.
     """
     claims = np.arange(1, len(matches.score) + 1)
     return np.array([_area(np.cumsum(hit, dtype=np.int64), claims, matches.objects) for hit in matches.hit])

@@ -1,6 +1,6 @@
 """Awareness metrics: which road users an ego knows of, and how soon it learns of hidden ones on a collision course.
 
-Only positions decide whether a road user is known. True identities are used only to follow an episode over time.
+Only positions decide whether a road user is known. The true identities are used only to follow an episode over time.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def awareness_ratio(
     ego_m: Float[np.ndarray, " 2"],
     range_m: float,
 ) -> float:
-    """Return the object awareness ratio: the known share (0 to 1) of the road users within range; NaN if there are none.
+    """Return the object awareness ratio: the known share of the road users within range, 0 to 1 (NaN if there are none).
 
     Args:
         known: Whether each road user is known; the ego itself must not be listed.

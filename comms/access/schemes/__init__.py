@@ -1,1 +1,1 @@
-"""The built-in access schemes, one a file."""
+"""The built-in access schemes, one per file."""

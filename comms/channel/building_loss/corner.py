@@ -36,7 +36,8 @@ def corner_loss_db(
         suburban: Whether the area is suburban, with few walls that reflect; this adds 2.94 dB.
 
     References:
-        Mangel, Klemp, Hartenstein, ICUMT 2011: fitted to measurements at 5.9 GHz. The break at 180 m is from memory.
+        Mangel, Klemp, Hartenstein, ICUMT 2011: fitted to measurements at 5.9 GHz. The break point at 180 m was written
+        from memory.
     """
     wavelength = SPEED_OF_LIGHT_MPS / (carrier_ghz * 1e9)
     wall_m = 0.5 * street_width_m

@@ -55,8 +55,8 @@ class BuildingLoss(Part):
     """Base of models of the loss behind buildings.
 
     Attributes:
-        follows_streets: Whether the model replaces the loss over the direct distance by a loss along the streets. False
-            keeps the direct loss.
+        follows_streets: Whether the model replaces the loss over the direct distance by a loss along the streets (False
+            keeps the direct loss).
     """
 
     kind = Kind("building loss", "model", ("loss_db",), "v2xsim.comms.channel.building_loss")
@@ -86,9 +86,9 @@ def legs_m(
 
     Args:
         first_m: Position of one station, seen from above.
-        first_heading_rad: Heading of that station, or of its street.
-        second_m: Position of the other station.
-        second_heading_rad: Heading of the other station, or of its street.
+        first_heading_rad: Heading of the first station, or of its street.
+        second_m: Position of the other station, seen from above.
+        second_heading_rad: Heading of the second station, or of its street.
     """
     ux, uy = np.cos(first_heading_rad), np.sin(first_heading_rad)
     vx, vy = np.cos(second_heading_rad), np.sin(second_heading_rad)

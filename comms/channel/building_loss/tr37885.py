@@ -18,5 +18,5 @@ class DirectDistance(BuildingLoss):
     follows_streets: ClassVar[bool] = False
 
     def loss_db(self, view: BuildingLossView) -> Float[np.ndarray, " links"]:
-        """Return the loss over the direct distance."""
+        """Return the path-loss model's loss over the direct distance, in dB."""
         return view.direct_db

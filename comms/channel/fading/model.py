@@ -28,7 +28,7 @@ class Fading(Part):
     """Base of fading models.
 
     Attributes:
-        fades: Whether the received power varies from packet to packet. False switches fading off.
+        fades: Whether the received power varies from packet to packet (False switches fading off).
     """
 
     kind = Kind("fading", "model", ("shape",), "v2xsim.comms.channel.fading")

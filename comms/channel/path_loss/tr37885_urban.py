@@ -1,6 +1,6 @@
 """Path loss of 3GPP TR 37.885 in a city, in dB with d in metres and f in GHz.
 
-38.77 + 16.7 log10(d) + 18.2 log10(f); behind buildings 36.85 + 30 log10(d) + 18.9 log10(f).
+The loss is 38.77 + 16.7 log10(d) + 18.2 log10(f), and behind buildings 36.85 + 30 log10(d) + 18.9 log10(f).
 """
 
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ from v2xsim.parts import part
 class LateFusion(FusionScheme):
     """Helpers send the boxes and velocities of the objects that they detect in the cells that the ego requests.
 
-    Overlapping boxes are suppressed by score.
+    Of overlapping boxes, only the one with the highest score is kept.
     """
 
     shares: ClassVar[Share] = Share.BOXES

@@ -52,8 +52,8 @@ class Received:
             larger value means older data.
         points_m: Lidar points in world coordinates, computed with the helper's own estimate of its pose; empty if boxes
             are sent.
-        object_id: Identity of the road user that each point lies on; -1 for ground, -2 for a building. Only for the
-            visibility model and metrics.
+        object_id: Identity of the road user that each point lies on; -1 for ground, -2 for a building. Fusion schemes
+            must leave these identities to the visibility model and metrics.
         detections: Boxes with velocities in world coordinates, computed with the helper's own estimate of its pose;
             empty if points are sent.
         locate: Function that returns the position of each road user of the view at the capture time, by the helper's
