@@ -30,7 +30,7 @@ from v2xsim.scenario.fields import Section
 from v2xsim.spatial.grid import indexed
 
 Trial = Callable[[Any, int], object]
-"""Tries a part on an input with n objects, 0 for an empty input; returns the part's answer."""
+"""Function that calls a part with an input of n objects (0 for an empty input) and returns the part's result."""
 
 
 def try_own_parts(section: Section) -> None:
@@ -247,4 +247,4 @@ TRIALS: Mapping[type[Part], tuple[Trial, tuple[int, ...]]] = {
     RelayRule: (lambda part, size: scores_of(part, relay_view(size)), (5,)),
     VehicleBlockage: (_try_blockage, (5, 0)),
 }
-"""By base class of a kind: the function that tries a part, and the number of objects in its inputs."""
+"""For the base class of each kind: the function that calls a part, and the numbers of objects in its inputs."""

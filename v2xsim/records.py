@@ -225,6 +225,6 @@ class Obstacles:
 
 
 Poses = Float[np.ndarray, "poses 4"]
-"""Rows of x, y, z, yaw: the centre of a box's bottom face and its heading."""
+"""Poses as rows of x, y, z (metres) and yaw (radians): the centre of a box's bottom face, and the heading."""
 
 Rows = Int[np.ndarray, " rows"]

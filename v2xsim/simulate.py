@@ -1,4 +1,4 @@
-"""Run a scenario: build its world, drive the engine, return and write its results."""
+"""The function that runs a scenario: it builds the world, drives the engine, and returns and writes the results."""
 
 import os
 import time
@@ -21,7 +21,7 @@ from v2xsim.streams import Streams
 from v2xsim.world.buildings import load_obstacles
 
 Progress = Callable[[float, float, str], None]
-"""Takes simulated seconds done, simulated seconds in all, and what is being done."""
+"""Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
 
 
 def run(
@@ -30,14 +30,14 @@ def run(
     """Simulate a scenario.
 
     Args:
-        scenario: What to run (`v2xsim.load`).
-        out: Folder to write results into; nothing is written without it.
-        progress: Told how far the run is.
-        threads: On which lidars are cast; as many as there are processors, at most 4, if left out. What is found does
+        scenario: Scenario to run, as `v2xsim.load` returns it.
+        out: Folder to write the results into; None writes nothing.
+        progress: Function called with the progress of the run.
+        threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. The results do
             not depend on it.
 
     Returns:
-        Tables, metrics and timing. Tables and metrics depend on the scenario and its seed alone.
+        Tables, metrics and timing of the run. Tables and metrics depend only on the scenario and its seed.
     """
     started = time.perf_counter()
     try_own_parts(scenario)

@@ -1,6 +1,6 @@
-"""Pictures of a finished run. It reads nothing but the run's folder, and draws without a display.
+"""Pictures of a finished run. The package reads only the run's folder, and draws without a display.
 
-Importing it loads no drawing library; calling `render` does.
+Importing the package loads no drawing library; calling `render` does.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 Report = Callable[[float, float, str], None]
-"""Called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
+"""Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
 
 
 @contextmanager

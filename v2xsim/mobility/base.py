@@ -13,10 +13,10 @@ from v2xsim.world.road_users import antenna_height_m
 from v2xsim.world.snapshot import Snapshot
 
 Progress = Callable[[int], None]
-"""Called with the traffic time in microseconds while a warm-up advances."""
+"""Function called with the traffic time in microseconds while the traffic runs up to the start of the measurement."""
 
 Bounds = tuple[float, float, float, float]
-"""x_min, y_min, x_max, y_max in metres."""
+"""A rectangle in the world frame: x_min, y_min, x_max and y_max in metres."""
 
 
 class MobilityError(UserError):

@@ -23,7 +23,7 @@ LANE_M = 4.0
 """Width of a motorway lane (3GPP TR 36.885 clause A.1.2, Table A.1.2-1, freeway)."""
 
 MEDIAN_M = 4.0
-"""Gap between the two directions; an assumption."""
+"""Gap between the two directions of the motorway; an assumption."""
 
 _HEAVY = ("truck", "bus")
 

@@ -23,7 +23,7 @@ from v2xsim.scenario.schema_world import Run, Traffic, World
 
 
 class Matrix(Section):
-    """The abstract perception matrix."""
+    """The abstract perception matrix: the bird's-eye grid in which a station stores what it observed."""
 
     cell_m: float = quantity(
         2.0, "m", "Side of a square cell; smaller cells give a finer matrix and larger messages", ge=0.25, le=20
@@ -124,7 +124,7 @@ class Cooperation(Section):
 
 
 class Errors(Section):
-    """Errors in what stations believe about their own position, heading and clock."""
+    """Errors of the position, heading and clock that stations believe to have."""
 
     gnss_sigma_m: float = quantity(0.0, "m", "Standard deviation of the position error, per axis", ge=0, le=100)
     gnss_correlation_s: float = quantity(
@@ -135,7 +135,7 @@ class Errors(Section):
 
 
 class Record(Section):
-    """What a run records, and the ranges over which metrics are computed."""
+    """The data that a run records, and the ranges over which metrics are computed."""
 
     clouds_every_s: float = quantity(
         1.0, "s", "Interval at which fused point clouds are kept for pictures; 0 keeps none", ge=0, le=3600

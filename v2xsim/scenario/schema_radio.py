@@ -66,7 +66,7 @@ class Propagation(Section):
 
 
 class Radio(Section):
-    """Channel, physical layer and access."""
+    """The radio: channel, physical layer and channel access."""
 
     access: Annotated[AccessScheme, PartChoice(AccessScheme, "random_slot")] = chosen(
         AccessScheme, "random_slot", "Access scheme; ideal delivers every message at once to every station in range"

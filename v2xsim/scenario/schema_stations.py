@@ -18,7 +18,7 @@ class Mount(Section):
 
 
 class Roadside(Section):
-    """A roadside unit."""
+    """A station on a pole at the roadside."""
 
     id: str = choice(..., "Name, unique in the scenario", min_length=1)
     position_m: tuple[float, float] = quantity(..., "m", "Position of the pole: x, y")
@@ -36,7 +36,7 @@ class Roadside(Section):
 
 
 class Stations(Section):
-    """Which road users have a radio."""
+    """The choice of the road users that are stations: those with a radio."""
 
     count: int | None = quantity(
         None, "1", "Number of connected vehicles in the region; when one leaves, another is drawn", ge=0
@@ -58,7 +58,7 @@ class Stations(Section):
 
 
 class LidarModel(Section):
-    """A rotating lidar given in the scenario itself."""
+    """A rotating lidar whose properties are given in the scenario itself."""
 
     beams: int = quantity(..., "1", "Number of laser beams, evenly spaced in elevation", ge=1, le=512)
     columns: int = quantity(..., "1", "Number of azimuth steps per turn", ge=8, le=8192)
@@ -74,7 +74,7 @@ class LidarModel(Section):
 
 
 class Lidars(Section):
-    """Which stations carry lidars, and their type and mounts."""
+    """The choice of the stations that carry lidars, and the type and mounts of these lidars."""
 
     count: int | None = quantity(
         None,

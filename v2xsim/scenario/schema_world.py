@@ -14,7 +14,7 @@ Region = Annotated[tuple[float, float, float, float], Field(description="x_min, 
 
 
 class Run(Section):
-    """Time and seed."""
+    """Time span, time step, seed and computing device of a run."""
 
     seed: int = quantity(1, "1", "Seed of every random stream of the run", ge=0, lt=2**63)
     begin_s: float = quantity(
@@ -47,7 +47,7 @@ class Building(Section):
 
 
 class World(Section):
-    """Static surroundings."""
+    """The static surroundings of a run: its buildings."""
 
     buildings: Path | list[Building] = choice(
         [], "A polygon file of SUMO's polyconvert (.poly.xml), or a list of buildings"
@@ -58,7 +58,7 @@ class World(Section):
 
 
 class Agent(Section):
-    """A scripted road user."""
+    """A road user that follows waypoints given in the scenario."""
 
     id: str = choice(..., "Name, unique in the scenario", min_length=1)
     kind: Kind = choice(
@@ -124,7 +124,7 @@ class Highway(Section):
 
 
 class Traffic(Section):
-    """Where road users come from: exactly one source."""
+    """The source of the road users; exactly one must be given."""
 
     sumocfg: Path | None = choice(None, "A SUMO configuration (.sumocfg), simulated with libsumo")
     fcd: Path | None = choice(None, "A trace of SUMO's --fcd-output (.xml or .xml.gz), replayed")

@@ -6,8 +6,8 @@ from numba import njit
 
 from v2xsim.records import Boxes, Detections
 
-# A convex polygon clipped by four half-planes has at most 8 corners; with rounding, each clip can at worst double
-# them.
+# Room for the corners of a clipped rectangle: it has at most 8, but with rounding errors each of the four clips can at worst
+# double the number.
 _CORNERS = 64
 
 
@@ -29,7 +29,10 @@ def _planar(boxes: Boxes) -> Float[np.ndarray, "boxes 5"]:
 def _overlaps(
     a: Float[np.ndarray, "a_boxes 5"], b: Float[np.ndarray, "b_boxes 5"]
 ) -> Float[np.ndarray, "a_boxes b_boxes"]:
-    """Return intersection over union of every pair; each box of `a` is clipped in the frame of the box of `b`."""
+    """Return the intersection over union (0 to 1) of every box of `a` with every box of `b`, seen from above.
+
+    Each box of `a` is clipped in the frame of the box of `b`.
+    """
     iou = np.zeros((a.shape[0], b.shape[0]))
     polygon = np.empty((_CORNERS, 2))
     clipped = np.empty((_CORNERS, 2))
@@ -40,7 +43,7 @@ def _overlaps(
             dx = a[i, 0] - b[j, 0]
             dy = a[i, 1] - b[j, 1]
             reach = reach_a + 0.5 * np.hypot(b[j, 2], b[j, 3])
-            # If the circumscribed circles do not meet, there is no overlap; this holds for nearly all pairs.
+            # Boxes whose circumscribed circles do not meet do not overlap; this holds for nearly all pairs.
             if dx * dx + dy * dy >= reach * reach:
                 continue
             cos_b = np.cos(b[j, 4])
@@ -88,33 +91,33 @@ def _overlaps(
 
 
 def bev_iou(a: Boxes, b: Boxes) -> Float[np.ndarray, "a_boxes b_boxes"]:
-    """Return the intersection over union, seen from above, of every box of `a` with every box of `b`.
+    """Return the intersection over union (0 to 1) of every box of `a` with every box of `b`, seen from above.
 
-    Heights are ignored, as in the average precision of OPV2V. The polygon of each pair is exact: the rectangle of `a`
-    cut by the four sides of that of `b` (Sutherland and Hodgman, CACM 17(1), 1974).
+    Heights are ignored, as in the average precision of OPV2V. The intersection is computed exactly: the rectangle of `a`
+    is clipped by the four sides of the rectangle of `b` (Sutherland and Hodgman, CACM 17(1), 1974).
     """
     return _overlaps(_planar(a), _planar(b))
 
 
 def content_order(boxes: Boxes, score: Float[np.ndarray, " boxes"] | None = None) -> Int64[np.ndarray, " boxes"]:
-    """Return the rows by falling score; equal scores are ordered by the boxes themselves, never by their rows.
+    """Return the row numbers of boxes in an order that does not depend on the order of the rows.
 
     Args:
-        boxes: Compared by x, y, z, yaw, length, width and height, in this order.
-        score: Score of each box; None if all are equal.
+        boxes: Boxes to order. Boxes with equal scores are ordered by x, y, z, yaw, length, width and height.
+        score: Score of each box; the highest comes first. None if all scores are equal.
     """
     keys = (*boxes.size_m.T[::-1], boxes.yaw_rad, *boxes.center_m.T[::-1])
     return np.lexsort(keys if score is None else (*keys, -score)).astype(np.int64)
 
 
 def suppressed(detections: Detections, iou: float = 0.15) -> Int64[np.ndarray, " kept"]:
-    """Return the rows that survive non-maximum suppression, best score first.
+    """Return the row numbers of the detections that non-maximum suppression keeps, highest score first.
 
-    A box is dropped if it overlaps a better box that is kept by more than `iou`. The resulting set of boxes does not
+    A box is dropped if it overlaps a kept box with a higher score by more than `iou`. The resulting set of boxes does not
     depend on the order of the rows: equal scores are ranked by `content_order`.
 
     Args:
-        detections: Detections in any one frame.
+        detections: Detections, all in the same coordinate frame.
         iou: Largest overlap of two kept boxes, 0 to 1; a larger value keeps more. OpenCOOD uses 0.15 for OPV2V.
     """
     order = content_order(detections.boxes, detections.score)

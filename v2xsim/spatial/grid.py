@@ -11,8 +11,8 @@ def grid_over(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, 
 
     Args:
         lower_m: Lower corner of each rectangle.
-        upper_m: Upper corner, not below the lower one.
-        cell_m: Side of a cell; the size of a typical rectangle is best.
+        upper_m: Upper corner of each rectangle, in no coordinate below the lower corner.
+        cell_m: Side of a square cell; the size of a typical rectangle gives the fastest look-ups.
     """
     count = len(lower_m)
     if count == 0:
@@ -34,7 +34,7 @@ def grid_over(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, 
 def items_within(
     grid: Grid, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Int64[np.ndarray, " items"]:
-    """Return the items whose cells touch a rectangle: rising row numbers, each once."""
+    """Return the row numbers, rising and without repetition, of the items listed in the cells that a rectangle touches."""
     shape = np.array(grid.shape)
     first = np.clip(np.floor((np.asarray(lower_m) - grid.origin_m) / grid.cell_m), 0, shape).astype(int)
     last = np.clip(np.floor((np.asarray(upper_m) - grid.origin_m) / grid.cell_m), -1, shape - 1).astype(int)
@@ -47,7 +47,7 @@ def items_within(
 
 
 def indexed(prisms: Prisms, cell_m: float = 32.0) -> Obstacles:
-    """Return the prisms with a grid index and their bounding rectangles."""
+    """Return buildings together with their bounding rectangles and a grid index over them."""
     if len(prisms) == 0:
         lower = upper = np.zeros((0, 2))
     else:

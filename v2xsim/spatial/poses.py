@@ -1,4 +1,4 @@
-"""Rigid transforms as 4x4 matrices. A name reads target_from_source, so that in a product the inner names cancel."""
+"""Rigid transforms as 4x4 matrices, named target_from_source, so that the inner names of a product cancel."""
 
 import math
 
@@ -7,13 +7,13 @@ from jaxtyping import Float
 
 
 def pose_matrix(x_m: float, y_m: float, z_m: float, yaw_rad: float) -> Float[np.ndarray, "4 4"]:
-    """Return world_from_body of an upright body."""
+    """Return the transform world_from_body of an upright body with a given position and heading."""
     cos, sin = math.cos(yaw_rad), math.sin(yaw_rad)
     return np.array([[cos, -sin, 0.0, x_m], [sin, cos, 0.0, y_m], [0.0, 0.0, 1.0, z_m], [0.0, 0.0, 0.0, 1.0]])
 
 
 def inverse(target_from_source: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
-    """Return source_from_target of a rigid transform, by the transposed rotation instead of a general inversion."""
+    """Return the inverse (source_from_target) of a rigid transform; it uses the transposed rotation, not a general inversion."""
     rotation = target_from_source[:3, :3].T
     source_from_target = np.eye(4)
     source_from_target[:3, :3] = rotation

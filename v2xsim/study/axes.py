@@ -1,4 +1,4 @@
-"""From the blocks of a sweep file to its settings: grid, list, random draws, Sobol sequence."""
+"""Makes the settings of a sweep from the blocks of its file: grid, list, random draws and Sobol sequence."""
 
 import itertools
 import math
@@ -12,11 +12,11 @@ from v2xsim.streams import Streams
 from v2xsim.study.sweepfile import Draws, Range, SweepFile
 
 Setting = dict[str, Any]
-"""A setting: the value of every varied key."""
+"""One setting of a sweep: the value of every varied key."""
 
 
 def settings_of(file: SweepFile) -> list[Setting]:
-    """Return every setting of a sweep, in order: the last block varies fastest; within a grid, the last key."""
+    """Return all settings of a sweep in order: the last block varies fastest, and within a grid the last key."""
     blocks: list[list[Setting]] = []
     if file.grid:
         names = list(file.grid)
@@ -35,14 +35,18 @@ def _random(draws: Draws) -> Float[np.ndarray, "points keys"]:
 
 
 def _sobol(draws: Draws) -> Float[np.ndarray, "points keys"]:
-    """Return points of a scrambled Sobol sequence (Owen, Scrambling Sobol' and Niederreiter-Xing points, 1998)."""
-    # Imported here: scipy.stats takes a while to import.
+    """Return points of a scrambled Sobol sequence in the unit cube, one coordinate for each key.
+
+    References:
+        Owen, Scrambling Sobol' and Niederreiter-Xing points, 1998.
+    """
+    # Imported here, because the import of scipy.stats takes a while.
     from scipy.stats import qmc
 
     sequence = qmc.Sobol(len(draws.keys), scramble=True, seed=np.random.default_rng(draws.seed))
     with warnings.catch_warnings():
-        # A Sobol sequence is balanced at powers of two; another number is the user's choice, so scipy's warning is
-        # silenced.
+        # A Sobol sequence is balanced only if the number of points is a power of two. The user may choose another number, so
+        # scipy's warning is switched off.
         warnings.simplefilter("ignore", UserWarning)
         points: np.ndarray = sequence.random(draws.points)
     return points
@@ -54,12 +58,17 @@ def _placed(draws: Draws, unit: Float[np.ndarray, "points keys"]) -> list[Settin
 
 
 def _value(rule: Range | list[Any], unit: float) -> Any:
-    """Return the value at a share (0 to 1) of a range or of a list."""
+    """Return the value of a range or a list at a relative position.
+
+    Args:
+        rule: Range of numbers, or list of values.
+        unit: Relative position, 0 for the start to 1 for the end.
+    """
     if isinstance(rule, list):
         return rule[min(int(unit * len(rule)), len(rule) - 1)]
     low, high = rule.lowest, rule.highest
     if rule.integer:
-        # Each whole number gets an interval of length one.
+        # Each whole number of the range gets an interval of length one.
         high += 1.0
     value = low + unit * (high - low) if rule.scale == "linear" else low * math.exp(unit * math.log(high / low))
     return min(int(value), int(rule.highest)) if rule.integer else value

@@ -1,4 +1,4 @@
-"""Points of a sweep on a Dask cluster.
+"""Runs the points of a sweep on a Dask cluster.
 
 Each Dask worker has a fork server; results travel back as bytes, so no shared folder is needed.
 """
@@ -20,11 +20,11 @@ _own = threading.local()
 
 
 def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Generator[Outcome, None, None]:
-    """Run jobs on a cluster and yield the outcome of each as it ends.
+    """Run jobs on a Dask cluster and yield the outcome of each when it ends.
 
     Args:
-        jobs: Jobs to run. Results and logs are written by this process, not by the workers.
-        workers: Number of workers of a cluster on this machine, used if no scheduler is given.
+        jobs: Jobs to run. This process, not the workers, writes results and logs.
+        workers: Number of workers of a cluster that is started on this machine if no scheduler is given.
         scheduler: Address of a running scheduler, such as tcp://login1:8786.
 
     Raises:
@@ -50,12 +50,13 @@ def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Gen
                 job = next(waiting, None)
                 if job is None:
                     return
-                # Impure: otherwise Dask would return the result that another sweep got for the same point.
+                # Without pure=False, Dask would return the result that another sweep got for the same point.
                 future = client.submit(on_worker, asdict(job), pure=False)
                 known[future] = job
                 futures.add(future)
 
-        # Enough jobs ahead that no worker waits, few enough that the scheduler does not hold ten thousand scenarios.
+        # Submit enough jobs in advance that no worker waits, but so few that the scheduler does not hold ten thousand
+        # scenarios.
         feed(max(8, 4 * sum(client.nthreads().values())))
         for future in futures:
             yield _arrived(known.pop(future), future)
@@ -85,7 +86,7 @@ def _arrived(job: Job, future: Any) -> Outcome:
 
 
 def on_worker(described: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
-    """Run one job on a Dask worker; return its outcome, its result and its printed output."""
+    """Run one job on a Dask worker; return its outcome, the bytes of its result file, and its printed output."""
     job = Job(**described)
     if not hasattr(_own, "fork_server"):
         _own.fork_server = ForkServer(job.threads)

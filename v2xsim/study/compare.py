@@ -1,4 +1,4 @@
-"""Compare the settings of a sweep with its baseline, or runs and sweeps with each other, pair by pair."""
+"""Comparison of the settings of a sweep with its baseline, or of runs and sweeps with each other, in pairs of equal seeds."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,14 +26,14 @@ class Versus:
 
     Attributes:
         base: Name of the baseline.
-        other: Name of the other side.
+        other: Name of the side that is compared with the baseline.
         differs: Keys of the scenario in which the sides differ, with both values; the comparison shows the effect of
             all of them together.
-        metrics: Name and unit of each metric.
-        base_mean: Mean of the baseline over the pairs that both sides measured.
-        other_mean: Mean of the other side over these pairs.
-        found: Differences, other side minus baseline.
-        survives: Whether each difference is significant among all metrics together (Holm).
+        metrics: Name and unit of each compared metric.
+        base_mean: Mean of each metric in the baseline, over the pairs that both sides measured.
+        other_mean: Mean of each metric in the other side, over the same pairs.
+        found: Statistics of the differences, other side minus baseline.
+        survives: Whether each difference is significant when all metrics are tested together (Holm's method).
         confidence: Confidence level of the intervals, 0 to 1.
     """
 
@@ -48,7 +48,7 @@ class Versus:
     confidence: float
 
     def verdict(self, row: int) -> str:
-        """Return the verdict on a metric in words."""
+        """Return the verdict on the difference of a metric, in words."""
         pairs, low, high = self.found.pairs[row], self.found.low[row], self.found.high[row]
         if pairs == 0:
             return NO_PAIR
@@ -79,12 +79,17 @@ class Versus:
 
 
 def chosen_metrics(studies: Sequence[Study], names: Sequence[str], everything: bool) -> list[tuple[str, str]]:
-    """Return the whole-run metrics to compare: the given names, all of them, or the headline metrics that the studies have.
+    """Return name and unit of the whole-run metrics to compare.
+
+    Args:
+        studies: Studies that are compared.
+        names: Names of the metrics; if empty, the headline metrics that the studies have.
+        everything: Whether to return all metrics instead.
 
     Raises:
-        StudyError: If there is no metric with one of the names.
+        StudyError: If the studies have no metric with one of the names.
     """
-    # Imported here: this list is all that a comparison needs from that module.
+    # Imported here, because a comparison needs nothing else from that module.
     from v2xsim.scenario.explain import nearest
 
     known = {name: unit for study in studies for name, part, unit in study.metrics if not part}
@@ -99,10 +104,10 @@ def chosen_metrics(studies: Sequence[Study], names: Sequence[str], everything: b
 def against_baseline(
     study: Study, metrics: Sequence[tuple[str, str]], baseline: int, confidence: float = 0.95
 ) -> Iterator[Versus]:
-    """Yield the comparison of every setting of a sweep with one of them, paired by seed."""
+    """Yield the comparison of every setting of a sweep with its baseline setting, in pairs of equal seeds."""
     rows = [study.row[name, ""] for name, _ in metrics]
     values = study.values[rows]
-    # All settings at once, since they share their bootstrap resamples.
+    # All settings are computed at once, because they share their bootstrap resamples.
     differences = paired(values - values[:, baseline : baseline + 1], confidence)
     for setting in range(len(study.settings)):
         if setting == baseline:
@@ -125,10 +130,10 @@ def against_baseline(
 def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confidence: float = 0.95) -> Versus:
     """Return the comparison of two studies.
 
-    Points with the same seed, and the same values of the keys that both vary, are pairs.
+    Two points form a pair if they have the same seed and the same values of the keys that both studies vary.
 
     Raises:
-        StudyError: If there are no pairs.
+        StudyError: If no two points form a pair.
     """
     common = [key for key in base.keys if key in other.keys]
     places = [
@@ -164,10 +169,10 @@ def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confi
 
 
 def baseline_row(study: Study, wanted: Mapping[str, Any]) -> int:
-    """Return the row of the first setting with these values; the sweep's own baseline if no values are given.
+    """Return the row of the first setting with given values; without values, that of the sweep's own baseline.
 
     Raises:
-        StudyError: If there is no such setting.
+        StudyError: If no setting has these values.
     """
     if not wanted:
         return study.baseline
@@ -186,7 +191,7 @@ def _name(study: Study) -> str:
 def _both(
     base: Float[np.ndarray, "metrics pairs"], other: Float[np.ndarray, "metrics pairs"]
 ) -> tuple[Float[np.ndarray, " metrics"], Float[np.ndarray, " metrics"]]:
-    """Return both means over the pairs that both sides measured."""
+    """Return the mean of each metric in both sides, over the pairs that both sides measured."""
     there = np.isfinite(base) & np.isfinite(other)
     n = there.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -194,7 +199,7 @@ def _both(
 
 
 def _differences(base: Any, other: Any, above: str = "") -> Iterator[str]:
-    """Yield the keys in which two resolved scenarios differ, except the seed, names and descriptions."""
+    """Yield the keys in which two resolved scenarios differ, with both values; seed, names and descriptions are ignored."""
     if isinstance(base, Mapping) and isinstance(other, Mapping):
         for key in dict.fromkeys([*base, *other]):
             name = f"{above}.{key}" if above else str(key)

@@ -1,10 +1,11 @@
 """A process that has loaded the simulator and forks a new process for every job: `python -m v2xsim.study.fork_server`.
 
-Each point needs a process of its own, because SUMO holds one simulation per process and no point may affect another.
-Loading the simulator takes a second; forking a process that has loaded it takes a hundredth of that. The fork server
-itself never simulates. It reads one JSON object a line, {"job": {...}} or {"stop": key}. For every process that ends
-it writes one, {"key", "exit", "signal", "stopped", "wall_s", "cpu_s", "peak_bytes"}. When its input ends, it kills the
-running processes and exits, so nothing outlives the process that started it, even if that crashed.
+Each point of a sweep needs a process of its own, because SUMO can run only one simulation per process and no point may
+affect another. Loading the simulator takes a second; forking a process that has loaded it takes a hundredth of that. The
+fork server itself never simulates. It reads one JSON object per line, {"job": {...}} or {"stop": key}. For every process
+that ends, it writes one JSON object: {"key", "exit", "signal", "stopped", "wall_s", "cpu_s", "peak_bytes"}. When its input
+ends, it kills the running processes and exits. So no process continues after the one that started the server has ended or
+crashed.
 """
 
 import contextlib
@@ -40,9 +41,9 @@ class _Child:
 
 
 def main() -> None:
-    """Serve jobs until the input ends."""
+    """Read jobs from standard input and run them until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    # Output of libraries must not mix with the answers on standard output.
+    # What libraries print must not mix with the answers on standard output.
     os.dup2(2, 1)
     _load()
     print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
@@ -92,9 +93,9 @@ def _live(job: Job, parent: int, answers: int) -> NoReturn:
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
             with contextlib.suppress(OSError):
-                # If memory runs out, the kernel should kill a point, not the server.
+                # If memory runs out, the Linux kernel should kill the process of a point, not the server.
                 Path("/proc/self/oom_score_adj").write_text("1000")
-        # The server may have ended before prctl took effect; then no signal would ever come.
+        # The server may have ended before prctl took effect; this process would then never get the signal to end.
         if os.getppid() != parent:
             os._exit(5)
         os.close(answers)  # Only the server writes answers.
@@ -112,7 +113,7 @@ def _live(job: Job, parent: int, answers: int) -> NoReturn:
 
 
 def _look_after(children: dict[int, _Child]) -> None:
-    """Stop processes that exceed their time or memory."""
+    """Stop the processes that exceed their time limit or memory limit."""
     now_s = time.monotonic()
     for pid, child in children.items():
         job = child.job
@@ -153,7 +154,7 @@ def _ended(children: dict[int, _Child]) -> list[tuple[int, _Child, int, Any]]:
 
 def _obituary(child: _Child, status: int, usage: Any) -> dict[str, Any]:
     code = os.waitstatus_to_exitcode(status)
-    # Linux reports the resident set in KiB, macOS in bytes.
+    # Linux reports the resident memory in KiB, macOS in bytes.
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
         "key": child.job.key,

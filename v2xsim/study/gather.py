@@ -1,4 +1,4 @@
-"""Gather the results of all points into one table."""
+"""Collects the results of all points of a sweep into one table."""
 
 import json
 from pathlib import Path
@@ -18,8 +18,8 @@ def gather(store: Store) -> Path:
     """Write results, failures and timing of a sweep from the files of its points; return the path of the results.
 
     Raises:
-        StoreError: If a point's file is damaged (it is removed, so that --resume runs the point again), or nothing can
-            be written.
+        StoreError: If a point's file is damaged (the file is removed, so that --resume runs the point again), or the files
+            cannot be written.
     """
     folder = store.folder
     try:
@@ -43,7 +43,7 @@ def _results(store: Store) -> pa.Table:
             with path.open("rb") as stream:
                 part = pa.ipc.open_file(stream.read()).read_all()
         except (OSError, pa.ArrowInvalid) as error:
-            # Without its file the point counts as not finished, so --resume runs it again.
+            # Without its file, a point counts as not finished, so --resume runs it again.
             path.unlink(missing_ok=True)
             raise StoreError(
                 f"{path}: was damaged ({error}); continue with --resume, which runs that point again"
@@ -72,19 +72,19 @@ _PLAIN = {"metric": pa.string(), "bin": pa.string(), "value": pa.float64(), "uni
 
 
 def _repeated(values: pa.Array, counts: pa.Array) -> pa.Array:
-    """Return each value repeated for the rows of its point."""
+    """Return an array in which the value of each point is repeated `counts` times, once for each row of the point."""
     import numpy as np
 
     return values.take(pa.array(np.repeat(np.arange(len(values)), counts.to_numpy())))
 
 
 def setting_columns(plan: Plan) -> list[pa.Array]:
-    """Return the values of each varied key by setting: numbers or truth values if all of them are, else text."""
+    """Return, for each varied key, its values by setting: as numbers or truth values if all values are, otherwise as text."""
     columns = []
     for key in plan.keys:
         values = [setting[key] for setting in plan.settings]
         kinds = {type(value) for value in values}
-        # bool first: Python counts it as a number.
+        # bool is tested first, because Python counts a truth value as a number.
         if kinds == {bool}:
             columns.append(pa.array(values, pa.bool_()))
         elif kinds == {int} and all(abs(value) < 2**63 for value in values):
@@ -99,7 +99,7 @@ def setting_columns(plan: Plan) -> list[pa.Array]:
 
 
 def _timing(store: Store) -> pa.Table:
-    """Return time and memory of the points, the latest entry of each; a line that was cut by a kill is ignored."""
+    """Return time and memory of each point, from its latest entry; an incomplete line after a kill is ignored."""
     last: dict[str, dict[str, Any]] = {}
     file = store.folder / "timing.jsonl"
     for line in file.read_text().splitlines() if file.exists() else []:

@@ -1,4 +1,4 @@
-"""Points on this machine, several at a time: jobs are sent to the fork server, which reports how their processes end."""
+"""Runs the points of a sweep on this machine, several at a time, by a fork server that starts a process for each."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class ForkServer:
-    """Starts processes for jobs and reports how they end; see v2xsim.study.fork_server."""
+    """Connection to a fork server (v2xsim.study.fork_server), which runs each job in a process of its own."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -26,7 +26,7 @@ class ForkServer:
         self._process = self._started()
 
     def start(self, job: Job) -> None:
-        """Start a job."""
+        """Send a job to the fork server, which starts it at once."""
         self._jobs[job.key] = job
         self._tell({"job": json.loads(job.text())})
 
@@ -36,7 +36,7 @@ class ForkServer:
         return len(self._jobs)
 
     def ended(self, wait_s: float) -> list[Outcome]:
-        """Return the jobs that have ended; wait up to a time if none has."""
+        """Return the outcomes of the jobs that have ended; if none has, wait for one up to `wait_s`."""
         outcomes = []
         for answer in self._answers(wait_s):
             job = self._jobs.pop(answer["key"], None)
@@ -47,7 +47,7 @@ class ForkServer:
         return outcomes
 
     def close(self) -> None:
-        """End the fork server and its processes."""
+        """End the fork server and all processes that it started."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
@@ -77,7 +77,7 @@ class ForkServer:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(
             [sys.executable, "-m", "v2xsim.study.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
-            # Ctrl-C must reach only the process that runs the sweep, which then ends this one.
+            # Ctrl-C must reach only the process that runs the sweep, which then ends the fork server.
             start_new_session=True,
         )  # fmt: skip
         assert process.stdout is not None
@@ -93,7 +93,7 @@ class ForkServer:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # The pipe is broken: `ended` finds the server dead and reports all its jobs.
+            pass  # The pipe is broken: `ended` will notice that the server has died and report all its jobs as lost.
 
     def _answers(self, wait_s: float) -> Iterator[dict[str, Any]]:
         assert self._process.stdout is not None
@@ -111,7 +111,7 @@ class ForkServer:
                 yield answer
 
     def _after_death(self) -> list[Outcome]:
-        """Return all jobs of a fork server that died as lost, and start a new server."""
+        """Return outcomes that report all jobs of a dead fork server as lost, and start a new server."""
         code = self._process.returncode
         lost = [
             Outcome(
@@ -131,7 +131,7 @@ class ForkServer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         for pipe in (self._process.stdin, self._process.stdout):
-            # What was not sent yet is lost with the process.
+            # Data that was not sent yet is lost with the process, so errors in closing the pipe do not matter.
             with contextlib.suppress(OSError):
                 pipe.close()
         self._process = self._started()
@@ -139,7 +139,13 @@ class ForkServer:
 
 
 def run_locally(jobs: Iterable[Job], workers: int, threads: int) -> Generator[Outcome, None, None]:
-    """Run jobs and yield the outcome of each as it ends."""
+    """Run jobs on this machine and yield the outcome of each when it ends.
+
+    Args:
+        jobs: Jobs to run.
+        workers: Number of jobs that run at the same time.
+        threads: Number of threads of each job.
+    """
     waiting = iter(jobs)
     with ForkServer(threads) as server:
         more = True

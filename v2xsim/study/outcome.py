@@ -1,4 +1,4 @@
-"""The outcome of a point."""
+"""The outcome of a point of a sweep: finished, or the kind and reason of its failure."""
 
 import json
 import signal
@@ -11,15 +11,15 @@ from v2xsim.study.point import Job
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a point.
+    """The outcome of a point of a sweep.
 
     Attributes:
-        key: Key of the point.
-        kind: `done`, or the kind of failure: scenario, memory, time, crash, killed, disk.
-        reason: One line for the list of failures; empty if the point is done.
-        wall_s: Time from start to end.
-        cpu_s: Processor time of the process.
-        peak_bytes: Largest resident memory.
+        key: Key that identifies the point.
+        kind: `done`, or the kind of failure: scenario, memory, time, crash, killed or disk.
+        reason: Reason of the failure in one line; empty if the point is done.
+        wall_s: Wall-clock time of the point's process.
+        cpu_s: Processor time of the point's process.
+        peak_bytes: Largest resident memory of the point's process.
     """
 
     key: str
@@ -36,11 +36,11 @@ class Outcome:
 
 
 def outcome_of(job: Job, ended: dict[str, Any]) -> Outcome:
-    """Return the outcome of a job, from how its process ended and which files it left.
+    """Return the outcome of a job, judged by the end of its process and the files that the process wrote.
 
     Args:
-        job: The job.
-        ended: The fork server's report about the process.
+        job: The job that ended.
+        ended: Report of the fork server about the process.
     """
     kind, reason = _kind(job, ended)
     return Outcome(job.key, kind, reason, ended["wall_s"], ended["cpu_s"], ended["peak_bytes"])

@@ -1,4 +1,4 @@
-"""The plan of a sweep: its settings (`axes`) checked against the scenario, its points, and a key that identifies each point."""
+"""The plan of a sweep: its settings, checked with the scenario; and its points, each with a key that identifies it."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ from v2xsim.version import __version__
 # Version of the plan in sweep.json; readers refuse newer ones.
 FORMAT = 1
 MOST_POINTS = 1_000_000
-# Files that a scenario names are read to identify a plan; of files larger than this, size and date are used.
+# Largest size of a file named by a scenario whose content is part of the point's key; of larger files, size and date are used.
 _READ_BYTES = 64_000_000
 
 
@@ -39,10 +39,10 @@ class Point:
     """One run of a sweep.
 
     Attributes:
-        index: Position in the plan.
+        index: Position of the point in the plan, from 0.
         setting: Row of the point's setting.
         seed: Seed of the run.
-        key: Identifies the run among all runs of any plan.
+        key: Text that identifies the run among all runs of all plans.
     """
 
     index: int
@@ -56,15 +56,15 @@ class Plan:
     """All points that a sweep runs.
 
     Attributes:
-        file: The content of the sweep file.
+        file: Content of the sweep file.
         source: Name of the sweep, as the user gave it.
         scenario: The scenario without the varied keys.
         keys: The varied keys, dotted.
-        settings: Values of these keys, by setting.
-        scenarios: Scenario of each setting; None if it cannot be run.
-        broken: Reason why a setting cannot be run, by setting.
-        seeds: Seeds of every setting.
-        points: All points, by setting and then by seed.
+        settings: Values of the varied keys in each setting.
+        scenarios: Scenario of each setting; None if the setting cannot be run.
+        broken: By row of a setting that cannot be run: the reason.
+        seeds: Seeds with which every setting is run.
+        points: All points, sorted by setting and then by seed.
         baseline: Row of the setting with which the others are compared.
     """
 
@@ -81,14 +81,14 @@ class Plan:
 
     @property
     def plugins(self) -> dict[str, str]:
-        """Digest of each user's file whose parts a scenario of the plan may choose, by path."""
+        """Digest of each plug-in file whose parts the scenarios of the plan may choose, by path."""
         scenarios = (self.scenario, *(s for s in self.scenarios if s is not None))
         return {str(plugin.path): plugin.sha256 for scenario in scenarios for plugin in scenario.loaded_plugins}
 
     def notes(self) -> list[str]:
-        """Return the keys without effect in the settings.
+        """Return notes about the keys that have no effect in the settings.
 
-        A user's file counts as unused only if no setting chooses a part of it.
+        A plug-in file counts as unused only if no setting chooses a part of it.
         """
         notes = [scenario.notes for scenario in self.scenarios if scenario is not None]
         every = [note for of_setting in notes for note in of_setting]
@@ -123,11 +123,11 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     """Return the plan of a sweep.
 
     Args:
-        sweep: A YAML file, or its content as a map.
+        sweep: Path of a sweep file in YAML, or its content.
 
     Raises:
-        ScenarioError: If the file or the scenario is wrong, or none of the settings can be run.
-        PlanError: If no key is varied, or there are too many points.
+        ScenarioError: If the sweep file or the scenario is not valid, or none of the settings can be run.
+        PlanError: If no key is varied, or the sweep has too many points.
     """
     folder = Path()
     if isinstance(sweep, SweepFile):
@@ -185,9 +185,9 @@ def _from_data(data: Mapping[str, Any]) -> SweepFile:
 
 
 def _base(name: str, folder: Path) -> tuple[Document, Path]:
-    """Return the scenario that a sweep file names.
+    """Return the unchecked content of the scenario that a sweep file names, and the scenario's folder.
 
-    It is a path relative to the sweep file, else a name or path as on the command line.
+    The name is taken as a path relative to the sweep file; if there is no such file, as on the command line.
     """
     beside = folder / name
     return document_of(beside if beside.exists() else name)
@@ -205,7 +205,7 @@ def _seeded(scenario: Scenario, seed: int) -> Scenario:
 
 
 def _digest(scenario: Scenario) -> str:
-    """Return a digest of everything that decides the results of a scenario, except the seed."""
+    """Return a digest of everything on which the results of a scenario depend, except the seed."""
     content = resolved(_seeded(scenario, 0))
     for words in ("name", "description"):
         del content[words]

@@ -1,4 +1,4 @@
-"""The work of one process of a sweep: run a scenario, keep its metrics, or report why that failed."""
+"""The work of one process of a sweep: run a scenario and store its metrics, or store the reason of a failure."""
 
 import json
 import sys
@@ -18,19 +18,19 @@ from v2xsim.scenario.load import from_data
 
 @dataclass(frozen=True)
 class Job:
-    """Description of one process's work.
+    """The work that one process of a sweep does for one point.
 
     Attributes:
-        key: Key of the point.
-        scenario: Resolved scenario, with its seed.
-        result: File for the metrics, written in one step.
-        tables: Folder for the whole run; empty if its tables are not kept.
-        log: File for the printed output.
-        reason: File for the reason of a failure.
-        threads: Number of threads.
-        timeout_s: The process is stopped after this time; 0 for no limit.
-        memory_bytes: The process is stopped when it uses more; 0 for no limit.
-        plugins: Digest of each user's file that the scenario lists, by path.
+        key: Key that identifies the point.
+        scenario: Resolved scenario of the point, with its seed.
+        result: Path of the file for the metrics, which is written in one step.
+        tables: Path of the run folder; empty if the tables of the run are not kept.
+        log: Path of the file for the printed output.
+        reason: Path of the file for the reason of a failure.
+        threads: Number of threads of the process.
+        timeout_s: Time after which the process is stopped; 0 for no limit.
+        memory_bytes: Memory above which the process is stopped; 0 for no limit.
+        plugins: Digest of each plug-in file that the scenario lists, by path.
     """
 
     key: str
@@ -50,13 +50,13 @@ class Job:
 
 
 def work(job: Job) -> int:
-    """Do a job; return the exit code: 0 done, 1 failed, 3 if the folder cannot be written."""
+    """Do a job; return the exit code of its process: 0 for success, 1 for failure, 3 if the folder cannot be written."""
     try:
         _run(job)
     except (ResultsError, RunFolderError) as error:
         return _failed(job, "disk", str(error))
     except UserError as error:
-        # A user's part that ran out of memory raises another error that contains MemoryError.
+        # A MemoryError in a user's part arrives as the cause of another error.
         return _failed(job, "memory" if isinstance(error.__cause__, MemoryError) else "scenario", str(error))
     except MemoryError as error:
         traceback.print_exc()
@@ -68,7 +68,7 @@ def work(job: Job) -> int:
 
 
 def _run(job: Job) -> None:
-    # Imported here: a process that only describes jobs does not load the engine.
+    # Imported here, so that a process that only describes jobs does not load the engine.
     from v2xsim.simulate import run
 
     scenario = from_data(job.scenario)

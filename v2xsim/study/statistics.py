@@ -1,11 +1,11 @@
 """Intervals and effect sizes of paired differences, for all metrics and settings at once.
 
 The interval is the expanded percentile bootstrap of Hesterberg, "What Teachers Should Know About the Bootstrap", The
-American Statistician 69 (2015), section 5.3. Pairs are resampled with replacement. The plain percentile interval is
-too short with few pairs, so quantiles farther out than the nominal ones are taken, by Student's t and sqrt(n / (n -
-1)). At a nominal 95 %, the interval covers 92 % with 5 pairs of normal differences and 95 % with 10 and more (for
-exponential differences 86 %, 90 % and, with 30 pairs, 93 %). Fewer than 5 pairs have too few distinct resamples (75 %
-with 3): they get Student's interval, which assumes normal differences.
+American Statistician 69 (2015), section 5.3. Pairs are resampled with replacement. With few pairs, the plain percentile
+interval is too short, so quantiles farther from the median are used, by Student's t and sqrt(n / (n - 1)). An interval with
+a nominal level of 95 % covers the true mean with a probability of 92 % for 5 pairs of normal differences, and 95 % for 10
+and more; for exponential differences, 86 % with 5 pairs, 90 % with 10 and 93 % with 30. With fewer than 5 pairs there are
+too few distinct resamples (75 % with 3 pairs), so Student's interval is used, which assumes normal differences.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from jaxtyping import Float, Int64
 
 # Number of bootstrap resamples.
 RESAMPLES = 4000
-# Fewer pairs have too few distinct resamples.
+# Least number of pairs for the bootstrap; fewer pairs have too few distinct resamples.
 LEAST_PAIRS = 5
-# Fixed, so that the same results always get the same interval.
+# Seed of the resampling; it is fixed, so that the same results always get the same interval.
 _SEED = 20150101
 
 
@@ -28,10 +28,10 @@ class Paired:
     Attributes:
         pairs: Number of pairs that both sides measured.
         mean: Mean difference; NaN without pairs.
-        low: Lower end of the interval; NaN with fewer than two pairs.
-        high: Upper end of the interval.
-        effect: Mean difference divided by its standard deviation (Cohen's d_z, with Hedges' correction for few pairs);
-            NaN with fewer than two pairs or if the difference never varies.
+        low: Lower end of the confidence interval of the mean difference; NaN with fewer than two pairs.
+        high: Upper end of the confidence interval; NaN with fewer than two pairs.
+        effect: Mean difference divided by the standard deviation of the differences (Cohen's d_z, with Hedges' correction
+            for few pairs); NaN with fewer than two pairs or if all differences are equal.
         p: p-value of a two-sided paired t test.
     """
 
@@ -47,10 +47,10 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
     """Return the statistics of paired differences; NaN marks a pair that was not measured.
 
     Args:
-        difference: Difference of each pair.
-        confidence: Confidence level of the interval, 0 to 1.
+        difference: Difference of each pair; NaN for a pair without a measurement.
+        confidence: Confidence level of the interval, between 0 and 1.
     """
-    # Imported here: scipy.stats takes a while to import.
+    # Imported here, because the import of scipy.stats takes a while.
     from scipy.stats import norm
     from scipy.stats import t as student
 
@@ -63,7 +63,7 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
         mean = filled.sum(axis=1) / n
         centred = np.where(there, flat - mean[:, None], 0.0)
         spread = np.sqrt((centred**2).sum(axis=1) / (n - 1))
-        # A difference that is the same in every pair has no deviation; rounding may leave a tiny one.
+        # Equal differences have a standard deviation of zero; rounding errors can leave a tiny one.
         spread[spread <= 1e-12 * np.abs(mean)] = 0.0
         effect = np.where(spread > 0, mean / spread * (1.0 - 3.0 / (4.0 * (n - 1) - 1.0)), np.nan)
         p = 2.0 * student.sf(np.abs(mean) / (spread / np.sqrt(n)), n - 1)
@@ -85,7 +85,7 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
         tail = norm.cdf(np.sqrt(count / (count - 1)) * student.ppf((1.0 - confidence) / 2.0, count - 1))
         weights = np.random.default_rng(_SEED).multinomial(count, np.full(count, 1.0 / count), RESAMPLES) / count
         data = flat[rows][:, there[rows[0]]]
-        # In blocks, so that ten thousand settings do not need all their resamples in memory at once.
+        # The work is done in blocks, so that the resamples of ten thousand settings are never in memory at once.
         for begin in range(0, len(rows), 2000):
             part = slice(begin, begin + 2000)
             means = weights @ data[part].T
@@ -94,11 +94,11 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
 
 
 def survives_holm(p: Float[np.ndarray, " tests"], level: float) -> np.ndarray:
-    """Return which of many tests are significant when all are considered together (Holm).
+    """Return whether each of many tests is significant when all are considered together (Holm's method).
 
     Args:
         p: p-value of each test; NaN for a test without one.
-        level: Probability of at least one false positive among all tests.
+        level: Largest accepted probability of at least one false positive among all tests, 0 to 1.
 
     References:
         Holm, Scandinavian Journal of Statistics 6, 1979.

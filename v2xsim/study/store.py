@@ -1,4 +1,4 @@
-"""The folder of a sweep: finished points, failed points, and one table of all results.
+"""The folder of a sweep: files of finished and failed points, and one table of all results.
 
     sweep.json        the plan
     points/KEY.arrow  metrics of a finished point; a file appears complete or not at all
@@ -8,7 +8,7 @@
     failures.json     the failed points with their settings
     timing.parquet    time and memory of each point; not part of the results
 
-A point is finished when its file exists, so a sweep that was killed continues where it stopped.
+A point is finished when its file exists, so a sweep that was killed can continue where it stopped.
 """
 
 import fcntl
@@ -32,11 +32,11 @@ _LEAST_FREE_BYTES = 20_000_000
 
 
 class StoreError(UserError):
-    """A folder cannot take a sweep, or holds another one."""
+    """A sweep cannot be written into a folder, or the folder holds another sweep."""
 
 
 class Store:
-    """The folder of one sweep; only one process may hold it."""
+    """The folder of one sweep; only one process at a time may have it open."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
@@ -52,7 +52,7 @@ class Store:
         return [p for p in self.plan.points if p.key not in self.finished and p.key not in self.failed]
 
     def job(self, point: Point, memory_bytes: int) -> Job:
-        """Return the job of a point for its process."""
+        """Return the job with which a process runs a point; `memory_bytes` is the process's memory limit."""
         scenario = self.plan.scenario_of(point)
         assert scenario is not None
         file = self.plan.file
@@ -67,7 +67,7 @@ class Store:
         """Store the outcome of a point.
 
         Raises:
-            StoreError: If it could not be stored; then no other outcome can be stored either.
+            StoreError: If the outcome cannot be stored; other outcomes then could not be stored either.
         """
         if not (self.folder / MANIFEST).exists():
             raise StoreError(f"{self.folder}: was moved or removed while the sweep ran; results cannot be stored there")
@@ -87,12 +87,12 @@ class Store:
                 "cpu_s": outcome.cpu_s,
                 "peak_bytes": outcome.peak_bytes,
             }
-            # Appended line by line: a kill then loses at most the last line.
+            # The file grows line by line, so that a kill loses at most the last line.
             with (self.folder / "timing.jsonl").open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
 
     def refuse_broken(self) -> None:
-        """Store the points whose setting cannot be run as failed."""
+        """Record all points whose setting cannot be run as failed."""
         with _said(self.folder):
             for point in self.plan.points:
                 if point.setting in self.plan.broken and point.key not in self.failed:
@@ -101,7 +101,7 @@ class Store:
                     self._fail(point.key, "scenario", reason.splitlines()[0])
 
     def forget_failures(self) -> None:
-        """Delete the failures, so that their points run again."""
+        """Delete the records of failures, so that the failed points run again."""
         with _said(self.folder):
             for key in list(self.failed):
                 (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
@@ -133,11 +133,11 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
 
     Args:
         folder: Path of the folder.
-        plan: Plan to run. It may have more points than the plan that created the folder, but must have all of those.
+        plan: Plan to run. It must have all points of the plan that created the folder, and may have more.
         resume: Whether to continue a sweep in an existing folder.
 
     Raises:
-        StoreError: If the folder holds something else, another process works on it, or it cannot be written.
+        StoreError: If the folder holds other files, another process works on it, or it cannot be written.
     """
     with _said(folder):
         if folder.exists() and not folder.is_dir():
@@ -163,13 +163,13 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
         lock = (folder / ".lock").open("w")
     with lock:
         try:
-            # The kernel releases the lock when the process ends, however it ends.
+            # The operating system releases the lock when the process ends, for whatever reason.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StoreError(f"{folder}: another process works on this sweep; wait for it, or stop it") from None
         with _said(folder):
             write_atomically(folder / MANIFEST, as_json(plan.manifest()))
-            # Files of points that were killed while writing.
+            # Remove incomplete files of points that were killed while writing.
             for draft in (folder / "points").glob(".*.draft"):
                 draft.unlink(missing_ok=True)
             store = Store(folder, plan)
@@ -177,7 +177,7 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
 
 
 def as_json(content: Any) -> bytes:
-    """Return data as the text of a file."""
+    """Return data as the content of a JSON file."""
     return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -185,7 +185,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     """Return the plan that created a folder.
 
     Raises:
-        StoreError: If it cannot be read, or a newer version wrote it.
+        StoreError: If the plan cannot be read, or a newer version of v2xsim wrote it.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

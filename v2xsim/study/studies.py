@@ -25,22 +25,22 @@ class StudyError(UserError):
 
 @dataclass(frozen=True)
 class Study:
-    """The metrics of many points.
+    """The metrics of all points of a sweep, or of one run.
 
     Attributes:
         folder: Path of the folder.
         name: Name of the sweep, or of the scenario.
         question: Question that the sweep should answer; empty if its file has none.
         keys: The varied keys, dotted.
-        settings: Values of these keys, by setting.
-        seeds: Seeds of every setting.
+        settings: Values of the varied keys in each setting.
+        seeds: Seeds with which every setting was run.
         baseline: Row of the setting with which the others are compared.
         scenario: Resolved scenario without the varied keys.
         versions: Versions of v2xsim and its libraries that produced the results.
         planned: Number of points in the plan.
-        failures: Failed points: setting, seed, reason, log.
+        failures: Failed points of the sweep, each with setting, seed, reason and log.
         metrics: Name, bin and unit of each metric.
-        values: Value of each metric, setting and seed; NaN if nothing was measured or the point has not finished.
+        values: Value by metric, setting and seed; NaN if nothing was measured or the point has not finished.
         counts: Number of samples behind each value.
     """
 
@@ -61,7 +61,7 @@ class Study:
 
     @cached_property
     def row(self) -> dict[tuple[str, str], int]:
-        """Row of each metric and bin."""
+        """Row in `values` of each metric and bin."""
         return {(name, part): n for n, (name, part, _) in enumerate(self.metrics)}
 
     @property
@@ -70,16 +70,21 @@ class Study:
         return int((self.counts >= 0).any(axis=0).sum()) if self.metrics else 0
 
     def of(self, metric: str, part: str = "") -> Float[np.ndarray, "settings seeds"]:
-        """Return the values of a metric; all NaN if there is no metric of that name."""
+        """Return the values of a metric in one bin, by setting and seed; all NaN if there is no such metric.
+
+        Args:
+            metric: Name of the metric.
+            part: Bin of the metric; empty for the value of the whole run.
+        """
         row = self.row.get((metric, part))
         return np.full(self.values.shape[1:], np.nan) if row is None else self.values[row]
 
     def bins(self, metric: str) -> list[str]:
-        """Return the bins of a metric in their order, without that of the whole run."""
+        """Return the bins of a metric in their order, without the one for the whole run."""
         return [part for name, part, _ in self.metrics if name == metric and part]
 
     def label(self, setting: int) -> str:
-        """Return a setting in words."""
+        """Return a text that describes a setting by its values of the varied keys."""
         values = self.settings[setting]
         return ", ".join(f"{key.rsplit('.', 1)[-1]}={_word(value)}" for key, value in values.items()) or self.name
 
@@ -88,7 +93,7 @@ def read_study(folder: str | Path) -> Study:
     """Return the study in a folder of a sweep or of a run.
 
     Raises:
-        StudyError: If it holds neither, the sweep is not finished, or a newer version wrote it.
+        StudyError: If the folder holds neither a sweep nor a run, the sweep is not finished, or a newer version wrote it.
     """
     path = Path(folder)
     try:
@@ -142,7 +147,10 @@ def _run(folder: Path) -> Study:
 def _cube(
     table: pa.Table, settings: int, seeds: list[int]
 ) -> tuple[tuple[tuple[str, str, str], ...], Float[np.ndarray, "m s k"], Int64[np.ndarray, "m s k"]]:
-    """Return a long table as an array by metric, setting and seed; a count of -1 means that there is no such point."""
+    """Return the metrics of a results table, with their values and counts by metric, setting and seed.
+
+    A count of -1 means that there is no such point.
+    """
     codes, words = [], []
     for name in ("metric", "bin", "unit"):
         column = table.column(name).combine_chunks()
@@ -156,7 +164,7 @@ def _cube(
         return (), np.zeros((0, settings, len(seeds))), np.zeros((0, settings, len(seeds)), np.int64)
     joined = np.ravel_multi_index((codes[0], codes[1], codes[2]), shape)
     distinct, first, which = np.unique(joined, return_index=True, return_inverse=True)
-    # Metrics in the order in which they were written.
+    # Sort the metrics in the order in which they were written.
     order = np.argsort(first, kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))

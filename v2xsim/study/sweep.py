@@ -1,4 +1,4 @@
-"""Run a sweep: every point without a result, then the table of all results."""
+"""The function that runs a sweep: it runs every point without a result, then writes the table of all results."""
 
 import os
 import tempfile
@@ -19,7 +19,7 @@ from v2xsim.study.sweepfile import SweepFile
 
 Backend = Literal["local", "dask"]
 Report = Callable[[int, int, int], None]
-"""Called with the number of finished points, failed points and all points."""
+"""Function called with the numbers of finished points, failed points and all points."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Swept:
     """The state of a sweep after it ran.
 
     Attributes:
-        folder: Path of its folder.
+        folder: Path of the sweep's folder.
         finished: Number of points with a result.
-        failed: Failed points: point, setting, seed, kind, reason, log.
-        ran: Number of points that ran this time.
+        failed: Failed points, each with index, setting, seed, kind of failure, reason and log.
+        ran: Number of points that ran in this call.
         disk_bytes: Size of the folder.
     """
 
@@ -43,14 +43,14 @@ class Swept:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimate of the cost of a sweep from one trial point.
+    """An estimate of the cost of a sweep, computed from one trial point.
 
     Attributes:
         outcome: Outcome of the trial point.
         points: Number of points that would run.
-        workers: Number of points that run at once.
-        wall_s: Estimated time for all points.
-        peak_bytes: Memory of all workers together.
+        workers: Number of points that would run at the same time.
+        wall_s: Estimated wall-clock time for all points.
+        peak_bytes: Estimated memory of all workers together.
         disk_bytes: Estimated size of the folder.
     """
 
@@ -81,17 +81,17 @@ def sweep(
     """Run a sweep and gather its results; a point that fails is recorded and does not stop the others.
 
     Args:
-        what: A sweep file, or its content as a map, or a plan.
-        out: Folder to write; sweeps/NAME by default.
+        what: Path of a sweep file, its content, or a plan.
+        out: Folder to write into; by default sweeps/NAME.
         workers: Number of points to run at once; by default one per processor. The results do not depend on it.
         backend: Where points run: on this machine or on a Dask cluster.
         scheduler: Address of the cluster's scheduler; None starts a small cluster on this machine.
         resume: Whether to continue in a folder that holds a part of this sweep.
         retry_failed: Whether to run failed points again.
-        progress: Called with the numbers of points as the sweep advances.
+        progress: Function called with the numbers of finished, failed and all points as the sweep advances.
 
     Raises:
-        UserError: If the sweep or the folder is wrong, or the disk is full; finished points are kept.
+        UserError: If the sweep is not valid, the folder cannot be used, or the disk is full; finished points are kept.
     """
     plan = what if isinstance(what, Plan) else plan_of(what)
     folder = Path(out) if out is not None else default_folder(plan)
@@ -117,7 +117,7 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
     """Run one point of a plan in a temporary folder, and estimate the cost of all points from it.
 
     Raises:
-        UserError: If the point fails.
+        UserError: If the trial point fails.
     """
     workers = workers or default_workers(plan)
     point = next(p for p in plan.points if p.setting not in plan.broken)
@@ -147,7 +147,10 @@ def default_workers(plan: Plan) -> int:
 
 
 def memory_for_each(workers: int) -> int:
-    """Return the memory for each worker: nine tenths of this machine's memory, divided by their number."""
+    """Return the memory limit of each worker in bytes: nine tenths of this machine's memory divided by the number of workers.
+
+    0 (no limit) if the machine's memory is unknown.
+    """
     try:
         return int(0.9 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / workers)
     except (ValueError, OSError):

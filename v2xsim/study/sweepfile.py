@@ -11,7 +11,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Range(Section):
-    """A range of numbers for a key."""
+    """A range of numbers from which values of a key are drawn."""
 
     lowest: float = choice(..., "First number of the range", alias="from")
     highest: float = choice(..., "Last number of the range", alias="to")
@@ -97,8 +97,8 @@ class SweepFile(Section):
                 if not all(key.split(".")):
                     raise ValueError(f"{block}: must have dotted keys such as radio.tx_power_dbm, got {key!r}")
         for key, block in seen.items():
-            # The values for all points are set first, so that keys of the part they choose can vary, such as the
-            # weight of a relay rule.
+            # The values that hold for all points are set first, so that parameters of a part chosen by them can vary, such as
+            # the weight of a relay rule.
             inside = [
                 other for other in seen if other.startswith(key + ".") and (block != "set" or seen[other] == "set")
             ]

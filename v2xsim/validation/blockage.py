@@ -17,13 +17,13 @@ class Measured:
 
     Attributes:
         source: Authors of the measurement.
-        what: Blocking vehicle and distance.
-        measured_db: Loss that the vehicle added.
+        what: Blocking vehicle and its distance, in words.
+        measured_db: Loss that the vehicle added to the link.
         length_m: Distance between the antennas.
         place_m: Distance from the first antenna to the middle of the vehicle.
-        antenna_m: Height of both antennas.
+        antenna_m: Height of both antennas above ground.
         size_m: Length, width and height of the vehicle.
-        assumed: What we assumed because the source does not give it.
+        assumed: Values that we assumed because the source does not give them, in words.
     """
 
     source: str
@@ -37,13 +37,13 @@ class Measured:
 
     @property
     def tr37885_db(self) -> float:
-        """Mean loss of TR 37.885."""
+        """Mean vehicle blockage loss that 3GPP TR 37.885 gives for this geometry."""
         case = 2 if self.size_m[2] > self.antenna_m else 3
         return float(mean_blockage_loss_db(np.array([case]), np.array([self.length_m]))[0])
 
     @property
     def knife_edges_db(self) -> float:
-        """Loss over cascaded knife edges on the vehicle's box."""
+        """Diffraction loss for this geometry, computed over cascaded knife edges on the vehicle's box."""
         antenna = np.array([[0.0, 0.0, self.antenna_m], [self.length_m, 0.0, self.antenna_m]])
         box = Boxes(np.array([[self.place_m, 0.0, 0.0]]), np.array([self.size_m]), np.zeros(1))
         none, one = np.full(2, -1), np.zeros(1, np.int64)
@@ -57,7 +57,7 @@ _MIDDLE = "vehicle midway"
 
 
 def measured() -> list[Measured]:
-    """Return the measurements, with their geometry as far as the sources give it."""
+    """Return all measurements; geometry that the sources do not give is assumed."""
     return [
         Measured(_BOBAN, "van 0.37 m above the antennas, 10 m", 20.0, 10.0, 5.0, 1.5, _VAN, f"{_MIDDLE}, 1.9 m wide"),
         Measured(_BOBAN, "van 0.37 m above the antennas, 100 m", 7.0, 100.0, 50.0, 1.5, _VAN, f"{_MIDDLE}, 1.9 m wide"),

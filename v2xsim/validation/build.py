@@ -32,7 +32,7 @@ def road_of(setup: SetUp) -> Line:
 
 
 def noise_of(setup: SetUp) -> float:
-    """Return the noise over the channel."""
+    """Return the noise power over the whole channel, in dBm."""
     receiver = setup.receiver
     if receiver.noise_dbm is not None:
         return receiver.noise_dbm
@@ -40,7 +40,7 @@ def noise_of(setup: SetUp) -> float:
 
 
 def access_layer(setup: SetUp, stations: int) -> AccessLayer:
-    """Return the access layer of a set-up, built by the function that a run uses too."""
+    """Return the access layer of a set-up, for a number of stations. A simulation run uses the same code to make its layer."""
     ear = setup.receiver
     curve = tuple(ear.per_table)
     if ear.sinr_threshold_db is not None:
@@ -54,7 +54,7 @@ def access_layer(setup: SetUp, stations: int) -> AccessLayer:
 
 
 def run(setup: SetUp) -> tuple[Float[np.ndarray, " bins_plus_1"], Outcomes]:
-    """Simulate a set-up; return the edges of its distance bins and the outcomes."""
+    """Simulate a set-up; return the edges of its distance bins in metres and the outcomes in each bin."""
     try_own_parts(setup)
     line = road_of(setup)
     edge_m = np.arange(0.0, setup.reach_m + setup.bin_m, setup.bin_m)

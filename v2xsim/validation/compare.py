@@ -1,4 +1,4 @@
-"""A simulated curve compared with a published one."""
+"""Comparison of a simulated curve with a published one."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ class Reference:
     """A published curve.
 
     Attributes:
-        name: Name of the configuration.
-        distance_m: Distances of its points.
+        name: Name of the published configuration.
+        distance_m: Distance between sender and receiver at each point of the curve.
         share: Share of each outcome at each point, 0 to 1, for the outcomes that the source reports: delivered,
             half_duplex, sensing, receiver_busy, propagation, collision.
         limit_pp: Largest mean absolute deviation that counts as agreement, in percentage points; NaN gives no verdict.
         busy_share: Mean channel busy ratio, 0 to 1; NaN if the source gives none.
-        source: Publication.
-        assumes: Assumptions that the source does not state.
+        source: Publication that contains the curve.
+        assumes: Assumptions of ours that the publication does not state.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Reference:
 
     @property
     def edge_m(self) -> Float[np.ndarray, " points_plus_1"]:
-        """Edges of bins round the points."""
+        """Edges of distance bins around the points of the curve."""
         middle = 0.5 * (self.distance_m[1:] + self.distance_m[:-1])
         last = self.distance_m[-1] + (self.distance_m[-1] - middle[-1])
         return np.concatenate([[0.0], middle, [last]])
@@ -41,14 +41,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The results of a simulation at the points of a reference.
+    """The results of a simulation at the points of a published curve.
 
     Attributes:
         reference: The published curve.
         share: Share of each outcome of `OUTCOME_NAMES` at the same points; NaN if nothing was sent.
-        busy_share: Mean channel busy ratio.
+        busy_share: Simulated mean channel busy ratio, 0 to 1.
         gap_ms: Mean inter-packet gap at each point.
-        sent: Number of receptions at each point.
+        sent: Number of packets sent to receivers in the distance bin of each point, received or not.
     """
 
     reference: Reference
@@ -58,14 +58,14 @@ class Comparison:
     sent: Float[np.ndarray, " points"]
 
     def deviation_pp(self, outcome: str) -> float:
-        """Return the mean absolute deviation of one outcome over all distances, in percentage points."""
+        """Return the mean absolute deviation of one outcome's share over all distances, in percentage points."""
         simulated = self.share[OUTCOME_NAMES.index(outcome)]
         gap = np.abs(simulated - self.reference.share[outcome])
         return float(100.0 * np.nanmean(gap)) if np.isfinite(gap).any() else float("nan")
 
     @property
     def agrees(self) -> bool | None:
-        """Whether delivery and every cause of loss are within the limit; None if there is no verdict."""
+        """Whether the deviations of delivery and of every cause of loss are within the limit; None if there is no limit."""
         if not np.isfinite(self.reference.limit_pp):
             return None
         return all(self.deviation_pp(name) <= self.reference.limit_pp for name in self.reference.share)

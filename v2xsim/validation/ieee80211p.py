@@ -28,10 +28,10 @@ _ASSUMES = (
     "Assumed: a ring of 4 km at 70 km/h, shadowing decorrelated over 25 m, no capture. The source has no separate cause "
     "for packets lost because the receiver transmits: they count as receiver busy."
 )
-# Rows of the two outcomes in OUTCOME_NAMES: the source counts both as receiver busy.
+# Rows in OUTCOME_NAMES of two outcomes that the source counts together as receiver busy.
 _HALF_DUPLEX, _BUSY = 1, 3
-# The source counts the time with a sensed packet as busy (its equation of the unadjusted ratio). Its busy shares at
-# 190 and 500 bytes have the ratio of frames with these total sizes, although its own formula adds 30 bytes.
+# The source counts the time with a sensed packet as busy (its equation of the unadjusted ratio). The busy shares that it
+# gives for 190 and 500 bytes have the ratio of frames with these total sizes, although its formula adds 30 bytes.
 _SETTINGS = RadioSettings(noise_dbm=-95.0, sensitivity_dbm=-85.0, busy_threshold_dbm=float("inf"), header_bytes=0)
 
 
@@ -51,7 +51,7 @@ class Configuration:
 
 
 def configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
-    """Yield the configurations of a file of curves, in its order."""
+    """Yield the published configurations that a file of curves contains, in the order of the file."""
     with file.open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     keys = ("beta_veh_per_m", "rate_Mbps", "lambda_Hz", "Pt_dBm", "bytes")
@@ -76,7 +76,7 @@ def configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
 
 
 def line_of(density_per_m: float, rate_hz: float, size_bytes: int, mcs: int, tx_power_dbm: float, seed: int) -> Line:
-    """Return the road of these set-ups."""
+    """Return the road and messages of a published set-up with the given density, message rate, packet size and power."""
     loss: Callable[[Float[np.ndarray, "*links"]], Float[np.ndarray, "*links"]] = lambda distance: winner_b1_loss_db(  # noqa: E731
         distance, 5.89, 1.5, 1.5, 0.5
     )

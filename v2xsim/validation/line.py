@@ -1,6 +1,6 @@
-"""Equally spaced vehicles on a line, each of which broadcasts periodically: the set-up of the published curves.
+"""Simulation of equally spaced vehicles on a line that broadcast periodically: the set-up of the published curves.
 
-Only senders in the middle are counted, so that the open ends of a road have no influence.
+Only senders in the middle of the road are counted, so that its open ends have no influence.
 """
 
 from collections.abc import Callable
@@ -22,23 +22,23 @@ class Line:
     Attributes:
         density_per_m: Vehicles per metre.
         length_m: Length of the road.
-        ring: Whether the ends of the road are joined.
-        speed_mps: Speed of all vehicles; it only changes the shadowing.
+        ring: Whether the ends of the road are joined to a ring.
+        speed_mps: Speed of all vehicles; it only affects how fast the shadowing changes.
         rate_hz: Message rate of each vehicle.
         size_bytes: Size of each message on the air.
-        mcs: Index of modulation and coding.
-        tx_power_dbm: Transmit power plus antenna gains.
+        mcs: Index of the modulation and coding scheme.
+        tx_power_dbm: Transmit power plus the gains of both antennas.
         loss_db: Function from distance in metres to path loss.
         sigma_db: Standard deviation of the shadowing.
         decorrelation_m: Decorrelation distance of the shadowing; 0 draws it independently at every tick.
-        nakagami_m: Function from distance to fading shape; None for no fading.
-        least_dbm: Weaker links are ignored.
+        nakagami_m: Function from distance in metres to the Nakagami shape parameter m; None for no fading.
+        least_dbm: Received power below which a link is ignored.
         warm_up_s: Time before counting starts.
         measured_s: Time over which receptions are counted.
         seed: Seed of all random draws.
         tick_s: Interval at which the shadowing is updated.
         random_places: Whether the vehicles have random positions instead of equal spacing.
-        range_m: Stations farther apart have no link.
+        range_m: Largest distance between two vehicles that have a link.
     """
 
     density_per_m: float
@@ -68,14 +68,14 @@ class Line:
 
     @cached_property
     def place_m(self) -> Float[np.ndarray, " stations"]:
-        """Position of each vehicle along the road, rising."""
+        """Position of each vehicle along the road, in rising order."""
         if not self.random_places:
             return np.arange(self.stations) / self.density_per_m
         places = Streams(self.seed).uniforms("line.place", np.arange(self.stations))[:, 0]
         return np.sort(places) * self.stations / self.density_per_m
 
     def gap_m(self, first: Int[np.ndarray, " pairs"], second: Int[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
-        """Return the distance between vehicles along the road, the shorter way on a ring."""
+        """Return the distance between the two vehicles of each pair along the road; on a ring, the shorter way."""
         gap = np.abs(self.place_m[first] - self.place_m[second])
         return np.minimum(gap, self.stations / self.density_per_m - gap) if self.ring else gap
 
@@ -91,7 +91,7 @@ class Line:
 
     @property
     def middle(self) -> Int64[np.ndarray, " senders"]:
-        """Rows of the senders that are counted: all on a ring, else the middle third."""
+        """Rows of the senders that are counted: on a ring all of them, otherwise the middle third of the road."""
         count = self.stations
         return np.arange(count) if self.ring else np.arange(count // 3, count - count // 3)
 
@@ -101,10 +101,10 @@ class Outcomes:
     """Outcomes of all broadcasts of the counted senders, by distance bin.
 
     Attributes:
-        count: Number of receptions by outcome (v2xsim.comms.access.packets.OUTCOME_NAMES) and bin; ignored links count
-            as sensing.
+        count: Number of packets at receivers, by outcome (v2xsim.comms.access.packets.OUTCOME_NAMES) and distance bin.
+            Receivers on ignored links count with the outcome sensing.
         busy_share: Mean channel busy ratio of the counted stations, 0 to 1.
-        gap_ms: Mean time between two receptions from the same sender, by bin; NaN without any.
+        gap_ms: Mean time between two receptions from the same sender, by distance bin; NaN if there are none.
     """
 
     count: Int64[np.ndarray, "outcomes bins"]
@@ -113,16 +113,16 @@ class Outcomes:
 
     @property
     def share(self) -> Float[np.ndarray, "outcomes bins"]:
-        """The counts as shares of each bin."""
+        """Share of each outcome in each distance bin, 0 to 1."""
         return self.count / np.maximum(self.count.sum(axis=0), 1)
 
 
 def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_plus_1"]) -> Outcomes:
-    """Run a set-up and return its outcomes.
+    """Simulate a set-up and return its outcomes.
 
     Args:
-        line: The set-up.
-        layer: Access layer over `line.stations` stations at time 0.
+        line: Road and messages of the set-up.
+        layer: Access layer for `line.stations` stations, at time 0.
         edge_m: Edges of the distance bins.
     """
     streams, count = Streams(line.seed), line.stations
@@ -154,7 +154,7 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
         inside = bin_index < bins
         outcome_and_bin = outcome[inside].astype(np.int64) * bins + bin_index[inside]
         counts += np.bincount(outcome_and_bin, minlength=len(counts))
-        # A receiver of a broadcast that is not listed got it below the sensitivity.
+        # A vehicle without an entry in the receptions got the broadcast below its sensitivity.
         counts[SENSING * bins : (SENSING + 1) * bins] += reach[receptions.by[sent]].sum(axis=0) - np.bincount(
             bin_index[inside], minlength=bins
         )
@@ -167,13 +167,13 @@ def simulate(line: Line, layer: AccessLayer, edge_m: Float[np.ndarray, " bins_pl
 
 
 class LineLinks:
-    """The links of a road; only the shadowing changes."""
+    """The links between the vehicles of a road; only the shadowing changes with time."""
 
     def __init__(self, line: Line) -> None:
         count, most = line.stations, len(line.place_m) - 1
         whole = count / line.density_per_m
         reach = min(line.range_m, whole / 2 if line.ring else whole)
-        # Number of positions by which another vehicle can be ahead; on a ring the positions wrap around.
+        # Find how many vehicles ahead of each one are in range; on a ring the positions continue after the end.
         wide = np.concatenate([line.place_m, line.place_m + whole]) if line.ring else line.place_m
         ahead = np.searchsorted(wide, line.place_m + reach, "right") - np.arange(count) - 1
         ahead = np.minimum(ahead, most)
@@ -184,7 +184,7 @@ class LineLinks:
         low, high = key // count, key % count
         gap = line.gap_m(low, high)
         mean = line.tx_power_dbm - line.loss_db(np.maximum(gap, 1.0))
-        # Four standard deviations: one draw in 30,000 is stronger.
+        # Keep links that four standard deviations of shadowing would lift above the limit; one draw in 30,000 is stronger.
         kept = mean + 4.0 * line.sigma_db >= line.least_dbm
         low, high, self._mean_dbm = low[kept], high[kept], mean[kept]
         self.pairs, self._sigma_db = len(low), line.sigma_db
@@ -202,7 +202,7 @@ class LineLinks:
 
 
 class _Gaps:
-    """Sums the time between receptions of each ordered pair, by distance bin."""
+    """Sums the times between successive receptions of each pair of sender and receiver, by distance bin."""
 
     def __init__(self, stations: int, bins: int) -> None:
         self._stations = stations
@@ -213,7 +213,7 @@ class _Gaps:
         self, sender: Int64[np.ndarray, " receptions"], receiver: Int[np.ndarray, " receptions"],
         end_us: Int64[np.ndarray, " receptions"], bin_index: Int64[np.ndarray, " receptions"],
     ) -> None:  # fmt: skip
-        """Add receptions, all later than those of earlier calls."""
+        """Add receptions, which must all be later than those of earlier calls."""
         pair = sender * self._stations + receiver
         order = np.lexsort((end_us, pair))
         pair, end_us, bin_index = pair[order], end_us[order], bin_index[order]
@@ -226,7 +226,7 @@ class _Gaps:
 
     @property
     def mean_ms(self) -> Float[np.ndarray, " bins"]:
-        """Mean gap of each bin."""
+        """Mean time between receptions in each distance bin; NaN if there are none."""
         return np.divide(self._sum_us * 1e-3, self._count, out=np.full(len(self._count), np.nan), where=self._count > 0)
 
 
@@ -234,7 +234,17 @@ def _ready(
     phase_us: Int64[np.ndarray, " stations"], period_us: int, from_us: int, until_us: int, number: int, line: Line,
     streams: Streams,
 ) -> Packets:  # fmt: skip
-    """Return the messages that become ready within a tick, by time."""
+    """Return the messages that become ready from one time up to another, in order of time.
+
+    Args:
+        phase_us: Time of the first message of each vehicle.
+        period_us: Time between two messages of a vehicle.
+        from_us: Start of the time span.
+        until_us: End of the time span, not included.
+        number: Number of the first message.
+        line: Road and messages of the set-up.
+        streams: Random streams, for the keys of the messages' draws.
+    """
     first = -(-(from_us - phase_us) // period_us)
     last = -(-(until_us - phase_us) // period_us)
     station = np.repeat(np.arange(len(phase_us)), np.maximum(0, last - first))

@@ -11,7 +11,7 @@ FILES = (sidelink.LTE_FILE, ieee80211p.FILE, sidelink.NR_FILE)
 
 
 def absent(reference: Path | None) -> list[str]:
-    """Return the files of published curves that a folder lacks; without a folder, all of them."""
+    """Return the names of the files of published curves that a folder lacks; all of them if `reference` is None."""
     return [name for name in FILES if reference is None or not (reference / name).is_file()]
 
 
@@ -19,7 +19,7 @@ def runs(reference: Path | None, seed: int = 1) -> Iterator[tuple[str, Callable[
     """Yield the name of each available published configuration, and a function that simulates it.
 
     Raises:
-        UserError: If a file does not have the form of its source.
+        UserError: If a file of curves does not have the expected form.
     """
     if reference is None:
         return

@@ -1,4 +1,4 @@
-"""The validation as a Markdown report with figures, and as text for the terminal."""
+"""The results of the radio validation as a Markdown report with figures, and as text for the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def write_report(
 def markdown(
     vectors: Sequence[Vector], comparisons: Sequence[Comparison], absent: Sequence[str], figures: Sequence[str] = ()
 ) -> str:
-    """Return the report's text."""
+    """Return the text of the validation report, in Markdown."""
     lines = ["# Validation of the radio", "", "## Test vectors", ""]
     wrong = [v for v in vectors if not v.agrees]
     lines += [f"{len(vectors) - len(wrong)} of {len(vectors)} within {TOLERANCE_DB} dB.", ""]
@@ -82,7 +82,7 @@ def _row(comparison: Comparison) -> str:
 
 def _figure(path: Path, comparison: Comparison) -> Path:
     """Draw the outcomes of a configuration over distance: lines are simulated, dots are published values."""
-    # Imported here: a validation that only prints needs no drawing library.
+    # Imported here, because a validation that only prints needs no drawing library.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

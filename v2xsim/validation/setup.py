@@ -1,6 +1,6 @@
-"""A radio set-up described in YAML: vehicles on a line, one access scheme, and every parameter in which papers differ.
+"""The schema of a radio set-up in YAML: vehicles on a line, one access scheme, and every parameter in which papers differ.
 
-`v2xsim validate radio --config FILE` runs one, so that users can compare it with their own curves.
+`v2xsim validate radio --config FILE` runs such a set-up, so that users can compare its results with their own curves.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ class Messages(Section):
 
 
 class Channel(Section):
-    """Propagation."""
+    """Propagation between the vehicles: path loss, shadowing, fading and antennas."""
 
     path_loss: Annotated[PathLoss, PartChoice(PathLoss, "winner_b1")] = chosen(PathLoss, "winner_b1", "Path-loss model")
     carrier_ghz: float = quantity(5.9, "GHz", "Centre frequency of the channel", ge=0.5, le=100)
@@ -75,7 +75,7 @@ class Channel(Section):
 
 
 class Receiver(Section):
-    """The physical layer."""
+    """The physical layer: transmit power, noise, sensitivity and packet errors."""
 
     tx_power_dbm: float = quantity(23.0, "dBm", "Transmit power at the antenna input", ge=-40, le=40)
     bandwidth_mhz: Literal[10, 20, 40] = quantity(10, "MHz", "Channel bandwidth")
@@ -108,7 +108,7 @@ class Receiver(Section):
 
 
 class SetUp(File):
-    """One radio set-up."""
+    """A complete radio set-up: road, messages, channel, receiver and access scheme."""
 
     name: str = choice("set-up", "Name of the set-up", max_length=80)
     plugins: list[Path] = choice(
@@ -153,9 +153,9 @@ FORMER = (
     moved("channel.environment_height_m", "channel.path_loss:environment_height_m"),
     moved("channel.exponent", "channel.path_loss:exponent"),
 )
-"""Keys of earlier versions."""
+"""Keys of earlier versions, which are now parameters of access schemes."""
 
 
 def load_setup(path: str | Path) -> SetUp:
-    """Read and check a set-up; a scenario error names file, line, key and what must hold."""
+    """Read and check a set-up from a YAML file; a ScenarioError names file, line, key and what must hold."""
     return load_section(path, SetUp, FORMER)

@@ -34,12 +34,12 @@ _LTE_ASSUMES = (
     "every decoded reservation excluded at first (the source's equations), no in-band emission. An interferer's power is spread over "
     "its whole subchannel; only the part in the packet's own resource blocks counts (10 of 12.5, 12 of 25), as with the noise in the source's code."
 )
-# 3GPP R1-160284, 280 km/h, as the source tabulates them: QPSK at code rate 0.7 and 0.5.
+# Block error rates of 3GPP R1-160284 at 280 km/h, as the source tabulates them: QPSK at code rates 0.7 and 0.5.
 _BLER = {
     4: ((0, 2, 4, 6, 8, 10, 12, 14, 16, 20, 21), (1.0, 0.9, 0.7, 0.4, 0.13, 0.045, 0.017, 0.007, 1e-3, 1e-3, 1e-4)),
     2: ((-2, 0, 2, 4, 6, 8, 10, 12, 20), (1.0, 0.9, 0.7, 0.3, 0.09, 0.02, 0.002, 1e-3, 1e-3)),
 }
-# Resource blocks of a packet of 190 B, by the number of subchannels.
+# Number of resource blocks of a packet of 190 bytes, by the number of subchannels.
 _RESOURCE_BLOCKS = {4: 10, 2: 12}
 
 
@@ -61,7 +61,7 @@ class Configuration:
 
 
 def lte_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
-    """Yield the mode 4 configurations of a file of curves, in its order."""
+    """Yield the published LTE mode 4 configurations that a file of curves contains, in the order of the file."""
     for key, part in _groups(file, ("subchannels", "Pt_dBm", "beta_veh_per_km", "lambda_Hz")):
         subchannels, power, density, rate = int(float(key[0])), *(float(v) for v in key[1:])
         share = {
@@ -94,7 +94,7 @@ def lte_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
 
 
 def nr_configurations(file: Path, seed: int = 1) -> Iterator[Configuration]:
-    """Yield the mode 2 configurations of a file of curves, in its order."""
+    """Yield the published NR mode 2 configurations that a file of curves contains, in the order of the file."""
     for key, part in _groups(file, ("spacing_m", "T2_slots")):
         spacing, t2 = float(key[0]), int(float(key[1]))
         # MCS 14 of TS 38.214 table 5.1.3.1-1: 4 bits a symbol at code rate 553/1024.

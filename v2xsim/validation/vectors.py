@@ -1,4 +1,4 @@
-"""Test vectors: values that the channel models must give, from documents and other programs' tests."""
+"""Test vectors: values that the channel models must give, from documents and from tests of other programs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from v2xsim.comms.channel.tr37885 import building_loss_db, highway_loss_db, urban_loss_db
 from v2xsim.comms.channel.vehicle_loss import knife_edge_loss_db, knife_edge_parameter, mean_blockage_loss_db
 
-# The rounding of the sources' values.
+# Largest accepted deviation; the values of the sources are rounded to two or four decimals.
 TOLERANCE_DB = 0.05
 
 
@@ -17,10 +17,10 @@ class Vector:
     """One test vector.
 
     Attributes:
-        model: Name of the model.
-        at: Input, in words.
-        expected_db: Value in the source.
-        found_db: Value that v2xsim computes.
+        model: Name of the channel model.
+        at: Input of the model, in words.
+        expected_db: Loss that the source gives.
+        found_db: Loss that v2xsim computes.
         source: Source of the expected value.
     """
 
@@ -32,7 +32,7 @@ class Vector:
 
     @property
     def agrees(self) -> bool:
-        """Whether both values agree within the tolerance."""
+        """Whether expected and computed loss agree within the tolerance."""
         return abs(self.found_db - self.expected_db) <= TOLERANCE_DB
 
 
@@ -52,7 +52,7 @@ _WAVELENGTH_M = 3e8 / 5.9e9
 
 
 def vectors() -> list[Vector]:
-    """Return all test vectors: path loss, knife edge, mean of TR 37.885's blockage loss."""
+    """Return all test vectors: path loss, knife-edge loss, and mean of TR 37.885's vehicle blockage loss."""
     results = [
         Vector(name, f"{distance:g} m", expected, float(model(np.array([float(distance)]), 5.0)[0]), _NS3)
         for name, (model, values) in _PATH_LOSS.items()

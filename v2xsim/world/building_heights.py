@@ -1,4 +1,4 @@
-"""Height of a building: from OpenStreetMap's tags, in metres, or a default by type of building."""
+"""The height of a building in metres: from OpenStreetMap's tags, or a default for the type of building."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ LEVEL_M = 3.0
 FOOT_M = 0.3048
 
 TALLEST_M = 830.0
-"""Taller than any existing building (Burj Khalifa, 828 m): a larger number is a typing error."""
+"""Largest accepted height of a building. The tallest one has 828 m (Burj Khalifa), so a larger number is a typing error."""
 
 DEFAULT_HEIGHT_M: Mapping[str, float] = {
     "garage": 2.5, "garages": 2.5, "carport": 2.5, "shed": 2.5, "hut": 2.5, "kiosk": 3.0, "greenhouse": 3.0,
@@ -34,7 +34,7 @@ on their height.
 """
 
 OTHER_HEIGHT_M = 7.5
-"""Default for a type that the table does not list, most often `yes`: two storeys and half a roof."""
+"""Default height for a type that the table does not list, most often `yes`: two storeys and half a roof."""
 
 _NUMBER = re.compile(
     r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|ft|feet|foot|')?\s*$", re.IGNORECASE
@@ -43,7 +43,7 @@ _FEET_INCHES = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:'|ft)\s*(\d+(?:\.\d+)?)\s*(
 
 
 def length_m(text: str | None) -> float | None:
-    r"""Return a length as OpenStreetMap writes it: "12", "12.5 m", "40'", "6'3\\"".
+    r"""Return the length in metres that a text gives as OpenStreetMap writes it: "12", "12.5 m", "40'", "6'3\\"".
 
     None if the text is not a length.
     """
@@ -61,7 +61,7 @@ def length_m(text: str | None) -> float | None:
 
 
 def _count(text: str | None) -> float | None:
-    """Return a number of storeys; None if the text is not one."""
+    """Return the number of storeys that a text gives; None if the text is no such number."""
     value = length_m(text) if text and not text.strip().lower().endswith(("m", "'", "ft", "feet")) else None
     return value if value is not None and value <= TALLEST_M / LEVEL_M else None
 
@@ -76,7 +76,7 @@ def roof_height_m(tags: Mapping[str, str], building: str) -> tuple[float, Proven
 
     Args:
         tags: OpenStreetMap's tags of the building.
-        building: Type of the building, for the default.
+        building: Type of the building; it determines the default if the tags have no height.
     """
     height = length_m(tags.get("height")) or length_m(tags.get("building:height"))
     if height and height <= TALLEST_M:
@@ -88,11 +88,17 @@ def roof_height_m(tags: Mapping[str, str], building: str) -> tuple[float, Proven
 
 
 def base_height_m(tags: Mapping[str, str], building: str, top_m: float) -> float:
-    """Return the height of the underside: zero, unless the building has open space below, such as a roof on posts."""
+    """Return the height of a building's underside: 0, unless there is open space below it, such as below a roof on posts.
+
+    Args:
+        tags: OpenStreetMap's tags of the building.
+        building: Type of the building.
+        top_m: Height of the roof above ground.
+    """
     base = length_m(tags.get("min_height")) or length_m(tags.get("building:min_height"))
     if base is None:
         levels = _count(tags.get("building:min_level"))
         base = levels * LEVEL_M if levels else None
     if base is None and building.strip().lower() in ("roof", "carport"):
-        base = top_m - 0.3  # A slab on posts: rays and radio waves pass below it.
+        base = top_m - 0.3  # A slab of 0.3 m on posts: lidar rays and radio waves pass below it.
     return base if base is not None and 0 <= base < top_m else 0.0

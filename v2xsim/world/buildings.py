@@ -17,11 +17,11 @@ from v2xsim.spatial.grid import indexed
 from v2xsim.world.building_heights import Provenance, base_height_m, roof_height_m
 
 SMALLEST_M2 = 1.0
-"""A footprint below this is a drawing error or street furniture, not a building."""
+"""Smallest area of a building's footprint; a smaller outline is a drawing error or street furniture."""
 
 
 class BuildingsError(UserError):
-    """A file of buildings cannot be read; the message has the file and the reason."""
+    """A file of buildings cannot be read; the message names the file and the reason."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class HeightSources:
     """Numbers of loaded buildings by the source of their height, and numbers of polygons that were left out.
 
     Attributes:
-        height: Buildings with a height in the map or in the scenario.
-        levels: Buildings with a number of storeys only.
-        default: Buildings with neither, which get the default of their type.
-        degenerate: Left out: fewer than three different corners, or an area below 1 m2.
-        outside: Left out: outside the region.
-        repeated: Left out: the same outline a second time. polyconvert writes a school's building both as a school and
-            as a building.
+        height: Number of buildings with a height in the map or in the scenario.
+        levels: Number of buildings whose height comes from their number of storeys.
+        default: Number of buildings without height and storeys, which get the default height of their type.
+        degenerate: Number of polygons left out because they have fewer than three different corners or less than 1 m2.
+        outside: Number of polygons left out because they lie outside the region.
+        repeated: Number of polygons left out because their outline occurs a second time: polyconvert writes the building of
+            a school both as a school and as a building.
     """
 
     height: int = 0
@@ -88,7 +88,7 @@ def read_polygons(path: Path) -> list[Polygon]:
     """Return all polygons of an additional file of SUMO, buildings or not.
 
     Raises:
-        BuildingsError: If the file is missing, damaged or not an additional file.
+        BuildingsError: If the file is missing, damaged or not an additional file of SUMO.
     """
     polygons: list[Polygon] = []
     root: list[str] = []
@@ -122,7 +122,7 @@ def read_polygons(path: Path) -> list[Polygon]:
 
 
 def building_type(polygon: Polygon) -> str | None:
-    """Return the type of building that a polygon shows, "" if it is unknown, None if the polygon is not a building."""
+    """Return the type of building that a polygon represents: "" if the type is unknown, None if it is not a building."""
     tag = polygon.tags.get("building")
     head, _, tail = polygon.kind.partition(".")
     if tag == "no" or (tag is None and head != "building"):
@@ -131,7 +131,7 @@ def building_type(polygon: Polygon) -> str | None:
 
 
 def corners_of(shape: str) -> Float[np.ndarray, "corners 2"]:
-    """Return the corners in a shape: "x,y x,y" or "x,y,z x,y,z"; none if it is malformed."""
+    """Return the corners that a text of the form "x,y x,y" or "x,y,z x,y,z" gives; no corners if the text is malformed."""
     points = shape.split()
     try:
         width = len(points[0].split(",")) if points else 2
@@ -145,13 +145,13 @@ def signed_area_m2(corners_m: Float[np.ndarray, "corners 2"]) -> float:
     """Return the area of a closed outline, positive if it runs counter-clockwise (shoelace formula)."""
     local = (
         corners_m - corners_m[:1]
-    )  # Relative to the first corner: far from the origin the products would lose digits.
+    )  # Coordinates are taken relative to the first corner, because far from the origin the products would lose digits.
     x, y = local[:, 0], local[:, 1]
     return float(0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1)))
 
 
 def clean_footprint(corners_m: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "kept 2"] | None:
-    """Return an outline counter-clockwise and without repeated corners; None if its area is below 1 m2."""
+    """Return an outline with its corners counter-clockwise and without repetitions; None if its area is below 1 m2."""
     if len(corners_m) == 0:
         return None
     repeated = (np.abs(corners_m - np.roll(corners_m, 1, axis=0)) < 1e-3).all(axis=1)
@@ -167,7 +167,7 @@ def clean_footprint(corners_m: Float[np.ndarray, "corners 2"]) -> Float[np.ndarr
 def _prisms(
     outlines: Sequence[Float[np.ndarray, "_corners 2"]], base_m: Sequence[float], top_m: Sequence[float]
 ) -> Prisms:
-    """Return prisms over cleaned outlines."""
+    """Return the prisms that have the given outlines as footprints, and the given heights of base and top."""
     if not outlines:
         return Prisms.none()
     offset: Int64[np.ndarray, " n"] = np.concatenate([[0], np.cumsum([len(o) for o in outlines])]).astype(np.int64)
@@ -176,7 +176,7 @@ def _prisms(
 
 
 def _touches(corners_m: Float[np.ndarray, "corners 2"], region: tuple[float, float, float, float] | None) -> bool:
-    """Return whether the bounding rectangle of an outline touches the region."""
+    """Return whether the bounding rectangle of an outline touches a region; always true if there is no region."""
     if region is None:
         return True
     (x_min, y_min), (x_max, y_max) = corners_m.min(axis=0), corners_m.max(axis=0)
@@ -187,7 +187,12 @@ def _outlined(
     items: Iterator[tuple[Float[np.ndarray, "_corners 2"], float, float, Provenance]],
     region: tuple[float, float, float, float] | None,
 ) -> tuple[Prisms, HeightSources]:
-    """Return the prisms of outlines with base, top and source of the height; cleaned, and only those in the region."""
+    """Return the prisms of those outlines that are valid and in the region, and the sources of their heights.
+
+    Args:
+        items: Outline, height of base and top, and source of the height of each building.
+        region: x_min, y_min, x_max and y_max of the region; None for no limit.
+    """
     outlines: list[Float[np.ndarray, "_corners 2"]] = []
     base: list[float] = []
     top: list[float] = []
@@ -209,7 +214,7 @@ def _outlined(
 def prisms_of_polygons(
     polygons: Sequence[Polygon], region: tuple[float, float, float, float] | None = None
 ) -> tuple[Prisms, HeightSources]:
-    """Return the buildings among polygons, and the sources of their heights."""
+    """Return the buildings among the polygons of a SUMO file, and the sources of their heights."""
     kinds = [building_type(polygon) for polygon in polygons]
     buildings = {
         polygon.shape: (polygon, type_name)
@@ -229,19 +234,19 @@ def prisms_of_polygons(
 def prisms_from(
     buildings: Sequence[Building], region: tuple[float, float, float, float] | None = None
 ) -> tuple[Prisms, HeightSources]:
-    """Return the buildings that a scenario lists."""
+    """Return the buildings that a scenario lists, and the sources of their heights."""
     return _outlined(((np.array(b.footprint_m, float), 0.0, b.height_m, "height") for b in buildings), region)
 
 
 def load_prisms(world: World) -> tuple[Prisms, HeightSources]:
-    """Return the buildings of a scenario's world, and the sources of their heights."""
+    """Return the buildings that the section `world` of a scenario gives, and the sources of their heights."""
     if isinstance(world.buildings, Path):
         return prisms_of_polygons(read_polygons(world.buildings), world.region)
     return prisms_from(world.buildings, world.region)
 
 
 def joined(first: Prisms, second: Prisms) -> Prisms:
-    """Return the prisms of both sets, one after the other."""
+    """Return the prisms of two sets, one after the other."""
     return Prisms(
         np.concatenate([first.vertices_m, second.vertices_m]),
         np.concatenate([first.offset, first.offset[-1] + second.offset[1:]]),
@@ -251,18 +256,18 @@ def joined(first: Prisms, second: Prisms) -> Prisms:
 
 
 def load_obstacles(world: World, extra: Prisms | None = None) -> tuple[Obstacles, HeightSources]:
-    """Return the indexed buildings of a world, and the sources of their heights.
+    """Return the buildings of a world with a grid index, and the sources of their heights.
 
     Args:
-        world: Section of the scenario.
-        extra: Additional buildings, those of a generated town.
+        world: Section `world` of the scenario.
+        extra: Buildings of a generated town, in addition to those of the section.
     """
     prisms, sources = load_prisms(world)
     return indexed(joined(prisms, extra) if extra is not None and len(extra) else prisms), sources
 
 
 def standing_in(prisms: Prisms, rows: Bool[np.ndarray, " prisms"]) -> Prisms:
-    """Return the prisms of some rows."""
+    """Return the selected prisms of a set."""
     chosen = np.flatnonzero(rows)
     outlines = [prisms.vertices_m[prisms.offset[p] : prisms.offset[p + 1]] for p in chosen]
     return _prisms(outlines, prisms.base_m[chosen].tolist(), prisms.top_m[chosen].tolist())

@@ -1,4 +1,4 @@
-"""Which cells of the map lie inside buildings. Such cells never count as blind."""
+"""The cells of the map that lie inside buildings; such cells never count as blind."""
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -8,14 +8,19 @@ from v2xsim.spatial.grid import items_within
 
 
 class FootprintMap:
-    """Computes the cells for windows of the map, and keeps the cells of buildings that it has computed."""
+    """Computes which cells of a window of the map lie inside buildings; the cells of each building are computed once."""
 
     def __init__(self, obstacles: Obstacles, cell_m: float) -> None:
         self._obstacles, self._cell_m = obstacles, cell_m
         self._drawn: dict[int, Int64[np.ndarray, "cells 2"]] = {}
 
     def open_ground(self, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]) -> Bool[np.ndarray, "nx ny"]:
-        """Return which cells of a window have their centre outside all buildings."""
+        """Return whether each cell of a window has its centre outside all buildings.
+
+        Args:
+            lower: World cell index of the window's cell (0, 0).
+            shape: Number of cells of the window in x and y.
+        """
         ground = np.ones(shape, bool)
         if len(self._obstacles.prisms) == 0:
             return ground
@@ -27,7 +32,7 @@ class FootprintMap:
         return ground
 
     def _cells(self, row: int) -> Int64[np.ndarray, "cells 2"]:
-        """Return the cells whose centre is in one building, by the even-odd rule over its walls."""
+        """Return the world indices of the cells whose centre lies in one building (even-odd rule over its walls)."""
         if row not in self._drawn:
             prisms = self._obstacles.prisms
             foot = prisms.vertices_m[prisms.offset[row] : prisms.offset[row + 1]]

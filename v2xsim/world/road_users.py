@@ -1,9 +1,10 @@
-"""Body and antenna of each class of road user, and the class of each SUMO vehicle type.
+"""Body size and antenna height of each class of road user, and the class of each SUMO vehicle type.
 
 Sources: passenger cars are type 2, trucks and buses type 3 of 3GPP TR 37.885 V15.3.0 clause 6.1.2 (5 x 2 x 1.6 m with
-the antenna at 1.6 m; 13 x 2.6 x 3 m with the antenna at 3 m); a pedestrian's antenna at 1.5 m is from the same clause.
-Bodies of two-wheelers and pedestrians are the defaults of SUMO 1.28 (Vehicle Type Parameter Defaults). The van is an
-assumption: between the delivery vans of 4.9 x 1.9 x 2.0 m and 5.9 x 2.0 x 2.7 m that are sold most in Europe.
+the antenna at 1.6 m; 13 x 2.6 x 3 m with the antenna at 3 m). The height of a pedestrian's antenna, 1.5 m, is from the
+same clause. The bodies of two-wheelers and pedestrians are the defaults of SUMO 1.28 (Vehicle Type Parameter Defaults).
+The size of the van is an assumption: between the delivery vans of 4.9 x 1.9 x 2.0 m and 5.9 x 2.0 x 2.7 m that are sold
+most in Europe.
 """
 
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ PASSENGER, VAN, TRUCK, BUS, MOTORCYCLE, BICYCLE, PEDESTRIAN = range(len(KINDS))
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One row per class of `KINDS`.
+    """Properties of the classes of road users: one row for each class of `KINDS`.
 
     Attributes:
         size_m: Length, width and height of the body.
-        antenna_height_m: Height of the antenna above ground; on the roof if the body has one.
-        is_motor: Whether the class is a motor vehicle; only motor vehicles are drawn as stations.
+        antenna_height_m: Height of the antenna above ground; for motor vehicles, that of the roof.
+        is_motor: Whether the class is a motor vehicle; only motor vehicles are chosen at random as stations.
     """
 
     size_m: Float[np.ndarray, "kinds 3"]
@@ -65,7 +66,7 @@ _KIND_OF_CLASS = {
     "scooter": BICYCLE, "pedestrian": PEDESTRIAN, "wheelchair": PEDESTRIAN,
 }  # fmt: skip
 
-# The shape is tried before the class; the longest matching prefix wins.
+# Class by the beginning of SUMO's guiShape, which is tried before the vClass; the longest matching beginning counts.
 _KIND_OF_SHAPE = {
     "passenger": PASSENGER, "passenger/van": VAN, "taxi": PASSENGER, "evehicle": PASSENGER, "police": PASSENGER,
     "delivery": VAN, "emergency": VAN, "truck": TRUCK, "firebrigade": TRUCK, "bus": BUS, "rail": BUS, "ship": TRUCK,
@@ -73,8 +74,8 @@ _KIND_OF_SHAPE = {
     "pedestrian": PEDESTRIAN,
 }  # fmt: skip
 
-# Classes from parts of a type's id, for traces, which have the type's name but not its shape; the most reliable
-# first.
+# Class by a word in the id of a vehicle type, for traces, which have the id of the type but not its shape; the most
+# reliable words come first.
 _KIND_OF_WORD = (
     ("bicycle", BICYCLE), ("biketype", BICYCLE), ("cyclist", BICYCLE), ("motorcycle", MOTORCYCLE),
     ("motorbike", MOTORCYCLE), ("moped", MOTORCYCLE), ("bike", BICYCLE), ("pedestrian", PEDESTRIAN),
@@ -89,13 +90,13 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
 
     Args:
         vehicle_class: SUMO's vClass.
-        shape: SUMO's guiShape. If it is known it decides, since the class alone does not distinguish a van from a car.
+        shape: SUMO's guiShape. A known shape decides, because the vClass alone does not distinguish a van from a car.
     """
     name = shape
     while name:
         if name in _KIND_OF_SHAPE:
-            # SUMO gives a class without a shape of its own the shape of a passenger car, so that shape means nothing
-            # here.
+            # SUMO gives a vClass without a shape of its own the shape of a passenger car, so the vClass decides for that
+            # shape.
             by_class = _KIND_OF_CLASS.get(vehicle_class, PASSENGER)
             return by_class if _KIND_OF_SHAPE[name] == PASSENGER and by_class != PASSENGER else _KIND_OF_SHAPE[name]
         name = name.rpartition("/")[0]
@@ -103,16 +104,16 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
 
 
 def kind_of_type_name(name: str) -> int:
-    """Return the class that the id of a vehicle type suggests; passenger if it suggests none."""
+    """Return the class that a word in the id of a vehicle type suggests; passenger car if there is no such word."""
     text = name.lower()
     return next((kind for word, kind in _KIND_OF_WORD if word in text), PASSENGER)
 
 
 def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float) -> float:
-    """Return the height of a body that SUMO drives.
+    """Return the height of the body of a road user in SUMO's traffic.
 
     Args:
-        kind: Row of the catalogue.
+        kind: Class of the road user, a row of the catalogue.
         vehicle_class: SUMO's vClass.
         sumo_height_m: Height that SUMO reports. It counts only if the vehicle type sets a height: otherwise SUMO
             reports a default by class, by which a van of class passenger would be 1.5 m tall.
@@ -125,10 +126,17 @@ def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float) -> float:
 def antenna_height_m(
     kind: Int8[np.ndarray, " agents"], height_m: Float[np.ndarray, " agents"]
 ) -> Float[np.ndarray, " agents"]:
-    """Return the antenna height: on the roof of a motor vehicle; carried at 1.5 m or lower by all others."""
+    """Return the height of each road user's antenna above ground.
+
+    It is on the roof of a motor vehicle; all others carry it at 1.5 m, or at their own height if that is lower.
+
+    Args:
+        kind: Class of each road user, a row of the catalogue.
+        height_m: Height of each body.
+    """
     return np.where(CATALOGUE.is_motor[kind], height_m, np.minimum(CATALOGUE.antenna_height_m[kind], height_m))
 
 
 def is_motor(kind: Int8[np.ndarray, " agents"]) -> Bool[np.ndarray, " agents"]:
-    """Return which road users are motor vehicles."""
+    """Return whether each road user is a motor vehicle, given its class."""
     return CATALOGUE.is_motor[kind]

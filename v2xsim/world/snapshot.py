@@ -1,6 +1,6 @@
 """The true state of all road users at one instant.
 
-Nothing that decides for a station may import this (see the import contracts).
+Code that makes decisions of a station must not import this module; an import contract checks it.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Snapshot:
     """All road users at one instant.
 
     Attributes:
-        time_us: The instant, traffic time.
-        agent: Identity of each road user; it stays the same over a run.
+        time_us: Traffic time of the states.
+        agent: Agent id of each road user; it stays the same during a run.
         kind: Row of each road user in the vehicle catalogue (v2xsim.world.road_users.KINDS).
         boxes: Body of each road user.
         velocity_mps: Velocity over ground, x and y.
-        antenna_height_m: Height of the antenna above the bottom of the box.
+        antenna_height_m: Height of the antenna above the bottom of the body's box.
     """
 
     time_us: int
@@ -36,7 +36,7 @@ class Snapshot:
 
     @staticmethod
     def none(time_us: int) -> "Snapshot":
-        """Return an instant without road users."""
+        """Return a snapshot without road users."""
         return Snapshot(
             time_us, np.zeros(0, np.int64), np.zeros(0, np.int8), Boxes.none(), np.zeros((0, 2)), np.zeros(0)
         )

@@ -1,1 +1,1 @@
-"""Shared by all pictures: style, labels, legends, outlines, perspective."""
+"""Drawing code that all pictures share: style, labels, legends, outlines and perspective."""

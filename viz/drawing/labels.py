@@ -1,4 +1,4 @@
-"""Labels on a map that cover neither each other nor the things they name."""
+"""Placement of labels on a map, so that they cover neither each other nor the objects that they name."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,23 @@ from matplotlib.patheffects import withStroke
 
 from v2xsim.viz.drawing.style import GREY, TEXT_PT
 
-# Positions that are tried around an anchor: every 22.5 degrees on rings with these radii, in points.
+# Positions that are tried for a label around its anchor: every 22.5 degrees, on rings with the radii below in points.
 _ANGLES_RAD = np.deg2rad(np.arange(0.0, 360.0, 22.5))
 _RINGS_PT = np.array([9.0, 15.0, 23.0, 33.0, 46.0, 62.0, 80.0])
-# A label that covers its own area once costs as much as one at this distance.
+# Cost of covering obstacles, in points of distance: a label whose whole area covers an obstacle costs as much as a free
+# label at this distance from its anchor.
 _COVER_PT = 1200.0
-# A label covers at most this share of its own area in obstacles; the first one may cover more.
+# Largest share of a label's area that may cover obstacles; only the first label may cover more.
 _MOST_COVERED = 0.4
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text that belongs to a position.
+    """A text that labels a position.
 
     Attributes:
-        text: Text to write.
-        at: Position in the data's coordinates.
+        text: Text of the label.
+        at: Labelled position, in the coordinates of the axes.
         color: Colour of the text.
     """
 
@@ -40,24 +41,24 @@ def place_rectangles(
     bounds: Float[np.ndarray, " 4"],
     unit: float = 1.0,
 ) -> Float[np.ndarray, "labels 2"]:
-    """Return centres for labels: each near its anchor and inside the bounds, without covering earlier labels and, if possible, obstacles.
+    """Return the centre of each label: near its anchor, inside the bounds, off earlier labels and, if possible, off obstacles.
 
-    A label gets NaN if every position is covered by other labels, or mostly by obstacles: it is better left out than
-    unreadable. The first label is always placed, where it covers least.
+    A label gets NaN if it would cover another label or too much of obstacles at every position: leaving it out is better
+    than making it unreadable. The first label is always placed, where it covers least.
 
     Args:
-        anchors: Positions that the labels belong to.
+        anchors: Positions to which the labels belong.
         sizes: Width and height of each label.
         obstacles: Rectangles to avoid, as x_min, y_min, x_max, y_max.
-        bounds: Rectangle to stay in, as x_min, y_min, x_max, y_max.
-        unit: Length of a point in the coordinates of the other arguments.
+        bounds: Rectangle in which labels must lie, as x_min, y_min, x_max, y_max.
+        unit: Length of a typographic point (1/72 inch) in the coordinates of the other arguments.
     """
     taken = np.zeros((0, 4))
     centers = np.full(anchors.shape, np.nan)
     ring, angle = (axis.ravel() for axis in np.meshgrid(_RINGS_PT * unit, _ANGLES_RAD, indexing="ij"))
     for row, (anchor, size) in enumerate(zip(anchors, sizes, strict=True)):
         direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        # The ring is counted from the label's edge, so wide labels are moved sideways by half their width.
+        # The ring's radius counts from the label's edge, so wide labels are moved sideways by half their width.
         tried = anchor + direction * (ring[:, None] + size / 2) - direction * min(size) / 4
         spans = np.concatenate([tried - size / 2, tried + size / 2], axis=1)
         fits = (spans[:, :2] >= bounds[:2]).all(1) & (spans[:, 2:] <= bounds[2:]).all(1)
@@ -81,13 +82,13 @@ def _overlap(a: Float[np.ndarray, "a 4"], b: Float[np.ndarray, "b 4"]) -> Float[
 def draw_labels(
     axes: Axes, labels: list[Label], obstacles: Float[np.ndarray, "rectangles 4"], margin_pt: float = 2.0
 ) -> None:
-    """Write labels into axes whose limits are final, each with a thin line to its position.
+    """Draw labels, each with a thin line to its position.
 
     Args:
-        axes: Axes to draw in.
+        axes: Axes to draw in; their limits must not change afterwards.
         labels: Labels, the most important first; the last ones are left out if there is no room.
-        obstacles: Rectangles to avoid, in the data's coordinates.
-        margin_pt: Free space kept around each label.
+        obstacles: Rectangles to avoid, in the coordinates of the axes.
+        margin_pt: Free space around each label, in points.
     """
     if not labels:
         return
@@ -112,7 +113,7 @@ def draw_labels(
             continue
         x, y = to_dots.inverted().transform(center)
         text.set_position((x, y))
-        # The line starts at the point of the label's edge that is nearest to the position, unless they touch.
+        # The line starts at the point of the label's edge that is nearest to the position; without a gap there is no line.
         edge = np.clip(anchor, center - size / 2, center + size / 2)
         if np.hypot(*(anchor - edge)) > 5 * dots_per_pt:
             ends = to_dots.inverted().transform(np.array([edge, anchor]))

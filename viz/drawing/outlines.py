@@ -5,18 +5,18 @@ from jaxtyping import Bool, Float, Int
 
 from v2xsim.records import Boxes, Prisms
 
-# Pairs of the eight corners of `corners_m` that an edge joins: bottom, top, upright.
+# The edges of a box, as pairs of the eight corners that `corners_m` returns: bottom, top and upright edges.
 EDGES = np.array([(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)])
 
-# The same for its faces: top and the four sides; the bottom lies on the ground.
+# The faces of a box in the same form: top and four sides. The bottom lies on the ground and is not drawn.
 FACES = np.array([(4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)])
 
-# Front left, rear left, rear right, front right: counter-clockwise seen from above, in half sizes.
+# Corners of a box seen from above in units of half its length and width: front left, rear left, rear right, front right.
 _FOOTPRINT = np.array([(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)])
 
 
 def footprints_m(boxes: Boxes) -> Float[np.ndarray, "boxes 4 2"]:
-    """Return the corners of each box's bottom face: front left, then counter-clockwise."""
+    """Return the corners of the bottom face of each box, counter-clockwise from the front left one."""
     along = np.stack([np.cos(boxes.yaw_rad), np.sin(boxes.yaw_rad)], axis=1)
     left = np.stack([-along[:, 1], along[:, 0]], axis=1)
     half_m = boxes.size_m[:, None, :2] * _FOOTPRINT / 2
@@ -24,7 +24,7 @@ def footprints_m(boxes: Boxes) -> Float[np.ndarray, "boxes 4 2"]:
 
 
 def corners_m(boxes: Boxes) -> Float[np.ndarray, "boxes 8 3"]:
-    """Return the corners of each box: the four of the bottom face, then the four above them."""
+    """Return the eight corners of each box: the four of the bottom face, then the four above them."""
     flat_m = np.tile(footprints_m(boxes), (1, 2, 1))
     height_m = boxes.center_m[:, None, 2] + boxes.size_m[:, None, 2] * np.repeat([0.0, 1.0], 4)
     return np.concatenate([flat_m, height_m[..., None]], axis=2)
@@ -40,7 +40,7 @@ def headings_m(boxes: Boxes) -> Float[np.ndarray, "boxes 2 2"]:
 def buildings_within(
     prisms: Prisms, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> list[tuple[Float[np.ndarray, "_corners 2"], float, float]]:
-    """Return footprint, base and top of the parts of buildings that lie in a rectangle."""
+    """Return the parts of buildings that lie in a rectangle: footprint, and heights of base and top."""
     if not len(prisms):
         return []
     start = prisms.offset[:-1]
@@ -56,7 +56,7 @@ def buildings_within(
 def clipped(
     footprint_m: Float[np.ndarray, "corners 2"], lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, "kept 2"]:
-    """Return the part of a polygon in a rectangle; separate pieces stay joined along the rectangle's sides.
+    """Return the part of a polygon that lies in a rectangle; separate pieces stay joined along the rectangle's sides.
 
     References:
         Sutherland and Hodgman, Reentrant polygon clipping, CACM 17 (1974).
@@ -78,7 +78,7 @@ def clipped(
 
 
 def thinned(points_m: Float[np.ndarray, "points axes"], side_m: float) -> Int[np.ndarray, " kept"]:
-    """Return the rows of the first point in each square or cube of a given side."""
+    """Return the row numbers of thinned points: the first point in each square or cube of side `side_m`."""
     if not len(points_m):
         return np.zeros(0, np.int64)
     cell = np.floor((points_m - points_m.min(0)) / side_m).astype(np.int64)
@@ -89,5 +89,5 @@ def thinned(points_m: Float[np.ndarray, "points axes"], side_m: float) -> Int[np
 def inside(
     points_m: Float[np.ndarray, "points 2"], lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Bool[np.ndarray, " points"]:
-    """Return which points lie in a rectangle."""
+    """Return whether each point lies in a rectangle, its border included."""
     return np.asarray(((points_m >= lower_m) & (points_m <= upper_m)).all(1))

@@ -1,11 +1,11 @@
-"""A camera over the scene: perspective projection, choice of the viewing direction, points painted from far to near."""
+"""A camera above the scene: perspective projection, test for hidden points, and painting of points from far to near."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-# Nothing nearer to the camera than this is drawn: its projection would grow without bound.
+# Points nearer to the camera than this are not drawn, because their projection would grow without limit.
 _NEAR_M = 1.0
 
 
@@ -15,16 +15,16 @@ class Camera:
 
     Attributes:
         eye_m: Position of the camera.
-        axes: Rows: right, up and forward, in the world.
+        axes: Unit vectors of the camera in the world frame, as rows: right, up and forward.
     """
 
     eye_m: Float[np.ndarray, " 3"]
     axes: Float[np.ndarray, "3 3"]
 
     def project(self, points_m: Float[np.ndarray, "*points 3"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return image coordinates in focal lengths (right, up) and depths.
+        """Return the image coordinates (right, up) of points in focal lengths, and their depths in metres.
 
-        NaN for points that are not in front of the camera.
+        Points that are not in front of the camera get NaN as coordinates.
         """
         right, up, depth_m = np.moveaxis((points_m - self.eye_m) @ self.axes.T, -1, 0)
         front_m = np.where(depth_m > _NEAR_M, depth_m, np.nan)
@@ -35,10 +35,10 @@ def camera_at(target_m: Float[np.ndarray, " 3"], distance_m: float, azimuth_rad:
     """Return a camera that looks at a target from a given distance, azimuth and elevation.
 
     Args:
-        target_m: Centre of the image.
+        target_m: Position of the target, which is the centre of the image.
         distance_m: Distance from the camera to the target.
         azimuth_rad: Direction from the target to the camera, counter-clockwise from east.
-        elevation_rad: Elevation of the camera above the horizon, seen from the target; below a right angle.
+        elevation_rad: Angle of the camera above the horizon, seen from the target; less than pi / 2.
     """
     away = np.array(
         [
@@ -57,11 +57,11 @@ def blocked_by(
     footprint_m: Float[np.ndarray, "corners 2"],
     top_m: float,
 ) -> Bool[np.ndarray, " places"]:
-    """Return which points a building hides from the eye: those for which the line crosses a wall below its top.
+    """Return whether a building hides each point: whether the line from eye to point crosses a wall below its top.
 
     Args:
         eye_m: Position of the eye, above the building's top.
-        places_m: Points to look at, outside the footprint.
+        places_m: Positions of the points, outside the footprint.
         footprint_m: Corners of the building.
         top_m: Height of the building's top.
     """
@@ -85,24 +85,25 @@ def painted(
     radius_px: Int[np.ndarray, " points"],
     shape: tuple[int, int],
 ) -> UInt8[np.ndarray, "rows columns 4"]:
-    """Return a transparent image with one disc per point; nearer discs cover farther ones.
+    """Return an image with a transparent background and one disc per point; nearer discs cover farther ones.
 
     Args:
-        pixel: Column and row of each point, rows counted from the top.
-        depth_m: Distance from the camera.
+        pixel: Column and row of each point in the image; rows count from the top.
+        depth_m: Distance of each point from the camera.
         rgb: Colour of each point.
-        radius_px: Radius of the discs.
-        shape: Rows and columns of the image.
+        radius_px: Radius of each point's disc in pixels.
+        shape: Number of rows and columns of the image.
     """
     height, width = shape
     far_first = np.argsort(-depth_m, kind="stable")
     largest = int(radius_px.max(initial=0))
     step = np.arange(-largest, largest + 1)
     shift = np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)
-    # One row of spare pixels at the end collects everything outside the disc or the image.
+    # One additional pixel at the end collects everything outside the discs or the image.
     image = np.zeros((height * width + 1, 4), np.uint8)
     colour = np.concatenate([rgb, np.full((len(rgb), 1), 255, np.uint8)], axis=1)
-    # In blocks, since a point becomes as many pixels as its disc has; later blocks paint over earlier ones.
+    # The points are painted in blocks to limit memory, since each point becomes all pixels of its disc. Later blocks paint
+    # over earlier ones.
     for block in np.array_split(far_first, max(1, len(far_first) // 50_000)):
         at = pixel[block, None] + shift
         within = (shift**2).sum(1) <= (radius_px[block, None] + 0.5) ** 2

@@ -1,6 +1,6 @@
-"""The style of every picture: palette, fonts, sizes; and how a figure is made and saved without a display.
+"""The style of every picture (palette, fonts, sizes), and functions that make and save a figure without a display.
 
-Figures are 6 in wide at 300 dpi. A README shows them about 900 pixels wide; text of 8 pt is then 17 pixels high.
+Figures are 6 inches wide at 300 dpi. A README page shows them about 900 pixels wide; text of 8 pt is then 17 pixels high.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# At 300 dpi this is twice the 900 pixels at which a README shows it, sharp on dense screens too.
+# Width of a figure in inches. At 300 dpi this is twice the 900 pixels at which a README page shows a figure, so it is also
+# sharp on screens with a high resolution.
 WIDTH_IN = 6.0
 DPI = 300
 TEXT_PT = 8.0
@@ -36,7 +37,7 @@ BLIND = "#D8D5E3"
 BUILDING = "#A9A9A9"
 BUILDING_EDGE = "#5E5E5E"
 
-# Colours of the points of each station, the ego's first. Vermilion and purple are reserved for what fusion adds.
+# Colours for the points of stations, the ego's first. Vermilion and purple are reserved for objects that fusion adds.
 STATIONS = (BLUE, ORANGE, GREEN, SKY, YELLOW)
 OTHER_STATIONS = "#8C6D46"
 
@@ -79,7 +80,7 @@ _RC: dict[Any, Any] = {
 
 @contextmanager
 def in_style() -> Iterator[None]:
-    """Draw in this style, whatever the user's own settings are, and restore those afterwards."""
+    """Use this style during a `with` block, whatever the user's own matplotlib settings are, and restore those afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
@@ -87,7 +88,7 @@ def in_style() -> Iterator[None]:
 
 
 def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
-    """Return an empty figure that draws in memory."""
+    """Return an empty figure that is drawn in memory, without a display."""
     figure = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
@@ -95,7 +96,7 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG and return its path."""
-    # The lightest compression halves the writing time; files become a tenth larger.
+    # Weak compression halves the writing time, and files become only a tenth larger.
     figure.savefig(path, format="png", metadata={"Software": "v2xsim"}, pil_kwargs={"compress_level": 3})
     return path
 
@@ -109,28 +110,28 @@ def panel(figure: Figure, left_in: float, bottom_in: float, width_in: float, hei
 
 
 def heading(figure: Figure, title: str, subtitle: str) -> None:
-    """Write at the figure's upper left what it shows, and below it the run, the ego and the time."""
+    """Write the title of a figure at its upper left, and a subtitle (such as run, ego and time) below it."""
     width_in, height_in = figure.get_size_inches()
     figure.text(0.1 / width_in, 1 - 0.07 / height_in, title, ha="left", va="top", size=10.0, weight="bold")
     figure.text(0.1 / width_in, 1 - 0.25 / height_in, subtitle, ha="left", va="top", color=GREY)
 
 
 def legend_height_in(groups: list[tuple[str, list[tuple[Artist, str]]]]) -> float:
-    """Return the height that a row of titled legends needs."""
+    """Return the height in inches that a row of legends with titles needs."""
     lines = max((len(entries) + bool(title) for title, entries in groups if entries), default=0)
-    # Line height from the font's size, with the space between lines, and a little more below the last line.
+    # The line height is the font size with the space between lines; some space is added below the last line.
     return lines * TEXT_PT * 1.33 / 72 + 0.1
 
 
 def legend_row(
     figure: Figure, groups: list[tuple[str, list[tuple[Artist, str]]]], top_in: float, columns: int = 1
 ) -> None:
-    """Put legends with titles side by side below the panels; the free width is divided between them.
+    """Draw legends with titles side by side below the panels; the free width is divided between them.
 
     Args:
         figure: Figure to draw in.
-        groups: Title, and pairs of handle and label; empty groups are left out.
-        top_in: Upper edge of the row, measured from the figure's bottom.
+        groups: Title of each legend, and its entries as pairs of symbol and label; legends without entries are left out.
+        top_in: Upper edge of the row in inches, measured from the figure's bottom.
         columns: Number of columns of entries within each legend.
     """
     width_in, height_in = figure.get_size_inches()

@@ -1,1 +1,1 @@
-"""Files for other programs."""
+"""Export of data as files for other programs."""

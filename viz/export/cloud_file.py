@@ -1,4 +1,4 @@
-"""Point clouds as files for other programs: PLY and PCD, binary, little endian, written with numpy alone.
+"""Export of point clouds as PLY and PCD files, binary and little-endian, written with numpy only.
 
 References:
     Turk, The PLY Polygon File Format (1994). Point Cloud Library, "The PCD file format", version 0.7.
@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 
 
 def write_ply(path: Path, points_m: Float[np.ndarray, "points 3"], rgb: UInt8[np.ndarray, "points 3"]) -> Path:
-    """Write a coloured cloud as binary PLY and return its path."""
+    """Write a coloured point cloud as a binary PLY file, and return the file's path."""
     header = (
         "ply\nformat binary_little_endian 1.0\ncomment v2xsim fused cloud, metres, x east y north z up\n"
         f"element vertex {len(points_m)}\n"
@@ -26,9 +26,9 @@ def write_ply(path: Path, points_m: Float[np.ndarray, "points 3"], rgb: UInt8[np
 
 
 def write_pcd(path: Path, points_m: Float[np.ndarray, "points 3"], rgb: UInt8[np.ndarray, "points 3"]) -> Path:
-    """Write a coloured cloud as binary PCD and return its path.
+    """Write a coloured point cloud as a binary PCD file, and return the file's path.
 
-    The colour is one float whose bits are 0x00RRGGBB, as PCL's own tools, Open3D and CloudCompare read it.
+    The colour of a point is one float with the bits 0x00RRGGBB, as PCL's own tools, Open3D and CloudCompare read it.
     """
     header = (
         "# .PCD v0.7 - Point Cloud Data file format\nVERSION 0.7\nFIELDS x y z rgb\nSIZE 4 4 4 4\nTYPE F F F F\n"

@@ -27,12 +27,12 @@ from v2xsim.viz.run.legend_keys import (
     station_entries,
 )
 
-# Largest number of labels of hidden road users, nearest first; more would cover the things they name.
+# Largest number of labels of hidden road users, nearest first; more labels would cover the objects that they name.
 _MOST_HIDDEN = 8
 
 
 def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
-    """Return the two maps side by side with one legend below.
+    """Return a figure with two maps side by side, before and after fusion, and one legend below.
 
     Args:
         frame: Frame to draw.
@@ -66,7 +66,7 @@ def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
 
 
 def _ticks_m(low_m: float, high_m: float) -> Float[np.ndarray, " ticks"]:
-    """Return about five round tick values, none near the ends, where the labels of the two maps would overlap."""
+    """Return about five round tick values for an axis; none lies near its ends, where the labels of the two maps would overlap."""
     ticks_m = np.asarray(MaxNLocator(5, integer=True).tick_values(low_m, high_m))
     end_m = 0.06 * (high_m - low_m)
     return ticks_m[(ticks_m > low_m + end_m) & (ticks_m < high_m - end_m)]
@@ -94,7 +94,11 @@ def _draw_map(
 
 
 def _mark_size(across_m: float) -> float:
-    """Return a factor for lines and points: on a wide map a car should be more than its own outline."""
+    """Return a factor (0.5 to 1) for the size of lines and points; it is small on a wide map, where cars are small.
+
+    Args:
+        across_m: Width of the area that the map shows.
+    """
     return float(np.clip(85.0 / across_m, 0.5, 1.0))
 
 
@@ -112,7 +116,7 @@ def _draw_blind(axes: Axes, matrix: PerceptionMatrix) -> None:
 
 
 def _draw_points(axes: Axes, frame: KeptFrame, shown: Bool[np.ndarray, " points"], across_m: float) -> None:
-    """Draw the ground faintly under the walls, and both under the road users."""
+    """Draw the lidar points: those on the ground first and pale, then those on walls, and those on road users on top."""
     layers = (
         (frame.hit == GROUND, across_m / 240, 0.8, 0.45, 3.0),
         (frame.hit == ON_BUILDING, across_m / 500, 1.8, 1.0, 4.0),
@@ -125,8 +129,8 @@ def _draw_points(axes: Axes, frame: KeptFrame, shown: Bool[np.ndarray, " points"
             rows = np.flatnonzero(shown & chosen & np.isin(frame.source, stations))
             places_m = frame.points_m[rows, :2]
             places_m = places_m[thinned(places_m, side_m)]
-            # Received points are few, since they are thinned for the radio, but they are what the picture is about:
-            # draw them larger.
+            # Received points are few, since they are thinned for the radio, but they are the subject of the picture, so they
+            # are drawn larger.
             given = 1.0 if frame.ego in stations else 1.6
             axes.plot(
                 places_m[:, 0], places_m[:, 1], linestyle="", marker="o", markersize=size_pt * size * given,
@@ -176,7 +180,7 @@ def _draw_boxes(axes: Axes, frame: KeptFrame, fused: bool, size: float) -> None:
 
 
 def _fill_stations(axes: Axes, frame: KeptFrame, corners_m: Float[np.ndarray, "boxes 4 2"]) -> None:
-    """Fill the bodies of the stations that gave points with the colour of their points."""
+    """Fill the body of each station that contributed points with the colour of its points."""
     colors = station_colors(frame)
     rows = [row for row, agent in enumerate(frame.agent.tolist()) if agent in colors]
     tints = [(*to_rgb(colors[int(frame.agent[row])]), 0.45) for row in rows]
@@ -184,7 +188,7 @@ def _fill_stations(axes: Axes, frame: KeptFrame, corners_m: Float[np.ndarray, "b
 
 
 def _labels(frame: KeptFrame, fused: bool) -> list[Label]:
-    """Return labels for the ego, the stations of its links and the road users it misses, the most important first."""
+    """Return labels for the ego, the stations at its links and the road users that it does not detect, most important first."""
     place_m = dict(zip(frame.agent.tolist(), frame.boxes.center_m[:, :2].tolist(), strict=True))
     gained = frame.agent[frame.only_fused].tolist()
     away_m = {agent: float(np.hypot(*np.subtract(place_m[agent], place_m[frame.ego]))) for agent in gained}
@@ -198,7 +202,7 @@ def _labels(frame: KeptFrame, fused: bool) -> list[Label]:
 
 
 def _obstacles(frame: KeptFrame, fused: bool) -> Float[np.ndarray, "rectangles 4"]:
-    """Return rectangles that labels must avoid: the boxes, and the links cut into short pieces."""
+    """Return the rectangles that labels must avoid: those around boxes, and around short pieces of the links."""
     corners_m = np.concatenate([footprints_m(frame.boxes), headings_m(frame.boxes)], axis=1)
     parts = [np.concatenate([corners_m.min(1), corners_m.max(1)], axis=1)]
     place_m = dict(zip(frame.agent.tolist(), frame.boxes.center_m[:, :2], strict=True))

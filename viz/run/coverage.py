@@ -1,4 +1,4 @@
-"""The picture of what fusion adds over time: observed area, filled blind zone, detected road users."""
+"""The picture of the gain by fusion over time: observed area, filled part of the blind zone, detected road users."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _COLUMNS = [
     "blind_covered",
 ]
 
-# Per panel: label of the y axis, and the columns with colour, dash and name.
+# For each panel: label of the y axis, and its curves with table column, colour, dash and name.
 _PANELS = (
     (
         "share of the matrix",
@@ -45,7 +45,7 @@ _PANELS = (
 
 
 def draw_coverage(folder: RunFolder) -> Figure:
-    """Return the picture: three panels over one time axis."""
+    """Return a figure of the gain by fusion over time, with three panels over one time axis."""
     rows = folder.arrays("fusion", _COLUMNS)
     if not len(rows["frame_us"]):
         raise NothingToShowError("the run has no fused frames (fusion.parquet)")

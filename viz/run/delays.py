@@ -1,4 +1,4 @@
-"""The picture of latency and load: how old shared data is when it arrives, and how busy the channel is."""
+"""The picture of latency and channel load: the age of helpers' data when it arrives, and the channel busy ratio."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,7 +17,7 @@ _PATHS = (("direct", style.BLUE, "solid"), ("relayed", style.PURPLE, (0, (4, 1.5
 
 
 def draw_delays(folder: RunFolder) -> Figure:
-    """Return the picture: latency and arrival after capture above, channel busy ratio below."""
+    """Return a figure with latency and age at arrival in the upper panels, and the channel busy ratio over time below."""
     rows = folder.arrays("transfers", ["kind", "relay", "frame_us", "queue_us", "arrive_us"], [("kind", "==", "data")])
     channel = folder.arrays("channel", ["time_us", "station", "busy_share"])
     if not len(rows["kind"]) and not len(channel["time_us"]):
@@ -46,9 +46,15 @@ def draw_delays(folder: RunFolder) -> Figure:
 def _draw_shares(
     axes: Axes, delay_ms: Float[np.ndarray, " transfers"], relayed: Bool[np.ndarray, " transfers"], least_ms: float
 ) -> None:
-    """Draw the share that has arrived by each time.
+    """Draw the share of transfers that has arrived within each delay.
 
-    Lost transfers count, so a line ends at the share that was delivered.
+    Lost transfers count as never arrived, so a line ends at the share that was delivered.
+
+    Args:
+        axes: Axes to draw in.
+        delay_ms: Delay of each transfer; infinite for a lost one.
+        relayed: Whether each transfer used a relay.
+        least_ms: Delay that the axis must at least include.
     """
     until_ms = 1.06 * float(np.max(delay_ms[np.isfinite(delay_ms)], initial=max(least_ms, 1.0)))
     for (name, color, dash), chosen in zip(_PATHS, (~relayed, relayed), strict=True):

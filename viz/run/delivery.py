@@ -1,4 +1,4 @@
-"""The picture of the radio: share of awareness broadcasts delivered over distance, and causes of loss of the others."""
+"""The picture of the radio: share of awareness broadcasts delivered, by distance, and the causes of loss of the others."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from v2xsim.viz.drawing import style
 from v2xsim.viz.run.folder import NothingToShowError, RunFolder, words_of
 from v2xsim.viz.run.kept_frame import shortened
 
-# Standard normal quantile of a two-sided 95 % band.
+# Quantile of the standard normal distribution for a two-sided interval of 95 %.
 _Z95 = 1.959964
-# Widths of distance bins to choose from: the narrowest that gives at most _MOST_BINS bins.
+# Possible widths of distance bins; the narrowest that gives at most _MOST_BINS bins is used.
 _WIDTHS_M = (5.0, 10.0, 20.0, 25.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 _MOST_BINS = 14
 
@@ -34,11 +34,11 @@ class Delivery:
     """Receptions by distance bin.
 
     Attributes:
-        edge_m: Bin edges.
-        states: Link states that occur.
-        delivered: Number of delivered receptions, by state and bin.
-        sent: Number of all receptions, by state and bin.
-        outcomes: Outcomes that occur, delivered first.
+        edge_m: Edges of the distance bins.
+        states: Names of the link states that occur.
+        delivered: Number of delivered receptions, by link state and bin.
+        sent: Number of all receptions, delivered or not, by link state and bin.
+        outcomes: Names of the outcomes that occur, `delivered` first.
         by_outcome: Number of receptions by outcome and bin.
     """
 
@@ -53,7 +53,7 @@ class Delivery:
 def wilson_band(
     hits: Int[np.ndarray, " *rows"], trials: Int[np.ndarray, " *rows"]
 ) -> tuple[Float[np.ndarray, " *rows"], Float[np.ndarray, " *rows"]]:
-    """Return the 95 % Wilson score interval of a share; NaN without trials.
+    """Return lower and upper end of the 95 % Wilson score interval of each share of hits; NaN without trials.
 
     References:
         Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
@@ -66,7 +66,7 @@ def wilson_band(
 
 
 def deliveries(folder: RunFolder) -> Delivery:
-    """Return the receptions of awareness broadcasts over distance.
+    """Return the numbers of receptions of awareness broadcasts, by distance bin.
 
     Raises:
         NothingToShowError: If no awareness message was sent by radio.
@@ -88,12 +88,12 @@ def deliveries(folder: RunFolder) -> Delivery:
     shape = (len(states), len(outcomes), bins)
     cell = np.ravel_multi_index((state[inside], outcome[inside], bin_index), shape)
     count = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
-    # Bins of the table are 5 m wide, so none of them lies in two of these bins.
+    # The bins of the table `unheard` are 5 m wide, so none of them lies in two bins of the picture.
     near = weak["bin_m"] < edge_m[-1]
     at = np.searchsorted(edge_m, weak["bin_m"][near], "right") - 1
     of = np.array([states.index(name) for name in weak["link_state"][near]], np.int64)
     np.add.at(count[:, _place(outcomes, "sensing")], (of, at), weak["count"][near])
-    # After filtering, the dictionary still has all words: count only those that still occur.
+    # After filtering rows, the dictionary of the column still has all words; only those that occur in rows count.
     known = [name for name in (*LINK_STATE_NAMES, *states) if name in states]
     kept = [name for name in dict.fromkeys(known) if count[states.index(name)].any()]
     causes = [name for name in dict.fromkeys(("delivered", *_CAUSE_COLORS, *outcomes)) if name in outcomes]
@@ -114,7 +114,7 @@ def _place(words: list[str], word: str) -> int:
 
 
 def _farthest_of_interest_m(distance_m: Float[np.ndarray, " n"], delivered: Bool[np.ndarray, " n"]) -> float:
-    """Return the largest distance in the picture: one and a half times that of the farthest delivery, but not beyond the data."""
+    """Return the largest distance that the picture shows: 1.5 times that of the farthest delivery, but not beyond the data."""
     farthest = float(np.nanmax(distance_m))
     return min(farthest, 1.5 * float(np.nanmax(distance_m[delivered]))) if delivered.any() else farthest
 
@@ -126,7 +126,7 @@ def _edges_m(farthest_m: float) -> Float[np.ndarray, " edges"]:
 
 
 def draw_delivery(folder: RunFolder) -> Figure:
-    """Return the picture: reception ratio by link state above, outcomes stacked below."""
+    """Return a figure with the packet reception ratio by link state above, and the shares of all outcomes below."""
     delivery = deliveries(folder)
     figure = style.new_figure(4.45)
     style.heading(figure, "Awareness broadcasts received over distance", shortened(folder.name, 40))
@@ -193,7 +193,7 @@ def _draw_outcomes(axes: Axes, delivery: Delivery) -> None:
 
 
 def _short(count: int, digits: int = 3) -> str:
-    """Return a count in full up to a number of digits, above that in thousands or millions, to fit the width of a bar."""
+    """Return a count as text: in full if it has at most `digits` digits, otherwise in thousands or millions."""
     if count < 10**digits:
         return f"{count:,}"
     for unit, name in ((10**6, "M"), (10**3, "k")):

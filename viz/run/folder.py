@@ -1,4 +1,4 @@
-"""Read a run's folder for the pictures: the manifest, and the needed columns of the needed tables."""
+"""Reading of a run's folder for the pictures: the manifest, and only those columns of tables that a picture needs."""
 
 import json
 import re
@@ -15,25 +15,25 @@ from v2xsim.errors import UserError
 from v2xsim.results.tables import schema_of
 from v2xsim.version import __version__
 
-# Version of the run folder's layout that these pictures can read; a manifest without the key counts as 1.
+# Version of the run folder's layout that the pictures can read; a manifest without a version counts as version 1.
 FORMAT = 1
 
 
 class ViewError(UserError):
-    """A folder that cannot be drawn, or a frame that it does not hold."""
+    """A folder cannot be drawn, or it does not hold the requested frame."""
 
 
 class NothingToShowError(Exception):
-    """A picture has no data in this run; the message says which data is missing."""
+    """A run has no data for a picture; the message states which data is missing."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run.
+    """The folder of a finished run.
 
     Attributes:
-        path: Path of its folder.
-        manifest: Content of manifest.json.
+        path: Path of the folder.
+        manifest: Content of the folder's manifest.json.
     """
 
     path: Path
@@ -41,11 +41,11 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The scenario's name; the folder's name if the manifest has none."""
+        """Name of the scenario; the folder's name if the manifest has no such name."""
         return str(self.setting("name", self.path.name))
 
     def setting(self, key: str, default: Any) -> Any:
-        """Return a value of the resolved scenario by its dotted key."""
+        """Return the value of a dotted key in the run's resolved scenario; `default` if the key is missing."""
         value: Any = self.manifest.get("scenario")
         for part in key.split("."):
             if not isinstance(value, dict) or part not in value:
@@ -54,16 +54,16 @@ class RunFolder:
         return value
 
     def table(self, name: str, columns: list[str], conditions: list[tuple[str, str, Any]] | None = None) -> pa.Table:
-        """Return some columns of a table; without rows if the run did not write the table.
+        """Return some columns of a table of the run; they have no rows if the run did not write the table.
 
         Args:
             name: Name of the table, as in v2xsim.results.tables.COLUMNS.
-            columns: Columns to read; no others are read.
-            conditions: Conditions on rows, in the form of pyarrow's `filters`.
+            columns: Names of the columns to read.
+            conditions: Conditions that the rows must meet, in the form of pyarrow's `filters`; None for all rows.
 
         Raises:
             NothingToShowError: If the table lacks a column.
-            ViewError: If the file is not a Parquet file.
+            ViewError: If the table's file is not a Parquet file.
         """
         path = self.path / f"{name}.parquet"
         if not path.is_file():
@@ -80,13 +80,13 @@ class RunFolder:
     def arrays(
         self, name: str, columns: list[str], conditions: list[tuple[str, str, Any]] | None = None
     ) -> dict[str, np.ndarray]:
-        """Return some columns of a table as arrays; texts become arrays of strings."""
+        """Return some columns of a table as numpy arrays, by name; columns of texts become arrays of strings."""
         table = self.table(name, columns, conditions)
         return {column: _as_array(table.column(column)) for column in columns}
 
 
 def words_of(column: pa.ChunkedArray) -> tuple[list[str], Int[np.ndarray, " rows"]]:
-    """Return the distinct words of a column, and the index of each row's word among them."""
+    """Return the distinct texts of a column, and for each row the index of its text among them."""
     array = pa.chunked_array([_one_chunk(column).dictionary_encode()]) if len(column) else column
     if not len(array):
         return [], np.zeros(0, np.int64)
@@ -107,7 +107,7 @@ def _as_array(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def open_run(path: Path) -> RunFolder:
-    """Return the run in a folder.
+    """Return the finished run in a folder, with its manifest.
 
     Raises:
         ViewError: If the folder holds no finished run that this version can read.
@@ -146,6 +146,6 @@ def _check_version(source: Path, manifest: dict[str, Any]) -> None:
 
 
 def _release(version: str) -> tuple[int, int]:
-    """Return major and minor version: folders stay readable within one minor version."""
+    """Return major and minor number of a version text; folders stay readable within one minor version."""
     match = re.match(r"(\d+)\.(\d+)", version)
     return (int(match[1]), int(match[2])) if match else (0, 0)

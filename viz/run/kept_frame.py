@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.records import Boxes, PerceptionMatrix, Prisms
 from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError
 
-# Free space around the road users and stations that a picture must show, and the smallest side of a picture.
+# Free space around the road users and stations that a picture must show, and smallest side of the shown area, in metres.
 _MARGIN_M = 7.0
 _LEAST_HALF_M = 20.0
 
@@ -18,14 +18,14 @@ _BODY = ("x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad")
 
 @dataclass(frozen=True)
 class FrameLinks:
-    """Links over which an ego received data, and the links that a relay replaced.
+    """The links over which an ego received data, and the direct links that a relay replaced.
 
     Attributes:
-        a: Ego or relay.
-        b: Helper or relay.
-        state: LOS, NLOSv or NLOSb.
-        role: direct, relay_hop or blocked.
-        used: Whether data over the link was fused.
+        a: Agent id of the ego or a relay, at one end of each link.
+        b: Agent id of a helper or a relay, at the other end.
+        state: Link state: LOS, NLOSv or NLOSb.
+        role: Role of the link: direct, relay_hop, or blocked (replaced by a relay).
+        used: Whether data that crossed the link was fused.
     """
 
     a: Int64[np.ndarray, " links"]
@@ -37,24 +37,24 @@ class FrameLinks:
 
 @dataclass(frozen=True)
 class KeptFrame:
-    """A frame of one ego.
+    """A frame of one ego that a run kept for pictures.
 
     Attributes:
-        number: Number of the kept frame.
-        time_us: Time of its capture.
+        number: Number of the kept frame, from 0.
+        time_us: Time of the frame's capture.
         ego: Agent id of the ego.
-        names: Name of every agent.
-        agent: Road users and roadside units, one per box.
-        boxes: Bodies; length 0 for a roadside unit.
-        in_range: Whether each box is scored for this ego.
-        seen_ego: Whether the ego alone detected it.
-        seen_fused: Whether it was detected after fusion.
-        links: Links over which data came.
-        points_m: Lidar returns in the world.
-        source: Station whose lidar saw each point.
-        hit: Agent that each point hit, or GROUND or BUILDING.
-        before: Matrix of the ego before fusion.
-        after: Matrix after fusion.
+        names: Name of every agent, by agent id.
+        agent: Agent id of the road user or roadside unit of each box.
+        boxes: Bodies of the road users and roadside units; the length is 0 for a roadside unit.
+        in_range: Whether the road user of each box is scored for this ego.
+        seen_ego: Whether the ego alone detected each road user.
+        seen_fused: Whether each road user was detected after fusion.
+        links: Links over which the ego received data, and links that a relay replaced.
+        points_m: Lidar returns of the ego and received ones, in the world frame.
+        source: Agent id of the station whose lidar captured each point.
+        hit: Agent id of the road user that each point hit, or GROUND or BUILDING.
+        before: Perception matrix of the ego before fusion.
+        after: Perception matrix of the ego after fusion.
         buildings: All buildings of the run.
     """
 
@@ -77,7 +77,7 @@ class KeptFrame:
 
     @cached_property
     def only_fused(self) -> Bool[np.ndarray, " boxes"]:
-        """Road users in range that the ego alone misses and that are detected after fusion."""
+        """Whether each road user is in range, not detected by the ego alone, and detected after fusion."""
         return np.asarray(self.in_range & self.seen_fused & ~self.seen_ego)
 
     @cached_property
@@ -87,14 +87,14 @@ class KeptFrame:
 
     @cached_property
     def stations(self) -> list[tuple[int, int]]:
-        """Stations whose points were fused, with their number of points: the ego first, then by number of points."""
+        """Agent ids of the stations whose points are in the frame, with their numbers of points: the ego first, then most points."""
         source, count = np.unique(self.source, return_counts=True)
         pairs = sorted(zip(source.tolist(), count.tolist(), strict=True), key=lambda p: (p[0] != self.ego, -p[1], p[0]))
         return [(int(s), int(n)) for s, n in pairs]
 
     @cached_property
     def roles(self) -> dict[int, str]:
-        """Role of each station at the end of a link in this frame: ego, relay, helper, or relay and helper."""
+        """Role of each station at an end of a link, by agent id: ego, relay, helper, or relay and helper."""
         ends = list(zip(self.links.a.tolist(), self.links.b.tolist(), self.links.role.tolist(), strict=True))
         relays = {b if a == self.ego else a for a, b, role in ends if role == "relay_hop" and self.ego in (a, b)}
         direct = {end for a, b, role in ends if role != "relay_hop" for end in (a, b)}
@@ -104,27 +104,27 @@ class KeptFrame:
         return roles | dict.fromkeys(relays & helpers, "relay, helper") | {self.ego: "ego"}
 
     def label(self, agent: int) -> str:
-        """Return the label of an agent: its role, if it has one, and its name."""
+        """Return the text that labels an agent in a picture: its role, if it has one, and its name."""
         name = shortened(self.names.get(agent, str(agent)))
         role = self.roles.get(agent, "")
         return name if role in ("", name) else f"{name} ({role})"
 
     @cached_property
     def featured(self) -> Bool[np.ndarray, " boxes"]:
-        """Boxes that a picture must show: the ego, the scored road users and the linked stations."""
+        """Whether a picture must show each box: the ego, the scored road users and the stations at links."""
         linked = np.isin(self.agent, np.concatenate([self.links.a, self.links.b]))
         return np.asarray(self.in_range | linked | (self.agent == self.ego))
 
     @cached_property
     def view_m(self) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"]]:
-        """Corners of a square with free space around all that a picture must show."""
+        """Lower and upper corner of a square around all boxes that a picture must show, with free space."""
         places_m = self.boxes.center_m[self.featured, :2]
         middle_m = (places_m.min(0) + places_m.max(0)) / 2
         half_m = max(float(np.ptp(places_m, axis=0).max()) / 2 + _MARGIN_M, _LEAST_HALF_M)
         return middle_m - half_m, middle_m + half_m
 
     def caption(self, run: str) -> str:
-        """Return the moment of the frame in words: run, ego and time."""
+        """Return a text that identifies the frame: name of the run, ego and time."""
         name = self.names.get(self.ego, str(self.ego))
         who = "" if name == "ego" else f"ego {shortened(name)}, "
         return f"{shortened(run, 24)}, {who}t = {self.time_us / 1e6:.1f} s"
@@ -139,11 +139,10 @@ class KeptFrame:
 
 
 def chosen_frame(folder: RunFolder, requested: int | None) -> int:
-    """Return the frame to draw.
+    """Return the number of the kept frame to draw: the requested one, or the one in which fusion adds most road users.
 
-    The requested one, or the one in which fusion adds most road users that the ego missed.
-
-    Of equal frames, one with a relayed link is preferred, then one with any link, then the earliest.
+    If several frames add equally many road users, one with a relayed link is preferred, then one with any link, then the
+    earliest.
 
     Raises:
         NothingToShowError: If the run kept no frame.
@@ -166,9 +165,9 @@ def chosen_frame(folder: RunFolder, requested: int | None) -> int:
 
 
 def shortened(text: str, most: int = 14) -> str:
-    """Return a name shortened to a number of characters.
+    """Return a name shortened to at most `most` characters.
 
-    Its middle is cut, since names in traffic differ at their ends.
+    The middle is cut out, because names of road users differ at their ends.
     """
     head = most // 2
     return text if len(text) <= most else text[:head] + "…" + text[head + 1 - most :]
@@ -180,7 +179,7 @@ def _ranges(numbers: np.ndarray) -> str:
 
 
 def load_frame(folder: RunFolder, number: int) -> KeptFrame:
-    """Return a kept frame with all its data.
+    """Return the kept frame with a number, with all its data.
 
     Raises:
         NothingToShowError: If the ego has no box in the frame.

@@ -1,4 +1,4 @@
-"""The legend of a kept frame, for the flat map and the view from above."""
+"""The legend entries and colours of a kept frame, for the flat maps and the oblique view."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from v2xsim.viz.run.kept_frame import KeptFrame, shortened
 
 Entry = tuple[Artist, str]
 
-# Outline of a box by the result of its detection.
+# Style of a box's outline, by the detection result of its road user.
 OUTLINES: dict[str, dict[str, Any]] = {
     "alone": {"edgecolor": BLACK, "linewidth": 1.0, "linestyle": "solid"},
     "fused": {"edgecolor": VERMILION, "linewidth": 1.8, "linestyle": "solid"},
@@ -37,7 +37,7 @@ _OUTLINE_NAMES = {
     "beyond": "not scored",
 }
 
-# The dash shows a link's state and the colour its role, so that states can be distinguished in a grey print.
+# The dash of a line shows the link's state and its colour the link's role, so states can be distinguished in a grey print.
 STATE_DASH: dict[str, Any] = {"LOS": "solid", "NLOSv": (0, (5.0, 1.6)), "NLOSb": (0, (1.2, 1.2))}
 ROLE_COLOR = {"direct": BLACK, "relay_hop": PURPLE, "blocked": GREY}
 ROLE_WIDTH = {"direct": 1.0, "relay_hop": 3.0, "blocked": 1.3}
@@ -45,7 +45,7 @@ _ROLE_NAMES = {"direct": "direct", "relay_hop": "relay hop", "blocked": "blocked
 
 
 def station_colors(frame: KeptFrame) -> dict[int, str]:
-    """Return a colour for each station with points: one each for the first stations, one for all others."""
+    """Return the colour of each station with points: different colours for the first stations, one for all others."""
     colors = (*STATIONS, *[OTHER_STATIONS] * max(len(frame.stations) - len(STATIONS), 0))
     first_is_ego = bool(frame.stations) and frame.stations[0][0] == frame.ego
     # The ego keeps its colour even if its own lidar returned no points.
@@ -54,7 +54,12 @@ def station_colors(frame: KeptFrame) -> dict[int, str]:
 
 
 def fates(frame: KeptFrame, fused: bool) -> np.ndarray:
-    """Return the detection result of each box, alone or after fusion: a key of OUTLINES, or an empty text for the ego."""
+    """Return the detection result of each box as a key of OUTLINES; an empty text for the ego.
+
+    Args:
+        frame: Frame to draw.
+        fused: Whether to return the results after fusion instead of those of the ego alone.
+    """
     seen = frame.seen_fused if fused else frame.seen_ego
     fate = np.where(seen, "alone", "unseen").astype(object)
     if fused:
@@ -65,7 +70,7 @@ def fates(frame: KeptFrame, fused: bool) -> np.ndarray:
 
 
 def station_entries(frame: KeptFrame) -> list[Entry]:
-    """Return the legend of the points: each station with its number of points."""
+    """Return the legend entries of the points: each station with its number of points."""
     colors = station_colors(frame)
     named = frame.stations[: len(STATIONS)]
     rest = frame.stations[len(STATIONS) :]
@@ -80,7 +85,7 @@ def _short_label(frame: KeptFrame, station: int) -> str:
 
 
 def box_entries(frame: KeptFrame) -> list[Entry]:
-    """Return the legend of the boxes that occur in the frame."""
+    """Return the legend entries of the kinds of box that occur in the frame."""
     shown = inside(frame.boxes.center_m[:, :2], *frame.view_m) & (frame.boxes.size_m[:, 0] > 0)
     present = {*fates(frame, fused=False)[shown].tolist(), *fates(frame, fused=True)[shown].tolist()}
     return [
@@ -89,7 +94,7 @@ def box_entries(frame: KeptFrame) -> list[Entry]:
 
 
 def link_entries(frame: KeptFrame) -> list[Entry]:
-    """Return the legend of the kinds of link that occur in the frame."""
+    """Return the legend entries of the kinds of link that occur in the frame."""
     present = set(zip(frame.links.role.tolist(), frame.links.state.tolist(), strict=True))
     order = sorted(present, key=lambda kind: (list(ROLE_COLOR).index(kind[0]), list(STATE_DASH).index(kind[1])))
     return [
@@ -105,7 +110,7 @@ def link_entries(frame: KeptFrame) -> list[Entry]:
 
 
 def ground_entries(frame: KeptFrame) -> list[Entry]:
-    """Return the legend of the areas."""
+    """Return the legend entries of the areas on the map: blind zone and buildings."""
     entries: list[Entry] = []
     if frame.before.code.size:
         entries.append((Patch(facecolor=BLIND, edgecolor="none"), "blind zone"))

@@ -1,4 +1,4 @@
-"""The picture of a fused cloud, seen obliquely from above: points by station, boxes as wires, buildings as glass."""
+"""The picture of a fused point cloud, seen obliquely from above, with outlines of boxes and transparent buildings."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -18,18 +18,18 @@ from v2xsim.viz.run.kept_frame import KeptFrame
 from v2xsim.viz.run.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
 
 _ELEVATION_RAD = np.deg2rad(38.0)
-# Directions that are tried for the camera: every 15 degrees.
+# Number of directions that are tried for the camera: one every 15 degrees.
 _SIDES = 24
 _GRID_M = 10.0
 _LABELS = 10
-# Height of the text that gives the viewing direction: title and two lines.
+# Height in inches of the legend text about the viewing direction: title and two lines.
 _VIEW_KEY_IN = 0.55
 
 Glass = list[tuple[Float[np.ndarray, "_corners 2"], float, float]]
 
 
 def point_colors(frame: KeptFrame) -> UInt8[np.ndarray, "points 3"]:
-    """Return the colour of each point's station."""
+    """Return the colour of each point: that of the station whose lidar captured it."""
     colors = station_colors(frame)
     rgb = np.zeros((len(frame.source), 3), np.uint8)
     for station, color in colors.items():
@@ -38,7 +38,7 @@ def point_colors(frame: KeptFrame) -> UInt8[np.ndarray, "points 3"]:
 
 
 def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
-    """Return the view of the fused cloud with its legend below.
+    """Return a figure with the oblique view of the fused point cloud, and its legend below.
 
     Args:
         frame: Frame to draw.
@@ -68,10 +68,10 @@ def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
 def _best_camera(
     frame: KeptFrame, glass: Glass, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Camera:
-    """Return the camera on the side from which buildings hide least of the important objects.
+    """Return the camera in the direction from which buildings hide least of the important objects.
 
-    Road users that fusion adds count most, then the ego and its stations, then the other road users. Of equal sides,
-    the one behind the ego wins, so that the picture shows roughly what its driver sees.
+    Road users that fusion adds count most, then the ego and the stations at its links, then the other road users in range.
+    Directions from behind the ego are preferred, so that the picture shows roughly the view of its driver.
     """
     weight = np.where(frame.only_fused, 4.0, np.where(frame.in_range, 0.5, 0.0))
     weight[np.isin(frame.agent, list(frame.roles))] = 2.0
@@ -80,7 +80,7 @@ def _best_camera(
     middle_m = np.append((lower_m + upper_m) / 2, 0.0)
     distance_m = 1.5 * float(upper_m[0] - lower_m[0])
     behind_rad = frame.boxes.yaw_rad[frame.ego_row] + np.pi
-    # Half a step beside the axis: a view straight along a street hides one vehicle behind the next.
+    # The directions are half a step beside the ego's axis, because straight along a street one vehicle hides the next.
     sides_rad = behind_rad + (np.arange(_SIDES) + 0.5) * 2 * np.pi / _SIDES
     cameras = [camera_at(middle_m, distance_m, side, _ELEVATION_RAD) for side in sides_rad]
     scores = []
@@ -99,11 +99,11 @@ def _compass(camera: Camera) -> str:
 
 
 def _frame_limits(axes: Axes, camera: Camera, frame: KeptFrame, aspect: float) -> None:
-    """Fit the view to the boxes that it must show, with space for their labels."""
+    """Set the limits of the view so that it shows the required boxes, with space for their labels."""
     seen, _ = camera.project(corners_m(frame.boxes[frame.featured]).reshape(-1, 3))
     low, high = np.nanmin(seen, axis=0), np.nanmax(seen, axis=0)
     middle, half = (low + high) / 2, (high - low) / 2
-    # At least a tenth of a focal length: otherwise an ego without neighbours would fill the picture.
+    # The view has at least a tenth of a focal length; otherwise an ego without neighbours would fill the picture.
     up = max(half[1] * 1.25, half[0] * 1.3 / aspect, 0.1)
     axes.set(xlim=middle[0] + np.array([-1, 1]) * up * aspect, ylim=middle[1] + np.array([-1, 1]) * up)
 
@@ -151,7 +151,7 @@ def _draw_points(
     flat = flat[thinned(frame.points_m[flat], across_m / 200)]
     rows = np.concatenate([solid, flat])
     rgb = point_colors(frame)
-    # Mix with white, so that the ground stays in the background and the walls recede behind the road users.
+    # Colours of ground and walls are mixed with white, so that they are less conspicuous than road users.
     walls = frame.hit == ON_BUILDING
     rgb[ground] = (rgb[ground].astype(np.uint16) + 2 * 255) // 3
     rgb[walls] = (3 * rgb[walls].astype(np.uint16) + 2 * 255) // 5
@@ -159,7 +159,7 @@ def _draw_points(
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     pixel = (seen - [left, top]) / [right - left, bottom - top] * [shape[1], shape[0]]
     visible = np.isfinite(depth_m) & (np.abs(pixel) < 1e6).all(1)
-    # Received points are thinned for the radio; with larger dots they stay visible in the ego's own cloud.
+    # Received points are thinned for the radio, so they get larger dots to be visible among the ego's own points.
     radius_px = np.where(frame.hit[rows] >= 0, 3, 2) + 2 * (frame.source[rows] != frame.ego)
     radius_px[ground[rows]] = 1
     image = painted(

@@ -1,4 +1,4 @@
-"""Curves over time: rows of many stations collected into windows, drawn as a mean with a quartile band."""
+"""Curves over time: values of many stations are collected into time windows and drawn as a mean with a quartile band."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +7,19 @@ import numpy as np
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
 
-# With more windows than this, a line in a picture of 900 pixels width could not show them.
+# Largest number of time windows; a line in a picture of 900 pixels width could not show more.
 _MOST_WINDOWS = 150
 
 
 @dataclass(frozen=True)
 class Course:
-    """A quantity over time, over all stations that measured it.
+    """The distribution of a quantity over time, from all stations that measured it.
 
     Attributes:
-        time_s: Middle of each window.
-        mean: Mean of the rows in each window.
-        low: Lower quartile of each window.
-        high: Upper quartile of each window.
+        time_s: Middle of each time window.
+        mean: Mean of the values in each window.
+        low: Lower quartile of the values in each window.
+        high: Upper quartile of the values in each window.
     """
 
     time_s: Float[np.ndarray, " windows"]
@@ -29,9 +29,9 @@ class Course:
 
 
 def course_of(time_us: Int64[np.ndarray, " rows"], value: Float[np.ndarray, " rows"]) -> Course:
-    """Return mean and quartiles over time; NaN values do not count.
+    """Return mean and quartiles of values over time; NaN values do not count.
 
-    Each instant is one window, unless there are more instants than a picture can show.
+    Each instant is a time window of its own, unless there are more instants than a picture can show.
     """
     known = np.isfinite(value)
     time_us, value = time_us[known], value[known]
@@ -58,7 +58,14 @@ def course_of(time_us: Int64[np.ndarray, " rows"], value: Float[np.ndarray, " ro
 def _quantile(
     ranked: Float[np.ndarray, " rows"], first: np.ndarray, count: np.ndarray, share: float
 ) -> Float[np.ndarray, " windows"]:
-    """Return a quantile of each group of sorted values, interpolated linearly."""
+    """Return a quantile of each group of values, with linear interpolation.
+
+    Args:
+        ranked: Values of all groups one after the other, sorted within each group.
+        first: Index of the first value of each group.
+        count: Number of values in each group.
+        share: Which quantile, 0 to 1; 0.5 is the median.
+    """
     position = share * (count - 1)
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, count - 1)
@@ -67,7 +74,7 @@ def _quantile(
 
 
 def draw_course(axes: Axes, course: Course, color: str, label: str, **line: Any) -> None:
-    """Draw a mean with its quartile band; a single instant becomes a dot."""
+    """Draw the mean of a quantity over time with its quartile band; a single instant is drawn as a dot."""
     marker = "o" if len(course.time_s) == 1 else ""
     if (course.high > course.low).any():
         axes.fill_between(course.time_s, course.low, course.high, color=color, alpha=0.18, linewidth=0)

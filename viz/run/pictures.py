@@ -1,4 +1,4 @@
-"""Draw all pictures of a run into the run's own folder."""
+"""The function that draws all pictures of a run into the run's own folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, s
     Args:
         run_dir: Folder of a finished run.
         frame: Kept frame to draw; None for the one in which fusion adds most road users that the ego missed.
-        on_skip: Called with the name of each picture that the run has no data for, and the missing data.
+        on_skip: Function called with the name of each picture for which the run has no data, and the missing data.
 
     Raises:
         ViewError: If the folder is not a finished run, it did not keep that frame, or it cannot be written.
@@ -78,7 +78,7 @@ def _drawn_run(folder: RunFolder, pictures: Path, skipped: Callable[[str, str], 
 
 
 def _leave_out(path: Path, reason: str, skipped: Callable[[str, str], None]) -> None:
-    # A picture of an earlier drawing would look like one of this drawing.
+    # Remove the old file, because a picture of an earlier drawing would look like one of this drawing.
     if path.is_file():
         path.unlink()
     skipped(path.name, reason)

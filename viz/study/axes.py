@@ -1,4 +1,4 @@
-"""The layout of a study's figures: how its settings become lines and points that can still be distinguished."""
+"""The layout of a study's figures: which settings are drawn as lines, points or rows, so that they can be distinguished."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.study.studies import Study
 
-# More lines or rows than this cannot be distinguished in one figure.
+# Largest number of lines or rows that can be distinguished in one figure.
 MOST_LINES = 6
 MOST_ROWS = 16
 
@@ -18,12 +18,11 @@ class Layout:
     """The layout of a study's figures.
 
     Attributes:
-        kind: `rows` (one row for each setting), `lines` (over a numeric key, one line for each combination of the
-            others) or `scatter` (for designs that hardly repeat a value: one point for each setting, over each numeric
-            key).
-        key: Key on the x axis of lines; empty otherwise.
-        lines: Name and settings of each line; the settings rise along the key.
-        left_out: What is not drawn, in words; empty if everything is.
+        kind: `rows`: one row for each setting. `lines`: curves over a numeric key, one line for each combination of the
+            other keys. `scatter`: one point for each setting, over each numeric key; for studies that rarely repeat a value.
+        key: Key on the x axis if the kind is `lines`; otherwise empty.
+        lines: Name and settings of each line; the settings are in rising order of the key.
+        left_out: Text that states what is not drawn; empty if everything is drawn.
     """
 
     kind: str
@@ -33,7 +32,7 @@ class Layout:
 
 
 def numeric(study: Study, key: str) -> bool:
-    """Return whether a key is a number in every setting."""
+    """Return whether the value of a key is a number in every setting."""
     return all(isinstance(s[key], int | float) and not isinstance(s[key], bool) for s in study.settings)
 
 
@@ -43,7 +42,7 @@ def column(study: Study, key: str) -> Float[np.ndarray, " settings"]:
 
 
 def layout(study: Study) -> Layout:
-    """Return the layout for a study."""
+    """Return the layout of the figures of a study, chosen by its keys and values."""
     count = len(study.settings)
     numbers = {key: len(set(column(study, key).tolist())) for key in study.keys if numeric(study, key)}
     if count > MOST_ROWS and numbers and max(numbers.values()) > max(MOST_ROWS, count / 4):
@@ -59,7 +58,7 @@ def layout(study: Study) -> Layout:
 
 
 def few(study: Study) -> list[int]:
-    """Return the settings with a curve of their own: the baseline first, then others spread evenly."""
+    """Return the rows of the few settings that get a curve of their own: the baseline first, then others at even distances."""
     others = [s for s in range(len(study.settings)) if s != study.baseline]
     if len(others) < MOST_LINES:
         return [study.baseline, *others]

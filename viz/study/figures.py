@@ -1,8 +1,8 @@
 """Figures of a study at column width: delivery over distance, latencies, and metrics over the varied keys.
 
-Figures are 3.5 in wide, one column of a paper, with text of 7 pt. Lines differ by colour, marker and dash, so that
-they can be distinguished in print and with every kind of colour vision. Bands and bars are 95 % intervals of the mean
-over seeds.
+Figures are 3.5 inches wide, one column of a paper, with text of 7 pt. Lines differ in colour, marker and dash, so that they
+can be distinguished in print and with every kind of colour vision. Bands and error bars are 95 % confidence intervals of
+the mean over seeds.
 """
 
 import re
@@ -18,7 +18,7 @@ from v2xsim.study.studies import Study
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
 
-# Width of a column of a paper.
+# Width of a column of a paper in inches.
 COLUMN_IN = 3.5
 _TEXT_PT = 7.0
 _LOOKS = (
@@ -37,10 +37,10 @@ class Picture:
     """One figure of a report.
 
     Attributes:
-        name: Name of its files.
-        title: Title.
-        says: Explanation for the reader.
-        figure: The drawing.
+        name: Name of the figure's files, without extension.
+        title: Title of the figure.
+        says: Explanation of the figure for the reader.
+        figure: Drawing in matplotlib's form.
     """
 
     name: str
@@ -50,11 +50,11 @@ class Picture:
 
 
 def pictures(study: Study, unit_of: Callable[[str], str]) -> Iterator[Picture]:
-    """Yield the figures that a study has data for.
+    """Yield the figures for which a study has data.
 
     Args:
         study: Study to draw.
-        unit_of: Function from a scenario's key to its unit, empty for none.
+        unit_of: Function that returns the unit of a scenario's key, or an empty text for none.
     """
     candidates = (
         _over_distance(study),
@@ -124,7 +124,7 @@ def _metric(
 def _rows(
     study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
 ) -> Figure:
-    """Draw one row for each setting, with the baseline at the top."""
+    """Return a figure of some metrics with one row for each setting, the baseline at the top."""
     rows = [int(members[0]) for _, members in plan.lines]
     figure, axes = _axes(0.75 + 0.2 * len(rows) + 0.14 * (len(metrics) > 1))
     row_y = -np.arange(len(rows), dtype=float)
@@ -146,7 +146,7 @@ def _rows(
 def _over_key(
     study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
 ) -> Figure:
-    """Draw the last of some metrics over a numeric key, with one line for each combination of the other keys."""
+    """Return a figure of the last of some metrics over a numeric key, with one line for each combination of the other keys."""
     metric, word = metrics[-1]
     values, x = study.of(metric), column(study, plan.key)
     figure, axes = _axes(2.3 + 0.13 * len(plan.lines))
@@ -161,7 +161,7 @@ def _over_key(
 def _scatters(
     study: Study, plan: Layout, label: str, metrics: Sequence[tuple[str, str]], unit_of: Callable[[str], str]
 ) -> Figure:
-    """Draw the last of some metrics over each numeric key: a point for each setting, and the mean of ten equal groups."""
+    """Return a figure of the last of some metrics over each numeric key: a point for each setting, and means of ten groups."""
     keys = [key for key in study.keys if numeric(study, key) and len(set(column(study, key).tolist())) > 1][
         :_MOST_SCATTERS
     ]
@@ -211,7 +211,7 @@ def _named(study: Study, setting: int) -> str:
 
 
 def _reach(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the lengths of error bars; none if there is no interval."""
+    """Return the lengths of error bars below and above each mean; 0 if there is no interval."""
     return np.nan_to_num(np.stack([mean - low, high - mean]), nan=0.0).clip(0.0)
 
 
@@ -226,7 +226,7 @@ def _worded(label: str, word: str) -> str:
 
 
 def _scaled(axes: Axes, x: np.ndarray) -> None:
-    # Logarithmic if the range is wide and most values are low in it, as with values spaced by ratios.
+    # The axis is logarithmic if the range is wide and most values are at its lower end, as for values spaced by ratios.
     if x.min() > 0 and x.max() / x.min() >= 30 and np.median(x) < 0.25 * x.max():
         axes.set_xscale("log")
 
@@ -235,7 +235,7 @@ def _finish(figure: Figure, axes: Axes, legend: bool = True) -> None:
     _small(axes)
     axes.grid(True, axis="y")
     if legend and axes.get_legend_handles_labels()[1]:
-        # Below the axes, so that no curve is hidden.
+        # The legend is below the axes, so that it hides no curve.
         columns = 1 if max(map(len, axes.get_legend_handles_labels()[1])) > 22 else 2
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower left", ncols=columns, fontsize=_TEXT_PT, bbox_to_anchor=(0.0, 0.0))

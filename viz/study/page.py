@@ -22,7 +22,7 @@ from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture, pictures
 
 PAGE = "report.html"
-# Limits on the tables of the page, so that it stays readable for thousands of settings.
+# Limits on the size of the page's tables, so that the page stays readable for thousands of settings.
 _MOST_COLUMNS = 6
 _MOST_ROWS = 20
 _MOST_COMPARED = 8
@@ -49,10 +49,10 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
         study: Study to report.
         folder: Folder of the report; an earlier report in it is replaced when the new one is complete.
         made_of: Keys of the scenario that differ from their defaults, with their values.
-        unit_of: Function from a scenario's key to its unit, empty for none.
+        unit_of: Function that returns the unit of a scenario's key, or an empty text for none.
 
     Raises:
-        StudyError: If the folder holds something else, or cannot be written.
+        StudyError: If the folder holds other files, or cannot be written.
     """
     try:
         if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / PAGE).exists())):
@@ -81,7 +81,7 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
 
 
 def _saved(picture: Picture, folder: Path) -> bytes:
-    """Write a figure in both formats and return its SVG."""
+    """Write a figure as SVG and as PDF, and return the bytes of the SVG."""
     content = io.BytesIO()
     picture.figure.savefig(content, format="svg", metadata={"Date": None, "Creator": "v2xsim"})
     (folder / f"{picture.name}.svg").write_bytes(content.getvalue())

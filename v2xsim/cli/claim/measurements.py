@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from v2xsim.gpu.training.trainer import Progress
 
 Show = Callable[[str], None]
-"""Called with one line about what is being measured."""
+"""Function called with one line of text about the present step of a measurement."""
 
 Measurement = Callable[[Show], "Iterable[DataclassInstance]"]
-"""Takes a measurement, and returns or yields its rows."""
+"""Function that carries out a measurement, and returns or yields its rows; it reports its steps to its argument."""
 
 CorpusFolder = Annotated[
     Path | None,

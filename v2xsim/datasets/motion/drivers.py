@@ -14,7 +14,7 @@ MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
 """Shares of vehicle classes: European urban traffic, rounded, as in v2xsim.import_osm."""
 
 MODELS = ("Krauss", "IDM")
-"""Car-following models of SUMO; each driver follows one, with equal probability."""
+"""Car-following models of SUMO; each driver gets one of them, with equal probability."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Settings:
 
 
 SMALL = Settings(vehicles=20, minutes=2.0, towns=2)
-"""Settings for trials: some ten thousand tokens within seconds."""
+"""Settings for a small trial corpus: some ten thousand tokens, made within seconds."""
 
 
 def plan(settings: Settings) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from v2xsim.streams import Streams
 from v2xsim.world.road_users import PEDESTRIAN
 
 STEP_US = 100_000
-"""Step of SUMO: with ten steps a second, vehicles brake and turn smoothly, whatever the duration of a token."""
+"""Time step of SUMO. With ten steps per second, vehicles brake and turn smoothly, whatever the duration of a token."""
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,14 @@ KNOWN = (
     Town("grid_priority_80", _grid(5, 260, "-L 2 -S 22.22 -j priority --default.junctions.radius 10 --seed 17")),
     Town("random_allway_40", _random(120, 80, 200, "-L 1 -S 11.11 -j allway_stop --seed 18")),
 )
-"""Towns of the training and validation sequences."""
+"""Towns whose traffic gives the training and validation sequences."""
 
 UNSEEN = (
     Town("unseen_random_60", _random(120, 100, 300, "-L 2 -S 16.67 -j priority --seed 91")),
     Town("unseen_grid_40", _grid(6, 110, "-L 2 -S 11.11 -j traffic_light --perturb-x 20 --perturb-y 20 --seed 92")),
     Town("unseen_spider_90", _spider(7, 4, 200, "-L 2 -S 25 -j priority --default.junctions.radius 12 --seed 93")),
 )
-"""Towns of the test sequences: no training run sees them."""
+"""Towns whose traffic gives the test sequences; no training run uses them."""
 
 TOWNS = {town.name: town for town in (*KNOWN, *UNSEEN)}
 

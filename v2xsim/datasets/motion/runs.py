@@ -11,7 +11,7 @@ from v2xsim.datasets.motion.record import Job
 from v2xsim.errors import UserError
 
 Report = Callable[[int, int, str], None]
-"""Called with the number of finished runs, the number of all runs, and the present step."""
+"""Function called with the number of finished runs, the number of all runs, and the name of the present step."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Seconds between two checks of the running processes.

@@ -38,7 +38,7 @@ class Heard:
 
 
 Deliver = Callable[[Heard], None]
-"""Takes each packet that somebody received, in the order of arrival."""
+"""Function that is called with each packet that at least one station received, in the order of arrival."""
 
 
 class Air(Protocol):

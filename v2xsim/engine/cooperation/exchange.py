@@ -16,7 +16,7 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import OwnStates
 
 AnswerTo = Callable[[Request], Answer | None]
-"""Takes a request and returns the helper's answer, None if it has nothing to answer from."""
+"""Function that takes a request and returns the helper's answer; None if the helper has no frame to answer from."""
 
 
 class Exchange(Protocol):

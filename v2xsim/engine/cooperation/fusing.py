@@ -38,7 +38,11 @@ class Fused:
 
 
 DetectorOf = Callable[[Frame, Capture, UInt8[np.ndarray, "nx ny"], Callable[[], Float[np.ndarray, "points 3"]]], Detect]
-"""Takes an ego's frame, the truth behind it, its matrix after fusion, and a function that returns the received points."""
+"""Function that returns the detector for fused data.
+
+Its arguments are an ego's frame, the truth behind it, the codes of its matrix after fusion, and a function that returns the
+received points.
+"""
 
 
 def fused(

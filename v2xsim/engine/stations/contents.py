@@ -14,9 +14,9 @@ from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Detections, PerceptionMatrix
 
 NOBODY = -1
-"""In place of a station: none. Result tables write it as -1."""
+"""Used instead of an agent id where there is no station; result tables have -1 there."""
 EVERYBODY = -2
-"""In place of the station that a message is for: whoever receives it."""
+"""Used instead of the destination's agent id in a broadcast message, which is for all stations that receive it."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 
 Sensed = tuple[Frame, Capture]
-"""What a station captured, as it knows it and as it truly was."""
+"""A station's frame, which has only what the station knows, and the truth behind the frame."""
 
 
 def observed_centers_m(matrix: PerceptionMatrix) -> Float[np.ndarray, "cells 2"]:
