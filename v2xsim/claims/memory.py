@@ -35,9 +35,9 @@ ARMS = {
     "without lower bound": Variant(bounds="none"),
     "without forget gate": Variant(forget="constant"),
 }
-"""Variants of Hgrn by name.
+"""Variants of the HGRN model, by name.
 
-Without a forget gate, each channel keeps a constant, learned share above its bound.
+Without a forget gate, each channel of the memory keeps a constant, learned share per step, which is above its lower bound.
 """
 
 
