@@ -55,7 +55,7 @@ def corner_loss_db(
 @part("corner")
 @dataclass(frozen=True)
 class Corner(BuildingLoss):
-    """VirtualSource11p round the corner where the streets of both stations meet; elsewhere the loss over the direct distance.
+    """The loss of VirtualSource11p round the corner if the streets of both stations meet; else the loss over the direct distance.
 
     Attributes:
         street_width_m: Width of both streets; the wider they are, the smaller the loss.

@@ -55,7 +55,7 @@ def manhattan_loss_db(
 @part("manhattan")
 @dataclass(frozen=True)
 class Manhattan(BuildingLoss):
-    """WINNER+ B1 round the corner where the streets of both stations meet; elsewhere the loss over the direct distance.
+    """The loss of WINNER+ B1 round the corner if the streets of both stations meet; else the loss over the direct distance.
 
     Attributes:
         environment_height_m: Effective height of the ground, above which antenna heights count; must be below both
