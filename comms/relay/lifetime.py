@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 WANTED_S = 5.0
-"""A link that lasts this long gets the full mobility term; ours, the horizon of conflict prediction."""
+"""A link that lasts this long gets the full mobility term; our choice, equal to the horizon of conflict prediction."""
 
 
 def link_expiration_s(

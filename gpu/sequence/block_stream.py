@@ -12,7 +12,7 @@ from v2xsim.gpu.sequence.memory import Memory
 from v2xsim.gpu.sequence.state import State
 
 NO_TOKEN = -1
-"""Value for a token that did not arrive, or not yet."""
+"""Value in place of a token that did not arrive, or has not arrived yet."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ _LEAST_ROOM = 16
 # Largest sizes (in entries, in numbers) for which one kernel on a GPU is faster than two copies.
 _FEW, _MANY = 4, 1 << 20
 NO_ENTRY = -1
-"""Position of a slot without an entry for a row."""
+"""Position that marks a slot without an entry for a row."""
 
 
 class _Buffer:

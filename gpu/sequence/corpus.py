@@ -36,10 +36,11 @@ DRIVER_COLUMNS = (
     "kind", "style", "model", "accel_mps2", "decel_mps2", "time_gap_s", "min_gap_m", "imperfection", "speed_factor",
     "max_speed_mps", "length_m", "width_m",
 )  # fmt: skip
-"""Stored data of each driver: the vehicle class.
+"""Stored parameters of each driver.
 
-The style and car-following model if the corpus drew them; SUMO's accel, decel, tau, minGap, sigma (-1 for a model
-without it), speedFactor and maxSpeed."""
+They are the vehicle class; the style and car-following model if the corpus drew them; and SUMO's accel, decel, tau,
+minGap, sigma (-1 for a model without it), speedFactor and maxSpeed.
+"""
 
 _COLUMNS = ("token", "offset", "initial_pose", "begin_us", "agent", "network")
 

@@ -13,7 +13,7 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _COLDEST = 1e-30
-"""Lowest temperature: below it the draw is always the likeliest token, and logits divided by it still fit into 32 bits."""
+"""Lowest temperature: below it the most likely token is always drawn; logits divided by it still fit into 32 bits."""
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ Forget = Literal["data", "constant"]
 NormGate = Literal["code", "paper"]
 
 LEAST_SHARE = 2.0**-16
-"""Least share of each layer in the cumulative softmax, so that bounds stay distinct, and below 1, in 32 bits."""
+"""Smallest share of each layer in the cumulative softmax, so that bounds stay distinct, and below 1, in 32 bits."""
 
 
 @dataclass(frozen=True)

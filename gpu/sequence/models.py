@@ -79,4 +79,4 @@ MODELS: dict[str, Callable[..., ModelOptions]] = {
     "skipdecode": SkipDecodeOptions,
     "shared": SharedOptions,
 }
-"""The record of the options of each model, by the model's name."""
+"""Options class of each kind of model, by the name of the kind."""

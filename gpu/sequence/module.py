@@ -12,7 +12,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.state import State, widest
 
 _AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
-"""Precisions that autocast may produce, in some places and not in others."""
+"""Floating-point types that autocast may produce, in some places and not in others."""
 
 
 class SequenceModule(nn.Module, ABC):

@@ -24,15 +24,16 @@ from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
 
 BOX_M = (7.5, 2.5)
-"""A box between a car and a truck.
+"""Length and width in metres of a box between those of a car and a truck.
 
-With the 4.5 m of a small car, heading errors weigh so little that some tracks end up facing backwards, and no token
-leads back from there."""
+With the 4.5 m of a small car, heading errors have so little weight that some tracks end up facing backwards, and no
+token leads back from there.
+"""
 
 TOLERANCE_M = 0.3
 
 UNPAIRED = -1
-"""Mirror of a token without a mirror image."""
+"""Value of `mirror` for a token without a mirror image."""
 
 # Version of the vocabulary file; other versions are rejected.
 _FORMAT = 1

@@ -24,7 +24,7 @@ from v2xsim.gpu.sequence.state import State
 from v2xsim.gpu.sequence.tokens import TokenSequence
 
 _WORTH = 16
-"""Number of periods from which recording saves time.
+"""Number of periods from which on recording saves time.
 
 On an H200, recording took as long as 6 to 50 periods of models with 12 layers.
 """

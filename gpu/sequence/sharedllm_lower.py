@@ -10,7 +10,7 @@ from v2xsim.gpu.sequence.sharedllm_tree import ContextTree, Node, spaced
 from v2xsim.gpu.sequence.transformer_layer import Layer, Piece
 
 MISSING = -1
-"""Token of a position where nothing arrived."""
+"""Value in place of a token at a position where nothing arrived."""
 
 
 class Giver(nn.Module):

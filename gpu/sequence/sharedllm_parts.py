@@ -44,7 +44,7 @@ class ChunkEnd:
 
 
 START_AGAIN = ChunkEnd()
-"""Self-attention starts again with each chunk, and the selection in all chunks is updated."""
+"""By default, self-attention starts again with each chunk, and the selection in all chunks is updated."""
 
 
 class SharedParts(TokenSequence):

@@ -13,7 +13,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.sequence.sizes import check_whole, is_number
 
 ALWAYS = 2**62
-"""Number of positions of a layer that is never skipped."""
+"""Number of positions assumed for a layer that is never skipped."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ Turn = tuple[Tensor, Tensor]
 """Cosine and sine for each position and channel."""
 
 SLOWEST = 10_000.0
-"""Initially, channel j of d turns by SLOWEST ** (-2 j / d) radians per step."""
+"""Ratio that sets the initial rates: channel j of d turns by SLOWEST ** (-2 j / d) radians per step."""
 
 
 def first_rates(dim: int) -> Float64[Tensor, " dim"]:

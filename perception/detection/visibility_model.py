@@ -32,15 +32,15 @@ from v2xsim.perception.detection.detector import Detector, DetectorView
 from v2xsim.records import Boxes, Detections
 
 OBJECT_DRAWS = 10
-"""Columns of uniform draws per object: detected, x, y, z, yaw, length, width, height, score.
+"""Number of uniform random numbers per object: detected, x, y, z, yaw, length, width, height, score.
 
-The last one is not used.
+The last number is not used.
 """
 
 CLUTTER_DRAWS = 8
-"""Columns of uniform draws per possible false positive.
+"""Number of uniform random numbers per possible false positive.
 
-Columns: position, yaw, length, width, height, score, count (first row only); the last one is not used.
+They are for position, yaw, length, width, height, score and count (first row only); the last number is not used.
 """
 
 # Limits of the error scale s.

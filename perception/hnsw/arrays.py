@@ -15,13 +15,14 @@ from numba import carray, njit
 from v2xsim.perception.hnsw.simd import LANES, pointer
 
 FREE, LIVE, MARKED, DOOMED = 0, 1, 2, 3
-"""States of a row: unused.
+"""States of a row.
 
-Holds an item; holds an item that is marked as deleted; its item is gone, but searches still pass through it.
+FREE: the row is unused. LIVE: it has an item. MARKED: it has an item that is marked as deleted. DOOMED: its item is
+deleted, but searches still pass through the row.
 """
 
 ENTRY, TOP = 0, 1
-"""Entries of Graph.head: the row where searches begin (-1 for none), and its level."""
+"""Entries of Graph.head: the row where searches begin (-1 for none), and the level of this row."""
 
 # Size in bytes of a cache line of usual processors.
 _LINE_BYTES = 64

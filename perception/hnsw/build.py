@@ -14,13 +14,14 @@ from v2xsim.perception.hnsw.search import descend, next_stamp, search_layer
 from v2xsim.perception.hnsw.simd import distance, distance_of, fetch, key_of, row_of
 
 TREE_EDGES = 3
-"""Most tree edges of a row.
+"""Largest number of tree edges of a row.
 
-So few cost well-connected rows hardly any neighbours; with two, the tree would be one long path.
+With so few tree edges, well-connected rows lose hardly any other neighbours. With only two, the tree would be one long
+path.
 """
 
 HEURISTIC, SIMPLE = 0, 1
-"""Rules for the selection of neighbours: Algorithm 4 without its two options, as in the authors' program, or Algorithm 3."""
+"""Rules for the selection of neighbours: Algorithm 4 without its two options (as in the authors' program), or Algorithm 3."""
 
 
 @njit(cache=True, nogil=True)

@@ -13,15 +13,15 @@ from v2xsim.perception.hnsw.search import LARGEST
 from v2xsim.perception.hnsw.simd import COSINE, INNER_PRODUCT, L2
 
 SPACES = {"l2": L2, "ip": INNER_PRODUCT, "cosine": COSINE}
-"""hnswlib's names of metrics. l2 is squared; cosine normalises the vectors and uses 1 - inner product."""
+"""hnswlib's names of metrics: l2 is the squared distance; cosine normalises the vectors and uses 1 - inner product."""
 
 MOST_ENTRIES = 800_000
-"""Longest vector whose squared distances stay finite (LARGEST)."""
+"""Largest number of entries for which squared distances stay finite, given entries up to LARGEST."""
 
 Filter = Callable[[int], bool] | np.ndarray
 """Labels that may be returned: a function of the label, or booleans indexed by label.
 
-With two dimensions, one line a query.
+An array of two dimensions has one line per query.
 """
 
 

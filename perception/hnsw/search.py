@@ -14,7 +14,7 @@ from v2xsim.perception.hnsw.arrays import ENTRY, TOP, opened
 from v2xsim.perception.hnsw.simd import COSINE, distance, distance_of, fetch, key_of, make_room, row_of
 
 LARGEST = 1e16
-"""Largest magnitude of an entry: sums of squares stay finite in 32 bits up to 800,000 dimensions."""
+"""Largest magnitude of an entry, such that sums of squares stay finite in 32 bits up to 800,000 entries."""
 
 
 @njit(cache=True, nogil=True)

@@ -13,12 +13,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
-"""Floats per step; vectors are padded with zeros to a multiple of it."""
+"""Number of floats per step; vectors are padded with zeros to a multiple of this number."""
 
 L2, INNER_PRODUCT, COSINE = 0, 1, 2
-"""Metrics: squared Euclidean distance.
+"""Numbers of the metrics.
 
-1 - inner product; the same with vectors that are normalised when they are inserted.
+L2 is the squared Euclidean distance, INNER_PRODUCT is 1 - inner product, and COSINE is the same for vectors that are
+normalised when they are inserted.
 """
 
 _FLOAT, _WORD, _INT = ir.FloatType(), ir.IntType(64), ir.IntType(32)

@@ -9,7 +9,7 @@ OTHER_SPEED_MPS = 14.0
 """Highest speed that a hidden road user is assumed to have: 50 km/h, the usual urban limit."""
 
 ATTENTION_S = 4.0
-"""Time over which the relevance falls by 1/e; ours, near the 5 s horizon of awareness.conflicts."""
+"""Time over which the relevance falls to 1/e; our choice, near the 5 s horizon of awareness.conflicts."""
 
 
 def relevance(

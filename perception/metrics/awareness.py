@@ -10,20 +10,23 @@ from jaxtyping import Bool, Float, Int64
 from scipy.optimize import linear_sum_assignment
 
 WITHIN_M = 2.0
-"""A track this close to a road user's centre counts as knowing it.
+"""Largest distance between a track and a road user's centre at which the ego knows of the road user.
 
-The data set nuScenes uses the same distance for its true-positive errors (Caesar et al., CVPR 2020, 3.2)."""
+The data set nuScenes uses the same distance for its true-positive errors (Caesar et al., CVPR 2020, 3.2).
+"""
 
 HORIZON_S = 5.0
-"""Horizon of conflicts; ours, about the time to stop from 50 km/h at 3 m/s^2."""
+"""Horizon of conflicts; our choice, about the time to stop from 50 km/h at 3 m/s^2."""
 
 MISS_M = 3.0
-"""Centres that pass closer than this are in conflict.
+"""Road users whose centres pass closer than this are in conflict.
 
-Ours: less than a usual lane (3.25 to 3.5 m), so that neighbours in parallel lanes are not."""
+This is our choice: less than a usual lane width (3.25 to 3.5 m), so that neighbours in parallel lanes are not in
+conflict.
+"""
 
 GAP_US = 1_000_000
-"""A pause of the conflict up to this long does not end an episode, so that a course that varies a little is counted once; ours."""
+"""Longest pause of a conflict that does not end an episode, so that a slightly varying course counts once; our choice."""
 
 
 def aware(

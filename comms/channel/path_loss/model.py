@@ -17,12 +17,11 @@ _Deviation = Annotated[float, AtLeast(0)]
 _Distance = Annotated[float, Above(0)]
 
 Pieces = Float[np.ndarray, "3 pieces 3"]
-"""A loss in straight pieces over the logarithm of the distance.
+"""Path loss as pieces that are straight over the logarithm of the distance.
 
-
-
-By state (LOS, NLOSV, NLOSB) and piece: log10 of the distance in metres from which the piece holds, its loss at one
-metre in dB, and its slope in dB per decade. The first piece of each state begins at the shortest distance that counts.
+The array is indexed by state (LOS, NLOSV, NLOSB) and piece. A piece has three numbers: log10 of the distance in metres
+from which it applies, its loss at one metre in dB, and its slope in dB per decade. The first piece of each state begins
+at the shortest distance that counts.
 """
 
 

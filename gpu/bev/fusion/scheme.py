@@ -23,11 +23,11 @@ class Share(Enum):
 
     NOTHING = "none"
     POINTS = "lidar points"
-    """The points in the cells that the ego requests, thinned."""
+    """Thinned lidar points in the cells that the ego requests."""
     FRAMES = "whole lidar frames"
-    """All points as captured, whatever the byte budget."""
+    """All lidar points as captured, even if they exceed the byte budget."""
     BOXES = "boxes"
-    """Detected boxes with velocities in the cells that the ego requests."""
+    """Detected boxes with velocities, in the cells that the ego requests."""
     REPORTS = "collective perception messages"
     """Detected boxes, broadcast without requests."""
 
