@@ -11,12 +11,12 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt64
 
 # Columns of a station's integers.
 (
-    QUEUED,  # packets waiting
+    QUEUED,  # number of packets waiting
     FIRST,  # position of the first waiting packet in the ring
     BACKOFF,  # remaining back-off in slots
     START_US,  # planned start of its next packet, or NONE
     VERSION,  # rises by 1 when a start is planned or cancelled
-    SENT_AT_US,  # when its last packet began
+    SENT_AT_US,  # time at which its last packet began
     LOCKED_LINK,  # number, among the sender's links, of the link that carries the packet it is locked on
     IDLE_SINCE_US,  # time since which it senses an idle channel
     BUSY_SINCE_US,  # time since which it senses a busy channel, or NONE
@@ -31,8 +31,8 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt64
     LOCKED_ON,  # row of the sender whose packet it is locked on, NOTHING, or ITSELF while it sends
     LOCKED_MW,  # received power of that packet; infinity if there is none
     DISTURBANCE,  # interference with that packet: the maximum so far in mW, or the integral over time in mW us
-    LOCKED_AT_US,  # when that packet began
-    ONGOING,  # transmissions on the air
+    LOCKED_AT_US,  # time at which that packet began
+    ONGOING,  # number of transmissions on the air at the station
     HOLDS,  # number of reasons, apart from the power, for which its channel is busy: packets sensed, sent, locked on
     CBR_BUSY_SINCE_US,  # time since which the channel counts as busy in the busy ratio, or -1
     FLOATS,

@@ -16,26 +16,26 @@ NONE = -1
 
 # Columns of a scheduled transmission.
 (
-    NUMBER,  # of the packet
-    TARGET,  # station addressed
-    SLOT,  # in which it is sent
-    SUBCHANNEL,  # the first
+    NUMBER,  # number of the packet
+    TARGET,  # row of the station that the packet is addressed to
+    SLOT,  # slot in which it is sent
+    SUBCHANNEL,  # first subchannel
     WIDTH,  # number of subchannels
-    PERIOD,  # announced with it, in slots; 0 for none
-    LEFT,  # transmissions of the packet that follow
+    PERIOD,  # period that it announces, in slots; 0 for none
+    LEFT,  # number of transmissions of the packet that follow
     SETTLED,  # 1 if its resource was announced before or changed already, so that it is not re-evaluated
     USED,  # 1 if the row holds a transmission
     ENTRY_COLUMNS,
 ) = range(10)
 # Columns of a station. A grant is the resource that its stream of packets keeps.
 (
-    GRANT_SLOT,  # of its last use
-    GRANT_SUBCHANNEL,  # the first
+    GRANT_SLOT,  # slot of its last use
+    GRANT_SUBCHANNEL,  # first subchannel
     GRANT_WIDTH,  # number of subchannels
-    GRANT_PERIOD,  # in slots
-    GRANT_LEFT,  # uses left
-    SENT_SLOT,  # of the station's last transmission
-    PENDING,  # packets scheduled
+    GRANT_PERIOD,  # period of the stream in slots
+    GRANT_LEFT,  # number of remaining uses
+    SENT_SLOT,  # slot of the station's last transmission
+    PENDING,  # number of packets scheduled
     STATION_COLUMNS,
 ) = range(8)
 # Kinds of events, in the order in which they happen within a slot. A replaced transmission stays in the heap but has no
