@@ -37,7 +37,7 @@ class Packets:
         size_bytes: Size in bytes without the preamble and headers of the physical layer.
         mcs: Index of the modulation and coding scheme.
         period_us: Period of the stream of packets that the packet belongs to; the station may reserve resources for a
-            stream (at most one stream per station). 0 for a single packet.
+            stream (at most one stream per station); 0 for a single packet.
         key: Random key of each packet, from which its random draws are computed; all keys differ.
     """
 

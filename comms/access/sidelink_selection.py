@@ -2,8 +2,8 @@
 
 A resource is a slot and its first subchannel. The steps are those of TS 36.213, 14.1.1.6. Claim: mark the resources
 that others have reserved and those for which the station could not listen. Exclude: remove the claimed resources, with
-a threshold that rises until a given share remains. Rank: sort the remaining resources by their mean power (mode 4
-only). Draw: choose one of the remaining resources at random.
+a threshold that rises until a given share remains. Rank: keep the resources with the least mean power (mode 4 only).
+Draw: choose one of the remaining resources at random.
 
 Memories are ring buffers over slots. Received power, decoded reservations and their power are stored by slot, then
 station column, then subchannel, so that the data of one slot lie together. The slots in which a station sent are stored

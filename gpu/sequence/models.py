@@ -38,7 +38,7 @@ def build(
         options: Options of the model: fields of its options class in MODELS.
 
     Raises:
-        UserError: If the model or an option is unknown, or sizes do not fit.
+        UserError: If the model or an option is unknown, or if the sizes are invalid or do not fit together.
     """
     if not isinstance(name, str) or name not in MODELS:
         raise UserError(f"there is no model {name!r}{_nearest(name, MODELS)}; there are {', '.join(MODELS)}")

@@ -28,8 +28,8 @@ def manhattan_loss_db(
         carrier_ghz: Centre frequency of the channel.
         first_height_m: Antenna height of one station above ground.
         second_height_m: Antenna height of the other station above ground.
-        environment_height_m: Effective height of the ground (traffic raises it), above which antenna heights count;
-            must be below both antennas.
+        environment_height_m: Effective height of the ground, above which antenna heights count; must be below both
+            antennas.
 
     References:
         3GPP TR 36.885, annex A.1.4 (WINNER+ B1 NLOS), as WiLabV2Xsim implements it.

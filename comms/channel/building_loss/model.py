@@ -52,7 +52,7 @@ class BuildingLossView:
 
 
 class BuildingLoss(Part):
-    """Base of models of the loss behind buildings.
+    """Base of the models of the path loss behind buildings.
 
     Attributes:
         follows_streets: Whether the model replaces the loss over the direct distance by a loss along the streets (False
