@@ -44,28 +44,28 @@ class PartError(UserError):
 
 @dataclass(frozen=True)
 class AtLeast:
-    """The parameter must not be below the limit."""
+    """A limit on a parameter: its value must be at least `limit`."""
 
     limit: float
 
 
 @dataclass(frozen=True)
 class Above:
-    """The parameter must be above the limit."""
+    """A limit on a parameter: its value must be above `limit`."""
 
     limit: float
 
 
 @dataclass(frozen=True)
 class AtMost:
-    """The parameter must not be above the limit."""
+    """A limit on a parameter: its value must be at most `limit`."""
 
     limit: float
 
 
 @dataclass(frozen=True)
 class Below:
-    """The parameter must be below the limit."""
+    """A limit on a parameter: its value must be below `limit`."""
 
     limit: float
 

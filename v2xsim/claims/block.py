@@ -106,11 +106,11 @@ def block_rows(
 ) -> Iterator[BlockRow]:
     """Time the generation by a plain Transformer and by a Block Transformer.
 
-    The two have the same number of layers, half of them in each decoder.
+    Both models have the same number of layers; in the Block Transformer, half of them are in each decoder.
 
-    Steps are timed at several lengths, both models in turns. The states at a length are copies of the state of one row
+    Steps are timed at several lengths, both models in turns. The states at a length are copies of the state of one sequence
     that has read random tokens. On a GPU, weights and states are in bfloat16. The paper's model of 302 million weights
-    is dim 1024, layers 24.
+    has dim 1024 and layers 24.
 
     Args:
         dim: Number of entries of a vector.

@@ -59,7 +59,10 @@ def city_rows(
     renewals: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0),
     dim: int = 64,
 ) -> Iterator[CityRow]:
-    """Measure a simulated second of cities of several sizes; a descriptor drifts by a tenth of its spread in an update."""
+    """Measure one simulated second of cities of several sizes and yield a row for each number of vehicles and update rate.
+
+    At an update, each entry of a descriptor changes by about a tenth of the spread of a cluster.
+    """
     for count in counts:
         descriptors, _ = made_data("clustered", count, dim, seed=count)
         brute_s, plain_s = _comparing_s(descriptors)

@@ -19,8 +19,8 @@ class CorpusWindows:
 
     Attributes:
         training: All windows of the training set.
-        validation: Windows of other vehicles on networks of the training set.
-        unseen: Windows of networks that are not in the training set.
+        validation: Windows of other vehicles on the road networks of the training set.
+        unseen: Windows of road networks that are not in the training set.
         vocabulary: Number of different tokens.
     """
 

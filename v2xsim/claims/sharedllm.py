@@ -122,7 +122,7 @@ class RecallRow:
 
     Attributes:
         method: Name of the method.
-        seed: Seed of weights and training.
+        seed: Seed of the first weights and of the training data.
         ratio: Compression: number of tokens of a chunk for each kept entry.
         chunks: Number of chunks of the log.
         trained: Largest number of chunks of a log in training.

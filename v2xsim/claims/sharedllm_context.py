@@ -20,7 +20,7 @@ class ContextRow:
     """How well tokens are predicted with a context of a number of chunks.
 
     Attributes:
-        seed: Seed of weights and training.
+        seed: Seed of the first weights and of the training data.
         ratio: Compression: number of tokens of the context for each kept entry.
         trained: Largest number of chunks of a context in training.
         chunks: Number of chunks of the context; the running text, one more chunk, is the same for all.

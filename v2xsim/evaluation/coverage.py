@@ -32,7 +32,7 @@ def covered(
 
     Args:
         before: Codes of the ego's own matrix.
-        after: Codes of the same cells after fusion.
+        after: Codes of the matrix after fusion.
         ground: Whether each cell lies outside buildings. Cells inside buildings never count: the ego has the map.
         weight: Relevance of each blind cell, at least 0; a larger weight counts more.
     """

@@ -1,6 +1,6 @@
 """The score of one ego frame: what the ego detected and knew, alone and after fusion, compared with the truth.
 
-`v2xsim.engine.recording` writes it into the tables of a run.
+`v2xsim.engine.recording` writes the score into the tables of a run.
 """
 
 from collections.abc import Mapping, Sequence

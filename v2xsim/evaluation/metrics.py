@@ -1,6 +1,6 @@
 """All metrics of a run, computed from its tables: those of perception and cooperation; radio metrics are in `radio_metrics`.
 
-Each is defined in docs/models.md, "Metrics".
+Each metric is defined in docs/models.md, "Metrics".
 """
 
 import numpy as np

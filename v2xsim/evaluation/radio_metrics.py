@@ -1,6 +1,6 @@
 """Metrics of the radio: packet reception ratio and causes of loss, latency, gaps, age of information, channel load, link states.
 
-Each is defined in docs/models.md, "Metrics".
+Each metric is defined in docs/models.md, "Metrics".
 """
 
 import numpy as np

@@ -126,8 +126,8 @@ def _grid_demand(grid: GridTown, edges: Sequence[str], until_s: float, draw: Gen
 def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
     """Return the traffic of a street grid, with signals at every junction and trips between random streets.
 
-    The grid is empty at time 0, and `vehicles_per_hour` enter it; `run.begin_s` gives it time to fill. If the mix contains
-    pedestrians, the streets have sidewalks.
+    The grid is empty at time 0. Vehicles enter at the rate `vehicles_per_hour`, and `run.begin_s` gives the grid time to
+    fill. If the mix contains pedestrians, the streets have sidewalks.
     """
     folder = tempfile.TemporaryDirectory(prefix="v2xsim-grid-")
     home = Path(folder.name)

@@ -67,7 +67,7 @@ class SumoMobility(Mobility):
         """Start SUMO.
 
         Args:
-            config: Path of a .sumocfg file. SUMO writes no file beside it.
+            config: Path of a .sumocfg file. SUMO writes no file into the folder of this file.
             step_us: Time step of the simulation, a whole number of milliseconds.
             seed: Seed of SUMO's random numbers, taken modulo 2^31 - 1, the largest seed of SUMO.
             names: Register of names of the run, in which road users are entered.

@@ -24,7 +24,7 @@ _HIGHEST_GROUND_M = 1.0
 
 
 def cross_problems(scenario: Scenario) -> list[Problem]:
-    """Return the contradictions between the keys of a scenario whose single keys are all valid."""
+    """Return the contradictions between keys of a scenario; each key by itself is already valid."""
     return [
         *_regions(scenario),
         *_names(scenario),

@@ -74,7 +74,7 @@ def chosen(base: type[Part], default: str, description: str) -> Any:
     """Return a schema field at which a part is chosen.
 
     Args:
-        base: Base class of the kind; the marker `PartChoice` of the field must name the same one.
+        base: Base class of the kind of part; the marker `PartChoice` of the field must name the same class.
         default: Name of the default part, as in the marker.
         description: Meaning of the key, for users.
     """
@@ -134,7 +134,7 @@ def with_names(data: Any, section: type[Section]) -> Any:
 
     Args:
         data: Content of the file; values that choose no part are copied unchanged.
-        section: Schema of the top of the file.
+        section: Schema of the top level of the file.
     """
     for keys, choice in choices_in(section):
         data = _replaced_at(data, keys, choice)

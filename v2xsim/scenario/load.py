@@ -103,7 +103,7 @@ def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] =
 
     Args:
         path: The file.
-        section: Schema of the top of the file.
+        section: Schema of the top level of the file.
         moved: Keys of earlier versions that such files may still use.
     """
     document, folder = read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent

@@ -13,7 +13,7 @@ Word = Callable[[Keys], str | None]
 
 
 def no_parts(keys: Keys) -> str | None:
-    """Return None for any keys; for files in which no part is chosen."""
+    """Return None whatever the keys are; used as `word` for files in which no part is chosen."""
     return None
 
 

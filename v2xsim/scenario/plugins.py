@@ -24,7 +24,7 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
     Args:
         document: Unchecked content of the file.
         folder: Folder to which relative paths are relative.
-        section: Schema of the top of the file.
+        section: Schema of the top level of the file.
 
     Returns:
         The files as loaded, in the order of the list.
@@ -61,7 +61,7 @@ def choose_from(paths: Sequence[Path], section: type[Section]) -> None:
 
     Args:
         paths: Python files.
-        section: Schema of the kind of file that is read or described.
+        section: Schema of the top level of the file that is read or described.
 
     Raises:
         PartError: If a file cannot be loaded, or a part in it is wrong.

@@ -124,7 +124,7 @@ class Cooperation(Section):
 
 
 class Errors(Section):
-    """Errors of the position, heading and clock that stations believe to have."""
+    """Errors of the stations' estimates of their own position and heading, and of their clocks."""
 
     gnss_sigma_m: float = quantity(0.0, "m", "Standard deviation of the position error, per axis", ge=0, le=100)
     gnss_correlation_s: float = quantity(

@@ -41,7 +41,7 @@ class Study:
         failures: Failed points of the sweep, each with setting, seed, reason and log.
         metrics: Name, bin and unit of each metric.
         values: Value by metric, setting and seed; NaN if nothing was measured or the point has not finished.
-        counts: Number of samples behind each value.
+        counts: Number of samples from which each value was computed; -1 for a point without a result.
     """
 
     folder: Path

@@ -45,7 +45,7 @@ class Comparison:
 
     Attributes:
         reference: The published curve.
-        share: Share of each outcome of `OUTCOME_NAMES` at the same points; NaN if nothing was sent.
+        share: Simulated share of each outcome of `OUTCOME_NAMES` at each point, 0 to 1; NaN if nothing was sent.
         busy_share: Simulated mean channel busy ratio, 0 to 1.
         gap_ms: Mean inter-packet gap at each point.
         sent: Number of packets sent to receivers in the distance bin of each point, received or not.

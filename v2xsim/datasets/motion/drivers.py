@@ -25,7 +25,7 @@ class Style:
         accel_mps2: Largest acceleration of a car; heavier vehicles accelerate less.
         decel_mps2: Comfortable deceleration.
         time_gap_s: Time gap that the driver keeps to the vehicle in front.
-        min_gap_m: Distance to the vehicle in front when both stand.
+        min_gap_m: Distance that the driver keeps to the vehicle in front when both stand still.
         speed_factor: Desired speed divided by the speed limit.
         imperfection: SUMO's parameter sigma, 0 (perfect driver) to 1; only the Krauss model uses it.
     """

@@ -38,12 +38,12 @@ class LinkBudget:
         case: Blockage case of TR 37.885 (`v2xsim.comms.channel.geometry`).
         loss_db: Path loss with blockage, without shadowing.
         shadowing_db: Shadowing of each pair, to be added to the loss.
-        field: The same links in the form that an access layer takes.
+        field: The links in the form that an access layer takes.
         blocker: Row of a vehicle that blocks the pair and determines its case; -1 where no vehicle does.
         body_agent: Agent id of every vehicle.
         body_top_m: Height of each vehicle's roof above ground.
         carried: Random draws of shadowing and blockage, with which those of the next tick are correlated.
-        gain_dbi: Gain of each station's antenna.
+        gain_dbi: Antenna gain of each station.
         tx_power_dbm: Power fed into the antenna; the same for all stations.
     """
 

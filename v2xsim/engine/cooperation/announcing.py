@@ -38,7 +38,7 @@ def announcement(states: OwnStates, row: int, frame: Frame | None, heard: Int64[
         states: State of each station as the station itself knows it; only the sender's row is read.
         row: Row of the station that announces itself.
         frame: The station's newest frame; None if it has no lidar.
-        heard: Agent ids of the stations that it has heard lately.
+        heard: Agent ids of the stations that the sender has heard lately.
     """
     return Awareness(
         origin=int(states.agent[row]), capture_us=states.time_us, stamp_us=int(states.stamp_us[row]), pose=states.pose[row],

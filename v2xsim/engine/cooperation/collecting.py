@@ -75,7 +75,7 @@ def arrived_reports(frame: Frame, detections: Detections, ego: Frame) -> Arrived
 
     Args:
         frame: The sender's frame of the newest report.
-        detections: All objects that are still valid, moved on to that frame.
+        detections: All objects that are still valid, extrapolated to the instant of that frame.
         ego: The ego's frame.
     """
     unknown = np.full(ego.matrix.code.shape, UNOBSERVED, np.uint8)

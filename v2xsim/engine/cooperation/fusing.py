@@ -18,7 +18,7 @@ from v2xsim.spatial.poses import pose_matrix
 
 @dataclass(frozen=True)
 class Fused:
-    """An ego frame after fusion, in the world as the ego believes it.
+    """An ego's frame after fusion; positions are placed by the pose that the ego believes.
 
     Attributes:
         code: Matrix codes of the ego after fusion.

@@ -50,7 +50,7 @@ class RelayPlan:
 
     @cached_property
     def forwarders(self) -> dict[int, set[int]]:
-        """Stations that forward the announcements of each helper, so that egos beyond its own reach learn of it."""
+        """Agent ids of the relays that forward each helper's announcements to egos beyond the helper's own range."""
         forwarders: dict[int, set[int]] = {}
         for (_, helper), choice in self.choices.items():
             if choice.relay != NOBODY:

@@ -32,7 +32,7 @@ class Awareness:
         antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
         matrix: The station's perception matrix; None if it has no lidar.
-        heard: Agent ids of the stations that it has heard lately; the link quality is not in the message.
+        heard: Agent ids of the stations that the sender has heard lately; the link quality is not in the message.
     """
 
     origin: int

@@ -16,7 +16,7 @@ class OwnStates:
     Attributes:
         agent: Agent id of each station.
         time_us: Simulated time of the states.
-        stamp_us: The same time on each station's own clock.
+        stamp_us: Time of the states on each station's own clock.
         pose: x, y, z (metres) and yaw (radians) that each station believes.
         odometry: x, y and yaw without the error of satellite navigation. Message rules use changes of these values, because
             a vehicle measures the distance it drives and the angle it turns without satellites.

@@ -1,4 +1,4 @@
-"""The errors of the position, heading and clock that stations believe."""
+"""The errors of the stations' estimates of their own position and heading, and of their clocks."""
 
 from dataclasses import dataclass
 

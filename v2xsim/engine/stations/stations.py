@@ -16,7 +16,7 @@ class Stations:
     """All stations of a run and the knowledge of each.
 
     Args:
-        frames_kept: Number of its own frames that a station keeps.
+        frames_kept: Number of own frames that each station keeps; older ones are forgotten.
         detect_us: Time from a capture to the end of its detection.
         forget_us: Another station that has not been heard for this long counts as gone.
     """
