@@ -176,3 +176,44 @@ def test_changing_rows_between_windows_changes_nothing(control):
         moves.measured(busy)
         moves.reindexed(np.array([0, 1]))
         assert moves.wait_us(3000.0).tolist() == stays.wait_us(3000.0).tolist()
+
+
+def test_the_next_better_state_takes_another_five_seconds():
+    dcc = controlled("reactive")
+    assert wait_after(dcc, 0.9, 20) == 400.0
+    assert wait_after(dcc, 0.1, 99) == 200.0
+    assert wait_after(dcc, 0.1, 1) == 100.0
+
+
+def test_a_newcomer_enters_a_worse_state_after_a_second_like_everybody():
+    dcc = controlled("reactive")
+    wait_after(dcc, 0.9, 5)
+    dcc.reindexed(np.array([-1]))
+    assert wait_after(dcc, 0.9, 9) == 100.0
+    assert wait_after(dcc, 0.9, 1) == 200.0
+
+
+def test_a_newcomer_has_measured_no_busy_time():
+    dcc = controlled("adaptive")
+    for busy_share in (1.0, 1.0, 1.0, 1.0):
+        dcc.measured(np.array([busy_share]))
+    dcc.reindexed(np.array([-1]))
+    for busy_share in (0.6, 0.8):
+        dcc.measured(np.array([busy_share]))
+    assert dcc.wait_us(3000.0)[0] == pytest.approx(3000.0 / (0.984 * 0.03 + 0.000396))
+
+
+def test_a_newcomer_between_the_two_windows_of_an_update_counts_as_idle_in_the_first():
+    dcc = controlled("adaptive")
+    dcc.measured(np.array([1.0]))
+    dcc.reindexed(np.array([-1]))
+    dcc.measured(np.array([1.0]))
+    # Smoothed: 0.25. The share would rise above its most.
+    assert dcc.wait_us(3000.0)[0] == pytest.approx(3000.0 / 0.03)
+
+
+@pytest.mark.parametrize("control", ["none", "reactive", "adaptive"])
+def test_without_stations_there_is_no_wait(control):
+    dcc = Dcc(control)
+    dcc.measured(np.zeros(0))
+    assert dcc.wait_us(500.0).tolist() == []

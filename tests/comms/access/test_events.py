@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.comms.access.events import Agenda, agenda_with_room, longer_rows, pop, push, with_other_stations
+from v2xsim.comms.access.events import Agenda, agenda_with_room, longer_rows, no_events, pop, push, with_other_stations
 
 TIMES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), max_size=40)
 
@@ -84,3 +84,23 @@ def test_rows_with_enough_room_are_kept_and_others_become_at_least_twice_as_long
     assert len(longer) >= 8
     assert longer[:3].tolist() == [0, 1, 2]
     assert longer.dtype == rows.dtype
+
+
+def test_a_list_of_more_than_a_thousand_events_is_carried_over_with_room_for_as_many_more():
+    heap, size = filled([(n % 7, n % 3) for n in range(1500)], 1600)
+    moved = with_other_stations(Agenda(heap, np.array([size])), np.arange(1600))
+    assert moved.size.tolist() == [1500]
+    assert len(moved.rows) == 3000
+    assert [event[:2] for event in emptied(moved.rows, 1500)] == sorted((n % 7, n % 3) for n in range(1500))
+
+
+def test_a_short_list_of_events_is_carried_over_with_the_room_of_an_empty_agenda():
+    heap, size = filled([(1, 0)])
+    moved = with_other_stations(Agenda(heap, np.array([size])), np.arange(200))
+    assert moved.rows.shape == no_events().rows.shape
+    assert no_events().size.tolist() == [0]
+
+
+def test_an_agenda_that_lacks_room_becomes_at_least_twice_as_long_as_needed():
+    heap, size = filled([(1, 0), (2, 0)], 3)
+    assert len(agenda_with_room(Agenda(heap, np.array([size])), 2).rows) >= 8

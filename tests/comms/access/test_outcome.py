@@ -8,10 +8,11 @@ from v2xsim.comms.access.outcome import (
     longer_outcome,
     no_outcome,
     receptions_of,
+    report_drop,
     report_packet,
     report_reception,
 )
-from v2xsim.comms.access.packets import DELIVERED
+from v2xsim.comms.access.packets import COLLISION, DELIVERED
 
 
 def reported(packets, receptions_each, room):
@@ -52,3 +53,54 @@ def test_interference_as_strong_as_the_noise_costs_three_decibels():
     close_outcome(outcome)
     found = receptions_of(outcome)
     np.testing.assert_allclose(found.sinr_db, [-80.0 + 95.0 - 10 * np.log10(2.0)], atol=1e-5)
+
+
+def test_a_new_outcome_is_empty_and_has_the_room_asked_for():
+    outcome = no_outcome(4, 5, 6)
+    assert outcome.size.tolist() == [0, 0, 0]
+    assert {len(outcome.number), len(outcome.sender), len(outcome.offset)} == {4}
+    assert {len(outcome.receiver), len(outcome.cause), len(outcome.power_mw), len(outcome.interference_ratio)} == {5}
+    assert len(outcome.dropped) == 6
+
+
+def test_an_outcome_has_room_for_one_packet_fewer_than_offsets_and_for_all_receptions():
+    outcome = no_outcome(3, 4, 0)
+    assert has_room(outcome, 2, 4)
+    assert not has_room(outcome, 3, 4)
+    assert not has_room(outcome, 2, 5)
+
+
+def test_what_is_reported_takes_room():
+    outcome = no_outcome(3, 4, 0)
+    report_packet(outcome, 0, 0, 0, 1, -95.0)
+    report_reception(outcome, 1, DELIVERED, 1e-8, 0.0)
+    assert has_room(outcome, 1, 3)
+    assert not has_room(outcome, 2, 3)
+    assert not has_room(outcome, 1, 4)
+
+
+def test_dropped_packets_are_listed_in_their_order():
+    outcome = no_outcome(1, 1, 3)
+    report_drop(outcome, 7)
+    report_drop(outcome, 5)
+    assert (outcome.size.tolist(), outcome.dropped[:2].tolist()) == ([0, 0, 2], [7, 5])
+
+
+def test_a_longer_outcome_keeps_its_dropped_packets():
+    outcome = no_outcome(1, 1, 2)
+    report_drop(outcome, 7)
+    assert longer_outcome(outcome, 5, 5).dropped[0] == 7
+
+
+def test_each_reception_keeps_its_values():
+    outcome = no_outcome(4, 4, 0)
+    report_packet(outcome, 3, 2, 10, 20, -90.0)
+    report_reception(outcome, 5, COLLISION, 1e-8, 0.0)
+    report_reception(outcome, 6, DELIVERED, 1e-7, 9.0)
+    close_outcome(outcome)
+    found = receptions_of(outcome)
+    assert (found.number.tolist(), found.by.tolist()) == ([3], [2])
+    assert (found.began_us.tolist(), found.ended_us.tolist(), found.noise_dbm.tolist()) == ([10], [20], [-90.0])
+    assert (found.receiver.tolist(), found.outcome.tolist()) == ([5, 6], [COLLISION, DELIVERED])
+    np.testing.assert_allclose(found.power_dbm, [-80.0, -70.0], atol=1e-4)
+    np.testing.assert_allclose(found.sinr_db, [10.0, 10.0], atol=1e-4)

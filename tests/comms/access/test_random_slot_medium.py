@@ -1,6 +1,6 @@
 """Who hears which packet: the compiled medium against a slow one that counts microseconds, and its laws."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from v2xsim.comms.access.packets import (
 )
 from v2xsim.comms.access.random_slot_medium import Transmissions, advance, reindexed, silent
 from v2xsim.comms.phy.error_rate import per
-from v2xsim.comms.phy.noise import receiver
+from v2xsim.comms.phy.noise import receiver, receiver_of
 
 EAR = receiver(10, 9.0, -90.0, -94.0, report_below_noise_db=np.inf)
 KEYS = np.arange(1, 100, dtype=np.uint64) * np.uint64(1_000_003)
@@ -429,3 +429,53 @@ def test_a_medium_without_stations_stands_still_in_peace():
 
 def test_a_recorded_run_of_random_slots_under_load_is_reproduced():
     recorded_layers.check("random_slot")
+
+
+# Exactly at a threshold. A power of 0 dBm is 1 mW without rounding.
+
+
+def test_a_packet_exactly_at_the_sensitivity_is_received():
+    _, receptions, _ = resolved(packets((0, 0, 400)), powers(2, 0.0), ear=receiver_of(-60.0, 0.0, 30.0))
+    assert outcomes(receptions) == {(0, 1): "delivered"}
+
+
+def test_a_power_exactly_at_the_busy_threshold_is_not_busy():
+    _, _, busy_us = resolved(packets((0, 0, 400)), powers(2, 0.0), ear=receiver_of(-60.0, 0.0, 0.0))
+    assert busy_us.tolist() == [400, 0]
+
+
+def test_a_packet_exactly_at_the_report_limit_is_reported():
+    # 20 dB below a noise of 20 dBm.
+    _, receptions, _ = resolved(packets((0, 0, 400)), powers(2, 0.0), ear=receiver_of(20.0, 10.0, 30.0))
+    assert outcomes(receptions) == {(0, 1): "sensing"}
+
+
+def test_of_two_equally_strong_packets_that_begin_together_the_receiver_locks_on_the_one_of_the_lower_key():
+    _, receptions, _ = resolved(packets((0, 0, 400), (1, 0, 400)), powers(3))
+    assert outcomes(receptions)[1, 2] == "receiver_busy"
+    swapped = replace(packets((0, 0, 400), (1, 0, 400)), key=np.array([8, 7], np.uint64))
+    _, receptions, _ = resolved(swapped, powers(3))
+    assert outcomes(receptions)[0, 2] == "receiver_busy"
+
+
+def test_a_packet_of_one_microsecond_is_busy_for_one_microsecond():
+    _, _, busy_us = resolved(packets((0, 5, 6), (0, 9, 10)), powers(2))
+    assert busy_us.tolist() == [2, 2]
+
+
+def test_stations_join_a_medium_that_had_none():
+    state = reindexed(silent(0, 50), np.array([-1, -1]))
+    _, receptions, busy_us = advance(state, packets((0, 50, 450)), 1000, powers(2), KEYS[:2], EAR, 10)
+    assert outcomes(receptions) == {(0, 1): "delivered"}
+    assert busy_us.tolist() == [400, 400]
+
+
+def test_a_newcomer_is_neither_locked_nor_sending_and_others_stay_so():
+    # Station 1 is locked on a packet of station 0 when station 2 joins; then station 2 begins to send.
+    state, _, _ = resolved(packets((0, 0, 1000)), powers(2), until_us=100)
+    joined = reindexed(state, np.array([0, 1, -1, -1]))
+    _, receptions, _ = advance(
+        joined, replace(packets((2, 200, 900)), packet=np.array([1])), 2000, powers(4), KEYS[:4], EAR, 10
+    )
+    found = outcomes(receptions)
+    assert (found[1, 0], found[1, 1], found[1, 3]) == ("half_duplex", "receiver_busy", "delivered")
