@@ -7,7 +7,7 @@ import sys
 def main() -> None:
     """Run the command that the command-line arguments name, and exit with the command's exit code."""
     try:
-        # Imported here: an interrupt while the command line is still loading is caught too.
+        # Imported inside the try block, so that an interrupt while the command line is loading is caught too.
         from v2xsim.cli.app import app
 
         app(prog_name="v2xsim")

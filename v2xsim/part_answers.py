@@ -60,7 +60,7 @@ def array_from(
         return array
     wanted = " x ".join(f"{length} {axis}" for axis, length in axes.items())
     must = f"must return {f'as {name} ' if name else ''}"
-    # Only numpy's own class: a masked array could hide invalid numbers.
+    # Only plain numpy arrays are accepted: a masked array could hide invalid numbers.
     if type(value) is not np.ndarray:
         raise wrong_answer(part, method, f"{must}an array of {wanted}, got {type(value).__name__}")
     if value.shape != tuple(axes.values()):

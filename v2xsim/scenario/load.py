@@ -62,7 +62,7 @@ def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> 
     Args:
         data: Maps, lists and scalars.
         source: Name for the data in messages.
-        folder: Folder to which relative paths are relative.
+        folder: Folder from which relative paths start.
     """
     return checked(Document(source, data), Path(folder))
 

@@ -21,7 +21,7 @@ def with_paths(section: _S, document: Document, folder: Path) -> tuple[_S, list[
     Args:
         section: Section with the paths as written.
         document: Source of the section; has the file and line of each path.
-        folder: Folder to which relative paths are relative.
+        folder: Folder from which relative paths start.
     """
     wrong = []
     for keys, path in list(paths_of(section)):

@@ -23,7 +23,7 @@ def use_plugins(document: Document, folder: Path, section: type[Section]) -> tup
 
     Args:
         document: Unchecked content of the file.
-        folder: Folder to which relative paths are relative.
+        folder: Folder from which relative paths start.
         section: Schema of the top level of the file.
 
     Returns:

@@ -5,7 +5,8 @@ American Statistician 69 (2015), section 5.3. Pairs are resampled with replaceme
 interval is too short, so quantiles farther from the median are used, by Student's t and sqrt(n / (n - 1)). An interval with
 a nominal level of 95 % covers the true mean with a probability of 92 % for 5 pairs of normal differences, and 95 % for 10
 and more; for exponential differences, 86 % with 5 pairs, 90 % with 10 and 93 % with 30. With fewer than 5 pairs there are
-too few distinct resamples (75 % with 3 pairs), so Student's interval is used, which assumes normal differences.
+too few distinct resamples: with 3 pairs, the bootstrap would cover only 75 %. So Student's interval is used for fewer than
+5 pairs, which assumes normal differences.
 """
 
 from dataclasses import dataclass

@@ -1,13 +1,19 @@
 """The folder of a sweep: files of finished and failed points, and one table of all results.
 
-- `sweep.json` is the plan of the sweep.
-- `points/KEY.arrow` has the metrics of a finished point. The file appears complete or not at all.
-- `failed/KEY.json` has the reason why a point failed, and `logs/KEY.log` its printed output.
-- `runs/KEY/` is the run folder of a point, if the sweep keeps tables.
-- `results.parquet` has all metrics of all finished points, with the settings as columns. Its bytes do not depend on the
-  number of workers.
-- `failures.json` lists the failed points with their settings.
-- `timing.parquet` has time and memory of each point. It is not part of the results.
+`sweep.json` is the plan of the sweep.
+
+`points/KEY.arrow` has the metrics of a finished point. The file appears complete or not at all.
+
+`failed/KEY.json` has the reason why a point failed, and `logs/KEY.log` the point's printed output.
+
+`runs/KEY/` is the run folder of a point, if the sweep keeps tables.
+
+`results.parquet` has all metrics of all finished points, with the settings as columns. The content of this file does not
+depend on the number of workers.
+
+`failures.json` lists the failed points with their settings.
+
+`timing.parquet` has time and memory of each point. These are not part of the results.
 
 A point is finished when its file exists, so a sweep that was killed can continue where it stopped.
 """

@@ -47,7 +47,7 @@ class HeightSources:
         height: Number of buildings with a height in the map or in the scenario.
         levels: Number of buildings whose height comes from their number of storeys.
         default: Number of buildings without height and storeys, which get the default height of their type.
-        degenerate: Number of polygons left out because they have fewer than three different corners or less than 1 m2.
+        degenerate: Number of polygons left out because they have fewer than three different corners or an area below 1 m2.
         outside: Number of polygons left out because they lie outside the region.
         repeated: Number of polygons left out because their outline occurs a second time: polyconvert writes the building of
             a school both as a school and as a building.
