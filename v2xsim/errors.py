@@ -2,4 +2,4 @@
 
 
 class UserError(ValueError):
-    """A request of the user cannot be fulfilled. The message has what must hold, what came, and what to do."""
+    """A request of the user cannot be fulfilled. The message states what must hold, what the user gave, and what to do."""

@@ -182,7 +182,7 @@ def rates(
 
 
 def random_tokens(model: TokenSequence, batch: int, time: int) -> Int64[Tensor, "batch time"]:
-    """Return uniformly drawn tokens, the same at every call."""
+    """Return random tokens, uniformly distributed over the vocabulary; every call returns the same."""
     drawn = torch.randint(model.vocabulary, (batch, time), generator=torch.Generator().manual_seed(batch + time))
     return drawn.to(model.device)
 

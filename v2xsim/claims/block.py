@@ -159,7 +159,7 @@ def equal_loss_rows(
 ) -> list[EqualLossRow]:
     """Train a plain Transformer and Block Transformers of several sizes.
 
-    Return their cross-entropy and generation speed.
+    Return the cross-entropy and the generation speed of each model.
 
     Args:
         windows: Windows of tokens to train and to evaluate on.

@@ -60,7 +60,7 @@ def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> 
     """Check a scenario that is already plain data, such as `resolved` returns.
 
     Args:
-        data: Maps, lists and scalars.
+        data: Content of the scenario: maps, lists and single values.
         source: Name for the data in messages.
         folder: Folder from which relative paths start.
     """
