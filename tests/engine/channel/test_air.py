@@ -106,6 +106,15 @@ def test_a_row_says_when_the_radio_got_the_message_and_when_it_arrived(channel):
     assert (packet.hop, packet.fragment, packet.fragments, packet.sender, packet.target) == (1, 0, 1, 5, 7)
 
 
+def test_a_packet_has_its_rows_before_any_station_acts_on_it(channel):
+    air, clock, _, packets = channel
+    rows = []
+    air._deliver_to_stations = lambda _: rows.append(len(packets.blocks))
+    air.send(announced(5))
+    clock.run_until(1001)
+    assert rows == [1]
+
+
 def test_the_first_station_is_heard_too(channel):
     air, clock, heard, _ = channel
     air.send(announced(2))
