@@ -265,6 +265,14 @@ def test_what_its_target_received_is_not_sent_again(setup):
     assert len(this.layer.submitted) == 1
 
 
+def test_of_two_requests_that_end_together_each_is_acknowledged_by_its_own_target(setup):
+    this = setup(retries=1)
+    this.air.send(asked(helper=7))
+    this.air.send(asked(ego=5, helper=8))
+    this.run(100_000)
+    assert len(this.layer.submitted) == 2
+
+
 def test_a_broadcast_is_never_sent_again(setup):
     this = setup(retries=2)
     this.layer.lost = {1, 2, 3}

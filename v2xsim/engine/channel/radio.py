@@ -201,7 +201,8 @@ class RadioAir:
             return
         ready_us = self._clock.now_us + wait_us
         mcs = self._radio.awareness_mcs if message.kind == AWARENESS else self._radio.mcs
-        target_row = self._fleet.index(target) if target != EVERYBODY else -1
+        # EVERYBODY is no station: its row is -1, as the access layer wants it.
+        target_row = self._fleet.index(target)
         for packet in packets:
             number, self._packets_sent = self._packets_sent, self._packets_sent + 1
             self._flying[number] = packet
