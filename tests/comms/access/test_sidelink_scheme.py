@@ -2,8 +2,12 @@
 
 import pytest
 
+from v2xsim.comms.access import sidelink
+from v2xsim.comms.access.scheme import RadioSettings, layer_of
 from v2xsim.comms.access.schemes.lte_mode4 import LteMode4
 from v2xsim.comms.access.schemes.nr_mode2 import NR_CODING, NrMode2
+from v2xsim.comms.access.sidelink import Sidelink, SidelinkParams
+from v2xsim.comms.phy.sidelink import in_band_emission_db, sidelink_error_curve
 
 SCHEMES = pytest.mark.parametrize("scheme", [LteMode4, NrMode2])
 
@@ -59,3 +63,58 @@ def test_a_sidelink_scheme_leaves_free_what_is_heard_above_minus_110_dbm_and_wor
     assert (scheme.t1_slots, scheme.t2_slots, scheme.rsrp_threshold_dbm) == (1, 100, -110.0)
     assert (scheme.keep_probability, scheme.repetitions) == (0.0, 0)
     assert (scheme.interference_share, scheme.in_band_emission) == (1.0, False)
+
+
+def built(scheme, monkeypatch, time_us=3_000, **settings):
+    """Return what the access layer of a scheme is built from."""
+    taken = []
+    monkeypatch.setattr(sidelink, "Sidelink", lambda *arguments: taken.append(arguments) or Sidelink(*arguments))
+    layer_of(scheme, RadioSettings(**settings), time_us)
+    ((stations, params, begin_us, station_key),) = taken
+    assert (stations, begin_us, len(station_key)) == (0, time_us, 0)
+    return params
+
+
+def test_the_layer_has_the_settings_of_its_scheme_and_radio(monkeypatch):
+    scheme = NrMode2(
+        subchannels=5, rb_per_subchannel=11, packet_subchannels=2, t1_slots=3, t2_slots=40, candidate_share=0.3,
+        rsrp_threshold_dbm=-100.0, keep_probability=0.4, repetitions=1, interference_share=0.8, in_band_emission=True,
+        bits_per_symbol=4, code_rate=0.5,
+    )  # fmt: skip
+    params = built(
+        scheme,
+        monkeypatch,
+        noise_dbm=-96.0,
+        sensitivity_dbm=-91.0,
+        busy_threshold_dbm=-93.0,
+        queue_packets=7,
+        window_us=20_000,
+    )
+    curve_db, curve_rate = sidelink_error_curve(4, 0.5)
+    assert params == SidelinkParams(
+        slot_us=1000, subchannels=5, rb_per_subchannel=11, packet_subchannels=2,
+        # 120 resource elements in each of 11 blocks, 4 bits each, half of them data.
+        bits_per_subchannel=2640, t1_slots=3, t2_slots=40, single_t2_slots=20, candidate_share=0.3,
+        rsrp_threshold_dbm=-100.0, ranked=False, keep_probability=0.4, repetitions=1, recheck_slots=2, noise_dbm=-96.0,
+        sensitivity_dbm=-91.0, busy_threshold_dbm=-93.0, overlap=0.8, leak_db=in_band_emission_db(5, 11), queue_packets=7,
+        curve_db=curve_db, curve_rate=curve_rate,
+    )  # fmt: skip
+
+
+def test_a_curve_of_the_radio_replaces_that_of_the_scheme_and_nothing_leaks_by_default(monkeypatch):
+    params = built(LteMode4(), monkeypatch, curve=((1.0, 0.9), (2.0, 0.1)))
+    assert (params.curve_db, params.curve_rate, params.leak_db) == ((1.0, 2.0), (0.9, 0.1), ())
+    assert (params.ranked, params.recheck_slots, params.packet_subchannels) == (True, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("window_us", "last_slot"), [(20_000, 20), (20_499, 20), (20_501, 21), (39_000, 39), (41_000, 40), (1_000, 4)]
+)
+def test_a_single_packets_window_is_that_of_the_radio_within_t1_and_t2(monkeypatch, window_us, last_slot):
+    params = built(NrMode2(t1_slots=3, t2_slots=40), monkeypatch, window_us=window_us)
+    assert params.single_t2_slots == last_slot
+
+
+@SCHEMES
+def test_congestion_control_counts_a_slot_for_each_packet(scheme):
+    assert scheme.dcc_airtime_us == 1000.0
