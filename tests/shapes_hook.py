@@ -7,13 +7,16 @@ compile. The hook here does the same work and leaves those functions as they are
 import ast
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from functools import wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from inspect import isgeneratorfunction
 from types import ModuleType
-from typing import Any, runtime_checkable
+from typing import Any, get_args, runtime_checkable
 
 from beartype import BeartypeConf, beartype
-from jaxtyping import jaxtyped
+from jaxtyping import AbstractArray, config, jaxtyped
 
 PACKAGE = "v2xsim"
 # What compiles a function, and what makes it unfit to be wrapped.
@@ -23,14 +26,53 @@ _NAME = "__check_shapes__"
 
 # An int passes where a float is asked for, as it does for mypy.
 _typechecker: Callable[[Any], Any] = beartype(conf=BeartypeConf(is_pep484_tower=True))
+# Entered by each call of a function with arrays: "links" has one length in one call.
+_own_axes = jaxtyped("context")
 
 
 def check(checked: Any) -> Any:
     """Return a function that checks its arguments and its result, or a dataclass that checks its fields when it is made."""
+    if not isinstance(checked, type):
+        return _checked_function(checked)
     if getattr(checked, "_is_protocol", False):
         # Only such a protocol can be compared with an object.
         return runtime_checkable(checked)
-    return jaxtyped(checked, typechecker=_typechecker)
+    if is_dataclass(checked) and "__init__" in vars(checked):
+        checked.__init__ = _checked_function(checked.__init__)
+    return checked
+
+
+def _checked_function(function: Any) -> Any:
+    hints = getattr(function, "__annotations__", {}).values()
+    if not hints:
+        return function
+    if any(isinstance(hint, str) for hint in hints) or isgeneratorfunction(function):
+        # jaxtyping reads names that are not defined yet as anything, and leaves what a generator yields alone.
+        return jaxtyped(function, typechecker=_typechecker)
+    # Not `jaxtyped(function, typechecker=...)`: it binds the arguments by name and checks them twice, which takes longer than
+    # many a function.
+    typed = _typechecker(function)
+    if not any(_has_an_array(hint) for hint in hints):
+
+        @wraps(function)
+        def checked(*arguments: Any, **named: Any) -> Any:
+            return (function if config.jaxtyping_disable else typed)(*arguments, **named)
+
+        return checked
+
+    @wraps(function)
+    def checked_with_axes(*arguments: Any, **named: Any) -> Any:
+        if config.jaxtyping_disable:
+            return function(*arguments, **named)
+        with _own_axes:
+            return typed(*arguments, **named)
+
+    return checked_with_axes
+
+
+def _has_an_array(hint: Any) -> bool:
+    """Return whether a type annotation has axes somewhere in it."""
+    return (isinstance(hint, type) and issubclass(hint, AbstractArray)) or any(map(_has_an_array, get_args(hint)))
 
 
 def install() -> None:

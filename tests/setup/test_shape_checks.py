@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jaxtyping import TypeCheckError
+from beartype.roar import BeartypeCallHintViolation
 
 from tests import shapes_hook
 from v2xsim.comms.channel.vehicle_loss import knife_edge_parameter
@@ -16,17 +16,17 @@ pytestmark = pytest.mark.skipif(os.environ.get("V2XSIM_TEST_SHAPES") == "0", rea
 
 
 def test_a_function_refuses_arrays_whose_lengths_differ():
-    with pytest.raises(TypeCheckError, match="second_m"):
+    with pytest.raises(BeartypeCallHintViolation, match="second_m"):
         knife_edge_parameter(np.zeros(3), np.ones(3), np.ones(2), 0.05)
 
 
 def test_a_frozen_record_refuses_an_array_of_another_shape():
-    with pytest.raises(TypeCheckError, match="size_m"):
+    with pytest.raises(BeartypeCallHintViolation, match="size_m"):
         Boxes(np.zeros((2, 3)), np.ones((2, 2)), np.zeros(2))
 
 
 def test_a_function_refuses_whole_numbers_where_it_asks_for_an_array_of_floats():
-    with pytest.raises(TypeCheckError, match="clearance_m"):
+    with pytest.raises(BeartypeCallHintViolation, match="clearance_m"):
         knife_edge_parameter(np.zeros(3, int), np.ones(3), np.ones(3), 0.05)
 
 
