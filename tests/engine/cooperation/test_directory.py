@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.engine.small_world import EGO, HELPER, OTHER, RELAY, frame
-from v2xsim.engine.cooperation.directory import Directory
+from v2xsim.engine.cooperation.directory import ENTRIES, Directory
 from v2xsim.records import FREE
 
 EVERYWHERE = np.ones((8, 8))
@@ -86,3 +86,7 @@ def test_each_ego_has_a_list_of_its_own():
 
 def test_nobody_asks_where_there_is_no_ego():
     assert directory_of(1, seeing(HELPER, 8)).short_lists([]) == []
+
+
+def test_a_descriptor_has_the_length_for_which_the_short_lists_were_measured():
+    assert ENTRIES == 512

@@ -113,3 +113,7 @@ def test_buildings_may_have_any_number_of_corners():
 
 def test_a_map_without_buildings_has_no_rows():
     assert buildings(Prisms.none()) == []
+
+
+def test_a_single_building_has_its_corners_too():
+    assert len(buildings(rectangle_of_buildings((0, 0, 1, 2)))) == 4
