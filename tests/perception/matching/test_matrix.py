@@ -190,3 +190,14 @@ def test_a_level_ray_marks_its_cells_free_where_it_runs_lower_than_a_metre(heigh
     # One ray in the column of the station, to the east, all the way to the edge.
     assert (matrix.code[20:, 19] == FREE).all() == sees
     assert (matrix.code == FREE).any() == sees
+
+
+@pytest.mark.parametrize(("elevation_deg", "pitch_rad"), [(-60.0, 0.0), (-30.0, np.pi / 6)], ids=["level", "pitched"])
+def test_a_steep_ray_frees_only_the_cell_above_which_it_is_lower_than_a_metre(elevation_deg, pitch_rad):
+    # 60 degrees down from 4 m: lower than 1 m from 3 m / tan 60 = 1.7 m ahead, on the ground at 4 m / tan 60 = 2.3 m.
+    beams = evenly_spaced(1, 1, elevation_deg, elevation_deg, 80.0)
+    pose = pose_matrix(1.0, 1.0, 4.0, 0.0)
+    pose[:3, :3] = [[np.cos(pitch_rad), 0, np.sin(pitch_rad)], [0, 1, 0], [-np.sin(pitch_rad), 0, np.cos(pitch_rad)]]
+    scan = cast(beams, pose, bodies(), np.zeros(0, np.int64), nothing_built())
+    matrix = observed_matrix(CELL_M, EXTENT_M, np.array([1.0, 1.0]), [(beams, pose, scan)])
+    assert (np.argwhere(matrix.code == FREE) + matrix.lower).tolist() == [[1, 0]]
