@@ -34,11 +34,9 @@ class CpmRules:
     """The objects that one station perceives, by their numbers, and the state of each when it was last reported."""
 
     def __init__(self) -> None:
-        self._number = np.zeros(0, np.int64)
-        self._position, self._velocity, self._seen_us = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64)
-        self._looks = np.zeros(0, np.int64)
-        self._sent_position, self._sent_speed = np.zeros((0, 2)), np.zeros(0)
-        self._sent_heading, self._included_us = np.zeros(0), np.zeros(0, np.int64)
+        self._number = self._seen_us = self._looks = self._included_us = np.zeros(0, np.int64)
+        self._position = self._velocity = self._sent_position = np.zeros((0, 2))
+        self._sent_speed = self._sent_heading = np.zeros(0)
         self._next = 0
         self._sent_us, self._sensors_us = -SLOWEST_US, -SENSORS_EVERY_US
 

@@ -52,10 +52,9 @@ class CamGenerator:
     """Stores the last message of each station, and the interval at which the station repeats it."""
 
     def __init__(self) -> None:
-        self._agent = np.zeros(0, np.int64)
-        self._last_us, self._pace_us = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._repeats = np.zeros(0, np.int64)
-        self._position, self._speed, self._heading = np.zeros((0, 2)), np.zeros(0), np.zeros(0)
+        self._agent = self._last_us = self._pace_us = self._repeats = np.zeros(0, np.int64)
+        self._position, self._speed = np.zeros((0, 2)), np.zeros(0)
+        self._heading = self._speed
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
         """Return which stations send now, and store these messages as sent."""

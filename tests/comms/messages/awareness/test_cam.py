@@ -186,3 +186,8 @@ def test_stations_are_told_apart_by_identity_and_not_by_row():
 
 def test_a_rule_looks_every_100_ms_and_its_slowest_pace_is_a_second():
     assert (Cam().check_us, Cam().longest_us) == (100_000, 1_000_000.0)
+
+
+def test_after_a_cause_at_the_fastest_pace_three_more_messages_follow_and_no_fourth():
+    states = [{"place": (0.0, 0.0)}] * 11 + [{"place": (5.0, 0.0)}] * 20
+    assert sent_at(Cam(), states) == [0, 10, 11, 12, 13, 14, 24]
