@@ -165,3 +165,9 @@ def test_an_answer_remembers_its_message_and_what_was_sent():
     mine.receive_part(7, sent, np.array([True, False]))
     (received,) = mine.answers[2]
     assert (received.number, received.answer, received.packets) == (7, sent, 1)
+
+
+def test_a_vehicle_may_be_shorter_than_a_metre():
+    mine = knowledge(1)
+    mine.learn(awareness(2, size_m=(0.9, 0.5, 1.2)), 0)
+    assert mine.announced_vehicles(frame(), 0, 1_000_000).truth.tolist() == [2]
