@@ -90,5 +90,5 @@ def test_rings_do_not_change_when_the_scene_turns(turns):
 def test_lengths_are_as_asked():
     one = seen((0, 0), 9)
     assert complement_stored(one, 96).shape == (96,)
-    assert rings(one, np.zeros(2), 64).shape == (64,)
+    assert rings(one, np.zeros(2)).shape == (64,)
     assert pooled(one, 8).shape == (128,)
