@@ -248,3 +248,14 @@ def test_objects_are_numbered_from_0_as_they_are_first_seen():
         told = rules.included(places, np.zeros((count, 2)), np.zeros(count), np.zeros(count, bool), TICK_US * tick, 0.0)
         numbers += [] if told is None else told[1].tolist()
     assert numbers == [0, 1]
+
+
+def test_an_object_near_two_memories_keeps_the_number_of_the_nearer():
+    rules, numbers = CpmRules(), []
+    for tick, places in enumerate(([[0.0, 0.0], [2.9, 0.0]], [[0.5, 0.0]], [[0.5, 0.0]])):
+        count = len(places)
+        told = rules.included(
+            np.array(places), np.zeros((count, 2)), np.zeros(count), np.zeros(count, bool), TICK_US * tick, 0.0
+        )
+        numbers += [] if told is None else told[1].tolist()
+    assert numbers == [0]
