@@ -13,7 +13,7 @@ Each receiver in range has one outcome per packet, the first in this list that a
 2. Half duplex: the receiver transmits when the packet begins, or begins to transmit while it is locked on the packet.
 3. Receiver busy: the receiver was locked on another packet. Of packets that begin within one slot, a receiver stays
    locked on the strongest. A receiver changes to a packet that begins later only with capture, if the later packet is
-   stronger by `capture_db`. The earlier packet is then lost to collision.
+   stronger by more than `capture_db`. The earlier packet is then lost to collision.
 4. Propagation: the packet is lost with the probability that the error curve gives for its SNR.
 5. Collision: the packet is lost with the probability that the error curve gives for its SINR. The interference is
    either the mean over the packet's duration or the highest value in it (`worst_interference`).
@@ -48,17 +48,17 @@ class CsmaParams:
         bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
         noise_dbm: Noise power over the whole bandwidth.
         sensitivity_dbm: Power of the weakest packet that a receiver can lock on.
-        cca_preamble_dbm: A packet received above this makes the channel busy.
-        cca_energy_dbm: A total power above this makes the channel busy.
+        cca_preamble_dbm: A packet received with at least this power makes the channel busy.
+        cca_energy_dbm: A total power of at least this makes the channel busy.
         busy_threshold_dbm: Total power that counts towards the channel busy ratio (ETSI TS 102 687 takes -85 dBm); if
-            infinite, the channel counts as busy while at least one packet is received above `cca_preamble_dbm`.
+            infinite, the channel counts as busy while at least one packet is received with `cca_preamble_dbm` or more.
         aifs_us: Time for which the channel must be idle before a station sends: SIFS (32 us) plus AIFSN slots. AIFSN is
             6 for messages such as CAM (IEEE 802.11-2016, table 9-138, AC_BE), which gives 110 us.
         slot_us: Length of a back-off slot: 13 us on a 10 MHz channel (IEEE 802.11-2016, table 17-21).
         cw: Contention window: the back-off is a whole number of slots drawn from 0 to this value.
         header_bytes: Bytes that the MAC adds to each packet.
-        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on
-            (None for no capture).
+        capture_db: A receiver leaves the packet that it is locked on only for a later packet that is stronger by more
+            than this (None for no capture).
         worst_interference: Whether the highest interference during a packet sets its SINR, as in Veins and in the
             equations of Sepulcre et al. (False takes the mean interference, as in WiLabV2Xsim).
         curve_db: Points of the error curve: Eb/N0 in dB, or SINR in dB if `curve_is_sinr`.

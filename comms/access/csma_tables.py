@@ -131,7 +131,8 @@ class Rules(NamedTuple):
         slot_us: Length of a back-off slot.
         window: Contention window, in slots.
         capacity: Largest number of packets in a station's queue.
-        capture: Ratio of powers from which a receiver changes to a later, stronger packet; 0 for never.
+        capture: A receiver changes to a later packet only if it is stronger than the present one by more than this
+            ratio of powers; 0 for never.
         worst: 1 if the highest interference during a packet decides its outcome, 0 if the mean does.
     """
 
@@ -150,9 +151,9 @@ class Thresholds(NamedTuple):
         noise_mw: Noise power over the channel.
         noise_dbm: The same noise power in dBm.
         sensitivity_mw: Power of the weakest packet that a receiver can lock on.
-        preamble_mw: A packet stronger than this makes the channel busy.
-        energy_mw: A total received power above this makes the channel busy.
-        busy_mw: Total received power above which the time counts as busy; if infinite, single packets above
+        preamble_mw: A packet at least this strong makes the channel busy.
+        energy_mw: A total received power of at least this makes the channel busy.
+        busy_mw: Total received power above which the time counts as busy; if infinite, single packets of at least
             `preamble_mw` count.
     """
 

@@ -127,7 +127,8 @@ class Receptions:
         ended_us: End time of each packet.
         noise_dbm: Noise power over the part of the channel that each packet occupied.
         offset: Index of the first reception of each packet; one entry more than packets.
-        receiver: Row of the receiving station of each reception, in rising order for each packet.
+        receiver: Row of the receiving station of each reception, in rising order for each packet. Under 802.11p, a
+            packet that is on the air while the stations are renumbered keeps the order of their old rows.
         outcome: DELIVERED or the cause of loss of each reception; `OUTCOME_NAMES` gives the text of each value.
         power_dbm: Received power of each reception, fading included.
         sinr_db: Ratio of signal to noise plus interference that decided the outcome. For an 802.11p receiver that was

@@ -73,7 +73,7 @@ class SidelinkParams:
         window_slots: Length of the sensing window in slots.
         keep_probability: Probability that a stream keeps its resource when its uses run out, 0 to 1.
         uses: Smallest and largest number of packets for which a resource is kept, for periods of 100 slots and more.
-        repetitions: Number of blind retransmissions of each packet.
+        repetitions: Largest number of blind retransmissions of each packet; fewer are sent if too few slots are free.
         recheck_slots: How many slots before its first use a resource is checked again; 0 for never (mode 4).
         noise_dbm: Noise power over the whole channel.
         sensitivity_dbm: Power of the weakest packet that a receiver detects.

@@ -21,13 +21,14 @@ class SidelinkScheme(AccessScheme):
         code_rate: Data bits per coded bit, 0 to 1.
         packet_subchannels: Number of subchannels that every packet takes (None computes it from the packet size).
         t1_slots: First slot of the selection window, counted from the slot in which a packet is ready.
-        t2_slots: Last slot of the selection window, counted from the slot in which a packet is ready.
+        t2_slots: Last slot of the selection window, counted from the slot in which a packet is ready. For a packet
+            without a period, it is at most the length of the selection window for single packets.
         candidate_share: Least share of the resources that must stay candidates, 0 to 1; the exclusion threshold is
             raised until this share remains.
         rsrp_threshold_dbm: First value of the exclusion threshold: resources reserved by a signal received above this
             power per resource element are excluded.
         keep_probability: Probability that a stream keeps its resource when its use counter reaches 0, from 0 to 1.
-        repetitions: Number of blind retransmissions of each packet.
+        repetitions: Largest number of blind retransmissions of each packet; fewer are sent if too few slots are free.
         interference_share: Share of another packet's power in a subchannel that falls on a packet's own resource
             blocks, 0 to 1.
         in_band_emission: Whether transmissions in other subchannels of the same slot interfere.
@@ -63,7 +64,7 @@ class SidelinkScheme(AccessScheme):
         int,
         AtLeast(1),
         AtMost(1000),
-        "Last slot of the selection window, counted from the slot in which a packet is ready",
+        "Last slot of the selection window, counted from the slot in which a packet is ready; for packets without a period, at most radio.selection_window_ms",
     ] = 100
     candidate_share: Annotated[
         float,
@@ -87,7 +88,7 @@ class SidelinkScheme(AccessScheme):
         int,
         AtLeast(0),
         AtMost(31),
-        "Number of blind retransmissions of each packet, which are sent whether or not the packet was received",
+        "Largest number of blind retransmissions of each packet, sent whether or not it was received; fewer are sent if too few slots are free",
     ] = 0
     interference_share: Annotated[
         float,

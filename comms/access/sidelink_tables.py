@@ -128,7 +128,7 @@ class Rules(NamedTuple):
         keep_probability: Probability that a stream keeps its resource when its uses run out, 0 to 1.
         least_uses: Smallest number of packets for which a resource is kept.
         most_uses: Largest number of packets for which a resource is kept.
-        repetitions: Number of blind retransmissions of each packet.
+        repetitions: Largest number of blind retransmissions of each packet; fewer are sent if too few slots are free.
         recheck_slots: How many slots before its first use a resource is checked again; 0 for never.
         capacity: Largest number of packets that a station can have scheduled.
     """

@@ -20,10 +20,10 @@ from v2xsim.records import Boxes, Obstacles
 
 @dataclass(frozen=True)
 class RelayView:
-    """Input of relay rules: what stations announce, what they measured on each other's packets, and the map.
+    """Input of relay rules: the state of all stations, what they measured on each other's packets, and the map.
 
-    The view contains all stations, with exact velocities and present link qualities, as if announcements arrived at
-    once and without loss. A single station could not know all of this.
+    The states are those of this moment, with exact velocities, as if announcements arrived at once and without loss. A
+    single station could not know all of this.
 
     Attributes:
         requester: Row of the station that requests data, for each pair that cannot reach each other well enough.
@@ -31,7 +31,8 @@ class RelayView:
         usable: Whether each station qualifies as the relay of each pair: the delivery of both hops is at least
             `min_delivery`, and the station is not one of the pair.
         agent: Identity of each station, in rising order.
-        antenna_m: Position of each station's antenna as announced, in the world; the third column is the height above ground.
+        antenna_m: Position of each station's antenna in the world, where the station believes it is at this moment; the
+            third column is the height above ground.
         velocity_mps: Velocity of each station over ground, exact.
         delivery: Predicted probability that a data packet crosses each link, 0 to 1; symmetric.
         min_delivery: Least delivery probability of a usable link, 0 to 1.
@@ -39,7 +40,7 @@ class RelayView:
         boxes: Bounding boxes of the vehicles that are stations.
         obstacles: Buildings of the map.
         carrier_ghz: Centre frequency of the channel.
-        range_m: Distance up to which a clear link is usable.
+        range_m: Distance up to which a link with nothing in its way is usable.
         draw: Function that returns a uniform random number in (0, 1) for each pair and station; for the same pair and
             station it is the same during the whole run.
     """

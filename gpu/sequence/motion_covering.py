@@ -40,13 +40,15 @@ def covering(
 ) -> MotionVocabulary:
     """Return a vocabulary in which as few moves as possible have no token nearby, including rare moves.
 
-    The first token of the vocabulary is standing still. A quarter of the tokens are then farthest points: each is the
-    move farthest from all tokens so far (Gonzalez 1985), so that a fast or sharp move has a token even if it is rare.
-    Each token of the next half is an uncovered move: the one with the largest product of the number of similar moves
-    and the squared distance to the nearest token. The first three quarters of the tokens cover the moves of the tracks.
-    The last quarter covers the moves with which closed-loop tokenisation returns to the tracks, which may never have
-    been driven. With a move to one side, its mirror image is added; a move within half the tolerance of a straight move
-    becomes straight. The result depends only on the tracks, not on random numbers.
+    Up to three quarters of the tokens are chosen from moves that vehicles made in the training data; the rest are
+    chosen from moves that lead back to a track when tokenisation has drifted off it. No vehicle need have made a move
+    of the second kind.
+
+    The first token is standing still. Up to a quarter of the vocabulary is then filled with farthest points: each is
+    the move farthest from all tokens so far (Gonzalez 1985), so that a fast or sharp move has a token even if it is
+    rare. Each further token is the uncovered move with the largest product of the number of similar moves and the
+    squared distance to the nearest token. With a move to one side, its mirror image is added. A move within half the
+    tolerance of a straight move becomes straight. The result depends only on the tracks, not on random numbers.
 
     Args:
         pose: Poses of the training tracks at time steps of `step_s`; see v2xsim.gpu.sequence.motion.

@@ -236,10 +236,11 @@ class State:
         return replace(self, seen=self.seen.to(new_device), clock=self.clock.to(new_device), slots=slots)
 
     def nbytes(self) -> int:
-        """Return the number of bytes of keys, values and recurrent states in use.
+        """Return the number of bytes of keys, values and recurrent states in use, those of nested states included.
 
-        Bookkeeping is not counted; it takes 16 bytes per row, and 4 bytes per row and slot if rows have missing
-        entries.
+        These are not counted: memory that is allocated and not yet in use; 16 bytes per row and state for positions and
+        clocks; 4 bytes per row and cache entry for the positions of entries, which are stored only if rows have missing
+        entries; and token ids. The token ids of a SharedModel grow with the stream, by 4 bytes per row and token.
         """
         return sum(slot.nbytes() for slot in self.slots.values())
 

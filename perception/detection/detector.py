@@ -24,8 +24,9 @@ class DetectorView:
     position and heading.
 
     Attributes:
-        objects: Bounding boxes of all road users, at the positions where their points appear. Road users without any
-            point are included too, although a real detector could not know of them.
+        objects: Bounding boxes of all road users where this station would place them: shifted by its own pose error, as
+            its lidar points are. Road users without any point are included too, although a real detector could not know
+            of them.
         agent: Identity of the road user of each box. A detector must only copy it to `truth`, which metrics read.
         points: Number of lidar points on each road user.
         cloud: Function that returns all lidar points of the frame.

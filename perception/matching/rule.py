@@ -26,7 +26,8 @@ class MatchingView:
         observed: Whether each helper observed each cell of the requester's grid.
         occupied: Whether each helper reports each cell as occupied.
         agent: Identity of each helper, in rising order.
-        distance_m: Distance of each helper from the requester, as announced.
+        distance_m: Distance between the requester, where it believes it is, and the position that each helper last
+            announced.
         delivery: Predicted probability, 0 to 1, that a packet of the helper's answer arrives over the path that would
             be used.
         relayed: Whether the path of each helper's answer uses a relay.
@@ -68,8 +69,9 @@ class MatchingRule(Part):
     def choose(self, view: MatchingView) -> Int64[np.ndarray, " chosen"]:
         """Return the rows of the chosen helpers, best first and without repetitions.
 
-        Helpers are asked in this order if their predicted answer still fits into the byte budget, until `max_helpers`
-        are asked. A cell that several chosen helpers observed is requested from the first of them. A helper that
-        observed none of the blind cells still missing is not asked.
+        Helpers are selected in this order until `max_helpers` are selected. A helper whose predicted answer does not fit
+        into the rest of the byte budget is skipped. A blind cell that several selected helpers observed is requested
+        from the first of them. A selected helper from which no cell would be requested is not asked, but it counts
+        towards `max_helpers` and the byte budget.
         """
         raise NotImplementedError

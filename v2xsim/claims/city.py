@@ -37,9 +37,10 @@ class CityRow:
         brute_s: Time to compare all descriptors by numpy's matrix product; median of 5 turns up to 20,000 vehicles, one
             turn above.
         plain_s: Time to compare all descriptors by BFIndex, a compiled kernel; turns as for `brute_s`.
-        short_list_s: Time that ShortList takes, which a run uses and which chooses between index and kernel; mean over the
-            simulated seconds after the first two.
-        picked: Share of these seconds in which ShortList used the index, 0 to 1.
+        short_list_s: Time that ShortList takes; mean over the simulated seconds after the first two. A run uses
+            ShortList, which chooses between the index and the compiled kernel.
+        picked: Share of the simulated seconds after the first two in which ShortList answered from its index, not by
+            comparing all descriptors; 0 to 1.
     """
 
     vehicles: int

@@ -42,7 +42,7 @@ def command(
         typer.Option(
             "--baseline",
             metavar="KEY=VALUE",
-            help="Value of a varied key in the setting that is the baseline, as KEY=VALUE; repeatable.",
+            help="Choose the baseline setting by the value of a varied key, as KEY=VALUE; repeat for several keys. Default: the baseline of the sweep.",
             show_default=False,
         ),
     ] = None,

@@ -38,14 +38,16 @@ class Options:
         typer.Option(
             min=1,
             max=100_000,
-            help="Number of vehicles on the road in each run. Default: 100, or 20 with --small.",
+            help="Number of vehicles on the road in each run. By default 100 vehicles, or 20 with --small.",
             show_default=False,
         ),
     ] = None
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="Duration of each run in minutes. Default: 10, or 2 with --small.", show_default=False
+            min=0.1,
+            help="Duration of each run in minutes. By default 10 minutes, or 2 with --small.",
+            show_default=False,
         ),
     ] = None
     step: Annotated[float, typer.Option(help="Time step of a token in seconds: 0.1, 0.2, 0.3, 0.4 or 0.5.")] = 0.5

@@ -30,7 +30,8 @@ def command(
 ) -> None:
     """Simulate a scenario and write its tables into a folder.
 
-    A folder that holds an earlier run is replaced once the new run is complete; any other folder with files in it is refused.
+    An earlier run in the folder is replaced once the new run is complete. The folder is refused if it holds files and no run, or a run and a file that
+    is not of a type that runs and their pictures have (.json, .parquet, .png, .ply, .pcd).
     """
     from v2xsim.cli.run_summary import as_object, print_paths, print_summary, stdout_kept_free
 

@@ -14,7 +14,7 @@ def command(
     frame: Annotated[
         int | None,
         typer.Option(
-            help="Number of the kept frame to draw, from 0. Default: the frame in which fusion adds most.",
+            help="Number of the kept frame to draw, from 0. Default: the kept frame in which fusion adds the most road users that the ego alone missed.",
             show_default=False,
         ),
     ] = None,

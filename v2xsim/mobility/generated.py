@@ -195,7 +195,10 @@ def _standing_demand(highway: Highway, edge: str, draw: Generator) -> list[Depar
 
 
 def _arriving_demand(highway: Highway, edge: str, until_s: float, draw: Generator) -> list[Departure]:
-    """Return the vehicles that enter one direction after time 0: per second as many of each class as leave at the far end."""
+    """Return the vehicles that enter one direction after time 0.
+
+    Each class enters at the rate at which it leaves at the far end, so the density stays constant.
+    """
     limit = traffic_speed_mps(highway)
     departures = []
     for kind, share in shares_of(highway.mix).items():

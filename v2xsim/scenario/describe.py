@@ -137,7 +137,10 @@ def _sections(annotation: Any) -> Iterator[tuple[type[Section], Keys]]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """Return the member types of a union; for any other type, that type alone."""
+    """Return the member types of a union, also of unions inside it; for any other type, that type alone.
+
+    The metadata of an `Annotated` type is left out: its first argument counts as the type.
+    """
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):

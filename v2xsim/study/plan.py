@@ -86,9 +86,9 @@ class Plan:
         return {str(plugin.path): plugin.sha256 for scenario in scenarios for plugin in scenario.loaded_plugins}
 
     def notes(self) -> list[str]:
-        """Return notes about the keys that have no effect in the settings.
+        """Return the notes of all settings, each once: keys that have no effect, and plug-in files of which no part is used.
 
-        A plug-in file counts as unused only if no setting chooses a part of it.
+        A plug-in file is noted only if no setting chooses a part of it.
         """
         notes = [scenario.notes for scenario in self.scenarios if scenario is not None]
         every = [note for of_setting in notes for note in of_setting]

@@ -139,10 +139,10 @@ class KeptFrame:
 
 
 def chosen_frame(folder: RunFolder, requested: int | None) -> int:
-    """Return the number of the kept frame to draw: the requested one, or the one in which fusion adds most road users.
+    """Return the number of the kept frame to draw.
 
-    If several frames add equally many road users, one with a relayed link is preferred, then one with any link, then the
-    earliest.
+    This is the requested frame, or else the one in which fusion adds the most road users that the ego alone missed. If
+    several frames add equally many, one with a relayed link is preferred, then one with any link, then the earliest.
 
     Raises:
         NothingToShowError: If the run kept no frame.

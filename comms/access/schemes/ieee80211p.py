@@ -18,11 +18,11 @@ class Ieee80211p(AccessScheme):
         aifs_us: Time for which the channel must be idle before a station sends (AIFS); a shorter time gives more
             priority.
         cw: Contention window: the back-off is a whole number of slots drawn from 0 to this value.
-        cca_preamble_dbm: A preamble stronger than this makes the channel busy.
+        cca_preamble_dbm: A packet received with at least this power makes the channel busy.
         cca_energy_dbm: A total received power above this makes the channel busy.
         interference: Which interference sets the SINR of a packet: the highest during the packet, or the mean over it.
-        capture_db: How much stronger a later packet must be for a receiver to leave the packet that it is locked on
-            (None for no capture).
+        capture_db: A receiver leaves the packet that it is locked on only for a later packet that is stronger by more
+            than this (None for no capture).
     """
 
     aifs_us: Annotated[
@@ -41,13 +41,13 @@ class Ieee80211p(AccessScheme):
         float,
         AtLeast(-130),
         AtMost(-30),
-        "Carrier-sense threshold at 10 MHz: a packet received above this power makes the channel busy",
+        "Carrier-sense threshold at 10 MHz: a packet received with at least this power makes the channel busy",
     ] = -85.0
     cca_energy_dbm: Annotated[
         float,
         AtLeast(-130),
         AtMost(-30),
-        "Energy-detection threshold at 10 MHz: a total received power above this makes the channel busy",
+        "Energy-detection threshold at 10 MHz: a total received power of at least this makes the channel busy",
     ] = -65.0
     interference: Annotated[
         Literal["worst", "mean"],
@@ -55,7 +55,7 @@ class Ieee80211p(AccessScheme):
     ] = "worst"
     capture_db: Annotated[
         float | None, AtLeast(0), AtMost(60),
-        "Capture threshold: a later packet takes over a receiver if it is stronger than the packet being received by this much; null switches capture off",
+        "Capture threshold: a receiver changes to a later packet if it is stronger than the packet being received by more than this; null switches capture off",
     ] = None  # fmt: skip
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:

@@ -44,10 +44,7 @@ class BuildingLossView:
 
     @cached_property
     def legs_m(self) -> tuple[Float[np.ndarray, " links"], Float[np.ndarray, " links"]]:
-        """Distances of the two stations of each link from the crossing of their streets; infinity if there is no crossing.
-
-        Infinity if the streets do not meet.
-        """
+        """Distances of the two stations of each link from the crossing of their streets; infinity if there is no crossing."""
         return legs_m(self.first_m[:, :2], self.first_heading_rad, self.second_m[:, :2], self.second_heading_rad)
 
 

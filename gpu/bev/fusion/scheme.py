@@ -48,8 +48,8 @@ class Received:
 
     Attributes:
         station: Identity of the helper.
-        age_s: Time from the capture of the data to the capture of the ego's frame, by the clocks of the two stations; a
-            larger value means older data.
+        age_s: Age of the data at the ego's capture: capture time by the ego's clock minus capture time by the helper's
+            clock, so the clock errors of both stations are included.
         points_m: Lidar points in world coordinates, computed with the helper's own estimate of its pose; empty if boxes
             are sent.
         object_id: Identity of the road user that each point lies on; -1 for ground, -2 for a building. Fusion schemes
@@ -69,7 +69,7 @@ class Received:
 
     @cached_property
     def located(self) -> tuple[Float[np.ndarray, "objects 3"], Bool[np.ndarray, " objects"]]:
-        """Position at which the helper saw each road user, and whether the road user was present at the capture time."""
+        """Position at which the helper would place each road user, and whether the road user was present at the capture time."""
         return self.locate()
 
 
@@ -101,7 +101,8 @@ class FusionView:
         ego: Identity of the ego.
         pose: The ego's x, y, z and yaw, by its own estimate.
         size_m: Length, width and height of the ego's own body; zeros for a roadside unit.
-        objects: Bounding boxes of all road users, at the positions where the ego's own points on them appear.
+        objects: Bounding boxes of all road users where the ego would place them: shifted by its own pose error, as its
+            lidar points are.
         agent: Identity of the road user of each box, in rising order; for the visibility model and metrics.
         own_points: Number of the ego's own lidar points on each road user.
         own_detections: Detections of the ego alone.

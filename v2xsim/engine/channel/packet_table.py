@@ -1,4 +1,4 @@
-"""The table of packets: one row for each packet at each receiver, and counts of receptions too weak to get a row."""
+"""The table of packets: one row for each packet at each station with an outcome, and counts of weaker receptions."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,14 @@ _UNHEARD_BINS = 4000
 
 
 class PacketTable:
-    """Writes the outcome of every packet at every station in range.
+    """Writes one row for each recorded packet at each station for which the access layer reports an outcome.
+
+    An outcome is reported for a station that detected the packet, that could not detect it because it was sending, or
+    to which the packet was addressed. The other stations in range are counted at which an announcement was too weak.
 
     Args:
-        packets: Table with one row for each packet at each receiver.
-        unheard: Table with counts of stations in range at which a packet was too weak to get a row.
+        packets: Table with one row for each recorded packet at each station with an outcome.
+        unheard: Table with counts of stations in range at which an announcement was too weak to get a row.
         share: Share of the stations whose awareness messages get rows, above 0 and at most 1. Messages of other kinds
             always get rows.
         streams: Random streams, from which these stations are drawn.
@@ -38,7 +41,7 @@ class PacketTable:
         self._too_weak = np.zeros((len(LINK_STATE_NAMES), _UNHEARD_BINS), np.int64)
 
     def add(self, receptions: Receptions, packets: Sequence[Packet], fleet: Fleet, links: LinkBudget) -> None:
-        """Write the outcome of finished packets at every station that they could have reached.
+        """Write the outcomes of finished packets, and count the stations in range at which an announcement was too weak.
 
         Args:
             receptions: Outcomes from the access layer.
@@ -84,7 +87,7 @@ class PacketTable:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Write the counts of receptions that were too weak to get a row."""
+        """Write the counts of stations at which announcements were too weak to get a row."""
         state, distance_bin = np.nonzero(self._too_weak)
         if len(state):
             self._unheard.add(

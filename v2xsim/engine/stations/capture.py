@@ -14,7 +14,7 @@ from v2xsim.world.snapshot import Snapshot
 
 
 class DetectorDraws:
-    """Uniform random numbers in [0, 1) of the detector for one frame.
+    """Uniform random numbers in (0, 1) of the detector for one frame.
 
     They are keyed by station, time and road user, so that the draws of a road user do not depend on which others exist.
     """
