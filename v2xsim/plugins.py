@@ -219,5 +219,5 @@ def _place_in(file: Path | str, error: BaseException) -> str:
 
 
 def loaded_plugins(paths: Sequence[Path]) -> tuple[Plugin, ...]:
-    """Return the users' files with these paths, as they were last loaded."""
+    """Return the users' files with the given paths, as they were last loaded."""
     return tuple(_loaded[path] for path in paths)

@@ -76,7 +76,7 @@ class SidelinkScheme(AccessScheme):
         float,
         AtLeast(-150),
         AtMost(0),
-        "A resource is excluded if its reservation was received above this power; a lower threshold excludes more resources",
+        "A resource is excluded if its reservation was received above this power per resource element; a lower threshold excludes more resources",
     ] = -110.0
     keep_probability: Annotated[
         float,

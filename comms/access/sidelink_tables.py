@@ -1,7 +1,7 @@
 """Tables of the compiled slot loop of sensing-based sidelink: scheduled transmissions, stations' memories, and rules.
 
-Each call of `run_slots` passes these tuples to numba, which takes about 1 us per tuple. Nested tuples and bools are
-avoided because numba has no fast path for them: they would take three to five times as long.
+Each call of `run_slots` passes the tables to numba as named tuples, which takes about 1 us per tuple. Nested tuples and
+bools are avoided because numba has no fast path for them: they would take three to five times as long.
 """
 
 from typing import NamedTuple
@@ -181,7 +181,7 @@ class Air(NamedTuple):
         entry: Row in the schedule of each sender's transmission.
         first_near: Index in `near` of the first station that may detect each transmission.
         near: Rows of the stations that may detect a transmission.
-        near_mw: Received power of the transmission at each of these stations.
+        near_mw: Received power of the transmission at each station of `near`.
     """
 
     present_mw: Float[np.ndarray, "stations subchannels"]

@@ -19,8 +19,8 @@ def propagation(
     """Return the parameters of the compiled link budget.
 
     Args:
-        path_loss: The path-loss model. If the model computes the loss of each link, the caller must pass these losses
-            to `received_power.powers`.
+        path_loss: The path-loss model. If the model computes the loss of each link, the caller must pass the losses to
+            `received_power.powers`.
         carrier_ghz: Centre frequency of the channel.
         power_dbm: Transmit power of every station.
         blockage: The blockage model (None adds no loss). The blockage model is ignored if the path-loss model already

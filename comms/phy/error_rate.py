@@ -99,9 +99,8 @@ def lost_below(
 ) -> Float[np.ndarray, "bins 2"]:
     """Return two SINR limits for each bin of the uniform random number that decides whether a packet is lost.
 
-    Below the first limit the packet is certainly lost; from the second limit on it is certainly received.
-
-    Only packets whose SINR lies between these limits need a logarithm and a look-up in the curve.
+    Below the first limit the packet is certainly lost; from the second limit on it is certainly received. Only packets
+    whose SINR lies between the two limits need a logarithm and a look-up in the curve.
     """
     if (np.diff(curve_rate) > 0).any():
         return np.tile([0.0, np.inf], (UNIFORM_BINS, 1))

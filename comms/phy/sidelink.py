@@ -29,7 +29,7 @@ def sidelink_error_curve(bits_per_symbol: int, code_rate: float) -> tuple[tuple[
 
     The result is the curve of QPSK at code rate 0.7, shifted in SINR. For each of the two combinations of modulation
     and code rate, take the SINR at which 0.6 times Shannon's capacity (TR 36.942, annex A.2) equals its data rate. The
-    shift is the difference of these SINRs; this is our approximation.
+    shift is the difference of the two SINRs; this is our approximation.
     """
     shift_db = 10.0 * np.log10((2.0 ** (bits_per_symbol * code_rate / 0.6) - 1.0) / (2.0 ** (2 * 0.7 / 0.6) - 1.0))
     return tuple(float(v + shift_db) for v in QPSK_SINR_DB), QPSK_ERROR_RATE

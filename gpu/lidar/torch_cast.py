@@ -1,6 +1,6 @@
 """Lidar ray casting in torch, for a GPU: every ray against every body in range, in blocks that fit into memory.
 
-The ranges agree with those of the compiled kernel in `cast` within 1 mm on 99.9 % of rays. Both programs compute in
+The ranges agree with those of the compiled kernel in `cast` within 1 mm on 99.9 % of rays. The two programs compute in
 float64, but a ray that grazes an edge may hit or miss it because of rounding.
 """
 

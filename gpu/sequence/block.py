@@ -28,7 +28,7 @@ from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 class BlockTransformer(TokenSequence):
     """A token model with two levels: blocks of tokens, and tokens within a block.
 
-    The embedder looks up a short vector for each token of a block and concatenates these vectors. From them and the
+    The embedder looks up a short vector for each token of a block and concatenates the vectors. From the result and the
     blocks before, the block decoder computes a context for the next block. The token decoder reads this context as
     `prefix` vectors, and then the tokens of its own block.
 
@@ -187,7 +187,7 @@ class BlockTransformer(TokenSequence):
 
         Args:
             tokens: Token sequences from their start, one per row.
-            mask: False where there is no token; such positions are not predicted.
+            mask: False where there is no token; a position without a token is not predicted.
             generator: If given, each row is shifted right by a random 0 to block - 1 positions, so that the model does
                 not depend on the position of a token within its block.
         """

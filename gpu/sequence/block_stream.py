@@ -20,7 +20,7 @@ class Rows:
     """Rows with the same number of tokens in their unfinished block.
 
     Attributes:
-        where: Indices of these rows among all rows (None if these are all rows).
+        where: Index of each row of the group among all rows (None if the group has all rows).
         filled: Number of tokens in the unfinished block.
         partial: Tokens of the unfinished block; NO_TOKEN for tokens that did not arrive and for positions not yet
             reached.

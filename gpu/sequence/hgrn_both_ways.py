@@ -71,7 +71,7 @@ class HgrnEncoder(nn.Module):
 
         Args:
             x: Input vectors; those at masked positions are ignored.
-            mask: False where there is no input; the states do not change at such positions.
+            mask: False where there is no input; the states do not change at a position without input.
             state: Must be None.
 
         Raises:

@@ -43,7 +43,7 @@ class ModelOptions(Protocol):
     """Base of the options of one kind of model."""
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights.
+        """Return a model with the options of this record, the given sizes and new random weights.
 
         Raises:
             UserError: If sizes or options are invalid or do not fit together.
@@ -69,7 +69,7 @@ class TransformerOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights."""
+        """Return a model with the options of this record, the given sizes and new random weights."""
         body = Transformer(
             sizes.dim, sizes.layers, sizes.heads, self.hidden, windows=self.windows, dropout=self.dropout
         )
@@ -89,7 +89,7 @@ class GruOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights."""
+        """Return a model with the options of this record, the given sizes and new random weights."""
         return TokenModel(Gru(sizes.dim, sizes.layers, self.residual), sizes.vocabulary, self.tied)
 
 
@@ -126,7 +126,7 @@ class KvSharingOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights."""
+        """Return a model with the options of this record, the given sizes and new random weights."""
         layers = sizes.layers
         shared = self.kv_map if self.kv_map is not None else _half(layers, self.kind, self.target, self.kv_layers)
         schedule = None if self.times is None else ExitSchedule.of_speed(layers, self.times, self.horizon)
@@ -157,7 +157,7 @@ class SkipDecodeOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights."""
+        """Return a model with the options of this record, the given sizes and new random weights."""
         schedule = ExitSchedule.of_speed(sizes.layers, self.times, self.horizon, self.warm_up)
         body = Transformer(sizes.dim, sizes.layers, sizes.heads, self.hidden, schedule=schedule, dropout=self.dropout)
         return TokenModel(body, sizes.vocabulary, self.tied)
@@ -186,7 +186,7 @@ class HgrnOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights."""
+        """Return a model with the options of this record, the given sizes and new random weights."""
         variant = Variant(self.complex_state, self.norm_gate, self.bounds, self.forget)
         body = Hgrn(sizes.dim, sizes.layers, self.hidden, variant, self.dropout)
         return TokenModel(body, sizes.vocabulary, self.tied)
@@ -230,7 +230,7 @@ class BlockOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights."""
+        """Return a model with the options of this record, the given sizes and new random weights."""
         within = sizes.layers - sizes.layers // 2 if self.token_layers is None else self.token_layers
         check_whole(1, block=self.block, horizon=self.horizon, token_layers=within)
         over = sizes.layers - within
@@ -283,7 +283,7 @@ class SharedOptions:
     tied: bool = False
 
     def build(self, sizes: ModelSizes) -> TokenSequence:
-        """Return a model with these options, the given sizes and new random weights."""
+        """Return a model with the options of this record, the given sizes and new random weights."""
         return SharedModel(
             sizes.vocabulary,
             sizes.dim,

@@ -1,4 +1,4 @@
-"""Motion as tokens: conversion of tracks of poses to tokens in closed loop, the way back, and the error of both.
+"""Motion as tokens: conversion of tracks of poses to tokens in closed loop, conversion back to poses, and the error.
 
 Poses are rows of x and y in metres and heading in radians, counter-clockwise from the x axis, in any fixed frame.
 Tracks are stored one after the other: track t has the rows offset[t]:offset[t + 1]. A track of n poses has n - 1
@@ -167,7 +167,7 @@ class TokenStatistics:
         tokens: Number of tokens.
         used: Number of different tokens that occur at least once.
         stationary: Share of tokens that mean standing still, 0 to 1.
-        entropy_nats: Entropy per token of the frequencies of these tokens.
+        entropy_nats: Entropy per token, computed from the frequency of each token.
         unigram_cross_entropy_nats: Cross-entropy per token if each token is predicted with its frequency in the
             training set, with one count added to every token.
     """

@@ -53,7 +53,7 @@ def covering(
     Args:
         pose: Poses of the training tracks at time steps of `step_s`; see v2xsim.gpu.sequence.motion.
         offset: Index of the first pose of each track; one entry more than tracks.
-        size: Largest number of tokens; the result has fewer if these cover all moves.
+        size: Largest number of tokens; the result has fewer if fewer tokens cover all moves.
         step_s: Duration of a move.
         tolerance_m: Largest distance at which a token covers a move; a smaller tolerance needs more tokens.
         box_m: Length and width of the box whose corners define the distance of two moves.

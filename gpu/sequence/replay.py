@@ -62,7 +62,7 @@ class RecordedSteps(Steps):
     Args:
         model: Model in evaluation mode; its weights must not move in memory.
         state: State from which to start; its rows must all have read the same number of positions. It is not changed.
-        room: Number of steps for which to allocate memory; after these, the steps are recorded again.
+        room: Number of steps for which to allocate memory; after `room` steps, the steps are recorded again.
         record: Whether to record CUDA graphs (False runs the same code step by step, on any device).
 
     Raises:

@@ -1,8 +1,8 @@
 """The linear recurrence h_t = decay_t h_(t-1) + entry_t with decays in [0, 1] and its gradient, by several methods.
 
 All methods give the same results. No method divides by products of decays or takes the exponential of summed
-logarithms, because both leave the floating-point range within some hundred positions. Products of decays occur only as
-factors, where underflow to zero is correct.
+logarithms, because the numbers would leave the floating-point range within some hundred positions. Products of decays
+occur only as factors, where underflow to zero is correct.
 """
 
 from typing import Any, Literal, get_args
@@ -40,7 +40,7 @@ def scan(
         initial: State before the first position (None for zero).
         method: Algorithm. `sequential`: one position after the other. `chunked`: all positions of a chunk together by
             doubling, chunks one after the other. `associative`: doubling over all positions. `compiled`: sequential in
-            compiled code, on the CPU. `triton`: chunked in two kernels, on a GPU. `auto`: the fastest of these for the
+            compiled code, on the CPU. `triton`: chunked in two kernels, on a GPU. `auto`: the fastest method for the
             given tensors (docs/benchmarks.md).
         chunk: Number of positions in a chunk, for the methods with chunks.
 
@@ -82,7 +82,7 @@ def _check(decay: Tensor, entry: Tensor, initial: Tensor, method: str, chunk: in
 
 
 def _chosen(method: Method, entry: Tensor) -> Method:
-    """Return the method to use for these tensors, in which `auto` is replaced by the fastest one."""
+    """Return the method to use for the given tensors; `auto` is replaced by the fastest one."""
     if method == "compiled" and entry.device.type != "cpu":
         raise UserError(
             f"scan: the compiled way works on the CPU, the tensors are on {entry.device}; use method='auto'"

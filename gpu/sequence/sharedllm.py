@@ -7,7 +7,7 @@ Han et al., SharedLLM (arXiv 2410.19318). The paper does not treat streams. Here
 running text is the current chunk. When a chunk is complete, three things happen: it becomes context; the selection of
 details in all chunks is updated with its last token as the query; and self-attention starts again (or reaches back over
 `window` tokens). Tokens of the past are stored, so `focus` can update the selection at any time for another query.
-These updates happen at fixed positions of the stream, so the result does not depend on how the stream is split into
+Chunks are completed at fixed positions of the stream, so the result does not depend on how the stream is split into
 pieces.
 """
 
@@ -218,7 +218,7 @@ class SharedModel(SharedParts):
     ) -> State:
         """Return the state after whole chunks that only the lower model has read.
 
-        Self-attention of the upper model does not reach into these chunks.
+        Self-attention of the upper model does not reach into chunks that only the lower model has read.
 
         Args:
             context: Tokens of the past, in whole chunks; may be empty.

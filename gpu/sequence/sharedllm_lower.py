@@ -70,7 +70,7 @@ class Lower(nn.Module):
             ids: Tokens of the chunks; MISSING where there is none.
             embedding: Embedding table of the tokens.
             query: Query vector of each row.
-            first: Number in the stream of the first of these chunks.
+            first: Number, in the stream, of the first chunk to compress.
 
         Returns:
             For each layer, the keys (rotated by the number of their chunk) and the values; and the number of the first

@@ -85,7 +85,9 @@ class SharedParts(TokenSequence):
             self.head.weight = self.embedding.weight
 
     def start_from(self, plain: TokenModel) -> None:
-        """Copy the weights of a plain Transformer of the same sizes; before training, both give exactly the same output.
+        """Copy the weights of a plain Transformer of the same sizes.
+
+        Before training, the two models give exactly the same output.
 
         Raises:
             UserError: If the plain model has another kind or size.

@@ -52,7 +52,7 @@ class TokenSequence(SequenceModule):
 
         Args:
             tokens: Token sequences from their start, one per row.
-            mask: False where there is no token; such positions are not predicted.
+            mask: False where there is no token; a position without a token is not predicted.
             generator: Random generator for models that draw random numbers in training.
         """
         logits, _ = self(tokens, None, mask)

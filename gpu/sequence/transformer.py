@@ -220,7 +220,7 @@ class Transformer(SequenceModule):
             state: State before the piece.
 
         Returns:
-            The output, the caches with the entries of the piece, and these entries.
+            The output, the caches with the entries of the piece, and the entries of the piece alone.
         """
         now, made = dict(caches), {}
         for i in range(segment.first, segment.end):

@@ -63,9 +63,9 @@ class Visibility(Detector):
         half_points: Number of points on an object at which half are detected; larger values detect less.
         steepness: Slope of the detection curve over the logarithm of the points; larger values make the change
             sharper.
-        center_sigma_m: Position error of a box with half_points points, per axis.
-        yaw_sigma_deg: Heading error of such a box.
-        size_sigma_m: Error of length, width and height of such a box.
+        center_sigma_m: Standard deviation of the position error, per axis, of a box with half_points points.
+        yaw_sigma_deg: Standard deviation of the heading error of a box with half_points points.
+        size_sigma_m: Standard deviation of the errors of length, width and height of a box with half_points points.
         false_per_frame: Mean number of false positives in a frame.
     """
 

@@ -28,7 +28,7 @@ def among(live, label, mask):
 
 @njit(cache=True, nogil=True)
 def one_by_one(allowed, rows, m, ef, k):
-    """Return whether to compare the query with each allowed row: this is cheaper, or all of these rows are answers."""
+    """Return whether to compare the query with each allowed row: if it is cheaper, or if all allowed rows are answers."""
     return allowed <= k or allowed * allowed <= rows * m * ef
 
 

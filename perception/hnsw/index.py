@@ -68,7 +68,7 @@ class Index:
 
         Args:
             max_elements: Initial capacity in items; it grows automatically.
-            M: Number of neighbours chosen for a new item; rows on level 0 have room for twice as many. A larger number
+            M: Number of neighbours chosen for a new item; rows on level 0 have room for 2 M neighbours. A larger number
                 gives better answers and a larger index.
             ef_construction: Number of best rows that the search keeps when an item is inserted, at least M. A larger
                 number gives better links and takes longer.

@@ -19,7 +19,7 @@ class Items:
 
     Args:
         dim: Number of entries of a vector.
-        m: Number of links of a row on the upper levels; level 0 has twice as many.
+        m: Number of links of a row on the upper levels; on level 0 a row has 2 m links.
         room: Initial number of rows.
     """
 
@@ -161,7 +161,7 @@ class Items:
         return labels
 
     def doom(self, rows: list[int]) -> None:
-        """Delete items; searches still pass through their rows until these are purged."""
+        """Delete items; searches still pass through their rows until the rows are purged."""
         if not rows:
             return
         graph, at = self.graph, np.array(rows, np.int64)

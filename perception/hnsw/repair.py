@@ -61,9 +61,9 @@ def _mend(  # type: ignore[no-untyped-def]
     """Replace the links that a row lost; return the number of its remaining tree edges.
 
     The row keeps its remaining links, so that rows do not lose links over time. Candidates are the neighbours of the
-    removed rows. If these are too few, the neighbours of removed rows among them are candidates too, so that gaps of
-    any width are closed. The heuristic takes candidates that are nearer to the row than to any of its neighbours
-    (Algorithm 4).
+    removed rows. If there are too few candidates, then for each candidate that is itself removed, its neighbours become
+    candidates too, so that gaps of any width are closed. The heuristic takes candidates that are nearer to the row than
+    to any of its neighbours (Algorithm 4).
     """
     at, most, width = first[row] + lc - 1 if lc > 0 else row, links.shape[1], vectors.shape[1]
     visited, stamp, gone = scratch.visited, next_stamp(scratch.visited, scratch.stamp), scratch.heap

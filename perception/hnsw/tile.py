@@ -125,7 +125,7 @@ def nearest(blocks, held, metric, queries, passes, label, k, labels, distances):
 
     Args:
         blocks: Vectors of the rows, in blocks of sixteen.
-        held: Number of rows in use; these are the first rows.
+        held: Number of rows in use, counted from the first row.
         metric: Metric of the distances.
         queries: Query vectors, one per row.
         passes: Whether each row may be returned: no line if all may, one line for all queries, or one line per query.

@@ -17,7 +17,7 @@ class Choice:
     Attributes:
         helper: Row of the helper in the view of the rule.
         cells: Which cells are requested from this helper; no cell is requested from two helpers.
-        gain: Share of the requester's total blind weight that lies in these cells, 0 to 1.
+        gain: Share of the requester's total blind weight that lies in the requested cells, 0 to 1.
     """
 
     helper: int

@@ -57,7 +57,7 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
 
     The area around the station is divided into rings of equal width and 16 sectors. For each ring, the shares of free
     and of occupied cells over the sectors give four Fourier coefficients each, whose magnitudes are the entries. A
-    rotation shifts the sectors and leaves these magnitudes unchanged.
+    rotation shifts the sectors and leaves the magnitudes unchanged.
 
     Args:
         matrix: Perception matrix of the station.

@@ -319,7 +319,7 @@ def velocity_of(
     """Return the velocity over ground of each detection, from the track to which it was assigned; zero if unknown.
 
     Args:
-        tracks: Tracks after `step` with these detections.
+        tracks: Tracks after `step` with the same detections.
         detections: Detections in the world frame, at the instant of the tracks.
         params: Parameters of the tracker.
     """

@@ -24,7 +24,8 @@ class CostRow:
         tokens: Number of tokens of the context.
         ratio: Compression: number of tokens of the context for each kept entry.
         kept_bytes: Size of the keys and values kept of the context, over all sequences of the batch.
-        plain_bytes: Size of the cache that a plain Transformer would need, with as many layers as read kept keys and values.
+        plain_bytes: Size of the cache of a plain Transformer with one layer for each upper layer that reads kept keys and
+            values.
         lower_positions: Number of positions that each layer of the lower model reads for one sequence, starting with the
             first layer.
         condense_s: Time to choose the parts kept in detail and to encode the whole context.

@@ -23,7 +23,7 @@ class ModeScore:
 
     Attributes:
         detections: The detections that count: those of road users in range, and false positives in range.
-        matched: Whether each of these detections hit a body at each overlap threshold, for average precision.
+        matched: Whether each detection that counts hit a body at each overlap threshold, for average precision.
         seen: Whether each road user is in range and was detected.
         known: Whether there is a confirmed track for each road user, at any distance.
     """

@@ -17,7 +17,8 @@ def delivery_rows(packets: pa.Table, unheard: pa.Table, range_m: float) -> Rows:
     """Return the packet reception ratio within a range, by distance and by link state, and the share of each cause of loss.
 
     All stations in range count, also those at which the packet was too weak, as in 3GPP TR 36.885 A.1.5. The table
-    `unheard` counts these in bins of 5 m; if the range is not a multiple of 5 m, the last bin counts completely.
+    `unheard` counts the stations at which a packet was too weak, in bins of 5 m; if the range is not a multiple of 5 m,
+    the last bin counts completely.
     """
     message_kind, hop, outcome, distance, state = arrays_of(
         packets, "kind", "hop", "outcome", "distance_m", "link_state"

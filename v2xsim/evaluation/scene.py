@@ -25,7 +25,7 @@ class Scene:
         agent: Agent id of each road user.
         boxes: True body of each road user.
         apparent: Body of each road user where the ego would place it: the true body moved by the error of the ego's pose.
-            Detections and tracks are compared with these bodies.
+            Detections and tracks are compared with the moved bodies.
         velocity_mps: True velocity of each road user over ground.
         own_points: Number of returns of the ego's own lidars on each road user.
     """

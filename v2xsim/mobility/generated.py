@@ -232,8 +232,9 @@ def _write_motorway(home: Path, highway: Highway) -> None:
 def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
     """Return the traffic of a motorway, with the stated density from time 0 on.
 
-    At time 0 the vehicles are already on the road, with the speed that their distances allow. Afterwards, as many vehicles
-    enter as leave at that speed. If the road cannot hold the density, some vehicles wait outside.
+    At time 0 the vehicles are already on the road, with the speed that their distances allow. Afterwards, vehicles
+    enter at the rate at which they leave at that speed. If the road cannot hold the density, some vehicles wait
+    outside.
     """
     slow = [kind for kind in shares_of(highway.mix) if kind in ("bicycle", "pedestrian")]
     if slow:

@@ -157,7 +157,7 @@ class Record(Section):
     packet_share: float = quantity(
         1.0,
         "1",
-        "Share of stations whose awareness messages are in the packet table; radio metrics are computed from these",
+        "Share of stations whose awareness messages are in the packet table; radio metrics are computed from the table",
         gt=0,
         le=1,
     )

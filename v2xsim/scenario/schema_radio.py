@@ -50,7 +50,7 @@ class Propagation(Section):
         Fading, "none", "Small-scale fading, drawn for each packet and receiver"
     )
     gain_by_kind_dbi: dict[Kind, float] = quantity(
-        {}, "dBi", "Antenna gain by kind of vehicle; replaces radio.antenna_gain_dbi for these kinds"
+        {}, "dBi", "Antenna gain by kind of vehicle; replaces radio.antenna_gain_dbi for each kind that is listed"
     )
 
     @model_validator(mode="after")

@@ -74,7 +74,7 @@ class LidarModel(Section):
 
 
 class Lidars(Section):
-    """The choice of the stations that carry lidars, and the type and mounts of these lidars."""
+    """The choice of the stations that carry lidars, and the type and mounts of the lidars."""
 
     count: int | None = quantity(
         None,

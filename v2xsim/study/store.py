@@ -13,7 +13,7 @@ depend on the number of workers.
 
 `failures.json` lists the failed points with their settings.
 
-`timing.parquet` has time and memory of each point. These are not part of the results.
+`timing.parquet` has the computing time and memory of each point. Computing times are not part of the results.
 
 A point is finished when its file exists, so a sweep that was killed can continue where it stopped.
 """

@@ -1,6 +1,6 @@
 """The schema of a radio set-up in YAML: vehicles on a line, one access scheme, and every parameter in which papers differ.
 
-`v2xsim validate radio --config FILE` runs such a set-up, so that users can compare its results with their own curves.
+`v2xsim validate radio --config FILE` runs a set-up, so that users can compare its results with their own curves.
 """
 
 from pathlib import Path

@@ -25,7 +25,7 @@ def corner_loss_db(
     street_width_m: float = 20.0,
     suburban: bool = False,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the loss in dB of VirtualSource11p; the smaller one of both directions, so that the link is symmetric.
+    """Return the loss in dB of VirtualSource11p: the smaller loss of the two directions, so that the link is symmetric.
 
     Args:
         first_m: Distance from one station to the crossing.

@@ -20,7 +20,7 @@ def manhattan_loss_db(
     second_height_m: Float[np.ndarray, " pairs"] | float,
     environment_height_m: float,
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the loss in dB of WINNER+ B1 round a corner; the smaller one of both directions, so that it is symmetric.
+    """Return the loss in dB of WINNER+ B1 round a corner: the smaller loss of the two directions.
 
     Args:
         first_m: Distance from one station to the crossing.

@@ -1,8 +1,8 @@
 """The interface of models of the loss behind buildings, and the point where the streets of two stations meet.
 
 The wave goes along one street, turns at the crossing and goes along the other. A station is assumed to drive along its
-street, so the crossing is the point where the lines along both headings meet. If these lines are nearly parallel or
-meet far away, there is no corner.
+street, so the crossing is the point where the lines along both headings meet. If the two lines are nearly parallel
+or meet far away, there is no corner.
 """
 
 from dataclasses import dataclass

@@ -57,7 +57,7 @@ class CamGenerator:
         self._heading = self._speed
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
-        """Return which stations send now, and store these messages as sent."""
+        """Return which stations send now, and store that they sent."""
         place_m, heading_rad, speed_mps, now_us = view.place_m, view.heading_rad, view.speed_mps, view.now_us
         self._over(view.agent)
         elapsed_us = now_us - self._last_us

@@ -39,7 +39,7 @@ class Generator(Protocol):
     """Stores what each station has sent, and decides which stations send now."""
 
     def due(self, view: AwarenessView) -> Bool[np.ndarray, " stations"]:
-        """Return which stations send now, and store these messages as sent."""
+        """Return which stations send now, and store that they sent."""
 
 
 class AwarenessRule(Part):
@@ -56,7 +56,7 @@ class AwarenessRule(Part):
     def longest_us(self) -> Annotated[float, Above(0)]:
         """Longest interval in us between two messages of a station.
 
-        A station that is silent for five such intervals counts as gone.
+        A station that is silent for five times this interval counts as gone.
         """
         return 1_000_000.0
 

@@ -10,8 +10,8 @@ def with_points(view: FusionView) -> FusedObjects:
     """Return what the detector finds in the ego's points and the received points together.
 
     Each station sees an object at a slightly different position, because of capture times and pose errors. The object
-    is placed at the mean of these positions, weighted by the numbers of points. So late data, or data with a large pose
-    error, shifts the box.
+    is placed at the mean of the positions seen by all stations, weighted by their numbers of points. So late data, or
+    data with a large pose error, shifts the box.
     """
     # Imported here, so that a scenario can be checked without loading compiled kernels.
     from v2xsim.gpu.lidar.returns import hits_per_agent

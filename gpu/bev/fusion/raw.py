@@ -1,4 +1,4 @@
-"""Raw fusion: helpers send whole lidar frames, even if these exceed the byte budget."""
+"""Raw fusion: helpers send whole lidar frames, even if the frames exceed the byte budget."""
 
 from dataclasses import dataclass
 from typing import ClassVar

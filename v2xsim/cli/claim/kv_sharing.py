@@ -20,7 +20,7 @@ def command(
         int,
         typer.Option(
             min=1,
-            help="Number of layers that compute their own keys and values; the other layers use the keys and values of these layers.",
+            help="Number of layers that compute keys and values of their own; each other layer uses the keys and values of one of them.",
         ),
     ] = 4,
     seeds: Seeds = 1,

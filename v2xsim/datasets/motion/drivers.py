@@ -88,7 +88,9 @@ def _spread(style: Style, kind: str, factor: Float[np.ndarray, " 6"]) -> Style:
 
 
 def driver_xml(name: str, driver: Driver) -> str:
-    """Return the <vType> element of one driver. Its id contains style and model, because SUMO does not report these later.
+    """Return the <vType> element of one driver.
+
+    Its id contains style and model, because SUMO does not report them later.
 
     Vehicles of every class may drive where cars may: a corpus needs trucks on all of its networks.
     """

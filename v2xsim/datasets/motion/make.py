@@ -71,8 +71,8 @@ SMALL = Settings(vehicles=20, minutes=2.0, towns=2)
 def plan(settings: Settings) -> list[tuple[str, str]]:
     """Return the runs of a corpus as pairs of set (training, validation or test) and network.
 
-    The training set uses every town once. The validation set uses every second of these towns, with other drivers, routes
-    and random draws. The test set has towns of its own.
+    The training set uses every town once. The validation set uses every second town of the training set, with other
+    drivers, routes and random draws. The test set has towns of its own.
 
     Raises:
         CorpusError: If a setting is not possible.

@@ -81,7 +81,7 @@ def asks(
     """Return the helpers that an ego asks, with cells and allowance of each, best helper first.
 
     The size of each answer is predicted from the matrices, and limited to an equal share of the budget before the choice.
-    The whole budget is then divided among the chosen helpers in proportion to these sizes.
+    The whole budget is then divided among the chosen helpers in proportion to the predicted sizes.
 
     Args:
         ego: The ego's frame.

@@ -109,8 +109,8 @@ def plan_relays(
     """Return a relay for every pair of ego and helper whose direct link is too weak.
 
     The inputs are the map and data that stations announce or measure: position, antenna height, velocity and size of each
-    station, and the quality of the links on which it hears others. The plan is made once for all stations, as if these
-    data, with exact velocities, reached all stations at once. No real station would know as much.
+    station, and the quality of the links on which it hears others. The plan is made once for all stations, as if the
+    data, with exact velocities, reached all stations at once. No real station would know all of this.
 
     Args:
         before: The plan of the tick before; a relay in use is kept unless another one is clearly better.

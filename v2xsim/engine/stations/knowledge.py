@@ -62,7 +62,7 @@ class Knowledge:
 
     Attributes:
         agent: Agent id of the station.
-        frames: The station's own frames, newest last; only as many as are still needed.
+        frames: The station's own frames, newest last; frames that are no longer needed are dropped.
         announced: Latest announcement of each other station, by agent id.
         answers: Answers of which at least one fragment has arrived, by helper, in the order of their first packet.
         reported: Latest report of each object, by the station that reported it and that station's number of the object.

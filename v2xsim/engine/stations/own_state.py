@@ -18,8 +18,8 @@ class OwnStates:
         time_us: Simulated time of the states.
         stamp_us: Time of the states on each station's own clock.
         pose: x, y, z (metres) and yaw (radians) that each station believes.
-        odometry: x, y and yaw without the error of satellite navigation. Message rules use changes of these values, because
-            a vehicle measures the distance it drives and the angle it turns without satellites.
+        odometry: x, y and yaw without the error of satellite navigation. Message rules use changes of position and yaw,
+            because a vehicle measures the distance it drives and the angle it turns without satellites.
         velocity_mps: Velocity over ground, x and y, without error.
         antenna_height_m: Height of the antenna above ground.
         size_m: Length, width and height of the body; zeros for a roadside unit.
