@@ -97,7 +97,7 @@ def _claim(claim_mw, request, reserved_slot, period, subchannel, power_mw):  # t
     while slot <= request.last + request.uses * request.step and slot <= reserved_slot + span:
         candidate, use = slot, 0
         while candidate >= request.first and use < request.uses:
-            if candidate <= request.last and candidate >= request.now:
+            if candidate <= request.last:
                 for c in range(max(0, subchannel - request.width + 1), min(places, subchannel + 1)):
                     claim_mw[candidate - request.first, c] = max(claim_mw[candidate - request.first, c], power_mw)
             candidate -= request.step

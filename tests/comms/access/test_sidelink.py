@@ -292,3 +292,13 @@ def test_a_newcomer_does_not_inherit_what_a_station_that_left_had_heard_or_sent(
         same.append(begun[0] == begun[1])
     # By chance in half of the cases: less often than in eight of forty in one of 10,000 draws.
     assert sum(same) >= 8
+
+
+def test_memories_grow_by_the_newcomers_and_a_quarter_of_what_was_there():
+    layer = Sidelink(0, PARAMS, 0, KEYS[:0])
+    columns = []
+    for stations in (0, 8, 9, 10, 12):
+        layer.reindexed(np.concatenate([np.arange(columns[-1][0]) if columns else [], np.full(9, -1)]).astype(int)[:stations],
+                        KEYS[:stations])  # fmt: skip
+        columns.append((stations, len(layer._senses.sent_slot)))
+    assert columns == [(0, 0), (8, 8), (9, 11), (10, 11), (12, 14)]

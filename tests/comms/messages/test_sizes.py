@@ -44,6 +44,31 @@ def test_an_object_message_is_as_long_as_etsis_asn1_makes_it(objects, expected):
     assert messages.boxes_bytes(objects) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("NETWORK_HEADER_BYTES", (4, 8, 28, 4)),
+        ("SECURITY_BYTES", (30, 66)),
+        ("PACKET_HEADER_BYTES", (4, 8, 28, 4, 30, 66)),
+        ("AWARENESS_BASE_BYTES", (200, -140)),
+        ("ANTENNA_HEIGHT_BYTES", (1,)),
+        ("NEIGHBOUR_BYTES", (4, 1)),
+        ("MATRIX_HEADER_BYTES", (2, 2, 1, 1, 1)),
+        ("REQUEST_HEADER_BYTES", (4, 4, 4, 2, 1, 7)),
+        ("RELAY_HEADER_BYTES", (4, 4, 2)),
+        ("POINT_BYTES", (2, 2, 2)),
+        ("POINTS_HEADER_BYTES", (8, 16)),
+        ("RAW_POINT_BYTES", (4, 4, 4, 4)),
+    ],
+)
+def test_a_header_is_as_long_as_its_fields(name, fields):
+    assert getattr(messages, name) == sum(fields)
+
+
+def test_an_announcement_adds_its_matrix_and_five_bytes_for_each_neighbour():
+    assert messages.awareness_bytes(30, 3) == 200 - 140 + 1 + 30 + 15
+
+
 def test_an_unobserved_matrix_needs_one_byte_per_64_cells():
     assert messages.encoded_matrix_bytes(np.zeros((64, 10), np.uint8)) == messages.MATRIX_HEADER_BYTES + 10
 
