@@ -1,9 +1,15 @@
-"""What the fork server writes of a process that ended, and when it stops one; the processes are in test_local_runner."""
+"""What the fork server writes of a process that ended, when it stops one, and what its processes do; see also test_local_runner."""
 
+import json
 import os
 import resource
+import select
 import signal
+import subprocess
+import sys
 import time
+from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -140,3 +146,180 @@ def test_processes_that_ended_are_collected_and_strangers_are_not():
             stranger = None if os.waitpid(stranger, os.WNOHANG)[0] else stranger
         except ChildProcessError:
             stranger = None
+
+
+@pytest.mark.parametrize(("after_s", "stopped"), [(0.0999, ""), (0.1, "time")])
+def test_a_process_is_looked_at_again_after_a_tenth_of_a_second(killed, monkeypatch, after_s, stopped):
+    one = child(timeout_s=2.0)
+    one.begun_s, one.looked_s = -5.0, 0.0
+    monkeypatch.setattr(fork_server.time, "monotonic", lambda: after_s)
+    assert looked_after(one).stopped == stopped
+
+
+@pytest.mark.parametrize(("after_s", "stopped"), [(2.0, ""), (2.001, "time")])
+def test_a_process_may_take_its_time_to_the_end(killed, monkeypatch, after_s, stopped):
+    one = child(timeout_s=2.0)
+    one.begun_s, one.looked_s = 0.0, -1.0
+    monkeypatch.setattr(fork_server.time, "monotonic", lambda: after_s)
+    assert looked_after(one).stopped == stopped
+
+
+def test_a_process_of_which_no_memory_was_seen_has_none():
+    assert obituary(0, peak_kib=0)["peak_bytes"] == 0
+
+
+# A server whose jobs do what their key says, without the simulator.
+SERVER = """
+import ctypes, json, os, sys, time
+from v2xsim.study import fork_server
+from v2xsim.study.point import Job
+
+def load():
+    os.write(1, b"a library greets")
+
+def work(job):
+    if job.key == "words":
+        sys.stdout.write("to output ")
+        sys.stderr.write("to errors ")
+        return 3
+    if job.key == "broken":
+        raise RuntimeError
+    if job.key == "long":
+        ctypes.CDLL(None).prctl(1, 0)  # It does not end with its parent.
+        time.sleep(60)
+    if job.key == "adopted":
+        pid = os.fork()
+        if pid == 0:
+            fork_server._live(job, os.getpid(), os.dup(1))
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if job.key == "about":
+        files = [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{n}")]
+        score = open("/proc/self/oom_score_adj").read().strip()
+        print(json.dumps({"input": os.read(0, 9).decode(), "files": files, "score": score}))
+    return 0
+
+fork_server._load, fork_server.work = load, work
+fork_server.main()
+"""
+
+
+class Server:
+    """A running server, to write to and to read from."""
+
+    def __init__(self):
+        # Without a buffer, so that what is not read yet can be waited for.
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self.first = self.answer()
+
+    def send(self, *orders):
+        self.process.stdin.write(b"".join(json.dumps(order).encode() + b"\n" for order in orders))
+
+    def answer(self, limit_s=20.0):
+        assert select.select([self.process.stdout], [], [], limit_s)[0]
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        code = self.process.wait(60)
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def server():
+    made = Server()
+    yield made
+    made.close()
+
+
+def job(folder, key, **said):
+    limits = {"timeout_s": 0.0, "memory_bytes": 0, **said}
+    return {"job": asdict(Job(key, {}, "", "", str(folder / "log"), "", 1, plugins={}, **limits))}
+
+
+def ended(server, folder, key, **said):
+    server.send(job(folder, key, **said))
+    return server.answer()
+
+
+def test_a_server_says_first_that_it_is_ready_whatever_libraries_print(server):
+    assert server.first == {"ready": server.process.pid}
+
+
+def test_all_that_a_process_prints_is_in_its_log(server, tmp_path):
+    said = ended(server, tmp_path, "words")
+    assert (said["key"], said["exit"], said["signal"], said["stopped"]) == ("words", 3, 0, "")
+    assert sorted((tmp_path / "log").read_text().split()) == ["errors", "output", "to", "to"]
+
+
+def test_a_log_begins_anew_with_each_process(server, tmp_path):
+    (tmp_path / "log").write_text("x" * 99)
+    ended(server, tmp_path, "words")
+    assert "x" not in (tmp_path / "log").read_text()
+
+
+def test_a_process_that_breaks_down_exits_with_4(server, tmp_path):
+    assert ended(server, tmp_path, "broken")["exit"] == 4
+
+
+def test_a_process_whose_server_is_gone_ends_before_it_works(server, tmp_path):
+    assert ended(server, tmp_path, "adopted")["exit"] == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_has_no_input_no_way_to_the_answers_and_goes_first_when_memory_runs_out(server, tmp_path):
+    ended(server, tmp_path, "about")
+    about = json.loads((tmp_path / "log").read_text())
+    assert about["input"] == ""
+    assert os.readlink(f"/proc/self/fd/{server.process.stdout.fileno()}") not in about["files"]
+    assert about["score"] == "1000"
+
+
+def test_orders_may_come_in_pieces_and_several_at_once(server, tmp_path):
+    text = b"".join(json.dumps(job(tmp_path, key)).encode() + b"\n" for key in ("words", "broken"))
+    for piece in (text[:20], text[20:]):
+        server.process.stdin.write(piece)
+        time.sleep(0.05)
+    assert {server.answer()["key"] for _ in range(2)} == {"words", "broken"}
+
+
+def test_a_process_that_is_to_stop_is_killed_and_said_to_be_stopped(server, tmp_path):
+    server.send(job(tmp_path, "long"), {"stop": "other"}, {"stop": "long"})
+    said = server.answer()
+    assert (said["key"], said["exit"], said["signal"], said["stopped"]) == ("long", 0, 9, "asked")
+
+
+def test_to_stop_a_process_that_has_ended_does_nothing(server, tmp_path):
+    ended(server, tmp_path, "words")
+    server.send({"stop": "words"})
+    assert ended(server, tmp_path, "broken")["key"] == "broken"
+
+
+def test_a_server_looks_after_its_processes(server, tmp_path):
+    said = ended(server, tmp_path, "long", timeout_s=0.2)
+    assert (said["stopped"], said["signal"]) == ("time", 9)
+    assert 0.2 <= said["wall_s"] < 30
+
+
+def test_a_server_whose_input_ends_kills_its_processes_and_exits(tmp_path):
+    server = Server()
+    server.send(job(tmp_path, "long"))
+    children, begun_s = [], time.monotonic()
+    while not children and time.monotonic() - begun_s < 30:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        time.sleep(0.02)
+    time.sleep(0.2)
+    assert (server.close(), len(children)) == (0, 1)
+    while alive(children[0]) and time.monotonic() - begun_s < 30:
+        time.sleep(0.02)
+    assert not alive(children[0])
+
+
+def alive(pid):
+    """Return whether a process runs; a dead one may wait for its new parent to notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False

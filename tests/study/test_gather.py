@@ -79,6 +79,13 @@ def test_a_damaged_point_is_named_and_taken_away(store, plan):
     assert not path.exists()
 
 
+def test_a_point_whose_file_is_gone_is_damaged_too(store, plan):
+    finish(store, plan.points[0], 0.5)
+    (store.folder / "points" / f"{plan.points[0].key}.arrow").unlink()
+    with pytest.raises(StoreError, match=r"was damaged .*; continue with --resume, which runs that point again"):
+        gather(store)
+
+
 def test_failures_are_kept_beside_the_results(store, plan):
     store.note(done(plan.points[1], kind="crash", reason="it broke"))
     gather(store)

@@ -1,9 +1,12 @@
 """Points in processes of their own: how many at once, what stops them, and what a death costs."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,9 +103,10 @@ def test_several_points_end_each_with_its_own_outcome(server, tmp_path):
 def test_a_server_that_dies_costs_its_points_and_another_takes_over(tmp_path):
     with ForkServer(1) as server:
         server.start(endless(tmp_path, "k"))
-        server.ended(0.1)
+        children = children_of(server)
         os.kill(server._process.pid, signal.SIGKILL)
         (lost,) = ended(server)
+        assert not outliving(children)
         assert (lost.key, lost.kind, lost.wall_s, lost.cpu_s, lost.peak_bytes) == ("k", "killed", 0.0, 0.0, 0)
         assert "the fork server ended (-9)" in lost.reason
         assert server.running == 0
@@ -111,17 +115,28 @@ def test_a_server_that_dies_costs_its_points_and_another_takes_over(tmp_path):
 
 
 def test_points_do_not_outlive_their_server(tmp_path):
-    begun_s = time.monotonic()
     with ForkServer(1) as server:
         server.start(endless(tmp_path, "k"))
-        children = []
-        while not children and time.monotonic() - begun_s < 60:
-            server.ended(0.1)
-            children = Path(f"/proc/{server._process.pid}/task/{server._process.pid}/children").read_text().split()
+        children = children_of(server)
+    assert not outliving(children)
+
+
+def children_of(server, limit_s=60.0):
+    """Return the processes of a server's points, as soon as there is one."""
+    children, begun_s = [], time.monotonic()
+    while not children and time.monotonic() - begun_s < limit_s:
+        server.ended(0.1)
+        children = Path(f"/proc/{server._process.pid}/task/{server._process.pid}/children").read_text().split()
     assert children
-    while any(alive(pid) for pid in children) and time.monotonic() - begun_s < 60:
+    return children
+
+
+def outliving(children, limit_s=10.0):
+    """Return the processes that still run when the others have had time to end."""
+    begun_s = time.monotonic()
+    while any(alive(pid) for pid in children) and time.monotonic() - begun_s < limit_s:
         time.sleep(0.05)
-    assert not any(alive(pid) for pid in children)
+    return [pid for pid in children if alive(pid)]
 
 
 def alive(pid):
@@ -214,3 +229,104 @@ def test_jobs_are_made_only_when_a_worker_is_free(monkeypatch, tmp_path):
     next(outcomes)
     assert made == [0, 1]
     assert len(list(outcomes)) == 4
+
+
+class Process:
+    """Stands in for the process of a fork server: notes what is done to it.
+
+    Args:
+        broken: Whether its input can no longer be closed.
+        deaf: Whether it goes on until it is killed.
+        code: Exit code; None while it runs.
+        says: What it writes, read by read.
+    """
+
+    def __init__(self, broken=False, deaf=False, code=None, says=()):
+        self.done, self.broken, self.deaf, self.returncode, self.says = [], broken, deaf, code, list(says)
+        self.stdin = SimpleNamespace(close=self.close_input, write=lambda _: None, flush=lambda: None)
+        self.stdout = SimpleNamespace(
+            close=lambda: self.done.append("output"), read=lambda _: self.says.pop(0) if self.says else None
+        )
+
+    def close_input(self):
+        self.done.append("input")
+        if self.broken:
+            raise BrokenPipeError
+
+    def poll(self):
+        return self.returncode
+
+    def kill(self):
+        self.done.append("kill")
+        self.deaf = False
+
+    def wait(self, limit_s=None):
+        self.done.append(limit_s)
+        if self.deaf:
+            raise subprocess.TimeoutExpired("server", limit_s)
+
+
+def server_of(monkeypatch, *processes):
+    """Return a server of processes that follow each other."""
+    waiting = list(processes)
+
+    def started(self):
+        process = waiting.pop(0)
+        self._selector = SimpleNamespace(close=lambda: process.done.append("selector"), select=lambda _: [1])
+        self._part = b""
+        return process
+
+    monkeypatch.setattr(ForkServer, "_started", started)
+    return ForkServer(1)
+
+
+@pytest.mark.parametrize(
+    ("process", "done"),
+    [
+        (Process(), ["input", 10, "selector", "output"]),
+        (Process(broken=True), ["input", "kill", 10, "selector", "output"]),
+        (Process(deaf=True), ["input", 10, "kill", None, "selector", "output"]),
+    ],
+    ids=["ends", "broken", "deaf"],
+)
+def test_a_server_that_does_not_end_within_10_s_or_cannot_be_asked_to_is_killed(monkeypatch, process, done):
+    server_of(monkeypatch, process).close()
+    assert process.done == done
+
+
+def test_what_led_to_a_dead_server_is_closed(monkeypatch, tmp_path):
+    dead = Process(code=-9)
+    server = server_of(monkeypatch, dead, Process())
+    server.start(job(tmp_path, "k", {}))
+    server.ended(0.0)
+    assert dead.done == ["selector", "input", "output"]
+
+
+def answer(key):
+    """Return the line with which a fork server reports that a job ended."""
+    report = {"key": key, "exit": 4, "signal": 0, "stopped": "", "wall_s": 1.5, "cpu_s": 1.0, "peak_bytes": 8}
+    return json.dumps(report).encode() + b"\n"
+
+
+def test_an_answer_in_pieces_is_read_when_it_is_whole(monkeypatch, tmp_path):
+    line = answer("k")
+    server = server_of(monkeypatch, Process(says=[line[:9], None, line[9:20], line[20:] + answer("other"), None]))
+    server.start(job(tmp_path, "k", {}))
+    assert server.ended(0.0) == []
+    assert [(outcome.key, outcome.wall_s) for outcome in server.ended(0.0)] == [("k", 1.5)]
+
+
+@pytest.mark.parametrize("before", ["", "/theirs"])
+def test_a_server_imports_the_v2xsim_that_started_it(monkeypatch, before):
+    given, popen = {}, subprocess.Popen
+
+    def instead(command, *, env, **more):
+        given.update(env)
+        return popen(["/bin/true"], env=env, **more)
+
+    monkeypatch.setenv("PYTHONPATH", before)
+    monkeypatch.setattr(local_runner.subprocess, "Popen", instead)
+    ForkServer(1).close()
+    folders = given["PYTHONPATH"].split(os.pathsep)
+    assert (Path(folders[0]) / "v2xsim" / "study" / "local_runner.py").samefile(local_runner.__file__)
+    assert folders[1:] == [before] * bool(before)

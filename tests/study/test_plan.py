@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
-from v2xsim.study.plan import plan_of
+from v2xsim.study.plan import _content, plan_of
 from v2xsim.study.sweepfile import SweepFile
 
 BASE = {"scenario": "demo"}
@@ -204,6 +204,48 @@ def test_of_a_large_file_size_and_date_make_the_key(tmp_path, monkeypatch):
     before = trace_plan(tmp_path, "a").points[0].key
     os.utime(tmp_path / "trace.xml", (1, 1))
     assert plan_of({"scenario": str(tmp_path / "own.yaml")}).points[0].key != before
+
+
+@pytest.mark.parametrize(("size_bytes", "read"), [(10, True), (11, False)])
+def test_a_file_is_read_up_to_the_limit(tmp_path, monkeypatch, size_bytes, read):
+    monkeypatch.setattr("v2xsim.study.plan._READ_BYTES", 10)
+    (tmp_path / "trace.xml").write_bytes(b"x" * size_bytes)
+    digest = hashlib.sha256(b"x" * size_bytes).hexdigest()
+    date_ns = (tmp_path / "trace.xml").stat().st_mtime_ns
+    assert _content(tmp_path / "trace.xml") == (digest if read else f"{size_bytes} {date_ns}")
+
+
+def test_a_file_larger_than_64_mb_is_not_read(tmp_path):
+    with (tmp_path / "trace.xml").open("wb") as stream:
+        stream.truncate(64_000_001)
+    assert _content(tmp_path / "trace.xml").startswith("64000001 ")
+
+
+def test_a_key_has_24_hexadecimal_digits():
+    (point,) = plan_of(BASE).points
+    assert len(f"{int(point.key, 16):024x}") == len(point.key) == 24
+
+
+def test_a_broken_setting_has_one_key_whatever_the_order_of_its_values():
+    keys = set()
+    for names in (("radio.tx_power_dbm", "radio.mcs"), ("radio.mcs", "radio.tx_power_dbm")):
+        rows = [
+            {name: row[name] for name in names}
+            for row in ({"radio.tx_power_dbm": dbm, "radio.mcs": 0} for dbm in (20, 500))
+        ]
+        keys.add(plan_of({**BASE, "list": rows}).points[1].key)
+    assert len(keys) == 1
+
+
+def test_a_note_on_one_of_two_settings_is_given():
+    plan = plan_of({**BASE, "grid": {"cooperation.redundancy": ["none", "frequency"]}})
+    (note,) = plan.notes()
+    assert "setting 1: cooperation.redundancy has no effect" in note
+
+
+def test_a_long_file_name_gives_a_name_of_80_letters(tmp_path):
+    (tmp_path / f"{'x' * 90}.yaml").write_text("scenario: demo\n")
+    assert plan_of(tmp_path / f"{'x' * 90}.yaml").file.name == "x" * 80
 
 
 def test_a_sweep_file_without_a_name_is_called_like_its_file(tmp_path):

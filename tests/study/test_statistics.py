@@ -207,3 +207,23 @@ def test_a_thing_with_too_few_pairs_takes_no_interval_from_the_others():
         alone = paired(row[None])
         assert paired(data).low[number] == pytest.approx(alone.low[0])
         assert paired(data).high[number] == pytest.approx(alone.high[0])
+
+
+def test_the_interval_of_two_pairs_is_students():
+    """Differences 1 and 3: mean 2, standard error 1, t of 0.975 with one degree 12.7062."""
+    found = paired(np.array([[1.0, 3.0]]))
+    assert (found.low[0], found.high[0]) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-4)
+
+
+def test_two_equal_differences_are_certain_and_two_of_zero_are_none():
+    found = paired(np.array([[0.5, 0.5], [0.0, 0.0]]))
+    assert (found.p.tolist(), found.low.tolist(), found.high.tolist()) == ([0.0, 1.0], [0.5, 0.0], [0.5, 0.0])
+
+
+def test_the_interval_is_that_of_4000_resamples_of_a_fixed_seed():
+    """A published interval must come out again: Hesterberg's tails of the means of the same resamples."""
+    data = np.array([0.3, -0.2, 1.1, 0.7, 0.4, 2.0])
+    weights = np.random.default_rng(20150101).multinomial(6, np.full(6, 1 / 6), 4000) / 6
+    tail = stats.norm.cdf(np.sqrt(6 / 5) * stats.t.ppf(0.05, 5))
+    found = paired(data[None], 0.9)
+    assert [found.low[0], found.high[0]] == pytest.approx(np.quantile(weights @ data, [tail, 1 - tail]).tolist())

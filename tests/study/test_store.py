@@ -292,3 +292,28 @@ def test_a_failure_file_that_cannot_be_read_is_an_error_in_words(tmp_path, plan)
         (tmp_path / "s" / "failed" / f"{plan.points[0].key}.json").write_text("{")
     with pytest.raises(StoreError, match="holds a file that cannot be read"):
         reopened(tmp_path, plan)
+
+
+def test_a_folder_with_something_else_beside_a_lock_is_refused(tmp_path, plan):
+    (tmp_path / "s").mkdir()
+    for name in (".lock", "thesis.tex"):
+        (tmp_path / "s" / name).write_text("")
+    with pytest.raises(StoreError, match="must be new, empty, or hold a sweep"):
+        reopened(tmp_path, plan)
+
+
+def test_one_process_at_a_time_works_on_a_folder(store, tmp_path, plan):
+    with pytest.raises(StoreError, match="another process works on this sweep; wait for it, or stop it"):
+        reopened(tmp_path, plan)
+
+
+def test_a_folder_that_was_let_go_may_be_opened_again(tmp_path, plan):
+    reopened(tmp_path, plan)
+    assert reopened(tmp_path, plan).waiting()
+
+
+def test_a_failure_whose_file_is_gone_is_forgotten_all_the_same(store, plan):
+    store.note(done(plan.points[2], kind="crash", reason="it broke"))
+    (store.folder / "failed" / f"{plan.points[2].key}.json").unlink()
+    store.forget_failures()
+    assert store.failed == {}

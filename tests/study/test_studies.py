@@ -92,6 +92,22 @@ def test_a_point_in_which_nothing_was_measured_is_finished_all_the_same(tmp_path
     assert study.finished == 4
 
 
+def test_a_point_that_lacks_one_metric_is_finished(folder):
+    study = rewritten(
+        folder, lambda t: t.filter(pc.invert(pc.and_(pc.equal(t["setting"], 1), pc.equal(t["metric"], "on_air"))))
+    )
+    assert study.finished == 6
+
+
+def test_a_point_whose_metrics_have_no_sample_is_finished(folder):
+    def without_samples(table):
+        return table.set_column(
+            table.schema.get_field_index("count"), "count", pa.array([0] * table.num_rows, pa.int64())
+        )
+
+    assert rewritten(folder, without_samples).finished == 6
+
+
 def test_seeds_that_do_not_rise_keep_their_order(folder):
     plan = json.loads((folder / "sweep.json").read_text())
     (folder / "sweep.json").write_text(json.dumps({**plan, "seeds": [3, 1, 2]}))

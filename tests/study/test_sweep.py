@@ -87,9 +87,20 @@ def test_a_damaged_point_is_named_and_runs_again(instant, tmp_path):
 
 
 def test_without_a_scheduler_at_the_address_there_is_one_clear_error(tmp_path):
-    pytest.importorskip("distributed")
     with pytest.raises(UserError, match="for --backend dask"):
         sweep(SMALL, out=tmp_path / "s", scheduler="tcp://127.0.0.1:1")
+
+
+def test_a_sweep_on_a_cluster_runs_its_points_there(tmp_path, monkeypatch):
+    asked = []
+
+    def run_on_dask(jobs, workers, scheduler):
+        asked.append((len(list(jobs)), workers, scheduler))
+        yield from ()
+
+    monkeypatch.setattr("v2xsim.study.cluster.run_on_dask", run_on_dask)
+    sweep(SMALL, out=tmp_path / "s", workers=7, backend="dask", scheduler="tcp://login1:8786")
+    assert asked == [(8, 7, "tcp://login1:8786")]
 
 
 def test_points_that_wait_run_with_the_workers_and_threads_asked_for(instant, tmp_path):
@@ -151,6 +162,12 @@ def test_the_size_of_a_sweep_is_that_of_its_files(instant, tmp_path):
 def test_an_estimate_counts_rounds_of_all_workers(instant, points, rounds):
     found = estimate(plan_of({**SMALL, "grid": {}, "seeds": points}), workers=2)
     assert (found.points, found.workers, found.wall_s, found.peak_bytes) == (points, 2, 3.0 * rounds, 2000)
+
+
+def test_the_trial_point_of_an_estimate_runs_alone_with_its_threads_and_its_share_of_memory(instant):
+    found = estimate(plan_of({**SMALL, "threads": 3}), workers=9)
+    ((job, workers, threads),) = instant
+    assert (found.workers, workers, threads, job.memory_bytes) == (9, 1, 3, memory_for_each(9))
 
 
 def test_an_estimate_multiplies_what_one_point_leaves_on_the_disk(instant):
