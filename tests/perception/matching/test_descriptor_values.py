@@ -116,3 +116,21 @@ def test_entries_and_signs_of_coarse_cells_are_spread_evenly():
     sign = np.array([entry.sum() for entry in entries])
     assert np.bincount(place, minlength=64).std() < 1.5 * np.sqrt(64)
     assert abs(sign.sum()) < 5 * np.sqrt(len(sign))
+
+
+def mixed(x, y):
+    """Return the hash of a coarse cell by splitmix64, with whole numbers of any length."""
+    low = 2**64 - 1
+    key = (x & low) * 0x9E3779B97F4A7C15 & low
+    key ^= (y & low) * 0xBF58476D1CE4E5B9 & low
+    key = ((key ^ key >> 30) * 0xBF58476D1CE4E5B9) & low
+    key = ((key ^ key >> 27) * 0x94D049BB133111EB) & low
+    return key ^ key >> 31
+
+
+@pytest.mark.parametrize(("x", "y"), [(2, -3), (-7, 5), (0, 0), (123, 4567)])
+def test_entry_and_sign_of_a_coarse_cell_are_those_of_splitmix64(x, y):
+    found = complement_stored(one_block(np.full((4, 4), FREE), (4 * x, 4 * y)), 97)
+    expected = np.zeros(97)
+    expected[mixed(x, y) % 97] = 1.0 if mixed(x, y) >> 63 else -1.0
+    assert found.tolist() == expected.tolist()

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.gpu.lidar.cast import cast
-from v2xsim.gpu.lidar.models import evenly_spaced, mount_transform
-from v2xsim.perception.matching.matrix import LOW_M, cells_of, observed_matrix, shifted
+from v2xsim.gpu.lidar.cast import Scan, cast
+from v2xsim.gpu.lidar.models import Beams, evenly_spaced, mount_transform
+from v2xsim.perception.matching.matrix import LOW_M, _mark, _walk, cells_of, observed_matrix, shifted
 from v2xsim.records import (
     BUILDING,
     FREE,
+    GROUND,
     NOTHING,
     OCCUPIED,
     UNOBSERVED,
@@ -146,6 +147,9 @@ CODES = PerceptionMatrix(np.array([10, -5]), 2.0, np.arange(1, 13, dtype=np.uint
         ((12, -2), (2, 2), [[12, 0], [0, 0]]),
         ((13, -5), (2, 2), [[0, 0], [0, 0]]),
         ((8, -5), (2, 2), [[0, 0], [0, 0]]),
+        ((16, -5), (2, 2), [[0, 0], [0, 0]]),
+        ((5, -5), (2, 2), [[0, 0], [0, 0]]),
+        ((10, 2), (2, 2), [[0, 0], [0, 0]]),
     ],
 )
 def test_on_another_window_each_cell_keeps_its_place_in_the_world(lower, shape, code):
@@ -201,3 +205,171 @@ def test_a_steep_ray_frees_only_the_cell_above_which_it_is_lower_than_a_metre(el
     scan = cast(beams, pose, bodies(), np.zeros(0, np.int64), nothing_built())
     matrix = observed_matrix(CELL_M, EXTENT_M, np.array([1.0, 1.0]), [(beams, pose, scan)])
     assert (np.argwhere(matrix.code == FREE) + matrix.lower).tolist() == [[1, 0]]
+
+
+# Single rays over cells of a metre, each with a hit that the test states; the samples are half a metre apart.
+EAST, NORTH, WEST, SOUTH = range(4)
+
+
+def pitched(x_m, y_m, z_m, pitch_rad=0.0):
+    """Return the pose of a sensor that looks down by an angle."""
+    pose = pose_matrix(x_m, y_m, z_m, 0.0)
+    pose[:3, :3] = [[np.cos(pitch_rad), 0, np.sin(pitch_rad)], [0, 1, 0], [-np.sin(pitch_rad), 0, np.cos(pitch_rad)]]
+    return pose
+
+
+def of_rays(pose, *rays, range_m=80.0, columns=1, cell_m=1.0, extent_m=10.0):
+    """Return the matrix around the origin of rays given by elevation in degrees, distance of the hit, and what is hit."""
+    elevation, hit_m, met = (np.array(column) for column in zip(*rays, strict=True))
+    beams = Beams(np.radians(elevation.astype(float)), columns, range_m)
+    scan = Scan(np.tile(hit_m.astype(np.float32)[:, None], columns), np.tile(met.astype(np.int64)[:, None], columns))
+    return observed_matrix(cell_m, extent_m, np.zeros(2), [(beams, pose, scan)])
+
+
+def cells(matrix, code):
+    """Return the world cells with a code."""
+    return [tuple(cell) for cell in (np.argwhere(matrix.code == code) + matrix.lower).tolist()]
+
+
+def row(first, last):
+    """Return the cells along the x axis from one to another."""
+    return [(x, 0) for x in range(first, last + 1)]
+
+
+LEVEL_OR_PITCHED = pytest.mark.parametrize("pitch_rad", [0.0, np.radians(30)], ids=["level", "pitched"])
+
+
+@LEVEL_OR_PITCHED
+@pytest.mark.parametrize("down_deg", [0, 1])
+def test_beyond_the_range_of_a_lidar_nothing_is_free(pitch_rad, down_deg):
+    # From x = 0.5, samples up to 4 m ahead.
+    ray = (np.degrees(pitch_rad) - down_deg, np.inf, NOTHING)
+    matrix = of_rays(pitched(0.5, 0.5, 0.8, pitch_rad), ray, range_m=4.3)
+    assert cells(matrix, FREE) == row(0, 4)
+
+
+@LEVEL_OR_PITCHED
+@pytest.mark.parametrize(("hit_m", "last"), [(3.515, 3), (3.53, 4)])
+@pytest.mark.parametrize("met", [0, 7, BUILDING])
+def test_a_ray_is_free_up_to_2_cm_before_a_body(pitch_rad, hit_m, last, met):
+    # A body too low to be an obstacle; the sample 3.5 m ahead lies in the cell from x = 4 on.
+    matrix = of_rays(pitched(0.5, 0.5, 0.25, pitch_rad), (np.degrees(pitch_rad), hit_m, met))
+    assert (cells(matrix, FREE), cells(matrix, OCCUPIED)) == (row(0, last), [])
+
+
+@LEVEL_OR_PITCHED
+@pytest.mark.parametrize(("hit_m", "cell"), [(4.485, (5, 0)), (4.47, (4, 0))])
+@pytest.mark.parametrize("met", [0, 7, BUILDING])
+def test_a_body_occupies_the_cell_2_cm_behind_its_surface(pitch_rad, hit_m, cell, met):
+    matrix = of_rays(pitched(0.5, 0.5, 0.8, pitch_rad), (np.degrees(pitch_rad), hit_m, met))
+    assert cells(matrix, OCCUPIED) == [cell]
+    assert cells(matrix, FREE) == row(0, 4 if cell[0] == 5 else 3)
+
+
+@pytest.mark.parametrize(("height_m", "occupied"), [(0.299, []), (0.3, [(4, 0)]), (4.0, [(4, 0)]), (4.001, [])])
+def test_returns_from_30_cm_to_4_m_above_the_ground_are_obstacles(height_m, occupied):
+    assert cells(of_rays(pitched(0.5, 0.5, height_m), (0, 4.0, 7)), OCCUPIED) == occupied
+
+
+def test_the_height_of_a_return_is_where_the_ray_ends():
+    # 45 degrees up from 2 m: 4.1 m high after 2.1 m, 3.9 m after 1.9 m.
+    marked = [cells(of_rays(pitched(0.5, 0.5, 2.0), (45, ahead_m * np.sqrt(2), 7)), OCCUPIED) for ahead_m in (2.1, 1.9)]
+    assert marked == [[], [(2, 0)]]
+
+
+@LEVEL_OR_PITCHED
+def test_a_rising_ray_is_low_until_it_is_a_metre_high(pitch_rad):
+    # From 0.4 m at 10 degrees: 0.6 m / tan 10 = 3.4 m ahead.
+    matrix = of_rays(pitched(0.5, 0.5, 0.4, pitch_rad), (np.degrees(pitch_rad) + 10, np.inf, NOTHING))
+    assert cells(matrix, FREE) == row(0, 3)
+
+
+@LEVEL_OR_PITCHED
+def test_a_ray_along_the_height_of_a_metre_frees_nothing(pitch_rad):
+    matrix = of_rays(
+        pitched(0.5, 0.5, LOW_M, 0.0) if not pitch_rad else pitched(0.5, 0.5, 1.001, pitch_rad),
+        (np.degrees(pitch_rad), np.inf, NOTHING),
+    )
+    assert cells(matrix, FREE) == []
+
+
+def test_a_ray_straight_down_frees_the_cell_of_its_sensor():
+    matrix = of_rays(pitched(0.5, 0.5, 0.8, np.pi / 2), (0, 0.8, GROUND))
+    assert cells(matrix, FREE) == row(0, 0)
+
+
+@LEVEL_OR_PITCHED
+def test_between_a_steep_ray_and_a_flat_one_nothing_is_free(pitch_rad):
+    # From 2.2 m: 45 degrees down is low from 1.2 to 2.2 m ahead, 15 degrees from 4.48 to 8.21 m.
+    down = np.degrees(pitch_rad)
+    rays = [(down - below, 2.2 / np.sin(np.radians(below)), GROUND) for below in (45, 15)]
+    assert cells(of_rays(pitched(0.6, 0.5, 2.2, pitch_rad), *rays), FREE) == [(2, 0), *row(5, 8)]
+
+
+def test_the_rays_of_each_azimuth_are_followed_alone():
+    # Two beams to the four sides: the flat one meets a body at another distance on each side.
+    beams = Beams(np.radians([-30.0, 0.0]), 4, 80.0)
+    hit_m = np.array([[1.6] * 4, [3.9, 5.9, 7.9, 2.9]], np.float32)
+    met = np.array([[GROUND] * 4, [7] * 4])
+    matrix = observed_matrix(1.0, 10.0, np.zeros(2), [(beams, pitched(0.5, 0.5, 0.8), Scan(hit_m, met))])
+    sides = [(1, 0, 3.9), (0, 1, 5.9), (-1, 0, 7.9), (0, -1, 2.9)]
+    free = {(0, 0)} | {(x * n, y * n) for x, y, end_m in sides for n in range(1, int(end_m + 0.5))}
+    assert set(cells(matrix, OCCUPIED)) == {(x * int(m + 0.52), y * int(m + 0.52)) for x, y, m in sides}
+    assert set(cells(matrix, FREE)) == free - set(cells(matrix, OCCUPIED))
+
+
+@pytest.mark.parametrize(
+    ("place_m", "side"),
+    [((-9.5, 0.5), EAST), ((9.5, 0.5), WEST), ((0.5, -9.5), NORTH), ((0.5, 9.5), SOUTH)],
+)
+def test_a_ray_crosses_the_whole_window(place_m, side):
+    matrix = of_rays(pitched(*place_m, 0.8), (0, np.inf, NOTHING), columns=4)
+    along = matrix.code[:, 10] if side in (EAST, WEST) else matrix.code[10]
+    assert (along == FREE).all()
+
+
+def test_a_ray_from_corner_to_corner_frees_the_corner():
+    pose = pose_matrix(-9.5, -9.5, 0.8, np.pi / 4)
+    matrix = of_rays(pose, (0, np.inf, NOTHING))
+    assert cells(matrix, FREE) == [(n, n) for n in range(-10, 10)]
+
+
+def test_a_ray_to_the_edge_of_the_window_frees_no_cell_of_the_opposite_edge():
+    # From the origin along the axes, with samples on the edges of cells, the last of them on the edge of the window.
+    matrix = of_rays(pitched(0.0, 0.0, 0.8), (0, np.inf, NOTHING), columns=4)
+    assert all(y == 0 or x in (-1, 0) for x, y in cells(matrix, FREE))
+
+
+@pytest.mark.parametrize(("u", "du", "free"), [(0.5, 0.5, [2, 3, 4, 5]), (2.0, -1.0, [2, 3, 4])])
+def test_a_walk_stays_inside_its_window(u, du, free):
+    # Rows 2 to 5 of the board are the window.
+    board, change = np.zeros((8, 3), np.uint8), np.zeros(30, np.int64)
+    change[0], change[21] = 1, -1
+    _walk(board[2:6], change, 0, 20, u, 1.5, du, 0.0)
+    assert np.argwhere(board).tolist() == [[x, 1] for x in free]
+    assert not change.any()
+
+
+@pytest.mark.parametrize(("column", "x_m", "y_m"), [(0, 4.0, 1.5), (1, 1.5, 3.0)])
+def test_a_return_on_the_far_edge_of_a_window_lies_outside(column, x_m, y_m):
+    board, hit_m = np.zeros((8, 3), np.uint8), np.float32(1.25)
+    behind_m = float(hit_m) + 0.02
+    ox, oy = (x_m - behind_m, y_m) if column == 0 else (x_m, y_m - behind_m)
+    assert (ox + behind_m, oy) == (x_m, y_m) or (ox, oy + behind_m) == (x_m, y_m)
+    met = np.full((1, 4), NOTHING)
+    met[0, column] = 7
+    _mark(
+        board[2:6], 0.0, 0.0, 1.0, pitched(ox, oy, 3.0), np.zeros(1), 4, 80.0, np.full((1, 4), hit_m), met,
+    )  # fmt: skip
+    assert not board.any()
+
+
+@pytest.mark.parametrize(("column", "x_m", "y_m"), [(2, 0.0, 1.5), (3, 1.5, 0.0)])
+def test_a_return_on_the_near_edge_of_a_window_lies_inside(column, x_m, y_m):
+    board, hit_m = np.zeros((4, 3), np.uint8), np.float32(1.25)
+    behind_m = float(hit_m) + 0.02
+    pose = pitched(behind_m if column == 2 else x_m, behind_m if column == 3 else y_m, 3.0)
+    met = np.full((1, 4), NOTHING)
+    met[0, column] = 7
+    _mark(board, 0.0, 0.0, 1.0, pose, np.zeros(1), 4, 80.0, np.full((1, 4), hit_m), met)
+    assert np.argwhere(board == OCCUPIED).tolist() == [[int(x_m), int(y_m)]]

@@ -113,3 +113,8 @@ def test_what_is_dropped_is_not_found_again_by_either_way():
     assert len(made) == 1_997
     assert not set(made.ask(gone, 1)[0].ravel().tolist()) & {0, 1, 2}
     assert not set(made.ask(np.tile(gone, (100, 1)), 1)[0].ravel().tolist()) & {0, 1, 2}
+
+
+def test_the_index_is_the_one_that_the_costs_were_fitted_for():
+    index = ShortList("l2", 3)._index
+    assert (index.M, index.ef_construction, index.ef) == (16, 60, 30)
