@@ -36,6 +36,11 @@ def test_an_announcement_is_left_out_where_a_detection_stands_for_the_station():
     assert without_detection(announced, detections([(11, 0)], [-1])).truth.tolist() == [8]
 
 
+def test_a_detection_two_metres_away_still_stands_for_the_station():
+    announced = detections([(10, 0), (10, 30)], [7, 8])
+    assert without_detection(announced, detections([(12, 0), (10, 32.01)], [-1, -1])).truth.tolist() == [8]
+
+
 def test_without_detections_all_announcements_stay():
     announced = detections([(10, 0), (30, 0)], [7, 8])
     assert without_detection(announced, Detections.none()).truth.tolist() == [7, 8]

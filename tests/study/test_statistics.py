@@ -222,8 +222,8 @@ def test_two_equal_differences_are_certain_and_two_of_zero_are_none():
 
 def test_the_interval_is_that_of_4000_resamples_of_a_fixed_seed():
     """A published interval must come out again: Hesterberg's tails of the means of the same resamples."""
-    data = np.array([0.3, -0.2, 1.1, 0.7, 0.4, 2.0])
-    weights = np.random.default_rng(20150101).multinomial(6, np.full(6, 1 / 6), 4000) / 6
-    tail = stats.norm.cdf(np.sqrt(6 / 5) * stats.t.ppf(0.05, 5))
+    data = np.random.default_rng(13).normal(size=16)
+    weights = np.random.default_rng(20150101).multinomial(16, np.full(16, 1 / 16), 4000) / 16
+    tail = stats.norm.cdf(np.sqrt(16 / 15) * stats.t.ppf(0.05, 15))
     found = paired(data[None], 0.9)
     assert [found.low[0], found.high[0]] == pytest.approx(np.quantile(weights @ data, [tail, 1 - tail]).tolist())

@@ -79,7 +79,7 @@ def radio_rows(packets: pa.Table, channel: pa.Table, duration_s: float, packet_s
     sent = sent[~unsent[sent]]
     # If only a share of the stations is listed, each listed message stands for 1 / share messages.
     weight = np.where(message_kind[sent] == "awareness", 1.0 / packet_share, 1.0)
-    total = float((size[sent] * weight).sum()) if len(message) else 0.0
+    total = float((size[sent] * weight).sum())
     rows += [("on_air", "", Metric(total / duration_s, "B/s", len(sent)))]
     return rows
 

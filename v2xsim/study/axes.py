@@ -17,10 +17,9 @@ Setting = dict[str, Any]
 
 def settings_of(file: SweepFile) -> list[Setting]:
     """Return all settings of a sweep in order: the last block varies fastest, and within a grid the last key."""
-    blocks: list[list[Setting]] = []
-    if file.grid:
-        names = list(file.grid)
-        blocks.append([dict(zip(names, row, strict=True)) for row in itertools.product(*file.grid.values())])
+    names = list(file.grid)
+    # Without a grid, this is one setting without keys.
+    blocks = [[dict(zip(names, row, strict=True)) for row in itertools.product(*file.grid.values())]]
     if file.rows:
         blocks.append(list(file.rows))
     if file.random is not None:
