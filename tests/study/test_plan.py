@@ -178,6 +178,14 @@ def test_the_seed_of_the_scenario_itself_does_not_count(tmp_path):
     assert len(keys) == 1
 
 
+def test_the_order_in_which_shares_are_written_does_not_make_another_point(tmp_path):
+    keys = set()
+    for mix in ("passenger: 0.5, truck: 0.5", "truck: 0.5, passenger: 0.5"):
+        (tmp_path / "own.yaml").write_text(f"traffic: {{highway: {{length_m: 500, mix: {{{mix}}}}}}}\n")
+        keys |= {point.key for point in plan_of({"scenario": str(tmp_path / "own.yaml")}).points}
+    assert len(keys) == 1
+
+
 TRACE = (
     '<fcd-export><timestep time="0.00"><vehicle id="{}" x="0" y="0" angle="90" speed="5"/></timestep></fcd-export>\n'
 )

@@ -68,7 +68,6 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
         spread[spread <= 1e-12 * np.abs(mean)] = 0.0
         effect = np.where(spread > 0, mean / spread * (1.0 - 3.0 / (4.0 * (n - 1) - 1.0)), np.nan)
         p = 2.0 * student.sf(np.abs(mean) / (spread / np.sqrt(n)), n - 1)
-    mean[n == 0] = np.nan
     low, high = mean.copy(), mean.copy()
     few = n < 2
     low[few], high[few], effect[few], p[few] = np.nan, np.nan, np.nan, np.nan
