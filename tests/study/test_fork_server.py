@@ -148,6 +148,15 @@ def test_processes_that_ended_are_collected_and_strangers_are_not():
             stranger = None
 
 
+def test_a_process_that_was_just_looked_at_is_left_alone(killed, monkeypatch):
+    looks = []
+    monkeypatch.setattr(fork_server, "_resident_bytes", lambda pid: looks.append(pid) or MIB)
+    one = child()
+    looked_after(one)
+    looked_after(one)
+    assert looks == [7]
+
+
 @pytest.mark.parametrize(("after_s", "stopped"), [(0.0999, ""), (0.1, "time")])
 def test_a_process_is_looked_at_again_after_a_tenth_of_a_second(killed, monkeypatch, after_s, stopped):
     one = child(timeout_s=2.0)

@@ -72,9 +72,9 @@ def paired(difference: Float[np.ndarray, "*things pairs"], confidence: float = 0
     few = n < 2
     low[few], high[few], effect[few], p[few] = np.nan, np.nan, np.nan, np.nan
     p[(n >= 2) & (spread == 0)] = np.where(mean[(n >= 2) & (spread == 0)] == 0, 1.0, 0.0)
-    half = student.ppf(0.5 + confidence / 2.0, np.maximum(n - 1, 1)) * spread / np.sqrt(np.maximum(n, 1))
     small = (n >= 2) & (n < LEAST_PAIRS)
-    low[small], high[small] = (mean - half)[small], (mean + half)[small]
+    half = student.ppf(0.5 + confidence / 2.0, n[small] - 1) * spread[small] / np.sqrt(n[small])
+    low[small], high[small] = mean[small] - half, mean[small] + half
     # Metrics that were measured in the same pairs share one matrix of resampling weights.
     patterns, which = np.unique(np.packbits(there, axis=1), axis=0, return_inverse=True)
     for number in range(len(patterns)):
