@@ -77,12 +77,16 @@ class Cooperation(Section):
         3, "1", "Largest number of helpers from which an ego requests data per frame", ge=0, le=50
     )
     deadline_ms: float = quantity(
-        100.0, "ms", "Time from an ego's capture to its fusion; data that arrives later is not used", ge=0, le=5000
+        100.0,
+        "ms",
+        "Time from an ego's capture to its fusion; data that arrives later can only be used for a later frame",
+        ge=0,
+        le=5000,
     )
     max_age_ms: float = quantity(
         300.0,
         "ms",
-        "Largest age of received data at the time of the ego's capture; older data is not used",
+        "Largest age of an answer's data at the time of the ego's capture; older data is not used; not for collective perception messages",
         ge=0,
         le=10_000,
     )

@@ -104,7 +104,11 @@ class Radio(Section):
         le=-30,
     )
     mcs: int = quantity(
-        2, "1", "MCS of data in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)", ge=0, le=7
+        2,
+        "1",
+        "MCS of all but awareness messages in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)",
+        ge=0,
+        le=7,
     )
     awareness_mcs: int = quantity(
         2,
@@ -129,12 +133,12 @@ class Radio(Section):
     )
     dcc: Literal["none", "reactive", "adaptive"] = choice(
         "none",
-        "Congestion control (ETSI TS 102 687): limits the rate of awareness messages according to the channel busy ratio",
+        "Congestion control (ETSI TS 102 687): limits the rate of awareness and collective perception messages according to the channel busy ratio",
     )
     queue_packets: int = quantity(
         1000,
         "1",
-        "Largest number of packets in a station's queue; if it is full, ieee80211p drops the oldest packet and a sidelink scheme the newest",
+        "Largest number of packets in a station's queue; if it is full, ieee80211p drops the oldest packet and a sidelink scheme the newest; random_slot has no limit",
         ge=1,
         le=100_000,
     )
@@ -142,14 +146,14 @@ class Radio(Section):
     selection_window_ms: float = quantity(
         20.0,
         "ms",
-        "Window in which single packets (requests, data) choose their slot: longer means fewer collisions and more delay",
+        "Window in which packets without a period, such as requests and data, choose their slot: longer means fewer collisions and more delay",
         gt=0,
         le=1000,
     )
     processing_spread_ms: float = quantity(
         2.0,
         "ms",
-        "Largest delay before a request or data reaches the radio; each delay is drawn uniformly from 0 to this value",
+        "Largest delay before a request, data or a collective perception message reaches the radio; each delay is drawn uniformly from 0 to this value",
         ge=0,
         le=100,
     )

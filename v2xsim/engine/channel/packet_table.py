@@ -32,7 +32,7 @@ class PacketTable:
         unheard: Table with counts of stations in range at which an announcement was too weak to get a row.
         share: Share of the stations whose awareness messages get rows, above 0 and at most 1. Messages of other kinds
             always get rows.
-        streams: Random streams, from which these stations are drawn.
+        streams: Random streams, from which the stations are drawn whose awareness messages get rows.
     """
 
     def __init__(self, packets: Columns, unheard: Columns, share: float, streams: Streams) -> None:
