@@ -99,7 +99,7 @@ class Radio(Section):
     busy_threshold_dbm: float = quantity(
         -94.0,
         "dBm",
-        "Received power above which the channel counts as busy; ieee80211p and random_slot take it for 10 MHz and raise it with the bandwidth",
+        "Received power above which the channel (in sidelink schemes: a subchannel) counts as busy; ieee80211p and random_slot take it for 10 MHz and raise it with the bandwidth",
         ge=-120,
         le=-30,
     )

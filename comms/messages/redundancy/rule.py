@@ -52,7 +52,7 @@ class RedundancyView:
         speed_mps: Speed of each object that the station perceives.
         own_m: Position of the station by its own estimate.
         copies: Reports that the station received from others within the last second.
-        announced_m: Positions of the stations from which this station received awareness messages.
+        announced_m: Positions of the vehicles from which this station received awareness messages.
         now_us: Present simulation time.
     """
 
@@ -73,7 +73,7 @@ class RedundancyRule(Part):
     """Base of redundancy rules.
 
     Attributes:
-        reads_copies: Whether the rule reads the reports of other stations; if not, these are not stored.
+        reads_copies: Whether the rule reads the reports of other stations; if not, reports are not stored for it.
     """
 
     kind = Kind("redundancy rule", "rule", ("omitted",), "v2xsim.comms.messages.redundancy")

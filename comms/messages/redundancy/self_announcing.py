@@ -1,4 +1,4 @@
-"""Redundancy rule: leave out objects that are stations which send awareness messages themselves."""
+"""Redundancy rule: leave out objects that are vehicles which send awareness messages themselves."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from v2xsim.parts import part
 @part("self_announcing")
 @dataclass(frozen=True)
 class SelfAnnouncing(RedundancyRule):
-    """Leave out objects that are less than 3 m from the announced position of a station."""
+    """Leave out objects that are less than 3 m from the position of a vehicle that announced itself."""
 
     reads_copies: ClassVar[bool] = False
 
