@@ -123,6 +123,13 @@ def test_after_a_slot_only_capture_takes_the_receiver_over_and_the_first_packet_
     assert noticed(2e-7, capture=10.0, **held) == (COLLISION, DELIVERED, 1.0)
 
 
+def test_a_packet_exactly_as_strong_as_it_would_have_to_exceed_does_not_take_the_receiver_over():
+    later = {"locked_on": 0.0, "locked_mw": 1e-8, "locked_at_us": 1000 - 13.0}
+    assert noticed(8 * 1e-8, capture=8.0, **later) == (DELIVERED, RECEIVER_BUSY, 0.0)
+    together = {"locked_on": 0.0, "locked_mw": 1e-8, "locked_at_us": 1000 - 12.0}
+    assert noticed(1e-8, **together) == (DELIVERED, RECEIVER_BUSY, 0.0)
+
+
 SIDELINK_RULES = SidelinkRules(2, 1000, 1, 0.5, 1.0, 0, 1000, 0.0, 5, 15, 0, 2, 1000)
 
 
