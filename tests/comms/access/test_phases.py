@@ -54,6 +54,13 @@ def test_a_station_is_deaf_in_the_phase_of_each_slot_in_which_it_sent_within_the
     assert np.flatnonzero(deaf_phases(request, sent_slot, 1000)).tolist() == [50, 95]
 
 
+def test_a_station_is_deaf_in_the_very_first_slot_too_if_it_sent_then():
+    sent_slot = np.full((1, MEMORY), NONE)
+    sent_slot[0, 0] = 0
+    request = resource_request(0, 30, 1, 100, 1, 31, 130, np.uint64(1), 20)
+    assert np.flatnonzero(deaf_phases(request, sent_slot, 1000)).tolist() == [0]
+
+
 def test_a_single_packet_counts_as_sent_every_100_slots():
     assert resource_request(0, 0, 1, 0, 1, 1, 100, np.uint64(1), 20).step == 100
     assert resource_request(0, 0, 1, 20, 1, 1, 100, np.uint64(1), 20).step == 20

@@ -107,9 +107,10 @@ def test_among_open_slots_mode_4_takes_the_quieter():
     assert (begun[:, 2] == begun[:, 0]).all()
 
 
-def test_mode_4_keeps_no_more_than_the_share_of_quietest_slots():
+@pytest.mark.parametrize("share", [0.5, 0.4])
+def test_mode_4_keeps_the_share_of_quietest_slots_rounded_up_and_no_more(share):
     heard = heard_at(5, s0=-90.0, s1=-80.0, s2=-70.0, s3=-60.0)
-    begun = chosen(LteMode4, 4, heard, candidate_share=0.5, rsrp_threshold_dbm=0.0)
+    begun = chosen(LteMode4, 4, heard, candidate_share=share, rsrp_threshold_dbm=0.0)
     reserver = np.argmax(begun[:, :4] == begun[:, 4:], axis=1)
     assert set(reserver.tolist()) == {0, 1}
 
