@@ -2,8 +2,8 @@
 
 This module imports the standard library only.
 
-A part is a frozen dataclass. Its fields are its parameters; the name of each ends with its unit. It derives from the base
-class of its kind, defines the method that the kind demands, and registers under a name:
+A part is a frozen dataclass. Its fields are its parameters; the name of each ends with its unit. A part derives from
+the base class of its kind, defines the method that the kind demands, and registers under a name:
 
     @part("tallest")
     @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def part(name: str) -> Callable[[type[_P]], type[_P]]:
     """Register a class as a part under a name.
 
     Args:
-        name: Name in scenarios, of small letters, digits and `_`. It must be unique within the kind, among built-in parts
-            and the parts of all files that a scenario lists.
+        name: Name in scenarios, of small letters, digits and `_`; it must be unique within the kind, among built-in
+            parts and the parts of all files that a scenario lists.
 
     Raises:
         PartError: If the class is not a frozen dataclass derived from the base class of a kind, lacks the kind's

@@ -1,7 +1,7 @@
 """A short run with three cars before the real run, so that kernels are compiled and loaded before time is measured.
 
-The rehearsal uses the sections for radio, cooperation and lidars of the real run, so it runs the same code. It draws from
-random streams of its own and writes no files.
+The rehearsal uses the sections for radio, cooperation and lidars of the real run, so it runs the same code. The
+rehearsal draws from random streams of its own and writes no files.
 """
 
 import numpy as np

@@ -17,7 +17,7 @@ Each pair of packet and receiver has one outcome, the first in this list that ap
 6. Delivered.
 
 The order is that of Sepulcre et al., IEEE TVT 2022 (802.11p), with half duplex first as in Gonzalez-Martin et al., IEEE
-TVT 2019 (C-V2X). Steps 4 and 5 use the same uniform random number for one packet and receiver. This number is a hash of
+TVT 2019 (C-V2X). Steps 4 and 5 use the same uniform random number for one packet and receiver. The number is a hash of
 the keys of packet and receiver, so that an additional station does not change the numbers of the others.
 
 The received power of a packet is taken from the call during which the packet began, and stays constant until its end.

@@ -1,6 +1,6 @@
 """Shadowing: slow random variation of the received power of two stations as they move.
 
-Each pair of stations has one random process of unit variance. This process is multiplied by the standard deviation that
+Each pair of stations has one random process of unit variance. The process is multiplied by the standard deviation that
 belongs to the present state of the link: when a link becomes blocked, the process continues and only the standard
 deviation changes. The process is
 

@@ -90,11 +90,11 @@ def attend_few(
         values: Values that belong to the keys.
         seen_first: Number of entries that the first query sees; each query sees one more than the one before it. A
             tensor on the device gives the number for the last query instead, so that a recorded launch can be repeated.
-            It has no effect if `index` is given.
+            `seen_first` has no effect if `index` is given.
         index: Position of each entry in the stream, negative for no entry (None if the positions are consecutive).
         position: Position of each query; needed if `index` is given.
-        window: Number of positions that a query can see, its own included; 0 for all. It has an effect only if `index`
-            is given.
+        window: Number of positions that a query can see, its own included; 0 for all. `window` has an effect only if
+            `index` is given.
         strict: Whether a query ignores the entry at its own position; has an effect only if `index` is given.
     """
     batch, heads, slots, dim = keys.shape

@@ -38,8 +38,8 @@ DRIVER_COLUMNS = (
 )  # fmt: skip
 """Stored parameters of each driver.
 
-They are the vehicle class; the style and car-following model if the corpus drew them; and SUMO's accel, decel, tau,
-minGap, sigma (-1 for a model without it), speedFactor and maxSpeed.
+The parameters are the vehicle class; the style and car-following model if the corpus drew them; and SUMO's accel,
+decel, tau, minGap, sigma (-1 for a model without it), speedFactor and maxSpeed.
 """
 
 _COLUMNS = ("token", "offset", "initial_pose", "begin_us", "agent", "network")

@@ -61,7 +61,8 @@ class RecordedSteps(Steps):
 
     Args:
         model: Model in evaluation mode; its weights must not move in memory.
-        state: State from which to start; its rows must all have read the same number of positions. It is not changed.
+        state: State from which to start, which is not changed; its rows must all have read the same number of
+            positions.
         room: Number of steps for which to allocate memory; after `room` steps, the steps are recorded again.
         record: Whether to record CUDA graphs (False runs the same code step by step, on any device).
 

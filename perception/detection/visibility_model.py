@@ -40,7 +40,7 @@ The last number is not used.
 CLUTTER_DRAWS = 8
 """Number of uniform random numbers per possible false positive.
 
-They are for position, yaw, length, width, height, score and count (first row only); the last number is not used.
+The numbers are for position, yaw, length, width, height, score and count (first row only); the last one is not used.
 """
 
 # Limits of the error scale s.

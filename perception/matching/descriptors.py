@@ -6,7 +6,7 @@ index returns. There are three forms, each for a different question:
 - The complement answers: which station saw what I cannot see? Its query is made from blind weights, its stored form from
   observed cells. The expectation of their inner product is proportional to the gain of matching.
 - Rings answer: which station is at a similar place, whatever its heading? Their entries are the free and occupied share
-  of each ring around a station, and its variation around the ring. They do not change when the station turns.
+  of each ring around a station, and its variation around the ring. The entries do not change when the station turns.
 - The pooled form answers: what did a station see around it, in the orientation of the map? Its entries are the station's
   matrix in coarse cells.
 
@@ -89,7 +89,7 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
 def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " entries"]:
     """Return the share of observed and of occupied cells in each of side x side coarse cells.
 
-    This descriptor is cheap, but it depends on the orientation of the scene.
+    The descriptor is cheap, but it depends on the orientation of the scene.
     """
     rows = np.arange(matrix.code.shape[0]) * side // matrix.code.shape[0]
     columns = np.arange(matrix.code.shape[1]) * side // matrix.code.shape[1]

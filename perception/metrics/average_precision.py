@@ -153,7 +153,7 @@ def curves(matches: Matched) -> tuple[Curve, ...]:
 def opencood_local(matches: Matched) -> Float[np.ndarray, " thresholds"]:
     """Return the average precision at each threshold by OpenCOOD's convention: ranked within frames, not across them.
 
-    The result depends on the order in which the frames were joined. This convention is only for comparison with
+    The result depends on the order in which the frames were joined. OpenCOOD's convention is only for comparison with
     published tables.
     """
     claims = np.arange(1, len(matches.score) + 1)

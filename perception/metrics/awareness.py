@@ -21,8 +21,8 @@ HORIZON_S = 5.0
 MISS_M = 3.0
 """Road users whose centres pass closer than this are in conflict.
 
-This is our choice: less than a usual lane width (3.25 to 3.5 m), so that neighbours in parallel lanes are not in
-conflict.
+The distance is our choice: less than a usual lane width (3.25 to 3.5 m), so that neighbours in parallel lanes are not
+in conflict.
 """
 
 GAP_US = 1_000_000

@@ -206,7 +206,7 @@ def equal_loss_rows(
 def nearest(nats: Sequence[float]) -> int:
     """Return the index of the cross-entropy to compare with the first one, the transformer's.
 
-    This is the highest of the others that is not above the first, or the lowest if all are above it.
+    The result is the highest of the other values that is not above the first value, or the lowest if all are above it.
 
     Args:
         nats: Cross-entropies of the transformer and then of each block model.

@@ -1,9 +1,9 @@
 """The contribution of HGRN's lower bounds and forget gate, on a task that needs both: overwrite the memory, then keep it.
 
-A sequence shows several signs one after the other, each for 2 to 4 positions, and then noise for 4 to 128 positions. The
-model must name the last sign. It is asked at every position from the fourth after the last sign, and never sooner, so
-that short sequences cannot teach it to remember. Without a forget gate, earlier signs stay as strong as the last one.
-Without lower bounds, the memory has faded before the first question, so the model learns little.
+A sequence shows several signs one after the other, each for 2 to 4 positions, and then noise for 4 to 128 positions.
+The model must name the last sign. The model is asked at every position from the fourth after the last sign, and never
+sooner, so that short sequences cannot teach it to remember. Without a forget gate, earlier signs stay as strong as the
+last one. Without lower bounds, the memory has faded before the first question, so the model learns little.
 """
 
 import time

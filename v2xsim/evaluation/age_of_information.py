@@ -8,8 +8,8 @@ from v2xsim.evaluation.metric import Metric, Rows, mean_of
 def gaps_and_age(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.ndarray) -> Rows:
     """Return mean gap and age over all pairs of stations in which the receiver got at least two messages from the sender.
 
-    When a packet arrives, the age of information is the packet's delay d. It then grows with time until the next packet
-    arrives after the gap g, so its time average is d + g / 2.
+    When a packet arrives, the age of information is the packet's delay d. The age then grows with time until the next
+    packet arrives after the gap g, so its time average is d + g / 2.
     """
     # Sort so that the receptions of one pair follow each other in order of time; `same` is False between two pairs.
     order = np.lexsort((end, rx, tx))

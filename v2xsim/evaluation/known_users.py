@@ -25,7 +25,7 @@ def without_detection(announced: Detections, detections: Detections) -> Detectio
 
 
 class FusedTracks:
-    """Tracks of each ego after fusion. They are for evaluation only: no station acts on them."""
+    """Tracks of each ego after fusion, for evaluation only: no station acts on them."""
 
     def __init__(self) -> None:
         self._tracks: dict[int, Tracks] = {}

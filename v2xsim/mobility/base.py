@@ -53,7 +53,7 @@ class Names:
 
 
 class Mobility(ABC):
-    """A source of traffic. It converts positions to the world frame (docs/frames.md), so no other code has to."""
+    """A source of traffic; it converts positions to the world frame (docs/frames.md), so that no other code has to."""
 
     def __init__(self, names: Names) -> None:
         self.names = names

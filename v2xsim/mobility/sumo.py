@@ -28,7 +28,7 @@ LANE_CHANGE_S = 3.0
 """Duration of a lane change.
 
 By default, SUMO moves a vehicle to the next lane within one step. Real drivers take 1.0 to 13.3 s (Toledo and Zohar,
-Transportation Research Record 1999, 2007). This value is at the short end, because lanes in towns are short."""
+Transportation Research Record 1999, 2007). The value here is at the short end, because lanes in towns are short."""
 
 # Traffic time between two reports of progress while SUMO runs up to the start of the measurement.
 _WARM_UP_CHUNK_US = 5_000_000

@@ -101,7 +101,7 @@ def write_yaml(data: Any) -> str:
 
 
 class _Reading:
-    """One conversion of a document's nodes to data. It counts the values, so that nested aliases cannot fill the memory."""
+    """One conversion of a document's nodes to data, which counts the values: nested aliases cannot fill the memory."""
 
     def __init__(self, source: str) -> None:
         self.source = source

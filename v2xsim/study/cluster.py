@@ -23,7 +23,7 @@ def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Gen
     """Run jobs on a Dask cluster and yield the outcome of each when it ends.
 
     Args:
-        jobs: Jobs to run. This process, not the workers, writes results and logs.
+        jobs: Jobs to run. The calling process, not the workers, writes results and logs.
         workers: Number of workers of a cluster that is started on this machine if no scheduler is given.
         scheduler: Address of a running scheduler, such as tcp://login1:8786.
 

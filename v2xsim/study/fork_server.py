@@ -1,11 +1,11 @@
 """A process that has loaded the simulator and forks a new process for every job: `python -m v2xsim.study.fork_server`.
 
 Each point of a sweep needs a process of its own, because SUMO can run only one simulation per process and no point may
-affect another. Loading the simulator takes a second; forking a process that has loaded it takes a hundredth of that. The
-fork server itself never simulates. It reads one JSON object per line, {"job": {...}} or {"stop": key}. For every process
-that ends, it writes one JSON object: {"key", "exit", "signal", "stopped", "wall_s", "cpu_s", "peak_bytes"}. When its input
-ends, it kills the running processes and exits. So no process continues after the one that started the server has ended or
-crashed.
+affect another. Loading the simulator takes a second; forking a process that has loaded it takes a hundredth of that.
+The fork server itself never simulates. The server reads one JSON object per line, {"job": {...}} or {"stop": key}. For
+every process that ends, it writes one JSON object: {"key", "exit", "signal", "stopped", "wall_s", "cpu_s",
+"peak_bytes"}. When its input ends, it kills the running processes and exits. So no process continues after the one that
+started the server has ended or crashed.
 """
 
 import contextlib

@@ -140,7 +140,7 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
 
     Args:
         folder: Path of the folder.
-        plan: Plan to run. It must have all points of the plan that created the folder, and may have more.
+        plan: Plan to run; it must have all points of the plan that created the folder, and may have more.
         resume: Whether to continue a sweep in an existing folder.
 
     Raises:

@@ -29,7 +29,7 @@ DEFAULT_HEIGHT_M: Mapping[str, float] = {
 """Height of the flat roof if the map has none, by value of the key `building`.
 
 Assumptions of this project for towns in central Europe: the usual number of storeys of the type times 3 m, plus half a
-pitched roof for houses. They matter: only 39 of the 11,287 buildings of Bad Hersfeld have any information
+pitched roof for houses. The assumptions matter: only 39 of the 11,287 buildings of Bad Hersfeld have any information
 on their height.
 """
 

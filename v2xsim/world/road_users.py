@@ -115,7 +115,7 @@ def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float) -> float:
     Args:
         kind: Class of the road user, a row of the catalogue.
         vehicle_class: SUMO's vClass.
-        sumo_height_m: Height that SUMO reports. It counts only if the vehicle type sets a height: otherwise SUMO
+        sumo_height_m: Height that SUMO reports; it counts only if the vehicle type sets a height: otherwise SUMO
             reports a default by class, by which a van of class passenger would be 1.5 m tall.
     """
     default_m = _SUMO_DEFAULT_HEIGHT_M.get(vehicle_class, _SUMO_PASSENGER_HEIGHT_M)
@@ -128,7 +128,8 @@ def antenna_height_m(
 ) -> Float[np.ndarray, " agents"]:
     """Return the height of each road user's antenna above ground.
 
-    It is on the roof of a motor vehicle; all others carry it at 1.5 m, or at their own height if that is lower.
+    The antenna is on the roof of a motor vehicle; all others carry it at 1.5 m, or at their own height if that is
+    lower.
 
     Args:
         kind: Class of each road user, a row of the catalogue.

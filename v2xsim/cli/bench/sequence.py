@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Measure tokens per second, bytes of state and parameters of each sequence model.
 
-    All models have the same width and number of layers, and untrained weights. They run in one process, in turns: on a CPU in 32 bits on one thread,
-    on a GPU in bfloat16.
+    All models have the same width and number of layers, and untrained weights. The models run in one process, in turns:
+    on a CPU in 32 bits on one thread, on a GPU in bfloat16.
     """
     check_device(device)
     from v2xsim.bench.sequence import Sizes, throughput_rows

@@ -31,8 +31,9 @@ def command(
 ) -> None:
     """Compare the generation speed of a Block Transformer and a plain Transformer, at equal size and at equal cross-entropy.
 
-    For the comparison at equal size, both models have untrained weights. For the comparison at equal cross-entropy, models of several sizes are trained
-    on a corpus, on the CPU. This second comparison needs --corpus; the only other option that applies to it is --prompt.
+    For the comparison at equal size, both models have untrained weights. For the comparison at equal cross-entropy,
+    models of several sizes are trained on a corpus, on the CPU. The comparison at equal cross-entropy needs --corpus;
+    the only other option that applies to it is --prompt.
     """
     check_device(device)
     from v2xsim.claims.block import block_rows, equal_loss_rows

@@ -14,7 +14,7 @@ SLACK_M = 1.0
 FASTEST_RAD_PER_S = np.pi
 """If a body moves farther than its speed and turn explain by more than this, or turns faster than this, SUMO has moved it elsewhere.
 
-This happens after a jam or at the end of a road. The track is cut there. A lane change is 0.5 m in half a second.
+SUMO moves bodies after a jam or at the end of a road. The track is cut there. A lane change is 0.5 m in half a second.
 """
 
 WISHES = (

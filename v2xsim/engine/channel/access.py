@@ -6,7 +6,7 @@ from v2xsim.scenario.schema_radio import Radio
 
 
 def access_layer(radio: Radio, time_us: int) -> AccessLayer:
-    """Return the access layer of a scenario. It has no stations yet.
+    """Return the access layer of a scenario, without stations.
 
     Args:
         radio: Section `radio` of the scenario.

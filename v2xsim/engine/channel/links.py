@@ -187,7 +187,7 @@ def _path_loss_db(
 ) -> Float[np.ndarray, " pairs_or_none"]:  # fmt: skip
     """Return the path loss of each pair, or an empty array if the compiled code of the link budget evaluates the model.
 
-    That code evaluates a model of straight pieces, unless the building loss follows streets.
+    The compiled code evaluates a model of straight pieces, unless the building loss follows streets.
     """
     pieces, building_loss = pieces_of(radio.channel, radio.carrier_ghz), radio.propagation.building_loss
     if pieces is not None and not building_loss.follows_streets:

@@ -1,7 +1,7 @@
 """An exchange without messages, as an upper bound for comparison: data reaches its receivers at once and without loss.
 
-An ego may ask every other station that has a frame, at any distance. It chooses helpers by the matrices of their newest
-frames, not by announced matrices.
+An ego may ask every other station that has a frame, at any distance. The ego chooses helpers by the matrices of their
+newest frames, not by announced matrices.
 """
 
 from collections.abc import Iterator, Sequence

@@ -112,7 +112,7 @@ def _copies(knowledge: Knowledge, now_us: int) -> Copies:
 def _valid_us(item: ReportedObject) -> float:
     """Return how long a reported object is valid: until its sender must report it again because it moved by MOVE_M.
 
-    This time is at most SLOWEST_US; two check intervals for the transmission are added.
+    The time of validity is at most SLOWEST_US, plus two check intervals for the transmission.
     """
     speed_mps = float(np.linalg.norm(item.report.detections.velocity_mps[item.row]))
     return _GRACE_US + min(float(SLOWEST_US), 1e6 * MOVE_M / max(speed_mps, 1e-3))

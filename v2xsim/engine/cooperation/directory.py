@@ -1,6 +1,6 @@
 """A directory in the cloud with a descriptor of every station's matrix.
 
-It gives each ego a short list of helpers, so that exact matching need not compare all pairs of stations.
+The directory gives each ego a short list of helpers, so that exact matching need not compare all pairs of stations.
 """
 
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ class Candidate:
         agent: Agent id of the helper.
         matrix: The helper's perception matrix, as last announced.
         position_m: Announced position of the helper.
-        delivery: Predicted probability that a packet arrives over the path that would be used, 0 to 1. It is computed from
+        delivery: Predicted probability that a packet arrives over the path that would be used, 0 to 1; computed from
             the present quality of all links, which an ego could not know (`v2xsim.engine.cooperation.paths`).
         relay: Agent id of the station that would forward messages, NOBODY for the direct link.
     """

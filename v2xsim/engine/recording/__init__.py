@@ -1,1 +1,4 @@
-"""Recording of a run into its result tables. It reads the truth and every station's knowledge, and changes neither."""
+"""Recording of a run into its result tables.
+
+The recording reads the truth and every station's knowledge, and changes neither.
+"""

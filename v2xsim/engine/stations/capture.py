@@ -16,7 +16,8 @@ from v2xsim.world.snapshot import Snapshot
 class DetectorDraws:
     """Uniform random numbers in (0, 1) of the detector for one frame.
 
-    They are keyed by station, time and road user, so that the draws of a road user do not depend on which others exist.
+    The numbers are keyed by station, time and road user, so that the draws of a road user do not depend on which others
+    exist.
     """
 
     def __init__(self, streams: Streams, station: int, time_us: int, agent: Int64[np.ndarray, " agents"]) -> None:

@@ -83,8 +83,8 @@ class Answer:
         code: Matrix codes of the requested cells; UNOBSERVED for cells without data in the answer.
         code_part: Number of the fragment with which the content of each cell is complete.
         points_m: Lidar points in the world frame, placed by the pose that the helper believes; none if boxes are sent.
-        point_row: Row of each point in the helper's cloud. It is not sent; the visibility model uses it to look up what the
-            point hit.
+        point_row: Row of each point in the helper's cloud. The row is not sent; the visibility model uses it to look up
+            what the point hit.
         point_part: Number of the fragment that carries each point.
         detections: Boxes in the world frame, placed by the pose that the helper believes, with velocities; none if points
             are sent.

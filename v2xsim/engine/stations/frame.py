@@ -20,7 +20,7 @@ class Frame:
         pose: x, y, z (metres) and yaw (radians) that the station believes.
         velocity_mps: Velocity over ground, x and y, without error.
         points_m: Lidar returns in the station's own frame: origin at the centre of the body's bottom face, x forward, y left.
-        on_building: Whether each return lies on a building of the map. This comes from the truth, so the station never
+        on_building: Whether each return lies on a building of the map; taken from the truth, so the station never
             mistakes a building for a road user.
         matrix: The station's perception matrix, placed by the pose that it believes.
         detections: Road users that the station detects by itself, placed by the pose that it believes. Their `truth` is a

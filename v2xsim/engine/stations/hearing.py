@@ -76,7 +76,7 @@ class Hearing:
         """Return the predicted probability that a data packet crosses each link, 0 to 1, the same in both directions.
 
         Of the SNRs measured at the two ends the larger one is used, since the channel is reciprocal. The prediction is 0 if
-        neither end has heard the other within the last `forget_us`. It does not include interference.
+        neither end has heard the other within the last `forget_us`. The prediction does not include interference.
         """
         measured = np.where(self.heard_lately(now_us, forget_us), self.snr_db, -np.inf)
         snr_db = np.maximum(measured, measured.T)
