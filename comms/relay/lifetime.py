@@ -12,7 +12,7 @@ def link_expiration_s(
 ) -> Float[np.ndarray, "*links"]:
     """Return for how many seconds two stations stay within range if their velocities do not change.
 
-    The result is infinite if the stations do not move relative to each other.
+    The result is infinite if the stations are within range and do not move relative to each other.
 
     Args:
         offset_m: Position of the second station relative to the first.

@@ -88,7 +88,10 @@ class RelayView:
 
     @LockedProperty
     def lifetime_s(self) -> Float[np.ndarray, "stations stations"]:
-        """How long each link stays within `range_m` if the velocities do not change; infinite without relative motion."""
+        """How long each link stays within `range_m` if the velocities do not change; 0 if it is longer than `range_m` now.
+
+        The time is infinite if the two stations are within range and do not move relative to each other.
+        """
         offset = self.antenna_m[None, :, :2] - self.antenna_m[:, None, :2]
         return link_expiration_s(offset, self.velocity_mps[None] - self.velocity_mps[:, None], self.range_m)
 

@@ -7,8 +7,8 @@ state of a track is x, y, vx, vy over ground in the world frame.
   Q = q [[dt^3/3, dt^2/2], [dt^2/2, dt]].
 - Gate: a detection can belong to a track if d^2 = v' S^-1 v is below the 0.99 quantile of the chi-square distribution
   with 2 degrees of freedom, -2 ln(1 - 0.99).
-- Assignment: the sum of d^2 + ln det S (the negative log-likelihood) is minimised, so that a new track with a wide
-  covariance does not take the detection of an older, more accurate track.
+- Assignment: the sum of d^2 + ln det S (twice the negative log-likelihood, up to a constant) is minimised, so that a
+  new track with a wide covariance does not take the detection of an older, more accurate track.
 - Birth: a detection without a track starts a new track. Its unknown speed is assumed to be mostly along its heading.
 - Confirmation: a track is confirmed when M of the last N steps had a detection.
 - Deletion: a track is deleted when its last detection is too old, so that a few late or missing frames delete no track.
