@@ -146,6 +146,28 @@ def test_without_matching_nobody_is_asked():
     assert NoMatching().choose(view(rows_of("xxxx"))).tolist() == []
 
 
+class Silent(Nearest):
+    """Knows whom to ask and asks nobody."""
+
+    asks = False
+
+
+class Unwilling(Nearest):
+    """Cannot choose."""
+
+    def choose(self, view):
+        """Raise an error."""
+        raise AssertionError
+
+
+def test_a_rule_that_does_not_ask_asks_none_of_those_it_would_choose():
+    assert asked(Silent(), rows_of("xxxx")) == []
+
+
+def test_a_rule_without_helpers_is_not_consulted():
+    assert asked(Unwilling(), np.zeros((0, 1, 4), bool)) == []
+
+
 def test_the_gain_of_a_helper_is_what_it_adds_over_the_whole_blind_weight():
     weight, observed = np.array([[4.0, 3.0, 2.0, 1.0]]), rows_of("xx  ", " xx ", "    ")
     covered = np.array([[False, True, False, False]])

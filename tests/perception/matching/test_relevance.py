@@ -29,6 +29,15 @@ def weight_at(offset, velocity, **more):
         ((0.0, 28.0), (10.0, 0.0), 28.0 / np.sqrt(96.0)),
         # As fast as the vehicle: ahead only.
         ((56.0, 0.0), (14.0, 0.0), 2.0),
+        # From just beside the vehicle.
+        ((0.028, 0.0), (14.0, 0.0), 0.001),
+        # Slower than the vehicle and at the edge of its cone (3, 4, 5), or just inside it.
+        ((3.0, 4.0), (17.5, 0.0), 25.0 / 52.5),
+        (
+            (10.0, np.sqrt((40_000.0 - 0.5) / 204.0 - 100.0)),
+            (20.0, 0.0),
+            (40_000.0 - 0.5) / 204.0 / (200.0 + np.sqrt(0.5)),
+        ),
         # Slower than the vehicle: ahead all the same.
         ((68.0, 0.0), (20.0, 0.0), 2.0),
     ],

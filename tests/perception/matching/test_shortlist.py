@@ -118,3 +118,76 @@ def test_what_is_dropped_is_not_found_again_by_either_way():
 def test_the_index_is_the_one_that_the_costs_were_fitted_for():
     index = ShortList("l2", 3)._index
     assert (index.M, index.ef_construction, index.ef) == (16, 60, 30)
+
+
+def counted(spent_s=0.0):
+    """Return an empty list whose changes cost a second each in the index, and whose queries save a second each."""
+    made = ShortList("l2", 3)
+    made._level_s = lambda *_: 1.0
+    made._excess_s = float
+    made._spent_s = spent_s
+    return made
+
+
+def put(made, *labels):
+    made.put(list(labels), np.random.default_rng(1).normal(size=(len(labels), 3)))
+
+
+def behind(made):
+    """Return the number of queries that the changes missing in the index outweigh."""
+    return next(queries for queries in range(99) if made.prefers_index(queries + 1))
+
+
+def test_each_label_that_was_changed_or_dropped_counts_once():
+    made, counts = counted(), []
+    for step, labels in ((made.put, [1, 2, 3, 4]), (made.put, [1, 2]), (made.drop, [3, 4, 9]), (made.put, [3])):
+        step(labels, np.ones((len(labels), 3))) if step == made.put else step(labels)
+        counts.append(behind(made))
+    # A label that is put again after it was dropped is changed and no longer gone.
+    assert counts == [4, 4, 4, 4]
+
+
+def test_time_spent_is_written_off_by_the_share_of_changes_that_change_again():
+    made = counted()
+    put(made, 1, 2, 3, 4)
+    made._spent_s = 16.0
+    spent_s = []
+    for step in (
+        lambda: put(made, 5, 6, 7, 8),
+        lambda: put(made, 1, 2),
+        lambda: made.drop([3, 4]),
+        lambda: made.drop([3, 4]),
+    ):
+        step()
+        spent_s.append(made._spent_s)
+    # None of the four new ones; two of eight; two of eight; none of six.
+    assert spent_s == [16.0, 12.0, 9.0, 9.0]
+
+
+def test_comparing_costs_time_only_where_the_index_would_be_faster():
+    made = counted()
+    put(made, 1, 2, 3, 4)
+    made.ask(np.zeros((3, 3)), 1)
+    assert made._spent_s == 3.0
+    made._excess_s = lambda queries: -1.0 * queries
+    made.ask(np.zeros((3, 3)), 1)
+    assert made._spent_s == 3.0
+
+
+def test_without_time_to_save_the_index_is_not_asked_whatever_was_spent():
+    made = counted(spent_s=9.0)
+    put(made, 1, 2, 3, 4)
+    assert [made.prefers_index(queries) for queries in (0, 1)] == [False, True]
+
+
+def test_a_question_to_the_index_brings_it_up_to_date_in_the_order_of_labels():
+    made = counted(spent_s=9.0)
+    put(made, 5, 1, 3)
+    made.ask(np.zeros((1, 3)), 1)
+    assert made._index.get_ids_list() == [1, 3, 5]
+    assert (made._spent_s, behind(made)) == (0.0, 0)
+    made.drop([1, 3])
+    assert behind(made) == 2
+    made._spent_s = 9.0
+    assert made.ask(np.zeros((1, 3)), 2)[0].tolist() == [[5, -1]]
+    assert behind(made) == 0
