@@ -1,6 +1,7 @@
 """Matching: the weights' geometry, and the laws of the greedy choice."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from v2xsim.perception.matching.choice import chosen_helpers, shared_out, within_limits
+from v2xsim.parts import PartError
+from v2xsim.perception.matching.choice import chosen_helpers, order_of, shared_out, within_limits
 from v2xsim.perception.matching.gain import coverage, gains
 from v2xsim.perception.matching.relevance import relevance
 from v2xsim.perception.matching.rule import MatchingView
@@ -232,3 +234,57 @@ def test_coverage_is_the_weighted_share_of_blind_cells_filled():
 
 def test_who_is_blind_nowhere_misses_nothing():
     assert coverage(np.zeros((1, 2), bool), np.zeros((1, 2), bool), np.ones((1, 2))) == 1.0
+
+
+class Own(Nearest):
+    """Stands in for a rule of a user's file: gives an answer that a test states."""
+
+    file = Path(__file__)
+    answer = None
+
+    def choose(self, view):
+        """Return the answer."""
+        return self.answer
+
+
+def answered(monkeypatch, answer, file=Own.file):
+    """Return the order of a rule that gives an answer about three helpers."""
+    monkeypatch.setattr(Own, "answer", answer)
+    monkeypatch.setattr(Own, "file", file)
+    three = np.ones(3)
+    return order_of(Own(), view_of(np.ones((1, 2)), np.ones((3, 1, 2), bool), three, three, three, 9.0, 3))
+
+
+@pytest.mark.passes_wrong_types
+@pytest.mark.parametrize("rows", [[], [0], [2, 0, 1]])
+def test_a_users_rule_may_choose_any_rows_once(monkeypatch, rows):
+    assert answered(monkeypatch, np.array(rows, np.int64)).tolist() == rows
+
+
+@pytest.mark.passes_wrong_types
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ([0], "must return one array with rows of helpers, got list"),
+        (np.array([[0]]), r"must return one array with rows of helpers, got shape \(1, 1\)"),
+        (np.array(0), r"must return one array with rows of helpers, got shape \(\)"),
+        (np.array([0.0]), "got float64"),
+        (np.array([1, 1]), r"must return rows of helpers \(0 to 2\), each at most once, got \[1, 1\]"),
+        (np.array([0, 3]), r"must return rows of helpers \(0 to 2\), each at most once, got \[0, 3\]"),
+        (np.array([-1, 0]), r"must return rows of helpers \(0 to 2\), each at most once, got \[-1, 0\]"),
+    ],
+)
+def test_a_users_rule_that_chooses_anything_else_is_an_error_in_words(monkeypatch, answer, words):
+    with pytest.raises(PartError, match=words):
+        answered(monkeypatch, answer)
+
+
+@pytest.mark.passes_wrong_types
+def test_the_answer_of_a_built_in_rule_is_not_checked_in_every_tick(monkeypatch):
+    assert answered(monkeypatch, np.array([1, 1]), file=None).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(("weight", "gain"), [([0.25, 0.5], 1 / 3), ([0.0, 0.0], 0.0)])
+def test_the_gain_of_a_helper_is_its_share_of_all_blind_weight(weight, gain):
+    (choice,) = shared_out([0], np.array([weight]), np.array([[[True, False]]]))
+    assert choice.gain == pytest.approx(gain)

@@ -306,6 +306,14 @@ def test_between_a_steep_ray_and_a_flat_one_nothing_is_free(pitch_rad):
     assert cells(of_rays(pitched(0.6, 0.5, 2.2, pitch_rad), *rays), FREE) == [(2, 0), *row(5, 8)]
 
 
+def test_the_beams_of_a_sensor_on_its_side_run_in_directions_of_their_own():
+    # Level rays 0.8 m above the ground, to the east and to the south-east, both 3.3 m long.
+    pose = pitched(0.5, 0.5, 0.8)
+    pose[:3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
+    matrix = of_rays(pose, (0, np.inf, NOTHING), (45, np.inf, NOTHING), range_m=3.3)
+    assert cells(matrix, FREE) == [(0, 0), (1, -1), (1, 0), (2, -2), (2, 0), (3, 0)]
+
+
 def test_the_rays_of_each_azimuth_are_followed_alone():
     # Two beams to the four sides: the flat one meets a body at another distance on each side.
     beams = Beams(np.radians([-30.0, 0.0]), 4, 80.0)
