@@ -5,6 +5,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -180,8 +181,8 @@ def test_a_process_of_which_no_memory_was_seen_has_none():
 # A server whose jobs do what their key says, without the simulator.
 SERVER = """
 import ctypes, json, os, sys, time
+from dataclasses import replace
 from v2xsim.study import fork_server
-from v2xsim.study.point import Job
 
 def load():
     os.write(1, b"a library greets")
@@ -199,12 +200,14 @@ def work(job):
     if job.key == "adopted":
         pid = os.fork()
         if pid == 0:
-            fork_server._live(job, os.getpid(), os.dup(1))
+            fork_server._live(replace(job, key="words"), os.getpid(), os.dup(1))
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if job.key == "about":
         files = [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{n}")]
         score = open("/proc/self/oom_score_adj").read().strip()
-        print(json.dumps({"input": os.read(0, 9).decode(), "files": files, "score": score}))
+        deadly = ctypes.c_int()
+        ctypes.CDLL(None).prctl(2, ctypes.byref(deadly))  # The signal that it gets when its parent ends.
+        print(json.dumps({"input": os.read(0, 9).decode(), "files": files, "score": score, "deadly": deadly.value}))
     return 0
 
 fork_server._load, fork_server.work = load, work
@@ -263,6 +266,20 @@ def test_all_that_a_process_prints_is_in_its_log(server, tmp_path):
     assert sorted((tmp_path / "log").read_text().split()) == ["errors", "output", "to", "to"]
 
 
+def test_a_log_is_for_all_to_read_and_for_nobody_to_run(server, tmp_path):
+    ended(server, tmp_path, "words")
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o644 & ~umask
+
+
+def test_a_server_loads_the_simulator_for_all_its_processes(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(fork_server.importlib, "import_module", loaded.append)
+    fork_server._load()
+    assert loaded == ["v2xsim.simulate"]
+
+
 def test_a_log_begins_anew_with_each_process(server, tmp_path):
     (tmp_path / "log").write_text("x" * 99)
     ended(server, tmp_path, "words")
@@ -278,12 +295,15 @@ def test_a_process_whose_server_is_gone_ends_before_it_works(server, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_process_has_no_input_no_way_to_the_answers_and_goes_first_when_memory_runs_out(server, tmp_path):
+def test_a_process_has_no_input_no_way_to_the_answers_and_goes_with_its_server_or_first_when_memory_runs_out(
+    server, tmp_path
+):
     ended(server, tmp_path, "about")
     about = json.loads((tmp_path / "log").read_text())
     assert about["input"] == ""
     assert os.readlink(f"/proc/self/fd/{server.process.stdout.fileno()}") not in about["files"]
     assert about["score"] == "1000"
+    assert about["deadly"] == signal.SIGKILL
 
 
 def test_orders_may_come_in_pieces_and_several_at_once(server, tmp_path):
@@ -295,7 +315,9 @@ def test_orders_may_come_in_pieces_and_several_at_once(server, tmp_path):
 
 
 def test_a_process_that_is_to_stop_is_killed_and_said_to_be_stopped(server, tmp_path):
-    server.send(job(tmp_path, "long"), {"stop": "other"}, {"stop": "long"})
+    server.send(job(tmp_path, "long"), {"stop": "other"})
+    assert not select.select([server.process.stdout], [], [], 0.1)[0]
+    server.send({"stop": "long"})
     said = server.answer()
     assert (said["key"], said["exit"], said["signal"], said["stopped"]) == ("long", 0, 9, "asked")
 

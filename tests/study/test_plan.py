@@ -337,3 +337,17 @@ def test_a_users_file_that_no_setting_uses_is_called_so_once(own):
 def test_a_users_file_is_named_with_its_digest(own, tmp_path):
     plan = plan_of({**own, "grid": {"cooperation.relay": ["none", "plans_own"]}})
     assert plan.plugins == {str(tmp_path / "own.py"): hashlib.sha256(PLUGIN.encode()).hexdigest()}
+
+
+def test_files_of_all_settings_that_can_be_run_have_a_digest(own, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text(PLUGIN.replace("plans_own", "plans_other"))
+    plan = plan_of(
+        {**BASE, "list": [{"plugins": []}, {"plugins": [str(other)]}, {"plugins": [str(tmp_path / "gone.py")]}]}
+    )
+    assert list(plan.broken) == [2]
+    assert list(plan.plugins) == [str(other)]
+
+
+def test_settings_that_cannot_be_run_have_no_notes():
+    assert plan_of({**BASE, "grid": {"radio.tx_power_dbm": [20, 500]}}).notes() == []

@@ -317,3 +317,12 @@ def test_a_failure_whose_file_is_gone_is_forgotten_all_the_same(store, plan):
     (store.folder / "failed" / f"{plan.points[2].key}.json").unlink()
     store.forget_failures()
     assert store.failed == {}
+
+
+def test_of_several_reasons_why_a_setting_cannot_be_run_the_first_is_kept(tmp_path):
+    plan = plan_of({**BROKEN, "grid": {"radio.tx_power_dbm": [20, 500], "radio.range_m": [300, -1]}, "seeds": 1})
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        store.refuse_broken()
+    reasons = plan.broken[3].splitlines()
+    assert len(reasons) > 1
+    assert store.failed[plan.points[3].key]["reason"] == reasons[0]
