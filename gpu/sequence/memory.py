@@ -79,7 +79,7 @@ class Memory:
         return replace(self, value=self.value.to(device, dtype if self.value.is_floating_point() else None))
 
     def nbytes(self) -> int:
-        """Return the number of bytes of the tensor; tensors of integers count as 0, because they are only bookkeeping."""
+        """Return the number of bytes of the tensor; tensors of integers, such as token ids, count as 0."""
         return self.value.numel() * self.value.element_size() if self.value.is_floating_point() else 0
 
     def tensors(self) -> dict[str, Tensor]:

@@ -238,9 +238,10 @@ class State:
     def nbytes(self) -> int:
         """Return the number of bytes of keys, values and recurrent states in use, those of nested states included.
 
-        These are not counted: memory that is allocated and not yet in use; 16 bytes per row and state for positions and
-        clocks; 4 bytes per row and cache entry for the positions of entries, which are stored only if rows have missing
-        entries; and token ids. The token ids of a SharedModel grow with the stream, by 4 bytes per row and token.
+        Four things are not counted: memory that is allocated and not yet in use; 16 bytes per row and state for
+        positions and clocks; 4 bytes per row and cache entry for the positions of entries, which are stored only if
+        rows joined late or have missing entries; and token ids. The token ids of a SharedModel grow with the stream, by
+        4 bytes per row and token.
         """
         return sum(slot.nbytes() for slot in self.slots.values())
 

@@ -46,7 +46,8 @@ class Sizes:
         dim: Number of entries of a vector.
         layers: Number of layers, summed over all parts of a model.
         vocabulary: Number of different tokens.
-        batch: Number of sequences; None uses, for each model, the fastest number whose states fit into 2 GB.
+        batch: Number of sequences. None uses the largest number, at most 256, that fits into 2 GB for weights and states,
+            or a quarter of it, whichever is faster.
         prompt: Number of tokens of the prompt, which are read at once.
         generated: Number of tokens that are generated one by one.
     """
@@ -74,7 +75,8 @@ class Row:
         prefill_tokens_per_s: Prompt tokens read per second by `prompt_rows` sequences together; median of the turns.
         decode_tokens_per_s: Tokens generated per second by `batch` sequences together; mean of steps timed at several
             lengths.
-        state_bytes: Size of the state of one sequence at the end of the generation.
+        state_bytes: Largest size of the state of one sequence in the last steps of the generation, as `State.nbytes`
+            counts it.
         parameters: Number of trained weights.
         dim: Number of entries of a vector.
         layers: Number of layers, summed over all parts of the model.

@@ -33,7 +33,7 @@ class BlockRow:
         prompt: Number of tokens in the prompt, before the generation.
         generated: Number of tokens that are generated.
         tokens_per_s: Tokens generated per second by all sequences together, without the time for the prompt.
-        kv_bytes_per_row: Largest size of the state of one sequence.
+        kv_bytes_per_row: Largest size of the state of one sequence, as `State.nbytes` counts it.
         against_transformer: `tokens_per_s` divided by that of the transformer.
     """
 

@@ -19,7 +19,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Number of sequences that a model processes together. Default: for each model, the fastest number whose state fits into 2 GB.",
+            help="Number of sequences that a model processes together. Default: for each model, the largest number (at most 256) that fits into 2 GB for weights and states, or a quarter of it, whichever is faster.",
             show_default=False,
         ),
     ] = None,
