@@ -87,6 +87,7 @@ class Roster:
         )
 
     def _choose_connected(self, snapshot: Snapshot) -> set[int]:
+        """Return the agent ids of the vehicles that have a radio; roadside units are not among them."""
         rule = self._stations
         eligible = CATALOGUE.is_motor[snapshot.kind]
         if rule.region is not None:
@@ -110,6 +111,7 @@ class Roster:
         return chosen
 
     def _choose_lidars(self, connected: set[int]) -> set[int]:
+        """Return which of the vehicles with a radio carry lidars; all of them if the scenario names none and no number."""
         rule = self._lidars
         named = {a for a in connected if self._name_of(a) in rule.include} if rule.include else set()
         if rule.count is None:

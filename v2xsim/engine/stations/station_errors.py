@@ -42,11 +42,11 @@ class StationErrors:
 def next_errors(
     before: StationErrors, agent: Int64[np.ndarray, " stations"], time_us: int, errors: Errors, streams: Streams
 ) -> StationErrors:
-    """Return the errors at the next instant: a first-order Gauss-Markov process per axis and station.
+    """Return the errors of poses and clocks at the next instant; pose errors are a first-order Gauss-Markov process.
 
     Each step computes e' = r e + sqrt(1 - r^2) sigma n, with r = exp(-dt / gnss_correlation_s) and a standard normal
     draw n. Errors of new stations are drawn from the stationary distribution. Heading errors have the same correlation time
-    as position errors.
+    as position errors. The clock offset of a station is drawn once and stays constant.
     """
     sigma = np.array([errors.gnss_sigma_m, errors.gnss_sigma_m, np.radians(errors.heading_sigma_deg)])
     # The draw for a station at an instant does not depend on which other stations exist.
