@@ -68,7 +68,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         (
             "count",
             "long",
-            "number of receptions of awareness messages that are not in packets: below the sensitivity and 20 dB below the noise",
+            "number of receptions of awareness messages that are not in packets: too weak to be listed (random_slot: below the sensitivity and 20 dB below the noise; other schemes: below the sensitivity)",
         ),
     ],
     "links": [
