@@ -114,7 +114,7 @@ def _sketch(
     gy = (int(matrix.lower[1]) + np.arange(ny)) // block
     across = int(gy[-1] - gy[0]) + 1
     coarse_cell = ((gx - gx[0])[:, None] * across + (gy - gy[0])[None, :]).ravel()
-    total: np.ndarray = np.bincount(coarse_cell, values.ravel(), (int(gx[-1] - gx[0]) + 1) * across)
+    total: np.ndarray = np.bincount(coarse_cell, values.ravel())
     if mean:
         total = total / (block * block)
     cell = np.arange(len(total))

@@ -262,6 +262,13 @@ def test_a_key_that_one_scenario_lacks_is_a_difference(tmp_path, made_sweep):
     assert between(one, two, [("prr", "1")]).differs == ("a.c: null -> 2", "d: null -> 3")
 
 
+def test_a_section_that_one_scenario_lacks_is_one_difference(tmp_path, made_sweep):
+    study = study_of(tmp_path, made_sweep, TWO[:1], 2, noisy)
+    one, two = replace(study, scenario={"a": {"b": 1}}), replace(study, scenario={})
+    assert between(one, two, [("prr", "1")]).differs == ('a: {"b": 1} -> null',)
+    assert between(two, one, [("prr", "1")]).differs == ('a: null -> {"b": 1}',)
+
+
 @pytest.mark.parametrize(("letters", "shown"), [(58, '"' + "x" * 58 + '"'), (59, '"' + "x" * 56 + "...")])
 def test_a_long_value_is_cut_to_sixty_characters(tmp_path, made_sweep, letters, shown):
     study = study_of(tmp_path, made_sweep, TWO[:1], 2, noisy)

@@ -133,6 +133,7 @@ def test_a_sweep_of_which_nothing_finished_has_no_metric(folder):
     study = rewritten(folder, lambda table: table.slice(0, 0))
     assert (study.metrics, study.finished) == ((), 0)
     assert study.of("prr").shape == (2, 3)
+    assert study.values.shape == study.counts.shape == (0, 2, 3)
 
 
 def test_failures_are_read_with_their_reasons(folder):
@@ -180,6 +181,12 @@ def test_a_run_is_a_study_of_one_setting_and_its_seed(run_folder):
     assert (study.seeds, study.baseline, study.planned, study.finished, study.failures) == ((6,), 0, 1, 1, ())
     assert study.of("prr").tolist() == [[0.5]]
     assert study.of("prr", "0-50 m").tolist() == [[0.75]]
+
+
+def test_a_run_with_a_single_metric_has_that_metric(run_folder):
+    table = pq.read_table(run_folder / "metrics.parquet")
+    pq.write_table(table.slice(0, 1), run_folder / "metrics.parquet")
+    assert read_study(run_folder).of("prr").tolist() == [[0.5]]
 
 
 def test_a_run_brings_its_scenario_and_versions(run_folder):

@@ -168,6 +168,10 @@ def test_a_rule_without_helpers_is_not_consulted():
     assert asked(Unwilling(), np.zeros((0, 1, 4), bool)) == []
 
 
+def test_of_no_helpers_none_is_chosen():
+    assert BlindCells().choose(view(np.zeros((0, 1, 4), bool))).tolist() == []
+
+
 def test_the_gain_of_a_helper_is_what_it_adds_over_the_whole_blind_weight():
     weight, observed = np.array([[4.0, 3.0, 2.0, 1.0]]), rows_of("xx  ", " xx ", "    ")
     covered = np.array([[False, True, False, False]])

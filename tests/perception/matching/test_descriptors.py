@@ -222,3 +222,16 @@ def test_entry_and_sign_of_a_coarse_cell_are_those_of_splitmix64(x, y):
     expected = np.zeros(97)
     expected[mixed(x, y) % 97] = 1.0 if mixed(x, y) >> 63 else -1.0
     assert found.tolist() == expected.tolist()
+
+
+def test_sectors_of_a_ring_without_a_cell_have_no_share():
+    # The innermost ring has the four cells around the station, each in a sector of its own.
+    free = PerceptionMatrix(np.array([-4, -4]), 1.0, np.full((8, 8), FREE, np.uint8))
+    assert by_ring(free)[0, 0] == pytest.approx(4 / 16)
+
+
+def test_coarse_cells_without_a_cell_have_no_share():
+    found = pooled(PerceptionMatrix(np.zeros(2, np.int64), 1.0, np.full((2, 2), FREE, np.uint8)), 4)
+    expected = np.zeros((4, 4))
+    expected[::2, ::2] = 1.0
+    assert found[:16].reshape(4, 4).tolist() == expected.tolist()

@@ -571,3 +571,13 @@ def test_a_track_takes_an_unlikely_detection_in_its_gate_rather_than_none():
     ahead_m = np.sqrt(8.5 * (0.32 + 2.25 + 0.004 / 3))
     after = step(tracks, seen((0.0, 0.0), (100.0 + ahead_m, 0.0), (300.0, 0.0)), 1_000_000 + FRAME_US)
     assert after.hits.tolist() == [12, 2, 1]
+
+
+def test_a_detection_on_the_edge_of_the_gate_is_inside():
+    class ByHand(TrackerParams):
+        gate = 2.0
+
+    # Both are off by half a metre, so a metre apart is 1 / (0.25 + 0.25) squared standard deviations.
+    params = ByHand(position_sigma_m=0.5)
+    track = step(Tracks.none(), seen((0.0, 0.0)), 0, params)
+    assert len(step(track, seen((0.0, 1.0)), 0, params)) == 1
