@@ -221,8 +221,10 @@ class Server:
     def __init__(self):
         # Without a buffer, so that what is not read yet can be waited for.
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
+            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            # With this variable, what a process prints needs no flush.
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        )  # fmt: skip
         self.first = self.answer()
 
     def send(self, *orders):

@@ -107,6 +107,7 @@ def _live(job: Job, parent: int, answers: int) -> NoReturn:
             os.dup2(log, 2)
         code = work(job)
         sys.stdout.flush()
+        sys.stderr.flush()
     finally:
         os._exit(code)  # Without the exit handlers that the server registered before the fork.
 
