@@ -184,7 +184,10 @@ import ctypes, json, os, sys, time
 from dataclasses import replace
 from v2xsim.study import fork_server
 
+loads = []
+
 def load():
+    loads.append(os.getpid())
     os.write(1, b"a library greets")
 
 def work(job):
@@ -207,7 +210,7 @@ def work(job):
         score = open("/proc/self/oom_score_adj").read().strip()
         deadly = ctypes.c_int()
         ctypes.CDLL(None).prctl(2, ctypes.byref(deadly))  # The signal that it gets when its parent ends.
-        print(json.dumps({"input": os.read(0, 9).decode(), "files": files, "score": score, "deadly": deadly.value}))
+        print(json.dumps({"input": os.read(0, 9).decode(), "files": files, "score": score, "deadly": deadly.value, "loads": loads}))
     return 0
 
 fork_server._load, fork_server.work = load, work
@@ -306,6 +309,12 @@ def test_a_process_has_no_input_no_way_to_the_answers_and_goes_with_its_server_o
     assert os.readlink(f"/proc/self/fd/{server.process.stdout.fileno()}") not in about["files"]
     assert about["score"] == "1000"
     assert about["deadly"] == signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_simulator_is_loaded_by_the_server_and_by_no_process(server, tmp_path):
+    ended(server, tmp_path, "about")
+    assert json.loads((tmp_path / "log").read_text())["loads"] == [server.process.pid]
 
 
 def test_orders_may_come_in_pieces_and_several_at_once(server, tmp_path):
