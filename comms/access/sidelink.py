@@ -205,7 +205,7 @@ def _rules(params: SidelinkParams) -> Rules:
 
 
 def _thresholds(params: SidelinkParams) -> Thresholds:
-    """Return the power thresholds of receivers as a named tuple for the compiled slot loop."""
+    """Return the thresholds of receivers, the noise power and the shares of interference as a named tuple for the compiled slot loop."""
     leak = np.zeros(params.subchannels + 1)
     leak[1 : 1 + len(params.leak_db)] = [milliwatts(v) for v in params.leak_db[: params.subchannels]]
     return Thresholds(

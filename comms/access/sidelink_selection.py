@@ -272,7 +272,7 @@ def select(request, own_slots, senses, rules, wanted, choice):  # type: ignore[n
         The number of resources found, at most `wanted`.
 
     References:
-        3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2, which does not rank).
+        3GPP TS 36.213 V14, 14.1.1.6 (mode 4); TS 38.214 V16, 8.1.4 (mode 2, which does not rank resources by their measured power).
     """
     claim_mw = claims_mw(request, own_slots, senses, rules)
     span, places = claim_mw.shape

@@ -63,7 +63,7 @@ def same_pairs(before: Neighbours, now: Neighbours, row: Int64[np.ndarray, " sta
     Args:
         before: Pairs of neighbours at the tick before.
         now: Pairs of neighbours at this tick.
-        row: Row of each present station at the tick before; -1 for newcomers. The other rows must be in rising order.
+        row: Row of each present station at the tick before; -1 for newcomers. Without the entries of -1, the rows must be in rising order.
     """
     old_pair: Int32[np.ndarray, " pairs"] = _matched(
         before.second, before.pair_offset, now.second, now.pair_offset, np.ascontiguousarray(row, np.int64)

@@ -147,7 +147,7 @@ class Lower(nn.Module):
         Args:
             x: Embedded tokens of the chunks.
             present: Whether each token is present (None for all).
-            right: Whether the later half was expanded at each level of the tree.
+            right: Whether the later half was expanded, for each chunk and each halving.
 
         Returns:
             The keys of each layer without rotation, the values of each layer, and which entries exist (None if all do).

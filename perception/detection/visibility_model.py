@@ -15,7 +15,7 @@ with probability 0.76 (two normal distributions whose means differ by one standa
 depends on more than the recall. The equations are our own; no number is fitted to a published detector.
 
 All randomness comes from uniform random numbers. With more points and the same random numbers, the model detects the
-same objects and possibly more, with higher scores and smaller errors. So an ego can be compared with and without
+same objects and possibly more, with higher scores and errors that are not larger. So an ego can be compared with and without
 received points under the same random numbers. The model has no confusion of classes, no reversed headings, no box for
 two objects at once and no errors that persist over frames.
 """

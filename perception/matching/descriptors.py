@@ -87,7 +87,7 @@ def rings(matrix: PerceptionMatrix, position_m: Float[np.ndarray, " 2"], dim: in
 
 
 def pooled(matrix: PerceptionMatrix, side: int = 8) -> Float32[np.ndarray, " entries"]:
-    """Return the share of observed and of occupied cells in each of side x side coarse cells.
+    """Divide a matrix into side x side coarse cells; return the share of observed cells in each, then of occupied cells.
 
     The descriptor is cheap, but it depends on the orientation of the scene.
     """

@@ -118,7 +118,7 @@ def suppressed(detections: Detections, iou: float = 0.15) -> Int64[np.ndarray, "
 
     Args:
         detections: Detections, all in the same coordinate frame.
-        iou: Largest overlap of two kept boxes, 0 to 1; a larger value keeps more. OpenCOOD uses 0.15 for OPV2V.
+        iou: Largest overlap of two kept boxes, 0 to 1; a larger value usually keeps more boxes. OpenCOOD uses 0.15 for OPV2V.
     """
     order = content_order(detections.boxes, detections.score)
     ranked = detections.boxes[order]

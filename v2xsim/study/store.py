@@ -59,7 +59,12 @@ class Store:
         return [p for p in self.plan.points if p.key not in self.finished and p.key not in self.failed]
 
     def job(self, point: Point, memory_bytes: int) -> Job:
-        """Return the job with which a process runs a point; `memory_bytes` is the process's memory limit."""
+        """Return the job with which a process runs a point.
+
+        Args:
+            point: The point.
+            memory_bytes: Memory limit of the process if the sweep file has no `memory_gb`; 0 for no limit.
+        """
         scenario = self.plan.scenario_of(point)
         assert scenario is not None
         file = self.plan.file

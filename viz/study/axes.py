@@ -15,7 +15,7 @@ MOST_ROWS = 16
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout of a study's figures.
+    """How the settings of a study are drawn: as rows, lines or points, and which settings are left out.
 
     Attributes:
         kind: `rows`: one row for each setting. `lines`: curves over a numeric key, one line for each combination of the

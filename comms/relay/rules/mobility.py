@@ -12,7 +12,7 @@ from v2xsim.parts import part
 @part("mobility")
 @dataclass(frozen=True)
 class Mobility(RelayRule):
-    """Prefer the candidate whose hops both stay in range longest, as predicted from their velocities."""
+    """Prefer the candidate whose first hop to go out of range lasts longest at the present velocities; all above 5 s count alike."""
 
     def score(self, view: RelayView) -> Float[np.ndarray, "pairs stations"]:
         """Return the lifetime of the shorter-lived hop divided by 5 s, limited to 0 to 1."""
