@@ -581,3 +581,11 @@ def test_a_detection_on_the_edge_of_the_gate_is_inside():
     params = ByHand(position_sigma_m=0.5)
     track = step(Tracks.none(), seen((0.0, 0.0)), 0, params)
     assert len(step(track, seen((0.0, 1.0)), 0, params)) == 1
+
+
+@pytest.mark.parametrize(("off_m", "tracks"), [(-1e-4, 1), (1e-4, 2)])
+def test_the_gate_of_a_track_that_heads_north_east_is_long_to_the_north_east(off_m, tracks):
+    # The variance along the heading, as for a track that heads east.
+    edge_m = np.sqrt(GATE * (0.32 + 2.25 + 0.004 / 3))
+    place = (edge_m + off_m) * np.array([1.0, 1.0]) / np.sqrt(2.0)
+    assert len(step(born(yaw=np.pi / 4), seen(place, yaw=np.pi / 4), FRAME_US)) == tracks
