@@ -63,6 +63,7 @@ def test_a_station_is_deaf_in_the_very_first_slot_too_if_it_sent_then():
 
 def test_a_single_packet_counts_as_sent_every_100_slots():
     assert resource_request(0, 0, 1, 0, 1, 1, 100, np.uint64(1), 20).step == 100
+    assert resource_request(0, 0, 1, 1, 1, 1, 100, np.uint64(1), 20).step == 1
     assert resource_request(0, 0, 1, 20, 1, 1, 100, np.uint64(1), 20).step == 20
 
 
@@ -229,6 +230,11 @@ def test_a_reservation_claims_its_next_use():
 
 def test_a_reservation_with_a_shorter_period_than_the_window_claims_all_its_uses():
     assert claims(heard_senses(1990, 0, 40, 3.0), request_at(2000)) == [(30, 0, 3.0), (70, 0, 3.0)]
+
+
+def test_a_reservation_of_the_present_slot_does_not_return_within_a_window_of_one_period():
+    assert claims(heard_senses(1900, 0, 100, 3.0), request_at(2000)) == []
+    assert claims(heard_senses(1900, 0, 100, 3.0), request_at(2000, last=101)) == [(100, 0, 3.0)]
 
 
 def test_a_reservation_claims_resources_whose_later_uses_meet_it():
