@@ -381,3 +381,13 @@ def test_a_return_on_the_near_edge_of_a_window_lies_inside(column, x_m, y_m):
     met[0, column] = 7
     _mark(board, 0.0, 0.0, 1.0, pose, np.zeros(1), 4, 80.0, np.full((1, 4), hit_m), met)
     assert np.argwhere(board == OCCUPIED).tolist() == [[int(x_m), int(y_m)]]
+
+
+@pytest.mark.parametrize("shift", [(-1, -2), (1, -2), (-2, 1), (1, 2), (0, 0), (-5, 0), (0, 6)])
+def test_a_shifted_window_holds_each_code_at_its_own_cell_of_the_grid(shift):
+    code = (np.arange(12).reshape(3, 4) % 3).astype(np.uint8)
+    on_grid = {(10 + x, 20 + y): code[x, y] for x in range(3) for y in range(4)}
+    lower = np.array([10, 20]) + shift
+    window = shifted(PerceptionMatrix(np.array([10, 20]), 2.0, code), lower, (5, 3))
+    expected = [[on_grid.get((lower[0] + x, lower[1] + y), UNOBSERVED) for y in range(3)] for x in range(5)]
+    np.testing.assert_array_equal(window, expected)
