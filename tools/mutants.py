@@ -9,6 +9,7 @@ import argparse
 import ast
 import collections
 import concurrent.futures
+import contextlib
 import importlib
 import json
 import os
@@ -230,6 +231,9 @@ def run_tests(tree: Path, tests: list[str], limit_s: float, *more: str) -> tuple
         if child == 0:
             _become_pytest(tree, [*more, *tests], output.fileno())
         code = _exit_code(child, limit_s)
+        # Processes that a test started and left behind would slow down all later runs.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
         output.seek(0)
         text = output.read().decode(errors="replace")
     if code == 0:
