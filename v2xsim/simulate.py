@@ -12,13 +12,14 @@ from v2xsim.engine.stations.roster import Roster
 from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.source import extra_buildings, open_mobility
+from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
 from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
 from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
-from v2xsim.world.buildings import load_obstacles
+from v2xsim.world.buildings import building_notices, load_obstacles
 
 Progress = Callable[[float, float, str], None]
 """Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
@@ -45,7 +46,7 @@ def run(
     names = Names()
     for unit in scenario.stations.roadside:
         names.register(unit.id)
-    obstacles, _ = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
+    obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:
         built = time.perf_counter()
         # After the inputs are read, so that a wrong one is reported at once.
@@ -71,7 +72,8 @@ def run(
         simulation = Simulation(scenario, mobility, obstacles, roster, threads or _threads(), ticked)
         simulation.run()
         done = time.perf_counter()
-    results = _results(simulation, names, obstacles.prisms)
+        notices = (*building_notices(scenario.world, height_sources), *mobility.notices())
+    results = _results(simulation, names, obstacles.prisms, notices)
     finished = time.perf_counter()
     results.timing.update(
         build_s=built - started,
@@ -91,7 +93,7 @@ def _threads() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
-def _results(simulation: Simulation, names: Names, prisms: Prisms) -> Results:
+def _results(simulation: Simulation, names: Names, prisms: Prisms, notices: tuple[Notice, ...]) -> Results:
     scenario = simulation.scenario
     recording = simulation.recording
     recording.write_participants(names, prisms)
@@ -115,4 +117,4 @@ def _results(simulation: Simulation, names: Names, prisms: Prisms) -> Results:
             n for n in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(scenario.traffic, n) is not None
         ),
     }
-    return Results(scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung)
+    return Results(scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung, notices)

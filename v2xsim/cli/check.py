@@ -21,6 +21,11 @@ def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = No
         from v2xsim.part_trials import try_own_parts
 
         try_own_parts(loaded)
+    # Imported here, so that --help does not wait for the compiled kernels that this loads.
+    from v2xsim.world.buildings import building_notices, load_prisms
+
+    _, height_sources = load_prisms(loaded.world)
+    print_notes(notice.text for notice in building_notices(loaded.world, height_sources))
     typer.echo(f"OK: {scenario}")
     for part, summary in outline(loaded):
         typer.echo(f"  {part:<12} {summary}")

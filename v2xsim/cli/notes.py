@@ -1,4 +1,4 @@
-"""Notes about keys of a file that have no effect, printed on standard error."""
+"""Notes about keys of a file that have no effect, and notices about inputs, printed on standard error."""
 
 from collections.abc import Iterable
 

@@ -63,6 +63,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
         from v2xsim.simulate import run
 
         results = run(loaded, out=staging, progress=progress)
+    print_notes(notice.text for notice in results.notices)
     return results, folder
 
 

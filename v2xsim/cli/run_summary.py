@@ -30,6 +30,7 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
         "metrics": {name: {"value": _number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
         "timing": dict(results.timing),
         "warnings": warnings_of(results),
+        "notices": [notice.as_object() for notice in results.notices],
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int8, Int64
 
 from v2xsim.errors import UserError
+from v2xsim.notices import Notice
 from v2xsim.records import Boxes
 from v2xsim.world.road_users import antenna_height_m
 from v2xsim.world.snapshot import Snapshot
@@ -71,6 +72,10 @@ class Mobility(ABC):
         """Advance the traffic to an instant without reading states; the next snapshot is at that instant or later."""
         if progress is not None:
             progress(until_us)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what this source has left out, repaired or assumed so far; complete after the last snapshot."""
+        return ()
 
     def name_of(self, agent: int) -> str:
         """Return the name of a road user."""

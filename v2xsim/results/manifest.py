@@ -1,10 +1,11 @@
-"""The content of `manifest.json`: scenario, seed, plug-ins with their digests, versions."""
+"""The content of `manifest.json`: scenario, seed, plug-ins with their digests, notices, versions."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.version import __version__
 
@@ -13,12 +14,13 @@ FORMAT = 1
 _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
 
 
-def manifest_of(scenario: Scenario, rung: Mapping[str, str]) -> dict[str, Any]:
+def manifest_of(scenario: Scenario, rung: Mapping[str, str], notices: Sequence[Notice] = ()) -> dict[str, Any]:
     """Return the data that identify a run; they do not depend on the time of day or on the machine's folders.
 
     Args:
         scenario: Scenario of the run.
         rung: Variant of each model that produced the results.
+        notices: Notices of the run.
     """
     return {
         "format": FORMAT,
@@ -27,6 +29,7 @@ def manifest_of(scenario: Scenario, rung: Mapping[str, str]) -> dict[str, Any]:
         "seed": scenario.run.seed,
         "plugins": [{"path": str(p.path), "sha256": p.sha256} for p in scenario.loaded_plugins],
         "models": dict(rung),
+        "notices": [notice.as_object() for notice in notices],
         "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
     }
 

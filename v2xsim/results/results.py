@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric, Rows
+from v2xsim.notices import Notice
 from v2xsim.results.manifest import manifest_of
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario
@@ -30,6 +31,7 @@ class Results:
         metrics: Metrics of the whole run, by name.
         timing: Wall-clock times of the run's phases, which differ from run to run and are therefore not in the tables.
         rung: Variant of each model that produced the results.
+        notices: What the run left out, repaired or assumed, and what it was asked for and did not find.
     """
 
     scenario: Scenario
@@ -37,6 +39,7 @@ class Results:
     metrics: dict[str, Metric]
     timing: dict[str, float] = field(default_factory=dict)
     rung: dict[str, str] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write tables and timing into a folder, then the manifest. A folder without a manifest is not a finished run."""
@@ -45,7 +48,7 @@ class Results:
             for name, table in self.tables.items():
                 pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
             _write_json(folder / "timing.json", self.timing)
-            _write_json(folder / "manifest.json", manifest_of(self.scenario, self.rung))
+            _write_json(folder / "manifest.json", manifest_of(self.scenario, self.rung, self.notices))
         except OSError as error:
             raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.errors import UserError
+from v2xsim.notices import Notice
 from v2xsim.records import Obstacles, Prisms
 from v2xsim.scenario.schema_world import Building, World
 from v2xsim.spatial.grid import indexed
@@ -64,6 +65,20 @@ class HeightSources:
     def loaded(self) -> int:
         """Number of buildings in the world."""
         return self.height + self.levels + self.default
+
+    def notices(self, source: str) -> tuple[Notice, ...]:
+        """Return what was left out.
+
+        Args:
+            source: The file of the buildings, or the key of the scenario that lists them.
+        """
+        if self.degenerate == 0:
+            return ()
+        text = (
+            f"{source}: {self.degenerate} of {self.degenerate + self.loaded} buildings are left out, because their outline has "
+            f"fewer than three different corners or an area below {SMALLEST_M2:g} m2"
+        )
+        return (Notice("buildings.left_out", self.degenerate, text),)
 
 
 def _text(path: Path) -> bytes:
@@ -253,6 +268,11 @@ def joined(first: Prisms, second: Prisms) -> Prisms:
         np.concatenate([first.base_m, second.base_m]),
         np.concatenate([first.top_m, second.top_m]),
     )
+
+
+def building_notices(world: World, sources: HeightSources) -> tuple[Notice, ...]:
+    """Return the notices about the buildings of a world; `sources` as `load_prisms` returns it."""
+    return sources.notices(str(world.buildings) if isinstance(world.buildings, Path) else "world.buildings")
 
 
 def load_obstacles(world: World, extra: Prisms | None = None) -> tuple[Obstacles, HeightSources]:

@@ -1,0 +1,31 @@
+"""Notices: what a run left out, repaired or assumed in its inputs, and what it was asked for and did not find.
+
+A notice does not stop a run; an input that makes results meaningless is refused instead. Each notice is printed by `v2xsim run`
+and `v2xsim check`, and stored in the manifest of the run.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Notice:
+    """One fact about the inputs of a run that its results do not show.
+
+    Attributes:
+        subject: Fixed dotted name of the fact, such as `buildings.left_out`, by which programs recognise it.
+        count: Number of things that it concerns, at least 1.
+        text: A sentence with the file or key, the numbers, and what the user can do.
+    """
+
+    subject: str
+    count: int
+    text: str
+
+    def __post_init__(self) -> None:
+        """Check that there is something to report."""
+        if self.count < 1:
+            raise ValueError(f"a notice needs something to report; {self.subject} counts {self.count}")
+
+    def as_object(self) -> dict[str, str | int]:
+        """Return the notice as data for JSON."""
+        return {"subject": self.subject, "count": self.count, "text": self.text}
