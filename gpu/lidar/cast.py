@@ -78,9 +78,9 @@ def _wall_rays(depth, object_id, cos_el, sin_el, pn, pe, pz, qn, qe, qz, across,
     """Intersect the rays of a window with an upright rectangle.
 
     The direction of a ray is cos_el * p + sin_el * q, with components along the wall's normal (n), along its foot in
-    units of its length (e), and upwards (z). All positions are relative to the sensor: across is the wall's distance
-    along the normal, start and end are the ends of its foot along e, low and high are the heights of its lower and
-    upper edge.
+    units of its length (e), and upwards (z). All positions are relative to the sensor. `across` is the distance
+    of the wall along its normal. `start` and `end` are the positions along e, in lengths of the wall, at which its foot begins
+    and ends. `low` and `high` are the heights of its lower and upper edge.
     """
     for b in range(len(cos_el)):
         ce = cos_el[b]

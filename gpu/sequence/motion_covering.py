@@ -38,7 +38,7 @@ def covering(
     tolerance_m: float = TOLERANCE_M,
     box_m: tuple[float, float] = BOX_M,
 ) -> MotionVocabulary:
-    """Return a vocabulary in which as few moves as possible have no token nearby, including rare moves.
+    """Return a vocabulary chosen so that nearly every move, even a rare one, has a token nearby.
 
     Up to three quarters of the tokens are chosen from moves that vehicles made in the training data; the rest are
     chosen from moves that lead back to a track when tokenisation has drifted off it. No vehicle need have made a move

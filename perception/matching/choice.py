@@ -15,7 +15,7 @@ class Choice:
     """One helper that the requester asks for data.
 
     Attributes:
-        helper: Row of the helper in the view of the rule.
+        helper: Row of the helper in the `MatchingView` that the rule was given.
         cells: Which cells are requested from this helper; no cell is requested from two helpers.
         gain: Share of the requester's total blind weight that lies in the requested cells, 0 to 1.
     """

@@ -73,8 +73,8 @@ class Row:
         module: Name of the model and its variant.
         device: Device on which the model ran: cpu or cuda.
         prefill_tokens_per_s: Prompt tokens read per second by `prompt_rows` sequences together; median of the turns.
-        decode_tokens_per_s: Tokens generated per second by `batch` sequences together; mean of steps timed at several
-            lengths.
+        decode_tokens_per_s: Tokens generated per second by `batch` sequences together: `batch` divided by the mean time of a
+            step, which is timed at several lengths of the past.
         state_bytes: Largest size of the state of one sequence in the last steps of the generation, as `State.nbytes`
             counts it.
         parameters: Number of trained weights.

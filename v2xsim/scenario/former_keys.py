@@ -25,8 +25,8 @@ class Moved:
         old: The former key.
         new: The present keys, each as the keys at which a part is chosen and the name of the part's parameter; the name is
             empty for a section whose keys keep their names.
-        owners: Names of the parts to which a former section belongs. If another part is chosen, the section has no effect,
-            as in earlier versions.
+        owners: If the old key was a section, names of the parts whose parameters it held. If none of them is chosen, the
+            section has no effect, as in earlier versions. Empty if the old key was a single value.
     """
 
     old: Keys
@@ -40,7 +40,7 @@ def moved(old: str, *new: str, owners: tuple[str, ...] = ()) -> Moved:
     Args:
         old: The former key, dotted.
         new: Each present key as `key.of.the.choice:parameter`, or without `:parameter` for a whole section.
-        owners: Names of the parts to which a former section belongs.
+        owners: If the old key was a section, names of the parts whose parameters it held; otherwise empty.
     """
     places = []
     for target in new:

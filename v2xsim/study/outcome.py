@@ -16,7 +16,7 @@ class Outcome:
     Attributes:
         key: Key that identifies the point.
         kind: `done`, or the kind of failure: scenario, memory, time, crash, killed or disk.
-        reason: Reason of the failure in one line; empty if the point is done.
+        reason: Reason for the failure, in one line; empty if the point is done.
         wall_s: Wall-clock time of the point's process.
         cpu_s: Processor time of the point's process.
         peak_bytes: Largest resident memory of the point's process.
