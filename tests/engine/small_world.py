@@ -245,12 +245,12 @@ def knowledge(agent=EGO, *frames):
 # What an ego has after fusion
 
 
-def contribution(helper=HELPER, *, relay=NOBODY, capture_us=0, is_for_this_frame=True, received_bytes=100):
+def contribution(
+    helper=HELPER, *, relay=NOBODY, capture_us=0, is_for_this_frame=True, received_bytes=100, point_row=()
+):
     """Return what one helper contributes to an ego's frame."""
-    captured = frame(helper, capture_us)
-    arrived = Arrived(
-        captured, captured.matrix.code, np.zeros((0, 3)), np.zeros(0, np.int64), Detections.none()
-    )  # fmt: skip
+    captured, rows = frame(helper, capture_us), np.array(point_row, np.int64)
+    arrived = Arrived(captured, captured.matrix.code, np.zeros((len(rows), 3)), rows, Detections.none())
     return Contribution(helper, relay, capture_us, is_for_this_frame, received_bytes, arrived)
 
 

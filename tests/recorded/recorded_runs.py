@@ -75,4 +75,7 @@ def _plain(column: pa.ChunkedArray) -> dict[str, Any]:
     if pa.types.is_float32(column.type):
         # The shortest text that is this number in 32 bits.
         values = [float(str(np.float32(value))) for value in values]
+    if pa.types.is_float64(column.type):
+        # More digits than are compared would only make the files larger.
+        values = [float(f"{value:.9g}") for value in values]
     return {"type": str(column.type), "values": values}

@@ -44,7 +44,7 @@ def test_each_word_for_a_type_stands_for_one_arrow_type():
     kinds = {kind: str(schema_of(name).field(column).type) for name in COLUMNS for column, kind, _ in COLUMNS[name]}
     assert kinds == {
         "us": "int64", "long": "int64", "int": "int32", "f4": "float", "f8": "double", "bool": "bool", "text": "string",
-        "bytes": "binary", "word": "dictionary<values=string, indices=int8, ordered=0>",
+        "bytes": "binary", "ints": "list<item: int32>", "word": "dictionary<values=string, indices=int8, ordered=0>",
     }  # fmt: skip
 
 

@@ -16,6 +16,10 @@ from v2xsim.results.manifest import manifest_of
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import Scenario
 
+# The bytes of equal rank of all numbers are stored one after the other: point clouds, by far the largest table, take a fifth
+# less space.
+_SPLIT_COLUMNS = {"clouds": ["x_m", "y_m", "z_m"]}
+
 
 class ResultsError(UserError):
     """A run's results cannot be written or read."""
@@ -46,7 +50,11 @@ class Results:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, table in self.tables.items():
-                pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+                split = _SPLIT_COLUMNS.get(name, [])
+                pq.write_table(
+                    table, folder / f"{name}.parquet", compression="zstd", use_byte_stream_split=split,
+                    use_dictionary=[column for column in table.column_names if column not in split],
+                )  # fmt: skip
             _write_json(folder / "timing.json", self.timing)
             _write_json(folder / "manifest.json", manifest_of(self.scenario, self.rung, self.notices))
         except OSError as error:

@@ -168,6 +168,19 @@ class Record(Section):
     link_ticks: int = quantity(
         1, "1", "Links are listed at every n-th tick: 1 lists every tick, 0 none", ge=0, le=1_000_000
     )
+    states: bool = choice(
+        True,
+        "Whether the true state of every road user and the believed pose of every station are recorded at each tick, so that the run can be "
+        "evaluated again, replayed, and its lidars cast again; about 20 B per road user and tick on disk, 100 B in memory",
+    )
+    state_ticks: int = quantity(
+        1,
+        "1",
+        "States are recorded at every n-th tick: 1 records every tick; from 2 on, the run cannot be evaluated again and its lidars cannot "
+        "be cast again",
+        ge=1,
+        le=1_000_000,
+    )
     evaluation_range_m: float = quantity(
         60.0, "m", "Road users farther from the ego than this are not evaluated", gt=0, le=500
     )

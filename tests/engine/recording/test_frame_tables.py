@@ -66,11 +66,11 @@ def ego_frame(**about):
 def test_a_detection_is_a_row_with_its_box_and_its_score():
     turned = boxes([(20, 1)], yaw_rad=0.5, size_m=(4, 2, 1.5))
     turned.center_m[0, 2] = 0.25
-    seen = Detections(turned, np.zeros((1, 2)), np.array([0.75]), np.array([HELPER]))
+    seen = Detections(turned, np.array([[3.0, -1.0]]), np.array([0.75]), np.array([HELPER]))
     row = only_row("detections", fused_frame(ego_frame(seen=seen), world=world()))
     assert row == {
         "frame_us": FRAME_US, "ego": EGO, "mode": "ego", "x_m": 20, "y_m": 1, "z_m": 0.25, "length_m": 4, "width_m": 2,
-        "height_m": 1.5, "yaw_rad": 0.5, "score": 0.75, "truth": HELPER,
+        "height_m": 1.5, "yaw_rad": 0.5, "vx_mps": 3, "vy_mps": -1, "score": 0.75, "truth": HELPER,
     }  # fmt: skip
 
 
@@ -80,9 +80,54 @@ def test_detections_alone_and_after_fusion_are_rows_of_their_own():
     assert [(row["mode"], row["truth"]) for row in rows] == [("ego", HELPER), ("fused", HELPER), ("fused", OTHER)]
 
 
-def test_detections_of_road_users_out_of_range_are_no_rows():
+def test_detections_at_any_distance_are_rows_with_all_their_digits():
+    far = detections([(1 / 3, 51)], truth=[RELAY])
+    row = only_row("detections", fused_frame(ego_frame(seen=far), world=world()))
+    assert (row["x_m"], row["y_m"], row["truth"]) == (1 / 3, 51, RELAY)
+
+
+def test_a_detection_out_of_range_is_not_scored():
     far = detections([(0, 51)], truth=[RELAY])
-    assert rows_of("detections", fused_frame(ego_frame(seen=far), world=world())) == []
+    row = only_row("fusion", fused_frame(ego_frame(seen=far), world=world()))
+    assert (row["objects"], row["seen_ego"]) == (2, 0)
+
+
+# What lidars and messages brought
+
+
+def test_each_road_user_with_a_return_is_a_row_at_any_distance():
+    truth = capture(world(), EGO, points=[0, 5, 0, 1])
+    rows = rows_of("hits", fused_frame(ego_frame(), world=world(), truth=truth, points=[0, 6, 0, 1]))
+    assert rows == [
+        {"frame_us": FRAME_US, "ego": EGO, "agent": HELPER, "own_points": 5, "fused_points": 6},
+        {"frame_us": FRAME_US, "ego": EGO, "agent": RELAY, "own_points": 1, "fused_points": 1},
+    ]
+
+
+def test_a_road_user_that_only_a_helper_hit_is_a_row():
+    rows = rows_of("hits", fused_frame(ego_frame(), world=world(), points=[0, 0, 3, 0]))
+    assert [(row["agent"], row["own_points"], row["fused_points"]) for row in rows] == [(OTHER, 0, 3)]
+
+
+def test_a_vehicle_known_from_its_announcements_is_a_row():
+    announced = detections([(1 / 3, 70)], truth=[OTHER], score=1.0, velocity_mps=(2, 5), yaw_rad=0.5)
+    row = only_row("announced", fused_frame(ego_frame(), world=world(), announced=announced))
+    assert row == {
+        "frame_us": FRAME_US, "ego": EGO, "agent": OTHER, "x_m": 1 / 3, "y_m": 70, "z_m": 0, "length_m": 4, "width_m": 2,
+        "height_m": 1.5, "yaw_rad": 0.5, "vx_mps": 2, "vy_mps": 5,
+    }  # fmt: skip
+
+
+def test_the_data_of_each_helper_is_a_row_with_the_returns_that_arrived():
+    helped = contribution(HELPER, relay=RELAY, capture_us=0, received_bytes=700, point_row=[5, 3, 9])
+    rows = rows_of(
+        "contributions", fused_frame(ego_frame(), world=world(), contributions=[helped, contribution(OTHER)])
+    )
+    assert rows[0] == {
+        "frame_us": FRAME_US, "ego": EGO, "helper": HELPER, "relay": RELAY, "capture_us": 0, "for_this_frame": True,
+        "received_bytes": 700, "boxes": 0, "points": [5, 3, 9],
+    }  # fmt: skip
+    assert (rows[1]["helper"], rows[1]["points"]) == (OTHER, [])
 
 
 # Awareness

@@ -1,4 +1,7 @@
-"""Scores of ego frames, written as rows of the tables `detections`, `awareness`, `fusion` and `episodes`."""
+"""Ego frames as rows of tables: what was detected and received (uncut), and the scores in range.
+
+Uncut are `detections`, `hits`, `announced` and `contributions`; `awareness`, `fusion` and `episodes` have the scores.
+"""
 
 import numpy as np
 
@@ -40,7 +43,10 @@ class FrameTables:
         scored = score(frame.scene, perceived, self._range_m)
         for mode, part in scored.modes.items():
             self._matches[mode].append(part.matched)
-            self._add_detections(frame, mode, part.detections)
+            self._add_detections(frame, mode, perceived[mode][0])
+        self._add_hits(frame)
+        self._add_announced(frame)
+        self._add_contributions(frame)
         known = {mode: part.known for mode, part in scored.modes.items()}
         self._hidden_conflicts.follow(frame.scene, known, self._range_m)
         self._add_awareness(frame, scored)
@@ -66,7 +72,36 @@ class FrameTables:
                 frame_us=frame.ego.time_us, ego=frame.ego.agent, mode=mode, x_m=boxes.center_m[:, 0],
                 y_m=boxes.center_m[:, 1], z_m=boxes.center_m[:, 2], length_m=boxes.size_m[:, 0],
                 width_m=boxes.size_m[:, 1], height_m=boxes.size_m[:, 2], yaw_rad=boxes.yaw_rad,
-                score=detections.score, truth=detections.truth,
+                vx_mps=detections.velocity_mps[:, 0], vy_mps=detections.velocity_mps[:, 1], score=detections.score,
+                truth=detections.truth,
+            )  # fmt: skip
+
+    def _add_hits(self, frame: FusedFrame) -> None:
+        own, fused = frame.scene.own_points, frame.result.points
+        rows = np.flatnonzero((own != 0) | (fused != 0))
+        if len(rows):
+            self._tables["hits"].add(
+                frame_us=frame.ego.time_us, ego=frame.ego.agent, agent=frame.scene.agent[rows], own_points=own[rows],
+                fused_points=fused[rows],
+            )  # fmt: skip
+
+    def _add_announced(self, frame: FusedFrame) -> None:
+        announced = frame.announced
+        if len(announced):
+            boxes, velocity_mps = announced.boxes, announced.velocity_mps
+            self._tables["announced"].add(
+                frame_us=frame.ego.time_us, ego=frame.ego.agent, agent=announced.truth, x_m=boxes.center_m[:, 0],
+                y_m=boxes.center_m[:, 1], z_m=boxes.center_m[:, 2], length_m=boxes.size_m[:, 0],
+                width_m=boxes.size_m[:, 1], height_m=boxes.size_m[:, 2], yaw_rad=boxes.yaw_rad,
+                vx_mps=velocity_mps[:, 0], vy_mps=velocity_mps[:, 1],
+            )  # fmt: skip
+
+    def _add_contributions(self, frame: FusedFrame) -> None:
+        for item in frame.contributions:
+            self._tables["contributions"].add(
+                frame_us=frame.ego.time_us, ego=frame.ego.agent, helper=item.helper, relay=item.relay,
+                capture_us=item.capture_us, for_this_frame=item.is_for_this_frame, received_bytes=item.received_bytes,
+                boxes=len(item.arrived.detections), points=[item.arrived.point_row.astype(np.int32)],
             )  # fmt: skip
 
     def _add_awareness(self, frame: FusedFrame, scored: FrameScore) -> None:

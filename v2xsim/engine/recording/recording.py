@@ -6,6 +6,7 @@ from v2xsim.engine.recording.frame_tables import FrameTables
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.engine.recording.participants import Participants, write_buildings
+from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.mobility.base import Names
 from v2xsim.records import LINK_STATE_NAMES, Prisms
 from v2xsim.results.tables import COLUMNS, Coded, Columns
@@ -26,12 +27,14 @@ class Recording:
         record, detect_us = scenario.record, round(scenario.cooperation.detect_ms * 1e3)
         self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
         self._frame_tables = FrameTables(self.tables, record.evaluation_range_m, detect_us)
+        self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us)
         self._participants = Participants()
 
     def tick(self, instant: Instant) -> None:
         """Record the road users and stations of a tick, and the links between stations."""
         self._participants.note(instant)
+        self._truth_tables.add(instant)
         period_us = self._scenario.record.link_ticks * self._step_us
         first, second, links = instant.links.near.first, instant.links.near.second, instant.links
         # A period of 0 records no links.
