@@ -163,7 +163,14 @@ def test_every_metric_has_its_unit():
     }  # fmt: skip
     assert {name for name, unit in units.items() if unit == "s"} == {"time_to_awareness_ego", "time_to_awareness_fused"}
     assert {name for name, unit in units.items() if unit == "B"} == {"requested_per_frame", "received_per_frame"}
-    assert {name for name, unit in units.items() if unit not in ("ms", "s", "B", "1")} == {"on_air"}
+    assert {name for name, unit in units.items() if unit == "helpers/frame"} == {
+        "helpers_used",
+        "helpers_used_by_relay",
+    }
+    assert {name for name, unit in units.items() if unit == "conflicts"} == {
+        "hidden_conflicts", "never_aware_ego", "never_aware_fused",
+    }  # fmt: skip
+    assert units["on_air"] == "B/s"
 
 
 def test_nothing_measured_is_not_a_number_and_no_error():

@@ -1,4 +1,4 @@
-"""The summary that a command prints at its end: a table for people, or one JSON object for programs."""
+"""The summary that a command prints at its end: sentences and tables for people, or one JSON object for programs."""
 
 import ctypes
 import math
@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+from v2xsim.cli.headline import headline
 
 if TYPE_CHECKING:
     from v2xsim.results import Results
 
+
+# Width in characters from which the table of metrics also has their meanings, and the width of a table that is not printed on a
+# terminal.
+_WIDE, _PIPED_WIDTH = 110, 140
 
 # Mean channel busy ratio above which additional traffic reduces the number of delivered packets. At a ratio of 0.78, the
 # published curves of 802.11p have lost half of their range.
@@ -27,6 +34,7 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
     return {
         "scenario": results.scenario.name,
         "run_dir": str(folder),
+        "headline": list(headline(results.metrics)),
         "metrics": {name: {"value": _number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
         "timing": dict(results.timing),
         "warnings": warnings_of(results),
@@ -35,15 +43,15 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
 
 
 def print_summary(results: "Results", folder: Path) -> None:
-    """Print the metrics of a run as a table, and the folder of the run."""
-    table = Table(title=f"{results.scenario.name}, seed {results.scenario.run.seed}", title_justify="left")
-    table.add_column("metric")
-    table.add_column("unit")
-    table.add_column("value", justify="right")
-    for name, metric in results.metrics.items():
-        table.add_row(name, metric.unit, _text(metric.value))
+    """Print the result of a run in two sentences, its metrics in groups, and its folder."""
     console = Console(highlight=False)
-    console.print(table)
+    if not console.is_terminal:
+        # A file or a pipe has no width.
+        console = Console(highlight=False, width=_PIPED_WIDTH)
+    console.print(f"[bold]{results.scenario.name}, seed {results.scenario.run.seed}[/bold]", soft_wrap=True)
+    for sentence in headline(results.metrics):
+        console.print(sentence, soft_wrap=True, markup=False)
+    console.print(_metric_table(results, with_meanings=console.width >= _WIDE))
     for warning in warnings_of(results):
         console.print(f"[yellow]{warning}[/yellow]")
     timing = results.timing
@@ -53,6 +61,28 @@ def print_summary(results: "Results", folder: Path) -> None:
         soft_wrap=True,
     )
     console.print(f"run: {folder}", soft_wrap=True, markup=False)
+
+
+def _metric_table(results: "Results", with_meanings: bool) -> Table:
+    """Return the metrics of a run as a table in groups; shares are given in percent."""
+    # Imported here, because importing the evaluation takes longer than `v2xsim --help` may.
+    from v2xsim.evaluation.catalogue import GROUPS, kind_of
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    if with_meanings:
+        table.add_column("meaning")
+    for group in GROUPS:
+        table.add_row(f"[bold]{group}[/bold]")
+        rows = [
+            (name, metric, kind_of(name)) for name, metric in results.metrics.items() if kind_of(name).group == group
+        ]
+        for name, metric, kind in rows:
+            value, unit = (_percent(metric.value), "%") if kind.unit == "1" else (_text(metric.value), kind.unit)
+            table.add_row(f"  {name}", value, unit, *([kind.meaning] if with_meanings else []))
+    return table
 
 
 def warnings_of(results: "Results") -> list[str]:
@@ -93,6 +123,11 @@ def stdout_kept_free() -> Iterator[None]:
 
 def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
+
+
+def _percent(share: float | None) -> str:
+    number = _number(share)
+    return "-" if number is None else f"{100.0 * number:.1f}"
 
 
 def _text(value: float | None) -> str:

@@ -55,11 +55,11 @@ def _perception(
 
 def _episodes(episodes: pa.Table) -> Rows:
     start, ego, fused = arrays_of(episodes, "start_us", "aware_ego_us", "aware_fused_us")
-    rows: Rows = [("hidden_conflicts", "", Metric(float(len(start)), "1", len(start)))]
+    rows: Rows = [("hidden_conflicts", "", Metric(float(len(start)), "conflicts", len(start)))]
     for name, aware_us in (("ego", ego), ("fused", fused)):
         known = aware_us >= 0
         rows += mean_of(f"time_to_awareness_{name}", (aware_us - start)[known] * 1e-6, "s")
-        rows += [(f"never_aware_{name}", "", Metric(float((~known).sum()), "1", len(known)))]
+        rows += [(f"never_aware_{name}", "", Metric(float((~known).sum()), "conflicts", len(known)))]
     return rows
 
 
@@ -67,7 +67,8 @@ def _cooperation(fusion: pa.Table, transfers: pa.Table) -> Rows:
     used, by_relay, age, requested, received = arrays_of(
         fusion, "used", "used_by_relay", "age_us", "requested_bytes", "received_bytes"
     )
-    rows = mean_of("helpers_used", used, "1") + mean_of("helpers_used_by_relay", by_relay, "1")
+    rows = mean_of("helpers_used", used, "helpers/frame")
+    rows += mean_of("helpers_used_by_relay", by_relay, "helpers/frame")
     rows += mean_of("age_of_fused_data", age[age >= 0] * 1e-3, "ms")
     rows += mean_of("requested_per_frame", requested, "B") + mean_of("received_per_frame", received, "B")
     message_kind, queued, arrived, relay, outcome = arrays_of(

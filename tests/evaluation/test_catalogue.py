@@ -1,0 +1,36 @@
+"""Each metric of a run has its group, unit, range and meaning in the catalogue."""
+
+import pytest
+from small_tables import empty_tables
+
+from v2xsim.evaluation.catalogue import GROUPS, KINDS, kind_of
+from v2xsim.evaluation.metrics import all_metrics
+
+PRECISION = {mode: [(threshold, 0.5) for threshold in (0.3, 0.5, 0.7)] for mode in ("ego", "fused")}
+
+
+def metrics():
+    return all_metrics(empty_tables(), PRECISION, 0, 1.0, 150.0)
+
+
+def test_the_catalogue_has_exactly_the_metrics_that_a_run_computes():
+    assert {name for name, _, _ in metrics()} == set(KINDS)
+
+
+def test_a_metric_has_the_unit_of_the_catalogue():
+    assert {name: metric.unit for name, _, metric in metrics()} == {name: kind.unit for name, kind in KINDS.items()}
+
+
+def test_only_shares_have_a_largest_value_and_it_is_one():
+    assert {name for name, kind in KINDS.items() if kind.high == 1.0} == {n for n, k in KINDS.items() if k.unit == "1"}
+
+
+def test_average_precision_has_a_kind_at_every_overlap():
+    kind = kind_of("ap_0.6_fused")
+    assert (kind.group, kind.unit, kind.high) == (GROUPS[0], "1", 1.0)
+    assert kind.meaning == "average precision at an overlap of 0.6, after fusion"
+
+
+def test_a_metric_that_does_not_exist_has_no_kind():
+    with pytest.raises(KeyError):
+        kind_of("prrr")

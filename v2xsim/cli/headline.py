@@ -1,0 +1,66 @@
+"""The result of a run in two sentences: what fusion and relays brought, and what they cost."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from v2xsim.evaluation.metric import Metric
+
+
+def headline(metrics: "Mapping[str, Metric]") -> tuple[str, str]:
+    """Return one sentence about the benefit of a run's cooperation and one about its cost.
+
+    Args:
+        metrics: Metrics of the whole run, by name.
+    """
+    return _benefit(metrics), _cost(metrics)
+
+
+def _benefit(metrics: "Mapping[str, Metric]") -> str:
+    value = _Values(metrics)
+    alone, fused = value("object_awareness_ego"), value("object_awareness_fused")
+    frames = metrics["helpers_used"].count if "helpers_used" in metrics else 0
+    if frames == 0:
+        return "No station with a lidar was an ego, so perception and fusion were not measured."
+    used, by_relay = value("helpers_used"), value("helpers_used_by_relay")
+    known = (
+        "No other road user was ever in range of an ego"
+        if math.isnan(alone)
+        else f"Alone, the egos knew {_percent(alone)} of the road users in range, and after fusion {_percent(fused)}"
+    )
+    if not used > 0:
+        return f"{known}; no data of a helper was fused."
+    filled = value("blind_covered")
+    zone = "" if math.isnan(filled) else f"; fusion filled {_percent(filled)} of their blind zones"
+    relays = "none of them through a relay" if by_relay == 0 else f"{by_relay:.2g} of them through a relay"
+    return f"{known}{zone}, with data from {used:.2g} helpers per frame, {relays}."
+
+
+def _cost(metrics: "Mapping[str, Metric]") -> str:
+    value = _Values(metrics)
+    rate, busy, age = value("on_air"), value("channel_busy_ratio"), value("age_of_fused_data")
+    sent = "Nothing was sent by radio" if not rate > 0 else f"All stations together sent {rate / 1e3:,.3g} kB/s"
+    load = "" if math.isnan(busy) else f", and a station found the channel busy for {_percent(busy)} of the time"
+    old = "" if math.isnan(age) else f"; the fused data was {age:.0f} ms old on average"
+    return f"{sent}{load}{old}."
+
+
+class _Values:
+    """Looks up the value of a metric; NaN if the run has no such metric."""
+
+    def __init__(self, metrics: "Mapping[str, Metric]") -> None:
+        self._metrics = metrics
+
+    def __call__(self, name: str) -> float:
+        return self._metrics[name].value if name in self._metrics else math.nan
+
+
+def _percent(share: float) -> str:
+    percent = 100.0 * share
+    # A share that is not quite 0 or 1 must not look like it.
+    if 0.0 < percent < 0.5:
+        return "less than 0.5 %"
+    if 99.5 < percent < 100.0:
+        return "more than 99.5 %"
+    return f"{percent:.0f} %"

@@ -1,0 +1,99 @@
+"""What each metric of a run is: its group, its unit, the values that it can take, and its meaning in one line.
+
+The definitions are in docs/models.md, "Metrics".
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["Perception of the egos", "Cooperation", "Radio", "Links"]
+GROUPS: tuple[Group, ...] = ("Perception of the egos", "Cooperation", "Radio", "Links")
+"""The groups of metrics, in the order in which a summary shows them."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A metric without its value.
+
+    Attributes:
+        group: Group under which a summary shows it.
+        unit: Unit of the value; "1" for a share.
+        meaning: One line for a reader of a summary.
+        high: Largest possible value; the smallest one is 0 for every metric.
+    """
+
+    group: Group
+    unit: str
+    meaning: str
+    high: float = math.inf
+
+
+def _share(group: Group, meaning: str) -> Kind:
+    return Kind(group, "1", meaning, 1.0)
+
+
+def _kinds() -> dict[str, Kind]:
+    seen, work, radio, links = GROUPS
+    kinds: dict[str, Kind] = {}
+    for mode, state in (("ego", "alone"), ("fused", "after fusion")):
+        for overlap in ("0.3", "0.5", "0.7"):
+            kinds[f"ap_{overlap}_{mode}"] = _share(seen, f"average precision at an overlap of {overlap}, {state}")
+    kinds |= {
+        "coverage_before": _share(seen, "share of an ego's matrix that is observed, alone"),
+        "coverage_after": _share(seen, "share of an ego's matrix that is observed, after fusion"),
+        "blind_covered": _share(seen, "share of the blind zone that fusion filled, weighted by relevance"),
+        "object_awareness_ego": _share(seen, "share of the road users in range that egos know of, alone"),
+        "object_awareness_fused": _share(seen, "share of the road users in range that egos know of, after fusion"),
+        "hidden_conflicts": Kind(seen, "conflicts", "hidden road users on a collision course with an ego"),
+        "time_to_awareness_ego": Kind(seen, "s", "time until an ego alone knows of such a road user"),
+        "never_aware_ego": Kind(seen, "conflicts", "conflicts of which an ego alone never knew"),
+        "time_to_awareness_fused": Kind(seen, "s", "time until an ego knows of such a road user after fusion"),
+        "never_aware_fused": Kind(seen, "conflicts", "conflicts of which an ego never knew after fusion"),
+        "helpers_used": Kind(work, "helpers/frame", "helpers whose data was fused"),
+        "helpers_used_by_relay": Kind(work, "helpers/frame", "helpers whose data came through a relay"),
+        "age_of_fused_data": Kind(work, "ms", "age of the helpers' data when the ego's frame was captured"),
+        "requested_per_frame": Kind(work, "B", "payload that an ego requested for a frame"),
+        "received_per_frame": Kind(work, "B", "payload that arrived for a frame and was fused"),
+        "requests_answered": _share(work, "share of the requests that were answered"),
+        "data_arrived_whole": _share(work, "share of the answers of which all parts arrived"),
+        "data_latency_direct": Kind(work, "ms", "time from the radio of the helper to the ego, directly"),
+        "data_latency_relayed": Kind(work, "ms", "time from the radio of the helper to the ego, through a relay"),
+        "data_latency_within": _share(work, "share of the answers whose latency is within the bound"),
+        "prr": _share(radio, "packet reception ratio of awareness messages within record.prr_range_m"),
+        "lost_to_half_duplex": _share(radio, "share lost because the receiver was sending"),
+        "lost_to_sensing": _share(radio, "share lost because the power was below the sensitivity"),
+        "lost_to_receiver_busy": _share(radio, "share lost because the receiver was locked on another packet"),
+        "lost_to_propagation": _share(radio, "share lost to noise"),
+        "lost_to_collision": _share(radio, "share lost to interference"),
+        "awareness_latency": Kind(radio, "ms", "time from the radio of the sender to the receiver"),
+        "awareness_latency_within": _share(radio, "share of the awareness messages whose latency is within the bound"),
+        "inter_packet_gap": Kind(radio, "ms", "time between two awareness messages of one sender at one receiver"),
+        "age_of_information": Kind(radio, "ms", "age of the newest awareness message of a sender at a receiver"),
+        "channel_busy_ratio": _share(radio, "share of time for which the channel is busy, mean"),
+        "channel_busy_ratio_p95": _share(radio, "share of time for which the channel is busy, 95th percentile"),
+        "packets_not_sent": _share(radio, "share of the packets that a full queue dropped"),
+        "on_air": Kind(radio, "B/s", "bytes sent per second, all stations together"),
+        "links_LOS": _share(links, "share of the links with line of sight"),
+        "links_NLOSv": _share(links, "share of the links that a vehicle blocks"),
+        "links_NLOSb": _share(links, "share of the links that a building blocks"),
+    }
+    return kinds
+
+
+KINDS = _kinds()
+"""Every metric of a run, by name."""
+
+
+def kind_of(metric: str) -> Kind:
+    """Return the kind of a metric; average precision may be at any overlap, such as `ap_0.6_fused`.
+
+    Raises:
+        KeyError: If there is no such metric.
+    """
+    if metric.startswith("ap_") and metric not in KINDS:
+        _, overlap, mode = metric.split("_")
+        return _share(
+            GROUPS[0], f"average precision at an overlap of {overlap}, {'alone' if mode == 'ego' else 'after fusion'}"
+        )
+    return KINDS[metric]
