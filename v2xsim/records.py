@@ -6,6 +6,7 @@ traffic time, the clock of the traffic source; a run starts at `run.begin_s` of 
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
@@ -68,6 +69,12 @@ class Boxes:
 class Prisms:
     """Buildings as upright prisms.
 
+    A prism is a shell: its walls, its roof and its raised underside block rays and radio waves, and its inside is open. So two
+    cars below one roof see and hear each other, and neither sees or hears what is outside.
+
+    A footprint with a courtyard is one outline: it runs round the building, along a seam to the court, round the court the other
+    way, and back along the same seam.
+
     Attributes:
         vertices_m: Corners of the footprints of all prisms in one array, counter-clockwise; the first corner of a footprint
             is not repeated at its end.
@@ -83,6 +90,24 @@ class Prisms:
 
     def __len__(self) -> int:
         return len(self.base_m)
+
+    @cached_property
+    def is_seam(self) -> Bool[np.ndarray, " vertices"]:
+        """Whether the edge from each corner to the next one is a seam: passed once in each direction, so that it is no wall."""
+        after = np.arange(1, len(self.vertices_m) + 1)
+        after[self.offset[1:][np.diff(self.offset) > 0] - 1] = self.offset[:-1][np.diff(self.offset) > 0]
+        start, end = self.vertices_m, self.vertices_m[after]
+        forward = (start[:, 0] < end[:, 0]) | ((start[:, 0] == end[:, 0]) & (start[:, 1] < end[:, 1]))
+        low, high = np.where(forward[:, None], start, end), np.where(forward[:, None], end, start)
+        prism = np.repeat(np.arange(len(self)), np.diff(self.offset))
+        edge = np.column_stack([low, high, prism])
+        order = np.lexsort(edge.T)
+        is_new = np.append(True, (edge[order[1:]] != edge[order[:-1]]).any(axis=1))[: len(order)]
+        group = np.empty(len(order), np.int64)
+        group[order] = np.cumsum(is_new) - 1
+        passes = np.bincount(group, minlength=1)
+        there = np.bincount(group, weights=forward, minlength=1)
+        return ((there > 0) & (there < passes))[group]
 
     @staticmethod
     def none() -> "Prisms":

@@ -1,7 +1,7 @@
 """Which links are clear, which pass vehicles, and which pass through buildings.
 
-A building blocks a link if the straight line between the antennas passes through its prism: above its base, below its
-roof and inside its footprint. If no building blocks the link, vehicles are considered. A vehicle is in the way if the
+A building blocks a link if the straight line between the antennas passes through a wall, the roof or the raised underside
+of its prism, as a lidar ray does (`v2xsim.gpu.lidar.cast`): the inside of a prism is open. If no building blocks the link, vehicles are considered. A vehicle is in the way if the
 line crosses its outline seen from above. TR 37.885 clause 6.2.1 then gives three cases, by heights alone:
 
 - Case 1: the vehicle's top is below both antennas; the link counts as clear.
@@ -12,13 +12,14 @@ Of several vehicles, a vehicle of case 2 counts before one of case 3; within a c
 the line counts. So an additional vehicle never improves a link. `links_and_obstruction` also returns how far the worst
 vehicle reaches into the first Fresnel zone; this depends on its position along the line, which TR 37.885 ignores.
 
-All links of an antenna inside a building's prism are blocked. An antenna exactly on a wall counts as outside.
+Two antennas inside one prism have a clear link if no wall is between them: cars in one passage, hall or car park. An
+antenna exactly on a wall counts as outside, and an antenna exactly at the height of a roof counts as above it.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from numba import njit
 
 from v2xsim.comms.channel.wave import SPEED_OF_LIGHT_MPS
@@ -131,6 +132,7 @@ class Buildings(NamedTuple):
         top_m: Height of the roof of each prism.
         lower_m: Lower corner (smallest x and y) of the rectangle around each footprint.
         upper_m: Upper corner (largest x and y) of this rectangle.
+        is_seam: Whether the edge from each corner to the next one is a seam of the outline and no wall.
     """
 
     vertices_m: Float[np.ndarray, "vertices 2"]
@@ -139,6 +141,7 @@ class Buildings(NamedTuple):
     top_m: Float[np.ndarray, " prisms"]
     lower_m: Float[np.ndarray, "prisms 2"]
     upper_m: Float[np.ndarray, "prisms 2"]
+    is_seam: Bool[np.ndarray, " vertices"]
 
 
 def cells_of(grid: Grid) -> Cells:
@@ -154,7 +157,7 @@ def building_arrays(obstacles: Obstacles) -> tuple[Buildings, Cells]:
     prisms = obstacles.prisms
     buildings = Buildings(
         _contiguous(prisms.vertices_m), prisms.offset, _contiguous(prisms.base_m), _contiguous(prisms.top_m),
-        _contiguous(obstacles.lower_m), _contiguous(obstacles.upper_m),
+        _contiguous(obstacles.lower_m), _contiguous(obstacles.upper_m), prisms.is_seam,
     )  # fmt: skip
     return buildings, cells_of(obstacles.grid)
 
@@ -206,8 +209,8 @@ def rows_of_column(column, ax, ay, bx, by, rows):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m):  # type: ignore[no-untyped-def]
-    """Return whether a segment passes through a prism."""
+def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, is_seam, first, last, base_m, top_m):  # type: ignore[no-untyped-def]
+    """Return whether a segment passes through a wall, the roof or the raised underside of a prism."""
     # Keep the part of the segment between the heights of base and roof.
     enter, leave = 0.0, 1.0
     rise = bz - az
@@ -221,7 +224,7 @@ def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m
             return False
     px, py = ax + enter * (bx - ax), ay + enter * (by - ay)
     qx, qy = ax + leave * (bx - ax), ay + leave * (by - ay)
-    # This part passes through the footprint if it crosses an edge, or if its middle is inside.
+    # This part lies inside the footprint if it crosses a wall or if its middle is inside.
     mx, my = 0.5 * (px + qx), 0.5 * (py + qy)
     inside = False
     ux, uy = vertices_m[last - 1, 0], vertices_m[last - 1, 1]
@@ -232,12 +235,13 @@ def _prism_blocks(ax, ay, az, bx, by, bz, vertices_m, first, last, base_m, top_m
         if u_left != v_left:
             p_left = (vx - ux) * (py - uy) - (vy - uy) * (px - ux) > 0.0
             q_left = (vx - ux) * (qy - uy) - (vy - uy) * (qx - ux) > 0.0
-            if p_left != q_left:
+            if p_left != q_left and not is_seam[vertex - 1 if vertex > first else last - 1]:
                 return True
         if (uy > my) != (vy > my) and mx < ux + (my - uy) * (vx - ux) / (vy - uy):
             inside = not inside
         ux, uy = vx, vy
-    return inside
+    # A part that crosses no wall is blocked where the segment passes through the roof or the underside.
+    return inside and (max(az, bz) >= top_m or min(az, bz) < base_m)
 
 
 @njit(**PHASE)
@@ -245,6 +249,7 @@ def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-u
     """Return whether any building blocks the segment from a to b; ax <= bx must hold."""
     low_y, high_y, low_z = min(ay, by), max(ay, by), min(az, bz)
     lower_m, upper_m, top_m = buildings.lower_m, buildings.upper_m, buildings.top_m
+    vertices_m, is_seam, offset, base_m = buildings.vertices_m, buildings.is_seam, buildings.offset, buildings.base_m
     cax, cay = (ax - cells.origin_x) / cells.cell_m, (ay - cells.origin_y) / cells.cell_m
     cbx, cby = (bx - cells.origin_x) / cells.cell_m, (by - cells.origin_y) / cells.cell_m
     for column in range(max(int(np.floor(cax - _MARGIN)), 0), min(int(np.floor(cbx + _MARGIN)), cells.columns - 1) + 1):
@@ -261,8 +266,7 @@ def prisms_block(ax, ay, az, bx, by, bz, buildings, cells):  # type: ignore[no-u
             ):  # fmt: skip
                 continue
             if _prism_blocks(
-                ax, ay, az, bx, by, bz, buildings.vertices_m, buildings.offset[p], buildings.offset[p + 1],
-                buildings.base_m[p], top_m[p],
+                ax, ay, az, bx, by, bz, vertices_m, is_seam, offset[p], offset[p + 1], base_m[p], top_m[p],
             ):  # fmt: skip
                 return True
     return False

@@ -200,7 +200,7 @@ def _ground_rays(depth, object_id, cos_el, sin_el, cos_az, sin_az, down, height)
 # LLVM then probably no longer knows that depths, ids and scratch are distinct arrays.
 @njit(cache=True, nogil=True, error_model="numpy")
 def _cast(  # type: ignore[no-untyped-def]
-    elevation, columns, range_m, pose, center, size, yaw, name, skip, vertex, first_vertex, base, top,
+    elevation, columns, range_m, pose, center, size, yaw, name, skip, vertex, seam, first_vertex, base, top,
     grid_origin, cell, nx, ny, offset, item, lower, upper,
 ):  # fmt: skip
     """Return ranges and object ids of one scan; the arguments are the plain arrays of `cast`."""
@@ -274,6 +274,8 @@ def _cast(  # type: ignore[no-untyped-def]
         over = _covers(foot, ox, oy)
         inside = over and bottom < 0.0 and roof > 0.0
         for v in range(count):
+            if seam[first_vertex[b] + v]:
+                continue
             w = v + 1 if v + 1 < count else 0
             ax, ay = foot[v, 0] - ox, foot[v, 1] - oy
             ex, ey = foot[w, 0] - foot[v, 0], foot[w, 1] - foot[v, 1]
@@ -359,14 +361,15 @@ def cast(
         world_from_sensor: Pose of the lidar in the world, in any orientation.
         boxes: Bounding boxes of the road users.
         box_id: Agent id of each box.
-        obstacles: Buildings. A building whose base is above ground has a bottom face, too.
+        obstacles: Buildings. A building whose base is above ground has a bottom face, too. The inside of a building is
+            open, as it is for links (`v2xsim.comms.channel.geometry`).
         skip_id: Identity of the agent whose body the rays ignore: the vehicle with the lidar.
     """
     prisms, grid = obstacles.prisms, obstacles.grid
     range_m, object_id = _cast(
         beams.elevation_rad, beams.columns, float(beams.range_m), np.ascontiguousarray(world_from_sensor, np.float64),
         boxes.center_m, boxes.size_m, boxes.yaw_rad, box_id, skip_id,
-        prisms.vertices_m, prisms.offset, prisms.base_m, prisms.top_m,
+        prisms.vertices_m, prisms.is_seam, prisms.offset, prisms.base_m, prisms.top_m,
         grid.origin_m, float(grid.cell_m), grid.shape[0], grid.shape[1], grid.offset, grid.item,
         obstacles.lower_m, obstacles.upper_m,
     )  # fmt: skip

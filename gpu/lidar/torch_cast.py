@@ -79,8 +79,10 @@ def _walls_near(
     for number, row in enumerate(rows):
         foot = prisms.vertices_m[prisms.offset[row] : prisms.offset[row + 1]]
         level = np.tile([prisms.base_m[row], prisms.top_m[row]], (len(foot), 1))
-        walls.append(np.hstack([foot, np.roll(foot, -1, axis=0), level]))
-        owner.append(np.full(len(foot), number, np.int64))
+        # The two passes along a seam cancel out where crossings are counted, so both are left out.
+        wall = ~prisms.is_seam[prisms.offset[row] : prisms.offset[row + 1]]
+        walls.append(np.hstack([foot, np.roll(foot, -1, axis=0), level])[wall])
+        owner.append(np.full(int(wall.sum()), number, np.int64))
     if not walls:
         return np.zeros((0, 6)), np.zeros(0, np.int64)
     return np.concatenate(walls), np.concatenate(owner)

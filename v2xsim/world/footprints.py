@@ -1,10 +1,16 @@
-"""The cells of the map that lie inside buildings; such cells never count as blind."""
+"""The cells of the map that lie inside buildings; such cells never count as blind.
+
+The ground below a building with headroom, such as a roof on posts or the passage through a house, is open ground.
+"""
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from v2xsim.records import Obstacles
 from v2xsim.spatial.grid import items_within
+
+HEADROOM_M = 2.0
+"""Least height of a building's underside above open ground: cars pass below it."""
 
 
 class FootprintMap:
@@ -15,7 +21,7 @@ class FootprintMap:
         self._drawn: dict[int, Int64[np.ndarray, "cells 2"]] = {}
 
     def open_ground(self, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]) -> Bool[np.ndarray, "nx ny"]:
-        """Return whether each cell of a window has its centre outside all buildings.
+        """Return whether each cell of a window has its centre outside all buildings without headroom.
 
         Args:
             lower: World cell index of the window's cell (0, 0).
@@ -26,6 +32,8 @@ class FootprintMap:
             return ground
         first = np.asarray(lower) * self._cell_m
         for row in items_within(self._obstacles.grid, first, first + np.array(shape) * self._cell_m):
+            if self._obstacles.prisms.base_m[row] >= HEADROOM_M:
+                continue
             cells = self._cells(int(row)) - lower
             inside = cells[((cells >= 0) & (cells < np.array(shape))).all(axis=1)]
             ground[inside[:, 0], inside[:, 1]] = False

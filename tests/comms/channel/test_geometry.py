@@ -144,9 +144,64 @@ def test_the_court_of_a_concave_building_is_open(tx_m, rx_m, state):
     assert links.state[0] == state
 
 
-def test_an_antenna_inside_a_building_is_blocked():
-    links, _ = one_link((50, 0, 1.5), (51, 0, 1.5), obstacles=town(CORNER_HOUSE))
-    assert links.state[0] == NLOSB
+@pytest.mark.parametrize(
+    ("rx_m", "state"),
+    [
+        ((51, 0, 1.5), LOS),
+        ((51, 0, 9.0), LOS),
+        ((100, 0, 1.5), NLOSB),  # out through a wall
+        ((50, 0, 30.0), NLOSB),  # up through the roof
+        ((51, 0, 10.0), NLOSB),  # an antenna at the height of the roof counts as above it
+    ],
+)
+def test_the_inside_of_a_building_is_open_and_its_walls_and_roof_block(rx_m, state):
+    links, _ = one_link((50, 0, 1.5), rx_m, obstacles=town(CORNER_HOUSE))
+    assert links.state[0] == state
+
+
+@pytest.mark.parametrize(
+    ("tx_m", "rx_m", "state"),
+    [
+        ((50, 0, 1.5), (50, 0, 4.0), LOS),
+        ((50, 0, 4.0), (50, 0, 5.0), LOS),
+        ((50, 0, 4.0), (50, 0, 6.0), NLOSB),
+        ((45, 2, 3.0), (55, -2, 7.0), NLOSB),
+        ((50, 0, 6.0), (52, 2, 9.0), LOS),
+    ],
+)
+def test_the_underside_of_a_raised_building_blocks(tx_m, rx_m, state):
+    links, _ = one_link(tx_m, rx_m, obstacles=town(CORNER_HOUSE, base_m=5.0))
+    assert links.state[0] == state
+
+
+# 60 m by 60 m round a court of 20 m by 20 m, which a seam joins to the outline at its lower left corner.
+RING = [(0, 0), (60, 0), (60, 60), (0, 60), (0, 0), (20, 20), (20, 40), (40, 40), (40, 20), (20, 20)]
+
+
+@pytest.mark.parametrize(
+    ("tx_m", "rx_m", "state"),
+    [
+        ((25, 25), (35, 35), LOS),  # across the court
+        ((30, 30), (80, 30), NLOSB),  # out of the court
+        ((-20, 30), (80, 30), NLOSB),
+        ((5, 12), (12, 5), LOS),  # inside the building, across the seam
+        ((5, 12), (5, 50), LOS),
+        ((10, 30), (50, 30), NLOSB),  # inside the building, across the court
+    ],
+)
+def test_a_court_is_open_and_the_seam_of_its_outline_is_no_wall(tx_m, rx_m, state):
+    links, _ = one_link((*tx_m, 1.5), (*rx_m, 1.5), obstacles=town(RING))
+    assert links.state[0] == state
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_links_that_touch_the_inside_of_a_building_cross_as_many_walls_as_shapely_says(seed):
+    rng = np.random.default_rng(seed)
+    points = np.column_stack([rng.uniform(-10, 70, (40, 2)), np.full(40, 1.5)])
+    links = all_links(points)
+    hull = Polygon([(0, 0), (60, 0), (60, 60), (0, 60)], [[(20, 20), (20, 40), (40, 40), (40, 20)]])
+    expected = [LineString([a[:2], b[:2]]).intersects(hull.boundary) for a, b in zip(*links[:2], strict=True)]
+    assert np.array_equal(link_states(*links, Boxes.none(), town(RING)).state == NLOSB, expected)
 
 
 @pytest.mark.parametrize(("rx_m", "state"), [((0, 0, 3.0), LOS), ((100, 0, 3.0), NLOSB)])
