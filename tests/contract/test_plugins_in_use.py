@@ -401,10 +401,17 @@ def test_a_part_made_in_python_runs(tmp_path):
     )
 
 
-@pytest.mark.parametrize("value", ["hybrid", None, 3])
-def test_what_is_no_part_is_refused_before_the_run(value):
+@pytest.mark.parametrize("value", ["hybrd", None, 3])
+def test_what_is_no_part_is_refused_where_it_is_set(value):
+    with pytest.raises(ScenarioError, match=r"section Cooperation: relay: .*, got"):
+        with_relay(value)
+
+
+def test_what_is_no_part_is_refused_before_the_run():
+    demo = v2xsim.load("demo", SHORT)
+    unchecked = demo.cooperation.model_construct(**{**demo.cooperation.__dict__, "relay": "hybrid"})
     with pytest.raises(PartError, match=r"cooperation.relay must be a relay rule \(an instance of RelayRule\), got"):
-        v2xsim.run(with_relay(value))
+        v2xsim.run(demo.model_copy(update={"cooperation": unchecked}))
 
 
 # Set-ups of the radio's validation.

@@ -47,7 +47,8 @@ class Document:
         source: Name of the file, as the user gave it.
         data: Content of the file: maps, lists and single values.
         place: For every key, its file and line, or the command-line option that set it.
-        base: For keys that were set outside the file, the folder from which relative paths under them count.
+        base: For keys that were set outside the file, the folder from which relative paths under them count; for no keys, the
+            folder for all others.
     """
 
     source: str
@@ -62,7 +63,7 @@ class Document:
             keys: Keys that lead to the path.
             own: Folder of the document's file, for paths that were set in the file.
         """
-        bases = [self.base[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in self.base]
+        bases = [self.base[keys[:length]] for length in range(len(keys), -1, -1) if keys[:length] in self.base]
         return bases[0] if bases else own
 
     def where(self, keys: Keys) -> str:

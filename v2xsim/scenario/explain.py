@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from v2xsim.parts import hidden_part, parts_of
 from v2xsim.scenario.choices import PartChoice
-from v2xsim.scenario.describe import root, slot
-from v2xsim.scenario.errors import Keys, Problem
+from v2xsim.scenario.describe import described_by, root, slot
+from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError
 from v2xsim.scenario.fields import Section
+from v2xsim.scenario.hooks import HOOKS
 
 _MISMATCH = {
     "int_type": "a whole number",
@@ -62,6 +63,21 @@ def problems(error: ValidationError, data: Any) -> list[Problem]:
     return sorted(by_keys.values(), key=lambda problem: order.get(problem.keys, order.get(problem.keys[:-1], 0)))
 
 
+def section_error(error: ValidationError, section: type[Section], values: dict[str, Any]) -> ScenarioError:
+    """Return the error for values that a program gave to a section.
+
+    Args:
+        error: Error of pydantic.
+        section: Class of the section.
+        values: Values of the section, by key.
+    """
+    with described_by(section, values):
+        return Document(f"section {section.__name__}", values).error(problems(error, values))
+
+
+HOOKS.section_error = section_error
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` with the most similar of some words, or an empty text if none is similar."""
     close = get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)
@@ -78,7 +94,8 @@ def shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else value[:57] + "...")
-    text = json.dumps(value)
+    # A program may give a value that no file can hold, such as an array.
+    text = json.dumps(value, default=repr)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -131,7 +148,8 @@ def _all_places(data: Any, keys: Keys) -> Iterable[Keys]:
 
 
 def _problem(group: Sequence[_Finding], data: Any) -> Problem:
-    finding = group[0]
+    # A program may give a part itself; a wrong name or section is explained as in a file.
+    finding = next((f for f in group if f.error["type"] != "is_instance_of"), group[0])
     keys, error = finding.keys, finding.error
     error_type = str(error["type"])
     given = error.get("input")

@@ -1,16 +1,49 @@
 """Functions and base classes with which the schema declares its fields: default, unit, meaning and limits."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from v2xsim.plugins import Plugin
+from v2xsim.scenario.hooks import HOOKS
+
+_S = TypeVar("_S", bound="Section")
 
 
 class Section(BaseModel):
     """Base class of the sections of a scenario: they are frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def model_copy(self: _S, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> _S:
+        """Return a copy with some values replaced, after the checks of this section; pydantic's own method checks nothing.
+
+        Args:
+            update: New values, by key of this section.
+            deep: Whether sections inside this one are copied too.
+
+        Raises:
+            ScenarioError: If a key is unknown or a value is not allowed.
+        """
+        copy = super().model_copy(deep=deep)
+        if not update:
+            return copy
+        fields = type(self).model_fields
+        values = {**{name: getattr(copy, name) for name in copy.model_fields_set}, **update}
+        # A file may call a key otherwise than its field.
+        values = {fields[name].alias or name if name in fields else name: value for name, value in values.items()}
+        try:
+            checked = type(self).model_validate(values)
+        except ValidationError as error:
+            raise HOOKS.section_error(error, type(self), values) from None
+        copy.__dict__.update(checked.__dict__)
+        copy.__pydantic_fields_set__.update(update)
+        return copy
+
+    def copy(self: _S, **options: Any) -> _S:
+        """Return `model_copy` with the same arguments; pydantic's method of this name is out of use and checks nothing."""
+        return self.model_copy(**options)
 
 
 class File(Section):

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,10 @@ from v2xsim.scenario.errors import Document, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import File, Section
 from v2xsim.scenario.former_keys import SCENARIO, Moved, with_present_keys
-from v2xsim.scenario.overrides import with_overrides
+from v2xsim.scenario.hooks import HOOKS
+from v2xsim.scenario.overrides import with_overrides, with_values
 from v2xsim.scenario.paths import with_paths
+from v2xsim.scenario.plain import plain_data
 from v2xsim.scenario.plugins import use_plugins
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.yamltext import read_yaml, write_yaml
@@ -25,17 +28,22 @@ from v2xsim.scenario.yamltext import read_yaml, write_yaml
 # A script of 1,000 road users with 100 waypoints each fits into this size; larger traffic belongs into a trace (traffic.fcd).
 LARGEST_FILE_BYTES = 2_000_000
 
+# Names in messages for content that comes from no file.
+_DICT = "dict"
+_CHANGES = "with_"
+
 _S = TypeVar("_S", bound=Section)
 
 PACKAGED = Path(__file__).resolve().parent.parent / "scenarios"
 """Folder of the scenarios that are installed with v2xsim."""
 
 
-def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
+def load(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
     """Read and check a scenario.
 
     Args:
-        path: A YAML file, or the name of a packaged scenario such as `demo` where no such file exists.
+        path: A YAML file, or the name of a packaged scenario such as `demo` where no such file exists; or the content of
+            a scenario itself: a dict of sections, whose relative paths count from the working folder.
         overrides: Values to set, each `dotted.key=value` with the value in YAML. A relative path in such a value is
             relative to the working folder; one in the file is relative to the file's folder.
         seed: Replaces `run.seed`.
@@ -43,7 +51,9 @@ def load(path: str | Path, overrides: Sequence[str] = (), seed: int | None = Non
     Raises:
         ScenarioError: If the file cannot be read, is not a valid scenario, or names files that do not exist.
     """
-    document, folder = document_of(path)
+    document, folder = (
+        (Document(_DICT, plain_data(path, _DICT)), Path()) if isinstance(path, Mapping) else document_of(path)
+    )
     document = with_overrides(document, overrides, word_in(Scenario))
     if seed is not None:
         document = with_overrides(document, [f"run.seed={seed}"])
@@ -64,7 +74,47 @@ def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> 
         source: Name for the data in messages.
         folder: Folder from which relative paths start.
     """
-    return checked(Document(source, data), Path(folder))
+    # A copy, because the scenario keeps the data, and the caller may change it.
+    return checked(Document(source, deepcopy(data)), Path(folder))
+
+
+def changed(scenario: Scenario, document: Document | None, changes: Sequence[Mapping[str, Any]]) -> Scenario:
+    """Return a scenario with some values replaced, after the same checks as for a file.
+
+    Args:
+        scenario: The scenario.
+        document: The content from which it was made; None for one that a program made or changed.
+        changes: New values, by dotted key.
+
+    Raises:
+        ScenarioError: If the result is not a valid scenario, or one change would undo another.
+    """
+    values: dict[str, Any] = {}
+    for name, value in ((name, value) for part in changes for name, value in part.items()):
+        if not isinstance(name, str) or not all(name.split(".")):
+            raise ScenarioError(f"{_CHANGES}: must have dotted keys such as 'radio.tx_power_dbm', got {name!r}")
+        if name in values:
+            raise ScenarioError(f"{_CHANGES}: {name} must be given once, got it twice")
+        for earlier in values:
+            if earlier.startswith(f"{name}."):
+                raise ScenarioError(f"{_CHANGES}: {name} would undo the change of {earlier}; give only one of them")
+        values[name] = plain_data(value, _CHANGES, tuple(name.split(".")))
+    if document is None:
+        document = Document("scenario", scenario.model_dump(mode="json", exclude_unset=True))
+    return checked(with_values(document, values, _CHANGES, Path.cwd(), word_in(Scenario)), Path())
+
+
+def check_keys_together(scenario: Scenario) -> None:
+    """Raise an error if keys of a scenario contradict each other; each key by itself is already valid.
+
+    Raises:
+        ScenarioError: If keys contradict each other.
+    """
+    if wrong := cross_problems(scenario):
+        raise Document("scenario", None).error(wrong)
+
+
+HOOKS.changed, HOOKS.check_keys_together = changed, check_keys_together
 
 
 def resolved(scenario: Scenario) -> dict[str, Any]:
@@ -181,4 +231,7 @@ def checked(document: Document, folder: Path) -> Scenario:
         raise document.error(wrong)
     notes = [f"{document.where(note.keys)}: {dotted(note.keys)} {note.says}" for note in without_effect(scenario)]
     scenario._notes = (*scenario.notes, *notes)
+    # The folders are made absolute, because the working folder may be another one when values are changed.
+    base = {keys: Path(os.path.abspath(path)) for keys, path in document.base.items()}
+    scenario._document = replace(document, base={(): Path(os.path.abspath(folder)), **base})
     return scenario

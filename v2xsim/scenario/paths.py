@@ -66,4 +66,5 @@ def _replaced(section: Any, keys: Keys, value: Any) -> Any:
         inner = value if len(keys) == 1 else _replaced(held, keys[1:], value)
     if isinstance(section, Part):
         return dataclasses.replace(section, **{keys[0]: inner})  # type: ignore[type-var]
-    return section.model_copy(update={keys[0]: inner})
+    # The method of pydantic itself, without checks: the value is a path again.
+    return BaseModel.model_copy(section, update={keys[0]: inner})

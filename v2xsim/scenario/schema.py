@@ -4,10 +4,11 @@ This module has the sections for cooperation, errors and recording, and the scen
 `schema_world`, `schema_stations` and `schema_radio`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import PrivateAttr, model_validator
 
 from v2xsim.comms.messages.awareness.rule import AwarenessRule
 from v2xsim.comms.messages.redundancy.rule import RedundancyRule
@@ -16,7 +17,9 @@ from v2xsim.gpu.bev.fusion.scheme import FusionScheme
 from v2xsim.perception.detection.detector import Detector
 from v2xsim.perception.matching.rule import MatchingRule
 from v2xsim.scenario.choices import PartChoice, chosen
+from v2xsim.scenario.errors import Document
 from v2xsim.scenario.fields import File, Section, choice, quantity
+from v2xsim.scenario.hooks import HOOKS
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.scenario.schema_stations import Lidars, Stations
 from v2xsim.scenario.schema_world import Run, Traffic, World
@@ -209,3 +212,34 @@ class Scenario(File):
     )
     errors: Errors = choice(Errors(), "Errors of position, heading and clock")
     record: Record = choice(Record(), "What a run records, and the ranges of its metrics")
+
+    # The content from which the scenario was made, before any check; None after `model_copy`, which changes the content.
+    _document: Document | None = PrivateAttr(None)
+
+    def with_(
+        self, changes: Mapping[str, Any] | None = None, /, *, seed: int | None = None, **values: Any
+    ) -> "Scenario":
+        """Return this scenario with some values replaced, after the same checks as for a file.
+
+        A section given as a whole replaces the section: keys that it leaves out get their defaults, as in a file.
+
+        Args:
+            changes: New values, by dotted key, such as `{"radio.tx_power_dbm": 20, "cooperation.relay": "none"}`. Relative
+                paths among them count from the working folder.
+            seed: New value of `run.seed`.
+            values: New values of keys of the top level, such as `name`.
+
+        Raises:
+            ScenarioError: If a key is unknown, a value is not allowed, or two values contradict each other.
+        """
+        seeded = {} if seed is None else {"run.seed": seed}
+        scenario: Scenario = HOOKS.changed(self, self._document, [changes or {}, values, seeded])
+        return scenario
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Scenario":
+        """Return a copy with some values replaced, after the checks of a scenario; `with_` also takes dotted keys."""
+        copy = super().model_copy(update=update, deep=deep)
+        if update:
+            HOOKS.check_keys_together(copy)
+            copy._document = None
+        return copy

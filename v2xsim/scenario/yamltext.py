@@ -16,6 +16,8 @@ from v2xsim.scenario.errors import Document, Keys, ScenarioError, dotted
 # Limits far above what any scenario needs; without them, a small file with nested aliases could fill the memory.
 DEEPEST = 40
 MOST_VALUES = 200_000
+# Most digits of a whole number.
+LONGEST_NUMBER = 40
 
 _TAG = "tag:yaml.org,2002:"
 _CORE = (
@@ -197,8 +199,10 @@ class _Reading:
         if not _PATTERN[name].match(text):
             raise self._fail(node, keys, f"!!{name} does not fit {text[:40]!r}")
         if name == "int":
-            if len(text) > 40:
-                raise self._fail(node, keys, f"must be a number of at most 40 digits, got {len(text)} digits")
+            if len(text) > LONGEST_NUMBER:
+                raise self._fail(
+                    node, keys, f"must be a number of at most {LONGEST_NUMBER} digits, got {len(text)} digits"
+                )
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         if name == "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
