@@ -274,3 +274,11 @@ def test_the_morning_peak_of_bologna_drives_and_its_folder_stays_as_it_was():
     moved = (later.boxes.center_m[b, :2] - snapshot.boxes.center_m[a, :2]) / 0.5
     assert np.median(np.linalg.norm(moved - later.velocity_mps[b], axis=1)) < 0.3
     assert sorted(os.listdir(BOLOGNA)) == before
+
+
+def test_a_network_beyond_every_map_projection_is_refused_with_the_repair(net, tmp_path):
+    run_tool("netconvert", ["-s", net, "--offset.x", "2e8", "-o", "far.net.xml"], tmp_path)
+    config = tmp_path / "far.sumocfg"
+    config.write_text('<configuration><net-file value="far.net.xml"/></configuration>')
+    with pytest.raises(MobilityError, match=r"far\.sumocfg: .* within 100,000,000 m .*--offset\.x"):
+        SumoMobility(config, STEP_US, 1, Names())

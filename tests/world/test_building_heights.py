@@ -14,6 +14,7 @@ from v2xsim.world.buildings import (
     clean_footprint,
     corners_of,
     load_obstacles,
+    load_prisms,
     prisms_from,
     prisms_of_polygons,
     read_polygons,
@@ -191,3 +192,14 @@ def test_a_clean_footprint_keeps_its_area_wherever_it_lies(corners, shift):
         assert area < 1.0
     else:
         assert signed_area_m2(cleaned) == pytest.approx(area)
+
+
+def test_a_building_beyond_every_map_projection_is_refused_unless_a_region_leaves_it_out(tmp_path):
+    path = tmp_path / "far.poly.xml"
+    path.write_text(
+        '<additional><poly id="a" type="building" shape="0,0 9,0 9,9 0,9"/>'
+        '<poly id="b" type="building" shape="2e8,0 2.1e8,0 2.1e8,9 2e8,9"/></additional>'
+    )
+    with pytest.raises(BuildingsError, match=r"far\.poly\.xml: .* within 100,000,000 m"):
+        load_prisms(World(buildings=path))
+    assert len(load_prisms(World(buildings=path, region=(-100, -100, 100, 100)))[0]) == 1

@@ -21,6 +21,7 @@ from v2xsim.mobility.base import (
 )
 from v2xsim.mobility.sumo_config import safe_config
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo
+from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.world.road_users import body_height_m, kind_of
 from v2xsim.world.snapshot import Snapshot
 
@@ -106,6 +107,11 @@ class SumoMobility(Mobility):
             self._call(self._sumo.start, command)
             self._begin_us = self._now_us()
             (x_min, y_min), (x_max, y_max) = self._sumo.simulation.getNetBoundary()
+            if not max(abs(x_min), abs(y_min), abs(x_max), abs(y_max)) <= FARTHEST_M:
+                raise MobilityError(
+                    f"{config}: the road network must lie within {FARTHEST_M:,.0f} m of the origin, it reaches from "
+                    f"{x_min:g}, {y_min:g} to {x_max:g}, {y_max:g}; move it with netconvert --offset.x and --offset.y"
+                )
         except BaseException:
             self.close()
             raise

@@ -8,10 +8,8 @@ from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.errors import Problem
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_world import Building
+from v2xsim.scenario.schema_world import FARTHEST_M, Building
 
-# Largest coordinate: coordinates are metres in a local frame, and larger values are probably in another frame.
-FARTHEST_M = 1e6
 # Largest size of a body: no road vehicle is longer (the longest road trains are about 54 m).
 LARGEST_BODY_M = 100.0
 # Largest numbers of grid cells, steps and blocks that one run can hold in memory.

@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from v2xsim.scenario.fields import Section, choice, quantity
 
+# Largest coordinate of the world frame, in metres, for every source of positions. Map projections stay below it: UTM's northings
+# reach 1e7 m, Web Mercator's eastings 2e7 m. With the 64-bit numbers of a run, positions up to it are exact to 15 nm.
+FARTHEST_M = 1e8
+
 Kind = Literal["passenger", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Region = Annotated[tuple[float, float, float, float], Field(description="x_min, y_min, x_max, y_max [m]")]

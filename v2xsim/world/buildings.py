@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.errors import UserError
 from v2xsim.notices import Notice
 from v2xsim.records import Obstacles, Prisms
-from v2xsim.scenario.schema_world import Building, World
+from v2xsim.scenario.schema_world import FARTHEST_M, Building, World
 from v2xsim.spatial.grid import indexed
 from v2xsim.world.building_heights import Provenance, base_height_m, roof_height_m
 
@@ -256,7 +256,14 @@ def prisms_from(
 def load_prisms(world: World) -> tuple[Prisms, HeightSources]:
     """Return the buildings that the section `world` of a scenario gives, and the sources of their heights."""
     if isinstance(world.buildings, Path):
-        return prisms_of_polygons(read_polygons(world.buildings), world.region)
+        prisms, sources = prisms_of_polygons(read_polygons(world.buildings), world.region)
+        if np.abs(prisms.vertices_m).max(initial=0.0) > FARTHEST_M:
+            x_m, y_m = prisms.vertices_m[np.abs(prisms.vertices_m).max(axis=1).argmax()]
+            raise BuildingsError(
+                f"{world.buildings}: buildings must lie within {FARTHEST_M:,.0f} m of the origin, got a corner at {x_m:g}, {y_m:g}; "
+                "set world.region to leave it out"
+            )
+        return prisms, sources
     return prisms_from(world.buildings, world.region)
 
 
