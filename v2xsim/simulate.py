@@ -72,7 +72,11 @@ def run(
         simulation = Simulation(scenario, mobility, obstacles, roster, threads or _threads(), ticked)
         simulation.run()
         done = time.perf_counter()
-        notices = (*building_notices(scenario.world, height_sources), *mobility.notices())
+        notices = (
+            *building_notices(scenario.world, height_sources),
+            *mobility.notices(),
+            *simulation.plausibility.notices(names),
+        )
     results = _results(simulation, names, obstacles.prisms, notices)
     finished = time.perf_counter()
     results.timing.update(

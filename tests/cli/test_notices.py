@@ -21,6 +21,7 @@ traffic:
   script:
     - {id: a, waypoints: [[0, 0, 0], [1, 5, 0]]}
     - {id: b, waypoints: [[0, 40, 0], [1, 35, 0]]}
+cooperation: {relay: none}
 run: {duration_s: 0.2}
 """
 

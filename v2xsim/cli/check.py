@@ -1,16 +1,45 @@
 """`v2xsim check`: check whether a scenario can be run, without running it."""
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from v2xsim.cli.arguments import Overrides, ScenarioName, Seed
 from v2xsim.cli.notes import print_notes
+from v2xsim.errors import UserError
+
+if TYPE_CHECKING:
+    from v2xsim.notices import Notice
+    from v2xsim.scenario import Scenario
 
 NAME = "check"
-EXAMPLE = "Example: v2xsim check my_town/scenario.yaml --set run.duration_s=30"
+EXAMPLE = "Example: v2xsim check my_town/scenario.yaml --strict"
 
 
-def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = None) -> None:
-    """Check a scenario without running it: its keys, the limits of values, its parts, and the files that it names."""
+def command(
+    scenario: ScenarioName,
+    overrides: Overrides = None,
+    seed: Seed = None,
+    traffic: Annotated[
+        bool | None,
+        typer.Option(
+            "--traffic/--no-traffic",
+            help="Whether to run the traffic without lidars and radio and to report what looks wrong in it, such as bodies that "
+            "overlap. Scripted road users and traces are run by default; traffic that SUMO simulates only if you ask for it.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Run the traffic in any case, and fail with exit status 2 if there is anything to report."
+        ),
+    ] = False,
+) -> None:
+    """Check a scenario without running it: its keys, the limits of values, its parts, the files that it names, and its traffic.
+
+    Warnings are printed on standard error: keys without effect, what is left out of the input files, bodies that overlap, and
+    settings under which cooperation cannot work. Warnings do not stop a run.
+    """
     from v2xsim.cli.outline import outline
     from v2xsim.scenario import load
 
@@ -21,11 +50,34 @@ def command(scenario: ScenarioName, overrides: Overrides = None, seed: Seed = No
         from v2xsim.part_trials import try_own_parts
 
         try_own_parts(loaded)
-    # Imported here, so that --help does not wait for the compiled kernels that this loads.
-    from v2xsim.world.buildings import building_notices, load_prisms
-
-    _, height_sources = load_prisms(loaded.world)
-    print_notes(notice.text for notice in building_notices(loaded.world, height_sources))
-    typer.echo(f"OK: {scenario}")
+    wanted = traffic if traffic is not None else strict or not _needs_sumo(loaded)
+    notices = _notices(loaded, wanted)
+    print_notes(notice.text for notice in notices)
+    count = len(dict.fromkeys([*loaded.notes, *(notice.text for notice in notices)]))
+    if strict and count:
+        raise UserError(
+            f"{scenario}: {count} {'warning' if count == 1 else 'warnings'}, and --strict allows none; see above"
+        )
+    typer.echo(f"OK: {scenario}" + (f", {count} {'warning' if count == 1 else 'warnings'}" if count else ""))
     for part, summary in outline(loaded):
         typer.echo(f"  {part:<12} {summary}")
+    if not wanted and traffic is None:
+        typer.echo("The traffic was not run; --traffic runs it and reports what looks wrong in it.")
+
+
+def _needs_sumo(scenario: "Scenario") -> bool:
+    return scenario.traffic.script is None and scenario.traffic.fcd is None
+
+
+def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
+    # Imported here, so that --help does not wait for the compiled kernels that this loads.
+    if with_traffic:
+        from v2xsim.cli.progress import progress_bar
+        from v2xsim.traffic_preview import previewed
+
+        with progress_bar() as progress:
+            return previewed(scenario, lambda done_s, total_s: progress(done_s, total_s, "traffic"))
+    from v2xsim.world.buildings import building_notices, load_prisms
+
+    _, height_sources = load_prisms(scenario.world)
+    return building_notices(scenario.world, height_sources)

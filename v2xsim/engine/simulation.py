@@ -17,6 +17,7 @@ from v2xsim.engine.cooperation.over_the_air import OverTheAir
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
+from v2xsim.engine.plausibility import Plausibility
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.recording.recording import Recording
 from v2xsim.engine.stations.capture import Captures
@@ -63,6 +64,7 @@ class Simulation:
 
         self.clock = Clock(self._begin_us)
         self.recording = Recording(scenario, self._begin_us)
+        self.plausibility = Plausibility(scenario, len(obstacles.prisms))
         self._sensing = Sensing(scenario, obstacles, streams, threads)
         self._world = World(scenario, mobility, obstacles, roster, self._sensing, streams)
         # An empty world, so that no process needs a check for None before the first tick.
@@ -169,6 +171,7 @@ class Simulation:
         self._instant = instant
         self.stations.enter(instant.states)
         self.recording.tick(instant)
+        self.plausibility.note(instant.snapshot, instant.fleet)
         boxes_are_shared = self.scenario.cooperation.fusion.shares.is_boxes
         for sensed in moment.sensed:
             frame, capture = sensed.result()

@@ -1,0 +1,59 @@
+"""`v2xsim check`: warnings about inputs and traffic, and --strict."""
+
+import pytest
+from typer.testing import CliRunner
+
+from v2xsim.cli.app import app
+
+SCENARIO = """
+name: street
+traffic:
+  script:
+    - {id: a, waypoints: [[0, 0, 0]]}
+    - {id: b, waypoints: [[0, 1, 0]]}
+radio: {channel: tr37885_highway}
+cooperation: {relay: none}
+run: {duration_s: 0.2}
+"""
+
+
+@pytest.fixture
+def street(tmp_path):
+    path = tmp_path / "street.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def test_check_warns_of_scripted_bodies_that_overlap(street):
+    result = call("check", str(street))
+    assert result.exit_code == 0
+    assert "1 pair of road users has overlapping bodies, first 'a' and 'b' at 0 s" in result.stderr
+    assert f"OK: {street}, 1 warning" in result.stdout
+
+
+def test_check_does_not_run_the_traffic_if_told_so(street):
+    result = call("check", str(street), "--no-traffic")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_strict_refuses_what_check_warns_of(street):
+    result = call("check", str(street), "--strict")
+    assert result.exit_code == 2
+    assert "1 warning, and --strict allows none" in result.stderr
+    assert "OK" not in result.stdout
+
+
+def test_sumo_is_not_started_without_being_asked_for():
+    result = call("check", "highway")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "The traffic was not run" in result.stdout
+
+
+def test_strict_runs_the_traffic_of_sumo_too():
+    result = call("check", "highway", "--strict", "--set", "run.begin_s=1", "--set", "run.duration_s=0.2")
+    assert result.exit_code == 0
+    assert "was not run" not in result.stdout

@@ -1,0 +1,89 @@
+"""What a run reports about traffic and stations under which cooperation cannot work, or bodies that cannot be."""
+
+import pytest
+
+import v2xsim
+from v2xsim.traffic_preview import previewed
+
+BLOCK = {"footprint_m": [[100, 100], [110, 100], [110, 110], [100, 110]], "height_m": 10}
+
+
+def street(*positions_m, world=None, **sections):
+    """Return the notices of a script of cars that stand along a street, by subject."""
+    script = [{"id": name, "waypoints": [[0, x, y]]} for name, (x, y) in zip("abcdefgh", positions_m, strict=False)]
+    data = {
+        "run": {"duration_s": 0.3}, "world": {"buildings": [BLOCK]} if world is None else world,
+        "traffic": {"script": script}, **sections,
+    }  # fmt: skip
+    scenario = v2xsim.scenario.from_data(data)
+    return {notice.subject: notice for notice in previewed(scenario)}
+
+
+FOUR = ((0, 0), (20, 0), (40, 0), (60, 0))
+
+
+def test_a_plain_street_has_nothing_to_report():
+    assert street(*FOUR) == {}
+
+
+def test_bodies_that_overlap_are_named_with_the_time():
+    found = street(*FOUR, (1, 0.5))
+    assert list(found) == ["traffic.overlapping"]
+    assert "'a' and 'e' at 0 s" in found["traffic.overlapping"].text
+
+
+def test_a_pair_that_overlaps_at_every_tick_counts_once():
+    assert street(*FOUR, (1, 0.5))["traffic.overlapping"].count == 1
+
+
+def test_a_town_without_buildings_is_reported():
+    assert list(street(*FOUR, world={})) == ["world.no_buildings"]
+
+
+@pytest.mark.parametrize(
+    "radio", [{"channel": "tr37885_highway"}, {"access": "ideal"}, {"propagation": {"states": "tr37885"}}]
+)
+def test_buildings_are_not_missed_where_the_radio_needs_none(radio):
+    assert street(*FOUR, world={}, radio=radio) == {}
+
+
+@pytest.mark.parametrize(("count", "words"), [(2, "no candidate"), (3, "1 candidate")])
+def test_a_relay_rule_without_a_choice_is_reported(count, words):
+    found = street(*FOUR[:count])
+    assert list(found) == ["cooperation.few_relays"]
+    assert words in found["cooperation.few_relays"].text
+
+
+@pytest.mark.parametrize("cooperation", [{"relay": "none"}, {"matching": "none"}, {"fusion": "cpm"}])
+def test_few_stations_are_no_fault_where_nothing_is_relayed(cooperation):
+    assert street(*FOUR[:2], cooperation=cooperation) == {}
+
+
+def test_stations_without_lidar_are_reported_where_they_relay_nothing():
+    lidars = {"include": ["a", "b"]}
+    assert street(*FOUR, lidars=lidars) == {}
+    found = street(*FOUR, lidars=lidars, cooperation={"relay": "none"})
+    assert list(found) == ["lidars.none_to_share"]
+    assert "2 of 4 stations never carry a lidar" in found["lidars.none_to_share"].text
+
+
+def test_egos_without_a_helper_in_range_are_reported_with_the_distance():
+    found = street((0, 0), (130, 0), (260, 0), (390, 0))
+    assert list(found) == ["cooperation.no_helper_in_range"]
+    assert "never closer than 130 m" in found["cooperation.no_helper_in_range"].text
+
+
+def test_a_helper_at_the_corner_of_the_matrix_is_in_range():
+    assert street((0, 0), (99, 99), (0, 200), (99, 299)) == {}
+
+
+def test_a_single_ego_with_the_only_lidar_has_no_helper():
+    found = street(*FOUR, lidars={"include": ["a"]})
+    assert "no other station has a lidar" in found["cooperation.no_helper_in_range"].text
+
+
+def test_a_run_reports_what_the_preview_of_its_traffic_reports():
+    script = [{"id": name, "waypoints": [[0, x, 0]]} for name, x in (("a", 0), ("b", 1))]
+    scenario = v2xsim.scenario.from_data({"run": {"duration_s": 0.2}, "traffic": {"script": script}})
+    assert v2xsim.run(scenario).notices == previewed(scenario)
+    assert {notice.subject for notice in previewed(scenario)} >= {"traffic.overlapping", "world.no_buildings"}

@@ -1,0 +1,133 @@
+"""What looks wrong in the traffic and the stations of a run, although every key of the scenario is valid.
+
+`v2xsim check --traffic` runs the traffic alone through these checks; a run makes them on the way.
+"""
+
+import numpy as np
+
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.gpu.bev.fusion.scheme import Share
+from v2xsim.mobility.base import Names
+from v2xsim.notices import Notice
+from v2xsim.scenario.schema import Scenario
+from v2xsim.world.overlaps import overlapping
+from v2xsim.world.snapshot import Snapshot
+
+
+class Plausibility:
+    """Notes the road users and stations of every tick, and reports what looks wrong in them.
+
+    Args:
+        scenario: Scenario of the run.
+        buildings: Number of buildings in the world.
+    """
+
+    def __init__(self, scenario: Scenario, buildings: int) -> None:
+        self._scenario, self._buildings = scenario, buildings
+        # Pairs of overlapping bodies by agent ids, with the time at which they first overlap.
+        self._overlaps: dict[tuple[int, int], int] = {}
+        self._most_stations = 0
+        self._stations: set[int] = set()
+        self._with_lidar: set[int] = set()
+        self._egos: set[int] = set()
+        self._nearest_helper_m = np.inf
+
+    def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
+        """Note the road users and stations of a tick; ticks must come in order of time."""
+        for first, second in snapshot.agent[overlapping(snapshot.boxes)].tolist():
+            self._overlaps.setdefault((first, second), snapshot.time_us)
+        self._most_stations = max(self._most_stations, len(fleet))
+        self._stations.update(fleet.agent.tolist())
+        self._with_lidar.update(fleet.agent[fleet.lidars > 0].tolist())
+        self._egos.update(fleet.agent[fleet.ego].tolist())
+        self._nearest_helper_m = min(self._nearest_helper_m, _nearest_helper_m(fleet))
+
+    def notices(self, names: Names) -> tuple[Notice, ...]:
+        """Return what looked wrong in the ticks so far.
+
+        Args:
+            names: Names of the road users and stations.
+        """
+        found = (
+            self._overlapping_bodies(names), self._no_buildings(), self._few_relays(), self._without_lidar(),
+            self._far_helpers(),
+        )  # fmt: skip
+        return tuple(notice for notice in found if notice is not None)
+
+    def _overlapping_bodies(self, names: Names) -> Notice | None:
+        if not self._overlaps:
+            return None
+        (first, second), time_us = next(iter(self._overlaps.items()))
+        count = len(self._overlaps)
+        pairs = "1 pair of road users has" if count == 1 else f"{count} pairs of road users have"
+        text = (
+            f"traffic: {pairs} overlapping bodies, first {names.name_of(first)!r} and {names.name_of(second)!r} at "
+            f"{time_us * 1e-6:g} s; check their sizes and paths"
+        )
+        return Notice("traffic.overlapping", count, text)
+
+    def _no_buildings(self) -> Notice | None:
+        radio = self._scenario.radio
+        if self._buildings or not radio.channel.urban or radio.propagation.states != "geometry" or radio.access.ideal:
+            return None
+        text = (
+            f"world: there are no buildings, so radio.channel {radio.channel.name}, which is for streets in a town, never has a "
+            "building between two stations; set world.buildings, or choose a channel without a town"
+        )
+        return Notice("world.no_buildings", 1, text)
+
+    def _few_relays(self) -> Notice | None:
+        work = self._scenario.cooperation
+        asks = work.matching.asks and work.fusion.shares not in (Share.NOTHING, Share.REPORTS)
+        if not asks or not work.relay.relays or work.transport != "radio" or self._most_stations > 3:
+            return None
+        candidates = max(0, self._most_stations - 2)
+        outcome = "so no request can be relayed" if candidates == 0 else "so a relay rule has nothing to choose from"
+        text = (
+            f"cooperation.relay: there are never more than {self._most_stations} stations at a time, which leaves "
+            f"{'no candidate' if candidates == 0 else '1 candidate'} for a relay between two of them, {outcome}"
+        )
+        return Notice("cooperation.few_relays", 1, text)
+
+    def _without_lidar(self) -> Notice | None:
+        work = self._scenario.cooperation
+        idle = len(self._stations - self._with_lidar)
+        if idle == 0 or not self._egos or work.fusion.shares is Share.NOTHING:
+            return None
+        if work.fusion.shares is not Share.REPORTS and work.relay.relays and work.transport == "radio":
+            return None  # They can relay.
+        text = (
+            f"lidars: {idle} of {len(self._stations)} stations never carry a lidar; they announce their own position and load "
+            "the channel, but have nothing to share, and they relay nothing"
+        )
+        return Notice("lidars.none_to_share", idle, text)
+
+    def _far_helpers(self) -> Notice | None:
+        work = self._scenario.cooperation
+        reach_m = 2.0 * work.matrix.extent_m
+        asks = work.matching.asks and work.fusion.shares not in (Share.NOTHING, Share.REPORTS)
+        if not asks or not self._egos or self._nearest_helper_m <= reach_m:
+            return None
+        nearest = (
+            "no other station has a lidar"
+            if np.isinf(self._nearest_helper_m)
+            else f"the nearest other station with a lidar is never closer than {self._nearest_helper_m:.0f} m in x or y"
+        )
+        text = (
+            f"cooperation.matrix.extent_m: matrices of {work.matrix.extent_m:g} m to each side overlap up to {reach_m:g} m, but "
+            f"{nearest}; no ego ever has a helper"
+        )
+        return Notice("cooperation.no_helper_in_range", 1, text)
+
+
+def _nearest_helper_m(fleet: Fleet) -> float:
+    """Return the least distance, along x or y, from an ego to another station with a lidar; infinite without such a pair.
+
+    Matrices are squares along x and y, so two of them overlap if the larger one of the distances along x and y is small.
+    """
+    egos, helpers = np.flatnonzero(fleet.ego), np.flatnonzero(fleet.lidars > 0)
+    if len(egos) == 0 or len(helpers) < 2:
+        return float("inf")
+    offset_m = np.abs(fleet.pose[egos, None, :2] - fleet.pose[None, helpers, :2]).max(axis=2)
+    offset_m[egos[:, None] == helpers[None, :]] = np.inf
+    return float(offset_m.min())

@@ -1,0 +1,58 @@
+"""A run of the traffic alone, without lidars, radio and results, to find what looks wrong in it."""
+
+from collections.abc import Callable
+
+from v2xsim.engine.plausibility import Plausibility
+from v2xsim.engine.stations.roster import Roster
+from v2xsim.mobility.base import Names
+from v2xsim.mobility.source import extra_buildings, open_mobility
+from v2xsim.notices import Notice
+from v2xsim.scenario.schema import Scenario
+from v2xsim.streams import Streams
+from v2xsim.world.buildings import building_notices, load_obstacles
+
+MOST_STATES = 300_000
+"""Number of states (road users times ticks) after which a preview ends: some ten seconds of a large town."""
+
+
+def previewed(scenario: Scenario, progress: Callable[[float, float], None] | None = None) -> tuple[Notice, ...]:
+    """Run the traffic of a scenario, and return what its inputs left out and what looks wrong in it.
+
+    Args:
+        scenario: A checked scenario.
+        progress: Function called with the simulated seconds done and all simulated seconds.
+
+    Raises:
+        UserError: If an input cannot be used; a run would end in the same way.
+    """
+    names = Names()
+    for unit in scenario.stations.roadside:
+        names.register(unit.id)
+    obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
+    plausibility = Plausibility(scenario, len(obstacles.prisms))
+    begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)
+    tick_count = round(scenario.run.duration_s * 1e6 / step_us)
+    states = 0
+    unseen: tuple[Notice, ...] = ()
+    with open_mobility(scenario.traffic, scenario.run, names) as mobility:
+        mobility.warm_up(begin_us)
+        roster = Roster(scenario, Streams(scenario.run.seed), names.register, names.name_of)
+        for tick in range(tick_count):
+            snapshot = mobility.snapshot(begin_us + tick * step_us)
+            plausibility.note(snapshot, roster.update(snapshot))
+            states += 1 + len(snapshot)
+            if progress is not None:
+                progress((tick + 1) * step_us * 1e-6, tick_count * step_us * 1e-6)
+            if states > MOST_STATES and tick + 1 < tick_count:
+                unseen = (_unseen(tick + 1, tick_count, step_us),)
+                break
+        notices = mobility.notices()
+    return (*building_notices(scenario.world, height_sources), *notices, *plausibility.notices(names), *unseen)
+
+
+def _unseen(seen: int, ticks: int, step_us: int) -> Notice:
+    text = (
+        f"traffic: only the first {seen * step_us * 1e-6:g} s of {ticks * step_us * 1e-6:g} s were checked, because there are many "
+        "road users; the run itself checks all of them"
+    )
+    return Notice("check.unseen_ticks", ticks - seen, text)
