@@ -77,6 +77,17 @@ class Unit:
     name: str
 
 
+@dataclass(frozen=True)
+class Auto:
+    """A parameter whose default follows from other keys of the scenario.
+
+    Attributes:
+        rule: The default in words, such as "as many as fit into the channel".
+    """
+
+    rule: str
+
+
 Limit = AtLeast | Above | AtMost | Below
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings
 from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, sidelink_error_curve
-from v2xsim.parts import Above, AtLeast, AtMost, Below
+from v2xsim.parts import Above, AtLeast, AtMost, Auto, Below
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,20 @@ class SidelinkScheme(AccessScheme):
         recheck_slots: How many slots before its first use a resource is checked again; 0 for never.
     """
 
-    subchannels: Annotated[int, AtLeast(1), AtMost(50), "Number of subchannels into which the channel is divided"] = 4
-    rb_per_subchannel: Annotated[int, AtLeast(1), AtMost(275), "Number of resource blocks in each subchannel"] = 12
+    subchannels: Annotated[
+        int,
+        AtLeast(1),
+        AtMost(50),
+        Auto("as many as fit into radio.bandwidth_mhz; 4 for 10 MHz and 12 resource blocks each"),
+        "Number of subchannels into which the channel is divided",
+    ] = 4
+    rb_per_subchannel: Annotated[
+        int,
+        AtLeast(1),
+        AtMost(275),
+        Auto("12; if subchannels is written, the largest size of the standard at which so many fit into the channel"),
+        "Number of resource blocks in each subchannel",
+    ] = 12
     bits_per_symbol: Annotated[
         Literal[2, 4, 6], "Bits per symbol of the modulation: 2 is QPSK, 4 is 16-QAM, 6 is 64-QAM"
     ] = 2
@@ -58,12 +70,14 @@ class SidelinkScheme(AccessScheme):
         int,
         AtLeast(0),
         AtMost(100),
+        Auto("1, or the slot before t2_slots if that is earlier"),
         "First slot of the selection window, counted from the slot in which a packet is ready",
     ] = 1
     t2_slots: Annotated[
         int,
         AtLeast(1),
         AtMost(1000),
+        Auto("100, or the slot after t1_slots if that is later"),
         "Last slot of the selection window, counted from the slot in which a packet is ready; for packets without a period, at most radio.selection_window_ms",
     ] = 100
     candidate_share: Annotated[

@@ -7,6 +7,16 @@ import numpy as np
 # against the documents.
 ELEMENTS = {"lte_mode4": 108, "nr_mode2": 120}
 
+# Number of resource blocks of the channel by its bandwidth in MHz, with subcarriers 15 kHz apart: 3GPP TS 36.101, table 5.6-1
+# (40 MHz as two carriers of 20 MHz), and TS 38.101-1, table 5.3.2-1. Written from memory, not checked against the documents.
+RESOURCE_BLOCKS = {"lte_mode4": {10: 50, 20: 100, 40: 200}, "nr_mode2": {10: 52, 20: 106, 40: 216}}
+# Numbers of resource blocks that a subchannel may have: TS 36.331, sizeSubchannel-r14, and TS 38.331, sl-SubchannelSize-r16.
+# Written from memory, not checked against the documents.
+SUBCHANNEL_BLOCKS = {
+    "lte_mode4": (4, 5, 6, 8, 9, 10, 12, 15, 16, 18, 20, 25, 30, 48, 50, 72, 75, 96, 100),
+    "nr_mode2": (10, 12, 15, 20, 25, 50, 75, 100),
+}
+
 # SINR in dB and packet error rate of QPSK at code rate 0.7 (3GPP R1-160284, as Gonzalez-Martin et al. tabulate it).
 QPSK_SINR_DB = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 21.0)
 QPSK_ERROR_RATE = (1.0, 0.9, 0.7, 0.4, 0.13, 0.045, 0.017, 0.007, 1e-3, 1e-3, 1e-4)

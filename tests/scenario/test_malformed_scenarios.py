@@ -120,7 +120,7 @@ FILES = {
     "no waypoints": (instead("[[0, 30, 0]]", "[]"), [":6:", "waypoints"]),
     "waypoints back in time": (instead("[[0, 0, 0], [10, 50, 0]]", "[[5, 0, 0], [1, 5, 0]]"), [":5:", "rise"]),
     "a name with a slash": (instead("name: good", "name: ../../etc"), [":1:", "name"]),
-    "a deadline before detection": (with_line("cooperation: {deadline_ms: 5}"), [":7:", "detect_ms"]),
+    "a deadline before detection": (with_line("cooperation: {deadline_ms: 5, detect_ms: 6}"), [":7:", "detect_ms"]),
     # What does not fit together.
     "two sources of traffic": (instead("traffic:", "traffic:\n  highway: {}"), ["exactly one", "script, highway"]),
     "no source of traffic": (b"traffic: {}\n", [":1:", "exactly one"]),

@@ -28,7 +28,8 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     yield "lidars", f"{len(scenario.lidars.mounts)} of {named} on {carried}"
     yield (
         "radio",
-        f"{radio.access.name}, {radio.channel.name}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm",
+        f"{radio.access.name}, {radio.channel.name}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm, "
+        f"packets of up to {radio.mtu_bytes} B",
     )
     wave = radio.propagation
     yield (
@@ -44,6 +45,9 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
         "cooperation",
         f"matching {work.matching.name}, relay {work.relay.name}, fusion {work.fusion.name}, {work.budget_bytes} B within {work.deadline_ms:g} ms",
     )
+    if scenario.automatic:
+        values = (f"{key} {'none' if value is None else f'{value:g}'}" for key, value in scenario.automatic.items())
+        yield "automatic", ", ".join(values)
 
 
 def _traffic(traffic: Traffic) -> str:

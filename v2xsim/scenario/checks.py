@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
+from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
+from v2xsim.comms.phy.sidelink import RESOURCE_BLOCKS
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.parts import parts_from
+from v2xsim.scenario.automatic import HEADERS_BYTES, LEAST_MTU_BYTES
 from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.errors import Problem
 from v2xsim.scenario.explain import nearest
@@ -14,8 +17,6 @@ from v2xsim.scenario.schema_world import FARTHEST_M, Building
 LARGEST_BODY_M = 100.0
 # Largest numbers of grid cells, steps and blocks that one run can hold in memory.
 MOST_STEPS = 10_000_000
-# Bytes of a packet besides its payload (v2xsim.comms.messages.sizes), the relay's header included.
-_HEADERS_BYTES = 200
 UNUSED_FILE = "has no effect: no key of the scenario names a part of"
 # Limit on WINNER+ B1's effective ground, above which antenna heights count: it must be below the lowest antenna.
 _HIGHEST_GROUND_M = 1.0
@@ -162,12 +163,20 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
             f"must hold at least one slot (radio.slot_ms {radio.slot_ms:g} ms), got {radio.selection_window_ms:g}",
         )
     most_bytes = radio.access.most_bytes()
-    if most_bytes is not None and radio.mtu_bytes + _HEADERS_BYTES > most_bytes:
+    if most_bytes is not None and most_bytes < HEADERS_BYTES + LEAST_MTU_BYTES:
+        yield Problem(
+            ("radio", "access"),
+            f"a slot must carry a packet of {LEAST_MTU_BYTES} B and its headers of {HEADERS_BYTES} B; "
+            f"it carries {most_bytes} B ({radio.access.describe()})",
+        )
+    elif most_bytes is not None and radio.mtu_bytes + HEADERS_BYTES > most_bytes:
         yield Problem(
             ("radio", "mtu_bytes"),
-            f"a packet must fit into a slot: at most {most_bytes - _HEADERS_BYTES} B with this access scheme ({radio.access.describe()}), "
-            f"got {radio.mtu_bytes}",
+            f"a packet must fit into a slot: at most {most_bytes - HEADERS_BYTES} B with this access scheme ({radio.access.describe()}), "
+            f"got {radio.mtu_bytes}; without this key, the size follows from the access scheme",
         )
+    if isinstance(radio.access, SidelinkScheme):
+        yield from _channel_width(radio.access, radio.bandwidth_mhz)
     rule = scenario.cooperation.awareness_rule
     if rule.check_us < radio.slot_ms * 1e3:
         yield Problem(
@@ -179,6 +188,16 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(
             ("radio", "channel", "environment_height_m"),
             f"must be at most {_HIGHEST_GROUND_M:g} m, below every antenna of the vehicle catalogue, got {ground_m:g}",
+        )
+
+
+def _channel_width(access: SidelinkScheme, bandwidth_mhz: int) -> Iterator[Problem]:
+    used, blocks = access.subchannels * access.rb_per_subchannel, RESOURCE_BLOCKS[access.generation][bandwidth_mhz]
+    if used > blocks:
+        yield Problem(
+            ("radio", "access"),
+            f"the subchannels must fit into the channel: {blocks} resource blocks at radio.bandwidth_mhz {bandwidth_mhz}, "
+            f"got {access.subchannels} of {access.rb_per_subchannel}; write subchannels or rb_per_subchannel alone, and the other follows",
         )
 
 

@@ -12,7 +12,7 @@ from v2xsim.parts import hidden_part, parts_of
 from v2xsim.scenario.choices import PartChoice
 from v2xsim.scenario.describe import described_by, root, slot
 from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError
-from v2xsim.scenario.fields import Section
+from v2xsim.scenario.fields import AUTO, Section, rule_of
 from v2xsim.scenario.hooks import HOOKS
 
 _MISMATCH = {
@@ -216,7 +216,8 @@ def _expected(finding: _Finding) -> str:
     if error_type == "tuple_type" and key_slot.length:
         return f"a list of {key_slot.length} numbers" + (f" ({key_slot.unit})" if key_slot.unit else "")
     limits = key_slot.limits if "number" in words else ""
-    return words + (f", {limits}" if limits else f" ({key_slot.unit})" if key_slot.unit and "number" in words else "")
+    words += f", {limits}" if limits else f" ({key_slot.unit})" if key_slot.unit and "number" in words else ""
+    return words if rule_of(key_slot.info) is None else f"{words}, or {AUTO}"
 
 
 def _limits(keys: Keys, error: dict[str, Any]) -> str:

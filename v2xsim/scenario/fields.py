@@ -1,14 +1,43 @@
 """Functions and base classes with which the schema declares its fields: default, unit, meaning and limits."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from v2xsim.plugins import Plugin
 from v2xsim.scenario.hooks import HOOKS
 
 _S = TypeVar("_S", bound="Section")
+
+AUTO = "auto"
+"""Value of a key in YAML that leaves it to the program, for keys whose default follows from other keys."""
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """Marks a field whose default follows from other keys (`v2xsim.scenario.automatic`).
+
+    Attributes:
+        rule: The default in words.
+    """
+
+    rule: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the JSON Schema of the field: the word `auto`, or a value."""
+        return {"anyOf": [{"const": AUTO, "description": f"auto: {self.rule}"}, handler(schema)]}
+
+
+def rule_of(info: FieldInfo | None) -> str | None:
+    """Return in words how the default of a field follows from other keys; None for a field with a fixed default."""
+    return (
+        next((item.rule for item in info.metadata if isinstance(item, Automatic)), None) if info is not None else None
+    )
 
 
 class Section(BaseModel):
@@ -45,12 +74,22 @@ class Section(BaseModel):
         """Return `model_copy` with the same arguments; pydantic's method of this name is out of use and checks nothing."""
         return self.model_copy(**options)
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the JSON Schema of the section, with the default `auto` for fields whose default follows from other keys."""
+        described = handler.resolve_ref_schema(handler(schema))
+        for name, info in cls.model_fields.items():
+            if rule_of(info) is not None:
+                described["properties"][name]["default"] = AUTO
+        return described
+
 
 class File(Section):
     """Base class for the top level of a file in which parts can be chosen."""
 
     _loaded_plugins: tuple[Plugin, ...] = PrivateAttr(())
     _notes: tuple[str, ...] = PrivateAttr(())
+    _automatic: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         """Return whether another file has the same content; line numbers, and so the notes, are not compared."""
@@ -68,6 +107,11 @@ class File(Section):
         """Notes about the keys that have no effect, one sentence for each."""
         return self._notes
 
+    @property
+    def automatic(self) -> dict[str, Any]:
+        """The value of each key that is not written and follows from other keys, by dotted key."""
+        return dict(self._automatic)
+
 
 def quantity(default: Any, unit: str, description: str, **limits: Any) -> Any:
     """Return a schema field for a number; its unit and meaning appear in the JSON Schema.
@@ -79,6 +123,26 @@ def quantity(default: Any, unit: str, description: str, **limits: Any) -> Any:
         limits: Limits in pydantic's form, such as `ge=0`.
     """
     return Field(default, description=f"{description} [{unit}]", json_schema_extra={"unit": unit}, **limits)
+
+
+def automatic(default: Any, rule: str, unit: str, description: str, **limits: Any) -> Any:
+    """Return a schema field for a number whose default follows from other keys (`v2xsim.scenario.automatic`).
+
+    Args:
+        default: The usual value, which holds for sections that Python code makes.
+        rule: The default in words, as in "the default is ...".
+        unit: Unit of the number.
+        description: Meaning of the key, for users.
+        limits: Limits in pydantic's form, such as `ge=0`.
+    """
+    info: FieldInfo = quantity(default, unit, description, **limits)
+    return as_automatic(info, rule)
+
+
+def as_automatic(info: Any, rule: str) -> Any:
+    """Return a field with the mark of a default that follows from other keys."""
+    info.metadata.append(Automatic(rule))
+    return info
 
 
 def choice(default: Any, description: str, **limits: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from v2xsim.scenario.automatic import with_automatic_values
 from v2xsim.scenario.checks import cross_problems, without_effect
 from v2xsim.scenario.choices import with_names, word_in
 from v2xsim.scenario.describe import described_by
@@ -202,6 +203,9 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
     plugins = use_plugins(document, folder, section)
     present = with_present_keys(with_names(data, section), section, moved)
     data, wrong = present.data, present.wrong
+    automatic: dict[str, Any] = {}
+    if section is Scenario:
+        data, automatic = with_automatic_values(data, section)
     # The user may have written the former name of a key; messages about the present key then name that line.
     at = {new: document.place[old] for new, old in present.came_from.items() if old in document.place}
     document = replace(document, place={**document.place, **at})
@@ -214,7 +218,7 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
     if wrong:
         raise document.error(wrong)
     if isinstance(checked, File):
-        checked._loaded_plugins = plugins
+        checked._loaded_plugins, checked._automatic = plugins, automatic
         checked._notes = tuple(f"{document.where(keys)}: {dotted(keys)} {message}" for keys, message in present.unused)
     return checked
 

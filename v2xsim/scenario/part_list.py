@@ -17,6 +17,7 @@ from v2xsim.parts import Part, parts_of, show_files, visible_files
 from v2xsim.scenario.choices import PartChoice, choices_in
 from v2xsim.scenario.describe import Slot
 from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.fields import AUTO, rule_of
 from v2xsim.scenario.part_models import model_of
 from v2xsim.scenario.plugins import loaded_together
 from v2xsim.scenario.schema import Scenario
@@ -36,7 +37,7 @@ class ListedParameter:
         name: Name of the parameter's key in YAML.
         type: Type of the value, in words.
         required: Whether a scenario must set the parameter, because it has no default.
-        default: Value that is used if a scenario gives none, in JSON's form.
+        default: Value that is used if a scenario gives none, in JSON's form; `auto` if it follows from other keys.
         unit: Unit of the value; empty for a value without a unit.
         limits: Value of each limit, by its name: `at_least`, `above`, `at_most`, `below`.
         limits_text: Limits in words; empty if there are none.
@@ -175,9 +176,10 @@ def _parameter(name: str, info: FieldInfo) -> ListedParameter:
         if isinstance(item, limit_type)
     }
     default = None if info.is_required() else to_jsonable_python(info.get_default(call_default_factory=True))
+    meaning, rule = (info.description or "").removesuffix(f" [{extra.get('unit')}]"), rule_of(info)
     return ListedParameter(
-        name, _type(info.annotation), info.is_required(), default, slot.unit, limits, slot.limits,
-        (info.description or "").removesuffix(f" [{extra.get('unit')}]"),
+        name, _type(info.annotation), info.is_required(), default if rule is None else AUTO, slot.unit, limits, slot.limits,
+        meaning if rule is None else f"{meaning}; auto is {rule}",
     )  # fmt: skip
 
 

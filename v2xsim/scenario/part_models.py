@@ -15,9 +15,9 @@ from pydantic.fields import Field
 from pydantic_core import SchemaError
 
 from v2xsim.part_attributes import check_attributes
-from v2xsim.parts import Above, AtLeast, AtMost, Below, Limit, Part, PartError, Unit, parameters_of
+from v2xsim.parts import Above, AtLeast, AtMost, Auto, Below, Limit, Part, PartError, Unit, parameters_of
 from v2xsim.plugins import place_of, said_of
-from v2xsim.scenario.fields import Section
+from v2xsim.scenario.fields import Section, as_automatic
 
 _BOUND = {AtLeast: "ge", Above: "gt", AtMost: "le", Below: "lt"}
 _BOUND_INSIDE = {
@@ -156,6 +156,7 @@ def _unmade(cls: type[Part], says: str, error: BaseException) -> PartError:
 def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, Any]:
     """Return the declaration of a parameter for pydantic: its type, and a field with default, meaning, unit and limits."""
     kept, limits, meaning, unit = annotation, {}, "", unit_of(field.name)
+    rule: str | None = None
     if get_origin(annotation) is Annotated:
         kept, *metadata = get_args(annotation)
         for item in metadata:
@@ -165,6 +166,8 @@ def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, An
                 meaning = item
             elif isinstance(item, Unit):
                 unit = item.name
+            elif isinstance(item, Auto):
+                rule = item.rule
     if limits and not _is_number(kept):
         raise TypeError(f"limits are for numbers, got {_type_name(kept)} for {field.name!r}")
     kept = _with_inner_limits(kept)
@@ -176,10 +179,11 @@ def _field_of(field: "dataclasses.Field[Any]", annotation: Any) -> tuple[Any, An
         "json_schema_extra": {"unit": unit}, **limits,
     }  # fmt: skip
     if field.default is not dataclasses.MISSING:
-        return kept, Field(field.default, **about)
-    if field.default_factory is not dataclasses.MISSING:
-        return kept, Field(default_factory=field.default_factory, **about)
-    return kept, Field(**about)
+        about["default"] = field.default
+    elif field.default_factory is not dataclasses.MISSING:
+        about["default_factory"] = field.default_factory
+    info = Field(**about)
+    return kept, info if rule is None else as_automatic(info, rule)
 
 
 def _is_number(annotation: Any) -> bool:

@@ -18,7 +18,7 @@ from v2xsim.perception.detection.detector import Detector
 from v2xsim.perception.matching.rule import MatchingRule
 from v2xsim.scenario.choices import PartChoice, chosen
 from v2xsim.scenario.errors import Document
-from v2xsim.scenario.fields import File, Section, choice, quantity
+from v2xsim.scenario.fields import File, Section, automatic, choice, quantity
 from v2xsim.scenario.hooks import HOOKS
 from v2xsim.scenario.schema_radio import Radio
 from v2xsim.scenario.schema_stations import Lidars, Stations
@@ -79,8 +79,9 @@ class Cooperation(Section):
     max_helpers: int = quantity(
         3, "1", "Largest number of helpers from which an ego requests data per frame", ge=0, le=50
     )
-    deadline_ms: float = quantity(
+    deadline_ms: float = automatic(
         100.0,
+        "100, or detect_ms + 80 if detect_ms is above 100",
         "ms",
         "Time from an ego's capture to its fusion; data that arrives later can only be used for a later frame",
         ge=0,
@@ -100,8 +101,9 @@ class Cooperation(Section):
         ge=0,
         le=100_000_000,
     )
-    detect_ms: float = quantity(
+    detect_ms: float = automatic(
         20.0,
+        "20, or deadline_ms if that is shorter",
         "ms",
         "Processing time from a lidar capture until the station has its perception matrix and detections",
         ge=0,

@@ -10,7 +10,7 @@ from v2xsim.comms.channel.building_loss.model import BuildingLoss
 from v2xsim.comms.channel.fading.model import Fading
 from v2xsim.comms.channel.path_loss.model import PathLoss
 from v2xsim.scenario.choices import PartChoice, chosen
-from v2xsim.scenario.fields import Section, choice, quantity
+from v2xsim.scenario.fields import Section, automatic, choice, quantity
 from v2xsim.scenario.schema_world import Kind
 
 
@@ -118,8 +118,13 @@ class Radio(Section):
         le=7,
     )
     shadowing: bool = choice(True, "Whether links have log-normal shadowing, correlated over distance")
-    mtu_bytes: int = quantity(
-        1400, "B", "Largest payload of one packet; larger messages are split into fragments", ge=100, le=65000
+    mtu_bytes: int = automatic(
+        1400,
+        "1400, or less if a slot of a sidelink scheme carries less",
+        "B",
+        "Largest payload of one packet; larger messages are split into fragments",
+        ge=100,
+        le=65000,
     )
     retries: int = quantity(
         0,
@@ -142,7 +147,14 @@ class Radio(Section):
         ge=1,
         le=100_000,
     )
-    slot_ms: float = quantity(0.5, "ms", "Length of a slot of access scheme random_slot", ge=0.05, le=10)
+    slot_ms: float = automatic(
+        0.5,
+        "0.5, or selection_window_ms if that is shorter",
+        "ms",
+        "Length of a slot of access scheme random_slot",
+        ge=0.05,
+        le=10,
+    )
     selection_window_ms: float = quantity(
         20.0,
         "ms",

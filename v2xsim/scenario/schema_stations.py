@@ -2,7 +2,7 @@
 
 from pydantic import model_validator
 
-from v2xsim.scenario.fields import Section, choice, quantity
+from v2xsim.scenario.fields import Section, automatic, choice, quantity
 from v2xsim.scenario.schema_world import Region, Share
 
 
@@ -41,8 +41,13 @@ class Stations(Section):
     count: int | None = quantity(
         None, "1", "Number of connected vehicles in the region; when one leaves, another is drawn", ge=0
     )
-    penetration: float | None = quantity(
-        None, "1", "Share of motor vehicles that are connected, that is, have a radio", ge=0, le=1
+    penetration: float | None = automatic(
+        None,
+        "1, or 0 if include or roadside names stations; none if count is written",
+        "1",
+        "Share of motor vehicles that are connected, that is, have a radio",
+        ge=0,
+        le=1,
     )
     region: Region | None = quantity(
         None, "m", "Only vehicles in this rectangle (x_min, y_min, x_max, y_max) are drawn as stations"
@@ -53,15 +58,15 @@ class Stations(Section):
     @model_validator(mode="after")
     def _one_rule(self) -> "Stations":
         if self.count is not None and self.penetration is not None:
-            raise ValueError("stations takes count or penetration, not both")
+            raise ValueError("stations takes count or penetration, not both; set the other one to null")
         return self
 
 
 class LidarModel(Section):
-    """A rotating lidar whose properties are given in the scenario itself."""
+    """A rotating lidar whose properties are given in the scenario itself; the defaults are those of beam64."""
 
-    beams: int = quantity(..., "1", "Number of laser beams, evenly spaced in elevation", ge=1, le=512)
-    columns: int = quantity(..., "1", "Number of azimuth steps per turn", ge=8, le=8192)
+    beams: int = quantity(64, "1", "Number of laser beams, evenly spaced in elevation", ge=1, le=512)
+    columns: int = quantity(1800, "1", "Number of azimuth steps per turn", ge=8, le=8192)
     lowest_deg: float = quantity(-25.0, "deg", "Elevation of the lowest beam", ge=-90, le=90)
     highest_deg: float = quantity(15.0, "deg", "Elevation of the highest beam", ge=-90, le=90)
     range_m: float = quantity(120.0, "m", "Largest distance of a return", gt=0, le=1000)
