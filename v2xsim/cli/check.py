@@ -70,13 +70,15 @@ def _needs_sumo(scenario: "Scenario") -> bool:
 
 
 def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
-    # Imported here, so that --help does not wait for the compiled kernels that this loads.
+    # Imported here, so that neither --help nor a plain check waits for the compiled kernels that this loads.
     if with_traffic:
         from v2xsim.cli.progress import progress_bar
         from v2xsim.traffic_preview import previewed
 
         with progress_bar() as progress:
             return previewed(scenario, lambda done_s, total_s: progress(done_s, total_s, "traffic"))
+    if not scenario.world.buildings:
+        return ()
     from v2xsim.world.buildings import building_notices, load_prisms
 
     _, height_sources = load_prisms(scenario.world)

@@ -13,7 +13,7 @@ GROUPS: tuple[Group, ...] = ("Perception of the egos", "Cooperation", "Radio", "
 
 
 @dataclass(frozen=True)
-class Kind:
+class MetricKind:
     """A metric without its value.
 
     Attributes:
@@ -29,13 +29,13 @@ class Kind:
     high: float = math.inf
 
 
-def _share(group: Group, meaning: str) -> Kind:
-    return Kind(group, "1", meaning, 1.0)
+def _share(group: Group, meaning: str) -> MetricKind:
+    return MetricKind(group, "1", meaning, 1.0)
 
 
-def _kinds() -> dict[str, Kind]:
+def _kinds() -> dict[str, MetricKind]:
     seen, work, radio, links = GROUPS
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, MetricKind] = {}
     for mode, state in (("ego", "alone"), ("fused", "after fusion")):
         for overlap in ("0.3", "0.5", "0.7"):
             kinds[f"ap_{overlap}_{mode}"] = _share(seen, f"average precision at an overlap of {overlap}, {state}")
@@ -45,20 +45,20 @@ def _kinds() -> dict[str, Kind]:
         "blind_covered": _share(seen, "share of the blind zone that fusion filled, weighted by relevance"),
         "object_awareness_ego": _share(seen, "share of the road users in range that egos know of, alone"),
         "object_awareness_fused": _share(seen, "share of the road users in range that egos know of, after fusion"),
-        "hidden_conflicts": Kind(seen, "conflicts", "hidden road users on a collision course with an ego"),
-        "time_to_awareness_ego": Kind(seen, "s", "time until an ego alone knows of such a road user"),
-        "never_aware_ego": Kind(seen, "conflicts", "conflicts of which an ego alone never knew"),
-        "time_to_awareness_fused": Kind(seen, "s", "time until an ego knows of such a road user after fusion"),
-        "never_aware_fused": Kind(seen, "conflicts", "conflicts of which an ego never knew after fusion"),
-        "helpers_used": Kind(work, "helpers/frame", "helpers whose data was fused"),
-        "helpers_used_by_relay": Kind(work, "helpers/frame", "helpers whose data came through a relay"),
-        "age_of_fused_data": Kind(work, "ms", "age of the helpers' data when the ego's frame was captured"),
-        "requested_per_frame": Kind(work, "B", "payload that an ego requested for a frame"),
-        "received_per_frame": Kind(work, "B", "payload that arrived for a frame and was fused"),
+        "hidden_conflicts": MetricKind(seen, "conflicts", "hidden road users on a collision course with an ego"),
+        "time_to_awareness_ego": MetricKind(seen, "s", "time until an ego alone knows of such a road user"),
+        "never_aware_ego": MetricKind(seen, "conflicts", "conflicts of which an ego alone never knew"),
+        "time_to_awareness_fused": MetricKind(seen, "s", "time until an ego knows of such a road user after fusion"),
+        "never_aware_fused": MetricKind(seen, "conflicts", "conflicts of which an ego never knew after fusion"),
+        "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
+        "helpers_used_by_relay": MetricKind(work, "helpers/frame", "helpers whose data came through a relay"),
+        "age_of_fused_data": MetricKind(work, "ms", "age of the helpers' data when the ego's frame was captured"),
+        "requested_per_frame": MetricKind(work, "B", "payload that an ego requested for a frame"),
+        "received_per_frame": MetricKind(work, "B", "payload that arrived for a frame and was fused"),
         "requests_answered": _share(work, "share of the requests that were answered"),
         "data_arrived_whole": _share(work, "share of the answers of which all parts arrived"),
-        "data_latency_direct": Kind(work, "ms", "time from the radio of the helper to the ego, directly"),
-        "data_latency_relayed": Kind(work, "ms", "time from the radio of the helper to the ego, through a relay"),
+        "data_latency_direct": MetricKind(work, "ms", "time from the radio of the helper to the ego, directly"),
+        "data_latency_relayed": MetricKind(work, "ms", "time from the radio of the helper to the ego, through a relay"),
         "data_latency_within": _share(work, "share of the answers whose latency is within the bound"),
         "prr": _share(radio, "packet reception ratio of awareness messages within record.prr_range_m"),
         "lost_to_half_duplex": _share(radio, "share lost because the receiver was sending"),
@@ -66,14 +66,16 @@ def _kinds() -> dict[str, Kind]:
         "lost_to_receiver_busy": _share(radio, "share lost because the receiver was locked on another packet"),
         "lost_to_propagation": _share(radio, "share lost to noise"),
         "lost_to_collision": _share(radio, "share lost to interference"),
-        "awareness_latency": Kind(radio, "ms", "time from the radio of the sender to the receiver"),
+        "awareness_latency": MetricKind(radio, "ms", "time from the radio of the sender to the receiver"),
         "awareness_latency_within": _share(radio, "share of the awareness messages whose latency is within the bound"),
-        "inter_packet_gap": Kind(radio, "ms", "time between two awareness messages of one sender at one receiver"),
-        "age_of_information": Kind(radio, "ms", "age of the newest awareness message of a sender at a receiver"),
+        "inter_packet_gap": MetricKind(
+            radio, "ms", "time between two awareness messages of one sender at one receiver"
+        ),
+        "age_of_information": MetricKind(radio, "ms", "age of the newest awareness message of a sender at a receiver"),
         "channel_busy_ratio": _share(radio, "share of time for which the channel is busy, mean"),
         "channel_busy_ratio_p95": _share(radio, "share of time for which the channel is busy, 95th percentile"),
         "packets_not_sent": _share(radio, "share of the packets that a full queue dropped"),
-        "on_air": Kind(radio, "B/s", "bytes sent per second, all stations together"),
+        "on_air": MetricKind(radio, "B/s", "bytes sent per second, all stations together"),
         "links_LOS": _share(links, "share of the links with line of sight"),
         "links_NLOSv": _share(links, "share of the links that a vehicle blocks"),
         "links_NLOSb": _share(links, "share of the links that a building blocks"),
@@ -85,7 +87,7 @@ KINDS = _kinds()
 """Every metric of a run, by name."""
 
 
-def kind_of(metric: str) -> Kind:
+def kind_of(metric: str) -> MetricKind:
     """Return the kind of a metric; average precision may be at any overlap, such as `ap_0.6_fused`.
 
     Raises:
