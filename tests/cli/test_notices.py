@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 from v2xsim.cli.app import app
 
 POLYGONS = """<additional>
-    <poly id="house" type="building" shape="0,20 10,20 10,30 0,30"/>
-    <poly id="line" type="building" shape="0,40 10,40 0,40"/>
-    <poly id="speck" type="building" shape="0,50 0.5,50 0.5,50.5"/>
+    <poly id="house" type="building" shape="0,20 10,20 10,30 0,30"><param key="height" value="9"/></poly>
+    <poly id="line" type="building" shape="0,40 10,40 0,40"><param key="height" value="9"/></poly>
+    <poly id="speck" type="building" shape="0,50 0.5,50 0.5,50.5"><param key="height" value="9"/></poly>
     <poly id="lake" type="natural.water" shape="0,60 10,60"/>
 </additional>
 """

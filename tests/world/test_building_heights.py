@@ -8,18 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2xsim.scenario.schema_world import Building, World
-from v2xsim.world.building_heights import base_height_m, default_height_m, length_m, roof_height_m
+from v2xsim.world.building_heights import (
+    base_height_m,
+    default_height_m,
+    is_height_unreadable,
+    length_m,
+    prism_heights_m,
+    roof_height_m,
+)
 from v2xsim.world.buildings import (
     BuildingsError,
-    clean_footprint,
-    corners_of,
     load_obstacles,
     load_prisms,
     prisms_from,
     prisms_of_polygons,
     read_polygons,
-    signed_area_m2,
 )
+from v2xsim.world.outlines import clean_footprint, corners_of, signed_area_m2
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,8 @@ from v2xsim.world.buildings import (
         ("40'", 12.192),
         ("40 ft", 12.192),
         ("6'6\"", 1.9812),
+        ("6'6″", 1.9812),
+        ("250 cm", 2.5),
     ],
 )
 def test_a_length_is_read_in_metres_and_feet(text, metres):
@@ -203,3 +210,31 @@ def test_a_building_beyond_every_map_projection_is_refused_unless_a_region_leave
     with pytest.raises(BuildingsError, match=r"far\.poly\.xml: .* within 100,000,000 m"):
         load_prisms(World(buildings=path))
     assert len(load_prisms(World(buildings=path, region=(-100, -100, 100, 100)))[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "heights"),
+    [
+        ({"building:levels": "3", "roof:levels": "1"}, (0.0, 12.0, "levels")),
+        ({"building:levels": "3", "roof:height": "4"}, (0.0, 13.0, "levels")),
+        ({"building:levels": "0", "roof:levels": "2"}, (0.0, 6.0, "levels")),
+        ({"height": "10", "roof:height": "4"}, (0.0, 10.0, "height")),
+        ({"est_height": "11"}, (0.0, 11.0, "height")),
+        ({"building:levels": "5", "building:min_level": "2"}, (6.0, 15.0, "levels")),
+        ({"min_height": "20"}, (20.0, 23.0, "default")),  # higher than the default: one storey above its underside
+        ({"height": "30 ft", "min_height": "10 ft"}, (3.048, 9.144, "height")),
+    ],
+)
+def test_storeys_and_roofs_and_undersides_count_as_openstreetmap_defines_them(tags, heights):
+    base_m, top_m, provenance = prism_heights_m(tags, "house")
+    assert (base_m, top_m, provenance) == (pytest.approx(heights[0]), pytest.approx(heights[1]), heights[2])
+
+
+@pytest.mark.parametrize("tags", [{"height": "tall"}, {"height": "99999"}, {"building:levels": "3;4"}, {"height": "0"}])
+def test_a_height_that_cannot_be_used_is_noticed(tags):
+    assert is_height_unreadable(tags)
+
+
+@pytest.mark.parametrize("tags", [{}, {"height": "9"}, {"height": ""}, {"building:levels": "2.5"}])
+def test_a_usable_or_missing_height_is_no_unreadable_one(tags):
+    assert not is_height_unreadable(tags)

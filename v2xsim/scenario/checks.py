@@ -119,7 +119,9 @@ def _coordinates(scenario: Scenario) -> Iterator[Problem]:
         if max(abs(c) for corner in building.footprint_m for c in corner) > FARTHEST_M:
             yield Problem(outline, f"must be within {FARTHEST_M:,.0f} m of the origin")
         elif _area_m2(building) < 1e-6:
-            yield Problem(outline, "must enclose an area; its corners lie on one line")
+            yield Problem(
+                outline, "must enclose an area in metres; its corners lie on one line, or they are in degrees"
+            )
 
 
 def _area_m2(building: Building) -> float:

@@ -15,7 +15,7 @@ TALLEST_M = 830.0
 """Largest accepted height of a building. The tallest one has 828 m (Burj Khalifa), so a larger number is a typing error."""
 
 DEFAULT_HEIGHT_M: Mapping[str, float] = {
-    "garage": 2.5, "garages": 2.5, "carport": 2.5, "shed": 2.5, "hut": 2.5, "kiosk": 3.0, "greenhouse": 3.0,
+    "garage": 2.5, "garages": 2.5, "carport": 2.5, "canopy": 4.5, "shed": 2.5, "hut": 2.5, "kiosk": 3.0, "greenhouse": 3.0,
     "roof": 3.5, "container": 2.6, "allotment_house": 3.0, "service": 3.0, "toilets": 3.0, "transformer_tower": 9.0,
     "bungalow": 5.0, "cabin": 4.0, "house": 7.5, "detached": 7.5, "semidetached_house": 7.5, "terrace": 7.5,
     "farm": 7.5, "residential": 9.0, "apartments": 12.0, "dormitory": 12.0, "hotel": 15.0, "office": 12.0,
@@ -36,8 +36,11 @@ on their height.
 OTHER_HEIGHT_M = 7.5
 """Default height for a type that the table does not list, most often `yes`: two storeys and half a roof."""
 
+OPEN_BELOW = ("roof", "carport", "canopy")
+"""Types of buildings without walls: a roof on posts."""
+
 _NUMBER = re.compile(
-    r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|ft|feet|foot|')?\s*$", re.IGNORECASE
+    r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|mtrs?|cm|ft|feet|foot|')?\.?\s*$", re.IGNORECASE
 )
 _FEET_INCHES = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:'|ft)\s*(\d+(?:\.\d+)?)\s*(?:\"|''|in)\s*$", re.IGNORECASE)
 
@@ -49,6 +52,7 @@ def length_m(text: str | None) -> float | None:
     """
     if text is None:
         return None
+    text = text.replace("\u2032", "'").replace("\u2019", "'").replace("\u2033", '"').replace("\u201d", '"')
     match = _FEET_INCHES.match(text)
     if match:
         return FOOT_M * (float(match[1]) + float(match[2]) / 12)
@@ -57,7 +61,8 @@ def length_m(text: str | None) -> float | None:
         return None
     value = float(match[1].replace(",", "."))
     unit = (match[2] or "m").lower()
-    return value * FOOT_M if unit in ("ft", "feet", "foot", "'") else value
+    scale = {"ft": FOOT_M, "feet": FOOT_M, "foot": FOOT_M, "'": FOOT_M, "cm": 0.01}.get(unit, 1.0)
+    return value * scale
 
 
 def _count(text: str | None) -> float | None:
@@ -74,17 +79,40 @@ def default_height_m(building: str) -> float:
 def roof_height_m(tags: Mapping[str, str], building: str) -> tuple[float, Provenance]:
     """Return the height of the roof above ground, and its source.
 
+    A pitched roof counts up to its ridge: `height` includes it, and `building:levels` does not count the storeys in it.
+
     Args:
         tags: OpenStreetMap's tags of the building.
         building: Type of the building; it determines the default if the tags have no height.
     """
-    height = length_m(tags.get("height")) or length_m(tags.get("building:height"))
-    if height and height <= TALLEST_M:
-        return height, "height"
+    for key in ("height", "building:height", "est_height"):
+        height = length_m(tags.get(key))
+        if height and height <= TALLEST_M:
+            return height, "height"
     levels = _count(tags.get("building:levels"))
-    if levels:
-        return levels * LEVEL_M, "levels"
+    roof_m = length_m(tags.get("roof:height")) or LEVEL_M * (_count(tags.get("roof:levels")) or 0.0)
+    if levels or (levels == 0 and roof_m):
+        return min(levels * LEVEL_M + roof_m, TALLEST_M), "levels"
     return default_height_m(building), "default"
+
+
+def is_height_unreadable(tags: Mapping[str, str]) -> bool:
+    """Return whether OpenStreetMap's tags have a height or a number of storeys that cannot be used."""
+    heights = [length_m(tags[key]) for key in ("height", "building:height", "est_height") if tags.get(key, "").strip()]
+    levels = [_count(tags["building:levels"])] if tags.get("building:levels", "").strip() else []
+    return any(not value or value > TALLEST_M for value in heights) or any(value is None for value in levels)
+
+
+def prism_heights_m(tags: Mapping[str, str], building: str) -> tuple[float, float, Provenance]:
+    """Return the heights of a building's underside and roof above ground, and the source of the roof's height.
+
+    A building whose height is a default stands at least one storey above the underside that its tags give.
+    """
+    top_m, provenance = roof_height_m(tags, building)
+    lowest_m = _given_base_m(tags)
+    if provenance == "default" and lowest_m is not None and lowest_m >= top_m:
+        top_m = min(lowest_m + LEVEL_M, TALLEST_M)
+    return base_height_m(tags, building, top_m), top_m, provenance
 
 
 def base_height_m(tags: Mapping[str, str], building: str, top_m: float) -> float:
@@ -95,10 +123,16 @@ def base_height_m(tags: Mapping[str, str], building: str, top_m: float) -> float
         building: Type of the building.
         top_m: Height of the roof above ground.
     """
-    base = length_m(tags.get("min_height")) or length_m(tags.get("building:min_height"))
-    if base is None:
-        levels = _count(tags.get("building:min_level"))
-        base = levels * LEVEL_M if levels else None
-    if base is None and building.strip().lower() in ("roof", "carport"):
+    base = _given_base_m(tags)
+    if base is None and building.strip().lower() in OPEN_BELOW:
         base = top_m - 0.3  # A slab of 0.3 m on posts: lidar rays and radio waves pass below it.
     return base if base is not None and 0 <= base < top_m else 0.0
+
+
+def _given_base_m(tags: Mapping[str, str]) -> float | None:
+    """Return the height of a building's underside that its tags give; None if they give none."""
+    base = length_m(tags.get("min_height")) or length_m(tags.get("building:min_height"))
+    if base is None:
+        levels = _count(tags.get("building:min_level")) or _count(tags.get("min_level"))
+        base = levels * LEVEL_M if levels else None
+    return base
