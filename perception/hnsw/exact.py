@@ -12,6 +12,7 @@ from v2xsim.perception.hnsw.file import expect, read, sound, write
 from v2xsim.perception.hnsw.input import (
     MOST_ENTRIES,
     Filter,
+    labels_asked,
     labels_from,
     metric_of,
     passing,
@@ -20,7 +21,7 @@ from v2xsim.perception.hnsw.input import (
     whole,
 )  # fmt: skip
 from v2xsim.perception.hnsw.simd import L2, LANES
-from v2xsim.perception.hnsw.threads import answered, blank
+from v2xsim.perception.hnsw.threads import answered, blank, thread_count, thread_setting
 from v2xsim.perception.hnsw.tile import nearest, place
 
 _NO_FILTER = np.zeros((0, 0), bool)
@@ -61,15 +62,15 @@ class BFIndex:
 
     @property
     def num_threads(self) -> int:
-        """Number of threads that answer a batch of queries."""
+        """Number of threads that answer a batch of queries; -1 and 0 mean all processors."""
         return self._threads
 
     @num_threads.setter
     def num_threads(self, num_threads: int) -> None:
-        self._threads = whole("num_threads", num_threads, 1, 1024)
+        self._threads = thread_setting(num_threads)
 
     def set_num_threads(self, num_threads: int) -> None:
-        """Set the number of threads that answer a batch of queries."""
+        """Set the number of threads that answer a batch of queries; -1 and 0 mean all processors."""
         self.num_threads = num_threads
 
     def get_current_count(self) -> int:
@@ -95,11 +96,14 @@ class BFIndex:
         return names
 
     def get_items(self, ids: Any = None, return_type: Literal["numpy", "list"] = "numpy") -> Any:
-        """Return the vectors of the given labels, or of all items in the order of get_ids_list.
+        """Return vectors; in the cosine space, they are normalised.
 
-        In the cosine space, the vectors are returned normalised.
+        Args:
+            ids: Labels, in a list or in one column as `knn_query` with k = 1 returns them. If left out, all items in
+                the order of `get_ids_list` are returned.
+            return_type: numpy for one array, list for lists of numbers.
         """
-        rows = np.arange(len(self)) if ids is None else np.array(self._rows(ids), np.int64)
+        rows = np.arange(len(self)) if ids is None else np.array(self._rows(labels_asked(ids)), np.int64)
         vectors = self._blocks[rows // LANES, :, rows % LANES]
         return listed(vectors, return_type)
 
@@ -179,7 +183,7 @@ class BFIndex:
             )  # fmt: skip
 
         batch = (queries, labels, distances, passes) if len(passes) > 1 else (queries, labels, distances)
-        answered(part, batch, self._threads if num_threads in (-1, 0) else num_threads)
+        answered(part, batch, thread_count(num_threads, self._threads))
         return labels, distances
 
     # Keeping --------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """An index of vectors that finds near neighbours in about logarithmic time, with the methods of hnswlib.
 
 The method is called hierarchical navigable small worlds: Malkov and Yashunin, TPAMI 42(4), 2020 (arXiv 1603.09320).
-Intended differences from hnswlib: the capacity grows automatically; missing answers have label -1 and distance infinity
-instead of raising an exception; every live item stays reachable (`hnsw.build`); `delete` and `expire` free space
-(`hnsw.repair`); if few rows pass a filter, they are searched exactly (`hnsw.filter`); the same seed gives the same
-index bit for bit, so building uses one thread; labels are returned as int64.
+`docs/hnsw.md` lists what is equal to hnswlib and what differs. The main differences: the capacity grows automatically;
+missing answers have label -1 and distance infinity instead of raising an exception; every live item stays reachable
+(`hnsw.build`); `delete` and `expire` free space (`hnsw.repair`); if few rows pass a filter, they are searched exactly
+(`hnsw.filter`); the same seed gives the same index bit for bit, so building uses one thread; labels are returned as
+int64.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from v2xsim.perception.hnsw.input import (
     MOST_ENTRIES,
     Filter,
     deadlines_from,
+    labels_asked,
     labels_from,
     metric_of,
     passing,
@@ -36,7 +38,7 @@ from v2xsim.perception.hnsw.items import Items
 from v2xsim.perception.hnsw.repair import purge
 from v2xsim.perception.hnsw.search import knn
 from v2xsim.perception.hnsw.settings import Settings, levels
-from v2xsim.perception.hnsw.threads import answered, blank
+from v2xsim.perception.hnsw.threads import answered, blank, thread_count, thread_setting
 
 
 class Index:
@@ -131,12 +133,12 @@ class Index:
 
     @property
     def num_threads(self) -> int:
-        """Number of threads that answer a batch of queries."""
+        """Number of threads that answer a batch of queries; -1 and 0 mean all processors."""
         return self._threads
 
     @num_threads.setter
     def num_threads(self, num_threads: int) -> None:
-        self._threads = whole("num_threads", num_threads, 1, 1024)
+        self._threads = thread_setting(num_threads)
 
     @property
     def graph(self) -> Graph:
@@ -168,7 +170,7 @@ class Index:
         self.ef = ef
 
     def set_num_threads(self, num_threads: int) -> None:
-        """Set the number of threads that answer a batch of queries."""
+        """Set the number of threads that answer a batch of queries; -1 and 0 mean all processors."""
         self.num_threads = num_threads
 
     def get_ids_list(self) -> list[int]:
@@ -177,11 +179,14 @@ class Index:
         return names
 
     def get_items(self, ids: Any = None, return_type: Literal["numpy", "list"] = "numpy") -> Any:
-        """Return the vectors of the given labels, or of all items in the order of get_ids_list.
+        """Return vectors; in the cosine space, they are normalised.
 
-        In the cosine space, the vectors are returned normalised.
+        Args:
+            ids: Labels, in a list or in one column as `knn_query` with k = 1 returns them. If left out, all items in
+                the order of `get_ids_list` are returned.
+            return_type: numpy for one array, list for lists of numbers.
         """
-        rows = self._items.rows(self._items.labels() if ids is None else ids)
+        rows = self._items.rows(self._items.labels() if ids is None else labels_asked(ids))
         graph = self._items.graph
         hidden = [int(graph.label[row]) for row in rows if graph.state[row] == MARKED]
         if hidden:
@@ -307,7 +312,7 @@ class Index:
         batch: tuple[np.ndarray, ...] = (queries, labels, distances, counts)
         if passes is not None and len(passes) > 1:
             batch = (*batch, passes)
-        answered(part, batch, self._threads if num_threads in (-1, 0) else num_threads)
+        answered(part, batch, thread_count(num_threads, self._threads))
         return labels, distances
 
     # Files ----------------------------------------------------------------------------------------------------------

@@ -108,6 +108,26 @@ def labels_from(ids: Any, count: int, following: int) -> Int64[np.ndarray, " n"]
     return labels
 
 
+def labels_asked(ids: Any) -> list[Any]:
+    """Return the labels of the items that a caller asks for, in the order of the caller.
+
+    Labels are listed one by one, or in one column as `knn_query` with k = 1 returns them. A table of more columns is
+    refused: hnswlib silently reads only the first entries of it.
+    """
+    try:
+        labels = np.asarray(ids)
+    except ValueError as error:
+        raise UserError(f"ids must be a list of labels ({error})") from error
+    if labels.ndim == 0:
+        raise UserError(f"ids must be a list of labels, got {ids!r}; for one item, write get_items([label])")
+    if labels.ndim > 1 and labels.shape[1:] != (1,):
+        raise UserError(
+            f"ids must have the shape (n,) or (n, 1), got {labels.shape}; flatten them with numpy.ravel(ids)"
+        )
+    listed: list[Any] = labels.ravel().tolist()
+    return listed
+
+
 def deadlines_from(expires: Any, count: int) -> Float64[np.ndarray, "..."]:
     """Return the expiry time of each new item, from one value for all items or one value per item."""
     try:

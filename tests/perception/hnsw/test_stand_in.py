@@ -1,5 +1,6 @@
 """The index in the place of hnswlib's: the same calls with the same names, and what its users do with them."""
 
+import concurrent.futures
 import copy
 import inspect
 import pickle
@@ -148,6 +149,67 @@ def test_vectors_come_back_as_they_were_given(kind):
     np.testing.assert_array_equal(made.get_items(), DATA[np.array(made.get_ids_list()) - 100])
     with pytest.raises(UserError, match="return_type"):
         made.get_items([100], return_type="frame")
+
+
+def test_the_answers_to_a_query_for_one_neighbour_can_be_passed_on_to_get_items(kind):
+    made = filled(kind)
+    labels, _ = made.knn_query(DATA[40:60], k=1)
+    np.testing.assert_array_equal(made.get_items(labels), DATA[40:60])
+    np.testing.assert_array_equal(made.get_items(labels.tolist()), DATA[40:60])
+    assert made.get_items(np.zeros((0, 1), np.int64)).shape == (0, 12)
+
+
+@pytest.mark.parametrize("scalar", [3, np.int64(3), np.array(3)], ids=["int", "numpy", "array"])
+def test_items_are_asked_for_by_lists_and_never_by_one_number(kind, scalar):
+    with pytest.raises(ValueError, match=r"ids must be a list of labels, got .*3.*get_items\(\[label\]\)"):
+        filled(kind).get_items(scalar)
+
+
+@pytest.mark.parametrize(
+    ("ids", "refusal"),
+    [
+        ([[1, 2], [3, 4]], r"shape \(n,\) or \(n, 1\), got \(2, 2\)"),
+        ([[[1]]], r"got \(1, 1, 1\)"),
+        ([[1, 2], [3]], "list of labels"),
+        ([[3], [-1]], "label -1 is not in the index"),
+    ],
+    ids=["two columns", "three axes", "ragged", "missing answer"],
+)
+def test_labels_of_another_shape_are_refused(kind, ids, refusal):
+    with pytest.raises(UserError, match=refusal):
+        filled(kind).get_items(ids)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_no_number_of_threads_means_all_processors(kind, number, monkeypatch, tmp_path):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(5), raising=False)
+    batches = []
+    started = concurrent.futures.ThreadPoolExecutor
+    monkeypatch.setattr(
+        "v2xsim.perception.hnsw.threads.ThreadPoolExecutor", lambda count: batches.append(count) or started(count)
+    )
+    made = filled(kind)
+    expected = made.knn_query(DATA, k=3, num_threads=1)
+    made.set_num_threads(number)
+    assert made.num_threads == number
+    made.save_index(tmp_path / "index")
+    again = kind("l2", 12)
+    again.load_index(tmp_path / "index")
+    for asked in (made, again):
+        for a, b in zip(expected, asked.knn_query(DATA, k=3), strict=True):
+            np.testing.assert_array_equal(a, b)
+    made.knn_query(DATA, num_threads=3)
+    made.num_threads = 2
+    made.knn_query(DATA, num_threads=number)
+    assert batches == [5, 5, 3, 2]
+
+
+@pytest.mark.parametrize("number", [-2, 1025])
+def test_impossible_numbers_of_threads_are_refused(kind, number):
+    made = filled(kind)
+    for change in (made.set_num_threads, lambda count: made.knn_query(DATA, num_threads=count)):
+        with pytest.raises(UserError, match="num_threads must be a whole number from -1 to 1024"):
+            change(number)
 
 
 def test_the_cosine_gives_unit_vectors_back(kind):
