@@ -246,12 +246,13 @@ def knowledge(agent=EGO, *frames):
 
 
 def contribution(
-    helper=HELPER, *, relay=NOBODY, capture_us=0, is_for_this_frame=True, received_bytes=100, point_row=()
+    helper=HELPER, *, relay=NOBODY, capture_us=0, is_for_this_frame=True, received_bytes=100, point_row=(), path_us=None
 ):
     """Return what one helper contributes to an ego's frame."""
     captured, rows = frame(helper, capture_us), np.array(point_row, np.int64)
     arrived = Arrived(captured, captured.matrix.code, np.zeros((len(rows), 3)), rows, Detections.none())
-    return Contribution(helper, relay, capture_us, is_for_this_frame, received_bytes, arrived)
+    path_us = capture_us + DETECT_US if path_us is None else path_us
+    return Contribution(helper, relay, capture_us, is_for_this_frame, received_bytes, arrived, path_us)
 
 
 def fused_frame(

@@ -52,7 +52,7 @@ def test_links_of_each_state_are_recorded():
 
 
 def test_links_of_each_role_are_recorded():
-    assert set(values("relayed", "frame_links", "role")) == {"direct", "relay_hop", "blocked"}
+    assert set(values("relayed", "frame_links", "role")) == {"direct", "relay_hop", "replaced"}
 
 
 def test_the_first_cell_that_differs_is_named():

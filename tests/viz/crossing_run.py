@@ -145,7 +145,7 @@ def _add_frame(tables: dict[str, Columns], frame: int, rng: np.random.Generator)
     links = [(EGO, TRUCK, "LOS", "direct")]
     if frame:
         links += [(EGO, TRUCK, "LOS", "relay_hop"), (TRUCK, HELPER, "NLOSv", "relay_hop")]
-        links += [(EGO, HELPER, "NLOSb", "blocked")]
+        links += [(EGO, HELPER, "NLOSb", "replaced")]
     for a, b, state, role in links:
         add(tables["frame_links"], frame=frame, a=a, b=b, state=[state], role=[role])
 

@@ -120,7 +120,7 @@ def test_the_truck_that_gives_data_and_passes_data_on_is_relay_and_helper(frame:
 def test_a_relay_that_gives_no_data_of_its_own_is_no_helper(frame: KeptFrame) -> None:
     links = FrameLinks(
         np.array([EGO, TRUCK, EGO]), np.array([TRUCK, HELPER, HELPER]), np.array(["LOS"] * 3, object),
-        np.array(["relay_hop", "relay_hop", "blocked"], object), np.ones(3, bool),
+        np.array(["relay_hop", "relay_hop", "replaced"], object), np.ones(3, bool),
     )  # fmt: skip
     moved = KeptFrame(**{**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, "links": links})
     assert moved.roles == {EGO: "ego", TRUCK: "relay", HELPER: "helper"}

@@ -197,9 +197,9 @@ def test_the_key_counts_the_points_of_each_station(folder: RunFolder, figures: d
     ]
 
 
-def test_the_key_names_the_blocked_link_and_its_state(figures: dict[str, Figure]) -> None:
+def test_the_key_names_the_replaced_link_and_its_state(figures: dict[str, Figure]) -> None:
     entries = [text.get_text() for legend in figures["frame"].legends for text in legend.get_texts()]
-    assert {"relay hop, LOS", "relay hop, NLOSv", "blocked, NLOSb"} <= set(entries)
+    assert {"relay hop, LOS", "relay hop, NLOSv", "replaced, NLOSb"} <= set(entries)
 
 
 def test_the_hidden_car_is_labelled_on_both_maps(figures: dict[str, Figure]) -> None:

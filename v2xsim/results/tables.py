@@ -140,6 +140,11 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("height", "f4", "height term of the score, -1 to 1"),
         ("mobility", "f4", "mobility term of the score, 0 to 1"),
         ("score", "f4", "score under the relay rule"),
+        (
+            "delivery",
+            "f4",
+            "predicted probability that a data packet crosses the direct link; it is below cooperation.min_delivery",
+        ),
     ],
     "detections": [
         ("frame_us", "us", "capture of the ego frame"),
@@ -247,7 +252,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("lower_x", "long", "world cell index of matrix cell (0, 0)"),
         ("lower_y", "long", "world cell index of matrix cell (0, 0)"),
         ("cells", "int", "cells per side"),
-        ("cell_m", "f4", "side of a cell"),
+        ("cell_m", "f8", "side of a cell"),
         ("before", "bytes", "matrix codes of the ego, row by row over x"),
         ("after", "bytes", "matrix codes after fusion"),
     ],
@@ -269,10 +274,17 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "frame_links": [
         ("frame", "int", "number of the kept frame"),
+        ("time_us", "us", "time at which the path was chosen: when the ego asked; of a report, when it was sent"),
         ("a", "long", "ego or relay"),
         ("b", "long", "helper or relay"),
-        ("state", "word", "LOS, NLOSv or NLOSb"),
-        ("role", "word", "direct, relay_hop, or blocked (the direct link that a relay replaces)"),
+        ("state", "word", "LOS, NLOSv or NLOSb, at time_us"),
+        ("distance_m", "f4", "between the antennas, at time_us"),
+        ("power_dbm", "f4", "received power without fading, at time_us"),
+        (
+            "role",
+            "word",
+            "direct, relay_hop, or replaced: the direct link that was not used, since it was too weak and there was a relay (relays.delivery)",
+        ),
         ("used", "bool", "data over this link was fused"),
     ],
     "clouds": [
@@ -282,6 +294,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("z_m", "f8", "likewise"),
         ("source", "long", "station whose lidar saw it"),
         ("object", "long", "agent hit, -1 ground, -2 building"),
+        ("time_us", "us", "capture of the point; -1 if the fusion scheme names a source that sent no data"),
     ],
     "buildings": [
         ("building", "int", "number"),

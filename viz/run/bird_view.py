@@ -150,7 +150,7 @@ def _draw_links(axes: Axes, frame: KeptFrame) -> None:
         if role != "direct":
             axes.plot(*ends_m.T, color="white", linewidth=ROLE_WIDTH[role] + 1.2, alpha=0.8, zorder=6)
         axes.plot(*ends_m.T, color=ROLE_COLOR[role], linewidth=ROLE_WIDTH[role], linestyle=STATE_DASH[state], zorder=6)
-        if role == "blocked":
+        if role == "replaced":
             axes.plot(*ends_m.mean(0), marker="x", color=style.INK, markersize=6, markeredgewidth=1.6, zorder=6.2)
 
 

@@ -24,7 +24,7 @@ class FrameLinks:
         a: Agent id of the ego or a relay, at one end of each link.
         b: Agent id of a helper or a relay, at the other end.
         state: Link state: LOS, NLOSv or NLOSb.
-        role: Role of the link: direct, relay_hop, or blocked (replaced by a relay).
+        role: Role of the link: direct, relay_hop, or replaced (by a relay).
         used: Whether data that crossed the link was fused.
     """
 

@@ -39,9 +39,9 @@ _OUTLINE_NAMES = {
 
 # The dash of a line shows the link's state and its colour the link's role, so states can be distinguished in a grey print.
 STATE_DASH: dict[str, Any] = {"LOS": "solid", "NLOSv": (0, (5.0, 1.6)), "NLOSb": (0, (1.2, 1.2))}
-ROLE_COLOR = {"direct": BLACK, "relay_hop": PURPLE, "blocked": GREY}
-ROLE_WIDTH = {"direct": 1.0, "relay_hop": 3.0, "blocked": 1.3}
-_ROLE_NAMES = {"direct": "direct", "relay_hop": "relay hop", "blocked": "blocked"}
+ROLE_COLOR = {"direct": BLACK, "relay_hop": PURPLE, "replaced": GREY}
+ROLE_WIDTH = {"direct": 1.0, "relay_hop": 3.0, "replaced": 1.3}
+_ROLE_NAMES = {"direct": "direct", "relay_hop": "relay hop", "replaced": "replaced"}
 
 
 def station_colors(frame: KeptFrame) -> dict[int, str]:
@@ -101,7 +101,7 @@ def link_entries(frame: KeptFrame) -> list[Entry]:
         (
             Line2D(
                 [], [], color=ROLE_COLOR[role], linewidth=ROLE_WIDTH[role], linestyle=STATE_DASH[state],
-                marker="x" if role == "blocked" else "", markersize=4.5,
+                marker="x" if role == "replaced" else "", markersize=4.5,
             ),
             f"{_ROLE_NAMES[role]}, {state}",
         )

@@ -279,6 +279,13 @@ def test_an_answer_that_is_fused_for_its_own_frame_is_used():
     assert (transfer.outcome, transfer.fuse_us) == ("used", NOW_US)
 
 
+def test_an_answer_came_over_the_path_chosen_when_the_ego_asked():
+    scene = Scene(own_states([EGO]))
+    answered(scene, frame_us=30_000)
+    (item,) = collected(scene)
+    assert item.path_us == 30_000 + DETECT_US
+
+
 def test_an_answer_to_an_earlier_request_is_late():
     scene = Scene(own_states([EGO]))
     transfer = answered(scene, frame_us=0, captured_us=0)
@@ -320,5 +327,5 @@ def test_an_ego_collects_the_reports_of_each_sender():
     known.take_report(report(frame(HELPER, 50_000), detections([(1, 1), (3, 3)]), size_bytes=93), 60_000, False)
     (item,) = collected(scene)
     assert (item.helper, item.relay, item.capture_us) == (HELPER, NOBODY, 50_000)
-    assert (item.is_for_this_frame, item.received_bytes) == (True, 93)
+    assert (item.is_for_this_frame, item.received_bytes, item.path_us) == (True, 93, 50_000 + DETECT_US)
     assert len(item.arrived.detections) == 2

@@ -33,7 +33,7 @@ NOW_US = 900_000
 def reachable(known, *, delivery=1.0, relayed=()):
     """Return whom an ego may ask; all links are alike, and RELAY relays to those in `relayed`."""
     own = own_states([EGO, HELPER, OTHER, RELAY])
-    plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0) for helper in relayed})
+    plan = RelayPlan({(EGO, helper): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0) for helper in relayed})
     paths = Paths(own, np.full((4, 4), delivery), plan, 0.7)
     return candidates(known, paths, NOW_US, FORGET_US)
 

@@ -75,7 +75,7 @@ class Scene:
 def relayed_by(*relays, helper=HELPER):
     """Return a plan in which these stations relay a helper's messages, each for another ego."""
     return RelayPlan({
-        (100 + n, helper): ChosenRelay(relay, 0.0, 0.0, 0.0) for n, relay in enumerate(relays)
+        (100 + n, helper): ChosenRelay(relay, 0.0, 0.0, 0.0, 0.0) for n, relay in enumerate(relays)
     })  # fmt: skip
 
 

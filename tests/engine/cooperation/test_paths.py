@@ -24,7 +24,7 @@ def path_to(
     link(EGO, HELPER, direct)
     link(EGO, RELAY, first_hop)
     link(RELAY, HELPER, second_hop)
-    plan = RelayPlan({} if relay is None else {(EGO, HELPER): ChosenRelay(relay, 0.0, 0.0, 0.0)})
+    plan = RelayPlan({} if relay is None else {(EGO, HELPER): ChosenRelay(relay, 0.0, 0.0, 0.0, 0.0)})
     return Paths(own, delivery, plan, 0.7).between(ego, helper)
 
 
@@ -61,7 +61,7 @@ def test_there_is_no_path_to_a_helper_that_has_left():
 
 def test_the_station_with_the_lowest_number_can_relay():
     own, delivery = own_states([0, EGO, HELPER]), np.array([[0.0, 0.8, 0.9], [0.8, 0.0, 0.1], [0.9, 0.1, 0.0]])
-    paths = Paths(own, delivery, RelayPlan({(EGO, HELPER): ChosenRelay(0, 0.0, 0.0, 0.0)}), 0.7)
+    paths = Paths(own, delivery, RelayPlan({(EGO, HELPER): ChosenRelay(0, 0.0, 0.0, 0.0, 0.0)}), 0.7)
     assert paths.between(EGO, HELPER).relay == 0
 
 

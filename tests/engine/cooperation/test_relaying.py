@@ -126,7 +126,7 @@ def test_a_pair_without_a_relay_has_no_score():
 
 
 def with_relay(relay):
-    return RelayPlan({(EGO, HELPER): ChosenRelay(relay, 0.0, 0.0, 0.0)})
+    return RelayPlan({(EGO, HELPER): ChosenRelay(relay, 0.0, 0.0, 0.0, 0.0)})
 
 
 def test_a_relay_in_use_is_kept_unless_another_is_clearly_better():
@@ -243,8 +243,8 @@ def test_a_demand_for_certain_delivery_has_the_range_of_one_for_99_percent():
 
 def test_relays_of_a_helper_pass_its_announcements_on():
     plan = RelayPlan({
-        (EGO, HELPER): ChosenRelay(RELAY, 0.0, 0.0, 0.0), (OTHER, HELPER): ChosenRelay(9, 0.0, 0.0, 0.0),
-        (EGO, OTHER): ChosenRelay(NOBODY, 0.0, 0.0, 0.0),
+        (EGO, HELPER): ChosenRelay(RELAY, 0.0, 0.0, 0.0, 0.0), (OTHER, HELPER): ChosenRelay(9, 0.0, 0.0, 0.0, 0.0),
+        (EGO, OTHER): ChosenRelay(NOBODY, 0.0, 0.0, 0.0, 0.0),
     })  # fmt: skip
     assert plan.forwarders == {HELPER: {RELAY, 9}}
 
@@ -285,6 +285,12 @@ def test_each_choice_is_recorded_with_the_frame_that_it_holds_for():
     assert row["score"] == pytest.approx(0.85)
     # Two standing stations never part, and nothing stands between the antennas.
     assert (row["mobility"], row["height"]) == (1.0, 1.0)
+
+
+def test_a_choice_is_recorded_with_the_delivery_that_the_direct_link_promised():
+    table = Columns("relays")
+    relaying(table).replan(own_states(THERE, APART_M), links(ego_helper=0.25), 300_000)
+    assert table.finished().to_pylist()[0]["delivery"] == 0.25
 
 
 def test_a_tick_without_bad_links_records_nothing():

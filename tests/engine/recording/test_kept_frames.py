@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.engine.small_world import (
+    DETECT_US,
     EGO,
     HELPER,
     OTHER,
@@ -13,6 +14,7 @@ from tests.engine.small_world import (
     fleet_of,
     frame,
     fused_frame,
+    instant,
     links_of,
     request,
     request_message,
@@ -48,9 +50,12 @@ class Keeper:
 
     def __init__(self, **record):
         self.tables = {name: Columns(name) for name in COLUMNS}
-        self.kept = KeptFrames(self.tables, scenario(record={"clouds_every_s": 1, **record}).record, BEGIN_US)
+        record = scenario(record={"clouds_every_s": 1, **record}).record
+        self.kept = KeptFrames(self.tables, record, BEGIN_US, DETECT_US, 300_000)
 
     def tick(self, *frames, **flags):
+        for one in frames:
+            self.kept.tick(one.instant)
         for one in frames:
             self.kept.offer(one, score_of(one, **flags))
         self.kept.keep_best()
@@ -163,6 +168,17 @@ def test_bodies_are_kept_where_the_ego_would_place_them():
     }  # fmt: skip
 
 
+def test_the_stations_are_those_of_the_capture_and_not_of_the_fusion():
+    keeper, world = Keeper(), snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=BEGIN_US)
+    keeper.kept.tick(instant(world, fleet_of([EGO, HELPER], [(0, 0), (20, 0)])))
+    later = snapshot([EGO], [(0, 0)], time_us=BEGIN_US + 100_000)
+    keeper.kept.tick(instant(later, fleet_of([EGO], [(0, 0)])))
+    one = fused_frame(frame(EGO, BEGIN_US), world=world)
+    keeper.kept.offer(one, score_of(one))
+    keeper.kept.keep_best()
+    assert [row["station"] for row in keeper.rows("frame_boxes")] == [True, True]
+
+
 def test_stations_and_lidars_are_marked():
     assert [(row["station"], row["lidar"]) for row in bodies()] == [(True, True), (True, False), (False, False)]
 
@@ -201,6 +217,18 @@ def test_own_and_received_points_are_kept_with_who_saw_them_and_what_they_hit():
     ]  # fmt: skip
 
 
+def test_each_point_is_kept_with_the_time_of_its_own_capture():
+    ego = frame(EGO, BEGIN_US, points_m=[(2, 0, 1)])
+    older = contribution(HELPER, capture_us=BEGIN_US - 70_000)
+    one = fused_frame(
+        ego, truth=capture(snapshot([EGO], [(0, 0)], time_us=BEGIN_US), EGO, object_id=[GROUND]), contributions=[older],
+        added_m=[(7, 8, 9)] * 2, added_object=[GROUND] * 2, added_source=[HELPER, OTHER],
+    )  # fmt: skip
+    rows = Keeper().tick(one).rows("clouds")
+    # Nobody sent points of the last source; a user's fusion scheme may name any.
+    assert [row["time_us"] for row in rows] == [BEGIN_US, BEGIN_US - 70_000, -1]
+
+
 # Links
 
 
@@ -233,7 +261,7 @@ def test_a_link_over_which_fused_data_came_is_used():
 
 def test_both_hops_of_a_relay_are_kept_and_the_link_that_they_replace():
     assert links([asking(HELPER, RELAY)], [contribution(HELPER, relay=RELAY)]) == [
-        (EGO, RELAY, "relay_hop", True), (RELAY, HELPER, "relay_hop", True), (EGO, HELPER, "blocked", False),
+        (EGO, RELAY, "relay_hop", True), (RELAY, HELPER, "relay_hop", True), (EGO, HELPER, "replaced", False),
     ]  # fmt: skip
 
 
@@ -276,3 +304,39 @@ def test_a_link_is_kept_with_its_state():
     world = snapshot(fleet.agent, fleet.pose[:, :2], time_us=BEGIN_US)
     one = fused_frame(frame(EGO, BEGIN_US), world=world, fleet=fleet, links=budget, transfers=[asking(OTHER, HELPER)])
     assert [row["state"] for row in Keeper().tick(one).rows("frame_links")] == ["LOS", "NLOSb", "NLOSv"]
+
+
+def history(*states):
+    """Return a keeper that saw the link of ego and helper in these states, at ticks of 100 ms from the begin on."""
+    keeper, fleet = Keeper(), fleet_of([EGO, HELPER, RELAY], [(0, 0), (100, 0), (50, 0)])
+    for number, state in enumerate(states):
+        budget = links_of(fleet)
+        budget.state[0] = state
+        world = snapshot(fleet.agent, fleet.pose[:, :2], time_us=BEGIN_US + 100_000 * number)
+        keeper.kept.tick(instant(world, fleet, budget))
+    return keeper
+
+
+def kept_link(keeper, role, **about):
+    """Return the link with a role of a frame that was captured at the second tick."""
+    world = snapshot([EGO], [(0, 0)], time_us=BEGIN_US + 100_000)
+    one = fused_frame(frame(EGO, BEGIN_US + 100_000), world=world, **about)
+    keeper.kept.offer(one, score_of(one))
+    keeper.kept.keep_best()
+    (row,) = [row for row in keeper.rows("frame_links") if row["role"] == role]
+    return row
+
+
+def test_a_replaced_link_has_the_state_in_which_the_ego_chose_the_relay_and_not_that_at_the_fusion():
+    asked = Transfer(
+        request_message(request(helper=HELPER), relay=RELAY), BEGIN_US + 100_000, -1, -1, np.zeros(1, bool)
+    )
+    row = kept_link(history(0, 2, 0), "replaced", transfers=[asked])
+    assert (row["state"], row["time_us"]) == ("NLOSb", BEGIN_US + 100_000 + DETECT_US)
+    assert (row["distance_m"], row["power_dbm"]) == (100.0, 23.0 - 60.0)
+
+
+def test_the_link_of_late_data_has_the_state_at_the_earlier_request():
+    late = contribution(HELPER, capture_us=BEGIN_US, path_us=BEGIN_US + DETECT_US)
+    row = kept_link(history(1, 0, 0), "direct", contributions=[late])
+    assert (row["state"], row["time_us"]) == ("NLOSv", BEGIN_US + DETECT_US)

@@ -96,34 +96,40 @@ def seen_by(agent, time_us=BEGIN_US, **about):
     return fused_frame(frame(agent, time_us), world=world, fleet=fleet_of([EGO, HELPER], [(0, 0), (20, 0)]), **about)
 
 
+def fuse(record, *frames):
+    """Record a tick and the frames that were captured at it."""
+    record.tick(frames[0].instant)
+    record.fused(list(frames))
+
+
 def test_every_fused_frame_is_recorded():
     record = recording()
-    record.fused([seen_by(EGO), seen_by(HELPER)])
+    fuse(record, seen_by(EGO), seen_by(HELPER))
     assert [row["ego"] for row in rows(record, "fusion")] == [EGO, HELPER]
 
 
 def test_the_end_of_detection_is_that_of_the_scenario():
     record = recording(cooperation={"detect_ms": 30})
-    record.fused([seen_by(EGO)])
+    fuse(record, seen_by(EGO))
     assert rows(record, "fusion")[0]["detect_us"] == BEGIN_US + 30_000
 
 
 def test_road_users_beyond_the_range_of_the_scenario_are_not_scored():
     record = recording(record={"evaluation_range_m": 19})
-    record.fused([seen_by(EGO)])
+    fuse(record, seen_by(EGO))
     assert rows(record, "fusion")[0]["objects"] == 0
 
 
 def test_of_the_frames_of_a_tick_the_best_is_kept_for_pictures():
     record = recording(record={"clouds_every_s": 1})
-    record.fused([seen_by(EGO), seen_by(HELPER, contributions=[contribution(OTHER)])])
-    record.fused([seen_by(EGO, BEGIN_US + STEP_US)])
+    fuse(record, seen_by(EGO), seen_by(HELPER, contributions=[contribution(OTHER)]))
+    fuse(record, seen_by(EGO, BEGIN_US + STEP_US))
     assert [row["ego"] for row in rows(record, "frames")] == [HELPER]
 
 
 def test_average_precision_is_of_all_recorded_frames():
     record = recording()
-    record.fused([seen_by(EGO, seen=detections([(20, 0)], truth=[HELPER]))])
+    fuse(record, seen_by(EGO, seen=detections([(20, 0)], truth=[HELPER])))
     assert dict(record.average_precision()["fused"])[0.5] == 1.0
 
 
@@ -154,7 +160,7 @@ def test_an_answer_is_a_row_with_what_became_of_it():
 def test_hidden_conflicts_are_rows_at_the_end_of_a_run():
     world = snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=BEGIN_US)
     record = recording()
-    record.fused([fused_frame(frame(EGO, BEGIN_US, velocity_mps=(10, 0)), world=world)])
+    fuse(record, fused_frame(frame(EGO, BEGIN_US, velocity_mps=(10, 0)), world=world))
     record.close([])
     assert [row["agent"] for row in rows(record, "episodes")] == [HELPER]
 

@@ -39,6 +39,7 @@ class Contribution:
             reports.
         received_bytes: Size of the payload that arrived; for reports, the size of the newest report.
         arrived: The data that arrived.
+        path_us: Time at which the path was chosen: when the ego asked; for reports, when the newest one was sent.
     """
 
     helper: int
@@ -47,6 +48,7 @@ class Contribution:
     is_for_this_frame: bool
     received_bytes: int
     arrived: Arrived
+    path_us: int
 
 
 class Cooperation:
@@ -58,6 +60,7 @@ class Cooperation:
     ) -> None:  # fmt: skip
         rule = scenario.cooperation
         self._rule, self._mtu_bytes, self._max_age_us = rule, scenario.radio.mtu_bytes, round(rule.max_age_ms * 1e3)
+        self._detect_us = round(rule.detect_ms * 1e3)
         self._clock, self._streams, self._air, self._exchange = clock, streams, air, exchange
         self._stations, self._tracks, self._blind_zones, self._transfers = stations, tracks, blind_zones, transfers
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
@@ -111,7 +114,7 @@ class Cooperation:
             return [
                 Contribution(
                     newest.report.origin, NOBODY, newest.report.frame.time_us, True, newest.report.size_bytes,
-                    arrived_reports(newest.report.frame, detections, ego),
+                    arrived_reports(newest.report.frame, detections, ego), newest.report.frame.time_us + self._detect_us,
                 )
                 for newest, detections in reported_to(knowledge, ego)
             ]  # fmt: skip
@@ -124,6 +127,6 @@ class Cooperation:
                 transfer.helper, transfer.message.relay, received.answer.frame.time_us,
                 received.answer.request.frame_us == ego.time_us,
                 size_bytes if parts.all() else min(size_bytes, int(parts.sum()) * self._mtu_bytes),
-                arrived_of(received, ego),
+                arrived_of(received, ego), received.answer.request.frame_us + self._detect_us,
             ))  # fmt: skip
         return contributions

@@ -29,12 +29,14 @@ class ChosenRelay:
         height: Height term of the relay's score, -1 to 1; NaN if the relay rule has no such term.
         mobility: Mobility term of the relay's score, 0 to 1; NaN if the relay rule has no such term.
         score: Score of the relay under the relay rule; higher is better.
+        delivery: Predicted probability that a data packet crosses the direct link, 0 to 1.
     """
 
     relay: int
     height: float
     mobility: float
     score: float
+    delivery: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Relaying:
                 time_us=frame_us, requester=np.array([ego for ego, _ in pairs]),
                 helper=np.array([helper for _, helper in pairs]), relay=np.array([c.relay for c in choices]),
                 height=np.array([c.height for c in choices]), mobility=np.array([c.mobility for c in choices]),
-                score=np.array([c.score for c in choices]),
+                score=np.array([c.score for c in choices]), delivery=np.array([c.delivery for c in choices]),
             )  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def plan_relays(
     return RelayPlan({
         pair: ChosenRelay(
             int(states.agent[row]) if row >= 0 else NOBODY, float(chosen.height[k]), float(chosen.mobility[k]),
-            float(chosen.score[k]),
+            float(chosen.score[k]), float(delivery[egos[k], helpers[k]]),
         )
         for k, (pair, row) in enumerate(zip(pairs, chosen.relay.tolist(), strict=True))
     })  # fmt: skip

@@ -1,10 +1,12 @@
 """Frames that are kept for pictures: point clouds, boxes, matrices and links of a few egos at regular intervals."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from v2xsim.engine.cooperation.fusing import own_points_world
+from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.evaluation.frame import FrameScore
@@ -22,13 +24,35 @@ class _Scored:
 
 
 class KeptFrames:
-    """Keeps the frames of the egos that fused most, once in each interval."""
+    """Keeps the frames of the egos that fused most, once in each interval.
 
-    def __init__(self, tables: dict[str, Columns], record: Record, begin_us: int) -> None:
-        self._tables, self._record = tables, record
+    Args:
+        tables: Tables of the run.
+        record: What the scenario records.
+        begin_us: Simulated time of the first tick.
+        detect_us: Time from a capture to the end of its detection, when an ego chooses helpers and paths.
+        reach_us: Longest time from the choice of a path to the fusion of the data that came over it.
+    """
+
+    def __init__(
+        self, tables: dict[str, Columns], record: Record, begin_us: int, detect_us: int, reach_us: int
+    ) -> None:
+        self._tables, self._record, self._detect_us, self._reach_us = tables, record, detect_us, reach_us
         self._period_us, self._next_us = round(record.clouds_every_s * 1e6), begin_us
         self._offered: list[_Scored] = []
         self._kept = 0
+        # The ticks from which a frame that is to be kept may need the state of a link.
+        self._ticks: deque[Instant] = deque()
+
+    def tick(self, instant: Instant) -> None:
+        """Remember the stations and links of a tick, as long as a frame that is to be kept may need them."""
+        if self._period_us <= 0:
+            return
+        self._ticks.append(instant)
+        # The frames that wait for fusion were captured up to `reach_us` ago, and those before `_next_us` are not kept.
+        oldest_us = max(self._next_us, instant.time_us - self._reach_us) - self._reach_us
+        while len(self._ticks) > 1 and self._ticks[0].time_us < oldest_us:
+            self._ticks.popleft()
 
     def offer(self, frame: FusedFrame, score: FrameScore) -> None:
         """Add a frame of the present tick to the candidates, if frames are to be kept at this tick."""
@@ -63,7 +87,7 @@ class KeptFrames:
 
     def _add_boxes(self, number: int, scored: _Scored) -> None:
         frame, score = scored.frame, scored.score
-        fleet, snapshot, bodies = frame.instant.fleet, frame.capture.snapshot, frame.apparent
+        fleet, snapshot, bodies = self._at(frame.ego.time_us).fleet, frame.capture.snapshot, frame.apparent
         self._tables["frame_boxes"].add(
             frame=number, agent=snapshot.agent, x_m=bodies.center_m[:, 0], y_m=bodies.center_m[:, 1],
             z_m=bodies.center_m[:, 2], length_m=bodies.size_m[:, 0], width_m=bodies.size_m[:, 1],
@@ -81,31 +105,40 @@ class KeptFrames:
     def _add_cloud(self, number: int, frame: FusedFrame) -> None:
         own_m, result = own_points_world(frame.ego), frame.result
         points_m = np.concatenate([own_m, result.added_m])
+        captured_us = np.full(len(result.added_source), -1, np.int64)
+        for item in frame.contributions:
+            captured_us[result.added_source == item.helper] = item.capture_us
         self._tables["clouds"].add(
             frame=number, x_m=points_m[:, 0], y_m=points_m[:, 1], z_m=points_m[:, 2],
             source=np.concatenate([np.full(len(own_m), frame.ego.agent), result.added_source]),
             object=np.concatenate([frame.capture.object_id, result.added_object]),
+            time_us=np.concatenate([np.full(len(own_m), frame.ego.time_us), captured_us]),
         )  # fmt: skip
 
     def _add_links(self, number: int, frame: FusedFrame) -> None:
-        """Write the links that requests and answers used, and the direct links that relays replaced."""
-        ego, fleet, links = frame.ego.agent, frame.instant.fleet, frame.instant.links
-        fused_helpers = {item.helper for item in frame.contributions}
-        paths = [(t.helper, t.message.relay) for t in frame.transfers]
-        paths += [(item.helper, item.relay) for item in frame.contributions]
+        """Write the links that requests and answers used, and the direct links that relays replaced, as they were at the choice."""
+        ego, used = frame.ego.agent, {item.helper for item in frame.contributions}
+        paths = [(t.helper, t.message.relay, t.frame_us + self._detect_us) for t in frame.transfers]
+        paths += [(item.helper, item.relay, item.path_us) for item in frame.contributions]
         shown: set[tuple[int, int, str]] = set()
-        for helper, relay in paths:
+        for helper, relay, chosen_us in paths:
             hops = [(ego, helper, "direct")]
             if relay != NOBODY:
-                hops = [(ego, relay, "relay_hop"), (relay, helper, "relay_hop"), (ego, helper, "blocked")]
+                hops = [(ego, relay, "relay_hop"), (relay, helper, "relay_hop"), (ego, helper, "replaced")]
+            fleet, links = self._at(chosen_us).fleet, self._at(chosen_us).links
             for a, b, role in hops:
                 i, j = fleet.index(a), fleet.index(b)
                 pair = int(links.pair(i, np.array([j]))[0]) if i >= 0 and j >= 0 else -1
-                # A station may have left; and a request and its answer use the same links, which are written once.
+                # Stations may be out of range; and a request and its answer use the same links, which are written once.
                 if pair < 0 or (a, b, role) in shown:
                     continue
                 shown.add((a, b, role))
                 self._tables["frame_links"].add(
-                    frame=number, a=a, b=b, state=LINK_STATE_NAMES[int(links.state[pair])], role=role,
-                    used=helper in fused_helpers and role != "blocked",
+                    frame=number, time_us=chosen_us, a=a, b=b, state=LINK_STATE_NAMES[int(links.state[pair])],
+                    distance_m=links.distance_m[pair], power_dbm=links.power_dbm[pair], role=role,
+                    used=helper in used and role != "replaced",
                 )  # fmt: skip
+
+    def _at(self, time_us: int) -> Instant:
+        """Return the world at the last tick that is not after a time."""
+        return next((instant for instant in reversed(self._ticks) if instant.time_us <= time_us), self._ticks[0])

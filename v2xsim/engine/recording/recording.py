@@ -24,17 +24,19 @@ class Recording:
     def __init__(self, scenario: Scenario, begin_us: int) -> None:
         self._scenario, self._begin_us = scenario, begin_us
         self._step_us = round(scenario.run.step_s * 1e6)
-        record, detect_us = scenario.record, round(scenario.cooperation.detect_ms * 1e3)
+        record, work = scenario.record, scenario.cooperation
+        detect_us, fuse_us, oldest_us = (round(ms * 1e3) for ms in (work.detect_ms, work.deadline_ms, work.max_age_ms))
         self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
         self._frame_tables = FrameTables(self.tables, record.evaluation_range_m, detect_us)
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
-        self._kept_frames = KeptFrames(self.tables, record, begin_us)
+        self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()
 
     def tick(self, instant: Instant) -> None:
         """Record the road users and stations of a tick, and the links between stations."""
         self._participants.note(instant)
         self._truth_tables.add(instant)
+        self._kept_frames.tick(instant)
         period_us = self._scenario.record.link_ticks * self._step_us
         first, second, links = instant.links.near.first, instant.links.near.second, instant.links
         # A period of 0 records no links.
