@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -294,6 +295,21 @@ def test_a_million_points_are_a_plan_and_one_more_is_not(monkeypatch):
     assert len(plan_of({**BASE, "grid": {"radio.mcs": [0, 1]}, "seeds": 2}).points) == 4
     with pytest.raises(UserError, match="must have at most 4 points, got 6"):
         plan_of({**BASE, "grid": {"radio.mcs": [0, 1]}, "seeds": 3})
+
+
+@pytest.mark.parametrize(
+    ("blocks", "count"),
+    [
+        ({"grid": {f"k{n}": list(range(10)) for n in range(9)}}, "1,000,000,000"),
+        ({"grid": {f"k{n}": list(range(1000)) for n in range(100)}}, "about 10^300"),
+        ({"random": {"points": 100_000, "keys": {"a": [1]}}, "sobol": {"points": 1_000, "keys": {"b": [1]}}}, "100,000,000"),
+        ({"list": [{"a": n} for n in range(1001)], "seeds": 1000}, "1,001,000"),
+    ],
+)  # fmt: skip
+def test_settings_are_counted_before_they_are_made(blocks, count, monkeypatch):
+    monkeypatch.setattr("v2xsim.study.plan.settings_of", lambda file: pytest.fail("made the settings"))
+    with pytest.raises(UserError, match=re.escape(f"must have at most 1,000,000 points, got {count}")):
+        plan_of({**BASE, **blocks})
 
 
 def test_data_that_is_not_plain_is_refused():

@@ -15,6 +15,14 @@ Setting = dict[str, Any]
 """One setting of a sweep: the value of every varied key."""
 
 
+def count_of(file: SweepFile) -> int:
+    """Return the number of settings of a sweep, without making them."""
+    blocks = [len(values) for values in file.grid.values()]
+    blocks += [len(file.rows)] if file.rows else []
+    blocks += [draws.points for draws in (file.random, file.sobol) if draws is not None]
+    return math.prod(blocks)
+
+
 def settings_of(file: SweepFile) -> list[Setting]:
     """Return all settings of a sweep in order: the last block varies fastest, and within a grid the last key."""
     names = list(file.grid)

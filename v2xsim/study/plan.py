@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from v2xsim.scenario.load import checked, document_of, load_section, resolved
 from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
-from v2xsim.study.axes import Setting, settings_of
+from v2xsim.study.axes import Setting, count_of, settings_of
 from v2xsim.study.sweepfile import SweepFile
 from v2xsim.version import __version__
 
@@ -138,10 +139,12 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
         file, source, folder = load_section(sweep, SweepFile), str(sweep), Path(sweep).parent
         if "name" not in file.model_fields_set:
             file = file.model_copy(update={"name": Path(sweep).stem[:80]})
-    settings = tuple(settings_of(file))
     seeds = tuple(range(1, file.seeds + 1)) if isinstance(file.seeds, int) else tuple(file.seeds)
-    if len(settings) * len(seeds) > MOST_POINTS:
-        raise PlanError(f"{source}: must have at most {MOST_POINTS:,} points, got {len(settings) * len(seeds):,}")
+    # Counted before the settings are made, because a few lines can stand for more settings than the memory holds.
+    count = count_of(file) * len(seeds)
+    if count > MOST_POINTS:
+        raise PlanError(f"{source}: must have at most {MOST_POINTS:,} points, got {_digits(count)}")
+    settings = tuple(settings_of(file))
     document, own = _base(file.scenario, folder)
     word = word_in(Scenario)
     document = with_values(document, file.fixed, f"{source}: set", folder, word)
@@ -172,6 +175,11 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
         file, source, scenario, keys, settings, tuple(scenarios), broken, seeds, tuple(points),
         _baseline(file, settings, source),
     )  # fmt: skip
+
+
+def _digits(count: int) -> str:
+    """Return a number with its digits, or as a power of ten if it is very large."""
+    return f"{count:,}" if count < 10**15 else f"about 10^{int(math.log10(count))}"
 
 
 def _from_data(data: Mapping[str, Any]) -> SweepFile:
