@@ -137,8 +137,9 @@ def test_a_sweep_of_which_nothing_finished_has_no_metric(folder):
 
 
 def test_failures_are_read_with_their_reasons(folder):
-    (folder / "failures.json").write_text('[{"point": 1, "reason": "it broke"}]')
-    assert read_study(folder).failures == ({"point": 1, "reason": "it broke"},)
+    failure = {"point": 1, "settings": {}, "seed": 2, "reason": "it broke", "log": "logs/k.log"}
+    (folder / "failures.json").write_text(json.dumps([failure]))
+    assert read_study(folder).failures == (failure,)
 
 
 def test_a_sweep_without_a_list_of_failures_has_none(folder):

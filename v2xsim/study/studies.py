@@ -117,12 +117,37 @@ def _sweep(folder: Path) -> Study:
     file = pq.ParquetFile(folder / RESULTS)
     table = file.read(["setting", "seed", "metric", "bin", "value", "unit", "count"])
     failures = json.loads((folder / FAILURES).read_text(encoding="utf-8")) if (folder / FAILURES).exists() else []
+    _check_form(folder, manifest, failures)
     seeds = [int(seed) for seed in manifest["seeds"]]
     metrics, values, counts = _cube(table, len(manifest["settings"]), seeds)
     return Study(
         folder, manifest["name"], manifest["question"], tuple(manifest["keys"]), tuple(manifest["settings"]), tuple(seeds), manifest["baseline"],
         manifest["scenario"], manifest["versions"], len(manifest["points"]), tuple(failures), metrics, values, counts,
     )  # fmt: skip
+
+
+def _check_form(folder: Path, manifest: Mapping[str, Any], failures: Any) -> None:
+    """Raise an error if the plan or the failures of a sweep have another form than a sweep writes."""
+    forms = {
+        "name": str,
+        "question": str,
+        "keys": list,
+        "settings": list,
+        "seeds": list,
+        "versions": dict,
+        "points": list,
+    }
+    right = all(isinstance(manifest[name], form) for name, form in forms.items())
+    if not right or not all(
+        isinstance(row, dict) and set(row) >= set(manifest["keys"]) for row in manifest["settings"]
+    ):
+        raise StudyError(f"{folder / MANIFEST}: is damaged: it is not a plan as a sweep writes it")
+    needed = {"settings", "seed", "reason", "log"}
+    if not isinstance(failures, list) or not all(
+        isinstance(failure, dict) and needed <= set(failure) and isinstance(failure["settings"], dict)
+        for failure in failures
+    ):
+        raise StudyError(f"{folder / FAILURES}: is damaged: it is not a list of failures as a sweep writes it")
 
 
 def _run(folder: Path) -> Study:
