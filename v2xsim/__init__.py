@@ -6,6 +6,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from v2xsim.numba_settings import keep_out_the_working_folder
 from v2xsim.version import __version__
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from v2xsim.scenario import Scenario, ScenarioError, load
     from v2xsim.simulate import run
     from v2xsim.study.sweep import sweep
+
+keep_out_the_working_folder()
 
 __all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "run", "sweep"]
 

@@ -2,17 +2,24 @@
 
 import os
 import sys
+from pathlib import Path
+
+from v2xsim.signals import exit_code, ignore_signals, name_of, stop_at_signals
 
 
 def main() -> None:
     """Run the command that the command-line arguments name, and exit with the command's exit code."""
     try:
+        stop_at_signals()
+        _import_nothing_from_the_working_folder()
         # Imported inside the try block, so that an interrupt while the command line is loading is caught too.
         from v2xsim.cli.app import app
 
         app(prog_name="v2xsim")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        ignore_signals()
+        print(f"stopped by {name_of(stop)}: nothing was begun", file=sys.stderr)
+        sys.exit(exit_code(stop))
     except BrokenPipeError:
         # The program that reads our output has closed the pipe, as `head` does. Python must not write to it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -21,6 +28,16 @@ def main() -> None:
         # If an interrupt ended code compiled from text (a dataclass, a kernel), CPython remembers it even after it was
         # caught, and would end by the signal instead of with our exit code. Running other compiled text clears that state.
         exec("")
+
+
+def _import_nothing_from_the_working_folder() -> None:
+    """Remove the working folder from the import path, where `python -m` puts it, unless v2xsim itself is imported from there.
+
+    Otherwise a file `simpy.py` in a folder with scenarios would run instead of the library.
+    """
+    here, own_root = os.getcwd(), str(Path(__file__).resolve().parent.parent)
+    if sys.path and sys.path[0] in ("", here) and os.path.realpath(here) != own_root:
+        del sys.path[0]
 
 
 if __name__ == "__main__":

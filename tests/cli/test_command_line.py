@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
+from v2xsim.ownership import take
 
 SHORT = ["--set", "run.duration_s=0.5", "--set", "lidars.model=beam16", "--set", "record.clouds_every_s=0.2"]
 
@@ -108,7 +110,7 @@ def test_a_run_replaces_an_earlier_one_only_when_it_is_complete(tmp_path):
     assert json.loads((folder / "manifest.json").read_text())["seed"] == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_stopped_run_leaves_nothing_that_looks_complete(number, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "v2xsim", "run", "demo", "--set", "run.duration_s=500", "--out", str(tmp_path / "run")],
@@ -126,12 +128,55 @@ def test_a_stopped_run_leaves_nothing_that_looks_complete(number, tmp_path):
         _, said = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 128 + number)
     assert not (tmp_path / "run").exists()
     assert not list(tmp_path.rglob("manifest.json"))
-    if number == signal.SIGINT:
-        assert "Traceback" not in said
-        assert list(tmp_path.iterdir()) == []
+    if number != signal.SIGKILL:
+        assert said == f"stopped by {signal.Signals(number).name}: no half-written files are left\n"
+    else:
+        # What a killed run left goes with the next one.
+        assert call("run", "demo", *SHORT, "--out", str(tmp_path / "run")).exit_code == 0
+        (tmp_path / "run" / "manifest.json").unlink()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"] * (number == signal.SIGKILL)
+
+
+def test_the_second_of_two_runs_that_would_write_one_folder_is_refused(tmp_path):
+    first = take(tmp_path, "run")
+    result = call("run", "demo", *SHORT, "--out", str(tmp_path / "run"))
+    first.release()
+    assert result.exit_code == 2
+    assert f"is being written by process {os.getpid()}" in result.stderr
+
+
+def test_a_run_view_report_and_run_again_leave_one_run(finished_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished_run[0], folder)
+    for command in (["view", str(folder)], ["report", str(folder)], ["report", str(folder)]):
+        assert call(*command).exit_code == 0
+    assert (folder / "report" / "report.html").exists()
+    assert call("run", "demo", *SHORT, "--out", str(folder)).exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    assert not (folder / "report").exists()
+    assert not (folder / "pictures").exists()
+
+
+def test_runs_of_other_settings_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for more in ([], ["--set", "cooperation.relay=none"], ["--seed", "2"], []):
+        result = call("run", "demo", *SHORT[:2], *more)
+        assert result.exit_code == 0
+        assert "run: runs/demo-" in result.stdout
+    names = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert names == {"demo-1-duration_s=0.5", "demo-1-relay=none,duration_s=0.5", "demo-2-duration_s=0.5"}
+
+
+def test_a_module_of_the_working_folder_is_not_imported(tmp_path):
+    (tmp_path / "simpy.py").write_text("raise SystemExit('the file of the working folder')")
+    for command in (["run", "demo", *SHORT], ["sweep", "demo", "--seeds", "1", *SHORT[:2]]):
+        done = subprocess.run(
+            [sys.executable, "-m", "v2xsim", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_interrupt_within_code_made_from_text_leaves_with_130_too(tmp_path):

@@ -61,7 +61,7 @@ def test_a_folder_with_somebodys_files_is_not_overwritten(tmp_path):
 
 def test_a_folder_below_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OsmImportError, match="cannot be made"):
+    with pytest.raises(OsmImportError, match="cannot be written"):
         import_osm(tmp_path / "any.osm", tmp_path / "file" / "out")
 
 

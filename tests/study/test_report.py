@@ -1,5 +1,6 @@
 """Reports: one page that needs nothing else, figures with units, and nothing lost when it cannot be written."""
 
+import json
 import re
 
 import numpy as np
@@ -98,6 +99,74 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path, made_sweep):
     assert "holds something else" in found.output
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
     assert not list(tmp_path.glob(".*partial"))
+
+
+def test_a_paper_beside_a_report_that_v2xsim_did_not_write_is_not_replaced(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, values)
+    (tmp_path / "pub").mkdir()
+    (tmp_path / "pub" / "report.html").write_text("another tool's")
+    (tmp_path / "pub" / "paper.tex").write_text("years of work")
+    assert report(folder, "--out", tmp_path / "pub").exit_code == 2
+    assert sorted(p.name for p in (tmp_path / "pub").iterdir()) == ["paper.tex", "report.html"]
+
+
+def test_a_report_that_got_a_file_of_the_user_is_not_replaced(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, values)
+    assert report(folder, "--out", tmp_path / "pub").exit_code == 0
+    assert report(folder, "--out", tmp_path / "pub").exit_code == 0
+    (tmp_path / "pub" / "figures" / "my.pdf").write_text("years of work")
+    found = report(folder, "--out", tmp_path / "pub")
+    assert found.exit_code == 2
+    assert "'figures/my.pdf'" in found.output
+
+
+@pytest.mark.parametrize("out", [".", "..", "../work"])
+def test_the_working_folder_is_not_replaced_by_a_report(tmp_path, made_sweep, monkeypatch, out):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    folder = made_sweep(tmp_path / "work" / "s", TWO, 2, values)
+    report(folder, "--out", "pub")
+    before = sorted(tmp_path.rglob("*"))
+    found = report(folder, "--out", out)
+    assert found.exit_code == 2
+    assert "must not be the working folder" in found.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_text_of_a_file_reaches_the_page_unescaped(tmp_path, made_sweep):
+    evil = "<script>alert(1)</script>"
+    folder = made_sweep(
+        tmp_path / "s", [{evil: evil}, {evil: 2}], 2, values, question=evil, name=evil, versions={evil: evil}
+    )
+    failure = {
+        "point": evil,
+        "setting": evil,
+        "seed": evil,
+        "settings": {evil: evil},
+        "kind": evil,
+        "reason": evil,
+        "log": evil,
+    }
+    (folder / "failures.json").write_text(json.dumps([failure, failure | {"seed": [evil], "reason": {evil: evil}}]))
+    assert report(folder).exit_code == 0
+    page = (folder / "report" / "report.html").read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 5
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("failures.json", "{}"), ("failures.json", "[1]"), ("failures.json", '[{"seed": 1}]'),
+     ("failures.json", '[{"settings": [], "seed": 1, "reason": "", "log": ""}]'),
+     ("sweep.json", {"versions": []}), ("sweep.json", {"name": 7}), ("sweep.json", {"settings": [1, 2]}), ("sweep.json", {"keys": 5})],
+)  # fmt: skip
+def test_a_file_of_another_form_is_one_message(tmp_path, made_sweep, name, change):
+    folder = made_sweep(tmp_path / "s", TWO, 2, values)
+    changed = change if isinstance(change, str) else json.dumps(json.loads((folder / name).read_text()) | change)
+    (folder / name).write_text(changed)
+    found = report(folder)
+    assert found.exit_code == 2
+    assert "damaged" in found.output
 
 
 def test_an_older_result_without_latencies_says_nothing_of_them(tmp_path, made_sweep):

@@ -1,5 +1,7 @@
 """The commands of `v2xsim`, and how errors are reported to the user."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import cleandoc
 from types import ModuleType
 from typing import Annotated, Any
@@ -25,25 +27,39 @@ from v2xsim.cli import (
     view,
 )
 from v2xsim.errors import UserError
+from v2xsim.signals import exit_code, ignore_signals, name_of
 from v2xsim.version import __version__
 
 # The exit code that shells and click use for wrong arguments.
 USAGE_ERROR = 2
-INTERRUPTED = 130  # Exit code of an interrupted command: 128 + SIGINT, as shells count.
 
 
 class _Group(TyperGroup):
     """Reports an error that a user can act on as one message with an exit code; any other error keeps its traceback."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _stop_reported():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except UserError as error:
-            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(USAGE_ERROR) from None
-        except KeyboardInterrupt:
-            typer.secho("stopped; no half-written files are left", fg=typer.colors.YELLOW, err=True)
-            raise typer.Exit(INTERRUPTED) from None
+        with _stop_reported():
+            try:
+                return super().invoke(ctx)
+            except UserError as error:
+                typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+                raise typer.Exit(USAGE_ERROR) from None
+
+
+@contextmanager
+def _stop_reported() -> Iterator[None]:
+    """Report a signal that stopped the command as one message with an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        ignore_signals()
+        kept = "; ".join(getattr(stop, "__notes__", ["no half-written files are left"]))
+        typer.secho(f"stopped by {name_of(stop)}: {kept}", fg=typer.colors.YELLOW, err=True)
+        raise typer.Exit(exit_code(stop)) from None
 
 
 app = typer.Typer(

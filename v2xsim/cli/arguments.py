@@ -34,7 +34,11 @@ Overrides = Annotated[
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the run; overrides run.seed.", show_default=False)]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Folder to write. Default: runs/NAME-SEED.", show_default=False),
+    typer.Option(
+        metavar="DIR",
+        help="Folder to write. Default: runs/NAME-SEED, followed by the values of --set.",
+        show_default=False,
+    ),
 ]
 OnDevice = Annotated[
     Device | None, typer.Option(help="Device that casts lidar rays; overrides run.device.", show_default=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from v2xsim.study.compare import Versus
 
 NAME = "compare"
-EXAMPLE = "Example: v2xsim compare runs/demo-1 runs/no-relay   (or one sweep: v2xsim compare sweeps/relay)"
+EXAMPLE = "Example: v2xsim compare runs/demo-1 runs/demo-1-relay=none   (or one sweep: v2xsim compare sweeps/relay)"
 # Largest number of tables that are printed without --all.
 _MOST_TABLES = 8
 

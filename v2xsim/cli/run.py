@@ -30,8 +30,9 @@ def command(
 ) -> None:
     """Simulate a scenario and write its tables into a folder.
 
-    An earlier run in the folder is replaced once the new run is complete. The folder is refused if it holds files and no run, or a run and a file that
-    is not of a type that runs and their pictures have (.json, .parquet, .png, .ply, .pcd).
+    Without --out, the folder's name has the scenario, the seed and the values of --set, such as runs/highway-1-access=ieee80211p. An earlier run in the
+    folder is replaced once the new run is complete, together with its pictures and its report. The folder is refused if it holds any other file, or if
+    another process is writing it.
     """
     from v2xsim.cli.run_summary import as_object, print_paths, print_summary, stdout_kept_free
 
@@ -53,11 +54,13 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     """Load and run a scenario with a progress bar on standard error; return its results and their folder."""
     from v2xsim import scenario as scenarios
     from v2xsim.cli.progress import progress_bar
+    from v2xsim.ownership import left_from_elsewhere
     from v2xsim.runfolder import default_folder, staged
 
     loaded = scenarios.load(scenario, overrides, seed)
     print_notes(loaded.notes)
-    folder = out if out is not None else default_folder(loaded.name, loaded.run.seed)
+    folder = out if out is not None else default_folder(loaded, _settings(overrides))
+    print_notes(left_from_elsewhere(folder.parent))
     with staged(folder) as staging, progress_bar() as progress:
         # Imported here, so that a wrong scenario or folder is reported before the engine takes seconds to load.
         from v2xsim.simulate import run
@@ -65,6 +68,12 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
         results = run(loaded, out=staging, progress=progress)
     print_notes(notice.text for notice in results.notices)
     return results, folder
+
+
+def _settings(overrides: Sequence[str]) -> dict[str, str]:
+    """Return the values of --set, as written, by dotted key; of a key that is set twice, the last value counts."""
+    pairs = (override.partition("=") for override in overrides)
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def draw(folder: Path, frame: int | None = None) -> list[Path]:

@@ -1,7 +1,5 @@
 """Build a town with SUMO's own programs: netconvert, polyconvert, randomTrips, and a test run to choose the region."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -13,6 +11,7 @@ from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_tools import run_tool, sumo_home
 from v2xsim.mobility.sumo_vehicle_types import type_xml
+from v2xsim.staging import staged
 
 # Side of the square region from which stations are drawn.
 REGION_M = 1500.0
@@ -47,14 +46,11 @@ def import_osm(
         if progress is not None:
             progress(what)
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OsmImportError(f"{out}: must be a new or empty folder")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    except OSError as error:
-        raise OsmImportError(f"{out}: cannot be made ({error.strerror})") from error
-    try:
+    def check(target: Path) -> None:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise OsmImportError(f"{out}: must be a new or empty folder")
+
+    with staged(out, check, OsmImportError) as folder:
         say("reading the extract")
         unpacked(osm_file, folder / "town.osm.xml")
         try:
@@ -75,12 +71,6 @@ def import_osm(
             raise OsmImportError(f"{osm_file}: {error}") from error
         _scenario(folder, center_m, min(STATIONS, inside), osm_file.name)
         (folder / "town.osm.xml").unlink()
-        folder.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return out / "town.yaml"
 
 

@@ -1,6 +1,5 @@
 """Roads made when a run starts: a street grid and a motorway, with traffic driven by SUMO."""
 
-import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from v2xsim.mobility.sumo_tools import run_tool
 from v2xsim.mobility.sumo_vehicle_types import DRIVERS, shares_of, type_xml
 from v2xsim.records import Prisms
 from v2xsim.scenario.schema_world import GridTown, Highway, Run
+from v2xsim.staging import Scratch
 from v2xsim.streams import Streams
 from v2xsim.world.road_users import CATALOGUE, KINDS
 
@@ -64,9 +64,7 @@ def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departu
     ET.ElementTree(root).write(path)
 
 
-def _start(
-    folder: "tempfile.TemporaryDirectory[str]", run: Run, names: Names, options: Mapping[str, str]
-) -> SumoMobility:
+def _start(folder: Scratch, run: Run, names: Names, options: Mapping[str, str]) -> SumoMobility:
     """Start SUMO with the files net.net.xml and demand.rou.xml of a folder; closing the simulation removes the folder."""
     root = ET.Element("configuration")
     settings = {"net-file": "net.net.xml", "route-files": "demand.rou.xml", **options}
@@ -129,7 +127,7 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
     The grid is empty at time 0. Vehicles enter at the rate `vehicles_per_hour`, and `run.begin_s` gives the grid time to
     fill. If the mix contains pedestrians, the streets have sidewalks.
     """
-    folder = tempfile.TemporaryDirectory(prefix="v2xsim-grid-")
+    folder = Scratch("grid")
     home = Path(folder.name)
     try:
         sidewalks = ["--sidewalks.guess", "--default.sidewalk-width", "2", "--crossings.guess"]
@@ -239,7 +237,7 @@ def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
     slow = [kind for kind in shares_of(highway.mix) if kind in ("bicycle", "pedestrian")]
     if slow:
         raise MobilityError(f"traffic.highway.mix must have motor vehicles only, got {slow[0]}")
-    folder = tempfile.TemporaryDirectory(prefix="v2xsim-highway-")
+    folder = Scratch("highway")
     home = Path(folder.name)
     try:
         _write_motorway(home, highway)

@@ -1,7 +1,6 @@
 """Traffic driven by SUMO through libsumo, from any configuration."""
 
 import math
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +21,7 @@ from v2xsim.mobility.base import (
 from v2xsim.mobility.sumo_config import safe_config
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo
 from v2xsim.scenario.schema_world import FARTHEST_M
+from v2xsim.staging import Scratch
 from v2xsim.world.road_users import body_height_m, kind_of
 from v2xsim.world.snapshot import Snapshot
 
@@ -63,7 +63,7 @@ class SumoMobility(Mobility):
         step_us: int,
         seed: int,
         names: Names,
-        scratch: "tempfile.TemporaryDirectory[str] | None" = None,
+        scratch: Scratch | None = None,
     ) -> None:
         """Start SUMO.
 
@@ -90,7 +90,7 @@ class SumoMobility(Mobility):
         self._bodies: dict[str, _Body] = {}
         self._last: Snapshot | None = None
         self._sumo: ModuleType = libsumo()
-        self._folder = tempfile.TemporaryDirectory(prefix="v2xsim-sumo-")
+        self._folder = Scratch("sumo")
         try:
             safe = safe_config(config, Path(self._folder.name))
         except BaseException:

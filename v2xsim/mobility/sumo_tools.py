@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
 
+from v2xsim.children import NOT_FOUND, Child, python
 from v2xsim.mobility.base import MobilityError
 
 _DEBIAN_PACKAGE = {
@@ -53,7 +54,7 @@ def environment() -> dict[str, str]:
     """Return the environment variables with which SUMO's programs and tools run."""
     home = str(sumo_home())
     proj = str(Path(home) / "data" / "proj")
-    return {**os.environ, "SUMO_HOME": home, "PROJ_LIB": proj, "PROJ_DATA": proj}
+    return {**os.environ, "SUMO_HOME": home, "PROJ_LIB": proj, "PROJ_DATA": proj, "PYTHONSAFEPATH": "1"}
 
 
 def errors_in(output: str) -> str:
@@ -77,20 +78,20 @@ def run_tool(program: str, arguments: Sequence[str | Path], folder: Path, timeou
         MobilityError: If the program fails; the message has the program's reason.
     """
     home = sumo_home()
-    start = [sys.executable, home / "tools" / program] if program.endswith(".py") else [home / "bin" / program]
+    # A tool in Python needs the modules beside it, which SUMO_HOME names, and nothing of the working folder.
+    start = python(home / "tools" / program) if program.endswith(".py") else [home / "bin" / program]
     try:
-        done = subprocess.run(
-            [str(part) for part in (*start, *arguments)],
-            cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=timeout_s, check=False,
-        )  # fmt: skip
+        with Child([*start, *arguments], subprocess.PIPE, environment(), folder) as child:
+            output = child.process.communicate(timeout=timeout_s)[0].decode(errors="replace")
+            code = child.process.returncode
     except OSError as error:
         raise MobilityError(f"{program} does not start ({error.strerror}); install eclipse-sumo") from error
     except subprocess.TimeoutExpired as error:
         raise MobilityError(f"{program} did not finish within {timeout_s:g} s") from error
-    output = done.stdout.decode(errors="replace")
-    if done.returncode != 0:
-        reason = missing_library(output) or errors_in(output) or f"exit status {done.returncode}"
+    if code == NOT_FOUND:
+        raise MobilityError(f"{program} does not start ({output.strip().rpartition(': ')[2]}); install eclipse-sumo")
+    if code != 0:
+        reason = missing_library(output) or errors_in(output) or f"exit status {code}"
         raise MobilityError(f"{program} failed: {reason}")
     return output
 

@@ -3,7 +3,6 @@
 Each Dask worker has a fork server; results travel back as bytes, so no shared folder is needed.
 """
 
-import tempfile
 import threading
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
+from v2xsim.staging import Scratch
 from v2xsim.study.local_runner import ForkServer
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.point import Job
@@ -90,7 +90,7 @@ def on_worker(described: dict[str, Any]) -> tuple[dict[str, Any], bytes, bytes]:
     job = Job(**described)
     if not hasattr(_own, "fork_server"):
         _own.fork_server = ForkServer(job.threads)
-    with tempfile.TemporaryDirectory(prefix="v2xsim-") as folder:
+    with Scratch("point") as folder:
         directory = Path(folder)
         here = replace(
             job, result=str(directory / "result"), log=str(directory / "log"), reason=str(directory / "reason")

@@ -5,16 +5,13 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 from collections.abc import Generator, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
+from v2xsim.children import environment, python
 from v2xsim.errors import UserError
 from v2xsim.study.outcome import Outcome, outcome_of
 from v2xsim.study.point import Job
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 class ForkServer:
@@ -69,14 +66,8 @@ class ForkServer:
         self.close()
 
     def _started(self) -> "subprocess.Popen[bytes]":
-        count = str(self._threads)
-        env = os.environ | dict.fromkeys(
-            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), count
-        )
-        # The fork server imports the same v2xsim as this process, even if that is not installed.
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(
-            [sys.executable, "-m", "v2xsim.study.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env,
+            python("-m", "v2xsim.study.fork_server"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(self._threads),
             # Ctrl-C must reach only the process that runs the sweep, which then ends the fork server.
             start_new_session=True,
         )  # fmt: skip

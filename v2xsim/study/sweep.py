@@ -1,7 +1,6 @@
 """The function that runs a sweep: it runs every point without a result, then writes the table of all results."""
 
 import os
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from v2xsim.errors import UserError
+from v2xsim.staging import Scratch
 from v2xsim.study.gather import gather
 from v2xsim.study.local_runner import run_locally
 from v2xsim.study.outcome import Outcome
@@ -122,7 +122,7 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
     workers = workers or default_workers(plan)
     point = next(p for p in plan.points if p.setting not in plan.broken)
     runnable = sum(p.setting not in plan.broken for p in plan.points)
-    with tempfile.TemporaryDirectory(prefix="v2xsim-") as directory:
+    with Scratch("trial") as directory:
         for part in ("points", "logs"):
             (Path(directory) / part).mkdir()
         job = Store(Path(directory), plan).job(point, memory_for_each(workers))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from v2xsim.staging import added
 from v2xsim.viz.drawing.style import in_style, save
 from v2xsim.viz.export.cloud_file import write_pcd, write_ply
 from v2xsim.viz.run.bird_view import draw_fused_frame
@@ -39,13 +40,27 @@ def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, s
     """
     folder = open_run(Path(run_dir))
     pictures = folder.path / "pictures"
-    skipped = on_skip or (lambda _name, _reason: None)
-    try:
-        (pictures / "clouds").mkdir(parents=True, exist_ok=True)
-        with in_style():
-            return _drawn_frame(folder, frame, pictures, skipped) + _drawn_run(folder, pictures, skipped)
-    except OSError as error:
-        raise ViewError(f"{pictures} cannot be written ({error.strerror}); make the run's folder writable") from error
+    left_out: list[str] = []
+
+    def skipped(name: str, reason: str) -> None:
+        left_out.append(name)
+        if on_skip is not None:
+            on_skip(name, reason)
+
+    with added(pictures, ViewError) as draft:
+        try:
+            (draft / "clouds").mkdir()
+            with in_style():
+                written = _drawn_frame(folder, frame, draft, skipped) + _drawn_run(folder, draft, skipped)
+        except OSError as error:
+            raise ViewError(
+                f"{pictures} cannot be written ({error.strerror}); make the run's folder writable"
+            ) from error
+    for name in left_out:
+        # Remove the old file, because a picture of an earlier drawing would look like one of this drawing.
+        if (pictures / name).is_file():
+            (pictures / name).unlink()
+    return [pictures / path.relative_to(draft) for path in written]
 
 
 def _drawn_frame(
@@ -55,7 +70,7 @@ def _drawn_frame(
         kept = load_frame(folder, chosen_frame(folder, requested))
     except NothingToShowError as reason:
         for name in (*_OF_FRAME, "clouds"):
-            _leave_out(pictures / name, str(reason), skipped)
+            skipped(name, str(reason))
         return []
     written = [save(draw(kept, folder.name), pictures / name) for name, draw in _OF_FRAME.items()]
     rgb = point_colors(kept)
@@ -73,12 +88,5 @@ def _drawn_run(folder: RunFolder, pictures: Path, skipped: Callable[[str, str], 
         try:
             written.append(save(draw(folder), pictures / name))
         except NothingToShowError as reason:
-            _leave_out(pictures / name, str(reason), skipped)
+            skipped(name, str(reason))
     return written
-
-
-def _leave_out(path: Path, reason: str, skipped: Callable[[str, str], None]) -> None:
-    # Remove the old file, because a picture of an earlier drawing would look like one of this drawing.
-    if path.is_file():
-        path.unlink()
-    skipped(path.name, reason)

@@ -6,8 +6,6 @@ import io
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
+from v2xsim.runfolder import REPORT_MARK, files_of_report
+from v2xsim.staging import staged
 from v2xsim.study.compare import IDENTICAL, NO_PAIR, Versus, against_baseline, chosen_metrics
 from v2xsim.study.statistics import paired
 from v2xsim.study.studies import Study, StudyError
@@ -54,30 +54,36 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
     Raises:
         StudyError: If the folder holds other files, or cannot be written.
     """
-    try:
-        if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / PAGE).exists())):
-            raise StudyError(f"{folder}: holds something else than a report; name another with --out")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    except OSError as error:
-        raise StudyError(f"{folder}: cannot be written: {error.strerror}") from None
-    try:
-        with style.in_style(), mpl.rc_context({"svg.hashsalt": "v2xsim", "pdf.fonttype": 42}):
-            drawn = list(pictures(study, unit_of))
-            (draft / "figures").mkdir()
-            images = [_saved(picture, draft / "figures") for picture in drawn]
-        (draft / PAGE).write_text("".join(_page(study, made_of, drawn, images)), encoding="utf-8")
-        umask = os.umask(0)
-        os.umask(umask)
-        draft.chmod(0o777 & ~umask)
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.rename(folder)
-    except OSError as error:
-        raise StudyError(f"{folder}: cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with staged(folder, lambda target: _check_replaceable(target, folder), StudyError) as draft:
+        try:
+            with style.in_style(), mpl.rc_context({"svg.hashsalt": "v2xsim", "pdf.fonttype": 42}):
+                drawn = list(pictures(study, unit_of))
+                (draft / "figures").mkdir()
+                images = [_saved(picture, draft / "figures") for picture in drawn]
+            (draft / PAGE).write_text("".join(_page(study, made_of, drawn, images)), encoding="utf-8")
+            files = sorted(path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file())
+            (draft / REPORT_MARK).write_text(json.dumps({"v2xsim": "report", "files": files}) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StudyError(f"{folder}: cannot be written: {error.strerror}") from None
     return folder / PAGE
+
+
+def _check_replaceable(target: Path, folder: Path) -> None:
+    """Raise an error if a folder holds anything but an earlier report."""
+    try:
+        if not os.path.lexists(target):
+            return
+        if not target.is_dir():
+            raise StudyError(f"{folder}: must be a folder, got a file; name another with --out")
+        own = files_of_report(target)
+        paths = (path for path in target.rglob("*") if path.is_symlink() or not path.is_dir())
+        foreign = sorted(name for path in paths if (name := path.relative_to(target).as_posix()) not in own)
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be read: {error.strerror}") from None
+    if foreign:
+        raise StudyError(
+            f"{folder}: holds something else than a report: {foreign[0]!r}; move it away, or name another folder with --out"
+        )
 
 
 def _saved(picture: Picture, folder: Path) -> bytes:
@@ -134,8 +140,8 @@ def _failed(study: Study) -> Iterator[str]:
     for failure in study.failures[:_MOST_FAILURES]:
         setting = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
         yield (
-            f'<tr><td class="wrap">{html.escape(setting)}</td><td>{failure["seed"]}</td><td class="wrap">{html.escape(failure["reason"])}</td>'
-            f'<td class="word">{html.escape(failure["log"])}</td></tr>'
+            f'<tr><td class="wrap">{html.escape(setting)}</td><td>{html.escape(str(failure["seed"]))}</td><td class="wrap">{html.escape(str(failure["reason"]))}</td>'
+            f'<td class="word">{html.escape(str(failure["log"]))}</td></tr>'
         )
     yield "</table>"
     if len(study.failures) > _MOST_FAILURES:

@@ -1,10 +1,7 @@
 """Make a corpus: simulate its runs, convert their tracks to tokens, and write them into a folder."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +19,7 @@ from v2xsim.gpu.sequence.motion import coverage, drift, moves_of, token_offsets,
 from v2xsim.gpu.sequence.motion_covering import covering, random_k_disks
 from v2xsim.gpu.sequence.motion_vocabulary import TOLERANCE_M, MotionVocabulary
 from v2xsim.mobility.sumo_config import read_options
-from v2xsim.runfolder import staged
+from v2xsim.staging import Scratch, staged
 from v2xsim.streams import Streams
 from v2xsim.version import __version__
 from v2xsim.world.road_users import KINDS
@@ -139,9 +136,12 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
         UserError: If a setting, a network or the folder cannot be used.
     """
     runs = plan(settings)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise CorpusError(f"{folder}: must be a new or empty folder")
-    with staged(folder) as staging:
+
+    def check(target: Path) -> None:
+        if target.is_file() or (target.is_dir() and any(target.iterdir())):
+            raise CorpusError(f"{folder}: must be a new or empty folder")
+
+    with staged(folder, check, CorpusError) as staging:
         tracks = _driven(runs, settings, jobs, report)
         report(len(runs), len(runs), "choosing a vocabulary")
         train = tracks["train"]
@@ -180,7 +180,8 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
 def _driven(runs: Sequence[tuple[str, str]], settings: Settings, at_once: int, report: Report) -> dict[str, Tracks]:
     """Simulate the runs and return their tracks by set: training, validation and test."""
     shortest = round(settings.shortest_s / settings.step_s) + 1
-    with _scratch() as scratch:
+    with Scratch("corpus") as folder:
+        scratch = Path(folder)
         jobs = [
             Job(
                 network, settings.seed, f"{split}.{Path(network).name}", settings.vehicles, 60.0 * settings.minutes,
@@ -199,15 +200,6 @@ def _driven(runs: Sequence[tuple[str, str]], settings: Settings, at_once: int, r
                 )
             parts[split].append(part)
     return {split: joined(several) for split, several in parts.items()}
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="v2xsim-corpus-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sequences(tracks: Tracks, token: np.ndarray) -> Sequences:

@@ -6,7 +6,6 @@ and writes the tracks, or the reason of a failure, into a file.
 
 import json
 import sys
-import tempfile
 import xml.etree.ElementTree as ET
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from v2xsim.errors import UserError
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.mobility.sumo_tools import libsumo
+from v2xsim.staging import Scratch
 from v2xsim.streams import Streams
 from v2xsim.world.road_users import PEDESTRIAN
 
@@ -68,7 +68,7 @@ def record(job: Job) -> Tracks:
     Raises:
         MobilityError: If the network cannot be used or SUMO reports an error.
     """
-    folder = tempfile.TemporaryDirectory(prefix="v2xsim-corpus-")
+    folder = Scratch("corpus")
     try:
         config = _config(job, Path(folder.name))
         key = Streams(job.seed).key(f"corpus.sumo.{job.name}")

@@ -1,19 +1,16 @@
 """The SUMO runs of a corpus, several at a time, each in a process of its own."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from v2xsim.children import Child, environment, python
 from v2xsim.datasets.motion.record import Job
 from v2xsim.errors import UserError
 
 Report = Callable[[int, int, str], None]
 """Function called with the number of finished runs, the number of all runs, and the name of the present step."""
 
-_ROOT = Path(__file__).resolve().parents[2]
 # Seconds between two checks of the running processes.
 _PAUSE_S = 0.05
 
@@ -31,7 +28,7 @@ def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> 
         UserError: If a job fails; the other processes are then stopped.
     """
     waiting = list(enumerate(jobs))[::-1]
-    running: dict[int, tuple[subprocess.Popen[bytes], Job]] = {}
+    running: dict[int, tuple[Child, Job]] = {}
     done = 0
     report(done, len(jobs), "driving")
     try:
@@ -39,32 +36,25 @@ def run_all(jobs: Sequence[Job], at_once: int, folder: Path, report: Report) -> 
             while waiting and len(running) < at_once:
                 number, job = waiting.pop()
                 running[number] = _started(job, folder / f"{number}"), job
-            ended = [number for number, (process, _) in running.items() if process.poll() is not None]
+            ended = [number for number, (child, _) in running.items() if child.process.poll() is not None]
             for number in ended:
-                process, job = running.pop(number)
-                _check(process.returncode, job, folder / f"{number}.log")
+                child, job = running.pop(number)
+                child.end()
+                _check(child.process.returncode, job, folder / f"{number}.log")
                 done += 1
                 report(done, len(jobs), "driving")
             if not ended:
                 time.sleep(_PAUSE_S)
     finally:
-        for process, _ in running.values():
-            process.kill()
-            process.wait()
+        for child, _ in running.values():
+            child.end()
 
 
-def _started(job: Job, job_file: Path) -> "subprocess.Popen[bytes]":
+def _started(job: Job, job_file: Path) -> Child:
     order = job_file.with_suffix(".json")
     order.write_text(job.text(), encoding="utf-8")
-    # The runs import the same v2xsim as this process, even if that is not installed; each has one thread.
-    env = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     with job_file.with_suffix(".log").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "v2xsim.datasets.motion.record", str(order)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-            # Ctrl-C must reach only this process, which then stops the processes of the runs.
-            start_new_session=True,
-        )  # fmt: skip
+        return Child(python("-m", "v2xsim.datasets.motion.record", order), log, environment(threads=1))
 
 
 def _check(code: int, job: Job, log: Path) -> None:

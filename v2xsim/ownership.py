@@ -1,0 +1,317 @@
+"""Marks of the folders in which a process works, so that the folder of a process that was killed is recognised and removed.
+
+A process that needs a folder until its work is complete first writes a mark beside it: `.out.1f2e3d4c.owner` for the folder
+`.out.1f2e3d4c.partial`. The mark names the process and is locked while the process lives. The operating system releases the lock when
+the process ends, for whatever reason. So a mark without a lock belongs to a process that was killed, and its folder is removed by the next
+process that works at the same place. Folders without a mark, marks of other users and marks from other machines are left alone.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_OWNER, _PARTIAL, _ASIDE = ".owner", ".partial", ".replaced"
+_MARK = re.compile(r"\.?.+\.[0-9a-f]{8}\.owner")
+_SAYS = "folder of a process at work"
+_LARGEST_MARK_BYTES = 4096
+# A process writes its mark within a moment. An empty mark that is older was left by a process that was killed in that moment.
+_WRITTEN_WITHIN_S = 60.0
+# Names may have 255 bytes; the rest is for the ending.
+_LONGEST_NAME_BYTES = 200
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A folder that a process needs until its work is complete.
+
+    Attributes:
+        mark: Path of the mark, a locked file.
+        lock: Descriptor of the open mark.
+        folder: Path of the folder.
+        pid: Number of the process.
+    """
+
+    mark: Path
+    lock: int
+    folder: Path
+    pid: int
+
+    @property
+    def aside(self) -> Path:
+        """Path beside the folder for an earlier folder that is being replaced."""
+        return self.folder.with_suffix(_ASIDE)
+
+    def release(self) -> None:
+        """Remove the folder and its mark. A forked process must not do this for its parent, so nothing happens there."""
+        if os.getpid() != self.pid:
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.aside, ignore_errors=True)
+        if not os.path.lexists(self.folder):
+            self.mark.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.close(self.lock)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that a mark names.
+
+    Attributes:
+        target: Name of the file or folder that the process writes.
+        pid: Number of the process.
+        host: Name of the machine.
+        boot: Identifier of the machine's boot.
+        begun: Start of the process, in ticks of the machine's clock since the boot.
+    """
+
+    target: str
+    pid: int
+    host: str
+    boot: str
+    begun: int
+
+    @property
+    def here(self) -> bool:
+        """Whether the process ran on this machine, in this boot or an earlier one."""
+        return self.boot == _boot() or self.host == socket.gethostname()
+
+    @property
+    def runs(self) -> bool:
+        """Whether a process of this machine with this number and this start exists."""
+        return self.boot == _boot() and _begun(self.pid) == self.begun
+
+
+class BusyError(Exception):
+    """Another process writes the same file or folder. The message names the process."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A mark that is not removed, because its process lives or nobody can know whether it does.
+
+    Attributes:
+        mark: Path of the mark.
+        owner: The process.
+        lives: Whether the process surely lives; otherwise it ran on another machine.
+    """
+
+    mark: Path
+    owner: Owner
+    lives: bool
+
+
+def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False) -> Owned:
+    """Make a folder for this process in a parent folder, with its mark; first remove what killed processes left there.
+
+    Args:
+        parent: Folder in which the new folder is made.
+        target: Name of the file or folder that the process writes.
+        hidden: Whether the name of the folder begins with a dot.
+        shared: Whether several processes may use the same target name at the same time.
+
+    Raises:
+        BusyError: If a living process writes the same target.
+        OSError: If the folder cannot be made.
+    """
+    with _alone_in(parent):
+        for left in _cleared(parent):
+            if left.lives and left.owner.target == target and not shared:
+                raise BusyError(f"process {left.owner.pid} on {left.owner.host}")
+        short = os.fsencode(target)[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
+        name = f"{'.' if hidden else ''}{short}.{secrets.token_hex(4)}"
+        mark = parent / f"{name}{_OWNER}"
+        lock = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        owned = Owned(mark, lock, parent / f"{name}{_PARTIAL}", os.getpid())
+        try:
+            with suppress(OSError):  # Some network file systems have no locks; then the number of the process decides.
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(lock, _own_mark(target))
+            # After a power loss, the mark must not be empty while its folder exists.
+            os.fsync(lock)
+            owned.folder.mkdir(mode=0o700)
+        except BaseException:
+            owned.release()
+            raise
+        return owned
+
+
+def clear(parent: Path) -> list[Left]:
+    """Remove the folders that killed processes of this user left in a folder; return the marks that remain."""
+    if not marks_in(parent):
+        return []
+    with _alone_in(parent):
+        return _cleared(parent)
+
+
+def left_from_elsewhere(parent: Path) -> list[str]:
+    """Return a sentence about each folder that a process of another machine left, or is still writing."""
+    return [
+        f"{left.mark.with_suffix(_PARTIAL)}: is of process {left.owner.pid} on {left.owner.host}; if that has ended, remove the folder "
+        f"and {left.mark.name}"
+        for left in clear(parent)
+        if not left.lives
+    ]
+
+
+def _cleared(parent: Path) -> list[Left]:
+    return [left for mark in marks_in(parent) if (left := _examined(mark)) is not None]
+
+
+def wait_until_clear(parent: Path, patience_s: float) -> None:
+    """Remove what killed processes left in a folder, and wait for living ones a limited time."""
+    until = time.monotonic() + patience_s
+    while any(left.lives for left in clear(parent)) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def marks_in(folder: Path) -> list[Path]:
+    """Return the marks in a folder; they are recognised by their names only."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                folder / entry.name
+                for entry in entries
+                if _MARK.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+            )
+    except OSError:
+        return []
+
+
+def belongs_to_a_mark(path: Path) -> bool:
+    """Return whether a path is a mark or lies in the folder of a mark."""
+    for part in (path, *path.parents):
+        if part.suffix in (_OWNER, _PARTIAL, _ASIDE) and _read(part.with_suffix(_OWNER)) is not None:
+            return True
+    return False
+
+
+def _examined(mark: Path) -> Left | None:
+    """Remove a mark and its folder if its process is dead; return what stays, None if the mark is gone or not one of this user."""
+    try:
+        lock = os.open(mark, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        about = os.fstat(lock)
+        if about.st_uid != os.geteuid() or not stat.S_ISREG(about.st_mode):
+            return None
+        if about.st_size == 0:
+            if time.time() - about.st_mtime > _WRITTEN_WITHIN_S and not os.path.lexists(mark.with_suffix(_PARTIAL)):
+                mark.unlink(missing_ok=True)
+            return None
+        owner = _parsed(os.read(lock, _LARGEST_MARK_BYTES))
+        if owner is None:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES) or owner.runs:
+                return Left(mark, owner, lives=True)
+        # A lock that is free on this machine may be held on another one: not all network file systems share locks.
+        if not owner.here:
+            return Left(mark, owner, lives=False)
+        _remove(mark, owner)
+        return None
+    finally:
+        os.close(lock)
+
+
+def _remove(mark: Path, owner: Owner) -> None:
+    """Remove the folder of a dead process, then its mark."""
+    folder, aside = mark.with_suffix(_PARTIAL), mark.with_suffix(_ASIDE)
+    for path in (folder, aside):
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or path.stat().st_uid != os.geteuid()):
+            return
+    target = mark.parent / owner.target
+    if aside.exists() and not os.path.lexists(target):
+        # The process was killed between moving the earlier folder away and moving the new one to its place.
+        aside.rename(target)
+    for path in (folder, aside):
+        shutil.rmtree(path, ignore_errors=True)
+        if os.path.lexists(path):
+            return
+    mark.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(parent: Path) -> Iterator[None]:
+    """Let no other process of v2xsim make marks in a folder during a block, where the file system can lock folders."""
+    try:
+        folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        # A folder that may be written but not listed.
+        yield
+        return
+    try:
+        until = time.monotonic() + 5.0
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                # Whoever else locks the folder may hold it for long, and some file systems cannot lock folders: go on without.
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES) or time.monotonic() > until:
+                    break
+                time.sleep(0.01)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _own_mark(target: str) -> bytes:
+    pid = os.getpid()
+    mark = {
+        "v2xsim": _SAYS, "target": target, "pid": pid, "begun": _begun(pid), "host": socket.gethostname(), "boot": _boot(),
+    }  # fmt: skip
+    return (json.dumps(mark) + "\n").encode()
+
+
+def _read(mark: Path) -> Owner | None:
+    try:
+        if mark.is_symlink() or mark.stat().st_uid != os.geteuid():
+            return None
+        return _parsed(mark.read_bytes()[:_LARGEST_MARK_BYTES])
+    except OSError:
+        return None
+
+
+def _parsed(content: bytes) -> Owner | None:
+    try:
+        data: Any = json.loads(content)
+        if data["v2xsim"] != _SAYS:
+            return None
+        target = str(data["target"])
+        if os.sep in target or target in ("", ".", ".."):
+            return None
+        return Owner(target, int(data["pid"]), str(data["host"]), str(data["boot"]), int(data["begun"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _begun(pid: int) -> int:
+    """Return the start of a process in ticks since the boot; 0 if there is no such process, or the system does not tell."""
+    try:
+        # The name of the program, in brackets, may hold any character.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,223 @@
+"""Folders that appear complete or not at all, and folders for temporary files.
+
+Each of these folders has a mark while it is written (`v2xsim.ownership`), so that nothing stays for good, however the process ends.
+"""
+
+import atexit
+import ctypes
+import os
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from v2xsim.errors import UserError
+from v2xsim.ownership import BusyError, Left, Owned, clear, marks_in, take, wait_until_clear
+from v2xsim.signals import undisturbed
+
+_EXCHANGE = 2  # RENAME_EXCHANGE, linux/fs.h
+_AT_FDCWD = -100  # linux/fcntl.h
+# Time for which a folder is not replaced while another process draws into it.
+_PATIENCE_S = 60.0
+# Folders that this process has not released yet. If an exception ends the process between two lines of a `with` statement, nothing
+# else remembers them.
+_open: set[Owned] = set()
+
+
+@contextmanager
+def staged(folder: Path, check: Callable[[Path], None], error: type[UserError]) -> Iterator[Path]:
+    """Yield an empty temporary folder; at the end of the block it is moved to its final path, in place of what is there.
+
+    An earlier folder at the final path is replaced only then; it is kept if the block fails or is stopped.
+
+    Args:
+        folder: The final path; missing parent folders are made.
+        check: Function that raises an error if what is at the final path must not be replaced. It is called with the path before
+            the block and after it.
+        error: Class of the errors that this function raises.
+
+    Raises:
+        UserError: If the final path cannot be written, or another process is writing it.
+    """
+    target = Path(os.path.realpath(folder))
+    _refuse_special(target, folder, error)
+    _refuse(folder, [left for left in _cleared_within(target) if not left.lives], error)
+    check(target)
+    made = [above for above in target.parents if not above.exists()]
+    try:
+        with _taken(target, folder, error) as owned:
+            yield owned.folder
+            _open_to_others(owned.folder)
+            _refuse(folder, _cleared_within(target, _PATIENCE_S), error)
+            check(target)
+            try:
+                with undisturbed():
+                    _swap(owned, target)
+            except OSError as trouble:
+                raise error(f"{folder}: cannot be replaced: {trouble.strerror}") from None
+    finally:
+        for above in made:
+            # If the block failed, the parent folders that were made for it are empty and are removed; otherwise they stay.
+            with suppress(OSError):
+                above.rmdir()
+
+
+@contextmanager
+def added(folder: Path, error: type[UserError]) -> Iterator[Path]:
+    """Yield an empty temporary folder; at the end of the block its files are moved into a folder, each in one step.
+
+    Files of the same names are replaced, other files of the folder stay. Nothing is moved if the block fails or is stopped.
+
+    Args:
+        folder: The folder; it and missing parent folders are made.
+        error: Class of the errors that this function raises.
+
+    Raises:
+        UserError: If the folder cannot be written, or another process is writing it.
+    """
+    target = Path(os.path.realpath(folder))
+    with _taken(target, folder, error) as owned:
+        yield owned.folder
+        try:
+            with undisturbed():
+                for path in sorted(owned.folder.rglob("*")):
+                    final = target / path.relative_to(owned.folder)
+                    if path.is_dir():
+                        final.mkdir(parents=True, exist_ok=True)
+                    else:
+                        final.parent.mkdir(parents=True, exist_ok=True)
+                        path.replace(final)
+        except OSError as trouble:
+            raise error(f"{folder}: cannot be written: {trouble.strerror}") from None
+
+
+class Scratch:
+    """A folder for temporary files, removed by `cleanup`, at the end of the process, or after a kill by the next process.
+
+    Attributes:
+        name: Path of the folder.
+    """
+
+    def __init__(self, purpose: str) -> None:
+        """Make the folder, in the system's folder for temporary files.
+
+        Args:
+            purpose: Word in the folder's name.
+        """
+        with undisturbed():
+            # Each is of its own target: two processes never need the same one.
+            try:
+                owned = take(Path(tempfile.gettempdir()), f"v2xsim-{purpose}", hidden=False, shared=True)
+            except OSError as trouble:
+                raise UserError(
+                    f"{tempfile.gettempdir()}: must have room for temporary files, but cannot be written: {trouble.strerror}; name another "
+                    "folder in the environment variable TMPDIR"
+                ) from None
+            self.name = str(owned.folder)
+            self._release = weakref.finalize(self, owned.release)
+
+    def cleanup(self) -> None:
+        """Remove the folder."""
+        with undisturbed():
+            self._release()
+
+    def __enter__(self) -> str:
+        return self.name
+
+    def __exit__(self, *_: object) -> None:
+        self.cleanup()
+
+
+@contextmanager
+def _taken(target: Path, folder: Path, error: type[UserError]) -> Iterator[Owned]:
+    """Make a marked folder beside the target, on the same file system, so that it can be moved in one step."""
+    with undisturbed():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            owned = take(target.parent, target.name)
+        except BusyError as busy:
+            raise error(
+                f"{folder}: is being written by {busy}; wait for it, or name another folder with --out"
+            ) from None
+        except OSError as trouble:
+            raise error(f"{folder}: cannot be written: {trouble.strerror}") from None
+        _open.add(owned)
+    try:
+        yield owned
+    finally:
+        with undisturbed():
+            _open.discard(owned)
+            owned.release()
+
+
+def _refuse_special(target: Path, folder: Path, error: type[UserError]) -> None:
+    try:
+        if Path.cwd().is_relative_to(target):
+            raise error(f"{folder}: must not be the working folder or one above it; name a new folder")
+    except FileNotFoundError:
+        raise error("the working folder does not exist any more; change to another one") from None
+    if target.is_mount():
+        raise error(f"{folder}: is where a file system is mounted, which cannot be replaced; name a folder in it")
+
+
+def _open_to_others(staging: Path) -> None:
+    """Give a folder the usual permissions of a new folder; at first only its owner may read it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    with suppress(FileNotFoundError):
+        staging.chmod(0o777 & ~umask)
+
+
+def _cleared_within(target: Path, patience_s: float = 0.0) -> list[Left]:
+    """Remove what killed processes left inside a folder, such as half-drawn pictures; return the marks that remain.
+
+    Args:
+        target: The folder.
+        patience_s: Time to wait for processes that write into the folder now.
+    """
+    if not target.is_dir():
+        return []
+    until, remaining = time.monotonic() + patience_s, []
+    for inner in [target, *(path for path in target.rglob("*") if path.is_dir() and not path.is_symlink())]:
+        if marks_in(inner):
+            wait_until_clear(inner, until - time.monotonic())
+            remaining += clear(inner)
+    return remaining
+
+
+def _refuse(folder: Path, remaining: list[Left], error: type[UserError]) -> None:
+    for left in remaining:
+        raise error(
+            f"{folder}: process {left.owner.pid} on {left.owner.host} writes into it ({left.mark.name}); wait for it, or name "
+            "another folder with --out"
+        )
+
+
+def _swap(owned: Owned, target: Path) -> None:
+    """Move a folder to its final path. What was there is removed later, with the folder's mark."""
+    if not os.path.lexists(target):
+        owned.folder.rename(target)
+    elif not _exchanged(owned.folder, target):
+        target.rename(owned.aside)
+        try:
+            owned.folder.rename(target)
+        except OSError:
+            owned.aside.rename(target)
+            raise
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step; return whether the system can do that."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    return bool(renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE) == 0)
+
+
+@atexit.register
+def _release_all() -> None:
+    for owned in tuple(_open):
+        owned.release()
