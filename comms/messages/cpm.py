@@ -24,7 +24,8 @@ from v2xsim.comms.messages.redundancy.rule import SAME_M, distances_m
 CHECK_US, SLOWEST_US = 100_000, 1_000_000
 MOVE_M, SPEED_MPS, TURN_RAD = 4.0, 0.5, np.deg2rad(4.0)
 SENSORS_EVERY_US = 1_000_000
-# Number of checks in which an object must be recognised before it is reported; our choice.
+# Number of checks in which an object must be recognised before it is reported; our choice. Frames that follow each other
+# faster than checks do not count more often.
 LOOKS = 3
 # An object not perceived for this long is forgotten; if it appears again, it gets a new number.
 _FORGOTTEN_US = 2_000_000
@@ -34,7 +35,7 @@ class CpmRules:
     """The objects that one station perceives, by their numbers, and the state of each when it was last reported."""
 
     def __init__(self) -> None:
-        self._number = self._seen_us = self._looks = self._included_us = np.zeros(0, np.int64)
+        self._number = self._seen_us = self._looks = self._looked_us = self._included_us = np.zeros(0, np.int64)
         self._position = self._velocity = self._sent_position = np.zeros((0, 2))
         self._sent_speed = self._sent_heading = np.zeros(0)
         self._next = 0
@@ -108,6 +109,7 @@ class CpmRules:
             "_sent_heading",
             "_included_us",
             "_looks",
+            "_looked_us",
         ):
             setattr(self, name, getattr(self, name)[kept])
         # Positions are extrapolated before the comparison: at 50 km/h an object moves 1.4 m between two checks.
@@ -134,6 +136,9 @@ class CpmRules:
         )
         self._included_us = np.append(self._included_us, np.full(more, -1, np.int64))
         self._looks = np.append(self._looks, np.zeros(more, np.int64))
-        self._looks[row] += 1
+        self._looked_us = np.append(self._looked_us, np.full(more, now_us - CHECK_US))
+        checked = row[now_us - self._looked_us[row] >= CHECK_US]
+        self._looks[checked] += 1
+        self._looked_us[checked] = now_us
         self._position[row], self._velocity[row], self._seen_us[row] = place_m, velocity_mps, now_us
         return row

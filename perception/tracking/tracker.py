@@ -48,7 +48,8 @@ class TrackerParams:
         least_score: Smallest score with which a detection can start a track; 0.2 is OpenCOOD's output threshold.
         confirm_hits: Number M of detections within the last N steps that confirms a track.
         confirm_steps: Number N of last steps in which detections count for confirmation, at most 60.
-        tentative_us: Time after the last detection at which an unconfirmed track is dropped.
+        tentative_us: Time after the last detection at which an unconfirmed track is dropped. It must be longer than the
+            time between two frames (see `at_step`): otherwise no track ever gets a second detection.
         coast_us: Time after the last detection at which a confirmed track is dropped.
     """
 
@@ -68,6 +69,24 @@ class TrackerParams:
     def gate(self) -> float:
         """Squared Mahalanobis distance at the edge of the gate: the chi-square quantile for 2 degrees of freedom."""
         return float(-2.0 * np.log1p(-self.gate_probability))
+
+    @staticmethod
+    def at_step(step_us: int) -> "TrackerParams":
+        """Return the parameters for a time between two frames; up to 100 ms, these are the defaults.
+
+        At longer steps, an unconfirmed track still lives for the N steps in which its detections count for confirmation,
+        and a confirmed one still survives a frame without a detection of it.
+
+        Args:
+            step_us: Time between two frames.
+        """
+        usual = TrackerParams()
+        return replace(
+            usual,
+            # Half a step more, so that the last of the N steps counts whatever the rounding.
+            tentative_us=max(usual.tentative_us, round((usual.confirm_steps + 0.5) * step_us)),
+            coast_us=max(usual.coast_us, round(2.5 * step_us)),
+        )
 
 
 @dataclass(frozen=True)

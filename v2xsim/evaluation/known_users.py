@@ -5,7 +5,7 @@ from jaxtyping import Bool
 
 from v2xsim.evaluation.scene import Scene
 from v2xsim.perception.metrics.awareness import WITHIN_M, aware
-from v2xsim.perception.tracking.tracker import Tracks, step
+from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, step
 from v2xsim.records import Detections
 
 
@@ -25,9 +25,14 @@ def without_detection(announced: Detections, detections: Detections) -> Detectio
 
 
 class FusedTracks:
-    """Tracks of each ego after fusion, for evaluation only: no station acts on them."""
+    """Tracks of each ego after fusion, for evaluation only: no station acts on them.
 
-    def __init__(self) -> None:
+    Args:
+        step_us: Time between two frames of an ego.
+    """
+
+    def __init__(self, step_us: int) -> None:
+        self._params = TrackerParams.at_step(step_us)
         self._tracks: dict[int, Tracks] = {}
 
     def step(self, ego: int, detections: Detections, announced: Detections, time_us: int) -> Tracks:
@@ -41,5 +46,5 @@ class FusedTracks:
         """
         before = self._tracks.get(ego, Tracks.none(time_us))
         everything = Detections.joined([detections, without_detection(announced, detections)])
-        self._tracks[ego] = step(before, everything, time_us)
+        self._tracks[ego] = step(before, everything, time_us, self._params)
         return self._tracks[ego]

@@ -90,7 +90,7 @@ class Cooperation(Section):
     max_age_ms: float = quantity(
         300.0,
         "ms",
-        "Largest age of an answer's data at the time of the ego's capture; older data is not used; not for collective perception messages",
+        "Largest age of an answer's data at the time of the ego's capture; older data is not used, so that at a run.step_s above this, only data of the same step is; not for collective perception messages",
         ge=0,
         le=10_000,
     )

@@ -26,7 +26,11 @@ class Run(Section):
     )
     duration_s: float = quantity(10.0, "s", "Duration of the measurement, without warm-up", gt=0, le=86400)
     step_s: float = quantity(
-        0.1, "s", "Time step of traffic and lidars; every lidar captures one frame per step", ge=0.01, le=1.0
+        0.1,
+        "s",
+        "Time step of traffic and lidars; every lidar captures one frame per step, and egos ask for data once per step",
+        ge=0.01,
+        le=1.0,
     )
     device: Literal["cpu", "cuda"] = choice(
         "cpu", "Device that casts lidar rays: cpu with compiled kernels, or cuda with torch"

@@ -29,6 +29,16 @@ def test_an_object_is_told_of_once_it_was_recognised_three_times():
     assert told()[0][0] == 0.2
 
 
+@pytest.mark.parametrize(
+    ("step_us", "told_us"), [(10_000, 200_000), (50_000, 200_000), (100_000, 200_000), (500_000, 1_000_000)]
+)
+def test_frames_faster_than_checks_do_not_make_an_object_known_sooner(step_us, told_us):
+    rules, place = CpmRules(), np.zeros((1, 2))
+    times_us = range(0, 2_000_000, step_us)
+    answers = [rules.included(place, place, np.zeros(1), np.zeros(1, bool), time_us, 0.0) for time_us in times_us]
+    assert next(t for t, answer in zip(times_us, answers, strict=True) if answer and len(answer[0])) == told_us
+
+
 def test_what_stands_still_is_told_of_once_a_second_under_one_number():
     when, numbers = told()
     assert np.diff(when) == pytest.approx(1.0)

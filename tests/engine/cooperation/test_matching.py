@@ -41,7 +41,7 @@ def reachable(known, *, delivery=1.0, relayed=()):
 def ego_that_heard(*origins, arrived_us=NOW_US, grid=None):
     known = knowledge(EGO)
     for origin in origins:
-        known.learn(awareness(origin, grid=matrix() if grid is None else grid, pose=(3, 4, 0, 0)), arrived_us)
+        known.learn(awareness(origin, grid=matrix() if grid is None else grid, pose=(3, 4, 0, 0)), 0, arrived_us)
     return known
 
 
@@ -58,8 +58,8 @@ def test_a_helper_is_known_by_what_it_announced():
 
 def test_a_station_that_announced_no_matrix_is_not_asked_and_the_others_are():
     known = knowledge(EGO)
-    known.learn(awareness(HELPER), NOW_US)
-    known.learn(awareness(OTHER, grid=matrix()), NOW_US)
+    known.learn(awareness(HELPER), 0, NOW_US)
+    known.learn(awareness(OTHER, grid=matrix()), 0, NOW_US)
     assert [item.agent for item in reachable(known)] == [OTHER]
 
 
@@ -73,7 +73,7 @@ def test_a_station_heard_just_lately_enough_is_asked():
 
 def test_silence_counts_from_the_arrival_of_an_announcement_and_not_from_its_capture():
     known = knowledge(EGO)
-    known.learn(awareness(HELPER, NOW_US - FORGET_US - 50_000, grid=matrix()), NOW_US - FORGET_US)
+    known.learn(awareness(HELPER, NOW_US - FORGET_US - 50_000, grid=matrix()), 0, NOW_US - FORGET_US)
     assert len(reachable(known)) == 1
 
 

@@ -221,7 +221,7 @@ def candidates_of(scene, *, bad=True):
     """Return whom an ego may ask that knows HELPER, where all links but the direct one were heard clearly."""
     for receiver, sender in ((EGO, RELAY), (HELPER, RELAY), *(() if bad else ((EGO, HELPER),))):
         scene.stations.measure(np.array([receiver]), sender, np.array([40.0]), NOW_US)
-    scene.known_to(EGO).learn(awareness(HELPER, grid=matrix()), NOW_US)
+    scene.known_to(EGO).learn(awareness(HELPER, grid=matrix()), 0, NOW_US)
     zone = BlindZone(np.ones((4, 4), bool), np.ones((4, 4)))
     (known,) = scene.exchange.candidates(OWN, 100_000, [(frame(EGO, 100_000), zone)])
     return [(item.agent, item.relay, round(item.delivery, 2)) for item in known]

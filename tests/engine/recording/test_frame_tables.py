@@ -41,7 +41,7 @@ def world(*, velocity_mps=(0.0, 0.0), time_us=FRAME_US):
 def recorded(*frames):
     """Return the tables after these frames, range 50 m and 20 ms of detection, and what fills them."""
     tables = {name: Columns(name) for name in COLUMNS}
-    rows = FrameTables(tables, 50.0, 20_000)
+    rows = FrameTables(tables, 50.0, 20_000, 100_000)
     scores = [rows.add(one) for one in frames]
     rows.close()
     return {name: table.finished().to_pylist() for name, table in tables.items()}, rows, scores

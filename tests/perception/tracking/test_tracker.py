@@ -589,3 +589,41 @@ def test_the_gate_of_a_track_that_heads_north_east_is_long_to_the_north_east(off
     edge_m = np.sqrt(GATE * (0.32 + 2.25 + 0.004 / 3))
     place = (edge_m + off_m) * np.array([1.0, 1.0]) / np.sqrt(2.0)
     assert len(step(born(yaw=np.pi / 4), seen(place, yaw=np.pi / 4), FRAME_US)) == tracks
+
+
+# ---- the time between two frames ----
+
+STEPS_US = [10_000, 50_000, 100_000, 300_000, 400_000, 500_000, 1_000_000]
+
+
+def driven_at(step_us, seen, speed_mps=10.0):
+    """Return the tracks after frames `step_us` apart, in which a car that drives is detected or not."""
+    params, tracks = TrackerParams.at_step(step_us), Tracks.none(0)
+    for number, is_seen in enumerate(seen):
+        position = [(speed_mps * number * step_us * 1e-6, 0.0)] if is_seen else []
+        tracks = step(tracks, at(position), number * step_us, params)
+    return tracks
+
+
+@pytest.mark.parametrize("step_us", STEPS_US)
+def test_a_second_detection_confirms_a_track_whatever_the_time_between_frames(step_us):
+    assert driven_at(step_us, [True, True]).confirmed.tolist() == [True]
+    assert driven_at(step_us, [True, False, True]).confirmed.tolist() == [True]
+
+
+@pytest.mark.parametrize("step_us", STEPS_US)
+def test_a_confirmed_track_survives_one_missed_frame_whatever_the_time_between_frames(step_us):
+    tracks = driven_at(step_us, [True, True, True, False, True])
+    assert tracks.track_id.tolist() == [0]
+    assert tracks.hits.tolist() == [4]
+
+
+@pytest.mark.parametrize("step_us", STEPS_US)
+def test_a_false_alarm_is_dropped_within_five_frames_or_the_usual_time(step_us):
+    frames = 5 + PARAMS.tentative_us // step_us
+    assert len(driven_at(step_us, [True] + [False] * frames)) == 0
+
+
+@pytest.mark.parametrize("step_us", [step_us for step_us in STEPS_US if step_us <= FRAME_US])
+def test_up_to_the_usual_step_the_parameters_are_the_usual_ones(step_us):
+    assert TrackerParams.at_step(step_us) == PARAMS

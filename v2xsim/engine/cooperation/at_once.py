@@ -39,8 +39,9 @@ class AtOnce:
 
     def announce(self, awareness: Awareness) -> None:
         """Store a station's announcement in the knowledge of every ego."""
+        now_us = self._clock.now_us
         for knowledge in self._stations.egos():
-            knowledge.learn(awareness, self._clock.now_us)
+            knowledge.learn(awareness, now_us, now_us)
 
     def report(self, report: Report) -> None:
         """Store a station's report in the knowledge of every ego."""

@@ -105,7 +105,7 @@ class OverTheAir:
             if packet.hop == 1:
                 self._relay_announcement(heard, message)
             for ego in self._completed_at(heard):
-                self._stations.knowledge_of(ego).learn(message.body, heard.time_us)
+                self._stations.knowledge_of(ego).learn(message.body, message.queued_us, heard.time_us)
         elif isinstance(message, ReportMessage):
             for ego in self._completed_at(heard):
                 self._stations.knowledge_of(ego).take_report(message.body, heard.time_us, self._counts_copies)

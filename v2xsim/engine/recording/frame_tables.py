@@ -26,12 +26,13 @@ class FrameTables:
         tables: Tables of the run.
         range_m: Road users within this distance of the ego are scored.
         detect_us: Time from a capture to the end of its detection.
+        step_us: Time between two frames of an ego.
     """
 
-    def __init__(self, tables: dict[str, Columns], range_m: float, detect_us: int) -> None:
+    def __init__(self, tables: dict[str, Columns], range_m: float, detect_us: int, step_us: int) -> None:
         self._tables, self._range_m, self._detect_us = tables, range_m, detect_us
         self._matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
-        self._fused_tracks = FusedTracks()
+        self._fused_tracks = FusedTracks(step_us)
         self._hidden_conflicts = HiddenConflicts()
 
     def add(self, frame: FusedFrame) -> FrameScore:

@@ -27,7 +27,7 @@ class Recording:
         record, work = scenario.record, scenario.cooperation
         detect_us, fuse_us, oldest_us = (round(ms * 1e3) for ms in (work.detect_ms, work.deadline_ms, work.max_age_ms))
         self.tables = {name: Columns(name) for name in COLUMNS if name != "metrics"}
-        self._frame_tables = FrameTables(self.tables, record.evaluation_range_m, detect_us)
+        self._frame_tables = FrameTables(self.tables, record.evaluation_range_m, detect_us, self._step_us)
         self._truth_tables = TruthTables(self.tables, record, begin_us, self._step_us)
         self._kept_frames = KeptFrames(self.tables, record, begin_us, detect_us, self._step_us + fuse_us + oldest_us)
         self._participants = Participants()

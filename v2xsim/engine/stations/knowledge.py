@@ -18,10 +18,12 @@ class Announced:
     Attributes:
         awareness: Content of the announcement.
         arrived_us: Time at which the announcement arrived.
+        sent_us: Time at which its sender handed it to the radio.
     """
 
     awareness: Awareness
     arrived_us: int
+    sent_us: int
 
 
 @dataclass
@@ -92,20 +94,20 @@ class Knowledge:
         """Return the station's frame captured at an instant; None if there is none."""
         return next((frame for frame in self.frames if frame.time_us == time_us), None)
 
-    def learn(self, awareness: Awareness, now_us: int) -> None:
+    def learn(self, awareness: Awareness, sent_us: int, now_us: int) -> None:
         """Store an announcement, unless it is the station's own or a newer one of the same sender is known.
 
         Args:
             awareness: Content of the announcement.
+            sent_us: Time at which its sender handed it to the radio.
             now_us: Time at which the announcement arrived.
         """
         before = self.announced.get(awareness.origin)
-        # A relayed copy may arrive after the next announcement was heard directly.
-        if awareness.origin == self.agent or (
-            before is not None and before.awareness.capture_us >= awareness.capture_us
-        ):
+        # A relayed copy may arrive after the next announcement was heard directly. The times of sending are compared, not
+        # those of the announced states: between two ticks, a station announces the same state again, and is still there.
+        if awareness.origin == self.agent or (before is not None and before.sent_us >= sent_us):
             return
-        self.announced[awareness.origin] = Announced(awareness, now_us)
+        self.announced[awareness.origin] = Announced(awareness, now_us, sent_us)
 
     def receive_part(self, number: int, answer: Answer, parts: Bool[np.ndarray, " fragments"]) -> None:
         """Store the fragments of an answer that one packet brought.

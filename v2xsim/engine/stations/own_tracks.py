@@ -3,7 +3,7 @@
 from weakref import WeakKeyDictionary
 
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.perception.tracking.tracker import Tracks, step, velocity_of
+from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, step, velocity_of
 from v2xsim.records import Detections
 
 
@@ -15,7 +15,7 @@ class OwnTracks:
     """
 
     def __init__(self, step_us: int) -> None:
-        self._step_us = step_us
+        self._step_us, self._params = step_us, TrackerParams.at_step(step_us)
         self._latest: dict[int, tuple[int, Tracks]] = {}
         self._at: WeakKeyDictionary[Frame, Tracks] = WeakKeyDictionary()
         # Several egos may ask for the detections of one frame.
@@ -26,7 +26,7 @@ class OwnTracks:
         time_us, before = self._latest.get(frame.agent, (-1, Tracks.none(frame.time_us)))
         if time_us != frame.time_us - self._step_us:
             before = Tracks.none(frame.time_us)
-        tracks = step(before, frame.detections, frame.time_us)
+        tracks = step(before, frame.detections, frame.time_us, self._params)
         self._latest[frame.agent] = frame.time_us, tracks
         self._at[frame] = tracks
 
@@ -40,5 +40,7 @@ class OwnTracks:
         if frame not in self._at:
             return own
         if frame not in self._with_velocity:
-            self._with_velocity[frame] = Detections(own.boxes, velocity_of(self._at[frame], own), own.score, own.truth)
+            self._with_velocity[frame] = Detections(
+                own.boxes, velocity_of(self._at[frame], own, self._params), own.score, own.truth
+            )
         return self._with_velocity[frame]
