@@ -45,7 +45,7 @@ def run(
     begin_us = round(scenario.run.begin_s * 1e6)
     names = Names()
     for unit in scenario.stations.roadside:
-        names.register(unit.id)
+        names.register(unit.id, "a roadside unit")
     obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:
         built = time.perf_counter()

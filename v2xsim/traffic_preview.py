@@ -27,7 +27,7 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
     """
     names = Names()
     for unit in scenario.stations.roadside:
-        names.register(unit.id)
+        names.register(unit.id, "a roadside unit")
     obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
     plausibility = Plausibility(scenario, len(obstacles.prisms))
     begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)

@@ -60,6 +60,13 @@ def test_the_shape_tells_the_class_where_it_can(vehicle_class, shape, kind):
         ("truck@3", "truck"),
         ("delivery_van", "van"),
         ("xyz", "passenger"),
+        ("semitrailer", "truck"),
+        ("CityTram", "bus"),
+        ("DEFAULT_RAILTYPE", "bus"),
+        ("myVan2", "van"),
+        ("advanced_driver", "passenger"),
+        ("personal_car", "passenger"),
+        ("business", "passenger"),
     ],
 )
 def test_the_id_of_a_type_in_a_trace_tells_the_class_where_it_can(name, kind):

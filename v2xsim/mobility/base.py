@@ -1,7 +1,7 @@
 """The interface of all sources of traffic: they return the road users at one instant after the other, with their ids."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 import numpy as np
@@ -33,24 +33,105 @@ class Names:
     def __init__(self) -> None:
         self._id: dict[str, int] = {}
         self._name: list[str] = []
+        self._owner: list[str] = []
 
     def __len__(self) -> int:
         return len(self._name)
 
-    def register(self, name: str) -> int:
-        """Return the number (agent id) of a name; a new name gets the next number."""
+    def register(self, name: str, owner: str = "") -> int:
+        """Return the number (agent id) of a name; a new name gets the next number.
+
+        Args:
+            name: The name.
+            owner: What a new name stands for, such as "vehicle", so that `owner_of` can return it.
+        """
         agent = self._id.setdefault(name, len(self._name))
         if agent == len(self._name):
             self._name.append(name)
+            self._owner.append(owner)
         return agent
 
     def name_of(self, agent: int) -> str:
         """Return the name of the road user or roadside unit with an agent id."""
         return self._name[agent]
 
+    def owner_of(self, agent: int) -> str:
+        """Return what an agent id stands for, as it was registered."""
+        return self._owner[agent]
+
     def agent_of(self, name: str) -> int | None:
         """Return the agent id of a name, or None if the name has not appeared yet."""
         return self._id.get(name)
+
+
+class NameTakenError(ValueError):
+    """A name stands for two different things."""
+
+
+Body = tuple[int, float, float, float]
+"""What tells road users of one name apart: class (row of the catalogue), length, width and height."""
+
+
+class Identities:
+    """Enters road users into a register of names, so that no two different ones get the same agent id.
+
+    A source of traffic may use a name again for another road user, after the first one has left. If the second has another
+    body, it gets a name of its own with a number, such as `car#2`.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._agent_of: dict[tuple[str, Body], int] = {}
+        self._bodies_of: dict[str, int] = {}
+        self.renamed: list[str] = []
+
+    def agent(self, name: str, owner: str, body: Body) -> int:
+        """Return the agent id of a road user; a new one is entered into the register.
+
+        Raises:
+            NameTakenError: If the name already stands for something else than `owner`.
+        """
+        agent = self._agent_of.get((name, body))
+        return self._entered(name, owner, body) if agent is None else agent
+
+    def _entered(self, name: str, owner: str, body: Body) -> int:
+        number = self._bodies_of.get(name, 0) + 1
+        own_name = name if number == 1 else f"{name}#{number}"
+        for taken in {name, own_name}:
+            present = self._names.agent_of(taken)
+            if present is not None and (number == 1 or taken != name or self._names.owner_of(present) != owner):
+                raise NameTakenError(
+                    f"{owner} and {self._names.owner_of(present) or 'another road user'} have the same name {taken!r}; rename one of them"
+                )
+        agent = self._names.register(own_name, owner)
+        self._bodies_of[name] = number
+        self._agent_of[name, body] = agent
+        if number > 1:
+            self.renamed.append(own_name)
+        return agent
+
+    def notices(self, source: str) -> tuple[Notice, ...]:
+        """Return the notice about names that stand for several road users."""
+        if not self.renamed:
+            return ()
+        return (
+            Notice(
+                "traffic.names_used_again", len(self.renamed),
+                f"{source}: {counted(len(self.renamed), 'road user')} with the name of an earlier one of another class or size: "
+                f"{listed(self.renamed)}; they count as different road users",
+            ),
+        )  # fmt: skip
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 vehicle` or `2 vehicles`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Return the first few of some names in quotes, separated by commas."""
+    all_names = list(names)
+    return ", ".join(repr(name) for name in all_names[:most]) + (", ..." if len(all_names) > most else "")
 
 
 class Mobility(ABC):
@@ -72,6 +153,24 @@ class Mobility(ABC):
         """Advance the traffic to an instant without reading states; the next snapshot is at that instant or later."""
         if progress is not None:
             progress(until_us)
+
+    def enter(self, name: str, owner: str, where: str) -> int:
+        """Return the agent id of a road user that appears for the first time.
+
+        Args:
+            name: Name of the road user in the run.
+            owner: What it is, such as "a vehicle".
+            where: Source and time, for the message of an error.
+
+        Raises:
+            MobilityError: If the name stands for something else already, such as a roadside unit.
+        """
+        present = self.names.agent_of(name)
+        if present is not None:
+            raise MobilityError(
+                f"{where}: {owner} and {self.names.owner_of(present) or 'another road user'} have the same name {name!r}; rename one of them"
+            )
+        return self.names.register(name, owner)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what this source has left out, repaired or assumed so far; complete after the last snapshot."""

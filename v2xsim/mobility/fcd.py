@@ -1,198 +1,30 @@
 """Replay of a trace that SUMO wrote with --fcd-output; the file is read step by step during the run."""
 
-import gzip
-import zlib
+from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
-from xml.parsers import expat
 
 import numpy as np
-from jaxtyping import Float, Int8, Int64
 
-from v2xsim.mobility.base import (
-    Bounds,
-    Mobility,
-    MobilityError,
-    Names,
-    center_of_front_m,
-    snapshot_of,
-    yaw_of_compass_rad,
-)
-from v2xsim.world.road_users import BUS, CATALOGUE, PASSENGER, PEDESTRIAN, TRUCK, kind_of_type_name
+from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names, counted, snapshot_of
+from v2xsim.mobility.fcd_reader import Sample, TraceReader, read_trace
+from v2xsim.mobility.trace_checks import TraceChecks, jumps, matched
+from v2xsim.notices import Notice
 from v2xsim.world.snapshot import Snapshot
 
-# Number of bytes that the XML parser gets at once, so that a long trace is never completely in memory.
-_CHUNK_BYTES = 1 << 18
-
-
-def _trace_size_m() -> Float[np.ndarray, "kinds 3"]:
-    """Return length, width and height of each class of road user for a trace, which has types but no sizes.
-
-    Length and width are SUMO's defaults, because SUMO computed the distances between vehicles with them: with the
-    catalogue's truck of 13 m instead of SUMO's of 7.1 m, trucks would overlap with the cars behind. Heights are those of
-    the catalogue.
-    """
-    size = CATALOGUE.size_m.copy()
-    size[PASSENGER, :2] = 5.0, 1.8
-    size[TRUCK, :2] = 7.1, 2.4
-    size[BUS, :2] = 12.0, 2.5
-    return size
-
-
-TRACE_SIZE_M = _trace_size_m()
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The road users at one instant of a trace, in the world frame."""
-
-    time_us: int
-    agent: Int64[np.ndarray, " agents"]
-    kind: Int8[np.ndarray, " agents"]
-    center_m: Float[np.ndarray, "agents 2"]
-    size_m: Float[np.ndarray, "agents 3"]
-    yaw_rad: Float[np.ndarray, " agents"]
-    speed_mps: Float[np.ndarray, " agents"]
-
-    def __len__(self) -> int:
-        return len(self.agent)
-
-
-def _time_us(text: str) -> int:
-    """Return the time in microseconds that a text gives as seconds or as [days:]hours:minutes:seconds."""
-    parts = [float(part) for part in text.split(":")]
-    scale = (86400.0, 3600.0, 60.0, 1.0)[-len(parts) :]
-    return round(sum(part * unit for part, unit in zip(parts, scale, strict=True)) * 1e6)
-
-
-class _Reader:
-    """Collects the instants of a trace, and the road users at each, from XML events."""
-
-    def __init__(self, path: Path, names: Names) -> None:
-        self.path = path
-        self.names = names
-        self.ready: list[Sample] = []
-        self.rows_seen = False
-        self._root = ""
-        self._time_us: int | None = None
-        self._last_us: int | None = None
-        self._rows: list[tuple[int, int, float, float, float, float, float, float, float]] = []
-        self.parser = expat.ParserCreate()
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.StartDoctypeDeclHandler = self._refuse
-
-    def fail(self, reason: str) -> MobilityError:
-        return MobilityError(f"{self.path}: line {self.parser.CurrentLineNumber}: {reason}")
-
-    def _refuse(self, *_: object) -> None:
-        raise self.fail("has a document type declaration, which no trace needs; remove it")
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if not self._root:
-            self._root = name
-            if name != "fcd-export":
-                raise self.fail(f"root element is <{name}>; a trace of --fcd-output has <fcd-export>")
-        elif name == "timestep":
-            try:
-                self._time_us = _time_us(attributes["time"])
-            except (KeyError, ValueError) as error:
-                raise self.fail("<timestep> needs a time in seconds") from error
-            if self._last_us is not None and self._time_us <= self._last_us:
-                raise self.fail(f"time steps must rise; {attributes['time']} s came after {self._last_us / 1e6:g} s")
-            self._last_us = self._time_us
-        elif name in ("vehicle", "person") and self._time_us is not None and not attributes.get("vehicle"):
-            try:
-                self._rows.append(self._row(name, attributes))
-            except KeyError as error:
-                raise self.fail(
-                    f"<{name}> has no attribute {error.args[0]!r}; the trace needs id, x, y and angle"
-                ) from error
-            except ValueError as error:
-                raise self.fail(f"<{name} id={attributes.get('id')!r}> is malformed ({error})") from error
-
-    def _row(self, name: str, a: dict[str, str]) -> tuple[int, int, float, float, float, float, float, float, float]:
-        # SUMO numbers persons and vehicles separately: both may have a "1".
-        key = a["id"] if name == "vehicle" else f"person:{a['id']}"
-        kind = kind_of_type_name(a.get("type", "")) if name == "vehicle" else PEDESTRIAN
-        size = TRACE_SIZE_M[kind]
-        row = (
-            self.names.register(key), kind, float(a["x"]), float(a["y"]), float(a["angle"]), float(a.get("speed", "nan")),
-            float(a.get("length", size[0])), float(a.get("width", size[1])), float(a.get("height", size[2])),
-        )  # fmt: skip
-        if not all(np.isfinite(value) for value in (*row[2:5], *row[6:])):
-            raise ValueError("a position or size is not finite")
-        return row
-
-    def _end(self, name: str) -> None:
-        if name != "timestep" or self._time_us is None:
-            return
-        # SUMO writes an empty step if it samples no vehicle at that time (option device.fcd.period); such steps carry no
-        # information.
-        if self._rows:
-            table = np.array(self._rows, float)
-            yaw = yaw_of_compass_rad(table[:, 4])
-            self.ready.append(
-                Sample(
-                    self._time_us,
-                    table[:, 0].astype(np.int64),
-                    table[:, 1].astype(np.int8),
-                    center_of_front_m(table[:, 2:4], yaw, table[:, 6]),
-                    table[:, 6:9],
-                    yaw,
-                    table[:, 5],
-                )
-            )
-            self._rows = []
-        self._time_us = None
-
-
-def read_trace(path: Path, names: Names) -> Generator[Sample, None, None]:
-    """Yield the instants of a trace at which there are road users, in order of time.
-
-    Raises:
-        MobilityError: If the trace is missing, damaged or not written by --fcd-output.
-    """
-    if path.is_dir():
-        raise MobilityError(f"{path}: is a folder; a trace of SUMO's --fcd-output (.xml or .xml.gz) is needed")
-    reader = _Reader(path, names)
-    try:
-        with path.open("rb") as probe:
-            packed = probe.read(2) == b"\x1f\x8b"
-        with cast(BinaryIO, gzip.open(path)) if packed else path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                reader.parser.Parse(chunk, False)
-                yield from reader.ready
-                reader.ready.clear()
-            reader.parser.Parse(b"", True)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise MobilityError(f"{path}: damaged gzip file ({error})") from error
-    except OSError as error:
-        raise MobilityError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except expat.ExpatError as error:
-        raise MobilityError(f"{path}: not valid XML ({error})") from error
-
-
-def _rows(sample: Sample, rows: Int64[np.ndarray, " rows"]) -> Sample:
-    """Return a sample with only the given rows of another sample."""
-    return Sample(
-        sample.time_us, sample.agent[rows], sample.kind[rows], sample.center_m[rows], sample.size_m[rows],
-        sample.yaw_rad[rows], sample.speed_mps[rows],
-    )  # fmt: skip
-
-
-def _matched(before: Sample, after: Sample) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return, for the road users that are in both samples, their rows in the first and in the second."""
-    _, rows_before, rows_after = np.intersect1d(before.agent, after.agent, return_indices=True)
-    order = np.argsort(rows_before)
-    return rows_before[order].astype(np.int64), rows_after[order].astype(np.int64)
+# A trace is read ahead by so many rows before its first instant is shown, to check its units. A row needs about 100 bytes.
+_AHEAD_ROWS = 20_000
 
 
 def between(before: Sample, after: Sample, time_us: int) -> Sample:
-    """Return the road users that are in both samples, interpolated to an instant between them."""
-    b, a = _matched(before, after)
+    """Return the road users that are in both samples, interpolated to an instant between them.
+
+    A road user that jumps from one sample to the next, farther than it can drive, is left out.
+    """
+    b, a = matched(before, after)
+    drives = ~jumps(before, after, b, a)
+    b, a = b[drives], a[drives]
     span_us = after.time_us - before.time_us
     share = (time_us - before.time_us) / span_us
     step = after.center_m[a] - before.center_m[b]
@@ -212,8 +44,8 @@ def with_speeds(sample: Sample, after: Sample | None) -> Sample:
         return sample
     speed = sample.speed_mps.copy()
     if after is not None:
-        rows, _ = _matched(sample, after)
         moved = between(sample, after, sample.time_us)
+        rows = np.flatnonzero(np.isin(sample.agent, moved.agent))
         speed[rows] = np.where(np.isfinite(speed[rows]), speed[rows], moved.speed_mps)
     return replace(sample, speed_mps=np.nan_to_num(speed, nan=0.0))
 
@@ -223,21 +55,33 @@ class FcdMobility(Mobility):
 
     Between two samples of the trace, a road user that is in both moves linearly and turns the shorter way. A road user that
     is in only one of them exists only at the instant of that sample: it appears at its first sample and is gone after its
-    last.
+    last. Where the samples are much farther apart than usual, nobody exists between them.
     """
 
-    def __init__(self, path: Path, names: Names) -> None:
-        """Open a trace.
+    def __init__(self, path: Path, names: Names, step_us: int = 0, run_us: tuple[int, int] | None = None) -> None:
+        """Open a trace and check the units of its beginning.
+
+        Args:
+            path: The trace.
+            names: Register of names of the run, in which road users are entered.
+            step_us: Time step of the run, to report that the trace has a longer one; 0 if there is no run.
+            run_us: First instant of the run and the end of its last step; None if there is no run.
 
         Raises:
-            MobilityError: If the file is missing, damaged, empty or not written by --fcd-output.
+            MobilityError: If the file is missing, damaged, empty or not written by --fcd-output, if its units are not those of SUMO, or
+                if nobody is in it during the run.
         """
         super().__init__(names)
-        self._path = path
+        self._path, self._step_us, self._run_us = path, step_us, run_us
         # The reader is ahead of the present instant, so it has names of its own: a road user is registered in the run only
         # when it is in a snapshot.
         self._read_names = Names()
-        self._samples = read_trace(path, self._read_names)
+        self._agent_of: dict[int, int] = {}
+        self._reader = TraceReader(path, self._read_names)
+        self._read = read_trace(self._reader)
+        self._checks = TraceChecks(path, self._reader.found)
+        self._ahead: deque[Sample] = deque()
+        self._samples = self._checked_samples()
         self._before: Sample | None = None
         self._after = next(self._samples, None)
         if self._after is None:
@@ -245,13 +89,45 @@ class FcdMobility(Mobility):
         self._first = self._after
         self._last_us: int | None = None
         self._bounds: Bounds | None = None
+        self._gap_us: int | None = None
+        if run_us is not None:
+            self._check_span(*run_us)
+
+    def _checked_samples(self) -> Generator[Sample, None, None]:
+        """Yield the samples of the trace; its units are checked before the first one, and again as more is read."""
+        rows = 0
+        for sample in self._read:
+            self._checks.see(sample)
+            self._ahead.append(sample)
+            rows += len(sample)
+            while rows >= _AHEAD_ROWS:
+                self._checks.refuse_wrong_units()
+                first = self._ahead.popleft()
+                rows -= len(first)
+                yield first
+        self._checks.refuse_wrong_units(at_end=True)
+        yield from self._ahead
+
+    def _check_span(self, begin_us: int, end_us: int) -> None:
+        """Refuse a trace that begins after the run."""
+        trace_begin_us = self._reader.found.begin_us
+        if trace_begin_us is not None and trace_begin_us >= end_us:
+            raise MobilityError(
+                f"{self._path}: traffic begins at {trace_begin_us / 1e6:g} s, after the end of the run at {end_us / 1e6:g} s; set "
+                f"run.begin_s to at least {trace_begin_us / 1e6:g}"
+            )
+        if self._first.time_us >= end_us:
+            raise MobilityError(
+                f"{self._path}: the first road user is there at {self._first.time_us / 1e6:g} s, after the end of the run at "
+                f"{end_us / 1e6:g} s; set run.begin_s to at least {self._first.time_us / 1e6:g}"
+            )
 
     @property
     def bounds(self) -> Bounds:
         """Rectangle around all positions in the trace; the first access reads the whole trace."""
         if self._bounds is None:
             lower, upper = self._first.center_m.min(axis=0), self._first.center_m.max(axis=0)
-            for sample in read_trace(self._path, Names()):
+            for sample in read_trace(TraceReader(self._path, Names())):
                 lower = np.minimum(lower, sample.center_m.min(axis=0))
                 upper = np.maximum(upper, sample.center_m.max(axis=0))
             self._bounds = (float(lower[0]), float(lower[1]), float(upper[0]), float(upper[1]))
@@ -273,17 +149,65 @@ class FcdMobility(Mobility):
         if before is not None and before.time_us == time_us:
             return self._shown(with_speeds(before, after))
         if before is not None and after is not None:
-            return self._shown(between(before, after, time_us))
-        return self._shown(replace(_rows(self._first, np.zeros(0, np.int64)), time_us=time_us))
+            if not self._checks.is_gap(before, after):
+                return self._shown(between(before, after, time_us))
+            if self._gap_us != before.time_us:
+                self._gap_us = before.time_us
+                self._checks.note_gap(before, after)
+        return self._shown(replace(self._first.rows(np.zeros(0, np.int64)), time_us=time_us))
 
     def _shown(self, sample: Sample) -> Snapshot:
-        agent = [self.names.register(self._read_names.name_of(int(a))) for a in sample.agent]
+        agent = [self._shown_agent(read, sample.time_us) for read in sample.agent.tolist()]
         ahead = np.stack([np.cos(sample.yaw_rad), np.sin(sample.yaw_rad)], axis=1)
         return snapshot_of(
             sample.time_us, np.array(agent, np.int64), sample.kind, sample.center_m, sample.size_m, sample.yaw_rad,
             sample.speed_mps[:, None] * ahead,
         )  # fmt: skip
 
+    def _shown_agent(self, read: int, time_us: int) -> int:
+        """Return the agent id in the run of a road user of the trace."""
+        agent = self._agent_of.get(read)
+        if agent is None:
+            agent = self._agent_of[read] = self.enter(
+                self._read_names.name_of(read), self._read_names.owner_of(read), f"{self._path}: at {time_us / 1e6:g} s"
+            )
+        return agent
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what was left out of the trace or assumed about it, and the part of the run that it does not cover."""
+        names = self._read_names
+        notices = [
+            *self._checks.notices(self._step_us, names.name_of), *self._reader.identities.notices(str(self._path)),
+        ]  # fmt: skip
+        if self._run_us is not None:
+            notices += self._uncovered(*self._run_us)
+        return tuple(notices)
+
+    def _uncovered(self, begin_us: int, end_us: int) -> list[Notice]:
+        """Return the notices about the time of the run before and after the trace."""
+        notices = []
+        first_us = self._reader.found.begin_us
+        if first_us is not None and first_us > begin_us:
+            notices.append(
+                Notice(
+                    "trace.begins_late", max((min(first_us, end_us) - begin_us) // self._step_us, 1),
+                    f"{self._path}: traffic begins at {first_us / 1e6:g} s; the run begins {(first_us - begin_us) / 1e6:g} s "
+                    f"earlier, without road users; set run.begin_s to at least {first_us / 1e6:g}",
+                )
+            )  # fmt: skip
+        before, last_us = self._before, self._last_us
+        if self._after is None and before is not None and last_us is not None and last_us > before.time_us:
+            late_us = end_us - self._step_us - before.time_us
+            notices.append(
+                Notice(
+                    "trace.ends_early", max(late_us // self._step_us, 1),
+                    f"{self._path}: the trace ends at {before.time_us / 1e6:g} s; the last {late_us / 1e6:g} s of the run, "
+                    f"{counted(max(late_us // self._step_us, 1), 'step')}, are without road users; set run.duration_s to less",
+                )
+            )  # fmt: skip
+        return notices
+
     def close(self) -> None:
         """Close the file of the trace."""
         self._samples.close()
+        self._read.close()

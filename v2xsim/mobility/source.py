@@ -19,7 +19,10 @@ def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
     if traffic.sumocfg is not None:
         return SumoMobility(traffic.sumocfg, step_us, run.seed, names)
     if traffic.fcd is not None:
-        return FcdMobility(traffic.fcd, names)
+        begin_us = round(run.begin_s * 1e6)
+        # As many whole steps as the engine runs.
+        end_us = begin_us + round(run.duration_s * 1e6 / step_us) * step_us
+        return FcdMobility(traffic.fcd, names, step_us, (begin_us, end_us))
     if traffic.grid is not None:
         return open_grid(traffic.grid, run, names)
     if traffic.highway is not None:

@@ -1,6 +1,7 @@
 """Traffic driven by SUMO through libsumo, from any configuration."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -10,16 +11,21 @@ import numpy as np
 
 from v2xsim.mobility.base import (
     Bounds,
+    Identities,
     Mobility,
     MobilityError,
     Names,
+    NameTakenError,
     Progress,
     center_of_front_m,
+    counted,
+    listed,
     snapshot_of,
     yaw_of_compass_rad,
 )
-from v2xsim.mobility.sumo_config import safe_config
-from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo
+from v2xsim.mobility.sumo_config import safe_config, time_us_of
+from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
+from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.staging import Scratch
 from v2xsim.world.road_users import body_height_m, kind_of
@@ -36,6 +42,9 @@ _WARM_UP_CHUNK_US = 5_000_000
 
 # SUMO reports a coordinate below this for a vehicle without a position, such as one that is being teleported.
 _NOWHERE_M = -1e8
+
+# A network whose elevations differ by less is flat: no road crosses another one on a bridge.
+_FLAT_M = 3.0
 
 _running: list[str] = []
 
@@ -88,6 +97,10 @@ class SumoMobility(Mobility):
         self._scratch = scratch
         self._step_us = step_us
         self._bodies: dict[str, _Body] = {}
+        self._identities = Identities(names)
+        self._riders: set[str] = set()
+        self._teleports = 0
+        self._lowest_m, self._highest_m = math.inf, -math.inf
         self._last: Snapshot | None = None
         self._sumo: ModuleType = libsumo()
         self._folder = Scratch("sumo")
@@ -100,8 +113,8 @@ class SumoMobility(Mobility):
         self._log = self._log_path.open("wb")
         _running.append(str(config))
         command = ["sumo", "-c", str(safe.path), "--step-length", f"{step_us / 1e6:.3f}",
-                   "--seed", str(seed % (2**31 - 1)), "--no-step-log", "true", "--no-warnings", "true"]  # fmt: skip
-        if not safe.options & {"lanechange.duration", "lateral-resolution"}:
+                   "--seed", str(seed % (2**31 - 1)), "--no-step-log", "true"]  # fmt: skip
+        if not _changes_lanes_slowly(safe.options):
             command += ["--lanechange.duration", str(LANE_CHANGE_S)]
         try:
             self._call(self._sumo.start, command)
@@ -116,6 +129,14 @@ class SumoMobility(Mobility):
             self.close()
             raise
         self._bounds = (x_min, y_min, x_max, y_max)
+        self._options = safe.options
+        self._config_notices = safe.notices
+        if _is_lon_lat(self._bounds):
+            self.close()
+            raise MobilityError(
+                f"{config}: the road network lies between {x_min:.4g}, {y_min:.4g} and {x_max:.4g}, {y_max:.4g}: its coordinates are "
+                "longitude and latitude, but must be metres; make it with netconvert's option --proj.utm"
+            )
 
     @property
     def bounds(self) -> Bounds:
@@ -176,6 +197,10 @@ class SumoMobility(Mobility):
             raise ValueError(f"instants must rise; {time_us} us came after {self._now_us() - self._step_us} us")
         # One step more, because libsumo's time is that of the next step to compute (see the class).
         self._call(self._sumo.simulationStep, (time_us + self._step_us) / 1e6)
+        self._teleports += self._sumo.simulation.getStartingTeleportNumber()
+        # SUMO may use the name of a vehicle again after the vehicle has arrived.
+        for name in self._sumo.simulation.getDepartedIDList():
+            self._bodies.pop(name, None)
         self._last = self._read(time_us)
         return self._last
 
@@ -186,15 +211,20 @@ class SumoMobility(Mobility):
         for name in vehicle.getIDList():
             x, y = vehicle.getPosition(name)
             if x > _NOWHERE_M and math.isfinite(x):
-                bodies.append(self._bodies.get(name) or self._meet(name, name, vehicle))
+                bodies.append(self._bodies.get(name) or self._meet(name, name, vehicle, "a vehicle", time_us))
                 states.append((x, y, vehicle.getAngle(name), vehicle.getSpeed(name)))
         for name in person.getIDList():
             x, y = person.getPosition(name)
+            if x <= _NOWHERE_M or not math.isfinite(x):
+                continue
             # A person in a vehicle is left out: it is inside the vehicle's body.
-            if x > _NOWHERE_M and math.isfinite(x) and not person.getVehicle(name):
-                key = f"person:{name}"  # SUMO numbers persons and vehicles separately: both may have a "1".
-                bodies.append(self._bodies.get(key) or self._meet(key, name, person))
-                states.append((x, y, person.getAngle(name), person.getSpeed(name)))
+            if person.getVehicle(name):
+                self._riders.add(name)
+                continue
+            key = f"person:{name}"  # SUMO numbers persons and vehicles separately: both may have a "1".
+            owner = f"the person {name!r}"
+            bodies.append(self._bodies.get(key) or self._meet(key, name, person, owner, time_us))
+            states.append((x, y, person.getAngle(name), person.getSpeed(name)))
         state = np.array(states, float).reshape(-1, 4)
         size = np.array([(b.length_m, b.width_m, b.height_m) for b in bodies], float).reshape(-1, 3)
         yaw = yaw_of_compass_rad(state[:, 2])
@@ -208,19 +238,68 @@ class SumoMobility(Mobility):
             state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
         )
 
-    def _meet(self, key: str, name: str, domain: Any) -> _Body:
-        """Return the body of a road user that appears for the first time, with SUMO's own length and width."""
+    def _meet(self, key: str, name: str, domain: Any, owner: str, time_us: int) -> _Body:
+        """Return the body of a road user that appears for the first time, with SUMO's own length and width.
+
+        Raises:
+            MobilityError: If the name stands for something else already, such as a roadside unit.
+        """
         vehicle_class = domain.getVehicleClass(name)
         kind = kind_of(vehicle_class, domain.getShapeClass(name))
-        body = _Body(
-            agent=self.names.register(key),
-            kind=kind,
-            length_m=domain.getLength(name),
-            width_m=domain.getWidth(name),
-            height_m=body_height_m(kind, vehicle_class, domain.getHeight(name)),
-        )
+        length_m, width_m = domain.getLength(name), domain.getWidth(name)
+        height_m = body_height_m(kind, vehicle_class, domain.getHeight(name))
+        try:
+            agent = self._identities.agent(key, owner, (kind, length_m, width_m, height_m))
+        except NameTakenError as error:
+            raise MobilityError(f"{self._source}: at {time_us / 1e6:g} s: {error}") from error
+        z_m = domain.getPosition3D(name)[2]
+        if math.isfinite(z_m) and z_m > _NOWHERE_M:
+            self._lowest_m, self._highest_m = min(self._lowest_m, z_m), max(self._highest_m, z_m)
+        body = _Body(agent=agent, kind=kind, length_m=length_m, width_m=width_m, height_m=height_m)
         self._bodies[key] = body
         return body
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what v2xsim does otherwise than SUMO alone, what SUMO warned about, and whom it moved elsewhere."""
+        notices, source = list(self._config_notices), self._source
+        notices += self._identities.notices(str(source))
+
+        def note(subject: str, count: int, text: str) -> None:
+            if count:
+                notices.append(Notice(subject, count, f"{source}: {text}"))
+
+        configured_us = time_us_of(self._options.get("step-length", ""))
+        if configured_us is not None and configured_us != self._step_us:
+            note(
+                "sumo.step_replaced", 1,
+                f"the option step-length of {configured_us / 1e6:g} s is left out; SUMO's step is run.step_s, {self._step_us / 1e6:g} s",
+            )  # fmt: skip
+        end_us = time_us_of(self._options.get("end", ""))
+        if end_us is not None and end_us >= 0 and self._last is not None and self._last.time_us >= end_us:
+            steps = (self._last.time_us - end_us) // self._step_us + 1
+            note(
+                "sumo.after_end", steps,
+                f"{counted(steps, 'step')} of the run after {end_us / 1e6:g} s, where the option end stops SUMO's flows of vehicles; "
+                "remove the option or shorten the run",
+            )  # fmt: skip
+        note(
+            "traffic.teleports", self._teleports,
+            f"SUMO moved vehicles elsewhere {self._teleports:,} times, because they were stuck in a jam or had an accident",
+        )  # fmt: skip
+        note(
+            "traffic.riders", len(self._riders),
+            f"{counted(len(self._riders), 'person')} in vehicles left out while they ride ({listed(sorted(self._riders))})",
+        )  # fmt: skip
+        if self._highest_m - self._lowest_m > _FLAT_M:
+            note(
+                "traffic.elevation", 1,
+                f"elevations from {self._lowest_m:.0f} m to {self._highest_m:.0f} m are ignored: all road users stand on one plane, also "
+                "those on and below bridges",
+            )  # fmt: skip
+        warnings = sumo_warnings(self._log_path)
+        common = "; ".join(f"{number} x {text}" for text, number in warnings.most_common(3))
+        note("sumo.warnings", warnings.total(), f"SUMO warns: {common}" + ("; ..." if len(warnings) > 3 else ""))
+        return tuple(notices)
 
     def close(self) -> None:
         """End the simulation, so that another one can start in this process."""
@@ -237,3 +316,15 @@ class SumoMobility(Mobility):
             self._folder.cleanup()
             if self._scratch is not None:
                 self._scratch.cleanup()
+
+
+def _changes_lanes_slowly(options: Mapping[str, str]) -> bool:
+    """Return whether a configuration already sets how long a lane change takes."""
+    return "lanechange.duration" in options or (time_us_of(options.get("lateral-resolution", "")) or 0) > 0
+
+
+def _is_lon_lat(bounds: Bounds) -> bool:
+    """Return whether the corners of a road network are degrees: no network is smaller than 20 m in both directions."""
+    x_min, y_min, x_max, y_max = bounds
+    small = 0 < max(x_max - x_min, y_max - y_min) < 20
+    return small and max(abs(x_min), abs(x_max)) <= 180 and max(abs(y_min), abs(y_max)) <= 90

@@ -3,33 +3,56 @@
 A configuration can name output files, and its additional files can name more (detectors, edge data). SUMO writes each
 output beside the file that names it. So a run uses a copy of the configuration in a temporary folder: inputs get absolute
 paths, outputs are removed, and additional files that name outputs are copied with the outputs redirected.
+
+Files are read by the rules of XML (declared encodings, entities, comments) and options by those of SUMO 1.28: values as
+attributes or as text, synonyms, lists separated by commas, %-encoded paths, and environment variables as ${NAME}.
 """
 
-import gzip
 import os
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from v2xsim.mobility.base import MobilityError
+from v2xsim.mobility.sumo_xml import Document, names_files, read_document
+from v2xsim.notices import Notice
 
-_INPUTS = {"n", "net", "r", "routes", "a", "additional", "w", "weights", "load-state", "phemlight-path",
-           "astar.all-distances", "astar.landmark-distances"}  # fmt: skip
-_ADDITIONAL = {"a", "additional", "additional-files"}
+# SUMO's synonyms for options that are handled by name (sumo --save-template, SUMO 1.28).
+_SYNONYMS = {
+    "n": "net-file", "net": "net-file", "r": "route-files", "routes": "route-files", "a": "additional-files",
+    "additional": "additional-files", "w": "weight-files", "weights": "weight-files", "b": "begin", "e": "end",
+    "abs-rand": "random", "srand": "seed", "v": "verbose", "W": "no-warnings", "suppress-warnings": "no-warnings",
+    "l": "log", "log-file": "log", "device.fcd-replay.file": "device.fcd-replay.files",
+}  # fmt: skip
+
+# Input files whose option does not end in -file or -files.
+_INPUTS = {"load-state", "phemlight-path", "astar.all-distances", "astar.landmark-distances"}
 
 # Options that write files, open ports or are only for the graphical interface.
-_DROPPED = {"log", "l", "message-log", "error-log", "tripinfo", "summary", "netstate", "ndump", "netstate-dump", "dump",
-            "vehroutes", "vehroute", "fcd", "C", "device.toc.file", "remote-port", "num-clients", "gui-settings-file", "g",
-            "start", "S", "quit-on-end", "Q", "delay", "d", "game", "window-size", "window-pos", "breakpoints",
-            "step-length", "seed", "random", "no-step-log", "verbose", "v", "no-warnings", "W"}  # fmt: skip
+_DROPPED = {"log", "message-log", "error-log", "tripinfo", "personinfo", "summary", "netstate", "ndump", "netstate-dump",
+            "dump", "vehroutes", "vehroute", "personroutes", "fcd", "person-fcd", "C", "device.toc.file", "remote-port",
+            "num-clients", "gui-settings-file", "g", "start", "S", "quit-on-end", "Q", "delay", "d", "game",
+            "window-size", "window-pos", "breakpoints", "step-length", "seed", "random", "no-step-log", "verbose",
+            "no-warnings"}  # fmt: skip
 _DROPPED_BEGINNINGS = ("save-", "device.ssm", "gui-", "device.btreceiver", "registry-")
 
-_OUTPUT_TAGS = ("e1Detector|inductionLoop|instantInductionLoop|e2Detector|laneAreaDetector|e3Detector|entryExitDetector"
-                "|edgeData|laneData|meanData|routeProbe|vTypeProbe|vtypeprobe|vaporizer|timedEvent|calibrator|laneCalibrator")  # fmt: skip
-_TAG = re.compile(r"<([A-Za-z]\w*)\b[^<>]*>")
-_ATTRIBUTE = re.compile(r"\b(file|output|dest|href)\s*=\s*(\"[^\"]*\"|'[^']*')")
-_OUTPUT = re.compile(rf"^(?:{_OUTPUT_TAGS})$")
+# Dropped options that do not change what a user gets from v2xsim, so that no notice lists them.
+_UNREPORTED = {"log", "message-log", "error-log", "gui-settings-file", "g", "start", "S", "quit-on-end", "Q", "delay", "d",
+               "game", "window-size", "window-pos", "breakpoints", "no-step-log", "verbose", "no-warnings"}  # fmt: skip
+
+_TRUE = {"1", "yes", "true", "on", "x", "t"}
+
+_OUTPUT_TAGS = {"e1Detector", "inductionLoop", "instantInductionLoop", "e2Detector", "laneAreaDetector", "e3Detector",
+                "entryExitDetector", "edgeData", "laneData", "meanData", "routeProbe", "vTypeProbe", "vtypeprobe",
+                "vaporizer", "timedEvent", "calibrator", "laneCalibrator"}  # fmt: skip
+_REFERENCES = ("file", "output", "dest", "href")
+
+# In a path SUMO takes a comma as the end of the path and ${ as an environment variable, and removes blanks at the ends.
+# Bytes that are no UTF-8, which Python shows as the last codes here, cannot be written into XML.
+_UNUSABLE = re.compile(r",|\$\{|^\s|\s$|[\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
@@ -38,106 +61,206 @@ class SafeConfig:
 
     Attributes:
         path: Path of the copy.
-        options: Names of the SUMO options that the user's configuration already sets.
+        options: The options that the user's configuration sets, by SUMO's main name of each.
+        notices: What is not taken over from the user's configuration.
     """
 
     path: Path
-    options: frozenset[str]
+    options: Mapping[str, str]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass
-class _Redirected:
-    """Makes copies of additional files and remembers those that exist already."""
+class _Copies:
+    """Makes copies of additional files, and links to files whose paths SUMO cannot use; remembers those that exist already."""
 
     folder: Path
     copies: dict[Path, Path] = field(default_factory=dict)
     outputs: dict[tuple[str, str], Path] = field(default_factory=dict)
+    links: dict[Path, Path] = field(default_factory=dict)
 
     def safe(self, path: Path) -> Path:
-        """Return an additional file itself if it names no outputs, otherwise a copy whose outputs go to the temporary folder."""
+        """Return an additional file itself if it names no files, otherwise a copy whose outputs go to the temporary folder."""
         if path in self.copies:
             return self.copies[path]
         self.copies[path] = path  # Register the copy before its content is read: this ends a circle of includes.
-        packed = path.read_bytes()
-        is_gzip = packed[:2] == b"\x1f\x8b"
-        text = (gzip.decompress(packed) if is_gzip else packed).decode("utf-8", "replace")
-        bare = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-        changed = _TAG.sub(lambda tag: self._tag(tag[1], tag[0], path.parent), bare)
-        if changed != bare:
-            copy = self.folder / f"{len(self.copies)}-{path.name}"
-            copy.write_bytes(gzip.compress(changed.encode()) if is_gzip else changed.encode())
-            self.copies[path] = copy
+        # Most of these files are large lists of polygons and stops without any reference; they need no copy.
+        if names_files(path, _REFERENCES):
+            document = read_document(path)
+            if self._redirect(document.root, path.parent):
+                self.copies[path] = self._written(document, path)
         return self.copies[path]
 
-    def _tag(self, name: str, text: str, home: Path) -> str:
-        return _ATTRIBUTE.sub(lambda a: f'{a[1]}="{self._value(name, a[2][1:-1], home)}"', text)
+    def _redirect(self, root: ET.Element, home: Path) -> bool:
+        """Replace the names of files below an element; return whether any has changed."""
+        changed = False
+        for element in root.iter():
+            for key in _REFERENCES:
+                value = element.get(key)
+                if value and (safe := self._value(element.tag, value, home)) != value:
+                    element.set(key, safe)
+                    changed = True
+        return changed
 
     def _value(self, tag: str, value: str, home: Path) -> str:
-        if _OUTPUT.match(tag):
+        if tag in _OUTPUT_TAGS:
             number = len(self.outputs)
             return str(self.outputs.setdefault((tag, value), self.folder / f"out-{number}.xml"))
         named = home / value
-        if not value or not named.is_file():
-            return value
-        return str(self.safe(named.resolve()) if tag == "include" else named.resolve())
+        if tag == "include":
+            return str(self.safe(named.resolve())) if named.is_file() else str(named.absolute())
+        return str(named.resolve()) if named.is_file() else value
+
+    def _written(self, document: Document, path: Path) -> Path:
+        copy = self.folder / f"{len(self.copies)}-{_UNUSABLE.sub('_', path.name)}"
+        document.write(copy)
+        return copy
+
+    def usable(self, path: Path) -> Path:
+        """Return a path of a file by which SUMO can open it: the path itself, or one through a link in the temporary folder."""
+        if not _UNUSABLE.search(str(path)):
+            return path
+        if _UNUSABLE.search(path.name):
+            # The files that an input includes are named relative to its folder, so a file gets a new name only where its
+            # own one cannot be used.
+            return self._link(path, "".join(path.suffixes[-2:]).replace(",", ""))
+        return self._link(path.parent, "") / path.name
+
+    def _link(self, target: Path, suffix: str) -> Path:
+        if target not in self.links:
+            link = self.folder / f"link-{len(self.links)}{suffix}"
+            link.symlink_to(target)
+            self.links[target] = link
+        return self.links[target]
 
 
 def _expanded(value: str) -> str:
-    """Return an option's value with each ${NAME} replaced by the environment variable NAME, as SUMO does."""
-    return re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], m[0]), value)
+    """Return an option's value with each ${NAME} replaced by the environment variable NAME, as SUMO does; unset ones are empty."""
+    return re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], ""), value)
+
+
+def _decoded(part: str, home: Path) -> Path:
+    """Return the path of a file that a configuration names, decoded as SUMO decodes it, such as %20 for a space."""
+    decoded = home / unquote(part, errors="surrogateescape")
+    return decoded if decoded.exists() or not (home / part).exists() else home / part
 
 
 def _files(value: str, home: Path, option: str, config: Path) -> list[Path]:
     """Return the absolute paths of the files that an option's value lists."""
-    parts = [value] if (home / value).exists() else [part.strip() for part in re.split(r"[,;]", value) if part.strip()]
-    if len(parts) == 1 and not (home / parts[0]).exists() and " " in parts[0]:
+    if _decoded(value, home).exists():
+        parts = [value]
+    else:
+        parts = [part.strip() for part in re.split(r"[,;]", value) if part.strip()]
+    if len(parts) == 1 and not _decoded(parts[0], home).exists() and " " in parts[0]:
         parts = parts[0].split()  # Old configurations separate the files of a list with spaces.
-    for part in parts:
-        if not (home / part).exists():
+    paths = [_decoded(part, home) for part in parts]
+    for part, path in zip(parts, paths, strict=True):
+        if not path.exists():
             raise MobilityError(f"{config}: {option} names {part!r}, which does not exist in {home}")
-    return [(home / part).resolve() for part in parts]
+    return [path.resolve() for path in paths]
+
+
+def is_true(value: str) -> bool:
+    """Return whether SUMO reads the value of an option as true."""
+    return value.strip().lower() in _TRUE
 
 
 def read_options(config: Path) -> dict[str, str]:
-    """Return the options that a SUMO configuration sets."""
+    """Return the options that a SUMO configuration sets, by SUMO's main name of each.
+
+    Raises:
+        MobilityError: If the configuration cannot be read, or sets an option twice.
+    """
     if config.is_dir():
         raise MobilityError(f"{config}: is a folder; a SUMO configuration (.sumocfg) is needed")
-    try:
-        root = ET.parse(config).getroot()
-    except OSError as error:
-        raise MobilityError(f"{config}: cannot be read ({error.strerror})") from error
-    except ET.ParseError as error:
-        raise MobilityError(f"{config}: not a SUMO configuration: not valid XML ({error})") from error
+    root = read_document(config, "a SUMO configuration").root
     if root.tag not in ("configuration", "sumoConfiguration"):
         raise MobilityError(
             f"{config}: not a SUMO configuration: its root element is <{root.tag}>, not <configuration>"
         )
-    return {
-        element.tag: _expanded(element.get("value", element.get("v", "")))
-        for element in root.iter()
-        if "value" in element.attrib or "v" in element.attrib
-    }
+    options: dict[str, str] = {}
+    for element in root.iter():
+        name = _SYNONYMS.get(element.tag, element.tag)
+        text = (element.text or "").strip() if len(element) == 0 and element is not root else ""
+        # SUMO ignores empty values, and stops at an option that is set twice.
+        for value in filter(None, (element.get("value"), element.get("v"), text)):
+            if name in options:
+                raise MobilityError(f"{config}: sets the option {name} twice; remove one")
+            options[name] = _expanded(value)
+    return options
 
 
 def safe_config(config: Path, folder: Path) -> SafeConfig:
     """Write a safe copy of a SUMO configuration into a folder, and return it.
 
     Raises:
-        MobilityError: If the configuration cannot be read, or an input file that it names is missing.
+        MobilityError: If the configuration cannot be read or used, or an input file that it names is missing.
     """
     config = config.absolute()
     options = read_options(config)
-    redirected = _Redirected(folder.absolute())
+    if is_true(options.get("mesosim", "")):
+        raise MobilityError(
+            f"{config}: the option mesosim is set; mesoscopic traffic has no positions of vehicles on their lanes, so it "
+            "cannot be used; remove the option or set it to false"
+        )
+    if _UNUSABLE.search(str(folder.absolute())):
+        raise MobilityError(
+            f"{config}: SUMO cannot read files in {folder.absolute()}, the folder for temporary files, because of its name; set "
+            "the environment variable TMPDIR to a folder without a comma or ${ in its name"
+        )
+    copies = _Copies(folder.absolute())
     root = ET.Element("configuration")
+    dropped = []
     for option, value in options.items():
         if option in _DROPPED or "output" in option or option.startswith(_DROPPED_BEGINNINGS):
+            dropped.append(option)
             continue
-        if value and (option in _INPUTS or option.endswith(("-file", "-files", ".file", ".files"))):
+        if option in _INPUTS or option.endswith(("-file", "-files", ".file", ".files")):
             files = _files(value, config.parent, option, config)
-            if option in _ADDITIONAL:
-                files = [redirected.safe(path) for path in files]
-            value = ",".join(map(str, files))
+            if option == "additional-files":
+                files = [copies.safe(path) for path in files]
+            # SUMO decodes the paths that it reads in a configuration.
+            value = ",".join(str(copies.usable(path)).replace("%", "%25") for path in files)
         ET.SubElement(root, option, value=value)
     path = folder / "run.sumocfg"
-    ET.ElementTree(root).write(path, encoding="unicode", xml_declaration=False)
-    return SafeConfig(path, frozenset(options))
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    return SafeConfig(path, options, _notices(config, dropped, len(copies.outputs)))
+
+
+def _notices(config: Path, dropped: list[str], outputs: int) -> tuple[Notice, ...]:
+    """Return the notices about options that are left out and outputs that are redirected."""
+    notices = []
+    replaced = [option for option in dropped if option in ("seed", "random")]
+    left_out = [option for option in dropped if option not in {*_UNREPORTED, "seed", "random", "step-length"}]
+    if left_out:
+        listed = ", ".join(left_out[:6]) + (", ..." if len(left_out) > 6 else "")
+        notices.append(
+            Notice(
+                "sumo.options_left_out", len(left_out),
+                f"{config}: {len(left_out)} options are left out, because a run writes only its own results: {listed}",
+            )
+        )  # fmt: skip
+    if replaced:
+        notices.append(
+            Notice(
+                "sumo.seed_replaced", 1, f"{config}: the option {replaced[0]} is left out; run.seed is the seed of SUMO"
+            )
+        )
+    if outputs:
+        notices.append(
+            Notice(
+                "sumo.outputs_left_out", outputs,
+                f"{config}: {outputs} outputs of detectors and other elements of its additional files are not kept",
+            )
+        )  # fmt: skip
+    return tuple(notices)
+
+
+def time_us_of(text: str) -> int | None:
+    """Return the microseconds in a time of SUMO, seconds or [days:]hours:minutes:seconds; None if it is no time."""
+    try:
+        parts = [float(part) for part in text.split(":")]
+        seconds = sum(part * unit for part, unit in zip(parts[::-1], (1.0, 60.0, 3600.0, 86400.0), strict=False))
+        return round(seconds * 1e6)
+    except (ValueError, OverflowError):
+        return None

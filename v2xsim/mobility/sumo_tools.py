@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -63,6 +64,19 @@ def errors_in(output: str) -> str:
     named = [line.removeprefix("Error:").strip() for line in lines if line.startswith("Error:")]
     useful = named or [line for line in lines if not line.startswith(("Warning:", "Quitting", "Loading", "Step"))][-2:]
     return " / ".join(dict.fromkeys(useful[:3]))[:500]
+
+
+def sumo_warnings(log: Path) -> Counter[str]:
+    """Return how often SUMO printed each warning into a file; names and numbers in the warnings are left out."""
+    found: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    with log.open(errors="replace") as lines:
+        for line in lines:
+            if line.startswith("Warning:") and "SUMO_HOME" not in line:
+                text = line.removeprefix("Warning:").strip()[:200]
+                pattern = re.sub(r"'[^']*'|\d[\d.]*", "*", text)
+                found[first.setdefault(pattern, text)] += 1
+    return found
 
 
 def run_tool(program: str, arguments: Sequence[str | Path], folder: Path, timeout_s: float = 900.0) -> str:

@@ -7,6 +7,7 @@ The size of the van is an assumption: between the delivery vans of 4.9 x 1.9 x 2
 most in Europe.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,14 +76,21 @@ _KIND_OF_SHAPE = {
 }  # fmt: skip
 
 # Class by a word in the id of a vehicle type, for traces, which have the id of the type but not its shape; the most
-# reliable words come first.
-_KIND_OF_WORD = (
-    ("bicycle", BICYCLE), ("biketype", BICYCLE), ("cyclist", BICYCLE), ("motorcycle", MOTORCYCLE),
-    ("motorbike", MOTORCYCLE), ("moped", MOTORCYCLE), ("bike", BICYCLE), ("pedestrian", PEDESTRIAN),
-    ("pedtype", PEDESTRIAN), ("person", PEDESTRIAN), ("minibus", VAN), ("bus", BUS), ("coach", BUS), ("tram", BUS),
-    ("rail", BUS), ("truck", TRUCK), ("trailer", TRUCK), ("lorry", TRUCK), ("hgv", TRUCK), ("delivery", VAN),
-    ("emergency", VAN), ("van", VAN),
-)  # fmt: skip
+# reliable words come first. A word that is the beginning of another one does not count, such as the van in "advanced".
+_KIND_OF_WORD = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (
+        ("bicycle|biketype|cyclist", BICYCLE),
+        ("motorcycle|motorbike|moped", MOTORCYCLE),
+        ("bike", BICYCLE),
+        ("pedestrian|pedtype|person(?!al)", PEDESTRIAN),
+        ("truck|trailer|lorry|hgv", TRUCK),
+        ("minibus", VAN),
+        ("bus(?!iness)|coach|tram|rail", BUS),
+        ("delivery|emergency|van(?=$|[^a-z]|s$|s[^a-z]|type)", VAN),
+    )
+)
+_PASSENGER_WORD = re.compile("car|passenger|taxi|vehtype|sedan|suv|hatchback|wagon|pkw|auto|evehicle")
 
 
 def kind_of(vehicle_class: str, shape: str = "") -> int:
@@ -106,7 +114,12 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
 def kind_of_type_name(name: str) -> int:
     """Return the class that a word in the id of a vehicle type suggests; passenger car if there is no such word."""
     text = name.lower()
-    return next((kind for word, kind in _KIND_OF_WORD if word in text), PASSENGER)
+    return next((kind for word, kind in _KIND_OF_WORD if word.search(text)), PASSENGER)
+
+
+def is_passenger_type_name(name: str) -> bool:
+    """Return whether the id of a vehicle type contains a word for a passenger car."""
+    return _PASSENGER_WORD.search(name.lower()) is not None
 
 
 def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float) -> float:
