@@ -75,6 +75,7 @@ def run(
         notices = (
             *building_notices(scenario.world, height_sources),
             *mobility.notices(),
+            *roster.notices(),
             *simulation.plausibility.notices(names),
         )
     results = _results(simulation, names, obstacles.prisms, notices)

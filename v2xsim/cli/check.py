@@ -77,6 +77,10 @@ def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
 
         with progress_bar() as progress:
             return previewed(scenario, lambda done_s, total_s: progress(done_s, total_s, "traffic"))
+    from v2xsim.engine.stations.rigs import Rigs
+
+    # Refuses lidars below the ground.
+    Rigs(scenario)
     if not scenario.world.buildings:
         return ()
     from v2xsim.world.buildings import building_notices, load_prisms

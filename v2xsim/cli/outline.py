@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from v2xsim.scenario import Scenario
-from v2xsim.scenario.schema_stations import Lidars
+from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, Lidars
 from v2xsim.scenario.schema_world import Traffic
 
 
@@ -22,10 +22,7 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     yield "buildings", str(buildings) if isinstance(buildings, Path) else str(len(buildings))
     yield "traffic", _traffic(scenario.traffic)
     yield "stations", _stations(scenario)
-    model = scenario.lidars.model
-    carried = _carriers(scenario.lidars)
-    named = model if isinstance(model, str) else f"{model.beams} beams"
-    yield "lidars", f"{len(scenario.lidars.mounts)} of {named} on {carried}"
+    yield "lidars", _lidars(scenario.lidars)
     yield (
         "radio",
         f"{radio.access.name}, {radio.channel.name}, {radio.bandwidth_mhz} MHz at {radio.carrier_ghz:g} GHz, {radio.tx_power_dbm:g} dBm, "
@@ -60,13 +57,24 @@ def _traffic(traffic: Traffic) -> str:
     return f"SUMO, {traffic.sumocfg}" if traffic.sumocfg is not None else f"a trace, {traffic.fcd}"
 
 
-def _carriers(lidars: Lidars) -> str:
+def _lidars(lidars: Lidars) -> str:
+    """Return who carries which lidars, such as `1 of beam64 on ego, 3 of beam64 and beam16 (three) on bus`."""
+    rigs = []
     named = [f"{len(lidars.include)} vehicles by name"] if lidars.include else []
     if lidars.count is not None:
-        return " and ".join(
-            [f"{lidars.count} vehicles drawn" if not named else f"up to {lidars.count} vehicles", *named]
-        )
-    return named[0] if named else "every connected vehicle"
+        named.insert(0, f"{lidars.count} vehicles drawn" if not named else f"up to {lidars.count} vehicles")
+    if named or set(lidars.carry.values()) <= {NO_RIG}:
+        rigs.append(f"{_rig(lidars, MOUNTS)} on {' and '.join(named) or 'every connected vehicle'}")
+    for name in dict.fromkeys(lidars.carry.values()):
+        carriers = ", ".join(carrier for carrier, rig in lidars.carry.items() if rig == name)
+        rigs.append(f"none on {carriers}" if name == NO_RIG else f"{_rig(lidars, name)} ({name}) on {carriers}")
+    return "; ".join(rigs)
+
+
+def _rig(lidars: Lidars, name: str) -> str:
+    mounts = lidars.mounts_of(name)
+    models = [model if isinstance(model, str) else f"{model.beams} beams" for model in map(lidars.model_of, mounts)]
+    return f"{len(mounts)} of {' and '.join(dict.fromkeys(models))}"
 
 
 def _stations(scenario: Scenario) -> str:

@@ -1,6 +1,7 @@
 """Checks of a scenario that involve several keys; the limits of each single key are in the schema."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.comms.phy.sidelink import RESOURCE_BLOCKS
@@ -8,10 +9,11 @@ from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.parts import parts_from
 from v2xsim.scenario.automatic import HEADERS_BYTES, LEAST_MTU_BYTES
 from v2xsim.scenario.choices import parts_in
-from v2xsim.scenario.errors import Problem
+from v2xsim.scenario.errors import Keys, Problem
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_world import FARTHEST_M, Building
+from v2xsim.scenario.schema_stations import NO_RIG, ROADSIDE
+from v2xsim.scenario.schema_world import FARTHEST_M, Building, Kind
 
 # Largest size of a body: no road vehicle is longer (the longest road trains are about 54 m).
 LARGEST_BODY_M = 100.0
@@ -42,6 +44,10 @@ def without_effect(scenario: Scenario) -> Iterator[Problem]:
             ("radio", "propagation", "fading"),
             f"has no effect: access scheme {radio.access.name} draws no fading; ieee80211p, lte_mode4 and nr_mode2 do",
         )
+    lidars = scenario.lidars
+    for name in lidars.rigs:
+        if name not in lidars.carry.values():
+            yield Problem(("lidars", "rigs", name), "has no effect: lidars.carry gives this rig to no one")
     if work.redundancy.name != "none" and work.fusion.shares is not Share.REPORTS:
         yield Problem(
             ("cooperation", "redundancy"),
@@ -84,6 +90,7 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
     named = (
         (("stations", "include"), scenario.stations.include, vehicles),
         (("lidars", "include"), scenario.lidars.include, vehicles),
+        (("lidars", "carry"), list(scenario.lidars.carry), [*vehicles, *roadside, ROADSIDE, *get_args(Kind)]),
         (("cooperation", "egos"), [] if isinstance(egos, str) else egos, vehicles + roadside),
     )
     for keys, names, known in named:
@@ -91,7 +98,7 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
             if name not in known:
                 listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
                 yield Problem(
-                    (*keys, str(number)),
+                    (*keys, name if keys == ("lidars", "carry") else str(number)),
                     f"must be the id of a road user in the scenario, got {name!r}; there are {listed}{nearest(name, known)}",
                 )
 
@@ -133,17 +140,36 @@ def _area_m2(building: Building) -> float:
 
 
 def _lidars(scenario: Scenario) -> Iterator[Problem]:
-    model = scenario.lidars.model
-    if isinstance(model, str):
-        # Imported here, so that `import v2xsim.scenario` loads no numpy.
-        from v2xsim.gpu.lidar.models import CATALOGUE
-
-        known = list(CATALOGUE)
-        if model not in known:
+    lidars = scenario.lidars
+    named: list[tuple[Keys, object]] = [(("lidars", "model"), lidars.model)]
+    rigs = [
+        (("lidars", "mounts"), lidars.mounts),
+        *((("lidars", "rigs", name), rig) for name, rig in lidars.rigs.items()),
+    ]
+    for keys, mounts in rigs:
+        named += [((*keys, str(number), "model"), mount.model) for number, mount in enumerate(mounts)]
+    for keys, model in named:
+        if isinstance(model, str):
+            yield from _lidar_model(keys, model)
+    for number, unit in enumerate(scenario.stations.roadside):
+        rig = lidars.carry.get(unit.id)
+        if not unit.lidar and rig not in (None, NO_RIG):
             yield Problem(
-                ("lidars", "model"),
-                f"must be a lidar of the catalogue ({', '.join(known)}) or a section with beams and columns, got {model!r}{nearest(model, known)}",
+                ("stations", "roadside", str(number), "lidar"),
+                f"must be true, because lidars.carry gives {unit.id!r} the rig {rig!r}",
             )
+
+
+def _lidar_model(keys: Keys, model: str) -> Iterator[Problem]:
+    # Imported here, so that `import v2xsim.scenario` loads no numpy.
+    from v2xsim.gpu.lidar.models import CATALOGUE
+
+    known = list(CATALOGUE)
+    if model not in known:
+        yield Problem(
+            keys,
+            f"must be a lidar of the catalogue ({', '.join(known)}) or a section with beams and columns, got {model!r}{nearest(model, known)}",
+        )
 
 
 def _times(scenario: Scenario) -> Iterator[Problem]:

@@ -1,13 +1,34 @@
 """The station and lidar keys of a scenario."""
 
-from pydantic import model_validator
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from v2xsim.scenario.fields import Section, automatic, choice, quantity
 from v2xsim.scenario.schema_world import Region, Share
 
+MOUNTS, NO_RIG, ROADSIDE = "mounts", "none", "roadside"
+"""Words in `lidars.carry`: the rig of `lidars.mounts`, no lidar at all, and all roadside units."""
+
+
+class LidarModel(Section):
+    """A rotating lidar whose properties are given in the scenario itself; the defaults are those of beam64."""
+
+    beams: int = quantity(64, "1", "Number of laser beams, evenly spaced in elevation", ge=1, le=512)
+    columns: int = quantity(1800, "1", "Number of azimuth steps per turn", ge=8, le=8192)
+    lowest_deg: float = quantity(-25.0, "deg", "Elevation of the lowest beam", ge=-90, le=90)
+    highest_deg: float = quantity(15.0, "deg", "Elevation of the highest beam", ge=-90, le=90)
+    range_m: float = quantity(120.0, "m", "Largest distance of a return", gt=0, le=1000)
+
+    @model_validator(mode="after")
+    def _upright(self) -> "LidarModel":
+        if self.highest_deg < self.lowest_deg:
+            raise ValueError("highest_deg must not be below lowest_deg")
+        return self
+
 
 class Mount(Section):
-    """Position and orientation of a lidar: relative to the centre of the roof, or to the antenna of a roadside unit."""
+    """Position, orientation and type of a lidar: relative to the centre of the roof, or to the antenna of a roadside unit."""
 
     x_m: float = quantity(0.0, "m", "Offset forward of the centre of the roof", ge=-20, le=20)
     y_m: float = quantity(0.0, "m", "Offset to the left of the centre of the roof", ge=-5, le=5)
@@ -15,6 +36,9 @@ class Mount(Section):
     yaw_deg: float = quantity(0.0, "deg", "Yaw, counter-clockwise seen from above", ge=-360, le=360)
     pitch_deg: float = quantity(0.0, "deg", "Pitch; nose down is positive", ge=-90, le=90)
     roll_deg: float = quantity(0.0, "deg", "Roll; right side down is positive", ge=-180, le=180)
+    model: str | LidarModel | None = choice(
+        None, "Type of this lidar, as in lidars.model; without a value, that of lidars.model"
+    )
 
 
 class Roadside(Section):
@@ -32,7 +56,9 @@ class Roadside(Section):
         ge=-360,
         le=360,
     )
-    lidar: bool = choice(True, "Whether the unit carries the lidars of `lidars.mounts`")
+    lidar: bool = choice(
+        True, "Whether the unit carries lidars: the rig that lidars.carry names for it, or else lidars.mounts"
+    )
 
 
 class Stations(Section):
@@ -62,20 +88,7 @@ class Stations(Section):
         return self
 
 
-class LidarModel(Section):
-    """A rotating lidar whose properties are given in the scenario itself; the defaults are those of beam64."""
-
-    beams: int = quantity(64, "1", "Number of laser beams, evenly spaced in elevation", ge=1, le=512)
-    columns: int = quantity(1800, "1", "Number of azimuth steps per turn", ge=8, le=8192)
-    lowest_deg: float = quantity(-25.0, "deg", "Elevation of the lowest beam", ge=-90, le=90)
-    highest_deg: float = quantity(15.0, "deg", "Elevation of the highest beam", ge=-90, le=90)
-    range_m: float = quantity(120.0, "m", "Largest distance of a return", gt=0, le=1000)
-
-    @model_validator(mode="after")
-    def _upright(self) -> "LidarModel":
-        if self.highest_deg < self.lowest_deg:
-            raise ValueError("highest_deg must not be below lowest_deg")
-        return self
+Rig = Annotated[list[Mount], Field(min_length=1, max_length=8)]
 
 
 class Lidars(Section):
@@ -84,7 +97,7 @@ class Lidars(Section):
     count: int | None = quantity(
         None,
         "1",
-        "Number of connected vehicles that carry lidars; without a value those in include, or all if include is empty",
+        "Number of connected vehicles that carry lidars; without a value those in include and carry, or all if these name no vehicle",
         ge=0,
     )
     include: list[str] = choice([], "Names of connected vehicles that always carry lidars")
@@ -97,10 +110,20 @@ class Lidars(Section):
         min_length=1,
         max_length=8,
     )
+    rigs: dict[str, Rig] = choice(
+        {},
+        "Other sets of lidars by name, each a list of mounts like lidars.mounts; lidars.carry names who carries them",
+    )
+    carry: dict[str, str] = choice(
+        {},
+        "Stations that always carry lidars, each with its rig: by the name of a road user or roadside unit, by kind (all passenger, "
+        "van, truck, bus, motorcycle, bicycle or pedestrian stations), or roadside for all roadside units; a name goes before a kind. "
+        "The value is a name in rigs, mounts for lidars.mounts, or none for no lidar",
+    )
     per_vehicle: dict[int, Share] = quantity(
         {},
         "1",
-        "For a number n, the share of vehicles that carry only the first n mounts; without a value, all carry every mount",
+        "For a number n, the share of vehicles that carry only the first n of lidars.mounts; without a value, all carry every mount",
     )
     range_noise_m: float = quantity(0.02, "m", "Standard deviation of the range noise", ge=0, le=5)
     dropout: float = quantity(0.02, "1", "Share of lidar returns that are lost at random", ge=0, le=1)
@@ -113,3 +136,31 @@ class Lidars(Section):
         if self.per_vehicle and sum(self.per_vehicle.values()) <= 0:
             raise ValueError("lidars.per_vehicle shares must not all be zero")
         return self
+
+    @model_validator(mode="after")
+    def _rigs_exist(self) -> "Lidars":
+        for word in (MOUNTS, NO_RIG):
+            if word in self.rigs:
+                raise ValueError(f"lidars.rigs must not use the name {word!r}, which has a meaning in lidars.carry")
+        for carrier, rig in self.carry.items():
+            if rig not in self.rigs and rig not in (MOUNTS, NO_RIG):
+                known = ", ".join([*self.rigs, MOUNTS, NO_RIG])
+                raise ValueError(f"lidars.carry.{carrier} must be a rig ({known}), got {rig!r}")
+        return self
+
+    def rig_of(self, name: str, kind: str) -> str | None:
+        """Return the rig that `carry` names for a station, or None if it names none.
+
+        Args:
+            name: Name of the road user or roadside unit.
+            kind: Its kind, or `roadside`.
+        """
+        return self.carry.get(name, self.carry.get(kind))
+
+    def mounts_of(self, rig: str) -> list[Mount]:
+        """Return the mounts of a rig; none for the word `none`."""
+        return [] if rig == NO_RIG else self.mounts if rig == MOUNTS else self.rigs[rig]
+
+    def model_of(self, mount: Mount) -> str | LidarModel:
+        """Return the type of the lidar on a mount."""
+        return self.model if mount.model is None else mount.model

@@ -5,7 +5,8 @@ import pytest
 
 from tests.engine.small_world import fleet_in, snapshot
 from v2xsim.engine.stations import sensing as sensing_module
-from v2xsim.engine.stations.sensing import Sensing, beams_of, observed_centers_m
+from v2xsim.engine.stations.rigs import beams_of
+from v2xsim.engine.stations.sensing import Sensing, observed_centers_m
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.lidar import torch_cast

@@ -20,6 +20,7 @@ class Fleet:
         antenna_m: Position of the antenna.
         mount_base_m: Height of the vehicle's roof or of the pole above ground; heights of lidar mounts count from it.
         lidars: Number of lidars that each station carries.
+        rig: Number of each station's rig (`v2xsim.engine.stations.rigs`); it carries the first `lidars` of it.
         ego: Whether each station is an ego: a station that fuses data of others.
     """
 
@@ -30,6 +31,7 @@ class Fleet:
     antenna_m: Float[np.ndarray, "stations 3"]
     mount_base_m: Float[np.ndarray, " stations"]
     lidars: Int64[np.ndarray, " stations"]
+    rig: Int64[np.ndarray, " stations"]
     ego: Bool[np.ndarray, " stations"]
 
     def __len__(self) -> int:
@@ -44,5 +46,5 @@ class Fleet:
         """Return a fleet without stations."""
         none = np.zeros(0, np.int64)
         return Fleet(
-            none, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0), none, np.zeros(0, bool)
+            none, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 3)), np.zeros(0), none, none, np.zeros(0, bool)
         )

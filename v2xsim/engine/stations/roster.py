@@ -1,13 +1,16 @@
 """Choice of the vehicles that have a radio, carry lidars and fuse data: drawn by seed, and kept while vehicles come and go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.rigs import Rigs
+from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.schema_stations import NO_RIG, ROADSIDE
 from v2xsim.streams import Streams
-from v2xsim.world.road_users import CATALOGUE
+from v2xsim.world.road_users import CATALOGUE, KINDS
 from v2xsim.world.snapshot import Snapshot
 
 
@@ -23,10 +26,15 @@ class Roster:
     ) -> None:
         self._stations = scenario.stations
         self._lidars = scenario.lidars
+        self._rigs = Rigs(scenario)
         self._egos = scenario.cooperation.egos
         self._streams = streams
         self._name_of = name_of
         self._roadside = [(agent_of(unit.id), unit) for unit in scenario.stations.roadside]
+        units = {ROADSIDE, *(unit.id for unit in scenario.stations.roadside)}
+        self._carry_names_vehicles = any(
+            rig != NO_RIG for carrier, rig in scenario.lidars.carry.items() if carrier not in units
+        )
         self._draws: dict[int, tuple[float, float, int]] = {}
         self._connected: set[int] = set()
         self._with_lidar: set[int] = set()
@@ -48,32 +56,44 @@ class Roster:
     def update(self, snapshot: Snapshot) -> Fleet:
         """Return all stations at the instant of a snapshot."""
         connected = self._choose_connected(snapshot)
-        self._with_lidar = self._choose_lidars(connected)
         row_of = {int(a): r for r, a in enumerate(snapshot.agent)}
+        kinds = {agent: KINDS[snapshot.kind[row_of[agent]]] for agent in connected}
+        self._with_lidar = self._choose_lidars(kinds)
         roadside = dict(self._roadside)
         agents = sorted([*connected, *roadside])
-        rows, poses, velocities, antennas, bases, lidars, egos = [], [], [], [], [], [], []
+        rows, poses, velocities, antennas, bases, lidars, rigs, egos = [], [], [], [], [], [], [], []
         for agent in agents:
             unit = roadside.get(agent)
             if unit is not None:
+                self._rigs.seen(unit.id, ROADSIDE)
                 rows.append(-1)
                 poses.append((*unit.position_m, 0.0, np.radians(unit.heading_deg)))
                 velocities.append((0.0, 0.0))
                 antennas.append((*unit.position_m, unit.height_m))
                 bases.append(unit.height_m)
-                lidars.append(len(self._lidars.mounts) if unit.lidar else 0)
+                rig = self._rigs.assigned(unit.id, ROADSIDE) if unit.lidar else None
+                lidars.append(0 if rig is None else len(self._rigs.lidars(rig)))
+                rigs.append(rig or 0)
                 # "all" means all vehicles; a roadside unit is an ego only if it is named.
-                egos.append(isinstance(self._egos, list) and unit.id in self._egos and unit.lidar)
+                egos.append(isinstance(self._egos, list) and unit.id in self._egos and lidars[-1] > 0)
                 continue
             row = row_of[agent]
+            self._rigs.seen(self._name_of(agent), kinds[agent])
             center = snapshot.boxes.center_m[row]
             rows.append(row)
             poses.append((*center, snapshot.boxes.yaw_rad[row]))
             velocities.append(tuple(snapshot.velocity_mps[row]))
             antennas.append((center[0], center[1], center[2] + snapshot.antenna_height_m[row]))
             bases.append(snapshot.boxes.size_m[row, 2])
-            number = self._drawn(agent)[2] if agent in self._with_lidar else 0
+            rig = self._rigs.assigned(self._name_of(agent), kinds[agent]) if agent in self._with_lidar else None
+            # Only of the rig `mounts` do some vehicles carry less than all.
+            number = 0 if rig is None else self._drawn(agent)[2] if rig == 0 else len(self._rigs.lidars(rig))
+            if rig is not None:
+                length_m, width_m, height_m = snapshot.boxes.size_m[row].tolist()
+                carried = self._rigs.lidars(rig)[:number]
+                self._rigs.check(carried, self._name_of(agent), kinds[agent], height_m, (length_m, width_m))
             lidars.append(number)
+            rigs.append(rig or 0)
             egos.append(number > 0 and (self._egos == "all" or self._name_of(agent) in self._egos))
         return Fleet(
             np.array(agents, np.int64),
@@ -83,6 +103,7 @@ class Roster:
             np.array(antennas, float).reshape(len(agents), 3),
             np.array(bases, float),
             np.array(lidars, np.int64),
+            np.array(rigs, np.int64),
             np.array(egos, bool),
         )
 
@@ -110,12 +131,24 @@ class Roster:
         self._connected = chosen
         return chosen
 
-    def _choose_lidars(self, connected: set[int]) -> set[int]:
-        """Return which of the vehicles with a radio carry lidars; all of them if the scenario names none and no number."""
+    def notices(self) -> tuple[Notice, ...]:
+        """Return notices about lidars in places where no lidar can be, on the stations so far."""
+        return self._rigs.notices()
+
+    def _choose_lidars(self, kinds: Mapping[int, str]) -> set[int]:
+        """Return which of the vehicles with a radio carry lidars; all of them if the scenario names none and no number.
+
+        Args:
+            kinds: Kind of each vehicle with a radio, by agent id.
+        """
         rule = self._lidars
-        named = {a for a in connected if self._name_of(a) in rule.include} if rule.include else set()
+        rigs = {a: rule.rig_of(self._name_of(a), kind) for a, kind in kinds.items()} if rule.carry else {}
+        named = {a for a, rig in rigs.items() if rig not in (None, NO_RIG)}
+        if rule.include:
+            named |= {a for a in kinds if self._name_of(a) in rule.include}
+        eligible = {a for a in kinds if rigs.get(a) != NO_RIG}
         if rule.count is None:
-            return named if rule.include else set(connected)
-        kept = (self._with_lidar & connected) | named
-        queue = sorted(connected - kept, key=lambda a: (self._drawn(a)[1], a))
+            return named & eligible if rule.include or self._carry_names_vehicles else eligible
+        kept = ((self._with_lidar & eligible) | named) & eligible
+        queue = sorted(eligible - kept, key=lambda a: (self._drawn(a)[1], a))
         return kept | set(queue[: max(0, rule.count - len(kept))])

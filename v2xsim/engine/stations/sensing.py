@@ -9,18 +9,17 @@ from jaxtyping import Float, Int64, UInt8
 from v2xsim.engine.stations.capture import Capture, DetectorDraws, moved_boxes
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.engine.stations.rigs import Rigs
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect
 from v2xsim.gpu.lidar.cast import Scan, cast
-from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.returns import hits_per_agent, joined_cloud, returns
 from v2xsim.perception.detection.detector import DetectorView, detections_of
 from v2xsim.perception.matching.matrix import observed_matrix
 from v2xsim.records import BUILDING, Boxes, Detections, Obstacles, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_stations import LidarModel
 from v2xsim.spatial.poses import inverse, pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
@@ -40,7 +39,7 @@ class Sensing:
 
     def __init__(self, scenario: Scenario, obstacles: Obstacles, streams: Streams, threads: int) -> None:
         self._scenario, self._obstacles, self._streams = scenario, obstacles, streams
-        self._beams = beams_of(scenario.lidars.model)
+        self._rigs = Rigs(scenario)
         self._cast = _caster(scenario.run.device)
         # A GPU serves one caller at a time, and a single thread needs no pool.
         callers = threads if scenario.run.device == "cpu" else 1
@@ -66,13 +65,11 @@ class Sensing:
         # Rays are cast from the true pose of the station; their returns are placed by the pose that it believes.
         world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
         parts, sensors = [], []
-        for number, mount in enumerate(lidars.mounts[: int(fleet.lidars[row])]):
-            vehicle_from_sensor = mount_transform(
-                mount.x_m, mount.y_m, float(fleet.mount_base_m[row]) + mount.z_m,
-                np.radians(mount.yaw_deg), np.radians(mount.pitch_deg), np.radians(mount.roll_deg),
-            )  # fmt: skip
+        carried = self._rigs.lidars(int(fleet.rig[row]))[: int(fleet.lidars[row])]
+        for number, lidar in enumerate(carried):
+            vehicle_from_sensor = lidar.vehicle_from_sensor(float(fleet.mount_base_m[row]))
             scan = self._cast(
-                self._beams,
+                lidar.beams,
                 world_from_vehicle @ vehicle_from_sensor,
                 snapshot.boxes,
                 snapshot.agent,
@@ -81,9 +78,9 @@ class Sensing:
             )
             key = self._streams.key("lidar", agent, time_us, number)
             parts.append(
-                returns(scan, self._beams, vehicle_from_sensor, number, lidars.range_noise_m, lidars.dropout, key)
+                returns(scan, lidar.beams, vehicle_from_sensor, number, lidars.range_noise_m, lidars.dropout, key)
             )
-            sensors.append((self._beams, world_from_believed @ vehicle_from_sensor, scan))
+            sensors.append((lidar.beams, world_from_believed @ vehicle_from_sensor, scan))
         cloud = joined_cloud(time_us, parts)
         grid = self._scenario.cooperation.matrix
         matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
@@ -136,13 +133,6 @@ def _done(sensed: Sensed) -> Future[Sensed]:
     future: Future[Sensed] = Future()
     future.set_result(sensed)
     return future
-
-
-def beams_of(model: str | LidarModel) -> Beams:
-    """Return the beams of a lidar, given the name of a built-in model or its description in the scenario."""
-    if isinstance(model, str):
-        return CATALOGUE[model]
-    return evenly_spaced(model.beams, model.columns, model.lowest_deg, model.highest_deg, model.range_m)
 
 
 def _caster(device: str) -> Callable[..., Scan]:
