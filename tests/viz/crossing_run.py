@@ -129,7 +129,8 @@ def _add_frame(tables: dict[str, Columns], frame: int, rng: np.random.Generator)
         count[station] = np.bincount(hit[hit >= 0], minlength=len(_USERS))
         matrix[station] = _observed(rays_m, lower)
         x_m, y_m, z_m = points_m.T
-        add(tables["clouds"], frame=frame, x_m=x_m, y_m=y_m, z_m=z_m, source=station, object=hit)
+        taken = {"source": station, "object": hit, "time_us": frame * 1_000_000 - (station != EGO) * 100_000}
+        add(tables["clouds"], frame=frame, x_m=x_m, y_m=y_m, z_m=z_m, **taken)
     fused = np.max(list(matrix.values()), axis=0)
     place = {"lower_x": int(lower[0]), "lower_y": int(lower[1]), "cells": CELLS, "cell_m": CELL_M}
     codes = {"before": [matrix[EGO].tobytes()], "after": [fused.tobytes()]}

@@ -212,6 +212,19 @@ def test_points_of_different_stations_differ_in_colour(folder: RunFolder) -> Non
     assert len(set(colours.values())) == len(frame.stations)
 
 
+def test_the_cloud_file_has_source_object_and_time_of_the_tables(copy: Path) -> None:
+    render(copy, frame=2)
+    rows = pq.read_table(copy / "clouds.parquet", filters=[("frame", "==", 2)])
+    body = (copy / "pictures/clouds/frame_2.ply").read_bytes().split(b"end_header\n", 1)[1]
+    form = [("xyz", "<f8", 3), ("rgb", "u1", 3), ("source", "<i4"), ("object", "<i4"), ("time", "<f8")]
+    points = np.frombuffer(body, form)
+    assert points["xyz"].T.tolist() == [rows.column(name).to_pylist() for name in ("x_m", "y_m", "z_m")]
+    assert [points[name].tolist() for name in ("source", "object")] == [
+        rows.column(name).to_pylist() for name in ("source", "object")
+    ]
+    assert (points["time"] * 1e6).tolist() == rows.column("time_us").to_pylist()
+
+
 def test_the_deadline_of_the_scenario_is_drawn(figures: dict[str, Figure]) -> None:
     lines = {str(line.get_label()): line for line in figures["delays"].axes[1].get_lines()}
     assert list(np.asarray(lines["deadline 100 ms"].get_xdata())) == [100.0, 100.0]
@@ -264,7 +277,7 @@ def test_the_keys_of_a_frame_with_nothing_but_its_ego_fit_into_the_picture(folde
     ego, none = full.agent == EGO, np.zeros(0, np.int64)
     fewer = {name: getattr(full, name)[ego] for name in ("agent", "boxes", "in_range", "seen_ego", "seen_fused")}
     links = FrameLinks(none, none, none.astype(object), none.astype(object), none.astype(bool))
-    bare = replace(full, links=links, points_m=np.zeros((0, 3)), source=none, hit=none, **fewer)
+    bare = replace(full, links=links, points_m=np.zeros((0, 3)), source=none, hit=none, captured_us=none, **fewer)
     with in_style():
         figures = [draw_fused_frame(bare, "crossing"), draw_fused_cloud(bare, "crossing")]
     for figure in figures:

@@ -53,6 +53,7 @@ class KeptFrame:
         points_m: Lidar returns of the ego and received ones, in the world frame.
         source: Agent id of the station whose lidar captured each point.
         hit: Agent id of the road user that each point hit, or GROUND or BUILDING.
+        captured_us: Time of capture of each point; -1 if unknown.
         before: Perception matrix of the ego before fusion.
         after: Perception matrix of the ego after fusion.
         buildings: All buildings of the run.
@@ -71,6 +72,7 @@ class KeptFrame:
     points_m: Float[np.ndarray, "points 3"]
     source: Int64[np.ndarray, " points"]
     hit: Int64[np.ndarray, " points"]
+    captured_us: Int64[np.ndarray, " points"]
     before: PerceptionMatrix
     after: PerceptionMatrix
     buildings: Prisms
@@ -192,7 +194,7 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
     if head["ego"][0] not in rows["agent"]:
         raise NothingToShowError(f"frame_boxes.parquet has no row for the ego of frame {number}")
     ends = folder.arrays("frame_links", ["a", "b", "state", "role", "used"], this)
-    cloud = folder.arrays("clouds", ["x_m", "y_m", "z_m", "source", "object"], this)
+    cloud = folder.arrays("clouds", ["x_m", "y_m", "z_m", "source", "object", "time_us"], this)
     agents = folder.arrays("agents", ["agent", "name"])
     return KeptFrame(
         number=number,
@@ -213,6 +215,7 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
         points_m=_stacked(cloud, "x_m", "y_m", "z_m"),
         source=cloud["source"],
         hit=cloud["object"],
+        captured_us=cloud["time_us"],
         before=_matrix(head, "before"),
         after=_matrix(head, "after"),
         buildings=_buildings(folder),

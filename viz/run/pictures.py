@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from v2xsim.staging import added
 from v2xsim.viz.drawing.style import in_style, save
-from v2xsim.viz.export.cloud_file import write_pcd, write_ply
+from v2xsim.viz.export.cloud_file import Cloud, write_pcd, write_ply
 from v2xsim.viz.run.bird_view import draw_fused_frame
 from v2xsim.viz.run.coverage import draw_coverage
 from v2xsim.viz.run.delays import draw_delays
@@ -73,13 +74,10 @@ def _drawn_frame(
             skipped(name, str(reason))
         return []
     written = [save(draw(kept, folder.name), pictures / name) for name, draw in _OF_FRAME.items()]
-    rgb = point_colors(kept)
+    time_s = np.where(kept.captured_us >= 0, kept.captured_us / 1e6, np.nan)
+    cloud = Cloud(kept.points_m, point_colors(kept), kept.source, kept.hit, time_s, kept.names)
     stem = pictures / "clouds" / f"frame_{kept.number}"
-    return [
-        *written,
-        write_ply(stem.with_suffix(".ply"), kept.points_m, rgb),
-        write_pcd(stem.with_suffix(".pcd"), kept.points_m, rgb),
-    ]
+    return [*written, write_ply(stem.with_suffix(".ply"), cloud), write_pcd(stem.with_suffix(".pcd"), cloud)]
 
 
 def _drawn_run(folder: RunFolder, pictures: Path, skipped: Callable[[str, str], None]) -> list[Path]:
