@@ -60,8 +60,8 @@ def test_a_share_close_to_none_or_all_does_not_look_like_it(share, text):
     assert f"busy for {text} of the time" in said(channel_busy_ratio=share)[1]
 
 
-def test_a_run_without_radio_costs_nothing_on_the_air():
+def test_a_run_in_which_no_packet_reached_anybody_says_so():
     assert (
         said(on_air=math.nan, channel_busy_ratio=math.nan, age_of_fused_data=math.nan)[1]
-        == "Nothing was sent by radio."
+        == "No packet reached another station."
     )

@@ -40,7 +40,7 @@ def _benefit(metrics: "Mapping[str, Metric]") -> str:
 def _cost(metrics: "Mapping[str, Metric]") -> str:
     value = _Values(metrics)
     rate, busy, age = value("on_air"), value("channel_busy_ratio"), value("age_of_fused_data")
-    sent = "Nothing was sent by radio" if not rate > 0 else f"All stations together sent {rate / 1e3:,.3g} kB/s"
+    sent = "No packet reached another station" if not rate > 0 else f"All stations together sent {rate / 1e3:,.3g} kB/s"
     load = "" if math.isnan(busy) else f", and a station found the channel busy for {_percent(busy)} of the time"
     old = "" if math.isnan(age) else f"; the fused data was {age:.0f} ms old on average"
     return f"{sent}{load}{old}."

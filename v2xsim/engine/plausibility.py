@@ -79,12 +79,17 @@ class Plausibility:
     def _few_relays(self) -> Notice | None:
         work = self._scenario.cooperation
         asks = work.matching.asks and work.fusion.shares not in (Share.NOTHING, Share.REPORTS)
-        if not asks or not work.relay.relays or work.transport != "radio" or self._most_stations > 3:
+        if not asks or not work.relay.relays or work.transport != "radio" or not 0 < self._most_stations <= 3:
             return None
         candidates = max(0, self._most_stations - 2)
         outcome = "so no request can be relayed" if candidates == 0 else "so a relay rule has nothing to choose from"
+        stations = (
+            "is never more than 1 station"
+            if self._most_stations == 1
+            else f"are never more than {self._most_stations} stations"
+        )
         text = (
-            f"cooperation.relay: there are never more than {self._most_stations} stations at a time, which leaves "
+            f"cooperation.relay: there {stations} at a time, which leaves "
             f"{'no candidate' if candidates == 0 else '1 candidate'} for a relay between two of them, {outcome}"
         )
         return Notice("cooperation.few_relays", 1, text)
