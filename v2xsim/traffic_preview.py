@@ -46,7 +46,7 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
             if states > MOST_STATES and tick + 1 < tick_count:
                 unseen = (_unseen(tick + 1, tick_count, step_us),)
                 break
-        notices = (*mobility.notices(), *roster.notices())
+        notices = (*mobility.notices(), *roster.notices(complete=not unseen))
     return (*building_notices(scenario.world, height_sources), *notices, *plausibility.notices(names), *unseen)
 
 

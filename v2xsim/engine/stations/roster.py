@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from v2xsim.engine.stations.attendance import Attendance
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.rigs import Rigs
 from v2xsim.notices import Notice
@@ -38,6 +39,7 @@ class Roster:
         self._draws: dict[int, tuple[float, float, int]] = {}
         self._connected: set[int] = set()
         self._with_lidar: set[int] = set()
+        self._attendance = Attendance(scenario, name_of)
 
     def _drawn(self, agent: int) -> tuple[float, float, int]:
         """Return a vehicle's draws for a radio and for a lidar, in [0, 1), and the number of lidars that it would carry."""
@@ -95,7 +97,7 @@ class Roster:
             lidars.append(number)
             rigs.append(rig or 0)
             egos.append(number > 0 and (self._egos == "all" or self._name_of(agent) in self._egos))
-        return Fleet(
+        fleet = Fleet(
             np.array(agents, np.int64),
             np.array(rows, np.int64),
             np.array(poses, float).reshape(len(agents), 4),
@@ -106,6 +108,8 @@ class Roster:
             np.array(rigs, np.int64),
             np.array(egos, bool),
         )
+        self._attendance.note(snapshot, fleet)
+        return fleet
 
     def _choose_connected(self, snapshot: Snapshot) -> set[int]:
         """Return the agent ids of the vehicles that have a radio; roadside units are not among them."""
@@ -131,9 +135,13 @@ class Roster:
         self._connected = chosen
         return chosen
 
-    def notices(self) -> tuple[Notice, ...]:
-        """Return notices about lidars in places where no lidar can be, on the stations so far."""
-        return self._rigs.notices()
+    def notices(self, complete: bool = True) -> tuple[Notice, ...]:
+        """Return notices about lidars in places where no lidar can be, and about stations that were never there so far.
+
+        Args:
+            complete: Whether the run is over. Before its end, who has not come yet may still come.
+        """
+        return (*self._rigs.notices(), *(self._attendance.notices() if complete else ()))
 
     def _choose_lidars(self, kinds: Mapping[int, str]) -> set[int]:
         """Return which of the vehicles with a radio carry lidars; all of them if the scenario names none and no number.

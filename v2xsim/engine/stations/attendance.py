@@ -1,0 +1,196 @@
+"""Who was there during a run: road users and stations that a scenario names or counts, compared with those that came."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.notices import Notice
+from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.schema import Scenario
+from v2xsim.world.road_users import CATALOGUE
+from v2xsim.world.snapshot import Snapshot
+
+# Number of names that a notice lists.
+_SHOWN = 5
+
+
+class _Shortage:
+    """Compares how many of something there are at each tick with how many a scenario wants."""
+
+    def __init__(self, wanted: int | None) -> None:
+        self.wanted, self.most, self.short_ticks = wanted, 0, 0
+
+    def note(self, present: int) -> None:
+        """Note the number at a tick."""
+        self.most = max(self.most, present)
+        self.short_ticks += self.wanted is not None and present < self.wanted
+
+
+class Attendance:
+    """Notes the road users and stations of every tick, and reports those that the scenario asks for and that never came.
+
+    Args:
+        scenario: Scenario of the run.
+        name_of: Function that returns the name of an agent.
+    """
+
+    def __init__(self, scenario: Scenario, name_of: Callable[[int], str]) -> None:
+        self._scenario, self._name_of = scenario, name_of
+        self._begin_us, self._last_us = round(scenario.run.begin_s * 1e6), 0
+        self._ticks = 0
+        self._empty_ticks = 0
+        self._agents: set[int] = set()
+        self._in_region = False
+        self._lower_m, self._upper_m = np.full(2, np.inf), np.full(2, -np.inf)
+        self._stations: set[int] = set()
+        self._with_lidar: set[int] = set()
+        self._egos: set[int] = set()
+        self._station_count = _Shortage(scenario.stations.count)
+        self._lidar_count = _Shortage(scenario.lidars.count)
+
+    def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
+        """Note the road users and stations of a tick."""
+        self._ticks += 1
+        self._last_us = snapshot.time_us
+        self._empty_ticks += len(snapshot) == 0
+        self._agents.update(snapshot.agent.tolist())
+        if len(snapshot):
+            place_m = snapshot.boxes.center_m[:, :2]
+            self._lower_m, self._upper_m = (
+                np.minimum(self._lower_m, place_m.min(axis=0)), np.maximum(self._upper_m, place_m.max(axis=0)),
+            )  # fmt: skip
+            region = self._scenario.stations.region
+            if region is not None and not self._in_region:
+                inside = (place_m >= region[:2]).all(axis=1) & (place_m <= region[2:]).all(axis=1)
+                self._in_region = bool((inside & CATALOGUE.is_motor[snapshot.kind]).any())
+        self._stations.update(fleet.agent.tolist())
+        self._with_lidar.update(fleet.agent[fleet.lidars > 0].tolist())
+        self._egos.update(fleet.agent[fleet.ego].tolist())
+        vehicle = fleet.row >= 0
+        self._station_count.note(int(vehicle.sum()))
+        self._lidar_count.note(int((vehicle & (fleet.lidars > 0)).sum()))
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what the scenario asked for and what was not there at any of the ticks so far."""
+        if self._ticks == 0:
+            return ()
+        return (*self._nobody(), *self._absent(), *self._idle(), *self._too_few(), *self._no_stations())
+
+    def _nobody(self) -> Iterator[Notice]:
+        traffic = self._scenario.traffic
+        source = next(
+            name for name in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(traffic, name) is not None
+        )
+        span = f"from {self._begin_us / 1e6:g} s to {self._last_us / 1e6:g} s"
+        if self._empty_ticks == self._ticks:
+            yield Notice(
+                "traffic.nobody", self._ticks,
+                f"traffic.{source}: NO ROAD USER is there at any of the {self._ticks:,} steps {span}, so all results are empty; check "
+                "run.begin_s and the times of the traffic",
+            )  # fmt: skip
+        elif self._empty_ticks and traffic.fcd is None:
+            yield Notice(
+                "traffic.empty_steps", self._empty_ticks,
+                f"traffic.{source}: no road user is there at {self._empty_ticks:,} of {self._ticks:,} steps {span}",
+            )  # fmt: skip
+
+    def _named(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the keys that name road users or stations, with the names."""
+        egos = self._scenario.cooperation.egos
+        yield "stations.include", self._scenario.stations.include
+        yield "lidars.include", self._scenario.lidars.include
+        yield "cooperation.egos", [] if isinstance(egos, str) else egos
+
+    def _absent(self) -> Iterator[Notice]:
+        """Yield a notice for each key that names road users who never came."""
+        came = {self._name_of(agent) for agent in self._agents}
+        units = {unit.id for unit in self._scenario.stations.roadside}
+        for key, names in self._named():
+            known = came | units if key == "cooperation.egos" else came
+            absent = [name for name in dict.fromkeys(names) if name not in known]
+            if not absent:
+                continue
+            hint = nearest(absent[0], sorted(known)) if len(absent) == 1 else ""
+            lost = (
+                "; NO EGO was ever there, so the metrics of perception and fusion are empty"
+                if key == "cooperation.egos" and not self._egos
+                else ""
+            )
+            yield Notice(
+                "names.never_there", len(absent),
+                f"{key}: {len(absent)} of {len(set(names))} names never appeared among {len(came):,} road users ({_some(sorted(came))}): "
+                f"{_some(absent)}{hint}{lost}",
+            )  # fmt: skip
+
+    def _idle(self) -> Iterator[Notice]:
+        """Yield the notices about names of road users who came, but never were what the key is for."""
+        names_of = {agent: self._name_of(agent) for agent in self._agents | self._stations}
+        egos = {names_of[agent] for agent in self._egos}
+        with_lidar = {names_of[agent] for agent in self._with_lidar}
+        stations = {names_of[agent] for agent in self._stations}
+        came = set(names_of.values())
+        named = dict(self._named())
+        idle = [name for name in dict.fromkeys(named["cooperation.egos"]) if name in came and name not in egos]
+        if idle:
+            reason = (
+                "carries no lidar (lidars.include)"
+                if idle[0] in stations - with_lidar
+                else "has no radio (stations.include)"
+            )
+            lost = "; no ego was ever there, so the metrics of perception and fusion are empty" if not egos else ""
+            yield Notice(
+                "egos.never_ego", len(idle),
+                f"cooperation.egos: {_some(idle)} never fused data: {idle[0]!r} {reason}{lost}",
+            )  # fmt: skip
+        bare = [name for name in dict.fromkeys(named["lidars.include"]) if name in came and name not in with_lidar]
+        if bare:
+            yield Notice(
+                "lidars.no_station", len(bare),
+                f"lidars.include: {_some(bare)} never carried a lidar, because it was no station; add it to stations.include",
+            )  # fmt: skip
+
+    def _too_few(self) -> Iterator[Notice]:
+        """Yield the notices about numbers of stations and lidars that were never reached."""
+        for key, shortage, what in (
+            ("stations.count", self._station_count, "connected vehicles"),
+            ("lidars.count", self._lidar_count, "connected vehicles with a lidar"),
+        ):
+            if shortage.short_ticks:
+                where = " in stations.region" if self._scenario.stations.region is not None else ""
+                yield Notice(
+                    f"{key}_not_reached", shortage.short_ticks,
+                    f"{key}: {shortage.wanted} wanted, but at most {shortage.most} {what}{where} at a time; fewer than wanted at "
+                    f"{shortage.short_ticks:,} of {self._ticks:,} steps",
+                )  # fmt: skip
+        region = self._scenario.stations.region
+        if region is not None and not self._in_region and self._agents:
+            box = [f"{value:.0f}" for value in (*self._lower_m, *self._upper_m)]
+            yield Notice(
+                "stations.region_empty", 1,
+                f"stations.region: no motor vehicle ever came into {list(region)}; the traffic was between ({box[0]}, {box[1]}) and "
+                f"({box[2]}, {box[3]})",
+            )  # fmt: skip
+
+    def _no_stations(self) -> Iterator[Notice]:
+        """Yield a notice if nobody ever had a radio or was an ego, and no other notice says why."""
+        if not self._agents:
+            return
+        if not self._stations:
+            yield Notice(
+                "stations.none", 1,
+                f"stations: none of {len(self._agents):,} road users was ever a station, so nothing is sent; raise stations.penetration or "
+                "stations.count",
+            )  # fmt: skip
+        elif not self._egos and self._scenario.cooperation.egos == "all" and self._lidar_count.wanted != 0:
+            yield Notice(
+                "egos.none", 1,
+                "cooperation.egos: no connected vehicle ever carried a lidar, so there was no ego and the metrics of perception and fusion "
+                "are empty; see lidars and stations",
+            )  # fmt: skip
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return the first few names in quotes, separated by commas."""
+    shown = list(names)
+    return ", ".join(repr(name) for name in shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
