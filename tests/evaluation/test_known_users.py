@@ -3,6 +3,7 @@
 from small_scenes import EGO, confirmed_tracks, detections, scene
 
 from v2xsim.evaluation.known_users import FusedTracks, known, without_detection
+from v2xsim.perception.tracking.station_tracks import tracker_at
 from v2xsim.perception.tracking.tracker import Tracks, step
 from v2xsim.records import Detections
 
@@ -47,7 +48,7 @@ def test_without_detections_all_announcements_stay():
 
 
 def test_a_station_that_only_announced_itself_becomes_a_confirmed_track_after_fusion():
-    tracks = FusedTracks(100_000)
+    tracks = FusedTracks(tracker_at(100_000))
     for time_us in (0, 100_000):
         after = tracks.step(EGO, detections([(10, 0)], [NEAR]), detections([(10.5, 0), (30, 0)], [NEAR, 8]), time_us)
     assert after.confirmed.tolist() == [True, True]
@@ -55,6 +56,6 @@ def test_a_station_that_only_announced_itself_becomes_a_confirmed_track_after_fu
 
 
 def test_each_ego_has_tracks_of_its_own():
-    tracks = FusedTracks(100_000)
+    tracks = FusedTracks(tracker_at(100_000))
     tracks.step(EGO, detections([(10, 0)], [NEAR]), Detections.none(), 0)
     assert tracks.step(99, detections([(10, 0)], [NEAR]), Detections.none(), 100_000).confirmed.tolist() == [False]

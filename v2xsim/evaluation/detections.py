@@ -46,13 +46,16 @@ def seen(detections: Detections, scene: Scene, range_m: float) -> Bool[np.ndarra
     return scene.near(range_m) & np.isin(scene.agent, detections.truth)
 
 
-def average_precision(matches: Mapping[str, Sequence[Matched]]) -> dict[str, list[tuple[float, float]]]:
+def average_precision(
+    matches: Mapping[str, Sequence[Matched]], thresholds: Sequence[float] = THRESHOLDS
+) -> dict[str, list[tuple[float, float]]]:
     """Return pairs of overlap threshold and average precision over all frames, for each mode (`ego` alone and `fused`).
 
     Args:
         matches: Matched detections of every frame, by mode.
+        thresholds: Overlap thresholds with which the detections were matched.
     """
     return {
-        mode: [(float(curve.threshold), float(curve.ap)) for curve in curves(joined(frames))]
+        mode: [(float(curve.threshold), float(curve.ap)) for curve in curves(joined(frames, thresholds))]
         for mode, frames in matches.items()
     }

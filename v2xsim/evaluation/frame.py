@@ -26,12 +26,14 @@ class ModeScore:
         matched: Whether each detection that counts hit a body at each overlap threshold, for average precision.
         seen: Whether each road user is in range and was detected.
         known: Whether there is a confirmed track for each road user, at any distance.
+        tracks: The tracks of the ego after the frame.
     """
 
     detections: Detections
     matched: Matched
     seen: Bool[np.ndarray, " agents"]
     known: Bool[np.ndarray, " agents"]
+    tracks: Tracks
 
 
 @dataclass(frozen=True)
@@ -73,5 +75,6 @@ def score(
             matched_bodies(in_range, scene, range_m, thresholds),
             seen(detections, scene, range_m),
             known(tracks, scene),
+            tracks,
         )
     return FrameScore(scene.near(range_m), scene.distance_m, scene.conflict, scene.hidden, modes)

@@ -5,7 +5,8 @@ from jaxtyping import Bool
 
 from v2xsim.evaluation.scene import Scene
 from v2xsim.perception.metrics.awareness import WITHIN_M, aware
-from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, step
+from v2xsim.perception.tracking.station_tracks import Tracker
+from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections
 
 
@@ -28,11 +29,11 @@ class FusedTracks:
     """Tracks of each ego after fusion, for evaluation only: no station acts on them.
 
     Args:
-        step_us: Time between two frames of an ego.
+        tracker: The tracker.
     """
 
-    def __init__(self, step_us: int) -> None:
-        self._params = TrackerParams.at_step(step_us)
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
         self._tracks: dict[int, Tracks] = {}
 
     def step(self, ego: int, detections: Detections, announced: Detections, time_us: int) -> Tracks:
@@ -46,5 +47,5 @@ class FusedTracks:
         """
         before = self._tracks.get(ego, Tracks.none(time_us))
         everything = Detections.joined([detections, without_detection(announced, detections)])
-        self._tracks[ego] = step(before, everything, time_us, self._params)
+        self._tracks[ego] = self._tracker(before, everything, time_us)
         return self._tracks[ego]

@@ -43,7 +43,7 @@ def _perception(
 ) -> Rows:
     rows: Rows = []
     for mode, curve in precision.items():
-        rows += [(f"ap_{threshold:.1f}_{mode}", "", Metric(ap, "1", frames)) for threshold, ap in curve]
+        rows += [(f"ap_{threshold:g}_{mode}", "", Metric(ap, "1", frames)) for threshold, ap in curve]
     for name in ("coverage_before", "coverage_after", "blind_covered"):
         (share,) = arrays_of(fusion, name)
         rows += mean_of(name, share[np.isfinite(share)], "1")

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from v2xsim.records import Boxes
+
 
 def pose_matrix(x_m: float, y_m: float, z_m: float, yaw_rad: float) -> Float[np.ndarray, "4 4"]:
     """Return the transform world_from_body of an upright body with a given position and heading."""
@@ -19,3 +21,20 @@ def inverse(target_from_source: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "
     source_from_target[:3, :3] = rotation
     source_from_target[:3, 3] = -rotation @ target_from_source[:3, 3]
     return source_from_target
+
+
+def believed_from_true(believed: Float[np.ndarray, " 4"], true: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "4 4"]:
+    """Return the transform that moves a true position to where a station would place it, given the error of its own pose.
+
+    Args:
+        believed: x, y, z and yaw that the station believes.
+        true: True x, y, z and yaw of the station.
+    """
+    return pose_matrix(*believed) @ inverse(pose_matrix(*true))
+
+
+def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
+    """Return boxes moved by a transform that only rotates about the z axis and shifts."""
+    turn = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
+    center = boxes.center_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
+    return Boxes(center, boxes.size_m, boxes.yaw_rad + turn)

@@ -25,6 +25,7 @@ from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.recording.kept_frames import KeptFrames
 from v2xsim.evaluation.frame import FrameScore, ModeScore
 from v2xsim.perception.metrics.average_precision import joined
+from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import BUILDING, GROUND, Detections
 from v2xsim.results.tables import COLUMNS, Columns
 
@@ -39,7 +40,7 @@ def score_of(one, *, near=None, alone=None, fused=None):
         return np.zeros(count, bool) if values is None else np.array(values, bool)
 
     modes = {
-        mode: ModeScore(Detections.none(), joined([]), flags(seen), flags(None))
+        mode: ModeScore(Detections.none(), joined([]), flags(seen), flags(None), Tracks.none())
         for mode, seen in (("ego", alone), ("fused", fused))
     }
     return FrameScore(flags(near), np.zeros(count), flags(None), flags(None), modes)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.engine.small_world import frame, snapshot
-from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws, moved_boxes
-from v2xsim.spatial.poses import pose_matrix
+from v2xsim.engine.stations.capture import Capture, Captures, DetectorDraws
+from v2xsim.spatial.poses import moved_boxes, pose_matrix
 from v2xsim.streams import Streams
 
 NONE = np.zeros(0, np.int64)

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
 from v2xsim.engine.cooperation.collecting import Arrived
-from v2xsim.engine.stations.capture import Capture, Captures, moved_boxes
+from v2xsim.engine.stations.capture import Capture, Captures
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.own_state import row_of
 from v2xsim.gpu.bev.fusion.scheme import Detect, FusionScheme, FusionView, Received, fused_of
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.records import UNOBSERVED, Detections
-from v2xsim.spatial.poses import pose_matrix
+from v2xsim.spatial.poses import moved_boxes, pose_matrix
 
 
 @dataclass(frozen=True)

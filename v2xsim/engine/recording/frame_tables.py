@@ -9,13 +9,11 @@ from v2xsim.engine.channel.messages import RequestMessage
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.evaluation.coverage import covered
-from v2xsim.evaluation.detections import average_precision
-from v2xsim.evaluation.episodes import HiddenConflicts
-from v2xsim.evaluation.frame import FrameScore, score
-from v2xsim.evaluation.known_users import FusedTracks
-from v2xsim.evaluation.scene import MODES
-from v2xsim.perception.metrics.average_precision import Matched
+from v2xsim.evaluation.evaluator import Evaluator
+from v2xsim.evaluation.frame import FrameScore
+from v2xsim.perception.tracking.station_tracks import tracker_at
 from v2xsim.records import Detections
+from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
 from v2xsim.results.tables import Columns
 
 
@@ -30,41 +28,28 @@ class FrameTables:
     """
 
     def __init__(self, tables: dict[str, Columns], range_m: float, detect_us: int, step_us: int) -> None:
-        self._tables, self._range_m, self._detect_us = tables, range_m, detect_us
-        self._matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
-        self._fused_tracks = FusedTracks(step_us)
-        self._hidden_conflicts = HiddenConflicts()
+        self._tables, self._detect_us = tables, detect_us
+        self._evaluator = Evaluator(range_m, tracker_at(step_us))
 
     def add(self, frame: FusedFrame) -> FrameScore:
-        """Score one ego frame, write the score into the tables and return it."""
-        ego, result = frame.ego, frame.result
-        # The ego knows of a road user that it detected or that announced itself, so both feed the tracks.
-        fused_tracks = self._fused_tracks.step(ego.agent, result.detections, frame.announced, ego.time_us)
-        perceived = {"ego": (ego.detections, frame.own_tracks), "fused": (result.detections, fused_tracks)}
-        scored = score(frame.scene, perceived, self._range_m)
-        for mode, part in scored.modes.items():
-            self._matches[mode].append(part.matched)
-            self._add_detections(frame, mode, perceived[mode][0])
+        """Score one ego frame, write it and its score into the tables, and return the score."""
+        scored = self._evaluator.add(frame.ego_frame)
+        self._add_detections(frame, "ego", frame.ego.detections)
+        self._add_detections(frame, "fused", frame.result.detections)
         self._add_hits(frame)
         self._add_announced(frame)
         self._add_contributions(frame)
-        known = {mode: part.known for mode, part in scored.modes.items()}
-        self._hidden_conflicts.follow(frame.scene, known, self._range_m)
-        self._add_awareness(frame, scored)
+        add_awareness(self._tables["awareness"], frame.ego_frame, scored)
         self._add_fusion(frame, scored)
         return scored
 
     def close(self) -> None:
         """Write the episodes in which a road user was hidden and on a collision course."""
-        for episode in self._hidden_conflicts.episodes():
-            self._tables["episodes"].add(
-                ego=episode.ego, agent=episode.agent, start_us=episode.start_us, aware_ego_us=episode.aware_us["ego"],
-                aware_fused_us=episode.aware_us["fused"], end_us=episode.end_us,
-            )  # fmt: skip
+        add_episodes(self._tables["episodes"], self._evaluator.episodes())
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
-        return average_precision(self._matches)
+        return self._evaluator.average_precision()
 
     def _add_detections(self, frame: FusedFrame, mode: str, detections: Detections) -> None:
         if len(detections):
@@ -105,17 +90,6 @@ class FrameTables:
                 boxes=len(item.arrived.detections), points=[item.arrived.point_row.astype(np.int32)],
             )  # fmt: skip
 
-    def _add_awareness(self, frame: FusedFrame, scored: FrameScore) -> None:
-        rows = np.flatnonzero(scored.near)
-        if len(rows):
-            scene, alone, fused = frame.scene, scored.modes["ego"], scored.modes["fused"]
-            self._tables["awareness"].add(
-                frame_us=scene.time_us, ego=scene.ego, agent=scene.agent[rows], distance_m=scored.distance_m[rows],
-                own_points=scene.own_points[rows], fused_points=frame.result.points[rows],
-                tracked_ego=alone.known[rows], tracked_fused=fused.known[rows], conflict=scored.conflict[rows],
-                occluded=scored.hidden[rows],
-            )  # fmt: skip
-
     def _add_fusion(self, frame: FusedFrame, scored: FrameScore) -> None:
         ego, result, zone, used = frame.ego, frame.result, frame.blind_zone, frame.contributions
         requests = [t.message for t in frame.transfers if isinstance(t.message, RequestMessage)]
@@ -128,7 +102,6 @@ class FrameTables:
             age_us=round(sum(ages_us) / len(ages_us)) if ages_us else -1,
             requested_bytes=sum(m.body.allowance_bytes for m in requests),
             received_bytes=sum(item.received_bytes for item in used if item.is_for_this_frame),
-            own_points=len(ego.points_m), added_points=len(result.added_m), objects=int(scored.near.sum()),
-            seen_ego=int(scored.modes["ego"].seen.sum()), seen_fused=int(scored.modes["fused"].seen.sum()),
+            own_points=len(ego.points_m), added_points=len(result.added_m), **counts_of(scored),
             coverage_before=share.before, coverage_after=share.after, blind_covered=share.blind_covered,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.capture import Capture
 from v2xsim.engine.stations.frame import Frame
+from v2xsim.evaluation.evaluator import EgoFrame
 from v2xsim.evaluation.scene import Scene
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections
@@ -58,3 +59,10 @@ class FusedFrame:
             ego.agent, ego.time_us, capture.pose[:2], ego.pose[:2], ego.velocity_mps,
             snapshot.agent, snapshot.boxes, self.apparent, snapshot.velocity_mps, capture.points,
         )  # fmt: skip
+
+    @cached_property
+    def ego_frame(self) -> EgoFrame:
+        """The part of the frame that the evaluation takes."""
+        return EgoFrame(
+            self.scene, self.ego.detections, self.own_tracks, self.result.detections, self.announced, self.result.points
+        )

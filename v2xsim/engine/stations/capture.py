@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.records import Boxes
-from v2xsim.spatial.poses import inverse, pose_matrix
+from v2xsim.spatial.poses import believed_from_true, moved_boxes
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 
@@ -67,7 +67,7 @@ class Capture:
     @property
     def believed_from_true(self) -> Float[np.ndarray, "4 4"]:
         """Transform that moves a true position to the position that the station would measure, given its pose error."""
-        return pose_matrix(*self.believed) @ inverse(pose_matrix(*self.pose))
+        return believed_from_true(self.believed, self.pose)
 
     @property
     def apparent(self) -> Boxes:
@@ -87,10 +87,3 @@ class Captures:
 
     def __getitem__(self, frame: Frame) -> Capture:
         return self._behind[frame]
-
-
-def moved_boxes(boxes: Boxes, target_from_source: Float[np.ndarray, "4 4"]) -> Boxes:
-    """Return boxes moved by a transform that only rotates about the z axis and shifts."""
-    turn = np.arctan2(target_from_source[1, 0], target_from_source[0, 0])
-    center = boxes.center_m @ target_from_source[:3, :3].T + target_from_source[:3, 3]
-    return Boxes(center, boxes.size_m, boxes.yaw_rad + turn)

@@ -3,7 +3,8 @@
 from weakref import WeakKeyDictionary
 
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, step, velocity_of
+from v2xsim.perception.tracking.station_tracks import StationTracks, tracker_at
+from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, velocity_of
 from v2xsim.records import Detections
 
 
@@ -15,20 +16,14 @@ class OwnTracks:
     """
 
     def __init__(self, step_us: int) -> None:
-        self._step_us, self._params = step_us, TrackerParams.at_step(step_us)
-        self._latest: dict[int, tuple[int, Tracks]] = {}
+        self._stations, self._params = StationTracks(step_us, tracker_at(step_us)), TrackerParams.at_step(step_us)
         self._at: WeakKeyDictionary[Frame, Tracks] = WeakKeyDictionary()
         # Several egos may ask for the detections of one frame.
         self._with_velocity: WeakKeyDictionary[Frame, Detections] = WeakKeyDictionary()
 
     def follow(self, frame: Frame) -> None:
         """Update a station's tracks with the detections of its newest frame."""
-        time_us, before = self._latest.get(frame.agent, (-1, Tracks.none(frame.time_us)))
-        if time_us != frame.time_us - self._step_us:
-            before = Tracks.none(frame.time_us)
-        tracks = step(before, frame.detections, frame.time_us, self._params)
-        self._latest[frame.agent] = frame.time_us, tracks
-        self._at[frame] = tracks
+        self._at[frame] = self._stations.follow(frame.agent, frame.detections, frame.time_us)
 
     def of(self, frame: Frame) -> Tracks:
         """Return a station's tracks at one of its frames, for which `follow` must have been called."""

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-from v2xsim.engine.stations.capture import Capture, DetectorDraws, moved_boxes
+from v2xsim.engine.stations.capture import Capture, DetectorDraws
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.rigs import Rigs
@@ -20,7 +20,7 @@ from v2xsim.perception.detection.detector import DetectorView, detections_of
 from v2xsim.perception.matching.matrix import observed_matrix
 from v2xsim.records import BUILDING, Boxes, Detections, Obstacles, PerceptionMatrix
 from v2xsim.scenario.schema import Scenario
-from v2xsim.spatial.poses import inverse, pose_matrix
+from v2xsim.spatial.poses import inverse, moved_boxes, pose_matrix
 from v2xsim.streams import Streams
 from v2xsim.world.snapshot import Snapshot
 

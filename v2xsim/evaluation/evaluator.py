@@ -1,0 +1,78 @@
+"""The evaluation of all ego frames of a run, one after the other.
+
+A run calls it while it goes on, and `v2xsim.open(folder).evaluate()` calls it with the frames that the run recorded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from v2xsim.evaluation.detections import average_precision
+from v2xsim.evaluation.episodes import Episode, HiddenConflicts
+from v2xsim.evaluation.frame import FrameScore, score
+from v2xsim.evaluation.known_users import FusedTracks
+from v2xsim.evaluation.scene import MODES, Scene
+from v2xsim.perception.metrics.average_precision import THRESHOLDS, Matched
+from v2xsim.perception.tracking.station_tracks import Tracker
+from v2xsim.perception.tracking.tracker import Tracks
+from v2xsim.records import Detections
+
+
+@dataclass(frozen=True)
+class EgoFrame:
+    """One ego frame with all that its evaluation needs; detections and tracks are placed by the pose that the ego believes.
+
+    Attributes:
+        scene: The truth around the ego.
+        own: Detections of the ego alone.
+        own_tracks: Tracks of the ego alone, after these detections.
+        fused: Detections of the ego after fusion.
+        announced: Vehicles that the ego knew from their announcements, extrapolated to the capture.
+        fused_points: Number of lidar returns on each road user, received returns included.
+    """
+
+    scene: Scene
+    own: Detections
+    own_tracks: Tracks
+    fused: Detections
+    announced: Detections
+    fused_points: Int64[np.ndarray, " agents"]
+
+
+class Evaluator:
+    """Scores ego frames, and follows what does not end with a frame: tracks after fusion, and hidden conflicts.
+
+    Args:
+        range_m: Road users within this distance of the ego are scored.
+        tracker: The tracker of detections after fusion.
+        thresholds: Least overlaps (intersection over union, 0 to 1) at which a detection counts as a hit.
+    """
+
+    def __init__(self, range_m: float, tracker: Tracker, thresholds: Sequence[float] = THRESHOLDS) -> None:
+        self._range_m, self._thresholds = range_m, thresholds
+        self._matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
+        self._fused_tracks = FusedTracks(tracker)
+        self._hidden_conflicts = HiddenConflicts()
+
+    def add(self, frame: EgoFrame) -> FrameScore:
+        """Return the score of one ego frame; frames of one ego must come in order of time."""
+        scene = frame.scene
+        # The ego knows of a road user that it detected or that announced itself, so both feed the tracks.
+        fused_tracks = self._fused_tracks.step(scene.ego, frame.fused, frame.announced, scene.time_us)
+        perceived = {"ego": (frame.own, frame.own_tracks), "fused": (frame.fused, fused_tracks)}
+        scored = score(scene, perceived, self._range_m, self._thresholds)
+        for mode, part in scored.modes.items():
+            self._matches[mode].append(part.matched)
+        known = {mode: part.known for mode, part in scored.modes.items()}
+        self._hidden_conflicts.follow(scene, known, self._range_m)
+        return scored
+
+    def episodes(self) -> list[Episode]:
+        """Return the episodes so far in which a road user was hidden and on a collision course."""
+        return self._hidden_conflicts.episodes()
+
+    def average_precision(self) -> dict[str, list[tuple[float, float]]]:
+        """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""
+        return average_precision(self._matches, self._thresholds)
