@@ -10,6 +10,7 @@ from v2xsim.numba_settings import keep_out_the_working_folder
 from v2xsim.version import __version__
 
 if TYPE_CHECKING:
+    from v2xsim.opened import open  # noqa: A004  # as users write it
     from v2xsim.results import Results
     from v2xsim.scenario import Scenario, ScenarioError, load
     from v2xsim.simulate import run
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 keep_out_the_working_folder()
 
-__all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "run", "sweep"]
+__all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "open", "run", "sweep"]
 
 _HOME = {
     "Results": "v2xsim.results",
     "Scenario": "v2xsim.scenario",
     "ScenarioError": "v2xsim.scenario",
     "load": "v2xsim.scenario",
+    "open": "v2xsim.opened",
     "run": "v2xsim.simulate",
     "sweep": "v2xsim.study.sweep",
 }

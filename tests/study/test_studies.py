@@ -213,8 +213,8 @@ def test_a_manifest_that_is_a_list_is_refused(run_folder):
 
 def test_a_run_of_a_newer_version_is_refused(run_folder):
     manifest = json.loads((run_folder / "manifest.json").read_text())
-    (run_folder / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
-    with pytest.raises(StudyError, match="newer version: format 2, this one reads 1"):
+    (run_folder / "manifest.json").write_text(json.dumps({**manifest, "format": 3}))
+    with pytest.raises(StudyError, match="newer version: format 3, this one reads 2"):
         read_study(run_folder)
 
 

@@ -26,7 +26,7 @@ def manifest_in(folder: Path, content: object) -> Path:
         ("{", "not valid JSON"),
         ([1, 2], "must hold an object, got list"),
         ({"scenario": {}, "complete": False}, "did not finish"),
-        ({"scenario": {}, "format": 2}, "folder format 2"),
+        ({"scenario": {}, "format": 3}, "folder format 3"),
         ({"scenario": {}, "versions": {"v2xsim": "99.1.0"}}, "written by v2xsim 99.1.0, newer than this"),
     ],
 )

@@ -3,15 +3,20 @@
 Each metric is defined in docs/models.md, "Metrics".
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
 from v2xsim.evaluation.metric import Metric, Rows, arrays_of, mean_of, shares_within
 from v2xsim.evaluation.radio_metrics import delivery_rows, link_rows, radio_rows
 
+METRIC_TABLES = ("fusion", "awareness", "episodes", "transfers", "packets", "unheard", "channel", "links")
+"""The tables from which metrics are computed."""
+
 
 def all_metrics(
-    tables: dict[str, pa.Table],
+    tables: Mapping[str, pa.Table],
     precision: dict[str, list[tuple[float, float]]],
     frames: int,
     duration_s: float,

@@ -10,7 +10,7 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.version import __version__
 
 # Version of the layout of run folders; readers refuse newer ones.
-FORMAT = 1
+FORMAT = 2
 _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
 
 

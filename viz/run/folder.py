@@ -12,11 +12,9 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from v2xsim.errors import UserError
+from v2xsim.results.manifest import FORMAT
 from v2xsim.results.tables import schema_of
 from v2xsim.version import __version__
-
-# Version of the run folder's layout that the pictures can read; a manifest without a version counts as version 1.
-FORMAT = 1
 
 
 class ViewError(UserError):
@@ -134,6 +132,7 @@ def _check_complete(source: Path, manifest: dict[str, Any]) -> None:
 
 
 def _check_version(source: Path, manifest: dict[str, Any]) -> None:
+    # A manifest without a format counts as readable: it lacks nothing that a picture needs.
     layout = manifest.get("format", FORMAT)
     if not isinstance(layout, int) or layout > FORMAT:
         raise ViewError(f"{source} has folder format {layout!r}; this v2xsim reads up to {FORMAT}: install a newer one")

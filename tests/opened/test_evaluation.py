@@ -1,0 +1,133 @@
+"""A finished run evaluated again, from its tables alone."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from small_runs import finished, same
+
+import v2xsim
+from v2xsim.opened import NotRecordedError, OpenError
+from v2xsim.perception.tracking.tracker import TrackerParams, step
+
+KINDS = ["early", "late", "raw", "cpm", "none"]
+EVALUATED = ["metrics", "awareness", "episodes", "fusion"]
+
+
+def of(fusion):
+    return finished(f"cooperation.fusion={fusion}")
+
+
+@pytest.mark.parametrize("table", EVALUATED)
+@pytest.mark.parametrize("fusion", KINDS)
+def test_with_its_own_settings_a_run_gives_its_own_tables_to_the_last_bit(fusion, table):
+    results, folder = of(fusion)
+    again = v2xsim.open(folder).evaluate().tables[table]
+    assert again.schema.equals(results.tables[table].schema)
+    assert same(again, results.tables[table])
+
+
+def test_the_metrics_by_name_are_those_of_the_run():
+    results, folder = of("early")
+    run = v2xsim.open(folder)
+    assert repr(run.evaluate().metrics) == repr(dict(run.metrics)) == repr(results.metrics)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", v2xsim.scenario.packaged())
+def test_packaged_scenarios_give_their_own_metrics(name, tmp_path):
+    results = v2xsim.run(v2xsim.load(name, ["run.duration_s=1", "lidars.model=beam16"]), out=tmp_path / name)
+    assert same(v2xsim.open(tmp_path / name).evaluate().tables["metrics"], results.tables["metrics"])
+
+
+def test_the_small_run_has_all_that_makes_the_evaluation_hard():
+    """An ego that leaves and comes back, a roadside unit as ego, a hidden conflict, and road users out of range."""
+    tables = of("early")[0].tables
+    number = dict(zip(tables["agents"]["name"].to_pylist(), tables["agents"]["agent"].to_pylist(), strict=True))
+    frames = [
+        us // 100_000
+        for us, ego in zip(*columns(tables["fusion"], "frame_us", "ego"), strict=True)
+        if ego == number["leaver"]
+    ]
+    assert frames == [5, 6, 7, 8, 11, 12, 13, 14]
+    assert number["pole"] in tables["fusion"]["ego"].to_pylist()
+    assert tables["episodes"].num_rows > 0
+    # Some road users are beyond the range of the evaluation and detected all the same.
+    in_range = set(zip(*columns(tables["awareness"], "frame_us", "ego", "agent"), strict=True))
+    detected = set(zip(*columns(tables["detections"], "frame_us", "ego", "truth"), strict=True))
+    assert any(truth >= 0 and truth != ego for _, ego, truth in detected - in_range)
+    assert (np.array(tables["stations"]["believed_x_m"]) != np.array(tables["stations"]["x_m"])).any()
+
+
+def columns(table, *names):
+    return [table[name].to_pylist() for name in names]
+
+
+# Other settings
+
+
+def test_a_larger_range_scores_more_road_users():
+    run = v2xsim.open(of("early")[1])
+    wide, own = run.evaluate(range_m=120), run.evaluate()
+    assert wide.tables["awareness"].num_rows > own.tables["awareness"].num_rows
+    assert max(wide.tables["awareness"]["distance_m"].to_pylist()) > 45
+
+
+@pytest.mark.parametrize(("keys", "given"), [
+    ("record.evaluation_range_m=25", {"range_m": 25}),
+    ("record.evaluation_range_m=100", {"range_m": 100.0}),
+    ("record.prr_range_m=30", {"prr_range_m": 30}),
+])  # fmt: skip
+def test_another_range_gives_what_a_run_with_that_range_gives(keys, given):
+    wanted, _ = finished("cooperation.fusion=early", keys)
+    again = v2xsim.open(of("early")[1]).evaluate(**given)
+    for table in EVALUATED:
+        assert same(again.tables[table], wanted.tables[table]), table
+
+
+def test_average_precision_at_other_thresholds_has_their_names():
+    found = v2xsim.open(of("early")[1]).evaluate(thresholds=(0.25, 0.5)).metrics
+    assert [name for name in found if name.startswith("ap_")] == [
+        "ap_0.25_ego", "ap_0.5_ego", "ap_0.25_fused", "ap_0.5_fused",
+    ]  # fmt: skip
+    assert found["ap_0.5_fused"] == v2xsim.open(of("early")[1]).metrics["ap_0.5_fused"]
+
+
+def test_a_tracker_that_confirms_later_knows_of_fewer_road_users():
+    run = v2xsim.open(of("early")[1])
+    patient = TrackerParams(confirm_hits=5, confirm_steps=6)
+    by_parameters = run.evaluate(tracker=patient)
+    for mode in ("ego", "fused"):
+        name = f"object_awareness_{mode}"
+        assert by_parameters.metrics[name].value < run.metrics[name].value
+    assert same(run.evaluate(tracker=partial(step, params=patient)).tables["metrics"], by_parameters.tables["metrics"])
+
+
+@pytest.mark.parametrize("value", [0, -5, float("nan"), float("inf"), True])
+def test_a_range_that_is_no_distance_is_refused(value):
+    with pytest.raises(OpenError, match="range_m must be a distance above 0 m"):
+        v2xsim.open(of("early")[1]).evaluate(range_m=value)
+
+
+@pytest.mark.parametrize("values", [(), (0.0,), (1.5,), (0.5, 0.5), (float("nan"),)])
+def test_thresholds_that_are_no_overlaps_are_refused(values):
+    with pytest.raises(OpenError, match="thresholds must be different overlaps above 0 and at most 1"):
+        v2xsim.open(of("early")[1]).evaluate(thresholds=values)
+
+
+# What was not recorded
+
+
+@pytest.mark.parametrize(("key", "message"), [
+    ("record.states=false", r"recorded no states.*run it again with record.states=true"),
+    ("record.state_ticks=2", r"the states of one tick in 2.*run it again with record.state_ticks=1"),
+])  # fmt: skip
+def test_a_run_that_did_not_record_the_truth_is_not_evaluated(key, message):
+    _, folder = finished("cooperation.fusion=early", key)
+    with pytest.raises(NotRecordedError, match=message):
+        v2xsim.open(folder).evaluate()
+
+
+def test_a_run_that_records_no_states_has_the_same_metrics():
+    without, _ = finished("cooperation.fusion=early", "record.states=false")
+    assert same(without.tables["metrics"], of("early")[0].tables["metrics"])

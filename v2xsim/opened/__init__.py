@@ -1,0 +1,24 @@
+"""Finished runs, opened as data: tables, metrics, frames, clouds, further evaluations, and replays."""
+
+from pathlib import Path
+
+from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
+from v2xsim.opened.evaluation import Evaluation
+from v2xsim.opened.run import Run
+
+__all__ = ["Evaluation", "NoTableError", "NotRecordedError", "OpenError", "Run", "open"]
+
+
+def open(folder: Path | str) -> Run:  # noqa: A001  # users write v2xsim.open
+    """Open a finished run.
+
+    Args:
+        folder: Folder that `v2xsim run` or `Results.write` wrote.
+
+    Returns:
+        The run; its tables are read when they are first used.
+
+    Raises:
+        OpenError: If the folder holds no finished run, or one that this version cannot read.
+    """
+    return Run(folder)

@@ -1,0 +1,118 @@
+"""The evaluation of a finished run, with the run's own settings or with others."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from v2xsim.evaluation.evaluator import Evaluator
+from v2xsim.evaluation.metric import Metric
+from v2xsim.evaluation.metrics import METRIC_TABLES, all_metrics
+from v2xsim.opened.errors import OpenError
+from v2xsim.opened.manifest import setting
+from v2xsim.opened.recorded_frames import RecordedFrames
+from v2xsim.perception.metrics.average_precision import THRESHOLDS
+from v2xsim.perception.tracking.station_tracks import Tracker, tracker_at
+from v2xsim.perception.tracking.tracker import TrackerParams, step
+from v2xsim.results.results import metrics_table
+from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
+from v2xsim.results.tables import Columns, schema_of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run evaluated once more.
+
+    Attributes:
+        range_m: Road users within this distance of an ego were scored.
+        thresholds: Least overlaps at which a detection counted as a hit.
+        prr_range_m: Receivers within this distance of a sender counted for the packet reception ratio.
+        metrics: Metrics of the whole run, by name.
+        tables: The tables `metrics`, `awareness`, `episodes` and `fusion` with these settings, in the form that the run writes.
+    """
+
+    range_m: float
+    thresholds: tuple[float, ...]
+    prr_range_m: float
+    metrics: dict[str, Metric] = field(repr=False)
+    tables: dict[str, pa.Table] = field(repr=False)
+
+
+def evaluated(
+    manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], frames: RecordedFrames, folder: Path,
+    range_m: float | None, thresholds: Sequence[float] | None, tracker: TrackerParams | Tracker | None,
+    prr_range_m: float | None,
+) -> Evaluation:  # fmt: skip
+    """Return the evaluation of a run; each setting that is None is that of the run.
+
+    Args:
+        manifest: Manifest of the run.
+        tables: Tables of the run.
+        frames: Ego frames of the run.
+        folder: Folder of the run, for messages.
+        range_m: Road users within this distance of an ego are scored.
+        thresholds: Least overlaps (intersection over union) at which a detection counts as a hit.
+        tracker: Parameters of the tracker, or a tracker.
+        prr_range_m: Receivers within this distance of a sender count for the packet reception ratio.
+    """
+    range_m = _distance(folder, "range_m", range_m, setting(manifest, "record.evaluation_range_m"))
+    prr_range_m = _distance(folder, "prr_range_m", prr_range_m, setting(manifest, "record.prr_range_m"))
+    overlaps = _overlaps(folder, thresholds)
+    step_us = round(setting(manifest, "run.step_s") * 1e6)
+    track = partial(step, params=tracker) if isinstance(tracker, TrackerParams) else tracker or tracker_at(step_us)
+    evaluator = Evaluator(range_m, track, overlaps)
+    awareness, episodes = Columns("awareness"), Columns("episodes")
+    counts: dict[str, list[int]] = {"objects": [], "seen_ego": [], "seen_fused": []}
+    for frame in frames.all(step_us, track):
+        scored = evaluator.add(frame)
+        add_awareness(awareness, frame, scored)
+        for name, count in counts_of(scored).items():
+            counts[name].append(count)
+    add_episodes(episodes, evaluator.episodes())
+    new = {
+        "awareness": awareness.finished(),
+        "episodes": episodes.finished(),
+        "fusion": _replaced(tables["fusion"], counts),
+    }
+    rows = all_metrics(
+        {name: new[name] if name in new else tables[name] for name in METRIC_TABLES}, evaluator.average_precision(), len(frames), setting(manifest, "run.duration_s"),
+        prr_range_m, setting(manifest, "record.packet_share"),
+    )  # fmt: skip
+    metrics = {name: metric for name, part, metric in rows if part == ""}
+    return Evaluation(range_m, overlaps, prr_range_m, metrics, {"metrics": metrics_table(rows), **new})
+
+
+def _replaced(table: pa.Table, columns: Mapping[str, Sequence[int]]) -> pa.Table:
+    """Return the table `fusion` with other values in some columns."""
+    schema = schema_of("fusion")
+    arrays = [
+        pa.array(columns[item.name], item.type) if item.name in columns else table.column(item.name) for item in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _distance(folder: Path, name: str, given: float | None, of_run: float) -> float:
+    if given is None:
+        return float(of_run)
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or given <= 0:
+        raise OpenError(f"{folder}: evaluate: {name} must be a distance above 0 m, got {given!r}")
+    return float(given)
+
+
+def _overlaps(folder: Path, given: Sequence[float] | None) -> tuple[float, ...]:
+    if given is None:
+        return THRESHOLDS
+    values = tuple(given)
+    wrong = [
+        value for value in values
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value <= 1.0
+    ]  # fmt: skip
+    if wrong or not values or len(set(values)) < len(values):
+        raise OpenError(
+            f"{folder}: evaluate: thresholds must be different overlaps above 0 and at most 1, such as (0.3, 0.5), got {list(values)}"
+        )
+    return tuple(float(value) for value in values)

@@ -1,0 +1,80 @@
+"""The manifest of a finished run: read, and checked before anything else of the run is."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from v2xsim.notices import Notice
+from v2xsim.opened.errors import OpenError
+from v2xsim.results.manifest import FORMAT
+from v2xsim.runfolder import MANIFEST
+
+# The first format with the truth of every tick and with uncut detections.
+FIRST_FORMAT = 2
+
+
+def read_manifest(folder: Path) -> Mapping[str, Any]:
+    """Return the manifest of the run in a folder.
+
+    Raises:
+        OpenError: If the folder holds no finished run, or one that this version cannot read.
+    """
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing there"
+        raise OpenError(f"{folder}: must be the folder of a finished run, got {found}; `v2xsim run` writes one")
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise OpenError(
+            f"{folder}: must be the folder of a finished run; it has no {MANIFEST}, which `v2xsim run` writes last"
+        ) from None
+    except UnicodeDecodeError:
+        raise _damaged(path, "it is no text in UTF-8") from None
+    except OSError as error:
+        raise OpenError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _damaged(path, "it is no complete JSON") from None
+    _check(path, content)
+    return dict(content)
+
+
+def notices_of(manifest: Mapping[str, Any]) -> tuple[Notice, ...]:
+    """Return the notices of a run."""
+    return tuple(Notice(item["subject"], item["count"], item["text"]) for item in manifest.get("notices", ()))
+
+
+def setting(manifest: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a dotted key of the run's scenario, in the form that JSON has."""
+    value: Any = manifest["scenario"]
+    for name in key.split("."):
+        value = value[name]
+    return value
+
+
+def _check(path: Path, content: Any) -> None:
+    if not isinstance(content, dict) or not isinstance(content.get("scenario"), dict):
+        raise OpenError(f"{path}: must be the manifest of a run; it has no scenario")
+    layout = content.get("format")
+    if not isinstance(layout, int) or isinstance(layout, bool):
+        raise OpenError(f"{path}: must be the manifest of a run; it has no format number")
+    versions = content.get("versions")
+    made_by = versions.get("v2xsim", "unknown") if isinstance(versions, dict) else "unknown"
+    if layout < FIRST_FORMAT:
+        raise OpenError(
+            f"{path}: must have format {FIRST_FORMAT} to {FORMAT}, got {layout} of v2xsim {made_by}, which recorded no states; "
+            f"run it again: v2xsim run {path}"
+        )
+    if layout > FORMAT:
+        raise OpenError(
+            f"{path}: must have format {FIRST_FORMAT} to {FORMAT}, got {layout}; it needs v2xsim {made_by} or a later version"
+        )
+    if content.get("complete") is not True:
+        raise OpenError(f"{path}: must be of a finished run; run it again: v2xsim run {path}")
+
+
+def _damaged(path: Path, why: str) -> OpenError:
+    return OpenError(f"{path}: is damaged: {why}; copy the folder again, or run the scenario again")

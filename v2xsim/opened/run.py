@@ -1,0 +1,92 @@
+"""A finished run as data: its scenario, tables and metrics, and what can be computed from them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from v2xsim.evaluation.metric import Metric
+from v2xsim.notices import Notice
+from v2xsim.opened.evaluation import Evaluation, evaluated
+from v2xsim.opened.manifest import notices_of, read_manifest, setting
+from v2xsim.opened.recorded_frames import RecordedFrames
+from v2xsim.opened.tables import RunTables
+from v2xsim.opened.truth import Truth, check_recorded
+from v2xsim.perception.tracking.station_tracks import Tracker
+from v2xsim.perception.tracking.tracker import TrackerParams
+
+
+class Run:
+    """A finished run. Tables are read when they are first used; the folder is not changed.
+
+    Args:
+        folder: Folder that `v2xsim run` or `Results.write` wrote.
+
+    Attributes:
+        folder: Folder of the run.
+        manifest: Content of its `manifest.json`.
+        tables: Arrow tables by name.
+
+    Raises:
+        OpenError: If the folder holds no finished run, or one that this version cannot read.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.manifest: Mapping[str, Any] = read_manifest(self.folder)
+        self.tables: Mapping[str, pa.Table] = RunTables(self.folder)
+
+    def __repr__(self) -> str:
+        name, seed, duration_s = (setting(self.manifest, key) for key in ("name", "run.seed", "run.duration_s"))
+        return f"run {self.folder} ({name}, seed {seed}, {duration_s:g} s): {len(self.notices)} notices; see .metrics and .tables"
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Metrics of the whole run, by name; the table `metrics` also has those of distance bins and other parts."""
+        names, parts, values, units, counts = (self.tables["metrics"].column(n).to_pylist() for n in _METRIC_COLUMNS)
+        rows = zip(names, parts, values, units, counts, strict=True)
+        return {name: Metric(value, unit, count) for name, part, value, unit, count in rows if part == ""}
+
+    @cached_property
+    def notices(self) -> tuple[Notice, ...]:
+        """What the run left out of its inputs, repaired or assumed."""
+        return notices_of(self.manifest)
+
+    def evaluate(
+        self, *, range_m: float | None = None, thresholds: Sequence[float] | None = None,
+        tracker: TrackerParams | Tracker | None = None, prr_range_m: float | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """Evaluate the run again, with its own settings or with others.
+
+        With the run's own settings, the tables are exactly those of the run.
+
+        Args:
+            range_m: Road users within this distance of an ego are scored; by default `record.evaluation_range_m` of the run.
+            thresholds: Least overlaps (intersection over union seen from above, above 0 and at most 1) at which a detection
+                counts as a hit; by default 0.3, 0.5 and 0.7.
+            tracker: Parameters of the tracker, or a function that returns the tracks after the detections of one instant. It
+                changes what counts as known, not what stations sent during the run.
+            prr_range_m: Receivers within this distance of the sender count for the packet reception ratio; by default
+                `record.prr_range_m` of the run.
+
+        Raises:
+            NotRecordedError: If the run did not record the states of every tick.
+            OpenError: If a value is not possible, or the tables cannot be read.
+        """
+        check_recorded(self.manifest, self.folder, "to evaluate it again")
+        return evaluated(
+            self.manifest, self.tables, self._recorded_frames, self.folder, range_m, thresholds, tracker, prr_range_m
+        )
+
+    @cached_property
+    def _truth(self) -> Truth:
+        return Truth(self.tables, self.folder)
+
+    @cached_property
+    def _recorded_frames(self) -> RecordedFrames:
+        return RecordedFrames(self.tables, self._truth, self.folder)
+
+
+_METRIC_COLUMNS = ("metric", "bin", "value", "unit", "count")

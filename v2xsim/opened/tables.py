@@ -1,0 +1,78 @@
+"""The tables of a finished run, each read from its file when it is first used."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from v2xsim.opened.errors import NoTableError, OpenError
+from v2xsim.results.tables import COLUMNS, schema_of
+from v2xsim.runfolder import MANIFEST
+from v2xsim.scenario.explain import nearest
+
+
+class RunTables(Mapping[str, pa.Table]):
+    """The tables of a run by name, as Arrow tables; `v2xsim.results.tables.COLUMNS` has the meaning of each column.
+
+    Args:
+        folder: Folder of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, pa.Table] = {}
+
+    def __getitem__(self, name: str) -> pa.Table:
+        if name not in COLUMNS:
+            raise NoTableError(
+                f"{self._folder}: has no table {name!r}{nearest(str(name), COLUMNS)}; there are {', '.join(COLUMNS)}"
+            )
+        if name not in self._read:
+            self._read[name] = _checked(self._path(name), name)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COLUMNS)
+
+    def __len__(self) -> int:
+        return len(COLUMNS)
+
+    def __repr__(self) -> str:
+        width = max(len(name) for name in COLUMNS)
+        rows = [f"  {name:<{width}}  {self._rows_text(name):>12}" for name in COLUMNS]
+        return "\n".join([f"{len(COLUMNS)} tables of {self._folder} (rows)", *rows])
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.parquet"
+
+    def _rows_text(self, name: str) -> str:
+        try:
+            return f"{pq.read_metadata(self._path(name)).num_rows:,}"
+        except (OSError, pa.ArrowException):
+            return "unreadable"
+
+
+def _checked(path: Path, name: str) -> pa.Table:
+    """Return a table from its file.
+
+    Raises:
+        OpenError: If the file is missing, damaged, or holds another table.
+    """
+    again = f"copy the folder again, or run it again: v2xsim run {path.parent / MANIFEST}"
+    if not path.exists():
+        raise OpenError(f"{path}: is missing, so the folder of the run is not complete; {again}")
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException):
+        # Arrow's own message names byte positions of its format, which help nobody to repair the folder.
+        raise OpenError(f"{path}: cannot be read as a Parquet table; it is damaged or cut off; {again}") from None
+    for field in schema_of(name):
+        if field.name not in table.column_names:
+            raise OpenError(f"{path}: must be the table {name!r} of a run; it has no column {field.name!r}; {again}")
+        found = table.schema.field(field.name).type
+        if found != field.type:
+            raise OpenError(
+                f"{path}: must be the table {name!r} of a run; its column {field.name!r} must be {field.type}, got {found}; {again}"
+            )
+    return table
