@@ -10,7 +10,7 @@ from v2xsim.cli.app import app
 from v2xsim.comms.phy.sidelink import RESOURCE_BLOCKS
 from v2xsim.scenario import ScenarioError, from_data, load, packaged, resolved
 from v2xsim.scenario.choices import choice_in
-from v2xsim.scenario.describe import _members, all_keys
+from v2xsim.scenario.describe import all_keys, members_of
 from v2xsim.scenario.fields import rule_of
 from v2xsim.scenario.schema import Scenario
 
@@ -189,7 +189,7 @@ def within(value: float, bounds: dict[str, float]) -> bool:
 
 def values_of(info: Any) -> Iterator[Any]:
     default = None if info.is_required() else info.get_default(call_default_factory=True)
-    for member in _members(info.annotation):
+    for member in members_of(info.annotation):
         if member is bool:
             yield from ("true", "false")
         elif get_origin(member) is Literal:

@@ -1,16 +1,34 @@
-"""`v2xsim schema`: the JSON Schema of scenarios, for editors."""
+"""`v2xsim schema`: the JSON Schema of the YAML files, for editors, and the reference pages made from it."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from v2xsim.errors import UserError
 
 NAME = "schema"
 EXAMPLE = "Example: v2xsim schema > v2xsim.schema.json"
 
 
+class Of(StrEnum):
+    """What the schema describes."""
+
+    scenario = "scenario"
+    setup = "setup"
+    sweep = "sweep"
+    tables = "tables"
+
+
 def command(
+    of: Annotated[
+        Of,
+        typer.Argument(
+            help="What to describe: scenario files, set-up files of `validate radio --config`, sweep files, or the tables of a run."
+        ),
+    ] = Of.scenario,
     plugin: Annotated[
         list[Path] | None,
         typer.Option(
@@ -18,15 +36,67 @@ def command(
             help="Python file with parts of your own to include in the schema; repeatable. This command executes the file, so name only files that you trust.",
         ),
     ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a reference page in Markdown, like those in docs/reference.")
+    ] = False,
 ) -> None:
-    """Print the JSON Schema of scenarios, for editors that complete and check YAML.
+    """Print the JSON Schema of scenarios, for editors that complete and check YAML, or of other files and of the tables of a run.
 
     In VS Code with its YAML extension, begin a scenario with the line `# yaml-language-server: $schema=v2xsim.schema.json`.
     """
-    from v2xsim.scenario import Scenario
+    if of is Of.tables:
+        if plugin:
+            raise UserError("--plugin: must not be given for tables, which do not depend on parts")
+        from v2xsim.results.tables import COLUMNS, reference
+
+        columns = {
+            table: [dict(zip(("name", "type", "meaning"), column, strict=True)) for column in rows]
+            for table, rows in COLUMNS.items()
+        }
+        typer.echo(reference() if markdown else json.dumps(columns, indent=2), nl=not markdown)
+        return
     from v2xsim.scenario.plugins import choose_from
+    from v2xsim.scenario.reference import Page, as_markdown
 
-    choose_from(plugin or [], Scenario)
+    page: Page = _page(of)
+    if of is not Of.sweep:
+        choose_from(plugin or [], page.section)
+    elif plugin:
+        raise UserError("--plugin: must not be given for sweep files, in which no part is chosen")
+    if markdown:
+        typer.echo(as_markdown(page), nl=False)
+        return
+    described: dict[str, Any] = page.section.model_json_schema()
+    typer.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **described}, indent=2))
 
-    described = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
-    typer.echo(json.dumps(described, indent=2))
+
+def _page(of: Of) -> Any:
+    """Return the reference page of a kind of file, with the schema of the file."""
+    from v2xsim.scenario import Scenario
+    from v2xsim.scenario.former_keys import SCENARIO
+    from v2xsim.scenario.reference import Page
+
+    shell = f"v2xsim schema {of.value} --markdown > docs/reference/{of.value}.md"
+    if of is Of.setup:
+        from v2xsim.validation.setup import FORMER, SetUp
+
+        return Page(
+            "Set-up of the radio",
+            "The keys of a set-up file for `v2xsim validate radio --config FILE`, which runs vehicles on a straight road and prints the\n"
+            "curves of their radio. See [validation.md](../validation.md) for an example.",
+            SetUp, shell, FORMER,
+        )  # fmt: skip
+    if of is Of.sweep:
+        from v2xsim.study.sweepfile import SweepFile
+
+        return Page(
+            "Sweep files",
+            "The keys of a sweep file for `v2xsim sweep FILE`. See [studies.md](../studies.md) for an example.",
+            SweepFile, shell,
+        )  # fmt: skip
+    return Page(
+        "Scenario files",
+        "The keys of a scenario file. A key is written with dots, as in\n"
+        "`v2xsim run demo --set radio.tx_power_dbm=20`; `[]` stands for an item of a list (`--set traffic.script.0.kind=van`), `<name>` for a name of yours.",
+        Scenario, shell, SCENARIO,
+    )  # fmt: skip

@@ -78,12 +78,12 @@ class Slot:
         """Schema of the section at this position; for a choice of a part, that of the part; None if no section belongs here."""
         if self.choice is not None:
             return self.parts[0] if len(self.parts) == 1 else None
-        return next((a for a in _members(self.annotation) if isinstance(a, type) and issubclass(a, Section)), None)
+        return next((a for a in members_of(self.annotation) if isinstance(a, type) and issubclass(a, Section)), None)
 
     @property
     def length(self) -> int | None:
         """Number of values if a list of fixed length belongs here; else None."""
-        for member in _members(self.annotation):
+        for member in members_of(self.annotation):
             if get_origin(member) is tuple and Ellipsis not in get_args(member):
                 return len(get_args(member))
         return None
@@ -127,7 +127,7 @@ def all_keys(section: type[Section] = Scenario, above: Keys = ()) -> Iterator[tu
 
 
 def _sections(annotation: Any) -> Iterator[tuple[type[Section], Keys]]:
-    for member in _members(annotation):
+    for member in members_of(annotation):
         if isinstance(member, type) and issubclass(member, Section):
             yield member, ()
         elif get_origin(member) in (list, tuple, dict):
@@ -136,15 +136,15 @@ def _sections(annotation: Any) -> Iterator[tuple[type[Section], Keys]]:
                     yield section, ("*", *star)
 
 
-def _members(annotation: Any) -> list[Any]:
+def members_of(annotation: Any) -> list[Any]:
     """Return the member types of a union, also of unions inside it; for any other type, that type alone.
 
     The metadata of an `Annotated` type is left out: its first argument counts as the type.
     """
     if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
+        return members_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
-        return [member for part in get_args(annotation) for member in _members(part)]
+        return [member for part in get_args(annotation) for member in members_of(part)]
     return [annotation]
 
 
@@ -155,7 +155,7 @@ def _below(above: Slot, key: str) -> Iterator[Slot]:
             if key in model.model_fields:
                 yield Slot(model.model_fields[key].annotation, model.model_fields[key], data)
         return
-    for member in _members(above.annotation):
+    for member in members_of(above.annotation):
         arguments = get_args(member)
         if isinstance(member, type) and issubclass(member, Section):
             if key in member.model_fields:

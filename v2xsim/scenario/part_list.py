@@ -26,7 +26,7 @@ _LIMITS = {
     annotated_types.Ge: ("ge", "at_least"), annotated_types.Gt: ("gt", "above"),
     annotated_types.Le: ("le", "at_most"), annotated_types.Lt: ("lt", "below"),
 }  # fmt: skip
-_TYPES = {float: "number", int: "whole number", bool: "true or false", str: "text", type(None): "null"}
+_TYPES = {float: "number", int: "whole number", bool: "true or false", str: "text", Path: "path", type(None): "null"}
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,16 @@ def _part(cls: type[Part]) -> ListedPart:
     first = "" if written.startswith(f"{cls.__name__}(") else " ".join(written.split("\n\n")[0].split())
     file = str(cls.file) if cls.file is not None else None
     path = cls.__qualname__ if file else _path(cls)
-    return ListedPart(cls.name, first, path, file, tuple(_parameter(name, info) for name, info in fields.items()))
+    return ListedPart(cls.name, first, path, file, tuple(listed_field(name, info) for name, info in fields.items()))
 
 
-def _parameter(name: str, info: FieldInfo) -> ListedParameter:
+def listed_field(name: str, info: FieldInfo) -> ListedParameter:
+    """Return what a field of the schema, or of a part's model, takes.
+
+    Args:
+        name: Name of the key in YAML.
+        info: Declaration of the field.
+    """
     slot = Slot(info.annotation, info)
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     limits = {
@@ -178,18 +184,18 @@ def _parameter(name: str, info: FieldInfo) -> ListedParameter:
     default = None if info.is_required() else to_jsonable_python(info.get_default(call_default_factory=True))
     meaning, rule = (info.description or "").removesuffix(f" [{extra.get('unit')}]"), rule_of(info)
     return ListedParameter(
-        name, _type(info.annotation), info.is_required(), default if rule is None else AUTO, slot.unit, limits, slot.limits,
+        name, type_words(info.annotation), info.is_required(), default if rule is None else AUTO, slot.unit, limits, slot.limits,
         meaning if rule is None else f"{meaning}; auto is {rule}",
     )  # fmt: skip
 
 
-def _type(annotation: Any) -> str:
+def type_words(annotation: Any) -> str:
     """Return a text that names the type of value which a parameter takes."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(str(value) for value in inner)
     if origin in (Union, UnionType):
-        return " or ".join(_type(member) for member in inner)
+        return " or ".join(type_words(member) for member in inner)
     if origin is tuple and Ellipsis not in inner:
         return f"list of {len(inner)}"
     if origin in (tuple, list):
@@ -239,7 +245,7 @@ def _section(kind: ListedKind) -> Iterator[str]:
     yield "| part | what it does |"
     yield "|---|---|"
     for part in kind.parts:
-        yield f"| `{part.name}` | {_cell(part.meaning)} |"
+        yield f"| `{part.name}` | {cell(part.meaning)} |"
     rows = [(part, parameter) for part in kind.parts for parameter in part.parameters]
     if not rows:
         return
@@ -250,10 +256,11 @@ def _section(kind: ListedKind) -> Iterator[str]:
         default = "required" if parameter.required else as_text(parameter.default)
         limits = parameter.limits_text or "-"
         yield (
-            f"| `{part.name}` | `{parameter.name}` | {_cell(parameter.type)} | {_cell(default)} | {parameter.unit or '-'} | "
-            f"{limits} | {_cell(parameter.meaning)} |"
+            f"| `{part.name}` | `{parameter.name}` | {cell(parameter.type)} | {cell(default)} | {parameter.unit or '-'} | "
+            f"{limits} | {cell(parameter.meaning)} |"
         )
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return a text as it stands in a cell of a Markdown table."""
     return text.replace("|", "\\|")
