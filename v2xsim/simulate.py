@@ -11,7 +11,7 @@ from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
-from v2xsim.mobility.source import extra_buildings, open_mobility
+from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
 from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
 from v2xsim.records import Prisms
@@ -20,6 +20,7 @@ from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
 from v2xsim.world.buildings import building_notices, load_obstacles
+from v2xsim.world.roads import Roads
 
 Progress = Callable[[float, float, str], None]
 """Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
@@ -47,6 +48,7 @@ def run(
     for unit in scenario.stations.roadside:
         names.register(unit.id, "a roadside unit")
     obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
+    named = named_roads(scenario.world)
     with open_mobility(scenario.traffic, scenario.run, names) as mobility:
         built = time.perf_counter()
         # After the inputs are read, so that a wrong one is reported at once.
@@ -72,13 +74,14 @@ def run(
         simulation = Simulation(scenario, mobility, obstacles, roster, threads or _threads(), ticked)
         simulation.run()
         done = time.perf_counter()
+        roads = named if len(named) else mobility.roads()
         notices = (
             *building_notices(scenario.world, height_sources),
             *mobility.notices(),
             *roster.notices(),
             *simulation.plausibility.notices(names),
         )
-    results = _results(simulation, names, obstacles.prisms, notices)
+    results = _results(simulation, names, obstacles.prisms, roads, notices)
     finished = time.perf_counter()
     results.timing.update(
         build_s=built - started,
@@ -98,10 +101,12 @@ def _threads() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
-def _results(simulation: Simulation, names: Names, prisms: Prisms, notices: tuple[Notice, ...]) -> Results:
+def _results(
+    simulation: Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...]
+) -> Results:
     scenario = simulation.scenario
     recording = simulation.recording
-    recording.write_participants(names, prisms)
+    recording.write_participants(names, prisms, roads)
     tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in recording.tables.items()}
     frames = tables["fusion"].num_rows
     rows = all_metrics(

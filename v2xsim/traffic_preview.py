@@ -5,7 +5,7 @@ from collections.abc import Callable
 from v2xsim.engine.plausibility import Plausibility
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names
-from v2xsim.mobility.source import extra_buildings, open_mobility
+from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
@@ -28,6 +28,8 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
     names = Names()
     for unit in scenario.stations.roadside:
         names.register(unit.id, "a roadside unit")
+    # Refuses a file that is no road network.
+    named_roads(scenario.world)
     obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
     plausibility = Plausibility(scenario, len(obstacles.prisms))
     begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)

@@ -109,6 +109,12 @@ FILES = {
         with_line("world: {buildings: [{footprint_m: [[0,0],[1,0]], height_m: 3}]}"),
         [":7:", "footprint_m"],
     ),
+    "a street of one place": (
+        with_line("world: {roads: [{center_m: [[0,0],[5,0],[5,0]]}]}"),
+        [":7:", "world.roads.0.center_m", "same point twice in a row"],
+    ),
+    "a street beyond every map": (with_line("world: {roads: [{center_m: [[0,0],[2e8,0]]}]}"), [":7:", "100,000,000 m"]),
+    "a street without lanes": (with_line("world: {roads: [{center_m: [[0,0],[5,0]], lanes: 0}]}"), [":7:", "lanes"]),
     "a share above one": (with_line("stations: {penetration: 1.5}"), [":7:", "stations.penetration", "1.5"]),
     "a bandwidth nobody has": (with_line("radio: {bandwidth_mhz: 15}"), [":7:", "10, 20 or 40", "15"]),
     "an access scheme nobody has": (with_line("radio: {access: aloha}"), [":7:", "radio.access", "random_slot"]),

@@ -79,6 +79,11 @@ def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
             return previewed(scenario, lambda done_s, total_s: progress(done_s, total_s, "traffic"))
     from v2xsim.engine.stations.rigs import Rigs
 
+    if scenario.world.roads:
+        from v2xsim.mobility.source import named_roads
+
+        # Refuses a file that is no road network.
+        named_roads(scenario.world)
     # Refuses lidars below the ground.
     Rigs(scenario)
     if not scenario.world.buildings:

@@ -11,6 +11,7 @@ from v2xsim.errors import UserError
 from v2xsim.notices import Notice
 from v2xsim.records import Boxes
 from v2xsim.world.road_users import antenna_height_m
+from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
 
 Progress = Callable[[int], None]
@@ -175,6 +176,10 @@ class Mobility(ABC):
     def notices(self) -> tuple[Notice, ...]:
         """Return what this source has left out, repaired or assumed so far; complete after the last snapshot."""
         return ()
+
+    def roads(self) -> Roads:
+        """Return the roads of the traffic, for pictures; none if the source does not know them."""
+        return Roads.none()
 
     def name_of(self, agent: int) -> str:
         """Return the name of a road user."""

@@ -1,12 +1,16 @@
 """Select the source of traffic of a scenario."""
 
+from pathlib import Path
+
 from v2xsim.mobility.base import Mobility, Names
 from v2xsim.mobility.fcd import FcdMobility
 from v2xsim.mobility.generated import grid_buildings, open_grid, open_highway
+from v2xsim.mobility.road_network import read_roads
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.records import Prisms
-from v2xsim.scenario.schema_world import Run, Traffic
+from v2xsim.scenario.schema_world import Run, Traffic, World
+from v2xsim.world.roads import Roads, roads_from
 
 
 def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
@@ -28,6 +32,15 @@ def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
     if traffic.highway is not None:
         return open_highway(traffic.highway, run, names)
     return ScriptMobility(traffic.script or (), names)
+
+
+def named_roads(world: World) -> Roads:
+    """Return the roads that a scenario gives for its pictures; none if it gives none.
+
+    Raises:
+        MobilityError: If the network cannot be read.
+    """
+    return read_roads(world.roads) if isinstance(world.roads, Path) else roads_from(world.roads)
 
 
 def extra_buildings(traffic: Traffic) -> Prisms:

@@ -23,12 +23,14 @@ from v2xsim.mobility.base import (
     snapshot_of,
     yaw_of_compass_rad,
 )
+from v2xsim.mobility.road_network import roads_of_simulation
 from v2xsim.mobility.sumo_config import safe_config, time_us_of
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.staging import Scratch
 from v2xsim.world.road_users import body_height_m, kind_of
+from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
 
 LANE_CHANGE_S = 3.0
@@ -142,6 +144,10 @@ class SumoMobility(Mobility):
     def bounds(self) -> Bounds:
         """Rectangle around the road network."""
         return self._bounds
+
+    def roads(self) -> Roads:
+        """Return the roads of SUMO's network."""
+        return roads_of_simulation(self._sumo)
 
     @property
     def begin_us(self) -> int:

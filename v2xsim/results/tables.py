@@ -303,6 +303,15 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("base_m", "f8", "bottom"),
         ("top_m", "f8", "roof"),
     ],
+    "roads": [
+        ("road", "int", "number; the rows of a road are its points in order"),
+        ("name", "text", "id of the lane or junction in SUMO's network"),
+        ("kind", "word", "lane, inside (path of a lane across a junction), or junction"),
+        ("users", "word", "who may use it, the first that applies: motor, bicycle, foot, rail, nobody"),
+        ("width_m", "f8", "width of a lane; 0 for a junction"),
+        ("x_m", "f8", "point of the centre line of a lane, or corner of a junction"),
+        ("y_m", "f8", "likewise"),
+    ],
     "metrics": [
         ("metric", "text", "name"),
         ("bin", "text", "distance bin or other split, empty for the whole run"),

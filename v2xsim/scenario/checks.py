@@ -1,6 +1,7 @@
 """Checks of a scenario that involve several keys; the limits of each single key are in the schema."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import get_args
 
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
@@ -129,6 +130,13 @@ def _coordinates(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(
                 outline, "must enclose an area in metres; its corners lie on one line, or they are in degrees"
             )
+    roads = scenario.world.roads
+    for number, street in enumerate(roads if isinstance(roads, list) else ()):
+        line = ("world", "roads", str(number), "center_m")
+        if max(abs(c) for point in street.center_m for c in point) > FARTHEST_M:
+            yield Problem(line, f"must be within {FARTHEST_M:,.0f} m of the origin")
+        elif any(before == after for before, after in pairwise(street.center_m)):
+            yield Problem(line, "must not have the same point twice in a row")
 
 
 def _area_m2(building: Building) -> float:

@@ -54,14 +54,27 @@ class Building(Section):
     height_m: float = quantity(..., "m", "Height of the flat roof above ground", gt=0, le=1000)
 
 
+class Street(Section):
+    """A street given in the scenario itself, for pictures."""
+
+    center_m: list[tuple[float, float]] = quantity(..., "m", "Points of the centre line, in order", min_length=2)
+    lanes: int = quantity(2, "1", "Lanes of both directions together", ge=1, le=20)
+    lane_m: float = quantity(3.5, "m", "Width of each lane", gt=0, le=20)
+
+
 class World(Section):
-    """The static surroundings of a run: its buildings."""
+    """The static surroundings of a run: its buildings, and the roads that pictures show."""
 
     buildings: Path | list[Building] = choice(
         [], "A polygon file of SUMO's polyconvert (.poly.xml), or a list of buildings"
     )
     region: Region | None = quantity(
         None, "m", "Only buildings that touch this rectangle (x_min, y_min, x_max, y_max) are loaded"
+    )
+    roads: Path | list[Street] = choice(
+        [],
+        "Roads that the pictures show: a SUMO network (.net.xml) or a list of streets; by default those on which SUMO drives the traffic. "
+        "Only pictures use them",
     )
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 
 from tests.engine.small_world import fleet_of, instant, rectangle_of_buildings, snapshot
-from v2xsim.engine.recording.participants import Participants, write_buildings
+from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema_stations import Roadside
 from v2xsim.world.road_users import TRUCK
+from v2xsim.world.roads import BICYCLE, JUNCTION, LANE, MOTOR, Road, Roads
 
 MAST = Roadside(id="mast", position_m=(1, 2), height_m=6.0)
 
@@ -117,3 +118,26 @@ def test_a_map_without_buildings_has_no_rows():
 
 def test_a_single_building_has_its_corners_too():
     assert len(buildings(rectangle_of_buildings((0, 0, 1, 2)))) == 4
+
+
+# Roads
+
+
+def roads(*given):
+    table = Columns("roads")
+    write_roads(table, Roads.of(given))
+    return table.finished().to_pylist()
+
+
+def test_each_point_of_each_road_is_a_row():
+    lane = Road("a_0", LANE, BICYCLE, 1.5, np.array([(0.0, 1.0), (1 / 3, 5_500_000.25)]))
+    crossing = Road("J", JUNCTION, MOTOR, 0.0, np.array([(0.0, 0.0), (4.0, 0.0), (4.0, 4.0)]))
+    rows = roads(lane, crossing)
+    assert rows[1] == {
+        "road": 0, "name": "a_0", "kind": "lane", "users": "bicycle", "width_m": 1.5, "x_m": 1 / 3, "y_m": 5_500_000.25,
+    }  # fmt: skip
+    assert [(row["road"], row["name"], row["kind"]) for row in rows[2:]] == [(1, "J", "junction")] * 3
+
+
+def test_a_map_without_roads_has_no_rows():
+    assert roads() == []

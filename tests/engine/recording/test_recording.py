@@ -28,6 +28,8 @@ from v2xsim.engine.recording.recording import Recording
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
 from v2xsim.results.tables import COLUMNS
+from v2xsim.scenario.schema_world import Street
+from v2xsim.world.roads import Roads, roads_from
 
 BEGIN_US, STEP_US = 500_000, 100_000
 
@@ -170,13 +172,20 @@ def test_who_took_part_is_recorded_by_name_with_the_buildings():
     for name in ("nobody", "ego", "helper"):
         names.register(name)
     record.tick(tick(agents=(EGO, HELPER)))
-    record.write_participants(names, rectangle_of_buildings((0, 0, 1, 1)))
+    record.write_participants(names, rectangle_of_buildings((0, 0, 1, 1)), Roads.none())
     assert [row["name"] for row in rows(record, "agents")] == ["ego", "helper"]
     assert len(rows(record, "buildings")) == 4
+
+
+@pytest.mark.parametrize(("clouds_every_s", "count"), [(1.0, 4), (0.0, 0)])
+def test_roads_are_recorded_where_there_will_be_pictures(clouds_every_s, count):
+    record = recording(record={"clouds_every_s": clouds_every_s})
+    record.write_participants(Names(), Prisms.none(), roads_from([Street(center_m=[(0, 0), (9, 0)], lanes=2)]))
+    assert len(rows(record, "roads")) == count
 
 
 def test_roadside_units_of_the_scenario_are_recorded():
     record, names = recording(stations={"roadside": [{"id": "mast", "position_m": [1, 2], "height_m": 6}]}), Names()
     names.register("mast")
-    record.write_participants(names, Prisms.none())
+    record.write_participants(names, Prisms.none(), Roads.none())
     assert [(row["name"], row["kind"]) for row in rows(record, "agents")] == [("mast", "roadside")]

@@ -1,4 +1,4 @@
-"""The road users, stations, roadside units and buildings of a run, as rows of the tables `agents` and `buildings`."""
+"""The road users, stations, roadside units, buildings and roads of a run, as rows of the tables `agents`, `buildings` and `roads`."""
 
 import numpy as np
 
@@ -6,9 +6,10 @@ from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
-from v2xsim.results.tables import Columns
+from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema_stations import Roadside
 from v2xsim.world.road_users import KINDS
+from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
 
 
 class Participants:
@@ -63,4 +64,16 @@ def write_buildings(table: Columns, prisms: Prisms) -> None:
     table.add(
         building=number, x_m=prisms.vertices_m[:, 0], y_m=prisms.vertices_m[:, 1],
         base_m=prisms.base_m[number], top_m=prisms.top_m[number],
+    )  # fmt: skip
+
+
+def write_roads(table: Columns, roads: Roads) -> None:
+    """Write one row for each point of each road."""
+    if len(roads) == 0:
+        return
+    number = np.repeat(np.arange(len(roads)), np.diff(roads.offset))
+    table.add(
+        road=number, name=Coded(number, roads.name), kind=Coded(roads.kind[number], ROAD_KINDS),
+        users=Coded(roads.users[number], ROAD_USERS), width_m=roads.width_m[number], x_m=roads.points_m[:, 0],
+        y_m=roads.points_m[:, 1],
     )  # fmt: skip

@@ -5,12 +5,13 @@ from v2xsim.engine.instant import Instant
 from v2xsim.engine.recording.frame_tables import FrameTables
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.recording.kept_frames import KeptFrames
-from v2xsim.engine.recording.participants import Participants, write_buildings
+from v2xsim.engine.recording.participants import Participants, write_buildings, write_roads
 from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.mobility.base import Names
 from v2xsim.records import LINK_STATE_NAMES, Prisms
 from v2xsim.results.tables import COLUMNS, Coded, Columns
 from v2xsim.scenario.schema import Scenario
+from v2xsim.world.roads import Roads
 
 
 class Recording:
@@ -66,10 +67,13 @@ class Recording:
                 outcome=item.final_outcome,
             )  # fmt: skip
 
-    def write_participants(self, names: Names, prisms: Prisms) -> None:
-        """Write the road users, stations and roadside units of the run with their names, and the buildings."""
+    def write_participants(self, names: Names, prisms: Prisms, roads: Roads) -> None:
+        """Write the road users, stations and roadside units of the run with their names, the buildings, and the roads for pictures."""
         self._participants.write(self.tables["agents"], names, self._scenario.stations.roadside)
         write_buildings(self.tables["buildings"], prisms)
+        # Only pictures show roads, and a city has many: a run without pictures needs none.
+        if self._scenario.record.clouds_every_s > 0:
+            write_roads(self.tables["roads"], roads)
 
     def average_precision(self) -> dict[str, list[tuple[float, float]]]:
         """Return pairs of overlap threshold and average precision, for each mode (`ego` alone and `fused`)."""

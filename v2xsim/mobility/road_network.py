@@ -1,0 +1,109 @@
+"""Roads of a SUMO network: read from its file, or from a SUMO simulation that runs already."""
+
+import re
+import xml.etree.ElementTree as ET
+import zlib
+from collections.abc import Iterator
+from gzip import BadGzipFile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from jaxtyping import Float
+
+from v2xsim.mobility.base import MobilityError
+from v2xsim.mobility.sumo_xml import opened
+from v2xsim.scenario.schema_world import FARTHEST_M
+from v2xsim.world.roads import INSIDE, JUNCTION, LANE, MOTOR, Road, Roads, allowed_classes, users_of
+
+# SUMO's default width of a lane.
+_LANE_M = 3.2
+
+# Lanes of walking areas, at the corners of junctions: their shape is an outline, and the area of the junction has it.
+_WALKING_AREA = re.compile(r":.*_w\d+_\d+$")
+
+
+def read_roads(path: Path) -> Roads:
+    """Return the roads of a SUMO network file (.net.xml, gzipped or not).
+
+    Raises:
+        MobilityError: If the file is missing, damaged or no SUMO network.
+    """
+    try:
+        with opened(path) as file:
+            return Roads.of(_roads_in(path, ET.iterparse(file, events=("start", "end"))))
+    except (EOFError, zlib.error, BadGzipFile) as error:
+        raise MobilityError(f"{path}: damaged gzip file ({error})") from error
+    except OSError as error:
+        raise MobilityError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ET.ParseError, LookupError) as error:
+        raise MobilityError(f"{path}: not a SUMO network: not valid XML ({error})") from error
+
+
+def _roads_in(path: Path, events: Iterator[tuple[str, ET.Element]]) -> Iterator[Road]:
+    root: ET.Element | None = None
+    for event, element in events:
+        if root is None:
+            root = element
+            if root.tag != "net":
+                raise MobilityError(f"{path}: not a SUMO network: its root element is <{root.tag}>, not <net>")
+        elif event == "end" and element.tag in ("edge", "junction"):
+            try:
+                yield from _junction(element) if element.tag == "junction" else _lanes(element)
+            except (KeyError, ValueError) as error:
+                raise MobilityError(
+                    f"{path}: <{element.tag} id={element.get('id')!r}> is malformed ({error}); write the network again with netconvert"
+                ) from error
+            # A network may be large: what was read is forgotten.
+            root.clear()
+
+
+def _lanes(edge: ET.Element) -> Iterator[Road]:
+    kind = LANE if edge.get("function") is None else INSIDE
+    if edge.get("function") == "walkingarea":
+        return
+    for lane in edge.iter("lane"):
+        users = users_of(allowed_classes(lane.get("allow"), lane.get("disallow")))
+        yield Road(lane.attrib["id"], kind, users, float(lane.get("width", _LANE_M)), _points_m(lane.attrib["shape"]))
+
+
+def _junction(junction: ET.Element) -> Iterator[Road]:
+    if junction.get("type") != "internal":
+        yield Road(junction.attrib["id"], JUNCTION, MOTOR, 0.0, _points_m(junction.get("shape", "")))
+
+
+def _points_m(shape: str) -> Float[np.ndarray, "points 2"]:
+    points = [tuple(map(float, point.split(","))) for point in shape.split()]
+    if any(len(point) not in (2, 3) for point in points):
+        raise ValueError("a point of its shape is not x,y or x,y,z")
+    points_m = np.array([point[:2] for point in points], float).reshape(-1, 2)
+    if not (np.abs(points_m) <= FARTHEST_M).all():
+        raise ValueError(f"a coordinate is not within {FARTHEST_M:,.0f} m of the origin")
+    return points_m
+
+
+def roads_of_simulation(sumo: ModuleType) -> Roads:
+    """Return the roads of the SUMO simulation that runs in this process.
+
+    Args:
+        sumo: The module libsumo.
+    """
+    lane, junction = sumo.lane, sumo.junction
+
+    def roads() -> Iterator[Road]:
+        for name in lane.getIDList():
+            if not _WALKING_AREA.match(name):
+                # libsumo returns no class at all for a lane that is open to all.
+                users = users_of(lane.getAllowed(name) or allowed_classes(None, " ".join(lane.getDisallowed(name))))
+                kind = INSIDE if name.startswith(":") else LANE
+                yield Road(name, kind, users, lane.getWidth(name), _flat_m(lane.getShape(name)))
+        for name in junction.getIDList():
+            if not name.startswith(":"):
+                # libsumo repeats the first corner of a junction at its end.
+                yield Road(name, JUNCTION, MOTOR, 0.0, _flat_m(junction.getShape(name))[:-1])
+
+    return Roads.of(roads())
+
+
+def _flat_m(shape: tuple[tuple[float, ...], ...]) -> Float[np.ndarray, "points 2"]:
+    return np.array([point[:2] for point in shape], float).reshape(-1, 2)
