@@ -1,12 +1,23 @@
 """`v2xsim import-osm`: turn an OpenStreetMap extract into a scenario."""
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from v2xsim.cli.notes import print_notes
+from v2xsim.notices import Notice
+
 NAME = "import-osm"
 EXAMPLE = "Example: v2xsim import-osm town.osm.xml.gz --out my_town"
+
+
+class DrivingSide(Enum):
+    """Side of the road on which traffic drives."""
+
+    LEFT = "left"
+    RIGHT = "right"
 
 
 def command(
@@ -21,11 +32,28 @@ def command(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder to write into; must be new or empty.", show_default=False)
     ],
+    driving_side: Annotated[
+        DrivingSide | None,
+        typer.Option(
+            help="Side of the road on which traffic drives; by default it is found from the extract and from where it lies.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Turn an OpenStreetMap extract into roads, buildings, traffic and a scenario that runs."""
+    """Turn an OpenStreetMap extract into roads, buildings, traffic and a scenario that runs.
+
+    What the extract has and the scenario lacks is reported on standard error.
+    """
     # Imported here, so that --help does not wait for the libraries that this loads.
     from v2xsim.import_osm import import_osm
 
-    scenario = import_osm(osm_file, out, progress=lambda what: typer.echo(what, err=True))
+    notices: list[Notice] = []
+    side: Literal["left", "right"] | None = None
+    if driving_side is not None:
+        side = "left" if driving_side is DrivingSide.LEFT else "right"
+    scenario = import_osm(
+        osm_file, out, driving_side=side, progress=lambda what: typer.echo(what, err=True), notify=notices.append
+    )
+    print_notes(notice.text for notice in notices)
     typer.echo(f"scenario: {scenario}")
     typer.echo(f"next:     v2xsim run {scenario}")

@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from v2xsim.errors import UserError
@@ -29,25 +30,46 @@ def unpacked(source: Path, target: Path) -> int:
         raise OsmImportError(f"{source}: cannot be read or unpacked ({error})") from error
     if not text.strip():
         raise OsmImportError(f"{source}: is empty")
-    roads = _roads(source, text)
+    if b"OSMHeader" in text[:64]:
+        raise OsmImportError(
+            f"{source}: is in the format .osm.pbf; convert it with `osmium cat {source.name} -o town.osm`"
+        )
+    if text.lstrip()[:1] in (b"{", b"["):
+        raise OsmImportError(f"{source}: is JSON; an extract in XML is needed (Overpass: `[out:xml];`)")
+    roads, is_sorted = _roads(source, text)
     if roads == 0:
         raise OsmImportError(f"{source}: has no roads (no way with a highway tag)")
-    target.write_bytes(text)
+    target.write_bytes(text if is_sorted else _sorted(text))
     return roads
 
 
-def _roads(source: Path, text: bytes) -> int:
+# Order in which netconvert needs the elements; Overpass may write ways before their nodes.
+_ORDER = ("bounds", "node", "way", "relation")
+
+
+def _sorted(text: bytes) -> bytes:
+    """Return an extract with nodes before ways, and ways before relations."""
+    root = ET.fromstring(text)
+    root[:] = sorted(root, key=lambda element: _ORDER.index(element.tag) if element.tag in _ORDER else -1)
+    return ET.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _roads(source: Path, text: bytes) -> tuple[int, bool]:
+    """Return the number of roads, and whether nodes come before ways and ways before relations."""
     roots: list[str] = []
-    count = 0
+    count, last, is_sorted = 0, 0, True
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal count
+        nonlocal count, last, is_sorted
         if not roots:
             roots.append(name)
             if name != "osm":
                 raise OsmImportError(f"{source}: is not an OpenStreetMap extract; its root is <{name}>, not <osm>")
         if name == "tag" and attributes.get("k") == "highway":
             count += 1
+        if name in _ORDER:
+            is_sorted &= _ORDER.index(name) >= last
+            last = _ORDER.index(name)
 
     def refuse(*_: object) -> None:
         raise OsmImportError(f"{source}: declares a document type, which an OpenStreetMap extract does not")
@@ -59,4 +81,4 @@ def _roads(source: Path, text: bytes) -> int:
         parser.Parse(text, True)
     except expat.ExpatError as error:
         raise OsmImportError(f"{source}: is not complete XML ({error})") from error
-    return count
+    return count, is_sorted

@@ -1,16 +1,22 @@
-"""Build a town with SUMO's own programs: netconvert, polyconvert, randomTrips, and a test run to choose the region."""
+"""Build a town: roads with SUMO's netconvert, buildings from the map, traffic with randomTrips, and a test run to choose the region."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import numpy as np
 from jaxtyping import Float
 
+from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
+from v2xsim.import_osm.losses import NETWORK_LOG, lane_notices, network_notices, side_notices
+from v2xsim.import_osm.osm_map import read_osm
+from v2xsim.import_osm.polygons import write_buildings
 from v2xsim.mobility.base import MobilityError
-from v2xsim.mobility.sumo_tools import run_tool, sumo_home
+from v2xsim.mobility.sumo_tools import run_tool
 from v2xsim.mobility.sumo_vehicle_types import type_xml
+from v2xsim.notices import Notice
 from v2xsim.staging import staged
 
 # Side of the square region from which stations are drawn.
@@ -27,8 +33,9 @@ Progress = Callable[[str], None]
 
 
 def import_osm(
-    osm_file: Path, out: Path, *, vehicles: int = 260, seed: int = 1, progress: Progress | None = None
-) -> Path:
+    osm_file: Path, out: Path, *, vehicles: int = 260, seed: int = 1, driving_side: Literal["left", "right"] | None = None,
+    progress: Progress | None = None, notify: Callable[[Notice], None] | None = None,
+) -> Path:  # fmt: skip
     """Turn an OpenStreetMap extract into a folder with a scenario; return the scenario's path.
 
     Args:
@@ -36,7 +43,10 @@ def import_osm(
         out: Folder to write into; it must be new or empty.
         vehicles: Desired number of vehicles on the road at the same time during the measured time.
         seed: Seed of the traffic demand.
+        driving_side: Side of the road on which traffic drives; None finds it from the extract and from where it lies.
         progress: Function called with the name of the present step.
+        notify: Function called with each thing of the extract that is left out, repaired or assumed. The file of the buildings
+            keeps these notices, so that `check` and `run` report them, too.
 
     Raises:
         OsmImportError: If the extract or the folder cannot be used.
@@ -51,13 +61,10 @@ def import_osm(
             raise OsmImportError(f"{out}: must be a new or empty folder")
 
     with staged(out, check, OsmImportError) as folder:
-        say("reading the extract")
-        unpacked(osm_file, folder / "town.osm.xml")
         try:
-            say("building roads")
-            _roads(folder)
-            say("building houses")
-            _buildings(folder)
+            for notice in roads_and_buildings(osm_file, folder, driving_side, say):
+                if notify is not None:
+                    notify(notice)
             period_s = 1.0
             for _ in range(5):
                 say(f"making traffic, a vehicle every {period_s:.2f} s")
@@ -74,24 +81,33 @@ def import_osm(
     return out / "town.yaml"
 
 
-def _roads(folder: Path) -> None:
-    run_tool(
+def roads_and_buildings(
+    osm_file: Path, folder: Path, driving_side: Literal["left", "right"] | None = None, progress: Progress | None = None
+) -> list[Notice]:
+    """Write the road network and the buildings of an extract into a folder; return what is left out, repaired or assumed."""
+    say = progress or (lambda _: None)
+    say("reading the extract")
+    unpacked(osm_file, folder / "town.osm.xml")
+    osm = read_osm(folder / "town.osm.xml")
+    is_left, reason = (driving_side == "left", "") if driving_side else is_left_hand(osm)
+    say("building roads")
+    notices = [*_roads(folder, is_left), *lane_notices(osm), *side_notices(is_left, reason)]
+    say("building houses")
+    return [*notices, *write_buildings(folder, osm, notices)]
+
+
+def _roads(folder: Path, is_left_hand: bool) -> list[Notice]:
+    output = run_tool(
         "netconvert",
         ["--osm-files", "town.osm.xml", "--output-file", "town.net.xml", "--geometry.remove", "--ramps.guess",
          "--junctions.join", "--tls.guess-signals", "--tls.discard-simple", "--tls.join", "--remove-edges.isolated",
-         "--keep-edges.by-vclass", "passenger", "--no-turnarounds.except-deadend", "--no-warnings"],
+         "--keep-edges.by-vclass", "passenger", "--no-turnarounds.except-deadend",
+         "--osm.turn-lanes", "--osm.lane-access", "--aggregate-warnings", "1",
+         *(["--lefthand"] if is_left_hand else [])],
         folder,
     )  # fmt: skip
-
-
-def _buildings(folder: Path) -> None:
-    types = sumo_home() / "data" / "typemap" / "osmPolyconvert.typ.xml"
-    run_tool(
-        "polyconvert",
-        ["--net-file", "town.net.xml", "--osm-files", "town.osm.xml", "--type-file", types, "--all-attributes",
-         "--output-file", "town.poly.xml", "--no-warnings"],
-        folder,
-    )  # fmt: skip
+    (folder / NETWORK_LOG).write_text(output, encoding="utf-8")
+    return list(network_notices(output))
 
 
 def _demand(folder: Path, period_s: float, seed: int) -> None:

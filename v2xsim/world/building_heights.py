@@ -136,3 +136,20 @@ def _given_base_m(tags: Mapping[str, str]) -> float | None:
         levels = _count(tags.get("building:min_level")) or _count(tags.get("min_level"))
         base = levels * LEVEL_M if levels else None
     return base
+
+
+def is_underground(tags: Mapping[str, str]) -> bool:
+    """Return whether OpenStreetMap's tags say that a building lies below the ground, such as an underground car park."""
+    if tags.get("location", "").strip().lower() in ("underground", "subsurface"):
+        return True
+    has_height = any(length_m(tags.get(key)) for key in ("height", "building:height")) or bool(
+        _count(tags.get("building:levels"))
+    )
+    if has_height:
+        return False
+    is_below = [
+        text.strip().startswith("-") and text.strip()[1:].isdigit()
+        for text in (tags.get("layer", ""), tags.get("level", ""))
+    ]
+    only_cellar = _count(tags.get("building:levels")) == 0 and bool(_count(tags.get("building:levels:underground")))
+    return any(is_below) or (only_cellar and not _count(tags.get("roof:levels")))

@@ -15,7 +15,7 @@ from v2xsim.spatial.grid import indexed
 from v2xsim.world.building_heights import Provenance, is_height_unreadable, prism_heights_m
 from v2xsim.world.height_sources import HeightSources
 from v2xsim.world.outlines import Outline, corners_of, usable_footprints
-from v2xsim.world.polygon_file import BuildingsError, Polygon, in_degrees, read_polygons
+from v2xsim.world.polygon_file import BuildingsError, Polygon, PolygonList, in_degrees, read_polygons
 
 __all__ = [
     "BuildingsError", "HeightSources", "building_notices", "joined", "load_obstacles", "load_prisms", "prisms_from",
@@ -140,7 +140,7 @@ def prisms_of_polygons(
     other = Counter(polygon.kind.partition(".")[0] for polygon in polygons if polygon.is_of_unknown_type)
     return prisms, replace(
         sources, repeated=buildings - len(blocks), unreadable=unreadable, other=tuple(other.most_common()),
-        polygons=len(polygons),
+        polygons=len(polygons), kept=polygons.notices if isinstance(polygons, PolygonList) else (),
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ class HeightSources:
         unreadable: Number of buildings whose height or number of storeys in the map is no number.
         other: Types of polygons that are neither buildings nor known to polyconvert, with the number of each.
         polygons: Number of polygons in the file, buildings or not.
+        kept: Notices that the file keeps from the import that wrote it.
     """
 
     height: int = 0
@@ -34,6 +35,7 @@ class HeightSources:
     unreadable: int = 0
     other: tuple[tuple[str, int], ...] = ()
     polygons: int = 0
+    kept: tuple[Notice, ...] = ()
 
     @property
     def loaded(self) -> int:
@@ -86,7 +88,8 @@ class HeightSources:
                 "param `building`",
             ),
         ]  # fmt: skip
-        return tuple(Notice(subject, count, f"{source}: {text}") for subject, count, text in rows if count)
+        kept = [(notice.subject, notice.count, notice.text) for notice in self.kept]
+        return tuple(Notice(subject, count, f"{source}: {text}") for subject, count, text in (*kept, *rows) if count)
 
 
 def _listed(counts: tuple[tuple[str, int], ...], most: int = 5) -> str:

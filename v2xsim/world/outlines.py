@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import shapely
 from jaxtyping import Float
+from shapely.geometry.base import BaseGeometry
 
 SMALLEST_M2 = 1.0
 """Smallest area of a building's footprint; a smaller outline is a drawing error or street furniture."""
@@ -69,7 +70,7 @@ def usable_footprints(
     crossing: list[bool] = []
     for outline, polygon, is_simple in zip(corners, polygons, simple, strict=True):
         crosses = False
-        enclosed: shapely.Geometry = polygon
+        enclosed: BaseGeometry = polygon
         if not is_simple:
             enclosed = shapely.make_valid(polygon)
             crosses = abs(abs(signed_area_m2(outline)) - enclosed.area) > _SAME_AREA * max(enclosed.area, SMALLEST_M2)
@@ -82,7 +83,7 @@ def usable_footprints(
     return footprints, crossing
 
 
-def footprints_of(area: shapely.Geometry) -> list[Outline]:
+def footprints_of(area: BaseGeometry) -> list[Outline]:
     """Return one outline for each polygon of an area, led round its courts, without polygons below 1 m2."""
     parts = [part for part in shapely.get_parts(area) if isinstance(part, shapely.Polygon | shapely.MultiPolygon)]
     polygons = [polygon for part in parts for polygon in shapely.get_parts(part)]

@@ -1,13 +1,16 @@
 """Polygons of an additional file of SUMO, such as polyconvert and `v2xsim import-osm` write."""
 
 import gzip
+import json
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
 from v2xsim.errors import UserError
+from v2xsim.notices import Notice
 
 # First words of the types that polyconvert gives to polygons of OpenStreetMap that are no buildings.
 _KNOWN_TYPES = frozenset({
@@ -54,13 +57,32 @@ class Polygon:
         )
 
 
-def read_polygons(path: Path) -> list[Polygon]:
+class PolygonList(list[Polygon]):
+    """The polygons of a file, with the notices that the file keeps.
+
+    Attributes:
+        notices: What the program that wrote the file left out, repaired or assumed (`v2xsim import-osm`).
+    """
+
+    notices: tuple[Notice, ...] = ()
+
+
+# The name of the processing instruction with which a polygon file keeps a notice. SUMO skips such instructions.
+_NOTICE = "v2xsim-notice"
+
+
+def notice_line(notice: Notice) -> str:
+    """Return the line of a polygon file that keeps a notice."""
+    return f"<?{_NOTICE} {json.dumps(notice.as_object()).replace('?>', '? >')}?>\n"
+
+
+def read_polygons(path: Path) -> PolygonList:
     """Return all polygons of an additional file of SUMO, buildings or not.
 
     Raises:
         BuildingsError: If the file is missing, damaged, in degrees, or not an additional file of SUMO.
     """
-    polygons: list[Polygon] = []
+    polygons, notices = PolygonList(), list[Notice]()
     root: list[str] = []
     tags: dict[str, str] = {}
 
@@ -80,11 +102,18 @@ def read_polygons(path: Path) -> list[Polygon]:
         elif name == "param":
             tags[attributes.get("key", "")] = attributes.get("value", "")
 
+    def keep_notice(target: str, data: str) -> None:
+        if target == _NOTICE:
+            with suppress(ValueError, KeyError, TypeError):
+                kept = json.loads(data)
+                notices.append(Notice(str(kept["subject"]), int(kept["count"]), str(kept["text"])))
+
     def refuse(*_: object) -> None:
         raise BuildingsError(f"{path}: has a document type declaration, which no polygon file needs; remove it")
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
+    parser.ProcessingInstructionHandler = keep_notice
     parser.StartDoctypeDeclHandler = (
         refuse  # XML entities are refused: they could grow without bound or name other files.
     )
@@ -92,6 +121,7 @@ def read_polygons(path: Path) -> list[Polygon]:
         parser.Parse(_text(path), True)
     except expat.ExpatError as error:
         raise BuildingsError(f"{path}: not valid XML ({error})") from error
+    polygons.notices = tuple(notices)
     return polygons
 
 

@@ -1,0 +1,173 @@
+"""What an extract says of roads: passages through buildings, walls beside them, tunnels, and the side of traffic."""
+
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from tests.import_osm.small_maps import Drawing, imported
+from v2xsim.import_osm.driving_side import is_left_hand
+from v2xsim.import_osm.extract import OsmImportError, unpacked
+from v2xsim.import_osm.losses import network_notices
+from v2xsim.import_osm.osm_map import OsmMap, read_osm
+
+BLOCK = [(400, 300), (600, 300), (600, 340), (400, 340)]
+
+
+def drawing_with_a_block(**road):
+    """Return a block of houses across a road that leads from the south to the north."""
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="yes", height="15")
+    drawing.way([(500, 0), (500, 300)], highway="residential")
+    drawing.way([(500, 300), (500, 340)], highway="residential", **road)
+    drawing.way([(500, 340), (500, 1000)], highway="residential")
+    return drawing
+
+
+@pytest.mark.parametrize(
+    ("road", "clear_m"),
+    [
+        ({"tunnel": "building_passage"}, 4.5),
+        ({"covered": "yes", "maxheight": "3.2"}, 3.2),
+        ({"tunnel": "building_passage", "maxheight": "11'"}, 3.3528),
+    ],
+)
+def test_a_passage_is_open_below_and_built_above(tmp_path, road, clear_m):
+    town = imported(drawing_with_a_block(**road), tmp_path)
+    assert (town.base_m(500, 320), town.top_m(500, 320)) == (pytest.approx(clear_m), 15.0)
+    assert (town.base_m(450, 320), town.base_m(550, 320)) == (0.0, 0.0)
+    assert "import.road_through_building" not in town.notices
+
+
+def test_a_road_through_a_building_that_is_no_passage_is_reported(tmp_path):
+    town = imported(drawing_with_a_block(), tmp_path)
+    assert town.base_m(500, 320) == 0.0
+    assert town.notices["import.road_through_building"].count == 1
+
+
+def test_tunnels_and_bridges_are_reported_because_the_world_is_flat(tmp_path):
+    drawing = drawing_with_a_block(tunnel="yes", layer="-1")
+    drawing.way([(200, 0), (200, 1000)], highway="primary", bridge="yes", layer="1")
+    town = imported(drawing, tmp_path)
+    assert (town.notices["import.tunnel"].count, town.notices["import.bridge"].count) == (1, 1)
+    assert "import.road_through_building" not in town.notices
+
+
+def test_noise_barriers_and_high_walls_block_and_leave_the_road_open(tmp_path):
+    drawing = Drawing()
+    drawing.way([(500, 0), (500, 1000)], highway="residential")
+    drawing.way([(400, 500), (600, 500)], barrier="wall", wall="noise_barrier", height="4")
+    drawing.way([(400, 600), (600, 600)], barrier="city_wall")
+    drawing.way([(400, 700), (600, 700)], barrier="fence")
+    drawing.way([(400, 800), (600, 800)], barrier="wall")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(450, 500), town.top_m(450, 600.5), town.top_m(450, 800)) == (4.0, 5.0, 0.0)
+    assert town.top_m(500, 500) == 0.0
+    assert town.notices["import.walls"].count == 2
+
+
+def roundabout(clockwise):
+    angle = np.linspace(0, 2 * np.pi, 13)[:-1] * (-1 if clockwise else 1)
+    return [(500 + 20 * np.cos(a), 500 + 20 * np.sin(a)) for a in angle]
+
+
+def net_is_left_hand(town):
+    return ET.parse(town.folder / "town.net.xml").getroot().get("lefthand") == "true"
+
+
+@pytest.mark.parametrize("clockwise", [True, False])
+def test_roundabouts_show_the_side_of_traffic(tmp_path, clockwise):
+    drawing = Drawing()
+    drawing.ring(roundabout(clockwise), highway="residential", junction="roundabout")
+    town = imported(drawing, tmp_path)
+    assert net_is_left_hand(town) == clockwise
+    assert ("import.left_hand" in town.notices) == clockwise
+
+
+def test_a_stated_side_counts_before_roundabouts_and_the_given_side_before_all(tmp_path):
+    drawing = Drawing()
+    drawing.ring(roundabout(clockwise=False), highway="residential", junction="roundabout", driving_side="left")
+    assert net_is_left_hand(imported(drawing, tmp_path))
+    other = tmp_path / "other"
+    other.mkdir()
+    drawing = Drawing(west_deg=-1.5, south_deg=52.0)
+    assert not net_is_left_hand(imported(drawing, other, driving_side="right"))
+
+
+@pytest.mark.parametrize(
+    ("longitude", "latitude", "is_left"),
+    [
+        (-0.12, 51.5, True), (-6.26, 53.35, True), (2.35, 48.86, False), (1.61, 50.73, False), (1.31, 51.13, True),
+        (14.5, 35.9, True), (139.7, 35.7, True), (129.07, 35.18, False), (77.2, 28.6, True), (67.0, 24.9, True),
+        (100.5, 13.75, True), (96.2, 16.8, False), (102.6, 17.97, False), (151.2, -33.9, True), (174.8, -41.3, True),
+        (18.4, -33.9, True), (36.8, -1.3, True), (30.06, -1.95, False), (27.48, -11.66, False), (28.2, -12.8, True),
+        (114.17, 22.3, True), (114.06, 22.55, False), (-76.8, 18.0, True), (-77.9, 21.4, False), (-58.2, 6.8, True),
+        (9.7, 50.87, False), (-74.0, 40.7, False), (103.8, 1.35, True), (106.8, -6.2, True), (121.0, 14.6, False),
+        (-61.5, 16.2, False), (-61.4, 15.3, True), (69.2, 34.5, False), (33.4, 35.2, True), (-1.6, 49.6, False),
+    ],
+)  # fmt: skip
+def test_the_side_follows_from_the_country_where_nothing_else_shows_it(longitude, latitude, is_left):
+    assert is_left_hand(OsmMap(position_deg={1: (longitude, latitude)}))[0] == is_left
+
+
+def test_warnings_of_netconvert_are_counted_by_kind_and_kept_in_a_file(tmp_path):
+    drawing = Drawing()
+    drawing.way([(700, 0), (700, 200)], highway="residential")
+    town = imported(drawing, tmp_path)
+    notice = town.notices["import.roads"]
+    assert notice.count == 2
+    assert "2 × Removed a road without junctions" in notice.text
+    assert "Removed a road without junctions: -1001" in (town.folder / "town.net.log").read_text()
+
+
+def test_lanes_that_netconvert_skips_without_a_warning_are_reported(tmp_path):
+    drawing = Drawing()
+    drawing.way([(0, 0), (1000, 1000)], highway="residential", lanes="2;3")
+    drawing.way([(0, 0), (500, 200), (1000, 1000)], highway="residential", oneway="reversible")
+    drawing.way(
+        [(0, 1000), (500, 700), (1000, 1000)], highway="residential", maxspeed__conditional="30 @ (22:00-06:00)"
+    )
+    town = imported(drawing, tmp_path)
+    counts = {subject: notice.count for subject, notice in town.notices.items()}
+    assert counts["import.lanes_unreadable"] == counts["import.lanes_change"] == counts["import.conditional"] == 1
+    assert "lanes=2;3" in town.notices["import.lanes_unreadable"].text
+
+
+def test_warnings_about_stops_and_railways_are_no_warnings_about_roads():
+    output = "\n".join(
+        [
+            "Warning: Removing pt stop '12' on non existing edge '28#5'.",
+            "Warning: Discarding unusable type 'waterway.stream' (first occurrence for edge '3').",
+            "Warning: Ignoring restriction relation '17'.",
+            "Warning: 2 total messages of type: Ignoring restriction relation '%'.",
+            "Success.",
+        ]
+    )
+    (notice,) = network_notices(output)
+    assert (notice.subject, notice.count) == ("import.roads", 2)
+    assert "2 × Ignoring restriction relation" in notice.text
+
+
+def test_ways_before_their_nodes_are_put_in_order(tmp_path):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="yes", height="15")
+    head, _, rest = drawing.text().partition("<node")
+    nodes, _, ways = f"<node{rest}".removesuffix("</osm>").partition("<way")
+    source = tmp_path / "unsorted.osm"
+    source.write_text(f"{head}<way{ways}{nodes}</osm>")
+    assert unpacked(source, tmp_path / "sorted.osm") == 4
+    osm = read_osm(tmp_path / "sorted.osm")
+    assert (len(osm.ways), len(osm.position_deg)) == (5, 8)
+    text = (tmp_path / "sorted.osm").read_text()
+    assert text.rindex("<node") < text.index("<way")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"\x00\x00\x00\x0d\x0a\x09OSMHeader\x18", "osmium cat"), (b'{"version": 0.6, "elements": []}', "JSON")],
+)
+def test_other_formats_of_extracts_are_refused_with_what_to_do(tmp_path, content, reason):
+    source = tmp_path / "town.osm"
+    source.write_bytes(content)
+    with pytest.raises(OsmImportError, match=reason):
+        unpacked(source, tmp_path / "copy.osm")

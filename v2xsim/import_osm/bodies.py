@@ -1,0 +1,187 @@
+"""The bodies that stand on the map: building parts where they are mapped, else whole outlines; passages cut out; walls.
+
+Simple 3D Buildings of OpenStreetMap: where parts are mapped, they are the body, and the outline stands only where it has no part.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from v2xsim.import_osm.mapped_areas import MappedArea, MappedBuildings, building_of, part_of
+from v2xsim.import_osm.osm_map import Tags, Way
+from v2xsim.import_osm.roads import Corridor
+from v2xsim.world.building_heights import length_m, prism_heights_m
+
+# Strips of an outline that are narrower than this and have no part are drawing errors.
+_NARROWEST_M = 0.6
+_HEIGHT_KEYS = ("height", "building:height", "est_height", "building:levels", "roof:levels", "roof:height")
+# Height and thickness of walls without tags for them: assumptions of this project.
+_WALL_HEIGHT_M = {"noise_barrier": 3.0, "city_wall": 5.0}
+_WALL_WIDTH_M = {"noise_barrier": 0.3, "city_wall": 1.5, "wall": 0.3}
+
+
+@dataclass(frozen=True)
+class Body:
+    """Something upright that blocks rays and waves.
+
+    Attributes:
+        name: What it is in the map.
+        tags: Tags from which its heights and its type are read.
+        area_m: Its polygons seen from above, in the coordinates of the road network.
+    """
+
+    name: str
+    tags: Tags
+    area_m: BaseGeometry
+
+    @property
+    def kind(self) -> str:
+        """Type of the building."""
+        return building_of(self.tags) or part_of(self.tags) or "yes"
+
+    @property
+    def heights_m(self) -> tuple[float, float]:
+        """Heights of the underside and of the roof above ground."""
+        return prism_heights_m(self.tags, self.kind)[:2]
+
+
+def bodies_of(buildings: MappedBuildings) -> list[Body]:
+    """Return the bodies of all buildings: parts, and outlines where they have no part."""
+    bodies: list[Body] = []
+    own_parts = _parts_of_outlines(buildings)
+    for row, outline in enumerate(buildings.outlines):
+        if row not in own_parts:
+            bodies.append(Body(outline.name, outline.tags, outline.area_m))
+        else:
+            bodies += _body_in_parts(outline, own_parts[row])
+    bodies += [Body(part.name, _part_tags(part.tags, {}, ()), part.area_m) for part in own_parts.get(-1, [])]
+    return bodies
+
+
+def _parts_of_outlines(buildings: MappedBuildings) -> dict[int, list[MappedArea]]:
+    """Return the parts of each outline, by the outline's row; -1 for parts that lie in no outline.
+
+    A part belongs to the outline that holds most of it, if that is at least half of it.
+    """
+    parts: dict[int, list[MappedArea]] = {}
+    if not buildings.parts:
+        return parts
+    tree = shapely.STRtree([outline.area_m for outline in buildings.outlines])
+    for part in buildings.parts:
+        rows = tree.query(part.area_m)
+        shared = shapely.area(shapely.intersection(part.area_m, [buildings.outlines[row].area_m for row in rows]))
+        row = int(rows[np.argmax(shared)]) if len(rows) and shared.max() >= 0.5 * part.area_m.area else -1
+        parts.setdefault(row, []).append(part)
+    return parts
+
+
+def _body_in_parts(outline: MappedArea, parts: Sequence[MappedArea]) -> list[Body]:
+    """Return the parts of a building, and its outline where it has no part."""
+    bodies = [Body(part.name, _part_tags(part.tags, outline.tags, parts), part.area_m) for part in parts]
+    tallest_m = max(body.heights_m[1] for body in bodies)
+    rest = Body(outline.name, outline.tags, outline.area_m)
+    own_top_m = rest.heights_m[1] if _has_height(outline.tags) else None
+    # A part that begins at the height of the outline's roof stands on it, so the outline goes on below.
+    covering = [
+        body.area_m
+        for body in bodies
+        if own_top_m is None or body.heights_m[0] == 0 or body.heights_m[0] < own_top_m - 0.5
+    ]
+    uncovered = _without_strips(shapely.difference(outline.area_m, shapely.union_all(covering)))
+    if not uncovered.is_empty:
+        tags = dict(outline.tags)
+        if own_top_m is None and rest.heights_m[1] < tallest_m:
+            # Not lower by a guess than what the map says of its tallest part.
+            tags["height"] = f"{tallest_m:g}"
+        bodies.append(Body(outline.name, tags, uncovered))
+    return bodies
+
+
+def _has_height(tags: Tags) -> bool:
+    return prism_heights_m(tags, building_of(tags) or "")[2] != "default"
+
+
+def _part_tags(tags: Tags, outline: Tags, parts: Iterable[MappedArea]) -> dict[str, str]:
+    """Return the tags of a part as those of a body: with type and height of the outline where the part has none.
+
+    The height of an outline is that of its tallest part, so it is no guess for the other parts once one part has it.
+    """
+    kind = part_of(tags) or "yes"
+    merged = {**tags, "building": kind if kind != "yes" else building_of(outline) or "yes"}
+    if not any(key in tags for key in _HEIGHT_KEYS) and _has_height(outline):
+        given_m = prism_heights_m(outline, "")[1]
+        tops_m = [prism_heights_m(part.tags, "")[1] for part in parts if _has_height(part.tags)]
+        if not tops_m or max(tops_m) < 0.9 * given_m:
+            merged |= {key: outline[key] for key in _HEIGHT_KEYS if key in outline}
+    return merged
+
+
+def _without_strips(area_m: BaseGeometry) -> BaseGeometry:
+    """Return the polygons of an area that are at least 1 m2 large and somewhere as wide as a wall is thick."""
+    wide = [
+        polygon
+        for polygon in shapely.get_parts(area_m)
+        if isinstance(polygon, shapely.Polygon)
+        and polygon.area >= 1.0
+        and not polygon.buffer(-_NARROWEST_M / 2).is_empty
+    ]
+    return shapely.union_all(wide) if wide else shapely.Polygon()
+
+
+def with_passages(bodies: Sequence[Body], passages: Sequence[Corridor]) -> list[Body]:
+    """Return the bodies with the passages through them cut out: open up to the height of each passage, closed above."""
+    if not passages or not bodies:
+        return list(bodies)
+    tree = shapely.STRtree([body.area_m for body in bodies])
+    cuts: dict[int, list[Corridor]] = {}
+    for passage in passages:
+        for row in tree.query(passage.area_m, predicate="intersects"):
+            cuts.setdefault(int(row), []).append(passage)
+    opened: list[Body] = []
+    for row, body in enumerate(bodies):
+        base_m, top_m = body.heights_m
+        rest = body.area_m
+        for passage in cuts.get(row, ()):
+            if base_m >= passage.height_m:
+                continue
+            above = shapely.intersection(rest, passage.area_m)
+            if passage.height_m < top_m - 0.3 and above.area >= 1.0:
+                opened.append(Body(body.name, {**body.tags, "min_height": f"{passage.height_m:g}"}, above))
+            rest = shapely.difference(rest, passage.area_m)
+        if not rest.is_empty:
+            opened.append(Body(body.name, body.tags, rest))
+    return opened
+
+
+def walls_of(ways: Iterable[tuple[Way, BaseGeometry]], roads_m: Sequence[BaseGeometry]) -> tuple[list[Body], int]:
+    """Return the walls that block, and the number of barriers that are not modelled.
+
+    Walls along roads (`wall=noise_barrier`), city walls, and other walls with a height of at least 1 m are modelled, open where a
+    road passes. Fences, hedges and walls without a height are not.
+
+    Args:
+        ways: Ways with a tag `barrier`, and their lines.
+        roads_m: Corridors of all roads and paths.
+    """
+    walls: list[Body] = []
+    not_modelled = 0
+    tree = shapely.STRtree(roads_m)
+    for way, line_m in ways:
+        kind = "noise_barrier" if way.tags.get("wall") == "noise_barrier" else way.tags.get("barrier", "")
+        height_m = length_m(way.tags.get("height")) or _WALL_HEIGHT_M.get(kind)
+        if kind not in _WALL_WIDTH_M or height_m is None or height_m < 1.0 or line_m.length < 1.0:
+            not_modelled += kind not in ("kerb", "")
+            continue
+        width_m = min(length_m(way.tags.get("width")) or _WALL_WIDTH_M[kind], 20.0)
+        area_m: BaseGeometry = shapely.buffer(
+            line_m, width_m / 2, cap_style="flat", join_style="mitre", mitre_limit=2.0
+        )
+        near = tree.query(area_m, predicate="intersects")
+        if len(near):
+            area_m = shapely.difference(area_m, shapely.union_all([roads_m[row] for row in near]))
+        if not area_m.is_empty:
+            walls.append(Body(f"way {way.number}", {"building": kind, "height": f"{height_m:g}"}, area_m))
+    return walls, not_modelled

@@ -1,0 +1,202 @@
+"""Which areas of an OpenStreetMap extract are buildings, and which are parts of buildings."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from v2xsim.import_osm.osm_map import OsmMap, Positions, Relation, Tags, Way, area_of_way, area_of_ways, lacks_nodes
+from v2xsim.world.building_heights import is_underground
+
+# Structures that block rays and waves like a building but have no tag `building`.
+_STRUCTURES = {
+    "man_made": {
+        "silo",
+        "storage_tank",
+        "water_tower",
+        "tower",
+        "chimney",
+        "gasometer",
+        "cooling_tower",
+        "bunker_silo",
+    },
+    "aeroway": {"hangar", "terminal"},
+}
+_NOT_STANDING = {"proposed", "planned", "demolished", "razed", "removed", "destroyed", "collapsed"}
+_UNFINISHED = {"construction", "ruins", "ruin"}
+# Keys of a relation that say nothing of what its area is; an area without other keys has the tags of its outer ways.
+_NO_FEATURE = {"type", "source", "note", "created_by", "fixme", "FIXME", "name", "attribution"}
+
+
+@dataclass(frozen=True)
+class MappedArea:
+    """An area of the map that is a building or a part of one.
+
+    Attributes:
+        name: What the area is in the map, such as "way 12" or "relation 7".
+        tags: What the map says of it.
+        area_m: Its polygons, in the coordinates of the road network.
+    """
+
+    name: str
+    tags: Tags
+    area_m: BaseGeometry
+
+
+@dataclass(frozen=True)
+class MappedBuildings:
+    """The buildings of an extract.
+
+    Attributes:
+        outlines: Whole buildings.
+        parts: Parts of buildings (`building:part`).
+        lost: Names of the elements that are left out or changed, by the reason.
+    """
+
+    outlines: list[MappedArea]
+    parts: list[MappedArea]
+    lost: dict[str, list[str]]
+
+
+def building_of(tags: Tags) -> str | None:
+    """Return the type of building that tags name; None if they name none."""
+    value = tags.get("building", "").strip().lower()
+    if value and value != "no":
+        return value
+    if value == "no":
+        return None
+    return next((tags[key] for key, values in _STRUCTURES.items() if tags.get(key) in values), None)
+
+
+def part_of(tags: Tags) -> str | None:
+    """Return the type of building part that tags name; None if they name none."""
+    value = tags.get("building:part", "").strip().lower()
+    return value if value and value != "no" else None
+
+
+def mapped_buildings(osm: OsmMap, positions_m: Positions) -> MappedBuildings:
+    """Return the buildings and building parts of an extract."""
+    found = MappedBuildings([], [], {})
+    courts: dict[int, list[Way]] = {}
+    used: set[int] = set()
+    roles: dict[int, dict[str, str]] = {}
+    for relation in osm.relations:
+        if relation.tags.get("type") == "building":
+            for kind, number, role in relation.members:
+                if kind == "way" and number in osm.ways:
+                    roles[number] = _tags_in_building(osm.ways[number].tags, role, relation.tags)
+    for relation in osm.relations:
+        if relation.tags.get("type") == "multipolygon":
+            _add_relation(found, osm, positions_m, relation, used, courts)
+    for way in osm.ways.values():
+        if way.number not in used:
+            _add_way(found, positions_m, way, roles.get(way.number, way.tags), courts.get(way.number, []))
+    found.lost["a point without an outline"] = [
+        f"node {number}" for number, tags in osm.node_tags.items() if building_of(tags) or part_of(tags)
+    ]
+    return found
+
+
+def _tags_in_building(tags: dict[str, str], role: str, building: Tags) -> dict[str, str]:
+    """Return the tags of a member of a relation of type `building`, whose role may say what its own tags do not."""
+    if role == "outline" and not building_of(tags):
+        return {"building": "yes", **{key: value for key, value in building.items() if key != "type"}, **tags}
+    if role == "part" and not part_of(tags) and not building_of(tags):
+        return {"building:part": "yes", **tags}
+    return tags
+
+
+def _add_relation(
+    found: MappedBuildings,
+    osm: OsmMap,
+    positions_m: Positions,
+    relation: Relation,
+    used: set[int],
+    courts: dict[int, list[Way]],
+) -> None:
+    """Add the building that a multipolygon is, or note the courts of a way that is a building itself.
+
+    Args:
+        found: Buildings so far.
+        osm: The extract.
+        positions_m: Positions of its nodes.
+        relation: A relation of type `multipolygon`.
+        used: Numbers of the ways that are no buildings of their own, because they are rings of a relation.
+        courts: Inner rings of the ways that are buildings, by the number of the way.
+    """
+    members = [
+        (osm.ways[number], role) for kind, number, role in relation.members if kind == "way" and number in osm.ways
+    ]
+    missing = sum(kind == "way" and number not in osm.ways for kind, number, _ in relation.members)
+    outer = [way for way, role in members if role != "inner"]
+    inner = [way for way, role in members if role == "inner"]
+    tags: Tags = relation.tags
+    if building_of(tags) is None and part_of(tags) is None:
+        named = [way for way in outer if building_of(way.tags) or part_of(way.tags)]
+        if not named:
+            return
+        if set(relation.tags) - _NO_FEATURE:
+            # The relation is something else, such as a school ground; only a closed way is a building by itself.
+            for way in (way for way in named if way.is_closed):
+                courts.setdefault(way.number, []).extend(inner)
+            return
+        tags = {**named[0].tags, **relation.tags}
+    name = f"relation {relation.number}"
+    # An inner ring with tags of its own is a building that stands in the court.
+    is_outline = building_of(tags) is not None
+    for way in outer:
+        # A closed outer ring may also be the other of the two: the outline of a building whose part the relation is.
+        is_other = part_of(way.tags) and not building_of(way.tags) if is_outline else building_of(way.tags)
+        if not (is_other and way.is_closed):
+            used.add(way.number)
+    used.update(way.number for way in inner if not (building_of(way.tags) or part_of(way.tags)))
+    area_m, open_ways = area_of_ways([way for way, _ in members], positions_m)
+    if open_ways or missing:
+        found.lost.setdefault("a ring does not close", []).append(name)
+    _add(found, name, tags, area_m, may_be_empty=bool(open_ways or missing))
+
+
+def _add_way(found: MappedBuildings, positions_m: Positions, way: Way, tags: Tags, courts: list[Way]) -> None:
+    """Add the building or the building part that a way is, if it is one."""
+    if building_of(tags) is None and part_of(tags) is None:
+        if tags.get("building", "no") == "no" and any(key.endswith(":building") for key in tags):
+            found.lost.setdefault("a building that is gone or not yet there", []).append(f"way {way.number}")
+        return
+    name = f"way {way.number}"
+    if not way.is_closed and "highway" in tags:
+        found.lost.setdefault("a road with a tag of a building", []).append(name)
+        return
+    if lacks_nodes(way, positions_m):
+        found.lost.setdefault("the extract lacks corners", []).append(name)
+    elif not way.is_closed:
+        found.lost.setdefault("closed by a straight line", []).append(name)
+    area_m = area_of_way(way, positions_m)
+    if courts:
+        area_m = shapely.difference(area_m, area_of_ways(courts, positions_m)[0])
+    _add(found, name, tags, area_m, may_be_empty=False)
+
+
+def _add(found: MappedBuildings, name: str, tags: Tags, area_m: BaseGeometry, may_be_empty: bool) -> None:
+    """Add an area to the buildings or to the parts, unless it does not stand above the ground."""
+    kind = building_of(tags) or part_of(tags) or ""
+    if is_underground(tags):
+        found.lost.setdefault("below the ground", []).append(name)
+    elif kind in _NOT_STANDING or tags.get("demolished") == "yes" or tags.get("razed") == "yes":
+        found.lost.setdefault("a building that is gone or not yet there", []).append(name)
+    elif area_m.is_empty:
+        if not may_be_empty:
+            found.lost.setdefault("an outline without an area", []).append(name)
+    else:
+        if kind in _UNFINISHED or tags.get("ruins") == "yes":
+            found.lost.setdefault("a building site or a ruin", []).append(name)
+        (found.outlines if building_of(tags) else found.parts).append(MappedArea(name, tags, area_m))
+
+
+def counts(lost: dict[str, list[str]]) -> Iterator[tuple[str, int, str]]:
+    """Yield each reason, its number of elements, and the names of the first three."""
+    for reason, names in lost.items():
+        number = len(Counter(names))
+        if number:
+            yield reason, number, ", ".join(names[:3]) + (", …" if number > 3 else "")

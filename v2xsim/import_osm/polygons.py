@@ -1,0 +1,71 @@
+"""The polygon file of a town: one polygon for each body, with the tags from which its heights are read."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from v2xsim.import_osm.bodies import Body, bodies_of, walls_of, with_passages
+from v2xsim.import_osm.losses import building_notices, road_notices, wall_notices
+from v2xsim.import_osm.mapped_areas import building_of, mapped_buildings, part_of
+from v2xsim.import_osm.osm_map import OsmMap
+from v2xsim.import_osm.projection import positions_m
+from v2xsim.import_osm.roads import carries_cars, corridor, is_passage, is_tunnel, line_of, roads_of, through_buildings
+from v2xsim.notices import Notice
+from v2xsim.world.footprints import HEADROOM_M
+from v2xsim.world.outlines import footprints_of
+from v2xsim.world.polygon_file import notice_line
+
+BUILDINGS = "town.poly.xml"
+
+# Tags that the file of the buildings keeps: those that a height, an underside or a type is read from.
+_KEPT = (
+    "building", "building:part", "height", "building:height", "est_height", "building:levels", "roof:levels", "roof:height",
+    "min_height", "building:min_height", "building:min_level", "min_level", "name",
+)  # fmt: skip
+
+
+def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> list[Notice]:
+    """Write the buildings and walls of an extract as polygons in the coordinates of its network; return what is lost on the way.
+
+    Args:
+        folder: Folder with the network `town.net.xml`; the polygons become `town.poly.xml`.
+        osm: The extract.
+        earlier: Notices about the roads, which the file keeps together with those about buildings.
+    """
+    roads = roads_of(osm)
+    barriers = [way for way in osm.ways.values() if way.tags.get("barrier") and not building_of(way.tags)]
+    rings = {number for relation in osm.relations for kind, number, _ in relation.members if kind == "way"}
+    areas = [way for way in osm.ways.values() if building_of(way.tags) or part_of(way.tags) or way.number in rings]
+    where_m = positions_m(folder, osm, (node for way in (*roads, *barriers, *areas) for node in way.nodes))
+    buildings = mapped_buildings(osm, where_m)
+    corridors = [corridor(way, where_m) for way in roads]
+    passages = [space for way, space in zip(roads, corridors, strict=True) if is_passage(way.tags)]
+    bodies = with_passages(bodies_of(buildings), passages)
+    walls, not_modelled = walls_of(
+        [(way, line_of(way, where_m)) for way in barriers], [space.area_m for space in corridors]
+    )
+    on_the_ground = [body.area_m for body in bodies if body.heights_m[0] < HEADROOM_M]
+    open_roads = [(way, line_of(way, where_m)) for way in roads if carries_cars(way.tags) and not is_tunnel(way.tags)]
+    through = [f"way {way.number}" for way in through_buildings(open_roads, on_the_ground)]
+    notices = [*building_notices(buildings.lost), *wall_notices(not_modelled), *road_notices(osm, through)]
+    text = "".join(_polygons([*bodies, *walls]))
+    head = "".join(notice_line(notice) for notice in (*earlier, *notices))
+    (folder / BUILDINGS).write_text(
+        f'<?xml version="1.0" encoding="UTF-8"?>\n{head}<additional>\n{text}</additional>\n', encoding="utf-8"
+    )
+    return notices
+
+
+def _polygons(bodies: Iterable[Body]) -> Iterable[str]:
+    """Yield the polygons of the bodies as elements of an additional file of SUMO."""
+    number = 0
+    for body in bodies:
+        tags = {**{key: body.tags[key] for key in _KEPT if key in body.tags}, "building": body.kind}
+        params = "".join(f"<param key={quoteattr(key)} value={quoteattr(value)}/>" for key, value in tags.items())
+        for outline in footprints_of(body.area_m):
+            shape = " ".join(f"{x:.2f},{y:.2f}" for x, y in outline)
+            yield (
+                f'  <poly id="{body.name.replace(" ", "")}#{number}" type={quoteattr("building." + body.kind)} color="red" fill="1" '
+                f'layer="-1" shape="{shape}">{params}</poly>\n'
+            )
+            number += 1
