@@ -131,3 +131,21 @@ def test_a_run_that_did_not_record_the_truth_is_not_evaluated(key, message):
 def test_a_run_that_records_no_states_has_the_same_metrics():
     without, _ = finished("cooperation.fusion=early", "record.states=false")
     assert same(without.tables["metrics"], of("early")[0].tables["metrics"])
+
+
+# Runs in which little happens
+
+
+@pytest.mark.parametrize("keys", [
+    ("cooperation.egos=[]",),
+    ("stations.penetration=0", "stations.roadside=[]", "lidars.include=[]", "cooperation.egos=all"),
+    ("cooperation.fusion=none", "radio.tx_power_dbm=-30"),
+    ("detector.half_points=10000", "detector.false_per_frame=0"),
+    ("run.duration_s=0.1",),
+])  # fmt: skip
+def test_a_run_without_egos_messages_or_detections_gives_its_own_tables(keys):
+    results, folder = finished(*keys)
+    again = v2xsim.open(folder).evaluate()
+    for table in EVALUATED:
+        assert same(again.tables[table], results.tables[table]), table
+    assert len(v2xsim.open(folder).frames()) == results.tables["fusion"].num_rows

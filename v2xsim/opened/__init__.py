@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from v2xsim.opened.clouds import Cloud
 from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
 from v2xsim.opened.evaluation import Evaluation
+from v2xsim.opened.frames import Frame, Frames
 from v2xsim.opened.run import Run
 
-__all__ = ["Evaluation", "NoTableError", "NotRecordedError", "OpenError", "Run", "open"]
+__all__ = ["Cloud", "Evaluation", "Frame", "Frames", "NoTableError", "NotRecordedError", "OpenError", "Run", "open"]
 
 
 def open(folder: Path | str) -> Run:  # noqa: A001  # users write v2xsim.open

@@ -27,7 +27,7 @@ class Blocks:
         values = np.stack(arrays_of(table, *keys)) if table.num_rows else np.zeros((len(keys), 0), np.int64)
         changes = np.flatnonzero((np.diff(values, axis=1) != 0).any(axis=0)) + 1
         starts = np.concatenate([[0], changes]) if table.num_rows else np.zeros(0, np.int64)
-        ends = np.append(starts[1:], table.num_rows)
+        ends = np.append(starts, table.num_rows)[1:]
         named = zip(map(tuple, values[:, starts].T.tolist()), starts.tolist(), ends.tolist(), strict=True)
         self._rows: dict[tuple[int, ...], slice] = {key: slice(start, end) for key, start, end in named}
         if len(self._rows) != len(starts):

@@ -1,5 +1,6 @@
 """The manifest of a finished run: read, and checked before anything else of the run is."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from v2xsim.notices import Notice
 from v2xsim.opened.errors import OpenError
 from v2xsim.results.manifest import FORMAT
 from v2xsim.runfolder import MANIFEST
+from v2xsim.scenario.load import recorded
+from v2xsim.scenario.schema import Scenario
 
 # The first format with the truth of every tick and with uncut detections.
 FIRST_FORMAT = 2
@@ -53,6 +56,38 @@ def setting(manifest: Mapping[str, Any], key: str) -> Any:
     for name in key.split("."):
         value = value[name]
     return value
+
+
+def run_scenario(manifest: Mapping[str, Any], folder: Path) -> Scenario:
+    """Return the scenario of a run; its plug-ins must be those of the run.
+
+    Raises:
+        UserError: If a plug-in has changed since the run, or cannot be loaded, or the scenario is not valid.
+    """
+    path = folder / MANIFEST
+    for plugin in manifest.get("plugins", ()):
+        check_same(path, Path(plugin["path"]), plugin["sha256"], "its plug-in")
+    return recorded(manifest["scenario"], str(path))
+
+
+def check_same(manifest: Path, path: Path, sha256: str, role: str) -> None:
+    """Check that a file has the content that it had when a run read it.
+
+    Args:
+        manifest: Path of the manifest, for messages.
+        path: Path of the file.
+        sha256: Digest of its content at the time of the run.
+        role: What the file is to the run, such as "its plug-in".
+    """
+    try:
+        now = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise OpenError(f"{manifest}: {role} {path} cannot be read: {error.strerror}; put it back there") from None
+    if now != sha256:
+        raise OpenError(
+            f"{manifest}: {role} {path} has changed since the run (sha256 {sha256[:12]}, now {now[:12]}); put the former file back, or "
+            "run the scenario again"
+        )
 
 
 def _check(path: Path, content: Any) -> None:

@@ -9,13 +9,20 @@ import pyarrow as pa
 
 from v2xsim.evaluation.metric import Metric
 from v2xsim.notices import Notice
+from v2xsim.opened.casting import Casting
+from v2xsim.opened.clouds import Cloud
+from v2xsim.opened.errors import OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
-from v2xsim.opened.manifest import notices_of, read_manifest, setting
+from v2xsim.opened.frame_source import FrameSource
+from v2xsim.opened.frames import Frame, Frames
+from v2xsim.opened.manifest import notices_of, read_manifest, run_scenario, setting
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.opened.tables import RunTables
 from v2xsim.opened.truth import Truth, check_recorded
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import TrackerParams
+from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.schema import Scenario
 
 
 class Run:
@@ -79,6 +86,73 @@ class Run:
         return evaluated(
             self.manifest, self.tables, self._recorded_frames, self.folder, range_m, thresholds, tracker, prr_range_m
         )
+
+    def frames(self, ego: str | int | None = None, time_s: float | tuple[float, float] | None = None) -> Frames:
+        """Return the frames of egos, in order of time.
+
+        Args:
+            ego: Name or agent id of one ego; None for all egos.
+            time_s: Time of the capture, or first and last time; None for all times.
+
+        Raises:
+            NotRecordedError: If the run did not record the states of every tick.
+            OpenError: If there is no such ego, or no frame at this time.
+        """
+        return self._frame_source.select(ego, time_s)
+
+    def cloud(self, frame: Frame, *, cast: bool = False) -> Cloud:
+        """Return the point cloud of a frame after fusion; a cloud that was not recorded is cast again.
+
+        Args:
+            frame: One of `frames()`.
+            cast: Whether to cast the cloud again even if it was recorded; it is the same.
+        """
+        return self._frame_source.cloud(frame, cast)
+
+    def station_cloud(self, station: str, time_s: float) -> Cloud:
+        """Return the point cloud that a station with a lidar captured at a tick; it is cast again.
+
+        Args:
+            station: Name of a vehicle or roadside unit.
+            time_s: Time of the tick.
+        """
+        agent = next((number for number, name in self.names.items() if name == station), None)
+        if agent is None:
+            raise OpenError(f"{self.folder}: must have a station {station!r}{nearest(station, self.names.values())}")
+        return self._casting.own(agent, round(time_s * 1e6))
+
+    @cached_property
+    def names(self) -> Mapping[int, str]:
+        """Names of road users and roadside units, by the agent ids that all tables use."""
+        agents, names = (self.tables["agents"].column(name).to_pylist() for name in ("agent", "name"))
+        return dict(zip(agents, names, strict=True))
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario of the run, with the values in effect; files that it names need not exist any more.
+
+        Raises:
+            UserError: If a plug-in has changed since, or is missing.
+        """
+        return run_scenario(self.manifest, self.folder)
+
+    @cached_property
+    def _frame_source(self) -> FrameSource:
+        check_recorded(self.manifest, self.folder, "for its frames")
+        return FrameSource(
+            self.folder,
+            self.manifest,
+            self.tables,
+            self._truth,
+            self._recorded_frames,
+            self.names,
+            lambda: self._casting,
+        )
+
+    @cached_property
+    def _casting(self) -> Casting:
+        check_recorded(self.manifest, self.folder, "to cast its lidars again")
+        return Casting(self.scenario, self.tables, self._truth, self.names, self.folder)
 
     @cached_property
     def _truth(self) -> Truth:

@@ -105,6 +105,24 @@ def changed(scenario: Scenario, document: Document | None, changes: Sequence[Map
     return checked(with_values(document, values, _CHANGES, Path.cwd(), word_in(Scenario)), Path())
 
 
+def recorded(data: Any, source: str) -> Scenario:
+    """Return the scenario of a finished run; files that it names, such as a trace, need not exist any more.
+
+    Args:
+        data: The resolved scenario, as the run's manifest has it.
+        source: Name for the data in messages.
+
+    Raises:
+        ScenarioError: If the data is not a valid scenario, or a file with parts in it cannot be loaded.
+    """
+    document = Document(source, deepcopy(data))
+    scenario, _ = with_paths(_validated(document, Scenario, Path(), SCENARIO), document, Path())
+    if wrong := cross_problems(scenario):
+        raise document.error(wrong)
+    scenario._document = replace(document, base={(): Path.cwd()})
+    return scenario
+
+
 def check_keys_together(scenario: Scenario) -> None:
     """Raise an error if keys of a scenario contradict each other; each key by itself is already valid.
 

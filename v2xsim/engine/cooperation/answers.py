@@ -154,8 +154,19 @@ def _shareable(
         frame.points_m, frame.on_building, world_from_station, request.lower, float(request.cell_m), request.cells, ROAD_M
     )  # fmt: skip
     kept = body[thinned(frame.points_m[body], voxel_m)] if voxel_m > 0.0 else body
-    rounded = quantised(frame.points_m[kept], np.zeros(3))
-    return transform(rounded, world_from_station), kept
+    return sent_points(frame.points_m[kept], frame.pose), kept
+
+
+def sent_points(
+    points_m: Float[np.ndarray, "points 3"], pose: Float[np.ndarray, " 4"]
+) -> Float[np.ndarray, "points 3"]:
+    """Return the world positions of points that a station sends: rounded to the resolution of the message.
+
+    Args:
+        points_m: Lidar returns in the station's own frame.
+        pose: x, y, z and yaw that the station believes.
+    """
+    return transform(quantised(points_m, np.zeros(3)), pose_matrix(*pose))
 
 
 def _in_cells(

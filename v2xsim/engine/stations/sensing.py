@@ -14,11 +14,12 @@ from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect
 from v2xsim.gpu.lidar.cast import Scan, cast
+from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.returns import hits_per_agent, joined_cloud, returns
 from v2xsim.perception.detection.detector import DetectorView, detections_of
 from v2xsim.perception.matching.matrix import observed_matrix
-from v2xsim.records import BUILDING, Boxes, Detections, Obstacles, PerceptionMatrix
+from v2xsim.records import BUILDING, Boxes, Detections, Obstacles, PerceptionMatrix, PointCloud
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.poses import inverse, moved_boxes, pose_matrix
 from v2xsim.streams import Streams
@@ -57,14 +58,18 @@ class Sensing:
             return [_done(self._sense(snapshot, fleet, errors, believed[row], row)) for row in rows]
         return [self._pool.submit(self._sense, snapshot, fleet, errors, believed[row], row) for row in rows]
 
-    def _sense(
-        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, " 4"], row: int
-    ) -> Sensed:
+    def cloud(self, snapshot: Snapshot, fleet: Fleet, row: int) -> PointCloud:
+        """Return the lidar returns of one station at a tick; they depend on nothing but the arguments, scenario and seed."""
+        return self._scanned(snapshot, fleet, row)[0]
+
+    def _scanned(
+        self, snapshot: Snapshot, fleet: Fleet, row: int
+    ) -> tuple[PointCloud, list[tuple[Beams, Float[np.ndarray, "4 4"], Scan]]]:
+        """Return the lidar returns of a station, and for each of its lidars the beams, vehicle_from_sensor and the scan."""
         lidars, agent, time_us = self._scenario.lidars, int(fleet.agent[row]), snapshot.time_us
-        pose = fleet.pose[row]
-        # Rays are cast from the true pose of the station; their returns are placed by the pose that it believes.
-        world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
-        parts, sensors = [], []
+        # Rays are cast from the true pose of the station.
+        world_from_vehicle = pose_matrix(*fleet.pose[row])
+        parts, scans = [], []
         carried = self._rigs.lidars(int(fleet.rig[row]))[: int(fleet.lidars[row])]
         for number, lidar in enumerate(carried):
             vehicle_from_sensor = lidar.vehicle_from_sensor(float(fleet.mount_base_m[row]))
@@ -80,8 +85,19 @@ class Sensing:
             parts.append(
                 returns(scan, lidar.beams, vehicle_from_sensor, number, lidars.range_noise_m, lidars.dropout, key)
             )
-            sensors.append((lidar.beams, world_from_believed @ vehicle_from_sensor, scan))
-        cloud = joined_cloud(time_us, parts)
+            scans.append((lidar.beams, vehicle_from_sensor, scan))
+        return joined_cloud(time_us, parts), scans
+
+    def _sense(
+        self, snapshot: Snapshot, fleet: Fleet, errors: StationErrors, believed: Float[np.ndarray, " 4"], row: int
+    ) -> Sensed:
+        agent, time_us, pose = int(fleet.agent[row]), snapshot.time_us, fleet.pose[row]
+        # The returns are placed by the pose that the station believes.
+        world_from_vehicle, world_from_believed = pose_matrix(*pose), pose_matrix(*believed)
+        cloud, scans = self._scanned(snapshot, fleet, row)
+        sensors = [
+            (beams, world_from_believed @ vehicle_from_sensor, scan) for beams, vehicle_from_sensor, scan in scans
+        ]
         grid = self._scenario.cooperation.matrix
         matrix = observed_matrix(grid.cell_m, grid.extent_m, believed[:2], sensors)
         points = hits_per_agent(cloud.object_id, snapshot.agent)

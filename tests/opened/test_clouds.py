@@ -1,0 +1,160 @@
+"""Point clouds of a finished run: recorded ones, and those that are cast again."""
+
+import sys
+
+import numpy as np
+import pytest
+from small_runs import finished
+
+import v2xsim
+from v2xsim.opened import Cloud, OpenError
+
+KINDS = ["early", "late", "raw", "cpm", "none"]
+
+
+def of(fusion="early", *more):
+    return v2xsim.open(finished(f"cooperation.fusion={fusion}", *more)[1])
+
+
+@pytest.mark.parametrize("fusion", KINDS)
+def test_clouds_cast_again_are_the_recorded_ones_bit_for_bit(fusion):
+    run = of(fusion)
+    kept = list(zip(run.tables["frames"]["ego"].to_pylist(), run.tables["frames"]["frame_us"].to_pylist(), strict=True))
+    assert len(kept) == 8
+    for ego, time_us in kept:
+        (frame,) = run.frames(ego, time_s=time_us * 1e-6)
+        recorded, again = run.cloud(frame), run.cloud(frame, cast=True)
+        for name in ("points_m", "source", "object", "time_us"):
+            assert np.array_equal(getattr(recorded, name), getattr(again, name)), (frame, name)
+
+
+def test_points_of_helpers_and_relayed_ones_are_among_them():
+    run = of()
+    clouds = [frame.cloud for frame in run.frames()]
+    assert sum((cloud.source != cloud.source[0]).sum() for cloud in clouds) > 100
+    assert max(run.tables["contributions"]["relay"].to_pylist()) >= 0
+    # Some were captured at an earlier tick than the ego's own.
+    assert any(len(np.unique(cloud.time_us)) > 1 for cloud in clouds)
+
+
+def test_as_many_points_were_fused_as_the_run_says():
+    run = of()
+    for frame, row in zip(run.frames(), run.tables["fusion"].to_pylist(), strict=True):
+        assert len(frame.own_cloud) == row["own_points"]
+        assert len(frame.cloud) == row["own_points"] + row["added_points"]
+
+
+def test_points_on_road_users_are_as_many_as_recorded():
+    run = of()
+    for frame in run.frames("ego"):
+        hit, count = np.unique(frame.own_cloud.object[frame.own_cloud.object >= 0], return_counts=True)
+        own = dict(zip(frame.scene.agent.tolist(), frame.scene.own_points.tolist(), strict=True))
+        assert {agent: own[agent] for agent in hit.tolist()} == dict(zip(hit.tolist(), count.tolist(), strict=True))
+
+
+def test_the_clouds_of_a_run_without_recorded_clouds_are_those_of_a_run_with_them():
+    with_clouds, without = of(), of("early", "record.clouds_every_s=0")
+    frame, other = with_clouds.frames("ego", time_s=1.1)[0], without.frames("ego", time_s=1.1)[0]
+    assert np.array_equal(frame.cloud.points_m, other.cloud.points_m)
+
+
+def test_the_clouds_of_a_generated_town_are_the_recorded_ones(tmp_path):
+    """Stations and lidars are drawn by seed, vehicles come and go, and the buildings are those of the town."""
+    keys = ["run.duration_s=0.5", "lidars.model=beam16", "record.clouds_every_s=0.2", "record.cloud_egos=9"]
+    v2xsim.run(v2xsim.load("urban_grid", keys), out=tmp_path)
+    run = v2xsim.open(tmp_path)
+    for ego, time_us in zip(
+        run.tables["frames"]["ego"].to_pylist(), run.tables["frames"]["frame_us"].to_pylist(), strict=True
+    ):
+        (frame,) = run.frames(ego, time_s=time_us * 1e-6)
+        assert np.array_equal(run.cloud(frame).points_m, run.cloud(frame, cast=True).points_m)
+        assert np.array_equal(run.cloud(frame).object, run.cloud(frame, cast=True).object)
+
+
+def test_any_station_with_a_lidar_has_a_cloud_at_each_tick():
+    cloud = of().station_cloud("helper", 0.7)
+    assert set(cloud.source.tolist()) == {2}
+    assert set(cloud.time_us.tolist()) == {700_000}
+    assert len(cloud) > 500
+
+
+@pytest.mark.parametrize(("station", "time_s", "message"), [
+    ("helpr", 0.7, r"must have a station 'helpr'; did you mean 'helper'\?"),
+    ("van", 0.7, r"'van' must carry a lidar at 0.7 s"),
+    ("leaver", 0.9, r"'leaver' must carry a lidar at 0.9 s"),
+    ("helper", 0.75, r"time must be that of a tick, got 0.75 s; ticks are from 0.5 s to 1.4 s every 0.1 s"),
+    ("helper", 1.5, r"time must be that of a tick, got 1.5 s"),
+])  # fmt: skip
+def test_a_cloud_that_never_was_is_refused(station, time_s, message):
+    with pytest.raises(OpenError, match=message):
+        of().station_cloud(station, time_s)
+
+
+# Colours
+
+
+def small_cloud():
+    hit = np.array([-1, -2, 7, 7, 3])
+    return Cloud(
+        np.arange(15.0).reshape(5, 3),
+        np.array([4, 4, 4, 9, 9]),
+        hit,
+        np.array([5, 5, 5, 1, 3]),
+        {4: "ego", 9: "helper"},
+    )
+
+
+def test_points_of_one_station_have_one_colour_and_those_of_another_a_different_one():
+    colours = small_cloud().colours("source")
+    assert (colours[0] == colours[2]).all()
+    assert (colours[3] == colours[4]).all()
+    assert (colours[2] != colours[3]).any()
+    assert small_cloud().legend("source") == {4: tuple(colours[0]), 9: tuple(colours[3])}
+
+
+def test_ground_and_buildings_are_grey_and_road_users_are_not():
+    colours = small_cloud().colours("object")
+    assert np.ptp(colours[0]) == np.ptp(colours[1]) == 0
+    assert np.ptp(colours[2]) > 0
+    assert (colours[2] == colours[3]).all()
+    assert (colours[2] != colours[4]).any()
+
+
+@pytest.mark.parametrize(("by", "lightest"), [("time", [0, 1, 2]), ("height", [4])])
+def test_newer_or_higher_points_are_lighter(by, lightest):
+    light = small_cloud().colours(by).sum(axis=1)
+    assert np.flatnonzero(light == light.max()).tolist() == lightest
+
+
+def test_forty_stations_have_forty_colours():
+    cloud = Cloud(np.zeros((40, 3)), np.arange(40), np.full(40, -1), np.zeros(40, np.int64), {})
+    assert len(set(cloud.legend().values())) == 40
+
+
+def test_a_cloud_without_points_has_no_colours_and_is_printed():
+    none = np.zeros(0, np.int64)
+    cloud = Cloud(np.zeros((0, 3)), none, none, none, {})
+    for by in ("source", "object", "time", "height"):
+        assert cloud.colours(by).shape == (0, 3)
+    assert repr(cloud) == "cloud of 0 points"
+
+
+@pytest.mark.passes_wrong_types
+def test_a_colouring_that_does_not_exist_is_refused():
+    with pytest.raises(OpenError, match="colour_by must be one of source, object, time, height, got 'sauce'"):
+        small_cloud().colours("sauce")
+
+
+def test_a_cloud_becomes_one_of_open3d_with_its_colours():
+    pytest.importorskip("open3d")
+    cloud = small_cloud()
+    converted = cloud.to_open3d(colour_by="source")
+    assert np.array_equal(np.asarray(converted.points), cloud.points_m)
+    np.testing.assert_allclose(np.asarray(converted.colors), cloud.colours("source"))
+    assert len(cloud.to_open3d(colour_by=None).colors) == 0
+
+
+def test_without_open3d_the_message_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    with pytest.raises(OpenError, match=r"pip install 'v2xsim\[viewer\]'"):
+        small_cloud().to_open3d()

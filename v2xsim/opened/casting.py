@@ -1,0 +1,145 @@
+"""Lidar clouds of a finished run, cast again from the recorded states and the random streams of the run.
+
+Nothing but the recorded tables, the scenario and the seed decides what a lidar measured, so the clouds are those of the run,
+bit for bit.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float
+
+from v2xsim.engine.cooperation.answers import sent_points
+from v2xsim.engine.stations.fleet import Fleet
+from v2xsim.engine.stations.roster import Roster
+from v2xsim.engine.stations.sensing import Sensing
+from v2xsim.evaluation.metric import arrays_of
+from v2xsim.gpu.lidar.points import transform
+from v2xsim.opened.blocks import Blocks
+from v2xsim.opened.clouds import Cloud
+from v2xsim.opened.errors import NotRecordedError, OpenError
+from v2xsim.opened.truth import Truth
+from v2xsim.records import PointCloud, Prisms
+from v2xsim.scenario.schema import Scenario
+from v2xsim.spatial.grid import indexed
+from v2xsim.spatial.poses import pose_matrix
+from v2xsim.streams import Streams
+
+# A fused cloud needs those of its helpers, and neighbouring frames have the same helpers.
+_KEPT_CLOUDS = 16
+
+
+class Casting:
+    """Casts the lidars of a finished run again.
+
+    Args:
+        scenario: Scenario of the run.
+        tables: Tables of the run.
+        truth: The recorded truth of every tick.
+        names: Names of road users and roadside units, by agent id.
+        folder: Folder of the run, for messages.
+    """
+
+    def __init__(
+        self, scenario: Scenario, tables: Mapping[str, pa.Table], truth: Truth, names: Mapping[int, str], folder: Path
+    ) -> None:
+        self._scenario, self._truth, self._names, self._folder = scenario, truth, names, folder
+        streams = Streams(scenario.run.seed)
+        agent_of = {name: agent for agent, name in names.items()}
+        self._roster = Roster(scenario, streams, agent_of.__getitem__, names.__getitem__)
+        self._sensing = Sensing(scenario, indexed(recorded_buildings(tables["buildings"])), streams, threads=1)
+        self._contributions = Blocks(tables["contributions"], ("frame_us", "ego"), folder)
+        step_us = round(scenario.run.step_s * 1e6)
+        begin_us = round(scenario.run.begin_s * 1e6)
+        self._ticks_us = range(begin_us, begin_us + round(scenario.run.duration_s * 1e6 / step_us) * step_us, step_us)
+        self._fleets: dict[int, Fleet] = {}
+        self._cloud = lru_cache(_KEPT_CLOUDS)(self._cast)
+
+    def own(self, station: int, time_us: int) -> Cloud:
+        """Return the cloud that a station captured at a tick.
+
+        Raises:
+            OpenError: If the station carried no lidar at this tick, or there was no tick.
+        """
+        cloud, believed = self._cloud(station, time_us), self._truth.believed(time_us, station)
+        points_m = transform(np.ascontiguousarray(cloud.points_m, np.float64), pose_matrix(*believed))
+        count = len(cloud)
+        return Cloud(
+            points_m, np.full(count, station, np.int64), cloud.object_id, np.full(count, time_us, np.int64), self._names
+        )
+
+    def fused(self, ego: int, time_us: int) -> Cloud:
+        """Return an ego's own points, followed by those that it received and fused.
+
+        Raises:
+            NotRecordedError: If the fusion scheme of a plug-in made the cloud.
+        """
+        scheme = self._scenario.cooperation.fusion
+        if scheme.file is not None:
+            raise NotRecordedError(
+                f"{self._folder}: the fused cloud of this frame was not recorded, and the fusion scheme {scheme.name!r} of {scheme.file} "
+                "made it; run it again with a smaller record.clouds_every_s and a larger record.cloud_egos"
+            )
+        parts = [self.own(ego, time_us)]
+        rows = self._contributions.rows(time_us, ego)
+        helpers, captures_us, points = self._contributions.columns(rows, "helper", "capture_us", "points")
+        for helper, capture_us, point_row in zip(helpers.tolist(), captures_us.tolist(), points, strict=True):
+            if len(point_row):
+                parts.append(self._received(ego, helper, capture_us, np.asarray(point_row, np.int64)))
+        return Cloud(
+            np.concatenate([part.points_m for part in parts]),
+            np.concatenate([part.source for part in parts]),
+            np.concatenate([part.object for part in parts]),
+            np.concatenate([part.time_us for part in parts]),
+            self._names,
+        )
+
+    def _received(self, ego: int, helper: int, capture_us: int, rows: np.ndarray) -> Cloud:
+        cloud, believed = self._cloud(helper, capture_us), self._truth.believed(capture_us, helper)
+        # The ego knows its own body and removes the points on it.
+        rows = rows[cloud.object_id[rows] != ego]
+        count = len(rows)
+        return Cloud(
+            sent_points(cloud.points_m[rows], believed), np.full(count, helper, np.int64), cloud.object_id[rows],
+            np.full(count, capture_us, np.int64), self._names,
+        )  # fmt: skip
+
+    def _cast(self, station: int, time_us: int) -> PointCloud:
+        fleet = self._fleet(time_us)
+        row = fleet.index(station)
+        if row < 0 or fleet.lidars[row] == 0:
+            raise OpenError(
+                f"{self._folder}: {self._names.get(station, station)!r} must carry a lidar at {time_us * 1e-6:g} s, and it carries none then "
+                "(table stations)"
+            )
+        return self._sensing.cloud(self._truth.snapshot(time_us), fleet, row)
+
+    def _fleet(self, time_us: int) -> Fleet:
+        """Return the stations at a tick; who is one depends on all ticks before."""
+        if time_us not in self._ticks_us:
+            raise OpenError(
+                f"{self._folder}: time must be that of a tick, got {time_us * 1e-6:g} s; ticks are from {self._ticks_us[0] * 1e-6:g} s "
+                f"to {self._ticks_us[-1] * 1e-6:g} s every {self._ticks_us.step * 1e-6:g} s"
+            )
+        for tick_us in self._ticks_us[len(self._fleets) :]:
+            if time_us in self._fleets:
+                break
+            self._fleets[tick_us] = self._roster.update(self._truth.snapshot(tick_us))
+        return self._fleets[time_us]
+
+
+def recorded_buildings(table: pa.Table) -> Prisms:
+    """Return the buildings of a run from its table `buildings`."""
+    if table.num_rows == 0:
+        return Prisms.none()
+    number, base_m, top_m = arrays_of(table, "building", "base_m", "top_m")
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    offset = np.append(first, len(number)).astype(np.int64)
+    return Prisms(_corners_m(table), offset, base_m[first], top_m[first])
+
+
+def _corners_m(table: pa.Table) -> Float[np.ndarray, "corners 2"]:
+    return np.column_stack(arrays_of(table, "x_m", "y_m"))
