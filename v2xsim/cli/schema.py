@@ -96,7 +96,7 @@ def _page(of: Of) -> Any:
         )  # fmt: skip
     return Page(
         "Scenario files",
-        "The keys of a scenario file. A key is written with dots, as in\n"
+        "The keys of a scenario file. [first_scenario.md](../first_scenario.md) explains a first one. A key is written with dots, as in\n"
         "`v2xsim run demo --set radio.tx_power_dbm=20`; `[]` stands for an item of a list (`--set traffic.script.0.kind=van`), `<name>` for a name of yours.",
         Scenario, shell, SCENARIO,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from v2xsim.scenario.choices import parts_in
 from v2xsim.scenario.errors import Keys, Problem
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_stations import NO_RIG, ROADSIDE
+from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, ROADSIDE
 from v2xsim.scenario.schema_world import FARTHEST_M, Building, Kind
 
 # Largest size of a body: no road vehicle is longer (the longest road trains are about 54 m).
@@ -159,9 +159,18 @@ def _lidars(scenario: Scenario) -> Iterator[Problem]:
     for keys, model in named:
         if isinstance(model, str):
             yield from _lidar_model(keys, model)
+    for word in (MOUNTS, NO_RIG):
+        if word in lidars.rigs:
+            yield Problem(("lidars", "rigs", word), "must have another name: this word has a meaning in lidars.carry")
+    known = [*lidars.rigs, MOUNTS, NO_RIG]
+    for carrier, rig in lidars.carry.items():
+        if rig not in known:
+            yield Problem(
+                ("lidars", "carry", carrier), f"must be a rig ({', '.join(known)}), got {rig!r}{nearest(rig, known)}"
+            )
     for number, unit in enumerate(scenario.stations.roadside):
-        rig = lidars.carry.get(unit.id)
-        if not unit.lidar and rig not in (None, NO_RIG):
+        rig = lidars.carry.get(unit.id, NO_RIG)
+        if not unit.lidar and rig != NO_RIG:
             yield Problem(
                 ("stations", "roadside", str(number), "lidar"),
                 f"must be true, because lidars.carry gives {unit.id!r} the rig {rig!r}",

@@ -137,17 +137,6 @@ class Lidars(Section):
             raise ValueError("lidars.per_vehicle shares must not all be zero")
         return self
 
-    @model_validator(mode="after")
-    def _rigs_exist(self) -> "Lidars":
-        for word in (MOUNTS, NO_RIG):
-            if word in self.rigs:
-                raise ValueError(f"lidars.rigs must not use the name {word!r}, which has a meaning in lidars.carry")
-        for carrier, rig in self.carry.items():
-            if rig not in self.rigs and rig not in (MOUNTS, NO_RIG):
-                known = ", ".join([*self.rigs, MOUNTS, NO_RIG])
-                raise ValueError(f"lidars.carry.{carrier} must be a rig ({known}), got {rig!r}")
-        return self
-
     def rig_of(self, name: str, kind: str) -> str | None:
         """Return the rig that `carry` names for a station, or None if it names none.
 

@@ -9,7 +9,7 @@ from v2xsim.errors import UserError
 from v2xsim.gpu.lidar.models import CATALOGUE, Beams, evenly_spaced, mount_transform
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_stations import MOUNTS, ROADSIDE, LidarModel, Mount
+from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, ROADSIDE, LidarModel, Mount
 from v2xsim.world.road_users import CATALOGUE as ROAD_USERS
 from v2xsim.world.road_users import KINDS
 
@@ -78,7 +78,7 @@ class Rigs:
         rig = self._lidars.rig_of(name, kind)
         if rig is None:
             return otherwise
-        return self._names.index(rig) if rig in self._names else None
+        return None if rig == NO_RIG else self._names.index(rig)
 
     def lidars(self, number: int) -> tuple[MountedLidar, ...]:
         """Return the lidars of a rig."""
@@ -130,9 +130,13 @@ class Rigs:
                     height_m = float(ROAD_USERS.size_m[KINDS.index(kind), 2])
                     _check_above_ground(self.lidars(rig), f"a {kind}", height_m, "roof")
 
-    def notices(self) -> tuple[Notice, ...]:
-        """Return notices about entries of `lidars.carry` without a station, and about lidars inside a body or far beside it."""
-        without = sorted(self._without_station)
+    def notices(self, complete: bool = True) -> tuple[Notice, ...]:
+        """Return notices about entries of `lidars.carry` without a station, and about lidars inside a body or far beside it.
+
+        Args:
+            complete: Whether all ticks were seen; if not, a station may still come.
+        """
+        without = sorted(self._without_station) if complete else []
         text = (
             f"lidars.carry: no station has the name or the kind {_listed(without)}, so nobody carries that rig; road users of that "
             "name or kind were never there, or have no radio (stations)"

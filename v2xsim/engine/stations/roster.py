@@ -141,7 +141,7 @@ class Roster:
         Args:
             complete: Whether the run is over. Before its end, who has not come yet may still come.
         """
-        return (*self._rigs.notices(), *(self._attendance.notices() if complete else ()))
+        return (*self._rigs.notices(complete), *(self._attendance.notices() if complete else ()))
 
     def _choose_lidars(self, kinds: Mapping[int, str]) -> set[int]:
         """Return which of the vehicles with a radio carry lidars; all of them if the scenario names none and no number.
