@@ -93,3 +93,14 @@ def test_nobody_turns_or_moves_faster_than_the_path_asks(steps, time_s):
     fastest = (np.hypot(*legs.T) / np.diff(times)).max()
     assert np.linalg.norm(after.boxes.center_m - before.boxes.center_m) <= fastest * 1.01e-4 + 1e-9
     assert -np.pi < before.boxes.yaw_rad[0] <= np.pi
+
+
+def test_road_users_whose_waypoints_are_outside_the_run_are_reported():
+    script = [
+        Agent(id="before", waypoints=[(0, 0, 0), (5, 50, 0)]), Agent(id="after", waypoints=[(3600, 9, 0), (3610, 59, 0)]),
+        Agent(id="within", waypoints=[(0, 0, 9), (11, 50, 9)]), Agent(id="parked", waypoints=[(0, 0, 20)]),
+    ]  # fmt: skip
+    with ScriptMobility(script, Names(), (10_000_000, 20_000_000)) as traffic:
+        (notice,) = traffic.notices()
+    assert notice.count == 2
+    assert "2 of 3 moving road users stand still all the time ('before', 'after')" in notice.text

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int8, Int64
 
 from v2xsim.mobility.base import Identities, MobilityError, Names, NameTakenError, center_of_front_m, yaw_of_compass_rad
 from v2xsim.mobility.sumo_xml import opened
-from v2xsim.scenario.schema_world import FARTHEST_M
+from v2xsim.scenario.schema_world import FARTHEST_M, LATEST_S
 from v2xsim.world.road_users import (
     BUS,
     CATALOGUE,
@@ -27,8 +27,6 @@ from v2xsim.world.road_users import (
 # Number of bytes that the XML parser gets at once.
 _CHUNK_BYTES = 1 << 18
 
-# Largest time of a trace; times may be seconds since 1970.
-_LATEST_S = 1e11
 
 # SUMO writes its options into a comment at the top of a trace.
 _OPTION = re.compile(r"<(fcd-output\.(?:geo|utm))\s+v(?:alue)?\s*=\s*[\"']([^\"']*)[\"']")
@@ -115,8 +113,8 @@ def _time_us(text: str) -> int:
     parts = [float(part) for part in text.split(":")]
     scale = (86400.0, 3600.0, 60.0, 1.0)[-len(parts) :]
     time_s = sum(part * unit for part, unit in zip(parts, scale, strict=True))
-    if not abs(time_s) <= _LATEST_S:
-        raise ValueError(f"a time must be within {_LATEST_S:g} s")
+    if not abs(time_s) <= LATEST_S:
+        raise ValueError(f"a time must be within {LATEST_S:g} s")
     return round(time_s * 1e6)
 
 
@@ -168,7 +166,7 @@ class TraceReader:
             try:
                 self._time_us = _time_us(attributes["time"])
             except (KeyError, ValueError) as error:
-                raise self.fail(f"<timestep> needs a time in seconds, within {_LATEST_S:g} s of 0") from error
+                raise self.fail(f"<timestep> needs a time in seconds, within {LATEST_S:g} s of 0") from error
             if self._last_us is not None and self._time_us <= self._last_us:
                 raise self.fail(f"time steps must rise; {attributes['time']} s came after {self._last_us / 1e6:g} s")
             self._last_us = self._time_us

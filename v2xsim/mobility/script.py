@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from v2xsim.mobility.base import Bounds, Mobility, Names, snapshot_of
+from v2xsim.mobility.base import Bounds, Mobility, Names, listed, snapshot_of
+from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import Agent
 from v2xsim.world.road_users import CATALOGUE, KINDS
 from v2xsim.world.snapshot import Snapshot
@@ -74,11 +75,18 @@ def _heading_rad(track: _Track, travelled_m: float) -> float:
 class ScriptMobility(Mobility):
     """Road users whose centres move linearly between waypoints, at rest before the first and after the last."""
 
-    def __init__(self, agents: Sequence[Agent], names: Names) -> None:
-        """Number the road users in the order of the script."""
+    def __init__(self, agents: Sequence[Agent], names: Names, run_us: tuple[int, int] | None = None) -> None:
+        """Number the road users in the order of the script.
+
+        Args:
+            agents: The road users.
+            names: Register of names of the run.
+            run_us: First instant and end of the run, to report waypoints outside it; None if there is no run.
+        """
         super().__init__(names)
+        self._run_us = run_us
         self._tracks = [_track(agent) for agent in agents]
-        self._agent = np.array([names.register(agent.id) for agent in agents], np.int64)
+        self._agent = np.array([names.register(agent.id, "a road user") for agent in agents], np.int64)
         self._kind = np.array([KINDS.index(agent.kind) for agent in agents], np.int8)
         self._size = np.array(
             [agent.size_m or CATALOGUE.size_m[kind] for agent, kind in zip(agents, self._kind, strict=True)], float
@@ -109,6 +117,27 @@ class ScriptMobility(Mobility):
                 yaw[row] = _heading_rad(track, float(np.interp(time_s, track.time_s, track.travelled_m)))
         yaw = np.pi - np.mod(np.pi - yaw, 2.0 * np.pi)
         return snapshot_of(time_us, self._agent, self._kind, center, self._size, yaw, velocity)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return the notice about road users whose waypoints all lie before or after the run, so that they only stand."""
+        if self._run_us is None:
+            return ()
+        begin_s, end_s = self._run_us[0] * 1e-6, self._run_us[1] * 1e-6
+        moving = [row for row, track in enumerate(self._tracks) if len(track.heading_rad)]
+        still = [
+            row for row in moving if self._tracks[row].time_s[-1] <= begin_s or self._tracks[row].time_s[0] >= end_s
+        ]
+        if not still:
+            return ()
+        times_s = [float(self._tracks[row].time_s[end]) for row in still for end in (0, -1)]
+        names = [self.names.name_of(int(self._agent[row])) for row in still]
+        return (
+            Notice(
+                "script.outside_run", len(still),
+                f"traffic.script: {len(still)} of {len(moving)} moving road users stand still all the time ({listed(names)}), because their "
+                f"waypoints are from {min(times_s):g} s to {max(times_s):g} s and the run is from {begin_s:g} s to {end_s:g} s",
+            ),
+        )  # fmt: skip
 
 
 def _velocity_mps(track: _Track, time_s: float) -> Float[np.ndarray, " 2"]:

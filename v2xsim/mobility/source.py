@@ -19,19 +19,18 @@ def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
     Raises:
         MobilityError: If the source of traffic cannot start.
     """
-    step_us = round(run.step_s * 1e6)
+    step_us, begin_us = round(run.step_s * 1e6), round(run.begin_s * 1e6)
+    # As many whole steps as the engine runs.
+    run_us = begin_us, begin_us + round(run.duration_s * 1e6 / step_us) * step_us
     if traffic.sumocfg is not None:
         return SumoMobility(traffic.sumocfg, step_us, run.seed, names)
     if traffic.fcd is not None:
-        begin_us = round(run.begin_s * 1e6)
-        # As many whole steps as the engine runs.
-        end_us = begin_us + round(run.duration_s * 1e6 / step_us) * step_us
-        return FcdMobility(traffic.fcd, names, step_us, (begin_us, end_us))
+        return FcdMobility(traffic.fcd, names, step_us, run_us)
     if traffic.grid is not None:
         return open_grid(traffic.grid, run, names)
     if traffic.highway is not None:
         return open_highway(traffic.highway, run, names)
-    return ScriptMobility(traffic.script or (), names)
+    return ScriptMobility(traffic.script or (), names, run_us)
 
 
 def named_roads(world: World) -> Roads:

@@ -1,6 +1,7 @@
 """Checks of a scenario that involve several keys; the limits of each single key are in the schema."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import get_args
 
@@ -14,10 +15,14 @@ from v2xsim.scenario.errors import Keys, Problem
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_stations import MOUNTS, NO_RIG, ROADSIDE
-from v2xsim.scenario.schema_world import FARTHEST_M, Building, Kind
+from v2xsim.scenario.schema_world import FARTHEST_M, LATEST_S, Agent, Building, Kind
 
 # Largest size of a body: no road vehicle is longer (the longest road trains are about 54 m).
 LARGEST_BODY_M = 100.0
+SMALLEST_BODY_M = 0.05
+# Fastest road user, and the speed below which all movements are those of coordinates in degrees (0.01 degrees are 1 km).
+FASTEST_MPS = 1000.0
+DEGREES_PER_S = 0.005
 # Largest numbers of grid cells, steps and blocks that one run can hold in memory.
 MOST_STEPS = 10_000_000
 UNUSED_FILE = "has no effect: no key of the scenario names a part of"
@@ -107,14 +112,29 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
 def _coordinates(scenario: Scenario) -> Iterator[Problem]:
     for number, agent in enumerate(scenario.traffic.script or ()):
         keys = ("traffic", "script", str(number))
-        for row, (_, x_m, y_m) in enumerate(agent.waypoints):
-            if max(abs(x_m), abs(y_m)) > FARTHEST_M:
+        for row, (time_s, x_m, y_m) in enumerate(agent.waypoints):
+            if abs(time_s) > LATEST_S:
+                yield Problem(
+                    (*keys, "waypoints", str(row)), f"a time must be within {LATEST_S:,.0f} s of 0, got {time_s:g}"
+                )
+            elif max(abs(x_m), abs(y_m)) > FARTHEST_M:
                 yield Problem(
                     (*keys, "waypoints", str(row)),
                     f"x and y must be within {FARTHEST_M:,.0f} m of the origin, got {x_m:g}, {y_m:g}",
                 )
-        if agent.size_m is not None and max(agent.size_m) > LARGEST_BODY_M:
-            yield Problem((*keys, "size_m"), f"must be at most {LARGEST_BODY_M:g} m each, got {list(agent.size_m)}")
+        fastest_mps, row = max(_speeds_mps(agent), default=(0.0, 0))
+        if not fastest_mps <= FASTEST_MPS:
+            yield Problem(
+                (*keys, "waypoints", str(row)),
+                f"speeds must be at most {FASTEST_MPS:,.0f} m/s, got {fastest_mps:,.0f} m/s from the waypoint before; times are "
+                "seconds, x and y metres",
+            )
+        if agent.size_m is not None and not SMALLEST_BODY_M <= min(agent.size_m) <= max(agent.size_m) <= LARGEST_BODY_M:
+            yield Problem(
+                (*keys, "size_m"),
+                f"must be {SMALLEST_BODY_M:g} to {LARGEST_BODY_M:g} m each, got {list(agent.size_m)}",
+            )
+    yield from _degrees(scenario.traffic.script or ())
     for number, unit in enumerate(scenario.stations.roadside):
         if max(map(abs, unit.position_m)) > FARTHEST_M:
             yield Problem(
@@ -137,6 +157,23 @@ def _coordinates(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(line, f"must be within {FARTHEST_M:,.0f} m of the origin")
         elif any(before == after for before, after in pairwise(street.center_m)):
             yield Problem(line, "must not have the same point twice in a row")
+
+
+def _speeds_mps(agent: Agent) -> Iterator[tuple[float, int]]:
+    """Yield the speed towards each waypoint after the first, with the number of that waypoint."""
+    for row, ((time_s, *start), (later_s, *end)) in enumerate(pairwise(agent.waypoints), start=1):
+        yield math.dist(start, end) / max(later_s - time_s, 1e-9), row
+
+
+def _degrees(script: Sequence[Agent]) -> Iterator[Problem]:
+    """Yield a problem if the road users of a script move as longitude and latitude do: millimetres in seconds."""
+    speeds = [speed for agent in script for speed, _ in _speeds_mps(agent) if speed > 0]
+    points = [point for agent in script for _, *point in agent.waypoints]
+    if speeds and max(speeds) < DEGREES_PER_S and all(abs(x) <= 180 and abs(y) <= 90 for x, y in points):
+        yield Problem(
+            ("traffic", "script"),
+            f"x and y must be metres, but no road user is faster than {max(speeds):.2g} m/s; convert longitude and latitude to metres",
+        )
 
 
 def _area_m2(building: Building) -> float:
@@ -191,13 +228,16 @@ def _lidar_model(keys: Keys, model: str) -> Iterator[Problem]:
 
 def _times(scenario: Scenario) -> Iterator[Problem]:
     run, radio = scenario.run, scenario.radio
-    steps = (run.begin_s + run.duration_s) / run.step_s
+    generated = scenario.traffic.grid is not None or scenario.traffic.highway is not None
+    # Generated traffic runs from time 0 on. A trace or a script has no warm-up, and may begin at any time, such as seconds since
+    # 1970; SUMO traffic begins where its configuration says.
+    warm_up_s = run.begin_s if generated else 0.0
+    steps = (warm_up_s + run.duration_s) / run.step_s
     if steps > MOST_STEPS:
         yield Problem(
-            ("run", "begin_s"),
+            ("run", "begin_s" if warm_up_s > run.duration_s else "duration_s"),
             f"warm-up and measured time must be at most {MOST_STEPS:,} steps of run.step_s, got {steps:,.0f}",
         )
-    generated = scenario.traffic.grid is not None or scenario.traffic.highway is not None
     if generated and abs(run.begin_s / run.step_s - round(run.begin_s / run.step_s)) > 1e-6:
         yield Problem(
             ("run", "begin_s"), f"must be a whole number of steps (run.step_s {run.step_s:g} s), got {run.begin_s:g}"

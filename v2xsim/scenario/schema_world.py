@@ -12,6 +12,9 @@ from v2xsim.scenario.fields import Section, choice, quantity
 # reach 1e7 m, Web Mercator's eastings 2e7 m. With the 64-bit numbers of a run, positions up to it are exact to 15 nm.
 FARTHEST_M = 1e8
 
+# Latest traffic time. Traces may use seconds since 1970; their microseconds are exact in 64-bit numbers.
+LATEST_S = 4e9
+
 Kind = Literal["passenger", "van", "truck", "bus", "motorcycle", "bicycle", "pedestrian"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Region = Annotated[tuple[float, float, float, float], Field(description="x_min, y_min, x_max, y_max [m]")]
@@ -22,7 +25,11 @@ class Run(Section):
 
     seed: int = quantity(1, "1", "Seed of every random stream of the run", ge=0, lt=2**63)
     begin_s: float = quantity(
-        0.0, "s", "Traffic time at which the measurement begins; the time before it is warm-up", ge=0
+        0.0,
+        "s",
+        "Traffic time at which the measurement begins; the time before it is warm-up. Traces may use seconds since 1970",
+        ge=0,
+        le=LATEST_S,
     )
     duration_s: float = quantity(10.0, "s", "Duration of the measurement, without warm-up", gt=0, le=86400)
     step_s: float = quantity(
@@ -92,7 +99,11 @@ class Agent(Section):
         min_length=1,
     )
     heading_deg: float | None = quantity(
-        None, "deg", "Heading, counter-clockwise from east, while at rest; otherwise the direction of travel"
+        None,
+        "deg",
+        "Heading, counter-clockwise from east, while at rest; otherwise the direction of travel",
+        ge=-360,
+        le=360,
     )
     size_m: tuple[float, float, float] | None = quantity(
         None, "m", "Length, width, height; without a value, those of the vehicle catalogue"

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from v2xsim.gpu.bev.fusion.fused_points import with_points
 from v2xsim.gpu.bev.fusion.scheme import FusedObjects, FusionScheme, FusionView, Share
-from v2xsim.parts import Above, AtMost, part
+from v2xsim.parts import AtLeast, AtMost, part
 
 
 @part("early")
@@ -20,7 +20,7 @@ class EarlyFusion(FusionScheme):
     shares: ClassVar[Share] = Share.POINTS
     voxel_m: Annotated[
         float,
-        Above(0),
+        AtLeast(0.001),
         AtMost(5),
         "Edge length of the voxels: a helper sends at most one lidar point per voxel, so larger voxels mean less data",
     ] = 0.3
