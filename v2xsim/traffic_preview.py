@@ -31,7 +31,7 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
     # Refuses a file that is no road network.
     named_roads(scenario.world)
     obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
-    plausibility = Plausibility(scenario, len(obstacles.prisms))
+    plausibility = Plausibility(scenario, obstacles)
     begin_us, step_us = round(scenario.run.begin_s * 1e6), round(scenario.run.step_s * 1e6)
     tick_count = round(scenario.run.duration_s * 1e6 / step_us)
     states = 0

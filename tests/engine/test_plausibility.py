@@ -87,3 +87,25 @@ def test_a_run_reports_what_the_preview_of_its_traffic_reports():
     scenario = v2xsim.scenario.from_data({"run": {"duration_s": 0.2}, "traffic": {"script": script}})
     assert v2xsim.run(scenario).notices == previewed(scenario)
     assert {notice.subject for notice in previewed(scenario)} >= {"traffic.overlapping", "world.no_buildings"}
+
+
+HALL = {"footprint_m": [[-10, -10], [100, -10], [100, 10], [-10, 10]], "height_m": 12}
+
+
+def test_road_users_inside_a_building_are_counted_with_the_first_one():
+    found = street((0, 0), (20, 0), (0, 40), world={"buildings": [HALL]})["traffic.inside_building"]
+    assert found.count == 2
+    assert "'a' at 0 s at (0.0, 0.0)" in found.text
+
+
+def test_a_roadside_unit_below_a_roof_is_reported_and_one_above_it_is_not():
+    units = [{"id": "low", "position_m": [50, 5]}, {"id": "high", "position_m": [60, 5], "height_m": 14}]
+    found = street((0, 40), (20, 40), world={"buildings": [HALL]}, stations={"roadside": units})
+    assert found["stations.inside_building"].count == 1
+    assert "'low' at (50.0, 5.0), 6 m" in found["stations.inside_building"].text
+
+
+def test_buildings_far_from_all_traffic_are_reported_with_their_distance():
+    far = {"footprint_m": [[5000, 0], [5010, 0], [5010, 10]], "height_m": 10}
+    assert "at least 4940 m" in street(*FOUR, world={"buildings": [far]})["buildings.far"].text
+    assert "buildings.far" not in street(*FOUR, world={"buildings": [far, BLOCK]})

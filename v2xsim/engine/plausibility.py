@@ -9,9 +9,14 @@ from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Names
 from v2xsim.notices import Notice
+from v2xsim.records import Obstacles
 from v2xsim.scenario.schema import Scenario
+from v2xsim.world.inside import buildings_around
 from v2xsim.world.overlaps import overlapping
 from v2xsim.world.snapshot import Snapshot
+
+FAR_M = 300.0
+"""Buildings farther than this from all road users block no link between them."""
 
 
 class Plausibility:
@@ -19,11 +24,11 @@ class Plausibility:
 
     Args:
         scenario: Scenario of the run.
-        buildings: Number of buildings in the world.
+        obstacles: Buildings of the world.
     """
 
-    def __init__(self, scenario: Scenario, buildings: int) -> None:
-        self._scenario, self._buildings = scenario, buildings
+    def __init__(self, scenario: Scenario, obstacles: Obstacles) -> None:
+        self._scenario, self._obstacles, self._buildings = scenario, obstacles, len(obstacles.prisms)
         # Pairs of overlapping bodies by agent ids, with the time at which they first overlap.
         self._overlaps: dict[tuple[int, int], int] = {}
         self._most_stations = 0
@@ -31,16 +36,37 @@ class Plausibility:
         self._with_lidar: set[int] = set()
         self._egos: set[int] = set()
         self._nearest_helper_m = np.inf
+        # Road users and roadside units inside buildings by agent id, with time and position where they were first.
+        self._inside: dict[int, tuple[int, float, float]] = {}
+        self._units_inside: dict[int, tuple[float, float, float]] = {}
+        self._least_m, self._largest_m = np.full(2, np.inf), np.full(2, -np.inf)
 
     def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
         """Note the road users and stations of a tick; ticks must come in order of time."""
         for first, second in snapshot.agent[overlapping(snapshot.boxes)].tolist():
             self._overlaps.setdefault((first, second), snapshot.time_us)
+        self._note_places(snapshot, fleet)
         self._most_stations = max(self._most_stations, len(fleet))
         self._stations.update(fleet.agent.tolist())
         self._with_lidar.update(fleet.agent[fleet.lidars > 0].tolist())
         self._egos.update(fleet.agent[fleet.ego].tolist())
         self._nearest_helper_m = min(self._nearest_helper_m, _nearest_helper_m(fleet))
+
+    def _note_places(self, snapshot: Snapshot, fleet: Fleet) -> None:
+        """Note who is inside a building, and the rectangle in which road users and stations are."""
+        bottom_m = snapshot.boxes.center_m
+        inside = buildings_around(bottom_m, bottom_m[:, 2] + snapshot.boxes.size_m[:, 2], self._obstacles) >= 0
+        for agent, (x_m, y_m) in zip(snapshot.agent[inside].tolist(), bottom_m[inside, :2].tolist(), strict=True):
+            self._inside.setdefault(agent, (snapshot.time_us, x_m, y_m))
+        units = np.flatnonzero(fleet.row < 0)
+        antenna_m = fleet.antenna_m[units]
+        hidden = buildings_around(antenna_m, antenna_m[:, 2], self._obstacles) >= 0
+        for agent, (x_m, y_m, z_m) in zip(fleet.agent[units[hidden]].tolist(), antenna_m[hidden].tolist(), strict=True):
+            self._units_inside.setdefault(agent, (x_m, y_m, z_m))
+        for places_m in (bottom_m[:, :2], antenna_m[:, :2]):
+            if len(places_m):
+                self._least_m = np.minimum(self._least_m, places_m.min(axis=0))
+                self._largest_m = np.maximum(self._largest_m, places_m.max(axis=0))
 
     def notices(self, names: Names) -> tuple[Notice, ...]:
         """Return what looked wrong in the ticks so far.
@@ -49,8 +75,8 @@ class Plausibility:
             names: Names of the road users and stations.
         """
         found = (
-            self._overlapping_bodies(names), self._no_buildings(), self._few_relays(), self._without_lidar(),
-            self._far_helpers(),
+            self._overlapping_bodies(names), self._users_inside(names), self._antennas_inside(names), self._far_buildings(),
+            self._no_buildings(), self._few_relays(), self._without_lidar(), self._far_helpers(),
         )  # fmt: skip
         return tuple(notice for notice in found if notice is not None)
 
@@ -65,6 +91,46 @@ class Plausibility:
             f"{time_us * 1e-6:g} s; check their sizes and paths"
         )
         return Notice("traffic.overlapping", count, text)
+
+    def _users_inside(self, names: Names) -> Notice | None:
+        if not self._inside:
+            return None
+        agent, (time_us, x_m, y_m) = next(iter(self._inside.items()))
+        count = len(self._inside)
+        users = "1 road user was" if count == 1 else f"{count} road users were"
+        text = (
+            f"world.buildings: {users} inside buildings, first {names.name_of(agent)!r} at {time_us * 1e-6:g} s at ({x_m:.1f}, "
+            f"{y_m:.1f}); they see and hear each other inside, but nothing outside. Correct the paths or the outlines, or raise the "
+            "underside of the building (min_height)"
+        )
+        return Notice("traffic.inside_building", count, text)
+
+    def _antennas_inside(self, names: Names) -> Notice | None:
+        if not self._units_inside:
+            return None
+        agent, (x_m, y_m, z_m) = next(iter(self._units_inside.items()))
+        count = len(self._units_inside)
+        units = "1 roadside unit has its antenna" if count == 1 else f"{count} roadside units have their antennas"
+        text = (
+            f"stations.roadside: {units} inside a building, first {names.name_of(agent)!r} at ({x_m:.1f}, {y_m:.1f}), {z_m:g} m "
+            "above ground; it hears nothing outside"
+        )
+        return Notice("stations.inside_building", count, text)
+
+    def _far_buildings(self) -> Notice | None:
+        if self._buildings == 0 or not np.isfinite(self._least_m).all():
+            return None
+        gap_m = np.maximum(
+            np.maximum(self._obstacles.lower_m - self._largest_m, self._least_m - self._obstacles.upper_m), 0.0
+        )
+        nearest_m = float(np.hypot(gap_m[:, 0], gap_m[:, 1]).min())
+        if nearest_m < FAR_M:
+            return None
+        text = (
+            f"world.buildings: all {self._buildings} buildings are at least {nearest_m:.0f} m from the rectangle in which the road "
+            "users are; the outlines and the traffic may have different origins (netOffset of the network)"
+        )
+        return Notice("buildings.far", self._buildings, text)
 
     def _no_buildings(self) -> Notice | None:
         radio = self._scenario.radio

@@ -64,7 +64,7 @@ class Simulation:
 
         self.clock = Clock(self._begin_us)
         self.recording = Recording(scenario, self._begin_us)
-        self.plausibility = Plausibility(scenario, len(obstacles.prisms))
+        self.plausibility = Plausibility(scenario, obstacles)
         self._sensing = Sensing(scenario, obstacles, streams, threads)
         self._world = World(scenario, mobility, obstacles, roster, self._sensing, streams)
         # An empty world, so that no process needs a check for None before the first tick.

@@ -1,0 +1,63 @@
+"""Which bodies stand inside buildings."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Int64
+from numba import njit
+
+from v2xsim.records import Obstacles
+
+
+def buildings_around(
+    center_m: Float[np.ndarray, "bodies 3"], top_m: Float[np.ndarray, " bodies"], obstacles: Obstacles
+) -> Int64[np.ndarray, " bodies"]:
+    """Return the row of a building inside which each body stands; -1 for a body that stands in none.
+
+    A body stands inside a building if its centre lies in the footprint, its top above the underside, and its bottom below the roof:
+    a car under a bridge or below a roof on posts does not.
+
+    Args:
+        center_m: Centre of the bottom face of each body.
+        top_m: Height of the top of each body.
+        obstacles: Buildings.
+    """
+    prisms, grid = obstacles.prisms, obstacles.grid
+    if len(prisms) == 0 or len(center_m) == 0:
+        return np.full(len(center_m), -1, np.int64)
+    rows: Int64[np.ndarray, " bodies"] = _rows(
+        np.ascontiguousarray(center_m, np.float64), np.ascontiguousarray(top_m, np.float64), prisms.vertices_m, prisms.offset,
+        prisms.base_m, prisms.top_m, obstacles.lower_m, obstacles.upper_m, grid.origin_m, float(grid.cell_m), grid.shape[0],
+        grid.shape[1], grid.offset, grid.item,
+    )  # fmt: skip
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _rows(  # type: ignore[no-untyped-def]
+    center, body_top, vertex, first_vertex, base, top, lower, upper, origin, cell, nx, ny, offset, item
+):
+    rows = np.full(len(center), -1, np.int64)
+    for n in range(len(center)):
+        x, y = center[n, 0], center[n, 1]
+        ix, iy = math.floor((x - origin[0]) / cell), math.floor((y - origin[1]) / cell)
+        if ix < 0 or iy < 0 or ix >= nx or iy >= ny:
+            continue
+        for entry in range(offset[ix * ny + iy], offset[ix * ny + iy + 1]):
+            p = item[entry]
+            if (
+                x < lower[p, 0] or x > upper[p, 0] or y < lower[p, 1] or y > upper[p, 1]
+                or body_top[n] <= base[p] or center[n, 2] >= top[p]
+            ):  # fmt: skip
+                continue
+            inside = False
+            previous = first_vertex[p + 1] - 1
+            for v in range(first_vertex[p], first_vertex[p + 1]):
+                ax, ay, bx, by = vertex[previous, 0], vertex[previous, 1], vertex[v, 0], vertex[v, 1]
+                if (ay > y) != (by > y) and x < ax + (y - ay) * (bx - ax) / (by - ay):
+                    inside = not inside
+                previous = v
+            if inside:
+                rows[n] = p
+                break
+    return rows
