@@ -11,6 +11,7 @@ from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
+from v2xsim.mobility.origins import origin_notices
 from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
 from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
@@ -77,6 +78,7 @@ def run(
         roads = named if len(named) else mobility.roads()
         notices = (
             *building_notices(scenario.world, height_sources),
+            *origin_notices(scenario.traffic, scenario.world, height_sources),
             *mobility.notices(),
             *roster.notices(),
             *simulation.plausibility.notices(names),

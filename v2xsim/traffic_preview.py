@@ -5,6 +5,7 @@ from collections.abc import Callable
 from v2xsim.engine.plausibility import Plausibility
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.mobility.base import Names
+from v2xsim.mobility.origins import origin_notices
 from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
@@ -49,7 +50,11 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
                 unseen = (_unseen(tick + 1, tick_count, step_us),)
                 break
         notices = (*mobility.notices(), *roster.notices(complete=not unseen))
-    return (*building_notices(scenario.world, height_sources), *notices, *plausibility.notices(names), *unseen)
+    buildings = (
+        *building_notices(scenario.world, height_sources),
+        *origin_notices(scenario.traffic, scenario.world, height_sources),
+    )
+    return (*buildings, *notices, *plausibility.notices(names), *unseen)
 
 
 def _unseen(seen: int, ticks: int, step_us: int) -> Notice:

@@ -10,6 +10,8 @@ from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.import_osm.losses import network_notices
 from v2xsim.import_osm.osm_map import OsmMap, read_osm
+from v2xsim.mobility.origins import net_offset_m
+from v2xsim.world.polygon_file import read_polygons
 
 BLOCK = [(400, 300), (600, 300), (600, 340), (400, 340)]
 
@@ -171,3 +173,19 @@ def test_other_formats_of_extracts_are_refused_with_what_to_do(tmp_path, content
     source.write_bytes(content)
     with pytest.raises(OsmImportError, match=reason):
         unpacked(source, tmp_path / "copy.osm")
+
+
+@pytest.mark.parametrize(
+    "tags", [{"building": "bridge"}, {"building": "yes", "layer": "1"}, {"building": "yes", "bridge": "yes"}]
+)
+def test_a_building_above_the_roads_is_open_where_they_cross_it(tmp_path, tags):
+    drawing = Drawing()
+    drawing.ring(BLOCK, height="15", **tags)
+    drawing.way([(500, 0), (500, 1000)], highway="residential")
+    town = imported(drawing, tmp_path)
+    assert (town.base_m(500, 320), town.base_m(420, 320)) == (4.5, 0.0)
+
+
+def test_the_file_of_the_buildings_has_the_origin_of_the_network(tmp_path):
+    town = imported(Drawing(), tmp_path)
+    assert net_offset_m(town.folder / "town.net.xml") == read_polygons(town.folder / "town.poly.xml").net_offset_m != ""

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from v2xsim.errors import UserError
+from v2xsim.scenario import from_data
 from v2xsim.scenario.schema_world import Building, World
 from v2xsim.world.building_heights import (
     base_height_m,
@@ -238,3 +240,27 @@ def test_a_height_that_cannot_be_used_is_noticed(tags):
 @pytest.mark.parametrize("tags", [{}, {"height": "9"}, {"height": ""}, {"building:levels": "2.5"}])
 def test_a_usable_or_missing_height_is_no_unreadable_one(tags):
     assert not is_height_unreadable(tags)
+
+
+def test_a_listed_building_may_have_open_space_below():
+    prisms, _ = prisms_from([Building(footprint_m=[(0, 0), (5, 0), (5, 5)], height_m=7.0, base_m=4.5)])
+    assert (prisms.base_m.tolist(), prisms.top_m.tolist()) == ([4.5], [7.0])
+
+
+@pytest.mark.parametrize("tags", [{"wall": "no"}, {"walls": "no"}])
+def test_a_building_without_walls_is_a_roof(tags):
+    assert base_height_m(tags, "yes", 6.0) == pytest.approx(5.7)
+
+
+def test_a_file_of_openstreetmap_is_no_polygon_file_but_can_be_imported(tmp_path):
+    path = tmp_path / "town.osm"
+    path.write_text("<osm/>")
+    with pytest.raises(BuildingsError, match="import-osm"):
+        read_polygons(path)
+
+
+def test_an_underside_above_the_roof_is_refused_with_its_key():
+    building = {"footprint_m": [[20, 20], [25, 20], [25, 25]], "height_m": 5, "base_m": 5}
+    script = [{"id": "a", "waypoints": [[0, 0, 0]]}]
+    with pytest.raises(UserError, match=r"world\.buildings\.0\.base_m: must be below height_m \(5 m\), got 5"):
+        from_data({"world": {"buildings": [building]}, "traffic": {"script": script}})

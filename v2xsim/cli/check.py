@@ -88,7 +88,9 @@ def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
     Rigs(scenario)
     if not scenario.world.buildings:
         return ()
+    from v2xsim.mobility.origins import origin_notices
     from v2xsim.world.buildings import building_notices, load_prisms
 
     _, height_sources = load_prisms(scenario.world)
-    return building_notices(scenario.world, height_sources)
+    origins = origin_notices(scenario.traffic, scenario.world, height_sources)
+    return (*building_notices(scenario.world, height_sources), *origins)

@@ -131,15 +131,33 @@ def _without_strips(area_m: BaseGeometry) -> BaseGeometry:
     return shapely.union_all(wide) if wide else shapely.Polygon()
 
 
-def with_passages(bodies: Sequence[Body], passages: Sequence[Corridor]) -> list[Body]:
-    """Return the bodies with the passages through them cut out: open up to the height of each passage, closed above."""
-    if not passages or not bodies:
-        return list(bodies)
-    tree = shapely.STRtree([body.area_m for body in bodies])
+def is_over_roads(tags: Tags) -> bool:
+    """Return whether a building lies above the roads that cross it: a bridge, or a building on a layer above the ground."""
+    layer = tags.get("layer", "").strip()
+    return building_of(tags) == "bridge" or tags.get("bridge", "no") != "no" or (layer.isdigit() and int(layer) > 0)
+
+
+def with_passages(bodies: Sequence[Body], passages: Sequence[Corridor], roads: Sequence[Corridor]) -> list[Body]:
+    """Return the bodies with the passages through them cut out: open up to the height of each passage, closed above.
+
+    Args:
+        bodies: Bodies on the map.
+        passages: Roads that the map calls passages.
+        roads: All roads; a building that lies above the roads is open where any of them crosses it.
+    """
+    if not bodies:
+        return []
+    areas_m = [body.area_m for body in bodies]
+    tree = shapely.STRtree(areas_m)
     cuts: dict[int, list[Corridor]] = {}
     for passage in passages:
         for row in tree.query(passage.area_m, predicate="intersects"):
             cuts.setdefault(int(row), []).append(passage)
+    raised = [row for row, body in enumerate(bodies) if is_over_roads(body.tags)]
+    road_tree = shapely.STRtree([road.area_m for road in roads]) if raised else None
+    for row in raised:
+        if road_tree is not None:
+            cuts[row] = [roads[n] for n in road_tree.query(areas_m[row], predicate="intersects")]
     opened: list[Body] = []
     for row, body in enumerate(bodies):
         base_m, top_m = body.heights_m

@@ -23,6 +23,7 @@ _STRUCTURES = {
         "bunker_silo",
     },
     "aeroway": {"hangar", "terminal"},
+    "parking": {"multi-storey"},
 }
 _NOT_STANDING = {"proposed", "planned", "demolished", "razed", "removed", "destroyed", "collapsed"}
 _UNFINISHED = {"construction", "ruins", "ruin"}

@@ -10,6 +10,7 @@ from v2xsim.import_osm.mapped_areas import building_of, mapped_buildings, part_o
 from v2xsim.import_osm.osm_map import OsmMap
 from v2xsim.import_osm.projection import positions_m
 from v2xsim.import_osm.roads import carries_cars, corridor, is_passage, is_tunnel, line_of, roads_of, through_buildings
+from v2xsim.mobility.origins import net_offset_m
 from v2xsim.notices import Notice
 from v2xsim.world.footprints import HEADROOM_M
 from v2xsim.world.outlines import footprints_of
@@ -20,7 +21,7 @@ BUILDINGS = "town.poly.xml"
 # Tags that the file of the buildings keeps: those that a height, an underside or a type is read from.
 _KEPT = (
     "building", "building:part", "height", "building:height", "est_height", "building:levels", "roof:levels", "roof:height",
-    "min_height", "building:min_height", "building:min_level", "min_level", "name",
+    "min_height", "building:min_height", "building:min_level", "min_level", "wall", "walls", "name",
 )  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     buildings = mapped_buildings(osm, where_m)
     corridors = [corridor(way, where_m) for way in roads]
     passages = [space for way, space in zip(roads, corridors, strict=True) if is_passage(way.tags)]
-    bodies = with_passages(bodies_of(buildings), passages)
+    bodies = with_passages(bodies_of(buildings), passages, corridors)
     walls, not_modelled = walls_of(
         [(way, line_of(way, where_m)) for way in barriers], [space.area_m for space in corridors]
     )
@@ -51,7 +52,9 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     text = "".join(_polygons([*bodies, *walls]))
     head = "".join(notice_line(notice) for notice in (*earlier, *notices))
     (folder / BUILDINGS).write_text(
-        f'<?xml version="1.0" encoding="UTF-8"?>\n{head}<additional>\n{text}</additional>\n', encoding="utf-8"
+        f'<?xml version="1.0" encoding="UTF-8"?>\n{head}<additional>\n'
+        f'  <location netOffset="{net_offset_m(folder / "town.net.xml")}"/>\n{text}</additional>\n',
+        encoding="utf-8",
     )
     return notices
 

@@ -145,7 +145,7 @@ def _decoded(part: str, home: Path) -> Path:
     return decoded if decoded.exists() or not (home / part).exists() else home / part
 
 
-def _files(value: str, home: Path, option: str, config: Path) -> list[Path]:
+def files_of(value: str, home: Path, option: str, config: Path) -> list[Path]:
     """Return the absolute paths of the files that an option's value lists."""
     if _decoded(value, home).exists():
         parts = [value]
@@ -216,7 +216,7 @@ def safe_config(config: Path, folder: Path) -> SafeConfig:
             dropped.append(option)
             continue
         if option in _INPUTS or option.endswith(("-file", "-files", ".file", ".files")):
-            files = _files(value, config.parent, option, config)
+            files = files_of(value, config.parent, option, config)
             if option == "additional-files":
                 files = [copies.safe(path) for path in files]
             # SUMO decodes the paths that it reads in a configuration.

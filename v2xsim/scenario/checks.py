@@ -150,6 +150,10 @@ def _coordinates(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(
                 outline, "must enclose an area in metres; its corners lie on one line, or they are in degrees"
             )
+        if building.base_m >= building.height_m:
+            yield Problem(
+                (*outline[:-1], "base_m"), f"must be below height_m ({building.height_m:g} m), got {building.base_m:g}"
+            )
     roads = scenario.world.roads
     for number, street in enumerate(roads if isinstance(roads, list) else ()):
         line = ("world", "roads", str(number), "center_m")

@@ -59,6 +59,9 @@ class Building(Section):
 
     footprint_m: list[tuple[float, float]] = quantity(..., "m", "Corners of the footprint, in order", min_length=3)
     height_m: float = quantity(..., "m", "Height of the flat roof above ground", gt=0, le=1000)
+    base_m: float = quantity(
+        0.0, "m", "Height of the underside; above 0, there is open space below, as below a bridge", ge=0, lt=1000
+    )
 
 
 class Street(Section):

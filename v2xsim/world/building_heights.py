@@ -24,7 +24,8 @@ DEFAULT_HEIGHT_M: Mapping[str, float] = {
     "school": 9.0, "kindergarten": 4.5, "university": 12.0, "college": 12.0, "hospital": 15.0, "public": 9.0,
     "civic": 9.0, "government": 12.0, "train_station": 9.0, "parking": 9.0, "church": 15.0, "chapel": 8.0,
     "cathedral": 30.0, "mosque": 15.0, "synagogue": 12.0, "temple": 12.0, "tower": 20.0, "silo": 15.0,
-    "storage_tank": 10.0, "water_tower": 25.0, "castle": 15.0,
+    "storage_tank": 10.0, "terminal": 12.0, "multi-storey": 9.0, "bridge": 9.0, "bunker_silo": 4.0, "chimney": 30.0, "gasometer": 30.0,
+    "cooling_tower": 80.0, "water_tower": 25.0, "castle": 15.0,
 }  # fmt: skip
 """Height of the flat roof if the map has none, by value of the key `building`.
 
@@ -124,7 +125,7 @@ def base_height_m(tags: Mapping[str, str], building: str, top_m: float) -> float
         top_m: Height of the roof above ground.
     """
     base = _given_base_m(tags)
-    if base is None and building.strip().lower() in OPEN_BELOW:
+    if base is None and (building.strip().lower() in OPEN_BELOW or tags.get("wall", tags.get("walls")) == "no"):
         base = top_m - 0.3  # A slab of 0.3 m on posts: lidar rays and radio waves pass below it.
     return base if base is not None and 0 <= base < top_m else 0.0
 
@@ -140,7 +141,10 @@ def _given_base_m(tags: Mapping[str, str]) -> float | None:
 
 def is_underground(tags: Mapping[str, str]) -> bool:
     """Return whether OpenStreetMap's tags say that a building lies below the ground, such as an underground car park."""
-    if tags.get("location", "").strip().lower() in ("underground", "subsurface"):
+    if (
+        tags.get("location", "").strip().lower() in ("underground", "subsurface")
+        or tags.get("parking") == "underground"
+    ):
         return True
     has_height = any(length_m(tags.get(key)) for key in ("height", "building:height")) or bool(
         _count(tags.get("building:levels"))

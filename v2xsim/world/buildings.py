@@ -141,6 +141,7 @@ def prisms_of_polygons(
     return prisms, replace(
         sources, repeated=buildings - len(blocks), unreadable=unreadable, other=tuple(other.most_common()),
         polygons=len(polygons), kept=polygons.notices if isinstance(polygons, PolygonList) else (),
+        net_offset_m=polygons.net_offset_m if isinstance(polygons, PolygonList) else "",
     )  # fmt: skip
 
 
@@ -156,7 +157,7 @@ def prisms_from(
     Raises:
         BuildingsError: If the outlines are in longitude and latitude.
     """
-    blocks = [_Block(np.array(b.footprint_m, float), 0.0, b.height_m, "height") for b in buildings]
+    blocks = [_Block(np.array(b.footprint_m, float), b.base_m, b.height_m, "height") for b in buildings]
     if _are_in_degrees([block.outline_m for block in blocks]):
         raise in_degrees("world.buildings: the outlines of all buildings are smaller than 5 cm, so they are probably")
     return _outlined(blocks, region)

@@ -23,6 +23,7 @@ class HeightSources:
         other: Types of polygons that are neither buildings nor known to polyconvert, with the number of each.
         polygons: Number of polygons in the file, buildings or not.
         kept: Notices that the file keeps from the import that wrote it.
+        net_offset_m: Shift to the coordinates of the network for which the file was made, as text; empty if unknown.
     """
 
     height: int = 0
@@ -36,6 +37,7 @@ class HeightSources:
     other: tuple[tuple[str, int], ...] = ()
     polygons: int = 0
     kept: tuple[Notice, ...] = ()
+    net_offset_m: str = ""
 
     @property
     def loaded(self) -> int:

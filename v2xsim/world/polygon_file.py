@@ -61,9 +61,12 @@ class PolygonList(list[Polygon]):
     """The polygons of a file, with the notices that the file keeps.
 
     Attributes:
+        net_offset_m: Shift from projected coordinates to those of the network for which the file was made, "x,y" as in the file;
+            empty if the file does not give it.
         notices: What the program that wrote the file left out, repaired or assumed (`v2xsim import-osm`).
     """
 
+    net_offset_m: str = ""
     notices: tuple[Notice, ...] = ()
 
 
@@ -91,7 +94,8 @@ def read_polygons(path: Path) -> PolygonList:
         if not root:
             root.append(name)
             if name not in ("additional", "add", "polygons", "shapes"):
-                raise BuildingsError(f"{path}: root element is <{name}>; a polygon file has <additional>")
+                advice = "; make a scenario from it with `v2xsim import-osm`" if name == "osm" else ""
+                raise BuildingsError(f"{path}: root element is <{name}>; a polygon file has <additional>{advice}")
         elif name == "poly":
             tags = {}
             polygons.append(Polygon(attributes.get("type", ""), attributes.get("shape", ""), tags))
@@ -99,6 +103,8 @@ def read_polygons(path: Path) -> PolygonList:
                 raise in_degrees(
                     f"{path}: polygon {attributes.get('id', '')!r} has geo={attributes['geo']!r}, so its shape is"
                 )
+        elif name == "location":
+            polygons.net_offset_m = attributes.get("netOffset", "")
         elif name == "param":
             tags[attributes.get("key", "")] = attributes.get("value", "")
 
