@@ -125,8 +125,6 @@ def _results(
         "channel": scenario.radio.channel.name,
         "access": scenario.radio.access.name,
         "payload": scenario.cooperation.fusion.shares.value,
-        "traffic": next(
-            n for n in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(scenario.traffic, n) is not None
-        ),
+        "traffic": scenario.traffic.source,
     }
     return Results(scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung, notices)

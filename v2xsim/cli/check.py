@@ -66,7 +66,7 @@ def command(
 
 
 def _needs_sumo(scenario: "Scenario") -> bool:
-    return scenario.traffic.script is None and scenario.traffic.fcd is None
+    return scenario.traffic.source not in ("script", "fcd", "recorded")
 
 
 def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":

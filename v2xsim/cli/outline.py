@@ -54,6 +54,8 @@ def _traffic(traffic: Traffic) -> str:
         return f"a street grid of {traffic.grid.blocks} x {traffic.grid.blocks}, {traffic.grid.vehicles_per_hour:g} vehicles/h"
     if traffic.highway is not None:
         return f"a highway of {traffic.highway.length_m:g} m, {traffic.highway.density_per_km:g} vehicles/km"
+    if traffic.recorded is not None:
+        return f"the road users of a run, replayed, {traffic.recorded.run}"
     return f"SUMO, {traffic.sumocfg}" if traffic.sumocfg is not None else f"a trace, {traffic.fcd}"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from v2xsim.mobility.base import Mobility, Names
 from v2xsim.mobility.fcd import FcdMobility
 from v2xsim.mobility.generated import grid_buildings, open_grid, open_highway
+from v2xsim.mobility.recorded import RecordedMobility, recorded_buildings
 from v2xsim.mobility.road_network import read_roads
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.mobility.sumo import SumoMobility
@@ -30,6 +31,8 @@ def open_mobility(traffic: Traffic, run: Run, names: Names) -> Mobility:
         return open_grid(traffic.grid, run, names)
     if traffic.highway is not None:
         return open_highway(traffic.highway, run, names)
+    if traffic.recorded is not None:
+        return RecordedMobility(traffic.recorded, run, names)
     return ScriptMobility(traffic.script or (), names, run_us)
 
 
@@ -43,5 +46,11 @@ def named_roads(world: World) -> Roads:
 
 
 def extra_buildings(traffic: Traffic) -> Prisms:
-    """Return the buildings of a generated town; none for any other source."""
+    """Return the buildings that the traffic brings: those of a generated town, or of a run that is replayed.
+
+    Raises:
+        MobilityError: If the run that is replayed cannot be read.
+    """
+    if traffic.recorded is not None:
+        return recorded_buildings(traffic.recorded)
     return grid_buildings(traffic.grid) if traffic.grid is not None else Prisms.none()

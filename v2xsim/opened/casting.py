@@ -10,19 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float
 
 from v2xsim.engine.cooperation.answers import sent_points
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
-from v2xsim.evaluation.metric import arrays_of
 from v2xsim.gpu.lidar.points import transform
+from v2xsim.mobility.recorded import buildings_from
 from v2xsim.opened.blocks import Blocks
 from v2xsim.opened.clouds import Cloud
 from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.truth import Truth
-from v2xsim.records import PointCloud, Prisms
+from v2xsim.records import PointCloud
 from v2xsim.scenario.schema import Scenario
 from v2xsim.spatial.grid import indexed
 from v2xsim.spatial.poses import pose_matrix
@@ -50,7 +49,7 @@ class Casting:
         streams = Streams(scenario.run.seed)
         agent_of = {name: agent for agent, name in names.items()}
         self._roster = Roster(scenario, streams, agent_of.__getitem__, names.__getitem__)
-        self._sensing = Sensing(scenario, indexed(recorded_buildings(tables["buildings"])), streams, threads=1)
+        self._sensing = Sensing(scenario, indexed(buildings_from(tables["buildings"])), streams, threads=1)
         self._contributions = Blocks(tables["contributions"], ("frame_us", "ego"), folder)
         step_us = round(scenario.run.step_s * 1e6)
         begin_us = round(scenario.run.begin_s * 1e6)
@@ -129,17 +128,3 @@ class Casting:
                 break
             self._fleets[tick_us] = self._roster.update(self._truth.snapshot(tick_us))
         return self._fleets[time_us]
-
-
-def recorded_buildings(table: pa.Table) -> Prisms:
-    """Return the buildings of a run from its table `buildings`."""
-    if table.num_rows == 0:
-        return Prisms.none()
-    number, base_m, top_m = arrays_of(table, "building", "base_m", "top_m")
-    first = np.flatnonzero(np.diff(number, prepend=-1))
-    offset = np.append(first, len(number)).astype(np.int64)
-    return Prisms(_corners_m(table), offset, base_m[first], top_m[first])
-
-
-def _corners_m(table: pa.Table) -> Float[np.ndarray, "corners 2"]:
-    return np.column_stack(arrays_of(table, "x_m", "y_m"))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from v2xsim.notices import Notice
 from v2xsim.opened.errors import OpenError
 from v2xsim.results.manifest import FORMAT
 from v2xsim.runfolder import MANIFEST
-from v2xsim.scenario.load import recorded
+from v2xsim.scenario.load import from_data, recorded, resolved
 from v2xsim.scenario.schema import Scenario
 
 # The first format with the truth of every tick and with uncut detections.
 FIRST_FORMAT = 2
+# A name has at most 80 characters.
+_LONGEST_NAME = 73
 
 
 def read_manifest(folder: Path) -> Mapping[str, Any]:
@@ -67,7 +70,44 @@ def run_scenario(manifest: Mapping[str, Any], folder: Path) -> Scenario:
     path = folder / MANIFEST
     for plugin in manifest.get("plugins", ()):
         check_same(path, Path(plugin["path"]), plugin["sha256"], "its plug-in")
-    return recorded(manifest["scenario"], str(path))
+    written = recorded(manifest["scenario"], str(path))
+    # Values that followed from other keys follow from them again, unless another version computed other ones.
+    data = deepcopy(manifest["scenario"])
+    for key in manifest.get("automatic", ()):
+        _leave_out(data, key.split("."))
+    again = recorded(data, str(path))
+    return again if again == written else written
+
+
+def replayed(scenario: Scenario, folder: Path, step_s: float | None) -> Scenario:
+    """Return a scenario whose road users and buildings are those that its run recorded.
+
+    Args:
+        scenario: Scenario of the run.
+        folder: Folder of the run.
+        step_s: Time step of the replay; None for that of the run.
+    """
+    data = resolved(scenario)
+    if step_s is not None:
+        # As many whole steps as fit between the first and the last recorded tick.
+        steps = int((scenario.run.duration_s - scenario.run.step_s) / step_s + 1e-9) + 1
+        data["run"] |= {"step_s": step_s, "duration_s": round(steps * step_s, 6)}
+        data["record"]["state_ticks"] = 1
+    for key in scenario.automatic:
+        # Values that follow from other keys follow again from those that a user changes in the replay.
+        _leave_out(data, key.split("."))
+    data["name"] = f"{scenario.name[:_LONGEST_NAME]}-replay"
+    data["traffic"] = {"recorded": {"run": str((folder / MANIFEST).resolve())}}
+    # The recorded run brings its buildings and roads.
+    data["world"] = {}
+    return from_data(data, f"replay of {folder}")
+
+
+def _leave_out(data: dict[str, Any], keys: list[str]) -> None:
+    *above, last = keys
+    for key in above:
+        data = data[key]
+    del data[last]
 
 
 def check_same(manifest: Path, path: Path, sha256: str, role: str) -> None:

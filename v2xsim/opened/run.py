@@ -15,10 +15,10 @@ from v2xsim.opened.errors import OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
 from v2xsim.opened.frame_source import FrameSource
 from v2xsim.opened.frames import Frame, Frames
-from v2xsim.opened.manifest import notices_of, read_manifest, run_scenario, setting
+from v2xsim.opened.manifest import notices_of, read_manifest, replayed, run_scenario, setting
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.opened.tables import RunTables
-from v2xsim.opened.truth import Truth, check_recorded
+from v2xsim.opened.truth import Truth, check_recorded, check_replayable
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import TrackerParams
 from v2xsim.scenario.explain import nearest
@@ -120,6 +120,22 @@ class Run:
         if agent is None:
             raise OpenError(f"{self.folder}: must have a station {station!r}{nearest(station, self.names.values())}")
         return self._casting.own(agent, round(time_s * 1e6))
+
+    def replay(self, *, step_s: float | None = None) -> Scenario:
+        """Return the scenario of the run with its recorded road users and buildings as their source.
+
+        Run as it is, it gives the results of this run. With other stations, lidars, radio or cooperation
+        (`replay().with_(...)`), it gives what they would have been in the same traffic.
+
+        Args:
+            step_s: Time step of the replay, a multiple of the time between two recorded ticks; by default that of the run.
+
+        Raises:
+            NotRecordedError: If the run recorded no states, or not those of every step.
+            UserError: If a plug-in has changed since, or is missing.
+        """
+        check_replayable(self.manifest, self.folder, step_s)
+        return replayed(self.scenario, self.folder, step_s)
 
     @cached_property
     def names(self) -> Mapping[int, str]:

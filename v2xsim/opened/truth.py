@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float, Int8
+from jaxtyping import Float
 
+from v2xsim.mobility.recorded import RecordedStates
 from v2xsim.opened.blocks import Blocks
 from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.manifest import setting
-from v2xsim.records import Boxes
-from v2xsim.world.road_users import KINDS, antenna_height_m
 from v2xsim.world.snapshot import Snapshot
 
 
@@ -26,28 +25,12 @@ class Truth:
 
     def __init__(self, tables: Mapping[str, pa.Table], folder: Path) -> None:
         self._folder = folder
-        self._states = Blocks(tables["states"], ("time_us",), folder)
+        self._states = RecordedStates(tables["states"])
         self._stations = Blocks(tables["stations"], ("time_us", "station"), folder)
-        self._kind = _codes(self._states.column("kind"))
-        self._latest = Snapshot.none(-1)
 
     def snapshot(self, time_us: int) -> Snapshot:
         """Return all road users at a tick, as the run had them."""
-        # Several egos have a frame of one tick.
-        if self._latest.time_us != time_us:
-            self._latest = self._snapshot(time_us)
-        return self._latest
-
-    def _snapshot(self, time_us: int) -> Snapshot:
-        rows = self._states.rows(time_us)
-        if rows.stop == rows.start:
-            return Snapshot.none(time_us)
-        agent, yaw_rad = self._states.columns(rows, "agent", "yaw_rad")
-        kind = self._kind[rows]
-        size_m = self._states.matrix(rows, "length_m", "width_m", "height_m")
-        boxes = Boxes(self._states.matrix(rows, "x_m", "y_m", "z_m"), size_m, yaw_rad)
-        velocity_mps = self._states.matrix(rows, "vx_mps", "vy_mps")
-        return Snapshot(time_us, agent, kind, boxes, velocity_mps, antenna_height_m(kind, size_m[:, 2]))
+        return self._states.snapshot(time_us)
 
     def pose(self, time_us: int, station: int) -> Float[np.ndarray, " 4"]:
         """Return the true x, y, z and yaw of a station at a tick."""
@@ -71,12 +54,6 @@ class Truth:
         return row
 
 
-def _codes(kinds: np.ndarray) -> Int8[np.ndarray, " rows"]:
-    """Return the row in the vehicle catalogue of each name of a class."""
-    names, codes = np.unique(kinds.astype(str), return_inverse=True)
-    return np.array([KINDS.index(name) for name in names.tolist()], np.int8)[codes]
-
-
 def check_recorded(manifest: Mapping[str, Any], folder: Path, purpose: str) -> None:
     """Check that a run recorded the states of every tick.
 
@@ -88,13 +65,38 @@ def check_recorded(manifest: Mapping[str, Any], folder: Path, purpose: str) -> N
     Raises:
         NotRecordedError: If the run recorded no states, or not those of every tick.
     """
-    if not setting(manifest, "record.states"):
-        raise NotRecordedError(
-            f"{folder}: this run recorded no states, which are needed {purpose}; run it again with record.states=true"
-        )
+    _check_any_recorded(manifest, folder, purpose)
     every = setting(manifest, "record.state_ticks")
     if every != 1:
         raise NotRecordedError(
             f"{folder}: this run recorded the states of one tick in {every}, and those of every tick are needed {purpose}; "
             "run it again with record.state_ticks=1"
+        )
+
+
+def check_replayable(manifest: Mapping[str, Any], folder: Path, step_s: float | None) -> None:
+    """Check that a run recorded the states of every tick of a replay.
+
+    Args:
+        manifest: Manifest of the run.
+        folder: Folder of the run, for messages.
+        step_s: Time step of the replay; None for that of the run.
+
+    Raises:
+        NotRecordedError: If the run recorded no states, or not those of every tick of the replay.
+    """
+    _check_any_recorded(manifest, folder, "to replay its traffic")
+    step_us, every = round(setting(manifest, "run.step_s") * 1e6), setting(manifest, "record.state_ticks")
+    wanted_us = step_us if step_s is None else round(step_s * 1e6)
+    if wanted_us < 1 or wanted_us % (every * step_us):
+        raise NotRecordedError(
+            f"{folder}: this run recorded states every {every * step_us * 1e-6:g} s, and the replay has a step of {wanted_us * 1e-6:g} s; "
+            f"replay it with a multiple, such as replay(step_s={every * step_us * 1e-6:g}), or run it again with record.state_ticks=1"
+        )
+
+
+def _check_any_recorded(manifest: Mapping[str, Any], folder: Path, purpose: str) -> None:
+    if not setting(manifest, "record.states"):
+        raise NotRecordedError(
+            f"{folder}: this run recorded no states, which are needed {purpose}; run it again with record.states=true"
         )

@@ -27,6 +27,7 @@ def manifest_of(scenario: Scenario, rung: Mapping[str, str], notices: Sequence[N
         "complete": True,
         "scenario": scenario.model_dump(mode="json"),
         "seed": scenario.run.seed,
+        "automatic": sorted(scenario.automatic),
         "plugins": [{"path": str(p.path), "sha256": p.sha256} for p in scenario.loaded_plugins],
         "models": dict(rung),
         "notices": [notice.as_object() for notice in notices],

@@ -158,6 +158,19 @@ class Highway(Section):
     )
 
 
+class Recorded(Section):
+    """The road users of a finished run, replayed exactly as it recorded them (record.states)."""
+
+    run: Path = choice(..., "The manifest.json of the run")
+    buildings: bool = choice(
+        True, "Whether the buildings of that run stand in the new one, too, in addition to those of world.buildings"
+    )
+
+
+SOURCES = ("sumocfg", "fcd", "script", "grid", "highway", "recorded")
+"""The keys of the section `traffic`, each a source of road users."""
+
+
 class Traffic(Section):
     """The source of the road users; exactly one must be given."""
 
@@ -168,13 +181,18 @@ class Traffic(Section):
         None, "A street grid that SUMO's netgenerate builds when the run starts, with SUMO traffic"
     )
     highway: Highway | None = choice(None, "A straight motorway built when the run starts, with SUMO traffic")
+    recorded: Recorded | None = choice(None, "The road users of a finished run, replayed")
+
+    @property
+    def source(self) -> str:
+        """Key of the source that is given."""
+        return next(name for name in SOURCES if getattr(self, name) is not None)
 
     @model_validator(mode="after")
     def _one_source(self) -> "Traffic":
-        names = ("sumocfg", "fcd", "script", "grid", "highway")
-        given = [name for name in names if getattr(self, name) is not None]
+        given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"traffic needs exactly one of {', '.join(names)}; got {', '.join(given) or 'none'}")
+            raise ValueError(f"traffic needs exactly one of {', '.join(SOURCES)}; got {', '.join(given) or 'none'}")
         if self.script is not None:
             ids = [agent.id for agent in self.script]
             twice = sorted({i for i in ids if ids.count(i) > 1})

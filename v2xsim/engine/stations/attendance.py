@@ -79,20 +79,17 @@ class Attendance:
 
     def _nobody(self) -> Iterator[Notice]:
         traffic = self._scenario.traffic
-        source = next(
-            name for name in ("sumocfg", "fcd", "script", "grid", "highway") if getattr(traffic, name) is not None
-        )
         span = f"from {self._begin_us / 1e6:g} s to {self._last_us / 1e6:g} s"
         if self._empty_ticks == self._ticks:
             yield Notice(
                 "traffic.nobody", self._ticks,
-                f"traffic.{source}: NO ROAD USER is there at any of the {self._ticks:,} steps {span}, so all results are empty; check "
+                f"traffic.{traffic.source}: NO ROAD USER is there at any of the {self._ticks:,} steps {span}, so all results are empty; check "
                 "run.begin_s and the times of the traffic",
             )  # fmt: skip
         elif self._empty_ticks and traffic.fcd is None:
             yield Notice(
                 "traffic.empty_steps", self._empty_ticks,
-                f"traffic.{source}: no road user is there at {self._empty_ticks:,} of {self._ticks:,} steps {span}",
+                f"traffic.{traffic.source}: no road user is there at {self._empty_ticks:,} of {self._ticks:,} steps {span}",
             )  # fmt: skip
 
     def _named(self) -> Iterator[tuple[str, list[str]]]:

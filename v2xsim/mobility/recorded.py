@@ -1,0 +1,208 @@
+"""Replay of the road users of a finished run, from the states that it recorded."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float, Int8, Int64
+
+from v2xsim.evaluation.metric import arrays_of
+from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names
+from v2xsim.records import Boxes, Prisms
+from v2xsim.scenario.schema_world import Recorded, Run
+from v2xsim.world.road_users import KINDS, antenna_height_m
+from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
+from v2xsim.world.snapshot import Snapshot
+
+_ROADSIDE = "roadside"
+
+
+class RecordedStates:
+    """The road users at each recorded tick of a run, with every digit.
+
+    Args:
+        table: The table `states` of the run.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._time_us, self._agent, self._yaw_rad, kinds = arrays_of(table, "time_us", "agent", "yaw_rad", "kind")
+        self._center_m, self._size_m, self._velocity_mps = (
+            np.column_stack(arrays_of(table, *names))
+            for names in (("x_m", "y_m", "z_m"), ("length_m", "width_m", "height_m"), ("vx_mps", "vy_mps"))
+        )
+        self._kind = _codes(kinds, KINDS)
+        self._latest = Snapshot.none(-1)
+
+    def snapshot(self, time_us: int) -> Snapshot:
+        """Return all road users at a tick, as the run had them."""
+        # Several egos have a frame of one tick.
+        if self._latest.time_us != time_us:
+            self._latest = self._snapshot(time_us)
+        return self._latest
+
+    @property
+    def bounds(self) -> Bounds:
+        """Rectangle around all positions."""
+        if not len(self._center_m):
+            return (0.0, 0.0, 0.0, 0.0)
+        lower, upper = self._center_m.min(axis=0), self._center_m.max(axis=0)
+        return (float(lower[0]), float(lower[1]), float(upper[0]), float(upper[1]))
+
+    def _snapshot(self, time_us: int) -> Snapshot:
+        first, end = np.searchsorted(self._time_us, [time_us, time_us + 1])
+        if first == end:
+            return Snapshot.none(time_us)
+        rows = slice(int(first), int(end))
+        kind, size_m = self._kind[rows], self._size_m[rows]
+        boxes = Boxes(self._center_m[rows], size_m, self._yaw_rad[rows])
+        antenna_m = antenna_height_m(kind, size_m[:, 2])
+        return Snapshot(time_us, self._agent[rows], kind, boxes, self._velocity_mps[rows], antenna_m)
+
+
+def buildings_from(table: pa.Table) -> Prisms:
+    """Return the buildings of a run from its table `buildings`."""
+    if table.num_rows == 0:
+        return Prisms.none()
+    number, x_m, y_m, base_m, top_m = arrays_of(table, "building", "x_m", "y_m", "base_m", "top_m")
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    return Prisms(np.column_stack([x_m, y_m]), np.append(first, len(number)), base_m[first], top_m[first])
+
+
+def _codes(words: np.ndarray, known: tuple[str, ...]) -> Int8[np.ndarray, " rows"]:
+    """Return the position of each word among the known ones."""
+    names, codes = np.unique(words.astype(str), return_inverse=True)
+    return np.array([known.index(name) for name in names.tolist()], np.int8)[codes]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The folder of the run that is replayed."""
+
+    manifest: Path
+
+    def settings(self) -> dict[str, Any]:
+        """Return the sections `run` and `record` of its scenario, which must have recorded its states."""
+        try:
+            content = json.loads(self.manifest.read_text(encoding="utf-8"))
+            sections: dict[str, Any] = {name: content["scenario"][name] for name in ("run", "record")}
+            states, complete = sections["record"].get("states", False), content["complete"]
+        except OSError as error:
+            raise MobilityError(f"{self.manifest}: cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise MobilityError(
+                f"{self.manifest}: must be the manifest.json of a finished run, and it is not one"
+            ) from None
+        if not states or complete is not True:
+            raise MobilityError(
+                f"{self.manifest}: this run recorded no states, so its traffic cannot be replayed; run it again with record.states=true"
+            )
+        return sections
+
+    def table(self, name: str) -> pa.Table:
+        """Return a table of the run."""
+        path = self.manifest.parent / f"{name}.parquet"
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowException):
+            raise MobilityError(
+                f"{path}: must be the table {name!r} of the run that is replayed, and it is missing or damaged; copy the folder again, or "
+                f"run it again: v2xsim run {self.manifest}"
+            ) from None
+
+
+class RecordedMobility(Mobility):
+    """The road users of a finished run, exactly as it recorded them, at its ticks.
+
+    Args:
+        recorded: Section of the scenario that names the run.
+        run: Times of the new run; its ticks must be ticks that the former run recorded.
+        names: Register of names of the new run. If it has the roadside units of the former run, all agent ids are the same.
+
+    Raises:
+        MobilityError: If the run recorded no states, or not at the ticks of the new run.
+    """
+
+    def __init__(self, recorded: Recorded, run: Run, names: Names) -> None:
+        super().__init__(names)
+        self._source = _Source(recorded.run)
+        self._check_ticks(self._source.settings(), run)
+        self._states = self._tables_read()
+        self._agent_of = self._registered()
+
+    @property
+    def bounds(self) -> Bounds:
+        """Rectangle around all positions."""
+        return self._states.bounds
+
+    def snapshot(self, time_us: int) -> Snapshot:
+        """Return the road users that the run recorded at a tick."""
+        before = self._states.snapshot(time_us)
+        agent = self._agent_of[before.agent]
+        order = np.argsort(agent, kind="stable")
+        return Snapshot(
+            time_us, agent[order], before.kind[order], before.boxes[order], before.velocity_mps[order],
+            before.antenna_height_m[order],
+        )  # fmt: skip
+
+    def roads(self) -> Roads:
+        """Return the roads of the run, for pictures."""
+        return _roads_from(self._source.table("roads"))
+
+    def _tables_read(self) -> RecordedStates:
+        table = self._source.table("states")
+        try:
+            return RecordedStates(table)
+        except (KeyError, ValueError):
+            raise MobilityError(
+                f"{self._source.manifest.parent / 'states.parquet'}: must be the table 'states' of a run, and it holds other columns or words"
+            ) from None
+
+    def _check_ticks(self, former: dict[str, Any], run: Run) -> None:
+        begin_us, step_us, duration_us = (
+            round(former["run"][key] * 1e6) for key in ("begin_s", "step_s", "duration_s")
+        )
+        ticks_us = range(
+            begin_us, begin_us + round(duration_us / step_us) * step_us, step_us * former["record"]["state_ticks"]
+        )
+        new_us = round(run.step_s * 1e6)
+        first_us = round(run.begin_s * 1e6)
+        last_us = first_us + (round(run.duration_s * 1e6 / new_us) - 1) * new_us
+        if first_us not in ticks_us or last_us not in ticks_us or new_us % ticks_us.step:
+            raise MobilityError(
+                f"{self._source.manifest}: the run recorded states from {ticks_us[0] / 1e6:g} s to {ticks_us[-1] / 1e6:g} s every "
+                f"{ticks_us.step / 1e6:g} s, and the new run has ticks from {first_us / 1e6:g} s to {last_us / 1e6:g} s every {new_us / 1e6:g} s; "
+                "set run.begin_s, run.duration_s and run.step_s so that all of them were recorded"
+            )
+
+    def _registered(self) -> Int64[np.ndarray, " agents"]:
+        """Enter the road users of the run into the register, and return the new agent id of each former one."""
+        table = self._source.table("agents")
+        former, names, kinds = (table.column(name).to_pylist() for name in ("agent", "name", "kind"))
+        new = np.full(max(former, default=-1) + 1, -1, np.int64)
+        for agent, name, kind in sorted(zip(former, names, kinds, strict=True)):
+            if kind != _ROADSIDE:
+                new[agent] = self.enter(name, "a road user", f"{self._source.manifest}")
+        return new
+
+
+def recorded_buildings(recorded: Recorded) -> Prisms:
+    """Return the buildings of the run that is replayed; none if the scenario leaves them out."""
+    return buildings_from(_Source(recorded.run).table("buildings")) if recorded.buildings else Prisms.none()
+
+
+def _roads_from(table: pa.Table) -> Roads:
+    if table.num_rows == 0:
+        return Roads.none()
+    number, name, kind, users, width_m, x_m, y_m = arrays_of(
+        table, "road", "name", "kind", "users", "width_m", "x_m", "y_m"
+    )
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    points_m: Float[np.ndarray, "points 2"] = np.column_stack([x_m, y_m])
+    return Roads(
+        tuple(name[first].tolist()), _codes(kind[first], ROAD_KINDS), _codes(users[first], ROAD_USERS), width_m[first],
+        points_m, np.append(first, len(number)),
+    )  # fmt: skip
