@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
+from v2xsim.errors import UserError
 
 SCENARIO = """
 name: street
@@ -57,3 +58,34 @@ def test_strict_runs_the_traffic_of_sumo_too():
     result = call("check", "highway", "--strict", "--set", "run.begin_s=1", "--set", "run.duration_s=0.2")
     assert result.exit_code == 0
     assert "was not run" not in result.stdout
+
+
+SUMO_SCENARIO = "name: s\ntraffic: {sumocfg: c.sumocfg}\nradio: {channel: tr37885_highway}\n"
+
+
+def sumo_scene(folder, options):
+    (folder / "n.net.xml").write_text("<net/>")
+    (folder / "c.sumocfg").write_text(f"<configuration><net-file value='n.net.xml'/>{options}</configuration>")
+    (folder / "s.yaml").write_text(SUMO_SCENARIO)
+    return str(folder / "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("<mesosim value='true'/>", "the option mesosim is set"),
+        ("<begin value='3600'/>", "traffic begins at 3600 s"),
+        ("<r value='none.rou.xml'/>", "route-files names 'none.rou.xml', which does not exist"),
+        ("<end value='1'/><e value='2'/>", "sets the option end twice"),
+    ],
+)
+def test_a_sumo_configuration_that_cannot_run_is_refused_without_starting_sumo(tmp_path, options, reason):
+    result = CliRunner().invoke(app, ["check", sumo_scene(tmp_path, options)])
+    assert isinstance(result.exception, UserError) or result.exit_code == 2
+    assert reason in (result.stderr + str(result.exception))
+
+
+def test_options_of_sumo_that_are_left_out_are_reported_without_starting_sumo(tmp_path):
+    result = call("check", sumo_scene(tmp_path, "<tripinfo-output value='t.xml'/>"))
+    assert "left out" in result.stderr
+    assert "tripinfo-output" in result.stderr

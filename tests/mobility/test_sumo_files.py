@@ -7,6 +7,7 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 from v2xsim.mobility.base import MobilityError, Names
+from v2xsim.mobility.fcd import FcdMobility
 from v2xsim.mobility.sumo import SumoMobility
 from v2xsim.mobility.sumo_config import read_options, safe_config, time_us_of
 from v2xsim.mobility.sumo_tools import run_tool
@@ -243,3 +244,85 @@ def test_a_network_in_degrees_is_refused(tmp_path):
 )
 def test_a_time_of_sumo_is_seconds_or_a_clock_time(text, time_us):
     assert time_us_of(text) == time_us
+
+
+# Names and passengers
+
+RIDES = """<routes>
+  <vType id="bus" vClass="bus"/>
+  <vehicle id="b1" type="bus" depart="0" departPos="20" line="42"><route edges="A0B0 B0C0"/><stop busStop="s1" duration="5"/><stop busStop="s2" duration="5"/></vehicle>
+  <vehicle id="c1" depart="triggered" departPos="20"><route edges="A1B1 B1C1"/></vehicle>
+  <person id="rider" depart="0" departPos="60"><walk busStop="s1" edges="A0B0"/><ride busStop="s2" lines="42"/><walk edges="B0C0"/></person>
+  <person id="driver" depart="0" departPos="20"><ride from="A1B1" to="B1C1" lines="c1"/></person>
+  <person id="walker" depart="0" departPos="5"><walk edges="A0A1"/></person>
+</routes>"""
+BUS_STOPS = '<additional><busStop id="s1" lane="A0B0_0" startPos="70" endPos="90"/><busStop id="s2" lane="B0C0_0" startPos="60" endPos="90"/></additional>'
+
+
+def rides(folder, net):
+    config = scene(
+        folder, net, "<step-length value='0.1'/><end value='60'/><lanechange.duration value='3'/><precision value='6'/>"
+    )
+    (folder / "a.rou.xml").write_text(RIDES)
+    (folder / "s.add.xml").write_text(BUS_STOPS)
+    return config
+
+
+def test_a_trace_and_its_configuration_give_the_same_road_users_with_buses_and_drivers(tmp_path, net):
+    config = rides(tmp_path, net)
+    run_tool("sumo", ["-c", config, "--fcd-output", "t.xml", "--seed", "1"], tmp_path)
+    replayed = FcdMobility(tmp_path / "t.xml", Names())
+    rode = set()
+    with drive(config) as driven:
+        for time_us in range(0, 50_000_000, 1_000_000):
+            a, b = driven.snapshot(time_us), replayed.snapshot(time_us)
+            who = {driven.name_of(int(agent)) for agent in a.agent}
+            assert who == {replayed.name_of(int(agent)) for agent in b.agent}, time_us
+            rode |= {"person:rider", "person:driver"} - who
+        subjects = [{notice.subject: notice.count for notice in source.notices()} for source in (driven, replayed)]
+    assert rode == {"person:rider", "person:driver"}
+    assert subjects[0]["traffic.riders"] == subjects[1]["trace.riders"] == 2
+
+
+def test_a_vehicle_of_sumo_with_the_name_of_a_roadside_unit_stops_the_run(tmp_path, net):
+    names = Names()
+    names.register("b", "a roadside unit")
+    with SumoMobility(scene(tmp_path, net), 100_000, 1, names) as traffic:
+        traffic.snapshot(0)
+        with pytest.raises(
+            MobilityError, match=r"c\.sumocfg: at 2 s: a vehicle and a roadside unit have the same name 'b'"
+        ):
+            traffic.snapshot(2_000_000)
+
+
+def test_a_vehicle_of_sumo_named_like_a_person_is_refused_with_both(tmp_path, net):
+    config = scene(tmp_path, net)
+    (tmp_path / "a.rou.xml").write_text(
+        '<routes><vehicle id="person:1" depart="0"><route edges="A0B0"/></vehicle><person id="1" depart="1"><walk edges="A0A1"/></person></routes>'
+    )
+    with (
+        drive(config) as traffic,
+        pytest.raises(MobilityError, match=r"the person '1' and a vehicle have the same name 'person:1'"),
+    ):
+        traffic.snapshot(2_000_000)
+
+
+def test_a_name_that_sumo_uses_again_for_a_truck_is_another_road_user(tmp_path, net):
+    config = scene(tmp_path, net)
+    (tmp_path / "a.rou.xml").write_text(
+        '<routes><vType id="lorry" vClass="truck"/><vehicle id="x" depart="0" departPos="100"><route edges="A0B0"/></vehicle></routes>'
+    )
+    (tmp_path / "more.rou.xml").write_text(
+        '<routes><vehicle id="y" depart="40"><route edges="B0C0"/></vehicle><vehicle id="x" type="lorry" depart="60"><route edges="A0B0"/></vehicle></routes>'
+    )
+    config.write_text(
+        config.read_text()
+        .replace('"a.rou.xml"', '"a.rou.xml,more.rou.xml"')
+        .replace("</conf", "<route-steps value='10'/></conf")
+    )
+    with drive(config, 1_000_000) as traffic:
+        first, later = traffic.snapshot(0), traffic.snapshot(62_000_000)
+        assert [traffic.name_of(int(a)) for s in (first, later) for a in s.agent] == ["x", "x#2"]
+        assert traffic.sumo_name_of(int(later.agent[0])) == "x"
+        assert later.boxes.size_m[0, 0] != first.boxes.size_m[0, 0]
+        assert "traffic.names_used_again" in {notice.subject for notice in traffic.notices()}

@@ -86,11 +86,16 @@ def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
         named_roads(scenario.world)
     # Refuses lidars below the ground.
     Rigs(scenario)
+    left_out: tuple[Notice, ...] = ()
+    if scenario.traffic.sumocfg is not None:
+        from v2xsim.mobility.sumo_config import check_without_sumo
+
+        left_out = check_without_sumo(scenario.traffic.sumocfg, round(scenario.run.begin_s * 1e6))
     if not scenario.world.buildings:
-        return ()
+        return left_out
     from v2xsim.mobility.origins import origin_notices
     from v2xsim.world.buildings import building_notices, load_prisms
 
     _, height_sources = load_prisms(scenario.world)
     origins = origin_notices(scenario.traffic, scenario.world, height_sources)
-    return (*building_notices(scenario.world, height_sources), *origins)
+    return (*building_notices(scenario.world, height_sources), *origins, *left_out)

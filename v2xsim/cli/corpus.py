@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from v2xsim.cli.notes import print_notes
 from v2xsim.cli.options import takes_fields_of
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def command(options: Options) -> None:
     )
     with _progress() as report:
         manifest = make(options.out, settings, options.jobs or os.cpu_count() or 1, report)
+    print_notes(f"{notice['run']}: {notice['text']}" for notice in manifest["notices"])
     if options.as_json:
         typer.echo(json.dumps(manifest, allow_nan=False))
     else:

@@ -64,7 +64,7 @@ def _write_demand(path: Path, kinds: Sequence[str], departures: Sequence[Departu
     ET.ElementTree(root).write(path)
 
 
-def _start(folder: Scratch, run: Run, names: Names, options: Mapping[str, str]) -> SumoMobility:
+def _start(folder: Scratch, run: Run, names: Names, options: Mapping[str, str], label: str) -> SumoMobility:
     """Start SUMO with the files net.net.xml and demand.rou.xml of a folder; closing the simulation removes the folder."""
     root = ET.Element("configuration")
     settings = {"net-file": "net.net.xml", "route-files": "demand.rou.xml", **options}
@@ -72,7 +72,7 @@ def _start(folder: Scratch, run: Run, names: Names, options: Mapping[str, str]) 
         ET.SubElement(root, option, value=value)
     config = Path(folder.name) / "generated.sumocfg"
     ET.ElementTree(root).write(config)
-    return SumoMobility(config, round(run.step_s * 1e6), run.seed, names, scratch=folder)
+    return SumoMobility(config, round(run.step_s * 1e6), run.seed, names, folder, label)
 
 
 def poisson_times_s(rate_per_s: float, until_s: float, draw: Generator) -> Float[np.ndarray, " arrivals"]:
@@ -142,7 +142,7 @@ def open_grid(grid: GridTown, run: Run, names: Names) -> SumoMobility:
         draw = Streams(run.seed).generator("traffic.grid")
         demand = _grid_demand(grid, _edges(home / "net.net.xml"), run.begin_s + run.duration_s + 1.0, draw)
         _write_demand(home / "demand.rou.xml", list(shares_of(grid.mix)), demand, ())
-        return _start(folder, run, names, {"ignore-route-errors": "true", "time-to-teleport": "120"})
+        return _start(folder, run, names, {"ignore-route-errors": "true", "time-to-teleport": "120"}, "traffic.grid")
     except BaseException:
         folder.cleanup()
         raise
@@ -252,7 +252,7 @@ def open_highway(highway: Highway, run: Run, names: Names) -> SumoMobility:
             draw = Streams(run.seed).generator(f"traffic.highway.{edge}")
             departures += [*_standing_demand(highway, edge, draw), *_arriving_demand(highway, edge, until_s, draw)]
         _write_demand(home / "demand.rou.xml", list(shares_of(highway.mix)), departures, ("east", "west"))
-        return _start(folder, run, names, {})
+        return _start(folder, run, names, {}, "traffic.highway")
     except BaseException:
         folder.cleanup()
         raise

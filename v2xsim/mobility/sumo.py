@@ -24,7 +24,7 @@ from v2xsim.mobility.base import (
     yaw_of_compass_rad,
 )
 from v2xsim.mobility.road_network import roads_of_simulation
-from v2xsim.mobility.sumo_config import safe_config, time_us_of
+from v2xsim.mobility.sumo_config import begins_late, safe_config, time_us_of
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
@@ -75,6 +75,7 @@ class SumoMobility(Mobility):
         seed: int,
         names: Names,
         scratch: Scratch | None = None,
+        label: str = "",
     ) -> None:
         """Start SUMO.
 
@@ -84,6 +85,7 @@ class SumoMobility(Mobility):
             seed: Seed of SUMO's random numbers, taken modulo 2^31 - 1, the largest seed of SUMO.
             names: Register of names of the run, in which road users are entered.
             scratch: Temporary folder of a generated road, removed when the simulation is closed; None for other roads.
+            label: Name of the traffic in messages; the path of the configuration if empty.
 
         Raises:
             MobilityError: If SUMO cannot start; the message has SUMO's reason.
@@ -95,11 +97,12 @@ class SumoMobility(Mobility):
             raise MobilityError(
                 f"SUMO runs one simulation per process, and {_running[0]} is still open; close it first"
             )
-        self._source = config
+        self._source = label or str(config)
         self._scratch = scratch
         self._step_us = step_us
         self._bodies: dict[str, _Body] = {}
         self._identities = Identities(names)
+        self._sumo_names: dict[int, str] = {}
         self._riders: set[str] = set()
         self._teleports = 0
         self._lowest_m, self._highest_m = math.inf, -math.inf
@@ -107,7 +110,7 @@ class SumoMobility(Mobility):
         self._sumo: ModuleType = libsumo()
         self._folder = Scratch("sumo")
         try:
-            safe = safe_config(config, Path(self._folder.name))
+            safe = safe_config(config, Path(self._folder.name), label)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -173,10 +176,7 @@ class SumoMobility(Mobility):
         if not _running or self._log.closed:
             raise MobilityError(f"{self._source}: the simulation is closed")
         if time_us < self._begin_us:
-            raise MobilityError(
-                f"{self._source}: traffic begins at {self._begin_us / 1e6:g} s, after the requested {time_us / 1e6:g} s; "
-                f"set run.begin_s to at least {self._begin_us / 1e6:g}"
-            )
+            raise begins_late(self._source, self._begin_us, time_us)
         if (time_us - self._begin_us) % self._step_us:
             raise MobilityError(
                 f"{self._source}: {time_us / 1e6:g} s is no whole number of steps of {self._step_us / 1e6:g} s after "
@@ -204,20 +204,24 @@ class SumoMobility(Mobility):
         # One step more, because libsumo's time is that of the next step to compute (see the class).
         self._call(self._sumo.simulationStep, (time_us + self._step_us) / 1e6)
         self._teleports += self._sumo.simulation.getStartingTeleportNumber()
-        # SUMO may use the name of a vehicle again after the vehicle has arrived.
+        # SUMO may use the name of a vehicle again in the step in which the vehicle has arrived.
         for name in self._sumo.simulation.getDepartedIDList():
             self._bodies.pop(name, None)
         self._last = self._read(time_us)
         return self._last
 
+    def sumo_name_of(self, agent: int) -> str:
+        """Return SUMO's name of a vehicle on the road, which differs from its name here if SUMO uses the name again."""
+        return self._sumo_names[agent]
+
     def _read(self, time_us: int) -> Snapshot:
         vehicle, person = self._sumo.vehicle, self._sumo.person
-        bodies: list[_Body] = []
+        present: dict[str, _Body] = {}
         states: list[tuple[float, float, float, float]] = []
         for name in vehicle.getIDList():
             x, y = vehicle.getPosition(name)
             if x > _NOWHERE_M and math.isfinite(x):
-                bodies.append(self._bodies.get(name) or self._meet(name, name, vehicle, "a vehicle", time_us))
+                present[name] = self._bodies.get(name) or self._meet(name, name, vehicle, "a vehicle", time_us)
                 states.append((x, y, vehicle.getAngle(name), vehicle.getSpeed(name)))
         for name in person.getIDList():
             x, y = person.getPosition(name)
@@ -229,8 +233,10 @@ class SumoMobility(Mobility):
                 continue
             key = f"person:{name}"  # SUMO numbers persons and vehicles separately: both may have a "1".
             owner = f"the person {name!r}"
-            bodies.append(self._bodies.get(key) or self._meet(key, name, person, owner, time_us))
+            present[key] = self._bodies.get(key) or self._meet(key, name, person, owner, time_us)
             states.append((x, y, person.getAngle(name), person.getSpeed(name)))
+        # Who has left is forgotten, because SUMO may use the name again.
+        self._bodies, bodies = present, list(present.values())
         state = np.array(states, float).reshape(-1, 4)
         size = np.array([(b.length_m, b.width_m, b.height_m) for b in bodies], float).reshape(-1, 3)
         yaw = yaw_of_compass_rad(state[:, 2])
@@ -262,13 +268,13 @@ class SumoMobility(Mobility):
         if math.isfinite(z_m) and z_m > _NOWHERE_M:
             self._lowest_m, self._highest_m = min(self._lowest_m, z_m), max(self._highest_m, z_m)
         body = _Body(agent=agent, kind=kind, length_m=length_m, width_m=width_m, height_m=height_m)
-        self._bodies[key] = body
+        self._sumo_names[agent] = name
         return body
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what v2xsim does otherwise than SUMO alone, what SUMO warned about, and whom it moved elsewhere."""
         notices, source = list(self._config_notices), self._source
-        notices += self._identities.notices(str(source))
+        notices += self._identities.notices(source)
 
         def note(subject: str, count: int, text: str) -> None:
             if count:
@@ -302,7 +308,9 @@ class SumoMobility(Mobility):
                 f"elevations from {self._lowest_m:.0f} m to {self._highest_m:.0f} m are ignored: all road users stand on one plane, also "
                 "those on and below bridges",
             )  # fmt: skip
-        warnings = sumo_warnings(self._log_path)
+        warnings = sumo_warnings(
+            self._log_path, [folder.name for folder in (self._folder, self._scratch) if folder is not None]
+        )
         common = "; ".join(f"{number} x {text}" for text, number in warnings.most_common(3))
         note("sumo.warnings", warnings.total(), f"SUMO warns: {common}" + ("; ..." if len(warnings) > 3 else ""))
         return tuple(notices)

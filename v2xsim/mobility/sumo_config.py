@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_xml import Document, names_files, read_document
 from v2xsim.notices import Notice
+from v2xsim.staging import Scratch
 
 # SUMO's synonyms for options that are handled by name (sumo --save-template, SUMO 1.28).
 _SYNONYMS = {
@@ -139,6 +140,11 @@ def _expanded(value: str) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], ""), value)
 
 
+def encoded(path: Path) -> str:
+    """Return a path as the value of an option, from which SUMO's rules for lists, variables and %-codes give the path again."""
+    return re.sub("[%,;$]", lambda m: f"%{ord(m[0]):02X}", str(path))
+
+
 def _decoded(part: str, home: Path) -> Path:
     """Return the path of a file that a configuration names, decoded as SUMO decodes it, such as %20 for a space."""
     decoded = home / unquote(part, errors="surrogateescape")
@@ -190,8 +196,13 @@ def read_options(config: Path) -> dict[str, str]:
     return options
 
 
-def safe_config(config: Path, folder: Path) -> SafeConfig:
+def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
     """Write a safe copy of a SUMO configuration into a folder, and return it.
+
+    Args:
+        config: The user's configuration.
+        folder: Folder for the copy.
+        label: Name of the traffic in the notices; the path of the configuration if empty.
 
     Raises:
         MobilityError: If the configuration cannot be read or used, or an input file that it names is missing.
@@ -224,10 +235,36 @@ def safe_config(config: Path, folder: Path) -> SafeConfig:
         ET.SubElement(root, option, value=value)
     path = folder / "run.sumocfg"
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
-    return SafeConfig(path, options, _notices(config, dropped, len(copies.outputs)))
+    return SafeConfig(path, options, _notices(label or str(config), dropped, len(copies.outputs)))
 
 
-def _notices(config: Path, dropped: list[str], outputs: int) -> tuple[Notice, ...]:
+def check_without_sumo(config: Path, begin_us: int) -> tuple[Notice, ...]:
+    """Check what can be checked of a SUMO configuration without starting SUMO, and return what a run does not take over.
+
+    Args:
+        config: The configuration.
+        begin_us: First instant of the run.
+
+    Raises:
+        MobilityError: If the configuration cannot be read or used, or its traffic begins after the run.
+    """
+    with Scratch("sumo") as folder:
+        safe = safe_config(config, Path(folder))
+    traffic_begin_us = time_us_of(safe.options.get("begin", "0"))
+    if traffic_begin_us is not None and begin_us < traffic_begin_us:
+        raise begins_late(str(config), traffic_begin_us, begin_us)
+    return safe.notices
+
+
+def begins_late(source: str, traffic_begin_us: int, begin_us: int) -> MobilityError:
+    """Return the error about a run that begins before its traffic."""
+    return MobilityError(
+        f"{source}: traffic begins at {traffic_begin_us / 1e6:g} s, after the requested {begin_us / 1e6:g} s; set run.begin_s to "
+        f"at least {traffic_begin_us / 1e6:g}"
+    )
+
+
+def _notices(source: str, dropped: list[str], outputs: int) -> tuple[Notice, ...]:
     """Return the notices about options that are left out and outputs that are redirected."""
     notices = []
     replaced = [option for option in dropped if option in ("seed", "random")]
@@ -237,20 +274,20 @@ def _notices(config: Path, dropped: list[str], outputs: int) -> tuple[Notice, ..
         notices.append(
             Notice(
                 "sumo.options_left_out", len(left_out),
-                f"{config}: {len(left_out)} options are left out, because a run writes only its own results: {listed}",
+                f"{source}: {len(left_out)} options are left out, because a run writes only its own results: {listed}",
             )
         )  # fmt: skip
     if replaced:
         notices.append(
             Notice(
-                "sumo.seed_replaced", 1, f"{config}: the option {replaced[0]} is left out; run.seed is the seed of SUMO"
+                "sumo.seed_replaced", 1, f"{source}: the option {replaced[0]} is left out; run.seed is the seed of SUMO"
             )
         )
     if outputs:
         notices.append(
             Notice(
                 "sumo.outputs_left_out", outputs,
-                f"{config}: {outputs} outputs of detectors and other elements of its additional files are not kept",
+                f"{source}: {outputs} outputs of detectors and other elements of its additional files are not kept",
             )
         )  # fmt: skip
     return tuple(notices)

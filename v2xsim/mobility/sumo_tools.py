@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -66,14 +66,22 @@ def errors_in(output: str) -> str:
     return " / ".join(dict.fromkeys(useful[:3]))[:500]
 
 
-def sumo_warnings(log: Path) -> Counter[str]:
-    """Return how often SUMO printed each warning into a file; names and numbers in the warnings are left out."""
+def sumo_warnings(log: Path, folders: Iterable[str] = ()) -> Counter[str]:
+    """Return how often SUMO printed each kind of warning into a file, by the first warning of the kind.
+
+    Args:
+        log: File with the output of SUMO.
+        folders: Temporary folders, whose names are removed from the warnings.
+    """
     found: Counter[str] = Counter()
     first: dict[str, str] = {}
     with log.open(errors="replace") as lines:
         for line in lines:
             if line.startswith("Warning:") and "SUMO_HOME" not in line:
-                text = line.removeprefix("Warning:").strip()[:200]
+                text = line.removeprefix("Warning:").strip()
+                for folder in folders:
+                    text = text.replace(f"{folder}/", "")
+                text = text[:200]
                 pattern = re.sub(r"'[^']*'|\d[\d.]*", "*", text)
                 found[first.setdefault(pattern, text)] += 1
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from v2xsim.datasets.motion.record import STEP_US, Job
+from v2xsim.datasets.motion.record import STEP_US, Job, notices_of
 from v2xsim.datasets.motion.roads import KNOWN, UNSEEN, read
 from v2xsim.datasets.motion.runs import Report, run_all
 from v2xsim.datasets.motion.tracks import WISHES, Tracks, joined, load
@@ -142,7 +142,7 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
             raise CorpusError(f"{folder}: must be a new or empty folder")
 
     with staged(folder, check, CorpusError) as staging:
-        tracks = _driven(runs, settings, jobs, report)
+        tracks, notices = _driven(runs, settings, jobs, report)
         report(len(runs), len(runs), "choosing a vocabulary")
         train = tracks["train"]
         step_s, tolerance_m, size = settings.step_s, settings.tolerance_m, settings.vocabulary
@@ -171,14 +171,17 @@ def make(folder: Path, settings: Settings, jobs: int, report: Report) -> Mapping
             "runs": [{"split": split, "network": Path(network).name} for split, network in runs],
             "vocabulary": {"tokens": len(vocabulary), "random_k_disks": len(disks), "box_m": vocabulary.box_m},
             "splits": content,
+            "notices": notices,
             "versions": {"v2xsim": __version__, "sumo": version("eclipse-sumo"), "numpy": np.__version__},
         }
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
 
 
-def _driven(runs: Sequence[tuple[str, str]], settings: Settings, at_once: int, report: Report) -> dict[str, Tracks]:
-    """Simulate the runs and return their tracks by set: training, validation and test."""
+def _driven(
+    runs: Sequence[tuple[str, str]], settings: Settings, at_once: int, report: Report
+) -> tuple[dict[str, Tracks], list[dict[str, Any]]]:
+    """Simulate the runs and return their tracks by set (training, validation and test), and their notices as data."""
     shortest = round(settings.shortest_s / settings.step_s) + 1
     with Scratch("corpus") as folder:
         scratch = Path(folder)
@@ -191,6 +194,7 @@ def _driven(runs: Sequence[tuple[str, str]], settings: Settings, at_once: int, r
         ]  # fmt: skip
         run_all(jobs, at_once, scratch, report)
         parts: dict[str, list[Tracks]] = {split: [] for split in SPLITS}
+        notices: list[dict[str, Any]] = []
         for (split, network), job in zip(runs, jobs, strict=True):
             part = load(Path(job.result))
             if len(part) == 0:
@@ -199,7 +203,9 @@ def _driven(runs: Sequence[tuple[str, str]], settings: Settings, at_once: int, r
                     "make the runs longer, or allow shorter tracks"
                 )
             parts[split].append(part)
-    return {split: joined(several) for split, several in parts.items()}
+            found = json.loads(notices_of(Path(job.result)).read_text(encoding="utf-8"))
+            notices += [{**notice, "run": job.name} for notice in found]
+    return {split: joined(several) for split, several in parts.items()}, notices
 
 
 def _sequences(tracks: Tracks, token: np.ndarray) -> Sequences:

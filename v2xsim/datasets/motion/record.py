@@ -21,7 +21,9 @@ from v2xsim.datasets.motion.tracks import WISHES, Drivers, Tracks, cut, save
 from v2xsim.errors import UserError
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.sumo import SumoMobility
+from v2xsim.mobility.sumo_config import encoded
 from v2xsim.mobility.sumo_tools import libsumo
+from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
 from v2xsim.streams import Streams
 from v2xsim.world.road_users import PEDESTRIAN
@@ -62,8 +64,8 @@ class Job:
         return json.dumps(asdict(self))
 
 
-def record(job: Job) -> Tracks:
-    """Simulate a run and return its tracks.
+def record(job: Job) -> tuple[Tracks, tuple[Notice, ...]]:
+    """Simulate a run and return its tracks, and what was left out of its inputs or looks wrong.
 
     Raises:
         MobilityError: If the network cannot be used or SUMO reports an error.
@@ -71,8 +73,9 @@ def record(job: Job) -> Tracks:
     folder = Scratch("corpus")
     try:
         config = _config(job, Path(folder.name))
+        label = Path(job.network).name
         key = Streams(job.seed).key(f"corpus.sumo.{job.name}")
-        with closing(SumoMobility(config, STEP_US, key % (2**31 - 1), Names(), scratch=folder)) as traffic:
+        with closing(SumoMobility(config, STEP_US, key % (2**31 - 1), Names(), folder, label)) as traffic:
             return _watched(traffic, job)
     finally:
         folder.cleanup()
@@ -90,7 +93,7 @@ def _config(job: Job, home: Path) -> Path:
     write_demand(home / "demand.rou.xml", read(net), job.vehicles, job.duration_s, draw)
     root = ET.Element("configuration")
     # After two minutes in a jam, SUMO moves a vehicle elsewhere; its track is cut there.
-    options = {"net-file": str(net), "route-files": "demand.rou.xml", "time-to-teleport": "120"}
+    options = {"net-file": encoded(net), "route-files": "demand.rou.xml", "time-to-teleport": "120"}
     for option, value in options.items():
         ET.SubElement(root, option, value=value)
     config = home / "run.sumocfg"
@@ -98,8 +101,8 @@ def _config(job: Job, home: Path) -> Path:
     return config
 
 
-def _watched(traffic: SumoMobility, job: Job) -> Tracks:
-    """Run the simulation and return the tracks of all its vehicles."""
+def _watched(traffic: SumoMobility, job: Job) -> tuple[Tracks, tuple[Notice, ...]]:
+    """Run the simulation and return the tracks of all its vehicles, and its notices."""
     agents: list[Int64[np.ndarray, " _agents"]] = []
     poses: list[Float[np.ndarray, "_agents 3"]] = []
     speeds: list[Float[np.ndarray, " _agents"]] = []
@@ -112,7 +115,7 @@ def _watched(traffic: SumoMobility, job: Job) -> Tracks:
         for row in driven:
             if int(now.agent[row]) not in row_of:
                 row_of[int(now.agent[row])] = len(met)
-                met.append((int(now.kind[row]), *_asked(traffic.name_of(int(now.agent[row])))))
+                met.append((int(now.kind[row]), *_asked(traffic.sumo_name_of(int(now.agent[row])))))
         agents.append(np.array([row_of[int(agent)] for agent in now.agent[driven]], np.int64))
         poses.append(np.column_stack([now.boxes.center_m[driven, :2], now.boxes.yaw_rad[driven]]))
         speeds.append(np.hypot(*now.velocity_mps[driven].T))
@@ -123,10 +126,21 @@ def _watched(traffic: SumoMobility, job: Job) -> Tracks:
         np.array([wishes for *_, wishes in met], float).reshape(len(met), len(WISHES)),
     )
     step_of = np.repeat(np.arange(steps + 1), [len(agent) for agent in agents])
-    return cut(
+    tracks = cut(
         np.concatenate(agents), step_of, np.concatenate(poses), np.concatenate(speeds),
         Path(job.network).name, drivers, job.step_us, traffic.begin_us, job.shortest,
     )  # fmt: skip
+    return tracks, (*traffic.notices(), *_unused(tracks, len(met), job))
+
+
+def _unused(tracks: Tracks, vehicles: int, job: Job) -> tuple[Notice, ...]:
+    """Return the notice about vehicles of which no track is long enough."""
+    unused = vehicles - len(np.unique(tracks.agent))
+    if unused == 0:
+        return ()
+    shortest_s = (job.shortest - 1) * job.step_us * 1e-6
+    text = f"{Path(job.network).name}: {unused} of {vehicles} vehicles are left out, because none of their tracks lasts {shortest_s:g} s"
+    return (Notice("corpus.short_tracks", unused, text),)
 
 
 def _asked(name: str) -> tuple[str, str, list[float]]:
@@ -143,11 +157,20 @@ def _asked(name: str) -> tuple[str, str, list[float]]:
     ]  # fmt: skip
 
 
+def notices_of(result: Path) -> Path:
+    """Return the path of the file with the notices of a job, given that of its tracks."""
+    return result.with_suffix(".notices.json")
+
+
 def main() -> None:
     """Do the job in the file that the command line names; exit with 0 if it wrote tracks, with 1 if it failed."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     try:
-        save(Path(job.result), record(job))
+        tracks, notices = record(job)
+        notices_of(Path(job.result)).write_text(
+            json.dumps([notice.as_object() for notice in notices]), encoding="utf-8"
+        )
+        save(Path(job.result), tracks)
     except UserError as error:
         Path(job.reason).write_text(str(error), encoding="utf-8")
         sys.exit(1)

@@ -100,7 +100,12 @@ def read(net: Path) -> Roads:
         if _admits_cars(lane):
             open_lanes.add((edge, lane.get("index", "0")))
             # The duration must be above zero, since otherwise a route would never get longer.
-            length_m, limit_mps = float(lane.get("length", "0.1")), float(lane.get("speed", "13.89"))
+            try:
+                length_m, limit_mps = float(lane.get("length", "0.1")), float(lane.get("speed", "13.89"))
+            except ValueError as error:
+                raise MobilityError(
+                    f"{net}: lane {lane.get('id')!r} has a length or speed that is no number ({error})"
+                ) from error
             duration_s[edge] = max(length_m, 0.1) / max(limit_mps, 0.1)
     onward: dict[str, dict[str, str]] = {edge: {} for edge in duration_s}
     for connection in root.iter("connection"):
