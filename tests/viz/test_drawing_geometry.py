@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from v2xsim.records import Boxes, Prisms
 from v2xsim.viz.drawing.labels import place_rectangles
-from v2xsim.viz.drawing.outlines import buildings_within, clipped, corners_m, footprints_m, headings_m, thinned
+from v2xsim.viz.drawing.outlines import buildings_within, clipped, corners_m, footprints_m, headings_m, thinned, walls_m
 from v2xsim.viz.drawing.perspective import blocked_by, camera_at, painted
 
 TRUCK = Boxes(np.array([(10.0, 5.0, 0.5)]), np.array([(8.0, 2.0, 3.0)]), np.array([np.pi / 2]))
@@ -166,3 +166,9 @@ def test_a_label_that_could_only_cover_things_is_left_out_unless_it_is_the_first
     anchors, sizes = np.array([(150.0, 150.0), (60.0, 60.0)]), np.full((2, 2), 20.0)
     placed = ~np.isnan(place_rectangles(anchors, sizes, everywhere, BOUNDS)[:, 0])
     assert placed.tolist() == [True, False]
+
+
+def test_the_seam_between_a_court_and_the_outline_is_drawn_as_no_wall():
+    ring = [(0, 0), (60, 0), (60, 60), (0, 60), (0, 0), (20, 20), (20, 40), (40, 40), (40, 20), (20, 20)]
+    length_m = [np.linalg.norm(end - start) for start, end in walls_m(np.array(ring, float))]
+    assert sorted(length_m) == [20.0] * 4 + [60.0] * 4

@@ -53,6 +53,12 @@ def buildings_within(
     return [(part_m, float(prisms.base_m[p]), float(prisms.top_m[p])) for part_m, p in parts if len(part_m) > 2]
 
 
+def walls_m(footprint_m: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "walls 2 2"]:
+    """Return the sides of a footprint that are walls: all but the seams that join its courts to its outline."""
+    prism = Prisms(footprint_m, np.array([0, len(footprint_m)]), np.zeros(1), np.ones(1))
+    return np.stack([footprint_m, np.roll(footprint_m, -1, axis=0)], axis=1)[~prism.is_seam]
+
+
 def clipped(
     footprint_m: Float[np.ndarray, "corners 2"], lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, "kept 2"]:

@@ -12,7 +12,7 @@ from v2xsim.records import BUILDING as ON_BUILDING
 from v2xsim.records import GROUND, UNOBSERVED, PerceptionMatrix
 from v2xsim.viz.drawing import style
 from v2xsim.viz.drawing.labels import Label, draw_labels
-from v2xsim.viz.drawing.outlines import buildings_within, footprints_m, headings_m, inside, thinned
+from v2xsim.viz.drawing.outlines import buildings_within, footprints_m, headings_m, inside, thinned, walls_m
 from v2xsim.viz.run.kept_frame import KeptFrame
 from v2xsim.viz.run.legend_keys import (
     OUTLINES,
@@ -77,12 +77,16 @@ def _draw_map(
 ) -> None:
     _draw_blind(axes, frame.after if fused else frame.before)
     prisms = buildings_within(frame.buildings, lower_m, upper_m)
+    with_courts = [footprint_m for footprint_m, _, _ in prisms if len(walls_m(footprint_m)) < len(footprint_m)]
     axes.add_collection(
         PolyCollection(
-            [footprint_m for footprint_m, _, _ in prisms],
+            [footprint_m for footprint_m, _, _ in prisms if len(walls_m(footprint_m)) == len(footprint_m)],
             facecolor=style.BUILDING, edgecolor=style.BUILDING_EDGE, linewidth=0.6, zorder=2,
         )
     )  # fmt: skip
+    axes.add_collection(PolyCollection(with_courts, facecolor=style.BUILDING, edgecolor="none", zorder=2))
+    walls = [wall_m for footprint_m in with_courts for wall_m in walls_m(footprint_m)]
+    axes.add_collection(LineCollection(walls, color=style.BUILDING_EDGE, linewidth=0.6, zorder=2))
     shown = inside(frame.points_m[:, :2], lower_m, upper_m)
     if not fused:
         shown &= frame.source == frame.ego

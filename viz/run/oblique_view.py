@@ -12,7 +12,7 @@ from v2xsim.records import BUILDING as ON_BUILDING
 from v2xsim.records import GROUND
 from v2xsim.viz.drawing import style
 from v2xsim.viz.drawing.labels import Label, draw_labels
-from v2xsim.viz.drawing.outlines import EDGES, FACES, buildings_within, corners_m, inside, thinned
+from v2xsim.viz.drawing.outlines import EDGES, FACES, buildings_within, corners_m, inside, thinned, walls_m
 from v2xsim.viz.drawing.perspective import Camera, blocked_by, camera_at, painted
 from v2xsim.viz.run.kept_frame import KeptFrame
 from v2xsim.viz.run.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
@@ -121,11 +121,7 @@ def _draw_glass(axes: Axes, camera: Camera, glass: Glass) -> None:
     faces, shades = [], []
     far_first = sorted(glass, key=lambda item: -float(np.hypot(*(item[0].mean(0) - camera.eye_m[:2]))))
     for footprint_m, base_m, top_m in far_first:
-        end_m = np.roll(footprint_m, -1, axis=0)
-        walls = [
-            np.array([(*a, base_m), (*b, base_m), (*b, top_m), (*a, top_m)])
-            for a, b in zip(footprint_m, end_m, strict=True)
-        ]
+        walls = [np.array([(*a, base_m), (*b, base_m), (*b, top_m), (*a, top_m)]) for a, b in walls_m(footprint_m)]
         roof = np.column_stack([footprint_m, np.full(len(footprint_m), top_m)])
         for face_m, shade in [*((wall, 0.35) for wall in walls), (roof, 0.55)]:
             seen, _ = camera.project(face_m)
