@@ -35,6 +35,10 @@ def holder(tmp_path):
     process.stdout.close()
 
 
+def no_locks(*_):
+    raise OSError(95, "Operation not supported")
+
+
 def mark_of(folder):
     return next(path for path in folder.iterdir() if path.suffix == ".owner")
 
@@ -139,7 +143,15 @@ def test_marks_of_other_users_are_left_alone(tmp_path, holder, monkeypatch):
     assert any(path.name == "half.parquet" for path in tmp_path.rglob("*"))
 
 
-def test_an_empty_mark_is_removed_when_nobody_can_be_writing_it(tmp_path):
+def test_an_empty_mark_is_of_a_process_that_was_killed_before_it_wrote_it(tmp_path):
+    mark = tmp_path / ".out.0123abcd.owner"
+    mark.write_text("")
+    clear(tmp_path)
+    assert not mark.exists()
+
+
+def test_without_locks_an_empty_mark_is_removed_when_nobody_can_be_writing_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(ownership.fcntl, "flock", no_locks)
     mark = tmp_path / ".out.0123abcd.owner"
     mark.write_text("")
     clear(tmp_path)
@@ -161,9 +173,6 @@ def test_an_earlier_folder_that_was_moved_away_when_the_process_was_killed_retur
 
 
 def test_without_locks_the_number_and_the_start_of_the_process_decide(tmp_path, holder, monkeypatch):
-    def no_locks(*_):
-        raise OSError(95, "Operation not supported")
-
     monkeypatch.setattr(ownership.fcntl, "flock", no_locks)
     assert [left.lives for left in clear(tmp_path)] == [True]
     with pytest.raises(BusyError):

@@ -26,7 +26,8 @@ _OWNER, _PARTIAL, _ASIDE = ".owner", ".partial", ".replaced"
 _MARK = re.compile(r"\.?.+\.[0-9a-f]{8}\.owner")
 _SAYS = "folder of a process at work"
 _LARGEST_MARK_BYTES = 4096
-# A process writes its mark within a moment. An empty mark that is older was left by a process that was killed in that moment.
+# A process writes its mark within a moment, in which it is alone in the folder. So an empty mark that others see was left by a
+# process that was killed in that moment. Where folders cannot be locked, this is sure only after a while.
 _WRITTEN_WITHIN_S = 60.0
 # Names may have 255 bytes; the rest is for the ending.
 _LONGEST_NAME_BYTES = 200
@@ -126,8 +127,8 @@ def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False
         BusyError: If a living process writes the same target.
         OSError: If the folder cannot be made.
     """
-    with _alone_in(parent):
-        for left in _cleared(parent):
+    with _alone_in(parent) as alone:
+        for left in _cleared(parent, alone):
             if left.lives and left.owner.target == target and not shared:
                 raise BusyError(f"process {left.owner.pid} on {left.owner.host}")
         short = os.fsencode(target)[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
@@ -148,12 +149,31 @@ def take(parent: Path, target: str, *, hidden: bool = True, shared: bool = False
         return owned
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let no other process work in a folder during a block, where the file system can lock folders.
+
+    Raises:
+        BusyError: If another process works in the folder.
+    """
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise BusyError(str(folder)) from None
+        yield
+    finally:
+        os.close(lock)
+
+
 def clear(parent: Path) -> list[Left]:
     """Remove the folders that killed processes of this user left in a folder; return the marks that remain."""
     if not marks_in(parent):
         return []
-    with _alone_in(parent):
-        return _cleared(parent)
+    with _alone_in(parent) as alone:
+        return _cleared(parent, alone)
 
 
 def left_from_elsewhere(parent: Path) -> list[str]:
@@ -166,8 +186,8 @@ def left_from_elsewhere(parent: Path) -> list[str]:
     ]
 
 
-def _cleared(parent: Path) -> list[Left]:
-    return [left for mark in marks_in(parent) if (left := _examined(mark)) is not None]
+def _cleared(parent: Path, alone: bool) -> list[Left]:
+    return [left for mark in marks_in(parent) if (left := _examined(mark, alone)) is not None]
 
 
 def wait_until_clear(parent: Path, patience_s: float) -> None:
@@ -198,8 +218,13 @@ def belongs_to_a_mark(path: Path) -> bool:
     return False
 
 
-def _examined(mark: Path) -> Left | None:
-    """Remove a mark and its folder if its process is dead; return what stays, None if the mark is gone or not one of this user."""
+def _examined(mark: Path, alone: bool) -> Left | None:
+    """Remove a mark and its folder if its process is dead; return what stays, None if the mark is gone or not one of this user.
+
+    Args:
+        mark: Path of the mark.
+        alone: Whether no other process can be writing a mark in this folder now.
+    """
     try:
         lock = os.open(mark, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -209,7 +234,8 @@ def _examined(mark: Path) -> Left | None:
         if about.st_uid != os.geteuid() or not stat.S_ISREG(about.st_mode):
             return None
         if about.st_size == 0:
-            if time.time() - about.st_mtime > _WRITTEN_WITHIN_S and not os.path.lexists(mark.with_suffix(_PARTIAL)):
+            old = time.time() - about.st_mtime > _WRITTEN_WITHIN_S
+            if (alone or old) and not os.path.lexists(mark.with_suffix(_PARTIAL)):
                 mark.unlink(missing_ok=True)
             return None
         owner = _parsed(os.read(lock, _LARGEST_MARK_BYTES))
@@ -247,26 +273,28 @@ def _remove(mark: Path, owner: Owner) -> None:
 
 
 @contextmanager
-def _alone_in(parent: Path) -> Iterator[None]:
-    """Let no other process of v2xsim make marks in a folder during a block, where the file system can lock folders."""
+def _alone_in(parent: Path) -> Iterator[bool]:
+    """Let no other process of v2xsim make marks in a folder during a block; yield whether the file system can do that."""
     try:
         folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:
         # A folder that may be written but not listed.
-        yield
+        yield False
         return
     try:
         until = time.monotonic() + 5.0
         while True:
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
                 break
             except OSError as error:
+                alone = False
                 # Whoever else locks the folder may hold it for long, and some file systems cannot lock folders: go on without.
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES) or time.monotonic() > until:
                     break
                 time.sleep(0.01)
-        yield
+        yield alone
     finally:
         os.close(folder)
 

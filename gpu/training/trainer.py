@@ -6,6 +6,7 @@ has to be stored.
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ from v2xsim.gpu.sequence.checkpoint import (
 )
 from v2xsim.gpu.sequence.tokens import TokenSequence, next_token_loss
 from v2xsim.gpu.sequence.windows import Source, Windows
+from v2xsim.ownership import BusyError, alone_in
 
 # AdamW's usual coefficients for language models.
 _BETAS = (0.9, 0.95)
@@ -145,6 +147,30 @@ def train(
         UserError: If the folder contains another training, or the loss is no longer finite. The last checkpoint stays
             valid.
     """
+    if folder is None:
+        return _train(model, source, settings, validation, None, False, on_step)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+    try:
+        with alone_in(folder):
+            return _train(model, source, settings, validation, folder, resume, on_step)
+    except BusyError:
+        raise UserError(
+            f"{folder}: another process trains into this folder; wait for it, or name another folder"
+        ) from None
+
+
+def _train(
+    model: TokenSequence,
+    source: Source,
+    settings: TrainSettings,
+    validation: Windows | None,
+    folder: Path | None,
+    resume: bool,
+    on_step: Callable[[Progress], None] | None,
+) -> History:
     optimiser, history = _optimiser(model, settings), History()
     if folder is not None:
         description = {
@@ -240,8 +266,10 @@ def _seed_of(seed: int, step: int) -> int:
 def _goes_on(folder: Path, description: dict[str, Any], resume: bool) -> bool:
     """Return whether a folder contains a checkpoint of this training; if it contains none, prepare the folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Files that a killed training was writing; only this training writes here now.
     for draft in folder.glob(".*.draft"):
-        draft.unlink()
+        if re.fullmatch(rf"\.({'|'.join(map(re.escape, (CHECKPOINT, WEIGHTS, MODEL)))})\.\d+\.draft", draft.name):
+            draft.unlink(missing_ok=True)
     # Convert through JSON, so that it compares equal to the content of the file: tuples become lists.
     description = json.loads(json.dumps(description))
     if not (folder / CHECKPOINT).exists() and not (folder / WEIGHTS).exists():

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import v2xsim
+from v2xsim import children
 from v2xsim.errors import UserError
 from v2xsim.scenario import resolved
 from v2xsim.study import local_runner
@@ -166,7 +167,7 @@ def test_looking_for_what_ended_waits_for_the_first_of_it(server):
 
 
 def test_a_server_that_cannot_start_is_an_error_and_no_endless_loop(monkeypatch):
-    monkeypatch.setattr(local_runner.sys, "executable", "/bin/false")
+    monkeypatch.setattr(children.sys, "executable", "/bin/false")
     with ForkServer(1) as server:
         server._process.wait()
         with pytest.raises(UserError, match=r"points cannot be started.*exit code 1"):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
-from v2xsim.study.plan import _content, plan_of
+from v2xsim.study.plan import content_of, plan_of
 from v2xsim.study.sweepfile import SweepFile
 
 BASE = {"scenario": "demo"}
@@ -221,13 +221,13 @@ def test_a_file_is_read_up_to_the_limit(tmp_path, monkeypatch, size_bytes, read)
     (tmp_path / "trace.xml").write_bytes(b"x" * size_bytes)
     digest = hashlib.sha256(b"x" * size_bytes).hexdigest()
     date_ns = (tmp_path / "trace.xml").stat().st_mtime_ns
-    assert _content(tmp_path / "trace.xml") == (digest if read else f"{size_bytes} {date_ns}")
+    assert content_of(tmp_path / "trace.xml") == (digest if read else f"{size_bytes} {date_ns}")
 
 
 def test_a_file_larger_than_64_mb_is_not_read(tmp_path):
     with (tmp_path / "trace.xml").open("wb") as stream:
         stream.truncate(64_000_001)
-    assert _content(tmp_path / "trace.xml").startswith("64000001 ")
+    assert content_of(tmp_path / "trace.xml").startswith("64000001 ")
 
 
 def test_a_key_has_24_hexadecimal_digits():

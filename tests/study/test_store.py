@@ -2,13 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from small_sweeps import done, finish, planned
 
 from v2xsim.study.plan import plan_of
-from v2xsim.study.store import StoreError, as_json, manifest_of, opened
+from v2xsim.study.store import Store, StoreError, as_json, manifest_of, opened
 
 BROKEN = {"name": "broken", "scenario": "demo", "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 2}
 
@@ -140,9 +142,28 @@ def test_a_failure_that_is_known_is_not_noted_again(tmp_path):
 
 def test_failures_that_are_forgotten_wait_again(store, plan, tmp_path):
     store.note(done(plan.points[2], kind="crash", reason="it broke"))
-    store.forget_failures()
+    assert store.forget_failures() == {plan.points[2].key}
     assert store.waiting() == list(plan.points)
+
+
+def test_a_failure_is_forgotten_on_disk_when_its_point_has_ended(store, plan):
+    """So that a sweep which is killed while it runs the point again still knows that it failed."""
+    point = plan.points[2]
+    store.note(done(point, kind="crash", reason="it broke"))
+    store.forget_failures()
+    assert set(Store(store.folder, plan).failed) == {point.key}
+    finish(store, point, 0.5)
     assert list((store.folder / "failed").iterdir()) == []
+
+
+def test_a_result_counts_more_than_the_failure_before_it(tmp_path, plan):
+    """Both are there if the sweep was killed between the end of the point and the note of it."""
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        store.note(done(plan.points[0], kind="crash", reason="it broke"))
+        (store.folder / "points" / f"{plan.points[0].key}.arrow").write_bytes(b"")
+    again = reopened(tmp_path, plan)
+    assert (again.finished, again.failed) == ({plan.points[0].key}, {})
+    assert list((tmp_path / "s" / "failed").iterdir()) == []
 
 
 def test_failures_come_in_the_plans_order_with_their_settings(store, plan):
@@ -186,12 +207,141 @@ def test_what_a_killed_beginning_left_is_no_obstacle(tmp_path, plan, left):
     assert reopened(tmp_path, plan, resume=False).waiting()
 
 
-def test_drafts_of_points_are_cleared_away(tmp_path, plan):
-    (tmp_path / "s" / "points").mkdir(parents=True)
-    (tmp_path / "s" / "sweep.json").write_bytes(as_json(plan.manifest()))
-    (tmp_path / "s" / "points" / ".k.arrow.7.draft").write_text("")
+def test_what_killed_points_left_is_cleared_away_and_nothing_else(tmp_path, plan):
+    keys = [point.key for point in plan.points]
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        finish(store, plan.points[0], 0.5)
+    for name in (f"points/.{keys[1]}.arrow.7.draft", f"failed/.{keys[1]}.json.7.draft", f"logs/.{keys[1]}.reason.7.draft",
+                 ".results.parquet.7.draft", ".sweep.json.7.draft", f"logs/{keys[1]}.reason", f"logs/{keys[0]}.log"):  # fmt: skip
+        (tmp_path / "s" / name).write_text("")
+    others = ["points/.mine.7.draft", ".my.notes.draft", "logs/mine.reason", "thesis.tex", "runs/.k.partial/thesis.tex"]
+    (tmp_path / "s" / "runs" / ".k.partial").mkdir(parents=True)
+    for name in others:
+        (tmp_path / "s" / name).write_text("years of work")
     reopened(tmp_path, plan)
-    assert list((tmp_path / "s" / "points").iterdir()) == []
+    left = {path.relative_to(tmp_path / "s").as_posix() for path in (tmp_path / "s").rglob("*") if path.is_file()}
+    assert left == {*others, "sweep.json", ".lock", f"points/{keys[0]}.arrow", "timing.jsonl"}
+
+
+def test_the_run_folders_of_killed_points_are_cleared_away(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        (store.folder / "runs").mkdir()
+    code = f"from pathlib import Path; from v2xsim.ownership import take; take(Path({str(tmp_path / 's' / 'runs')!r}), 'k'); import os; os._exit(9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(list((tmp_path / "s" / "runs").iterdir())) == 2
+    reopened(tmp_path, plan)
+    assert list((tmp_path / "s" / "runs").iterdir()) == []
+
+
+def test_a_line_that_a_kill_has_cut_does_not_spoil_the_next(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        (store.folder / "timing.jsonl").write_text('{"key": "hal')
+    with opened(tmp_path / "s", plan, resume=True) as store:
+        finish(store, plan.points[0], 0.5)
+        _cut, line = (store.folder / "timing.jsonl").read_text().splitlines()
+    assert json.loads(line)["key"] == plan.points[0].key
+
+
+@pytest.mark.parametrize("finished", [0, 1])
+def test_a_sweep_that_was_killed_before_its_folders_were_made_goes_on(tmp_path, plan, finished):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / ".lock").write_text("")
+    (tmp_path / "s" / "sweep.json").write_bytes(as_json(plan.manifest()))
+    assert reopened(tmp_path, plan, resume=bool(finished)).waiting() == list(plan.points)
+
+
+SCENE = """
+run: {duration_s: 1.0}
+world: {buildings: houses.poly.xml}
+traffic: {sumocfg: town.sumocfg}
+stations: {penetration: 1.0}
+"""
+FILES = {
+    "scene.yaml": SCENE,
+    "houses.poly.xml": "<additional></additional>",
+    "town.sumocfg": "<configuration><net-file value='town.net.xml'/><route-files value='town.rou.xml, more.rou.xml'/>"
+    "<additional-files value='town.add.xml'/><tripinfo-output value='trips.xml'/></configuration>",
+    "town.net.xml": "<net/>",
+    "town.rou.xml": "<routes/>",
+    "more.rou.xml": "<routes/>",
+    "town.add.xml": "<additional><include href='inner.add.xml'/><inductionLoop id='d' file='loop.xml'/></additional>",
+    "inner.add.xml": "<additional><rerouter id='r' file='rerouter.xml'/></additional>",
+    "rerouter.xml": "<rerouter/>",
+    # Earlier runs of SUMO itself wrote these.
+    "trips.xml": "<tripinfos/>",
+    "loop.xml": "<detector/>",
+}
+OUTPUTS = {"trips.xml", "loop.xml"}
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """The plan of a sweep over a SUMO scenario, and the function that plans it again."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return lambda: plan_of({"name": "s", "scenario": str(tmp_path / "scene.yaml"), "grid": {"radio.mcs": [0, 1]}})
+
+
+@pytest.mark.parametrize("finished", [0, 1])
+@pytest.mark.parametrize("name", sorted(set(FILES) - OUTPUTS))
+def test_a_file_that_changed_since_the_sweep_began_is_named_and_the_sweep_refused(tmp_path, scene, name, finished):
+    begun(tmp_path, scene(), finished)
+    text = FILES[name].replace("</", "<!-- changed --></", 1) if "</" in FILES[name] else FILES[name] + "\n"
+    (tmp_path / name).write_text(text)
+    with pytest.raises(
+        StoreError, match=f"{name}: has changed since the sweep in .* began .sha256 .*put the file back"
+    ):
+        reopened(tmp_path, scene())
+
+
+@pytest.mark.parametrize("name", sorted(OUTPUTS))
+def test_what_sumo_itself_wrote_is_no_input(tmp_path, scene, name):
+    begun(tmp_path, scene())
+    (tmp_path / name).write_text("<other/>")
+    assert len(reopened(tmp_path, scene()).waiting()) == 1
+
+
+def test_several_changed_files_are_all_named(tmp_path, scene):
+    begun(tmp_path, scene())
+    for name in ("town.net.xml", "town.rou.xml"):
+        (tmp_path / name).write_text(FILES[name] + "\n")
+    with pytest.raises(
+        StoreError, match=r"town\.net\.xml: has changed.*and so have .*town\.rou\.xml .*put the files back"
+    ):
+        reopened(tmp_path, scene())
+
+
+def test_a_file_with_another_date_only_has_not_changed(tmp_path, scene):
+    begun(tmp_path, scene())
+    os.utime(tmp_path / "town.net.xml", (1, 1))
+    assert len(reopened(tmp_path, scene()).waiting()) == 1
+
+
+def test_without_resume_a_sweep_of_which_no_point_is_finished_begins_again_with_what_changed(tmp_path, scene):
+    begun(tmp_path, scene(), finished=0)
+    (tmp_path / "town.net.xml").write_text("<net></net>")
+    assert len(reopened(tmp_path, scene(), resume=False).waiting()) == 2
+
+
+def test_a_sweep_that_a_version_began_which_noted_no_files_goes_on(tmp_path, scene):
+    begun(tmp_path, scene())
+    said = manifest_of(tmp_path / "s")
+    del said["inputs"]
+    (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
+    assert len(reopened(tmp_path, scene()).waiting()) == 1
+
+
+def test_a_file_that_changes_while_the_sweep_runs_ends_it(tmp_path, scene):
+    plan = scene()
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        store.job(plan.points[0], 0)
+        (tmp_path / "town.net.xml").write_text("<net></net>")
+        with pytest.raises(StoreError, match=r"town\.net\.xml: must not change while a sweep runs"):
+            store.job(plan.points[1], 0)
+        # The point may have read either.
+        with pytest.raises(StoreError, match="must not change"):
+            finish(store, plan.points[0], 0.5)
+        assert list((store.folder / "points").iterdir()) == []
 
 
 def begun(tmp_path, plan, finished=1):
@@ -241,7 +391,7 @@ def test_a_users_file_that_changed_since_is_named_with_both_digests(tmp_path, pl
     (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
     digests = {"/same.py": "c" * 64, "/new.py": "d" * 64, "/own.py": "b" * 64}
     monkeypatch.setattr(type(plan), "plugins", digests)
-    with pytest.raises(StoreError, match=r"/own\.py: has changed .*sha256 a{12}, now b{12}\), so 1 of its points"):
+    with pytest.raises(StoreError, match=r"/own\.py: has changed .*sha256 a{12}, now b{12}\), so its points"):
         reopened(tmp_path, plan)
 
 

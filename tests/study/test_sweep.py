@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from v2xsim.cli.app import app
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.results import metrics_table
@@ -216,3 +218,41 @@ def test_a_folder_with_finished_points_is_taken_up_only_when_asked(instant, tmp_
     sweep(SMALL, out=tmp_path / "s")
     with pytest.raises(StoreError, match=r"8 points finished; .* --resume"):
         sweep(SMALL, out=tmp_path / "s")
+
+
+@pytest.fixture
+def half_done(instant, tmp_path, monkeypatch):
+    """A sweep of eight points of which two have finished, one has failed, and five have not run."""
+    plan = plan_of(SMALL)
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        for number, kind in enumerate(("done", "crash", "done")):
+            key = plan.points[number].key
+            if kind == "done":
+                rows = [("prr", "", Metric(0.5, "1", 8))]
+                (tmp_path / "s" / "points" / f"{key}.arrow").write_bytes(as_bytes(metrics_table(rows)))
+            store.note(Outcome(key, kind, "" if kind == "done" else "it broke", 1.0, 1.0, 1))
+    return plan, tmp_path / "s"
+
+
+@pytest.mark.parametrize(
+    ("options", "ran", "left"),
+    [({"retry_failed": True}, [1], 5), ({"resume": True}, [3, 4, 5, 6, 7], 0), ({"resume": True, "retry_failed": True}, [1, 3, 4, 5, 6, 7], 0)],
+    ids=["retry", "resume", "both"],
+)  # fmt: skip
+def test_failed_points_run_again_when_asked_and_only_they(half_done, instant, options, ran, left):
+    plan, folder = half_done
+    swept = sweep(plan, out=folder, **options)
+    assert [job.key for job, *_ in instant] == [plan.points[number].key for number in ran]
+    assert (swept.ran, swept.waiting) == (len(ran), left)
+    assert len(swept.failed) == (0 if options.get("retry_failed") else 1)
+
+
+def test_points_that_have_not_run_are_reported(half_done):
+    _, folder = half_done
+    grid = ["--grid", "cooperation.relay=none,hybrid", "--grid", "stations.penetration=0.5,1.0", "--seeds", "2"]
+    result = CliRunner().invoke(
+        app, ["sweep", "demo", "--set", "run.duration_s=0.5", *grid, "--out", str(folder), "--retry-failed"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "3 of 8 points finished (1 now), 0 failed" in result.stdout
+    assert "5 points have not run yet; run them with --resume" in result.stdout

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,19 +68,36 @@ def test_settings_are_columns_of_their_own_type(undisturbed):
 
 @pytest.mark.slow
 def test_a_sweep_killed_again_and_again_and_resumed_equals_an_undisturbed_one(undisturbed, tmp_path):
+    """Kills of either kind at random instants; `tools/kill_sweep.py` does this a hundred times."""
     file, out = tmp_path / "small.yaml", tmp_path / "killed"
-    file.write_text(json.dumps(SMALL))
+    file.write_text(json.dumps(SMALL | {"keep": "tables"}))
     command = [sys.executable, "-m", "v2xsim", "sweep", str(file), "--out", str(out), "--workers", "2", "--resume"]
     chance = random.Random(4)
-    for _ in range(3):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.3, 3.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        limit = time.monotonic() + 60
+        while not (out / "sweep.json").exists() and time.monotonic() < limit:
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0.5, 4.0))
+        process.send_signal(number)
+        _, said = process.communicate()
+        assert "Traceback" not in said
+        assert process.returncode in ({-number} if number == signal.SIGKILL else {128 + number, 0})
     done = {p.name: p.stat().st_mtime_ns for p in (out / "points").glob("*.arrow")}
+    (out / "runs" / ".k.partial").mkdir(parents=True)
+    (out / "runs" / ".k.partial" / "thesis.tex").write_text("years of work")
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert content(out) == content(undisturbed)
+    assert content(out)["results.parquet"] == content(undisturbed)["results.parquet"]
     assert all((out / "points" / name).stat().st_mtime_ns == when for name, when in done.items())
+    # Nothing of its own is left, and nobody else's is touched.
+    assert [path.name for path in (out / "runs" / ".k.partial").iterdir()] == ["thesis.tex"]
+    shutil.rmtree(out / "runs" / ".k.partial")
+    keys = {path.stem for path in (out / "points").iterdir()}
+    assert {path.name for path in (out / "runs").iterdir()} == keys
+    assert list((out / "logs").iterdir()) == []
+    assert {path.name for path in out.iterdir()} == {
+        ".lock", "sweep.json", "points", "failed", "logs", "runs", "results.parquet", "failures.json", "timing.jsonl", "timing.parquet",
+    }  # fmt: skip
 
 
 @pytest.mark.slow

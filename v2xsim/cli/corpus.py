@@ -12,6 +12,7 @@ import typer
 
 from v2xsim.cli.notes import print_notes
 from v2xsim.cli.options import takes_fields_of
+from v2xsim.cli.progress import step_lines
 
 if TYPE_CHECKING:
     from v2xsim.datasets.motion.runs import Report
@@ -134,13 +135,14 @@ def command(options: Options) -> None:
 
 @contextmanager
 def _progress() -> Iterator["Report"]:
-    """Show a bar on standard error; if that is not a terminal, a line for each finished step."""
+    """Show a bar on standard error; if that is not a terminal, a line for each finished step and every ten seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda done, total, what: typer.echo(f"{what}: {done} of {total} runs", err=True)
+        with step_lines() as show:
+            yield lambda done, total, what: show(f"{what}: {done} of {total} runs")
         return
     columns = (TextColumn("{task.description:<21}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, refresh_per_second=5) as bar:

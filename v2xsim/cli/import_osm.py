@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from v2xsim.cli.notes import print_notes
+from v2xsim.cli.progress import step_lines
 from v2xsim.notices import Notice
 
 NAME = "import-osm"
@@ -51,9 +52,8 @@ def command(
     side: Literal["left", "right"] | None = None
     if driving_side is not None:
         side = "left" if driving_side is DrivingSide.LEFT else "right"
-    scenario = import_osm(
-        osm_file, out, driving_side=side, progress=lambda what: typer.echo(what, err=True), notify=notices.append
-    )
+    with step_lines() as show:
+        scenario = import_osm(osm_file, out, driving_side=side, progress=show, notify=notices.append)
     print_notes(notice.text for notice in notices)
     typer.echo(f"scenario: {scenario}")
     typer.echo(f"next:     v2xsim run {scenario}")

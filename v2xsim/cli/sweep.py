@@ -1,9 +1,8 @@
 """`v2xsim sweep`: run a scenario with many settings and seeds."""
 
 import json
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ import typer
 from v2xsim.cli.arguments import AsJson, Overrides
 from v2xsim.cli.notes import print_notes
 from v2xsim.cli.options import takes_fields_of
+from v2xsim.cli.progress import duration, progress_lines
 
 if TYPE_CHECKING:
     from v2xsim.study.plan import Plan
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 NAME = "sweep"
 EXAMPLE = "Example: v2xsim sweep demo --grid cooperation.relay=none,hybrid --seeds 5 --out sweeps/relay"
 SOME_FAILED = 1
-# Seconds between two lines of progress in a log file.
-_SAY_EVERY_S = 20.0
 
 
 class Backend(StrEnum):
@@ -84,7 +82,11 @@ class Options:
         False
     )
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run the failed points of an earlier call again.")
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Run only the failed points of an earlier call again; with --resume, also those that have not run yet.",
+        ),
     ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, and estimate time, memory and disk from one trial point.")
@@ -115,17 +117,21 @@ def command(options: Options) -> None:
         else:
             _print_estimate(cost)
         return
-    with _progress() as progress:
-        swept = run_sweep(
-            plan,
-            out=options.out,
-            workers=options.workers,
-            backend=options.backend.value,
-            scheduler=options.scheduler,
-            resume=options.resume or options.retry_failed,
-            retry_failed=options.retry_failed,
-            progress=progress,
-        )
+    try:
+        with _progress() as progress:
+            swept = run_sweep(
+                plan,
+                out=options.out,
+                workers=options.workers,
+                backend=options.backend.value,
+                scheduler=options.scheduler,
+                resume=options.resume,
+                retry_failed=options.retry_failed,
+                progress=progress,
+            )
+    except KeyboardInterrupt as stop:
+        stop.add_note("finished points are kept; continue with --resume")
+        raise
     if options.as_json:
         typer.echo(json.dumps(_swept_object(swept)))
     else:
@@ -175,7 +181,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
 
 @contextmanager
 def _progress() -> Iterator["Report"]:
-    """Show a progress bar on standard error, or a line from time to time if standard error is not a terminal."""
+    """Show a progress bar on standard error, or a line every ten seconds if standard error is not a terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -188,7 +194,8 @@ def _progress() -> Iterator["Report"]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _lines()
+        with progress_lines() as show:
+            yield _in_lines(show)
         return
     columns = (
         TextColumn("points"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
@@ -208,19 +215,18 @@ def _progress() -> Iterator["Report"]:
         yield report
 
 
-def _lines() -> "Report":
-    begun_s = said_s = time.monotonic()
+def _in_lines(show: Callable[[str], None]) -> "Report":
+    """Return a function that reports the progress of a sweep as a text."""
+    begun_s = time.monotonic()
     first: list[int] = []
 
     def report(finished: int, failed: int, total: int) -> None:
-        nonlocal said_s
-        now_s, over = time.monotonic(), finished + failed
+        over = finished + failed
         first.append(over)
-        if now_s - said_s < _SAY_EVERY_S or over == first[0]:
-            return
-        said_s = now_s
-        left_s = (now_s - begun_s) / (over - first[0]) * (total - over)
-        print(f"{over} of {total} points, {failed} failed, about {_duration(left_s)} left", file=sys.stderr, flush=True)
+        # The remaining time is estimated only from points of this run, not from those that an earlier run finished.
+        ran = over - first[0]
+        left = f", about {duration((time.monotonic() - begun_s) / ran * (total - over))} left" if ran else ""
+        show(f"{over} of {total} points, {failed} failed{left}")
 
     return report
 
@@ -246,7 +252,7 @@ def _print_plan(plan: "Plan", folder: Path | None) -> None:
 def _print_estimate(cost: "Estimate") -> None:
     typer.echo(
         f"trial point: {cost.outcome.wall_s:.1f} s, {cost.outcome.peak_bytes / 1e9:.2f} GB of memory\n"
-        f"all {cost.points}: about {_duration(cost.wall_s)} with {cost.workers} workers, {cost.peak_bytes / 1e9:.1f} GB of "
+        f"all {cost.points}: about {duration(cost.wall_s)} with {cost.workers} workers, {cost.peak_bytes / 1e9:.1f} GB of "
         f"memory, {_size(cost.disk_bytes)} on disk"
     )
 
@@ -260,6 +266,8 @@ def _print_swept(swept: "Swept", total: int) -> None:
         typer.echo(
             f"  failed: {setting or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}\n    log: {swept.folder / failure['log']}"
         )
+    if swept.waiting:
+        typer.echo(f"{swept.waiting} points have not run yet; run them with --resume")
     if len(swept.failed) > 10:
         typer.echo(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
     typer.echo(f"results: {swept.folder / 'results.parquet'}")
@@ -268,7 +276,7 @@ def _print_swept(swept: "Swept", total: int) -> None:
 
 def _swept_object(swept: "Swept") -> dict[str, Any]:
     return {
-        "folder": str(swept.folder), "finished": swept.finished, "ran": swept.ran, "failed": swept.failed,
+        "folder": str(swept.folder), "finished": swept.finished, "ran": swept.ran, "failed": swept.failed, "waiting": swept.waiting,
         "disk_bytes": swept.disk_bytes,
     }  # fmt: skip
 
@@ -278,12 +286,6 @@ def _estimate_object(cost: "Estimate") -> dict[str, Any]:
         "points": cost.points, "workers": cost.workers, "wall_s": cost.wall_s, "peak_bytes": cost.peak_bytes,
         "disk_bytes": cost.disk_bytes, "trial_wall_s": cost.outcome.wall_s,
     }  # fmt: skip
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _size(count: int) -> str:

@@ -12,6 +12,7 @@ import os
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -38,6 +39,8 @@ _DROPPED = {"log", "message-log", "error-log", "tripinfo", "personinfo", "summar
             "num-clients", "gui-settings-file", "g", "start", "S", "quit-on-end", "Q", "delay", "d", "game",
             "window-size", "window-pos", "breakpoints", "step-length", "seed", "random", "no-step-log", "verbose",
             "no-warnings"}  # fmt: skip
+# Route files and additional files that name other files are written by hand; larger ones come from programs.
+_LARGEST_NAMING_BYTES = 8_000_000
 _DROPPED_BEGINNINGS = ("save-", "device.ssm", "gui-", "device.btreceiver", "registry-")
 
 # Dropped options that do not change what a user gets from v2xsim, so that no notice lists them.
@@ -196,6 +199,45 @@ def read_options(config: Path) -> dict[str, str]:
     return options
 
 
+def named_files(config: Path) -> list[Path]:
+    """Return the input files that a SUMO configuration names, and those that its route files and additional files name.
+
+    Files that do not exist are left out, and so are all files of a configuration that cannot be read: a run reports these.
+    """
+    config = config.absolute()
+    try:
+        options = read_options(config)
+    except MobilityError:
+        return []
+    known: dict[Path, None] = {}
+    for option, value in options.items():
+        if _is_input(option):
+            with suppress(MobilityError):
+                for path in files_of(value, config.parent, option, config):
+                    _add_with_named(path, option != "net-file", known)
+    return sorted(known)
+
+
+def _add_with_named(path: Path, may_name_others: bool, known: dict[Path, None]) -> None:
+    """Add a file to the known ones, and the existing files that its elements name as inputs."""
+    if path in known or not path.is_file():
+        return
+    known[path] = None
+    if not may_name_others or path.stat().st_size > _LARGEST_NAMING_BYTES or not names_files(path, _REFERENCES):
+        return
+    for element in read_document(path).root.iter():
+        for value in () if element.tag in _OUTPUT_TAGS else filter(None, map(element.get, _REFERENCES)):
+            _add_with_named((path.parent / value).resolve(), element.tag == "include", known)
+
+
+def _is_dropped(option: str) -> bool:
+    return option in _DROPPED or "output" in option or option.startswith(_DROPPED_BEGINNINGS)
+
+
+def _is_input(option: str) -> bool:
+    return not _is_dropped(option) and (option in _INPUTS or option.endswith(("-file", "-files", ".file", ".files")))
+
+
 def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
     """Write a safe copy of a SUMO configuration into a folder, and return it.
 
@@ -223,10 +265,10 @@ def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
     root = ET.Element("configuration")
     dropped = []
     for option, value in options.items():
-        if option in _DROPPED or "output" in option or option.startswith(_DROPPED_BEGINNINGS):
+        if _is_dropped(option):
             dropped.append(option)
             continue
-        if option in _INPUTS or option.endswith(("-file", "-files", ".file", ".files")):
+        if _is_input(option):
             files = files_of(value, config.parent, option, config)
             if option == "additional-files":
                 files = [copies.safe(path) for path in files]

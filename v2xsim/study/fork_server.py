@@ -42,12 +42,20 @@ class _Child:
 
 def main() -> None:
     """Read jobs from standard input and run them until the input ends."""
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.dup(1)
     # What libraries print must not mix with the answers on standard output.
     os.dup2(2, 1)
     _load()
-    print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
     children: dict[int, _Child] = {}
+    with contextlib.suppress(BrokenPipeError):  # The process that started the server has ended, and needs no answers.
+        _serve(children, answers)
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _serve(children: dict[int, _Child], answers: int) -> None:
+    _answer(answers, {"ready": os.getpid()})
     waiting = b""
     while True:
         readable, _, _ = select.select([0], [], [], _PAUSE_S if children else None)
@@ -57,14 +65,17 @@ def main() -> None:
                 break
             *lines, waiting = (waiting + more).split(b"\n")
             for line in lines:
-                _obey(json.loads(line), children, answers.fileno())
+                _obey(json.loads(line), children, answers)
         _look_after(children)
         for pid, child, status, usage in _ended(children):
             del children[pid]
-            print(json.dumps(_obituary(child, status, usage)), file=answers, flush=True)
-    for pid in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            _answer(answers, _obituary(child, status, usage))
+
+
+def _answer(answers: int, content: dict[str, Any]) -> None:
+    line = json.dumps(content).encode() + b"\n"
+    while line:
+        line = line[os.write(answers, line) :]
 
 
 def _load() -> None:

@@ -3,20 +3,23 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from v2xsim.errors import UserError
+from v2xsim.mobility.sumo_config import named_files
 from v2xsim.scenario.checks import UNUSED_FILE
 from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
 from v2xsim.scenario.explain import problems
-from v2xsim.scenario.load import checked, document_of, load_section, resolved
+from v2xsim.scenario.load import checked, document_of, find, load_section, resolved
 from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
@@ -67,6 +70,7 @@ class Plan:
         seeds: Seeds with which every setting is run.
         points: All points, sorted by setting and then by seed.
         baseline: Row of the setting with which the others are compared.
+        inputs: Digest of each file from which the scenarios are made and that they read, by path.
     """
 
     file: SweepFile
@@ -79,6 +83,7 @@ class Plan:
     seeds: tuple[int, ...]
     points: tuple[Point, ...]
     baseline: int
+    inputs: Mapping[str, str]
 
     @property
     def plugins(self) -> dict[str, str]:
@@ -115,6 +120,7 @@ class Plan:
             "baseline": self.baseline,
             "keep": self.file.keep,
             "plugins": self.plugins,
+            "inputs": dict(self.inputs),
             "points": [{"setting": p.setting, "seed": p.seed, "key": p.key} for p in self.points],
             "versions": {"v2xsim": __version__},
         }
@@ -145,7 +151,7 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     if count > MOST_POINTS:
         raise PlanError(f"{source}: must have at most {MOST_POINTS:,} points, got {_digits(count)}")
     settings = tuple(settings_of(file))
-    document, own = _base(file.scenario, folder)
+    document, own, written = _base(file.scenario, folder)
     word = word_in(Scenario)
     document = with_values(document, file.fixed, f"{source}: set", folder, word)
     scenario = checked(document, own)
@@ -173,7 +179,7 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     keys = tuple(settings[0])
     return Plan(
         file, source, scenario, keys, settings, tuple(scenarios), broken, seeds, tuple(points),
-        _baseline(file, settings, source),
+        _baseline(file, settings, source), _inputs(written, [scenario, *scenarios]),
     )  # fmt: skip
 
 
@@ -192,13 +198,27 @@ def _from_data(data: Mapping[str, Any]) -> SweepFile:
         raise PlanError(f"sweep: must be plain data (maps, lists, text, numbers): {error}") from None
 
 
-def _base(name: str, folder: Path) -> tuple[Document, Path]:
-    """Return the unchecked content of the scenario that a sweep file names, and the scenario's folder.
+def _base(name: str, folder: Path) -> tuple[Document, Path, Path]:
+    """Return the unchecked content of the scenario that a sweep file names, the scenario's folder, and its file.
 
     The name is taken as a path relative to the sweep file; if there is no such file, as on the command line.
     """
     beside = folder / name
-    return document_of(beside if beside.exists() else name)
+    given = beside if beside.exists() else name
+    return *document_of(given), Path(os.path.abspath(find(given)))
+
+
+def _inputs(written: Path, scenarios: Sequence[Scenario | None]) -> dict[str, str]:
+    """Return the digest of the file in which the scenario is written, and of all files that scenarios read, by path."""
+    paths = {written, *(path for scenario in scenarios if scenario is not None for path in _read_by(scenario))}
+    return {str(path): content_of(path) for path in sorted(paths)}
+
+
+def _read_by(scenario: Scenario) -> list[Path]:
+    """Return the files that a scenario names, and those that its SUMO configuration names."""
+    named = [path for _, path in sorted(paths_of(scenario), key=lambda item: item[0])]
+    config = scenario.traffic.sumocfg
+    return named + (named_files(config) if config is not None else [])
 
 
 def _baseline(file: SweepFile, settings: tuple[Setting, ...], source: str) -> int:
@@ -217,15 +237,22 @@ def _digest(scenario: Scenario) -> str:
     content = resolved(_seeded(scenario, 0))
     for words in ("name", "description"):
         del content[words]
-    files = [_content(path) for _, path in sorted(paths_of(scenario), key=lambda item: item[0])]
+    files = [content_of(path) for path in _read_by(scenario)]
     text = json.dumps([content, files, __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _content(path: Path) -> str:
+def content_of(path: Path) -> str:
+    """Return the digest of a file's content; of a very large file, its size and date."""
     about = path.stat()
     if about.st_size > _READ_BYTES:
         return f"{about.st_size} {about.st_mtime_ns}"
+    return _sha256(path, about.st_size, about.st_mtime_ns)
+
+
+# A sweep may have thousands of settings that read the same files.
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, _size: int, _date_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

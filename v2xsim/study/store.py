@@ -21,6 +21,8 @@ A point is finished when its file exists, so a sweep that was killed can continu
 import fcntl
 import json
 import os
+import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,14 +30,21 @@ from typing import Any
 
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
+from v2xsim.ownership import wait_until_clear
 from v2xsim.scenario.load import resolved
 from v2xsim.study.outcome import Outcome
-from v2xsim.study.plan import FORMAT, Plan, Point
+from v2xsim.study.plan import FORMAT, Plan, Point, content_of
 from v2xsim.study.point import Job
 
 MANIFEST = "sweep.json"
 # With less free space than this, a file system counts as full and no point is started.
 _LEAST_FREE_BYTES = 20_000_000
+# Time to wait for points of a killed sweep that have not noticed it yet.
+_PATIENCE_S = 10.0
+# Number of changed files that an error lists.
+_MOST_LISTED = 5
+# Names under which `write_atomically` writes the files of a sweep.
+_DRAFT = re.compile(r"\.([0-9a-f]{24}\.(arrow|json|reason)|[a-z]+\.(json|parquet))\.\d+\.draft")
 
 
 class StoreError(UserError):
@@ -51,8 +60,10 @@ class Store:
         self.finished = {path.stem for path in (folder / "points").glob("*.arrow")} & known
         self.failed: dict[str, dict[str, Any]] = {}
         for path in (folder / "failed").glob("*.json"):
-            if path.stem in known:
+            # If a point that failed was run again and the sweep was killed just then, both files exist: the result counts.
+            if path.stem in known - self.finished:
                 self.failed[path.stem] = json.loads(path.read_text())
+        self._dates = {Path(path): _date(Path(path)) for path in plan.inputs}
 
     def waiting(self) -> list[Point]:
         """Return the points that have neither a result nor a failure."""
@@ -65,11 +76,12 @@ class Store:
             point: The point.
             memory_bytes: Memory limit of the process if the sweep file has no `memory_gb`; 0 for no limit.
         """
+        self._check_inputs()
         scenario = self.plan.scenario_of(point)
         assert scenario is not None
         file = self.plan.file
         return Job(
-            point.key, resolved(scenario), str(self.folder / "points" / f"{point.key}.arrow"),
+            point.key, resolved(scenario), str(self._result(point.key)),
             str(self.folder / "runs" / point.key) if file.keep == "tables" else "", str(self._log(point.key)),
             str(self.folder / "logs" / f"{point.key}.reason"), file.threads, file.timeout_s or 0.0,
             int(file.memory_gb * 1e9) if file.memory_gb else memory_bytes, self.plan.plugins,
@@ -79,18 +91,25 @@ class Store:
         """Store the outcome of a point.
 
         Raises:
-            StoreError: If the outcome cannot be stored; other outcomes then could not be stored either.
+            StoreError: If the outcome cannot be stored, and others could not be stored either; or if an input file has changed.
         """
         if not (self.folder / MANIFEST).exists():
             raise StoreError(f"{self.folder}: was moved or removed while the sweep ran; results cannot be stored there")
         # A full disk is not the point's fault: stop the sweep instead of marking all further points as failed.
         if outcome.kind == "disk":
             raise StoreError(f"{outcome.reason}; finished points are kept: free some space and continue with --resume")
+        if outcome.done:
+            try:
+                self._check_inputs()
+            except StoreError:
+                # Nobody knows whether the point read the file before or after the change.
+                self._result(outcome.key).unlink(missing_ok=True)
+                raise
         with _said(self.folder):
             if outcome.done:
                 self.finished.add(outcome.key)
-                if (log := self._log(outcome.key)).exists() and log.stat().st_size == 0:
-                    log.unlink()
+                (self.folder / "failed" / f"{outcome.key}.json").unlink(missing_ok=True)
+                self._drop_empty_log(outcome.key)
             else:
                 self._fail(outcome.key, outcome.kind, outcome.reason)
             line = {
@@ -112,12 +131,14 @@ class Store:
                     self._log(point.key).write_text(reason + "\n", encoding="utf-8")
                     self._fail(point.key, "scenario", reason.splitlines()[0])
 
-    def forget_failures(self) -> None:
-        """Delete the records of failures, so that the failed points run again."""
-        with _said(self.folder):
-            for key in list(self.failed):
-                (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
-                del self.failed[key]
+    def forget_failures(self) -> set[str]:
+        """Let the failed points run again, and return their keys.
+
+        Their records stay until they have ended, so that a sweep that is killed meanwhile still knows what failed.
+        """
+        keys = set(self.failed)
+        self.failed.clear()
+        return keys
 
     def failures(self) -> list[dict[str, Any]]:
         """Return the failed points in the plan's order, with their settings."""
@@ -129,6 +150,49 @@ class Store:
             for point in self.plan.points
             if point.key in self.failed
         ]  # fmt: skip
+
+    def tidy(self) -> None:
+        """Remove what points left that were killed: files that were being written, reasons that nobody read, and empty logs.
+
+        Only files of this sweep's own names are removed.
+        """
+        for part in (".", "points", "failed", "logs"):
+            for draft in (self.folder / part).glob(".*.draft"):
+                if _DRAFT.fullmatch(draft.name):
+                    draft.unlink(missing_ok=True)
+        for point in self.plan.points:
+            (self.folder / "logs" / f"{point.key}.reason").unlink(missing_ok=True)
+            if point.key in self.finished:
+                self._drop_empty_log(point.key)
+                (self.folder / "failed" / f"{point.key}.json").unlink(missing_ok=True)
+        # Points that were killed end within a moment of the sweep that started them.
+        for place in (self.folder / "runs", Path(tempfile.gettempdir())):
+            wait_until_clear(place, _PATIENCE_S if place.parent == self.folder else 0.0)
+        # The next line must not continue one that a kill has cut.
+        timing = self.folder / "timing.jsonl"
+        if timing.exists() and (content := timing.read_bytes()) and not content.endswith(b"\n"):
+            with timing.open("a") as stream:
+                stream.write("\n")
+
+    def _check_inputs(self) -> None:
+        """Raise an error if a file that the points read has changed since the sweep was planned."""
+        for path, date in self._dates.items():
+            now = _date(path)
+            if now == date:
+                continue
+            if not path.exists() or content_of(path) != self.plan.inputs[str(path)]:
+                raise StoreError(
+                    f"{path}: must not change while a sweep runs; put it back and continue with --resume, or name another folder with --out"
+                )
+            self._dates[path] = now
+
+    def _drop_empty_log(self, key: str) -> None:
+        log = self._log(key)
+        if log.exists() and log.stat().st_size == 0:
+            log.unlink()
+
+    def _result(self, key: str) -> Path:
+        return self.folder / "points" / f"{key}.arrow"
 
     def _log(self, key: str) -> Path:
         return self.folder / "logs" / f"{key}.log"
@@ -154,24 +218,14 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
     with _said(folder):
         if folder.exists() and not folder.is_dir():
             raise StoreError(f"{folder}: must be a folder, got a file; name another with --out")
-        begun = (folder / MANIFEST).exists()
         if (
-            not begun
-            and folder.exists()
-            and any(path.name != ".lock" and path.suffix != ".draft" for path in folder.iterdir())
+            folder.exists()
+            and not (folder / MANIFEST).exists()
+            and any(not _left_by_a_beginning(path) for path in folder.iterdir())
         ):
             raise StoreError(f"{folder}: must be new, empty, or hold a sweep; name another with --out")
-        # A plan without any finished or failed point can be replaced, unless a newer version wrote it.
-        done = len(list((folder / "points").glob("*.arrow"))) if begun and manifest_of(folder) else 0
-        if done and not resume:
-            raise StoreError(
-                f"{folder}: holds a sweep with {done} points finished; continue with --resume, or name another with --out"
-            )
-        if done:
-            _check_same(folder, plan)
-        for part in ("points", "failed", "logs"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
         _check_room(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
     with lock:
         try:
@@ -180,12 +234,37 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
         except OSError:
             raise StoreError(f"{folder}: another process works on this sweep; wait for it, or stop it") from None
         with _said(folder):
+            begun = (folder / MANIFEST).exists() and manifest_of(folder)
+            done = len(list((folder / "points").glob("*.arrow"))) if begun else 0
+            # A plan without any finished point can be replaced, unless a newer version wrote it.
+            if done and not resume:
+                raise StoreError(
+                    f"{folder}: holds a sweep with {done} points finished; continue with --resume, or name another with --out"
+                )
+            if begun and resume:
+                _check_inputs_since(folder, plan)
+            if done:
+                _check_same(folder, plan)
             write_atomically(folder / MANIFEST, as_json(plan.manifest()))
-            # Remove incomplete files of points that were killed while writing.
-            for draft in (folder / "points").glob(".*.draft"):
-                draft.unlink(missing_ok=True)
+            for part in ("points", "failed", "logs"):
+                (folder / part).mkdir(exist_ok=True)
             store = Store(folder, plan)
+            store.tidy()
         yield store
+
+
+def _left_by_a_beginning(path: Path) -> bool:
+    """Return whether a file is one that a sweep leaves which is killed before its plan is written."""
+    return path.name == ".lock" or _DRAFT.fullmatch(path.name) is not None
+
+
+def _date(path: Path) -> tuple[int, int]:
+    """Return size and date of a file; zeros if it does not exist."""
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns
 
 
 def as_json(content: Any) -> bytes:
@@ -216,20 +295,36 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def _check_inputs_since(folder: Path, plan: Plan) -> None:
+    """Raise an error if files from which the plan is made, or that its points read, have changed since the sweep began."""
+    manifest = manifest_of(folder)
+    before = {**_texts(manifest.get("plugins")), **_texts(manifest.get("inputs"))}
+    changed = [
+        path for path, digest in sorted({**plan.plugins, **plan.inputs}.items()) if before.get(path, digest) != digest
+    ]
+    if not changed:
+        return
+    now = {**plan.plugins, **plan.inputs}
+    digests = [f"sha256 {before[path][:12]}, now {now[path][:12]}" for path in changed]
+    others = ", ".join(f"{path} ({digest})" for path, digest in zip(changed[1:_MOST_LISTED], digests[1:], strict=False))
+    more = f" and {len(changed) - _MOST_LISTED} more" if len(changed) > _MOST_LISTED else ""
+    raise StoreError(
+        f"{changed[0]}: has changed since the sweep in {folder} began ({digests[0]}){f', and so have {others}{more}' if others else ''}, so its "
+        f"points would be of two studies; put the file{'s' if others else ''} back, or name another folder with --out"
+    )
+
+
+def _texts(digests: Any) -> dict[str, str]:
+    """Return the digests in a plan by path; nothing for a plan of a version that had none."""
+    return {str(path): str(digest) for path, digest in digests.items()} if isinstance(digests, Mapping) else {}
+
+
 def _check_same(folder: Path, plan: Plan) -> None:
     manifest = manifest_of(folder)
     before = {str(point["key"]) for point in manifest.get("points", [])}
     gone = before - {point.key for point in plan.points}
     if not gone:
         return
-    plugins = manifest.get("plugins", {})
-    changed = [path for path, digest in plan.plugins.items() if plugins.get(path, digest) != digest]
-    if changed:
-        raise StoreError(
-            f"{changed[0]}: has changed since the sweep in {folder} began (sha256 {plugins[changed[0]][:12]}, now "
-            f"{plan.plugins[changed[0]][:12]}), so {len(gone)} of its points are of another study; put the file back, or name another "
-            "folder with --out"
-        )
     made_by = manifest.get("versions", {}).get("v2xsim")
     current = plan.manifest()["versions"]["v2xsim"]
     why = (
@@ -243,7 +338,8 @@ def _check_same(folder: Path, plan: Plan) -> None:
 
 
 def _check_room(folder: Path) -> None:
-    about = os.statvfs(folder)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    about = os.statvfs(there)
     free = about.f_bavail * about.f_frsize
     if free < _LEAST_FREE_BYTES:
         raise StoreError(

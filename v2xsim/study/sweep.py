@@ -31,6 +31,7 @@ class Swept:
         finished: Number of points with a result.
         failed: Failed points, each with index, setting, seed, kind of failure, reason and log.
         ran: Number of points that ran in this call.
+        waiting: Number of points that have not run yet.
         disk_bytes: Size of the folder.
     """
 
@@ -38,6 +39,7 @@ class Swept:
     finished: int
     failed: list[dict[str, Any]]
     ran: int
+    waiting: int
     disk_bytes: int
 
 
@@ -87,7 +89,7 @@ def sweep(
         backend: Where points run: on this machine or on a Dask cluster.
         scheduler: Address of the cluster's scheduler; None starts a small cluster on this machine.
         resume: Whether to continue in a folder that holds a part of this sweep.
-        retry_failed: Whether to run failed points again.
+        retry_failed: Whether to run failed points again. Without `resume`, no other points run.
         progress: Function called with the numbers of finished, failed and all points as the sweep advances.
 
     Raises:
@@ -96,11 +98,10 @@ def sweep(
     plan = what if isinstance(what, Plan) else plan_of(what)
     folder = Path(out) if out is not None else default_folder(plan)
     workers = workers or default_workers(plan)
-    with opened(folder, plan, resume) as store:
-        if retry_failed:
-            store.forget_failures()
+    with opened(folder, plan, resume or retry_failed) as store:
+        retried = store.forget_failures() if retry_failed else set()
         store.refuse_broken()
-        waiting = store.waiting()
+        waiting = [point for point in store.waiting() if resume or not retry_failed or point.key in retried]
         memory = memory_for_each(workers)
         jobs = (store.job(point, memory) for point in waiting)
         _tell(progress, store)
@@ -110,7 +111,8 @@ def sweep(
                     store.note(outcome)
                     _tell(progress, store)
         gather(store)
-        return Swept(folder, len(store.finished), store.failures(), len(waiting), _size_bytes(folder))
+        left = len(store.waiting())
+        return Swept(folder, len(store.finished), store.failures(), len(waiting), left, _size_bytes(folder))
 
 
 def estimate(plan: Plan, workers: int | None = None) -> Estimate:

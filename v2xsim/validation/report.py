@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from v2xsim.comms.access.packets import OUTCOME_NAMES
+from v2xsim.errors import UserError
+from v2xsim.staging import added
 from v2xsim.validation.blockage import measured
 from v2xsim.validation.compare import Comparison
 from v2xsim.validation.vectors import TOLERANCE_DB, Vector
 
+_TITLE = "# Validation of the radio"
 BLOCKAGE_NOTE = (
     "Both blockage models compared with measurements; errors are model minus measurement. Nothing is tuned to a row. What a source "
     "does not give is assumed as the last column states. The value of TR 37.885 is the mean of its random loss."
@@ -20,22 +23,33 @@ _COLOR = {
 }  # fmt: skip
 
 
+class ReportError(UserError):
+    """A validation report cannot be written into a folder."""
+
+
 def write_report(
     out: Path, vectors: Sequence[Vector], comparisons: Sequence[Comparison], absent: Sequence[str]
 ) -> list[Path]:
-    """Write `report.md` and one figure per configuration; return their paths."""
-    out.mkdir(parents=True, exist_ok=True)
-    figures = [_figure(out / f"{_slug(c.reference.name)}.png", c) for c in comparisons]
+    """Write `report.md` and one figure per configuration; return their paths.
+
+    Raises:
+        ReportError: If the folder cannot be written, or holds a `report.md` that is no validation report.
+    """
     report = out / "report.md"
-    report.write_text(markdown(vectors, comparisons, absent, [f.name for f in figures]), encoding="utf-8")
-    return [report, *figures]
+    if report.exists() and not report.read_text(encoding="utf-8", errors="replace").startswith(_TITLE):
+        raise ReportError(f"{report}: is not a report of this command; move it away, or name another folder with --out")
+    with added(out, ReportError) as draft:
+        figures = [_figure(draft / f"{_slug(c.reference.name)}.png", c) for c in comparisons]
+        text = markdown(vectors, comparisons, absent, [f.name for f in figures])
+        (draft / report.name).write_text(text, encoding="utf-8")
+    return [report, *(out / figure.name for figure in figures)]
 
 
 def markdown(
     vectors: Sequence[Vector], comparisons: Sequence[Comparison], absent: Sequence[str], figures: Sequence[str] = ()
 ) -> str:
     """Return the text of the validation report, in Markdown."""
-    lines = ["# Validation of the radio", "", "## Test vectors", ""]
+    lines = [_TITLE, "", "## Test vectors", ""]
     wrong = [v for v in vectors if not v.agrees]
     lines += [f"{len(vectors) - len(wrong)} of {len(vectors)} within {TOLERANCE_DB} dB.", ""]
     lines += ["| model | at | expected [dB] | found [dB] | source |", "|---|---|---|---|---|"]

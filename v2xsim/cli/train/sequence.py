@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,13 +11,13 @@ import typer
 
 from v2xsim.cli.arguments import AsJson, Device, check_device
 from v2xsim.cli.options import takes_fields_of
+from v2xsim.cli.progress import progress_lines
 
 if TYPE_CHECKING:
     from v2xsim.gpu.training.trainer import Progress, TrainSettings
 
 NAME = "sequence"
 EXAMPLE = "Example: v2xsim train sequence my_corpus --model hgrn --dim 128 --layers 4 --steps 2000 --out models/hgrn"
-_REPORT_EVERY = 200
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,12 @@ def _train(options: Options, model_options: dict[str, Any], settings: "TrainSett
     model = build(
         options.model, len(corpus.vocabulary), options.dim, options.layers, heads, seed=options.seed, **model_options
     ).to(options.device)
-    with _progress(settings.steps) as tell:
-        history = train(model, windows, settings, judges["validation"], options.out, options.resume, tell)
+    try:
+        with _progress(settings.steps) as tell:
+            history = train(model, windows, settings, judges["validation"], options.out, options.resume, tell)
+    except KeyboardInterrupt as stop:
+        stop.add_note("what was saved is kept; continue with --resume")
+        raise
     corpus.vocabulary.save(options.out / VOCABULARY)
     report: dict[str, Any] = {
         "folder": str(options.out), "model": options.model, "parameters": model.parameter_count, "device": str(options.device),
@@ -193,7 +197,7 @@ def _model_options(texts: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
-    """Show a progress bar on standard error, or a line from time to time if standard error is not a terminal."""
+    """Show a progress bar on standard error, or a line every ten seconds if standard error is not a terminal."""
     from rich import progress as rich_progress
     from rich.console import Console
 
@@ -203,9 +207,11 @@ def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
         rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(bar_width=30), rich_progress.MofNCompleteColumn(),
         rich_progress.TimeRemainingColumn(),
     )  # fmt: skip
-    with rich_progress.Progress(
-        *columns, console=console, disable=not console.is_terminal, refresh_per_second=5
-    ) as bar:
+    lines = nullcontext(lambda text: None) if console.is_terminal else progress_lines()
+    with (
+        lines as show,
+        rich_progress.Progress(*columns, console=console, disable=not console.is_terminal, refresh_per_second=5) as bar,
+    ):
         task = bar.add_task("loss", total=steps)
 
         def tell(now: "Progress") -> None:
@@ -216,7 +222,8 @@ def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
                 validation = f", validation {now.validation:.3f}"
             text = f"loss {now.loss:.3f}{validation} nats, {speed:,.0f} tokens/s"
             bar.update(task, completed=now.step, description=text)
-            if not console.is_terminal and (now.step % _REPORT_EVERY == 0 or now.step == steps):
+            show(f"step {now.step} of {steps}: {text}")
+            if now.step == steps and not console.is_terminal:
                 typer.echo(f"step {now.step} of {steps}: {text}", err=True)
 
         yield tell
