@@ -19,7 +19,9 @@ class Device(StrEnum):
 ScenarioName = Annotated[
     str,
     typer.Argument(
-        metavar="SCENARIO", help="A YAML file, or a packaged scenario: demo, highway, urban_grid.", show_default=False
+        metavar="SCENARIO",
+        help="A YAML file, a packaged scenario (demo, highway, urban_grid), or the manifest.json of a run, which is run again.",
+        show_default=False,
     ),
 ]
 Overrides = Annotated[

@@ -1,9 +1,7 @@
 """The manifest of a finished run: read, and checked before anything else of the run is."""
 
-import hashlib
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,8 @@ from v2xsim.notices import Notice
 from v2xsim.opened.errors import OpenError
 from v2xsim.results.manifest import FORMAT
 from v2xsim.runfolder import MANIFEST
-from v2xsim.scenario.load import from_data, recorded, resolved
+from v2xsim.scenario.load import as_written, from_data, recorded, resolved
+from v2xsim.scenario.manifests import change_of, without_keys
 from v2xsim.scenario.schema import Scenario
 
 # The first format with the truth of every tick and with uncut detections.
@@ -69,14 +68,11 @@ def run_scenario(manifest: Mapping[str, Any], folder: Path) -> Scenario:
     """
     path = folder / MANIFEST
     for plugin in manifest.get("plugins", ()):
-        check_same(path, Path(plugin["path"]), plugin["sha256"], "its plug-in")
-    written = recorded(manifest["scenario"], str(path))
-    # Values that followed from other keys follow from them again, unless another version computed other ones.
-    data = deepcopy(manifest["scenario"])
-    for key in manifest.get("automatic", ()):
-        _leave_out(data, key.split("."))
-    again = recorded(data, str(path))
-    return again if again == written else written
+        # Before the file is loaded, because loading runs its code.
+        trouble = change_of(Path(plugin["path"]), plugin["sha256"])
+        if trouble is not None:
+            raise OpenError(f"{path}: the plug-in {plugin['path']} {trouble}; put the former file back")
+    return recorded(as_written(manifest, str(path)), str(path))
 
 
 def replayed(scenario: Scenario, folder: Path, step_s: float | None) -> Scenario:
@@ -87,47 +83,18 @@ def replayed(scenario: Scenario, folder: Path, step_s: float | None) -> Scenario
         folder: Folder of the run.
         step_s: Time step of the replay; None for that of the run.
     """
-    data = resolved(scenario)
+    # Values that follow from other keys follow again from those that a user changes in the replay.
+    data = without_keys(resolved(scenario), scenario.automatic)
     if step_s is not None:
         # As many whole steps as fit between the first and the last recorded tick.
         steps = int((scenario.run.duration_s - scenario.run.step_s) / step_s + 1e-9) + 1
         data["run"] |= {"step_s": step_s, "duration_s": round(steps * step_s, 6)}
         data["record"]["state_ticks"] = 1
-    for key in scenario.automatic:
-        # Values that follow from other keys follow again from those that a user changes in the replay.
-        _leave_out(data, key.split("."))
     data["name"] = f"{scenario.name[:_LONGEST_NAME]}-replay"
     data["traffic"] = {"recorded": {"run": str((folder / MANIFEST).resolve())}}
     # The recorded run brings its buildings and roads.
     data["world"] = {}
     return from_data(data, f"replay of {folder}")
-
-
-def _leave_out(data: dict[str, Any], keys: list[str]) -> None:
-    *above, last = keys
-    for key in above:
-        data = data[key]
-    del data[last]
-
-
-def check_same(manifest: Path, path: Path, sha256: str, role: str) -> None:
-    """Check that a file has the content that it had when a run read it.
-
-    Args:
-        manifest: Path of the manifest, for messages.
-        path: Path of the file.
-        sha256: Digest of its content at the time of the run.
-        role: What the file is to the run, such as "its plug-in".
-    """
-    try:
-        now = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise OpenError(f"{manifest}: {role} {path} cannot be read: {error.strerror}; put it back there") from None
-    if now != sha256:
-        raise OpenError(
-            f"{manifest}: {role} {path} has changed since the run (sha256 {sha256[:12]}, now {now[:12]}); put the former file back, or "
-            "run the scenario again"
-        )
 
 
 def _check(path: Path, content: Any) -> None:

@@ -49,12 +49,14 @@ class Document:
         place: For every key, its file and line, or the command-line option that set it.
         base: For keys that were set outside the file, the folder from which relative paths under them count; for no keys, the
             folder for all others.
+        notes: Notes about the content that do not belong to a key.
     """
 
     source: str
     data: Any
     place: dict[Keys, str] = field(default_factory=dict)
     base: dict[Keys, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def folder(self, keys: Keys, own: Path) -> Path:
         """Return the folder from which a relative path in the document counts.

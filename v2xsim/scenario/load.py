@@ -19,6 +19,7 @@ from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import File, Section
 from v2xsim.scenario.former_keys import SCENARIO, Moved, with_present_keys
 from v2xsim.scenario.hooks import HOOKS
+from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, without_keys
 from v2xsim.scenario.overrides import with_overrides, with_values
 from v2xsim.scenario.paths import with_paths
 from v2xsim.scenario.plain import plain_data
@@ -43,8 +44,9 @@ def load(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), se
     """Read and check a scenario.
 
     Args:
-        path: A YAML file, or the name of a packaged scenario such as `demo` where no such file exists; or the content of
-            a scenario itself: a dict of sections, whose relative paths count from the working folder.
+        path: A YAML file, or the name of a packaged scenario such as `demo` where no such file exists; or the manifest.json
+            of a run, which is run again; or the content of a scenario itself: a dict of sections, whose relative paths count
+            from the working folder.
         overrides: Values to set, each `dotted.key=value` with the value in YAML. A relative path in such a value is
             relative to the working folder; one in the file is relative to the file's folder.
         seed: Replaces `run.seed`.
@@ -64,7 +66,26 @@ def load(path: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), se
 def document_of(path: str | Path) -> tuple[Document, Path]:
     """Return the unchecked content of a scenario's file, and the folder to which its paths are relative."""
     file = find(path)
+    manifest = manifest_in(file)
+    if manifest is not None:
+        document = document_in(manifest, str(path))
+        return replace(document, data=as_written(manifest, str(path))), file.parent
     return read_yaml(text_of(file, str(path)), str(path)), file.parent
+
+
+def as_written(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the content of a run's scenario without the values that follow from other keys, if they still follow.
+
+    Args:
+        manifest: Manifest of the run.
+        source: Name of the manifest in messages.
+    """
+    data: dict[str, Any] = deepcopy(manifest["scenario"])
+    if not (keys := automatic_keys(manifest)):
+        return data
+    shorter = without_keys(data, keys)
+    # Another version may compute other values.
+    return shorter if resolved(recorded(shorter, source)) == resolved(recorded(data, source)) else data
 
 
 def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> Scenario:
@@ -252,7 +273,7 @@ def checked(document: Document, folder: Path) -> Scenario:
     if wrong:
         raise document.error(wrong)
     notes = [f"{document.where(note.keys)}: {dotted(note.keys)} {note.says}" for note in without_effect(scenario)]
-    scenario._notes = (*scenario.notes, *notes)
+    scenario._notes = (*document.notes, *scenario.notes, *notes)
     # The folders are made absolute, because the working folder may be another one when values are changed.
     base = {keys: Path(os.path.abspath(path)) for keys, path in document.base.items()}
     scenario._document = replace(document, base={(): Path(os.path.abspath(folder)), **base})

@@ -1,6 +1,7 @@
 """Values that are set outside the file, such as `--set radio.tx_power_dbm=20`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
         data = _set(data, keys, value, option, (), word)
         sources = {known: source for known, source in sources.items() if known[: len(keys)] != keys}
         sources[keys], base[keys] = option, Path()
-    return Document(document.source, data, sources, base)
+    return replace(document, data=data, place=sources, base=base)
 
 
 def _refuse_to_undo(option: str, keys: Keys, sources: Mapping[Keys, str]) -> None:
@@ -77,7 +78,7 @@ def with_values(
         data = _set(data, keys, value, f"{where}: {name}", (), word)
         sources = {known: at for known, at in sources.items() if known[: len(keys)] != keys}
         sources[keys], base[keys] = where, folder
-    return Document(document.source, data, sources, base)
+    return replace(document, data=data, place=sources, base=base)
 
 
 def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys, word: Word) -> Any:
