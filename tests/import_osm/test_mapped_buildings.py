@@ -47,6 +47,22 @@ def test_two_outer_rings_and_two_courts_that_touch_are_two_bodies_with_one_openi
     assert (town.top_m(150, 145), town.top_m(325, 125)) == (0.0, 12.0)
 
 
+def test_outer_rings_that_overlap_are_one_body(tmp_path):
+    drawing = Drawing()
+    rings = [drawing.ring(square(100, 100, 50)), drawing.ring(square(130, 100, 50))]
+    drawing.relation(*((n, "outer") for n in rings), type="multipolygon", building="yes", height="9")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(140, 110), town.ground_m2()) == (9.0, pytest.approx(80 * 50, rel=1e-3))
+
+
+@pytest.mark.parametrize("side", [0.3, 0.0])
+def test_a_building_smaller_than_a_square_metre_is_reported(tmp_path, side):
+    drawing = Drawing()
+    drawing.ring([(100, 100), (100.5, 100), (100.5, 100 + side)], building="yes")
+    town = imported(drawing, tmp_path)
+    assert (len(town.solids), town.notices["import.outline_empty"].count) == (0, 1)
+
+
 def test_a_building_that_stands_in_a_court_stays(tmp_path):
     drawing = Drawing()
     outer, inner = drawing.ring(BLOCK), drawing.ring(COURT)

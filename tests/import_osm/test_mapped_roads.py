@@ -9,7 +9,7 @@ from tests.import_osm.small_maps import Drawing, imported
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.import_osm.losses import network_notices
-from v2xsim.import_osm.osm_map import OsmMap, read_osm
+from v2xsim.import_osm.osm_map import OsmMap, Way, read_osm
 from v2xsim.mobility.origins import net_offset_m
 from v2xsim.world.polygon_file import read_polygons
 
@@ -84,6 +84,40 @@ def test_roundabouts_show_the_side_of_traffic(tmp_path, clockwise):
     town = imported(drawing, tmp_path)
     assert net_is_left_hand(town) == clockwise
     assert ("import.left_hand" in town.notices) == clockwise
+
+
+@pytest.mark.parametrize("clockwise", [True, False])
+def test_a_roundabout_of_several_ways_and_mini_roundabouts_show_the_side(clockwise):
+    drawing = Drawing()
+    ring = roundabout(clockwise)
+    for start in (0, 6):
+        drawing.way([*ring, ring[0]][start : start + 7], highway="residential", junction="roundabout")
+    osm = osm_of(drawing)
+    assert is_left_hand(osm)[0] == clockwise
+    word = "clockwise" if clockwise else "anticlockwise"
+    mini = OsmMap(node_tags={1: {"highway": "mini_roundabout", "direction": word}})
+    assert is_left_hand(mini)[0] == clockwise
+
+
+def test_an_extract_across_the_meridian_of_180_degrees_lies_in_fiji():
+    osm = OsmMap(
+        position_deg={n: (longitude, -16.8) for n, longitude in enumerate([179.99, 179.995, -179.999, 179.992])}
+    )
+    assert is_left_hand(osm)[0]
+
+
+def osm_of(drawing):
+    """Return the elements of a drawing, with positions in degrees."""
+    osm = OsmMap()
+    root = ET.fromstring(drawing.text())
+    for node in root.iter("node"):
+        osm.position_deg[int(node.get("id"))] = float(node.get("lon")), float(node.get("lat"))
+    for way in root.iter("way"):
+        nodes = [int(nd.get("ref")) for nd in way.iter("nd")]
+        osm.ways[int(way.get("id"))] = Way(
+            int(way.get("id")), nodes, {tag.get("k"): tag.get("v") for tag in way.iter("tag")}
+        )
+    return osm
 
 
 def test_a_stated_side_counts_before_roundabouts_and_the_given_side_before_all(tmp_path):

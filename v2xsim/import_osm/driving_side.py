@@ -54,19 +54,25 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
     turns = [
         turn
         for way in osm.ways.values()
-        if way.tags.get("junction") in ("roundabout", "circular") and way.is_closed and way.tags.get("oneway") != "-1"
+        if way.tags.get("junction") in ("roundabout", "circular")
         for turn in [_turn(osm, way)]
         if turn
     ]
-    if turns and abs(sum(turns)) == len(turns):
-        return turns[
-            0
-        ] < 0, f"all {len(turns)} roundabouts of the extract run {'clockwise' if turns[0] < 0 else 'counter-clockwise'}"
-    longitude, latitude = (
-        np.median(np.array(list(osm.position_deg.values()), float).reshape(-1, 2), axis=0)
-        if osm.position_deg
-        else (0.0, 0.0)
-    )
+    turns += [
+        -1 if tags["direction"] == "clockwise" else 1
+        for tags in osm.node_tags.values()
+        if tags.get("highway") == "mini_roundabout"
+        and tags.get("direction") in ("clockwise", "anticlockwise", "counterclockwise")
+    ]
+    clockwise = turns.count(-1)
+    if turns and max(clockwise, len(turns) - clockwise) >= 2 / 3 * len(turns):
+        is_left = clockwise > len(turns) / 2
+        agreeing = clockwise if is_left else len(turns) - clockwise
+        return (
+            is_left,
+            f"{agreeing} of {len(turns)} roundabouts of the extract run {'clockwise' if is_left else 'counter-clockwise'}",
+        )
+    longitude, latitude = _middle_deg(osm)
     sizes = [
         ((east - west) * (north - south), name, is_left)
         for countries, is_left in ((_LEFT, True), (_RIGHT, False))
@@ -75,6 +81,17 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
     ]
     _, name, is_left = min(sizes, default=(0.0, "", False))
     return is_left, f"the extract lies in or near {name}" if name else "no country with traffic on the left lies here"
+
+
+def _middle_deg(osm: OsmMap) -> tuple[float, float]:
+    """Return the median longitude and latitude of the nodes of an extract, which may lie across the meridian of 180 degrees."""
+    if not osm.position_deg:
+        return 0.0, 0.0
+    degrees = np.array(list(osm.position_deg.values()), float)
+    if np.ptp(degrees[:, 0]) > 180:
+        degrees[:, 0] %= 360.0
+    longitude, latitude = np.median(degrees, axis=0).tolist()
+    return (longitude + 180.0) % 360.0 - 180.0, latitude
 
 
 def _all_tags(osm: OsmMap) -> list[dict[str, str]]:
@@ -86,9 +103,10 @@ def _all_tags(osm: OsmMap) -> list[dict[str, str]]:
 
 
 def _turn(osm: OsmMap, way: Way) -> int:
-    """Return 1 if a closed way runs counter-clockwise, -1 if clockwise, 0 if it encloses nothing."""
+    """Return 1 if the traffic of a roundabout, or of a piece of one, turns counter-clockwise, -1 if clockwise, 0 if it is straight."""
     points = np.array([osm.position_deg[node] for node in way.nodes if node in osm.position_deg], float).reshape(-1, 2)
     if len(points) < 3 or area_of_way(way, osm.position_deg).is_empty:
         return 0
     x, y = (points - points[0]).T
-    return int(np.sign(x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+    turn = int(np.sign(x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+    return -turn if way.tags.get("oneway") in ("-1", "reverse") else turn

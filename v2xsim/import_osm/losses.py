@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from v2xsim.import_osm.osm_map import OsmMap
 from v2xsim.import_osm.roads import carries_cars, is_bridge, is_tunnel, roads_of
+from v2xsim.mobility.base import counted
 from v2xsim.notices import Notice
 
 NETWORK_LOG = "town.net.log"
@@ -23,7 +24,7 @@ _REASONS = {
     ),
     "closed by a straight line": ("import.outline_open", "the outline does not end where it begins; it is closed by a straight line"),
     "the extract lacks corners": ("import.corners_missing", "corners are not in the extract; the others are joined"),
-    "an outline without an area": ("import.outline_empty", "fewer than three corners; left out"),
+    "an outline without an area": ("import.outline_empty", "fewer than three corners or less than 1 m2; left out"),
     "a point without an outline": ("import.building_point", "mapped as a point without an outline; left out"),
     "below the ground": ("import.underground", "below the ground; left out"),
     "a building that is gone or not yet there": ("import.not_standing", "gone or not yet built; left out"),
@@ -37,11 +38,7 @@ def building_notices(lost: dict[str, list[str]]) -> Iterator[Notice]:
     for reason, names in lost.items():
         if names:
             subject, text = _REASONS[reason]
-            yield Notice(subject, len(names), f"{_buildings(len(names))} of the map: {text} ({_some(names)})")
-
-
-def _buildings(count: int) -> str:
-    return "1 building" if count == 1 else f"{count} buildings"
+            yield Notice(subject, len(names), f"{counted(len(names), 'building')} of the map: {text} ({_some(names)})")
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
@@ -53,7 +50,7 @@ def wall_notices(not_modelled: int) -> Iterator[Notice]:
     if not_modelled:
         yield Notice(
             "import.walls", not_modelled,
-            f"{not_modelled} barriers of the map (walls without a height, fences, hedges and the like) are left out; noise barriers, "
+            f"{counted(not_modelled, 'barrier')} of the map (walls without a height, fences, hedges and the like): left out; noise barriers, "
             "city walls and walls with a height of at least 1 m are built",
         )  # fmt: skip
 
@@ -71,19 +68,19 @@ def road_notices(osm: OsmMap, through: Sequence[str]) -> Iterator[Notice]:
     if through:
         yield Notice(
             "import.road_through_building", len(through),
-            f"{len(through)} roads lead through buildings, and the map does not call them passages (tunnel=building_passage, "
-            f"covered=yes): vehicles on them are inside the building ({_some(through)})",
+            f"{counted(len(through), 'road')} through buildings, which the map does not call passages (tunnel=building_passage, "
+            f"covered=yes): vehicles there are inside the building ({_some(through)})",
         )  # fmt: skip
     if tunnels:
         yield Notice(
             "import.tunnel", len(tunnels),
-            f"{len(tunnels)} pieces of road lie in tunnels; the world is flat, so their vehicles are seen and heard at the height of "
+            f"{counted(len(tunnels), 'road')} in tunnels; the world is flat, so their vehicles are seen and heard at the height of "
             f"the ground ({_some(tunnels)})",
         )  # fmt: skip
     if bridges:
         yield Notice(
             "import.bridge", len(bridges),
-            f"{len(bridges)} pieces of road lie on bridges; the world is flat, so their vehicles are at the height of the ground "
+            f"{counted(len(bridges), 'road')} on bridges; the world is flat, so their vehicles are at the height of the ground "
             f"({_some(bridges)})",
         )  # fmt: skip
 
@@ -111,18 +108,18 @@ def lane_notices(osm: OsmMap) -> Iterator[Notice]:
         (
             "import.lanes_unreadable",
             lanes,
-            "have a number of lanes that is no whole number; the default of the type of road is taken",
+            "with a number of lanes that is no whole number; the default of the type of road is taken",
         ),
         (
             "import.lanes_change",
             changing,
-            "have lanes for both or for changing directions; each lane has one fixed direction",
+            "with lanes for both or for changing directions; each lane has one fixed direction",
         ),
-        ("import.conditional", timed, "have rules for certain hours or vehicles (…:conditional), which are ignored"),
+        ("import.conditional", timed, "with rules for certain hours or vehicles (…:conditional), which are ignored"),
     ]
     for subject, names, text in rows:
         if names:
-            yield Notice(subject, len(names), f"{len(names)} tags or pieces of road {text} ({_some(names)})")
+            yield Notice(subject, len(names), f"{counted(len(names), 'road')} {text} ({_some(names)})")
 
 
 def side_notices(is_left: bool, reason: str) -> Iterator[Notice]:

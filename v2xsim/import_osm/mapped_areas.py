@@ -7,8 +7,19 @@ from dataclasses import dataclass
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from v2xsim.import_osm.osm_map import OsmMap, Positions, Relation, Tags, Way, area_of_way, area_of_ways, lacks_nodes
+from v2xsim.import_osm.osm_map import (
+    OsmMap,
+    Positions,
+    Relation,
+    Tags,
+    Way,
+    area_of_way,
+    area_of_ways,
+    lacks_nodes,
+    polygonal,
+)
 from v2xsim.world.building_heights import is_underground
+from v2xsim.world.outlines import SMALLEST_M2
 
 # Structures that block rays and waves like a building but have no tag `building`.
 _STRUCTURES = {
@@ -154,9 +165,27 @@ def _add_relation(
             used.add(way.number)
     used.update(way.number for way in inner if not (building_of(way.tags) or part_of(way.tags)))
     area_m, open_ways = area_of_ways([way for way, _ in members], positions_m)
+    if len(outer) > 1:
+        area_m = _with_overlaps(area_m, outer, inner, positions_m)
     if open_ways or missing:
         found.lost.setdefault("a ring does not close", []).append(name)
     _add(found, name, tags, area_m, may_be_empty=bool(open_ways or missing))
+
+
+def _with_overlaps(area_m: BaseGeometry, outer: list[Way], inner: list[Way], positions_m: Positions) -> BaseGeometry:
+    """Return an area with the places where two outer rings overlap, which even counting of rings leaves out.
+
+    An outer ring that lies in another one stands in a court of it, and is left as it is.
+    """
+    rings = [ring for ring in (area_of_way(way, positions_m) for way in outer if way.is_closed) if not ring.is_empty]
+    if len(rings) < 2:
+        return area_m
+    pairs = shapely.STRtree(rings).query(rings, predicate="overlaps").T
+    common = [shapely.intersection(rings[a], rings[b]) for a, b in pairs if a < b]
+    if not any(part.area >= SMALLEST_M2 for part in common):
+        return area_m
+    courts = shapely.union_all([area_of_way(way, positions_m) for way in inner if way.is_closed])
+    return polygonal(shapely.union_all([area_m, shapely.difference(shapely.union_all(common), courts)]))
 
 
 def _add_way(found: MappedBuildings, positions_m: Positions, way: Way, tags: Tags, courts: list[Way]) -> None:
@@ -186,7 +215,7 @@ def _add(found: MappedBuildings, name: str, tags: Tags, area_m: BaseGeometry, ma
         found.lost.setdefault("below the ground", []).append(name)
     elif kind in _NOT_STANDING or tags.get("demolished") == "yes" or tags.get("razed") == "yes":
         found.lost.setdefault("a building that is gone or not yet there", []).append(name)
-    elif area_m.is_empty:
+    elif area_m.area < SMALLEST_M2:
         if not may_be_empty:
             found.lost.setdefault("an outline without an area", []).append(name)
     else:
