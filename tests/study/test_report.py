@@ -37,7 +37,7 @@ def test_the_page_stands_alone(tmp_path, settings, kind, made_sweep):
     assert "Is it &lt;so&gt; &amp; why?" in page
     assert layout(read_study(folder)).kind == kind
     # Nothing is fetched: images are in the page, and links lead to the files beside it.
-    assert not re.search(r'(src|href)="(?!data:|figures/)', page)
+    assert not re.search(r'(src|href)="(?!data:|figures/|means.csv"|comparisons.csv")', page)
     assert "<script" not in page
     for name in ("prr-by-distance", "awareness-latency", "coverage", "average-precision", "busy-ratio"):
         assert (folder / "report" / "figures" / f"{name}.svg").read_bytes().startswith(b"<?xml")

@@ -48,6 +48,10 @@ OnDevice = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else on it.")
 ]
+AsCsv = Annotated[
+    bool,
+    typer.Option("--csv", help="Print comma-separated values on standard output, with all columns and all rows."),
+]
 
 OnTorchDevice = Annotated[Device, typer.Option("--device", help="Device that torch runs on.")]
 Dim = Annotated[int, typer.Option(min=1, help="Width of the models: number of entries in the vector of each token.")]
@@ -58,6 +62,12 @@ Prompt = Annotated[
 ]
 Generated = Annotated[int, typer.Option(min=1, help="Number of tokens to generate per sequence.")]
 Vocabulary = Annotated[int, typer.Option(min=1, help="Size of the vocabulary: number of different tokens.")]
+
+
+def check_one_format(as_json: bool, as_csv: bool) -> None:
+    """Raise an error if the user asked for two formats at once."""
+    if as_json and as_csv:
+        raise UserError("--csv must not be given with --json: standard output takes one format")
 
 
 def check_device(device: Device) -> None:

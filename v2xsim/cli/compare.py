@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from v2xsim.cli.arguments import AsJson
+from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
+from v2xsim.cli.layout import Column, print_columns, print_csv, terminal_width
+from v2xsim.cli.notes import print_notes
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from v2xsim.study.compare import Versus
 
 NAME = "compare"
 EXAMPLE = "Example: v2xsim compare runs/demo-1 runs/demo-1-relay=none   (or one sweep: v2xsim compare sweeps/relay)"
-# Largest number of tables that are printed without --all.
-_MOST_TABLES = 8
+# Largest number of tables that are printed on a terminal without --all, and of differing keys below a table.
+_MOST_TABLES, _MOST_DIFFERENCES = 8, 12
 
 
 def command(
@@ -42,7 +42,7 @@ def command(
         typer.Option(
             "--baseline",
             metavar="KEY=VALUE",
-            help="Choose the baseline setting by the value of a varied key, as KEY=VALUE; repeat for several keys. Default: the baseline of the sweep.",
+            help="Value of a varied key in the baseline; repeat for several keys. Each setting is compared with the setting that has these values and agrees with it in all other keys. Default: the baseline of the sweep file; without one, the first value of each key.",
             show_default=False,
         ),
     ] = None,
@@ -52,32 +52,51 @@ def command(
             min=0.5, max=0.999, help="Confidence level of the intervals; a higher level gives wider intervals."
         ),
     ] = 0.95,
+    pool: Annotated[
+        bool,
+        typer.Option(
+            "--pool",
+            help="Average over the settings of all other keys within each seed, instead of one comparison for each of them.",
+        ),
+    ] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
-    """Compare the settings of a sweep with its baseline, or runs and sweeps with each other.
+    """Compare the settings of a sweep with their baselines, or runs and sweeps with each other.
 
-    Points with the same seed have the same random draws, so differences are computed for pairs of points. The confidence intervals are computed
-    by bootstrap. The effect is the mean difference divided by the standard deviation of the differences.
+    A setting of a sweep is compared with the baseline that agrees with it in all keys but those of --baseline. Points with the same seed have the
+    same random draws, so differences are computed for pairs of points. The confidence intervals are computed by bootstrap. The effect is the mean
+    difference divided by the standard deviation of the differences.
     """
-    from v2xsim.study.compare import against_baseline, baseline_row, between, chosen_metrics
+    from v2xsim.study.compare import against_baseline, chosen_metrics, with_first
+    from v2xsim.study.contrasts import contrasts_of
     from v2xsim.study.studies import StudyError, read_study
 
+    check_one_format(as_json, as_csv)
     studies = [read_study(folder) for folder in folders]
     metrics = chosen_metrics(studies, metric or [], everything)
+    if not metrics:
+        raise StudyError(f"{folders[0]}: no point has finished, so there is nothing to compare")
+    rule, notes = "", []
     if len(studies) == 1:
         (study,) = studies
-        if len(study.settings) < 2:
-            raise StudyError(f"{folders[0]}: holds a single setting; name another folder to compare it with")
-        comparisons = list(against_baseline(study, metrics, baseline_row(study, _values(baseline or [])), confidence))
-    elif baseline:
-        raise StudyError("--baseline is for one sweep; with several folders the first is the baseline")
+        contrasts = contrasts_of(study, _values(baseline or []))
+        rule, notes = contrasts.rule, list(contrasts.notes(study))
+        comparisons = against_baseline(study, metrics, contrasts, confidence, pool)
+    elif baseline or pool:
+        option = "--baseline" if baseline else "--pool"
+        raise StudyError(f"{option} is for one sweep; with several folders the first is the baseline")
     else:
-        comparisons = [between(studies[0], other, metrics, confidence) for other in studies[1:]]
+        comparisons = with_first(studies, metrics, confidence)
+    notes += [note for one in comparisons for note in one.notes]
+    rows = [row for one in comparisons for row in one.as_rows()]
     if as_json:
-        report = {"confidence": confidence, "rows": [row for one in comparisons for row in one.as_rows()]}
-        typer.echo(json.dumps(report, allow_nan=False))
+        typer.echo(json.dumps({"confidence": confidence, "rule": rule, "notes": notes, "rows": rows}, allow_nan=False))
+    elif as_csv:
+        print_notes([rule, *notes] if rule else notes)
+        print_csv(rows)
     else:
-        _print(comparisons, everything)
+        _print(comparisons, rule, notes, everything)
 
 
 def _values(texts: list[str]) -> dict[str, Any]:
@@ -89,77 +108,89 @@ def _values(texts: list[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise ScenarioError(f"--baseline {text}: must be KEY=VALUE")
+        if key in chosen:
+            raise ScenarioError(f"--baseline {text}: {key} is given twice; a baseline has one value of each key")
         chosen[key] = read_yaml(value, f"--baseline {text}").data
     return chosen
 
 
-def _print(comparisons: "list[Versus]", everything: bool) -> None:
-    from rich.console import Console
+def _print(comparisons: "list[Versus]", rule: str, notes: list[str], everything: bool) -> None:
+    from v2xsim.study.compare import significance
 
-    console = Console(highlight=False)
-    shown = comparisons if everything else comparisons[:_MOST_TABLES]
+    width = terminal_width()
+    for text in [rule] * bool(rule) + notes:
+        typer.echo(text)
+    # A file or a pipe gets everything: it is read by a program, or later.
+    shown = comparisons if everything or width is None else comparisons[:_MOST_TABLES]
     for one in shown:
-        _print_table(console, one)
+        typer.echo()
+        _print_table(one, width)
+    typer.echo()
     if len(comparisons) > len(shown):
-        console.print(
-            f"... and {len(comparisons) - len(shown)} more settings: --all prints them, --json gives them, v2xsim report draws them"
+        typer.echo(
+            f"{len(comparisons) - len(shown)} more comparisons are not shown: --all prints them, --csv and --json give them, --pool "
+            "averages them, v2xsim report draws them"
         )
-    level = 1.0 - comparisons[0].confidence
-    compared = sum(int((one.found.pairs >= 2).sum()) for one in comparisons)
-    if compared:
-        console.print(
-            f"noise: the interval holds 0, so the difference is not distinguishable from noise. {compared} differences have an interval; where nothing differs, about 1 in {1 / level:.0f} would still be called higher or "
-            "lower. Those marked * hold among all metrics of their table at once (Holm).",
-            soft_wrap=True,
-        )
+    typer.echo(significance(comparisons))
 
 
-def _print_table(console: "Console", one: "Versus") -> None:
-    from rich import box
-    from rich.table import Table
-
+def _print_table(one: "Versus", width: int | None) -> None:
     from v2xsim.study.compare import IDENTICAL, NO_PAIR, NOISE
 
     pairs = sorted({int(n) for n in one.found.pairs if n > 0})
     pair_counts = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0] if pairs else 0)
-    table = Table(
-        title=f"{one.other} against {one.base}: {pair_counts} {'pair' if pairs == [1] else 'pairs'}",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("metric", no_wrap=True)
-    for name in ("against", "mean", "difference", f"{100 * one.confidence:g} % interval", "effect"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for row, (name, unit) in enumerate(one.metrics):
-        differences = one.found
-        interval = (
-            f"{_number(differences.low[row])} to {_number(differences.high[row])}"
-            if differences.pairs[row] > 1
-            else "-"
+    typer.echo(f"{one.title}: {pair_counts} {'pair' if pairs == [1] else 'pairs'}")
+    words = [one.verdict(row) for row in range(len(one.metrics))]
+    rows = [row for row, word in enumerate(words) if word not in (IDENTICAL, NO_PAIR)]
+    found = one.found
+    if rows:
+        print_columns(
+            [
+                Column("metric", [one.metrics[row][0] for row in rows], left=True),
+                Column("unit", [_unit(one.metrics[row][1]) for row in rows], left=True),
+                Column("against", [_number(one.base_mean[row]) for row in rows], rank=3),
+                Column("mean", [_number(one.other_mean[row]) for row in rows], rank=2),
+                Column("difference", [_number(found.mean[row]) for row in rows]),
+                Column(
+                    f"{100 * one.confidence:g} % interval",
+                    [
+                        f"{_number(found.low[row])} to {_number(found.high[row])}" if found.pairs[row] > 1 else "-"
+                        for row in rows
+                    ],
+                ),
+                Column("effect", [_number(found.effect[row]) for row in rows], rank=4),
+                Column(
+                    "verdict",
+                    [
+                        ("noise" if words[row] == NOISE else words[row])
+                        + " *" * bool(one.survives[row] and words[row] in ("higher", "lower"))
+                        for row in rows
+                    ],
+                    left=True,
+                ),
+            ],
+            width,
         )
-        if one.verdict(row) in (IDENTICAL, NO_PAIR):
-            continue
-        verdict = "noise" if one.verdict(row) == NOISE else one.verdict(row)
-        verdict += " *" if one.survives[row] and one.verdict(row) in ("higher", "lower") else ""
-        table.add_row(
-            f"{name} [dim]{unit if unit != '1' else ''}[/dim]", _number(one.base_mean[row]), _number(one.other_mean[row]),
-            _number(differences.mean[row]), interval, _number(differences.effect[row]), verdict,
-        )  # fmt: skip
-    if table.rows:
-        console.print(table)
-    else:
-        console.print(table.title)
     for word, meaning in ((IDENTICAL, "identical in every pair"), (NO_PAIR, "measured on one side only, or on none")):
-        names = [name for row, (name, _) in enumerate(one.metrics) if one.verdict(row) == word]
+        names = [name for row, (name, _) in enumerate(one.metrics) if words[row] == word]
         if names:
-            console.print(f"{meaning}: {', '.join(names)}", soft_wrap=True, markup=False)
+            typer.echo(f"{meaning}: {', '.join(names)}")
+    fewer = sorted({int(n) for n in one.settings if 0 < n < one.settings.max()})
+    if fewer:
+        names = [name for row, (name, _) in enumerate(one.metrics) if int(one.settings[row]) in fewer]
+        typer.echo(
+            f"averaged over {fewer[0]} or more of {one.settings.max()} settings, those that measured it: {', '.join(names)}"
+        )
     if one.differs:
-        more = f" ... and {len(one.differs) - 12} more" if len(one.differs) > 12 else ""
-        console.print("differ in " + "; ".join(one.differs[:12]) + more, soft_wrap=True, markup=False)
+        most = len(one.differs) if width is None else _MOST_DIFFERENCES
+        more = f"; and {len(one.differs) - most} more keys" if len(one.differs) > most else ""
+        typer.echo("differ in " + "; ".join(one.differs[:most]) + more)
     else:
-        console.print("their scenarios are the same", markup=False)
+        typer.echo("their scenarios are the same")
+
+
+def _unit(unit: str) -> str:
+    return "share" if unit == "1" else unit
 
 
 def _number(value: float) -> str:

@@ -106,6 +106,7 @@ def command(options: Options) -> None:
     print_notes(
         f"setting {row} cannot be run, and its points will fail: {reason}" for row, reason in plan.broken.items()
     )
+    from v2xsim.study.point_notices import notices_of
     from v2xsim.study.sweep import default_folder, estimate
     from v2xsim.study.sweep import sweep as run_sweep
 
@@ -132,8 +133,10 @@ def command(options: Options) -> None:
     except KeyboardInterrupt as stop:
         stop.add_note("finished points are kept; continue with --resume")
         raise
+    notices = notices_of(swept.folder)
+    print_notes(notice.sentence(swept.finished) for notice in notices)
     if options.as_json:
-        typer.echo(json.dumps(_swept_object(swept)))
+        typer.echo(json.dumps(_swept_object(swept) | {"notices": [notice.as_object() for notice in notices]}))
     else:
         _print_swept(swept, len(plan.points))
     if swept.failed:

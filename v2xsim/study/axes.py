@@ -37,6 +37,14 @@ def settings_of(file: SweepFile) -> list[Setting]:
     return [{k: v for part in row for k, v in part.items()} for row in itertools.product(*blocks)]
 
 
+def factors_of(file: SweepFile) -> list[dict[str, Any]]:
+    """Return the keys of each factor of a sweep: keys that only vary together, and whether they are drawn at random."""
+    factors: list[dict[str, Any]] = [{"keys": [key], "drawn": False} for key in file.grid]
+    if file.rows:
+        factors.append({"keys": list(file.rows[0]), "drawn": False})
+    return factors + [{"keys": list(draws.keys), "drawn": True} for draws in (file.random, file.sobol) if draws]
+
+
 def _random(draws: Draws) -> Float[np.ndarray, "points keys"]:
     return Streams(draws.seed).uniforms("sweep.random", np.arange(draws.points), count=len(draws.keys))
 

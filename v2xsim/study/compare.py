@@ -1,14 +1,17 @@
 """Comparison of the settings of a sweep with its baseline, or of runs and sweeps with each other, in pairs of equal seeds."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
-from v2xsim.study.statistics import Paired, paired, survives_holm
+from v2xsim.evaluation.catalogue import kind_of
+from v2xsim.study.contrasts import Contrast, Contrasts, canonical
+from v2xsim.study.statistics import LEAST_PAIRS, Paired, least_effect, paired, seed_averages, survives_holm
 from v2xsim.study.studies import Study, StudyError
 
 HEADLINE = (
@@ -25,27 +28,38 @@ class Versus:
     """A comparison of two sides.
 
     Attributes:
-        base: Name of the baseline.
+        base: Name of the baseline, by the values of the compared keys.
         other: Name of the side that is compared with the baseline.
+        within: Values of all other keys, in which both sides agree; empty if there are no other keys.
         differs: Keys of the scenario in which the sides differ, with both values; the comparison shows the effect of
             all of them together.
         metrics: Name and unit of each compared metric.
+        settings: Number of settings over which each metric was averaged within each seed.
         base_mean: Mean of each metric in the baseline, over the pairs that both sides measured.
         other_mean: Mean of each metric in the other side, over the same pairs.
-        found: Statistics of the differences, other side minus baseline.
-        survives: Whether each difference is significant when all metrics are tested together (Holm's method).
+        found: Statistics of the differences, other side minus baseline. A pair is a seed.
         confidence: Confidence level of the intervals, 0 to 1.
+        survives: Whether each difference is significant among all differences of all comparisons together (Holm's method).
+        notes: Sentences about what was left out of the comparison.
     """
 
     base: str
     other: str
+    within: str
     differs: tuple[str, ...]
     metrics: tuple[tuple[str, str], ...]
+    settings: Int64[np.ndarray, " metrics"]
     base_mean: Float[np.ndarray, " metrics"]
     other_mean: Float[np.ndarray, " metrics"]
     found: Paired
-    survives: np.ndarray
     confidence: float
+    survives: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What is compared with what, in words."""
+        return f"{self.other} against {self.base}{' at ' if self.within else ''}{self.within}"
 
     def verdict(self, row: int) -> str:
         """Return the verdict on the difference of a metric, in words."""
@@ -68,11 +82,12 @@ class Versus:
 
         return [
             {
-                "metric": name, "unit": unit, "base": self.base, "other": self.other, "pairs": int(self.found.pairs[row]),
+                "metric": name, "unit": unit, "base": self.base, "other": self.other, "within": self.within,
+                "pairs": int(self.found.pairs[row]), "settings": int(self.settings[row]),
                 "base_mean": number(self.base_mean[row]), "other_mean": number(self.other_mean[row]),
                 "difference": number(self.found.mean[row]), "low": number(self.found.low[row]),
                 "high": number(self.found.high[row]), "effect": number(self.found.effect[row]),
-                "verdict": self.verdict(row), "survives_holm": bool(self.survives[row]),
+                "p": number(self.found.p[row]), "verdict": self.verdict(row), "survives_holm": bool(self.survives[row]),
             }
             for row, (name, unit) in enumerate(self.metrics)
         ]  # fmt: skip
@@ -92,7 +107,7 @@ def chosen_metrics(studies: Sequence[Study], names: Sequence[str], everything: b
     # Imported here, because a comparison needs nothing else from that module.
     from v2xsim.scenario.explain import nearest
 
-    known = {name: unit for study in studies for name, part, unit in study.metrics if not part}
+    known = {name: _unit_of(name, unit) for study in studies for name, part, unit in study.metrics if not part}
     for name in names:
         if name not in known:
             raise StudyError(f"--metric {name}: there is no such metric{nearest(name, list(known))}")
@@ -102,47 +117,152 @@ def chosen_metrics(studies: Sequence[Study], names: Sequence[str], everything: b
 
 
 def against_baseline(
-    study: Study, metrics: Sequence[tuple[str, str]], baseline: int, confidence: float = 0.95
-) -> Iterator[Versus]:
-    """Yield the comparison of every setting of a sweep with its baseline setting, in pairs of equal seeds."""
-    rows = [study.row[name, ""] for name, _ in metrics]
-    values = study.values[rows]
-    # All settings are computed at once, because they share their bootstrap resamples.
-    differences = paired(values - values[:, baseline : baseline + 1], confidence)
-    for setting in range(len(study.settings)):
-        if setting == baseline:
-            continue
-        one = Paired(
-            *(getattr(differences, part)[:, setting] for part in ("pairs", "mean", "low", "high", "effect", "p"))
-        )
-        a, b = _both(values[:, baseline], values[:, setting])
-        differs = tuple(
-            f"{key}: {json.dumps(study.settings[baseline][key])} -> {json.dumps(value)}"
-            for key, value in study.settings[setting].items()
-            if study.settings[baseline][key] != value
-        )
-        yield Versus(
-            study.label(baseline), study.label(setting), differs, tuple(metrics), a, b, one,
-            survives_holm(one.p, 1.0 - confidence), confidence,
-        )  # fmt: skip
+    study: Study,
+    metrics: Sequence[tuple[str, str]],
+    contrasts: Contrasts,
+    confidence: float = 0.95,
+    pool: bool = False,
+) -> list[Versus]:
+    """Return the comparison of the settings of a sweep with their baselines, in pairs of equal seeds.
+
+    Args:
+        study: Study that is compared.
+        metrics: Name and unit of each metric.
+        contrasts: Settings that are compared with each other.
+        confidence: Confidence level of the intervals, 0 to 1.
+        pool: Whether to average over the settings that differ only in other keys than the compared ones.
+    """
+    groups: dict[Any, list[Contrast]] = {}
+    for number, pair in enumerate(contrasts.pairs):
+        compared = [canonical(study.settings[row][key]) for row in (pair.base, pair.other) for key in pair.keys]
+        groups.setdefault((pair.keys, *compared) if pool else number, []).append(pair)
+    values = study.values[[study.row[name, ""] for name, _ in metrics]]
+    sides = [_averaged(values, group) for group in groups.values()]
+    a, b = (np.stack([side[n] for side in sides], axis=1) for n in (0, 1))
+    # All comparisons are computed at once, because they share their bootstrap resamples.
+    differences = _differences_of(a, b, metrics, confidence)
+    return _holm(
+        [
+            Versus(
+                study.label(group[0].base, group[0].keys), study.label(group[0].other, group[0].keys),
+                _within(study, group), _changes(study, group[0]), tuple(metrics), sides[n][2], *_both(a[:, n], b[:, n]),
+                Paired(*(getattr(differences, part)[:, n] for part in _PARTS)), confidence, np.zeros(len(metrics), bool),
+            )
+            for n, group in enumerate(groups.values())
+        ]
+    )  # fmt: skip
 
 
-def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confidence: float = 0.95) -> Versus:
-    """Return the comparison of two studies.
+def with_first(studies: Sequence[Study], metrics: Sequence[tuple[str, str]], confidence: float = 0.95) -> list[Versus]:
+    """Return the comparison of each study but the first with the first one.
 
-    Two points form a pair if they have the same seed and the same values of the keys that both studies vary.
+    Two points form a pair if they have the same seed and the same values of the keys that both studies vary. The settings
+    are averaged within each seed.
 
     Raises:
         StudyError: If no two points form a pair.
     """
+    return _holm([_between(studies[0], other, metrics, confidence) for other in studies[1:]])
+
+
+def significance(comparisons: Sequence[Versus]) -> str:
+    """Return sentences on what the verdicts of comparisons mean, and what their numbers of pairs can show."""
+    confidence = comparisons[0].confidence
+    pairs = [int(n) for one in comparisons for n in one.found.pairs]
+    tests = sum(n >= 2 for n in pairs)
+    if not tests:
+        return (
+            "One pair shows no spread, so a difference can be chance: run at least 5 seeds."
+            if any(n == 1 for n in pairs)
+            else "Nothing was measured on both sides."
+        )
+    if all(one.verdict(row) in (IDENTICAL, NO_PAIR) for one in comparisons for row in range(len(one.metrics))):
+        return f"None of the {tests} compared values differs in any pair: what was varied had no effect in these runs."
+    most = max(pairs)
+    text = (
+        f"noise: the {100 * confidence:g} % interval holds 0. {tests} differences have an interval; if nothing differed, about "
+        f"1 in {1 / (1.0 - confidence):.0f} would still be called higher or lower. * marks differences that are significant among "
+        f"all {tests} (Holm)."
+    )
+    if most > 2:
+        text += (
+            f" With {most} pairs, a difference counts from an effect of about {least_effect(most, confidence):.2g} on, and the "
+            f"largest one is marked with * from {least_effect(most, confidence, tests):.2g} on."
+        )
+    if most < LEAST_PAIRS:
+        text += f" So few pairs show only large effects, and the intervals assume normal differences: run at least {LEAST_PAIRS} seeds."
+    return text
+
+
+def range_of(metric: str) -> tuple[float, float]:
+    """Return the smallest and the largest possible value of a metric; infinite for a metric that is not known."""
+    try:
+        return 0.0, kind_of(metric).high
+    except (KeyError, ValueError):
+        return -math.inf, math.inf
+
+
+def mean_interval(metric: str, values: Float[np.ndarray, "*things seeds"], confidence: float = 0.95) -> Paired:
+    """Return the mean of a metric over seeds; its interval stays within the metric's range."""
+    lowest, highest = range_of(metric)
+    return paired(values, confidence, lowest, highest)
+
+
+_PARTS = ("pairs", "mean", "low", "high", "effect", "p")
+
+
+def _differences_of(
+    base: Float[np.ndarray, "metrics *others seeds"],
+    other: Float[np.ndarray, "metrics *others seeds"],
+    metrics: Sequence[tuple[str, str]],
+    confidence: float,
+) -> Paired:
+    """Return the statistics of differences; the difference of two values of a range lies within plus and minus its length."""
+    length = np.array([high - low for low, high in (range_of(name) for name, _ in metrics)])
+    length = length.reshape(-1, *(1,) * (base.ndim - 2))
+    return paired(other - base, confidence, -length, length)
+
+
+def _averaged(
+    values: Float[np.ndarray, "metrics settings seeds"], group: Sequence[Contrast]
+) -> tuple[Float[np.ndarray, "metrics seeds"], Float[np.ndarray, "metrics seeds"], Int64[np.ndarray, " metrics"]]:
+    """Return both sides of some contrasts, averaged within each seed."""
+    return seed_averages(values[:, [pair.base for pair in group]], values[:, [pair.other for pair in group]])
+
+
+def _holm(comparisons: Sequence[Versus]) -> list[Versus]:
+    """Return comparisons with the differences that are significant among all of them together."""
+    p = np.concatenate([one.found.p for one in comparisons])
+    survives = survives_holm(p, 1.0 - comparisons[0].confidence)
+    parts = np.split(survives, np.cumsum([len(one.metrics) for one in comparisons])[:-1])
+    return [replace(one, survives=part) for one, part in zip(comparisons, parts, strict=True)]
+
+
+def _within(study: Study, group: Sequence[Contrast]) -> str:
+    others = [key for key in study.keys if key not in group[0].keys]
+    if len(group) > 1:
+        return f"the mean of {len(group)} settings of {', '.join(study.short_keys[key] for key in others)}"
+    return study.label(group[0].other, others)
+
+
+def _changes(study: Study, pair: Contrast) -> tuple[str, ...]:
+    base, other = study.settings[pair.base], study.settings[pair.other]
+    return tuple(
+        f"{key}: {json.dumps(base[key])} -> {json.dumps(other[key])}"
+        for key in pair.keys
+        if canonical(base[key]) != canonical(other[key])
+    )
+
+
+def _between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confidence: float) -> Versus:
     common = [key for key in base.keys if key in other.keys]
     places = [
         (i, j)
         for i, setting in enumerate(base.settings)
         for j, too in enumerate(other.settings)
-        if all(setting[key] == too[key] for key in common)
+        if all(canonical(setting[key]) == canonical(too[key]) for key in common)
     ]
-    # If a setting had two partners, it would count twice and the pairs would not be independent.
+    # If a setting had two partners, it would count twice.
     if len({i for i, _ in places}) < len(places) or len({j for _, j in places}) < len(places):
         raise StudyError(
             f"{other.folder}: its points and those of {base.folder} cannot be paired: one of them varies keys that the other does "
@@ -153,39 +273,34 @@ def between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], confi
         raise StudyError(
             f"{other.folder}: has no {'seed' if places else 'setting'} in common with {base.folder}; runs are compared with the same random draws"
         )
-    rows = [(base.row.get((name, "")), other.row.get((name, ""))) for name, _ in metrics]
     a, b = np.full((2, len(metrics), len(places), len(seeds)), np.nan)
-    for n, (first, second) in enumerate(rows):
-        if first is not None and second is not None:
-            for m, (i, j) in enumerate(places):
-                a[n, m] = base.values[first, i][[k for k, _ in seeds]]
-                b[n, m] = other.values[second, j][[k for _, k in seeds]]
-    a, b = a.reshape(len(metrics), -1), b.reshape(len(metrics), -1)
-    differences = paired(b - a, confidence)
+    for n, (name, _) in enumerate(metrics):
+        for side, study, part in ((a, base, 0), (b, other, 1)):
+            if (row := study.row.get((name, ""))) is not None:
+                side[n] = study.values[row][np.ix_([p[part] for p in places], [s[part] for s in seeds])]
+    a, b, count = seed_averages(a, b)
     return Versus(
-        _name(base), _name(other), tuple(_differences(base.scenario, other.scenario)), tuple(metrics), *_both(a, b), differences,
-        survives_holm(differences.p, 1.0 - confidence), confidence,
+        str(base.folder), str(other.folder), f"the mean of {len(places)} settings" if len(places) > 1 else "",
+        tuple(_differences(base.scenario, other.scenario)), tuple(metrics), count, *_both(a, b),
+        _differences_of(a, b, metrics, confidence), confidence, np.zeros(len(metrics), bool),
+        tuple(_unpaired(base, other, len(places), len(seeds))),
     )  # fmt: skip
 
 
-def baseline_row(study: Study, wanted: Mapping[str, Any]) -> int:
-    """Return the row of the first setting with given values; without values, that of the sweep's own baseline.
-
-    Raises:
-        StudyError: If no setting has these values.
-    """
-    if not wanted:
-        return study.baseline
-    for row, setting in enumerate(study.settings):
-        if all(key in setting and setting[key] == value for key, value in wanted.items()):
-            return row
-    raise StudyError(
-        f"--baseline: no setting has {json.dumps(dict(wanted))}; varied are {', '.join(study.keys) or 'no keys'}"
-    )
+def _unpaired(base: Study, other: Study, settings: int, seeds: int) -> Iterator[str]:
+    """Yield a sentence for each kind of thing that only one of two studies has."""
+    for study in (base, other):
+        for number, have, word in ((settings, len(study.settings), "setting"), (seeds, len(study.seeds), "seed")):
+            if have > number:
+                yield f"{have - number} of {have} {word}s of {study.folder} have no partner and are left out"
 
 
-def _name(study: Study) -> str:
-    return str(study.folder)
+def _unit_of(metric: str, stored: str) -> str:
+    """Return the unit of a metric; older versions stored "1" for counts too."""
+    try:
+        return kind_of(metric).unit
+    except (KeyError, ValueError):
+        return stored
 
 
 def _both(

@@ -8,22 +8,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.atomic import write_atomically
+from v2xsim.notices import Notice
 from v2xsim.study.plan import Plan
+from v2xsim.study.point_notices import NOTICES, PointNotice, merged, notices_in
 from v2xsim.study.store import Store, StoreError, as_json
 
 RESULTS, FAILURES, TIMING = "results.parquet", "failures.json", "timing.parquet"
 
 
 def gather(store: Store) -> Path:
-    """Write results, failures and timing of a sweep from the files of its points; return the path of the results.
+    """Write results, notices, failures and timing of a sweep from the files of its points; return the path of the results.
 
     Raises:
         StoreError: If a point's file is damaged (the file is removed, so that --resume runs the point again), or the files
             cannot be written.
     """
     folder = store.folder
+    table, notices = _results(store)
     try:
-        write_atomically(folder / RESULTS, _parquet(_results(store)))
+        write_atomically(folder / RESULTS, _parquet(table))
+        write_atomically(folder / NOTICES, as_json([notice.as_object() for notice in notices]))
         write_atomically(folder / FAILURES, as_json(store.failures()))
         write_atomically(folder / TIMING, _parquet(_timing(store)))
     except OSError as error:
@@ -33,8 +37,10 @@ def gather(store: Store) -> Path:
     return folder / RESULTS
 
 
-def _results(store: Store) -> pa.Table:
+def _results(store: Store) -> tuple[pa.Table, list[PointNotice]]:
+    """Return the metrics of all finished points, and the notices of these points."""
     plan, parts, points, rows = store.plan, [], [], []
+    notices: list[list[Notice]] = []
     for point in plan.points:
         if point.key not in store.finished:
             continue
@@ -52,6 +58,7 @@ def _results(store: Store) -> pa.Table:
             pa.table([part.column(name).cast(column_type) for name, column_type in _PLAIN.items()], names=list(_PLAIN))
         )
         points.append(point)
+        notices.append(notices_in(part))
         rows.append(part.num_rows)
     table = pa.concat_tables(parts) if parts else pa.table({n: pa.array([], k) for n, k in _PLAIN.items()})
     counts = pa.array(rows, pa.int64())
@@ -65,7 +72,7 @@ def _results(store: Store) -> pa.Table:
     for name in _PLAIN:
         column = table.column(name).combine_chunks()
         columns[name] = column.dictionary_encode() if name in ("metric", "bin", "unit") else column
-    return pa.table(columns)
+    return pa.table(columns), merged(notices)
 
 
 _PLAIN = {"metric": pa.string(), "bin": pa.string(), "value": pa.float64(), "unit": pa.string(), "count": pa.int64()}

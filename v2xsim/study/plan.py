@@ -23,7 +23,7 @@ from v2xsim.scenario.load import checked, document_of, find, load_section, resol
 from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
-from v2xsim.study.axes import Setting, count_of, settings_of
+from v2xsim.study.axes import Setting, count_of, factors_of, settings_of
 from v2xsim.study.sweepfile import SweepFile
 from v2xsim.version import __version__
 
@@ -118,6 +118,8 @@ class Plan:
             "settings": list(self.settings),
             "seeds": list(self.seeds),
             "baseline": self.baseline,
+            "baseline_values": self.file.baseline,
+            "factors": factors_of(self.file),
             "keep": self.file.keep,
             "plugins": self.plugins,
             "inputs": dict(self.inputs),

@@ -14,6 +14,7 @@ from v2xsim.errors import UserError
 from v2xsim.results.results import ResultsError
 from v2xsim.runfolder import RunFolderError, staged
 from v2xsim.scenario.load import from_data
+from v2xsim.study.point_notices import with_notices
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _run(job: Job) -> None:
     else:
         results = run(scenario, threads=job.threads)
     try:
-        write_atomically(Path(job.result), as_bytes(results.tables["metrics"]))
+        write_atomically(Path(job.result), as_bytes(with_notices(results.tables["metrics"], results.notices)))
     except OSError as error:
         raise ResultsError(f"{job.result}: cannot be written: {error.strerror}") from error
 

@@ -1,8 +1,8 @@
 """Read the folder of a sweep or of a run as a `Study`."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from v2xsim.errors import UserError
 from v2xsim.results.manifest import FORMAT as RUN_FORMAT
 from v2xsim.study.axes import Setting
 from v2xsim.study.gather import FAILURES, RESULTS
+from v2xsim.study.point_notices import PointNotice, notices_of
 from v2xsim.study.store import MANIFEST, manifest_of
 
 
@@ -34,7 +35,7 @@ class Study:
         keys: The varied keys, dotted.
         settings: Values of the varied keys in each setting.
         seeds: Seeds with which every setting was run.
-        baseline: Row of the setting with which the others are compared.
+        baseline: Row of the first setting with the values of the baseline.
         scenario: Resolved scenario without the varied keys.
         versions: Versions of v2xsim and its libraries that produced the results.
         planned: Number of points in the plan.
@@ -42,6 +43,10 @@ class Study:
         metrics: Name, bin and unit of each metric.
         values: Value by metric, setting and seed; NaN if nothing was measured or the point has not finished.
         counts: Number of samples from which each value was computed; -1 for a point without a result.
+        baseline_values: Keys and values of the baseline, as in the sweep file; empty if the file names none.
+        fixed_factors: Keys with listed values: the keys of each tuple only vary together. Keys that were drawn at random are
+            not among them.
+        notices: Notices of the points, with the number of points that each concerns.
     """
 
     folder: Path
@@ -58,6 +63,9 @@ class Study:
     metrics: tuple[tuple[str, str, str], ...]
     values: Float[np.ndarray, "metrics settings seeds"]
     counts: Int64[np.ndarray, "metrics settings seeds"]
+    baseline_values: Mapping[str, Any] = field(default_factory=dict)
+    fixed_factors: tuple[tuple[str, ...], ...] = ()
+    notices: tuple[PointNotice, ...] = ()
 
     @cached_property
     def row(self) -> dict[tuple[str, str], int]:
@@ -83,10 +91,18 @@ class Study:
         """Return the bins of a metric in their order, without the one for the whole run."""
         return [part for name, part, _ in self.metrics if name == metric and part]
 
-    def label(self, setting: int) -> str:
-        """Return a text that describes a setting by its values of the varied keys."""
+    @cached_property
+    def short_keys(self) -> dict[str, str]:
+        """The last part of each varied key, or the whole key if two keys have the same last part."""
+        last = {key: key.rsplit(".", 1)[-1] for key in self.keys}
+        return {key: name if list(last.values()).count(name) == 1 else key for key, name in last.items()}
+
+    def label(self, setting: int, keys: Collection[str] | None = None) -> str:
+        """Return a text that describes a setting by its values of some varied keys; without keys, of all of them."""
         values = self.settings[setting]
-        return ", ".join(f"{key.rsplit('.', 1)[-1]}={_word(value)}" for key, value in values.items()) or self.name
+        shown = [key for key in self.keys if keys is None or key in keys]
+        text = ", ".join(f"{self.short_keys[key]}={_word(values[key])}" for key in shown)
+        return text or (self.name if keys is None else "")
 
 
 def read_study(folder: str | Path) -> Study:
@@ -123,6 +139,7 @@ def _sweep(folder: Path) -> Study:
     return Study(
         folder, manifest["name"], manifest["question"], tuple(manifest["keys"]), tuple(manifest["settings"]), tuple(seeds), manifest["baseline"],
         manifest["scenario"], manifest["versions"], len(manifest["points"]), tuple(failures), metrics, values, counts,
+        manifest.get("baseline_values", {}), _fixed_factors(manifest), notices_of(folder),
     )  # fmt: skip
 
 
@@ -140,6 +157,14 @@ def _check_form(folder: Path, manifest: Mapping[str, Any], failures: Any) -> Non
     right = all(isinstance(manifest[name], form) for name, form in forms.items())
     if not right or not all(
         isinstance(row, dict) and set(row) >= set(manifest["keys"]) for row in manifest["settings"]
+    ):
+        raise StudyError(f"{folder / MANIFEST}: is damaged: it is not a plan as a sweep writes it")
+    values, factors = manifest.get("baseline_values", {}), manifest.get("factors", [])
+    if (
+        not isinstance(values, dict)
+        or not set(values) <= set(manifest["keys"])
+        or not isinstance(factors, list)
+        or not all(isinstance(f, dict) and set(f.get("keys", [])) <= set(manifest["keys"]) for f in factors)
     ):
         raise StudyError(f"{folder / MANIFEST}: is damaged: it is not a plan as a sweep writes it")
     needed = {"settings", "seed", "reason", "log"}
@@ -165,8 +190,18 @@ def _run(folder: Path) -> Study:
     metrics, values, counts = _cube(table, 1, [manifest["seed"]])
     return Study(
         folder, folder.name, "", (), ({},), (manifest["seed"],), 0, manifest["scenario"], manifest["versions"], 1, (), metrics, values,
-        counts,
+        counts, notices=tuple(
+            PointNotice(notice["subject"], 1, 1, notice["text"]) for notice in manifest.get("notices", [])
+        ),
     )  # fmt: skip
+
+
+def _fixed_factors(manifest: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Return the keys of each factor with listed values; in a sweep of an older version, each key is a factor."""
+    factors = manifest.get("factors")
+    if factors is None:
+        return tuple((key,) for key in manifest["keys"])
+    return tuple(tuple(factor["keys"]) for factor in factors if not factor["drawn"])
 
 
 def _cube(

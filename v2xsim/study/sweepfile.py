@@ -63,7 +63,9 @@ class SweepFile(Section):
         choice(1, "Number of seeds (1, 2, ...), or a list of seeds; every setting runs with each")
     )
     baseline: dict[str, Any] = choice(
-        {}, "Varied keys and values of the setting to compare with; without a value, the first setting"
+        {},
+        "Values of varied keys in the baseline: each setting is compared with the one that has them and agrees in all other "
+        "keys; by default, each key is compared with its first value",
     )
     keep: Literal["metrics", "tables"] = choice(
         "metrics", "What is stored for each point: only its metrics, or its whole run folder"

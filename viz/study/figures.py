@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from v2xsim.study.statistics import paired
+from v2xsim.study.compare import mean_interval
 from v2xsim.study.studies import Study
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
@@ -87,7 +87,7 @@ def _over_distance(study: Study) -> Picture | None:
     shown = few(study)
     figure, axes = _axes(2.3 + 0.13 * len(shown))
     for n, setting in enumerate(shown):
-        _band(axes, middle, values[:, setting], n, _named(study, setting))
+        _band(axes, "prr", middle, values[:, setting], n, _named(study, setting))
     axes.set(xlabel="distance [m]", ylabel="packet reception ratio [1]", ylim=(-0.02, 1.02), xlim=(0, None))
     _finish(figure, axes)
     return Picture("prr-by-distance", "Packet reception ratio over distance", _says(study, shown), figure)
@@ -103,7 +103,7 @@ def _latencies(study: Study, metric: str, name: str, title: str) -> Picture | No
     shown = [setting for setting in few(study) if np.isfinite(values[:, setting]).any()]
     figure, axes = _axes(2.3 + 0.13 * len(shown))
     for n, setting in enumerate(shown):
-        _band(axes, bound, values[:, setting], n, _named(study, setting))
+        _band(axes, metric, bound, values[:, setting], n, _named(study, setting))
     axes.set(xscale="log", xlabel="latency [ms]", ylabel="share that arrives within [1]", ylim=(-0.02, 1.02))
     axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     _finish(figure, axes)
@@ -129,7 +129,7 @@ def _rows(
     figure, axes = _axes(0.75 + 0.2 * len(rows) + 0.14 * (len(metrics) > 1))
     row_y = -np.arange(len(rows), dtype=float)
     for n, (metric, word) in enumerate(metrics):
-        mean_and_interval = paired(study.of(metric)[rows])
+        mean_and_interval = mean_interval(metric, study.of(metric)[rows])
         color, marker, _ = _LOOKS[n]
         at = row_y + (0.12 if n == 0 else -0.12) * (len(metrics) > 1)
         axes.errorbar(
@@ -138,6 +138,7 @@ def _rows(
         )  # fmt: skip
     axes.set_yticks(row_y, [_wrapped(name) for name, _ in plan.lines])
     axes.set(xlabel=label, ylim=(row_y[-1] - 0.6, 0.6))
+    axes.set_xlim(right=_most(np.stack([study.of(metric)[rows] for metric, _ in metrics]), axes.get_xlim()[1]))
     axes.grid(True, axis="x")
     _finish(figure, axes, legend=len(metrics) > 1)
     return figure
@@ -151,9 +152,10 @@ def _over_key(
     values, x = study.of(metric), column(study, plan.key)
     figure, axes = _axes(2.3 + 0.13 * len(plan.lines))
     for n, (name, members) in enumerate(plan.lines):
-        _band(axes, x[members], values[members], n, name or word or metric)
+        _band(axes, metric, x[members], values[members], n, name or word or metric)
     _scaled(axes, x)
     axes.set(xlabel=_key_label(plan.key, unit_of), ylabel=_worded(label, word))
+    axes.set_ylim(top=_most(values, axes.get_ylim()[1]))
     _finish(figure, axes)
     return figure
 
@@ -166,7 +168,7 @@ def _scatters(
         :_MOST_SCATTERS
     ]
     with np.errstate(invalid="ignore"):
-        mean = paired(study.of(metrics[-1][0])).mean
+        mean = mean_interval(metrics[-1][0], study.of(metrics[-1][0])).mean
     figure = style.new_figure(1.75 * len(keys), COLUMN_IN)
     panels = figure.subplots(len(keys), 1, squeeze=False)[:, 0]
     for axes, key in zip(panels, keys, strict=True):
@@ -197,8 +199,8 @@ def _scatters(
     return figure
 
 
-def _band(axes: Axes, x: np.ndarray, values: np.ndarray, number: int, label: str) -> None:
-    mean_and_interval = paired(values)
+def _band(axes: Axes, metric: str, x: np.ndarray, values: np.ndarray, number: int, label: str) -> None:
+    mean_and_interval = mean_interval(metric, values)
     color, marker, dash = _LOOKS[number % len(_LOOKS)]
     axes.fill_between(x, mean_and_interval.low, mean_and_interval.high, color=color, alpha=0.15, linewidth=0)
     axes.plot(
@@ -208,6 +210,12 @@ def _band(axes: Axes, x: np.ndarray, values: np.ndarray, number: int, label: str
 
 def _named(study: Study, setting: int) -> str:
     return study.label(setting) + (" (baseline)" if setting == study.baseline and len(study.settings) > 1 else "")
+
+
+def _most(values: np.ndarray, highest: float) -> float:
+    """Return the largest value that an axis shows: with two seeds, an interval can reach a hundred times as high as the data."""
+    data = np.nanmax(values, initial=0.0)
+    return float(min(highest, 2.0 * data)) if data > 0 else highest
 
 
 def _reach(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -252,7 +260,7 @@ def _small(axes: Axes) -> None:
 
 def _key_label(key: str, unit_of: Callable[[str], str]) -> str:
     unit = unit_of(key)
-    return f"{key} [{unit or 1}]"
+    return f"{key} [{unit}]" if unit else key
 
 
 def _wrapped(label: str) -> str:

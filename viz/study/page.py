@@ -15,13 +15,22 @@ import numpy as np
 
 from v2xsim.runfolder import REPORT_MARK, files_of_report
 from v2xsim.staging import staged
-from v2xsim.study.compare import IDENTICAL, NO_PAIR, Versus, against_baseline, chosen_metrics
-from v2xsim.study.statistics import paired
+from v2xsim.study.compare import (
+    IDENTICAL,
+    NO_PAIR,
+    Versus,
+    against_baseline,
+    chosen_metrics,
+    mean_interval,
+    significance,
+)  # fmt: skip
+from v2xsim.study.contrasts import contrasts_of
+from v2xsim.study.csvtext import csv_text
 from v2xsim.study.studies import Study, StudyError
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture, pictures
 
-PAGE = "report.html"
+PAGE, MEANS, COMPARISONS = "report.html", "means.csv", "comparisons.csv"
 # Limits on the size of the page's tables, so that the page stays readable for thousands of settings.
 _MOST_COLUMNS = 6
 _MOST_ROWS = 20
@@ -60,7 +69,13 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
                 drawn = list(pictures(study, unit_of))
                 (draft / "figures").mkdir()
                 images = [_saved(picture, draft / "figures") for picture in drawn]
-            (draft / PAGE).write_text("".join(_page(study, made_of, drawn, images)), encoding="utf-8")
+            comparisons, rule = _comparisons(study)
+            page = "".join(_page(study, made_of, drawn, images, comparisons, rule))
+            (draft / PAGE).write_text(page, encoding="utf-8")
+            (draft / MEANS).write_text(csv_text(_means_rows(study)), encoding="utf-8")
+            compared = [row for one in comparisons for row in one.as_rows()]
+            if compared:
+                (draft / COMPARISONS).write_text(csv_text(compared), encoding="utf-8")
             files = sorted(path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file())
             (draft / REPORT_MARK).write_text(json.dumps({"v2xsim": "report", "files": files}) + "\n", encoding="utf-8")
         except OSError as error:
@@ -95,13 +110,21 @@ def _saved(picture: Picture, folder: Path) -> bytes:
     return content.getvalue()
 
 
-def _page(study: Study, made_of: Mapping[str, Any], drawn: Sequence[Picture], images: Sequence[bytes]) -> Iterator[str]:
+def _page(
+    study: Study,
+    made_of: Mapping[str, Any],
+    drawn: Sequence[Picture],
+    images: Sequence[bytes],
+    comparisons: Sequence[Versus],
+    rule: str,
+) -> Iterator[str]:
     title = html.escape(study.name)
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title><style>{_CSS}</style>'
     yield f"<h1>{title}</h1>"
     if study.question:
         yield f'<p class="question">{html.escape(study.question)}</p>'
     yield from _what(study, made_of)
+    yield from _noticed(study)
     yield from _failed(study)
     yield '<h2>Figures</h2><div class="figures">'
     for picture, image in zip(drawn, images, strict=True):
@@ -110,8 +133,42 @@ def _page(study: Study, made_of: Mapping[str, Any], drawn: Sequence[Picture], im
         yield f'<figcaption>{html.escape(picture.says)} <a href="figures/{picture.name}.pdf">PDF</a>, <a href="figures/{picture.name}.svg">SVG</a></figcaption></figure>'
     yield "</div>" if drawn else "</div><p>There are no measurements to draw.</p>"
     yield from _means(study)
-    yield from _compared(study)
-    yield from _how(study)
+    yield from _compared(comparisons, rule)
+    yield from _how(study, comparisons)
+
+
+def _comparisons(study: Study) -> tuple[list[Versus], str]:
+    """Return the comparisons of a study, and the rule by which they were chosen or the reason why there are none."""
+    metrics = chosen_metrics([study], [], False)
+    if len(study.settings) < 2 or not metrics:
+        return [], ""
+    try:
+        contrasts = contrasts_of(study)
+    except StudyError as error:
+        return [], str(error)
+    return against_baseline(study, metrics, contrasts), " ".join([contrasts.rule, *contrasts.notes(study)])
+
+
+def _means_rows(study: Study) -> list[dict[str, Any]]:
+    """Return the mean of every metric in every setting, with its interval, as rows of a table."""
+    rows: list[dict[str, Any]] = []
+    for name, unit in chosen_metrics([study], [], True):
+        means = mean_interval(name, study.of(name))
+        for setting, values in enumerate(study.settings):
+            numbers = {"mean": means.mean[setting], "low": means.low[setting], "high": means.high[setting]}
+            plain = {key: float(value) if np.isfinite(value) else None for key, value in numbers.items()}
+            shown = {key: v if isinstance(v, str | int | float) else json.dumps(v) for key, v in values.items()}
+            rows.append(
+                {"setting": setting, **shown, "metric": name, "unit": unit, "seeds": int(means.pairs[setting]), **plain}
+            )
+    return rows
+
+
+def _noticed(study: Study) -> Iterator[str]:
+    if study.notices:
+        yield "<h2>Notices</h2><ul>"
+        yield from (f"<li>{html.escape(notice.sentence(study.finished))}</li>" for notice in study.notices)
+        yield "</ul>"
 
 
 def _what(study: Study, made_of: Mapping[str, Any]) -> Iterator[str]:
@@ -125,7 +182,6 @@ def _what(study: Study, made_of: Mapping[str, Any]) -> Iterator[str]:
             shown = ", ".join(values[:12]) + (f", ... {len(values) - 12:,} more" if len(values) > 12 else "")
             yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(shown)}</td></tr>'
         yield "</table>"
-        yield f"<p>Compared with: {html.escape(study.label(study.baseline))}.</p>"
     yield "<h3>Keys of the scenario that differ from their defaults</h3><table>"
     for key, value in made_of.items():
         text = json.dumps(value)
@@ -150,7 +206,8 @@ def _failed(study: Study) -> Iterator[str]:
 
 def _means(study: Study) -> Iterator[str]:
     yield "<h2>Means</h2>"
-    interval = "; half the 95 % interval of the mean over seeds behind ±" if len(study.seeds) > 1 else ""
+    interval = ", with the 95 % interval of the mean over seeds in brackets" if len(study.seeds) > 1 else ""
+    yield f'<p>All metrics of all settings: <a href="{MEANS}">{MEANS}</a>.</p>'
     if len(study.settings) <= _MOST_COLUMNS:
         yield f"<p>Headline metrics{interval}.</p>"
         yield from _by_metric(study, chosen_metrics([study], [], False))
@@ -168,7 +225,7 @@ def _means(study: Study) -> Iterator[str]:
     )
     yield f"<p>Headline metrics{interval}.{left_out}</p><table><tr><th>setting</th>"
     yield "".join(f"<th>{html.escape(name)}{_unit(unit)}</th>" for name, unit in metrics) + "</tr>"
-    intervals = [paired(study.of(name)[order]) for name, _ in metrics]
+    intervals = [mean_interval(name, study.of(name)[order]) for name, _ in metrics]
     for n, setting in enumerate(order):
         cells = "".join(f"<td>{_with_interval(one.mean[n], one.low[n], one.high[n])}</td>" for one in intervals)
         yield f"<tr><td>{html.escape(study.label(setting))}</td>{cells}</tr>"
@@ -179,7 +236,7 @@ def _by_metric(study: Study, metrics: Sequence[tuple[str, str]]) -> Iterator[str
     heads = "".join(f"<th>{html.escape(study.label(s))}</th>" for s in range(len(study.settings)))
     yield f"<table><tr><th>metric</th>{heads}</tr>"
     for name, unit in metrics:
-        intervals = paired(study.of(name))
+        intervals = mean_interval(name, study.of(name))
         cells = "".join(
             f"<td>{_with_interval(*row)}</td>"
             for row in zip(intervals.mean, intervals.low, intervals.high, strict=True)
@@ -188,20 +245,21 @@ def _by_metric(study: Study, metrics: Sequence[tuple[str, str]]) -> Iterator[str
     yield "</table>"
 
 
-def _compared(study: Study) -> Iterator[str]:
-    if len(study.settings) < 2:
+def _compared(comparisons: Sequence[Versus], rule: str) -> Iterator[str]:
+    if not rule:
         return
-    metrics = chosen_metrics([study], [], False)
-    yield f"<h2>Against {html.escape(study.label(study.baseline))}</h2>"
-    others = len(study.settings) - 1
-    if others > _MOST_COMPARED:
-        yield f"<p>The first {_MOST_COMPARED} of {others:,} settings; <code>v2xsim compare --json</code> gives all.</p>"
-    for _, one in zip(range(_MOST_COMPARED), against_baseline(study, metrics, study.baseline), strict=False):
+    yield f"<h2>Differences</h2><p>{html.escape(rule)}</p>"
+    if not comparisons:
+        return
+    left_out = len(comparisons) - _MOST_COMPARED
+    first = f"The first {_MOST_COMPARED} of {len(comparisons):,} comparisons. " if left_out > 0 else ""
+    yield f'<p>{first}All comparisons: <a href="{COMPARISONS}">{COMPARISONS}</a>.</p>'
+    for one in comparisons[:_MOST_COMPARED]:
         yield from _versus(one)
 
 
 def _versus(one: Versus) -> Iterator[str]:
-    yield f"<h3>{html.escape(one.other)}</h3>"
+    yield f"<h3>{html.escape(one.title)}</h3>"
     rows = [row for row in range(len(one.metrics)) if one.verdict(row) not in (IDENTICAL, NO_PAIR)]
     if rows:
         yield '<table><tr><th>metric</th><th>pairs</th><th>baseline</th><th>this</th><th>difference</th><th>95 % interval</th><th>effect</th><th class="word">verdict</th></tr>'
@@ -225,13 +283,13 @@ def _versus(one: Versus) -> Iterator[str]:
             yield f'<p class="dim">{meaning}: {html.escape(", ".join(names))}.</p>'
 
 
-def _how(study: Study) -> Iterator[str]:
+def _how(study: Study, comparisons: Sequence[Versus]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
     yield (
         "<h2>How this was computed</h2><p>Points of one seed have the same random draws (common random numbers), so differences are taken pair "
-        "by pair. Intervals are expanded percentile bootstraps over seeds (Hesterberg 2015), with fewer than 5 pairs Student's; effect is "
-        "Cohen's d<sub>z</sub> with Hedges' correction. If nothing differs, 1 in 20 intervals at 95 % still shows a difference; "
-        "differences marked * hold among all metrics of their table at once (Holm). Average precision comes from a visibility detection model "
+        "by pair. Intervals are expanded percentile bootstraps over seeds (Hesterberg 2015), with fewer than 5 seeds Student's, on a scale that "
+        "keeps them within the values that the metric can take. Effect is Cohen's d<sub>z</sub> with Hedges' correction. "
+        f"{html.escape(significance(comparisons)) if comparisons else ''} Average precision comes from a visibility detection model "
         f"and is not comparable to benchmark tables.</p><p class='dim'>Made by {html.escape(versions)}.</p></html>"
     )
 
@@ -239,12 +297,11 @@ def _how(study: Study) -> Iterator[str]:
 def _with_interval(mean: float, low: float, high: float) -> str:
     if not math.isfinite(mean):
         return "-"
-    half = 0.5 * (high - low)
-    return f"{_number(mean)} ± {half:.2g}" if math.isfinite(half) and half > 0 else _number(mean)
+    return f"{_number(mean)} ({_number(low)} to {_number(high)})" if high > low else _number(mean)
 
 
 def _unit(unit: str) -> str:
-    return f' <span class="dim">{html.escape(unit)}</span>' if unit != "1" else ""
+    return f' <span class="dim">{"share" if unit == "1" else html.escape(unit)}</span>'
 
 
 def _number(value: float) -> str:
