@@ -41,9 +41,9 @@ def test_a_passage_is_open_below_and_built_above(tmp_path, road, clear_m):
     assert "import.road_through_building" not in town.notices
 
 
-def test_a_road_through_a_building_that_is_no_passage_is_reported(tmp_path):
+def test_a_road_through_a_building_opens_it_and_is_reported(tmp_path):
     town = imported(drawing_with_a_block(), tmp_path)
-    assert town.base_m(500, 320) == 0.0
+    assert (town.base_m(500, 320), town.top_m(500, 320), town.base_m(450, 320)) == (4.5, 15.0, 0.0)
     assert town.notices["import.road_through_building"].count == 1
 
 
@@ -53,6 +53,7 @@ def test_tunnels_and_bridges_are_reported_because_the_world_is_flat(tmp_path):
     town = imported(drawing, tmp_path)
     assert (town.notices["import.tunnel"].count, town.notices["import.bridge"].count) == (1, 1)
     assert "import.road_through_building" not in town.notices
+    assert town.base_m(500, 320) == 0.0
 
 
 def test_noise_barriers_and_high_walls_block_and_leave_the_road_open(tmp_path):

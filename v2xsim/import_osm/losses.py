@@ -60,7 +60,7 @@ def road_notices(osm: OsmMap, through: Sequence[str]) -> Iterator[Notice]:
 
     Args:
         osm: The extract.
-        through: Names of the roads that lead through buildings without being mapped as passages.
+        through: Names of the roads for which buildings are opened, although the map does not call them passages.
     """
     roads = [way for way in roads_of(osm) if carries_cars(way.tags)]
     tunnels = [f"way {way.number}" for way in roads if is_tunnel(way.tags)]
@@ -69,7 +69,7 @@ def road_notices(osm: OsmMap, through: Sequence[str]) -> Iterator[Notice]:
         yield Notice(
             "import.road_through_building", len(through),
             f"{counted(len(through), 'road')} through buildings, which the map does not call passages (tunnel=building_passage, "
-            f"covered=yes): vehicles there are inside the building ({_some(through)})",
+            f"covered=yes): opened like passages ({_some(through)})",
         )  # fmt: skip
     if tunnels:
         yield Notice(

@@ -46,9 +46,18 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
         [(way, line_of(way, where_m)) for way in barriers], [space.area_m for space in corridors]
     )
     on_the_ground = [body.area_m for body in bodies if body.heights_m[0] < HEADROOM_M]
-    open_roads = [(way, line_of(way, where_m)) for way in roads if carries_cars(way.tags) and not is_tunnel(way.tags)]
-    through = [f"way {way.number}" for way in through_buildings(open_roads, on_the_ground)]
-    notices = [*building_notices(buildings.lost), *wall_notices(not_modelled), *road_notices(osm, through)]
+    open_roads = {
+        way.number: line_of(way, where_m) for way in roads if carries_cars(way.tags) and not is_tunnel(way.tags)
+    }
+    through = through_buildings(open_roads, on_the_ground)
+    # A road through a wall has an opening there, although the map does not say so.
+    openings = [space for way, space in zip(roads, corridors, strict=True) if way.number in through]
+    bodies = with_passages(bodies, openings, [])
+    notices = [
+        *building_notices(buildings.lost),
+        *wall_notices(not_modelled),
+        *road_notices(osm, [space.name for space in openings]),
+    ]
     text = "".join(_polygons([*bodies, *walls]))
     head = "".join(notice_line(notice) for notice in (*earlier, *notices))
     (folder / BUILDINGS).write_text(

@@ -1,6 +1,6 @@
 """What an extract says of its roads beside the network that netconvert makes: passages, tunnels and bridges."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,17 +96,17 @@ def line_of(way: Way, positions_m: Positions) -> shapely.LineString:
 
 
 def through_buildings(
-    roads: Sequence[tuple[Way, shapely.LineString]], bodies: Sequence[BaseGeometry], least_m: float = 2.0
-) -> list[Way]:
-    """Return the roads of which at least some metres lie inside buildings."""
+    roads: Mapping[int, shapely.LineString], bodies: Sequence[BaseGeometry], least_m: float = 2.0
+) -> set[int]:
+    """Return the numbers of the roads of which at least some metres lie inside buildings."""
     if not bodies:
-        return []
+        return set()
     tree = shapely.STRtree(bodies)
-    inside = []
-    for way, line in roads:
+    inside = set()
+    for number, line in roads.items():
         rows = tree.query(line, predicate="intersects")
         if len(rows) and shapely.length(shapely.intersection(line, [bodies[row] for row in rows])).max() >= least_m:
-            inside.append(way)
+            inside.add(number)
     return inside
 
 

@@ -59,15 +59,15 @@ class HeightSources:
             ),
             (
                 "buildings.outline_crosses_itself", self.crossing,
-                f"{self.crossing} outlines cross themselves; the areas that they enclose are taken as buildings",
+                f"outlines that cross themselves: {self.crossing}; the areas that they enclose are taken as buildings",
             ),
             (
                 "buildings.repeated", self.repeated,
-                f"{self.repeated} outlines occur more than once at the same heights; each is loaded once",
+                f"outlines that occur again at the same heights: {self.repeated}; each is loaded once",
             ),
             (
                 "buildings.outside_region", self.outside,
-                f"{self.outside} buildings lie outside world.region and are not loaded",
+                f"buildings outside world.region: {self.outside}; they are not loaded",
             ),
             (
                 "buildings.height_assumed", self.default,
@@ -76,8 +76,8 @@ class HeightSources:
             ),
             (
                 "buildings.height_unreadable", self.unreadable,
-                f"the height or the number of storeys of {self.unreadable} buildings is no number that can be used; the next "
-                "source of a height is taken (docs/models.md, buildings)",
+                f"buildings with a height or a number of storeys that is no usable number: {self.unreadable}; the next source of a "
+                "height is taken (docs/models.md, buildings)",
             ),
             (
                 "buildings.unknown_type", sum(count for _, count in self.other),
