@@ -14,6 +14,8 @@ from v2xsim.world.buildings import building_notices, load_obstacles
 
 MOST_STATES = 300_000
 """Number of states (road users times ticks) after which a preview ends: some ten seconds of a large town."""
+# A tick itself takes as long as the states of so many road users.
+_TICK_STATES = 30
 
 
 def previewed(scenario: Scenario, progress: Callable[[float, float], None] | None = None) -> tuple[Notice, ...]:
@@ -43,7 +45,7 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
         for tick in range(tick_count):
             snapshot = mobility.snapshot(begin_us + tick * step_us)
             plausibility.note(snapshot, roster.update(snapshot))
-            states += 1 + len(snapshot)
+            states += _TICK_STATES + len(snapshot)
             if progress is not None:
                 progress((tick + 1) * step_us * 1e-6, tick_count * step_us * 1e-6)
             if states > MOST_STATES and tick + 1 < tick_count:
@@ -60,6 +62,6 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
 def _unseen(seen: int, ticks: int, step_us: int) -> Notice:
     text = (
         f"traffic: only the first {seen * step_us * 1e-6:g} s of {ticks * step_us * 1e-6:g} s were checked, because there are many "
-        "road users; the run itself checks all of them"
+        "road users or steps; the run itself checks all of them"
     )
     return Notice("check.unseen_ticks", ticks - seen, text)
