@@ -194,7 +194,7 @@ def test_what_is_not_taken_over_from_a_configuration_is_reported(tmp_path, net):
     assert "tripinfo-output, summary" in found["sumo.options_left_out"].text
     assert "0.5 s" in found["sumo.step_replaced"].text
     assert "run.seed" in found["sumo.seed_replaced"].text
-    assert found["sumo.after_end"].count == 11
+    assert found["sumo.after_end"].count == 1
     assert found["sumo.outputs_left_out"].count == 1
 
 
@@ -326,3 +326,26 @@ def test_a_name_that_sumo_uses_again_for_a_truck_is_another_road_user(tmp_path, 
         assert traffic.sumo_name_of(int(later.agent[0])) == "x"
         assert later.boxes.size_m[0, 0] != first.boxes.size_m[0, 0]
         assert "traffic.names_used_again" in {notice.subject for notice in traffic.notices()}
+
+
+def test_containers_of_sumo_are_left_out_and_reported(tmp_path, net):
+    config = scene(tmp_path, net)
+    (tmp_path / "a.rou.xml").write_text(
+        '<routes><vehicle id="a" depart="0"><route edges="A0B0"/></vehicle>'
+        '<container id="k" depart="0"><stop edge="A0B0" endPos="20" duration="100"/></container></routes>'
+    )
+    assert "a.rou.xml" in notices(config)["sumo.containers"].text
+
+
+def test_only_the_steps_of_the_run_count_after_the_end_of_a_configuration(tmp_path, net):
+    with drive(scene(tmp_path, net, "<end value='1'/>")) as traffic:
+        traffic.warm_up(5_000_000)
+        for time_us in (5_000_000, 5_100_000, 5_200_000):
+            traffic.snapshot(time_us)
+        assert {notice.subject: notice.count for notice in traffic.notices()}["sumo.after_end"] == 3
+
+
+def test_an_error_of_sumo_names_the_users_configuration_and_not_the_copy(tmp_path, net):
+    with pytest.raises(MobilityError, match="sun-shine") as error:
+        drive(scene(tmp_path, net, "<sun-shine value='1'/>"))
+    assert "run.sumocfg" not in str(error.value)

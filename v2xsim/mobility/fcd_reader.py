@@ -168,7 +168,10 @@ class TraceReader:
             except (KeyError, ValueError) as error:
                 raise self.fail(f"<timestep> needs a time in seconds, within {LATEST_S:g} s of 0") from error
             if self._last_us is not None and self._time_us <= self._last_us:
-                raise self.fail(f"time steps must rise; {attributes['time']} s came after {self._last_us / 1e6:g} s")
+                raise self.fail(
+                    f"time steps must rise; {attributes['time']} s came after {self._last_us / 1e6:g} s; a trace of SUMO has equal "
+                    "times if the option --precision rounds them"
+                )
             self._last_us = self._time_us
             if self.found.begin_us is None:
                 self.found.begin_us = self._time_us

@@ -105,6 +105,7 @@ class SumoMobility(Mobility):
         self._sumo_names: dict[int, str] = {}
         self._riders: set[str] = set()
         self._teleports = 0
+        self._first_us = 0
         self._lowest_m, self._highest_m = math.inf, -math.inf
         self._last: Snapshot | None = None
         self._sumo: ModuleType = libsumo()
@@ -114,6 +115,7 @@ class SumoMobility(Mobility):
         except BaseException:
             self._folder.cleanup()
             raise
+        self._copy = safe.path
         self._log_path = Path(self._folder.name) / "console.txt"
         self._log = self._log_path.open("wb")
         _running.append(str(config))
@@ -169,7 +171,9 @@ class SumoMobility(Mobility):
             # libsumo's exceptions have no common base class that could be imported before libsumo.
             printed = errors_in(self._log_path.read_text(errors="replace"))
             message = str(error).strip()
-            reason = " / ".join(dict.fromkeys(text for text in (printed, message) if text))
+            # The user knows the configuration, not its copy.
+            texts = [text.replace(str(self._copy), str(self._source)) for text in (printed, message) if text]
+            reason = " / ".join(dict.fromkeys(texts))
             raise MobilityError(f"{self._source}: SUMO stopped: {reason or type(error).__name__}") from error
 
     def _check_instant(self, time_us: int) -> None:
@@ -207,6 +211,8 @@ class SumoMobility(Mobility):
         # SUMO may use the name of a vehicle again in the step in which the vehicle has arrived.
         for name in self._sumo.simulation.getDepartedIDList():
             self._bodies.pop(name, None)
+        if self._last is None:
+            self._first_us = time_us
         self._last = self._read(time_us)
         return self._last
 
@@ -288,7 +294,7 @@ class SumoMobility(Mobility):
             )  # fmt: skip
         end_us = time_us_of(self._options.get("end", ""))
         if end_us is not None and end_us >= 0 and self._last is not None and self._last.time_us >= end_us:
-            steps = (self._last.time_us - end_us) // self._step_us + 1
+            steps = (self._last.time_us - max(end_us, self._first_us)) // self._step_us + 1
             note(
                 "sumo.after_end", steps,
                 f"{counted(steps, 'step')} of the run after {end_us / 1e6:g} s, where the option end stops SUMO's flows of vehicles; "

@@ -11,6 +11,7 @@ attributes or as text, synonyms, lists separated by commas, %-encoded paths, and
 import os
 import re
 import xml.etree.ElementTree as ET
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from v2xsim.mobility.base import MobilityError
-from v2xsim.mobility.sumo_xml import Document, names_files, read_document
+from v2xsim.mobility.sumo_xml import Document, names_files, opened, read_document
 from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
 
@@ -53,6 +54,9 @@ _OUTPUT_TAGS = {"e1Detector", "inductionLoop", "instantInductionLoop", "e2Detect
                 "entryExitDetector", "edgeData", "laneData", "meanData", "routeProbe", "vTypeProbe", "vtypeprobe",
                 "vaporizer", "timedEvent", "calibrator", "laneCalibrator"}  # fmt: skip
 _REFERENCES = ("file", "output", "dest", "href")
+
+# Number of bytes of a file of routes that are searched for containers.
+_LOOKED_AT_BYTES = 4_000_000
 
 # In a path SUMO takes a comma as the end of the path and ${ as an environment variable, and removes blanks at the ends.
 # Bytes that are no UTF-8, which Python shows as the last codes here, cannot be written into XML.
@@ -262,6 +266,7 @@ def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
             "the environment variable TMPDIR to a folder without a comma or ${ in its name"
         )
     copies = _Copies(folder.absolute())
+    with_containers = []
     root = ET.Element("configuration")
     dropped = []
     for option, value in options.items():
@@ -270,6 +275,8 @@ def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
             continue
         if _is_input(option):
             files = files_of(value, config.parent, option, config)
+            if option in ("route-files", "additional-files"):
+                with_containers += [path for path in files if _has_containers(path)]
             if option == "additional-files":
                 files = [copies.safe(path) for path in files]
             # SUMO decodes the paths that it reads in a configuration.
@@ -277,7 +284,7 @@ def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
         ET.SubElement(root, option, value=value)
     path = folder / "run.sumocfg"
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
-    return SafeConfig(path, options, _notices(label or str(config), dropped, len(copies.outputs)))
+    return SafeConfig(path, options, _notices(label or str(config), dropped, len(copies.outputs), with_containers))
 
 
 def check_without_sumo(config: Path, begin_us: int) -> tuple[Notice, ...]:
@@ -306,8 +313,8 @@ def begins_late(source: str, traffic_begin_us: int, begin_us: int) -> MobilityEr
     )
 
 
-def _notices(source: str, dropped: list[str], outputs: int) -> tuple[Notice, ...]:
-    """Return the notices about options that are left out and outputs that are redirected."""
+def _notices(source: str, dropped: list[str], outputs: int, with_containers: list[Path]) -> tuple[Notice, ...]:
+    """Return the notices about options that are left out, outputs that are redirected, and files with containers."""
     notices = []
     replaced = [option for option in dropped if option in ("seed", "random")]
     left_out = [option for option in dropped if option not in {*_UNREPORTED, "seed", "random", "step-length"}]
@@ -332,7 +339,24 @@ def _notices(source: str, dropped: list[str], outputs: int) -> tuple[Notice, ...
                 f"{source}: {outputs} outputs of detectors and other elements of its additional files are not kept",
             )
         )  # fmt: skip
+    if with_containers:
+        names = ", ".join(path.name for path in with_containers[:3])
+        notices.append(
+            Notice(
+                "sumo.containers", len(with_containers),
+                f"{source}: the containers of {names} are left out, because containers are no road users here",
+            )
+        )  # fmt: skip
     return tuple(notices)
+
+
+def _has_containers(path: Path) -> bool:
+    """Return whether the beginning of a file has a container; a file of routes may be too large to be read completely."""
+    try:
+        with opened(path) as file:
+            return re.search(rb"<container(Flow)?\b", file.read(_LOOKED_AT_BYTES)) is not None
+    except (OSError, EOFError, zlib.error):
+        return False  # SUMO reports what is wrong with the file.
 
 
 def time_us_of(text: str) -> int | None:

@@ -84,7 +84,7 @@ _KIND_OF_WORD = tuple(
         ("motorcycle|motorbike|moped", MOTORCYCLE),
         ("bike", BICYCLE),
         ("pedestrian|pedtype|person(?!al)", PEDESTRIAN),
-        ("truck|trailer|lorry|hgv", TRUCK),
+        ("truck|trailer|lorry|hgv|lkw", TRUCK),
         ("minibus", VAN),
         ("bus(?!iness)|coach|tram|rail", BUS),
         ("delivery|emergency|van(?=$|[^a-z]|s$|s[^a-z]|type)", VAN),
