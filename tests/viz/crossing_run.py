@@ -48,9 +48,11 @@ def write_run(folder: Path, seed: int = 1, **manifest: Any) -> Path:
     tables = {name: Columns(name) for name in COLUMNS}
     _add_agents(tables["agents"])
     _add_buildings(tables["buildings"])
+    _add_roads(tables["roads"])
     for frame in range(FRAMES):
         _add_frame(tables, frame, rng)
     _add_packets(tables["packets"], rng)
+    _add_exchange(tables, 2_000_000)
     _add_transfers(tables["transfers"], rng)
     _add_channel(tables["channel"], rng)
     _add_fusion(tables["fusion"], rng)
@@ -147,8 +149,13 @@ def _add_frame(tables: dict[str, Columns], frame: int, rng: np.random.Generator)
     if frame:
         links += [(EGO, TRUCK, "LOS", "relay_hop"), (TRUCK, HELPER, "NLOSv", "relay_hop")]
         links += [(EGO, HELPER, "NLOSb", "replaced")]
+    chosen_us = frame * 1_000_000 + 20_000
     for a, b, state, role in links:
-        add(tables["frame_links"], frame=frame, a=a, b=b, state=[state], role=[role])
+        about = {"state": [state], "role": [role], "used": role != "replaced", "time_us": chosen_us}
+        add(tables["frame_links"], frame=frame, a=a, b=b, **about)
+    add(tables["relays"], time_us=chosen_us - 20_000, requester=EGO, helper=HELPER, relay=TRUCK, delivery=0.04)
+    # The choice of a later frame says nothing about this one.
+    add(tables["relays"], time_us=chosen_us + 80_000, requester=EGO, helper=HELPER, relay=TRUCK, delivery=0.4)
 
 
 def _add_agents(table: Columns) -> None:
@@ -185,6 +192,54 @@ def _add_transfers(table: Columns, rng: np.random.Generator, number: int = 160) 
     arrive_us = np.where(lost, -1, queue_us + latency_us)
     relay = np.where(relayed, TRUCK, -1)
     add(table, kind="data", relay=relay, frame_us=frame_us, queue_us=queue_us, arrive_us=arrive_us)
+
+
+def _add_exchange(tables: dict[str, Columns], frame_us: int) -> None:
+    """Write what crossed the links of one kept frame: five packets over the relay, of which one is lost, and one directly."""
+    for number, origin, destination, relay in (
+        (9001, EGO, HELPER, TRUCK),
+        (9002, HELPER, EGO, TRUCK),
+        (9003, TRUCK, EGO, -1),
+    ):
+        ends = {"origin": origin, "destination": destination, "relay": relay}
+        kind = "request" if origin == EGO else "data"
+        times = {"queue_us": frame_us + 20_000, "arrive_us": frame_us + 40_000, "fuse_us": frame_us + 100_000}
+        add(tables["transfers"], message=number, kind=[kind], frame_us=frame_us, **ends, **times)
+    hops = [
+        (9001, EGO, TRUCK, 1, "delivered"), (9001, TRUCK, HELPER, 2, "collision"), (9001, TRUCK, HELPER, 2, "delivered"),
+        (9002, HELPER, TRUCK, 1, "delivered"), (9002, TRUCK, EGO, 2, "delivered"), (9003, TRUCK, EGO, 1, "delivered"),
+    ]  # fmt: skip
+    for number, sender, receiver, hop, outcome in hops:
+        ends = {"tx": sender, "rx": receiver, "hop": hop, "addressed": True}
+        add(tables["packets"], message=number, kind=["data"], outcome=[outcome], link_state=["LOS"], **ends)
+    # Another station overheard a packet, and a packet of another exchange crossed the same link.
+    add(tables["packets"], message=9001, kind=["data"], outcome=["delivered"], link_state=["LOS"], tx=EGO, rx=HELPER)
+    add(
+        tables["packets"],
+        message=77,
+        kind=["data"],
+        outcome=["delivered"],
+        link_state=["LOS"],
+        tx=EGO,
+        rx=TRUCK,
+        addressed=True,
+    )
+
+
+def _add_roads(table: Columns) -> None:
+    lanes = [((-60, -1.8), (80, -1.8)), ((80, 1.8), (-60, 1.8)), ((1.8, -60), (1.8, 60)), ((-1.8, 60), (-1.8, -60))]
+    for number, ends in enumerate(lanes):
+        x_m, y_m = np.array(ends, float).T
+        add(
+            table,
+            road=number,
+            name=[f"lane_{number}"] * 2,
+            kind=["lane"] * 2,
+            users=["motor"] * 2,
+            width_m=3.6,
+            x_m=x_m,
+            y_m=y_m,
+        )
 
 
 def _add_channel(table: Columns, rng: np.random.Generator) -> None:

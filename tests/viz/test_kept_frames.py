@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from crossing_run import CELLS, CROSSING, EGO, FRAMES, HELPER, TRUCK, add
 
 from v2xsim.results.tables import Columns
-from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError, open_run
-from v2xsim.viz.run.kept_frame import FrameLinks, KeptFrame, chosen_frame, load_frame, shortened
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder, open_run
+from v2xsim.viz.run.frame_links import FrameLinks
+from v2xsim.viz.run.kept_frame import KeptFrame, load_frame, shortened
 
 
 @pytest.fixture(scope="session")
@@ -19,62 +21,13 @@ def frame(folder: RunFolder) -> KeptFrame:
     return load_frame(folder, 2)
 
 
-def gains(folder: RunFolder) -> list[int]:
-    return [int(load_frame(folder, number).only_fused.sum()) for number in range(FRAMES)]
-
-
-def run_of(tmp_path: Path, seen_fused: list[bool], linked: int | None, role: str = "relay_hop") -> RunFolder:
-    """A run of three frames with one road user each; one frame may have a link."""
-    boxes, frames, links = Columns("frame_boxes"), Columns("frames"), Columns("frame_links")
-    for number, seen in enumerate(seen_fused):
-        add(frames, frame=number, before=[b""], after=[b""])
-        add(boxes, frame=number, agent=1, length_m=4.0, width_m=2.0, height_m=1.5, in_range=True, seen_fused=seen)
-    if linked is not None:
-        add(links, frame=linked, a=0, b=1, state=["LOS"], role=[role])
-    for columns in (boxes, frames, links):
-        pq.write_table(columns.finished(), tmp_path / f"{columns.table}.parquet")
-    (tmp_path / "manifest.json").write_text(json.dumps({"scenario": {}}))
-    return open_run(tmp_path)
-
-
-def test_the_frame_with_most_gained_by_fusion_is_drawn(folder: RunFolder) -> None:
-    found = gains(folder)
-    assert found[chosen_frame(folder, None)] == max(found) > min(found)
-
-
-def test_among_equal_frames_one_with_a_relay_is_drawn(tmp_path: Path) -> None:
-    assert chosen_frame(run_of(tmp_path, [True, True, True], linked=1), None) == 1
-
-
-def test_among_frames_equal_in_all_the_earliest_is_drawn(tmp_path: Path) -> None:
-    assert chosen_frame(run_of(tmp_path, [False, True, True], linked=None), None) == 1
-
-
-def test_among_frames_without_a_relay_one_with_a_link_is_drawn(tmp_path: Path) -> None:
-    assert chosen_frame(run_of(tmp_path, [True, True, True], linked=2, role="direct"), None) == 2
-
-
-def test_a_gain_outweighs_a_relay(tmp_path: Path) -> None:
-    assert chosen_frame(run_of(tmp_path, [False, False, True], linked=0), None) == 2
-
-
-def test_the_frame_asked_for_is_drawn(folder: RunFolder) -> None:
-    assert chosen_frame(folder, 3) == 3
-
-
-def test_a_frame_that_was_not_kept_is_refused_with_those_that_were(folder: RunFolder) -> None:
-    with pytest.raises(ViewError, match=r"got 99; .* kept frames 0 to 4"):
-        chosen_frame(folder, 99)
-
-
-def test_asking_a_run_without_kept_frames_for_one_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(ViewError, match=r"record\.clouds_every_s"):
-        chosen_frame(run_of(tmp_path, [], linked=None), 0)
-
-
 def test_a_frame_without_its_ego_has_nothing_to_show(tmp_path: Path) -> None:
+    frames = Columns("frames")
+    add(frames, frame=0, ego=7, before=[b""], after=[b""])
+    pq.write_table(frames.finished(), tmp_path / "frames.parquet")
+    (tmp_path / "manifest.json").write_text(json.dumps({"scenario": {}}))
     with pytest.raises(NothingToShowError, match="no row for the ego"):
-        load_frame(run_of(tmp_path, [True], linked=None), 0)
+        load_frame(open_run(tmp_path), 0)
 
 
 def test_the_crossing_car_is_seen_only_after_fusion(frame: KeptFrame) -> None:
@@ -118,9 +71,10 @@ def test_the_truck_that_gives_data_and_passes_data_on_is_relay_and_helper(frame:
 
 
 def test_a_relay_that_gives_no_data_of_its_own_is_no_helper(frame: KeptFrame) -> None:
+    none = np.zeros(3, np.int64)
     links = FrameLinks(
         np.array([EGO, TRUCK, EGO]), np.array([TRUCK, HELPER, HELPER]), np.array(["LOS"] * 3, object),
-        np.array(["relay_hop", "relay_hop", "replaced"], object), np.ones(3, bool),
+        np.array(["relay_hop", "relay_hop", "replaced"], object), np.ones(3, bool), none, none, np.full(3, np.nan),
     )  # fmt: skip
     moved = KeptFrame(**{**{name: getattr(frame, name) for name in frame.__dataclass_fields__}, "links": links})
     assert moved.roles == {EGO: "ego", TRUCK: "relay", HELPER: "helper"}
@@ -147,3 +101,14 @@ def test_a_long_name_keeps_both_its_ends() -> None:
 
 def test_a_short_name_is_left_alone() -> None:
     assert shortened("vehicle_number") == "vehicle_number"
+
+
+def test_every_road_keeps_its_own_points(frame: KeptFrame) -> None:
+    assert (len(frame.roads), frame.roads.offset.tolist()) == (4, [0, 2, 4, 6, 8])
+    assert frame.roads.points_m[2:4].tolist() == [[80, 1.8], [-60, 1.8]]
+    assert frame.roads.width_m.tolist() == [3.6] * 4
+
+
+@pytest.mark.parametrize(("time_us", "text"), [(9_500_000, "9.5 s"), (9_000_000, "9.0 s"), (530_000, "0.53 s")])
+def test_the_caption_has_the_time_with_all_its_digits(frame: KeptFrame, time_us: int, text: str) -> None:
+    assert replace(frame, time_us=time_us).caption("crossing").endswith(f"t = {text}")

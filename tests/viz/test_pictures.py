@@ -1,6 +1,8 @@
 import json
+import re
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,23 +13,27 @@ from crossing_run import EGO, add
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from v2xsim.records import Prisms
 from v2xsim.results.tables import COLUMNS, Columns, schema_of
 from v2xsim.viz import ViewError, render
 from v2xsim.viz.drawing import style
+from v2xsim.viz.drawing.ground import road_surfaces
 from v2xsim.viz.drawing.style import in_style
 from v2xsim.viz.run.bird_view import draw_fused_frame
 from v2xsim.viz.run.coverage import draw_coverage
 from v2xsim.viz.run.delays import draw_delays
 from v2xsim.viz.run.delivery import draw_delivery
-from v2xsim.viz.run.folder import RunFolder
-from v2xsim.viz.run.kept_frame import FrameLinks, load_frame
+from v2xsim.viz.run.folder import RunFolder, open_run
+from v2xsim.viz.run.frame_links import FrameLinks
+from v2xsim.viz.run.kept_frame import load_frame
 from v2xsim.viz.run.oblique_view import draw_fused_cloud, point_colors
+from v2xsim.world.roads import Roads
 
 ALL = ["fused_frame.png", "fused_cloud.png", "frame_2.ply", "frame_2.pcd", "prr_by_distance.png", "coverage.png"]
 ALL += ["latency.png"]
 
 READ = ["agents", "packets", "transfers", "fusion", "channel", "frames", "frame_boxes", "frame_links", "clouds"]
-READ += ["buildings"]
+READ += ["buildings", "roads", "relays"]
 
 
 @pytest.fixture(scope="session")
@@ -197,9 +203,59 @@ def test_the_key_counts_the_points_of_each_station(folder: RunFolder, figures: d
     ]
 
 
-def test_the_key_names_the_replaced_link_and_its_state(figures: dict[str, Figure]) -> None:
+def test_the_key_has_the_state_of_each_kind_of_link_and_what_became_of_its_packets(figures: dict[str, Figure]) -> None:
     entries = [text.get_text() for legend in figures["frame"].legends for text in legend.get_texts()]
-    assert {"relay hop, LOS", "relay hop, NLOSv", "replaced, NLOSb"} <= set(entries)
+    assert {"relay hop, LOS (2 of 2)", "relay hop, NLOSv (2 of 3)", "not used, NLOSb (4 %)"} <= set(entries)
+
+
+def test_the_sentence_below_the_title_tells_why_the_direct_link_was_not_used(figures: dict[str, Figure]) -> None:
+    sentence = "truck relays for helper: a building blocks the direct link (expected delivery 4 %)."
+    assert sentence in [text.get_text() for text in figures["frame"].texts]
+
+
+@pytest.mark.parametrize(("table", "note"), [("buildings", "no buildings"), ("roads", "no roads known")])
+def test_what_a_run_lacks_is_said_on_the_picture(copy: Path, table: str, note: str) -> None:
+    def notes() -> list[bool]:
+        frame = load_frame(open_run(copy), 2)
+        with in_style():
+            figures = [draw_fused_frame(frame, "crossing"), draw_fused_cloud(frame, "crossing")]
+        return [note in [text.get_text() for text in texts_of(figure)] for figure in figures]
+
+    assert notes() == [False, False]
+    empty(copy, table)
+    assert notes() == [True, True]
+
+
+def test_both_maps_have_a_scale_bar(figures: dict[str, Figure]) -> None:
+    bars = [
+        [t.get_text() for t in axes.texts if re.fullmatch(r"\d+ m", t.get_text())] for axes in figures["frame"].axes
+    ]
+    assert [len(bar) for bar in bars] == [1, 1]
+    assert bars[0] == bars[1]
+
+
+def test_the_lanes_are_drawn_on_both_maps(folder: RunFolder, figures: dict[str, Figure]) -> None:
+    frame = load_frame(folder, 2)
+    expected = [area.tolist() for area in road_surfaces(frame.roads, *frame.view_m)]
+    for axes in figures["frame"].axes:
+        drawn = [path.vertices[:-1].tolist() for item in axes.collections for path in item.get_paths()]
+        assert len(expected) == 4
+        assert all(area in drawn for area in expected)
+
+
+def test_the_longest_names_and_numbers_fit_into_the_keys(folder: RunFolder) -> None:
+    full = load_frame(folder, 2)
+    names = {agent: f"passenger_of_line.{agent:03}" for agent in full.names}
+    crowded = replace(
+        full, names=names, buildings=Prisms.none(), roads=Roads.none(), points_m=np.repeat(full.points_m, 9, axis=0),
+        source=np.repeat(full.source, 9), hit=np.repeat(full.hit, 9), captured_us=np.repeat(full.captured_us, 9),
+    )  # fmt: skip
+    with in_style():
+        figure = draw_fused_frame(crowded, "crossing")
+    figure.canvas.draw()
+    spans = sorted((legend.get_window_extent().x0, legend.get_window_extent().x1) for legend in figure.legends)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert spans[-1][1] <= figure.bbox.x1
 
 
 def test_the_hidden_car_is_labelled_on_both_maps(figures: dict[str, Figure]) -> None:
@@ -276,8 +332,9 @@ def test_the_keys_of_a_frame_with_nothing_but_its_ego_fit_into_the_picture(folde
     full = load_frame(folder, 2)
     ego, none = full.agent == EGO, np.zeros(0, np.int64)
     fewer = {name: getattr(full, name)[ego] for name in ("agent", "boxes", "in_range", "seen_ego", "seen_fused")}
-    links = FrameLinks(none, none, none.astype(object), none.astype(object), none.astype(bool))
-    bare = replace(full, links=links, points_m=np.zeros((0, 3)), source=none, hit=none, captured_us=none, **fewer)
+    bare = replace(
+        full, links=FrameLinks.none(), points_m=np.zeros((0, 3)), source=none, hit=none, captured_us=none, **fewer
+    )
     with in_style():
         figures = [draw_fused_frame(bare, "crossing"), draw_fused_cloud(bare, "crossing")]
     for figure in figures:

@@ -14,7 +14,8 @@ def command(
     frame: Annotated[
         int | None,
         typer.Option(
-            help="Number of the kept frame to draw, from 0. Default: the kept frame in which fusion adds the most road users that the ego alone missed.",
+            help="Number of the kept frame to draw, from 0. Default: the frame that shows most: one point for each road user that only fusion "
+            "found, one for each helper whose data came through a relay; of equal frames, that with the larger filled share of the blind zone.",
             show_default=False,
         ),
     ] = None,

@@ -3,7 +3,7 @@
 Figures are 6 inches wide at 300 dpi. A README page shows them about 900 pixels wide; text of 8 pt is then 17 pixels high.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ PURPLE = "#CC79A7"
 INK = "#222222"
 GREY = "#7A7A7A"
 BLIND = "#D8D5E3"
+ROAD = "#F1EFE8"
+ROAD_EDGE = "#B9B4A5"
 BUILDING = "#A9A9A9"
 BUILDING_EDGE = "#5E5E5E"
 
@@ -109,11 +111,23 @@ def panel(figure: Figure, left_in: float, bottom_in: float, width_in: float, hei
     )
 
 
-def heading(figure: Figure, title: str, subtitle: str) -> None:
-    """Write the title of a figure at its upper left, and a subtitle (such as run, ego and time) below it."""
+def heading(figure: Figure, title: str, subtitle: str, sentences: Sequence[str] = ()) -> None:
+    """Write the title of a figure at its upper left, and lines below it.
+
+    Args:
+        figure: Figure to write on.
+        title: Title in bold.
+        subtitle: Line below the title, such as run, ego and time.
+        sentences: Sentences for the next line, of which the first that fits is written; the last one in any case.
+    """
     width_in, height_in = figure.get_size_inches()
     figure.text(0.1 / width_in, 1 - 0.07 / height_in, title, ha="left", va="top", size=10.0, weight="bold")
     figure.text(0.1 / width_in, 1 - 0.25 / height_in, subtitle, ha="left", va="top", color=GREY)
+    for number, sentence in enumerate(sentences, start=1):
+        text = figure.text(0.1 / width_in, 1 - 0.40 / height_in, sentence, ha="left", va="top", color=INK)
+        if number == len(sentences) or text.get_window_extent().x1 <= figure.bbox.x1 - 0.1 * figure.dpi:
+            return
+        text.remove()
 
 
 def legend_height_in(groups: list[tuple[str, list[tuple[Artist, str]]]]) -> float:

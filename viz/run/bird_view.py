@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from v2xsim.records import BUILDING as ON_BUILDING
 from v2xsim.records import GROUND, UNOBSERVED, PerceptionMatrix
 from v2xsim.viz.drawing import style
+from v2xsim.viz.drawing.ground import draw_scale_bar, lane_borders, road_surfaces, set_ticks
 from v2xsim.viz.drawing.labels import Label, draw_labels
 from v2xsim.viz.drawing.outlines import buildings_within, footprints_m, headings_m, inside, thinned, walls_m
 from v2xsim.viz.run.kept_frame import KeptFrame
@@ -26,6 +26,7 @@ from v2xsim.viz.run.legend_keys import (
     station_colors,
     station_entries,
 )
+from v2xsim.viz.run.story import story
 
 # Largest number of labels of hidden road users, nearest first; more labels would cover the objects that they name.
 _MOST_HIDDEN = 8
@@ -40,41 +41,35 @@ def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
     """
     alone, fused, total = frame.counts()
     keys = [
-        ("Lidar points by station", station_entries(frame)),
+        ("Lidar points", station_entries(frame)),
         ("Road users", box_entries(frame)),
-        ("Links", link_entries(frame)),
+        ("Links (packets arrived)", link_entries(frame)),
         ("Areas", ground_entries(frame)),
     ]
     side_in, bottom_in = 2.62, 0.45 + style.legend_height_in(keys)
-    figure = style.new_figure(bottom_in + side_in + 0.66)
-    style.heading(figure, f"Ego alone sees {alone} of {total} road users, fused {fused} of {total}", frame.caption(run))
+    figure = style.new_figure(bottom_in + side_in + 0.81)
+    title = f"Ego alone sees {alone} of {total} road users, fused {fused} of {total}"
+    style.heading(figure, title, frame.caption(run), story(frame))
     lower_m, upper_m = frame.view_m
     for column, with_help in enumerate((False, True)):
         axes = style.panel(figure, 0.55 + column * (side_in + 0.13), bottom_in, side_in, side_in)
         axes.set_aspect("equal")
-        axes.set(xlim=(lower_m[0], upper_m[0]), ylim=(lower_m[1], upper_m[1]), xlabel="x, east [m]")
-        axes.set(xticks=_ticks_m(lower_m[0], upper_m[0]), yticks=_ticks_m(lower_m[1], upper_m[1]))
+        axes.set(xlim=(lower_m[0], upper_m[0]), ylim=(lower_m[1], upper_m[1]))
+        set_ticks(axes)
         axes.spines[["top", "right"]].set_visible(True)
         if column:
             axes.tick_params(labelleft=False)
-        else:
-            axes.set_ylabel("y, north [m]")
+            axes.set_ylabel("")
         axes.set_title("After fusion" if with_help else "Ego alone", pad=4)
         _draw_map(axes, frame, with_help, lower_m, upper_m)
     style.legend_row(figure, keys, bottom_in - 0.42)
     return figure
 
 
-def _ticks_m(low_m: float, high_m: float) -> Float[np.ndarray, " ticks"]:
-    """Return about five round tick values for an axis; none lies near its ends, where the labels of the two maps would overlap."""
-    ticks_m = np.asarray(MaxNLocator(5, integer=True).tick_values(low_m, high_m))
-    end_m = 0.06 * (high_m - low_m)
-    return ticks_m[(ticks_m > low_m + end_m) & (ticks_m < high_m - end_m)]
-
-
 def _draw_map(
     axes: Axes, frame: KeptFrame, fused: bool, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
 ) -> None:
+    _draw_roads(axes, frame, lower_m, upper_m)
     _draw_blind(axes, frame.after if fused else frame.before)
     prisms = buildings_within(frame.buildings, lower_m, upper_m)
     with_courts = [footprint_m for footprint_m, _, _ in prisms if len(walls_m(footprint_m)) < len(footprint_m)]
@@ -94,7 +89,8 @@ def _draw_map(
     if fused:
         _draw_links(axes, frame)
     _draw_boxes(axes, frame, fused, _mark_size(float(upper_m[0] - lower_m[0])))
-    draw_labels(axes, _labels(frame, fused), _obstacles(frame, fused))
+    bar = draw_scale_bar(axes)
+    draw_labels(axes, _labels(frame, fused), np.concatenate([_obstacles(frame, fused), np.repeat(bar, 3, axis=0)]))
 
 
 def _mark_size(across_m: float) -> float:
@@ -104,6 +100,16 @@ def _mark_size(across_m: float) -> float:
         across_m: Width of the area that the map shows.
     """
     return float(np.clip(85.0 / across_m, 0.5, 1.0))
+
+
+def _draw_roads(
+    axes: Axes, frame: KeptFrame, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> None:
+    """Draw the surfaces of roads below the blind zone, and the borders of lanes above it."""
+    areas = road_surfaces(frame.roads, lower_m, upper_m)
+    axes.add_collection(PolyCollection(areas, facecolor=style.ROAD, edgecolor=style.ROAD, linewidth=0.3, zorder=0.5))
+    borders = lane_borders(frame.roads, lower_m, upper_m)
+    axes.add_collection(LineCollection(borders, color=style.ROAD_EDGE, linewidth=0.4, zorder=1.5))
 
 
 def _draw_blind(axes: Axes, matrix: PerceptionMatrix) -> None:

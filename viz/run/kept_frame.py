@@ -7,32 +7,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from v2xsim.records import Boxes, PerceptionMatrix, Prisms
-from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError
+from v2xsim.viz.run.folder import NothingToShowError, RunFolder
+from v2xsim.viz.run.frame_links import FrameLinks, load_links
+from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
 
 # Free space around the road users and stations that a picture must show, and smallest side of the shown area, in metres.
 _MARGIN_M = 7.0
 _LEAST_HALF_M = 20.0
 
 _BODY = ("x_m", "y_m", "z_m", "length_m", "width_m", "height_m", "yaw_rad")
-
-
-@dataclass(frozen=True)
-class FrameLinks:
-    """The links over which an ego received data, and the direct links that a relay replaced.
-
-    Attributes:
-        a: Agent id of the ego or a relay, at one end of each link.
-        b: Agent id of a helper or a relay, at the other end.
-        state: Link state: LOS, NLOSv or NLOSb.
-        role: Role of the link: direct, relay_hop, or replaced (by a relay).
-        used: Whether data that crossed the link was fused.
-    """
-
-    a: Int64[np.ndarray, " links"]
-    b: Int64[np.ndarray, " links"]
-    state: np.ndarray
-    role: np.ndarray
-    used: Bool[np.ndarray, " links"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +40,7 @@ class KeptFrame:
         before: Perception matrix of the ego before fusion.
         after: Perception matrix of the ego after fusion.
         buildings: All buildings of the run.
+        roads: All roads of the run.
     """
 
     number: int
@@ -76,6 +60,7 @@ class KeptFrame:
     before: PerceptionMatrix
     after: PerceptionMatrix
     buildings: Prisms
+    roads: Roads
 
     @cached_property
     def only_fused(self) -> Bool[np.ndarray, " boxes"]:
@@ -129,7 +114,8 @@ class KeptFrame:
         """Return a text that identifies the frame: name of the run, ego and time."""
         name = self.names.get(self.ego, str(self.ego))
         who = "" if name == "ego" else f"ego {shortened(name)}, "
-        return f"{shortened(run, 24)}, {who}t = {self.time_us / 1e6:.1f} s"
+        time_s = f"{self.time_us / 1e6:.3f}".rstrip("0")
+        return f"{shortened(run, 24)}, {who}t = {time_s}{'0' if time_s.endswith('.') else ''} s"
 
     def counts(self) -> tuple[int, int, int]:
         """Return the number of road users detected by the ego alone, the number after fusion, and the number in range."""
@@ -140,32 +126,6 @@ class KeptFrame:
         )
 
 
-def chosen_frame(folder: RunFolder, requested: int | None) -> int:
-    """Return the number of the kept frame to draw.
-
-    This is the requested frame, or else the one in which fusion adds the most road users that the ego alone missed. If
-    several frames add equally many, one with a relayed link is preferred, then one with any link, then the earliest.
-
-    Raises:
-        NothingToShowError: If the run kept no frame.
-        ViewError: If the requested frame was not kept.
-    """
-    kept = np.unique(folder.arrays("frames", ["frame"])["frame"])
-    if requested is not None and requested not in kept:
-        numbers = f"frames {_ranges(kept)}" if len(kept) else "no frame (record.clouds_every_s, record.cloud_egos)"
-        raise ViewError(f"frame must be one that the run kept, got {requested}; {folder.path} kept {numbers}")
-    if requested is not None:
-        return requested
-    if not len(kept):
-        raise NothingToShowError("the run kept no frame; set record.clouds_every_s and record.cloud_egos")
-    rows = folder.arrays("frame_boxes", ["frame", "in_range", "seen_ego", "seen_fused"])
-    gained = rows["in_range"] & rows["seen_fused"] & ~rows["seen_ego"]
-    linked = folder.arrays("frame_links", ["frame", "role"])
-    hops = linked["frame"][linked["role"] == "relay_hop"]
-    gain: dict[int, int] = {n: int((gained & (rows["frame"] == n)).sum()) for n in kept.tolist()}
-    return max(gain, key=lambda number: (gain[number], number in hops, number in linked["frame"], -number))
-
-
 def shortened(text: str, most: int = 14) -> str:
     """Return a name shortened to at most `most` characters.
 
@@ -173,11 +133,6 @@ def shortened(text: str, most: int = 14) -> str:
     """
     head = most // 2
     return text if len(text) <= most else text[:head] + "…" + text[head + 1 - most :]
-
-
-def _ranges(numbers: np.ndarray) -> str:
-    whole = len(numbers) == numbers[-1] - numbers[0] + 1 and len(numbers) > 2
-    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(str(n) for n in numbers[:20])
 
 
 def load_frame(folder: RunFolder, number: int) -> KeptFrame:
@@ -193,7 +148,6 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
     rows = folder.arrays("frame_boxes", ["agent", *_BODY, "in_range", "seen_ego", "seen_fused"], this)
     if head["ego"][0] not in rows["agent"]:
         raise NothingToShowError(f"frame_boxes.parquet has no row for the ego of frame {number}")
-    ends = folder.arrays("frame_links", ["a", "b", "state", "role", "used"], this)
     cloud = folder.arrays("clouds", ["x_m", "y_m", "z_m", "source", "object", "time_us"], this)
     agents = folder.arrays("agents", ["agent", "name"])
     return KeptFrame(
@@ -211,7 +165,7 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
         in_range=rows["in_range"] & (rows["agent"] != head["ego"][0]),
         seen_ego=rows["seen_ego"],
         seen_fused=rows["seen_fused"],
-        links=FrameLinks(ends["a"], ends["b"], ends["state"], ends["role"], ends["used"]),
+        links=load_links(folder, number, int(head["frame_us"][0]), int(head["ego"][0])),
         points_m=_stacked(cloud, "x_m", "y_m", "z_m"),
         source=cloud["source"],
         hit=cloud["object"],
@@ -219,6 +173,7 @@ def load_frame(folder: RunFolder, number: int) -> KeptFrame:
         before=_matrix(head, "before"),
         after=_matrix(head, "after"),
         buildings=_buildings(folder),
+        roads=_roads(folder),
     )
 
 
@@ -247,3 +202,18 @@ def _buildings(folder: RunFolder) -> Prisms:
         rows["base_m"][order][first].astype(np.float64),
         rows["top_m"][order][first].astype(np.float64),
     )
+
+
+def _roads(folder: RunFolder) -> Roads:
+    rows = folder.arrays("roads", ["road", "kind", "users", "width_m", "x_m", "y_m"])
+    if not len(rows["road"]):
+        return Roads.none()
+    order = np.argsort(rows["road"], kind="stable")
+    number, first, count = np.unique(rows["road"][order], return_index=True, return_counts=True)
+    at = order[first]
+    return Roads(
+        tuple(str(n) for n in number.tolist()), np.array([ROAD_KINDS.index(kind) for kind in rows["kind"][at]], np.int8),
+        np.array([ROAD_USERS.index(users) for users in rows["users"][at]], np.int8),
+        rows["width_m"][at].astype(np.float64), _stacked(rows, "x_m", "y_m")[order],
+        np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+    )  # fmt: skip

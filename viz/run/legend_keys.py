@@ -14,11 +14,15 @@ from v2xsim.viz.drawing.style import (
     BUILDING,
     BUILDING_EDGE,
     GREY,
+    INK,
     OTHER_STATIONS,
     PURPLE,
+    ROAD,
+    ROAD_EDGE,
     STATIONS,
     VERMILION,
 )
+from v2xsim.viz.run.frame_links import FrameLinks
 from v2xsim.viz.run.kept_frame import KeptFrame, shortened
 
 Entry = tuple[Artist, str]
@@ -41,7 +45,7 @@ _OUTLINE_NAMES = {
 STATE_DASH: dict[str, Any] = {"LOS": "solid", "NLOSv": (0, (5.0, 1.6)), "NLOSb": (0, (1.2, 1.2))}
 ROLE_COLOR = {"direct": BLACK, "relay_hop": PURPLE, "replaced": GREY}
 ROLE_WIDTH = {"direct": 1.0, "relay_hop": 3.0, "replaced": 1.3}
-_ROLE_NAMES = {"direct": "direct", "relay_hop": "relay hop", "replaced": "replaced"}
+_ROLE_NAMES = {"direct": "direct", "relay_hop": "relay hop", "replaced": "not used"}
 
 
 def station_colors(frame: KeptFrame) -> dict[int, str]:
@@ -94,28 +98,48 @@ def box_entries(frame: KeptFrame) -> list[Entry]:
 
 
 def link_entries(frame: KeptFrame) -> list[Entry]:
-    """Return the legend entries of the kinds of link that occur in the frame."""
-    present = set(zip(frame.links.role.tolist(), frame.links.state.tolist(), strict=True))
+    """Return the legend entries of the kinds of link that occur in the frame, with the packets that arrived of those sent.
+
+    Of links that were not used, the entry has the highest predicted share of packets that would arrive.
+    """
+    links = frame.links
+    present = set(zip(links.role.tolist(), links.state.tolist(), strict=True))
     order = sorted(present, key=lambda kind: (list(ROLE_COLOR).index(kind[0]), list(STATE_DASH).index(kind[1])))
-    return [
-        (
-            Line2D(
-                [], [], color=ROLE_COLOR[role], linewidth=ROLE_WIDTH[role], linestyle=STATE_DASH[state],
-                marker="x" if role == "replaced" else "", markersize=4.5,
-            ),
-            f"{_ROLE_NAMES[role]}, {state}",
-        )
-        for role, state in order
-    ]  # fmt: skip
+    entries: list[Entry] = []
+    for role, state in order:
+        line = Line2D(
+            [], [], color=ROLE_COLOR[role], linewidth=ROLE_WIDTH[role], linestyle=STATE_DASH[state],
+            marker="x" if role == "replaced" else "", markersize=4.5, markeredgecolor=INK,
+        )  # fmt: skip
+        rows = np.flatnonzero((links.role == role) & (links.state == state))
+        entries.append((line, f"{_ROLE_NAMES[role]}, {state}{_fate(links, rows)}"))
+    return entries
+
+
+def _fate(links: FrameLinks, rows: np.ndarray) -> str:
+    """Return what happened to the packets on some links, for a legend; nothing if it is not known."""
+    expected = links.expected[rows]
+    if np.isfinite(expected).any():
+        sign = "\N{LESS-THAN OR EQUAL TO} " if len(rows) > 1 else ""
+        return f" ({sign}{100 * np.nanmax(expected):.0f} %)"
+    sent, arrived = int(links.sent[rows].sum()), int(links.arrived[rows].sum())
+    return f" ({arrived:,} of {sent:,})" if sent else ""
 
 
 def ground_entries(frame: KeptFrame) -> list[Entry]:
-    """Return the legend entries of the areas on the map: blind zone and buildings."""
+    """Return the legend entries of the areas on the map: blind zone, buildings and roads, and which of them the run lacks."""
     entries: list[Entry] = []
     if frame.before.code.size:
         entries.append((Patch(facecolor=BLIND, edgecolor="none"), "blind zone"))
+    nothing = Patch(facecolor="none", edgecolor="none")
     if len(frame.buildings):
         entries.append((Patch(facecolor=BUILDING, edgecolor=BUILDING_EDGE, linewidth=0.6), "building"))
+    else:
+        entries.append((nothing, "no buildings"))
+    if len(frame.roads):
+        entries.append((Patch(facecolor=ROAD, edgecolor=ROAD_EDGE, linewidth=0.6), "lane"))
+    else:
+        entries.append((nothing, "no roads known"))
     return entries
 
 

@@ -11,19 +11,19 @@ from matplotlib.patches import Patch
 from v2xsim.records import BUILDING as ON_BUILDING
 from v2xsim.records import GROUND
 from v2xsim.viz.drawing import style
+from v2xsim.viz.drawing.ground import road_surfaces
 from v2xsim.viz.drawing.labels import Label, draw_labels
 from v2xsim.viz.drawing.outlines import EDGES, FACES, buildings_within, corners_m, inside, thinned, walls_m
 from v2xsim.viz.drawing.perspective import Camera, blocked_by, camera_at, painted
 from v2xsim.viz.run.kept_frame import KeptFrame
-from v2xsim.viz.run.legend_keys import OUTLINES, box_entries, fates, station_colors, station_entries
+from v2xsim.viz.run.legend_keys import OUTLINES, box_entries, fates, ground_entries, station_colors, station_entries
+from v2xsim.world.roads import INSIDE, JUNCTION, LANE
 
 _ELEVATION_RAD = np.deg2rad(38.0)
 # Number of directions that are tried for the camera: one every 15 degrees.
 _SIDES = 24
 _GRID_M = 10.0
 _LABELS = 10
-# Height in inches of the legend text about the viewing direction: title and two lines.
-_VIEW_KEY_IN = 0.55
 
 Glass = list[tuple[Float[np.ndarray, "_corners 2"], float, float]]
 
@@ -44,8 +44,12 @@ def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
         frame: Frame to draw.
         run: Name of the run, for the title.
     """
-    keys = [("Lidar points by station", station_entries(frame)), ("Road users", box_entries(frame))]
-    width_in, height_in, bottom_in = 5.8, 3.45, 0.05 + max(style.legend_height_in(keys), _VIEW_KEY_IN)
+    keys = [("Lidar points", station_entries(frame)), ("Road users", box_entries(frame))]
+    absent = [entry for entry in ground_entries(frame) if entry[1].startswith("no ")]
+    view_key = Patch(facecolor="none", edgecolor="none")
+    # The direction is known only after the camera is chosen, but not the number of lines.
+    lines = [(view_key, ""), (view_key, f"grid of {_GRID_M:g} m"), *absent]
+    width_in, height_in, bottom_in = 5.8, 3.45, 0.05 + style.legend_height_in([*keys, ("View", lines)])
     figure = style.new_figure(bottom_in + height_in + 0.5)
     style.heading(figure, f"Fused cloud of {len(frame.source):,} points", frame.caption(run))
     axes = style.panel(figure, 0.1, bottom_in, width_in, height_in)
@@ -54,13 +58,13 @@ def draw_fused_cloud(frame: KeptFrame, run: str) -> Figure:
     glass = buildings_within(frame.buildings, lower_m, upper_m)
     camera = _best_camera(frame, glass, lower_m, upper_m)
     _frame_limits(axes, camera, frame, width_in / height_in)
+    _draw_roads(axes, camera, frame, lower_m, upper_m)
     _draw_grid(axes, camera, lower_m, upper_m)
     _draw_glass(axes, camera, glass)
     _draw_points(axes, camera, frame, lower_m, upper_m, (round(height_in * style.DPI), round(width_in * style.DPI)))
     _draw_wires(axes, camera, frame, lower_m, upper_m)
     _draw_labels(axes, camera, frame)
-    view_key = Patch(facecolor="none", edgecolor="none")
-    keys.append(("View", [(view_key, f"from the {_compass(camera)}"), (view_key, f"grid of {_GRID_M:g} m")]))
+    keys.append(("View", [(view_key, f"from the {_compass(camera)}"), *lines[1:]]))
     style.legend_row(figure, keys, bottom_in - 0.02)
     return figure
 
@@ -106,6 +110,18 @@ def _frame_limits(axes: Axes, camera: Camera, frame: KeptFrame, aspect: float) -
     # The view has at least a tenth of a focal length; otherwise an ego without neighbours would fill the picture.
     up = max(half[1] * 1.25, half[0] * 1.3 / aspect, 0.1)
     axes.set(xlim=middle[0] + np.array([-1, 1]) * up * aspect, ylim=middle[1] + np.array([-1, 1]) * up)
+
+
+def _draw_roads(
+    axes: Axes, camera: Camera, frame: KeptFrame, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]
+) -> None:
+    # The lines between lanes are above all areas, since the area of one lane would cover those of the lane beside it.
+    surfaces = ((JUNCTION, INSIDE, LANE), style.ROAD, style.ROAD, 0.5)
+    for kinds, fill, line, order in (surfaces, ((LANE,), "none", style.ROAD_EDGE, 1.5)):
+        areas = road_surfaces(frame.roads, lower_m, upper_m, kinds)
+        seen = [camera.project(np.column_stack([area_m, np.zeros(len(area_m))]))[0] for area_m in areas]
+        shown = [corners for corners in seen if np.isfinite(corners).all()]
+        axes.add_collection(PolyCollection(shown, facecolor=fill, edgecolor=line, linewidth=0.4, zorder=order))
 
 
 def _draw_grid(axes: Axes, camera: Camera, lower_m: Float[np.ndarray, " 2"], upper_m: Float[np.ndarray, " 2"]) -> None:

@@ -14,7 +14,8 @@ from v2xsim.viz.run.coverage import draw_coverage
 from v2xsim.viz.run.delays import draw_delays
 from v2xsim.viz.run.delivery import draw_delivery
 from v2xsim.viz.run.folder import NothingToShowError, RunFolder, ViewError, open_run
-from v2xsim.viz.run.kept_frame import KeptFrame, chosen_frame, load_frame
+from v2xsim.viz.run.frame_choice import chosen_frame
+from v2xsim.viz.run.kept_frame import KeptFrame, load_frame
 from v2xsim.viz.run.oblique_view import draw_fused_cloud, point_colors
 
 _OF_FRAME: dict[str, Callable[[KeptFrame, str], Figure]] = {
@@ -33,7 +34,7 @@ def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, s
 
     Args:
         run_dir: Folder of a finished run.
-        frame: Kept frame to draw; None for the one in which fusion adds most road users that the ego missed.
+        frame: Kept frame to draw; None for the one that shows most (`v2xsim.viz.run.frame_choice`).
         on_skip: Function called with the name of each picture for which the run has no data, and the missing data.
 
     Raises:
