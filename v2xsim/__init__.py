@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from v2xsim.opened import open  # noqa: A004  # as users write it
     from v2xsim.results import Results
     from v2xsim.scenario import Scenario, ScenarioError, load
-    from v2xsim.simulate import run
+    from v2xsim.simulate import Simulation, run
     from v2xsim.study.sweep import sweep
 
 keep_out_the_working_folder()
 
-__all__ = ["Results", "Scenario", "ScenarioError", "__version__", "load", "open", "run", "sweep"]
+__all__ = ["Results", "Scenario", "ScenarioError", "Simulation", "__version__", "load", "open", "run", "sweep"]
 
 _HOME = {
     "Results": "v2xsim.results",
     "Scenario": "v2xsim.scenario",
     "ScenarioError": "v2xsim.scenario",
+    "Simulation": "v2xsim.simulate",
     "load": "v2xsim.scenario",
     "open": "v2xsim.opened",
     "run": "v2xsim.simulate",

@@ -1,14 +1,22 @@
-"""The function that runs a scenario: it builds the world, drives the engine, and returns and writes the results."""
+"""Runs of scenarios: a whole run at once, or a simulation that a program steps from tick to tick."""
 
 import os
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from numbers import Real
 from pathlib import Path
+from types import TracebackType
 
 import pyarrow as pa
 
-from v2xsim.engine.simulation import Simulation
+from v2xsim.engine import simulation as engine
+from v2xsim.engine.stations.contents import EVERYBODY
+from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.roster import Roster
+from v2xsim.errors import UserError
 from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.origins import origin_notices
@@ -20,15 +28,37 @@ from v2xsim.rehearsal import rehearse
 from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.streams import Streams
+from v2xsim.views import FrameView, InstantView, KnowledgeView, ReceivedMessage
+from v2xsim.views.knowledge import knowledge_of
 from v2xsim.world.buildings import building_notices, load_obstacles
 from v2xsim.world.roads import Roads
 
 Progress = Callable[[float, float, str], None]
 """Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
 
+OnFrame = Callable[[FrameView], None]
+"""Function called with each fused frame of each ego, and the truth behind it."""
+
+OnArrival = Callable[[str, ReceivedMessage], None]
+"""Function called with the name of each station at which a message of the program arrived, and the message."""
+
+# Largest message of a program; larger ones would fill every queue.
+LARGEST_MESSAGE_BYTES = 1_000_000
+# No road vehicle is faster; SUMO takes any number.
+FASTEST_MPS = 150.0
+
+
+class SteppingError(UserError):
+    """A simulation cannot do what a program asks of it now."""
+
 
 def run(
-    scenario: Scenario, *, out: Path | str | None = None, progress: Progress | None = None, threads: int | None = None
+    scenario: Scenario,
+    *,
+    out: Path | str | None = None,
+    progress: Progress | None = None,
+    threads: int | None = None,
+    on_frame: OnFrame | None = None,
 ) -> Results:
     """Simulate a scenario.
 
@@ -38,65 +68,289 @@ def run(
         progress: Function called with the progress of the run.
         threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. The results do
             not depend on it.
+        on_frame: Function called with each fused frame of each ego, right after its fusion. An exception in it ends the run.
 
     Returns:
         Tables, metrics and timing of the run. Tables and metrics depend only on the scenario and its seed.
     """
-    started = time.perf_counter()
-    try_own_parts(scenario)
-    begin_us = round(scenario.run.begin_s * 1e6)
-    names = Names()
-    for unit in scenario.stations.roadside:
-        names.register(unit.id, "a roadside unit")
-    obstacles, height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
-    named = named_roads(scenario.world)
-    with open_mobility(scenario.traffic, scenario.run, names) as mobility:
-        built = time.perf_counter()
-        # After the inputs are read, so that a wrong one is reported at once.
-        if progress is not None:
-            progress(0.0, 1.0, "compiling")
-        rehearse(scenario)
-        if progress is not None:
-            progress(1.0, 1.0, "compiling")
-        rehearsed = time.perf_counter()
-
-        def warmed(time_us: int) -> None:
-            if progress is not None and begin_us > 0:
-                progress(time_us * 1e-6, begin_us * 1e-6, "warm-up")
-
-        mobility.warm_up(begin_us, warmed)
-        warm = time.perf_counter()
-
-        def ticked(done_us: int) -> None:
-            if progress is not None:
-                progress(done_us * 1e-6, scenario.run.duration_s, "simulating")
-
-        roster = Roster(scenario, Streams(scenario.run.seed), names.register, names.name_of)
-        simulation = Simulation(scenario, mobility, obstacles, roster, threads or _threads(), ticked)
-        simulation.run()
-        done = time.perf_counter()
-        roads = named if len(named) else mobility.roads()
-        notices = (
-            *building_notices(scenario.world, height_sources),
-            *origin_notices(scenario.traffic, scenario.world, height_sources),
-            *mobility.notices(),
-            *roster.notices(),
-            *simulation.plausibility.notices(names),
-        )
-    results = _results(simulation, names, obstacles.prisms, roads, notices)
-    finished = time.perf_counter()
-    results.timing.update(
-        build_s=built - started,
-        compile_s=rehearsed - built,
-        warm_up_s=warm - rehearsed,
-        measured_s=done - warm,
-        results_s=finished - done,
-        simulated_s=scenario.run.duration_s,
-        real_time_factor=scenario.run.duration_s / (done - warm),
-    )
+    with Simulation(scenario, progress=progress, threads=threads, on_frame=on_frame) as simulation:
+        simulation.finish()
+        results = simulation.results()
     if out is not None:
         results.write(Path(out))
     return results
+
+
+class Simulation:
+    """A run that a program steps from tick to tick; the results are those of `run`, unless the program acts.
+
+    Example:
+        with v2xsim.Simulation(scenario) as sim:
+            for instant in sim:
+                print(instant.time_s, len(sim.knowledge("car3").detections))
+            results = sim.results()
+
+    Traffic runs up to `run.begin_s` when the object is made. Leave the `with` block, or call `close`, to end SUMO and all
+    threads; an exception of the simulation itself does so too. Only one simulation with SUMO can be open in a process.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        progress: Progress | None = None,
+        threads: int | None = None,
+        on_frame: OnFrame | None = None,
+    ) -> None:
+        """Build the world of a scenario and let its traffic run up to the first tick; arguments as in `run`.
+
+        Raises:
+            UserError: If an input of the scenario is wrong, or another simulation with SUMO is open in this process.
+        """
+        if not isinstance(scenario, Scenario):
+            raise SteppingError(f"must be a scenario as v2xsim.load returns it, got {type(scenario).__name__}")
+        self.scenario = scenario
+        self._progress: Progress = progress or _no_progress
+        self._names, self._process, self._speeds_set = Names(), os.getpid(), 0
+        self._results: Results | None = None
+        self._failure: BaseException | None = None
+        started = time.perf_counter()
+        try_own_parts(scenario)
+        for unit in scenario.stations.roadside:
+            self._names.register(unit.id, "a roadside unit")
+        self._obstacles, self._height_sources = load_obstacles(scenario.world, extra_buildings(scenario.traffic))
+        self._named_roads = named_roads(scenario.world)
+        with ExitStack() as opened:
+            self._mobility = opened.enter_context(open_mobility(scenario.traffic, scenario.run, self._names))
+            built = time.perf_counter()
+            # After the inputs are read, so that a wrong one is reported at once.
+            self._progress(0.0, 1.0, "compiling")
+            rehearse(scenario)
+            self._progress(1.0, 1.0, "compiling")
+            rehearsed = time.perf_counter()
+            begin_us = round(scenario.run.begin_s * 1e6)
+            self._mobility.warm_up(begin_us, lambda time_us: self._warmed(time_us, begin_us))
+            self._roster = Roster(scenario, Streams(scenario.run.seed), self._names.register, self._names.name_of)
+            # The functions do not refer to this object: nothing but the program must keep it alive.
+            report, names, duration_s = self._progress, self._names, scenario.run.duration_s
+            self._engine = engine.Simulation(
+                scenario, self._mobility, self._obstacles, self._roster, threads or _threads(),
+                lambda done_us: report(done_us * 1e-6, duration_s, "simulating"),
+                None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)),
+            )  # fmt: skip
+            opened.callback(self._engine.sensing.close)
+            # Ends SUMO and the threads, also when nobody can reach this object any more.
+            self._end = weakref.finalize(self, _end, opened.pop_all(), self._process)
+        warm = time.perf_counter()
+        self._timing = {"build_s": built - started, "compile_s": rehearsed - built, "warm_up_s": warm - rehearsed}
+        self._measured_s = 0.0
+
+    # Running
+
+    def step(self) -> InstantView | None:
+        """Run to the next tick and return the true world at it; after the last tick, run to the end and return None.
+
+        All that happens at the instant of the tick has happened: messages have arrived, egos have fused the frames whose
+        deadline is now.
+        """
+        if self._engine.is_over:
+            return None
+        with self._running():
+            is_tick = self._engine.step()
+        return InstantView(self._engine.instant, self._names) if is_tick else None
+
+    def __iter__(self) -> Iterator[InstantView]:
+        """Step until the end of the run."""
+        while (instant := self.step()) is not None:
+            yield instant
+
+    def finish(self) -> None:
+        """Run to the end without stopping at ticks; this is faster, because lidars are cast ahead."""
+        if not self._engine.is_over:
+            with self._running():
+                self._engine.finish()
+
+    def results(self) -> Results:
+        """Return the results of the run, once it has run to its end.
+
+        Raises:
+            SteppingError: If the run has not come to its end.
+        """
+        if not self._engine.is_over:
+            raise SteppingError(
+                f"the run has come to {self.time_s:g} s and not to its end; step on, or call finish(), before results()"
+            )
+        if self._results is None:
+            started = time.perf_counter()
+            self._results = _results(self._engine, self._names, self._obstacles.prisms, self._roads, self._notices)
+            self._results.timing.update(
+                **self._timing,
+                measured_s=self._measured_s,
+                results_s=time.perf_counter() - started,
+                simulated_s=self.scenario.run.duration_s,
+                real_time_factor=self.scenario.run.duration_s / self._measured_s,
+            )
+        return self._results
+
+    def close(self) -> None:
+        """End SUMO and all threads; views and results stay. A second call does nothing."""
+        # What SUMO reported is read before it ends.
+        if self._engine.is_over and self._end.alive:
+            _ = self._notices, self._roads
+        self._end()
+
+    def __enter__(self) -> "Simulation":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "over" if self._engine.is_over else "open" if self._end.alive else "closed"
+        return f"<simulation of {self.scenario.name} at {self.time_s:g} s, {state}>"
+
+    # Looking
+
+    @property
+    def time_s(self) -> float:
+        """Present traffic time in seconds."""
+        return self._engine.clock.now_us / 1e6
+
+    def knowledge(self, name: str) -> KnowledgeView:
+        """Return what a station knows now.
+
+        Args:
+            name: Name of a vehicle or roadside unit that has a radio at the last tick.
+        """
+        return knowledge_of(self._engine, self._station(name), self._names)
+
+    # Acting
+
+    def send(self, sender: str, payload: bytes, *, to: str | None = None, on_arrival: OnArrival | None = None) -> int:
+        """Send a message from a station over the channel of the scenario; return its number in the table `packets`.
+
+        The message is cut into fragments, waits for the channel and can be lost, like any other message; its kind is
+        `application`. Congestion control (`radio.dcc`) does not delay it. It is in the inbox of each station at which all its
+        fragments have arrived (`KnowledgeView.inbox`).
+
+        Args:
+            sender: Name of the station that sends.
+            payload: Content, 1 to 1,000,000 bytes.
+            to: Name of the station that the message is for; None for all stations that receive it.
+            on_arrival: Function called at each arrival, at its simulated time (with a radio, up to 0.5 ms later). It may send.
+        """
+        self._check_running()
+        if not isinstance(payload, bytes | bytearray) or not 0 < len(payload) <= LARGEST_MESSAGE_BYTES:
+            got = f"{len(payload):,} bytes" if isinstance(payload, bytes | bytearray) else type(payload).__name__
+            raise SteppingError(f"payload must be 1 to {LARGEST_MESSAGE_BYTES:,} bytes, got {got}")
+        origin = self._station(sender)
+        destination = EVERYBODY if to is None else self._station(to)
+        if origin == destination:
+            raise SteppingError(f"to must be another station than the sender, got {to!r} twice")
+
+        def arrived(agent: int, arrival: Arrival) -> None:
+            if on_arrival is not None:
+                on_arrival(self._names.name_of(agent), ReceivedMessage.of(arrival, self._names))
+
+        return self._engine.send(origin, destination, bytes(payload), None if on_arrival is None else arrived)
+
+    def set_speed(self, name: str, speed_mps: float | None) -> None:
+        """Set the speed at which a vehicle wants to drive, from the next tick on; None lets SUMO decide again.
+
+        SUMO still keeps vehicles from colliding, and within the acceleration of which each is capable. In a function that is
+        called at an arrival, the speed holds one tick later, because the next tick is being computed.
+
+        Args:
+            name: Name of a vehicle on the road.
+            speed_mps: Speed in metres per second, 0 to 150.
+
+        Raises:
+            UserError: If the traffic is replayed from waypoints or a trace, or the vehicle is not on the road.
+        """
+        self._check_running()
+        if speed_mps is not None and not (_is_number(speed_mps) and 0.0 <= speed_mps <= FASTEST_MPS):
+            raise SteppingError(f"speed_mps must be 0 to {FASTEST_MPS:g} m/s, or None, got {speed_mps!r}")
+        users = InstantView(self._engine.instant, self._names).road_users
+        self._mobility.set_speed(int(users.agent[users.names.index(users[name].name)]), speed_mps)
+        self._speeds_set += 1
+
+    # Inner parts
+
+    def _station(self, name: str) -> int:
+        """Return the agent id of a station at the last tick."""
+        stations = InstantView(self._engine.instant, self._names).stations
+        return int(stations.agent[stations.names.index(stations[name].name)])
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Measure the time of a part of the run; an exception in it ends the simulation."""
+        self._check_running()
+        started = time.perf_counter()
+        try:
+            yield
+        except BaseException as failure:
+            self._failure = failure
+            self.close()
+            raise
+        finally:
+            self._measured_s += time.perf_counter() - started
+
+    def _check_running(self) -> None:
+        if self._process != os.getpid():
+            raise SteppingError(
+                "the simulation belongs to the process that forked this one: its threads and SUMO run there; make a simulation of your own"
+            )
+        if self._failure is not None:
+            raise SteppingError(
+                f"the simulation has ended with an error ({type(self._failure).__name__}: {self._failure}); make a new one"
+            )
+        if self._engine.is_over:
+            raise SteppingError("the run has come to its end; make a new simulation")
+        if not self._end.alive:
+            raise SteppingError("the simulation is closed; make a new one")
+
+    def _warmed(self, time_us: int, begin_us: int) -> None:
+        if begin_us > 0:
+            self._progress(time_us * 1e-6, begin_us * 1e-6, "warm-up")
+
+    @cached_property
+    def _roads(self) -> Roads:
+        """The roads for pictures, read once, before SUMO ends."""
+        return self._named_roads if len(self._named_roads) else self._mobility.roads()
+
+    @cached_property
+    def _notices(self) -> tuple[Notice, ...]:
+        """The notices of the run, read once, before SUMO ends."""
+        acts = self._engine.own_messages.sent + self._speeds_set
+        own = Notice(
+            "run.steered", max(1, acts),
+            f"the program that stepped this run sent {self._engine.own_messages.sent} messages and set {self._speeds_set} speeds; the "
+            "scenario alone gives other results",
+        )  # fmt: skip
+        return (
+            *building_notices(self.scenario.world, self._height_sources),
+            *origin_notices(self.scenario.traffic, self.scenario.world, self._height_sources),
+            *self._mobility.notices(),
+            *self._roster.notices(),
+            *self._engine.plausibility.notices(self._names),
+            *((own,) if acts else ()),
+        )
+
+
+def _end(opened: ExitStack, process: int) -> None:
+    # In a forked copy of the process there are no threads to end, and SUMO is not its own.
+    if process == os.getpid():
+        opened.close()
+
+
+def _no_progress(done: float, whole: float, phase: str) -> None:
+    pass
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _threads() -> int:
@@ -104,7 +358,7 @@ def _threads() -> int:
 
 
 def _results(
-    simulation: Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...]
+    simulation: engine.Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...]
 ) -> Results:
     scenario = simulation.scenario
     recording = simulation.recording

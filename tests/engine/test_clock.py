@@ -40,6 +40,30 @@ def test_a_process_starts_before_any_event_of_that_instant():
     assert log == ["start", "arrival", "goes on"]
 
 
+def test_a_run_through_an_instant_runs_all_its_events_and_stays_there():
+    clock, log = Clock(0), []
+    for order in (Order.FUSE, Order.TICK):
+        clock.call(10, order, lambda order=order: log.append(order))
+    clock.call(11, Order.ARRIVAL, lambda: log.append("later"))
+    clock.run_through(10)
+    assert (log, clock.now_us) == ([Order.TICK, Order.FUSE], 10)
+    clock.run_through(11)
+    assert log[2:] == ["later"]
+
+
+def test_a_failure_on_the_way_through_an_instant_is_raised_unchanged():
+    clock, failure = Clock(0), KeyError("mine")
+
+    def process():
+        yield clock.at(5, Order.TICK)
+        raise failure
+
+    clock.start(process())
+    with pytest.raises(KeyError) as caught:
+        clock.run_through(10)
+    assert caught.value is failure
+
+
 def test_a_run_can_go_on_where_it_stopped():
     clock, log = Clock(0), []
     clock.call(10, Order.TICK, lambda: log.append(clock.now_us))

@@ -72,7 +72,7 @@ def test_every_process_settles_the_channel_before_it_acts_and_the_run_settles_it
     run = simulation(duration_s=0.1, begin_s=1.0)
     calls = noted(
         run, "_air.tick", "_air.settle", "_air.close", "_cooperation.announce", "_cooperation.match", "recording.tick",
-        "recording.fused", "recording.close", "_sensing.close",
+        "recording.fused", "recording.close", "sensing.close",
     )  # fmt: skip
     run.run()
     assert calls == [
@@ -80,7 +80,7 @@ def test_every_process_settles_the_channel_before_it_acts_and_the_run_settles_it
         (1_040_000, "_air.settle"), (1_040_000, "_cooperation.announce"),
         (1_040_000, "_air.settle"), (1_040_000, "_cooperation.match"),
         (1_090_000, "_air.settle"), (1_090_000, "recording.fused"),
-        (1_090_001, "_air.settle"), (1_090_001, "_air.close"), (1_090_001, "recording.close"), (1_090_001, "_sensing.close"),
+        (1_090_001, "_air.settle"), (1_090_001, "_air.close"), (1_090_001, "recording.close"), (1_090_001, "sensing.close"),
     ]  # fmt: skip
 
 
@@ -99,6 +99,34 @@ def test_lidars_of_the_next_tick_are_begun_before_a_tick_holds_and_none_after_th
         (0, 0, 0), (0, 100_000, 0), (0, "recording.tick"), (100_000, 200_000, 100_000), (100_000, "recording.tick"),
         (200_000, "recording.tick"),
     ]  # fmt: skip
+
+
+def test_a_stepped_run_begins_the_next_tick_only_when_own_code_asks_for_it():
+    run = simulation(duration_s=0.3)
+    calls, begin = noted(run, "recording.tick", "recording.fused"), run._world.begin
+
+    def begun(time_us, before):
+        calls.append(("begin", time_us, before.time_us))
+        return begin(time_us, before)
+
+    run._world.begin = begun
+    while run.step():
+        calls.append("own code")
+    assert calls == [
+        ("begin", 0, 0), (0, "recording.tick"), "own code",
+        ("begin", 100_000, 0), (90_000, "recording.fused"), (100_000, "recording.tick"), "own code",
+        ("begin", 200_000, 100_000), (190_000, "recording.fused"), (200_000, "recording.tick"), "own code",
+        (290_000, "recording.fused"),
+    ]  # fmt: skip
+    assert run.is_over
+    run.close()
+
+
+def test_a_run_that_is_not_stepped_stores_no_arrivals():
+    run = simulation(duration_s=0.3)
+    run.run()
+    assert not run.inboxes.is_open
+    assert run.latest_fused == {}
 
 
 @pytest.fixture
@@ -121,7 +149,7 @@ def test_threads_take_turns_quickly_during_a_run_alone(fails):
             raise KeyError("stopped")
 
     run = simulation(on_tick, duration_s=0.1)
-    closed = noted(run, "_sensing.close")
+    closed = noted(run, "sensing.close")
     if fails:
         with pytest.raises(KeyError, match="stopped"):
             run.run()
@@ -235,7 +263,7 @@ def test_a_station_is_forgotten_after_five_of_the_longest_pauses_of_the_message_
 def test_stations_track_what_they_detect_where_somebody_reads_it(fusion, followed):
     run = simulation(cooperation={"fusion": fusion}, duration_s=0.3)
     run.run()
-    assert {"abc"[agent] for agent in run._tracks._latest} == followed
+    assert {"abc"[agent] for agent in run.tracks._stations._latest} == followed
     # The second frame in which the ego sees the car ahead confirms its track.
     awareness = rows(run, "awareness")
     seen = [t for agent, t in zip(awareness["agent"], awareness["tracked_ego"], strict=True) if "abc"[agent] == "b"]

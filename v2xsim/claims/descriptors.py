@@ -63,7 +63,7 @@ class _Watched(Simulation):
     recorder: _Recorder
 
     def _match(self, frame_us: int) -> None:
-        states, now_us = self._instant.states, self.clock.now_us
+        states, now_us = self.instant.states, self.clock.now_us
         newest = [self.stations.detected_frame(agent, now_us) for agent in states.agent[states.lidars > 0].tolist()]
         frames = [frame for frame in newest if frame is not None]
         for ego in frames:

@@ -1,6 +1,7 @@
 """Simulated time in integer microseconds, kept by a SimPy environment, with a fixed order of events at the same instant."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 import simpy
@@ -72,8 +73,20 @@ class Clock:
 
     def run_until(self, time_us: int) -> None:
         """Run all events before a simulated time; events at that time itself do not run."""
-        try:
+        with self._failures():
             self._environment.run(until=time_us)
+
+    def run_through(self, time_us: int) -> None:
+        """Run all events up to a simulated time, those at that time too; the present is then the time of the last of them."""
+        with self._failures():
+            while self._environment.peek() <= time_us:
+                self._environment.step()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Raise the exception of a failed process unchanged."""
+        try:
+            yield
         except _ProcessError:
             assert self._failure is not None
             raise self._failure from None

@@ -1,9 +1,11 @@
 """One simulation run: its components, and the four processes that drive them."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from v2xsim.engine.channel.air import Air, IdealAir
+from v2xsim.engine.channel.air import Air, Heard, IdealAir
+from v2xsim.engine.channel.messages import ApplicationMessage
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.channel.radio import RadioAir
 from v2xsim.engine.clock import Clock, Order, Process
@@ -14,6 +16,7 @@ from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.fusing import fused
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
+from v2xsim.engine.cooperation.own_messages import OnArrival, OwnMessages
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
@@ -23,6 +26,7 @@ from v2xsim.engine.recording.recording import Recording
 from v2xsim.engine.stations.capture import Captures
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import SILENT_PERIODS
+from v2xsim.engine.stations.inbox import Inboxes
 from v2xsim.engine.stations.own_tracks import OwnTracks
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.engine.stations.sensing import Sensing
@@ -40,8 +44,23 @@ from v2xsim.world.footprints import FootprintMap
 _SWITCH_INTERVAL_S = 0.0005
 
 
+@contextmanager
+def _frequent_switches() -> Iterator[None]:
+    """Set Python's switch interval for the duration of a `with` block."""
+    usual_interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual_interval_s)
+
+
 class Simulation:
-    """The four processes of one run, which share a simulated clock: ticks, announcements, matching and fusion."""
+    """The four processes of one run, which share a simulated clock: ticks, announcements, matching and fusion.
+
+    `finish` runs it to its end; `step` runs it to the next tick and stops there, so that own code can look at it and act.
+    Both give the same results, if own code does not act. After the end, or if it is no longer needed, `close` it.
+    """
 
     def __init__(
         self,
@@ -51,8 +70,9 @@ class Simulation:
         roster: Roster,
         threads: int,
         on_tick: Callable[[int], None] | None = None,
+        on_frame: Callable[[FusedFrame], None] | None = None,
     ) -> None:
-        self.scenario, self._on_tick = scenario, on_tick
+        self.scenario, self._on_tick, self._on_frame = scenario, on_tick, on_frame
         rule, streams = scenario.cooperation, Streams(scenario.run.seed)
         self._begin_us = round(scenario.run.begin_s * 1e6)
         self._step_us = round(scenario.run.step_s * 1e6)
@@ -65,10 +85,10 @@ class Simulation:
         self.clock = Clock(self._begin_us)
         self.recording = Recording(scenario, self._begin_us)
         self.plausibility = Plausibility(scenario, obstacles)
-        self._sensing = Sensing(scenario, obstacles, streams, threads)
-        self._world = World(scenario, mobility, obstacles, roster, self._sensing, streams)
+        self.sensing = Sensing(scenario, obstacles, streams, threads)
+        self._world = World(scenario, mobility, obstacles, roster, self.sensing, streams)
         # An empty world, so that no process needs a check for None before the first tick.
-        self._instant = Instant.empty(self._begin_us)
+        self.instant = Instant.empty(self._begin_us)
         self._captures = Captures()
 
         # Keep all frames that wait for fusion, and the newest detected one to answer requests from.
@@ -77,11 +97,17 @@ class Simulation:
         # their rule sends rarely. If congestion control spaces messages further apart than that, stations do count as gone.
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         self.stations = Stations(frames_kept, self._detect_us, forget_us)
-        self._tracks = OwnTracks(self._step_us)
+        self.tracks = OwnTracks(self._step_us)
         self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m))
         self._transfers = Transfers()
+        self.inboxes = Inboxes()
+        self.own_messages = OwnMessages(
+            self.clock, self.stations, self.inboxes, rule.transport == "synchronous", not scenario.radio.access.ideal
+        )
+        # Latest fused frame of each ego, kept only for a program that steps the run.
+        self.latest_fused: dict[int, FusedFrame] = {}
         self._air = self._channel(streams)
-        answering = Answering(scenario, self.clock, self.stations, self._tracks)
+        answering = Answering(scenario, self.clock, self.stations, self.tracks)
         self._exchange: Exchange
         if rule.transport == "synchronous":
             self._exchange = AtOnce(scenario, self.clock, self.stations, self._transfers, answering.answer_to)
@@ -91,41 +117,84 @@ class Simulation:
                 scenario, self.clock, self._air, self.stations, self._transfers, relaying, answering.answer_to
             )
         self._cooperation = Cooperation(
-            scenario, self.clock, streams, self._air, self._exchange, self.stations, self._tracks, self._blind_zones,
+            scenario, self.clock, streams, self._air, self._exchange, self.stations, self.tracks, self._blind_zones,
             self._transfers,
         )  # fmt: skip
 
+        # How far `step` has come; the tick process waits for `_go_on` while own code is at work.
+        self._next_us, self._is_stepped, self.is_over = self._begin_us, False, False
+        self._go_on = self.clock.event()
+        for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
+            self.clock.start(process)
+
     def run(self) -> None:
-        """Run the simulation from the first tick until the last frame is fused."""
-        usual_interval_s = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        """Run the simulation from the first tick until the last frame is fused, and close it."""
         try:
-            for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
-                self.clock.start(process)
+            self.finish()
+        finally:
+            self.close()
+
+    def step(self) -> bool:
+        """Run to the next tick, with all that happens at its instant; after the last tick, finish and return False."""
+        if self._next_us >= self._end_us:
+            self.finish()
+            return False
+        self._is_stepped = True
+        self.inboxes.clear()
+        self._leave_tick()
+        with _frequent_switches():
+            self.clock.run_through(self._next_us)
+        self._next_us += self._step_us
+        return True
+
+    def finish(self) -> None:
+        """Run until the last frame is fused; a second call does nothing."""
+        if self.is_over:
+            return
+        self._is_stepped, self._next_us = False, self._end_us
+        self._leave_tick()
+        with _frequent_switches():
             # The last frame also gets its full time until the fusion deadline, although no tick follows it.
-            last_fusion_us = self._end_us - self._step_us + self._fuse_us
-            self.clock.run_until(last_fusion_us + 1)
+            self.clock.run_until(self._end_us - self._step_us + self._fuse_us + 1)
             # Packets that end between the last event and the end of the run count too.
             self._air.settle()
-            self._air.close()
-            self.recording.close(self._transfers.all())
-        finally:
-            sys.setswitchinterval(usual_interval_s)
-            self._sensing.close()
+        self._air.close()
+        self.recording.close(self._transfers.all())
+        self.is_over = True
+
+    def close(self) -> None:
+        """Stop the threads that cast lidars; a second call does nothing."""
+        self.sensing.close()
+
+    def send(self, origin: int, destination: int, payload: bytes, on_arrival: OnArrival | None) -> int:
+        """Send a message of the program from a station; arguments as in `OwnMessages.send`."""
+        return self.own_messages.send(self._air, self.instant.fleet.agent, origin, destination, payload, on_arrival)
+
+    def _leave_tick(self) -> None:
+        """Let the tick process go on, if it waits for own code."""
+        if not self._go_on.triggered:
+            self._go_on.succeed()
 
     # Processes
 
     def _ticks(self) -> Process:
         """Process that advances the world tick by tick."""
         # Each tick prepares the next one; the first one is prepared here.
-        moment = self._world.begin(self._begin_us, self._instant.errors)
+        moment = self._world.begin(self._begin_us, self.instant.errors)
         for time_us in self._tick_times_us():
             yield self.clock.at(time_us, Order.TICK)
             current, next_us = moment, time_us + self._step_us
+            stops_here = self._is_stepped
+            if stops_here:
+                self._enter(current)
+                # Own code may change the traffic before the next tick is prepared.
+                self._go_on = self.clock.event()
+                yield self._go_on
+            # Other threads cast the lidars of the next tick while this thread works on messages and fusion.
             if next_us < self._end_us:
-                # Other threads cast the lidars of the next tick while this thread works on messages and fusion.
                 moment = self._world.begin(next_us, current.errors)
-            self._enter(current)
+            if not stops_here:
+                self._enter(current)
             if self._on_tick is not None:
                 self._on_tick(next_us - self._begin_us)
 
@@ -135,7 +204,7 @@ class Simulation:
         yield self.clock.at(self._begin_us + self._detect_us, Order.ANNOUNCE)
         while True:
             self._air.settle()
-            self._cooperation.announce(self._instant.states)
+            self._cooperation.announce(self.instant.states)
             period_us = self.scenario.cooperation.awareness_rule.check_us
             # From one step after the last tick on, vehicles no longer move, so their announcements would be false.
             if self.clock.now_us + period_us >= self._end_us:
@@ -158,17 +227,25 @@ class Simulation:
             # Data that arrives exactly at the deadline is in time.
             self._air.settle()
             frames = [knowledge.frame_of(frame_us) for knowledge in self.stations.egos()]
-            self.recording.fused([self._fuse(ego) for ego in frames if ego is not None])
+            fused_frames = [self._fuse(ego) for ego in frames if ego is not None]
+            self.recording.fused(fused_frames)
+            for frame in fused_frames:
+                if self.inboxes.is_open:
+                    self.latest_fused[frame.ego.agent] = frame
+                if self._on_frame is not None:
+                    self._on_frame(frame)
 
     # Steps
 
     def _enter(self, moment: BegunTick) -> None:
         """Make a prepared tick the present one: its links replace the old ones, and stations get their new frames."""
-        instant = self._world.instant(moment, self._instant.links)
+        if not self._is_stepped and self.inboxes.is_open:
+            self.inboxes.clear()
+        instant = self._world.instant(moment, self.instant.links)
         # The channel delivers packets over the old links before `_instant` is replaced, so that stations that react to
         # them use the old state.
         self._air.tick(instant.fleet, instant.links)
-        self._instant = instant
+        self.instant = instant
         self.stations.enter(instant.states)
         self.recording.tick(instant)
         self.plausibility.note(instant.snapshot, instant.fleet)
@@ -179,25 +256,33 @@ class Simulation:
             self.stations.keep_frame(frame)
             # Tracks are needed only for egos, whose tracks are scored, and where boxes are shared, which carry velocities.
             if boxes_are_shared or frame.agent in instant.states.agent[instant.states.ego]:
-                self._tracks.follow(frame)
+                self.tracks.follow(frame)
 
     def _match(self, frame_us: int) -> None:
         if self.scenario.cooperation.fusion.shares is Share.REPORTS:
-            self._cooperation.report(self._instant.states, frame_us)
+            self._cooperation.report(self.instant.states, frame_us)
         else:
-            self._cooperation.match(self._instant.states, frame_us)
+            self._cooperation.match(self.instant.states, frame_us)
 
     def _fuse(self, ego: Frame) -> FusedFrame:
         contributions = self._cooperation.collected(ego)
         scheme = self.scenario.cooperation.fusion
         arrived = [item.arrived for item in contributions]
-        result = fused(ego, arrived, scheme, self._captures, self._sensing.detector_of)
+        result = fused(ego, arrived, scheme, self._captures, self.sensing.detector_of)
         return FusedFrame(
-            ego=ego, capture=self._captures[ego], instant=self._instant, fuse_us=self.clock.now_us, result=result,
+            ego=ego, capture=self._captures[ego], instant=self.instant, fuse_us=self.clock.now_us, result=result,
             contributions=contributions, transfers=self._transfers.of_frame(ego.agent, ego.time_us),
             known=len(self.stations.knowledge_of(ego.agent).announced), announced=self._cooperation.announced_vehicles(ego),
-            own_tracks=self._tracks.of(ego), blind_zone=self._blind_zones.of(ego),
+            own_tracks=self.tracks.of(ego), blind_zone=self._blind_zones.of(ego),
         )  # fmt: skip
+
+    def _receive(self, heard: Heard) -> None:
+        """Pass a packet that at least one station received to what processes its kind of message."""
+        if isinstance(heard.packet.message, ApplicationMessage):
+            self.own_messages.receive(heard)
+        else:
+            self._exchange.receive(heard)
+            self.own_messages.note(heard)
 
     # Setting up
 
@@ -206,12 +291,11 @@ class Simulation:
 
     def _channel(self, streams: Streams) -> Air:
         """Return the channel of the scenario; it passes the packets that arrive to the exchange."""
-        # The exchange sends over this channel and is made after it, so the lambdas look it up only when they are called.
         radio, tables = self.scenario.radio, self.recording.tables
         if radio.access.ideal:
-            return IdealAir(self.clock, lambda heard: self._exchange.receive(heard), tables["packets"])
+            return IdealAir(self.clock, self._receive, tables["packets"])
         packets = PacketTable(tables["packets"], tables["unheard"], self.scenario.record.packet_share, streams)
         return RadioAir(
-            self.clock, radio, streams, lambda heard: self._exchange.receive(heard), packets, tables["channel"],
+            self.clock, radio, streams, self._receive, packets, tables["channel"],
             self._end_us,
         )  # fmt: skip

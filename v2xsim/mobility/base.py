@@ -181,6 +181,17 @@ class Mobility(ABC):
         """Return the roads of the traffic, for pictures; none if the source does not know them."""
         return Roads.none()
 
+    def set_speed(self, agent: int, speed_mps: float | None) -> None:
+        """Set the speed at which a vehicle wants to drive from the next step on; None lets the traffic decide again.
+
+        Raises:
+            MobilityError: If this source replays its traffic, or the vehicle is not on the road.
+        """
+        raise MobilityError(
+            f"the speed of {self.name_of(agent)} cannot be set: its motion is replayed from waypoints, a trace or a run; use traffic that "
+            "SUMO simulates (traffic.sumocfg, grid or highway)"
+        )
+
     def name_of(self, agent: int) -> str:
         """Return the name of a road user."""
         return self.names.name_of(agent)

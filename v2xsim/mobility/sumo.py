@@ -1,6 +1,7 @@
 """Traffic driven by SUMO through libsumo, from any configuration."""
 
 import math
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from v2xsim.mobility.base import (
 )
 from v2xsim.mobility.road_network import roads_of_simulation
 from v2xsim.mobility.sumo_config import begins_late, safe_config, time_us_of
+from v2xsim.mobility.sumo_session import SumoSession
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
@@ -47,8 +49,6 @@ _NOWHERE_M = -1e8
 
 # A network whose elevations differ by less is flat: no road crosses another one on a bridge.
 _FLAT_M = 3.0
-
-_running: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,7 @@ class SumoMobility(Mobility):
         super().__init__(names)
         if step_us % 1000:
             raise MobilityError(f"SUMO counts whole milliseconds; run.step_s is {step_us / 1e6:g} s")
-        if _running:
-            raise MobilityError(
-                f"SUMO runs one simulation per process, and {_running[0]} is still open; close it first"
-            )
         self._source = label or str(config)
-        self._scratch = scratch
         self._step_us = step_us
         self._bodies: dict[str, _Body] = {}
         self._identities = Identities(names)
@@ -109,21 +104,16 @@ class SumoMobility(Mobility):
         self._lowest_m, self._highest_m = math.inf, -math.inf
         self._last: Snapshot | None = None
         self._sumo: ModuleType = libsumo()
-        self._folder = Scratch("sumo")
+        self._session = SumoSession(self._source, self._sumo)
+        # Also closes a simulation that nobody closed, as soon as nobody can reach it any more.
+        self._end = weakref.finalize(self, self._session.end)
         try:
-            safe = safe_config(config, Path(self._folder.name), label)
-        except BaseException:
-            self._folder.cleanup()
-            raise
-        self._copy = safe.path
-        self._log_path = Path(self._folder.name) / "console.txt"
-        self._log = self._log_path.open("wb")
-        _running.append(str(config))
-        command = ["sumo", "-c", str(safe.path), "--step-length", f"{step_us / 1e6:.3f}",
-                   "--seed", str(seed % (2**31 - 1)), "--no-step-log", "true"]  # fmt: skip
-        if not _changes_lanes_slowly(safe.options):
-            command += ["--lanechange.duration", str(LANE_CHANGE_S)]
-        try:
+            safe = safe_config(config, self._session.folder, label)
+            self._copy = safe.path
+            command = ["sumo", "-c", str(safe.path), "--step-length", f"{step_us / 1e6:.3f}",
+                       "--seed", str(seed % (2**31 - 1)), "--no-step-log", "true"]  # fmt: skip
+            if not _changes_lanes_slowly(safe.options):
+                command += ["--lanechange.duration", str(LANE_CHANGE_S)]
             self._call(self._sumo.start, command)
             self._begin_us = self._now_us()
             (x_min, y_min), (x_max, y_max) = self._sumo.simulation.getNetBoundary()
@@ -165,11 +155,11 @@ class SumoMobility(Mobility):
     def _call(self, function: Any, *arguments: Any) -> None:
         """Call libsumo, keep its output off the console, and turn its errors into ours."""
         try:
-            with console_into(self._log):
+            with console_into(self._session.log):
                 function(*arguments)
         except Exception as error:
             # libsumo's exceptions have no common base class that could be imported before libsumo.
-            printed = errors_in(self._log_path.read_text(errors="replace"))
+            printed = errors_in(self._session.log_path.read_text(errors="replace"))
             message = str(error).strip()
             # The user knows the configuration, not its copy.
             texts = [text.replace(str(self._copy), str(self._source)) for text in (printed, message) if text]
@@ -177,8 +167,10 @@ class SumoMobility(Mobility):
             raise MobilityError(f"{self._source}: SUMO stopped: {reason or type(error).__name__}") from error
 
     def _check_instant(self, time_us: int) -> None:
-        if not _running or self._log.closed:
-            raise MobilityError(f"{self._source}: the simulation is closed")
+        if self._session.is_over:
+            raise MobilityError(
+                f"{self._source}: the simulation is closed, or belongs to the process that forked this one"
+            )
         if time_us < self._begin_us:
             raise begins_late(self._source, self._begin_us, time_us)
         if (time_us - self._begin_us) % self._step_us:
@@ -314,28 +306,24 @@ class SumoMobility(Mobility):
                 f"elevations from {self._lowest_m:.0f} m to {self._highest_m:.0f} m are ignored: all road users stand on one plane, also "
                 "those on and below bridges",
             )  # fmt: skip
-        warnings = sumo_warnings(
-            self._log_path, [folder.name for folder in (self._folder, self._scratch) if folder is not None]
-        )
+        warnings = sumo_warnings(self._session.log_path, self._session.folders)
         common = "; ".join(f"{number} x {text}" for text, number in warnings.most_common(3))
         note("sumo.warnings", warnings.total(), f"SUMO warns: {common}" + ("; ..." if len(warnings) > 3 else ""))
         return tuple(notices)
 
+    def set_speed(self, agent: int, speed_mps: float | None) -> None:
+        """Set the speed at which a vehicle wants to drive from the next step on; None lets SUMO decide again.
+
+        SUMO still keeps its vehicles from colliding, and within the acceleration of which each is capable.
+        """
+        name = next((name for name, body in self._bodies.items() if body.agent == agent), "")
+        if self._session.is_over or name not in self._sumo.vehicle.getIDList():
+            raise MobilityError(f"the speed of {self.name_of(agent)} cannot be set: it is no vehicle on the road now")
+        self._call(self._sumo.vehicle.setSpeed, name, -1.0 if speed_mps is None else float(speed_mps))
+
     def close(self) -> None:
         """End the simulation, so that another one can start in this process."""
-        if self._log.closed:
-            return
-        try:
-            with console_into(self._log):
-                self._sumo.close()
-        except Exception:  # noqa: BLE001  # a simulation that never started or already failed has nothing to close
-            pass
-        finally:
-            _running.clear()
-            self._log.close()
-            self._folder.cleanup()
-            if self._scratch is not None:
-                self._scratch.cleanup()
+        self._end()
 
 
 def _changes_lanes_slowly(options: Mapping[str, str]) -> bool:

@@ -45,8 +45,9 @@ class Results:
     rung: dict[str, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path | str) -> None:
         """Write tables and timing into a folder, then the manifest. A folder without a manifest is not a finished run."""
+        folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, table in self.tables.items():

@@ -75,7 +75,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("start_us", "us", "first bit in the air"),
         ("end_us", "us", "last bit received"),
         ("message", "long", "message that the packet belongs to (transfers.message)"),
-        ("kind", "word", "awareness, request, data or cpm"),
+        ("kind", "word", "awareness, request, data, cpm, or application (of a program that steps the run)"),
         ("hop", "int", "1 from the origin, 2 from the relay"),
         ("fragment", "int", "number of this part of the message"),
         ("fragments", "int", "number of parts of the message"),

@@ -6,6 +6,7 @@ from tests.engine.small_world import answer, awareness, report, request
 from v2xsim.engine.channel.messages import (
     MESSAGE_KINDS,
     AnswerMessage,
+    ApplicationMessage,
     AwarenessMessage,
     ReportMessage,
     RequestMessage,
@@ -27,12 +28,13 @@ BODIES = {
     RequestMessage: request(),
     AnswerMessage: answer(),
     ReportMessage: report(),
+    ApplicationMessage: b"content",
 }
 
 
 def test_every_kind_has_a_class():
     kinds = [make(1, 2, 7, NOBODY, 100, 0, body).kind for make, body in BODIES.items()]
-    assert tuple(kinds) == MESSAGE_KINDS == ("awareness", "request", "data", "cpm")
+    assert tuple(kinds) == MESSAGE_KINDS == ("awareness", "request", "data", "cpm", "application")
 
 
 @pytest.mark.parametrize("make", BODIES)

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from v2xsim.engine.stations.contents import NOBODY, Answer, Awareness, Report, Request
 
-AWARENESS, REQUEST, DATA, CPM = "awareness", "request", "data", "cpm"
-MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM)
+AWARENESS, REQUEST, DATA, CPM, APPLICATION = "awareness", "request", "data", "cpm", "application"
+MESSAGE_KINDS = (AWARENESS, REQUEST, DATA, CPM, APPLICATION)
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Message:
     """A message from one station to another one or to all; each kind of message is a derived class.
 
     Attributes:
-        kind: AWARENESS, REQUEST, DATA or CPM.
+        kind: AWARENESS, REQUEST, DATA, CPM or APPLICATION.
         number: Number of the message, unique in a run.
         origin: Agent id of the station that made the message.
         destination: Agent id of the station that the message is for, or EVERYBODY.
@@ -67,6 +67,14 @@ class ReportMessage(Message):
 
     kind = CPM
     body: Report = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ApplicationMessage(Message):
+    """A message of the program that steps the run; no station of the simulator reads its content."""
+
+    kind = APPLICATION
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ class OwnTracks:
         """Return a station's tracks at one of its frames, for which `follow` must have been called."""
         return self._at[frame]
 
+    def known_of(self, frame: Frame) -> Tracks | None:
+        """Return a station's tracks at one of its frames; None if nobody follows the tracks of this station."""
+        return self._at.get(frame)
+
     def with_velocities(self, frame: Frame) -> Detections:
         """Return the detections of a frame with the velocities of their tracks; unchanged without a call of `follow` for it."""
         own = frame.detections

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import Hearing
 from v2xsim.engine.stations.knowledge import Knowledge
-from v2xsim.engine.stations.own_state import OwnStates
+from v2xsim.engine.stations.own_state import OwnStates, row_of
 from v2xsim.scenario.schema_radio import Radio
 
 
@@ -78,6 +78,16 @@ class Stations:
     def heard_lately(self, now_us: int) -> Bool[np.ndarray, "stations stations"]:
         """Return whether each station (rows) has heard each sender (columns) lately."""
         return self._hearing.heard_lately(now_us, self.forget_us)
+
+    def heard_by(self, agent: int, now_us: int) -> dict[int, float]:
+        """Return the mean SNR in dB of each other station that a station has heard lately, by agent id."""
+        row = row_of(self._hearing.agent, agent)
+        if row < 0:
+            return {}
+        senders = np.flatnonzero(self.heard_lately(now_us)[row])
+        return dict(
+            zip(self._hearing.agent[senders].tolist(), self._hearing.snr_db[row, senders].tolist(), strict=True)
+        )
 
     def delivery(self, now_us: int, radio: Radio) -> Float[np.ndarray, "stations stations"]:
         """Return the predicted probability that a data packet crosses each link, 0 to 1; symmetric."""
