@@ -100,6 +100,16 @@ def test_a_trace_in_other_units_is_refused_without_speeds_too(tmp_path, unit):
         opened(tmp_path, rows)
 
 
+def test_cars_that_stand_in_degrees_are_refused(tmp_path):
+    rows = [(i, [car("a", x=9.7, y=50.8, speed=0), car("b", x=9.7008, y=50.8, speed=0)]) for i in range(3)]
+    with pytest.raises(MobilityError, match=r"all vehicles stand within .*longitude and latitude"):
+        opened(tmp_path, rows)
+
+
+def test_a_lone_car_that_stands_is_not_refused(tmp_path):
+    assert len(opened(tmp_path, [(i, [car(x=9.7, y=50.8, speed=0)]) for i in range(3)]).snapshot(0)) == 1
+
+
 @pytest.mark.parametrize("value", ["true", "1", "on"])
 def test_the_header_of_a_geographic_trace_is_enough_to_refuse_it(tmp_path, value):
     header = f"<!-- <output><fcd-output value='t.xml'/><fcd-output.geo value=\"{value}\"/></output> -->"
@@ -113,7 +123,7 @@ def test_a_trace_that_was_converted_to_metres_may_keep_its_header(tmp_path):
 
 
 def test_degrees_that_come_late_in_a_trace_are_refused_when_they_are_read(tmp_path):
-    rows = [(i, [car(f"c{k}", x=k, y=50, speed=0) for k in range(200)]) for i in range(110)]
+    rows = [(i, [car(f"c{k}", x=k % 100, y=k // 100, speed=0) for k in range(200)]) for i in range(110)]
     rows += [(110 + i, [car(x=9.7 + i / 7e3, y=50.8)]) for i in range(20)]
     traffic = opened(tmp_path, rows)
     assert len(traffic.snapshot(0)) == 200
@@ -357,6 +367,16 @@ def test_a_person_in_a_standing_car_is_no_road_user_even_without_speeds(tmp_path
     for _, attributes in users:
         del attributes["speed"]
     assert driven(tmp_path, [(i, users) for i in range(6)])[1][0.0] == {"a"}
+
+
+def test_a_person_at_the_speed_of_a_car_without_a_car_is_reported(tmp_path):
+    rows = [(time, [*users, person(x=500 + 13 * time, y=40, speed=13)]) for time, users in eastward()]
+    assert "'p'" in driven(tmp_path, rows)[0]["trace.fast_persons"].text
+
+
+def test_a_street_that_is_empty_at_the_end_of_the_trace_is_told_from_an_end_of_the_trace(tmp_path):
+    rows = [*eastward(steps=3), *((time, []) for time in range(3, 9))]
+    assert "the last road user of the trace is there at 2 s" in driven(tmp_path, rows)[0]["trace.ends_early"].text
 
 
 def test_containers_are_left_out_and_counted(tmp_path):

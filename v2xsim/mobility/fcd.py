@@ -198,10 +198,15 @@ class FcdMobility(Mobility):
         before, last_us = self._before, self._last_us
         if self._after is None and before is not None and last_us is not None and last_us > before.time_us:
             late_us = end_us - self._step_us - before.time_us
+            end = (
+                "the trace ends"
+                if self._reader.found.end_us == before.time_us
+                else "the last road user of the trace is there"
+            )
             notices.append(
                 Notice(
                     "trace.ends_early", max(late_us // self._step_us, 1),
-                    f"{self._path}: the trace ends at {before.time_us / 1e6:g} s; the last {late_us / 1e6:g} s of the run, "
+                    f"{self._path}: {end} at {before.time_us / 1e6:g} s; the last {late_us / 1e6:g} s of the run, "
                     f"{counted(max(late_us // self._step_us, 1), 'step')}, are without road users; set run.duration_s to less",
                 )
             )  # fmt: skip

@@ -28,6 +28,9 @@ from v2xsim.world.road_users import (
 _CHUNK_BYTES = 1 << 18
 
 
+# Fastest that people run in traffic; SUMO's pedestrians walk at 1.4 m/s.
+_RUNNING_MPS = 7.0
+
 # SUMO writes its options into a comment at the top of a trace.
 _OPTION = re.compile(r"<(fcd-output\.(?:geo|utm))\s+v(?:alue)?\s*=\s*[\"']([^\"']*)[\"']")
 
@@ -68,6 +71,12 @@ class Sample:
     def __len__(self) -> int:
         return len(self.agent)
 
+    @property
+    def front_m(self) -> Float[np.ndarray, "agents 2"]:
+        """Positions of the front bumpers, as in the trace."""
+        ahead = np.column_stack([np.cos(self.yaw_rad), np.sin(self.yaw_rad)])
+        return np.asarray(self.center_m + 0.5 * self.size_m[:, :1] * ahead)
+
     def rows(self, rows: np.ndarray) -> "Sample":
         """Return a sample with only the given rows of this one."""
         return Sample(
@@ -82,8 +91,10 @@ class Found:
 
     Attributes:
         begin_us: Time of the first step, which may be without road users; None before it.
+        end_us: Time of the last step so far.
         header: Options that the comment at the top of the trace names, such as `fcd-output.geo`.
         riders: Persons in vehicles; the bodies of the vehicles contain them.
+        fast_persons: Persons that move faster than people run, beside no vehicle of the trace.
         containers: Containers, which are no road users.
         unknown_types: Vehicle types whose names do not contain the name of a class.
         untyped: Number of vehicles without a type.
@@ -92,8 +103,10 @@ class Found:
     """
 
     begin_us: int | None = None
+    end_us: int = 0
     header: set[str] = field(default_factory=set)
     riders: set[str] = field(default_factory=set)
+    fast_persons: set[str] = field(default_factory=set)
     containers: set[str] = field(default_factory=set)
     unknown_types: set[str] = field(default_factory=set)
     untyped: int = 0
@@ -140,7 +153,8 @@ class TraceReader:
     def _begin_step(self) -> None:
         self._rows: list[_Row] = []
         self._persons: list[tuple[str, _Motion, tuple[float, float, float]]] = []
-        self._motions: set[_Motion] = set()
+        # Positions and speeds of the vehicles, by which riders are recognised.
+        self._motions: set[tuple[float, float, float]] = set()
         self._ids: set[tuple[str, str]] = set()
 
     def fail(self, reason: str) -> MobilityError:
@@ -172,7 +186,7 @@ class TraceReader:
                     f"time steps must rise; {attributes['time']} s came after {self._last_us / 1e6:g} s; a trace of SUMO has equal "
                     "times if the option --precision rounds them"
                 )
-            self._last_us = self._time_us
+            self._last_us = self.found.end_us = self._time_us
             if self.found.begin_us is None:
                 self.found.begin_us = self._time_us
         elif name in ("vehicle", "person", "container"):
@@ -192,7 +206,7 @@ class TraceReader:
             elif name == "vehicle":
                 kind = self._kind(attributes)
                 motion, size_m = self._state(kind, attributes)
-                self._motions.add(motion)
+                self._motions.add((motion[0], motion[1], motion[3]))
                 agent = self.identities.agent(name_in_trace, "a vehicle", (kind, *size_m))
                 self._rows.append((agent, kind, *motion, *size_m))
             elif attributes.get("vehicle"):
@@ -251,11 +265,13 @@ class TraceReader:
         if name != "timestep" or self._time_us is None:
             return
         for person, motion, size_m in self._persons:
-            # SUMO lists a person who rides in a vehicle with position, angle and speed of the vehicle, but without the
-            # vehicle's name.
-            if motion in self._motions:
+            # SUMO lists a person who rides in a vehicle with the position and speed of the vehicle, but without the vehicle's
+            # name.
+            if (motion[0], motion[1], motion[3]) in self._motions:
                 self.found.riders.add(person)
                 continue
+            if motion[3] > _RUNNING_MPS:
+                self.found.fast_persons.add(person)
             # SUMO numbers persons and vehicles separately: both may have a "1".
             try:
                 agent = self.identities.agent(f"person:{person}", f"the person {person!r}", (PEDESTRIAN, *size_m))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from v2xsim.mobility.base import MobilityError
+from v2xsim.mobility.base import MobilityError, counted
 from v2xsim.mobility.sumo_xml import Document, names_files, opened, read_document
 from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
@@ -323,7 +323,7 @@ def _notices(source: str, dropped: list[str], outputs: int, with_containers: lis
         notices.append(
             Notice(
                 "sumo.options_left_out", len(left_out),
-                f"{source}: {len(left_out)} options are left out, because a run writes only its own results: {listed}",
+                f"{source}: {counted(len(left_out), 'option')} left out, because a run writes only its own results: {listed}",
             )
         )  # fmt: skip
     if replaced:
@@ -336,7 +336,7 @@ def _notices(source: str, dropped: list[str], outputs: int, with_containers: lis
         notices.append(
             Notice(
                 "sumo.outputs_left_out", outputs,
-                f"{source}: {outputs} outputs of detectors and other elements of its additional files are not kept",
+                f"{source}: {counted(outputs, 'output')} of detectors and other elements of its additional files not kept",
             )
         )  # fmt: skip
     if with_containers:

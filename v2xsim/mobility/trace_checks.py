@@ -22,6 +22,9 @@ _SLACK_M = 6.0
 _ACCELERATION_MPS2 = 5.0
 _FASTEST_MPS = 150.0
 
+# The bumpers of two vehicles cannot be closer.
+_LEAST_EXTENT_M = 0.5
+
 # A gap is this many times longer than the usual time between two samples, and so long that movement across it is a guess.
 _GAP_FACTOR = 3.0
 _GAP_S = 2.0
@@ -110,6 +113,7 @@ class TraceChecks:
         self._jump: _Jump | None = None
         self._gaps = 0
         self._gap: tuple[int, int] = (0, 0)
+        self._most_vehicles = 0
         self._lower_m = np.full(2, np.inf)
         self._upper_m = np.full(2, -np.inf)
 
@@ -126,8 +130,10 @@ class TraceChecks:
     def see(self, sample: Sample) -> None:
         """Take note of the next sample of the trace."""
         self._samples += 1
-        self._lower_m = np.minimum(self._lower_m, sample.center_m.min(axis=0))
-        self._upper_m = np.maximum(self._upper_m, sample.center_m.max(axis=0))
+        front_m = sample.front_m
+        self._lower_m = np.minimum(self._lower_m, front_m.min(axis=0))
+        self._upper_m = np.maximum(self._upper_m, front_m.max(axis=0))
+        self._most_vehicles = max(self._most_vehicles, int((sample.kind != PEDESTRIAN).sum()))
         before, self._before = self._before, sample
         if before is not None:
             self._spans.append(sample.time_us - before.time_us)
@@ -147,10 +153,7 @@ class TraceChecks:
             self._jumps += int(jumped.sum())
         if self._pairs >= _MOST_PAIRS:
             return
-        ahead = [
-            np.column_stack([np.cos(s.yaw_rad), np.sin(s.yaw_rad)]) * 0.5 * s.size_m[:, :1] for s in (before, after)
-        ]
-        way = (after.center_m + ahead[1])[a] - (before.center_m + ahead[0])[b]
+        way = after.front_m[a] - before.front_m[b]
         way_m = np.hypot(*way.T)
         low = np.fmin(np.abs(before.speed_mps[b]), np.abs(after.speed_mps[a]))
         high = np.fmax(np.abs(before.speed_mps[b]), np.abs(after.speed_mps[a]))
@@ -209,13 +212,16 @@ class TraceChecks:
         self._refuse_ratio()
         self._refuse_apparent_speeds()
         self._refuse_angles()
+        if self._most_vehicles > 1 and self._fits_lon_lat() and (self._upper_m - self._lower_m).max() < _LEAST_EXTENT_M:
+            raise self._error(
+                f"all vehicles stand within {(self._upper_m - self._lower_m).max():.2g} m; {_LON_LAT_ADVICE}"
+            )
 
     def _error(self, reason: str) -> MobilityError:
         return MobilityError(f"{self._path}: {reason}")
 
     def _fits_lon_lat(self) -> bool:
-        # The centres are up to half a body away from the positions in the trace.
-        return bool(np.all(np.abs([self._lower_m, self._upper_m]) <= np.array([200.0, 110.0])))
+        return bool(np.all(np.abs([self._lower_m, self._upper_m]) <= np.array([180.0, 90.0])))
 
     def _refuse_ratio(self) -> None:
         if self._moved_m == 0 or self._most_m < 2.0:
@@ -304,6 +310,11 @@ class TraceChecks:
         note(
             "trace.riders", len(found.riders),
             f"{counted(len(found.riders), 'person')} in vehicles left out while they ride ({listed(sorted(found.riders))})",
+        )  # fmt: skip
+        note(
+            "trace.fast_persons", len(found.fast_persons),
+            f"{counted(len(found.fast_persons), 'person')} faster than people run, probably in vehicles that the trace does not have; they "
+            f"count as pedestrians ({listed(sorted(found.fast_persons))})",
         )  # fmt: skip
         note(
             "trace.containers", len(found.containers),

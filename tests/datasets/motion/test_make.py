@@ -108,6 +108,10 @@ def test_networks_of_ones_own_are_read_in_place(tmp_path):
     assert set(corpus.train.network.tolist()) == {"own.net.xml"}
     assert corpus.test.driver["style"].tolist() == [""]
     assert str(tmp_path) not in (tmp_path / "out" / "manifest.json").read_text()
+    notices = {(notice["run"], notice["subject"]): notice["text"] for notice in corpus.manifest["notices"]}
+    left_out = notices["test.own.sumocfg", "sumo.options_left_out"]
+    assert left_out.startswith("own.sumocfg: 1 option")
+    assert left_out.endswith("tripinfo-output")
 
 
 EDGE, FAR_EDGE = "A0A1", "E5F5"

@@ -116,3 +116,8 @@ def test_pedestrians_do_not_fill_a_region():
 def test_a_radio_study_without_lidars_by_wish_is_not_told_that_it_has_none():
     assert reported("ab", lidars={"count": 0}) == {}
     assert "egos.none" in reported("ab", lidars={"include": ["c"]})
+
+
+def test_a_person_named_without_its_prefix_is_recognised():
+    notice = reported(["person:7", "car"], stations={"include": ["7"]})["names.never_there"]
+    assert "did you mean 'person:7'?" in notice.text

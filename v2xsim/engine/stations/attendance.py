@@ -108,7 +108,14 @@ class Attendance:
             absent = [name for name in dict.fromkeys(names) if name not in known]
             if not absent:
                 continue
-            hint = nearest(absent[0], sorted(known)) if len(absent) == 1 else ""
+            person = f"person:{absent[0]}"
+            hint = (
+                f"; did you mean {person!r}?"
+                if person in known
+                else nearest(absent[0], sorted(known))
+                if len(absent) == 1
+                else ""
+            )
             lost = (
                 "; NO EGO was ever there, so the metrics of perception and fusion are empty"
                 if key == "cooperation.egos" and not self._egos
