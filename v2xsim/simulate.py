@@ -19,6 +19,7 @@ from v2xsim.engine.stations.roster import Roster
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
+from v2xsim.mobility.inputs import input_digests
 from v2xsim.mobility.origins import origin_notices
 from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
 from v2xsim.notices import Notice
@@ -115,6 +116,8 @@ class Simulation:
         self._results: Results | None = None
         self._failure: BaseException | None = None
         started = time.perf_counter()
+        # Before the run reads the files: a manifest must not have the digest of a file that was changed during the run.
+        self._inputs = input_digests(scenario)
         try_own_parts(scenario)
         for unit in scenario.stations.roadside:
             self._names.register(unit.id, "a roadside unit")
@@ -182,7 +185,9 @@ class Simulation:
             )
         if self._results is None:
             started = time.perf_counter()
-            self._results = _results(self._engine, self._names, self._obstacles.prisms, self._roads, self._notices)
+            self._results = _results(
+                self._engine, self._names, self._obstacles.prisms, self._roads, self._notices, self._inputs
+            )  # fmt: skip
             self._results.timing.update(
                 **self._timing,
                 measured_s=self._measured_s,
@@ -358,8 +363,9 @@ def _threads() -> int:
 
 
 def _results(
-    simulation: engine.Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...]
-) -> Results:
+    simulation: engine.Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...],
+    inputs: dict[str, str],
+) -> Results:  # fmt: skip
     scenario = simulation.scenario
     recording = simulation.recording
     recording.write_participants(names, prisms, roads)
@@ -381,4 +387,6 @@ def _results(
         "payload": scenario.cooperation.fusion.shares.value,
         "traffic": scenario.traffic.source,
     }
-    return Results(scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung, notices)
+    return Results(
+        scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung, notices, inputs
+    )

@@ -104,3 +104,16 @@ def test_a_full_disk_is_one_error_that_names_the_folder(results, tmp_path, monke
 
 def _full(*_, **__):
     raise OSError(28, "No space left on device")
+
+
+def test_what_is_printed_of_results_is_one_line(results):
+    text = repr(results)
+    assert text.startswith("results of demo (seed 1, 10 s): 2 tables with 5 rows, 0 metrics, 0 notices")
+    assert "\n" not in text
+
+
+def test_the_files_that_a_run_read_are_in_its_manifest(results, tmp_path):
+    Results(results.scenario, results.tables, {}, inputs={"/b": "22", "/a": "11"}).write(tmp_path)
+    assert json.loads((tmp_path / "manifest.json").read_text())["inputs"] == [
+        {"path": "/a", "sha256": "11"}, {"path": "/b", "sha256": "22"},
+    ]  # fmt: skip

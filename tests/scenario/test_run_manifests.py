@@ -84,6 +84,12 @@ def test_a_changed_input_file_is_refused(finished, tmp_path):
         v2xsim.load(finished)
 
 
+def test_a_steered_run_has_a_note(finished):
+    edit(finished, notices=[{"subject": "run.steered", "count": 2, "text": "Two messages."}])
+    (note,) = v2xsim.load(finished).notes
+    assert note.endswith("a program steered this run; without it, the results are others")
+
+
 def test_a_run_of_other_versions_has_a_note(finished):
     versions = json.loads(finished.read_text())["versions"]
     edit(finished, versions={**versions, "numpy": "1.2.3"})

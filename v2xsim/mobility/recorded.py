@@ -18,6 +18,9 @@ from v2xsim.world.road_users import KINDS, antenna_height_m
 from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
 from v2xsim.world.snapshot import Snapshot
 
+TABLES = ("agents", "states", "buildings", "roads")
+"""The tables of a run that a replay reads."""
+
 _ROADSIDE = "roadside"
 
 

@@ -14,13 +14,16 @@ FORMAT = 2
 _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")
 
 
-def manifest_of(scenario: Scenario, rung: Mapping[str, str], notices: Sequence[Notice] = ()) -> dict[str, Any]:
+def manifest_of(
+    scenario: Scenario, rung: Mapping[str, str], notices: Sequence[Notice] = (), inputs: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the data that identify a run; they do not depend on the time of day or on the machine's folders.
 
     Args:
         scenario: Scenario of the run.
         rung: Variant of each model that produced the results.
         notices: Notices of the run.
+        inputs: SHA-256 digest of each file that the run read, by path.
     """
     return {
         "format": FORMAT,
@@ -29,6 +32,7 @@ def manifest_of(scenario: Scenario, rung: Mapping[str, str], notices: Sequence[N
         "seed": scenario.run.seed,
         "automatic": sorted(scenario.automatic),
         "plugins": [{"path": str(p.path), "sha256": p.sha256} for p in scenario.loaded_plugins],
+        "inputs": [{"path": path, "sha256": digest} for path, digest in sorted((inputs or {}).items())],
         "models": dict(rung),
         "notices": [notice.as_object() for notice in notices],
         "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},

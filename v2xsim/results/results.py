@@ -36,6 +36,7 @@ class Results:
         timing: Wall-clock times of the run's phases, which differ from run to run and are therefore not in the tables.
         rung: Variant of each model that produced the results.
         notices: What the run left out, repaired or assumed, and what it was asked for and did not find.
+        inputs: SHA-256 digest of each file that the run read, by absolute path; plug-ins are in the scenario.
     """
 
     scenario: Scenario
@@ -44,6 +45,15 @@ class Results:
     timing: dict[str, float] = field(default_factory=dict)
     rung: dict[str, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        rows = sum(table.num_rows for table in self.tables.values())
+        run = self.scenario.run
+        return (
+            f"results of {self.scenario.name} (seed {run.seed}, {run.duration_s:g} s): {len(self.tables)} tables with {rows:,} rows, "
+            f"{len(self.metrics)} metrics, {len(self.notices)} notices; see .metrics and .tables"
+        )
 
     def write(self, folder: Path | str) -> None:
         """Write tables and timing into a folder, then the manifest. A folder without a manifest is not a finished run."""
@@ -57,7 +67,7 @@ class Results:
                     use_dictionary=[column for column in table.column_names if column not in split],
                 )  # fmt: skip
             _write_json(folder / "timing.json", self.timing)
-            _write_json(folder / "manifest.json", manifest_of(self.scenario, self.rung, self.notices))
+            _write_json(folder / "manifest.json", manifest_of(self.scenario, self.rung, self.notices, self.inputs))
         except OSError as error:
             raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
 

@@ -42,8 +42,10 @@ def document_in(manifest: Mapping[str, Any], source: str) -> Document:
                     f"{source}: the {role} {item['path']} {trouble}; put the former file back, or run the scenario from its own file"
                 )
     other = _other_versions(manifest.get("versions"))
-    notes = (f"{source}: made with {', '.join(other)}; results may differ",) if other else ()
-    return Document(source, deepcopy(manifest["scenario"]), notes=notes)
+    notes = [f"{source}: made with {', '.join(other)}; results may differ"] if other else []
+    if _was_steered(manifest.get("notices")):
+        notes.append(f"{source}: a program steered this run; without it, the results are others")
+    return Document(source, deepcopy(manifest["scenario"]), notes=tuple(notes))
 
 
 def change_of(path: Path, sha256: str) -> str | None:
@@ -92,6 +94,11 @@ def _listed(manifest: Mapping[str, Any], name: str, source: str) -> list[dict[st
     ):
         raise ScenarioError(f"{source}: {name} must be a list of paths with digests; is this the manifest of a run?")
     return items
+
+
+def _was_steered(notices: Any) -> bool:
+    listed = notices if isinstance(notices, list) else []
+    return any(isinstance(item, dict) and item.get("subject") == "run.steered" for item in listed)
 
 
 def _other_versions(versions: Any) -> list[str]:

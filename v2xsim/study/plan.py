@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from v2xsim.errors import UserError
-from v2xsim.mobility.sumo_config import named_files
+from v2xsim.mobility.inputs import input_files
 from v2xsim.scenario.checks import UNUSED_FILE
 from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
@@ -217,10 +217,9 @@ def _inputs(written: Path, scenarios: Sequence[Scenario | None]) -> dict[str, st
 
 
 def _read_by(scenario: Scenario) -> list[Path]:
-    """Return the files that a scenario names, and those that its SUMO configuration names."""
+    """Return the files that a scenario names, and those that its SUMO configuration names, or that a run to be replayed holds."""
     named = [path for _, path in sorted(paths_of(scenario), key=lambda item: item[0])]
-    config = scenario.traffic.sumocfg
-    return named + (named_files(config) if config is not None else [])
+    return list(dict.fromkeys([*named, *input_files(scenario)]))
 
 
 def _baseline(file: SweepFile, settings: tuple[Setting, ...], source: str) -> int:
