@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format clean
+.PHONY: help demo picture test check format clean
 
 # Python settings of the user's shell must not affect the virtual environment.
 unexport PYTHONPATH PYTHONHOME
@@ -25,6 +25,9 @@ help: ## List the targets.
 
 demo: $(VENV)/.demo-installed ## Install what the demo needs, run it, print the folder of its pictures.
 	@$(VENV_PYTHON) -m v2xsim demo
+
+picture: $(VENV)/.demo-installed ## Draw docs/demo.png, the picture of the README, from a new run of the demo.
+	@$(VENV_PYTHON) tools/demo_picture.py
 
 test: check ## Install what the tests need, then run all checks and tests.
 	@$(VENV_PYTHON) -m pytest

@@ -13,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 # Width of a figure in inches. At 300 dpi this is twice the 900 pixels at which a README page shows a figure, so it is also
 # sharp on screens with a high resolution.
@@ -97,10 +98,26 @@ def new_figure(height_in: float, width_in: float = WIDTH_IN) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG and return its path."""
+    """Write a figure as PNG and return its path; the file's metadata has the texts of the figure as `Description`."""
     # Weak compression halves the writing time, and files become only a tenth larger.
-    figure.savefig(path, format="png", metadata={"Software": "v2xsim"}, pil_kwargs={"compress_level": 3})
+    metadata = {"Software": "v2xsim", "Description": "\n".join(texts_on(figure))}
+    figure.savefig(path, format="png", metadata=metadata, pil_kwargs={"compress_level": 3})
     return path
+
+
+def texts_on(figure: Figure) -> list[str]:
+    """Return the texts on a figure from top to bottom: title lines, titles and labels of each panel, and keys; no numbers of axes."""
+    lines = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        lines += [axes.get_title(), *(text.get_text() for text in axes.texts), axes.get_xlabel(), axes.get_ylabel()]
+        legend = axes.get_legend()
+        lines += _lines_of(legend) if legend is not None else []
+    lines += [line for legend in figure.legends for line in _lines_of(legend)]
+    return [line for line in lines if line]
+
+
+def _lines_of(legend: Legend) -> list[str]:
+    return [legend.get_title().get_text(), *(text.get_text() for text in legend.get_texts())]
 
 
 def panel(figure: Figure, left_in: float, bottom_in: float, width_in: float, height_in: float) -> Axes:
