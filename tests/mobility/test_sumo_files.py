@@ -156,6 +156,18 @@ def test_nested_includes_relative_to_their_files_are_followed(tmp_path, net):
     assert not (tmp_path / "sub, one" / "loop.xml").exists()
 
 
+def test_what_a_linked_file_includes_lies_beside_the_link(tmp_path, net):
+    config = scene(tmp_path / "in", net)
+    store = tmp_path / "store"
+    store.mkdir()
+    for name in ("n.net.xml", "s.add.xml", "a.rou.xml"):
+        (tmp_path / "in" / name).rename(store / f"{name}.0815")
+        (tmp_path / "in" / name).symlink_to(store / f"{name}.0815")
+    (store / "s.add.xml.0815").write_text("<additional><include href='stops.xml'/></additional>")
+    (tmp_path / "in" / "stops.xml").write_bytes(STOPS.format(encoding="UTF-8").encode())
+    assert departs(config)
+
+
 def test_options_may_be_values_texts_and_synonyms(tmp_path):
     config = tmp_path / "c.sumocfg"
     config.write_text(

@@ -155,6 +155,16 @@ def test_a_slow_start_and_a_braking_queue_are_no_wrong_unit(tmp_path):
     assert found == {}
 
 
+def test_a_trace_of_mesoscopic_traffic_is_refused_by_its_header(tmp_path):
+    with pytest.raises(MobilityError, match=r"t\.xml: its header has the option mesosim"):
+        opened(tmp_path, eastward(), '<!-- <processing><mesosim value="true"/></processing> -->')
+
+
+def test_positions_that_stay_while_speeds_do_not_are_reported(tmp_path):
+    rows = [(i, [car(x=100 * (i // 8), speed=12)]) for i in range(30)]
+    assert driven(tmp_path, rows)[0]["trace.frozen"].count == 26
+
+
 def test_speeds_that_do_not_fit_without_a_known_reason_are_reported(tmp_path):
     found, _ = driven(tmp_path, eastward(speed=5.5))
     assert "20 m where their speeds" not in found["trace.speeds"].text
@@ -384,6 +394,11 @@ def test_containers_are_left_out_and_counted(tmp_path):
     found, there = driven(tmp_path, rows)
     assert there[0.0] == {"a"}
     assert found["trace.containers"].count == 1
+
+
+def test_a_road_user_without_a_name_is_refused(tmp_path):
+    with pytest.raises(MobilityError, match="its id is empty"):
+        opened(tmp_path, [(0, [car("", x=0)])])
 
 
 def test_a_road_user_outside_a_time_step_is_refused(tmp_path):

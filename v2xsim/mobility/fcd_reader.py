@@ -32,7 +32,7 @@ _CHUNK_BYTES = 1 << 18
 _RUNNING_MPS = 7.0
 
 # SUMO writes its options into a comment at the top of a trace.
-_OPTION = re.compile(r"<(fcd-output\.(?:geo|utm))\s+v(?:alue)?\s*=\s*[\"']([^\"']*)[\"']")
+_OPTION = re.compile(r"<(fcd-output\.(?:geo|utm)|mesosim)\s+v(?:alue)?\s*=\s*[\"']([^\"']*)[\"']")
 
 
 def _trace_size_m() -> Float[np.ndarray, "kinds 3"]:
@@ -198,6 +198,8 @@ class TraceReader:
         """Note a road user of the present step."""
         try:
             name_in_trace = attributes["id"]
+            if not name_in_trace:
+                raise ValueError("its id is empty")
             if (name, name_in_trace) in self._ids:
                 raise ValueError("it is there twice at one time; each road user needs an id of its own")
             self._ids.add((name, name_in_trace))

@@ -89,6 +89,7 @@ class _Copies:
 
     def safe(self, path: Path) -> Path:
         """Return an additional file itself if it names no files, otherwise a copy whose outputs go to the temporary folder."""
+        path = path.absolute()
         if path in self.copies:
             return self.copies[path]
         self.copies[path] = path  # Register the copy before its content is read: this ends a circle of includes.
@@ -114,10 +115,11 @@ class _Copies:
         if tag in _OUTPUT_TAGS:
             number = len(self.outputs)
             return str(self.outputs.setdefault((tag, value), self.folder / f"out-{number}.xml"))
-        named = home / value
+        # Links are not followed: what a linked file includes lies beside the link, as for SUMO.
+        named = Path(os.path.normpath(home / value))
         if tag == "include":
-            return str(self.safe(named.resolve())) if named.is_file() else str(named.absolute())
-        return str(named.resolve()) if named.is_file() else value
+            return str(self.safe(named)) if named.is_file() else str(named)
+        return str(named) if named.is_file() else value
 
     def _written(self, document: Document, path: Path) -> Path:
         copy = self.folder / f"{len(self.copies)}-{_UNUSABLE.sub('_', path.name)}"
@@ -170,7 +172,7 @@ def files_of(value: str, home: Path, option: str, config: Path) -> list[Path]:
     for part, path in zip(parts, paths, strict=True):
         if not path.exists():
             raise MobilityError(f"{config}: {option} names {part!r}, which does not exist in {home}")
-    return [path.resolve() for path in paths]
+    return [path.absolute() for path in paths]
 
 
 def is_true(value: str) -> bool:

@@ -34,6 +34,9 @@ _LEAST_SPEED_MPS = 1.0
 _LEAST_MOVE_M = 0.3
 _MOST_PAIRS = 20_000
 
+# A road user that should move by this and does not move at all has no position of its own in that sample.
+_EXPECTED_M = 1.0
+
 # Ratio of the way of road users to the way at their speeds, for units that people mix up.
 _UNITS = (
     (1 / 3.6, "the speeds look like km/h: divide them by 3.6"),
@@ -99,6 +102,8 @@ class TraceChecks:
         self._pairs = 0
         self._checked_pairs = 0
         self._still = 0
+        self._far = 0
+        self._frozen = 0
         self._moving = 0
         self._moved_m = 0.0
         self._least_m = 0.0
@@ -161,6 +166,9 @@ class TraceChecks:
         driving = (high >= _LEAST_SPEED_MPS) & vehicle
         silent = ~np.isfinite(high) & (way_m > 0)
         clear = (way_m > _LEAST_MOVE_M) & ~jumped & vehicle
+        far = driving & (low * span_s > _EXPECTED_M)
+        self._far += int(far.sum())
+        self._frozen += int((far & (way_m < 0.05 * _EXPECTED_M)).sum())
         self._pairs += int((driving | silent | clear).sum())
         self._moved_m += float(way_m[driving].sum())
         self._least_m += float(low[driving].sum() * span_s)
@@ -209,6 +217,11 @@ class TraceChecks:
         self._checked_pairs = self._pairs
         if "fcd-output.geo" in self._found.header and self._fits_lon_lat():
             raise self._error(f"its header has the option fcd-output.geo; {_LON_LAT_ADVICE}")
+        if "mesosim" in self._found.header:
+            raise self._error(
+                "its header has the option mesosim; mesoscopic traffic has no positions of vehicles on their lanes, so it cannot be used; "
+                "write the trace without the option"
+            )
         self._refuse_ratio()
         self._refuse_apparent_speeds()
         self._refuse_angles()
@@ -331,6 +344,12 @@ class TraceChecks:
                 "traffic.elevation", 1,
                 f"elevations from {found.lowest_m:.0f} m to {found.highest_m:.0f} m are ignored: all road users stand on one plane, "
                 "also those on and below bridges",
+            )  # fmt: skip
+        if self._frozen > 0.1 * self._far:
+            note(
+                "trace.frozen", self._frozen,
+                f"{self._frozen:,} of {self._far:,} times a road user stays at its position although its speed is above 0; the trace may be of "
+                "mesoscopic traffic, or have positions less often than speeds",
             )  # fmt: skip
         if self._still > 0.5 * self._moving:
             note(

@@ -137,8 +137,10 @@ class Attendance:
         named = dict(self._named())
         idle = [name for name in dict.fromkeys(named["cooperation.egos"]) if name in came and name not in egos]
         if idle:
+            units = {unit.id for unit in self._scenario.stations.roadside}
+            source = "stations.roadside.lidar" if idle[0] in units else "lidars.include"
             reason = (
-                "carries no lidar (lidars.include)"
+                f"carries no lidar ({source})"
                 if idle[0] in stations - with_lidar
                 else "has no radio (stations.include)"
             )
