@@ -1,5 +1,7 @@
 """What a user of the command line relies on."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -49,6 +52,21 @@ def test_json_is_one_object_and_nothing_else(tmp_path):
     assert found["run_dir"] == str(tmp_path / "run")
     assert set(found["metrics"]["prr"]) == {"value", "unit"}
     assert found["timing"]["real_time_factor"] > 0
+
+
+def test_comma_separated_values_of_a_run_are_its_metrics_and_nothing_else(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "v2xsim", "run", "demo", "--set", "run.duration_s=0.3", "--csv", "--out", str(tmp_path / "run")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = {row["metric"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    stored = {
+        row["metric"]: row for row in pq.read_table(tmp_path / "run" / "metrics.parquet").to_pylist() if not row["bin"]
+    }
+    assert set(rows) == set(stored)
+    assert float(rows["on_air"]["value"]) == stored["on_air"]["value"]
+    assert f"run: {tmp_path / 'run'}" in done.stderr
 
 
 def test_view_writes_pictures_and_clouds_into_the_run(finished_run):

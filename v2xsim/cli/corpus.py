@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from v2xsim.cli.layout import Column, print_stacked, terminal_width
 from v2xsim.cli.notes import print_notes
 from v2xsim.cli.options import takes_fields_of
 from v2xsim.cli.progress import step_lines
@@ -151,33 +152,22 @@ def _progress() -> Iterator["Report"]:
 
 
 def _print(manifest: Mapping[str, Any]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in (
-        "split",
-        "tokens",
-        "sequences",
-        "standing",
-        "unigram nats",
-        "uncovered",
-        "drift mean",
-        "99 %",
-        "largest",
-    ):
-        table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
-    disks = []
+    rows, disks = [], []
     for split, statistics in manifest["splits"].items():
         drift, other = statistics["covering"]["drift"], statistics["random_k_disks"]["drift"]
-        table.add_row(
-            split, f"{statistics['tokens']:,}", f"{statistics['sequences']:,}", f"{statistics['stationary']:.1%}",
-            f"{statistics['unigram_cross_entropy_nats']:.3f}", f"{statistics['covering']['uncovered']:.2%}", f"{drift['mean_m']:.2f} m",
-            f"{drift['quantile_99_m']:.2f} m", f"{drift['largest_m']:.2f} m",
+        rows.append(
+            {
+                "split": split, "tokens": f"{statistics['tokens']:,}", "sequences": f"{statistics['sequences']:,}",
+                "standing": f"{statistics['stationary']:.1%}", "unigram nats": f"{statistics['unigram_cross_entropy_nats']:.3f}",
+                "uncovered": f"{statistics['covering']['uncovered']:.2%}", "drift mean": f"{drift['mean_m']:.2f} m",
+                "99 %": f"{drift['quantile_99_m']:.2f} m", "largest": f"{drift['largest_m']:.2f} m",
+            }
         )  # fmt: skip
         disks.append(f"{split} {other['mean_m']:.2f} m, {other['quantile_99_m']:.2f} m, {other['largest_m']:.2f} m")
-    Console(highlight=False, width=120).print(table)
+    columns = [
+        Column(name, [row[name] for row in rows], left=name == "split", rank=name != "split") for name in rows[0]
+    ]
+    print_stacked(columns, terminal_width())
     typer.echo(
         f"vocabulary: {manifest['vocabulary']['tokens']} tokens; drift of as many random k-disks: {'; '.join(disks)}"
     )

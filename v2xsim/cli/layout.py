@@ -21,7 +21,8 @@ class Column:
         name: Head of the column.
         cells: Text of each row.
         left: Whether the cells are words, which start at the left.
-        rank: Order in which columns are left out of a table that is too wide, the highest first; 0 for never.
+        rank: Order in which columns are left out of a table that is too wide, the highest first; 0 for never. In a table
+            that goes on below, columns of rank 0 are repeated.
     """
 
     name: str
@@ -64,16 +65,21 @@ def print_columns(columns: Sequence[Column], width: int | None) -> None:
 
 
 def print_stacked(columns: Sequence[Column], width: int | None) -> None:
-    """Print a table; columns that do not fit follow in further tables below, each of which begins with the first column.
+    """Print a table; columns that do not fit follow in further tables below, each of which begins with the first columns.
 
     Args:
-        columns: The columns; all have the same number of rows.
+        columns: The columns; all have the same number of rows. Those of rank 0 at the beginning identify a row.
         width: Number of characters of a line; None for no limit.
     """
-    first, parts = columns[0], [[columns[0]]]
-    for column in columns[1:]:
-        if width is not None and len(parts[-1]) > 1 and _width([*parts[-1], column]) > width:
-            parts.append([first])
+    heads: list[Column] = []
+    for column in columns[:-1]:
+        if column.rank:
+            break
+        heads.append(column)
+    parts = [list(heads)]
+    for column in columns[len(heads) :]:
+        if width is not None and len(parts[-1]) > len(heads) and _width([*parts[-1], column]) > width:
+            parts.append(list(heads))
         parts[-1].append(column)
     for number, part in enumerate(parts):
         if number:

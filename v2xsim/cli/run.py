@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from v2xsim.cli.arguments import AsJson, OnDevice, Out, Overrides, ScenarioName, Seed
+from v2xsim.cli.arguments import AsCsv, AsJson, OnDevice, Out, Overrides, ScenarioName, Seed, check_one_format
+from v2xsim.cli.layout import print_csv
 from v2xsim.cli.notes import print_notes
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def command(
     out: Out = None,
     device: OnDevice = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
     pictures: Annotated[
         bool, typer.Option("--view", help="After the run, draw the same pictures as `v2xsim view`.")
     ] = False,
@@ -34,15 +36,20 @@ def command(
     folder is replaced once the new run is complete, together with its pictures and its report. The folder is refused if it holds any other file, or if
     another process is writing it.
     """
-    from v2xsim.cli.run_summary import as_object, print_paths, print_summary, stdout_kept_free
+    from v2xsim.cli.run_summary import as_object, as_rows, print_paths, print_summary, stdout_kept_free
 
+    check_one_format(as_json, as_csv)
     chosen = [*(overrides or []), *([f"run.device={device}"] if device else [])]
-    if as_json:
+    if as_json or as_csv:
         with stdout_kept_free():
             results, folder = simulate(scenario, chosen, seed, out)
             if pictures:
                 draw(folder)
-        typer.echo(json.dumps(as_object(results, folder), allow_nan=False))
+        if as_csv:
+            print_csv(as_rows(results))
+            typer.echo(f"run: {folder}", err=True)
+        else:
+            typer.echo(json.dumps(as_object(results, folder), allow_nan=False))
         return
     results, folder = simulate(scenario, chosen, seed, out)
     print_summary(results, folder)

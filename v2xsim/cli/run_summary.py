@@ -42,6 +42,20 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
     }
 
 
+def as_rows(results: "Results") -> list[dict[str, Any]]:
+    """Return the metrics of a run as rows of a table; a metric without samples has no value."""
+    # Imported here, because importing the evaluation takes longer than `v2xsim --help` may.
+    from v2xsim.evaluation.catalogue import kind_of
+
+    return [
+        {
+            "metric": name, "group": kind_of(name).group, "value": _number(metric.value), "unit": metric.unit,
+            "count": metric.count, "meaning": kind_of(name).meaning,
+        }
+        for name, metric in results.metrics.items()
+    ]  # fmt: skip
+
+
 def print_summary(results: "Results", folder: Path) -> None:
     """Print the result of a run in two sentences, its metrics in groups, and its folder."""
     console = Console(highlight=False)

@@ -1,4 +1,4 @@
-"""Printing of measurement rows: as a table for people, or as one JSON object for programs."""
+"""Printing of measurement rows: as a table for people, or as JSON or comma-separated values for programs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,6 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
+
+from v2xsim.cli.layout import Column, print_csv, print_stacked, terminal_width
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,10 +30,12 @@ def reported(title: str, rows: "Iterable[DataclassInstance]") -> list[Row]:
     return known
 
 
-def print_rows(title: str, rows: Sequence[Row], as_json: bool) -> None:
-    """Print rows as a table or as one JSON object."""
+def print_rows(title: str, rows: Sequence[Row], as_json: bool, as_csv: bool = False) -> None:
+    """Print rows as a table, as one JSON object, or as comma-separated values."""
     if as_json:
         print_json(rows)
+    elif as_csv:
+        print_csv(rows)
     else:
         print_table(title, rows)
 
@@ -42,7 +46,7 @@ def print_json(rows: Sequence[Row]) -> None:
 
 
 def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | None = None, merge: bool = True) -> None:
-    """Print a table.
+    """Print a table; in a terminal that is too narrow, columns that do not fit follow below.
 
     Args:
         title: Text above the table.
@@ -50,10 +54,6 @@ def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | No
         formats: Python format specification of each column, such as ".0%"; `short` formats all other columns.
         merge: Whether a column with the same value in all rows is printed only once, after the title.
     """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     first, formats = rows[0], formats or {}
     same = [
         name for name, value in first.items()
@@ -61,13 +61,20 @@ def print_table(title: str, rows: Sequence[Row], formats: Mapping[str, str] | No
     ]  # fmt: skip
     typer.echo(": ".join(filter(None, [title, ", ".join(f"{name} {short(first[name])}" for name in same)])))
     columns = [name for name in first if name not in same]
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in columns:
-        words = isinstance(first[name], str)
-        table.add_column(name.replace("_", " "), justify="left" if words else "right", no_wrap=words)
-    for row in rows:
-        table.add_row(*(format(row[name], formats[name]) if name in formats else short(row[name]) for name in columns))
-    Console(highlight=False, width=120).print(table)
+    words = [isinstance(first[name], str) for name in columns]
+    print_stacked(
+        [
+            Column(
+                name.replace("_", " "),
+                [format(row[name], formats[name]) if name in formats else short(row[name]) for row in rows],
+                left=is_word,
+                # Words at the beginning of a row identify it, and the first column always does.
+                rank=0 if all(words[: number + 1]) or number == 0 else 1,
+            )
+            for number, (name, is_word) in enumerate(zip(columns, words, strict=True))
+        ],
+        terminal_width(),
+    )
 
 
 def short(value: object) -> str:

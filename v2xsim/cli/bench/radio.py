@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from v2xsim.cli.arguments import AsJson
-from v2xsim.cli.tables import print_json, print_table
+from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
+from v2xsim.cli.tables import print_rows, print_table
 
 if TYPE_CHECKING:
     from v2xsim.bench.radio import Cost
@@ -30,20 +30,22 @@ def command(
         ),
     ] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Measure the CPU time of each radio access scheme per simulated second.
 
     Each scheme runs on two channels: the one used for validation, and one that computes blockage by moving vehicles. The table also shows
     which shares of the time are spent on link geometry, on the radio and in the engine.
     """
+    check_one_format(as_json, as_csv)
     from v2xsim.bench.radio import all_costs
 
     costs = []
     for cost in all_costs(tuple(vehicles or _USUAL)):
         costs.append(cost)
         typer.echo(f"{cost.access}, {cost.channel}, {cost.vehicles} vehicles: {cost.cpu_s_per_sim_s:.3f}", err=True)
-    if as_json:
-        print_json([asdict(cost) for cost in costs])
+    if as_json or as_csv:
+        print_rows("costs", [asdict(cost) for cost in costs], as_json, as_csv)
     else:
         print_table("CPU seconds per simulated second", [_cells(cost) for cost in costs], _FORMATS, merge=False)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from v2xsim.cli.arguments import AsJson, Device, Dim, Generated, Layers, OnTorchDevice, Vocabulary, check_device
+from v2xsim.cli.arguments import AsCsv, AsJson, Device, Dim, Generated, Layers, OnTorchDevice, Vocabulary, check_device
 from v2xsim.cli.claim.measurements import CorpusFolder, Measurement, leave_out, print_measured, shows_steps
 
 NAME = "block"
@@ -28,6 +28,7 @@ def command(
     vocabulary: Vocabulary = 512,
     device: OnTorchDevice = Device.CPU,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Compare the generation speed of a Block Transformer and a plain Transformer, at equal size and at equal cross-entropy.
 
@@ -52,4 +53,4 @@ def command(
         measurements["equal cross-entropy"] = lambda show: equal_loss_rows(
             windows, prompt=prompt or _TRAINED_PROMPT, on_step=shows_steps(show)
         )
-    print_measured(measurements, as_json)
+    print_measured(measurements, as_json, as_csv)

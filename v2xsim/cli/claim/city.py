@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from v2xsim.cli.arguments import AsJson
+from v2xsim.cli.arguments import AsCsv, AsJson
 from v2xsim.cli.claim.measurements import print_measured
 from v2xsim.cli.threads import use_one_thread
 
@@ -24,6 +24,7 @@ def command(
         ),
     ] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Compare the HNSW index with brute force in a city whose vehicles update and look up descriptors every second.
 
@@ -32,4 +33,4 @@ def command(
     use_one_thread()
     from v2xsim.claims.city import city_rows
 
-    print_measured({"city": lambda show: city_rows(tuple(vehicles or _USUAL))}, as_json)
+    print_measured({"city": lambda show: city_rows(tuple(vehicles or _USUAL))}, as_json, as_csv)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from v2xsim.cli.arguments import AsJson, Dim, Layers
+from v2xsim.cli.arguments import AsCsv, AsJson, Dim, Layers
 from v2xsim.cli.claim.measurements import CorpusFolder, Seeds, print_measured, shows_steps
 from v2xsim.errors import UserError
 
@@ -25,6 +25,7 @@ def command(
     ] = 4,
     seeds: Seeds = 1,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Compare the cross-entropy and the bytes of Transformers whose layers share keys and values in several ways.
 
@@ -39,4 +40,5 @@ def command(
     print_measured(
         {"sharing": lambda show: sharing_rows(windows, dim, layers, kv_layers, seeds=seeds, on_step=shows_steps(show))},
         as_json,
+        as_csv,
     )

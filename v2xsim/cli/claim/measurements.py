@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from v2xsim.cli.arguments import check_one_format
+from v2xsim.cli.layout import print_csv
 from v2xsim.cli.tables import Row, print_json, print_table, reported
 
 if TYPE_CHECKING:
@@ -26,24 +28,28 @@ CorpusFolder = Annotated[
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds; every model is trained once with each seed.")]
 
 
-def print_measured(measurements: Mapping[str, Measurement], as_json: bool) -> None:
-    """Run measurements and print their rows: a table after each, or one JSON object with all rows at the end.
+def print_measured(measurements: Mapping[str, Measurement], as_json: bool, as_csv: bool = False) -> None:
+    """Run measurements and print their rows: a table after each, or all rows at the end as JSON or comma-separated values.
 
     Args:
         measurements: Function that runs each measurement, by the title of its table.
         as_json: Whether to print JSON instead of tables.
+        as_csv: Whether to print comma-separated values instead; the first column names the measurement of each row.
     """
+    check_one_format(as_json, as_csv)
     from v2xsim.cli.progress import status
 
     every: list[Row] = []
     for title, measure in measurements.items():
         with status() as show:
             rows = reported(title, measure(show))
-        every += rows
-        if not as_json:
+        every += [{"measurement": title, **row} for row in rows] if as_csv else rows
+        if not as_json and not as_csv:
             print_table(title, rows)
     if as_json:
         print_json(every)
+    if as_csv:
+        print_csv(every)
 
 
 def shows_steps(show: Show) -> "Callable[[Progress], None]":

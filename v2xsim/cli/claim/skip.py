@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from v2xsim.cli.arguments import AsJson, Batch, Generated, Layers, Vocabulary
+from v2xsim.cli.arguments import AsCsv, AsJson, Batch, Generated, Layers, Vocabulary
 from v2xsim.cli.claim.measurements import CorpusFolder, Measurement, Seeds, leave_out, print_measured, shows_steps
 
 NAME = "skip"
@@ -37,6 +37,7 @@ def command(
     vocabulary: Vocabulary = 384,
     seeds: Seeds = 1,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Compare SkipDecode with running all layers and with early termination: generation speed and cross-entropy.
 
@@ -62,4 +63,4 @@ def command(
             seeds=seeds,
             on_step=shows_steps(show),
         )
-    print_measured(measurements, as_json)
+    print_measured(measurements, as_json, as_csv)

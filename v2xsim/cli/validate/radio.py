@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from v2xsim.cli.arguments import AsJson
+from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
+from v2xsim.cli.layout import Column, print_csv, print_stacked, terminal_width
 from v2xsim.cli.notes import print_notes
 from v2xsim.errors import UserError
 
@@ -47,14 +48,16 @@ def command(
         int | None, typer.Option(min=0, help="Seed of all random draws. Default: 1.", show_default=False)
     ] = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Run the radio in the set-ups of published studies and report how far its curves are from the published ones.
 
     The command also checks test vectors of the path-loss models, and compares the modelled loss behind vehicles with measurements.
     """
+    check_one_format(as_json, as_csv)
     if config is not None:
         _refuse_beside_config({"--reference": reference, "--out": out, "--seed": seed})
-        _run_setup(config, as_json)
+        _run_setup(config, as_json, as_csv)
         return
     from v2xsim.validation.radio import absent, runs
     from v2xsim.validation.report import markdown, write_report
@@ -70,10 +73,14 @@ def command(
         compared.append(simulated())
     if as_json:
         typer.echo(json.dumps(_as_object(checked, compared, missing), allow_nan=False))
+    if as_csv:
+        if missing:
+            typer.echo(f"absent, so not compared: {', '.join(missing)}", err=True)
+        print_csv([comparison.row for comparison in compared])
     if out is not None:
         for path in write_report(out, checked, compared, missing):
-            typer.echo(str(path), err=as_json)
-    elif not as_json:
+            typer.echo(str(path), err=as_json or as_csv)
+    elif not as_json and not as_csv:
         typer.echo(markdown(checked, compared, missing))
 
 
@@ -117,7 +124,7 @@ def _usual_place() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _run_setup(config: Path, as_json: bool) -> None:
+def _run_setup(config: Path, as_json: bool, as_csv: bool) -> None:
     import numpy as np
 
     from v2xsim.comms.access.packets import OUTCOME_NAMES
@@ -144,16 +151,22 @@ def _run_setup(config: Path, as_json: bool) -> None:
             json.dumps({"name": setup.name, "cbr": round(outcomes.busy_share, 5), "bins": rows}, allow_nan=False)
         )
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{setup.name}: {setup.access.name}, CBR {outcomes.busy_share:.3f}", title_justify="left")
-    for name in ("distance [m]", "sent", *(n.replace("_", " ") for n in OUTCOME_NAMES), "gap [ms]"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        gap_ms = row["inter_packet_gap_ms"]
-        table.add_row(
-            f"{row['from_m']:g}-{row['to_m']:g}", f"{row['sent']:,}", *(f"{row[n]:.3f}" for n in OUTCOME_NAMES),
-            "-" if gap_ms is None else f"{gap_ms:.1f}",
-        )  # fmt: skip
-    Console(highlight=False).print(table)
+    title = f"{setup.name}: {setup.access.name}, CBR {outcomes.busy_share:.3f}"
+    if as_csv:
+        typer.echo(title, err=True)
+        print_csv(rows)
+        return
+    typer.echo(f"{title}; the outcomes are shares of the packets sent")
+    if not rows:
+        typer.echo("no packet had a receiver, so there is nothing to show")
+        return
+    gaps = [row["inter_packet_gap_ms"] for row in rows]
+    print_stacked(
+        [
+            Column("distance [m]", [f"{row['from_m']:g}-{row['to_m']:g}" for row in rows]),
+            Column("sent", [f"{row['sent']:,}" for row in rows], rank=1),
+            *(Column(name.replace("_", " "), [f"{row[name]:.3f}" for row in rows], rank=1) for name in OUTCOME_NAMES),
+            Column("gap [ms]", ["-" if gap_ms is None else f"{gap_ms:.1f}" for gap_ms in gaps], rank=1),
+        ],
+        terminal_width(),
+    )
