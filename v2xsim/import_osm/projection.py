@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 from v2xsim.import_osm.osm_map import OsmMap
 from v2xsim.mobility.sumo_tools import run_tool
+from v2xsim.scenario.schema_world import FARTHEST_M
 
 
 def positions_m(folder: Path, osm: OsmMap, nodes: Iterable[int]) -> dict[int, tuple[float, float]]:
@@ -33,4 +34,5 @@ def positions_m(folder: Path, osm: OsmMap, nodes: Iterable[int]) -> dict[int, tu
     }
     for name in ("nodes.add.xml", "nodes.xml"):
         (folder / name).unlink()
-    return found
+    # A node half a world away, by a typing error, has no place in this projection.
+    return {node: (x, y) for node, (x, y) in found.items() if abs(x) <= FARTHEST_M and abs(y) <= FARTHEST_M}

@@ -108,19 +108,29 @@ def prisms_of_polygons(
         source: Name of the file, for the message of an error.
 
     Raises:
-        BuildingsError: If the outlines are in longitude and latitude.
+        BuildingsError: If the outlines are in longitude and latitude, or farther from the origin than any map projection leads.
     """
     unique: dict[tuple[object, int], _Block] = {}
     layers: Counter[object] = Counter()
-    buildings = unreadable = 0
+    buildings = unreadable = far = 0
     for polygon in polygons:
         building = polygon.building_type
         if building is None:
             continue
+        outline_m = corners_of(polygon.shape)
+        if np.abs(outline_m).max(initial=0.0) > FARTHEST_M:
+            if _touches(outline_m, region):
+                x_m, y_m = outline_m[np.abs(outline_m).max(axis=1).argmax()]
+                raise BuildingsError(
+                    f"{source}: buildings must lie within {FARTHEST_M:,.0f} m of the origin, got a corner at {x_m:g}, {y_m:g}; "
+                    "set world.region to leave it out"
+                )
+            far += 1
+            continue
         buildings += 1
         unreadable += is_height_unreadable(polygon.tags)
         base_m, top_m, provenance = prism_heights_m(polygon.tags, building)
-        block = _Block(corners_of(polygon.shape), base_m, top_m, provenance)
+        block = _Block(outline_m, base_m, top_m, provenance)
         # The same corners in another order are the same outline. Parts of a building lie above each other.
         corners = frozenset(map(tuple, block.outline_m.round(2).tolist())) or polygon.shape
         for layer in range(layers[corners]):
@@ -139,7 +149,7 @@ def prisms_of_polygons(
     prisms, sources = _outlined(blocks, region)
     other = Counter(polygon.kind.partition(".")[0] for polygon in polygons if polygon.is_of_unknown_type)
     return prisms, replace(
-        sources, repeated=buildings - len(blocks), unreadable=unreadable, other=tuple(other.most_common()),
+        sources, outside=sources.outside + far, repeated=buildings - len(blocks), unreadable=unreadable, other=tuple(other.most_common()),
         polygons=len(polygons), kept=polygons.notices if isinstance(polygons, PolygonList) else (),
         net_offset_m=polygons.net_offset_m if isinstance(polygons, PolygonList) else "",
     )  # fmt: skip
@@ -166,14 +176,7 @@ def prisms_from(
 def load_prisms(world: World) -> tuple[Prisms, HeightSources]:
     """Return the buildings that the section `world` of a scenario gives, and the sources of their heights."""
     if isinstance(world.buildings, Path):
-        prisms, sources = prisms_of_polygons(read_polygons(world.buildings), world.region, str(world.buildings))
-        if np.abs(prisms.vertices_m).max(initial=0.0) > FARTHEST_M:
-            x_m, y_m = prisms.vertices_m[np.abs(prisms.vertices_m).max(axis=1).argmax()]
-            raise BuildingsError(
-                f"{world.buildings}: buildings must lie within {FARTHEST_M:,.0f} m of the origin, got a corner at {x_m:g}, {y_m:g}; "
-                "set world.region to leave it out"
-            )
-        return prisms, sources
+        return prisms_of_polygons(read_polygons(world.buildings), world.region, str(world.buildings))
     return prisms_from(world.buildings, world.region)
 
 

@@ -110,7 +110,7 @@ def read_polygons(path: Path) -> PolygonList:
 
     def keep_notice(target: str, data: str) -> None:
         if target == _NOTICE:
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, OverflowError):
                 kept = json.loads(data)
                 notices.append(Notice(str(kept["subject"]), int(kept["count"]), str(kept["text"])))
 
