@@ -28,6 +28,7 @@ from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
 from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
@@ -111,6 +112,7 @@ class Simulation:
         if not isinstance(scenario, Scenario):
             raise SteppingError(f"must be a scenario as v2xsim.load returns it, got {type(scenario).__name__}")
         self.scenario = scenario
+        self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
         self._progress: Progress = progress or _no_progress
         self._names, self._process, self._speeds_set = Names(), os.getpid(), 0
         self._results: Results | None = None
@@ -135,10 +137,10 @@ class Simulation:
             self._mobility.warm_up(begin_us, lambda time_us: self._warmed(time_us, begin_us))
             self._roster = Roster(scenario, Streams(scenario.run.seed), self._names.register, self._names.name_of)
             # The functions do not refer to this object: nothing but the program must keep it alive.
-            report, names, duration_s = self._progress, self._names, scenario.run.duration_s
+            report, names, whole_s = self._progress, self._names, self._simulated_s
             self._engine = engine.Simulation(
                 scenario, self._mobility, self._obstacles, self._roster, threads or _threads(),
-                lambda done_us: report(done_us * 1e-6, duration_s, "simulating"),
+                lambda done_us: report(done_us * 1e-6, whole_s, "simulating"),
                 None if on_frame is None else lambda frame: on_frame(FrameView(frame, names)),
             )  # fmt: skip
             opened.callback(self._engine.sensing.close)
@@ -180,6 +182,7 @@ class Simulation:
             SteppingError: If the run has not come to its end.
         """
         if not self._engine.is_over:
+            self._check_running()
             raise SteppingError(
                 f"the run has come to {self.time_s:g} s and not to its end; step on, or call finish(), before results()"
             )
@@ -192,8 +195,8 @@ class Simulation:
                 **self._timing,
                 measured_s=self._measured_s,
                 results_s=time.perf_counter() - started,
-                simulated_s=self.scenario.run.duration_s,
-                real_time_factor=self.scenario.run.duration_s / self._measured_s,
+                simulated_s=self._simulated_s,
+                real_time_factor=self._simulated_s / self._measured_s,
             )
         return self._results
 
@@ -334,7 +337,13 @@ class Simulation:
             f"the program that stepped this run sent {self._engine.own_messages.sent} messages and set {self._speeds_set} speeds; the "
             "scenario alone gives other results",
         )  # fmt: skip
+        run = self.scenario.run
+        rounded = Notice(
+            "run.duration_rounded", 1,
+            f"run.duration_s ({run.duration_s:g} s) is no whole number of steps of {run.step_s:g} s; {self._simulated_s:g} s are simulated",
+        )  # fmt: skip
         return (
+            *((rounded,) if self._simulated_s != run.duration_s else ()),
             *building_notices(self.scenario.world, self._height_sources),
             *origin_notices(self.scenario.traffic, self.scenario.world, self._height_sources),
             *self._mobility.notices(),
@@ -375,7 +384,7 @@ def _results(
         tables,
         recording.average_precision(),
         frames,
-        scenario.run.duration_s,
+        simulated_s(scenario.run.duration_s, scenario.run.step_s),
         scenario.record.prr_range_m,
         scenario.record.packet_share,
     )

@@ -28,8 +28,6 @@ from v2xsim.records import NLOSB, Boxes
 from v2xsim.spatial.grid import grid_over
 
 _CELL_M = 64.0
-# Largest number of vehicles on one line; if there are more, the model keeps those nearest to the first end.
-_MOST = 128
 _MARGIN = 1e-7
 
 
@@ -159,9 +157,11 @@ def _losses(  # type: ignore[no-untyped-def]
 ):
     pairs = len(first)
     loss_db = np.zeros(pairs)
-    seen, place, order = np.empty(_MOST, np.int64), np.empty(_MOST), np.empty(_MOST, np.int64)
-    roof, left, right, hull = np.empty(_MOST), np.empty(_MOST), np.empty(_MOST), np.empty(_MOST + 2, np.int64)
-    sorted_place, sorted_height = np.empty(_MOST), np.empty(_MOST)
+    # All vehicles could stand on one line.
+    most = len(box)
+    seen, place, order = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
+    roof, left, right, hull = np.empty(most), np.empty(most), np.empty(most), np.empty(most + 2, np.int64)
+    sorted_place, sorted_height = np.empty(most), np.empty(most)
     for pair in range(pairs):
         if state[pair] == NLOSB:
             continue
@@ -183,7 +183,7 @@ def _losses(  # type: ignore[no-untyped-def]
                 continue
             for n in range(offset[column * shape[1] + begin], offset[column * shape[1] + end + 1]):
                 k = item[n]
-                if k == body[i] or k == body[j] or count == _MOST:
+                if k == body[i] or k == body[j]:
                     continue
                 px, py = box[k, 0] - ax, box[k, 1] - ay
                 sx, sy, tx, ty = box[k, 2], box[k, 3], box[k, 4], box[k, 5]

@@ -60,6 +60,7 @@ def blind_weight(
     open_ground: Bool[np.ndarray, "nx ny"],
     position_m: Float[np.ndarray, " 2"],
     velocity_mps: Float[np.ndarray, " 2"],
+    other_speed_mps: float = OTHER_SPEED_MPS,
 ) -> Float[np.ndarray, "nx ny"]:
     """Return the weight (0 to 1) of each cell that a vehicle does not see; 0 for cells that it sees.
 
@@ -69,6 +70,7 @@ def blind_weight(
             vehicle has the map.
         position_m: Position of the vehicle by its own estimate.
         velocity_mps: Velocity of the vehicle over ground.
+        other_speed_mps: Top speed of hidden road users, above 0.
     """
-    weight = relevance(matrix.lower, matrix.code.shape, matrix.cell_m, position_m, velocity_mps)
+    weight = relevance(matrix.lower, matrix.code.shape, matrix.cell_m, position_m, velocity_mps, other_speed_mps)
     return np.where((matrix.code == UNOBSERVED) & open_ground, weight, 0.0)

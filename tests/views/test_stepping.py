@@ -123,6 +123,18 @@ def test_the_time_between_ticks_may_be_longer_or_shorter_than_a_fusion(demo):
         assert stepped.tables["fusion"].equals(v2xsim.run(changed).tables["fusion"])
 
 
+def test_a_duration_that_is_no_whole_number_of_steps_is_reported_and_counts_as_simulated(demo):
+    results = v2xsim.run(demo.with_({"run.step_s": 0.25, "run.duration_s": 0.6}))
+    (notice,) = results.notices
+    assert notice.subject == "run.duration_rounded"
+    assert "0.6 s) is no whole number of steps of 0.25 s; 0.5 s are simulated" in notice.text
+    sent = {
+        (row["message"], row["hop"], row["fragment"]): row["size_bytes"]
+        for row in results.tables["packets"].to_pylist()
+    }
+    assert results.metrics["on_air"].value == pytest.approx(sum(sent.values()) / 0.5, rel=0.2)
+
+
 # ---- what is left behind ----
 
 

@@ -98,7 +98,7 @@ class Simulation:
         forget_us = round(SILENT_PERIODS * rule.awareness_rule.longest_us)
         self.stations = Stations(frames_kept, self._detect_us, forget_us)
         self.tracks = OwnTracks(self._step_us)
-        self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m))
+        self._blind_zones = BlindZones(FootprintMap(obstacles, rule.matrix.cell_m), rule.hidden_speed_mps)
         self._transfers = Transfers()
         self.inboxes = Inboxes()
         self.own_messages = OwnMessages(

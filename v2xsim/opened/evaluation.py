@@ -21,6 +21,7 @@ from v2xsim.perception.tracking.tracker import TrackerParams, step
 from v2xsim.results.results import metrics_table
 from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
 from v2xsim.results.tables import Columns, schema_of
+from v2xsim.scenario.schema_world import simulated_s
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def evaluated(
         "fusion": _replaced(tables["fusion"], counts),
     }
     rows = all_metrics(
-        {name: new[name] if name in new else tables[name] for name in METRIC_TABLES}, evaluator.average_precision(), len(frames), setting(manifest, "run.duration_s"),
+        {name: new[name] if name in new else tables[name] for name in METRIC_TABLES}, evaluator.average_precision(), len(frames),
+        simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s")),
         prr_range_m, setting(manifest, "record.packet_share"),
     )  # fmt: skip
     metrics = {name: metric for name, part, metric in rows if part == ""}

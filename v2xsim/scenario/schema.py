@@ -116,6 +116,14 @@ class Cooperation(Section):
         ge=0,
         le=1,
     )
+    hidden_speed_mps: float = quantity(
+        14.0,
+        "m/s",
+        "Highest speed that road users in an ego's blind cells are assumed to have; blind cells from which none could reach an ego "
+        "have no weight, such as those behind an ego that is faster. 14 m/s is right for towns; on motorways, use the speed limit",
+        gt=0,
+        le=150,
+    )
     matrix: Matrix = choice(Matrix(), "The abstract perception matrix")
 
     @model_validator(mode="after")

@@ -31,7 +31,9 @@ class Run(Section):
         ge=0,
         le=LATEST_S,
     )
-    duration_s: float = quantity(10.0, "s", "Duration of the measurement, without warm-up", gt=0, le=86400)
+    duration_s: float = quantity(
+        10.0, "s", "Duration of the measurement, without warm-up; rounded to whole steps", gt=0, le=86400
+    )
     step_s: float = quantity(
         0.1,
         "s",
@@ -52,6 +54,12 @@ class Run(Section):
         if self.duration_s < self.step_s:
             raise ValueError(f"run.duration_s ({self.duration_s}) must be at least run.step_s ({self.step_s})")
         return self
+
+
+def simulated_s(duration_s: float, step_s: float) -> float:
+    """Return the time that a run simulates: its duration, rounded to whole steps."""
+    step_us = round(step_s * 1e6)
+    return round(duration_s * 1e6 / step_us) * step_us / 1e6
 
 
 class Building(Section):

@@ -73,6 +73,16 @@ def test_a_vehicle_listed_in_two_cells_counts_once():
     assert loss(boxes((64.0, 0, 20, 2.5, 2.0))) == pytest.approx(single(0.5, 64, 36), abs=1e-9)
 
 
+def test_in_a_jam_the_last_of_two_hundred_vehicles_counts_as_the_first_does():
+    # Low cars, which cost little, with one tall lorry at either end of the line.
+    cars = [(7.0 * k, 0.0, 5.0, 2.0, 1.4) for k in range(2, 202)]
+    first, last = ((7.0, 0.0, 6.0, 2.5, 4.0), (7.0 * 202, 0.0, 6.0, 2.5, 4.0))
+    end = (7.0 * 203, 0.0, 1.5)
+    there = [loss(boxes(*rows), b=end) for rows in ([first, *cars], [*cars, last])]
+    assert there[0] == pytest.approx(there[1], abs=0.1)
+    assert there[1] > loss(boxes(*cars), b=end) + 3.0
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_both_directions_lose_the_same_wherever_the_road_lies(seed):

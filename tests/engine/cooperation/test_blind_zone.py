@@ -38,6 +38,12 @@ def test_cells_ahead_of_a_moving_ego_matter_more():
     assert weight[2, 1] > weight[0, 1]
 
 
+def test_behind_a_fast_ego_a_cell_matters_only_if_hidden_road_users_may_be_as_fast():
+    ego = frame(EGO, pose=(3, 3, 0, 0), velocity_mps=(30, 0))
+    slow, fast = (BlindZones(FootprintMap(obstacles(), 2.0), speed_mps).of(ego).weight for speed_mps in (14.0, 36.0))
+    assert slow[0, 1] == 0.0 < fast[0, 1]
+
+
 def test_the_zone_lies_where_the_matrix_of_the_ego_lies():
     zone = zone_of(frame(EGO, lower=(10, 20), pose=(21, 41, 0, 0)), (22, 40, 24, 42))
     assert np.argwhere(~zone.open_ground).tolist() == [[1, 0]]

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.perception.matching.relevance import blind_weight
+from v2xsim.perception.matching.relevance import OTHER_SPEED_MPS, blind_weight
 from v2xsim.world.footprints import FootprintMap
 
 
@@ -26,16 +26,21 @@ class BlindZone:
 
 
 class BlindZones:
-    """The blind zone of each ego frame, computed once: both requests and the coverage metric use it."""
+    """The blind zone of each ego frame, computed once: both requests and the coverage metric use it.
 
-    def __init__(self, footprints: FootprintMap) -> None:
-        self._footprints = footprints
+    Args:
+        footprints: Buildings of the map.
+        hidden_speed_mps: Highest speed that a hidden road user is assumed to have.
+    """
+
+    def __init__(self, footprints: FootprintMap, hidden_speed_mps: float = OTHER_SPEED_MPS) -> None:
+        self._footprints, self._hidden_speed_mps = footprints, hidden_speed_mps
         self._of: WeakKeyDictionary[Frame, BlindZone] = WeakKeyDictionary()
 
     def of(self, frame: Frame) -> BlindZone:
         """Return the blind zone of an ego's frame."""
         if frame not in self._of:
             ground = self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape)
-            weight = blind_weight(frame.matrix, ground, frame.pose[:2], frame.velocity_mps)
+            weight = blind_weight(frame.matrix, ground, frame.pose[:2], frame.velocity_mps, self._hidden_speed_mps)
             self._of[frame] = BlindZone(ground, weight)
         return self._of[frame]
