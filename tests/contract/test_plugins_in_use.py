@@ -430,7 +430,7 @@ def test_a_set_up_takes_a_users_path_loss(tmp_path):
     for wrong, says in (
         (
             ran("{model: mine, weight: 2}"),
-            "set-up.yaml:6: channel.path_loss.weight: must be at least 0 and at most 1, got 2",
+            "set-up.yaml:6: radio.channel.weight: must be at least 0 and at most 1, got 2",
         ),
         (
             ran("mine", FLAT.replace("80.0", "np.nan")),

@@ -157,6 +157,7 @@ EXPECTED = (
     "below every antenna of the vehicle catalogue", "must be less than half of block_m", "steps of run.step_s",
     "must be at least run.step_s", "must be a whole number of microseconds", "highest_deg must not be below lowest_deg",
     "deadline_ms (100.0) must not be below",
+    "traffic.recorded.run: is required",
     "a slot must carry a packet of 100 B", "the subchannels must fit into the channel",
 )  # fmt: skip
 

@@ -50,17 +50,21 @@ class Values:
         return value if is_number and limits[0] <= value <= limits[1] else usual
 
     def is_left_open(self, keys: Keys) -> bool:
-        """Return whether a key exists for the chosen parts and the file leaves its value to the program."""
+        """Return whether a key exists in such files, for the chosen parts, and the file leaves its value to the program."""
         above: Any = self._data
-        for depth, key in enumerate(keys[:-1]):
-            above = above.get(key, {})
-            if not isinstance(above, Mapping):
+        section: Any = self._section
+        for depth, key in enumerate(keys):
+            info = section.model_fields.get(key)
+            if info is None or not isinstance(above, Mapping):
                 return False
-            if keys[: depth + 1] in self._choices:
-                cls = self.part_class(*keys[: depth + 1])
-                if cls is None or rule_of(model_of(cls).model_fields.get(keys[depth + 1])) is None:
-                    return False
-        return above.get(keys[-1]) in (None, AUTO)
+            if depth == len(keys) - 1:
+                return rule_of(info) is not None and above.get(key) in (None, AUTO)
+            above = above.get(key, {})
+            cls = self.part_class(*keys[: depth + 1]) if keys[: depth + 1] in self._choices else None
+            section = info.annotation if cls is None else model_of(cls)
+            if not (isinstance(section, type) and issubclass(section, Section)):
+                return False
+        return False
 
     def part_class(self, *keys: str) -> type[Any] | None:
         """Return the class of the part that is chosen at a key; None if the name there is no part's name."""
@@ -181,7 +185,7 @@ RULES = (
 
 
 def with_automatic_values(data: dict[str, Any], section: type[Section]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the content of a scenario with a value for each key that follows from others, and those values by dotted key.
+    """Return a file's content with a value for each key that follows from others, and those values by dotted key.
 
     Args:
         data: Content of the file, in which every choice of a part is a section that names the part; it may be wrong otherwise.

@@ -4,15 +4,15 @@ So files written for an earlier version keep working. `resolved` and a run's man
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from v2xsim.parts import parts_of
 from v2xsim.scenario.choices import PartChoice, choices_in
-from v2xsim.scenario.errors import Keys, Problem
+from v2xsim.scenario.errors import Document, Keys, Problem
 from v2xsim.scenario.fields import Section
 from v2xsim.scenario.part_models import made
 
@@ -47,6 +47,61 @@ def moved(old: str, *new: str, owners: tuple[str, ...] = ()) -> Moved:
         part, _, parameter = target.partition(":")
         places.append((tuple(part.split(".")), parameter))
     return Moved(tuple(old.split(".")), tuple(places), owners)
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A key of an earlier version that now has another name or place.
+
+    Attributes:
+        old: The former key.
+        new: The present key.
+        value: Function that returns the present value for a former one.
+    """
+
+    old: Keys
+    new: Keys
+    value: Callable[[Any], Any]
+
+
+def renamed(old: str, new: str, value: Callable[[Any], Any] = lambda value: value) -> Renamed:
+    """Return a former key with the key that replaces it, both dotted."""
+    return Renamed(tuple(old.split(".")), tuple(new.split(".")), value)
+
+
+def with_present_names(document: Document, names: tuple[Renamed, ...]) -> tuple[Document, tuple[str, ...]]:
+    """Return a document with former names of keys replaced, and a note that lists them, if there are any.
+
+    Raises:
+        ScenarioError: If the document has a key under both names.
+    """
+    data, place, taken, wrong = document.data, dict(document.place), [], []
+    for item in names:
+        value = _at(data, item.old)
+        above = [_at(data, item.new[:depth]) for depth in range(1, len(item.new))]
+        # Where a section is no section, the schema reports it later.
+        if value is _ABSENT or any(held is not _ABSENT and not isinstance(held, dict) for held in above):
+            continue
+        if _at(data, item.new) is not _ABSENT:
+            wrong.append(
+                Problem(item.old, f"is called {'.'.join(item.new)} now, and the file has both; remove this one")
+            )
+            continue
+        data = _with(_without(data, item.old), item.new, item.value(value))
+        for keys in [keys for keys in place if keys[: len(item.old)] == item.old]:
+            place[(*item.new, *keys[len(item.old) :])] = place[keys]
+        taken.append(item)
+    if wrong:
+        raise document.error(wrong)
+    if not taken:
+        return document, ()
+    for section in {item.old[0] for item in taken if len(item.old) > 1}:
+        if data[section] == {}:
+            data = _without(data, (section,))
+    listed = ", ".join(f"{'.'.join(item.old)} is {'.'.join(item.new)}" for item in taken)
+    return replace(document, data=data, place=place), (
+        f"{document.source}: keys have new names: {listed}; the former ones still work",
+    )
 
 
 CSMA, SIDELINK = ("ieee80211p",), ("lte_mode4", "nr_mode2")

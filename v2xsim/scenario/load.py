@@ -17,7 +17,7 @@ from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import File, Section
-from v2xsim.scenario.former_keys import SCENARIO, Moved, with_present_keys
+from v2xsim.scenario.former_keys import SCENARIO, Moved, Renamed, with_present_keys, with_present_names
 from v2xsim.scenario.hooks import HOOKS
 from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, without_keys
 from v2xsim.scenario.overrides import with_overrides, with_values
@@ -188,18 +188,24 @@ def find(path: str | Path) -> Path:
     raise ScenarioError(f"{path}: must be an existing file{listed}{nearest(str(path), names) if listed else ''}")
 
 
-def load_section(path: str | Path, section: type[_S], moved: tuple[Moved, ...] = ()) -> _S:
+def load_section(
+    path: str | Path, section: type[_S], moved: tuple[Moved, ...] = (), names: tuple[Renamed, ...] = ()
+) -> _S:
     """Read and check a YAML file of another kind than a scenario, with messages of the same form.
 
     Args:
         path: The file.
         section: Schema of the top level of the file.
-        moved: Keys of earlier versions that such files may still use.
+        moved: Keys of earlier versions that are parameters of parts now, and that such files may still use.
+        names: Keys of earlier versions that have other names now.
     """
     document, folder = read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent
+    document, notes = with_present_names(document, names)
     loaded, missing = with_paths(_validated(document, section, folder, moved), document, folder)
     if missing:
         raise document.error(missing)
+    if isinstance(loaded, File):
+        loaded._notes = (*notes, *loaded.notes)
     return loaded
 
 
@@ -241,10 +247,8 @@ def _validated(document: Document, section: type[_S], folder: Path = Path(), mov
     # The schema must know the user's parts before anything is checked.
     plugins = use_plugins(document, folder, section)
     present = with_present_keys(with_names(data, section), section, moved)
-    data, wrong = present.data, present.wrong
-    automatic: dict[str, Any] = {}
-    if section is Scenario:
-        data, automatic = with_automatic_values(data, section)
+    wrong = present.wrong
+    data, automatic = with_automatic_values(present.data, section)
     # The user may have written the former name of a key; messages about the present key then name that line.
     at = {new: document.place[old] for new, old in present.came_from.items() if old in document.place}
     document = replace(document, place={**document.place, **at})

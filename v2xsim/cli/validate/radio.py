@@ -151,7 +151,7 @@ def _run_setup(config: Path, as_json: bool, as_csv: bool) -> None:
             json.dumps({"name": setup.name, "cbr": round(outcomes.busy_share, 5), "bins": rows}, allow_nan=False)
         )
         return
-    title = f"{setup.name}: {setup.access.name}, CBR {outcomes.busy_share:.3f}"
+    title = f"{setup.name}: {setup.radio.access.name}, CBR {outcomes.busy_share:.3f}"
     if as_csv:
         typer.echo(title, err=True)
         print_csv(rows)
