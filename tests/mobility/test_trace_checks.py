@@ -281,6 +281,15 @@ def test_a_road_user_does_not_fly_to_where_it_was_teleported(tmp_path):
     assert "'a' by 710 m in 1 s at 3 s" in found["trace.jumps"].text
 
 
+def test_a_few_teleports_over_kilometres_are_jumps_and_no_wrong_unit(tmp_path):
+    rows = eastward(steps=30)
+    for number, (_, users) in enumerate(rows):
+        if number % 10 == 5:
+            users[0][1]["x"] = "90000"
+    found, _ = driven(tmp_path, rows, end_s=29)
+    assert set(found) == {"trace.interpolated", "trace.jumps"}
+
+
 def test_a_lane_change_in_one_step_is_no_jump(tmp_path):
     rows = eastward(steps=60, span_s=0.1)
     for _, users in rows[4:]:
@@ -346,7 +355,7 @@ def test_a_car_that_comes_back_after_a_long_absence_is_the_same_and_reported(tmp
 
 def test_a_car_that_is_missing_in_single_samples_is_reported(tmp_path):
     rows = [(time, users[:1] if time in (2, 4) else users) for time, users in eastward(steps=10)]
-    assert driven(tmp_path, rows)[0]["trace.flicker"].count == 2
+    assert driven(tmp_path, rows, end_s=6)[0]["trace.flicker"].count == 2
 
 
 def test_types_that_tell_no_class_are_reported_with_their_names(tmp_path):
@@ -412,3 +421,18 @@ def test_what_is_read_ahead_does_not_depend_on_the_length_of_the_trace(tmp_path)
     traffic = opened(tmp_path, rows)
     assert len(traffic._ahead) < 110
     np.testing.assert_allclose(traffic.snapshot(399_000_000).boxes.center_m[:, 0], 3987.5)
+
+
+def test_what_happens_before_and_after_the_run_is_not_reported(tmp_path):
+    rows = eastward(steps=60)
+    for time, users in rows:
+        if time in (5, 50):
+            users[0][1]["x"] = "9000"
+            users[1][1]["type"] = "t7"
+            users.append(person(x=9000))
+        if time in (8, 9, 52):
+            del users[1]
+    assert set(driven(tmp_path, rows, begin_s=20, end_s=30)[0]) == {"trace.interpolated"}
+    assert {"trace.jumps", "trace.unknown_types", "trace.riders", "trace.flicker"} < set(
+        driven(tmp_path, rows, end_s=60)[0]
+    )

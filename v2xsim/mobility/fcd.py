@@ -77,9 +77,9 @@ class FcdMobility(Mobility):
         # when it is in a snapshot.
         self._read_names = Names()
         self._agent_of: dict[int, int] = {}
-        self._reader = TraceReader(path, self._read_names)
+        self._reader = TraceReader(path, self._read_names, run_us)
         self._read = read_trace(self._reader)
-        self._checks = TraceChecks(path, self._reader.found)
+        self._checks = TraceChecks(path, self._reader.found, run_us)
         self._ahead: deque[Sample] = deque()
         self._samples = self._checked_samples()
         self._before: Sample | None = None

@@ -31,6 +31,9 @@ _CHUNK_BYTES = 1 << 18
 # Fastest that people run in traffic; SUMO's pedestrians walk at 1.4 m/s.
 _RUNNING_MPS = 7.0
 
+# Steps of a trace within this time of the run matter for it, because road users are interpolated.
+_NEAR_US = 1_000_000
+
 # SUMO writes its options into a comment at the top of a trace.
 _OPTION = re.compile(r"<(fcd-output\.(?:geo|utm)|mesosim)\s+v(?:alue)?\s*=\s*[\"']([^\"']*)[\"']")
 
@@ -134,12 +137,23 @@ def _time_us(text: str) -> int:
 class TraceReader:
     """Collects the instants of a trace, and the road users at each, from XML events."""
 
-    def __init__(self, path: Path, names: Names) -> None:
+    def __init__(self, path: Path, names: Names, run_us: tuple[int, int] | None = None) -> None:
+        """Prepare to read a trace.
+
+        Args:
+            path: The trace.
+            names: Register of the names in the trace.
+            run_us: Begin and end of the run: `found` counts only what is in it or within a second of it; None counts everything.
+        """
         self.path = path
         self.found = Found()
+        # What is found at the present step: `found` itself, or an object that is thrown away.
+        self._noted = self.found
+        self._run_us = run_us
         self.ready: list[Sample] = []
         self.identities = Identities(names)
         self._kind_of: dict[str, int] = {}
+        self._car_types: dict[str, bool] = {}
         self._root = ""
         self._time_us: int | None = None
         self._last_us: int | None = None
@@ -187,6 +201,9 @@ class TraceReader:
                     "times if the option --precision rounds them"
                 )
             self._last_us = self.found.end_us = self._time_us
+            if self._run_us is not None:
+                near = self._run_us[0] - _NEAR_US < self._time_us < self._run_us[1] + _NEAR_US
+                self._noted = self.found if near else Found()
             if self.found.begin_us is None:
                 self.found.begin_us = self._time_us
         elif name in ("vehicle", "person", "container"):
@@ -204,7 +221,7 @@ class TraceReader:
                 raise ValueError("it is there twice at one time; each road user needs an id of its own")
             self._ids.add((name, name_in_trace))
             if name == "container":
-                self.found.containers.add(name_in_trace)
+                self._noted.containers.add(name_in_trace)
             elif name == "vehicle":
                 kind = self._kind(attributes)
                 motion, size_m = self._state(kind, attributes)
@@ -212,7 +229,7 @@ class TraceReader:
                 agent = self.identities.agent(name_in_trace, "a vehicle", (kind, *size_m))
                 self._rows.append((agent, kind, *motion, *size_m))
             elif attributes.get("vehicle"):
-                self.found.riders.add(name_in_trace)
+                self._noted.riders.add(name_in_trace)
             else:
                 self._persons.append((name_in_trace, *self._state(PEDESTRIAN, attributes)))
         except KeyError as error:
@@ -229,14 +246,21 @@ class TraceReader:
         """Return the class of a vehicle by the name of its type."""
         name = attributes.get("type")
         if name is None:
-            self.found.untyped += 1
+            self._noted.untyped += 1
             return PASSENGER
         kind = self._kind_of.get(name)
         if kind is None:
             kind = self._kind_of[name] = kind_of_type_name(name)
-            if kind == PASSENGER and not is_passenger_type_name(name):
-                self.found.unknown_types.add(name)
+        if kind == PASSENGER and not self._is_car(name):
+            self._noted.unknown_types.add(name)
         return kind
+
+    def _is_car(self, type_name: str) -> bool:
+        """Return whether the name of a type tells a passenger car."""
+        known = self._car_types.get(type_name)
+        if known is None:
+            known = self._car_types[type_name] = is_passenger_type_name(type_name)
+        return known
 
     def _state(self, kind: int, a: dict[str, str]) -> tuple[_Motion, tuple[float, float, float]]:
         """Return motion and size of a road user."""
@@ -260,7 +284,8 @@ class TraceReader:
             speed_mps = _NO_SPEED
         if "z" in a:
             z_m = float(a["z"])
-            self.found.lowest_m, self.found.highest_m = min(self.found.lowest_m, z_m), max(self.found.highest_m, z_m)
+            noted = self._noted
+            noted.lowest_m, noted.highest_m = min(noted.lowest_m, z_m), max(noted.highest_m, z_m)
         return (x_m, y_m, angle_deg, speed_mps), (length_m, width_m, height_m)
 
     def _end(self, name: str) -> None:
@@ -270,10 +295,10 @@ class TraceReader:
             # SUMO lists a person who rides in a vehicle with the position and speed of the vehicle, but without the vehicle's
             # name.
             if (motion[0], motion[1], motion[3]) in self._motions:
-                self.found.riders.add(person)
+                self._noted.riders.add(person)
                 continue
             if motion[3] > _RUNNING_MPS:
-                self.found.fast_persons.add(person)
+                self._noted.fast_persons.add(person)
             # SUMO numbers persons and vehicles separately: both may have a "1".
             try:
                 agent = self.identities.agent(f"person:{person}", f"the person {person!r}", (PEDESTRIAN, *size_m))
