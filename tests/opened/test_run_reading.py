@@ -9,9 +9,9 @@ import pytest
 from small_runs import finished, same
 
 import v2xsim
-from v2xsim.opened import NoTableError, OpenError
+from v2xsim.opened import NoTableError, NotRecordedError, OpenError
 from v2xsim.results.manifest import FORMAT
-from v2xsim.results.tables import COLUMNS
+from v2xsim.results.tables import COLUMNS, SINCE
 
 
 @pytest.fixture
@@ -180,6 +180,30 @@ def test_a_table_that_was_sorted_otherwise_is_refused(folder):
     pq.write_table(pq.read_table(path).sort_by("x_m"), path)
     with pytest.raises(OpenError, match=r"rows with equal frame_us and ego must follow each other"):
         v2xsim.open(folder).evaluate()
+
+
+# What came with a later format
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Let the table `hits` and a column of `states` have come with the next format."""
+    monkeypatch.setitem(SINCE, "hits", FORMAT + 1)
+    monkeypatch.setitem(SINCE, "states.height_m", FORMAT + 1)
+
+
+def test_a_table_of_a_later_format_is_refused_with_the_command_that_records_it(folder, later):
+    tables = v2xsim.open(folder).tables
+    assert "hits" not in tables
+    assert "hits" not in list(tables)
+    with pytest.raises(NotRecordedError, match=rf"'hits', which came with format {FORMAT + 1}.*v2xsim run {folder}"):
+        tables["hits"]
+
+
+def test_a_column_of_a_later_format_may_be_missing(folder, later):
+    table = pq.read_table(folder / "states.parquet")
+    pq.write_table(table.drop_columns(["height_m"]), folder / "states.parquet")
+    assert "height_m" not in v2xsim.open(folder).tables["states"].column_names
 
 
 def edit(folder, **changes):

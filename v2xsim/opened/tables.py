@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from v2xsim.opened.errors import NoTableError, OpenError
-from v2xsim.results.tables import COLUMNS, schema_of
+from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
+from v2xsim.results.tables import COLUMNS, SINCE, schema_of
 from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.explain import nearest
 
@@ -17,10 +17,12 @@ class RunTables(Mapping[str, pa.Table]):
 
     Args:
         folder: Folder of the run.
+        layout: Format of the folder, from its manifest. Tables that came with a later format are refused; columns that did are
+            missing.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, layout: int) -> None:
+        self._folder, self._layout = folder, layout
         self._read: dict[str, pa.Table] = {}
 
     def __getitem__(self, name: str) -> pa.Table:
@@ -28,20 +30,28 @@ class RunTables(Mapping[str, pa.Table]):
             raise NoTableError(
                 f"{self._folder}: has no table {name!r}{nearest(str(name), COLUMNS)}; there are {', '.join(COLUMNS)}"
             )
+        if name not in self:
+            raise NotRecordedError(
+                f"{self._folder}: has no table {name!r}, which came with format {SINCE[name]}; this run has format {self._layout}: run it "
+                f"again: v2xsim run {self._folder / MANIFEST}"
+            )
         if name not in self._read:
-            self._read[name] = _checked(self._path(name), name)
+            self._read[name] = self._checked(name)
         return self._read[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in COLUMNS and SINCE.get(str(name), 0) <= self._layout
+
     def __iter__(self) -> Iterator[str]:
-        return iter(COLUMNS)
+        return (name for name in COLUMNS if name in self)
 
     def __len__(self) -> int:
-        return len(COLUMNS)
+        return len(list(iter(self)))
 
     def __repr__(self) -> str:
-        width = max(len(name) for name in COLUMNS)
-        rows = [f"  {name:<{width}}  {self._rows_text(name):>12}" for name in COLUMNS]
-        return "\n".join([f"{len(COLUMNS)} tables of {self._folder} (rows)", *rows])
+        width = max(len(name) for name in self)
+        rows = [f"  {name:<{width}}  {self._rows_text(name):>12}" for name in self]
+        return "\n".join([f"{len(self)} tables of {self._folder} (rows)", *rows])
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.parquet"
@@ -52,27 +62,31 @@ class RunTables(Mapping[str, pa.Table]):
         except (OSError, pa.ArrowException):
             return "unreadable"
 
+    def _checked(self, name: str) -> pa.Table:
+        """Return a table from its file.
 
-def _checked(path: Path, name: str) -> pa.Table:
-    """Return a table from its file.
-
-    Raises:
-        OpenError: If the file is missing, damaged, or holds another table.
-    """
-    again = f"copy the folder again, or run it again: v2xsim run {path.parent / MANIFEST}"
-    if not path.exists():
-        raise OpenError(f"{path}: is missing, so the folder of the run is not complete; {again}")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException):
-        # Arrow's own message names byte positions of its format, which help nobody to repair the folder.
-        raise OpenError(f"{path}: cannot be read as a Parquet table; it is damaged or cut off; {again}") from None
-    for field in schema_of(name):
-        if field.name not in table.column_names:
-            raise OpenError(f"{path}: must be the table {name!r} of a run; it has no column {field.name!r}; {again}")
-        found = table.schema.field(field.name).type
-        if found != field.type:
-            raise OpenError(
-                f"{path}: must be the table {name!r} of a run; its column {field.name!r} must be {field.type}, got {found}; {again}"
-            )
-    return table
+        Raises:
+            OpenError: If the file is missing, damaged, or holds another table.
+        """
+        path = self._path(name)
+        again = f"copy the folder again, or run it again: v2xsim run {self._folder / MANIFEST}"
+        if not path.exists():
+            raise OpenError(f"{path}: is missing, so the folder of the run is not complete; {again}")
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException):
+            # Arrow's own message names byte positions of its format, which help nobody to repair the folder.
+            raise OpenError(f"{path}: cannot be read as a Parquet table; it is damaged or cut off; {again}") from None
+        for field in schema_of(name):
+            if SINCE.get(f"{name}.{field.name}", 0) > self._layout:
+                continue
+            if field.name not in table.column_names:
+                raise OpenError(
+                    f"{path}: must be the table {name!r} of a run; it has no column {field.name!r}; {again}"
+                )
+            found = table.schema.field(field.name).type
+            if found != field.type:
+                raise OpenError(
+                    f"{path}: must be the table {name!r} of a run; its column {field.name!r} must be {field.type}, got {found}; {again}"
+                )
+        return table

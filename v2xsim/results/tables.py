@@ -321,6 +321,13 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
     ],
 }
 
+SINCE: dict[str, int] = {}
+"""Format of run folders (`v2xsim.results.manifest.FORMAT`) with which a table, or a column as `table.column`, came.
+
+What is not listed was there in format 2. A new table or column gets an entry here and raises the format, so that older runs can
+still be opened.
+"""
+
 ROWS: dict[str, str] = {
     "agents": "Every road user and roadside unit of the run; the numbers in all other tables refer to this one",
     "states": "Every road user at every recorded tick, as it truly is",
