@@ -226,3 +226,19 @@ def test_a_copied_scenario_keeps_its_values_when_others_change():
     changed = copied.with_({"radio.mcs": 1})
     assert (changed.run.seed, changed.radio.mcs) == (5, 1)
     assert changed == demo.with_({"run.seed": 5, "radio.mcs": 1})
+
+
+def test_defaults_that_follow_from_other_keys_follow_the_changed_ones():
+    demo = v2xsim.load("demo")
+    copied = demo.model_copy(update={"name": "copied"})
+    for scenario in (demo, copied, demo.with_(seed=2)):
+        assert scenario.with_({"radio.access": "nr_mode2"}).radio.mtu_bytes == 807
+    assert demo.radio.mtu_bytes == 1400
+
+
+def test_a_value_that_a_copy_sets_does_not_count_as_following_from_others():
+    demo = v2xsim.load("demo")
+    small = demo.model_copy(update={"radio": demo.radio.model_copy(update={"mtu_bytes": 500})})
+    assert "radio.mtu_bytes" in demo.automatic
+    assert "radio.mtu_bytes" not in small.automatic
+    assert small.with_({"radio.access": "nr_mode2"}).radio.mtu_bytes == 500

@@ -122,7 +122,9 @@ def changed(scenario: Scenario, document: Document | None, changes: Sequence[Map
                 raise ScenarioError(f"{_CHANGES}: {name} would undo the change of {earlier}; give only one of them")
         values[name] = plain_data(value, _CHANGES, tuple(name.split(".")))
     if document is None:
-        document = Document("scenario", scenario.model_dump(mode="json", exclude_unset=True))
+        # What nobody set follows from the other keys again.
+        held = without_keys(scenario.model_dump(mode="json", exclude_unset=True), scenario.automatic)
+        document = Document("scenario", held)
     return checked(with_values(document, values, _CHANGES, Path.cwd(), word_in(Scenario)), Path())
 
 

@@ -252,4 +252,12 @@ class Scenario(File):
         if update:
             HOOKS.check_keys_together(copy)
             copy._document = None
+            content = copy.model_dump(mode="json")
+            copy._automatic = {key: value for key, value in copy._automatic.items() if _value_at(content, key) == value}
         return copy
+
+
+def _value_at(content: Any, key: str) -> Any:
+    for name in key.split("."):
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return content
