@@ -25,7 +25,7 @@ from v2xsim.viz.run.delays import draw_delays
 from v2xsim.viz.run.delivery import draw_delivery
 from v2xsim.viz.run.folder import RunFolder, open_run
 from v2xsim.viz.run.frame_links import FrameLinks
-from v2xsim.viz.run.kept_frame import load_frame
+from v2xsim.viz.run.kept_frame import KeptFrame, load_frame
 from v2xsim.viz.run.oblique_view import draw_fused_cloud, point_colors
 from v2xsim.world.roads import Roads
 
@@ -125,6 +125,62 @@ def test_drawing_leaves_the_users_settings_alone(copy: Path) -> None:
         assert mpl.rcParams["font.size"] == 31.0
 
 
+@pytest.fixture(scope="session")
+def far_figures(folder: RunFolder) -> dict[str, Figure]:
+    """The maps of the crossing, moved to where the numbers on the axes are longest."""
+    frame = load_frame(folder, 2)
+    with in_style():
+        drawn = {f"{x_m:.0f}, {y_m:.0f}": draw_fused_frame(moved(frame, x_m, y_m), "crossing") for x_m, y_m in PLACES_M}
+        for figure in drawn.values():
+            figure.canvas.draw()
+    return drawn
+
+
+# UTM; just below the coordinate from which axes count from a round position; half way between two such positions.
+PLACES_M = [(500_000.0, 5_538_780.0), (-9_900.0, -9_900.0), (-99_000_450.0, -99_000_450.0)]
+
+
+def moved(frame: KeptFrame, east_m: float, north_m: float) -> KeptFrame:
+    """Return a frame at another place."""
+    by_m = np.array([east_m, north_m, 0.0])
+    cells = np.round(by_m[:2] / frame.before.cell_m).astype(np.int64)
+    return replace(
+        frame, boxes=replace(frame.boxes, center_m=frame.boxes.center_m + by_m), points_m=frame.points_m + by_m,
+        before=replace(frame.before, lower=frame.before.lower + cells), after=replace(frame.after, lower=frame.after.lower + cells),
+        buildings=replace(frame.buildings, vertices_m=frame.buildings.vertices_m + by_m[:2]),
+        roads=replace(frame.roads, points_m=frame.roads.points_m + by_m[:2]),
+    )  # fmt: skip
+
+
+def clashes(figure: Figure) -> list[tuple[str, str]]:
+    """Return pairs of texts that overlap."""
+    spans = [(t.get_text(), t.get_window_extent()) for t in texts_of(figure)]
+    return [
+        (one, two)
+        for row, (one, a) in enumerate(spans)
+        for two, b in spans[row + 1 :]
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
+    ]
+
+
+def outside(figure: Figure) -> list[str]:
+    """Return the texts that leave the picture."""
+    box, extents = figure.bbox, {t.get_text(): t.get_window_extent() for t in texts_of(figure)}
+    return [text for text, e in extents.items() if e.x0 < 0 or e.y0 < 0 or e.x1 > box.x1 or e.y1 > box.y1]
+
+
+@pytest.mark.parametrize("place", range(len(PLACES_M)))
+def test_the_texts_of_a_map_fit_at_any_coordinates(far_figures: dict[str, Figure], place: int) -> None:
+    figure = list(far_figures.values())[place]
+    assert (clashes(figure), outside(figure)) == ([], [])
+
+
+def test_a_moved_frame_is_drawn_alike(figures: dict[str, Figure], far_figures: dict[str, Figure]) -> None:
+    for figure in far_figures.values():
+        for near, far in zip(figures["frame"].axes, figure.axes, strict=True):
+            assert [t.get_text() for t in near.texts] == [t.get_text() for t in far.texts]
+
+
 @pytest.mark.parametrize("name", ["frame", "cloud", "delivery", "coverage", "delays"])
 def test_no_text_is_smaller_than_eight_points(figures: dict[str, Figure], name: str) -> None:
     assert min(text.get_fontsize() for text in texts_of(figures[name])) >= 8.0
@@ -132,23 +188,12 @@ def test_no_text_is_smaller_than_eight_points(figures: dict[str, Figure], name: 
 
 @pytest.mark.parametrize("name", ["frame", "cloud", "delivery", "coverage", "delays"])
 def test_no_text_overlaps_another(figures: dict[str, Figure], name: str) -> None:
-    spans = [(t.get_text(), t.get_window_extent()) for t in texts_of(figures[name])]
-    clashes = [
-        (one, two)
-        for row, (one, a) in enumerate(spans)
-        for two, b in spans[row + 1 :]
-        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
-    ]
-    assert clashes == []
+    assert clashes(figures[name]) == []
 
 
 @pytest.mark.parametrize("name", ["frame", "cloud", "delivery", "coverage", "delays"])
 def test_no_text_leaves_the_picture(figures: dict[str, Figure], name: str) -> None:
-    figure = figures[name]
-    inside = figure.bbox
-    extents = {t.get_text(): t.get_window_extent() for t in texts_of(figure)}
-    out = [text for text, e in extents.items() if e.x0 < 0 or e.y0 < 0 or e.x1 > inside.x1 or e.y1 > inside.y1]
-    assert out == []
+    assert outside(figures[name]) == []
 
 
 @pytest.mark.parametrize("name", ["delivery", "coverage", "delays", "frame"])

@@ -46,16 +46,21 @@ def draw_fused_frame(frame: KeptFrame, run: str) -> Figure:
         ("Links (packets arrived)", link_entries(frame)),
         ("Areas", ground_entries(frame)),
     ]
-    side_in, bottom_in = 2.62, 0.45 + style.legend_height_in(keys)
+    side_in, bottom_in = 2.585, 0.45 + style.legend_height_in(keys)
     figure = style.new_figure(bottom_in + side_in + 0.81)
-    title = f"Ego alone sees {alone} of {total} road users, fused {fused} of {total}"
+    title = (
+        f"Ego alone sees {alone} of {total} road users, fused {fused} of {total}"
+        if total
+        else "No road user is in range"
+    )
     style.heading(figure, title, frame.caption(run), story(frame))
     lower_m, upper_m = frame.view_m
     for column, with_help in enumerate((False, True)):
-        axes = style.panel(figure, 0.55 + column * (side_in + 0.13), bottom_in, side_in, side_in)
+        axes = style.panel(figure, 0.62 + column * (side_in + 0.13), bottom_in, side_in, side_in)
         axes.set_aspect("equal")
         axes.set(xlim=(lower_m[0], upper_m[0]), ylim=(lower_m[1], upper_m[1]))
         set_ticks(axes)
+        axes.yaxis.set_label_coords(-0.475 / side_in, 0.5)
         axes.spines[["top", "right"]].set_visible(True)
         if column:
             axes.tick_params(labelleft=False)

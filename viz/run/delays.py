@@ -15,6 +15,9 @@ from v2xsim.viz.run.over_time import course_of, draw_course
 
 _PATHS = (("direct", style.BLUE, "solid"), ("relayed", style.PURPLE, (0, (4, 1.5))))
 
+# Distance in inches from a panel to the name of its y axis, whatever the numbers between them.
+_LABEL_IN = 0.41
+
 
 def draw_delays(folder: RunFolder) -> Figure:
     """Return a figure with latency and age at arrival in the upper panels, and the channel busy ratio over time below."""
@@ -33,13 +36,16 @@ def draw_delays(folder: RunFolder) -> Figure:
     deadline_ms = folder.setting("cooperation.deadline_ms", None)
     deadline_ms = float(deadline_ms) if isinstance(deadline_ms, int | float) else 0.0
     _draw_shares(left, np.where(lost, np.inf, (rows["arrive_us"] - rows["queue_us"]) / 1e3), relayed, 0.0)
+    left.yaxis.set_label_coords(-_LABEL_IN / 2.35, 0.5)
     left.set(xlabel="from queue to arrival [ms]", ylabel="share of transfers", title="Latency")
     _draw_shares(right, np.where(lost, np.inf, (rows["arrive_us"] - rows["frame_us"]) / 1e3), relayed, deadline_ms)
     right.set(xlabel="from the ego's capture to arrival [ms]", title="Arrival against the deadline")
     deadline = _draw_deadline(right, deadline_ms)
     entries: list[tuple[Artist, str]] = [(line, str(line.get_label())) for line in (*left.get_lines(), *deadline)]
     style.legend_row(figure, [("", entries)], 2.2, columns=3)
-    _draw_load(style.panel(figure, 0.55, 0.48, 5.3, 1.2), channel)
+    load = style.panel(figure, 0.55, 0.48, 5.3, 1.2)
+    load.yaxis.set_label_coords(-_LABEL_IN / 5.3, 0.5)
+    _draw_load(load, channel)
     return figure
 
 
@@ -67,12 +73,13 @@ def _draw_shares(
         share = np.concatenate([[0.0], steps, [steps[-1] if len(steps) else 0.0]])
         label = f"{name} ({len(arrived):,} of {len(ranked):,} arrived)"
         axes.step(x_ms, share, where="post", color=color, linestyle=dash, label=label)
-    if not len(delay_ms):
+    if len(delay_ms):
+        axes.grid(True, axis="y")
+    else:
         axes.text(0.5, 0.5, "no data transfers", ha="center", va="center", transform=axes.transAxes, color=style.GREY)
     axes.set(xlim=(0, until_ms), ylim=(0, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.grid(True, axis="y")
 
 
 def _draw_deadline(axes: Axes, deadline_ms: float) -> list[Line2D]:
