@@ -1,13 +1,15 @@
 """The cells of the map that lie inside buildings; such cells never count as blind.
 
-The ground below a building with headroom, such as a roof on posts or the passage through a house, is open ground.
+The ground below a building with headroom, such as a roof on posts or the passage through a house, is open ground. So is the
+inside of the building in which the asking station itself stands, such as a hall or a car park.
 """
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 
 from v2xsim.records import Obstacles
 from v2xsim.spatial.grid import items_within
+from v2xsim.world.inside import buildings_around
 
 HEADROOM_M = 2.0
 """Least height of a building's underside above open ground: cars pass below it."""
@@ -20,19 +22,25 @@ class FootprintMap:
         self._obstacles, self._cell_m = obstacles, cell_m
         self._drawn: dict[int, Int64[np.ndarray, "cells 2"]] = {}
 
-    def open_ground(self, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]) -> Bool[np.ndarray, "nx ny"]:
+    def open_ground(
+        self, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int], station_m: Float[np.ndarray, " 3"] | None = None
+    ) -> Bool[np.ndarray, "nx ny"]:
         """Return whether each cell of a window has its centre outside all buildings without headroom.
 
         Args:
             lower: World cell index of the window's cell (0, 0).
             shape: Number of cells of the window in x and y.
+            station_m: Position of the station by its own estimate; the inside of a building round it is open.
         """
         ground = np.ones(shape, bool)
         if len(self._obstacles.prisms) == 0:
             return ground
         first = np.asarray(lower) * self._cell_m
+        around = -1
+        if station_m is not None:
+            around = int(buildings_around(station_m[None], station_m[2:] + HEADROOM_M, self._obstacles)[0])
         for row in items_within(self._obstacles.grid, first, first + np.array(shape) * self._cell_m):
-            if self._obstacles.prisms.base_m[row] >= HEADROOM_M:
+            if row == around or self._obstacles.prisms.base_m[row] >= HEADROOM_M:
                 continue
             cells = self._cells(int(row)) - lower
             inside = cells[((cells >= 0) & (cells < np.array(shape))).all(axis=1)]

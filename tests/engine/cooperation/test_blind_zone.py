@@ -26,6 +26,11 @@ def test_cells_inside_buildings_are_never_blind():
     assert np.argwhere(~zone.open_ground).tolist() == [[2, 0]]
 
 
+def test_the_inside_of_the_building_in_which_the_ego_stands_is_open():
+    zone = zone_of(frame(EGO, pose=(5, 1, 0, 0)), (4, 0, 6, 2), (0, 4, 2, 6))
+    assert np.argwhere(~zone.open_ground).tolist() == [[0, 2]]
+
+
 def test_a_blind_cell_matters_less_the_farther_it_is():
     # A hidden road user comes 2 m nearer at 14 m/s, and attention falls by 1/e in 4 s.
     weight = zone_of(frame(EGO, pose=(1, 1, 0, 0))).weight

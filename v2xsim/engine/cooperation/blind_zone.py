@@ -16,8 +16,8 @@ class BlindZone:
     """The cells around an ego that it does not see.
 
     Attributes:
-        open_ground: Whether each cell lies outside the buildings of the map. Only such cells count as blind: the ego has
-            the map.
+        open_ground: Whether each cell lies outside the buildings of the map, or in the building in which the ego stands. Only
+            such cells count as blind: the ego has the map.
         weight: Relevance of each blind cell, 0 to 1; 0 for cells that the ego sees and for cells inside buildings.
     """
 
@@ -40,7 +40,7 @@ class BlindZones:
     def of(self, frame: Frame) -> BlindZone:
         """Return the blind zone of an ego's frame."""
         if frame not in self._of:
-            ground = self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape)
+            ground = self._footprints.open_ground(frame.matrix.lower, frame.matrix.code.shape, frame.pose[:3])
             weight = blind_weight(frame.matrix, ground, frame.pose[:2], frame.velocity_mps, self._hidden_speed_mps)
             self._of[frame] = BlindZone(ground, weight)
         return self._of[frame]
