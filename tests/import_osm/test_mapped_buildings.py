@@ -90,6 +90,21 @@ def test_tags_on_the_outer_way_count_where_the_relation_has_none(tmp_path):
     assert (town.top_m(110, 110), town.top_m(145, 145), len(town.solids)) == (17.0, 0.0, 1)
 
 
+def test_a_height_on_the_outer_way_counts_where_the_relation_has_none(tmp_path):
+    drawing = Drawing()
+    outer, inner = drawing.ring(BLOCK, height="17"), drawing.ring(COURT)
+    drawing.relation((outer, "outer"), (inner, "inner"), type="multipolygon", building="yes")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(110, 110), town.top_m(145, 145)) == (17.0, 0.0)
+
+
+def test_the_import_reports_how_many_heights_are_assumed(tmp_path):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="house")
+    town = imported(drawing, tmp_path)
+    assert (town.notices["buildings.height_assumed"].count, town.kept["buildings.height_assumed"]) == (1, 1)
+
+
 def test_a_building_that_is_the_outer_ring_of_a_school_keeps_the_court(tmp_path):
     drawing = Drawing()
     outer, inner = drawing.ring(BLOCK, building="school", height="11"), drawing.ring(COURT)

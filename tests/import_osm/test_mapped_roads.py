@@ -41,6 +41,14 @@ def test_a_passage_is_open_below_and_built_above(tmp_path, road, clear_m):
     assert "import.road_through_building" not in town.notices
 
 
+def test_a_roof_on_posts_is_not_cut_by_the_road_below_it(tmp_path):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="roof", height="5")
+    drawing.way([(500, 0), (500, 1000)], highway="residential", covered="yes")
+    town = imported(drawing, tmp_path)
+    assert (town.base_m(500, 320), town.top_m(500, 320), len(town.solids)) == (pytest.approx(4.7), 5.0, 1)
+
+
 def test_a_road_through_a_building_opens_it_and_is_reported(tmp_path):
     town = imported(drawing_with_a_block(), tmp_path)
     assert (town.base_m(500, 320), town.top_m(500, 320), town.base_m(450, 320)) == (4.5, 15.0, 0.0)

@@ -13,11 +13,11 @@ from shapely.geometry.base import BaseGeometry
 from v2xsim.import_osm.mapped_areas import MappedArea, MappedBuildings, building_of, part_of
 from v2xsim.import_osm.osm_map import Tags, Way
 from v2xsim.import_osm.roads import Corridor
-from v2xsim.world.building_heights import length_m, prism_heights_m
+from v2xsim.world.building_heights import HEIGHT_KEYS, length_m, prism_heights_m
+from v2xsim.world.footprints import HEADROOM_M
 
 # Strips of an outline that are narrower than this and have no part are drawing errors.
 _NARROWEST_M = 0.6
-_HEIGHT_KEYS = ("height", "building:height", "est_height", "building:levels", "roof:levels", "roof:height")
 # Height and thickness of walls without tags for them: assumptions of this project.
 _WALL_HEIGHT_M = {"noise_barrier": 3.0, "city_wall": 5.0}
 _WALL_WIDTH_M = {"noise_barrier": 0.3, "city_wall": 1.5, "wall": 0.3}
@@ -111,11 +111,11 @@ def _part_tags(tags: Tags, outline: Tags, parts: Iterable[MappedArea]) -> dict[s
     """
     kind = part_of(tags) or "yes"
     merged = {**tags, "building": kind if kind != "yes" else building_of(outline) or "yes"}
-    if not any(key in tags for key in _HEIGHT_KEYS) and _has_height(outline):
+    if not any(key in tags for key in HEIGHT_KEYS) and _has_height(outline):
         given_m = prism_heights_m(outline, "")[1]
         tops_m = [prism_heights_m(part.tags, "")[1] for part in parts if _has_height(part.tags)]
         if not tops_m or max(tops_m) < 0.9 * given_m:
-            merged |= {key: outline[key] for key in _HEIGHT_KEYS if key in outline}
+            merged |= {key: outline[key] for key in HEIGHT_KEYS if key in outline}
     return merged
 
 
@@ -163,7 +163,7 @@ def with_passages(bodies: Sequence[Body], passages: Sequence[Corridor], roads: S
         base_m, top_m = body.heights_m
         rest = body.area_m
         for passage in cuts.get(row, ()):
-            if base_m >= passage.height_m:
+            if base_m >= min(passage.height_m, HEADROOM_M):
                 continue
             above = shapely.intersection(rest, passage.area_m)
             if passage.height_m < top_m - 0.3 and above.area >= 1.0:

@@ -18,7 +18,7 @@ from v2xsim.import_osm.osm_map import (
     lacks_nodes,
     polygonal,
 )
-from v2xsim.world.building_heights import is_underground
+from v2xsim.world.building_heights import HEIGHT_KEYS, is_underground
 from v2xsim.world.outlines import SMALLEST_M2
 
 # Structures that block rays and waves like a building but have no tag `building`.
@@ -155,6 +155,8 @@ def _add_relation(
                 courts.setdefault(way.number, []).extend(inner)
             return
         tags = {**named[0].tags, **relation.tags}
+    elif len(outer) == 1 and not any(key in tags for key in HEIGHT_KEYS):
+        tags = {**{key: outer[0].tags[key] for key in HEIGHT_KEYS if key in outer[0].tags}, **tags}
     name = f"relation {relation.number}"
     # An inner ring with tags of its own is a building that stands in the court.
     is_outline = building_of(tags) is not None

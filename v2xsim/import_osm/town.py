@@ -1,6 +1,7 @@
 """Build a town: roads with SUMO's netconvert, buildings from the map, traffic with randomTrips, and a test run to choose the region."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
@@ -12,12 +13,14 @@ from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.import_osm.losses import NETWORK_LOG, lane_notices, network_notices, side_notices
 from v2xsim.import_osm.osm_map import read_osm
-from v2xsim.import_osm.polygons import write_buildings
+from v2xsim.import_osm.polygons import BUILDINGS, write_buildings
 from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_tools import run_tool
 from v2xsim.mobility.sumo_vehicle_types import type_xml
 from v2xsim.notices import Notice
+from v2xsim.scenario.schema_world import World
 from v2xsim.staging import staged
+from v2xsim.world.buildings import load_prisms
 
 # Side of the square region from which stations are drawn.
 REGION_M = 1500.0
@@ -93,7 +96,9 @@ def roads_and_buildings(
     say("building roads")
     notices = [*_roads(folder, is_left), *lane_notices(osm), *side_notices(is_left, reason)]
     say("building houses")
-    return [*notices, *write_buildings(folder, osm, notices)]
+    notices += write_buildings(folder, osm, notices)
+    _, sources = load_prisms(World(buildings=folder / BUILDINGS))
+    return [*notices, *replace(sources, kept=()).notices(BUILDINGS)]
 
 
 def _roads(folder: Path, is_left_hand: bool) -> list[Notice]:

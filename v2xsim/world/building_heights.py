@@ -37,6 +37,9 @@ on their height.
 OTHER_HEIGHT_M = 7.5
 """Default height for a type that the table does not list, most often `yes`: two storeys and half a roof."""
 
+HEIGHT_KEYS = ("height", "building:height", "est_height", "building:levels", "roof:levels", "roof:height")
+"""Keys of OpenStreetMap from which the height of a roof is read."""
+
 OPEN_BELOW = ("roof", "carport", "canopy")
 """Types of buildings without walls: a roof on posts."""
 
