@@ -1,5 +1,6 @@
 """Point clouds of a finished run: recorded ones, and those that are cast again."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from small_runs import finished
 
 import v2xsim
-from v2xsim.opened import Cloud, OpenError
+from v2xsim.opened import Cloud, NotRecordedError, OpenError
 
 KINDS = ["early", "late", "raw", "cpm", "none"]
 
@@ -88,6 +89,69 @@ def test_any_station_with_a_lidar_has_a_cloud_at_each_tick():
 def test_a_cloud_that_never_was_is_refused(station, time_s, message):
     with pytest.raises(OpenError, match=message):
         of().station_cloud(station, time_s)
+
+
+# Clouds that cannot be cast here
+
+SCHEME = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from v2xsim.gpu.bev.fusion import FusedObjects, FusionScheme, FusionView, Share
+from v2xsim.parts import part
+
+
+@part("first_points")
+@dataclass(frozen=True)
+class FirstPoints(FusionScheme):
+    """Adds the first received point."""
+
+    shares: ClassVar[Share] = Share.POINTS
+
+    def fuse(self, view: FusionView) -> FusedObjects:
+        """Return the detections of the ego alone."""
+        for item in view.received:
+            if len(item.points_m):
+                source = np.full(1, item.station, np.int64)
+                return FusedObjects(view.own_detections, view.own_points, item.points_m[:1], item.object_id[:1], source)
+        return FusedObjects(view.own_detections, view.own_points)
+'''
+
+
+def test_the_fused_cloud_of_a_users_scheme_must_have_been_recorded(tmp_path):
+    (tmp_path / "own.py").write_text(SCHEME)
+    run = of("first_points", f"plugins=[{tmp_path / 'own.py'}]")
+    kept = run.tables["frames"].select(["ego", "frame_us"]).to_pylist()
+    (recorded,) = run.frames(kept[-1]["ego"], time_s=kept[-1]["frame_us"] * 1e-6)
+    assert len(recorded.cloud) >= len(recorded.own_cloud) > 0
+    other = next(frame for frame in run.frames() if frame.time_us == 600_000)
+    assert len(other.own_cloud) > 0
+    with pytest.raises(
+        NotRecordedError, match=r"fusion scheme 'first_points' of .*own.py made it; .*record.clouds_every_s"
+    ):
+        _ = other.cloud
+
+
+def test_a_changed_plug_in_is_refused_before_it_runs(tmp_path):
+    (tmp_path / "own.py").write_text(SCHEME)
+    run = of("first_points", f"plugins=[{tmp_path / 'own.py'}]")
+    (tmp_path / "own.py").write_text("raise SystemExit\n")
+    assert run.evaluate().metrics
+    with pytest.raises(OpenError, match=r"the plug-in .*own.py has changed since the run"):
+        _ = run.scenario
+
+
+def test_a_run_on_a_gpu_is_cast_again_only_where_there_is_one(tmp_path):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    shutil.copytree(finished("cooperation.fusion=early")[1], tmp_path / "run")
+    manifest = tmp_path / "run" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"device": "cpu"', '"device": "cuda"'))
+    with pytest.raises(NotRecordedError, match=r"cast its lidars on a GPU .* replay the run with run.device=cpu"):
+        v2xsim.open(tmp_path / "run").station_cloud("helper", 0.7)
 
 
 # Colours

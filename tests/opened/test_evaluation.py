@@ -115,6 +115,16 @@ def test_thresholds_that_are_no_overlaps_are_refused(values):
         v2xsim.open(of("early")[1]).evaluate(thresholds=values)
 
 
+@pytest.mark.passes_wrong_types
+def test_settings_of_another_kind_are_refused():
+    run = v2xsim.open(of("early")[1])
+    with pytest.raises(OpenError, match="tracker must be TrackerParams or a function"):
+        run.evaluate(tracker="kalman")
+    with pytest.raises(OpenError, match="thresholds must be different overlaps"):
+        run.evaluate(thresholds="0.5")
+    assert run.evaluate(thresholds=0.5).thresholds == (0.5,)
+
+
 # What was not recorded
 
 

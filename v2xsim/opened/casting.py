@@ -128,3 +128,20 @@ class Casting:
                 break
             self._fleets[tick_us] = self._roster.update(self._truth.snapshot(tick_us))
         return self._fleets[time_us]
+
+
+def check_device(device: str, folder: Path) -> None:
+    """Check that lidars can be cast here as a run cast them: a GPU and a processor round differently.
+
+    Raises:
+        NotRecordedError: If the run cast its lidars on a GPU, and there is none here.
+    """
+    if device == "cpu":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise NotRecordedError(
+            f"{folder}: this run cast its lidars on a GPU (run.device: {device}), and torch finds none here, so only recorded clouds can be "
+            "read; cast the others on a machine with a GPU, or replay the run with run.device=cpu"
+        )

@@ -1,7 +1,7 @@
 """The evaluation of a finished run, with the run's own settings or with others."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,10 @@ def evaluated(
     prr_range_m = _distance(folder, "prr_range_m", prr_range_m, setting(manifest, "record.prr_range_m"))
     overlaps = _overlaps(folder, thresholds)
     step_us = round(setting(manifest, "run.step_s") * 1e6)
+    if tracker is not None and not isinstance(tracker, TrackerParams) and not callable(tracker):
+        raise OpenError(
+            f"{folder}: evaluate: tracker must be TrackerParams or a function (tracks, detections, time_us) -> Tracks, got {tracker!r}"
+        )
     track = partial(step, params=tracker) if isinstance(tracker, TrackerParams) else tracker or tracker_at(step_us)
     evaluator = Evaluator(range_m, track, overlaps)
     awareness, episodes = Columns("awareness"), Columns("episodes")
@@ -108,7 +112,7 @@ def _distance(folder: Path, name: str, given: float | None, of_run: float) -> fl
 def _overlaps(folder: Path, given: Sequence[float] | None) -> tuple[float, ...]:
     if given is None:
         return THRESHOLDS
-    values = tuple(given)
+    values = tuple(given) if isinstance(given, Iterable) else (given,)
     wrong = [
         value for value in values
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value <= 1.0

@@ -61,7 +61,7 @@ class FrameSource:
         chosen = np.ones(len(self._egos), bool)
         if ego is not None:
             chosen &= self._egos == self._agent(ego)
-        if isinstance(time_s, tuple):
+        if isinstance(time_s, tuple | list) and len(time_s) == 2:
             first_us, last_us = (self._us(value) for value in time_s)
             chosen &= (self._frame_us >= first_us) & (self._frame_us <= last_us)
         elif time_s is not None:

@@ -27,7 +27,8 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing there"
-        raise OpenError(f"{folder}: must be the folder of a finished run, got {found}; `v2xsim run` writes one")
+        advice = f"name its folder, {folder.parent}" if folder.name == MANIFEST else "`v2xsim run` writes one"
+        raise OpenError(f"{folder}: must be the folder of a finished run, got {found}; {advice}")
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")

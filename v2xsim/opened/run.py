@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from v2xsim.evaluation.metric import Metric
 from v2xsim.notices import Notice
-from v2xsim.opened.casting import Casting
+from v2xsim.opened.casting import Casting, check_device
 from v2xsim.opened.clouds import Cloud
 from v2xsim.opened.errors import OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
@@ -168,6 +168,7 @@ class Run:
     @cached_property
     def _casting(self) -> Casting:
         check_recorded(self.manifest, self.folder, "to cast its lidars again")
+        check_device(setting(self.manifest, "run.device"), self.folder)
         return Casting(self.scenario, self.tables, self._truth, self.names, self.folder)
 
     @cached_property
