@@ -18,6 +18,11 @@ def folder(tmp_path):
     return tmp_path
 
 
+def unprotected():
+    """Return an environment in which v2xsim has not been imported yet."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CACHE")}
+
+
 def run(folder, code, **env):
     return subprocess.run(
         [sys.executable, "-P", "-c", code],
@@ -25,7 +30,7 @@ def run(folder, code, **env):
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | env,
+        env=unprotected() | env,
     )
 
 
@@ -60,3 +65,36 @@ def test_the_users_own_environment_counts(tmp_path):
 def test_without_such_a_file_importing_v2xsim_does_not_load_numba(tmp_path):
     done = run(tmp_path, "import sys, v2xsim; print('numba' in sys.modules)")
     assert done.stdout == "False\n"
+
+
+KERNEL = "from numba import njit\n\n\n@njit(cache=True)\ndef double(x):\n    return 2 * x\n"
+POISON = """
+import pickle, sys
+from pathlib import Path
+
+class Evil:
+    def __reduce__(self):
+        return (Path.touch, (Path(sys.argv[1]),))
+
+for index in Path(sys.argv[2]).rglob("*.nbi"):
+    index.write_bytes(pickle.dumps(Evil()))
+"""
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_a_pickle_that_a_downloaded_file_points_to_is_not_loaded(tmp_path, protected):
+    """Without the measure, the pickle runs: this shows that the attack is one."""
+    study, code = tmp_path / "study", tmp_path / "code"
+    study.mkdir()
+    code.mkdir()
+    (code / "kernels.py").write_text(KERNEL)
+    (study / ".numba_config.yaml").write_text(f"cache_dir: {study}/cache\n")
+    path = os.pathsep.join([str(code), os.environ["PYTHONPATH"]])
+    # The author of the study has compiled the kernel and put a pickle of another kind into its place.
+    compiled = run(study, "import kernels; kernels.double(1)", PYTHONPATH=path)
+    assert compiled.returncode == 0, compiled.stderr
+    subprocess.run([sys.executable, "-c", POISON, str(study / "ran"), str(study / "cache")], check=True)
+    first = "import v2xsim; " if protected else ""
+    loaded = run(study, first + "import kernels; kernels.double(1)", PYTHONPATH=path)
+    assert loaded.returncode == 0, loaded.stderr
+    assert (study / "ran").exists() != protected

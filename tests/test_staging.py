@@ -153,6 +153,25 @@ def test_files_are_added_to_those_that_are_there(tmp_path):
     assert (tmp_path / "pictures" / "a.png").read_text() == "new"
 
 
+def test_the_file_that_says_that_all_is_complete_comes_last(tmp_path, monkeypatch):
+    """Killed between any two files, the folder never holds an earlier manifest with later tables."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("old")
+    seen = []
+    usual = Path.replace
+
+    def watched(path, target):
+        seen.append((path.name, (tmp_path / "run" / "manifest.json").exists()))
+        return usual(path, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    with added(tmp_path / "run", UserError, last="manifest.json") as folder:
+        for name in ("a.parquet", "manifest.json", "z.parquet"):
+            (folder / name).write_text("new")
+    assert seen == [("a.parquet", False), ("z.parquet", False), ("manifest.json", False)]
+    assert (tmp_path / "run" / "manifest.json").read_text() == "new"
+
+
 def test_nothing_is_added_by_what_fails(tmp_path):
     (tmp_path / "pictures").mkdir()
     with pytest.raises(RuntimeError), added(tmp_path / "pictures", UserError) as folder:

@@ -69,7 +69,8 @@ def _compare(place: Path, options: argparse.Namespace) -> int:
     foreign = False
     for number in range(options.kills):
         signal_sent = chance.choice([signal.SIGKILL, signal.SIGTERM])
-        codes[_killed(place, signal_sent, chance.uniform(0.2, options.longest))] += 1
+        # Every third kill may come while the sweep is still being planned, the others while its points run.
+        codes[_killed(place, signal_sent, number % 3 > 0, chance.uniform(0.1, options.longest))] += 1
         if not foreign and (place / "killed" / "sweep.json").exists():
             _put_foreign(place / "killed")
             foreign = True
@@ -109,11 +110,22 @@ def _finish(place: Path, out: str) -> None:
         sys.exit(f"the sweep {out} failed with {done.returncode}: {done.stderr}")
 
 
-def _killed(place: Path, number: signal.Signals, after_s: float) -> str:
-    """Start the sweep, kill it, and return how it ended."""
+def _killed(place: Path, number: signal.Signals, at_work: bool, after_s: float) -> str:
+    """Start the sweep, kill it, and return how it ended.
+
+    Args:
+        place: Folder of the sweep.
+        number: Signal to send.
+        at_work: Whether the time begins when a point begins to write, and not with the start of the command.
+        after_s: Time until the signal.
+    """
+    runs = place / "killed" / "runs"
+    before = set(runs.glob(".*.owner"))
     process = subprocess.Popen(
         _command(place, "killed"), env=_environment(place), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
+    while at_work and process.poll() is None and not set(runs.glob(".*.owner")) - before:
+        time.sleep(0.01)
     try:
         _, said = process.communicate(timeout=after_s)
         end = f"finished before {number.name}"

@@ -1,10 +1,12 @@
 """Signals that ask a process to end: they raise an exception, as Ctrl-C does, so that the process cleans up."""
 
+import os
+import select
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 # Ctrl-C; `kill`, `timeout`, scancel and a machine that shuts down; the end of a terminal or of a connection; and the warnings that
@@ -80,7 +82,20 @@ def _asked(number: int, _frame: FrameType | None) -> None:
     if time.monotonic() - _stopped_s < _GRACE_S:
         return
     _stopped_s = time.monotonic()
+    _leave_terminal()
     if _held:
         _came.append(number)
     else:
         raise Stopped(number)
+
+
+def _leave_terminal() -> None:
+    """Print nothing more on a terminal that has been closed: an error in a message must not hinder the process in cleaning up."""
+    for descriptor in (1, 2):
+        with suppress(OSError, ValueError):
+            poll = select.poll()
+            poll.register(descriptor, 0)
+            if any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0)):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, descriptor)
+                os.close(nothing)

@@ -26,9 +26,11 @@ from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
 from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
-from v2xsim.results.results import Results, metrics_table
+from v2xsim.results.results import Results, ResultsError, metrics_table
+from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
+from v2xsim.staging import added
 from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
@@ -66,7 +68,8 @@ def run(
 
     Args:
         scenario: Scenario to run, as `v2xsim.load` returns it.
-        out: Folder to write the results into; None writes nothing.
+        out: Folder to write the results into; None writes nothing. Files of an earlier run in it are replaced, others stay. The manifest
+            is written last, so that a run which was killed leaves no folder that looks complete.
         progress: Function called with the progress of the run.
         threads: Number of threads on which lidars are cast; by default the number of processors, at most 4. The results do
             not depend on it.
@@ -79,7 +82,8 @@ def run(
         simulation.finish()
         results = simulation.results()
     if out is not None:
-        results.write(Path(out))
+        with added(Path(out), ResultsError, last=MANIFEST) as draft:
+            results.write(draft)
     return results
 
 

@@ -65,7 +65,7 @@ def staged(folder: Path, check: Callable[[Path], None], error: type[UserError]) 
 
 
 @contextmanager
-def added(folder: Path, error: type[UserError]) -> Iterator[Path]:
+def added(folder: Path, error: type[UserError], last: str = "") -> Iterator[Path]:
     """Yield an empty temporary folder; at the end of the block its files are moved into a folder, each in one step.
 
     Files of the same names are replaced, other files of the folder stay. Nothing is moved if the block fails or is stopped.
@@ -73,6 +73,7 @@ def added(folder: Path, error: type[UserError]) -> Iterator[Path]:
     Args:
         folder: The folder; it and missing parent folders are made.
         error: Class of the errors that this function raises.
+        last: Name of the file that says that the others are complete. An earlier one is removed first, the new one is moved last.
 
     Raises:
         UserError: If the folder cannot be written, or another process is writing it.
@@ -82,7 +83,9 @@ def added(folder: Path, error: type[UserError]) -> Iterator[Path]:
         yield owned.folder
         try:
             with undisturbed():
-                for path in sorted(owned.folder.rglob("*")):
+                if last:
+                    (target / last).unlink(missing_ok=True)
+                for path in sorted(owned.folder.rglob("*"), key=lambda path: (path.name == last, path)):
                     final = target / path.relative_to(owned.folder)
                     if path.is_dir():
                         final.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """What a user of the command line relies on."""
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import pyarrow.parquet as pq
@@ -156,6 +158,28 @@ def test_a_stopped_run_leaves_nothing_that_looks_complete(number, tmp_path):
         assert call("run", "demo", *SHORT, "--out", str(tmp_path / "run")).exit_code == 0
         (tmp_path / "run" / "manifest.json").unlink()
     assert [path.name for path in tmp_path.iterdir()] == ["run"] * (number == signal.SIGKILL)
+
+
+def test_a_run_whose_terminal_is_closed_leaves_nothing(tmp_path):
+    """As when a connection breaks: the signal is SIGHUP, and nothing can be printed any more."""
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "v2xsim", "run", "demo", "--set", "run.duration_s=500", "--out", str(tmp_path / "run")],
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        preexec_fn=lambda: (fcntl.ioctl(0, termios.TIOCSCTTY, 0), signal.signal(signal.SIGHUP, signal.SIG_DFL)),
+    )  # fmt: skip
+    os.close(slave)
+    try:
+        limit = time.monotonic() + 60
+        while not list(tmp_path.glob(".run.*.partial")) and time.monotonic() < limit:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.close(master)
+        process.wait(60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGHUP
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_second_of_two_runs_that_would_write_one_folder_is_refused(tmp_path):

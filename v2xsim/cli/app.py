@@ -1,7 +1,7 @@
 """The commands of `v2xsim`, and how errors are reported to the user."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from inspect import cleandoc
 from types import ModuleType
 from typing import Annotated, Any
@@ -58,7 +58,8 @@ def _stop_reported() -> Iterator[None]:
     except KeyboardInterrupt as stop:
         ignore_signals()
         kept = "; ".join(getattr(stop, "__notes__", ["no half-written files are left"]))
-        typer.secho(f"stopped by {name_of(stop)}: {kept}", fg=typer.colors.YELLOW, err=True)
+        with suppress(OSError):  # Whoever read the messages may have gone.
+            typer.secho(f"stopped by {name_of(stop)}: {kept}", fg=typer.colors.YELLOW, err=True)
         raise typer.Exit(exit_code(stop)) from None
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 from rich.console import Console
@@ -24,7 +24,8 @@ def progress_lines() -> Iterator[Callable[[str], None]]:
     def print_lines() -> None:
         while not ended.wait(LINE_EVERY_S):
             if latest[0]:
-                typer.echo(f"[{duration(time.monotonic() - begun_s)}] {latest[0]}", err=True)
+                with suppress(OSError, ValueError):  # Whoever read the lines has gone.
+                    typer.echo(f"[{duration(time.monotonic() - begun_s)}] {latest[0]}", err=True)
 
     def show(text: str) -> None:
         latest[0] = text

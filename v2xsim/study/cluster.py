@@ -3,8 +3,10 @@
 Each Dask worker has a fork server; results travel back as bytes, so no shared folder is needed.
 """
 
+import os
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,10 @@ def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Gen
         raise UserError("--backend dask: Dask is not installed; pip install 'v2xsim[cluster]'") from None
     try:
         # Workers are processes: a crash of the simulation ends its process, which a thread would not survive.
-        cluster = None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        with _without_the_working_folder():
+            cluster = (
+                None if scheduler else LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            )
         client = Client(scheduler or cluster, timeout="20s")
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there: {error}") from None
@@ -65,6 +70,21 @@ def run_on_dask(jobs: Iterable[Job], workers: int, scheduler: str | None) -> Gen
         client.close()
         if cluster is not None:
             cluster.close()
+
+
+@contextmanager
+def _without_the_working_folder() -> Iterator[None]:
+    """Let processes that start during a block import no modules from the working folder."""
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _arrived(job: Job, future: Any) -> Outcome:
