@@ -1,6 +1,7 @@
 """SUMO's configurations and additional files, read and copied by the rules of XML and of SUMO."""
 
 import gzip
+import re
 import xml.etree.ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
@@ -361,3 +362,15 @@ def test_an_error_of_sumo_names_the_users_configuration_and_not_the_copy(tmp_pat
     with pytest.raises(MobilityError, match="sun-shine") as error:
         drive(scene(tmp_path, net, "<sun-shine value='1'/>"))
     assert "run.sumocfg" not in str(error.value)
+
+
+def test_lanes_whose_lengths_do_not_fit_their_shapes_are_reported(tmp_path, net):
+    assert "traffic.speeds" not in notices(scene(tmp_path / "plain", net), step_us=500_000, until_us=0)
+    config = scene(
+        tmp_path / "odd", re.sub(rb'length="\d+\.\d+" (shape="[-\d.,]+ [-\d.,]+")', rb'length="900" \1', net)
+    )
+    with drive(config, 500_000) as traffic:
+        for time_us in range(0, 20_000_000, 500_000):
+            traffic.snapshot(time_us)
+        found = {notice.subject: notice.text for notice in traffic.notices()}
+    assert "whether the lengths of lanes fit their shapes" in found["traffic.speeds"]

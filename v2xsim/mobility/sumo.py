@@ -24,10 +24,12 @@ from v2xsim.mobility.base import (
     snapshot_of,
     yaw_of_compass_rad,
 )
+from v2xsim.mobility.fcd_reader import Found, Sample
 from v2xsim.mobility.road_network import roads_of_simulation
 from v2xsim.mobility.sumo_config import begins_late, safe_config, time_us_of
 from v2xsim.mobility.sumo_session import SumoSession
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
+from v2xsim.mobility.trace_checks import TraceChecks
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.staging import Scratch
@@ -98,6 +100,7 @@ class SumoMobility(Mobility):
         self._bodies: dict[str, _Body] = {}
         self._identities = Identities(names)
         self._sumo_names: dict[int, str] = {}
+        self._checks = TraceChecks(config, Found())
         self._riders: set[str] = set()
         self._teleports = 0
         self._first_us = 0
@@ -238,14 +241,12 @@ class SumoMobility(Mobility):
         state = np.array(states, float).reshape(-1, 4)
         size = np.array([(b.length_m, b.width_m, b.height_m) for b in bodies], float).reshape(-1, 3)
         yaw = yaw_of_compass_rad(state[:, 2])
+        agent, kind = np.array([b.agent for b in bodies], np.int64), np.array([b.kind for b in bodies], np.int8)
+        center = center_of_front_m(state[:, :2], yaw, size[:, 0])
+        if len(agent) and not self._checks.have_seen_enough:
+            self._checks.see(Sample(time_us, agent, kind, center, size, yaw, state[:, 3]))
         return snapshot_of(
-            time_us,
-            np.array([b.agent for b in bodies], np.int64),
-            np.array([b.kind for b in bodies], np.int8),
-            center_of_front_m(state[:, :2], yaw, size[:, 0]),
-            size,
-            yaw,
-            state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1),
+            time_us, agent, kind, center, size, yaw, state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
         )
 
     def _meet(self, key: str, name: str, domain: Any, owner: str, time_us: int) -> _Body:
@@ -306,6 +307,7 @@ class SumoMobility(Mobility):
                 f"elevations from {self._lowest_m:.0f} m to {self._highest_m:.0f} m are ignored: all road users stand on one plane, also "
                 "those on and below bridges",
             )  # fmt: skip
+        notices += self._checks.speed_notices(source, "traffic")
         warnings = sumo_warnings(self._session.log_path, self._session.folders)
         common = "; ".join(f"{number} x {text}" for text, number in warnings.most_common(3))
         note("sumo.warnings", warnings.total(), f"SUMO warns: {common}" + ("; ..." if len(warnings) > 3 else ""))

@@ -134,6 +134,11 @@ class TraceChecks:
         """Usual time between two samples; 0 if there is only one."""
         return int(np.median(self._spans)) if self._spans else 0
 
+    @property
+    def have_seen_enough(self) -> bool:
+        """Whether more samples do not change what is known about the units."""
+        return self._pairs >= _MOST_PAIRS
+
     def is_gap(self, before: Sample, after: Sample) -> bool:
         """Return whether two consecutive samples are so far apart that states between them are unknown."""
         span_us = after.time_us - before.time_us
@@ -167,7 +172,7 @@ class TraceChecks:
             way_m = float(np.hypot(*(after.center_m[a[row]] - before.center_m[b[row]])))
             self._jump = self._jump or _Jump(int(before.agent[b[row]]), before.time_us, way_m, span_s)
             self._jumps += int(jumped.sum())
-        if self._pairs >= _MOST_PAIRS:
+        if self.have_seen_enough:
             return
         way = after.front_m[a] - before.front_m[b]
         way_m = np.hypot(*way.T)
@@ -357,28 +362,36 @@ class TraceChecks:
                 f"elevations from {found.lowest_m:.0f} m to {found.highest_m:.0f} m are ignored: all road users stand on one plane, "
                 "also those on and below bridges",
             )  # fmt: skip
-        if self._frozen > 0.1 * self._far:
-            note(
-                "trace.frozen", self._frozen,
-                f"{self._frozen:,} of {self._far:,} times a road user stays at its position although its speed is above 0; the trace may be of "
-                "mesoscopic traffic, or have positions less often than speeds",
-            )  # fmt: skip
-        if self._still > 0.5 * self._moving:
-            note(
-                "trace.speeds",
-                self._still,
-                "road users move although their speeds are 0; receivers and lidars see them as standing",
-            )
-        elif self._most_m > 2.0:
-            low, high = self._moved_m / self._most_m, self._moved_m / max(self._least_m, 1e-9)
-            middle = float(np.median(np.concatenate(self._ratios)))
-            if max(high, middle) < 0.7 or min(low, middle) > 1.4:
-                note(
-                    "trace.speeds", self._pairs,
-                    f"road users move {self._moved_m:.3g} m where their speeds give {self._most_m:.3g} m; check the units of speeds, "
-                    "positions and times",
-                )  # fmt: skip
+        notices += self.speed_notices(str(path), "trace")
         return tuple(notices)
+
+    def speed_notices(self, source: str, domain: str) -> tuple[Notice, ...]:
+        """Return the notice about movements that do not fit the speeds, if there is one.
+
+        Args:
+            source: Name of the traffic, for the text.
+            domain: First word of the subject.
+        """
+        if self._frozen > 0.1 * self._far:
+            text = (
+                f"{self._frozen:,} of {self._far:,} times a road user stays at its position although its speed is above 0; the traffic may be "
+                "mesoscopic, or have positions less often than speeds"
+            )
+            return (Notice(f"{domain}.frozen", self._frozen, f"{source}: {text}"),)
+        if self._still > 0.5 * self._moving:
+            text = "road users move although their speeds are 0; receivers and lidars see them as standing"
+            return (Notice(f"{domain}.speeds", self._still, f"{source}: {text}"),)
+        if self._most_m <= 2.0:
+            return ()
+        low, high = self._moved_m / self._most_m, self._moved_m / max(self._least_m, 1e-9)
+        middle = float(np.median(np.concatenate(self._ratios)))
+        if max(high, middle) >= 0.7 and min(low, middle) <= 1.4:
+            return ()
+        text = (
+            f"road users move {self._moved_m:.3g} m where their speeds give {self._most_m:.3g} m; check the units of speeds, positions and "
+            "times, and whether the lengths of lanes fit their shapes"
+        )
+        return (Notice(f"{domain}.speeds", self._pairs, f"{source}: {text}"),)
 
 
 def _small_ratio(ratio: float) -> str:
