@@ -150,6 +150,7 @@ class Simulation:
             opened.callback(self._engine.sensing.close)
             # Ends SUMO and the threads, also when nobody can reach this object any more.
             self._end = weakref.finalize(self, _end, opened.pop_all(), self._process)
+        self._instant = InstantView(self._engine.instant, self._names)
         warm = time.perf_counter()
         self._timing = {"build_s": built - started, "compile_s": rehearsed - built, "warm_up_s": warm - rehearsed}
         self._measured_s = 0.0
@@ -166,7 +167,10 @@ class Simulation:
             return None
         with self._running():
             is_tick = self._engine.step()
-        return InstantView(self._engine.instant, self._names) if is_tick else None
+        if not is_tick:
+            return None
+        self._instant = InstantView(self._engine.instant, self._names)
+        return self._instant
 
     def __iter__(self) -> Iterator[InstantView]:
         """Step until the end of the run."""
@@ -284,16 +288,23 @@ class Simulation:
         self._check_running()
         if speed_mps is not None and not (_is_number(speed_mps) and 0.0 <= speed_mps <= FASTEST_MPS):
             raise SteppingError(f"speed_mps must be 0 to {FASTEST_MPS:g} m/s, or None, got {speed_mps!r}")
-        users = InstantView(self._engine.instant, self._names).road_users
-        self._mobility.set_speed(int(users.agent[users.names.index(users[name].name)]), speed_mps)
+        users = self._present().road_users
+        self._mobility.set_speed(int(users.agent[users.row(name)]), speed_mps)
         self._speeds_set += 1
 
     # Inner parts
 
     def _station(self, name: str) -> int:
         """Return the agent id of a station at the last tick."""
-        stations = InstantView(self._engine.instant, self._names).stations
-        return int(stations.agent[stations.names.index(stations[name].name)])
+        stations = self._present().stations
+        return int(stations.agent[stations.row(name)])
+
+    def _present(self) -> InstantView:
+        """Return the true world at the last tick."""
+        # In a function that is called while the run goes on, the last tick may not have been returned yet.
+        if not self._instant.shows(self._engine.instant):
+            self._instant = InstantView(self._engine.instant, self._names)
+        return self._instant
 
     @contextmanager
     def _running(self) -> Iterator[None]:

@@ -230,6 +230,7 @@ def test_stations_and_links_are_those_of_the_tables(demo, instants):
         assert links.between(names[row["b"]], names[row["a"]]) == link
     assert links.between("ego", "ego") is None
     assert instants[3].stations["ego"].is_ego
+    assert instants[3].stations.egos == ("ego",)
     assert not instants[3].stations["truck"].lidars
 
 

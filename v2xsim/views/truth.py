@@ -51,6 +51,10 @@ class RoadUsers:
         return tuple(self._register.name_of(agent) for agent in self._snapshot.agent.tolist())
 
     @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}
+
+    @cached_property
     def agent(self) -> Int64[np.ndarray, " users"]:
         """Numbers by which the result tables call the road users."""
         return kept(self._snapshot.agent)
@@ -79,15 +83,19 @@ class RoadUsers:
         return len(self._snapshot)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._rows
 
     def __iter__(self) -> Iterator[RoadUser]:
         return (self._row(row) for row in range(len(self)))
 
-    def __getitem__(self, name: str) -> RoadUser:
-        if name not in self.names:
+    def row(self, name: str) -> int:
+        """Return the row of a road user in the arrays."""
+        if name not in self._rows:
             raise not_there(name, "road user", self.names, self._snapshot.time_us / 1e6)
-        return self._row(self.names.index(name))
+        return self._rows[name]
+
+    def __getitem__(self, name: str) -> RoadUser:
+        return self._row(self.row(name))
 
     def __repr__(self) -> str:
         return f"<{len(self)} road users at {self._snapshot.time_us / 1e6:g} s>"
@@ -129,6 +137,15 @@ class StationsView:
         return tuple(self._register.name_of(agent) for agent in self._fleet.agent.tolist())
 
     @cached_property
+    def egos(self) -> tuple[str, ...]:
+        """Names of the egos: the stations that request and fuse data of others."""
+        return tuple(name for name, is_ego in zip(self.names, self.is_ego.tolist(), strict=True) if is_ego)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}
+
+    @cached_property
     def agent(self) -> Int64[np.ndarray, " stations"]:
         """Numbers by which the result tables call the stations."""
         return kept(self._fleet.agent)
@@ -162,15 +179,19 @@ class StationsView:
         return len(self._fleet)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._rows
 
     def __iter__(self) -> Iterator[Station]:
         return (self._row(row) for row in range(len(self)))
 
-    def __getitem__(self, name: str) -> Station:
-        if name not in self.names:
+    def row(self, name: str) -> int:
+        """Return the row of a station in the arrays."""
+        if name not in self._rows:
             raise not_there(name, "station", self.names, self._time_us / 1e6)
-        return self._row(self.names.index(name))
+        return self._rows[name]
+
+    def __getitem__(self, name: str) -> Station:
+        return self._row(self.row(name))
 
     def __repr__(self) -> str:
         return f"<{len(self)} stations at {self._time_us / 1e6:g} s>"
@@ -248,7 +269,7 @@ class LinksView:
 
     def between(self, one: str, other: str) -> Link | None:
         """Return the link between two stations, None if they are out of range of each other."""
-        rows = [self.stations.names.index(self.stations[name].name) for name in (one, other)]
+        rows = [self.stations.row(name) for name in (one, other)]
         pair = int(self._links.pair(rows[0], np.array([rows[1]]))[0]) if rows[0] != rows[1] else -1
         if pair < 0:
             return None
@@ -275,10 +296,14 @@ class InstantView:
     """
 
     def __init__(self, instant: Instant, names: Names) -> None:
-        self.time_us = instant.time_us
+        self.time_us, self._instant = instant.time_us, instant
         self.road_users = RoadUsers(instant.snapshot, names)
         self.stations = StationsView(instant, names)
         self.links = LinksView(instant, self.stations)
+
+    def shows(self, instant: Instant) -> bool:
+        """Return whether this is the view of an instant of the engine."""
+        return self._instant is instant
 
     @property
     def time_s(self) -> float:

@@ -84,7 +84,8 @@ class Stations:
         row = row_of(self._hearing.agent, agent)
         if row < 0:
             return {}
-        senders = np.flatnonzero(self.heard_lately(now_us)[row])
+        # This row alone: a program may ask for each of thousands of stations.
+        senders = np.flatnonzero(now_us - self._hearing.last_us[row] <= self.forget_us)
         return dict(
             zip(self._hearing.agent[senders].tolist(), self._hearing.snr_db[row, senders].tolist(), strict=True)
         )
