@@ -256,7 +256,7 @@ def contribution(
 
 
 def fused_frame(
-    ego=None, *, world=None, truth=None, fleet=None, links=None, fuse_us=None, code=None, seen=None, points=None, added_m=(),
+    ego=None, *, world=None, truth=None, fuse_us=None, code=None, seen=None, points=None, added_m=(),
     added_object=(), added_source=(), contributions=(), transfers=(), known=0, announced=None, own_tracks=None, zone=None,
 ):  # fmt: skip
     """Return an ego's frame after fusion, with all that its record needs: nobody but the ego is there unless stated."""
@@ -270,9 +270,8 @@ def fused_frame(
         Detections.none() if seen is None else seen, added, np.array(added_object, np.int64),
         np.array(added_source, np.int64),
     )  # fmt: skip
-    fleet = fleet_of([EGO], [(0, 0)]) if fleet is None else fleet
     return FusedFrame(
-        ego, capture(world, ego.agent) if truth is None else truth, instant(world, fleet, links),
+        ego, capture(world, ego.agent) if truth is None else truth,
         ego.time_us + 50_000 if fuse_us is None else fuse_us, result, list(contributions), list(transfers), known,
         Detections.none() if announced is None else announced, Tracks.none(ego.time_us) if own_tracks is None else own_tracks,
         BlindZone(np.ones(shape, bool), np.zeros(shape)) if zone is None else zone,

@@ -270,7 +270,7 @@ class Simulation:
         arrived = [item.arrived for item in contributions]
         result = fused(ego, arrived, scheme, self._captures, self.sensing.detector_of)
         return FusedFrame(
-            ego=ego, capture=self._captures[ego], instant=self.instant, fuse_us=self.clock.now_us, result=result,
+            ego=ego, capture=self._captures[ego], fuse_us=self.clock.now_us, result=result,
             contributions=contributions, transfers=self._transfers.of_frame(ego.agent, ego.time_us),
             known=len(self.stations.knowledge_of(ego.agent).announced), announced=self._cooperation.announced_vehicles(ego),
             own_tracks=self.tracks.of(ego), blind_zone=self._blind_zones.of(ego),

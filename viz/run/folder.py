@@ -70,7 +70,9 @@ class RunFolder:
             present = set(pq.read_schema(path).names)
             missing = sorted(set(columns) - present)
             if missing:
-                raise NothingToShowError(f"{path.name} has no column {', '.join(missing)}")
+                raise NothingToShowError(
+                    f"{path.name} has no column {', '.join(missing)}: an earlier version wrote the run; run its scenario again"
+                )
             return pq.read_table(path, columns=columns, filters=conditions).unify_dictionaries().combine_chunks()
         except (pa.ArrowException, OSError) as error:
             raise ViewError(f"{path} cannot be read as a Parquet table ({error}); run the scenario again") from error

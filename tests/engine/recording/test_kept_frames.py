@@ -54,9 +54,12 @@ class Keeper:
         record = scenario(record={"clouds_every_s": 1, **record}).record
         self.kept = KeptFrames(self.tables, record, BEGIN_US, DETECT_US, 300_000)
 
-    def tick(self, *frames, **flags):
-        for one in frames:
-            self.kept.tick(one.instant)
+    def tick(self, *frames, fleet=None, links=None, **flags):
+        """Keep the best of the frames of a tick; by default their egos alone are stations."""
+        if frames:
+            egos = [one.ego.agent for one in frames]
+            there = fleet_of(sorted(egos), [(0, 0)] * len(egos)) if fleet is None else fleet
+            self.kept.tick(instant(frames[0].capture.snapshot, there, links))
         for one in frames:
             self.kept.offer(one, score_of(one, **flags))
         self.kept.keep_best()
@@ -71,7 +74,7 @@ class Keeper:
 
 def at(time_us, agent=EGO, **about):
     world = snapshot([agent], [(0, 0)], time_us=time_us)
-    return fused_frame(frame(agent, time_us), world=world, fleet=fleet_of([agent], [(0, 0)]), **about)
+    return fused_frame(frame(agent, time_us), world=world, **about)
 
 
 def points(count):
@@ -157,7 +160,7 @@ def bodies(fleet=None, **flags):
     fleet = fleet_of([EGO, HELPER], [(0, 0), (20, 0)], lidars=[1, 0]) if fleet is None else fleet
     return (
         Keeper()
-        .tick(fused_frame(frame(EGO, BEGIN_US), world=world, truth=truth, fleet=fleet), **flags)
+        .tick(fused_frame(frame(EGO, BEGIN_US), world=world, truth=truth), fleet=fleet, **flags)
         .rows("frame_boxes")
     )
 
@@ -242,10 +245,10 @@ def links(transfers=(), contributions=(), *, agents=(EGO, HELPER, OTHER, RELAY),
     fleet = fleet_of(agents, [(100 * n, 0) for n in range(len(agents))])
     world = snapshot(agents, fleet.pose[:, :2], time_us=BEGIN_US)
     one = fused_frame(
-        frame(ego, BEGIN_US), world=world, fleet=fleet, links=links_of(fleet, range_m), transfers=transfers,
+        frame(ego, BEGIN_US), world=world, transfers=transfers,
         contributions=contributions,
     )  # fmt: skip
-    rows = Keeper().tick(one).rows("frame_links")
+    rows = Keeper().tick(one, fleet=fleet, links=links_of(fleet, range_m)).rows("frame_links")
     assert {row["frame"] for row in rows} <= {0}
     return [(row["a"], row["b"], row["role"], row["used"]) for row in rows]
 
@@ -303,8 +306,12 @@ def test_a_link_is_kept_with_its_state():
     # Pairs in rising order: 1-2, 1-3, 2-3.
     budget.state[:] = [0, 1, 2]
     world = snapshot(fleet.agent, fleet.pose[:, :2], time_us=BEGIN_US)
-    one = fused_frame(frame(EGO, BEGIN_US), world=world, fleet=fleet, links=budget, transfers=[asking(OTHER, HELPER)])
-    assert [row["state"] for row in Keeper().tick(one).rows("frame_links")] == ["LOS", "NLOSb", "NLOSv"]
+    one = fused_frame(frame(EGO, BEGIN_US), world=world, transfers=[asking(OTHER, HELPER)])
+    assert [row["state"] for row in Keeper().tick(one, fleet=fleet, links=budget).rows("frame_links")] == [
+        "LOS",
+        "NLOSb",
+        "NLOSv",
+    ]
 
 
 def history(*states):

@@ -95,12 +95,12 @@ def test_a_tick_without_links_has_no_rows():
 
 def seen_by(agent, time_us=BEGIN_US, **about):
     world = snapshot([EGO, HELPER], [(0, 0), (20, 0)], time_us=time_us)
-    return fused_frame(frame(agent, time_us), world=world, fleet=fleet_of([EGO, HELPER], [(0, 0), (20, 0)]), **about)
+    return fused_frame(frame(agent, time_us), world=world, **about)
 
 
 def fuse(record, *frames):
     """Record a tick and the frames that were captured at it."""
-    record.tick(frames[0].instant)
+    record.tick(instant(frames[0].capture.snapshot, fleet_of([EGO, HELPER], [(0, 0), (20, 0)])))
     record.fused(list(frames))
 
 

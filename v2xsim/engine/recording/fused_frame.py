@@ -7,7 +7,6 @@ from v2xsim.engine.cooperation.blind_zone import BlindZone
 from v2xsim.engine.cooperation.cooperation import Contribution
 from v2xsim.engine.cooperation.fusing import Fused
 from v2xsim.engine.cooperation.transfers import Transfer
-from v2xsim.engine.instant import Instant
 from v2xsim.engine.stations.capture import Capture
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.evaluation.evaluator import EgoFrame
@@ -23,7 +22,6 @@ class FusedFrame:
     Attributes:
         ego: The ego's own frame, before fusion.
         capture: The truth behind that frame.
-        instant: The world at the last tick before fusion, for pictures.
         fuse_us: Time of the fusion.
         result: The frame after fusion.
         contributions: Data of helpers that was fused.
@@ -36,7 +34,6 @@ class FusedFrame:
 
     ego: Frame
     capture: Capture
-    instant: Instant
     fuse_us: int
     result: Fused
     contributions: list[Contribution]
