@@ -1,9 +1,10 @@
 """Hidden conflicts over the frames of a run."""
 
 import numpy as np
+import pytest
 from small_scenes import EGO, RANGE_M, scene
 
-from v2xsim.evaluation.episodes import Episode, HiddenConflicts
+from v2xsim.evaluation.episodes import Episode, HiddenConflicts, gap_at
 
 CHILD = 7
 SECOND_US = 1_000_000
@@ -60,6 +61,21 @@ def test_a_conflict_that_pauses_longer_than_a_second_is_two_episodes():
     behind = crossing(SECOND_US + 100_000, distance_m=-20.0)
     found = followed((crossing(0), False, False), (behind, False, False), (crossing(2 * SECOND_US), True, True))
     assert [(e.start_us, e.end_us, e.aware_us["ego"]) for e in found] == [(0, 0, -1), (2_000_000, 2_000_000, 2_000_000)]
+
+
+@pytest.mark.parametrize("step_us", [10_000, 100_000, 500_000, 700_000, 1_000_000])
+def test_one_frame_without_the_conflict_ends_no_episode_at_any_step(step_us):
+    conflicts, nobody = (
+        HiddenConflicts(gap_us=gap_at(step_us)),
+        {mode: flags(False, False) for mode in ("ego", "fused")},
+    )
+    for tick, distance_m in enumerate((20.0, -20.0, 20.0)):
+        conflicts.follow(crossing(tick * step_us, distance_m=distance_m), nobody, RANGE_M)
+    assert [(e.start_us, e.end_us) for e in conflicts.episodes()] == [(0, 2 * step_us)]
+
+
+def test_up_to_half_a_second_the_longest_pause_is_a_second():
+    assert [gap_at(step_us) for step_us in (10_000, 100_000, 500_000, 1_000_000)] == [SECOND_US] * 3 + [2 * SECOND_US]
 
 
 def test_episodes_are_in_order_of_ego_road_user_and_start():

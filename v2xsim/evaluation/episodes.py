@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from v2xsim.evaluation.scene import MODES, Scene
-from v2xsim.perception.metrics.awareness import Episodes, step
+from v2xsim.perception.metrics.awareness import GAP_US, Episodes, step
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,24 @@ class Episode:
     end_us: int
 
 
-class HiddenConflicts:
-    """Follows the hidden conflicts of every ego over a run, in each mode (`ego` alone and `fused`)."""
+def gap_at(step_us: int) -> int:
+    """Return the longest pause of a conflict within one episode, given the time between two frames.
 
-    def __init__(self, modes: Sequence[str] = MODES) -> None:
-        self._modes = tuple(modes)
+    At long steps, one frame without the conflict still does not end an episode.
+    """
+    return max(GAP_US, 2 * step_us)
+
+
+class HiddenConflicts:
+    """Follows the hidden conflicts of every ego over a run, in each mode (`ego` alone and `fused`).
+
+    Args:
+        modes: The modes.
+        gap_us: Longest pause of a conflict within one episode.
+    """
+
+    def __init__(self, modes: Sequence[str] = MODES, gap_us: int = GAP_US) -> None:
+        self._modes, self._gap_us = tuple(modes), gap_us
         self._going: dict[tuple[int, str], Episodes] = {}
         self._over: list[tuple[int, str, Episodes]] = []
 
@@ -52,7 +65,7 @@ class HiddenConflicts:
         conflict = scene.near(range_m) & scene.conflict
         for mode in self._modes:
             before = self._going.get((scene.ego, mode), Episodes.none())
-            going, over = step(before, conflict, scene.hidden, known[mode], scene.agent, scene.time_us)
+            going, over = step(before, conflict, scene.hidden, known[mode], scene.agent, scene.time_us, self._gap_us)
             self._going[scene.ego, mode] = going
             if len(over):
                 self._over.append((scene.ego, mode, over))

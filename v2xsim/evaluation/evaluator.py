@@ -15,6 +15,7 @@ from v2xsim.evaluation.frame import FrameScore, score
 from v2xsim.evaluation.known_users import FusedTracks
 from v2xsim.evaluation.scene import MODES, Scene
 from v2xsim.perception.metrics.average_precision import THRESHOLDS, Matched
+from v2xsim.perception.metrics.awareness import GAP_US
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections
@@ -48,13 +49,16 @@ class Evaluator:
         range_m: Road users within this distance of the ego are scored.
         tracker: The tracker of detections after fusion.
         thresholds: Least overlaps (intersection over union, 0 to 1) at which a detection counts as a hit.
+        gap_us: Longest pause of a conflict within one episode (`v2xsim.evaluation.episodes.gap_at`).
     """
 
-    def __init__(self, range_m: float, tracker: Tracker, thresholds: Sequence[float] = THRESHOLDS) -> None:
+    def __init__(
+        self, range_m: float, tracker: Tracker, thresholds: Sequence[float] = THRESHOLDS, gap_us: int = GAP_US
+    ) -> None:
         self._range_m, self._thresholds = range_m, thresholds
         self._matches: dict[str, list[Matched]] = {mode: [] for mode in MODES}
         self._fused_tracks = FusedTracks(tracker)
-        self._hidden_conflicts = HiddenConflicts()
+        self._hidden_conflicts = HiddenConflicts(gap_us=gap_us)
 
     def add(self, frame: EgoFrame) -> FrameScore:
         """Return the score of one ego frame; frames of one ego must come in order of time."""

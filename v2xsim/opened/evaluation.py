@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from v2xsim.evaluation.episodes import gap_at
 from v2xsim.evaluation.evaluator import Evaluator
 from v2xsim.evaluation.metric import Metric
 from v2xsim.evaluation.metrics import METRIC_TABLES, all_metrics
@@ -69,7 +70,7 @@ def evaluated(
             f"{folder}: evaluate: tracker must be TrackerParams or a function (tracks, detections, time_us) -> Tracks, got {tracker!r}"
         )
     track = partial(step, params=tracker) if isinstance(tracker, TrackerParams) else tracker or tracker_at(step_us)
-    evaluator = Evaluator(range_m, track, overlaps)
+    evaluator = Evaluator(range_m, track, overlaps, gap_at(step_us))
     awareness, episodes = Columns("awareness"), Columns("episodes")
     counts: dict[str, list[int]] = {"objects": [], "seen_ego": [], "seen_fused": []}
     for frame in frames.all(step_us, track):

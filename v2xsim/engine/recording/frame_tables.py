@@ -9,6 +9,7 @@ from v2xsim.engine.channel.messages import RequestMessage
 from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.evaluation.coverage import covered
+from v2xsim.evaluation.episodes import gap_at
 from v2xsim.evaluation.evaluator import Evaluator
 from v2xsim.evaluation.frame import FrameScore
 from v2xsim.perception.tracking.station_tracks import tracker_at
@@ -29,7 +30,7 @@ class FrameTables:
 
     def __init__(self, tables: dict[str, Columns], range_m: float, detect_us: int, step_us: int) -> None:
         self._tables, self._detect_us = tables, detect_us
-        self._evaluator = Evaluator(range_m, tracker_at(step_us))
+        self._evaluator = Evaluator(range_m, tracker_at(step_us), gap_us=gap_at(step_us))
 
     def add(self, frame: FusedFrame) -> FrameScore:
         """Score one ego frame, write it and its score into the tables, and return the score."""
