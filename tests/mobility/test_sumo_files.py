@@ -374,3 +374,12 @@ def test_lanes_whose_lengths_do_not_fit_their_shapes_are_reported(tmp_path, net)
             traffic.snapshot(time_us)
         found = {notice.subject: notice.text for notice in traffic.notices()}
     assert "whether the lengths of lanes fit their shapes" in found["traffic.speeds"]
+
+
+@pytest.mark.parametrize("option", ["--save-configuration.relative", "--save-commented"])
+def test_a_configuration_that_sumo_wrote_itself_runs(tmp_path, net, option):
+    scene(tmp_path, net)
+    (tmp_path / "a.rou.xml").rename(tmp_path / "a b.rou.xml")
+    files = ["-n", "n.net.xml", "-r", "a b.rou.xml", "-a", "s.add.xml"]
+    run_tool("sumo", [*files, "--save-configuration", "own.sumocfg", option], tmp_path)
+    assert departs(tmp_path / "own.sumocfg")

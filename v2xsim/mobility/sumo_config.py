@@ -28,15 +28,15 @@ _SYNONYMS = {
     "n": "net-file", "net": "net-file", "r": "route-files", "routes": "route-files", "a": "additional-files",
     "additional": "additional-files", "w": "weight-files", "weights": "weight-files", "b": "begin", "e": "end",
     "abs-rand": "random", "srand": "seed", "v": "verbose", "W": "no-warnings", "suppress-warnings": "no-warnings",
-    "l": "log", "log-file": "log", "device.fcd-replay.file": "device.fcd-replay.files",
+    "l": "log", "log-file": "log", "c": "configuration-file", "device.fcd-replay.file": "device.fcd-replay.files",
 }  # fmt: skip
 
 # Input files whose option does not end in -file or -files.
-_INPUTS = {"load-state", "phemlight-path", "astar.all-distances", "astar.landmark-distances"}
+_INPUTS = {"load-state", "astar.all-distances", "astar.landmark-distances"}
 
-# Options that write files, open ports or are only for the graphical interface.
-_DROPPED = {"log", "message-log", "error-log", "tripinfo", "personinfo", "summary", "netstate", "ndump", "netstate-dump",
-            "dump", "vehroutes", "vehroute", "personroutes", "fcd", "person-fcd", "C", "device.toc.file", "remote-port",
+# Options that write files, open ports, or are only for the graphical interface or emissions.
+_DROPPED = {"configuration-file", "phemlight-path", "log", "message-log", "error-log", "tripinfo", "personinfo",
+            "summary", "netstate", "ndump", "netstate-dump", "dump", "vehroutes", "vehroute", "personroutes", "fcd", "person-fcd", "C", "device.toc.file", "remote-port",
             "num-clients", "gui-settings-file", "g", "start", "S", "quit-on-end", "Q", "delay", "d", "game",
             "window-size", "window-pos", "breakpoints", "step-length", "seed", "random", "no-step-log", "verbose",
             "no-warnings"}  # fmt: skip
@@ -45,8 +45,8 @@ _LARGEST_NAMING_BYTES = 8_000_000
 _DROPPED_BEGINNINGS = ("save-", "device.ssm", "gui-", "device.btreceiver", "registry-")
 
 # Dropped options that do not change what a user gets from v2xsim, so that no notice lists them.
-_UNREPORTED = {"log", "message-log", "error-log", "gui-settings-file", "g", "start", "S", "quit-on-end", "Q", "delay", "d",
-               "game", "window-size", "window-pos", "breakpoints", "no-step-log", "verbose", "no-warnings"}  # fmt: skip
+_UNREPORTED = {"configuration-file", "phemlight-path", "log", "message-log", "error-log", "gui-settings-file", "g",
+               "start", "S", "quit-on-end", "Q", "delay", "d", "game", "window-size", "window-pos", "breakpoints", "no-step-log", "verbose", "no-warnings"}  # fmt: skip
 
 _TRUE = {"1", "yes", "true", "on", "x", "t"}
 
