@@ -158,7 +158,18 @@ def test_a_run_without_states_is_refused(copied):
 
 
 @pytest.mark.parametrize("table", ["states", "agents"])
+def test_a_run_with_a_changed_table_is_refused(copied, table):
+    path = copied.parent / f"{table}.parquet"
+    pq.write_table(pq.read_table(path), path, compression="none")
+    with pytest.raises(
+        MobilityError, match=rf"{table}.parquet: must be the table '{table}'.*has changed since the run"
+    ):
+        mobility(copied)
+
+
+@pytest.mark.parametrize("table", ["states", "agents"])
 def test_a_run_with_a_damaged_table_is_refused(copied, table):
+    without_digests(copied)
     (copied.parent / f"{table}.parquet").write_bytes(b"PAR1")
     with pytest.raises(
         MobilityError, match=rf"{table}.parquet: must be the table '{table}'.*v2xsim run .*manifest.json"
@@ -166,7 +177,12 @@ def test_a_run_with_a_damaged_table_is_refused(copied, table):
         mobility(copied)
 
 
+def without_digests(manifest):
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"tables": {}}))
+
+
 def test_a_run_with_another_table_in_place_of_its_states_is_refused(copied):
+    without_digests(copied)
     (copied.parent / "states.parquet").write_bytes((copied.parent / "agents.parquet").read_bytes())
     with pytest.raises(MobilityError, match=r"states.parquet: must be the table 'states' of a run"):
         mobility(copied)

@@ -102,6 +102,26 @@ def test_a_damaged_or_foreign_manifest_is_refused(folder, content, message):
         v2xsim.open(folder)
 
 
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"scenario": {}}, "its scenario has no name"),
+    ({"scenario": {"name": "a", "run": []}}, "its scenario has no run.seed"),
+    ({"notices": [{"subject": "a"}]}, "its entries tables or notices have another form"),
+    ({"notices": "none"}, "its entries tables or notices have another form"),
+    ({"tables": []}, "its entries tables or notices have another form"),
+])  # fmt: skip
+def test_a_manifest_with_entries_of_another_form_is_refused(folder, changes, message):
+    edit(folder, **changes)
+    with pytest.raises(OpenError, match=message):
+        v2xsim.open(folder)
+
+
+def test_a_setting_of_another_type_is_refused(folder):
+    scenario = json.loads((folder / "manifest.json").read_text())["scenario"]
+    edit(folder, scenario=scenario | {"record": scenario["record"] | {"state_ticks": "1"}})
+    with pytest.raises(OpenError, match=r"record.state_ticks of its scenario is '1'"):
+        v2xsim.open(folder)
+
+
 def test_a_run_of_an_earlier_format_is_refused_with_the_command_that_runs_it_again(folder):
     edit(folder, format=1)
     with pytest.raises(OpenError, match=rf"got 1 of v2xsim .*run it again: v2xsim run {folder}/manifest.json"):
@@ -146,7 +166,31 @@ def test_a_table_with_changed_bytes_is_refused(folder):
         v2xsim.open(folder).tables["detections"]
 
 
+def test_a_table_of_another_run_of_the_same_scenario_is_refused(folder):
+    other = finished("cooperation.fusion=early", "run.seed=4")[1]
+    shutil.copy(other / "detections.parquet", folder / "detections.parquet")
+    with pytest.raises(
+        OpenError, match=r"detections.parquet: has changed since the run \(sha256 .*, now .*\); copy the folder"
+    ):
+        v2xsim.open(folder).evaluate()
+
+
+def test_one_wrong_bit_in_a_table_is_found(folder):
+    path = folder / "states.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(
+        OpenError, match=r"states.parquet: (has changed since the run|cannot be read as a Parquet table)"
+    ):
+        v2xsim.open(folder).evaluate()
+
+
+# Tables without a digest in the manifest, as a program may write them
+
+
 def test_another_table_under_its_name_is_refused(folder):
+    edit(folder, tables={})
     shutil.copy(folder / "agents.parquet", folder / "states.parquet")
     with pytest.raises(
         OpenError, match=r"states.parquet: must be the table 'states' of a run; it has no column 'time_us'"
@@ -155,6 +199,7 @@ def test_another_table_under_its_name_is_refused(folder):
 
 
 def test_a_column_of_another_type_is_refused(folder):
+    edit(folder, tables={})
     table = pq.read_table(folder / "states.parquet")
     at = table.column_names.index("x_m")
     pq.write_table(table.set_column(at, "x_m", table["x_m"].cast(pa.float32())), folder / "states.parquet")
@@ -163,19 +208,28 @@ def test_a_column_of_another_type_is_refused(folder):
 
 
 def test_a_column_more_is_no_reason_to_refuse(folder):
+    edit(folder, tables={})
     table = pq.read_table(folder / "states.parquet")
     pq.write_table(table.append_column("mine", table["x_m"]), folder / "states.parquet")
     assert "mine" in v2xsim.open(folder).tables["states"].column_names
 
 
 def test_tables_of_two_runs_in_one_folder_are_refused(folder):
+    edit(folder, tables={})
     other = finished("cooperation.fusion=early", "run.begin_s=2.5")[1]
     shutil.copy(other / "stations.parquet", folder / "stations.parquet")
+    with pytest.raises(OpenError, match="the tables are not of one run"):
+        v2xsim.open(folder).evaluate()
+    shutil.copytree(finished("cooperation.fusion=early")[1], folder, dirs_exist_ok=True)
+    edit(folder, tables={})
+    table = pq.read_table(folder / "hits.parquet")
+    pq.write_table(table.set_column(2, "agent", pa.array([99] * table.num_rows)), folder / "hits.parquet")
     with pytest.raises(OpenError, match="the tables are not of one run"):
         v2xsim.open(folder).evaluate()
 
 
 def test_a_table_that_was_sorted_otherwise_is_refused(folder):
+    edit(folder, tables={})
     path = folder / "detections.parquet"
     pq.write_table(pq.read_table(path).sort_by("x_m"), path)
     with pytest.raises(OpenError, match=r"rows with equal frame_us and ego must follow each other"):
@@ -201,6 +255,7 @@ def test_a_table_of_a_later_format_is_refused_with_the_command_that_records_it(f
 
 
 def test_a_column_of_a_later_format_may_be_missing(folder, later):
+    edit(folder, tables={})
     table = pq.read_table(folder / "states.parquet")
     pq.write_table(table.drop_columns(["height_m"]), folder / "states.parquet")
     assert "height_m" not in v2xsim.open(folder).tables["states"].column_names

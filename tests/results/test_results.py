@@ -1,5 +1,6 @@
 """What a run returns, and the folder that it is written into."""
 
+import hashlib
 import json
 import os
 
@@ -117,3 +118,11 @@ def test_the_files_that_a_run_read_are_in_its_manifest(results, tmp_path):
     assert json.loads((tmp_path / "manifest.json").read_text())["inputs"] == [
         {"path": "/a", "sha256": "11"}, {"path": "/b", "sha256": "22"},
     ]  # fmt: skip
+
+
+def test_the_manifest_has_the_digest_of_each_table(results, tmp_path):
+    results.write(tmp_path)
+    digests = json.loads((tmp_path / "manifest.json").read_text())["tables"]
+    assert digests == {
+        name: hashlib.sha256((tmp_path / f"{name}.parquet").read_bytes()).hexdigest() for name in ("channel", "metrics")
+    }  # fmt: skip

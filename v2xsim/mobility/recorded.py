@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxtyping import Float, Int8, Int64
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names
 from v2xsim.records import Boxes, Prisms
+from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema_world import Recorded, Run
 from v2xsim.world.road_users import KINDS, antenna_height_m
 from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
@@ -87,10 +89,20 @@ class _Source:
 
     manifest: Path
 
+    @cached_property
+    def content(self) -> Any:
+        """Content of the manifest."""
+        return json.loads(self.manifest.read_text(encoding="utf-8"))
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Digest of the file of each table, as far as the manifest has them."""
+        return dict(self.content.get("tables", {}))
+
     def settings(self) -> dict[str, Any]:
         """Return the sections `run` and `record` of its scenario, which must have recorded its states."""
         try:
-            content = json.loads(self.manifest.read_text(encoding="utf-8"))
+            content = self.content
             sections: dict[str, Any] = {name: content["scenario"][name] for name in ("run", "record")}
             states, complete = sections["record"].get("states", False), content["complete"]
         except OSError as error:
@@ -109,6 +121,11 @@ class _Source:
         """Return a table of the run."""
         path = self.manifest.parent / f"{name}.parquet"
         try:
+            if (digest := self.digests.get(name)) is not None and (changed := change_of(path, digest)) is not None:
+                raise MobilityError(
+                    f"{path}: must be the table {name!r} of the run that is replayed, and it {changed}; copy the folder again, or run it "
+                    f"again: v2xsim run {self.manifest}"
+                )
             return pq.read_table(path)
         except (OSError, pa.ArrowException):
             raise MobilityError(

@@ -15,6 +15,12 @@ from v2xsim.scenario.schema import Scenario
 
 # The first format with the truth of every tick and with uncut detections.
 FIRST_FORMAT = 2
+# Settings of the scenario that every opened run needs, with their types in JSON.
+_SETTINGS: dict[str, type | tuple[type, ...]] = {
+    "name": str, "run.seed": int, "run.begin_s": (int, float), "run.duration_s": (int, float), "run.step_s": (int, float),
+    "run.device": str, "record.evaluation_range_m": (int, float), "record.prr_range_m": (int, float),
+    "record.packet_share": (int, float), "record.link_ticks": int, "record.states": bool, "record.state_ticks": int,
+}  # fmt: skip
 # A name has at most 80 characters.
 _LONGEST_NAME = 73
 
@@ -117,6 +123,22 @@ def _check(path: Path, content: Any) -> None:
         )
     if content.get("complete") is not True:
         raise OpenError(f"{path}: must be of a finished run; run it again: v2xsim run {path}")
+    for key, kind in _SETTINGS.items():
+        try:
+            value = setting(content, key)
+        except (KeyError, TypeError):
+            raise OpenError(f"{path}: must be the manifest of a run; its scenario has no {key}") from None
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise OpenError(f"{path}: must be the manifest of a run; {key} of its scenario is {value!r}")
+    if not isinstance(content.get("tables", {}), dict) or not _are_notices(content.get("notices", [])):
+        raise _damaged(path, "its entries tables or notices have another form")
+
+
+def _are_notices(items: Any) -> bool:
+    kinds = {"subject": str, "count": int, "text": str}
+    return isinstance(items, list) and all(
+        isinstance(item, dict) and all(isinstance(item.get(key), kind) for key, kind in kinds.items()) for item in items
+    )
 
 
 def _damaged(path: Path, why: str) -> OpenError:

@@ -10,6 +10,7 @@ from v2xsim.evaluation.evaluator import EgoFrame
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.evaluation.scene import Scene
 from v2xsim.opened.blocks import Blocks
+from v2xsim.opened.errors import OpenError
 from v2xsim.opened.truth import Truth
 from v2xsim.perception.tracking.station_tracks import StationTracks, Tracker
 from v2xsim.records import Boxes, Detections
@@ -29,7 +30,7 @@ class RecordedFrames:
 
     def __init__(self, tables: Mapping[str, pa.Table], truth: Truth, folder: Path) -> None:
         key = ("frame_us", "ego")
-        self._truth = truth
+        self._truth, self._folder = truth, folder
         self.frame_us, self.ego = (column.tolist() for column in arrays_of(tables["fusion"], *key))
         self._detections, self._hits, self._announced = (
             Blocks(tables[name], key, folder) for name in ("detections", "hits", "announced")
@@ -80,7 +81,13 @@ class RecordedFrames:
         )  # fmt: skip
         points = {name: np.zeros(len(snapshot), np.int64) for name in ("own_points", "fused_points")}
         rows = self._hits.rows(time_us, ego)
-        at = np.searchsorted(snapshot.agent, self._hits.column("agent")[rows])
+        agent = self._hits.column("agent")[rows]
+        if not np.isin(agent, snapshot.agent).all():
+            raise OpenError(
+                f"{self._folder}: must have the road users of its table hits at {time_us * 1e-6:g} s in its table states; the tables are not "
+                "of one run"
+            )
+        at = np.searchsorted(snapshot.agent, agent)
         for name, counts in points.items():
             counts[at] = self._hits.column(name)[rows]
         scene = Scene(

@@ -43,7 +43,9 @@ class Run:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.manifest: Mapping[str, Any] = read_manifest(self.folder)
-        self.tables: Mapping[str, pa.Table] = RunTables(self.folder, self.manifest["format"])
+        self.tables: Mapping[str, pa.Table] = RunTables(
+            self.folder, self.manifest["format"], self.manifest.get("tables", {})
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         name, seed, duration_s = (setting(self.manifest, key) for key in ("name", "run.seed", "run.duration_s"))

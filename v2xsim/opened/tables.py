@@ -10,6 +10,7 @@ from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
 from v2xsim.results.tables import COLUMNS, SINCE, schema_of
 from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.explain import nearest
+from v2xsim.scenario.manifests import change_of
 
 
 class RunTables(Mapping[str, pa.Table]):
@@ -19,10 +20,11 @@ class RunTables(Mapping[str, pa.Table]):
         folder: Folder of the run.
         layout: Format of the folder, from its manifest. Tables that came with a later format are refused; columns that did are
             missing.
+        digests: SHA-256 digest of the file of each table, from the manifest; a file with another content is refused.
     """
 
-    def __init__(self, folder: Path, layout: int) -> None:
-        self._folder, self._layout = folder, layout
+    def __init__(self, folder: Path, layout: int, digests: Mapping[str, str]) -> None:
+        self._folder, self._layout, self._digests = folder, layout, digests
         self._read: dict[str, pa.Table] = {}
 
     def __getitem__(self, name: str) -> pa.Table:
@@ -77,6 +79,8 @@ class RunTables(Mapping[str, pa.Table]):
         except (OSError, pa.ArrowException):
             # Arrow's own message names byte positions of its format, which help nobody to repair the folder.
             raise OpenError(f"{path}: cannot be read as a Parquet table; it is damaged or cut off; {again}") from None
+        if name in self._digests and (changed := change_of(path, self._digests[name])) is not None:
+            raise OpenError(f"{path}: {changed}; {again}")
         for field in schema_of(name):
             if SINCE.get(f"{name}.{field.name}", 0) > self._layout:
                 continue

@@ -15,8 +15,9 @@ _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo"
 
 
 def manifest_of(
-    scenario: Scenario, rung: Mapping[str, str], notices: Sequence[Notice] = (), inputs: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+    scenario: Scenario, rung: Mapping[str, str], notices: Sequence[Notice] = (), inputs: Mapping[str, str] | None = None,
+    tables: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the data that identify a run; they do not depend on the time of day or on the machine's folders.
 
     Args:
@@ -24,6 +25,7 @@ def manifest_of(
         rung: Variant of each model that produced the results.
         notices: Notices of the run.
         inputs: SHA-256 digest of each file that the run read, by path.
+        tables: SHA-256 digest of the file of each table, by the table's name.
     """
     return {
         "format": FORMAT,
@@ -33,6 +35,7 @@ def manifest_of(
         "automatic": sorted(scenario.automatic),
         "plugins": [{"path": str(p.path), "sha256": p.sha256} for p in scenario.loaded_plugins],
         "inputs": [{"path": path, "sha256": digest} for path, digest in sorted((inputs or {}).items())],
+        "tables": dict(tables or {}),
         "models": dict(rung),
         "notices": [notice.as_object() for notice in notices],
         "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},

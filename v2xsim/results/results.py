@@ -14,6 +14,7 @@ from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.notices import Notice
 from v2xsim.results.manifest import manifest_of
 from v2xsim.results.tables import Columns
+from v2xsim.scenario.manifests import sha256_of
 from v2xsim.scenario.schema import Scenario
 
 # The bytes of equal rank of all numbers are stored one after the other: point clouds, by far the largest table, take a fifth
@@ -60,16 +61,22 @@ class Results:
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, table in self.tables.items():
-                split = _SPLIT_COLUMNS.get(name, [])
-                pq.write_table(
-                    table, folder / f"{name}.parquet", compression="zstd", use_byte_stream_split=split,
-                    use_dictionary=[column for column in table.column_names if column not in split],
-                )  # fmt: skip
+            digests = {name: _written(table, folder / f"{name}.parquet", name) for name, table in self.tables.items()}
             _write_json(folder / "timing.json", self.timing)
-            _write_json(folder / "manifest.json", manifest_of(self.scenario, self.rung, self.notices, self.inputs))
+            manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests)
+            _write_json(folder / "manifest.json", manifest)
         except OSError as error:
             raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
+
+
+def _written(table: pa.Table, path: Path, name: str) -> str:
+    """Write a table into a file, and return the SHA-256 digest of the file."""
+    split = _SPLIT_COLUMNS.get(name, [])
+    pq.write_table(
+        table, path, compression="zstd", use_byte_stream_split=split,
+        use_dictionary=[column for column in table.column_names if column not in split],
+    )  # fmt: skip
+    return sha256_of(path)
 
 
 def metrics_table(rows: Rows) -> pa.Table:

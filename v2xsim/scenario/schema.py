@@ -155,7 +155,11 @@ class Record(Section):
     """The data that a run records, and the ranges over which metrics are computed."""
 
     clouds_every_s: float = quantity(
-        1.0, "s", "Interval at which fused point clouds are kept for pictures; 0 keeps none", ge=0, le=3600
+        1.0,
+        "s",
+        "Interval at which fused point clouds are kept for pictures, about 2 MB each; 0 keeps none. Clouds that were not kept can be cast again (docs/runs.md)",
+        ge=0,
+        le=3600,
     )
     cloud_egos: int = quantity(
         1,
