@@ -72,6 +72,23 @@ def test_the_clouds_of_a_generated_town_are_the_recorded_ones(tmp_path):
         assert np.array_equal(run.cloud(frame).object, run.cloud(frame, cast=True).object)
 
 
+def test_the_clouds_of_stations_with_different_rigs_are_the_recorded_ones(tmp_path):
+    rigs = "{two: [{x_m: 2.6, z_m: -0.9}, {model: beam32}], pole: [{pitch_deg: 20}]}"
+    keys = [
+        f"lidars={{model: beam16, rigs: {rigs}, carry: {{ego: two, truck: pole, helper: mounts}}}}",
+        "run.duration_s=0.5",
+    ]
+    v2xsim.run(
+        v2xsim.load("demo", [*keys, "record.clouds_every_s=0.2", "cooperation.transport=synchronous", "run.begin_s=6"]),
+        out=tmp_path,
+    )
+    run = v2xsim.open(tmp_path)
+    assert sorted(run.tables["agents"]["lidars"].to_pylist())[-3:] == [1, 1, 2]
+    (frame,) = run.frames(time_s=6.2)
+    assert len(np.unique(frame.cloud.source)) > 1
+    assert np.array_equal(run.cloud(frame).points_m, run.cloud(frame, cast=True).points_m)
+
+
 def test_any_station_with_a_lidar_has_a_cloud_at_each_tick():
     cloud = of().station_cloud("helper", 0.7)
     assert set(cloud.source.tolist()) == {2}

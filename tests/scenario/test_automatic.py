@@ -150,6 +150,33 @@ def test_a_wrong_value_that_others_follow_is_refused_by_its_own_name_alone(chang
     assert change.split("=")[0] in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("access", "key", "value", "noted"),
+    [
+        ("ieee80211p", "slot_ms", 1, True), ("random_slot", "slot_ms", 1, False), ("ieee80211p", "slot_ms", 0.5, False),
+        ("ieee80211p", "slot_ms", "auto", False), ("nr_mode2", "awareness_mcs", 4, True), ("ieee80211p", "awareness_mcs", 4, False),
+        ("ideal", "dcc", "reactive", True), ("lte_mode4", "dcc", "reactive", False), ("random_slot", "queue_packets", 5, True),
+        ("ieee80211p", "ack_timeout_ms", 2, True), ("nr_mode2", "selection_window_ms", 30, False),
+    ],
+)  # fmt: skip
+def test_a_chosen_value_that_the_access_scheme_does_not_use_is_noted(access, key, value, noted):
+    notes = load("demo", [f"radio.access={access}", f"radio.{key}={value}"]).notes
+    assert any(f"radio.{key} has no effect" in note for note in notes) == noted
+
+
+@pytest.mark.parametrize(
+    ("changes", "noted"),
+    [
+        (["record.evaluation_range_m=70"], False), (["record.evaluation_range_m=71"], True),
+        (["record.evaluation_range_m=140", "cooperation.matrix.extent_m=100"], False),
+        (["record.evaluation_range_m=200", "cooperation.fusion=none"], False),
+        (["radio.range_m=149"], True), (["radio.range_m=149", "record.prr_range_m=149"], False),
+    ],
+)  # fmt: skip
+def test_a_range_of_a_metric_beyond_what_it_measures_is_noted(changes, noted):
+    assert bool(load("demo", changes).notes) == noted
+
+
 # Refusals of one changed key that no default can avoid: what they contradict is written, or two keys must change together.
 EXPECTED = (
     "traffic needs exactly one of", "stations takes count or penetration, not both", "holds a single value, so it has no key",
