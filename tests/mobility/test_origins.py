@@ -2,7 +2,7 @@
 
 import pytest
 
-from v2xsim.mobility.origins import origin_notices
+from v2xsim.mobility.origins import origin_notices, unused_buildings
 from v2xsim.scenario.schema_world import Traffic, World
 from v2xsim.world.buildings import load_prisms
 
@@ -43,3 +43,26 @@ def test_a_damaged_network_is_left_to_the_traffic(tmp_path):
     (tmp_path / "a town.net.xml").write_text("<net")
     world = World(buildings=tmp_path / "a.poly.xml")
     assert origin_notices(Traffic(sumocfg=tmp_path / "a.sumocfg"), world, load_prisms(world)[1]) == ()
+
+
+def test_buildings_that_only_sumo_draws_are_reported(tmp_path):
+    (tmp_path / "town.poly.xml").write_text(
+        '<additional><poly type="building.yes" shape="0,0 9,0 9,9"/><poly type="water" shape="0,0"/></additional>'
+    )
+    (tmp_path / "stops.add.xml").write_text('<additional><busStop id="a"/></additional>')
+    (tmp_path / "a.sumocfg").write_text(
+        '<configuration><additional-files value="stops.add.xml,town.poly.xml"/></configuration>'
+    )
+    traffic = Traffic(sumocfg=tmp_path / "a.sumocfg")
+    (notice,) = unused_buildings(traffic, World())
+    assert (notice.subject, notice.count) == ("buildings.unused", 1)
+    assert "set world.buildings to town.poly.xml" in notice.text
+    assert unused_buildings(traffic, World(buildings=tmp_path / "town.poly.xml")) == ()
+
+
+@pytest.mark.parametrize(
+    "config", ["<configuration/>", '<configuration><additional-files value="gone.xml"/></configuration>', "<net"]
+)
+def test_other_configurations_are_left_to_the_traffic(tmp_path, config):
+    (tmp_path / "a.sumocfg").write_text(config)
+    assert unused_buildings(Traffic(sumocfg=tmp_path / "a.sumocfg"), World()) == ()

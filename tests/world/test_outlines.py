@@ -107,6 +107,11 @@ def test_a_file_without_buildings_is_reported():
     assert subjects([polygon(square(0, 0, 9), kind="landuse.forest")]) == {"buildings.none": 1}
 
 
+def test_an_empty_file_is_reported_and_an_empty_list_is_not():
+    assert subjects([]) == {"buildings.none": 1}
+    assert prisms_from([])[1].notices("world.buildings") == ()
+
+
 def test_parts_above_each_other_are_no_repetition():
     tower = [polygon(square(0, 0, 10), height="20"), polygon(square(0, 0, 10), height="25", min_height="20")]
     tower[1] = Polygon("building", tower[0].shape, {"height": "25", "min_height": "20"})

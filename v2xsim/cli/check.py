@@ -91,9 +91,10 @@ def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
         from v2xsim.mobility.sumo_config import check_without_sumo
 
         left_out = check_without_sumo(scenario.traffic.sumocfg, round(scenario.run.begin_s * 1e6))
+    from v2xsim.mobility.origins import origin_notices, unused_buildings
+
     if not scenario.world.buildings:
-        return left_out
-    from v2xsim.mobility.origins import origin_notices
+        return (*unused_buildings(scenario.traffic, scenario.world), *left_out)
     from v2xsim.world.buildings import building_notices, load_prisms
 
     _, height_sources = load_prisms(scenario.world)

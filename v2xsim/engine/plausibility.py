@@ -100,8 +100,8 @@ class Plausibility:
         users = "1 road user was" if count == 1 else f"{count} road users were"
         text = (
             f"world.buildings: {users} inside buildings, first {names.name_of(agent)!r} at {time_us * 1e-6:g} s at ({x_m:.1f}, "
-            f"{y_m:.1f}); they see and hear each other inside, but nothing outside. Correct the paths or the outlines, or raise the "
-            "underside of the building (min_height)"
+            f"{y_m:.1f}); the walls round them block their lidars and links. Correct the paths or the outlines, or raise the "
+            "underside of the building (base_m, or min_height in a polygon file)"
         )
         return Notice("traffic.inside_building", count, text)
 

@@ -1,4 +1,4 @@
-"""Whether the buildings and the roads of a scenario have the same origin."""
+"""Whether the buildings of a scenario are those of its road network: of the same origin, and none left in SUMO's own files."""
 
 import xml.etree.ElementTree as ET
 import zlib
@@ -10,13 +10,14 @@ from v2xsim.mobility.sumo_xml import opened
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import Traffic, World
 from v2xsim.world.height_sources import HeightSources
+from v2xsim.world.polygon_file import BuildingsError, read_polygons
 
 # netconvert and polyconvert round to 1 cm.
 _SAME_M = 0.5
 
 
 def origin_notices(traffic: Traffic, world: World, sources: HeightSources) -> tuple[Notice, ...]:
-    """Return a notice if the polygon file was made for a network with another origin than that of the traffic.
+    """Return notices about buildings for another network than that of the traffic, and about buildings that are not used.
 
     Files that give no `netOffset`, and networks that cannot be read, are not compared.
 
@@ -28,7 +29,7 @@ def origin_notices(traffic: Traffic, world: World, sources: HeightSources) -> tu
     network = _network(traffic, world)
     offset_m = _numbers(sources.net_offset_m)
     if network is None or offset_m is None:
-        return ()
+        return unused_buildings(traffic, world)
     text = net_offset_m(network)
     network_offset_m = _numbers(text)
     if network_offset_m is None or all(abs(a - b) <= _SAME_M for a, b in zip(offset_m, network_offset_m, strict=True)):
@@ -40,6 +41,25 @@ def origin_notices(traffic: Traffic, world: World, sources: HeightSources) -> tu
             "buildings are shifted against the roads; run polyconvert with this network (--net-file)",
         ),
     )  # fmt: skip
+
+
+def unused_buildings(traffic: Traffic, world: World) -> tuple[Notice, ...]:
+    """Return a notice if SUMO's configuration names a file with buildings, and the scenario has none."""
+    if world.buildings or traffic.sumocfg is None:
+        return ()
+    notices = []
+    for path in _files(traffic.sumocfg, "additional-files"):
+        try:
+            count = sum(polygon.building_type is not None for polygon in read_polygons(path))
+        except BuildingsError:
+            continue  # Another kind of additional file.
+        if count:
+            text = (
+                f"{traffic.sumocfg}: names {path.name} with {count:,} polygons of buildings, but world.buildings names none, so "
+                f"nothing blocks a link; set world.buildings to {path.name}"
+            )
+            notices.append(Notice("buildings.unused", count, text))
+    return tuple(notices)
 
 
 def net_offset_m(network: Path) -> str:
@@ -60,12 +80,16 @@ def _network(traffic: Traffic, world: World) -> Path | None:
     """Return the file of the road network; None if there is none, or if it cannot be found."""
     if traffic.sumocfg is None:
         return world.roads if isinstance(world.roads, Path) else None
+    return next(iter(_files(traffic.sumocfg, "net-file")), None)
+
+
+def _files(sumocfg: Path, option: str) -> list[Path]:
+    """Return the files that an option of SUMO's configuration names; none if one of them is missing."""
     try:
-        value = read_options(traffic.sumocfg).get("net-file", "")
-        files = files_of(value, traffic.sumocfg.parent, "net-file", traffic.sumocfg) if value else []
+        value = read_options(sumocfg).get(option, "")
+        return files_of(value, sumocfg.parent, option, sumocfg) if value else []
     except MobilityError:
-        return None  # Starting the traffic reports it.
-    return files[0] if files else None
+        return []  # Starting the traffic reports it.
 
 
 def _numbers(text: str) -> tuple[float, float] | None:

@@ -21,7 +21,7 @@ class HeightSources:
         crossing: Number of outlines that cross themselves; the areas that they enclose are loaded.
         unreadable: Number of buildings whose height or number of storeys in the map is no number.
         other: Types of polygons that are neither buildings nor known to polyconvert, with the number of each.
-        polygons: Number of polygons in the file, buildings or not.
+        polygons: Number of polygons in the file, buildings or not; -1 if the scenario lists the buildings.
         kept: Notices that the file keeps from the import that wrote it.
         net_offset_m: Shift to the coordinates of the network for which the file was made, as text; empty if unknown.
     """
@@ -35,7 +35,7 @@ class HeightSources:
     crossing: int = 0
     unreadable: int = 0
     other: tuple[tuple[str, int], ...] = ()
-    polygons: int = 0
+    polygons: int = -1
     kept: tuple[Notice, ...] = ()
     net_offset_m: str = ""
 
@@ -85,7 +85,7 @@ class HeightSources:
                 f"`building` nor `building.…`: {_listed(self.other)}",
             ),
             (
-                "buildings.none", int(self.loaded == 0 and self.polygons > 0),
+                "buildings.none", int(self.loaded == 0 and self.polygons >= 0),
                 f"none of {self.polygons} polygons becomes a building; a building has the type `building` or `building.…`, or a "
                 "param `building`",
             ),
