@@ -264,6 +264,7 @@ def test_nobody_moves_across_a_gap_and_the_gap_is_reported(tmp_path):
 def test_a_sample_every_ten_seconds_is_no_gap(tmp_path):
     found, there = driven(tmp_path, eastward(steps=8, span_s=10.0), end_s=60, step_us=1_000_000)
     assert set(found) == {"trace.interpolated"}
+    assert "across corners" in found["trace.interpolated"].text
     assert all(there.values())
 
 

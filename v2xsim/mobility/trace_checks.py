@@ -32,6 +32,7 @@ _GAP_S = 2.0
 # Movements with less than this do not show a ratio or a direction.
 _LEAST_SPEED_MPS = 1.0
 _LEAST_MOVE_M = 0.3
+_LONGEST_TURN_S = 5.0
 _MOST_PAIRS = 20_000
 
 # A road user that should move by this and does not move at all has no position of its own in that sample.
@@ -181,7 +182,8 @@ class TraceChecks:
         vehicle = before.kind[b] != PEDESTRIAN
         driving = (high >= _LEAST_SPEED_MPS) & vehicle
         silent = ~np.isfinite(high) & (way_m > 0)
-        clear = (way_m > _LEAST_MOVE_M) & ~jumped & vehicle
+        # Over longer times, a road user may turn several times.
+        clear = (way_m > _LEAST_MOVE_M) & ~jumped & vehicle & (span_s <= _LONGEST_TURN_S)
         far = driving & (low * span_s > _EXPECTED_M)
         self._far += int(far.sum())
         self._frozen += int((far & (way_m < 0.05 * _EXPECTED_M)).sum())
@@ -311,9 +313,10 @@ class TraceChecks:
                 "positions are UTM coordinates (option fcd-output.utm), so buildings and roadside units must be, too",
             )
         if run_step_us and self.usual_span_us > 1.01 * run_step_us:
+            corners = ", also across corners and through buildings" if self.usual_span_us > _GAP_S * 1e6 else ""
             note(
                 "trace.interpolated", max(self._samples, 1),
-                f"has a sample every {self.usual_span_us / 1e6:g} s; between samples, road users move linearly (run.step_s is "
+                f"has a sample every {self.usual_span_us / 1e6:g} s; between samples, road users move linearly{corners} (run.step_s is "
                 f"{run_step_us / 1e6:g} s)",
             )  # fmt: skip
         if self._gaps:
