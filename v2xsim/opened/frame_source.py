@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from v2xsim.evaluation.evaluator import EgoFrame, Evaluator
+from v2xsim.evaluation.evaluator import Evaluator
 from v2xsim.evaluation.frame import FrameScore
 from v2xsim.evaluation.metric import arrays_of
+from v2xsim.evaluation.scene import MODES
 from v2xsim.opened.casting import Casting
 from v2xsim.opened.clouds import Cloud
 from v2xsim.opened.errors import NotRecordedError, OpenError
@@ -43,12 +44,13 @@ class FrameSource:
         self._folder, self._manifest, self._tables, self._truth = folder, manifest, tables, truth
         self._names, self._casting = names, casting
         self._frame_us, self._egos = np.array(recorded.frame_us, np.int64), np.array(recorded.ego, np.int64)
-        # The tracks of a frame depend on all frames before it, so all are scored at once.
+        self._recorded = recorded
+        # The tracks of a frame depend on all frames before it, so all are scored at once. The truth is read again when a frame
+        # is used: that of all frames would need much memory.
         tracker = tracker_at(round(setting(manifest, "run.step_s") * 1e6))
         evaluator = Evaluator(setting(manifest, "record.evaluation_range_m"), tracker)
-        self._scored: list[tuple[EgoFrame, FrameScore]] = [
-            (frame, evaluator.add(frame))
-            for frame in recorded.all(round(setting(manifest, "run.step_s") * 1e6), tracker)
+        self._scores: list[FrameScore] = [
+            evaluator.add(frame) for frame in recorded.all(round(setting(manifest, "run.step_s") * 1e6), tracker)
         ]
         self._sources = Sources(self.cloud, self.own_cloud, self._rows, self._links)
 
@@ -87,12 +89,12 @@ class FrameSource:
         return self._casting().own(frame.agent, frame.time_us)
 
     def _frame(self, number: int) -> Frame:
-        frame, score = self._scored[number]
-        scene = frame.scene
+        time_us, ego = int(self._frame_us[number]), int(self._egos[number])
+        scene, _ = self._recorded.scene(time_us, ego)
+        detections = {mode: self._recorded.detections(time_us, ego, mode) for mode in MODES}
         return Frame(
-            number, scene.time_us, self._names[scene.ego], scene.ego, self._truth.pose(scene.time_us, scene.ego),
-            self._truth.believed(scene.time_us, scene.ego), scene, score, {"ego": frame.own, "fused": frame.fused},
-            frame.announced, self._names, self._sources,
+            number, time_us, self._names[ego], ego, self._truth.pose(time_us, ego), self._truth.believed(time_us, ego), scene,
+            self._scores[number], detections, self._recorded.announced(time_us, ego), self._names, self._sources,
         )  # fmt: skip
 
     def _agent(self, ego: str | int) -> int:

@@ -49,7 +49,7 @@ class RecordedFrames:
         """
         own_tracks = StationTracks(step_us, tracker)
         for time_us, ego in zip(self.frame_us, self.ego, strict=True):
-            scene, fused_points = self._scene(time_us, ego)
+            scene, fused_points = self.scene(time_us, ego)
             own, fused = self.detections(time_us, ego, "ego"), self.detections(time_us, ego, "fused")
             yield EgoFrame(
                 scene, own, own_tracks.follow(ego, own, time_us), fused, self.announced(time_us, ego), fused_points
@@ -74,7 +74,7 @@ class RecordedFrames:
         (agent,) = table.columns(rows, "agent")
         return Detections(_boxes(table, rows), table.matrix(rows, *_BOX[2]), np.ones(len(agent)), agent)
 
-    def _scene(self, time_us: int, ego: int) -> tuple[Scene, np.ndarray]:
+    def scene(self, time_us: int, ego: int) -> tuple[Scene, np.ndarray]:
         """Return the truth around an ego, and the number of lidar returns on each road user after fusion."""
         snapshot, pose, believed = (
             self._truth.snapshot(time_us), self._truth.pose(time_us, ego), self._truth.believed(time_us, ego)
