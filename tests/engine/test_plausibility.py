@@ -109,3 +109,9 @@ def test_buildings_far_from_all_traffic_are_reported_with_their_distance():
     far = {"footprint_m": [[5000, 0], [5010, 0], [5010, 10]], "height_m": 10}
     assert "at least 4940 m" in street(*FOUR, world={"buildings": [far]})["buildings.far"].text
     assert "buildings.far" not in street(*FOUR, world={"buildings": [far, BLOCK]})
+
+
+def test_link_states_drawn_by_distance_are_reported_where_buildings_stand():
+    found = street(*FOUR, radio={"propagation": {"states": "tr37885"}})
+    assert list(found) == ["radio.ignores_buildings"]
+    assert street(*FOUR, world={}, radio={"propagation": {"states": "tr37885"}}) == {}

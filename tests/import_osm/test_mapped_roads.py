@@ -232,3 +232,13 @@ def test_a_building_above_the_roads_is_open_where_they_cross_it(tmp_path, tags):
 def test_the_file_of_the_buildings_has_the_origin_of_the_network(tmp_path):
     town = imported(Drawing(), tmp_path)
     assert net_offset_m(town.folder / "town.net.xml") == read_polygons(town.folder / "town.poly.xml").net_offset_m != ""
+
+
+def test_paths_and_roads_for_buses_only_are_counted(tmp_path):
+    drawing = Drawing()
+    drawing.way([(0, 0), (300, 300)], highway="footway")
+    drawing.way([(0, 0), (400, 300)], highway="cycleway")
+    drawing.way([(0, 0), (600, 300), (1000, 1000)], highway="service", access="no", bus="yes")
+    drawing.way([(0, 0), (700, 300), (1000, 1000)], highway="busway")
+    town = imported(drawing, tmp_path)
+    assert (town.notices["import.paths"].count, town.notices["import.bus_roads"].count) == (2, 2)

@@ -76,7 +76,7 @@ class Plausibility:
         """
         found = (
             self._overlapping_bodies(names), self._users_inside(names), self._antennas_inside(names), self._far_buildings(),
-            self._no_buildings(), self._few_relays(), self._without_lidar(), self._far_helpers(),
+            self._no_buildings(), self._states_without_buildings(), self._few_relays(), self._without_lidar(), self._far_helpers(),
         )  # fmt: skip
         return tuple(notice for notice in found if notice is not None)
 
@@ -141,6 +141,16 @@ class Plausibility:
             "building between two stations; set world.buildings, or choose a channel without a town"
         )
         return Notice("world.no_buildings", 1, text)
+
+    def _states_without_buildings(self) -> Notice | None:
+        radio = self._scenario.radio
+        if not self._buildings or radio.propagation.states == "geometry" or radio.access.ideal:
+            return None
+        text = (
+            f"radio.propagation.states: {radio.propagation.states} draws link states by distance, so the {self._buildings:,} buildings "
+            "of the world block lidars but no links; set it to geometry to give both the same world"
+        )
+        return Notice("radio.ignores_buildings", self._buildings, text)
 
     def _few_relays(self) -> Notice | None:
         work = self._scenario.cooperation

@@ -89,6 +89,36 @@ _ONEWAY = ("yes", "no", "true", "false", "1", "0", "-1", "reverse", "")
 _WHOLE_NUMBER = re.compile(r"[1-9]\d?")
 
 
+_BUS_ROADS = ("busway", "bus_guideway")
+
+
+def way_notices(osm: OsmMap) -> Iterator[Notice]:
+    """Yield notices about ways that the network lacks, because no car may use them."""
+    ways = roads_of(osm)
+    paths = sum(not carries_cars(way.tags) for way in ways)
+    bus_only = [
+        f"way {way.number}"
+        for way in ways
+        if way.tags["highway"] in _BUS_ROADS
+        or (
+            carries_cars(way.tags)
+            and "no" in (way.tags.get(key) for key in ("access", "vehicle", "motor_vehicle", "motorcar"))
+            and {"yes", "designated"} & {way.tags.get(key) for key in ("bus", "psv")}
+        )
+    ]
+    if paths:
+        yield Notice(
+            "import.paths", paths,
+            f"{counted(paths, 'way')} for pedestrians and cyclists: left out; the traffic has motor vehicles only",
+        )  # fmt: skip
+    if bus_only:
+        yield Notice(
+            "import.bus_roads",
+            len(bus_only),
+            f"{counted(len(bus_only), 'road')} for buses only: left out ({_some(bus_only)})",
+        )
+
+
 def lane_notices(osm: OsmMap) -> Iterator[Notice]:
     """Yield notices about tags of lanes and directions that netconvert skips without a warning."""
     roads = [way for way in roads_of(osm) if carries_cars(way.tags)]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
-from v2xsim.import_osm.losses import NETWORK_LOG, lane_notices, network_notices, side_notices
+from v2xsim.import_osm.losses import NETWORK_LOG, lane_notices, network_notices, side_notices, way_notices
 from v2xsim.import_osm.osm_map import read_osm
 from v2xsim.import_osm.polygons import BUILDINGS, write_buildings
 from v2xsim.mobility.base import MobilityError
@@ -94,7 +94,7 @@ def roads_and_buildings(
     osm = read_osm(folder / "town.osm.xml")
     is_left, reason = (driving_side == "left", "") if driving_side else is_left_hand(osm)
     say("building roads")
-    notices = [*_roads(folder, is_left), *lane_notices(osm), *side_notices(is_left, reason)]
+    notices = [*_roads(folder, is_left), *way_notices(osm), *lane_notices(osm), *side_notices(is_left, reason)]
     say("building houses")
     notices += write_buildings(folder, osm, notices)
     _, sources = load_prisms(World(buildings=folder / BUILDINGS))
