@@ -474,11 +474,25 @@ def test_a_section_that_one_scenario_lacks_is_one_difference(tmp_path, made_swee
     assert between(two, one, [("prr", "1")]).differs == ('a: null -> {"b": 1}',)
 
 
-@pytest.mark.parametrize(("letters", "shown"), [(58, '"' + "x" * 58 + '"'), (59, '"' + "x" * 56 + "...")])
-def test_a_long_value_is_cut_to_sixty_characters(tmp_path, made_sweep, letters, shown):
-    study = study_of(tmp_path, made_sweep, TWO[:1], 2, noisy)
-    one, two = replace(study, scenario={"a": "x" * letters}), replace(study, scenario={"a": 1})
-    assert between(one, two, [("prr", "1")]).differs == (f"a: {shown} -> 1",)
+def test_a_long_value_is_complete_in_a_pipe_and_cut_in_a_terminal(tmp_path, made_sweep, monkeypatch, capsys):
+    for name, letter in (("a", "x"), ("b", "y")):
+        folder = made_sweep(tmp_path / name, TWO[:1], 2, noisy)
+        plan = json.loads((folder / "sweep.json").read_text())
+        plan["scenario"]["traffic"] = {"file": letter * 300}
+        (folder / "sweep.json").write_text(json.dumps(plan))
+    assert "y" * 300 in said(tmp_path / "a", tmp_path / "b").stdout
+    monkeypatch.setattr("v2xsim.cli.compare.terminal_width", lambda: 80)
+    app(["compare", str(tmp_path / "a"), str(tmp_path / "b")], standalone_mode=False)
+    assert "x" * 300 not in capsys.readouterr().out
+
+
+def test_points_without_a_result_are_reported(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 3, noisy)
+    table = pq.read_table(folder / "results.parquet")
+    pq.write_table(table.filter(pc.not_equal(table["point"], 4)), folder / "results.parquet")
+    found = said(folder)
+    assert "1 of 6 points have no result (0 failed), so their pairs are missing" in found.stdout
+    assert "2 pairs" in found.stdout
 
 
 def test_studies_are_called_by_their_folders(tmp_path, made_sweep):

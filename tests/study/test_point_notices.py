@@ -15,7 +15,7 @@ from v2xsim.study.gather import gather
 from v2xsim.study.point import as_bytes
 from v2xsim.study.point_notices import PointNotice, merged, notices_in, notices_of, with_notices
 from v2xsim.study.store import opened
-from v2xsim.study.studies import read_study
+from v2xsim.study.studies import StudyError, read_study
 
 LEFT_OUT = Notice("buildings.left_out", 3, "town.poly.xml: 3 outlines cross themselves; repair them")
 FEW = Notice("lidars.few", 2, "2 of 9 stations have a lidar")
@@ -108,3 +108,13 @@ def test_notices_of_a_run_reach_the_sweep_and_its_command(tmp_path):
     answer = json.loads(found.stdout)
     assert [notice["points"] for notice in answer["notices"]] == [2] * len(answer["notices"]) != []
     assert found.stderr.count("2 of 2 points: ") == len(answer["notices"])
+
+
+@pytest.mark.parametrize(
+    "content", ["{}x", "[1]", '[{"subject": "a"}]', '[{"subject": "a", "points": "b", "texts": 1, "text": "c"}]']
+)
+def test_damaged_notices_are_refused(tmp_path, content):
+    folder = finished_sweep(tmp_path / "s", [[], [], [], []])
+    (folder / "notices.json").write_text(content)
+    with pytest.raises(StudyError, match="damaged"):
+        read_study(folder)

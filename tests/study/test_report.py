@@ -1,5 +1,6 @@
 """Reports: one page that needs nothing else, figures with units, and nothing lost when it cannot be written."""
 
+import csv
 import json
 import re
 
@@ -80,6 +81,56 @@ def test_failures_are_listed_with_their_reason_and_log(tmp_path, made_sweep):
     page = (folder / "report" / "report.html").read_text()
     assert "ran out of &lt;memory&gt;" in page
     assert "logs/x.log" in page
+
+
+GRID = [{"cooperation.relay": r, "radio.tx_power_dbm": p} for r in ("none", "hybrid") for p in (5.0, 20.0)]
+
+
+def test_a_report_compares_within_the_other_keys(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", GRID, 5, values)
+    assert report(folder, "--baseline", "cooperation.relay=none").exit_code == 0
+    page = (folder / "report" / "report.html").read_text()
+    assert "Baseline: cooperation.relay=none, within each combination of radio.tx_power_dbm." in page
+    assert "relay=hybrid against relay=none at tx_power_dbm=20" in page
+    table = list(csv.DictReader((folder / "report" / "comparisons.csv").read_text().splitlines()))
+    assert {row["within"] for row in table} == {"tx_power_dbm=5", "tx_power_dbm=20"}
+
+
+def test_a_report_of_random_draws_says_why_nothing_is_compared(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", DESIGN, 1, values, factors=[{"keys": list(DESIGN[0]), "drawn": True}])
+    assert report(folder).exit_code == 0
+    assert "drawn at random" in (folder / "report" / "report.html").read_text()
+    assert not (folder / "report" / "comparisons.csv").exists()
+
+
+def test_the_table_of_means_has_every_metric_of_every_setting(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 3, lambda n, s, k: 0.25 * k)
+    report(folder)
+    table = list(csv.DictReader((folder / "report" / "means.csv").read_text().splitlines()))
+    row = next(row for row in table if row["metric"] == "prr" and row["cooperation.relay"] == "hybrid")
+    assert (row["setting"], row["seeds"], float(row["mean"])) == ("1", "3", 0.5)
+    assert 0.0 < float(row["low"]) < 0.5 < float(row["high"]) < 1.0
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_no_band_of_a_figure_is_above_one_or_below_zero(tmp_path, made_sweep, seeds):
+    near_one = np.array([1.0, 0.9, 0.99, 0.7, 1.0])
+    study = read_study(made_sweep(tmp_path / "s", POWER, seeds, lambda n, s, k: near_one[k - 1]))
+    with style.in_style():
+        for picture in pictures(study, lambda key: "dBm"):
+            for axes in picture.figure.axes:
+                for band in axes.collections:
+                    heights = np.concatenate([path.vertices[:, 1] for path in band.get_paths()])
+                    assert heights.min() >= 0, picture.name
+                    assert heights.max() <= 1 or "[1]" not in axes.get_ylabel(), picture.name
+
+
+def test_a_key_without_a_unit_has_none_on_its_axis(tmp_path, made_sweep):
+    settings = [{"stations.penetration": s} for s in (0.2, 0.4, 0.6)]
+    study = read_study(made_sweep(tmp_path / "s", settings, 3, values))
+    with style.in_style():
+        labels = [axes.get_xlabel() for picture in pictures(study, lambda key: "") for axes in picture.figure.axes]
+    assert "stations.penetration" in labels
 
 
 def test_a_second_report_is_the_same_and_takes_the_place_of_the_first(tmp_path, made_sweep):

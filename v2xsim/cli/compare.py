@@ -16,8 +16,19 @@ if TYPE_CHECKING:
 
 NAME = "compare"
 EXAMPLE = "Example: v2xsim compare runs/demo-1 runs/demo-1-relay=none   (or one sweep: v2xsim compare sweeps/relay)"
+Baseline = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        metavar="KEY=VALUE",
+        help="Value of a varied key in the baseline; repeat for several keys. Each setting is compared with the setting that has these values and agrees with it in all other keys. Default: the baseline of the sweep file; without one, the first value of each key.",
+        show_default=False,
+    ),
+]
 # Largest number of tables that are printed on a terminal without --all, and of differing keys below a table.
 _MOST_TABLES, _MOST_DIFFERENCES = 8, 12
+# Largest number of characters of a differing key with its values on a terminal.
+_LONGEST_DIFFERENCE = 140
 
 
 def command(
@@ -37,15 +48,7 @@ def command(
         bool,
         typer.Option("--all", help="Compare all metrics instead of the most important ones, and print all settings."),
     ] = False,
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--baseline",
-            metavar="KEY=VALUE",
-            help="Value of a varied key in the baseline; repeat for several keys. Each setting is compared with the setting that has these values and agrees with it in all other keys. Default: the baseline of the sweep file; without one, the first value of each key.",
-            show_default=False,
-        ),
-    ] = None,
+    baseline: Baseline = None,
     confidence: Annotated[
         float,
         typer.Option(
@@ -80,14 +83,15 @@ def command(
     rule, notes = "", []
     if len(studies) == 1:
         (study,) = studies
-        contrasts = contrasts_of(study, _values(baseline or []))
-        rule, notes = contrasts.rule, list(contrasts.notes(study))
+        contrasts = contrasts_of(study, baseline_of(baseline or []))
+        rule, notes = contrasts.rule, [*study.missing(), *contrasts.notes(study)]
         comparisons = against_baseline(study, metrics, contrasts, confidence, pool)
     elif baseline or pool:
         option = "--baseline" if baseline else "--pool"
         raise StudyError(f"{option} is for one sweep; with several folders the first is the baseline")
     else:
         comparisons = with_first(studies, metrics, confidence)
+        notes = [f"{study.folder}: {note}" for study in studies for note in study.missing()]
     notes += [note for one in comparisons for note in one.notes]
     rows = [row for one in comparisons for row in one.as_rows()]
     if as_json:
@@ -99,7 +103,12 @@ def command(
         _print(comparisons, rule, notes, everything)
 
 
-def _values(texts: list[str]) -> dict[str, Any]:
+def baseline_of(texts: list[str]) -> dict[str, Any]:
+    """Return the keys and values of --baseline.
+
+    Raises:
+        ScenarioError: If a text is not KEY=VALUE, or a key is given twice.
+    """
     from v2xsim.scenario.errors import ScenarioError
     from v2xsim.scenario.yamltext import read_yaml
 
@@ -182,11 +191,16 @@ def _print_table(one: "Versus", width: int | None) -> None:
             f"averaged over {fewer[0]} or more of {one.settings.max()} settings, those that measured it: {', '.join(names)}"
         )
     if one.differs:
-        most = len(one.differs) if width is None else _MOST_DIFFERENCES
-        more = f"; and {len(one.differs) - most} more keys" if len(one.differs) > most else ""
-        typer.echo("differ in " + "; ".join(one.differs[:most]) + more)
+        # A terminal gets the beginning of long values such as lists of vehicles.
+        shown = one.differs if width is None else [_short(text) for text in one.differs[:_MOST_DIFFERENCES]]
+        more = f"; and {len(one.differs) - len(shown)} more keys" if len(one.differs) > len(shown) else ""
+        typer.echo("differ in " + "; ".join(shown) + more)
     else:
         typer.echo("their scenarios are the same")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_DIFFERENCE else text[: _LONGEST_DIFFERENCE - 3] + "..."
 
 
 def _unit(unit: str) -> str:

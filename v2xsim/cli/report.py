@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from v2xsim.cli.compare import Baseline, baseline_of
+
 NAME = "report"
 EXAMPLE = "Example: v2xsim report sweeps/relay"
 
@@ -18,11 +20,15 @@ def command(
             metavar="FOLDER", help="Folder to write the report into. Default: DIR/report.", show_default=False
         ),
     ] = None,
+    baseline: Baseline = None,
 ) -> None:
     """Write one HTML page with the tables and figures of a sweep or a run; figures also as SVG and PDF."""
+    from v2xsim.study.contrasts import with_baseline
     from v2xsim.study.studies import read_study
 
     study = read_study(folder)
+    if baseline:
+        study = with_baseline(study, baseline_of(baseline))
     from v2xsim.scenario.describe import slot
     from v2xsim.viz.study.page import write_study_report
 

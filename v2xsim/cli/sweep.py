@@ -235,6 +235,8 @@ def _in_lines(show: Callable[[str], None]) -> "Report":
 
 
 def _print_plan(plan: "Plan", folder: Path | None) -> None:
+    from v2xsim.study.contrasts import has_values
+
     typer.echo(
         f"{plan.source}: {len(plan.settings)} settings x {len(plan.seeds)} seeds = {len(plan.points)} points",
         err=folder is None,
@@ -242,7 +244,9 @@ def _print_plan(plan: "Plan", folder: Path | None) -> None:
     if folder is None:
         return
     for row, setting in enumerate(plan.settings[:10]):
-        marks = " (baseline)" * (row == plan.baseline) + " (cannot run)" * (row in plan.broken)
+        own = plan.file.baseline
+        is_baseline = has_values(setting, own) if own else row == plan.baseline
+        marks = " (baseline)" * is_baseline + " (cannot run)" * (row in plan.broken)
         typer.echo(f"  {row}: " + ", ".join(f"{key}={json.dumps(value)}" for key, value in setting.items()) + marks)
     if len(plan.settings) > 10:
         typer.echo(f"  ... and {len(plan.settings) - 10} more")

@@ -321,9 +321,4 @@ def _differences(base: Any, other: Any, above: str = "") -> Iterator[str]:
             if name not in ("name", "description", "run.seed"):
                 yield from _differences(base.get(key), other.get(key), name)
     elif base != other:
-        yield f"{above}: {_short(base)} -> {_short(other)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        yield f"{above}: {json.dumps(base)} -> {json.dumps(other)}"

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from v2xsim.study.axes import Setting
 from v2xsim.study.studies import Study, StudyError
 
 # Largest number of settings that a message lists.
@@ -90,6 +91,22 @@ def contrasts_of(study: Study, wanted: Mapping[str, Any] | None = None) -> Contr
     return Contrasts(tuple(pairs), rule, tuple(row for row in range(len(study.settings)) if row not in met))
 
 
+def with_baseline(study: Study, values: Mapping[str, Any]) -> Study:
+    """Return a study with another baseline.
+
+    Raises:
+        StudyError: If a key is not varied, or no setting has the values.
+    """
+    _check(study, values)
+    row = next(row for row, setting in enumerate(study.settings) if has_values(setting, values))
+    return replace(study, baseline_values=dict(values), baseline=row)
+
+
+def has_values(setting: Setting, values: Mapping[str, Any]) -> bool:
+    """Return whether a setting has some values."""
+    return all(canonical(setting[key]) == canonical(value) for key, value in values.items())
+
+
 def named(values: Mapping[str, Any]) -> str:
     """Return keys with their values as a text, such as `cooperation.relay=none`."""
     return ", ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items())
@@ -137,7 +154,7 @@ def _check(study: Study, values: Mapping[str, Any]) -> None:
         if canonical(value) not in {canonical(setting[key]) for setting in study.settings}:
             shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
             raise StudyError(f"--baseline: no setting has {key}={json.dumps(value)}; its values are {shown}")
-    if not any(all(canonical(s[key]) == canonical(value) for key, value in values.items()) for s in study.settings):
+    if not any(has_values(setting, values) for setting in study.settings):
         raise StudyError(f"--baseline: no setting has {named(values)} together; name fewer keys")
 
 

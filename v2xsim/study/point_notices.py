@@ -77,8 +77,21 @@ def merged(points: Iterable[Sequence[Notice]]) -> list[PointNotice]:
 
 
 def notices_of(folder: Path) -> tuple[PointNotice, ...]:
-    """Return the merged notices in the folder of a sweep; none if an older version made the folder."""
+    """Return the merged notices in the folder of a sweep; none if an older version made the folder.
+
+    Raises:
+        TypeError: If the file holds anything else.
+    """
     path = folder / NOTICES
     if not path.exists():
         return ()
-    return tuple(PointNotice(**item) for item in json.loads(path.read_text(encoding="utf-8")))
+    items = json.loads(path.read_text(encoding="utf-8"))
+    forms = {"subject": str, "points": int, "texts": int, "text": str}
+    if not isinstance(items, list) or not all(
+        isinstance(item, dict)
+        and set(item) == set(forms)
+        and all(isinstance(item[name], form) for name, form in forms.items())
+        for item in items
+    ):
+        raise TypeError(f"{NOTICES} is not a list of notices as a sweep writes it")
+    return tuple(PointNotice(**item) for item in items)

@@ -77,6 +77,15 @@ class Study:
         """Number of points with a result."""
         return int((self.counts >= 0).any(axis=0).sum()) if self.metrics else 0
 
+    def missing(self) -> tuple[str, ...]:
+        """Return a sentence about points without a result, if there are any."""
+        missing = self.planned - self.finished
+        if missing <= 0:
+            return ()
+        return (
+            f"{missing} of {self.planned} points have no result ({len(self.failures)} failed), so their pairs are missing",
+        )
+
     def of(self, metric: str, part: str = "") -> Float[np.ndarray, "settings seeds"]:
         """Return the values of a metric in one bin, by setting and seed; all NaN if there is no such metric.
 

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from v2xsim.study.compare import mean_interval
+from v2xsim.study.contrasts import has_values
 from v2xsim.study.studies import Study
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
@@ -209,7 +210,17 @@ def _band(axes: Axes, metric: str, x: np.ndarray, values: np.ndarray, number: in
 
 
 def _named(study: Study, setting: int) -> str:
-    return study.label(setting) + (" (baseline)" if setting == study.baseline and len(study.settings) > 1 else "")
+    return study.label(setting) + (" (baseline)" if _is_baseline(study, setting) else "")
+
+
+def _is_baseline(study: Study, setting: int) -> bool:
+    if len(study.settings) < 2:
+        return False
+    return (
+        has_values(study.settings[setting], study.baseline_values)
+        if study.baseline_values
+        else setting == study.baseline
+    )
 
 
 def _most(values: np.ndarray, highest: float) -> float:

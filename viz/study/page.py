@@ -146,7 +146,9 @@ def _comparisons(study: Study) -> tuple[list[Versus], str]:
         contrasts = contrasts_of(study)
     except StudyError as error:
         return [], str(error)
-    return against_baseline(study, metrics, contrasts), " ".join([contrasts.rule, *contrasts.notes(study)])
+    return against_baseline(study, metrics, contrasts), ". ".join(
+        [contrasts.rule.rstrip("."), *study.missing(), *contrasts.notes(study)]
+    ) + "."
 
 
 def _means_rows(study: Study) -> list[dict[str, Any]]:
