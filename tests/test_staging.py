@@ -37,6 +37,16 @@ def write_half(folder):
     raise RuntimeError
 
 
+def test_an_error_names_the_final_path(tmp_path):
+    def fail():
+        with staged(tmp_path / "out", anything, UserError) as folder, added(folder, UserError) as inner:
+            raise UserError(f"{inner}/links.parquet: no room")
+
+    with pytest.raises(UserError) as caught:
+        fail()
+    assert str(caught.value) == f"{tmp_path}/out/links.parquet: no room"
+
+
 def test_what_fails_leaves_no_folder_and_no_parents(tmp_path):
     with pytest.raises(RuntimeError), staged(tmp_path / "new" / "out", anything, UserError) as folder:
         write_half(folder)

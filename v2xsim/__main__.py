@@ -35,7 +35,12 @@ def _import_nothing_from_the_working_folder() -> None:
 
     Otherwise a file `simpy.py` in a folder with scenarios would run instead of the library.
     """
-    here, own_root = os.getcwd(), str(Path(__file__).resolve().parent.parent)
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        print("error: the working folder does not exist any more; change to another one", file=sys.stderr)
+        sys.exit(2)
+    own_root = str(Path(__file__).resolve().parent.parent)
     if sys.path and sys.path[0] in ("", here) and os.path.realpath(here) != own_root:
         del sys.path[0]
 

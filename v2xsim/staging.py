@@ -149,6 +149,10 @@ def _taken(target: Path, folder: Path, error: type[UserError]) -> Iterator[Owned
         _open.add(owned)
     try:
         yield owned
+    except UserError as trouble:
+        # The user knows the final path only.
+        trouble.args = (str(trouble).replace(str(owned.folder), str(folder)),)
+        raise
     finally:
         with undisturbed():
             _open.discard(owned)

@@ -212,6 +212,14 @@ def test_runs_of_other_settings_have_folders_of_their_own(tmp_path, monkeypatch)
     assert names == {"demo-1-duration_s=0.5", "demo-1-relay=none,duration_s=0.5", "demo-2-duration_s=0.5"}
 
 
+def test_a_working_folder_that_is_gone_is_one_message(tmp_path):
+    (tmp_path / "gone").mkdir()
+    command = f"cd {tmp_path}/gone && rmdir {tmp_path}/gone && {sys.executable} -P -m v2xsim check demo"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: the working folder does not exist any more; change to another one\n"
+
+
 def test_a_module_of_the_working_folder_is_not_imported(tmp_path):
     (tmp_path / "simpy.py").write_text("raise SystemExit('the file of the working folder')")
     for command in (["run", "demo", *SHORT], ["sweep", "demo", "--seeds", "1", *SHORT[:2]]):
