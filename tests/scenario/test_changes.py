@@ -201,6 +201,7 @@ def test_notes_of_the_changed_scenario_are_about_its_own_values():
     ("run", {"step_s": 5.0}, "section Run: step_s: must be at least 0.01 and at most 1 s, got 5.0"),
     ("run", {"duration_s": 0.01}, "section Run: run.duration_s .* must be at least run.step_s"),
     ("cooperation", {"relay": "hybrd"}, "section Cooperation: relay: .*did you mean 'hybrid'"),
+    ("radio", {"mcs": {1: 2}}, "section Radio: mcs: must be a whole number.*got a section with 1"),
     ("radio", {"mcs": object()}, "section Radio: mcs: must be a whole number"),
 ])  # fmt: skip
 def test_a_copy_of_a_section_takes_no_value_that_a_file_could_not_hold(section, update, says):

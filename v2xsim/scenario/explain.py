@@ -89,13 +89,17 @@ def shown(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, dict):
-        return "a section with " + (", ".join(list(value)[:4]) or "no keys") if value else "an empty section"
+        return (
+            "a section with " + (", ".join(str(key) for key in list(value)[:4]) or "no keys")
+            if value
+            else "an empty section"
+        )
     if isinstance(value, list) and len(value) > 4:
         return f"a list of {len(value)}"
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else value[:57] + "...")
     # A program may give a value that no file can hold, such as an array.
-    text = json.dumps(value, default=repr)
+    text = json.dumps(value, default=repr, skipkeys=True)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
