@@ -263,6 +263,8 @@ def _unknown_key(keys: Keys, given: Any) -> str:
     if above is not None and above.choice is not None and section is not None:
         return _unknown_parameter(above.choice, section, keys[-1], given)
     guess = nearest(keys[-1], allowed) or _elsewhere(keys, given)
+    if keys[:-1] == ("lidars",) and isinstance(given, str) and "carry" in allowed:
+        guess = f"; to give a station a rig, write lidars.carry: {{{keys[-1]}: {given}}}"
     return f"unknown key, got {shown(given)}; allowed: {', '.join(allowed)}{guess}"
 
 

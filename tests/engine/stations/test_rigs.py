@@ -211,6 +211,8 @@ def test_a_carrier_that_never_is_a_station_is_reported():
         ("{rigs: {a: []}}", "lidars.rigs.a: must have at least 1 entries"),
         ("{rigs: {a: [{model: beam65}]}, carry: {ego: a}}", "lidars.rigs.a.0.model: must be a lidar of the catalogue"),
         ("{rigs: {a: [{}]}, carry: {ergo: a}}", "lidars.carry.ergo: must be the id of a road user in the scenario"),
+        ("{rigs: {a: [{}]}, ego: a}", "lidars.ego: unknown key"),
+        ("{rigs: {a: [{}]}, ego: a}", "to give a station a rig, write lidars.carry: {ego: a}"),
         ("{mounts: [{}, {model: beam1}]}", "lidars.mounts.1.model"),
         (
             "{rigs: {a: [{}]}, carry: {rsu: a}}",
