@@ -181,6 +181,14 @@ def test_a_part_that_stands_on_the_roof_leaves_the_outline_below(tmp_path):
     assert (town.base_m(120, 120), town.top_m(120, 120), town.top_m(180, 180)) == (0.0, 40.0, 10.0)
 
 
+def test_an_outline_that_is_a_part_itself_stays_below_the_others(tmp_path):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="yes", building__part="yes")
+    drawing.ring(square(110, 110, 20), building__part="yes", height="40", min_height="12")
+    town = imported(drawing, tmp_path)
+    assert (town.base_m(120, 120), town.top_m(120, 120), town.top_m(180, 180)) == (0.0, 40.0, 7.5)
+
+
 def test_a_part_outside_every_outline_stands_alone(tmp_path):
     drawing = Drawing()
     drawing.ring(PARTS[0], building__part="yes", height="30")

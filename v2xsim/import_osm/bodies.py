@@ -81,6 +81,9 @@ def _parts_of_outlines(buildings: MappedBuildings) -> dict[int, list[MappedArea]
 def _body_in_parts(outline: MappedArea, parts: Sequence[MappedArea]) -> list[Body]:
     """Return the parts of a building, and its outline where it has no part."""
     bodies = [Body(part.name, _part_tags(part.tags, outline.tags, parts), part.area_m) for part in parts]
+    if part_of(outline.tags):
+        # An outline that is a part itself is a body, whatever other parts stand on it or in it.
+        return [*bodies, Body(outline.name, outline.tags, outline.area_m)]
     tallest_m = max(body.heights_m[1] for body in bodies)
     rest = Body(outline.name, outline.tags, outline.area_m)
     own_top_m = rest.heights_m[1] if _has_height(outline.tags) else None

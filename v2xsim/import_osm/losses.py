@@ -175,12 +175,12 @@ def network_notices(output: str) -> Iterator[Notice]:
         shown = "; ".join(f"{count} × {kind}" for kind, count in kinds.most_common(3))
         yield Notice(
             "import.roads", kinds.total(),
-            f"netconvert has {kinds.total()} warnings of {len(kinds)} kinds about the roads: {shown}"
+            f"netconvert has {counted(kinds.total(), 'warning')} about the roads: {shown}"
             f"{'; …' if len(kinds) > 3 else ''} (all: {NETWORK_LOG})",
         )  # fmt: skip
 
 
 def _kind(text: str) -> str:
     """Return the kind of a warning: its text without names and numbers."""
-    without = re.sub(r"'[^']*'|%|-?\d[\d.,#/_\-]*", "…", text)
+    without = re.sub(r"'[^']*'|%|-?\d[\d.,#/_\-]*", "…", re.sub(r"\s*\([^()]*\)", "", text))
     return re.sub(r"(…[ ,]*)+", "… ", without).strip(" .:…")[:90]
