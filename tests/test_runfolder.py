@@ -1,13 +1,11 @@
 """The folder of a run: its default name, and what may be replaced in it."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 import v2xsim
 from v2xsim.runfolder import REPORT_MARK, RunFolderError, default_folder, staged
-from v2xsim.version import __version__
 
 
 @pytest.fixture
@@ -123,13 +121,6 @@ def test_keys_with_the_same_last_word_make_different_names():
     assert default_folder(scenario, {"lidars.model": "x"}) != default_folder(scenario, {"radio.channel.model": "x"})
 
 
-def test_a_run_of_another_scenario_with_the_same_name_is_not_replaced_by_default(tmp_path, monkeypatch):
-    """As of two towns that import-osm made: both are called `town`."""
-    monkeypatch.chdir(tmp_path)
-    one, other = v2xsim.load("highway"), v2xsim.load("highway", ["run.duration_s=2"])
-    Path("runs/highway-1").mkdir(parents=True)
-    manifest = {"scenario": one.model_dump(mode="json"), "seed": 1, "versions": {"v2xsim": __version__}}
-    Path("runs/highway-1/manifest.json").write_text(json.dumps(manifest))
-    assert default_folder(one) == Path("runs/highway-1")
-    assert default_folder(other).name.startswith("highway-1-")
-    assert default_folder(other) == default_folder(other)
+def test_a_scenario_that_was_edited_has_the_folder_of_before():
+    """So that what a user draws again and again is the latest run."""
+    assert default_folder(v2xsim.load("highway", ["run.duration_s=2"])) == default_folder(v2xsim.load("highway"))

@@ -14,7 +14,6 @@ from v2xsim.errors import UserError
 from v2xsim.ownership import belongs_to_a_mark
 from v2xsim.scenario.describe import all_keys
 from v2xsim.scenario.schema import Scenario
-from v2xsim.version import __version__
 
 MANIFEST = "manifest.json"
 REPORT_MARK = ".v2xsim-report"
@@ -37,21 +36,13 @@ class RunFolderError(UserError):
 def default_folder(scenario: Scenario, settings: Mapping[str, str] | None = None) -> Path:
     """Return the default folder of a run: its name has the scenario, the seed, and the values that the user set.
 
-    If that folder holds a run of another scenario, such as another file with the same name, the name also has a digest of the scenario.
-
     Args:
         scenario: Scenario of the run.
         settings: Values that the user set on the command line, as written, by dotted key.
     """
     listed = {key: value for key, value in sorted((settings or {}).items()) if key not in _NOT_LISTED}
     name = f"{scenario.name}-{scenario.run.seed}" + (f"-{_shown(listed)}" if listed else "")
-    folder = Path("runs") / re.sub(_UNSAFE, "_", name)
-    content = scenario.model_dump(mode="json")
-    earlier = _manifest_in(folder)
-    same_version = earlier.get("versions", {}).get("v2xsim") == __version__
-    if not earlier or not same_version or earlier["scenario"] == json.loads(json.dumps(content)):
-        return folder
-    return folder.with_name(f"{folder.name}-{_digest(json.dumps(content, sort_keys=True))}")
+    return Path("runs") / re.sub(_UNSAFE, "_", name)
 
 
 def _shown(listed: Mapping[str, str]) -> str:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import v2xsim
 from v2xsim.import_osm import OsmImportError, import_osm
+from v2xsim.import_osm.town import _scenario
 from v2xsim.mobility import Names, open_mobility
 from v2xsim.world.buildings import load_obstacles
 from v2xsim.world.road_users import CATALOGUE, KINDS
@@ -128,3 +130,11 @@ def test_a_real_town_has_its_traffic_its_stations_and_its_buildings(town):
             assert inside.sum() >= 30
             seen |= {KINDS[kind] for kind in np.unique(snapshot.kind)}
     assert seen >= {"passenger", "van", "truck", "bus"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("my_town", "my_town"), ("Köln & Bonn", "K_ln_Bonn"), ("2026", "2026"), ("..", "town")]
+)
+def test_a_town_is_called_like_its_folder(tmp_path, folder, name):
+    _scenario(tmp_path, np.zeros(2), 3, "x.osm", folder)
+    assert yaml.safe_load((tmp_path / "town.yaml").read_text())["name"] == name

@@ -1,5 +1,6 @@
 """Build a town: roads with SUMO's netconvert, buildings from the map, traffic with randomTrips, and a test run to choose the region."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,7 @@ def import_osm(
                 period_s /= min(4.0, 1.15 * shortage)
         except MobilityError as error:
             raise OsmImportError(f"{osm_file}: {error}") from error
-        _scenario(folder, center_m, min(STATIONS, inside), osm_file.name)
+        _scenario(folder, center_m, min(STATIONS, inside), osm_file.name, out.name)
         (folder / "town.osm.xml").unlink()
     return out / "town.yaml"
 
@@ -169,12 +170,14 @@ def _busiest(folder: Path, seed: int) -> tuple[Float[np.ndarray, " 2"], int, int
     return candidates[best], min(len(step) for step in steps), int(counts[best].min())
 
 
-def _scenario(folder: Path, center_m: Float[np.ndarray, " 2"], stations: int, source: str) -> None:
+def _scenario(folder: Path, center_m: Float[np.ndarray, " 2"], stations: int, source: str, name: str) -> None:
+    # The name is also that of the folder of a run, so that runs of two towns do not replace each other.
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:80].strip("_.") or "town"
     low, high = center_m - REGION_M / 2.0, center_m + REGION_M / 2.0
     region = f"[{low[0]:.0f}, {low[1]:.0f}, {high[0]:.0f}, {high[1]:.0f}]"
     text = f"""# A town imported from {source} ((c) OpenStreetMap contributors, ODbL) by `v2xsim import-osm`.
 # Traffic is random; earlier than begin_s the roads fill up. Stations are drawn in the busiest {REGION_M:.0f} m square.
-name: town
+name: "{name}"
 run: {{seed: 1, begin_s: {BEGIN_S}, duration_s: {DURATION_S}, step_s: 0.1}}
 world:
   buildings: town.poly.xml
