@@ -201,15 +201,23 @@ class SumoMobility(Mobility):
         if self._now_us() > time_us + self._step_us:
             raise ValueError(f"instants must rise; {time_us} us came after {self._now_us() - self._step_us} us")
         # One step more, because libsumo's time is that of the next step to compute (see the class).
-        self._call(self._sumo.simulationStep, (time_us + self._step_us) / 1e6)
-        self._teleports += self._sumo.simulation.getStartingTeleportNumber()
-        # SUMO may use the name of a vehicle again in the step in which the vehicle has arrived.
-        for name in self._sumo.simulation.getDepartedIDList():
-            self._bodies.pop(name, None)
+        until_us = time_us + self._step_us
+        if self._last is None:
+            self._step_to(until_us)
+        while (now := self._now_us()) < until_us:
+            self._step_to(min(now + self._step_us, until_us))
         if self._last is None:
             self._first_us = time_us
         self._last = self._read(time_us)
         return self._last
+
+    def _step_to(self, time_us: int) -> None:
+        """Advance SUMO, and note what it reports for its last step only."""
+        self._call(self._sumo.simulationStep, time_us / 1e6)
+        self._teleports += self._sumo.simulation.getStartingTeleportNumber()
+        # SUMO may use the name of a vehicle again in the step in which the vehicle has arrived.
+        for name in self._sumo.simulation.getDepartedIDList():
+            self._bodies.pop(name, None)
 
     def sumo_name_of(self, agent: int) -> str:
         """Return SUMO's name of a vehicle on the road, which differs from its name here if SUMO uses the name again."""
