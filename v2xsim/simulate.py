@@ -192,7 +192,7 @@ class Simulation:
         if not self._engine.is_over:
             self._check_running()
             raise SteppingError(
-                f"the run has come to {self.time_s:g} s and not to its end; step on, or call finish(), before results()"
+                f"the run has come to {self.time_s:.12g} s and not to its end; step on, or call finish(), before results()"
             )
         if self._results is None:
             started = time.perf_counter()
@@ -225,7 +225,7 @@ class Simulation:
 
     def __repr__(self) -> str:
         state = "over" if self._engine.is_over else "open" if self._end.alive else "closed"
-        return f"<simulation of {self.scenario.name} at {self.time_s:g} s, {state}>"
+        return f"<simulation of {self.scenario.name} at {self.time_s:.12g} s, {state}>"
 
     # Looking
 

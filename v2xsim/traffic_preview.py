@@ -61,7 +61,7 @@ def previewed(scenario: Scenario, progress: Callable[[float, float], None] | Non
 
 def _unseen(seen: int, ticks: int, step_us: int) -> Notice:
     text = (
-        f"traffic: only the first {seen * step_us * 1e-6:g} s of {ticks * step_us * 1e-6:g} s were checked, because there are many "
+        f"traffic: only the first {seen * step_us * 1e-6:.12g} s of {ticks * step_us * 1e-6:.12g} s were checked, because there are many "
         "road users or steps; the run itself checks all of them"
     )
     return Notice("check.unseen_ticks", ticks - seen, text)

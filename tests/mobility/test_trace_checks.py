@@ -216,6 +216,12 @@ def test_a_trace_that_begins_after_the_run_is_refused_with_its_begin(tmp_path):
         driven(tmp_path, rows)
 
 
+def test_the_begin_to_set_is_named_with_all_its_digits(tmp_path):
+    rows = [(1_609_459_200.4 + time, users) for time, users in eastward()]
+    with pytest.raises(MobilityError, match=r"run\.begin_s to at least 1609459200\.4$"):
+        driven(tmp_path, rows)
+
+
 def test_a_trace_whose_first_road_user_comes_after_the_run_is_refused(tmp_path):
     rows = [(0, []), *((3600 + time, users) for time, users in eastward())]
     with pytest.raises(MobilityError, match=r"first road user is there at 3600 s.*run\.begin_s"):

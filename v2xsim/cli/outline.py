@@ -17,7 +17,7 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
             "plugins",
             ", ".join(f"{plugin.path.name} (sha256 {plugin.sha256[:12]})" for plugin in scenario.loaded_plugins),
         )
-    yield "time", f"{run.duration_s:g} s from {run.begin_s:g} s in steps of {run.step_s:g} s, seed {run.seed}"
+    yield "time", f"{run.duration_s:g} s from {run.begin_s:.12g} s in steps of {run.step_s:g} s, seed {run.seed}"
     buildings = scenario.world.buildings
     yield "buildings", str(buildings) if isinstance(buildings, Path) else str(len(buildings))
     yield "traffic", _traffic(scenario.traffic)

@@ -88,7 +88,7 @@ class Plausibility:
         pairs = "1 pair of road users has" if count == 1 else f"{count} pairs of road users have"
         text = (
             f"traffic: {pairs} overlapping bodies, first {names.name_of(first)!r} and {names.name_of(second)!r} at "
-            f"{time_us * 1e-6:g} s; check their sizes and paths"
+            f"{time_us * 1e-6:.12g} s; check their sizes and paths"
         )
         return Notice("traffic.overlapping", count, text)
 
@@ -99,7 +99,7 @@ class Plausibility:
         count = len(self._inside)
         users = "1 road user was" if count == 1 else f"{count} road users were"
         text = (
-            f"world.buildings: {users} inside buildings, first {names.name_of(agent)!r} at {time_us * 1e-6:g} s at ({x_m:.1f}, "
+            f"world.buildings: {users} inside buildings, first {names.name_of(agent)!r} at {time_us * 1e-6:.12g} s at ({x_m:.1f}, "
             f"{y_m:.1f}); the walls round them block their lidars and links. Correct the paths or the outlines, or raise the "
             "underside of the building (base_m, or min_height in a polygon file)"
         )

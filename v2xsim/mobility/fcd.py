@@ -113,13 +113,13 @@ class FcdMobility(Mobility):
         trace_begin_us = self._reader.found.begin_us
         if trace_begin_us is not None and trace_begin_us >= end_us:
             raise MobilityError(
-                f"{self._path}: traffic begins at {trace_begin_us / 1e6:g} s, after the end of the run at {end_us / 1e6:g} s; set "
-                f"run.begin_s to at least {trace_begin_us / 1e6:g}"
+                f"{self._path}: traffic begins at {trace_begin_us / 1e6:.12g} s, after the end of the run at {end_us / 1e6:.12g} s; set "
+                f"run.begin_s to at least {trace_begin_us / 1e6:.12g}"
             )
         if self._first.time_us >= end_us:
             raise MobilityError(
-                f"{self._path}: the first road user is there at {self._first.time_us / 1e6:g} s, after the end of the run at "
-                f"{end_us / 1e6:g} s; set run.begin_s to at least {self._first.time_us / 1e6:g}"
+                f"{self._path}: the first road user is there at {self._first.time_us / 1e6:.12g} s, after the end of the run at "
+                f"{end_us / 1e6:.12g} s; set run.begin_s to at least {self._first.time_us / 1e6:.12g}"
             )
 
     @property
@@ -142,7 +142,7 @@ class FcdMobility(Mobility):
         before, after = self._before, self._after
         if before is not None and after is None and before.time_us < time_us and self._last_us is None:
             raise MobilityError(
-                f"{self._path}: the trace ends at {before.time_us / 1e6:g} s, before {time_us / 1e6:g} s, where measuring "
+                f"{self._path}: the trace ends at {before.time_us / 1e6:.12g} s, before {time_us / 1e6:.12g} s, where measuring "
                 "begins; set run.begin_s to less"
             )
         self._last_us = time_us
@@ -169,7 +169,9 @@ class FcdMobility(Mobility):
         agent = self._agent_of.get(read)
         if agent is None:
             agent = self._agent_of[read] = self.enter(
-                self._read_names.name_of(read), self._read_names.owner_of(read), f"{self._path}: at {time_us / 1e6:g} s"
+                self._read_names.name_of(read),
+                self._read_names.owner_of(read),
+                f"{self._path}: at {time_us / 1e6:.12g} s",
             )
         return agent
 
@@ -191,8 +193,8 @@ class FcdMobility(Mobility):
             notices.append(
                 Notice(
                     "trace.begins_late", max((min(first_us, end_us) - begin_us) // self._step_us, 1),
-                    f"{self._path}: traffic begins at {first_us / 1e6:g} s; the run begins {(first_us - begin_us) / 1e6:g} s "
-                    f"earlier, without road users; set run.begin_s to at least {first_us / 1e6:g}",
+                    f"{self._path}: traffic begins at {first_us / 1e6:.12g} s; the run begins {(first_us - begin_us) / 1e6:.12g} s "
+                    f"earlier, without road users; set run.begin_s to at least {first_us / 1e6:.12g}",
                 )
             )  # fmt: skip
         before, last_us = self._before, self._last_us
@@ -206,7 +208,7 @@ class FcdMobility(Mobility):
             notices.append(
                 Notice(
                     "trace.ends_early", max(late_us // self._step_us, 1),
-                    f"{self._path}: {end} at {before.time_us / 1e6:g} s; the last {late_us / 1e6:g} s of the run, "
+                    f"{self._path}: {end} at {before.time_us / 1e6:.12g} s; the last {late_us / 1e6:.12g} s of the run, "
                     f"{counted(max(late_us // self._step_us, 1), 'step')}, are without road users; set run.duration_s to less",
                 )
             )  # fmt: skip

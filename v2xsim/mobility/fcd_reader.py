@@ -130,7 +130,7 @@ def _time_us(text: str) -> int:
     scale = (86400.0, 3600.0, 60.0, 1.0)[-len(parts) :]
     time_s = sum(part * unit for part, unit in zip(parts, scale, strict=True))
     if not abs(time_s) <= LATEST_S:
-        raise ValueError(f"a time must be within {LATEST_S:g} s")
+        raise ValueError(f"a time must be within {LATEST_S:.12g} s")
     return round(time_s * 1e6)
 
 
@@ -194,10 +194,10 @@ class TraceReader:
             try:
                 self._time_us = _time_us(attributes["time"])
             except (KeyError, ValueError) as error:
-                raise self.fail(f"<timestep> needs a time in seconds, within {LATEST_S:g} s of 0") from error
+                raise self.fail(f"<timestep> needs a time in seconds, within {LATEST_S:.12g} s of 0") from error
             if self._last_us is not None and self._time_us <= self._last_us:
                 raise self.fail(
-                    f"time steps must rise; {attributes['time']} s came after {self._last_us / 1e6:g} s; a trace of SUMO has equal "
+                    f"time steps must rise; {attributes['time']} s came after {self._last_us / 1e6:.12g} s; a trace of SUMO has equal "
                     "times if the option --precision rounds them"
                 )
             self._last_us = self.found.end_us = self._time_us

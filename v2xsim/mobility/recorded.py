@@ -193,8 +193,8 @@ class RecordedMobility(Mobility):
         last_us = first_us + (round(run.duration_s * 1e6 / new_us) - 1) * new_us
         if first_us not in ticks_us or last_us not in ticks_us or new_us % ticks_us.step:
             raise MobilityError(
-                f"{self._source.manifest}: the run recorded states from {ticks_us[0] / 1e6:g} s to {ticks_us[-1] / 1e6:g} s every "
-                f"{ticks_us.step / 1e6:g} s, and the new run has ticks from {first_us / 1e6:g} s to {last_us / 1e6:g} s every {new_us / 1e6:g} s; "
+                f"{self._source.manifest}: the run recorded states from {ticks_us[0] / 1e6:.12g} s to {ticks_us[-1] / 1e6:.12g} s every "
+                f"{ticks_us.step / 1e6:.12g} s, and the new run has ticks from {first_us / 1e6:.12g} s to {last_us / 1e6:.12g} s every {new_us / 1e6:.12g} s; "
                 "set run.begin_s, run.duration_s and run.step_s so that all of them were recorded"
             )
 

@@ -135,7 +135,7 @@ class ScriptMobility(Mobility):
             Notice(
                 "script.outside_run", len(still),
                 f"traffic.script: {len(still)} of {len(moving)} moving road users stand still all the time ({listed(names)}), because their "
-                f"waypoints are from {min(times_s):g} s to {max(times_s):g} s and the run is from {begin_s:g} s to {end_s:g} s",
+                f"waypoints are from {min(times_s):.12g} s to {max(times_s):.12g} s and the run is from {begin_s:.12g} s to {end_s:.12g} s",
             ),
         )  # fmt: skip
 

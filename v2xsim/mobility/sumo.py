@@ -94,7 +94,7 @@ class SumoMobility(Mobility):
         """
         super().__init__(names)
         if step_us % 1000:
-            raise MobilityError(f"SUMO counts whole milliseconds; run.step_s is {step_us / 1e6:g} s")
+            raise MobilityError(f"SUMO counts whole milliseconds; run.step_s is {step_us / 1e6:.12g} s")
         self._source = label or str(config)
         self._step_us = step_us
         self._bodies: dict[str, _Body] = {}
@@ -178,8 +178,8 @@ class SumoMobility(Mobility):
             raise begins_late(self._source, self._begin_us, time_us)
         if (time_us - self._begin_us) % self._step_us:
             raise MobilityError(
-                f"{self._source}: {time_us / 1e6:g} s is no whole number of steps of {self._step_us / 1e6:g} s after "
-                f"{self._begin_us / 1e6:g} s, where traffic begins; change run.begin_s or run.step_s"
+                f"{self._source}: {time_us / 1e6:.12g} s is no whole number of steps of {self._step_us / 1e6:.12g} s after "
+                f"{self._begin_us / 1e6:.12g} s, where traffic begins; change run.begin_s or run.step_s"
             )
 
     def warm_up(self, until_us: int, progress: Progress | None = None) -> None:
@@ -270,7 +270,7 @@ class SumoMobility(Mobility):
         try:
             agent = self._identities.agent(key, owner, (kind, length_m, width_m, height_m))
         except NameTakenError as error:
-            raise MobilityError(f"{self._source}: at {time_us / 1e6:g} s: {error}") from error
+            raise MobilityError(f"{self._source}: at {time_us / 1e6:.12g} s: {error}") from error
         z_m = domain.getPosition3D(name)[2]
         if math.isfinite(z_m) and z_m > _NOWHERE_M:
             self._lowest_m, self._highest_m = min(self._lowest_m, z_m), max(self._highest_m, z_m)
@@ -291,14 +291,14 @@ class SumoMobility(Mobility):
         if configured_us is not None and configured_us != self._step_us:
             note(
                 "sumo.step_replaced", 1,
-                f"the option step-length of {configured_us / 1e6:g} s is left out; SUMO's step is run.step_s, {self._step_us / 1e6:g} s",
+                f"the option step-length of {configured_us / 1e6:.12g} s is left out; SUMO's step is run.step_s, {self._step_us / 1e6:.12g} s",
             )  # fmt: skip
         end_us = time_us_of(self._options.get("end", ""))
         if end_us is not None and end_us >= 0 and self._last is not None and self._last.time_us >= end_us:
             steps = (self._last.time_us - max(end_us, self._first_us)) // self._step_us + 1
             note(
                 "sumo.after_end", steps,
-                f"{counted(steps, 'step')} of the run after {end_us / 1e6:g} s, where the option end stops SUMO's flows of vehicles; "
+                f"{counted(steps, 'step')} of the run after {end_us / 1e6:.12g} s, where the option end stops SUMO's flows of vehicles; "
                 "remove the option or shorten the run",
             )  # fmt: skip
         note(

@@ -310,8 +310,8 @@ def check_without_sumo(config: Path, begin_us: int) -> tuple[Notice, ...]:
 def begins_late(source: str, traffic_begin_us: int, begin_us: int) -> MobilityError:
     """Return the error about a run that begins before its traffic."""
     return MobilityError(
-        f"{source}: traffic begins at {traffic_begin_us / 1e6:g} s, after the requested {begin_us / 1e6:g} s; set run.begin_s to "
-        f"at least {traffic_begin_us / 1e6:g}"
+        f"{source}: traffic begins at {traffic_begin_us / 1e6:.12g} s, after the requested {begin_us / 1e6:.12g} s; set run.begin_s to "
+        f"at least {traffic_begin_us / 1e6:.12g}"
     )
 
 

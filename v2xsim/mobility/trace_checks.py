@@ -316,20 +316,20 @@ class TraceChecks:
             corners = ", also across corners and through buildings" if self.usual_span_us > _GAP_S * 1e6 else ""
             note(
                 "trace.interpolated", max(self._samples, 1),
-                f"has a sample every {self.usual_span_us / 1e6:g} s; between samples, road users move linearly{corners} (run.step_s is "
-                f"{run_step_us / 1e6:g} s)",
+                f"has a sample every {self.usual_span_us / 1e6:.12g} s; between samples, road users move linearly{corners} (run.step_s is "
+                f"{run_step_us / 1e6:.12g} s)",
             )  # fmt: skip
         if self._gaps:
             note(
                 "trace.gaps", self._gaps,
-                f"{counted(self._gaps, 'gap')} in which no road user is known, the longest from {self._gap[0] / 1e6:g} s to "
-                f"{self._gap[1] / 1e6:g} s; samples are usually {self.usual_span_us / 1e6:g} s apart",
+                f"{counted(self._gaps, 'gap')} in which no road user is known, the longest from {self._gap[0] / 1e6:.12g} s to "
+                f"{self._gap[1] / 1e6:.12g} s; samples are usually {self.usual_span_us / 1e6:.12g} s apart",
             )  # fmt: skip
         if self._jump is not None:
             note(
                 "trace.jumps", self._jumps,
                 f"{counted(self._jumps, 'jump')} that no road user can drive, the first of {name_of(self._jump.agent)!r} by "
-                f"{self._jump.way_m:.0f} m in {self._jump.span_s:g} s at {self._jump.time_us / 1e6:g} s; a road user is absent between "
+                f"{self._jump.way_m:.0f} m in {self._jump.span_s:g} s at {self._jump.time_us / 1e6:.12g} s; a road user is absent between "
                 "the samples around its jump",
             )  # fmt: skip
         note(

@@ -111,7 +111,7 @@ class Casting:
         row = fleet.index(station)
         if row < 0 or fleet.lidars[row] == 0:
             raise OpenError(
-                f"{self._folder}: {self._names.get(station, station)!r} must carry a lidar at {time_us * 1e-6:g} s, and it carries none then "
+                f"{self._folder}: {self._names.get(station, station)!r} must carry a lidar at {time_us * 1e-6:.12g} s, and it carries none then "
                 "(table stations)"
             )
         return self._sensing.cloud(self._truth.snapshot(time_us), fleet, row)
@@ -120,8 +120,8 @@ class Casting:
         """Return the stations at a tick; who is one depends on all ticks before."""
         if time_us not in self._ticks_us:
             raise OpenError(
-                f"{self._folder}: time must be that of a tick, got {time_us * 1e-6:g} s; ticks are from {self._ticks_us[0] * 1e-6:g} s "
-                f"to {self._ticks_us[-1] * 1e-6:g} s every {self._ticks_us.step * 1e-6:g} s"
+                f"{self._folder}: time must be that of a tick, got {time_us * 1e-6:.12g} s; ticks are from {self._ticks_us[0] * 1e-6:.12g} s "
+                f"to {self._ticks_us[-1] * 1e-6:.12g} s every {self._ticks_us.step * 1e-6:.12g} s"
             )
         for tick_us in self._ticks_us[len(self._fleets) :]:
             if time_us in self._fleets:

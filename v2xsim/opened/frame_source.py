@@ -119,9 +119,9 @@ class FrameSource:
         if not (there & among).any():
             times_us = np.unique(self._frame_us[among])
             near_us = times_us[np.argsort(np.abs(times_us - time_us), kind="stable")[:2]]
-            listed = " and ".join(f"{us * 1e-6:g} s" for us in sorted(near_us.tolist()))
+            listed = " and ".join(f"{us * 1e-6:.12g} s" for us in sorted(near_us.tolist()))
             raise OpenError(
-                f"{self._folder}: must have a frame at {time_us * 1e-6:g} s; the nearest are at {listed or 'no time'}"
+                f"{self._folder}: must have a frame at {time_us * 1e-6:.12g} s; the nearest are at {listed or 'no time'}"
             )
         return there
 
@@ -144,7 +144,7 @@ class FrameSource:
         begin_us, step_us = (round(setting(self._manifest, key) * 1e6) for key in ("run.begin_s", "run.step_s"))
         if every == 0 or (frame.time_us - begin_us) % (every * step_us):
             raise NotRecordedError(
-                f"{self._folder}: this run recorded no links at {frame.time_s:g} s (record.link_ticks: {every}); run it again with "
+                f"{self._folder}: this run recorded no links at {frame.time_s:.12g} s (record.link_ticks: {every}); run it again with "
                 "record.link_ticks=1"
             )
         here = rows_where(self._tables["links"], time_us=frame.time_us)

@@ -62,7 +62,7 @@ class Frame:
         near = self.score.near
         seen = {mode: int(part.seen.sum()) for mode, part in self.score.modes.items()}
         return (
-            f"frame {self.number} of {self.ego} at {self.time_s:g} s: {int(near.sum())} road users in range, "
+            f"frame {self.number} of {self.ego} at {self.time_s:.12g} s: {int(near.sum())} road users in range, "
             f"{seen['ego']} detected alone, {seen['fused']} after fusion"
         )
 

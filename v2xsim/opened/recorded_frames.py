@@ -84,7 +84,7 @@ class RecordedFrames:
         agent = self._hits.column("agent")[rows]
         if not np.isin(agent, snapshot.agent).all():
             raise OpenError(
-                f"{self._folder}: must have the road users of its table hits at {time_us * 1e-6:g} s in its table states; the tables are not "
+                f"{self._folder}: must have the road users of its table hits at {time_us * 1e-6:.12g} s in its table states; the tables are not "
                 "of one run"
             )
         at = np.searchsorted(snapshot.agent, agent)

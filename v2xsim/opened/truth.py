@@ -48,7 +48,7 @@ class Truth:
         rows = self._stations.rows(time_us, station)
         if rows.stop == rows.start:
             raise OpenError(
-                f"{self._folder}: must have a station {station} at {time_us * 1e-6:g} s in its table stations; the tables are not of one run"
+                f"{self._folder}: must have a station {station} at {time_us * 1e-6:.12g} s in its table stations; the tables are not of one run"
             )
         row: np.ndarray = self._stations.matrix(rows, *names)[0]
         return row
@@ -90,8 +90,8 @@ def check_replayable(manifest: Mapping[str, Any], folder: Path, step_s: float | 
     wanted_us = step_us if step_s is None else round(step_s * 1e6)
     if wanted_us < 1 or wanted_us % (every * step_us):
         raise NotRecordedError(
-            f"{folder}: this run recorded states every {every * step_us * 1e-6:g} s, and the replay has a step of {wanted_us * 1e-6:g} s; "
-            f"replay it with a multiple, such as replay(step_s={every * step_us * 1e-6:g}), or run it again with record.state_ticks=1"
+            f"{folder}: this run recorded states every {every * step_us * 1e-6:.12g} s, and the replay has a step of {wanted_us * 1e-6:.12g} s; "
+            f"replay it with a multiple, such as replay(step_s={every * step_us * 1e-6:.12g}), or run it again with record.state_ticks=1"
         )
 
 

@@ -163,7 +163,7 @@ def _coordinates(scenario: Scenario) -> Iterator[Problem]:
         for row, (time_s, x_m, y_m) in enumerate(agent.waypoints):
             if abs(time_s) > LATEST_S:
                 yield Problem(
-                    (*keys, "waypoints", str(row)), f"a time must be within {LATEST_S:,.0f} s of 0, got {time_s:g}"
+                    (*keys, "waypoints", str(row)), f"a time must be within {LATEST_S:,.0f} s of 0, got {time_s:.12g}"
                 )
             elif max(abs(x_m), abs(y_m)) > FARTHEST_M:
                 yield Problem(
@@ -292,7 +292,7 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
         )
     if generated and abs(run.begin_s / run.step_s - round(run.begin_s / run.step_s)) > 1e-6:
         yield Problem(
-            ("run", "begin_s"), f"must be a whole number of steps (run.step_s {run.step_s:g} s), got {run.begin_s:g}"
+            ("run", "begin_s"), f"must be a whole number of steps (run.step_s {run.step_s:g} s), got {run.begin_s:.12g}"
         )
     if radio.selection_window_ms < radio.slot_ms:
         yield Problem(

@@ -21,7 +21,7 @@ def not_there(name: object, what: str, names: tuple[str, ...], time_s: float) ->
     """
     listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "none"
     guess = nearest(str(name), names)
-    return NotThereError(f"{name!r} must be the name of a {what} at {time_s:g} s; there are {listed}{guess}")
+    return NotThereError(f"{name!r} must be the name of a {what} at {time_s:.12g} s; there are {listed}{guess}")
 
 
 def kept(values: np.ndarray) -> np.ndarray:

@@ -178,7 +178,7 @@ class OwnFrame:
         return kept(transform(self._frame.points_m, pose_matrix(*self._frame.pose)))
 
     def __repr__(self) -> str:
-        return f"<own frame of {self.time_s:g} s: {len(self.detections)} detections>"
+        return f"<own frame of {self.time_s:.12g} s: {len(self.detections)} detections>"
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class FusedView:
         return tuple(self._names.name_of(agent) for agent in self._fused.added_source.tolist())
 
     def __repr__(self) -> str:
-        return f"<fused frame of {self.ego} at {self.time_s:g} s: {len(self.detections)} detections, {len(self.helpers)} helpers>"
+        return f"<fused frame of {self.ego} at {self.time_s:.12g} s: {len(self.detections)} detections, {len(self.helpers)} helpers>"
 
 
 class FrameView(FusedView):
@@ -300,7 +300,7 @@ class KnowledgeView:
 
     def __repr__(self) -> str:
         return (
-            f"<{self.name} at {self.time_s:g} s knows {len(self.detections)} detections, {len(self.neighbours)} neighbours, "
+            f"<{self.name} at {self.time_s:.12g} s knows {len(self.detections)} detections, {len(self.neighbours)} neighbours, "
             f"{len(self.inbox)} messages>"
         )
 

@@ -98,7 +98,7 @@ class RoadUsers:
         return self._row(self.row(name))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} road users at {self._snapshot.time_us / 1e6:g} s>"
+        return f"<{len(self)} road users at {self._snapshot.time_us / 1e6:.12g} s>"
 
     def _row(self, row: int) -> RoadUser:
         return RoadUser(self.names[row], self.kinds[row], self.pose[row], self.velocity_mps[row], self.size_m[row])
@@ -194,7 +194,7 @@ class StationsView:
         return self._row(self.row(name))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} stations at {self._time_us / 1e6:g} s>"
+        return f"<{len(self)} stations at {self._time_us / 1e6:.12g} s>"
 
     def _row(self, row: int) -> Station:
         return Station(
@@ -311,4 +311,4 @@ class InstantView:
         return self.time_us / 1e6
 
     def __repr__(self) -> str:
-        return f"<instant {self.time_s:g} s: {len(self.road_users)} road users, {len(self.stations)} stations>"
+        return f"<instant {self.time_s:.12g} s: {len(self.road_users)} road users, {len(self.stations)} stations>"

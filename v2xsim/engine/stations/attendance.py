@@ -79,7 +79,7 @@ class Attendance:
 
     def _nobody(self) -> Iterator[Notice]:
         traffic = self._scenario.traffic
-        span = f"from {self._begin_us / 1e6:g} s to {self._last_us / 1e6:g} s"
+        span = f"from {self._begin_us / 1e6:.12g} s to {self._last_us / 1e6:.12g} s"
         if self._empty_ticks == self._ticks:
             yield Notice(
                 "traffic.nobody", self._ticks,
