@@ -30,6 +30,7 @@ from v2xsim.results.results import Results, ResultsError, metrics_table
 from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
+from v2xsim.scenario.times import time_notices
 from v2xsim.staging import added
 from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, ReceivedMessage
@@ -352,13 +353,8 @@ class Simulation:
             f"the program that stepped this run sent {self._engine.own_messages.sent} messages and set {self._speeds_set} speeds; the "
             "scenario alone gives other results",
         )  # fmt: skip
-        run = self.scenario.run
-        rounded = Notice(
-            "run.duration_rounded", 1,
-            f"run.duration_s ({run.duration_s:g} s) is no whole number of steps of {run.step_s:g} s; {self._simulated_s:g} s are simulated",
-        )  # fmt: skip
         return (
-            *((rounded,) if self._simulated_s != run.duration_s else ()),
+            *time_notices(self.scenario),
             *building_notices(self.scenario.world, self._height_sources),
             *origin_notices(self.scenario.traffic, self.scenario.world, self._height_sources),
             *self._mobility.notices(),

@@ -42,6 +42,7 @@ def command(
     """
     from v2xsim.cli.outline import outline
     from v2xsim.scenario import load
+    from v2xsim.scenario.times import time_notices
 
     loaded = load(scenario, overrides or [], seed)
     print_notes(loaded.notes)
@@ -51,7 +52,7 @@ def command(
 
         try_own_parts(loaded)
     wanted = traffic if traffic is not None else strict or not _needs_sumo(loaded)
-    notices = _notices(loaded, wanted)
+    notices = (*time_notices(loaded), *_notices(loaded, wanted))
     print_notes(notice.text for notice in notices)
     count = len(dict.fromkeys([*loaded.notes, *(notice.text for notice in notices)]))
     if strict and count:
