@@ -26,12 +26,10 @@ from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
 from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
-from v2xsim.results.results import Results, ResultsError, metrics_table
-from v2xsim.runfolder import MANIFEST
+from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.times import time_notices
-from v2xsim.staging import added
 from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
@@ -83,8 +81,7 @@ def run(
         simulation.finish()
         results = simulation.results()
     if out is not None:
-        with added(Path(out), ResultsError, last=MANIFEST) as draft:
-            results.write(draft)
+        results.write(Path(out))
     return results
 
 

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.notices import Notice
-from v2xsim.results.manifest import manifest_of
+from v2xsim.results.manifest import MANIFEST, manifest_of
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.manifests import sha256_of
 from v2xsim.scenario.schema import Scenario
+from v2xsim.staging import added
 
 # The bytes of equal rank of all numbers are stored one after the other: point clouds, by far the largest table, take a fifth
 # less space.
@@ -57,16 +58,21 @@ class Results:
         )
 
     def write(self, folder: Path | str) -> None:
-        """Write tables and timing into a folder, then the manifest. A folder without a manifest is not a finished run."""
+        """Write tables, timing and manifest into a folder. Files of an earlier run are replaced, others stay.
+
+        The files are moved into the folder when all are written, the manifest last: a folder without a manifest is not a finished run.
+        """
         folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            digests = {name: _written(table, folder / f"{name}.parquet", name) for name, table in self.tables.items()}
-            _write_json(folder / "timing.json", self.timing)
-            manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests)
-            _write_json(folder / "manifest.json", manifest)
-        except OSError as error:
-            raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
+        with added(folder, ResultsError, last=MANIFEST) as draft:
+            try:
+                digests = {
+                    name: _written(table, draft / f"{name}.parquet", name) for name, table in self.tables.items()
+                }
+                _write_json(draft / "timing.json", self.timing)
+                manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests)
+                _write_json(draft / MANIFEST, manifest)
+            except OSError as error:
+                raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
 
 
 def _written(table: pa.Table, path: Path, name: str) -> str:
