@@ -103,8 +103,8 @@ def test_the_folder_of_another_machine_stays_and_is_reported(tmp_path, holder):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{}", "[]", "mine", '{"v2xsim": "another thing", "target": "out", "pid": 1, "host": "h", "boot": "b", "begun": 1}',
-     '{"v2xsim": "folder of a process at work", "target": "../up", "pid": 1, "host": "h", "boot": "b", "begun": 1}'],
+    ["", "{}", "[]", "mine", '{"v2xsim": "another thing", "target": "out", "pid": 1, "host": "h", "boot": "b", "begun": 1, "space": ""}',
+     '{"v2xsim": "folder of a process at work", "target": "../up", "pid": 1, "host": "h", "boot": "b", "begun": 1, "space": ""}'],
 )  # fmt: skip
 def test_what_only_looks_like_a_mark_is_left_alone_with_its_folder(tmp_path, content):
     (tmp_path / ".out.0123abcd.owner").write_text(content)
@@ -177,7 +177,9 @@ def test_without_locks_the_number_and_the_start_of_the_process_decide(tmp_path, 
     assert [left.lives for left in clear(tmp_path)] == [True]
     with pytest.raises(BusyError):
         take(tmp_path, "out")
-    changed(mark_of(tmp_path), begun=1)
+    changed(mark_of(tmp_path), begun=1, space="that of another container")
+    assert [left.lives for left in clear(tmp_path)] == [True]
+    changed(mark_of(tmp_path), begun=1, space=ownership._space())
     assert clear(tmp_path) == []
 
 

@@ -60,8 +60,10 @@ class Owned:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.aside, ignore_errors=True)
-        if not os.path.lexists(self.folder):
-            self.mark.unlink(missing_ok=True)
+        with suppress(OSError):
+            # If the folder cannot be removed now, the mark stays with it, so that a later process removes both.
+            if not os.path.lexists(self.folder):
+                self.mark.unlink()
         with suppress(OSError):
             os.close(self.lock)
 
@@ -76,6 +78,7 @@ class Owner:
         host: Name of the machine.
         boot: Identifier of the machine's boot.
         begun: Start of the process, in ticks of the machine's clock since the boot.
+        space: Identifier of the name space in which the number counts; containers have name spaces of their own.
     """
 
     target: str
@@ -83,6 +86,7 @@ class Owner:
     host: str
     boot: str
     begun: int
+    space: str
 
     @property
     def here(self) -> bool:
@@ -91,8 +95,8 @@ class Owner:
 
     @property
     def runs(self) -> bool:
-        """Whether a process of this machine with this number and this start exists."""
-        return self.boot == _boot() and _begun(self.pid) == self.begun
+        """Whether the process may exist, by its number and its start; in another container it may."""
+        return self.boot == _boot() and (self.space != _space() or _begun(self.pid) == self.begun)
 
 
 class BusyError(Exception):
@@ -303,6 +307,7 @@ def _own_mark(target: str) -> bytes:
     pid = os.getpid()
     mark = {
         "v2xsim": _SAYS, "target": target, "pid": pid, "begun": _begun(pid), "host": socket.gethostname(), "boot": _boot(),
+        "space": _space(),
     }  # fmt: skip
     return (json.dumps(mark) + "\n").encode()
 
@@ -324,7 +329,9 @@ def _parsed(content: bytes) -> Owner | None:
         target = str(data["target"])
         if os.sep in target or target in ("", ".", ".."):
             return None
-        return Owner(target, int(data["pid"]), str(data["host"]), str(data["boot"]), int(data["begun"]))
+        return Owner(
+            target, int(data["pid"]), str(data["host"]), str(data["boot"]), int(data["begun"]), str(data["space"])
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -332,6 +339,13 @@ def _parsed(content: bytes) -> Owner | None:
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
 
