@@ -116,6 +116,14 @@ def test_thresholds_that_are_no_overlaps_are_refused(values):
 
 
 @pytest.mark.passes_wrong_types
+def test_numbers_of_numpy_are_numbers():
+    run = v2xsim.open(of("early")[1])
+    again = run.evaluate(range_m=np.int64(45), thresholds=np.array([0.3, 0.5, 0.7]))
+    assert same(again.tables["metrics"], run.tables["metrics"])
+    assert len(run.frames(np.int64(1), time_s=np.int64(1))) == 1
+
+
+@pytest.mark.passes_wrong_types
 def test_settings_of_another_kind_are_refused():
     run = v2xsim.open(of("early")[1])
     with pytest.raises(OpenError, match="tracker must be TrackerParams or a function"):

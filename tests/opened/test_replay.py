@@ -79,3 +79,12 @@ def test_a_longer_step_has_the_ticks_that_fit(step_s, ticks):
 def test_a_step_between_the_recorded_ticks_is_refused(step_s):
     with pytest.raises(NotRecordedError, match="replay it with a multiple"):
         v2xsim.open(finished("cooperation.fusion=early")[1]).replay(step_s=step_s)
+
+
+def test_the_scenario_of_a_run_is_run_and_changed_like_any_other():
+    results, folder = finished("cooperation.fusion=early")
+    scenario = v2xsim.open(folder).scenario
+    assert scenario == results.scenario
+    assert scenario.automatic == results.scenario.automatic
+    assert same(v2xsim.run(scenario).tables["metrics"], results.tables["metrics"])
+    assert scenario.with_({"radio.tx_power_dbm": 3}).radio.tx_power_dbm == 3

@@ -1,6 +1,5 @@
 """The evaluation of a finished run, with the run's own settings or with others."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from v2xsim.evaluation.metric import Metric
 from v2xsim.evaluation.metrics import METRIC_TABLES, all_metrics
 from v2xsim.opened.errors import OpenError
 from v2xsim.opened.manifest import setting
+from v2xsim.opened.numbers import is_finite
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.tracking.station_tracks import Tracker, tracker_at
@@ -105,7 +105,7 @@ def _replaced(table: pa.Table, columns: Mapping[str, Sequence[int]]) -> pa.Table
 def _distance(folder: Path, name: str, given: float | None, of_run: float) -> float:
     if given is None:
         return float(of_run)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or given <= 0:
+    if not is_finite(given) or given <= 0:
         raise OpenError(f"{folder}: evaluate: {name} must be a distance above 0 m, got {given!r}")
     return float(given)
 
@@ -114,10 +114,7 @@ def _overlaps(folder: Path, given: Sequence[float] | None) -> tuple[float, ...]:
     if given is None:
         return THRESHOLDS
     values = tuple(given) if isinstance(given, Iterable) else (given,)
-    wrong = [
-        value for value in values
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value <= 1.0
-    ]  # fmt: skip
+    wrong = [value for value in values if not is_finite(value) or not 0.0 < value <= 1.0]
     if wrong or not values or len(set(values)) < len(values):
         raise OpenError(
             f"{folder}: evaluate: thresholds must be different overlaps above 0 and at most 1, such as (0.3, 0.5), got {list(values)}"

@@ -1,6 +1,5 @@
 """Makes the ego frames of a finished run from its tables: selection, scores, clouds, and rows of tables."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from v2xsim.opened.clouds import Cloud
 from v2xsim.opened.errors import NotRecordedError, OpenError
 from v2xsim.opened.frames import Frame, Frames, Sources, rows_where
 from v2xsim.opened.manifest import setting
+from v2xsim.opened.numbers import is_finite
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.opened.truth import Truth
 from v2xsim.perception.tracking.station_tracks import tracker_at
@@ -110,7 +110,7 @@ class FrameSource:
         return egos[str(ego)]
 
     def _us(self, time_s: float) -> int:
-        if isinstance(time_s, bool) or not isinstance(time_s, int | float) or not math.isfinite(time_s):
+        if not is_finite(time_s):
             raise OpenError(f"{self._folder}: time_s must be seconds, or a first and a last time, got {time_s!r}")
         return round(time_s * 1e6)
 
