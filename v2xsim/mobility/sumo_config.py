@@ -48,6 +48,9 @@ _DROPPED_BEGINNINGS = ("save-", "device.ssm", "gui-", "device.btreceiver", "regi
 _UNREPORTED = {"configuration-file", "phemlight-path", "log", "message-log", "error-log", "gui-settings-file", "g",
                "start", "S", "quit-on-end", "Q", "delay", "d", "game", "window-size", "window-pos", "breakpoints", "no-step-log", "verbose", "no-warnings"}  # fmt: skip
 
+# Options by which another program controls SUMO.
+_REMOTE = {"remote-port", "num-clients"}
+
 _TRUE = {"1", "yes", "true", "on", "x", "t"}
 
 _OUTPUT_TAGS = {"e1Detector", "inductionLoop", "instantInductionLoop", "e2Detector", "laneAreaDetector", "e3Detector",
@@ -279,8 +282,13 @@ def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
             files = files_of(value, config.parent, option, config)
             if option in ("route-files", "additional-files"):
                 with_containers += [path for path in files if _has_containers(path)]
-            if option == "additional-files":
-                files = [copies.safe(path) for path in files]
+            # A file with another name elsewhere must name what it includes by absolute paths.
+            files = [
+                copies.safe(path)
+                if option == "additional-files" or (option == "route-files" and _UNUSABLE.search(path.name))
+                else path
+                for path in files
+            ]
             # SUMO decodes the paths that it reads in a configuration.
             value = ",".join(str(copies.usable(path)).replace("%", "%25") for path in files)
         ET.SubElement(root, option, value=value)
@@ -319,13 +327,21 @@ def _notices(source: str, dropped: list[str], outputs: int, with_containers: lis
     """Return the notices about options that are left out, outputs that are redirected, and files with containers."""
     notices = []
     replaced = [option for option in dropped if option in ("seed", "random")]
-    left_out = [option for option in dropped if option not in {*_UNREPORTED, "seed", "random", "step-length"}]
+    remote = [option for option in dropped if option in _REMOTE]
+    left_out = [option for option in dropped if option not in {*_UNREPORTED, *_REMOTE, "seed", "random", "step-length"}]
     if left_out:
         listed = ", ".join(left_out[:6]) + (", ..." if len(left_out) > 6 else "")
         notices.append(
             Notice(
                 "sumo.options_left_out", len(left_out),
                 f"{source}: {counted(len(left_out), 'option')} left out, because a run writes only its own results: {listed}",
+            )
+        )  # fmt: skip
+    if remote:
+        notices.append(
+            Notice(
+                "sumo.not_controlled", 1,
+                f"{source}: the option {remote[0]} is left out; no other program can control SUMO during a run",
             )
         )  # fmt: skip
     if replaced:
