@@ -299,6 +299,8 @@ class Simulation:
 
     def _present(self) -> InstantView:
         """Return the true world at the last tick."""
+        if not self._engine.has_begun:
+            raise SteppingError("there is no tick yet; call step() first")
         # In a function that is called while the run goes on, the last tick may not have been returned yet.
         if not self._instant.shows(self._engine.instant):
             self._instant = InstantView(self._engine.instant, self._names)

@@ -99,6 +99,14 @@ def test_results_and_views_stay_after_the_simulation_is_closed(demo):
     assert len(sim.knowledge("ego").neighbours) > 0
 
 
+def test_before_the_first_tick_there_is_nothing_to_look_at(demo):
+    with v2xsim.Simulation(demo) as sim:
+        for attempt in (lambda: sim.knowledge("ego"), lambda: sim.send("ego", b"x"), lambda: sim.set_speed("ego", 1.0)):
+            with pytest.raises(SteppingError, match=r"there is no tick yet; call step\(\) first"):
+                attempt()
+        assert sim.step().time_us == 0
+
+
 def test_results_of_half_a_run_are_refused(demo):
     with v2xsim.Simulation(demo) as sim:
         sim.step()

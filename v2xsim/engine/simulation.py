@@ -127,6 +127,11 @@ class Simulation:
         for process in (self._ticks(), self._announcements(), self._matches(), self._fusions()):
             self.clock.start(process)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first tick has been reached."""
+        return self._next_us > self._begin_us
+
     def run(self) -> None:
         """Run the simulation from the first tick until the last frame is fused, and close it."""
         try:
