@@ -27,6 +27,10 @@ def test_it_has_the_first_format_that_is_read(run):
     assert run.manifest["format"] == FIRST_FORMAT == 2
 
 
+def test_its_tables_have_the_digests_of_its_manifest(run):
+    assert set(run.manifest["tables"]) == {path.stem for path in run.folder.glob("*.parquet")}
+
+
 def test_its_scenario_tables_and_metrics_are_read(run):
     assert run.scenario.description == "A run of four ticks that must stay readable"
     assert {name: table.num_rows for name, table in run.tables.items() if name in ("states", "fusion", "clouds")} == {
