@@ -48,9 +48,8 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
     """
     stated = [tags["driving_side"] for tags in _all_tags(osm) if tags.get("driving_side") in ("left", "right")]
     if stated:
-        return stated.count("left") > len(
-            stated
-        ) / 2, f"{len(stated)} elements of the extract have the tag driving_side"
+        is_left = stated.count("left") > len(stated) / 2
+        return is_left, f"{len(stated)} elements of the extract have the tag driving_side"
     turns = [
         turn
         for way in osm.ways.values()
