@@ -387,7 +387,7 @@ def test_few_pairs_are_told_what_they_can_show(tmp_path, made_sweep):
 
 def test_runs_in_which_nothing_differs_are_called_so(tmp_path, made_sweep):
     text = significance(compared(study_of(tmp_path, made_sweep, TWO, 3, lambda n, s, k: 0.5 + 0 * k)))
-    assert text == "None of the 1 compared values differs in any pair: what was varied had no effect in these runs."
+    assert text == "None of the 1 compared values differs in any pair: what was varied had no effect on these metrics."
 
 
 def test_what_only_one_of_two_studies_has_is_reported(tmp_path, made_sweep):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from v2xsim.study.axes import factors_of
-from v2xsim.study.contrasts import canonical, contrasts_of
+from v2xsim.study.axes import canonical, factors_of
+from v2xsim.study.contrasts import contrasts_of
 from v2xsim.study.studies import StudyError, read_study
 from v2xsim.study.sweepfile import SweepFile
 

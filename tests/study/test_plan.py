@@ -367,3 +367,17 @@ def test_files_of_all_settings_that_can_be_run_have_a_digest(own, tmp_path):
 
 def test_settings_that_cannot_be_run_have_no_notes():
     assert plan_of({**BASE, "grid": {"radio.tx_power_dbm": [20, 500]}}).notes() == []
+
+
+def test_a_baseline_of_true_is_not_the_number_one():
+    """Python counts true and 1 as equal; a comparison of the sweep does not."""
+    with pytest.raises(UserError, match="baseline: no setting has"):
+        plan_of({**BASE, "grid": {"stations.penetration": [1, 0.5]}, "baseline": {"stations.penetration": True}})
+
+
+def test_the_plan_stores_the_baseline_and_the_factors_for_comparisons():
+    plan = plan_of(
+        {**BASE, "grid": {"stations.penetration": [1, 0.5]}, "baseline": {"stations.penetration": 0.5}}
+    ).manifest()
+    assert (plan["baseline"], plan["baseline_values"]) == (1, {"stations.penetration": 0.5})
+    assert plan["factors"] == [{"keys": ["stations.penetration"], "drawn": False}]

@@ -235,7 +235,7 @@ def _in_lines(show: Callable[[str], None]) -> "Report":
 
 
 def _print_plan(plan: "Plan", folder: Path | None) -> None:
-    from v2xsim.study.contrasts import has_values
+    from v2xsim.study.axes import has_values
 
     typer.echo(
         f"{plan.source}: {len(plan.settings)} settings x {len(plan.seeds)} seeds = {len(plan.points)} points",

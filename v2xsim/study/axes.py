@@ -1,8 +1,10 @@
 """Makes the settings of a sweep from the blocks of its file: grid, list, random draws and Sobol sequence."""
 
 import itertools
+import json
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,24 @@ def factors_of(file: SweepFile) -> list[dict[str, Any]]:
     if file.rows:
         factors.append({"keys": list(file.rows[0]), "drawn": False})
     return factors + [{"keys": list(draws.keys), "drawn": True} for draws in (file.random, file.sobol) if draws]
+
+
+def canonical(value: Any) -> str:
+    """Return a text that is equal for equal values: 1 and 1.0 are equal, 1 and true are not."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: plain(inner) for key, inner in part.items()}
+        if isinstance(part, list | tuple):
+            return [plain(inner) for inner in part]
+        return float(part) if isinstance(part, int) and not isinstance(part, bool) else part
+
+    return json.dumps(plain(value), sort_keys=True)
+
+
+def has_values(setting: Setting, values: Mapping[str, Any]) -> bool:
+    """Return whether a setting has some values."""
+    return all(canonical(setting[key]) == canonical(value) for key, value in values.items())
 
 
 def _random(draws: Draws) -> Float[np.ndarray, "points keys"]:

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.evaluation.catalogue import kind_of
-from v2xsim.study.contrasts import Contrast, Contrasts, canonical
+from v2xsim.study.axes import canonical
+from v2xsim.study.contrasts import Contrast, Contrasts
 from v2xsim.study.statistics import LEAST_PAIRS, Paired, least_effect, paired, seed_averages, survives_holm
 from v2xsim.study.studies import Study, StudyError
 
@@ -177,7 +178,9 @@ def significance(comparisons: Sequence[Versus]) -> str:
             else "Nothing was measured on both sides."
         )
     if all(one.verdict(row) in (IDENTICAL, NO_PAIR) for one in comparisons for row in range(len(one.metrics))):
-        return f"None of the {tests} compared values differs in any pair: what was varied had no effect in these runs."
+        return (
+            f"None of the {tests} compared values differs in any pair: what was varied had no effect on these metrics."
+        )
     most = max(pairs)
     text = (
         f"noise: the {100 * confidence:g} % interval holds 0. {tests} differences have an interval; if nothing differed, about "

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from v2xsim.study.axes import Setting
+from v2xsim.study.axes import canonical, has_values
 from v2xsim.study.studies import Study, StudyError
 
 # Largest number of settings that a message lists.
@@ -102,27 +102,9 @@ def with_baseline(study: Study, values: Mapping[str, Any]) -> Study:
     return replace(study, baseline_values=dict(values), baseline=row)
 
 
-def has_values(setting: Setting, values: Mapping[str, Any]) -> bool:
-    """Return whether a setting has some values."""
-    return all(canonical(setting[key]) == canonical(value) for key, value in values.items())
-
-
 def named(values: Mapping[str, Any]) -> str:
     """Return keys with their values as a text, such as `cooperation.relay=none`."""
     return ", ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items())
-
-
-def canonical(value: Any) -> str:
-    """Return a text that is equal for equal values: 1 and 1.0 are equal, 1 and true are not."""
-
-    def plain(part: Any) -> Any:
-        if isinstance(part, Mapping):
-            return {key: plain(inner) for key, inner in part.items()}
-        if isinstance(part, list | tuple):
-            return [plain(inner) for inner in part]
-        return float(part) if isinstance(part, int) and not isinstance(part, bool) else part
-
-    return json.dumps(plain(value), sort_keys=True)
 
 
 def _pairs(study: Study, values: Mapping[str, Any]) -> list[Contrast]:

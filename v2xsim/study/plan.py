@@ -23,7 +23,7 @@ from v2xsim.scenario.load import checked, document_of, find, load_section, resol
 from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
-from v2xsim.study.axes import Setting, count_of, factors_of, settings_of
+from v2xsim.study.axes import Setting, count_of, factors_of, has_values, settings_of
 from v2xsim.study.sweepfile import SweepFile
 from v2xsim.version import __version__
 
@@ -224,7 +224,7 @@ def _read_by(scenario: Scenario) -> list[Path]:
 
 def _baseline(file: SweepFile, settings: tuple[Setting, ...], source: str) -> int:
     for row, setting in enumerate(settings):
-        if all(setting[key] == value for key, value in file.baseline.items()):
+        if has_values(setting, file.baseline):
             return row
     raise PlanError(f"{source}: baseline: no setting has {json.dumps(file.baseline)}")
 

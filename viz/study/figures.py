@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from v2xsim.study.axes import has_values
 from v2xsim.study.compare import mean_interval
-from v2xsim.study.contrasts import has_values
 from v2xsim.study.studies import Study
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
