@@ -251,7 +251,7 @@ class SumoMobility(Mobility):
         yaw = yaw_of_compass_rad(state[:, 2])
         agent, kind = np.array([b.agent for b in bodies], np.int64), np.array([b.kind for b in bodies], np.int8)
         center = center_of_front_m(state[:, :2], yaw, size[:, 0])
-        if len(agent) and not self._checks.have_seen_enough:
+        if len(agent) and not self._checks.units.have_seen_enough:
             self._checks.see(Sample(time_us, agent, kind, center, size, yaw, state[:, 3]))
         return snapshot_of(
             time_us, agent, kind, center, size, yaw, state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
@@ -315,7 +315,7 @@ class SumoMobility(Mobility):
                 f"elevations from {self._lowest_m:.0f} m to {self._highest_m:.0f} m are ignored: all road users stand on one plane, also "
                 "those on and below bridges",
             )  # fmt: skip
-        notices += self._checks.speed_notices(source, "traffic")
+        notices += self._checks.units.notices(source, "traffic")
         warnings = sumo_warnings(self._session.log_path, self._session.folders)
         common = "; ".join(f"{number} x {text}" for text, number in warnings.most_common(3))
         note("sumo.warnings", warnings.total(), f"SUMO warns: {common}" + ("; ..." if len(warnings) > 3 else ""))
