@@ -1,9 +1,10 @@
 """Link state of every pair of stations within range; a faster form of `geometry.link_states`.
 
-The states and cases are the same, but the height of the blocking vehicle is not computed. The search stops at the first
-vehicle that reaches above both antennas, because the highest one need not be found. Vehicles are stored in wide cells,
-the highest first. The vehicle that blocked a link at the tick before probably still does, so it is tested first; this
-changes only the computing time, not the result.
+Buildings block pairs as they block links there: with walls, roofs and raised undersides. The states and cases are the
+same, but the height of the blocking vehicle is not computed. The search stops at the first vehicle that reaches above
+both antennas, because the highest one need not be found. Vehicles are stored in wide cells, the highest first. The
+vehicle that blocked a link at the tick before probably still does, so it is tested first; this changes only the
+computing time, not the result.
 """
 
 import numpy as np

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from v2xsim.comms.channel.geometry import link_states
+from v2xsim.comms.channel.sight import pair_states
 from v2xsim.gpu.lidar.cast import cast
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.torch_cast import cast_torch
@@ -84,3 +85,12 @@ def test_the_ground_of_a_court_and_below_a_building_with_headroom_is_open():
     }
     is_open = {name: bool(ground[cell]) for cell, name in names.items()}
     assert is_open == {"raised house": True, "L": False, "court": True, "block": False, "tower": False, "wing": True}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_two_programs_for_link_states_agree_inside_and_outside_buildings(seed):
+    rng = np.random.default_rng(seed)
+    points = np.column_stack([rng.uniform(0, 100, (80, 2)), rng.uniform(0.3, 12, 80)])
+    first, second, none = np.arange(40), np.arange(40, 80), np.full(80, -1)
+    expected = link_states(points[:40], points[40:], none[:40], none[:40], Boxes.none(), town()).state
+    assert np.array_equal(pair_states(points, none, first, second, Boxes.none(), town())[1], expected)
