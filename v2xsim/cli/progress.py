@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 Report = Callable[[float, float, str], None]
 """Function called with the simulated seconds done, all simulated seconds, and the name of the present phase."""
@@ -54,6 +53,9 @@ def progress_bar() -> Iterator[Report]:
         with progress_lines() as show:
             yield _in_lines(show)
         return
+    # Imported here, so that --help does not wait for it.
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description:<12}"),
         BarColumn(bar_width=30),
