@@ -121,3 +121,10 @@ def test_a_radio_study_without_lidars_by_wish_is_not_told_that_it_has_none():
 def test_a_person_named_without_its_prefix_is_recognised():
     notice = reported(["person:7", "car"], stations={"include": ["7"]})["names.never_there"]
     assert "did you mean 'person:7'?" in notice.text
+
+
+def test_a_roadside_unit_in_another_frame_is_reported_with_its_distance():
+    units = [{"id": "near", "position_m": [0, 900]}, {"id": "utm", "position_m": [549266, 5634490]}]
+    notice = reported("ab", "b", stations={"roadside": units, "penetration": 1.0})["roadside.far"]
+    assert notice.count == 1
+    assert "'utm' never came closer than 5,661," in notice.text

@@ -11,6 +11,9 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.world.road_users import CATALOGUE
 from v2xsim.world.snapshot import Snapshot
 
+# A roadside unit that is always farther from all road users is no part of their world.
+_FAR_M = 1000.0
+
 # Number of names that a notice lists.
 _SHOWN = 5
 
@@ -43,6 +46,10 @@ class Attendance:
         self._agents: set[int] = set()
         self._in_region = False
         self._lower_m, self._upper_m = np.full(2, np.inf), np.full(2, -np.inf)
+        units = scenario.stations.roadside
+        self._unit_m = np.array([unit.position_m for unit in units], float).reshape(-1, 2)
+        # Least distance of each roadside unit to a road user.
+        self._unit_nearest_m = np.full(len(units), np.inf)
         self._stations: set[int] = set()
         self._with_lidar: set[int] = set()
         self._egos: set[int] = set()
@@ -60,6 +67,9 @@ class Attendance:
             self._lower_m, self._upper_m = (
                 np.minimum(self._lower_m, place_m.min(axis=0)), np.maximum(self._upper_m, place_m.max(axis=0)),
             )  # fmt: skip
+            if len(self._unit_m):
+                away_m = np.hypot(*(self._unit_m[:, None] - place_m[None]).transpose(2, 0, 1))
+                self._unit_nearest_m = np.minimum(self._unit_nearest_m, away_m.min(axis=1))
             region = self._scenario.stations.region
             if region is not None and not self._in_region:
                 inside = (place_m >= region[:2]).all(axis=1) & (place_m <= region[2:]).all(axis=1)
@@ -75,7 +85,9 @@ class Attendance:
         """Return what the scenario asked for and what was not there at any of the ticks so far."""
         if self._ticks == 0:
             return ()
-        return (*self._nobody(), *self._absent(), *self._idle(), *self._too_few(), *self._no_stations())
+        return (
+            *self._nobody(), *self._absent(), *self._idle(), *self._too_few(), *self._no_stations(), *self._far_units(),
+        )  # fmt: skip
 
     def _nobody(self) -> Iterator[Notice]:
         traffic = self._scenario.traffic
@@ -176,6 +188,20 @@ class Attendance:
                 "stations.region_empty", 1,
                 f"stations.region: no motor vehicle ever came into {list(region)}; the traffic was between ({box[0]}, {box[1]}) and "
                 f"({box[2]}, {box[3]})",
+            )  # fmt: skip
+
+    def _far_units(self) -> Iterator[Notice]:
+        """Yield the notice about roadside units that are far from all traffic, probably in another frame."""
+        far = [
+            (unit.id, nearest_m)
+            for unit, nearest_m in zip(self._scenario.stations.roadside, self._unit_nearest_m.tolist(), strict=True)
+            if np.isfinite(nearest_m) and nearest_m > _FAR_M
+        ]
+        if far:
+            yield Notice(
+                "roadside.far", len(far),
+                f"stations.roadside: {_some(name for name, _ in far)} never came closer than {far[0][1]:,.0f} m to a road user; position_m is in "
+                "metres in the frame of the traffic",
             )  # fmt: skip
 
     def _no_stations(self) -> Iterator[Notice]:
