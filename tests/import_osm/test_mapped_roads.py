@@ -1,5 +1,6 @@
 """What an extract says of roads: passages through buildings, walls beside them, tunnels, and the side of traffic."""
 
+import bz2
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -209,7 +210,13 @@ def test_ways_before_their_nodes_are_put_in_order(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"\x00\x00\x00\x0d\x0a\x09OSMHeader\x18", "osmium cat"), (b'{"version": 0.6, "elements": []}', "JSON")],
+    [
+        (b"\x00\x00\x00\x0d\x0a\x09OSMHeader\x18", "osmium cat"),
+        (b'{"version": 0.6, "elements": []}', "JSON"),
+        (b"PK\x03\x04", "zip"),
+        (b'<osm><way id="1"><nd ref="1" lat="5" lon="5"/><tag k="highway" v="service"/></way></osm>', "has no nodes"),
+        (b"BZhjunk", "unpacked"),
+    ],
 )
 def test_other_formats_of_extracts_are_refused_with_what_to_do(tmp_path, content, reason):
     source = tmp_path / "town.osm"
@@ -242,3 +249,9 @@ def test_paths_and_roads_for_buses_only_are_counted(tmp_path):
     drawing.way([(0, 0), (700, 300), (1000, 1000)], highway="busway")
     town = imported(drawing, tmp_path)
     assert (town.notices["import.paths"].count, town.notices["import.bus_roads"].count) == (2, 2)
+
+
+def test_an_extract_packed_with_bzip2_is_read(tmp_path):
+    source = tmp_path / "town.osm.bz2"
+    source.write_bytes(bz2.compress(Drawing().text().encode()))
+    assert unpacked(source, tmp_path / "copy.osm") == 4

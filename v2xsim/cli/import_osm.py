@@ -26,7 +26,7 @@ def command(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="OpenStreetMap extract: a .osm or .osm.xml file, which may be gzipped.",
+            help="OpenStreetMap extract: a .osm or .osm.xml file, which may be packed with gzip or bzip2.",
             show_default=False,
         ),
     ],
