@@ -104,3 +104,10 @@ def test_road_users_whose_waypoints_are_outside_the_run_are_reported():
         (notice,) = traffic.notices()
     assert notice.count == 2
     assert "2 of 3 moving road users stand still all the time ('before', 'after')" in notice.text
+
+
+def test_a_script_in_which_everybody_creeps_is_reported():
+    creeping = [Agent(id="a", waypoints=[(0, 0, 0), (10_000, 100, 0)]), Agent(id="b", waypoints=[(0, 9, 0)])]
+    assert "faster than 0.01 m/s" in ScriptMobility(creeping, Names(), (0, 10_000_000)).notices()[0].text
+    driving = [*creeping, Agent(id="c", waypoints=[(0, 0, 9), (10, 100, 9)])]
+    assert ScriptMobility(driving, Names(), (0, 10_000_000)).notices() == ()

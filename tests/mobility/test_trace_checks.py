@@ -106,6 +106,12 @@ def test_cars_that_stand_in_degrees_are_refused(tmp_path):
         opened(tmp_path, rows)
 
 
+def test_persons_who_walk_in_degrees_are_refused(tmp_path):
+    rows = [(i, [person(x=f"{9.7 + i * 2e-5:.6f}", y=50.8, speed=1.4)]) for i in range(8)]
+    with pytest.raises(MobilityError, match="longitude and latitude"):
+        opened(tmp_path, rows)
+
+
 def test_a_lone_car_that_stands_is_not_refused(tmp_path):
     assert len(opened(tmp_path, [(i, [car(x=9.7, y=50.8, speed=0)]) for i in range(3)]).snapshot(0)) == 1
 

@@ -1,6 +1,6 @@
 """Road users that follow waypoints written in the scenario."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from v2xsim.world.snapshot import Snapshot
 
 TURN_REACH_M = 5.0
 """Distance before and after a corner of the path over which a body turns; its centre stays on the path."""
+
+# If no road user of a script is faster, its times are probably in other units.
+_SLOW_MPS = 0.1
 
 
 @dataclass(frozen=True)
@@ -119,25 +122,34 @@ class ScriptMobility(Mobility):
         return snapshot_of(time_us, self._agent, self._kind, center, self._size, yaw, velocity)
 
     def notices(self) -> tuple[Notice, ...]:
-        """Return the notice about road users whose waypoints all lie before or after the run, so that they only stand."""
-        if self._run_us is None:
-            return ()
-        begin_s, end_s = self._run_us[0] * 1e-6, self._run_us[1] * 1e-6
+        """Return the notices about road users whose waypoints all lie before or after the run, or who all move very slowly."""
+        return () if self._run_us is None else (*self._outside_run(*self._run_us), *self._slow())
+
+    def _outside_run(self, begin_us: int, end_us: int) -> Iterator[Notice]:
+        begin_s, end_s = begin_us * 1e-6, end_us * 1e-6
         moving = [row for row, track in enumerate(self._tracks) if len(track.heading_rad)]
         still = [
             row for row in moving if self._tracks[row].time_s[-1] <= begin_s or self._tracks[row].time_s[0] >= end_s
         ]
-        if not still:
-            return ()
-        times_s = [float(self._tracks[row].time_s[end]) for row in still for end in (0, -1)]
-        names = [self.names.name_of(int(self._agent[row])) for row in still]
-        return (
-            Notice(
+        if still:
+            times_s = [float(self._tracks[row].time_s[end]) for row in still for end in (0, -1)]
+            names = [self.names.name_of(int(self._agent[row])) for row in still]
+            yield Notice(
                 "script.outside_run", len(still),
                 f"traffic.script: {len(still)} of {len(moving)} moving road users stand still all the time ({listed(names)}), because their "
                 f"waypoints are from {min(times_s):.12g} s to {max(times_s):.12g} s and the run is from {begin_s:.12g} s to {end_s:.12g} s",
-            ),
-        )  # fmt: skip
+            )  # fmt: skip
+
+    def _slow(self) -> Iterator[Notice]:
+        speeds = [
+            np.diff(track.travelled_m) / np.diff(track.time_s) for track in self._tracks if len(track.heading_rad)
+        ]
+        fastest_mps = max((float(speed.max()) for speed in speeds), default=0.0)
+        if 0 < fastest_mps < _SLOW_MPS:
+            yield Notice(
+                "script.slow", len(speeds),
+                f"traffic.script: no road user moves faster than {fastest_mps:.2g} m/s; times of waypoints are in seconds, x and y in metres",
+            )  # fmt: skip
 
 
 def _velocity_mps(track: _Track, time_s: float) -> Float[np.ndarray, " 2"]:

@@ -111,7 +111,7 @@ class MotionUnits:
         low = np.fmin(np.abs(before.speed_mps[b]), np.abs(after.speed_mps[a]))
         high = np.fmax(np.abs(before.speed_mps[b]), np.abs(after.speed_mps[a]))
         vehicle = before.kind[b] != PEDESTRIAN
-        driving = (high >= _LEAST_SPEED_MPS) & vehicle
+        driving = high >= _LEAST_SPEED_MPS
         silent = ~np.isfinite(high) & (way_m > 0)
         # Over longer times, a road user may turn several times.
         clear = (way_m > _LEAST_MOVE_M) & ~jumped & vehicle & (span_s <= _LONGEST_TURN_S)
