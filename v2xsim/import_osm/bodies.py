@@ -38,14 +38,14 @@ class Body:
     area_m: BaseGeometry
 
     @property
-    def kind(self) -> str:
+    def type_name(self) -> str:
         """Type of the building."""
         return building_of(self.tags) or part_of(self.tags) or "yes"
 
     @property
     def heights_m(self) -> tuple[float, float]:
         """Heights of the underside and of the roof above ground."""
-        return prism_heights_m(self.tags, self.kind)[:2]
+        return prism_heights_m(self.tags, self.type_name)[:2]
 
 
 def bodies_of(buildings: MappedBuildings) -> list[Body]:
@@ -112,8 +112,8 @@ def _part_tags(tags: Tags, outline: Tags, parts: Iterable[MappedArea]) -> dict[s
 
     The height of an outline is that of its tallest part, so it is no guess for the other parts once one part has it.
     """
-    kind = part_of(tags) or "yes"
-    merged = {**tags, "building": kind if kind != "yes" else building_of(outline) or "yes"}
+    type_name = part_of(tags) or "yes"
+    merged = {**tags, "building": type_name if type_name != "yes" else building_of(outline) or "yes"}
     if not any(key in tags for key in HEIGHT_KEYS) and _has_height(outline):
         given_m = prism_heights_m(outline, "")[1]
         tops_m = [prism_heights_m(part.tags, "")[1] for part in parts if _has_height(part.tags)]
@@ -191,12 +191,12 @@ def walls_of(ways: Iterable[tuple[Way, BaseGeometry]], roads_m: Sequence[BaseGeo
     not_modelled = 0
     tree = shapely.STRtree(roads_m)
     for way, line_m in ways:
-        kind = "noise_barrier" if way.tags.get("wall") == "noise_barrier" else way.tags.get("barrier", "")
-        height_m = length_m(way.tags.get("height")) or _WALL_HEIGHT_M.get(kind)
-        if kind not in _WALL_WIDTH_M or height_m is None or height_m < 1.0 or line_m.length < 1.0:
-            not_modelled += kind not in ("kerb", "")
+        barrier = "noise_barrier" if way.tags.get("wall") == "noise_barrier" else way.tags.get("barrier", "")
+        height_m = length_m(way.tags.get("height")) or _WALL_HEIGHT_M.get(barrier)
+        if barrier not in _WALL_WIDTH_M or height_m is None or height_m < 1.0 or line_m.length < 1.0:
+            not_modelled += barrier not in ("kerb", "")
             continue
-        width_m = min(length_m(way.tags.get("width")) or _WALL_WIDTH_M[kind], 20.0)
+        width_m = min(length_m(way.tags.get("width")) or _WALL_WIDTH_M[barrier], 20.0)
         area_m: BaseGeometry = shapely.buffer(
             line_m, width_m / 2, cap_style="flat", join_style="mitre", mitre_limit=2.0
         )
@@ -204,5 +204,5 @@ def walls_of(ways: Iterable[tuple[Way, BaseGeometry]], roads_m: Sequence[BaseGeo
         if len(near):
             area_m = shapely.difference(area_m, shapely.union_all([roads_m[row] for row in near]))
         if not area_m.is_empty:
-            walls.append(Body(f"way {way.number}", {"building": kind, "height": f"{height_m:g}"}, area_m))
+            walls.append(Body(f"way {way.number}", {"building": barrier, "height": f"{height_m:g}"}, area_m))
     return walls, not_modelled

@@ -90,25 +90,25 @@ def part_of(tags: Tags) -> str | None:
 
 def mapped_buildings(osm: OsmMap, positions_m: Positions) -> MappedBuildings:
     """Return the buildings and building parts of an extract."""
-    found = MappedBuildings([], [], {})
+    buildings = MappedBuildings([], [], {})
     courts: dict[int, list[Way]] = {}
     used: set[int] = set()
     roles: dict[int, dict[str, str]] = {}
     for relation in osm.relations:
         if relation.tags.get("type") == "building":
-            for kind, number, role in relation.members:
-                if kind == "way" and number in osm.ways:
+            for element, number, role in relation.members:
+                if element == "way" and number in osm.ways:
                     roles[number] = _tags_in_building(osm.ways[number].tags, role, relation.tags)
     for relation in osm.relations:
         if relation.tags.get("type") == "multipolygon":
-            _add_relation(found, osm, positions_m, relation, used, courts)
+            _add_relation(buildings, osm, positions_m, relation, used, courts)
     for way in osm.ways.values():
         if way.number not in used:
-            _add_way(found, positions_m, way, roles.get(way.number, way.tags), courts.get(way.number, []))
-    found.lost["a point without an outline"] = [
+            _add_way(buildings, positions_m, way, roles.get(way.number, way.tags), courts.get(way.number, []))
+    buildings.lost["a point without an outline"] = [
         f"node {number}" for number, tags in osm.node_tags.items() if building_of(tags) or part_of(tags)
     ]
-    return found
+    return buildings
 
 
 def _tags_in_building(tags: dict[str, str], role: str, building: Tags) -> dict[str, str]:
@@ -121,7 +121,7 @@ def _tags_in_building(tags: dict[str, str], role: str, building: Tags) -> dict[s
 
 
 def _add_relation(
-    found: MappedBuildings,
+    buildings: MappedBuildings,
     osm: OsmMap,
     positions_m: Positions,
     relation: Relation,
@@ -131,7 +131,7 @@ def _add_relation(
     """Add the building that a multipolygon is, or note the courts of a way that is a building itself.
 
     Args:
-        found: Buildings so far.
+        buildings: Buildings so far.
         osm: The extract.
         positions_m: Positions of its nodes.
         relation: A relation of type `multipolygon`.
@@ -139,9 +139,11 @@ def _add_relation(
         courts: Inner rings of the ways that are buildings, by the number of the way.
     """
     members = [
-        (osm.ways[number], role) for kind, number, role in relation.members if kind == "way" and number in osm.ways
+        (osm.ways[number], role)
+        for element, number, role in relation.members
+        if element == "way" and number in osm.ways
     ]
-    missing = sum(kind == "way" and number not in osm.ways for kind, number, _ in relation.members)
+    missing = sum(element == "way" and number not in osm.ways for element, number, _ in relation.members)
     outer = [way for way, role in members if role != "inner"]
     inner = [way for way, role in members if role == "inner"]
     tags: Tags = relation.tags
@@ -170,8 +172,8 @@ def _add_relation(
     if len(outer) > 1:
         area_m = _with_overlaps(area_m, outer, inner, positions_m)
     if open_ways or missing:
-        found.lost.setdefault("a ring does not close", []).append(name)
-    _add(found, name, tags, area_m, may_be_empty=bool(open_ways or missing))
+        buildings.lost.setdefault("a ring does not close", []).append(name)
+    _add(buildings, name, tags, area_m, may_be_empty=bool(open_ways or missing))
 
 
 def _with_overlaps(area_m: BaseGeometry, outer: list[Way], inner: list[Way], positions_m: Positions) -> BaseGeometry:
@@ -190,40 +192,40 @@ def _with_overlaps(area_m: BaseGeometry, outer: list[Way], inner: list[Way], pos
     return polygonal(shapely.union_all([area_m, shapely.difference(shapely.union_all(common), courts)]))
 
 
-def _add_way(found: MappedBuildings, positions_m: Positions, way: Way, tags: Tags, courts: list[Way]) -> None:
+def _add_way(buildings: MappedBuildings, positions_m: Positions, way: Way, tags: Tags, courts: list[Way]) -> None:
     """Add the building or the building part that a way is, if it is one."""
     if building_of(tags) is None and part_of(tags) is None:
         if tags.get("building", "no") == "no" and any(key.endswith(":building") for key in tags):
-            found.lost.setdefault("a building that is gone or not yet there", []).append(f"way {way.number}")
+            buildings.lost.setdefault("a building that is gone or not yet there", []).append(f"way {way.number}")
         return
     name = f"way {way.number}"
     if not way.is_closed and "highway" in tags:
-        found.lost.setdefault("a road with a tag of a building", []).append(name)
+        buildings.lost.setdefault("a road with a tag of a building", []).append(name)
         return
     if lacks_nodes(way, positions_m):
-        found.lost.setdefault("the extract lacks corners", []).append(name)
+        buildings.lost.setdefault("the extract lacks corners", []).append(name)
     elif not way.is_closed:
-        found.lost.setdefault("closed by a straight line", []).append(name)
+        buildings.lost.setdefault("closed by a straight line", []).append(name)
     area_m = area_of_way(way, positions_m)
     if courts:
         area_m = shapely.difference(area_m, area_of_ways(courts, positions_m)[0])
-    _add(found, name, tags, area_m, may_be_empty=False)
+    _add(buildings, name, tags, area_m, may_be_empty=False)
 
 
-def _add(found: MappedBuildings, name: str, tags: Tags, area_m: BaseGeometry, may_be_empty: bool) -> None:
+def _add(buildings: MappedBuildings, name: str, tags: Tags, area_m: BaseGeometry, may_be_empty: bool) -> None:
     """Add an area to the buildings or to the parts, unless it does not stand above the ground."""
-    kind = building_of(tags) or part_of(tags) or ""
+    type_name = building_of(tags) or part_of(tags) or ""
     if is_underground(tags):
-        found.lost.setdefault("below the ground", []).append(name)
-    elif kind in _NOT_STANDING or tags.get("demolished") == "yes" or tags.get("razed") == "yes":
-        found.lost.setdefault("a building that is gone or not yet there", []).append(name)
+        buildings.lost.setdefault("below the ground", []).append(name)
+    elif type_name in _NOT_STANDING or tags.get("demolished") == "yes" or tags.get("razed") == "yes":
+        buildings.lost.setdefault("a building that is gone or not yet there", []).append(name)
     elif area_m.area < SMALLEST_M2:
         if not may_be_empty:
-            found.lost.setdefault("an outline without an area", []).append(name)
+            buildings.lost.setdefault("an outline without an area", []).append(name)
     else:
-        if kind in _UNFINISHED or tags.get("ruins") == "yes":
-            found.lost.setdefault("a building site or a ruin", []).append(name)
-        (found.outlines if building_of(tags) else found.parts).append(MappedArea(name, tags, area_m))
+        if type_name in _UNFINISHED or tags.get("ruins") == "yes":
+            buildings.lost.setdefault("a building site or a ruin", []).append(name)
+        (buildings.outlines if building_of(tags) else buildings.parts).append(MappedArea(name, tags, area_m))
 
 
 def counts(lost: dict[str, list[str]]) -> Iterator[tuple[str, int, str]]:

@@ -35,19 +35,19 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     """
     roads = roads_of(osm)
     barriers = [way for way in osm.ways.values() if way.tags.get("barrier") and not building_of(way.tags)]
-    rings = {number for relation in osm.relations for kind, number, _ in relation.members if kind == "way"}
+    rings = {number for relation in osm.relations for element, number, _ in relation.members if element == "way"}
     areas = [way for way in osm.ways.values() if building_of(way.tags) or part_of(way.tags) or way.number in rings]
-    where_m = positions_m(folder, osm, (node for way in (*roads, *barriers, *areas) for node in way.nodes))
-    buildings = mapped_buildings(osm, where_m)
-    corridors = [corridor(way, where_m) for way in roads]
+    position_m = positions_m(folder, osm, (node for way in (*roads, *barriers, *areas) for node in way.nodes))
+    buildings = mapped_buildings(osm, position_m)
+    corridors = [corridor(way, position_m) for way in roads]
     passages = [space for way, space in zip(roads, corridors, strict=True) if is_passage(way.tags)]
     bodies = with_passages(bodies_of(buildings), passages, corridors)
     walls, not_modelled = walls_of(
-        [(way, line_of(way, where_m)) for way in barriers], [space.area_m for space in corridors]
+        [(way, line_of(way, position_m)) for way in barriers], [space.area_m for space in corridors]
     )
     on_the_ground = [body.area_m for body in bodies if body.heights_m[0] < HEADROOM_M]
     open_roads = {
-        way.number: line_of(way, where_m) for way in roads if carries_cars(way.tags) and not is_tunnel(way.tags)
+        way.number: line_of(way, position_m) for way in roads if carries_cars(way.tags) and not is_tunnel(way.tags)
     }
     through = through_buildings(open_roads, on_the_ground)
     # A road through a wall has an opening there, although the map does not say so.
@@ -72,12 +72,12 @@ def _polygons(bodies: Iterable[Body]) -> Iterable[str]:
     """Yield the polygons of the bodies as elements of an additional file of SUMO."""
     number = 0
     for body in bodies:
-        tags = {**{key: body.tags[key] for key in _KEPT if key in body.tags}, "building": body.kind}
+        tags = {**{key: body.tags[key] for key in _KEPT if key in body.tags}, "building": body.type_name}
         params = "".join(f"<param key={quoteattr(key)} value={quoteattr(value)}/>" for key, value in tags.items())
         for outline in footprints_of(body.area_m):
             shape = " ".join(f"{x:.2f},{y:.2f}" for x, y in outline)
             yield (
-                f'  <poly id="{body.name.replace(" ", "")}#{number}" type={quoteattr("building." + body.kind)} color="red" fill="1" '
+                f'  <poly id="{body.name.replace(" ", "")}#{number}" type={quoteattr("building." + body.type_name)} color="red" fill="1" '
                 f'layer="-1" shape="{shape}">{params}</poly>\n'
             )
             number += 1

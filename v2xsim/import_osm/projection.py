@@ -27,7 +27,7 @@ def positions_m(folder: Path, osm: OsmMap, nodes: Iterable[int]) -> dict[int, tu
         ["--net-file", "town.net.xml", "--xml-files", "nodes.add.xml", "--output-file", "nodes.xml", "--no-warnings"],
         folder,
     )
-    found = {
+    position_m = {
         int(poi.get("id", "")): (float(poi.get("x", "nan")), float(poi.get("y", "nan")))
         for _, poi in ET.iterparse(folder / "nodes.xml")
         if poi.tag == "poi"
@@ -35,4 +35,4 @@ def positions_m(folder: Path, osm: OsmMap, nodes: Iterable[int]) -> dict[int, tu
     for name in ("nodes.add.xml", "nodes.xml"):
         (folder / name).unlink()
     # A node half a world away, by a typing error, has no place in this projection.
-    return {node: (x, y) for node, (x, y) in found.items() if abs(x) <= FARTHEST_M and abs(y) <= FARTHEST_M}
+    return {node: (x, y) for node, (x, y) in position_m.items() if abs(x) <= FARTHEST_M and abs(y) <= FARTHEST_M}
