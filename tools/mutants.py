@@ -68,6 +68,7 @@ ROOMS = {
     ),
     "evaluation": Room("v2xsim/evaluation", "tests/evaluation", (*_RUNS, "tests/viz")),
     "results": Room("v2xsim/results", "tests/results", ("tests/evaluation", *_RUNS, "tests/study", "tests/viz", "tests/cli")),
+    "opened": Room("v2xsim/opened", "tests/opened", ("tests/mobility", "tests/contract")),
     "study": Room("v2xsim/study", "tests/study", ("tests/viz", "tests/cli")),
     "access": Room("comms/access", "tests/comms/access", _RADIO),
     "packets": Room("comms/messages", "tests/comms/messages", _RADIO),

@@ -142,6 +142,14 @@ def copied(manifest, tmp_path):
     return tmp_path / "manifest.json"
 
 
+def test_ticks_between_those_of_a_run_that_recorded_every_second_one_are_refused(tmp_path):
+    v2xsim.run(v2xsim.load(FORMER | {"record": {"clouds_every_s": 0, "state_ticks": 2}}), out=tmp_path)
+    with pytest.raises(MobilityError, match=r"recorded states from 2 s to 2.4 s every 0.2 s"):
+        mobility(tmp_path / "manifest.json", duration_s=0.5)
+    source = mobility(tmp_path / "manifest.json", duration_s=0.6, step_s=0.2)
+    assert np.array_equal(source.snapshot(2_400_000).boxes.center_m, original(2_400_000).boxes.center_m)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"complete": true, "scenario": []}', "[" * 50_000])
 def test_a_file_that_is_no_manifest_is_refused(copied, content):
     copied.write_text(content)
