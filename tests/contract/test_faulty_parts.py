@@ -375,7 +375,9 @@ def test_a_fault_that_shows_when_a_part_runs_is_a_failed_point_of_a_sweep(place)
     grid = f"cooperation.relay={','.join(names)},none"
     command = ["sweep", str(place.folder / "scenario.yaml"), "--grid", grid, "--out", str(out), "--workers", "2"]
     ran = CliRunner().invoke(app, command)
-    assert (ran.exit_code, ran.stderr) == (1, "")
+    assert ran.exit_code == 1
+    # Notes, and lines of progress where the machine is slow.
+    assert not re.search("error|Traceback|part.py", ran.stderr)
     failed = json.loads((out / "failures.json").read_text())
     assert [f["settings"]["cooperation.relay"] for f in failed] == list(names)
     for failure in failed:

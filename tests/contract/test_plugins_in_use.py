@@ -358,7 +358,9 @@ FORMER = {
 def test_a_former_key_is_read_or_refused_with_its_place(options):
     ran = CliRunner().invoke(app, ["check", "demo", *(item for option in options for item in ("--set", option))])
     if FORMER[options] is None:
-        assert (ran.exit_code, ran.stderr) == (0, "")
+        assert ran.exit_code == 0
+        # Lines of progress come where the machine is slow.
+        assert [line for line in ran.stderr.splitlines() if not line.startswith("[")] == []
     else:
         assert ran.exit_code == 2
         assert len(ran.stderr.strip().splitlines()) == 1
