@@ -125,6 +125,31 @@ def test_no_band_of_a_figure_is_above_one_or_below_zero(tmp_path, made_sweep, se
                     assert heights.max() <= 1 or "[1]" not in axes.get_ylabel(), picture.name
 
 
+MANY_KEYS = [
+    {"cooperation.relay": "hybrid", "radio.access": a, "radio.mcs": 7, "radio.tx_power_dbm": 10.15, "stations.penetration": 0.5 * n}
+    for a in ("ieee80211p", "nr_mode2") for n in (1, 2)
+]  # fmt: skip
+
+
+def test_settings_of_many_keys_are_named_in_full_in_every_figure(tmp_path, made_sweep):
+    study = read_study(made_sweep(tmp_path / "s", MANY_KEYS, 3, values))
+    with style.in_style():
+        for picture in pictures(study, lambda key: ""):
+            picture.figure.canvas.draw()
+            width, _ = picture.figure.canvas.get_width_height()
+            if picture.name == "prr-by-distance":
+                (legend,) = picture.figure.legends
+                assert legend.get_window_extent().x1 <= width + 1
+                named = [text.get_text() for text in legend.get_texts()]
+            else:
+                (axes,) = picture.figure.axes
+                named = [text.get_text() for text in axes.get_yticklabels()]
+            if picture.name in ("prr-by-distance", "reception"):
+                assert [" ".join(name.replace(",", "").split()[:5]) for name in named] == [
+                    study.label(row).replace(",", "") for row in range(4)
+                ], picture.name
+
+
 def test_a_key_without_a_unit_has_none_on_its_axis(tmp_path, made_sweep):
     settings = [{"stations.penetration": s} for s in (0.2, 0.4, 0.6)]
     study = read_study(made_sweep(tmp_path / "s", settings, 3, values))

@@ -183,7 +183,7 @@ def significance(comparisons: Sequence[Versus]) -> str:
         )
     most = max(pairs)
     text = (
-        f"noise: the {100 * confidence:g} % interval holds 0. {tests} differences have an interval; if nothing differed, about "
+        f"noise: the {100 * confidence:g} % interval holds 0. {tests} {'difference has' if tests == 1 else 'differences have'} an interval; if nothing differed, about "
         f"1 in {1 / (1.0 - confidence):.0f} would still be called higher or lower. * marks differences that are significant among "
         f"all {tests} (Holm)."
     )

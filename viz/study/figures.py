@@ -6,6 +6,7 @@ the mean over seeds.
 """
 
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from v2xsim.viz.study.axes import Layout, column, few, layout, numeric
 # Width of a column of a paper in inches.
 COLUMN_IN = 3.5
 _TEXT_PT = 7.0
+# Largest number of characters of a line beside a row of a figure, and in a legend, at this width and size of text.
+_ROW_CHARACTERS, _LEGEND_CHARACTERS = 28, 44
 _LOOKS = (
     (style.BLACK, "o", "solid"),
     (style.VERMILION, "s", (0, (4, 1.5))),
@@ -86,9 +89,10 @@ def _over_distance(study: Study) -> Picture | None:
     middle = np.array([(int(m[1]) + int(m[2])) / 2 for m, _ in edges])
     values = np.stack([study.of("prr", part) for _, part in edges])
     shown = few(study)
-    figure, axes = _axes(2.3 + 0.13 * len(shown))
+    names = [_wrapped(_named(study, setting), _LEGEND_CHARACTERS) for setting in shown]
+    figure, axes = _axes(2.3 + 0.13 * _lines(names))
     for n, setting in enumerate(shown):
-        _band(axes, "prr", middle, values[:, setting], n, _named(study, setting))
+        _band(axes, "prr", middle, values[:, setting], n, names[n])
     axes.set(xlabel="distance [m]", ylabel="packet reception ratio [1]", ylim=(-0.02, 1.02), xlim=(0, None))
     _finish(figure, axes)
     return Picture("prr-by-distance", "Packet reception ratio over distance", _says(study, shown), figure)
@@ -102,9 +106,10 @@ def _latencies(study: Study, metric: str, name: str, title: str) -> Picture | No
         return None
     bound = np.array([b for b, _ in parts])
     shown = [setting for setting in few(study) if np.isfinite(values[:, setting]).any()]
-    figure, axes = _axes(2.3 + 0.13 * len(shown))
+    names = [_wrapped(_named(study, setting), _LEGEND_CHARACTERS) for setting in shown]
+    figure, axes = _axes(2.3 + 0.13 * _lines(names))
     for n, setting in enumerate(shown):
-        _band(axes, metric, bound, values[:, setting], n, _named(study, setting))
+        _band(axes, metric, bound, values[:, setting], n, names[n])
     axes.set(xscale="log", xlabel="latency [ms]", ylabel="share that arrives within [1]", ylim=(-0.02, 1.02))
     axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     _finish(figure, axes)
@@ -127,7 +132,9 @@ def _rows(
 ) -> Figure:
     """Return a figure of some metrics with one row for each setting, the baseline at the top."""
     rows = [int(members[0]) for _, members in plan.lines]
-    figure, axes = _axes(0.75 + 0.2 * len(rows) + 0.14 * (len(metrics) > 1))
+    names = [_wrapped(name, _ROW_CHARACTERS) for name, _ in plan.lines]
+    row_in = max(0.2, 0.04 + 0.12 * max(_lines([name]) for name in names))
+    figure, axes = _axes(0.75 + row_in * len(rows) + 0.14 * (len(metrics) > 1))
     row_y = -np.arange(len(rows), dtype=float)
     for n, (metric, word) in enumerate(metrics):
         mean_and_interval = mean_interval(metric, study.of(metric)[rows])
@@ -137,7 +144,7 @@ def _rows(
             mean_and_interval.mean, at, xerr=_reach(mean_and_interval.mean, mean_and_interval.low, mean_and_interval.high), fmt=marker, color=color, markersize=3.5,
             linewidth=1.0, capsize=2.0, label=word,
         )  # fmt: skip
-    axes.set_yticks(row_y, [_wrapped(name) for name, _ in plan.lines])
+    axes.set_yticks(row_y, names)
     axes.set(xlabel=label, ylim=(row_y[-1] - 0.6, 0.6))
     axes.set_xlim(right=_most(np.stack([study.of(metric)[rows] for metric, _ in metrics]), axes.get_xlim()[1]))
     axes.grid(True, axis="x")
@@ -151,9 +158,10 @@ def _over_key(
     """Return a figure of the last of some metrics over a numeric key, with one line for each combination of the other keys."""
     metric, word = metrics[-1]
     values, x = study.of(metric), column(study, plan.key)
-    figure, axes = _axes(2.3 + 0.13 * len(plan.lines))
-    for n, (name, members) in enumerate(plan.lines):
-        _band(axes, metric, x[members], values[members], n, name or word or metric)
+    names = [_wrapped(name or word or metric, _LEGEND_CHARACTERS) for name, _ in plan.lines]
+    figure, axes = _axes(2.3 + 0.13 * _lines(names))
+    for n, (_, members) in enumerate(plan.lines):
+        _band(axes, metric, x[members], values[members], n, names[n])
     _scaled(axes, x)
     axes.set(xlabel=_key_label(plan.key, unit_of), ylabel=_worded(label, word))
     axes.set_ylim(top=_most(values, axes.get_ylim()[1]))
@@ -258,7 +266,7 @@ def _finish(figure: Figure, axes: Axes, legend: bool = True) -> None:
         columns = 1 if max(map(len, axes.get_legend_handles_labels()[1])) > 22 else 2
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower left", ncols=columns, fontsize=_TEXT_PT, bbox_to_anchor=(0.0, 0.0))
-        rows = -(-len(labels) // columns)
+        rows = -(-_lines(labels) // columns)
         figure.tight_layout(pad=0.4, rect=(0, (rows * 0.135 + 0.06) / figure.get_size_inches()[1], 1, 1))
     else:
         figure.tight_layout(pad=0.4)
@@ -274,16 +282,25 @@ def _key_label(key: str, unit_of: Callable[[str], str]) -> str:
     return f"{key} [{unit}]" if unit else key
 
 
-def _wrapped(label: str) -> str:
-    parts = label.split(", ")
+def _wrapped(label: str, most: int) -> str:
+    """Return a label in lines of at most so many characters, broken between keys if possible; nothing is cut.
+
+    Args:
+        label: Keys with their values, separated by commas.
+        most: Largest number of characters of a line.
+    """
     lines = [""]
-    for part in parts:
+    for part in label.split(", "):
         joined = f"{lines[-1]}, {part}" if lines[-1] else part
-        if len(joined) > 26 and lines[-1]:
-            lines.append(part)
-        else:
+        if len(joined) <= most:
             lines[-1] = joined
-    return "\n".join(line if len(line) <= 30 else line[:27] + "..." for line in lines[:2])
+        else:
+            lines += textwrap.wrap(part, most)
+    return "\n".join(line for line in lines if line)
+
+
+def _lines(labels: Sequence[str]) -> int:
+    return sum(label.count("\n") + 1 for label in labels)
 
 
 def _says(study: Study, shown: Sequence[int]) -> str:
