@@ -54,7 +54,7 @@ def test_an_mcs_whose_slot_cannot_carry_the_smallest_packet_is_refused_with_what
 
 
 def test_a_written_packet_size_that_fits_no_slot_is_refused():
-    with pytest.raises(ScenarioError, match=r"radio\.mtu_bytes: .*got 1400; without this key, the size follows"):
+    with pytest.raises(ScenarioError, match=r"radio\.mtu_bytes: .*got 1400; with the value auto, the size follows"):
         load("demo", ["radio.access=nr_mode2", "radio.mtu_bytes=1400"])
 
 

@@ -310,7 +310,7 @@ def _times(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(
             ("radio", "mtu_bytes"),
             f"a packet must fit into a slot: at most {most_bytes - HEADERS_BYTES} B with this access scheme ({radio.access.describe()}), "
-            f"got {radio.mtu_bytes}; without this key, the size follows from the access scheme",
+            f"got {radio.mtu_bytes}; with the value auto, the size follows from the access scheme",
         )
     if isinstance(radio.access, SidelinkScheme):
         yield from _channel_width(radio.access, radio.bandwidth_mhz)
