@@ -70,7 +70,7 @@ def test_a_finished_run_is_opened_and_evaluated_without_its_files(scene, tmp_pat
     (tmp_path / "trace.xml").unlink()
     run = v2xsim.open(tmp_path / "run")
     assert run.scenario.traffic.fcd == tmp_path / "trace.xml"
-    assert repr(run.evaluate().metrics) == repr(results.metrics)
+    assert repr(dict(run.evaluate().metrics)) == repr(results.metrics)
     again = v2xsim.run(run.replay())
     assert again.tables["states"].equals(results.tables["states"])
     assert again.tables["buildings"].equals(results.tables["buildings"])

@@ -30,7 +30,7 @@ def test_with_its_own_settings_a_run_gives_its_own_tables_to_the_last_bit(fusion
 def test_the_metrics_by_name_are_those_of_the_run():
     results, folder = of("early")
     run = v2xsim.open(folder)
-    assert repr(run.evaluate().metrics) == repr(dict(run.metrics)) == repr(results.metrics)
+    assert repr(dict(run.evaluate().metrics)) == repr(dict(run.metrics)) == repr(results.metrics)
 
 
 @pytest.mark.slow

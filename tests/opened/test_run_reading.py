@@ -55,10 +55,25 @@ def test_notices_are_those_of_the_manifest(folder):
 
 def test_what_is_printed_fits_a_screen(folder):
     run = v2xsim.open(folder)
-    for thing in (run, run.tables, run.evaluate()):
+    evaluation = run.evaluate()
+    for thing in (
+        run,
+        run.tables,
+        run.metrics,
+        run.names,
+        run.manifest,
+        run.notices,
+        run.scenario,
+        evaluation,
+        evaluation.metrics,
+        evaluation.tables,
+        run.frames(),
+        run.frames()[0],
+        run.frames()[0].cloud,
+    ):
         lines = repr(thing).splitlines()
-        assert len(lines) <= 40
-        assert max(map(len, lines)) <= 400
+        assert len(lines) <= 46
+        assert max(map(len, lines)) <= 240
     assert "detections" in repr(run.tables)
 
 

@@ -13,6 +13,7 @@ from v2xsim.evaluation.evaluator import Evaluator
 from v2xsim.evaluation.metric import Metric
 from v2xsim.evaluation.metrics import METRIC_TABLES, all_metrics
 from v2xsim.opened.errors import OpenError
+from v2xsim.opened.listed import Listed
 from v2xsim.opened.manifest import setting
 from v2xsim.opened.numbers import is_finite
 from v2xsim.opened.recorded_frames import RecordedFrames
@@ -90,7 +91,9 @@ def evaluated(
         prr_range_m, setting(manifest, "record.packet_share"),
     )  # fmt: skip
     metrics = {name: metric for name, part, metric in rows if part == ""}
-    return Evaluation(range_m, overlaps, prr_range_m, metrics, {"metrics": metrics_table(rows), **new})
+    return Evaluation(
+        range_m, overlaps, prr_range_m, Listed(metrics), Listed({"metrics": metrics_table(rows), **new})
+    )  # fmt: skip
 
 
 def _replaced(table: pa.Table, columns: Mapping[str, Sequence[int]]) -> pa.Table:

@@ -15,6 +15,7 @@ from v2xsim.opened.errors import OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
 from v2xsim.opened.frame_source import FrameSource
 from v2xsim.opened.frames import Frame, Frames
+from v2xsim.opened.listed import Listed
 from v2xsim.opened.manifest import notices_of, read_manifest, replayed, run_scenario, setting
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.opened.tables import RunTables
@@ -42,7 +43,7 @@ class Run:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self.manifest: Mapping[str, Any] = read_manifest(self.folder)
+        self.manifest: Mapping[str, Any] = Listed(read_manifest(self.folder))
         self.tables: Mapping[str, pa.Table] = RunTables(
             self.folder, self.manifest["format"], self.manifest.get("tables", {})
         )  # fmt: skip
@@ -56,7 +57,7 @@ class Run:
         """Metrics of the whole run, by name; the table `metrics` also has those of distance bins and other parts."""
         names, parts, values, units, counts = (self.tables["metrics"].column(n).to_pylist() for n in _METRIC_COLUMNS)
         rows = zip(names, parts, values, units, counts, strict=True)
-        return {name: Metric(value, unit, count) for name, part, value, unit, count in rows if part == ""}
+        return Listed({name: Metric(value, unit, count) for name, part, value, unit, count in rows if part == ""})
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:
@@ -143,7 +144,7 @@ class Run:
     def names(self) -> Mapping[int, str]:
         """Names of road users and roadside units, by the agent ids that all tables use."""
         agents, names = (self.tables["agents"].column(name).to_pylist() for name in ("agent", "name"))
-        return dict(zip(agents, names, strict=True))
+        return Listed(zip(agents, names, strict=True))
 
     @cached_property
     def scenario(self) -> Scenario:

@@ -250,6 +250,13 @@ class Scenario(File):
         scenario: Scenario = HOOKS.changed(self, self._document, [changes or {}, values, seeded])
         return scenario
 
+    def __repr__(self) -> str:
+        # All keys would fill several screens; v2xsim.scenario.to_yaml has them.
+        run = self.run
+        return f"scenario {self.name}: traffic from {self.traffic.source}, {run.duration_s:g} s from {run.begin_s:g} s, seed {run.seed}"
+
+    __str__ = __repr__
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Scenario":
         """Return a copy with some values replaced, after the checks of a scenario; `with_` also takes dotted keys."""
         copy = super().model_copy(update=update, deep=deep)

@@ -1,0 +1,36 @@
+"""Mappings that are printed as short lists."""
+
+import json
+
+import pyarrow as pa
+
+from v2xsim.opened.listed import Listed
+
+
+def test_each_entry_is_a_line():
+    assert repr(Listed({"prr": 0.5, "coverage": 1})) == "prr       0.5\ncoverage  1"
+
+
+def test_of_many_entries_the_first_are_shown_and_the_others_counted():
+    lines = repr(Listed(dict.fromkeys(range(2000), "name"))).splitlines()
+    assert len(lines) == 46
+    assert lines[-1] == "... and 1,955 more"
+
+
+def test_long_values_are_cut_to_one_line():
+    (line,) = repr(Listed({"scenario": {"description": "word\n" * 100}})).splitlines()
+    assert len(line) == 100
+    assert line.endswith("...")
+
+
+def test_of_a_table_the_number_of_rows_is_shown():
+    assert repr(Listed({"states": pa.table({"x": [1, 2, 3]})})) == "states  table of 3 rows"
+
+
+def test_without_entries_it_says_so():
+    assert repr(Listed()) == "nothing"
+
+
+def test_it_is_a_dict():
+    assert json.dumps(Listed({"a": 1})) == '{"a": 1}'
+    assert Listed({"a": 1}) == {"a": 1}

@@ -1,0 +1,30 @@
+"""A mapping that is printed as a short list, one entry a line, however much it holds."""
+
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MOST_LINES = 45
+_WIDTH = 100
+
+
+class Listed(dict[K, V]):
+    """A dict whose printed form fits a screen: the first entries, each on a line of its own, and the number of the others."""
+
+    def __repr__(self) -> str:
+        shown = list(self.items())[:_MOST_LINES]
+        width = min(40, max((len(str(key)) for key, _ in shown), default=0))
+        lines = [_shortened(f"{key!s:<{width}}  {_text(value)}") for key, value in shown]
+        others = len(self) - len(shown)
+        return "\n".join([*lines, *([f"... and {others:,} more"] if others else [])]) or "nothing"
+
+
+def _text(value: object) -> str:
+    rows = getattr(value, "num_rows", None)
+    return f"table of {rows:,} rows" if isinstance(rows, int) else repr(value)
+
+
+def _shortened(text: str) -> str:
+    line = text.replace("\n", " ")
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."
