@@ -6,6 +6,13 @@ and `v2xsim check`, and stored in the manifest of the run.
 
 from dataclasses import dataclass
 
+_USUAL = frozenset(
+    {
+        "buildings.height_assumed", "buildings.outside_region", "buildings.repeated", "sumo.outputs_left_out",
+        "sumo.seed_replaced", "trace.containers", "trace.interpolated", "trace.riders", "traffic.elevation", "traffic.riders",
+    }
+)  # fmt: skip
+
 
 @dataclass(frozen=True, order=True)
 class Notice:
@@ -25,6 +32,14 @@ class Notice:
         """Check that there is something to report."""
         if self.count < 1:
             raise ValueError(f"a notice needs something to report; {self.subject} counts {self.count}")
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether something is probably wrong; otherwise the notice is about what is usual for inputs of its kind.
+
+        Most towns on a map lack heights, for example. What a map has and the simulator does not is usual too.
+        """
+        return self.subject not in _USUAL and not self.subject.startswith("import.")
 
     def as_object(self) -> dict[str, str | int]:
         """Return the notice as data for JSON."""

@@ -32,7 +32,7 @@ def call(*arguments):
 def test_check_warns_of_scripted_bodies_that_overlap(street):
     result = call("check", str(street))
     assert result.exit_code == 0
-    assert "1 pair of road users has overlapping bodies, first 'a' and 'b' at 0 s" in result.stderr
+    assert "warning: traffic: 1 pair of road users has overlapping bodies, first 'a' and 'b' at 0 s" in result.stderr
     assert f"OK: {street}, 1 warning" in result.stdout
 
 
@@ -89,3 +89,16 @@ def test_options_of_sumo_that_are_left_out_are_reported_without_starting_sumo(tm
     result = call("check", sumo_scene(tmp_path, "<tripinfo-output value='t.xml'/>"))
     assert "left out" in result.stderr
     assert "tripinfo-output" in result.stderr
+
+
+def test_what_is_usual_is_a_note_and_no_warning(tmp_path):
+    """Most buildings on a map have no height."""
+    (tmp_path / "town.poly.xml").write_text(
+        '<additional><poly id="h" type="building" shape="0,20 10,20 10,30 0,30"/></additional>'
+    )
+    path = tmp_path / "town.yaml"
+    path.write_text(SCENARIO.replace("[[0, 1, 0]]", "[[0, 9, 0]]") + "world: {buildings: town.poly.xml}\n")
+    result = call("check", str(path), "--strict")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith("note: ")
+    assert "default height of its type" in result.stderr

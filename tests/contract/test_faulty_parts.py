@@ -103,7 +103,9 @@ def place(tmp_path):
             assert (ran.exit_code, ran.stdout) == (2, ""), ran.output
             after = sorted(path.name for path in tmp_path.rglob("*") if "__pycache__" not in path.parts)
             assert after == before
-            error, *more = [line for line in ran.stderr.strip().splitlines() if not line.startswith("note: ")]
+            error, *more = [
+                line for line in ran.stderr.strip().splitlines() if not line.startswith(("note: ", "warning: "))
+            ]
             assert not more
             return error
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from v2xsim.cli.arguments import Overrides, ScenarioName, Seed
-from v2xsim.cli.notes import print_notes
+from v2xsim.cli.notes import print_notes, print_notices
 from v2xsim.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,14 +31,15 @@ def command(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Run the traffic in any case, and fail with exit status 2 if there is anything to report."
+            "--strict", help="Run the traffic in any case, and fail with exit status 2 if there is a warning."
         ),
     ] = False,
 ) -> None:
     """Check a scenario without running it: its keys, the limits of values, its parts, the files that it names, and its traffic.
 
     Warnings are printed on standard error: keys without effect, what is left out of the input files, bodies that overlap, and
-    settings under which cooperation cannot work. Warnings do not stop a run.
+    settings under which cooperation cannot work. Warnings do not stop a run. Notes are about what is usual, such as buildings without a height on
+    the map.
     """
     from v2xsim.cli.outline import outline
     from v2xsim.scenario import load
@@ -53,8 +54,8 @@ def command(
         try_own_parts(loaded)
     wanted = traffic if traffic is not None else strict or not _needs_sumo(loaded)
     notices = (*time_notices(loaded), *_notices(loaded, wanted))
-    print_notes(notice.text for notice in notices)
-    count = len(dict.fromkeys([*loaded.notes, *(notice.text for notice in notices)]))
+    print_notices(notices)
+    count = len(dict.fromkeys([*loaded.notes, *(notice.text for notice in notices if notice.is_warning)]))
     if strict and count:
         raise UserError(
             f"{scenario}: {count} {'warning' if count == 1 else 'warnings'}, and --strict allows none; see above"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from v2xsim.cli.notes import print_notes
+from v2xsim.cli.notes import print_notices
 from v2xsim.cli.progress import step_lines
 from v2xsim.notices import Notice
 
@@ -54,6 +54,6 @@ def command(
         side = "left" if driving_side is DrivingSide.LEFT else "right"
     with step_lines() as show:
         scenario = import_osm(osm_file, out, driving_side=side, progress=show, notify=notices.append)
-    print_notes(notice.text for notice in notices)
+    print_notices(notices)
     typer.echo(f"scenario: {scenario}")
     typer.echo(f"next:     v2xsim run {scenario}")

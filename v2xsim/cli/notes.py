@@ -4,8 +4,21 @@ from collections.abc import Iterable
 
 import typer
 
+from v2xsim.notices import Notice
+
 
 def print_notes(notes: Iterable[str]) -> None:
     """Print each note once, on standard error."""
-    for note in dict.fromkeys(notes):
-        typer.secho(f"note: {note}", fg=typer.colors.YELLOW, err=True)
+    _print("note", notes)
+
+
+def print_notices(notices: Iterable[Notice]) -> None:
+    """Print each notice once, on standard error: what is probably wrong as a warning, and what is usual as a note."""
+    notices = list(notices)
+    _print("warning", (notice.text for notice in notices if notice.is_warning))
+    _print("note", (notice.text for notice in notices if not notice.is_warning))
+
+
+def _print(word: str, texts: Iterable[str]) -> None:
+    for text in dict.fromkeys(texts):
+        typer.secho(f"{word}: {text}", fg=typer.colors.YELLOW, err=True)

@@ -9,7 +9,7 @@ import typer
 
 from v2xsim.cli.arguments import AsCsv, AsJson, OnDevice, Out, Overrides, ScenarioName, Seed, check_one_format
 from v2xsim.cli.layout import print_csv
-from v2xsim.cli.notes import print_notes
+from v2xsim.cli.notes import print_notes, print_notices
 
 if TYPE_CHECKING:
     from v2xsim.results import Results
@@ -73,7 +73,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
         from v2xsim.simulate import run
 
         results = run(loaded, out=staging, progress=progress)
-    print_notes(notice.text for notice in results.notices)
+    print_notices(results.notices)
     return results, folder
 
 
