@@ -27,7 +27,10 @@ SMALL = {
 
 
 def content(folder):
-    return {name: (folder / name).read_bytes() for name in ("results.parquet", "failures.json", "sweep.json")}
+    return {
+        name: (folder / name).read_bytes()
+        for name in ("results.parquet", "notices.json", "failures.json", "sweep.json")
+    }
 
 
 @pytest.fixture

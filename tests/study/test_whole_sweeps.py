@@ -39,7 +39,10 @@ def undisturbed(tmp_path_factory):
 
 
 def content(folder):
-    return {name: (folder / name).read_bytes() for name in ("results.parquet", "failures.json", "sweep.json")}
+    return {
+        name: (folder / name).read_bytes()
+        for name in ("results.parquet", "notices.json", "failures.json", "sweep.json")
+    }
 
 
 def test_two_workers_find_the_same_bytes_as_one(undisturbed, tmp_path):
@@ -87,7 +90,8 @@ def test_a_sweep_killed_again_and_again_and_resumed_equals_an_undisturbed_one(un
     (out / "runs" / ".k.partial").mkdir(parents=True)
     (out / "runs" / ".k.partial" / "thesis.tex").write_text("years of work")
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert content(out)["results.parquet"] == content(undisturbed)["results.parquet"]
+    for name in ("results.parquet", "notices.json"):
+        assert content(out)[name] == content(undisturbed)[name]
     assert all((out / "points" / name).stat().st_mtime_ns == when for name, when in done.items())
     # Nothing of its own is left, and nobody else's is touched.
     assert [path.name for path in (out / "runs" / ".k.partial").iterdir()] == ["thesis.tex"]
@@ -96,7 +100,8 @@ def test_a_sweep_killed_again_and_again_and_resumed_equals_an_undisturbed_one(un
     assert {path.name for path in (out / "runs").iterdir()} == keys
     assert list((out / "logs").iterdir()) == []
     assert {path.name for path in out.iterdir()} == {
-        ".lock", "sweep.json", "points", "failed", "logs", "runs", "results.parquet", "failures.json", "timing.jsonl", "timing.parquet",
+        ".lock", "sweep.json", "points", "failed", "logs", "runs", "results.parquet", "notices.json", "failures.json",
+        "timing.jsonl", "timing.parquet",
     }  # fmt: skip
 
 

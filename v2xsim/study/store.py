@@ -11,6 +11,8 @@
 `results.parquet` has all metrics of all finished points, with the settings as columns. The content of this file does not
 depend on the number of workers.
 
+`notices.json` has the notices of the points, with the number of points that each concerns.
+
 `failures.json` lists the failed points with their settings.
 
 `timing.parquet` has the computing time and memory of each point. Computing times are not part of the results.
