@@ -3,6 +3,8 @@
 The car `leaver` is a station only while it is in the region: it leaves it and comes back, each time for some frames.
 """
 
+import atexit
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -61,6 +63,7 @@ def scenario(*overrides):
 def finished(*overrides):
     """Return the results of the small scenario with some values set, and the folder into which they were written."""
     folder = Path(mkdtemp(prefix="v2xsim-small-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return v2xsim.run(scenario(*overrides), out=folder), folder
 
 
