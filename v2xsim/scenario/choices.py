@@ -117,7 +117,7 @@ def parts_in(section: Section) -> Iterator[Part]:
         for key in keys:
             value = getattr(value, key)
         if not isinstance(value, choice.base):
-            # Python code can set a wrong value with `model_copy`, which skips all checks.
+            # Python code can set a wrong value with `model_construct`, which skips all checks.
             name = choice.base.kind.name
             raise PartError(f"{'.'.join(keys)} must be a {name} (an instance of {choice.base.__name__}), got {value!r}")
         yield value

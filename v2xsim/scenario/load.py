@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from v2xsim.scenario.automatic import with_automatic_values
 from v2xsim.scenario.checks import cross_problems, without_effect
-from v2xsim.scenario.choices import with_names, word_in
+from v2xsim.scenario.choices import parts_in, with_names, word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
@@ -152,6 +152,8 @@ def check_keys_together(scenario: Scenario) -> None:
     Raises:
         ScenarioError: If keys contradict each other.
     """
+    # A section made with `model_construct` may hold anything instead of a part; the checks below would fail on it.
+    tuple(parts_in(scenario))
     if wrong := cross_problems(scenario):
         raise Document("scenario", None).error(wrong)
 
