@@ -3,6 +3,7 @@
 import json
 
 import pyarrow as pa
+import pytest
 
 from v2xsim.opened.listed import Listed
 
@@ -34,3 +35,8 @@ def test_without_entries_it_says_so():
 def test_it_is_a_dict():
     assert json.dumps(Listed({"a": 1})) == '{"a": 1}'
     assert Listed({"a": 1}) == {"a": 1}
+
+
+def test_a_name_that_is_not_there_is_refused_with_the_nearest_one():
+    with pytest.raises(KeyError, match=r"there is no 'ap_0\.5_fuse'; did you mean 'ap_0\.5_fused'"):
+        Listed({"ap_0.5_fused": 1, "prr": 2})["ap_0.5_fuse"]

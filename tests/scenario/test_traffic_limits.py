@@ -48,3 +48,25 @@ def test_a_script_in_other_units_is_refused(traffic, reason):
 )
 def test_a_slow_or_fast_script_in_metres_is_not_refused(traffic):
     assert load(traffic).traffic.script is not None
+
+
+@pytest.mark.parametrize(
+    "footprint_m",
+    [
+        [[-80, -12], [-8, -12], [-80, -70], [-8, -70]],
+        [[10, 10], [30, 10], [10, 20], [30, 26]],
+    ],
+)
+def test_an_outline_whose_corners_are_in_the_wrong_order_has_an_area(footprint_m):
+    """The two halves of a bow tie cancel out in the shoelace formula."""
+    data = {"traffic": {"script": [{"id": "a", "waypoints": [[0, 0, 0]]}]}}
+    from_data({**data, "world": {"buildings": [{"footprint_m": footprint_m, "height_m": 9}]}})
+
+
+@pytest.mark.parametrize(
+    "footprint_m", [[[0, 0], [10, 10], [20, 20]], [[9.1, 48.1], [9.1001, 48.1], [9.1001, 48.1001]]]
+)
+def test_an_outline_on_one_line_or_in_degrees_is_refused(footprint_m):
+    data = {"traffic": {"script": [{"id": "a", "waypoints": [[0, 0, 0]]}]}}
+    with pytest.raises(ScenarioError, match="must enclose an area"):
+        from_data({**data, "world": {"buildings": [{"footprint_m": footprint_m, "height_m": 9}]}})

@@ -2,6 +2,8 @@
 
 from typing import TypeVar
 
+from v2xsim.scenario.explain import nearest
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -11,6 +13,10 @@ _WIDTH = 100
 
 class Listed(dict[K, V]):
     """A dict whose printed form fits a screen: the first entries, each on a line of its own, and the number of the others."""
+
+    def __missing__(self, key: object) -> V:
+        """Refuse a key that is not there, with the nearest one."""
+        raise KeyError(f"there is no {key!r}{nearest(str(key), map(str, self))}")
 
     def __repr__(self) -> str:
         shown = list(self.items())[:_MOST_LINES]

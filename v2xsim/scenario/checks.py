@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import get_args
 
+import numpy as np
+
 from v2xsim.comms.access.sidelink_scheme import SidelinkScheme
 from v2xsim.comms.phy.sidelink import RESOURCE_BLOCKS
 from v2xsim.gpu.bev.fusion.scheme import Share
@@ -194,7 +196,7 @@ def _coordinates(scenario: Scenario) -> Iterator[Problem]:
         outline = ("world", "buildings", str(number), "footprint_m")
         if max(abs(c) for corner in building.footprint_m for c in corner) > FARTHEST_M:
             yield Problem(outline, f"must be within {FARTHEST_M:,.0f} m of the origin")
-        elif _area_m2(building) < 1e-6:
+        elif not _is_area(building):
             yield Problem(
                 outline, "must enclose an area in metres; its corners lie on one line, or they are in degrees"
             )
@@ -228,12 +230,11 @@ def _degrees(script: Sequence[Agent]) -> Iterator[Problem]:
         )
 
 
-def _area_m2(building: Building) -> float:
-    corners = building.footprint_m
-    (x0, y0) = corners[0]
-    shifted = [(x - x0, y - y0) for x, y in corners]
-    following = shifted[1:] + shifted[:1]
-    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(shifted, following, strict=True))) / 2
+def _is_area(building: Building) -> bool:
+    """Return whether the corners of a footprint span an area, whatever their order: an outline may cross itself."""
+    corners = np.array(building.footprint_m)
+    long_m, short_m = np.linalg.svd(corners - corners.mean(axis=0), compute_uv=False)
+    return bool(long_m * short_m >= 1e-6)
 
 
 def _lidars(scenario: Scenario) -> Iterator[Problem]:

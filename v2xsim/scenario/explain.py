@@ -274,7 +274,7 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
     own = [parameter for parameter in section.model_fields if parameter != choice.word]
     owners = [other for other, model in choice.models().items() if key in model.model_fields]
     if key in ("rule", "scheme", "model") and key not in own:
-        return f"unknown key, got {shown(given)}; a {choice.base.kind.name} is named by '{choice.word}', as in {{{choice.word}: {given}}}"
+        return f"unknown key, got {shown(given)}; the {choice.base.kind.name} is named by '{choice.word}', as in {{{choice.word}: {given}}}"
     guess = (
         nearest(key, own)
         or nearest(key, [choice.word])

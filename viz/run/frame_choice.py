@@ -24,7 +24,9 @@ def chosen_frame(folder: RunFolder, requested: int | None) -> int:
     if requested is not None:
         return requested
     if not len(kept):
-        raise NothingToShowError("the run kept no frame; set record.clouds_every_s and record.cloud_egos")
+        raise NothingToShowError(
+            "the run kept no frame: no ego fused one, or record.clouds_every_s or record.cloud_egos is 0"
+        )
     return int(frames["frame"][np.lexsort(_worth(folder, frames))[-1]])
 
 
