@@ -67,10 +67,10 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
         import_osm(tmp_path / "any.osm", tmp_path / "file" / "out")
 
 
-def made_up_extract():
+def made_up_extract(scale=1.0):
     """Four by four streets, 330 m apart, with three houses: one has a height, one has storeys, one has neither."""
     at = {(i, j): 1 + 4 * i + j for i in range(4) for j in range(4)}
-    nodes = [(n, 50.86 + 0.003 * j, 9.70 + 0.0047 * i) for (i, j), n in at.items()]
+    nodes = [(n, 50.86 + scale * 0.003 * j, 9.70 + scale * 0.0047 * i) for (i, j), n in at.items()]
     rows = [[at[i, j] for j in range(4)] for i in range(4)] + [[at[i, j] for i in range(4)] for j in range(4)]
     ways = [(row, {"highway": "residential", "name": f"street {k}"}) for k, row in enumerate(rows)]
     houses = [{"building": "yes", "height": "9.5"}, {"building": "yes", "building:levels": "4"}, {"building": "garage"}]
@@ -102,6 +102,17 @@ def test_streets_and_houses_of_an_extract_become_a_scenario_that_drives(tmp_path
         traffic.warm_up(begin_us)
         assert len(traffic.snapshot(begin_us)) >= 10
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "small.osm"]
+
+
+def test_a_village_of_300_m_has_traffic_too(tmp_path):
+    """Trips of at least 800 m, as in a town, do not fit into it."""
+    source = tmp_path / "village.osm"
+    source.write_text(made_up_extract(scale=0.3))
+    scenario = v2xsim.load(str(import_osm(source, tmp_path / "out", vehicles=5)))
+    with open_mobility(scenario.traffic, scenario.run, Names()) as traffic:
+        begin_us = round(scenario.run.begin_s * 1e6)
+        traffic.warm_up(begin_us)
+        assert len(traffic.snapshot(begin_us)) >= 5
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,8 @@ def test_the_shape_tells_the_class_where_it_can(vehicle_class, shape, kind):
     ("name", "kind"),
     [
         ("DEFAULT_VEHTYPE", "passenger"),
-        ("DEFAULT_PEDTYPE", "pedestrian"),
+        ("DEFAULT_PEDTYPE", "passenger"),
+        ("Personenwagen", "passenger"),
         ("DEFAULT_BIKETYPE", "bicycle"),
         ("motorbike1", "motorcycle"),
         ("CityBus", "bus"),

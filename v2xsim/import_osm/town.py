@@ -1,5 +1,6 @@
 """Build a town: roads with SUMO's netconvert, buildings from the map, traffic with randomTrips, and a test run to choose the region."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -116,6 +117,14 @@ def _roads(folder: Path, is_left_hand: bool) -> list[Notice]:
     return list(network_notices(output))
 
 
+def _least_trip_m(folder: Path) -> float:
+    """Return the least straight distance of a trip: 800 m, or half the diagonal of a smaller network."""
+    with (folder / "town.net.xml").open("rb") as stream:
+        location = next(element for _, element in ET.iterparse(stream) if element.tag == "location")
+    x_min, y_min, x_max, y_max = map(float, location.get("convBoundary", "").split(","))
+    return min(800.0, 0.5 * math.hypot(x_max - x_min, y_max - y_min))
+
+
 def _demand(folder: Path, period_s: float, seed: int) -> None:
     """Write trips between random edges, one every `period_s`, until the end of the measured time.
 
@@ -129,7 +138,7 @@ def _demand(folder: Path, period_s: float, seed: int) -> None:
         ["--net-file", "town.net.xml", "--output-trip-file", "town.trips.xml", "--route-file", "town.rou.xml",
          "--additional-file", "types.add.xml", "--trip-attributes", 'type="mix" departLane="best" departSpeed="max"',
          "--begin", "0", "--end", str(BEGIN_S + DURATION_S), "--period", f"{period_s:.4f}", "--seed", str(seed),
-         "--min-distance", "800", "--length", "--fringe-factor", "2", "--validate"],
+         "--min-distance", f"{_least_trip_m(folder):.0f}", "--length", "--fringe-factor", "2", "--validate"],
         folder,
     )  # fmt: skip
     for left in ("town.trips.xml", "town.rou.alt.xml"):

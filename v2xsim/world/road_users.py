@@ -83,7 +83,6 @@ _KIND_OF_WORD = tuple(
         ("bicycle|biketype|cyclist", BICYCLE),
         ("motorcycle|motorbike|moped", MOTORCYCLE),
         ("bike", BICYCLE),
-        ("pedestrian|pedtype|person(?!al)", PEDESTRIAN),
         ("truck|trailer|lorry|hgv|lkw", TRUCK),
         ("minibus", VAN),
         ("bus(?!iness)|coach|tram|rail", BUS),
@@ -112,7 +111,11 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
 
 
 def kind_of_type_name(name: str) -> int:
-    """Return the class that a word in the id of a vehicle type suggests; passenger car if there is no such word."""
+    """Return the class that a word in the id of a vehicle type suggests; passenger car if there is no such word.
+
+    It is never a pedestrian: traces have elements of their own for persons, and a word such as "person" is part of many
+    names of cars.
+    """
     text = name.lower()
     return next((kind for word, kind in _KIND_OF_WORD if word.search(text)), PASSENGER)
 
