@@ -187,7 +187,17 @@ def test_a_run_is_a_study_of_one_setting_and_its_seed(run_folder):
 def test_a_run_with_a_single_metric_has_that_metric(run_folder):
     table = pq.read_table(run_folder / "metrics.parquet")
     pq.write_table(table.slice(0, 1), run_folder / "metrics.parquet")
+    # As a run of an earlier version, whose manifest has no digests of tables.
+    manifest = json.loads((run_folder / "manifest.json").read_text())
+    (run_folder / "manifest.json").write_text(json.dumps(manifest | {"tables": {}}))
     assert read_study(run_folder).of("prr").tolist() == [[0.5]]
+
+
+def test_the_metrics_of_another_run_are_refused(run_folder):
+    table = pq.read_table(run_folder / "metrics.parquet")
+    pq.write_table(table.slice(0, 1), run_folder / "metrics.parquet")
+    with pytest.raises(StudyError, match=r"metrics\.parquet: has changed since the run"):
+        read_study(run_folder)
 
 
 def test_a_run_brings_its_scenario_and_versions(run_folder):

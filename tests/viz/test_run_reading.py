@@ -92,6 +92,19 @@ def test_a_column_that_a_table_lacks_is_named(tmp_path: Path) -> None:
         run.table("frames", ["frame", "ego"])
 
 
+def test_a_table_that_the_run_did_not_write_is_refused(tmp_path: Path) -> None:
+    run = open_run(manifest_in(tmp_path / "run", {"scenario": {}, "tables": {"frames": "0" * 64}}))
+    pq.write_table(pa.table({"frame": pa.array([1], pa.int32())}), run.path / "frames.parquet")
+    with pytest.raises(ViewError, match=r"frames\.parquet: has changed since the run"):
+        run.table("frames", ["frame"])
+
+
+def test_a_table_that_the_run_wrote_and_is_gone_is_refused(tmp_path: Path) -> None:
+    run = open_run(manifest_in(tmp_path / "run", {"scenario": {}, "tables": {"frames": "0" * 64}}))
+    with pytest.raises(ViewError, match=r"frames\.parquet: is missing, so the folder of the run is not complete"):
+        run.table("frames", ["frame"])
+
+
 def test_junk_in_place_of_a_table_is_reported_with_its_path(tmp_path: Path) -> None:
     run = open_run(manifest_in(tmp_path / "run", {"scenario": {}}))
     (run.path / "frames.parquet").write_bytes(b"no table at all")

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 
 from v2xsim.errors import UserError
 from v2xsim.results.manifest import FORMAT as RUN_FORMAT
+from v2xsim.scenario.manifests import change_of
 from v2xsim.study.axes import Setting
 from v2xsim.study.gather import FAILURES, RESULTS
 from v2xsim.study.point_notices import PointNotice, notices_of
@@ -192,6 +193,10 @@ def _run(folder: Path) -> Study:
         raise StudyError(
             f"{folder}: made by a newer version: format {manifest['format']}, this one reads {RUN_FORMAT}; update v2xsim"
         )
+    digests = manifest.get("tables")
+    digest = digests.get("metrics") if isinstance(digests, dict) else None
+    if digest is not None and (changed := change_of(folder / "metrics.parquet", digest)) is not None:
+        raise StudyError(f"{folder / 'metrics.parquet'}: {changed}; copy the folder again, or run it again")
     table = pq.read_table(folder / "metrics.parquet")
     rows = table.num_rows
     table = table.append_column("setting", pa.array(np.zeros(rows, np.int32)))

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from jaxtyping import Int
 from v2xsim.errors import UserError
 from v2xsim.results.manifest import FORMAT
 from v2xsim.results.tables import schema_of
+from v2xsim.runfolder import MANIFEST
+from v2xsim.scenario.manifests import change_of
 from v2xsim.version import __version__
 
 
@@ -61,9 +64,10 @@ class RunFolder:
 
         Raises:
             NothingToShowError: If the table lacks a column.
-            ViewError: If the table's file is not a Parquet file.
+            ViewError: If the table's file is missing, is not a Parquet file, or is not the one that the run wrote.
         """
         path = self.path / f"{name}.parquet"
+        self._check(path, name)
         if not path.is_file():
             return pa.schema([schema_of(name).field(column) for column in columns]).empty_table()
         try:
@@ -77,12 +81,32 @@ class RunFolder:
         except (pa.ArrowException, OSError) as error:
             raise ViewError(f"{path} cannot be read as a Parquet table ({error}); run the scenario again") from error
 
+    def _check(self, path: Path, name: str) -> None:
+        """Refuse a table of another run, and a folder that is not complete. Runs of earlier versions have no digests."""
+        digests = self.manifest.get("tables")
+        digest = digests.get(name) if isinstance(digests, dict) else None
+        if digest is None:
+            return
+        again = f"copy the folder again, or run it again: v2xsim run {self.path / MANIFEST}"
+        if not path.is_file():
+            raise ViewError(f"{path}: is missing, so the folder of the run is not complete; {again}")
+        state = path.stat()
+        changed = _change_of(path, digest, state.st_mtime_ns, state.st_size)
+        if changed is not None:
+            raise ViewError(f"{path}: {changed}; {again}")
+
     def arrays(
         self, name: str, columns: list[str], conditions: list[tuple[str, str, Any]] | None = None
     ) -> dict[str, np.ndarray]:
         """Return some columns of a table as numpy arrays, by name; columns of texts become arrays of strings."""
         table = self.table(name, columns, conditions)
         return {column: _as_array(table.column(column)) for column in columns}
+
+
+@lru_cache(maxsize=256)
+def _change_of(path: Path, digest: str, modified_ns: int, size_bytes: int) -> str | None:
+    """Return how a file differs from the one that the run wrote; each state of a file is read once."""
+    return change_of(path, digest)
 
 
 def words_of(column: pa.ChunkedArray) -> tuple[list[str], Int[np.ndarray, " rows"]]:
