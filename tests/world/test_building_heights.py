@@ -232,12 +232,24 @@ def test_storeys_and_roofs_and_undersides_count_as_openstreetmap_defines_them(ta
     assert (base_m, top_m, provenance) == (pytest.approx(heights[0]), pytest.approx(heights[1]), heights[2])
 
 
-@pytest.mark.parametrize("tags", [{"height": "tall"}, {"height": "99999"}, {"building:levels": "3;4"}, {"height": "0"}])
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"height": "tall"}, {"height": "99999"}, {"building:levels": "3;4"}, {"height": "0"}, {"min_height": "4 m;5 m"},
+        {"building:min_level": "first"}, {"roof:height": "three"}, {"height": "10", "min_height": "14"},
+    ],
+)  # fmt: skip
 def test_a_height_that_cannot_be_used_is_noticed(tags):
     assert is_height_unreadable(tags)
 
 
-@pytest.mark.parametrize("tags", [{}, {"height": "9"}, {"height": ""}, {"building:levels": "2.5"}])
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {}, {"height": "9"}, {"height": ""}, {"building:levels": "2.5"}, {"height": "9", "min_height": "4"},
+        {"building:min_level": "-1"}, {"min_height": "0"}, {"roof:height": "0"},
+    ],
+)  # fmt: skip
 def test_a_usable_or_missing_height_is_no_unreadable_one(tags):
     assert not is_height_unreadable(tags)
 

@@ -101,10 +101,22 @@ def roof_height_m(tags: Mapping[str, str], building: str) -> tuple[float, Proven
 
 
 def is_height_unreadable(tags: Mapping[str, str]) -> bool:
-    """Return whether OpenStreetMap's tags have a height or a number of storeys that cannot be used."""
-    heights = [length_m(tags[key]) for key in ("height", "building:height", "est_height") if tags.get(key, "").strip()]
-    levels = [_count(tags["building:levels"])] if tags.get("building:levels", "").strip() else []
-    return any(not value or value > TALLEST_M for value in heights) or any(value is None for value in levels)
+    """Return whether OpenStreetMap's tags have a height or a number of storeys that cannot be used.
+
+    This includes the height of the underside, also if it is not below the roof, and that of the roof itself.
+    """
+
+    def given(*keys: str) -> list[str]:
+        # A number below 0 is a storey below the ground.
+        return [tags[key] for key in keys if tags.get(key, "").strip() and not tags[key].strip().startswith("-")]
+
+    heights = [length_m(text) for text in given("height", "building:height", "est_height")]
+    parts = [length_m(text) for text in given("min_height", "building:min_height", "roof:height")]
+    levels = [_count(text) for text in given("building:levels", "building:min_level", "min_level", "roof:levels")]
+    if any(not value or value > TALLEST_M for value in heights) or None in parts or None in levels:
+        return True
+    base_m = _given_base_m(tags)
+    return base_m is not None and any(value is not None and value <= base_m for value in heights)
 
 
 def prism_heights_m(tags: Mapping[str, str], building: str) -> tuple[float, float, Provenance]:

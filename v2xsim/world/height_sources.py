@@ -76,7 +76,7 @@ class HeightSources:
             ),
             (
                 "buildings.height_unreadable", self.unreadable,
-                f"buildings with a height or a number of storeys that is no usable number: {self.unreadable}; the next source of a "
+                f"buildings with a height, underside or number of storeys that is no usable number: {self.unreadable}; the next source of a "
                 "height is taken (docs/models.md, buildings)",
             ),
             (
