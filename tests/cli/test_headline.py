@@ -35,8 +35,14 @@ def test_the_second_sentence_has_the_cost():
 def test_without_helpers_nothing_is_claimed_for_fusion():
     benefit, _ = said(helpers_used=0.0, helpers_used_by_relay=0.0)
     assert benefit == (
-        "Alone, the egos knew 70 % of the road users in range, and after fusion 96 %; no data of a helper was fused."
+        "Alone, the egos knew 70 % of the road users in range, and after fusion 96 %; no data of a helper was fused. "
+        "What changed comes from announcements."
     )
+
+
+def test_without_helpers_and_announcements_nothing_changed():
+    benefit, _ = said(helpers_used=0.0, object_awareness_fused=0.7)
+    assert benefit.endswith("after fusion 70 %; no data of a helper was fused.")
 
 
 def test_without_relays_that_is_reported():

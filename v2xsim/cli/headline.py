@@ -30,7 +30,9 @@ def _benefit(metrics: "Mapping[str, Metric]") -> str:
         else f"Alone, the egos knew {_percent(alone)} of the road users in range, and after fusion {_percent(fused)}"
     )
     if not used > 0:
-        return f"{known}; no data of a helper was fused."
+        # Announcements feed the tracks after fusion, too.
+        gain = " What changed comes from announcements." if fused != alone and not math.isnan(alone) else ""
+        return f"{known}; no data of a helper was fused.{gain}"
     filled = value("blind_covered")
     zone = "" if math.isnan(filled) else f"; fusion filled {_percent(filled)} of their blind zones"
     relays = "none of them through a relay" if by_relay == 0 else f"{by_relay:.2g} of them through a relay"
