@@ -102,3 +102,10 @@ def test_what_is_usual_is_a_note_and_no_warning(tmp_path):
     assert result.exit_code == 0, result.stderr
     assert result.stderr.startswith("note: ")
     assert "default height of its type" in result.stderr
+
+
+@pytest.mark.parametrize(("height_m", "text"), [(12, "one in each block"), (0, "0")])
+def test_the_buildings_that_a_generated_town_brings_are_listed(height_m, text):
+    result = call("check", "urban_grid", "--set", f"traffic.grid.building_height_m={height_m}")
+    (line,) = [line for line in result.stdout.splitlines() if line.split()[0] == "buildings"]
+    assert line.split(maxsplit=1)[1] == text

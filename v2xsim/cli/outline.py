@@ -18,8 +18,7 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
             ", ".join(f"{plugin.path.name} (sha256 {plugin.sha256[:12]})" for plugin in scenario.loaded_plugins),
         )
     yield "time", f"{run.duration_s:g} s from {run.begin_s:.12g} s in steps of {run.step_s:g} s, seed {run.seed}"
-    buildings = scenario.world.buildings
-    yield "buildings", str(buildings) if isinstance(buildings, Path) else str(len(buildings))
+    yield "buildings", _buildings(scenario)
     yield "traffic", _traffic(scenario.traffic)
     yield "stations", _stations(scenario)
     yield "lidars", _lidars(scenario.lidars)
@@ -45,6 +44,16 @@ def outline(scenario: Scenario) -> Iterator[tuple[str, str]]:
     if scenario.automatic:
         values = (f"{key} {'none' if value is None else f'{value:g}'}" for key, value in scenario.automatic.items())
         yield "automatic", ", ".join(values)
+
+
+def _buildings(scenario: Scenario) -> str:
+    buildings, traffic = scenario.world.buildings, scenario.traffic
+    named = str(buildings) if isinstance(buildings, Path) else str(len(buildings))
+    if traffic.recorded is not None:
+        return "those of the recorded run" if not buildings else f"{named}, and those of the recorded run"
+    if traffic.grid is not None and traffic.grid.building_height_m > 0:
+        return "one in each block" if not buildings else f"{named}, and one in each block"
+    return named
 
 
 def _traffic(traffic: Traffic) -> str:
