@@ -1,0 +1,144 @@
+"""The command that compares: its formats, its widths, and what it refuses."""
+
+import csv
+import io
+import json
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from tests.study.comparisons import GRID, TWO, crossed, noisy
+from v2xsim.cli.app import app
+
+
+def said(*arguments):
+    return CliRunner().invoke(app, ["compare", *map(str, arguments)], env={"COLUMNS": "100"})
+
+
+def test_the_command_says_noise_and_what_differs(tmp_path, made_sweep):
+    made_sweep(tmp_path / "s", TWO, 10, noisy)
+    found = said(tmp_path / "s")
+    assert found.exit_code == 0
+    assert "noise: the 95 % interval holds 0" in found.stdout
+    assert 'cooperation.relay: "none" -> "hybrid"' in found.stdout
+
+
+def test_the_command_compares_within_each_combination_of_the_other_keys(tmp_path, made_sweep):
+    made_sweep(tmp_path / "s", GRID, 5, crossed)
+    found = said(tmp_path / "s", "--baseline", "cooperation.relay=none", "--metric", "prr", "--json")
+    rows = json.loads(found.stdout)["rows"]
+    assert [(row["other"], row["base"], row["within"]) for row in rows] == [
+        ("relay=hybrid", "relay=none", "penetration=0.3"), ("relay=hybrid", "relay=none", "penetration=1"),
+    ]  # fmt: skip
+    assert [row["difference"] for row in rows] == pytest.approx([0.2, -0.1])
+
+
+def test_piped_output_has_every_column_and_no_ellipsis(tmp_path, made_sweep):
+    """Twelve settings, of which a terminal would show eight."""
+    made_sweep(tmp_path / "s", [{"radio.tx_power_dbm": 1.234567 * n} for n in range(12)], 5, noisy)
+    output = said(tmp_path / "s", "--all").stdout
+    assert not {"\u2026", "..."} & set(output.split())
+    assert "\u2026" not in output
+    assert output.count("against tx_power_dbm=0") == 11
+    assert all(
+        head in output for head in ("unit", "against", "mean", "difference", "95 % interval", "effect", "verdict")
+    )
+
+
+def test_a_terminal_of_eighty_columns_names_the_columns_that_it_leaves_out(tmp_path, made_sweep, monkeypatch, capsys):
+    made_sweep(tmp_path / "s", TWO, 10, lambda n, s, k: 1234567.891 * noisy(n, s, k))
+    monkeypatch.setattr("v2xsim.cli.compare.terminal_width", lambda: 80)
+    app(["compare", str(tmp_path / "s"), "--all"], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    table = [line for line in lines if line.startswith(("metric", "prr", "age_of", "on_air", "ap_", "coverage"))]
+    assert len(table) > 5
+    assert max(map(len, table)) <= 80
+    assert any(line.startswith("left out for the width of 80 characters: ") and "effect" in line for line in lines)
+
+
+def test_comma_separated_values_have_a_line_for_each_difference(tmp_path, made_sweep):
+    made_sweep(tmp_path / "s", GRID, 5, crossed)
+    found = said(tmp_path / "s", "--csv", "--metric", "prr", "--metric", "on_air")
+    table = list(csv.DictReader(io.StringIO(found.stdout)))
+    assert len(table) == 8
+    assert (table[0]["metric"], table[0]["unit"], table[1]["metric"]) == ("prr", "1", "on_air")
+    assert float(table[0]["difference"]) == pytest.approx(0.2)
+    assert "No baseline is chosen" in found.stderr
+    assert "No baseline" not in found.stdout
+
+
+def test_two_formats_at_once_are_refused(tmp_path, made_sweep):
+    made_sweep(tmp_path / "s", TWO, 2, noisy)
+    found = said(tmp_path / "s", "--csv", "--json")
+    assert (found.exit_code, "takes one format" in found.output) == (2, True)
+
+
+def test_a_list_in_a_setting_is_printed_as_it_is(tmp_path, made_sweep):
+    made_sweep(tmp_path / "s", [{"stations.rsus": [1]}, {"stations.rsus": [1, 2]}], 3, noisy)
+    assert "rsus=[1, 2] against rsus=[1]: 3 pairs" in said(tmp_path / "s").stdout
+
+
+def test_a_sweep_of_which_every_point_failed_has_nothing_to_compare(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, noisy)
+    table = pq.read_table(folder / "results.parquet")
+    pq.write_table(table.schema.empty_table(), folder / "results.parquet")
+    found = said(folder)
+    assert (found.exit_code, "no point has finished" in found.output) == (2, True)
+
+
+def test_the_command_as_json_gives_every_row(tmp_path, made_sweep):
+    made_sweep(tmp_path / "s", TWO, 10, noisy)
+    rows = json.loads(said(tmp_path / "s", "--json", "--metric", "prr").stdout)["rows"]
+    assert [row["metric"] for row in rows] == ["prr"]
+    assert rows[0]["low"] < 0.05 < rows[0]["high"]
+
+
+@pytest.mark.parametrize(
+    ("made", "arguments", "words"),
+    [
+        ("nothing", [], "no such folder"),
+        ("empty", [], "neither sweep.json nor manifest.json"),
+        ("newer", [], "newer version: format 9"),
+        ("unfinished", [], "--resume"),
+        ("damaged", [], "damaged"),
+        ("good", ["--metric", "pr"], "did you mean 'prr'"),
+        ("good", ["--baseline", "cooperation.relay=height"], "no setting has"),
+        ("single", [], "single setting"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_clear_error(tmp_path, made, arguments, words, made_sweep):
+    folder = tmp_path / "s"
+    if made == "empty":
+        folder.mkdir()
+    elif made != "nothing":
+        made_sweep(folder, TWO[:1] if made == "single" else TWO, 2, noisy, **({"format": 9} if made == "newer" else {}))
+    if made == "unfinished":
+        (folder / "results.parquet").unlink()
+    if made == "damaged":
+        (folder / "results.parquet").write_bytes(b"PAR1 and then nothing")
+    found = said(folder, *arguments)
+    assert found.exit_code == 2
+    assert words in found.output
+
+
+def test_a_long_value_is_complete_in_a_pipe_and_cut_in_a_terminal(tmp_path, made_sweep, monkeypatch, capsys):
+    for name, letter in (("a", "x"), ("b", "y")):
+        folder = made_sweep(tmp_path / name, TWO[:1], 2, noisy)
+        plan = json.loads((folder / "sweep.json").read_text())
+        plan["scenario"]["traffic"] = {"file": letter * 300}
+        (folder / "sweep.json").write_text(json.dumps(plan))
+    assert "y" * 300 in said(tmp_path / "a", tmp_path / "b").stdout
+    monkeypatch.setattr("v2xsim.cli.compare.terminal_width", lambda: 80)
+    app(["compare", str(tmp_path / "a"), str(tmp_path / "b")], standalone_mode=False)
+    assert "x" * 300 not in capsys.readouterr().out
+
+
+def test_points_without_a_result_are_reported(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 3, noisy)
+    table = pq.read_table(folder / "results.parquet")
+    pq.write_table(table.filter(pc.not_equal(table["point"], 4)), folder / "results.parquet")
+    found = said(folder)
+    assert "1 of 6 points have no result (0 failed), so their pairs are missing" in found.stdout
+    assert "2 pairs" in found.stdout
