@@ -1,0 +1,94 @@
+"""What a station knows at a tick: its pose, its frame, its neighbours, its inbox; and no truth."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+import v2xsim
+
+
+def test_a_station_knows_its_pose_with_its_error_and_its_own_clock(demo):
+    scenario = demo.with_({"errors.gnss_sigma_m": 5.0, "errors.clock_sigma_ms": 50.0})
+    with v2xsim.Simulation(scenario) as sim:
+        instant, known = sim.step(), sim.knowledge("ego")
+    assert np.hypot(*(known.pose[:2] - instant.road_users["ego"].pose[:2])) > 0.5
+    assert abs(known.clock_s - known.time_s) > 1e-3
+
+
+def test_a_frame_is_known_once_its_detection_is_finished(demo):
+    with v2xsim.Simulation(demo.with_({"cooperation.detect_ms": 150, "cooperation.deadline_ms": 200})) as sim:
+        captured = [None if (frame := sim.knowledge("ego").own_frame) is None else frame.time_s for _ in sim]
+    assert captured == [None, None, 0.0, pytest.approx(0.1), pytest.approx(0.2), pytest.approx(0.3)]
+
+
+def test_knowledge_tells_no_truth(demo):
+    with v2xsim.Simulation(demo) as sim:
+        for _ in range(3):
+            sim.step()
+        known = sim.knowledge("ego")
+    for view in (known, known.detections, known.tracks, known.own_frame, known.fused, known.fused.detections):
+        public = {name for name in dir(view) if not name.startswith("_")}
+        assert not public & {"truth", "capture", "object_id", "agent", "snapshot", "road_users", "instant"}
+
+
+def test_announcements_age_and_are_forgotten(demo):
+    # One message in two seconds: what arrives at the begin is all there is.
+    scenario = demo.with_({"cooperation.awareness_rule": {"rule": "periodic", "rate_hz": 0.5}, "radio.access": "ideal"})
+    with v2xsim.Simulation(scenario) as sim:
+        ages_s = [sim.knowledge("ego").neighbours["truck"].age_s for instant in sim if instant.time_us > 50_000]
+    assert np.diff(ages_s) == pytest.approx(0.1)
+
+
+def test_only_egos_keep_announcements_but_all_stations_hear(demo):
+    with v2xsim.Simulation(demo) as sim:
+        for _ in range(4):
+            sim.step()
+        ego, truck = sim.knowledge("ego"), sim.knowledge("truck")
+    assert (ego.is_ego, truck.is_ego) == (True, False)
+    assert set(ego.neighbours) <= set(ego.heard_snr_db)
+    assert (len(truck.neighbours), truck.own_frame, truck.fused, truck.tracks, len(truck.detections)) == (
+        0,
+        None,
+        None,
+        None,
+        0,
+    )
+    assert len(truck.heard_snr_db) > 0
+
+
+def test_the_fused_frame_is_that_of_the_tables(demo):
+    scenario = demo.with_({"run.begin_s": 7.0})
+    with v2xsim.Simulation(scenario) as sim:
+        seen = {known.fused.time_s: known.fused for _ in sim if (known := sim.knowledge("ego")).fused is not None}
+        rows = sim.results().tables["fusion"].to_pylist()
+    for row in rows[:-1]:
+        fused = seen[row["frame_us"] / 1e6]
+        assert (len(fused.helpers), len(fused.received_m)) == (row["used"], row["added_points"])
+        assert len(fused.received_from) == row["added_points"]
+    assert sum(row["used_by_relay"] for row in rows[:-1]) == sum(
+        helper.relay is not None for fused in seen.values() for helper in fused.helpers
+    )
+
+
+def test_the_inbox_holds_what_arrived_since_the_step_before(demo):
+    with v2xsim.Simulation(demo) as sim:
+        last_s, counts = -1.0, 0
+        for instant in sim:
+            inbox = sim.knowledge("ego").inbox
+            assert all(last_s < message.time_s <= instant.time_s for message in inbox)
+            last_s, counts = instant.time_s, counts + len(inbox)
+        results = sim.results()
+    ego = next(row["agent"] for row in results.tables["agents"].to_pylist() if row["name"] == "ego")
+    packets = [
+        row for row in results.tables["packets"].to_pylist()
+        if row["rx"] == ego and row["outcome"] == "delivered" and row["addressed"] and row["end_us"] <= 500_000
+    ]  # fmt: skip
+    assert len({row["message"] for row in packets}) <= counts <= len(packets)
+
+
+def test_every_public_attribute_of_what_a_station_knows_is_described():
+    from v2xsim.views.knowledge import KnowledgeView
+
+    for name in (field.name for field in fields(KnowledgeView)):
+        assert f"        {name}: " in KnowledgeView.__doc__
