@@ -1,7 +1,5 @@
 """The Block Transformer: its equations, its streams, its generation, and what it keeps."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -66,14 +64,6 @@ def with_gaps(*shape: int, seed: int = 2) -> Tensor:
 
 def farthest(one: Tensor, other: Tensor) -> float:
     return float((one - other).detach().abs().max()) if one.numel() else 0.0
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def in_pieces(model: BlockTransformer, tokens: Tensor, mask: Tensor | None, seed: int) -> Tensor:

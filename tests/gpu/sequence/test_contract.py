@@ -38,14 +38,6 @@ every_model = pytest.mark.parametrize(("name", "options"), CASES)
 CONSTANT = ("gru", "hgrn")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def loud(name, options, layers=LAYERS, dtype=torch.float64):
     model = build(name, VOCABULARY, DIM, layers, HEADS, seed=1, **options).to(dtype)
     draws = torch.Generator().manual_seed(7)

@@ -29,14 +29,6 @@ VARIANTS = {
 every_variant = pytest.mark.parametrize("said", VARIANTS.values(), ids=VARIANTS)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def loud(model, dtype=torch.float64, seed=0):
     """Return the model with weights so large that every part of it matters."""
     draws = torch.Generator().manual_seed(seed)

@@ -19,14 +19,6 @@ WAYS = ("sequential", "chunked", "associative", "compiled")
 every_way = pytest.mark.parametrize("way", WAYS)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def drawn(
     gamma: float, time: int = 1024, dim: int = 8, parts: int = 2, batch: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:

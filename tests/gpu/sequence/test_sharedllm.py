@@ -18,15 +18,6 @@ VOCABULARY, DIM, CHUNK = 11, 16, 8
 CHOICES = ("query", "right", "random", "uniform", "none")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Sums this small make several threads wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def louder(model, times=8.0):
     with torch.no_grad():
         for weight in model.parameters():
