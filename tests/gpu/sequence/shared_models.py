@@ -9,8 +9,6 @@ from v2xsim.gpu.sequence.tokens import TokenModel
 from v2xsim.gpu.sequence.transformer import Transformer
 
 VOCABULARY, DIM, CHUNK = 11, 16, 8
-
-
 CHOICES = ("query", "right", "random", "uniform", "none")
 
 

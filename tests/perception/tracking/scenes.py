@@ -6,8 +6,6 @@ from v2xsim.perception.tracking.tracker import TrackerParams, Tracks, step
 from v2xsim.records import Boxes, Detections
 
 FRAME_US = 100_000
-
-
 PARAMS = TrackerParams()
 
 
@@ -36,8 +34,6 @@ def straight(speed_mps: float, frames: int, start=(0.0, 0.0)) -> list:
 
 
 GATE = 9.210340372
-
-
 OUT_OF_SIGHT_M = 500.0
 
 
