@@ -1,8 +1,6 @@
 """Studies that nobody simulated: folders as a sweep leaves them, with numbers that a test chooses."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import v2xsim
+from tests.study.small_sweeps import planned
 from v2xsim.scenario import resolved
-
-# For the small sweeps beside this file.
-if str(Path(__file__).resolve().parent) not in sys.path:
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
+from v2xsim.study.store import opened
 
 BINS = [f"{low}-{low + 50} m" for low in range(0, 500, 50)]
 WITHIN = [f"{bound} ms" for bound in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]
@@ -23,6 +19,19 @@ WHOLE = {
     "channel_busy_ratio": "1", "channel_busy_ratio_p95": "1", "age_of_fused_data": "ms", "awareness_latency": "ms",
     "on_air": "B/s",
 }  # fmt: skip
+
+
+@pytest.fixture
+def plan():
+    """A plan of two settings and two seeds."""
+    return planned()
+
+
+@pytest.fixture
+def store(tmp_path, plan):
+    """The folder of a sweep that begins with this plan."""
+    with opened(tmp_path / "s", plan, resume=False) as lent:
+        yield lent
 
 
 @pytest.fixture(scope="session")

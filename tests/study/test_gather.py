@@ -7,21 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from small_sweeps import done, finish, planned
 
+from tests.study.small_sweeps import done, finish
 from v2xsim.study.gather import gather, setting_columns
-from v2xsim.study.store import StoreError, opened
-
-
-@pytest.fixture
-def plan():
-    return planned()
-
-
-@pytest.fixture
-def store(tmp_path, plan):
-    with opened(tmp_path / "s", plan, resume=False) as lent:
-        yield lent
+from v2xsim.study.store import StoreError
 
 
 def gathered(store):

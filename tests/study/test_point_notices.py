@@ -4,9 +4,9 @@ import json
 
 import pyarrow as pa
 import pytest
-from small_sweeps import done, planned
 from typer.testing import CliRunner
 
+from tests.study.small_sweeps import done, planned
 from v2xsim.cli.app import app
 from v2xsim.evaluation.metric import Metric
 from v2xsim.notices import Notice

@@ -1,34 +1,17 @@
-"""A sweep's folder: what waits, what is finished, what failed, and what is refused."""
+"""A sweep's folder: what waits, what is finished, what failed, and what a kill has left."""
 
 import json
-import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
-from small_sweeps import done, finish, planned
 
+from tests.study.opened_sweeps import begun, reopened
+from tests.study.small_sweeps import done, finish, planned
 from v2xsim.study.plan import plan_of
 from v2xsim.study.store import Store, StoreError, as_json, manifest_of, opened
 
 BROKEN = {"name": "broken", "scenario": "demo", "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 2}
-
-
-@pytest.fixture
-def plan():
-    return planned()
-
-
-@pytest.fixture
-def store(tmp_path, plan):
-    with opened(tmp_path / "s", plan, resume=False) as lent:
-        yield lent
-
-
-def reopened(tmp_path, plan, resume=True):
-    with opened(tmp_path / "s", plan, resume) as store:
-        return store
 
 
 def test_every_point_waits_at_first_in_the_plans_order(store, plan):
@@ -186,20 +169,6 @@ def test_data_as_a_file_is_sorted_and_ends_its_last_line():
     assert as_json({"b": 1, "a": [2]}) == b'{\n "a": [\n  2\n ],\n "b": 1\n}\n'
 
 
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path, plan):
-    (tmp_path / "s").write_text("mine")
-    with pytest.raises(StoreError) as caught:
-        reopened(tmp_path, plan)
-    assert str(caught.value) == f"{tmp_path / 's'}: must be a folder, got a file; name another with --out"
-
-
-def test_a_folder_with_something_else_is_refused(tmp_path, plan):
-    (tmp_path / "s").mkdir()
-    (tmp_path / "s" / "thesis.tex").write_text("years of work")
-    with pytest.raises(StoreError, match="must be new, empty, or hold a sweep"):
-        reopened(tmp_path, plan)
-
-
 @pytest.mark.parametrize("left", [".lock", ".sweep.json.7.draft"])
 def test_what_a_killed_beginning_left_is_no_obstacle(tmp_path, plan, left):
     (tmp_path / "s").mkdir()
@@ -250,112 +219,6 @@ def test_a_sweep_that_was_killed_before_its_folders_were_made_goes_on(tmp_path, 
     assert reopened(tmp_path, plan, resume=bool(finished)).waiting() == list(plan.points)
 
 
-SCENE = """
-run: {duration_s: 1.0}
-world: {buildings: houses.poly.xml}
-traffic: {sumocfg: town.sumocfg}
-stations: {penetration: 1.0}
-"""
-FILES = {
-    "scene.yaml": SCENE,
-    "houses.poly.xml": "<additional></additional>",
-    "town.sumocfg": "<configuration><net-file value='town.net.xml'/><route-files value='town.rou.xml, more.rou.xml'/>"
-    "<additional-files value='town.add.xml'/><tripinfo-output value='trips.xml'/></configuration>",
-    "town.net.xml": "<net/>",
-    "town.rou.xml": "<routes/>",
-    "more.rou.xml": "<routes/>",
-    "town.add.xml": "<additional><include href='inner.add.xml'/><inductionLoop id='d' file='loop.xml'/></additional>",
-    "inner.add.xml": "<additional><rerouter id='r' file='rerouter.xml'/></additional>",
-    "rerouter.xml": "<rerouter/>",
-    # Earlier runs of SUMO itself wrote these.
-    "trips.xml": "<tripinfos/>",
-    "loop.xml": "<detector/>",
-}
-OUTPUTS = {"trips.xml", "loop.xml"}
-
-
-@pytest.fixture
-def scene(tmp_path):
-    """The plan of a sweep over a SUMO scenario, and the function that plans it again."""
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text)
-    return lambda: plan_of({"name": "s", "scenario": str(tmp_path / "scene.yaml"), "grid": {"radio.mcs": [0, 1]}})
-
-
-@pytest.mark.parametrize("finished", [0, 1])
-@pytest.mark.parametrize("name", sorted(set(FILES) - OUTPUTS))
-def test_a_file_that_changed_since_the_sweep_began_is_named_and_the_sweep_refused(tmp_path, scene, name, finished):
-    begun(tmp_path, scene(), finished)
-    text = FILES[name].replace("</", "<!-- changed --></", 1) if "</" in FILES[name] else FILES[name] + "\n"
-    (tmp_path / name).write_text(text)
-    with pytest.raises(
-        StoreError, match=f"{name}: has changed since the sweep in .* began .sha256 .*put the file back"
-    ):
-        reopened(tmp_path, scene())
-
-
-@pytest.mark.parametrize("name", sorted(OUTPUTS))
-def test_what_sumo_itself_wrote_is_no_input(tmp_path, scene, name):
-    begun(tmp_path, scene())
-    (tmp_path / name).write_text("<other/>")
-    assert len(reopened(tmp_path, scene()).waiting()) == 1
-
-
-def test_several_changed_files_are_all_named(tmp_path, scene):
-    begun(tmp_path, scene())
-    for name in ("town.net.xml", "town.rou.xml"):
-        (tmp_path / name).write_text(FILES[name] + "\n")
-    with pytest.raises(
-        StoreError, match=r"town\.net\.xml: has changed.*and so have .*town\.rou\.xml .*put the files back"
-    ):
-        reopened(tmp_path, scene())
-
-
-def test_a_file_with_another_date_only_has_not_changed(tmp_path, scene):
-    begun(tmp_path, scene())
-    os.utime(tmp_path / "town.net.xml", (1, 1))
-    assert len(reopened(tmp_path, scene()).waiting()) == 1
-
-
-def test_without_resume_a_sweep_of_which_no_point_is_finished_begins_again_with_what_changed(tmp_path, scene):
-    begun(tmp_path, scene(), finished=0)
-    (tmp_path / "town.net.xml").write_text("<net></net>")
-    assert len(reopened(tmp_path, scene(), resume=False).waiting()) == 2
-
-
-def test_a_sweep_that_a_version_began_which_noted_no_files_goes_on(tmp_path, scene):
-    begun(tmp_path, scene())
-    said = manifest_of(tmp_path / "s")
-    del said["inputs"]
-    (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
-    assert len(reopened(tmp_path, scene()).waiting()) == 1
-
-
-def test_a_file_that_changes_while_the_sweep_runs_ends_it(tmp_path, scene):
-    plan = scene()
-    with opened(tmp_path / "s", plan, resume=False) as store:
-        store.job(plan.points[0], 0)
-        (tmp_path / "town.net.xml").write_text("<net></net>")
-        with pytest.raises(StoreError, match=r"town\.net\.xml: must not change while a sweep runs"):
-            store.job(plan.points[1], 0)
-        # The point may have read either.
-        with pytest.raises(StoreError, match="must not change"):
-            finish(store, plan.points[0], 0.5)
-        assert list((store.folder / "points").iterdir()) == []
-
-
-def begun(tmp_path, plan, finished=1):
-    with opened(tmp_path / "s", plan, resume=False) as store:
-        for point in plan.points[:finished]:
-            finish(store, point, 0.5)
-
-
-def test_a_folder_with_finished_points_is_taken_up_only_when_asked(tmp_path, plan):
-    begun(tmp_path, plan)
-    with pytest.raises(StoreError, match="holds a sweep with 1 points finished; continue with --resume"):
-        reopened(tmp_path, plan, resume=False)
-
-
 def test_a_folder_without_a_finished_point_binds_nobody(tmp_path, plan):
     begun(tmp_path, plan, finished=0)
     other = planned(grid={"radio.mcs": [0, 1]})
@@ -365,96 +228,6 @@ def test_a_folder_without_a_finished_point_binds_nobody(tmp_path, plan):
 def test_a_plan_with_more_points_goes_on(tmp_path, plan):
     begun(tmp_path, plan)
     assert len(reopened(tmp_path, planned(seeds=3)).waiting()) == 5
-
-
-def test_a_plan_with_fewer_points_is_another_study(tmp_path, plan):
-    begun(tmp_path, plan)
-    with pytest.raises(StoreError, match=r"2 of its 4 points are not in this plan .*have changed since"):
-        reopened(tmp_path, planned(seeds=1))
-
-
-def test_a_folder_that_another_version_began_says_so(tmp_path, plan):
-    begun(tmp_path, plan)
-    said = manifest_of(tmp_path / "s")
-    said["versions"] = {"v2xsim": "0.0.1"}
-    said["points"] = [{"setting": 0, "seed": 1, "key": "gone"}]
-    (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
-    with pytest.raises(StoreError, match=r"1 of its 1 points .*v2xsim 0\.0\.1 began it, this is"):
-        reopened(tmp_path, plan)
-
-
-def test_a_users_file_that_changed_since_is_named_with_both_digests(tmp_path, plan, monkeypatch):
-    begun(tmp_path, plan)
-    said = manifest_of(tmp_path / "s")
-    said["plugins"] = {"/own.py": "a" * 64, "/same.py": "c" * 64}
-    said["points"].append({"setting": 0, "seed": 9, "key": "gone"})
-    (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
-    digests = {"/same.py": "c" * 64, "/new.py": "d" * 64, "/own.py": "b" * 64}
-    monkeypatch.setattr(type(plan), "plugins", digests)
-    with pytest.raises(StoreError, match=r"/own\.py: has changed .*sha256 a{12}, now b{12}\), so its points"):
-        reopened(tmp_path, plan)
-
-
-def test_a_full_disk_is_noticed_before_anything_begins(tmp_path, plan, monkeypatch):
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=4882, f_frsize=4096))
-    with pytest.raises(StoreError, match=r"the disk is full \(20\.0 MB free\)"):
-        reopened(tmp_path, plan)
-
-
-def test_twenty_megabytes_are_room_enough_to_begin(tmp_path, plan, monkeypatch):
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=20_000, f_frsize=1000))
-    assert reopened(tmp_path, plan).waiting()
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "cannot be read"),
-        ("[]", "is not a plan of a sweep"),
-        ('{"format": 1, "kind": "run"}', "is not a plan of a sweep"),
-        ('{"format": "1", "kind": "sweep"}', "is not a plan of a sweep"),
-        ('{"kind": "sweep"}', "is not a plan of a sweep"),
-        ('{"format": 2, "kind": "sweep"}', "newer version: format 2, this one reads 1"),
-    ],
-)
-def test_a_plan_that_cannot_be_read_is_refused(tmp_path, text, words):
-    (tmp_path / "sweep.json").write_text(text)
-    with pytest.raises(StoreError, match=words):
-        manifest_of(tmp_path)
-
-
-def test_a_plan_of_this_format_is_read(tmp_path):
-    (tmp_path / "sweep.json").write_text('{"format": 1, "kind": "sweep"}')
-    assert manifest_of(tmp_path) == {"format": 1, "kind": "sweep"}
-
-
-def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path, plan):
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(StoreError, match="cannot be written: Not a directory"),
-        opened(tmp_path / "file" / "s", plan, False),
-    ):
-        pass
-
-
-def test_a_failure_file_that_cannot_be_read_is_an_error_in_words(tmp_path, plan):
-    with opened(tmp_path / "s", plan, resume=False):
-        (tmp_path / "s" / "failed" / f"{plan.points[0].key}.json").write_text("{")
-    with pytest.raises(StoreError, match="holds a file that cannot be read"):
-        reopened(tmp_path, plan)
-
-
-def test_a_folder_with_something_else_beside_a_lock_is_refused(tmp_path, plan):
-    (tmp_path / "s").mkdir()
-    for name in (".lock", "thesis.tex"):
-        (tmp_path / "s" / name).write_text("")
-    with pytest.raises(StoreError, match="must be new, empty, or hold a sweep"):
-        reopened(tmp_path, plan)
-
-
-def test_one_process_at_a_time_works_on_a_folder(store, tmp_path, plan):
-    with pytest.raises(StoreError, match="another process works on this sweep; wait for it, or stop it"):
-        reopened(tmp_path, plan)
 
 
 def test_a_folder_that_was_let_go_may_be_opened_again(tmp_path, plan):

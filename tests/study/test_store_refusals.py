@@ -1,0 +1,108 @@
+"""Folders that a sweep does not take up: of others, of another plan, full, unreadable, or locked."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from tests.study.opened_sweeps import begun, reopened
+from tests.study.small_sweeps import planned
+from v2xsim.study.store import StoreError, as_json, manifest_of, opened
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path, plan):
+    (tmp_path / "s").write_text("mine")
+    with pytest.raises(StoreError) as caught:
+        reopened(tmp_path, plan)
+    assert str(caught.value) == f"{tmp_path / 's'}: must be a folder, got a file; name another with --out"
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path, plan):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "thesis.tex").write_text("years of work")
+    with pytest.raises(StoreError, match="must be new, empty, or hold a sweep"):
+        reopened(tmp_path, plan)
+
+
+def test_a_folder_with_finished_points_is_taken_up_only_when_asked(tmp_path, plan):
+    begun(tmp_path, plan)
+    with pytest.raises(StoreError, match="holds a sweep with 1 points finished; continue with --resume"):
+        reopened(tmp_path, plan, resume=False)
+
+
+def test_a_plan_with_fewer_points_is_another_study(tmp_path, plan):
+    begun(tmp_path, plan)
+    with pytest.raises(StoreError, match=r"2 of its 4 points are not in this plan .*have changed since"):
+        reopened(tmp_path, planned(seeds=1))
+
+
+def test_a_folder_that_another_version_began_says_so(tmp_path, plan):
+    begun(tmp_path, plan)
+    said = manifest_of(tmp_path / "s")
+    said["versions"] = {"v2xsim": "0.0.1"}
+    said["points"] = [{"setting": 0, "seed": 1, "key": "gone"}]
+    (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
+    with pytest.raises(StoreError, match=r"1 of its 1 points .*v2xsim 0\.0\.1 began it, this is"):
+        reopened(tmp_path, plan)
+
+
+def test_a_full_disk_is_noticed_before_anything_begins(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=4882, f_frsize=4096))
+    with pytest.raises(StoreError, match=r"the disk is full \(20\.0 MB free\)"):
+        reopened(tmp_path, plan)
+
+
+def test_twenty_megabytes_are_room_enough_to_begin(tmp_path, plan, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=20_000, f_frsize=1000))
+    assert reopened(tmp_path, plan).waiting()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "is not a plan of a sweep"),
+        ('{"format": 1, "kind": "run"}', "is not a plan of a sweep"),
+        ('{"format": "1", "kind": "sweep"}', "is not a plan of a sweep"),
+        ('{"kind": "sweep"}', "is not a plan of a sweep"),
+        ('{"format": 2, "kind": "sweep"}', "newer version: format 2, this one reads 1"),
+    ],
+)
+def test_a_plan_that_cannot_be_read_is_refused(tmp_path, text, words):
+    (tmp_path / "sweep.json").write_text(text)
+    with pytest.raises(StoreError, match=words):
+        manifest_of(tmp_path)
+
+
+def test_a_plan_of_this_format_is_read(tmp_path):
+    (tmp_path / "sweep.json").write_text('{"format": 1, "kind": "sweep"}')
+    assert manifest_of(tmp_path) == {"format": 1, "kind": "sweep"}
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path, plan):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StoreError, match="cannot be written: Not a directory"),
+        opened(tmp_path / "file" / "s", plan, False),
+    ):
+        pass
+
+
+def test_a_failure_file_that_cannot_be_read_is_an_error_in_words(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False):
+        (tmp_path / "s" / "failed" / f"{plan.points[0].key}.json").write_text("{")
+    with pytest.raises(StoreError, match="holds a file that cannot be read"):
+        reopened(tmp_path, plan)
+
+
+def test_a_folder_with_something_else_beside_a_lock_is_refused(tmp_path, plan):
+    (tmp_path / "s").mkdir()
+    for name in (".lock", "thesis.tex"):
+        (tmp_path / "s" / name).write_text("")
+    with pytest.raises(StoreError, match="must be new, empty, or hold a sweep"):
+        reopened(tmp_path, plan)
+
+
+def test_one_process_at_a_time_works_on_a_folder(store, tmp_path, plan):
+    with pytest.raises(StoreError, match="another process works on this sweep; wait for it, or stop it"):
+        reopened(tmp_path, plan)
