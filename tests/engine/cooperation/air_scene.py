@@ -1,0 +1,99 @@
+"""Stations that exchange messages over an air without losses, and the packets that a test lets them hear."""
+
+import numpy as np
+
+from tests.engine.small_world import (
+    EGO,
+    HELPER,
+    OTHER,
+    RELAY,
+    SilentAir,
+    answer,
+    answer_message,
+    frame,
+    obstacles,
+    own_states,
+    packet_of,
+    request,
+    scenario,
+    stations_of,
+)
+from v2xsim.engine.channel.air import Heard
+from v2xsim.engine.clock import Clock
+from v2xsim.engine.cooperation.matching import Ask, Candidate
+from v2xsim.engine.cooperation.over_the_air import OverTheAir
+from v2xsim.engine.cooperation.relaying import ChosenRelay, Relaying, RelayPlan
+from v2xsim.engine.cooperation.transfers import Transfer, Transfers
+from v2xsim.engine.stations.contents import NOBODY
+from v2xsim.results.tables import Columns
+from v2xsim.streams import Streams
+
+NOW_US, START_US = 120_000, 119_000
+OWN = own_states([EGO, HELPER, OTHER, RELAY], [(0, 0), (40, 0), (20, 10), (20, -10)], egos=[EGO, OTHER])
+RADIO = {"mtu_bytes": 100}
+IDEAL = {"access": "ideal", "mtu_bytes": 100}
+
+
+class Scene:
+    """Stations that exchange messages; `answers` are what helpers answer, by helper."""
+
+    def __init__(self, *, radio=None, answers=None, plan=None, **keys):
+        settings = scenario(radio=RADIO if radio is None else radio, cooperation={"relay": "best_snr", **keys})
+        self.air, self.stations = SilentAir(), stations_of(OWN)
+        self.transfers, self.table = Transfers(), Columns("relays")
+        self.relaying = Relaying(obstacles(), settings.cooperation, settings.radio, Streams(1), self.table)
+        if plan is not None:
+            self.relaying.plan = plan
+        self.requests = []
+
+        def answer_to(asked):
+            self.requests.append(asked)
+            return (answers or {}).get(asked.helper)
+
+        self.exchange = OverTheAir(
+            settings, Clock(NOW_US), self.air, self.stations, self.transfers, self.relaying, answer_to
+        )
+
+    def receive(self, packet, *receivers, snr_db=20.0):
+        agents = np.array(receivers, np.int64)
+        self.exchange.receive(Heard(packet, agents, START_US, NOW_US, np.full(len(agents), snr_db)))
+
+    def known_to(self, agent):
+        return self.stations.knowledge_of(agent)
+
+
+def relayed_by(*relays, helper=HELPER):
+    """Return a plan in which these stations relay a helper's messages, each for another ego."""
+    return RelayPlan({
+        (100 + n, helper): ChosenRelay(relay, 0.0, 0.0, 0.0, 0.0) for n, relay in enumerate(relays)
+    })  # fmt: skip
+
+
+def asked(scene, relay=NOBODY, helpers=(HELPER,), cells=4):
+    """Let an ego ask helpers for its frame of 100 ms, and return the messages."""
+    ego = frame(EGO, 100_000, code=np.zeros((cells, cells)))
+    wanted = np.ones((cells, cells), bool)
+    scene.exchange.ask(ego, [Ask(Candidate(h, ego.matrix, np.zeros(2), 1.0, relay), wanted, 900) for h in helpers])
+    return scene.air.sent
+
+
+def with_request(relay=NOBODY, fragments=1, *, helper=HELPER, **about):
+    """Return a scene in which an ego has asked, and the message."""
+    scene = Scene(**about)
+    (message,) = asked(scene, relay, (helper,), cells=26 if fragments == 2 else 4)
+    scene.air.sent.clear()
+    return scene, message
+
+
+READY = answer(request(number=1, frame_us=100_000), frame(HELPER, 80_000), size_bytes=150)
+
+
+def with_answer(*fragments, of=2, ego=EGO, radio=RADIO, relay=NOBODY, hop=1):
+    """Return a scene in which fragments of an answer of 150 bytes reached the ego, and the transfer."""
+    scene = Scene(radio=radio)
+    message = answer_message(answer(request(ego=ego, frame_us=100_000), frame(HELPER), size_bytes=150), relay=relay)
+    transfer = Transfer(message, 100_000, 0, 0, np.zeros(of, bool))
+    scene.transfers.add(transfer)
+    for fragment in fragments:
+        scene.receive(packet_of(message, hop=hop, fragment=fragment, fragments=of), message.first_target)
+    return scene, transfer

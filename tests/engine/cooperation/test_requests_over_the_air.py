@@ -1,0 +1,185 @@
+"""Requests and answers: who sends what, who passes it on, and what each station takes in."""
+
+import pytest
+
+from tests.engine.cooperation.air_scene import (
+    IDEAL,
+    NOW_US,
+    RADIO,
+    READY,
+    START_US,
+    Scene,
+    asked,
+    with_answer,
+    with_request,
+)
+from tests.engine.small_world import DETECT_US, EGO, HELPER, OTHER, RELAY, packet_of
+from v2xsim.engine.channel.messages import AnswerMessage, RequestMessage
+from v2xsim.engine.stations.contents import NOBODY
+
+
+def test_a_request_is_sent_to_the_helper_with_a_bit_for_each_cell():
+    (message,) = asked(Scene())
+    assert isinstance(message, RequestMessage)
+    assert (message.origin, message.destination, message.relay) == (EGO, HELPER, NOBODY)
+    assert (message.size_bytes, message.queued_us) == (22 + 2, NOW_US)
+
+
+def test_a_request_has_the_number_of_its_message():
+    first, second = asked(Scene(), helpers=(HELPER, OTHER))
+    assert (first.number, first.body.number) == (1, 1)
+    assert (second.number, second.body.number) == (2, 2)
+
+
+def test_a_request_goes_by_the_relay_that_was_planned():
+    assert asked(Scene(), relay=RELAY)[0].first_target == RELAY
+
+
+def test_a_request_is_recorded_without_data():
+    scene = Scene()
+    asked(scene)
+    (transfer,) = scene.transfers.all()
+    assert (transfer.frame_us, transfer.capture_us, transfer.detect_us) == (100_000, -1, -1)
+    assert (transfer.outcome, len(transfer.parts), transfer.parts.any()) == ("lost", 1, False)
+
+
+@pytest.mark.parametrize(("radio", "fragments"), [(RADIO, 2), (IDEAL, 1)])
+def test_a_large_request_is_cut_into_fragments_but_over_an_ideal_channel(radio, fragments):
+    scene = Scene(radio=radio)
+    asked(scene, cells=26)
+    # 22 bytes and 676 bits.
+    assert len(scene.transfers.all()[0].parts) == fragments
+
+
+def test_a_helper_answers_the_request_that_it_received():
+    scene, message = with_request(answers={HELPER: READY})
+    scene.receive(packet_of(message), HELPER)
+    (sent,) = scene.air.sent
+    assert isinstance(sent, AnswerMessage)
+    assert (sent.origin, sent.destination, sent.relay) == (HELPER, EGO, NOBODY)
+    assert (sent.number, sent.size_bytes, sent.queued_us) == (2, 150, NOW_US)
+    assert sent.body is READY
+    assert scene.requests == [message.body]
+
+
+def test_an_answer_is_recorded_with_its_frame_and_its_capture_and_its_detection():
+    scene, message = with_request(answers={HELPER: READY})
+    scene.receive(packet_of(message), HELPER)
+    transfer = scene.transfers.of_message(2)
+    assert (transfer.frame_us, transfer.capture_us, transfer.detect_us) == (100_000, 80_000, 80_000 + DETECT_US)
+    assert len(transfer.parts) == 2
+
+
+def test_an_answer_over_an_ideal_channel_is_one_packet():
+    scene, message = with_request(answers={HELPER: READY}, radio=IDEAL)
+    scene.receive(packet_of(message), HELPER)
+    assert len(scene.transfers.of_message(2).parts) == 1
+
+
+def test_a_request_is_answered_by_the_relay_by_which_it_came():
+    scene, message = with_request(RELAY, answers={HELPER: READY})
+    scene.receive(packet_of(message, hop=2, sender=RELAY, target=HELPER), HELPER)
+    (sent,) = scene.air.sent
+    assert (sent.relay, sent.first_target, sent.destination) == (RELAY, RELAY, EGO)
+
+
+def test_a_request_is_answered_only_when_it_is_whole():
+    scene, message = with_request(fragments=2, answers={HELPER: READY})
+    scene.receive(packet_of(message, fragment=1, fragments=2), HELPER)
+    assert scene.air.sent == []
+    assert scene.transfers.of_message(1).outcome == "lost"
+    scene.receive(packet_of(message, fragment=0, fragments=2), HELPER)
+    assert len(scene.air.sent) == 1
+    assert scene.transfers.of_message(1).outcome == "answered"
+
+
+def test_a_helper_with_nothing_to_answer_from_sends_nothing():
+    scene, message = with_request()
+    scene.receive(packet_of(message), HELPER)
+    assert scene.air.sent == []
+    assert len(scene.transfers.all()) == 1
+
+
+def test_a_request_that_its_helper_did_not_receive_is_not_answered():
+    scene, message = with_request(answers={HELPER: READY})
+    scene.receive(packet_of(message), OTHER, RELAY)
+    assert scene.air.sent == []
+    assert scene.transfers.of_message(1).air_us == -1
+
+
+def test_a_relay_passes_a_request_on_to_the_helper():
+    scene, message = with_request(RELAY, answers={HELPER: READY})
+    packet = packet_of(message)
+    scene.receive(packet, RELAY, OTHER)
+    assert scene.air.forwarded == [(packet, RELAY, HELPER)]
+    assert scene.air.sent == []
+
+
+def test_a_helper_that_overhears_the_first_hop_waits_for_the_relay():
+    scene, message = with_request(RELAY, answers={HELPER: READY})
+    scene.receive(packet_of(message), HELPER, RELAY)
+    assert scene.air.sent == []
+    assert scene.transfers.of_message(1).arrive_us == -1
+
+
+def test_a_relay_that_did_not_hear_a_request_passes_nothing_on():
+    scene, message = with_request(RELAY)
+    scene.receive(packet_of(message), HELPER, OTHER)
+    assert scene.air.forwarded == []
+    assert scene.transfers.of_message(1).air_us == -1
+
+
+def test_a_message_is_on_the_air_from_the_first_packet_that_reached_its_target():
+    scene, message = with_request(RELAY)
+    scene.receive(packet_of(message), RELAY)
+    transfer = scene.transfers.of_message(1)
+    assert (transfer.air_us, transfer.arrive_us) == (START_US, -1)
+
+
+def test_a_request_has_arrived_when_its_last_packet_has():
+    scene, message = with_request()
+    scene.receive(packet_of(message), HELPER)
+    transfer = scene.transfers.of_message(1)
+    assert (transfer.air_us, transfer.arrive_us) == (START_US, NOW_US)
+
+
+def test_an_ego_keeps_the_fragments_of_an_answer_that_arrive():
+    scene, transfer = with_answer(1)
+    (received,) = scene.known_to(EGO).answers[HELPER]
+    assert received.parts.tolist() == [False, True]
+    assert transfer.arrive_us == -1
+    assert transfer.parts.tolist() == [False, True]
+
+
+def test_an_answer_has_arrived_with_its_last_fragment():
+    scene, transfer = with_answer(1, 0)
+    (received,) = scene.known_to(EGO).answers[HELPER]
+    assert received.parts.tolist() == [True, True]
+    assert received.number == transfer.message.number
+    assert transfer.arrive_us == NOW_US
+
+
+def test_one_packet_of_an_ideal_channel_brings_all_fragments():
+    scene, _ = with_answer(0, of=1, radio=IDEAL)
+    (received,) = scene.known_to(EGO).answers[HELPER]
+    assert received.parts.tolist() == [True, True]
+
+
+def test_an_answer_causes_no_answer():
+    scene, transfer = with_answer(0, 1)
+    assert scene.air.sent == []
+    assert scene.requests == []
+    assert transfer.outcome == "lost"
+
+
+def test_an_answer_to_a_station_that_no_longer_fuses_is_not_kept():
+    scene, _ = with_answer(0, 1, ego=RELAY)
+    assert scene.known_to(RELAY).answers == {}
+
+
+def test_a_relay_passes_an_answer_on_and_keeps_nothing_of_it():
+    scene, transfer = with_answer(0, relay=RELAY)
+    ((packet, sender, target),) = scene.air.forwarded
+    assert (packet.fragment, sender, target) == (0, RELAY, EGO)
+    assert not transfer.parts.any()
+    assert scene.known_to(RELAY).answers == {}
