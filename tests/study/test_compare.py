@@ -5,7 +5,7 @@ import pytest
 
 from tests.study.comparisons import GRID, TWO, compared, crossed, noisy, study_of
 from v2xsim.study.compare import Versus, chosen_metrics, mean_interval, range_of, significance
-from v2xsim.study.statistics import Paired, paired
+from v2xsim.study.statistics import Paired, means
 from v2xsim.study.studies import read_study
 
 
@@ -145,8 +145,9 @@ def test_no_interval_of_a_reception_ratio_is_impossible(tmp_path, made_sweep, se
     near_one = np.array([1.0, 0.9, 0.99, 0.7, 1.0])
     study = study_of(tmp_path, made_sweep, TWO, seeds, lambda n, s, k: near_one[k - 1] * (s if n == "prr" else 1))
     mean = mean_interval("prr", study.of("prr"))
-    assert (np.stack([mean.low, mean.high]) >= 0).all()
-    assert (np.stack([mean.low, mean.high]) <= 1).all()
+    ends = np.stack([mean.low[1], mean.high[1]])
+    assert (ends >= 0).all()
+    assert (ends <= 1).all()
     (difference,) = compared(study)
     assert difference.found.high[0] <= 1.0
 
@@ -155,7 +156,7 @@ def test_a_latency_and_a_count_are_never_negative(tmp_path, made_sweep):
     study = study_of(tmp_path, made_sweep, TWO[:1], 2, lambda n, s, k: np.array([1.0, 90.0]))
     for metric in ("awareness_latency", "on_air", "hidden_conflicts"):
         assert mean_interval(metric, study.of("on_air")).low[0] > 0
-        assert paired(study.of("on_air")).low[0] < 0
+        assert means(study.of("on_air")).low[0] < 0
 
 
 def test_a_metric_of_no_known_range_keeps_an_interval_without_bounds():
@@ -168,7 +169,7 @@ def test_few_pairs_are_told_what_they_can_show(tmp_path, made_sweep):
     """t of 0.975 with 2 degrees is 4.3027, over the root of 3 and by Hedges' 4/7: 1.4; two tests: 6.2053 instead of 4.3027."""
     study = study_of(tmp_path, made_sweep, TWO, 3, lambda n, s, k: s * (0.1 * k + (n == "on_air")) + 0.5)
     text = significance(compared(study, [("prr", "1"), ("on_air", "B/s")]))
-    assert "2 differences have an interval" in text
+    assert "2 differences were tested" in text
     assert "With 3 pairs, a difference counts from an effect of about 1.4 on" in text
     assert "with * from 2 on" in text
     assert "run at least 5 seeds" in text
@@ -202,9 +203,9 @@ def test_a_metric_of_either_study_can_be_named(tmp_path, made_sweep):
     assert chosen_metrics([one, two], ["extra_0"], False) == [("extra_0", "1")]
 
 
-def versus(mean, low, high, pairs=5):
+def versus(mean, low, high, p, pairs=5):
     """Return a comparison of one metric with this difference."""
-    numbers = (np.array([value]) for value in (pairs, mean, low, high, np.nan, 0.5))
+    numbers = (np.array([value]) for value in (pairs, mean, low, high, np.nan, p))
     return Versus(
         "a",
         "b",
@@ -221,28 +222,34 @@ def versus(mean, low, high, pairs=5):
 
 
 @pytest.mark.parametrize(
-    ("mean", "low", "high", "pairs", "verdict"),
+    ("mean", "low", "high", "p", "pairs", "verdict"),
     [
-        (0.0, np.nan, np.nan, 0, "no pair"),
-        (0.0, np.nan, np.nan, 1, "identical"),
-        (0.1, np.nan, np.nan, 1, "one pair: no interval"),
-        (0.0, 0.0, 0.0, 2, "identical"),
-        (0.1, -0.1, 0.3, 2, "not distinguishable from noise"),
-        (0.1, 0.0, 0.3, 5, "not distinguishable from noise"),
-        (-0.1, -0.3, 0.0, 5, "not distinguishable from noise"),
-        (0.1, 0.05, 0.3, 5, "higher"),
-        (0.1, 0.1, 0.1, 5, "higher"),
-        (-0.1, -0.3, -0.05, 5, "lower"),
+        (np.nan, np.nan, np.nan, np.nan, 0, "no pair"),
+        (0.0, np.nan, np.nan, np.nan, 1, "identical"),
+        (0.1, np.nan, np.nan, np.nan, 1, "one pair: no interval"),
+        (0.0, np.nan, np.nan, 1.0, 2, "identical"),
+        (0.0, -0.3, 0.3, 1.0, 2, "not distinguishable from noise"),
+        (0.1, -0.1, 0.3, 0.2, 2, "not distinguishable from noise"),
+        (0.1, 0.05, 0.3, 0.01, 5, "higher"),
+        (-0.1, -0.3, -0.05, 0.01, 5, "lower"),
+        (0.1, np.nan, np.nan, 0.0625, 5, "no spread: no interval"),
+        (-0.1, np.nan, np.nan, 0.03125, 6, "lower"),
     ],
 )
-def test_the_verdict_follows_from_pairs_and_interval(mean, low, high, pairs, verdict):
-    assert versus(mean, low, high, pairs).verdict(0) == verdict
+def test_the_verdict_follows_from_pairs_and_test(mean, low, high, p, pairs, verdict):
+    assert versus(mean, low, high, p, pairs).verdict(0) == verdict
+
+
+def test_a_difference_without_spread_is_explained(tmp_path, made_sweep):
+    text = significance(compared(study_of(tmp_path, made_sweep, TWO, 5, lambda n, s, k: 0.5 + 0.1 * s + 0 * k)))
+    assert "no spread: the difference is the same in every pair" in text
+    assert "at least 6 pairs" in text
 
 
 def test_rows_for_json_hold_numbers_and_null_where_there_is_none():
-    (row,) = versus(0.1, 0.05, 0.3).as_rows()
+    (row,) = versus(0.1, 0.05, 0.3, 0.01).as_rows()
     assert row == {
         "metric": "prr", "unit": "1", "base": "a", "other": "b", "within": "c=1", "pairs": 5, "settings": 2, "base_mean": 0.5,
-        "other_mean": None, "difference": 0.1, "low": 0.05, "high": 0.3, "effect": None, "p": 0.5, "verdict": "higher",
+        "other_mean": None, "difference": 0.1, "low": 0.05, "high": 0.3, "effect": None, "p": 0.01, "verdict": "higher",
         "survives_holm": True,
     }  # fmt: skip

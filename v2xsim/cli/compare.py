@@ -68,8 +68,8 @@ def command(
     """Compare the settings of a sweep with their baselines, or runs and sweeps with each other.
 
     A setting of a sweep is compared with the baseline that agrees with it in all keys but those of --baseline. Points with the same seed have the
-    same random draws, so differences are computed for pairs of points. The confidence intervals are computed by bootstrap. The effect is the mean
-    difference divided by the standard deviation of the differences.
+    same random draws, so differences are computed for pairs of points, tested with a paired t test, and given with its interval. The effect is the
+    mean difference divided by the standard deviation of the differences.
     """
     from v2xsim.study.compare import against_baseline, chosen_metrics, with_first
     from v2xsim.study.contrasts import contrasts_of

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from v2xsim.evaluation.catalogue import kind_of
 from v2xsim.study.axes import canonical
 from v2xsim.study.contrasts import Contrast, Contrasts
-from v2xsim.study.statistics import LEAST_PAIRS, Paired, least_effect, paired, seed_averages, survives_holm
+from v2xsim.study.statistics import Means, Paired, least_effect, means, paired, seed_averages, survives_holm
 from v2xsim.study.studies import Study, StudyError
 
 HEADLINE = (
@@ -21,7 +21,10 @@ HEADLINE = (
     "data_latency_direct", "data_latency_relayed", "prr", "awareness_latency", "age_of_information", "channel_busy_ratio",
     "packets_not_sent", "on_air",
 )  # fmt: skip
-IDENTICAL, NOISE, ONE_PAIR, NO_PAIR = "identical", "not distinguishable from noise", "one pair: no interval", "no pair"
+IDENTICAL, NOISE, NO_PAIR = "identical", "not distinguishable from noise", "no pair"
+ONE_PAIR, NO_SPREAD = "one pair: no interval", "no spread: no interval"
+# Number of seeds that a study needs at least; with fewer, only very large effects are significant.
+_LEAST_SEEDS = 5
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,21 @@ class Versus:
         return f"{self.other} against {self.base}{' at ' if self.within else ''}{self.within}"
 
     def verdict(self, row: int) -> str:
-        """Return the verdict on the difference of a metric, in words."""
-        pairs, low, high = self.found.pairs[row], self.found.low[row], self.found.high[row]
+        """Return the verdict on the difference of a metric, in words.
+
+        A difference is higher or lower if its t test is significant, which is the case exactly if its interval does not hold 0.
+        """
+        pairs, mean = self.found.pairs[row], self.found.mean[row]
         if pairs == 0:
             return NO_PAIR
-        if pairs == 1:
-            return ONE_PAIR if self.found.mean[row] != 0 else IDENTICAL
-        if low == high == 0:
+        no_spread = bool(np.isnan(self.found.low[row]))
+        if no_spread and mean == 0:
             return IDENTICAL
-        if low <= 0 <= high:
-            return NOISE
-        return "higher" if low > 0 else "lower"
+        if pairs == 1:
+            return ONE_PAIR
+        if self.found.p[row] > 1.0 - self.confidence:
+            return NO_SPREAD if no_spread else NOISE
+        return "higher" if mean > 0 else "lower"
 
     def as_rows(self) -> list[dict[str, Any]]:
         """Return the comparison as data for JSON."""
@@ -140,7 +147,6 @@ def against_baseline(
     values = study.values[[study.row[name, ""] for name, _ in metrics]]
     sides = [_averaged(values, group) for group in groups.values()]
     a, b = (np.stack([side[n] for side in sides], axis=1) for n in (0, 1))
-    # All comparisons are computed at once, because they share their bootstrap resamples.
     differences = _differences_of(a, b, metrics, confidence)
     return _holm(
         [
@@ -183,8 +189,8 @@ def significance(comparisons: Sequence[Versus]) -> str:
         )
     most = max(pairs)
     text = (
-        f"noise: the {100 * confidence:g} % interval holds 0. {tests} {'difference has' if tests == 1 else 'differences have'} an interval; if nothing differed, about "
-        f"1 in {1 / (1.0 - confidence):.0f} would still be called higher or lower. * marks differences that are significant among "
+        f"noise: the {100 * confidence:g} % interval holds 0 (paired t test). {tests} {'difference was' if tests == 1 else 'differences were'} tested; if nothing differed, "
+        f"at most about 1 in {1 / (1.0 - confidence):.0f} would still be called higher or lower. * marks differences that are significant among "
         f"all {tests} (Holm)."
     )
     if most > 2:
@@ -192,9 +198,19 @@ def significance(comparisons: Sequence[Versus]) -> str:
             f" With {most} pairs, a difference counts from an effect of about {least_effect(most, confidence):.2g} on, and the "
             f"largest one is marked with * from {least_effect(most, confidence, tests):.2g} on."
         )
-    if most < LEAST_PAIRS:
-        text += f" So few pairs show only large effects, and the intervals assume normal differences: run at least {LEAST_PAIRS} seeds."
+    if most < _LEAST_SEEDS:
+        text += f" So few pairs show only large effects: run at least {_LEAST_SEEDS} seeds."
+    if any(one.verdict(row) == NO_SPREAD for one in comparisons for row in range(len(one.metrics))):
+        text += (
+            " no spread: the difference is the same in every pair, so there is no interval; it is tested by its sign, and needs at "
+            f"least {_pairs_of_equal_sign(confidence)} pairs."
+        )
     return text
+
+
+def _pairs_of_equal_sign(confidence: float) -> int:
+    """Return the number of pairs from which equal differences are significant: 2^(1 - n) is at most the level."""
+    return 1 + math.ceil(-math.log2(1.0 - confidence))
 
 
 def range_of(metric: str) -> tuple[float, float]:
@@ -205,10 +221,9 @@ def range_of(metric: str) -> tuple[float, float]:
         return -math.inf, math.inf
 
 
-def mean_interval(metric: str, values: Float[np.ndarray, "*things seeds"], confidence: float = 0.95) -> Paired:
+def mean_interval(metric: str, values: Float[np.ndarray, "*things seeds"], confidence: float = 0.95) -> Means:
     """Return the mean of a metric over seeds; its interval stays within the metric's range."""
-    lowest, highest = range_of(metric)
-    return paired(values, confidence, lowest, highest)
+    return means(values, confidence, *range_of(metric))
 
 
 _PARTS = ("pairs", "mean", "low", "high", "effect", "p")
@@ -223,7 +238,7 @@ def _differences_of(
     """Return the statistics of differences; the difference of two values of a range lies within plus and minus its length."""
     length = np.array([high - low for low, high in (range_of(name) for name, _ in metrics)])
     length = length.reshape(-1, *(1,) * (base.ndim - 2))
-    return paired(other - base, confidence, -length, length)
+    return paired(base, other, confidence, length)
 
 
 def _averaged(

@@ -161,7 +161,7 @@ def _means_rows(study: Study) -> list[dict[str, Any]]:
             plain = {key: float(value) if np.isfinite(value) else None for key, value in numbers.items()}
             shown = {key: v if isinstance(v, str | int | float) else json.dumps(v) for key, v in values.items()}
             rows.append(
-                {"setting": setting, **shown, "metric": name, "unit": unit, "seeds": int(means.pairs[setting]), **plain}
+                {"setting": setting, **shown, "metric": name, "unit": unit, "seeds": int(means.seeds[setting]), **plain}
             )
     return rows
 
@@ -289,8 +289,8 @@ def _how(study: Study, comparisons: Sequence[Versus]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
     yield (
         "<h2>How this was computed</h2><p>Points of one seed have the same random draws (common random numbers), so differences are taken pair "
-        "by pair. Intervals are expanded percentile bootstraps over seeds (Hesterberg 2015), with fewer than 5 seeds Student's, on a scale that "
-        "keeps them within the values that the metric can take. Effect is Cohen's d<sub>z</sub> with Hedges' correction. "
+        "by pair and judged by a paired t test; the interval of a difference is Student's, and holds 0 exactly if the test is not significant. The "
+        "interval of a mean is Student's on a scale that keeps it within the values that the metric can take. Effect is Cohen's d<sub>z</sub> with Hedges' correction. "
         f"{html.escape(significance(comparisons)) if comparisons else ''} Average precision comes from a visibility detection model "
         f"and is not comparable to benchmark tables.</p><p class='dim'>Made by {html.escape(versions)}.</p></html>"
     )
