@@ -101,11 +101,11 @@ class FcdMobility(Mobility):
             self._ahead.append(sample)
             rows += len(sample)
             while rows >= _AHEAD_ROWS:
-                self._checks.refuse_wrong_units()
+                self._checks.refuse_wrong_units(self._read_names.name_of)
                 first = self._ahead.popleft()
                 rows -= len(first)
                 yield first
-        self._checks.refuse_wrong_units(at_end=True)
+        self._checks.refuse_wrong_units(self._read_names.name_of, at_end=True)
         yield from self._ahead
 
     def _check_span(self, begin_us: int, end_us: int) -> None:

@@ -10,13 +10,13 @@ from jaxtyping import Bool, Int64
 
 from v2xsim.mobility.base import MobilityError, counted, listed
 from v2xsim.mobility.fcd_reader import Found, Sample
-from v2xsim.mobility.trace_units import LON_LAT_ADVICE, MotionUnits
+from v2xsim.mobility.own_motion import OwnMotion
+from v2xsim.mobility.trace_units import FASTEST_MPS, LON_LAT_ADVICE, MotionUnits
 from v2xsim.notices import Notice
 
 # What a road user may move beyond its speed: a lane change within one step, and 5 m/s^2 up and down between two samples.
 _SLACK_M = 6.0
 _ACCELERATION_MPS2 = 5.0
-_FASTEST_MPS = 150.0
 
 # A gap is this many times longer than the usual time between two samples, and so long that movement across it is a guess.
 _GAP_FACTOR = 3.0
@@ -46,7 +46,7 @@ def jumps(before: Sample, after: Sample, b: np.ndarray, a: np.ndarray) -> Bool[n
     speed = np.fmax(np.abs(before.speed_mps[b]), np.abs(after.speed_mps[a]))
     reach = speed * span_s + 0.25 * _ACCELERATION_MPS2 * span_s**2 + _SLACK_M
     # Without speeds, only what no vehicle can do is a jump.
-    reach = np.where(np.isfinite(speed), reach, _FASTEST_MPS * span_s + _SLACK_M)
+    reach = np.where(np.isfinite(speed), reach, FASTEST_MPS * span_s + _SLACK_M)
     way_m = np.hypot(*(after.center_m[a] - before.center_m[b]).T)
     # The centre swings by up to half a length when a body turns.
     return np.asarray(way_m > reach + before.size_m[b, 0])
@@ -68,6 +68,7 @@ class TraceChecks:
         self._spans: deque[int] = deque(maxlen=1001)
         self._last_seen_us = np.zeros(0, np.int64)
         self.units = MotionUnits()
+        self._own_motion = OwnMotion()
         self._samples = 0
         self._away = 0
         self._flickers = 0
@@ -88,7 +89,9 @@ class TraceChecks:
 
     def see(self, sample: Sample) -> None:
         """Take note of the next sample of the trace."""
-        self._samples += self._in_run(sample.time_us, sample.time_us)
+        if self._in_run(sample.time_us, sample.time_us):
+            self._samples += 1
+            self._own_motion.see(sample)
         self.units.see_places(sample)
         before, self._before = self._before, sample
         if before is not None:
@@ -134,10 +137,11 @@ class TraceChecks:
         if after.time_us - before.time_us > self._gap[1] - self._gap[0]:
             self._gap = before.time_us, after.time_us
 
-    def refuse_wrong_units(self, at_end: bool = False) -> None:
+    def refuse_wrong_units(self, name_of: Callable[[int], str], at_end: bool = False) -> None:
         """Check the units of what has been seen so far.
 
         Args:
+            name_of: Function that returns the name of a road user.
             at_end: Whether the trace has ended. Before its end, the check is only repeated when there is twice as much to check.
 
         Raises:
@@ -150,7 +154,10 @@ class TraceChecks:
                 f"{self._path}: its header has the option mesosim; mesoscopic traffic has no positions of vehicles on their lanes, so it cannot be used; "
                 "write the trace without the option"
             )
-        self.units.refuse_wrong(self._path, at_end)
+        try:
+            self.units.refuse_wrong(self._path, at_end)
+        except MobilityError as error:
+            raise MobilityError(f"{error}{self._own_motion.wrong(name_of)}") from None
 
     def notices(self, run_step_us: int, name_of: Callable[[int], str]) -> tuple[Notice, ...]:
         """Return what is unusual about the trace, for a run with a time step; `name_of` returns the name of an agent."""
@@ -220,4 +227,5 @@ class TraceChecks:
                 "also those on and below bridges",
             )  # fmt: skip
         notices += self.units.notices(str(path), "trace")
+        notices += self._own_motion.notices(str(path), name_of)
         return tuple(notices)

@@ -15,7 +15,7 @@ from v2xsim.mobility.fcd_reader import Sample
 from v2xsim.notices import Notice
 from v2xsim.world.road_users import PEDESTRIAN
 
-_FASTEST_MPS = 150.0
+FASTEST_MPS = 150.0
 
 # The bumpers of two vehicles cannot be closer.
 _LEAST_EXTENT_M = 0.5
@@ -33,6 +33,7 @@ _EXPECTED_M = 1.0
 _UNITS = (
     (1 / 3.6, "the speeds look like km/h: divide them by 3.6"),
     (0.44704, "the speeds look like miles per hour: multiply them by 0.447"),
+    (0.51444, "the speeds look like knots: multiply them by 0.514"),
     (1 / 0.3048, "the positions or the speeds look like feet: SUMO's are in metres and m/s"),
 )
 _PLAUSIBLE = (0.05, 20.0)
@@ -45,7 +46,7 @@ LON_LAT_ADVICE = (
 _WRONG_ANGLE_RAD = np.radians(45.0)
 _Angles = Float[np.ndarray, " pairs"]
 # Yaws of a column of angles, for the meanings that are mixed up with SUMO's.
-_ANGLES: tuple[tuple[str, Callable[[_Angles], _Angles]], ...] = (
+ANGLES: tuple[tuple[str, Callable[[_Angles], _Angles]], ...] = (
     ("radians, clockwise from north", lambda angle: np.pi / 2 - angle),
     ("radians, counter-clockwise from east", lambda angle: angle),
     ("degrees, counter-clockwise from east", lambda angle: np.asarray(np.radians(angle))),
@@ -181,7 +182,7 @@ class MotionUnits:
         if middle < 0.02:
             cause = LON_LAT_ADVICE if self.fits_lon_lat() else _small_ratio(middle / 10.0)
             raise _error(path, f"road users move at {middle:.2g} m/s: {cause}")
-        if middle > _FASTEST_MPS:
+        if middle > FASTEST_MPS:
             raise _error(path, f"road users move at {middle:,.0f} m/s: {_large_ratio(middle / 10.0)}")
 
     def _refuse_angles(self, path: Path) -> None:
@@ -191,7 +192,7 @@ class MotionUnits:
         usual = _upper_turn(np.pi / 2 - np.radians(angle_deg), direction)
         if usual < np.radians(20.0):
             return
-        others = [(_upper_turn(yaw_of(angle_deg), direction), name) for name, yaw_of in _ANGLES]
+        others = [(_upper_turn(yaw_of(angle_deg), direction), name) for name, yaw_of in ANGLES]
         best, name = min(others)
         if usual > _WRONG_ANGLE_RAD or best < usual / 3:
             cause = f"; they look like {name}" if best < usual / 3 else ""
@@ -231,6 +232,16 @@ class MotionUnits:
 
 def _error(path: Path, reason: str) -> MobilityError:
     return MobilityError(f"{path}: {reason}")
+
+
+def unit_advice(ratio: float) -> str:
+    """Return the likely cause of movements that are longer than speeds and times give, by this factor, or shorter."""
+    for factor, advice in _UNITS:
+        if abs(ratio / factor - 1) < 0.06:
+            return advice
+    if ratio < _PLAUSIBLE[0]:
+        return _small_ratio(ratio)
+    return _large_ratio(ratio)
 
 
 def _small_ratio(ratio: float) -> str:
