@@ -46,15 +46,15 @@ def test_check_reports_the_buildings_that_it_cannot_use(street):
 def test_a_run_reports_left_out_buildings_on_the_console_as_json_and_in_its_manifest(street, tmp_path):
     result = call("run", str(street), "--out", str(tmp_path / "run"), "--json")
     assert "town.poly.xml: 2 of 3 buildings are left out" in result.stderr
-    (notice,) = json.loads(result.stdout)["notices"]
+    notice, other = json.loads(result.stdout)["notices"]
     assert (notice["subject"], notice["count"]) == ("buildings.left_out", 2)
-    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["notices"] == [notice]
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["notices"] == [notice, other]
 
 
-def test_a_run_of_usable_inputs_has_no_notice(street, tmp_path):
+def test_a_run_of_usable_inputs_has_no_warning(street, tmp_path):
     (tmp_path / "town.poly.xml").write_text(
         POLYGONS.replace("0,40 10,40 0,40", "0,40 10,40 0,45").replace("0.5", "5.5")
     )
     result = call("run", str(street), "--out", str(tmp_path / "run"), "--json")
-    assert json.loads(result.stdout)["notices"] == []
+    assert [notice["subject"] for notice in json.loads(result.stdout)["notices"]] == ["buildings.other_polygons"]
     assert "left out" not in result.stderr

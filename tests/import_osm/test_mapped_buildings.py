@@ -196,6 +196,28 @@ def test_a_part_outside_every_outline_stands_alone(tmp_path):
     assert (town.top_m(120, 150), len(town.solids)) == (30.0, 1)
 
 
+def test_parts_that_contradict_their_outline_stand_as_mapped_and_are_reported(tmp_path):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="yes", height="20")
+    higher = drawing.ring(square(110, 110, 20), building__part="yes", height="45")
+    beyond = drawing.ring(square(175, 175, 30), building__part="yes", height="9")
+    alone = drawing.ring(square(400, 100, 20), building__part="yes", height="8")
+    drawing.ring(square(150, 110, 20), building__part="yes", height="20.3")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(120, 120), town.top_m(203, 203), town.top_m(410, 110)) == (45.0, 9.0, 8.0)
+    for subject, way in (("part_higher", higher), ("part_outside", beyond), ("part_alone", alone)):
+        notice = town.notices[f"import.{subject}"]
+        assert (notice.count, f"(way {way})" in notice.text) == (1, True)
+
+
+def test_contradictory_heights_of_the_map_are_reported_by_the_import_with_their_ids(tmp_path):
+    drawing = Drawing()
+    way = drawing.ring(BLOCK, building="yes", height="3", building__levels="12")
+    town = imported(drawing, tmp_path)
+    assert town.top_m(150, 150) == 36.0
+    assert f"way{way}" in town.notices["buildings.height_below_storeys"].text
+
+
 def test_roles_in_a_building_relation_name_outline_and_parts(tmp_path):
     drawing = Drawing()
     outline, part = drawing.ring(BLOCK), drawing.ring(PARTS[0], height="33")

@@ -13,7 +13,6 @@ from v2xsim.scenario.schema_world import Building, World
 from v2xsim.world.building_heights import (
     base_height_m,
     default_height_m,
-    is_height_unreadable,
     length_m,
     prism_heights_m,
     roof_height_m,
@@ -26,7 +25,9 @@ from v2xsim.world.buildings import (
     prisms_of_polygons,
     read_polygons,
 )
+from v2xsim.world.height_faults import height_faults, is_height_unreadable
 from v2xsim.world.outlines import clean_footprint, corners_of, signed_area_m2
+from v2xsim.world.polygon_file import Polygon
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,8 @@ def polygon_file(tmp_path):
 def test_every_building_is_read_once_and_its_height_has_a_source(polygon_file):
     prisms, sources = prisms_of_polygons(read_polygons(polygon_file))
     assert (sources.height, sources.levels, sources.default) == (1, 1, 1)
-    assert (sources.degenerate, sources.repeated, sources.outside) == (4, 1, 0)
+    assert (sources.degenerate, sources.repeated, sources.outside) == (2, 1, 0)
+    assert len(sources.faults["buildings.shape_unreadable"]) == 2
     np.testing.assert_allclose(prisms.top_m, [8.0, default_height_m("garage"), 6.0])
 
 
@@ -180,7 +182,7 @@ def test_a_building_of_the_scenario_has_its_own_height():
 
 
 def test_corners_with_height_lose_it():
-    np.testing.assert_array_equal(corners_of("1,2,3 4,5,6"), [[1, 2], [4, 5]])
+    np.testing.assert_array_equal(corners_of("1,2,3 4,5 7,8,0"), [[1, 2], [4, 5], [7, 8]])
 
 
 def test_a_house_has_its_area_also_in_coordinates_of_a_national_grid():
@@ -236,7 +238,7 @@ def test_storeys_and_roofs_and_undersides_count_as_openstreetmap_defines_them(ta
     "tags",
     [
         {"height": "tall"}, {"height": "99999"}, {"building:levels": "3;4"}, {"height": "0"}, {"min_height": "4 m;5 m"},
-        {"building:min_level": "first"}, {"roof:height": "three"}, {"height": "10", "min_height": "14"},
+        {"building:min_level": "first"}, {"roof:height": "three"}, {"height": "-4"}, {"building:levels": "-1"}, {"roof:height": "900"},
     ],
 )  # fmt: skip
 def test_a_height_that_cannot_be_used_is_noticed(tags):
@@ -252,6 +254,69 @@ def test_a_height_that_cannot_be_used_is_noticed(tags):
 )  # fmt: skip
 def test_a_usable_or_missing_height_is_no_unreadable_one(tags):
     assert not is_height_unreadable(tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "building", "heights", "fault"),
+    [
+        ({"height": "3", "building:levels": "12"}, "yes", (0.0, 36.0), "height_below_storeys"),
+        ({"height": "11", "building:levels": "6"}, "yes", (0.0, 18.0), "height_below_storeys"),
+        ({"height": "131", "building:levels": "12"}, "yes", (0.0, 131.0), "height_above_storeys"),
+        ({"height": "60", "building:levels": "2"}, "yes", (0.0, 60.0), "height_above_storeys"),
+        ({"height": "9", "building:height": "27"}, "yes", (0.0, 9.0), "heights_differ"),
+        ({"height": "8", "roof:height": "12"}, "house", (0.0, 8.0), "roof_above_height"),
+        ({"height": "20", "min_height": "15", "roof:height": "8"}, "yes", (15.0, 20.0), "roof_above_height"),
+        ({"height": "10", "min_height": "14"}, "yes", (0.0, 10.0), "underside_above_roof"),
+        ({"height": "10", "min_height": "10"}, "yes", (0.0, 10.0), "underside_above_roof"),
+        ({"building:levels": "5", "min_level": "7"}, "yes", (21.0, 36.0), "underside_above_roof"),
+        ({"height": "1"}, "house", (0.0, 1.0), "height_unlikely"),
+        ({"height": "400"}, "house", (0.0, 400.0), "height_unlikely"),
+        ({"height": "900"}, "house", (0.0, 7.5), "height_unreadable"),
+        ({"height": "-9"}, "house", (0.0, 7.5), "height_unreadable"),
+    ],
+)  # fmt: skip
+def test_heights_that_contradict_each_other_are_noticed_and_have_one_rule(tags, building, heights, fault):
+    assert prism_heights_m(tags, building)[:2] == heights
+    assert height_faults(tags, building) == (f"buildings.{fault}",)
+
+
+@pytest.mark.parametrize(
+    ("tags", "building"),
+    [
+        ({"height": "3", "building:levels": "1"}, "garage"), ({"height": "20", "building:levels": "1"}, "church"),
+        ({"height": "9", "building:levels": "3", "roof:height": "3", "roof:levels": "1"}, "house"), ({"height": "300"}, "yes"),
+        ({"height": "5", "roof:height": "5"}, "yes"), ({"height": "4", "roof:height": "1"}, "roof"), ({"height": "1"}, "noise_barrier"),
+        ({"building:levels": "9", "min_level": "3"}, "yes"), ({"height": "9", "building:height": "9.3"}, "yes"),
+    ],
+)  # fmt: skip
+def test_ordinary_heights_are_no_contradiction(tags, building):
+    assert height_faults(tags, building) == ()
+
+
+def test_a_contradiction_is_reported_once_for_a_building_in_pieces_and_with_its_id():
+    pieces = [
+        Polygon("building", f"{x},0 {x + 9},0 {x + 9},9", {"height": "3", "building:levels": "12"}, f"way7#{n}")
+        for n, x in enumerate((0, 20))
+    ]
+    (notice,) = prisms_of_polygons(pieces)[1].notices("town.poly.xml")
+    assert (notice.subject, notice.count) == ("buildings.height_below_storeys", 1)
+    assert "way7;" in notice.text
+
+
+def test_contradictions_outside_the_region_are_not_reported():
+    far = Polygon("building", "900,0 909,0 909,9", {"height": "3", "building:levels": "12"}, "a")
+    assert prisms_of_polygons([far], (0, 0, 10, 10))[1].faults == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "metres"), [("10'6", 3.2004), ("8 feet 6 inches", 2.5908), ('30"', 0.762), ("30 in", 0.762)]
+)
+def test_feet_and_inches_are_read_in_all_their_spellings(text, metres):
+    assert length_m(text) == pytest.approx(metres)
+
+
+def test_a_roof_whose_height_is_known_stands_on_one_storey_at_least():
+    assert prism_heights_m({"roof:height": "9"}, "house") == (0.0, 12.0, "default")
 
 
 def test_a_listed_building_may_have_open_space_below():

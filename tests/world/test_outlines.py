@@ -100,6 +100,7 @@ def test_everything_left_out_repaired_or_assumed_is_reported():
         "buildings.height_assumed": 1,
         "buildings.height_unreadable": 1,
         "buildings.unknown_type": 1,
+        "buildings.other_polygons": 1,
     }
 
 
@@ -154,7 +155,8 @@ def test_a_building_of_a_scenario_that_is_left_out_is_reported_with_its_key():
     _, sources = load_prisms(world)
     (notice,) = building_notices(world, sources)
     assert (notice.subject, notice.count) == ("buildings.left_out", 1)
-    assert notice.text.startswith("world.buildings: 1 of 2 buildings")
+    assert notice.text.startswith("world.buildings: 1 of 2 buildings are left out")
+    assert "(world.buildings.1;" in notice.text
 
 
 def test_an_ordinary_file_of_buildings_in_metres_is_read(tmp_path):

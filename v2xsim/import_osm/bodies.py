@@ -18,6 +18,8 @@ from v2xsim.world.footprints import HEADROOM_M
 
 # Strips of an outline that are narrower than this and have no part are drawing errors.
 _NARROWEST_M = 0.6
+# A part may be higher than its outline, and reach beyond it, by rounding and careless drawing.
+_SAME_HEIGHT_M, _BEYOND_SHARE = 0.5, 0.05
 # Height and thickness of walls without tags for them: assumptions of this project.
 _WALL_HEIGHT_M = {"noise_barrier": 3.0, "city_wall": 5.0}
 _WALL_WIDTH_M = {"noise_barrier": 0.3, "city_wall": 1.5, "wall": 0.3}
@@ -49,7 +51,10 @@ class Body:
 
 
 def bodies_of(buildings: MappedBuildings) -> list[Body]:
-    """Return the bodies of all buildings: parts, and outlines where they have no part."""
+    """Return the bodies of all buildings: parts, and outlines where they have no part.
+
+    Parts that contradict their outline stand as they are mapped, and are added to what is lost or changed.
+    """
     bodies: list[Body] = []
     own_parts = _parts_of_outlines(buildings)
     for row, outline in enumerate(buildings.outlines):
@@ -57,7 +62,10 @@ def bodies_of(buildings: MappedBuildings) -> list[Body]:
             bodies.append(Body(outline.name, outline.tags, outline.area_m))
         else:
             bodies += _body_in_parts(outline, own_parts[row])
-    bodies += [Body(part.name, _part_tags(part.tags, {}, ()), part.area_m) for part in own_parts.get(-1, [])]
+            _note_parts(buildings.lost, outline, own_parts[row])
+    alone = own_parts.get(-1, [])
+    bodies += [Body(part.name, _part_tags(part.tags, {}, ()), part.area_m) for part in alone]
+    buildings.lost["a part without an outline"] = [part.name for part in alone]
     return bodies
 
 
@@ -91,7 +99,7 @@ def _body_in_parts(outline: MappedArea, parts: Sequence[MappedArea]) -> list[Bod
     covering = [
         body.area_m
         for body in bodies
-        if own_top_m is None or body.heights_m[0] == 0 or body.heights_m[0] < own_top_m - 0.5
+        if own_top_m is None or body.heights_m[0] == 0 or body.heights_m[0] < own_top_m - _SAME_HEIGHT_M
     ]
     uncovered = _without_strips(shapely.difference(outline.area_m, shapely.union_all(covering)))
     if not uncovered.is_empty:
@@ -101,6 +109,26 @@ def _body_in_parts(outline: MappedArea, parts: Sequence[MappedArea]) -> list[Bod
             tags["height"] = f"{tallest_m:g}"
         bodies.append(Body(outline.name, tags, uncovered))
     return bodies
+
+
+def _note_parts(lost: dict[str, list[str]], outline: MappedArea, parts: Sequence[MappedArea]) -> None:
+    """Note the parts that are higher than the height of their outline, or reach beyond it."""
+    own_top_m = (
+        prism_heights_m(outline.tags, building_of(outline.tags) or "")[1] if _has_height(outline.tags) else np.inf
+    )
+    higher = [
+        part.name
+        for part in parts
+        if _has_height(part.tags) and prism_heights_m(part.tags, "")[1] > own_top_m + _SAME_HEIGHT_M
+    ]
+    beyond_m2 = shapely.area(shapely.difference([part.area_m for part in parts], outline.area_m))
+    beyond = [
+        part.name
+        for part, area_m2 in zip(parts, beyond_m2, strict=True)
+        if area_m2 > max(1.0, _BEYOND_SHARE * part.area_m.area)
+    ]
+    lost.setdefault("a part higher than its outline", []).extend(higher)
+    lost.setdefault("a part beyond its outline", []).extend(beyond)
 
 
 def _has_height(tags: Tags) -> bool:

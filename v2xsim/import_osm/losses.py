@@ -29,6 +29,11 @@ _REASONS = {
     "below the ground": ("import.underground", "below the ground; left out"),
     "a building that is gone or not yet there": ("import.not_standing", "gone or not yet built; left out"),
     "a building site or a ruin": ("import.unfinished", "a building site or a ruin; taken with its full height"),
+    "a part higher than its outline": (
+        "import.part_higher", "a part (building:part) is higher than the height of its building; the height of the part counts",
+    ),
+    "a part beyond its outline": ("import.part_outside", "a part (building:part) reaches beyond the outline of its building; it stands as mapped"),
+    "a part without an outline": ("import.part_alone", "less than half of a part (building:part) lies in the outline of any building; it stands alone"),
     "a road with a tag of a building": ("import.building_road", "the tag of a building on a road; left out"),
 }  # fmt: skip
 

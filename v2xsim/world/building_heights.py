@@ -11,6 +11,9 @@ LEVEL_M = 3.0
 
 FOOT_M = 0.3048
 
+LEAST_LEVEL_M = 2.0
+"""Least height of a storey. A `height` that leaves less for each storey is not that of the roof, so the storeys count."""
+
 TALLEST_M = 830.0
 """Largest accepted height of a building. The tallest one has 828 m (Burj Khalifa), so a larger number is a typing error."""
 
@@ -40,13 +43,20 @@ OTHER_HEIGHT_M = 7.5
 HEIGHT_KEYS = ("height", "building:height", "est_height", "building:levels", "roof:levels", "roof:height")
 """Keys of OpenStreetMap from which the height of a roof is read."""
 
+ROOF_KEYS = ("height", "building:height", "est_height")
+"""Keys that give the height of a roof in metres, the first one that can be used counts."""
+
 OPEN_BELOW = ("roof", "carport", "canopy")
 """Types of buildings without walls: a roof on posts."""
 
 _NUMBER = re.compile(
     r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*(m|metres?|meters?|mtrs?|cm|ft|feet|foot|')?\.?\s*$", re.IGNORECASE
 )
-_FEET_INCHES = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:'|ft)\s*(\d+(?:\.\d+)?)\s*(?:\"|''|in)\s*$", re.IGNORECASE)
+_FEET_INCHES = re.compile(
+    r"^\s*(\d+(?:\.\d+)?)\s*(?:'|ft\.?|feet|foot)\s*(\d+(?:\.\d+)?)\s*(?:\"|''|in\.?|inch|inches)?\s*$", re.IGNORECASE
+)
+_COUNT = re.compile(r"^\s*(?:~|ca\.?|about)?\s*(\d+(?:[.,]\d+)?)\s*$", re.IGNORECASE)
+_INCHES = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:\"|''|in\.?|inch|inches)\s*$", re.IGNORECASE)
 
 
 def length_m(text: str | None) -> float | None:
@@ -60,6 +70,9 @@ def length_m(text: str | None) -> float | None:
     match = _FEET_INCHES.match(text)
     if match:
         return FOOT_M * (float(match[1]) + float(match[2]) / 12)
+    match = _INCHES.match(text)
+    if match:
+        return FOOT_M * float(match[1]) / 12
     match = _NUMBER.match(text)
     if not match:
         return None
@@ -69,9 +82,10 @@ def length_m(text: str | None) -> float | None:
     return value * scale
 
 
-def _count(text: str | None) -> float | None:
-    """Return the number of storeys that a text gives; None if the text is no such number."""
-    value = length_m(text) if text and not text.strip().lower().endswith(("m", "'", "ft", "feet")) else None
+def level_count(text: str | None) -> float | None:
+    """Return the number of storeys that a text gives, 0 or more; None if the text is no such number."""
+    match = _COUNT.match(text or "")
+    value = float(match[1].replace(",", ".")) if match else None
     return value if value is not None and value <= TALLEST_M / LEVEL_M else None
 
 
@@ -83,51 +97,40 @@ def default_height_m(building: str) -> float:
 def roof_height_m(tags: Mapping[str, str], building: str) -> tuple[float, Provenance]:
     """Return the height of the roof above ground, and its source.
 
-    A pitched roof counts up to its ridge: `height` includes it, and `building:levels` does not count the storeys in it.
+    A pitched roof counts up to its ridge: `height` includes it, and `building:levels` does not count the storeys in it. A height that
+    leaves less than 2 m for each of the storeys gives way to them.
 
     Args:
         tags: OpenStreetMap's tags of the building.
         building: Type of the building; it determines the default if the tags have no height.
     """
-    for key in ("height", "building:height", "est_height"):
+    levels = level_count(tags.get("building:levels"))
+    for key in ROOF_KEYS:
         height = length_m(tags.get(key))
-        if height and height <= TALLEST_M:
+        if height and height <= TALLEST_M and height >= LEAST_LEVEL_M * (levels or 0.0):
             return height, "height"
-    levels = _count(tags.get("building:levels"))
-    roof_m = length_m(tags.get("roof:height")) or LEVEL_M * (_count(tags.get("roof:levels")) or 0.0)
+    given_m = length_m(tags.get("roof:height"))
+    roof_m = given_m if given_m and given_m <= TALLEST_M else LEVEL_M * (level_count(tags.get("roof:levels")) or 0.0)
     if levels or (levels == 0 and roof_m):
         return min(levels * LEVEL_M + roof_m, TALLEST_M), "levels"
-    return default_height_m(building), "default"
-
-
-def is_height_unreadable(tags: Mapping[str, str]) -> bool:
-    """Return whether OpenStreetMap's tags have a height or a number of storeys that cannot be used.
-
-    This includes the height of the underside, also if it is not below the roof, and that of the roof itself.
-    """
-
-    def given(*keys: str) -> list[str]:
-        # A number below 0 is a storey below the ground.
-        return [tags[key] for key in keys if tags.get(key, "").strip() and not tags[key].strip().startswith("-")]
-
-    heights = [length_m(text) for text in given("height", "building:height", "est_height")]
-    parts = [length_m(text) for text in given("min_height", "building:min_height", "roof:height")]
-    levels = [_count(text) for text in given("building:levels", "building:min_level", "min_level", "roof:levels")]
-    if any(not value or value > TALLEST_M for value in heights) or None in parts or None in levels:
-        return True
-    base_m = _given_base_m(tags)
-    return base_m is not None and any(value is not None and value <= base_m for value in heights)
+    default_m = default_height_m(building)
+    # No walls, no storey below the roof; else the roof stands on one storey at least.
+    below_m = 0.0 if building.strip().lower() in OPEN_BELOW else LEVEL_M
+    return (default_m if roof_m == 0 else min(max(default_m, roof_m + below_m), TALLEST_M)), "default"
 
 
 def prism_heights_m(tags: Mapping[str, str], building: str) -> tuple[float, float, Provenance]:
     """Return the heights of a building's underside and roof above ground, and the source of the roof's height.
 
-    A building whose height is a default stands at least one storey above the underside that its tags give.
+    A building whose height is a default stands at least one storey above the underside that its tags give. Storeys that do not reach
+    the underside are counted from there: a part of a tower may have the number of its own storeys.
     """
     top_m, provenance = roof_height_m(tags, building)
-    lowest_m = _given_base_m(tags)
+    lowest_m = given_base_m(tags)
     if provenance == "default" and lowest_m is not None and lowest_m >= top_m:
         top_m = min(lowest_m + LEVEL_M, TALLEST_M)
+    elif provenance == "levels" and lowest_m is not None and lowest_m >= top_m:
+        top_m = min(lowest_m + top_m, TALLEST_M)
     return base_height_m(tags, building, top_m), top_m, provenance
 
 
@@ -139,17 +142,17 @@ def base_height_m(tags: Mapping[str, str], building: str, top_m: float) -> float
         building: Type of the building.
         top_m: Height of the roof above ground.
     """
-    base = _given_base_m(tags)
+    base = given_base_m(tags)
     if base is None and (building.strip().lower() in OPEN_BELOW or tags.get("wall", tags.get("walls")) == "no"):
         base = top_m - 0.3  # A slab of 0.3 m on posts: lidar rays and radio waves pass below it.
     return base if base is not None and 0 <= base < top_m else 0.0
 
 
-def _given_base_m(tags: Mapping[str, str]) -> float | None:
+def given_base_m(tags: Mapping[str, str]) -> float | None:
     """Return the height of a building's underside that its tags give; None if they give none."""
     base = length_m(tags.get("min_height")) or length_m(tags.get("building:min_height"))
     if base is None:
-        levels = _count(tags.get("building:min_level")) or _count(tags.get("min_level"))
+        levels = level_count(tags.get("building:min_level")) or level_count(tags.get("min_level"))
         base = levels * LEVEL_M if levels else None
     return base
 
@@ -162,7 +165,7 @@ def is_underground(tags: Mapping[str, str]) -> bool:
     ):
         return True
     has_height = any(length_m(tags.get(key)) for key in ("height", "building:height")) or bool(
-        _count(tags.get("building:levels"))
+        level_count(tags.get("building:levels"))
     )
     if has_height:
         return False
@@ -170,5 +173,7 @@ def is_underground(tags: Mapping[str, str]) -> bool:
         text.strip().startswith("-") and text.strip()[1:].isdigit()
         for text in (tags.get("layer", ""), tags.get("level", ""))
     ]
-    only_cellar = _count(tags.get("building:levels")) == 0 and bool(_count(tags.get("building:levels:underground")))
-    return any(is_below) or (only_cellar and not _count(tags.get("roof:levels")))
+    only_cellar = level_count(tags.get("building:levels")) == 0 and bool(
+        level_count(tags.get("building:levels:underground"))
+    )
+    return any(is_below) or (only_cellar and not level_count(tags.get("roof:levels")))

@@ -1,7 +1,8 @@
 """Buildings as upright prisms: read from a polygon file or from the scenario, cleaned and indexed."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from v2xsim.notices import Notice
 from v2xsim.records import Obstacles, Prisms
 from v2xsim.scenario.schema_world import FARTHEST_M, Building, World
 from v2xsim.spatial.grid import indexed
-from v2xsim.world.building_heights import Provenance, is_height_unreadable, prism_heights_m
+from v2xsim.world.building_heights import HEIGHT_KEYS, Provenance, prism_heights_m
+from v2xsim.world.height_faults import height_faults, is_unlikely
 from v2xsim.world.height_sources import HeightSources
-from v2xsim.world.outlines import Outline, corners_of, usable_footprints
+from v2xsim.world.outlines import Outline, corners_of, has_third_coordinate, usable_footprints
 from v2xsim.world.polygon_file import BuildingsError, Polygon, PolygonList, in_degrees, read_polygons
 
 __all__ = [
@@ -24,6 +26,11 @@ __all__ = [
 
 # Outlines in degrees are smaller than this; one of 5 cm in metres would be no building.
 _LARGEST_IN_DEGREES = 0.05
+# Parameters and attributes of a polygon in which people write a height, and which are not read.
+_LIKE_HEIGHTS = frozenset({
+    "height", "heights", "buildingheight", "estheight", "renderheight", "heightm", "z", "levels", "buildinglevels", "level_count", "floors",
+    "numfloors", "storeys", "stories", "hoehe", "höhe", "elevation", "hauteur", "altura",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class _Block:
     base_m: float
     top_m: float
     provenance: Provenance
+    place: str
 
 
 def _prisms(
@@ -68,11 +76,14 @@ def _outlined(
     base: list[float] = []
     top: list[float] = []
     count: Counter[str] = Counter()
+    lost: dict[str, list[str]] = {"buildings.in_degrees": [], "buildings.left_out": []}
     footprints, crossing = usable_footprints([block.outline_m for block in blocks])
     for block, parts, crosses in zip(blocks, footprints, crossing, strict=True):
         inside = [part for part in parts if _touches(part, region)]
         if not parts:
-            count["degenerate"] += 1
+            lost["buildings.in_degrees" if _is_in_degrees(block.outline_m) else "buildings.left_out"].append(
+                block.place
+            )
         elif not inside:
             count["outside"] += 1
         else:
@@ -82,19 +93,26 @@ def _outlined(
             count[block.provenance] += 1
             count["crossing"] += crosses
     return _prisms(outlines, base, top), HeightSources(
-        height=count["height"], levels=count["levels"], default=count["default"], degenerate=count["degenerate"],
-        outside=count["outside"], crossing=count["crossing"],
+        height=count["height"], levels=count["levels"], default=count["default"], degenerate=len(lost["buildings.left_out"]),
+        outside=count["outside"], crossing=count["crossing"], faults=_without_empty(lost),
     )  # fmt: skip
 
 
-def _are_in_degrees(outlines_m: Sequence[Outline]) -> bool:
-    """Return whether outlines are probably in longitude and latitude: in the range of degrees, and all of them tiny."""
-    drawn = [outline for outline in outlines_m if len(outline) >= 3]
-    if not drawn:
-        return False
-    everything = np.concatenate(drawn)
-    in_range = bool((np.abs(everything) <= (180.0, 90.0)).all())
-    return in_range and all(bool((np.ptp(outline, axis=0) < _LARGEST_IN_DEGREES).all()) for outline in drawn)
+def _without_empty(faults: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    return {subject: tuple(dict.fromkeys(places)) for subject, places in faults.items() if places}
+
+
+def _is_in_degrees(outline_m: Outline) -> bool:
+    """Return whether an outline is probably in longitude and latitude: in the range of degrees, and tiny."""
+    extent = np.ptp(outline_m, axis=0)
+    in_range = bool((np.abs(outline_m) <= (180.0, 90.0)).all())
+    return in_range and bool((extent < _LARGEST_IN_DEGREES).all() and (extent > 0).any())
+
+
+def _are_in_degrees(blocks: Sequence[_Block]) -> bool:
+    """Return whether all outlines are probably in longitude and latitude."""
+    drawn = [block.outline_m for block in blocks if np.ptp(block.outline_m, axis=0).any()]
+    return bool(drawn) and all(map(_is_in_degrees, drawn))
 
 
 def prisms_of_polygons(
@@ -112,27 +130,27 @@ def prisms_of_polygons(
     """
     unique: dict[tuple[object, int], _Block] = {}
     layers: Counter[object] = Counter()
-    buildings = unreadable = far = 0
-    for polygon in polygons:
-        building = polygon.building_type
-        if building is None:
-            continue
-        outline_m = corners_of(polygon.shape)
-        if np.abs(outline_m).max(initial=0.0) > FARTHEST_M:
+    buildings = [polygon for polygon in polygons if polygon.building_type is not None]
+    faults = _twice(buildings)
+    read = _corners(buildings, faults, source)
+    near = 0
+    for polygon, outline_m in read:
+        if np.abs(outline_m).max() > FARTHEST_M:
             if _touches(outline_m, region):
                 x_m, y_m = outline_m[np.abs(outline_m).max(axis=1).argmax()]
                 raise BuildingsError(
                     f"{source}: buildings must lie within {FARTHEST_M:,.0f} m of the origin, got a corner at {x_m:g}, {y_m:g}; "
                     "set world.region to leave it out"
                 )
-            far += 1
             continue
-        buildings += 1
-        unreadable += is_height_unreadable(polygon.tags)
+        near += 1
+        building = polygon.building_type or ""
         base_m, top_m, provenance = prism_heights_m(polygon.tags, building)
-        block = _Block(outline_m, base_m, top_m, provenance)
+        if _touches(outline_m, region):
+            _note_faults(faults, polygon, building, provenance)
+        block = _Block(outline_m, base_m, top_m, provenance, polygon.place)
         # The same corners in another order are the same outline. Parts of a building lie above each other.
-        corners = frozenset(map(tuple, block.outline_m.round(2).tolist())) or polygon.shape
+        corners = frozenset(map(tuple, block.outline_m.round(2).tolist()))
         for layer in range(layers[corners]):
             loaded = unique[corners, layer]
             if loaded.base_m < top_m and base_m < loaded.top_m:
@@ -142,17 +160,64 @@ def prisms_of_polygons(
             unique[corners, layers[corners]] = block
             layers[corners] += 1
     blocks = list(unique.values())
-    if _are_in_degrees([block.outline_m for block in blocks]):
+    if _are_in_degrees(blocks):
         raise in_degrees(
             f"{source}: the outlines of all {len(blocks)} buildings are smaller than 5 cm, so they are probably"
         )
     prisms, sources = _outlined(blocks, region)
-    other = Counter(polygon.kind.partition(".")[0] for polygon in polygons if polygon.is_of_unknown_type)
+    types = [polygon.kind.partition(".")[0] for polygon in polygons if polygon.building_type is None]
+    unknown = Counter(polygon.kind.partition(".")[0] for polygon in polygons if polygon.is_of_unknown_type)
+    listed = polygons if isinstance(polygons, PolygonList) else PolygonList(polygons)
     return prisms, replace(
-        sources, outside=sources.outside + far, repeated=buildings - len(blocks), unreadable=unreadable, other=tuple(other.most_common()),
-        polygons=len(polygons), kept=polygons.notices if isinstance(polygons, PolygonList) else (),
-        net_offset_m=polygons.net_offset_m if isinstance(polygons, PolygonList) else "",
+        sources, outside=sources.outside + len(read) - near, repeated=near - len(blocks), polygons=len(polygons),
+        other=tuple(unknown.most_common()), known=tuple((Counter(types) - unknown).most_common()), kept=listed.notices,
+        net_offset_m=listed.net_offset_m, elements=tuple(Counter(listed.others).most_common()),
+        faults=_without_empty(faults) | dict(sources.faults),
     )  # fmt: skip
+
+
+def _twice(buildings: Sequence[Polygon]) -> dict[str, list[str]]:
+    """Return the ids that several buildings have with different outlines, under the subject of their notice."""
+    shapes: dict[str, set[str]] = {}
+    for polygon in buildings:
+        shapes.setdefault(polygon.name, set()).add(polygon.shape)
+    return {"buildings.id_repeated": [name for name, different in shapes.items() if name and len(different) > 1]}
+
+
+def _corners(buildings: Sequence[Polygon], faults: dict[str, list[str]], source: str) -> list[tuple[Polygon, Outline]]:
+    """Return the buildings whose shapes can be read, with their corners, and note the others."""
+    read = []
+    for polygon in buildings:
+        if polygon.is_in_degrees:
+            raise in_degrees(f"{source}: polygon {polygon.name!r} has geo=true (line {polygon.line}), so its shape is")
+        try:
+            read.append((polygon, corners_of(polygon.shape)))
+        except ValueError as error:
+            line = f", line {polygon.line}" if polygon.line and polygon.name else ""
+            faults.setdefault("buildings.shape_unreadable", []).append(f"{polygon.place}{line}: {error}")
+    unreadable = faults.get("buildings.shape_unreadable", [])
+    if len(unreadable) == len(buildings) > 0:
+        raise BuildingsError(
+            f"{source}: the shapes of all {len(buildings)} buildings cannot be read, first {unreadable[0]}; write shapes as x,y x,y x,y"
+        )
+    return read
+
+
+def _note_faults(faults: dict[str, list[str]], polygon: Polygon, building: str, provenance: Provenance) -> None:
+    """Note what is wrong with the heights of a building; pieces of one building, which have ids such as a#1, are one building."""
+    place = polygon.name.partition("#")[0] or polygon.place
+    for subject in height_faults(polygon.tags, building):
+        faults.setdefault(subject, []).append(place)
+    if has_third_coordinate(polygon.shape):
+        faults.setdefault("buildings.third_coordinate", []).append(place)
+    if provenance == "default":
+        like = [
+            key
+            for key in polygon.tags
+            if re.sub(r"[@:_\-. ]", "", key).lower() in _LIKE_HEIGHTS and key not in HEIGHT_KEYS
+        ]
+        if like:
+            faults.setdefault("buildings.height_key_unknown", []).append(f"{place}: {like[0].removeprefix('@')}")
 
 
 # Of two heights for the same outline, the one with the better source counts.
@@ -167,10 +232,17 @@ def prisms_from(
     Raises:
         BuildingsError: If the outlines are in longitude and latitude.
     """
-    blocks = [_Block(np.array(b.footprint_m, float), b.base_m, b.height_m, "height") for b in buildings]
-    if _are_in_degrees([block.outline_m for block in blocks]):
+    blocks = [
+        _Block(np.array(b.footprint_m, float), b.base_m, b.height_m, "height", f"world.buildings.{number}")
+        for number, b in enumerate(buildings)
+    ]
+    if _are_in_degrees(blocks):
         raise in_degrees("world.buildings: the outlines of all buildings are smaller than 5 cm, so they are probably")
-    return _outlined(blocks, region)
+    prisms, sources = _outlined(blocks, region)
+    unlikely = [block.place for block in blocks if is_unlikely(block.top_m)]
+    return prisms, replace(
+        sources, faults={**sources.faults, **_without_empty({"buildings.height_unlikely": unlikely})}
+    )
 
 
 def load_prisms(world: World) -> tuple[Prisms, HeightSources]:

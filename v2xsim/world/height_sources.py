@@ -1,9 +1,10 @@
 """Counts of buildings by the source of their height, and of what was left out or repaired, as notices."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from v2xsim.notices import Notice
-from v2xsim.world.outlines import SMALLEST_M2
+from v2xsim.world.height_faults import FAULTS
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,10 @@ class HeightSources:
         repeated: Number of polygons left out because their outline occurs a second time: polyconvert writes the building of
             a school both as a school and as a building.
         crossing: Number of outlines that cross themselves; the areas that they enclose are loaded.
-        unreadable: Number of buildings whose height or number of storeys in the map is no number.
+        faults: What is wrong with heights, by the subjects of `v2xsim.world.height_faults.FAULTS`, with the ids of the buildings.
         other: Types of polygons that are neither buildings nor known to polyconvert, with the number of each.
+        known: Types of polygons that polyconvert writes for other things than buildings, with the number of each.
+        elements: Names of other elements of the file, with the number of each.
         polygons: Number of polygons in the file, buildings or not; -1 if the scenario lists the buildings.
         kept: Notices that the file keeps from the import that wrote it.
         net_offset_m: Shift to the coordinates of the network for which the file was made, as text; empty if unknown.
@@ -33,8 +36,10 @@ class HeightSources:
     outside: int = 0
     repeated: int = 0
     crossing: int = 0
-    unreadable: int = 0
+    faults: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     other: tuple[tuple[str, int], ...] = ()
+    known: tuple[tuple[str, int], ...] = ()
+    elements: tuple[tuple[str, int], ...] = ()
     polygons: int = -1
     kept: tuple[Notice, ...] = ()
     net_offset_m: str = ""
@@ -44,19 +49,29 @@ class HeightSources:
         """Number of buildings in the world."""
         return self.height + self.levels + self.default
 
+    def _buildings(self, subject: str) -> str:
+        """Return the words before the text of a fault."""
+        count = len(self.faults[subject])
+        if subject == "buildings.left_out":
+            return f"{count:,} of {self.loaded + count:,} buildings are left out, because their outline has"
+        return "1 building has" if count == 1 else f"{count:,} buildings have"
+
+    @property
+    def _instead(self) -> str:
+        """What a file without buildings has instead of them."""
+        if self.polygons:
+            return f"; the types are {_listed(self.known + self.other)}" if self.known or self.other else ""
+        return (
+            f"; the file has no <poly>, but {_listed(self.elements)}" if self.elements else "; the file has no <poly>"
+        )
+
     def notices(self, source: str) -> tuple[Notice, ...]:
         """Return what was left out, repaired or assumed.
 
         Args:
             source: The file of the buildings, or the key of the scenario that lists them.
         """
-        everything = self.loaded + self.degenerate
         rows = [
-            (
-                "buildings.left_out", self.degenerate,
-                f"{self.degenerate} of {everything} buildings are left out, because their outline has fewer than three different "
-                f"corners or an area below {SMALLEST_M2:g} m2",
-            ),
             (
                 "buildings.outline_crosses_itself", self.crossing,
                 f"outlines that cross themselves: {self.crossing}; the areas that they enclose are taken as buildings",
@@ -74,10 +89,9 @@ class HeightSources:
                 f"{self.default} of {self.loaded} buildings have neither a height nor a number of storeys; each has the default "
                 "height of its type (docs/models.md, buildings)",
             ),
-            (
-                "buildings.height_unreadable", self.unreadable,
-                f"buildings with a height, underside or number of storeys that is no usable number: {self.unreadable}; the next source of a "
-                "height is taken (docs/models.md, buildings)",
+            *(
+                (subject, len(ids), f"{self._buildings(subject)} {FAULTS[subject]} ({some(ids)}; docs/models.md, buildings)")
+                for subject, ids in self.faults.items()
             ),
             (
                 "buildings.unknown_type", sum(count for _, count in self.other),
@@ -87,11 +101,21 @@ class HeightSources:
             (
                 "buildings.none", int(self.loaded == 0 and self.polygons >= 0),
                 f"none of {self.polygons} polygons becomes a building; a building has the type `building` or `building.…`, or a "
-                "param `building`",
+                f"param `building`{self._instead}",
+            ),
+            (
+                "buildings.other_polygons", sum(count for _, count in self.known) if self.loaded else 0,
+                f"{sum(count for _, count in self.known):,} of {self.polygons:,} polygons are no buildings, so nothing blocks there: "
+                f"{_listed(self.known)}",
             ),
         ]  # fmt: skip
         kept = [(notice.subject, notice.count, notice.text) for notice in self.kept]
         return tuple(Notice(subject, count, f"{source}: {text}") for subject, count, text in (*kept, *rows) if count)
+
+
+def some(ids: Sequence[str], most: int = 5) -> str:
+    """Return the first ids of a list, as text."""
+    return ", ".join(ids[:most]) + (", …" if len(ids) > most else "")
 
 
 def _listed(counts: tuple[tuple[str, int], ...], most: int = 5) -> str:

@@ -18,14 +18,37 @@ Outline = Float[np.ndarray, "_corners 2"]
 
 
 def corners_of(shape: str) -> Float[np.ndarray, "corners 2"]:
-    """Return the corners that a text of the form "x,y x,y" or "x,y,z x,y,z" gives; no corners if the text is malformed."""
-    points = shape.split()
+    """Return the corners that a text of the form "x,y x,y" or "x,y,z x,y,z" gives; a third number is left out, as SUMO does.
+
+    Raises:
+        ValueError: If the text gives no area; the message has the reason.
+    """
+    corners = np.array([_point(text)[:2] for text in shape.split()], float).reshape(-1, 2)
+    if len(corners) < 3:
+        given = ("no points", "one point", "two points")[len(corners)]
+        raise ValueError(f"has {given}, an area needs at least three")
+    return corners
+
+
+def has_third_coordinate(shape: str) -> bool:
+    """Return whether a point of a shape that can be read has a third number other than 0."""
+    return any(value != 0 for text in shape.split() for value in _point(text)[2:])
+
+
+def _point(text: str) -> list[float]:
+    """Return the two or three numbers of a point."""
+    parts = text.split(",")
     try:
-        width = len(points[0].split(",")) if points else 2
-        corners = np.array(shape.replace(",", " ").split(), float).reshape(len(points), width)[:, :2]
+        numbers = [float(part) for part in parts]
     except ValueError:
-        return np.zeros((0, 2))
-    return corners if np.isfinite(corners).all() and width >= 2 else np.zeros((0, 2))
+        numbers = []
+    if len(numbers) not in (2, 3) or "_" in text:
+        raise ValueError(
+            f"has {text[:40]!r} instead of a point x,y (points are separated by blanks, and have none inside)"
+        )
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"has the point {text[:40]!r}, which is not finite")
+    return numbers
 
 
 def signed_area_m2(corners_m: Float[np.ndarray, "corners 2"]) -> float:

@@ -18,6 +18,14 @@ _KNOWN_TYPES = frozenset({
     "industrial", "landuse", "leisure", "man_made", "military", "natural", "office", "parking", "place", "power",
     "public_transport", "railway", "shop", "sport", "tourism", "water", "waterway", "unknown",
 })  # fmt: skip
+_NO_BUILDING = ("no", "false", "0", "none")
+# What SUMO reads as true.
+_TRUE = ("1", "true", "yes", "on", "x", "t")
+# Attributes of a polygon in SUMO; others are kept as tags, because people write heights there.
+_ATTRIBUTES = frozenset({
+    "id", "type", "color", "fill", "layer", "shape", "geo", "lineWidth", "angle", "imgFile", "relativePath", "name", "building",
+})  # fmt: skip
+_ROOTS = ("additional", "add", "polygons", "shapes")
 
 
 class BuildingsError(UserError):
@@ -31,21 +39,33 @@ class Polygon:
     Attributes:
         kind: Type of the polygon, such as building.residential.
         shape: Corners as text, "x,y x,y ...".
-        tags: Parameters of the polygon: OpenStreetMap's tags if polyconvert ran with --all-attributes.
+        tags: Parameters of the polygon: OpenStreetMap's tags if polyconvert ran with --all-attributes. Attributes that SUMO does not
+            know are among them, after "@".
+        name: Its id.
+        line: Its line in the file; 0 if it comes from no file.
+        is_in_degrees: Whether the file says that its shape is in longitude and latitude.
     """
 
     kind: str
     shape: str
     tags: Mapping[str, str]
+    name: str = ""
+    line: int = 0
+    is_in_degrees: bool = False
+
+    @property
+    def place(self) -> str:
+        """Id and line, for messages."""
+        return self.name or f"line {self.line}"
 
     @property
     def building_type(self) -> str | None:
         """Type of building that the polygon represents: "" if the type is unknown, None if it is not a building."""
-        tag = self.tags.get("building")
-        head, _, tail = self.kind.partition(".")
-        if tag == "no" or (tag is None and head != "building"):
+        tag = self.tags.get("building", "").strip()
+        head, _, tail = self.kind.strip().partition(".")
+        if tag.lower() in _NO_BUILDING or (not tag and head.lower() != "building"):
             return None
-        return tag if tag is not None else tail
+        return tag or tail
 
     @property
     def is_of_unknown_type(self) -> bool:
@@ -53,21 +73,25 @@ class Polygon:
         return (
             self.building_type is None
             and self.kind.partition(".")[0] not in _KNOWN_TYPES
-            and "building" not in self.tags
+            and not self.tags.get("building")
         )
 
 
 class PolygonList(list[Polygon]):
-    """The polygons of a file, with the notices that the file keeps.
+    """The polygons of a file and of those that it includes, with the notices that the file keeps.
 
     Attributes:
         net_offset_m: Shift from projected coordinates to those of the network for which the file was made, "x,y" as in the file;
             empty if the file does not give it.
         notices: What the program that wrote the file left out, repaired or assumed (`v2xsim import-osm`).
+        included: Files that it includes.
+        others: Names of the elements of the file that are no polygons, with their numbers.
     """
 
     net_offset_m: str = ""
     notices: tuple[Notice, ...] = ()
+    included: tuple[Path, ...] = ()
+    others: Mapping[str, int] = {}
 
 
 # The name of the processing instruction with which a polygon file keeps a notice. SUMO skips such instructions.
@@ -80,55 +104,108 @@ def notice_line(notice: Notice) -> str:
 
 
 def read_polygons(path: Path) -> PolygonList:
-    """Return all polygons of an additional file of SUMO, buildings or not.
+    """Return all polygons of an additional file of SUMO, and of the files that it includes, buildings or not.
 
     Raises:
-        BuildingsError: If the file is missing, damaged, in degrees, or not an additional file of SUMO.
+        BuildingsError: If a file is missing, damaged, or not an additional file of SUMO, or if files include each other in a circle.
     """
-    polygons, notices = PolygonList(), list[Notice]()
-    root: list[str] = []
-    tags: dict[str, str] = {}
+    return _read(path, (path.absolute(),), set())
 
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal tags
-        if not root:
-            root.append(name)
-            if name not in ("additional", "add", "polygons", "shapes"):
+
+def _read(path: Path, chain: tuple[Path, ...], seen: set[Path]) -> PolygonList:
+    """Return the polygons of a file and of the files that it includes; each included file is read once.
+
+    Args:
+        path: The file.
+        chain: Files that include it, and the file itself.
+        seen: Files that are included elsewhere; those of this file are added.
+    """
+    handler = _Handler(path)
+    includes = handler.parse(_text(path))
+    polygons = handler.polygons
+    for line, name in includes:
+        file = path.parent / name
+        if not name or file.absolute() in chain:
+            reason = "includes a file that includes it again" if name else "has an <include> without href"
+            raise BuildingsError(f"{path}: {reason} (line {line}: {name or '<include>'}); remove the line")
+        if not file.is_file():
+            raise BuildingsError(f"{path}: includes {name!r} (line {line}), which does not exist in {path.parent}")
+        if file.absolute() in seen:
+            continue
+        seen.add(file.absolute())
+        more = _read(file, (*chain, file.absolute()), seen)
+        polygons += more
+        polygons.included += (file, *more.included)
+        polygons.net_offset_m = polygons.net_offset_m or more.net_offset_m
+        polygons.notices += more.notices
+    return polygons
+
+
+class _Handler:
+    """Collects the polygons of one file while expat parses it."""
+
+    def __init__(self, path: Path) -> None:
+        self.polygons = PolygonList()
+        self._path, self._roots, self._includes = path, list[str](), list[tuple[int, str]]()
+        # Tags of the polygon whose element is open; parameters of other elements, such as points of interest, are nobody's.
+        self._tags: dict[str, str] | None = None
+        self._others: dict[str, int] = {}
+        self._parser = expat.ParserCreate()
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.ProcessingInstructionHandler = self._keep_notice
+        # XML entities are refused: they could grow without bound or name other files.
+        self._parser.StartDoctypeDeclHandler = self._refuse
+
+    def parse(self, text: bytes) -> list[tuple[int, str]]:
+        """Collect the polygons of a file; return the lines and names of the files that it includes."""
+        try:
+            self._parser.Parse(text, True)
+        except (expat.ExpatError, ValueError, LookupError) as error:
+            advice = ""
+            if "invalid token" in str(error) and not _is_utf8(text):
+                advice = "; it is not in UTF-8: declare its encoding in the first line, such as <?xml version='1.0' encoding='ISO-8859-1'?>"
+            raise BuildingsError(f"{self._path}: not valid XML ({error}){advice}") from error
+        self.polygons.others = self._others
+        return self._includes
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._roots:
+            self._roots.append(name)
+            if name not in _ROOTS:
                 advice = "; make a scenario from it with `v2xsim import-osm`" if name == "osm" else ""
-                raise BuildingsError(f"{path}: root element is <{name}>; a polygon file has <additional>{advice}")
+                raise BuildingsError(f"{self._path}: root element is <{name}>; a polygon file has <additional>{advice}")
         elif name == "poly":
-            tags = {}
-            polygons.append(Polygon(attributes.get("type", ""), attributes.get("shape", ""), tags))
-            if attributes.get("geo", "").strip().lower() in ("1", "true", "yes", "on", "x"):
-                raise in_degrees(
-                    f"{path}: polygon {attributes.get('id', '')!r} has geo={attributes['geo']!r}, so its shape is"
+            unknown = {f"@{key}": value for key, value in attributes.items() if key not in _ATTRIBUTES}
+            self._tags = unknown | ({"building": attributes["building"]} if "building" in attributes else {})
+            self.polygons.append(
+                Polygon(
+                    attributes.get("type", ""), attributes.get("shape", ""), self._tags, attributes.get("id", ""),
+                    self._parser.CurrentLineNumber, attributes.get("geo", "").strip().lower() in _TRUE,
                 )
+            )  # fmt: skip
         elif name == "location":
-            polygons.net_offset_m = attributes.get("netOffset", "")
+            self.polygons.net_offset_m = attributes.get("netOffset", "")
         elif name == "param":
-            tags[attributes.get("key", "")] = attributes.get("value", "")
+            if self._tags is not None:
+                self._tags[attributes.get("key", "")] = attributes.get("value", "")
+        elif name == "include":
+            self._includes.append((self._parser.CurrentLineNumber, attributes.get("href", "").strip()))
+        else:
+            self._others[name] = self._others.get(name, 0) + 1
 
-    def keep_notice(target: str, data: str) -> None:
+    def _end(self, name: str) -> None:
+        if name == "poly":
+            self._tags = None
+
+    def _keep_notice(self, target: str, data: str) -> None:
         if target == _NOTICE:
             with suppress(ValueError, KeyError, TypeError, OverflowError):
                 kept = json.loads(data)
-                notices.append(Notice(str(kept["subject"]), int(kept["count"]), str(kept["text"])))
+                self.polygons.notices += (Notice(str(kept["subject"]), int(kept["count"]), str(kept["text"])),)
 
-    def refuse(*_: object) -> None:
-        raise BuildingsError(f"{path}: has a document type declaration, which no polygon file needs; remove it")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.ProcessingInstructionHandler = keep_notice
-    parser.StartDoctypeDeclHandler = (
-        refuse  # XML entities are refused: they could grow without bound or name other files.
-    )
-    try:
-        parser.Parse(_text(path), True)
-    except expat.ExpatError as error:
-        raise BuildingsError(f"{path}: not valid XML ({error})") from error
-    polygons.notices = tuple(notices)
-    return polygons
+    def _refuse(self, *_: object) -> None:
+        raise BuildingsError(f"{self._path}: has a document type declaration, which no polygon file needs; remove it")
 
 
 def in_degrees(subject: str) -> BuildingsError:
@@ -137,6 +214,14 @@ def in_degrees(subject: str) -> BuildingsError:
         f"{subject} in longitude and latitude; outlines must be in metres with the origin of the roads: convert with "
         "`polyconvert --net-file NET --osm-files OSM --output-file FILE`, or make the scenario with `v2xsim import-osm`"
     )
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _text(path: Path) -> bytes:
@@ -152,6 +237,8 @@ def _text(path: Path) -> bytes:
             raw = gzip.decompress(raw)
         except (OSError, EOFError, zlib.error) as error:
             raise BuildingsError(f"{path}: damaged gzip file ({error})") from error
+    if raw[:2] == b"PK" or raw[:3] == b"BZh" or raw[:6] == b"\xfd7zXZ\x00":
+        raise BuildingsError(f"{path}: is packed in another way than with gzip; unpack it first")
     if not raw.strip():
         raise BuildingsError(f"{path}: the file is empty")
     return raw
