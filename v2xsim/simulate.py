@@ -10,28 +10,27 @@ from numbers import Real
 from pathlib import Path
 from types import TracebackType
 
-import pyarrow as pa
-
 from v2xsim.engine import simulation as engine
+from v2xsim.engine.cooperation.own_messages import Loss
 from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.roster import Roster
 from v2xsim.errors import UserError
-from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.mobility.inputs import input_digests
 from v2xsim.mobility.origins import origin_notices
 from v2xsim.mobility.source import extra_buildings, named_roads, open_mobility
 from v2xsim.notices import Notice
 from v2xsim.part_trials import try_own_parts
-from v2xsim.records import Prisms
 from v2xsim.rehearsal import rehearse
-from v2xsim.results.results import Results, metrics_table
+from v2xsim.results.results import Results
+from v2xsim.run_results import results_of, steered_notices
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
+from v2xsim.scenario.steered import Steered
 from v2xsim.scenario.times import time_notices
 from v2xsim.streams import Streams
-from v2xsim.views import FrameView, InstantView, KnowledgeView, ReceivedMessage
+from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
 from v2xsim.world.buildings import building_notices, load_obstacles
 from v2xsim.world.roads import Roads
@@ -45,8 +44,13 @@ OnFrame = Callable[[FrameView], None]
 OnArrival = Callable[[str, ReceivedMessage], None]
 """Function called with the name of each station at which a message of the program arrived, and the message."""
 
+OnLoss = Callable[[str | None, LostMessage], None]
+"""Function called with the name of the station that a lost message was for, None if it was for all, and the message."""
+
 # Largest message of a program; larger ones would fill every queue.
 LARGEST_MESSAGE_BYTES = 1_000_000
+# Largest number of messages of a program at one instant: without delay, functions that answer each other would never end.
+MOST_MESSAGES_AT_ONCE = 100_000
 # No road vehicle is faster; SUMO takes any number.
 FASTEST_MPS = 150.0
 
@@ -117,6 +121,7 @@ class Simulation:
         self._simulated_s = simulated_s(scenario.run.duration_s, scenario.run.step_s)
         self._progress: Progress = progress or _no_progress
         self._names, self._process, self._speeds_set = Names(), os.getpid(), 0
+        self._sent_at: tuple[float, int] = (-1.0, 0)
         self._results: Results | None = None
         self._failure: BaseException | None = None
         started = time.perf_counter()
@@ -194,8 +199,8 @@ class Simulation:
             )
         if self._results is None:
             started = time.perf_counter()
-            self._results = _results(
-                self._engine, self._names, self._obstacles.prisms, self._roads, self._notices, self._inputs
+            self._results = results_of(
+                self._engine, self._names, self._obstacles.prisms, self._roads, self._notices, self._inputs, self._steered,
             )  # fmt: skip
             self._results.timing.update(
                 **self._timing,
@@ -242,7 +247,10 @@ class Simulation:
 
     # Acting
 
-    def send(self, sender: str, payload: bytes, *, to: str | None = None, on_arrival: OnArrival | None = None) -> int:
+    def send(
+        self, sender: str, payload: bytes, *, to: str | None = None, on_arrival: OnArrival | None = None,
+        on_loss: OnLoss | None = None,
+    ) -> int:  # fmt: skip
         """Send a message from a station over the channel of the scenario; return its number in the table `packets`.
 
         The message is cut into fragments, waits for the channel and can be lost, like any other message; its kind is
@@ -254,11 +262,15 @@ class Simulation:
             payload: Content, 1 to 1,000,000 bytes.
             to: Name of the station that the message is for; None for all stations that receive it.
             on_arrival: Function called at each arrival, at its simulated time (with a radio, up to 0.5 ms later). It may send.
+            on_loss: Function called once if the message is lost: if not all its fragments arrive at its destination or, without `to`,
+                no station at all receives it. It is called as soon as that is certain, at the latest at the end of the run;
+                `LostMessage.reason` names the reason. It may send; at the end of the run, nothing is sent any more.
         """
         self._check_running()
         if not isinstance(payload, bytes | bytearray) or not 0 < len(payload) <= LARGEST_MESSAGE_BYTES:
             got = f"{len(payload):,} bytes" if isinstance(payload, bytes | bytearray) else type(payload).__name__
             raise SteppingError(f"payload must be 1 to {LARGEST_MESSAGE_BYTES:,} bytes, got {got}")
+        self._check_not_endless()
         origin = self._station(sender)
         destination = EVERYBODY if to is None else self._station(to)
         if origin == destination:
@@ -268,7 +280,17 @@ class Simulation:
             if on_arrival is not None:
                 on_arrival(self._names.name_of(agent), ReceivedMessage.of(arrival, self._names))
 
-        return self._engine.send(origin, destination, bytes(payload), None if on_arrival is None else arrived)
+        def lost(loss: Loss) -> None:
+            if on_loss is not None:
+                on_loss(to, LostMessage.of(loss, self._names))
+
+        return self._engine.send(
+            origin,
+            destination,
+            bytes(payload),
+            None if on_arrival is None else arrived,
+            None if on_loss is None else lost,
+        )
 
     def set_speed(self, name: str, speed_mps: float | None) -> None:
         """Set the speed at which a vehicle wants to drive, from the next tick on; None lets SUMO decide again.
@@ -291,6 +313,16 @@ class Simulation:
         self._speeds_set += 1
 
     # Inner parts
+
+    def _check_not_endless(self) -> None:
+        """Count the messages of the present instant; too many are a program that answers itself without time going on."""
+        now_s, sent = self._sent_at
+        self._sent_at = (self.time_s, sent + 1 if now_s == self.time_s else 1)
+        if self._sent_at[1] > MOST_MESSAGES_AT_ONCE:
+            raise SteppingError(
+                f"at most {MOST_MESSAGES_AT_ONCE:,} messages can be sent at one instant, and {self.time_s:.12g} s has them; a function that is "
+                "called at an arrival or a loss must not always send again where messages take no time"
+            )
 
     def _station(self, name: str) -> int:
         """Return the agent id of a station at the last tick."""
@@ -338,6 +370,10 @@ class Simulation:
         if begin_us > 0:
             self._progress(time_us * 1e-6, begin_us * 1e-6, "warm-up")
 
+    @property
+    def _steered(self) -> Steered:
+        return Steered(self._engine.own_messages.counts.sent, self._speeds_set)
+
     @cached_property
     def _roads(self) -> Roads:
         """The roads for pictures, read once, before SUMO ends."""
@@ -346,12 +382,6 @@ class Simulation:
     @cached_property
     def _notices(self) -> tuple[Notice, ...]:
         """The notices of the run, read once, before SUMO ends."""
-        acts = self._engine.own_messages.sent + self._speeds_set
-        own = Notice(
-            "run.steered", max(1, acts),
-            f"the program that stepped this run sent {self._engine.own_messages.sent} messages and set {self._speeds_set} speeds; the "
-            "scenario alone gives other results",
-        )  # fmt: skip
         return (
             *time_notices(self.scenario),
             *building_notices(self.scenario.world, self._height_sources),
@@ -359,7 +389,7 @@ class Simulation:
             *self._mobility.notices(),
             *self._roster.notices(),
             *self._engine.plausibility.notices(self._names),
-            *((own,) if acts else ()),
+            *steered_notices(self._steered, self._engine.own_messages.counts),
         )
 
 
@@ -379,33 +409,3 @@ def _is_number(value: object) -> bool:
 
 def _threads() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
-
-
-def _results(
-    simulation: engine.Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...],
-    inputs: dict[str, str],
-) -> Results:  # fmt: skip
-    scenario = simulation.scenario
-    recording = simulation.recording
-    recording.write_participants(names, prisms, roads)
-    tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in recording.tables.items()}
-    frames = tables["fusion"].num_rows
-    rows = all_metrics(
-        tables,
-        recording.average_precision(),
-        frames,
-        simulated_s(scenario.run.duration_s, scenario.run.step_s),
-        scenario.record.prr_range_m,
-        scenario.record.packet_share,
-    )
-    tables["metrics"] = metrics_table(rows)
-    rung = {
-        "detection": scenario.detector.name if scenario.detector.file else "visibility detection model",
-        "channel": scenario.radio.channel.name,
-        "access": scenario.radio.access.name,
-        "payload": scenario.cooperation.fusion.shares.value,
-        "traffic": scenario.traffic.source,
-    }
-    return Results(
-        scenario, tables, {name: metric for name, part, metric in rows if part == ""}, {}, rung, notices, inputs
-    )

@@ -153,7 +153,7 @@ def test_a_set_speed_holds_from_the_next_tick_on_and_is_reported():
         sim.finish()
         (notice,) = [notice for notice in sim.results().notices if notice.subject == "run.steered"]
     assert after.road_users[name].speed_mps < before.road_users[name].speed_mps - 0.5
-    assert "set 1 speeds" in notice.text
+    assert "set 1 speed" in notice.text
 
 
 def test_the_speed_of_a_vehicle_that_is_not_there_is_refused():

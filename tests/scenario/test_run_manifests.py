@@ -87,7 +87,8 @@ def test_a_changed_input_file_is_refused(finished, tmp_path):
 def test_a_steered_run_has_a_note(finished):
     edit(finished, notices=[{"subject": "run.steered", "count": 2, "text": "Two messages."}])
     (note,) = v2xsim.load(finished).notes
-    assert note.endswith("a program steered this run; without it, the results are others")
+    assert note.endswith("which has the speeds that it set")
+    assert "a program steered this run; its scenario alone repeats none of that, so this run has other results" in note
 
 
 def test_a_run_of_other_versions_has_a_note(finished):

@@ -84,7 +84,7 @@ def test_a_run_that_was_steered_says_so(demo):
     _, _, results = arrivals(demo)
     (notice,) = results.notices
     assert (notice.subject, notice.count) == ("run.steered", 1)
-    assert "sent 1 messages" in notice.text
+    assert "sent 1 message " in notice.text
 
 
 @pytest.mark.passes_wrong_types

@@ -16,7 +16,7 @@ from v2xsim.engine.cooperation.cooperation import Cooperation
 from v2xsim.engine.cooperation.exchange import Exchange
 from v2xsim.engine.cooperation.fusing import fused
 from v2xsim.engine.cooperation.over_the_air import OverTheAir
-from v2xsim.engine.cooperation.own_messages import OnArrival, OwnMessages
+from v2xsim.engine.cooperation.own_messages import OnArrival, OnLoss, OwnMessages
 from v2xsim.engine.cooperation.relaying import Relaying
 from v2xsim.engine.cooperation.transfers import Transfers
 from v2xsim.engine.instant import Instant
@@ -102,8 +102,9 @@ class Simulation:
         self._transfers = Transfers()
         self.inboxes = Inboxes()
         self.own_messages = OwnMessages(
-            self.clock, self.stations, self.inboxes, rule.transport == "synchronous", not scenario.radio.access.ideal
-        )
+            self.clock, self.stations, self.inboxes, rule.transport == "synchronous", not scenario.radio.access.ideal,
+            lambda agent: self.instant.fleet.index(agent) >= 0,
+        )  # fmt: skip
         # Latest fused frame of each ego, kept only for a program that steps the run.
         self.latest_fused: dict[int, FusedFrame] = {}
         self._air = self._channel(streams)
@@ -163,6 +164,7 @@ class Simulation:
             self.clock.run_until(self._end_us - self._step_us + self._fuse_us + 1)
             # Packets that end between the last event and the end of the run count too.
             self._air.settle()
+            self.own_messages.close()
         self._air.close()
         self.recording.close(self._transfers.all())
         self.is_over = True
@@ -171,9 +173,12 @@ class Simulation:
         """Stop the threads that cast lidars; a second call does nothing."""
         self.sensing.close()
 
-    def send(self, origin: int, destination: int, payload: bytes, on_arrival: OnArrival | None) -> int:
+    def send(
+        self, origin: int, destination: int, payload: bytes, on_arrival: OnArrival | None, on_loss: OnLoss | None
+    ) -> int:
         """Send a message of the program from a station; arguments as in `OwnMessages.send`."""
-        return self.own_messages.send(self._air, self.instant.fleet.agent, origin, destination, payload, on_arrival)
+        everyone = self.instant.fleet.agent
+        return self.own_messages.send(self._air, everyone, origin, destination, payload, on_arrival, on_loss)
 
     def _leave_tick(self) -> None:
         """Let the tick process go on, if it waits for own code."""
@@ -298,9 +303,9 @@ class Simulation:
         """Return the channel of the scenario; it passes the packets that arrive to the exchange."""
         radio, tables = self.scenario.radio, self.recording.tables
         if radio.access.ideal:
-            return IdealAir(self.clock, self._receive, tables["packets"])
+            return IdealAir(self.clock, self._receive, tables["packets"], self.own_messages.ended)
         packets = PacketTable(tables["packets"], tables["unheard"], self.scenario.record.packet_share, streams)
         return RadioAir(
             self.clock, radio, streams, self._receive, packets, tables["channel"],
-            self._end_us,
+            self._end_us, self.own_messages.ended,
         )  # fmt: skip

@@ -13,9 +13,11 @@ from jaxtyping import Float, Int8, Int64
 
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names
+from v2xsim.notices import Notice
 from v2xsim.records import Boxes, Prisms
 from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema_world import Recorded, Run
+from v2xsim.scenario.steered import replay_text
 from v2xsim.world.road_users import KINDS, antenna_height_m
 from v2xsim.world.roads import ROAD_KINDS, ROAD_USERS, Roads
 from v2xsim.world.snapshot import Snapshot
@@ -167,6 +169,11 @@ class RecordedMobility(Mobility):
             time_us, agent[order], before.kind[order], before.boxes[order], before.velocity_mps[order],
             before.antenna_height_m[order],
         )  # fmt: skip
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return whether a program steered the run, and what the replay has of it."""
+        text = replay_text(self._source.content)
+        return () if text is None else (Notice("recorded.steered", 1, f"{self._source.manifest}: {text}"),)
 
     def roads(self) -> Roads:
         """Return the roads of the run, for pictures."""

@@ -12,6 +12,7 @@ from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.load import as_written, from_data, recorded, resolved
 from v2xsim.scenario.manifests import change_of, without_keys
 from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.steered import replay_text
 
 # The first format with the truth of every tick and with uncut detections.
 FIRST_FORMAT = 2
@@ -82,11 +83,12 @@ def run_scenario(manifest: Mapping[str, Any], folder: Path) -> Scenario:
     return recorded(as_written(manifest, str(path)), str(path))
 
 
-def replayed(scenario: Scenario, folder: Path, step_s: float | None) -> Scenario:
+def replayed(scenario: Scenario, manifest: Mapping[str, Any], folder: Path, step_s: float | None) -> Scenario:
     """Return a scenario whose road users and buildings are those that its run recorded.
 
     Args:
         scenario: Scenario of the run.
+        manifest: Manifest of the run.
         folder: Folder of the run.
         step_s: Time step of the replay; None for that of the run.
     """
@@ -101,7 +103,8 @@ def replayed(scenario: Scenario, folder: Path, step_s: float | None) -> Scenario
     data["traffic"] = {"recorded": {"run": str((folder / MANIFEST).resolve())}}
     # The recorded run brings its buildings and roads.
     data["world"] = {}
-    return from_data(data, f"replay of {folder}")
+    steered = replay_text(manifest)
+    return from_data(data, f"replay of {folder}", notes=() if steered is None else (f"{folder}: {steered}",))
 
 
 def _check(path: Path, content: Any) -> None:

@@ -127,7 +127,8 @@ class Run:
     def replay(self, *, step_s: float | None = None) -> Scenario:
         """Return the scenario of the run with its recorded road users and buildings as their source.
 
-        Run as it is, it gives the results of this run. With other stations, lidars, radio or cooperation
+        Run as it is, it gives the results of this run, unless a program sent messages in it: those are not sent again, as the notice
+        `recorded.steered` says; speeds that a program set are in the recorded traffic. With other stations, lidars, radio or cooperation
         (`replay().with_(...)`), it gives what they would have been in the same traffic.
 
         Args:
@@ -138,7 +139,7 @@ class Run:
             UserError: If a plug-in has changed since, or is missing.
         """
         check_replayable(self.manifest, self.folder, step_s)
-        return replayed(self.scenario, self.folder, step_s)
+        return replayed(self.scenario, self.manifest, self.folder, step_s)
 
     @cached_property
     def names(self) -> Mapping[int, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.steered import STEERED, Steered
 from v2xsim.version import __version__
 
 MANIFEST = "manifest.json"
@@ -18,7 +19,7 @@ _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo"
 
 def manifest_of(
     scenario: Scenario, rung: Mapping[str, str], notices: Sequence[Notice] = (), inputs: Mapping[str, str] | None = None,
-    tables: Mapping[str, str] | None = None,
+    tables: Mapping[str, str] | None = None, steered: Steered | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the data that identify a run; they do not depend on the time of day or on the machine's folders.
 
@@ -28,6 +29,7 @@ def manifest_of(
         notices: Notices of the run.
         inputs: SHA-256 digest of each file that the run read, by path.
         tables: SHA-256 digest of the file of each table, by the table's name.
+        steered: How often a program that stepped the run acted in it.
     """
     return {
         "format": FORMAT,
@@ -39,6 +41,7 @@ def manifest_of(
         "inputs": [{"path": path, "sha256": digest} for path, digest in sorted((inputs or {}).items())],
         "tables": dict(tables or {}),
         "models": dict(rung),
+        STEERED: (steered or Steered()).as_object(),
         "notices": [notice.as_object() for notice in notices],
         "versions": {name: _version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
     }

@@ -16,6 +16,7 @@ from v2xsim.results.manifest import MANIFEST, manifest_of
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.manifests import sha256_of
 from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.steered import Steered
 from v2xsim.staging import added
 
 # The bytes of equal rank of all numbers are stored one after the other: point clouds, by far the largest table, take a fifth
@@ -39,6 +40,7 @@ class Results:
         rung: Variant of each model that produced the results.
         notices: What the run left out, repaired or assumed, and what it was asked for and did not find.
         inputs: SHA-256 digest of each file that the run read, by absolute path; plug-ins are in the scenario.
+        steered: How often a program that stepped the run acted in it; the scenario alone repeats none of that.
     """
 
     scenario: Scenario
@@ -48,6 +50,7 @@ class Results:
     rung: dict[str, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     inputs: dict[str, str] = field(default_factory=dict)
+    steered: Steered = field(default_factory=Steered)
 
     def __repr__(self) -> str:
         rows = sum(table.num_rows for table in self.tables.values())
@@ -69,7 +72,7 @@ class Results:
                     name: _written(table, draft / f"{name}.parquet", name) for name, table in self.tables.items()
                 }
                 _write_json(draft / "timing.json", self.timing)
-                manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests)
+                manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests, self.steered)
                 _write_json(draft / MANIFEST, manifest)
             except OSError as error:
                 raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error

@@ -88,16 +88,17 @@ def as_written(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
     return shorter if resolved(recorded(shorter, source)) == resolved(recorded(data, source)) else data
 
 
-def from_data(data: Any, source: str = "scenario", folder: str | Path = ".") -> Scenario:
+def from_data(data: Any, source: str = "scenario", folder: str | Path = ".", notes: tuple[str, ...] = ()) -> Scenario:
     """Check a scenario that is already plain data, such as `resolved` returns.
 
     Args:
         data: Content of the scenario: maps, lists and single values.
         source: Name for the data in messages.
         folder: Folder from which relative paths start.
+        notes: Notes of the scenario besides those about its keys.
     """
     # A copy, because the scenario keeps the data, and the caller may change it.
-    return checked(Document(source, deepcopy(data)), Path(folder))
+    return checked(Document(source, deepcopy(data), notes=notes), Path(folder))
 
 
 def changed(scenario: Scenario, document: Document | None, changes: Sequence[Mapping[str, Any]]) -> Scenario:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from v2xsim.scenario.errors import Document, ScenarioError
+from v2xsim.scenario.steered import again_text
 from v2xsim.version import __version__
 
 LARGEST_MANIFEST_BYTES = 100_000_000
@@ -43,8 +44,8 @@ def document_in(manifest: Mapping[str, Any], source: str) -> Document:
                 )
     other = _other_versions(manifest.get("versions"))
     notes = [f"{source}: made with {', '.join(other)}; results may differ"] if other else []
-    if _was_steered(manifest.get("notices")):
-        notes.append(f"{source}: a program steered this run; without it, the results are others")
+    if (steered := again_text(manifest)) is not None:
+        notes.append(f"{source}: {steered}")
     return Document(source, deepcopy(manifest["scenario"]), notes=tuple(notes))
 
 
@@ -94,11 +95,6 @@ def _listed(manifest: Mapping[str, Any], name: str, source: str) -> list[dict[st
     ):
         raise ScenarioError(f"{source}: {name} must be a list of paths with digests; is this the manifest of a run?")
     return items
-
-
-def _was_steered(notices: Any) -> bool:
-    listed = notices if isinstance(notices, list) else []
-    return any(isinstance(item, dict) and item.get("subject") == "run.steered" for item in listed)
 
 
 def _other_versions(versions: Any) -> list[str]:

@@ -4,7 +4,8 @@ A view never changes: it stays what it was when the simulation goes on, and writ
 copies, most of them made when they are first read.
 """
 
-from v2xsim.views.knowledge import FrameView, FusedView, KnowledgeView, ReceivedMessage
+from v2xsim.views.knowledge import FrameView, FusedView, KnowledgeView
+from v2xsim.views.messages import LostMessage, ReceivedMessage
 from v2xsim.views.truth import InstantView
 
-__all__ = ["FrameView", "FusedView", "InstantView", "KnowledgeView", "ReceivedMessage"]
+__all__ = ["FrameView", "FusedView", "InstantView", "KnowledgeView", "LostMessage", "ReceivedMessage"]

@@ -1,7 +1,7 @@
 """Read-only views of what a station knows: its frames, neighbours and messages, and the fused frames of an ego."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
@@ -13,7 +13,6 @@ from v2xsim.engine.recording.fused_frame import FusedFrame
 from v2xsim.engine.simulation import Simulation
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
-from v2xsim.engine.stations.inbox import Arrival
 from v2xsim.engine.stations.knowledge import Announced
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.mobility.base import Names
@@ -21,6 +20,7 @@ from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections, PerceptionMatrix
 from v2xsim.spatial.poses import pose_matrix
 from v2xsim.views.kept import kept
+from v2xsim.views.messages import ReceivedMessage
 from v2xsim.views.truth import RoadUsers
 
 
@@ -116,40 +116,6 @@ class Neighbour:
             names.name_of(said.origin), (own_clock_us - said.stamp_us) / 1e6, kept(said.pose), kept(said.velocity_mps),
             kept(said.size_m), None if said.matrix is None else _matrix(said.matrix),
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ReceivedMessage:
-    """A message that arrived completely at a station.
-
-    Attributes:
-        kind: `awareness`, `request`, `data`, `cpm`, or `application` for a message of your own program.
-        sender: Name of the station that made the message.
-        relay: Name of the station that forwarded it; None if it came directly.
-        time_s: Time at which its last fragment arrived.
-        size_bytes: Size of the payload.
-        payload: Content of a message of your own program; empty for other kinds.
-    """
-
-    kind: str
-    sender: str
-    relay: str | None
-    time_s: float
-    size_bytes: int
-    payload: bytes = field(repr=False)
-
-    @staticmethod
-    def of(arrival: Arrival, names: Names) -> "ReceivedMessage":
-        """Return an arrival with names instead of numbers."""
-        relay = None if arrival.relay == NOBODY else names.name_of(arrival.relay)
-        return ReceivedMessage(
-            arrival.kind,
-            names.name_of(arrival.origin),
-            relay,
-            arrival.time_us / 1e6,
-            arrival.size_bytes,
-            arrival.payload,
-        )
 
 
 class OwnFrame:

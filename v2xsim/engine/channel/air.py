@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.engine.channel.links import LinkBudget
-from v2xsim.engine.channel.messages import Message, Packet
+from v2xsim.engine.channel.messages import APPLICATION, Message, Packet
 from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.stations.contents import EVERYBODY
 from v2xsim.engine.stations.fleet import Fleet
@@ -39,6 +40,28 @@ class Heard:
 
 Deliver = Callable[[Heard], None]
 """Function that is called with each packet that at least one station received, in the order of arrival."""
+
+
+class PacketEnd(Enum):
+    """How the way of a packet ended, whether or not a station received it.
+
+    Attributes:
+        SENT: It was sent, as often as the channel repeats it.
+        QUEUE_FULL: Its sender's full queue dropped it.
+        SENDER_LEFT: Its sender left before it was sent.
+    """
+
+    SENT = "sent"
+    QUEUE_FULL = "queue_full"
+    SENDER_LEFT = "sender_left"
+
+
+Ended = Callable[[Packet, PacketEnd], None]
+"""Function that is called once with each packet of a program's message when it cannot arrive any more, after its deliveries."""
+
+
+def ignore_end(packet: Packet, end: PacketEnd) -> None:
+    """Do nothing at the end of a packet."""
 
 
 class Air(Protocol):
@@ -74,8 +97,8 @@ class Air(Protocol):
 class IdealAir:
     """A channel that delivers every message without delay or loss to every station in range."""
 
-    def __init__(self, clock: Clock, deliver: Deliver, packets: Columns) -> None:
-        self._clock, self._deliver_to_stations, self._packets = clock, deliver, packets
+    def __init__(self, clock: Clock, deliver: Deliver, packets: Columns, ended: Ended = ignore_end) -> None:
+        self._clock, self._deliver_to_stations, self._packets, self._ended = clock, deliver, packets, ended
         self._fleet, self._links = Fleet.none(), LinkBudget.none()
 
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
@@ -86,7 +109,7 @@ class IdealAir:
         """Send a message; it arrives at the same instant, before any process continues."""
         now_us = self._clock.now_us
         packet = Packet(message, 1, 0, 1, message.origin, message.first_target, message.size_bytes)
-        self._clock.call(now_us, Order.ARRIVAL, lambda: self._deliver(packet))
+        self._clock.call(now_us, Order.ARRIVAL, lambda: self._pass_on(packet))
 
     def forward(self, packet: Packet, *, sender: int, target: int) -> None:
         """Raise AssertionError: no message over an ideal channel has a relay."""
@@ -101,6 +124,12 @@ class IdealAir:
 
     def close(self) -> None:
         """Do nothing: an ideal channel counts nothing over a run."""
+
+    def _pass_on(self, packet: Packet) -> None:
+        self._deliver(packet)
+        if packet.message.kind == APPLICATION:
+            has_left = self._fleet.index(packet.sender) < 0
+            self._ended(packet, PacketEnd.SENDER_LEFT if has_left else PacketEnd.SENT)
 
     def _deliver(self, packet: Packet) -> None:
         fleet, links, now_us = self._fleet, self._links, self._clock.now_us

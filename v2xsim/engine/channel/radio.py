@@ -21,9 +21,9 @@ from v2xsim.comms.messages.sizes import PACKET_HEADER_BYTES, RELAY_HEADER_BYTES
 from v2xsim.comms.pairs import kept_rows
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.engine.channel.access import access_layer
-from v2xsim.engine.channel.air import Deliver, Heard
+from v2xsim.engine.channel.air import Deliver, Ended, Heard, PacketEnd, ignore_end
 from v2xsim.engine.channel.links import LinkBudget
-from v2xsim.engine.channel.messages import AWARENESS, Message, Packet
+from v2xsim.engine.channel.messages import APPLICATION, AWARENESS, Message, Packet
 from v2xsim.engine.channel.packet_table import PacketTable
 from v2xsim.engine.clock import Clock, Order, Process
 from v2xsim.engine.stations.contents import EVERYBODY, NOBODY
@@ -68,9 +68,9 @@ class RadioAir:
 
     def __init__(
         self, clock: Clock, radio: Radio, streams: Streams, deliver: Deliver, table: PacketTable, channel: Columns,
-        end_us: int,
+        end_us: int, ended: Ended = ignore_end,
     ) -> None:  # fmt: skip
-        self._clock, self._radio, self._streams = clock, radio, streams
+        self._clock, self._radio, self._streams, self._ended = clock, radio, streams, ended
         self._deliver, self._table, self._channel, self._end_us = deliver, table, channel, end_us
         self._layer: AccessLayer = access_layer(radio, clock.now_us)
         self._dcc = Dcc(radio.dcc)
@@ -175,8 +175,15 @@ class RadioAir:
         """Forget the packets of stations that left at least 1 s ago."""
         while self._departed and self._departed[0][0] <= self._clock.now_us - _GIVEN_UP_US:
             for number in self._departed.pop(0)[1]:
-                self._flying.pop(number, None)
+                packet = self._flying.pop(number, None)
                 self._forget(number)
+                if packet is not None:
+                    self._end(packet, PacketEnd.SENDER_LEFT)
+
+    def _end(self, packet: Packet, end: PacketEnd) -> None:
+        # Only programs wait for the end of a packet that does not arrive.
+        if packet.message.kind == APPLICATION:
+            self._ended(packet, end)
 
     def _forget(self, number: int) -> None:
         self._awaited.discard(number)
@@ -198,6 +205,8 @@ class RadioAir:
         sender_row = self._fleet.index(sender)
         # A relay may have left between receiving a packet and forwarding it.
         if sender_row < 0:
+            for packet in packets:
+                self._end(packet, PacketEnd.SENDER_LEFT)
             return
         ready_us = self._clock.now_us + wait_us
         mcs = self._radio.awareness_mcs if message.kind == AWARENESS else self._radio.mcs
@@ -245,6 +254,7 @@ class RadioAir:
             self._forget(number)
             if packet is not None:
                 self._table.add_unsent(packet, until_us)
+                self._end(packet, PacketEnd.QUEUE_FULL)
         self._layer.dropped.clear()
         if len(receptions.number):
             self._hand_over(receptions)
@@ -260,15 +270,22 @@ class RadioAir:
         # Index of the first delivered reception of each packet, among all delivered receptions.
         begin = np.concatenate([[0], np.cumsum(delivered)])[receptions.offset]
         receiver, snr_db = self._fleet.agent[receptions.receiver[delivered]], receptions.snr_db[delivered]
-        if self._retries:
-            self._send_again(receptions, packets)
+        sent_again = self._send_again(receptions, packets) if self._retries else set()
         times = zip(receptions.began_us.tolist(), receptions.ended_us.tolist(), strict=True)
-        for packet, low, high, (start_us, end_us) in zip(packets, begin[:-1], begin[1:], times, strict=True):
+        ways = zip(numbers, packets, begin[:-1], begin[1:], times, strict=True)
+        for number, packet, low, high, (start_us, end_us) in ways:
             if high > low:
                 self._deliver(Heard(packet, receiver[low:high], start_us, end_us, snr_db[low:high]))
+            if number not in sent_again:
+                self._end(packet, PacketEnd.SENT)
 
-    def _send_again(self, receptions: Receptions, packets: list[Packet]) -> None:
-        """Repeat each packet that its target did not receive, because the sender gets no acknowledgement for it."""
+    def _send_again(self, receptions: Receptions, packets: list[Packet]) -> set[int]:
+        """Repeat each packet that its target did not receive, because the sender gets no acknowledgement for it.
+
+        Returns:
+            The numbers of those packets.
+        """
+        sent_again: set[int] = set()
         now_us, ack_timeout_us = self._clock.now_us, round(self._radio.ack_timeout_ms * 1e3)
         for row, number in enumerate(receptions.number.tolist()):
             retries = self._retries.pop(number, None)
@@ -280,3 +297,5 @@ class RadioAir:
             if not (is_target & (receptions.outcome[own] == DELIVERED)).any():
                 wait_us = max(0, int(receptions.ended_us[row]) - now_us + ack_timeout_us)
                 self._enqueue([packet], wait_us, retries=retries + 1)
+                sent_again.add(number)
+        return sent_again

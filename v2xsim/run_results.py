@@ -1,0 +1,80 @@
+"""The results of a simulation that has run to its end, and the notices about what a program did in it."""
+
+import pyarrow as pa
+
+from v2xsim.engine.cooperation.own_messages import MessageCounts
+from v2xsim.engine.simulation import Simulation
+from v2xsim.evaluation.metrics import all_metrics
+from v2xsim.mobility.base import Names
+from v2xsim.notices import Notice
+from v2xsim.records import Prisms
+from v2xsim.results.results import Results, metrics_table
+from v2xsim.scenario.schema_world import simulated_s
+from v2xsim.scenario.steered import NOTICE, Steered
+from v2xsim.world.roads import Roads
+
+
+def results_of(
+    simulation: Simulation, names: Names, prisms: Prisms, roads: Roads, notices: tuple[Notice, ...],
+    inputs: dict[str, str], steered: Steered,
+) -> Results:  # fmt: skip
+    """Return the results of a simulation.
+
+    Args:
+        simulation: Simulation that has run to its end.
+        names: Names of all road users and roadside units.
+        prisms: Buildings of the world.
+        roads: Roads for pictures.
+        notices: Notices of the run.
+        inputs: Digests of the files that it read, by path.
+        steered: How often a program acted in it.
+    """
+    scenario = simulation.scenario
+    recording = simulation.recording
+    recording.write_participants(names, prisms, roads)
+    tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in recording.tables.items()}
+    frames = tables["fusion"].num_rows
+    rows = all_metrics(
+        tables,
+        recording.average_precision(),
+        frames,
+        simulated_s(scenario.run.duration_s, scenario.run.step_s),
+        scenario.record.prr_range_m,
+        scenario.record.packet_share,
+    )
+    tables["metrics"] = metrics_table(rows)
+    rung = {
+        "detection": scenario.detector.name if scenario.detector.file else "visibility detection model",
+        "channel": scenario.radio.channel.name,
+        "access": scenario.radio.access.name,
+        "payload": scenario.cooperation.fusion.shares.value,
+        "traffic": scenario.traffic.source,
+    }
+    return Results(
+        scenario,
+        tables,
+        {name: metric for name, part, metric in rows if part == ""},
+        {},
+        rung,
+        notices,
+        inputs,
+        steered,
+    )
+
+
+def steered_notices(steered: Steered, messages: MessageCounts) -> tuple[Notice, ...]:
+    """Return that a program acted in a run, and how many of its messages had no outcome when the run ended."""
+    notices = []
+    if steered:
+        text = (
+            f"the program that stepped this run {steered}; of its messages, {messages.arrived:,} arrived, {messages.lost:,} were lost and "
+            f"{messages.under_way:,} were under way at the end. The scenario alone gives other results"
+        )
+        notices.append(Notice(NOTICE, steered.messages_sent + steered.speeds_set, text))
+    if messages.under_way:
+        text = (
+            f"{messages.under_way:,} of {messages.sent:,} messages of the program were under way when the run ended: nobody knows whether they would have "
+            "arrived; lengthen run.duration_s, or send them earlier"
+        )
+        notices.append(Notice("run.messages_under_way", messages.under_way, text))
+    return tuple(notices)
