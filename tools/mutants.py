@@ -67,6 +67,10 @@ ROOMS = {
         "v2xsim/engine", "tests/engine", ("tests/recorded", "tests/evaluation", "tests/viz", "tests/cli", "tests/contract")
     ),
     "evaluation": Room("v2xsim/evaluation", "tests/evaluation", (*_RUNS, "tests/viz")),
+    "import_osm": Room("v2xsim/import_osm", "tests/import_osm", ("tests/world",)),
+    "mobility": Room("v2xsim/mobility", "tests/mobility", (*_RUNS, "tests/cli")),
+    "views": Room("v2xsim/views", "tests/views", ()),
+    "world": Room("v2xsim/world", "tests/world", ("tests/import_osm", *_RUNS)),
     "results": Room("v2xsim/results", "tests/results", ("tests/evaluation", *_RUNS, "tests/study", "tests/viz", "tests/cli")),
     "opened": Room("v2xsim/opened", "tests/opened", ("tests/mobility", "tests/contract")),
     "study": Room("v2xsim/study", "tests/study", ("tests/viz", "tests/cli")),
@@ -111,6 +115,21 @@ def drawn(rooms: list[str], seed: int, count: int, root: Path = ROOT) -> list[tu
     return found
 
 
+def mirrors_of(room: Room, path: str, root: Path) -> list[str]:
+    """Return the test files that mirror a file of the code: those of `links.py` are `test_links.py` and `test_links_*.py`.
+
+    A file of the code with a longer name takes what fits it better: `test_links_of_relays.py` belongs to `links_of_relays.py`.
+    """
+    code = root / path
+    names = {file.stem for file in code.parent.glob("*.py")}
+    folder = root / room.tests / Path(path).parent.relative_to(room.code)
+    found = [
+        test for test in sorted(folder.glob("test_*.py"))
+        if max((name for name in names if f"{test.stem}_".startswith(f"test_{name}_")), key=len, default="") == code.stem
+    ]  # fmt: skip
+    return [test.relative_to(root).as_posix() for test in found]
+
+
 def tests_for(room: Room, mutant: Mutant | None, root: Path, near_alone: bool) -> list[str]:
     """Return the tests to run for a fault, those most likely to detect it first.
 
@@ -118,14 +137,11 @@ def tests_for(room: Room, mutant: Mutant | None, root: Path, near_alone: bool) -
         room: Part of the code that has the fault.
         mutant: The fault (None returns all tests of the room).
         root: Root folder of the code.
-        near_alone: Whether to run only the test file that mirrors the changed file, if there is one.
+        near_alone: Whether to run only the test files that mirror the changed file, if there are any.
     """
-    near: list[str] = []
-    if mutant is not None:
-        inside = Path(mutant.path).relative_to(room.code)
-        near = [f"{room.tests}/{inside.parent.as_posix()}/test_{inside.stem}.py".replace("/./", "/")]
-        if near_alone and (root / near[0]).exists():
-            return near
+    near = [] if mutant is None else mirrors_of(room, mutant.path, root)
+    if near_alone and near:
+        return near
     wider = () if near_alone else room.wider
     return [test for test in (*near, room.tests, *wider) if (root / test).exists()]
 
@@ -348,7 +364,7 @@ def main() -> None:
     parser.add_argument(
         "--near",
         action="store_true",
-        help="run only the test file that mirrors the changed file; if there is none, all tests of its room",
+        help="run only the test files that mirror the changed file; if there are none, all tests of its room",
     )
     parser.add_argument(
         "--deselect", default="", metavar="TEXT", help="leave out the tests that match this pytest -k expression"
