@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from v2xsim.comms.access.packets import Packets, field_of
-from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, layer_of
+from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, error_points_of, layer_of
 from v2xsim.comms.channel.blockage.model import BlockageView, VehicleBlockage, blockage_of, moments_of
 from v2xsim.comms.channel.building_loss.model import BuildingLoss, BuildingLossView, building_loss_of
 from v2xsim.comms.channel.fading.model import Fading, FadingView, shape_of
@@ -202,9 +202,10 @@ def fusion_view(size: int) -> FusionView:
 
 
 def _try_access(scheme: AccessScheme, size: int) -> object:
-    """Send a few packets over the access layer that an access scheme makes."""
+    """Send a few packets over the access layer that an access scheme makes, and ask for its error curve."""
     if scheme.ideal:
         return None
+    curve = error_points_of(scheme, 2, 10)
     keys = np.arange(size, dtype=np.uint64) + np.uint64(7)
     layer = layer_of(scheme, RadioSettings(), 0, keys)
     number, full = np.arange(size), np.full
@@ -213,7 +214,7 @@ def _try_access(scheme: AccessScheme, size: int) -> object:
     )
     layer.submit(packets)
     field = field_of(full((size, size), -60.0), -110.0)
-    return [layer.advance(until_us, field) for until_us in (50_000, 100_000)]
+    return curve, [layer.advance(until_us, field) for until_us in (50_000, 100_000)]
 
 
 def _try_awareness(rule: AwarenessRule, size: int) -> object:

@@ -63,10 +63,13 @@ class Packets:
         return Packets(empty, empty, empty, empty, empty, empty, empty, np.zeros(0, np.uint64))
 
     def with_more(self, packets: "Packets") -> "Packets":
-        """Return these and other packets, sorted by the time at which they are ready, then by key."""
+        """Return these and other packets, sorted by the time at which they are ready, then by number.
+
+        So the fragments of one message enter their sender's queue in their order.
+        """
         names = Packets.__dataclass_fields__
         both = Packets(**{n: np.concatenate([getattr(self, n), getattr(packets, n)]) for n in names})
-        return both[np.lexsort((both.key, both.ready_us))]
+        return both[np.lexsort((both.number, both.ready_us))]
 
 
 class LinkRows(NamedTuple):

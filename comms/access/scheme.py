@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int64, UInt64
 
 from v2xsim.comms.access.packets import OUTCOME_NAMES, Field, Packets, Receptions
+from v2xsim.comms.phy.error_points import ErrorPoints
 from v2xsim.part_answers import array_from
 from v2xsim.parts import Above, AtLeast, Kind, Part, PartError
 from v2xsim.plugins import ask, call, wrong_answer
@@ -98,6 +99,18 @@ class AccessScheme(Part):
         """Return the size in bytes of the largest packet that the scheme can send, or None if there is no limit."""
         return None
 
+    def error_points(self, mcs: int, bandwidth_mhz: int) -> ErrorPoints:
+        """Return the packet error rate over SINR from which stations predict the delivery of data packets.
+
+        Args:
+            mcs: Value of `radio.mcs`, for schemes that use this key.
+            bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
+        """
+        # Imported here, so that a scenario can be checked without loading compiled kernels.
+        from v2xsim.comms.phy.error_rate import ieee80211p_points
+
+        return ieee80211p_points(mcs, bandwidth_mhz)
+
     def describe(self) -> str:
         """Return the settings that limit the packet size, as text for error messages."""
         return self.name
@@ -127,6 +140,27 @@ def layer_of(
     if station_key is not None:
         layer.reindexed(np.full(len(station_key), -1), station_key)
     return layer
+
+
+def error_points_of(scheme: AccessScheme, mcs: int, bandwidth_mhz: int) -> ErrorPoints:
+    """Return a scheme's `error_points`, checked if the scheme is a user's.
+
+    Raises:
+        PartError: If a user's scheme raises an exception, or does not return a falling curve of error rates.
+    """
+    points: ErrorPoints = ask(scheme, "error_points", mcs, bandwidth_mhz)
+    if scheme.file is not None:
+        count = len(points[0]) if isinstance(points, tuple) and len(points) == 2 and np.ndim(points[0]) == 1 else 0
+        if count < 2:
+            must = "must return two arrays, SINR in dB and error rate, of at least 2 points"
+            raise wrong_answer(scheme, "error_points", f"{must}, got {type(points).__name__}")
+        for name, values in zip(("sinr_db", "error_rate"), points, strict=True):
+            array_from(scheme, "error_points", values, {"points": count}, name=name)
+        sinr_db, error_rate = points
+        if (np.diff(sinr_db) <= 0).any() or (np.diff(error_rate) > 0).any() or error_rate[0] > 1 or error_rate[-1] < 0:
+            must = "must return rising SINRs and error rates that never rise, from at most 1 to at least 0"
+            raise wrong_answer(scheme, "error_points", must)
+    return points
 
 
 class _Watched:

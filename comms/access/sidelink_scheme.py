@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from v2xsim.comms.access.scheme import AccessLayer, AccessScheme, RadioSettings
+from v2xsim.comms.phy.error_points import ErrorPoints
 from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, sidelink_error_curve
 from v2xsim.parts import Above, AtLeast, AtMost, Auto, Below
 
@@ -146,6 +147,11 @@ class SidelinkScheme(AccessScheme):
             f"{self.name}: {self.subchannels} subchannels of {self.rb_per_subchannel} resource blocks, {self.coding[0]} bits a symbol, "
             f"code rate {self.coding[1]:g}"
         )
+
+    def error_points(self, mcs: int, bandwidth_mhz: int) -> ErrorPoints:
+        """Return the error curve of the scheme's own modulation and code rate; `mcs` and the bandwidth change nothing."""
+        sinr_db, error_rate = sidelink_error_curve(*self.coding)
+        return ErrorPoints(np.array(sinr_db), np.array(error_rate))
 
     def layer(self, settings: RadioSettings, time_us: int) -> AccessLayer:
         """Return the access layer of the scheme."""

@@ -11,6 +11,7 @@ from numba import njit
 
 from v2xsim.comms.phases import INLINED_PHASE, PHASE
 from v2xsim.comms.phy.airtime import MCS_COUNT, rate_mbps
+from v2xsim.comms.phy.error_points import ErrorPoints
 
 
 @cache
@@ -56,20 +57,10 @@ def per(
     return rate
 
 
-def snr_needed_db(delivery: float, mcs: int, bandwidth_mhz: int) -> float:
-    """Return the SNR in dB at which a packet without interference is delivered with a given probability.
-
-    Args:
-        delivery: Probability that the packet is delivered, 0 to 1; the result is infinity if the curve never reaches
-            it.
-        mcs: Index of the modulation and coding scheme, 0 to 7.
-        bandwidth_mhz: Bandwidth of the channel: 10, 20 or 40.
-    """
+def ieee80211p_points(mcs: int, bandwidth_mhz: int) -> ErrorPoints:
+    """Return the points of `per` for one modulation and coding scheme."""
     ebn0_db, error_rate = error_curve()
-    if 1.0 - delivery < error_rate[-1]:
-        return float("inf")
-    needed = np.interp(-(1.0 - delivery), -error_rate, ebn0_db)
-    return float(needed - ebn0_over_sinr_db(bandwidth_mhz)[mcs])
+    return ErrorPoints(ebn0_db - ebn0_over_sinr_db(bandwidth_mhz)[mcs], error_rate)
 
 
 @njit(**PHASE)

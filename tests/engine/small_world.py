@@ -380,6 +380,11 @@ class SilentAir(Air):
     awaited: list = field(default_factory=list)
     forwarded: list = field(default_factory=list)
     asked_bytes: list = field(default_factory=list)
+    phases_us: dict = field(default_factory=dict)
+
+    def phase_us(self, agent, period_us):
+        """Return the phase that a test has set, otherwise 0."""
+        return self.phases_us.get(agent, 0)
 
     def send(self, message, *, period_us=0, awaited=True):
         """Note a message."""

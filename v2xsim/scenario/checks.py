@@ -38,6 +38,7 @@ _IDEAL, _CSMA, _SIDELINKS, _RANDOM = ("ideal",), ("ieee80211p",), ("lte_mode4", 
 _UNUSED_BY = {
     "slot_ms": _IDEAL + _CSMA + _SIDELINKS,
     "selection_window_ms": _IDEAL + _CSMA,
+    "mcs": _IDEAL + _SIDELINKS,
     "awareness_mcs": _IDEAL + _SIDELINKS,
     "queue_packets": _IDEAL + _RANDOM,
     "retries": _IDEAL,

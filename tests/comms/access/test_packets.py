@@ -89,18 +89,18 @@ def test_no_packet_has_no_reception():
     assert len(none.sinr_db) == len(none.packet) == 0
 
 
-def of_times(ready_us, key):
+def of_times(ready_us, number):
     count = len(ready_us)
     same = np.zeros(count, np.int64)
-    return Packets(
-        np.arange(count), same, same - 1, np.array(ready_us), same + 300, same + 2, same, np.array(key, np.uint64)
-    )
+    # The keys fall where the numbers rise, so that the two orders differ.
+    key = 100 - np.array(number, np.uint64)
+    return Packets(np.array(number), same, same - 1, np.array(ready_us), same + 300, same + 2, same, key)
 
 
-def test_packets_that_wait_are_ordered_by_time_and_those_of_one_instant_by_key():
-    waiting = of_times([5, 5], [9, 3]).with_more(of_times([5, 1], [4, 8]))
+def test_packets_that_wait_are_ordered_by_time_and_those_of_one_instant_by_number():
+    waiting = of_times([5, 5], [3, 9]).with_more(of_times([5, 1], [4, 8]))
     assert waiting.ready_us.tolist() == [1, 5, 5, 5]
-    assert waiting.key.tolist() == [8, 3, 4, 9]
+    assert waiting.number.tolist() == [8, 3, 4, 9]
 
 
 def test_a_link_at_the_limit_is_listed_and_a_weaker_one_is_not():

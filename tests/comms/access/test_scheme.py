@@ -8,7 +8,7 @@ import pytest
 from groups import keys, packets, repeated, square
 
 from v2xsim.comms.access.packets import COLLISION, DELIVERED, Receptions
-from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, layer_of
+from v2xsim.comms.access.scheme import AccessScheme, RadioSettings, error_points_of, layer_of
 from v2xsim.comms.access.schemes.ideal import Ideal
 from v2xsim.comms.access.schemes.random_slot import RandomSlotAccess
 from v2xsim.parts import PartError
@@ -289,6 +289,37 @@ def test_an_exception_in_a_users_layer_names_the_method(method):
     layer = layer_of(scheme_of(inner), RadioSettings(), 0)
     with pytest.raises(PartError, match=rf"access scheme 'mine': layer\.{method} raised KeyError: 'x'"):
         use(layer)
+
+
+POINTS = np.array([0.0, 5.0, 9.0]), np.array([1.0, 0.4, 0.0])
+
+
+def curve_scheme(points):
+    """Return a user's scheme that predicts delivery from the given points."""
+    scheme = scheme_of(Scripted())
+    type(scheme).error_points = lambda self, mcs, bandwidth_mhz: points
+    return scheme
+
+
+def test_a_users_error_curve_is_taken_as_it_is():
+    assert error_points_of(curve_scheme(POINTS), 2, 10) is POINTS
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        (None, "must return two arrays, SINR in dB and error rate, of at least 2 points, got NoneType"),
+        ((np.zeros(1), np.ones(1)), "of at least 2 points"),
+        ((POINTS[0], POINTS[1][:2]), "must return as error_rate an array of 3 points, got shape"),
+        ((POINTS[0], np.array([1.0, np.nan, 0.0])), "must return as error_rate finite numbers, got nan"),
+        ((POINTS[0][::-1].copy(), POINTS[1]), "must return rising SINRs and error rates that never rise"),
+        ((POINTS[0], POINTS[1][::-1].copy()), "must return rising SINRs and error rates that never rise"),
+        ((POINTS[0], POINTS[1] + 0.1), "from at most 1 to at least 0"),
+    ],
+)
+def test_a_users_error_curve_that_is_none_is_refused(points, says):
+    with pytest.raises(PartError, match=f"access scheme 'mine': error_points .*{says}"):
+        error_points_of(curve_scheme(points), 2, 10)
 
 
 # What a scheme is unless its class says otherwise.

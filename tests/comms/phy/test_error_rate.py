@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from v2xsim.comms.phy.error_rate import error_curve, error_rate_at, per, snr_needed_db
+from v2xsim.comms.phy.error_points import snr_needed_db
+from v2xsim.comms.phy.error_rate import error_curve, error_rate_at, ieee80211p_points, per
 
 MCS = st.integers(0, 7)
 BANDWIDTH = st.sampled_from([10, 20, 40])
@@ -37,8 +38,8 @@ def test_the_kernels_error_rate_is_that_of_numpy(ebn0_db):
 
 @given(st.floats(0.0, 0.999), MCS)
 def test_the_snr_needed_for_a_delivery_delivers_it(delivery, mcs):
-    assert 1 - per(snr_needed_db(delivery, mcs, 10), mcs, 10) == pytest.approx(delivery, abs=1e-9)
+    assert 1 - per(snr_needed_db(delivery, ieee80211p_points(mcs, 10)), mcs, 10) == pytest.approx(delivery, abs=1e-9)
 
 
 def test_no_snr_delivers_every_packet():
-    assert snr_needed_db(0.9999, 0, 10) == np.inf
+    assert snr_needed_db(0.9999, ieee80211p_points(0, 10)) == np.inf

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from v2xsim.comms.phy.airtime import airtime_us
-from v2xsim.comms.phy.error_rate import UNIFORM_BINS, ebn0_over_sinr_db, error_rate_at, lost_below, per, snr_needed_db
+from v2xsim.comms.phy.error_points import snr_needed_db
+from v2xsim.comms.phy.error_rate import (
+    UNIFORM_BINS,
+    ebn0_over_sinr_db,
+    error_rate_at,
+    ieee80211p_points,
+    lost_below,
+    per,
+)
 from v2xsim.comms.phy.noise import milliwatts, noise_dbm, receiver, receiver_of
 from v2xsim.comms.phy.sidelink import (
     QPSK_ERROR_RATE,
@@ -85,7 +93,7 @@ def test_energy_per_bit_is_sinr_times_bandwidth_over_rate():
 
 @pytest.mark.parametrize(("delivery", "ebn0_db"), [(0.6, 10.0), (0.3, 7.5), (0.985, 15.0), (0.999, 35.0)])
 def test_the_snr_needed_for_a_delivery_is_read_off_the_table_backwards(delivery, ebn0_db):
-    assert snr_needed_db(delivery, 2, 10) == pytest.approx(ebn0_db - 10 * np.log10(10 / 6))
+    assert snr_needed_db(delivery, ieee80211p_points(2, 10)) == pytest.approx(ebn0_db - 10 * np.log10(10 / 6))
 
 
 CURVE = np.array([0.0, 4.0, 6.0]), np.array([1.0, 0.5, 0.1])

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from v2xsim.comms.channel.path_loss.tr37885_highway import Tr37885Highway
 from v2xsim.comms.channel.path_loss.tr37885_urban import Tr37885Urban
-from v2xsim.comms.phy.error_rate import snr_needed_db
+from v2xsim.comms.phy.error_points import snr_needed_db
+from v2xsim.comms.phy.error_rate import ieee80211p_points
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import chosen_relays, usable_stations
 from v2xsim.comms.relay.clearance import clearance_margin
@@ -33,7 +34,7 @@ def made(rule, weight, keep):
 def view_of(requester, helper, antenna_m, velocity_mps, delivery, min_delivery, boxes, path_loss):
     """Return what a rule reads, at 23 dBm on 10 MHz."""
     stations = len(antenna_m)
-    weakest_dbm = noise_dbm(10, 9.0) + snr_needed_db(min_delivery, 2, 10)
+    weakest_dbm = noise_dbm(10, 9.0) + snr_needed_db(min_delivery, ieee80211p_points(2, 10))
     draw = np.random.default_rng(1).random((len(requester), stations))
     return RelayView(
         requester, helper, usable_stations(requester, helper, delivery, min_delivery), np.arange(stations), antenna_m, velocity_mps,

@@ -84,18 +84,21 @@ def test_announcements_have_a_period_and_only_their_first_fragment_reserves(setu
     assert [p.period_us[0] for p in this.layer.submitted] == [100_000, 0]
 
 
-def test_a_station_announces_itself_at_a_phase_of_its_own(setup):
-    this = setup(access="ieee80211p")
-    for origin in (2, 5, 2):
-        this.air.send(announced(origin), period_us=100_000)
-    this.air.settle()
-    ready = [int(p.ready_us[0]) for p in this.layer.submitted]
-    assert ready == [int(100_000 * Streams(1).uniforms("announcement.phase", origin)[0, 0]) for origin in (2, 5, 2)]
-    assert ready[0] != ready[1]
+def test_each_station_has_a_phase_of_its_own_within_the_period(setup):
+    air = setup(access="ieee80211p").air
+    phases_us = [air.phase_us(agent, 100_000) for agent in range(200)]
+    assert len(set(phases_us)) > 190
+    assert 0 <= min(phases_us) < 5_000
+    assert 95_000 < max(phases_us) < 100_000
+    assert phases_us == [air.phase_us(agent, 100_000) for agent in range(200)]
 
 
 def test_an_access_scheme_that_spreads_periods_itself_gets_no_phase(setup):
-    this = setup(access="random_slot")
+    assert setup(access="random_slot").air.phase_us(2, 100_000) == 0
+
+
+def test_an_announcement_enters_the_queue_when_it_is_made(setup):
+    this = setup(access="ieee80211p")
     this.air.send(announced(), period_us=100_000)
     this.air.settle()
     assert this.layer.submitted[0].ready_us.tolist() == [0]

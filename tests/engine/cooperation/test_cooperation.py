@@ -48,9 +48,13 @@ class Post(Exchange):
     """An exchange that keeps what it is given, and knows one helper for every ego."""
 
     announced: list = field(default_factory=list)
+    phases_us: dict = field(default_factory=dict)
     reported: list = field(default_factory=list)
     matched: list = field(default_factory=list)
     asked: list = field(default_factory=list)
+
+    def announcement_phase_us(self, agent):
+        return self.phases_us.get(agent, 0)
 
     def announce(self, sent):
         self.announced.append(sent)
@@ -129,6 +133,30 @@ def test_a_station_announces_whom_it_has_heard_lately():
     scene.stations.measure(np.array([HELPER]), OTHER, np.array([20.0]), 1)
     scene.stations.measure(np.array([HELPER]), EGO, np.array([20.0]), -1)
     assert [sent.heard.tolist() for sent in announced_in(scene)] == [[], [OTHER], []]
+
+
+def test_a_station_makes_its_announcement_at_its_own_phase_from_what_it_knows_then():
+    scene = Scene(own_states([EGO, HELPER]), frame(HELPER, 0))
+    scene.post.phases_us[HELPER] = STEP_US + 1
+    assert [sent.origin for sent in announced_in(scene)] == [EGO]
+    newer = frame(HELPER, FRAME_US + STEP_US)
+    scene.stations.keep_frame(newer)
+    scene.stations.enter(own_states([EGO, HELPER], time_us=FRAME_US + STEP_US))
+    scene.clock.run_until(NOW_US + STEP_US + 1)
+    assert len(scene.post.announced) == 1
+    scene.clock.run_until(NOW_US + STEP_US + 2)
+    sent = scene.post.announced[1]
+    assert (sent.origin, sent.capture_us) == (HELPER, FRAME_US + STEP_US)
+    assert sent.matrix is newer.matrix
+
+
+def test_a_station_that_leaves_before_its_phase_announces_nothing():
+    scene = Scene(own_states([EGO, HELPER]))
+    scene.post.phases_us[HELPER] = 50
+    announced_in(scene)
+    scene.stations.enter(own_states([EGO]))
+    scene.clock.run_until(NOW_US + STEP_US)
+    assert [sent.origin for sent in scene.post.announced] == [EGO]
 
 
 # Matching

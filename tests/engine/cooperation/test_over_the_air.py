@@ -140,14 +140,14 @@ def test_a_report_with_a_missing_fragment_is_dropped():
 def test_stations_measure_the_packets_that_they_hear():
     scene = Scene()
     scene.receive(awareness_packet(awareness(HELPER), hop=2, sender=RELAY), OTHER)
-    heard = scene.stations.heard_lately(NOW_US)
-    assert np.argwhere(heard).tolist() == [[OWN.index(OTHER), OWN.index(RELAY)]]
+    heard = {agent: scene.stations.heard_lately(agent, NOW_US).tolist() for agent in OWN.agent.tolist()}
+    assert {agent: senders for agent, senders in heard.items() if senders} == {OTHER: [RELAY]}
 
 
 def test_nobody_measures_an_ideal_channel():
     scene = Scene(radio=IDEAL)
     scene.receive(awareness_packet(awareness(HELPER)), EGO)
-    assert not scene.stations.heard_lately(NOW_US).any()
+    assert scene.stations.heard_lately(EGO, NOW_US).tolist() == []
 
 
 # Whom an ego may ask

@@ -79,6 +79,18 @@ def test_what_one_end_heard_holds_for_the_other():
     assert one[0, 1] == one[1, 0] == pytest.approx(1.0 - per(6.0, RADIO.mcs, RADIO.bandwidth_mhz))
 
 
+def test_a_sidelink_is_predicted_from_its_own_coding_whatever_the_mcs_of_80211p():
+    # QPSK at code rate 0.7 needs more than 6 dB, 64-QAM at the same rate about 10 dB more.
+    robust, fast = ({"scheme": "nr_mode2", "bits_per_symbol": bits} for bits in (2, 6))
+    state = hearing(([2], 4, [11], 0))
+
+    def delivery(access, mcs):
+        return float(state.delivery(0, FORGET_US, Radio(access=access, mcs=mcs))[0, 1])
+
+    assert delivery(robust, 0) == delivery(robust, 7) > 0.95
+    assert delivery(fast, 0) == delivery(fast, 7) < 0.01
+
+
 def test_a_link_on_which_nobody_was_heard_lately_delivers_nothing():
     delivery = hearing(([2], 4, [30], 0)).delivery(FORGET_US + 1, FORGET_US, RADIO)
     assert not delivery.any()

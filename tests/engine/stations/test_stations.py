@@ -51,8 +51,8 @@ def test_what_was_heard_is_forgotten_in_time():
     all_of = stations(forget_us=1000)
     all_of.enter(own([2, 5]))
     all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
-    assert all_of.heard_lately(1100).tolist() == [[False, True], [False, False]]
-    assert not all_of.heard_lately(1101).any()
+    assert [all_of.heard_lately(agent, 1100).tolist() for agent in (2, 5)] == [[5], []]
+    assert all_of.heard_lately(2, 1101).tolist() == []
 
 
 def test_delivery_is_forgotten_with_what_was_heard():
@@ -68,4 +68,4 @@ def test_who_stays_remembers_whom_it_heard_when_others_come():
     all_of.enter(own([2, 5]))
     all_of.measure(np.array([2]), 5, np.array([20.0]), 100)
     all_of.enter(own([1, 2, 5]))
-    assert all_of.heard_lately(100).tolist() == [[False] * 3, [False, False, True], [False] * 3]
+    assert [all_of.heard_lately(agent, 100).tolist() for agent in (1, 2, 5)] == [[], [5], []]

@@ -70,6 +70,12 @@ class Air(Protocol):
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
         """Deliver the packets that arrived over the old links, then replace the links by those of the new tick."""
 
+    def phase_us(self, agent: int, period_us: int) -> int:
+        """Return how long after the start of a period a station makes its announcement, below the period's length.
+
+        The periods of stations are not aligned, so each station has a random phase of its own, the same in the whole run.
+        """
+
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message from its origin: to its relay if it has one, otherwise to its destination.
 
@@ -104,6 +110,10 @@ class IdealAir:
     def tick(self, fleet: Fleet, links: LinkBudget) -> None:
         """Replace the links by those of the new tick."""
         self._fleet, self._links = fleet, links
+
+    def phase_us(self, agent: int, period_us: int) -> int:
+        """Return 0: no announcement disturbs another, so all stations may announce themselves at the same instant."""
+        return 0
 
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message; it arrives at the same instant, before any process continues."""

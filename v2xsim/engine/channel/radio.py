@@ -96,17 +96,20 @@ class RadioAir:
         self._fleet, self._links = fleet, links
         self._forget_departed()
 
+    def phase_us(self, agent: int, period_us: int) -> int:
+        """Return how long after the start of a period a station makes its announcement, below the period's length."""
+        # The scheme `random_slot` needs no phase, because it draws a slot within the period itself.
+        if self._radio.access.spreads_periods:
+            return 0
+        return int(self._streams.uniforms("announcement.phase", agent)[0, 0] * period_us)
+
     def send(self, message: Message, *, period_us: int = 0, awaited: bool = True) -> None:
         """Send a message from its origin to its relay or its destination; arguments as in `v2xsim.engine.channel.air.Air`."""
         # A message over a relay also carries the addresses of the relay and the destination.
         header_bytes = PACKET_HEADER_BYTES + (RELAY_HEADER_BYTES if message.relay != NOBODY else 0)
         sizes = fragment_sizes(message.size_bytes, self._radio.mtu_bytes, header_bytes)
         wait_us = 0
-        # The periods of stations are not aligned, so each station sends at a random phase of its own. The scheme
-        # `random_slot` needs no phase, because it draws a slot within the period itself.
-        if period_us and not self._radio.access.spreads_periods:
-            wait_us = int(self._streams.uniforms("announcement.phase", message.origin)[0, 0] * period_us)
-        elif message.kind != AWARENESS:
+        if message.kind != AWARENESS:
             # All stations capture at the same ticks, but their computers do not finish in the same microsecond.
             spread_us = self._radio.processing_spread_ms * 1e3
             wait_us = int(self._streams.uniforms("processing", message.number)[0, 0] * spread_us)

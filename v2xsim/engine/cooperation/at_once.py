@@ -37,6 +37,10 @@ class AtOnce:
         self._directory = Directory(rule.shortlist) if rule.shortlist else None
         self._numbers: Iterator[int] = count(1)
 
+    def announcement_phase_us(self, agent: int) -> int:
+        """Return 0: no announcement disturbs another, so all stations announce themselves at the same instant."""
+        return 0
+
     def announce(self, awareness: Awareness) -> None:
         """Store a station's announcement in the knowledge of every ego."""
         now_us = self._clock.now_us

@@ -1,11 +1,12 @@
 """The steps of cooperation: stations announce themselves, egos choose and ask helpers, stations report, egos collect data."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from v2xsim.engine.channel.air import Air
-from v2xsim.engine.clock import Clock
+from v2xsim.engine.clock import Clock, Order
 from v2xsim.engine.cooperation.announcing import Announcing, announcement
 from v2xsim.engine.cooperation.blind_zone import BlindZones
 from v2xsim.engine.cooperation.collecting import Arrived, arrived_of, arrived_reports, newest_answers
@@ -66,12 +67,25 @@ class Cooperation:
         self._announcing, self._reporting = Announcing(rule.awareness_rule), Reporting(rule.redundancy)
 
     def announce(self, states: OwnStates) -> None:
-        """Send the announcements that are due by the message rule: state at the last tick and newest matrix of each station."""
+        """Let each station whose announcement is due by the message rule make and send it at its own phase of the period."""
         now_us = self._clock.now_us
-        heard = self._stations.heard_lately(now_us)
-        for row in np.flatnonzero(self._announcing.due(states, self._air.wait_us(_TYPICAL_BYTES), now_us)):
-            frame = self._stations.detected_frame(int(states.agent[row]), now_us) if states.lidars[row] else None
-            self._exchange.announce(announcement(states, int(row), frame, states.agent[np.flatnonzero(heard[row])]))
+        is_due = self._announcing.due(states, self._air.wait_us(_TYPICAL_BYTES), now_us)
+        for agent in states.agent[is_due].tolist():
+            phase_us = self._exchange.announcement_phase_us(agent)
+            if phase_us:
+                self._clock.call(now_us + phase_us, Order.ANNOUNCE, partial(self._announce_one, agent))
+            else:
+                self._announce_one(agent)
+
+    def _announce_one(self, agent: int) -> None:
+        """Send a station's announcement now: its state at the last tick and its newest matrix."""
+        states, now_us = self._stations.states, self._clock.now_us
+        row = states.index(agent)
+        # The station may have left since its announcement was due.
+        if row < 0:
+            return
+        frame = self._stations.detected_frame(agent, now_us) if states.lidars[row] else None
+        self._exchange.announce(announcement(states, row, frame, self._stations.heard_lately(agent, now_us)))
 
     def match(self, states: OwnStates, frame_us: int) -> None:
         """Let every ego whose newest frame was captured at `frame_us` ask helpers for its blind cells."""

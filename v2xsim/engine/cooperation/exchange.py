@@ -22,6 +22,9 @@ AnswerTo = Callable[[Request], Answer | None]
 class Exchange(Protocol):
     """Interface of an exchange; `OverTheAir` and `AtOnce` implement it."""
 
+    def announcement_phase_us(self, agent: int) -> int:
+        """Return how long after the start of the message rule's period a station makes its announcement, 0 or more."""
+
     def announce(self, awareness: Awareness) -> None:
         """Send a station's announcement to all stations."""
 

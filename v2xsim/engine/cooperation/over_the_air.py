@@ -50,6 +50,10 @@ class OverTheAir:
         self._numbers: Iterator[int] = count(1)
         self._broadcasts = Reassembly()
 
+    def announcement_phase_us(self, agent: int) -> int:
+        """Return how long after the start of the message rule's period a station makes its announcement, 0 or more."""
+        return self._air.phase_us(agent, self._period_us)
+
     def announce(self, awareness: Awareness) -> None:
         """Broadcast a station's announcement."""
         origin = awareness.origin

@@ -6,8 +6,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float
 
+from v2xsim.comms.access.scheme import error_points_of
 from v2xsim.comms.channel.path_loss.model import range_of
-from v2xsim.comms.phy.error_rate import snr_needed_db
+from v2xsim.comms.phy.error_points import snr_needed_db
 from v2xsim.comms.phy.noise import noise_dbm
 from v2xsim.comms.relay.choice import chosen_relays, usable_stations
 from v2xsim.comms.relay.rule import RelayView
@@ -170,7 +171,7 @@ def _usable_range_m(rule: Cooperation, radio: Radio) -> float:
     """Return the distance up to which a link without obstacles reaches the required delivery."""
     # For a required delivery of exactly 1, the range from the error curve would be zero.
     weakest_dbm = noise_dbm(radio.bandwidth_mhz, radio.noise_figure_db) + snr_needed_db(
-        min(rule.min_delivery, 0.99), radio.mcs, radio.bandwidth_mhz
+        min(rule.min_delivery, 0.99), error_points_of(radio.access, radio.mcs, radio.bandwidth_mhz)
     )
     eirp_dbm = radio.tx_power_dbm + 2.0 * radio.antenna_gain_dbi
     return range_of(radio.channel, eirp_dbm - weakest_dbm, radio.carrier_ghz)

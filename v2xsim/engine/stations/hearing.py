@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from v2xsim.comms.access.scheme import error_points_of
 from v2xsim.comms.pairs import kept_rows, rekeyed
-from v2xsim.comms.phy.error_rate import per
+from v2xsim.comms.phy.error_points import delivery_at
 from v2xsim.scenario.schema_radio import Radio
 
 # A link is forgotten after a time without packets of this many times the message rule's longest pause.
@@ -76,9 +77,11 @@ class Hearing:
         """Return the predicted probability that a data packet crosses each link, 0 to 1, the same in both directions.
 
         Of the SNRs measured at the two ends the larger one is used, since the channel is reciprocal. The prediction is 0 if
-        neither end has heard the other within the last `forget_us`. The prediction does not include interference.
+        neither end has heard the other within the last `forget_us`. The prediction does not include interference, and assumes that a data
+        packet is received with the SNR of the packets measured.
         """
         measured = np.where(self.heard_lately(now_us, forget_us), self.snr_db, -np.inf)
         snr_db = np.maximum(measured, measured.T)
         finite = np.isfinite(snr_db)
-        return np.where(finite, 1.0 - per(np.where(finite, snr_db, 0.0), radio.mcs, radio.bandwidth_mhz), 0.0)
+        curve = error_points_of(radio.access, radio.mcs, radio.bandwidth_mhz)
+        return np.where(finite, delivery_at(np.where(finite, snr_db, 0.0), curve), 0.0)

@@ -40,6 +40,15 @@ class OwnStates:
     lidars: Int64[np.ndarray, " stations"]
     ego: Bool[np.ndarray, " stations"]
 
+    @staticmethod
+    def none() -> "OwnStates":
+        """Return the states of no station, for the time before the first tick."""
+        ids, flags = np.zeros(0, np.int64), np.zeros(0, bool)
+        return OwnStates(
+            agent=ids, time_us=0, stamp_us=ids, pose=np.zeros((0, 4)), odometry=np.zeros((0, 3)), velocity_mps=np.zeros((0, 2)),
+            antenna_height_m=np.zeros(0), size_m=np.zeros((0, 3)), is_vehicle=flags, lidars=ids, ego=flags,
+        )  # fmt: skip
+
     def __len__(self) -> int:
         return len(self.agent)
 

@@ -3,13 +3,15 @@
 from collections import deque
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 
 from v2xsim.engine.stations.frame import Frame
 from v2xsim.engine.stations.hearing import Hearing
 from v2xsim.engine.stations.knowledge import Knowledge
 from v2xsim.engine.stations.own_state import OwnStates, row_of
 from v2xsim.scenario.schema_radio import Radio
+
+_NOBODY = np.zeros(0, np.int64)
 
 
 class Stations:
@@ -27,6 +29,8 @@ class Stations:
         self._ego_agents: set[int] = set()
         # One table for all stations, since hundreds of them measure each packet: row i has the measurements of station i.
         self._hearing = Hearing.nobody()
+        # State of each station at the last tick, as the station itself knows it.
+        self.states = OwnStates.none()
 
     @property
     def ego_agents(self) -> set[int]:
@@ -35,7 +39,7 @@ class Stations:
 
     def enter(self, states: OwnStates) -> None:
         """Set the stations of a new tick; stations that are new have heard no other yet."""
-        self._hearing = self._hearing.over(states.agent)
+        self.states, self._hearing = states, self._hearing.over(states.agent)
         # An ego stays in this set after it has left, because frames that it captured before are still fused and scored.
         for agent in states.agent[states.ego].tolist():
             self._ego_agents.add(agent)
@@ -75,20 +79,19 @@ class Stations:
         """
         self._hearing.note(receivers, sender, snr_db, time_us, self.forget_us)
 
-    def heard_lately(self, now_us: int) -> Bool[np.ndarray, "stations stations"]:
-        """Return whether each station (rows) has heard each sender (columns) lately."""
-        return self._hearing.heard_lately(now_us, self.forget_us)
+    def heard_lately(self, agent: int, now_us: int) -> Int64[np.ndarray, " heard"]:
+        """Return the agent ids of the other stations that a station has heard lately, in rising order."""
+        row = row_of(self._hearing.agent, agent)
+        # This row alone: each of thousands of stations asks by itself.
+        return self._hearing.agent[now_us - self._hearing.last_us[row] <= self.forget_us] if row >= 0 else _NOBODY
 
     def heard_by(self, agent: int, now_us: int) -> dict[int, float]:
         """Return the mean SNR in dB of each other station that a station has heard lately, by agent id."""
-        row = row_of(self._hearing.agent, agent)
-        if row < 0:
+        senders = self.heard_lately(agent, now_us)
+        if len(senders) == 0:
             return {}
-        # This row alone: a program may ask for each of thousands of stations.
-        senders = np.flatnonzero(now_us - self._hearing.last_us[row] <= self.forget_us)
-        return dict(
-            zip(self._hearing.agent[senders].tolist(), self._hearing.snr_db[row, senders].tolist(), strict=True)
-        )
+        snr_db = self._hearing.snr_db[row_of(self._hearing.agent, agent)]
+        return dict(zip(senders.tolist(), snr_db[np.searchsorted(self._hearing.agent, senders)].tolist(), strict=True))
 
     def delivery(self, now_us: int, radio: Radio) -> Float[np.ndarray, "stations stations"]:
         """Return the predicted probability that a data packet crosses each link, 0 to 1; symmetric."""
