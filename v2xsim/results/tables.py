@@ -130,7 +130,11 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("size_bytes", "int", "payload"),
         ("fragments", "int", "parts"),
         ("arrived", "int", "parts received"),
-        ("outcome", "word", "used, late, superseded, partial, lost or request outcome: answered, lost"),
+        (
+            "outcome",
+            "word",
+            "used, late, superseded, partial, lost or request outcome: answered, no_frame (the helper had none), lost",
+        ),
     ],
     "relays": [
         ("time_us", "us", "tick"),

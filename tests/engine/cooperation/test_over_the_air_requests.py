@@ -97,7 +97,7 @@ def test_a_helper_with_nothing_to_answer_from_sends_nothing():
     scene, message = with_request()
     scene.receive(packet_of(message), HELPER)
     assert scene.air.sent == []
-    assert len(scene.transfers.all()) == 1
+    assert [transfer.outcome for transfer in scene.transfers.all()] == ["no_frame"]
 
 
 def test_a_request_that_its_helper_did_not_receive_is_not_answered():

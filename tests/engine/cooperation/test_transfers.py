@@ -64,11 +64,12 @@ def test_a_fragment_that_comes_twice_completes_nothing():
 # What becomes of it
 
 
-def test_a_request_that_reached_its_helper_is_answered():
+@pytest.mark.parametrize(("is_answered", "outcome"), [(True, "answered"), (False, "no_frame")])
+def test_a_request_that_reached_its_helper_is_answered_if_the_helper_has_a_frame(is_answered, outcome):
     transfer = asking()
     transfer.receive(0, 10)
-    transfer.answered()
-    assert transfer.final_outcome == "answered"
+    transfer.reached_helper(is_answered)
+    assert transfer.final_outcome == outcome
 
 
 def test_a_request_of_which_a_part_arrived_is_lost():

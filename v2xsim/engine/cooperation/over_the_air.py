@@ -143,8 +143,7 @@ class OverTheAir:
         # An incomplete request names only some of the cells, so a helper waits for all fragments. An incomplete answer is
         # still useful, so the ego keeps each fragment.
         elif isinstance(message, RequestMessage) and is_whole:
-            transfer.answered()
-            self._answer(message)
+            self._answer(message, transfer)
 
     def _keep_answer(self, packet: Packet, message: AnswerMessage) -> None:
         """Store the arrived fragment of an answer in the ego's knowledge."""
@@ -157,9 +156,10 @@ class OverTheAir:
             parts[packet.fragment] = True
         self._stations.knowledge_of(message.destination).receive_part(message.number, message.body, parts)
 
-    def _answer(self, request: RequestMessage) -> None:
+    def _answer(self, request: RequestMessage, transfer: Transfer) -> None:
         """Send a helper's answer over the same relay as the request, or directly if the request came directly."""
         answer = self._answer_to(request.body)
+        transfer.reached_helper(answer is not None)
         if answer is None:
             return
         message = AnswerMessage(

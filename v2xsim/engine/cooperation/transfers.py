@@ -65,9 +65,9 @@ class Transfer:
             return True
         return False
 
-    def answered(self) -> None:
-        """Record that the whole request reached its helper, even if the helper has no frame from which to answer."""
-        self.outcome = "answered"
+    def reached_helper(self, is_answered: bool) -> None:
+        """Record that the whole request reached its helper, and whether the helper had a frame from which to answer."""
+        self.outcome = "answered" if is_answered else "no_frame"
 
     def fused(self, time_us: int, frame_us: int) -> None:
         """Record that an ego fused the answer with a frame; only the first time counts."""
