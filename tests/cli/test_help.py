@@ -94,9 +94,7 @@ def test_families_are_complete():
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_help_of_a_sub_command_shows_its_own_options_and_no_others(name):
-    assert options_in(call(*name.split(), "--help").stdout) == {*OPTIONS[name], "--json", "--help"} | (
-        {"--csv"} if not name.startswith("train") else set()
-    )
+    assert options_in(call(*name.split(), "--help").stdout) == {*OPTIONS[name], "--json", "--csv", "--help"}
 
 
 def test_options_are_listed_for_every_sub_command():

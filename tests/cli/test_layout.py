@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from v2xsim.cli.layout import Column, print_columns, print_csv, print_stacked
+from v2xsim.cli.layout import Column, print_columns, print_csv, print_stacked, print_text
 from v2xsim.cli.tables import print_rows, print_table
 from v2xsim.study.csvtext import csv_text
 
@@ -28,7 +28,7 @@ def test_words_start_at_the_left_and_numbers_end_at_the_right(capsys):
         (32, "metric               mean", "effect"),
         (25, "metric               mean", "effect"),
         (24, "metric", "mean, effect"),
-        (5, "metric", "mean, effect"),
+        (18, "metric", "mean, effect"),
     ],
 )
 def test_columns_that_do_not_fit_are_left_out_and_named(capsys, width, heads, left_out):
@@ -37,12 +37,32 @@ def test_columns_that_do_not_fit_are_left_out_and_named(capsys, width, heads, le
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == heads
     if left_out:
+        told = " ".join(lines[3:])
         assert (
-            lines[-1]
-            == f"left out for the width of {width} characters: {left_out}; 33 characters, --csv or --json show all"
+            told
+            == f"Left out at {width} characters: {left_out}. A terminal of 33 characters, --csv and --json show all columns."
         )
     else:
         assert len(lines) == 3
+
+
+def test_every_cell_has_a_line_where_not_even_the_first_column_fits(capsys):
+    assert print_columns([NAMES, MEAN, EFFECT], 17) == ()
+    assert capsys.readouterr().out.splitlines() == [
+        "prr", "  mean: 0.5", "  effect: 1.25", "age_of_information", "  mean: 1,234", "  effect: -",
+    ]  # fmt: skip
+
+
+def test_a_table_that_goes_on_below_has_a_line_for_every_cell_where_no_column_fits(capsys):
+    print_stacked([NAMES, MEAN, EFFECT], 25)
+    assert capsys.readouterr().out.splitlines()[:2] == ["prr", "  mean: 0.5"]
+
+
+def test_a_paragraph_is_wrapped_between_words_and_whole_in_a_pipe(capsys):
+    text = "run: runs/a-folder-with-a-long-name is complete"
+    print_text(text, 20)
+    print_text(text, None)
+    assert capsys.readouterr().out.splitlines() == ["run:", "runs/a-folder-with-a-long-name", "is complete", text]
 
 
 def test_a_file_or_a_pipe_gets_all_columns(capsys):
@@ -60,7 +80,7 @@ def test_a_table_goes_on_below_with_the_columns_that_identify_a_row(capsys):
 
 
 def test_a_table_of_one_column_is_printed(capsys):
-    print_stacked([MEAN], 3)
+    print_stacked([MEAN], 5)
     assert capsys.readouterr().out == " mean\n  0.5\n1,234\n"
 
 

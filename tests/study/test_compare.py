@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.study.comparisons import GRID, TWO, compared, crossed, noisy, study_of
-from v2xsim.study.compare import Versus, chosen_metrics, mean_interval, range_of, significance
+from v2xsim.study.compare import Change, Versus, chosen_metrics, mean_interval, range_of, significance
 from v2xsim.study.statistics import Paired, means
 from v2xsim.study.studies import read_study
 
@@ -54,7 +54,7 @@ def test_means_of_both_sides_are_over_pairs_that_both_measured(tmp_path, made_sw
 def test_only_the_keys_in_which_two_settings_differ_are_named(tmp_path, made_sweep):
     settings = [{"radio.mcs": 0, "cooperation.relay": "none"}, {"radio.mcs": 2, "cooperation.relay": "none"}]
     (one,) = compared(study_of(tmp_path, made_sweep, settings, 2, noisy))
-    assert one.differs == ("radio.mcs: 0 -> 2",)
+    assert [change.text for change in one.differs] == ["radio.mcs: 0 -> 2"]
 
 
 def test_against_a_baseline_holm_goes_by_the_confidence(tmp_path, made_sweep):
@@ -96,7 +96,7 @@ def test_a_relay_is_judged_within_each_penetration(tmp_path, made_sweep):
     ]
     assert [one.found.mean[0] for one in found] == pytest.approx([0.2, -0.1])
     assert [one.verdict(0) for one in found] == ["higher", "lower"]
-    assert [one.differs for one in found] == [('cooperation.relay: "none" -> "hybrid"',)] * 2
+    assert [one.differs for one in found] == [(Change("cooperation.relay", "none", "hybrid"),)] * 2
 
 
 def test_pooling_averages_over_the_other_keys_within_each_seed(tmp_path, made_sweep):
@@ -157,6 +157,11 @@ def test_a_latency_and_a_count_are_never_negative(tmp_path, made_sweep):
     for metric in ("awareness_latency", "on_air", "hidden_conflicts"):
         assert mean_interval(metric, study.of("on_air")).low[0] > 0
         assert means(study.of("on_air")).low[0] < 0
+
+
+def test_one_pair_without_a_difference_is_no_chance(tmp_path, made_sweep):
+    text = significance(compared(study_of(tmp_path, made_sweep, TWO, 1, lambda n, s, k: 0.5 + 0 * k)))
+    assert text == "None of the 1 compared values differs in any pair: what was varied had no effect on these metrics."
 
 
 def test_a_metric_of_no_known_range_keeps_an_interval_without_bounds():

@@ -55,7 +55,19 @@ def test_a_terminal_of_eighty_columns_names_the_columns_that_it_leaves_out(tmp_p
     table = [line for line in lines if line.startswith(("metric", "prr", "age_of", "on_air", "ap_", "coverage"))]
     assert len(table) > 5
     assert max(map(len, table)) <= 80
-    assert any(line.startswith("left out for the width of 80 characters: ") and "effect" in line for line in lines)
+    head = next(line for line in table if line.startswith("metric"))
+    assert {"metric", "pairs", "difference", "interval", "verdict"} <= set(head.split())
+    assert all("10" in line.split() for line in table[1:])
+    assert "Left out at 80 characters: against, mean, effect." in " ".join(lines)
+
+
+def test_units_without_a_column_follow_below_the_table(tmp_path, made_sweep, monkeypatch, capsys):
+    made_sweep(tmp_path / "s", TWO, 10, noisy)
+    monkeypatch.setattr("v2xsim.cli.compare.terminal_width", lambda: 68)
+    app(["compare", str(tmp_path / "s")], standalone_mode=False)
+    output = " ".join(capsys.readouterr().out.split())
+    assert "Left out at 68 characters: unit," in output
+    assert "ms: age_of_fused_data, awareness_latency; B/s: on_air" in output
 
 
 def test_comma_separated_values_have_a_line_for_each_difference(tmp_path, made_sweep):
@@ -123,16 +135,27 @@ def test_what_cannot_be_compared_is_one_clear_error(tmp_path, made, arguments, w
     assert words in found.output
 
 
-def test_a_long_value_is_complete_in_a_pipe_and_cut_in_a_terminal(tmp_path, made_sweep, monkeypatch, capsys):
+def test_a_long_value_is_shortened_and_complete_in_json(tmp_path, made_sweep):
     for name, letter in (("a", "x"), ("b", "y")):
         folder = made_sweep(tmp_path / name, TWO[:1], 2, noisy)
         plan = json.loads((folder / "sweep.json").read_text())
         plan["scenario"]["traffic"] = {"file": letter * 300}
         (folder / "sweep.json").write_text(json.dumps(plan))
-    assert "y" * 300 in said(tmp_path / "a", tmp_path / "b").stdout
-    monkeypatch.setattr("v2xsim.cli.compare.terminal_width", lambda: 80)
-    app(["compare", str(tmp_path / "a"), str(tmp_path / "b")], standalone_mode=False)
-    assert "x" * 300 not in capsys.readouterr().out
+    output = said(tmp_path / "a", tmp_path / "b").stdout
+    assert "x" * 37 not in output
+    assert output.count("(300 characters, digest ") == 2
+    (compared,) = json.loads(said(tmp_path / "a", tmp_path / "b", "--json").stdout)["comparisons"]
+    assert compared["differs"] == [{"key": "traffic.file", "base": "x" * 300, "other": "y" * 300}]
+
+
+def test_a_terminal_of_forty_columns_gets_a_line_for_each_number(tmp_path, made_sweep, monkeypatch, capsys):
+    made_sweep(tmp_path / "s", TWO, 10, noisy)
+    monkeypatch.setattr("v2xsim.cli.compare.terminal_width", lambda: 40)
+    app(["compare", str(tmp_path / "s")], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines.count("  pairs: 10") == 6
+    assert "Left out" not in " ".join(lines)
 
 
 def test_points_without_a_result_are_reported(tmp_path, made_sweep):

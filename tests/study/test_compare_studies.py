@@ -132,20 +132,20 @@ def test_seed_name_and_description_are_no_differences_between_studies(tmp_path, 
 def test_differences_between_studies_name_key_and_both_values(tmp_path, made_sweep):
     study = study_of(tmp_path, made_sweep, TWO[:1], 2, noisy)
     one, two = scenario(study, power=23.0), scenario(study, power=10.0)
-    assert between(one, two, [("prr", "1")]).differs == ("radio.tx_power_dbm: 23.0 -> 10.0",)
+    assert [change.text for change in between(one, two, [("prr", "1")]).differs] == ["radio.tx_power_dbm: 23.0 -> 10.0"]
 
 
 def test_a_key_that_one_scenario_lacks_is_a_difference(tmp_path, made_sweep):
     study = study_of(tmp_path, made_sweep, TWO[:1], 2, noisy)
     one, two = replace(study, scenario={"a": {"b": 1}}), replace(study, scenario={"a": {"b": 1, "c": 2}, "d": 3})
-    assert between(one, two, [("prr", "1")]).differs == ("a.c: null -> 2", "d: null -> 3")
+    assert [change.text for change in between(one, two, [("prr", "1")]).differs] == ["a.c: null -> 2", "d: null -> 3"]
 
 
 def test_a_section_that_one_scenario_lacks_is_one_difference(tmp_path, made_sweep):
     study = study_of(tmp_path, made_sweep, TWO[:1], 2, noisy)
     one, two = replace(study, scenario={"a": {"b": 1}}), replace(study, scenario={})
-    assert between(one, two, [("prr", "1")]).differs == ('a: {"b": 1} -> null',)
-    assert between(two, one, [("prr", "1")]).differs == ('a: null -> {"b": 1}',)
+    assert [change.text for change in between(one, two, [("prr", "1")]).differs] == ['a: {"b": 1} -> null']
+    assert [change.text for change in between(two, one, [("prr", "1")]).differs] == ['a: null -> {"b": 1}']
 
 
 def test_studies_are_called_by_their_folders(tmp_path, made_sweep):

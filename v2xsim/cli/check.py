@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from v2xsim.cli.arguments import Overrides, ScenarioName, Seed
+from v2xsim.cli.layout import print_text, terminal_width
 from v2xsim.cli.notes import print_notes, print_notices
 from v2xsim.errors import UserError
 
@@ -61,10 +62,11 @@ def command(
             f"{scenario}: {count} {'warning' if count == 1 else 'warnings'}, and --strict allows none; see above"
         )
     typer.echo(f"OK: {scenario}" + (f", {count} {'warning' if count == 1 else 'warnings'}" if count else ""))
+    width = terminal_width()
     for part, summary in outline(loaded):
-        typer.echo(f"  {part:<12} {summary}")
+        print_text(f"  {part:<12} {summary}", width)
     if not wanted and traffic is None:
-        typer.echo("The traffic was not run; --traffic runs it and reports what looks wrong in it.")
+        print_text("The traffic was not run; --traffic runs it and reports what looks wrong in it.", width)
 
 
 def _needs_sumo(scenario: "Scenario") -> bool:

@@ -2,13 +2,14 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
-from v2xsim.cli.layout import Column, print_columns, print_csv, terminal_width
+from v2xsim.cli.layout import Column, print_columns, print_csv, print_text, terminal_width
 from v2xsim.cli.notes import print_notes
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ Baseline = Annotated[
 ]
 # Largest number of tables that are printed on a terminal without --all, and of differing keys below a table.
 _MOST_TABLES, _MOST_DIFFERENCES = 8, 12
-# Largest number of characters of a differing key with its values on a terminal.
-_LONGEST_DIFFERENCE = 140
 
 
 def command(
@@ -95,7 +94,15 @@ def command(
     notes += [note for one in comparisons for note in one.notes]
     rows = [row for one in comparisons for row in one.as_rows()]
     if as_json:
-        typer.echo(json.dumps({"confidence": confidence, "rule": rule, "notes": notes, "rows": rows}, allow_nan=False))
+        typer.echo(
+            json.dumps(
+                {
+                    "confidence": confidence, "rule": rule, "notes": notes,
+                    "comparisons": [one.as_object() for one in comparisons], "rows": rows,
+                },
+                allow_nan=False,
+            )
+        )  # fmt: skip
     elif as_csv:
         print_notes([rule, *notes] if rule else notes)
         print_csv(rows)
@@ -128,79 +135,80 @@ def _print(comparisons: "list[Versus]", rule: str, notes: list[str], everything:
 
     width = terminal_width()
     for text in [rule] * bool(rule) + notes:
-        typer.echo(text)
+        print_text(text, width)
     # A file or a pipe gets everything: it is read by a program, or later.
     shown = comparisons if everything or width is None else comparisons[:_MOST_TABLES]
     for one in shown:
         typer.echo()
-        _print_table(one, width)
+        _print_comparison(one, width)
     typer.echo()
     if len(comparisons) > len(shown):
-        typer.echo(
+        print_text(
             f"{len(comparisons) - len(shown)} more comparisons are not shown: --all prints them, --csv and --json give them, --pool "
-            "averages them, v2xsim report draws them"
+            "averages them, v2xsim report draws them",
+            width,
         )
-    typer.echo(significance(comparisons))
+    print_text(significance(comparisons), width)
 
 
-def _print_table(one: "Versus", width: int | None) -> None:
-    from v2xsim.study.compare import IDENTICAL, NO_PAIR, NOISE
+def _print_comparison(one: "Versus", width: int | None) -> None:
+    from v2xsim.study.compare import IDENTICAL, NO_PAIR
 
     pairs = sorted({int(n) for n in one.found.pairs if n > 0})
     pair_counts = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0] if pairs else 0)
-    typer.echo(f"{one.title}: {pair_counts} {'pair' if pairs == [1] else 'pairs'}")
+    print_text(f"{one.title}: {pair_counts} {'pair' if pairs == [1] else 'pairs'}", width)
     words = [one.verdict(row) for row in range(len(one.metrics))]
     rows = [row for row, word in enumerate(words) if word not in (IDENTICAL, NO_PAIR)]
-    found = one.found
-    if rows:
-        print_columns(
-            [
-                Column("metric", [one.metrics[row][0] for row in rows], left=True),
-                Column("unit", [_unit(one.metrics[row][1]) for row in rows], left=True),
-                Column("against", [_number(one.base_mean[row]) for row in rows], rank=3),
-                Column("mean", [_number(one.other_mean[row]) for row in rows], rank=2),
-                Column("difference", [_number(found.mean[row]) for row in rows]),
-                Column(
-                    f"{100 * one.confidence:g} % interval",
-                    [
-                        f"{_number(found.low[row])} to {_number(found.high[row])}" if found.pairs[row] > 1 else "-"
-                        for row in rows
-                    ],
-                ),
-                Column("effect", [_number(found.effect[row]) for row in rows], rank=4),
-                Column(
-                    "verdict",
-                    [
-                        ("noise" if words[row] == NOISE else words[row])
-                        + " *" * bool(one.survives[row] and words[row] in ("higher", "lower"))
-                        for row in rows
-                    ],
-                    left=True,
-                ),
-            ],
-            width,
-        )
+    if rows and "unit" in print_columns(_columns(one, rows), width):
+        names: dict[str, list[str]] = {}
+        for row in rows:
+            names.setdefault(_unit(one.metrics[row][1]), []).append(one.metrics[row][0])
+        print_text("Units: " + "; ".join(f"{unit}: {', '.join(some)}" for unit, some in names.items()), width)
     for word, meaning in ((IDENTICAL, "identical in every pair"), (NO_PAIR, "measured on one side only, or on none")):
-        names = [name for row, (name, _) in enumerate(one.metrics) if words[row] == word]
-        if names:
-            typer.echo(f"{meaning}: {', '.join(names)}")
+        if found := [name for row, (name, _) in enumerate(one.metrics) if words[row] == word]:
+            print_text(f"{meaning}: {', '.join(found)}", width)
     fewer = sorted({int(n) for n in one.settings if 0 < n < one.settings.max()})
     if fewer:
-        names = [name for row, (name, _) in enumerate(one.metrics) if int(one.settings[row]) in fewer]
-        typer.echo(
-            f"averaged over {fewer[0]} or more of {one.settings.max()} settings, those that measured it: {', '.join(names)}"
+        some = [name for row, (name, _) in enumerate(one.metrics) if int(one.settings[row]) in fewer]
+        print_text(
+            f"averaged over {fewer[0]} or more of {one.settings.max()} settings, those that measured it: {', '.join(some)}",
+            width,
         )
     if one.differs:
-        # A terminal gets the beginning of long values such as lists of vehicles.
-        shown = one.differs if width is None else [_short(text) for text in one.differs[:_MOST_DIFFERENCES]]
-        more = f"; and {len(one.differs) - len(shown)} more keys" if len(one.differs) > len(shown) else ""
-        typer.echo("differ in " + "; ".join(shown) + more)
+        changes = [change.text for change in (one.differs if width is None else one.differs[:_MOST_DIFFERENCES])]
+        more = f"; and {len(one.differs) - len(changes)} more keys (--json)" if len(one.differs) > len(changes) else ""
+        print_text("differ in " + "; ".join(changes) + more, width)
     else:
-        typer.echo("their scenarios are the same")
+        print_text("their scenarios are the same", width)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_DIFFERENCE else text[: _LONGEST_DIFFERENCE - 3] + "..."
+def _columns(one: "Versus", rows: Sequence[int]) -> list[Column]:
+    """Return the columns of a comparison; those of metric, pairs, difference, interval and verdict are never left out."""
+    found = one.found
+    intervals = [
+        f"{_number(found.low[row])} to {_number(found.high[row])}" if math.isfinite(found.low[row]) else "-"
+        for row in rows
+    ]
+    return [
+        Column("metric", [one.metrics[row][0] for row in rows], left=True),
+        Column("unit", [_unit(one.metrics[row][1]) for row in rows], left=True, rank=1),
+        Column("pairs", [str(found.pairs[row]) for row in rows]),
+        Column("against", [_number(one.base_mean[row]) for row in rows], rank=3),
+        Column("mean", [_number(one.other_mean[row]) for row in rows], rank=2),
+        Column("difference", [_number(found.mean[row]) for row in rows]),
+        Column(f"{100 * one.confidence:g} % interval", intervals),
+        Column("effect", [_number(found.effect[row]) for row in rows], rank=4),
+        Column("verdict", [_verdict(one, row) for row in rows], left=True),
+    ]
+
+
+def _verdict(one: "Versus", row: int) -> str:
+    """Return a verdict in one or two words, with a star if the difference is significant among all."""
+    from v2xsim.study.compare import NO_SPREAD, NOISE, ONE_PAIR
+
+    word = one.verdict(row)
+    short = {NOISE: "noise", ONE_PAIR: "one pair", NO_SPREAD: "no spread"}.get(word, word)
+    return short + " *" * bool(one.survives[row] and word in ("higher", "lower"))
 
 
 def _unit(unit: str) -> str:

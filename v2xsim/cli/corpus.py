@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from v2xsim.cli.layout import Column, print_stacked, terminal_width
+from v2xsim.cli.arguments import AsCsv, check_one_format
+from v2xsim.cli.layout import Column, print_csv, print_stacked, print_text, terminal_width
 from v2xsim.cli.notes import print_notes
 from v2xsim.cli.options import takes_fields_of
 from v2xsim.cli.progress import step_lines
@@ -98,6 +99,7 @@ class Options:
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the manifest as JSON on standard output, and nothing else on it.")
     ] = False
+    as_csv: AsCsv = False
 
 
 @takes_fields_of(Options)
@@ -108,6 +110,7 @@ def command(options: Options) -> None:
     give the test set. With the defaults, the corpus has about 1.7 million tokens of half a second. The same settings give the same bytes. To read
     the corpus in Python, call v2xsim.gpu.sequence.corpus.Corpus.open(OUT).
     """
+    check_one_format(options.as_json, options.as_csv)
     # Imported here, so that --help does not wait for the libraries that this loads.
     from v2xsim.datasets.motion.make import SMALL, Settings, make
 
@@ -129,6 +132,9 @@ def command(options: Options) -> None:
     print_notes(f"{notice['run']}: {notice['text']}" for notice in manifest["notices"])
     if options.as_json:
         typer.echo(json.dumps(manifest, allow_nan=False))
+    elif options.as_csv:
+        print_csv(_rows(manifest))
+        typer.echo(f"corpus: {options.out}", err=True)
     else:
         _print(manifest)
         typer.echo(f"corpus: {options.out}")
@@ -151,6 +157,20 @@ def _progress() -> Iterator["Report"]:
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
 
 
+def _rows(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the statistics of each split with all digits, as rows of a table."""
+    return [
+        {
+            "split": split, "tokens": statistics["tokens"], "sequences": statistics["sequences"],
+            "standing": statistics["stationary"], "unigram_nats": statistics["unigram_cross_entropy_nats"],
+            "uncovered": statistics["covering"]["uncovered"],
+            **{f"drift_{name}": value for name, value in statistics["covering"]["drift"].items()},
+            **{f"random_k_disks_drift_{name}": value for name, value in statistics["random_k_disks"]["drift"].items()},
+        }
+        for split, statistics in manifest["splits"].items()
+    ]  # fmt: skip
+
+
 def _print(manifest: Mapping[str, Any]) -> None:
     rows, disks = [], []
     for split, statistics in manifest["splits"].items():
@@ -168,6 +188,7 @@ def _print(manifest: Mapping[str, Any]) -> None:
         Column(name, [row[name] for row in rows], left=name == "split", rank=name != "split") for name in rows[0]
     ]
     print_stacked(columns, terminal_width())
-    typer.echo(
-        f"vocabulary: {manifest['vocabulary']['tokens']} tokens; drift of as many random k-disks: {'; '.join(disks)}"
+    print_text(
+        f"vocabulary: {manifest['vocabulary']['tokens']} tokens; drift of as many random k-disks: {'; '.join(disks)}",
+        terminal_width(),
     )

@@ -1,10 +1,12 @@
-"""Tables as plain text: complete if the output is a file or a pipe, and with a choice of columns in a narrow terminal.
+"""Tables and sentences as plain text: complete if the output is a file or a pipe, and fitted to the width of a terminal.
 
-A cell is never cut, since a number that ends in an ellipsis is no number.
+A cell is never cut, since a number that ends in an ellipsis is no number. A narrow terminal gets fewer columns, and a very narrow
+one a line for each cell.
 """
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,8 +48,38 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def print_columns(columns: Sequence[Column], width: int | None) -> None:
-    """Print a table; columns that do not fit are left out in the order of their ranks, and named below the table.
+def error_width() -> int | None:
+    """Return the number of characters of a line on standard error; None if it is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+
+
+def print_text(
+    text: str, width: int | None, *, bold: bool = False, color: str | None = None, err: bool = False
+) -> None:
+    """Print a paragraph; a terminal gets lines that end between words.
+
+    Args:
+        text: The paragraph.
+        width: Number of characters of a line; None for no limit.
+        bold: Whether a terminal shows the text in bold.
+        color: Colour of the text in a terminal.
+        err: Whether to print on standard error.
+    """
+    # Further lines of a paragraph that is indented begin farther to the right.
+    indent = len(text) - len(text.lstrip())
+    lines = [text]
+    if width is not None:
+        hanging = " " * (indent + 2) if indent else ""
+        lines = textwrap.wrap(text, width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
+        typer.secho(line, bold=bold or None, fg=color, err=err)
+
+
+def print_columns(columns: Sequence[Column], width: int | None) -> tuple[str, ...]:
+    """Print a table, and return the names of the columns that are not in it.
+
+    Columns that do not fit are left out in the order of their ranks, and named below the table. If even those of rank 0 do
+    not fit, every cell gets a line of its own, and nothing is left out.
 
     Args:
         columns: The columns; all have the same number of rows.
@@ -56,19 +88,26 @@ def print_columns(columns: Sequence[Column], width: int | None) -> None:
     kept = list(columns)
     while width is not None and _width(kept) > width and (optional := [c for c in kept if c.rank]):
         kept.remove(max(optional, key=lambda column: column.rank))
+    if width is not None and _width(kept) > width:
+        _print_cells(columns, width)
+        return ()
     _print(kept)
-    if len(kept) < len(columns):
-        names = ", ".join(column.name for column in columns if column not in kept)
-        typer.echo(
-            f"left out for the width of {width} characters: {names}; {_width(columns)} characters, --csv or --json show all"
+    left_out = tuple(column.name for column in columns if column not in kept)
+    if left_out:
+        print_text(
+            f"Left out at {width} characters: {', '.join(left_out)}. A terminal of {_width(columns)} characters, --csv and --json show "
+            "all columns.",
+            width,
         )
+    return left_out
 
 
 def print_stacked(columns: Sequence[Column], width: int | None) -> None:
     """Print a table; columns that do not fit follow in further tables below, each of which begins with the first columns.
 
     Args:
-        columns: The columns; all have the same number of rows. Those of rank 0 at the beginning identify a row.
+        columns: The columns; all have the same number of rows. Those of rank 0 at the beginning identify a row. If one column
+            does not fit beside them, every cell gets a line of its own.
         width: Number of characters of a line; None for no limit.
     """
     heads: list[Column] = []
@@ -76,6 +115,9 @@ def print_stacked(columns: Sequence[Column], width: int | None) -> None:
         if column.rank:
             break
         heads.append(column)
+    if width is not None and any(_width([*heads, column]) > width for column in columns[len(heads) :]):
+        _print_cells(columns, width)
+        return
     parts = [list(heads)]
     for column in columns[len(heads) :]:
         if width is not None and len(parts[-1]) > len(heads) and _width([*parts[-1], column]) > width:
@@ -92,6 +134,16 @@ def print_csv(rows: Sequence[Mapping[str, object]]) -> None:
     from v2xsim.study.csvtext import csv_text
 
     typer.echo(csv_text(rows), nl=False)
+
+
+def _print_cells(columns: Sequence[Column], width: int) -> None:
+    """Print a table with a line for each cell: the first column, and below it the other columns with their names."""
+    first, *others = columns
+    for row, head in enumerate(first.cells):
+        print_text(head.strip(), width)
+        for column in others:
+            if cell := column.cells[row].strip():
+                print_text(f"  {column.name}: {cell}", width)
 
 
 def _width(columns: Sequence[Column]) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import typer
 
+from v2xsim.cli.layout import error_width, print_text
 from v2xsim.notices import Notice
 
 
@@ -21,4 +22,4 @@ def print_notices(notices: Iterable[Notice]) -> None:
 
 def _print(word: str, texts: Iterable[str]) -> None:
     for text in dict.fromkeys(texts):
-        typer.secho(f"{word}: {text}", fg=typer.colors.YELLOW, err=True)
+        print_text(f"{word}: {text}", error_width(), color=typer.colors.YELLOW, err=True)

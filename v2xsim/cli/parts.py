@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from v2xsim.cli.arguments import AsJson
+from v2xsim.cli.layout import terminal_width
 
 if TYPE_CHECKING:
     from v2xsim.scenario.part_list import ListedKind, ListedParameter, ListedPart
 
 NAME = "parts"
 EXAMPLE = "Example: v2xsim parts relay --plugin my_relay.py"
-_WIDTH = 120
+# Largest width of the list in characters, and the width from which meanings stand beside the names.
+_WIDTH, _BESIDE = 120, 70
 
 
 def command(
@@ -56,23 +58,33 @@ def command(
     elif markdown:
         typer.echo(as_markdown(kinds), nl=False)
     else:
-        typer.echo("\n\n".join("\n".join(_lines(listed)) for listed in kinds))
+        width = min(terminal_width() or _WIDTH, _WIDTH)
+        typer.echo("\n\n".join("\n".join(_lines(listed, width)) for listed in kinds))
 
 
-def _lines(kind: "ListedKind") -> Iterator[str]:
-    yield f"{kind.key}: {kind.kind}, written as NAME or {{{kind.word}: NAME, PARAMETER: VALUE}}; default {kind.default}"
+def _lines(kind: "ListedKind", width: int) -> Iterator[str]:
+    text = (
+        f"{kind.key}: {kind.kind}, written as NAME or {{{kind.word}: NAME, PARAMETER: VALUE}}; default {kind.default}"
+    )
+    yield _filled(text, width, 2)
     module, _, name = kind.base.rpartition(".")
     yield f"  from {module} import {name}"
-    yield f"  method {' or '.join(kind.methods)}"
+    yield _filled(f"  method {' or '.join(kind.methods)}", width, 4)
     for part in kind.parts:
-        yield from _part_lines(part)
+        yield from _part_lines(part, width)
 
 
-def _part_lines(part: "ListedPart") -> Iterator[str]:
+def _part_lines(part: "ListedPart", width: int) -> Iterator[str]:
     description = " ".join(filter(None, [part.meaning, f"({part.file})" if part.file else ""]))
-    yield fill(f"    {part.name:<20} {description}".rstrip(), _WIDTH, subsequent_indent=" " * 25)
+    beside = width >= _BESIDE
+    yield _filled(f"    {part.name:<20} {description}".rstrip(), width, 25 if beside else 6)
     for parameter in part.parameters:
-        yield fill(f"      {_assignment(parameter):<28} {_about(parameter)}", _WIDTH, subsequent_indent=" " * 35)
+        yield _filled(f"      {_assignment(parameter):<28} {_about(parameter)}", width, 35 if beside else 8)
+
+
+def _filled(text: str, width: int, indent: int) -> str:
+    """Return a text in lines that end between words; further lines begin farther to the right."""
+    return fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _assignment(parameter: "ListedParameter") -> str:

@@ -10,19 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from v2xsim.cli.headline import headline
+from v2xsim.cli.layout import Column, print_columns, print_text, terminal_width
 
 if TYPE_CHECKING:
     from v2xsim.results import Results
 
-
-# Width in characters from which the table of metrics also has their meanings, and the width of a table that is not printed on a
-# terminal.
-_WIDE, _PIPED_WIDTH = 110, 140
 
 # Mean channel busy ratio above which additional traffic reduces the number of delivered packets. At a ratio of 0.78, the
 # published curves of 802.11p have lost half of their range.
@@ -58,45 +52,43 @@ def as_rows(results: "Results") -> list[dict[str, Any]]:
 
 def print_summary(results: "Results", folder: Path) -> None:
     """Print the result of a run in two sentences, its metrics in groups, and its folder."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A file or a pipe has no width.
-        console = Console(highlight=False, width=_PIPED_WIDTH)
-    console.print(f"[bold]{results.scenario.name}, seed {results.scenario.run.seed}[/bold]", soft_wrap=True)
+    width = terminal_width()
+    print_text(f"{results.scenario.name}, seed {results.scenario.run.seed}", width, bold=True)
     for sentence in headline(results.metrics):
-        console.print(sentence, soft_wrap=True, markup=False)
-    console.print(_metric_table(results, with_meanings=console.width >= _WIDE))
+        print_text(sentence, width)
+    typer.echo()
+    print_columns(_columns(results), width)
+    typer.echo()
     for warning in warnings_of(results):
-        console.print(f"[yellow]{warning}[/yellow]")
+        print_text(warning, width, color=typer.colors.YELLOW)
     timing = results.timing
-    console.print(
+    print_text(
         f"{timing['simulated_s']:g} s simulated in {timing['measured_s']:.1f} s ({timing['real_time_factor']:.2f} x real "
         f"time); before that {timing['compile_s']:.1f} s for compiling and {timing['warm_up_s']:.1f} s for warm-up",
-        soft_wrap=True,
+        width,
     )
-    console.print(f"run: {folder}", soft_wrap=True, markup=False)
+    print_text(f"run: {folder}", width)
 
 
-def _metric_table(results: "Results", with_meanings: bool) -> Table:
-    """Return the metrics of a run as a table in groups; shares are given in percent."""
+def _columns(results: "Results") -> list[Column]:
+    """Return the metrics of a run as the columns of a table in groups; shares are given in percent."""
     # Imported here, because importing the evaluation takes longer than `v2xsim --help` may.
     from v2xsim.evaluation.catalogue import GROUPS, kind_of
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("metric", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("unit", no_wrap=True)
-    if with_meanings:
-        table.add_column("meaning")
+    rows: list[tuple[str, str, str, str]] = []
     for group in GROUPS:
-        table.add_row(f"[bold]{group}[/bold]")
-        rows = [
-            (name, metric, kind_of(name)) for name, metric in results.metrics.items() if kind_of(name).group == group
-        ]
-        for name, metric, kind in rows:
-            value, unit = (_percent(metric.value), "%") if kind.unit == "1" else (_text(metric.value), kind.unit)
-            table.add_row(f"  {name}", value, unit, *([kind.meaning] if with_meanings else []))
-    return table
+        rows.append((group, "", "", ""))
+        for name, metric in results.metrics.items():
+            if (kind := kind_of(name)).group == group:
+                value, unit = (_percent(metric.value), "%") if kind.unit == "1" else (_text(metric.value), kind.unit)
+                rows.append((f"  {name}", value, unit, kind.meaning))
+    names, values, units, meanings = ([row[n] for row in rows] for n in range(4))
+    return [
+        Column("metric", names, left=True),
+        Column("value", values),
+        Column("unit", units, left=True),
+        Column("meaning", meanings, left=True, rank=1),
+    ]
 
 
 def warnings_of(results: "Results") -> list[str]:

@@ -236,6 +236,7 @@ def _in_lines(show: Callable[[str], None]) -> "Report":
 
 def _print_plan(plan: "Plan", folder: Path | None) -> None:
     from v2xsim.study.axes import has_values
+    from v2xsim.study.labels import value_text
 
     typer.echo(
         f"{plan.source}: {len(plan.settings)} settings x {len(plan.seeds)} seeds = {len(plan.points)} points",
@@ -247,7 +248,7 @@ def _print_plan(plan: "Plan", folder: Path | None) -> None:
         own = plan.file.baseline
         is_baseline = has_values(setting, own) if own else row == plan.baseline
         marks = " (baseline)" * is_baseline + " (cannot run)" * (row in plan.broken)
-        typer.echo(f"  {row}: " + ", ".join(f"{key}={json.dumps(value)}" for key, value in setting.items()) + marks)
+        typer.echo(f"  {row}: " + ", ".join(f"{key}={value_text(value)}" for key, value in setting.items()) + marks)
     if len(plan.settings) > 10:
         typer.echo(f"  ... and {len(plan.settings) - 10} more")
     for row, reason in list(plan.broken.items())[:5]:
@@ -265,11 +266,13 @@ def _print_estimate(cost: "Estimate") -> None:
 
 
 def _print_swept(swept: "Swept", total: int) -> None:
+    from v2xsim.study.labels import value_text
+
     typer.echo(
         f"{swept.finished} of {total} points finished ({swept.ran} now), {len(swept.failed)} failed, {_size(swept.disk_bytes)} on disk"
     )
     for failure in swept.failed[:10]:
-        setting = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
+        setting = ", ".join(f"{key}={value_text(value)}" for key, value in failure["settings"].items())
         typer.echo(
             f"  failed: {setting or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}\n    log: {swept.folder / failure['log']}"
         )

@@ -1,6 +1,5 @@
 """Comparison of the settings of a sweep with its baseline, or of runs and sweeps with each other, in pairs of equal seeds."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from jaxtyping import Float, Int64
 from v2xsim.evaluation.catalogue import kind_of
 from v2xsim.study.axes import canonical
 from v2xsim.study.contrasts import Contrast, Contrasts
+from v2xsim.study.labels import value_text
 from v2xsim.study.statistics import Means, Paired, least_effect, means, paired, seed_averages, survives_holm
 from v2xsim.study.studies import Study, StudyError
 
@@ -25,6 +25,26 @@ IDENTICAL, NOISE, NO_PAIR = "identical", "not distinguishable from noise", "no p
 ONE_PAIR, NO_SPREAD = "one pair: no interval", "no spread: no interval"
 # Number of seeds that a study needs at least; with fewer, only very large effects are significant.
 _LEAST_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key of the scenario in which two sides differ, or an input file.
+
+    Attributes:
+        key: Dotted key, or path of the file.
+        base: Value of the baseline; None if it has no such key.
+        other: Value of the other side, likewise.
+    """
+
+    key: str
+    base: Any
+    other: Any
+
+    @property
+    def text(self) -> str:
+        """The key with both values; long values are shortened."""
+        return f"{self.key}: {value_text(self.base)} -> {value_text(self.other)}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +70,7 @@ class Versus:
     base: str
     other: str
     within: str
-    differs: tuple[str, ...]
+    differs: tuple[Change, ...]
     metrics: tuple[tuple[str, str], ...]
     settings: Int64[np.ndarray, " metrics"]
     base_mean: Float[np.ndarray, " metrics"]
@@ -81,6 +101,13 @@ class Versus:
         if self.found.p[row] > 1.0 - self.confidence:
             return NO_SPREAD if no_spread else NOISE
         return "higher" if mean > 0 else "lower"
+
+    def as_object(self) -> dict[str, Any]:
+        """Return what is compared with what as data for JSON, with the complete values of the keys that differ."""
+        return {
+            "base": self.base, "other": self.other, "within": self.within,
+            "differs": [{"key": one.key, "base": one.base, "other": one.other} for one in self.differs],
+        }  # fmt: skip
 
     def as_rows(self) -> list[dict[str, Any]]:
         """Return the comparison as data for JSON."""
@@ -176,17 +203,13 @@ def significance(comparisons: Sequence[Versus]) -> str:
     """Return sentences on what the verdicts of comparisons mean, and what their numbers of pairs can show."""
     confidence = comparisons[0].confidence
     pairs = [int(n) for one in comparisons for n in one.found.pairs]
-    tests = sum(n >= 2 for n in pairs)
-    if not tests:
-        return (
-            "One pair shows no spread, so a difference can be chance: run at least 5 seeds."
-            if any(n == 1 for n in pairs)
-            else "Nothing was measured on both sides."
-        )
+    compared, tests = sum(n >= 1 for n in pairs), sum(n >= 2 for n in pairs)
+    if not compared:
+        return "Nothing was measured on both sides."
     if all(one.verdict(row) in (IDENTICAL, NO_PAIR) for one in comparisons for row in range(len(one.metrics))):
-        return (
-            f"None of the {tests} compared values differs in any pair: what was varied had no effect on these metrics."
-        )
+        return f"None of the {compared} compared values differs in any pair: what was varied had no effect on these metrics."
+    if not tests:
+        return f"One pair shows no spread, so a difference can be chance: run at least {_LEAST_SEEDS} seeds."
     most = max(pairs)
     text = (
         f"noise: the {100 * confidence:g} % interval holds 0 (paired t test). {tests} {'difference was' if tests == 1 else 'differences were'} tested; if nothing differed, "
@@ -263,12 +286,10 @@ def _within(study: Study, group: Sequence[Contrast]) -> str:
     return study.label(group[0].other, others)
 
 
-def _changes(study: Study, pair: Contrast) -> tuple[str, ...]:
+def _changes(study: Study, pair: Contrast) -> tuple[Change, ...]:
     base, other = study.settings[pair.base], study.settings[pair.other]
     return tuple(
-        f"{key}: {json.dumps(base[key])} -> {json.dumps(other[key])}"
-        for key in pair.keys
-        if canonical(base[key]) != canonical(other[key])
+        Change(key, base[key], other[key]) for key in pair.keys if canonical(base[key]) != canonical(other[key])
     )
 
 
@@ -331,7 +352,7 @@ def _both(
         return tuple(np.where(there, side, 0.0).sum(axis=1) / n for side in (base, other))
 
 
-def _differences(base: Any, other: Any, above: str = "") -> Iterator[str]:
+def _differences(base: Any, other: Any, above: str = "") -> Iterator[Change]:
     """Yield the keys in which two resolved scenarios differ, with both values; seed, names and descriptions are ignored."""
     if isinstance(base, Mapping) and isinstance(other, Mapping):
         for key in dict.fromkeys([*base, *other]):
@@ -339,4 +360,4 @@ def _differences(base: Any, other: Any, above: str = "") -> Iterator[str]:
             if name not in ("name", "description", "run.seed"):
                 yield from _differences(base.get(key), other.get(key), name)
     elif base != other:
-        yield f"{above}: {json.dumps(base)} -> {json.dumps(other)}"
+        yield Change(above, base, other)

@@ -1,11 +1,11 @@
 """Which settings of a sweep are compared with each other: those that differ in the compared keys and agree in all others."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from v2xsim.study.axes import canonical, has_values
+from v2xsim.study.labels import value_text, word_text
 from v2xsim.study.studies import Study, StudyError
 
 # Largest number of settings that a message lists.
@@ -104,7 +104,7 @@ def with_baseline(study: Study, values: Mapping[str, Any]) -> Study:
 
 def named(values: Mapping[str, Any]) -> str:
     """Return keys with their values as a text, such as `cooperation.relay=none`."""
-    return ", ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items())
+    return ", ".join(f"{key}={word_text(value)}" for key, value in values.items())
 
 
 def _pairs(study: Study, values: Mapping[str, Any]) -> list[Contrast]:
@@ -132,10 +132,10 @@ def _check(study: Study, values: Mapping[str, Any]) -> None:
             raise StudyError(
                 f"--baseline: {key} is not varied{nearest(key, list(study.keys))}; varied are {', '.join(study.keys) or 'no keys'}"
             )
-        known = list(dict.fromkeys(json.dumps(setting[key]) for setting in study.settings))
+        known = list(dict.fromkeys(value_text(setting[key]) for setting in study.settings))
         if canonical(value) not in {canonical(setting[key]) for setting in study.settings}:
             shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
-            raise StudyError(f"--baseline: no setting has {key}={json.dumps(value)}; its values are {shown}")
+            raise StudyError(f"--baseline: no setting has {key}={value_text(value)}; its values are {shown}")
     if not any(has_values(setting, values) for setting in study.settings):
         raise StudyError(f"--baseline: no setting has {named(values)} together; name fewer keys")
 

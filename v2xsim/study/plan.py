@@ -24,6 +24,7 @@ from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.study.axes import Setting, count_of, factors_of, has_values, settings_of
+from v2xsim.study.labels import value_text
 from v2xsim.study.sweepfile import SweepFile
 from v2xsim.version import __version__
 
@@ -226,7 +227,7 @@ def _baseline(file: SweepFile, settings: tuple[Setting, ...], source: str) -> in
     for row, setting in enumerate(settings):
         if has_values(setting, file.baseline):
             return row
-    raise PlanError(f"{source}: baseline: no setting has {json.dumps(file.baseline)}")
+    raise PlanError(f"{source}: baseline: no setting has {value_text(file.baseline)}")
 
 
 def _seeded(scenario: Scenario, seed: int) -> Scenario:

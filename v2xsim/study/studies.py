@@ -17,6 +17,7 @@ from v2xsim.results.manifest import FORMAT as RUN_FORMAT
 from v2xsim.scenario.manifests import change_of
 from v2xsim.study.axes import Setting
 from v2xsim.study.gather import FAILURES, RESULTS
+from v2xsim.study.labels import word_text
 from v2xsim.study.point_notices import PointNotice, notices_of
 from v2xsim.study.store import MANIFEST, manifest_of
 
@@ -111,7 +112,7 @@ class Study:
         """Return a text that describes a setting by its values of some varied keys; without keys, of all of them."""
         values = self.settings[setting]
         shown = [key for key in self.keys if keys is None or key in keys]
-        text = ", ".join(f"{self.short_keys[key]}={_word(values[key])}" for key in shown)
+        text = ", ".join(f"{self.short_keys[key]}={word_text(values[key])}" for key in shown)
         return text or (self.name if keys is None else "")
 
 
@@ -253,9 +254,3 @@ def _cube(
     values[rank[which], setting, seed] = table.column("value").to_numpy()
     counts[rank[which], setting, seed] = table.column("count").to_numpy()
     return metrics, values, counts
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,11 +1,11 @@
 """The layout of a study's figures: which settings are drawn as lines, points or rows, so that they can be distinguished."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
 
+from v2xsim.study.labels import word_text
 from v2xsim.study.studies import Study
 
 # Largest number of lines or rows that can be distinguished in one figure.
@@ -70,7 +70,7 @@ def _lines(study: Study, key: str) -> Layout:
     groups: dict[str, list[int]] = {}
     for row, setting in enumerate(study.settings):
         rest = {k: v for k, v in setting.items() if k != key}
-        groups.setdefault(", ".join(f"{k.rsplit('.', 1)[-1]}={_word(v)}" for k, v in rest.items()), []).append(row)
+        groups.setdefault(", ".join(f"{k.rsplit('.', 1)[-1]}={word_text(v)}" for k, v in rest.items()), []).append(row)
     of_baseline = next(name for name, rows in groups.items() if study.baseline in rows)
     names = [of_baseline, *(name for name in groups if name != of_baseline)]
     left_out = f"{len(names) - MOST_LINES} of {len(names)} lines" if len(names) > MOST_LINES else ""
@@ -82,7 +82,3 @@ def _lines(study: Study, key: str) -> Layout:
 def _first(study: Study, most: int) -> list[int]:
     rows = list(range(len(study.settings)))
     return [study.baseline, *(r for r in rows if r != study.baseline)][:most]
-
-
-def _word(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

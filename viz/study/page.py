@@ -26,6 +26,7 @@ from v2xsim.study.compare import (
 )  # fmt: skip
 from v2xsim.study.contrasts import contrasts_of
 from v2xsim.study.csvtext import csv_text
+from v2xsim.study.labels import value_text
 from v2xsim.study.studies import Study, StudyError
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture, pictures
@@ -36,6 +37,7 @@ _MOST_COLUMNS = 6
 _MOST_ROWS = 20
 _MOST_COMPARED = 8
 _MOST_FAILURES = 50
+_LONGEST_VALUE = 300
 
 _CSS = """
 body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem auto;padding:0 1rem}
@@ -180,14 +182,13 @@ def _what(study: Study, made_of: Mapping[str, Any]) -> Iterator[str]:
     if study.keys:
         yield '<table><tr><th>varied</th><th class="word">values</th></tr>'
         for key in study.keys:
-            values = list(dict.fromkeys(json.dumps(setting[key]) for setting in study.settings))
+            values = list(dict.fromkeys(value_text(setting[key]) for setting in study.settings))
             shown = ", ".join(values[:12]) + (f", ... {len(values) - 12:,} more" if len(values) > 12 else "")
             yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(shown)}</td></tr>'
         yield "</table>"
     yield "<h3>Keys of the scenario that differ from their defaults</h3><table>"
     for key, value in made_of.items():
-        text = json.dumps(value)
-        yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(text if len(text) <= 300 else text[:297] + "...")}</td></tr>'
+        yield f'<tr><td><code>{html.escape(key)}</code></td><td class="wrap">{html.escape(value_text(value, _LONGEST_VALUE))}</td></tr>'
     yield "</table>"
 
 
@@ -196,7 +197,7 @@ def _failed(study: Study) -> Iterator[str]:
         return
     yield '<h2>Failed points</h2><table><tr><th>setting</th><th>seed</th><th class="word">reason</th><th class="word">log</th></tr>'
     for failure in study.failures[:_MOST_FAILURES]:
-        setting = ", ".join(f"{key}={json.dumps(value)}" for key, value in failure["settings"].items())
+        setting = ", ".join(f"{key}={value_text(value)}" for key, value in failure["settings"].items())
         yield (
             f'<tr><td class="wrap">{html.escape(setting)}</td><td>{html.escape(str(failure["seed"]))}</td><td class="wrap">{html.escape(str(failure["reason"]))}</td>'
             f'<td class="word">{html.escape(str(failure["log"]))}</td></tr>'
@@ -270,7 +271,7 @@ def _versus(one: Versus) -> Iterator[str]:
             star = " *" if one.survives[row] and one.verdict(row) in ("higher", "lower") else ""
             interval = (
                 f"{_number(differences.low[row])} to {_number(differences.high[row])}"
-                if differences.pairs[row] > 1
+                if math.isfinite(differences.low[row])
                 else "-"
             )
             yield (

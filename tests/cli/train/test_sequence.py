@@ -1,5 +1,7 @@
 """`v2xsim train sequence`, as its users meet it."""
 
+import csv
+import io
 import json
 
 import numpy as np
@@ -37,6 +39,14 @@ def test_a_training_ends_with_what_it_is_worth_beside_the_unigram_and_a_model_th
     assert again.nats == pytest.approx(said["validation"]["nats"], rel=1e-5)
     assert said["parameters"] == model.parameter_count
     assert len(MotionVocabulary.load(tmp_path / "model" / VOCABULARY)) == TOKENS
+
+
+def test_comma_separated_values_of_a_training_have_a_line_for_each_split(corpus, tmp_path):
+    done = call("train", "sequence", corpus, "--steps", 2, *SMALL, "--out", tmp_path / "model", "--csv")
+    table = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["split"] for row in table] == ["validation", "test"]
+    assert all(float(row["nats"]) > 0 and float(row["unigram_nats"]) > 0 for row in table)
+    assert f"model: {tmp_path / 'model'}" in done.stderr
 
 
 def test_the_same_command_gives_the_same_weights_also_when_it_was_resumed(corpus, tmp_path):

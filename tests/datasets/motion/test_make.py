@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
+from v2xsim.cli.corpus import _rows
 from v2xsim.datasets.motion.drivers import MODELS, STYLES
 from v2xsim.datasets.motion.make import SMALL, Settings, make, plan
 from v2xsim.datasets.motion.roads import KNOWN, UNSEEN, build
@@ -28,6 +29,14 @@ def made(tmp_path_factory):
     result = call(folder, *SHORT, "--json")
     assert result.exit_code == 0, result.output
     return folder, json.loads(result.stdout)
+
+
+def test_the_statistics_of_a_corpus_are_rows_with_all_digits(made):
+    manifest = made[1]
+    rows = _rows(manifest)
+    assert [row["split"] for row in rows] == list(manifest["splits"])
+    assert rows[0]["drift_mean_m"] == manifest["splits"]["train"]["covering"]["drift"]["mean_m"]
+    assert {type(value) for row in rows for name, value in row.items() if name != "split"} <= {int, float}
 
 
 def test_the_command_writes_a_corpus_and_prints_its_manifest(made):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from v2xsim.cli.arguments import AsJson, Device, check_device
+from v2xsim.cli.arguments import AsCsv, AsJson, Device, check_device, check_one_format
+from v2xsim.cli.layout import print_csv, print_text, terminal_width
 from v2xsim.cli.options import takes_fields_of
 from v2xsim.cli.progress import progress_lines
 
@@ -98,6 +99,7 @@ class Options:
         bool, typer.Option("--resume", help="Continue a training that was stopped, in the same folder.")
     ] = False
     as_json: AsJson = False
+    as_csv: AsCsv = False
 
 
 @takes_fields_of(Options)
@@ -107,6 +109,7 @@ def command(options: Options) -> None:
     The weights are written as safetensors. With --resume, a training that was stopped continues and ends with the same weights. For comparison, the
     output also has the unigram cross-entropy, which results if each token is predicted with its frequency in training.
     """
+    check_one_format(options.as_json, options.as_csv)
     # Imported here, so that --help does not wait for the libraries that this loads.
     from v2xsim.gpu.training.trainer import TrainSettings
 
@@ -124,17 +127,25 @@ def command(options: Options) -> None:
     if options.as_json:
         typer.echo(json.dumps(trained, allow_nan=False))
         return
-    typer.echo(
+    if options.as_csv:
+        shared = {name: trained[name] for name in ("model", "parameters", "device", "steps", "loss_nats")}
+        print_csv([{"split": split, **trained[split], **shared} for split in ("validation", "test")])
+        typer.echo(f"model: {options.out}", err=True)
+        return
+    width = terminal_width()
+    print_text(
         f"{options.model}, {trained['parameters']:,} parameters: {options.steps:,} steps of {options.batch} windows of "
-        f"{options.window} tokens, {options.device}"
+        f"{options.window} tokens, {options.device}",
+        width,
     )
     for split in ("validation", "test"):
         evaluation = trained[split]
-        typer.echo(
+        print_text(
             f"{split}: {evaluation['nats']:.4f} nats, {evaluation['bits']:.4f} bits a token (unigram: {evaluation['unigram_nats']:.4f} nats); "
-            f"{evaluation['tokens']:,} tokens"
+            f"{evaluation['tokens']:,} tokens",
+            width,
         )
-    typer.echo(f"model: {options.out}")
+    print_text(f"model: {options.out}", width)
 
 
 def _train(options: Options, model_options: dict[str, Any], settings: "TrainSettings") -> dict[str, Any]:
