@@ -9,8 +9,8 @@ import pytest
 from tests.import_osm.small_maps import Drawing, imported
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
-from v2xsim.import_osm.losses import network_notices
 from v2xsim.import_osm.osm_map import OsmMap, Way, read_osm
+from v2xsim.import_osm.road_losses import network_notices
 from v2xsim.mobility.origins import net_offset_m
 from v2xsim.world.polygon_file import read_polygons
 
@@ -21,9 +21,9 @@ def drawing_with_a_block(**road):
     """Return a block of houses across a road that leads from the south to the north."""
     drawing = Drawing()
     drawing.ring(BLOCK, building="yes", height="15")
-    drawing.way([(500, 0), (500, 300)], highway="residential")
+    drawing.way([(0, 0), (500, 0), (500, 300)], highway="residential")
     drawing.way([(500, 300), (500, 340)], highway="residential", **road)
-    drawing.way([(500, 340), (500, 1000)], highway="residential")
+    drawing.way([(500, 340), (500, 1000), (0, 1000)], highway="residential")
     return drawing
 
 
@@ -58,7 +58,7 @@ def test_a_road_through_a_building_opens_it_and_is_reported(tmp_path):
 
 def test_tunnels_and_bridges_are_reported_because_the_world_is_flat(tmp_path):
     drawing = drawing_with_a_block(tunnel="yes", layer="-1")
-    drawing.way([(200, 0), (200, 1000)], highway="primary", bridge="yes", layer="1")
+    drawing.way([(0, 0), (200, 500), (0, 1000)], highway="primary", bridge="yes", layer="1")
     town = imported(drawing, tmp_path)
     assert (town.notices["import.tunnel"].count, town.notices["import.bridge"].count) == (1, 1)
     assert "import.road_through_building" not in town.notices

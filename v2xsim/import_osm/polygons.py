@@ -5,10 +5,11 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from v2xsim.import_osm.bodies import Body, bodies_of, walls_of, with_passages
-from v2xsim.import_osm.losses import building_notices, road_notices, wall_notices
+from v2xsim.import_osm.losses import building_notices, wall_notices
 from v2xsim.import_osm.mapped_areas import building_of, mapped_buildings, part_of
 from v2xsim.import_osm.osm_map import OsmMap
 from v2xsim.import_osm.projection import positions_m
+from v2xsim.import_osm.road_losses import passage_notices
 from v2xsim.import_osm.roads import carries_cars, corridor, is_passage, is_tunnel, line_of, roads_of, through_buildings
 from v2xsim.mobility.origins import net_offset_m
 from v2xsim.notices import Notice
@@ -56,7 +57,7 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     notices = [
         *building_notices(buildings.lost),
         *wall_notices(not_modelled),
-        *road_notices(osm, [space.name for space in openings]),
+        *passage_notices([space.name for space in openings]),
     ]
     text = "".join(_polygons([*bodies, *walls]))
     head = "".join(notice_line(notice) for notice in (*earlier, *notices))

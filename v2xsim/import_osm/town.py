@@ -13,9 +13,10 @@ from jaxtyping import Float
 
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
-from v2xsim.import_osm.losses import NETWORK_LOG, lane_notices, network_notices, side_notices, way_notices
 from v2xsim.import_osm.osm_map import read_osm
 from v2xsim.import_osm.polygons import BUILDINGS, write_buildings
+from v2xsim.import_osm.road_losses import road_notices
+from v2xsim.import_osm.road_network import build_network
 from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_tools import run_tool
 from v2xsim.mobility.sumo_vehicle_types import type_xml
@@ -96,25 +97,11 @@ def roads_and_buildings(
     osm = read_osm(folder / "town.osm.xml")
     is_left, reason = (driving_side == "left", "") if driving_side else is_left_hand(osm)
     say("building roads")
-    notices = [*_roads(folder, is_left), *way_notices(osm), *lane_notices(osm), *side_notices(is_left, reason)]
+    notices = list(road_notices(osm, build_network(folder, osm, is_left), is_left, reason))
     say("building houses")
     notices += write_buildings(folder, osm, notices)
     _, sources = load_prisms(World(buildings=folder / BUILDINGS))
     return [*notices, *replace(sources, kept=()).notices(BUILDINGS)]
-
-
-def _roads(folder: Path, is_left_hand: bool) -> list[Notice]:
-    output = run_tool(
-        "netconvert",
-        ["--osm-files", "town.osm.xml", "--output-file", "town.net.xml", "--geometry.remove", "--ramps.guess",
-         "--junctions.join", "--tls.guess-signals", "--tls.discard-simple", "--tls.join", "--remove-edges.isolated",
-         "--keep-edges.by-vclass", "passenger", "--no-turnarounds.except-deadend",
-         "--osm.turn-lanes", "--osm.lane-access", "--aggregate-warnings", "1",
-         *(["--lefthand"] if is_left_hand else [])],
-        folder,
-    )  # fmt: skip
-    (folder / NETWORK_LOG).write_text(output, encoding="utf-8")
-    return list(network_notices(output))
 
 
 def _least_trip_m(folder: Path) -> float:
