@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from v2xsim.mobility.base import Names
+from v2xsim.mobility.base import MobilityError, Names
 from v2xsim.mobility.fcd import FcdMobility
 
-TAG = {"person": "person", "car": "vehicle", "bicycle": "vehicle", "tram": "vehicle", "truck": "vehicle"}
+TAG = dict.fromkeys(("car", "bicycle", "tram", "truck", "bus"), "vehicle") | {"person": "person"}
 
 
 def way(kind="car", speed_mps=10.0, x_m=0.0, y_m=0.0, steps=30, span_s=1.0):
@@ -43,7 +43,8 @@ def found(folder, *users, span_s=1.0):
     traffic = FcdMobility(folder / "t.xml", Names())
     for time_s in sorted(steps):
         traffic.snapshot(round(time_s * 1e6))
-    return {notice.subject: notice for notice in traffic.notices() if notice.subject.startswith("trace.own_")}
+    wanted = ("trace.own_", "traffic.fast")
+    return {notice.subject: notice for notice in traffic.notices() if notice.subject.startswith(wanted)}
 
 
 KINDS = [("car", 10.0), ("truck", 20.0), ("tram", 8.0), ("bicycle", 5.0), ("person", 1.4)]
@@ -64,7 +65,7 @@ KINDS = [("car", 10.0), ("truck", 20.0), ("tram", 8.0), ("bicycle", 5.0), ("pers
 )
 def test_one_road_user_in_other_units_is_named_with_the_likely_one(tmp_path, kind, speed_mps, unit, advice):
     notices = found(tmp_path, changed(way(kind, speed_mps), **unit))
-    assert set(notices) == {"trace.own_speeds"}
+    assert set(notices) - {"traffic.fast"} == {"trace.own_speeds"}
     text = notices["trace.own_speeds"].text
     assert f"{tmp_path}/t.xml: 1 of 13 road users moves at other speeds than the trace gives it, first " in text
     assert "odd0'" in text
@@ -91,6 +92,22 @@ def test_one_road_user_with_angles_of_another_kind_is_named(tmp_path, kind, spee
     assert set(notices) == {"trace.own_angles"}
     assert "odd0'" in notices["trace.own_angles"].text
     assert advice in notices["trace.own_angles"].text
+
+
+def without_speeds(user):
+    return changed(user, speed=lambda _: float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "speed_mps", "limit_mps"), [("person", 9.0, "7"), ("bicycle", 20.0, "13.9"), ("car", 100.0, "69.5")]
+)
+def test_a_road_user_whose_positions_show_an_unusual_speed_is_named_even_without_speeds(
+    tmp_path, kind, speed_mps, limit_mps
+):
+    notices = found(tmp_path, without_speeds(way(kind, speed_mps)))
+    assert set(notices) == {"trace.own_places"}
+    assert f"usually at most {limit_mps} m/s" in notices["trace.own_places"].text
+    assert found(tmp_path, without_speeds(way(kind, speed_mps / 2))) == {}
 
 
 def test_a_road_user_that_keeps_its_place_at_a_speed_is_named(tmp_path):
@@ -145,3 +162,22 @@ def test_nothing_is_wrong_with_a_road_user_that(tmp_path, what):
     kind, rows = sound()[what]
     span_s = rows[1][0] if len(rows) > 1 else 1.0
     assert found(tmp_path, (kind, rows), span_s=span_s) == {}
+
+
+@pytest.mark.parametrize(("kind", "speed_mps"), [("bicycle", 20.0), ("truck", 50.0), ("car", 100.0), ("tram", 100.0)])
+def test_a_road_user_that_is_faster_than_its_kind_usually_is_is_named(tmp_path, kind, speed_mps):
+    notices = found(tmp_path, way(kind, speed_mps))
+    assert set(notices) == {"traffic.fast"}
+    assert f"first 'odd0' at 0 s ({'a train' if kind == 'tram' else 'a'}" in notices["traffic.fast"].text
+
+
+def test_a_tram_may_be_faster_than_a_bus(tmp_path):
+    assert found(tmp_path, way("tram", 60.0)) == {}
+
+
+@pytest.mark.parametrize(("kind", "speed_mps"), [("person", 40.0), ("bicycle", 60.0), ("bus", 80.0), ("car", 150.0)])
+def test_a_speed_that_nobody_can_reach_is_refused_with_name_and_time(tmp_path, kind, speed_mps):
+    with pytest.raises(
+        MobilityError, match=rf"t\.xml: at 0 s: the speed of '.*odd0' must be wrong: {speed_mps:g} m/s is impossible"
+    ):
+        found(tmp_path, way(kind, speed_mps))

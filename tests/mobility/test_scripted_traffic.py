@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.mobility.base import Names
+from v2xsim.mobility.base import MobilityError, Names
 from v2xsim.mobility.script import ScriptMobility
 from v2xsim.scenario.schema_world import Agent
 
@@ -82,7 +82,7 @@ def test_an_empty_script_has_nobody():
 
 
 @given(
-    st.lists(st.tuples(st.floats(0.1, 5), st.floats(-99, 99), st.floats(-99, 99)), min_size=2, max_size=6),
+    st.lists(st.tuples(st.floats(3, 5), st.floats(-99, 99), st.floats(-99, 99)), min_size=2, max_size=6),
     st.floats(-5, 40),
 )
 def test_nobody_turns_or_moves_faster_than_the_path_asks(steps, time_s):
@@ -111,3 +111,28 @@ def test_a_script_in_which_everybody_creeps_is_reported():
     assert "faster than 0.01 m/s" in ScriptMobility(creeping, Names(), (0, 10_000_000)).notices()[0].text
     driving = [*creeping, Agent(id="c", waypoints=[(0, 0, 9), (10, 100, 9)])]
     assert ScriptMobility(driving, Names(), (0, 10_000_000)).notices() == ()
+
+
+def test_a_script_in_which_a_road_user_is_faster_than_its_kind_usually_is_is_reported():
+    script = [
+        Agent(id="jogger", kind="pedestrian", waypoints=[(0, 0, 0), (10, 80, 0), (20, 81, 0)]),
+        Agent(id="racer", waypoints=[(0, 0, 9), (5, 5, 9), (6, 105, 9)]),
+        Agent(id="car", waypoints=[(0, 0, 20), (10, 650, 20)]),
+    ]
+    (notice,) = ScriptMobility(script, Names(), (0, 10_000_000)).notices()
+    assert (notice.subject, notice.count) == ("traffic.fast", 2)
+    assert (
+        "first 'jogger' at 0 s (a pedestrian, usually at most 7 m/s); the fastest is 'racer' with 100 m/s"
+        in notice.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "speed_mps"), [("pedestrian", 40), ("bicycle", 60), ("bus", 77), ("truck", 80), ("passenger", 200)]
+)
+def test_a_script_with_a_speed_that_nobody_can_reach_is_refused_with_the_limit(kind, speed_mps):
+    agent = Agent(id="a", kind=kind, waypoints=[(3, 0, 0), (4, speed_mps, 0)])
+    with pytest.raises(
+        MobilityError, match=rf"traffic\.script: at 3 s: the speed of 'a' must be wrong: {speed_mps} m/s"
+    ):
+        ScriptMobility([agent], Names())

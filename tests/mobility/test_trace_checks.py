@@ -402,7 +402,7 @@ def test_a_person_in_a_standing_car_is_no_road_user_even_without_speeds(tmp_path
 
 
 def test_a_person_at_the_speed_of_a_car_without_a_car_is_reported(tmp_path):
-    rows = [(time, [*users, person(x=500 + 13 * time, y=40, speed=13)]) for time, users in eastward()]
+    rows = [(time, [*users, person(x=500 + 9 * time, y=40, speed=9)]) for time, users in eastward()]
     assert "'p'" in driven(tmp_path, rows)[0]["trace.fast_persons"].text
 
 

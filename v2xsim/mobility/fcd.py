@@ -79,7 +79,7 @@ class FcdMobility(Mobility):
         self._agent_of: dict[int, int] = {}
         self._reader = TraceReader(path, self._read_names, run_us)
         self._read = read_trace(self._reader)
-        self._checks = TraceChecks(path, self._reader.found, run_us)
+        self._checks = TraceChecks(path, self._reader.found, self._read_names.name_of, run_us)
         self._ahead: deque[Sample] = deque()
         self._samples = self._checked_samples()
         self._before: Sample | None = None
@@ -101,11 +101,11 @@ class FcdMobility(Mobility):
             self._ahead.append(sample)
             rows += len(sample)
             while rows >= _AHEAD_ROWS:
-                self._checks.refuse_wrong_units(self._read_names.name_of)
+                self._checks.refuse_wrong_units()
                 first = self._ahead.popleft()
                 rows -= len(first)
                 yield first
-        self._checks.refuse_wrong_units(self._read_names.name_of, at_end=True)
+        self._checks.refuse_wrong_units(at_end=True)
         yield from self._ahead
 
     def _check_span(self, begin_us: int, end_us: int) -> None:
@@ -177,9 +177,8 @@ class FcdMobility(Mobility):
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what was left out of the trace or assumed about it, and the part of the run that it does not cover."""
-        names = self._read_names
         notices = [
-            *self._checks.notices(self._step_us, names.name_of), *self._reader.identities.notices(str(self._path)),
+            *self._checks.notices(self._step_us), *self._reader.identities.notices(str(self._path)),
         ]  # fmt: skip
         if self._run_us is not None:
             notices += self._uncovered(*self._run_us)

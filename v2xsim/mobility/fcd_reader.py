@@ -23,13 +23,10 @@ from v2xsim.world.road_users import (
     is_passenger_type_name,
     kind_of_type_name,
 )
+from v2xsim.world.top_speeds import USUAL_MPS, speed_class
 
 # Number of bytes that the XML parser gets at once.
 _CHUNK_BYTES = 1 << 18
-
-
-# Fastest that people run in traffic; SUMO's pedestrians walk at 1.4 m/s.
-_RUNNING_MPS = 7.0
 
 # Steps of a trace within this time of the run matter for it, because road users are interpolated.
 _NEAR_US = 1_000_000
@@ -101,6 +98,7 @@ class Found:
         containers: Containers, which are no road users.
         unknown_types: Vehicle types whose names do not contain the name of a class.
         untyped: Number of vehicles without a type.
+        speed_rows: Row of each road user in `v2xsim.world.top_speeds.TOP_SPEEDS`, by its number in the trace.
         lowest_m: Lowest elevation in the trace.
         highest_m: Highest elevation in the trace.
     """
@@ -113,6 +111,7 @@ class Found:
     containers: set[str] = field(default_factory=set)
     unknown_types: set[str] = field(default_factory=set)
     untyped: int = 0
+    speed_rows: list[int] = field(default_factory=list)
     lowest_m: float = np.inf
     highest_m: float = -np.inf
 
@@ -227,6 +226,7 @@ class TraceReader:
                 motion, size_m = self._state(kind, attributes)
                 self._motions.add((motion[0], motion[1], motion[3]))
                 agent = self.identities.agent(name_in_trace, "a vehicle", (kind, *size_m))
+                self._note_agent(agent, kind, attributes.get("type", ""))
                 self._rows.append((agent, kind, *motion, *size_m))
             elif attributes.get("vehicle"):
                 self._noted.riders.add(name_in_trace)
@@ -241,6 +241,11 @@ class TraceReader:
             raise self.fail(str(error)) from error
         except ValueError as error:
             raise self.fail(f"<{name} id={attributes.get('id')!r}> is malformed ({error})") from error
+
+    def _note_agent(self, agent: int, kind: int, type_name: str) -> None:
+        """Note how fast a road user can be, when it is there for the first time."""
+        if agent == len(self.found.speed_rows):
+            self.found.speed_rows.append(speed_class(kind, type_name=type_name))
 
     def _kind(self, attributes: dict[str, str]) -> int:
         """Return the class of a vehicle by the name of its type."""
@@ -297,13 +302,14 @@ class TraceReader:
             if (motion[0], motion[1], motion[3]) in self._motions:
                 self._noted.riders.add(person)
                 continue
-            if motion[3] > _RUNNING_MPS:
+            if motion[3] > USUAL_MPS[PEDESTRIAN]:
                 self._noted.fast_persons.add(person)
             # SUMO numbers persons and vehicles separately: both may have a "1".
             try:
                 agent = self.identities.agent(f"person:{person}", f"the person {person!r}", (PEDESTRIAN, *size_m))
             except NameTakenError as error:
                 raise self.fail(str(error)) from error
+            self._note_agent(agent, PEDESTRIAN, "")
             self._rows.append((agent, PEDESTRIAN, *motion, *size_m))
         # SUMO writes an empty step if it samples no vehicle at that time (option device.fcd.period); such steps carry no
         # information.

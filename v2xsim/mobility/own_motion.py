@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from v2xsim.mobility.base import counted
 from v2xsim.mobility.fcd_reader import Sample
 from v2xsim.mobility.trace_units import ANGLES, FASTEST_MPS, LON_LAT_ADVICE, unit_advice
 from v2xsim.notices import Notice
+from v2xsim.world.top_speeds import TOP_SPEEDS, USUAL_MPS, with_article
 
 # A window ends when the road user has moved this far, or should have.
 _WINDOW_M = 5.0
@@ -52,11 +53,11 @@ _USER = np.dtype(
     [
         # The first sample and the largest distance from it; the last sample; the begin of the window.
         ("first_us", "i8"), ("first_x_m", "f8"), ("first_y_m", "f8"), ("reach_m", "f8"), ("last_us", "i8"), ("x_m", "f8"), ("y_m", "f8"), ("speed_mps", "f8"),
-        ("anchor_x_m", "f8"), ("anchor_y_m", "f8"), ("anchor_cos", "f8"), ("anchor_sin", "f8"), ("anchor_headings", "f8"),
+        ("anchor_us", "i8"), ("anchor_x_m", "f8"), ("anchor_y_m", "f8"), ("anchor_cos", "f8"), ("anchor_sin", "f8"), ("anchor_headings", "f8"),
         ("anchor_least_m", "f8"), ("anchor_most_m", "f8"), ("anchor_m", "f8"), ("anchor_signed_m", "f8"),
         # Sums over all windows.
         ("pairs", "i8"), ("windows", "i8"), ("moved_m", "f8"), ("expected_m", "f8"), ("log", "f8"), ("log_squared", "f8"),
-        ("jumps", "i8"), ("jumped_m", "f8"), ("jump_expected_m", "f8"), ("turned_m", "f8"), ("agree_m", "f8", (1 + len(ANGLES),)),
+        ("blind_m", "f8"), ("blind_s", "f8"), ("jumps", "i8"), ("jumped_m", "f8"), ("jump_expected_m", "f8"), ("turned_m", "f8"), ("agree_m", "f8", (1 + len(ANGLES),)),
     ]
 )  # fmt: skip
 
@@ -114,8 +115,11 @@ class OwnMotion:
         user["last_us"] = sample.time_us
         chord_m = np.hypot(user["x_m"] - user["anchor_x_m"], user["y_m"] - user["anchor_y_m"])
         full = moved & (np.fmax(chord_m, user["anchor_least_m"]) >= _WINDOW_M)
+        blind = full & ~np.isfinite(user["anchor_least_m"])
+        user["blind_m"] += np.where(blind, chord_m, 0.0)
+        user["blind_s"] += np.where(blind, (sample.time_us - user["anchor_us"]) * 1e-6, 0.0)
         user[full] = _with_window(user[full], chord_m[full])
-        _begin_window(user, full | ~moved, sample.yaw_rad)
+        _begin_window(user, full | ~moved, sample.time_us, sample.yaw_rad)
         self._users[sample.agent] = user
 
     def _grow(self, count: int) -> None:
@@ -125,16 +129,20 @@ class OwnMotion:
             more["last_us"] = _NEVER
             self._users = np.append(self._users, more)
 
-    def notices(self, source: str, name_of: Callable[[int], str]) -> tuple[Notice, ...]:
+    def notices(
+        self, source: str, name_of: Callable[[int], str], speed_rows: Int64[np.ndarray, " users"]
+    ) -> tuple[Notice, ...]:
         """Return the notices about road users whose way does not fit their speeds, or whose direction not their angles.
 
         Args:
             source: Name of the trace, for the text.
             name_of: Function that returns the name of a road user.
+            speed_rows: Row of each road user in `TOP_SPEEDS`.
         """
         notices = []
         for subject, wrong, others in (
             ("trace.own_speeds", self._wrong_speeds(), "moves at other speeds than the trace gives it"),
+            ("trace.own_places", self._too_far(speed_rows), "moves farther than one of its class usually can"),
             ("trace.own_angles", self._wrong_angles(), "moves in another direction than its angle"),
         ):
             if wrong:
@@ -173,6 +181,21 @@ class OwnMotion:
             found.append(_Wrong(agent, int(user["first_us"]), _speeds_text(user, *(float(user[way]) for way in ways))))
         return found
 
+    def _too_far(self, speed_rows: Int64[np.ndarray, " users"]) -> list[_Wrong]:
+        """Return the road users without speeds whose positions show speeds that are unusual for their class."""
+        users = self._users[: len(speed_rows)]
+        mean_mps = users["blind_m"] / np.maximum(users["blind_s"], 1e-9)
+        far = np.fmin(users["blind_m"], users["reach_m"]) >= _LEAST_WAY_M
+        found = []
+        for agent in np.flatnonzero(far & (mean_mps > USUAL_MPS[speed_rows])).tolist():
+            user, top = users[agent], TOP_SPEEDS[speed_rows[agent]]
+            text = (
+                f"{user['blind_m']:.3g} m in {user['blind_s']:.3g} s are {mean_mps[agent]:.3g} m/s, and {with_article(top.name)} has "
+                f"usually at most {top.usual_mps:g} m/s; correct its positions, the times or its type"
+            )
+            found.append(_Wrong(agent, int(user["first_us"]), text))
+        return found
+
     def _wrong_angles(self) -> list[_Wrong]:
         """Return the road users that move in another direction than that of their angle, on the average over their windows."""
         users = self._users
@@ -192,8 +215,9 @@ class OwnMotion:
         return found
 
 
-def _begin_window(user: np.ndarray, here: np.ndarray, yaw_rad: Float[np.ndarray, " users"]) -> None:
+def _begin_window(user: np.ndarray, here: np.ndarray, time_us: int, yaw_rad: Float[np.ndarray, " users"]) -> None:
     """Begin the next window of some road users at their present places."""
+    user["anchor_us"] = np.where(here, time_us, user["anchor_us"])
     user["anchor_x_m"] = np.where(here, user["x_m"], user["anchor_x_m"])
     user["anchor_y_m"] = np.where(here, user["y_m"], user["anchor_y_m"])
     user["anchor_cos"] = np.where(here, np.cos(yaw_rad), user["anchor_cos"])

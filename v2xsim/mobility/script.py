@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from v2xsim.mobility.base import Bounds, Mobility, Names, listed, snapshot_of
+from v2xsim.mobility.fast_users import FastUsers
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import Agent
 from v2xsim.world.road_users import CATALOGUE, KINDS
@@ -94,6 +95,14 @@ class ScriptMobility(Mobility):
         self._size = np.array(
             [agent.size_m or CATALOGUE.size_m[kind] for agent, kind in zip(agents, self._kind, strict=True)], float
         ).reshape(-1, 3)
+        self._fast = FastUsers("traffic.script", self.name_of)
+        for agent, kind, track in zip(self._agent, self._kind, self._tracks, strict=True):
+            self._note_speeds(agent, kind, track)
+
+    def _note_speeds(self, agent: np.int64, kind: np.int8, track: _Track) -> None:
+        """Note on which stretches a road user is faster than usual."""
+        for begin_s, speed_mps in zip(track.time_s, np.diff(track.travelled_m) / np.diff(track.time_s), strict=False):
+            self._fast.note(round(begin_s * 1e6), np.array([agent]), np.array([kind], np.int64), np.array([speed_mps]))
 
     @property
     def bounds(self) -> Bounds:
@@ -123,7 +132,9 @@ class ScriptMobility(Mobility):
 
     def notices(self) -> tuple[Notice, ...]:
         """Return the notices about road users whose waypoints all lie before or after the run, or who all move very slowly."""
-        return () if self._run_us is None else (*self._outside_run(*self._run_us), *self._slow())
+        if self._run_us is None:
+            return ()
+        return (*self._outside_run(*self._run_us), *self._slow(), *self._fast.notices())
 
     def _outside_run(self, begin_us: int, end_us: int) -> Iterator[Notice]:
         begin_s, end_s = begin_us * 1e-6, end_us * 1e-6

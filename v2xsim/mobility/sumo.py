@@ -24,18 +24,21 @@ from v2xsim.mobility.base import (
     snapshot_of,
     yaw_of_compass_rad,
 )
+from v2xsim.mobility.fast_users import FastUsers
 from v2xsim.mobility.fcd_reader import Found, Sample
 from v2xsim.mobility.road_network import roads_of_simulation
 from v2xsim.mobility.sumo_config import begins_late, safe_config, time_us_of
 from v2xsim.mobility.sumo_session import SumoSession
 from v2xsim.mobility.sumo_tools import console_into, errors_in, libsumo, sumo_warnings
+from v2xsim.mobility.sumo_type_files import VehicleTypeFiles
 from v2xsim.mobility.trace_checks import TraceChecks
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.staging import Scratch
-from v2xsim.world.road_users import body_height_m, kind_of
+from v2xsim.world.road_users import body_height_m, is_sumo_default_height, kind_of
 from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
+from v2xsim.world.top_speeds import MOST_MPS, TOP_SPEEDS, USUAL_MPS, impossible_speed, speed_class, with_article
 
 LANE_CHANGE_S = 3.0
 """Duration of a lane change.
@@ -45,6 +48,9 @@ Transportation Research Record 1999, 2007). The value here is at the short end, 
 
 # Traffic time between two reports of progress while SUMO runs up to the start of the measurement.
 _WARM_UP_CHUNK_US = 5_000_000
+
+# SUMO's highest speed of persons, of which they walk at a part.
+_SUMO_WALKER_MPS = 10.5
 
 # SUMO reports a coordinate below this for a vehicle without a position, such as one that is being teleported.
 _NOWHERE_M = -1e8
@@ -60,6 +66,7 @@ class _Body:
     length_m: float
     width_m: float
     height_m: float
+    speed_row: int
 
 
 class SumoMobility(Mobility):
@@ -100,7 +107,10 @@ class SumoMobility(Mobility):
         self._bodies: dict[str, _Body] = {}
         self._identities = Identities(names)
         self._sumo_names: dict[int, str] = {}
-        self._checks = TraceChecks(config, Found())
+        self._checks = TraceChecks(config, Found(), names.name_of)
+        self._fast = FastUsers(self._source, names.name_of)
+        # Vehicle types that may drive faster than usual, with their highest speed and class.
+        self._fast_types: dict[str, tuple[float, int]] = {}
         self._riders: set[str] = set()
         self._teleports = 0
         self._first_us = 0
@@ -130,6 +140,7 @@ class SumoMobility(Mobility):
             raise
         self._bounds = (x_min, y_min, x_max, y_max)
         self._options = safe.options
+        self._types = VehicleTypeFiles.of(safe.options, config)
         self._config_notices = safe.notices
         if _is_lon_lat(self._bounds):
             self.close()
@@ -251,8 +262,9 @@ class SumoMobility(Mobility):
         yaw = yaw_of_compass_rad(state[:, 2])
         agent, kind = np.array([b.agent for b in bodies], np.int64), np.array([b.kind for b in bodies], np.int8)
         center = center_of_front_m(state[:, :2], yaw, size[:, 0])
+        self._fast.note(time_us, agent, np.array([b.speed_row for b in bodies], np.int64), state[:, 3])
         if len(agent) and not self._checks.units.have_seen_enough:
-            self._checks.see(Sample(time_us, agent, kind, center, size, yaw, state[:, 3]))
+            self._checks.see_units(Sample(time_us, agent, kind, center, size, yaw, state[:, 3]))
         return snapshot_of(
             time_us, agent, kind, center, size, yaw, state[:, 3:] * np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
         )
@@ -266,7 +278,10 @@ class SumoMobility(Mobility):
         vehicle_class = domain.getVehicleClass(name)
         kind = kind_of(vehicle_class, domain.getShapeClass(name))
         length_m, width_m = domain.getLength(name), domain.getWidth(name)
-        height_m = body_height_m(kind, vehicle_class, domain.getHeight(name))
+        height_m = domain.getHeight(name)
+        # The files are asked only where SUMO's answer does not tell whether they set the height.
+        is_set = is_sumo_default_height(vehicle_class, height_m) and self._types.sets(domain.getTypeID(name), "height")
+        height_m = body_height_m(kind, vehicle_class, height_m, is_set)
         try:
             agent = self._identities.agent(key, owner, (kind, length_m, width_m, height_m))
         except NameTakenError as error:
@@ -274,7 +289,10 @@ class SumoMobility(Mobility):
         z_m = domain.getPosition3D(name)[2]
         if math.isfinite(z_m) and z_m > _NOWHERE_M:
             self._lowest_m, self._highest_m = min(self._lowest_m, z_m), max(self._highest_m, z_m)
-        body = _Body(agent=agent, kind=kind, length_m=length_m, width_m=width_m, height_m=height_m)
+        row = speed_class(kind, vehicle_class)
+        if domain.getMaxSpeed(name) > max(USUAL_MPS[row], _SUMO_WALKER_MPS):
+            self._fast_types.setdefault(domain.getTypeID(name), (domain.getMaxSpeed(name), row))
+        body = _Body(agent, kind, length_m, width_m, height_m, row)
         self._sumo_names[agent] = name
         return body
 
@@ -316,6 +334,15 @@ class SumoMobility(Mobility):
                 "those on and below bridges",
             )  # fmt: skip
         notices += self._checks.units.notices(source, "traffic")
+        notices += self._fast.notices()
+        if self._fast_types:
+            name, (most_mps, row) = next(iter(self._fast_types.items()))
+            note(
+                "sumo.max_speeds", len(self._fast_types),
+                f"{counted(len(self._fast_types), 'vehicle type')} with a maxSpeed above what is usual, first {name!r} with {most_mps:.4g} m/s "
+                f"({with_article(TOP_SPEEDS[row].name)}, usually at most {TOP_SPEEDS[row].usual_mps:g} m/s); maxSpeed is in m/s (km/h divided by "
+                "3.6)",
+            )  # fmt: skip
         warnings = sumo_warnings(self._session.log_path, self._session.folders)
         common = "; ".join(f"{number} x {text}" for text, number in warnings.most_common(3))
         note("sumo.warnings", warnings.total(), f"SUMO warns: {common}" + ("; ..." if len(warnings) > 3 else ""))
@@ -326,9 +353,18 @@ class SumoMobility(Mobility):
 
         SUMO still keeps its vehicles from colliding, and within the acceleration of which each is capable.
         """
-        name = next((name for name, body in self._bodies.items() if body.agent == agent), "")
-        if self._session.is_over or name not in self._sumo.vehicle.getIDList():
+        name, body = next(((name, body) for name, body in self._bodies.items() if body.agent == agent), ("", None))
+        if self._session.is_over or body is None or name not in self._sumo.vehicle.getIDList():
             raise MobilityError(f"the speed of {self.name_of(agent)} cannot be set: it is no vehicle on the road now")
+        if speed_mps is not None and speed_mps > MOST_MPS[body.speed_row]:
+            raise MobilityError(
+                f"the speed of {self.name_of(agent)} cannot be set: {impossible_speed(speed_mps, body.speed_row)}; speeds are in m/s"
+            )
+        if speed_mps is not None and speed_mps > (most_mps := self._sumo.vehicle.getMaxSpeed(name)):
+            raise MobilityError(
+                f"the speed of {self.name_of(agent)} cannot be set to {speed_mps:g} m/s: its vehicle type has maxSpeed {most_mps:g} m/s, "
+                "above which SUMO never drives it"
+            )
         self._call(self._sumo.vehicle.setSpeed, name, -1.0 if speed_mps is None else float(speed_mps))
 
     def close(self) -> None:

@@ -9,10 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from v2xsim.mobility.base import MobilityError, counted, listed
+from v2xsim.mobility.fast_users import FastUsers
 from v2xsim.mobility.fcd_reader import Found, Sample
 from v2xsim.mobility.own_motion import OwnMotion
 from v2xsim.mobility.trace_units import FASTEST_MPS, LON_LAT_ADVICE, MotionUnits
 from v2xsim.notices import Notice
+from v2xsim.world.top_speeds import USUAL_MPS
 
 # What a road user may move beyond its speed: a lane change within one step, and 5 m/s^2 up and down between two samples.
 _SLACK_M = 6.0
@@ -55,20 +57,24 @@ def jumps(before: Sample, after: Sample, b: np.ndarray, a: np.ndarray) -> Bool[n
 class TraceChecks:
     """Collects, sample by sample, what shows the units and the gaps of a trace."""
 
-    def __init__(self, path: Path, found: Found, run_us: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, path: Path, found: Found, name_of: Callable[[int], str], run_us: tuple[int, int] | None = None
+    ) -> None:
         """Begin with an empty trace.
 
         Args:
             path: The trace.
             found: What the reader of the trace finds besides the road users.
+            name_of: Function that returns the name of a road user.
             run_us: Begin and end of the run: what happens before and after it is not reported; None reports everything.
         """
-        self._path, self._found, self._run_us = path, found, run_us
+        self._path, self._found, self._name_of, self._run_us = path, found, name_of, run_us
         self._before: Sample | None = None
         self._spans: deque[int] = deque(maxlen=1001)
         self._last_seen_us = np.zeros(0, np.int64)
         self.units = MotionUnits()
         self._own_motion = OwnMotion()
+        self._fast = FastUsers(str(path), name_of)
         self._samples = 0
         self._away = 0
         self._flickers = 0
@@ -92,12 +98,25 @@ class TraceChecks:
         if self._in_run(sample.time_us, sample.time_us):
             self._samples += 1
             self._own_motion.see(sample)
+            self._note_fast(sample)
+        self.see_units(sample)
+        self._note_absent(sample)
+
+    def see_units(self, sample: Sample) -> None:
+        """Compare the movements from the sample before with speeds and angles."""
         self.units.see_places(sample)
         before, self._before = self._before, sample
         if before is not None:
             self._spans.append(sample.time_us - before.time_us)
             self._compare(before, sample)
-        self._note_absent(sample)
+
+    def _note_fast(self, sample: Sample) -> None:
+        """Note the road users that are faster than usual; refuse impossible speeds."""
+        fast = np.abs(sample.speed_mps) > USUAL_MPS[sample.kind]
+        if fast.any():
+            agent = sample.agent[fast]
+            row = np.array([self._found.speed_rows[one] for one in agent.tolist()], np.int64)
+            self._fast.note(sample.time_us, agent, row, sample.speed_mps[fast])
 
     def _in_run(self, from_us: int, to_us: int) -> bool:
         """Return whether a span of time touches the run."""
@@ -137,11 +156,10 @@ class TraceChecks:
         if after.time_us - before.time_us > self._gap[1] - self._gap[0]:
             self._gap = before.time_us, after.time_us
 
-    def refuse_wrong_units(self, name_of: Callable[[int], str], at_end: bool = False) -> None:
+    def refuse_wrong_units(self, at_end: bool = False) -> None:
         """Check the units of what has been seen so far.
 
         Args:
-            name_of: Function that returns the name of a road user.
             at_end: Whether the trace has ended. Before its end, the check is only repeated when there is twice as much to check.
 
         Raises:
@@ -157,10 +175,10 @@ class TraceChecks:
         try:
             self.units.refuse_wrong(self._path, at_end)
         except MobilityError as error:
-            raise MobilityError(f"{error}{self._own_motion.wrong(name_of)}") from None
+            raise MobilityError(f"{error}{self._own_motion.wrong(self._name_of)}") from None
 
-    def notices(self, run_step_us: int, name_of: Callable[[int], str]) -> tuple[Notice, ...]:
-        """Return what is unusual about the trace, for a run with a time step; `name_of` returns the name of an agent."""
+    def notices(self, run_step_us: int) -> tuple[Notice, ...]:
+        """Return what is unusual about the trace, for a run with a time step."""
         found, path, notices = self._found, self._path, []
 
         def note(subject: str, count: int, text: str) -> None:
@@ -189,7 +207,7 @@ class TraceChecks:
         if self._jump is not None:
             note(
                 "trace.jumps", self._jumps,
-                f"{counted(self._jumps, 'jump')} that no road user can drive, the first of {name_of(self._jump.agent)!r} by "
+                f"{counted(self._jumps, 'jump')} that no road user can drive, the first of {self._name_of(self._jump.agent)!r} by "
                 f"{self._jump.way_m:.0f} m in {self._jump.span_s:g} s at {self._jump.time_us / 1e6:.12g} s; a road user is absent between "
                 "the samples around its jump",
             )  # fmt: skip
@@ -227,5 +245,7 @@ class TraceChecks:
                 "also those on and below bridges",
             )  # fmt: skip
         notices += self.units.notices(str(path), "trace")
-        notices += self._own_motion.notices(str(path), name_of)
+        notices += self._own_motion.notices(str(path), self._name_of, np.array(found.speed_rows, np.int64))
+        # Fast persons have a notice of their own.
+        notices += self._fast.notices(left_out="pedestrian")
         return tuple(notices)

@@ -125,18 +125,23 @@ def is_passenger_type_name(name: str) -> bool:
     return _PASSENGER_WORD.search(name.lower()) is not None
 
 
-def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float) -> float:
+def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float, is_set: bool = False) -> float:
     """Return the height of the body of a road user in SUMO's traffic.
 
     Args:
         kind: Class of the road user, a row of the catalogue.
         vehicle_class: SUMO's vClass.
-        sumo_height_m: Height that SUMO reports; it counts only if the vehicle type sets a height: otherwise SUMO
-            reports a default by class, by which a van of class passenger would be 1.5 m tall.
+        sumo_height_m: Height that SUMO reports. If the vehicle type sets none, this is a default by class, by which a van of class
+            passenger would be 1.5 m tall; then the catalogue gives the height.
+        is_set: Whether the vehicle type is known to set its height, which may be the default.
     """
-    default_m = _SUMO_DEFAULT_HEIGHT_M.get(vehicle_class, _SUMO_PASSENGER_HEIGHT_M)
-    given = sumo_height_m > 0 and abs(sumo_height_m - default_m) > 1e-6
+    given = sumo_height_m > 0 and (is_set or not is_sumo_default_height(vehicle_class, sumo_height_m))
     return sumo_height_m if given else float(CATALOGUE.size_m[kind, 2])
+
+
+def is_sumo_default_height(vehicle_class: str, height_m: float) -> bool:
+    """Return whether a height is the one that SUMO reports for a vehicle type without a height."""
+    return abs(height_m - _SUMO_DEFAULT_HEIGHT_M.get(vehicle_class, _SUMO_PASSENGER_HEIGHT_M)) <= 1e-6
 
 
 def antenna_height_m(
