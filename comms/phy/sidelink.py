@@ -31,7 +31,8 @@ def bits_per_subchannel(access: str, resource_blocks: int, bits_per_symbol: int,
         bits_per_symbol: Bits per symbol of the modulation: 2, 4 or 6.
         code_rate: Data bits per coded bit, 0 to 1; a higher rate carries more data.
     """
-    return int(ELEMENTS[access] * resource_blocks * bits_per_symbol * code_rate)
+    # The small number keeps the product of a rounded code rate, such as 1440 x 2 x 0.7, from losing a bit.
+    return int(ELEMENTS[access] * resource_blocks * bits_per_symbol * code_rate + 1e-6)
 
 
 def sidelink_error_curve(bits_per_symbol: int, code_rate: float) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -233,7 +233,7 @@ def test_defaults_that_follow_from_other_keys_follow_the_changed_ones():
     demo = v2xsim.load("demo")
     copied = demo.model_copy(update={"name": "copied"})
     for scenario in (demo, copied, demo.with_(seed=2)):
-        assert scenario.with_({"radio.access": "nr_mode2"}).radio.mtu_bytes == 807
+        assert scenario.with_({"radio.access": "nr_mode2"}).radio.mtu_bytes == 808
     assert demo.radio.mtu_bytes == 1400
 
 

@@ -150,7 +150,7 @@ def test_powers_of_a_slot_add_up_before_they_meet_the_busy_threshold():
 @pytest.mark.parametrize(("scheme", "elements"), [(LteMode4, 108), (NrMode2, 120)])
 def test_a_slot_carries_the_bits_of_its_resource_elements(scheme, elements):
     # 4 subchannels of 12 blocks, 2 bits per symbol, 0.7 of them data.
-    assert scheme().most_bytes() == 4 * int(elements * 12 * 2 * 0.7) // 8
+    assert scheme().most_bytes() == 4 * (elements * 12 * 2 * 7 // 10) // 8
 
 
 def test_nr_index_10_is_16_qam_at_340_of_1024():

@@ -63,7 +63,7 @@ def test_a_stream_whose_packets_grow_looks_for_a_wider_resource():
     np.testing.assert_allclose(noise_dbm, -95.0 + 10 * np.log10([1 / 4, 1 / 4, 2 / 4]))
 
 
-@pytest.mark.parametrize(("size_bytes", "subchannels"), [(251, 1), (253, 2), (503, 2), (505, 3), (1007, 4)])
+@pytest.mark.parametrize(("size_bytes", "subchannels"), [(252, 1), (253, 2), (504, 2), (505, 3), (1008, 4)])
 def test_a_packet_takes_as_many_subchannels_as_its_bits_need(size_bytes, subchannels):
     # Each carries 252 bytes.
     _, busy_us = played(NrMode2(), packets([(0, 0, 0)], size_bytes=size_bytes), repeated(1, square(2)), 500_000)

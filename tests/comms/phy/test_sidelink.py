@@ -7,6 +7,8 @@ from v2xsim.comms.phy.sidelink import bits_per_subchannel, in_band_emission_db, 
 
 def test_capacity_and_error_curves_follow_modulation_and_code_rate():
     assert bits_per_subchannel("lte_mode4", 10, 2, 0.7) == 1512
+    # 120 elements a resource block; in floating point the product is 2015.9999999999998.
+    assert bits_per_subchannel("nr_mode2", 12, 2, 0.7) == 2016
     base, faster = sidelink_error_curve(2, 0.7)[0], sidelink_error_curve(4, 0.5)[0]
     assert base[0] == pytest.approx(0.0)
     assert faster[0] > base[0]
