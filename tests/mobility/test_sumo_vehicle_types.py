@@ -97,6 +97,14 @@ def test_files_that_include_each_other_end(tmp_path):
     assert not VehicleTypeFiles([tmp_path / "a.xml"]).sets("nobody", "height")
 
 
+def test_a_type_that_is_named_like_a_bus_and_has_no_class_is_reported(net, tmp_path):
+    types = "<vType id='citybus'/><vType id='truck' vClass='passenger'/><vType id='car'/>"
+    users = "".join(car(name, name, lane) for lane, name in enumerate(("citybus", "truck", "car")))
+    found = driven(net, tmp_path, types, users)[2]
+    assert found["sumo.classless_types"].count == 1
+    assert "'citybus'; set their vClass" in found["sumo.classless_types"].text
+
+
 # Speeds
 
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from v2xsim.scenario.schema_world import Kind
-from v2xsim.world.road_users import CATALOGUE, KINDS, antenna_height_m, body_height_m, kind_of, kind_of_type_name
+from v2xsim.world.road_users import (
+    CATALOGUE,
+    KINDS,
+    antenna_height_m,
+    body_height_m,
+    kind_of,
+    kind_of_type_name,
+    kinds_in_type_name,
+)
 
 
 def test_the_scenario_offers_the_classes_of_the_catalogue_in_its_order():
@@ -68,10 +76,25 @@ def test_the_shape_tells_the_class_where_it_can(vehicle_class, shape, kind):
         ("advanced_driver", "passenger"),
         ("personal_car", "passenger"),
         ("business", "passenger"),
+        ("motorcyclist", "motorcycle"),
+        ("regional_train", "bus"),
+        ("trainee", "passenger"),
     ],
 )
 def test_the_id_of_a_type_in_a_trace_tells_the_class_where_it_can(name, kind):
     assert KINDS[kind_of_type_name(name)] == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("bus_truck", "truck bus"), ("car_pedestrian", "passenger pedestrian"), ("carTruck", "truck passenger"),
+        ("delivery_truck", "truck van"), ("motorbike", "motorcycle"), ("minibus", "van"), ("passenger_bus", "bus"), ("cargo_truck", "truck"),
+        ("railcar", "bus"), ("DEFAULT_PEDTYPE", "pedestrian"), ("t7", ""),
+    ],
+)  # fmt: skip
+def test_all_classes_that_the_id_of_a_type_names_are_found(name, kinds):
+    assert " ".join(KINDS[kind] for kind in kinds_in_type_name(name)) == kinds
 
 
 def test_a_height_that_sumo_filled_in_is_not_taken_for_the_vehicles_own():

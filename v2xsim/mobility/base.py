@@ -1,7 +1,7 @@
 """The interface of all sources of traffic: they return the road users at one instant after the other, with their ids."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 
 import numpy as np
@@ -133,6 +133,21 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     """Return the first few of some names in quotes, separated by commas."""
     all_names = list(names)
     return ", ".join(repr(name) for name in all_names[:most]) + (", ..." if len(all_names) > most else "")
+
+
+def riders_text(riders: Mapping[str, tuple[int, str]]) -> str:
+    """Return what happens to persons who ride in vehicles, for a notice.
+
+    Args:
+        riders: For each rider the time in microseconds at which it rides first, and its vehicle then.
+    """
+    name, (time_us, vehicle) = next(iter(riders.items()))
+    persons = "1 person rides in a vehicle" if len(riders) == 1 else f"{len(riders):,} persons ride in vehicles"
+    others = f"; also {listed(list(riders)[1:])}" if len(riders) > 1 else ""
+    return (
+        f"{persons} (first {name!r} in {vehicle!r} at {time_us / 1e6:.12g} s{others}). A person inside a vehicle is no road user of its "
+        "own; before and after the ride it counts as a pedestrian"
+    )
 
 
 class Mobility(ABC):

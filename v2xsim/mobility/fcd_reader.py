@@ -21,7 +21,10 @@ from v2xsim.world.road_users import (
     PEDESTRIAN,
     TRUCK,
     is_passenger_type_name,
+    is_vehicle_class,
+    kind_of,
     kind_of_type_name,
+    kinds_in_type_name,
 )
 from v2xsim.world.top_speeds import USUAL_MPS, speed_class
 
@@ -93,10 +96,11 @@ class Found:
         begin_us: Time of the first step, which may be without road users; None before it.
         end_us: Time of the last step so far.
         header: Options that the comment at the top of the trace names, such as `fcd-output.geo`.
-        riders: Persons in vehicles; the bodies of the vehicles contain them.
+        riders: Persons in vehicles, whose bodies contain them; time in microseconds and name of the first vehicle of each.
         fast_persons: Persons that move faster than people run, beside no vehicle of the trace.
         containers: Containers, which are no road users.
         unknown_types: Vehicle types whose names do not contain the name of a class.
+        ambiguous_types: Vehicle types whose names contain those of several classes, with the class that is taken.
         untyped: Number of vehicles without a type.
         speed_rows: Row of each road user in `v2xsim.world.top_speeds.TOP_SPEEDS`, by its number in the trace.
         lowest_m: Lowest elevation in the trace.
@@ -106,10 +110,11 @@ class Found:
     begin_us: int | None = None
     end_us: int = 0
     header: set[str] = field(default_factory=set)
-    riders: set[str] = field(default_factory=set)
+    riders: dict[str, tuple[int, str]] = field(default_factory=dict)
     fast_persons: set[str] = field(default_factory=set)
     containers: set[str] = field(default_factory=set)
     unknown_types: set[str] = field(default_factory=set)
+    ambiguous_types: dict[str, int] = field(default_factory=dict)
     untyped: int = 0
     speed_rows: list[int] = field(default_factory=list)
     lowest_m: float = np.inf
@@ -153,6 +158,7 @@ class TraceReader:
         self.identities = Identities(names)
         self._kind_of: dict[str, int] = {}
         self._car_types: dict[str, bool] = {}
+        self._several_kinds: set[str] = set()
         self._root = ""
         self._time_us: int | None = None
         self._last_us: int | None = None
@@ -167,7 +173,7 @@ class TraceReader:
         self._rows: list[_Row] = []
         self._persons: list[tuple[str, _Motion, tuple[float, float, float]]] = []
         # Positions and speeds of the vehicles, by which riders are recognised.
-        self._motions: set[tuple[float, float, float]] = set()
+        self._motions: dict[tuple[float, float, float], str] = {}
         self._ids: set[tuple[str, str]] = set()
 
     def fail(self, reason: str) -> MobilityError:
@@ -224,12 +230,12 @@ class TraceReader:
             elif name == "vehicle":
                 kind = self._kind(attributes)
                 motion, size_m = self._state(kind, attributes)
-                self._motions.add((motion[0], motion[1], motion[3]))
+                self._motions[motion[0], motion[1], motion[3]] = name_in_trace
                 agent = self.identities.agent(name_in_trace, "a vehicle", (kind, *size_m))
-                self._note_agent(agent, kind, attributes.get("type", ""))
+                self._note_agent(agent, kind, attributes)
                 self._rows.append((agent, kind, *motion, *size_m))
             elif attributes.get("vehicle"):
-                self._noted.riders.add(name_in_trace)
+                self._note_rider(name_in_trace, attributes["vehicle"])
             else:
                 self._persons.append((name_in_trace, *self._state(PEDESTRIAN, attributes)))
         except KeyError as error:
@@ -242,21 +248,34 @@ class TraceReader:
         except ValueError as error:
             raise self.fail(f"<{name} id={attributes.get('id')!r}> is malformed ({error})") from error
 
-    def _note_agent(self, agent: int, kind: int, type_name: str) -> None:
+    def _note_agent(self, agent: int, kind: int, attributes: dict[str, str]) -> None:
         """Note how fast a road user can be, when it is there for the first time."""
         if agent == len(self.found.speed_rows):
-            self.found.speed_rows.append(speed_class(kind, type_name=type_name))
+            self.found.speed_rows.append(speed_class(kind, attributes.get("vClass", ""), attributes.get("type", "")))
+
+    def _note_rider(self, person: str, vehicle: str) -> None:
+        """Note a person who is in a vehicle at the present step."""
+        self._noted.riders.setdefault(person, (self.found.end_us, vehicle))
 
     def _kind(self, attributes: dict[str, str]) -> int:
-        """Return the class of a vehicle by the name of its type."""
-        name = attributes.get("type")
+        """Return the class of a vehicle by its vClass if the trace has one, otherwise by the name of its type."""
+        vehicle_class, name = attributes.get("vClass"), attributes.get("type")
+        if vehicle_class:
+            if not is_vehicle_class(vehicle_class):
+                raise ValueError(f"its vClass {vehicle_class!r} is none of SUMO's")
+            return kind_of(vehicle_class, attributes.get("guiShape", ""))
         if name is None:
             self._noted.untyped += 1
             return PASSENGER
         kind = self._kind_of.get(name)
         if kind is None:
             kind = self._kind_of[name] = kind_of_type_name(name)
-        if kind == PASSENGER and not self._is_car(name):
+            named = kinds_in_type_name(name)
+            if named not in ((), (kind,)):
+                self._several_kinds.add(name)
+        if name in self._several_kinds:
+            self._noted.ambiguous_types[name] = kind
+        elif kind == PASSENGER and not self._is_car(name):
             self._noted.unknown_types.add(name)
         return kind
 
@@ -299,8 +318,9 @@ class TraceReader:
         for person, motion, size_m in self._persons:
             # SUMO lists a person who rides in a vehicle with the position and speed of the vehicle, but without the vehicle's
             # name.
-            if (motion[0], motion[1], motion[3]) in self._motions:
-                self._noted.riders.add(person)
+            vehicle = self._motions.get((motion[0], motion[1], motion[3]))
+            if vehicle is not None:
+                self._note_rider(person, vehicle)
                 continue
             if motion[3] > USUAL_MPS[PEDESTRIAN]:
                 self._noted.fast_persons.add(person)
@@ -309,7 +329,7 @@ class TraceReader:
                 agent = self.identities.agent(f"person:{person}", f"the person {person!r}", (PEDESTRIAN, *size_m))
             except NameTakenError as error:
                 raise self.fail(str(error)) from error
-            self._note_agent(agent, PEDESTRIAN, "")
+            self._note_agent(agent, PEDESTRIAN, {})
             self._rows.append((agent, PEDESTRIAN, *motion, *size_m))
         # SUMO writes an empty step if it samples no vehicle at that time (option device.fcd.period); such steps carry no
         # information.

@@ -21,6 +21,7 @@ from v2xsim.mobility.base import (
     center_of_front_m,
     counted,
     listed,
+    riders_text,
     snapshot_of,
     yaw_of_compass_rad,
 )
@@ -35,7 +36,14 @@ from v2xsim.mobility.trace_checks import TraceChecks
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.staging import Scratch
-from v2xsim.world.road_users import body_height_m, is_sumo_default_height, kind_of
+from v2xsim.world.road_users import (
+    CATALOGUE,
+    PASSENGER,
+    body_height_m,
+    is_sumo_default_height,
+    kind_of,
+    kinds_in_type_name,
+)
 from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
 from v2xsim.world.top_speeds import MOST_MPS, TOP_SPEEDS, USUAL_MPS, impossible_speed, speed_class, with_article
@@ -49,8 +57,10 @@ Transportation Research Record 1999, 2007). The value here is at the short end, 
 # Traffic time between two reports of progress while SUMO runs up to the start of the measurement.
 _WARM_UP_CHUNK_US = 5_000_000
 
-# SUMO's highest speed of persons, of which they walk at a part.
+# A maxSpeed up to these says nothing: SUMO's highest speed of persons, of which they walk at a part, and that of all motor
+# vehicles in earlier versions of SUMO, which roads limit.
 _SUMO_WALKER_MPS = 10.5
+_SUMO_FORMER_MPS = 70.0
 
 # SUMO reports a coordinate below this for a vehicle without a position, such as one that is being teleported.
 _NOWHERE_M = -1e8
@@ -111,7 +121,9 @@ class SumoMobility(Mobility):
         self._fast = FastUsers(self._source, names.name_of)
         # Vehicle types that may drive faster than usual, with their highest speed and class.
         self._fast_types: dict[str, tuple[float, int]] = {}
-        self._riders: set[str] = set()
+        self._riders: dict[str, tuple[int, str]] = {}
+        # Vehicle types that name a class and set none, so that SUMO drives cars.
+        self._classless_types: set[str] = set()
         self._teleports = 0
         self._first_us = 0
         self._lowest_m, self._highest_m = math.inf, -math.inf
@@ -248,8 +260,8 @@ class SumoMobility(Mobility):
             if x <= _NOWHERE_M or not math.isfinite(x):
                 continue
             # A person in a vehicle is left out: it is inside the vehicle's body.
-            if person.getVehicle(name):
-                self._riders.add(name)
+            if inside := person.getVehicle(name):
+                self._riders.setdefault(name, (time_us, inside))
                 continue
             key = f"person:{name}"  # SUMO numbers persons and vehicles separately: both may have a "1".
             owner = f"the person {name!r}"
@@ -275,12 +287,12 @@ class SumoMobility(Mobility):
         Raises:
             MobilityError: If the name stands for something else already, such as a roadside unit.
         """
-        vehicle_class = domain.getVehicleClass(name)
+        vehicle_class, type_name = domain.getVehicleClass(name), domain.getTypeID(name)
         kind = kind_of(vehicle_class, domain.getShapeClass(name))
         length_m, width_m = domain.getLength(name), domain.getWidth(name)
         height_m = domain.getHeight(name)
         # The files are asked only where SUMO's answer does not tell whether they set the height.
-        is_set = is_sumo_default_height(vehicle_class, height_m) and self._types.sets(domain.getTypeID(name), "height")
+        is_set = is_sumo_default_height(vehicle_class, height_m) and self._types.sets(type_name, "height")
         height_m = body_height_m(kind, vehicle_class, height_m, is_set)
         try:
             agent = self._identities.agent(key, owner, (kind, length_m, width_m, height_m))
@@ -289,9 +301,14 @@ class SumoMobility(Mobility):
         z_m = domain.getPosition3D(name)[2]
         if math.isfinite(z_m) and z_m > _NOWHERE_M:
             self._lowest_m, self._highest_m = min(self._lowest_m, z_m), max(self._highest_m, z_m)
+        named = kinds_in_type_name(type_name)
+        if kind == PASSENGER and named and PASSENGER not in named and not self._types.sets(type_name, "vClass"):
+            self._classless_types.add(type_name)
         row = speed_class(kind, vehicle_class)
-        if domain.getMaxSpeed(name) > max(USUAL_MPS[row], _SUMO_WALKER_MPS):
-            self._fast_types.setdefault(domain.getTypeID(name), (domain.getMaxSpeed(name), row))
+        if domain.getMaxSpeed(name) > max(
+            USUAL_MPS[row], _SUMO_FORMER_MPS if CATALOGUE.is_motor[kind] else _SUMO_WALKER_MPS
+        ):
+            self._fast_types.setdefault(type_name, (domain.getMaxSpeed(name), row))
         body = _Body(agent, kind, length_m, width_m, height_m, row)
         self._sumo_names[agent] = name
         return body
@@ -323,9 +340,12 @@ class SumoMobility(Mobility):
             "traffic.teleports", self._teleports,
             f"SUMO moved vehicles elsewhere {self._teleports:,} times, because they were stuck in a jam or had an accident",
         )  # fmt: skip
+        if self._riders:
+            note("traffic.riders", len(self._riders), riders_text(self._riders))
         note(
-            "traffic.riders", len(self._riders),
-            f"{counted(len(self._riders), 'person')} in vehicles left out while they ride ({listed(sorted(self._riders))})",
+            "sumo.classless_types", len(self._classless_types),
+            f"{counted(len(self._classless_types), 'vehicle type')} without a vClass named like another class than the passenger cars that SUMO "
+            f"makes of them: {listed(sorted(self._classless_types))}; set their vClass",
         )  # fmt: skip
         if self._highest_m - self._lowest_m > _FLAT_M:
             note(

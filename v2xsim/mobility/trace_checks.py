@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from v2xsim.mobility.base import MobilityError, counted, listed
+from v2xsim.mobility.base import MobilityError, counted, listed, riders_text
 from v2xsim.mobility.fast_users import FastUsers
 from v2xsim.mobility.fcd_reader import Found, Sample
 from v2xsim.mobility.own_motion import OwnMotion
 from v2xsim.mobility.trace_units import FASTEST_MPS, LON_LAT_ADVICE, MotionUnits
 from v2xsim.notices import Notice
+from v2xsim.world.road_users import KINDS
 from v2xsim.world.top_speeds import USUAL_MPS
 
 # What a road user may move beyond its speed: a lane change within one step, and 5 m/s^2 up and down between two samples.
@@ -219,10 +220,8 @@ class TraceChecks:
             "trace.returns", self._away,
             f"{self._away:,} times a road user comes back after a long absence; it counts as the same one",
         )  # fmt: skip
-        note(
-            "trace.riders", len(found.riders),
-            f"{counted(len(found.riders), 'person')} in vehicles left out while they ride ({listed(sorted(found.riders))})",
-        )  # fmt: skip
+        if found.riders:
+            note("trace.riders", len(found.riders), riders_text(found.riders))
         note(
             "trace.fast_persons", len(found.fast_persons),
             f"{counted(len(found.fast_persons), 'person')} faster than people run, probably in vehicles that the trace does not have; they "
@@ -237,6 +236,12 @@ class TraceChecks:
         note(
             "trace.unknown_types", len(found.unknown_types),
             f"vehicle types whose names tell no class are taken as passenger cars: {listed(sorted(found.unknown_types))}",
+        )  # fmt: skip
+        taken = [f"{name!r} (taken as {KINDS[kind]})" for name, kind in sorted(found.ambiguous_types.items())]
+        note(
+            "trace.ambiguous_types", len(taken),
+            f"{counted(len(taken), 'vehicle type')} whose name names another class, too, or one that no vehicle of a trace has: "
+            f"{', '.join(taken[:5])}{', ...' if len(taken) > 5 else ''}; give the vehicles the attribute vClass, or rename the types",
         )  # fmt: skip
         if found.highest_m - found.lowest_m > 3.0:
             note(

@@ -60,6 +60,11 @@ _SUMO_DEFAULT_HEIGHT_M = {
 }  # fmt: skip
 _SUMO_PASSENGER_HEIGHT_M = 1.5
 
+# SUMO's other vClasses are those of cars.
+_CAR_CLASSES = frozenset(
+    {"passenger", "private", "taxi", "hov", "evehicle", "army", "vip", "authority", "custom1", "custom2", "ignoring"}
+)
+
 _KIND_OF_CLASS = {
     "bus": BUS, "coach": BUS, "tram": BUS, "rail_urban": BUS, "subway": BUS, "rail": BUS, "rail_electric": BUS,
     "rail_fast": BUS, "truck": TRUCK, "trailer": TRUCK, "container": TRUCK, "ship": TRUCK, "aircraft": TRUCK,
@@ -80,15 +85,22 @@ _KIND_OF_SHAPE = {
 _KIND_OF_WORD = tuple(
     (re.compile(pattern), kind)
     for pattern, kind in (
+        ("motorcycl|motorbike|moped", MOTORCYCLE),
         ("bicycle|biketype|cyclist", BICYCLE),
-        ("motorcycle|motorbike|moped", MOTORCYCLE),
         ("bike", BICYCLE),
         ("truck|trailer|lorry|hgv|lkw", TRUCK),
         ("minibus", VAN),
-        ("bus(?!iness)|coach|tram|rail", BUS),
+        ("bus(?!iness)|coach|tram|rail|subway|(?<![a-z])trains?(?![a-z])", BUS),
         ("delivery|emergency|van(?=$|[^a-z]|s$|s[^a-z]|type)", VAN),
     )
 )
+# Further words that name a class, if they are words of their own.
+_OTHER_WORD = (
+    (re.compile("(?<![a-z])(cars?|pkw|taxi|sedan|suv|hatchback|passenger)(?![a-z])"), PASSENGER),
+    (re.compile("pedestrian|pedtype|(?<![a-z])ped(?![a-z])"), PEDESTRIAN),
+)
+# A "passenger bus" is a bus.
+_FOR_PASSENGERS = re.compile("passenger[^a-z]*(bus|van|coach|rail|tram|train)")
 _PASSENGER_WORD = re.compile("car|passenger|taxi|vehtype|sedan|suv|hatchback|wagon|pkw|auto|evehicle")
 
 
@@ -110,6 +122,11 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
     return _KIND_OF_CLASS.get(vehicle_class, PASSENGER)
 
 
+def is_vehicle_class(name: str) -> bool:
+    """Return whether a name is one of SUMO's vClasses."""
+    return name in _KIND_OF_CLASS or name in _CAR_CLASSES
+
+
 def kind_of_type_name(name: str) -> int:
     """Return the class that a word in the id of a vehicle type suggests; passenger car if there is no such word.
 
@@ -118,6 +135,22 @@ def kind_of_type_name(name: str) -> int:
     """
     text = name.lower()
     return next((kind for word, kind in _KIND_OF_WORD if word.search(text)), PASSENGER)
+
+
+def kinds_in_type_name(name: str) -> tuple[int, ...]:
+    """Return the classes that words in the id of a vehicle type name, the one that `kind_of_type_name` takes first."""
+    # A capital begins a word: busTruck.
+    text = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+    kinds: dict[int, None] = {}
+    rest = text
+    for word, kind in _KIND_OF_WORD:
+        if word.search(rest):
+            kinds[kind] = None
+            # A part of this word, such as the bike in "motorbike", is no further word.
+            rest = word.sub("_", rest)
+    text = _FOR_PASSENGERS.sub("_", text)
+    kinds.update({kind: None for word, kind in _OTHER_WORD if word.search(text)})
+    return tuple(kinds)
 
 
 def is_passenger_type_name(name: str) -> bool:
