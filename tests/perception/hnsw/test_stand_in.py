@@ -274,6 +274,34 @@ def test_new_items_take_the_room_of_marked_ones_and_only_where_that_is_allowed(t
         filled(Index).add_items(DATA[:1], [0], replace_deleted=True)
 
 
+def test_a_marked_label_that_is_added_again_comes_back_with_its_new_vector():
+    made = filled(Index, allow_replace_deleted=True)
+    made.mark_deleted(3)
+    made.add_items(DATA[3:4] + 5.0, [3])
+    assert (made.knn_query(DATA[3:4] + 5.0, k=1)[0].tolist(), made.get_current_count()) == ([[3]], 600)
+
+
+@pytest.mark.parametrize("ids", [[0.5], ["7"], [-1], [2**63]], ids=str)
+def test_labels_that_are_no_whole_numbers_are_refused(kind, ids):
+    made = filled(kind)
+    with pytest.raises(UserError, match="ids must be"):
+        made.add_items(DATA[:1], ids)
+    assert made.get_current_count() == 600
+
+
+@pytest.mark.parametrize(("space", "dim"), [("ip", 12), ("cosine", 12), ("l2", 11)])
+def test_a_file_of_another_space_or_size_is_refused(kind, space, dim, tmp_path):
+    filled(kind).save_index(tmp_path / "index")
+    with pytest.raises(UserError, match="space and dim"):
+        kind(space=space, dim=dim).load_index(tmp_path / "index")
+
+
+def test_the_length_of_a_query_does_not_matter_to_the_cosine(kind):
+    made = filled(kind, space="cosine")
+    for one, other in zip(made.knn_query(DATA[:9], k=3), made.knn_query(17.0 * DATA[:9], k=3), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_a_known_label_gets_its_new_vector(kind):
     made = filled(kind)
     made.add_items(DATA[:10] + 5.0, np.arange(10))
