@@ -10,6 +10,7 @@ from numbers import Real
 from pathlib import Path
 from types import TracebackType
 
+from v2xsim.doubtful import value_notices
 from v2xsim.engine import simulation as engine
 from v2xsim.engine.cooperation.own_messages import Loss
 from v2xsim.engine.stations.contents import EVERYBODY
@@ -28,7 +29,6 @@ from v2xsim.run_results import results_of, steered_notices
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import Steered
-from v2xsim.scenario.times import time_notices
 from v2xsim.streams import Streams
 from v2xsim.views import FrameView, InstantView, KnowledgeView, LostMessage, ReceivedMessage
 from v2xsim.views.knowledge import knowledge_of
@@ -383,7 +383,7 @@ class Simulation:
     def _notices(self) -> tuple[Notice, ...]:
         """The notices of the run, read once, before SUMO ends."""
         return (
-            *time_notices(self.scenario),
+            *value_notices(self.scenario),
             *building_notices(self.scenario.world, self._height_sources),
             *origin_notices(self.scenario.traffic, self.scenario.world, self._height_sources),
             *self._mobility.notices(),

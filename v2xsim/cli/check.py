@@ -44,7 +44,6 @@ def command(
     """
     from v2xsim.cli.outline import outline
     from v2xsim.scenario import load
-    from v2xsim.scenario.times import time_notices
 
     loaded = load(scenario, overrides or [], seed)
     print_notes(loaded.notes)
@@ -54,7 +53,10 @@ def command(
 
         try_own_parts(loaded)
     wanted = traffic if traffic is not None else strict or not _needs_sumo(loaded)
-    notices = (*time_notices(loaded), *_notices(loaded, wanted))
+    # Imported here, as above.
+    from v2xsim.doubtful import value_notices
+
+    notices = (*value_notices(loaded), *_notices(loaded, wanted))
     print_notices(notices)
     count = len(dict.fromkeys([*loaded.notes, *(notice.text for notice in notices if notice.is_warning)]))
     if strict and count:

@@ -1,0 +1,163 @@
+"""Ranges, sizes, speeds and amounts that no place with road users has."""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from v2xsim.doubtful.doubt import Doubt
+from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.schema_world import Agent
+from v2xsim.world.road_users import BICYCLE, CATALOGUE, KINDS, PASSENGER, PEDESTRIAN
+
+CAR_M = float(CATALOGUE.size_m[PASSENGER, 0])
+"""Length of a car: a range below it reaches nobody, because two bodies cannot be closer."""
+# A body this many times as large or as small as that of its kind in the catalogue is probably in another unit.
+_SIZE_RATIO = 5.0
+# Nobody runs or cycles faster; the fastest cars on roads reach 400 km/h.
+_FASTEST_MPS = {PEDESTRIAN: 12.5, BICYCLE: 30.0}
+_FASTEST_VEHICLE_MPS = 112.0
+# Length of a car and the gap that SUMO keeps before it.
+_JAM_M = CAR_M + 2.5
+# Cells along a side of a matrix below which a blind street and its surroundings are one cell.
+_FEWEST_CELLS = 8.0
+_LOWEST_BUILDING_M, _TALLEST_BUILDING_M = 1.0, 500.0
+_LOWEST_ANTENNA_M, _TALLEST_MAST_M = 1.0, 50.0
+
+
+def place_doubts(scenario: Scenario) -> Iterator[Doubt]:
+    """Yield ranges shorter than a car, matrices of a few cells, and sizes, heights, speeds and amounts in the wrong unit."""
+    yield from _ranges(scenario)
+    yield from _buildings(scenario)
+    yield from _script(scenario.traffic.script or [])
+    yield from _generated(scenario)
+    units = [unit for unit in scenario.stations.roadside if not _LOWEST_ANTENNA_M <= unit.height_m <= _TALLEST_MAST_M]
+    if units:
+        yield Doubt(
+            f"stations.roadside height_m of {units[0].id!r}", f"{units[0].height_m:g} m",
+            f"antennas of roadside units are {_LOWEST_ANTENNA_M:g} to {_TALLEST_MAST_M:g} m above ground; is it in metres?",
+            len(units), "stations.roadside.height_m",
+        )  # fmt: skip
+
+
+def _ranges(scenario: Scenario) -> Iterator[Doubt]:
+    radio, record, matrix = scenario.radio, scenario.record, scenario.cooperation.matrix
+    for key, value_m, least_m, effect, usual in (
+        ("record.evaluation_range_m", record.evaluation_range_m, CAR_M, "no road user is ever evaluated", "50 to 100 m"),
+        ("record.prr_range_m", record.prr_range_m, 2 * CAR_M, "hardly any receiver counts for the packet reception ratio", "100 to 500 m"),
+        ("radio.range_m", radio.range_m, 2 * CAR_M, "hardly any station receives from another", "500 to 1500 m"),
+    ):  # fmt: skip
+        if value_m < least_m:
+            length = (
+                "the length of a car"
+                if least_m == CAR_M
+                else "the distance between the antennas of two cars in a queue"
+            )
+            yield Doubt(
+                key, f"{value_m:g} m", f"this is less than {length} ({least_m:g} m): {effect}; {usual} are usual"
+            )
+    cells = 2.0 * matrix.extent_m / matrix.cell_m
+    if cells < _FEWEST_CELLS:
+        side = math.ceil(cells)
+        what = "the cell is larger than the matrix" if cells < 1.0 else f"the matrix has only {side} x {side} cells"
+        yield Doubt(
+            "cooperation.matrix.cell_m", f"{matrix.cell_m:g} m",
+            f"with extent_m {matrix.extent_m:g}, {what}, so it cannot show what is blind; cells of 1 to 4 m in a matrix of 30 to 100 m are usual",
+        )  # fmt: skip
+
+
+def _buildings(scenario: Scenario) -> Iterator[Doubt]:
+    buildings = scenario.world.buildings if isinstance(scenario.world.buildings, list) else []
+    wrong = [
+        (number, building.height_m) for number, building in enumerate(buildings)
+        if not _LOWEST_BUILDING_M <= building.height_m <= _TALLEST_BUILDING_M
+    ]  # fmt: skip
+    if wrong:
+        number, height_m = wrong[0]
+        yield Doubt(
+            f"world.buildings.{number}.height_m",
+            f"{height_m:g} m",
+            _height_reason(height_m),
+            len(wrong),
+            "world.buildings.height_m",
+        )
+    grid = scenario.traffic.grid
+    if grid is not None and 0.0 < grid.building_height_m < _LOWEST_BUILDING_M:
+        yield Doubt(
+            "traffic.grid.building_height_m", f"{grid.building_height_m:g} m",
+            _height_reason(grid.building_height_m) + "; 0 leaves the buildings out",
+        )  # fmt: skip
+
+
+def _height_reason(height_m: float) -> str:
+    if height_m < _LOWEST_BUILDING_M:
+        return "a building this low hides nobody and blocks no link; houses are 6 to 15 m high; is it in metres?"
+    return "hardly any building is this high; is it in metres?"
+
+
+def _script(script: list[Agent]) -> Iterator[Doubt]:
+    sizes = [(agent, size) for agent in script if (size := _odd_size(agent)) is not None]
+    if sizes:
+        agent, (name, size_m, usual_m) = sizes[0]
+        yield Doubt(
+            f"traffic.script size_m of {agent.id!r}", f"{size_m:g} m {name}",
+            f"a {agent.kind} has about {usual_m:g} m; are all in metres, in the order length, width, height?", len(sizes), "traffic.script.size_m",
+        )  # fmt: skip
+    fast = [(agent, speed) for agent in script if (speed := _fastest_mps(agent)) > _limit_mps(agent)]
+    if fast:
+        agent, speed_mps = fast[0]
+        yield Doubt(
+            f"traffic.script waypoints of {agent.id!r}", f"{speed_mps:,.0f} m/s",
+            f"no {agent.kind} is faster than {_limit_mps(agent):g} m/s; times are in seconds, x and y in metres", len(fast), "traffic.script.waypoints",
+        )  # fmt: skip
+
+
+def _odd_size(agent: Agent) -> tuple[str, float, float] | None:
+    """Return name, value and usual value of the first dimension of a body that is far from that of its kind."""
+    usual_m = CATALOGUE.size_m[KINDS.index(agent.kind)].tolist()
+    for name, size_m, usual in zip(("length", "width", "height"), agent.size_m or usual_m, usual_m, strict=True):
+        if not usual / _SIZE_RATIO <= size_m <= usual * _SIZE_RATIO:
+            return name, size_m, usual
+    return None
+
+
+def _limit_mps(agent: Agent) -> float:
+    return _FASTEST_MPS.get(KINDS.index(agent.kind), _FASTEST_VEHICLE_MPS)
+
+
+def _fastest_mps(agent: Agent) -> float:
+    legs = pairwise(agent.waypoints)
+    return max((math.dist(start, end) / (later_s - time_s) for (time_s, *start), (later_s, *end) in legs), default=0.0)
+
+
+def _generated(scenario: Scenario) -> Iterator[Doubt]:
+    grid, highway, until_s = (
+        scenario.traffic.grid,
+        scenario.traffic.highway,
+        scenario.run.begin_s + scenario.run.duration_s,
+    )
+    if grid is not None and grid.vehicles_per_hour * until_s / 3600.0 < 1.0:
+        yield Doubt(
+            "traffic.grid.vehicles_per_hour", f"{grid.vehicles_per_hour:g} 1/h",
+            f"this is less than one vehicle until the end of the run at {until_s:g} s; 500 to 5000 per hour are usual",
+        )  # fmt: skip
+    if highway is None:
+        return
+    vehicles = highway.density_per_km * highway.length_m * 1e-3
+    per_lane_m = 2 * highway.lanes * 1000.0 / highway.density_per_km
+    if vehicles < 1.0:
+        yield Doubt(
+            "traffic.highway.density_per_km", f"{highway.density_per_km:g} 1/km",
+            f"this is less than one vehicle on {highway.length_m:g} m; 10 to 100 per km are usual",
+        )  # fmt: skip
+    elif per_lane_m < _JAM_M:
+        yield Doubt(
+            "traffic.highway.density_per_km", f"{highway.density_per_km:g} 1/km",
+            f"on {highway.lanes} lanes each way, this leaves {per_lane_m:.1f} m for each vehicle, and a car with its gap needs {_JAM_M:g} m, so SUMO inserts "
+            "fewer; add lanes, or lower the density",
+        )  # fmt: skip
+    if highway.speed_kmh < 20.0:
+        yield Doubt(
+            "traffic.highway.speed_kmh",
+            f"{highway.speed_kmh:g} km/h",
+            "a cyclist is as fast; motorways have 80 to 130 km/h",
+        )
