@@ -115,3 +115,23 @@ def test_link_states_drawn_by_distance_are_reported_where_buildings_stand():
     found = street(*FOUR, radio={"propagation": {"states": "tr37885"}})
     assert list(found) == ["radio.ignores_buildings"]
     assert street(*FOUR, world={}, radio={"propagation": {"states": "tr37885"}}) == {}
+
+
+@pytest.mark.parametrize("place_m", [(7.6, 47.5), (500_000, 5_300_000)])
+def test_a_road_user_far_from_all_others_is_named_with_its_place(place_m):
+    crowd = [(3000 + 20 * k, 2000) for k in range(6)]
+    script = [{"id": f"c{k}", "waypoints": [[0, *place]]} for k, place in enumerate([*crowd, place_m])]
+    scenario = v2xsim.scenario.from_data({"run": {"duration_s": 0.2}, "traffic": {"script": script}})
+    (found,) = [notice for notice in previewed(scenario) if notice.subject == "traffic.far_away"]
+    assert found.count == 1
+    assert f"1 road user far from the 6 others, first 'c6' at ({place_m[0]:.7g}, {place_m[1]:.7g}) at 0 s" in found.text
+    assert ("longitude and latitude" in found.text) == (place_m == (7.6, 47.5))
+
+
+@pytest.mark.parametrize(
+    "places_m", [[(0, 0), (5000, 0)], [(0, 0), (900, 0), (1800, 0), (2700, 0)], [(0, 0)] * 4 + [(2500, 0)] * 4]
+)
+def test_sparse_traffic_and_two_villages_are_not_reported_as_far(places_m):
+    script = [{"id": f"c{k}", "waypoints": [[0, x, y + 8 * k]]} for k, (x, y) in enumerate(places_m)]
+    scenario = v2xsim.scenario.from_data({"run": {"duration_s": 0.2}, "traffic": {"script": script}})
+    assert not [notice for notice in previewed(scenario) if notice.subject == "traffic.far_away"]

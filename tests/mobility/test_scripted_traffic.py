@@ -109,8 +109,10 @@ def test_road_users_whose_waypoints_are_outside_the_run_are_reported():
 def test_a_script_in_which_everybody_creeps_is_reported():
     creeping = [Agent(id="a", waypoints=[(0, 0, 0), (10_000, 100, 0)]), Agent(id="b", waypoints=[(0, 9, 0)])]
     assert "faster than 0.01 m/s" in ScriptMobility(creeping, Names(), (0, 10_000_000)).notices()[0].text
-    driving = [*creeping, Agent(id="c", waypoints=[(0, 0, 9), (10, 100, 9)])]
-    assert ScriptMobility(driving, Names(), (0, 10_000_000)).notices() == ()
+    driving = Agent(id="c", waypoints=[(0, 0, 9), (10, 100, 9)])
+    assert ScriptMobility([driving, creeping[1]], Names(), (0, 10_000_000)).notices() == ()
+    text = ScriptMobility([*creeping, driving], Names(), (0, 10_000_000)).notices()[0].text
+    assert "1 of 2 moving road users never move ('a') faster than 0.01 m/s" in text
 
 
 def test_a_script_in_which_a_road_user_is_faster_than_its_kind_usually_is_is_reported():
@@ -136,3 +138,29 @@ def test_a_script_with_a_speed_that_nobody_can_reach_is_refused_with_the_limit(k
         MobilityError, match=rf"traffic\.script: at 3 s: the speed of 'a' must be wrong: {speed_mps} m/s"
     ):
         ScriptMobility([agent], Names())
+
+
+@pytest.mark.parametrize(
+    ("heading_deg", "cause"),
+    [(-60, "the opposite direction"), (2.0944, "radians"), (-30, "degrees clockwise from north"), (10, "")],
+)
+def test_a_heading_at_rest_that_is_not_that_of_the_way_is_reported(heading_deg, cause):
+    agent = car((2, 0, 0), (12, -50, 86.6), heading_deg=heading_deg)
+    (notice,) = ScriptMobility([agent], Names(), (0, 20_000_000)).notices()
+    assert notice.subject == "script.turns"
+    assert "first 'car' at 2 s: its heading_deg is" in notice.text
+    assert cause in notice.text
+
+
+@pytest.mark.parametrize(("heading_deg", "begin_s", "end_s"), [(120, 0, 20), (100, 0, 20), (0, 3, 11)])
+def test_a_heading_at_rest_that_fits_the_way_or_never_counts_is_not_reported(heading_deg, begin_s, end_s):
+    agent = car((2, 0, 0), (12, -50, 86.6), heading_deg=heading_deg)
+    assert ScriptMobility([agent], Names(), (begin_s * 1_000_000, end_s * 1_000_000)).notices() == ()
+
+
+def test_a_heading_that_is_wrong_at_the_end_of_the_way_or_at_a_stop_is_reported():
+    way = [(0, 0, 0), (5, 50, 0), (8, 50, 0), (13, 50, 50)]
+    (notice,) = ScriptMobility([car(*way, heading_deg=90)], Names(), (0, 20_000_000)).notices()
+    assert "at 5 s" in notice.text
+    (notice,) = ScriptMobility([car(*way, heading_deg=0)], Names(), (0, 20_000_000)).notices()
+    assert "at 8 s" in notice.text

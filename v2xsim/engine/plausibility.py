@@ -5,6 +5,7 @@
 
 import numpy as np
 
+from v2xsim.engine.far_users import FarUsers
 from v2xsim.engine.stations.fleet import Fleet
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.mobility.base import Names
@@ -39,6 +40,13 @@ class Plausibility:
         # Road users and roadside units inside buildings by agent id, with time and position where they were first.
         self._inside: dict[int, tuple[int, float, float]] = {}
         self._units_inside: dict[int, tuple[float, float, float]] = {}
+        # SUMO keeps its road users on its roads.
+        traffic = scenario.traffic
+        self._far_users = (
+            FarUsers(str(traffic.fcd) if traffic.fcd is not None else "traffic.script")
+            if traffic.fcd is not None or traffic.script is not None
+            else None
+        )
         self._least_m, self._largest_m = np.full(2, np.inf), np.full(2, -np.inf)
 
     def note(self, snapshot: Snapshot, fleet: Fleet) -> None:
@@ -46,6 +54,8 @@ class Plausibility:
         for first, second in snapshot.agent[overlapping(snapshot.boxes)].tolist():
             self._overlaps.setdefault((first, second), snapshot.time_us)
         self._note_places(snapshot, fleet)
+        if self._far_users is not None:
+            self._far_users.note(snapshot)
         self._most_stations = max(self._most_stations, len(fleet))
         self._stations.update(fleet.agent.tolist())
         self._with_lidar.update(fleet.agent[fleet.lidars > 0].tolist())
@@ -75,7 +85,7 @@ class Plausibility:
             names: Names of the road users and stations.
         """
         found = (
-            self._overlapping_bodies(names), self._users_inside(names), self._antennas_inside(names), self._far_buildings(),
+            self._overlapping_bodies(names), None if self._far_users is None else self._far_users.notice(names), self._users_inside(names), self._antennas_inside(names), self._far_buildings(),
             self._no_buildings(), self._states_without_buildings(), self._few_relays(), self._without_lidar(), self._far_helpers(),
         )  # fmt: skip
         return tuple(notice for notice in found if notice is not None)

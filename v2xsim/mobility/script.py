@@ -16,7 +16,10 @@ from v2xsim.world.snapshot import Snapshot
 TURN_REACH_M = 5.0
 """Distance before and after a corner of the path over which a body turns; its centre stays on the path."""
 
-# If no road user of a script is faster, its times are probably in other units.
+# Difference between heading_deg and the way before and after a rest at which one of the two is wrong.
+_WRONG_HEADING_RAD = np.radians(45.0)
+
+# If a road user of a script is never faster, its times or places are probably in other units.
 _SLOW_MPS = 0.1
 
 
@@ -134,7 +137,7 @@ class ScriptMobility(Mobility):
         """Return the notices about road users whose waypoints all lie before or after the run, or who all move very slowly."""
         if self._run_us is None:
             return ()
-        return (*self._outside_run(*self._run_us), *self._slow(), *self._fast.notices())
+        return (*self._outside_run(*self._run_us), *self._slow(), *self._turns(*self._run_us), *self._fast.notices())
 
     def _outside_run(self, begin_us: int, end_us: int) -> Iterator[Notice]:
         begin_s, end_s = begin_us * 1e-6, end_us * 1e-6
@@ -152,15 +155,70 @@ class ScriptMobility(Mobility):
             )  # fmt: skip
 
     def _slow(self) -> Iterator[Notice]:
-        speeds = [
-            np.diff(track.travelled_m) / np.diff(track.time_s) for track in self._tracks if len(track.heading_rad)
-        ]
-        fastest_mps = max((float(speed.max()) for speed in speeds), default=0.0)
-        if 0 < fastest_mps < _SLOW_MPS:
-            yield Notice(
-                "script.slow", len(speeds),
-                f"traffic.script: no road user moves faster than {fastest_mps:.2g} m/s; times of waypoints are in seconds, x and y in metres",
-            )  # fmt: skip
+        """Yield a notice about road users that move, but never faster than a person who shuffles."""
+        moving = [row for row, track in enumerate(self._tracks) if len(track.heading_rad)]
+        fastest_mps = {
+            row: float((np.diff(self._tracks[row].travelled_m) / np.diff(self._tracks[row].time_s)).max())
+            for row in moving
+        }
+        slow = [row for row in moving if fastest_mps[row] < _SLOW_MPS]
+        if not slow:
+            return
+        names = [self.name_of(int(self._agent[row])) for row in slow]
+        users = (
+            "no road user moves"
+            if len(slow) == len(moving)
+            else f"{len(slow)} of {len(moving)} moving road users never move ({listed(names)})"
+        )
+        yield Notice(
+            "script.slow", len(slow),
+            f"traffic.script: {users} faster than {max(fastest_mps[row] for row in slow):.2g} m/s; times of waypoints are in seconds, x and y in "
+            "metres (not longitude and latitude)",
+        )  # fmt: skip
+
+    def _turns(self, begin_us: int, end_us: int) -> Iterator[Notice]:
+        """Yield a notice about road users whose heading at rest is another one than that of their way before or after the rest."""
+        found: list[tuple[int, float, float, float]] = []
+        for row, track in enumerate(self._tracks):
+            rest_rad = track.rest_rad
+            if rest_rad is not None and len(track.heading_rad):
+                for time_s, way_rad in _ends_of_rest(track, begin_us * 1e-6, end_us * 1e-6):
+                    if abs(np.angle(np.exp(1j * (way_rad - rest_rad)))) > _WRONG_HEADING_RAD:
+                        found.append((row, time_s, rest_rad, way_rad))
+                        break
+        if not found:
+            return
+        row, time_s, rest_rad, way_rad = found[0]
+        causes = (
+            ("radians", np.degrees(rest_rad)),
+            ("degrees clockwise from north", np.pi / 2 - rest_rad),
+            ("the opposite direction", rest_rad + np.pi),
+        )
+        likely = [name for name, yaw_rad in causes if abs(np.angle(np.exp(1j * (way_rad - yaw_rad)))) < 0.1]
+        users = "1 road user turns" if len(found) == 1 else f"{len(found)} road users turn"
+        yield Notice(
+            "script.turns", len(found),
+            f"traffic.script: {users} on the spot, first {self.name_of(int(self._agent[row]))!r} at {time_s:.12g} s: its heading_deg is "
+            f"{np.degrees(rest_rad):.5g} and its way there has {np.degrees(np.angle(np.exp(1j * way_rad))):.0f} degrees counter-clockwise from "
+            f"east{'; heading_deg looks like ' + likely[0] if likely else ''}",
+        )  # fmt: skip
+
+
+def _ends_of_rest(track: _Track, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
+    """Yield when a road user begins or ends to rest during the run, and the heading of its way then."""
+    moves = np.diff(track.travelled_m) > 1e-9
+    stretch = -1
+    rests = begin_s < track.time_s[0]
+    for row, moving in enumerate(moves.tolist()):
+        if moving:
+            stretch += 1
+            if rests and begin_s <= track.time_s[row] < end_s:
+                yield float(track.time_s[row]), float(track.heading_rad[stretch])
+        elif stretch >= 0 and not rests and begin_s <= track.time_s[row] < end_s:
+            yield float(track.time_s[row]), float(track.heading_rad[stretch])
+        rests = not moving
+    if moves[-1] and begin_s <= track.time_s[-1] < end_s:
+        yield float(track.time_s[-1]), float(track.heading_rad[-1])
 
 
 def _velocity_mps(track: _Track, time_s: float) -> Float[np.ndarray, " 2"]:
