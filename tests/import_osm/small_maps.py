@@ -56,7 +56,7 @@ class Drawing:
         """Return the extract with a square of roads round everything."""
         square = [(0, 0), (SIDE_M, 0), (SIDE_M, SIDE_M), (0, SIDE_M)]
         for start, end in zip(square, square[1:] + square[:1], strict=True):
-            self.way([start, end], highway="residential")
+            self.way([start, end], highway="residential", lanes="2", maxspeed="50")
         nodes = "".join(
             f'<node id="{number}" version="1" lat="{self.south_deg + y / NORTH_M:.9f}" lon="{self.west_deg + x / EAST_M:.9f}"/>'
             for (x, y), number in self.nodes.items()

@@ -88,9 +88,9 @@ def test_one_lane_for_both_directions_is_too_narrow_for_vehicles_that_meet(tmp_p
 
 
 def test_roads_without_lanes_or_speed_are_counted_as_assumed(tmp_path):
-    town, _ = town_with(tmp_path, highway="primary", lanes="2", maxspeed="50")
+    town, _ = town_with(tmp_path, highway="primary", lanes="2")
     notice = town.notices["import.roads_assumed"]
-    assert (notice.count, "4 roads (of 5 in the network) without" in notice.text) == (4, True)
+    assert (notice.count, "1 road (of 5 in the network) without" in notice.text) == (1, True)
 
 
 def test_a_direction_in_capitals_is_no_changing_one(tmp_path):

@@ -1,4 +1,4 @@
-"""The bodies that stand on the map: building parts where they are mapped, else whole outlines; passages cut out; walls.
+"""The bodies that stand on the map: building parts where they are mapped, else whole outlines; passages cut out.
 
 Simple 3D Buildings of OpenStreetMap: where parts are mapped, they are the body, and the outline stands only where it has no part.
 """
@@ -11,18 +11,15 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from v2xsim.import_osm.mapped_areas import MappedArea, MappedBuildings, building_of, part_of
-from v2xsim.import_osm.osm_map import Tags, Way
+from v2xsim.import_osm.osm_map import Tags
 from v2xsim.import_osm.roads import Corridor
-from v2xsim.world.building_heights import HEIGHT_KEYS, length_m, prism_heights_m
+from v2xsim.world.building_heights import HEIGHT_KEYS, prism_heights_m
 from v2xsim.world.footprints import HEADROOM_M
 
 # Strips of an outline that are narrower than this and have no part are drawing errors.
 _NARROWEST_M = 0.6
 # A part may be higher than its outline, and reach beyond it, by rounding and careless drawing.
 _SAME_HEIGHT_M, _BEYOND_SHARE = 0.5, 0.05
-# Height and thickness of walls without tags for them: assumptions of this project.
-_WALL_HEIGHT_M = {"noise_barrier": 3.0, "city_wall": 5.0}
-_WALL_WIDTH_M = {"noise_barrier": 0.3, "city_wall": 1.5, "wall": 0.3}
 
 
 @dataclass(frozen=True)
@@ -203,34 +200,3 @@ def with_passages(bodies: Sequence[Body], passages: Sequence[Corridor], roads: S
         if not rest.is_empty:
             opened.append(Body(body.name, body.tags, rest))
     return opened
-
-
-def walls_of(ways: Iterable[tuple[Way, BaseGeometry]], roads_m: Sequence[BaseGeometry]) -> tuple[list[Body], int]:
-    """Return the walls that block, and the number of barriers that are not modelled.
-
-    Walls along roads (`wall=noise_barrier`), city walls, and other walls with a height of at least 1 m are modelled, open where a
-    road passes. Fences, hedges and walls without a height are not.
-
-    Args:
-        ways: Ways with a tag `barrier`, and their lines.
-        roads_m: Corridors of all roads and paths.
-    """
-    walls: list[Body] = []
-    not_modelled = 0
-    tree = shapely.STRtree(roads_m)
-    for way, line_m in ways:
-        barrier = "noise_barrier" if way.tags.get("wall") == "noise_barrier" else way.tags.get("barrier", "")
-        height_m = length_m(way.tags.get("height")) or _WALL_HEIGHT_M.get(barrier)
-        if barrier not in _WALL_WIDTH_M or height_m is None or height_m < 1.0 or line_m.length < 1.0:
-            not_modelled += barrier not in ("kerb", "")
-            continue
-        width_m = min(length_m(way.tags.get("width")) or _WALL_WIDTH_M[barrier], 20.0)
-        area_m: BaseGeometry = shapely.buffer(
-            line_m, width_m / 2, cap_style="flat", join_style="mitre", mitre_limit=2.0
-        )
-        near = tree.query(area_m, predicate="intersects")
-        if len(near):
-            area_m = shapely.difference(area_m, shapely.union_all([roads_m[row] for row in near]))
-        if not area_m.is_empty:
-            walls.append(Body(f"way {way.number}", {"building": barrier, "height": f"{height_m:g}"}, area_m))
-    return walls, not_modelled

@@ -1,7 +1,8 @@
-"""Notices about the buildings and walls that an import of an OpenStreetMap extract leaves out, repairs or assumes."""
+"""Notices about the buildings that an import of an OpenStreetMap extract leaves out, repairs or assumes."""
 
 from collections.abc import Iterator, Sequence
 
+from v2xsim.import_osm.rings import INNER_OUTSIDE, OUTER_IN_OUTER
 from v2xsim.mobility.base import counted
 from v2xsim.notices import Notice
 
@@ -11,6 +12,9 @@ _REASONS = {
         "import.ring_open", "a ring of the building does not close, because ways of it are not in the extract or do not meet; the "
         "open part is left out",
     ),
+    INNER_OUTSIDE: ("import.inner_outside", "a ring with the role inner lies outside of the outer rings; nothing is built there"),
+    OUTER_IN_OUTER: ("import.outer_in_outer", "a ring with the role outer lies directly in another one; it is taken as a court"),
+    "a relation of another type": ("import.relation_type", "a relation whose type is neither multipolygon nor building; left out"),
     "closed by a straight line": ("import.outline_open", "the outline does not end where it begins; it is closed by a straight line"),
     "the extract lacks corners": ("import.corners_missing", "corners are not in the extract; the others are joined"),
     "an outline without an area": ("import.outline_empty", "fewer than three corners or less than 1 m2; left out"),
@@ -38,13 +42,3 @@ def building_notices(lost: dict[str, list[str]]) -> Iterator[Notice]:
 def some(names: Sequence[str], most: int = 3) -> str:
     """Return the first names of a list, as text."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
-
-
-def wall_notices(not_modelled: int) -> Iterator[Notice]:
-    """Yield a notice about barriers that become no walls."""
-    if not_modelled:
-        yield Notice(
-            "import.walls", not_modelled,
-            f"{counted(not_modelled, 'barrier')} of the map (walls without a height, fences, hedges and the like): left out; noise barriers, "
-            "city walls and walls with a height of at least 1 m are built",
-        )  # fmt: skip

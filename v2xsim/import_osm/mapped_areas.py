@@ -1,8 +1,6 @@
 """Which areas of an OpenStreetMap extract are buildings, and which are parts of buildings."""
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -16,8 +14,8 @@ from v2xsim.import_osm.osm_map import (
     area_of_way,
     area_of_ways,
     lacks_nodes,
-    polygonal,
 )
+from v2xsim.import_osm.rings import area_of_rings
 from v2xsim.world.building_heights import HEIGHT_KEYS, is_underground
 from v2xsim.world.outlines import SMALLEST_M2
 
@@ -32,11 +30,17 @@ _STRUCTURES = {
         "gasometer",
         "cooling_tower",
         "bunker_silo",
+        "lighthouse",
+        "windmill",
+        "communications_tower",
     },
     "aeroway": {"hangar", "terminal"},
     "parking": {"multi-storey"},
 }
 _NOT_STANDING = {"proposed", "planned", "demolished", "razed", "removed", "destroyed", "collapsed"}
+_STANDING = ("building", "disused:building", "abandoned:building", "ruins:building")
+# An entrance is a point or a piece of a wall, and no building of its own.
+_NO_BUILDING = ("no", "none", "false", "0", "entrance")
 _UNFINISHED = {"construction", "ruins", "ruin"}
 # Keys of a relation that say nothing of what its area is; an area without other keys has the tags of its outer ways.
 _NO_FEATURE = {"type", "source", "note", "created_by", "fixme", "FIXME", "name", "attribution"}
@@ -74,18 +78,17 @@ class MappedBuildings:
 
 def building_of(tags: Tags) -> str | None:
     """Return the type of building that tags name; None if they name none."""
-    value = tags.get("building", "").strip().lower()
-    if value and value != "no":
-        return value
-    if value == "no":
-        return None
+    # Buildings that nobody uses still stand.
+    value = next((tags[key] for key in _STANDING if tags.get(key, "").strip()), "").strip().lower()
+    if value:
+        return None if value in _NO_BUILDING else value
     return next((tags[key] for key, values in _STRUCTURES.items() if tags.get(key) in values), None)
 
 
 def part_of(tags: Tags) -> str | None:
     """Return the type of building part that tags name; None if they name none."""
     value = tags.get("building:part", "").strip().lower()
-    return value if value and value != "no" else None
+    return value if value and value not in _NO_BUILDING else None
 
 
 def mapped_buildings(osm: OsmMap, positions_m: Positions) -> MappedBuildings:
@@ -93,26 +96,39 @@ def mapped_buildings(osm: OsmMap, positions_m: Positions) -> MappedBuildings:
     buildings = MappedBuildings([], [], {})
     courts: dict[int, list[Way]] = {}
     used: set[int] = set()
-    roles: dict[int, dict[str, str]] = {}
+    roles = _tags_by_role(osm)
     for relation in osm.relations:
-        if relation.tags.get("type") == "building":
-            for element, number, role in relation.members:
-                if element == "way" and number in osm.ways:
-                    roles[number] = _tags_in_building(osm.ways[number].tags, role, relation.tags)
-    for relation in osm.relations:
+        tags = roles.get(("relation", relation.number), relation.tags)
         if relation.tags.get("type") == "multipolygon":
-            _add_relation(buildings, osm, positions_m, relation, used, courts)
+            _add_relation(buildings, osm, positions_m, replace(relation, tags=tags), used, courts)
+        elif relation.tags.get("type") != "building" and (building_of(tags) or part_of(tags)):
+            buildings.lost.setdefault("a relation of another type", []).append(f"relation {relation.number}")
     for way in osm.ways.values():
         if way.number not in used:
-            _add_way(buildings, positions_m, way, roles.get(way.number, way.tags), courts.get(way.number, []))
+            _add_way(buildings, positions_m, way, roles.get(("way", way.number), way.tags), courts.get(way.number, []))
     buildings.lost["a point without an outline"] = [
         f"node {number}" for number, tags in osm.node_tags.items() if building_of(tags) or part_of(tags)
     ]
     return buildings
 
 
+def _tags_by_role(osm: OsmMap) -> dict[tuple[str, int], dict[str, str]]:
+    """Return the tags of the members of relations of type `building`, by kind and number of the member."""
+    tags_of = {("relation", relation.number): relation.tags for relation in osm.relations}
+    tags_of |= {("way", number): way.tags for number, way in osm.ways.items()}
+    return {
+        (element, number): _tags_in_building(tags_of[element, number], role, relation.tags)
+        for relation in osm.relations
+        if relation.tags.get("type") == "building"
+        for element, number, role in relation.members
+        if (element, number) in tags_of
+    }
+
+
 def _tags_in_building(tags: dict[str, str], role: str, building: Tags) -> dict[str, str]:
     """Return the tags of a member of a relation of type `building`, whose role may say what its own tags do not."""
+    if role == "outline" and building_of(tags) and not any(key in tags for key in HEIGHT_KEYS):
+        return {**{key: building[key] for key in HEIGHT_KEYS if key in building}, **tags}
     if role == "outline" and not building_of(tags):
         return {"building": "yes", **{key: value for key, value in building.items() if key != "type"}, **tags}
     if role == "part" and not part_of(tags) and not building_of(tags):
@@ -144,6 +160,9 @@ def _add_relation(
         if element == "way" and number in osm.ways
     ]
     missing = sum(element == "way" and number not in osm.ways for element, number, _ in relation.members)
+    lacks_outer = any(
+        element == "way" and number not in osm.ways and role != "inner" for element, number, role in relation.members
+    )
     outer = [way for way, role in members if role != "inner"]
     inner = [way for way, role in members if role == "inner"]
     tags: Tags = relation.tags
@@ -168,28 +187,12 @@ def _add_relation(
         if not (is_other and way.is_closed):
             used.add(way.number)
     used.update(way.number for way in inner if not (building_of(way.tags) or part_of(way.tags)))
-    area_m, open_ways = area_of_ways([way for way, _ in members], positions_m)
-    if len(outer) > 1:
-        area_m = _with_overlaps(area_m, outer, inner, positions_m)
+    area_m, open_ways, faults = area_of_rings(outer, inner, positions_m, lacks_outer)
+    for fault in faults:
+        buildings.lost.setdefault(fault, []).append(name)
     if open_ways or missing:
         buildings.lost.setdefault("a ring does not close", []).append(name)
     _add(buildings, name, tags, area_m, may_be_empty=bool(open_ways or missing))
-
-
-def _with_overlaps(area_m: BaseGeometry, outer: list[Way], inner: list[Way], positions_m: Positions) -> BaseGeometry:
-    """Return an area with the places where two outer rings overlap, which even counting of rings leaves out.
-
-    An outer ring that lies in another one stands in a court of it, and is left as it is.
-    """
-    rings = [ring for ring in (area_of_way(way, positions_m) for way in outer if way.is_closed) if not ring.is_empty]
-    if len(rings) < 2:
-        return area_m
-    pairs = shapely.STRtree(rings).query(rings, predicate="overlaps").T
-    common = [shapely.intersection(rings[a], rings[b]) for a, b in pairs if a < b]
-    if not any(part.area >= SMALLEST_M2 for part in common):
-        return area_m
-    courts = shapely.union_all([area_of_way(way, positions_m) for way in inner if way.is_closed])
-    return polygonal(shapely.union_all([area_m, shapely.difference(shapely.union_all(common), courts)]))
 
 
 def _add_way(buildings: MappedBuildings, positions_m: Positions, way: Way, tags: Tags, courts: list[Way]) -> None:
@@ -223,14 +226,6 @@ def _add(buildings: MappedBuildings, name: str, tags: Tags, area_m: BaseGeometry
         if not may_be_empty:
             buildings.lost.setdefault("an outline without an area", []).append(name)
     else:
-        if type_name in _UNFINISHED or tags.get("ruins") == "yes":
+        if type_name in _UNFINISHED or tags.get("ruins") == "yes" or "ruins:building" in tags:
             buildings.lost.setdefault("a building site or a ruin", []).append(name)
         (buildings.outlines if building_of(tags) else buildings.parts).append(MappedArea(name, tags, area_m))
-
-
-def counts(lost: dict[str, list[str]]) -> Iterator[tuple[str, int, str]]:
-    """Yield each reason, its number of elements, and the names of the first three."""
-    for reason, names in lost.items():
-        number = len(Counter(names))
-        if number:
-            yield reason, number, ", ".join(names[:3]) + (", …" if number > 3 else "")

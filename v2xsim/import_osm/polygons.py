@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from v2xsim.import_osm.bodies import Body, bodies_of, walls_of, with_passages
-from v2xsim.import_osm.losses import building_notices, wall_notices
+from v2xsim.import_osm.bodies import Body, bodies_of, with_passages
+from v2xsim.import_osm.losses import building_notices
 from v2xsim.import_osm.mapped_areas import building_of, mapped_buildings, part_of
 from v2xsim.import_osm.osm_map import OsmMap
 from v2xsim.import_osm.projection import positions_m
 from v2xsim.import_osm.road_losses import passage_notices
 from v2xsim.import_osm.roads import carries_cars, corridor, is_passage, is_tunnel, line_of, roads_of, through_buildings
+from v2xsim.import_osm.structures import structure_notices, walls_of
 from v2xsim.mobility.origins import net_offset_m
 from v2xsim.notices import Notice
 from v2xsim.world.footprints import HEADROOM_M
@@ -43,9 +44,7 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     corridors = [corridor(way, position_m) for way in roads]
     passages = [space for way, space in zip(roads, corridors, strict=True) if is_passage(way.tags)]
     bodies = with_passages(bodies_of(buildings), passages, corridors)
-    walls, not_modelled = walls_of(
-        [(way, line_of(way, position_m)) for way in barriers], [space.area_m for space in corridors]
-    )
+    walls, not_modelled = walls_of(barriers, position_m, [space.area_m for space in corridors])
     on_the_ground = [body.area_m for body in bodies if body.heights_m[0] < HEADROOM_M]
     open_roads = {
         way.number: line_of(way, position_m) for way in roads if carries_cars(way.tags) and not is_tunnel(way.tags)
@@ -56,7 +55,7 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     bodies = with_passages(bodies, openings, [])
     notices = [
         *building_notices(buildings.lost),
-        *wall_notices(not_modelled),
+        *structure_notices(osm, not_modelled),
         *passage_notices([space.name for space in openings]),
     ]
     text = "".join(_polygons([*bodies, *walls]))

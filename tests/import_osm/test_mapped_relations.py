@@ -1,0 +1,106 @@
+"""Relations and tags of the map that are drawn against the rules, and what of them stands."""
+
+import pytest
+
+from tests.import_osm.small_maps import Drawing, imported
+from tests.import_osm.test_mapped_buildings import BLOCK, COURT, square
+
+
+def test_a_court_whose_outer_ring_is_not_in_the_extract_is_no_building(tmp_path):
+    drawing = Drawing()
+    inner = drawing.ring(COURT)
+    drawing.relation((99, "outer"), (inner, "inner"), type="multipolygon", building="yes", height="20")
+    town = imported(drawing, tmp_path)
+    assert (town.solids, town.notices["import.ring_open"].count) == ([], 1)
+
+
+def test_an_inner_ring_outside_of_the_outer_one_is_open_ground_and_reported(tmp_path):
+    drawing = Drawing()
+    outer, stray = drawing.ring(BLOCK), drawing.ring(square(300, 100, 20))
+    relation = drawing.relation((outer, "outer"), (stray, "inner"), type="multipolygon", building="yes", height="20")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(150, 150), town.top_m(310, 110)) == (20.0, 0.0)
+    assert f"(relation {relation})" in town.notices["import.inner_outside"].text
+
+
+def test_an_outer_ring_directly_in_another_one_is_a_court_and_reported(tmp_path):
+    drawing = Drawing()
+    rings = [drawing.ring(BLOCK), drawing.ring(COURT)]
+    drawing.relation(*((ring, "outer") for ring in rings), type="multipolygon", building="yes", height="20")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(145, 145), town.notices["import.outer_in_outer"].count) == (0.0, 1)
+
+
+def test_rings_in_their_places_are_not_reported(tmp_path):
+    drawing = Drawing()
+    outer, inner, island = drawing.ring(BLOCK), drawing.ring(COURT), drawing.ring(square(140, 140, 10))
+    other = drawing.ring(square(200, 100, 30))
+    members = [(outer, "outer"), (inner, "inner"), (island, "outer"), (other, "outer")]
+    drawing.relation(*members, type="multipolygon", building="yes", height="20")
+    town = imported(drawing, tmp_path)
+    assert not {"import.inner_outside", "import.outer_in_outer", "import.ring_open"} & set(town.notices)
+
+
+def test_a_building_that_is_a_relation_of_another_type_is_reported(tmp_path):
+    drawing = Drawing()
+    drawing.relation((drawing.ring(BLOCK), "perimeter"), type="site", building="yes", height="20")
+    town = imported(drawing, tmp_path)
+    assert (len(town.solids), town.notices["import.relation_type"].count) == (0, 1)
+
+
+def test_the_height_of_a_building_relation_counts_for_its_outline(tmp_path):
+    drawing = Drawing()
+    outline = drawing.ring(BLOCK, building="office")
+    drawing.relation((outline, "outline"), type="building", height="33")
+    assert imported(drawing, tmp_path).top_m(150, 150) == 33.0
+
+
+def test_an_outline_that_is_a_multipolygon_has_the_role_of_its_building_relation(tmp_path):
+    drawing = Drawing()
+    outer, inner = drawing.ring(BLOCK), drawing.ring(COURT)
+    outline = drawing.relation((outer, "outer"), (inner, "inner"), type="multipolygon")
+    drawing.number += 1
+    drawing.raw(
+        f'<relation id="{drawing.number}" version="1"><member type="relation" ref="{outline}" role="outline"/>'
+        '<tag k="type" v="building"/><tag k="height" v="14"/></relation>'
+    )
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(110, 110), town.top_m(145, 145)) == (14.0, 0.0)
+
+
+@pytest.mark.parametrize("key", ["disused:building", "abandoned:building", "ruins:building"])
+def test_a_building_that_nobody_uses_still_stands(tmp_path, key):
+    drawing = Drawing()
+    drawing.ring(BLOCK, **{key.replace(":", "__"): "yes", "height": "9"})
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(150, 150), "import.not_standing" in town.notices) == (9.0, False)
+
+
+@pytest.mark.parametrize("value", ["none", "No", "entrance"])
+def test_a_value_that_denies_a_building_builds_none(tmp_path, value):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building=value)
+    assert imported(drawing, tmp_path).solids == []
+
+
+def test_walls_of_an_impossible_height_or_without_ground_are_counted_by_kind(tmp_path):
+    drawing = Drawing()
+    drawing.way([(400, 500), (600, 500)], barrier="wall", height="900")
+    drawing.way([(400, 600), (402, 600)], barrier="wall", height="2")
+    drawing.way([(400, 700), (600, 700)], barrier="hedge", height="2")
+    town = imported(drawing, tmp_path)
+    assert (town.solids, "(wall 2, hedge 1)" in town.notices["import.walls"].text) == ([], True)
+
+
+def test_a_city_wall_that_is_drawn_as_an_area_is_filled(tmp_path):
+    drawing = Drawing()
+    drawing.ring(square(300, 300, 12), barrier="city_wall", area="yes", height="8")
+    assert imported(drawing, tmp_path).top_m(306, 306) == 8.0
+
+
+def test_trees_and_decks_of_bridges_are_counted_as_not_modelled(tmp_path):
+    drawing = Drawing()
+    drawing.raw('<node id="500000" lat="50.001" lon="9.001"><tag k="natural" v="tree"/></node>')
+    drawing.ring(square(300, 300, 12), man_made="bridge")
+    notice = imported(drawing, tmp_path).notices["import.not_modelled"]
+    assert (notice.count, "natural=tree 1" in notice.text, "man_made=bridge 1" in notice.text) == (2, True, True)
