@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from v2xsim.scenario import Scenario
 
 NAME = "check"
-EXAMPLE = "Example: v2xsim check my_town/scenario.yaml --strict"
+EXAMPLE = "Example: v2xsim check my_town/town.yaml --strict"
 
 
 def command(

@@ -188,7 +188,7 @@ class Record(Section):
     states: bool = choice(
         True,
         "Whether the true state of every road user and the believed pose of every station are recorded at each tick, so that the run can be "
-        "evaluated again, replayed, and its lidars cast again; about 20 B per road user and tick on disk, 100 B in memory",
+        "evaluated again, replayed, and its lidars cast again; 8 to 25 B per road user and tick on disk, 100 B in memory",
     )
     state_ticks: int = quantity(
         1,
