@@ -124,7 +124,10 @@ def test_a_road_user_far_from_all_others_is_named_with_its_place(place_m):
     scenario = v2xsim.scenario.from_data({"run": {"duration_s": 0.2}, "traffic": {"script": script}})
     (found,) = [notice for notice in previewed(scenario) if notice.subject == "traffic.far_away"]
     assert found.count == 1
-    assert f"1 road user far from the 6 others, first 'c6' at ({place_m[0]:.7g}, {place_m[1]:.7g}) at 0 s" in found.text
+    assert (
+        f"1 road user far from the 6 others, first 'c6' with its centre at ({place_m[0]:.7g}, {place_m[1]:.7g}) at 0 s"
+        in found.text
+    )
     assert ("longitude and latitude" in found.text) == (place_m == (7.6, 47.5))
 
 
@@ -135,3 +138,17 @@ def test_sparse_traffic_and_two_villages_are_not_reported_as_far(places_m):
     script = [{"id": f"c{k}", "waypoints": [[0, x, y + 8 * k]]} for k, (x, y) in enumerate(places_m)]
     scenario = v2xsim.scenario.from_data({"run": {"duration_s": 0.2}, "traffic": {"script": script}})
     assert not [notice for notice in previewed(scenario) if notice.subject == "traffic.far_away"]
+
+
+def test_a_road_user_that_comes_from_afar_is_not_far_from_the_others(tmp_path):
+    steps = "".join(
+        f"<timestep time='{i}'>"
+        + "".join(f"<vehicle id='c{k}' type='car' x='{9 * k}' y='0' angle='90' speed='0'/>" for k in range(4))
+        + f"<vehicle id='guest' type='car' x='{9000 * (i < 2)}' y='9' angle='90' speed='0'/></timestep>"
+        for i in range(4)
+    )
+    (tmp_path / "t.xml").write_text(f"<fcd-export>{steps}</fcd-export>")
+    data = {"run": {"duration_s": 3, "step_s": 1}, "traffic": {"fcd": str(tmp_path / "t.xml")}}
+    found = {notice.subject for notice in previewed(v2xsim.scenario.from_data(data))}
+    assert "trace.jumps" in found
+    assert "traffic.far_away" not in found

@@ -71,7 +71,7 @@ class FarUsers:
         degrees = self._looks_like_degrees(np.array([first]))[0]
         cause = "it looks like longitude and latitude, or kilometres; " if degrees else ""
         text = (
-            f"{self._source}: {counted(len(far), 'road user')} far from the {len(others):,} others, first {names.name_of(first)!r} at ({x_m:.7g}, "
+            f"{self._source}: {counted(len(far), 'road user')} far from the {len(others):,} others, first {names.name_of(first)!r} with its centre at ({x_m:.7g}, "
             f"{y_m:.7g}) at {self._first_us[first] / 1e6:.12g} s, {gap_m / 1000:.1f} km from the nearest other one; {cause}correct its position, "
             "which must be in metres in the frame of the others, or leave it out"
         )
@@ -86,7 +86,7 @@ class FarUsers:
         crowd = max(groups, key=len)
         others = sorted(crowd)
         apart = sorted(everybody - crowd)
-        if len(others) < _LEAST_OTHERS or len(apart) > max(1.0, _LARGEST_SHARE * len(everybody)):
+        if not apart or len(others) < _LEAST_OTHERS or len(apart) > max(1.0, _LARGEST_SHARE * len(everybody)):
             return []
         lower_m, upper_m = self._lower_m[others], self._upper_m[others]
         diagonal_m = float(np.hypot(*(upper_m.max(axis=0) - lower_m.min(axis=0))))
