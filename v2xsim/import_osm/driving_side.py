@@ -71,7 +71,7 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
             is_left,
             f"{agreeing} of {len(turns)} roundabouts of the extract run {'clockwise' if is_left else 'counter-clockwise'}",
         )
-    longitude, latitude = _middle_deg(osm)
+    longitude, latitude = middle_deg(osm)
     sizes = [
         ((east - west) * (north - south), name, is_left)
         for countries, is_left in ((_LEFT, True), (_RIGHT, False))
@@ -82,7 +82,7 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
     return is_left, f"the extract lies in or near {name}" if name else "no country with traffic on the left lies here"
 
 
-def _middle_deg(osm: OsmMap) -> tuple[float, float]:
+def middle_deg(osm: OsmMap) -> tuple[float, float]:
     """Return the median longitude and latitude of the nodes of an extract, which may lie across the meridian of 180 degrees."""
     if not osm.position_deg:
         return 0.0, 0.0

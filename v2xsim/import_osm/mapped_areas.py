@@ -207,7 +207,7 @@ def _add_way(buildings: MappedBuildings, positions_m: Positions, way: Way, tags:
         return
     if lacks_nodes(way, positions_m):
         buildings.lost.setdefault("the extract lacks corners", []).append(name)
-    elif not way.is_closed:
+    elif not way.is_closed and len(way.nodes) >= 3:
         buildings.lost.setdefault("closed by a straight line", []).append(name)
     area_m = area_of_way(way, positions_m)
     if courts:

@@ -59,12 +59,16 @@ class OsmMap:
         node_tags: Tags of each node that has any.
         ways: Ways by number.
         relations: Relations in the order of the file.
+        remarks: What the server that made the extract says of it, such as that it ran out of time.
+        repeated: Names of the elements that occur twice with different contents.
     """
 
     position_deg: dict[int, tuple[float, float]] = field(default_factory=dict)
     node_tags: dict[int, dict[str, str]] = field(default_factory=dict)
     ways: dict[int, Way] = field(default_factory=dict)
     relations: list[Relation] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
 
 
 def read_osm(path: Path) -> OsmMap:
@@ -76,10 +80,11 @@ def read_osm(path: Path) -> OsmMap:
     tags: dict[str, str] = {}
     nodes: list[int] = []
     members: list[tuple[str, int, str]] = []
-    is_deleted = False
+    earlier: list[Way | None] = []
+    is_deleted = is_in_remark = False
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal tags, nodes, members, is_deleted
+        nonlocal tags, nodes, members, is_deleted, is_in_remark
         if name in ("node", "way", "relation"):
             tags, nodes, members = {}, [], []
             # JOSM keeps deleted elements in its files.
@@ -90,12 +95,18 @@ def read_osm(path: Path) -> OsmMap:
             if name == "node":
                 longitude, latitude = _degrees(attributes.get("lon"), 180.0), _degrees(attributes.get("lat"), 90.0)
                 if longitude is not None and latitude is not None:
+                    if osm.position_deg.get(number, (longitude, latitude)) != (longitude, latitude):
+                        osm.repeated.append(f"node {number}")
                     osm.position_deg[number] = longitude, latitude
                     osm.node_tags[number] = tags
             elif name == "way":
+                earlier.append(osm.ways.get(number))
                 osm.ways[number] = Way(number, nodes, tags)
             else:
                 osm.relations.append(Relation(number, members, tags))
+        elif name == "remark":
+            osm.remarks.append("")
+            is_in_remark = True
         elif name == "tag":
             tags[attributes.get("k", "")] = attributes.get("v", "").strip()
         elif name == "nd":
@@ -107,9 +118,19 @@ def read_osm(path: Path) -> OsmMap:
             if number is not None:
                 members.append((attributes.get("type", ""), number, attributes.get("role", "")))
 
+    def end(name: str) -> None:
+        nonlocal is_in_remark
+        if name == "remark":
+            is_in_remark = False
+
+    def text(content: str) -> None:
+        if is_in_remark:
+            osm.remarks[-1] += content
+
     parser = expat.ParserCreate()
-    parser.StartElementHandler = start
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
     parser.Parse(path.read_bytes(), True)
+    osm.repeated.extend(f"way {way.number}" for way in earlier if way is not None and osm.ways[way.number] != way)
     for number in [number for number, node_tags in osm.node_tags.items() if not node_tags]:
         del osm.node_tags[number]
     return osm

@@ -4,6 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import numpy as np
+
+from v2xsim.import_osm.driving_side import middle_deg
 from v2xsim.import_osm.losses import some
 from v2xsim.import_osm.osm_map import OsmMap, Tags, Way
 from v2xsim.import_osm.road_network import NETWORK_LOG, Network, closed_roads
@@ -21,6 +24,8 @@ _BUS_ROADS = ("busway", "bus_guideway")
 _SPEEDS = ("maxspeed", "maxspeed:forward", "maxspeed:backward", "zone:maxspeed", "maxspeed:type")
 # Limits beyond which a number of lanes of one road or a speed limit is a typing error.
 _MOST_LANES, _LEAST_KMH, _MOST_KMH = 12, 5.0, 160.0
+# Half the size of the largest extract that is a town or a county.
+_FAR_DEG = 2.0
 # Values of `highway` for things beside roads.
 _BESIDE = frozenset({
     "bus_stop", "corridor", "crossing", "elevator", "emergency_access_point", "milestone", "platform", "rest_area", "services",
@@ -37,10 +42,43 @@ def road_notices(osm: OsmMap, network: Network, is_left: bool, side_reason: str)
         is_left: Whether traffic drives on the left.
         side_reason: How the side was found; empty if it was given.
     """
+    yield from _damaged(osm, network)
     yield from network_notices(network.log)
     yield from _left_out(osm, network)
     yield from _lanes([way for way in roads_of(osm) if way.number in network.ways], network)
     yield from side_notices(is_left, side_reason)
+
+
+def _damaged(osm: OsmMap, network: Network) -> Iterator[Notice]:
+    """Yield notices about an extract that is incomplete or contradicts itself."""
+    if osm.remarks:
+        yield Notice(
+            "map.incomplete", len(osm.remarks),
+            f"the extract has a remark of the server that made it, so it may be incomplete: {osm.remarks[0].strip()[:200]}",
+        )  # fmt: skip
+    if osm.repeated:
+        yield Notice(
+            "map.repeated", len(osm.repeated),
+            f"{counted(len(osm.repeated), 'element')} of the map occur again with other contents ({some(osm.repeated)}); buildings have the "
+            "last one, roads perhaps another; merge extracts with `osmium merge`",
+        )  # fmt: skip
+    far = _far_roads(osm, network)
+    if far:
+        yield Notice(
+            "map.far_road", len(far),
+            f"{counted(len(far), 'road')} with a node more than {_FAR_DEG:g} degrees from the middle of the map ({some(far)}); its position may "
+            "be a typing error",
+        )  # fmt: skip
+
+
+def _far_roads(osm: OsmMap, network: Network) -> list[str]:
+    middle = np.array(middle_deg(osm))
+    nodes = np.array(list(osm.position_deg), np.int64)
+    degrees = np.array(list(osm.position_deg.values()), float).reshape(-1, 2)
+    apart = np.abs(degrees - middle)
+    apart[:, 0] = np.minimum(apart[:, 0], 360.0 - apart[:, 0])
+    far = set(nodes[(apart > _FAR_DEG).any(axis=1)].tolist())
+    return [f"way {n}" for n in sorted(network.ways) if far and not far.isdisjoint(osm.ways[n].nodes)]
 
 
 def passage_notices(through: Sequence[str]) -> Iterator[Notice]:

@@ -14,7 +14,7 @@ from v2xsim.records import Obstacles, Prisms
 from v2xsim.scenario.schema_world import FARTHEST_M, Building, World
 from v2xsim.spatial.grid import indexed
 from v2xsim.world.building_heights import HEIGHT_KEYS, Provenance, prism_heights_m
-from v2xsim.world.height_faults import height_faults, is_unlikely
+from v2xsim.world.height_faults import LONGEST_M, height_faults, is_unlikely
 from v2xsim.world.height_sources import HeightSources
 from v2xsim.world.outlines import Outline, corners_of, has_third_coordinate, usable_footprints
 from v2xsim.world.polygon_file import BuildingsError, Polygon, PolygonList, in_degrees, read_polygons
@@ -76,7 +76,7 @@ def _outlined(
     base: list[float] = []
     top: list[float] = []
     count: Counter[str] = Counter()
-    lost: dict[str, list[str]] = {"buildings.in_degrees": [], "buildings.left_out": []}
+    lost: dict[str, list[str]] = {"buildings.in_degrees": [], "buildings.left_out": [], "buildings.huge": []}
     footprints, crossing = usable_footprints([block.outline_m for block in blocks])
     for block, parts, crosses in zip(blocks, footprints, crossing, strict=True):
         inside = [part for part in parts if _touches(part, region)]
@@ -92,6 +92,8 @@ def _outlined(
             top += [block.top_m] * len(inside)
             count[block.provenance] += 1
             count["crossing"] += crosses
+            if np.ptp(block.outline_m, axis=0).max() > LONGEST_M:
+                lost["buildings.huge"].append(block.place)
     return _prisms(outlines, base, top), HeightSources(
         height=count["height"], levels=count["levels"], default=count["default"], degenerate=len(lost["buildings.left_out"]),
         outside=count["outside"], crossing=count["crossing"], faults=_without_empty(lost),

@@ -26,6 +26,9 @@ _SMALL = frozenset({
     "hut", "kiosk", "allotment_house", "toilets", "greenhouse", "kindergarten", "container",
 })  # fmt: skip
 
+LONGEST_M = 3000.0
+"""Longest building; the largest factories have about 1.5 km."""
+
 FAULTS: Mapping[str, str] = {
     "buildings.height_unreadable": "a height, underside or number of storeys that is no usable number; the next source of a height is taken",
     "buildings.height_below_storeys": f"a height that leaves less than {LEAST_LEVEL_M:g} m for each storey; the number of storeys counts",
@@ -49,6 +52,7 @@ FAULTS: Mapping[str, str] = {
     "buildings.shape_unreadable": "a shape that cannot be read; left out",
     "buildings.in_degrees": "an outline smaller than 5 cm, probably in longitude and latitude; left out",
     "buildings.left_out": f"fewer than three different corners or an area below {SMALLEST_M2:g} m2",
+    "buildings.huge": f"an outline longer than {LONGEST_M:,.0f} m; the position of a corner may be a typing error",
     "buildings.id_repeated": "an id that another outline has, too; all of them stand",
     "buildings.third_coordinate": "corners with a third coordinate, which is not read; heights are parameters",
 }  # fmt: skip

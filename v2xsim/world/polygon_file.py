@@ -161,9 +161,11 @@ class _Handler:
         """Collect the polygons of a file; return the lines and names of the files that it includes."""
         try:
             self._parser.Parse(text, True)
+        except BuildingsError:
+            raise
         except (expat.ExpatError, ValueError, LookupError) as error:
             advice = ""
-            if "invalid token" in str(error) and not _is_utf8(text):
+            if "invalid token" in str(error) and not is_utf8(text):
                 advice = "; it is not in UTF-8: declare its encoding in the first line, such as <?xml version='1.0' encoding='ISO-8859-1'?>"
             raise BuildingsError(f"{self._path}: not valid XML ({error}){advice}") from error
         self.polygons.others = self._others
@@ -216,7 +218,8 @@ def in_degrees(subject: str) -> BuildingsError:
     )
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Return whether a text is encoded in UTF-8."""
     try:
         text.decode()
     except UnicodeDecodeError:
