@@ -9,6 +9,7 @@ from small_runs import finished
 
 import v2xsim
 from v2xsim.opened import Cloud, NotRecordedError, OpenError
+from v2xsim.viz.run.pictures import render
 
 KINDS = ["early", "late", "raw", "cpm", "none"]
 
@@ -169,6 +170,63 @@ def test_a_run_on_a_gpu_is_cast_again_only_where_there_is_one(tmp_path):
     manifest.write_text(manifest.read_text().replace('"device": "cpu"', '"device": "cuda"'))
     with pytest.raises(NotRecordedError, match=r"cast its lidars on a GPU .* replay the run with run.device=cpu"):
         v2xsim.open(tmp_path / "run").station_cloud("helper", 0.7)
+
+
+# Intensity
+
+
+@pytest.mark.parametrize("fusion", ["early", "raw"])
+def test_the_ground_sends_back_the_share_that_the_height_of_its_lidar_gives(fusion):
+    run = of(fusion)
+    frame = run.frames("ego")[3]
+    cloud, (x_m, y_m, z_m, yaw_rad) = frame.own_cloud, frame.believed
+    ground = cloud.object == -1
+    roof_m = frame.scene.boxes.size_m[frame.scene.agent == frame.agent, 2][0]
+    expected = []
+    for mount in run.scenario.lidars.mounts:
+        height_m = roof_m + mount.z_m
+        lidar_m = [x_m + np.cos(yaw_rad) * mount.x_m, y_m + np.sin(yaw_rad) * mount.x_m, z_m + height_m]
+        expected.append(height_m / np.linalg.norm(cloud.points_m[ground] - lidar_m, axis=1))
+    # Each return is of one of two lidars. Ranges have an error of a few centimetres.
+    assert np.abs(np.array(expected) - cloud.intensity[ground]).min(axis=0).max() < 0.01
+    assert 0 <= cloud.intensity.min() < cloud.intensity.max() <= 1
+
+
+def test_a_recorded_cloud_and_one_cast_again_have_one_intensity():
+    run = of()
+    kept = list(zip(run.tables["frames"]["ego"].to_pylist(), run.tables["frames"]["frame_us"].to_pylist(), strict=True))
+    ego, time_us = kept[-1]
+    (frame,) = run.frames(ego, time_s=time_us * 1e-6)
+    recorded, again = run.cloud(frame), run.cloud(frame, cast=True)
+    assert len(np.unique(recorded.source)) > 1
+    assert np.array_equal(recorded.intensity, again.intensity)
+    assert np.isfinite(recorded.intensity).all()
+    # Those of a helper are those of its own cloud, whoever fuses them.
+    helper = recorded.source[-1]
+    theirs = run.station_cloud(run.names[int(helper)], int(recorded.time_us[-1]) * 1e-6)
+    assert np.isin(recorded.intensity[recorded.source == helper], theirs.intensity).all()
+
+
+def test_the_file_of_a_cloud_has_its_intensity(tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(of().folder, folder)
+    render(folder, frame=1)
+    row = [
+        ("xyz", "<f8", 3),
+        ("rgb", "u1", 3),
+        ("source", "<i4"),
+        ("object", "<i4"),
+        ("time", "<f8"),
+        ("intensity", "<f4"),
+    ]
+    body = (folder / "pictures" / "clouds" / "frame_1.ply").read_bytes().split(b"end_header\n", 1)[1]
+    run = v2xsim.open(folder)
+    ego, time_us = (run.tables["frames"][name][1].as_py() for name in ("ego", "frame_us"))
+    assert np.array_equal(np.frombuffer(body, row)["intensity"], run.frames(ego, time_us * 1e-6)[0].cloud.intensity)
+
+
+def test_a_cloud_of_unknown_angles_has_no_intensity():
+    assert np.isnan(small_cloud().intensity).all()
 
 
 # Colours

@@ -14,14 +14,29 @@ POINTS_M = np.array([(1.5, -2.25, 0.0), (1e3, 2e3, -0.5), (-7.0, 0.125, 12.0)])
 FAR_M = [np.array([500_000.0, 5_500_000.0, 0.0]), np.array([-9e7, 9.9e7, 0.0]), np.array([8_190.0, 0.0, 0.0])]
 RGB = np.array([(255, 0, 0), (1, 2, 3), (230, 159, 0)], np.uint8)
 WRITERS = {"ply": write_ply, "pcd": write_pcd}
-PLY_ROW = [("xyz", "<f8", 3), ("rgb", "u1", 3), ("source", "<i4"), ("object", "<i4"), ("time", "<f8")]
-PCD_ROW = [("xyz", "<f4", 3), ("rgb", "<u4"), ("source", "<i4"), ("object", "<i4"), ("time", "<f8")]
+PLY_ROW = [
+    ("xyz", "<f8", 3),
+    ("rgb", "u1", 3),
+    ("source", "<i4"),
+    ("object", "<i4"),
+    ("time", "<f8"),
+    ("intensity", "<f4"),
+]
+PCD_ROW = [
+    ("xyz", "<f4", 3),
+    ("rgb", "<u4"),
+    ("source", "<i4"),
+    ("object", "<i4"),
+    ("time", "<f8"),
+    ("intensity", "<f4"),
+]
 
 
 def cloud_of(points_m: np.ndarray = POINTS_M, rgb: np.ndarray = RGB) -> Cloud:
     count = len(points_m)
     source, objects = np.arange(count) % 2 + 3, np.arange(count) - 2
-    return Cloud(points_m, rgb, source, objects, 9.5 - 0.07 * np.arange(count), {3: "helper", 4: "truck"})
+    intensity = np.linspace(0.0, 1.0, count, dtype=np.float32)
+    return Cloud(points_m, rgb, source, objects, 9.5 - 0.07 * np.arange(count), intensity, {3: "helper", 4: "truck"})
 
 
 def head_and_body(path: Path, last_header_line: bytes) -> tuple[list[str], bytes]:
@@ -59,13 +74,14 @@ def test_open3d_reads_the_colours_back(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ply", "pcd"])
-def test_open3d_reads_source_object_and_time_of_each_point(tmp_path: Path, kind: str) -> None:
+def test_open3d_reads_source_object_time_and_intensity_of_each_point(tmp_path: Path, kind: str) -> None:
     open3d: Any = pytest.importorskip("open3d")
     path = WRITERS[kind](tmp_path / f"cloud.{kind}", cloud_of())
     point = open3d.t.io.read_point_cloud(str(path)).point
     assert point["source"].numpy().ravel().tolist() == [3, 4, 3]
     assert point["object"].numpy().ravel().tolist() == [-2, -1, 0]
     np.testing.assert_allclose(point["time"].numpy().ravel(), [9.5, 9.43, 9.36])
+    assert point["intensity"].numpy().ravel().tolist() == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("at_m", FAR_M)
@@ -120,21 +136,19 @@ def test_a_cloud_without_points_has_no_offset() -> None:
 
 
 @pytest.mark.parametrize(("kind", "end"), [("ply", b"end_header\n"), ("pcd", b"DATA binary\n")])
-def test_the_header_names_each_source_and_says_that_there_is_no_intensity(
-    tmp_path: Path, kind: str, end: bytes
-) -> None:
+def test_the_header_names_each_source_and_says_what_intensity_is(tmp_path: Path, kind: str, end: bytes) -> None:
     header, _ = head_and_body(WRITERS[kind](tmp_path / "cloud", cloud_of()), end)
     text = "\n".join(header)
     assert 'source 3 is "helper"' in text
     assert 'source 4 is "truck"' in text
-    assert "no intensity: it is not simulated" in text
+    assert "intensity: cosine of the angle of incidence" in text
 
 
 @pytest.mark.parametrize("name", ["Köpenick", "two\nlines", "end_header", 'a"b'])
 @pytest.mark.parametrize(("kind", "end"), [("ply", b"\nend_header\n"), ("pcd", b"DATA binary\n")])
 def test_no_name_of_a_source_breaks_the_header(tmp_path: Path, name: str, kind: str, end: bytes) -> None:
-    named = Cloud(POINTS_M, RGB, np.full(3, 3), np.zeros(3, np.int64), np.zeros(3), {3: name})
-    plain = Cloud(POINTS_M, RGB, np.full(3, 3), np.zeros(3, np.int64), np.zeros(3), {3: "x"})
+    named = Cloud(POINTS_M, RGB, np.full(3, 3), np.zeros(3, np.int64), np.zeros(3), np.zeros(3, np.float32), {3: name})
+    plain = Cloud(POINTS_M, RGB, np.full(3, 3), np.zeros(3, np.int64), np.zeros(3), np.zeros(3, np.float32), {3: "x"})
     odd, usual = (head_and_body(WRITERS[kind](tmp_path / "cloud", cloud), end) for cloud in (named, plain))
     assert odd[1] == usual[1]
     assert len(odd[0]) == len(usual[0])
@@ -144,7 +158,7 @@ def test_a_ply_header_declares_little_endian_and_the_number_of_points(tmp_path: 
     lines, body = head_and_body(write_ply(tmp_path / "cloud.ply", cloud_of()), b"end_header\n")
     assert lines[:2] == ["ply", "format binary_little_endian 1.0"]
     assert "element vertex 3" in lines
-    sizes = {"double": 8, "int": 4, "uchar": 1}
+    sizes = {"double": 8, "float": 4, "int": 4, "uchar": 1}
     assert len(body) == 3 * sum(sizes[line.split()[1]] for line in lines if line.startswith("property"))
 
 

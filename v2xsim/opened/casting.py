@@ -5,11 +5,12 @@ bit for bit.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float32, Int64
 
 from v2xsim.engine.cooperation.answers import sent_points
 from v2xsim.engine.stations.fleet import Fleet
@@ -67,8 +68,9 @@ class Casting:
         points_m = transform(np.ascontiguousarray(cloud.points_m, np.float64), pose_matrix(*believed))
         count = len(cloud)
         return Cloud(
-            points_m, np.full(count, station, np.int64), cloud.object_id, np.full(count, time_us, np.int64), self._names
-        )
+            points_m, np.full(count, station, np.int64), cloud.object_id, np.full(count, time_us, np.int64), self._names,
+            partial(self._own_intensity, station, time_us),
+        )  # fmt: skip
 
     def fused(self, ego: int, time_us: int) -> Cloud:
         """Return an ego's own points, followed by those that it received and fused.
@@ -83,28 +85,55 @@ class Casting:
                 "made it; run it again with a smaller record.clouds_every_s and a larger record.cloud_egos"
             )
         parts = [self.own(ego, time_us)]
-        rows = self._contributions.rows(time_us, ego)
-        helpers, captures_us, points = self._contributions.columns(rows, "helper", "capture_us", "points")
-        for helper, capture_us, point_row in zip(helpers.tolist(), captures_us.tolist(), points, strict=True):
-            if len(point_row):
-                parts.append(self._received(ego, helper, capture_us, np.asarray(point_row, np.int64)))
+        parts += [self._part(helper, capture_us, rows) for helper, capture_us, rows in self._received(ego, time_us)]
         return Cloud(
             np.concatenate([part.points_m for part in parts]),
             np.concatenate([part.source for part in parts]),
             np.concatenate([part.object for part in parts]),
             np.concatenate([part.time_us for part in parts]),
             self._names,
+            partial(self.fused_intensity, ego, time_us, sum(len(part) for part in parts)),
         )
 
-    def _received(self, ego: int, helper: int, capture_us: int, rows: np.ndarray) -> Cloud:
+    def fused_intensity(self, ego: int, time_us: int, count: int) -> Float32[np.ndarray, " points"]:
+        """Return the intensity of each point of an ego's fused cloud, recorded or not, in the order of its points.
+
+        Args:
+            ego: Agent id of the ego.
+            time_us: Time of the capture.
+            count: Number of points of the cloud. Those that the fusion scheme of a plug-in added have NaN, since they may be any.
+        """
+        own = self._own_intensity(ego, time_us)
+        if self._scenario.cooperation.fusion.file is not None:
+            return np.concatenate([own, np.full(count - len(own), np.nan, np.float32)])
+        parts = [self._own_intensity(helper, at_us)[rows] for helper, at_us, rows in self._received(ego, time_us)]
+        return np.concatenate([own, *parts])
+
+    def _received(self, ego: int, time_us: int) -> list[tuple[int, int, Int64[np.ndarray, " points"]]]:
+        """Return helper, time of capture, and point numbers in the helper's cloud of the data that an ego fused."""
+        block = self._contributions.rows(time_us, ego)
+        helpers, captures_us, points = self._contributions.columns(block, "helper", "capture_us", "points")
+        received = []
+        for helper, capture_us, point_row in zip(helpers.tolist(), captures_us.tolist(), points, strict=True):
+            if len(point_row):
+                rows = np.asarray(point_row, np.int64)
+                # The ego knows its own body and removes the points on it.
+                received.append((helper, capture_us, rows[self._cloud(helper, capture_us).object_id[rows] != ego]))
+        return received
+
+    def _part(self, helper: int, capture_us: int, rows: Int64[np.ndarray, " points"]) -> Cloud:
         cloud, believed = self._cloud(helper, capture_us), self._truth.believed(capture_us, helper)
-        # The ego knows its own body and removes the points on it.
-        rows = rows[cloud.object_id[rows] != ego]
         count = len(rows)
         return Cloud(
             sent_points(cloud.points_m[rows], believed), np.full(count, helper, np.int64), cloud.object_id[rows],
             np.full(count, capture_us, np.int64), self._names,
         )  # fmt: skip
+
+    def _own_intensity(self, station: int, time_us: int) -> Float32[np.ndarray, " points"]:
+        fleet = self._fleet(time_us)
+        return self._sensing.intensity(
+            self._cloud(station, time_us), self._truth.snapshot(time_us), fleet, fleet.index(station)
+        )
 
     def _cast(self, station: int, time_us: int) -> PointCloud:
         fleet = self._fleet(time_us)

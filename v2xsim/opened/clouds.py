@@ -1,12 +1,13 @@
 """Point clouds of a finished run, with the station, the object and the capture of each point."""
 
 import colorsys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 
 from v2xsim.opened.errors import OpenError
 from v2xsim.records import BUILDING, GROUND
@@ -40,7 +41,7 @@ class Cloud:
         object: Agent id of the road user that each point lies on; -1 for the ground, -2 for a building.
         time_us: Time at which each point was captured; -1 if the fusion scheme of a plug-in names a source that sent no data.
         names: Names of stations and road users, by agent id.
-        intensity: Always None: the intensity of returns is not simulated.
+        measure: Function that returns the intensity of each point; None if it is not known.
     """
 
     points_m: Float[np.ndarray, "points 3"]
@@ -48,7 +49,16 @@ class Cloud:
     object: Int64[np.ndarray, " points"]
     time_us: Int64[np.ndarray, " points"]
     names: Mapping[int, str]
-    intensity: None = None
+    measure: Callable[[], Float32[np.ndarray, " points"]] | None = field(default=None, repr=False)
+
+    @cached_property
+    def intensity(self) -> Float32[np.ndarray, " points"]:
+        """Intensity of each return, 0 to 1: the cosine of its angle of incidence; NaN if it is not known.
+
+        A dull (Lambertian) surface returns this share of what it would return to a ray at right angles, at the same distance. All
+        surfaces reflect alike: materials are not simulated.
+        """
+        return np.full(len(self), np.nan, np.float32) if self.measure is None else self.measure()
 
     def __len__(self) -> int:
         return len(self.source)

@@ -82,7 +82,10 @@ class FrameSource:
         if kept is None or cast:
             return self._casting().fused(frame.agent, frame.time_us)
         x_m, y_m, z_m, source, hit, time_us = arrays_of(kept, "x_m", "y_m", "z_m", "source", "object", "time_us")
-        return Cloud(np.column_stack([x_m, y_m, z_m]), source, hit, time_us, self._names)
+        return Cloud(
+            np.column_stack([x_m, y_m, z_m]), source, hit, time_us, self._names,
+            lambda: self._casting().fused_intensity(frame.agent, frame.time_us, len(source)),
+        )  # fmt: skip
 
     def own_cloud(self, frame: Frame) -> Cloud:
         """Return the cloud of the ego's own lidars; it is cast again."""

@@ -5,7 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from jaxtyping import Float32
 
 from v2xsim.evaluation.metric import Metric
 from v2xsim.notices import Notice
@@ -111,6 +113,13 @@ class Run:
             cast: Whether to cast the cloud again even if it was recorded; it is the same.
         """
         return self._frame_source.cloud(frame, cast)
+
+    def fused_intensity(self, ego: int, time_us: int, count: int) -> Float32[np.ndarray, " points"]:
+        """Return the intensity of each of the `count` points of an ego's cloud after fusion; see `Cloud.intensity`.
+
+        It needs no other frame, where `frames` scores all of them.
+        """
+        return self._casting.fused_intensity(ego, time_us, count)
 
     def station_cloud(self, station: str, time_s: float) -> Cloud:
         """Return the point cloud that a station with a lidar captured at a tick; it is cast again.

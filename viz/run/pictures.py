@@ -4,8 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 from matplotlib.figure import Figure
 
+from v2xsim.errors import UserError
+from v2xsim.opened import Run
 from v2xsim.staging import added
 from v2xsim.viz.drawing.style import in_style, save
 from v2xsim.viz.export.cloud_file import Cloud, write_pcd, write_ply
@@ -76,9 +79,18 @@ def _drawn_frame(
         return []
     written = [save(draw(kept, folder.name), pictures / name) for name, draw in _OF_FRAME.items()]
     time_s = np.where(kept.captured_us >= 0, kept.captured_us / 1e6, np.nan)
-    cloud = Cloud(kept.points_m, point_colors(kept), kept.source, kept.hit, time_s, kept.names)
+    intensity = _intensity(folder, kept)
+    cloud = Cloud(kept.points_m, point_colors(kept), kept.source, kept.hit, time_s, intensity, kept.names)
     stem = pictures / "clouds" / f"frame_{kept.number}"
     return [*written, write_ply(stem.with_suffix(".ply"), cloud), write_pcd(stem.with_suffix(".pcd"), cloud)]
+
+
+def _intensity(folder: RunFolder, kept: KeptFrame) -> Float32[np.ndarray, " points"]:
+    """Return the intensity of each point of a frame's cloud; NaN for a run whose lidars cannot be cast again here."""
+    try:
+        return Run(folder.path).fused_intensity(kept.ego, kept.time_us, len(kept.points_m))
+    except UserError:
+        return np.full(len(kept.points_m), np.nan, np.float32)
 
 
 def _drawn_run(folder: RunFolder, pictures: Path, skipped: Callable[[str, str], None]) -> list[Path]:

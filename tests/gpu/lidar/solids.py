@@ -119,7 +119,14 @@ def footprint_of(boxes: Boxes, row: int) -> Float[np.ndarray, "4 2"]:
 def open3d_scan(
     beams: Beams, world_from_sensor: Float[np.ndarray, "4 4"], scene: Scene, skip_id: int = -1
 ) -> tuple[Float[np.ndarray, "beams columns"], Int64[np.ndarray, "beams columns"]]:
-    """Return range and object id of each ray as Open3D's RaycastingScene finds them on closed triangle meshes.
+    """Return range and object id of each ray as Open3D's RaycastingScene finds them on closed triangle meshes."""
+    return open3d_hits(beams, world_from_sensor, scene, skip_id)[:2]
+
+
+def open3d_hits(
+    beams: Beams, world_from_sensor: Float[np.ndarray, "4 4"], scene: Scene, skip_id: int = -1
+) -> tuple[Float[np.ndarray, "beams columns"], Int64[np.ndarray, "beams columns"], Float[np.ndarray, "beams columns"]]:
+    """Return range, object id, and cosine of the angle of incidence of each ray, as Open3D finds them.
 
     The meshes are moved so that the sensor is the origin: Embree works in single precision. Where a body's bottom lies
     on the ground the ray has met the ground.
@@ -154,7 +161,8 @@ def open3d_scan(
     object_id = np.where(met, names[np.where(met, answer["geometry_ids"].numpy(), 0)], NOTHING)
     height = origin[2] + np.where(met, distance, 0.0) * toward[..., 2]
     on_ground = met & (np.abs(height) < 1e-4) & (toward[..., 2] < 0)
-    return np.where(met, distance, np.inf), np.where(on_ground, GROUND, object_id)
+    cosine = np.abs((answer["primitive_normals"].numpy() * toward).sum(axis=-1))
+    return np.where(met, distance, np.inf), np.where(on_ground, GROUND, object_id), cosine
 
 
 def share_within_a_millimetre(

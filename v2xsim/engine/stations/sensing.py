@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 
 from v2xsim.engine.stations.capture import Capture, DetectorDraws
 from v2xsim.engine.stations.fleet import Fleet
@@ -14,6 +14,7 @@ from v2xsim.engine.stations.station_errors import StationErrors
 from v2xsim.errors import UserError
 from v2xsim.gpu.bev.fusion.scheme import Detect
 from v2xsim.gpu.lidar.cast import Scan, cast
+from v2xsim.gpu.lidar.incidence import incidence_cosines
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.gpu.lidar.points import transform
 from v2xsim.gpu.lidar.returns import hits_per_agent, joined_cloud, returns
@@ -61,6 +62,22 @@ class Sensing:
     def cloud(self, snapshot: Snapshot, fleet: Fleet, row: int) -> PointCloud:
         """Return the lidar returns of one station at a tick; they depend on nothing but the arguments, scenario and seed."""
         return self._scanned(snapshot, fleet, row)[0]
+
+    def intensity(
+        self, cloud: PointCloud, snapshot: Snapshot, fleet: Fleet, row: int
+    ) -> Float32[np.ndarray, " points"]:
+        """Return the intensity of each return of a cloud that `cloud` gave for the same station and tick.
+
+        It is the cosine of the angle of incidence, as a Lambertian surface returns it at equal distance; materials are not
+        simulated. No decision and no metric reads it.
+        """
+        world_from_vehicle, base_m = pose_matrix(*fleet.pose[row]), float(fleet.mount_base_m[row])
+        carried = self._rigs.lidars(int(fleet.rig[row]))[: int(fleet.lidars[row])]
+        lidars_m = [(world_from_vehicle @ lidar.vehicle_from_sensor(base_m))[:3, 3] for lidar in carried]
+        points_m = transform(np.ascontiguousarray(cloud.points_m, np.float64), world_from_vehicle)
+        return incidence_cosines(
+            points_m, cloud.object_id, cloud.lidar, np.array(lidars_m), snapshot.boxes, snapshot.agent, self._obstacles
+        )
 
     def _scanned(
         self, snapshot: Snapshot, fleet: Fleet, row: int
