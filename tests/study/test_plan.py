@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from v2xsim.errors import UserError
-from v2xsim.study.plan import content_of, plan_of
+from v2xsim.scenario.errors import ScenarioError
+from v2xsim.study.plan import content_of, grouped, plan_of
 from v2xsim.study.sweepfile import SweepFile
 
 BASE = {"scenario": "demo"}
@@ -134,15 +135,37 @@ def test_the_baseline_is_the_first_setting_unless_another_is_named():
     assert rows == [0, 2, 1, 3]
 
 
-def test_a_setting_that_cannot_be_run_breaks_its_points_alone():
-    plan = plan_of({**BASE, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 2})
-    assert list(plan.broken) == [1]
-    assert [plan.scenario_of(point) is None for point in plan.points] == [False, False, True, True]
-
-
 def test_a_plan_of_which_no_setting_can_be_run_is_refused():
     with pytest.raises(UserError, match="at most 40 dBm, got 500"):
         plan_of({**BASE, "grid": {"radio.tx_power_dbm": [500, 600]}})
+
+
+def test_all_settings_that_cannot_be_run_are_refused_with_each_reason_once():
+    grid = {"radio.tx_power_dbm": [20, 500], "stations.penetration": [0.5, 2]}
+    with pytest.raises(ScenarioError) as refused:
+        plan_of({**BASE, "grid": grid, "seeds": 2})
+    first, *reasons = str(refused.value).splitlines()
+    assert first.startswith("sweep: 3 of 4 settings cannot be run, so the sweep does not start; ")
+    assert reasons == [
+        "  sweep: settings 1, 3: stations.penetration: must be at least 0 and at most 1, got 2",
+        "  sweep: settings 2, 3: radio.tx_power_dbm: must be at least -40 and at most 40 dBm, got 500",
+    ]
+
+
+def test_a_note_about_several_settings_is_given_once_with_their_numbers():
+    grid = {"radio.access": ["ieee80211p", "nr_mode2"], "radio.mcs": [0, 3]}
+    (note,) = plan_of({**BASE, "grid": grid}).notes()
+    assert note == "sweep: settings 2, 3: radio.mcs has no effect: access scheme nr_mode2 does not use it"
+
+
+def test_of_many_settings_a_message_names_the_first():
+    (text,) = grouped("sweep", 30, {row: [f"sweep: setting {row}: it is wrong"] for row in range(20)})
+    assert text == "sweep: settings 0, 1, 2, 3, 4, 5, 6, 7 and 12 more: it is wrong"
+
+
+def test_what_concerns_all_settings_does_not_name_each():
+    texts = {row: [f"sweep: setting {row}: it is wrong", "town.xml: is empty"] for row in range(3)}
+    assert grouped("sweep", 3, texts) == ["sweep: all 3 settings: it is wrong", "town.xml: is empty"]
 
 
 def test_a_point_runs_its_setting_with_its_seed():
@@ -233,17 +256,6 @@ def test_a_file_larger_than_64_mb_is_not_read(tmp_path):
 def test_a_key_has_24_hexadecimal_digits():
     (point,) = plan_of(BASE).points
     assert len(f"{int(point.key, 16):024x}") == len(point.key) == 24
-
-
-def test_a_broken_setting_has_one_key_whatever_the_order_of_its_values():
-    keys = set()
-    for names in (("radio.tx_power_dbm", "radio.mcs"), ("radio.mcs", "radio.tx_power_dbm")):
-        rows = [
-            {name: row[name] for name in names}
-            for row in ({"radio.tx_power_dbm": dbm, "radio.mcs": 0} for dbm in (20, 500))
-        ]
-        keys.add(plan_of({**BASE, "list": rows}).points[1].key)
-    assert len(keys) == 1
 
 
 def test_a_note_on_one_of_two_settings_is_given():
@@ -353,20 +365,6 @@ def test_a_users_file_that_no_setting_uses_is_called_so_once(own):
 def test_a_users_file_is_named_with_its_digest(own, tmp_path):
     plan = plan_of({**own, "grid": {"cooperation.relay": ["none", "plans_own"]}})
     assert plan.plugins == {str(tmp_path / "own.py"): hashlib.sha256(PLUGIN.encode()).hexdigest()}
-
-
-def test_files_of_all_settings_that_can_be_run_have_a_digest(own, tmp_path):
-    other = tmp_path / "other.py"
-    other.write_text(PLUGIN.replace("plans_own", "plans_other"))
-    plan = plan_of(
-        {**BASE, "list": [{"plugins": []}, {"plugins": [str(other)]}, {"plugins": [str(tmp_path / "gone.py")]}]}
-    )
-    assert list(plan.broken) == [2]
-    assert list(plan.plugins) == [str(other)]
-
-
-def test_settings_that_cannot_be_run_have_no_notes():
-    assert plan_of({**BASE, "grid": {"radio.tx_power_dbm": [20, 500]}}).notes() == []
 
 
 def test_a_baseline_of_true_is_not_the_number_one():

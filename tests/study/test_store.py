@@ -8,10 +8,7 @@ import pytest
 
 from tests.study.opened_sweeps import begun, reopened
 from tests.study.small_sweeps import done, finish, planned
-from v2xsim.study.plan import plan_of
 from v2xsim.study.store import Store, StoreError, as_json, manifest_of, opened
-
-BROKEN = {"name": "broken", "scenario": "demo", "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 2}
 
 
 def test_every_point_waits_at_first_in_the_plans_order(store, plan):
@@ -100,27 +97,6 @@ def test_nothing_is_kept_where_the_folder_went_away(store, plan):
     (store.folder / "sweep.json").unlink()
     with pytest.raises(StoreError, match="was moved or removed while the sweep ran"):
         store.note(done(plan.points[0]))
-
-
-def test_a_setting_that_cannot_be_run_fails_with_its_reason(tmp_path):
-    plan = plan_of(BROKEN)
-    with opened(tmp_path / "s", plan, resume=False) as store:
-        store.refuse_broken()
-        assert list(store.failed) == [plan.points[2].key, plan.points[3].key]
-        assert store.waiting() == [plan.points[0], plan.points[1]]
-        kept = store.failed[plan.points[2].key]
-        assert kept["kind"] == "scenario"
-        assert "at most 40 dBm, got 500" in kept["reason"]
-        log = (store.folder / "logs" / f"{plan.points[2].key}.log").read_text()
-    assert log == plan.broken[1] + "\n"
-
-
-def test_a_failure_that_is_known_is_not_noted_again(tmp_path):
-    plan = plan_of(BROKEN)
-    with opened(tmp_path / "s", plan, resume=False) as store:
-        store.note(done(plan.points[2], kind="crash", reason="it broke"))
-        store.refuse_broken()
-        assert store.failed[plan.points[2].key]["reason"] == "it broke"
 
 
 def test_failures_that_are_forgotten_wait_again(store, plan, tmp_path):
@@ -240,12 +216,3 @@ def test_a_failure_whose_file_is_gone_is_forgotten_all_the_same(store, plan):
     (store.folder / "failed" / f"{plan.points[2].key}.json").unlink()
     store.forget_failures()
     assert store.failed == {}
-
-
-def test_of_several_reasons_why_a_setting_cannot_be_run_the_first_is_kept(tmp_path):
-    plan = plan_of({**BROKEN, "grid": {"radio.tx_power_dbm": [20, 500], "radio.range_m": [300, -1]}, "seeds": 1})
-    with opened(tmp_path / "s", plan, resume=False) as store:
-        store.refuse_broken()
-    reasons = plan.broken[3].splitlines()
-    assert len(reasons) > 1
-    assert store.failed[plan.points[3].key]["reason"] == reasons[0]

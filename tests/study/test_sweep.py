@@ -49,13 +49,31 @@ def instant(monkeypatch):
     return came
 
 
-def test_an_impossible_setting_is_listed_and_the_others_run(instant, tmp_path):
-    swept = sweep({**SMALL, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 1}, out=tmp_path / "s")
-    assert swept.finished == 1
-    (failure,) = swept.failed
-    assert failure["settings"] == {"radio.tx_power_dbm": 500}
-    assert "at most 40 dBm, got 500" in failure["reason"]
-    assert "500" in (tmp_path / "s" / failure["log"]).read_text()
+def test_an_impossible_setting_is_refused_before_anything_runs(instant, tmp_path):
+    with pytest.raises(UserError, match=r"setting 1: radio.tx_power_dbm: must be .* at most 40 dBm, got 500"):
+        sweep({**SMALL, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 1}, out=tmp_path / "s")
+    assert instant == []
+    assert not (tmp_path / "s").exists()
+
+
+def test_settings_that_a_check_of_their_inputs_refuses_are_refused_together(instant, tmp_path):
+    """Lidars three and four metres below the roof, and one above it."""
+    rigs = [[{"x_m": 0.0, "y_m": 0.0, "z_m": z_m}] for z_m in (0.3, -3.0, -4.0)]
+    with pytest.raises(UserError) as refused:
+        sweep({**SMALL, "grid": {"lidars.mounts": rigs}, "seeds": 2}, out=tmp_path / "s")
+    text = str(refused.value)
+    assert text.startswith("sweep: 2 of 3 settings cannot be run")
+    assert ("setting 1: " in text, "setting 2: " in text, "ground" in text) == (True, True, True)
+    assert (instant, (tmp_path / "s").exists()) == ([], False)
+
+
+def test_a_notice_about_inputs_is_given_once_for_all_settings_and_seeds(instant, tmp_path):
+    """Two cars in one place, in four settings with two seeds."""
+    cars = [{"id": name, "waypoints": [[0, 0, 0], [10, 50, 0]]} for name in ("a", "b")]
+    told = []
+    sweep({**SMALL, "set": {"run.duration_s": 0.5, "traffic.script": cars, "cooperation.egos": "all", "lidars.include": [], "stations.include": []}},
+          out=tmp_path / "s", notify=told.append)  # fmt: skip
+    assert [notice.subject for notice in told].count("traffic.overlapping") == 1
 
 
 def test_more_seeds_can_be_added_and_only_they_run(instant, tmp_path):
@@ -137,8 +155,10 @@ def test_progress_begins_at_what_is_there_and_rises_point_by_point(instant, tmp_
 
 def test_progress_counts_points_that_failed(instant, tmp_path):
     seen = []
-    file = {**SMALL, "grid": {"radio.tx_power_dbm": [20, 500]}, "seeds": 1}
-    sweep(file, out=tmp_path / "s", progress=lambda *counts: seen.append(counts))
+    plan = plan_of({**SMALL, "grid": {"radio.tx_power_dbm": [10, 20]}, "seeds": 1})
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        store.note(Outcome(plan.points[1].key, "crash", "it broke", 1.0, 1.0, 1))
+    sweep(plan, out=tmp_path / "s", resume=True, progress=lambda *counts: seen.append(counts))
     assert seen == [(0, 1, 2), (1, 1, 2)]
 
 
@@ -179,14 +199,6 @@ def test_an_estimate_multiplies_what_one_point_leaves_on_the_disk(instant):
     one, two = (estimate(plan_of({**SMALL, "grid": {}, "seeds": seeds}), workers=1) for seeds in (1, 2))
     assert one.disk_bytes > 0
     assert two.disk_bytes == 2 * one.disk_bytes
-
-
-def test_an_estimate_leaves_out_settings_that_cannot_be_run(instant):
-    plan = plan_of({**SMALL, "grid": {"radio.tx_power_dbm": [500, 20]}, "seeds": 3})
-    found = estimate(plan, workers=1)
-    assert found.points == 3
-    ((job, _, _),) = instant
-    assert job.scenario["radio"]["tx_power_dbm"] == 20
 
 
 def test_an_estimate_whose_point_fails_says_which_and_why(monkeypatch):

@@ -83,26 +83,6 @@ def _notices(scenario: "Scenario", with_traffic: bool) -> "tuple[Notice, ...]":
 
         with progress_bar() as progress:
             return previewed(scenario, lambda done_s, total_s: progress(done_s, total_s, "traffic"))
-    from v2xsim.engine.stations.rigs import Rigs
+    from v2xsim.input_checks import input_notices
 
-    if scenario.world.roads:
-        from v2xsim.mobility.source import named_roads
-
-        # Refuses a file that is no road network.
-        named_roads(scenario.world)
-    # Refuses lidars below the ground.
-    Rigs(scenario)
-    left_out: tuple[Notice, ...] = ()
-    if scenario.traffic.sumocfg is not None:
-        from v2xsim.mobility.sumo_config import check_without_sumo
-
-        left_out = check_without_sumo(scenario.traffic.sumocfg, round(scenario.run.begin_s * 1e6))
-    from v2xsim.mobility.origins import origin_notices, unused_buildings
-
-    if not scenario.world.buildings:
-        return (*unused_buildings(scenario.traffic, scenario.world), *left_out)
-    from v2xsim.world.buildings import building_notices, load_prisms
-
-    _, height_sources = load_prisms(scenario.world)
-    origins = origin_notices(scenario.traffic, scenario.world, height_sources)
-    return (*building_notices(scenario.world, height_sources), *origins, *left_out)
+    return input_notices(scenario)

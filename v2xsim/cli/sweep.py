@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from v2xsim.cli.arguments import AsJson, Overrides
-from v2xsim.cli.notes import print_notes
+from v2xsim.cli.notes import print_notes, print_notices
 from v2xsim.cli.options import takes_fields_of
 from v2xsim.cli.progress import duration, progress_lines
 
@@ -103,14 +103,15 @@ def command(options: Options) -> None:
     """
     plan = _plan(options.sweep, options.grid or [], options.overrides or [], options.seeds)
     print_notes(plan.notes())
-    print_notes(
-        f"setting {row} cannot be run, and its points will fail: {reason}" for row, reason in plan.broken.items()
-    )
+    from v2xsim.notices import Notice
     from v2xsim.study.point_notices import notices_of
+    from v2xsim.study.preflight import preflight
     from v2xsim.study.sweep import default_folder, estimate
     from v2xsim.study.sweep import sweep as run_sweep
 
+    told: list[Notice] = []
     if options.dry_run:
+        print_notices(preflight(plan))
         _print_plan(plan, None if options.as_json else options.out or default_folder(plan))
         cost = estimate(plan, options.workers)
         if options.as_json:
@@ -118,6 +119,11 @@ def command(options: Options) -> None:
         else:
             _print_estimate(cost)
         return
+
+    def tell(notice: "Notice") -> None:
+        told.append(notice)
+        print_notices([notice])
+
     try:
         with _progress() as progress:
             swept = run_sweep(
@@ -129,12 +135,17 @@ def command(options: Options) -> None:
                 resume=options.resume,
                 retry_failed=options.retry_failed,
                 progress=progress,
+                notify=tell,
             )
     except KeyboardInterrupt as stop:
         stop.add_note("finished points are kept; continue with --resume")
         raise
     notices = notices_of(swept.folder)
-    print_notes(notice.sentence(swept.finished) for notice in notices)
+    print_notices(
+        Notice(notice.subject, notice.points, notice.sentence(swept.finished))
+        for notice in notices
+        if notice.texts > 1 or not any(before.text.endswith(notice.text) for before in told)
+    )
     if options.as_json:
         typer.echo(json.dumps(_swept_object(swept) | {"notices": [notice.as_object() for notice in notices]}))
     else:
@@ -247,12 +258,10 @@ def _print_plan(plan: "Plan", folder: Path | None) -> None:
     for row, setting in enumerate(plan.settings[:10]):
         own = plan.file.baseline
         is_baseline = has_values(setting, own) if own else row == plan.baseline
-        marks = " (baseline)" * is_baseline + " (cannot run)" * (row in plan.broken)
-        typer.echo(f"  {row}: " + ", ".join(f"{key}={value_text(value)}" for key, value in setting.items()) + marks)
+        mark = " (baseline)" * is_baseline
+        typer.echo(f"  {row}: " + ", ".join(f"{key}={value_text(value)}" for key, value in setting.items()) + mark)
     if len(plan.settings) > 10:
         typer.echo(f"  ... and {len(plan.settings) - 10} more")
-    for row, reason in list(plan.broken.items())[:5]:
-        typer.echo(f"  setting {row} cannot run: {reason}")
     typer.echo(f"seeds: {', '.join(map(str, plan.seeds[:10]))}{', ...' if len(plan.seeds) > 10 else ''}")
     typer.echo(f"folder: {folder}")
 

@@ -31,6 +31,8 @@ from v2xsim.version import __version__
 # Version of the plan in sweep.json; readers refuse newer ones.
 FORMAT = 1
 MOST_POINTS = 1_000_000
+# Largest number of settings that a message names.
+_MOST_NAMED = 8
 # Largest size of a file named by a scenario whose content is part of the point's key; of larger files, size and date are used.
 _READ_BYTES = 64_000_000
 
@@ -66,8 +68,7 @@ class Plan:
         scenario: The scenario without the varied keys.
         keys: The varied keys, dotted.
         settings: Values of the varied keys in each setting.
-        scenarios: Scenario of each setting; None if the setting cannot be run.
-        broken: By row of a setting that cannot be run: the reason.
+        scenarios: Scenario of each setting.
         seeds: Seeds with which every setting is run.
         points: All points, sorted by setting and then by seed.
         baseline: Row of the setting with which the others are compared.
@@ -79,8 +80,7 @@ class Plan:
     scenario: Scenario
     keys: tuple[str, ...]
     settings: tuple[Setting, ...]
-    scenarios: tuple[Scenario | None, ...]
-    broken: Mapping[int, str]
+    scenarios: tuple[Scenario, ...]
     seeds: tuple[int, ...]
     points: tuple[Point, ...]
     baseline: int
@@ -89,7 +89,7 @@ class Plan:
     @property
     def plugins(self) -> dict[str, str]:
         """Digest of each plug-in file whose parts the scenarios of the plan may choose, by path."""
-        scenarios = (self.scenario, *(s for s in self.scenarios if s is not None))
+        scenarios = (self.scenario, *self.scenarios)
         return {str(plugin.path): plugin.sha256 for scenario in scenarios for plugin in scenario.loaded_plugins}
 
     def notes(self) -> list[str]:
@@ -97,14 +97,15 @@ class Plan:
 
         A plug-in file is noted only if no setting chooses a part of it.
         """
-        notes = [scenario.notes for scenario in self.scenarios if scenario is not None]
-        every = [note for of_setting in notes for note in of_setting]
-        return [n for n in dict.fromkeys(every) if UNUSED_FILE not in n or every.count(n) == len(notes)]
+        notes = {row: list(scenario.notes) for row, scenario in enumerate(self.scenarios)}
+        every = [note for of_setting in notes.values() for note in of_setting]
+        used = {n for n in every if UNUSED_FILE in n and every.count(n) < len(notes)}
+        kept = {row: [note for note in of_setting if note not in used] for row, of_setting in notes.items()}
+        return grouped(self.source, len(self.settings), kept)
 
-    def scenario_of(self, point: Point) -> Scenario | None:
-        """Return the scenario that a point runs; None if its setting cannot be run."""
-        scenario = self.scenarios[point.setting]
-        return None if scenario is None else _seeded(scenario, point.seed)
+    def scenario_of(self, point: Point) -> Scenario:
+        """Return the scenario that a point runs."""
+        return _seeded(self.scenarios[point.setting], point.seed)
 
     def manifest(self) -> dict[str, Any]:
         """Return the plan as data for JSON."""
@@ -136,7 +137,7 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
         sweep: Path of a sweep file in YAML, or its content.
 
     Raises:
-        ScenarioError: If the sweep file or the scenario is not valid, or none of the settings can be run.
+        ScenarioError: If the sweep file, the scenario or a setting is not valid; the message lists all settings that are not.
         PlanError: If no key is varied, or the sweep has too many points.
     """
     folder = Path()
@@ -158,20 +159,19 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     word = word_in(Scenario)
     document = with_values(document, file.fixed, f"{source}: set", folder, word)
     scenario = checked(document, own)
-    scenarios: list[Scenario | None] = []
-    broken: dict[int, str] = {}
+    scenarios: list[Scenario] = []
+    reasons: dict[int, list[str]] = {}
     for row, setting in enumerate(settings):
         try:
-            scenarios.append(checked(with_values(document, setting, f"{source}: setting {row}", folder, word), own))
+            scenarios.append(checked(with_values(document, setting, _name(source, row), folder, word), own))
         except ScenarioError as error:
-            scenarios.append(None)
-            broken[row] = str(error)
-    if broken and len(broken) == len(settings):
-        raise ScenarioError(broken[0])
-    digest = [None if s is None else _digest(s) for s in scenarios]
+            reasons[row] = str(error).splitlines()
+    if reasons:
+        raise refused(source, len(settings), reasons)
+    digest = [_digest(scenario) for scenario in scenarios]
     points = [
-        Point(row * len(seeds) + k, row, seed, _key(digest[row] or json.dumps(setting, sort_keys=True), seed))
-        for row, setting in enumerate(settings)
+        Point(row * len(seeds) + k, row, seed, _key(digest[row], seed))
+        for row in range(len(settings))
         for k, seed in enumerate(seeds)
     ]
     doubled = len(points) - len({point.key for point in points})
@@ -181,9 +181,60 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
         )
     keys = tuple(settings[0])
     return Plan(
-        file, source, scenario, keys, settings, tuple(scenarios), broken, seeds, tuple(points),
+        file, source, scenario, keys, settings, tuple(scenarios), seeds, tuple(points),
         _baseline(file, settings, source), _inputs(written, [scenario, *scenarios]),
     )  # fmt: skip
+
+
+def refused(source: str, count: int, reasons: Mapping[int, Sequence[str]]) -> ScenarioError:
+    """Return the error that lists the settings of a sweep that cannot be run.
+
+    Args:
+        source: Name of the sweep, as the user gave it.
+        count: Number of all settings.
+        reasons: Reasons why a setting cannot be run, by its row.
+    """
+    listed = "".join(f"\n  {line}" for line in grouped(source, count, reasons))
+    return ScenarioError(
+        f"{source}: {len(reasons)} of {count} {'setting' if count == 1 else 'settings'} cannot be run, so the sweep does not start; correct the "
+        f"values, or write the settings that can be run under list:{listed}"
+    )
+
+
+def grouped(source: str, count: int, texts: Mapping[int, Sequence[str]]) -> list[str]:
+    """Return texts about settings, each once and with the settings that it concerns.
+
+    Args:
+        source: Name of the sweep.
+        count: Number of all settings.
+        texts: Texts by row of a setting; they may begin with the setting's name.
+    """
+    rows: dict[tuple[bool, str], list[int]] = {}
+    for row, lines in texts.items():
+        for line in dict.fromkeys(lines):
+            bare = line.removeprefix(f"{_name(source, row)}: ")
+            rows.setdefault((bare != line, bare), []).append(row)
+    grouped_texts = []
+    for (of_setting, text), concerned in rows.items():
+        names = names_of(source, count, concerned)
+        if names is None and of_setting:
+            names = f"{source}: all {count} settings" if count > 1 else _name(source, 0)
+        grouped_texts.append(text if names is None else f"{names}: {text}")
+    return grouped_texts
+
+
+def _name(source: str, row: int) -> str:
+    return f"{source}: setting {row}"
+
+
+def names_of(source: str, count: int, rows: Sequence[int]) -> str | None:
+    """Return the names of some settings of a sweep, of many the first; None if they are all settings."""
+    if len(rows) == count:
+        return None
+    if len(rows) == 1:
+        return _name(source, rows[0])
+    more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+    return f"{source}: settings {', '.join(map(str, rows[:_MOST_NAMED]))}{more}"
 
 
 def _digits(count: int) -> str:
@@ -211,9 +262,9 @@ def _base(name: str, folder: Path) -> tuple[Document, Path, Path]:
     return *document_of(given), Path(os.path.abspath(find(given)))
 
 
-def _inputs(written: Path, scenarios: Sequence[Scenario | None]) -> dict[str, str]:
+def _inputs(written: Path, scenarios: Sequence[Scenario]) -> dict[str, str]:
     """Return the digest of the file in which the scenario is written, and of all files that scenarios read, by path."""
-    paths = {written, *(path for scenario in scenarios if scenario is not None for path in _read_by(scenario))}
+    paths = {written, *(path for scenario in scenarios for path in _read_by(scenario))}
     return {str(path): content_of(path) for path in sorted(paths)}
 
 

@@ -80,7 +80,6 @@ class Store:
         """
         self._check_inputs()
         scenario = self.plan.scenario_of(point)
-        assert scenario is not None
         file = self.plan.file
         return Job(
             point.key, resolved(scenario), str(self._result(point.key)),
@@ -123,15 +122,6 @@ class Store:
             # The file grows line by line, so that a kill loses at most the last line.
             with (self.folder / "timing.jsonl").open("a") as stream:
                 stream.write(json.dumps(line) + "\n")
-
-    def refuse_broken(self) -> None:
-        """Record all points whose setting cannot be run as failed."""
-        with _said(self.folder):
-            for point in self.plan.points:
-                if point.setting in self.plan.broken and point.key not in self.failed:
-                    reason = self.plan.broken[point.setting]
-                    self._log(point.key).write_text(reason + "\n", encoding="utf-8")
-                    self._fail(point.key, "scenario", reason.splitlines()[0])
 
     def forget_failures(self) -> set[str]:
         """Let the failed points run again, and return their keys.

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from v2xsim.errors import UserError
+from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
 from v2xsim.study.gather import gather
 from v2xsim.study.local_runner import run_locally
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import Plan, plan_of
 from v2xsim.study.point import Job
+from v2xsim.study.preflight import preflight
 from v2xsim.study.store import Store, opened
 from v2xsim.study.sweepfile import SweepFile
 
@@ -79,6 +81,7 @@ def sweep(
     resume: bool = False,
     retry_failed: bool = False,
     progress: Report | None = None,
+    notify: Callable[[Notice], None] | None = None,
 ) -> Swept:
     """Run a sweep and gather its results; a point that fails is recorded and does not stop the others.
 
@@ -91,16 +94,19 @@ def sweep(
         resume: Whether to continue in a folder that holds a part of this sweep.
         retry_failed: Whether to run failed points again. Without `resume`, no other points run.
         progress: Function called with the numbers of finished, failed and all points as the sweep advances.
+        notify: Function called, before the first point runs, with each notice about the inputs of the settings.
 
     Raises:
-        UserError: If the sweep is not valid, the folder cannot be used, or the disk is full; finished points are kept.
+        UserError: If the sweep is not valid, a setting cannot be run (the message lists all of them, and nothing is run), the folder cannot be used, or the disk is full; finished points are kept.
     """
     plan = what if isinstance(what, Plan) else plan_of(what)
     folder = Path(out) if out is not None else default_folder(plan)
     workers = workers or default_workers(plan)
+    for notice in preflight(plan):
+        if notify is not None:
+            notify(notice)
     with opened(folder, plan, resume or retry_failed) as store:
         retried = store.forget_failures() if retry_failed else set()
-        store.refuse_broken()
         waiting = [point for point in store.waiting() if resume or not retry_failed or point.key in retried]
         memory = memory_for_each(workers)
         jobs = (store.job(point, memory) for point in waiting)
@@ -122,8 +128,7 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
         UserError: If the trial point fails.
     """
     workers = workers or default_workers(plan)
-    point = next(p for p in plan.points if p.setting not in plan.broken)
-    runnable = sum(p.setting not in plan.broken for p in plan.points)
+    point, count = plan.points[0], len(plan.points)
     with Scratch("trial") as directory:
         for part in ("points", "logs"):
             (Path(directory) / part).mkdir()
@@ -134,11 +139,11 @@ def estimate(plan: Plan, workers: int | None = None) -> Estimate:
         each = _size_bytes(Path(directory))
     return Estimate(
         outcome,
-        runnable,
+        count,
         workers,
-        outcome.wall_s * -(-runnable // workers),
+        outcome.wall_s * -(-count // workers),
         outcome.peak_bytes * workers,
-        each * runnable,
+        each * count,
     )
 
 

@@ -1,0 +1,35 @@
+"""What a run would refuse or report about its inputs, as far as it is known without running the traffic."""
+
+from v2xsim.engine.stations.rigs import Rigs
+from v2xsim.mobility.origins import origin_notices, unused_buildings
+from v2xsim.mobility.source import named_roads
+from v2xsim.notices import Notice
+from v2xsim.scenario.schema import Scenario
+from v2xsim.world.buildings import building_notices, load_prisms
+
+
+def input_notices(scenario: Scenario) -> tuple[Notice, ...]:
+    """Check the files of a scenario and its lidars, and return what is left out of the files.
+
+    Args:
+        scenario: A checked scenario.
+
+    Raises:
+        UserError: If a file cannot be used, or a lidar is below the ground; a run would end in the same way.
+    """
+    if scenario.world.roads:
+        # Refuses a file that is no road network.
+        named_roads(scenario.world)
+    # Refuses lidars below the ground.
+    Rigs(scenario)
+    left_out: tuple[Notice, ...] = ()
+    if scenario.traffic.sumocfg is not None:
+        # Imported here, because few scenarios need it.
+        from v2xsim.mobility.sumo_config import check_without_sumo
+
+        left_out = check_without_sumo(scenario.traffic.sumocfg, round(scenario.run.begin_s * 1e6))
+    if not scenario.world.buildings:
+        return (*unused_buildings(scenario.traffic, scenario.world), *left_out)
+    _, height_sources = load_prisms(scenario.world)
+    origins = origin_notices(scenario.traffic, scenario.world, height_sources)
+    return (*building_notices(scenario.world, height_sources), *origins, *left_out)
