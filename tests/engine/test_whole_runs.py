@@ -112,7 +112,7 @@ def test_a_lost_run_leaves_tables_that_can_be_read(tmp_path):
 
 def test_a_short_list_of_everybody_changes_nothing_and_one_of_a_few_keeps_most_of_the_gain():
     """Ten of nineteen: the directory's descriptors find nearly all that comparing every matrix would."""
-    said = ["run.duration_s=2", "run.begin_s=40", "lidars.count=20", "cooperation.transport=synchronous"]
+    said = ["run.duration_s=1", "run.begin_s=40", "lidars.count=20", "cooperation.transport=synchronous"]
     every, listed, few = (
         v2xsim.run(v2xsim.load("urban_grid", [*said, f"cooperation.shortlist={n}"])) for n in (0, 30, 10)
     )

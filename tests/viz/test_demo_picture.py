@@ -78,7 +78,8 @@ def test_the_counts_on_the_picture_are_those_of_the_tables(run: Path, picture: l
 
 
 def test_the_points_on_the_picture_are_counted_in_the_cloud(run: Path, picture: list[str]) -> None:
-    source = np.array([row["source"] for row in rows(run, "clouds", frame=FRAME)])
+    cloud = pq.read_table(run / "clouds.parquet", columns=["source"], filters=[("frame", "=", FRAME)])
+    source = cloud.column("source").to_numpy()
     counted = {f"{name} {(source == agent).sum():,}" for agent, name in names(run).items() if (source == agent).any()}
     key = picture[picture.index("Lidar points") + 1 : picture.index("Road users")]
     assert set(key) == counted
