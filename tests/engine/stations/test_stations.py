@@ -10,12 +10,12 @@ from v2xsim.engine.stations.stations import Stations
 from v2xsim.scenario.schema_radio import Radio
 
 
-def own(agents, egos=()):
+def own(agents, egos=(), time_us=0):
     """What stations know of themselves; some of them are egos."""
-    world = snapshot(agents, [(10.0 * a, 0.0) for a in agents])
+    world = snapshot(agents, [(10.0 * a, 0.0) for a in agents], time_us=time_us)
     stations = fleet_in(world, egos=egos)
     count = len(agents)
-    errors = StationErrors(stations.agent, 0, np.zeros((count, 3)), np.zeros(count, np.int64))
+    errors = StationErrors(stations.agent, time_us, np.zeros((count, 3)), np.zeros(count, np.int64))
     return Instant(world, stations, errors, LinkBudget.none()).states
 
 
@@ -36,6 +36,20 @@ def test_a_detected_frame_is_one_whose_detection_is_finished():
     assert all_of.detected_frame(4, 149) is None
     assert all_of.detected_frame(4, 150).time_us == 100
     assert all_of.detected_frame(5, 150) is None
+
+
+def test_a_station_that_comes_back_shows_no_frame_from_before():
+    all_of = stations(detect_us=50)
+    for agents, time_us in (([4, 5], 100), ([5], 200), ([4, 5], 300)):
+        all_of.enter(own(agents, time_us=time_us))
+        for agent in agents:
+            all_of.keep_frame(frame(agent, time_us))
+        if time_us == 300:
+            assert all_of.detected_frame(4, 340) is None
+            assert all_of.detected_frame(5, 340).time_us == 200
+    assert all_of.detected_frame(4, 350).time_us == 300
+    # The frame from before still waits for its fusion.
+    assert all_of.knowledge_of(4).frame_of(100).time_us == 100
 
 
 def test_an_ego_remains_one_after_it_has_left():

@@ -69,6 +69,7 @@ class Knowledge:
         answers: Answers of which at least one fragment has arrived, by helper, in the order of their first packet.
         reported: Latest report of each object, by the station that reported it and that station's number of the object.
         report_copies: Reports that arrived, with their times of arrival, for redundancy rules that count copies of objects.
+        returned_us: Time at which the station came back into the simulation, if it had left; the start of the run otherwise.
     """
 
     agent: int
@@ -77,9 +78,10 @@ class Knowledge:
     answers: dict[int, list[ReceivedAnswer]] = field(default_factory=dict)
     reported: dict[int, dict[int, ReportedObject]] = field(default_factory=dict)
     report_copies: list[tuple[Report, int]] = field(default_factory=list)
+    returned_us: int = -(2**62)
 
     def frame_detected_by(self, now_us: int, detect_us: int) -> Frame | None:
-        """Return the station's newest frame whose detection is finished; None if there is none.
+        """Return the station's newest frame whose detection is finished; None if it has none since it was last away.
 
         Args:
             now_us: Present simulated time.
@@ -87,7 +89,8 @@ class Knowledge:
         """
         for frame in reversed(self.frames):
             if frame.time_us + detect_us <= now_us:
-                return frame
+                # A station that comes back has an old frame from before; it may show a place that is far away by now.
+                return frame if frame.time_us >= self.returned_us else None
         return None
 
     def frame_of(self, time_us: int) -> Frame | None:

@@ -39,6 +39,9 @@ class Stations:
 
     def enter(self, states: OwnStates) -> None:
         """Set the stations of a new tick; stations that are new have heard no other yet."""
+        for agent in np.setdiff1d(states.agent, self.states.agent).tolist():
+            if agent in self._knowledge:
+                self._knowledge[agent].returned_us = states.time_us
         self.states, self._hearing = states, self._hearing.over(states.agent)
         # An ego stays in this set after it has left, because frames that it captured before are still fused and scored.
         for agent in states.agent[states.ego].tolist():
