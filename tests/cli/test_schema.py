@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
-from v2xsim.results.tables import COLUMNS, ROWS
+from v2xsim.results.columns import COLUMNS, ROWS
 from v2xsim.scenario import Scenario
 from v2xsim.scenario.describe import all_keys
 

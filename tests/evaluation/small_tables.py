@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from v2xsim.results.tables import COLUMNS, Columns
+from v2xsim.results.columns import COLUMNS
+from v2xsim.results.tables import Columns
 
 _BLANK = {"word": "", "text": "", "bytes": b"", "bool": False}
 

@@ -1,6 +1,6 @@
 """A run that an earlier version wrote: it stays readable as long as `v2xsim.opened.manifest.FIRST_FORMAT` says so.
 
-`run_of_format_2.zip` is never made anew. If a change makes these tests fail, give what is new an entry in `v2xsim.results.tables.SINCE`.
+`run_of_format_2.zip` is never made anew. If a change makes these tests fail, give what is new an entry in `v2xsim.results.columns.SINCE`.
 """
 
 import zipfile

@@ -10,8 +10,8 @@ from small_runs import finished, same
 
 import v2xsim
 from v2xsim.opened import NoTableError, NotRecordedError, OpenError
+from v2xsim.results.columns import COLUMNS, SINCE
 from v2xsim.results.manifest import FORMAT
-from v2xsim.results.tables import COLUMNS, SINCE
 
 
 @pytest.fixture

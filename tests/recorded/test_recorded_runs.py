@@ -5,7 +5,7 @@ import copy
 import pytest
 from recorded_runs import NAMES, difference, recorded, run
 
-from v2xsim.results.tables import COLUMNS
+from v2xsim.results.columns import COLUMNS
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,8 +10,9 @@ import pytest
 
 import v2xsim
 from v2xsim.evaluation.metric import Metric
+from v2xsim.results.columns import schema_of
 from v2xsim.results.results import Results, ResultsError, metrics_table
-from v2xsim.results.tables import Columns, schema_of
+from v2xsim.results.tables import Columns
 
 ROWS = [
     ("prr", "", Metric(0.5, "1", 8)),

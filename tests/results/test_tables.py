@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.results.tables import COLUMNS, Coded, Columns, schema_of
+from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.tables import Coded, Columns
 
 WORDS = st.sampled_from(["LOS", "NLOSv", "NLOSb"])
 

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from v2xsim.records import LINK_STATE_NAMES
-from v2xsim.results.tables import COLUMNS, Columns
+from v2xsim.results.columns import COLUMNS
+from v2xsim.results.tables import Columns
 
 EGO, TRUCK, HELPER, CROSSING, RSU = 0, 1, 2, 3, 40
 CELL_M, CELLS = 2.0, 50

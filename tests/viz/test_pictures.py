@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from v2xsim.records import Prisms
-from v2xsim.results.tables import COLUMNS, Columns, schema_of
+from v2xsim.results.columns import COLUMNS, schema_of
+from v2xsim.results.tables import Columns
 from v2xsim.viz import ViewError, render
 from v2xsim.viz.drawing import style
 from v2xsim.viz.drawing.ground import road_surfaces

@@ -47,7 +47,7 @@ def command(
     if of is Of.tables:
         if plugin:
             raise UserError("--plugin: must not be given for tables, which do not depend on parts")
-        from v2xsim.results.tables import COLUMNS, reference
+        from v2xsim.results.columns import COLUMNS, reference
 
         columns = {
             table: [dict(zip(("name", "type", "meaning"), column, strict=True)) for column in rows]

@@ -20,9 +20,10 @@ from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.tracking.station_tracks import Tracker, tracker_at
 from v2xsim.perception.tracking.tracker import TrackerParams, step
+from v2xsim.results.columns import schema_of
 from v2xsim.results.results import metrics_table
 from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
-from v2xsim.results.tables import Columns, schema_of
+from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema_world import simulated_s
 
 

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
-from v2xsim.results.tables import COLUMNS, SINCE, schema_of
+from v2xsim.results.columns import COLUMNS, SINCE, schema_of
 from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.manifests import change_of
 
 
 class RunTables(Mapping[str, pa.Table]):
-    """The tables of a run by name, as Arrow tables; `v2xsim.results.tables.COLUMNS` has the meaning of each column.
+    """The tables of a run by name, as Arrow tables; `v2xsim.results.columns.COLUMNS` has the meaning of each column.
 
     Args:
         folder: Folder of the run.

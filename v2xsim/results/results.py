@@ -34,7 +34,7 @@ class Results:
 
     Attributes:
         scenario: The scenario that was run.
-        tables: Arrow tables by name; v2xsim.results.tables has the meaning of their columns.
+        tables: Arrow tables by name; v2xsim.results.columns has the meaning of their columns.
         metrics: Metrics of the whole run, by name.
         timing: Wall-clock times of the run's phases, which differ from run to run and are therefore not in the tables.
         rung: Variant of each model that produced the results.

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from v2xsim.errors import UserError
+from v2xsim.results.columns import schema_of
 from v2xsim.results.manifest import FORMAT
-from v2xsim.results.tables import schema_of
 from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.manifests import change_of
 from v2xsim.version import __version__
@@ -58,7 +58,7 @@ class RunFolder:
         """Return some columns of a table of the run; they have no rows if the run did not write the table.
 
         Args:
-            name: Name of the table, as in v2xsim.results.tables.COLUMNS.
+            name: Name of the table, as in v2xsim.results.columns.COLUMNS.
             columns: Names of the columns to read.
             conditions: Conditions that the rows must meet, in the form of pyarrow's `filters`; None for all rows.
 

@@ -27,7 +27,8 @@ from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.recording.frame_tables import FrameTables
 from v2xsim.perception.tracking.tracker import Tracks, step
 from v2xsim.records import FREE, Detections
-from v2xsim.results.tables import COLUMNS, Columns
+from v2xsim.results.columns import COLUMNS
+from v2xsim.results.tables import Columns
 
 FRAME_US = 100_000
 # A car ahead, one 50 m away on its side, and one out of range.

@@ -27,7 +27,8 @@ from v2xsim.evaluation.frame import FrameScore, ModeScore
 from v2xsim.perception.metrics.average_precision import joined
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import BUILDING, GROUND, Detections
-from v2xsim.results.tables import COLUMNS, Columns
+from v2xsim.results.columns import COLUMNS
+from v2xsim.results.tables import Columns
 
 BEGIN_US = 500_000
 

@@ -27,7 +27,7 @@ from v2xsim.engine.cooperation.transfers import Transfer
 from v2xsim.engine.recording.recording import Recording
 from v2xsim.mobility.base import Names
 from v2xsim.records import Prisms
-from v2xsim.results.tables import COLUMNS
+from v2xsim.results.columns import COLUMNS
 from v2xsim.scenario.schema_world import Street
 from v2xsim.world.roads import Roads, roads_from
 

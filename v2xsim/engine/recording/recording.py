@@ -9,7 +9,8 @@ from v2xsim.engine.recording.participants import Participants, write_buildings, 
 from v2xsim.engine.recording.truth_tables import TruthTables
 from v2xsim.mobility.base import Names
 from v2xsim.records import LINK_STATE_NAMES, Prisms
-from v2xsim.results.tables import COLUMNS, Coded, Columns
+from v2xsim.results.columns import COLUMNS
+from v2xsim.results.tables import Coded, Columns
 from v2xsim.scenario.schema import Scenario
 from v2xsim.world.roads import Roads
 
