@@ -9,6 +9,7 @@ from small_runs import finished, same
 import v2xsim
 from v2xsim.opened import NotRecordedError, OpenError
 from v2xsim.perception.tracking.tracker import TrackerParams, step
+from v2xsim.scenario.describe import all_keys
 
 KINDS = ["early", "late", "raw", "cpm", "none"]
 EVALUATED = ["metrics", "awareness", "episodes", "fusion"]
@@ -30,7 +31,7 @@ def test_with_its_own_settings_a_run_gives_its_own_tables_to_the_last_bit(fusion
 def test_the_metrics_by_name_are_those_of_the_run():
     results, folder = of("early")
     run = v2xsim.open(folder)
-    assert repr(dict(run.evaluate().metrics)) == repr(dict(run.metrics)) == repr(results.metrics)
+    assert repr(dict(run.evaluate().metrics)) == repr(dict(run.metrics)) == repr(dict(results.metrics))
 
 
 @pytest.mark.slow
@@ -107,6 +108,20 @@ def test_a_tracker_that_confirms_later_knows_of_fewer_road_users():
 def test_a_range_that_is_no_distance_is_refused(value):
     with pytest.raises(OpenError, match="range_m must be a distance above 0 m"):
         v2xsim.open(of("early")[1]).evaluate(range_m=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("range_m", "record.evaluation_range_m"), ("prr_range_m", "record.prr_range_m")]
+)
+def test_a_range_has_the_limits_of_its_key_in_a_scenario(name, key):
+    run = v2xsim.open(of("early")[1])
+    limits = next(info for keys, info in all_keys() if ".".join(keys) == key).metadata
+    (farthest_m,) = [item.le for item in limits if hasattr(item, "le")]
+    assert run.evaluate(**{name: farthest_m}).tables["metrics"].num_rows > 0
+    with pytest.raises(
+        OpenError, match=rf"{name} must be a distance above 0 m and at most {farthest_m:g} m, as {key}, got"
+    ):
+        run.evaluate(**{name: farthest_m + 0.1})
 
 
 @pytest.mark.parametrize("values", [(), (0.0,), (1.5,), (0.5, 0.5), (float("nan"),)])

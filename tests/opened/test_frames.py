@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_runs import finished
+from small_runs import finished, scenario
 
 import v2xsim
 from v2xsim.opened import NotRecordedError, OpenError
@@ -144,3 +144,24 @@ def test_what_is_printed_of_frames_is_one_line(run):
         assert "\n" not in repr(thing)
     assert repr(run.frames("ego")) == "10 frames of ego"
     assert repr(frame).startswith(f"frame {frame.number} of pole at 0.9 s: ")
+
+
+def test_a_frame_has_the_words_of_the_frames_that_a_running_simulation_passes_on(tmp_path):
+    live = []
+    results = v2xsim.run(scenario("cooperation.fusion=early", "run.duration_s=0.6"), out=tmp_path, on_frame=live.append)
+    run = v2xsim.open(tmp_path)
+    assert run.names == results.names
+    frames = run.frames()
+    assert len(frames) == len(live) > 5
+    assert sum(len(frame.helpers) for frame in live) > 0
+    for frame, before in zip(frames, live, strict=True):
+        for word in ("ego", "time_s", "fused_s", "helpers"):
+            assert getattr(frame, word) == getattr(before, word), word
+        for word in ("pose", "believed"):
+            np.testing.assert_array_equal(getattr(frame, word), getattr(before, word), word)
+        np.testing.assert_array_equal(frame.boxes.center_m, before.road_users.pose[:, :3])
+        np.testing.assert_array_equal(frame.detections["ego"].boxes.center_m, before.own.detections.center_m)
+        np.testing.assert_array_equal(frame.detections["fused"].boxes.center_m, before.detections.center_m)
+    received = frames[-1].cloud.source != frames[-1].agent
+    assert tuple(run.names[agent] for agent in frames[-1].cloud.source[received].tolist()) == live[-1].received_from
+    np.testing.assert_array_equal(frames[-1].cloud.points_m[received], live[-1].received_m)

@@ -13,7 +13,6 @@ from v2xsim.evaluation.evaluator import Evaluator
 from v2xsim.evaluation.metric import Metric
 from v2xsim.evaluation.metrics import METRIC_TABLES, all_metrics
 from v2xsim.opened.errors import OpenError
-from v2xsim.opened.listed import Listed
 from v2xsim.opened.manifest import setting
 from v2xsim.opened.numbers import is_finite
 from v2xsim.opened.recorded_frames import RecordedFrames
@@ -21,9 +20,11 @@ from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.tracking.station_tracks import Tracker, tracker_at
 from v2xsim.perception.tracking.tracker import TrackerParams, step
 from v2xsim.results.columns import schema_of
+from v2xsim.results.listed import Listed
 from v2xsim.results.results import metrics_table
 from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
 from v2xsim.results.tables import Columns
+from v2xsim.scenario.schema import FARTHEST_EVALUATED_M, FARTHEST_RECEIVER_M
 from v2xsim.scenario.schema_world import simulated_s
 
 
@@ -63,8 +64,8 @@ def evaluated(
         tracker: Parameters of the tracker, or a tracker.
         prr_range_m: Receivers within this distance of a sender count for the packet reception ratio.
     """
-    range_m = _distance(folder, "range_m", range_m, setting(manifest, "record.evaluation_range_m"))
-    prr_range_m = _distance(folder, "prr_range_m", prr_range_m, setting(manifest, "record.prr_range_m"))
+    range_m = _distance(folder, manifest, "range_m", range_m, "record.evaluation_range_m", FARTHEST_EVALUATED_M)
+    prr_range_m = _distance(folder, manifest, "prr_range_m", prr_range_m, "record.prr_range_m", FARTHEST_RECEIVER_M)
     overlaps = _overlaps(folder, thresholds)
     step_us = round(setting(manifest, "run.step_s") * 1e6)
     if tracker is not None and not isinstance(tracker, TrackerParams) and not callable(tracker):
@@ -106,11 +107,16 @@ def _replaced(table: pa.Table, columns: Mapping[str, Sequence[int]]) -> pa.Table
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _distance(folder: Path, name: str, given: float | None, of_run: float) -> float:
+def _distance(
+    folder: Path, manifest: Mapping[str, Any], name: str, given: float | None, key: str, farthest_m: float
+) -> float:
+    """Return a distance that was given, or that of the run; it has the limits of the scenario's key."""
     if given is None:
-        return float(of_run)
-    if not is_finite(given) or given <= 0:
-        raise OpenError(f"{folder}: evaluate: {name} must be a distance above 0 m, got {given!r}")
+        return float(setting(manifest, key))
+    if not is_finite(given) or not 0 < given <= farthest_m:
+        raise OpenError(
+            f"{folder}: evaluate: {name} must be a distance above 0 m and at most {farthest_m:g} m, as {key}, got {given!r}"
+        )
     return float(given)
 
 

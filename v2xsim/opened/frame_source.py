@@ -45,6 +45,7 @@ class FrameSource:
         self._names, self._casting = names, casting
         self._frame_us, self._egos = np.array(recorded.frame_us, np.int64), np.array(recorded.ego, np.int64)
         self._recorded = recorded
+        self._fused_us = tables["fusion"].column("fuse_us").to_pylist()
         # The tracks of a frame depend on all frames before it, so all are scored at once. The truth is read again when a frame
         # is used: that of all frames would need much memory.
         tracker = tracker_at(round(setting(manifest, "run.step_s") * 1e6))
@@ -96,7 +97,7 @@ class FrameSource:
         scene, _ = self._recorded.scene(time_us, ego)
         detections = {mode: self._recorded.detections(time_us, ego, mode) for mode in MODES}
         return Frame(
-            number, time_us, self._names[ego], ego, self._truth.pose(time_us, ego), self._truth.believed(time_us, ego), scene,
+            number, time_us, self._names[ego], ego, self._truth.pose(time_us, ego), self._truth.believed(time_us, ego), self._fused_us[number] / 1e6, scene,
             self._scores[number], detections, self._recorded.announced(time_us, ego), self._names, self._sources,
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from v2xsim.evaluation.scene import Scene
 from v2xsim.opened.clouds import Cloud
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Boxes, Detections
+from v2xsim.views.knowledge import Helper
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class Frame:
         agent: Agent id of the ego.
         pose: True x, y, z (metres) and yaw (radians) of the ego.
         believed: x, y, z and yaw that the ego believed.
+        fused_s: Time of the fusion.
         scene: The truth: agent ids, true boxes and velocities of all road users, and boxes where the ego would place them.
         score: What the ego knew, compared with the truth: who is in range, who was detected and known, in each mode.
         detections: Detections by mode: `ego` for the ego alone, `fused` for after fusion; at any distance.
@@ -51,6 +53,7 @@ class Frame:
     agent: int
     pose: Float[np.ndarray, " 4"]
     believed: Float[np.ndarray, " 4"]
+    fused_s: float
     scene: Scene
     score: FrameScore
     detections: Mapping[str, Detections]
@@ -69,7 +72,7 @@ class Frame:
     @property
     def time_s(self) -> float:
         """Time of the capture in seconds."""
-        return self.time_us * 1e-6
+        return self.time_us / 1e6
 
     @property
     def boxes(self) -> Boxes:
@@ -95,6 +98,18 @@ class Frame:
     def contributions(self) -> pa.Table:
         """The rows of the table `contributions` for this frame: the data of each helper that was fused."""
         return self.sources.rows(self, "contributions")
+
+    @cached_property
+    def helpers(self) -> tuple[Helper, ...]:
+        """Stations whose data was fused, in the order of their agent ids."""
+        rows = self.contributions.select(["helper", "relay", "capture_us", "received_bytes"]).to_pylist()
+        return tuple(
+            Helper(
+                self.names[row["helper"]], self.names[row["relay"]] if row["relay"] >= 0 else None,
+                (self.time_us - row["capture_us"]) / 1e6, row["received_bytes"],
+            )
+            for row in rows
+        )  # fmt: skip
 
     @cached_property
     def transfers(self) -> pa.Table:

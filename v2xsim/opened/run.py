@@ -17,13 +17,13 @@ from v2xsim.opened.errors import OpenError
 from v2xsim.opened.evaluation import Evaluation, evaluated
 from v2xsim.opened.frame_source import FrameSource
 from v2xsim.opened.frames import Frame, Frames
-from v2xsim.opened.listed import Listed
 from v2xsim.opened.manifest import notices_of, read_manifest, replayed, run_scenario, setting
 from v2xsim.opened.recorded_frames import RecordedFrames
 from v2xsim.opened.tables import RunTables
 from v2xsim.opened.truth import Truth, check_recorded, check_replayable
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import TrackerParams
+from v2xsim.results.listed import Listed
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
 

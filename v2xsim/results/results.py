@@ -1,6 +1,7 @@
 """The results of a run, and how they are written to a folder."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.notices import Notice
+from v2xsim.results.listed import Listed
 from v2xsim.results.manifest import MANIFEST, manifest_of
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.manifests import sha256_of
@@ -59,6 +61,12 @@ class Results:
             f"results of {self.scenario.name} (seed {run.seed}, {run.duration_s:g} s): {len(self.tables)} tables with {rows:,} rows, "
             f"{len(self.metrics)} metrics, {len(self.notices)} notices; see .metrics and .tables"
         )
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Names of road users and roadside units, by the agent ids that all tables use."""
+        agents, names = (self.tables["agents"].column(name).to_pylist() for name in ("agent", "name"))
+        return Listed(zip(agents, names, strict=True))
 
     def write(self, folder: Path | str) -> None:
         """Write tables, timing and manifest into a folder. Files of an earlier run are replaced, others stay.

@@ -151,6 +151,10 @@ class Errors(Section):
     clock_sigma_ms: float = quantity(0.0, "ms", "Standard deviation of a station's clock offset", ge=0, le=10_000)
 
 
+FARTHEST_EVALUATED_M, FARTHEST_RECEIVER_M = 500.0, 10_000.0
+"""Largest ranges of `record.evaluation_range_m` and `record.prr_range_m`; a finished run is evaluated with the same limits."""
+
+
 class Record(Section):
     """The data that a run records, and the ranges over which metrics are computed."""
 
@@ -173,7 +177,7 @@ class Record(Section):
         "m",
         "Range of the packet reception ratio: only receivers nearer to the sender than this are counted",
         gt=0,
-        le=10_000,
+        le=FARTHEST_RECEIVER_M,
     )
     packet_share: float = quantity(
         1.0,
@@ -199,7 +203,7 @@ class Record(Section):
         le=1_000_000,
     )
     evaluation_range_m: float = quantity(
-        60.0, "m", "Road users farther from the ego than this are not evaluated", gt=0, le=500
+        60.0, "m", "Road users farther from the ego than this are not evaluated", gt=0, le=FARTHEST_EVALUATED_M
     )
 
 

@@ -177,6 +177,7 @@ class FusedView:
         ego: Name of the ego.
         time_s: Time of the capture.
         fused_s: Time of the fusion.
+        believed: x, y, z in metres and yaw in radians that the ego believed at the capture.
         own: The ego's own frame, before fusion.
         detections: Road users detected after fusion.
         helpers: Stations whose data was fused.
@@ -187,6 +188,7 @@ class FusedView:
         ego, result = frame.ego, frame.result
         self.ego, self.time_s, self.fused_s = names.name_of(ego.agent), ego.time_us / 1e6, frame.fuse_us / 1e6
         self.own = OwnFrame(ego, frame.own_tracks)
+        self.believed = self.own.pose
         self.detections = DetectionsView(result.detections)
         self.helpers = tuple(Helper.of(item, ego, names) for item in frame.contributions)
         self.matrix = _matrix(PerceptionMatrix(ego.matrix.lower, ego.matrix.cell_m, result.code))
@@ -211,11 +213,13 @@ class FrameView(FusedView):
 
     Attributes:
         road_users: All road users at the capture, as they truly were.
+        pose: True x, y, z in metres and yaw in radians of the ego at the capture.
     """
 
     def __init__(self, frame: FusedFrame, names: Names) -> None:
         super().__init__(frame, names)
         self.road_users = RoadUsers(frame.capture.snapshot, names)
+        self.pose = kept(frame.capture.pose)
 
 
 @dataclass(frozen=True, eq=False)

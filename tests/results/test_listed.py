@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from v2xsim.opened.listed import Listed
+from v2xsim.results.listed import Listed
 
 
 def test_each_entry_is_a_line():
