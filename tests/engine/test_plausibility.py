@@ -1,9 +1,12 @@
 """What a run reports about traffic and stations under which cooperation cannot work, or bodies that cannot be."""
 
+import numpy as np
 import pytest
 
 import v2xsim
 from v2xsim.traffic_preview import previewed
+from v2xsim.world.road_users import KINDS
+from v2xsim.world.usual_sizes import is_unusual_size
 
 BLOCK = {"footprint_m": [[100, 100], [110, 100], [110, 110], [100, 110]], "height_m": 10}
 
@@ -152,3 +155,27 @@ def test_a_road_user_that_comes_from_afar_is_not_far_from_the_others(tmp_path):
     found = {notice.subject for notice in previewed(v2xsim.scenario.from_data(data))}
     assert "trace.jumps" in found
     assert "traffic.far_away" not in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "size_m"),
+    [
+        ("passenger", (45, 18, 15)),
+        ("passenger", (1.6, 1.8, 4.5)),
+        ("bus", (12, 2.5, 12)),
+        ("pedestrian", (1.7, 0.5, 17)),
+        ("van", (0.06, 2, 2)),
+    ],
+)
+def test_a_size_that_the_class_does_not_have_is_reported(kind, size_m):
+    script = [{"id": "a", "kind": kind, "size_m": size_m, "waypoints": [[0, 0, 0]]}]
+    scenario = v2xsim.scenario.from_data({"run": {"duration_s": 0.2}, "traffic": {"script": script}})
+    (found,) = [notice for notice in previewed(scenario) if notice.subject == "traffic.sizes"]
+    assert f"first 'a' ({kind}) at 0 s: {size_m[0]:g} x {size_m[1]:g} x {size_m[2]:g} m" in found.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "size_m"), [("bus", (200, 3, 4)), ("truck", (25.25, 2.55, 4)), ("pedestrian", (0.215, 0.478, 1.719))]
+)
+def test_trains_road_trains_and_people_have_usual_sizes(kind, size_m):
+    assert not is_unusual_size(np.array([KINDS.index(kind)], np.int8), np.array([size_m], float)).any()

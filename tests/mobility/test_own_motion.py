@@ -128,6 +128,21 @@ def test_degrees_are_found_in_a_sample_every_ten_seconds(tmp_path):
     assert found(tmp_path, way(span_s=10.0), span_s=10.0) == {}
 
 
+def test_what_a_road_user_does_after_a_short_run_counts_too(tmp_path):
+    found(tmp_path, changed(way(), speed=lambda v: 3.6 * v))
+    traffic = FcdMobility(tmp_path / "t.xml", Names(), 100_000, (0, 300_000))
+    traffic.snapshot(0)
+    assert "trace.own_speeds" in {notice.subject for notice in traffic.notices()}
+
+
+def test_a_road_user_that_comes_after_the_run_is_not_reported(tmp_path):
+    kind, rows = changed(way(), speed=lambda v: 3.6 * v)
+    found(tmp_path, (kind, rows[5:]))
+    traffic = FcdMobility(tmp_path / "t.xml", Names(), 100_000, (0, 1_000_000))
+    traffic.snapshot(0)
+    assert "trace.own_speeds" not in {notice.subject for notice in traffic.notices()}
+
+
 def test_two_road_users_in_other_units_are_counted(tmp_path):
     users = [changed(way(x_m=k), speed=lambda v: 3.6 * v) for k in (0.0, 90.0)]
     assert found(tmp_path, *users)["trace.own_speeds"].count == 2

@@ -105,6 +105,24 @@ def test_a_type_that_is_named_like_a_bus_and_has_no_class_is_reported(net, tmp_p
     assert "'citybus'; set their vClass" in found["sumo.classless_types"].text
 
 
+def test_a_vclass_that_sumo_does_not_know_is_reported(net, tmp_path):
+    found = driven(net, tmp_path, "<vType id='t' vClass='lorry'/>", car("v", "t"))[2]
+    assert "'lorry' for vType 't' is not known" in found["sumo.warnings"].text
+
+
+def test_a_vclass_and_a_shape_of_two_classes_are_reported(net, tmp_path):
+    types = "<vType id='t' vClass='truck' guiShape='bus'/><vType id='u' vClass='emergency' guiShape='firebrigade'/>"
+    found = driven(net, tmp_path, types, car("v", "t") + car("w", "u", 1))[2]
+    assert found["sumo.shapes"].count == 1
+    assert "'t' (vClass truck, guiShape bus, taken as bus)" in found["sumo.shapes"].text
+
+
+@pytest.mark.parametrize("size", ["height='inf'", "length='inf'", "width='nan'"])
+def test_a_size_that_is_not_finite_ends_the_run(net, tmp_path, size):
+    with pytest.raises(MobilityError, match=r"c\.sumocfg: at 0 s: vehicle 'v' of type 't' .* sizes must be finite"):
+        driven(net, tmp_path, f"<vType id='t' {size}/>", car("v", "t"))
+
+
 # Speeds
 
 

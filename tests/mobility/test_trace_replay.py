@@ -123,7 +123,7 @@ def test_a_packed_trace_replays_like_a_plain_one(tmp_path, traffic):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "not valid XML"),
+        ("", "the file is empty"),
         ("junk", "not valid XML"),
         ("<routes/>", "root element is <routes>"),
         ("<fcd-export/>", "no vehicle"),

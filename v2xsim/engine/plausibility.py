@@ -14,7 +14,9 @@ from v2xsim.records import Obstacles
 from v2xsim.scenario.schema import Scenario
 from v2xsim.world.inside import buildings_around
 from v2xsim.world.overlaps import overlapping
+from v2xsim.world.road_users import KINDS
 from v2xsim.world.snapshot import Snapshot
+from v2xsim.world.usual_sizes import is_unusual_size
 
 FAR_M = 300.0
 """Buildings farther than this from all road users block no link between them."""
@@ -32,6 +34,8 @@ class Plausibility:
         self._scenario, self._obstacles, self._buildings = scenario, obstacles, len(obstacles.prisms)
         # Pairs of overlapping bodies by agent ids, with the time at which they first overlap.
         self._overlaps: dict[tuple[int, int], int] = {}
+        # Road users with a size that their class does not have, with the time, class and size.
+        self._odd_sizes: dict[int, tuple[int, int, tuple[float, ...]]] = {}
         self._most_stations = 0
         self._stations: set[int] = set()
         self._with_lidar: set[int] = set()
@@ -53,6 +57,10 @@ class Plausibility:
         """Note the road users and stations of a tick; ticks must come in order of time."""
         for first, second in snapshot.agent[overlapping(snapshot.boxes)].tolist():
             self._overlaps.setdefault((first, second), snapshot.time_us)
+        odd = is_unusual_size(snapshot.kind, snapshot.boxes.size_m)
+        for row in np.flatnonzero(odd).tolist():
+            size_m = tuple(snapshot.boxes.size_m[row].tolist())
+            self._odd_sizes.setdefault(int(snapshot.agent[row]), (snapshot.time_us, int(snapshot.kind[row]), size_m))
         self._note_places(snapshot, fleet)
         if self._far_users is not None:
             self._far_users.note(snapshot)
@@ -85,7 +93,7 @@ class Plausibility:
             names: Names of the road users and stations.
         """
         found = (
-            self._overlapping_bodies(names), None if self._far_users is None else self._far_users.notice(names), self._users_inside(names), self._antennas_inside(names), self._far_buildings(),
+            self._overlapping_bodies(names), None if self._far_users is None else self._far_users.notice(names), self._unusual_sizes(names), self._users_inside(names), self._antennas_inside(names), self._far_buildings(),
             self._no_buildings(), self._states_without_buildings(), self._few_relays(), self._without_lidar(), self._far_helpers(),
         )  # fmt: skip
         return tuple(notice for notice in found if notice is not None)
@@ -101,6 +109,18 @@ class Plausibility:
             f"{time_us * 1e-6:.12g} s; check their sizes and paths"
         )
         return Notice("traffic.overlapping", count, text)
+
+    def _unusual_sizes(self, names: Names) -> Notice | None:
+        if not self._odd_sizes:
+            return None
+        agent, (time_us, kind, size_m) = next(iter(self._odd_sizes.items()))
+        count = len(self._odd_sizes)
+        users = "1 road user has" if count == 1 else f"{count} road users have"
+        text = (
+            f"traffic: {users} a size that is unusual for its class, first {names.name_of(agent)!r} ({KINDS[kind]}) at "
+            f"{time_us * 1e-6:.12g} s: {' x '.join(f'{part:.4g}' for part in size_m)} m; sizes are length, width and height in metres"
+        )
+        return Notice("traffic.sizes", count, text)
 
     def _users_inside(self, names: Names) -> Notice | None:
         if not self._inside:

@@ -16,10 +16,11 @@ class FastUsers:
     Args:
         source: Name of the traffic, for messages.
         name_of: Function that returns the name of a road user.
+        if_pedestrian: Further advice about a pedestrian with an impossible speed, for the message of the error.
     """
 
-    def __init__(self, source: str, name_of: Callable[[int], str]) -> None:
-        self._source, self._name_of = source, name_of
+    def __init__(self, source: str, name_of: Callable[[int], str], if_pedestrian: str = "") -> None:
+        self._source, self._name_of, self._if_pedestrian = source, name_of, if_pedestrian
         # Time and class of each fast road user where it was first fast, and its highest speed.
         self._first: dict[int, tuple[int, int]] = {}
         self._fastest_mps: dict[int, float] = {}
@@ -48,7 +49,7 @@ class FastUsers:
             raise MobilityError(
                 f"{self._source}: at {time_us / 1e6:.12g} s: the speed of {self._name_of(int(agent[user]))!r} must be wrong: "
                 f"{impossible_speed(float(speed_mps[user]), int(row[user]))}; correct its speed, which must be in m/s (km/h "
-                "divided by 3.6), or its type" + _RIDES * (TOP_SPEEDS[row[user]].name == "pedestrian")
+                "divided by 3.6), or its type" + self._if_pedestrian * (TOP_SPEEDS[row[user]].name == "pedestrian")
             )
         for user in fast.tolist():
             known = int(agent[user])
@@ -73,6 +74,3 @@ class FastUsers:
             f"{self._name_of(fastest)!r} with {self._fastest_mps[fastest]:.4g} m/s; speeds are in m/s (km/h divided by 3.6)"
         )
         return (Notice(subject, len(users), text),)
-
-
-_RIDES = "; a person in a vehicle needs the vehicle in the traffic, at the same position"

@@ -141,9 +141,12 @@ class FcdMobility(Mobility):
             self._before, self._after = self._after, next(self._samples, None)
         before, after = self._before, self._after
         if before is not None and after is None and before.time_us < time_us and self._last_us is None:
+            end_s = before.time_us / 1e6
+            advice = (
+                "set run.begin_s to less" if end_s >= 0 else "no run begins before 0 s: add a number to all its times"
+            )
             raise MobilityError(
-                f"{self._path}: the trace ends at {before.time_us / 1e6:.12g} s, before {time_us / 1e6:.12g} s, where measuring "
-                "begins; set run.begin_s to less"
+                f"{self._path}: the trace ends at {end_s:.12g} s, before {time_us / 1e6:.12g} s, where measuring begins; {advice}"
             )
         self._last_us = time_us
         if before is not None and before.time_us == time_us:

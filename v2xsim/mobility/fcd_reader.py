@@ -13,6 +13,7 @@ from jaxtyping import Float, Int8, Int64
 
 from v2xsim.mobility.base import Identities, MobilityError, Names, NameTakenError, center_of_front_m, yaw_of_compass_rad
 from v2xsim.mobility.sumo_xml import opened
+from v2xsim.mobility.trace_formats import not_a_trace
 from v2xsim.scenario.schema_world import FARTHEST_M, LATEST_S
 from v2xsim.world.road_users import (
     BUS,
@@ -102,6 +103,7 @@ class Found:
         unknown_types: Vehicle types whose names do not contain the name of a class.
         ambiguous_types: Vehicle types whose names contain those of several classes, with the class that is taken.
         untyped: Number of vehicles without a type.
+        without_speed: Road users that have no speed at some time, each with whether the trace gives one that is no number.
         speed_rows: Row of each road user in `v2xsim.world.top_speeds.TOP_SPEEDS`, by its number in the trace.
         lowest_m: Lowest elevation in the trace.
         highest_m: Highest elevation in the trace.
@@ -116,6 +118,7 @@ class Found:
     unknown_types: set[str] = field(default_factory=set)
     ambiguous_types: dict[str, int] = field(default_factory=dict)
     untyped: int = 0
+    without_speed: dict[str, bool] = field(default_factory=dict)
     speed_rows: list[int] = field(default_factory=list)
     lowest_m: float = np.inf
     highest_m: float = -np.inf
@@ -306,6 +309,7 @@ class TraceReader:
             raise ValueError("its size is not above 0 and finite")
         if not abs(speed_mps) <= FARTHEST_M:
             speed_mps = _NO_SPEED
+            self._noted.without_speed[a["id"]] = self._noted.without_speed.get(a["id"], False) or "speed" in a
         if "z" in a:
             z_m = float(a["z"])
             noted = self._noted
@@ -372,15 +376,4 @@ def read_trace(reader: TraceReader) -> Generator[Sample, None, None]:
     except OSError as error:
         raise MobilityError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (expat.ExpatError, LookupError) as error:
-        raise MobilityError(f"{path}: not valid XML ({error}){_other_format(path)}") from error
-
-
-def _other_format(path: Path) -> str:
-    """Return advice if a file is a trace in another of SUMO's formats."""
-    with path.open("rb") as file:
-        begin = file.read(200)
-    if begin.startswith(b"PAR1"):
-        return "; it is a Parquet file, and a trace must be XML: leave out SUMO's option --output.format"
-    if re.match(rb"[\w.]+[;,][\w.]+[;,]", begin):
-        return "; it looks like a table of comma-separated values, and a trace must be XML: leave out SUMO's option --output.format"
-    return ""
+        raise MobilityError(f"{path}: {not_a_trace(path, error)}") from error

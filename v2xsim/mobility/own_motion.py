@@ -40,6 +40,8 @@ _ACCELERATION_MPS2 = 5.0
 # below; km/h (3.6), miles per hour (2.2), knots (1.9) and feet (3.3) are above.
 _WRONG_FACTOR = 1.5
 
+_FAR_TOO_SHORT = 0.02
+
 # Mean cosine between movement and heading below which the heading is another one: 45 degrees on the average.
 _WRONG_COSINE = np.cos(np.radians(45.0))
 # Mean cosine at which another meaning of the angles fits.
@@ -51,6 +53,7 @@ _LEAST_MEAN_HEADING = 0.8
 _NEVER = np.iinfo(np.int64).min
 _USER = np.dtype(
     [
+        ("in_run", "?"),
         # The first sample and the largest distance from it; the last sample; the begin of the window.
         ("first_us", "i8"), ("first_x_m", "f8"), ("first_y_m", "f8"), ("reach_m", "f8"), ("last_us", "i8"), ("x_m", "f8"), ("y_m", "f8"), ("speed_mps", "f8"),
         ("anchor_us", "i8"), ("anchor_x_m", "f8"), ("anchor_y_m", "f8"), ("anchor_cos", "f8"), ("anchor_sin", "f8"), ("anchor_headings", "f8"),
@@ -77,12 +80,18 @@ class OwnMotion:
     def __init__(self) -> None:
         self._users = np.zeros(0, _USER)
 
-    def see(self, sample: Sample) -> None:
-        """Take note of the next sample of the trace."""
+    def see(self, sample: Sample, in_run: bool) -> None:
+        """Take note of the next sample of the trace.
+
+        Args:
+            sample: The sample.
+            in_run: Whether it is in the run. Only road users of the run are reported; what they do before and after it counts.
+        """
         self._grow(int(sample.agent.max()) + 1)
         front_m = sample.front_m
         user = self._users[sample.agent]
         span_s = np.where(user["last_us"] == _NEVER, np.inf, (sample.time_us - user["last_us"].astype(float)) * 1e-6)
+        user["in_run"] |= in_run
         new = user["last_us"] == _NEVER
         for name, value in (("first_us", sample.time_us), ("first_x_m", front_m[:, 0]), ("first_y_m", front_m[:, 1])):
             user[name] = np.where(new, value, user[name])
@@ -147,7 +156,7 @@ class OwnMotion:
         ):
             if wrong:
                 first = min(wrong, key=lambda one: (one.first_us, one.agent))
-                seen = int((self._users["pairs"] > 0).sum())
+                seen = int((self._users["in_run"] & (self._users["pairs"] > 0)).sum())
                 text = (
                     f"{source}: {len(wrong):,} of {counted(seen, 'road user')} {others if len(wrong) == 1 else others.replace('moves', 'move', 1)}, "
                     f"first {name_of(first.agent)!r}, there from {first.first_us / 1e6:.12g} s on: {first.text}"
@@ -173,9 +182,11 @@ class OwnMotion:
         way_m = np.fmax(np.fmin(users["moved_m"], users["reach_m"]), users["expected_m"])
         enough = (users["windows"] >= _LEAST_WINDOWS) & (way_m >= _LEAST_WAY_M)
         wrong = enough & (np.abs(mean) - 2.0 * error > np.log(_WRONG_FACTOR))
+        # Degrees show at once.
+        wrong |= (users["windows"] >= 2) & (mean < np.log(_FAR_TOO_SHORT)) & (users["expected_m"] >= 2.0 * _WINDOW_M)
         jumping = (users["jumps"] >= _LEAST_WINDOWS) & (users["jumps"] > 0.5 * users["pairs"])
         found = []
-        for agent in np.flatnonzero(wrong | jumping).tolist():
+        for agent in np.flatnonzero(users["in_run"] & (wrong | jumping)).tolist():
             user = users[agent]
             ways = ("jumped_m", "jump_expected_m") if jumping[agent] else ("moved_m", "expected_m")
             found.append(_Wrong(agent, int(user["first_us"]), _speeds_text(user, *(float(user[way]) for way in ways))))
@@ -187,7 +198,7 @@ class OwnMotion:
         mean_mps = users["blind_m"] / np.maximum(users["blind_s"], 1e-9)
         far = np.fmin(users["blind_m"], users["reach_m"]) >= _LEAST_WAY_M
         found = []
-        for agent in np.flatnonzero(far & (mean_mps > USUAL_MPS[speed_rows])).tolist():
+        for agent in np.flatnonzero(users["in_run"] & far & (mean_mps > USUAL_MPS[speed_rows])).tolist():
             user, top = users[agent], TOP_SPEEDS[speed_rows[agent]]
             text = (
                 f"{user['blind_m']:.3g} m in {user['blind_s']:.3g} s are {mean_mps[agent]:.3g} m/s, and {with_article(top.name)} has "
@@ -203,7 +214,7 @@ class OwnMotion:
         way_m = np.fmin(users["turned_m"], users["reach_m"])
         enough = (users["windows"] >= _LEAST_WINDOWS) & (way_m >= _LEAST_WAY_M)
         found = []
-        for agent in np.flatnonzero(enough & (cosine[:, 0] < _WRONG_COSINE)).tolist():
+        for agent in np.flatnonzero(users["in_run"] & enough & (cosine[:, 0] < _WRONG_COSINE)).tolist():
             best = int(np.argmax(cosine[agent, 1:]))
             looks = f"; its angles look like {ANGLES[best][0]}" if cosine[agent, 1 + best] > _FITTING_COSINE else ""
             off_deg = np.degrees(np.arccos(np.clip(cosine[agent, 0], -1.0, 1.0)))

@@ -38,8 +38,10 @@ from v2xsim.scenario.schema_world import FARTHEST_M
 from v2xsim.staging import Scratch
 from v2xsim.world.road_users import (
     CATALOGUE,
+    KINDS,
     PASSENGER,
     body_height_m,
+    contradicts,
     is_sumo_default_height,
     kind_of,
     kinds_in_type_name,
@@ -124,6 +126,7 @@ class SumoMobility(Mobility):
         self._riders: dict[str, tuple[int, str]] = {}
         # Vehicle types that name a class and set none, so that SUMO drives cars.
         self._classless_types: set[str] = set()
+        self._contradictions: dict[str, str] = {}
         self._teleports = 0
         self._first_us = 0
         self._lowest_m, self._highest_m = math.inf, -math.inf
@@ -288,9 +291,19 @@ class SumoMobility(Mobility):
             MobilityError: If the name stands for something else already, such as a roadside unit.
         """
         vehicle_class, type_name = domain.getVehicleClass(name), domain.getTypeID(name)
-        kind = kind_of(vehicle_class, domain.getShapeClass(name))
+        shape = domain.getShapeClass(name)
+        kind = kind_of(vehicle_class, shape)
+        if contradicts(vehicle_class, shape):
+            self._contradictions.setdefault(
+                type_name, f"vClass {vehicle_class}, guiShape {shape}, taken as {KINDS[kind]}"
+            )
         length_m, width_m = domain.getLength(name), domain.getWidth(name)
         height_m = domain.getHeight(name)
+        if not np.isfinite([length_m, width_m]).all() or math.isinf(height_m):
+            raise MobilityError(
+                f"{self._source}: at {time_us / 1e6:.12g} s: {owner.removeprefix('a ')} {name!r} of type {type_name!r} is {length_m:g} m long, {width_m:g} m "
+                f"wide and {height_m:g} m high; sizes must be finite, correct its vType"
+            )
         # The files are asked only where SUMO's answer does not tell whether they set the height.
         is_set = is_sumo_default_height(vehicle_class, height_m) and self._types.sets(type_name, "height")
         height_m = body_height_m(kind, vehicle_class, height_m, is_set)
@@ -346,6 +359,12 @@ class SumoMobility(Mobility):
             "sumo.classless_types", len(self._classless_types),
             f"{counted(len(self._classless_types), 'vehicle type')} without a vClass named like another class than the passenger cars that SUMO "
             f"makes of them: {listed(sorted(self._classless_types))}; set their vClass",
+        )  # fmt: skip
+        contradictions = [f"{name!r} ({text})" for name, text in self._contradictions.items()]
+        note(
+            "sumo.shapes", len(contradictions),
+            f"{counted(len(contradictions), 'vehicle type')} whose vClass and guiShape name two classes: {', '.join(contradictions[:3])}"
+            f"{', ...' if len(contradictions) > 3 else ''}; correct one of the two",
         )  # fmt: skip
         if self._highest_m - self._lowest_m > _FLAT_M:
             note(

@@ -77,8 +77,9 @@ def sumo_warnings(log: Path, folders: Iterable[str] = ()) -> Counter[str]:
     first: dict[str, str] = {}
     with log.open(errors="replace") as lines:
         for line in lines:
-            if line.startswith("Warning:") and "SUMO_HOME" not in line:
-                text = line.removeprefix("Warning:").strip()
+            # An error after which SUMO runs on, such as an unknown vClass, is a warning, too.
+            if line.startswith(("Warning:", "Error:")) and "SUMO_HOME" not in line:
+                text = line.removeprefix("Warning:").removeprefix("Error:").strip()
                 for folder in folders:
                     text = text.replace(f"{folder}/", "")
                 text = text[:200]

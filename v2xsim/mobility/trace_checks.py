@@ -75,7 +75,9 @@ class TraceChecks:
         self._last_seen_us = np.zeros(0, np.int64)
         self.units = MotionUnits()
         self._own_motion = OwnMotion()
-        self._fast = FastUsers(str(path), name_of)
+        self._fast = FastUsers(
+            str(path), name_of, "; if it rides in a vehicle, the trace must have the vehicle at the same position"
+        )
         self._samples = 0
         self._away = 0
         self._flickers = 0
@@ -96,9 +98,10 @@ class TraceChecks:
 
     def see(self, sample: Sample) -> None:
         """Take note of the next sample of the trace."""
-        if self._in_run(sample.time_us, sample.time_us):
+        in_run = self._in_run(sample.time_us, sample.time_us)
+        self._own_motion.see(sample, in_run)
+        if in_run:
             self._samples += 1
-            self._own_motion.see(sample)
             self._note_fast(sample)
         self.see_units(sample)
         self._note_absent(sample)
@@ -232,6 +235,17 @@ class TraceChecks:
             f"{counted(len(found.containers), 'container')} left out, because containers are no road users here "
             f"({listed(sorted(found.containers))})",
         )  # fmt: skip
+        bad = [name for name, given in found.without_speed.items() if given]
+        note(
+            "trace.bad_speeds", len(bad),
+            f"{counted(len(bad), 'road user')} with a speed that is no number of m/s ({listed(bad)}); it is computed from the next position",
+        )  # fmt: skip
+        blind = len(found.without_speed) - len(bad)
+        note(
+            "trace.no_speeds",
+            blind,
+            f"{counted(blind, 'road user')} without a speed; it is computed from the next position",
+        )
         note("trace.untyped", found.untyped, "vehicles have no type; all are taken as passenger cars")
         note(
             "trace.unknown_types", len(found.unknown_types),

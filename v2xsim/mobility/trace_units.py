@@ -21,7 +21,7 @@ FASTEST_MPS = 150.0
 _LEAST_EXTENT_M = 0.5
 
 # Movements with less than this do not show a ratio or a direction.
-_LEAST_SPEED_MPS = 1.0
+_LEAST_SPEED_MPS = 0.5
 _LEAST_MOVE_M = 0.3
 _LONGEST_TURN_S = 5.0
 _MOST_PAIRS = 20_000

@@ -122,6 +122,12 @@ def kind_of(vehicle_class: str, shape: str = "") -> int:
     return _KIND_OF_CLASS.get(vehicle_class, PASSENGER)
 
 
+def contradicts(vehicle_class: str, shape: str) -> bool:
+    """Return whether SUMO's vClass and guiShape name two classes; emergency and delivery vehicles have many shapes."""
+    by_class = _KIND_OF_CLASS.get(vehicle_class, PASSENGER)
+    return by_class not in (PASSENGER, VAN) and kind_of(vehicle_class, shape) != by_class
+
+
 def is_vehicle_class(name: str) -> bool:
     """Return whether a name is one of SUMO's vClasses."""
     return name in _KIND_OF_CLASS or name in _CAR_CLASSES
