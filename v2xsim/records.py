@@ -91,6 +91,10 @@ class Prisms:
     def __len__(self) -> int:
         return len(self.base_m)
 
+    def footprint_m(self, row: int) -> Float[np.ndarray, "corners 2"]:
+        """Return the corners of the footprint of one prism."""
+        return self.vertices_m[self.offset[row] : self.offset[row + 1]]
+
     @cached_property
     def is_seam(self) -> Bool[np.ndarray, " vertices"]:
         """Whether the edge from each corner to the next one is a seam: passed once in each direction, so that it is no wall."""

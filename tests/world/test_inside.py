@@ -6,7 +6,7 @@ import shapely
 
 from v2xsim.records import Prisms
 from v2xsim.spatial.grid import indexed
-from v2xsim.world.inside import buildings_around
+from v2xsim.world.inside import all_around, buildings_around
 
 HOUSE = [(0, 0), (20, 0), (20, 20), (0, 20)]
 RING = [(100, 0), (160, 0), (160, 60), (100, 60), (100, 0), (120, 20), (120, 40), (140, 40), (140, 20), (120, 20)]
@@ -47,3 +47,17 @@ def test_bodies_inside_are_those_that_shapely_finds():
 
 def test_nobody_is_inside_where_nothing_is_built():
     assert buildings_around(np.zeros((2, 3)), np.ones(2), indexed(Prisms.none())).tolist() == [-1, -1]
+
+
+def test_all_buildings_round_a_place_are_those_that_shapely_finds():
+    rng = np.random.default_rng(2)
+    footprints = [
+        np.add(shape, shift) for shape in (HOUSE, RING, SKYWAY) for shift in ((0.0, 0.0), (-90.0, 7.0), (11.0, 5.0))
+    ]
+    offset = np.cumsum([0, *map(len, footprints)])
+    base_m = np.tile([0.0, 1.0, 4.0], 3)
+    obstacles = indexed(Prisms(np.concatenate(footprints), offset, base_m, base_m + 6.0))
+    areas = [shapely.Polygon(foot).buffer(0) for foot in footprints]
+    for place in rng.uniform(-20, 240, (300, 2)) * (1.0, 0.3):
+        expected = [n for n, area in enumerate(areas) if area.contains(shapely.Point(place)) and base_m[n] < 2.0]
+        assert all_around(np.array([*place, 0.0]), 2.0, obstacles).tolist() == expected

@@ -94,3 +94,14 @@ def test_the_two_programs_for_link_states_agree_inside_and_outside_buildings(see
     first, second, none = np.arange(40), np.arange(40, 80), np.full(80, -1)
     expected = link_states(points[:40], points[40:], none[:40], none[:40], Boxes.none(), town()).state
     assert np.array_equal(pair_states(points, none, first, second, Boxes.none(), town())[1], expected)
+
+
+def test_where_two_buildings_overlap_the_insides_of_both_are_open_ground_for_a_station_there():
+    squares = [[(0, 0), (20, 0), (20, 20), (0, 20)], [(10, 0), (30, 0), (30, 20), (10, 20)]]
+    both = indexed(
+        Prisms(np.concatenate([np.array(s, float) for s in squares]), np.array([0, 4, 8]), np.zeros(2), np.full(2, 9.0))
+    )
+    ground = FootprintMap(both, 1.0).open_ground(np.array([0, 0]), (40, 30), np.array([15.0, 10.0, 0.0]))
+    assert (ground[5, 10], ground[15, 10], ground[25, 10]) == (True, True, True)
+    ground = FootprintMap(both, 1.0).open_ground(np.array([0, 0]), (40, 30), np.array([5.0, 10.0, 0.0]))
+    assert (ground[5, 10], ground[25, 10]) == (True, False)

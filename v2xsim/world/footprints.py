@@ -1,7 +1,7 @@
 """The cells of the map that lie inside buildings; such cells never count as blind.
 
 The ground below a building with headroom, such as a roof on posts or the passage through a house, is open ground. So is the
-inside of the building in which the asking station itself stands, such as a hall or a car park.
+inside of the buildings in which the asking station itself stands, such as a hall or a car park.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 
 from v2xsim.records import Obstacles
 from v2xsim.spatial.grid import items_within
-from v2xsim.world.inside import buildings_around
+from v2xsim.world.inside import all_around
 
 HEADROOM_M = 2.0
 """Least height of a building's underside above open ground: cars pass below it."""
@@ -30,17 +30,17 @@ class FootprintMap:
         Args:
             lower: World cell index of the window's cell (0, 0).
             shape: Number of cells of the window in x and y.
-            station_m: Position of the station by its own estimate; the inside of a building round it is open.
+            station_m: Position of the station by its own estimate; the inside of each building round it is open.
         """
         ground = np.ones(shape, bool)
         if len(self._obstacles.prisms) == 0:
             return ground
         first = np.asarray(lower) * self._cell_m
-        around = -1
+        around: set[int] = set()
         if station_m is not None:
-            around = int(buildings_around(station_m[None], station_m[2:] + HEADROOM_M, self._obstacles)[0])
+            around = set(all_around(station_m, float(station_m[2]) + HEADROOM_M, self._obstacles).tolist())
         for row in items_within(self._obstacles.grid, first, first + np.array(shape) * self._cell_m):
-            if row == around or self._obstacles.prisms.base_m[row] >= HEADROOM_M:
+            if int(row) in around or self._obstacles.prisms.base_m[row] >= HEADROOM_M:
                 continue
             cells = self._cells(int(row)) - lower
             inside = cells[((cells >= 0) & (cells < np.array(shape))).all(axis=1)]

@@ -43,7 +43,7 @@ FAULTS: Mapping[str, str] = {
         "with a height stands on the ground"
     ),
     "buildings.height_unlikely": (
-        f"a height below {_LOWEST_M:g} m, or of a house or shed above {_HIGHEST_SMALL_M:g} m; it is taken as it is"
+        f"a height below {_LOWEST_M:g} m, above {TALLEST_M:g} m, or above {_HIGHEST_SMALL_M:g} m for a house or shed; it is taken as it is"
     ),
     "buildings.height_key_unknown": (
         "no height that can be read, but a parameter or attribute like one; heights are read from the parameters height, "

@@ -95,7 +95,7 @@ class HeightSources:
             ),
             (
                 "buildings.unknown_type", sum(count for _, count in self.other),
-                f"{sum(count for _, count in self.other)} polygons are not taken as buildings, because their type is neither "
+                f"polygons that are not taken as buildings: {sum(count for _, count in self.other)}; their type is neither "
                 f"`building` nor `building.…`: {_listed(self.other)}",
             ),
             (

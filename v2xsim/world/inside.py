@@ -33,6 +33,28 @@ def buildings_around(
     return rows
 
 
+def all_around(position_m: Float[np.ndarray, " 3"], top_m: float, obstacles: Obstacles) -> Int64[np.ndarray, " rows"]:
+    """Return the rows of all buildings inside which a body stands, by the rule of `buildings_around`: parts of buildings may overlap.
+
+    Args:
+        position_m: Centre of the bottom face of the body.
+        top_m: Height of its top.
+        obstacles: Buildings.
+    """
+    prisms, place_m = obstacles.prisms, np.asarray(position_m[:2])
+    near = ((obstacles.lower_m <= place_m) & (obstacles.upper_m >= place_m)).all(axis=1)
+    near &= (prisms.base_m < top_m) & (prisms.top_m > position_m[2])
+    return np.array([row for row in np.flatnonzero(near) if _covers(prisms.footprint_m(int(row)), place_m)], np.int64)
+
+
+def _covers(footprint_m: Float[np.ndarray, "corners 2"], place_m: Float[np.ndarray, " 2"]) -> bool:
+    """Return whether a point lies in a footprint: whether an odd number of its edges lies east of the point."""
+    after_m = np.roll(footprint_m, 1, axis=0)
+    spans = (after_m[:, 1] > place_m[1]) != (footprint_m[:, 1] > place_m[1])
+    (ax, ay), (bx, by) = after_m[spans].T, footprint_m[spans].T
+    return int((place_m[0] < ax + (place_m[1] - ay) * (bx - ax) / (by - ay)).sum()) % 2 == 1
+
+
 @njit(cache=True, nogil=True)
 def _rows(  # type: ignore[no-untyped-def]
     center, body_top, vertex, first_vertex, base, top, lower, upper, origin, cell, nx, ny, offset, item

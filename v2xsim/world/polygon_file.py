@@ -129,7 +129,7 @@ def _read(path: Path, chain: tuple[Path, ...], seen: set[Path]) -> PolygonList:
             reason = "includes a file that includes it again" if name else "has an <include> without href"
             raise BuildingsError(f"{path}: {reason} (line {line}: {name or '<include>'}); remove the line")
         if not file.is_file():
-            raise BuildingsError(f"{path}: includes {name!r} (line {line}), which does not exist in {path.parent}")
+            raise BuildingsError(f"{path}: includes {name!r} (line {line}), which is no file in {path.parent}")
         if file.absolute() in seen:
             continue
         seen.add(file.absolute())
@@ -240,8 +240,8 @@ def _text(path: Path) -> bytes:
             raw = gzip.decompress(raw)
         except (OSError, EOFError, zlib.error) as error:
             raise BuildingsError(f"{path}: damaged gzip file ({error})") from error
-    if raw[:2] == b"PK" or raw[:3] == b"BZh" or raw[:6] == b"\xfd7zXZ\x00":
-        raise BuildingsError(f"{path}: is packed in another way than with gzip; unpack it first")
+    if raw[:2] in (b"PK", b"\x1f\x8b") or raw[:3] == b"BZh" or raw[:6] == b"\xfd7zXZ\x00":
+        raise BuildingsError(f"{path}: is packed twice or in another way than with gzip; unpack it first")
     if not raw.strip():
         raise BuildingsError(f"{path}: the file is empty")
     return raw
