@@ -101,6 +101,12 @@ def test_road_users_inside_a_building_are_counted_with_the_first_one():
     assert "'a' at 0 s at (0.0, 0.0)" in found.text
 
 
+def test_road_users_through_whose_bodies_a_wall_passes_are_counted_apart_from_those_inside():
+    notices = street((0, 0), (101, 0), (0, 40), world={"buildings": [HALL]})
+    assert (notices["traffic.inside_building"].count, notices["traffic.in_wall"].count) == (1, 1)
+    assert "'b' at 0 s at (101.0, 0.0)" in notices["traffic.in_wall"].text
+
+
 def test_a_roadside_unit_below_a_roof_is_reported_and_one_above_it_is_not():
     units = [{"id": "low", "position_m": [50, 5]}, {"id": "high", "position_m": [60, 5], "height_m": 14}]
     found = street((0, 40), (20, 40), world={"buildings": [HALL]}, stations={"roadside": units})

@@ -16,6 +16,7 @@ from v2xsim.world.inside import buildings_around
 from v2xsim.world.overlaps import overlapping
 from v2xsim.world.road_users import KINDS
 from v2xsim.world.snapshot import Snapshot
+from v2xsim.world.through_walls import through_walls
 from v2xsim.world.usual_sizes import is_unusual_size
 
 FAR_M = 300.0
@@ -44,6 +45,8 @@ class Plausibility:
         # Road users and roadside units inside buildings by agent id, with time and position where they were first.
         self._inside: dict[int, tuple[int, float, float]] = {}
         self._units_inside: dict[int, tuple[float, float, float]] = {}
+        # Road users whose bodies walls pass through, although their centre is in no building.
+        self._in_walls: dict[int, tuple[int, float, float]] = {}
         # SUMO keeps its road users on its roads.
         traffic = scenario.traffic
         self._far_users = (
@@ -76,6 +79,9 @@ class Plausibility:
         inside = buildings_around(bottom_m, bottom_m[:, 2] + snapshot.boxes.size_m[:, 2], self._obstacles) >= 0
         for agent, (x_m, y_m) in zip(snapshot.agent[inside].tolist(), bottom_m[inside, :2].tolist(), strict=True):
             self._inside.setdefault(agent, (snapshot.time_us, x_m, y_m))
+        in_walls = through_walls(snapshot.boxes, self._obstacles) & ~inside
+        for agent, (x_m, y_m) in zip(snapshot.agent[in_walls].tolist(), bottom_m[in_walls, :2].tolist(), strict=True):
+            self._in_walls.setdefault(agent, (snapshot.time_us, x_m, y_m))
         units = np.flatnonzero(fleet.row < 0)
         antenna_m = fleet.antenna_m[units]
         hidden = buildings_around(antenna_m, antenna_m[:, 2], self._obstacles) >= 0
@@ -93,7 +99,8 @@ class Plausibility:
             names: Names of the road users and stations.
         """
         found = (
-            self._overlapping_bodies(names), None if self._far_users is None else self._far_users.notice(names), self._unusual_sizes(names), self._users_inside(names), self._antennas_inside(names), self._far_buildings(),
+            self._overlapping_bodies(names), None if self._far_users is None else self._far_users.notice(names), self._unusual_sizes(names),
+            self._users_inside(names), self._users_in_walls(names), self._antennas_inside(names), self._far_buildings(),
             self._no_buildings(), self._states_without_buildings(), self._few_relays(), self._without_lidar(), self._far_helpers(),
         )  # fmt: skip
         return tuple(notice for notice in found if notice is not None)
@@ -134,6 +141,19 @@ class Plausibility:
             "underside of the building (base_m, or min_height in a polygon file)"
         )
         return Notice("traffic.inside_building", count, text)
+
+    def _users_in_walls(self, names: Names) -> Notice | None:
+        if not self._in_walls:
+            return None
+        agent, (time_us, x_m, y_m) = next(iter(self._in_walls.items()))
+        count = len(self._in_walls)
+        users = "1 road user" if count == 1 else f"{count} road users"
+        text = (
+            f"world.buildings: walls passed through the bodies of {users}, first {names.name_of(agent)!r} at {time_us * 1e-6:.12g} s at "
+            f"({x_m:.1f}, {y_m:.1f}); a lidar or an antenna in the part behind the wall sees and hears nothing outside. Correct the paths or "
+            "the outlines"
+        )
+        return Notice("traffic.in_wall", count, text)
 
     def _antennas_inside(self, names: Names) -> Notice | None:
         if not self._units_inside:
