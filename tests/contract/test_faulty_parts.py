@@ -82,41 +82,43 @@ def source(kind, returns, name="mine", parameters="", more=""):
     return IMPORTS + "\n" + "\n".join(lines) + "\n" + more
 
 
-@pytest.fixture
-def place(tmp_path):
+class Place:
     """A folder with a scenario that lists part.py and chooses its part `mine`, and a function that runs commands in it."""
 
-    class Place:
-        folder = tmp_path
+    def __init__(self, folder):
+        self.folder = folder
 
-        def file(self, text, name="part.py"):
-            (tmp_path / name).write_text(text)
+    def file(self, text, name="part.py"):
+        (self.folder / name).write_text(text)
 
-        def scenario(self, key="cooperation.relay", chosen="mine", plugins="[part.py]"):
-            (tmp_path / "scenario.yaml").write_text(f"{SCENARIO}plugins: {plugins}\n")
-            self.choice = ["--set", f"{key}={chosen}"] if chosen else []
+    def scenario(self, key="cooperation.relay", chosen="mine", plugins="[part.py]"):
+        (self.folder / "scenario.yaml").write_text(f"{SCENARIO}plugins: {plugins}\n")
+        self.choice = ["--set", f"{key}={chosen}"] if chosen else []
 
-        def refused(self, *command):
-            """Return the one line of the error that a command ends with."""
-            before = sorted(path.name for path in tmp_path.rglob("*") if "__pycache__" not in path.parts)
-            ran = CliRunner().invoke(app, [*command, *self.choice])
-            assert (ran.exit_code, ran.stdout) == (2, ""), ran.output
-            after = sorted(path.name for path in tmp_path.rglob("*") if "__pycache__" not in path.parts)
-            assert after == before
-            error, *more = [
-                line for line in ran.stderr.strip().splitlines() if not line.startswith(("note: ", "warning: "))
-            ]
-            assert not more
-            return error
+    def refused(self, *command):
+        """Return the one line of the error that a command ends with."""
+        before = sorted(path.name for path in self.folder.rglob("*") if "__pycache__" not in path.parts)
+        ran = CliRunner().invoke(app, [*command, *self.choice])
+        assert (ran.exit_code, ran.stdout) == (2, ""), ran.output
+        after = sorted(path.name for path in self.folder.rglob("*") if "__pycache__" not in path.parts)
+        assert after == before
+        error, *more = [
+            line for line in ran.stderr.strip().splitlines() if not line.startswith(("note: ", "warning: "))
+        ]
+        assert not more
+        return error
 
-        def refused_by_check_and_run(self):
-            said = str(tmp_path / "scenario.yaml")
-            checked = self.refused("check", said)
-            # The first folder above is new, too.
-            assert self.refused("run", said, "--out", str(tmp_path / "runs" / "mine")) == checked
-            return checked
+    def refused_by_check_and_run(self):
+        said = str(self.folder / "scenario.yaml")
+        checked = self.refused("check", said)
+        # The first folder above is new, too.
+        assert self.refused("run", said, "--out", str(self.folder / "runs" / "mine")) == checked
+        return checked
 
-    return Place()
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
 
 
 WRONG_ANSWERS = {
@@ -365,34 +367,39 @@ def test_a_fault_in_a_later_tick_leaves_no_folder(place):
         assert re.match(rf"error: {place.folder}/part\.py:\d+: {said}", place.refused(*run))
 
 
-def test_a_fault_that_shows_when_a_part_runs_is_a_failed_point_of_a_sweep(place):
-    names = {
-        "shape": "np.zeros(3)", "dtype": "np.zeros(view.shape, int)", "not_a_number": "np.full(view.shape, np.nan)",
-        "raises": "view.nonsense",
-    }  # fmt: skip
-    parts = [source("relay", returns, name).replace(IMPORTS, "") for name, returns in names.items()]
-    place.file(IMPORTS + "".join(parts) + source("fusion", "None", "nothing").replace(IMPORTS, ""))
+def test_a_fault_that_shows_in_a_later_tick_is_a_failed_point_of_a_sweep(place):
+    more = "CALLS = []\ndef answer(links):\n    CALLS.append(1)\n    return np.full(links, np.nan if len(CALLS) > 9 else 90.0)\n"
+    place.file(source("path loss", "answer(len(view.state))", more=more))
     place.scenario(chosen="")
     out = place.folder / "sweep"
-    grid = f"cooperation.relay={','.join(names)},none"
-    command = ["sweep", str(place.folder / "scenario.yaml"), "--grid", grid, "--out", str(out), "--workers", "2"]
-    ran = CliRunner().invoke(app, command)
-    assert ran.exit_code == 1
+    ran = CliRunner().invoke(app, [
+        "sweep", str(place.folder / "scenario.yaml"), "--grid", "radio.channel=mine,tr37885_highway", "--set", "run.duration_s=2",
+        "--out", str(out), "--workers", "2",
+    ])  # fmt: skip
+    assert ran.exit_code == 1, ran.output
     # Notes, and lines of progress where the machine is slow.
     assert not re.search("error|Traceback|part.py", ran.stderr)
-    failed = json.loads((out / "failures.json").read_text())
-    assert [f["settings"]["cooperation.relay"] for f in failed] == list(names)
-    for failure in failed:
-        assert re.match(
-            rf"{place.folder}/part\.py:\d+: relay rule '\w+': score (must return|raised) ", failure["reason"]
-        )
-        assert failure["kind"] == "scenario"
+    (failure,) = json.loads((out / "failures.json").read_text())
+    assert failure["settings"] == {"radio.channel": "mine"}
+    assert re.match(rf"{place.folder}/part\.py:\d+: path loss 'mine': loss_db must return finite", failure["reason"])
+    assert failure["kind"] == "scenario"
     assert len(list((out / "points").glob("*"))) == 1
 
 
-@pytest.fixture
-def swept(place):
+def test_a_fault_that_shows_at_once_refuses_the_sweep(place):
+    place.file(GOOD.replace("np.zeros(view.shape)", "np.zeros(3)"))
+    place.scenario(chosen="")
+    sweep = ["sweep", str(place.folder / "scenario.yaml"), "--grid", "cooperation.relay=mine,none"]
+    ran = CliRunner().invoke(app, [*sweep, "--out", str(place.folder / "sweep")])
+    assert (ran.exit_code, (place.folder / "sweep").exists()) == (2, False)
+    assert "1 of 2 settings cannot be run" in ran.stderr
+    assert "relay rule 'mine': score must return an array of 3 pairs x 7 stations, got shape (3,)" in ran.stderr
+
+
+@pytest.fixture(scope="module")
+def finished_sweep(tmp_path_factory):
     """A finished sweep of two points whose relay rule is a user's."""
+    place = Place(tmp_path_factory.mktemp("swept"))
     place.file(GOOD)
     place.scenario(chosen="")
     place.command = [
@@ -402,6 +409,13 @@ def swept(place):
     ran = CliRunner().invoke(app, place.command)
     assert ran.exit_code == 0, ran.output
     return place
+
+
+@pytest.fixture
+def swept(finished_sweep):
+    """The same sweep; a test may change the user's file."""
+    yield finished_sweep
+    finished_sweep.file(GOOD)
 
 
 def test_a_file_that_changed_before_resume_is_named(swept):

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import v2xsim
 from v2xsim.cli.app import app
 from v2xsim.study.studies import read_study
 from v2xsim.viz.drawing import style
+from v2xsim.viz.study import page
 from v2xsim.viz.study.axes import layout
 from v2xsim.viz.study.figures import COLUMN_IN, pictures
 
@@ -26,6 +28,12 @@ def values(name, setting, seed):
 
 def report(*arguments):
     return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+@pytest.fixture
+def one_figure(monkeypatch):
+    """Draw the first figure alone: it takes a second to draw and write all."""
+    monkeypatch.setattr(page, "pictures", lambda study, unit_of: islice(pictures(study, unit_of), 1))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +72,7 @@ def test_every_axis_has_a_unit_and_every_text_can_be_read(tmp_path, settings, ma
                 assert legend.get_window_extent().x1 <= width + 1, picture.name
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_single_run_has_a_report_too(tmp_path):
     v2xsim.run(v2xsim.load("demo", ["run.duration_s=1"]), out=tmp_path / "r")
     assert report(tmp_path / "r").exit_code == 0
@@ -72,6 +81,7 @@ def test_a_single_run_has_a_report_too(tmp_path):
     assert "run.duration_s" in page
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_failures_are_listed_with_their_reason_and_log(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", TWO, 2, values)
     (folder / "failures.json").write_text(
@@ -86,6 +96,7 @@ def test_failures_are_listed_with_their_reason_and_log(tmp_path, made_sweep):
 GRID = [{"cooperation.relay": r, "radio.tx_power_dbm": p} for r in ("none", "hybrid") for p in (5.0, 20.0)]
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_report_compares_within_the_other_keys(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", GRID, 5, values)
     assert report(folder, "--baseline", "cooperation.relay=none").exit_code == 0
@@ -96,6 +107,7 @@ def test_a_report_compares_within_the_other_keys(tmp_path, made_sweep):
     assert {row["within"] for row in table} == {"tx_power_dbm=5", "tx_power_dbm=20"}
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_report_of_random_draws_says_why_nothing_is_compared(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", DESIGN, 1, values, factors=[{"keys": list(DESIGN[0]), "drawn": True}])
     assert report(folder).exit_code == 0
@@ -103,6 +115,7 @@ def test_a_report_of_random_draws_says_why_nothing_is_compared(tmp_path, made_sw
     assert not (folder / "report" / "comparisons.csv").exists()
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_the_table_of_means_has_every_metric_of_every_setting(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", TWO, 3, lambda n, s, k: 0.25 * k)
     report(folder)
@@ -186,6 +199,7 @@ def test_a_paper_beside_a_report_that_v2xsim_did_not_write_is_not_replaced(tmp_p
     assert sorted(p.name for p in (tmp_path / "pub").iterdir()) == ["paper.tex", "report.html"]
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_a_report_that_got_a_file_of_the_user_is_not_replaced(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", TWO, 2, values)
     assert report(folder, "--out", tmp_path / "pub").exit_code == 0
@@ -196,6 +210,7 @@ def test_a_report_that_got_a_file_of_the_user_is_not_replaced(tmp_path, made_swe
     assert "'figures/my.pdf'" in found.output
 
 
+@pytest.mark.usefixtures("one_figure")
 @pytest.mark.parametrize("out", [".", "..", "../work"])
 def test_the_working_folder_is_not_replaced_by_a_report(tmp_path, made_sweep, monkeypatch, out):
     (tmp_path / "work").mkdir()
@@ -209,6 +224,7 @@ def test_the_working_folder_is_not_replaced_by_a_report(tmp_path, made_sweep, mo
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_no_text_of_a_file_reaches_the_page_unescaped(tmp_path, made_sweep):
     evil = "<script>alert(1)</script>"
     folder = made_sweep(
@@ -251,6 +267,7 @@ def test_an_older_result_without_latencies_says_nothing_of_them(tmp_path, made_s
     assert not (folder / "report" / "figures" / "awareness-latency.svg").exists()
 
 
+@pytest.mark.usefixtures("one_figure")
 @pytest.mark.slow
 def test_ten_thousand_points_are_read_and_reported(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", [{"radio.tx_power_dbm": 0.01 * n} for n in range(100)], 100, values)

@@ -134,7 +134,7 @@ def test_the_caption_of_the_readme_has_the_time_and_the_counts_of_the_picture(pi
 @pytest.mark.parametrize(
     ("metric", "words"),
     [
-        ("object_awareness_ego", "The ego alone knows {:.0%} of the road users in range."),
+        ("object_awareness_ego", "The ego alone knows {:.0%} of the road users in range;"),
         ("object_awareness_fused", "relays data, the ego knows {:.0%}."),
     ],
 )
