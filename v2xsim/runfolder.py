@@ -77,7 +77,12 @@ def finished(folder: Path) -> Path:
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: must be the folder of a finished run; there is no such folder")
     if not _has_manifest(folder):
-        raise RunFolderError(f"{folder}: must be the folder of a finished run; it has no {MANIFEST} of one")
+        sweep = (
+            "; it is the folder of a sweep, and a sweep with keep: tables has the folders of its runs in runs"
+            if (folder / "sweep.json").exists()
+            else ""
+        )
+        raise RunFolderError(f"{folder}: must be the folder of a finished run; it has no {MANIFEST} of one{sweep}")
     return folder
 
 

@@ -220,6 +220,8 @@ def versus(mean, low, high, p, pairs=5):
         np.array([2]),
         np.array([0.5]),
         np.array([np.nan]),
+        np.array([5]),
+        np.array([0]),
         Paired(*numbers),
         0.95,
         np.array([True]),
@@ -254,7 +256,7 @@ def test_a_difference_without_spread_is_explained(tmp_path, made_sweep):
 def test_rows_for_json_hold_numbers_and_null_where_there_is_none():
     (row,) = versus(0.1, 0.05, 0.3, 0.01).as_rows()
     assert row == {
-        "metric": "prr", "unit": "1", "base": "a", "other": "b", "within": "c=1", "pairs": 5, "settings": 2, "base_mean": 0.5,
+        "metric": "prr", "unit": "1", "base": "a", "other": "b", "within": "c=1", "pairs": 5, "settings": 2, "base_seeds": 5, "other_seeds": 0, "base_mean": 0.5,
         "other_mean": None, "difference": 0.1, "low": 0.05, "high": 0.3, "effect": None, "p": 0.01, "verdict": "higher",
         "survives_holm": True,
     }  # fmt: skip

@@ -8,9 +8,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.study.comparisons import TWO, between, noisy, study_of
+from tests.study.comparisons import TWO, between, compared, noisy, study_of
 from v2xsim.study.compare import with_first
-from v2xsim.study.studies import StudyError, read_study
+from v2xsim.study.folders import StudyError
+from v2xsim.study.studies import read_study
 
 
 def test_two_sweeps_are_paired_by_seed_and_common_setting(tmp_path, made_sweep):
@@ -153,3 +154,46 @@ def test_studies_are_called_by_their_folders(tmp_path, made_sweep):
     two = study_of(tmp_path, made_sweep, TWO[:1], 2, noisy, "b")
     found = between(one, two, [("prr", "1")])
     assert (found.base, found.other) == (str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+def test_seeds_that_do_not_meet_are_listed(tmp_path, made_sweep):
+    study = study_of(tmp_path, made_sweep, TWO[:1], 3, noisy)
+    with pytest.raises(
+        StudyError, match=r"seeds 7, 8, 9 and 1, 2, 3; .* run one of them again with the seeds of the other"
+    ):
+        between(study, replace(study, seeds=(7, 8, 9)), [("prr", "1")])
+
+
+def test_studies_without_a_common_metric_are_not_compared(tmp_path, made_sweep):
+    study = study_of(tmp_path, made_sweep, TWO[:1], 3, noisy)
+    other = replace(study, metrics=tuple((f"new_{name}", part, unit) for name, part, unit in study.metrics))
+    with pytest.raises(StudyError, match="has no metric in common with"):
+        between(study, other, [("prr", "1")])
+
+
+def test_a_plug_in_that_was_edited_is_a_difference(tmp_path, made_sweep):
+    study = study_of(tmp_path, made_sweep, TWO[:1], 3, noisy)
+    one, two = (replace(study, files={"/own.py": letter * 64, "/town.net.xml": "c" * 64}) for letter in "ab")
+    (change,) = between(one, two, [("prr", "1")]).differs
+    assert change.text == '/own.py: "sha256 aaaaaaaaaaaa" -> "sha256 bbbbbbbbbbbb"'
+
+
+def test_other_versions_are_reported(tmp_path, made_sweep):
+    study = study_of(tmp_path, made_sweep, TWO[:1], 3, noisy)
+    other = replace(study, versions={"v2xsim": "0.2.0", "run format": "3"})
+    (note,) = between(study, other, [("prr", "1")]).notes
+    assert note.endswith("from which differences may come: v2xsim 0.1.0 and 0.2.0")
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "why"),
+    [
+        ([np.nan] * 3, [np.nan] * 3, "measured on neither side"),
+        ([1.0, 2.0, 3.0], [np.nan] * 3, "measured only with relay=none"),
+        ([np.nan] * 3, [1.0, np.nan, 3.0], "measured only with relay=hybrid"),
+        ([1.0, np.nan, np.nan], [np.nan, 2.0, 3.0], "never measured on both sides with one seed"),
+    ],
+)
+def test_why_a_metric_has_no_pair_is_told(tmp_path, made_sweep, base, other, why):
+    (one,) = compared(study_of(tmp_path, made_sweep, TWO, 3, lambda n, s, k: np.array(other if s else base)))
+    assert (one.verdict(0), one.why_no_pair(0)) == ("no pair", why)

@@ -4,7 +4,8 @@ import pytest
 
 from v2xsim.study.axes import canonical, factors_of
 from v2xsim.study.contrasts import contrasts_of
-from v2xsim.study.studies import StudyError, read_study
+from v2xsim.study.folders import StudyError
+from v2xsim.study.studies import read_study
 from v2xsim.study.sweepfile import SweepFile
 
 RELAY, SHARE, ACCESS, MCS = "cooperation.relay", "stations.penetration", "radio.access", "radio.mcs"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import v2xsim
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.results import Results, metrics_table
-from v2xsim.study.studies import StudyError, read_study
+from v2xsim.study.folders import StudyError
+from v2xsim.study.studies import read_study
 
 TWO = [{"cooperation.relay": "none"}, {"cooperation.relay": "hybrid"}]
 
@@ -158,7 +159,7 @@ def test_a_setting_is_called_by_the_last_part_of_its_keys(tmp_path, made_sweep):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.123456, "0.1235"), (20.0, "20"), (7, "7"), ("text", "text"), (True, "true"), ([1, 2], "[1, 2]"), (None, "null")]
+    ("value", "shown"), [(0.123456, "0.123456"), (20.0, "20"), (7, "7"), ("text", "text"), (True, "true"), ([1, 2], "[1, 2]"), (None, "null")]
 )  # fmt: skip
 def test_values_are_shown_briefly(tmp_path, made_sweep, value, shown):
     assert labelled(tmp_path, made_sweep, {"a.k": value}) == [f"k={shown}"]
@@ -203,7 +204,7 @@ def test_the_metrics_of_another_run_are_refused(run_folder):
 def test_a_run_brings_its_scenario_and_versions(run_folder):
     manifest = json.loads((run_folder / "manifest.json").read_text())
     study = read_study(run_folder)
-    assert (study.scenario, study.versions) == (manifest["scenario"], manifest["versions"])
+    assert (study.scenario, study.versions) == (manifest["scenario"], manifest["versions"] | {"run format": "2"})
 
 
 @pytest.mark.parametrize("lacking", ["scenario", "seed", "format"])
@@ -244,7 +245,7 @@ def test_a_plan_that_lacks_something_is_damaged(folder):
     plan = json.loads((folder / "sweep.json").read_text())
     del plan["seeds"]
     (folder / "sweep.json").write_text(json.dumps(plan))
-    with pytest.raises(StudyError, match="holds a file that is damaged"):
+    with pytest.raises(StudyError, match=r"sweep\.json: is damaged: it is not a plan as a sweep writes it"):
         read_study(folder)
 
 

@@ -72,7 +72,8 @@ def command(
     """
     from v2xsim.study.compare import against_baseline, chosen_metrics, with_first
     from v2xsim.study.contrasts import contrasts_of
-    from v2xsim.study.studies import StudyError, read_study
+    from v2xsim.study.folders import StudyError
+    from v2xsim.study.studies import read_study
 
     check_one_format(as_json, as_csv)
     studies = [read_study(folder) for folder in folders]
@@ -164,9 +165,13 @@ def _print_comparison(one: "Versus", width: int | None) -> None:
         for row in rows:
             names.setdefault(_unit(one.metrics[row][1]), []).append(one.metrics[row][0])
         print_text("Units: " + "; ".join(f"{unit}: {', '.join(some)}" for unit, some in names.items()), width)
-    for word, meaning in ((IDENTICAL, "identical in every pair"), (NO_PAIR, "measured on one side only, or on none")):
-        if found := [name for row, (name, _) in enumerate(one.metrics) if words[row] == word]:
-            print_text(f"{meaning}: {', '.join(found)}", width)
+    without: dict[str, list[str]] = {}
+    for row, (name, _) in enumerate(one.metrics):
+        if words[row] in (IDENTICAL, NO_PAIR):
+            meaning = "identical in every pair" if words[row] == IDENTICAL else one.why_no_pair(row)
+            without.setdefault(meaning, []).append(name)
+    for meaning, some in sorted(without.items()):
+        print_text(f"{meaning}: {', '.join(some)}", width)
     fewer = sorted({int(n) for n in one.settings if 0 < n < one.settings.max()})
     if fewer:
         some = [name for row, (name, _) in enumerate(one.metrics) if int(one.settings[row]) in fewer]

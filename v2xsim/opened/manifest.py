@@ -40,8 +40,13 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        sweep = (
+            "; it is the folder of a sweep, whose runs are in runs if it keeps tables"
+            if (folder / "sweep.json").exists()
+            else ""
+        )
         raise OpenError(
-            f"{folder}: must be the folder of a finished run; it has no {MANIFEST}, which `v2xsim run` writes last"
+            f"{folder}: must be the folder of a finished run; it has no {MANIFEST}, which `v2xsim run` writes last{sweep}"
         ) from None
     except UnicodeDecodeError:
         raise _damaged(path, "it is no text in UTF-8") from None

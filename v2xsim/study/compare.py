@@ -11,9 +11,10 @@ from jaxtyping import Float, Int64
 from v2xsim.evaluation.catalogue import kind_of
 from v2xsim.study.axes import canonical
 from v2xsim.study.contrasts import Contrast, Contrasts
+from v2xsim.study.folders import StudyError
 from v2xsim.study.labels import value_text
 from v2xsim.study.statistics import Means, Paired, least_effect, means, paired, seed_averages, survives_holm
-from v2xsim.study.studies import Study, StudyError
+from v2xsim.study.studies import Study
 
 HEADLINE = (
     "ap_0.5_fused", "ap_0.7_fused", "coverage_after", "blind_covered", "object_awareness_fused", "time_to_awareness_fused",
@@ -25,6 +26,8 @@ IDENTICAL, NOISE, NO_PAIR = "identical", "not distinguishable from noise", "no p
 ONE_PAIR, NO_SPREAD = "one pair: no interval", "no spread: no interval"
 # Number of seeds that a study needs at least; with fewer, only very large effects are significant.
 _LEAST_SEEDS = 5
+# Largest number of seeds that a message lists.
+_MOST_SEEDS = 10
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Versus:
         settings: Number of settings over which each metric was averaged within each seed.
         base_mean: Mean of each metric in the baseline, over the pairs that both sides measured.
         other_mean: Mean of each metric in the other side, over the same pairs.
+        base_seeds: Number of seeds in which the baseline measured each metric.
+        other_seeds: Number of seeds in which the other side measured it.
         found: Statistics of the differences, other side minus baseline. A pair is a seed.
         confidence: Confidence level of the intervals, 0 to 1.
         survives: Whether each difference is significant among all differences of all comparisons together (Holm's method).
@@ -75,6 +80,8 @@ class Versus:
     settings: Int64[np.ndarray, " metrics"]
     base_mean: Float[np.ndarray, " metrics"]
     other_mean: Float[np.ndarray, " metrics"]
+    base_seeds: Int64[np.ndarray, " metrics"]
+    other_seeds: Int64[np.ndarray, " metrics"]
     found: Paired
     confidence: float
     survives: np.ndarray
@@ -102,6 +109,15 @@ class Versus:
             return NO_SPREAD if no_spread else NOISE
         return "higher" if mean > 0 else "lower"
 
+    def why_no_pair(self, row: int) -> str:
+        """Return in words why a metric has no pair."""
+        base, other = self.base_seeds[row], self.other_seeds[row]
+        if base == other == 0:
+            return "measured on neither side"
+        if base == 0 or other == 0:
+            return f"measured only with {self.base if other == 0 else self.other}"
+        return "never measured on both sides with one seed"
+
     def as_object(self) -> dict[str, Any]:
         """Return what is compared with what as data for JSON, with the complete values of the keys that differ."""
         return {
@@ -119,6 +135,7 @@ class Versus:
             {
                 "metric": name, "unit": unit, "base": self.base, "other": self.other, "within": self.within,
                 "pairs": int(self.found.pairs[row]), "settings": int(self.settings[row]),
+                "base_seeds": int(self.base_seeds[row]), "other_seeds": int(self.other_seeds[row]),
                 "base_mean": number(self.base_mean[row]), "other_mean": number(self.other_mean[row]),
                 "difference": number(self.found.mean[row]), "low": number(self.found.low[row]),
                 "high": number(self.found.high[row]), "effect": number(self.found.effect[row]),
@@ -180,6 +197,7 @@ def against_baseline(
             Versus(
                 study.label(group[0].base, group[0].keys), study.label(group[0].other, group[0].keys),
                 _within(study, group), _changes(study, group[0]), tuple(metrics), sides[n][2], *_both(a[:, n], b[:, n]),
+                _seeds(values, [pair.base for pair in group]), _seeds(values, [pair.other for pair in group]),
                 Paired(*(getattr(differences, part)[:, n] for part in _PARTS)), confidence, np.zeros(len(metrics), bool),
             )
             for n, group in enumerate(groups.values())
@@ -308,21 +326,35 @@ def _between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], conf
             "not; compare each with its own baseline"
         )
     seeds = [(base.seeds.index(seed), k) for k, seed in enumerate(other.seeds) if seed in base.seeds]
-    if not places or not seeds:
+    if not places:
         raise StudyError(
-            f"{other.folder}: has no {'seed' if places else 'setting'} in common with {base.folder}; runs are compared with the same random draws"
+            f"{other.folder}: has no setting in common with {base.folder}: they vary {' and '.join(common)}, and no value is in both; "
+            "compare each with its own baseline"
+        )
+    if not seeds:
+        raise StudyError(
+            f"{other.folder}: has no seed in common with {base.folder}: seeds {_listed(other.seeds)} and {_listed(base.seeds)}; runs are "
+            "compared with the same random draws, so run one of them again with the seeds of the other (--seed or seeds)"
+        )
+    shared = {name for name, part, _ in base.metrics if not part} & {
+        name for name, part, _ in other.metrics if not part
+    }
+    if not shared:
+        raise StudyError(
+            f"{other.folder}: has no metric in common with {base.folder}; run one of them again with this version"
         )
     a, b = np.full((2, len(metrics), len(places), len(seeds)), np.nan)
     for n, (name, _) in enumerate(metrics):
         for side, study, part in ((a, base, 0), (b, other, 1)):
             if (row := study.row.get((name, ""))) is not None:
                 side[n] = study.values[row][np.ix_([p[part] for p in places], [s[part] for s in seeds])]
+    base_seeds, other_seeds = (_seeds(side, range(len(places))) for side in (a, b))
     a, b, count = seed_averages(a, b)
     return Versus(
         str(base.folder), str(other.folder), f"the mean of {len(places)} settings" if len(places) > 1 else "",
-        tuple(_differences(base.scenario, other.scenario)), tuple(metrics), count, *_both(a, b),
+        (*_differences(base.scenario, other.scenario), *_files(base, other)), tuple(metrics), count, *_both(a, b), base_seeds, other_seeds,
         _differences_of(a, b, metrics, confidence), confidence, np.zeros(len(metrics), bool),
-        tuple(_unpaired(base, other, len(places), len(seeds))),
+        (*_unpaired(base, other, len(places), len(seeds)), *_versions(base, other)),
     )  # fmt: skip
 
 
@@ -334,12 +366,41 @@ def _unpaired(base: Study, other: Study, settings: int, seeds: int) -> Iterator[
                 yield f"{have - number} of {have} {word}s of {study.folder} have no partner and are left out"
 
 
+def _files(base: Study, other: Study) -> Iterator[Change]:
+    """Yield each file that both studies read from one path, but with different content, such as a plug-in that was edited."""
+    for path in base.files:
+        if path in other.files and base.files[path] != other.files[path]:
+            yield Change(path, *(f"sha256 {study.files[path][:12]}" for study in (base, other)))
+
+
+def _versions(base: Study, other: Study) -> Iterator[str]:
+    """Yield a sentence about the versions in which two studies differ, if there are any."""
+    differ = [
+        f"{name} {base.versions[name]} and {other.versions[name]}"
+        for name in base.versions
+        if name in other.versions and base.versions[name] != other.versions[name]
+    ]
+    if differ:
+        yield f"{base.folder} and {other.folder} were made with other versions, from which differences may come: {', '.join(differ)}"
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds[:_MOST_SEEDS])) + (
+        f" and {len(seeds) - _MOST_SEEDS} more" if len(seeds) > _MOST_SEEDS else ""
+    )
+
+
 def _unit_of(metric: str, stored: str) -> str:
     """Return the unit of a metric; older versions stored "1" for counts too."""
     try:
         return kind_of(metric).unit
     except (KeyError, ValueError):
         return stored
+
+
+def _seeds(values: Float[np.ndarray, "metrics settings seeds"], rows: Sequence[int]) -> Int64[np.ndarray, " metrics"]:
+    """Return the number of seeds in which any of some settings measured each metric."""
+    return np.isfinite(values[:, rows]).any(axis=1).sum(axis=1)
 
 
 def _both(

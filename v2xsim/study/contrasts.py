@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from v2xsim.study.axes import canonical, has_values
+from v2xsim.study.folders import StudyError
 from v2xsim.study.labels import value_text, word_text
-from v2xsim.study.studies import Study, StudyError
+from v2xsim.study.studies import Study
 
 # Largest number of settings that a message lists.
 _MOST_LISTED = 5

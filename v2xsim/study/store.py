@@ -273,7 +273,9 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{folder / MANIFEST}: cannot be read: {error}") from None
+        raise StoreError(
+            f"{folder / MANIFEST}: cannot be read: {error}; copy the folder again, or begin the sweep in another folder"
+        ) from None
     if (
         not isinstance(manifest, Mapping)
         or manifest.get("kind") != "sweep"

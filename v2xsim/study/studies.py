@@ -1,6 +1,5 @@
 """Read the folder of a sweep or of a run as a `Study`."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,22 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int64
 
-from v2xsim.errors import UserError
 from v2xsim.results.manifest import FORMAT as RUN_FORMAT
+from v2xsim.runfolder import MANIFEST as RUN_MANIFEST
 from v2xsim.scenario.manifests import change_of
 from v2xsim.study.axes import Setting
+from v2xsim.study.folders import StudyError, damaged, is_running, json_in, no_study
 from v2xsim.study.gather import FAILURES, RESULTS
 from v2xsim.study.labels import word_text
-from v2xsim.study.point_notices import PointNotice, notices_of
+from v2xsim.study.point_notices import NOTICES, PointNotice, notices_of
+from v2xsim.study.result_table import cube_in
 from v2xsim.study.store import MANIFEST, manifest_of
-
-
-class StudyError(UserError):
-    """A folder holds no study that can be read."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +44,8 @@ class Study:
         fixed_factors: Keys with listed values: the keys of each tuple only vary together. Keys that were drawn at random are
             not among them.
         notices: Notices of the points, with the number of points that each concerns.
+        files: SHA-256 digest of each file that the points read, by path.
+        running: Whether a process was working on the sweep while it was read.
     """
 
     folder: Path
@@ -68,6 +65,8 @@ class Study:
     baseline_values: Mapping[str, Any] = field(default_factory=dict)
     fixed_factors: tuple[tuple[str, ...], ...] = ()
     notices: tuple[PointNotice, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    running: bool = False
 
     @cached_property
     def row(self) -> dict[tuple[str, str], int]:
@@ -80,12 +79,18 @@ class Study:
         return int((self.counts >= 0).any(axis=0).sum()) if self.metrics else 0
 
     def missing(self) -> tuple[str, ...]:
-        """Return a sentence about points without a result, if there are any."""
-        missing = self.planned - self.finished
+        """Return sentences about points without a result, if there are any."""
+        missing, failed = self.planned - self.finished, len(self.failures)
+        running = (
+            ("a process works on this sweep now, so the numbers are those of its last end",) if self.running else ()
+        )
         if missing <= 0:
-            return ()
+            return running
+        reasons = f": see {self.folder / FAILURES}; --retry-failed runs them again" if failed else ""
+        rest = f"; --resume runs the other {missing - failed}" if missing > failed else ""
         return (
-            f"{missing} of {self.planned} points have no result ({len(self.failures)} failed), so their pairs are missing",
+            *running,
+            f"{missing} of {self.planned} points have no result, so their pairs are missing ({failed} failed{reasons}{rest})",
         )
 
     def of(self, metric: str, part: str = "") -> Float[np.ndarray, "settings seeds"]:
@@ -124,34 +129,51 @@ def read_study(folder: str | Path) -> Study:
     """
     path = Path(folder)
     try:
-        if not path.is_dir():
-            raise StudyError(f"{path}: must be the folder of a sweep or of a run; there is no such folder")
-        if (path / MANIFEST).exists():
+        if (path / MANIFEST).is_file():
             return _sweep(path)
-        if (path / "manifest.json").exists():
+        if (path / RUN_MANIFEST).is_file():
             return _run(path)
+        raise no_study(path)
     except OSError as error:
         raise StudyError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (pa.ArrowInvalid, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise StudyError(f"{path}: holds a file that is damaged: {error}") from None
-    raise StudyError(f"{path}: must be the folder of a sweep or of a run; it has neither {MANIFEST} nor manifest.json")
 
 
 def _sweep(folder: Path) -> Study:
     manifest = manifest_of(folder)
+    repair = f"write it again with v2xsim sweep ... --out {folder} --resume"
+    running = is_running(folder)
     if not (folder / RESULTS).exists():
-        raise StudyError(f"{folder}: the sweep is not finished; continue with v2xsim sweep ... --out {folder} --resume")
-    file = pq.ParquetFile(folder / RESULTS)
-    table = file.read(["setting", "seed", "metric", "bin", "value", "unit", "count"])
-    failures = json.loads((folder / FAILURES).read_text(encoding="utf-8")) if (folder / FAILURES).exists() else []
-    _check_form(folder, manifest, failures)
-    seeds = [int(seed) for seed in manifest["seeds"]]
-    metrics, values, counts = _cube(table, len(manifest["settings"]), seeds)
-    return Study(
-        folder, manifest["name"], manifest["question"], tuple(manifest["keys"]), tuple(manifest["settings"]), tuple(seeds), manifest["baseline"],
-        manifest["scenario"], manifest["versions"], len(manifest["points"]), tuple(failures), metrics, values, counts,
-        manifest.get("baseline_values", {}), _fixed_factors(manifest), notices_of(folder),
-    )  # fmt: skip
+        done = len(list((folder / "points").glob("*.arrow")))
+        state = (
+            "still runs; wait for its end"
+            if running
+            else f"is not finished; continue with v2xsim sweep ... --out {folder} --resume"
+        )
+        raise StudyError(
+            f"{folder}: the sweep {state} ({done} of {len(manifest.get('points', []))} points have a result)"
+        )
+    failures = json_in(folder / FAILURES, repair) if (folder / FAILURES).exists() else []
+    try:
+        _check_form(folder, manifest, failures)
+        seeds = [int(seed) for seed in manifest["seeds"]]
+        metrics, values, counts = cube_in(folder / RESULTS, len(manifest["settings"]), seeds, repair)
+        files = {**_digests(manifest.get("plugins")), **_digests(manifest.get("inputs"))}
+        return Study(
+            folder, manifest["name"], manifest["question"], tuple(manifest["keys"]), tuple(manifest["settings"]), tuple(seeds), manifest["baseline"],
+            manifest["scenario"], manifest["versions"], len(manifest["points"]), tuple(failures), metrics, values, counts,
+            manifest.get("baseline_values", {}), _fixed_factors(manifest), _notices(folder, repair), files, running,
+        )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise damaged(
+            folder / MANIFEST, f"it is not a plan as a sweep writes it ({error})", "copy the folder again"
+        ) from None
+
+
+def _notices(folder: Path, repair: str) -> tuple[PointNotice, ...]:
+    try:
+        return notices_of(folder)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise damaged(folder / NOTICES, error, repair) from None
 
 
 def _check_form(folder: Path, manifest: Mapping[str, Any], failures: Any) -> None:
@@ -187,28 +209,36 @@ def _check_form(folder: Path, manifest: Mapping[str, Any], failures: Any) -> Non
 
 
 def _run(folder: Path) -> Study:
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    path, table = folder / RUN_MANIFEST, folder / "metrics.parquet"
+    repair = "copy the folder again, or run it again"
+    manifest = json_in(path, repair)
     if not isinstance(manifest, dict) or not {"scenario", "seed", "format"} <= set(manifest):
-        raise StudyError(f"{folder / 'manifest.json'}: is not a manifest of a run")
-    if manifest["format"] > RUN_FORMAT:
+        raise StudyError(f"{path}: is not a manifest of a run; {repair}")
+    if not isinstance(manifest["format"], int) or manifest["format"] > RUN_FORMAT:
         raise StudyError(
             f"{folder}: made by a newer version: format {manifest['format']}, this one reads {RUN_FORMAT}; update v2xsim"
         )
-    digests = manifest.get("tables")
-    digest = digests.get("metrics") if isinstance(digests, dict) else None
-    if digest is not None and (changed := change_of(folder / "metrics.parquet", digest)) is not None:
-        raise StudyError(f"{folder / 'metrics.parquet'}: {changed}; copy the folder again, or run it again")
-    table = pq.read_table(folder / "metrics.parquet")
-    rows = table.num_rows
-    table = table.append_column("setting", pa.array(np.zeros(rows, np.int32)))
-    table = table.append_column("seed", pa.array(np.full(rows, manifest["seed"], np.int64)))
-    metrics, values, counts = _cube(table, 1, [manifest["seed"]])
-    return Study(
-        folder, folder.name, "", (), ({},), (manifest["seed"],), 0, manifest["scenario"], manifest["versions"], 1, (), metrics, values,
-        counts, notices=tuple(
-            PointNotice(notice["subject"], 1, 1, notice["text"]) for notice in manifest.get("notices", [])
-        ),
-    )  # fmt: skip
+    digest = manifest.get("tables", {}).get("metrics") if isinstance(manifest.get("tables"), dict) else None
+    if digest is not None and (changed := change_of(table, digest)) is not None:
+        raise StudyError(f"{table}: {changed}; {repair}")
+    if not table.exists():
+        raise StudyError(f"{table}: is missing; {repair}")
+    try:
+        seed = int(manifest["seed"])
+        metrics, values, counts = cube_in(table, 1, [seed], repair, one_run=True)
+        files = {item["path"]: item["sha256"] for name in ("plugins", "inputs") for item in manifest.get(name, [])}
+        return Study(
+            folder, folder.name, "", (), ({},), (seed,), 0, dict(manifest["scenario"]), dict(manifest["versions"]) | {"run format": str(manifest["format"])}, 1, (), metrics, values,
+            counts, notices=tuple(
+                PointNotice(notice["subject"], 1, 1, notice["text"]) for notice in manifest.get("notices", [])
+            ), files=files,
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"it is not a manifest as a run writes it ({error})", repair) from None
+
+
+def _digests(digests: Any) -> dict[str, str]:
+    return {str(path): str(digest) for path, digest in digests.items()} if isinstance(digests, Mapping) else {}
 
 
 def _fixed_factors(manifest: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
@@ -217,40 +247,3 @@ def _fixed_factors(manifest: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     if factors is None:
         return tuple((key,) for key in manifest["keys"])
     return tuple(tuple(factor["keys"]) for factor in factors if not factor["drawn"])
-
-
-def _cube(
-    table: pa.Table, settings: int, seeds: list[int]
-) -> tuple[tuple[tuple[str, str, str], ...], Float[np.ndarray, "m s k"], Int64[np.ndarray, "m s k"]]:
-    """Return the metrics of a results table, with their values and counts by metric, setting and seed.
-
-    A count of -1 means that there is no such point.
-    """
-    codes, words = [], []
-    for name in ("metric", "bin", "unit"):
-        column = table.column(name).combine_chunks()
-        column = column.cast(pa.string()).dictionary_encode() if not pa.types.is_dictionary(column.type) else column
-        if isinstance(column, pa.ChunkedArray):
-            column = column.unify_dictionaries().combine_chunks()
-        codes.append(column.indices.to_numpy(zero_copy_only=False).astype(np.int64))
-        words.append([str(word) for word in column.dictionary.to_pylist()])
-    shape = (len(words[0]), len(words[1]), len(words[2]))
-    if table.num_rows == 0:
-        return (), np.zeros((0, settings, len(seeds))), np.zeros((0, settings, len(seeds)), np.int64)
-    joined = np.ravel_multi_index((codes[0], codes[1], codes[2]), shape)
-    distinct, first, which = np.unique(joined, return_index=True, return_inverse=True)
-    # Sort the metrics in the order in which they were written.
-    order = np.argsort(first, kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    a, b, c = np.unravel_index(distinct[order], shape)
-    metrics = tuple((words[0][i], words[1][j], words[2][k]) for i, j, k in zip(a, b, c, strict=True))
-    known = np.array(sorted(seeds), np.int64)
-    seed_column = np.argsort(np.array(seeds), kind="stable")
-    seed = seed_column[np.searchsorted(known, table.column("seed").to_numpy())]
-    setting = table.column("setting").to_numpy()
-    values = np.full((len(metrics), settings, len(seeds)), np.nan)
-    counts = np.full(values.shape, -1, np.int64)
-    values[rank[which], setting, seed] = table.column("value").to_numpy()
-    counts[rank[which], setting, seed] = table.column("count").to_numpy()
-    return metrics, values, counts

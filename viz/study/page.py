@@ -26,8 +26,9 @@ from v2xsim.study.compare import (
 )  # fmt: skip
 from v2xsim.study.contrasts import contrasts_of
 from v2xsim.study.csvtext import csv_text
+from v2xsim.study.folders import StudyError
 from v2xsim.study.labels import value_text
-from v2xsim.study.studies import Study, StudyError
+from v2xsim.study.studies import Study
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture, pictures
 
@@ -280,10 +281,13 @@ def _versus(one: Versus) -> Iterator[str]:
                 f'<td>{_number(differences.effect[row])}</td><td class="word">{one.verdict(row)}{star}</td></tr>'
             )
         yield "</table>"
-    for word, meaning in ((IDENTICAL, "Identical in every pair"), (NO_PAIR, "Measured on one side only, or on none")):
-        names = [name for row, (name, _) in enumerate(one.metrics) if one.verdict(row) == word]
-        if names:
-            yield f'<p class="dim">{meaning}: {html.escape(", ".join(names))}.</p>'
+    without: dict[str, list[str]] = {}
+    for row, (name, _) in enumerate(one.metrics):
+        if (word := one.verdict(row)) in (IDENTICAL, NO_PAIR):
+            meaning = "Identical in every pair" if word == IDENTICAL else one.why_no_pair(row).capitalize()
+            without.setdefault(meaning, []).append(name)
+    for meaning, names in sorted(without.items()):
+        yield f'<p class="dim">{html.escape(meaning)}: {html.escape(", ".join(names))}.</p>'
 
 
 def _how(study: Study, comparisons: Sequence[Versus]) -> Iterator[str]:
