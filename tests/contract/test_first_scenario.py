@@ -1,5 +1,6 @@
 """docs/first_scenario.md: a reader who copies its files and commands gets what the page shows."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from v2xsim.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "first_scenario.md").read_text()
@@ -23,12 +27,18 @@ COMMANDS = [
 ]
 
 
-def run(folder, *arguments):
-    """Run Python in the folder of a reader; return its exit status and all that it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+def run(folder, command):
+    """Run a command of v2xsim in the folder of a reader; return its exit status and all that it prints."""
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(app, command.split(), env={"COLUMNS": "200"})
+    return done.exit_code, done.output
+
+
+def run_program(folder, name):
+    """Run a program of the page in a Python of its own; return its exit status and all that it prints."""
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+        [sys.executable, name], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
 
@@ -43,7 +53,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def printed(folder):
-    return [run(folder, "-m", "v2xsim", *command.split()) for command, _ in COMMANDS]
+    return [run(folder, command) for command, _ in COMMANDS]
+
+
+@pytest.fixture(scope="module")
+def programs(folder, printed):
+    """What each program of the page ends with and prints, after the commands."""
+    return {name: run_program(folder, name) for name in FILES if name.endswith(".py")}
 
 
 def test_the_page_has_files_and_commands():
@@ -61,18 +77,17 @@ def test_a_command_prints_what_the_page_shows(number, printed):
 
 
 def test_the_intersection_has_nothing_to_report(folder):
-    status, text = run(folder, "-m", "v2xsim", "check", "crossing.yaml", "--strict")
+    status, text = run(folder, "check crossing.yaml --strict")
     assert status == 0, text
 
 
 @pytest.mark.parametrize(("name", "lines"), [("first_look.py", 2), ("two_radios.py", 2)])
-def test_a_program_of_the_page_runs(name, lines, folder, printed):
-    status, text = run(folder, name)
+def test_a_program_of_the_page_runs(name, lines, programs):
+    status, text = programs[name]
     assert status == 0, text
     assert len(text.splitlines()) == lines
 
 
-def test_packets_of_nr_are_smaller_as_the_page_says(folder):
-    _, text = run(folder, "two_radios.py")
-    sizes = {line.split()[0]: int(line.split()[1]) for line in text.splitlines()}
+def test_packets_of_nr_are_smaller_as_the_page_says(programs):
+    sizes = {line.split()[0]: int(line.split()[1]) for line in programs["two_radios.py"][1].splitlines()}
     assert sizes["nr_mode2"] < sizes["ieee80211p"]
