@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
 from v2xsim.comms.phy.sidelink import RESOURCE_BLOCKS
-from v2xsim.scenario import ScenarioError, from_data, load, packaged, resolved
+from v2xsim.scenario import ScenarioError, from_data, load, packaged, resolved, to_yaml
 from v2xsim.scenario.choices import choice_in
 from v2xsim.scenario.describe import all_keys, members_of
 from v2xsim.scenario.fields import rule_of
@@ -213,6 +213,16 @@ def within(value: float, bounds: dict[str, float]) -> bool:
         and value > bounds.get("gt", value - 1)
         and value < bounds.get("lt", value + 1)
     )
+
+
+@pytest.mark.parametrize("name", packaged())
+def test_a_scenario_that_is_written_and_read_leaves_the_same_values_open(name, tmp_path):
+    scenario = load(name, ["radio.access=nr_mode2"])
+    (tmp_path / "again.yaml").write_text(to_yaml(scenario))
+    again = load(tmp_path / "again.yaml")
+    assert resolved(again) == resolved(scenario)
+    assert again.automatic == scenario.automatic != {}
+    assert load(tmp_path / "again.yaml", ["radio.access=ieee80211p"]).radio.mtu_bytes == 1400
 
 
 def values_of(info: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.study.opened_sweeps import begun, reopened
 from tests.study.small_sweeps import done, finish, planned
+from v2xsim.scenario import from_data, resolved
 from v2xsim.study.store import Store, StoreError, as_json, manifest_of, opened
 
 
@@ -50,6 +51,18 @@ def test_a_job_says_where_result_log_and_reason_go(store, plan):
 def test_a_job_has_the_scenario_of_its_setting_and_its_seed(store, plan):
     job = store.job(plan.points[3], 0)
     assert (job.scenario["cooperation"]["relay"]["rule"], job.scenario["run"]["seed"]) == ("hybrid", 2)
+
+
+@pytest.mark.parametrize("access", ["random_slot", "nr_mode2"])
+def test_in_a_job_the_values_that_follow_from_other_keys_are_left_open(tmp_path, access):
+    # Otherwise they would be fixed in the manifest of the point's run, which could not be run with another access scheme.
+    plan = planned(set={"radio.access": access})
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        point = plan.points[0]
+        scenario = from_data(store.job(point, 0).scenario)
+    assert resolved(scenario) == resolved(plan.scenario_of(point))
+    assert scenario.automatic == plan.scenario_of(point).automatic != {}
+    assert scenario.with_({"radio.access": "lte_mode4"}).radio.mtu_bytes < 1400
 
 
 def test_a_job_of_a_sweep_that_keeps_tables_names_a_run_folder(tmp_path):

@@ -15,7 +15,7 @@ from v2xsim.comms.messages.sizes import (
 )
 from v2xsim.comms.phy.airtime import airtime_us
 from v2xsim.doubtful.doubt import Doubt
-from v2xsim.engine.cooperation.answers import predicted_bytes
+from v2xsim.engine.cooperation.answer_sizes import predicted_bytes
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.scenario.schema import Scenario
 

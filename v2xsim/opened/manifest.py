@@ -9,8 +9,8 @@ from v2xsim.notices import Notice
 from v2xsim.opened.errors import OpenError
 from v2xsim.results.manifest import FORMAT
 from v2xsim.runfolder import MANIFEST
-from v2xsim.scenario.load import as_written, from_data, recorded, resolved
-from v2xsim.scenario.manifests import change_of, without_keys
+from v2xsim.scenario.load import as_written, from_data, recorded, unfilled
+from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.steered import replay_text
 
@@ -98,7 +98,7 @@ def replayed(scenario: Scenario, manifest: Mapping[str, Any], folder: Path, step
         step_s: Time step of the replay; None for that of the run.
     """
     # Values that follow from other keys follow again from those that a user changes in the replay.
-    data = without_keys(resolved(scenario), scenario.automatic)
+    data = unfilled(scenario)
     if step_s is not None:
         # As many whole steps as fit between the first and the last recorded tick.
         steps = int((scenario.run.duration_s - scenario.run.step_s) / step_s + 1e-9) + 1

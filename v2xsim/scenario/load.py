@@ -16,10 +16,10 @@ from v2xsim.scenario.choices import parts_in, with_names, word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
-from v2xsim.scenario.fields import File, Section
+from v2xsim.scenario.fields import AUTO, File, Section
 from v2xsim.scenario.former_keys import SCENARIO, Moved, Renamed, with_present_keys, with_present_names
 from v2xsim.scenario.hooks import HOOKS
-from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, without_keys
+from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, with_keys, without_keys
 from v2xsim.scenario.overrides import with_overrides, with_values
 from v2xsim.scenario.paths import with_paths
 from v2xsim.scenario.plain import plain_data
@@ -167,9 +167,17 @@ def resolved(scenario: Scenario) -> dict[str, Any]:
     return scenario.model_dump(mode="json")
 
 
+def unfilled(scenario: Scenario) -> dict[str, Any]:
+    """Return every key of a scenario as `resolved` does, but not those whose values follow from other keys.
+
+    Read back, these follow again, also if another key is changed.
+    """
+    return without_keys(resolved(scenario), scenario.automatic)
+
+
 def to_yaml(scenario: Scenario) -> str:
-    """Return every key of a scenario as a YAML file that `load` reads back."""
-    return write_yaml(resolved(scenario))
+    """Return every key of a scenario as a YAML file that `load` reads back; values that follow from other keys are `auto`."""
+    return write_yaml(with_keys(resolved(scenario), dict.fromkeys(scenario.automatic, AUTO)))
 
 
 def packaged() -> list[str]:

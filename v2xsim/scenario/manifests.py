@@ -73,13 +73,27 @@ def without_keys(data: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]
     """Return a copy of a scenario's data without some dotted keys."""
     kept = deepcopy(dict(data))
     for key in keys:
-        *above, last = key.split(".")
-        held: Any = kept
-        for name in above:
-            held = held.get(name) if isinstance(held, dict) else None
-        if isinstance(held, dict):
-            held.pop(last, None)
+        above, last = _section_of(kept, key)
+        above.pop(last, None)
     return kept
+
+
+def with_keys(data: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a scenario's data with other values for some dotted keys, whose sections it has."""
+    changed = deepcopy(dict(data))
+    for key, value in values.items():
+        above, last = _section_of(changed, key)
+        above[last] = value
+    return changed
+
+
+def _section_of(data: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
+    """Return the section that holds a dotted key, and the last part of the key; an empty section if the data has none."""
+    *above, last = key.split(".")
+    held: Any = data
+    for name in above:
+        held = held.get(name) if isinstance(held, dict) else None
+    return held if isinstance(held, dict) else {}, last
 
 
 def automatic_keys(manifest: Mapping[str, Any]) -> list[str]:

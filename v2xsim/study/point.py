@@ -23,7 +23,8 @@ class Job:
 
     Attributes:
         key: Key that identifies the point.
-        scenario: Resolved scenario of the point, with its seed.
+        scenario: Scenario of the point with its seed; values that follow from other keys are left out, so that they follow again when
+            the manifest of the run is run with other values.
         result: Path of the file for the metrics, which is written in one step.
         tables: Path of the run folder; empty if the tables of the run are not kept.
         log: Path of the file for the printed output.

@@ -33,7 +33,7 @@ from typing import Any
 from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
 from v2xsim.ownership import wait_until_clear
-from v2xsim.scenario.load import resolved
+from v2xsim.scenario.load import unfilled
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import FORMAT, Plan, Point, content_of
 from v2xsim.study.point import Job
@@ -82,7 +82,7 @@ class Store:
         scenario = self.plan.scenario_of(point)
         file = self.plan.file
         return Job(
-            point.key, resolved(scenario), str(self._result(point.key)),
+            point.key, unfilled(scenario), str(self._result(point.key)),
             str(self.folder / "runs" / point.key) if file.keep == "tables" else "", str(self._log(point.key)),
             str(self.folder / "logs" / f"{point.key}.reason"), file.threads, file.timeout_s or 0.0,
             int(file.memory_gb * 1e9) if file.memory_gb else memory_bytes, self.plan.plugins,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.engine.small_world import HELPER, detections, frame, request
-from v2xsim.engine.cooperation.answers import answer, codes_bytes, occupied_in, predicted_bytes
+from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
+from v2xsim.engine.cooperation.answers import answer, occupied_in
 from v2xsim.gpu.bev.fusion.scheme import Share
 from v2xsim.records import FREE, OCCUPIED, UNOBSERVED, Detections
 

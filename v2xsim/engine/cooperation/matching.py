@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from v2xsim.engine.cooperation.answers import codes_bytes, occupied_in, predicted_bytes
+from v2xsim.engine.cooperation.answer_sizes import codes_bytes, predicted_bytes
+from v2xsim.engine.cooperation.answers import occupied_in
 from v2xsim.engine.cooperation.paths import Paths
 from v2xsim.engine.stations.contents import NOBODY
 from v2xsim.engine.stations.frame import Frame
