@@ -295,7 +295,7 @@ def _check(cls: type[Part], name: str) -> None:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name in taken:
             raise PartError(
-                f"the {kind.name} {name!r} must call its parameter {field.name!r} otherwise: that name is taken"
+                f"the {kind.name} {name!r} must give its parameter {field.name!r} another name: this one is taken"
             )
         if field.name.startswith("_"):
             raise PartError(f"the {kind.name} {name!r}: a parameter's name must not begin with '_', got {field.name!r}")

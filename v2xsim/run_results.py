@@ -74,8 +74,8 @@ def steered_notices(steered: Steered, messages: MessageCounts) -> tuple[Notice, 
         notices.append(Notice(NOTICE, steered.messages_sent + steered.speeds_set, text))
     if messages.under_way:
         text = (
-            f"{messages.under_way:,} of {messages.sent:,} messages of the program were under way when the run ended: nobody knows whether they would have "
-            "arrived; lengthen run.duration_s, or send them earlier"
+            f"{messages.under_way:,} of {messages.sent:,} messages of the program were under way when the run ended, so their outcome is not known; increase "
+            "run.duration_s, or send them earlier"
         )
         notices.append(Notice("run.messages_under_way", messages.under_way, text))
     return tuple(notices)

@@ -195,7 +195,7 @@ class Simulation:
         if not self._engine.is_over:
             self._check_running()
             raise SteppingError(
-                f"the run has come to {self.time_s:.12g} s and not to its end; step on, or call finish(), before results()"
+                f"the run is at {self.time_s:.12g} s, before its end; go on with step() to the end, or call finish(), before results()"
             )
         if self._results is None:
             started = time.perf_counter()
@@ -320,8 +320,8 @@ class Simulation:
         self._sent_at = (self.time_s, sent + 1 if now_s == self.time_s else 1)
         if self._sent_at[1] > MOST_MESSAGES_AT_ONCE:
             raise SteppingError(
-                f"at most {MOST_MESSAGES_AT_ONCE:,} messages can be sent at one instant, and {self.time_s:.12g} s has them; a function that is "
-                "called at an arrival or a loss must not always send again where messages take no time"
+                f"at most {MOST_MESSAGES_AT_ONCE:,} messages can be sent at one instant, and at {self.time_s:.12g} s there are more; where "
+                "messages take no time, a function that sends a message at every arrival or loss never ends"
             )
 
     def _station(self, name: str) -> int:
@@ -355,14 +355,14 @@ class Simulation:
     def _check_running(self) -> None:
         if self._process != os.getpid():
             raise SteppingError(
-                "the simulation belongs to the process that forked this one: its threads and SUMO run there; make a simulation of your own"
+                "the simulation belongs to the process that forked this one: its threads and SUMO run there; make a new simulation in this process"
             )
         if self._failure is not None:
             raise SteppingError(
                 f"the simulation has ended with an error ({type(self._failure).__name__}: {self._failure}); make a new one"
             )
         if self._engine.is_over:
-            raise SteppingError("the run has come to its end; make a new simulation")
+            raise SteppingError("the run has ended; make a new simulation")
         if not self._end.alive:
             raise SteppingError("the simulation is closed; make a new one")
 

@@ -56,7 +56,7 @@ def load_model(folder: Path, device: torch.device | str | None = None) -> TokenS
     recipe = read_json(folder / MODEL).get("recipe")
     if not isinstance(recipe, Mapping):
         raise UserError(
-            f"{folder / MODEL}: does not say what the model is made of; build it as it was and take load_weights(model, folder)"
+            f"{folder / MODEL}: has no description of the model; build the same model in Python and call load_weights(model, folder)"
         )
     options = recipe.get("options", {})
     try:

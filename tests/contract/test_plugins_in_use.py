@@ -367,13 +367,13 @@ def test_a_former_key_is_read_or_refused_with_its_place(options):
         assert re.search(FORMER[options], ran.stderr)
 
 
-def test_a_former_key_of_a_part_that_is_not_chosen_is_noted():
+def test_a_former_key_of_a_part_that_is_not_chosen_gets_a_warning():
     ran = CliRunner().invoke(
         app, ["check", "demo", "--set", "cooperation.relay=none", "--set", "cooperation.relay_weight=0.25"]
     )
     assert ran.exit_code == 0
     assert ran.stderr.splitlines()[0] == (
-        "note: --set cooperation.relay_weight=0.25: cooperation.relay_weight has no effect: it belongs to relay rule hybrid, and "
+        "warning: --set cooperation.relay_weight=0.25: cooperation.relay_weight has no effect: it belongs to relay rule hybrid, and "
         "cooperation.relay is none"
     )
 

@@ -67,7 +67,7 @@ def test_one_road_user_in_other_units_is_named_with_the_likely_one(tmp_path, kin
     notices = found(tmp_path, changed(way(kind, speed_mps), **unit))
     assert set(notices) - {"traffic.fast"} == {"trace.own_speeds"}
     text = notices["trace.own_speeds"].text
-    assert f"{tmp_path}/t.xml: 1 of 13 road users moves at other speeds than the trace gives it, first " in text
+    assert f"{tmp_path}/t.xml: 1 of 13 road users moves at other speeds than those in the trace, first " in text
     assert "odd0'" in text
     assert "from 0 s on" in text
     assert re.search(advice, text)

@@ -21,7 +21,7 @@ def test_whole_steps_of_usual_lidars_need_no_notice(step_s, duration_s):
 def test_a_rounded_duration_is_reported():
     (notice,) = notices(1.0, 2.5)
     assert notice.subject == "run.duration_rounded"
-    assert "run.duration_s (2.5 s) is no whole number of steps of 1 s; 2 s are simulated" in notice.text
+    assert "run.duration_s (2.5 s) is not a whole number of steps of 1 s; 2 s are simulated" in notice.text
 
 
 def test_lidars_that_are_faster_than_real_ones_are_reported():

@@ -175,8 +175,8 @@ def test_few_pairs_are_told_what_they_can_show(tmp_path, made_sweep):
     study = study_of(tmp_path, made_sweep, TWO, 3, lambda n, s, k: s * (0.1 * k + (n == "on_air")) + 0.5)
     text = significance(compared(study, [("prr", "1"), ("on_air", "B/s")]))
     assert "2 differences were tested" in text
-    assert "With 3 pairs, a difference counts from an effect of about 1.4 on" in text
-    assert "with * from 2 on" in text
+    assert "With 3 pairs, a difference is called higher or lower from an effect of about 1.4 on" in text
+    assert "the largest one gets * from 2 on" in text
     assert "run at least 5 seeds" in text
 
 

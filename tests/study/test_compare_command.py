@@ -21,7 +21,7 @@ def test_the_command_says_noise_and_what_differs(tmp_path, made_sweep):
     made_sweep(tmp_path / "s", TWO, 10, noisy)
     found = said(tmp_path / "s")
     assert found.exit_code == 0
-    assert "noise: the 95 % interval holds 0" in found.stdout
+    assert "noise: the 95 % interval contains 0" in found.stdout
     assert 'cooperation.relay: "none" -> "hybrid"' in found.stdout
 
 

@@ -105,7 +105,7 @@ def test_a_message_that_cannot_be_sent_is_refused(demo, arguments, says):
         with pytest.raises(UserError, match="'nobody' must be the name of a station"):
             sim.send("truck", b"x", to="nobody")
         list(sim)
-        with pytest.raises(SteppingError, match="the run has come to its end"):
+        with pytest.raises(SteppingError, match="the run has ended"):
             sim.send("truck", b"x")
 
 

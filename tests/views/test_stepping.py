@@ -81,7 +81,7 @@ def test_before_the_first_tick_there_is_nothing_to_look_at(demo):
 def test_results_of_half_a_run_are_refused(demo):
     with v2xsim.Simulation(demo) as sim:
         sim.step()
-        with pytest.raises(SteppingError, match=r"has come to 0 s and not to its end.*finish\(\)"):
+        with pytest.raises(SteppingError, match=r"is at 0 s, before its end.*finish\(\)"):
             sim.results()
 
 
@@ -106,7 +106,7 @@ def test_a_duration_that_is_no_whole_number_of_steps_is_reported_and_counts_as_s
     results = v2xsim.run(demo.with_({"run.step_s": 0.25, "run.duration_s": 0.6}))
     (notice,) = results.notices
     assert notice.subject == "run.duration_rounded"
-    assert "0.6 s) is no whole number of steps of 0.25 s; 0.5 s are simulated" in notice.text
+    assert "0.6 s) is not a whole number of steps of 0.25 s; 0.5 s are simulated" in notice.text
     sent = {
         (row["message"], row["hop"], row["fragment"]): row["size_bytes"]
         for row in results.tables["packets"].to_pylist()

@@ -6,7 +6,7 @@ import typer
 
 from v2xsim.cli.arguments import Overrides, ScenarioName, Seed
 from v2xsim.cli.layout import print_text, terminal_width
-from v2xsim.cli.notes import print_notes, print_notices
+from v2xsim.cli.notes import print_notices, print_warnings
 from v2xsim.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,28 +25,29 @@ def command(
         bool | None,
         typer.Option(
             "--traffic/--no-traffic",
-            help="Whether to run the traffic without lidars and radio and to report what looks wrong in it, such as bodies that "
-            "overlap. Scripted road users and traces are run by default; traffic that SUMO simulates only if you ask for it.",
+            help="Whether to run the traffic, without lidars and radio, and to report what looks wrong in it, such as bodies that "
+            "overlap. Default: yes for scripts, traces and recorded traffic, no for traffic that SUMO simulates.",
         ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Run the traffic in any case, and fail with exit status 2 if there is a warning."
+            "--strict",
+            help="Fail with exit code 2 if there is a warning; run the traffic also if SUMO simulates it.",
         ),
     ] = False,
 ) -> None:
     """Check a scenario without running it: its keys, the limits of values, its parts, the files that it names, and its traffic.
 
-    Warnings are printed on standard error: keys without effect, what is left out of the input files, bodies that overlap, and
-    settings under which cooperation cannot work. Warnings do not stop a run. Notes are about what is usual, such as buildings without a height on
-    the map.
+    Warnings on standard error report what is probably wrong: keys without effect, values with which a run means little, data that
+    is left out of the input files, bodies that overlap, and settings under which cooperation cannot work. Notes report what is usual,
+    such as buildings without a height on the map. Neither stops a run.
     """
     from v2xsim.cli.outline import outline
     from v2xsim.scenario import load
 
     loaded = load(scenario, overrides or [], seed)
-    print_notes(loaded.notes)
+    print_warnings(loaded.notes)
     if loaded.loaded_plugins:
         # Imported here, so that --help does not wait for the compiled kernels that this loads.
         from v2xsim.part_trials import try_own_parts

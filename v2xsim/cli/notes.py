@@ -1,4 +1,4 @@
-"""Notes about keys of a file that have no effect, and notices about inputs, printed on standard error."""
+"""Warnings and notes on standard error: about keys without effect, and notices about inputs."""
 
 from collections.abc import Iterable
 
@@ -11,6 +11,11 @@ from v2xsim.notices import Notice
 def print_notes(notes: Iterable[str]) -> None:
     """Print each note once, on standard error."""
     _print("note", notes)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print each warning once, on standard error."""
+    _print("warning", warnings)
 
 
 def print_notices(notices: Iterable[Notice]) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from v2xsim.cli.arguments import AsCsv, AsJson, OnDevice, Out, Overrides, ScenarioName, Seed, check_one_format
 from v2xsim.cli.layout import print_csv
-from v2xsim.cli.notes import print_notes, print_notices
+from v2xsim.cli.notes import print_notes, print_notices, print_warnings
 
 if TYPE_CHECKING:
     from v2xsim.results import Results
@@ -65,7 +65,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
     from v2xsim.runfolder import default_folder, staged
 
     loaded = scenarios.load(scenario, overrides, seed)
-    print_notes(loaded.notes)
+    print_warnings(loaded.notes)
     folder = out if out is not None else default_folder(loaded, _settings(overrides))
     print_notes(left_from_elsewhere(folder.parent))
     with staged(folder) as staging, progress_bar() as progress:

@@ -82,8 +82,8 @@ def _page(of: Of) -> Any:
 
         return Page(
             "Set-up of the radio",
-            "The keys of a set-up file for `v2xsim validate radio --config FILE`, which runs vehicles on a straight road and prints the\n"
-            "curves of their radio. See [validation.md](../validation.md) for an example.",
+            "The keys of a set-up file for `v2xsim validate radio --config FILE`, which runs vehicles on a straight road and prints\n"
+            "reception, losses and channel load by distance. See [validation.md](../validation.md) for an example.",
             SetUp, shell, FORMER,
         )  # fmt: skip
     if of is Of.sweep:
@@ -96,7 +96,7 @@ def _page(of: Of) -> Any:
         )  # fmt: skip
     return Page(
         "Scenario files",
-        "The keys of a scenario file. [first_scenario.md](../first_scenario.md) explains a first one. A key is written with dots, as in\n"
-        "`v2xsim run demo --set radio.tx_power_dbm=20`; `[]` stands for an item of a list (`--set traffic.script.0.kind=van`), `<name>` for a name of yours.",
+        "The keys of a scenario file. [first_scenario.md](../first_scenario.md) explains a first example. A key is written with dots, as in\n"
+        "`v2xsim run demo --set radio.tx_power_dbm=20`; `[]` stands for an item of a list (`--set traffic.script.0.kind=van`), `<name>` for a name of your choice.",
         Scenario, shell, SCENARIO,
     )  # fmt: skip

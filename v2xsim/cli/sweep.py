@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from v2xsim.cli.arguments import AsJson, Overrides
-from v2xsim.cli.notes import print_notes, print_notices
+from v2xsim.cli.notes import print_notices, print_warnings
 from v2xsim.cli.options import takes_fields_of
 from v2xsim.cli.progress import duration, progress_lines
 
@@ -102,7 +102,7 @@ def command(options: Options) -> None:
     that was stopped or killed continues.
     """
     plan = _plan(options.sweep, options.grid or [], options.overrides or [], options.seeds)
-    print_notes(plan.notes())
+    print_warnings(plan.notes())
     from v2xsim.notices import Notice
     from v2xsim.study.point_notices import notices_of
     from v2xsim.study.preflight import preflight

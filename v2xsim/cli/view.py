@@ -14,8 +14,8 @@ def command(
     frame: Annotated[
         int | None,
         typer.Option(
-            help="Number of the kept frame to draw, from 0. Default: the frame that shows most: one point for each road user that only fusion "
-            "found, one for each helper whose data came through a relay; of equal frames, that with the larger filled share of the blind zone.",
+            help="Number of the kept frame to draw, from 0. Default: the frame with the highest score: the number of road users that only "
+            "fusion found, plus the number of helpers whose data came through a relay (docs/pictures.md).",
             show_default=False,
         ),
     ] = None,

@@ -187,8 +187,8 @@ class Plausibility:
         if self._buildings or not radio.channel.urban or radio.propagation.states != "geometry" or radio.access.ideal:
             return None
         text = (
-            f"world: there are no buildings, so radio.channel {radio.channel.name}, which is for streets in a town, never has a "
-            "building between two stations; set world.buildings, or choose a channel without a town"
+            f"world: there are no buildings, so radio.channel {radio.channel.name}, which models streets in a town, never has a link "
+            "behind a building; set world.buildings, or choose a channel for open roads"
         )
         return Notice("world.no_buildings", 1, text)
 

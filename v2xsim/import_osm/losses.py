@@ -27,7 +27,7 @@ _REASONS = {
     ),
     "a part beyond its outline": ("import.part_outside", "a part (building:part) reaches beyond the outline of its building; it stands as mapped"),
     "a part without an outline": ("import.part_alone", "less than half of a part (building:part) lies in the outline of any building; it stands alone"),
-    "a road with a tag of a building": ("import.building_road", "the tag of a building on a road; left out"),
+    "a road with a tag of a building": ("import.building_road", "a road with the tag of a building; left out as a building"),
 }  # fmt: skip
 
 

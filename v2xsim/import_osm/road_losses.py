@@ -86,8 +86,8 @@ def passage_notices(through: Sequence[str]) -> Iterator[Notice]:
     if through:
         yield Notice(
             "import.road_through_building", len(through),
-            f"{counted(len(through), 'road')} through buildings, which the map does not call passages (tunnel=building_passage, "
-            f"covered=yes): opened like passages ({some(through)})",
+            f"{counted(len(through), 'road')} through buildings, without the tag of a passage (tunnel=building_passage, covered=yes) on the "
+            f"map: the buildings are opened there, as for a passage ({some(through)})",
         )  # fmt: skip
 
 
@@ -112,8 +112,8 @@ def _left_out(osm: OsmMap, network: Network) -> Iterator[Notice]:
         ),
         (
             "import.roads_left_out", other, "road",
-            f"not in the network ({_kinds(other)}): SUMO opens service roads and tracks to deliveries and not to cars, knows no roads that "
-            "are being built, and loses short roads in junctions that it joins and roads without a connection to others",
+            f"not in the network ({_kinds(other)}): in SUMO, service roads and tracks are for deliveries only, and roads under construction "
+            "have no type; short roads can disappear when junctions are joined, and so do roads without a connection to others",
         ),
     ]  # fmt: skip
     for subject, ways, noun, text in rows:

@@ -150,9 +150,9 @@ class OwnMotion:
         """
         notices = []
         for subject, wrong, others in (
-            ("trace.own_speeds", self._wrong_speeds(), "moves at other speeds than the trace gives it"),
+            ("trace.own_speeds", self._wrong_speeds(), "moves at other speeds than those in the trace"),
             ("trace.own_places", self._too_far(speed_rows), "moves farther than one of its class usually can"),
-            ("trace.own_angles", self._wrong_angles(), "moves in another direction than its angle"),
+            ("trace.own_angles", self._wrong_angles(), "moves in another direction than its angles"),
         ):
             if wrong:
                 first = min(wrong, key=lambda one: (one.first_us, one.agent))

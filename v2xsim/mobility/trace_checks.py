@@ -193,7 +193,7 @@ class TraceChecks:
             note(
                 "trace.utm",
                 1,
-                "positions are UTM coordinates (option fcd-output.utm), so buildings and roadside units must be, too",
+                "positions are UTM coordinates (option fcd-output.utm), so buildings and roadside units must be in UTM coordinates, too",
             )
         if run_step_us and self.usual_span_us > 1.01 * run_step_us:
             corners = ", also across corners and through buildings" if self.usual_span_us > _GAP_S * 1e6 else ""

@@ -65,7 +65,7 @@ def model_of(cls: type[Part]) -> type[Section]:
         raise PartError(f"{prefix}{called}: the type of a parameter cannot be read: {error}") from None
     for field in parameters_of(cls):
         if hasattr(Section, field.name):
-            raise PartError(f"{prefix}{called} must call its parameter {field.name!r} otherwise: that name is taken")
+            raise PartError(f"{prefix}{called} must give its parameter {field.name!r} another name: this one is taken")
         if not _can_hold(hints[field.name]):
             raise PartError(
                 f"{prefix}{called}: the parameter {field.name!r} must be of a type that a scenario can hold (float, int, bool, str, "

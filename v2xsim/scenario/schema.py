@@ -54,7 +54,7 @@ class Cooperation(Section):
     shortlist: int = quantity(
         0,
         "1",
-        "Number of helpers preselected by comparing descriptors, before exact matching; 0 matches all; above 0 only with transport synchronous",
+        "Number of helpers that are preselected by comparing descriptors, before exact matching; 0 matches all helpers exactly; values above 0 need transport synchronous",
         ge=0,
         le=1000,
     )
@@ -69,7 +69,7 @@ class Cooperation(Section):
     )
     transport: Literal["radio", "synchronous"] = choice(
         "radio",
-        "How data travels: by radio, or synchronous, that is, at once and without loss, as an upper bound to compare with",
+        "How data reaches other stations: by radio, or synchronous (at once and without loss), as an upper bound for comparison",
     )
     redundancy: Annotated[RedundancyRule, PartChoice(RedundancyRule, "none")] = chosen(
         RedundancyRule,
@@ -83,21 +83,22 @@ class Cooperation(Section):
         100.0,
         "100, or detect_ms + 80 if detect_ms is above 100",
         "ms",
-        "Time from an ego's capture to its fusion; data that arrives later can only be used for a later frame",
+        "Time from an ego's capture to its fusion; data that arrives later can be used only for a later frame",
         ge=0,
         le=5000,
     )
     max_age_ms: float = quantity(
         300.0,
         "ms",
-        "Largest age of an answer's data at the time of the ego's capture; older data is not used, so that at a run.step_s above this, only data of the same step is; not for collective perception messages",
+        "Largest age of a helper's data at the capture of the ego's frame; older data is not fused. If run.step_s is longer, only data of the same step "
+        "is fused. No effect on collective perception messages",
         ge=0,
         le=10_000,
     )
     budget_bytes: int = quantity(
         6000,
         "B",
-        "Largest amount of data that an ego requests per frame, from all helpers together",
+        "Largest payload that an ego requests per frame, from all helpers together",
         ge=0,
         le=100_000_000,
     )
@@ -119,8 +120,8 @@ class Cooperation(Section):
     hidden_speed_mps: float = quantity(
         14.0,
         "m/s",
-        "Highest speed that road users in an ego's blind cells are assumed to have; blind cells from which none could reach an ego "
-        "have no weight, such as those behind an ego that is faster. 14 m/s is right for towns; on motorways, use the speed limit",
+        "Highest speed that is assumed for road users hidden in an ego's blind cells. Blind cells from which none of them could reach the ego "
+        "have no weight, such as cells behind a faster ego. 14 m/s suits towns; on motorways, use the speed limit",
         gt=0,
         le=150,
     )
@@ -168,7 +169,7 @@ class Record(Section):
     cloud_egos: int = quantity(
         1,
         "1",
-        "Number of clouds kept at each interval; those of the egos that fused data from most helpers",
+        "Number of clouds kept at each interval: those of the egos that fused data from the most helpers",
         ge=0,
         le=1000,
     )
@@ -182,17 +183,17 @@ class Record(Section):
     packet_share: float = quantity(
         1.0,
         "1",
-        "Share of stations whose awareness messages are in the packet table; radio metrics are computed from the table",
+        "Share of stations whose awareness messages are in the table packets; radio metrics are computed from this table",
         gt=0,
         le=1,
     )
     link_ticks: int = quantity(
-        1, "1", "Links are listed at every n-th tick: 1 lists every tick, 0 none", ge=0, le=1_000_000
+        1, "1", "The table links lists links at every n-th tick: 1 at every tick, 0 never", ge=0, le=1_000_000
     )
     states: bool = choice(
         True,
-        "Whether the true state of every road user and the believed pose of every station are recorded at each tick, so that the run can be "
-        "evaluated again, replayed, and its lidars cast again; 8 to 25 B per road user and tick on disk, 100 B in memory",
+        "Whether the true state of every road user and the believed pose of every station are recorded at each tick (8 to 25 B per road user and "
+        "tick on disk, 100 B in memory). Without them, the run cannot be evaluated again or replayed, and its lidars cannot be cast again",
     )
     state_ticks: int = quantity(
         1,

@@ -29,8 +29,8 @@ class Propagation(Section):
     building_loss: Annotated[BuildingLoss, PartChoice(BuildingLoss, "tr37885")] = chosen(
         BuildingLoss,
         "tr37885",
-        "Loss behind buildings: over the direct distance, or round the corner along the streets of both stations (VirtualSource11p, "
-        "WINNER+ B1); the corner is where the lines along their headings meet",
+        "Loss behind buildings: for the direct distance, or for the way around the corner, along the streets of both stations (VirtualSource11p, "
+        "WINNER+ B1). The corner is where the lines along their headings meet",
     )
     shadowing_sigma_db: float | None = quantity(
         None,
@@ -92,21 +92,21 @@ class Radio(Section):
     sensitivity_dbm: float = quantity(
         -90.0,
         "dBm",
-        "Receiver sensitivity: weaker packets are not detected; ieee80211p and random_slot take it for 10 MHz and raise it with the bandwidth",
+        "Receiver sensitivity: weaker packets are not detected. In ieee80211p and random_slot, the value is that of 10 MHz and rises with the bandwidth",
         ge=-120,
         le=-30,
     )
     busy_threshold_dbm: float = quantity(
         -94.0,
         "dBm",
-        "Received power above which the channel (in sidelink schemes: a subchannel) counts as busy; ieee80211p and random_slot take it for 10 MHz and raise it with the bandwidth",
+        "Received power above which the channel (in sidelink schemes: a subchannel) counts as busy. In ieee80211p and random_slot, the value is that of 10 MHz and rises with the bandwidth",
         ge=-120,
         le=-30,
     )
     mcs: int = quantity(
         2,
         "1",
-        "MCS of all but awareness messages in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)",
+        "MCS of all messages except awareness messages in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)",
         ge=0,
         le=7,
     )
@@ -129,7 +129,7 @@ class Radio(Section):
     retries: int = quantity(
         0,
         "1",
-        "Largest number of times a packet to one station (request, data) is sent again if its acknowledgement is missing",
+        "Largest number of times that a packet to one station (request or data) is sent again if no acknowledgement arrives",
         ge=0,
         le=15,
     )

@@ -65,11 +65,11 @@ class Stations(Section):
     """The choice of the road users that are stations: those with a radio."""
 
     count: int | None = quantity(
-        None, "1", "Number of connected vehicles in the region; when one leaves, another is drawn", ge=0
+        None, "1", "Number of connected vehicles in the region; when one leaves the region, another is drawn", ge=0
     )
     penetration: float | None = automatic(
         None,
-        "1, or 0 if include or roadside names stations; none if count is written",
+        "1, or 0 if include or roadside names stations; not used if count is given",
         "1",
         "Share of motor vehicles that are connected, that is, have a radio",
         ge=0,
@@ -97,7 +97,7 @@ class Lidars(Section):
     count: int | None = quantity(
         None,
         "1",
-        "Number of connected vehicles that carry lidars; without a value those in include and carry, or all if these name no vehicle",
+        "Number of connected vehicles that carry lidars; without a value, the vehicles in include and carry, or all connected vehicles if these name none",
         ge=0,
     )
     include: list[str] = choice([], "Names of connected vehicles that always carry lidars")
@@ -112,18 +112,18 @@ class Lidars(Section):
     )
     rigs: dict[str, Rig] = choice(
         {},
-        "Other sets of lidars by name, each a list of mounts like lidars.mounts; lidars.carry names who carries them",
+        "Other sets of lidars (rigs) by name, each a list of mounts like lidars.mounts; lidars.carry gives them to stations",
     )
     carry: dict[str, str] = choice(
         {},
-        "Stations that always carry lidars, each with its rig: by the name of a road user or roadside unit, by kind (all passenger, "
-        "van, truck, bus, motorcycle, bicycle or pedestrian stations), or roadside for all roadside units; a name goes before a kind. "
+        "Stations that always carry lidars, each with its rig. The key is the name of a road user or roadside unit, a kind (passenger, van, truck, "
+        "bus, motorcycle, bicycle or pedestrian: all its stations), or roadside (all roadside units); a name has priority over a kind. "
         "The value is a name in rigs, mounts for lidars.mounts, or none for no lidar",
     )
     per_vehicle: dict[int, Share] = quantity(
         {},
         "1",
-        "For a number n, the share of vehicles that carry only the first n of lidars.mounts; without a value, all carry every mount",
+        "For each number n, the share of vehicles that carry only the first n lidars of lidars.mounts; without a value, every vehicle carries all of them",
     )
     range_noise_m: float = quantity(0.02, "m", "Standard deviation of the range noise", ge=0, le=5)
     dropout: float = quantity(0.02, "1", "Share of lidar returns that are lost at random", ge=0, le=1)

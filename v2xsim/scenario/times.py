@@ -15,7 +15,7 @@ def time_notices(scenario: Scenario) -> tuple[Notice, ...]:
     if simulated != run.duration_s:
         notices.append(Notice(
             "run.duration_rounded", 1,
-            f"run.duration_s ({run.duration_s:g} s) is no whole number of steps of {run.step_s:g} s; {simulated:g} s are simulated",
+            f"run.duration_s ({run.duration_s:g} s) is not a whole number of steps of {run.step_s:g} s; {simulated:g} s are simulated",
         ))  # fmt: skip
     frames_per_s = 1.0 / run.step_s
     if frames_per_s > _USUAL_FRAMES_PER_S + 1e-6:

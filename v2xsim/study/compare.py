@@ -227,23 +227,23 @@ def significance(comparisons: Sequence[Versus]) -> str:
     if all(one.verdict(row) in (IDENTICAL, NO_PAIR) for one in comparisons for row in range(len(one.metrics))):
         return f"None of the {compared} compared values differs in any pair: what was varied had no effect on these metrics."
     if not tests:
-        return f"One pair shows no spread, so a difference can be chance: run at least {_LEAST_SEEDS} seeds."
+        return f"With one pair, the spread of the differences is unknown, so they may be chance: run at least {_LEAST_SEEDS} seeds."
     most = max(pairs)
     text = (
-        f"noise: the {100 * confidence:g} % interval holds 0 (paired t test). {tests} {'difference was' if tests == 1 else 'differences were'} tested; if nothing differed, "
-        f"at most about 1 in {1 / (1.0 - confidence):.0f} would still be called higher or lower. * marks differences that are significant among "
+        f"noise: the {100 * confidence:g} % interval contains 0 (paired t test). {tests} {'difference was' if tests == 1 else 'differences were'} tested; without any effect, "
+        f"at most about 1 in {1 / (1.0 - confidence):.0f} would still be called higher or lower. * marks the differences that are significant among "
         f"all {tests} (Holm)."
     )
     if most > 2:
         text += (
-            f" With {most} pairs, a difference counts from an effect of about {least_effect(most, confidence):.2g} on, and the "
-            f"largest one is marked with * from {least_effect(most, confidence, tests):.2g} on."
+            f" With {most} pairs, a difference is called higher or lower from an effect of about {least_effect(most, confidence):.2g} on; the "
+            f"largest one gets * from {least_effect(most, confidence, tests):.2g} on."
         )
     if most < _LEAST_SEEDS:
-        text += f" So few pairs show only large effects: run at least {_LEAST_SEEDS} seeds."
+        text += f" With so few pairs, only large effects can be found: run at least {_LEAST_SEEDS} seeds."
     if any(one.verdict(row) == NO_SPREAD for one in comparisons for row in range(len(one.metrics))):
         text += (
-            " no spread: the difference is the same in every pair, so there is no interval; it is tested by its sign, and needs at "
+            " no spread: the difference is the same in every pair, so there is no interval; a sign test is used, which needs at "
             f"least {_pairs_of_equal_sign(confidence)} pairs."
         )
     return text

@@ -16,7 +16,8 @@ class Range(Section):
     lowest: float = choice(..., "First number of the range", alias="from")
     highest: float = choice(..., "Last number of the range", alias="to")
     scale: Literal["linear", "log"] = choice(
-        "linear", "Scale on which values are spread evenly: linear, or log for equal ratios"
+        "linear",
+        "Scale on which values are spread evenly: linear, or logarithmic (log), where equal ratios are equally likely",
     )
     integer: bool = choice(False, "Whether to use whole numbers only, both ends included")
 
@@ -32,10 +33,10 @@ class Range(Section):
 
 
 class Draws(Section):
-    """Settings drawn at random from ranges or lists."""
+    """Settings that are drawn from ranges or lists: at random, or evenly spread (Sobol)."""
 
     points: int = quantity(..., "1", "Number of settings", ge=1, le=100_000)
-    seed: int = quantity(1, "1", "Seed of the draw; the first settings stay the same when points grows", ge=0, lt=2**63)
+    seed: int = quantity(1, "1", "Seed of the draw; with more points, the first settings stay the same", ge=0, lt=2**63)
     keys: dict[str, Range | Values] = choice(
         ..., "For each key of the scenario a range, or a list to choose from", min_length=1
     )
@@ -64,8 +65,8 @@ class SweepFile(Section):
     )
     baseline: dict[str, Any] = choice(
         {},
-        "Values of varied keys in the baseline: each setting is compared with the one that has them and agrees in all other "
-        "keys; by default, each key is compared with its first value",
+        "Values of varied keys in the baseline: each setting is compared with the setting that has these values and agrees with it in all other "
+        "keys. Without a baseline, each value of a key is compared with its first value",
     )
     keep: Literal["metrics", "tables"] = choice(
         "metrics", "What is stored for each point: only its metrics, or its whole run folder"
@@ -75,7 +76,7 @@ class SweepFile(Section):
     memory_gb: float | None = quantity(
         None,
         "GB",
-        "Memory above which a point is stopped and counts as failed; by default the machine's memory is divided among the points",
+        "Memory above which a point is stopped and counts as failed; without a value, 90 % of the machine's memory, divided by the number of points that run in parallel",
         gt=0,
     )
 

@@ -86,11 +86,13 @@ class Radio(Section):
     noise_figure_db: float = quantity(9.0, "dB", "Receiver noise figure", ge=0, le=30)
     sensitivity_dbm: float = quantity(-90.0, "dBm", "Weakest packet that a receiver detects", ge=-130, le=-30)
     busy_threshold_dbm: float = quantity(-94.0, "dBm", "Power above which the channel counts as busy", ge=-130, le=-30)
-    mcs: int = quantity(2, "1", "MCS in ieee80211p and random_slot, 0 (slowest) to 7 (fastest)", ge=0, le=28)
+    mcs: int = quantity(
+        2, "1", "MCS in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)", ge=0, le=28
+    )
 
 
 class Receiver(Section):
-    """What replaces the receiver's own noise and error curve, for papers that state their own."""
+    """Noise and error curve that replace those of the simulator, for set-ups of papers that give their own."""
 
     noise_dbm: float | None = quantity(
         None, "dBm", "Noise power in the channel; without a value, computed from the noise figure", ge=-130, le=-50

@@ -138,7 +138,7 @@ def test_by_default_every_town_is_driven_on_and_the_test_towns_only_in_the_test(
     [
         (["--step", "0.25"], "the step must be 0.1, 0.2, 0.3, 0.4 or 0.5 s, got 0.25"),
         (["--tolerance", "0"], "the tolerance must be above 0 m, got 0"),
-        (["--minutes", "inf"], "a run must take more than 0 minutes and end, got inf"),
+        (["--minutes", "inf"], "the duration of a run must be above 0 minutes and finite, got inf"),
         (["--minutes", "1", "--shortest", "90"], "from one step to all of a run, 0.5 to 60 s, got 90 s"),
         (["--network", "town.osm"], "town.osm: must be a network (.net.xml, .net.xml.gz) or a SUMO configuration"),
         (["--network", "nowhere.net.xml"], "nowhere.net.xml: cannot be read"),

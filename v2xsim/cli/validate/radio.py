@@ -8,7 +8,7 @@ import typer
 
 from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
 from v2xsim.cli.layout import Column, print_csv, print_stacked, terminal_width
-from v2xsim.cli.notes import print_notes
+from v2xsim.cli.notes import print_warnings
 from v2xsim.errors import UserError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _run_setup(config: Path, as_json: bool, as_csv: bool) -> None:
     from v2xsim.validation.setup import load_setup
 
     setup = load_setup(config)
-    print_notes(setup.notes)
+    print_warnings(setup.notes)
     edge_m, outcomes = run(setup)
     rows: list[dict[str, Any]] = []
     for bin_, sent in enumerate(outcomes.count.sum(axis=0).tolist()):

@@ -92,7 +92,7 @@ def _check(settings: Settings) -> None:
     if not low <= settings.step_s <= high or step_us % STEP_US:
         raise CorpusError(f"the step must be 0.1, 0.2, 0.3, 0.4 or 0.5 s, got {settings.step_s:g}")
     if not (np.isfinite(settings.minutes) and settings.minutes > 0):
-        raise CorpusError(f"a run must take more than 0 minutes and end, got {settings.minutes:g}")
+        raise CorpusError(f"the duration of a run must be above 0 minutes and finite, got {settings.minutes:g}")
     if settings.vehicles < 1 or settings.vocabulary < 1:
         raise CorpusError("there must be at least one vehicle and one token")
     if not (np.isfinite(settings.tolerance_m) and settings.tolerance_m > 0):

@@ -113,7 +113,9 @@ def read(net: Path) -> Roads:
         if {(start, connection.get("fromLane", "")), (end, connection.get("toLane", ""))} <= open_lanes:
             onward[start].setdefault(end, connection.get("dir", STRAIGHT).lower())
     if not any(onward.values()):
-        raise MobilityError(f"{net}: has no two roads for cars that lead into each other")
+        raise MobilityError(
+            f"{net}: must have two connected roads for cars, so that a car can drive from one to the other; it has none"
+        )
     return Roads(duration_s, {edge: tuple(sorted(ends.items())) for edge, ends in _through(onward).items()})
 
 
