@@ -153,3 +153,9 @@ def test_a_listed_building_of_half_a_metre_is_reported(tmp_path):
     world = World(buildings=[{"footprint_m": [(0, 0), (9, 0), (9, 9)], "height_m": 0.5}])
     (notice,) = building_notices(world, load_prisms(world)[1])
     assert (notice.subject, "world.buildings.0" in notice.text) == ("buildings.height_unlikely", True)
+
+
+def test_a_building_in_several_pieces_counts_once(tmp_path):
+    pieces = "".join(f'<poly id="way1#{n}" type="building" shape="{n}0,0 {n}9,0 {n}9,9"/>' for n in range(1, 4))
+    prisms, notices = loaded(tmp_path, pieces + HOUSE)
+    assert (len(prisms), "1 of 2 buildings have neither" in notices["buildings.height_assumed"].text) == (4, True)

@@ -35,13 +35,23 @@ _LIKE_HEIGHTS = frozenset({
 
 @dataclass(frozen=True)
 class _Block:
-    """A building before its outline is checked."""
+    """A building, or a piece of one, before its outline is checked.
+
+    Attributes:
+        outline_m: Its corners.
+        base_m: Height of its underside.
+        top_m: Height of its roof.
+        provenance: Source of the height of its roof.
+        place: Where it comes from, for messages.
+        building: Equal for all pieces of one building.
+    """
 
     outline_m: Outline
     base_m: float
     top_m: float
     provenance: Provenance
     place: str
+    building: str | int
 
 
 def _prisms(
@@ -76,6 +86,7 @@ def _outlined(
     base: list[float] = []
     top: list[float] = []
     count: Counter[str] = Counter()
+    sources: dict[str | int, Provenance] = {}
     lost: dict[str, list[str]] = {"buildings.in_degrees": [], "buildings.left_out": [], "buildings.huge": []}
     footprints, crossing = usable_footprints([block.outline_m for block in blocks])
     for block, parts, crosses in zip(blocks, footprints, crossing, strict=True):
@@ -90,10 +101,11 @@ def _outlined(
             outlines += inside
             base += [block.base_m] * len(inside)
             top += [block.top_m] * len(inside)
-            count[block.provenance] += 1
+            sources.setdefault(block.building, block.provenance)
             count["crossing"] += crosses
             if np.ptp(block.outline_m, axis=0).max() > LONGEST_M:
                 lost["buildings.huge"].append(block.place)
+    count.update(sources.values())
     return _prisms(outlines, base, top), HeightSources(
         height=count["height"], levels=count["levels"], default=count["default"], degenerate=len(lost["buildings.left_out"]),
         outside=count["outside"], crossing=count["crossing"], faults=_without_empty(lost),
@@ -136,7 +148,7 @@ def prisms_of_polygons(
     faults = _twice(buildings)
     read = _corners(buildings, faults, source)
     near = 0
-    for polygon, outline_m in read:
+    for number, (polygon, outline_m) in enumerate(read):
         if np.abs(outline_m).max() > FARTHEST_M:
             if _touches(outline_m, region):
                 x_m, y_m = outline_m[np.abs(outline_m).max(axis=1).argmax()]
@@ -150,7 +162,7 @@ def prisms_of_polygons(
         base_m, top_m, provenance = prism_heights_m(polygon.tags, building)
         if _touches(outline_m, region):
             _note_faults(faults, polygon, building, provenance)
-        block = _Block(outline_m, base_m, top_m, provenance, polygon.place)
+        block = _Block(outline_m, base_m, top_m, provenance, polygon.place, polygon.name.partition("#")[0] or number)
         # The same corners in another order are the same outline. Parts of a building lie above each other.
         corners = frozenset(map(tuple, block.outline_m.round(2).tolist()))
         for layer in range(layers[corners]):
@@ -235,7 +247,7 @@ def prisms_from(
         BuildingsError: If the outlines are in longitude and latitude.
     """
     blocks = [
-        _Block(np.array(b.footprint_m, float), b.base_m, b.height_m, "height", f"world.buildings.{number}")
+        _Block(np.array(b.footprint_m, float), b.base_m, b.height_m, "height", f"world.buildings.{number}", number)
         for number, b in enumerate(buildings)
     ]
     if _are_in_degrees(blocks):

@@ -9,7 +9,7 @@ from v2xsim.world.height_faults import FAULTS
 
 @dataclass(frozen=True)
 class HeightSources:
-    """Numbers of loaded buildings by the source of their height, and numbers of polygons that were left out or repaired.
+    """Numbers of loaded buildings by the source of their height (the pieces of one building, with ids such as a#1, are one), and numbers of polygons that were left out or repaired.
 
     Attributes:
         height: Number of buildings with a height in the map or in the scenario.
@@ -86,7 +86,7 @@ class HeightSources:
             ),
             (
                 "buildings.height_assumed", self.default,
-                f"{self.default} of {self.loaded} buildings have neither a height nor a number of storeys; each has the default "
+                f"{self.default:,} of {self.loaded:,} buildings have neither a height nor a number of storeys; each has the default "
                 "height of its type (docs/models.md, buildings)",
             ),
             *(
