@@ -104,3 +104,16 @@ def test_trees_and_decks_of_bridges_are_counted_as_not_modelled(tmp_path):
     drawing.ring(square(300, 300, 12), man_made="bridge")
     notice = imported(drawing, tmp_path).notices["import.not_modelled"]
     assert (notice.count, "natural=tree 1" in notice.text, "man_made=bridge 1" in notice.text) == (2, True, True)
+
+
+def test_a_building_relation_whose_outline_is_not_in_the_extract_is_reported(tmp_path):
+    drawing = Drawing()
+    relation = drawing.relation((99, "outline"), type="building", building="yes", height="20")
+    town = imported(drawing, tmp_path)
+    assert f"(relation {relation})" in town.notices["import.relation_empty"].text
+
+
+def test_a_disused_building_stands_although_it_is_no_building_in_use(tmp_path):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="no", disused__building="yes", height="9")
+    assert imported(drawing, tmp_path).top_m(150, 150) == 9.0

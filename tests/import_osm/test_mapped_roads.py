@@ -56,6 +56,13 @@ def test_a_road_through_a_building_opens_it_and_is_reported(tmp_path):
     assert town.notices["import.road_through_building"].count == 1
 
 
+def test_a_shed_that_stands_on_a_road_is_left_out_and_reported(tmp_path):
+    drawing = drawing_with_a_block()
+    shed = drawing.ring([(499, 600), (501, 600), (501, 603), (499, 603)], building="shed", height="3")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(500, 601), f"(way {shed})" in town.notices["import.in_passage"].text) == (0.0, True)
+
+
 def test_tunnels_and_bridges_are_reported_because_the_world_is_flat(tmp_path):
     drawing = drawing_with_a_block(tunnel="yes", layer="-1")
     drawing.way([(0, 0), (200, 500), (0, 1000)], highway="primary", bridge="yes", layer="1")

@@ -15,6 +15,12 @@ _REASONS = {
     INNER_OUTSIDE: ("import.inner_outside", "a ring with the role inner lies outside of the outer rings; nothing is built there"),
     OUTER_IN_OUTER: ("import.outer_in_outer", "a ring with the role outer lies directly in another one; it is taken as a court"),
     "a relation of another type": ("import.relation_type", "a relation whose type is neither multipolygon nor building; left out"),
+    "a relation without its outline": (
+        "import.relation_empty", "a relation of type building without an outline or a part in the extract; left out",
+    ),
+    "nothing left beside a passage": (
+        "import.in_passage", "lies completely in the opening for a road that leads through it; left out",
+    ),
     "closed by a straight line": ("import.outline_open", "the outline does not end where it begins; it is closed by a straight line"),
     "the extract lacks corners": ("import.corners_missing", "corners are not in the extract; the others are joined"),
     "an outline without an area": ("import.outline_empty", "fewer than three corners or less than 1 m2; left out"),

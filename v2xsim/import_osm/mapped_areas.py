@@ -79,9 +79,9 @@ class MappedBuildings:
 def building_of(tags: Tags) -> str | None:
     """Return the type of building that tags name; None if they name none."""
     # Buildings that nobody uses still stand.
-    value = next((tags[key] for key in _STANDING if tags.get(key, "").strip()), "").strip().lower()
-    if value:
-        return None if value in _NO_BUILDING else value
+    values = [tags[key].strip().lower() for key in _STANDING if tags.get(key, "").strip()]
+    if values:
+        return next((value for value in values if value not in _NO_BUILDING), None)
     return next((tags[key] for key, values in _STRUCTURES.items() if tags.get(key) in values), None)
 
 
@@ -106,10 +106,24 @@ def mapped_buildings(osm: OsmMap, positions_m: Positions) -> MappedBuildings:
     for way in osm.ways.values():
         if way.number not in used:
             _add_way(buildings, positions_m, way, roles.get(("way", way.number), way.tags), courts.get(way.number, []))
+    buildings.lost["a relation without its outline"] = _without_outline(buildings, osm)
     buildings.lost["a point without an outline"] = [
         f"node {number}" for number, tags in osm.node_tags.items() if building_of(tags) or part_of(tags)
     ]
     return buildings
+
+
+def _without_outline(buildings: MappedBuildings, osm: OsmMap) -> list[str]:
+    """Return the relations of type `building` that name a building, and of which no member is one."""
+    named = {area.name for area in (*buildings.outlines, *buildings.parts)}
+    named.update(name for names in buildings.lost.values() for name in names)
+    return [
+        f"relation {relation.number}"
+        for relation in osm.relations
+        if relation.tags.get("type") == "building"
+        and (building_of(relation.tags) or part_of(relation.tags))
+        and named.isdisjoint(f"{element} {number}" for element, number, _ in relation.members)
+    ]
 
 
 def _tags_by_role(osm: OsmMap) -> dict[tuple[str, int], dict[str, str]]:
@@ -222,7 +236,7 @@ def _add(buildings: MappedBuildings, name: str, tags: Tags, area_m: BaseGeometry
         buildings.lost.setdefault("below the ground", []).append(name)
     elif type_name in _NOT_STANDING or tags.get("demolished") == "yes" or tags.get("razed") == "yes":
         buildings.lost.setdefault("a building that is gone or not yet there", []).append(name)
-    elif area_m.area < SMALLEST_M2:
+    elif max(shapely.area(shapely.get_parts(area_m)), default=0.0) < SMALLEST_M2:
         if not may_be_empty:
             buildings.lost.setdefault("an outline without an area", []).append(name)
     else:

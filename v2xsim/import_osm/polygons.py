@@ -43,7 +43,8 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     buildings = mapped_buildings(osm, position_m)
     corridors = [corridor(way, position_m) for way in roads]
     passages = [space for way, space in zip(roads, corridors, strict=True) if is_passage(way.tags)]
-    bodies = with_passages(bodies_of(buildings), passages, corridors)
+    mapped = bodies_of(buildings)
+    bodies = with_passages(mapped, passages, corridors)
     walls, not_modelled = walls_of(barriers, position_m, [space.area_m for space in corridors])
     on_the_ground = [body.area_m for body in bodies if body.heights_m[0] < HEADROOM_M]
     open_roads = {
@@ -53,6 +54,10 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     # A road through a wall has an opening there, although the map does not say so.
     openings = [space for way, space in zip(roads, corridors, strict=True) if way.number in through]
     bodies = with_passages(bodies, openings, [])
+    standing = {body.name for body in bodies}
+    buildings.lost["nothing left beside a passage"] = [
+        name for name in dict.fromkeys(body.name for body in mapped) if name not in standing
+    ]
     notices = [
         *building_notices(buildings.lost),
         *structure_notices(osm, not_modelled),
