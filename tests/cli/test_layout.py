@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from v2xsim.cli.layout import Column, print_columns, print_csv, print_stacked, print_text
+from v2xsim.cli.layout import Column, print_columns, print_csv, print_markdown, print_stacked, print_text
 from v2xsim.cli.tables import print_rows, print_table
 from v2xsim.study.csvtext import csv_text
 
@@ -77,6 +77,21 @@ def test_a_table_goes_on_below_with_the_columns_that_identify_a_row(capsys):
         "", "further columns, 2 of 2:",
         "metric              effect", "prr                   1.25", "age_of_information       -",
     ]  # fmt: skip
+
+
+PAGE = "# Head\n\nA sentence of several words.\n\n| model | value |\n|---|---|\n| a | 1.5 |\n| long one | 12.25 |\n"
+
+
+def test_a_markdown_page_fits_into_a_terminal(capsys):
+    print_markdown(PAGE, 16)
+    assert capsys.readouterr().out.splitlines() == [
+        "# Head", "", "A sentence of", "several words.", "", "model     value", "a           1.5", "long one  12.25",
+    ]  # fmt: skip
+
+
+def test_a_markdown_page_is_unchanged_in_a_pipe(capsys):
+    print_markdown(PAGE, None)
+    assert capsys.readouterr().out == PAGE + "\n"
 
 
 def test_a_table_of_one_column_is_printed(capsys):

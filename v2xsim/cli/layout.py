@@ -7,8 +7,9 @@ one a line for each cell.
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import typer
 
@@ -129,11 +130,33 @@ def print_stacked(columns: Sequence[Column], width: int | None) -> None:
         _print(part)
 
 
+def print_markdown(text: str, width: int | None) -> None:
+    """Print a Markdown page: as it is without a width, otherwise with tables and paragraphs that fit into a terminal."""
+    if width is None:
+        typer.echo(text)
+        return
+    for is_table, group in groupby(text.splitlines(), lambda line: line.startswith("|")):
+        if not is_table:
+            for line in group:
+                print_text(line, width) if line else typer.echo()
+            continue
+        heads, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in group)
+        columns = [
+            Column(head, [row[n] for row in rows], left=not _are_numbers(row[n] for row in rows), rank=min(n, 1))
+            for n, head in enumerate(heads)
+        ]
+        print_stacked(columns, width)
+
+
 def print_csv(rows: Sequence[Mapping[str, object]]) -> None:
     """Print rows as comma-separated values, all columns and all rows."""
     from v2xsim.study.csvtext import csv_text
 
     typer.echo(csv_text(rows), nl=False)
+
+
+def _are_numbers(cells: Iterable[str]) -> bool:
+    return all(cell == "-" or cell[:1].isdigit() or cell[:1] in "+-" for cell in cells if cell)
 
 
 def _print_cells(columns: Sequence[Column], width: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from v2xsim.cli.arguments import AsJson, Overrides
+from v2xsim.cli.layout import error_width, print_text, terminal_width
 from v2xsim.cli.notes import print_notices, print_warnings
 from v2xsim.cli.options import takes_fields_of
 from v2xsim.cli.progress import duration, progress_lines
@@ -249,26 +250,24 @@ def _print_plan(plan: "Plan", folder: Path | None) -> None:
     from v2xsim.study.axes import has_values
     from v2xsim.study.labels import value_text
 
-    typer.echo(
-        f"{plan.source}: {len(plan.settings)} settings x {len(plan.seeds)} seeds = {len(plan.points)} points",
-        err=folder is None,
-    )
+    counts = f"{plan.source}: {len(plan.settings)} settings x {len(plan.seeds)} seeds = {len(plan.points)} points"
+    print_text(counts, error_width() if folder is None else terminal_width(), err=folder is None)
     if folder is None:
         return
     for row, setting in enumerate(plan.settings[:10]):
         own = plan.file.baseline
         is_baseline = has_values(setting, own) if own else row == plan.baseline
         mark = " (baseline)" * is_baseline
-        typer.echo(f"  {row}: " + ", ".join(f"{key}={value_text(value)}" for key, value in setting.items()) + mark)
+        _say(f"  {row}: " + ", ".join(f"{key}={value_text(value)}" for key, value in setting.items()) + mark)
     if len(plan.settings) > 10:
-        typer.echo(f"  ... and {len(plan.settings) - 10} more")
-    typer.echo(f"seeds: {', '.join(map(str, plan.seeds[:10]))}{', ...' if len(plan.seeds) > 10 else ''}")
-    typer.echo(f"folder: {folder}")
+        _say(f"  ... and {len(plan.settings) - 10} more")
+    _say(f"seeds: {', '.join(map(str, plan.seeds[:10]))}{', ...' if len(plan.seeds) > 10 else ''}")
+    _say(f"folder: {folder}")
 
 
 def _print_estimate(cost: "Estimate") -> None:
-    typer.echo(
-        f"trial point: {cost.outcome.wall_s:.1f} s, {cost.outcome.peak_bytes / 1e9:.2f} GB of memory\n"
+    _say(f"trial point: {cost.outcome.wall_s:.1f} s, {cost.outcome.peak_bytes / 1e9:.2f} GB of memory")
+    _say(
         f"all {cost.points}: about {duration(cost.wall_s)} with {cost.workers} workers, {cost.peak_bytes / 1e9:.1f} GB of "
         f"memory, {_size(cost.disk_bytes)} on disk"
     )
@@ -277,20 +276,23 @@ def _print_estimate(cost: "Estimate") -> None:
 def _print_swept(swept: "Swept", total: int) -> None:
     from v2xsim.study.labels import value_text
 
-    typer.echo(
+    _say(
         f"{swept.finished} of {total} points finished ({swept.ran} now), {len(swept.failed)} failed, {_size(swept.disk_bytes)} on disk"
     )
     for failure in swept.failed[:10]:
         setting = ", ".join(f"{key}={value_text(value)}" for key, value in failure["settings"].items())
-        typer.echo(
-            f"  failed: {setting or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}\n    log: {swept.folder / failure['log']}"
-        )
+        _say(f"  failed: {setting or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}")
+        _say(f"    log: {swept.folder / failure['log']}")
     if swept.waiting:
-        typer.echo(f"{swept.waiting} points have not run yet; run them with --resume")
+        _say(f"{swept.waiting} points have not run yet; run them with --resume")
     if len(swept.failed) > 10:
-        typer.echo(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
-    typer.echo(f"results: {swept.folder / 'results.parquet'}")
-    typer.echo(f"next: v2xsim report {swept.folder}")
+        _say(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
+    _say(f"results: {swept.folder / 'results.parquet'}")
+    _say(f"next: v2xsim report {swept.folder}")
+
+
+def _say(text: str) -> None:
+    print_text(text, terminal_width())
 
 
 def _swept_object(swept: "Swept") -> dict[str, Any]:

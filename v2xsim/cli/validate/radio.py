@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
-from v2xsim.cli.layout import Column, print_csv, print_stacked, terminal_width
+from v2xsim.cli.layout import Column, print_csv, print_markdown, print_stacked, terminal_width
 from v2xsim.cli.notes import print_warnings
 from v2xsim.errors import UserError
 
@@ -81,7 +81,7 @@ def command(
         for path in write_report(out, checked, compared, missing):
             typer.echo(str(path), err=as_json or as_csv)
     elif not as_json and not as_csv:
-        typer.echo(markdown(checked, compared, missing))
+        print_markdown(markdown(checked, compared, missing), terminal_width())
 
 
 def _refuse_beside_config(given: dict[str, object]) -> None:
