@@ -4,6 +4,7 @@
 """
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from v2xsim.engine.far_users import FarUsers
 from v2xsim.engine.stations.fleet import Fleet
@@ -259,6 +260,7 @@ def _nearest_helper_m(fleet: Fleet) -> float:
     egos, helpers = np.flatnonzero(fleet.ego), np.flatnonzero(fleet.lidars > 0)
     if len(egos) == 0 or len(helpers) < 2:
         return float("inf")
-    offset_m = np.abs(fleet.pose[egos, None, :2] - fleet.pose[None, helpers, :2]).max(axis=2)
-    offset_m[egos[:, None] == helpers[None, :]] = np.inf
-    return float(offset_m.min())
+    # A tree, because a town may have thousands of egos and helpers. Of the two nearest helpers one may be the ego itself.
+    distance_m, nearest = cKDTree(fleet.pose[helpers, :2]).query(fleet.pose[egos, :2], k=2, p=np.inf)
+    distance_m[helpers[nearest] == egos[:, None]] = np.inf
+    return float(distance_m.min())
