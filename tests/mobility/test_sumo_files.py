@@ -383,3 +383,27 @@ def test_a_configuration_that_sumo_wrote_itself_runs(tmp_path, net, option):
     files = ["-n", "n.net.xml", "-r", "a b.rou.xml", "-a", "s.add.xml"]
     run_tool("sumo", [*files, "--save-configuration", "own.sumocfg", option], tmp_path)
     assert departs(tmp_path / "own.sumocfg")
+
+
+def test_a_net_file_that_is_no_network_is_refused_with_what_it_is(tmp_path):
+    (tmp_path / "a.xml").write_text("<!-- <net/> --><routes/>")
+    (tmp_path / "c.sumocfg").write_text("<configuration><net-file value='a.xml'/></configuration>")
+    with pytest.raises(
+        MobilityError, match=r"c\.sumocfg: net-file names a\.xml, .* root element is <routes>, not <net>"
+    ):
+        safe_config(tmp_path / "c.sumocfg", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("root", "words"),
+    [
+        ("fcd-export", r"name it in traffic\.fcd"),
+        ("net", "net-file"),
+        ("routes", "route-files"),
+        ("other", "<configuration>$"),
+    ],
+)
+def test_another_file_of_sumo_in_place_of_a_configuration_is_refused_with_its_place(tmp_path, root, words):
+    (tmp_path / "c.sumocfg").write_text(f"<{root}/>")
+    with pytest.raises(MobilityError, match=words):
+        safe_config(tmp_path / "c.sumocfg", tmp_path)

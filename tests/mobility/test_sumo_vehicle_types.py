@@ -98,11 +98,11 @@ def test_files_that_include_each_other_end(tmp_path):
 
 
 def test_a_type_that_is_named_like_a_bus_and_has_no_class_is_reported(net, tmp_path):
-    types = "<vType id='citybus'/><vType id='truck' vClass='passenger'/><vType id='car'/>"
-    users = "".join(car(name, name, lane) for lane, name in enumerate(("citybus", "truck", "car")))
+    types = "<vType id='citybus'/><vType id='truck' vClass='passenger'/><vType id='car'/><vType id='car_bus'/>"
+    users = "".join(car(name, name, lane) for lane, name in enumerate(("citybus", "truck", "car", "car_bus")))
     found = driven(net, tmp_path, types, users)[2]
-    assert found["sumo.classless_types"].count == 1
-    assert "'citybus'; set their vClass" in found["sumo.classless_types"].text
+    assert found["sumo.classless_types"].count == 2
+    assert "'car_bus', 'citybus'; set their vClass" in found["sumo.classless_types"].text
 
 
 def test_a_vclass_that_sumo_does_not_know_is_reported(net, tmp_path):

@@ -35,6 +35,7 @@ def opened(folder, content, **options):
         (b"PK\x03\x04abc", "packed with zip"),
         (b"\x28\xb5\x2f\xfdabc", "packed with zstd"),
         (b'{"a": 1}', "looks like JSON"),
+        (b"<configuration/>", r"name it in traffic\.sumocfg"),
         (trace("Müller").encode("latin-1"), "must name the encoding"),
         (gzip.compress(trace().encode())[:90], "damaged gzip file"),
     ],
@@ -49,6 +50,7 @@ def opened(folder, content, **options):
         "zip",
         "zstd",
         "JSON",
+        "configuration",
         "Latin-1",
         "cut gzip",
     ],
@@ -83,6 +85,19 @@ def test_missing_speeds_are_noted(tmp_path):
     found = notices(tmp_path, trace(speed=""))
     assert set(found) == {"trace.no_speeds"}
     assert not found["trace.no_speeds"].is_warning
+
+
+def test_elements_that_sumo_does_not_have_are_counted(tmp_path):
+    walker = "<pedestrian id='p' x='1' y='9' angle='0'/><pedestrian id='q' x='3' y='9' angle='0'/><bicycle id='b' x='1' y='20' angle='0'/></timestep>"
+    found = notices(tmp_path, trace().replace("</timestep>", walker))
+    assert "4 <bicycle>, 8 <pedestrian>" in found["trace.unknown_elements"].text
+
+
+def test_the_sign_of_a_time_in_hours_counts_for_all_of_it(tmp_path):
+    text = f"<fcd-export><timestep time='-00:00:01'>{CAR.format('a', 0, '')}</timestep><timestep time='00:00:01'>{CAR.format('a', 10, '')}</timestep></fcd-export>"
+    traffic = opened(tmp_path, text)
+    assert traffic.snapshot(-1_000_000).boxes.center_m[0, 0] == -2.5
+    assert traffic.snapshot(0).boxes.center_m[0, 0] == 2.5
 
 
 def test_a_trace_that_ends_before_0_s_is_refused_with_a_repair_that_is_possible(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int8, Int64
 
 from v2xsim.mobility.base import Identities, MobilityError, Names, NameTakenError, center_of_front_m, yaw_of_compass_rad
-from v2xsim.mobility.sumo_xml import opened
+from v2xsim.mobility.sumo_xml import opened, place_of
 from v2xsim.mobility.trace_formats import not_a_trace
 from v2xsim.scenario.schema_world import FARTHEST_M, LATEST_S
 from v2xsim.world.road_users import (
@@ -102,6 +102,7 @@ class Found:
         containers: Containers, which are no road users.
         unknown_types: Vehicle types whose names do not contain the name of a class.
         ambiguous_types: Vehicle types whose names contain those of several classes, with the class that is taken.
+        unknown_elements: Elements with an id that are none of SUMO's road users, by name, and how often each is there.
         untyped: Number of vehicles without a type.
         without_speed: Road users that have no speed at some time, each with whether the trace gives one that is no number.
         speed_rows: Row of each road user in `v2xsim.world.top_speeds.TOP_SPEEDS`, by its number in the trace.
@@ -117,6 +118,7 @@ class Found:
     containers: set[str] = field(default_factory=set)
     unknown_types: set[str] = field(default_factory=set)
     ambiguous_types: dict[str, int] = field(default_factory=dict)
+    unknown_elements: dict[str, int] = field(default_factory=dict)
     untyped: int = 0
     without_speed: dict[str, bool] = field(default_factory=dict)
     speed_rows: list[int] = field(default_factory=list)
@@ -133,9 +135,11 @@ _Motion = tuple[float, float, float, float]
 
 def _time_us(text: str) -> int:
     """Return the time in microseconds that a text gives as seconds or as [days:]hours:minutes:seconds."""
-    parts = [float(part) for part in text.split(":")]
+    # The sign of -00:00:10 is that of the whole time.
+    sign = -1.0 if text.strip().startswith("-") else 1.0
+    parts = [float(part) for part in text.strip().removeprefix("-").split(":")]
     scale = (86400.0, 3600.0, 60.0, 1.0)[-len(parts) :]
-    time_s = sum(part * unit for part, unit in zip(parts, scale, strict=True))
+    time_s = sign * sum(part * unit for part, unit in zip(parts, scale, strict=True))
     if not abs(time_s) <= LATEST_S:
         raise ValueError(f"a time must be within {LATEST_S:.12g} s")
     return round(time_s * 1e6)
@@ -197,7 +201,7 @@ class TraceReader:
         if not self._root:
             self._root = name
             if name != "fcd-export":
-                raise self.fail(f"root element is <{name}>; a trace of --fcd-output has <fcd-export>")
+                raise self.fail(f"root element is <{name}>; a trace of --fcd-output has <fcd-export>{place_of(name)}")
         elif name == "timestep":
             try:
                 self._time_us = _time_us(attributes["time"])
@@ -218,6 +222,8 @@ class TraceReader:
             if self._time_us is None:
                 raise self.fail(f"<{name}> must be inside a <timestep>")
             self._enter(name, attributes)
+        elif self._time_us is not None and "id" in attributes:
+            self._noted.unknown_elements[name] = self._noted.unknown_elements.get(name, 0) + 1
 
     def _enter(self, name: str, attributes: dict[str, str]) -> None:
         """Note a road user of the present step."""

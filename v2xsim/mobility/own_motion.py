@@ -215,8 +215,8 @@ class OwnMotion:
         enough = (users["windows"] >= _LEAST_WINDOWS) & (way_m >= _LEAST_WAY_M)
         found = []
         for agent in np.flatnonzero(users["in_run"] & enough & (cosine[:, 0] < _WRONG_COSINE)).tolist():
-            best = int(np.argmax(cosine[agent, 1:]))
-            looks = f"; its angles look like {ANGLES[best][0]}" if cosine[agent, 1 + best] > _FITTING_COSINE else ""
+            fitting = [name for (name, _), fit in zip(ANGLES, cosine[agent, 1:], strict=True) if fit > _FITTING_COSINE]
+            looks = f"; its angles look like {' or '.join(fitting)}" if fitting else ""
             off_deg = np.degrees(np.arccos(np.clip(cosine[agent, 0], -1.0, 1.0)))
             text = (
                 f"over {users['turned_m'][agent]:.3g} m it moves {off_deg:.0f} degrees off its angle{looks}; correct its angles, which must be "
@@ -274,8 +274,8 @@ def _speeds_text(user: np.void, moved_m: float, expected_m: float) -> str:
     if expected_m < 1e-3 * moved_m:
         return f"{measured}; correct its speeds"
     ratio = moved_m / expected_m
+    if moved_m == 0:
+        return f"{measured}, at ({x_m:.7g}, {y_m:.7g}) all the time; correct its positions or its speeds"
     if ratio < 3e-4 and abs(x_m) <= 180 and abs(y_m) <= 90:
-        if moved_m == 0:
-            return f"{measured}, at ({x_m:g}, {y_m:g}) all the time; correct its positions or its speeds"
         return f"{measured}, at ({x_m:.6g}, {y_m:.6g}): {LON_LAT_ADVICE}"
     return f"{measured}, to ({x_m:.6g}, {y_m:.6g}); {unit_advice(ratio)}"

@@ -315,7 +315,7 @@ class SumoMobility(Mobility):
         if math.isfinite(z_m) and z_m > _NOWHERE_M:
             self._lowest_m, self._highest_m = min(self._lowest_m, z_m), max(self._highest_m, z_m)
         named = kinds_in_type_name(type_name)
-        if kind == PASSENGER and named and PASSENGER not in named and not self._types.sets(type_name, "vClass"):
+        if kind == PASSENGER and named not in ((), (PASSENGER,)) and not self._types.sets(type_name, "vClass"):
             self._classless_types.add(type_name)
         row = speed_class(kind, vehicle_class)
         if domain.getMaxSpeed(name) > max(

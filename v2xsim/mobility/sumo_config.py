@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from v2xsim.mobility.base import MobilityError, counted
-from v2xsim.mobility.sumo_xml import Document, names_files, opened, read_document
+from v2xsim.mobility.sumo_xml import Document, names_files, opened, place_of, read_document, root_of
 from v2xsim.notices import Notice
 from v2xsim.staging import Scratch
 
@@ -194,7 +194,7 @@ def read_options(config: Path) -> dict[str, str]:
     root = read_document(config, "a SUMO configuration").root
     if root.tag not in ("configuration", "sumoConfiguration"):
         raise MobilityError(
-            f"{config}: not a SUMO configuration: its root element is <{root.tag}>, not <configuration>"
+            f"{config}: not a SUMO configuration: its root element is <{root.tag}>, not <configuration>{place_of(root.tag)}"
         )
     options: dict[str, str] = {}
     for element in root.iter():
@@ -280,6 +280,10 @@ def safe_config(config: Path, folder: Path, label: str = "") -> SafeConfig:
             continue
         if _is_input(option):
             files = files_of(value, config.parent, option, config)
+            if option == "net-file" and (root_tag := root_of(files[0])) not in (None, "net"):
+                raise MobilityError(
+                    f"{config}: net-file names {files[0].name}, which is no road network: its root element is <{root_tag}>, not <net>"
+                )
             if option in ("route-files", "additional-files"):
                 with_containers += [path for path in files if _has_containers(path)]
             # A file with another name elsewhere must name what it includes by absolute paths.

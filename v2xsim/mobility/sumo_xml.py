@@ -11,6 +11,18 @@ from xml.parsers import expat
 
 from v2xsim.mobility.base import MobilityError
 
+# What the files of SUMO are, by root element, and where a scenario or a configuration names them.
+_PLACES = {
+    "configuration": "it is a SUMO configuration: name it in traffic.sumocfg",
+    "sumoConfiguration": "it is a SUMO configuration: name it in traffic.sumocfg",
+    "fcd-export": "it is a trace of --fcd-output: name it in traffic.fcd",
+    "net": "it is a road network: a SUMO configuration names it with net-file",
+    "routes": "it is a route file: a SUMO configuration names it with route-files",
+    "additional": "it is an additional file: a SUMO configuration names it with additional-files",
+    "netstate": "it is another output of SUMO than --fcd-output",
+    "emission-export": "it is another output of SUMO than --fcd-output",
+}
+
 # Number of bytes that the XML parser gets at once.
 _CHUNK_BYTES = 1 << 18
 
@@ -73,6 +85,30 @@ def read_document(path: Path, wanted: str = "a SUMO file") -> Document:
     except (ET.ParseError, expat.ExpatError, ValueError, LookupError) as error:
         raise MobilityError(f"{path}: not {wanted}: not valid XML ({error})") from error
     return Document(root, (declared[0] if declared else None) or "utf-8", is_gzip)
+
+
+def place_of(root: str) -> str:
+    """Return what a file with a root element is and where it is named, after a semicolon; empty if it is none of SUMO's."""
+    return f"; {_PLACES[root]}" if root in _PLACES else ""
+
+
+def root_of(path: Path) -> str | None:
+    """Return the root element of a file; None if it cannot be read, which SUMO reports."""
+    found: list[str] = []
+
+    def started(name: str, _: dict[str, str]) -> None:
+        found.append(name)
+        raise _FoundError
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = started
+    try:
+        with opened(path) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                parser.Parse(chunk, False)
+    except (_FoundError, EOFError, zlib.error, OSError, expat.ExpatError, ValueError, LookupError):
+        pass
+    return found[0] if found else None
 
 
 def names_files(path: Path, attributes: Iterable[str]) -> bool:

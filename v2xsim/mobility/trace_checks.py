@@ -235,6 +235,12 @@ class TraceChecks:
             f"{counted(len(found.containers), 'container')} left out, because containers are no road users here "
             f"({listed(sorted(found.containers))})",
         )  # fmt: skip
+        unknown = found.unknown_elements
+        note(
+            "trace.unknown_elements", sum(unknown.values()),
+            f"elements that are no road users of SUMO left out: {', '.join(f'{count:,} <{name}>' for name, count in sorted(unknown.items())[:5])}; "
+            "road users are <vehicle> (with its type or vClass, such as bicycle) and <person>",
+        )  # fmt: skip
         bad = [name for name, given in found.without_speed.items() if given]
         note(
             "trace.bad_speeds", len(bad),
