@@ -192,7 +192,8 @@ def test_warnings_about_stops_and_railways_are_no_warnings_about_roads():
             "Warning: Removing pt stop '12' on non existing edge '28#5'.",
             "Warning: Discarding unusable type 'waterway.stream' (first occurrence for edge '3').",
             "Warning: Ignoring restriction relation '17'.",
-            "Warning: 2 total messages of type: Ignoring restriction relation '%'.",
+            "Warning: Ignoring restriction relation '18'.",
+            "Warning: Discarding unusable type 'railway.tram' (first occurrence for edge '4').",
             "Success.",
         ]
     )

@@ -16,7 +16,7 @@ from v2xsim.notices import Notice
 
 # Warnings of netconvert about things that no vehicle of an imported town meets.
 _NOT_ROADS = re.compile(
-    r"\b(pt|stops?|platform|railway|rail_crossing|waterway|tram|subway|aerialway|ferry)\b", re.IGNORECASE
+    r"\b(pt|stops?|platform|railway|rail_crossing|waterway|tram|subway|aerialway|aeroway|ferry)\b", re.IGNORECASE
 )
 _ONEWAY = ("yes", "no", "true", "false", "1", "0", "-1", "reverse", "")
 _WHOLE_NUMBER = re.compile(r"[1-9]\d?")
@@ -217,15 +217,13 @@ def side_notices(is_left: bool, reason: str) -> Iterator[Notice]:
 
 
 def network_notices(output: str) -> Iterator[Notice]:
-    """Yield a notice about the warnings of netconvert that concern roads; `output` counts the warnings of each kind."""
+    """Yield a notice about the warnings of netconvert that concern roads; `output` has a line for each warning."""
     kinds: Counter[str] = Counter()
     for line in output.splitlines():
         text = line.removeprefix("Warning: ").strip()
         if text == line.strip() or _NOT_ROADS.search(text):
             continue
-        total = re.match(r"(\d+) total messages of type: (.*)", text)
-        kind = _kind(total[2] if total else text)
-        kinds[kind] = max(kinds[kind], int(total[1]) if total else 1)
+        kinds[_kind(text)] += 1
     if kinds:
         shown = "; ".join(f"{count} × {kind}" for kind, count in kinds.most_common(3))
         yield Notice(

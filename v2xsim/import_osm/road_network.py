@@ -61,7 +61,7 @@ def build_network(folder: Path, osm: OsmMap, is_left_hand: bool) -> Network:
         ["--osm-files", "town.osm.xml", "--output-file", NETWORK, "--geometry.remove", "--ramps.guess",
          "--junctions.join", "--tls.guess-signals", "--tls.discard-simple", "--tls.join", "--remove-edges.isolated",
          "--keep-edges.by-vclass", "passenger", "--no-turnarounds.except-deadend", "--output.original-names",
-         "--osm.turn-lanes", "--osm.lane-access", "--aggregate-warnings", "1",
+         "--osm.turn-lanes", "--osm.lane-access", "--aggregate-warnings", "1000000",
          *(["--lefthand"] if is_left_hand else [])],
         folder,
     )  # fmt: skip
