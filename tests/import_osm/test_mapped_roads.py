@@ -10,7 +10,7 @@ from tests.import_osm.small_maps import Drawing, imported
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.import_osm.osm_map import OsmMap, Way, read_osm
-from v2xsim.import_osm.road_losses import network_notices
+from v2xsim.import_osm.road_losses import network_notices, side_notices
 from v2xsim.mobility.origins import net_offset_m
 from v2xsim.world.polygon_file import read_polygons
 
@@ -101,6 +101,24 @@ def test_roundabouts_show_the_side_of_traffic(tmp_path, clockwise):
     town = imported(drawing, tmp_path)
     assert net_is_left_hand(town) == clockwise
     assert ("import.left_hand" in town.notices) == clockwise
+
+
+@pytest.mark.parametrize(
+    ("west_deg", "clockwise", "tags", "sign"),
+    [
+        (-1.5, False, {}, "Great Britain"),
+        (9.0, True, {}, "no country with traffic on the left"),
+        (9.0, False, {"driving_side": "right"}, None),
+        (9.0, True, {"driving_side": "right"}, "clockwise roundabouts 1"),
+    ],
+)
+def test_signs_of_the_other_side_are_reported(west_deg, clockwise, tags, sign):
+    drawing = Drawing(west_deg=west_deg, south_deg=52.0)
+    drawing.ring(roundabout(clockwise), highway="residential", junction="roundabout", **tags)
+    osm = osm_of(drawing)
+    subjects = {notice.subject: notice for notice in side_notices(osm, *is_left_hand(osm))}
+    assert ("map.driving_side" in subjects) == (sign is not None)
+    assert sign is None or sign in subjects["map.driving_side"].text
 
 
 @pytest.mark.parametrize("clockwise", [True, False])

@@ -46,23 +46,11 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
 
     In this order: the tag `driving_side`, the direction of roundabouts, the country in which the centre of the extract lies.
     """
-    stated = [tags["driving_side"] for tags in _all_tags(osm) if tags.get("driving_side") in ("left", "right")]
+    stated = _stated(osm)
     if stated:
         is_left = stated.count("left") > len(stated) / 2
         return is_left, f"{len(stated)} elements of the extract have the tag driving_side"
-    turns = [
-        turn
-        for way in osm.ways.values()
-        if way.tags.get("junction") in ("roundabout", "circular")
-        for turn in [_turn(osm, way)]
-        if turn
-    ]
-    turns += [
-        -1 if tags["direction"] == "clockwise" else 1
-        for tags in osm.node_tags.values()
-        if tags.get("highway") == "mini_roundabout"
-        and tags.get("direction") in ("clockwise", "anticlockwise", "counterclockwise")
-    ]
+    turns = _turns(osm)
     clockwise = turns.count(-1)
     if turns and max(clockwise, len(turns) - clockwise) >= 2 / 3 * len(turns):
         is_left = clockwise > len(turns) / 2
@@ -71,6 +59,42 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
             is_left,
             f"{agreeing} of {len(turns)} roundabouts of the extract run {'clockwise' if is_left else 'counter-clockwise'}",
         )
+    name, is_left = _country(osm)
+    return is_left, f"the extract lies in or near {name}" if name else "no country with traffic on the left lies here"
+
+
+def against_side(osm: OsmMap, is_left: bool) -> tuple[int, str]:
+    """Return the number of signs in an extract that traffic drives on the other side, and what they are."""
+    stated = _stated(osm).count("right" if is_left else "left")
+    turns = _turns(osm).count(1 if is_left else -1)
+    name, country_is_left = _country(osm)
+    signs = [
+        (stated, f"elements with driving_side={'right' if is_left else 'left'} {stated}"),
+        (turns, f"{'counter-clockwise' if is_left else 'clockwise'} roundabouts {turns}"),
+        (int(country_is_left != is_left), f"the place, which lies in or near {name or 'no country with traffic on the left'}"),
+    ]  # fmt: skip
+    return sum(count for count, _ in signs), ", ".join(text for count, text in signs if count)
+
+
+def _stated(osm: OsmMap) -> list[str]:
+    """Return the sides that tags name."""
+    return [tags["driving_side"] for tags in _all_tags(osm) if tags.get("driving_side") in ("left", "right")]
+
+
+def _turns(osm: OsmMap) -> list[int]:
+    """Return the directions of the roundabouts: 1 for counter-clockwise, -1 for clockwise."""
+    turns = [_turn(osm, way) for way in osm.ways.values() if way.tags.get("junction") in ("roundabout", "circular")]
+    turns += [
+        -1 if tags["direction"] == "clockwise" else 1
+        for tags in osm.node_tags.values()
+        if tags.get("highway") == "mini_roundabout"
+        and tags.get("direction") in ("clockwise", "anticlockwise", "counterclockwise")
+    ]
+    return [turn for turn in turns if turn]
+
+
+def _country(osm: OsmMap) -> tuple[str, bool]:
+    """Return the country in which the middle of an extract lies, and whether traffic drives on the left there; "" for no rectangle."""
     longitude, latitude = middle_deg(osm)
     sizes = [
         ((east - west) * (north - south), name, is_left)
@@ -79,7 +103,7 @@ def is_left_hand(osm: OsmMap) -> tuple[bool, str]:
         if west <= longitude <= east and south <= latitude <= north
     ]
     _, name, is_left = min(sizes, default=(0.0, "", False))
-    return is_left, f"the extract lies in or near {name}" if name else "no country with traffic on the left lies here"
+    return name, is_left
 
 
 def middle_deg(osm: OsmMap) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from v2xsim.import_osm.driving_side import middle_deg
+from v2xsim.import_osm.driving_side import against_side, middle_deg
 from v2xsim.import_osm.losses import some
 from v2xsim.import_osm.osm_map import OsmMap, Tags, Way
 from v2xsim.import_osm.road_network import NETWORK_LOG, Network, closed_roads
@@ -46,7 +46,7 @@ def road_notices(osm: OsmMap, network: Network, is_left: bool, side_reason: str)
     yield from network_notices(network.log)
     yield from _left_out(osm, network)
     yield from _lanes([way for way in roads_of(osm) if way.number in network.ways], network)
-    yield from side_notices(is_left, side_reason)
+    yield from side_notices(osm, is_left, side_reason)
 
 
 def _damaged(osm: OsmMap, network: Network) -> Iterator[Notice]:
@@ -207,8 +207,21 @@ def _is_unlikely(key: str, value: str) -> bool:
     return not _LEAST_KMH <= number * {"mph": 1.609, "knots": 1.852}.get(match[2] or "", 1.0) <= _MOST_KMH
 
 
-def side_notices(is_left: bool, reason: str) -> Iterator[Notice]:
-    """Yield a notice if traffic drives on the left by a guess; `reason` says how the side was found, and is empty if it was given."""
+def side_notices(osm: OsmMap, is_left: bool, reason: str) -> Iterator[Notice]:
+    """Yield notices if traffic drives on the left by a guess, and if something of the map contradicts the side.
+
+    Args:
+        osm: The extract.
+        is_left: Whether traffic drives on the left.
+        reason: How the side was found; empty if it was given.
+    """
+    against, signs = against_side(osm, is_left)
+    if against:
+        side = "left" if is_left else "right"
+        yield Notice(
+            "map.driving_side", against,
+            f"traffic drives on the {side}{f' ({reason})' if reason else ''}, but this contradicts it: {signs}; `--driving-side` sets the side",
+        )  # fmt: skip
     if is_left and reason:
         yield Notice(
             "import.left_hand", 1,
