@@ -28,7 +28,7 @@ def test_the_first_sentence_has_the_benefit_of_fusion_and_relays():
 def test_the_second_sentence_has_the_cost():
     assert said()[1] == (
         "All stations together sent 53.8 kB/s, and a station found the channel busy for 7 % of the time; the fused data was "
-        "33 ms old on average."
+        "captured 33 ms before the ego's frame on average."
     )
 
 

@@ -44,7 +44,7 @@ def _cost(metrics: "Mapping[str, Metric]") -> str:
     rate, busy, age = value("on_air"), value("channel_busy_ratio"), value("age_of_fused_data")
     sent = "No packet reached another station" if not rate > 0 else f"All stations together sent {rate / 1e3:,.3g} kB/s"
     load = "" if math.isnan(busy) else f", and a station found the channel busy for {_percent(busy)} of the time"
-    old = "" if math.isnan(age) else f"; the fused data was {age:.0f} ms old on average"
+    old = "" if math.isnan(age) else f"; the fused data was captured {age:.0f} ms before the ego's frame on average"
     return f"{sent}{load}{old}."
 
 
