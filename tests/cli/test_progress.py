@@ -3,9 +3,10 @@
 import time
 
 import pytest
+from rich.console import Console
 
 from v2xsim.cli import progress
-from v2xsim.cli.progress import LINE_EVERY_S, duration, progress_bar, progress_lines, status, step_lines
+from v2xsim.cli.progress import LINE_EVERY_S, duration, progress_bar, progress_lines, shows_bars, status, step_lines
 
 
 @pytest.fixture
@@ -92,3 +93,8 @@ def test_an_error_ends_the_lines(often, capsys):
 @pytest.mark.parametrize(("seconds", "text"), [(12.4, "12 s"), (89.0, "89 s"), (95.0, "2 min"), (5400.0, "1.5 h")])
 def test_a_duration_is_easily_read(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("terminal", "width", "bars"), [(True, 80, True), (True, 40, False), (False, 200, False)])
+def test_bars_are_shown_where_their_numbers_fit(terminal, width, bars):
+    assert shows_bars(Console(force_terminal=terminal, width=width)) == bars

@@ -26,6 +26,7 @@ from v2xsim.cli import (
     validate,
     view,
 )
+from v2xsim.cli.layout import error_width, print_text
 from v2xsim.errors import UserError
 from v2xsim.signals import exit_code, ignore_signals, name_of
 from v2xsim.version import __version__
@@ -46,7 +47,8 @@ class _Group(TyperGroup):
             try:
                 return super().invoke(ctx)
             except UserError as error:
-                typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+                for line in f"error: {error}".splitlines():
+                    print_text(line, error_width(), color=typer.colors.RED, err=True)
                 raise typer.Exit(USAGE_ERROR) from None
 
 

@@ -14,7 +14,7 @@ from v2xsim.cli.arguments import AsCsv, check_one_format
 from v2xsim.cli.layout import Column, print_csv, print_stacked, print_text, terminal_width
 from v2xsim.cli.notes import print_notes
 from v2xsim.cli.options import takes_fields_of
-from v2xsim.cli.progress import step_lines
+from v2xsim.cli.progress import shows_bars, step_lines
 
 if TYPE_CHECKING:
     from v2xsim.datasets.motion.runs import Report
@@ -147,7 +147,7 @@ def _progress() -> Iterator["Report"]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not shows_bars(console):
         with step_lines() as show:
             yield lambda done, total, what: show(f"{what}: {done} of {total} runs")
         return

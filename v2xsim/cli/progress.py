@@ -1,4 +1,4 @@
-"""Progress display on standard error: bars and spinners on a terminal, otherwise a line every ten seconds."""
+"""Progress display on standard error: bars and spinners on a wide terminal, otherwise a line every ten seconds."""
 
 import threading
 import time
@@ -13,6 +13,15 @@ Report = Callable[[float, float, str], None]
 
 LINE_EVERY_S = 10.0
 """Time between two lines of progress where standard error is not a terminal."""
+
+
+# Number of characters of a line from which a progress bar stands beside its numbers without cutting them.
+_BAR_WIDTH = 72
+
+
+def shows_bars(console: Console) -> bool:
+    """Return whether progress is shown as bars: on a terminal that is wide enough."""
+    return console.is_terminal and console.width >= _BAR_WIDTH
 
 
 @contextmanager
@@ -49,7 +58,7 @@ def duration(seconds: float) -> str:
 def progress_bar() -> Iterator[Report]:
     """Show the progress of a run on standard error, as a bar for each phase, or in lines if it is not a terminal."""
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not shows_bars(console):
         with progress_lines() as show:
             yield _in_lines(show)
         return

@@ -15,7 +15,7 @@ from v2xsim.cli.arguments import AsJson, Overrides
 from v2xsim.cli.layout import error_width, print_text, terminal_width
 from v2xsim.cli.notes import print_notices, print_warnings
 from v2xsim.cli.options import takes_fields_of
-from v2xsim.cli.progress import duration, progress_lines
+from v2xsim.cli.progress import duration, progress_lines, shows_bars
 
 if TYPE_CHECKING:
     from v2xsim.study.plan import Plan
@@ -208,7 +208,7 @@ def _progress() -> Iterator["Report"]:
     )
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not shows_bars(console):
         with progress_lines() as show:
             yield _in_lines(show)
         return

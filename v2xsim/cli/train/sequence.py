@@ -12,7 +12,7 @@ import typer
 from v2xsim.cli.arguments import AsCsv, AsJson, Device, check_device, check_one_format
 from v2xsim.cli.layout import print_csv, print_text, terminal_width
 from v2xsim.cli.options import takes_fields_of
-from v2xsim.cli.progress import progress_lines
+from v2xsim.cli.progress import progress_lines, shows_bars
 
 if TYPE_CHECKING:
     from v2xsim.gpu.training.trainer import Progress, TrainSettings
@@ -218,10 +218,10 @@ def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
         rich_progress.TextColumn("{task.description}"), rich_progress.BarColumn(bar_width=30), rich_progress.MofNCompleteColumn(),
         rich_progress.TimeRemainingColumn(),
     )  # fmt: skip
-    lines = nullcontext(lambda text: None) if console.is_terminal else progress_lines()
+    lines = nullcontext(lambda text: None) if shows_bars(console) else progress_lines()
     with (
         lines as show,
-        rich_progress.Progress(*columns, console=console, disable=not console.is_terminal, refresh_per_second=5) as bar,
+        rich_progress.Progress(*columns, console=console, disable=not shows_bars(console), refresh_per_second=5) as bar,
     ):
         task = bar.add_task("loss", total=steps)
 
@@ -234,7 +234,7 @@ def _progress(steps: int) -> Iterator[Callable[["Progress"], None]]:
             text = f"loss {now.loss:.3f}{validation} nats, {speed:,.0f} tokens/s"
             bar.update(task, completed=now.step, description=text)
             show(f"step {now.step} of {steps}: {text}")
-            if now.step == steps and not console.is_terminal:
+            if now.step == steps and not shows_bars(console):
                 typer.echo(f"step {now.step} of {steps}: {text}", err=True)
 
         yield tell
