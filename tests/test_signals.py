@@ -49,6 +49,64 @@ def test_a_block_that_cleans_up_is_not_disturbed():
     assert said_by(block) == ["cleaned", "SIGTERM", "143"]
 
 
+def test_a_block_inside_a_block_does_not_end_the_outer_one():
+    block = """
+    import os
+    with undisturbed():
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.1)
+        print('cleaned')
+    print('not reached')
+    """
+    assert said_by(block) == ["cleaned", "SIGTERM", "143"]
+
+
+def test_of_two_signals_in_a_block_the_first_one_counts():
+    block = """
+    import os
+    with undisturbed():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number); time.sleep(0.1)
+    """
+    assert said_by(block, NO_GRACE) == ["SIGTERM", "143"]
+
+
+TWICE = """
+    import os
+    try:
+        os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.2)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT); time.sleep(0.2); print('cleaned')
+    """
+NO_GRACE = "import v2xsim.signals; v2xsim.signals._GRACE_S = 0.0"
+
+
+def test_a_second_signal_right_after_the_first_is_part_of_it():
+    """A terminal and the process above may both send one."""
+    assert said_by(TWICE) == ["cleaned", "SIGTERM", "143"]
+
+
+def test_a_second_signal_later_stops_the_cleaning_up():
+    assert said_by(TWICE, NO_GRACE) == ["SIGINT", "130"]
+
+
+def test_a_block_in_another_thread_holds_nothing_up():
+    block = """
+    import os, threading
+    begun, goes_on = threading.Event(), threading.Event()
+    def clean():
+        with undisturbed():
+            begun.set(); goes_on.wait(5); print('cleaned')
+    thread = threading.Thread(target=clean)
+    thread.start(); begun.wait(5)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.2); print('went on')
+    finally:
+        goes_on.set(); thread.join()
+    """
+    assert said_by(block) == ["cleaned", "SIGTERM", "143"]
+
+
 def test_a_plain_interrupt_counts_as_sigint():
     assert (exit_code(KeyboardInterrupt()), name_of(KeyboardInterrupt())) == (130, "SIGINT")
 

@@ -69,6 +69,11 @@ def test_a_named_ego_that_is_there_but_cannot_fuse_is_reported_with_the_reason(s
     assert "no ego was ever there" in notice.text
 
 
+def test_where_another_ego_fuses_the_metrics_are_not_called_empty():
+    notice = reported("abc", cooperation={"egos": ["a", "b"]}, lidars={"include": ["a"]})["egos.never_ego"]
+    assert (notice.count, "no ego was ever there" in notice.text) == (1, False)
+
+
 def test_a_lidar_on_a_vehicle_without_a_radio_is_reported():
     assert (
         "'b'" in reported("ab", stations={"include": ["a"]}, lidars={"include": ["a", "b"]})["lidars.no_station"].text
