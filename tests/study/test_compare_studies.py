@@ -39,7 +39,7 @@ def test_sweeps_without_a_common_seed_are_not_compared(tmp_path, made_sweep):
 def test_sweeps_of_different_keys_cannot_be_paired(tmp_path, made_sweep):
     one = made_sweep(tmp_path / "a", TWO, 2, noisy)
     two = made_sweep(tmp_path / "b", [{"radio.mcs": 0}, {"radio.mcs": 2}], 2, noisy)
-    with pytest.raises(StudyError, match="cannot be paired"):
+    with pytest.raises(StudyError, match=r"cannot be paired: it varies radio\.mcs, the other cooperation\.relay; "):
         between(read_study(one), read_study(two), [("prr", "1")])
 
 
@@ -159,7 +159,7 @@ def test_studies_are_called_by_their_folders(tmp_path, made_sweep):
 def test_seeds_that_do_not_meet_are_listed(tmp_path, made_sweep):
     study = study_of(tmp_path, made_sweep, TWO[:1], 3, noisy)
     with pytest.raises(
-        StudyError, match=r"seeds 7, 8, 9 and 1, 2, 3; .* run one of them again with the seeds of the other"
+        StudyError, match=r"it has 7, 8, 9, the other 1, 2, 3; .* run one of them again with the seeds of the other"
     ):
         between(study, replace(study, seeds=(7, 8, 9)), [("prr", "1")])
 

@@ -322,8 +322,8 @@ def _between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], conf
     # If a setting had two partners, it would count twice.
     if len({i for i, _ in places}) < len(places) or len({j for _, j in places}) < len(places):
         raise StudyError(
-            f"{other.folder}: its points and those of {base.folder} cannot be paired: one of them varies keys that the other does "
-            "not; compare each with its own baseline"
+            f"{other.folder}: its points and those of {base.folder} cannot be paired: it varies {_keys(other)}, the other "
+            f"{_keys(base)}; compare each with its own baseline, or two sweeps that vary the same keys"
         )
     seeds = [(base.seeds.index(seed), k) for k, seed in enumerate(other.seeds) if seed in base.seeds]
     if not places:
@@ -333,8 +333,8 @@ def _between(base: Study, other: Study, metrics: Sequence[tuple[str, str]], conf
         )
     if not seeds:
         raise StudyError(
-            f"{other.folder}: has no seed in common with {base.folder}: seeds {_listed(other.seeds)} and {_listed(base.seeds)}; runs are "
-            "compared with the same random draws, so run one of them again with the seeds of the other (--seed or seeds)"
+            f"{other.folder}: has no seed in common with {base.folder}: it has {_listed(other.seeds)}, the other {_listed(base.seeds)}; only "
+            "runs with the same random draws are compared, so run one of them again with the seeds of the other (--seed or seeds)"
         )
     shared = {name for name, part, _ in base.metrics if not part} & {
         name for name, part, _ in other.metrics if not part
@@ -382,6 +382,10 @@ def _versions(base: Study, other: Study) -> Iterator[str]:
     ]
     if differ:
         yield f"{base.folder} and {other.folder} were made with other versions, from which differences may come: {', '.join(differ)}"
+
+
+def _keys(study: Study) -> str:
+    return " and ".join(study.keys) or "no key"
 
 
 def _listed(seeds: Sequence[int]) -> str:
