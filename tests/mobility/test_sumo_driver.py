@@ -212,7 +212,7 @@ def test_an_instant_between_steps_is_refused(scene):
 
 
 def test_a_step_of_a_fraction_of_a_millisecond_is_refused(scene):
-    with pytest.raises(MobilityError, match="whole milliseconds"):
+    with pytest.raises(MobilityError, match="whole number of milliseconds"):
         drive(scene, step_us=10_500)
 
 

@@ -78,7 +78,7 @@ def notices(folder, content, end_us=3_000_000):
 def test_a_speed_that_is_no_number_is_reported(tmp_path, speed):
     found = notices(tmp_path, trace(speed=f" speed='{speed}'"))
     assert set(found) == {"trace.bad_speeds"}
-    assert "1 road user with a speed that is no number of m/s ('a')" in found["trace.bad_speeds"].text
+    assert "1 road user with a speed that is not a number ('a')" in found["trace.bad_speeds"].text
 
 
 def test_missing_speeds_are_noted(tmp_path):

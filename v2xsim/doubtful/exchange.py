@@ -54,13 +54,13 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
         if work.hidden_speed_mps < _SLOWEST_MPS:
             yield Doubt(
                 "cooperation.hidden_speed_mps", f"{work.hidden_speed_mps:g} m/s",
-                "hardly anybody comes out of a blind cell at this speed, so egos ask for almost none; 14 m/s in towns and the speed limit on motorways are usual",
+                "at this speed, hardly any hidden road user can reach an ego, so almost no blind cell has a weight; 14 m/s in towns and the speed limit on motorways are usual",
             )  # fmt: skip
     if work.fusion.file is None and work.fusion.thinned_to_m > _LARGEST_VOXEL_M:
         yield Doubt(
             "cooperation.fusion.voxel_m",
             f"{work.fusion.thinned_to_m:g} m",
-            "one point in a cube of this size is left of a whole car; 0.1 to 0.5 m are usual",
+            "points are thinned to one in a cube of this size, so one point of a whole car is left; 0.1 to 0.5 m are usual",
         )
     if work.transport != "radio" or scenario.radio.access.ideal or not (asks or shares is Share.REPORTS):
         return
@@ -68,7 +68,7 @@ def exchange_doubts(scenario: Scenario) -> Iterator[Doubt]:
         yield Doubt(
             "cooperation.min_delivery",
             f"{work.min_delivery:g}",
-            "no link is this sure, so no helper can be asked; 0.5 to 0.9 are usual",
+            "no link has such a high delivery probability, so no helper is ever asked; 0.5 to 0.9 are usual",
         )
     yield from _in_time(scenario, asks)
 
@@ -110,9 +110,9 @@ def _in_time(scenario: Scenario, asks: bool) -> Iterator[Doubt]:
         return
     if exchange.time_ms < exchange.least_ms:
         effect = (
-            "no answer to a request arrives for the frame that it was for"
+            "no answer arrives in time for the frame for which it was requested"
             if asks
-            else "no report of the same instant is fused"
+            else "no report of the instant of the frame is fused"
         )
         yield Doubt(
             "cooperation.deadline_ms", f"{work.deadline_ms:g} ms",

@@ -34,7 +34,7 @@ def place_doubts(scenario: Scenario) -> Iterator[Doubt]:
     if units:
         yield Doubt(
             f"stations.roadside height_m of {units[0].id!r}", f"{units[0].height_m:g} m",
-            f"antennas of roadside units are {_LOWEST_ANTENNA_M:g} to {_TALLEST_MAST_M:g} m above ground; is it in metres?",
+            f"antennas of roadside units are {_LOWEST_ANTENNA_M:g} to {_TALLEST_MAST_M:g} m above ground; is this value in metres?",
             len(units), "stations.roadside.height_m",
         )  # fmt: skip
 
@@ -90,8 +90,8 @@ def _buildings(scenario: Scenario) -> Iterator[Doubt]:
 
 def _height_reason(height_m: float) -> str:
     if height_m < _LOWEST_BUILDING_M:
-        return "a building this low hides nobody and blocks no link; houses are 6 to 15 m high; is it in metres?"
-    return "hardly any building is this high; is it in metres?"
+        return "a building this low hides no road user and blocks no link; houses are 6 to 15 m high; is this value in metres?"
+    return "hardly any building is this high; is this value in metres?"
 
 
 def _script(script: list[Agent]) -> Iterator[Doubt]:
@@ -100,7 +100,7 @@ def _script(script: list[Agent]) -> Iterator[Doubt]:
         agent, (name, size_m, usual_m) = sizes[0]
         yield Doubt(
             f"traffic.script size_m of {agent.id!r}", f"{size_m:g} m {name}",
-            f"a {agent.kind} has about {usual_m:g} m; are all in metres, in the order length, width, height?", len(sizes), "traffic.script.size_m",
+            f"a {agent.kind} has about {usual_m:g} m; are the three values in metres, in the order length, width, height?", len(sizes), "traffic.script.size_m",
         )  # fmt: skip
     fast = [(agent, speed) for agent in script if (speed := _fastest_mps(agent)) > _limit_mps(agent)]
     if fast:

@@ -36,7 +36,7 @@ def radio_doubts(scenario: Scenario) -> Iterator[Doubt]:
     if scenario.record.packet_share < _LEAST_SHARE:
         yield Doubt(
             "record.packet_share", f"{scenario.record.packet_share:g}",
-            "fewer than one station in a hundred is recorded, so the metrics of the radio have hardly a sample; use at least 0.1",
+            "fewer than one station in a hundred is recorded, so the metrics of the radio have almost no samples; use at least 0.1",
         )  # fmt: skip
     if radio.access.ideal or scenario.cooperation.transport != "radio":
         return
@@ -46,7 +46,7 @@ def radio_doubts(scenario: Scenario) -> Iterator[Doubt]:
     if radio.propagation.decorrelation_m is not None and radio.propagation.decorrelation_m < 0.5:
         yield Doubt(
             "radio.propagation.decorrelation_m", f"{radio.propagation.decorrelation_m:g} m",
-            "the shadowing of a link is drawn anew whenever a car moves by its width; 10 to 50 m are usual",
+            "the shadowing of a link changes almost completely when a car moves by its width; 10 to 50 m are usual",
         )  # fmt: skip
     width_m = getattr(radio.propagation.building_loss, "street_width_m", None)
     if width_m is not None and width_m < _NARROWEST_STREET_M:
@@ -74,7 +74,7 @@ def _reaches(radio: Radio) -> Iterator[Doubt]:
     if busy_m < _NEAREST_M:
         yield Doubt(
             "radio.busy_threshold_dbm", f"{radio.busy_threshold_dbm:g} dBm",
-            f"only a sender within {busy_m:.2g} m makes the channel busy, so its load is never seen; -94 dBm is the default",
+            f"only a sender within {busy_m:.2g} m makes the channel busy, so its load is never measured; -94 dBm is the default",
         )  # fmt: skip
     if isinstance(radio.access, Ieee80211p):
         sensed_dbm = min(radio.access.cca_preamble_dbm, radio.access.cca_energy_dbm)

@@ -27,7 +27,11 @@ _DETECTOR_LIMITS = {
 _ERROR_LIMITS = {
     "gnss_sigma_m": (20.0, "m", "satellite navigation is wrong by 0.1 to 10 m"),
     "heading_sigma_deg": (45.0, "deg", "headings are wrong by 0.1 to 5 degrees"),
-    "clock_sigma_ms": (1000.0, "ms", "clocks set by satellites are wrong by less than 1 ms, others by some 10 ms"),
+    "clock_sigma_ms": (
+        1000.0,
+        "ms",
+        "clocks synchronised by satellites are wrong by less than 1 ms, others by tens of milliseconds",
+    ),
 }
 
 
@@ -52,7 +56,9 @@ def sensing_doubts(scenario: Scenario) -> Iterator[Doubt]:
         value = getattr(scenario.errors, key)
         if value > limit:
             yield Doubt(
-                f"errors.{key}", f"{value:g} {unit}", f"with such errors, data of other stations fits nowhere; {usual}"
+                f"errors.{key}",
+                f"{value:g} {unit}",
+                f"with such errors, data of other stations does not fit the ego's frame; {usual}",
             )
 
 
@@ -79,7 +85,7 @@ def _mount(key: str, mount: Mount, beams: Beams, base_m: float) -> Iterator[Doub
     if beams.range_m < shortest_m:
         what = "the length of a car" if shortest_m == CAR_M else "its height above ground"
         yield Doubt(
-            f"{key} range_m", f"{beams.range_m:g} m", f"this is less than {what} ({shortest_m:g} m), so it sees nobody; 50 to 250 m are usual", 1,
+            f"{key} range_m", f"{beams.range_m:g} m", f"this is less than {what} ({shortest_m:g} m), so it sees no road user; 50 to 250 m are usual", 1,
             f"{subject}.range_m",
         )  # fmt: skip
     if lowest_deg - tilt_deg >= 0.0 and above_m > _CAR_HEIGHT_M:
@@ -114,7 +120,7 @@ def _detector(scenario: Scenario) -> Iterator[Doubt]:
     if detector.half_points > most:
         yield Doubt(
             "detector.half_points", f"{detector.half_points:g}",
-            f"even a car {_NEAR_M:g} m away has only about {most:.0f} lidar points, so hardly anybody is ever detected; 5 to 50 are usual",
+            f"even a car {_NEAR_M:g} m away has only about {most:.0f} lidar points, so hardly any road user is ever detected; 5 to 50 are usual",
         )  # fmt: skip
     if detector.steepness < 0.1:
         yield Doubt(

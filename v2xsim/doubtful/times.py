@@ -17,7 +17,7 @@ def time_doubts(scenario: Scenario) -> Iterator[Doubt]:
     if ticks < hits:
         yield Doubt(
             "run.duration_s", f"{run.duration_s:g} s",
-            f"this is {ticks} step of {run.step_s:g} s, and a road user counts as known from {hits} detections on, so nobody knows anyone; simulate some seconds",
+            f"this is {ticks} step of {run.step_s:g} s, and a road user counts as known from {hits} detections on, so no road user ever counts as known; simulate several seconds",
         )  # fmt: skip
     for key, value_ms, meaning in (
         ("detect_ms", work.detect_ms, "no station announces what it detected before the run ends"),
@@ -42,5 +42,5 @@ def time_doubts(scenario: Scenario) -> Iterator[Doubt]:
         if every > max(ticks, 1):
             yield Doubt(
                 f"record.{key}", f"{every:,}",
-                f"the run has {ticks} ticks, so only the first one is recorded, and the run cannot be looked at later; {none}",
+                f"the run has {ticks} ticks, so only the first one is recorded, and the run can hardly be evaluated later; {none}",
             )  # fmt: skip

@@ -113,7 +113,9 @@ class SumoMobility(Mobility):
         """
         super().__init__(names)
         if step_us % 1000:
-            raise MobilityError(f"SUMO counts whole milliseconds; run.step_s is {step_us / 1e6:.12g} s")
+            raise MobilityError(
+                f"run.step_s must be a whole number of milliseconds for traffic of SUMO, got {step_us / 1e6:.12g} s"
+            )
         self._source = label or str(config)
         self._step_us = step_us
         self._bodies: dict[str, _Body] = {}
@@ -357,13 +359,13 @@ class SumoMobility(Mobility):
             note("traffic.riders", len(self._riders), riders_text(self._riders))
         note(
             "sumo.classless_types", len(self._classless_types),
-            f"{counted(len(self._classless_types), 'vehicle type')} without a vClass named like another class than the passenger cars that SUMO "
-            f"makes of them: {listed(sorted(self._classless_types))}; set their vClass",
+            f"{counted(len(self._classless_types), 'vehicle type')} without a vClass, which SUMO takes as passenger cars, with the name of "
+            f"another class: {listed(sorted(self._classless_types))}; set their vClass",
         )  # fmt: skip
         contradictions = [f"{name!r} ({text})" for name, text in self._contradictions.items()]
         note(
             "sumo.shapes", len(contradictions),
-            f"{counted(len(contradictions), 'vehicle type')} whose vClass and guiShape name two classes: {', '.join(contradictions[:3])}"
+            f"{counted(len(contradictions), 'vehicle type')} whose vClass and guiShape contradict each other: {', '.join(contradictions[:3])}"
             f"{', ...' if len(contradictions) > 3 else ''}; correct one of the two",
         )  # fmt: skip
         if self._highest_m - self._lowest_m > _FLAT_M:

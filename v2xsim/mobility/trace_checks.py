@@ -244,7 +244,7 @@ class TraceChecks:
         bad = [name for name, given in found.without_speed.items() if given]
         note(
             "trace.bad_speeds", len(bad),
-            f"{counted(len(bad), 'road user')} with a speed that is no number of m/s ({listed(bad)}); it is computed from the next position",
+            f"{counted(len(bad), 'road user')} with a speed that is not a number ({listed(bad)}); it is computed from the next position",
         )  # fmt: skip
         blind = len(found.without_speed) - len(bad)
         note(
@@ -255,12 +255,12 @@ class TraceChecks:
         note("trace.untyped", found.untyped, "vehicles have no type; all are taken as passenger cars")
         note(
             "trace.unknown_types", len(found.unknown_types),
-            f"vehicle types whose names tell no class are taken as passenger cars: {listed(sorted(found.unknown_types))}",
+            f"vehicle types whose names contain no known class are taken as passenger cars: {listed(sorted(found.unknown_types))}",
         )  # fmt: skip
         taken = [f"{name!r} (taken as {KINDS[kind]})" for name, kind in sorted(found.ambiguous_types.items())]
         note(
             "trace.ambiguous_types", len(taken),
-            f"{counted(len(taken), 'vehicle type')} whose name names another class, too, or one that no vehicle of a trace has: "
+            f"{counted(len(taken), 'vehicle type')} whose name contains two classes, or a class that no vehicle of a trace has: "
             f"{', '.join(taken[:5])}{', ...' if len(taken) > 5 else ''}; give the vehicles the attribute vClass, or rename the types",
         )  # fmt: skip
         if found.highest_m - found.lowest_m > 3.0:

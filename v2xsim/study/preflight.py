@@ -71,8 +71,8 @@ def preflight(plan: Plan) -> tuple[Notice, ...]:
 
 def _unseen(seen: int, count: int) -> Notice:
     text = (
-        f"the traffic of the first {seen} of {count} different inputs was checked before the sweep, because that takes long; the points "
-        "themselves check the others, and fail if one cannot be used"
+        f"the traffic of only {seen} of {count} different inputs was checked before the sweep, to save time; the points check the others, "
+        "and fail if one cannot be used"
     )
     return Notice("sweep.unchecked_traffic", count - seen, text)
 
