@@ -173,6 +173,15 @@ def test_a_part_without_a_height_has_that_of_its_outline(tmp_path):
     assert (town.top_m(120, 150), town.top_m(180, 150)) == (25.0, 8.0)
 
 
+def test_a_raised_part_that_has_the_height_of_a_building_with_a_high_roof_is_no_contradiction(tmp_path):
+    drawing = Drawing()
+    drawing.ring(BLOCK, building="yes", height="20", roof__height="8")
+    drawing.ring(PARTS[0], building__part="yes", min_height="15")
+    town = imported(drawing, tmp_path)
+    assert (town.base_m(120, 150), town.top_m(120, 150)) == (15.0, 20.0)
+    assert "buildings.roof_above_height" not in town.notices
+
+
 def test_a_part_that_stands_on_the_roof_leaves_the_outline_below(tmp_path):
     drawing = Drawing()
     drawing.ring(BLOCK, building="yes", height="10")

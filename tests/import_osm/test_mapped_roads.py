@@ -42,6 +42,14 @@ def test_a_passage_is_open_below_and_built_above(tmp_path, road, clear_m):
     assert "import.road_through_building" not in town.notices
 
 
+def test_a_passage_below_a_high_roof_is_no_contradiction_of_heights(tmp_path):
+    drawing = drawing_with_a_block(tunnel="building_passage")
+    drawing.lines[0] = drawing.lines[0].replace('v="15"/>', 'v="15"/><tag k="roof:height" v="12"/>')
+    town = imported(drawing, tmp_path)
+    assert (town.base_m(500, 320), town.top_m(500, 320)) == (4.5, 15.0)
+    assert not [subject for subject in town.kept if subject.startswith("buildings")]
+
+
 def test_a_roof_on_posts_is_not_cut_by_the_road_below_it(tmp_path):
     drawing = Drawing()
     drawing.ring(BLOCK, building="roof", height="5")

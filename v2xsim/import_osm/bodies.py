@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from v2xsim.import_osm.mapped_areas import MappedArea, MappedBuildings, building_of, part_of
 from v2xsim.import_osm.osm_map import Tags
 from v2xsim.import_osm.roads import Corridor
-from v2xsim.world.building_heights import HEIGHT_KEYS, prism_heights_m
+from v2xsim.world.building_heights import HEIGHT_KEYS, prism_heights_m, roof_height_m
 from v2xsim.world.footprints import HEADROOM_M
 
 # Strips of an outline that are narrower than this and have no part are drawing errors.
@@ -143,8 +143,18 @@ def _part_tags(tags: Tags, outline: Tags, parts: Iterable[MappedArea]) -> dict[s
         given_m = prism_heights_m(outline, "")[1]
         tops_m = [prism_heights_m(part.tags, "")[1] for part in parts if _has_height(part.tags)]
         if not tops_m or max(tops_m) < 0.9 * given_m:
-            merged |= {key: outline[key] for key in HEIGHT_KEYS if key in outline}
+            inherited = {key: outline[key] for key in HEIGHT_KEYS if key in outline}
+            merged |= _above(inherited, "", merged)
     return merged
+
+
+def _above(tags: Tags, type_name: str, raised: Tags) -> dict[str, str]:
+    """Return tags of a building with those of a raised piece of it.
+
+    The piece may be lower than the roof of the building, which is no contradiction: its roof is at the height of the building.
+    """
+    has_height = roof_height_m(tags, type_name)[1] == "height"
+    return {key: value for key, value in tags.items() if key != "roof:height" or not has_height} | dict(raised)
 
 
 def _without_strips(area_m: BaseGeometry) -> BaseGeometry:
@@ -195,7 +205,8 @@ def with_passages(bodies: Sequence[Body], passages: Sequence[Corridor], roads: S
                 continue
             above = shapely.intersection(rest, passage.area_m)
             if passage.height_m < top_m - 0.3 and above.area >= 1.0:
-                opened.append(Body(body.name, {**body.tags, "min_height": f"{passage.height_m:g}"}, above))
+                tags = _above(body.tags, body.type_name, {"min_height": f"{passage.height_m:g}"})
+                opened.append(Body(body.name, tags, above))
             rest = shapely.difference(rest, passage.area_m)
         if not rest.is_empty:
             opened.append(Body(body.name, body.tags, rest))
