@@ -1,5 +1,7 @@
 """`v2xsim parts`, and the page of the documentation that it writes."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -55,6 +57,20 @@ def test_every_kind_is_listed_with_its_key_base_class_and_parts():
     assert "from v2xsim.comms.relay.rule import RelayRule" in said
     assert "weight = 0.5" in said
     assert "at least 0 and at most 1" in said
+
+
+def test_comma_separated_values_have_a_line_for_each_parameter():
+    table = list(csv.DictReader(io.StringIO(call("--csv").stdout)))
+    (weight,) = (row for row in table if row["part"] == "hybrid" and row["parameter_name"] == "weight")
+    assert (weight["key"], weight["is_default"], weight["parameter_default"]) == ("cooperation.relay", "true", "0.5")
+    parts = {(kind.key, part.name) for kind in listed_kinds() for part in kind.parts}
+    assert {(row["key"], row["part"]) for row in table} == parts
+
+
+@pytest.mark.parametrize("formats", [("--csv", "--json"), ("--markdown", "--csv"), ("--markdown", "--json")])
+def test_standard_output_takes_one_format(formats):
+    refused = call(*formats)
+    assert (refused.exit_code, "takes one format" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["relay", "cooperation.relay", "relay rule", "relay-rule", "Relay_Rule"])

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from v2xsim.cli.arguments import AsJson
-from v2xsim.cli.layout import terminal_width
+from v2xsim.cli.arguments import AsCsv, AsJson, check_one_format
+from v2xsim.cli.layout import print_csv, terminal_width
+from v2xsim.errors import UserError
 
 if TYPE_CHECKING:
     from v2xsim.scenario.part_list import ListedKind, ListedParameter, ListedPart
@@ -44,6 +45,7 @@ def command(
         bool, typer.Option("--markdown", help="Print the list as a Markdown page, like docs/reference/parts.md.")
     ] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """List the parts that a scenario can choose by name: key in YAML, base class, and every parameter.
 
@@ -52,14 +54,29 @@ def command(
     """
     from v2xsim.scenario.part_list import as_markdown, listed_kinds
 
+    if markdown and (as_json or as_csv):
+        raise UserError("--markdown must not be given with --json or --csv: standard output takes one format")
+    check_one_format(as_json, as_csv)
     kinds = listed_kinds(kind, [Path(os.path.abspath(file)) for file in plugin or []])
     if as_json:
         typer.echo(json.dumps({"kinds": [asdict(listed) for listed in kinds]}))
+    elif as_csv:
+        print_csv([row for listed in kinds for row in _rows(listed)])
     elif markdown:
         typer.echo(as_markdown(kinds), nl=False)
     else:
         width = min(terminal_width() or _WIDTH, _WIDTH)
         typer.echo("\n\n".join("\n".join(_lines(listed, width)) for listed in kinds))
+
+
+def _rows(kind: "ListedKind") -> Iterator[dict[str, object]]:
+    """Yield a row for each parameter of each part, and one for a part without parameters."""
+    for part in kind.parts:
+        own = {"key": kind.key, "kind": kind.kind, "part": part.name, "is_default": part.name == kind.default, "meaning": part.meaning, "file": part.file}  # fmt: skip
+        for parameter in part.parameters or (None,):
+            about = asdict(parameter) if parameter is not None else {}
+            names = ("name", "type", "required", "default", "unit", "limits_text", "meaning")
+            yield own | {f"parameter_{name.removesuffix('_text')}": about.get(name) for name in names}
 
 
 def _lines(kind: "ListedKind", width: int) -> Iterator[str]:
