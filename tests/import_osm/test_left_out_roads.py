@@ -3,6 +3,7 @@
 import pytest
 
 from tests.import_osm.small_maps import Drawing, imported
+from v2xsim.import_osm import OsmImportError, import_osm
 
 DIAGONAL = [(0, 0), (400, 300), (1000, 1000)]
 
@@ -95,3 +96,22 @@ def test_roads_without_lanes_or_speed_are_counted_as_assumed(tmp_path):
 
 def test_a_direction_in_capitals_is_no_changing_one(tmp_path):
     assert "import.lanes_change" not in town_with(tmp_path, highway="residential", oneway="YES")[0].notices
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('v="residential"', 'v="service"', r"none of its 4 roads and paths is open to cars \(service 4; 0 closed"),
+        (
+            'v="residential"/>',
+            'v="residential"/><tag k="motor_vehicle" v="no"/>',
+            r".*\(residential 4; 4 closed by their tags\)",
+        ),
+    ],
+)
+def test_an_extract_without_a_road_for_cars_is_refused_with_its_kinds_of_roads(tmp_path, before, after, reason):
+    source = tmp_path / "campus.osm"
+    source.write_text(Drawing().text().replace(before, after))
+    with pytest.raises(OsmImportError, match=rf"campus\.osm: {reason}"):
+        import_osm(source, tmp_path / "town")
+    assert list(tmp_path.iterdir()) == [source]

@@ -1,6 +1,7 @@
 """The road network that SUMO's netconvert makes of an extract, and which ways of the map are in it."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 from v2xsim.import_osm.osm_map import OsmMap, Tags
 from v2xsim.import_osm.roads import carries_cars, roads_of
+from v2xsim.mobility.base import MobilityError
 from v2xsim.mobility.sumo_tools import run_tool
 
 NETWORK, NETWORK_LOG = "town.net.xml", "town.net.log"
@@ -54,9 +56,31 @@ def build_network(folder: Path, osm: OsmMap, is_left_hand: bool) -> Network:
         folder: Folder with the extract, for the network and the log of netconvert.
         osm: The extract.
         is_left_hand: Whether traffic drives on the left.
+
+    Raises:
+        MobilityError: If no road is open to cars, or netconvert fails.
     """
-    _close(folder / "town.osm.xml", closed_roads(osm))
-    output = run_tool(
+    closed = closed_roads(osm)
+    _close(folder / "town.osm.xml", closed)
+    try:
+        output = _netconvert(folder, is_left_hand)
+    except MobilityError as error:
+        if "No edges loaded" not in str(error):
+            raise
+        kinds = Counter(way.tags["highway"] for way in osm.ways.values() if way.tags.get("highway"))
+        raise MobilityError(
+            f"none of its {kinds.total()} roads and paths is open to cars "
+            f"({', '.join(f'{kind} {count}' for kind, count in kinds.most_common(6))}; {len(closed)} closed by their tags); SUMO opens service "
+            "roads and tracks to deliveries only, so choose a larger extract"
+        ) from error
+    (folder / NETWORK_LOG).write_text(output, encoding="utf-8")
+    ways, narrow = _ways_in(folder / NETWORK, osm)
+    return Network(ways, narrow, output)
+
+
+def _netconvert(folder: Path, is_left_hand: bool) -> str:
+    """Make the network, and return what netconvert prints."""
+    return run_tool(
         "netconvert",
         ["--osm-files", "town.osm.xml", "--output-file", NETWORK, "--geometry.remove", "--ramps.guess",
          "--junctions.join", "--tls.guess-signals", "--tls.discard-simple", "--tls.join", "--remove-edges.isolated",
@@ -65,9 +89,6 @@ def build_network(folder: Path, osm: OsmMap, is_left_hand: bool) -> Network:
          *(["--lefthand"] if is_left_hand else [])],
         folder,
     )  # fmt: skip
-    (folder / NETWORK_LOG).write_text(output, encoding="utf-8")
-    ways, narrow = _ways_in(folder / NETWORK, osm)
-    return Network(ways, narrow, output)
 
 
 def _close(extract: Path, numbers: Collection[int]) -> None:
