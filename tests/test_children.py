@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import v2xsim
 from v2xsim.children import Child, environment, python
 
 PARENT = """
@@ -56,6 +57,17 @@ def test_the_exit_code_of_a_child_is_as_a_shell_would_say(command, code):
         assert child.process.wait(30) == code
 
 
+def test_a_program_that_is_not_there_ends_as_a_shell_would_say_with_its_name():
+    supervisor = Path(v2xsim.__file__).with_name("supervisor.py")
+    found = subprocess.run(
+        [sys.executable, "-I", "-S", supervisor, "no-such-program"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert (found.returncode, found.stderr) == (127, "no-such-program: No such file or directory\n")
+
+
 def test_a_child_has_an_empty_standard_input():
     with Child(["cat"], subprocess.PIPE, environment()) as child:
         assert child.process.communicate(timeout=30)[0] == b""
@@ -72,8 +84,6 @@ def test_a_module_of_the_working_folder_is_not_imported(tmp_path):
 
 
 def test_a_child_imports_the_same_v2xsim_wherever_it_starts(tmp_path):
-    import v2xsim
-
     found = subprocess.run(
         python("-c", "import v2xsim; print(v2xsim.__file__)"), cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip

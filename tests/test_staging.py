@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -148,6 +149,17 @@ def test_who_draws_into_a_folder_is_waited_for_before_it_is_replaced(tmp_path, m
     drawing.release()
     with staged(tmp_path / "out", anything, UserError):
         pass
+    assert names(tmp_path) == ["out"]
+
+
+def test_who_has_soon_drawn_into_a_folder_does_not_hinder_its_replacement(tmp_path):
+    (tmp_path / "out" / "pictures").mkdir(parents=True)
+    drawing = take(tmp_path / "out", "pictures")
+    ends = threading.Timer(0.3, drawing.release)
+    ends.start()
+    with staged(tmp_path / "out", anything, UserError):
+        pass
+    ends.join()
     assert names(tmp_path) == ["out"]
 
 

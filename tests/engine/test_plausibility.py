@@ -35,6 +35,13 @@ def test_bodies_that_overlap_are_named_with_the_time():
     assert "'a' and 'e' at 0 s" in found["traffic.overlapping"].text
 
 
+@pytest.mark.parametrize(
+    ("more", "words"), [([(1, 0.5)], "1 pair of road users has"), ([(1, 0.5), (21, 0.5)], "2 pairs of road users have")]
+)
+def test_pairs_that_overlap_are_counted_in_words(more, words):
+    assert f"traffic: {words} overlapping bodies" in street(*FOUR, *more)["traffic.overlapping"].text
+
+
 def test_a_pair_that_overlaps_at_every_tick_counts_once():
     assert street(*FOUR, (1, 0.5))["traffic.overlapping"].count == 1
 

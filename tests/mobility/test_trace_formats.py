@@ -87,6 +87,12 @@ def test_missing_speeds_are_noted(tmp_path):
     assert not found["trace.no_speeds"].is_warning
 
 
+def test_missing_speeds_and_speeds_that_are_no_numbers_are_counted_apart(tmp_path):
+    others = "".join(CAR.format(name, 0, speed) for name, speed in (("b", " speed='nan'"), ("c", ""), ("d", "")))
+    found = notices(tmp_path, trace().replace("</timestep>", f"{others}</timestep>"))
+    assert (found["trace.bad_speeds"].count, found["trace.no_speeds"].count) == (1, 2)
+
+
 def test_elements_that_sumo_does_not_have_are_counted(tmp_path):
     walker = "<pedestrian id='p' x='1' y='9' angle='0'/><pedestrian id='q' x='3' y='9' angle='0'/><bicycle id='b' x='1' y='20' angle='0'/></timestep>"
     found = notices(tmp_path, trace().replace("</timestep>", walker))

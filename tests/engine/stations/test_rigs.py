@@ -195,6 +195,14 @@ def test_lidars_inside_or_far_beside_a_body_of_4_by_2_metres_are_reported(mount,
     assert found == ([(subject, 2)] if subject else [])
 
 
+@pytest.mark.parametrize(("vehicles", "words"), [("abc", "'a', 'b', 'c';"), ("abcde", "'a', 'b', 'c' and 2 more;")])
+def test_of_many_vehicles_three_are_named_and_the_others_counted(vehicles, words):
+    town = Town(lidars={"mounts": [{"z_m": -0.2}]})
+    town.fleet(vehicles)
+    (notice,) = town.roster.notices()
+    assert f" of {words}" in notice.text
+
+
 def test_a_carrier_that_never_is_a_station_is_reported():
     town = rig_town(carry={"a": "three", "bus": "pole", "ghost": "pole", "roadside": "pole"})
     town.fleet("ab", ["van", "van"])
