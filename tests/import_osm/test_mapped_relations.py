@@ -76,6 +76,30 @@ def test_a_building_that_nobody_uses_still_stands(tmp_path, key):
     assert (town.top_m(150, 150), "import.not_standing" in town.notices) == (9.0, False)
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"building": "construction"},
+        {"building": "ruins"},
+        {"building": "yes", "ruins": "yes"},
+        {"ruins__building": "yes"},
+    ],
+)
+def test_a_building_site_and_a_ruin_stand_and_are_reported(tmp_path, tags):
+    drawing = Drawing()
+    drawing.ring(BLOCK, height="9", **tags)
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(150, 150), town.notices["import.unfinished"].count) == (9.0, 1)
+
+
+def test_a_road_with_a_tag_of_a_building_is_no_building_but_a_square_that_is_one_stands(tmp_path):
+    drawing = Drawing()
+    drawing.way([*BLOCK, (100, 90)], highway="service", building="yes", height="9")
+    drawing.ring(square(300, 100, 50), highway="pedestrian", building="roof", height="9")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(150, 150), town.top_m(320, 120), town.notices["import.building_road"].count) == (0.0, 9.0, 1)
+
+
 @pytest.mark.parametrize("value", ["none", "No", "entrance"])
 def test_a_value_that_denies_a_building_builds_none(tmp_path, value):
     drawing = Drawing()
