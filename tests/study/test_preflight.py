@@ -37,8 +37,15 @@ def previews(monkeypatch):
 
 def test_settings_with_the_same_inputs_are_checked_once(monkeypatch):
     ran = previews(monkeypatch)
-    preflight(plan_of({**SHORT, "grid": {"radio.tx_power_dbm": [5, 10, 20], "stations.penetration": [0.5, 1.0]}}))
+    preflight(plan_of({**SHORT, "grid": {"record.prr_range_m": [100, 200, 300], "stations.penetration": [0.5, 1.0]}}))
     assert [scenario.stations.penetration for scenario in ran] == [0.5, 1.0]
+
+
+def test_a_notice_that_follows_from_cooperation_names_its_settings_alone():
+    """In the demo without relays, stations without a lidar have nothing to share."""
+    notices = preflight(plan_of({**SHORT, "grid": {"cooperation.relay": ["none", "hybrid"]}}))
+    (text,) = (notice.text for notice in notices if notice.subject == "lidars.none_to_share")
+    assert text.startswith("sweep: setting 0: lidars: ")
 
 
 def test_traffic_that_only_sumo_knows_is_not_run(monkeypatch):

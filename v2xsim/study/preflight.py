@@ -20,8 +20,9 @@ from v2xsim.study.plan import Plan, names_of, refused
 
 # Time after which no further traffic is run.
 _MOST_S = 30.0
-# Sections on which the checks of inputs depend.
+# Sections on which the checks of inputs depend, and those on which depends what a run of the traffic reports.
 _INPUTS = ("run", "world", "traffic", "stations", "lidars")
+_TRAFFIC = (*_INPUTS, "radio", "cooperation")
 # Sources whose traffic is run without SUMO.
 _WITHOUT_SUMO = ("script", "fcd", "recorded")
 
@@ -44,7 +45,7 @@ def preflight(plan: Plan) -> tuple[Notice, ...]:
         (value_notices, {str(row): (scenario, [row]) for row, scenario in scenarios.items()}),
         (_tried, _own_parts(scenarios)),
         (input_notices, _distinct(scenarios, _INPUTS)),
-        (previewed, _distinct({row: s for row, s in scenarios.items() if s.traffic.source in _WITHOUT_SUMO}, _INPUTS)),
+        (previewed, _distinct({row: s for row, s in scenarios.items() if s.traffic.source in _WITHOUT_SUMO}, _TRAFFIC)),
     ]
     concerned: dict[Notice, list[int]] = {}
     reasons: dict[int, list[str]] = {}
