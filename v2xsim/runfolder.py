@@ -13,9 +13,9 @@ from v2xsim import staging
 from v2xsim.errors import UserError
 from v2xsim.ownership import belongs_to_a_mark
 from v2xsim.scenario.describe import all_keys
+from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_of_folder
 from v2xsim.scenario.schema import Scenario
 
-MANIFEST = "manifest.json"
 REPORT_MARK = ".v2xsim-report"
 """Name of the file that marks the folder of a report; it lists the files of the report."""
 
@@ -74,15 +74,10 @@ def finished(folder: Path) -> Path:
     Raises:
         RunFolderError: If the folder holds no finished run.
     """
-    if not folder.is_dir():
-        raise RunFolderError(f"{folder}: must be the folder of a finished run; there is no such folder")
-    if not _has_manifest(folder):
-        sweep = (
-            "; it is the folder of a sweep, and a sweep with keep: tables has the folders of its runs in runs"
-            if (folder / "sweep.json").exists()
-            else ""
-        )
-        raise RunFolderError(f"{folder}: must be the folder of a finished run; it has no {MANIFEST} of one{sweep}")
+    try:
+        manifest_of_folder(folder)
+    except ManifestError as error:
+        raise RunFolderError(str(error)) from None
     return folder
 
 

@@ -86,7 +86,7 @@ def test_a_damaged_table_does_not_hide_the_others(folder):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(OpenError, match=r"nowhere: must be the folder of a finished run, got nothing there"):
+    with pytest.raises(OpenError, match=r"nowhere: must be the folder of a finished run; there is no such folder"):
         v2xsim.open(tmp_path / "nowhere")
 
 
@@ -97,15 +97,16 @@ def test_a_file_is_refused(folder):
 
 def test_a_folder_without_a_manifest_is_refused(folder):
     (folder / "manifest.json").unlink()
-    with pytest.raises(OpenError, match=r"has no manifest.json, which `v2xsim run` writes last"):
+    with pytest.raises(OpenError, match=r"has \d+ tables but no manifest.json, which `v2xsim run` writes last"):
         v2xsim.open(folder)
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    (b"", "is no complete JSON"),
-    (b'{"format": 2, "scen', "is no complete JSON"),
+    (b"", "is empty, so the folder was not copied completely"),
+    (b"\0" * 4096, "is empty"),
+    (b'{"format": 2, "scen', "is cut off in line 1"),
     (b"\xff\xfe{", "is no text in UTF-8"),
-    (b"[" * 100_000, "is no complete JSON"),
+    (b"[" * 100_000, "is nested too deeply"),
     (b"[]", "it has no scenario"),
     (b'{"scenario": {}}', "it has no format number"),
     (b'{"scenario": {}, "format": "2"}', "it has no format number"),

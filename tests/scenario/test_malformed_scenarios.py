@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from v2xsim.cli.app import app
+from v2xsim.scenario import ScenarioError, from_data
 
 GOOD = """\
 name: good
@@ -262,3 +263,17 @@ def test_the_good_one_is_good(folder):
     (folder / "wrong.yaml").write_text(GOOD)
     result = CliRunner().invoke(app, ["check", "wrong.yaml"])
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(("section", "key"), [
+    ({"access": {"rule": "nr_mode2", "code_rate": 0.5}}, "radio.access.rule"),
+    ({"access": {"name": "nr_mode2", "code_rate": 0.5}}, "radio.access.name"),
+    ({"channel": {"scheme": "winner_b1", "environment_height_m": 1.0}}, "radio.channel.scheme"),
+    ({"access": {"nr_mode2": {"code_rate": 0.5}}}, "radio.access.nr_mode2"),
+])  # fmt: skip
+def test_a_part_with_a_wrong_word_for_its_name_gives_one_message_that_names_the_right_word(section, key):
+    with pytest.raises(ScenarioError) as raised:
+        from_data({"traffic": {"script": [{"id": "a", "waypoints": [[0, 0, 0]]}]}, "radio": section})
+    (line,) = str(raised.value).splitlines()
+    assert f"{key}: unknown key" in line
+    assert "is named by '" in line

@@ -120,3 +120,27 @@ def test_keys_are_left_out_of_a_copy():
 
 def edit(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "is empty, so the folder was not copied completely"),
+    (b'{"format": 2,\n"scen', "is cut off in line 2"),
+    (b'{"name": "my-app", "icons": []}', r"is not the manifest of a run: it has no scenario \(its keys are name, icons\)"),
+    (b"\xff\xfe\x00", "is no text in UTF-8"),
+])  # fmt: skip
+def test_a_broken_or_foreign_manifest_is_named_as_such(tmp_path, content, message):
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(ScenarioError, match=message):
+        v2xsim.load(tmp_path / "manifest.json")
+
+
+def test_a_scenario_in_json_may_have_the_name_of_a_manifest(tmp_path):
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({"traffic": {"script": [{"id": "a", "waypoints": [[0, 0, 0]]}]}}))
+    assert v2xsim.load(path).traffic.source == "script"
+
+
+def test_the_folder_of_a_run_is_no_scenario_but_has_one(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(ScenarioError, match=r"got a directory; to run a finished run again, name .*manifest.json"):
+        v2xsim.load(tmp_path)

@@ -23,8 +23,15 @@ def manifest_in(folder: Path, content: object) -> Path:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "not valid JSON"),
-        ([1, 2], "must hold an object, got list"),
+        ("{", "is cut off in line 1"),
+        ("", "is empty, so the folder was not copied completely"),
+        ("{]}", "is damaged: it is no complete JSON"),
+        ({"name": "my-app"}, r"has no scenario \(its keys are name\)"),
+        (
+            {"scenario": {}, "tables": {"links": "12", "packets": "34"}},
+            r"2 of its 2 tables are missing \(links, packets\)",
+        ),
+        ([1, 2], "has no scenario, but is a list"),
         ({"scenario": {}, "complete": False}, "did not finish"),
         ({"scenario": {}, "format": 3}, "folder format 3"),
         ({"scenario": {}, "versions": {"v2xsim": "99.1.0"}}, "written by v2xsim 99.1.0, newer than this"),
@@ -38,18 +45,18 @@ def test_a_manifest_that_promises_no_readable_run_is_refused_with_the_reason(
 
 
 def test_a_folder_without_a_manifest_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ViewError, match=r"holds no manifest\.json"):
+    with pytest.raises(ViewError, match=r"has no manifest\.json, which `v2xsim run` writes last"):
         open_run(tmp_path)
 
 
 def test_a_file_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(ViewError, match="this is a file"):
+    with pytest.raises(ViewError, match="got a file"):
         open_run(tmp_path / "run")
 
 
 def test_a_folder_that_does_not_exist_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(ViewError, match="this is not there"):
+    with pytest.raises(ViewError, match="there is no such folder"):
         open_run(tmp_path / "nowhere")
 
 
@@ -63,7 +70,7 @@ def test_a_run_of_a_later_patch_release_is_readable(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_scenario_has_no_name_is_called_after_its_folder(tmp_path: Path) -> None:
-    assert open_run(manifest_in(tmp_path / "evening", {"scenario": None})).name == "evening"
+    assert open_run(manifest_in(tmp_path / "evening", {"scenario": {}})).name == "evening"
 
 
 def test_a_setting_is_found_by_its_dotted_key(folder: RunFolder) -> None:
@@ -93,16 +100,28 @@ def test_a_column_that_a_table_lacks_is_named(tmp_path: Path) -> None:
 
 
 def test_a_table_that_the_run_did_not_write_is_refused(tmp_path: Path) -> None:
-    run = open_run(manifest_in(tmp_path / "run", {"scenario": {}, "tables": {"frames": "0" * 64}}))
-    pq.write_table(pa.table({"frame": pa.array([1], pa.int32())}), run.path / "frames.parquet")
+    folder = manifest_in(tmp_path / "run", {"scenario": {}, "tables": {"frames": "0" * 64}})
+    pq.write_table(pa.table({"frame": pa.array([1], pa.int32())}), folder / "frames.parquet")
+    run = open_run(folder)
     with pytest.raises(ViewError, match=r"frames\.parquet: has changed since the run"):
         run.table("frames", ["frame"])
 
 
 def test_a_table_that_the_run_wrote_and_is_gone_is_refused(tmp_path: Path) -> None:
-    run = open_run(manifest_in(tmp_path / "run", {"scenario": {}, "tables": {"frames": "0" * 64}}))
-    with pytest.raises(ViewError, match=r"frames\.parquet: is missing, so the folder of the run is not complete"):
-        run.table("frames", ["frame"])
+    folder = manifest_in(tmp_path / "run", {"scenario": {}, "tables": {"frames": "0" * 64}})
+    with pytest.raises(
+        ViewError, match=r"1 of its 1 tables is missing \(frames\), so the folder of the run is not complete"
+    ):
+        open_run(folder)
+
+
+def test_a_table_that_was_cut_off_is_named_as_such(tmp_path: Path) -> None:
+    folder = manifest_in(tmp_path / "run", {"scenario": {}, "tables": {"frames": "0" * 64}})
+    (folder / "frames.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(
+        ViewError, match=r"frames\.parquet: cannot be read as a Parquet table; it is damaged or cut off"
+    ):
+        open_run(folder).table("frames", ["frame"])
 
 
 def test_junk_in_place_of_a_table_is_reported_with_its_path(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Replay of the road users of a finished run, from the states that it recorded."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from v2xsim.evaluation.metric import arrays_of
 from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names
 from v2xsim.notices import Notice
 from v2xsim.records import Boxes, Prisms
+from v2xsim.scenario.manifest_files import ManifestError, manifest_at
 from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema_world import Recorded, Run
 from v2xsim.scenario.steered import replay_text
@@ -94,7 +94,10 @@ class _Source:
     @cached_property
     def content(self) -> Any:
         """Content of the manifest."""
-        return json.loads(self.manifest.read_text(encoding="utf-8"))
+        try:
+            return manifest_at(self.manifest)
+        except ManifestError as error:
+            raise MobilityError(str(error)) from None
 
     @property
     def digests(self) -> dict[str, str]:
@@ -107,11 +110,9 @@ class _Source:
             content = self.content
             sections: dict[str, Any] = {name: content["scenario"][name] for name in ("run", "record")}
             states, complete = sections["record"].get("states", False), content["complete"]
-        except OSError as error:
-            raise MobilityError(f"{self.manifest}: cannot be read: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (KeyError, TypeError, AttributeError):
             raise MobilityError(
-                f"{self.manifest}: must be the manifest.json of a finished run, and it is not one"
+                f"{self.manifest}: must be the manifest.json of a finished run; its scenario has no sections run and record"
             ) from None
         if not states or complete is not True:
             raise MobilityError(

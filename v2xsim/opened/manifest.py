@@ -1,6 +1,5 @@
 """The manifest of a finished run: read, and checked before anything else of the run is."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 from v2xsim.notices import Notice
 from v2xsim.opened.errors import OpenError
 from v2xsim.results.manifest import FORMAT
-from v2xsim.runfolder import MANIFEST
 from v2xsim.scenario.load import as_written, from_data, recorded, unfilled
+from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_of_folder
 from v2xsim.scenario.manifests import change_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.steered import replay_text
@@ -32,32 +31,12 @@ def read_manifest(folder: Path) -> Mapping[str, Any]:
     Raises:
         OpenError: If the folder holds no finished run, or one that this version cannot read.
     """
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing there"
-        advice = f"name its folder, {folder.parent}" if folder.name == MANIFEST else "`v2xsim run` writes one"
-        raise OpenError(f"{folder}: must be the folder of a finished run, got {found}; {advice}")
-    path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        sweep = (
-            "; it is the folder of a sweep, whose runs are in runs if it keeps tables"
-            if (folder / "sweep.json").exists()
-            else ""
-        )
-        raise OpenError(
-            f"{folder}: must be the folder of a finished run; it has no {MANIFEST}, which `v2xsim run` writes last{sweep}"
-        ) from None
-    except UnicodeDecodeError:
-        raise _damaged(path, "it is no text in UTF-8") from None
-    except OSError as error:
-        raise OpenError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _damaged(path, "it is no complete JSON") from None
-    _check(path, content)
-    return dict(content)
+        content = manifest_of_folder(folder)
+    except ManifestError as error:
+        raise OpenError(str(error)) from None
+    _check(folder / MANIFEST, content)
+    return content
 
 
 def notices_of(manifest: Mapping[str, Any]) -> tuple[Notice, ...]:
@@ -112,9 +91,7 @@ def replayed(scenario: Scenario, manifest: Mapping[str, Any], folder: Path, step
     return from_data(data, f"replay of {folder}", notes=() if steered is None else (f"{folder}: {steered}",))
 
 
-def _check(path: Path, content: Any) -> None:
-    if not isinstance(content, dict) or not isinstance(content.get("scenario"), dict):
-        raise OpenError(f"{path}: must be the manifest of a run; it has no scenario")
+def _check(path: Path, content: Mapping[str, Any]) -> None:
     layout = content.get("format")
     if not isinstance(layout, int) or isinstance(layout, bool):
         raise OpenError(f"{path}: must be the manifest of a run; it has no format number")

@@ -24,6 +24,7 @@ from v2xsim.opened.truth import Truth, check_recorded, check_replayable
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import TrackerParams
 from v2xsim.results.listed import Listed
+from v2xsim.results.table_files import missing_tables
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
 
@@ -52,7 +53,9 @@ class Run:
 
     def __repr__(self) -> str:
         name, seed, duration_s = (setting(self.manifest, key) for key in ("name", "run.seed", "run.duration_s"))
-        return f"run {self.folder} ({name}, seed {seed}, {duration_s:g} s): {len(self.notices)} notices; see .metrics and .tables"
+        missing = missing_tables(self.folder, self.manifest.get("tables", {}))
+        lacks = "" if missing is None else f"; {missing}"
+        return f"run {self.folder} ({name}, seed {seed}, {duration_s:g} s): {len(self.notices)} notices{lacks}; see .metrics and .tables"
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:

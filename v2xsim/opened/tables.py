@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 
 from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
 from v2xsim.results.columns import COLUMNS, SINCE, schema_of
-from v2xsim.runfolder import MANIFEST
+from v2xsim.results.table_files import repair_of, trouble_with
 from v2xsim.scenario.explain import nearest
-from v2xsim.scenario.manifests import change_of
+from v2xsim.scenario.manifest_files import MANIFEST
 
 
 class RunTables(Mapping[str, pa.Table]):
@@ -71,16 +71,13 @@ class RunTables(Mapping[str, pa.Table]):
             OpenError: If the file is missing, damaged, or holds another table.
         """
         path = self._path(name)
-        again = f"copy the folder again, or run it again: v2xsim run {self._folder / MANIFEST}"
-        if not path.exists():
-            raise OpenError(f"{path}: is missing, so the folder of the run is not complete; {again}")
+        again = repair_of(self._folder)
+        if (trouble := trouble_with(path, self._digests.get(name))) is not None:
+            raise OpenError(f"{path}: {trouble}; {again}")
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowException):
-            # Arrow's own message names byte positions of its format, which help nobody to repair the folder.
-            raise OpenError(f"{path}: cannot be read as a Parquet table; it is damaged or cut off; {again}") from None
-        if name in self._digests and (changed := change_of(path, self._digests[name])) is not None:
-            raise OpenError(f"{path}: {changed}; {again}")
+            raise OpenError(f"{path}: cannot be read as a Parquet table; it is damaged; {again}") from None
         for field in schema_of(name):
             if SINCE.get(f"{name}.{field.name}", 0) > self._layout:
                 continue

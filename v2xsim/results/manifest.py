@@ -10,8 +10,6 @@ from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.steered import STEERED, Steered
 from v2xsim.version import __version__
 
-MANIFEST = "manifest.json"
-"""Name of the file whose presence says that a run is complete."""
 # Version of the layout of run folders; readers refuse newer ones.
 FORMAT = 2
 _LIBRARIES = ("v2xsim", "numpy", "numba", "simpy", "scipy", "pyarrow", "libsumo", "torch")

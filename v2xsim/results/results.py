@@ -14,8 +14,9 @@ from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.notices import Notice
 from v2xsim.results.listed import Listed
-from v2xsim.results.manifest import MANIFEST, manifest_of
+from v2xsim.results.manifest import manifest_of
 from v2xsim.results.tables import Columns
+from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.manifests import sha256_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.scenario.steered import Steered

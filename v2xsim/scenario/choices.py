@@ -170,11 +170,22 @@ def _plain(value: Any) -> Any:
     return next((kind(value) for kind in (float, int, str) if isinstance(value, kind)), str(value))
 
 
+def _meant(data: dict[str, Any], choice: PartChoice) -> Any:
+    """Return the part that a section without its word probably means: one that another key names, or the default.
+
+    That key is reported as unknown; the other keys are then checked as parameters of the part that is meant.
+    """
+    known = parts_of(choice.base)
+    own = {field.name for field in parameters_of(known[choice.default])} if choice.default in known else set()
+    names = [value for key, value in data.items() if key not in own and isinstance(value, str) and value in known]
+    return names[0] if len(names) == 1 else choice.default
+
+
 def _replaced_at(data: Any, keys: Keys, choice: PartChoice) -> Any:
     if not keys:
         if isinstance(data, str):
             return {choice.word: data}
-        return {choice.word: choice.default, **data} if isinstance(data, dict) else data
+        return {choice.word: _meant(data, choice), **data} if isinstance(data, dict) else data
     if not isinstance(data, dict) or keys[0] not in data:
         return data
     return {**data, keys[0]: _replaced_at(data[keys[0]], keys[1:], choice)}

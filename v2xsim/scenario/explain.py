@@ -273,8 +273,14 @@ def _unknown_parameter(choice: PartChoice, section: type[Section], key: str, giv
     name = str(section.model_fields[choice.word].default)
     own = [parameter for parameter in section.model_fields if parameter != choice.word]
     owners = [other for other, model in choice.models().items() if key in model.model_fields]
-    if key in ("rule", "scheme", "model") and key not in own:
+    names_a_part = isinstance(given, str) and given in choice.models()
+    if key not in own and (key in ("rule", "scheme", "model") or names_a_part):
         return f"unknown key, got {shown(given)}; the {choice.base.kind.name} is named by '{choice.word}', as in {{{choice.word}: {given}}}"
+    if key in choice.models() and isinstance(given, dict | None):
+        return (
+            f"unknown key; the {choice.base.kind.name} is named by '{choice.word}', and its parameters stand beside that name, as in "
+            f"{{{', '.join([f'{choice.word}: {key}', *(f'{name}: {shown(value)}' for name, value in list((given or {}).items())[:2])])}}}"
+        )
     guess = (
         nearest(key, own)
         or nearest(key, [choice.word])

@@ -19,6 +19,7 @@ from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import AUTO, File, Section
 from v2xsim.scenario.former_keys import SCENARIO, Moved, Renamed, with_present_keys, with_present_names
 from v2xsim.scenario.hooks import HOOKS
+from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_at
 from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, with_keys, without_keys
 from v2xsim.scenario.overrides import with_overrides, with_values
 from v2xsim.scenario.paths import with_paths
@@ -70,7 +71,23 @@ def document_of(path: str | Path) -> tuple[Document, Path]:
     if manifest is not None:
         document = document_in(manifest, str(path))
         return replace(document, data=as_written(manifest, str(path))), file.parent
+    _refuse_broken_manifest(file)
     return read_yaml(text_of(file, str(path)), str(path)), file.parent
+
+
+def _refuse_broken_manifest(file: Path) -> None:
+    """Raise an error if a file has the name of a run's manifest but holds neither one nor a scenario in JSON."""
+    if file.name != MANIFEST or not file.is_file():
+        return
+    try:
+        manifest_at(file)
+    except ManifestError as error:
+        try:
+            is_scenario = "traffic" in json.loads(file.read_bytes())
+        except (ValueError, RecursionError, TypeError):
+            is_scenario = False
+        if not is_scenario:
+            raise ScenarioError(str(error)) from None
 
 
 def as_written(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -225,7 +242,8 @@ def load_section(
 def text_of(file: Path, source: str) -> str:
     """Return the text of a scenario file; raise a ScenarioError if the file cannot be a scenario."""
     if file.is_dir():
-        raise ScenarioError(f"{source}: must be a YAML file, got a directory")
+        again = f"; to run a finished run again, name {file / MANIFEST}" if (file / MANIFEST).is_file() else ""
+        raise ScenarioError(f"{source}: must be a YAML file, got a directory{again}")
     if file.exists() and not file.is_file():
         raise ScenarioError(f"{source}: must be a regular file")
     try:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from v2xsim.errors import UserError
-from v2xsim.runfolder import MANIFEST as RUN_MANIFEST
 from v2xsim.runfolder import REPORT_MARK
+from v2xsim.scenario.manifest_files import MANIFEST as RUN_MANIFEST
 from v2xsim.study.store import MANIFEST as SWEEP_MANIFEST
 
 # Largest number of folders that a message names.

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.results.manifest import FORMAT as RUN_FORMAT
-from v2xsim.runfolder import MANIFEST as RUN_MANIFEST
+from v2xsim.scenario.manifest_files import MANIFEST as RUN_MANIFEST
 from v2xsim.scenario.manifests import change_of
 from v2xsim.study.axes import Setting
 from v2xsim.study.folders import StudyError, damaged, is_running, json_in, no_study

@@ -1,6 +1,5 @@
 """Reading of a run's folder for the pictures: the manifest, and only those columns of tables that a picture needs."""
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +14,8 @@ from jaxtyping import Int
 from v2xsim.errors import UserError
 from v2xsim.results.columns import schema_of
 from v2xsim.results.manifest import FORMAT
-from v2xsim.runfolder import MANIFEST
-from v2xsim.scenario.manifests import change_of
+from v2xsim.results.table_files import missing_tables, repair_of, trouble_with
+from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_of_folder
 from v2xsim.version import __version__
 
 
@@ -87,13 +86,10 @@ class RunFolder:
         digest = digests.get(name) if isinstance(digests, dict) else None
         if digest is None:
             return
-        again = f"copy the folder again, or run it again: v2xsim run {self.path / MANIFEST}"
-        if not path.is_file():
-            raise ViewError(f"{path}: is missing, so the folder of the run is not complete; {again}")
-        state = path.stat()
-        changed = _change_of(path, digest, state.st_mtime_ns, state.st_size)
-        if changed is not None:
-            raise ViewError(f"{path}: {changed}; {again}")
+        state = path.stat() if path.exists() else None
+        trouble = _trouble_with(path, digest, None if state is None else (state.st_mtime_ns, state.st_size))
+        if trouble is not None:
+            raise ViewError(f"{path}: {trouble}; {repair_of(self.path)}")
 
     def arrays(
         self, name: str, columns: list[str], conditions: list[tuple[str, str, Any]] | None = None
@@ -104,9 +100,9 @@ class RunFolder:
 
 
 @lru_cache(maxsize=256)
-def _change_of(path: Path, digest: str, modified_ns: int, size_bytes: int) -> str | None:
-    """Return how a file differs from the one that the run wrote; each state of a file is read once."""
-    return change_of(path, digest)
+def _trouble_with(path: Path, digest: str, state: tuple[int, int] | None) -> str | None:
+    """Return why a file is not the one that the run wrote; each state of a file is read once."""
+    return trouble_with(path, digest)
 
 
 def words_of(column: pa.ChunkedArray) -> tuple[list[str], Int[np.ndarray, " rows"]]:
@@ -136,25 +132,28 @@ def open_run(path: Path) -> RunFolder:
     Raises:
         ViewError: If the folder holds no finished run that this version can read.
     """
-    if not path.is_dir():
-        raise ViewError(f"{path}: a run's folder is needed, and this is {'a file' if path.exists() else 'not there'}")
-    source = path / "manifest.json"
-    if not source.is_file():
-        raise ViewError(f"{path} holds no manifest.json, so it is not a run; name a folder that `v2xsim run` wrote")
     try:
-        manifest = json.loads(source.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ViewError(f"{source} is not valid JSON ({error}); run the scenario again") from error
-    if not isinstance(manifest, dict):
-        raise ViewError(f"{source} must hold an object, got {type(manifest).__name__}; run the scenario again")
+        manifest = manifest_of_folder(path)
+    except ManifestError as error:
+        raise ViewError(str(error)) from None
+    source = path / MANIFEST
     _check_complete(source, manifest)
     _check_version(source, manifest)
+    _check_tables(path, manifest)
     return RunFolder(path, manifest)
 
 
 def _check_complete(source: Path, manifest: dict[str, Any]) -> None:
     if manifest.get("complete", True) is not True:
         raise ViewError(f"{source} reports that the run did not finish; run the scenario again")
+
+
+def _check_tables(path: Path, manifest: dict[str, Any]) -> None:
+    """Refuse a folder without some of the tables that the run wrote."""
+    written = manifest.get("tables")
+    missing = missing_tables(path, written if isinstance(written, dict) else ())
+    if missing is not None:
+        raise ViewError(f"{path}: {missing}, so the folder of the run is not complete; {repair_of(path)}")
 
 
 def _check_version(source: Path, manifest: dict[str, Any]) -> None:
