@@ -145,7 +145,7 @@ def riders_text(riders: Mapping[str, tuple[int, str]]) -> str:
     persons = "1 person rides in a vehicle" if len(riders) == 1 else f"{len(riders):,} persons ride in vehicles"
     others = f"; also {listed(list(riders)[1:])}" if len(riders) > 1 else ""
     return (
-        f"{persons} (first {name!r} in {vehicle!r} at {time_us / 1e6:.12g} s{others}). A person inside a vehicle is no road user of its "
+        f"{persons} ({'first ' if len(riders) > 1 else ''}{name!r} in {vehicle!r} at {time_us / 1e6:.12g} s{others}). A person inside a vehicle is no road user of its "
         "own; before and after the ride it counts as a pedestrian"
     )
 
