@@ -98,6 +98,27 @@ def test_a_sweep_of_which_every_point_failed_has_nothing_to_compare(tmp_path, ma
     pq.write_table(table.schema.empty_table(), folder / "results.parquet")
     found = said(folder)
     assert (found.exit_code, "no point has finished" in found.output) == (2, True)
+    assert "continue the sweep with --resume" in found.output
+
+
+def test_of_points_that_all_failed_the_first_reason_is_told(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, noisy)
+    table = pq.read_table(folder / "results.parquet")
+    pq.write_table(table.schema.empty_table(), folder / "results.parquet")
+    failure = {"settings": {}, "seed": 1, "reason": "took longer than 5 s (timeout_s)", "log": "logs/0.log"}
+    (folder / "failures.json").write_text(json.dumps([failure] * 4))
+    output = " ".join(said(folder).output.split())
+    assert "4 points failed, the first because: took longer than 5 s (timeout_s)" in output
+    assert "--retry-failed" in output
+
+
+def test_a_sweep_without_the_important_metrics_names_the_option_for_the_others(tmp_path, made_sweep):
+    folder = made_sweep(tmp_path / "s", TWO, 2, noisy)
+    table = pq.read_table(folder / "results.parquet")
+    pq.write_table(table.filter(pc.equal(table["metric"], "ap_0.5_ego")), folder / "results.parquet")
+    found = said(folder)
+    assert (found.exit_code, "--all compares those that it has" in found.output) == (2, True)
+    assert "ap_0.5_ego" in said(folder, "--all").stdout
 
 
 def test_the_command_as_json_gives_every_row(tmp_path, made_sweep):

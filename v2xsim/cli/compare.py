@@ -14,6 +14,7 @@ from v2xsim.cli.notes import print_notes
 
 if TYPE_CHECKING:
     from v2xsim.study.compare import Versus
+    from v2xsim.study.studies import Study
 
 NAME = "compare"
 EXAMPLE = "Example: v2xsim compare runs/demo-1 runs/demo-1-relay=none   (or one sweep: v2xsim compare sweeps/relay)"
@@ -77,9 +78,14 @@ def command(
 
     check_one_format(as_json, as_csv)
     studies = [read_study(folder) for folder in folders]
+    for study in studies:
+        if not study.finished:
+            raise StudyError(
+                f"{study.folder}: no point has finished, so there is nothing to compare{_first_failure(study)}"
+            )
     metrics = chosen_metrics(studies, metric or [], everything)
     if not metrics:
-        raise StudyError(f"{folders[0]}: no point has finished, so there is nothing to compare")
+        raise StudyError(f"{folders[0]}: has none of the most important metrics; --all compares those that it has")
     rule, notes = "", []
     if len(studies) == 1:
         (study,) = studies
@@ -109,6 +115,16 @@ def command(
         print_csv(rows)
     else:
         _print(comparisons, rule, notes, everything)
+
+
+def _first_failure(study: "Study") -> str:
+    """Return why the first of the failed points of a study failed, and what the user can do."""
+    if not study.failures:
+        return "; continue the sweep with --resume"
+    return (
+        f"; {len(study.failures)} points failed, the first because: {study.failures[0]['reason']} (log: {study.folder / study.failures[0]['log']}); "
+        "correct that, and run them again with --retry-failed"
+    )
 
 
 def baseline_of(texts: list[str]) -> dict[str, Any]:

@@ -99,8 +99,8 @@ class Options:
 def command(options: Options) -> None:
     """Run a scenario with many settings and seeds, each in a process of its own, and collect one table.
 
-    All settings are checked first, and the sweep does not start if one of them cannot be run. A point is one setting with one seed. A point that fails is listed and does not stop the others; the exit code is then 1. With --resume, a sweep
-    that was stopped or killed continues.
+    All settings are checked first, and the sweep does not start if one of them cannot be run. A point is one setting with one seed. A point that
+    fails is listed and does not stop the others; the exit code is then 1. With --resume, a sweep that was stopped or killed continues.
     """
     plan = _plan(options.sweep, options.grid or [], options.overrides or [], options.seeds)
     print_warnings(plan.notes())
