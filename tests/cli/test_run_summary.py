@@ -1,0 +1,47 @@
+"""The summary of a run: groups of metrics that fit into the terminal, and a name for what does not."""
+
+import pytest
+
+import v2xsim
+from v2xsim.cli.run_summary import print_summary
+from v2xsim.evaluation.metric import Metric
+from v2xsim.results.results import Results
+
+TIMING = {"simulated_s": 10.0, "measured_s": 2.0, "real_time_factor": 5.0, "compile_s": 1.5, "warm_up_s": 0.0}
+
+
+@pytest.fixture
+def results():
+    values = {"prr": 0.9127, "awareness_latency": 51.26, "on_air": 57299.4, "helpers_used": 1.31}
+    metrics = {name: Metric(value, "1", 8) for name, value in values.items()}
+    return Results(v2xsim.load("demo", []), {}, metrics, TIMING)
+
+
+def printed(results, tmp_path, width, monkeypatch, capsys):
+    monkeypatch.setattr("v2xsim.cli.run_summary.terminal_width", lambda: width)
+    print_summary(
+        results, tmp_path / "a-run-with-a-long-name-in-a-folder-with-a-long-name-of-more-than-eighty-characters"
+    )
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_pipe_gets_the_meaning_of_each_metric(results, tmp_path, monkeypatch, capsys):
+    lines = printed(results, tmp_path, None, monkeypatch, capsys)
+    (row,) = (line for line in lines if line.startswith("  prr "))
+    assert row.split()[1:3] == ["91.3", "%"]
+    assert "packet reception ratio" in row
+    assert not any(line.startswith("Left out") for line in lines)
+
+
+def test_a_terminal_of_eighty_columns_names_the_column_that_it_lacks(results, tmp_path, monkeypatch, capsys):
+    lines = printed(results, tmp_path, 80, monkeypatch, capsys)
+    assert max(map(len, lines[:-1])) <= 80
+    assert any(line.startswith("Left out at 80 characters: meaning.") for line in lines)
+    assert any(line.split() == ["on_air", "57,299", "B/s"] for line in lines)
+
+
+def test_a_terminal_of_thirty_columns_has_a_line_for_each_number(results, tmp_path, monkeypatch, capsys):
+    lines = printed(results, tmp_path, 30, monkeypatch, capsys)
+    place = lines.index("helpers_used")
+    assert lines[place + 1 : place + 3] == ["  value: 1.31", "  unit: helpers/frame"]
+    assert lines[place - 1] == "Cooperation"
