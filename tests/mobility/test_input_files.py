@@ -41,6 +41,12 @@ def test_the_files_that_a_scenario_names_are_listed_with_their_digests(scene, tm
     }
 
 
+def test_a_file_that_the_polygon_file_includes_is_listed(scene, tmp_path):
+    (tmp_path / "more.poly.xml").write_text(BUILDINGS)
+    (tmp_path / "town.poly.xml").write_text('<additional><include href="more.poly.xml"/></additional>')
+    assert tmp_path / "more.poly.xml" in input_files(v2xsim.load(scene))
+
+
 def test_a_scenario_without_files_lists_none():
     assert input_files(v2xsim.load("demo")) == []
 
@@ -70,7 +76,7 @@ def test_a_finished_run_is_opened_and_evaluated_without_its_files(scene, tmp_pat
     (tmp_path / "trace.xml").unlink()
     run = v2xsim.open(tmp_path / "run")
     assert run.scenario.traffic.fcd == tmp_path / "trace.xml"
-    assert repr(dict(run.evaluate().metrics)) == repr(results.metrics)
+    assert repr(dict(run.evaluate().metrics)) == repr(dict(results.metrics))
     again = v2xsim.run(run.replay())
     assert again.tables["states"].equals(results.tables["states"])
     assert again.tables["buildings"].equals(results.tables["buildings"])
