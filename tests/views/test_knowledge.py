@@ -32,12 +32,24 @@ def test_knowledge_tells_no_truth(demo):
         assert not public & {"truth", "capture", "object_id", "agent", "snapshot", "road_users", "instant"}
 
 
-def test_announcements_age_and_are_forgotten(demo):
-    # One message in two seconds: what arrives at the begin is all there is.
-    scenario = demo.with_({"cooperation.awareness_rule": {"rule": "periodic", "rate_hz": 0.5}, "radio.access": "ideal"})
-    with v2xsim.Simulation(scenario) as sim:
+@pytest.fixture
+def quiet(demo):
+    """The demo with one announcement of each station in two seconds: what arrives at the begin is all there is."""
+    return demo.with_({"cooperation.awareness_rule": {"rule": "periodic", "rate_hz": 0.5}, "radio.access": "ideal"})
+
+
+def test_announcements_age(quiet):
+    with v2xsim.Simulation(quiet) as sim:
         ages_s = [sim.knowledge("ego").neighbours["truck"].age_s for instant in sim if instant.time_us > 50_000]
     assert np.diff(ages_s) == pytest.approx(0.1)
+
+
+def test_a_station_that_fell_silent_is_forgotten(quiet):
+    with v2xsim.Simulation(quiet) as sim:
+        # Instead of several periods, which would take seconds.
+        sim._engine.stations.forget_us = 250_000
+        known = ["truck" in sim.knowledge("ego").neighbours for _ in sim]
+    assert known[1:] == [True, True, False, False, False]
 
 
 def test_only_egos_keep_announcements_but_all_stations_hear(demo):
@@ -55,6 +67,15 @@ def test_only_egos_keep_announcements_but_all_stations_hear(demo):
         0,
     )
     assert len(truck.heard_snr_db) > 0
+
+
+@pytest.mark.parametrize(("fusion", "follows"), [("early", False), ("late", True)])
+def test_a_helper_follows_road_users_only_where_boxes_are_shared(demo, fusion, follows):
+    with v2xsim.Simulation(demo.with_({"cooperation.fusion": fusion})) as sim:
+        for _ in range(4):
+            sim.step()
+        ego, helper = sim.knowledge("ego"), sim.knowledge("helper")
+    assert (ego.own_frame.tracks is not None, helper.own_frame.tracks is not None) == (True, follows)
 
 
 def test_the_fused_frame_is_that_of_the_tables(demo):
