@@ -271,3 +271,13 @@ def test_points_that_have_not_run_are_reported(half_done):
     assert result.exit_code == 0, result.output
     assert "3 of 8 points finished (1 now), 0 failed" in result.stdout
     assert "5 points have not run yet; run them with --resume" in result.stdout
+
+
+def test_a_sweep_with_a_failed_point_says_how_it_runs_again(half_done, tmp_path, monkeypatch):
+    plan, folder = half_done
+    monkeypatch.setattr("v2xsim.cli.sweep._plan", lambda *_: plan)
+    found = CliRunner().invoke(app, ["sweep", "small.yaml", "--out", str(folder), "--resume"])
+    assert found.exit_code == 1
+    assert "seed 2: it broke" in found.stdout
+    assert "run the failed points again with --retry-failed" in found.stdout
+    assert f"next: v2xsim report {folder}" in found.stdout

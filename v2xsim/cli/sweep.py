@@ -287,8 +287,11 @@ def _print_swept(swept: "Swept", total: int) -> None:
         _say(f"{swept.waiting} points have not run yet; run them with --resume")
     if len(swept.failed) > 10:
         _say(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
+    if swept.failed:
+        _say("after the cause is corrected, run the failed points again with --retry-failed")
     _say(f"results: {swept.folder / 'results.parquet'}")
-    _say(f"next: v2xsim report {swept.folder}")
+    if swept.finished:
+        _say(f"next: v2xsim report {swept.folder}")
 
 
 def _say(text: str) -> None:
