@@ -247,7 +247,7 @@ def unit_advice(ratio: float) -> str:
 def _small_ratio(ratio: float) -> str:
     """Return the likely causes of movements that are far too small."""
     if 3e-4 < ratio < 3e-3:
-        return "times look like milliseconds, or positions like kilometres; SUMO's are in seconds and metres"
+        return "times look like milliseconds (divide them by 1000), or positions like kilometres (multiply them by 1000); SUMO's are in seconds and metres"
     return "positions must be metres, speeds m/s and times seconds"
 
 
