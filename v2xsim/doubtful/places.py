@@ -1,21 +1,14 @@
-"""Ranges, sizes, speeds and amounts that no place with road users has."""
+"""Ranges, heights and amounts that no place with road users has."""
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 
 from v2xsim.doubtful.doubt import Doubt
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.schema_world import Agent
-from v2xsim.world.road_users import BICYCLE, CATALOGUE, KINDS, PASSENGER, PEDESTRIAN
+from v2xsim.world.road_users import CATALOGUE, PASSENGER
 
 CAR_M = float(CATALOGUE.size_m[PASSENGER, 0])
 """Length of a car: a range below it reaches nobody, because two bodies cannot be closer."""
-# A body this many times as large or as small as that of its kind in the catalogue is probably in another unit.
-_SIZE_RATIO = 5.0
-# Nobody runs or cycles faster; the fastest cars on roads reach 400 km/h.
-_FASTEST_MPS = {PEDESTRIAN: 12.5, BICYCLE: 30.0}
-_FASTEST_VEHICLE_MPS = 112.0
 # Length of a car and the gap that SUMO keeps before it.
 _JAM_M = CAR_M + 2.5
 # Cells along a side of a matrix below which a blind street and its surroundings are one cell.
@@ -25,10 +18,9 @@ _LOWEST_ANTENNA_M, _TALLEST_MAST_M = 1.0, 50.0
 
 
 def place_doubts(scenario: Scenario) -> Iterator[Doubt]:
-    """Yield ranges shorter than a car, matrices of a few cells, and sizes, heights, speeds and amounts in the wrong unit."""
+    """Yield ranges shorter than a car, matrices of a few cells, and heights and amounts in the wrong unit."""
     yield from _ranges(scenario)
     yield from _buildings(scenario)
-    yield from _script(scenario.traffic.script or [])
     yield from _generated(scenario)
     units = [unit for unit in scenario.stations.roadside if not _LOWEST_ANTENNA_M <= unit.height_m <= _TALLEST_MAST_M]
     if units:
@@ -92,41 +84,6 @@ def _height_reason(height_m: float) -> str:
     if height_m < _LOWEST_BUILDING_M:
         return "a building this low hides no road user and blocks no link; houses are 6 to 15 m high; is this value in metres?"
     return "hardly any building is this high; is this value in metres?"
-
-
-def _script(script: list[Agent]) -> Iterator[Doubt]:
-    sizes = [(agent, size) for agent in script if (size := _odd_size(agent)) is not None]
-    if sizes:
-        agent, (name, size_m, usual_m) = sizes[0]
-        yield Doubt(
-            f"traffic.script size_m of {agent.id!r}", f"{size_m:g} m {name}",
-            f"a {agent.kind} has about {usual_m:g} m; are the three values in metres, in the order length, width, height?", len(sizes), "traffic.script.size_m",
-        )  # fmt: skip
-    fast = [(agent, speed) for agent in script if (speed := _fastest_mps(agent)) > _limit_mps(agent)]
-    if fast:
-        agent, speed_mps = fast[0]
-        yield Doubt(
-            f"traffic.script waypoints of {agent.id!r}", f"{speed_mps:,.0f} m/s",
-            f"no {agent.kind} is faster than {_limit_mps(agent):g} m/s; times are in seconds, x and y in metres", len(fast), "traffic.script.waypoints",
-        )  # fmt: skip
-
-
-def _odd_size(agent: Agent) -> tuple[str, float, float] | None:
-    """Return name, value and usual value of the first dimension of a body that is far from that of its kind."""
-    usual_m = CATALOGUE.size_m[KINDS.index(agent.kind)].tolist()
-    for name, size_m, usual in zip(("length", "width", "height"), agent.size_m or usual_m, usual_m, strict=True):
-        if not usual / _SIZE_RATIO <= size_m <= usual * _SIZE_RATIO:
-            return name, size_m, usual
-    return None
-
-
-def _limit_mps(agent: Agent) -> float:
-    return _FASTEST_MPS.get(KINDS.index(agent.kind), _FASTEST_VEHICLE_MPS)
-
-
-def _fastest_mps(agent: Agent) -> float:
-    legs = pairwise(agent.waypoints)
-    return max((math.dist(start, end) / (later_s - time_s) for (time_s, *start), (later_s, *end) in legs), default=0.0)
 
 
 def _generated(scenario: Scenario) -> Iterator[Doubt]:
