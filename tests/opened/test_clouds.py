@@ -297,3 +297,18 @@ def test_without_open3d_the_message_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "open3d", None)
     with pytest.raises(OpenError, match=r"pip install 'v2xsim\[viewer\]'"):
         small_cloud().to_open3d()
+
+
+def test_a_legend_has_the_names_of_stations_and_of_what_is_no_road_user():
+    cloud = small_cloud()
+    assert list(cloud.named_legend("source").values()) == list(cloud.legend("source").values())
+    named = cloud.named_legend("object")
+    assert (named["ground"], named["building"]) == (cloud.legend("object")[-1], cloud.legend("object")[-2])
+    assert {cloud.names.get(agent, str(agent)) for agent in cloud.legend("source")} == set(cloud.named_legend("source"))
+
+
+@pytest.mark.passes_wrong_types
+@pytest.mark.parametrize("colour_by", ["time", "height", "colour"])
+def test_a_scale_has_no_legend(colour_by):
+    with pytest.raises(OpenError, match="a legend is of 'source' or 'object', got"):
+        small_cloud().legend(colour_by)

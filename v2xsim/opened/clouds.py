@@ -93,7 +93,15 @@ class Cloud:
         return colours
 
     def legend(self, colour_by: Literal["source", "object"] = "source") -> dict[int, Rgb]:
-        """Return the colour of each station, or of each road user, by agent id."""
+        """Return the colour of each station, or of each road user, by agent id; -1 is the ground, -2 a building.
+
+        Raises:
+            OpenError: If the colouring has a scale instead: that of time and of height goes from dark to light.
+        """
+        if colour_by not in ("source", "object"):
+            raise OpenError(
+                f"a legend is of 'source' or 'object', got {colour_by!r}; time and height are scales from dark (least) to light (most)"
+            )
         values = self.source if colour_by == "source" else self.object
         # Stations by their number of points, so that the ego, which has most, has the first colour.
         known, counts = np.unique(values[values >= 0], return_counts=True)
@@ -102,6 +110,13 @@ class Cloud:
         if colour_by == "object":
             colours |= {GROUND: _GROUND_GREY, BUILDING: _BUILDING_GREY}
         return colours
+
+    def named_legend(self, colour_by: Literal["source", "object"] = "source") -> dict[str, Rgb]:
+        """Return the legend by name; `ground` and `building` are those of the points on no road user."""
+        return {self._name_of(agent): colour for agent, colour in self.legend(colour_by).items()}
+
+    def _name_of(self, agent: int) -> str:
+        return {GROUND: "ground", BUILDING: "building"}.get(agent) or str(self.names.get(agent, agent))
 
     def to_open3d(self, colour_by: ColourBy | None = "source") -> "open3d.geometry.PointCloud":
         """Return the cloud as a point cloud of Open3D.
