@@ -37,7 +37,7 @@ def test_a_run_is_refused(setting, said, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("access: ieee80211p\nreceiver: {mcs: 9}", "radio.mcs: 802.11p has 0 to 7, got 9"),
+        ("access: ieee80211p\nreceiver: {mcs: 9}", "radio.mcs: must be at least 0 and at most 7, got 9"),
         ("access: lte_mode4\nmessages: {size_bytes: 3000}", "a packet must fit into a slot: 3000 B"),
         ("access: {scheme: lte_mode4, nr_mcs: 3}", "it is a parameter of nr_mode2"),
         ("access: ieee80211p\nmessages: {rate_hz: 0}", "messages.rate_hz: must be above 0"),

@@ -94,7 +94,7 @@ def test_a_set_up_of_ones_own_runs_with_every_access_scheme(access, tmp_path):
     ("sidelink: {packet_subchannels: 9}", ["packet_subchannels", "slot"]),
     ("receiver: {mcs: 99}", ["bad.yaml:3: radio.mcs"]),
     ("receiver: {tx_power_dbm: -400}", ["bad.yaml:3: radio.tx_power_dbm"]),
-    ("radio: {mcs: 8}", ["802.11p has 0 to 7, got 8"]),
+    ("radio: {mcs: 8}", ["at most 7, got 8"]),
     ("radio: {access: ideal}", ["bad.yaml:1: access: is called radio.access now, and the file has both"]),
     ("radio: 3", ["radio: must be a section"]),
     ("run: {begin: 3}", ["run.begin", "did you mean 'begin_s'?"]),

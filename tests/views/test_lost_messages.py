@@ -172,5 +172,7 @@ def test_sending_without_end_at_one_instant_is_refused(changes, monkeypatch):
 
         sim.step()
         sim.send("a", b"x", on_loss=again)
-        with pytest.raises(SteppingError, match="at most 200 messages can be sent at one instant, and 0 s has them"):
+        with pytest.raises(
+            SteppingError, match="at most 200 messages can be sent at one instant, and at 0 s there are more"
+        ):
             sim.finish()

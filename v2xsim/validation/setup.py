@@ -87,7 +87,7 @@ class Radio(Section):
     sensitivity_dbm: float = quantity(-90.0, "dBm", "Weakest packet that a receiver detects", ge=-130, le=-30)
     busy_threshold_dbm: float = quantity(-94.0, "dBm", "Power above which the channel counts as busy", ge=-130, le=-30)
     mcs: int = quantity(
-        2, "1", "MCS in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)", ge=0, le=28
+        2, "1", "MCS in ieee80211p and random_slot, 0 (slowest, most robust) to 7 (fastest)", ge=0, le=7
     )
 
 
@@ -145,8 +145,6 @@ class SetUp(File):
                 f"environment_height_m ({ground_m}) of radio.channel must be below road.antenna_height_m ({self.road.antenna_height_m})"
             )
         if not isinstance(access, SidelinkScheme):
-            if self.radio.mcs > 7:
-                raise ValueError(f"radio.mcs: 802.11p has 0 to 7, got {self.radio.mcs}")
             return self
         if access.packet_subchannels is None:
             bits = access.subchannel_bits
