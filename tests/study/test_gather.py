@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.study.small_sweeps import done, finish
+from v2xsim.study.continued import StoreError
 from v2xsim.study.gather import gather, setting_columns
-from v2xsim.study.store import StoreError
 
 
 def gathered(store):

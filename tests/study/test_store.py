@@ -9,7 +9,8 @@ import pytest
 from tests.study.opened_sweeps import begun, reopened
 from tests.study.small_sweeps import done, finish, planned
 from v2xsim.scenario import from_data, resolved
-from v2xsim.study.store import Store, StoreError, as_json, manifest_of, opened
+from v2xsim.study.continued import StoreError
+from v2xsim.study.store import Store, as_json, manifest_of, opened
 
 
 def test_every_point_waits_at_first_in_the_plans_order(store, plan):

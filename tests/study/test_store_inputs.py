@@ -6,8 +6,9 @@ import pytest
 
 from tests.study.opened_sweeps import begun, reopened
 from tests.study.small_sweeps import finish
+from v2xsim.study.continued import StoreError
 from v2xsim.study.plan import plan_of
-from v2xsim.study.store import StoreError, as_json, manifest_of, opened
+from v2xsim.study.store import as_json, manifest_of, opened
 
 SCENE = """
 run: {duration_s: 1.0}

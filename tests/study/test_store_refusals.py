@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from tests.study.opened_sweeps import begun, reopened
-from tests.study.small_sweeps import planned
-from v2xsim.study.store import StoreError, as_json, manifest_of, opened
+from tests.study.small_sweeps import done, finish, planned
+from v2xsim.study.continued import StoreError
+from v2xsim.study.store import as_json, manifest_of, opened
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path, plan):
@@ -30,10 +31,41 @@ def test_a_folder_with_finished_points_is_taken_up_only_when_asked(tmp_path, pla
         reopened(tmp_path, plan, resume=False)
 
 
-def test_a_plan_with_fewer_points_is_another_study(tmp_path, plan):
-    begun(tmp_path, plan)
-    with pytest.raises(StoreError, match=r"2 of its 4 points are not in this plan .*have changed since"):
+def test_seeds_and_settings_with_results_must_stay_in_the_plan(tmp_path, plan):
+    begun(tmp_path, plan, finished=4)
+    with pytest.raises(
+        StoreError, match=r"2 of its 4 finished points .* \(the seed 2 was removed\); put back what was"
+    ):
         reopened(tmp_path, planned(seeds=1))
+    with pytest.raises(StoreError, match=r'\(the setting cooperation.relay="hybrid" was removed\)'):
+        reopened(tmp_path, planned(grid={"cooperation.relay": ["none"]}))
+    with pytest.raises(StoreError, match=r"4 of its 4 .*the scenario, its files, or the values under set have changed"):
+        reopened(tmp_path, planned(set={"radio.mcs": 3}))
+
+
+def test_points_that_never_ran_may_leave_the_plan(tmp_path, plan):
+    begun(tmp_path, plan)
+    assert len(reopened(tmp_path, planned(seeds=1)).finished) == 1
+
+
+@pytest.mark.parametrize("relays", [["none"], ["none", "midpoint"]])
+def test_a_setting_whose_points_failed_may_be_corrected_or_removed(tmp_path, plan, relays):
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        for point in plan.points[:3]:
+            finish(store, point, 0.5)
+        store.note(done(plan.points[3], kind="crash", reason="no memory"))
+    store = reopened(tmp_path, planned(grid={"cooperation.relay": relays}))
+    assert len(store.finished) == 2
+    assert len(store.waiting()) == 2 * (len(relays) - 1)
+    assert not list((tmp_path / "s" / "failed").iterdir())
+
+
+def test_a_failed_point_does_not_excuse_other_values_for_all_points(tmp_path, plan):
+    with opened(tmp_path / "s", plan, resume=False) as store:
+        finish(store, plan.points[0], 0.5)
+        store.note(done(plan.points[1], kind="crash", reason="no memory"))
+    with pytest.raises(StoreError, match="1 of its 1 finished points are not in this plan"):
+        reopened(tmp_path, planned(set={"radio.mcs": 3}))
 
 
 def test_a_folder_that_another_version_began_says_so(tmp_path, plan):
@@ -41,8 +73,9 @@ def test_a_folder_that_another_version_began_says_so(tmp_path, plan):
     said = manifest_of(tmp_path / "s")
     said["versions"] = {"v2xsim": "0.0.1"}
     said["points"] = [{"setting": 0, "seed": 1, "key": "gone"}]
+    (tmp_path / "s" / "points" / "gone.arrow").write_bytes(b"")
     (tmp_path / "s" / "sweep.json").write_bytes(as_json(said))
-    with pytest.raises(StoreError, match=r"1 of its 1 points .*v2xsim 0\.0\.1 began it, this is"):
+    with pytest.raises(StoreError, match=r"1 of its 2 finished points .*v2xsim 0\.0\.1 began it, this is"):
         reopened(tmp_path, plan)
 
 

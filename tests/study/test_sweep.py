@@ -11,10 +11,11 @@ from v2xsim.cli.app import app
 from v2xsim.errors import UserError
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.results import metrics_table
+from v2xsim.study.continued import StoreError
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import plan_of
 from v2xsim.study.point import as_bytes
-from v2xsim.study.store import StoreError, opened
+from v2xsim.study.store import opened
 from v2xsim.study.sweep import default_workers, estimate, memory_for_each, sweep
 
 SMALL = {
@@ -281,3 +282,16 @@ def test_a_sweep_with_a_failed_point_says_how_it_runs_again(half_done, tmp_path,
     assert "seed 2: it broke" in found.stdout
     assert "run the failed points again with --retry-failed" in found.stdout
     assert f"next: v2xsim report {folder}" in found.stdout
+
+
+def test_a_sweep_that_is_stopped_says_how_much_is_done_and_how_it_goes_on(half_done, tmp_path, monkeypatch):
+    plan, folder = half_done
+    monkeypatch.setattr("v2xsim.cli.sweep._plan", lambda *_: plan)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("v2xsim.study.sweep.gather", interrupted)
+    found = CliRunner().invoke(app, ["sweep", "small.yaml", "--out", str(folder), "--retry-failed"])
+    assert found.exit_code == 130
+    assert "3 of 8 points finished; they are kept; continue with the same command and --resume" in found.stderr

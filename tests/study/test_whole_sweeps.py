@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import v2xsim
+from v2xsim.study.continued import StoreError
 from v2xsim.study.plan import plan_of
-from v2xsim.study.store import StoreError
 from v2xsim.study.sweep import estimate, sweep
 
 SMALL = {

@@ -125,6 +125,15 @@ def command(options: Options) -> None:
         told.append(notice)
         print_notices([notice])
 
+    counts: list[int] = []
+
+    def counted(show: "Report") -> "Report":
+        def report(finished: int, failed: int, total: int) -> None:
+            counts[:] = finished, failed, total
+            show(finished, failed, total)
+
+        return report
+
     try:
         with _progress() as progress:
             swept = run_sweep(
@@ -135,11 +144,13 @@ def command(options: Options) -> None:
                 scheduler=options.scheduler,
                 resume=options.resume,
                 retry_failed=options.retry_failed,
-                progress=progress,
+                progress=counted(progress),
                 notify=tell,
             )
     except KeyboardInterrupt as stop:
-        stop.add_note("finished points are kept; continue with --resume")
+        stop.add_note(
+            _kept(*counts) if counts else "finished points are kept; continue with the same command and --resume"
+        )
         raise
     notices = notices_of(swept.folder)
     print_notices(
@@ -153,6 +164,14 @@ def command(options: Options) -> None:
         _print_swept(swept, len(plan.points))
     if swept.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _kept(finished: int, failed: int, total: int) -> str:
+    """Return what is left of a sweep that was stopped, and how it continues."""
+    failures = f", {failed} failed" if failed else ""
+    return (
+        f"{finished} of {total} points finished{failures}; they are kept; continue with the same command and --resume"
+    )
 
 
 def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int | None) -> "Plan":
@@ -288,7 +307,9 @@ def _print_swept(swept: "Swept", total: int) -> None:
     if len(swept.failed) > 10:
         _say(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
     if swept.failed:
-        _say("after the cause is corrected, run the failed points again with --retry-failed")
+        _say(
+            "after the cause is corrected, run the failed points again with --retry-failed; after a value in the sweep is corrected, continue with --resume"
+        )
     _say(f"results: {swept.folder / 'results.parquet'}")
     if swept.finished:
         _say(f"next: v2xsim report {swept.folder}")

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 
 from v2xsim.atomic import write_atomically
 from v2xsim.notices import Notice
+from v2xsim.study.continued import StoreError
 from v2xsim.study.plan import Plan
 from v2xsim.study.point_notices import NOTICES, PointNotice, merged, notices_in
-from v2xsim.study.store import Store, StoreError, as_json
+from v2xsim.study.store import Store, as_json
 
 RESULTS, FAILURES, TIMING = "results.parquet", "failures.json", "timing.parquet"
 

@@ -34,6 +34,7 @@ from v2xsim.atomic import write_atomically
 from v2xsim.errors import UserError
 from v2xsim.ownership import wait_until_clear
 from v2xsim.scenario.load import unfilled
+from v2xsim.study.continued import StoreError, check_inputs_since, dropped
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import FORMAT, Plan, Point, content_of
 from v2xsim.study.point import Job
@@ -43,14 +44,8 @@ MANIFEST = "sweep.json"
 _LEAST_FREE_BYTES = 20_000_000
 # Time to wait for points of a killed sweep that have not noticed it yet.
 _PATIENCE_S = 10.0
-# Number of changed files that an error lists.
-_MOST_LISTED = 5
 # Names under which `write_atomically` writes the files of a sweep.
 _DRAFT = re.compile(r"\.([0-9a-f]{24}\.(arrow|json|reason)|[a-z]+\.(json|parquet))\.\d+\.draft")
-
-
-class StoreError(UserError):
-    """A sweep cannot be written into a folder, or the folder holds another sweep."""
 
 
 class Store:
@@ -132,6 +127,12 @@ class Store:
         self.failed.clear()
         return keys
 
+    def forget(self, gone: set[str]) -> None:
+        """Remove failures and logs of points that the plan no longer has."""
+        for key in gone:
+            (self.folder / "failed" / f"{key}.json").unlink(missing_ok=True)
+            self._log(key).unlink(missing_ok=True)
+
     def failures(self) -> list[dict[str, Any]]:
         """Return the failed points in the plan's order, with their settings."""
         return [
@@ -201,7 +202,8 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
 
     Args:
         folder: Path of the folder.
-        plan: Plan to run; it must have all points of the plan that created the folder, and may have more.
+        plan: Plan to run; it must have the finished points of the plan that created the folder, and may have more. Settings of
+            which a point failed may be missing.
         resume: Whether to continue a sweep in an existing folder.
 
     Raises:
@@ -226,7 +228,7 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
         except OSError:
             raise StoreError(f"{folder}: another process works on this sweep; wait for it, or stop it") from None
         with _said(folder):
-            begun = (folder / MANIFEST).exists() and manifest_of(folder)
+            begun = manifest_of(folder) if (folder / MANIFEST).exists() else {}
             done = len(list((folder / "points").glob("*.arrow"))) if begun else 0
             # A plan without any finished point can be replaced, unless a newer version wrote it.
             if done and not resume:
@@ -234,13 +236,17 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
                     f"{folder}: holds a sweep with {done} points finished; continue with --resume, or name another with --out"
                 )
             if begun and resume:
-                _check_inputs_since(folder, plan)
-            if done:
-                _check_same(folder, plan)
+                check_inputs_since(folder, plan, begun)
+            gone = (
+                dropped(folder, plan, begun, {path.stem for path in (folder / "points").glob("*.arrow")})
+                if done
+                else set()
+            )
             write_atomically(folder / MANIFEST, as_json(plan.manifest()))
             for part in ("points", "failed", "logs"):
                 (folder / part).mkdir(exist_ok=True)
             store = Store(folder, plan)
+            store.forget(gone)
             store.tidy()
         yield store
 
@@ -287,48 +293,6 @@ def manifest_of(folder: Path) -> dict[str, Any]:
             f"{folder}: made by a newer version: format {manifest['format']}, this one reads {FORMAT}; update v2xsim"
         )
     return dict(manifest)
-
-
-def _check_inputs_since(folder: Path, plan: Plan) -> None:
-    """Raise an error if files from which the plan is made, or that its points read, have changed since the sweep began."""
-    manifest = manifest_of(folder)
-    before = {**_texts(manifest.get("plugins")), **_texts(manifest.get("inputs"))}
-    changed = [
-        path for path, digest in sorted({**plan.plugins, **plan.inputs}.items()) if before.get(path, digest) != digest
-    ]
-    if not changed:
-        return
-    now = {**plan.plugins, **plan.inputs}
-    digests = [f"sha256 {before[path][:12]}, now {now[path][:12]}" for path in changed]
-    others = ", ".join(f"{path} ({digest})" for path, digest in zip(changed[1:_MOST_LISTED], digests[1:], strict=False))
-    more = f" and {len(changed) - _MOST_LISTED} more" if len(changed) > _MOST_LISTED else ""
-    raise StoreError(
-        f"{changed[0]}: has changed since the sweep in {folder} began ({digests[0]}){f', and so have {others}{more}' if others else ''}, so its "
-        f"points would be of two studies; put the file{'s' if others else ''} back, or name another folder with --out"
-    )
-
-
-def _texts(digests: Any) -> dict[str, str]:
-    """Return the digests in a plan by path; nothing for a plan of a version that had none."""
-    return {str(path): str(digest) for path, digest in digests.items()} if isinstance(digests, Mapping) else {}
-
-
-def _check_same(folder: Path, plan: Plan) -> None:
-    manifest = manifest_of(folder)
-    before = {str(point["key"]) for point in manifest.get("points", [])}
-    gone = before - {point.key for point in plan.points}
-    if not gone:
-        return
-    made_by = manifest.get("versions", {}).get("v2xsim")
-    current = plan.manifest()["versions"]["v2xsim"]
-    why = (
-        f"v2xsim {made_by} began it, this is {current}"
-        if made_by != current
-        else "the scenario, its files, or the values have changed since"
-    )
-    raise StoreError(
-        f"{folder}: {len(gone)} of its {len(before)} points are not in this plan ({why}); name another folder with --out"
-    )
 
 
 def _check_room(folder: Path) -> None:
