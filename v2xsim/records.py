@@ -45,6 +45,9 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.yaw_rad)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} boxes>"
+
     def __getitem__(self, rows: np.ndarray | slice) -> "Boxes":
         return Boxes(self.center_m[rows], self.size_m[rows], self.yaw_rad[rows])
 
@@ -140,6 +143,9 @@ class PointCloud:
     def __len__(self) -> int:
         return len(self.object_id)
 
+    def __repr__(self) -> str:
+        return f"<{len(self):,} lidar returns of {self.time_us / 1e6:.12g} s>"
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -159,6 +165,9 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} detections>"
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Detections":
         return Detections(self.boxes[rows], self.velocity_mps[rows], self.score[rows], self.truth[rows])
@@ -202,6 +211,11 @@ class PerceptionMatrix:
     def observed(self) -> Bool[np.ndarray, "nx ny"]:
         """Whether the station observed each cell, as free or as occupied."""
         return self.code != UNOBSERVED
+
+    def __repr__(self) -> str:
+        nx, ny = self.code.shape
+        free, occupied = (int((self.code == code).sum()) for code in (FREE, OCCUPIED))
+        return f"<perception matrix of {nx} x {ny} cells of {self.cell_m:g} m: {free} free, {occupied} occupied>"
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ class Matched:
     hit: Bool[np.ndarray, "thresholds detections"]
     objects: int
 
+    def __repr__(self) -> str:
+        hits = ", ".join(f"{int(row.sum())} hits at {t:g}" for t, row in zip(self.threshold, self.hit, strict=True))
+        return f"<{len(self.score)} detections matched with {self.objects} objects: {hits}>"
+
 
 @dataclass(frozen=True)
 class Curve:

@@ -128,6 +128,9 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.track_id)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} tracks, {int(self.confirmed.sum())} confirmed>"
+
     def __getitem__(self, rows: np.ndarray | slice) -> "Tracks":
         return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 

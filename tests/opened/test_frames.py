@@ -151,7 +151,7 @@ def test_what_is_printed_of_frames_is_one_line(run):
         assert len(repr(thing)) < 200
         assert "\n" not in repr(thing)
     assert repr(run.frames("ego")) == "10 frames of ego"
-    assert repr(frame).startswith(f"frame {frame.number} of pole at 0.9 s: ")
+    assert repr(frame).startswith("frame of pole at 0.9 s: ")
 
 
 def test_a_frame_has_the_words_of_the_frames_that_a_running_simulation_passes_on(tmp_path):
@@ -173,3 +173,41 @@ def test_a_frame_has_the_words_of_the_frames_that_a_running_simulation_passes_on
     received = frames[-1].cloud.source != frames[-1].agent
     assert tuple(run.names[agent] for agent in frames[-1].cloud.source[received].tolist()) == live[-1].received_from
     np.testing.assert_array_equal(frames[-1].cloud.points_m[received], live[-1].received_m)
+
+
+def test_a_frame_is_called_by_its_ego_and_time_and_not_by_a_second_number(run):
+    frame = run.frames("leaver", time_s=0.6)[0]
+    assert repr(frame).startswith("frame of leaver at 0.6 s: ")
+    row = run.tables["fusion"].slice(frame.number, 1).to_pylist()[0]
+    assert (row["ego"], row["frame_us"]) == (frame.agent, 600_000)
+
+
+def too_large(printed):
+    """Return whether what an object prints does not fit a screen, or holds the rows of an array."""
+    lines = printed.splitlines()
+    return len(lines) > 46 or max(map(len, lines)) > 200 or "array(" in printed
+
+
+def test_all_that_a_frame_holds_fits_a_screen_when_it_is_printed(run):
+    frame = run.frames("ego", time_s=0.9)[0]
+    modes = list(frame.score.modes.values())
+    parts = [
+        run, run.frames(), run.evaluate(), frame, frame.cloud, frame.boxes, frame.scene, frame.scene.apparent, frame.score, *modes,
+        *(mode.matched for mode in modes), frame.detections, frame.announced, frame.tracks, frame.helpers,
+    ]  # fmt: skip
+    assert [type(part) for part in parts if too_large(repr(part))] == []
+
+
+def test_the_score_of_a_frame_tells_what_was_in_range_detected_and_known(run):
+    frame = run.frames("ego", time_s=0.9)[0]
+    rows = [
+        row for row in run.tables["awareness"].to_pylist() if (row["ego"], row["frame_us"]) == (frame.agent, 900_000)
+    ]
+    (counts,) = (
+        row for row in run.tables["fusion"].to_pylist() if (row["ego"], row["frame_us"]) == (frame.agent, 900_000)
+    )
+    alone, fused = (
+        f"{mode}: {counts[f'seen_{mode}']} detected, {sum(row[f'tracked_{mode}'] for row in rows)} known"
+        for mode in ("ego", "fused")
+    )
+    assert repr(frame.score) == f"<score of {counts['objects']} road users in range; {alone}; {fused}>"

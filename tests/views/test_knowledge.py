@@ -1,6 +1,6 @@
 """What a station knows at a tick: its pose, its frame, its neighbours, its inbox; and no truth."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -113,3 +113,43 @@ def test_every_public_attribute_of_what_a_station_knows_is_described():
 
     for name in (field.name for field in fields(KnowledgeView)):
         assert f"        {name}: " in KnowledgeView.__doc__
+
+
+def test_all_that_a_station_knows_and_all_that_is_true_fits_a_screen_when_it_is_printed(demo):
+    with v2xsim.Simulation(demo) as sim:
+        for _ in range(4):
+            instant = sim.step()
+        known = sim.knowledge("ego")
+        parts = [
+            sim,
+            instant,
+            instant.road_users,
+            instant.stations,
+            instant.links,
+            instant.links.between("ego", "truck"),
+        ]
+    neighbour = replace(known.neighbours["truck"], matrix=known.matrix)
+    parts += [
+        instant.road_users["ego"],
+        instant.stations["ego"],
+        known,
+        known.own_frame,
+        known.detections,
+        known.tracks,
+    ]
+    parts += [known.matrix, known.fused, neighbour, *known.inbox[:1], *known.fused.helpers]
+    large = [type(part) for part in parts if "array(" in repr(part) or len(repr(part)) > 200]
+    assert large == []
+
+
+def test_printed_views_name_what_they_show(demo):
+    with v2xsim.Simulation(demo) as sim:
+        for _ in range(4):
+            instant = sim.step()
+        known = sim.knowledge("ego")
+    ego, truck, matrix = instant.road_users["ego"], instant.stations["truck"], known.matrix
+    x_m, y_m = ego.pose[:2]
+    assert repr(ego) == f"<ego, passenger, at ({x_m:.1f}, {y_m:.1f}), {ego.speed_mps:.1f} m/s>"
+    assert repr(truck) == f"<station truck at ({truck.pose[0]:.1f}, {truck.pose[1]:.1f}): 0 lidars>"
+    assert repr(known.tracks) == f"<{len(known.tracks)} tracks, {known.tracks.confirmed.sum()} confirmed>"
+    assert repr(matrix).endswith(f"{(matrix.code == 1).sum()} free, {(matrix.code == 2).sum()} occupied>")

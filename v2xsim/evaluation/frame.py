@@ -35,6 +35,12 @@ class ModeScore:
     known: Bool[np.ndarray, " agents"]
     tracks: Tracks
 
+    def __repr__(self) -> str:
+        return (
+            f"<{int(self.seen.sum())} road users in range detected, {int(self.known.sum())} known at any distance; "
+            f"{len(self.detections)} detections count, {self.tracks}>"
+        )
+
 
 @dataclass(frozen=True)
 class FrameScore:
@@ -53,6 +59,13 @@ class FrameScore:
     conflict: Bool[np.ndarray, " agents"]
     hidden: Bool[np.ndarray, " agents"]
     modes: dict[str, ModeScore]
+
+    def __repr__(self) -> str:
+        parts = [
+            f"{mode}: {int(part.seen.sum())} detected, {int((part.known & self.near).sum())} known"
+            for mode, part in self.modes.items()
+        ]
+        return f"<score of {int(self.near.sum())} road users in range; {'; '.join(parts)}>"
 
 
 def score(

@@ -41,6 +41,12 @@ class Scene:
     velocity_mps: Float[np.ndarray, "agents 2"]
     own_points: Int64[np.ndarray, " agents"]
 
+    def __repr__(self) -> str:
+        return (
+            f"<scene around agent {self.ego} at {self.time_us / 1e6:.12g} s: {int(self.others.sum())} other road users, "
+            f"{int((self.hidden & self.others).sum())} hidden, {int(self.conflict.sum())} on a collision course>"
+        )
+
     @property
     def others(self) -> Bool[np.ndarray, " agents"]:
         """Whether each road user is another one than the ego."""

@@ -33,7 +33,8 @@ class Frame:
     """One frame of an ego. Detections, tracks and clouds are placed by the pose that the ego believes.
 
     Attributes:
-        number: Number of the frame: its row in the table `fusion`.
+        number: Row of the frame in the table `fusion`, counted over all egos from 0. The frames that are kept for pictures have numbers of
+            their own, which `view --frame` takes.
         time_us: Time of the capture.
         ego: Name of the ego.
         agent: Agent id of the ego.
@@ -65,7 +66,7 @@ class Frame:
         near = self.score.near
         seen = {mode: int(part.seen.sum()) for mode, part in self.score.modes.items()}
         return (
-            f"frame {self.number} of {self.ego} at {self.time_s:.12g} s: {int(near.sum())} road users in range, "
+            f"frame of {self.ego} at {self.time_s:.12g} s: {int(near.sum())} road users in range, "
             f"{seen['ego']} detected alone, {seen['fused']} after fusion"
         )
 

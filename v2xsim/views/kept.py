@@ -1,6 +1,7 @@
-"""Arrays that stay what they are, and the error for a name that stands for nothing."""
+"""Arrays that stay what they are, the error for a name that stands for nothing, and the text of a position."""
 
 import numpy as np
+from jaxtyping import Float
 
 from v2xsim.errors import UserError
 from v2xsim.scenario.explain import nearest
@@ -29,3 +30,8 @@ def kept(values: np.ndarray) -> np.ndarray:
     copy = np.array(values)
     copy.setflags(write=False)
     return copy.view()
+
+
+def place_text(pose: Float[np.ndarray, " 4"]) -> str:
+    """Return the position of a pose for a reader, such as `(12.3, -4.0)` in metres."""
+    return f"({pose[0]:.1f}, {pose[1]:.1f})"

@@ -19,7 +19,7 @@ from v2xsim.mobility.base import Names
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections, PerceptionMatrix
 from v2xsim.spatial.poses import pose_matrix
-from v2xsim.views.kept import kept
+from v2xsim.views.kept import kept, place_text
 from v2xsim.views.messages import ReceivedMessage
 from v2xsim.views.truth import RoadUsers
 
@@ -65,6 +65,9 @@ class BoxesView:
 class DetectionsView(BoxesView):
     """Road users that a station detected in one frame."""
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} detections>"
+
 
 class TracksView(BoxesView):
     """Road users that a station follows over time."""
@@ -82,6 +85,9 @@ class TracksView(BoxesView):
     def confirmed(self) -> Bool[np.ndarray, " tracks"]:
         """Whether each track had detections often enough to count as a road user."""
         return kept(self._tracks.confirmed)
+
+    def __repr__(self) -> str:
+        return repr(self._tracks)
 
 
 def _matrix(matrix: PerceptionMatrix) -> PerceptionMatrix:
@@ -107,6 +113,10 @@ class Neighbour:
     velocity_mps: Float[np.ndarray, " 2"]
     size_m: Float[np.ndarray, " 3"]
     matrix: PerceptionMatrix | None
+
+    def __repr__(self) -> str:
+        matrix = "no matrix" if self.matrix is None else "with a matrix"
+        return f"<{self.name}, {self.age_s:.3f} s ago at {place_text(self.pose)}, {matrix}>"
 
     @staticmethod
     def of(announced: Announced, names: Names, own_clock_us: int) -> "Neighbour":

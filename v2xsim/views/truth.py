@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64
 from v2xsim.engine.instant import Instant
 from v2xsim.mobility.base import Names
 from v2xsim.records import LINK_STATE_NAMES
-from v2xsim.views.kept import kept, not_there
+from v2xsim.views.kept import kept, not_there, place_text
 from v2xsim.world.road_users import KINDS
 from v2xsim.world.snapshot import Snapshot
 
@@ -37,6 +37,9 @@ class RoadUser:
     def speed_mps(self) -> float:
         """Speed over ground."""
         return float(np.hypot(*self.velocity_mps))
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, {self.kind}, at {place_text(self.pose)}, {self.speed_mps:.1f} m/s>"
 
 
 class RoadUsers:
@@ -123,6 +126,10 @@ class Station:
     antenna_m: Float[np.ndarray, " 3"]
     lidars: int
     is_ego: bool
+
+    def __repr__(self) -> str:
+        role = ", ego" if self.is_ego else ""
+        return f"<station {self.name} at {place_text(self.pose)}: {self.lidars} lidars{role}>"
 
 
 class StationsView:
