@@ -235,6 +235,16 @@ def test_a_run_without_its_metrics_is_refused(run_folder):
         read_study(run_folder)
 
 
+def test_a_run_that_lacks_a_table_is_refused_as_view_refuses_it(run_folder):
+    manifest = json.loads((run_folder / "manifest.json").read_text())
+    (run_folder / "manifest.json").write_text(json.dumps({**manifest, "tables": {"packets": "0"}}))
+    with pytest.raises(
+        StudyError,
+        match=r"1 of its 1 tables is missing \(packets\), so the folder .* not complete; copy the folder again, or run",
+    ):
+        read_study(run_folder)
+
+
 def test_a_sweep_that_is_not_finished_says_how_to_go_on(folder):
     (folder / "results.parquet").unlink()
     with pytest.raises(StudyError, match=r"the sweep is not finished; continue with v2xsim sweep .* --resume"):

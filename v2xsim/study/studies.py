@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from v2xsim.results.manifest import FORMAT as RUN_FORMAT
+from v2xsim.results.table_files import missing_tables, repair_of
 from v2xsim.scenario.manifest_files import MANIFEST as RUN_MANIFEST
 from v2xsim.scenario.manifests import change_of
 from v2xsim.study.axes import Setting
@@ -223,6 +224,9 @@ def _run(folder: Path) -> Study:
         raise StudyError(f"{table}: {changed}; {repair}")
     if not table.exists():
         raise StudyError(f"{table}: is missing; {repair}")
+    written = manifest.get("tables")
+    if (missing := missing_tables(folder, written if isinstance(written, dict) else ())) is not None:
+        raise StudyError(f"{folder}: {missing}, so the folder of the run is not complete; {repair_of(folder)}")
     try:
         seed = int(manifest["seed"])
         metrics, values, counts = cube_in(table, 1, [seed], repair, one_run=True)
