@@ -1,9 +1,12 @@
 """The summary of a run: groups of metrics that fit into the terminal, and a name for what does not."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 import v2xsim
-from v2xsim.cli.run_summary import print_summary
+from v2xsim.cli.run_summary import as_object, print_summary
 from v2xsim.evaluation.metric import Metric
 from v2xsim.results.results import Results
 
@@ -45,3 +48,18 @@ def test_a_terminal_of_thirty_columns_has_a_line_for_each_number(results, tmp_pa
     place = lines.index("helpers_used")
     assert lines[place + 1 : place + 3] == ["  value: 1.31", "  unit: helpers/frame"]
     assert lines[place - 1] == "Cooperation"
+
+
+@pytest.mark.parametrize(("fusion", "filled"), [("late", True), ("early", True), ("raw", True), ("cpm", False)])
+def test_only_schemes_that_share_cells_are_measured_by_the_blind_zones(results, fusion, filled):
+    values = {
+        "object_awareness_ego": 0.5,
+        "object_awareness_fused": 0.7,
+        "blind_covered": 0.0,
+        "helpers_used_by_relay": 0.0,
+    }
+    metrics = results.metrics | {name: Metric(value, "1", 8) for name, value in values.items()}
+    scenario = v2xsim.load("demo", [f"cooperation.fusion={fusion}"])
+    benefit, _ = as_object(replace(results, scenario=scenario, metrics=metrics), Path("run"))["headline"]
+    assert ("fusion filled 0 % of their blind zones" in benefit) == filled
+    assert ("so blind zones stay as they are" in benefit) != filled

@@ -8,16 +8,17 @@ if TYPE_CHECKING:
     from v2xsim.evaluation.metric import Metric
 
 
-def headline(metrics: "Mapping[str, Metric]") -> tuple[str, str]:
+def headline(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> tuple[str, str]:
     """Return one sentence about the benefit of a run's cooperation and one about its cost.
 
     Args:
         metrics: Metrics of the whole run, by name.
+        fills_matrix: Whether the fusion scheme shares which cells helpers observed, so that it can fill blind zones.
     """
-    return _benefit(metrics), _cost(metrics)
+    return _benefit(metrics, fills_matrix), _cost(metrics)
 
 
-def _benefit(metrics: "Mapping[str, Metric]") -> str:
+def _benefit(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> str:
     value = _Values(metrics)
     alone, fused = value("object_awareness_ego"), value("object_awareness_fused")
     frames = metrics["helpers_used"].count if "helpers_used" in metrics else 0
@@ -34,9 +35,14 @@ def _benefit(metrics: "Mapping[str, Metric]") -> str:
         gain = " What changed comes from announcements." if fused != alone and not math.isnan(alone) else ""
         return f"{known}; no data of a helper was fused.{gain}"
     filled = value("blind_covered")
-    zone = "" if math.isnan(filled) else f"; fusion filled {_percent(filled)} of their blind zones"
+    zone = "" if math.isnan(filled) or not fills_matrix else f"; fusion filled {_percent(filled)} of their blind zones"
     relays = "none of them through a relay" if by_relay == 0 else f"{by_relay:.2g} of them through a relay"
-    return f"{known}{zone}, with data from {used:.2g} helpers per frame, {relays}."
+    unfilled = (
+        ""
+        if fills_matrix
+        else "; the helpers shared boxes but not which cells they observed, so blind zones stay as they are"
+    )
+    return f"{known}{zone}, with data from {used:.2g} helpers per frame, {relays}{unfilled}."
 
 
 def _cost(metrics: "Mapping[str, Metric]") -> str:

@@ -28,7 +28,7 @@ def as_object(results: "Results", folder: Path) -> dict[str, Any]:
     return {
         "scenario": results.scenario.name,
         "run_dir": str(folder),
-        "headline": list(headline(results.metrics)),
+        "headline": list(headline(results.metrics, _fills_matrix(results))),
         "metrics": {name: {"value": _number(m.value), "unit": m.unit} for name, m in results.metrics.items()},
         "timing": dict(results.timing),
         "warnings": warnings_of(results),
@@ -54,7 +54,7 @@ def print_summary(results: "Results", folder: Path) -> None:
     """Print the result of a run in two sentences, its metrics in groups, and its folder."""
     width = terminal_width()
     print_text(f"{results.scenario.name}, seed {results.scenario.run.seed}", width, bold=True)
-    for sentence in headline(results.metrics):
+    for sentence in headline(results.metrics, _fills_matrix(results)):
         print_text(sentence, width)
     typer.echo()
     print_columns(_columns(results), width)
@@ -68,6 +68,10 @@ def print_summary(results: "Results", folder: Path) -> None:
         width,
     )
     print_text(f"run: {folder}", width)
+
+
+def _fills_matrix(results: "Results") -> bool:
+    return results.scenario.cooperation.fusion.shares.fills_matrix
 
 
 def _columns(results: "Results") -> list[Column]:

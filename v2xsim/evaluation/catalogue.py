@@ -42,17 +42,25 @@ def _kinds() -> dict[str, MetricKind]:
     kinds |= {
         "coverage_before": _share(seen, "share of an ego's matrix that is observed, alone"),
         "coverage_after": _share(seen, "share of an ego's matrix that is observed, after fusion"),
-        "blind_covered": _share(seen, "share of the blind zone that fusion filled, weighted by relevance"),
+        "blind_covered": _share(seen, "share of the blind zone that shared cells filled, weighted by relevance"),
         "object_awareness_ego": _share(seen, "share of the road users in range that egos know of, alone"),
         "object_awareness_fused": _share(seen, "share of the road users in range that egos know of, after fusion"),
         "hidden_conflicts": MetricKind(seen, "conflicts", "hidden road users on a collision course with an ego"),
-        "time_to_awareness_ego": MetricKind(seen, "s", "time until an ego alone knows of such a road user"),
-        "never_aware_ego": MetricKind(seen, "conflicts", "conflicts of which an ego alone never knew"),
-        "time_to_awareness_fused": MetricKind(seen, "s", "time until an ego knows of such a road user after fusion"),
-        "never_aware_fused": MetricKind(seen, "conflicts", "conflicts of which an ego never knew after fusion"),
+        "time_to_awareness_ego": MetricKind(
+            seen, "s", "time until an ego alone knew of them, mean over the conflicts that it came to know"
+        ),
+        "never_aware_ego": MetricKind(
+            seen, "conflicts", "conflicts of which an ego alone never knew; not in time_to_awareness_ego"
+        ),
+        "time_to_awareness_fused": MetricKind(seen, "s", "the same after fusion"),
+        "never_aware_fused": MetricKind(
+            seen, "conflicts", "conflicts of which an ego never knew after fusion; not in time_to_awareness_fused"
+        ),
         "helpers_used": MetricKind(work, "helpers/frame", "helpers whose data was fused"),
         "helpers_used_by_relay": MetricKind(work, "helpers/frame", "helpers whose data came through a relay"),
-        "age_of_fused_data": MetricKind(work, "ms", "age of the helpers' data when the ego's frame was captured"),
+        "age_of_fused_data": MetricKind(
+            work, "ms", "age of a frame's fused data at its capture: mean over its helpers, then over the frames"
+        ),
         "requested_per_frame": MetricKind(work, "B", "payload that an ego requested for a frame"),
         "received_per_frame": MetricKind(work, "B", "payload that arrived for a frame and was fused"),
         "requests_answered": _share(work, "share of the requests that were answered"),

@@ -37,6 +37,11 @@ class Share(Enum):
         return self in (Share.POINTS, Share.FRAMES, Share.BOXES)
 
     @property
+    def fills_matrix(self) -> bool:
+        """Whether this data tells the ego which cells its helpers observed: answers to requests do, reports do not."""
+        return self.asked_for
+
+    @property
     def is_boxes(self) -> bool:
         """Whether this kind of data consists of boxes with velocities."""
         return self in (Share.BOXES, Share.REPORTS)
