@@ -80,3 +80,18 @@ def test_a_run_in_which_no_packet_reached_anybody_says_so():
         said(on_air=math.nan, channel_busy_ratio=math.nan, age_of_fused_data=math.nan)[1]
         == "No packet reached another station."
     )
+
+
+@pytest.mark.parametrize(
+    ("helpers", "text"), [(1.65, "1.7"), (1.649, "1.6"), (0.25, "0.25"), (9.95, "10"), (12.5, "13"), (2.0, "2")]
+)
+def test_a_half_is_rounded_up_as_a_reader_does(helpers, text):
+    assert f"with data from {text} helpers per frame" in said(helpers_used=helpers)[0]
+
+
+def test_large_numbers_have_no_exponent_and_halves_of_percent_are_rounded_up():
+    cost = said(on_air=1_234_500.0, channel_busy_ratio=0.145, age_of_fused_data=12.5)[1]
+    assert (
+        "sent 1,230 kB/s, and a station found the channel busy for 15 % of the time; the fused data was captured 13 ms"
+        in cost
+    )

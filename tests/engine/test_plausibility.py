@@ -77,6 +77,15 @@ def test_stations_without_lidar_are_reported_where_they_relay_nothing():
     assert "2 of 4 stations never carry a lidar" in found["lidars.none_to_share"].text
 
 
+def test_stations_without_lidar_load_the_channel_only_where_something_is_sent():
+    lidars = {"include": ["a", "b"]}
+    sent = street(*FOUR, lidars=lidars, cooperation={"relay": "none"})["lidars.none_to_share"].text
+    at_once = street(*FOUR, lidars=lidars, cooperation={"transport": "synchronous"})["lidars.none_to_share"].text
+    assert "load the channel" in sent
+    assert "load the channel" not in at_once
+    assert "nothing is sent" in at_once
+
+
 def test_egos_without_a_helper_in_range_are_reported_with_the_distance():
     found = street((0, 0), (130, 0), (260, 0), (390, 0))
     assert list(found) == ["cooperation.no_helper_in_range"]

@@ -103,7 +103,7 @@ def test_settings_are_paired_only_where_all_common_keys_agree(tmp_path, made_swe
     one = study_of(tmp_path, made_sweep, four, 2, lambda n, s, k: 1.0 * s + 0 * k, "a")
     two = study_of(tmp_path, made_sweep, four[::-1], 2, lambda n, s, k: 3.5 - s + 0 * k, "b")
     found = between(one, two, [("prr", "1")])
-    assert (found.found.pairs[0], found.found.mean[0], found.verdict(0)) == (2, 0.5, "no spread: no interval")
+    assert (found.found.pairs[0], found.found.mean[0], found.verdict(0)) == (2, 0.5, "no spread")
 
 
 @pytest.mark.parametrize("turned", [False, True])

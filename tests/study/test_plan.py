@@ -102,7 +102,7 @@ def test_paths_of_a_sweep_file_count_from_its_folder(tmp_path, monkeypatch):
         ({"seeds": [1, 1]}, ["seeds must differ"]),
         ({"seeds": 0}, ["seeds"]),
         ({"threads": "2"}, ["threads"]),
-        ({"grid": {"radio.mcs": [1, 1]}}, ["2 points", "1 points", "values must differ"]),
+        ({"grid": {"radio.mcs": [1, 1]}}, ["2 points", "1 point would", "values must differ"]),
         ({"grid": {"radio.mcs": [1]}, "baseline": {"radio.mcs": 2}}, ["baseline", "no setting"]),
         ({"grid": {"radio.mcs": [1]}, "baseline": {"radio.range_m": 2}}, ["baseline", "not varied"]),
         ({"scenario": "dmo"}, ["dmo", "did you mean 'demo'"]),

@@ -273,3 +273,20 @@ def test_ten_thousand_points_are_read_and_reported(tmp_path, made_sweep):
     folder = made_sweep(tmp_path / "s", [{"radio.tx_power_dbm": 0.01 * n} for n in range(100)], 100, values)
     assert read_study(folder).finished == 10_000
     assert report(folder).exit_code == 0
+
+
+@pytest.mark.usefixtures("one_figure")
+@pytest.mark.parametrize("automatic", [[], ["stations.penetration"]])
+def test_keys_that_follow_from_others_are_not_listed_as_chosen(made_sweep, tmp_path, automatic):
+    scenario = v2xsim.scenario.resolved(v2xsim.load("demo"))
+    folder = made_sweep(tmp_path / "s", TWO, 2, values, scenario=scenario, automatic=automatic)
+    assert report(folder).exit_code == 0
+    listed = "<code>stations.penetration</code>" in (folder / "report" / "report.html").read_text()
+    assert listed == (not automatic)
+
+
+@pytest.mark.usefixtures("one_figure")
+def test_one_setting_and_one_seed_are_singular(made_sweep, tmp_path):
+    folder = made_sweep(tmp_path / "s", TWO[:1], 1, values)
+    assert report(folder).exit_code == 0
+    assert "1 setting with 1 seed (1)" in (folder / "report" / "report.html").read_text()

@@ -27,7 +27,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path, plan):
 
 def test_a_folder_with_finished_points_is_taken_up_only_when_asked(tmp_path, plan):
     begun(tmp_path, plan)
-    with pytest.raises(StoreError, match="holds a sweep with 1 points finished; continue with --resume"):
+    with pytest.raises(StoreError, match="holds a sweep with 1 point finished; continue with --resume"):
         reopened(tmp_path, plan, resume=False)
 
 
@@ -64,7 +64,7 @@ def test_a_failed_point_does_not_excuse_other_values_for_all_points(tmp_path, pl
     with opened(tmp_path / "s", plan, resume=False) as store:
         finish(store, plan.points[0], 0.5)
         store.note(done(plan.points[1], kind="crash", reason="no memory"))
-    with pytest.raises(StoreError, match="1 of its 1 finished points are not in this plan"):
+    with pytest.raises(StoreError, match="1 of its 1 finished point is not in this plan"):
         reopened(tmp_path, planned(set={"radio.mcs": 3}))
 
 

@@ -271,7 +271,7 @@ def test_points_that_have_not_run_are_reported(half_done):
     )
     assert result.exit_code == 0, result.output
     assert "3 of 8 points finished (1 now), 0 failed" in result.stdout
-    assert "5 points have not run yet; run them with --resume" in result.stdout
+    assert "5 points not run yet; --resume runs them" in result.stdout
 
 
 def test_a_sweep_with_a_failed_point_says_how_it_runs_again(half_done, tmp_path, monkeypatch):

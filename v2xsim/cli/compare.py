@@ -225,11 +225,8 @@ def _columns(one: "Versus", rows: Sequence[int]) -> list[Column]:
 
 def _verdict(one: "Versus", row: int) -> str:
     """Return a verdict in one or two words, with a star if the difference is significant among all."""
-    from v2xsim.study.compare import NO_SPREAD, NOISE, ONE_PAIR
-
     word = one.verdict(row)
-    short = {NOISE: "noise", ONE_PAIR: "one pair", NO_SPREAD: "no spread"}.get(word, word)
-    return short + " *" * bool(one.survives[row] and word in ("higher", "lower"))
+    return word + " *" * bool(one.survives[row] and word in ("higher", "lower"))
 
 
 def _unit(unit: str) -> str:

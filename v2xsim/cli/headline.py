@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,21 +37,25 @@ def _benefit(metrics: "Mapping[str, Metric]", fills_matrix: bool) -> str:
         return f"{known}; no data of a helper was fused.{gain}"
     filled = value("blind_covered")
     zone = "" if math.isnan(filled) or not fills_matrix else f"; fusion filled {_percent(filled)} of their blind zones"
-    relays = "none of them through a relay" if by_relay == 0 else f"{by_relay:.2g} of them through a relay"
+    relays = "none of them through a relay" if by_relay == 0 else f"{_rounded(by_relay, 2)} of them through a relay"
     unfilled = (
         ""
         if fills_matrix
         else "; the helpers shared boxes but not which cells they observed, so blind zones stay as they are"
     )
-    return f"{known}{zone}, with data from {used:.2g} helpers per frame, {relays}{unfilled}."
+    return f"{known}{zone}, with data from {_rounded(used, 2)} helpers per frame, {relays}{unfilled}."
 
 
 def _cost(metrics: "Mapping[str, Metric]") -> str:
     value = _Values(metrics)
     rate, busy, age = value("on_air"), value("channel_busy_ratio"), value("age_of_fused_data")
-    sent = "No packet reached another station" if not rate > 0 else f"All stations together sent {rate / 1e3:,.3g} kB/s"
+    sent = (
+        "No packet reached another station"
+        if not rate > 0
+        else f"All stations together sent {_rounded(rate, 3, -3)} kB/s"
+    )
     load = "" if math.isnan(busy) else f", and a station found the channel busy for {_percent(busy)} of the time"
-    old = "" if math.isnan(age) else f"; the fused data was captured {age:.0f} ms before the ego's frame on average"
+    old = "" if math.isnan(age) else f"; the fused data was captured {_whole(age)} ms before the ego's frame on average"
     return f"{sent}{load}{old}."
 
 
@@ -71,4 +76,22 @@ def _percent(share: float) -> str:
         return "less than 0.5 %"
     if 99.5 < percent < 100.0:
         return "more than 99.5 %"
-    return f"{percent:.0f} %"
+    return f"{_whole(share, 2)} %"
+
+
+def _rounded(value: float, digits: int, shift: int = 0) -> str:
+    """Return a number with some significant digits; a half is rounded up, as a reader of the metrics rounds it.
+
+    Args:
+        value: The number; as in the table of metrics, 1.65 is a half between 1.6 and 1.7, although its binary form is below it.
+        digits: Number of significant digits.
+        shift: Power of ten by which the number is multiplied.
+    """
+    exact = Decimal(repr(float(value))).scaleb(shift)
+    step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return f"{exact.quantize(step, ROUND_HALF_UP).normalize():,f}"
+
+
+def _whole(value: float, shift: int = 0) -> str:
+    """Return a number as a whole number; a half is rounded up."""
+    return f"{Decimal(repr(float(value))).scaleb(shift).quantize(Decimal(1), ROUND_HALF_UP):,f}"

@@ -37,8 +37,8 @@ def command(
         return key_slot.unit if key_slot else ""
 
     # The report lists only keys that differ from the schema's defaults: readers can look up the others. Varied keys have a
-    # table of their own.
-    made_of = {key: value for key, value in chosen(study.scenario) if key not in study.keys}
+    # table of their own, and of keys that follow from others nobody chose a value.
+    made_of = {key: value for key, value in chosen(study.scenario) if key not in (*study.keys, *study.automatic)}
     page = write_study_report(study, out if out is not None else folder / "report", made_of, unit_of)
     typer.echo(f"report: {page}")
     typer.echo(f"figures: {page.parent / 'figures'}")

@@ -267,9 +267,9 @@ def _in_lines(show: Callable[[str], None]) -> "Report":
 
 def _print_plan(plan: "Plan", folder: Path | None) -> None:
     from v2xsim.study.axes import has_values
-    from v2xsim.study.labels import value_text
+    from v2xsim.study.labels import counted, value_text
 
-    counts = f"{plan.source}: {len(plan.settings)} settings x {len(plan.seeds)} seeds = {len(plan.points)} points"
+    counts = f"{plan.source}: {counted(len(plan.settings), 'setting')} x {counted(len(plan.seeds), 'seed')} = {counted(len(plan.points), 'point')}"
     print_text(counts, error_width() if folder is None else terminal_width(), err=folder is None)
     if folder is None:
         return
@@ -285,15 +285,17 @@ def _print_plan(plan: "Plan", folder: Path | None) -> None:
 
 
 def _print_estimate(cost: "Estimate") -> None:
+    from v2xsim.study.labels import counted
+
     _say(f"trial point: {cost.outcome.wall_s:.1f} s, {cost.outcome.peak_bytes / 1e9:.2f} GB of memory")
     _say(
-        f"all {cost.points}: about {duration(cost.wall_s)} with {cost.workers} workers, {cost.peak_bytes / 1e9:.1f} GB of "
+        f"all {cost.points}: about {duration(cost.wall_s)} with {counted(cost.workers, 'worker')}, {cost.peak_bytes / 1e9:.1f} GB of "
         f"memory, {_size(cost.disk_bytes)} on disk"
     )
 
 
 def _print_swept(swept: "Swept", total: int) -> None:
-    from v2xsim.study.labels import value_text
+    from v2xsim.study.labels import counted, value_text
 
     _say(
         f"{swept.finished} of {total} points finished ({swept.ran} now), {len(swept.failed)} failed, {_size(swept.disk_bytes)} on disk"
@@ -303,7 +305,7 @@ def _print_swept(swept: "Swept", total: int) -> None:
         _say(f"  failed: {setting or 'no setting varied'}, seed {failure['seed']}: {failure['reason']}")
         _say(f"    log: {swept.folder / failure['log']}")
     if swept.waiting:
-        _say(f"{swept.waiting} points have not run yet; run them with --resume")
+        _say(f"{counted(swept.waiting, 'point')} not run yet; --resume runs {'it' if swept.waiting == 1 else 'them'}")
     if len(swept.failed) > 10:
         _say(f"  ... and {len(swept.failed) - 10} more: {swept.folder / 'failures.json'}")
     if swept.failed:

@@ -228,10 +228,12 @@ class Plausibility:
             return None
         if work.fusion.shares is not Share.REPORTS and work.relay.relays and work.transport == "radio":
             return None  # They can relay.
-        text = (
-            f"lidars: {idle} of {len(self._stations)} stations never carry a lidar; they announce their own position and load "
-            "the channel, but have nothing to share, and they relay nothing"
+        use = (
+            "they announce their own position and load the channel, but have nothing to share, and they relay nothing"
+            if work.transport == "radio"
+            else f"they have nothing to share, and with cooperation.transport: {work.transport} nothing is sent or relayed"
         )
+        text = f"lidars: {idle} of {len(self._stations)} stations never carry a lidar; {use}"
         return Notice("lidars.none_to_share", idle, text)
 
     def _far_helpers(self) -> Notice | None:

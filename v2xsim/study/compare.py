@@ -22,8 +22,8 @@ HEADLINE = (
     "data_latency_direct", "data_latency_relayed", "prr", "awareness_latency", "age_of_information", "channel_busy_ratio",
     "packets_not_sent", "on_air",
 )  # fmt: skip
-IDENTICAL, NOISE, NO_PAIR = "identical", "not distinguishable from noise", "no pair"
-ONE_PAIR, NO_SPREAD = "one pair: no interval", "no spread: no interval"
+IDENTICAL, NOISE, NO_PAIR = "identical", "noise", "no pair"
+ONE_PAIR, NO_SPREAD = "one pair", "no spread"
 # Number of seeds that a study needs at least; with fewer, only very large effects are significant.
 _LEAST_SEEDS = 5
 # Largest number of seeds that a message lists.

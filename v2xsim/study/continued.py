@@ -6,7 +6,7 @@ from typing import Any
 
 from v2xsim.errors import UserError
 from v2xsim.study.axes import canonical
-from v2xsim.study.labels import value_text
+from v2xsim.study.labels import counted, value_text
 from v2xsim.study.plan import Plan
 
 # Number of changed files, seeds or settings that an error lists.
@@ -61,7 +61,7 @@ def dropped(folder: Path, plan: Plan, manifest: Mapping[str, Any], finished: set
     lost = [point for point in gone if str(point["key"]) in finished and point["setting"] not in at_fault]
     if lost:
         raise StoreError(
-            f"{folder}: {len(lost)} of its {len(finished)} finished points are not in this plan ({_why(plan, manifest, lost)}); put back what was "
+            f"{folder}: {len(lost)} of its {counted(len(finished), 'finished point')} {'is' if len(lost) == 1 else 'are'} not in this plan ({_why(plan, manifest, lost)}); put back what was "
             "changed, or name another folder with --out"
         )
     return {str(point["key"]) for point in gone}

@@ -8,6 +8,11 @@ from typing import Any
 _LONGEST, _PART = 60, 36
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 seed` or `2 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def value_text(value: Any, longest: int = _LONGEST) -> str:
     """Return a value as JSON; a long one is shortened to its beginning, or its end if it is a text such as a path.
 

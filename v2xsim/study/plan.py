@@ -24,7 +24,7 @@ from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
 from v2xsim.study.axes import Setting, count_of, factors_of, has_values, settings_of
-from v2xsim.study.labels import value_text
+from v2xsim.study.labels import counted, value_text
 from v2xsim.study.sweepfile import SweepFile
 from v2xsim.version import __version__
 
@@ -116,6 +116,7 @@ class Plan:
             "question": self.file.question,
             "source": self.file.scenario,
             "scenario": resolved(self.scenario),
+            "automatic": sorted(self.scenario.automatic),
             "keys": list(self.keys),
             "settings": list(self.settings),
             "seeds": list(self.seeds),
@@ -177,7 +178,7 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     doubled = len(points) - len({point.key for point in points})
     if doubled:
         raise PlanError(
-            f"{source}: {doubled} points would run the same scenario with the same seed as another; values must differ"
+            f"{source}: {counted(doubled, 'point')} would run the same scenario with the same seed as another; values must differ"
         )
     keys = tuple(settings[0])
     return Plan(

@@ -35,6 +35,7 @@ from v2xsim.errors import UserError
 from v2xsim.ownership import wait_until_clear
 from v2xsim.scenario.load import unfilled
 from v2xsim.study.continued import StoreError, check_inputs_since, dropped
+from v2xsim.study.labels import counted
 from v2xsim.study.outcome import Outcome
 from v2xsim.study.plan import FORMAT, Plan, Point, content_of
 from v2xsim.study.point import Job
@@ -233,7 +234,7 @@ def opened(folder: Path, plan: Plan, resume: bool) -> Iterator[Store]:
             # A plan without any finished point can be replaced, unless a newer version wrote it.
             if done and not resume:
                 raise StoreError(
-                    f"{folder}: holds a sweep with {done} points finished; continue with --resume, or name another with --out"
+                    f"{folder}: holds a sweep with {counted(done, 'point')} finished; continue with --resume, or name another with --out"
                 )
             if begun and resume:
                 check_inputs_since(folder, plan, begun)

@@ -47,6 +47,7 @@ class Study:
         notices: Notices of the points, with the number of points that each concerns.
         files: SHA-256 digest of each file that the points read, by path.
         running: Whether a process was working on the sweep while it was read.
+        automatic: Keys of the scenario whose values nobody set, but which follow from other keys.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Study:
     notices: tuple[PointNotice, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     running: bool = False
+    automatic: tuple[str, ...] = ()
 
     @cached_property
     def row(self) -> dict[tuple[str, str], int]:
@@ -162,7 +164,7 @@ def _sweep(folder: Path) -> Study:
         return Study(
             folder, manifest["name"], manifest["question"], tuple(manifest["keys"]), tuple(manifest["settings"]), tuple(seeds), manifest["baseline"],
             manifest["scenario"], manifest["versions"], len(manifest["points"]), tuple(failures), metrics, values, counts,
-            manifest.get("baseline_values", {}), _fixed_factors(manifest), _notices(folder, repair), files, running,
+            manifest.get("baseline_values", {}), _fixed_factors(manifest), _notices(folder, repair), files, running, _texts(manifest.get("automatic")),
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise damaged(
@@ -235,7 +237,7 @@ def _run(folder: Path) -> Study:
             folder, folder.name, "", (), ({},), (seed,), 0, dict(manifest["scenario"]), dict(manifest["versions"]) | {"run format": str(manifest["format"])}, 1, (), metrics, values,
             counts, notices=tuple(
                 PointNotice(notice["subject"], 1, 1, notice["text"]) for notice in manifest.get("notices", [])
-            ), files=files,
+            ), files=files, automatic=_texts(manifest.get("automatic")),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"it is not a manifest as a run writes it ({error})", repair) from None
@@ -243,6 +245,10 @@ def _run(folder: Path) -> Study:
 
 def _digests(digests: Any) -> dict[str, str]:
     return {str(path): str(digest) for path, digest in digests.items()} if isinstance(digests, Mapping) else {}
+
+
+def _texts(keys: Any) -> tuple[str, ...]:
+    return tuple(map(str, keys)) if isinstance(keys, list) else ()
 
 
 def _fixed_factors(manifest: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:

@@ -27,7 +27,7 @@ from v2xsim.study.compare import (
 from v2xsim.study.contrasts import contrasts_of
 from v2xsim.study.csvtext import csv_text
 from v2xsim.study.folders import StudyError
-from v2xsim.study.labels import value_text
+from v2xsim.study.labels import counted, value_text
 from v2xsim.study.studies import Study
 from v2xsim.viz.drawing import style
 from v2xsim.viz.study.figures import Picture, pictures
@@ -179,7 +179,7 @@ def _noticed(study: Study) -> Iterator[str]:
 def _what(study: Study, made_of: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>What was run</h2>"
     seeds = ", ".join(map(str, study.seeds[:12])) + (", ..." if len(study.seeds) > 12 else "")
-    yield f"<p>{len(study.settings):,} settings with {len(study.seeds)} seeds ({seeds}): {study.finished:,} of {study.planned:,} points finished, {len(study.failures):,} failed.</p>"
+    yield f"<p>{counted(len(study.settings), 'setting')} with {counted(len(study.seeds), 'seed')} ({seeds}): {study.finished:,} of {study.planned:,} points finished, {len(study.failures):,} failed.</p>"
     if study.keys:
         yield '<table><tr><th>varied</th><th class="word">values</th></tr>'
         for key in study.keys:
@@ -266,7 +266,7 @@ def _versus(one: Versus) -> Iterator[str]:
     yield f"<h3>{html.escape(one.title)}</h3>"
     rows = [row for row in range(len(one.metrics)) if one.verdict(row) not in (IDENTICAL, NO_PAIR)]
     if rows:
-        yield '<table><tr><th>metric</th><th>pairs</th><th>baseline</th><th>this</th><th>difference</th><th>95 % interval</th><th>effect</th><th class="word">verdict</th></tr>'
+        yield '<table><tr><th>metric</th><th>pairs</th><th>against</th><th>mean</th><th>difference</th><th>95 % interval</th><th>effect</th><th class="word">verdict</th></tr>'
         for row in rows:
             differences, (name, unit) = one.found, one.metrics[row]
             star = " *" if one.survives[row] and one.verdict(row) in ("higher", "lower") else ""
@@ -294,8 +294,8 @@ def _how(study: Study, comparisons: Sequence[Versus]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
     yield (
         "<h2>How this was computed</h2><p>Points of one seed have the same random draws (common random numbers), so differences are taken pair "
-        "by pair and judged by a paired t test; the interval of a difference is Student's, and holds 0 exactly if the test is not significant. The "
-        "interval of a mean is Student's on a scale that keeps it within the values that the metric can take. Effect is Cohen's d<sub>z</sub> with Hedges' correction. "
+        "by pair, and the verdict is that of a paired t test. The interval of a difference is Student's; it contains 0 exactly if the verdict is noise. The "
+        "interval of a mean is Student's, too; for values with bounds, its half width is transformed so that the interval stays within them. Effect is Cohen's d<sub>z</sub> with Hedges' correction. "
         f"{html.escape(significance(comparisons)) if comparisons else ''} Average precision comes from a visibility detection model "
         f"and is not comparable to benchmark tables.</p><p class='dim'>Made by {html.escape(versions)}.</p></html>"
     )
