@@ -146,7 +146,7 @@ class GridTown(Section):
     mix: dict[Kind, Share] = quantity(
         {"passenger": 0.75, "van": 0.12, "truck": 0.08, "bus": 0.05},
         "1",
-        "Share of each kind of vehicle; scaled so that the sum is 1",
+        "Share of each kind of road user; scaled so that the sum is 1. With pedestrians, the streets have sidewalks and crossings",
         min_length=1,
     )
 
