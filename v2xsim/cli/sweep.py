@@ -177,8 +177,9 @@ def _kept(finished: int, failed: int, total: int) -> str:
 def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int | None) -> "Plan":
     """Return the plan of a sweep file, or of a scenario with the options of the command line."""
     from v2xsim.errors import UserError
-    from v2xsim.scenario.errors import ScenarioError
+    from v2xsim.scenario.errors import Document, Keys, ScenarioError
     from v2xsim.scenario.load import find, text_of
+    from v2xsim.scenario.overrides import shortened
     from v2xsim.scenario.yamltext import read_yaml
     from v2xsim.study.plan import plan_of
 
@@ -201,16 +202,24 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
         raise UserError(
             f"{sweep}: is a scenario; give what to vary with --grid KEY=A,B or --seeds N, or name a sweep file"
         )
-    chosen = dict(pair("--grid", text) for text in grid)
-    if len(chosen) < len(grid):
-        raise UserError("--grid: a key is given twice")
+
+    def pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for text in texts:
+            key, value = pair(option, text)
+            if key in values:
+                raise UserError(f"{option}: {key} is given twice; give one of the values")
+            values[key] = value
+        return values
+
+    chosen, fixed = pairs("--grid", grid), pairs("--set", overrides)
     name = data["name"] if isinstance(data, dict) and isinstance(data.get("name"), str) else file.stem
-    return plan_of(
-        {
-            "name": name, "scenario": str(sweep), "grid": chosen, "set": dict(pair("--set", text) for text in overrides),
-            "seeds": seeds or 1,
-        }
-    )  # fmt: skip
+    content = {"name": name, "scenario": str(sweep), "grid": chosen, "set": fixed, "seeds": seeds or 1}
+    options: dict[Keys, str] = {
+        ("grid", key): f"--grid {shortened(text)}" for key, text in zip(chosen, grid, strict=True)
+    }
+    options |= {("set", key): f"--set {shortened(text)}" for key, text in zip(fixed, overrides, strict=True)}
+    return plan_of(Document(sweep, content, options))
 
 
 @contextmanager

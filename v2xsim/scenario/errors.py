@@ -26,6 +26,14 @@ class ScenarioError(UserError):
     """A scenario cannot be run. The message names the file, the line, the key, the value and what is allowed."""
 
 
+class PlacedError(ValueError):
+    """An error that a validator of a section raises, with the keys within the section that lead to the wrong value."""
+
+    def __init__(self, keys: Keys, says: str) -> None:
+        super().__init__(says)
+        self.keys = keys
+
+
 @dataclass(frozen=True)
 class Problem:
     """One error in a scenario.
@@ -33,10 +41,12 @@ class Problem:
     Attributes:
         keys: Keys that lead to the wrong value; empty for the whole file.
         says: Message: what must hold, and what the file has instead.
+        at: Keys of the line that the message names, if it is not that of `keys`.
     """
 
     keys: Keys
     says: str
+    at: Keys = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class Document:
         lines = []
         for problem in problems[:SHOWN]:
             name = dotted(problem.keys)
-            lines.append(f"{self.where(problem.keys)}: {name + ': ' if name else ''}{problem.says}")
+            lines.append(f"{self.where(problem.at or problem.keys)}: {name + ': ' if name else ''}{problem.says}")
         if len(problems) > SHOWN:
             lines.append(f"{self.source}: ... and {len(problems) - SHOWN} more")
         return ScenarioError("\n".join(lines))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from v2xsim.parts import hidden_part, parts_of
 from v2xsim.scenario.choices import PartChoice
 from v2xsim.scenario.describe import described_by, root, slot
-from v2xsim.scenario.errors import Document, Keys, Problem, ScenarioError
+from v2xsim.scenario.errors import Document, Keys, PlacedError, Problem, ScenarioError
 from v2xsim.scenario.fields import AUTO, Section, rule_of
 from v2xsim.scenario.hooks import HOOKS
 
@@ -187,7 +187,9 @@ def _problem(group: Sequence[_Finding], data: Any) -> Problem:
             f"must have at {'least' if error_type.endswith('short') else 'most'} {bound} characters, got {shown(given)}",
         )
     if error_type == "value_error":
-        return Problem(keys, str(error["msg"]).removeprefix("Value error, "))
+        raised = error.get("ctx", {}).get("error")
+        at = (*keys, *raised.keys) if isinstance(raised, PlacedError) else ()
+        return Problem(keys, str(error["msg"]).removeprefix("Value error, "), at)
     return Problem(keys, f"{str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}, got {shown(given)}")
 
 

@@ -229,7 +229,17 @@ def load_section(
         moved: Keys of earlier versions that are parameters of parts now, and that such files may still use.
         names: Keys of earlier versions that have other names now.
     """
-    document, folder = read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent
+    return section_in(read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent, section, moved, names)
+
+
+def section_in(
+    document: Document,
+    folder: Path,
+    section: type[_S],
+    moved: tuple[Moved, ...] = (),
+    names: tuple[Renamed, ...] = (),
+) -> _S:
+    """Check the content of a file of another kind than a scenario; arguments as in `load_section`."""
     document, notes = with_present_names(document, names)
     loaded, missing = with_paths(_validated(document, section, folder, moved), document, folder)
     if missing:

@@ -35,7 +35,7 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
     sources, base = dict(document.place), dict(document.base)
     for override in overrides:
         name, equals, text = override.partition("=")
-        option = f"{OPTION}{override if len(override) <= 60 else override[:57] + '...'}"
+        option = f"{OPTION}{shortened(override)}"
         keys = tuple(name.strip().split("."))
         if not equals or not all(keys):
             raise ScenarioError(f"{option}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
@@ -45,6 +45,11 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
         sources = {known: source for known, source in sources.items() if known[: len(keys)] != keys}
         sources[keys], base[keys] = option, Path()
     return replace(document, data=data, place=sources, base=base)
+
+
+def shortened(text: str) -> str:
+    """Return the text of an option for a message: its beginning if it is long."""
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _refuse_to_undo(option: str, keys: Keys, sources: Mapping[Keys, str]) -> None:
@@ -58,14 +63,14 @@ def _refuse_to_undo(option: str, keys: Keys, sources: Mapping[Keys, str]) -> Non
 
 
 def with_values(
-    document: Document, values: Mapping[str, Any], where: str, folder: Path, word: Word = no_parts
+    document: Document, values: Mapping[str, Any], where: str | Mapping[str, str], folder: Path, word: Word = no_parts
 ) -> Document:
     """Return a document with some values replaced by values that need no parsing, as a sweep sets them.
 
     Args:
         document: Content of the file.
         values: New values, by dotted key.
-        where: Name of the source of the values in messages.
+        where: Name of the source of the values in messages: one for all, or one for each key.
         folder: Folder from which relative paths among the values count.
         word: Function as in `with_overrides`.
 
@@ -75,9 +80,10 @@ def with_values(
     data, sources, base = document.data, dict(document.place), dict(document.base)
     for name, value in values.items():
         keys = tuple(name.split("."))
-        data = _set(data, keys, value, f"{where}: {name}", (), word)
+        place = where if isinstance(where, str) else where[name]
+        data = _set(data, keys, value, f"{place}: {name}", (), word)
         sources = {known: at for known, at in sources.items() if known[: len(keys)] != keys}
-        sources[keys], base[keys] = where, folder
+        sources[keys], base[keys] = place, folder
     return replace(document, data=data, place=sources, base=base)
 
 

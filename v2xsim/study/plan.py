@@ -19,12 +19,14 @@ from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
 from v2xsim.scenario.explain import problems
-from v2xsim.scenario.load import checked, document_of, find, load_section, resolved
+from v2xsim.scenario.load import checked, document_of, find, resolved, section_in, text_of
 from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
+from v2xsim.scenario.yamltext import read_yaml
 from v2xsim.study.axes import Setting, count_of, factors_of, has_values, settings_of
 from v2xsim.study.labels import counted, value_text
+from v2xsim.study.places import Places, named, without_name
 from v2xsim.study.sweepfile import SweepFile
 from v2xsim.version import __version__
 
@@ -131,11 +133,11 @@ class Plan:
         }
 
 
-def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
+def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile | Document) -> Plan:
     """Return the plan of a sweep.
 
     Args:
-        sweep: Path of a sweep file in YAML, or its content.
+        sweep: Path of a sweep file in YAML, or its content, with or without the place of each value.
 
     Raises:
         ScenarioError: If the sweep file, the scenario or a setting is not valid; the message lists all settings that are not.
@@ -143,28 +145,33 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     """
     folder = Path()
     if isinstance(sweep, SweepFile):
-        file, source = sweep, sweep.name
+        file, content = sweep, Document(sweep.name, None)
+    elif isinstance(sweep, Document):
+        file, content = section_in(sweep, folder, SweepFile), sweep
     elif isinstance(sweep, Mapping):
-        file, source = _from_data(sweep), "sweep"
+        file, content = _from_data(sweep), Document("sweep", dict(sweep))
     else:
-        file, source, folder = load_section(sweep, SweepFile), str(sweep), Path(sweep).parent
+        folder = Path(sweep).parent
+        content = read_yaml(text_of(Path(sweep), str(sweep)), str(sweep))
+        file = section_in(content, folder, SweepFile)
         if "name" not in file.model_fields_set:
             file = file.model_copy(update={"name": Path(sweep).stem[:80]})
+    source, places = content.source, Places(content, file)
     seeds = tuple(range(1, file.seeds + 1)) if isinstance(file.seeds, int) else tuple(file.seeds)
     # Counted before the settings are made, because a few lines can stand for more settings than the memory holds.
     count = count_of(file) * len(seeds)
     if count > MOST_POINTS:
         raise PlanError(f"{source}: must have at most {MOST_POINTS:,} points, got {_digits(count)}")
     settings = tuple(settings_of(file))
-    document, own, written = _base(file.scenario, folder)
+    document, own, written = _base(file.scenario, folder, content)
     word = word_in(Scenario)
-    document = with_values(document, file.fixed, f"{source}: set", folder, word)
+    document = with_values(document, file.fixed, places.fixed(), folder, word)
     scenario = checked(document, own)
     scenarios: list[Scenario] = []
     reasons: dict[int, list[str]] = {}
     for row, setting in enumerate(settings):
         try:
-            scenarios.append(checked(with_values(document, setting, _name(source, row), folder, word), own))
+            scenarios.append(checked(with_values(document, setting, places.varied(row, setting), folder, word), own))
         except ScenarioError as error:
             reasons[row] = str(error).splitlines()
     if reasons:
@@ -183,7 +190,7 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile) -> Plan:
     keys = tuple(settings[0])
     return Plan(
         file, source, scenario, keys, settings, tuple(scenarios), seeds, tuple(points),
-        _baseline(file, settings, source), _inputs(written, [scenario, *scenarios]),
+        _baseline(file, settings, content.where(("baseline",))), _inputs(written, [scenario, *scenarios]),
     )  # fmt: skip
 
 
@@ -210,22 +217,17 @@ def grouped(source: str, count: int, texts: Mapping[int, Sequence[str]]) -> list
         count: Number of all settings.
         texts: Texts by row of a setting; they may begin with the setting's name.
     """
-    rows: dict[tuple[bool, str], list[int]] = {}
+    rows: dict[tuple[str | None, str], list[int]] = {}
     for row, lines in texts.items():
         for line in dict.fromkeys(lines):
-            bare = line.removeprefix(f"{_name(source, row)}: ")
-            rows.setdefault((bare != line, bare), []).append(row)
+            rows.setdefault(without_name(line, row), []).append(row)
     grouped_texts = []
-    for (of_setting, text), concerned in rows.items():
-        names = names_of(source, count, concerned)
-        if names is None and of_setting:
-            names = f"{source}: all {count} settings" if count > 1 else _name(source, 0)
+    for (place, text), concerned in rows.items():
+        names = names_of(place or source, count, concerned)
+        if names is None and place is not None:
+            names = f"{place}: all {count} settings" if count > 1 else named(place, 0)
         grouped_texts.append(text if names is None else f"{names}: {text}")
     return grouped_texts
-
-
-def _name(source: str, row: int) -> str:
-    return f"{source}: setting {row}"
 
 
 def names_of(source: str, count: int, rows: Sequence[int]) -> str | None:
@@ -233,7 +235,7 @@ def names_of(source: str, count: int, rows: Sequence[int]) -> str | None:
     if len(rows) == count:
         return None
     if len(rows) == 1:
-        return _name(source, rows[0])
+        return named(source, rows[0])
     more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
     return f"{source}: settings {', '.join(map(str, rows[:_MOST_NAMED]))}{more}"
 
@@ -253,14 +255,19 @@ def _from_data(data: Mapping[str, Any]) -> SweepFile:
         raise PlanError(f"sweep: must be plain data (maps, lists, text, numbers): {error}") from None
 
 
-def _base(name: str, folder: Path) -> tuple[Document, Path, Path]:
+def _base(name: str, folder: Path, content: Document) -> tuple[Document, Path, Path]:
     """Return the unchecked content of the scenario that a sweep file names, the scenario's folder, and its file.
 
     The name is taken as a path relative to the sweep file; if there is no such file, as on the command line.
     """
     beside = folder / name
     given = beside if beside.exists() else name
-    return *document_of(given), Path(os.path.abspath(find(given)))
+    try:
+        file = find(given)
+    except ScenarioError as error:
+        place = content.where(("scenario",))
+        raise error if place == name else ScenarioError(f"{place}: scenario: {error}") from None
+    return *document_of(given), Path(os.path.abspath(file))
 
 
 def _inputs(written: Path, scenarios: Sequence[Scenario]) -> dict[str, str]:
@@ -275,11 +282,11 @@ def _read_by(scenario: Scenario) -> list[Path]:
     return list(dict.fromkeys([*named, *input_files(scenario)]))
 
 
-def _baseline(file: SweepFile, settings: tuple[Setting, ...], source: str) -> int:
+def _baseline(file: SweepFile, settings: tuple[Setting, ...], place: str) -> int:
     for row, setting in enumerate(settings):
         if has_values(setting, file.baseline):
             return row
-    raise PlanError(f"{source}: baseline: no setting has {value_text(file.baseline)}")
+    raise PlanError(f"{place}: baseline: no setting has {value_text(file.baseline)}")
 
 
 def _seeded(scenario: Scenario, seed: int) -> Scenario:

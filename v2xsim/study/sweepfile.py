@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from v2xsim.scenario.errors import Keys, PlacedError
 from v2xsim.scenario.fields import Section, choice, quantity
 
 Values = Annotated[list[Any], Field(min_length=1, max_length=10_000)]
@@ -93,12 +94,17 @@ class SweepFile(Section):
         for block, keys in blocks.items():
             for key in sorted(keys):
                 if key in seen:
-                    raise ValueError(f"{key} stands in {seen[key]} and in {block}; a key is varied in one place")
+                    raise PlacedError(
+                        _place(block, key), f"{key} stands in {seen[key]} and in {block}; a key is varied in one place"
+                    )
                 seen[key] = block
                 if key in ("run.seed", "name", "description"):
-                    raise ValueError(f"{block}: {key} cannot be varied" + ("; use seeds" if key == "run.seed" else ""))
+                    use = "; use seeds" if key == "run.seed" else ""
+                    raise PlacedError(_place(block, key), f"{block}: {key} cannot be varied{use}")
                 if not all(key.split(".")):
-                    raise ValueError(f"{block}: must have dotted keys such as radio.tx_power_dbm, got {key!r}")
+                    raise PlacedError(
+                        _place(block, key), f"{block}: must have dotted keys such as radio.tx_power_dbm, got {key!r}"
+                    )
         for key, block in seen.items():
             # The values that hold for all points are set first, so that parameters of a part chosen by them can vary, such as
             # the weight of a relay rule.
@@ -106,14 +112,24 @@ class SweepFile(Section):
                 other for other in seen if other.startswith(key + ".") and (block != "set" or seen[other] == "set")
             ]
             if inside:
-                raise ValueError(f"{inside[0]} lies within {key}; set one of them")
+                raise PlacedError(_place(seen[inside[0]], inside[0]), f"{inside[0]} lies within {key}; set one of them")
         for number, row in enumerate(self.rows):
             if set(row) != blocks["list"]:
                 missing = sorted(blocks["list"] - set(row))[0]
-                raise ValueError(f"list.{number}: must give the same keys as the other rows, {missing} is missing")
+                raise PlacedError(
+                    ("list", str(number)),
+                    f"list.{number}: must give the same keys as the other rows, {missing} is missing",
+                )
         if isinstance(self.seeds, list) and len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds must differ")
+            raise PlacedError(("seeds",), "seeds must differ")
         for key in self.baseline:
             if key not in seen or seen[key] == "set":
-                raise ValueError(f"baseline: {key} is not varied")
+                raise PlacedError(("baseline", key), f"baseline: {key} is not varied")
         return self
+
+
+def _place(block: str, key: str) -> Keys:
+    """Return the keys that lead to a varied key in a sweep file."""
+    return (
+        (block, "keys", key) if block in ("random", "sobol") else (block, "0", key) if block == "list" else (block, key)
+    )
