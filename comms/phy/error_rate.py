@@ -42,7 +42,8 @@ def per(
 ) -> Float[np.ndarray, "*packets"] | float:
     """Return the packet error rate, 0 to 1, of IEEE 802.11p.
 
-    The same curve over Eb/N0 is used for every MCS and packet length, as in the source of the curve. The curve is too
+    The same curve over Eb/N0 is used for every MCS and packet length, as in the source of the curve. It ends at an error rate
+    of 0.1 %, which holds at every higher ratio. The curve is too
     optimistic for fast MCS: for MCS 5 to 7, the SINR thresholds of a commercial receiver (as listed in WiLabV2Xsim) are
     4 to 8 dB above the middle of the curve.
 

@@ -12,6 +12,8 @@ from v2xsim.comms.access.schemes.nr_mode2 import NrMode2
 from v2xsim.comms.messages import sizes
 from v2xsim.comms.phy.error_rate import ieee80211p_points
 from v2xsim.comms.phy.noise import noise_dbm
+from v2xsim.evaluation.catalogue import KINDS
+from v2xsim.perception.metrics.awareness import GAP_US, HORIZON_S, MISS_M, WITHIN_M
 
 PAGE = " ".join((Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text().split())
 HEADERS_BYTES = 140
@@ -108,3 +110,17 @@ def test_the_losses_at_the_sensitivity_are_those_of_the_page():
     assert f"{lost[1]:.1f} % in 1 of 4 subchannels, {lost[2]:.0f} % in 2, {lost[4]:.0f} % in all 4" in PAGE
     assert f"{100 * np.interp(-90 - whole_dbm, *ieee80211p_points(2, 10)):.0f} % with MCS 2" in PAGE
     assert (LteMode4().subchannel_bits // 8, NrMode2().subchannel_bits // 8) == (226, 252)
+
+
+def test_every_metric_of_a_run_is_defined_on_the_page():
+    section = PAGE.split("## Metrics", 1)[1].split(" ## ", 1)[0]
+    named = set(re.findall(r"`(\w+\*?)`", section))
+    families = tuple(name[:-1] for name in named if name.endswith("*"))
+    missing = {name for name in KINDS if name not in named and not name.startswith((*families, "ap_"))}
+    assert missing == set()
+
+
+def test_the_collision_course_of_the_page_is_that_of_the_metrics():
+    assert f"their centres come closer than {MISS_M:g} m within the next {HORIZON_S:g} s" in PAGE
+    assert f"A pause of up to {GAP_US / 1e6:g} s does not end it" in PAGE
+    assert f"a confirmed track within {WITHIN_M:g} m" in PAGE
