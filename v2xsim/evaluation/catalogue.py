@@ -47,12 +47,14 @@ def _kinds() -> dict[str, MetricKind]:
         "object_awareness_fused": _share(seen, "share of the road users in range that egos know of, after fusion"),
         "hidden_conflicts": MetricKind(seen, "conflicts", "hidden road users on a collision course with an ego"),
         "time_to_awareness_ego": MetricKind(
-            seen, "s", "time until an ego alone knew of them, mean over the conflicts that it came to know"
+            seen, "s", "time until an ego alone knew of a hidden conflict, mean over those that it came to know"
         ),
         "never_aware_ego": MetricKind(
             seen, "conflicts", "conflicts of which an ego alone never knew; not in time_to_awareness_ego"
         ),
-        "time_to_awareness_fused": MetricKind(seen, "s", "the same after fusion"),
+        "time_to_awareness_fused": MetricKind(
+            seen, "s", "time until an ego knew of a hidden conflict after fusion, mean over those that it came to know"
+        ),
         "never_aware_fused": MetricKind(
             seen, "conflicts", "conflicts of which an ego never knew after fusion; not in time_to_awareness_fused"
         ),
