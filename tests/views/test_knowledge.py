@@ -153,3 +153,16 @@ def test_printed_views_name_what_they_show(demo):
     assert repr(truck) == f"<station truck at ({truck.pose[0]:.1f}, {truck.pose[1]:.1f}): 0 lidars>"
     assert repr(known.tracks) == f"<{len(known.tracks)} tracks, {known.tracks.confirmed.sum()} confirmed>"
     assert repr(matrix).endswith(f"{(matrix.code == 1).sum()} free, {(matrix.code == 2).sum()} occupied>")
+
+
+def test_neighbours_are_printed_one_a_line_and_a_wrong_name_gives_the_nearest(demo):
+    with v2xsim.Simulation(demo) as sim:
+        for _ in range(4):
+            sim.step()
+        known = sim.knowledge("ego")
+    for named in (known.neighbours, known.heard_snr_db):
+        assert len(repr(named).splitlines()) == len(named) > 1
+        with pytest.raises(KeyError, match="did you mean 'truck'"):
+            named["trukc"]
+        with pytest.raises(TypeError):
+            named["truck"] = None

@@ -18,6 +18,7 @@ from v2xsim.gpu.lidar.points import transform
 from v2xsim.mobility.base import Names
 from v2xsim.perception.tracking.tracker import Tracks
 from v2xsim.records import Detections, PerceptionMatrix
+from v2xsim.results.listed import Listed
 from v2xsim.spatial.poses import pose_matrix
 from v2xsim.views.kept import kept, place_text
 from v2xsim.views.messages import ReceivedMessage
@@ -309,8 +310,8 @@ def knowledge_of(simulation: Simulation, agent: int, names: Names) -> KnowledgeV
         name=names.name_of(agent), time_s=now_us / 1e6, clock_s=own_clock_us / 1e6, pose=kept(states.pose[row]),
         velocity_mps=kept(states.velocity_mps[row]), is_ego=bool(states.ego[row]),
         own_frame=None if frame is None else OwnFrame(frame, simulation.tracks.known_of(frame)),
-        neighbours=MappingProxyType({item.name: item for item in neighbours}),
-        heard_snr_db=MappingProxyType({names.name_of(sender): snr_db for sender, snr_db in heard.items()}),
+        neighbours=MappingProxyType(Listed({item.name: item for item in neighbours})),
+        heard_snr_db=MappingProxyType(Listed({names.name_of(sender): snr_db for sender, snr_db in heard.items()})),
         fused=None if fused is None else FusedView(fused, names),
         inbox=tuple(ReceivedMessage.of(arrival, names) for arrival in simulation.inboxes.of(agent)),
     )  # fmt: skip
