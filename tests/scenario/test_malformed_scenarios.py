@@ -188,7 +188,7 @@ def test_there_are_at_least_fifty_of_them():
     [
         (["nowhere.yaml"], ["nowhere.yaml", "existing file"]),
         (["demoo"], ["packaged scenarios", "'demo'"]),
-        (["."], ["directory"]),
+        (["."], ["must be a scenario", "got a folder"]),
         (["demo", "--set", "radio.tx_power_dbm"], ["--set", "KEY=VALUE"]),
         (["demo", "--set", "radio.tx_power_dbm=loud"], ["--set radio.tx_power_dbm=loud", "number"]),
         (["demo", "--set", "radio.txpower_dbm=3"], ["tx_power_dbm"]),

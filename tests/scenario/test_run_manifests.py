@@ -142,5 +142,5 @@ def test_a_scenario_in_json_may_have_the_name_of_a_manifest(tmp_path):
 
 def test_the_folder_of_a_run_is_no_scenario_but_has_one(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(ScenarioError, match=r"got a directory; to run a finished run again, name .*manifest.json"):
+    with pytest.raises(ScenarioError, match=r"got a folder; to run a finished run again, name .*manifest.json"):
         v2xsim.load(tmp_path)

@@ -134,7 +134,7 @@ def test_a_file_in_the_folder_is_not_the_folder(run_folder, sweep_folder):
 
 def test_a_sweep_file_is_not_the_folder_of_a_sweep(tmp_path):
     (tmp_path / "relays.yaml").write_text("scenario: demo\n")
-    assert "got a file; name the folder that" in message("compare", tmp_path / "relays.yaml")
+    assert "got a file; run it first" in message("compare", tmp_path / "relays.yaml")
 
 
 def test_the_folder_above_names_those_that_it_has(sweep_folder):

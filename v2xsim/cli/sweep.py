@@ -179,6 +179,7 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
     from v2xsim.errors import UserError
     from v2xsim.scenario.errors import Document, Keys, ScenarioError
     from v2xsim.scenario.load import find, text_of
+    from v2xsim.scenario.mistaken import Kind, kind_of, refuse_other_content, refuse_other_file
     from v2xsim.scenario.overrides import shortened
     from v2xsim.scenario.yamltext import read_yaml
     from v2xsim.study.plan import plan_of
@@ -192,9 +193,12 @@ def _plan(sweep: str, grid: Sequence[str], overrides: Sequence[str], seeds: int 
         return key.strip(), parsed
 
     file = find(sweep)
+    refuse_other_file(file, sweep, Kind.SWEEP)
     data = read_yaml(text_of(file, sweep), sweep).data
-    is_sweep = isinstance(data, dict) and "scenario" in data
-    if is_sweep:
+    kind = kind_of(data)
+    if kind in (Kind.PLAN, Kind.SET_UP):
+        refuse_other_content(data, sweep, Kind.SWEEP)
+    if kind is Kind.SWEEP:
         if grid or overrides or seeds is not None:
             raise UserError(f"{sweep}: is a sweep file; --grid, --set and --seeds are for varying a scenario")
         return plan_of(sweep)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -14,13 +15,14 @@ from v2xsim.scenario.automatic import with_automatic_values
 from v2xsim.scenario.checks import cross_problems, without_effect
 from v2xsim.scenario.choices import parts_in, with_names, word_in
 from v2xsim.scenario.describe import described_by
-from v2xsim.scenario.errors import Document, ScenarioError, dotted
+from v2xsim.scenario.errors import Document, Keys, ScenarioError, dotted
 from v2xsim.scenario.explain import nearest, problems
 from v2xsim.scenario.fields import AUTO, File, Section
 from v2xsim.scenario.former_keys import SCENARIO, Moved, Renamed, with_present_keys, with_present_names
 from v2xsim.scenario.hooks import HOOKS
 from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_at
-from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, with_keys, without_keys
+from v2xsim.scenario.manifests import automatic_keys, document_in, manifest_in, places_in, with_keys, without_keys
+from v2xsim.scenario.mistaken import Kind, refuse_other_content, refuse_other_file
 from v2xsim.scenario.overrides import with_overrides, with_values
 from v2xsim.scenario.paths import with_paths
 from v2xsim.scenario.plain import plain_data
@@ -34,6 +36,8 @@ LARGEST_FILE_BYTES = 2_000_000
 # Names in messages for content that comes from no file.
 _DICT = "dict"
 _CHANGES = "with_"
+
+_NO_PLACES: Mapping[Keys, str] = MappingProxyType({})
 
 _S = TypeVar("_S", bound=Section)
 
@@ -70,9 +74,22 @@ def document_of(path: str | Path) -> tuple[Document, Path]:
     manifest = manifest_in(file)
     if manifest is not None:
         document = document_in(manifest, str(path))
-        return replace(document, data=as_written(manifest, str(path))), file.parent
+        place = places_in(file, str(path))
+        return replace(document, data=as_written(manifest, str(path), place), place=place), file.parent
     _refuse_broken_manifest(file)
-    return read_yaml(text_of(file, str(path)), str(path)), file.parent
+    return document_of_kind(file, str(path), Kind.SCENARIO), file.parent
+
+
+def document_of_kind(file: Path, source: str, wanted: Kind) -> Document:
+    """Return the unchecked content of a YAML file.
+
+    Raises:
+        ScenarioError: If the file cannot be read, or is plainly of another kind than wanted.
+    """
+    refuse_other_file(file, source, wanted)
+    document = read_yaml(text_of(file, source), source)
+    refuse_other_content(document.data, source, wanted)
+    return document
 
 
 def _refuse_broken_manifest(file: Path) -> None:
@@ -90,19 +107,21 @@ def _refuse_broken_manifest(file: Path) -> None:
             raise ScenarioError(str(error)) from None
 
 
-def as_written(manifest: Mapping[str, Any], source: str) -> dict[str, Any]:
+def as_written(manifest: Mapping[str, Any], source: str, place: Mapping[Keys, str] = _NO_PLACES) -> dict[str, Any]:
     """Return the content of a run's scenario without the values that follow from other keys, if they still follow.
 
     Args:
         manifest: Manifest of the run.
         source: Name of the manifest in messages.
+        place: File and line of each key of the scenario, as far as they are known.
     """
     data: dict[str, Any] = deepcopy(manifest["scenario"])
     if not (keys := automatic_keys(manifest)):
         return data
     shorter = without_keys(data, keys)
     # Another version may compute other values.
-    return shorter if resolved(recorded(shorter, source)) == resolved(recorded(data, source)) else data
+    then, now = (resolved(recorded(part, source, place)) for part in (data, shorter))
+    return shorter if now == then else data
 
 
 def from_data(data: Any, source: str = "scenario", folder: str | Path = ".", notes: tuple[str, ...] = ()) -> Scenario:
@@ -146,17 +165,18 @@ def changed(scenario: Scenario, document: Document | None, changes: Sequence[Map
     return checked(with_values(document, values, _CHANGES, Path.cwd(), word_in(Scenario)), Path())
 
 
-def recorded(data: Any, source: str) -> Scenario:
+def recorded(data: Any, source: str, place: Mapping[Keys, str] = _NO_PLACES) -> Scenario:
     """Return the scenario of a finished run; files that it names, such as a trace, need not exist any more.
 
     Args:
         data: The resolved scenario, as the run's manifest has it.
         source: Name for the data in messages.
+        place: File and line of each key, as far as they are known.
 
     Raises:
         ScenarioError: If the data is not a valid scenario, or a file with parts in it cannot be loaded.
     """
-    document = Document(source, deepcopy(data))
+    document = Document(source, deepcopy(data), dict(place))
     scenario, _ = with_paths(_validated(document, Scenario, Path(), SCENARIO), document, Path())
     if wrong := cross_problems(scenario):
         raise document.error(wrong)
@@ -214,22 +234,40 @@ def find(path: str | Path) -> Path:
     if str(path) in packaged():
         return PACKAGED / f"{path}.yaml"
     names = packaged()
-    listed = f"; packaged scenarios are {', '.join(names)}" if names and file.name == str(path) else ""
-    raise ScenarioError(f"{path}: must be an existing file{listed}{nearest(str(path), names) if listed else ''}")
+    bare = file.name == str(path)
+    listed = f"; packaged scenarios are {', '.join(names)}" if names and bare else ""
+    raise ScenarioError(f"{path}: must be an existing file{listed}{_nearest_file(file, names if bare else [])}")
+
+
+def _nearest_file(file: Path, names: list[str]) -> str:
+    """Return a hint at the scenario file with the most similar name, or the packaged scenario; empty if there is none."""
+    there = file.parent if file.parent.is_dir() else Path()
+    files = {name: str(file.parent / one.name) for one in sorted(there.glob("*.y*ml")) for name in (one.name, one.stem)}
+    # A file of the user's own counts more than a packaged scenario.
+    hint = nearest(file.name, files) or nearest(file.stem, files)
+    if not hint:
+        return nearest(file.name, names)
+    name = hint.removeprefix("; did you mean '").removesuffix("'?")
+    return f"; did you mean {files[name]!r}?"
 
 
 def load_section(
-    path: str | Path, section: type[_S], moved: tuple[Moved, ...] = (), names: tuple[Renamed, ...] = ()
+    path: str | Path,
+    section: type[_S],
+    wanted: Kind,
+    moved: tuple[Moved, ...] = (),
+    names: tuple[Renamed, ...] = (),
 ) -> _S:
     """Read and check a YAML file of another kind than a scenario, with messages of the same form.
 
     Args:
         path: The file.
         section: Schema of the top level of the file.
+        wanted: Kind of the file.
         moved: Keys of earlier versions that are parameters of parts now, and that such files may still use.
         names: Keys of earlier versions that have other names now.
     """
-    return section_in(read_yaml(text_of(Path(path), str(path)), str(path)), Path(path).parent, section, moved, names)
+    return section_in(document_of_kind(Path(path), str(path), wanted), Path(path).parent, section, moved, names)
 
 
 def section_in(
@@ -251,9 +289,6 @@ def section_in(
 
 def text_of(file: Path, source: str) -> str:
     """Return the text of a scenario file; raise a ScenarioError if the file cannot be a scenario."""
-    if file.is_dir():
-        again = f"; to run a finished run again, name {file / MANIFEST}" if (file / MANIFEST).is_file() else ""
-        raise ScenarioError(f"{source}: must be a YAML file, got a directory{again}")
     if file.exists() and not file.is_file():
         raise ScenarioError(f"{source}: must be a regular file")
     try:

@@ -9,12 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from v2xsim.scenario.errors import Document, ScenarioError
+from v2xsim.scenario.errors import Document, Keys, ScenarioError
 from v2xsim.scenario.steered import again_text
+from v2xsim.scenario.yamltext import read_yaml
 from v2xsim.version import __version__
 
 LARGEST_MANIFEST_BYTES = 100_000_000
 """A manifest has one number per line, so it is many times as large as the scenario file."""
+
+# Parsing with lines takes about a second for a million bytes.
+_LARGEST_WITH_LINES_BYTES = 500_000
 
 
 def manifest_in(file: Path) -> dict[str, Any] | None:
@@ -47,6 +51,18 @@ def document_in(manifest: Mapping[str, Any], source: str) -> Document:
     if (steered := again_text(manifest)) is not None:
         notes.append(f"{source}: {steered}")
     return Document(source, deepcopy(manifest["scenario"]), notes=tuple(notes))
+
+
+def places_in(file: Path, source: str) -> dict[Keys, str]:
+    """Return file and line of each key of a manifest's scenario; nothing for a very large manifest, which takes long to parse."""
+    if file.stat().st_size > _LARGEST_WITH_LINES_BYTES:
+        return {}
+    try:
+        # JSON is YAML, apart from rare cases; without lines, messages still have file and key.
+        places = read_yaml(file.read_text(encoding="utf-8"), source).place
+    except (ScenarioError, OSError, ValueError):
+        return {}
+    return {keys[1:]: place for keys, place in places.items() if keys[0] == "scenario" and len(keys) > 1}
 
 
 def change_of(path: Path, sha256: str) -> str | None:

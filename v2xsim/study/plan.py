@@ -19,11 +19,11 @@ from v2xsim.scenario.choices import word_in
 from v2xsim.scenario.describe import described_by
 from v2xsim.scenario.errors import Document, ScenarioError
 from v2xsim.scenario.explain import problems
-from v2xsim.scenario.load import checked, document_of, find, resolved, section_in, text_of
+from v2xsim.scenario.load import checked, document_of, document_of_kind, find, resolved, section_in
+from v2xsim.scenario.mistaken import Kind
 from v2xsim.scenario.overrides import with_values
 from v2xsim.scenario.paths import paths_of
 from v2xsim.scenario.schema import Scenario
-from v2xsim.scenario.yamltext import read_yaml
 from v2xsim.study.axes import Setting, count_of, factors_of, has_values, settings_of
 from v2xsim.study.labels import counted, value_text
 from v2xsim.study.places import Places, named, without_name
@@ -152,7 +152,7 @@ def plan_of(sweep: str | Path | Mapping[str, Any] | SweepFile | Document) -> Pla
         file, content = _from_data(sweep), Document("sweep", dict(sweep))
     else:
         folder = Path(sweep).parent
-        content = read_yaml(text_of(Path(sweep), str(sweep)), str(sweep))
+        content = document_of_kind(Path(sweep), str(sweep), Kind.SWEEP)
         file = section_in(content, folder, SweepFile)
         if "name" not in file.model_fields_set:
             file = file.model_copy(update={"name": Path(sweep).stem[:80]})

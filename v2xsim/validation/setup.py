@@ -18,6 +18,7 @@ from v2xsim.scenario.choices import PartChoice, chosen, chosen_required
 from v2xsim.scenario.fields import File, Section, choice, quantity
 from v2xsim.scenario.former_keys import CSMA, SIDELINK, moved, renamed
 from v2xsim.scenario.load import load_section
+from v2xsim.scenario.mistaken import Kind
 
 PerRow = Annotated[tuple[float, Annotated[float, Field(ge=0, le=1)]], Field(description="SINR [dB], error rate")]
 
@@ -198,4 +199,4 @@ FORMER = (
 
 def load_setup(path: str | Path) -> SetUp:
     """Read and check a set-up from a YAML file; a ScenarioError names file, line, key and what must hold."""
-    return load_section(path, SetUp, FORMER, RENAMED)
+    return load_section(path, SetUp, Kind.SET_UP, FORMER, RENAMED)
