@@ -8,7 +8,7 @@ from v2xsim.evaluation.metrics import all_metrics
 from v2xsim.mobility.base import Names
 from v2xsim.notices import Notice
 from v2xsim.records import Prisms
-from v2xsim.results.listed import Listed
+from v2xsim.results.listed import Listed, ListedMetrics
 from v2xsim.results.results import Results, metrics_table
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import NOTICE, Steered
@@ -54,7 +54,7 @@ def results_of(
     return Results(
         scenario,
         Listed(tables),
-        Listed({name: metric for name, part, metric in rows if part == ""}),
+        ListedMetrics({name: metric for name, part, metric in rows if part == ""}),
         {},
         rung,
         notices,

@@ -211,3 +211,12 @@ def test_the_score_of_a_frame_tells_what_was_in_range_detected_and_known(run):
         for mode in ("ego", "fused")
     )
     assert repr(frame.score) == f"<score of {counts['objects']} road users in range; {alone}; {fused}>"
+
+
+@pytest.mark.parametrize(
+    ("time_s", "says"),
+    [((0.8, 0.6), r"first time before the last, got \(0.8, 0.6\)"), ((100, 200), "frames of this run lie between"), ((-3, -1), "lie between")],
+)  # fmt: skip
+def test_times_between_which_no_frame_can_be_are_refused(run, time_s, says):
+    with pytest.raises(OpenError, match=says):
+        run.frames("ego", time_s=time_s)

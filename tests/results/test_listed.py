@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from v2xsim.results.listed import Listed
+from v2xsim.results.listed import Listed, ListedMetrics
 
 
 def test_each_entry_is_a_line():
@@ -40,3 +40,13 @@ def test_it_is_a_dict():
 def test_a_name_that_is_not_there_is_refused_with_the_nearest_one():
     with pytest.raises(KeyError, match=r"there is no 'ap_0\.5_fuse'; did you mean 'ap_0\.5_fused'"):
         Listed({"ap_0.5_fused": 1, "prr": 2})["ap_0.5_fuse"]
+
+
+def test_average_precision_at_another_overlap_is_computed_by_an_evaluation():
+    metrics = ListedMetrics({"ap_0.5_ego": 0.4})
+    with pytest.raises(
+        KeyError, match=r"no 'ap_0.4_ego'; v2xsim.open\(FOLDER\).evaluate\(thresholds=\(0.4,\)\) computes it"
+    ):
+        metrics["ap_0.4_ego"]
+    with pytest.raises(KeyError, match=r"did you mean 'ap_0.5_ego'"):
+        metrics["ap_0.5_eg"]

@@ -20,7 +20,7 @@ from v2xsim.perception.metrics.average_precision import THRESHOLDS
 from v2xsim.perception.tracking.station_tracks import Tracker, tracker_at
 from v2xsim.perception.tracking.tracker import TrackerParams, step
 from v2xsim.results.columns import schema_of
-from v2xsim.results.listed import Listed
+from v2xsim.results.listed import Listed, ListedMetrics
 from v2xsim.results.results import metrics_table
 from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
 from v2xsim.results.tables import Columns
@@ -94,7 +94,7 @@ def evaluated(
     )  # fmt: skip
     metrics = {name: metric for name, part, metric in rows if part == ""}
     return Evaluation(
-        range_m, overlaps, prr_range_m, Listed(metrics), Listed({"metrics": metrics_table(rows), **new})
+        range_m, overlaps, prr_range_m, ListedMetrics(metrics), Listed({"metrics": metrics_table(rows), **new})
     )  # fmt: skip
 
 

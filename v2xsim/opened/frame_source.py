@@ -66,6 +66,7 @@ class FrameSource:
             chosen &= self._egos == self._agent(ego)
         if isinstance(time_s, tuple | list) and len(time_s) == 2:
             first_us, last_us = (self._us(value) for value in time_s)
+            self._check_range(first_us, last_us)
             chosen &= (self._frame_us >= first_us) & (self._frame_us <= last_us)
         elif time_s is not None:
             chosen &= self._at(self._us(time_s), chosen)
@@ -112,6 +113,15 @@ class FrameSource:
                 f"{self._folder}: must have an ego {ego!r}{nearest(str(ego), known)}; egos with frames are {listed or 'none'}"
             )
         return egos[str(ego)]
+
+    def _check_range(self, first_us: int, last_us: int) -> None:
+        """Raise an error for times between which no frame can be."""
+        given = f"({first_us / 1e6:.12g}, {last_us / 1e6:.12g})"
+        if first_us > last_us:
+            raise OpenError(f"{self._folder}: time_s must have the first time before the last, got {given}")
+        if len(self._frame_us) and (first_us > self._frame_us.max() or last_us < self._frame_us.min()):
+            between = f"{self._frame_us.min() / 1e6:.12g} and {self._frame_us.max() / 1e6:.12g} s"
+            raise OpenError(f"{self._folder}: the frames of this run lie between {between}, got time_s={given}")
 
     def _us(self, time_s: float) -> int:
         if not is_finite(time_s):

@@ -23,7 +23,7 @@ from v2xsim.opened.tables import RunTables
 from v2xsim.opened.truth import Truth, check_recorded, check_replayable
 from v2xsim.perception.tracking.station_tracks import Tracker
 from v2xsim.perception.tracking.tracker import TrackerParams
-from v2xsim.results.listed import Listed
+from v2xsim.results.listed import Listed, ListedMetrics
 from v2xsim.results.table_files import missing_tables
 from v2xsim.scenario.explain import nearest
 from v2xsim.scenario.schema import Scenario
@@ -62,7 +62,9 @@ class Run:
         """Metrics of the whole run, by name; the table `metrics` also has those of distance bins and other parts."""
         names, parts, values, units, counts = (self.tables["metrics"].column(n).to_pylist() for n in _METRIC_COLUMNS)
         rows = zip(names, parts, values, units, counts, strict=True)
-        return Listed({name: Metric(value, unit, count) for name, part, value, unit, count in rows if part == ""})
+        return ListedMetrics(
+            {name: Metric(value, unit, count) for name, part, value, unit, count in rows if part == ""}
+        )
 
     @cached_property
     def notices(self) -> tuple[Notice, ...]:

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from v2xsim.parts import hidden_part, parts_of
 from v2xsim.scenario.choices import PartChoice
-from v2xsim.scenario.describe import described_by, root, slot
-from v2xsim.scenario.errors import Document, Keys, PlacedError, Problem, ScenarioError
+from v2xsim.scenario.describe import all_keys, described_by, root, slot
+from v2xsim.scenario.errors import Document, Keys, PlacedError, Problem, ScenarioError, dotted
 from v2xsim.scenario.fields import AUTO, Section, rule_of
 from v2xsim.scenario.hooks import HOOKS
 
@@ -32,6 +32,12 @@ _MISMATCH = {
     "model_type": "a section (key: value)",
     "model_attributes_type": "a section (key: value)",
 }
+
+# Words with which other programs switch something off and on.
+_OFF = ("off", "no", "false", "null", "disabled", "nothing", "without")
+_ON = ("on", "yes", "true", "enabled")
+# Most keys that a hint names.
+_MOST_HINTS = 3
 
 # pydantic's error types when it cannot decide which part of a kind is meant.
 _NO_PART = ("union_tag_invalid", "union_tag_not_found", "model_type", "model_attributes_type", "dict_type")
@@ -198,7 +204,8 @@ def _no_part(choice: PartChoice, error: dict[str, Any], given: Any) -> str:
     names, word = list(choice.models()), choice.word
     listed = " or ".join(filter(None, [", ".join(repr(name) for name in names[:-1]), repr(names[-1])]))
     if error["type"] != "union_tag_invalid":
-        return f"must be {listed}, or a section such as {{{word}: {names[0]}}}, got {shown(given)}"
+        off = "; did you mean 'none'?" if "none" in names and (given is None or given is False) else ""
+        return f"must be {listed}, or a section such as {{{word}: {names[0]}}}, got {shown(given)}{off}"
     # pydantic's error has the name always as text; in the file it may have another type.
     named = given[word] if isinstance(given, dict) else error["ctx"]["tag"]
     if not isinstance(named, str):
@@ -206,7 +213,14 @@ def _no_part(choice: PartChoice, error: dict[str, Any], given: Any) -> str:
     file = hidden_part(choice.base, named)
     if file is not None:
         return f"must be {listed}, got {named!r}; {file} registers it: list that file under plugins"
-    return f"must be {listed}, got {shown(named)}{nearest(named, names)}"
+    return f"must be {listed}, got {shown(named)}{_nearest_part(named, names)}"
+
+
+def _nearest_part(named: str, names: Sequence[str]) -> str:
+    """Return a hint at the part that a user meant; one that is switched off is called `none`."""
+    if "none" in names and named.lower() in _OFF:
+        return "; did you mean 'none'?"
+    return "" if named.lower() in _ON else nearest(named, names)
 
 
 def _expected(finding: _Finding) -> str:
@@ -264,7 +278,7 @@ def _unknown_key(keys: Keys, given: Any) -> str:
     allowed = [info.alias or name for name, info in section.model_fields.items()] if section is not None else []
     if above is not None and above.choice is not None and section is not None:
         return _unknown_parameter(above.choice, section, keys[-1], given)
-    guess = nearest(keys[-1], allowed) or _elsewhere(keys, given)
+    guess = _same_words(keys, allowed) or nearest(keys[-1], allowed) or _nearest_elsewhere(keys[-1])
     if keys[:-1] == ("lidars",) and isinstance(given, str) and "carry" in allowed:
         guess = f"; to give a station a rig, write lidars.carry: {{{keys[-1]}: {given}}}"
     return f"unknown key, got {shown(given)}; allowed: {', '.join(allowed)}{guess}"
@@ -310,15 +324,29 @@ def _from(choice: PartChoice, name: str) -> str:
     return f" ({cls.file})" if cls is not None and cls.file is not None else ""
 
 
-def _elsewhere(keys: Keys, given: Any) -> str:
-    """Return a hint that the same key exists in another section; an empty text if no section has it."""
-    for name, info in root().model_fields.items():
-        section = slot((name,))
-        inner = section.section if section is not None else None
-        # Keep the comparison last: mypy would widen the narrowed type again.
-        if inner is not None and keys[-1] in inner.model_fields and info.annotation is inner:
-            return f"; did you mean '{name}.{keys[-1]}'?"
+def _same_words(keys: Keys, allowed: Sequence[str]) -> str:
+    """Return a hint at keys that have all words of an unknown key, such as `run.duration_s` for `duration`; an empty text if none has.
+
+    The same key in another section is the best hint, then keys of the same section. Many keys with one word, such as `m`, are no hint.
+    """
+    words = set(keys[-1].lower().split("_"))
+    places = [place for place, _ in all_keys(root()) if "*" not in place]
+    exact = [place for place in places if place[-1] == keys[-1]]
+    own = [(*keys[:-1], name) for name in allowed if words <= set(name.split("_"))]
+    some = [place for place in places if words <= set(place[-1].split("_"))]
+    for matching in (exact, own, some):
+        names = list(dict.fromkeys(map(dotted, sorted(matching, key=len))))
+        if 0 < len(names) <= _MOST_HINTS:
+            return f"; did you mean {' or '.join(map(repr, names))}?"
     return ""
+
+
+def _nearest_elsewhere(key: str) -> str:
+    """Return a hint at the most similar key of any section; an empty text if none is very similar."""
+    places = [place for place, _ in all_keys(root()) if "*" not in place]
+    close = get_close_matches(key.lower(), {place[-1] for place in places}, n=1, cutoff=0.8)
+    names = list(dict.fromkeys(dotted(place) for place in places if place[-1] in close))
+    return f"; did you mean {' or '.join(map(repr, names))}?" if 0 < len(names) <= _MOST_HINTS else ""
 
 
 def _guess(group: Sequence[_Finding]) -> str:
@@ -333,6 +361,8 @@ def _guess(group: Sequence[_Finding]) -> str:
 
 
 def _hint(kind: str, given: Any, keys: Keys) -> str:
+    if kind in ("list_type", "tuple_type") and isinstance(given, dict) and all(str(key).isdecimal() for key in given):
+        return "; there is no list yet of which a key could change an item: give the whole list"
     if kind == "bool_type" and isinstance(given, str) and given.lower() in ("yes", "on", "no", "off", "y", "n"):
         return f"; write {'true' if given.lower() in ('yes', 'on', 'y') else 'false'}"
     if kind.startswith("int") and isinstance(given, float) and given == given // 1:

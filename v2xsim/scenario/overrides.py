@@ -33,12 +33,18 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
     """
     data = document.data
     sources, base = dict(document.place), dict(document.base)
+    given: dict[Keys, str] = {}
     for override in overrides:
         name, equals, text = override.partition("=")
         option = f"{OPTION}{shortened(override)}"
         keys = tuple(name.strip().split("."))
         if not equals or not all(keys):
             raise ScenarioError(f"{option}: must be KEY=VALUE with a dotted key, such as radio.tx_power_dbm=20")
+        if keys in given:
+            raise ScenarioError(
+                f"{option}: {name.strip()} is given twice, first in {given[keys]}; give one of the values"
+            )
+        given[keys] = option
         value = read_yaml(text, option).data
         _refuse_to_undo(option, keys, sources)
         data = _set(data, keys, value, option, (), word)
