@@ -124,3 +124,10 @@ def test_the_collision_course_of_the_page_is_that_of_the_metrics():
     assert f"their centres come closer than {MISS_M:g} m within the next {HORIZON_S:g} s" in PAGE
     assert f"A pause of up to {GAP_US / 1e6:g} s does not end it" in PAGE
     assert f"a confirmed track within {WITHIN_M:g} m" in PAGE
+
+
+def test_messages_over_an_ideal_channel_have_no_headers_and_list_no_station():
+    scenario = v2xsim.load("demo", ["run.duration_s=0.2", "radio.access=ideal", "lidars.count=0", "lidars.include=[]"])
+    packets = v2xsim.run(scenario).tables["packets"].to_pylist()
+    assert {row["size_bytes"] for row in packets if row["kind"] == "awareness"} == {61}
+    assert "stations measure no links, so that n is 0 in announcements" in PAGE

@@ -74,7 +74,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("hop", "int", "1 if the origin sent the packet, 2 if a relay did"),
         ("fragment", "int", "number of the fragment of the message that the packet carries, from 0"),
         ("fragments", "int", "number of fragments of the message"),
-        ("size_bytes", "int", "size on the air, headers included"),
+        ("size_bytes", "int", "size on the air, headers included; with radio.access ideal, the whole message without headers"),
         ("tx", "long", "agent id of the station that sent the packet: the origin or a relay"),
         ("rx", "long", "agent id of the receiver; -1 for a broadcast that was not sent"),
         ("addressed", "bool", "whether the packet is addressed to this receiver; true at every receiver of a broadcast"),
