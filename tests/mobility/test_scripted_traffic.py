@@ -98,7 +98,7 @@ def test_nobody_turns_or_moves_faster_than_the_path_asks(steps, time_s):
 def test_road_users_whose_waypoints_are_outside_the_run_are_reported():
     script = [
         Agent(id="before", waypoints=[(0, 0, 0), (5, 50, 0)]), Agent(id="after", waypoints=[(3600, 9, 0), (3610, 59, 0)]),
-        Agent(id="within", waypoints=[(0, 0, 9), (11, 50, 9)]), Agent(id="parked", waypoints=[(0, 0, 20)]),
+        Agent(id="within", waypoints=[(0, 0, 9), (19, 50, 9)]), Agent(id="parked", waypoints=[(0, 0, 20)]),
     ]  # fmt: skip
     with ScriptMobility(script, Names(), (10_000_000, 20_000_000)) as traffic:
         (notice,) = traffic.notices()
@@ -164,3 +164,30 @@ def test_a_heading_that_is_wrong_at_the_end_of_the_way_or_at_a_stop_is_reported(
     assert "at 5 s" in notice.text
     (notice,) = ScriptMobility([car(*way, heading_deg=0)], Names(), (0, 20_000_000)).notices()
     assert "at 8 s" in notice.text
+
+
+def rests(begin_s, end_s, *agents):
+    run_us = (round(begin_s * 1e6), round(end_s * 1e6))
+    notices = ScriptMobility(agents, Names(), run_us).notices()
+    return [notice.text for notice in notices if notice.subject == "script.all_at_rest"]
+
+
+@pytest.mark.parametrize(
+    ("begin_s", "end_s", "waypoints", "words"),
+    [
+        (0, 4000, [(0, 0, 0), (4, 40, 0)], "all road users stand still from 4 s on,"),
+        (0, 4000, [(0, 0, 0), (4, 40, 0), (4000, 40, 0)], "from 4 s on,"),
+        (0, 100, [(90, 0, 0), (100, 40, 0)], "until 90 s,"),
+        (10, 110, [(50, 0, 0), (60, 40, 0)], "until 50 s and from 60 s on,"),
+    ],
+)
+def test_a_run_in_which_everybody_stands_most_of_the_time_is_reported(begin_s, end_s, waypoints, words):
+    parked = Agent(id="parked", waypoints=[(0, 5, 5)])
+    (text,) = rests(begin_s, end_s, car(*waypoints), parked)
+    assert words in text
+
+
+def test_a_rest_of_half_a_run_or_of_some_road_users_is_not_reported():
+    assert rests(0, 8, car((0, 0, 0), (4, 40, 0))) == []
+    assert rests(0, 4000, car((0, 0, 0), (4, 40, 0)), Agent(id="other", waypoints=[(0, 9, 9), (3000, 99, 9)])) == []
+    assert rests(0, 10, Agent(id="parked", waypoints=[(0, 5, 5)])) == []

@@ -19,6 +19,9 @@ TURN_REACH_M = 5.0
 # Difference between heading_deg and the way before and after a rest at which one of the two is wrong.
 _WRONG_HEADING_RAD = np.radians(45.0)
 
+# Share of a run without any motion from which on the waypoints probably do not fit the run.
+_LONG_REST = 0.5
+
 # If a road user of a script is never faster, its times or places are probably in other units.
 _SLOW_MPS = 0.1
 
@@ -79,6 +82,12 @@ def _heading_rad(track: _Track, travelled_m: float) -> float:
     return float(heading[stretch])
 
 
+def _motion_s(track: _Track) -> tuple[float, float]:
+    """Return when the first motion of a road user that moves begins, and when the last one ends."""
+    moving = np.flatnonzero(np.diff(track.travelled_m) > 1e-9)
+    return float(track.time_s[moving[0]]), float(track.time_s[moving[-1] + 1])
+
+
 class ScriptMobility(Mobility):
     """Road users whose centres move linearly between waypoints, at rest before the first and after the last."""
 
@@ -137,7 +146,13 @@ class ScriptMobility(Mobility):
         """Return the notices about road users whose waypoints all lie before or after the run, or who all move very slowly."""
         if self._run_us is None:
             return ()
-        return (*self._outside_run(*self._run_us), *self._slow(), *self._turns(*self._run_us), *self._fast.notices())
+        return (
+            *self._outside_run(*self._run_us),
+            *self._all_at_rest(*self._run_us),
+            *self._slow(),
+            *self._turns(*self._run_us),
+            *self._fast.notices(),
+        )
 
     def _outside_run(self, begin_us: int, end_us: int) -> Iterator[Notice]:
         begin_s, end_s = begin_us * 1e-6, end_us * 1e-6
@@ -153,6 +168,32 @@ class ScriptMobility(Mobility):
                 f"traffic.script: {len(still)} of {len(moving)} moving road users stand still all the time ({listed(names)}), because their "
                 f"waypoints are from {min(times_s):.12g} s to {max(times_s):.12g} s and the run is from {begin_s:.12g} s to {end_s:.12g} s",
             )  # fmt: skip
+
+    def _all_at_rest(self, begin_us: int, end_us: int) -> Iterator[Notice]:
+        """Yield a notice if nobody moves in a large part of the run, because all waypoints lie in the rest of it."""
+        begin_s, end_s = begin_us * 1e-6, end_us * 1e-6
+        motion_s = np.array([_motion_s(track) for track in self._tracks if len(track.heading_rad)]).reshape(-1, 2)
+        # Those without any motion in the run have a notice of their own.
+        motion_s = motion_s[(motion_s[:, 0] < end_s) & (motion_s[:, 1] > begin_s)]
+        if not len(motion_s):
+            return
+        first_s, last_s = max(float(motion_s[:, 0].min()), begin_s), min(float(motion_s[:, 1].max()), end_s)
+        if first_s - begin_s + end_s - last_s <= _LONG_REST * (end_s - begin_s):
+            return
+        rests = [
+            text
+            for text, is_there in (
+                (f"until {first_s:.12g} s", first_s > begin_s),
+                (f"from {last_s:.12g} s on", last_s < end_s),
+            )
+            if is_there
+        ]
+        yield Notice(
+            "script.all_at_rest", len(self._tracks),
+            f"traffic.script: all road users stand still {' and '.join(rests)}, because the first motion between waypoints begins at {first_s:.12g} s and "
+            f"the last one ends at {last_s:.12g} s; the run is from {begin_s:.12g} s to {end_s:.12g} s: change run.begin_s and run.duration_s, or add "
+            "waypoints",
+        )  # fmt: skip
 
     def _slow(self) -> Iterator[Notice]:
         """Yield a notice about road users that move, but never faster than a person who shuffles."""
