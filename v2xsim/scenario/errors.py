@@ -60,6 +60,7 @@ class Document:
         base: For keys that were set outside the file, the folder from which relative paths under them count; for no keys, the
             folder for all others.
         notes: Notes about the content that do not belong to a key.
+        written: Text in the file of each value that is no text: a number, a truth value or null.
     """
 
     source: str
@@ -67,6 +68,7 @@ class Document:
     place: dict[Keys, str] = field(default_factory=dict)
     base: dict[Keys, Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    written: dict[Keys, str] = field(default_factory=dict)
 
     def folder(self, keys: Keys, own: Path) -> Path:
         """Return the folder from which a relative path in the document counts.
@@ -85,12 +87,23 @@ class Document:
                 return self.place[keys[:length]]
         return self.source
 
+    def _quoted(self, problem: Problem) -> str:
+        """Return the message of a problem; for a number or a truth value in place of a text, how it is written as a text."""
+        text = self.written.get(problem.keys, "")
+        if not text or not problem.says.startswith("must be text, got "):
+            return problem.says
+        got = problem.says.removeprefix("must be text, got ").partition(";")[0]
+        read = "" if got == text else f", which is read as {got}"
+        return f'must be text, got {text}{read}; put it into quotes: "{text}"'
+
     def error(self, problems: Sequence[Problem]) -> ScenarioError:
         """Return one error that lists the first few problems, one per line."""
         lines = []
         for problem in problems[:SHOWN]:
             name = dotted(problem.keys)
-            lines.append(f"{self.where(problem.at or problem.keys)}: {name + ': ' if name else ''}{problem.says}")
+            lines.append(
+                f"{self.where(problem.at or problem.keys)}: {name + ': ' if name else ''}{self._quoted(problem)}"
+            )
         if len(problems) > SHOWN:
             lines.append(f"{self.source}: ... and {len(problems) - SHOWN} more")
         return ScenarioError("\n".join(lines))

@@ -34,6 +34,7 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
     data = document.data
     sources, base = dict(document.place), dict(document.base)
     given: dict[Keys, str] = {}
+    written = dict(document.written)
     for override in overrides:
         name, equals, text = override.partition("=")
         option = f"{OPTION}{shortened(override)}"
@@ -45,12 +46,15 @@ def with_overrides(document: Document, overrides: Sequence[str], word: Word = no
                 f"{option}: {name.strip()} is given twice, first in {given[keys]}; give one of the values"
             )
         given[keys] = option
-        value = read_yaml(text, option).data
+        parsed = read_yaml(text, option)
+        value = parsed.data
         _refuse_to_undo(option, keys, sources)
         data = _set(data, keys, value, option, (), word)
         sources = {known: source for known, source in sources.items() if known[: len(keys)] != keys}
         sources[keys], base[keys] = option, Path()
-    return replace(document, data=data, place=sources, base=base)
+        written = {known: as_text for known, as_text in written.items() if known[: len(keys)] != keys}
+        written |= {(*keys, *below): as_text for below, as_text in parsed.written.items()}
+    return replace(document, data=data, place=sources, base=base, written=written)
 
 
 def shortened(text: str) -> str:
@@ -84,13 +88,15 @@ def with_values(
         ScenarioError: If a key leads through a value that has no keys.
     """
     data, sources, base = document.data, dict(document.place), dict(document.base)
+    written = dict(document.written)
     for name, value in values.items():
         keys = tuple(name.split("."))
         place = where if isinstance(where, str) else where[name]
         data = _set(data, keys, value, f"{place}: {name}", (), word)
         sources = {known: at for known, at in sources.items() if known[: len(keys)] != keys}
         sources[keys], base[keys] = place, folder
-    return replace(document, data=data, place=sources, base=base)
+        written = {known: text for known, text in written.items() if known[: len(keys)] != keys}
+    return replace(document, data=data, place=sources, base=base, written=written)
 
 
 def _set(data: Any, keys: Keys, value: Any, option: str, above: Keys, word: Word) -> Any:

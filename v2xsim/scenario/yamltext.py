@@ -34,6 +34,9 @@ _CORE = (
 )
 _PATTERN = {name: pattern for name, pattern, _ in _CORE}
 _MERGE = _TAG + "merge"
+_QUOTES = "put a text into quotes that {}"
+# A key without a space after its colon.
+_NO_SPACE = re.compile(r"^\s*(?:- )?[A-Za-z_][\w.]*:[^\s/]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -90,10 +93,37 @@ def read_yaml(text: str, source: str) -> Document:
         mark = error.problem_mark or error.context_mark
         position = f"{source}:{mark.line + 1}" if mark else source
         context = f" {error.context}" if error.context else ""
-        raise ScenarioError(f"{position}: must be YAML; {error.problem or 'not readable'}{context}") from None
+        raise ScenarioError(
+            f"{position}: must be YAML; {error.problem or 'not readable'}{context}{_repair(error, text)}"
+        ) from None
     if root is None:
         return Document(source, None)
     return _Reading(source).document(root)
+
+
+def _repair(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Return what is probably missing where a text is no YAML: quotes, a space, or a closing bracket."""
+    problem, mark = error.problem or "", error.problem_mark or error.context_mark
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    opened = f" that line {error.context_mark.line + 1} opens" if error.context_mark is not None else ""
+    if "quoted scalar" in (error.context or ""):
+        return f"; close the quotation mark{opened}"
+    if "'\\t'" in problem:
+        return "; indent with spaces, not with tabs"
+    if "mapping values are not allowed" in problem:
+        before = next((one for one in reversed(lines[: mark.line] if mark else []) if one.strip()), "")
+        if _NO_SPACE.match(before):
+            return f"; write a space after the colon in {before.strip()[:40]!r}"
+        return f"; {_QUOTES.format('contains a colon and a space')}" if ": " in line else ""
+    if "undefined alias" in problem:
+        return f"; * begins an alias: {_QUOTES.format('begins with *')}"
+    if "cannot start any token" in problem or "expected the node content" in problem:
+        return f"; {_QUOTES.format('begins with such a character')}"
+    if problem.startswith("expected ',' or"):
+        bracket = "[" if "sequence" in (error.context or "") else "{"
+        return f"; close the {bracket}{opened}, and {_QUOTES.format('contains one of : , # { } [ ]')}"
+    return ""
 
 
 def write_yaml(data: Any) -> str:
@@ -108,10 +138,11 @@ class _Reading:
     def __init__(self, source: str) -> None:
         self.source = source
         self.place: dict[Keys, str] = {}
+        self.written: dict[Keys, str] = {}
         self.values = 0
 
     def document(self, root: yaml.Node) -> Document:
-        return Document(self.source, self._value(root, ()), self.place)
+        return Document(self.source, self._value(root, ()), self.place, written=self.written)
 
     def _fail(self, node: yaml.Node, keys: Keys, says: str) -> ScenarioError:
         name = dotted(keys)
@@ -196,6 +227,7 @@ class _Reading:
             return text
         if name not in _PATTERN:
             raise self._fail(node, keys, _no_tag(node.tag))
+        self.written[keys] = text
         if not _PATTERN[name].match(text):
             raise self._fail(node, keys, f"!!{name} does not fit {text[:40]!r}")
         if name == "int":
