@@ -8,8 +8,6 @@ import pytest
 from tests.import_osm.small_maps import Drawing, imported
 from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.import_osm.town import roads_and_buildings
-from v2xsim.scenario.schema_world import Building, World
-from v2xsim.world.buildings import building_notices, load_prisms
 
 HOUSE = [(100, 100), (200, 100), (200, 200), (100, 200)]
 
@@ -102,12 +100,6 @@ def test_a_road_and_a_building_with_a_corner_far_away_are_reported(tmp_path):
     town = imported(drawing, tmp_path)
     assert f"(way {road})" in town.notices["map.far_road"].text
     assert town.notices["buildings.huge"].count == 1
-
-
-def test_a_listed_building_with_a_digit_too_many_is_reported():
-    world = World(buildings=[Building(footprint_m=[(0, 0), (9, 0), (90_000, 9)], height_m=9)])
-    (notice,) = building_notices(world, load_prisms(world)[1])
-    assert (notice.subject, "world.buildings.0" in notice.text) == ("buildings.huge", True)
 
 
 def test_negative_numbers_of_an_editor_are_read(tmp_path):

@@ -5,6 +5,10 @@ from jaxtyping import Float, Int64
 
 from v2xsim.records import Grid, Obstacles, Prisms
 
+# A grid has at most this many cells, and lists at most as many rectangles in them: it stays below 1 GiB whatever the
+# coordinates are. A map of 100 x 100 km with cells of 32 m has fewer.
+_MOST_CELLS = 1 << 24
+
 
 def grid_over(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, "items 2"], cell_m: float) -> Grid:
     """Return the grid that lists, for each cell, the rectangles that touch it.
@@ -12,11 +16,13 @@ def grid_over(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, 
     Args:
         lower_m: Lower corner of each rectangle.
         upper_m: Upper corner of each rectangle, in no coordinate below the lower corner.
-        cell_m: Side of a square cell; the size of a typical rectangle gives the fastest look-ups.
+        cell_m: Side of a square cell; the size of a typical rectangle gives the fastest look-ups. If the rectangles lie so far
+            apart, or are so large, that the grid would need too much memory, the cells are larger.
     """
     count = len(lower_m)
     if count == 0:
         return Grid(np.zeros(2), cell_m, (1, 1), np.zeros(2, np.int64), np.zeros(0, np.int64))
+    cell_m = _affordable_m(lower_m, upper_m, cell_m)
     origin = np.floor(lower_m.min(axis=0) / cell_m) * cell_m
     first = np.floor((lower_m - origin) / cell_m).astype(np.int64)
     last = np.floor((upper_m - origin) / cell_m).astype(np.int64)
@@ -29,6 +35,15 @@ def grid_over(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, 
     order = np.argsort(cell, kind="stable")
     offset = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=nx * ny))]).astype(np.int64)
     return Grid(origin, cell_m, (nx, ny), offset, item[order].astype(np.int64))
+
+
+def _affordable_m(lower_m: Float[np.ndarray, "items 2"], upper_m: Float[np.ndarray, "items 2"], cell_m: float) -> float:
+    """Return the side of a cell, doubled until the grid has no more than the most cells, and its cells not more entries."""
+    extent_m = upper_m.max(axis=0) - lower_m.min(axis=0)
+    side_m = upper_m - lower_m
+    while (extent_m / cell_m + 1).prod() > _MOST_CELLS or (side_m / cell_m + 1).prod(axis=1).sum() > _MOST_CELLS:
+        cell_m *= 2
+    return cell_m
 
 
 def items_within(

@@ -87,9 +87,19 @@ def _outlined(
     top: list[float] = []
     count: Counter[str] = Counter()
     sources: dict[str | int, Provenance] = {}
-    lost: dict[str, list[str]] = {"buildings.in_degrees": [], "buildings.left_out": [], "buildings.huge": []}
-    footprints, crossing = usable_footprints([block.outline_m for block in blocks])
-    for block, parts, crosses in zip(blocks, footprints, crossing, strict=True):
+    lost: dict[str, list[str]] = {
+        "buildings.in_degrees": [], "buildings.left_out": [], "buildings.huge": [], "buildings.long": []
+    }  # fmt: skip
+    possible = []
+    for block in blocks:
+        if not _has_impossible_edge(block.outline_m):
+            possible.append(block)
+        elif _touches(block.outline_m, region):
+            lost["buildings.huge"].append(f"{block.place}: {_longest_edge(block.outline_m)}")
+        else:
+            count["outside"] += 1
+    footprints, crossing = usable_footprints([block.outline_m for block in possible])
+    for block, parts, crosses in zip(possible, footprints, crossing, strict=True):
         inside = [part for part in parts if _touches(part, region)]
         if not parts:
             lost["buildings.in_degrees" if _is_in_degrees(block.outline_m) else "buildings.left_out"].append(
@@ -104,12 +114,26 @@ def _outlined(
             sources.setdefault(block.building, block.provenance)
             count["crossing"] += crosses
             if np.ptp(block.outline_m, axis=0).max() > LONGEST_M:
-                lost["buildings.huge"].append(block.place)
+                lost["buildings.long"].append(block.place)
     count.update(sources.values())
     return _prisms(outlines, base, top), HeightSources(
         height=count["height"], levels=count["levels"], default=count["default"], degenerate=len(lost["buildings.left_out"]),
         outside=count["outside"], crossing=count["crossing"], faults=_without_empty(lost),
     )  # fmt: skip
+
+
+def _has_impossible_edge(outline_m: Outline) -> bool:
+    """Return whether an outline has an edge that is longer than the longest building, so a corner must be wrong."""
+    return bool((np.abs(outline_m - np.roll(outline_m, 1, axis=0)) > LONGEST_M).any())
+
+
+def _longest_edge(outline_m: Outline) -> str:
+    """Return the two corners of the longest edge of an outline, as text."""
+    after_m = np.roll(outline_m, -1, axis=0)
+    start = int(np.abs(after_m - outline_m).max(axis=1).argmax())
+    (x_m, y_m), (next_x_m, next_y_m) = outline_m[start], after_m[start]
+    end = (start + 1) % len(outline_m)
+    return f"from corner {start} at {x_m:.12g},{y_m:.12g} to corner {end} at {next_x_m:.12g},{next_y_m:.12g}"
 
 
 def _without_empty(faults: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

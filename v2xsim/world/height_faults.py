@@ -52,11 +52,15 @@ FAULTS: Mapping[str, str] = {
     "buildings.shape_unreadable": "a shape that cannot be read; left out",
     "buildings.in_degrees": "an outline smaller than 5 cm, probably in longitude and latitude; left out",
     "buildings.left_out": f"fewer than three different corners or an area below {SMALLEST_M2:g} m2",
-    "buildings.huge": f"an outline longer than {LONGEST_M:,.0f} m; the position of a corner may be a typing error",
+    "buildings.huge": f"an edge longer than {LONGEST_M:,.0f} m, so a corner is probably wrong; left out until the corner is corrected",
+    "buildings.long": f"an outline longer than {LONGEST_M:,.0f} m; it stands as it is",
     "buildings.id_repeated": "an id that another outline has, too; all of them stand",
     "buildings.third_coordinate": "corners with a third coordinate, which is not read; heights are parameters",
 }  # fmt: skip
 """What is wrong, by the subject of the notice; each text follows "N buildings have", that of `left_out` "… their outline has"."""
+
+LEFT_OUT = ("buildings.shape_unreadable", "buildings.in_degrees", "buildings.left_out", "buildings.huge")
+"""The faults of which each leaves a building out."""
 
 
 def height_faults(tags: Mapping[str, str], building: str) -> tuple[str, ...]:

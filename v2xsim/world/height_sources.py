@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from v2xsim.notices import Notice
-from v2xsim.world.height_faults import FAULTS
+from v2xsim.world.height_faults import FAULTS, LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ class HeightSources:
         return "1 building has" if count == 1 else f"{count:,} buildings have"
 
     @property
+    def _why_none(self) -> str:
+        """Why a file gives no building: what became of those that it has, or what makes a polygon one."""
+        left_out = sum(len(self.faults.get(subject, ())) for subject in LEFT_OUT)
+        if not self.outside and not left_out:
+            return f"; a building has the type `building` or `building.…`, or a param `building`{self._instead}"
+        there = f": {self.outside} outside world.region" if self.outside else ""
+        unusable = f"{left_out} left out because of their outlines" if left_out else ""
+        advice = "; world.region must be in the coordinates of the file" if self.outside else ""
+        return f"{there}{', ' if there else ': '}{unusable}{advice}" if unusable else there + advice
+
+    @property
     def _instead(self) -> str:
         """What a file without buildings has instead of them."""
         if self.polygons:
@@ -100,8 +111,7 @@ class HeightSources:
             ),
             (
                 "buildings.none", int(self.loaded == 0 and self.polygons >= 0),
-                f"none of {self.polygons} polygons becomes a building; a building has the type `building` or `building.…`, or a "
-                f"param `building`{self._instead}",
+                f"none of {self.polygons} polygons becomes a building{self._why_none}",
             ),
             (
                 "buildings.other_polygons", sum(count for _, count in self.known) if self.loaded else 0,
