@@ -113,6 +113,32 @@ def _covers(corner, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def off_the_walls(corner, seam, x, y):  # type: ignore[no-untyped-def]
+    """Return a position that is a little outside a polygon, for one that lies on its outline; any other position as it is.
+
+    A sensor on a facade looks outward, as an antenna there does (`v2xsim.comms.channel.geometry`). At a corner, the position moves
+    away from both walls.
+    """
+    east, north = 0.0, 0.0
+    for v in range(len(corner)):
+        w = v + 1 if v + 1 < len(corner) else 0
+        ex, ey = corner[w, 0] - corner[v, 0], corner[w, 1] - corner[v, 1]
+        length = math.hypot(ex, ey)
+        if seam[v] or length < 1e-9:
+            continue
+        ux, uy = ex / length, ey / length
+        ax, ay = x - corner[v, 0], y - corner[v, 1]
+        along = ux * ax + uy * ay
+        if abs(uy * ax - ux * ay) <= SEAM_M and -SEAM_M <= along <= length + SEAM_M:
+            east += uy
+            north -= ux
+    scale = math.hypot(east, north)
+    if scale < 1e-9:
+        return x, y
+    return x + 2.0 * SEAM_M * east / scale, y + 2.0 * SEAM_M * north / scale
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _flat_rays(depth, object_id, cos_el, sin_el, px, py, pz, qx, qy, qz, up, corner, work, odd):  # type: ignore[no-untyped-def]
     """Intersect the rays of a window with a horizontal polygon: a roof, or the bottom of a raised part.
 
@@ -271,13 +297,17 @@ def _cast(  # type: ignore[no-untyped-def]
         bottom, roof = base[b] - oz, top[b] - oz
         if abs(roof) < SEAM_M:
             roof = -SEAM_M  # a sensor at the height of a roof counts as standing on it
-        over = _covers(foot, ox, oy)
+        # Where the sensor is for this prism.
+        sx, sy = ox, oy
+        if lower[b, 0] - SEAM_M <= ox <= upper[b, 0] + SEAM_M and lower[b, 1] - SEAM_M <= oy <= upper[b, 1] + SEAM_M:
+            sx, sy = off_the_walls(foot, seam[first_vertex[b] : first_vertex[b + 1]], ox, oy)
+        over = _covers(foot, sx, sy)
         inside = over and bottom < 0.0 and roof > 0.0
         for v in range(count):
             if seam[first_vertex[b] + v]:
                 continue
             w = v + 1 if v + 1 < count else 0
-            ax, ay = foot[v, 0] - ox, foot[v, 1] - oy
+            ax, ay = foot[v, 0] - sx, foot[v, 1] - sy
             ex, ey = foot[w, 0] - foot[v, 0], foot[w, 1] - foot[v, 1]
             length = math.hypot(ex, ey)
             if length < 1e-9:
@@ -323,7 +353,7 @@ def _cast(  # type: ignore[no-untyped-def]
             if not shows:
                 continue
             for v in range(count):
-                local[v, 0], local[v, 1] = foot[v, 0] - ox, foot[v, 1] - oy
+                local[v, 0], local[v, 1] = foot[v, 0] - sx, foot[v, 1] - sy
                 for j in range(3):
                     corner[v, j] = turn[0, j] * local[v, 0] + turn[1, j] * local[v, 1] + turn[2, j] * level
             first, width, low, end = window(corner, count, 0.0, 0.0, elevation, columns)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from v2xsim.gpu.lidar.cast import FOUNDATION_M, SEAM_M, Scan
+from v2xsim.gpu.lidar.cast import FOUNDATION_M, SEAM_M, Scan, off_the_walls
 from v2xsim.gpu.lidar.models import Beams
 from v2xsim.records import BUILDING, GROUND, NOTHING, Boxes, Obstacles
 
@@ -77,10 +77,14 @@ def _walls_near(
     rows = np.flatnonzero(np.hypot(gap[:, 0], gap[:, 1]) <= range_m) if len(gap) else np.zeros(0, np.int64)
     prisms, walls, owner = obstacles.prisms, [], []
     for number, row in enumerate(rows):
-        foot = prisms.vertices_m[prisms.offset[row] : prisms.offset[row + 1]]
+        own = slice(prisms.offset[row], prisms.offset[row + 1])
+        foot = prisms.vertices_m[own]
+        # For a sensor on its outline, the prism is moved by as much as `cast` moves the sensor.
+        moved = np.array(off_the_walls(foot, prisms.is_seam[own], float(origin[0]), float(origin[1])))
+        foot = foot - (moved - origin[:2])
         level = np.tile([prisms.base_m[row], prisms.top_m[row]], (len(foot), 1))
         # The two passes along a seam cancel out where crossings are counted, so both are left out.
-        wall = ~prisms.is_seam[prisms.offset[row] : prisms.offset[row + 1]]
+        wall = ~prisms.is_seam[own]
         walls.append(np.hstack([foot, np.roll(foot, -1, axis=0), level])[wall])
         owner.append(np.full(int(wall.sum()), number, np.int64))
     if not walls:

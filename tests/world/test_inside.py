@@ -37,6 +37,14 @@ def test_a_body_is_inside_where_its_height_meets_that_of_the_building(x, y, bott
     assert buildings_around(np.array([[x, y, bottom_m]], float), np.array([float(top_m)]), town()).tolist() == [row]
 
 
+@pytest.mark.parametrize("x", [0, 10, 20])
+@pytest.mark.parametrize("y", [0, 10, 20])
+def test_a_place_on_a_wall_is_outside_on_every_side_as_it_is_for_an_antenna(x, y):
+    is_middle = x == y == 10
+    assert buildings_around(np.array([[x, y, 0.0]]), np.array([1.5]), town()).tolist() == [0 if is_middle else -1]
+    assert all_around(np.array([x, y, 0.0]), 1.5, town()).tolist() == ([0] if is_middle else [])
+
+
 def test_bodies_inside_are_those_that_shapely_finds():
     rng = np.random.default_rng(1)
     places = np.column_stack([rng.uniform(-20, 240, 500), rng.uniform(-20, 80, 500), np.zeros(500)])

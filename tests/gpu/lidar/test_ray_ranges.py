@@ -204,6 +204,29 @@ def test_a_sensor_on_a_roof_does_not_see_through_it(caster):
     assert (scan.object_id == np.where(beams.elevation_rad < 0, BUILDING, NOTHING)[:, None]).all()
 
 
+# On each side of a house of 40 m, at a corner, and at the inner corner of its yard.
+FACADES = {
+    "east": (40.0, 20.0), "west": (0.0, 20.0), "north": (20.0, 40.0), "south": (20.0, 0.0), "corner": (40.0, 40.0),
+    "inner corner": (25.0, 15.0),
+}  # fmt: skip
+YARD_HOUSE = ([(0, 0), (40, 0), (40, 15), (25, 15), (25, 25), (40, 25), (40, 40), (0, 40)], 0, 15)
+
+
+@pytest.mark.parametrize("caster", [scan_of, torch_scan_of])
+@pytest.mark.parametrize("name", FACADES)
+def test_a_sensor_on_a_facade_sees_nothing_through_the_house_and_all_before_it(caster, name):
+    x_m, y_m = FACADES[name]
+    cars = [(x, y, 0.0, 2.0, 2.0, 6.0, 0.3) for x in (-10, 20, 30, 50) for y in (-10, 20, 50)]
+    scene = scene_of(cars, [YARD_HOUSE])
+    beams = evenly_spaced(5, 720, -10.0, 10.0, 80.0)
+    seen = caster(beams, mount_transform(x_m, y_m, 4.0, 0.2), scene).object_id
+    # Just before the facade, where no sensor is on a wall, a point sees the same road users.
+    out_m = {"east": (1, 0), "west": (-1, 0), "north": (0, 1), "south": (0, -1)}.get(name, (1, 1))
+    beside = caster(beams, mount_transform(x_m + 1e-4 * out_m[0], y_m + 1e-4 * out_m[1], 4.0, 0.2), scene).object_id
+    assert set(np.unique(seen[seen >= 0])) == set(np.unique(beside[beside >= 0])) != set()
+    assert (seen == beside).mean() > 0.995
+
+
 @pytest.mark.parametrize("caster", [scan_of, torch_scan_of])
 def test_no_ray_slips_out_through_the_corners_of_a_room(caster):
     beams = evenly_spaced(21, 36, -5.0, 5.0, 60.0)
