@@ -29,7 +29,7 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set a key of the scenario, such as radio.tx_power_dbm=20; repeatable. Paths in the value are relative to the working folder.",
+        help="Set a key of the scenario, such as radio.tx_power_dbm=20; repeatable, once for each key. Paths in the value are relative to the working folder.",
         show_default=False,
     ),
 ]

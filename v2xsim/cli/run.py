@@ -78,7 +78,7 @@ def simulate(scenario: str, overrides: Sequence[str], seed: int | None, out: Pat
 
 
 def _settings(overrides: Sequence[str]) -> dict[str, str]:
-    """Return the values of --set, as written, by dotted key; of a key that is set twice, the last value counts."""
+    """Return the values of --set, as written, by dotted key."""
     pairs = (override.partition("=") for override in overrides)
     return {key.strip(): value.strip() for key, _, value in pairs}
 
