@@ -141,3 +141,66 @@ def test_a_disused_building_stands_although_it_is_no_building_in_use(tmp_path):
     drawing = Drawing()
     drawing.ring(BLOCK, building="no", disused__building="yes", height="9")
     assert imported(drawing, tmp_path).top_m(150, 150) == 9.0
+
+
+def test_each_outer_ring_stands_as_high_as_its_own_way_says(tmp_path):
+    drawing = Drawing()
+    members = [
+        (drawing.ring(square(100, 100, 30), building="yes", height="6"), "outer"),
+        (drawing.ring(square(130, 100, 30), building="yes", height="30"), "outer"),
+        (drawing.ring(square(300, 100, 30), building__levels="3", min_height="3"), "outer"),
+        (drawing.ring(square(400, 100, 30), building="garage"), "outer"),
+        (drawing.ring(square(500, 100, 30)), "outer"),
+    ]
+    drawing.relation(*members, type="multipolygon", building="yes")
+    town = imported(drawing, tmp_path)
+    tops_m = [town.top_m(x, 110) for x in (110, 140, 310, 410, 510)]
+    assert (tops_m, town.base_m(310, 110)) == ([6.0, 30.0, 9.0, 2.5, 7.5], 3.0)
+    assert town.notices["buildings.height_assumed"].count == 2
+
+
+def test_outer_rings_of_a_relation_without_tags_keep_their_own_heights(tmp_path):
+    drawing = Drawing()
+    low, high = (
+        drawing.ring(square(x, 100, 30), building="yes", height=height) for x, height in ((100, "6"), (200, "30"))
+    )
+    drawing.relation((low, "outer"), (high, "outer"), type="multipolygon")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(110, 110), town.top_m(210, 110)) == (6.0, 30.0)
+
+
+def test_an_outer_ring_in_the_court_of_a_higher_one_keeps_its_own_height(tmp_path):
+    drawing = Drawing()
+    outer, inner = drawing.ring(BLOCK, height="20"), drawing.ring(COURT)
+    island = drawing.ring(square(140, 140, 10), height="6")
+    drawing.relation((outer, "outer"), (inner, "inner"), (island, "outer"), type="multipolygon", building="yes")
+    town = imported(drawing, tmp_path)
+    assert [town.top_m(x, x) for x in (110, 135, 145)] == [20.0, 0.0, 6.0]
+
+
+def test_an_outer_ring_in_several_ways_has_their_height(tmp_path):
+    drawing = Drawing()
+    (a, b, c, d), other = square(100, 100, 30), drawing.ring(square(300, 100, 30), height="6")
+    halves = [drawing.way([a, b, c], height="30"), drawing.way([c, d, a])]
+    drawing.relation(*((way, "outer") for way in (*halves, other)), type="multipolygon", building="yes")
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(110, 110), town.top_m(310, 110)) == (30.0, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("way", "relation", "top_m", "contradict"),
+    [
+        ({"height": "6"}, {"height": "12"}, 12.0, True),
+        ({"height": "30"}, {"building__levels": "4"}, 12.0, True),
+        ({"height": "13"}, {"building__levels": "4"}, 12.0, False),
+        ({"height": "12.0 m"}, {"height": "12"}, 12.0, False),
+        ({"building": "garage"}, {"building": "church"}, 15.0, True),
+        ({"roof__height": "4"}, {"building__levels": "4"}, 16.0, False),
+    ],
+)
+def test_the_tags_of_a_relation_count_before_those_of_its_outer_way(tmp_path, way, relation, top_m, contradict):
+    drawing = Drawing()
+    outer, inner = drawing.ring(BLOCK, **way), drawing.ring(COURT)
+    drawing.relation((outer, "outer"), (inner, "inner"), **{"type": "multipolygon", "building": "yes"} | relation)
+    town = imported(drawing, tmp_path)
+    assert (town.top_m(110, 110), "import.outer_differs" in town.notices) == (top_m, contradict)

@@ -10,7 +10,8 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from v2xsim.import_osm.mapped_areas import MappedArea, MappedBuildings, building_of, part_of
+from v2xsim.import_osm.building_tags import building_of, part_of
+from v2xsim.import_osm.mapped_areas import MappedArea, MappedBuildings
 from v2xsim.import_osm.osm_map import Tags
 from v2xsim.import_osm.roads import Corridor
 from v2xsim.world.building_heights import HEIGHT_KEYS, prism_heights_m, roof_height_m

@@ -14,6 +14,10 @@ _REASONS = {
     ),
     INNER_OUTSIDE: ("import.inner_outside", "a ring with the role inner lies outside of the outer rings; nothing is built there"),
     OUTER_IN_OUTER: ("import.outer_in_outer", "a ring with the role outer lies directly in another one; it is taken as a court"),
+    "an outer way with other tags": (
+        "import.outer_differs", "a height or a type of an outer way differs from that of its relation, which counts, or from that of another way "
+        "of its ring, of which the first counts",
+    ),
     "a relation of another type": ("import.relation_type", "a relation whose type is neither multipolygon nor building; left out"),
     "a relation without its outline": (
         "import.relation_empty", "a relation of type building without an outline or a part in the extract; left out",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from v2xsim.import_osm.building_tags import building_of, part_of
 from v2xsim.import_osm.osm_map import (
     OsmMap,
     Positions,
@@ -15,32 +16,12 @@ from v2xsim.import_osm.osm_map import (
     area_of_ways,
     lacks_nodes,
 )
+from v2xsim.import_osm.outer_rings import is_other_than, pieces_of
 from v2xsim.import_osm.rings import area_of_rings
 from v2xsim.world.building_heights import HEIGHT_KEYS, is_underground
 from v2xsim.world.outlines import SMALLEST_M2
 
-# Structures that block rays and waves like a building but have no tag `building`.
-_STRUCTURES = {
-    "man_made": {
-        "silo",
-        "storage_tank",
-        "water_tower",
-        "tower",
-        "chimney",
-        "gasometer",
-        "cooling_tower",
-        "bunker_silo",
-        "lighthouse",
-        "windmill",
-        "communications_tower",
-    },
-    "aeroway": {"hangar", "terminal"},
-    "parking": {"multi-storey"},
-}
 _NOT_STANDING = {"proposed", "planned", "demolished", "razed", "removed", "destroyed", "collapsed"}
-_STANDING = ("building", "disused:building", "abandoned:building", "ruins:building")
-# An entrance is a point or a piece of a wall, and no building of its own.
-_NO_BUILDING = ("no", "none", "false", "0", "entrance")
 _UNFINISHED = {"construction", "ruins", "ruin"}
 # Keys of a relation that say nothing of what its area is; an area without other keys has the tags of its outer ways.
 _NO_FEATURE = {"type", "source", "note", "created_by", "fixme", "FIXME", "name", "attribution"}
@@ -74,21 +55,6 @@ class MappedBuildings:
     outlines: list[MappedArea]
     parts: list[MappedArea]
     lost: dict[str, list[str]]
-
-
-def building_of(tags: Tags) -> str | None:
-    """Return the type of building that tags name; None if they name none."""
-    # Buildings that nobody uses still stand.
-    values = [tags[key].strip().lower() for key in _STANDING if tags.get(key, "").strip()]
-    if values:
-        return next((value for value in values if value not in _NO_BUILDING), None)
-    return next((tags[key] for key, values in _STRUCTURES.items() if tags.get(key) in values), None)
-
-
-def part_of(tags: Tags) -> str | None:
-    """Return the type of building part that tags name; None if they name none."""
-    value = tags.get("building:part", "").strip().lower()
-    return value if value and value not in _NO_BUILDING else None
 
 
 def mapped_buildings(osm: OsmMap, positions_m: Positions) -> MappedBuildings:
@@ -180,6 +146,7 @@ def _add_relation(
     outer = [way for way, role in members if role != "inner"]
     inner = [way for way, role in members if role == "inner"]
     tags: Tags = relation.tags
+    other: Tags = {}
     if building_of(tags) is None and part_of(tags) is None:
         named = [way for way in outer if building_of(way.tags) or part_of(way.tags)]
         if not named:
@@ -189,24 +156,24 @@ def _add_relation(
             for way in (way for way in named if way.is_closed):
                 courts.setdefault(way.number, []).extend(inner)
             return
-        tags = {**named[0].tags, **relation.tags}
-    elif len(outer) == 1 and not any(key in tags for key in HEIGHT_KEYS):
-        tags = {**{key: outer[0].tags[key] for key in HEIGHT_KEYS if key in outer[0].tags}, **tags}
+        other = named[0].tags
     name = f"relation {relation.number}"
+    # A closed outer ring may also be the outline of a building whose part the relation is, or a part of it.
+    is_outline = building_of({**other, **tags}) is not None
+    used.update(way.number for way in outer if not is_other_than(way, is_outline))
     # An inner ring with tags of its own is a building that stands in the court.
-    is_outline = building_of(tags) is not None
-    for way in outer:
-        # A closed outer ring may also be the other of the two: the outline of a building whose part the relation is.
-        is_other = part_of(way.tags) and not building_of(way.tags) if is_outline else building_of(way.tags)
-        if not (is_other and way.is_closed):
-            used.add(way.number)
     used.update(way.number for way in inner if not (building_of(way.tags) or part_of(way.tags)))
     area_m, open_ways, faults = area_of_rings(outer, inner, positions_m, lacks_outer)
     for fault in faults:
         buildings.lost.setdefault(fault, []).append(name)
     if open_ways or missing:
         buildings.lost.setdefault("a ring does not close", []).append(name)
-    _add(buildings, name, tags, area_m, may_be_empty=bool(open_ways or missing))
+    pieces, contradicts = pieces_of(outer, tags, other, area_m, positions_m)
+    if contradicts:
+        buildings.lost.setdefault("an outer way with other tags", []).append(name)
+    for first_way, piece_tags, piece_m in pieces:
+        piece = name if first_way is None else f"{name} way {first_way.number}"
+        _add(buildings, piece, piece_tags, piece_m, may_be_empty=bool(open_ways or missing))
 
 
 def _add_way(buildings: MappedBuildings, positions_m: Positions, way: Way, tags: Tags, courts: list[Way]) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from v2xsim.import_osm.bodies import Body, bodies_of, with_passages
+from v2xsim.import_osm.building_tags import building_of, part_of
 from v2xsim.import_osm.losses import building_notices
-from v2xsim.import_osm.mapped_areas import building_of, mapped_buildings, part_of
+from v2xsim.import_osm.mapped_areas import mapped_buildings
 from v2xsim.import_osm.osm_map import OsmMap
 from v2xsim.import_osm.projection import positions_m
 from v2xsim.import_osm.road_losses import passage_notices

@@ -7,7 +7,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from v2xsim.import_osm.bodies import Body
-from v2xsim.import_osm.mapped_areas import building_of, part_of
+from v2xsim.import_osm.building_tags import building_of, part_of
 from v2xsim.import_osm.osm_map import OsmMap, Positions, Tags, Way, area_of_way
 from v2xsim.import_osm.roads import line_of
 from v2xsim.mobility.base import counted

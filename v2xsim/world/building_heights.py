@@ -46,6 +46,9 @@ HEIGHT_KEYS = ("height", "building:height", "est_height", "building:levels", "ro
 ROOF_KEYS = ("height", "building:height", "est_height")
 """Keys that give the height of a roof in metres, the first one that can be used counts."""
 
+BASE_KEYS = ("min_height", "building:min_height", "building:min_level", "min_level")
+"""Keys that give the height of the underside."""
+
 OPEN_BELOW = ("roof", "carport", "canopy")
 """Types of buildings without walls: a roof on posts."""
 
