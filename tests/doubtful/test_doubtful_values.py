@@ -202,7 +202,7 @@ EXTREMES = {
         "min_delivery": "-x", "hidden_speed_mps": "x-",
     },
     "cooperation.awareness_rule": {"rate_hz": "x-"}, "cooperation.relay": {"weight": "--"}, "cooperation.fusion": {"voxel_m": "-x"},
-    "cooperation.matrix": {"cell_m": "-x", "extent_m": "x-"},
+    "cooperation.matrix": {"cell_m": "xx", "extent_m": "xx"},
     "detector": {
         "half_points": "-x", "steepness": "x-", "center_sigma_m": "-x", "yaw_sigma_deg": "-x", "size_sigma_m": "-x",
         "false_per_frame": "-x",
@@ -255,3 +255,25 @@ def test_values_at_the_limits_are_reported_as_decided(section):
         values = [(least, meanings[0]), *([(limits["le"], meanings[1])] if "le" in limits else [])]
         for value, meaning in values:
             assert is_reported(name, value) == (meaning == "x"), (name, value)
+
+
+@pytest.mark.parametrize(("extent_m", "cell_m"), [(300, 1), (300, 2), (150, 1), (50, 0.25), (100, 0.5)])
+@pytest.mark.parametrize("access", ["random_slot", "ieee80211p", "nr_mode2"])
+def test_a_matrix_whose_messages_have_many_fragments_is_reported_with_their_sizes(extent_m, cell_m, access):
+    changes = {
+        "cooperation.matrix.extent_m": extent_m, "cooperation.matrix.cell_m": cell_m, "radio.access": access
+    }  # fmt: skip
+    (text,) = [text for text in texts(changes) if text.startswith("cooperation.matrix ")]
+    request_bytes = 22 + (2 * extent_m / cell_m) ** 2 / 8
+    assert f"a request, with one bit for each cell, {request_bytes:,.0f} B (" in text
+    assert (f"{request_bytes:,.0f} B ({-(-request_bytes // 1400):.0f} fragments, " in text) == (access != "nr_mode2")
+    assert ("on the air" in text) == (access != "nr_mode2")
+
+
+@pytest.mark.parametrize("changes", [
+    {"cooperation.matrix.extent_m": 50, "cooperation.matrix.cell_m": 1}, {"cooperation.matrix.extent_m": 100},
+    {"cooperation.matrix.extent_m": 300, "radio.access": "ideal"}, {"cooperation.matrix.extent_m": 300, "cooperation.transport": "synchronous"},
+    {"cooperation.matrix.extent_m": 150, "cooperation.fusion": "none"},
+])  # fmt: skip
+def test_a_matrix_whose_messages_are_small_or_never_lost_is_not_doubtful(changes):
+    assert subjects(changes) == []
