@@ -8,6 +8,7 @@ import typer
 
 from v2xsim.cli.notes import print_notices
 from v2xsim.cli.progress import step_lines
+from v2xsim.errors import in_command
 from v2xsim.notices import Notice
 
 NAME = "import-osm"
@@ -56,4 +57,4 @@ def command(
         scenario = import_osm(osm_file, out, driving_side=side, progress=show, notify=notices.append)
     print_notices(notices)
     typer.echo(f"scenario: {scenario}")
-    typer.echo(f"next:     v2xsim run {scenario}")
+    typer.echo(f"next:     v2xsim run {in_command(scenario)}")

@@ -16,6 +16,7 @@ from v2xsim.cli.layout import error_width, print_text, terminal_width
 from v2xsim.cli.notes import print_notices, print_warnings
 from v2xsim.cli.options import takes_fields_of
 from v2xsim.cli.progress import duration, progress_lines, shows_bars
+from v2xsim.errors import in_command
 
 if TYPE_CHECKING:
     from v2xsim.study.plan import Plan
@@ -327,7 +328,7 @@ def _print_swept(swept: "Swept", total: int) -> None:
         )
     _say(f"results: {swept.folder / 'results.parquet'}")
     if swept.finished:
-        _say(f"next: v2xsim report {swept.folder}")
+        _say(f"next: v2xsim report {in_command(swept.folder)}")
 
 
 def _say(text: str) -> None:

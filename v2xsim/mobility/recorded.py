@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int8, Int64
 
+from v2xsim.errors import in_command
 from v2xsim.evaluation.metric import arrays_of
 from v2xsim.mobility.base import Bounds, Mobility, MobilityError, Names
 from v2xsim.notices import Notice
@@ -127,13 +128,13 @@ class _Source:
             if (digest := self.digests.get(name)) is not None and (changed := change_of(path, digest)) is not None:
                 raise MobilityError(
                     f"{path}: must be the table {name!r} of the run that is replayed, and it {changed}; copy the folder again, or run it "
-                    f"again: v2xsim run {self.manifest}"
+                    f"again: v2xsim run {in_command(self.manifest)}"
                 )
             return pq.read_table(path)
         except (OSError, pa.ArrowException):
             raise MobilityError(
                 f"{path}: must be the table {name!r} of the run that is replayed, and it is missing or damaged; copy the folder again, or "
-                f"run it again: v2xsim run {self.manifest}"
+                f"run it again: v2xsim run {in_command(self.manifest)}"
             ) from None
 
 

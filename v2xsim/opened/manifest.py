@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from v2xsim.errors import in_command
 from v2xsim.notices import Notice
 from v2xsim.opened.errors import OpenError
 from v2xsim.results.manifest import FORMAT
@@ -100,14 +101,14 @@ def _check(path: Path, content: Mapping[str, Any]) -> None:
     if layout < FIRST_FORMAT:
         raise OpenError(
             f"{path}: must have format {FIRST_FORMAT} to {FORMAT}, got {layout} of v2xsim {made_by}, which recorded no states; "
-            f"run it again: v2xsim run {path}"
+            f"run it again: v2xsim run {in_command(path)}"
         )
     if layout > FORMAT:
         raise OpenError(
             f"{path}: must have format {FIRST_FORMAT} to {FORMAT}, got {layout}; it needs v2xsim {made_by} or a later version"
         )
     if content.get("complete") is not True:
-        raise OpenError(f"{path}: must be of a finished run; run it again: v2xsim run {path}")
+        raise OpenError(f"{path}: must be of a finished run; run it again: v2xsim run {in_command(path)}")
     for key, kind in _SETTINGS.items():
         try:
             value = setting(content, key)

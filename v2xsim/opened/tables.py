@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from v2xsim.errors import in_command
 from v2xsim.opened.errors import NoTableError, NotRecordedError, OpenError
 from v2xsim.results.columns import COLUMNS, SINCE, schema_of
 from v2xsim.results.table_files import repair_of, trouble_with
@@ -35,7 +36,7 @@ class RunTables(Mapping[str, pa.Table]):
         if name not in self:
             raise NotRecordedError(
                 f"{self._folder}: has no table {name!r}, which came with format {SINCE[name]}; this run has format {self._layout}: run it "
-                f"again: v2xsim run {self._folder / MANIFEST}"
+                f"again: v2xsim run {in_command(self._folder / MANIFEST)}"
             )
         if name not in self._read:
             self._read[name] = self._checked(name)

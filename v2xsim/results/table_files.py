@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from v2xsim.errors import in_command
 from v2xsim.scenario.manifest_files import MANIFEST
 from v2xsim.scenario.manifests import change_of
 
@@ -47,4 +48,4 @@ def missing_tables(folder: Path, names: Iterable[str]) -> str | None:
 
 def repair_of(folder: Path) -> str:
     """Return what a user can do about a folder of a run that is not complete."""
-    return f"copy the folder again, or run it again: v2xsim run {folder / MANIFEST}"
+    return f"copy the folder again, or run it again: v2xsim run {in_command(folder / MANIFEST)}"

@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from v2xsim.errors import in_command
 from v2xsim.scenario.errors import ScenarioError
 from v2xsim.scenario.manifest_files import MANIFEST
 
@@ -65,14 +66,14 @@ def refuse_other_content(data: Any, source: str, wanted: Kind) -> None:
     if kind is None or kind is wanted:
         return
     use = {
-        Kind.SCENARIO: f"run it with `v2xsim run {source}`",
-        Kind.SWEEP: f"run it with `v2xsim sweep {source}`",
-        Kind.SET_UP: f"run it with `v2xsim validate radio --config {source}`",
-        Kind.RUN: f"`v2xsim run {source}` runs it again",
-        Kind.PLAN: f"`v2xsim report {Path(source).parent}` reads it, and `v2xsim sweep` with the sweep file and --resume continues it",
+        Kind.SCENARIO: f"run it with `v2xsim run {in_command(source)}`",
+        Kind.SWEEP: f"run it with `v2xsim sweep {in_command(source)}`",
+        Kind.SET_UP: f"run it with `v2xsim validate radio --config {in_command(source)}`",
+        Kind.RUN: f"`v2xsim run {in_command(source)}` runs it again",
+        Kind.PLAN: f"`v2xsim report {in_command(Path(source).parent)}` reads it, and `v2xsim sweep` with the sweep file and --resume continues it",
     }[kind]
     if kind is Kind.SCENARIO and wanted is Kind.SWEEP:
-        use += f", or vary it with `v2xsim sweep {source} --grid KEY=A,B`"
+        use += f", or vary it with `v2xsim sweep {in_command(source)} --grid KEY=A,B`"
     raise ScenarioError(f"{source}: must be {wanted.value}, got {kind.value}; {use}")
 
 
@@ -93,7 +94,7 @@ def _in(folder: Path) -> str:
     if (folder / MANIFEST).is_file():
         return f"; to run a finished run again, name {folder / MANIFEST}"
     if (folder / _PLAN).is_file():
-        return f" of a sweep; `v2xsim report {folder}` reads it, and `v2xsim sweep` with the sweep file and --resume continues it"
+        return f" of a sweep; `v2xsim report {in_command(folder)}` reads it, and `v2xsim sweep` with the sweep file and --resume continues it"
     scenarios = sorted(str(path) for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern))
     if scenarios:
         more = f" and {len(scenarios) - _MOST_NAMED} more" if len(scenarios) > _MOST_NAMED else ""
@@ -104,7 +105,7 @@ def _in(folder: Path) -> str:
 def named_by_file(file: Path) -> str:
     """Return what to do for a user who named a file in place of the folder of a run or a sweep."""
     if file.suffix.lower() in (".yaml", ".yml"):
-        return f"run it first (`v2xsim run {file}` for a scenario, `v2xsim sweep {file}` for a sweep file), and name the folder that is printed at the end"
+        return f"run it first (`v2xsim run {in_command(file)}` for a scenario, `v2xsim sweep {in_command(file)}` for a sweep file), and name the folder that is printed at the end"
     if file.suffix == ".parquet":
         return f"name its folder, {file.parent}"
     return "name the folder that v2xsim run or v2xsim sweep printed at its end"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
+from v2xsim.errors import in_command
 from v2xsim.results.manifest import FORMAT as RUN_FORMAT
 from v2xsim.results.table_files import missing_tables, repair_of
 from v2xsim.scenario.manifest_files import MANIFEST as RUN_MANIFEST
@@ -143,14 +144,14 @@ def read_study(folder: str | Path) -> Study:
 
 def _sweep(folder: Path) -> Study:
     manifest = manifest_of(folder)
-    repair = f"write it again with v2xsim sweep ... --out {folder} --resume"
+    repair = f"write it again with v2xsim sweep ... --out {in_command(folder)} --resume"
     running = is_running(folder)
     if not (folder / RESULTS).exists():
         done = len(list((folder / "points").glob("*.arrow")))
         state = (
             "still runs; wait for its end"
             if running
-            else f"is not finished; continue with v2xsim sweep ... --out {folder} --resume"
+            else f"is not finished; continue with v2xsim sweep ... --out {in_command(folder)} --resume"
         )
         raise StudyError(
             f"{folder}: the sweep {state} ({done} of {len(manifest.get('points', []))} points have a result)"
