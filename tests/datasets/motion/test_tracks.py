@@ -104,7 +104,10 @@ def test_a_town_has_no_dead_ends_and_none_is_known_and_unseen(tmp_path):
     [
         ("<net", "not valid XML"),
         ("<routes/>", "its root element is <routes>"),
-        ("<net><edge id='a'><lane index='0' allow='rail' length='9' speed='9'/></edge></net>", "no two roads for cars"),
+        (
+            "<net><edge id='a'><lane index='0' allow='rail' length='9' speed='9'/></edge></net>",
+            "must have two connected roads for cars",
+        ),
     ],
 )
 def test_a_file_that_is_no_network_is_named(tmp_path, content, reason):

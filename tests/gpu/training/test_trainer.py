@@ -259,7 +259,12 @@ def test_weights_of_another_size_say_both_sizes(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "is not JSON"), ("[]", "must hold an object"), ("{}", "does not say what"), ('{"recipe": {}}', "no recipe")],
+    [
+        ("", "is not JSON"),
+        ("[]", "must hold an object"),
+        ("{}", "has no description of the model"),
+        ('{"recipe": {}}', "no recipe"),
+    ],
 )
 def test_a_folder_without_a_recipe_is_refused(tmp_path, text, words):
     save_model(small(), tmp_path)
