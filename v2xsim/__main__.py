@@ -11,11 +11,20 @@ def main() -> None:
     """Run the command that the command-line arguments name, and exit with the command's exit code."""
     try:
         stop_at_signals()
+        _open_closed_streams()
         _import_nothing_from_the_working_folder()
         # Imported inside the try block, so that an interrupt while the command line is loading is caught too.
         from v2xsim.cli.app import app
 
-        app(prog_name="v2xsim")
+        try:
+            app(prog_name="v2xsim")
+        finally:
+            from v2xsim.cli.file_errors import flushed
+
+            # Otherwise Python would find out after the exit code is set.
+            if hindered := flushed():
+                print(f"error: {hindered}", file=sys.stderr)
+                sys.exit(2)
     except KeyboardInterrupt as stop:
         ignore_signals()
         print(f"stopped by {name_of(stop)}: nothing was begun", file=sys.stderr)
@@ -28,6 +37,12 @@ def main() -> None:
         # If an interrupt ended code compiled from text (a dataclass, a kernel), CPython remembers it even after it was
         # caught, and would end by the signal instead of with our exit code. Running other compiled text clears that state.
         exec("")
+
+
+def _open_closed_streams() -> None:
+    """Let output and messages lead nowhere if the starter of the process has closed them (`>&-`)."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _import_nothing_from_the_working_folder() -> None:

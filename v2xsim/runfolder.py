@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from v2xsim import staging
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.ownership import belongs_to_a_mark
 from v2xsim.scenario.describe import all_keys
 from v2xsim.scenario.manifest_files import MANIFEST, ManifestError, manifest_of_folder
@@ -112,7 +112,7 @@ def _check_replaceable(target: Path, folder: Path) -> None:
             raise RunFolderError(f"{folder}: must be new, empty, or hold an earlier run; name another with --out")
         foreign = sorted(str(path.relative_to(target)) for path in entries if not _is_own(path, target))
     except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be read: {error.strerror}") from None
+        raise RunFolderError(f"{folder}: cannot be read: {reason_of(error)}") from None
     if foreign:
         raise RunFolderError(
             f"{folder}: holds {foreign[0]!r}, which no run wrote; move it away, or name another with --out"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.ownership import BusyError, Left, Owned, clear, marks_in, take, wait_until_clear
 from v2xsim.signals import undisturbed
 
@@ -56,7 +56,7 @@ def staged(folder: Path, check: Callable[[Path], None], error: type[UserError]) 
                 with undisturbed():
                     _swap(owned, target)
             except OSError as trouble:
-                raise error(f"{folder}: cannot be replaced: {trouble.strerror}") from None
+                raise error(f"{folder}: cannot be replaced: {reason_of(trouble)}") from None
     finally:
         for above in made:
             # If the block failed, the parent folders that were made for it are empty and are removed; otherwise they stay.
@@ -93,7 +93,7 @@ def added(folder: Path, error: type[UserError], last: str = "") -> Iterator[Path
                         final.parent.mkdir(parents=True, exist_ok=True)
                         path.replace(final)
         except OSError as trouble:
-            raise error(f"{folder}: cannot be written: {trouble.strerror}") from None
+            raise error(f"{folder}: cannot be written: {reason_of(trouble)}") from None
 
 
 class Scratch:
@@ -115,8 +115,8 @@ class Scratch:
                 owned = take(Path(tempfile.gettempdir()), f"v2xsim-{purpose}", hidden=False, shared=True)
             except OSError as trouble:
                 raise UserError(
-                    f"{tempfile.gettempdir()}: must have room for temporary files, but cannot be written: {trouble.strerror}; name another "
-                    "folder in the environment variable TMPDIR"
+                    f"{tempfile.gettempdir()}: must have room for temporary files, but cannot be written: {reason_of(trouble)}; free some "
+                    "space there, or name another folder in the environment variable TMPDIR"
                 ) from None
             self.name = str(owned.folder)
             self._release = weakref.finalize(self, owned.release)
@@ -145,7 +145,7 @@ def _taken(target: Path, folder: Path, error: type[UserError]) -> Iterator[Owned
                 f"{folder}: is being written by {busy}; wait for it, or name another folder with --out"
             ) from None
         except OSError as trouble:
-            raise error(f"{folder}: cannot be written: {trouble.strerror}") from None
+            raise error(f"{folder}: cannot be written: {reason_of(trouble)}") from None
         _open.add(owned)
     try:
         yield owned

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.gpu.sequence.checkpoint import (
     CHECKPOINT,
     MODEL,
@@ -152,7 +152,7 @@ def train(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+        raise UserError(f"{folder}: cannot be written: {reason_of(error)}") from None
     try:
         with alone_in(folder):
             return _train(model, source, settings, validation, folder, resume, on_step)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from v2xsim.atomic import write_atomically
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.perception.hnsw.arrays import DOOMED, ENTRY, FREE, TOP, Graph, empty_graph
 from v2xsim.perception.hnsw.repair import pieces
 
@@ -48,7 +48,7 @@ def write(path: str | PathLike[str], settings: dict[str, Any], arrays: Arrays) -
     try:
         write_atomically(target, to_bytes(settings, arrays))
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); nothing there is changed") from error
+        raise UserError(f"{path}: cannot be written: {reason_of(error)}; nothing there is changed") from error
 
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, Any], Arrays]:

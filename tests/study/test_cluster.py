@@ -49,7 +49,7 @@ def test_a_worker_that_was_lost_costs_its_point(job):
 def test_a_result_that_cannot_be_written_is_a_full_disk(job, tmp_path):
     outcome = cluster._arrived(replace(job, result=str(tmp_path / "gone" / "result")), future())
     assert (outcome.kind, outcome.wall_s) == ("disk", 2.0)
-    assert outcome.reason.endswith("cannot be written: No such file or directory")
+    assert "cannot be written: No such file or directory; " in outcome.reason
 
 
 class Server:

@@ -110,7 +110,8 @@ def test_a_full_disk_is_an_error_that_says_how_to_go_on(store, monkeypatch):
 
     monkeypatch.setattr("v2xsim.study.gather.write_atomically", full)
     with pytest.raises(
-        StoreError, match="cannot be written: No space left on device; free some space and continue with --resume"
+        StoreError,
+        match="cannot be written: No space left on device; free some space, or name a place on another disk; then continue",
     ):
         gather(store)
 

@@ -26,6 +26,7 @@ from v2xsim.cli import (
     validate,
     view,
 )
+from v2xsim.cli.file_errors import sentence_of
 from v2xsim.cli.layout import error_width, print_text
 from v2xsim.errors import UserError
 from v2xsim.signals import exit_code, ignore_signals, name_of
@@ -39,17 +40,31 @@ class _Group(TyperGroup):
     """Reports an error that a user can act on as one message with an exit code; any other error keeps its traceback."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        with _stop_reported():
+        with _stop_reported(), _file_error_reported():
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        with _stop_reported():
+        with _stop_reported(), _file_error_reported():
             try:
                 return super().invoke(ctx)
             except UserError as error:
                 for line in f"error: {error}".splitlines():
                     print_text(line, error_width(), color=typer.colors.RED, err=True)
                 raise typer.Exit(USAGE_ERROR) from None
+
+
+@contextmanager
+def _file_error_reported() -> Iterator[None]:
+    """Report an error of the system about a file, or about the place to which the output goes, as one line."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sentence = sentence_of(error)
+        with suppress(OSError):
+            print_text(f"error: {sentence}", error_width(), color=typer.colors.RED, err=True)
+        raise typer.Exit(USAGE_ERROR) from None
 
 
 @contextmanager

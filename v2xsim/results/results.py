@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.evaluation.metric import Metric, Rows
 from v2xsim.notices import Notice
 from v2xsim.results.listed import Listed
@@ -84,7 +84,7 @@ class Results:
                 manifest = manifest_of(self.scenario, self.rung, self.notices, self.inputs, digests, self.steered)
                 _write_json(draft / MANIFEST, manifest)
             except OSError as error:
-                raise ResultsError(f"{folder}: results cannot be written: {error.strerror}") from error
+                raise ResultsError(f"{folder}: results cannot be written: {reason_of(error)}") from error
 
 
 def _written(table: pa.Table, path: Path, name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from v2xsim.errors import reason_of
 from v2xsim.scenario.automatic import with_automatic_values
 from v2xsim.scenario.checks import cross_problems, without_effect
 from v2xsim.scenario.choices import parts_in, with_names, word_in
@@ -295,7 +296,7 @@ def text_of(file: Path, source: str) -> str:
         with file.open("rb") as stream:
             content = stream.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
-        raise ScenarioError(f"{source}: cannot be read: {error.strerror}") from None
+        raise ScenarioError(f"{source}: cannot be read: {reason_of(error)}") from None
     if len(content) > LARGEST_FILE_BYTES:
         raise ScenarioError(
             f"{source}: must be at most {LARGEST_FILE_BYTES:,} bytes; put many road users into a trace (traffic.fcd)"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from v2xsim.atomic import write_atomically
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.staging import Scratch
 from v2xsim.study.local_runner import ForkServer
 from v2xsim.study.outcome import Outcome
@@ -101,7 +101,7 @@ def _arrived(job: Job, future: Any) -> Outcome:
         if outcome.done:
             write_atomically(Path(job.result), content)
     except OSError as trouble:
-        return replace(outcome, kind="disk", reason=f"{job.result}: cannot be written: {trouble.strerror}")
+        return replace(outcome, kind="disk", reason=f"{job.result}: cannot be written: {reason_of(trouble)}")
     return outcome
 
 

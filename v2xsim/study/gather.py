@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from v2xsim.atomic import write_atomically
+from v2xsim.errors import reason_of
 from v2xsim.notices import Notice
 from v2xsim.study.continued import StoreError
 from v2xsim.study.plan import Plan
@@ -32,9 +33,7 @@ def gather(store: Store) -> Path:
         write_atomically(folder / FAILURES, as_json(store.failures()))
         write_atomically(folder / TIMING, _parquet(_timing(store)))
     except OSError as error:
-        raise StoreError(
-            f"{folder}: cannot be written: {error.strerror}; free some space and continue with --resume"
-        ) from None
+        raise StoreError(f"{folder}: cannot be written: {reason_of(error)}; then continue with --resume") from None
     return folder / RESULTS
 
 

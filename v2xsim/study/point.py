@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from v2xsim.atomic import write_atomically
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.results.results import ResultsError
 from v2xsim.runfolder import RunFolderError, staged
 from v2xsim.scenario.load import from_data
@@ -87,7 +87,7 @@ def _run(job: Job) -> None:
     try:
         write_atomically(Path(job.result), as_bytes(with_notices(results.tables["metrics"], results.notices)))
     except OSError as error:
-        raise ResultsError(f"{job.result}: cannot be written: {error.strerror}") from error
+        raise ResultsError(f"{job.result}: cannot be written: {reason_of(error)}") from error
 
 
 def as_bytes(table: pa.Table) -> bytes:

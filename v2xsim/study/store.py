@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from v2xsim.atomic import write_atomically
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.ownership import wait_until_clear
 from v2xsim.scenario.load import unfilled
 from v2xsim.study.continued import StoreError, check_inputs_since, dropped
@@ -312,7 +312,7 @@ def _said(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from None
+        raise StoreError(f"{folder}: cannot be written: {reason_of(error)}") from None
     except ValueError as error:
         if isinstance(error, UserError):
             raise

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
-from v2xsim.errors import in_command
+from v2xsim.errors import in_command, reason_of
 from v2xsim.results.manifest import FORMAT as RUN_FORMAT
 from v2xsim.results.table_files import missing_tables, repair_of
 from v2xsim.scenario.manifest_files import MANIFEST as RUN_MANIFEST
@@ -139,7 +139,7 @@ def read_study(folder: str | Path) -> Study:
             return _run(path)
         raise no_study(path)
     except OSError as error:
-        raise StudyError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise StudyError(f"{path}: cannot be read: {reason_of(error)}") from None
 
 
 def _sweep(folder: Path) -> Study:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 from matplotlib.figure import Figure
 
-from v2xsim.errors import UserError
+from v2xsim.errors import UserError, reason_of
 from v2xsim.opened import Run
 from v2xsim.staging import added
 from v2xsim.viz.drawing.style import in_style, save
@@ -58,9 +58,7 @@ def render(run_dir: Path, *, frame: int | None = None, on_skip: Callable[[str, s
             with in_style():
                 written = _drawn_frame(folder, frame, draft, skipped) + _drawn_run(folder, draft, skipped)
         except OSError as error:
-            raise ViewError(
-                f"{pictures} cannot be written ({error.strerror}); make the run's folder writable"
-            ) from error
+            raise ViewError(f"{pictures}: cannot be written: {reason_of(error)}") from error
     for name in left_out:
         # Remove the old file, because a picture of an earlier drawing would look like one of this drawing.
         if (pictures / name).is_file():

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
+from v2xsim.errors import reason_of
 from v2xsim.runfolder import REPORT_MARK, files_of_report
 from v2xsim.staging import staged
 from v2xsim.study.compare import (
@@ -82,7 +83,7 @@ def write_study_report(study: Study, folder: Path, made_of: Mapping[str, Any], u
             files = sorted(path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file())
             (draft / REPORT_MARK).write_text(json.dumps({"v2xsim": "report", "files": files}) + "\n", encoding="utf-8")
         except OSError as error:
-            raise StudyError(f"{folder}: cannot be written: {error.strerror}") from None
+            raise StudyError(f"{folder}: cannot be written: {reason_of(error)}") from None
     return folder / PAGE
 
 
@@ -97,7 +98,7 @@ def _check_replaceable(target: Path, folder: Path) -> None:
         paths = (path for path in target.rglob("*") if path.is_symlink() or not path.is_dir())
         foreign = sorted(name for path in paths if (name := path.relative_to(target).as_posix()) not in own)
     except OSError as error:
-        raise StudyError(f"{folder}: cannot be read: {error.strerror}") from None
+        raise StudyError(f"{folder}: cannot be read: {reason_of(error)}") from None
     if foreign:
         raise StudyError(
             f"{folder}: holds something else than a report: {foreign[0]!r}; move it away, or name another folder with --out"
