@@ -74,6 +74,13 @@ def write_buildings(folder: Path, osm: OsmMap, earlier: Sequence[Notice]) -> lis
     return notices
 
 
+def keep_notices(folder: Path, notices: Iterable[Notice]) -> None:
+    """Add notices to those that the file of the buildings keeps."""
+    path = folder / BUILDINGS
+    head, start, rest = path.read_text(encoding="utf-8").partition("<additional>\n")
+    path.write_text(head + "".join(notice_line(notice) for notice in notices) + start + rest, encoding="utf-8")
+
+
 def _polygons(bodies: Iterable[Body]) -> Iterable[str]:
     """Yield the polygons of the bodies as elements of an additional file of SUMO."""
     number = 0

@@ -64,6 +64,11 @@ def build_network(folder: Path, osm: OsmMap, is_left_hand: bool) -> Network:
     _close(folder / "town.osm.xml", closed)
     try:
         output = _netconvert(folder, is_left_hand)
+        ways, narrow = _ways_in(folder / NETWORK, osm)
+        if not ways:
+            # Single roads are all that there is, such as a piece of a motorway.
+            output = _netconvert(folder, is_left_hand, keeps_single_roads=True)
+            ways, narrow = _ways_in(folder / NETWORK, osm)
     except MobilityError as error:
         if "No edges loaded" not in str(error):
             raise
@@ -74,16 +79,15 @@ def build_network(folder: Path, osm: OsmMap, is_left_hand: bool) -> Network:
             "roads and tracks to deliveries only, so choose a larger extract"
         ) from error
     (folder / NETWORK_LOG).write_text(output, encoding="utf-8")
-    ways, narrow = _ways_in(folder / NETWORK, osm)
     return Network(ways, narrow, output)
 
 
-def _netconvert(folder: Path, is_left_hand: bool) -> str:
-    """Make the network, and return what netconvert prints."""
+def _netconvert(folder: Path, is_left_hand: bool, keeps_single_roads: bool = False) -> str:
+    """Make the network, with or without roads that meet no other, and return what netconvert prints."""
     return run_tool(
         "netconvert",
         ["--osm-files", "town.osm.xml", "--output-file", NETWORK, "--geometry.remove", "--ramps.guess",
-         "--junctions.join", "--tls.guess-signals", "--tls.discard-simple", "--tls.join", "--remove-edges.isolated",
+         "--junctions.join", "--tls.guess-signals", "--tls.discard-simple", "--tls.join", *([] if keeps_single_roads else ["--remove-edges.isolated"]),
          "--keep-edges.by-vclass", "passenger", "--no-turnarounds.except-deadend", "--output.original-names",
          "--osm.turn-lanes", "--osm.lane-access", "--aggregate-warnings", "1000000",
          *(["--lefthand"] if is_left_hand else [])],

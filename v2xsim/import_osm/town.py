@@ -1,40 +1,28 @@
 """Build a town: roads with SUMO's netconvert, buildings from the map, traffic with randomTrips, and a test run to choose the region."""
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
-from xml.etree import ElementTree as ET
 
 import numpy as np
 from jaxtyping import Float
 
+from v2xsim.import_osm.demand import BEGIN_S, DURATION_S, REGION_M, make_traffic
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
 from v2xsim.import_osm.osm_map import read_osm
-from v2xsim.import_osm.polygons import BUILDINGS, write_buildings
+from v2xsim.import_osm.polygons import BUILDINGS, keep_notices, write_buildings
 from v2xsim.import_osm.road_losses import road_notices
 from v2xsim.import_osm.road_network import build_network
 from v2xsim.mobility.base import MobilityError
-from v2xsim.mobility.sumo_tools import run_tool
-from v2xsim.mobility.sumo_vehicle_types import type_xml
 from v2xsim.notices import Notice
 from v2xsim.scenario.schema_world import World
 from v2xsim.staging import staged
 from v2xsim.world.buildings import load_prisms
 
-# Side of the square region from which stations are drawn.
-REGION_M = 1500.0
-STATIONS = 30
 LIDARS = 10
-# Measuring starts after five minutes, when the roads have filled.
-BEGIN_S = 300
-DURATION_S = 30
-# Shares of vehicle classes in European urban traffic; rounded values that we chose.
-MIX = {"passenger": 0.75, "van": 0.13, "truck": 0.08, "bus": 0.04}
-
 Progress = Callable[[str], None]
 
 
@@ -71,18 +59,14 @@ def import_osm(
             for notice in roads_and_buildings(osm_file, folder, driving_side, say):
                 if notify is not None:
                     notify(notice)
-            period_s = 1.0
-            for _ in range(5):
-                say(f"making traffic, a vehicle every {period_s:.2f} s")
-                _demand(folder, period_s, seed)
-                center_m, least, inside = _busiest(folder, seed)
-                if least >= vehicles and inside >= STATIONS:
-                    break
-                shortage = max(vehicles / max(least, 1), STATIONS / max(inside, 1))
-                period_s /= min(4.0, 1.15 * shortage)
+            traffic = make_traffic(folder, vehicles, seed, say)
+            keep_notices(folder, traffic.notices)
+            for notice in traffic.notices:
+                if notify is not None:
+                    notify(notice)
         except MobilityError as error:
             raise OsmImportError(f"{osm_file}: {error}") from error
-        _scenario(folder, center_m, min(STATIONS, inside), osm_file.name, out.name)
+        _scenario(folder, traffic.center_m, traffic.stations, osm_file.name, out.name)
         (folder / "town.osm.xml").unlink()
     return out / "town.yaml"
 
@@ -102,68 +86,6 @@ def roads_and_buildings(
     notices += write_buildings(folder, osm, notices)
     _, sources = load_prisms(World(buildings=folder / BUILDINGS))
     return [*notices, *replace(sources, kept=()).notices(BUILDINGS)]
-
-
-def _least_trip_m(folder: Path) -> float:
-    """Return the least straight distance of a trip: 800 m, or half the diagonal of a smaller network."""
-    with (folder / "town.net.xml").open("rb") as stream:
-        location = next(element for _, element in ET.iterparse(stream) if element.tag == "location")
-    x_min, y_min, x_max, y_max = map(float, location.get("convBoundary", "").split(","))
-    return min(800.0, 0.5 * math.hypot(x_max - x_min, y_max - y_min))
-
-
-def _demand(folder: Path, period_s: float, seed: int) -> None:
-    """Write trips between random edges, one every `period_s`, until the end of the measured time.
-
-    Edges are chosen with probabilities in proportion to their length, and those at the border of the network are preferred.
-    """
-    kinds = "".join(type_xml(kind, share) for kind, share in MIX.items())
-    types = f'<additional><vTypeDistribution id="mix">{kinds}</vTypeDistribution></additional>'
-    (folder / "types.add.xml").write_text(types, encoding="utf-8")
-    run_tool(
-        "randomTrips.py",
-        ["--net-file", "town.net.xml", "--output-trip-file", "town.trips.xml", "--route-file", "town.rou.xml",
-         "--additional-file", "types.add.xml", "--trip-attributes", 'type="mix" departLane="best" departSpeed="max"',
-         "--begin", "0", "--end", str(BEGIN_S + DURATION_S), "--period", f"{period_s:.4f}", "--seed", str(seed),
-         "--min-distance", f"{_least_trip_m(folder):.0f}", "--length", "--fringe-factor", "2", "--validate"],
-        folder,
-    )  # fmt: skip
-    for left in ("town.trips.xml", "town.rou.alt.xml"):
-        (folder / left).unlink(missing_ok=True)
-    own_types = "<vType" in (folder / "town.rou.xml").read_text(encoding="utf-8")
-    additional = "" if own_types else '<additional-files value="types.add.xml"/>'
-    (folder / "town.sumocfg").write_text(
-        "<configuration><input>"
-        f'<net-file value="town.net.xml"/><route-files value="town.rou.xml"/>{additional}'
-        "</input></configuration>\n",
-        encoding="utf-8",
-    )
-
-
-def _busiest(folder: Path, seed: int) -> tuple[Float[np.ndarray, " 2"], int, int]:
-    """Return the centre of the busiest square, and two least numbers of vehicles over time: on all roads, and in that square."""
-    run_tool(
-        "sumo",
-        ["-c", "town.sumocfg", "--fcd-output", "trial.xml", "--device.fcd.begin", str(BEGIN_S), "--device.fcd.period",
-         "5", "--end", str(BEGIN_S + DURATION_S + 1), "--step-length", "0.5", "--seed", str(seed), "--no-step-log",
-         "--no-warnings"],
-        folder,
-    )  # fmt: skip
-    steps = [
-        np.array([[float(v.get("x", 0)), float(v.get("y", 0))] for v in step.iter("vehicle")]).reshape(-1, 2)
-        for step in ET.parse(folder / "trial.xml").getroot().iter("timestep")
-    ]
-    (folder / "trial.xml").unlink()
-    steps = [step for step in steps if len(step)]
-    if not steps:
-        raise OsmImportError("no vehicle finds a way through the roads of the extract")
-    everywhere = np.concatenate(steps)
-    candidates = np.unique(np.round(everywhere / 100.0), axis=0) * 100.0
-    counts = np.array(
-        [[(np.abs(step - center) <= REGION_M / 2.0).all(axis=1).sum() for step in steps] for center in candidates]
-    )
-    best = int(np.argmax(counts.mean(axis=1)))
-    return candidates[best], min(len(step) for step in steps), int(counts[best].min())
 
 
 def _scenario(folder: Path, center_m: Float[np.ndarray, " 2"], stations: int, source: str, name: str) -> None:

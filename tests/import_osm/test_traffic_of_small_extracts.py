@@ -1,0 +1,106 @@
+"""Traffic of extracts that are no town: villages apart from each other, single roads, a few streets."""
+
+import re
+
+import pytest
+
+from tests.import_osm.small_maps import Drawing
+from v2xsim.import_osm import OsmImportError, import_osm
+from v2xsim.import_osm.demand import make_traffic
+from v2xsim.import_osm.streets import streets_of
+from v2xsim.import_osm.town import roads_and_buildings
+
+LAST_ROADS = re.compile(
+    r'(<way [^>]*>(<nd [^>]*/>){2}<tag k="highway" v="residential"/><tag k="lanes" v="2"/>.*?</way>)'
+)
+
+
+def extract(tmp_path, draw):
+    """Write a drawing without the square of roads round it."""
+    drawing = Drawing()
+    draw(drawing)
+    source = tmp_path / "small.osm"
+    source.write_text(LAST_ROADS.sub("", drawing.text()))
+    return source
+
+
+def network(tmp_path, draw):
+    """Return a folder with the network of a drawing."""
+    folder = tmp_path / "town"
+    folder.mkdir()
+    roads_and_buildings(extract(tmp_path, draw), folder)
+    return folder
+
+
+def grid(drawing, x, y, streets, side):
+    """Draw a village of crossing streets."""
+    for n in range(streets):
+        along = [side * k for k in range(streets)]
+        drawing.way([(x + side * n, y + step) for step in along], highway="residential")
+        drawing.way([(x + step, y + side * n) for step in along], highway="residential")
+
+
+def test_trips_are_no_longer_than_the_largest_of_villages_far_apart(tmp_path):
+    def villages(drawing):
+        grid(drawing, 0, 0, 5, 100)
+        grid(drawing, 9000, 0, 3, 30)
+
+    streets = streets_of(network(tmp_path, villages) / "town.net.xml")
+    assert (streets.pieces, streets.is_through) == (2, False)
+    assert streets.least_trip_m == pytest.approx(
+        0.5 * 500, abs=50
+    )  # from side to side of 400 m by 400 m, without corners
+    assert streets.largest_m == pytest.approx(2 * 10 * 400, rel=0.2)  # junctions are no lanes
+
+
+def test_two_villages_have_traffic_within_each(tmp_path):
+    def villages(drawing):
+        grid(drawing, 0, 0, 3, 100)
+        grid(drawing, 6000, 0, 3, 100)
+
+    traffic = make_traffic(network(tmp_path, villages), 8, 1, lambda _: None)
+    assert "import.road_pieces" in {notice.subject for notice in traffic.notices}
+
+
+def country_road(drawing):
+    drawing.way([(0, 0), (400, 0), (800, 30)], highway="tertiary")
+
+
+def carriageways(drawing):
+    drawing.way([(0, 0), (400, 0), (1800, 0)], highway="motorway", oneway="yes")
+    drawing.way([(1800, 20), (400, 20), (0, 20)], highway="motorway", oneway="yes")
+
+
+def reversed_road(drawing):
+    drawing.way([(0, 0), (400, 0), (800, 0)], highway="primary", oneway="-1")
+
+
+@pytest.mark.parametrize("draw", [country_road, carriageways, reversed_road])
+def test_vehicles_drive_through_a_single_road_from_end_to_end(tmp_path, draw):
+    folder = network(tmp_path, draw)
+    traffic = make_traffic(folder, 3, 1, lambda _: None)
+    assert "import.traffic_through" in {notice.subject for notice in traffic.notices}
+    assert (folder / "town.rou.xml").read_text().count("<vehicle") > 100
+
+
+def test_a_few_short_streets_have_no_more_traffic_than_they_hold(tmp_path):
+    folder = network(tmp_path, lambda drawing: grid(drawing, 0, 0, 2, 30))
+    said = []
+    traffic = make_traffic(folder, 260, 1, said.append)
+    streets = streets_of(folder / "town.net.xml")
+    trips = (folder / "town.rou.xml").read_text().count("<vehicle")
+    assert 1 <= streets.most_vehicles <= 10  # at most 240 m of lanes
+    assert trips <= 330 / streets.least_period_s + 1
+    notice = next(notice for notice in traffic.notices if notice.subject == "import.traffic_small")
+    assert f"hold {streets.most_vehicles} in dense traffic" in notice.text
+    assert not any("every 0.00 s" in text or "every 0 s" in text for text in said)
+
+
+def test_roads_without_traffic_are_refused_with_file_reason_and_repair(tmp_path, monkeypatch):
+    monkeypatch.setattr("v2xsim.import_osm.demand._busiest", lambda folder, seed: None)
+    source = extract(tmp_path, country_road)
+    with pytest.raises(
+        OsmImportError, match=rf"{source}: no vehicle finds a way .* in 1 piece .*choose a larger extract"
+    ):
+        import_osm(source, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [source]
