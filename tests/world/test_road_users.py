@@ -12,9 +12,8 @@ from v2xsim.world.road_users import (
     antenna_height_m,
     body_height_m,
     kind_of,
-    kind_of_type_name,
-    kinds_in_type_name,
 )
+from v2xsim.world.type_names import kind_of_type_name, kinds_in_type_name
 
 
 def test_the_scenario_offers_the_classes_of_the_catalogue_in_its_order():
@@ -79,6 +78,19 @@ def test_the_shape_tells_the_class_where_it_can(vehicle_class, shape, kind):
         ("motorcyclist", "motorcycle"),
         ("regional_train", "bus"),
         ("trainee", "passenger"),
+        ("Columbus", "passenger"),
+        ("syllabus", "passenger"),
+        ("caravan", "passenger"),
+        ("handtruck", "passenger"),
+        ("carbus", "passenger"),
+        ("trail", "passenger"),
+        ("bus@3", "bus"),
+        ("buses/line.4", "bus"),
+        ("LKWs", "truck"),
+        ("heavyTruck7", "truck"),
+        ("BUSType", "bus"),
+        ("MiniBus", "van"),
+        ("eBike", "bicycle"),
     ],
 )
 def test_the_id_of_a_type_in_a_trace_tells_the_class_where_it_can(name, kind):
@@ -90,7 +102,7 @@ def test_the_id_of_a_type_in_a_trace_tells_the_class_where_it_can(name, kind):
     [
         ("bus_truck", "truck bus"), ("car_pedestrian", "passenger pedestrian"), ("carTruck", "truck passenger"),
         ("delivery_truck", "truck van"), ("motorbike", "motorcycle"), ("minibus", "van"), ("passenger_bus", "bus"), ("cargo_truck", "truck"),
-        ("railcar", "bus"), ("DEFAULT_PEDTYPE", "pedestrian"), ("t7", ""),
+        ("railcar", "bus"), ("DEFAULT_PEDTYPE", "pedestrian"), ("t7", ""), ("carbus", ""), ("caravan", ""), ("passengerBus", "bus"),
     ],
 )  # fmt: skip
 def test_all_classes_that_the_id_of_a_type_names_are_found(name, kinds):

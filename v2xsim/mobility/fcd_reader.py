@@ -21,13 +21,11 @@ from v2xsim.world.road_users import (
     PASSENGER,
     PEDESTRIAN,
     TRUCK,
-    is_passenger_type_name,
     is_vehicle_class,
     kind_of,
-    kind_of_type_name,
-    kinds_in_type_name,
 )
 from v2xsim.world.top_speeds import USUAL_MPS, speed_class
+from v2xsim.world.type_names import is_passenger_type_name, kind_of_type_name, kinds_in_type_name
 
 # Number of bytes that the XML parser gets at once.
 _CHUNK_BYTES = 1 << 18
@@ -100,8 +98,8 @@ class Found:
         riders: Persons in vehicles, whose bodies contain them; time in microseconds and name of the first vehicle of each.
         fast_persons: Persons that move faster than people run, beside no vehicle of the trace.
         containers: Containers, which are no road users.
-        unknown_types: Vehicle types whose names do not contain the name of a class.
-        ambiguous_types: Vehicle types whose names contain those of several classes, with the class that is taken.
+        unknown_types: Vehicle types whose names have no word for a class.
+        ambiguous_types: Vehicle types whose names have words for several classes, with the class that is taken.
         unknown_elements: Elements with an id that are none of SUMO's road users, by name, and how often each is there.
         untyped: Number of vehicles without a type.
         without_speed: Road users that have no speed at some time, each with whether the trace gives one that is no number.

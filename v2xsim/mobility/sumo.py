@@ -44,11 +44,11 @@ from v2xsim.world.road_users import (
     contradicts,
     is_sumo_default_height,
     kind_of,
-    kinds_in_type_name,
 )
 from v2xsim.world.roads import Roads
 from v2xsim.world.snapshot import Snapshot
 from v2xsim.world.top_speeds import MOST_MPS, TOP_SPEEDS, USUAL_MPS, impossible_speed, speed_class, with_article
+from v2xsim.world.type_names import kinds_in_type_name
 
 LANE_CHANGE_S = 3.0
 """Duration of a lane change.

@@ -255,7 +255,7 @@ class TraceChecks:
         note("trace.untyped", found.untyped, "vehicles have no type; all are taken as passenger cars")
         note(
             "trace.unknown_types", len(found.unknown_types),
-            f"vehicle types whose names contain no known class are taken as passenger cars: {listed(sorted(found.unknown_types))}",
+            f"vehicle types whose names have no word for a known class are taken as passenger cars: {listed(sorted(found.unknown_types))}",
         )  # fmt: skip
         taken = [f"{name!r} (taken as {KINDS[kind]})" for name, kind in sorted(found.ambiguous_types.items())]
         note(

@@ -7,7 +7,6 @@ The size of the van is an assumption: between the delivery vans of 4.9 x 1.9 x 2
 most in Europe.
 """
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,29 +79,6 @@ _KIND_OF_SHAPE = {
     "pedestrian": PEDESTRIAN,
 }  # fmt: skip
 
-# Class by a word in the id of a vehicle type, for traces, which have the id of the type but not its shape; the most
-# reliable words come first. A word that is the beginning of another one does not count, such as the van in "advanced".
-_KIND_OF_WORD = tuple(
-    (re.compile(pattern), kind)
-    for pattern, kind in (
-        ("motorcycl|motorbike|moped", MOTORCYCLE),
-        ("bicycle|biketype|cyclist", BICYCLE),
-        ("bike", BICYCLE),
-        ("truck|trailer|lorry|hgv|lkw", TRUCK),
-        ("minibus", VAN),
-        ("bus(?!iness)|coach|tram|rail|subway|(?<![a-z])trains?(?![a-z])", BUS),
-        ("delivery|emergency|van(?=$|[^a-z]|s$|s[^a-z]|type)", VAN),
-    )
-)
-# Further words that name a class, if they are words of their own.
-_OTHER_WORD = (
-    (re.compile("(?<![a-z])(cars?|pkw|taxi|sedan|suv|hatchback|passenger)(?![a-z])"), PASSENGER),
-    (re.compile("pedestrian|pedtype|(?<![a-z])ped(?![a-z])"), PEDESTRIAN),
-)
-# A "passenger bus" is a bus.
-_FOR_PASSENGERS = re.compile("passenger[^a-z]*(bus|van|coach|rail|tram|train)")
-_PASSENGER_WORD = re.compile("car|passenger|taxi|vehtype|sedan|suv|hatchback|wagon|pkw|auto|evehicle")
-
 
 def kind_of(vehicle_class: str, shape: str = "") -> int:
     """Return the class of a SUMO vehicle type.
@@ -131,37 +107,6 @@ def contradicts(vehicle_class: str, shape: str) -> bool:
 def is_vehicle_class(name: str) -> bool:
     """Return whether a name is one of SUMO's vClasses."""
     return name in _KIND_OF_CLASS or name in _CAR_CLASSES
-
-
-def kind_of_type_name(name: str) -> int:
-    """Return the class that a word in the id of a vehicle type suggests; passenger car if there is no such word.
-
-    It is never a pedestrian: traces have elements of their own for persons, and a word such as "person" is part of many
-    names of cars.
-    """
-    text = name.lower()
-    return next((kind for word, kind in _KIND_OF_WORD if word.search(text)), PASSENGER)
-
-
-def kinds_in_type_name(name: str) -> tuple[int, ...]:
-    """Return the classes that words in the id of a vehicle type name, the one that `kind_of_type_name` takes first."""
-    # A capital begins a word: busTruck.
-    text = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-    kinds: dict[int, None] = {}
-    rest = text
-    for word, kind in _KIND_OF_WORD:
-        if word.search(rest):
-            kinds[kind] = None
-            # A part of this word, such as the bike in "motorbike", is no further word.
-            rest = word.sub("_", rest)
-    text = _FOR_PASSENGERS.sub("_", text)
-    kinds.update({kind: None for word, kind in _OTHER_WORD if word.search(text)})
-    return tuple(kinds)
-
-
-def is_passenger_type_name(name: str) -> bool:
-    """Return whether the id of a vehicle type contains a word for a passenger car."""
-    return _PASSENGER_WORD.search(name.lower()) is not None
 
 
 def body_height_m(kind: int, vehicle_class: str, sumo_height_m: float, is_set: bool = False) -> float:

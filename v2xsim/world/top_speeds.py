@@ -1,12 +1,12 @@
 """How fast road users of each class move: the speed up to which it is usual, and the one that nobody has ever reached."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from v2xsim.world.road_users import KINDS, PEDESTRIAN
+from v2xsim.world.type_names import is_rail_type_name
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,6 @@ USUAL_MPS: Float[np.ndarray, " classes"] = np.array([top.usual_mps for top in TO
 MOST_MPS: Float[np.ndarray, " classes"] = np.array([top.most_mps for top in TOP_SPEEDS])
 
 _RAIL_CLASSES = frozenset({"tram", "rail_urban", "subway", "rail", "rail_electric", "rail_fast", "cable_car"})
-_RAIL_WORD = re.compile("rail|tram|train|subway")
 
 
 def speed_class(kind: int, vehicle_class: str = "", type_name: str = "") -> int:
@@ -58,9 +57,7 @@ def speed_class(kind: int, vehicle_class: str = "", type_name: str = "") -> int:
         vehicle_class: SUMO's vClass; empty if it is not known.
         type_name: Name of its vehicle type, which counts if there is no vClass.
     """
-    if vehicle_class in _RAIL_CLASSES or (
-        not vehicle_class and kind != PEDESTRIAN and _RAIL_WORD.search(type_name.lower())
-    ):
+    if vehicle_class in _RAIL_CLASSES or (not vehicle_class and kind != PEDESTRIAN and is_rail_type_name(type_name)):
         return TRAIN
     return AIRCRAFT if vehicle_class == "aircraft" else kind
 
