@@ -29,7 +29,9 @@ def said_by(block, before=""):
     ).stdout.split()  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1", "SIGUSR2"])
+@pytest.mark.parametrize("name", [
+    "SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGPWR", "SIGRTMIN",
+])  # fmt: skip
 def test_a_signal_stops_with_its_name_and_a_shells_exit_code(name):
     assert said_by(SEND.format(name=name)) == [name, str(128 + getattr(signal, name))]
 

@@ -10,8 +10,12 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 # Ctrl-C; `kill`, `timeout`, scancel and a machine that shuts down; the end of a terminal or of a connection; and the warnings that
-# batch systems send before they kill a job. SIGQUIT is left alone: it is the last resort of a user whose process does not react.
-_ASKING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1", "SIGUSR2")
+# batch systems send before they kill a job; clocks that run out, failing power, and all others that end a process which does not
+# catch them. SIGQUIT is left alone: it is the last resort of a user whose process does not react.
+_ASKING = (
+    "SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGPWR", "SIGIO",
+    "SIGSTKFLT", "SIGRTMIN", "SIGRTMAX",
+)  # fmt: skip
 # Users press Ctrl-C twice, and batch systems repeat themselves. For this time after the first signal the process cleans up undisturbed.
 _GRACE_S = 5.0
 
