@@ -152,6 +152,26 @@ def test_a_name_that_is_used_again_by_a_truck_is_another_road_user(tmp_path):
     assert "'a#2'" in found["traffic.names_used_again"].text
 
 
+def test_a_car_that_becomes_a_truck_while_it_drives_is_absent_between_the_two_samples(tmp_path):
+    rows = [
+        (time, [car(x=10 * time, type="truck" if 3 <= time < 5 else "car"), car("b", x=10 * time, y=8)])
+        for time in range(8)
+    ]
+    found, there = driven(tmp_path, rows, end_s=7)
+    assert there[2.0] == {"a", "b"}
+    assert there[2.5] == {"b"}
+    assert there[3.0] == {"a#2", "b"}
+    notice = found["trace.body_changes"]
+    assert notice.count == 2  # back to a car at 5 s
+    assert "'a': it is absent between its samples at 2 s and 3 s" in notice.text
+
+
+def test_a_name_that_is_used_again_after_a_pause_is_no_change_on_the_way(tmp_path):
+    rows = [*eastward(steps=3), (10, [car(x=500, type="truck")]), (11, [car(x=510, type="truck")])]
+    found, _ = driven(tmp_path, rows, end_s=12)
+    assert "trace.body_changes" not in found
+
+
 def test_a_car_that_comes_back_after_a_long_absence_is_the_same_and_reported(tmp_path):
     rows = [(time, users[:1] if 5 <= time < 20 else users) for time, users in eastward(steps=30)]
     found, there = driven(tmp_path, rows, end_s=25)

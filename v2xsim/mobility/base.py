@@ -84,7 +84,10 @@ class Identities:
         self._names = names
         self._agent_of: dict[tuple[str, Body], int] = {}
         self._bodies_of: dict[str, int] = {}
+        self._first_of: dict[str, int] = {}
         self.renamed: list[str] = []
+        # The name in the source of each road user whose name stands for several.
+        self.sharing: dict[int, str] = {}
 
     def agent(self, name: str, owner: str, body: Body) -> int:
         """Return the agent id of a road user; a new one is entered into the register.
@@ -107,8 +110,10 @@ class Identities:
         agent = self._names.register(own_name, owner)
         self._bodies_of[name] = number
         self._agent_of[name, body] = agent
+        first = self._first_of.setdefault(name, agent)
         if number > 1:
             self.renamed.append(own_name)
+            self.sharing |= {first: name, agent: name}
         return agent
 
     def notices(self, source: str) -> tuple[Notice, ...]:

@@ -103,6 +103,7 @@ class Found:
         unknown_elements: Elements with an id that are none of SUMO's road users, by name, and how often each is there.
         untyped: Number of vehicles without a type.
         without_speed: Road users that have no speed at some time, each with whether the trace gives one that is no number.
+        sharing: Name in the trace of each road user whose name stands for several, by the number of the road user.
         speed_rows: Row of each road user in `v2xsim.world.top_speeds.TOP_SPEEDS`, by its number in the trace.
         lowest_m: Lowest elevation in the trace.
         highest_m: Highest elevation in the trace.
@@ -119,6 +120,7 @@ class Found:
     unknown_elements: dict[str, int] = field(default_factory=dict)
     untyped: int = 0
     without_speed: dict[str, bool] = field(default_factory=dict)
+    sharing: dict[int, str] = field(default_factory=dict)
     speed_rows: list[int] = field(default_factory=list)
     lowest_m: float = np.inf
     highest_m: float = -np.inf
@@ -155,12 +157,12 @@ class TraceReader:
             run_us: Begin and end of the run: `found` counts only what is in it or within a second of it; None counts everything.
         """
         self.path = path
-        self.found = Found()
+        self.identities = Identities(names)
+        self.found = Found(sharing=self.identities.sharing)
         # What is found at the present step: `found` itself, or an object that is thrown away.
         self._noted = self.found
         self._run_us = run_us
         self.ready: list[Sample] = []
-        self.identities = Identities(names)
         self._kind_of: dict[str, int] = {}
         self._car_types: dict[str, bool] = {}
         self._several_kinds: set[str] = set()

@@ -83,6 +83,8 @@ class TraceChecks:
         self._flickers = 0
         self._jumps = 0
         self._jump: _Jump | None = None
+        self._changes = 0
+        self._change = ("", 0, 0)
         self._gaps = 0
         self._gap: tuple[int, int] = (0, 0)
 
@@ -126,7 +128,19 @@ class TraceChecks:
         """Return whether a span of time touches the run."""
         return self._run_us is None or (from_us < self._run_us[1] and to_us >= self._run_us[0])
 
+    def _note_changes(self, before: Sample, after: Sample) -> None:
+        """Count the road users that have another class or size than in the sample before."""
+        if not self._found.sharing or self.is_gap(before, after) or not self._in_run(before.time_us, after.time_us):
+            return
+        gone, come = np.setdiff1d(before.agent, after.agent), np.setdiff1d(after.agent, before.agent)
+        named = {self._found.sharing.get(one) for one in gone.tolist()} - {None}
+        for name in (self._found.sharing.get(one) for one in come.tolist()):
+            if name in named:
+                self._changes += 1
+                self._change = self._change if self._changes > 1 else (name or "", before.time_us, after.time_us)
+
     def _compare(self, before: Sample, after: Sample) -> None:
+        self._note_changes(before, after)
         b, a = matched(before, after)
         if len(b) == 0:
             return
@@ -215,6 +229,12 @@ class TraceChecks:
                 f"{self._jump.way_m:.0f} m in {self._jump.span_s:g} s at {self._jump.time_us / 1e6:.12g} s; a road user is absent between "
                 "the samples around its jump",
             )  # fmt: skip
+        name, last_us, first_us = self._change
+        note(
+            "trace.body_changes", self._changes,
+            f"{counted(self._changes, 'road user')} changing class or size on the way, first {name!r}: it is absent between its samples at "
+            f"{last_us / 1e6:.12g} s and {first_us / 1e6:.12g} s, and goes on as another road user; give it one type",
+        )  # fmt: skip
         note(
             "trace.flicker", self._flickers,
             f"road users are missing in single samples {self._flickers:,} times; they are absent there",
