@@ -313,7 +313,7 @@ def test_a_million_points_are_a_plan_and_one_more_is_not(monkeypatch):
     ("blocks", "count"),
     [
         ({"grid": {f"k{n}": list(range(10)) for n in range(9)}}, "1,000,000,000"),
-        ({"grid": {f"k{n}": list(range(1000)) for n in range(100)}}, "about 10^300"),
+        ({"grid": {f"k{n}": list(range(10)) for n in range(300)}}, "about 10^300"),
         ({"random": {"points": 100_000, "keys": {"a": [1]}}, "sobol": {"points": 1_000, "keys": {"b": [1]}}}, "100,000,000"),
         ({"list": [{"a": n} for n in range(1001)], "seeds": 1000}, "1,001,000"),
     ],
