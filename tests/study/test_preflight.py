@@ -77,3 +77,10 @@ def test_a_notice_names_the_settings_that_it_concerns(monkeypatch):
     )
     (notice,) = preflight(plan_of({**SHORT, "grid": {"radio.tx_power_dbm": [5, 10, 20]}}))
     assert notice.text == "sweep: settings 0, 1: too weak"
+
+
+def test_the_traffic_is_checked_with_the_first_seed_of_the_sweep(monkeypatch):
+    seeds = []
+    monkeypatch.setattr("v2xsim.traffic_preview.previewed", lambda scenario: seeds.append(scenario.run.seed) or ())
+    preflight(plan_of({"scenario": "demo", "grid": {"cooperation.relay": ["none", "hybrid"]}, "seeds": [7, 8]}))
+    assert seeds == [7, 7]

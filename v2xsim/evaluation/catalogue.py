@@ -67,8 +67,10 @@ def _kinds() -> dict[str, MetricKind]:
         "received_per_frame": MetricKind(work, "B", "payload that arrived for a frame and was fused"),
         "requests_answered": _share(work, "share of the requests that were answered"),
         "data_arrived_whole": _share(work, "share of the answers of which all parts arrived"),
-        "data_latency_direct": MetricKind(work, "ms", "time from the radio of the helper to the ego, directly"),
-        "data_latency_relayed": MetricKind(work, "ms", "time from the radio of the helper to the ego, through a relay"),
+        "data_latency_direct": MetricKind(work, "ms", "time from the making of an answer to its arrival, directly"),
+        "data_latency_relayed": MetricKind(
+            work, "ms", "time from the making of an answer to its arrival, through a relay"
+        ),
         "data_latency_within": _share(work, "share of the answers whose latency is within the bound"),
         "prr": _share(radio, "packet reception ratio of awareness messages within record.prr_range_m"),
         "lost_to_half_duplex": _share(radio, "share lost because the receiver was sending"),
@@ -76,7 +78,7 @@ def _kinds() -> dict[str, MetricKind]:
         "lost_to_receiver_busy": _share(radio, "share lost because the receiver was locked on another packet"),
         "lost_to_propagation": _share(radio, "share lost to noise, which includes the floor of the error curve"),
         "lost_to_collision": _share(radio, "share lost to interference"),
-        "awareness_latency": MetricKind(radio, "ms", "time from the radio of the sender to the receiver"),
+        "awareness_latency": MetricKind(radio, "ms", "time from the making of a message to its reception"),
         "awareness_latency_within": _share(radio, "share of the awareness messages whose latency is within the bound"),
         "inter_packet_gap": MetricKind(
             radio, "ms", "time between two awareness messages of one sender at one receiver"

@@ -66,7 +66,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("ego", "bool", "whether it is an ego: a station that requests and fuses data"),
     ],
     "packets": [
-        ("queued_us", "us", "time at which the message was handed to the radio"),
+        ("queued_us", "us", "time at which the message was made; the delay of radio.processing_spread_ms follows, except for awareness messages"),
         ("start_us", "us", "start of the first bit on the air"),
         ("end_us", "us", "end of the last bit on the air"),
         ("message", "long", "message that the packet belongs to (transfers.message)"),
@@ -110,7 +110,7 @@ COLUMNS: dict[str, list[tuple[str, str, str]]] = {
         ("frame_us", "us", "capture time of the ego's frame that the message belongs to"),
         ("capture_us", "us", "capture time of the data; -1 for a request"),
         ("detect_us", "us", "time at which the helper had finished the detection in that data; -1 for a request"),
-        ("queue_us", "us", "time at which the message was handed to the radio"),
+        ("queue_us", "us", "time at which the message was made; the delay of radio.processing_spread_ms follows"),
         ("air_us", "us", "start of the first packet that arrived at the relay or the destination; -1 if none did"),
         ("arrive_us", "us", "arrival of the last fragment; -1 if a fragment was lost"),
         ("fuse_us", "us", "time at which the ego fused the data; -1 if it did not"),

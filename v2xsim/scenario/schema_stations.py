@@ -71,7 +71,7 @@ class Stations(Section):
         None,
         "1, or 0 if include or roadside names stations; not used if count is given",
         "1",
-        "Share of motor vehicles that are connected, that is, have a radio",
+        "Probability with which each motor vehicle is connected, that is, has a radio; a higher value keeps the stations of a lower one with the same seed",
         ge=0,
         le=1,
     )

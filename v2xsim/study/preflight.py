@@ -40,7 +40,11 @@ def preflight(plan: Plan) -> tuple[Notice, ...]:
     from v2xsim.input_checks import input_notices
     from v2xsim.traffic_preview import previewed
 
-    scenarios = dict(enumerate(plan.scenarios))
+    # With a seed of the sweep, since the draw of stations depends on it.
+    scenarios: dict[int, Scenario] = {}
+    for point in plan.points:
+        if point.setting not in scenarios:
+            scenarios[point.setting] = plan.scenario_of(point)
     checks: list[tuple[Callable[[Any], Iterable[Notice]], Mapping[str, tuple[Any, list[int]]]]] = [
         (value_notices, {str(row): (scenario, [row]) for row, scenario in scenarios.items()}),
         (_tried, _own_parts(scenarios)),

@@ -20,7 +20,7 @@ class Message:
         destination: Agent id of the station that the message is for, or EVERYBODY.
         relay: Agent id of the station that must forward the message, or NOBODY.
         size_bytes: Size of the payload, without headers.
-        queued_us: Time at which the message was handed to the radio.
+        queued_us: Time at which the message was made.
     """
 
     kind: ClassVar[str]

@@ -18,7 +18,7 @@ class Announced:
     Attributes:
         awareness: Content of the announcement.
         arrived_us: Time at which the announcement arrived.
-        sent_us: Time at which its sender handed it to the radio.
+        sent_us: Time at which its sender made it.
     """
 
     awareness: Awareness
@@ -102,7 +102,7 @@ class Knowledge:
 
         Args:
             awareness: Content of the announcement.
-            sent_us: Time at which its sender handed it to the radio.
+            sent_us: Time at which its sender made it.
             now_us: Time at which the announcement arrived.
         """
         before = self.announced.get(awareness.origin)
