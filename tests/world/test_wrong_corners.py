@@ -9,6 +9,7 @@ import pytest
 from v2xsim.scenario.schema_world import Building, World
 from v2xsim.spatial.grid import grid_over, items_within
 from v2xsim.world.buildings import building_notices, load_obstacles, load_prisms, prisms_of_polygons
+from v2xsim.world.footprints import FootprintMap
 from v2xsim.world.polygon_file import Polygon
 
 HOUSE = [(500_010, 5_500_005), (500_020, 5_500_005), (500_020, 5_500_025), (500_010, 5_500_025)]
@@ -77,6 +78,18 @@ def test_large_outlines_one_over_the_other_need_little_memory():
     with memory_of(2):
         grid = grid_over(lower, lower + 100_000.0, 32.0)
     assert len(items_within(grid, lower[0] + 99_000, lower[0] + 99_001)) == 2000
+
+
+def test_cells_of_a_very_large_building_need_little_memory_and_are_those_of_its_parts():
+    def ground_of(outline):
+        obstacles, _ = load_obstacles(listed(outline))
+        with memory_of(1):
+            return FootprintMap(obstacles, 0.25).open_ground(np.array([-40, -40]), (80, 90))
+
+    large = [(-3.1, -2.2), (2900, -2.2), (2900, 2900), (-3.1, 2900)]
+    part = [(-3.1, -2.2), (90, -2.2), (90, 90), (-3.1, 90)]
+    assert (ground_of(large) == ground_of(part)).all()
+    assert 0 < ground_of(part).sum() < 80 * 90
 
 
 def test_a_region_without_buildings_is_named_as_the_reason():

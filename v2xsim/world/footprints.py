@@ -14,6 +14,11 @@ from v2xsim.world.inside import all_around
 HEADROOM_M = 2.0
 """Least height of a building's underside above open ground: cars pass below it."""
 
+# The cells of larger buildings are computed anew for each window, and cells and walls are compared in parts: both bound the memory
+# that a long building and small cells need.
+_MOST_KEPT_CELLS = 4_000_000
+_MOST_AT_ONCE = 4_000_000
+
 
 class FootprintMap:
     """Computes which cells of a window of the map lie inside buildings; the cells of each building are computed once."""
@@ -42,25 +47,44 @@ class FootprintMap:
         for row in items_within(self._obstacles.grid, first, first + np.array(shape) * self._cell_m):
             if int(row) in around or self._obstacles.prisms.base_m[row] >= HEADROOM_M:
                 continue
-            cells = self._cells(int(row)) - lower
+            cells = self._cells(int(row), lower, shape) - lower
             inside = cells[((cells >= 0) & (cells < np.array(shape))).all(axis=1)]
             ground[inside[:, 0], inside[:, 1]] = False
         return ground
 
-    def _cells(self, row: int) -> Int64[np.ndarray, "cells 2"]:
-        """Return the world indices of the cells whose centre lies in one building (even-odd rule over its walls)."""
-        if row not in self._drawn:
-            prisms = self._obstacles.prisms
-            foot = prisms.vertices_m[prisms.offset[row] : prisms.offset[row + 1]]
-            low = np.floor(foot.min(axis=0) / self._cell_m).astype(np.int64)
-            high = np.floor(foot.max(axis=0) / self._cell_m).astype(np.int64)
-            i, j = np.meshgrid(np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1), indexing="ij")
-            cells = np.stack([i.ravel(), j.ravel()], axis=1)
-            x, y = ((cells + 0.5) * self._cell_m).T
-            after = np.roll(foot, -1, axis=0)
-            (ax, ay), (bx, by) = foot.T[:, :, None], after.T[:, :, None]
-            spans = (ay > y) != (by > y)
-            rise = np.where(by == ay, 1.0, by - ay)
-            crossings = (spans & (x < ax + (y - ay) / rise * (bx - ax))).sum(axis=0)
-            self._drawn[row] = cells[crossings % 2 == 1]
+    def _cells(self, row: int, lower: Int64[np.ndarray, " 2"], shape: tuple[int, int]) -> Int64[np.ndarray, "cells 2"]:
+        """Return the world indices of the cells whose centre lies in one building; of a very large one, only those in a window."""
+        if row in self._drawn:
+            return self._drawn[row]
+        prisms = self._obstacles.prisms
+        foot = prisms.vertices_m[prisms.offset[row] : prisms.offset[row + 1]]
+        low = np.floor(foot.min(axis=0) / self._cell_m).astype(np.int64)
+        high = np.floor(foot.max(axis=0) / self._cell_m).astype(np.int64)
+        if int((high - low + 1).prod()) > _MOST_KEPT_CELLS:
+            first, last = np.maximum(low, lower), np.minimum(high, np.asarray(lower) + np.array(shape) - 1)
+            return _cells_inside(foot, first, last, self._cell_m)
+        self._drawn[row] = _cells_inside(foot, low, high, self._cell_m)
         return self._drawn[row]
+
+
+def _cells_inside(
+    foot: Float[np.ndarray, "corners 2"], low: Int64[np.ndarray, " 2"], high: Int64[np.ndarray, " 2"], cell_m: float
+) -> Int64[np.ndarray, "cells 2"]:
+    """Return the indices, from `low` to `high`, of the cells whose centre lies in an outline (even-odd rule over its walls)."""
+    columns = np.arange(low[0], high[0] + 1)
+    rows = np.arange(low[1], high[1] + 1)
+    if len(columns) == 0 or len(rows) == 0:
+        return np.zeros((0, 2), np.int64)
+    strips = -(-len(columns) * len(rows) * len(foot) // _MOST_AT_ONCE)
+    after = np.roll(foot, -1, axis=0)
+    (ax, ay), (bx, by) = foot.T[:, :, None], after.T[:, :, None]
+    rise = np.where(by == ay, 1.0, by - ay)
+    inside = []
+    for strip in np.array_split(columns, min(strips, len(columns))):
+        i, j = np.meshgrid(strip, rows, indexing="ij")
+        cells = np.stack([i.ravel(), j.ravel()], axis=1)
+        x, y = ((cells + 0.5) * cell_m).T
+        spans = (ay > y) != (by > y)
+        crossings = (spans & (x < ax + (y - ay) / rise * (bx - ax))).sum(axis=0)
+        inside.append(cells[crossings % 2 == 1])
+    return np.concatenate(inside)
