@@ -55,6 +55,7 @@ def test_a_value_that_no_program_can_use_is_refused_with_its_line(tmp_path, befo
         (b"\xff\xe0\x04o5m2", "osmconvert"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd\x00", "zstd"), (b"7z\xbc\xaf", "7-Zip"),
         (gzip.compress(gzip.compress(b"<osm/>", mtime=0), mtime=0), "twice"), ("<osm name='Höhe'/>".encode("latin-1"), "not in UTF-8"),
         (b'<osm><node id="1" lat="5" lon="5"><tag k="highway" v="bus_stop"/></node></osm>', "no way with a highway"),
+        (b'<osm><way id="1"><tag k="Highway" v="primary"/></way></osm>', "but one with 'Highway'; correct the key"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_refused_with_what_it_is(tmp_path, content, reason):

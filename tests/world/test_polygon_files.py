@@ -159,3 +159,17 @@ def test_a_building_in_several_pieces_counts_once(tmp_path):
     pieces = "".join(f'<poly id="way1#{n}" type="building" shape="{n}0,0 {n}9,0 {n}9,9"/>' for n in range(1, 4))
     prisms, notices = loaded(tmp_path, pieces + HOUSE)
     assert (len(prisms), "1 of 2 buildings have neither" in notices["buildings.height_assumed"].text) == (4, True)
+
+
+@pytest.mark.parametrize(("second", "count"), [("9", 1), ("6", 0)])
+def test_a_parameter_that_a_building_has_twice_is_reported_if_the_values_differ(tmp_path, second, count):
+    content = HOUSE.replace("</poly>", f'<param key="height" value="{second}"/></poly>')
+    prisms, notices = loaded(tmp_path, content)
+    assert (prisms.top_m.tolist(), len(notices)) == ([float(second)], count)
+    assert not count or "(house: height;" in notices["buildings.key_repeated"].text
+
+
+@pytest.mark.parametrize("key", ["Min_Height", "min-height", "building:minheight", "roof:heigth"])
+def test_a_parameter_that_is_almost_one_of_heights_is_reported_beside_a_height(tmp_path, key):
+    _, notices = loaded(tmp_path, HOUSE.replace("</poly>", f'<param key="{key}" value="3"/></poly>'))
+    assert f"(house: {key};" in notices["buildings.height_key_unknown"].text

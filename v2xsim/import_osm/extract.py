@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from v2xsim.errors import UserError
+from v2xsim.world.like_keys import like
 from v2xsim.world.polygon_file import is_utf8
 
 _PACKINGS = {
@@ -52,7 +53,8 @@ def unpacked(source: Path, target: Path) -> int:
     check = _Check(source)
     check.run(text)
     if check.roads == 0:
-        raise OsmImportError(f"{source}: has no roads (no way with a highway tag)")
+        hint = f", but one with {check.mistyped!r}; correct the key" if check.mistyped else ""
+        raise OsmImportError(f"{source}: has no roads (no way with a highway tag{hint})")
     if check.nodes == 0:
         raise OsmImportError(
             f"{source}: has no nodes; the nodes of the ways are needed, too (Overpass: `(._;>;); out body;`)"
@@ -79,12 +81,14 @@ class _Check:
     Attributes:
         source: The extract, for messages.
         roads: Number of ways with a highway tag.
+        mistyped: A key of a way that is almost `highway`; empty if there is none.
         nodes: Number of nodes.
         is_sorted: Whether nodes come before ways, and ways before relations.
     """
 
     source: Path
     roads: int = 0
+    mistyped: str = ""
     nodes: int = 0
     is_sorted: bool = True
     _depth: int = 0
@@ -137,7 +141,11 @@ class _Check:
         if name == "node" and attributes.get("action") != "delete" and attributes.get("visible") != "false":
             self._degrees("lat", 90.0, attributes, line)
             self._degrees("lon", 180.0, attributes, line)
-        self.roads += name == "tag" and attributes.get("k") == "highway" and self._kind == "way"
+        if name == "tag" and self._kind == "way":
+            key = attributes.get("k", "")
+            self.roads += key == "highway"
+            if like(key, ("highway",)):
+                self.mistyped = key
         self.nodes += name == "node"
         if name in _ORDER:
             self.is_sorted &= _ORDER.index(name) >= self._last

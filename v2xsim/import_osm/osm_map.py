@@ -61,6 +61,7 @@ class OsmMap:
         relations: Relations in the order of the file.
         remarks: What the server that made the extract says of it, such as that it ran out of time.
         repeated: Names of the elements that occur twice with different contents.
+        repeated_keys: Names of the ways and relations that have a key twice with different values, each with the key.
     """
 
     position_deg: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class OsmMap:
     relations: list[Relation] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
+    repeated_keys: list[str] = field(default_factory=list)
 
 
 def read_osm(path: Path) -> OsmMap:
@@ -81,15 +83,18 @@ def read_osm(path: Path) -> OsmMap:
     nodes: list[int] = []
     members: list[tuple[str, int, str]] = []
     earlier: list[Way | None] = []
+    # The way or relation whose tags are read; empty for nodes and for elements that are left out.
+    element = ""
     is_deleted = is_in_remark = False
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal tags, nodes, members, is_deleted, is_in_remark
+        nonlocal tags, nodes, members, element, is_deleted, is_in_remark
         if name in ("node", "way", "relation"):
             tags, nodes, members = {}, [], []
             # JOSM keeps deleted elements in its files.
             is_deleted = attributes.get("action") == "delete" or attributes.get("visible") == "false"
             number = _number(attributes.get("id"))
+            element = "" if is_deleted or number is None or name == "node" else f"{name} {number}"
             if is_deleted or number is None:
                 return
             if name == "node":
@@ -108,7 +113,10 @@ def read_osm(path: Path) -> OsmMap:
             osm.remarks.append("")
             is_in_remark = True
         elif name == "tag":
-            tags[attributes.get("k", "")] = attributes.get("v", "").strip()
+            key, value = attributes.get("k", ""), attributes.get("v", "").strip()
+            if element and tags.get(key, value) != value:
+                osm.repeated_keys.append(f"{element}: {key}")
+            tags[key] = value
         elif name == "nd":
             number = _number(attributes.get("ref"))
             if number is not None:

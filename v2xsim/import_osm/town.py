@@ -12,6 +12,7 @@ from jaxtyping import Float
 from v2xsim.import_osm.demand import BEGIN_S, DURATION_S, REGION_M, make_traffic
 from v2xsim.import_osm.driving_side import is_left_hand
 from v2xsim.import_osm.extract import OsmImportError, unpacked
+from v2xsim.import_osm.mistyped_keys import key_notices
 from v2xsim.import_osm.osm_map import read_osm
 from v2xsim.import_osm.polygons import BUILDINGS, keep_notices, write_buildings
 from v2xsim.import_osm.road_losses import road_notices
@@ -81,7 +82,7 @@ def roads_and_buildings(
     osm = read_osm(folder / "town.osm.xml")
     is_left, reason = (driving_side == "left", "") if driving_side else is_left_hand(osm)
     say("building roads")
-    notices = list(road_notices(osm, build_network(folder, osm, is_left), is_left, reason))
+    notices = [*key_notices(osm), *road_notices(osm, build_network(folder, osm, is_left), is_left, reason)]
     say("building houses")
     notices += write_buildings(folder, osm, notices)
     _, sources = load_prisms(World(buildings=folder / BUILDINGS))

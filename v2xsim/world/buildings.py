@@ -16,6 +16,7 @@ from v2xsim.spatial.grid import indexed
 from v2xsim.world.building_heights import HEIGHT_KEYS, Provenance, prism_heights_m
 from v2xsim.world.height_faults import LONGEST_M, height_faults, is_unlikely
 from v2xsim.world.height_sources import HeightSources
+from v2xsim.world.like_keys import HEIGHTS, likes_of
 from v2xsim.world.outlines import Outline, corners_of, has_third_coordinate, usable_footprints
 from v2xsim.world.polygon_file import BuildingsError, Polygon, PolygonList, in_degrees, read_polygons
 
@@ -248,14 +249,17 @@ def _note_faults(faults: dict[str, list[str]], polygon: Polygon, building: str, 
         faults.setdefault(subject, []).append(place)
     if has_third_coordinate(polygon.shape):
         faults.setdefault("buildings.third_coordinate", []).append(place)
+    if polygon.repeated:
+        faults.setdefault("buildings.key_repeated", []).append(f"{place}: {', '.join(dict.fromkeys(polygon.repeated))}")
+    unread = [key for key, _ in likes_of(polygon.tags, HEIGHTS)]
     if provenance == "default":
-        like = [
+        unread += [
             key
             for key in polygon.tags
             if re.sub(r"[@:_\-. ]", "", key).lower() in _LIKE_HEIGHTS and key not in HEIGHT_KEYS
         ]
-        if like:
-            faults.setdefault("buildings.height_key_unknown", []).append(f"{place}: {like[0].removeprefix('@')}")
+    if unread:
+        faults.setdefault("buildings.height_key_unknown", []).append(f"{place}: {unread[0].removeprefix('@')}")
 
 
 # Of two heights for the same outline, the one with the better source counts.

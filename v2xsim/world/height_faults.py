@@ -46,9 +46,10 @@ FAULTS: Mapping[str, str] = {
         f"a height below {_LOWEST_M:g} m, above {TALLEST_M:g} m, or above {_HIGHEST_SMALL_M:g} m for a house or shed; it is taken as it is"
     ),
     "buildings.height_key_unknown": (
-        "no height that can be read, but a parameter or attribute like one; heights are read from the parameters height, "
-        "building:levels and the like"
+        "a parameter or attribute that is almost one of those that heights are read from, and is not read; they are height, building:levels, "
+        "min_height and the like (docs/models.md)"
     ),
+    "buildings.key_repeated": "a parameter twice with different values; the last one counts",
     "buildings.shape_unreadable": "a shape that cannot be read; left out",
     "buildings.in_degrees": "an outline smaller than 5 cm, probably in longitude and latitude; left out",
     "buildings.left_out": f"fewer than three different corners or an area below {SMALLEST_M2:g} m2",

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,7 @@ class Polygon:
         name: Its id.
         line: Its line in the file; 0 if it comes from no file.
         is_in_degrees: Whether the file says that its shape is in longitude and latitude.
+        repeated: Keys of parameters that it has twice with different values; the last value counts.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Polygon:
     name: str = ""
     line: int = 0
     is_in_degrees: bool = False
+    repeated: Sequence[str] = ()
 
     @property
     def place(self) -> str:
@@ -149,6 +151,7 @@ class _Handler:
         self._path, self._roots, self._includes = path, list[str](), list[tuple[int, str]]()
         # Tags of the polygon whose element is open; parameters of other elements, such as points of interest, are nobody's.
         self._tags: dict[str, str] | None = None
+        self._repeated: list[str] = []
         self._others: dict[str, int] = {}
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
@@ -179,18 +182,22 @@ class _Handler:
                 raise BuildingsError(f"{self._path}: root element is <{name}>; a polygon file has <additional>{advice}")
         elif name == "poly":
             unknown = {f"@{key}": value for key, value in attributes.items() if key not in _ATTRIBUTES}
+            self._repeated = []
             self._tags = unknown | ({"building": attributes["building"]} if "building" in attributes else {})
             self.polygons.append(
                 Polygon(
                     attributes.get("type", ""), attributes.get("shape", ""), self._tags, attributes.get("id", ""),
-                    self._parser.CurrentLineNumber, attributes.get("geo", "").strip().lower() in _TRUE,
+                    self._parser.CurrentLineNumber, attributes.get("geo", "").strip().lower() in _TRUE, self._repeated,
                 )
             )  # fmt: skip
         elif name == "location":
             self.polygons.net_offset_m = attributes.get("netOffset", "")
         elif name == "param":
             if self._tags is not None:
-                self._tags[attributes.get("key", "")] = attributes.get("value", "")
+                key, value = attributes.get("key", ""), attributes.get("value", "")
+                if self._tags.get(key, value) != value:
+                    self._repeated.append(key)
+                self._tags[key] = value
         elif name == "include":
             self._includes.append((self._parser.CurrentLineNumber, attributes.get("href", "").strip()))
         else:
