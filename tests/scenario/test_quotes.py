@@ -67,3 +67,16 @@ def test_a_file_that_is_no_yaml_is_refused_with_the_repair(tmp_path, text, repai
     (tmp_path / "s.yaml").write_text(text + SCRIPT % "a")
     with pytest.raises(ScenarioError, match=repair):
         v2xsim.load(tmp_path / "s.yaml")
+
+
+def test_nothing_in_place_of_a_name_is_refused_because_there_is_no_default(tmp_path):
+    assert refusal(tmp_path, SCRIPT % "").endswith("id: must be text, got nothing; it has no default: give a value")
+    assert refusal(tmp_path, "run: {seed: }\n" + SCRIPT % "a").endswith(
+        "got nothing; remove the line to use the default"
+    )
+
+
+def test_an_item_of_a_list_that_is_nothing_is_refused_because_there_is_no_default(tmp_path):
+    message = refusal(tmp_path, "stations: {include: [null]}\n" + SCRIPT % "a")
+    assert "include.0: must be text" in message
+    assert "default" not in message or "no default" in message

@@ -373,4 +373,18 @@ def _hint(kind: str, given: Any, keys: Keys) -> str:
         except ValueError:
             return ""
         return "; write it without quotes"
-    return "; remove the line to use the default" if given is None else ""
+    if given is not None:
+        return ""
+    return "; it has no default: give a value" if _has_no_default(keys) else "; remove the line to use the default"
+
+
+def _has_no_default(keys: Keys) -> bool:
+    """Return whether a key must have a value; items of lists must."""
+    if keys and str(keys[-1]).isdecimal():
+        return True
+    return any(
+        len(place) == len(keys)
+        and all(part in ("*", key) for part, key in zip(place, keys, strict=True))
+        and info.is_required()
+        for place, info in all_keys(root())
+    )
