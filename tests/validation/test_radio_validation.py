@@ -97,7 +97,7 @@ def test_a_set_up_of_ones_own_runs_with_every_access_scheme(access, tmp_path):
     ("radio: {mcs: 8}", ["at most 7, got 8"]),
     ("radio: {access: ideal}", ["bad.yaml:1: access: is called radio.access now, and the file has both"]),
     ("radio: 3", ["radio: must be a section"]),
-    ("run: {begin: 3}", ["run.begin", "did you mean 'begin_s'?"]),
+    ("run: {begin: 3}", ["run.begin", "did you mean 'run.begin_s'?"]),
     ("receiver: {per_table: [[3, 0.5], [1, 0.2]]}", ["per_table", "rise"]),
     ("channel: {environment_height_m: -1}", ["environment_height_m"]),
 ])  # fmt: skip
