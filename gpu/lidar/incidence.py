@@ -12,8 +12,10 @@ from numba import njit
 
 from v2xsim.records import BUILDING, GROUND, Boxes, Obstacles
 
-# Half the side of the square around a return in which walls are looked for: more than any error of a range.
-_NEAR_M = 1.0
+# A return lies within this many standard deviations of its surface: more than the largest quantile of `returns`, 4.3.
+_SIGMAS = 4.5
+# And within this distance, for coordinates that are rounded.
+_ROUNDED_M = 0.1
 
 
 def incidence_cosines(
@@ -24,6 +26,7 @@ def incidence_cosines(
     boxes: Boxes,
     box_id: Int64[np.ndarray, " boxes"],
     obstacles: Obstacles,
+    range_noise_m: float,
 ) -> Float32[np.ndarray, " points"]:
     """Return the cosine of the angle between each ray and the normal of the surface that it hit, 0 (grazing) to 1.
 
@@ -35,15 +38,18 @@ def incidence_cosines(
         boxes: Bounding boxes of the road users.
         box_id: Agent id of each box, in rising order.
         obstacles: Buildings.
+        range_noise_m: Standard deviation of the range error of the returns.
 
     Returns:
-        The cosines; NaN for a return on a body that is not in `boxes`, or on no wall or roof of `obstacles`.
+        The cosines; NaN for a return on a body that is not in `boxes`, on no wall or roof of `obstacles`, or exactly at its
+        lidar, where the error of a short range was cut off at 0 and the direction of the ray is lost.
     """
     prisms, grid = obstacles.prisms, obstacles.grid
     cosines: np.ndarray = _cosines(
         np.ascontiguousarray(points_m, np.float64), object_id, lidar, np.ascontiguousarray(lidars_m, np.float64),
         boxes.center_m, boxes.size_m, boxes.yaw_rad, box_id, prisms.vertices_m, prisms.is_seam, prisms.offset, prisms.base_m,
         prisms.top_m, grid.origin_m, float(grid.cell_m), grid.shape[0], grid.shape[1], grid.offset, grid.item,
+        _ROUNDED_M + _SIGMAS * range_noise_m,
     )  # fmt: skip
     return cosines
 
@@ -100,7 +106,7 @@ def _prism_cosine(origin, point, foot, seam, base, top):  # type: ignore[no-unty
 @njit(cache=True, nogil=True, error_model="numpy")
 def _cosines(  # type: ignore[no-untyped-def]
     points, object_id, lidar, lidars, center, size, yaw, name, vertex, seam, first_vertex, base, top, grid_origin, cell, nx, ny,
-    offset, item,
+    offset, item, near_m,
 ):  # fmt: skip
     """Return the cosines of `incidence_cosines`; the arguments are its plain arrays."""
     cosines = np.full(len(points), math.nan, np.float32)
@@ -111,11 +117,11 @@ def _cosines(  # type: ignore[no-untyped-def]
         if object_id[n] == GROUND:
             cosines[n] = abs(dz) / math.sqrt(dx * dx + dy * dy + dz * dz)
         elif object_id[n] == BUILDING:
-            x0 = max(0, math.floor((point[0] - _NEAR_M - grid_origin[0]) / cell))
-            y0 = max(0, math.floor((point[1] - _NEAR_M - grid_origin[1]) / cell))
-            x1 = min(nx - 1, math.floor((point[0] + _NEAR_M - grid_origin[0]) / cell))
-            y1 = min(ny - 1, math.floor((point[1] + _NEAR_M - grid_origin[1]) / cell))
-            nearest = _NEAR_M
+            x0 = max(0, math.floor((point[0] - near_m - grid_origin[0]) / cell))
+            y0 = max(0, math.floor((point[1] - near_m - grid_origin[1]) / cell))
+            x1 = min(nx - 1, math.floor((point[0] + near_m - grid_origin[0]) / cell))
+            y1 = min(ny - 1, math.floor((point[1] + near_m - grid_origin[1]) / cell))
+            nearest = near_m
             for ix in range(x0, x1 + 1):
                 for iy in range(y0, y1 + 1):
                     for entry in range(offset[ix * ny + iy], offset[ix * ny + iy + 1]):

@@ -133,12 +133,10 @@ class Plausibility:
     def _users_inside(self, names: Names) -> Notice | None:
         if not self._inside:
             return None
-        agent, (time_us, x_m, y_m) = next(iter(self._inside.items()))
-        count = len(self._inside)
+        count, first = len(self._inside), _first(self._inside, names)
         users = "1 road user was" if count == 1 else f"{count} road users were"
         text = (
-            f"world.buildings: {users} inside buildings, first {names.name_of(agent)!r} at {time_us * 1e-6:.12g} s at ({x_m:.1f}, "
-            f"{y_m:.1f}); the walls round them block their lidars and links. Correct the paths or the outlines, or raise the "
+            f"world.buildings: {users} inside buildings, {first}; the walls round them block their lidars and links. Correct the paths or the outlines, or raise the "
             "underside of the building (base_m, or min_height in a polygon file)"
         )
         return Notice("traffic.inside_building", count, text)
@@ -146,12 +144,10 @@ class Plausibility:
     def _users_in_walls(self, names: Names) -> Notice | None:
         if not self._in_walls:
             return None
-        agent, (time_us, x_m, y_m) = next(iter(self._in_walls.items()))
-        count = len(self._in_walls)
+        count, first = len(self._in_walls), _first(self._in_walls, names)
         users = "1 road user" if count == 1 else f"{count} road users"
         text = (
-            f"world.buildings: walls passed through the bodies of {users}, first {names.name_of(agent)!r} at {time_us * 1e-6:.12g} s at "
-            f"({x_m:.1f}, {y_m:.1f}); a lidar or an antenna in the part behind the wall sees and hears nothing outside. Correct the paths or "
+            f"world.buildings: walls passed through the bodies of {users}, {first}; a lidar or an antenna in the part behind the wall sees and hears nothing outside. Correct the paths or "
             "the outlines"
         )
         return Notice("traffic.in_wall", count, text)
@@ -252,6 +248,12 @@ class Plausibility:
             f"{nearest}; no ego ever has a helper"
         )
         return Notice("cooperation.no_helper_in_range", 1, text)
+
+
+def _first(noted: dict[int, tuple[int, float, float]], names: Names) -> str:
+    """Return who was noted first, when and where, as text."""
+    agent, (time_us, x_m, y_m) = next(iter(noted.items()))
+    return f"first {names.name_of(agent)!r} at {time_us * 1e-6:.12g} s at ({x_m:.1f}, {y_m:.1f})"
 
 
 def _nearest_helper_m(fleet: Fleet) -> float:

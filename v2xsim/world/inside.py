@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from numba import njit
 
 from v2xsim.records import Obstacles
@@ -49,27 +49,28 @@ def all_around(position_m: Float[np.ndarray, " 3"], top_m: float, obstacles: Obs
     near &= (prisms.base_m < top_m) & (prisms.top_m > position_m[2])
 
     def covers(row: int) -> bool:
-        is_seam = prisms.is_seam[prisms.offset[row] : prisms.offset[row + 1]]
-        return _covers(prisms.footprint_m(row), is_seam, place_m)
+        first, last = prisms.offset[row : row + 2]
+        return bool(_covers(prisms.vertices_m, prisms.is_seam, first, last, place_m[0], place_m[1]))
 
     return np.array([row for row in np.flatnonzero(near).tolist() if covers(row)], np.int64)
 
 
-def _covers(
-    footprint_m: Float[np.ndarray, "corners 2"], is_seam: Bool[np.ndarray, " corners"], place_m: Float[np.ndarray, " 2"]
-) -> bool:
+@njit(cache=True, nogil=True)
+def _covers(vertex, seam, first, last, x, y):  # type: ignore[no-untyped-def]
     """Return whether a point lies in a footprint and on none of its walls: whether an odd number of edges lies east of it."""
-    after_m = np.roll(footprint_m, 1, axis=0)
-    edge_m, away_m = after_m - footprint_m, place_m - footprint_m
-    length_m = np.maximum(np.hypot(edge_m[:, 0], edge_m[:, 1]), 1e-12)
-    across_m = np.abs(edge_m[:, 0] * away_m[:, 1] - edge_m[:, 1] * away_m[:, 0]) / length_m
-    along_m = (edge_m * away_m).sum(axis=1) / length_m
-    is_wall = ~np.roll(is_seam, 1)
-    if (is_wall & (across_m <= ON_WALL_M) & (along_m >= -ON_WALL_M) & (along_m <= length_m + ON_WALL_M)).any():
-        return False
-    spans = (after_m[:, 1] > place_m[1]) != (footprint_m[:, 1] > place_m[1])
-    (ax, ay), (bx, by) = after_m[spans].T, footprint_m[spans].T
-    return int((place_m[0] < ax + (place_m[1] - ay) * (bx - ax) / (by - ay)).sum()) % 2 == 1
+    inside = False
+    previous = last - 1
+    for v in range(first, last):
+        ax, ay, bx, by = vertex[previous, 0], vertex[previous, 1], vertex[v, 0], vertex[v, 1]
+        if (ay > y) != (by > y) and x < ax + (y - ay) * (bx - ax) / (by - ay):
+            inside = not inside
+        length = max(1e-12, math.hypot(bx - ax, by - ay))
+        along = ((bx - ax) * (x - ax) + (by - ay) * (y - ay)) / length
+        across = abs((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / length
+        if not seam[previous] and across <= ON_WALL_M and -ON_WALL_M <= along <= length + ON_WALL_M:
+            return False
+        previous = v
+    return inside
 
 
 @njit(cache=True, nogil=True)
@@ -89,18 +90,7 @@ def _rows(  # type: ignore[no-untyped-def]
                 or body_top[n] <= base[p] or center[n, 2] >= top[p]
             ):  # fmt: skip
                 continue
-            inside, on_wall = False, False
-            previous = first_vertex[p + 1] - 1
-            for v in range(first_vertex[p], first_vertex[p + 1]):
-                ax, ay, bx, by = vertex[previous, 0], vertex[previous, 1], vertex[v, 0], vertex[v, 1]
-                if (ay > y) != (by > y) and x < ax + (y - ay) * (bx - ax) / (by - ay):
-                    inside = not inside
-                length = max(1e-12, math.hypot(bx - ax, by - ay))
-                along = ((bx - ax) * (x - ax) + (by - ay) * (y - ay)) / length
-                across = abs((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / length
-                on_wall |= not seam[previous] and across <= ON_WALL_M and -ON_WALL_M <= along <= length + ON_WALL_M
-                previous = v
-            if inside and not on_wall:
+            if _covers(vertex, seam, first_vertex[p], first_vertex[p + 1], x, y):
                 rows[n] = p
                 break
     return rows

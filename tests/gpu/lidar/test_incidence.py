@@ -13,12 +13,12 @@ BEAMS = evenly_spaced(24, 180, -40.0, 30.0, 60.0)
 HOUSE = ([(10, -5), (20, -5), (20, 5), (10, 5)], 0.0, 8.0)
 
 
-def cosines(points_m, object_id, scene, lidars_m=((0.0, 0.0, 2.0),), lidar=None):
+def cosines(points_m, object_id, scene, lidars_m=((0.0, 0.0, 2.0),), lidar=None, noise_m=0.1):
     """Return the cosines at returns of one lidar, at the origin 2 m above ground unless said otherwise."""
     names = np.array(object_id, np.int64)
     return incidence_cosines(
         np.array(points_m, float), names, np.zeros(len(names), np.uint8) if lidar is None else np.array(lidar, np.uint8),
-        np.array(lidars_m, float), scene.boxes, scene.agent, scene.obstacles,
+        np.array(lidars_m, float), scene.boxes, scene.agent, scene.obstacles, noise_m,
     )  # fmt: skip
 
 
@@ -81,6 +81,18 @@ def test_a_wall_is_met_at_the_angle_of_the_ray_to_its_normal_and_a_roof_from_abo
 def test_a_return_on_nothing_that_is_there_has_no_angle():
     scene = scene_of([(10.0, 0.0, 0.0, 4.0, 2.0, 1.5, 0.0)], [HOUSE])
     assert np.isnan(cosines([(50.0, 0.0, 2.0), (8.0, 0.0, 1.0)], [BUILDING, 99], scene)).all()
+
+
+def test_a_return_far_from_its_wall_has_the_angle_at_the_wall_if_ranges_are_that_noisy():
+    # 4 standard deviations of 3 m behind the wall, on the ray to (10, 2, 2).
+    point_m = np.array([0, 0, 2.0]) + np.array([10, 2.0, 0]) * (1 + 12 / np.hypot(10, 2))
+    noisy, exact = (cosines([point_m], [BUILDING], scene_of(buildings=[HOUSE]), noise_m=noise) for noise in (3.0, 0.02))
+    assert noisy[0] == pytest.approx(10 / np.hypot(10, 2), rel=1e-6)
+    assert np.isnan(exact[0])
+
+
+def test_a_return_at_its_lidar_has_no_direction():
+    assert np.isnan(cosines([(0.0, 0.0, 2.0)], [GROUND], scene_of())[0])
 
 
 def test_no_returns_have_no_angles():

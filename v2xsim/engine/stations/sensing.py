@@ -76,8 +76,9 @@ class Sensing:
         lidars_m = [(world_from_vehicle @ lidar.vehicle_from_sensor(base_m))[:3, 3] for lidar in carried]
         points_m = transform(np.ascontiguousarray(cloud.points_m, np.float64), world_from_vehicle)
         return incidence_cosines(
-            points_m, cloud.object_id, cloud.lidar, np.array(lidars_m), snapshot.boxes, snapshot.agent, self._obstacles
-        )
+            points_m, cloud.object_id, cloud.lidar, np.array(lidars_m), snapshot.boxes, snapshot.agent, self._obstacles,
+            self._scenario.lidars.range_noise_m,
+        )  # fmt: skip
 
     def _scanned(
         self, snapshot: Snapshot, fleet: Fleet, row: int
