@@ -8,6 +8,7 @@ import pytest
 from small_runs import finished
 
 import v2xsim
+from tests.viz.ply_files import read_ply
 from v2xsim.opened import Cloud, NotRecordedError, OpenError
 from v2xsim.viz.run.pictures import render
 
@@ -211,18 +212,10 @@ def test_the_file_of_a_cloud_has_its_intensity(tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(of().folder, folder)
     render(folder, frame=1)
-    row = [
-        ("xyz", "<f8", 3),
-        ("rgb", "u1", 3),
-        ("source", "<i4"),
-        ("object", "<i4"),
-        ("time", "<f8"),
-        ("intensity", "<f4"),
-    ]
-    body = (folder / "pictures" / "clouds" / "frame_1.ply").read_bytes().split(b"end_header\n", 1)[1]
+    points = read_ply(folder / "pictures" / "clouds" / "frame_1.ply")
     run = v2xsim.open(folder)
     ego, time_us = (run.tables["frames"][name][1].as_py() for name in ("ego", "frame_us"))
-    assert np.array_equal(np.frombuffer(body, row)["intensity"], run.frames(ego, time_us * 1e-6)[0].cloud.intensity)
+    assert np.array_equal(points["intensity"], run.frames(ego, time_us * 1e-6)[0].cloud.intensity)
 
 
 def test_a_cloud_of_unknown_angles_has_no_intensity():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.viz.ply_files import read_ply
 from v2xsim.viz.export.cloud_file import Cloud, offset_m, write_pcd, write_ply
 
 POINTS_M = np.array([(1.5, -2.25, 0.0), (1e3, 2e3, -0.5), (-7.0, 0.125, 12.0)])
@@ -14,14 +15,6 @@ POINTS_M = np.array([(1.5, -2.25, 0.0), (1e3, 2e3, -0.5), (-7.0, 0.125, 12.0)])
 FAR_M = [np.array([500_000.0, 5_500_000.0, 0.0]), np.array([-9e7, 9.9e7, 0.0]), np.array([8_190.0, 0.0, 0.0])]
 RGB = np.array([(255, 0, 0), (1, 2, 3), (230, 159, 0)], np.uint8)
 WRITERS = {"ply": write_ply, "pcd": write_pcd}
-PLY_ROW = [
-    ("xyz", "<f8", 3),
-    ("rgb", "u1", 3),
-    ("source", "<i4"),
-    ("object", "<i4"),
-    ("time", "<f8"),
-    ("intensity", "<f4"),
-]
 PCD_ROW = [
     ("xyz", "<f4", 3),
     ("rgb", "<u4"),
@@ -43,10 +36,6 @@ def head_and_body(path: Path, last_header_line: bytes) -> tuple[list[str], bytes
     content = path.read_bytes()
     end = content.index(last_header_line) + len(last_header_line)
     return content[:end].decode("ascii").splitlines(), content[end:]
-
-
-def read_ply(path: Path) -> np.ndarray:
-    return np.frombuffer(head_and_body(path, b"end_header\n")[1], PLY_ROW)
 
 
 def pcd_world_m(path: Path) -> np.ndarray:

@@ -13,6 +13,7 @@ from crossing_run import EGO, add
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from tests.viz.ply_files import read_ply
 from v2xsim.records import Prisms
 from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.tables import Columns
@@ -317,16 +318,7 @@ def test_points_of_different_stations_differ_in_colour(folder: RunFolder) -> Non
 def test_the_cloud_file_has_source_object_and_time_of_the_tables(copy: Path) -> None:
     render(copy, frame=2)
     rows = pq.read_table(copy / "clouds.parquet", filters=[("frame", "==", 2)])
-    body = (copy / "pictures/clouds/frame_2.ply").read_bytes().split(b"end_header\n", 1)[1]
-    form = [
-        ("xyz", "<f8", 3),
-        ("rgb", "u1", 3),
-        ("source", "<i4"),
-        ("object", "<i4"),
-        ("time", "<f8"),
-        ("intensity", "<f4"),
-    ]
-    points = np.frombuffer(body, form)
+    points = read_ply(copy / "pictures/clouds/frame_2.ply")
     assert points["xyz"].T.tolist() == [rows.column(name).to_pylist() for name in ("x_m", "y_m", "z_m")]
     assert [points[name].tolist() for name in ("source", "object")] == [
         rows.column(name).to_pylist() for name in ("source", "object")

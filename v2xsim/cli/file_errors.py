@@ -16,7 +16,7 @@ def sentence_of(error: OSError) -> str:
         named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else f"file {error.filename}"
         return f"{named}: {reason_of(error)}"
     if (refused := _refused(sys.stdout, probe=True)) is not None:
-        return f"the output cannot be printed: {reason_of(refused)}; the files and folders that the command had finished stay"
+        return _unprinted(refused)
     return f"a file cannot be written or read: {reason_of(error)}"
 
 
