@@ -10,6 +10,7 @@ from v2xsim.notices import Notice
 from v2xsim.records import Prisms
 from v2xsim.results.listed import Listed, ListedMetrics
 from v2xsim.results.results import Results, metrics_table
+from v2xsim.results.row_groups import in_memory
 from v2xsim.scenario.schema_world import simulated_s
 from v2xsim.scenario.steered import NOTICE, Steered
 from v2xsim.world.roads import Roads
@@ -36,7 +37,7 @@ def results_of(
     tables: dict[str, pa.Table] = {name: columns.finished() for name, columns in recording.tables.items()}
     frames = tables["fusion"].num_rows
     rows = all_metrics(
-        tables,
+        in_memory(tables),
         recording.average_precision(),
         frames,
         simulated_s(scenario.run.duration_s, scenario.run.step_s),

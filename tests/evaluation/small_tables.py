@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from v2xsim.results.columns import COLUMNS
+from v2xsim.results.columns import COLUMNS, schema_of
 from v2xsim.results.tables import Columns
 
 _BLANK = {"word": "", "text": "", "bytes": b"", "bool": False}
@@ -18,9 +18,14 @@ def table(name, **columns):
     return made.finished()
 
 
-def empty_tables():
-    """Return every table of a run, without rows."""
-    return {name: Columns(name).finished() for name in COLUMNS}
+def read(tables, rows=65_536):
+    """Return the function that reads tables in row groups of some length; a table that is not given has no rows."""
+
+    def groups(table, columns):
+        whole = tables.get(table, schema_of(table).empty_table()).select(list(columns))
+        return (whole.slice(first, rows) for first in range(0, whole.num_rows, rows))
+
+    return groups
 
 
 def broadcasts(outcome, **columns):

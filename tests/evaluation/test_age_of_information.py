@@ -1,20 +1,35 @@
 """Gaps between packets and the age of what they said, of pairs whose every reception is written down."""
 
+from itertools import pairwise
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from v2xsim.evaluation.age_of_information import gaps_and_age
+from v2xsim.evaluation.age_of_information import GapsAndAge, Received, in_any_order, pair_of
 
 MS = 1000
 
 
-def measured(receptions):
-    """Return gap and age over receptions of sender, receiver, queued and end in milliseconds."""
-    columns = np.array(receptions, np.int64).reshape(-1, 4)
-    rows = gaps_and_age(columns[:, 0], columns[:, 1], columns[:, 2] * MS, columns[:, 3] * MS)
-    return {name: metric for name, _, metric in rows}
+def received(receptions):
+    """Return receptions of sender, receiver, queued and end in milliseconds."""
+    tx, rx, queued_ms, end_ms = np.array(receptions, np.int64).reshape(-1, 4).T
+    return Received(pair_of(tx, rx), queued_ms * MS, end_ms * MS)
+
+
+def measured(*parts):
+    """Return gap and age over receptions that come in parts."""
+    gaps = GapsAndAge()
+    for part in parts:
+        gaps.add(received(part))
+    assert gaps.is_in_order
+    return metrics_of(gaps)
+
+
+def metrics_of(gaps):
+    return {name: metric for name, _, metric in gaps.rows()}
 
 
 def test_the_gap_is_from_one_reception_to_the_next():
@@ -62,8 +77,9 @@ def test_two_receptions_at_one_instant_have_no_age():
 
 
 def test_an_age_shorter_than_a_microsecond_is_an_age():
-    rows = gaps_and_age(np.array([1, 1]), np.array([2, 2]), np.array([0, 1]), np.array([0, 1]))
-    assert rows[1][2].value == pytest.approx(0.5e-3)
+    gaps = GapsAndAge()
+    gaps.add(Received(np.array([1, 1]), np.array([0, 1]), np.array([0, 1])))
+    assert metrics_of(gaps)["age_of_information"].value == pytest.approx(0.5e-3)
 
 
 def test_without_receptions_there_is_neither():
@@ -81,3 +97,52 @@ def test_the_order_of_rows_does_not_matter(heard, chance):
     before, after = measured(heard), measured(shuffled)
     for name in before:
         assert after[name].value == pytest.approx(before[name].value, nan_ok=True)
+
+
+HEARD = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 500), st.integers(500, 999)), max_size=30
+)
+
+
+@given(HEARD, st.sets(st.integers(0, 30), max_size=5))
+def test_parts_in_order_of_time_are_measured_as_one(heard, cuts):
+    heard.sort(key=lambda row: row[3])
+    whole, parts = measured(heard), measured(*(heard[a:b] for a, b in pairwise([0, *sorted(cuts), 30])))
+    for name, metric in whole.items():
+        assert parts[name].count == metric.count
+        assert parts[name].value == pytest.approx(metric.value, rel=1e-12, abs=0, nan_ok=True)
+
+
+@given(HEARD, st.integers(1, 7), st.integers(1, 9))
+def test_packets_in_any_order_are_measured_as_those_in_order_of_time(heard, most, length):
+    # Packets of one pair that end together are one instant either way, but which of them the age goes by is open.
+    heard = list({(tx, rx, end): (tx, rx, queued, end) for tx, rx, queued, end in heard}.values())
+    parts = [received(heard[first : first + length]) for first in range(0, len(heard), length)]
+    with patch("v2xsim.evaluation.age_of_information.MOST_PACKETS", most):
+        gaps = in_any_order(lambda: parts)
+    whole = measured(heard)
+    for name, metric in metrics_of(gaps).items():
+        assert metric.count == whole[name].count
+        assert metric.value == pytest.approx(whole[name].value, rel=1e-12, abs=0, nan_ok=True)
+
+
+def test_a_packet_that_ends_before_one_of_an_earlier_part_is_noticed():
+    gaps = GapsAndAge()
+    gaps.add(received([(1, 2, 0, 10), (1, 3, 0, 10)]))
+    gaps.add(received([(1, 3, 0, 10), (2, 1, 0, 5)]))
+    assert gaps.is_in_order
+    gaps.add(received([(1, 2, 0, 9)]))
+    assert not gaps.is_in_order
+
+
+def test_one_packet_is_held_for_each_pair_however_many_there_were():
+    gaps = GapsAndAge()
+    for second in range(100):
+        gaps.add(received([(tx, rx, second, second) for tx in range(3) for rx in range(4) for _ in range(5)]))
+    assert len(gaps) == 12
+
+
+def test_pairs_that_meet_later_get_their_places_among_the_others():
+    parts = [(2, 1, 0, 0)], [(1, 1, 10, 10), (3, 1, 10, 10)], [(1, 1, 40, 40), (2, 1, 50, 50), (3, 1, 70, 70)]
+    found = measured(*map(list, parts))["inter_packet_gap"]
+    assert (found.value, found.count) == (pytest.approx((30 + 50 + 60) / 3), 3)

@@ -1,7 +1,7 @@
 """Each metric of a run has its group, unit, range and meaning in the catalogue."""
 
 import pytest
-from small_tables import empty_tables
+from small_tables import read
 
 from v2xsim.evaluation.catalogue import GROUPS, KINDS, kind_of
 from v2xsim.evaluation.metrics import all_metrics
@@ -10,7 +10,7 @@ PRECISION = {mode: [(threshold, 0.5) for threshold in (0.3, 0.5, 0.7)] for mode 
 
 
 def metrics():
-    return all_metrics(empty_tables(), PRECISION, 0, 1.0, 150.0)
+    return all_metrics(read({}), PRECISION, 0, 1.0, 150.0)
 
 
 def test_the_catalogue_has_exactly_the_metrics_that_a_run_computes():

@@ -5,26 +5,72 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from v2xsim.evaluation.metric import WITHIN_MS, Metric, arrays_of, mean_of, shares_within
+from v2xsim.evaluation.metric import WITHIN_MS, Mean, Metric, Within, arrays_of, words_of
 
 
-def within(latency_ms):
-    return {part: metric for _, part, metric in shares_within("latency_within", np.array(latency_ms, float))}
+def within(*parts):
+    shares = Within("latency_within")
+    for latency_ms in parts:
+        shares.add(np.array(latency_ms, float))
+    return {part: metric for _, part, metric in shares.rows()}
+
+
+def mean(*parts, dtype=float):
+    """Return the mean of numbers that come in parts."""
+    means = Mean("load", "1")
+    for values in parts:
+        means.add(np.array(values, dtype))
+    ((name, part, metric),) = means.rows()
+    assert (name, part) == ("load", "")
+    return metric
 
 
 def test_a_mean_has_a_unit_and_its_samples():
-    assert mean_of("load", np.array([0.125, 0.25, 0.75]), "1") == [("load", "", Metric(0.375, "1", 3))]
+    assert mean([0.125, 0.25, 0.75]) == Metric(0.375, "1", 3)
 
 
 def test_a_mean_of_one_sample_is_that_sample():
-    assert mean_of("load", np.array([0.25]), "1") == [("load", "", Metric(0.25, "1", 1))]
+    assert mean([0.25]) == Metric(0.25, "1", 1)
 
 
 def test_a_mean_of_nothing_is_not_a_number():
-    ((_, _, metric),) = mean_of("load", np.zeros(0), "1")
-    assert np.isnan(metric.value)
-    assert metric.count == 0
+    for parts in ([], [[]], [[], []]):
+        assert np.isnan(mean(*parts).value)
+        assert mean(*parts).count == 0
+
+
+def test_a_mean_over_parts_counts_each_value_once():
+    assert mean([1.0, 2.0], [], [6.0]) == Metric(3.0, "1", 3)
+
+
+@given(
+    arrays(np.float32, st.integers(1, 300), elements=st.floats(0, 1, width=32)),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_the_mean_of_one_part_is_that_of_numpy_to_the_last_bit(values, dtype):
+    assert mean([], values, [], dtype=dtype).value == float(np.mean(values.astype(dtype)))
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=40), st.sets(st.integers(0, 40), max_size=4))
+def test_the_mean_of_whole_numbers_is_exact_in_any_parts(values, cuts):
+    assert mean(*np.split(np.array(values), sorted(cuts)), dtype=np.int64).value == float(np.mean(values))
+
+
+def test_shares_over_parts_are_of_all_latencies():
+    found = within([5.0], [], [20.0, 3000.0, 7.0])
+    assert [found[f"{bound} ms"] for bound in (5, 10, 20)] == [Metric(s, "1", 4) for s in (0.25, 0.5, 0.75)]
+
+
+def test_the_rows_with_a_word_are_found_also_if_it_is_unknown():
+    table = pa.table({"state": pa.array(["x", "y", "x"]).dictionary_encode()})
+    assert [words_of(table, "state").are(word).tolist() for word in ("x", "z")] == [[True, False, True], [False] * 3]
+
+
+def test_no_row_has_a_word_in_a_table_without_rows():
+    table = pa.table({"state": pa.array([], pa.dictionary(pa.int8(), pa.string()))})
+    assert words_of(table, "state").are("x").tolist() == []
 
 
 def test_a_latency_that_is_exactly_the_bound_is_within_it():

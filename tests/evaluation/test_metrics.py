@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from small_tables import broadcasts, counts, empty_tables, table, values
+from hypothesis import given
+from hypothesis import strategies as st
+from small_tables import broadcasts, counts, read, table, values
 
 import v2xsim
 from v2xsim.evaluation.metric import Metric
@@ -12,7 +14,7 @@ CAUSES = ("half_duplex", "sensing", "receiver_busy", "propagation", "collision")
 
 
 def rows_of(precision=None, frames=0, **tables):
-    return all_metrics({**empty_tables(), **tables}, precision or {}, frames, 1.0, 150.0)
+    return all_metrics(read(tables), precision or {}, frames, 1.0, 150.0)
 
 
 def measured(precision=None, frames=0, **tables):
@@ -179,11 +181,8 @@ def test_nothing_measured_is_not_a_number_and_no_error():
 
 
 def test_the_metrics_of_the_radio_go_by_the_range_and_the_share_asked_for():
-    tables = {
-        **empty_tables(),
-        "packets": broadcasts(["delivered", "collision"], distance_m=[10.0, 60.0], size_bytes=100),
-    }
-    found = values(all_metrics(tables, {}, 0, 4.0, 50.0, 0.5))
+    tables = {"packets": broadcasts(["delivered", "collision"], distance_m=[10.0, 60.0], size_bytes=100)}
+    found = values(all_metrics(read(tables), {}, 0, 4.0, 50.0, 0.5))
     assert (found["prr", ""], found["on_air", ""]) == (1.0, 50.0)
 
 
@@ -207,3 +206,62 @@ def test_every_station_in_range_is_accounted_for(weak_demo):
     assert unheard > 0
     assert (reported + unheard) % 5 == 0
     assert (reported + unheard) / 5 == pytest.approx(6 * 20, abs=6)
+
+
+KINDS = ("awareness", "awareness", "awareness", "data")
+OUTCOMES = ("delivered", "delivered", *CAUSES, "not_sent")
+
+
+def drawn_tables(seed, rows):
+    """Return tables with rows in the order of a run and drawn values."""
+    draw = np.random.default_rng(seed)
+
+    def some(high, low=0):
+        return draw.integers(low, high, rows)
+
+    def words(texts):
+        return np.array(texts, object)[draw.integers(0, len(texts), rows)]
+
+    end_us = np.sort(some(10**6))
+    return {
+        "fusion": table(
+            "fusion", coverage_before=draw.random(rows, np.float32), coverage_after=draw.random(rows, np.float32),
+            blind_covered=np.where(draw.random(rows) < 0.5, np.nan, draw.random(rows)), used=some(4), used_by_relay=some(2),
+            age_us=some(10**5, -1), requested_bytes=some(10**4), received_bytes=some(10**4),
+        ),
+        "awareness": table("awareness", tracked_ego=some(2).astype(bool), tracked_fused=some(2).astype(bool)),
+        "episodes": table("episodes", start_us=some(10**5), aware_ego_us=some(10**6, -(10**6)), aware_fused_us=some(10**6, -(10**6))),
+        "transfers": table(
+            "transfers", kind=words(["request", "data"]), relay=some(2, -1), queue_us=some(10**6), arrive_us=some(3 * 10**6, -(10**6)),
+            outcome=words(["answered", "lost"]),
+        ),
+        "packets": table(
+            "packets", kind=words(KINDS), hop=some(3, 1), outcome=words(OUTCOMES), tx=some(3), rx=some(3), message=np.sort(some(rows)),
+            size_bytes=some(900), queued_us=end_us - some(10**5), end_us=end_us, distance_m=draw.random(rows) * 400,
+            link_state=words(["LOS", "NLOSv", "NLOSb"]),
+        ),
+        "unheard": table("unheard", bin_m=5 * some(80), count=some(9), link_state=words(["LOS", "NLOSv", "NLOSb"])),
+        "channel": table("channel", busy_share=draw.integers(0, 20, rows) / 20),
+        "links": table("links", state=words(["LOS", "NLOSv", "NLOSb"])),
+    }  # fmt: skip
+
+
+# Sums of floating-point numbers: their last digits depend on the row groups.
+SUMS = {
+    "blind_covered", "coverage_before", "coverage_after", "time_to_awareness_ego", "time_to_awareness_fused", "age_of_fused_data",
+    "data_latency_direct", "data_latency_relayed", "awareness_latency", "inter_packet_gap", "age_of_information", "channel_busy_ratio", "on_air",
+}  # fmt: skip
+
+
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 60))
+def test_metrics_are_the_same_in_any_row_groups(seed, rows, length):
+    tables = drawn_tables(seed, rows)
+    whole, parts = (all_metrics(read(tables, n), {}, 0, 2.0, 150.0, 0.3) for n in (rows, length))
+    assert [(name, part, metric.count) for name, part, metric in whole] == [
+        (name, part, metric.count) for name, part, metric in parts
+    ]
+    for (name, part, one), (_, _, other) in zip(whole, parts, strict=True):
+        # The mean of columns of 32 bits has 32 bits in one row group, and 64 in several.
+        digits = 1e-6 if name in {"coverage_before", "coverage_after", "blind_covered", "channel_busy_ratio"} else 1e-12
+        least = digits if name in SUMS else 0
+        assert other.value == pytest.approx(one.value, rel=least, abs=0, nan_ok=True), (name, part)

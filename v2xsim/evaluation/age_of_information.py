@@ -1,21 +1,133 @@
 """Age of information (the age of the latest message that one station has from another), and inter-packet gap."""
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
+from jaxtyping import Int64
 
-from v2xsim.evaluation.metric import Metric, Rows, mean_of
+from v2xsim.evaluation.metric import Mean, Metric, Rows
+
+# Packets that are in memory together if those of a pair are not in order of time; 24 bytes each.
+MOST_PACKETS = 4_000_000
 
 
-def gaps_and_age(tx: np.ndarray, rx: np.ndarray, queued: np.ndarray, end: np.ndarray) -> Rows:
-    """Return mean gap and age over all pairs of stations in which the receiver got at least two messages from the sender.
+@dataclass(frozen=True)
+class Received:
+    """Packets that stations received directly from their senders, in the order of the table `packets`.
 
-    When a packet arrives, the age of information is the packet's delay d. The age then grows with time until the next
-    packet arrives after the gap g, so its time average is d + g / 2.
+    Attributes:
+        pair: Number of the pair of sender and receiver of each packet (`pair_of`).
+        queued_us: Time at which the message was made.
+        end_us: End of the packet.
     """
-    # Sort so that the receptions of one pair follow each other in order of time; `same` is False between two pairs.
-    order = np.lexsort((end, rx, tx))
-    same = (np.diff(tx[order]) == 0) & (np.diff(rx[order]) == 0)
-    gap = np.diff(end[order])[same]
-    delay = (end - queued)[order][:-1][same]
-    age = float(np.sum(gap * (delay + gap / 2.0)) / np.sum(gap)) * 1e-3 if gap.sum() > 0 else float("nan")
-    rows = mean_of("inter_packet_gap", gap * 1e-3, "ms")
-    return [*rows, ("age_of_information", "", Metric(age, "ms", len(gap)))]
+
+    pair: Int64[np.ndarray, " packets"]
+    queued_us: Int64[np.ndarray, " packets"]
+    end_us: Int64[np.ndarray, " packets"]
+
+    def __len__(self) -> int:
+        return len(self.pair)
+
+    def __getitem__(self, rows: np.ndarray) -> "Received":
+        return Received(self.pair[rows], self.queued_us[rows], self.end_us[rows])
+
+    @staticmethod
+    def none() -> "Received":
+        """Return no packets."""
+        return Received(*(np.zeros(0, np.int64) for _ in range(3)))
+
+    @staticmethod
+    def joined(parts: "Sequence[Received]") -> "Received":
+        """Return the packets of several parts, in order."""
+        columns = [(part.pair, part.queued_us, part.end_us) for part in (Received.none(), *parts)]
+        return Received(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+def pair_of(tx: Int64[np.ndarray, " packets"], rx: Int64[np.ndarray, " packets"]) -> Int64[np.ndarray, " packets"]:
+    """Return one number for each pair of agent ids, which count from 0; pairs are in the order of sender, then receiver."""
+    return (tx << 32) | rx
+
+
+class GapsAndAge:
+    """Mean gap and age over all pairs of stations in which the receiver got at least two messages from the sender.
+
+    When a packet arrives, the age of information is the packet's delay d. The age then grows with time until the next packet arrives
+    after the gap g, so its time average is d + g / 2.
+
+    The packets come in parts. Of the parts before, only the latest packet of each pair is held: memory grows with the number of pairs,
+    not of packets.
+
+    Attributes:
+        is_in_order: Whether no packet of a pair ended before a packet of the same pair in an earlier part. If not, the metrics are wrong.
+    """
+
+    def __init__(self) -> None:
+        self.is_in_order = True
+        self._gap_ms = Mean("inter_packet_gap", "ms")
+        self._gap_us, self._area_us2 = 0, 0.0
+        self._latest = Received.none()
+
+    def __len__(self) -> int:
+        """Return the number of packets that are held."""
+        return len(self._latest)
+
+    def add(self, received: Received) -> None:
+        """Add the packets of one part."""
+        row, is_known = self._rows_of(np.unique(received.pair))
+        before = self._latest[row[is_known]]
+        packets = Received.joined([before, received])
+        # Sort so that the packets of one pair follow each other in order of time; `same` is False between two pairs.
+        order = np.lexsort((packets.end_us, packets.pair))
+        packets = packets[order]
+        same = np.diff(packets.pair) == 0
+        is_first, is_last = np.append(True, ~same)[: len(order)], np.append(~same, True)[: len(order)]
+        # A packet of an earlier part that is not the first of its pair was overtaken by one of this part.
+        self.is_in_order &= bool(is_first[order < len(before)].all())
+        gap_us = np.diff(packets.end_us)[same]
+        delay_us = (packets.end_us - packets.queued_us)[:-1][same]
+        self._gap_ms.add(gap_us * 1e-3)
+        self._gap_us += int(gap_us.sum())
+        self._area_us2 += float(np.sum(gap_us * (delay_us + gap_us / 2.0)))
+        self._hold(packets[is_last])
+
+    def rows(self) -> Rows:
+        """Return the mean gap and the mean age as metrics of the whole run; NaN if no pair has two packets."""
+        rows = self._gap_ms.rows()
+        age = self._area_us2 / self._gap_us * 1e-3 if self._gap_us > 0 else float("nan")
+        return [*rows, ("age_of_information", "", Metric(age, "ms", rows[0][2].count))]
+
+    def _rows_of(self, pair: Int64[np.ndarray, " pairs"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row of each pair among those held, or that at which it belongs, and whether it is held."""
+        row = np.searchsorted(self._latest.pair, pair)
+        return row, np.append(self._latest.pair, -1)[row] == pair
+
+    def _hold(self, packets: Received) -> None:
+        """Hold the latest packet of some pairs, in place of their earlier ones."""
+        row, is_known = self._rows_of(packets.pair)
+        held, old, new = self._latest, row[is_known], row[~is_known]
+        for column, values in ((held.queued_us, packets.queued_us), (held.end_us, packets.end_us)):
+            column[old] = values[is_known]
+        if len(new):
+            more = packets[~is_known]
+            self._latest = Received(
+                np.insert(held.pair, new, more.pair), np.insert(held.queued_us, new, more.queued_us),
+                np.insert(held.end_us, new, more.end_us),
+            )  # fmt: skip
+
+
+def in_any_order(parts: Callable[[], Iterable[Received]]) -> GapsAndAge:
+    """Return gaps and age of packets of which those of one pair may be in any order, with bounded memory.
+
+    The access schemes of v2xsim report packets in the order of their ends; a user's scheme may not.
+
+    Args:
+        parts: Function that yields all packets, in parts. It is called several times: each time, all packets of a share of the pairs
+            are taken.
+    """
+    shares = -(-sum(len(part) for part in parts()) // MOST_PACKETS)
+    result = GapsAndAge()
+    for share in range(shares):
+        # The low bits of a pair are those of the receiver; a product with an odd number mixes in those of the sender.
+        result.add(Received.joined([part[(part.pair % 1_000_003) % shares == share] for part in parts()]))
+    return result

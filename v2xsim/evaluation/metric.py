@@ -1,9 +1,12 @@
-"""A metric: one number about a run, computed from columns of its tables."""
+"""A metric: one number about a run, computed from columns of its tables, which are read one row group after the other."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Bool, Float, Int64
 
 # Latencies in milliseconds at which their distribution is reported, spaced by about a factor of 2.
 WITHIN_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
@@ -28,6 +31,102 @@ Rows = list[tuple[str, str, Metric]]
 """Name, bin and value of each metric; the bin is empty for the whole run."""
 
 
+class RowGroups(Protocol):
+    """Function that yields the row groups of a table, in order, with some of its columns; a table without rows has none.
+
+    Where a row group ends depends only on the rows, so that no metric depends on how a table was read.
+    """
+
+    def __call__(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of a table.
+
+        Args:
+            table: Name of the table.
+            columns: Names of the columns.
+        """
+
+
+class Mean:
+    """The mean of values that come in parts, one for each row group.
+
+    Whole numbers and truth values are summed exactly. The sum of the floating-point numbers of one part is that of numpy; the sums of
+    several parts are added with 64 bits, also those of columns of 32 bits.
+
+    Args:
+        name: Name of the metric.
+        unit: Its unit.
+    """
+
+    def __init__(self, name: str, unit: str) -> None:
+        self.name, self._unit = name, unit
+        self._count = 0
+        self._total: int | float = 0
+        self._only_part: float | None = None
+
+    def add(self, values: np.ndarray) -> None:
+        """Add the values of one part."""
+        if len(values) == 0:
+            return
+        # The mean of numbers of 32 bits has 32 bits in numpy.
+        self._only_part = float(np.mean(values)) if self._count == 0 else None
+        self._count += len(values)
+        self._total += values.sum(dtype=np.float64 if values.dtype.kind == "f" else np.int64).item()
+
+    def rows(self) -> Rows:
+        """Return the mean as a metric of the whole run; NaN without values."""
+        mean = self._total / self._count if self._count else float("nan")
+        value = mean if self._only_part is None else self._only_part
+        return [(self.name, "", Metric(value, self._unit, self._count))]
+
+
+class Within:
+    """The cumulative distribution of latencies that come in parts: the share of them up to each bound of WITHIN_MS.
+
+    Args:
+        name: Name of the metric.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._count = name, 0
+        self._up_to = np.zeros(len(WITHIN_MS), np.int64)
+
+    def add(self, latency_ms: Float[np.ndarray, " latencies"]) -> None:
+        """Add the latencies of one part."""
+        self._count += len(latency_ms)
+        self._up_to += np.searchsorted(np.sort(latency_ms), WITHIN_MS, "right")
+
+    def rows(self) -> Rows:
+        """Return the share up to each bound, whose bin is the bound; NaN without latencies."""
+        share = self._up_to / self._count if self._count else np.full(len(WITHIN_MS), np.nan)
+        return [
+            (self._name, f"{bound} ms", Metric(float(s), "1", self._count))
+            for bound, s in zip(WITHIN_MS, share, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column of words as the number of each row's word.
+
+    Attributes:
+        code: Number of each row's word.
+        texts: The distinct words.
+    """
+
+    code: Int64[np.ndarray, " rows"]
+    texts: tuple[str, ...]
+
+    def are(self, text: str) -> Bool[np.ndarray, " rows"]:
+        """Return whether each row has this word."""
+        return np.array([word == text for word in (*self.texts, None)])[self.code]
+
+
+def words_of(table: pa.Table, name: str) -> Words:
+    """Return a column of words of a table."""
+    held = pa.chunked_array([table.column(name).unify_dictionaries().combine_chunks()]).chunk(0)
+    return Words(held.indices.to_numpy().astype(np.int64), tuple(held.dictionary.to_pylist()))
+
+
 def arrays_of(table: pa.Table, *names: str) -> list[np.ndarray]:
     """Return some columns of a table as numpy arrays; columns of texts become arrays of strings."""
     columns = []
@@ -35,23 +134,9 @@ def arrays_of(table: pa.Table, *names: str) -> list[np.ndarray]:
         column = table.column(name)
         if pa.types.is_dictionary(column.type):
             # Each distinct text is converted once and then looked up: a column of a million rows has only a few.
-            held = pa.chunked_array([column.unify_dictionaries().combine_chunks()]).chunk(0)
-            texts = np.array(held.dictionary.to_pylist(), object)
-            columns.append(texts[held.indices.to_numpy()] if len(texts) else np.zeros(len(held), object))
+            held = words_of(table, name)
+            texts = np.array(held.texts, object)
+            columns.append(texts[held.code] if len(texts) else np.zeros(len(held.code), object))
             continue
         columns.append(column.to_numpy())
     return columns
-
-
-def mean_of(name: str, values: np.ndarray, unit: str) -> Rows:
-    """Return the mean of some values as a metric of the whole run; NaN without values."""
-    return [(name, "", Metric(float(np.mean(values)) if len(values) else float("nan"), unit, len(values)))]
-
-
-def shares_within(name: str, latency_ms: np.ndarray) -> Rows:
-    """Return the cumulative distribution of latencies: the share of them up to each bound of WITHIN_MS."""
-    count = len(latency_ms)
-    share = (
-        np.searchsorted(np.sort(latency_ms), WITHIN_MS, "right") / max(count, 1) if count else [np.nan] * len(WITHIN_MS)
-    )
-    return [(name, f"{bound} ms", Metric(float(s), "1", count)) for bound, s in zip(WITHIN_MS, share, strict=True)]

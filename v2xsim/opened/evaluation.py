@@ -22,6 +22,7 @@ from v2xsim.perception.tracking.tracker import TrackerParams, step
 from v2xsim.results.columns import schema_of
 from v2xsim.results.listed import Listed, ListedMetrics
 from v2xsim.results.results import metrics_table
+from v2xsim.results.row_groups import in_memory
 from v2xsim.results.scored_tables import add_awareness, add_episodes, counts_of
 from v2xsim.results.tables import Columns
 from v2xsim.scenario.schema import FARTHEST_EVALUATED_M, FARTHEST_RECEIVER_M
@@ -88,7 +89,7 @@ def evaluated(
         "fusion": _replaced(tables["fusion"], counts),
     }
     rows = all_metrics(
-        {name: new[name] if name in new else tables[name] for name in METRIC_TABLES}, evaluator.average_precision(), len(frames),
+        in_memory({name: new[name] if name in new else tables[name] for name in METRIC_TABLES}), evaluator.average_precision(), len(frames),
         simulated_s(setting(manifest, "run.duration_s"), setting(manifest, "run.step_s")),
         prr_range_m, setting(manifest, "record.packet_share"),
     )  # fmt: skip

@@ -1,30 +1,18 @@
 """Row groups: the bounded pieces in which tables are written and read, so that no table needs to fit into memory."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from v2xsim.evaluation.metric import RowGroups
 from v2xsim.results.columns import schema_of
 
 GROUP_ROWS = 65_536
 """Largest number of rows of a row group."""
 GROUP_ITEMS = 4_194_304
 """A row group ends early with the row with which its lists and its columns of bytes reach this many items."""
-
-
-class RowGroups(Protocol):
-    """Function that yields the row groups of a table, in order, with some of its columns; a table without rows has none."""
-
-    def __call__(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield the row groups of a table.
-
-        Args:
-            table: Name of the table.
-            columns: Names of the columns.
-        """
 
 
 def cut(pieces: Iterable[pa.Table], table: str) -> Iterator[pa.Table]:
